@@ -1,0 +1,41 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--custom-compile-command "make lock" --extra build pyproject.toml
+
+.PHONY: up test check lock clean
+
+up: $(VENV)/.runtime  ## start the whole stack with sample data
+	@$(BIN)/report-exports up $(ARGS)
+
+test: $(VENV)/.dev  ## every test, against the real parts
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.dev  ## lint, format, types, import arrows
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+lock:  ## renew both lock files from pyproject.toml (needs uv)
+	$(LOCK) --output-file requirements.txt $(ARGS)
+	$(LOCK) --extra dev --constraint requirements.txt --output-file requirements-dev.txt $(ARGS)
+
+clean:  ## remove the environment and the local data
+	rm -rf $(VENV) .local
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; PYTHON=python3.12 make ... names another."; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: requirements.txt pyproject.toml | $(VENV)/bin/python
+	@echo "Installing the locked packages into $(VENV) (once, about a minute) ..."
+	@$(INSTALL) --require-hashes -r requirements.txt
+	@$(INSTALL) --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
+	@$(INSTALL) --require-hashes -r requirements-dev.txt
+	@touch $@

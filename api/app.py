@@ -1,0 +1,87 @@
+"""The HTTP API: `uvicorn --factory api.app:create_app`."""
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+from fastapi import FastAPI
+from fastapi.responses import RedirectResponse, Response
+from fastapi_offline import FastAPIOffline
+
+from api import problems
+from api.context import Context
+from api.links import Links
+from api.routes import exports, health, reports
+from api.runs import open_runs
+from api.settings import ApiSettings
+from api.source import Source
+from flows.errors import ExportError
+from flows.open_storage import open_storage
+from flows.report import Report
+from flows.reports import catalog
+
+logger = logging.getLogger(__name__)
+
+
+def create_app() -> FastAPI:
+    """Raises DeclarationError for a report that cannot work, before anything is served."""
+    settings = ApiSettings()
+    catalog(settings.catalog_modules)
+    if not os.environ.get("PREFECT_API_URL"):
+        raise RuntimeError("PREFECT_API_URL must name the Prefect server; without one, jobs would be lost")
+    app: FastAPI = FastAPIOffline(
+        title="Report Exports",
+        version=version("report-exports"),
+        description="Start an export, poll it, download a complete and verified CSV.",
+        lifespan=_lifespan,
+        redoc_url=None,
+    )
+    app.state.settings = settings
+    problems.install(app)
+    for each in (reports, exports, health):
+        app.include_router(each.router)
+    app.add_api_route("/", _front_page, include_in_schema=False)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    settings: ApiSettings = app.state.settings
+    source = Source(settings, _now)
+    try:
+        storage = open_storage(settings.storage_url, settings.public_url)
+        links = Links(storage, settings.link_seconds, _now)
+        async with open_runs(settings) as runs:
+            found = await asyncio.to_thread(_usable, source, catalog(settings.catalog_modules))
+            app.state.context = Context(settings, found, source, storage, links, runs)
+            yield
+    finally:
+        source.close()
+
+
+def _usable(source: Source, reports: Mapping[str, Report]) -> dict[str, Report]:
+    """Without those whose tables this database lacks; a database that is away is not asked."""
+    found = {}
+    for name, report in reports.items():
+        try:
+            missing = source.missing_tables(report)
+        except ExportError:
+            logger.warning("the source database does not answer yet: reports are not checked against it")
+            return dict(reports)
+        if missing:
+            logger.warning("report %s is left out: the database has no %s", name, ", ".join(missing))
+        else:
+            found[name] = report
+    return found
+
+
+async def _front_page() -> Response:
+    return RedirectResponse("/docs")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

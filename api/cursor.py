@@ -1,0 +1,57 @@
+"""Where a page of the table ends, as an opaque text: the sort values of its last row. Pure."""
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from flows.errors import FieldError, InvalidRequest
+from flows.report import type_name
+from flows.request import ExportRequest
+from flows.statement import OrderTerm
+
+_READERS: dict[str, Callable[[str], Any]] = {
+    "date-time": datetime.fromisoformat,
+    "date": date.fromisoformat,
+    "number": Decimal,
+    "uuid": UUID,
+}
+
+
+def encode(request: ExportRequest, values: Sequence[Any]) -> str:
+    texts = [value if isinstance(value, bool | int | str | None) else str(value) for value in values]
+    content = json.dumps([_mark(request), *texts], separators=(",", ":"))
+    return base64.urlsafe_b64encode(content.encode()).decode().rstrip("=")
+
+
+def decode(text: str, request: ExportRequest, terms: Sequence[OrderTerm]) -> list[Any]:
+    """InvalidRequest for a cursor that is damaged or was made for another request."""
+    try:
+        padded = text + "=" * (-len(text) % 4)
+        content = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+        if not isinstance(content, list) or content[0] != _mark(request):
+            raise ValueError
+        return [_read(value, term) for value, term in zip(content[1:], terms, strict=True)]
+    except (ValueError, IndexError, ArithmeticError, TypeError, binascii.Error):
+        detail = "The cursor is damaged or belongs to another request."
+        raise InvalidRequest([FieldError("/cursor", "invalid", detail)]) from None
+
+
+def _mark(request: ExportRequest) -> str:
+    return request.fingerprint[:16]
+
+
+def _read(value: Any, term: OrderTerm) -> Any:
+    if value is None:
+        return None
+    kind = type_name(term.expression.type)
+    if kind in _READERS:
+        return _READERS[kind](value)
+    expected = {"boolean": bool, "integer": int}.get(kind, str)
+    if type(value) is not expected:
+        raise ValueError
+    return value

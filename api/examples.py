@@ -1,0 +1,93 @@
+"""Examples for the API docs; the article's own request comes first."""
+
+from typing import Any
+
+ARTICLE_REQUEST = {
+    "surveyId": "668b6fa3b8d693cd865b44bb",
+    "from": "2024-7-19",
+    "to": "2024-7-26",
+    "filters": {"isAttended": True, "utm": "wa"},
+}
+_JOB_ID = "899e1228-d7b8-40fc-8490-70e6f1efb338"
+_ORDERS = {
+    "report": "orders",
+    "from": "2024-07-01",
+    "to": "2024-07-31",
+    "filters": {"status": ["paid", "shipped"]},
+}
+
+
+def _parameter(name: str, description: str, example: Any = None, required: bool = False) -> dict[str, Any]:
+    found = {"name": name, "in": "query", "required": required, "schema": {"type": "string"}}
+    found["description"] = description
+    if example is not None:
+        found["example"] = example
+    return found
+
+
+def _answer(description: str, example: Any) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"example": example}}}
+
+
+START: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "properties": {
+                        "report": {"type": "string", "default": "survey-responses"},
+                        "surveyId": {
+                            "type": "string",
+                            "description": "Whatever ids the report is scoped by.",
+                        },
+                        "from": {"type": "string", "description": "A date, or a date-time with an offset."},
+                        "to": {"type": "string", "description": "A date is included whole."},
+                        "filters": {
+                            "type": "object",
+                            "description": "A value means equals, a list any of, null is null.",
+                        },
+                        "columns": {"type": "array", "items": {"type": "string"}},
+                        "sort": {"type": "string", "description": "A column's key; `-` before it descends."},
+                        "timeZone": {"type": "string", "default": "UTC"},
+                        "csv": {"description": "A preset's name, or an object of options."},
+                        "name": {"type": "string"},
+                    },
+                },
+                "examples": {
+                    "survey": {"summary": "A week of one survey", "value": ARTICLE_REQUEST},
+                    "orders": {"summary": "Orders of a month", "value": _ORDERS},
+                },
+            }
+        },
+    },
+    "responses": {"200": _answer("The job's id.", {"data": _JOB_ID})},
+}
+
+POLL: dict[str, Any] = {
+    "parameters": [_parameter("jobId", "The job's id.", required=True)],
+    "responses": {
+        "200": _answer(
+            "How the export is going.", {"data": {"status": "in-progress", "progress": 50}, "status": 200}
+        ),
+        "404": _answer("No such job.", {"message": "Job Id not found!", "status": 404}),
+    },
+}
+
+TABLE: dict[str, Any] = {
+    "parameters": [
+        _parameter("report", "The report's name; survey-responses when not given."),
+        _parameter("surveyId", "Whatever ids the report is scoped by.", ARTICLE_REQUEST["surveyId"]),
+        _parameter("from", "The first day.", "2024-7-19"),
+        _parameter("to", "The last day.", "2024-7-26"),
+        _parameter("filters", "All filters as JSON; each also stands alone: `utm=wa`.", '{"utm":"wa"}'),
+        _parameter("sort", "A column's key; `-` before it descends.", "-submittedAt"),
+        _parameter("columns", "Keys, separated by commas."),
+        _parameter("timeZone", "An IANA zone; UTC when not given."),
+        _parameter("page", "From 1."),
+        _parameter("pageSize", "1 to 200; 25 when not given."),
+        _parameter("cursor", "The `nextCursor` of the page before, instead of `page`."),
+    ]
+}

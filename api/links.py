@@ -1,0 +1,39 @@
+"""Signed links, made when they are asked for and handed out again while they have long enough to live."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from api.jobs import Job
+from flows.storage import Link, Storage, content_disposition, object_key
+
+LEAST_LIFE = timedelta(minutes=15)
+KEPT = 10_000
+
+
+class Links:
+    def __init__(self, storage: Storage, life_seconds: int, clock: Callable[[], datetime]) -> None:
+        self._storage, self._life_seconds, self._clock = storage, life_seconds, clock
+        self._kept: OrderedDict[str, Link] = OrderedDict()
+
+    async def link_to(self, job: Job) -> Link:
+        """At least 15 minutes are left, unless the credential that signs has less itself."""
+        kept = self._kept.get(job.run.id)
+        if kept is None or kept.expires_at - self._clock() < LEAST_LIFE:
+            kept = await asyncio.to_thread(self._sign, job)
+            self._kept[job.run.id] = kept
+        self._kept.move_to_end(job.run.id)
+        while len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
+        return kept
+
+    async def fresh_link_to(self, job: Job) -> Link:
+        return await asyncio.to_thread(self._sign, job)
+
+    def _sign(self, job: Job) -> Link:
+        receipt = job.standing.receipt
+        assert receipt is not None  # noqa: S101 - a job is done only with a receipt
+        key = object_key(job.run.id, receipt.attempt)
+        disposition = content_disposition(receipt.name, job.run.request.get("name"))
+        return self._storage.sign(key, disposition, self._life_seconds, self._clock())

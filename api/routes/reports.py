@@ -1,0 +1,177 @@
+"""The frozen routes of the original article, the table, and what reports there are."""
+
+import re
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+
+from api import examples, query, strict_json
+from api.context import context_of
+from api.jobs import frozen_body, poll_headers
+from api.problems import Problem
+from api.runs import LOCAL_CALLER, KeyReused
+from flows.errors import FieldError, InvalidRequest
+from flows.report import Report
+from flows.request import parse_request
+
+router = APIRouter(tags=["reports"])
+
+JOB_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
+IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+@router.post("/reports/csv", summary="Start an export", openapi_extra=examples.START)
+async def start(request: Request) -> Response:
+    """Answers at once with the job's id. Extra: `Prefer: respond-async` (202), `Idempotency-Key`."""
+    context = context_of(request)
+    key = _idempotency_key(request)
+    asked = parse_request(strict_json.decode(await _body(request)), context.reports)
+    await context.source.check_request(asked)
+    try:
+        job_id, replayed = await context.runs.start(asked, LOCAL_CALLER, key, datetime.now(UTC))
+    except KeyReused:
+        detail = "This Idempotency-Key came earlier with another request."
+        error = FieldError("/headers/Idempotency-Key", "reused", detail)
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, [error]) from None
+    headers = {"Location": f"/exports/{job_id}", "Retry-After": "1", "Cache-Control": "no-store"}
+    if replayed:
+        headers["Idempotent-Replayed"] = "true"
+    accepted = "respond-async" in request.headers.get("prefer", "")
+    return JSONResponse({"data": job_id}, HTTPStatus.ACCEPTED if accepted else HTTPStatus.OK, headers)
+
+
+@router.get("/reports/csv", summary="Poll an export", openapi_extra=examples.POLL)
+async def poll(request: Request) -> Response:
+    """The job's status and progress; the link when it is done, the reason when it failed."""
+    context = context_of(request)
+    job_id = _job_id(request)
+    job = await context.runs.read(job_id, LOCAL_CALLER)
+    if job is None:
+        raise Problem(
+            HTTPStatus.NOT_FOUND,
+            "There is no job with this id.",
+            [FieldError("/jobId", "unknown", "There is no job with this id.")],
+            extra={"message": "Job Id not found!"},
+        )
+    url = (await context.links.link_to(job)).url if job.status == "done" else None
+    return JSONResponse(frozen_body(job, url), headers=poll_headers(job, datetime.now(UTC)))
+
+
+@router.get("/reports", summary="A page of the table", openapi_extra=examples.TABLE)
+async def table(request: Request) -> Response:
+    """The rows, their order and their number are those of the export with the same parameters."""
+    context = context_of(request)
+    asked = query.parse_table_query(request.query_params.multi_items(), context.reports)
+    page = await context.source.page(asked.request, asked.page_size, asked.page, asked.cursor)
+    sortable = {key for key, column in asked.request.report.table_columns.items() if column.type != "json"}
+    body = {
+        "items": page.rows,
+        "page": asked.page,
+        "pageSize": asked.page_size,
+        "total": page.total,
+        "columns": [
+            {"key": each.key, "label": each.label, "type": each.type, "sortable": each.key in sortable}
+            for each in page.columns
+        ],
+        "nextCursor": page.next_cursor,
+    }
+    return JSONResponse(body, headers={"Cache-Control": "no-store"})
+
+
+@router.get("/report-types", summary="The reports there are")
+async def report_types(request: Request) -> dict[str, Any]:
+    return {"items": [_described(report) for report in context_of(request).reports.values()]}
+
+
+@router.get("/report-types/{name}", summary="One report's parameters, filters, columns and limits")
+async def report_type(name: str, request: Request) -> dict[str, Any]:
+    report = context_of(request).reports.get(name)
+    if report is None:
+        raise Problem(HTTPStatus.NOT_FOUND, "There is no such report.")
+    return _described(report)
+
+
+async def _body(request: Request) -> bytes:
+    """At most 64 KiB are read, whatever the client sends or claims."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        # Also what keeps other sites' pages from starting exports: this type they may not send.
+        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send the request as application/json.")
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > strict_json.MAX_BYTES:
+            detail = f"The body is larger than {strict_json.MAX_BYTES // 1024} KiB."
+            raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
+    return body
+
+
+def _idempotency_key(request: Request) -> str | None:
+    keys = request.headers.getlist("idempotency-key")
+    if not keys:
+        return None
+    if len(keys) > 1 or not IDEMPOTENCY_KEY.fullmatch(keys[0]):
+        detail = "It must be one value of 1 to 255 visible ASCII characters."
+        raise InvalidRequest([FieldError("/headers/Idempotency-Key", "format", detail)])
+    return keys[0]
+
+
+def _job_id(request: Request) -> str:
+    for name in request.query_params:
+        if name != "jobId":
+            raise InvalidRequest([FieldError(f"/{name}", "unknown", "There is no such parameter.")])
+    given = request.query_params.getlist("jobId")
+    if len(given) != 1 or not JOB_ID.fullmatch(given[0]):
+        detail = "Give one job id, as it came from POST /reports/csv."
+        raise InvalidRequest([FieldError("/jobId", "format" if given else "missing", detail)])
+    return given[0].lower()
+
+
+def _described(report: Report) -> dict[str, Any]:
+    parameters = [
+        {
+            "name": name,
+            "label": scope.label or name,
+            "type": "string",
+            "pattern": scope.pattern,
+            "required": True,
+        }
+        for name, scope in report.scope.items()
+    ]
+    if report.period is not None:
+        parameters += [
+            {"name": name, "label": name.capitalize(), "type": "date", "required": True}
+            for name in ("from", "to")
+        ]
+    filters = [
+        {
+            "name": name,
+            "label": each.label or name,
+            "type": query.filter_type(each),
+            "choices": list(each.known_choices) if each.known_choices is not None else None,
+        }
+        for name, each in report.filter_columns.items()
+    ]
+    columns = [
+        {
+            "key": each.key,
+            "label": each.label,
+            "type": each.type,
+            "pii": each.pii,
+            "sortable": each.type != "json",
+        }
+        for each in report.table_columns.values()
+    ]
+    return {
+        "name": report.name,
+        "title": report.title,
+        "parameters": parameters,
+        "filters": filters,
+        "columns": columns,
+        "defaultSort": report.sort or None,
+        "questions": report.questions is not None,
+        "limits": {"maxDays": report.max_days, "maxPageSize": query.MAX_PAGE_SIZE},
+    }

@@ -1,0 +1,163 @@
+"""What the API itself reads of the source database: pages of the table, and whether an id exists."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from typing import Any, TypeVar
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import anyio
+from anyio import CapacityLimiter, to_thread
+from sqlalchemy import Connection, Engine, inspect, select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql.util import find_tables
+
+from api import cursor as cursors
+from api.problems import Unavailable
+from api.settings import ApiSettings
+from flows import cells, frame_engine, statement
+from flows.database import Snapshot, open_engine, snapshot, source_errors
+from flows.errors import DeclarationError, FieldError, InvalidRequest
+from flows.report import Report
+from flows.request import ExportRequest, names_question
+from flows.statement import OutputColumn
+
+CONNECT_SECONDS = 2  # the least that libpq takes
+READERS = 20
+LOOKUP_SECONDS = 5
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Page:
+    """`rows` are ready for JSON, keyed like `columns`; `next_cursor` is None on the last page."""
+
+    rows: list[dict[str, Any]]
+    total: int
+    columns: list[OutputColumn]
+    next_cursor: str | None
+
+
+class Source:
+    def __init__(self, settings: ApiSettings, clock: Callable[[], datetime]) -> None:
+        self._settings, self._clock = settings, clock
+        url = settings.database_url.get_secret_value()
+        self._engine: Engine = open_engine(url, CONNECT_SECONDS, pool_pre_ping=True, pool_size=READERS)
+        self._limiter = CapacityLimiter(READERS)
+
+    async def check(self) -> None:
+        """Raises Unavailable when the database does not answer."""
+        await self._in_time(self._ping)
+
+    async def check_request(self, request: ExportRequest) -> None:
+        """InvalidRequest when an id or a question that it names is not in the database."""
+        await self._in_time(self._ping)
+        await self._in_thread(lambda: self._check_request(request))
+
+    async def page(self, request: ExportRequest, size: int, number: int, cursor: str | None) -> Page:
+        await self._in_time(self._ping)
+        return await self._in_thread(lambda: self._page(request, size, number, cursor))
+
+    def missing_tables(self, report: Report) -> list[str]:
+        """Of the report's; where none is missing and its select cannot run all the same, DeclarationError."""
+        with source_errors(), self._engine.connect() as connection:
+            known = inspect(connection)
+            tables = [table for each in report.select.get_final_froms() for table in find_tables(each)]
+            missing = [t.fullname for t in tables if not known.has_table(t.name, schema=t.schema)]
+            if not missing:
+                self._try(report, connection)
+            return missing
+
+    def _try(self, report: Report, connection: Connection) -> None:
+        try:
+            connection.execute(report.select.limit(0))
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise
+            raise DeclarationError(f"{report.file}: {error.orig}") from error
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    async def _in_time(self, work: Callable[[], T]) -> T:
+        try:
+            with anyio.fail_after(self._settings.outage_seconds):
+                return await self._in_thread(work)
+        except TimeoutError as error:
+            raise Unavailable("The database that holds the report") from error
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await to_thread.run_sync(work, abandon_on_cancel=True, limiter=self._limiter)
+
+    def _ping(self) -> None:
+        with source_errors(), self._engine.connect() as connection:
+            connection.execute(select(1))
+
+    def _check_request(self, request: ExportRequest) -> None:
+        with snapshot(self._engine, request.zone.key, LOOKUP_SECONDS, self._clock) as taken:
+            self._check_known(request, taken)
+
+    def _check_known(self, request: ExportRequest, taken: Snapshot) -> None:
+        for name in request.report.scope:
+            if taken.connection.execute(statement.scope_exists(request, name)).first() is None:
+                raise InvalidRequest([FieldError(f"/{name}", "unknown", "There is nothing with this id.")])
+        if any(names_question(key, request.report) for key in request.columns or ()):
+            self._columns(request, taken)
+
+    def _columns(self, request: ExportRequest, taken: Snapshot) -> list[OutputColumn]:
+        try:
+            return statement.output_columns(request, taken.questions(statement.questions(request)))
+        except KeyError as error:
+            detail = f"There is no column {error.args[0]!r}."
+            raise InvalidRequest([FieldError("/columns", "unknown", detail)]) from None
+
+    def _page(self, request: ExportRequest, size: int, number: int, cursor: str | None) -> Page:
+        terms = statement.order(request)
+        after = cursors.decode(cursor, request, terms) if cursor is not None else None
+        with snapshot(self._engine, request.zone.key, self._settings.table_seconds, self._clock) as taken:
+            self._check_known(request, taken)
+            columns = self._columns(request, taken)
+            expressions = frame_engine.expressions(columns)
+            sort_values = [term.expression.label(f"s{place}") for place, term in enumerate(terms)]
+            wanted = statement.rows(request, [*expressions, *sort_values])
+            if after is not None:
+                wanted = statement.rows_after(wanted, terms, after)
+            else:
+                wanted = wanted.offset((number - 1) * size)
+            found = taken.connection.execute(wanted.limit(size + 1)).all()
+            total = taken.scalar(statement.count(request))
+        more, found = len(found) > size, found[:size]
+        last = [_sortable(value) for value in found[-1][len(expressions) :]] if more else None
+        return Page(
+            rows=[_item(tuple(row), columns, request.zone) for row in found],
+            total=total,
+            columns=columns,
+            next_cursor=cursors.encode(request, last) if last is not None else None,
+        )
+
+
+def _sortable(value: Any) -> Any:
+    """An instant says its zone, whatever the database keeps."""
+    return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
+
+
+def _item(row: tuple[Any, ...], columns: list[OutputColumn], zone: ZoneInfo) -> dict[str, Any]:
+    values = iter(row)
+    plain = {column.key: next(values) for column in columns if column.question is None}
+    answers = next(values, None)
+    return {
+        column.key: _json_value(plain[column.key], column, zone)
+        if column.question is None
+        else cells.answer_text(answers, column.question)
+        for column in columns
+    }
+
+
+def _json_value(value: Any, column: OutputColumn, zone: ZoneInfo) -> Any:
+    """Numbers and truth values as JSON has them; what JSON lacks, as the file's text."""
+    if isinstance(value, Decimal | datetime | date | time | UUID | bytes):
+        return cells.cell_text(value, column, zone)
+    return value

@@ -1,0 +1,102 @@
+"""Every way an export can go wrong, sorted by what to do next.
+
+    InvalidRequest           the caller's to mend: nothing was started
+    DeclarationError         the report author's to mend: nothing starts
+    ExportError              a run ended without a file; `code` is stable, the sentence is for people
+    ├── WorthRetry           the same request may succeed in a moment
+    │   ├── SourceUnavailable
+    │   ├── StorageUnavailable
+    │   └── Incomplete
+    └── Final                the same request will fail again
+        ├── SourceTimeout
+        ├── SourceCancelled
+        ├── StorageDenied
+        ├── TransformFailed
+        └── Internal
+
+No sentence here ever holds a driver's text, a host name, SQL or a credential: the log has those.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """One mistake in a request; `pointer` is an RFC 6901 JSON pointer into it, or `?name` for a query."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class InvalidRequest(ValueError):
+    def __init__(self, errors: list[FieldError]) -> None:
+        super().__init__("; ".join(f"{e.pointer}: {e.detail}" for e in errors))
+        self.errors = errors
+
+
+class DeclarationError(Exception):
+    """A report's file declares something that cannot work; the message names file and column."""
+
+
+class ExportError(Exception):
+    code: ClassVar[str]
+    sentence: ClassVar[str]
+    worth_retry: ClassVar[bool]
+
+    def __init__(self, sentence: str | None = None) -> None:
+        super().__init__(sentence or self.sentence)
+
+
+class WorthRetry(ExportError):
+    worth_retry = True
+
+
+class SourceUnavailable(WorthRetry):
+    code = "source.unavailable"
+    sentence = "The database that holds the report could not be reached."
+
+
+class StorageUnavailable(WorthRetry):
+    code = "storage.unavailable"
+    sentence = "The file storage could not be reached."
+
+
+class Incomplete(WorthRetry):
+    code = "source.incomplete"
+    sentence = "The database sent a different number of rows than it had counted, so no file was published."
+
+
+class Final(ExportError):
+    worth_retry = False
+
+
+class SourceTimeout(Final):
+    code = "source.timeout"
+    sentence = "The database took longer than this report may take."
+
+
+class SourceCancelled(Final):
+    code = "source.cancelled"
+    sentence = "The report's query was cancelled in the database."
+
+
+class StorageDenied(Final):
+    code = "storage.denied"
+    sentence = "The file storage refused the file."
+
+
+class TransformFailed(Final):
+    code = "transform.failed"
+    sentence = "The report's transform failed."
+
+
+class Internal(Final):
+    code = "internal"
+    sentence = "The export failed."  # the API adds: quote the job's id
+
+
+def all_codes() -> dict[str, type[ExportError]]:
+    families = (WorthRetry, Final)
+    return {kind.code: kind for family in families for kind in family.__subclasses__()}

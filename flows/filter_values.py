@@ -1,0 +1,99 @@
+"""One filter value: from JSON or from a query string to what the column compares with. Pure."""
+
+import uuid
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from flows.date_range import parse_moment
+from flows.report import Filter, type_name
+
+MAX_TEXT_LENGTH = 1000
+_INT64 = 2**63
+
+
+def parse_filter_value(value: object, filter_: Filter) -> Any:
+    """None stays None (is null); ValueError says what the value must be."""
+    if value is None:
+        return None
+    parsed = _PARSERS[type_name(filter_.column.type)](value)
+    choices = filter_.known_choices
+    if choices is not None and parsed not in choices:
+        raise ValueError(f"must be one of {', '.join(map(str, choices))}")
+    return parsed
+
+
+def value_from_text(text: str, filter_: Filter) -> Any:
+    """A query string's text as the JSON value it stands for; what cannot be read stays text."""
+    kind = type_name(filter_.column.type)
+    if kind == "boolean":
+        return {"true": True, "false": False}.get(text, text)
+    if kind in ("integer", "number") and text.isascii():
+        try:
+            return int(text) if kind == "integer" else float(text)
+        except ValueError:
+            return text
+    return text
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or len(value) > MAX_TEXT_LENGTH:
+        raise ValueError(f"must be text of at most {MAX_TEXT_LENGTH} characters")
+    return value
+
+
+def _boolean(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("must be true or false")
+    return value
+
+
+def _integer(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not -_INT64 <= value < _INT64:
+        raise ValueError("must be a whole number of at most 64 bits")
+    return value
+
+
+def _number(value: object) -> Decimal:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise ValueError("must be a number")
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        raise ValueError("must be a number") from None
+    if not number.is_finite():
+        raise ValueError("must be a finite number")
+    return number
+
+
+def _date(value: object) -> date:
+    moment = parse_moment(value)
+    if isinstance(moment, datetime):
+        raise ValueError("must be a date such as 2024-07-19, without a time")
+    return moment
+
+
+def _date_time(value: object) -> datetime:
+    moment = parse_moment(value)
+    if not isinstance(moment, datetime):
+        raise ValueError("must be a date-time with an offset")
+    return moment.astimezone(UTC)
+
+
+def _uuid(value: object) -> uuid.UUID:
+    try:
+        return uuid.UUID(_text(value))
+    except ValueError:
+        raise ValueError("must be a UUID") from None
+
+
+_PARSERS: dict[str, Callable[[object], Any]] = {
+    "string": _text,
+    "boolean": _boolean,
+    "integer": _integer,
+    "number": _number,
+    "date": _date,
+    "date-time": _date_time,
+    "uuid": _uuid,
+}

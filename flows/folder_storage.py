@@ -1,0 +1,95 @@
+"""Finished files in a folder that runs and the API share; links lead to the API's /files route."""
+
+import hashlib
+import hmac
+import os
+import secrets
+from contextlib import suppress
+from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from urllib.parse import urlencode, urlsplit
+
+from flows.storage import Link
+
+_SIGNING_KEY_FILE = ".signing-key"
+
+
+class FolderStorage:
+    def __init__(self, root: Path, public_url: str) -> None:
+        self._root, self._public_url = root, public_url
+
+    def begin(self, key: str) -> "FolderUpload":
+        return FolderUpload(self._root / key)
+
+    def sign(self, key: str, disposition: str, seconds: int, now: datetime) -> Link:
+        expires_at = (now + timedelta(seconds=seconds)).replace(microsecond=0)
+        expires = str(int(expires_at.timestamp()))
+        query = {"expires": expires, "disposition": disposition}
+        signature = self._signature(key, expires, disposition)
+        return Link(
+            f"{self._public_url}/files/{key}?{urlencode(query | {'signature': signature})}", expires_at
+        )
+
+    def bytes_behind(self, link: Link) -> int:
+        path = urlsplit(link.url).path.partition("/files/")[2]
+        return (self._root / path).stat().st_size
+
+    def path_if_signed(self, key: str, expires: str, disposition: str, signature: str, now: datetime) -> Path:
+        """The file that a link leads to; PermissionError when it is forged or has expired."""
+        if not hmac.compare_digest(signature.encode(), self._signature(key, expires, disposition).encode()):
+            raise PermissionError("This link is not valid.")
+        if int(expires) <= now.timestamp():
+            raise PermissionError("This link has expired.")
+        return self._root / key
+
+    def check(self) -> None:
+        self._root.mkdir(parents=True, exist_ok=True)
+        if not os.access(self._root, os.W_OK):
+            raise PermissionError(self._root)
+
+    def _signature(self, key: str, expires: str, disposition: str) -> str:
+        message = "\n".join((key, expires, disposition)).encode()
+        return hmac.new(_signing_key(self._root), message, hashlib.sha256).hexdigest()
+
+
+@cache
+def _signing_key(root: Path) -> bytes:
+    """Kept beside the files: whoever may read them all may as well sign links to them."""
+    root.mkdir(parents=True, exist_ok=True)
+    path = root / _SIGNING_KEY_FILE
+    if not path.exists():
+        _write_once(path, secrets.token_bytes(32))
+    return path.read_bytes()
+
+
+def _write_once(path: Path, content: bytes) -> None:
+    """Whole or not at all, and never over what another process wrote first."""
+    with NamedTemporaryFile(dir=path.parent) as file:  # made for its owner alone
+        file.write(content)
+        file.flush()
+        with suppress(FileExistsError):
+            os.link(file.name, path)
+
+
+class FolderUpload:
+    def __init__(self, target: Path) -> None:
+        self._target = target
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self._unfinished = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
+        self._file = self._unfinished.open("xb")
+
+    def write(self, data: bytes) -> None:
+        self._file.write(data)
+
+    def commit(self) -> None:
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        os.link(self._unfinished, self._target)  # unlike a rename, refused when the target exists
+        self._unfinished.unlink()
+
+    def abort(self) -> None:
+        self._file.close()
+        self._unfinished.unlink(missing_ok=True)

@@ -1,0 +1,18 @@
+"""Which storage a setting names."""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from flows.folder_storage import FolderStorage
+from flows.s3_storage import S3Storage
+from flows.storage import Storage
+
+
+def open_storage(url: str, public_url: str) -> Storage:
+    """`s3://bucket/prefix` with the usual AWS_* settings, or `file:///folder`, linked through the API."""
+    parts = urlsplit(url)
+    if parts.scheme == "s3" and parts.netloc:
+        return S3Storage(parts.netloc, parts.path.strip("/"))
+    if parts.scheme == "file" and parts.path:
+        return FolderStorage(Path(parts.path), public_url)
+    raise ValueError("REPORTS_STORAGE_URL must be s3://bucket/prefix or file:///folder")

@@ -1,0 +1,68 @@
+"""What a finished export is known by; travels in the run's progress artifact. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """`attempt` names the object (see storage.object_key)."""
+
+    attempt: int
+    name: str
+    rows: int
+    bytes: int
+    sha256: str
+    snapshot_at: str
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a run is: `expected` is exact, from the snapshot; None while rows are still being counted."""
+
+    percent: int = 0
+    written: int = 0
+    expected: int | None = None
+    snapshot_at: str | None = None
+    receipt: Receipt | None = None
+
+    @property
+    def rows_text(self) -> str:
+        return "counting rows" if self.expected is None else f"{self.written:,} of {self.expected:,} rows"
+
+    def as_metadata(self) -> dict[str, str]:
+        """One text a field, as an artifact's metadata holds them; Prefect cuts each at 500 characters."""
+        fields = {**asdict(self), "receipt": None}
+        receipt = asdict(self.receipt) if self.receipt is not None else {}
+        found = {**fields, **{f"file_{name}": value for name, value in receipt.items()}}
+        return {name: str(value) for name, value in found.items() if value is not None}
+
+
+def from_metadata(metadata: Mapping[str, str] | None) -> Standing | None:
+    """None for an artifact that is not ours."""
+    if metadata is None or "percent" not in metadata:
+        return None
+    expected = metadata.get("expected")
+    return Standing(
+        percent=int(metadata["percent"]),
+        written=int(metadata["written"]),
+        expected=int(expected) if expected is not None else None,
+        snapshot_at=metadata.get("snapshot_at"),
+        receipt=_receipt(metadata) if "file_sha256" in metadata else None,
+    )
+
+
+def _receipt(metadata: Mapping[str, str]) -> Receipt:
+    return Receipt(
+        attempt=int(metadata["file_attempt"]),
+        name=metadata["file_name"],
+        rows=int(metadata["file_rows"]),
+        bytes=int(metadata["file_bytes"]),
+        sha256=metadata["file_sha256"],
+        snapshot_at=metadata["file_snapshot_at"],
+    )
+
+
+def percent_of(written: int, expected: int) -> int:
+    """At most 99: 100 is said together with the link, when the file is stored and verified."""
+    return 99 if expected == 0 else min(99, 99 * written // expected)

@@ -1,0 +1,76 @@
+"""The reports there are: one file each in this package, in the user's own, or in an installed one.
+
+flows/reports/<name>.py                     a module with a REPORT
+REPORTS_CATALOG=module[,module]             the same, in your own modules or packages
+entry point group `report_exports.reports`  the same, from an installed distribution
+"""
+
+import importlib.util
+import pkgutil
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+from importlib.metadata import entry_points
+from types import MappingProxyType, ModuleType
+
+from flows.errors import DeclarationError
+from flows.report import Filter, Heading, Questions, Report, Scope
+
+__all__ = ["Filter", "Heading", "Questions", "Report", "Scope", "catalog"]
+
+DEFAULT_REPORT = "survey-responses"
+ENTRY_POINT_GROUP = "report_exports.reports"
+
+
+@cache
+def catalog(extra_modules: tuple[str, ...] = ()) -> MappingProxyType[str, Report]:
+    """All reports by name; DeclarationError names the file of the one that cannot work."""
+    found: dict[str, Report] = {}
+    for module_name in (*_own_modules(), *_installed_modules(), *extra_modules):
+        for module in _import_all(module_name):
+            report = _report_of(module)
+            if report.name in found:
+                earlier = found[report.name].file
+                raise DeclarationError(f"{report.file}: {earlier} has the name {report.name!r} too")
+            found[report.name] = report
+    return MappingProxyType(found)
+
+
+def _own_modules() -> list[str]:
+    names = [info.name for info in pkgutil.iter_modules(__path__)]
+    return [f"{__name__}.{name}" for name in names]
+
+
+def _installed_modules() -> list[str]:
+    return [point.value for point in entry_points(group=ENTRY_POINT_GROUP)]
+
+
+def _import_all(name: str) -> Iterator[ModuleType]:
+    """The module itself, or every module of the package."""
+    module = _import(name)
+    if hasattr(module, "REPORT"):
+        yield module
+    for info in pkgutil.iter_modules(getattr(module, "__path__", ())):
+        yield _import(f"{name}.{info.name}")
+
+
+def _import(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        raise DeclarationError(f"{_file_of(name)}: {type(error).__name__}: {error}") from error
+
+
+def _file_of(module_name: str) -> str:
+    try:
+        spec = importlib.util.find_spec(module_name)
+    except ImportError:
+        spec = None
+    return spec.origin if spec is not None and spec.origin else f"report module {module_name!r}"
+
+
+def _report_of(module: ModuleType) -> Report:
+    report = getattr(module, "REPORT", None)
+    if not isinstance(report, Report):
+        raise DeclarationError(f"{module.__file__}: must define REPORT = Report(…)")
+    return replace(report, file=str(module.__file__))

@@ -1,0 +1,123 @@
+"""Finished files in a bucket, by s3fs's own S3 calls."""
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import datetime, timedelta
+from typing import Any
+
+import httpx
+import s3fs
+
+from flows.storage import CONTENT_TYPE, Link
+
+# Parts of 8 MiB grow as they get many: 10,000 of them must be enough for the largest object S3 takes.
+PART_BYTES = 8 << 20
+PARTS_BEFORE_GROWTH = 1000
+PARTS_IN_FLIGHT = 2
+# The longest that signature version 4 allows.
+LONGEST_LINK_SECONDS = 604_800
+LINK_ANSWER_SECONDS = 10
+
+
+class S3Storage:
+    def __init__(self, bucket: str, prefix: str) -> None:
+        self._bucket, self._prefix = bucket, prefix
+        # s3fs signs links the old way unless told; small files never need its listing cache.
+        self._s3 = s3fs.S3FileSystem(
+            config_kwargs={"signature_version": "s3v4", "request_checksum_calculation": "when_required"},
+            use_listings_cache=False,
+        )
+
+    def begin(self, key: str) -> "S3Upload":
+        return S3Upload(self._s3, self._bucket, self._key(key))
+
+    def sign(self, key: str, disposition: str, seconds: int, now: datetime) -> Link:
+        seconds = min(seconds, self._credential_seconds(now))
+        url = self._s3.url(
+            f"{self._bucket}/{self._key(key)}",
+            expires=seconds,
+            ResponseContentDisposition=disposition,
+            ResponseContentType=CONTENT_TYPE,
+        )
+        return Link(url, now + timedelta(seconds=seconds))
+
+    def bytes_behind(self, link: Link) -> int:
+        try:
+            with httpx.stream("GET", link.url, timeout=LINK_ANSWER_SECONDS) as answer:
+                answer.raise_for_status()
+                return int(answer.headers["Content-Length"])
+        except httpx.HTTPError as error:
+            raise OSError("the signed link does not answer") from error
+
+    def check(self) -> None:
+        self._s3.call_s3("head_bucket", Bucket=self._bucket)
+
+    def _key(self, key: str) -> str:
+        return f"{self._prefix}/{key}" if self._prefix else key
+
+    def _credential_seconds(self, now: datetime) -> int:
+        """How long the signing credential itself lives: a link cannot outlive it."""
+        credentials = self._s3.s3._request_signer._credentials
+        expiry: datetime | None = getattr(credentials, "_expiry_time", None)
+        return int((expiry - now).total_seconds()) if expiry is not None else LONGEST_LINK_SECONDS
+
+
+class S3Upload:
+    """A single put for what fits into one part, else a multipart upload with two parts in flight."""
+
+    def __init__(self, s3: Any, bucket: str, key: str) -> None:
+        self._s3 = s3
+        self._target = {"Bucket": bucket, "Key": key}
+        self._buffer = bytearray()
+        self._upload_id: str | None = None
+        self._parts: list[Future[dict[str, Any]]] = []
+        self._pool = ThreadPoolExecutor(PARTS_IN_FLIGHT, thread_name_prefix="upload")
+
+    def write(self, data: bytes) -> None:
+        self._buffer += data
+        if len(self._buffer) >= self._part_bytes():
+            self._send_part()
+
+    def commit(self) -> None:
+        """Refused when the key exists: two attempts can never publish over each other."""
+        if self._upload_id is None:
+            self._s3.call_s3(
+                "put_object",
+                **self._target,
+                Body=bytes(self._buffer),
+                ContentType=CONTENT_TYPE,
+                IfNoneMatch="*",
+            )
+        else:
+            if self._buffer:
+                self._send_part()
+            self._s3.call_s3(
+                "complete_multipart_upload",
+                **self._target,
+                UploadId=self._upload_id,
+                MultipartUpload={"Parts": [part.result() for part in self._parts]},
+                IfNoneMatch="*",
+            )
+        self._pool.shutdown()
+
+    def abort(self) -> None:
+        self._pool.shutdown(cancel_futures=True)
+        if self._upload_id is not None:
+            self._s3.call_s3("abort_multipart_upload", **self._target, UploadId=self._upload_id)
+
+    def _part_bytes(self) -> int:
+        return PART_BYTES * (1 + len(self._parts) // PARTS_BEFORE_GROWTH)
+
+    def _send_part(self) -> None:
+        if self._upload_id is None:
+            begun = self._s3.call_s3("create_multipart_upload", **self._target, ContentType=CONTENT_TYPE)
+            self._upload_id = begun["UploadId"]
+        body, self._buffer = bytes(self._buffer), bytearray()
+        self._parts.append(self._pool.submit(self._put_part, len(self._parts) + 1, body))
+        if len(self._parts) > PARTS_IN_FLIGHT:  # memory stays at a few parts
+            self._parts[-1 - PARTS_IN_FLIGHT].result()
+
+    def _put_part(self, number: int, body: bytes) -> dict[str, Any]:
+        stored = self._s3.call_s3(
+            "upload_part", **self._target, UploadId=self._upload_id, PartNumber=number, Body=body
+        )
+        return {"PartNumber": number, "ETag": stored["ETag"]}

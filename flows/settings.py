@@ -1,0 +1,34 @@
+"""What the run reads from its environment; each name is REPORTS_ and the field's, in capitals."""
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="REPORTS_", extra="ignore")
+
+    database_url: SecretStr = Field(description="The database that is read, as an SQLAlchemy URL.")
+    storage_url: str = Field(description="Where files go: s3://bucket/prefix or file:///folder.")
+    public_url: str = Field("http://127.0.0.1:8000", description="The API's address as callers see it.")
+    catalog: str = Field("", description="Modules or packages with more reports, separated by commas.")
+    link_seconds: int = Field(3600, ge=900, le=604800, description="How long a link lives when it is signed.")
+    statement_seconds: int = Field(3600, ge=1, description="How long one export's query may run.")
+    attempts: int = Field(3, ge=1, le=10, description="How often one export is tried.")
+    retry_seconds: float = Field(5.0, ge=0, description="The pause before the second try; it doubles.")
+
+    @field_validator("database_url")
+    @classmethod
+    def _name_the_driver(cls, url: SecretStr) -> SecretStr:
+        """`postgresql://` would load a driver that is not installed."""
+        scheme, separator, rest = url.get_secret_value().partition("://")
+        named = "postgresql+psycopg" if scheme in ("postgres", "postgresql") else scheme
+        return SecretStr(named + separator + rest)
+
+    @field_validator("public_url")
+    @classmethod
+    def _without_slash(cls, url: str) -> str:
+        return url.rstrip("/")
+
+    @property
+    def catalog_modules(self) -> tuple[str, ...]:
+        return tuple(name.strip() for name in self.catalog.split(",") if name.strip())

@@ -1,0 +1,202 @@
+"""A request's SQL. The table, the count and the export all come from here, so they cannot disagree. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    DateTime,
+    Dialect,
+    Label,
+    Select,
+    TypeDecorator,
+    and_,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+)
+
+from flows.report import Filter, Report, TableColumn, type_name
+from flows.request import QUESTION_SEPARATOR, ExportRequest, questions_key
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware moment, bound as the column keeps it: with its zone, or as UTC without one."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def __init__(self, timezone: bool) -> None:
+        super().__init__(timezone=timezone)
+        self.timezone = timezone
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None or (self.timezone and dialect.name == "postgresql"):
+            return value
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+
+@dataclass(frozen=True)
+class Question:
+    key: str
+    label: str
+    multiple: bool
+
+
+@dataclass(frozen=True)
+class OutputColumn:
+    """A column of the file; where `question` is set, `expression` is the JSON that holds the answer."""
+
+    key: str
+    label: str
+    type: str
+    pii: bool
+    expression: ColumnElement[Any]
+    question: Question | None = None
+
+
+@dataclass(frozen=True)
+class OrderTerm:
+    expression: ColumnElement[Any]
+    descending: bool
+    nullable: bool
+
+
+def output_columns(request: ExportRequest, questions: Sequence[Question]) -> list[OutputColumn]:
+    """The file's columns in order; KeyError holds a question's key that the survey does not have."""
+    own = {key: _output(column) for key, column in request.report.table_columns.items()}
+    group = questions_key(request.report)
+    asked = {column.key: column for column in _question_columns(request.report, group, questions)}
+    if request.columns is None:
+        return [*own.values(), *asked.values()]
+    chosen: list[OutputColumn] = []
+    for key in request.columns:
+        chosen.extend(asked.values() if key == group and key not in own else [(own | asked)[key]])
+    return chosen
+
+
+def _output(column: TableColumn) -> OutputColumn:
+    return OutputColumn(column.key, column.label, column.type, column.pii, column.expression)
+
+
+def _question_columns(
+    report: Report, group: str | None, questions: Iterable[Question]
+) -> Iterable[OutputColumn]:
+    if report.questions is None:
+        return
+    for question in questions:
+        key = f"{group}{QUESTION_SEPARATOR}{question.key}"
+        yield OutputColumn(key, question.label, "string", False, report.questions.answers, question)
+
+
+def rows(request: ExportRequest, expressions: Sequence[ColumnElement[Any]]) -> Select[Any]:
+    """The request's rows in its order, with these columns."""
+    ordered = [_order_by(term) for term in order(request)]
+    clauses = [clause for pair in ordered for clause in pair]
+    return _matching(request, expressions).order_by(None).order_by(*clauses)
+
+
+def count(request: ExportRequest) -> Select[Any]:
+    matching = _matching(request, [request.report.key]).order_by(None)
+    return select(func.count()).select_from(matching.subquery())
+
+
+def rows_after(statement: Select[Any], terms: Sequence[OrderTerm], values: Sequence[Any]) -> Select[Any]:
+    """The rows that come after the one with `values` (one per term) in the same order."""
+    alternatives = []
+    equal: list[ColumnElement[bool]] = []
+    for term, value in zip(terms, values, strict=True):
+        alternatives.append(and_(*equal, _beyond(term, value)))
+        equal.append(term.expression.is_(None) if value is None else term.expression == _bound(term, value))
+    return statement.where(or_(*alternatives))
+
+
+def order(request: ExportRequest) -> list[OrderTerm]:
+    """What the rows are sorted by, the report's key last, so that no two rows are equal."""
+    columns = request.report.table_columns
+    terms = [_term(columns[key.key].expression, key.descending) for key in request.sort]
+    return [*terms, _term(request.report.key, descending=False)]
+
+
+def questions(request: ExportRequest) -> Select[Any] | None:
+    declared = request.report.questions
+    if declared is None:
+        return None
+    return declared.select.where(*_scope_clauses(request, declared.scope))
+
+
+def scope_exists(request: ExportRequest, name: str) -> Select[Any]:
+    known = request.report.scope[name].known
+    return select(literal(1)).where(known == request.scope[name]).limit(1)
+
+
+def _matching(request: ExportRequest, expressions: Sequence[ColumnElement[Any]]) -> Select[Any]:
+    report = request.report
+    scope = {name: scope.column for name, scope in report.scope.items()}
+    return report.select.with_only_columns(*expressions, maintain_column_froms=True).where(
+        *_scope_clauses(request, scope), *_period_clauses(request), *_filter_clauses(request)
+    )
+
+
+def _scope_clauses(
+    request: ExportRequest, columns: Mapping[str, ColumnElement[Any]]
+) -> list[ColumnElement[bool]]:
+    return [column == request.scope[name] for name, column in columns.items()]
+
+
+def _period_clauses(request: ExportRequest) -> list[ColumnElement[bool]]:
+    column, period = request.report.period, request.period
+    if column is None or period is None:
+        return []
+    if type_name(column.type) == "date":
+        start, end = period.start.astimezone(request.zone), period.end.astimezone(request.zone)
+        return [column >= start.date(), column < end.date()]
+    return [column >= _moment(column, period.start), column < _moment(column, period.end)]
+
+
+def _filter_clauses(request: ExportRequest) -> list[ColumnElement[bool]]:
+    filters = request.report.filter_columns
+    return [_any_of(filters[name], values) for name, values in request.filters.items()]
+
+
+def _any_of(filter_: Filter, values: tuple[Any, ...]) -> ColumnElement[bool]:
+    column = filter_.column
+    if type_name(column.type) == "date-time":
+        given: list[Any] = [_moment(column, value) for value in values if value is not None]
+    else:
+        given = [value for value in values if value is not None]
+    clauses = [column == given[0]] if len(given) == 1 else [column.in_(given)] if given else []
+    if None in values:
+        clauses.append(column.is_(None))
+    return or_(false(), *clauses) if len(clauses) != 1 else clauses[0]
+
+
+def _moment(column: ColumnElement[Any], moment: datetime) -> ColumnElement[Any]:
+    return literal(moment, Instant(timezone=bool(getattr(column.type, "timezone", False))))
+
+
+def _term(expression: ColumnElement[Any], descending: bool) -> OrderTerm:
+    plain = expression.element if isinstance(expression, Label) else expression
+    return OrderTerm(plain, descending, bool(getattr(plain, "nullable", True)))
+
+
+def _order_by(term: OrderTerm) -> list[ColumnElement[Any]]:
+    """Nulls last in both directions, on every database; without nulls a plain index still serves."""
+    by_value = term.expression.desc() if term.descending else term.expression.asc()
+    return [term.expression.is_(None), by_value] if term.nullable else [by_value]
+
+
+def _beyond(term: OrderTerm, value: Any) -> ColumnElement[bool]:
+    if value is None:
+        return false()
+    bound = _bound(term, value)
+    further = term.expression < bound if term.descending else term.expression > bound
+    return or_(further, term.expression.is_(None)) if term.nullable else further
+
+
+def _bound(term: OrderTerm, value: Any) -> Any:
+    return _moment(term.expression, value) if isinstance(value, datetime) else value
