@@ -56,27 +56,22 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         storage = open_storage(settings.storage_url, settings.public_url)
         links = Links(storage, settings.link_seconds, _now)
         async with open_runs(settings) as runs:
-            found = await asyncio.to_thread(_usable, source, catalog(settings.catalog_modules))
+            found = catalog(settings.catalog_modules)
+            await asyncio.to_thread(_probe, source, found)
             app.state.context = Context(settings, found, source, storage, links, runs)
             yield
     finally:
         source.close()
 
 
-def _usable(source: Source, reports: Mapping[str, Report]) -> dict[str, Report]:
-    """Without those whose tables this database lacks; a database that is away is not asked."""
-    found = {}
-    for name, report in reports.items():
-        try:
-            missing = source.missing_tables(report)
-        except ExportError:
-            logger.warning("the source database does not answer yet: reports are not checked against it")
-            return dict(reports)
-        if missing:
-            logger.warning("report %s is left out: the database has no %s", name, ", ".join(missing))
-        else:
-            found[name] = report
-    return found
+def _probe(source: Source, reports: Mapping[str, Report]) -> None:
+    """A select that does not fit its tables stops the start; tables, or a database, that are away do not."""
+    try:
+        for name, report in reports.items():
+            if missing := source.missing_tables(report):
+                logger.warning("report %s cannot be read: the database has no %s", name, ", ".join(missing))
+    except ExportError:
+        logger.warning("the source database does not answer yet: reports are not checked against it")
 
 
 async def _front_page() -> Response:

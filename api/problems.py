@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from flows.errors import ExportError, FieldError, InvalidRequest
+from flows.errors import ExportError, FieldError, Internal, InvalidRequest
 
 RETRY_AFTER_SECONDS = 5
 
@@ -90,8 +90,8 @@ async def _source_failed(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ExportError)  # noqa: S101 - registered for this type
     if error.worth_retry:
         return as_response(Unavailable("The database that holds the report"))
-    logger.error("reading the source failed: %s", error.code)
-    return as_response(Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), headers={"Retry-After": "60"}))
+    detail = "The report cannot be read at the moment." if isinstance(error, Internal) else str(error)
+    return as_response(Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": "60"}))
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:

@@ -10,12 +10,14 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 from uuid import UUID
 
 from prefect import flow, task
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
+from prefect.client.schemas.responses import SetStateStatus
+from prefect.exceptions import Abort, Pause
 from prefect.runtime import flow_run
 from prefect.states import AwaitingRetry, Completed, Failed
 from sqlalchemy.pool import NullPool
@@ -97,7 +99,10 @@ def export_report(request: dict[str, Any]) -> State[Any]:
     except InvalidRequest as error:
         return Failed(name="request.invalid", message=str(error))
     except Exception as error:  # noqa: BLE001 - every failure ends in a stable code
-        return _outcome(error, attempt, settings, datetime.now(UTC))
+        failure = _classified(error)
+        if failure.worth_retry and attempt < settings.attempts:
+            _hand_back(job_id, attempt, failure, settings, datetime.now(UTC))
+        return Failed(name=failure.code, message=str(failure))
     return Completed(message=f"{receipt.rows:,} rows, {receipt.bytes:,} bytes")
 
 
@@ -202,14 +207,23 @@ def presign(export: Export, receipt: Receipt) -> None:
             raise StorageUnavailable
 
 
-def _outcome(error: Exception, attempt: int, settings: Settings, now: datetime) -> State[Any]:
-    """A later attempt for what may pass, else the error's stable code as the state's name."""
-    if not isinstance(error, ExportError):
-        logger.exception("the export failed in a way that has no code of its own")
-        error = Internal()
-    if error.worth_retry and attempt < settings.attempts:
-        pause = settings.retry_seconds * 2 ** (attempt - 1)
-        return AwaitingRetry(
-            scheduled_time=now + timedelta(seconds=pause), message=f"{error.code}: {error} Trying again."
-        )
-    return Failed(name=error.code, message=str(error))
+def _classified(error: Exception) -> ExportError:
+    if isinstance(error, ExportError):
+        return error
+    logger.error("the export failed in a way that has no code of its own", exc_info=error)
+    return Internal()
+
+
+def _hand_back(
+    job_id: UUID, attempt: int, failure: ExportError, settings: Settings, now: datetime
+) -> NoReturn:
+    """Gives the run back to the workers for a later attempt, in a process and on a snapshot of its own."""
+    state: State[Any] = AwaitingRetry(
+        scheduled_time=now + timedelta(seconds=settings.retry_seconds * 2 ** (attempt - 1)),
+        message=f"{failure.code}: {failure}",
+    )
+    with get_client(sync_client=True) as client:
+        answer = client.set_flow_run_state(job_id, state)
+    if answer.status != SetStateStatus.ACCEPT:  # somebody has cancelled it meanwhile
+        raise Abort
+    raise Pause(state=answer.state)
