@@ -19,6 +19,7 @@ from api.routes import exports, health, reports
 from api.runs import open_runs
 from api.settings import ApiSettings
 from api.source import Source
+from api.watcher import Watcher
 from flows.errors import ExportError
 from flows.open_storage import open_storage
 from flows.report import Report
@@ -58,8 +59,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_runs(settings) as runs:
             found = catalog(settings.catalog_modules)
             await asyncio.to_thread(_probe, source, found)
-            app.state.context = Context(settings, found, source, storage, links, runs)
-            yield
+            watcher = Watcher(runs, asyncio.get_running_loop().time)
+            app.state.context = Context(settings, found, source, storage, links, runs, watcher)
+            async with watcher.watching():
+                yield
     finally:
         source.close()
 

@@ -9,6 +9,7 @@ from api.links import Links
 from api.runs import Runs
 from api.settings import ApiSettings
 from api.source import Source
+from api.watcher import Watcher
 from flows.report import Report
 from flows.storage import Storage
 
@@ -21,6 +22,7 @@ class Context:
     storage: Storage
     links: Links
     runs: Runs
+    watcher: Watcher
 
 
 def context_of(request: Request) -> Context:

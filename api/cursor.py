@@ -1,22 +1,24 @@
 """Where a page of the table ends, as an opaque text: the sort values of its last row. Pure."""
 
 import base64
-import binascii
 import json
 from collections.abc import Callable, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from api.strict_json import check_text
 from flows.errors import FieldError, InvalidRequest
+from flows.filter_values import whole_number
 from flows.report import type_name
 from flows.request import ExportRequest
 from flows.statement import OrderTerm
 
 _READERS: dict[str, Callable[[str], Any]] = {
-    "date-time": datetime.fromisoformat,
+    "date-time": lambda text: datetime.fromisoformat(text).astimezone(UTC),
     "date": date.fromisoformat,
+    "time": time.fromisoformat,
     "number": Decimal,
     "uuid": UUID,
 }
@@ -36,7 +38,7 @@ def decode(text: str, request: ExportRequest, terms: Sequence[OrderTerm]) -> lis
         if not isinstance(content, list) or content[0] != _mark(request):
             raise ValueError
         return [_read(value, term) for value, term in zip(content[1:], terms, strict=True)]
-    except (ValueError, IndexError, ArithmeticError, TypeError, binascii.Error):
+    except (ValueError, IndexError, ArithmeticError, RecursionError):
         detail = "The cursor is damaged or belongs to another request."
         raise InvalidRequest([FieldError("/cursor", "invalid", detail)]) from None
 
@@ -49,9 +51,11 @@ def _read(value: Any, term: OrderTerm) -> Any:
     if value is None:
         return None
     kind = type_name(term.expression.type)
-    if kind in _READERS:
-        return _READERS[kind](value)
-    expected = {"boolean": bool, "integer": int}.get(kind, str)
-    if type(value) is not expected:
+    if kind == "integer":
+        return whole_number(value, bits=64)
+    if kind == "boolean" and isinstance(value, bool):
+        return value
+    if kind == "boolean" or not isinstance(value, str):
         raise ValueError
-    return value
+    check_text(value, "/cursor")
+    return _READERS[kind](value) if kind in _READERS else value

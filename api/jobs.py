@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from flows.errors import all_codes
+from flows.errors import WorkerLost, all_codes
 from flows.receipt import Standing
 
 Status = Literal["queued", "running", "finalizing", "done", "error", "cancelled"]
@@ -30,7 +30,6 @@ _BY_STATE_TYPE: Mapping[str, Status] = {
     "CRASHED": "error",
     "CANCELLED": "cancelled",
 }
-WORKER_LOST = "worker.lost"
 _LATER_PAUSES = ((10, 1), (30, 2), (120, 5))  # up to this age in seconds, ask again after so many
 _LONGEST_PAUSE = 10
 
@@ -54,6 +53,7 @@ class Run:
     request: Mapping[str, Any]
     tags: frozenset[str]
     attempt: int
+    attempts_left: bool
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -67,6 +67,8 @@ class Job:
     @property
     def status(self) -> Status:
         status = _BY_STATE_TYPE[self.run.state_type]
+        if self.run.state_type == "CRASHED" and self.run.attempts_left:
+            return "queued"  # a worker will put it back
         if status == "running" and self.standing.receipt is not None:
             return "finalizing"
         if status == "done" and self.standing.receipt is None:
@@ -93,7 +95,7 @@ class Job:
         if self.run.state_name == "request.invalid":
             return JobError("request.invalid", False, self.run.state_message)
         if self.run.state_type == "CRASHED":
-            return JobError(WORKER_LOST, True, "The worker that made the file was lost.")
+            return JobError(WorkerLost.code, WorkerLost.worth_retry, WorkerLost.sentence)
         return JobError("internal", True, f"The export failed. Quote {self.run.id}.")
 
 
@@ -107,12 +109,14 @@ def frozen_body(job: Job, url: str | None) -> dict[str, Any]:
     return {"data": data, "status": 200}
 
 
-def poll_headers(job: Job, now: datetime) -> dict[str, str]:
+def poll_headers(job: Job, now: datetime, stale: bool) -> dict[str, str]:
     headers = {
         "Cache-Control": "no-store",
         "X-Export-Status": export_status(job),
         "X-Progress": "waiting for a worker" if job.status == "queued" else job.standing.rows_text,
     }
+    if stale:
+        headers["Warning"] = '110 - "Response is Stale"'
     if not job.finished:
         headers["Retry-After"] = str(pause_seconds(job, now))
     return headers

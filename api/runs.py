@@ -1,9 +1,9 @@
-"""The one file here that speaks to Prefect: starts runs, reads them, sees whether a worker lives."""
+"""The one file here that speaks to Prefect: starts runs, reads them, hears of changes, sees live workers."""
 
 import asyncio
 import hashlib
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -16,6 +16,7 @@ from prefect.client.schemas.filters import (
     ArtifactFilterFlowRunId,
     ArtifactFilterType,
     FlowRunFilter,
+    FlowRunFilterId,
     FlowRunFilterState,
     FlowRunFilterStateType,
     FlowRunFilterTags,
@@ -23,6 +24,8 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.sorting import FlowRunSort
+from prefect.events.clients import get_events_subscriber
+from prefect.events.filters import EventAnyResourceFilter, EventFilter, EventNameFilter
 from prefect.exceptions import ObjectNotFound
 
 from api.jobs import Job, Run
@@ -32,6 +35,7 @@ from flows.receipt import Standing, from_metadata
 from flows.request import ExportRequest
 
 LOCAL_CALLER = "local"
+MOST_PER_READ = 200  # Prefect's own limit
 KEY_LIFE = timedelta(hours=24)
 WORKER_SILENCE = timedelta(seconds=90)  # a worker reports every 30 s
 FINAL_STATES = [StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED]
@@ -56,8 +60,8 @@ class Runs:
 
     async def start(
         self, request: ExportRequest, caller: str, key: str | None, now: datetime
-    ) -> tuple[str, bool]:
-        """The job's id, and whether it is an earlier job: same key, or same request still going on."""
+    ) -> tuple[Job, bool]:
+        """The job, and whether it is an earlier one: same key, or same request still going on."""
         async with self._answering():
             if key is not None:
                 return await self._start_by_key(request, caller, _hash(caller, "key", key), now)
@@ -65,7 +69,7 @@ class Runs:
             found, replayed = await self._create(
                 request, caller, _hash(caller, "request", request.fingerprint, last)
             )
-            return str(found.id), replayed
+            return self._as_job(found, {}), replayed
 
     async def read(self, job_id: str, caller: str) -> Job | None:
         """None for an unknown id and for another caller's alike."""
@@ -76,7 +80,33 @@ class Runs:
             )
         if found is None or found.flow_id != deployment.flow_id or _caller_of(found) != caller:
             return None
-        return Job(_as_run(found), standings.get(job_id, Standing()))
+        return self._as_job(found, standings)
+
+    async def read_many(self, job_ids: Sequence[str]) -> dict[str, Job]:
+        """Those that exist, in two calls for every 200."""
+        jobs: dict[str, Job] = {}
+        for start in range(0, len(job_ids), MOST_PER_READ):
+            ids = [UUID(job_id) for job_id in job_ids[start : start + MOST_PER_READ]]
+            async with self._answering():
+                # The progress after the state: a final state is then never shown with an older progress.
+                found = await self._client.read_flow_runs(
+                    flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=ids)), limit=MOST_PER_READ
+                )
+                standings = await self._read_standings(ids)
+            jobs.update({str(each.id): self._as_job(each, standings) for each in found})
+        return jobs
+
+    async def changes(self) -> AsyncIterator[str]:
+        """The id of each run of the flow whose state has changed, by Prefect's events; ends when they do."""
+        async with self._answering():
+            flow_id = (await self._read_deployment()).flow_id
+        changed = EventFilter(
+            event=EventNameFilter(prefix=["prefect.flow-run."]),
+            any_resource=EventAnyResourceFilter(id=[f"prefect.flow.{flow_id}"]),
+        )
+        async with get_events_subscriber(filter=changed) as events:
+            async for event in events:
+                yield event.resource.id.removeprefix("prefect.flow-run.")
 
     async def check(self) -> None:
         """Raises Unavailable when no run could be started now."""
@@ -92,7 +122,7 @@ class Runs:
 
     async def _start_by_key(
         self, request: ExportRequest, caller: str, key: str, now: datetime
-    ) -> tuple[str, bool]:
+    ) -> tuple[Job, bool]:
         """Prefect never releases a key; a run that is older than a day hands it on to the next."""
         while True:
             found, replayed = await self._create(request, caller, key)
@@ -101,7 +131,7 @@ class Runs:
             key = _hash(key, str(found.id))
         if replayed and request_tag(request) not in found.tags:
             raise KeyReused
-        return str(found.id), replayed
+        return self._as_job(found, {}), replayed
 
     async def _create(self, request: ExportRequest, caller: str, key: str) -> tuple[FlowRun, bool]:
         # The name is ours alone: a run that comes back under another one was there before.
@@ -147,6 +177,27 @@ class Runs:
         standings = {str(artifact.flow_run_id): from_metadata(artifact.metadata_) for artifact in found}
         return {run_id: standing for run_id, standing in standings.items() if standing is not None}
 
+    def _as_job(self, found: FlowRun, standings: Mapping[str, Standing]) -> Job:
+        return Job(self._as_run(found), standings.get(str(found.id), Standing()))
+
+    def _as_run(self, found: FlowRun) -> Run:
+        state = found.state
+        request: Any = found.parameters.get("request")
+        return Run(
+            id=str(found.id),
+            name=found.name,
+            state_type=state.type.value if state else "SCHEDULED",
+            state_name=(state.name if state else None) or "",
+            state_message=(state.message if state else None) or "",
+            request=request if isinstance(request, dict) else {},
+            tags=frozenset(found.tags),
+            attempt=found.run_count,
+            attempts_left=found.run_count < self._settings.attempts,
+            created_at=cast("datetime | None", found.created) or datetime.now(UTC),
+            started_at=found.start_time,
+            finished_at=found.end_time,
+        )
+
     @asynccontextmanager
     async def _answering(self) -> AsyncIterator[None]:
         """Prefect answers soon, or the caller hears in words that it does not."""
@@ -173,21 +224,3 @@ def _hash(*parts: str) -> str:
 def _caller_of(found: FlowRun) -> str:
     """A run that an operator started in the Prefect UI has no owner and is the local caller's."""
     return next((tag[len("owner:") :] for tag in found.tags if tag.startswith("owner:")), LOCAL_CALLER)
-
-
-def _as_run(found: FlowRun) -> Run:
-    state = found.state
-    request: Any = found.parameters.get("request")
-    return Run(
-        id=str(found.id),
-        name=found.name,
-        state_type=state.type.value if state else "SCHEDULED",
-        state_name=(state.name if state else None) or "",
-        state_message=(state.message if state else None) or "",
-        request=request if isinstance(request, dict) else {},
-        tags=frozenset(found.tags),
-        attempt=found.run_count,
-        created_at=cast("datetime | None", found.created) or datetime.now(UTC),
-        started_at=found.start_time,
-        finished_at=found.end_time,
-    )

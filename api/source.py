@@ -54,8 +54,7 @@ class Source:
 
     async def check_request(self, request: ExportRequest) -> None:
         """InvalidRequest when an id or a question that it names is not in the database."""
-        await self._in_time(self._ping)
-        await self._in_thread(lambda: self._check_request(request))
+        await self._in_time(lambda: self._check_request(request))
 
     async def page(self, request: ExportRequest, size: int, number: int, cursor: str | None) -> Page:
         await self._in_time(self._ping)

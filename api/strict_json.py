@@ -15,6 +15,8 @@ def decode(body: bytes) -> Any:
         value = json.loads(
             body.decode("utf-8"), object_pairs_hook=_unique_keys, parse_constant=_refuse_constant
         )
+    except InvalidRequest:
+        raise
     except UnicodeDecodeError:
         _refuse("", "encoding", "The body is not UTF-8.")
     except json.JSONDecodeError as error:
@@ -41,7 +43,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _check(value: Any, pointer: str, depth: int) -> None:
-    if depth > MAX_DEPTH:
+    if depth > MAX_DEPTH and isinstance(value, list | dict):
         _refuse(pointer, "depth", f"The body is nested deeper than {MAX_DEPTH} levels.")
     if isinstance(value, str):
         check_text(value, pointer)

@@ -61,7 +61,7 @@ def _float_text(value: float) -> str:
         return "NaN"
     if math.isinf(value):
         return "Infinity" if value > 0 else "-Infinity"
-    sign, digits, exponent = Decimal(repr(value)).normalize().as_tuple()
+    sign, digits, exponent = _shortest(value).normalize().as_tuple()
     assert isinstance(exponent, int)  # noqa: S101 - infinities and NaN are dealt with above
     magnitude = len(digits) + exponent - 1
     if value == 0 or -4 <= magnitude < 15:
@@ -70,6 +70,19 @@ def _float_text(value: float) -> str:
         mantissa = str(digits[0]) + ("." + "".join(map(str, digits[1:])) if len(digits) > 1 else "")
         text = f"{'-' if sign else ''}{mantissa}e{magnitude:+03d}"
     return text
+
+
+def _shortest(value: float) -> Decimal:
+    """Unlike Python, PostgreSQL never takes digits that lie exactly between two floats (as 1e23 does)."""
+    if abs(value) < 2**53:  # between those, such digits are more than 17
+        return Decimal(repr(value))
+    candidates = (Decimal(f"{value:.{digits}e}") for digits in range(17))
+    return next(each for each in candidates if float(each) == value and not _is_between(each, value))
+
+
+def _is_between(number: Decimal, value: float) -> bool:
+    beyond = math.nextafter(value, math.inf if number > value else -math.inf)
+    return math.isfinite(beyond) and 2 * int(number) == int(value) + int(beyond)
 
 
 def _json_scalar(value: Any) -> str | None:

@@ -64,8 +64,10 @@ def _as_text(column: OutputColumn) -> ColumnElement[Any]:
     expression = column.expression
     if column.question is not None:
         return _answer(expression, column.question)
-    if column.type == "boolean" or column.type == "json":
+    if column.type == "boolean":
         return cast(expression, Text)
+    if column.type == "json":
+        return func.nullif(cast(expression, Text), "null", type_=Text)  # JSON's null is no value either
     if column.type == "date-time":
         zoned = bool(getattr(expression.type, "timezone", False))
         pattern = 'YYYY-MM-DD"T"HH24:MI:SS.US' + ("TZH:TZM" if zoned else "")

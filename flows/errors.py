@@ -2,6 +2,7 @@
 
     InvalidRequest           the caller's to mend: nothing was started
     DeclarationError         the report author's to mend: nothing starts
+    Superseded               this attempt was given up for dead, and another one has taken over
     ExportError              a run ended without a file; `code` is stable, the sentence is for people
     ├── WorthRetry           the same request may succeed in a moment
     │   ├── SourceUnavailable
@@ -12,6 +13,7 @@
         ├── SourceCancelled
         ├── StorageDenied
         ├── TransformFailed
+        ├── WorkerLost
         └── Internal
 
 No sentence here ever holds a driver's text, a host name, SQL or a credential: the log has those.
@@ -38,6 +40,10 @@ class InvalidRequest(ValueError):
 
 class DeclarationError(Exception):
     """A report's file declares something that cannot work; the message names file and column."""
+
+
+class Superseded(Exception):
+    """Whatever this attempt does from now on is in nobody's name."""
 
 
 class ExportError(Exception):
@@ -90,6 +96,11 @@ class StorageDenied(Final):
 class TransformFailed(Final):
     code = "transform.failed"
     sentence = "The report's transform failed."
+
+
+class WorkerLost(Final):
+    code = "worker.lost"
+    sentence = "The worker that made the file was lost again and again."
 
 
 class Internal(Final):

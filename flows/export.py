@@ -25,7 +25,7 @@ from sqlalchemy.pool import NullPool
 from flows import copy_engine, dialect, frame_engine, run_page, statement
 from flows.copy_engine import Records
 from flows.database import Snapshot, open_engine, snapshot
-from flows.errors import ExportError, Incomplete, Internal, InvalidRequest, StorageUnavailable
+from flows.errors import ExportError, Incomplete, Internal, InvalidRequest, StorageUnavailable, Superseded
 from flows.frame_engine import Chunk
 from flows.open_storage import open_storage
 from flows.progress import Progress
@@ -96,6 +96,8 @@ def export_report(request: dict[str, Any]) -> State[Any]:
     try:
         parsed = parse_request(request, catalog(settings.catalog_modules))
         receipt = _make_file(Export(job_id, attempt, parsed, settings))
+    except Superseded as error:
+        raise Abort from error
     except InvalidRequest as error:
         return Failed(name="request.invalid", message=str(error))
     except Exception as error:  # noqa: BLE001 - every failure ends in a stable code
@@ -107,8 +109,10 @@ def export_report(request: dict[str, Any]) -> State[Any]:
 
 
 def _make_file(export: Export) -> Receipt:
-    with get_client(sync_client=True) as client:
-        progress = Progress(client, export.job_id, export.attempt)
+    with (
+        get_client(sync_client=True) as client,
+        Progress(client, export.job_id, export.attempt) as progress,
+    ):
         batches = fetch(export)
         blocks = transform_to_csv(Stream(batches), export)
         receipt, first_rows = upload(Stream(blocks), export, progress)
@@ -185,6 +189,7 @@ def upload(
             progress.advance(block.rows)
         if opening is None or rows != opening.expected:
             raise Incomplete
+        progress.check_current()
         made.commit()
     receipt = Receipt(
         attempt=export.attempt,

@@ -1,23 +1,29 @@
 """One filter value: from JSON or from a query string to what the column compares with. Pure."""
 
+import re
 import uuid
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from sqlalchemy import types as sql
+
 from flows.date_range import parse_moment
 from flows.report import Filter, type_name
 
 MAX_TEXT_LENGTH = 1000
-_INT64 = 2**63
+MOST_DIGITS = 300  # before the decimal point: a double takes no more than 308
+
+_NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 
 
 def parse_filter_value(value: object, filter_: Filter) -> Any:
     """None stays None (is null); ValueError says what the value must be."""
     if value is None:
         return None
-    parsed = _PARSERS[type_name(filter_.column.type)](value)
+    kind = type_name(filter_.column.type)
+    parsed = _integer(value, filter_) if kind == "integer" else _PARSERS[kind](value)
     choices = filter_.known_choices
     if choices is not None and parsed not in choices:
         raise ValueError(f"must be one of {', '.join(map(str, choices))}")
@@ -29,7 +35,7 @@ def value_from_text(text: str, filter_: Filter) -> Any:
     kind = type_name(filter_.column.type)
     if kind == "boolean":
         return {"true": True, "false": False}.get(text, text)
-    if kind in ("integer", "number") and text.isascii():
+    if kind in ("integer", "number") and _NUMBER.fullmatch(text):
         try:
             return int(text) if kind == "integer" else float(text)
         except ValueError:
@@ -49,9 +55,16 @@ def _boolean(value: object) -> bool:
     return value
 
 
-def _integer(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not -_INT64 <= value < _INT64:
-        raise ValueError("must be a whole number of at most 64 bits")
+def _integer(value: object, filter_: Filter) -> int:
+    """In the range of the column's type: PostgreSQL refuses to compare with what is not."""
+    kind = filter_.column.type
+    return whole_number(value, 64 if isinstance(kind, sql.BigInteger) else 32)
+
+
+def whole_number(value: object, bits: int) -> int:
+    limit = 1 << (bits - 1)
+    if not isinstance(value, int) or isinstance(value, bool) or not -limit <= value < limit:
+        raise ValueError(f"must be a whole number of at most {bits} bits")
     return value
 
 
@@ -62,8 +75,8 @@ def _number(value: object) -> Decimal:
         number = Decimal(str(value))
     except InvalidOperation:
         raise ValueError("must be a number") from None
-    if not number.is_finite():
-        raise ValueError("must be a finite number")
+    if not number.is_finite() or number.adjusted() >= MOST_DIGITS:
+        raise ValueError(f"must be a number of at most {MOST_DIGITS} digits")
     return number
 
 
@@ -82,8 +95,11 @@ def _date_time(value: object) -> datetime:
 
 
 def _uuid(value: object) -> uuid.UUID:
+    text = _text(value)
+    if not text.isascii():  # Python takes any script's digits
+        raise ValueError("must be a UUID")
     try:
-        return uuid.UUID(_text(value))
+        return uuid.UUID(text)
     except ValueError:
         raise ValueError("must be a UUID") from None
 
@@ -91,7 +107,6 @@ def _uuid(value: object) -> uuid.UUID:
 _PARSERS: dict[str, Callable[[object], Any]] = {
     "string": _text,
     "boolean": _boolean,
-    "integer": _integer,
     "number": _number,
     "date": _date,
     "date-time": _date_time,

@@ -44,6 +44,9 @@ class FolderStorage:
             raise PermissionError("This link has expired.")
         return self._root / key
 
+    def warm_up(self) -> None:
+        _signing_key(self._root)
+
     def check(self) -> None:
         self._root.mkdir(parents=True, exist_ok=True)
         if not os.access(self._root, os.W_OK):

@@ -1,19 +1,35 @@
-"""Tells Prefect how far a run is: one progress artifact per run, written at most once a second."""
+"""Tells Prefect how far a run is, and that it lives: one progress artifact per run.
 
+It is written at most once a second, and touched at least every 5 s: its `updated` is the run's heartbeat.
+Whoever has been silent for longer may have been given up and replaced (deployments/warm_worker/rescue.py),
+so such an attempt asks before it goes on, and stops when it is no longer the current one.
+"""
+
+import logging
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from types import TracebackType
 from uuid import UUID
 
+import httpx
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, ArtifactFilterType
+from prefect.exceptions import PrefectException
 
+from flows.errors import Superseded
 from flows.receipt import Receipt, Standing, from_metadata, percent_of
 
 SECONDS_BETWEEN_WRITES = 1.0
+HEARTBEAT_SECONDS = 5.0
+# Well before anybody gives a silent run up.
+LEASE_SECONDS = 2 * HEARTBEAT_SECONDS
 ARTIFACT_TYPE = "progress"
+
+logger = logging.getLogger(__name__)
 
 
 class Progress:
@@ -26,38 +42,70 @@ class Progress:
         attempt: int,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._client, self._run_id, self._clock = client, run_id, clock
+        self._client, self._run_id, self._attempt, self._clock = client, run_id, attempt, clock
         self._standing = Standing()
         self._artifact_id: UUID | None = None
-        self._written_at = -SECONDS_BETWEEN_WRITES
-        if attempt > 1:
+        self._alive_at = self._written_at = clock()
+        self._writing = threading.Lock()
+        self._ended = threading.Event()
+        self._superseded = False
+
+    def __enter__(self) -> "Progress":
+        if self._attempt > 1:
             self._take_over()
+        threading.Thread(target=self._beat, daemon=True, name="heartbeat").start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
 
     def start(self, expected: int, snapshot_at: datetime) -> None:
-        percent = self._standing.percent
-        self._standing = Standing(percent, 0, expected, snapshot_at.isoformat())
-        self._write()
+        self._standing = Standing(self._standing.percent, 0, expected, snapshot_at.isoformat())
 
     def advance(self, rows: int) -> None:
-        """Counts rows that are on their way; tells Prefect when there is something new to see."""
+        """Counts rows that are on their way; raises Superseded when another attempt has taken over."""
         before = self._standing
         assert before.expected is not None  # noqa: S101 - start() comes first
         written = before.written + rows
         percent = max(before.percent, percent_of(written, before.expected))
         self._standing = replace(before, written=written, percent=percent)
-        if percent > before.percent and self._clock() - self._written_at >= SECONDS_BETWEEN_WRITES:
+        self.check_current()
+        if self._clock() - self._written_at >= SECONDS_BETWEEN_WRITES:
             self._write()
+
+    def check_current(self) -> None:
+        """Costs a call only after a silence in which somebody may have given the run up."""
+        if self._superseded:
+            raise Superseded
+        if self._clock() - self._alive_at < LEASE_SECONDS:
+            return
+        run = self._client.read_flow_run(self._run_id)
+        if run.run_count != self._attempt or run.state is None or not run.state.is_running():
+            self._superseded = True
+            raise Superseded
+        self._alive_at = self._clock()
 
     def finish(self, receipt: Receipt, page: str, download_url: str) -> None:
         """Leaves the receipt, and for the Prefect UI a page about the run and a link to its file."""
-        self._client.create_artifact(ArtifactCreate(type="markdown", flow_run_id=self._run_id, data=page))
-        self._client.create_artifact(
-            ArtifactCreate(
-                type="markdown", flow_run_id=self._run_id, data=f"[{receipt.name}]({download_url})"
-            )
-        )
+        self.check_current()
         self._standing = replace(self._standing, percent=100, receipt=receipt)
         self._write()
+        for text in (page, f"[{receipt.name}]({download_url})"):
+            self._client.create_artifact(ArtifactCreate(type="markdown", flow_run_id=self._run_id, data=text))
+
+    def _beat(self) -> None:
+        while not self._ended.wait(HEARTBEAT_SECONDS / 4):
+            if self._clock() - self._written_at < HEARTBEAT_SECONDS * 3 / 4:
+                continue
+            try:
+                self.check_current()
+                self._write()
+            except Superseded:
+                return
+            except (httpx.HTTPError, PrefectException):
+                logger.warning("the heartbeat could not be written; trying again", exc_info=True)
 
     def _take_over(self) -> None:
         found = self._client.read_artifacts(
@@ -72,17 +120,31 @@ class Progress:
             self._standing = Standing(percent=min(99, earlier.percent) if earlier else 0)
 
     def _write(self) -> None:
-        standing = self._standing
-        shown = {
-            "data": standing.percent,
-            "description": standing.rows_text,
-            "metadata_": standing.as_metadata(),
-        }
+        with self._writing:
+            if self._ended.is_set():
+                return
+            self._written_at = self._clock()
+            self._put(self._standing)
+            self._alive_at = self._written_at
+
+    def _put(self, standing: Standing) -> None:
         if self._artifact_id is None:
             made = self._client.create_artifact(
-                ArtifactCreate(type=ARTIFACT_TYPE, flow_run_id=self._run_id, **shown)
+                ArtifactCreate(
+                    type=ARTIFACT_TYPE,
+                    flow_run_id=self._run_id,
+                    data=standing.percent,
+                    description=standing.rows_text,
+                    metadata_=standing.as_metadata(),
+                )
             )
             self._artifact_id = made.id
         else:
-            self._client.update_artifact(self._artifact_id, ArtifactUpdate(**shown))
-        self._written_at = self._clock()
+            self._client.update_artifact(
+                self._artifact_id,
+                ArtifactUpdate(
+                    data=standing.percent,
+                    description=standing.rows_text,
+                    metadata_=standing.as_metadata(),
+                ),
+            )

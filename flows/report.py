@@ -209,9 +209,13 @@ def _check_names(report: Report) -> None:
         for name in names:
             if not _KEY.fullmatch(name):
                 raise DeclarationError(f"{kind}: {name!r} must be letters, digits and underscores")
-    for name in report.scope:
+    for name, scope in report.scope.items():
         if name in RESERVED:
             raise DeclarationError(f"scope: {name!r} already means something in a request")
+        try:
+            re.compile(scope.pattern, re.ASCII)
+        except re.error as error:
+            raise DeclarationError(f"scope: {name!r}: the pattern is not one: {error}") from None
     for name in report.filters:
         if name in RESERVED or name in report.scope:
             raise DeclarationError(f"filters: {name!r} already means something in a request")

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -45,7 +46,7 @@ class ExportRequest:
             "report": self.report.name,
             "scope": dict(self.scope),
             "period": self.period and asdict(self.period),
-            "filters": {name: list(values) for name, values in self.filters.items()},
+            "filters": {name: _in_one_order(values) for name, values in self.filters.items()},
             "columns": self.columns,
             "sort": [str(key) for key in self.sort],
             "zone": self.zone.key,
@@ -61,6 +62,15 @@ class ExportRequest:
         days = [_day_text(self.body[key]) for key in ("from", "to") if key in self.body]
         stem = "_".join([self.report.name, *self.scope.values(), *days])
         return re.sub(r"[^A-Za-z0-9._-]", "-", stem)[:MAX_FILE_NAME_LENGTH] + ".csv"
+
+
+def _in_one_order(values: tuple[Any, ...]) -> list[str]:
+    """Any of several values is the same whatever their order, and however often one is named."""
+    return sorted({json.dumps(value, default=_plain_text) for value in values})
+
+
+def _plain_text(value: Any) -> str:
+    return format(value.normalize(), "f") if isinstance(value, Decimal) else str(value)
 
 
 def _day_text(text: str) -> str:
@@ -96,7 +106,7 @@ _OPTIONS = ("report", "filters", "columns", "sort", "timeZone", "csv", "name")
 
 
 def _report(body: dict[str, Any], reports: Mapping[str, Report]) -> Report:
-    name = body.get("report", DEFAULT_REPORT)
+    name = DEFAULT_REPORT if body.get("report") is None else body["report"]
     if isinstance(name, str) and name in reports:
         return reports[name]
     known = ", ".join(sorted(reports))
@@ -115,9 +125,9 @@ class _Reader:
             if name not in known:
                 self.refuse(name, "unknown", "There is no such field.")
 
-    def refuse(self, name: str, code: str, detail: str) -> None:
-        escaped = name.replace("~", "~0").replace("/", "~1") if not name.startswith("filters/") else name
-        self.errors.append(FieldError(f"/{escaped}", code, detail))
+    def refuse(self, name: str, code: str, detail: str, under: str = "") -> None:
+        escaped = name.replace("~", "~0").replace("/", "~1")
+        self.errors.append(FieldError(f"{under}/{escaped}", code, detail))
 
     def read(self, name: str, parse: Callable[[Any], Any], default: Any) -> Any:
         value = self.body.get(name)
@@ -169,19 +179,18 @@ class _Reader:
         return {name: self._filter(name, value, report) for name, value in given.items()}
 
     def _filter(self, name: str, value: object, report: Report) -> tuple[Any, ...]:
-        pointer = "filters/" + name.replace("~", "~0").replace("/", "~1")
         if name not in report.filter_columns:
             known = ", ".join(report.filter_columns) or "none"
-            self.refuse(pointer, "unknown", f"There is no such filter; there are {known}.")
+            self.refuse(name, "unknown", f"There is no such filter; there are {known}.", "/filters")
             return ()
         values = value if isinstance(value, list) else [value]
         if not 0 < len(values) <= MAX_ANY_OF:
-            self.refuse(pointer, "length", f"A list must hold 1 to {MAX_ANY_OF} values.")
+            self.refuse(name, "length", f"A list must hold 1 to {MAX_ANY_OF} values.", "/filters")
             return ()
         try:
             return tuple(parse_filter_value(each, report.filter_columns[name]) for each in values)
         except ValueError as error:
-            self.refuse(pointer, "invalid", _sentence(error))
+            self.refuse(name, "invalid", _sentence(error), "/filters")
             return ()
 
 

@@ -48,6 +48,9 @@ class S3Storage:
         except httpx.HTTPError as error:
             raise OSError("the signed link does not answer") from error
 
+    def warm_up(self) -> None:
+        self._s3.connect()
+
     def check(self) -> None:
         self._s3.call_s3("head_bucket", Bucket=self._bucket)
 

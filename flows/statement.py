@@ -199,4 +199,7 @@ def _beyond(term: OrderTerm, value: Any) -> ColumnElement[bool]:
 
 
 def _bound(term: OrderTerm, value: Any) -> Any:
-    return _moment(term.expression, value) if isinstance(value, datetime) else value
+    if isinstance(value, datetime):
+        return _moment(term.expression, value)
+    # SQLAlchemy takes a bare True for a keyword, which has no order.
+    return literal(value, term.expression.type) if isinstance(value, bool) else value

@@ -37,6 +37,9 @@ class Storage(Protocol):
     def bytes_behind(self, link: Link) -> int:
         """How much a holder of the link would get; OSError when it does not answer."""
 
+    def warm_up(self) -> None:
+        """Opens what the first call would have to open."""
+
     def check(self) -> None:
         """Raises when files could not be stored now."""
 

@@ -1,5 +1,6 @@
 """One export: its state, its file."""
 
+import re
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
@@ -12,27 +13,36 @@ from api.jobs import Job, poll_headers, state
 from api.problems import Problem
 from api.routes.reports import JOB_ID
 from api.runs import LOCAL_CALLER
+from api.watcher import Known
 from flows.folder_storage import FolderStorage
 from flows.storage import CONTENT_TYPE
+
+WAIT = re.compile(r"\bwait=(\d{1,4})\b", re.ASCII)
+LONGEST_WAIT_SECONDS = 60
 
 router = APIRouter(tags=["exports"])
 
 
 @router.get("/exports/{job_id}", summary="The full state of an export")
 async def read(job_id: str, request: Request) -> Response:
+    """`Prefer: wait=20` answers when the state has changed, at the latest after so many seconds."""
     context = context_of(request)
-    job = await _job(job_id, context)
+    known = await _known(job_id, context)
+    if seconds := _wait_seconds(request):
+        await context.watcher.wait_for_change(known.job.run.id, seconds)
+        known = await _known(job_id, context)
+    job = known.job
     file = await _file(job, context) if job.status == "done" else None
     time_zone = str(job.run.request.get("timeZone") or "UTC")
     body = state(job, context.settings.public_url, time_zone, file)
-    return JSONResponse(body, headers=poll_headers(job, datetime.now(UTC)))
+    return JSONResponse(body, headers=poll_headers(job, datetime.now(UTC), known.stale))
 
 
 @router.get("/exports/{job_id}/download", summary="Download the file", status_code=HTTPStatus.SEE_OTHER)
 async def download(job_id: str, request: Request) -> Response:
     """Leads to a link that is signed at this moment."""
     context = context_of(request)
-    job = await _job(job_id, context)
+    job = (await _known(job_id, context)).job
     if job.status != "done":
         reason = job.error.message if job.error is not None else "The export is not finished yet."
         raise Problem(HTTPStatus.CONFLICT, reason)
@@ -61,11 +71,16 @@ async def file(job_id: str, name: str, request: Request) -> Response:
     return FileResponse(path, media_type=CONTENT_TYPE, headers=headers)
 
 
-async def _job(job_id: str, context: Context) -> Job:
-    job = await context.runs.read(job_id.lower(), LOCAL_CALLER) if JOB_ID.fullmatch(job_id) else None
-    if job is None:
+async def _known(job_id: str, context: Context) -> Known:
+    known = await context.watcher.read(job_id.lower(), LOCAL_CALLER) if JOB_ID.fullmatch(job_id) else None
+    if known is None:
         raise Problem(HTTPStatus.NOT_FOUND, "There is no export with this id.")
-    return job
+    return known
+
+
+def _wait_seconds(request: Request) -> int:
+    found = WAIT.search(request.headers.get("prefer", ""))
+    return min(int(found[1]), LONGEST_WAIT_SECONDS) if found else 0
 
 
 async def _file(job: Job, context: Context) -> dict[str, Any]:

@@ -31,16 +31,18 @@ async def start(request: Request) -> Response:
     asked = parse_request(strict_json.decode(await _body(request)), context.reports)
     await context.source.check_request(asked)
     try:
-        job_id, replayed = await context.runs.start(asked, LOCAL_CALLER, key, datetime.now(UTC))
+        job, replayed = await context.runs.start(asked, LOCAL_CALLER, key, datetime.now(UTC))
     except KeyReused:
         detail = "This Idempotency-Key came earlier with another request."
         error = FieldError("/headers/Idempotency-Key", "reused", detail)
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, [error]) from None
-    headers = {"Location": f"/exports/{job_id}", "Retry-After": "1", "Cache-Control": "no-store"}
+    if not replayed:
+        context.watcher.watch(job, LOCAL_CALLER)
+    headers = {"Location": f"/exports/{job.run.id}", "Retry-After": "1", "Cache-Control": "no-store"}
     if replayed:
         headers["Idempotent-Replayed"] = "true"
     accepted = "respond-async" in request.headers.get("prefer", "")
-    return JSONResponse({"data": job_id}, HTTPStatus.ACCEPTED if accepted else HTTPStatus.OK, headers)
+    return JSONResponse({"data": job.run.id}, HTTPStatus.ACCEPTED if accepted else HTTPStatus.OK, headers)
 
 
 @router.get("/reports/csv", summary="Poll an export", openapi_extra=examples.POLL)
@@ -48,16 +50,18 @@ async def poll(request: Request) -> Response:
     """The job's status and progress; the link when it is done, the reason when it failed."""
     context = context_of(request)
     job_id = _job_id(request)
-    job = await context.runs.read(job_id, LOCAL_CALLER)
-    if job is None:
+    known = await context.watcher.read(job_id, LOCAL_CALLER)
+    if known is None:
         raise Problem(
             HTTPStatus.NOT_FOUND,
             "There is no job with this id.",
             [FieldError("/jobId", "unknown", "There is no job with this id.")],
             extra={"message": "Job Id not found!"},
         )
+    job = known.job
     url = (await context.links.link_to(job)).url if job.status == "done" else None
-    return JSONResponse(frozen_body(job, url), headers=poll_headers(job, datetime.now(UTC)))
+    headers = poll_headers(job, datetime.now(UTC), known.stale)
+    return JSONResponse(frozen_body(job, url), headers=headers)
 
 
 @router.get("/reports", summary="A page of the table", openapi_extra=examples.TABLE)

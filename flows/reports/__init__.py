@@ -48,9 +48,10 @@ def _installed_modules() -> list[str]:
 def _import_all(name: str) -> Iterator[ModuleType]:
     """The module itself, or every module of the package."""
     module = _import(name)
-    if hasattr(module, "REPORT"):
+    folders = getattr(module, "__path__", None)
+    if folders is None or hasattr(module, "REPORT"):
         yield module
-    for info in pkgutil.iter_modules(getattr(module, "__path__", ())):
+    for info in pkgutil.iter_modules(folders or ()):
         yield _import(f"{name}.{info.name}")
 
 

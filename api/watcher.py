@@ -1,0 +1,148 @@
+"""Coalesces polls: however many clients ask about however many jobs, Prefect is asked once per tick.
+
+A job that is asked about is watched until it is final, or until nobody has asked for a while. Events make a
+tick come at once; the tick itself is the safety net. Final jobs are kept, and cost no call at all.
+"""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+from api.jobs import Job
+from api.problems import Unavailable
+from api.runs import Runs
+
+TICK_SECONDS = 1.0
+# Events come in bursts; one read serves all that came meanwhile.
+LEAST_SECONDS_BETWEEN_READS = 0.05
+FORGOTTEN_AFTER_SECONDS = 60.0
+MOST_WATCHED = 20_000
+RECONNECT_SECONDS = 2.0
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Watched:
+    """`caller` owns the job; times are the loop's own, in seconds."""
+
+    job: Job
+    caller: str
+    asked_at: float
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(frozen=True)
+class Known:
+    """A job as last read; `stale` when Prefect has not answered since."""
+
+    job: Job
+    stale: bool
+
+
+class Watcher:
+    def __init__(self, runs: Runs, clock: Callable[[], float]) -> None:
+        self._runs, self._clock = runs, clock
+        self._watched: OrderedDict[str, Watched] = OrderedDict()
+        self._wake = asyncio.Event()
+        self._stale = False
+
+    @asynccontextmanager
+    async def watching(self) -> AsyncIterator[None]:
+        tasks = [asyncio.create_task(work()) for work in (self._keep_reading, self._keep_listening)]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def watch(self, job: Job, caller: str) -> None:
+        self._watched[job.run.id] = Watched(job, caller, self._clock())
+        while len(self._watched) > MOST_WATCHED:
+            self._watched.popitem(last=False)
+
+    async def read(self, job_id: str, caller: str) -> Known | None:
+        """None for an unknown id and for another caller's alike."""
+        found = self._watched.get(job_id)
+        if found is None:
+            job = await self._runs.read(job_id, caller)
+            if job is None:
+                return None
+            self.watch(job, caller)
+            return Known(job, stale=False)
+        if found.caller != caller:
+            return None
+        found.asked_at = self._clock()
+        self._watched.move_to_end(job_id)
+        return Known(found.job, self._stale and not found.job.finished)
+
+    async def wait_for_change(self, job_id: str, seconds: float) -> None:
+        """Until the job is no longer what it was, or so many seconds are over."""
+        found = self._watched.get(job_id)
+        if found is None or found.job.finished:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await found.changed.wait()
+
+    async def read_once(self) -> None:
+        """One batched read of all unfinished jobs."""
+        self._forget()
+        ids = [job_id for job_id, each in self._watched.items() if not each.job.finished]
+        if not ids:
+            return
+        try:
+            jobs = await self._runs.read_many(ids)
+        except Unavailable:
+            self._stale = True
+            return
+        self._stale = False
+        for job_id in ids:
+            self._update(job_id, jobs.get(job_id))
+
+    def _update(self, job_id: str, job: Job | None) -> None:
+        watched = self._watched.get(job_id)
+        if watched is None:
+            return
+        if job is None:  # deleted meanwhile
+            del self._watched[job_id]
+        elif job == watched.job:
+            return
+        else:
+            watched.job = job
+        watched.changed.set()
+        watched.changed = asyncio.Event()
+
+    def _forget(self) -> None:
+        limit = self._clock() - FORGOTTEN_AFTER_SECONDS
+        while self._watched:
+            job_id, oldest = next(iter(self._watched.items()))
+            if oldest.asked_at >= limit:
+                return
+            del self._watched[job_id]
+
+    async def _keep_reading(self) -> None:
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(TICK_SECONDS):
+                    await self._wake.wait()
+            self._wake.clear()
+            try:
+                await self.read_once()
+            except Exception:
+                logger.exception("reading the watched jobs failed; trying again")
+            await asyncio.sleep(LEAST_SECONDS_BETWEEN_READS)
+
+    async def _keep_listening(self) -> None:
+        while True:
+            try:
+                async for run_id in self._runs.changes():
+                    if run_id in self._watched:
+                        self._wake.set()
+            except Exception:
+                logger.debug("the event stream broke; connecting again", exc_info=True)
+            await asyncio.sleep(RECONNECT_SECONDS)

@@ -1,0 +1,117 @@
+"""The environment of the stack's processes: what the user set for a replaced part is kept, all else that
+could lead them elsewhere (profiles, proxies for loopback, a session token) is not."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+LOOPBACK_NAMES = "127.0.0.1,localhost,::1"
+
+
+@dataclass(frozen=True)
+class Connections:
+    """Where each part is reached; these are the fields of stack.json."""
+
+    api_url: str
+    prefect_api_url: str
+    database_url: str
+    storage_url: str
+    s3_endpoint_url: str | None
+    aws_access_key_id: str | None
+    aws_secret_access_key: str | None
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """The settings by which a part is replaced by one that already runs."""
+
+    database_url: str | None = None
+    storage_url: str | None = None
+    prefect_api_url: str | None = None
+
+    @classmethod
+    def by(cls, environment: Mapping[str, str]) -> "Replaced":
+        return cls(
+            database_url=environment.get("REPORTS_DATABASE_URL") or None,
+            storage_url=environment.get("REPORTS_STORAGE_URL") or None,
+            prefect_api_url=environment.get("PREFECT_API_URL") or None,
+        )
+
+    def kept(self, name: str) -> bool:
+        if name == "WEB_CONCURRENCY" or name.startswith(("UVICORN_", "WEED_")):
+            return False  # each would change how the servers run
+        if name.startswith("PREFECT_"):
+            return self.prefect_api_url is not None and name.startswith(("PREFECT_API_", "PREFECT_CLIENT_"))
+        if name.startswith("AWS_"):
+            return self.storage_url is not None
+        if is_of_postgres(name):
+            return self.database_url is not None
+        return True
+
+
+def is_of_postgres(name: str) -> bool:
+    return name.startswith("PG")
+
+
+def of_children(inherited: Mapping[str, str], replaced: Replaced, connections: Connections) -> dict[str, str]:
+    environment = {name: value for name, value in inherited.items() if replaced.kept(name)}
+    environment |= _offline(inherited)
+    environment |= _prefect(connections)
+    if replaced.storage_url is None:
+        environment |= _own_storage(connections)
+    if "PYTHONPATH" in inherited:
+        environment["PYTHONPATH"] = _absolute(inherited["PYTHONPATH"])
+    return environment | {
+        "REPORTS_DATABASE_URL": connections.database_url,
+        "REPORTS_STORAGE_URL": connections.storage_url,
+        "REPORTS_PUBLIC_URL": connections.api_url,
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _offline(inherited: Mapping[str, str]) -> dict[str, str]:
+    spared = ",".join(filter(None, [inherited.get("NO_PROXY"), LOOPBACK_NAMES]))
+    return {
+        "NO_PROXY": spared,
+        "no_proxy": spared,
+        "DO_NOT_TRACK": "1",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    }
+
+
+def prefect_home(folder: Path) -> dict[str, str]:
+    return {"PREFECT_HOME": str(folder), "PREFECT_PROFILES_PATH": str(folder / "profiles.toml")}
+
+
+def _prefect(connections: Connections) -> dict[str, str]:
+    return {
+        "PREFECT_API_URL": connections.prefect_api_url,
+        "PREFECT_UI_URL": ui_url(connections.prefect_api_url),
+        "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "false",
+        "PREFECT_CLI_PROMPT": "false",
+        "PREFECT_CLI_COLORS": "false",
+    }
+
+
+def _own_storage(connections: Connections) -> dict[str, str]:
+    return {
+        "AWS_ACCESS_KEY_ID": connections.aws_access_key_id or "",
+        "AWS_SECRET_ACCESS_KEY": connections.aws_secret_access_key or "",
+        "AWS_ENDPOINT_URL": connections.s3_endpoint_url or "",
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    }
+
+
+def _absolute(path: str) -> str:
+    """Runs start in folders of their own, where a relative entry would mean something else."""
+    return os.pathsep.join(str(Path(entry).absolute()) for entry in path.split(os.pathsep) if entry)
+
+
+def ui_url(prefect_api_url: str) -> str:
+    return prefect_api_url.rstrip("/").removesuffix("/api")

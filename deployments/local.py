@@ -1,0 +1,206 @@
+"""The whole stack on one machine, each part a child process of its own."""
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from deployments import data_dir, demo, object_storage, postgres, prefect_parts
+from deployments.child import ChildFailed, Program
+from deployments.environment import ui_url
+from deployments.plan import API_PORT, PREFECT_PORT, Options, Plan, plan
+from deployments.supervisor import Supervisor
+from deployments.terminal import Terminal
+
+ARTICLES_REQUEST = (
+    '{"surveyId":"668b6fa3b8d693cd865b44bb","from":"2024-7-19","to":"2024-7-26",'
+    '"filters":{"isAttended":true,"utm":"wa"}}'
+)
+
+
+class Stack:
+    def __init__(self, plan: Plan, terminal: Terminal) -> None:
+        self._plan = plan
+        self._terminal = terminal
+        self._supervisor = Supervisor(plan, terminal, self._write_stack_file)
+
+    @property
+    def is_ready(self) -> bool:
+        return self._supervisor.settled
+
+    async def run(self) -> None:
+        """Until it is cancelled, or a part fails while the stack starts."""
+        async with asyncio.TaskGroup() as parts:
+            await self._start(parts)
+            self._supervisor.settled = True
+            self._write_stack_file()
+            self._terminal.say(banner(self._plan))
+
+    async def stop(self) -> None:
+        self._plan.stack_file.unlink(missing_ok=True)
+        await self._supervisor.stop()
+        if self._plan.storage:
+            object_storage.remove_sockets(self._plan.storage)
+
+    async def _start(self, parts: asyncio.TaskGroup) -> None:
+        async with asyncio.TaskGroup() as kept_data:
+            kept_data.create_task(self._start_database(parts))
+            kept_data.create_task(self._start_storage(parts))
+        async with asyncio.TaskGroup() as rest:
+            rest.create_task(self._load_sample_data())
+            rest.create_task(self._start_prefect(parts))
+            rest.create_task(self._register_and_start_worker(parts))
+            rest.create_task(self._supervisor.start(api(self._plan), parts))
+
+    async def _start_storage(self, parts: asyncio.TaskGroup) -> None:
+        if self._plan.storage:
+            server = object_storage.server(self._plan.storage, self._plan.environment)
+            await self._supervisor.start(server, parts)
+
+    async def _start_database(self, parts: asyncio.TaskGroup) -> None:
+        if (cluster := self._plan.cluster) is None:
+            return
+        if passable := postgres.open_the_way(cluster):
+            self._terminal.say(
+                f"PostgreSQL does not run as root; its account {cluster.account} may now pass through (o+x): "
+                + ", ".join(map(str, passable))
+            )
+        if first_time := postgres.initdb(cluster, self._plan.environment):
+            await self._supervisor.run(first_time)
+            postgres.keep(cluster)
+        await self._supervisor.start(postgres.server(cluster, self._plan.environment), parts)
+        await postgres.make_databases(cluster, "reports", "prefect")
+
+    async def _start_prefect(self, parts: asyncio.TaskGroup) -> None:
+        if self._plan.cluster and self._plan.prefect_port:
+            server = prefect_parts.server(
+                self._plan.cluster, self._plan.prefect_port, self._plan.prefect_home, self._plan.environment
+            )
+            await self._supervisor.start(server, parts)
+
+    async def _register_and_start_worker(self, parts: asyncio.TaskGroup) -> None:
+        await self._supervisor.run(prefect_parts.registration(self._plan.environment))
+        await self._supervisor.start(prefect_parts.worker(self._plan.environment), parts)
+
+    async def _load_sample_data(self) -> None:
+        if not self._plan.own_database:
+            return
+        wanted = self._plan.options.sample_responses
+        with self._terminal.part("Sample data"):
+            loaded = await asyncio.to_thread(demo.load, self._plan.connections.database_url, wanted)
+        if not loaded:
+            self._terminal.say("  The sample data of an earlier start are kept.")
+
+    def _write_stack_file(self) -> None:
+        if not self.is_ready:
+            return
+        new = self._plan.stack_file.with_suffix(".new")
+        new.unlink(missing_ok=True)
+        new.touch(mode=0o600)
+        content = {**asdict(self._plan.connections), "pids": self._supervisor.pids}
+        new.write_text(json.dumps(content, indent=1) + "\n")
+        new.replace(self._plan.stack_file)
+
+
+def api(plan: Plan) -> Program:
+    installed = Path(__file__).resolve().parent.parent
+    options = ["--host", plan.options.host, "--port", str(plan.api_port), "--workers", "1"]
+    options += ["--no-access-log", "--timeout-graceful-shutdown", "1"]
+    options += ["--app-dir", str(installed)]  # or else the current folder, which may have an `api` of its own
+    return Program(
+        role="api",
+        title="API",
+        command=[sys.executable, "-P", "-m", "uvicorn", "--factory", "api.app:create_app", *options],
+        environment=plan.environment,
+        is_ready=lambda: prefect_parts.answers(f"{plan.connections.api_url}/readyz"),
+    )
+
+
+def greeting(plan: Plan) -> str:
+    lines = [f"Report Exports, its data in {plan.options.data_dir}"]
+    lines += ["Runs without authentication: one caller, `local`, and loopback addresses only."]
+    for name, asked, default, got in (
+        ("API", plan.options.port, API_PORT, plan.api_port),
+        ("Prefect server", plan.options.prefect_port, PREFECT_PORT, plan.prefect_port),
+    ):
+        if asked is None and got not in (default, None):
+            lines.append(f"Port {default} is taken; the {name} gets {got}.")
+    return "\n".join(lines)
+
+
+def banner(plan: Plan) -> str:
+    api = plan.connections.api_url
+    return f"""
+Ready.
+  API docs     {api}/docs
+  Prefect UI   {ui_url(plan.connections.prefect_api_url)}
+
+Try it:
+  curl -s -X POST {api}/reports/csv -H 'content-type: application/json' \\
+    -d '{ARTICLES_REQUEST}'
+
+Ctrl-C stops it; jobs, files and rows are kept."""
+
+
+def up(options: Options, inherited: Mapping[str, str], terminal: Terminal) -> int:
+    """The exit code: 0 after a clean stop, 1 when a part failed, 128 + n when signal n came before ready."""
+    with data_dir.claim(options.data_dir), _temporary() as temporary:
+        data_dir.clear(options.data_dir)
+        decided = plan(options, inherited, Path(temporary))
+        terminal.say(greeting(decided))
+        try:
+            return asyncio.run(_until_stopped(decided, terminal))
+        finally:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C, when all has ended
+
+
+def _temporary() -> TemporaryDirectory[str]:
+    """Not in the data directory, whose path may be too long for the sockets that are made in it; not the
+    common one either, where Prefect shares a folder with whichever user was first."""
+    return TemporaryDirectory(prefix="report-exports-", ignore_cleanup_errors=True)
+
+
+async def _until_stopped(decided: Plan, terminal: Terminal) -> int:
+    stack = Stack(decided, terminal)
+    running = asyncio.ensure_future(stack.run())
+    received = _cancelled_by_signals(running)
+    try:
+        await running
+        return 0
+    except asyncio.CancelledError:
+        return 0 if stack.is_ready else 128 + received[0]
+    except ExceptionGroup as failures:
+        for failure in dict.fromkeys(map(str, _parts(failures))):
+            terminal.fail(failure)
+        return 1
+    finally:
+        terminal.say("Stopping ...")
+        await stack.stop()
+
+
+def _parts(failures: ExceptionGroup[Exception]) -> Iterator[ChildFailed]:
+    """Task groups nest what failed. Anything but a failed part is a fault of ours and stays an error."""
+    for failure in failures.exceptions:
+        if isinstance(failure, ExceptionGroup):
+            yield from _parts(failure)
+        elif isinstance(failure, ChildFailed):
+            yield failure
+        else:
+            raise failure
+
+
+def _cancelled_by_signals(running: asyncio.Future[None]) -> list[int]:
+    received: list[int] = []
+
+    def cancel(number: int) -> None:
+        if not received:
+            running.cancel()
+        received.append(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, cancel, number)
+    return received

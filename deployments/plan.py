@@ -1,0 +1,88 @@
+"""All that is decided before the first process starts: ports, secrets, addresses, environment."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from deployments import data_dir, environment, leftovers, object_storage, postgres
+from deployments.environment import Connections, Replaced
+from deployments.object_storage import Storage
+from deployments.ports import Ports
+from deployments.postgres import Cluster
+
+API_PORT, PREFECT_PORT = 8000, 4200
+
+
+@dataclass(frozen=True)
+class Options:
+    data_dir: Path
+    host: str = "127.0.0.1"
+    port: int | None = None
+    prefect_port: int | None = None
+    sample_responses: int = 50_000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A part that is None is replaced by one that already runs."""
+
+    options: Options
+    cluster: Cluster | None
+    storage: Storage | None
+    prefect_port: int | None
+    api_port: int
+    own_database: bool
+    connections: Connections
+    environment: Mapping[str, str]
+    mark: str
+    temporary: Path
+
+    @property
+    def stack_file(self) -> Path:
+        return self.options.data_dir / data_dir.STACK_FILE
+
+    @property
+    def prefect_home(self) -> Path:
+        return self.options.data_dir / "prefect"
+
+
+def plan(options: Options, inherited: Mapping[str, str], temporary: Path) -> Plan:
+    data, replaced = options.data_dir, Replaced.by(inherited)
+    ports = Ports(data / "ports.json")
+    api_port = ports.asked("api", options.port, API_PORT, options.host)
+    prefect_port = cluster = storage = None
+    if not replaced.prefect_api_url:
+        prefect_port = ports.asked("prefect", options.prefect_port, PREFECT_PORT, "127.0.0.1")
+    if not (replaced.database_url and replaced.prefect_api_url):
+        cluster = postgres.lay_out(data / "postgres", ports.free("postgres"))
+    if not replaced.storage_url:
+        storage = object_storage.lay_out(data / "storage", ports)
+    connections = Connections(
+        api_url=_url(options.host, api_port),
+        prefect_api_url=replaced.prefect_api_url or f"http://127.0.0.1:{prefect_port}/api",
+        database_url=replaced.database_url or (cluster.url("reports", "psycopg") if cluster else ""),
+        storage_url=replaced.storage_url or f"s3://{object_storage.BUCKET}",
+        s3_endpoint_url=storage.endpoint if storage else inherited.get("AWS_ENDPOINT_URL"),
+        aws_access_key_id=storage.access_key if storage else inherited.get("AWS_ACCESS_KEY_ID"),
+        aws_secret_access_key=storage.secret_key if storage else inherited.get("AWS_SECRET_ACCESS_KEY"),
+    )
+    mark = data_dir.mark(data, secrets.token_hex(8))
+    handed_down = environment.of_children(inherited, replaced, connections)
+    own = {leftovers.MARK: mark, "TMPDIR": str(temporary), **environment.prefect_home(data / "prefect")}
+    return Plan(
+        options=options,
+        cluster=cluster,
+        storage=storage,
+        prefect_port=prefect_port,
+        api_port=api_port,
+        own_database=not replaced.database_url,
+        connections=connections,
+        environment={**handed_down, **own},
+        mark=mark,
+        temporary=temporary,
+    )
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

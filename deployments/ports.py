@@ -1,0 +1,58 @@
+import json
+import random
+import socket
+from pathlib import Path
+
+# Below the range that outgoing connections take theirs from (32768 and up on Linux), also with the
+# 10,000 that the storage server adds for its gRPC listeners.
+LOWEST, HIGHEST = 12_000, 22_000
+GRPC_OFFSET = 10_000
+
+
+class PortTaken(Exception):
+    """A port that was asked for is in use."""
+
+
+def is_free(port: int, host: str = "127.0.0.1") -> bool:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+class Ports:
+    """The ports of one stack by role; those of the last run on the same data directory are preferred."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._last: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
+        self._chosen: dict[str, int] = {}
+
+    def free(self, role: str, host: str = "127.0.0.1", *, grpc: bool = False) -> int:
+        port = self._last.get(role)
+        while port is None or not self._usable(port, host, grpc):
+            port = random.randint(LOWEST, HIGHEST)  # noqa: S311 - a port, not a secret
+        return self._keep(role, port)
+
+    def asked(self, role: str, port: int | None, default: int, host: str) -> int:
+        """`None` is the default, or a free one when that is taken; 0 is any free one."""
+        if port == 0:
+            return self.free(role, host)
+        if is_free(port or default, host):
+            return self._keep(role, port or default)
+        if port is None:
+            return self.free(role, host)
+        raise PortTaken(f"Port {port} on {host} is taken. Choose another one, or 0 for any free one.")
+
+    def _usable(self, port: int, host: str, grpc: bool) -> bool:
+        wanted = [port, port + GRPC_OFFSET] if grpc else [port]
+        return port not in self._chosen.values() and all(is_free(each, host) for each in wanted)
+
+    def _keep(self, role: str, port: int) -> int:
+        self._chosen[role] = port
+        self._file.write_text(json.dumps({**self._last, **self._chosen}, indent=1))
+        return port

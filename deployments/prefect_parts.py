@@ -1,0 +1,67 @@
+"""The parts of the stack that are Prefect's: its server, the deployments of prefect.yaml, the worker."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import httpx
+
+from deployments.child import Program
+from deployments.environment import is_of_postgres
+from deployments.postgres import Cluster
+
+PREFECT = [sys.executable, "-P", "-m", "prefect"]
+POOL = "exports"
+# Its grace fits into the seconds in which the whole stack ends; what is left goes back to the queue.
+WORKER = [
+    *(sys.executable, "-P", "-m", "deployments.cli", "worker"),
+    *("--pool", POOL, "--name", "local", "--grace", "0.3"),
+]
+
+
+def server(cluster: Cluster, port: int, home: Path, environment: Mapping[str, str]) -> Program:
+    """One process: `prefect server start` runs API, UI and services in it unless told otherwise."""
+    url = f"http://127.0.0.1:{port}/api"
+    interface = home / "ui"
+    home.mkdir(mode=0o700, exist_ok=True)
+    interface.mkdir(exist_ok=True)
+    return Program(
+        role="prefect",
+        title="Prefect server",
+        command=[*PREFECT, "server", "start", "--host", "127.0.0.1", "--port", str(port)],
+        environment={
+            **{name: value for name, value in environment.items() if not is_of_postgres(name)},
+            "PREFECT_SERVER_DATABASE_CONNECTION_URL": cluster.url("prefect", "asyncpg"),
+            "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(interface),
+            "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+        },
+        is_ready=lambda: answers(f"{url}/health"),
+    )
+
+
+def registration(environment: Mapping[str, str]) -> Program:
+    return Program(
+        role="deployments",
+        title="Deployments of prefect.yaml",
+        command=[sys.executable, "-P", "-m", "deployments.register"],
+        environment=environment,
+    )
+
+
+def worker(environment: Mapping[str, str]) -> Program:
+    return Program(
+        role="worker",
+        title="Worker",
+        command=WORKER,
+        environment={**environment, "PREFECT_WORKER_QUERY_SECONDS": "2"},
+        # Its entry on the server does not tell: that of the worker before looks alive for a minute.
+        says_when_ready="started!",
+    )
+
+
+async def answers(url: str) -> bool:
+    try:
+        async with httpx.AsyncClient(trust_env=False, timeout=2) as client:
+            return (await client.get(url)).status_code == httpx.codes.OK
+    except httpx.TransportError:
+        return False

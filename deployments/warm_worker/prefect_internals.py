@@ -1,0 +1,102 @@
+"""All that the warm worker uses of Prefect beyond its public API, read in Prefect 3.8.8.
+
+FlowRunExecutorContext: cancellation, crash detection and hooks exactly as the stock worker has them.
+ProcessHandle: what an executor's starter hands over.
+load_flow_from_flow_run: finds the flow whose hooks are to be run.
+_run_flow_from_runtime_entrypoint: what `python -m prefect.flow_engine` does, in a process already there.
+EventsWorker, APILogWorker: are drained before a child ends; their own exit hooks do not run in it.
+observe_flow_run_suspension: blocks each run about 140 ms for a websocket that a short run never uses.
+_send_heartbeats: ends up to a second late, and the progress artifact is the heartbeat here.
+"""
+
+import contextvars
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from typing import Any
+from uuid import UUID
+
+from prefect import flow_engine
+from prefect._flow_run_suspension import FlowRunSuspensionRequest, observe_flow_run_suspension
+from prefect.events.worker import EventsWorker
+from prefect.flow_engine import _run_flow_from_runtime_entrypoint
+from prefect.flows import load_flow_from_flow_run
+from prefect.logging.handlers import APILogWorker
+from prefect.runner._flow_run_executor import FlowRunExecutorContext
+from prefect.runner._hook_runner import HookRunner
+from prefect.runner._process_manager import ProcessHandle
+
+__all__ = [
+    "FlowRunExecutorContext",
+    "HookRunner",
+    "ProcessHandle",
+    "UntestedPrefect",
+    "check_version",
+    "load_flow_from_flow_run",
+    "open_background_services",
+    "run_flow",
+]
+
+TESTED_VERSION = "3.8.8"
+# A run that lasts longer is watched for suspension from then on.
+WATCHED_AFTER_SECONDS = 2.0
+DRAIN_SECONDS = 5.0
+
+
+class UntestedPrefect(RuntimeError):
+    """The installed Prefect is not the one whose internals are used here."""
+
+
+def check_version() -> None:
+    found = version("prefect")
+    if found != TESTED_VERSION:
+        raise UntestedPrefect(
+            f"The warm worker was tested with Prefect {TESTED_VERSION}, and {found} is installed. Install"
+            f" prefect=={TESTED_VERSION}, or use a work pool of type process meanwhile."
+        )
+
+
+def open_background_services() -> None:
+    """Starts the threads that carry events and logs, so that a run does not wait for them."""
+    EventsWorker.instance()
+    APILogWorker.instance()
+
+
+def run_flow(run_id: UUID, entrypoint: str, environment: dict[str, str]) -> None:
+    """Runs it as `python -m prefect.flow_engine` would; SystemExit tells how it went."""
+    os.environ.update(environment)
+    vars(flow_engine).update(
+        observe_flow_run_suspension=_observe_later,
+        _send_heartbeats=_no_heartbeats,
+    )
+    try:
+        _run_flow_from_runtime_entrypoint(run_id, entrypoint)
+    finally:
+        EventsWorker.drain_all(timeout=DRAIN_SECONDS)
+        APILogWorker.drain_all(timeout=DRAIN_SECONDS)
+
+
+@contextmanager
+def _observe_later(
+    flow_run_id: UUID, suspension_request: FlowRunSuspensionRequest, polling_interval: float = 10
+) -> Iterator[None]:
+    ended = threading.Event()
+
+    def watch() -> None:
+        if not ended.wait(WATCHED_AFTER_SECONDS):
+            with observe_flow_run_suspension(flow_run_id, suspension_request, polling_interval):
+                ended.wait()
+
+    context = contextvars.copy_context()
+    threading.Thread(target=context.run, args=(watch,), daemon=True, name="suspension").start()
+    try:
+        yield
+    finally:
+        ended.set()
+
+
+@contextmanager
+def _no_heartbeats(engine: Any, join_on_exit: bool = True) -> Iterator[None]:
+    yield
