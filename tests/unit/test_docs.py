@@ -1,0 +1,66 @@
+"""The README says what there is, and all of it."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from api.settings import ApiSettings
+from deployments.cli import main
+from flows.report import Report
+from flows.reports import catalog
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", sorted(ApiSettings.model_fields))
+def test_every_setting_stands_in_the_readme(name: str) -> None:
+    assert f"REPORTS_{name.upper()}" in README
+
+
+def test_the_readme_names_no_setting_that_does_not_exist() -> None:
+    named = set(re.findall(r"REPORTS_([A-Z_]+)", README))
+    assert named <= {name.upper() for name in ApiSettings.model_fields}
+
+
+def test_every_option_in_the_readme_is_one_of_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("up", "worker"):
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+    options = set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
+    mentioned = set(re.findall(r"--[a-z-]+", README))
+    assert mentioned
+    assert mentioned <= options
+
+
+def test_every_make_target_in_the_readme_exists() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert (
+        set(re.findall(r"`make ([a-z]+)", README)) | set(re.findall(r"^make ([a-z]+)", README, re.MULTILINE))
+        <= targets
+    )
+
+
+def test_every_file_that_the_readme_links_exists() -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+def test_every_part_of_a_report_stands_in_the_readme() -> None:
+    told_by_the_code = {"name", "title", "file"}
+    parts = set(Report.__dataclass_fields__) - told_by_the_code
+    assert {part for part in parts if f"`{part}`" not in README} == set()
+
+
+def test_the_report_in_the_readme_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert len(code) == 1
+    (tmp_path / "readme_report.py").write_text(code[0], encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert "customers" in catalog(("readme_report",))
+
+
+def test_every_report_of_the_repo_stands_in_the_changelog() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert all(f"`{name}`" in changelog for name in catalog())
