@@ -90,6 +90,7 @@ def _prefect(connections: Connections) -> dict[str, str]:
         "PREFECT_API_URL": connections.prefect_api_url,
         "PREFECT_UI_URL": ui_url(connections.prefect_api_url),
         "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "false",
+        "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED": "false",
         "PREFECT_CLI_PROMPT": "false",
         "PREFECT_CLI_COLORS": "false",
     }

@@ -1,5 +1,6 @@
 """Which storage a setting names."""
 
+from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -8,6 +9,7 @@ from flows.s3_storage import S3Storage
 from flows.storage import Storage
 
 
+@cache
 def open_storage(url: str, public_url: str) -> Storage:
     """`s3://bucket/prefix` with the usual AWS_* settings, or `file:///folder`, linked through the API."""
     parts = urlsplit(url)

@@ -29,6 +29,7 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.exceptions import PrefectException
 from prefect.states import AwaitingRetry, Failed
 
+from deployments.warm_worker import metrics
 from deployments.warm_worker.pool import WarmProcess
 from flows.progress import HEARTBEAT_SECONDS
 from flows.settings import Settings
@@ -86,6 +87,7 @@ class Rescue:
             state = Failed(name=WORKER_LOST, message=f"The worker was lost {run.run_count} times.")
         # The state may be final (Crashed), and no rule of Prefect's leads out of it.
         await self._client.set_flow_run_state(run.id, state, force=True)
+        metrics.put_back.inc()
         logger.info("flow run %s: %s It is %s now.", run.id, reason, state.name)
 
     async def _active(self) -> list[FlowRun]:

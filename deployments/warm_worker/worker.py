@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any, cast
 from uuid import UUID
 
@@ -18,7 +19,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import ObjectNotFound
 from prefect.workers.base import BaseJobConfiguration, BaseVariables, BaseWorker, BaseWorkerResult
 
-from deployments.warm_worker import prefect_internals
+from deployments.warm_worker import metrics, prefect_internals
 from deployments.warm_worker.child import Job
 from deployments.warm_worker.pickup import scheduled_runs_heard
 from deployments.warm_worker.pool import Pool, WarmProcess
@@ -109,6 +110,8 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         enter = self._exit_stack.enter_async_context
         self._executors = await enter(prefect_internals.FlowRunExecutorContext())
         self._pool = await enter(Pool(min(self.limiter_size, DEFAULT_LIMIT)))
+        metrics.limit.set(self.limiter_size)
+        metrics.warm.set_function(lambda: self._pool.waiting)
         self._rescue = Rescue(self.client, self._work_pool_name, self._own, self._submitting_flow_run_ids)
         await enter(self._services())
 
@@ -139,6 +142,10 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - anyio runs on asyncio here
         self._in_flight[flow_run.id] = task
+        metrics.running.inc()
+        due = flow_run.expected_start_time
+        if due is not None:
+            metrics.wait_seconds.observe(max(0.0, (datetime.now(UTC) - due).total_seconds()))
         try:
             entrypoint = await self._entrypoint(flow_run)
             if entrypoint is not None and await self._propose_pending_state(flow_run):
@@ -147,6 +154,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
             self._logger.exception("Flow run '%s' could not be run", flow_run.id)
         finally:
             del self._in_flight[flow_run.id]
+            metrics.running.dec()
             self._release_limit_slot(flow_run.id)
             self._submitting_flow_run_ids.discard(flow_run.id)
             if self._cancelling_observer is not None:
