@@ -75,7 +75,7 @@ def resolve(start: date | datetime, end: date | datetime, zone: ZoneInfo) -> Dat
     """A day is a whole day in `zone`, the last one included; ValueError when nothing lies between."""
     resolved = DateRange(_instant(start, zone), _instant(_after(end), zone))
     if resolved.start >= resolved.end:
-        raise ValueError("must not be before `from`")
+        raise ValueError("must not be before `from`, nor the same moment")
     return resolved
 
 

@@ -7,6 +7,7 @@ it is passed, which would drain a bare generator: Stream hides one. See architec
 import hashlib
 import logging
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -116,10 +117,25 @@ def _make_file(export: Export) -> Receipt:
         batches = fetch(export)
         blocks = transform_to_csv(Stream(batches), export)
         receipt, first_rows = upload(Stream(blocks), export, progress)
-        presign(export, receipt)
-        page = run_page.markdown(export.request, receipt, first_rows)
-        progress.finish(receipt, page, f"{export.settings.public_url}/exports/{export.job_id}/download")
+        with _removed_on_failure(export):
+            presign(export, receipt)
+            page = run_page.markdown(export.request, receipt, first_rows)
+            progress.finish(receipt, page, f"{export.settings.public_url}/exports/{export.job_id}/download")
     return receipt
+
+
+@contextmanager
+def _removed_on_failure(export: Export) -> Iterator[None]:
+    """A file that no receipt leads to would lie in the storage for nobody."""
+    try:
+        yield
+    except BaseException:
+        try:
+            with storage_errors():
+                export.storage.remove(export.key)
+        except ExportError:
+            logger.warning("the file of a failed attempt could not be removed; the sweep will")
+        raise
 
 
 @task(persist_result=False)

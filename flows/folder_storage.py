@@ -23,6 +23,9 @@ class FolderStorage:
     def begin(self, key: str) -> "FolderUpload":
         return FolderUpload(self._root / key)
 
+    def remove(self, key: str) -> None:
+        (self._root / key).unlink(missing_ok=True)
+
     def sign(self, key: str, disposition: str, seconds: int, now: datetime) -> Link:
         expires_at = (now + timedelta(seconds=seconds)).replace(microsecond=0)
         expires = str(int(expires_at.timestamp()))

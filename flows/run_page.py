@@ -13,12 +13,14 @@ from flows.statement import OutputColumn
 FirstRows = list[list[str]]
 
 ROWS, COLUMNS, CELL_LENGTH = 5, 8, 60
+# The reader's own limit is 128 KiB; cells of ours have none.
+csv.field_size_limit(2**31 - 1)
 
 
 def first_rows(records: bytes, columns: list[OutputColumn]) -> FirstRows:
     """The labels and a few rows, cut short; what is about a person is not shown."""
     shown = columns[:COLUMNS]
-    labels = [column.label for column in shown]
+    labels = [_short(column.label) for column in shown]
     found = csv.reader(io.StringIO(records.decode(), newline=""))
     return [labels, *(_row(cells, shown) for cells in islice(found, ROWS))]
 
@@ -44,7 +46,11 @@ def markdown(request: ExportRequest, receipt: Receipt, rows: FirstRows) -> str:
 
 
 def _row(cells: list[str], columns: list[OutputColumn]) -> list[str]:
-    return ["•••" if column.pii else cell for cell, column in zip(cells, columns, strict=False)]
+    return ["•••" if column.pii else _short(cell) for cell, column in zip(cells, columns, strict=False)]
+
+
+def _short(cell: str) -> str:
+    return cell if len(cell) <= CELL_LENGTH else cell[: CELL_LENGTH - 1] + "…"
 
 
 def _table(rows: list[list[str]]) -> str:
@@ -55,6 +61,5 @@ def _table(rows: list[list[str]]) -> str:
 
 def _cell(text: str) -> str:
     """Text as nothing but text, in one line."""
-    short = text if len(text) <= CELL_LENGTH else text[: CELL_LENGTH - 1] + "…"
-    escaped = html.escape(" ".join(short.split())).replace("|", "&#124;")
+    escaped = html.escape(" ".join(text.split())).replace("|", "&#124;")
     return "".join("\\" + char if char in "\\`*_[]~" else char for char in escaped)

@@ -31,6 +31,9 @@ class S3Storage:
     def begin(self, key: str) -> "S3Upload":
         return S3Upload(self._s3, self._bucket, self._key(key))
 
+    def remove(self, key: str) -> None:
+        self._s3.call_s3("delete_object", Bucket=self._bucket, Key=self._key(key))
+
     def sign(self, key: str, disposition: str, seconds: int, now: datetime) -> Link:
         seconds = min(seconds, self._credential_seconds(now))
         url = self._s3.url(

@@ -33,6 +33,7 @@ class Upload(Protocol):
 
 class Storage(Protocol):
     def begin(self, key: str) -> Upload: ...
+    def remove(self, key: str) -> None: ...
     def sign(self, key: str, disposition: str, seconds: int, now: datetime) -> Link: ...
     def bytes_behind(self, link: Link) -> int:
         """How much a holder of the link would get; OSError when it does not answer."""
@@ -57,7 +58,8 @@ def content_disposition(file_name: str, title: str | None = None) -> str:
 @contextmanager
 def upload(storage: Storage, key: str) -> Iterator[Upload]:
     """Whatever ends the block before `commit` leaves nothing behind."""
-    made = storage.begin(key)
+    with storage_errors():
+        made = storage.begin(key)
     try:
         with storage_errors():
             yield made

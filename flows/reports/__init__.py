@@ -7,7 +7,7 @@ entry point group `report_exports.reports`  the same, from an installed distribu
 
 import importlib.util
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cache
 from importlib.metadata import entry_points
@@ -37,8 +37,7 @@ def catalog(extra_modules: tuple[str, ...] = ()) -> MappingProxyType[str, Report
 
 
 def _own_modules() -> list[str]:
-    names = [info.name for info in pkgutil.iter_modules(__path__)]
-    return [f"{__name__}.{name}" for name in names]
+    return [f"{__name__}.{name}" for name in _public(__path__)]
 
 
 def _installed_modules() -> list[str]:
@@ -51,8 +50,13 @@ def _import_all(name: str) -> Iterator[ModuleType]:
     folders = getattr(module, "__path__", None)
     if folders is None or hasattr(module, "REPORT"):
         yield module
-    for info in pkgutil.iter_modules(folders or ()):
-        yield _import(f"{name}.{info.name}")
+    for found in _public(folders or ()):
+        yield _import(f"{name}.{found}")
+
+
+def _public(folders: Iterable[str]) -> list[str]:
+    """`_tables.py` and the like are the reports' own."""
+    return [info.name for info in pkgutil.iter_modules(folders) if not info.name.startswith("_")]
 
 
 def _import(name: str) -> ModuleType:

@@ -1,0 +1,27 @@
+"""The API docs work without a network."""
+
+import re
+
+import httpx
+
+
+def test_the_front_page_leads_to_the_docs(api: httpx.Client) -> None:
+    answer = api.get("/")
+    assert answer.is_redirect
+    assert answer.headers["location"] == "/docs"
+
+
+def test_all_that_the_docs_load_comes_from_the_api_itself(api: httpx.Client) -> None:
+    page = api.get("/docs").raise_for_status().text
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert len(loaded) >= 3
+    for address in loaded:
+        assert address.startswith("/"), address
+        api.get(address).raise_for_status()
+    assert not re.search(r"https?://", page)
+
+
+def test_the_docs_show_the_articles_request(api: httpx.Client) -> None:
+    spec = api.get("/openapi.json").raise_for_status().json()
+    start = spec["paths"]["/reports/csv"]["post"]["requestBody"]["content"]["application/json"]
+    assert start["examples"]["survey"]["value"]["surveyId"] == "668b6fa3b8d693cd865b44bb"

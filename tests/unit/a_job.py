@@ -1,0 +1,41 @@
+"""A job as Prefect tells of it."""
+
+from typing import Any
+
+from api.jobs import Job, Run
+from flows.receipt import Receipt, Standing
+from tests.unit.clock import NOON
+
+JOB_ID = "899e1228-d7b8-40fc-8490-70e6f1efb338"
+RECEIPT = Receipt(
+    attempt=1,
+    name="survey-responses_668b6fa3b8d693cd865b44bb_2024-07-19_2024-07-26.csv",
+    rows=417,
+    bytes=52_125,
+    sha256="9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    snapshot_at="2024-07-19T12:00:01+00:00",
+)
+HALF = Standing(percent=50, written=211, expected=417, snapshot_at="2024-07-19T12:00:01+00:00")
+WHOLE = Standing(percent=100, written=417, expected=417, snapshot_at=RECEIPT.snapshot_at, receipt=RECEIPT)
+
+
+def job(state_type: str = "RUNNING", standing: Standing = HALF, **of_run: Any) -> Job:
+    given: dict[str, Any] = {
+        "id": JOB_ID,
+        "name": "survey-responses-0123456789ab",
+        "state_type": state_type,
+        "state_name": state_type.capitalize(),
+        "state_message": "",
+        "request": {"surveyId": "668b6fa3b8d693cd865b44bb", "from": "2024-7-19", "to": "2024-7-26"},
+        "tags": frozenset({"owner:local"}),
+        "attempt": 1,
+        "attempts_left": True,
+        "created_at": NOON,
+        "started_at": NOON,
+        "finished_at": None,
+    }
+    return Job(Run(**given | of_run), standing)
+
+
+def failed(state_name: str, message: str = "", **of_run: Any) -> Job:
+    return job("FAILED", state_name=state_name, state_message=message, **of_run)

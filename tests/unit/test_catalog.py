@@ -1,0 +1,210 @@
+"""Where reports come from, and that every report which is found can work."""
+
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from sqlalchemy import ClauseElement
+from sqlalchemy.dialects import postgresql, sqlite
+
+from flows import copy_engine, frame_engine, reports, statement
+from flows.errors import DeclarationError
+from flows.report import FILTERABLE, Report, camel_case, type_name
+from flows.reports import DEFAULT_REPORT, catalog
+from flows.request import ExportRequest, parse_request, questions_key
+from flows.settings import Settings
+from flows.statement import Question
+
+VISITS = """
+from sqlalchemy import Column, Integer, MetaData, Table, select
+from flows.reports import Report
+visits = Table("visits", MetaData(), Column("id", Integer, primary_key=True))
+REPORT = Report(name="{name}", title="Visits", select=select(visits.c.id), key=visits.c.id{more})
+"""
+
+
+def report_file(name: str = "visits", more: str = "") -> str:
+    return VISITS.format(name=name, more=more)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """On the path of modules. Names of modules are used once, because Python remembers them."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return tmp_path
+
+
+def write(folder: Path, files: dict[str, str]) -> None:
+    for name, content in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(content)
+
+
+def test_our_own_reports_are_found() -> None:
+    assert sorted(catalog()) == ["orders", "survey-responses"]
+    assert DEFAULT_REPORT in catalog()
+
+
+def test_a_module_of_the_users_adds_its_report(folder: Path) -> None:
+    write(folder, {"my_visits.py": report_file()})
+    assert sorted(catalog(("my_visits",))) == ["orders", "survey-responses", "visits"]
+    assert catalog(("my_visits",))["visits"].file == str(folder / "my_visits.py")
+
+
+def test_a_package_of_the_users_adds_a_report_for_each_module(folder: Path) -> None:
+    files = {"__init__.py": "", "visits.py": report_file(), "clicks.py": report_file("clicks")}
+    write(folder, {f"my_reports/{name}": content for name, content in files.items()})
+    assert sorted(catalog(("my_reports",))) == ["clicks", "orders", "survey-responses", "visits"]
+
+
+def test_the_setting_names_modules_separated_by_commas() -> None:
+    given: dict[str, Any] = {"database_url": "sqlite://", "storage_url": "file:///x", "catalog": " a, b.c,,"}
+    assert Settings(**given).catalog_modules == ("a", "b.c")
+
+
+@pytest.mark.parametrize(
+    ("files", "module", "named", "reason"),
+    [
+        ({"syntax.py": "REPORT = ("}, "syntax", "syntax.py", "SyntaxError"),
+        ({"raises.py": "1 / 0"}, "raises", "raises.py", "ZeroDivisionError"),
+        ({"needs.py": "import not_installed"}, "needs", "needs.py", "not_installed"),
+        ({"without/__init__.py": "", "without/one.py": ""}, "without", "one.py", "must define REPORT"),
+        (
+            {"other/__init__.py": "", "other/one.py": "REPORT = 1"},
+            "other",
+            "one.py",
+            "must define REPORT",
+        ),
+        (
+            {"inner/__init__.py": "", "inner/one.py": report_file(more=', sort="seenAt"')},
+            "inner",
+            "one.py",
+            "sort: cannot sort by 'seenAt'; sortable are id",
+        ),
+        ({"twice.py": report_file("orders")}, "twice", "twice.py", "orders.py has the name 'orders' too"),
+        ({}, "nowhere_to_be_found", "nowhere_to_be_found", "ModuleNotFoundError"),
+        ({}, "nowhere.to.be_found", "nowhere.to.be_found", "ModuleNotFoundError"),
+    ],
+)
+def test_a_report_that_cannot_work_stops_the_start_and_its_file_is_named(
+    folder: Path, files: dict[str, str], module: str, named: str, reason: str
+) -> None:
+    write(folder, files)
+    with pytest.raises(DeclarationError) as raised:
+        catalog((module,))
+    assert named in str(raised.value)
+    assert reason in str(raised.value)
+
+
+def test_a_module_that_declares_nothing_is_refused(folder: Path) -> None:
+    write(folder, {"declares_nothing.py": "X = 1"})
+    with pytest.raises(DeclarationError, match=r"declares_nothing\.py: must define REPORT"):
+        catalog(("declares_nothing",))
+
+
+def test_two_of_ours_cannot_share_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(reports, ModuleType)
+    monkeypatch.setattr(reports, "_installed_modules", lambda: ["flows.reports.orders"])
+    with pytest.raises(DeclarationError, match="the name 'orders' too"):
+        reports.catalog.__wrapped__()
+
+
+# What follows holds for every report that is found: yours too, once it is in the catalog.
+
+every_report = pytest.mark.parametrize("report", catalog().values(), ids=catalog().keys())
+every_database = pytest.mark.parametrize(
+    "database",
+    [pytest.param(postgresql.dialect(), id="postgresql"), pytest.param(sqlite.dialect(), id="sqlite")],
+)
+# An id of each shape that patterns ask for.
+IDS = ("668b6fa3b8d693cd865b44bb", "899e1228-d7b8-40fc-8490-70e6f1efb338", "1", "a")
+SAMPLES = {
+    "string": "a",
+    "boolean": True,
+    "integer": 1,
+    "number": 1.5,
+    "date": "2024-07-19",
+    "date-time": "2024-07-19T12:00:00Z",
+    "uuid": "899e1228-d7b8-40fc-8490-70e6f1efb338",
+}
+QUESTIONS = [Question("q1", "Which?", False), Question("q2", "Which ones?", True)]
+
+
+def request_for(report: Report, **given: Any) -> ExportRequest:
+    ids = {
+        name: next((each for each in IDS if scope.matches(each)), None)
+        for name, scope in report.scope.items()
+    }
+    if None in ids.values():
+        pytest.skip("add an id that matches the report's pattern to IDS")
+    dates = {"from": "2024-07-19", "to": "2024-07-19"} if report.period is not None else {}
+    body = {"report": report.name, **ids, **dates, **given}
+    return parse_request(body, {report.name: report})
+
+
+@every_report
+def test_a_report_has_a_title_and_every_column_a_label(report: Report) -> None:
+    assert report.title.strip()
+    assert [key for key, column in report.table_columns.items() if not column.label.strip()] == []
+
+
+@every_report
+def test_a_reports_file_is_named_after_it(report: Report) -> None:
+    assert Path(report.file).stem.replace("_", "-") == report.name
+
+
+@every_report
+def test_column_keys_are_unique_and_safe_in_a_query(report: Report) -> None:
+    keys = [camel_case(str(column.key)) for column in report.select.exported_columns]
+    assert len(set(keys)) == len(keys)
+    assert [key for key in keys if not key.isidentifier() or not key.isascii()] == []
+
+
+@every_report
+def test_the_default_sort_is_of_columns_that_there_are(report: Report) -> None:
+    assert {key.key for key in report.default_sort} <= set(report.table_columns)
+
+
+@every_report
+def test_a_filter_that_has_a_columns_name_filters_by_that_column(report: Report) -> None:
+    shared = [name for name in report.filters if name in report.table_columns]
+    filters, columns = report.filter_columns, report.table_columns
+    assert [n for n in shared if filters[n].column is not columns[n].expression] == []
+
+
+@every_report
+def test_a_filters_choices_are_values_of_its_column(report: Report) -> None:
+    for name, filter_ in report.filter_columns.items():
+        assert type_name(filter_.column.type) in FILTERABLE
+        if filter_.known_choices is not None:
+            request = request_for(report, filters={name: list(filter_.known_choices)})
+            assert request.filters[name] == filter_.known_choices
+
+
+@every_report
+def test_the_questions_do_not_hide_a_column(report: Report) -> None:
+    assert questions_key(report) not in report.table_columns
+
+
+@every_report
+@every_database
+def test_every_statement_can_be_said_to_every_database(report: Report, database: Any) -> None:
+    filters = {
+        name: [next(iter(each.known_choices or ()), SAMPLES[type_name(each.column.type)]), None]
+        for name, each in report.filter_columns.items()
+    }
+    sortable = [key for key, column in report.table_columns.items() if column.type != "json"]
+    request = request_for(report, filters=filters, sort=",".join(f"-{key}" for key in sortable))
+    columns = statement.output_columns(request, QUESTIONS if report.questions else [])
+    statements: list[ClauseElement | None] = [
+        report.select,
+        statement.count(request),
+        statement.rows(request, frame_engine.expressions(columns)),
+        statement.questions(request),
+        *(statement.scope_exists(request, name) for name in report.scope),
+    ]
+    if database.name == "postgresql":
+        statements.append(statement.rows(request, copy_engine.expressions(columns)))
+    for each in statements:
+        assert each is None or "SELECT" in str(each.compile(dialect=database))

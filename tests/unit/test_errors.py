@@ -1,0 +1,62 @@
+import psycopg
+import pytest
+
+from flows import errors
+from flows.database import classify
+from flows.errors import ExportError, Internal, SourceCancelled, SourceTimeout, SourceUnavailable, all_codes
+
+
+def test_every_code_is_stable_and_says_whether_another_try_may_help() -> None:
+    """Clients and operators read these: a code is never renamed."""
+    assert {code: kind.worth_retry for code, kind in all_codes().items()} == {
+        "source.unavailable": True,
+        "storage.unavailable": True,
+        "source.incomplete": True,
+        "source.timeout": False,
+        "source.cancelled": False,
+        "storage.denied": False,
+        "transform.failed": False,
+        "worker.lost": False,
+        "internal": False,
+    }
+
+
+@pytest.mark.parametrize("kind", all_codes().values(), ids=all_codes().keys())
+def test_every_error_is_a_sentence_and_drawn_in_the_tree(kind: type[ExportError]) -> None:
+    assert kind.sentence.endswith(".")
+    assert str(kind()) == kind.sentence
+    assert str(kind("More exactly.")) == "More exactly."
+    assert f"── {kind.__name__}\n" in str(errors.__doc__)
+
+
+@pytest.mark.parametrize(
+    ("state", "text", "kind"),
+    [
+        ("57014", "canceling statement due to statement timeout", SourceTimeout),
+        ("57014", "canceling statement due to user request", SourceCancelled),
+        ("08006", "", SourceUnavailable),
+        ("08P01", "", SourceUnavailable),
+        ("40001", "", SourceUnavailable),
+        ("40P01", "", SourceUnavailable),
+        ("53300", "", SourceUnavailable),
+        ("57P01", "", SourceUnavailable),
+        ("57P02", "", SourceUnavailable),
+        ("57P03", "", SourceUnavailable),
+        ("42P01", 'relation "secret" does not exist', Internal),
+        ("22003", "integer out of range", Internal),
+        (None, "connection refused at host db1", SourceUnavailable),
+    ],
+)
+def test_what_a_database_says_becomes_a_code_and_its_text_stays_inside(
+    state: str | None, text: str, kind: type[ExportError]
+) -> None:
+    error = psycopg.OperationalError(text)
+    error.sqlstate = state
+    found = classify(error)
+    assert type(found) is kind
+    assert str(found) == kind.sentence
+
+
+def test_a_connection_that_was_lost_is_worth_another_try() -> None:
+    assert isinstance(classify(RuntimeError("anything"), connection_lost=True), SourceUnavailable)
+    assert isinstance(classify(None), Internal)

@@ -1,0 +1,168 @@
+from datetime import timedelta
+from typing import Any, get_args
+
+import pytest
+from prefect.client.schemas.objects import StateType
+
+from api import jobs
+from api.jobs import Job, JobError, Status
+from flows.errors import all_codes
+from flows.receipt import Standing
+from tests.unit.a_job import HALF, JOB_ID, RECEIPT, WHOLE, failed, job
+from tests.unit.clock import NOON
+
+LOST = "The worker that made the file was lost again and again."
+UNKNOWN = f"The export failed. Quote {JOB_ID}."
+
+
+@pytest.mark.parametrize(
+    ("made", "status"),
+    [
+        (job("SCHEDULED", Standing()), "queued"),
+        (job("SCHEDULED", state_name="AwaitingRetry"), "queued"),
+        (job("PENDING", Standing()), "queued"),
+        (job("PAUSED"), "queued"),
+        (job("RUNNING", Standing()), "running"),
+        (job("RUNNING"), "running"),
+        (job("RUNNING", WHOLE), "finalizing"),
+        (job("CANCELLING"), "running"),
+        (job("COMPLETED", WHOLE), "done"),
+        (job("COMPLETED", HALF), "error"),
+        (job("COMPLETED", Standing()), "error"),
+        (job("FAILED"), "error"),
+        (job("CRASHED", attempts_left=True), "queued"),
+        (job("CRASHED", attempts_left=False), "error"),
+        (job("CANCELLED"), "cancelled"),
+        (job("CANCELLED", WHOLE), "cancelled"),
+    ],
+)
+def test_each_state_of_a_run_is_one_status_of_the_job(made: Job, status: str) -> None:
+    assert made.status == status
+    assert made.finished is (status in ("done", "error", "cancelled"))
+
+
+@pytest.mark.parametrize("state_type", list(StateType))
+@pytest.mark.parametrize("standing", [Standing(), HALF, WHOLE])
+@pytest.mark.parametrize("attempts_left", [True, False])
+def test_every_state_that_prefect_knows_can_be_told(
+    state_type: StateType, standing: Standing, attempts_left: bool
+) -> None:
+    made = job(state_type.value, standing, attempts_left=attempts_left)
+    assert made.status in get_args(Status)
+    assert (made.error is not None) is (made.status in ("error", "cancelled"))
+    assert (made.progress == 100) is (made.status == "done")
+
+
+def test_every_status_has_one_sentence() -> None:
+    assert set(jobs.MEANINGS) == set(get_args(Status))
+    assert all(sentence.endswith(".") for sentence in jobs.MEANINGS.values())
+
+
+@pytest.mark.parametrize(
+    ("made", "error"),
+    [
+        (
+            failed("source.unavailable", "The database that holds the report could not be reached."),
+            JobError("source.unavailable", True, "The database that holds the report could not be reached."),
+        ),
+        (failed("source.timeout", "Too long."), JobError("source.timeout", False, "Too long.")),
+        (failed("storage.denied", "Refused."), JobError("storage.denied", False, "Refused.")),
+        (
+            failed("request.invalid", "/from: now is not a date."),
+            JobError("request.invalid", False, "/from: now is not a date."),
+        ),
+        (failed("internal", "The export failed."), JobError("internal", True, UNKNOWN)),
+        (failed("Failed", "psycopg: password for host db1"), JobError("internal", True, UNKNOWN)),
+        (failed("", "Flow run encountered an exception"), JobError("internal", True, UNKNOWN)),
+        (job("COMPLETED", HALF, state_message="3 rows"), JobError("internal", True, UNKNOWN)),
+        (
+            job("CRASHED", attempts_left=False, state_message="exit code -9 on host"),
+            JobError("worker.lost", False, LOST),
+        ),
+        (job("CANCELLED"), JobError("cancelled", True, "The export was cancelled.")),
+        (job("RUNNING"), None),
+        (job("COMPLETED", WHOLE), None),
+        (job("CRASHED", attempts_left=True), None),
+    ],
+)
+def test_an_error_is_a_stable_code_and_a_sentence_of_ours(made: Job, error: JobError | None) -> None:
+    assert made.error == error
+
+
+@pytest.mark.parametrize("code", sorted(set(all_codes()) - {"internal"}))
+def test_each_code_is_handed_on_with_whether_a_retry_can_help(code: str) -> None:
+    kind = all_codes()[code]
+    assert failed(code, kind.sentence).error == JobError(code, kind.worth_retry, kind.sentence)
+
+
+@pytest.mark.parametrize(
+    ("age_seconds", "pause"),
+    [(-5, 1), (0, 1), (9.9, 1), (10, 2), (29.9, 2), (30, 5), (119.9, 5), (120, 10), (86_400, 10)],
+)
+def test_the_older_a_job_the_longer_the_pause_between_polls(age_seconds: float, pause: int) -> None:
+    headers = jobs.poll_headers(job(), NOON + timedelta(seconds=age_seconds), stale=False)
+    assert headers["Retry-After"] == str(pause)
+
+
+@pytest.mark.parametrize(
+    ("made", "stale", "headers"),
+    [
+        (
+            job("SCHEDULED", Standing()),
+            False,
+            {"X-Export-Status": "202", "X-Progress": "waiting for a worker", "Retry-After": "1"},
+        ),
+        (
+            job("RUNNING", Standing()),
+            False,
+            {"X-Export-Status": "202", "X-Progress": "counting rows", "Retry-After": "1"},
+        ),
+        (
+            job("RUNNING", Standing(42, 4200, 10_000)),
+            True,
+            {
+                "X-Export-Status": "202",
+                "X-Progress": "4,200 of 10,000 rows",
+                "Retry-After": "1",
+                "Warning": '110 - "Response is Stale"',
+            },
+        ),
+        (job("COMPLETED", WHOLE), False, {"X-Export-Status": "200", "X-Progress": "417 of 417 rows"}),
+        (failed("internal"), False, {"X-Export-Status": "500", "X-Progress": "211 of 417 rows"}),
+        (job("CANCELLED"), False, {"X-Export-Status": "500", "X-Progress": "211 of 417 rows"}),
+    ],
+)
+def test_a_polls_headers(made: Job, stale: bool, headers: dict[str, str]) -> None:
+    assert jobs.poll_headers(made, NOON, stale) == {"Cache-Control": "no-store", **headers}
+
+
+def test_the_full_state() -> None:
+    file = {"name": RECEIPT.name}
+    made = job("COMPLETED", WHOLE, finished_at=NOON + timedelta(seconds=5))
+    here = f"https://reports.example.com/exports/{JOB_ID}"
+    expected: dict[str, Any] = {
+        "id": JOB_ID,
+        "report": "survey-responses",
+        "name": None,
+        "status": "done",
+        "progress": 100,
+        "rows": {"expected": 417, "written": 417},
+        "snapshotAt": "2024-07-19T12:00:01+00:00",
+        "timeZone": "UTC",
+        "request": {"surveyId": "668b6fa3b8d693cd865b44bb", "from": "2024-7-19", "to": "2024-7-26"},
+        "attempt": 1,
+        "file": file,
+        "error": None,
+        "createdAt": "2024-07-19T12:00:00+00:00",
+        "startedAt": "2024-07-19T12:00:00+00:00",
+        "finishedAt": "2024-07-19T12:00:05+00:00",
+        "links": {"self": here, "download": f"{here}/download"},
+    }
+    assert jobs.state(made, "https://reports.example.com", "UTC", file) == expected
+
+
+def test_a_failed_jobs_state_has_its_error_and_no_download() -> None:
+    state = jobs.state(failed("source.timeout", "Too long."), "", "UTC", None)
+    assert state["error"] == {"code": "source.timeout", "retryable": False, "message": "Too long."}
+    assert state["links"]["download"] is None
+    assert state["file"] is None

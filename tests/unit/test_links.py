@@ -1,0 +1,106 @@
+import asyncio
+from datetime import datetime, timedelta
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from api import links
+from api.links import Links
+from flows.folder_storage import FolderStorage
+from flows.storage import Link
+from tests.unit.a_job import JOB_ID, WHOLE, job
+from tests.unit.clock import Clock
+
+HOUR = 3600
+DONE = job("COMPLETED", WHOLE)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> FolderStorage:
+    return FolderStorage(tmp_path, "https://reports.example.com")
+
+
+class ShortLived(FolderStorage):
+    """Signs with a credential that itself dies at `dies_at`."""
+
+    dies_at: datetime
+
+    def sign(self, key: str, disposition: str, seconds: int, now: datetime) -> Link:
+        return super().sign(key, disposition, min(seconds, int((self.dies_at - now).total_seconds())), now)
+
+
+def handed_out(kept: Links) -> Link:
+    return asyncio.run(kept.link_to(DONE))
+
+
+def test_the_same_link_is_handed_out_until_less_than_15_minutes_are_left(
+    storage: FolderStorage, clock: Clock
+) -> None:
+    kept = Links(storage, HOUR, clock)
+    first = handed_out(kept)
+    clock.move(minutes=45)
+    assert handed_out(kept) == first
+    clock.move(seconds=1)
+    fresh = handed_out(kept)
+    assert fresh.url != first.url
+    assert fresh.expires_at == clock.now + timedelta(hours=1)
+
+
+def test_whenever_it_is_asked_for_a_link_has_15_minutes_left(storage: FolderStorage, clock: Clock) -> None:
+    kept = Links(storage, HOUR, clock)
+    left = []
+    for _ in range(200):
+        left.append(handed_out(kept).expires_at - clock.now)
+        clock.move(seconds=97)
+    assert min(left) >= timedelta(minutes=15)
+
+
+def test_a_link_lives_no_longer_than_what_signs_it(tmp_path: Path, clock: Clock) -> None:
+    storage = ShortLived(tmp_path, "")
+    storage.dies_at = clock.now + timedelta(minutes=4)
+    kept = Links(storage, HOUR, clock)
+    first = handed_out(kept)
+    assert first.expires_at == storage.dies_at
+    clock.move(minutes=1)
+    assert handed_out(kept).expires_at == storage.dies_at
+    storage.dies_at = clock.now + timedelta(hours=12)  # the credential has been renewed
+    assert handed_out(kept).expires_at == clock.now + timedelta(hours=1)
+
+
+def test_a_fresh_link_is_signed_each_time(storage: FolderStorage, clock: Clock) -> None:
+    kept = Links(storage, HOUR, clock)
+    first = asyncio.run(kept.fresh_link_to(DONE))
+    clock.move(seconds=1)
+    assert asyncio.run(kept.fresh_link_to(DONE)).url != first.url
+
+
+def test_only_so_many_links_are_kept_the_ones_asked_for_last(
+    storage: FolderStorage, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(links, "KEPT", 2)
+    kept = Links(storage, HOUR, clock)
+
+    def url(number: int) -> str:
+        made = job("COMPLETED", WHOLE, id=f"{number}{JOB_ID[1:]}")
+        return asyncio.run(kept.link_to(made)).url
+
+    first, second = url(1), url(2)
+    clock.move(seconds=1)
+    assert url(1) == first
+    url(3)
+    assert url(1) == first
+    assert url(2) != second
+
+
+def test_a_link_names_the_object_of_the_attempt_and_the_file(storage: FolderStorage, clock: Clock) -> None:
+    parts = urlsplit(handed_out(Links(storage, HOUR, clock)).url)
+    assert parts.path == f"/files/{JOB_ID}/1.csv"
+    assert parse_qs(parts.query)["disposition"] == [
+        'attachment; filename="survey-responses_668b6fa3b8d693cd865b44bb_2024-07-19_2024-07-26.csv"'
+    ]

@@ -1,0 +1,114 @@
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from api.query import TableQuery, parse_table_query
+from flows.errors import InvalidRequest
+from tests.unit.things import REPORTS, asked
+
+BASE = [("report", "things"), ("shop", "here"), ("from", "2024-07-01"), ("to", "2024-07-31")]
+
+
+@pytest.mark.parametrize(
+    ("query", "filters"),
+    [
+        ([], {}),
+        ([("words", "wa")], {"words": ("wa",)}),
+        ([("words", "")], {"words": ("",)}),
+        ([("words", "wa"), ("words", "sms")], {"words": ("wa", "sms")}),
+        ([("yes", "true")], {"yes": (True,)}),
+        ([("whole", "5"), ("whole", "-6")], {"whole": (5, -6)}),
+        ([("price", "9.99")], {"price": (Decimal("9.99"),)}),
+        ([("filters", '{"whole":[5,null],"words":null}')], {"whole": (5, None), "words": (None,)}),
+        ([("filters", '{"whole":5}'), ("words", "wa")], {"whole": (5,), "words": ("wa",)}),
+        ([("filters", "{}")], {}),
+    ],
+)
+def test_filters_stand_alone_or_all_together_as_json(
+    query: list[tuple[str, str]], filters: dict[str, Any]
+) -> None:
+    assert parse_table_query(BASE + query, REPORTS).request.filters == filters
+
+
+def test_the_same_words_ask_for_the_same_rows_as_in_a_body() -> None:
+    query = [("sort", "-price,id"), ("columns", "id,answers"), ("timeZone", "Asia/Kolkata"), ("whole", "5")]
+    body = asked(sort="-price,id", columns=["id", "answers"], timeZone="Asia/Kolkata", filters={"whole": 5})
+    assert parse_table_query(BASE + query, REPORTS).request == body
+
+
+@pytest.mark.parametrize(
+    ("query", "page", "size", "cursor"),
+    [
+        ([], 1, 25, None),
+        ([("page", "3")], 3, 25, None),
+        ([("page", "1000000"), ("pageSize", "200")], 1_000_000, 200, None),
+        ([("pageSize", "1")], 1, 1, None),
+        ([("cursor", "abc"), ("pageSize", "5")], 1, 5, "abc"),
+        ([("page", "007")], 7, 25, None),
+    ],
+)
+def test_a_page_is_numbered_or_follows_a_cursor(
+    query: list[tuple[str, str]], page: int, size: int, cursor: str | None
+) -> None:
+    assert parse_table_query(BASE + query, REPORTS) == TableQuery(asked(), page, size, cursor)
+
+
+@pytest.mark.parametrize(
+    ("query", "pointer", "code"),
+    [
+        ([("shop", "there")], "/shop", "duplicate"),
+        ([("report", "things")], "/report", "duplicate"),
+        ([("from", "2024-07-02")], "/from", "duplicate"),
+        ([("page", "1"), ("page", "2")], "/page", "duplicate"),
+        ([("sort", "id"), ("sort", "id")], "/sort", "duplicate"),
+        ([("filters", "{}"), ("filters", "{}")], "/filters", "duplicate"),
+        ([("filters", '{"whole":5}'), ("whole", "5")], "/whole", "duplicate"),
+        ([("nothing", "1")], "/nothing", "unknown"),
+        ([("a/b", "1")], "/a~1b", "unknown"),
+        ([("Page", "1")], "/Page", "unknown"),
+        ([("filters", '{"nothing":5}')], "/nothing", "unknown"),
+        ([("whole", "five")], "/whole", "invalid"),
+        ([("whole", "")], "/whole", "invalid"),
+        ([("whole", "[5,6]")], "/whole", "invalid"),
+        ([("whole", "5000000000")], "/whole", "invalid"),
+        ([("yes", "1")], "/yes", "invalid"),
+        ([("price", "NaN")], "/price", "invalid"),
+        ([("filters", "")], "", "json"),
+        ([("filters", "{")], "", "json"),
+        ([("filters", '{"a":1,"a":1}')], "/a", "duplicate"),
+        ([("filters", "[" * 5000)], "", "depth"),
+        ([("filters", "[]")], "/filters", "type"),
+        ([("filters", "null")], "/filters", "type"),
+        ([("columns", "")], "/columns", "invalid"),
+        ([("columns", "id,,words")], "/columns", "invalid"),
+        ([("sort", "")], "/sort", "invalid"),
+        ([("timeZone", "")], "/timeZone", "invalid"),
+        ([("csv", "fancy")], "/csv", "invalid"),
+        ([("words", "a\0b")], "/words", "text"),
+        ([("words", "\ud800")], "/words", "text"),
+        ([("page", "0")], "/page", "range"),
+        ([("page", "-1")], "/page", "range"),
+        ([("page", "1.0")], "/page", "range"),
+        ([("page", "")], "/page", "range"),
+        ([("page", " 1")], "/page", "range"),
+        ([("page", "1_0")], "/page", "range"),
+        ([("page", "\u0661")], "/page", "range"),
+        ([("page", "\u00b2")], "/page", "range"),
+        ([("page", "1000001")], "/page", "range"),
+        ([("page", "9" * 5000)], "/page", "range"),
+        ([("pageSize", "0")], "/pageSize", "range"),
+        ([("pageSize", "201")], "/pageSize", "range"),
+        ([("cursor", "abc"), ("page", "1")], "/cursor", "conflict"),
+    ],
+)
+def test_a_mistake_in_the_query_is_named(query: list[tuple[str, str]], pointer: str, code: str) -> None:
+    with pytest.raises(InvalidRequest) as raised:
+        parse_table_query(BASE + query, REPORTS)
+    assert [(each.pointer, each.code) for each in raised.value.errors] == [(pointer, code)]
+
+
+def test_an_unknown_report_is_named_before_its_filters() -> None:
+    with pytest.raises(InvalidRequest) as raised:
+        parse_table_query([("report", "nothing"), ("words", "wa")], REPORTS)
+    assert [each.pointer for each in raised.value.errors] == ["/report"]

@@ -1,0 +1,185 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sqlalchemy import JSON, Column, DateTime, Enum, Integer, MetaData, String, Table, Text, func, select
+
+from flows.errors import DeclarationError
+from flows.report import (
+    Filter,
+    Heading,
+    Questions,
+    Report,
+    Scope,
+    SortKey,
+    TableColumn,
+    parse_sort,
+    type_name,
+)
+from tests.unit.things import THINGS, things
+
+visits = Table(
+    "visits",
+    MetaData(),
+    Column("id", Integer, primary_key=True),
+    Column("page_id", String, nullable=False),
+    Column("seen_at", DateTime(timezone=True), nullable=False),
+    Column("referrer", Text),
+    Column("browser", Enum("chrome", "firefox", name="browser")),
+    Column("details", JSON),
+)
+GOOD: dict[str, Any] = {
+    "name": "visits",
+    "title": "Visits",
+    "select": select(visits.c.id, visits.c.seen_at, visits.c.referrer, visits.c.details),
+    "key": visits.c.id,
+}
+THREE = select(visits.c.id, visits.c.referrer, visits.c.page_id)
+
+
+def test_four_lines_declare_a_report() -> None:
+    report = Report(**GOOD)
+    assert report.table_columns == {
+        "id": TableColumn("id", "Id", "integer", False, visits.c.id),
+        "seenAt": TableColumn("seenAt", "Seen at", "date-time", False, visits.c.seen_at),
+        "referrer": TableColumn("referrer", "Referrer", "string", False, visits.c.referrer),
+        "details": TableColumn("details", "Details", "json", False, visits.c.details),
+    }
+    assert report.default_sort == ()
+    assert report.filter_columns == {}
+    assert report.max_days == 366
+
+
+def scope(pattern: str = ".+") -> Scope:
+    return Scope(visits.c.page_id, pattern=pattern, known=visits.c.page_id)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"name": "Visits"}, "name 'Visits' must be lower case words joined by hyphens"),
+        ({"name": ""}, "name '' must be lower case words joined by hyphens"),
+        ({"name": "a_b"}, "name 'a_b' must be lower case words joined by hyphens"),
+        ({"name": "../x"}, "name '../x' must be lower case words joined by hyphens"),
+        ({"select": select()}, "select has no columns"),
+        (
+            {"select": select(visits.c.id, visits.c.referrer.label("id"))},
+            "select: two columns have the key 'id'; give one a label()",
+        ),
+        (
+            {"select": select(visits.c.seen_at, visits.c.referrer.label("seenAt"))},
+            "select: two columns have the key 'seenAt'; give one a label()",
+        ),
+        (
+            {"key": visits.c.referrer},
+            "key: column visits.referrer can be null, so it cannot tell rows apart",
+        ),
+        ({"period": visits.c.referrer}, "period: column visits.referrer is a string, not a date"),
+        ({"period": visits.c.id}, "period: column visits.id is a integer, not a date"),
+        (
+            {"sort": "seen_at"},
+            "sort: cannot sort by 'seen_at'; sortable are id, seenAt, referrer",
+        ),
+        ({"sort": "details"}, "sort: cannot sort by 'details'; sortable are id, seenAt, referrer"),
+        ({"sort": "id,-id"}, "sort: names a column twice"),
+        (
+            {"headings": {"refferer": Heading("From")}},
+            "headings: 'refferer' is not in the select; it has id, seenAt, referrer, details",
+        ),
+        ({"scope": {"page id": scope()}}, "scope: 'page id' must be letters, digits and underscores"),
+        ({"scope": {"from": scope()}}, "scope: 'from' already means something in a request"),
+        ({"scope": {"page": scope()}}, "scope: 'page' already means something in a request"),
+        (
+            {"scope": {"pageId": scope("(")}},
+            "scope: 'pageId': the pattern is not one: missing ), unterminated subpattern at position 0",
+        ),
+        ({"filters": {"a-b": visits.c.id}}, "filters: 'a-b' must be letters, digits and underscores"),
+        ({"filters": {"sort": visits.c.id}}, "filters: 'sort' already means something in a request"),
+        (
+            {"scope": {"pageId": scope()}, "filters": {"pageId": visits.c.page_id}},
+            "filters: 'pageId' already means something in a request",
+        ),
+        (
+            {"filters": {"details": visits.c.details}},
+            "filters: 'details': a json column cannot be filtered by",
+        ),
+        (
+            {"questions": Questions(visits.c.referrer, THREE, {})},
+            "questions: column visits.referrer is not JSON",
+        ),
+        (
+            {"questions": Questions(visits.c.details, select(visits.c.id), {})},
+            "questions: select must yield key, label and multiple",
+        ),
+        (
+            {"questions": Questions(visits.c.details, THREE, {"pageId": visits.c.page_id})},
+            "questions: scope 'pageId' is not one of the report's",
+        ),
+    ],
+)
+def test_what_cannot_work_is_refused_by_name(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(DeclarationError) as raised:
+        Report(**GOOD | change)
+    assert str(raised.value) == message
+
+
+def test_a_heading_relabels_a_column_and_marks_what_is_personal() -> None:
+    report = Report(**GOOD, headings={"referrer": Heading("Came from", pii=True), "id": Heading(pii=True)})
+    found = [(column.label, column.pii) for column in report.table_columns.values()]
+    assert found == [("Id", True), ("Seen at", False), ("Came from", True), ("Details", False)]
+
+
+def test_a_labelled_expression_is_a_column_too() -> None:
+    longest = func.char_length(visits.c.referrer).label("referrer_length")
+    column = Report(**GOOD | {"select": select(longest)}).table_columns["referrerLength"]
+    assert (column.label, column.type) == ("Referrer length", "integer")
+
+
+def test_a_filter_may_be_a_bare_column_and_an_enum_brings_its_choices() -> None:
+    site = Filter(visits.c.page_id, choices=("a", "b"))
+    report = Report(**GOOD, filters={"browser": visits.c.browser, "site": site})
+    choices = {name: each.known_choices for name, each in report.filter_columns.items()}
+    assert choices == {"browser": ("chrome", "firefox"), "site": ("a", "b")}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "value", "matches"),
+    [
+        (r"[0-9a-f]{24}", "668b6fa3b8d693cd865b44bb", True),
+        (r"[0-9a-f]{24}", "668b6fa3b8d693cd865b44bb\n", False),
+        (r"[0-9a-f]{24}", "x668b6fa3b8d693cd865b44bb", False),
+        (r"\d+", "123", True),
+        (r"\d+", "١٢٣", False),
+    ],
+)
+def test_an_id_matches_the_whole_pattern_in_ascii(pattern: str, value: str, matches: bool) -> None:
+    assert scope(pattern).matches(value) is matches
+
+
+def test_a_sort_is_keys_in_order_each_in_its_direction() -> None:
+    assert parse_sort("-madeAt,id", THINGS) == (SortKey("madeAt", True), SortKey("id", False))
+    assert ",".join(map(str, parse_sort("-madeAt,id", THINGS))) == "-madeAt,id"
+
+
+@pytest.mark.parametrize(
+    ("column", "kind"),
+    [
+        ("words", "string"),
+        ("whole", "integer"),
+        ("large", "integer"),
+        ("price", "number"),
+        ("rate", "number"),
+        ("yes", "boolean"),
+        ("day", "date"),
+        ("hour", "time"),
+        ("made_at", "date-time"),
+        ("mark", "uuid"),
+        ("extra", "json"),
+    ],
+)
+def test_a_type_has_one_word_for_every_database(column: str, kind: str) -> None:
+    assert type_name(things.c[column].type) == kind
+
+
+def test_a_report_that_is_placed_in_a_file_is_the_same_report() -> None:
+    assert replace(THINGS, file="things.py").table_columns == THINGS.table_columns

@@ -1,0 +1,311 @@
+import string
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flows.date_range import DateRange
+from flows.dialect import Dialect
+from flows.errors import FieldError, InvalidRequest
+from flows.report import Report, SortKey
+from flows.reports import catalog
+from flows.request import MAX_ANY_OF, parse_request
+from tests.unit.things import REPORTS, THINGS, asked
+
+ARTICLES_BODY = {
+    "surveyId": "668b6fa3b8d693cd865b44bb",
+    "from": "2024-7-19",
+    "to": "2024-7-26",
+    "filters": {"isAttended": True, "utm": "wa"},
+}
+BODY = {"report": "things", "shop": "here", "from": "2024-07-01", "to": "2024-07-31"}
+
+
+def mistakes(body: Any, reports: dict[str, Report] = REPORTS) -> list[FieldError]:
+    with pytest.raises(InvalidRequest) as raised:
+        parse_request(body, reports)
+    return raised.value.errors
+
+
+def test_the_articles_body_is_understood() -> None:
+    request = parse_request(ARTICLES_BODY, catalog())
+    assert request.report.name == "survey-responses"
+    assert request.scope == {"surveyId": "668b6fa3b8d693cd865b44bb"}
+    assert request.period == DateRange(datetime(2024, 7, 19, tzinfo=UTC), datetime(2024, 7, 27, tzinfo=UTC))
+    assert request.filters == {"isAttended": (True,), "utm": ("wa",)}
+    assert request.columns is None
+    assert request.sort == (SortKey("submittedAt", descending=False),)
+    assert request.zone == ZoneInfo("UTC")
+    assert request.dialect == Dialect("plain", "labels")
+    assert request.name is None
+    assert request.body == ARTICLES_BODY
+    assert request.file_name == "survey-responses_668b6fa3b8d693cd865b44bb_2024-07-19_2024-07-26.csv"
+
+
+def test_every_option_is_read() -> None:
+    request = asked(
+        timeZone="Europe/Berlin",
+        filters={"whole": [1, None], "price": 9.5},
+        columns=["price", "answers", "id"],
+        sort="-price,id",
+        csv={"header": "keys"},
+        name="Größen, Juli",
+    )
+    assert request.period == DateRange(
+        datetime(2024, 6, 30, 22, tzinfo=UTC), datetime(2024, 7, 31, 22, tzinfo=UTC)
+    )
+    assert request.filters == {"whole": (1, None), "price": (Decimal("9.5"),)}
+    assert request.columns == ("price", "answers", "id")
+    assert request.sort == (SortKey("price", descending=True), SortKey("id", descending=False))
+    assert request.dialect == Dialect("plain", "keys")
+    assert request.name == "Größen, Juli"
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer", "code"),
+    [
+        ({"report": "nothing"}, "/report", "unknown"),
+        ({"report": ""}, "/report", "unknown"),
+        ({"report": ["things"]}, "/report", "unknown"),
+        ({"report": {}}, "/report", "unknown"),
+        ({"shop": None}, "/shop", "missing"),
+        ({"shop": ""}, "/shop", "format"),
+        ({"shop": "HERE"}, "/shop", "format"),
+        ({"shop": "here\n"}, "/shop", "format"),
+        ({"shop": ["here"]}, "/shop", "format"),
+        ({"shop": 5}, "/shop", "format"),
+        ({"from": None}, "/from", "missing"),
+        ({"to": None}, "/to", "missing"),
+        ({"from": "2024-13-1"}, "/from", "invalid"),
+        ({"from": "2024-2-30"}, "/from", "invalid"),
+        ({"from": 1720000000}, "/from", "invalid"),
+        ({"from": "now"}, "/from", "invalid"),
+        ({"from": ""}, "/from", "invalid"),
+        ({"to": "\u0662\u0660\u0662\u0664-\u0660\u0667-\u0663\u0661"}, "/to", "invalid"),
+        ({"to": "9999-12-31"}, "/to", "invalid"),
+        ({"to": "2024-06-30"}, "/to", "range"),
+        ({"to": "2025-07-02"}, "/to", "range"),
+        ({"timeZone": "Mars/Olympus"}, "/timeZone", "invalid"),
+        ({"timeZone": ""}, "/timeZone", "invalid"),
+        ({"timeZone": 2}, "/timeZone", "invalid"),
+        ({"filters": []}, "/filters", "type"),
+        ({"filters": "utm=wa"}, "/filters", "type"),
+        ({"filters": {"nothing": 1}}, "/filters/nothing", "unknown"),
+        ({"filters": {"a/b~c": 1}}, "/filters/a~1b~0c", "unknown"),
+        ({"filters": {"shop": "there"}}, "/filters/shop", "unknown"),
+        ({"filters": {"yes": "true"}}, "/filters/yes", "invalid"),
+        ({"filters": {"yes": {"eq": True}}}, "/filters/yes", "invalid"),
+        ({"filters": {"whole": [1, "2"]}}, "/filters/whole", "invalid"),
+        ({"filters": {"whole": [[1]]}}, "/filters/whole", "invalid"),
+        ({"filters": {"whole": []}}, "/filters/whole", "length"),
+        ({"filters": {"whole": [1] * (MAX_ANY_OF + 1)}}, "/filters/whole", "length"),
+        ({"filters": {"size": "middling"}}, "/filters/size", "invalid"),
+        ({"columns": []}, "/columns", "invalid"),
+        ({"columns": "id"}, "/columns", "invalid"),
+        ({"columns": [1]}, "/columns", "invalid"),
+        ({"columns": ["id", "nothing"]}, "/columns", "invalid"),
+        ({"columns": ["id", "id"]}, "/columns", "invalid"),
+        ({"columns": ["shop"]}, "/columns", "invalid"),
+        ({"sort": "nothing"}, "/sort", "invalid"),
+        ({"sort": ""}, "/sort", "invalid"),
+        ({"sort": "id,"}, "/sort", "invalid"),
+        ({"sort": "--id"}, "/sort", "invalid"),
+        ({"sort": "id,-id"}, "/sort", "invalid"),
+        ({"sort": "extra"}, "/sort", "invalid"),
+        ({"sort": ["id"]}, "/sort", "invalid"),
+        ({"csv": "fancy"}, "/csv", "invalid"),
+        ({"csv": {"delimiter": ";"}}, "/csv", "invalid"),
+        ({"csv": []}, "/csv", "invalid"),
+        ({"name": ""}, "/name", "invalid"),
+        ({"name": "x" * 201}, "/name", "invalid"),
+        ({"name": "two\nlines"}, "/name", "invalid"),
+        ({"name": "\u202egpj.exe"}, "/name", "invalid"),
+        ({"name": 5}, "/name", "invalid"),
+        ({"email": "a@b"}, "/email", "unknown"),
+        ({"filters/whole": 1}, "/filters~1whole", "unknown"),
+        ({"": 1}, "/", "unknown"),
+        ({"surveyId": "668b6fa3b8d693cd865b44bb"}, "/surveyId", "unknown"),
+    ],
+)
+def test_a_mistake_is_named_by_its_pointer_and_code(change: dict[str, Any], pointer: str, code: str) -> None:
+    found = mistakes(BODY | change)
+    assert [(each.pointer, each.code) for each in found] == [(pointer, code)]
+    assert found[0].detail.endswith(".")
+
+
+@pytest.mark.parametrize("body", [None, [], "text", 5, True, [BODY]])
+def test_a_body_must_be_an_object(body: object) -> None:
+    assert mistakes(body) == [FieldError("", "type", "The body must be a JSON object.")]
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    found = mistakes(
+        {"report": "things", "from": "now", "filters": {"yes": 1, "no": 2}, "sort": "x", "extra": 1}
+    )
+    assert [(each.pointer, each.code) for each in found] == [
+        ("/extra", "unknown"),
+        ("/shop", "missing"),
+        ("/from", "invalid"),
+        ("/to", "missing"),
+        ("/filters/yes", "invalid"),
+        ("/filters/no", "unknown"),
+        ("/sort", "invalid"),
+    ]
+
+
+def test_an_unknown_report_says_which_there_are() -> None:
+    assert mistakes({"report": "nothing"}) == [
+        FieldError("/report", "unknown", "There is no such report; there are things.")
+    ]
+
+
+def test_a_report_without_a_period_takes_no_dates() -> None:
+    timeless = replace(THINGS, period=None)
+    assert parse_request({"report": "things", "shop": "here"}, {"things": timeless}).period is None
+    assert [each.pointer for each in mistakes(BODY, {"things": timeless})] == ["/from", "/to"]
+
+
+@pytest.mark.parametrize(
+    ("max_days", "to", "fits"),
+    [
+        (366, "2025-06-30", True),
+        (366, "2025-07-02", False),
+        (1, "2024-07-01", True),
+        (None, "2199-1-1", True),
+    ],
+)
+def test_a_range_is_at_most_as_long_as_the_report_says(max_days: int | None, to: str, fits: bool) -> None:
+    reports = {"things": replace(THINGS, max_days=max_days)}
+    if fits:
+        assert parse_request(BODY | {"to": to}, reports).period
+    else:
+        assert [each.code for each in mistakes(BODY | {"to": to}, reports)] == ["range"]
+
+
+def test_a_year_across_a_change_of_clocks_still_counts_as_whole_days() -> None:
+    reports = {"things": replace(THINGS, max_days=30)}
+    october = {"from": "2024-10-01", "to": "2024-10-30", "timeZone": "Europe/Berlin"}
+    assert parse_request(BODY | october, reports).period
+
+
+SAME_FILE = [
+    {"from": "2024-7-1"},
+    {"from": "2024-07-01T00:00:00Z", "to": "2024-08-01T00:00:00Z"},
+    {"from": "2024-07-01T02:00:00+02:00"},
+    {"timeZone": "UTC"},
+    {"filters": {}},
+    {"filters": None, "columns": None, "sort": None, "timeZone": None, "csv": None, "name": None},
+    {"sort": "madeAt"},
+    {"csv": "plain"},
+    {"csv": {"header": "labels"}},
+    {"csv": {}},
+]
+SAME_FILTERED_FILE = [
+    {"filters": {"whole": [1, 2], "price": 10, "words": None}},
+    {"filters": {"words": [None], "price": [10], "whole": [2, 1]}},
+    {"filters": {"words": [None, None], "price": 10.0, "whole": [2, 1, 2]}},
+]
+OTHER_FILES = [
+    {},
+    {"shop": "there"},
+    {"from": "2024-07-02"},
+    {"to": "2024-07-30"},
+    {"timeZone": "Europe/London"},
+    {"filters": {"whole": 1}},
+    {"filters": {"large": 1}},
+    {"filters": {"whole": None}},
+    {"filters": {"words": None}},
+    {"filters": {"words": "None"}},
+    {"filters": {"words": "null"}},
+    {"filters": {"words": "1"}},
+    {"filters": {"words": ""}},
+    {"columns": ["id"]},
+    {"columns": ["id", "words"]},
+    {"columns": ["words", "id"]},
+    {"sort": "-madeAt"},
+    {"sort": "madeAt,id"},
+    {"csv": {"header": "keys"}},
+    {"csv": {"header": "none"}},
+    {"name": "mine"},
+]
+
+
+@pytest.mark.parametrize("spellings", [SAME_FILE, SAME_FILTERED_FILE])
+def test_requests_for_the_same_file_have_one_fingerprint(spellings: list[dict[str, Any]]) -> None:
+    assert len({asked(**each).fingerprint for each in spellings}) == 1
+
+
+def test_requests_for_different_files_have_different_fingerprints() -> None:
+    assert len({asked(**each).fingerprint for each in OTHER_FILES}) == len(OTHER_FILES)
+
+
+def test_a_report_that_is_null_is_the_default_one() -> None:
+    default = parse_request(ARTICLES_BODY, catalog())
+    assert parse_request(ARTICLES_BODY | {"report": None}, catalog()) == default
+
+
+def test_the_body_that_runs_are_given_reads_as_the_same_request() -> None:
+    request = asked(filters={"whole": [1, None]}, sort=None, name="mine")
+    assert request.body == BODY | {"filters": {"whole": [1, None]}, "name": "mine"}
+    assert parse_request(request.body, REPORTS) == request
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ({}, "things_here_2024-07-01_2024-07-31.csv"),
+        ({"from": "2024-7-1"}, "things_here_2024-07-01_2024-07-31.csv"),
+        ({"shop": "../etc/passwd"}, "things_..-etc-passwd_2024-07-01_2024-07-31.csv"),
+        ({"shop": 'a"\r\nX: y'}, "things_a---X--y_2024-07-01_2024-07-31.csv"),
+        ({"shop": "größe"}, "things_gr--e_2024-07-01_2024-07-31.csv"),
+        ({"name": "../../x"}, "things_here_2024-07-01_2024-07-31.csv"),
+        (
+            {"from": "2024-07-01T08:00:00+02:00", "to": "2024-07-02T00:00:00Z"},
+            "things_here_2024-07-01T060000Z_2024-07-02T000000Z.csv",
+        ),
+    ],
+)
+def test_the_files_name_is_ascii_and_safe(given: dict[str, Any], name: str) -> None:
+    anywhere = replace(THINGS, scope={"shop": replace(THINGS.scope["shop"], pattern=r"(?s).*")})
+    assert parse_request(BODY | given, {"things": anywhere}).file_name == name
+
+
+@given(st.text(max_size=300))
+@settings(max_examples=50)
+def test_whatever_an_id_holds_the_files_name_stays_short_and_plain(shop: str) -> None:
+    anywhere = replace(THINGS, scope={"shop": replace(THINGS.scope["shop"], pattern=r"(?s).*")})
+    name = parse_request(BODY | {"shop": shop}, {"things": anywhere}).file_name
+    assert set(name) <= {*string.ascii_letters, *string.digits, *"._-"}
+    assert name.startswith("things_")
+    assert name.endswith(".csv")
+    assert len(name) <= 204
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+FIELDS = st.sampled_from([*BODY, "filters", "columns", "sort", "timeZone", "csv", "name"])
+FILTERS = st.dictionaries(st.sampled_from([*THINGS.filters]), JSON_VALUES, min_size=1, max_size=3)
+
+
+@given(st.dictionaries(FIELDS, JSON_VALUES), st.none() | FILTERS)
+@settings(max_examples=100)
+def test_any_json_is_a_request_or_an_invalid_one(
+    change: dict[str, Any], filters: dict[str, Any] | None
+) -> None:
+    with suppress(InvalidRequest):
+        request = parse_request(BODY | change | ({"filters": filters} if filters else {}), REPORTS)
+        assert len(request.fingerprint) == 64
+        assert request.file_name.isascii()
+
+
+def test_dates_of_a_date_filter_are_dates() -> None:
+    assert asked(filters={"day": ["2024-7-1", None]}).filters == {"day": (date(2024, 7, 1), None)}

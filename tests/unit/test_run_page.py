@@ -1,0 +1,43 @@
+from flows import run_page
+from flows.reports import catalog
+from flows.request import parse_request
+from flows.statement import output_columns
+from tests.unit.a_job import RECEIPT
+from tests.unit.golden import golden
+
+REQUEST = parse_request(
+    {
+        "surveyId": "668b6fa3b8d693cd865b44bb",
+        "from": "2024-7-19",
+        "to": "2024-7-26",
+        "name": "```<script>",
+        "columns": ["id", "respondentName", "utm", "comment"],
+    },
+    catalog(),
+)
+RECORDS = b"""1,Ada Lovelace,wa,"two
+lines | a pipe, <b>bold</b> and *stars*"
+2,,,
+3,Bob,"",%s
+4,Cy,a,b
+5,Di,a,b
+6,Eve,a,b
+""" % (b"x" * 100)
+
+
+def test_a_runs_page_tells_the_request_the_receipt_and_the_first_rows_without_names() -> None:
+    rows = run_page.first_rows(RECORDS, output_columns(REQUEST, []))
+    page = run_page.markdown(REQUEST, RECEIPT, rows)
+    assert (page + "\n").encode() == golden("run_page.md")
+
+
+def test_an_export_of_no_rows_has_a_page_too() -> None:
+    rows = run_page.first_rows(b"", output_columns(REQUEST, []))
+    assert rows == [["Response", "Name", "UTM source", "Comment"]]
+    assert "| Response | Name | UTM source | Comment |" in run_page.markdown(REQUEST, RECEIPT, rows)
+
+
+def test_a_cell_of_any_size_is_cut_short_and_no_obstacle() -> None:
+    columns = output_columns(REQUEST, [])
+    _, (_, _, _, comment) = run_page.first_rows(b"1,Ada,wa," + b"x" * 1_000_000 + b"\n", columns)
+    assert comment == "x" * 59 + "…"

@@ -1,0 +1,187 @@
+import random
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flows import statement
+from flows.database import Snapshot
+from flows.request import ExportRequest
+from flows.statement import Question
+from tests.unit.clock import NOON
+from tests.unit.things import THINGS, asked, opened, things
+
+# SQLAlchemy says of SQLite that it keeps decimals as floats; prices are safe in those.
+pytestmark = pytest.mark.filterwarnings("ignore:Dialect sqlite.pysqlite does .not. support Decimal")
+
+QUESTIONS = [Question("q1", "Which?", False), Question("q2", "Which ones?", True)]
+
+
+def ids(taken: Snapshot, request: ExportRequest) -> list[int]:
+    found = list(taken.connection.execute(statement.rows(request, [things.c.id])).scalars())
+    assert taken.scalar(statement.count(request)) == len(found)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("filters", "found"),
+    [
+        ({}, [1, 2, 3, 4]),
+        ({"whole": 5}, [1, 2]),
+        ({"whole": [5]}, [1, 2]),
+        ({"whole": [5, 7]}, [1, 2, 3]),
+        ({"whole": None}, [4]),
+        ({"whole": [None, 7]}, [3, 4]),
+        ({"whole": [None, 5, 7]}, [1, 2, 3, 4]),
+        ({"whole": 6}, []),
+        ({"words": ""}, [2]),
+        ({"words": ["", None]}, [2, 3, 4]),
+        ({"yes": True}, [1]),
+        ({"yes": [True, False]}, [1, 2]),
+        ({"price": 9.99}, [2]),
+        ({"mark": "899E1228-d7b8-40fc-8490-70e6f1efb338"}, [3]),
+        ({"day": "2024-7-1"}, [4]),
+        ({"madeAt": "2024-07-19T14:00:00+02:00"}, [1, 2, 3, 4]),
+        ({"madeAt": ["2024-07-19T14:00:00Z", "2024-07-19T15:00:00Z"]}, []),
+        ({"madeAt": None}, []),
+        ({"whole": 5, "yes": True}, [1]),
+        ({"whole": 5, "words": None}, []),
+    ],
+)
+def test_filters_are_equals_any_of_or_null_and_all_must_hold(
+    filters: dict[str, Any], found: list[int]
+) -> None:
+    rows: list[dict[str, Any]] = [
+        {"whole": 5, "words": "wa", "yes": True},
+        {"whole": 5, "words": "", "yes": False, "price": Decimal("9.99")},
+        {"whole": 7, "mark": UUID("899e1228-d7b8-40fc-8490-70e6f1efb338")},
+        {"day": datetime(2024, 7, 1, tzinfo=UTC).date()},
+    ]
+    with opened(rows) as taken:
+        assert ids(taken, asked(filters=filters)) == found
+
+
+def test_only_rows_of_the_scope_are_found() -> None:
+    with opened([{}, {"shop": "there"}, {"shop": "Here"}]) as taken:
+        assert ids(taken, asked()) == [1]
+        assert ids(taken, asked(shop="there")) == [2]
+        assert ids(taken, asked(shop="nowhere")) == []
+
+
+@pytest.mark.parametrize(("shop", "exists"), [("here", True), ("nowhere", False)])
+def test_whether_an_id_exists_is_asked_of_the_column_that_lists_them(shop: str, exists: bool) -> None:
+    with opened([{}]) as taken:
+        found = taken.connection.execute(statement.scope_exists(asked(shop=shop), "shop")).first()
+        assert (found is not None) is exists
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ({"from": "2024-07-19", "to": "2024-07-19"}, [2, 3]),
+        ({"from": "2024-07-18", "to": "2024-07-20"}, [1, 2, 3, 4]),
+        ({"from": "2024-07-19T00:00:00Z", "to": "2024-07-19T23:59:59.999999Z"}, [2]),
+        ({"from": "2024-07-19", "to": "2024-07-19", "timeZone": "Europe/Berlin"}, [1, 2]),
+        ({"from": "2024-07-19T00:00:00+02:00", "to": "2024-07-19T02:00:00+02:00"}, [1]),
+    ],
+)
+def test_the_period_begins_with_from_and_ends_before_to(given: dict[str, str], found: list[int]) -> None:
+    midnight = datetime(2024, 7, 19, tzinfo=UTC)
+    micro = timedelta(microseconds=1)
+    moments = [midnight - micro, midnight, midnight + timedelta(days=1) - micro, midnight + timedelta(days=1)]
+    with opened([{"made_at": moment} for moment in moments]) as taken:
+        assert ids(taken, asked(**given)) == found
+
+
+@pytest.mark.parametrize(
+    ("sort", "found"),
+    [
+        ("whole", [3, 1, 5, 2, 4]),
+        ("-whole", [1, 5, 3, 2, 4]),
+        ("whole,-id", [3, 5, 1, 4, 2]),
+        ("-whole,-id", [5, 1, 3, 4, 2]),
+        ("id", [1, 2, 3, 4, 5]),
+        ("-id", [5, 4, 3, 2, 1]),
+        (None, [1, 2, 3, 4, 5]),
+    ],
+)
+def test_nulls_come_last_and_ties_are_broken_by_the_key(sort: str | None, found: list[int]) -> None:
+    with opened([{"whole": whole} for whole in (7, None, 5, None, 7)]) as taken:
+        assert ids(taken, asked(sort=sort)) == found
+
+
+VALUES = {
+    "whole": st.none() | st.integers(-2, 2),
+    "words": st.none() | st.sampled_from(["", "a", "B", "ä", "😀"]),
+    "yes": st.none() | st.booleans(),
+    "price": st.none() | st.sampled_from([Decimal("-1.50"), Decimal(0), Decimal("9.99")]),
+    "rate": st.none() | st.sampled_from([-0.5, 0.0, 1e300]),
+    "day": st.none() | st.dates(NOON.date(), NOON.date() + timedelta(days=2)),
+    "made_at": st.integers(0, 2).map(lambda days: NOON + timedelta(days=days)),
+}
+SORT_KEYS = ["id", "whole", "words", "yes", "price", "rate", "day", "madeAt"]
+
+
+@given(
+    rows=st.lists(st.fixed_dictionaries(VALUES), max_size=9),
+    keys=st.lists(st.sampled_from(SORT_KEYS), min_size=1, max_size=3, unique=True),
+    seed=st.integers(0, 2**16),
+)
+@settings(max_examples=100)
+def test_going_on_after_each_row_meets_every_row_once(
+    rows: list[dict[str, Any]], keys: list[str], seed: int
+) -> None:
+    coin = random.Random(seed)  # noqa: S311 - only directions are drawn
+    request = asked(sort=",".join(coin.choice(["", "-"]) + key for key in keys))
+    terms = statement.order(request)
+    with opened(rows) as taken:
+        every = statement.rows(request, [things.c.id, *(term.expression for term in terms)])
+        in_order = [row[0] for row in taken.connection.execute(every)]
+        walked: list[int] = []
+        following = taken.connection.execute(every.limit(1)).first()
+        while following is not None:
+            walked.append(following[0])
+            values = [_with_zone(value) for value in following[1:]]
+            rest = statement.rows_after(every, terms, values).limit(1)
+            following = taken.connection.execute(rest).first()
+    assert walked == in_order
+    assert sorted(walked) == list(range(1, len(rows) + 1))
+
+
+def _with_zone(value: Any) -> Any:
+    return value.replace(tzinfo=UTC) if isinstance(value, datetime) else value
+
+
+@pytest.mark.parametrize(
+    ("columns", "keys"),
+    [
+        (None, [*THINGS.table_columns, "answers.q1", "answers.q2"]),
+        (["words", "id"], ["words", "id"]),
+        (["answers", "id"], ["answers.q1", "answers.q2", "id"]),
+        (["answers.q2", "id", "answers.q1"], ["answers.q2", "id", "answers.q1"]),
+    ],
+)
+def test_the_files_columns_are_those_asked_for_in_their_order(
+    columns: list[str] | None, keys: list[str]
+) -> None:
+    found = statement.output_columns(asked(columns=columns), QUESTIONS)
+    assert [column.key for column in found] == keys
+
+
+def test_a_question_is_headed_by_its_own_words() -> None:
+    found = statement.output_columns(asked(columns=["answers"]), QUESTIONS)
+    assert [column.label for column in found] == ["Which?", "Which ones?"]
+
+
+def test_a_question_that_there_is_not_is_named() -> None:
+    with pytest.raises(KeyError, match=r"answers\.q3"):
+        statement.output_columns(asked(columns=["answers.q3"]), QUESTIONS)
+
+
+def test_questions_are_read_in_their_order() -> None:
+    with opened([]) as taken:
+        assert taken.questions(statement.questions(asked())) == QUESTIONS

@@ -1,0 +1,235 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from flows.errors import ExportError, Incomplete, Internal, StorageDenied, StorageUnavailable
+from flows.folder_storage import FolderStorage
+from flows.open_storage import open_storage
+from flows.storage import Upload, content_disposition, object_key, storage_errors, upload
+from tests.unit.clock import NOON, Clock
+
+KEY = object_key("899e1228-d7b8-40fc-8490-70e6f1efb338", 1)
+FILE = 'attachment; filename="x.csv"'
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> FolderStorage:
+    return FolderStorage(tmp_path, "https://reports.example.com")
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """All that lies there, but for the key that signs links."""
+    found = [path for path in folder.rglob("*") if path.is_file() and path.name != ".signing-key"]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
+
+
+def test_an_objects_key_is_its_job_and_attempt() -> None:
+    assert KEY == "899e1228-d7b8-40fc-8490-70e6f1efb338/1.csv"
+
+
+def test_a_file_is_there_whole_after_its_commit_and_not_before(
+    storage: FolderStorage, tmp_path: Path
+) -> None:
+    with upload(storage, KEY) as made:
+        made.write(b"id,name\n")
+        made.write(b"1,a\n")
+        assert KEY not in files(tmp_path)
+        made.commit()
+    assert files(tmp_path) == {KEY: b"id,name\n1,a\n"}
+
+
+def _stop() -> None:
+    raise KeyboardInterrupt
+
+
+def _incomplete() -> None:
+    raise Incomplete
+
+
+def _disk_full() -> None:
+    raise OSError(28, "No space left on device", "/srv/exports")
+
+
+@pytest.mark.parametrize(
+    ("fail", "error"),
+    [(_stop, KeyboardInterrupt), (_incomplete, Incomplete), (_disk_full, StorageUnavailable)],
+)
+def test_whatever_ends_an_upload_leaves_nothing(
+    storage: FolderStorage, tmp_path: Path, fail: Callable[[], None], error: type[BaseException]
+) -> None:
+    def write_half() -> None:
+        with upload(storage, KEY) as made:
+            made.write(b"half")
+            fail()
+
+    with pytest.raises(error):
+        write_half()
+    assert files(tmp_path) == {}
+
+
+def test_an_upload_that_is_not_committed_publishes_nothing(storage: FolderStorage, tmp_path: Path) -> None:
+    with upload(storage, KEY) as made:
+        made.write(b"half")
+        made.abort()
+    assert files(tmp_path) == {}
+
+
+def test_the_second_writer_of_a_key_is_refused_and_the_first_ones_file_stays(
+    storage: FolderStorage, tmp_path: Path
+) -> None:
+    def write(content: bytes) -> None:
+        with upload(storage, KEY) as made:
+            made.write(content)
+            made.commit()
+
+    write(b"first")
+    with pytest.raises(Internal):
+        write(b"second")
+    assert files(tmp_path) == {KEY: b"first"}
+
+
+def test_two_writers_at_once_publish_one_file(storage: FolderStorage, tmp_path: Path) -> None:
+    one, other = storage.begin(KEY), storage.begin(KEY)
+    one.write(b"one")
+    other.write(b"other")
+    other.commit()
+    with pytest.raises(FileExistsError):
+        one.commit()
+    one.abort()
+    assert files(tmp_path) == {KEY: b"other"}
+
+
+def client_error(code: str, status: int) -> ClientError:
+    answer: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(answer, "PutObject")
+
+
+@pytest.mark.parametrize(
+    ("raised", "error"),
+    [
+        (PermissionError("/srv/exports"), StorageDenied),
+        (FileExistsError("/srv/exports"), Internal),
+        (ConnectionResetError("10.0.0.5"), StorageUnavailable),
+        (TimeoutError(), StorageUnavailable),
+        (OSError(5, "Input/output error"), StorageUnavailable),
+        (EndpointConnectionError(endpoint_url="https://s3.internal"), StorageUnavailable),
+        (client_error("SlowDown", 503), StorageUnavailable),
+    ],
+)
+def test_a_storages_error_becomes_ours_and_keeps_its_text_to_itself(
+    raised: Exception, error: type[ExportError]
+) -> None:
+    with pytest.raises(error) as found, storage_errors():
+        raise raised
+    assert str(found.value) == error.sentence
+
+
+class Closed(FolderStorage):
+    def begin(self, key: str) -> Upload:
+        raise PermissionError(key)
+
+
+def test_a_storage_that_refuses_the_first_call_is_named_too(tmp_path: Path) -> None:
+    with pytest.raises(StorageDenied), upload(Closed(tmp_path, ""), KEY):
+        pass
+
+
+def opened(storage: FolderStorage, url: str, at: Clock, **forged: str) -> Path:
+    parts = urlsplit(url)
+    given = {name: values[0] for name, values in parse_qs(parts.query).items()}
+    key = parts.path.removeprefix("/files/")
+    return storage.path_if_signed(**{"key": key, **given, **forged}, now=at.now)
+
+
+def test_a_signed_link_leads_to_its_file_until_it_expires(storage: FolderStorage, tmp_path: Path) -> None:
+    clock = Clock()
+    link = storage.sign(KEY, FILE, 900, clock.now)
+    assert link.url.startswith(f"https://reports.example.com/files/{KEY}?")
+    clock.move(seconds=899)
+    assert opened(storage, link.url, clock) == tmp_path / KEY
+    clock.move(seconds=1)
+    assert link.expires_at == clock.now
+    with pytest.raises(PermissionError, match="expired"):
+        opened(storage, link.url, clock)
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"key": "899e1228-d7b8-40fc-8490-70e6f1efb338/2.csv"},
+        {"key": "../../etc/passwd"},
+        {"expires": "99999999999"},
+        {"expires": ""},
+        {"disposition": 'attachment; filename="evil.exe"'},
+        {"disposition": ""},
+        {"signature": "0" * 64},
+        {"signature": ""},
+        {"signature": "ü"},
+        {"key": f"{KEY}\n1721390400", "expires": FILE, "disposition": ""},
+    ],
+)
+def test_a_link_that_was_changed_anywhere_is_refused(storage: FolderStorage, forged: dict[str, str]) -> None:
+    link = storage.sign(KEY, FILE, 900, NOON)
+    with pytest.raises(PermissionError, match="not valid"):
+        opened(storage, link.url, Clock(), **forged)
+
+
+def test_another_folders_key_signs_nothing_here(storage: FolderStorage, tmp_path: Path) -> None:
+    stranger = FolderStorage(tmp_path / "elsewhere", "https://reports.example.com")
+    with pytest.raises(PermissionError, match="not valid"):
+        opened(storage, stranger.sign(KEY, FILE, 900, NOON).url, Clock())
+
+
+def test_the_key_that_signs_is_its_owners_alone_and_outlives_the_process(
+    storage: FolderStorage, tmp_path: Path
+) -> None:
+    storage.warm_up()
+    kept = tmp_path / ".signing-key"
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert len(kept.read_bytes()) == 32
+    again = FolderStorage(tmp_path, "https://reports.example.com")
+    assert again.sign(KEY, FILE, 900, NOON) == storage.sign(KEY, FILE, 900, NOON)
+
+
+def test_what_a_link_would_give_is_counted_or_refused(storage: FolderStorage) -> None:
+    link = storage.sign(KEY, FILE, 900, NOON)
+    with pytest.raises(OSError, match="No such file"):
+        storage.bytes_behind(link)
+    with upload(storage, KEY) as made:
+        made.write(b"12345")
+        made.commit()
+    assert storage.bytes_behind(link) == 5
+
+
+@pytest.mark.parametrize(
+    ("title", "header"),
+    [
+        (None, 'attachment; filename="x.csv"'),
+        ("October", "attachment; filename=\"x.csv\"; filename*=UTF-8''October.csv"),
+        (
+            'Größe "1"; a/b\\c',
+            "attachment; filename=\"x.csv\"; filename*=UTF-8''Gr%C3%B6%C3%9Fe%20%221%22%3B%20a%2Fb%5Cc.csv",
+        ),
+        ("a\r\nX-Evil: 1", "attachment; filename=\"x.csv\"; filename*=UTF-8''a%0D%0AX-Evil%3A%201.csv"),
+    ],
+)
+def test_a_callers_own_words_travel_percent_encoded(title: str | None, header: str) -> None:
+    assert content_disposition("x.csv", title) == header
+
+
+@pytest.mark.parametrize(
+    "url", ["", "exports", "s3://", "s3:///prefix", "file://", "ftp://host/x", "gs://b/p"]
+)
+def test_a_storage_that_cannot_be_opened_is_refused_by_its_setting(url: str) -> None:
+    with pytest.raises(ValueError, match="REPORTS_STORAGE_URL"):
+        open_storage(url, "")
+
+
+def test_a_folder_is_opened_by_its_address(tmp_path: Path) -> None:
+    found = open_storage(f"file://{tmp_path}", "")
+    assert isinstance(found, FolderStorage)
+    found.check()

@@ -1,0 +1,105 @@
+"""A report over every type of column, small enough to be read at a glance, and requests for it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    Double,
+    Engine,
+    Integer,
+    MetaData,
+    Numeric,
+    String,
+    Table,
+    Text,
+    Time,
+    Uuid,
+    insert,
+    literal,
+    select,
+    union_all,
+)
+from sqlalchemy.pool import StaticPool
+
+from flows.database import Snapshot, open_engine, snapshot
+from flows.report import Filter, Questions, Report, Scope
+from flows.request import ExportRequest, parse_request
+from tests.unit.clock import NOON
+
+metadata = MetaData()
+things = Table(
+    "things",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("shop", String, nullable=False),
+    Column("made_at", DateTime(timezone=True), nullable=False),
+    Column("words", Text),
+    Column("whole", Integer),
+    Column("large", BigInteger),
+    Column("price", Numeric(12, 2)),
+    Column("rate", Double),
+    Column("yes", Boolean),
+    Column("day", Date),
+    Column("hour", Time),
+    Column("mark", Uuid),
+    Column("extra", JSON),
+    Column("answers", JSON),
+)
+_FILTERABLE = ("words", "whole", "large", "price", "rate", "yes", "day", "mark")
+_HIDDEN = ("shop", "answers")
+
+THINGS = Report(
+    name="things",
+    title="Things",
+    select=select(*(column for column in things.c if column.name not in _HIDDEN)),
+    key=things.c.id,
+    sort="madeAt",
+    scope={"shop": Scope(things.c.shop, pattern=r"[a-z/]{1,20}", known=things.c.shop)},
+    period=things.c.made_at,
+    filters={
+        **{name: things.c[name] for name in _FILTERABLE},
+        "madeAt": things.c.made_at,
+        "size": Filter(things.c.words, choices=("small", "large")),
+    },
+    questions=Questions(
+        answers=things.c.answers,
+        select=union_all(
+            select(literal("q1"), literal("Which?"), literal(False)),
+            select(literal("q2"), literal("Which ones?"), literal(True)),
+        )
+        .subquery()
+        .select(),
+        scope={},
+    ),
+)
+REPORTS = {THINGS.name: THINGS}
+
+
+def asked(**given: Any) -> ExportRequest:
+    """Things of July 2024, unless asked otherwise."""
+    body = {"report": "things", "shop": "here", "from": "2024-07-01", "to": "2024-07-31"}
+    return parse_request(body | given, REPORTS)
+
+
+@contextmanager
+def opened(rows: list[dict[str, Any]]) -> Iterator[Snapshot]:
+    """A database in memory that holds these things, all of one shop and day unless they say otherwise."""
+    engine: Engine = open_engine(
+        "sqlite://", 1, poolclass=StaticPool, connect_args={"check_same_thread": False}
+    )
+    try:
+        metadata.create_all(engine)
+        with engine.begin() as connection:
+            for number, row in enumerate(rows, start=1):
+                connection.execute(insert(things), {"id": number, "shop": "here", "made_at": NOON} | row)
+        with snapshot(engine, "UTC", 10, clock=lambda: NOON) as taken:
+            yield taken
+    finally:
+        engine.dispose()
