@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -109,6 +110,11 @@ def classify(error: BaseException | None, connection_lost: bool = False) -> Expo
         return SourceTimeout() if "timeout" in str(error) else SourceCancelled()
     if connection_lost or state.startswith(_PASSING):
         return SourceUnavailable()
-    if isinstance(error, psycopg.OperationalError) and not state:
-        return SourceUnavailable()
+    if type(error).__name__ == "OperationalError" and not state and not _is_sqlite_sql_error(error):
+        return SourceUnavailable()  # PEP 249 has this class, under this name, in every driver
     return Internal()
+
+
+def _is_sqlite_sql_error(error: BaseException | None) -> bool:
+    """SQLite says OperationalError of a missing table too."""
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
