@@ -16,7 +16,7 @@ from api import problems
 from api.context import Context
 from api.links import Links
 from api.routes import exports, health, reports
-from api.runs import open_runs
+from api.runs import Runs
 from api.settings import ApiSettings
 from api.source import Source
 from api.watcher import Watcher
@@ -56,7 +56,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     try:
         storage = open_storage(settings.storage_url, settings.public_url)
         links = Links(storage, settings.link_seconds, _now)
-        async with open_runs(settings) as runs:
+        async with Runs(settings).connected() as runs:
             found = catalog(settings.catalog_modules)
             await asyncio.to_thread(_probe, source, found)
             watcher = Watcher(runs, asyncio.get_running_loop().time)

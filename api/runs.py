@@ -36,8 +36,11 @@ from flows.request import ExportRequest
 
 LOCAL_CALLER = "local"
 MOST_PER_READ = 200  # Prefect's own limit
+LONGEST_WAIT_SECONDS = 15.0  # for a Prefect that answers, but not yet to us
 KEY_LIFE = timedelta(hours=24)
 WORKER_SILENCE = timedelta(seconds=90)  # a worker reports every 30 s
+# The job is queued before and after.
+NOTHING_TO_SEE = ("prefect.flow-run.Scheduled", "prefect.flow-run.Pending")
 FINAL_STATES = [StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED]
 
 
@@ -54,14 +57,41 @@ def request_tag(request: ExportRequest) -> str:
 
 
 class Runs:
-    def __init__(self, client: PrefectClient, settings: ApiSettings) -> None:
-        self._client, self._settings = client, settings
+    def __init__(self, settings: ApiSettings) -> None:
+        self._client: PrefectClient = get_client(httpx_settings={"event_hooks": {"response": [self.heard]}})
+        self._settings = settings
         self._deployment: DeploymentResponse | None = None
+        self._starting: dict[str, asyncio.Task[tuple[Job, bool]]] = {}
+        # Each wait for Prefect, and when it ends whatever happens, in the loop's seconds.
+        self._waiting: dict[asyncio.Timeout, float] = {}
+
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator["Runs"]:
+        async with self._client:
+            yield self
 
     async def start(
         self, request: ExportRequest, caller: str, key: str | None, now: datetime
     ) -> tuple[Job, bool]:
         """The job, and whether it is an earlier one: same key, or same request still going on."""
+        flight = _hash(caller, key or "", request.fingerprint)
+        if (going := self._starting.get(flight)) is not None:  # many clicks at once are one call
+            return (await asyncio.shield(going))[0], True
+        going = asyncio.create_task(self._start(request, caller, key, now))
+        self._starting[flight] = going
+        going.add_done_callback(lambda _: self._starting.pop(flight))
+        return await asyncio.shield(going)
+
+    async def heard(self, _: httpx.Response) -> None:
+        """Prefect is busy, not away: whoever waits for it may wait on."""
+        now = asyncio.get_running_loop().time()
+        for limit, latest in self._waiting.items():
+            if not limit.expired():
+                limit.reschedule(min(now + self._settings.outage_seconds, latest))
+
+    async def _start(
+        self, request: ExportRequest, caller: str, key: str | None, now: datetime
+    ) -> tuple[Job, bool]:
         async with self._answering():
             if key is not None:
                 return await self._start_by_key(request, caller, _hash(caller, "key", key), now)
@@ -92,7 +122,7 @@ class Runs:
                 found = await self._client.read_flow_runs(
                     flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=ids)), limit=MOST_PER_READ
                 )
-                standings = await self._read_standings(ids)
+                standings = await self._read_standings([each.id for each in found if _has_begun(each)])
             jobs.update({str(each.id): self._as_job(each, standings) for each in found})
         return jobs
 
@@ -106,6 +136,8 @@ class Runs:
         )
         async with get_events_subscriber(filter=changed) as events:
             async for event in events:
+                if event.event in NOTHING_TO_SEE:
+                    continue
                 yield event.resource.id.removeprefix("prefect.flow-run.")
 
     async def check(self) -> None:
@@ -168,6 +200,8 @@ class Runs:
             return None
 
     async def _read_standings(self, run_ids: Sequence[UUID]) -> dict[str, Standing]:
+        if not run_ids:
+            return {}
         found = await self._client.read_artifacts(
             artifact_filter=ArtifactFilter(
                 flow_run_id=ArtifactFilterFlowRunId(any_=list(run_ids)),
@@ -200,10 +234,15 @@ class Runs:
 
     @asynccontextmanager
     async def _answering(self) -> AsyncIterator[None]:
-        """Prefect answers soon, or the caller hears in words that it does not."""
+        """Prefect answers somebody soon, or the caller hears in words that it does not."""
+        latest = asyncio.get_running_loop().time() + LONGEST_WAIT_SECONDS
         try:
-            async with asyncio.timeout(self._settings.outage_seconds):
-                yield
+            async with asyncio.timeout(self._settings.outage_seconds) as limit:
+                self._waiting[limit] = latest
+                try:
+                    yield
+                finally:
+                    del self._waiting[limit]
         except ObjectNotFound as error:
             self._deployment = None
             raise Unavailable(f"The deployment {self._settings.deployment}") from error
@@ -211,14 +250,14 @@ class Runs:
             raise Unavailable("The job server") from error
 
 
-@asynccontextmanager
-async def open_runs(settings: ApiSettings) -> AsyncIterator[Runs]:
-    async with get_client() as client:
-        yield Runs(client, settings)
-
-
 def _hash(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _has_begun(found: FlowRun) -> bool:
+    """Or has in an earlier attempt; before that there is no progress to be read."""
+    waits = found.state_type in (StateType.SCHEDULED, StateType.PENDING)
+    return not waits or found.run_count > 0
 
 
 def _caller_of(found: FlowRun) -> str:

@@ -47,6 +47,7 @@ class Watcher:
     def __init__(self, runs: Runs, clock: Callable[[], float]) -> None:
         self._runs, self._clock = runs, clock
         self._watched: OrderedDict[str, Watched] = OrderedDict()
+        self._reading: dict[tuple[str, str], asyncio.Future[Job | None]] = {}
         self._wake = asyncio.Event()
         self._stale = False
 
@@ -61,6 +62,8 @@ class Watcher:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     def watch(self, job: Job, caller: str) -> None:
+        if job.run.id in self._watched:
+            return
         self._watched[job.run.id] = Watched(job, caller, self._clock())
         while len(self._watched) > MOST_WATCHED:
             self._watched.popitem(last=False)
@@ -69,7 +72,7 @@ class Watcher:
         """None for an unknown id and for another caller's alike."""
         found = self._watched.get(job_id)
         if found is None:
-            job = await self._runs.read(job_id, caller)
+            job = await self._read_first(job_id, caller)
             if job is None:
                 return None
             self.watch(job, caller)
@@ -79,6 +82,15 @@ class Watcher:
         found.asked_at = self._clock()
         self._watched.move_to_end(job_id)
         return Known(found.job, self._stale and not found.job.finished)
+
+    async def _read_first(self, job_id: str, caller: str) -> Job | None:
+        """However many ask at once about a job that is not watched yet, Prefect is asked once."""
+        asked = (job_id, caller)
+        reading = self._reading.get(asked)
+        if reading is None:
+            reading = self._reading[asked] = asyncio.ensure_future(self._runs.read(job_id, caller))
+            reading.add_done_callback(lambda _: self._reading.pop(asked))
+        return await asyncio.shield(reading)
 
     async def wait_for_change(self, job_id: str, seconds: float) -> None:
         """Until the job is no longer what it was, or so many seconds are over."""

@@ -1,0 +1,28 @@
+import httpx
+import pytest
+
+from tests.exports import ARTICLES_REQUEST, EMPTY_SURVEY, ONE_ROW_SURVEY, Session, run_all
+
+REQUESTS = {
+    "article": ARTICLES_REQUEST,
+    "no rows": {"surveyId": EMPTY_SURVEY, "from": "2025-01-01", "to": "2025-12-31"},
+    "one row": {"surveyId": ONE_ROW_SURVEY, "from": "2024-09-24", "to": "2024-09-24"},
+    "orders": {
+        "report": "orders",
+        "from": "2024-03-01",
+        "to": "2024-04-30",
+        "filters": {"currency": ["EUR", "JPY"]},
+        "timeZone": "Europe/Madrid",
+    },
+}
+
+
+@pytest.fixture(scope="session")
+def sessions(api: httpx.Client) -> dict[str, Session]:
+    """Exports from the first click to the last poll, all made at the same time."""
+    return run_all(api, REQUESTS)
+
+
+@pytest.fixture(scope="session")
+def article(sessions: dict[str, Session]) -> Session:
+    return sessions["article"]

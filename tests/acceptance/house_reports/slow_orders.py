@@ -1,0 +1,13 @@
+"""Takes a hundredth of a second a row."""
+
+from sqlalchemy import func, select
+
+from flows.reports import Report
+from flows.reports.orders import orders
+
+REPORT = Report(
+    name="slow-orders",
+    title="Slow orders",
+    select=select(orders.c.number, func.pg_sleep(0.01).label("slept")),
+    key=orders.c.id,
+)

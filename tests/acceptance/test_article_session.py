@@ -1,0 +1,183 @@
+"""The article's own session, body for body, on real parts."""
+
+import hashlib
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+
+from tests.acceptance.conftest import REQUESTS
+from tests.exports import ARTICLES_REQUEST, Session, start
+
+UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+ON_THE_WAY = re.compile(r"waiting for a worker|counting rows|[\d,]+ of 222 rows")
+FILE_NAME = "survey-responses_668b6fa3b8d693cd865b44bb_2024-07-19_2024-07-26.csv"
+IN_PROGRESS = re.compile(r'\{"data":\{"status":"in-progress","progress":(\d{1,2})\},"status":200\}')
+DONE = re.compile(r'\{"data":\{"status":"done","progress":100,"url":"([^"]+)"\},"status":200\}')
+ONE_ROW_FILE = """\
+Response,Submitted at,Attended,UTM source,Name,E-mail,Country,Score,Comment,How easy was it to book?,\
+Where did you get stuck?
+50000,2024-09-24T05:06:12.507000+00:00,true,wa,王 小明,respondent50000@example.org,AE,2,,4,\
+"On the last page, ""payment"",
+for a minute."
+"""
+
+
+def url_of(session: Session) -> str:
+    return str(session.data["url"])
+
+
+def test_the_start_answers_with_the_id_and_nothing_else(article: Session) -> None:
+    assert article.started is not None
+    assert article.started.status_code == 200
+    assert re.fullmatch(rf'\{{"data":"{UUID}"\}}', article.started.text)
+    headers = article.started.headers
+    assert headers["content-type"] == "application/json"
+    assert headers["location"] == f"/exports/{article.id}"
+    assert headers["retry-after"] == "1"
+    assert headers["cache-control"] == "no-store"
+    assert "idempotent-replayed" not in headers
+
+
+def test_every_poll_has_the_articles_body(sessions: dict[str, Session]) -> None:
+    for session in sessions.values():
+        *earlier, last = session.polls
+        assert earlier
+        assert all(IN_PROGRESS.fullmatch(poll.text) for poll in earlier)
+        assert DONE.fullmatch(last.text)
+
+
+def test_progress_never_falls_and_says_100_only_with_the_link(sessions: dict[str, Session]) -> None:
+    for session in sessions.values():
+        *earlier, last = [poll.json()["data"]["progress"] for poll in session.polls]
+        assert earlier == sorted(earlier)
+        assert earlier[0] == 0
+        assert earlier[-1] <= 99
+        assert last == 100
+
+
+def test_polls_say_when_to_ask_again_and_how_far_it_is_in_headers(article: Session) -> None:
+    *earlier, last = article.polls
+    for poll in article.polls:
+        assert poll.headers["cache-control"] == "no-store"
+        assert poll.headers["content-type"] == "application/json"
+    for poll in earlier:
+        assert poll.headers["retry-after"] in ("1", "2", "5", "10")
+        assert poll.headers["x-export-status"] == "202"
+        assert ON_THE_WAY.fullmatch(poll.headers["x-progress"])
+    assert earlier[0].headers["retry-after"] == "1"
+    assert "retry-after" not in last.headers
+    assert last.headers["x-export-status"] == "200"
+    assert re.fullmatch(r"(\d+) of \1 rows", last.headers["x-progress"])
+
+
+def test_the_link_stays_the_same_and_lives_an_hour(api: httpx.Client, article: Session) -> None:
+    again = [api.get("/reports/csv", params={"jobId": article.id}) for _ in range(3)]
+    assert {poll.json()["data"]["url"] for poll in again} == {url_of(article)}
+    assert httpx.URL(url_of(article)).params["X-Amz-Expires"] == "3600"
+    expires_at = datetime.fromisoformat(state_of(api, article)["file"]["urlExpiresAt"])
+    assert expires_at - datetime.now(UTC) > timedelta(minutes=15)
+
+
+def test_the_link_gives_a_csv_file_with_a_name(article: Session) -> None:
+    answer = httpx.get(url_of(article))
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert answer.headers["content-disposition"] == f'attachment; filename="{FILE_NAME}"'
+
+
+def test_without_its_signature_or_with_another_the_link_is_refused(article: Session) -> None:
+    url = url_of(article)
+    other_file = url.replace(article.id, "899e1228-d7b8-40fc-8490-70e6f1efb338")
+    tampered = [
+        url.partition("?")[0],
+        url[:-1] + ("0" if url[-1] != "0" else "1"),
+        url.replace("X-Amz-Expires=3600", "X-Amz-Expires=7200"),
+        url.replace(".csv%22", ".exe%22"),
+        other_file,
+    ]
+    assert url not in tampered
+    assert [httpx.get(each).status_code for each in tampered] == [403] * len(tampered)
+
+
+def test_the_receipt_fits_the_file(api: httpx.Client, sessions: dict[str, Session]) -> None:
+    for session in sessions.values():
+        content, file = session.file(), state_of(api, session)["file"]
+        assert file["bytes"] == len(content)
+        assert file["sha256"] == hashlib.sha256(content).hexdigest()
+        assert file["url"] == url_of(session)
+
+
+def test_the_full_state_of_a_finished_export(api: httpx.Client, article: Session) -> None:
+    found = state_of(api, article)
+    created, started, finished, snapshot = (
+        datetime.fromisoformat(found.pop(name))
+        for name in ("createdAt", "startedAt", "finishedAt", "snapshotAt")
+    )
+    assert created < started < snapshot < finished
+    file = found.pop("file")
+    assert (file["name"], file["rows"]) == (FILE_NAME, 222)
+    here = f"{api.base_url}/exports/{article.id}".replace("//exports", "/exports")
+    assert found == {
+        "id": article.id,
+        "report": "survey-responses",
+        "name": None,
+        "status": "done",
+        "progress": 100,
+        "rows": {"expected": 222, "written": 222},
+        "timeZone": "UTC",
+        "request": ARTICLES_REQUEST,
+        "attempt": 1,
+        "error": None,
+        "links": {"self": here, "download": f"{here}/download"},
+    }
+
+
+def test_the_download_route_leads_to_the_file(api: httpx.Client, article: Session) -> None:
+    answer = api.get(f"/exports/{article.id}/download")
+    assert answer.status_code == 303
+    assert answer.headers["cache-control"] == "no-store"
+    assert httpx.get(answer.headers["location"]).content == article.file()
+
+
+def test_no_rows_make_a_file_that_is_a_header(sessions: dict[str, Session]) -> None:
+    session = sessions["no rows"]
+    assert session.file().decode() == (
+        "Response,Submitted at,Attended,UTM source,Name,E-mail,Country,Score,Comment,"
+        '"Would you come in winter, too?",Which day would suit you?\n'
+    )
+    assert session.polls[-1].headers["x-progress"] == "0 of 0 rows"
+
+
+def test_one_row_makes_a_file_of_one_row(api: httpx.Client, sessions: dict[str, Session]) -> None:
+    assert sessions["one row"].file().decode() == ONE_ROW_FILE
+    assert state_of(api, sessions["one row"])["file"]["rows"] == 1
+
+
+def test_a_caller_that_prefers_it_hears_202_with_the_same_body(
+    api: httpx.Client, sessions: dict[str, Session]
+) -> None:
+    first = start(api, REQUESTS["no rows"] | {"name": "preferred"}, Prefer="respond-async").started
+    assert first is not None
+    assert first.status_code == 202
+    assert re.fullmatch(rf'\{{"data":"{UUID}"\}}', first.text)
+
+
+def test_an_unknown_job_has_the_articles_message(api: httpx.Client) -> None:
+    answer = api.get("/reports/csv", params={"jobId": "899e1228-d7b8-40fc-8490-70e6f1efb338"})
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json() == {
+        "type": "about:blank",
+        "title": "Not Found",
+        "status": 404,
+        "detail": "There is no job with this id.",
+        "errors": [{"pointer": "/jobId", "code": "unknown", "detail": "There is no job with this id."}],
+        "data": None,
+        "message": "Job Id not found!",
+    }
+
+
+def state_of(api: httpx.Client, session: Session) -> dict[str, Any]:
+    return dict(api.get(f"/exports/{session.id}").raise_for_status().json())

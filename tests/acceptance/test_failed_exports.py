@@ -1,0 +1,185 @@
+"""What a caller hears of an export that failed: a stable code and a plain sentence, nothing else."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from tests.beside import beside, deploy_export, make_pool
+from tests.exports import ARTICLES_REQUEST, SURVEY, Session, follow, start
+from tests.running_stack import Stack
+
+CLOSED_PORT = "http://127.0.0.1:9"
+CANARY = "canary-5f0c"
+CANARY_DATABASE = f"postgresql://reader:{CANARY}@127.0.0.1:9/{CANARY}"
+POOL = "failures"
+TERMINATE = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'active' AND query LIKE %s
+"""
+RUN_WITHIN_SECONDS = 90
+HOUSE = "tests.acceptance.house_reports"
+ONCE = {"REPORTS_ATTEMPTS": "1", "REPORTS_CATALOG": HOUSE}
+
+
+@dataclass(frozen=True)
+class Failure:
+    request: dict[str, Any]
+    settings: dict[str, str]
+    code: str
+    retryable: bool
+    sentence: str
+
+
+FAILURES = {
+    "the database is away": Failure(
+        ARTICLES_REQUEST,
+        {"REPORTS_DATABASE_URL": CANARY_DATABASE},
+        "source.unavailable",
+        True,
+        "The database that holds the report could not be reached.",
+    ),
+    "the database is too slow": Failure(
+        {"report": "slow-orders"},
+        {"REPORTS_STATEMENT_SECONDS": "1"},
+        "source.timeout",
+        False,
+        "The database took longer than this report may take.",
+    ),
+    "the storage is away": Failure(
+        ARTICLES_REQUEST,
+        {"AWS_ENDPOINT_URL": CLOSED_PORT},
+        "storage.unavailable",
+        True,
+        "The file storage could not be reached.",
+    ),
+    "the storage refuses": Failure(
+        ARTICLES_REQUEST,
+        {"AWS_SECRET_ACCESS_KEY": CANARY},
+        "storage.denied",
+        False,
+        "The file storage refused the file.",
+    ),
+    "the transform raises": Failure(
+        {"report": "broken-orders"},
+        {},
+        "transform.failed",
+        False,
+        "The report's transform raised ValueError.",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def failed(api: httpx.Client, stack: Stack, prefect: httpx.Client) -> dict[str, Session]:
+    """Runs in environments of their own, as Prefect itself executes a run without a worker."""
+    make_pool(prefect, POOL, "process")
+    create = f"/deployments/{deploy_export(prefect, POOL, POOL)}/create_flow_run"
+    sessions: dict[str, Session] = {}
+    with beside(stack) as processes:
+        running = []
+        for name, failure in FAILURES.items():
+            run = prefect.post(create, json={"parameters": {"request": failure.request}}).raise_for_status()
+            sessions[name] = Session(run.json()["id"])
+            settings = {**ONCE, **failure.settings}
+            running.append(processes.start("-m", "prefect.engine", sessions[name].id, **settings))
+        for process in running:
+            process.wait(RUN_WITHIN_SECONDS)
+    follow(api, *sessions.values())
+    return sessions
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_the_poll_has_the_articles_body_with_a_sentence(failed: dict[str, Session], name: str) -> None:
+    last = failed[name].polls[-1]
+    expected = {
+        "status": "error",
+        "progress": last.json()["data"]["progress"],
+        "error": FAILURES[name].sentence,
+    }
+    assert last.status_code == 200
+    assert last.json() == {"data": expected, "status": 200}
+    assert expected["progress"] <= 99
+    assert last.headers["x-export-status"] == "500"
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_the_state_names_a_stable_code(api: httpx.Client, failed: dict[str, Session], name: str) -> None:
+    found, failure = api.get(f"/exports/{failed[name].id}").json(), FAILURES[name]
+    assert (found["status"], found["file"], found["links"]["download"]) == ("error", None, None)
+    assert found["error"] == {
+        "code": failure.code,
+        "retryable": failure.retryable,
+        "message": failure.sentence,
+    }
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_there_is_nothing_to_download_and_nothing_stored(
+    api: httpx.Client, s3: Any, stack: Stack, failed: dict[str, Session], name: str
+) -> None:
+    answer = api.get(f"/exports/{failed[name].id}/download")
+    assert answer.status_code == 409
+    assert answer.json()["detail"] == FAILURES[name].sentence
+    assert stored(s3, stack, failed[name].id) == []
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_no_answer_holds_what_the_driver_said(
+    api: httpx.Client, failed: dict[str, Session], name: str
+) -> None:
+    id_ = failed[name].id
+    answers = [*failed[name].polls, api.get(f"/exports/{id_}"), api.get(f"/exports/{id_}/download")]
+    for answer in answers:
+        said = f"{answer.headers} {answer.text.replace(str(api.base_url), '')}"
+        for word in (CANARY, "127.0.0.1", "SELECT", "psycopg", "Traceback", "botocore", "Errno"):
+            assert word not in said
+
+
+def test_a_source_that_dies_once_is_read_again_from_the_start(
+    api: httpx.Client, s3: Any, stack: Stack
+) -> None:
+    with one_backend_terminated(stack.libpq_url, "COPY (SELECT%") as terminated:
+        session = start(api, {"surveyId": SURVEY, "from": "2024-07-08", "to": "2025-07-07"})
+        follow(api, session)
+    found = api.get(f"/exports/{session.id}").json()
+    assert terminated == [True]
+    assert session.data["status"] == "done"
+    assert found["attempt"] == 2
+    assert found["file"]["rows"] == found["rows"]["expected"] == 44_999
+    assert session.file().count(b"\n") >= 45_000
+    assert stored(s3, stack, session.id) == [f"{session.id}/2.csv"]
+    progress = [poll.json()["data"]["progress"] for poll in session.polls]
+    assert progress == sorted(progress)
+
+
+@contextmanager
+def one_backend_terminated(libpq_url: str, query: str) -> Iterator[list[bool]]:
+    """The first one that is seen with such a query; waits for it in a thread."""
+    terminated: list[bool] = []
+    stop = threading.Event()
+
+    def watch() -> None:
+        with psycopg.connect(libpq_url, autocommit=True) as connection:
+            while not (stop.is_set() or terminated):
+                terminated.extend(row[0] for row in connection.execute(TERMINATE, [query]))
+                time.sleep(0.002)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield terminated
+    finally:
+        stop.set()
+        thread.join()
+
+
+def stored(s3: Any, stack: Stack, job_id: str) -> list[str]:
+    where = {"Bucket": stack.bucket, "Prefix": job_id}
+    objects = [each["Key"] for each in s3.list_objects_v2(**where).get("Contents", [])]
+    return objects + [each["Key"] for each in s3.list_multipart_uploads(**where).get("Uploads", [])]

@@ -1,0 +1,116 @@
+"""Who asks again for what is being made gets the same job."""
+
+import secrets
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.exports import EMPTY_SURVEY, Session, follow, start
+
+CLICKS = 30
+
+
+def fresh_request() -> dict[str, Any]:
+    """One that no test has made before, and that is soon done."""
+    return {"surveyId": EMPTY_SURVEY, "from": "2025-1-1", "to": "2025-1-2", "name": secrets.token_hex(8)}
+
+
+def runs_named(prefect: httpx.Client, name: str) -> int:
+    """How many flow runs carry the request, whatever their ids."""
+    newest = {"sort": "EXPECTED_START_TIME_DESC", "limit": 200}
+    runs = prefect.post("/flow_runs/filter", json=newest).raise_for_status().json()
+    return sum(run["parameters"]["request"].get("name") == name for run in runs)
+
+
+@pytest.fixture
+def unneeded(prefect: httpx.Client) -> Iterator[list[Session]]:
+    """Jobs that were started and need not be made."""
+    sessions: list[Session] = []
+    yield sessions
+    for each in sessions:
+        cancelled = {"state": {"type": "CANCELLED"}, "force": True}
+        prefect.post(f"/flow_runs/{each.id}/set_state", json=cancelled).raise_for_status()
+
+
+@pytest.fixture(scope="module")
+def clicks(api: httpx.Client) -> tuple[dict[str, Any], list[httpx.Response]]:
+    request = fresh_request()
+
+    def click(_: int) -> httpx.Response:
+        return api.post("/reports/csv", json=request)
+
+    with ThreadPoolExecutor(CLICKS) as pool:
+        return request, list(pool.map(click, range(CLICKS)))
+
+
+def test_clicks_at_the_same_moment_start_one_run(
+    prefect: httpx.Client, clicks: tuple[dict[str, Any], list[httpx.Response]]
+) -> None:
+    request, answers = clicks
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.json()["data"] for answer in answers}) == 1
+    assert runs_named(prefect, request["name"]) == 1
+
+
+def test_all_clicks_but_one_are_told_that_they_came_later(
+    clicks: tuple[dict[str, Any], list[httpx.Response]],
+) -> None:
+    replayed = [answer.headers.get("idempotent-replayed") for answer in clicks[1]]
+    assert replayed.count("true") >= CLICKS - 1
+
+
+def test_another_way_of_writing_the_same_request_is_the_same_request(
+    api: httpx.Client, unneeded: list[Session]
+) -> None:
+    request = fresh_request()
+    unneeded.append(start(api, request))
+    again = start(api, {**request, "from": "2025-01-01", "sort": "submittedAt", "columns": None})
+    assert again.id == unneeded[0].id
+
+
+@pytest.mark.parametrize("change", [{"to": "2025-1-3"}, {"csv": {"header": "keys"}}, {"sort": "-id"}])
+def test_another_request_is_another_job(
+    api: httpx.Client, unneeded: list[Session], change: dict[str, Any]
+) -> None:
+    request = fresh_request()
+    unneeded += [start(api, request), start(api, request | change)]
+    assert unneeded[0].id != unneeded[1].id
+
+
+def test_when_it_is_done_the_same_request_makes_a_new_file(
+    api: httpx.Client, unneeded: list[Session], clicks: tuple[dict[str, Any], list[httpx.Response]]
+) -> None:
+    request, answers = clicks
+    first = Session(answers[0].json()["data"])
+    follow(api, first)
+    second = start(api, request)
+    unneeded.append(second)
+    assert second.started is not None
+    assert second.id != first.id
+    assert "idempotent-replayed" not in second.started.headers
+
+
+def test_the_same_key_and_body_is_the_same_job_even_when_it_is_done(
+    api: httpx.Client,
+) -> None:
+    key, request = secrets.token_hex(16), fresh_request()
+    first = start(api, request, **{"Idempotency-Key": key})
+    follow(api, first)
+    second = start(api, request, **{"Idempotency-Key": key})
+    assert second.started is not None
+    assert second.id == first.id
+    assert second.started.headers["idempotent-replayed"] == "true"
+
+
+def test_the_same_key_with_another_body_is_refused(
+    api: httpx.Client, prefect: httpx.Client, unneeded: list[Session]
+) -> None:
+    key, request, other = secrets.token_hex(16), fresh_request(), fresh_request()
+    unneeded.append(start(api, request, **{"Idempotency-Key": key}))
+    answer = api.post("/reports/csv", json=other, headers={"Idempotency-Key": key})
+    assert answer.status_code == 422
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["/headers/Idempotency-Key"]
+    assert runs_named(prefect, other["name"]) == 0

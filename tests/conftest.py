@@ -1,0 +1,78 @@
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import botocore.session
+import httpx
+import psycopg
+import pytest
+
+from flows.s3_storage import S3Storage
+from tests.running_stack import Stack, running
+
+SCRATCH = "scratch"
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """One for all tests; they leave its sample data as they are."""
+    # Not pytest's own folder: its deep path may be closed to the account that PostgreSQL runs as.
+    with (
+        TemporaryDirectory(prefix="reports-", ignore_cleanup_errors=True) as folder,
+        running(Path(folder) / "data") as stack,
+    ):
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def api(stack: Stack) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=stack.api_url, timeout=30, trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def prefect(stack: Stack) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=stack.prefect_api_url, timeout=30, trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture
+def database(stack: Stack) -> Iterator[psycopg.Connection]:
+    """The source database, past everything of ours."""
+    with psycopg.connect(stack.libpq_url, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="session")
+def scratch_url(stack: Stack) -> str:
+    """An empty database on the stack's PostgreSQL, for tables that tests make themselves."""
+    with psycopg.connect(stack.libpq_url, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE IF EXISTS {SCRATCH} WITH (FORCE)")
+        connection.execute(f"CREATE DATABASE {SCRATCH}")
+    return stack.database_url.rpartition("/")[0] + f"/{SCRATCH}"
+
+
+@pytest.fixture(scope="session")
+def storage(stack: Stack) -> S3Storage:
+    """Ours, on the stack's S3 server."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in stack.aws.items():
+            patch.setenv(name, value)
+        opened = S3Storage(stack.bucket, "tests")
+        opened.check()  # it reads the environment when it connects
+        return opened
+
+
+@pytest.fixture(scope="session")
+def s3(stack: Stack) -> Iterator[Any]:
+    """Amazon's own client, past everything of ours."""
+    client = botocore.session.Session().create_client(
+        "s3",
+        region_name="us-east-1",
+        endpoint_url=stack.s3_endpoint_url,
+        aws_access_key_id=stack.aws_access_key_id,
+        aws_secret_access_key=stack.aws_secret_access_key,
+    )
+    yield client
+    client.close()

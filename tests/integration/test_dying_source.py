@@ -1,0 +1,110 @@
+"""A source that dies, stalls or is cancelled in mid-COPY: a stable code, and nothing stored."""
+
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import Engine, String, func, literal, select
+from sqlalchemy.pool import NullPool
+
+from flows import copy_engine
+from flows.copy_engine import Records
+from flows.database import Snapshot, open_engine, snapshot
+from flows.errors import ExportError, SourceCancelled, SourceTimeout, SourceUnavailable
+from flows.s3_storage import PART_BYTES, S3Storage
+from flows.storage import upload
+from tests.running_stack import Stack
+
+WIDE = func.repeat("x", 1000, type_=String)
+NUMBERS = func.generate_series(1, literal(200_000)).column_valued("number")
+MANY_ROWS = select(NUMBERS, WIDE)
+SLOW_ROWS = select(NUMBERS, WIDE, func.pg_sleep(literal(0.001)))
+
+
+@pytest.fixture(scope="module")
+def engine(stack: Stack) -> Engine:
+    return open_engine(stack.database_url, connect_seconds=5, poolclass=NullPool)
+
+
+@contextmanager
+def taken(engine: Engine, seconds: int = 60) -> Iterator[Snapshot]:
+    with snapshot(engine, "UTC", seconds, lambda: datetime.now(UTC)) as snap:
+        yield snap
+
+
+def stored_while(
+    engine: Engine, storage: S3Storage, key: str, at_bytes: int, trouble: Callable[[int], Any]
+) -> None:
+    """Copies until so many bytes have been written, then makes trouble for the backend, and goes on."""
+    with taken(engine) as snap, upload(storage, key) as made:
+        backend = snap.scalar(select(func.pg_backend_pid()))
+        written, troubled = 0, False
+        for records in copy_engine.fetch(snap, MANY_ROWS):
+            made.write(records.data)
+            written += len(records.data)
+            if written >= at_bytes and not troubled:
+                trouble(backend)
+                troubled = True
+        made.commit()
+
+
+@pytest.mark.parametrize("at_bytes", [1, 2 * PART_BYTES], ids=["before the first part", "after two parts"])
+@pytest.mark.parametrize(
+    ("how", "becomes"),
+    [("pg_terminate_backend", SourceUnavailable), ("pg_cancel_backend", SourceCancelled)],
+)
+def test_what_stops_the_backend_leaves_nothing_stored(
+    engine: Engine,
+    storage: S3Storage,
+    s3: Any,
+    stack: Stack,
+    database: psycopg.Connection,
+    how: str,
+    becomes: type[ExportError],
+    at_bytes: int,
+) -> None:
+    key = f"{secrets.token_hex(8)}/1.csv"
+    with pytest.raises(becomes) as caught:
+        stored_while(
+            engine, storage, key, at_bytes, lambda backend: database.execute(f"SELECT {how}(%s)", [backend])
+        )
+    assert str(caught.value) == becomes.sentence
+    where = {"Bucket": stack.bucket, "Prefix": f"tests/{key}"}
+    assert s3.list_objects_v2(**where).get("Contents", []) == []
+    assert s3.list_multipart_uploads(**where).get("Uploads", []) == []
+
+
+def test_without_trouble_the_same_copy_is_stored_whole(
+    engine: Engine, storage: S3Storage, s3: Any, stack: Stack
+) -> None:
+    """The control."""
+    key = f"{secrets.token_hex(8)}/1.csv"
+    stored_while(engine, storage, key, 1, lambda _: None)
+    content = s3.get_object(Bucket=stack.bucket, Key=f"tests/{key}")["Body"].read()
+    assert content.count(b"\n") == 200_000
+
+
+def test_a_query_over_its_time_is_a_timeout(engine: Engine) -> None:
+    with pytest.raises(SourceTimeout), taken(engine, seconds=1) as snap:
+        for _ in copy_engine.fetch(snap, SLOW_ROWS):
+            pass
+
+
+def test_a_password_that_is_wrong_is_no_secret_in_the_error(stack: Stack) -> None:
+    password = "wrong-" + secrets.token_hex(4)
+    url = stack.database_url.replace("://postgres:", f"://postgres:{password}")
+    refused = open_engine(url, connect_seconds=5, poolclass=NullPool)
+    with pytest.raises(ExportError) as caught, taken(refused):
+        pass
+    assert password not in str(caught.value)
+
+
+def test_rows_are_confirmed_by_the_server(engine: Engine) -> None:
+    with taken(engine) as snap:
+        blocks: list[Records] = list(copy_engine.fetch(snap, MANY_ROWS))
+    assert sum(block.rows for block in blocks) == 200_000
+    assert all(block.data.endswith(b"\n") for block in blocks)

@@ -1,0 +1,350 @@
+"""`report-exports up`, started for real."""
+
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import httpx
+import psutil
+import psycopg
+import pytest
+
+from deployments import demo, leftovers
+from deployments.ports import Ports
+
+COMMAND = [str(Path(sys.executable).with_name("report-exports")), "up"]
+ROLES = {"postgres", "storage", "prefect", "worker", "api"}
+READY_WITHIN_SECONDS = 90
+# What users may have set for other work; none of it is meant for the stack.
+DISTRACTIONS = {
+    "HTTP_PROXY": "http://127.0.0.1:9",
+    "PGSSLMODE": "require",
+    "PREFECT_PROFILE": "of-the-user",
+    "AWS_SESSION_TOKEN": "of-the-user",
+    "WEB_CONCURRENCY": "3",
+}
+REQUEST = {"surveyId": "668b6fa3b8d693cd865b44bb", "from": "2024-7-19", "to": "2024-7-26"}
+
+
+class Up:
+    def __init__(self, data_dir: Path, *options: str, **settings: str) -> None:
+        self.data_dir = data_dir
+        self._output = data_dir.with_name(f"{data_dir.name}.out")
+        with self._output.open("w") as output:
+            self.process = subprocess.Popen(  # noqa: S603 - our own command
+                [*COMMAND, "--data-dir", str(data_dir), "--port", "0", "--prefect-port", "0", *options],
+                env={**_without_settings(), **settings},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    @property
+    def output(self) -> str:
+        return self._output.read_text()
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        return dict(json.loads((self.data_dir / "stack.json").read_text()))
+
+    def until(self, condition: str, within_seconds: float = READY_WITHIN_SECONDS) -> None:
+        deadline = time.monotonic() + within_seconds
+        while condition not in self.output:
+            assert time.monotonic() < deadline, f"no {condition!r} in: {self.output}"
+            assert self.process.poll() is None, self.output
+            time.sleep(0.05)
+
+    def processes(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def end(self, number: int = signal.SIGTERM, within_seconds: float = 5) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(within_seconds)
+
+
+@contextmanager
+def up(data_dir: Path, *options: str, **settings: str) -> Iterator[Up]:
+    stack = Up(data_dir, *options, **settings)
+    try:
+        yield stack
+    finally:
+        if stack.process.poll() is None:
+            try:
+                stack.end()
+            except subprocess.TimeoutExpired:
+                stack.process.kill()
+                stack.process.wait()
+        leftovers.end_all(f"{data_dir}:")
+
+
+def _without_settings() -> dict[str, str]:
+    foreign = ("REPORTS_", "PREFECT_", "AWS_", "PG")
+    return {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    data_dir = tmp_path_factory.mktemp("stack") / "data"
+    with up(data_dir, "--sample-responses", "2000", **DISTRACTIONS) as started:
+        started.until("Ready.")
+        yield started
+
+
+def rows(facts: dict[str, Any]) -> int:
+    with psycopg.connect(facts["database_url"].replace("+psycopg", "")) as connection:
+        row = connection.execute("SELECT count(*) FROM survey_responses").fetchone()
+    assert row
+    return int(row[0])
+
+
+@contextmanager
+def bucket(facts: dict[str, Any]) -> Iterator[Any]:
+    client = botocore.session.Session().create_client(
+        "s3",
+        region_name="us-east-1",
+        endpoint_url=facts["s3_endpoint_url"],
+        aws_access_key_id=facts["aws_access_key_id"],
+        aws_secret_access_key=facts["aws_secret_access_key"],
+    )
+    yield client
+    client.close()
+
+
+def left(processes: list[psutil.Process], within_seconds: float) -> list[psutil.Process]:
+    deadline = time.monotonic() + within_seconds
+    while (living := [each for each in processes if _lives(each)]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return living
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:  # one that has ended may wait for init to take note of it
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_it_is_ready_when_it_says_so_and_tells_where_everything_is(stack: Up) -> None:
+    facts = stack.facts
+    assert facts["pids"].keys() == ROLES
+    children = {child.pid for child in psutil.Process(stack.process.pid).children()}
+    assert children >= set(facts["pids"].values())
+    assert stat.S_IMODE((stack.data_dir / "stack.json").stat().st_mode) == 0o600
+    assert httpx.get(f"{facts['api_url']}/readyz").status_code == 200
+    assert rows(facts) == 2000
+    assert f"{facts['api_url']}/docs" in stack.output
+    assert "without authentication" in stack.output
+
+
+def test_the_sample_has_surveys_of_all_sizes_and_cells_of_all_kinds(stack: Up) -> None:
+    url = stack.facts["database_url"]
+    assert not demo.load(url, 9), "it is loaded once"
+    with psycopg.connect(url.replace("+psycopg", "")) as connection:
+        sizes = connection.execute(
+            "SELECT count(r.id) FROM surveys s LEFT JOIN survey_responses r ON r.survey_id = s.id"
+            " GROUP BY s.id ORDER BY 1"
+        ).fetchall()
+        comments = {row[0] for row in connection.execute("SELECT comment FROM survey_responses")}
+        kinds = connection.execute("SELECT count(DISTINCT kind) FROM survey_questions").fetchone()
+    assert [size for (size,) in sizes] == [0, 1, 200, 1799]
+    assert kinds == (7,)
+    assert comments >= {None, "", "=SUM(1+1)", "-5", "היה נהדר, תודה רבה", "NULL", "\\."}
+    assert any(comment and "\r\n" in comment for comment in comments)
+
+
+def test_the_prefect_ui_works_and_knows_the_deployment(stack: Up) -> None:
+    api = stack.facts["prefect_api_url"]
+    page = httpx.get(api.removesuffix("/api"), headers={"accept": "text/html"}, follow_redirects=True)
+    assert "<title>Prefect" in page.text
+    deployment = httpx.get(f"{api}/deployments/name/export-report/export").raise_for_status().json()
+    assert deployment["entrypoint"] == "flows.export.export_report"
+    assert deployment["schedules"] == []
+    assert not deployment["pull_steps"]
+    assert deployment["path"] is None
+
+
+def test_files_are_read_with_credentials_only(stack: Up) -> None:
+    facts = stack.facts
+    with bucket(facts) as s3:
+        s3.put_object(Bucket="report-exports", Key="test/secret.csv", Body=b"secret")
+    assert httpx.get(f"{facts['s3_endpoint_url']}/report-exports/test/secret.csv").status_code == 403
+    for listener in _listeners(facts["pids"]["storage"]):
+        for path in ("/buckets/report-exports/test/secret.csv", "/report-exports/test/secret.csv"):
+            assert _body(f"http://127.0.0.1:{listener}{path}") != b"secret"
+
+
+def test_everything_listens_on_loopback_only(stack: Up) -> None:
+    addresses = {
+        connection.laddr.ip
+        for process in [psutil.Process(pid) for pid in stack.facts["pids"].values()]
+        for connection in process.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert addresses == {"127.0.0.1"}
+
+
+@pytest.mark.parametrize("role", sorted(ROLES))
+def test_a_part_that_dies_is_named_and_runs_again_at_the_same_place(stack: Up, role: str) -> None:
+    before = stack.facts
+    said = stack.output.count("ended with signal SIGKILL (-9)")
+    psutil.Process(before["pids"][role]).kill()
+    _wait_for(lambda: stack.facts["pids"][role] != before["pids"][role], 10)
+    assert stack.output.count("ended with signal SIGKILL (-9)") == said + 1
+    stack.until(f"runs again (process {stack.facts['pids'][role]})", 60)
+    _wait_for(lambda: _status(f"{before['api_url']}/readyz") == 200, 60)
+    assert {**before, "pids": None} == {**stack.facts, "pids": None}
+    assert rows(stack.facts) == 2000
+
+
+def test_a_second_one_on_the_same_data_is_refused(stack: Up) -> None:
+    answer = _run("--data-dir", str(stack.data_dir))
+    assert answer.returncode == 2
+    assert f"in use by another `report-exports up` (process {stack.process.pid})" in answer.stdout
+    assert httpx.get(f"{stack.facts['api_url']}/readyz").status_code == 200
+
+
+def test_a_taken_port_that_was_asked_for_is_refused(stack: Up, tmp_path: Path) -> None:
+    taken = stack.facts["api_url"].rpartition(":")[2]
+    answer = _run("--data-dir", str(tmp_path / "data"), "--port", taken)
+    assert answer.returncode == 2
+    assert f"Port {taken} on 127.0.0.1 is taken" in answer.stdout
+
+
+def test_a_default_port_that_is_taken_is_replaced(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        chosen = Ports(tmp_path / "ports.json").asked("api", None, taken, "127.0.0.1")
+    assert chosen != taken
+    assert Ports(tmp_path / "ports.json").free("api") == chosen, "the next start prefers it"
+
+
+def test_parts_that_already_run_are_not_started(stack: Up, tmp_path: Path) -> None:
+    settings = {
+        "REPORTS_DATABASE_URL": stack.facts["database_url"],
+        "REPORTS_STORAGE_URL": f"file://{tmp_path}/files",
+        "PREFECT_API_URL": stack.facts["prefect_api_url"],
+    }
+    with up(tmp_path / "data", **settings) as second:
+        second.until("Ready.")
+        assert second.facts["pids"].keys() == {"worker", "api"}
+        assert second.facts["storage_url"] == settings["REPORTS_STORAGE_URL"]
+        assert second.end() == 0
+
+
+def test_a_stop_leaves_no_process_and_a_start_finds_all_again(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    with up(data_dir, "--sample-responses", "500") as first:
+        first.until("Ready.")
+        facts, processes = first.facts, first.processes()
+        job = httpx.post(f"{facts['api_url']}/reports/csv", json=REQUEST).raise_for_status().json()["data"]
+        with bucket(facts) as s3:
+            s3.put_object(Bucket="report-exports", Key="test/kept", Body=b"kept")
+        processes += first.processes()
+        first.process.send_signal(signal.SIGINT)
+        assert first.end(signal.SIGINT) == 0, "pressed twice"
+        assert not left(processes, 0)
+        assert not (data_dir / "stack.json").exists()
+    (data_dir / "ports.json").unlink()
+    with up(data_dir) as again:
+        again.until("Ready.")
+        assert "are kept" in again.output
+        assert rows(again.facts) == 500
+        with bucket(again.facts) as s3:
+            assert s3.get_object(Bucket="report-exports", Key="test/kept")["Body"].read() == b"kept"
+        assert httpx.get(f"{again.facts['prefect_api_url']}/flow_runs/{job}").status_code == 200
+        processes = again.processes()
+        again.process.kill()
+        again.process.wait()
+        assert not left(processes, 5), "a killed supervisor takes its children along"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_it_can_be_stopped_while_it_starts(tmp_path: Path, number: int, code: int) -> None:
+    with up(tmp_path / "data") as stack:
+        stack.until("PostgreSQL  ")
+        time.sleep(1)
+        processes = stack.processes()
+        assert stack.end(number) == code
+        assert not left(processes, 0)
+
+
+def test_a_part_that_cannot_start_ends_the_start(tmp_path: Path) -> None:
+    with up(tmp_path / "data", REPORTS_CATALOG="no_such_reports") as stack:
+        stack.until("PostgreSQL  ")
+        processes = stack.processes()
+        assert stack.process.wait(READY_WITHIN_SECONDS) == 1
+        assert "API ended with exit code 1" in stack.output
+        assert "no_such_reports" in stack.output
+        assert not left(processes, 0)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--port", "70000"], "a port is a number from 0 (any free one) to 65535"),
+        (["--port", "-1"], "a port is a number"),
+        (["--prefect-port", "x"], "a port is a number"),
+        (["--sample-responses", "0"], "from 1 to"),
+        (["--sample-responses", "1e9"], "from 1 to"),
+        (["--host", "0.0.0.0"], "no authentication is configured"),  # noqa: S104 - refused
+        (["--host", "example"], "is not an IP address"),
+        (["--data-dir", "/dev/null/here"], "cannot be used as the data directory"),
+        (["--unknown"], "unrecognized arguments"),
+    ],
+)
+def test_a_wrong_option_is_refused_in_words(options: list[str], sentence: str) -> None:
+    answer = _run(*options)
+    assert answer.returncode == 2
+    assert sentence in answer.stdout + answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize(
+    "setting", ["REPORTS_DATABASE_URL=nonsense", "REPORTS_STORAGE_URL=gs://bucket", "PREFECT_API_URL=here"]
+)
+def test_a_wrong_setting_is_refused_in_words(setting: str, tmp_path: Path) -> None:
+    name, _, value = setting.partition("=")
+    answer = _run("--data-dir", str(tmp_path / "data"), **{name: value})
+    assert answer.returncode == 2
+    assert f"{name} must be" in answer.stderr
+
+
+def _run(*options: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603 - our own command
+        [*COMMAND, *options], env={**_without_settings(), **settings}, capture_output=True, text=True
+    )
+
+
+def _listeners(pid: int) -> set[int]:
+    connections = psutil.Process(pid).net_connections("tcp")
+    return {each.laddr.port for each in connections if each.status == psutil.CONN_LISTEN}
+
+
+def _body(url: str) -> bytes:
+    try:
+        return httpx.get(url, timeout=2).content
+    except httpx.TransportError:  # a gRPC listener
+        return b""
+
+
+def _status(url: str) -> int:
+    try:
+        return httpx.get(url, timeout=5).status_code
+    except httpx.TransportError:
+        return 0
+
+
+def _wait_for(condition: Any, within_seconds: float) -> None:
+    deadline = time.monotonic() + within_seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

@@ -1,0 +1,119 @@
+"""What the real S3 server holds after an upload that ended well, badly, or second."""
+
+import hashlib
+import random
+import secrets
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from flows.errors import ExportError
+from flows.s3_storage import PART_BYTES, S3Storage
+from flows.storage import content_disposition, upload
+from tests.running_stack import Stack
+
+SMALL, ONE_PART, MANY_PARTS = 1000, PART_BYTES, 2 * PART_BYTES + 1000
+SIZES = {"small": SMALL, "one part": ONE_PART, "many parts": MANY_PARTS}
+BLOCK_BYTES = 1 << 20
+
+
+class SourceDied(Exception):
+    pass
+
+
+@pytest.fixture
+def key() -> str:
+    return f"{secrets.token_hex(8)}/1.csv"
+
+
+@pytest.fixture(params=SIZES.values(), ids=SIZES)
+def content(request: pytest.FixtureRequest) -> bytes:
+    return random.Random(0).randbytes(request.param)  # noqa: S311 - the same at each run
+
+
+def write(storage: S3Storage, key: str, content: bytes, *, dies: bool = False) -> None:
+    with upload(storage, key) as made:
+        for start in range(0, len(content), BLOCK_BYTES):
+            made.write(content[start : start + BLOCK_BYTES])
+        if dies:
+            raise SourceDied
+        made.commit()
+
+
+def found(s3: Any, stack: Stack, key: str) -> list[str]:
+    """Objects and unfinished uploads under the key, and under whatever begins with it."""
+    where = {"Bucket": stack.bucket, "Prefix": f"tests/{key}"}
+    objects = s3.list_objects_v2(**where).get("Contents", [])
+    uploads = s3.list_multipart_uploads(**where).get("Uploads", [])
+    return [each["Key"] for each in objects] + [f"upload of {each['Key']}" for each in uploads]
+
+
+def test_what_was_committed_can_be_read_back_byte_for_byte(
+    storage: S3Storage, s3: Any, stack: Stack, key: str, content: bytes
+) -> None:
+    write(storage, key, content)
+    stored = s3.get_object(Bucket=stack.bucket, Key=f"tests/{key}")
+    assert hashlib.sha256(stored["Body"].read()).digest() == hashlib.sha256(content).digest()
+    assert stored["ContentType"] == "text/csv; charset=utf-8"
+    assert found(s3, stack, key) == [f"tests/{key}"]
+
+
+def test_nothing_is_left_when_an_exception_ends_the_upload(
+    storage: S3Storage, s3: Any, stack: Stack, key: str, content: bytes
+) -> None:
+    with pytest.raises(SourceDied):
+        write(storage, key, content, dies=True)
+    assert found(s3, stack, key) == []
+
+
+def test_the_uploads_that_are_looked_for_can_be_seen(
+    storage: S3Storage, s3: Any, stack: Stack, key: str
+) -> None:
+    """Else the test above would prove nothing."""
+    unfinished = storage.begin(key)
+    unfinished.write(bytes(MANY_PARTS))
+    assert found(s3, stack, key) == [f"upload of tests/{key}"]
+    unfinished.abort()
+    assert found(s3, stack, key) == []
+
+
+def test_a_second_writer_of_a_key_is_refused_and_changes_nothing(
+    storage: S3Storage, s3: Any, stack: Stack, key: str, content: bytes
+) -> None:
+    write(storage, key, content)
+    with pytest.raises(ExportError):
+        write(storage, key, content[::-1])
+    stored = s3.get_object(Bucket=stack.bucket, Key=f"tests/{key}")["Body"].read()
+    assert stored == content
+    assert found(s3, stack, key) == [f"tests/{key}"]
+
+
+def test_two_writers_at_once_leave_one_whole_object(
+    storage: S3Storage, s3: Any, stack: Stack, key: str, content: bytes
+) -> None:
+    first, second = storage.begin(key), storage.begin(key)
+    first.write(content)
+    second.write(content[::-1])
+    first.commit()
+    with pytest.raises(OSError, match="pre-conditions"):
+        second.commit()
+    second.abort()
+    assert s3.get_object(Bucket=stack.bucket, Key=f"tests/{key}")["Body"].read() == content
+    assert found(s3, stack, key) == [f"tests/{key}"]
+
+
+def test_a_link_gives_the_file_until_its_last_second(
+    storage: S3Storage, s3: Any, stack: Stack, key: str
+) -> None:
+    write(storage, key, b"a,b\n")
+    now = datetime.now(UTC)
+    link = storage.sign(key, content_disposition("a.csv"), 2, now)
+    assert link.expires_at == now + timedelta(seconds=2)
+    assert storage.bytes_behind(link) == 4
+    time.sleep(3.1)  # S3 counts in whole seconds
+    assert httpx.get(link.url).status_code == httpx.codes.FORBIDDEN
+    with pytest.raises(OSError, match="does not answer"):
+        storage.bytes_behind(link)

@@ -1,0 +1,101 @@
+"""The whole stack as `report-exports up` starts it, in a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+READY_WITHIN_SECONDS = 180
+ENDED_WITHIN_SECONDS = 20
+LEADS_ELSEWHERE = ("REPORTS_", "PREFECT_", "AWS_", "PG")
+
+
+@dataclass(frozen=True)
+class Stack:
+    """What `stack.json` says, and where all the data are."""
+
+    data_dir: Path
+    api_url: str
+    prefect_api_url: str
+    database_url: str
+    storage_url: str
+    s3_endpoint_url: str
+    aws_access_key_id: str
+    aws_secret_access_key: str
+    pids: Mapping[str, int]
+
+    @property
+    def bucket(self) -> str:
+        return self.storage_url.removeprefix("s3://")
+
+    @property
+    def libpq_url(self) -> str:
+        return self.database_url.replace("+psycopg", "")
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The environment of another API, or of a run, on the same parts."""
+        return {
+            "PREFECT_API_URL": self.prefect_api_url,
+            "PREFECT_HOME": str(self.data_dir / "tests"),
+            "REPORTS_DATABASE_URL": self.database_url,
+            "REPORTS_STORAGE_URL": self.storage_url,
+            **self.aws,
+        }
+
+    @property
+    def aws(self) -> dict[str, str]:
+        return {
+            "AWS_ENDPOINT_URL": self.s3_endpoint_url,
+            "AWS_ACCESS_KEY_ID": self.aws_access_key_id,
+            "AWS_SECRET_ACCESS_KEY": self.aws_secret_access_key,
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
+
+
+def clean_environment() -> dict[str, str]:
+    """Ours without what could replace a part of the stack."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(LEADS_ELSEWHERE)}
+
+
+@contextmanager
+def running(data_dir: Path) -> Iterator[Stack]:
+    options = ["up", "--port", "0", "--prefect-port", "0", "--data-dir", str(data_dir)]
+    output = data_dir.with_name("output.txt")
+    with output.open("w") as written:
+        process = subprocess.Popen(  # noqa: S603 - our own module
+            [sys.executable, "-m", "deployments.cli", *options],
+            env=clean_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=written,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C ends the tests; they end the stack
+        )
+    try:
+        yield Stack(data_dir, **_facts(process, data_dir / "stack.json", output))
+    finally:
+        end(process)
+
+
+def end(process: subprocess.Popen[Any]) -> None:
+    process.terminate()
+    try:
+        process.wait(ENDED_WITHIN_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _facts(process: subprocess.Popen[Any], stack_file: Path, output: Path) -> dict[str, Any]:
+    until = time.monotonic() + READY_WITHIN_SECONDS
+    while not stack_file.exists():
+        assert process.poll() is None, output.read_text()
+        assert time.monotonic() < until, f"not ready in time: {output.read_text()}"
+        time.sleep(0.1)
+    return dict(json.loads(stack_file.read_text()))
