@@ -5,7 +5,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command "make lock" --extra build pyproject.toml
 
-.PHONY: up test check lock clean
+.PHONY: up test check coverage lock clean
 
 up: $(VENV)/.runtime  ## start the whole stack with sample data
 	@$(BIN)/report-exports up $(ARGS)
@@ -18,6 +18,9 @@ check: $(VENV)/.dev  ## lint, format, types, import arrows
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+coverage: $(VENV)/.dev  ## branch coverage of the unit tests; what runs in processes of its own is not counted
+	@$(BIN)/python -m pytest -q tests/unit --cov --cov-report=term:skip-covered $(ARGS)
 
 lock:  ## renew both lock files from pyproject.toml (needs uv)
 	$(LOCK) --output-file requirements.txt $(ARGS)

@@ -96,7 +96,7 @@ class Job:
             return JobError("request.invalid", False, self.run.state_message)
         if self.run.state_type == "CRASHED":
             return JobError(WorkerLost.code, WorkerLost.worth_retry, WorkerLost.sentence)
-        return JobError("internal", True, f"The export failed. Quote {self.run.id}.")
+        return JobError("internal", False, f"The export failed. Quote {self.run.id}.")
 
 
 def frozen_body(job: Job, url: str | None) -> dict[str, Any]:

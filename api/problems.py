@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from flows.errors import ExportError, FieldError, Internal, InvalidRequest
 
@@ -72,6 +73,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(InvalidRequest, _invalid)
     app.add_exception_handler(ExportError, _source_failed)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -97,6 +99,10 @@ async def _source_failed(request: Request, error: Exception) -> JSONResponse:
 async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type
     return as_response(Problem(HTTPStatus(error.status_code), str(error.detail), headers=error.headers))
+
+
+async def _gone(request: Request, error: Exception) -> JSONResponse:
+    return as_response(Problem(HTTPStatus.BAD_REQUEST, "The request's body ended too early."))
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:

@@ -60,7 +60,10 @@ def _filters(
 ) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if as_json is not None:
-        decoded = strict_json.decode(as_json.encode())
+        try:
+            decoded = strict_json.decode(as_json.encode())
+        except InvalidRequest as error:
+            raise InvalidRequest([_about_filters(each) for each in error.errors]) from None
         if not isinstance(decoded, dict):
             raise InvalidRequest([FieldError("/filters", "type", "It must be an object of filters.")])
         found = decoded
@@ -71,6 +74,10 @@ def _filters(
         if values:
             found[name] = values if len(values) > 1 else values[0]
     return found
+
+
+def _about_filters(error: FieldError) -> FieldError:
+    return FieldError("/filters" + error.pointer, error.code, error.detail.replace("The body", "It"))
 
 
 def _with_page(request: ExportRequest, given: Mapping[str, str]) -> TableQuery:

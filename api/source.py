@@ -1,6 +1,6 @@
 """What the API itself reads of the source database: pages of the table, and whether an id exists."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -131,7 +131,7 @@ class Source:
         more, found = len(found) > size, found[:size]
         last = [_sortable(value) for value in found[-1][len(expressions) :]] if more else None
         return Page(
-            rows=[_item(tuple(row), columns, request.zone) for row in found],
+            rows=_items(found, columns, request),
             total=total,
             columns=columns,
             next_cursor=cursors.encode(request, last) if last is not None else None,
@@ -143,16 +143,21 @@ def _sortable(value: Any) -> Any:
     return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
 
 
-def _item(row: tuple[Any, ...], columns: list[OutputColumn], zone: ZoneInfo) -> dict[str, Any]:
-    values = iter(row)
-    plain = {column.key: next(values) for column in columns if column.question is None}
-    answers = next(values, None)
-    return {
-        column.key: _json_value(plain[column.key], column, zone)
-        if column.question is None
-        else cells.answer_text(answers, column.question)
-        for column in columns
-    }
+def _items(
+    rows: Sequence[Sequence[Any]], columns: list[OutputColumn], request: ExportRequest
+) -> list[dict[str, Any]]:
+    """As the file has them, the report's transform included."""
+    if not rows:
+        return []
+    chunk = frame_engine.transformed(frame_engine.chunk_of(rows, columns), request.report.transform)
+    values = [chunk.frame[column.key].tolist() for column in columns]
+    return [
+        {
+            column.key: _json_value(value, column, request.zone)
+            for column, value in zip(columns, row, strict=True)
+        }
+        for row in zip(*values, strict=True)
+    ]
 
 
 def _json_value(value: Any, column: OutputColumn, zone: ZoneInfo) -> Any:

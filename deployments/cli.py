@@ -6,9 +6,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from pydantic import ValidationError
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from api.settings import ApiSettings
 from deployments.data_dir import DataDirUnusable
 from deployments.environment import is_of_postgres
 from deployments.local import up
@@ -16,6 +18,8 @@ from deployments.plan import API_PORT, PREFECT_PORT, Options
 from deployments.ports import PortTaken
 from deployments.postgres import NoAccount
 from deployments.terminal import Terminal
+from flows.errors import DeclarationError
+from flows.reports import catalog
 
 MOST_SAMPLE_RESPONSES = 20_000_000
 
@@ -29,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(complaint)
     for name in filter(is_of_postgres, inherited):
         del os.environ[name]  # they are meant for another server than the one that is started here
+    if parsed.port is not None and parsed.port == parsed.prefect_port != 0:
+        parser.error(f"--port and --prefect-port are both {parsed.port}.")
     options = Options(
         data_dir=parsed.data_dir.resolve(),
         host=parsed.host,
@@ -70,6 +76,27 @@ def complaint_about_settings(environment: Mapping[str, str]) -> str | None:
             make_url(database_url)
         except ArgumentError:
             return "REPORTS_DATABASE_URL must be an SQLAlchemy URL, such as postgresql://user@host/database."
+    return _complaint_about_values(environment) or _complaint_about_reports(environment)
+
+
+def _complaint_about_values(environment: Mapping[str, str]) -> str | None:
+    given = {name.removeprefix("REPORTS_").lower(): value for name, value in environment.items()}
+    fields = {"database_url": "sqlite://", "storage_url": "s3://bucket"}
+    fields |= {name: value for name, value in given.items() if name in ApiSettings.model_fields}
+    try:
+        ApiSettings.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        return f"REPORTS_{str(first['loc'][0]).upper()}: {first['msg']}."
+    return None
+
+
+def _complaint_about_reports(environment: Mapping[str, str]) -> str | None:
+    modules = environment.get("REPORTS_CATALOG", "")
+    try:
+        catalog(tuple(name.strip() for name in modules.split(",") if name.strip()))
+    except DeclarationError as error:
+        return str(error)
     return None
 
 
@@ -83,7 +110,7 @@ def _parser() -> argparse.ArgumentParser:
         "--prefect-port", type=_port, help=f"of the Prefect server ({PREFECT_PORT}); 0 is any free one"
     )
     command.add_argument(
-        "--data-dir", type=Path, default=Path(".local"), help="all that is kept (%(default)s/)"
+        "--data-dir", type=_folder, default=Path(".local"), help="all that is kept (%(default)s/)"
     )
     command.add_argument(
         "--sample-responses",
@@ -135,6 +162,12 @@ def _loopback(host: str) -> str:
         f"{host} can be reached from other machines, and no authentication is configured; only loopback"
         " addresses such as 127.0.0.1 are allowed without."
     )
+
+
+def _folder(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty.")
+    return Path(text)
 
 
 def _port(text: str) -> int:

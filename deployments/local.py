@@ -13,6 +13,7 @@ from deployments import data_dir, demo, object_storage, postgres, prefect_parts
 from deployments.child import ChildFailed, Program
 from deployments.environment import ui_url
 from deployments.plan import API_PORT, PREFECT_PORT, Options, Plan, plan
+from deployments.readiness import Readiness
 from deployments.supervisor import Supervisor
 from deployments.terminal import Terminal
 
@@ -54,7 +55,7 @@ class Stack:
             rest.create_task(self._load_sample_data())
             rest.create_task(self._start_prefect(parts))
             rest.create_task(self._register_and_start_worker(parts))
-            rest.create_task(self._supervisor.start(api(self._plan), parts))
+            rest.create_task(self._supervisor.start(api(self._plan, self._terminal), parts))
 
     async def _start_storage(self, parts: asyncio.TaskGroup) -> None:
         if self._plan.storage:
@@ -106,7 +107,7 @@ class Stack:
         new.replace(self._plan.stack_file)
 
 
-def api(plan: Plan) -> Program:
+def api(plan: Plan, terminal: Terminal) -> Program:
     installed = Path(__file__).resolve().parent.parent
     options = ["--host", plan.options.host, "--port", str(plan.api_port), "--workers", "1"]
     options += ["--no-access-log", "--timeout-graceful-shutdown", "1"]
@@ -116,7 +117,7 @@ def api(plan: Plan) -> Program:
         title="API",
         command=[sys.executable, "-P", "-m", "uvicorn", "--factory", "api.app:create_app", *options],
         environment=plan.environment,
-        is_ready=lambda: prefect_parts.answers(f"{plan.connections.api_url}/readyz"),
+        is_ready=Readiness(plan.connections.api_url, terminal),
     )
 
 
@@ -134,15 +135,16 @@ def greeting(plan: Plan) -> str:
 
 def banner(plan: Plan) -> str:
     api = plan.connections.api_url
+    example = f"""
+Try it:
+  curl -s -X POST {api}/reports/csv -H 'content-type: application/json' \\
+    -d '{ARTICLES_REQUEST}'
+"""
     return f"""
 Ready.
   API docs     {api}/docs
   Prefect UI   {ui_url(plan.connections.prefect_api_url)}
-
-Try it:
-  curl -s -X POST {api}/reports/csv -H 'content-type: application/json' \\
-    -d '{ARTICLES_REQUEST}'
-
+{example if plan.own_database else ""}
 Ctrl-C stops it; jobs, files and rows are kept."""
 
 

@@ -97,11 +97,18 @@ def source_errors() -> Iterator[None]:
     try:
         yield
     except exc.DBAPIError as error:
-        logger.exception("the source database failed")
-        raise classify(error.orig, error.connection_invalidated) from error
+        raise _logged(classify(error.orig, error.connection_invalidated), error) from error
     except psycopg.Error as error:
-        logger.exception("the source database failed")
-        raise classify(error) from error
+        raise _logged(classify(error), error) from error
+
+
+def _logged(meaning: ExportError, error: Exception) -> ExportError:
+    """An outage in one line, for it will be met again and again; anything else with its trace."""
+    if isinstance(meaning, SourceUnavailable):
+        logger.warning("the source database is not to be reached: %s", str(error).partition("\n")[0])
+    else:
+        logger.error("the source database failed", exc_info=error)
+    return meaning
 
 
 def classify(error: BaseException | None, connection_lost: bool = False) -> ExportError:

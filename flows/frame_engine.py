@@ -1,6 +1,7 @@
 """pandas renders the CSV, in chunks, from any SQLAlchemy database; carries a report's `transform`."""
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,6 +16,8 @@ from flows.report import Transform
 from flows.statement import OutputColumn
 
 CHUNK_ROWS = 2000
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +37,18 @@ def expressions(columns: list[OutputColumn]) -> list[ColumnElement[Any]]:
 
 def fetch(snapshot: Snapshot, statement: Select[Any], columns: list[OutputColumn]) -> Iterator[Chunk]:
     connection = snapshot.connection.execution_options(yield_per=CHUNK_ROWS)
-    places = _places(columns)
     for rows in connection.execute(statement).partitions():
-        # Objects, not inferred types: a nullable integer must not become a float.
-        values = list(zip(*rows, strict=True))
-        frame = pd.DataFrame({column.key: _values(values[at], column) for column, at in places}, dtype=object)
-        yield Chunk(len(rows), frame)
+        yield chunk_of(rows, columns)
+
+
+def chunk_of(rows: Sequence[Sequence[Any]], columns: list[OutputColumn]) -> Chunk:
+    """`rows` hold the values of `expressions`, perhaps followed by others; at least one row."""
+    values = list(zip(*rows, strict=True))
+    # Objects, not inferred types: a nullable integer must not become a float.
+    frame = pd.DataFrame(
+        {column.key: _values(values[at], column) for column, at in _places(columns)}, dtype=object
+    )
+    return Chunk(len(rows), frame)
 
 
 def _values(values: tuple[Any, ...], column: OutputColumn) -> list[Any]:
@@ -54,8 +63,11 @@ def transformed(chunk: Chunk, transform: Transform | None) -> Chunk:
     try:
         frame = transform(chunk.frame.copy())
     except Exception as error:
+        logger.exception("the report's transform failed")
         raise TransformFailed(f"The report's transform raised {type(error).__name__}.") from error
-    if not isinstance(frame, pd.DataFrame) or len(frame) != chunk.rows:
+    if not isinstance(frame, pd.DataFrame):
+        raise TransformFailed("The report's transform returned no DataFrame.")
+    if len(frame) != chunk.rows:
         raise TransformFailed("The report's transform changed the number of rows.")
     missing = [key for key in chunk.frame.columns if key not in frame.columns]
     if missing:

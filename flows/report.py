@@ -190,6 +190,7 @@ def type_name(kind: sql.TypeEngine[Any]) -> str:
 
 
 def _check(report: Report) -> None:
+    _check_kinds(report)
     if not _NAME.fullmatch(report.name):
         raise DeclarationError(f"name {report.name!r} must be lower case words joined by hyphens")
     if not report.select.exported_columns:
@@ -202,6 +203,20 @@ def _check(report: Report) -> None:
         )
     if getattr(report.key, "nullable", False) and not getattr(report.key, "primary_key", False):
         raise DeclarationError(f"key: column {report.key} can be null, so it cannot tell rows apart")
+
+
+def _check_kinds(report: Report) -> None:
+    """Names where columns belong would only show when the first caller comes."""
+    columns = {
+        "key": report.key,
+        **{f"filters: {name!r}": getattr(each, "column", each) for name, each in report.filters.items()},
+        **{f"scope: {name!r}": each.column for name, each in report.scope.items()},
+    }
+    if report.period is not None:
+        columns["period"] = report.period
+    for place, column in columns.items():
+        if not isinstance(column, ColumnElement):
+            raise DeclarationError(f"{place}: {column!r} is not a column, such as table.c.name")
 
 
 def _check_names(report: Report) -> None:

@@ -112,7 +112,9 @@ def rows_after(statement: Select[Any], terms: Sequence[OrderTerm], values: Seque
     for term, value in zip(terms, values, strict=True):
         alternatives.append(and_(*equal, _beyond(term, value)))
         equal.append(term.expression.is_(None) if value is None else term.expression == _bound(term, value))
-    return statement.where(or_(*alternatives))
+    beyond = or_(*alternatives)
+    # What a grouped report sorts by may be an aggregate, which only HAVING can compare.
+    return statement.having(beyond) if statement._group_by_clauses else statement.where(beyond)
 
 
 def order(request: ExportRequest) -> list[OrderTerm]:

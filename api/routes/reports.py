@@ -73,7 +73,7 @@ async def table(request: Request) -> Response:
     sortable = {key for key, column in asked.request.report.table_columns.items() if column.type != "json"}
     body = {
         "items": page.rows,
-        "page": asked.page,
+        "page": asked.page if asked.cursor is None else None,
         "pageSize": asked.page_size,
         "total": page.total,
         "columns": [

@@ -31,7 +31,9 @@ def catalog(extra_modules: tuple[str, ...] = ()) -> MappingProxyType[str, Report
             report = _report_of(module)
             if report.name in found:
                 earlier = found[report.name].file
-                raise DeclarationError(f"{report.file}: {earlier} has the name {report.name!r} too")
+                raise DeclarationError(
+                    f"two reports have the name {report.name!r}: {earlier} and {report.file}"
+                )
             found[report.name] = report
     return MappingProxyType(found)
 

@@ -179,7 +179,7 @@ TABLE: list[tuple[str, str, int, str]] = [
     ("utm", "\0", 422, "/utm"),
     ("isAttended", "yes", 422, "/isAttended"),
     ("nosuch", "1", 422, "/nosuch"),
-    ("filters", "{", 400, ""),
+    ("filters", "{", 400, "/filters"),
     ("filters", "[]", 422, "/filters"),
     ("filters", '{"utm":5}', 422, "/utm"),
     ("filters", '{"nosuch":5}', 422, "/nosuch"),

@@ -82,7 +82,7 @@ def test_the_setting_names_modules_separated_by_commas() -> None:
             "one.py",
             "sort: cannot sort by 'seenAt'; sortable are id",
         ),
-        ({"twice.py": report_file("orders")}, "twice", "twice.py", "orders.py has the name 'orders' too"),
+        ({"twice.py": report_file("orders")}, "twice", "twice.py", "two reports have the name 'orders'"),
         ({}, "nowhere_to_be_found", "nowhere_to_be_found", "ModuleNotFoundError"),
         ({}, "nowhere.to.be_found", "nowhere.to.be_found", "ModuleNotFoundError"),
     ],
@@ -106,7 +106,7 @@ def test_a_module_that_declares_nothing_is_refused(folder: Path) -> None:
 def test_two_of_ours_cannot_share_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(reports, ModuleType)
     monkeypatch.setattr(reports, "_installed_modules", lambda: ["flows.reports.orders"])
-    with pytest.raises(DeclarationError, match="the name 'orders' too"):
+    with pytest.raises(DeclarationError, match="two reports have the name 'orders'"):
         reports.catalog.__wrapped__()
 
 

@@ -111,8 +111,8 @@ def _raise(frame: pd.DataFrame) -> pd.DataFrame:
         (lambda frame: frame.drop(columns=["words"]), "The report's transform dropped words."),
         (lambda frame: frame.head(1), "The report's transform changed the number of rows."),
         (lambda frame: pd.concat([frame, frame]), "The report's transform changed the number of rows."),
-        (lambda frame: None, "The report's transform changed the number of rows."),
-        (lambda frame: frame["words"], "The report's transform changed the number of rows."),
+        (lambda frame: None, "The report's transform returned no DataFrame."),
+        (lambda frame: frame["words"], "The report's transform returned no DataFrame."),
     ],
 )
 def test_a_transform_that_does_more_fails_the_export_in_words(
