@@ -28,6 +28,7 @@ PRELOAD = [
     "stringprep",
     "deployments.warm_worker.prefect_internals",
     "deployments.warm_worker.child",
+    "deployments.warm_worker.frozen",
 ]
 
 
@@ -79,6 +80,5 @@ def _warmed_up() -> Iterator[None]:
     # The engine takes the client that it finds: connected, and its TLS context (40 ms) made.
     with SyncClientContext.get_or_create() as prefect:
         prefect.client.api_healthcheck()
-        gc.collect()
         gc.freeze()
         yield

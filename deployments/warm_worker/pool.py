@@ -76,6 +76,11 @@ class Pool:
         for waiting in self._ready:
             waiting.kill()
 
+    async def warmed_up(self) -> None:
+        """Until a run that comes would find a process."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: bool(self._ready))
+
     @property
     def waiting(self) -> int:
         return len(self._ready)

@@ -6,20 +6,27 @@ load_flow_from_flow_run: finds the flow whose hooks are to be run.
 _run_flow_from_runtime_entrypoint: what `python -m prefect.flow_engine` does, in a process already there.
 EventsWorker, APILogWorker: are drained before a child ends; their own exit hooks do not run in it.
 observe_flow_run_suspension: blocks each run about 140 ms for a websocket that a short run never uses.
+related_resources_from_run_context: five reads a run for names that an event shows beside its ids.
+_cache_api_version_check: a question that the worker has asked already.
 _send_heartbeats: ends up to a second late, and the progress artifact is the heartbeat here.
 """
 
 import contextvars
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any
 from uuid import UUID
 
+import prefect
 from prefect import flow_engine
 from prefect._flow_run_suspension import FlowRunSuspensionRequest, observe_flow_run_suspension
+from prefect._internal.version_checking import _api_version_check_key, _cache_api_version_check
+from prefect.context import FlowRunContext
+from prefect.events import worker as events_worker
+from prefect.events.schemas.events import RelatedResource
 from prefect.events.worker import EventsWorker
 from prefect.flow_engine import _run_flow_from_runtime_entrypoint
 from prefect.flows import load_flow_from_flow_run
@@ -27,6 +34,7 @@ from prefect.logging.handlers import APILogWorker
 from prefect.runner._flow_run_executor import FlowRunExecutorContext
 from prefect.runner._hook_runner import HookRunner
 from prefect.runner._process_manager import ProcessHandle
+from prefect.settings import PREFECT_API_URL
 
 __all__ = [
     "FlowRunExecutorContext",
@@ -60,6 +68,8 @@ def check_version() -> None:
 
 def open_background_services() -> None:
     """Starts the threads that carry events and logs, so that a run does not wait for them."""
+    _cache_api_version_check(_api_version_check_key(str(PREFECT_API_URL.value()), prefect.__version__))
+    vars(events_worker).update(related_resources_from_run_context=_related_to_run)
     EventsWorker.instance()
     APILogWorker.instance()
 
@@ -76,6 +86,27 @@ def run_flow(run_id: UUID, entrypoint: str, environment: dict[str, str]) -> None
     finally:
         EventsWorker.drain_all(timeout=DRAIN_SECONDS)
         APILogWorker.drain_all(timeout=DRAIN_SECONDS)
+
+
+async def _related_to_run(client: Any, exclude: Set[str] | None = None) -> list[RelatedResource]:
+    """The same resources by their ids, from what the run knows of itself."""
+    context = FlowRunContext.get()
+    run = context.flow_run if context is not None else None
+    if run is None:
+        return []
+    named = {
+        "flow-run": run.id,
+        "flow": run.flow_id,
+        "deployment": run.deployment_id,
+        "work-queue": run.work_queue_id,
+    }
+    ids = {role: f"prefect.{role}.{found}" for role, found in named.items() if found is not None}
+    related = [*ids.items(), *(("tag", f"prefect.tag.{tag}") for tag in sorted(run.tags))]
+    return [
+        RelatedResource({"prefect.resource.id": found, "prefect.resource.role": role})
+        for role, found in related
+        if found not in (exclude or ())
+    ]
 
 
 @contextmanager

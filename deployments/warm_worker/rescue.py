@@ -19,6 +19,8 @@ from prefect.client.schemas.filters import (
     ArtifactFilter,
     ArtifactFilterFlowRunId,
     ArtifactFilterType,
+    FlowFilter,
+    FlowFilterName,
     FlowRunFilter,
     FlowRunFilterState,
     FlowRunFilterStateType,
@@ -31,15 +33,17 @@ from prefect.states import AwaitingRetry, Failed
 
 from deployments.warm_worker import metrics
 from deployments.warm_worker.pool import WarmProcess
+from flows.errors import WorkerLost
 from flows.progress import HEARTBEAT_SECONDS
 from flows.settings import Settings
 
+# The flows that touch a progress artifact and that may be run again; others are left as they ended.
+WITH_HEARTBEAT = ["export-report"]
 LOSABLE = (StateType.PENDING, StateType.RUNNING, StateType.CRASHED)
 SWEEP_SECONDS = 5.0
 PENDING_SECONDS = 20.0
 SILENT_SECONDS = 4 * HEARTBEAT_SECONDS
 CRASHED_WITHIN = timedelta(hours=24)
-WORKER_LOST = "worker.lost"
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +88,7 @@ class Rescue:
         if run.run_count < self._attempts:
             state: State[Any] = AwaitingRetry(scheduled_time=datetime.now(UTC), message=reason)
         else:
-            state = Failed(name=WORKER_LOST, message=f"The worker was lost {run.run_count} times.")
+            state = Failed(name=WorkerLost.code, message=WorkerLost.sentence)
         # The state may be final (Crashed), and no rule of Prefect's leads out of it.
         await self._client.set_flow_run_state(run.id, state, force=True)
         metrics.put_back.inc()
@@ -92,6 +96,7 @@ class Rescue:
 
     async def _active(self) -> list[FlowRun]:
         return await self._client.read_flow_runs(
+            flow_filter=FlowFilter(name=FlowFilterName(any_=WITH_HEARTBEAT)),
             flow_run_filter=FlowRunFilter(
                 state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(LOSABLE)))
             ),

@@ -92,6 +92,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         super().__init__(work_pool_name, **options)
         self._own: dict[UUID, WarmProcess] = {}
         self._wake = asyncio.Event()
+        self._looks = 1
         self._draining = False
         self._entrypoints: dict[UUID, tuple[float, str]] = {}
         self._in_flight: dict[UUID, asyncio.Task[Any]] = {}
@@ -110,6 +111,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         enter = self._exit_stack.enter_async_context
         self._executors = await enter(prefect_internals.FlowRunExecutorContext())
         self._pool = await enter(Pool(min(self.limiter_size, DEFAULT_LIMIT)))
+        await self._pool.warmed_up()
         metrics.limit.set(self.limiter_size)
         metrics.warm.set_function(lambda: self._pool.waiting)
         self._rescue = Rescue(self.client, self._work_pool_name, self._own, self._submitting_flow_run_ids)
@@ -213,6 +215,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
     async def _listen(self) -> None:
         assert self._work_pool is not None  # noqa: S101 - checked at set-up
         async for _ in scheduled_runs_heard(self._work_pool.id):
+            self._looks = LOOKS_PER_EVENT
             self._wake.set()
 
     async def _pick_up_when_woken(self) -> None:
@@ -220,8 +223,9 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         while True:
             await self._wake.wait()
             self._wake.clear()
+            looks, self._looks = self._looks, 1
             try:
-                for _ in range(LOOKS_PER_EVENT):
+                for _ in range(looks):
                     if await self.get_and_submit_flow_runs():
                         break
                     await anyio.sleep(SECONDS_BETWEEN_LOOKS)

@@ -1,0 +1,61 @@
+"""POST to link, one small export at a time: the warm worker against Prefect's stock process worker.
+
+Both on the same Prefect server, database and storage, in turns; the stock worker polls each second.
+"""
+
+import argparse
+import asyncio
+
+import httpx
+
+from benchmarks.exporting import client, seconds_to_link, stack_of_its_own
+from benchmarks.outcome import last_line, middle, say, table
+from tests.beside import beside, deploy_export, make_pool, settings_of
+
+STOCK = "stock"
+FAST_POLLING = {"PREFECT_WORKER_QUERY_SECONDS": "1"}
+POLL_SECONDS = 0.02
+WARM_PER_STOCK = 4
+
+
+async def in_turns(warm_url: str, stock_url: str, turns: int) -> tuple[list[float], list[float]]:
+    warm, stock = [], []
+    async with client(warm_url) as warm_api, client(stock_url) as stock_api:
+        for api in (warm_api, stock_api):
+            await seconds_to_link(api, POLL_SECONDS)  # what only the first one pays
+        for _ in range(turns):
+            for _ in range(WARM_PER_STOCK):
+                warm.append(await seconds_to_link(warm_api, POLL_SECONDS))
+                await asyncio.sleep(1.0)  # a person does not click at once again
+            stock.append(await seconds_to_link(stock_api, POLL_SECONDS))
+            await asyncio.sleep(1.0)
+    return warm, stock
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.latency", description=__doc__)
+    parser.add_argument("--turns", type=int, default=6, help="each is 4 warm exports and a stock one")
+    turns = parser.parse_args().turns
+    with stack_of_its_own() as stack, beside(stack) as others:
+        with httpx.Client(base_url=stack.prefect_api_url, trust_env=False) as prefect:
+            make_pool(prefect, STOCK, "process")
+            deploy_export(prefect, STOCK, STOCK)
+        worker = others.stock_worker(STOCK, **FAST_POLLING)
+        stock_url = others.api(**settings_of(STOCK, STOCK))
+        others.until_said(worker, "started!")
+        warm, stock = asyncio.run(in_turns(stack.api_url, stock_url, turns))
+    columns = ("worker", "exports", "median ms", "min ms", "max ms")
+    found = [(name, [1000 * s for s in each]) for name, each in (("warm", warm), ("process", stock))]
+    table(columns, [(name, len(ms), middle(ms), min(ms), max(ms)) for name, ms in found])
+    ratio = middle(stock) / middle(warm)
+    say(f"The warm worker is {ratio:.1f} times as fast.")
+    last_line(
+        benchmark="latency",
+        warm_median_ms=round(1000 * middle(warm)),
+        stock_median_ms=round(1000 * middle(stock)),
+        ratio=round(ratio, 1),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""2,000 clients poll once a second while 20 exports run: what they wait, and what reaches Prefect."""
+
+import argparse
+import asyncio
+import json
+import sys
+from urllib.parse import urlsplit
+
+import httpx
+
+from benchmarks.counting_proxy import Counts, counting_proxy
+from benchmarks.exporting import client, link, stack_of_its_own, start
+from benchmarks.outcome import last_line, percentile, say, table
+from tests.beside import Beside, beside, deploy_export, make_pool, settings_of
+from tests.running_stack import Stack
+
+POOL = "polled"
+JOBS = 20
+
+
+async def measure(
+    stack: Stack, others: Beside, pollers: int, seconds: float
+) -> tuple[list[float], Counts, Counts]:
+    counts = Counts()
+    async with counting_proxy(stack.prefect_api_url, counts) as url:
+        with httpx.Client(base_url=stack.prefect_api_url, trust_env=False) as prefect:
+            make_pool(prefect, POOL, "warm")
+            deploy_export(prefect, POOL, POOL)
+        worker = others.warm_worker(POOL)
+        api_url = await asyncio.to_thread(lambda: others.api(PREFECT_API_URL=url, **settings_of(POOL, POOL)))
+        await asyncio.to_thread(others.until_said, worker, "started!")
+        async with client(api_url) as api:
+            await link(api, await start(api), 0.2)
+            job_ids = await asyncio.gather(*(start(api) for _ in range(JOBS)))
+            counts.clear()
+            met = await in_another_process(api_url, job_ids, pollers, seconds)
+            called = Counts(counts)
+            for job_id in job_ids:
+                await link(api, job_id, 0.2)
+    return met["seconds"], Counts(met["answers"]), called
+
+
+async def in_another_process(
+    api_url: str, job_ids: list[str], pollers: int, seconds: float
+) -> dict[str, list[float]]:
+    where = urlsplit(api_url)
+    order = {
+        "host": where.hostname,
+        "port": where.port,
+        "job_ids": job_ids,
+        "pollers": pollers,
+        "seconds": seconds,
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "benchmarks.pollers"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(seconds + 60):
+            said, _ = await process.communicate(json.dumps(order).encode())
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    return dict(json.loads(said))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.polling", description=__doc__)
+    parser.add_argument("--pollers", type=int, default=2000)
+    parser.add_argument("--seconds", type=float, default=30.0)
+    options = parser.parse_args()
+    with stack_of_its_own() as stack, beside(stack) as others:
+        found = asyncio.run(measure(stack, others, options.pollers, options.seconds))
+    seconds, answers, called = found
+    ms = [1000 * each for each in seconds]
+    p50, p99 = percentile(ms, 50), percentile(ms, 99)
+    errors = sum(number for status, number in answers.items() if status != "200")
+    polls_per_second, calls_per_second = len(ms) / options.seconds, called.calls / options.seconds
+    say(f"{options.pollers} clients, {JOBS} exports, {options.seconds:.0f} s; answers: {dict(answers)}")
+    table(
+        ("polls/s", "p50 ms", "p99 ms", "max ms", "errors", "calls to Prefect/s"),
+        [(f"{polls_per_second:,.0f}", p50, p99, max(ms), errors, calls_per_second)],
+    )
+    table(("call", "times"), called.most_common())
+    last_line(
+        benchmark="polling",
+        polls_per_second=round(polls_per_second),
+        p50_ms=round(p50, 1),
+        p99_ms=round(p99, 1),
+        errors=errors,
+        prefect_calls_per_second=round(calls_per_second, 1),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""Workers and runs are killed and frozen, each fault several times: how soon does every job end, and how?
+
+One worker that lives rescues the jobs of five that do not; with more, it would only be sooner.
+"""
+
+import argparse
+from collections import defaultdict
+
+import httpx
+
+from benchmarks.exporting import stack_of_its_own
+from benchmarks.outcome import last_line, middle, say, table
+from tests.beside import beside
+from tests.faults.lost import FAULTS, Ground, Struck, ground, strike_all
+
+
+def in_rounds(field: Ground, times: int) -> dict[str, list[Struck]]:
+    found = defaultdict(list)
+    for number in range(times):
+        aftermath = strike_all(field)
+        aftermath.rescuer.kill()
+        for fault, struck in aftermath.struck.items():
+            found[fault].append(struck)
+        slowest = max(each.recovery_seconds for each in aftermath.struck.values())
+        say(f"round {number + 1} of {times}: {slowest:.0f} s")
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.rescue", description=__doc__)
+    parser.add_argument("--times", type=int, default=10, help="each about a minute")
+    times = parser.parse_args().times
+    with (
+        stack_of_its_own() as stack,
+        beside(stack) as others,
+        httpx.Client(base_url=stack.prefect_api_url, timeout=30, trust_env=False) as prefect,
+        ground(stack, others, prefect) as field,
+    ):
+        found = in_rounds(field, times)
+        rows, lost, wrong = [], 0, 0
+        for fault in FAULTS:
+            seconds = [each.recovery_seconds for each in found[fault]]
+            done = [each.job for each in found[fault] if each.job["status"] == "done"]
+            files = [len(field.objects(job["id"])) for job in done]
+            whole = sum(
+                1 for job, number in zip(done, files, strict=True) if number == 1 and field.is_whole(job)
+            )
+            lost += times - len(done)
+            wrong += len(done) - whole
+            rows.append(
+                (fault, times, middle(seconds), max(seconds), times - len(done), sum(files) / len(done))
+            )
+    table(("fault", "times", "p50 s", "max s", "lost", "files per job"), rows)
+    longest = max(row[3] for row in rows)
+    last_line(
+        benchmark="rescue", times=times, max_seconds=round(longest, 1), lost=lost, not_one_whole_file=wrong
+    )
+
+
+if __name__ == "__main__":
+    main()

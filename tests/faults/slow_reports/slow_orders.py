@@ -1,0 +1,15 @@
+"""8 seconds: 200 rows of 40 ms."""
+
+from sqlalchemy import func, select
+
+from flows.reports import Report
+from flows.reports.orders import orders
+
+REPORT = Report(
+    name="slow-orders",
+    title="Slow orders",
+    select=select(orders.c.number, func.pg_sleep(0.04).label("slept")).where(
+        orders.c.number < "SO-2023-000201"
+    ),
+    key=orders.c.id,
+)

@@ -1,0 +1,93 @@
+"""Workers and runs are killed and frozen: each job ends done, with exactly one whole file."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import httpx
+import pytest
+
+from deployments.warm_worker.rescue import SILENT_SECONDS
+from flows.errors import WorkerLost
+from tests import flow_runs
+from tests.beside import beside
+from tests.faults.lost import ENDED_WITHIN_SECONDS, FAULTS, Aftermath, Ground, Struck, ground, strike_all
+from tests.running_stack import running
+
+ATTEMPTS = 3
+
+
+@pytest.fixture(scope="module")
+def field() -> Iterator[Ground]:
+    with (
+        TemporaryDirectory(prefix="reports-", ignore_cleanup_errors=True) as folder,
+        running(Path(folder) / "data") as stack,
+        beside(stack) as others,
+        httpx.Client(base_url=stack.prefect_api_url, timeout=30, trust_env=False) as prefect,
+        ground(stack, others, prefect) as found,
+    ):
+        yield found
+
+
+@pytest.fixture(scope="module")
+def aftermath(field: Ground) -> Aftermath:
+    return strike_all(field)
+
+
+@pytest.fixture(scope="module")
+def struck(aftermath: Aftermath) -> dict[str, Struck]:
+    return aftermath.struck
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_job_is_done_within_a_minute(struck: dict[str, Struck], fault: str) -> None:
+    assert struck[fault].job["status"] == "done"
+    assert struck[fault].recovery_seconds < ENDED_WITHIN_SECONDS
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_there_is_one_file_and_it_is_whole(field: Ground, struck: dict[str, Struck], fault: str) -> None:
+    job = struck[fault].job
+    assert field.objects(job["id"]) == [f"{job['id']}/{job['attempt']}.csv"]
+    assert field.is_whole(job)
+    assert job["file"]["rows"] == 200
+
+
+def test_a_job_whose_worker_alone_was_killed_ends_in_its_first_attempt(struck: dict[str, Struck]) -> None:
+    assert struck["the worker"].job["attempt"] == 1
+
+
+@pytest.fixture(scope="module")
+def slow_and_doomed(field: Ground, aftermath: Aftermath) -> tuple[dict[str, Any], dict[str, Any]]:
+    """One job from whose database nothing comes for long, and one whose process is killed at each attempt."""
+    slow = field.start("stalled-orders")
+    reads_slowly = field.reader(aftermath.rescuer)
+    doomed = field.start()
+    for _ in range(ATTEMPTS):
+        field.reader(aftermath.rescuer, other_than=reads_slowly).kill()
+    return field.until_ended(slow), field.until_ended(doomed)
+
+
+def test_a_job_that_is_slow_and_alive_is_left_alone(
+    field: Ground, slow_and_doomed: tuple[dict[str, Any], dict[str, Any]]
+) -> None:
+    job = slow_and_doomed[0]
+    assert (job["status"], job["attempt"]) == ("done", 1)
+    states = flow_runs.states(field.prefect, job["id"])
+    assert [state["name"] for state in states] == ["Scheduled", "Pending", "Running", "Completed"]
+    running, completed = (flow_runs.seconds(state["timestamp"]) for state in states[2:])
+    assert completed - running > SILENT_SECONDS, "it would not show that nothing takes it"
+
+
+def test_a_job_that_is_lost_again_and_again_ends_in_an_error(
+    field: Ground, slow_and_doomed: tuple[dict[str, Any], dict[str, Any]]
+) -> None:
+    job = slow_and_doomed[1]
+    assert (job["status"], job["attempt"]) == ("error", ATTEMPTS)
+    assert job["error"] == {
+        "code": "worker.lost",
+        "retryable": WorkerLost.worth_retry,
+        "message": "The worker that made the file was lost again and again.",
+    }
+    assert field.objects(job["id"]) == []

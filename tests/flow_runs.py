@@ -1,0 +1,59 @@
+"""Flow runs over Prefect's REST API."""
+
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+
+FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+
+
+def start(
+    prefect: httpx.Client,
+    deployment_id: str,
+    parameters: Mapping[str, Any] | None = None,
+    in_seconds: float = 0,
+) -> str:
+    at = (datetime.now(UTC) + timedelta(seconds=in_seconds)).isoformat()
+    scheduled = {"type": "SCHEDULED", "state_details": {"scheduled_time": at}}
+    body: dict[str, Any] = {"parameters": dict(parameters or {})}
+    if in_seconds:
+        body["state"] = scheduled
+    answer = prefect.post(f"/deployments/{deployment_id}/create_flow_run", json=body)
+    return str(answer.raise_for_status().json()["id"])
+
+
+def read(prefect: httpx.Client, run_id: str) -> dict[str, Any]:
+    return dict(prefect.get(f"/flow_runs/{run_id}").raise_for_status().json())
+
+
+def until(prefect: httpx.Client, run_id: str, *types: str, within_seconds: float = 60) -> dict[str, Any]:
+    limit = time.monotonic() + within_seconds
+    while (found := read(prefect, run_id))["state_type"] not in types:
+        assert time.monotonic() < limit, found["state"]
+        time.sleep(0.05)
+    return found
+
+
+def until_ended(prefect: httpx.Client, *run_ids: str, within_seconds: float = 60) -> list[dict[str, Any]]:
+    limit = time.monotonic() + within_seconds
+    return [
+        until(prefect, run_id, *FINAL, within_seconds=max(0.1, limit - time.monotonic()))
+        for run_id in run_ids
+    ]
+
+
+def cancel(prefect: httpx.Client, run_id: str) -> None:
+    body = {"state": {"type": "CANCELLING", "name": "Cancelling"}}
+    prefect.post(f"/flow_runs/{run_id}/set_state", json=body).raise_for_status()
+
+
+def states(prefect: httpx.Client, run_id: str) -> list[dict[str, Any]]:
+    found = prefect.get("/flow_run_states/", params={"flow_run_id": run_id}).raise_for_status().json()
+    return sorted(found, key=lambda state: str(state["timestamp"]))
+
+
+def seconds(timestamp: str) -> float:
+    return datetime.fromisoformat(timestamp).timestamp()

@@ -1,0 +1,69 @@
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+import pytest
+from prefect.client.schemas.objects import FlowRun, State, StateType
+
+from deployments.warm_worker.rescue import PENDING_SECONDS, SILENT_SECONDS, is_lost
+from tests.unit.clock import NOON
+
+DAY = 86_400
+
+
+def run(state_type: StateType) -> FlowRun:
+    return FlowRun(id=uuid4(), flow_id=uuid4(), state=State(type=state_type, timestamp=NOON))
+
+
+def after(seconds: float) -> datetime:
+    return NOON + timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "lost"), [(0, False), (PENDING_SECONDS, False), (PENDING_SECONDS + 1, True)]
+)
+def test_a_run_that_was_claimed_and_does_not_start_is_lost(seconds: float, lost: bool) -> None:
+    assert is_lost(run(StateType.PENDING), None, after(seconds)) is lost
+
+
+@pytest.mark.parametrize(
+    ("seconds", "lost"), [(0, False), (SILENT_SECONDS, False), (SILENT_SECONDS + 1, True)]
+)
+def test_a_run_that_never_gave_a_sign_of_life_is_lost_when_its_start_is_long_ago(
+    seconds: float, lost: bool
+) -> None:
+    assert is_lost(run(StateType.RUNNING), None, after(seconds)) is lost
+
+
+@pytest.mark.parametrize(
+    ("silent", "lost"), [(1, False), (SILENT_SECONDS, False), (SILENT_SECONDS + 1, True)]
+)
+def test_a_run_is_lost_by_its_silence_however_long_it_runs(silent: float, lost: bool) -> None:
+    assert is_lost(run(StateType.RUNNING), after(DAY - silent), after(DAY)) is lost
+
+
+def test_the_heartbeat_of_an_earlier_attempt_says_nothing_of_this_one() -> None:
+    assert not is_lost(run(StateType.RUNNING), after(-DAY), after(1))
+
+
+def test_a_crash_is_mended_on_the_same_day_and_left_alone_later() -> None:
+    assert is_lost(run(StateType.CRASHED), None, after(1))
+    assert not is_lost(run(StateType.CRASHED), None, after(DAY))
+
+
+@pytest.mark.parametrize(
+    "state_type",
+    [
+        StateType.SCHEDULED,
+        StateType.PAUSED,
+        StateType.CANCELLING,
+        StateType.COMPLETED,
+        StateType.FAILED,
+        StateType.CANCELLED,
+    ],
+)
+def test_no_other_run_is_lost_ever(state_type: StateType) -> None:
+    assert not is_lost(run(state_type), None, after(7 * DAY))
+
+
+def test_a_run_without_a_state_is_not_lost() -> None:
+    assert not is_lost(FlowRun(id=uuid4(), flow_id=uuid4(), state=None), None, after(DAY))

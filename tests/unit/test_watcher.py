@@ -1,0 +1,245 @@
+"""However many clients poll, Prefect is asked once per tick."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from api import watcher
+from api.jobs import Job
+from api.problems import Unavailable
+from api.watcher import FORGOTTEN_AFTER_SECONDS, Known, Watcher
+from flows.receipt import Standing
+from tests.unit.a_job import HALF, JOB_ID, WHOLE, job
+
+OWNER = "local"
+
+
+def numbered(number: int) -> Job:
+    made = job("RUNNING", HALF)
+    return replace(made, run=replace(made.run, id=f"{number:08x}{JOB_ID[8:]}"))
+
+
+@dataclass
+class FakeRuns:
+    """Prefect's side: the jobs there are, and how often they were asked for."""
+
+    jobs: dict[str, Job] = field(default_factory=dict)
+    single_reads: int = 0
+    batches: list[list[str]] = field(default_factory=list)
+    down: bool = False
+    changed: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+
+    async def read(self, job_id: str, caller: str) -> Job | None:
+        self.single_reads += 1
+        await asyncio.sleep(0)
+        self._answer()
+        return self.jobs.get(job_id) if caller == OWNER else None
+
+    async def read_many(self, job_ids: Sequence[str]) -> dict[str, Job]:
+        self.batches.append(list(job_ids))
+        self._answer()
+        return {each: self.jobs[each] for each in job_ids if each in self.jobs}
+
+    async def changes(self) -> AsyncIterator[str]:
+        while True:
+            yield await self.changed.get()
+
+    def put(self, *jobs: Job) -> None:
+        self.jobs.update({each.run.id: each for each in jobs})
+
+    def _answer(self) -> None:
+        if self.down:
+            raise Unavailable("The job server")
+
+
+@dataclass
+class Seconds:
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def runs() -> FakeRuns:
+    found = FakeRuns()
+    found.put(job("RUNNING", HALF))
+    return found
+
+
+@pytest.fixture
+def clock() -> Seconds:
+    return Seconds()
+
+
+@pytest.fixture
+def watched(runs: Any, clock: Seconds) -> Watcher:
+    return Watcher(runs, clock)
+
+
+def test_many_polls_of_many_jobs_are_one_read(runs: FakeRuns, watched: Watcher) -> None:
+    jobs = [numbered(n) for n in range(20)]
+    runs.put(*jobs)
+
+    async def poll_all() -> None:
+        for _ in range(3):
+            await asyncio.gather(*(watched.read(each.run.id, OWNER) for each in jobs for _ in range(100)))
+            await watched.read_once()
+
+    asyncio.run(poll_all())
+    assert runs.single_reads == len(jobs)
+    assert [len(batch) for batch in runs.batches] == [20, 20, 20]
+
+
+def test_what_was_read_is_what_polls_hear(runs: FakeRuns, watched: Watcher) -> None:
+    async def course() -> list[Known | None]:
+        first = await watched.read(JOB_ID, OWNER)
+        runs.put(job("COMPLETED", WHOLE))
+        before = await watched.read(JOB_ID, OWNER)
+        await watched.read_once()
+        return [first, before, await watched.read(JOB_ID, OWNER)]
+
+    heard = asyncio.run(course())
+    assert [known.job.status for known in heard if known] == ["running", "running", "done"]
+
+
+def test_a_job_that_has_ended_is_never_read_again(runs: FakeRuns, watched: Watcher) -> None:
+    runs.put(job("COMPLETED", WHOLE))
+
+    async def course() -> None:
+        for _ in range(5):
+            await watched.read(JOB_ID, OWNER)
+            await watched.read_once()
+
+    asyncio.run(course())
+    assert (runs.single_reads, runs.batches) == (1, [])
+
+
+def test_an_unknown_job_and_another_callers_are_the_same(watched: Watcher) -> None:
+    async def course() -> list[Known | None]:
+        early = await watched.read(JOB_ID, "another")
+        assert await watched.read(JOB_ID, OWNER)
+        return [early, await watched.read(JOB_ID, "another"), await watched.read(numbered(7).run.id, OWNER)]
+
+    assert asyncio.run(course()) == [None, None, None]
+
+
+def test_what_nobody_asks_about_is_forgotten_and_what_is_asked_about_is_kept(
+    runs: FakeRuns, watched: Watcher, clock: Seconds
+) -> None:
+    runs.put(kept := numbered(1))
+
+    async def course() -> None:
+        for job_id in (JOB_ID, kept.run.id):
+            await watched.read(job_id, OWNER)
+        clock.now += FORGOTTEN_AFTER_SECONDS - 1
+        await watched.read(kept.run.id, OWNER)
+        clock.now += 2
+        await watched.read_once()
+
+    asyncio.run(course())
+    assert runs.batches == [[kept.run.id]]
+
+
+def test_no_more_than_so_many_are_kept(
+    runs: FakeRuns, watched: Watcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watcher, "MOST_WATCHED", 10)
+    for number in range(25):
+        watched.watch(numbered(number), OWNER)
+    asyncio.run(watched.read_once())
+    assert runs.batches == [[numbered(number).run.id for number in range(15, 25)]]
+
+
+def test_a_deleted_job_becomes_unknown(runs: FakeRuns, watched: Watcher) -> None:
+    async def course() -> Known | None:
+        await watched.read(JOB_ID, OWNER)
+        runs.jobs.clear()
+        await watched.read_once()
+        return await watched.read(JOB_ID, OWNER)
+
+    assert asyncio.run(course()) is None
+
+
+def test_while_prefect_is_away_the_last_known_state_is_stale_and_an_unknown_job_unavailable(
+    runs: FakeRuns, watched: Watcher
+) -> None:
+    async def course() -> list[Known | None]:
+        runs.put(done := replace(numbered(1), run=replace(job("COMPLETED").run, id=numbered(1).run.id)))
+        runs.put(replace(done, standing=WHOLE))
+        for job_id in (JOB_ID, done.run.id):
+            await watched.read(job_id, OWNER)
+        runs.down = True
+        await watched.read_once()
+        with pytest.raises(Unavailable):
+            await watched.read(numbered(7).run.id, OWNER)
+        away = [await watched.read(JOB_ID, OWNER), await watched.read(done.run.id, OWNER)]
+        runs.down = False
+        await watched.read_once()
+        return [*away, await watched.read(JOB_ID, OWNER)]
+
+    heard = asyncio.run(course())
+    assert [known.stale for known in heard if known] == [True, False, False]
+
+
+def test_a_long_poll_is_answered_when_the_job_changes(runs: FakeRuns, watched: Watcher) -> None:
+    async def course() -> bool:
+        await watched.read(JOB_ID, OWNER)
+        waiting = asyncio.create_task(watched.wait_for_change(JOB_ID, 60))
+        await watched.read_once()
+        await asyncio.sleep(0)
+        unchanged = waiting.done()
+        runs.put(job("RUNNING", Standing(51, 212, 417, HALF.snapshot_at)))
+        await watched.read_once()
+        async with asyncio.timeout(5):
+            await waiting
+        return unchanged
+
+    assert asyncio.run(course()) is False
+
+
+def test_a_long_poll_of_an_ended_or_unknown_job_does_not_wait(runs: FakeRuns, watched: Watcher) -> None:
+    runs.put(job("COMPLETED", WHOLE))
+
+    async def course() -> None:
+        await watched.read(JOB_ID, OWNER)
+        async with asyncio.timeout(5):
+            await watched.wait_for_change(JOB_ID, 60)
+            await watched.wait_for_change(numbered(7).run.id, 60)
+
+    asyncio.run(course())
+
+
+def test_an_event_makes_the_read_come_at_once(
+    runs: FakeRuns, watched: Watcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watcher, "TICK_SECONDS", 3600.0)
+
+    async def course() -> Known | None:
+        await watched.read(JOB_ID, OWNER)
+        async with watched.watching(), asyncio.timeout(5):
+            runs.put(job("COMPLETED", WHOLE))
+            runs.changed.put_nowait(JOB_ID)
+            await watched.wait_for_change(JOB_ID, 60)
+        return await watched.read(JOB_ID, OWNER)
+
+    known = asyncio.run(course())
+    assert known is not None
+    assert known.job.status == "done"
+
+
+def test_without_any_event_the_tick_reads(
+    runs: FakeRuns, watched: Watcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watcher, "TICK_SECONDS", 0.01)
+
+    async def course() -> None:
+        await watched.read(JOB_ID, OWNER)
+        async with watched.watching(), asyncio.timeout(5):
+            runs.put(job("COMPLETED", WHOLE))
+            await watched.wait_for_change(JOB_ID, 60)
+
+    asyncio.run(course())
