@@ -17,7 +17,7 @@ from api.runs import Runs
 
 TICK_SECONDS = 1.0
 # Events come in bursts; one read serves all that came meanwhile.
-LEAST_SECONDS_BETWEEN_READS = 0.05
+LEAST_SECONDS_BETWEEN_READS = 0.02
 FORGOTTEN_AFTER_SECONDS = 60.0
 MOST_WATCHED = 20_000
 RECONNECT_SECONDS = 2.0

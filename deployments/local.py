@@ -52,10 +52,9 @@ class Stack:
             kept_data.create_task(self._start_database(parts))
             kept_data.create_task(self._start_storage(parts))
         async with asyncio.TaskGroup() as rest:
-            rest.create_task(self._load_sample_data())
             rest.create_task(self._start_prefect(parts))
             rest.create_task(self._register_and_start_worker(parts))
-            rest.create_task(self._supervisor.start(api(self._plan, self._terminal), parts))
+            rest.create_task(self._start_api(parts))
 
     async def _start_storage(self, parts: asyncio.TaskGroup) -> None:
         if self._plan.storage:
@@ -86,6 +85,10 @@ class Stack:
     async def _register_and_start_worker(self, parts: asyncio.TaskGroup) -> None:
         await self._supervisor.run(prefect_parts.registration(self._plan.environment))
         await self._supervisor.start(prefect_parts.worker(self._plan.environment), parts)
+
+    async def _start_api(self, parts: asyncio.TaskGroup) -> None:
+        await self._load_sample_data()  # first, because the API checks the reports against the tables
+        await self._supervisor.start(api(self._plan, self._terminal), parts)
 
     async def _load_sample_data(self) -> None:
         if not self._plan.own_database:

@@ -22,6 +22,7 @@ PRELOAD = [
     "prefect.concurrency.services",
     "prefect.task_engine",
     "prefect._internal.observers",
+    "prefect.utilities.visualization",
     "anyio._backends._asyncio",
     "websockets.asyncio.client",
     "encodings.idna",
@@ -72,10 +73,12 @@ def _warmed_up() -> Iterator[None]:
 
     from deployments.warm_worker.prefect_internals import open_background_services
     from flows.open_storage import open_storage
+    from flows.reports import catalog
     from flows.settings import Settings
 
     open_background_services()
     settings = Settings()
+    catalog(settings.catalog_modules)
     open_storage(settings.storage_url, settings.public_url).warm_up()
     # The engine takes the client that it finds: connected, and its TLS context (40 ms) made.
     with SyncClientContext.get_or_create() as prefect:

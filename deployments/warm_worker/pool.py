@@ -6,7 +6,7 @@ import multiprocessing
 import sys
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from types import TracebackType
@@ -15,8 +15,8 @@ from deployments.warm_worker import child
 from deployments.warm_worker.child import Job
 
 WARM_UP_SECONDS = 60.0
-# A new process is made a moment after one was taken, not while its run gets going.
-REFILL_PAUSE_SECONDS = 0.3
+# A new process is made when the run that took one has likely ended, unless somebody waits for it.
+REFILL_PAUSE_SECONDS = 1.0
 END_SECONDS = 2.0
 
 logger = logging.getLogger(__name__)
@@ -59,6 +59,7 @@ class Pool:
         self._warming: set[asyncio.Task[None]] = set()
         self._ready: deque[WarmProcess] = deque()
         self._changed = asyncio.Condition()
+        self._needed = asyncio.Event()
         self._closed = False
 
     async def __aenter__(self) -> "Pool":
@@ -89,9 +90,11 @@ class Pool:
         async with self._changed:
             while True:
                 while not self._ready:
+                    self._needed.set()
                     if not self._warming:
                         self._warm_one(0)
                     await self._changed.wait()
+                self._needed.clear()
                 taken = self._ready.popleft()
                 self._warm_one(REFILL_PAUSE_SECONDS)
                 if taken.process.is_alive():  # somebody may have killed it while it waited
@@ -103,7 +106,9 @@ class Pool:
         task.add_done_callback(self._warming.discard)
 
     async def _warm(self, pause_seconds: float) -> None:
-        await asyncio.sleep(pause_seconds)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(pause_seconds):
+                await self._needed.wait()
         process = await asyncio.to_thread(self._start)
         try:
             ready = await process.ready()

@@ -36,6 +36,16 @@ DISTRACTIONS = {
 REQUEST = {"surveyId": "668b6fa3b8d693cd865b44bb", "from": "2024-7-19", "to": "2024-7-26"}
 
 
+# Only the database can tell that this cannot work.
+ILL_FITTING_REPORT = """
+from sqlalchemy import Column, Integer, MetaData, Table, select
+from flows.reports import Report
+
+surveys = Table("surveys", MetaData(), Column("id", Integer), Column("no_such_column", Integer))
+REPORT = Report(name="ill", title="Ill", select=select(surveys), key=surveys.c.id.label("id"))
+"""
+
+
 class Up:
     def __init__(self, data_dir: Path, *options: str, **settings: str) -> None:
         self.data_dir = data_dir
@@ -278,12 +288,15 @@ def test_it_can_be_stopped_while_it_starts(tmp_path: Path, number: int, code: in
 
 
 def test_a_part_that_cannot_start_ends_the_start(tmp_path: Path) -> None:
-    with up(tmp_path / "data", REPORTS_CATALOG="no_such_reports") as stack:
+    (tmp_path / "ill_fitting.py").write_text(ILL_FITTING_REPORT)
+    settings = {"PYTHONPATH": str(tmp_path), "REPORTS_CATALOG": "ill_fitting"}
+    with up(tmp_path / "data", **settings) as stack:
         stack.until("PostgreSQL  ")
         processes = stack.processes()
         assert stack.process.wait(READY_WITHIN_SECONDS) == 1
-        assert "API ended with exit code 1" in stack.output
-        assert "no_such_reports" in stack.output
+        assert "API ended with exit code 3" in stack.output
+        assert "ill_fitting.py" in stack.output
+        assert "no_such_column" in stack.output
         assert not left(processes, 0)
 
 
