@@ -210,3 +210,12 @@ def test_a_link_ends_with_its_time(own: Own) -> None:
     dead = storage.sign(key, disposition, 60, now - timedelta(seconds=61))
     assert httpx.get(living.url, trust_env=False).status_code == 200
     assert httpx.get(dead.url, trust_env=False).status_code == 403
+
+
+def test_the_table_shows_what_the_transform_makes(own: Own) -> None:
+    asked = {"report": "visits", "from": "2024-02-01", "to": "2024-03-31", "path": "/a", "pageSize": "200"}
+    page = own.api.get("/reports", params=asked).raise_for_status().json()
+    addresses = {row["address"] for row in page["items"]} - {None}
+    assert len(page["items"]) == 200
+    assert addresses
+    assert all(address.endswith(".0") for address in addresses)
