@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from api.examples import ARTICLE_REQUEST
 from deployments import data_dir, demo, object_storage, postgres, prefect_parts
 from deployments.child import ChildFailed, Program
 from deployments.environment import ui_url
@@ -16,11 +17,6 @@ from deployments.plan import API_PORT, PREFECT_PORT, Options, Plan, plan
 from deployments.readiness import Readiness
 from deployments.supervisor import Supervisor
 from deployments.terminal import Terminal
-
-ARTICLES_REQUEST = (
-    '{"surveyId":"668b6fa3b8d693cd865b44bb","from":"2024-7-19","to":"2024-7-26",'
-    '"filters":{"isAttended":true,"utm":"wa"}}'
-)
 
 
 class Stack:
@@ -141,7 +137,7 @@ def banner(plan: Plan) -> str:
     example = f"""
 Try it:
   curl -s -X POST {api}/reports/csv -H 'content-type: application/json' \\
-    -d '{ARTICLES_REQUEST}'
+    -d '{json.dumps(ARTICLE_REQUEST, separators=(",", ":"))}'
 """
     return f"""
 Ready.
