@@ -105,24 +105,28 @@ class Runs:
         """None for an unknown id and for another caller's alike."""
         async with self._answering():
             deployment = await self._read_deployment()
-            found, standings = await asyncio.gather(
-                self._read_run(job_id), self._read_standings([UUID(job_id)])
-            )
+            run_id = UUID(job_id)
+            found, standings = await asyncio.gather(self._read_run(job_id), self._read_standings([run_id]))
+            if found is not None and _ended_without_receipt(found, standings):
+                standings = await self._read_standings([run_id])
         if found is None or found.flow_id != deployment.flow_id or _caller_of(found) != caller:
             return None
         return self._as_job(found, standings)
 
     async def read_many(self, job_ids: Sequence[str]) -> dict[str, Job]:
-        """Those that exist, in two calls for every 200."""
+        """Those that exist, in two calls, seldom three, for every 200."""
         jobs: dict[str, Job] = {}
         for start in range(0, len(job_ids), MOST_PER_READ):
             ids = [UUID(job_id) for job_id in job_ids[start : start + MOST_PER_READ]]
             async with self._answering():
-                # The progress after the state: a final state is then never shown with an older progress.
-                found = await self._client.read_flow_runs(
-                    flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=ids)), limit=MOST_PER_READ
+                found, standings = await asyncio.gather(
+                    self._client.read_flow_runs(
+                        flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=ids)), limit=MOST_PER_READ
+                    ),
+                    self._read_standings(ids),
                 )
-                standings = await self._read_standings([each.id for each in found if _has_begun(each)])
+                ended = [each.id for each in found if _ended_without_receipt(each, standings)]
+                standings |= await self._read_standings(ended)
             jobs.update({str(each.id): self._as_job(each, standings) for each in found})
         return jobs
 
@@ -254,10 +258,10 @@ def _hash(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-def _has_begun(found: FlowRun) -> bool:
-    """Or has in an earlier attempt; before that there is no progress to be read."""
-    waits = found.state_type in (StateType.SCHEDULED, StateType.PENDING)
-    return not waits or found.run_count > 0
+def _ended_without_receipt(found: FlowRun, standings: Mapping[str, Standing]) -> bool:
+    """The progress may have been read before the state: it must be read again."""
+    standing = standings.get(str(found.id))
+    return found.state_type in FINAL_STATES and (standing is None or standing.receipt is None)
 
 
 def _caller_of(found: FlowRun) -> str:

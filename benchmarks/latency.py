@@ -16,6 +16,9 @@ STOCK = "stock"
 FAST_POLLING = {"PREFECT_WORKER_QUERY_SECONDS": "1"}
 POLL_SECONDS = 0.02
 WARM_PER_STOCK = 4
+# A person does not click at once again; and what a run leaves running must not slow the next one down:
+# the stock worker's processes go on for seconds after the link.
+PAUSE_SECONDS, PAUSE_AFTER_STOCK_SECONDS = 1.0, 5.0
 
 
 async def in_turns(warm_url: str, stock_url: str, turns: int) -> tuple[list[float], list[float]]:
@@ -26,9 +29,9 @@ async def in_turns(warm_url: str, stock_url: str, turns: int) -> tuple[list[floa
         for _ in range(turns):
             for _ in range(WARM_PER_STOCK):
                 warm.append(await seconds_to_link(warm_api, POLL_SECONDS))
-                await asyncio.sleep(1.0)  # a person does not click at once again
+                await asyncio.sleep(PAUSE_SECONDS)
             stock.append(await seconds_to_link(stock_api, POLL_SECONDS))
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(PAUSE_AFTER_STOCK_SECONDS)
     return warm, stock
 
 

@@ -18,6 +18,12 @@ WORKER = [
     *("--pool", POOL, "--name", "local", "--grace", "0.3"),
 ]
 
+# The server's default is a transaction for each of a run's twelve task-run events, in its one event loop.
+SERVER_WRITES_IN_BATCHES = {
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
+}
+
 
 def server(cluster: Cluster, port: int, home: Path, environment: Mapping[str, str]) -> Program:
     """One process: `prefect server start` runs API, UI and services in it unless told otherwise."""
@@ -34,6 +40,7 @@ def server(cluster: Cluster, port: int, home: Path, environment: Mapping[str, st
             "PREFECT_SERVER_DATABASE_CONNECTION_URL": cluster.url("prefect", "asyncpg"),
             "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(interface),
             "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+            **SERVER_WRITES_IN_BATCHES,
         },
         is_ready=lambda: answers(f"{url}/health"),
     )

@@ -14,9 +14,10 @@ from functools import cached_property
 from typing import Any, Generic, NoReturn, TypeVar
 from uuid import UUID
 
-from prefect import flow, task
+from prefect import Flow, flow, task
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.objects import State
+from prefect.client.schemas.actions import ArtifactCreate
+from prefect.client.schemas.objects import FlowRun, State
 from prefect.client.schemas.responses import SetStateStatus
 from prefect.exceptions import Abort, Pause
 from prefect.runtime import flow_run
@@ -89,14 +90,21 @@ class Block:
     data: bytes
 
 
-@flow(name="export-report", persist_result=False, validate_parameters=False)
+def leave_page(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+    """After the run has completed: nobody who waits for the file waits for its page."""
+    made: Any = state.data
+    with get_client(sync_client=True) as client:
+        client.create_artifact(ArtifactCreate(type="markdown", flow_run_id=flow_run.id, data=made.result))
+
+
+@flow(name="export-report", persist_result=False, validate_parameters=False, on_completion=[leave_page])
 def export_report(request: dict[str, Any]) -> State[Any]:
     """Makes the file that `request` asks for; the body is that of `POST /exports`."""
     settings = Settings()
     job_id, attempt = UUID(flow_run.id), flow_run.run_count
     try:
         parsed = parse_request(request, catalog(settings.catalog_modules))
-        receipt = _make_file(Export(job_id, attempt, parsed, settings))
+        receipt, page = _make_file(Export(job_id, attempt, parsed, settings))
     except Superseded as error:
         raise Abort from error
     except InvalidRequest as error:
@@ -106,10 +114,10 @@ def export_report(request: dict[str, Any]) -> State[Any]:
         if failure.worth_retry and attempt < settings.attempts:
             _hand_back(job_id, attempt, failure, settings, datetime.now(UTC))
         return Failed(name=failure.code, message=str(failure))
-    return Completed(message=f"{receipt.rows:,} rows, {receipt.bytes:,} bytes")
+    return Completed(message=f"{receipt.rows:,} rows, {receipt.bytes:,} bytes", data=page)
 
 
-def _make_file(export: Export) -> Receipt:
+def _make_file(export: Export) -> tuple[Receipt, str]:
     with (
         get_client(sync_client=True) as client,
         Progress(client, export.job_id, export.attempt) as progress,
@@ -119,9 +127,9 @@ def _make_file(export: Export) -> Receipt:
         receipt, first_rows = upload(Stream(blocks), export, progress)
         with _removed_on_failure(export):
             presign(export, receipt)
-            page = run_page.markdown(export.request, receipt, first_rows)
-            progress.finish(receipt, page, f"{export.settings.public_url}/exports/{export.job_id}/download")
-    return receipt
+            progress.finish(receipt)
+    download_url = f"{export.settings.public_url}/exports/{export.job_id}/download"
+    return receipt, run_page.markdown(export.request, receipt, first_rows, download_url)
 
 
 @contextmanager

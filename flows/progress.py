@@ -87,16 +87,8 @@ class Progress:
             raise Superseded
         self._alive_at = self._clock()
 
-    def finish(self, receipt: Receipt, page: str, download_url: str) -> None:
-        """Leaves the receipt, and for the Prefect UI a page about the run and a link to its file."""
+    def finish(self, receipt: Receipt) -> None:
         self.check_current()
-        try:
-            for text in (page, f"[{receipt.name}]({download_url})"):
-                self._client.create_artifact(
-                    ArtifactCreate(type="markdown", flow_run_id=self._run_id, data=text)
-                )
-        except (httpx.HTTPError, PrefectException):
-            logger.warning("the run's page could not be left in the Prefect UI", exc_info=True)
         self._standing = replace(self._standing, percent=100, receipt=receipt)
         self._write()
 

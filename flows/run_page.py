@@ -25,9 +25,8 @@ def first_rows(records: bytes, columns: list[OutputColumn]) -> FirstRows:
     return [labels, *(_row(cells, shown) for cells in islice(found, ROWS))]
 
 
-def markdown(request: ExportRequest, receipt: Receipt, rows: FirstRows) -> str:
+def markdown(request: ExportRequest, receipt: Receipt, rows: FirstRows, download_url: str) -> str:
     facts = {
-        "File": receipt.name,
         "Rows": f"{receipt.rows:,}",
         "Bytes": f"{receipt.bytes:,}",
         "SHA-256": receipt.sha256,
@@ -38,6 +37,7 @@ def markdown(request: ExportRequest, receipt: Receipt, rows: FirstRows) -> str:
     return "\n\n".join(
         [
             f"# {request.report.title}",
+            f"[{receipt.name}]({download_url})",
             _table([["Receipt", ""], *map(list, facts.items())]),
             f"```json\n{asked}\n```",
             _table(rows),

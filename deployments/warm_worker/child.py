@@ -8,7 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from uuid import UUID
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import FlowRun
 
 READY = b"ready"
 
@@ -35,7 +38,7 @@ PRELOAD = [
 
 @dataclass(frozen=True)
 class Job:
-    run_id: UUID
+    flow_run: "FlowRun"
     entrypoint: str
     environment: dict[str, str]
 
@@ -57,11 +60,11 @@ def _exit_code_of(job: Job) -> int:
     from deployments.warm_worker.prefect_internals import run_flow
 
     try:
-        run_flow(job.run_id, job.entrypoint, job.environment)
+        run_flow(job.flow_run, job.entrypoint, job.environment)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1
     except BaseException:
-        logging.getLogger(__name__).exception("flow run %s ended with an error", job.run_id)
+        logging.getLogger(__name__).exception("flow run %s ended with an error", job.flow_run.id)
         return 1
     return 0
 
@@ -71,7 +74,7 @@ def _warmed_up() -> Iterator[None]:
     """What cannot be shared across a fork: clients, their threads, the first event loop."""
     from prefect.context import SyncClientContext
 
-    from deployments.warm_worker.prefect_internals import open_background_services
+    from deployments.warm_worker.prefect_internals import keep_result_storage, open_background_services
     from flows.open_storage import open_storage
     from flows.reports import catalog
     from flows.settings import Settings
@@ -81,7 +84,7 @@ def _warmed_up() -> Iterator[None]:
     catalog(settings.catalog_modules)
     open_storage(settings.storage_url, settings.public_url).warm_up()
     # The engine takes the client that it finds: connected, and its TLS context (40 ms) made.
-    with SyncClientContext.get_or_create() as prefect:
-        prefect.client.api_healthcheck()
+    with SyncClientContext.get_or_create():
+        keep_result_storage()
         gc.freeze()
         yield

@@ -9,6 +9,8 @@ observe_flow_run_suspension: blocks each run about 140 ms for a websocket that a
 related_resources_from_run_context: five reads a run for names that an event shows beside its ids.
 _cache_api_version_check: a question that the worker has asked already.
 _send_heartbeats: ends up to a second late, and the progress artifact is the heartbeat here.
+load_flow_run: a read of what the worker has just been given; the engine reads the run again once it runs.
+_read_server_default_result_storage_block_id: a read per run for results that are not kept.
 """
 
 import contextvars
@@ -21,9 +23,10 @@ from typing import Any
 from uuid import UUID
 
 import prefect
-from prefect import flow_engine
+from prefect import flow_engine, results
 from prefect._flow_run_suspension import FlowRunSuspensionRequest, observe_flow_run_suspension
 from prefect._internal.version_checking import _api_version_check_key, _cache_api_version_check
+from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext
 from prefect.events import worker as events_worker
 from prefect.events.schemas.events import RelatedResource
@@ -42,6 +45,7 @@ __all__ = [
     "ProcessHandle",
     "UntestedPrefect",
     "check_version",
+    "keep_result_storage",
     "load_flow_from_flow_run",
     "open_background_services",
     "run_flow",
@@ -74,15 +78,22 @@ def open_background_services() -> None:
     APILogWorker.instance()
 
 
-def run_flow(run_id: UUID, entrypoint: str, environment: dict[str, str]) -> None:
+def keep_result_storage() -> None:
+    """Where the server keeps results by default, as it is now; opens the client's connection too."""
+    found = results._read_server_default_result_storage_block_id()
+    vars(results).update(_read_server_default_result_storage_block_id=lambda: found)
+
+
+def run_flow(flow_run: FlowRun, entrypoint: str, environment: dict[str, str]) -> None:
     """Runs it as `python -m prefect.flow_engine` would; SystemExit tells how it went."""
     os.environ.update(environment)
     vars(flow_engine).update(
+        load_flow_run=lambda flow_run_id: flow_run,
         observe_flow_run_suspension=_observe_later,
         _send_heartbeats=_no_heartbeats,
     )
     try:
-        _run_flow_from_runtime_entrypoint(run_id, entrypoint)
+        _run_flow_from_runtime_entrypoint(flow_run.id, entrypoint)
     finally:
         EventsWorker.drain_all(timeout=DRAIN_SECONDS)
         APILogWorker.drain_all(timeout=DRAIN_SECONDS)

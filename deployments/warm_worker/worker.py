@@ -69,7 +69,7 @@ class WarmStarter:
             "PREFECT__CONTROL_TOKEN": token,
             "PREFECT__ENABLE_CANCELLATION_AND_CRASHED_HOOKS": "false",
         }
-        process.give(Job(flow_run.id, self._entrypoint, environment))
+        process.give(Job(flow_run, self._entrypoint, environment))
         self._own[flow_run.id] = process
         task_status.started(prefect_internals.ProcessHandle(cast(Any, process.process)))
         try:

@@ -90,16 +90,13 @@ def test_it_is_written_at_most_once_a_second(client: FakeClient, clock: Seconds)
     assert client.reads == 0
 
 
-def test_a_run_of_less_than_a_second_writes_its_page_and_its_receipt_only(
-    client: FakeClient, clock: Seconds
-) -> None:
+def test_a_run_of_less_than_a_second_writes_its_receipt_only(client: FakeClient, clock: Seconds) -> None:
     found = begun(client, clock)
     clock.now += 0.5
     found.advance(100)
     assert client.written == []
-    found.finish(RECEIPT, "the page", "http://127.0.0.1:8000/exports/…/download")
-    *page, receipt = client.written
-    assert {each.type for each in page} == {"markdown"}
+    found.finish(RECEIPT)
+    (receipt,) = client.written
     assert receipt.data == 100
     assert receipt.metadata_["file_sha256"] == RECEIPT.sha256
 
@@ -155,7 +152,7 @@ def test_after_a_silence_in_which_it_was_given_up_it_stops_for_good(
     with pytest.raises(Superseded):
         found.advance(1)
     with pytest.raises(Superseded):
-        found.finish(RECEIPT, "the page", "the link")
+        found.finish(RECEIPT)
     assert (client.written, client.reads) == ([], 1)
 
 

@@ -27,14 +27,14 @@ lines | a pipe, <b>bold</b> and *stars*"
 
 def test_a_runs_page_tells_the_request_the_receipt_and_the_first_rows_without_names() -> None:
     rows = run_page.first_rows(RECORDS, output_columns(REQUEST, []))
-    page = run_page.markdown(REQUEST, RECEIPT, rows)
+    page = run_page.markdown(REQUEST, RECEIPT, rows, "http://127.0.0.1:8000/exports/1/download")
     assert (page + "\n").encode() == golden("run_page.md")
 
 
 def test_an_export_of_no_rows_has_a_page_too() -> None:
     rows = run_page.first_rows(b"", output_columns(REQUEST, []))
     assert rows == [["Response", "Name", "UTM source", "Comment"]]
-    assert "| Response | Name | UTM source | Comment |" in run_page.markdown(REQUEST, RECEIPT, rows)
+    assert "| Response | Name | UTM source | Comment |" in run_page.markdown(REQUEST, RECEIPT, rows, "")
 
 
 def test_a_cell_of_any_size_is_cut_short_and_no_obstacle() -> None:

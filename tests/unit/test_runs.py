@@ -1,0 +1,61 @@
+"""What is read of Prefect in two calls at once still fits together."""
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+import pytest
+from prefect.client.schemas.objects import Artifact, FlowRun
+from prefect.client.schemas.responses import DeploymentResponse
+from prefect.states import Completed
+
+from api.runs import Runs
+from api.settings import ApiSettings
+from flows.receipt import Standing
+from tests.unit.a_job import HALF, JOB_ID, WHOLE
+
+FLOW_ID = UUID(int=7)
+
+
+class FinishingPrefect:
+    """A run whose progress is read a moment before it ends, and whose state a moment after."""
+
+    def __init__(self, *standings: Standing) -> None:
+        self.standings = list(standings)
+
+    async def read_artifacts(self, **_: Any) -> list[Artifact]:
+        standing = self.standings.pop(0)
+        return [Artifact(type="progress", flow_run_id=UUID(JOB_ID), metadata_=standing.as_metadata())]
+
+    async def read_flow_run(self, _: UUID) -> FlowRun:
+        state = Completed()
+        return FlowRun(id=UUID(JOB_ID), flow_id=FLOW_ID, state=state, state_type=state.type)
+
+    async def read_flow_runs(self, **_: Any) -> list[FlowRun]:
+        return [await self.read_flow_run(UUID(JOB_ID))]
+
+    async def read_deployment_by_name(self, _: str) -> DeploymentResponse:
+        return DeploymentResponse(id=UUID(int=1), name="any", flow_id=FLOW_ID)
+
+
+def runs_of(prefect: FinishingPrefect) -> Runs:
+    made = Runs(ApiSettings(database_url="sqlite://", storage_url="file:///tmp"))  # type: ignore[arg-type]
+    made._client = prefect  # type: ignore[assignment]
+    return made
+
+
+@pytest.mark.parametrize("ask", ["one", "many"])
+def test_a_final_state_is_never_shown_with_a_progress_older_than_it(ask: str) -> None:
+    prefect = FinishingPrefect(HALF, WHOLE)
+
+    async def read() -> str:
+        runs = runs_of(prefect)
+        if ask == "one":
+            job = await runs.read(JOB_ID, "local")
+        else:
+            job = (await runs.read_many([JOB_ID]))[JOB_ID]
+        assert job is not None
+        return job.status
+
+    assert asyncio.run(read()) == "done"
+    assert prefect.standings == []
