@@ -14,8 +14,10 @@ from fastapi_offline import FastAPIOffline
 
 from api import problems
 from api.context import Context
+from api.job_server import JobServer
 from api.links import Links
-from api.routes import exports, health, reports
+from api.routes import exports, files, health, reports
+from api.run_reader import RunReader
 from api.runs import Runs
 from api.settings import ApiSettings
 from api.source import Source
@@ -43,7 +45,7 @@ def create_app() -> FastAPI:
     )
     app.state.settings = settings
     problems.install(app)
-    for each in (reports, exports, health):
+    for each in (reports, exports, files, health):
         app.include_router(each.router)
     app.add_api_route("/", _front_page, include_in_schema=False)
     return app
@@ -56,11 +58,14 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     try:
         storage = open_storage(settings.storage_url, settings.public_url)
         links = Links(storage, settings.link_seconds, _now)
-        async with Runs(settings).connected() as runs:
+        async with JobServer(settings.deployment, settings.outage_seconds).connected() as server:
             found = catalog(settings.catalog_modules)
             await asyncio.to_thread(_probe, source, found)
-            watcher = Watcher(runs, asyncio.get_running_loop().time)
-            app.state.context = Context(settings, found, source, storage, links, runs, watcher)
+            reader, runs = RunReader(server, settings.attempts), Runs(server, settings.attempts)
+            watcher = Watcher(reader, asyncio.get_running_loop().time)
+            app.state.context = Context(
+                settings, found, source, storage, links, server, reader, runs, watcher
+            )
             async with watcher.watching():
                 yield
     finally:

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
+from api.job_server import JobServer
 from api.links import Links
+from api.run_reader import RunReader
 from api.runs import Runs
 from api.settings import ApiSettings
 from api.source import Source
@@ -21,6 +23,8 @@ class Context:
     source: Source
     storage: Storage
     links: Links
+    server: JobServer
+    reader: RunReader
     runs: Runs
     watcher: Watcher
 

@@ -76,6 +76,16 @@ POLL: dict[str, Any] = {
     },
 }
 
+LIST: dict[str, Any] = {
+    "parameters": [
+        _parameter("status", "queued, running, finalizing, done, expired, error or cancelled."),
+        _parameter("report", "The report's name."),
+        _parameter("scheduleId", "Those of one recurring export."),
+        _parameter("limit", "1 to 100; 20 when not given."),
+        _parameter("cursor", "The `nextCursor` of the page before."),
+    ]
+}
+
 TABLE: dict[str, Any] = {
     "parameters": [
         _parameter("report", "The report's name; survey-responses when not given."),

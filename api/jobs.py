@@ -7,8 +7,9 @@ from typing import Any, Literal
 
 from flows.errors import WorkerLost, all_codes
 from flows.receipt import Standing
+from flows.reports import DEFAULT_REPORT
 
-Status = Literal["queued", "running", "finalizing", "done", "error", "cancelled"]
+Status = Literal["queued", "running", "finalizing", "done", "expired", "error", "cancelled"]
 
 # What each status means, in one sentence: for the docs, and for people.
 MEANINGS: Mapping[Status, str] = {
@@ -16,6 +17,7 @@ MEANINGS: Mapping[Status, str] = {
     "running": "A worker reads the rows and stores the file.",
     "finalizing": "The file is stored and is being verified.",
     "done": "The whole, verified file can be downloaded.",
+    "expired": "There was a file; it has been removed after its retention.",
     "error": "There is no file; `error` says why and whether another try can help.",
     "cancelled": "Somebody stopped it; there is no file.",
 }
@@ -30,6 +32,7 @@ _BY_STATE_TYPE: Mapping[str, Status] = {
     "CRASHED": "error",
     "CANCELLED": "cancelled",
 }
+EXPIRED_TAG = "expired"
 _LATER_PAUSES = ((10, 1), (30, 2), (120, 5))  # up to this age in seconds, ask again after so many
 _LONGEST_PAUSE = 10
 
@@ -73,20 +76,40 @@ class Job:
             return "finalizing"
         if status == "done" and self.standing.receipt is None:
             return "error"
-        return status
+        return "expired" if status == "done" and EXPIRED_TAG in self.run.tags else status
+
+    @property
+    def phase(self) -> str | None:
+        """What is being done; None when nothing is any more."""
+        exporting = "counting" if self.standing.expected is None else "exporting"
+        phases = {"queued": "waiting", "running": exporting, "finalizing": "verifying"}
+        return "cancelling" if self.run.state_type == "CANCELLING" else phases.get(self.status)
+
+    @property
+    def schedule_id(self) -> str | None:
+        return self._tagged("schedule:")
+
+    @property
+    def retry_of(self) -> str | None:
+        return self._tagged("retry-of:")
+
+    def _tagged(self, prefix: str) -> str | None:
+        return next((tag.removeprefix(prefix) for tag in self.run.tags if tag.startswith(prefix)), None)
 
     @property
     def progress(self) -> int:
-        return 100 if self.status == "done" else min(99, self.standing.percent)
+        return 100 if self.status in ("done", "expired") else min(99, self.standing.percent)
 
     @property
     def finished(self) -> bool:
-        return self.status in ("done", "error", "cancelled")
+        return self.status in ("done", "expired", "error", "cancelled")
 
     @property
     def error(self) -> JobError | None:
         if self.status == "cancelled":
             return JobError("cancelled", True, "The export was cancelled.")
+        if self.status == "expired":
+            return JobError("expired", True, "The file has been removed after its retention.")
         if self.status != "error":
             return None
         known = all_codes().get(self.run.state_name)
@@ -123,8 +146,9 @@ def poll_headers(job: Job, now: datetime, stale: bool) -> dict[str, str]:
 
 
 def export_status(job: Job) -> str:
-    """As FHIR Bulk Data's separate-export-status: 202 while it goes on, 200 done, 500 failed."""
-    return {"done": "200", "error": "500", "cancelled": "500"}.get(job.status, "202")
+    """As FHIR Bulk Data's separate-export-status: 202 while it goes on, 200 done, 500 failed, 410 gone."""
+    statuses = {"done": "200", "expired": "410", "error": "500", "cancelled": "500"}
+    return statuses.get(job.status, "202")
 
 
 def pause_seconds(job: Job, now: datetime) -> int:
@@ -132,25 +156,58 @@ def pause_seconds(job: Job, now: datetime) -> int:
     return next((pause for limit, pause in _LATER_PAUSES if age < limit), _LONGEST_PAUSE)
 
 
-def state(job: Job, base: str, time_zone: str, file: dict[str, Any] | None) -> dict[str, Any]:
-    """The full state of `GET /exports/{id}`."""
+def eta_seconds(job: Job, now: datetime) -> int | None:
+    """At the pace since the snapshot; None when there is none yet."""
+    standing = job.standing
+    if job.status != "running" or not standing.written or standing.expected is None:
+        return None
+    assert standing.snapshot_at is not None  # noqa: S101 - it came with the count
+    elapsed = (now - datetime.fromisoformat(standing.snapshot_at)).total_seconds()
+    return max(0, round(elapsed * (standing.expected - standing.written) / standing.written))
+
+
+def state(
+    job: Job, base: str, file: Mapping[str, Any] | None, position: int, now: datetime
+) -> dict[str, Any]:
+    """The full state of `GET /exports/{id}`; `position` is how many are taken before it."""
     run, standing, error = job.run, job.standing, job.error
-    here = f"{base}/exports/{run.id}"
     return {
         "id": run.id,
-        "report": run.request.get("report", "survey-responses"),
+        "report": run.request.get("report") or DEFAULT_REPORT,
         "name": run.request.get("name"),
         "status": job.status,
+        "phase": job.phase,
         "progress": job.progress,
         "rows": {"expected": standing.expected, "written": standing.written},
+        "queue": {"position": position},
+        "etaSeconds": eta_seconds(job, now),
+        "heartbeatAt": _text(standing.heartbeat_at),
         "snapshotAt": standing.snapshot_at,
-        "timeZone": time_zone,
+        "timeZone": run.request.get("timeZone") or "UTC",
         "request": dict(run.request),
         "attempt": run.attempt,
         "file": file,
         "error": error and {"code": error.code, "retryable": error.retryable, "message": error.message},
-        "createdAt": run.created_at.isoformat(),
-        "startedAt": run.started_at and run.started_at.isoformat(),
-        "finishedAt": run.finished_at and run.finished_at.isoformat(),
-        "links": {"self": here, "download": f"{here}/download" if job.status == "done" else None},
+        "createdAt": _text(run.created_at),
+        "startedAt": _text(run.started_at),
+        "finishedAt": _text(run.finished_at),
+        "scheduleId": job.schedule_id,
+        "retryOf": job.retry_of,
+        "links": _links(job, f"{base}/exports/{run.id}"),
     }
+
+
+def _links(job: Job, here: str) -> dict[str, str | None]:
+    """Only what would be answered with success now."""
+    done = job.status == "done"
+    return {
+        "self": here,
+        "cancel": None if job.finished else f"{here}/cancel",
+        "retry": f"{here}/retry" if job.finished else None,
+        "download": f"{here}/download" if done else None,
+        "manifest": f"{here}/manifest" if done else None,
+    }
+
+
+def _text(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment is not None else None

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from api.jobs import Job
-from flows.storage import Link, Storage, content_disposition, object_key
+from api.problems import Unavailable
+from flows.errors import StorageUnavailable
+from flows.storage import Link, Storage, content_disposition, object_key, storage_errors
 
 LEAST_LIFE = timedelta(minutes=15)
 KEPT = 10_000
@@ -30,6 +32,19 @@ class Links:
 
     async def fresh_link_to(self, job: Job) -> Link:
         return await asyncio.to_thread(self._sign, job)
+
+    async def remove_file(self, job: Job) -> None:
+        self._kept.pop(job.run.id, None)
+        try:
+            await asyncio.to_thread(self._remove, job)
+        except StorageUnavailable as error:
+            raise Unavailable("The file storage") from error
+
+    def _remove(self, job: Job) -> None:
+        receipt = job.standing.receipt
+        assert receipt is not None  # noqa: S101 - without one there is no file
+        with storage_errors():
+            self._storage.remove(object_key(job.run.id, receipt.attempt))
 
     def _sign(self, job: Job) -> Link:
         receipt = job.standing.receipt

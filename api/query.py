@@ -86,13 +86,13 @@ def _with_page(request: ExportRequest, given: Mapping[str, str]) -> TableQuery:
         raise InvalidRequest([FieldError("/cursor", "conflict", "Give either a page or a cursor.")])
     return TableQuery(
         request,
-        page=_whole_number(given, "page", 1, MAX_PAGE),
-        page_size=_whole_number(given, "pageSize", DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE),
+        page=whole_number(given, "page", 1, MAX_PAGE),
+        page_size=whole_number(given, "pageSize", DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE),
         cursor=cursor,
     )
 
 
-def _whole_number(given: Mapping[str, str], name: str, default: int, most: int) -> int:
+def whole_number(given: Mapping[str, str], name: str, default: int, most: int) -> int:
     text = given.get(name, str(default))
     if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= most):
         raise InvalidRequest([FieldError(f"/{name}", "range", f"Must be a whole number from 1 to {most:,}.")])

@@ -1,7 +1,7 @@
 """Coalesces polls: however many clients ask about however many jobs, Prefect is asked once per tick.
 
 A job that is asked about is watched until it is final, or until nobody has asked for a while. Events make a
-tick come at once; the tick itself is the safety net. Final jobs are kept, and cost no call at all.
+tick come at once; the tick itself is the safety net. Final jobs are kept for a minute, and cost no call.
 """
 
 import asyncio
@@ -13,12 +13,14 @@ from dataclasses import dataclass, field
 
 from api.jobs import Job
 from api.problems import Unavailable
-from api.runs import Runs
+from api.run_reader import RunReader
 
 TICK_SECONDS = 1.0
 # Events come in bursts; one read serves all that came meanwhile.
 LEAST_SECONDS_BETWEEN_READS = 0.02
 FORGOTTEN_AFTER_SECONDS = 60.0
+# Another process may have deleted a final job, or its file.
+FINAL_KEPT_SECONDS = 60.0
 MOST_WATCHED = 20_000
 RECONNECT_SECONDS = 2.0
 
@@ -32,6 +34,7 @@ class Watched:
     job: Job
     caller: str
     asked_at: float
+    read_at: float
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -44,7 +47,7 @@ class Known:
 
 
 class Watcher:
-    def __init__(self, runs: Runs, clock: Callable[[], float]) -> None:
+    def __init__(self, runs: RunReader, clock: Callable[[], float]) -> None:
         self._runs, self._clock = runs, clock
         self._watched: OrderedDict[str, Watched] = OrderedDict()
         self._reading: dict[tuple[str, str], asyncio.Future[Job | None]] = {}
@@ -62,26 +65,45 @@ class Watcher:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     def watch(self, job: Job, caller: str) -> None:
-        if job.run.id in self._watched:
-            return
-        self._watched[job.run.id] = Watched(job, caller, self._clock())
+        now = self._clock()
+        self._watched.setdefault(job.run.id, Watched(job, caller, asked_at=now, read_at=now))
         while len(self._watched) > MOST_WATCHED:
             self._watched.popitem(last=False)
+
+    def forget(self, job_id: str) -> None:
+        """It is read anew when somebody asks again."""
+        if (found := self._watched.pop(job_id, None)) is not None:
+            found.changed.set()
 
     async def read(self, job_id: str, caller: str) -> Known | None:
         """None for an unknown id and for another caller's alike."""
         found = self._watched.get(job_id)
-        if found is None:
-            job = await self._read_first(job_id, caller)
-            if job is None:
-                return None
-            self.watch(job, caller)
-            return Known(job, stale=False)
+        if found is None or self._is_old(found):
+            return await self._read_anew(job_id, caller, found)
         if found.caller != caller:
             return None
         found.asked_at = self._clock()
         self._watched.move_to_end(job_id)
         return Known(found.job, self._stale and not found.job.finished)
+
+    def _is_old(self, found: Watched) -> bool:
+        return found.job.finished and self._clock() - found.read_at > FINAL_KEPT_SECONDS
+
+    async def _read_anew(self, job_id: str, caller: str, before: Watched | None) -> Known | None:
+        try:
+            job = await self._read_first(job_id, caller)
+        except Unavailable:
+            if before is None or before.caller != caller:
+                raise
+            return Known(before.job, stale=True)
+        if job is None:
+            if before is not None and before.caller == caller:
+                self.forget(job_id)
+            return None
+        if before is not None:
+            self.forget(job_id)
+        self.watch(job, caller)
+        return Known(job, stale=False)
 
     async def _read_first(self, job_id: str, caller: str) -> Job | None:
         """However many ask at once about a job that is not watched yet, Prefect is asked once."""
@@ -122,10 +144,11 @@ class Watcher:
             return
         if job is None:  # deleted meanwhile
             del self._watched[job_id]
-        elif job == watched.job:
-            return
         else:
-            watched.job = job
+            watched.read_at = self._clock()
+            before, watched.job = watched.job, job  # the heartbeat is new; it is no change to wait for
+            if job == before:
+                return
         watched.changed.set()
         watched.changed = asyncio.Event()
 

@@ -1,7 +1,11 @@
 """What a finished export is known by; travels in the run's progress artifact. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+
+# Holds the file's columns, which the receipt's place cuts off.
+COLUMNS_ARTIFACT = "columns"
 
 
 @dataclass(frozen=True)
@@ -18,13 +22,17 @@ class Receipt:
 
 @dataclass(frozen=True)
 class Standing:
-    """How far a run is: `expected` is exact, from the snapshot; None while rows are still being counted."""
+    """How far a run is: `expected` is exact, from the snapshot; None while rows are still being counted.
+
+    `heartbeat_at` is when it was last written; only a reader knows.
+    """
 
     percent: int = 0
     written: int = 0
     expected: int | None = None
     snapshot_at: str | None = None
     receipt: Receipt | None = None
+    heartbeat_at: datetime | None = field(default=None, compare=False)
 
     @property
     def rows_text(self) -> str:
@@ -32,7 +40,7 @@ class Standing:
 
     def as_metadata(self) -> dict[str, str]:
         """One text a field, as an artifact's metadata holds them; Prefect cuts each at 500 characters."""
-        fields = {**asdict(self), "receipt": None}
+        fields = {**asdict(self), "receipt": None, "heartbeat_at": None}
         receipt = asdict(self.receipt) if self.receipt is not None else {}
         found = {**fields, **{f"file_{name}": value for name, value in receipt.items()}}
         return {name: str(value) for name, value in found.items() if value is not None}

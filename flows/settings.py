@@ -1,5 +1,7 @@
 """What the run reads from its environment; each name is REPORTS_ and the field's, in capitals."""
 
+from datetime import timedelta
+
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -16,6 +18,8 @@ class Settings(BaseSettings):
     attempts: int = Field(3, ge=1, le=10, description="How often one export is tried.")
     retry_seconds: float = Field(5.0, ge=0, description="The pause before the second try; it doubles.")
 
+    retention_days: int = Field(7, ge=1, le=3650, description="How long a finished file is kept.")
+
     @field_validator("database_url")
     @classmethod
     def _name_the_driver(cls, url: SecretStr) -> SecretStr:
@@ -28,6 +32,10 @@ class Settings(BaseSettings):
     @classmethod
     def _without_slash(cls, url: str) -> str:
         return url.rstrip("/")
+
+    @property
+    def retention(self) -> timedelta:
+        return timedelta(days=self.retention_days)
 
     @property
     def catalog_modules(self) -> tuple[str, ...]:

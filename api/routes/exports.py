@@ -1,26 +1,54 @@
-"""One export: its state, its file."""
+"""Exports as resources: start, list, read, cancel, retry, delete, download."""
 
-import re
+import hashlib
+import logging
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import FileResponse, JSONResponse, RedirectResponse, Response
+from fastapi.responses import JSONResponse, RedirectResponse, Response
 
+from api import examples, listing, previews, starting
 from api.context import Context, context_of
 from api.jobs import Job, poll_headers, state
+from api.long_poll import wait_seconds
 from api.problems import Problem
 from api.routes.reports import JOB_ID
-from api.runs import LOCAL_CALLER
+from api.run_as_job import LOCAL_CALLER, retry_tag
 from api.watcher import Known
-from flows.folder_storage import FolderStorage
-from flows.storage import CONTENT_TYPE
-
-WAIT = re.compile(r"\bwait=(\d{1,4})\b", re.ASCII)
-LONGEST_WAIT_SECONDS = 60
 
 router = APIRouter(tags=["exports"])
+audit = logging.getLogger("report_exports.audit")
+
+
+@router.post(
+    "/exports", summary="Start an export", status_code=HTTPStatus.ACCEPTED, openapi_extra=examples.START
+)
+async def start(request: Request) -> Response:
+    """202 with the job's state; 200 when an earlier one answers. `dryRun=true` starts nothing: it tells the
+    number of rows, the estimated size and the first rows."""
+    context = context_of(request)
+    if previews.is_dry_run(request.query_params.multi_items()):
+        return JSONResponse(await previews.preview(await starting.asked(request, context), context.source))
+    started = await starting.from_body(request, context)
+    status = HTTPStatus.OK if started.replayed else HTTPStatus.ACCEPTED
+    return JSONResponse(await _state(started.job, context), status, started.headers)
+
+
+@router.get("/exports", summary="My exports, newest first", openapi_extra=examples.LIST)
+async def list_exports(request: Request) -> Response:
+    """`status`, `report` and `scheduleId` narrow the list; `nextCursor` leads to the next page."""
+    context = context_of(request)
+    asked = listing.parse(
+        request.query_params.multi_items(), context.reports, LOCAL_CALLER, datetime.now(UTC)
+    )
+    jobs, place = await context.reader.page(asked.wanted, asked.limit, asked.place)
+    body = {
+        "items": [await _state(job, context) for job in jobs],
+        "nextCursor": listing.encode(place) if place is not None else None,
+    }
+    return JSONResponse(body, headers={"Cache-Control": "no-store"})
 
 
 @router.get("/exports/{job_id}", summary="The full state of an export")
@@ -28,47 +56,97 @@ async def read(job_id: str, request: Request) -> Response:
     """`Prefer: wait=20` answers when the state has changed, at the latest after so many seconds."""
     context = context_of(request)
     known = await _known(job_id, context)
-    if seconds := _wait_seconds(request):
+    if seconds := wait_seconds(request.headers.get("prefer", "")):
         await context.watcher.wait_for_change(known.job.run.id, seconds)
         known = await _known(job_id, context)
-    job = known.job
-    file = await _file(job, context) if job.status == "done" else None
-    time_zone = str(job.run.request.get("timeZone") or "UTC")
-    body = state(job, context.settings.public_url, time_zone, file)
-    return JSONResponse(body, headers=poll_headers(job, datetime.now(UTC), known.stale))
+    body = JSONResponse(await _state(known.job, context))
+    headers = poll_headers(known.job, datetime.now(UTC), known.stale)
+    headers |= {"ETag": _etag(bytes(body.body)), "Cache-Control": "no-cache"}
+    if headers["ETag"] in request.headers.get("if-none-match", ""):
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    body.headers.update(headers)
+    return body
+
+
+@router.post("/exports/{job_id}/cancel", summary="Stop an export", status_code=HTTPStatus.ACCEPTED)
+async def cancel(job_id: str, request: Request) -> Response:
+    """Ends the database's query too; the record stays."""
+    context = context_of(request)
+    job = (await _known(job_id, context)).job
+    if job.finished or not await context.runs.cancel(job):
+        raise Problem(HTTPStatus.CONFLICT, "The export has already ended.")
+    context.watcher.forget(job.run.id)
+    job = (await _known(job_id, context)).job
+    headers = {"Location": f"/exports/{job.run.id}", "Cache-Control": "no-store"}
+    return JSONResponse(await _state(job, context), HTTPStatus.ACCEPTED, headers)
+
+
+@router.post("/exports/{job_id}/retry", summary="The same request again", status_code=HTTPStatus.ACCEPTED)
+async def retry(job_id: str, request: Request) -> Response:
+    """A new job with an id of its own."""
+    context = context_of(request)
+    job = (await _known(job_id, context)).job
+    if not job.finished:
+        raise Problem(HTTPStatus.CONFLICT, "The export still goes on.")
+    started = await starting.again(dict(job.run.request), context, [retry_tag(job.run.id)])
+    status = HTTPStatus.OK if started.replayed else HTTPStatus.ACCEPTED
+    return JSONResponse(await _state(started.job, context), status, started.headers)
+
+
+@router.delete(
+    "/exports/{job_id}", summary="Remove an export and its file", status_code=HTTPStatus.NO_CONTENT
+)
+async def delete(job_id: str, request: Request) -> Response:
+    """An export that still goes on is stopped first."""
+    context = context_of(request)
+    job = (await _known(job_id, context)).job
+    if job.standing.receipt is not None:
+        await context.links.remove_file(job)
+    await context.runs.forget(job)
+    context.watcher.forget(job.run.id)
+    audit.info("deleted job=%s caller=%s", job.run.id, LOCAL_CALLER)
+    return Response(status_code=HTTPStatus.NO_CONTENT)
 
 
 @router.get("/exports/{job_id}/download", summary="Download the file", status_code=HTTPStatus.SEE_OTHER)
 async def download(job_id: str, request: Request) -> Response:
     """Leads to a link that is signed at this moment."""
     context = context_of(request)
-    job = (await _known(job_id, context)).job
-    if job.status != "done":
-        reason = job.error.message if job.error is not None else "The export is not finished yet."
-        raise Problem(HTTPStatus.CONFLICT, reason)
+    job = _with_file((await _known(job_id, context)).job)
     link = await context.links.fresh_link_to(job)
+    audit.info("download job=%s caller=%s", job.run.id, LOCAL_CALLER)
     return RedirectResponse(link.url, HTTPStatus.SEE_OTHER, {"Cache-Control": "no-store"})
 
 
-@router.get("/files/{job_id}/{name}", include_in_schema=False)
-async def file(job_id: str, name: str, request: Request) -> Response:
-    """What a signed link leads to when the storage is a folder."""
+@router.get("/exports/{job_id}/manifest", summary="What the file holds, as a file")
+async def manifest(job_id: str, request: Request) -> Response:
+    """The receipt: request, snapshot, rows, bytes, SHA-256, columns."""
     context = context_of(request)
-    if not isinstance(context.storage, FolderStorage):
-        raise Problem(HTTPStatus.NOT_FOUND, "There is no such file.")
-    given = request.query_params
-    expires, disposition, signature = (
-        given.get(part, "") for part in ("expires", "disposition", "signature")
-    )
-    try:
-        key = f"{job_id}/{name}"
-        path = context.storage.path_if_signed(key, expires, disposition, signature, datetime.now(UTC))
-    except PermissionError as error:
-        raise Problem(HTTPStatus.FORBIDDEN, str(error)) from None
-    if not path.is_file():
-        raise Problem(HTTPStatus.NOT_FOUND, "There is no such file.")
-    headers = {"Content-Disposition": disposition, "Cache-Control": "no-store"}
-    return FileResponse(path, media_type=CONTENT_TYPE, headers=headers)
+    job = _with_file((await _known(job_id, context)).job)
+    receipt = job.standing.receipt
+    assert receipt is not None  # noqa: S101 - a job is done only with a receipt
+    body = {
+        "id": job.run.id,
+        "request": dict(job.run.request),
+        "attempt": receipt.attempt,
+        "name": receipt.name,
+        "snapshotAt": receipt.snapshot_at,
+        "rows": receipt.rows,
+        "bytes": receipt.bytes,
+        "sha256": receipt.sha256,
+        "columns": await context.reader.columns(job),
+    }
+    disposition = f'attachment; filename="{receipt.name}.manifest.json"'
+    return JSONResponse(body, headers={"Content-Disposition": disposition, "Cache-Control": "no-store"})
+
+
+def _with_file(job: Job) -> Job:
+    if job.status == "expired":
+        raise Problem(HTTPStatus.GONE, "The file has been removed after its retention.")
+    if job.status != "done":
+        reason = job.error.message if job.error is not None else "The export is not finished yet."
+        raise Problem(HTTPStatus.CONFLICT, reason)
+    return job
 
 
 async def _known(job_id: str, context: Context) -> Known:
@@ -78,14 +156,16 @@ async def _known(job_id: str, context: Context) -> Known:
     return known
 
 
-def _wait_seconds(request: Request) -> int:
-    found = WAIT.search(request.headers.get("prefer", ""))
-    return min(int(found[1]), LONGEST_WAIT_SECONDS) if found else 0
+async def _state(job: Job, context: Context) -> dict[str, Any]:
+    file = await _file(job, context) if job.status == "done" else None
+    position = await context.reader.waiting_before(job) if job.status == "queued" else 0
+    return state(job, context.settings.public_url, file, position, datetime.now(UTC))
 
 
 async def _file(job: Job, context: Context) -> dict[str, Any]:
-    receipt = job.standing.receipt
+    receipt, finished_at = job.standing.receipt, job.run.finished_at
     assert receipt is not None  # noqa: S101 - a job is done only with a receipt
+    assert finished_at is not None  # noqa: S101 - a job is done only when it has ended
     link = await context.links.link_to(job)
     return {
         "name": receipt.name,
@@ -94,4 +174,9 @@ async def _file(job: Job, context: Context) -> dict[str, Any]:
         "sha256": receipt.sha256,
         "url": link.url,
         "urlExpiresAt": link.expires_at.isoformat(),
+        "expiresAt": (finished_at + context.settings.retention).isoformat(),
     }
+
+
+def _etag(body: bytes) -> str:
+    return f'"{hashlib.sha256(body).hexdigest()[:32]}"'

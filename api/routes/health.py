@@ -23,7 +23,7 @@ async def readyz(request: Request) -> Response:
     context = context_of(request)
     checks = {
         "database": context.source.check,
-        "prefect": context.runs.check,
+        "prefect": context.server.check,
         "storage": lambda: asyncio.to_thread(context.storage.check),
         "worker": lambda: _worker_lives(context),
     }
@@ -39,7 +39,7 @@ async def readyz(request: Request) -> Response:
 
 
 async def _worker_lives(context: Context) -> None:
-    if await context.runs.live_workers(datetime.now(UTC)) == 0:
+    if await context.reader.live_workers(context.settings.work_pool, datetime.now(UTC)) == 0:
         raise LookupError("no worker is online")
 
 

@@ -8,41 +8,26 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from api import examples, query, strict_json
+from api import examples, query, starting
 from api.context import context_of
 from api.jobs import frozen_body, poll_headers
 from api.problems import Problem
-from api.runs import LOCAL_CALLER, KeyReused
+from api.run_as_job import LOCAL_CALLER
 from flows.errors import FieldError, InvalidRequest
 from flows.report import Report
-from flows.request import parse_request
 
 router = APIRouter(tags=["reports"])
 
 JOB_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
-IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
 @router.post("/reports/csv", summary="Start an export", openapi_extra=examples.START)
 async def start(request: Request) -> Response:
     """Answers at once with the job's id. Extra: `Prefer: respond-async` (202), `Idempotency-Key`."""
-    context = context_of(request)
-    key = _idempotency_key(request)
-    asked = parse_request(strict_json.decode(await _body(request)), context.reports)
-    await context.source.check_request(asked)
-    try:
-        job, replayed = await context.runs.start(asked, LOCAL_CALLER, key, datetime.now(UTC))
-    except KeyReused:
-        detail = "This Idempotency-Key came earlier with another request."
-        error = FieldError("/headers/Idempotency-Key", "reused", detail)
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, [error]) from None
-    if not replayed:
-        context.watcher.watch(job, LOCAL_CALLER)
-    headers = {"Location": f"/exports/{job.run.id}", "Retry-After": "1", "Cache-Control": "no-store"}
-    if replayed:
-        headers["Idempotent-Replayed"] = "true"
+    started = await starting.from_body(request, context_of(request))
     accepted = "respond-async" in request.headers.get("prefer", "")
-    return JSONResponse({"data": job.run.id}, HTTPStatus.ACCEPTED if accepted else HTTPStatus.OK, headers)
+    status = HTTPStatus.ACCEPTED if accepted else HTTPStatus.OK
+    return JSONResponse({"data": started.job.run.id}, status, started.headers)
 
 
 @router.get("/reports/csv", summary="Poll an export", openapi_extra=examples.POLL)
@@ -96,31 +81,6 @@ async def report_type(name: str, request: Request) -> dict[str, Any]:
     if report is None:
         raise Problem(HTTPStatus.NOT_FOUND, "There is no such report.")
     return _described(report)
-
-
-async def _body(request: Request) -> bytes:
-    """At most 64 KiB are read, whatever the client sends or claims."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        # Also what keeps other sites' pages from starting exports: this type they may not send.
-        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send the request as application/json.")
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > strict_json.MAX_BYTES:
-            detail = f"The body is larger than {strict_json.MAX_BYTES // 1024} KiB."
-            raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
-    return body
-
-
-def _idempotency_key(request: Request) -> str | None:
-    keys = request.headers.getlist("idempotency-key")
-    if not keys:
-        return None
-    if len(keys) > 1 or not IDEMPOTENCY_KEY.fullmatch(keys[0]):
-        detail = "It must be one value of 1 to 255 visible ASCII characters."
-        raise InvalidRequest([FieldError("/headers/Idempotency-Key", "format", detail)])
-    return keys[0]
 
 
 def _job_id(request: Request) -> str:

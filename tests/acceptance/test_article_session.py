@@ -111,11 +111,11 @@ def test_the_receipt_fits_the_file(api: httpx.Client, sessions: dict[str, Sessio
 
 def test_the_full_state_of_a_finished_export(api: httpx.Client, article: Session) -> None:
     found = state_of(api, article)
-    created, started, finished, snapshot = (
+    created, started, finished, snapshot, heartbeat = (
         datetime.fromisoformat(found.pop(name))
-        for name in ("createdAt", "startedAt", "finishedAt", "snapshotAt")
+        for name in ("createdAt", "startedAt", "finishedAt", "snapshotAt", "heartbeatAt")
     )
-    assert created < started < snapshot < finished
+    assert created < started < snapshot < heartbeat < finished
     file = found.pop("file")
     assert (file["name"], file["rows"]) == (FILE_NAME, 222)
     here = f"{api.base_url}/exports/{article.id}".replace("//exports", "/exports")
@@ -124,13 +124,24 @@ def test_the_full_state_of_a_finished_export(api: httpx.Client, article: Session
         "report": "survey-responses",
         "name": None,
         "status": "done",
+        "phase": None,
         "progress": 100,
         "rows": {"expected": 222, "written": 222},
+        "queue": {"position": 0},
+        "etaSeconds": None,
         "timeZone": "UTC",
         "request": ARTICLES_REQUEST,
         "attempt": 1,
         "error": None,
-        "links": {"self": here, "download": f"{here}/download"},
+        "scheduleId": None,
+        "retryOf": None,
+        "links": {
+            "self": here,
+            "cancel": None,
+            "retry": f"{here}/retry",
+            "download": f"{here}/download",
+            "manifest": f"{here}/manifest",
+        },
     }
 
 

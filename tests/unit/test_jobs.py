@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, get_args
 
@@ -27,6 +28,7 @@ UNKNOWN = f"The export failed. Quote {JOB_ID}."
         (job("RUNNING", WHOLE), "finalizing"),
         (job("CANCELLING"), "running"),
         (job("COMPLETED", WHOLE), "done"),
+        (job("COMPLETED", WHOLE, tags=frozenset({"expired"})), "expired"),
         (job("COMPLETED", HALF), "error"),
         (job("COMPLETED", Standing()), "error"),
         (job("FAILED"), "error"),
@@ -38,7 +40,7 @@ UNKNOWN = f"The export failed. Quote {JOB_ID}."
 )
 def test_each_state_of_a_run_is_one_status_of_the_job(made: Job, status: str) -> None:
     assert made.status == status
-    assert made.finished is (status in ("done", "error", "cancelled"))
+    assert made.finished is (status in ("done", "expired", "error", "cancelled"))
 
 
 @pytest.mark.parametrize("state_type", list(StateType))
@@ -49,7 +51,7 @@ def test_every_state_that_prefect_knows_can_be_told(
 ) -> None:
     made = job(state_type.value, standing, attempts_left=attempts_left)
     assert made.status in get_args(Status)
-    assert (made.error is not None) is (made.status in ("error", "cancelled"))
+    assert (made.error is not None) is (made.status in ("error", "cancelled", "expired"))
     assert (made.progress == 100) is (made.status == "done")
 
 
@@ -145,8 +147,12 @@ def test_the_full_state() -> None:
         "report": "survey-responses",
         "name": None,
         "status": "done",
+        "phase": None,
         "progress": 100,
         "rows": {"expected": 417, "written": 417},
+        "queue": {"position": 0},
+        "etaSeconds": None,
+        "heartbeatAt": None,
         "snapshotAt": "2024-07-19T12:00:01+00:00",
         "timeZone": "UTC",
         "request": {"surveyId": "668b6fa3b8d693cd865b44bb", "from": "2024-7-19", "to": "2024-7-26"},
@@ -156,13 +162,51 @@ def test_the_full_state() -> None:
         "createdAt": "2024-07-19T12:00:00+00:00",
         "startedAt": "2024-07-19T12:00:00+00:00",
         "finishedAt": "2024-07-19T12:00:05+00:00",
-        "links": {"self": here, "download": f"{here}/download"},
+        "scheduleId": None,
+        "retryOf": None,
+        "links": {
+            "self": here,
+            "cancel": None,
+            "retry": f"{here}/retry",
+            "download": f"{here}/download",
+            "manifest": f"{here}/manifest",
+        },
     }
-    assert jobs.state(made, "https://reports.example.com", "UTC", file) == expected
+    assert jobs.state(made, "https://reports.example.com", file, 0, NOON) == expected
+
+
+def test_a_running_jobs_state_tells_its_phase_its_pace_and_how_to_stop_it() -> None:
+    standing = replace(HALF, heartbeat_at=NOON + timedelta(seconds=20))
+    tags = frozenset({"owner:local", "retry-of:1", "schedule:2"})
+    made = jobs.state(job("RUNNING", standing, tags=tags), "", None, 0, NOON + timedelta(seconds=22))
+    assert (made["phase"], made["etaSeconds"]) == ("exporting", 21)
+    assert made["heartbeatAt"] == "2024-07-19T12:00:20+00:00"
+    assert (made["retryOf"], made["scheduleId"]) == ("1", "2")
+    assert made["links"] == {
+        "self": f"/exports/{JOB_ID}",
+        "cancel": f"/exports/{JOB_ID}/cancel",
+        "retry": None,
+        "download": None,
+        "manifest": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("made", "phase"),
+    [
+        (job("SCHEDULED", Standing()), "waiting"),
+        (job("RUNNING", Standing()), "counting"),
+        (job("RUNNING", WHOLE), "verifying"),
+        (job("CANCELLING", HALF), "cancelling"),
+        (job("CANCELLED", HALF), None),
+    ],
+)
+def test_each_phase_has_a_word(made: Job, phase: str | None) -> None:
+    assert made.phase == phase
 
 
 def test_a_failed_jobs_state_has_its_error_and_no_download() -> None:
-    state = jobs.state(failed("source.timeout", "Too long."), "", "UTC", None)
+    state = jobs.state(failed("source.timeout", "Too long."), "", None, 0, NOON)
     assert state["error"] == {"code": "source.timeout", "retryable": False, "message": "Too long."}
     assert state["links"]["download"] is None
     assert state["file"] is None

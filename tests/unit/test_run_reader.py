@@ -9,8 +9,8 @@ from prefect.client.schemas.objects import Artifact, FlowRun
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.states import Completed
 
-from api.runs import Runs
-from api.settings import ApiSettings
+from api.job_server import JobServer
+from api.run_reader import RunReader
 from flows.receipt import Standing
 from tests.unit.a_job import HALF, JOB_ID, WHOLE
 
@@ -38,10 +38,12 @@ class FinishingPrefect:
         return DeploymentResponse(id=UUID(int=1), name="any", flow_id=FLOW_ID)
 
 
-def runs_of(prefect: FinishingPrefect) -> Runs:
-    made = Runs(ApiSettings(database_url="sqlite://", storage_url="file:///tmp"))  # type: ignore[arg-type]
-    made._client = prefect  # type: ignore[assignment]
-    return made
+def reader_of(prefect: FinishingPrefect) -> RunReader:
+    def client(**_: Any) -> Any:
+        return prefect
+
+    server = JobServer("export-report/export", 5, client)
+    return RunReader(server, attempts=3)
 
 
 @pytest.mark.parametrize("ask", ["one", "many"])
@@ -49,11 +51,11 @@ def test_a_final_state_is_never_shown_with_a_progress_older_than_it(ask: str) ->
     prefect = FinishingPrefect(HALF, WHOLE)
 
     async def read() -> str:
-        runs = runs_of(prefect)
+        reader = reader_of(prefect)
         if ask == "one":
-            job = await runs.read(JOB_ID, "local")
+            job = await reader.read(JOB_ID, "local")
         else:
-            job = (await runs.read_many([JOB_ID]))[JOB_ID]
+            job = (await reader.read_many([JOB_ID]))[JOB_ID]
         assert job is not None
         return job.status
 

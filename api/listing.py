@@ -1,0 +1,97 @@
+"""The query of `GET /exports`, and the cursor that leads to its next page. Pure."""
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import get_args
+from uuid import UUID
+
+from api.jobs import Status
+from api.query import whole_number
+from flows.errors import FieldError, InvalidRequest
+from flows.report import Report
+
+DEFAULT_LIMIT, MAX_LIMIT = 20, 100
+_NAMES = ("status", "report", "scheduleId", "limit", "cursor")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which of a caller's jobs; None is any."""
+
+    caller: str
+    status: Status | None = None
+    report: str | None = None
+    schedule_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Place:
+    """How far a list has been read, newest first: up to `before`, and of that very moment those `seen`."""
+
+    before: datetime
+    seen: tuple[UUID, ...] = ()
+
+    def after(self, at: datetime, run_id: UUID) -> "Place":
+        return Place(at, (*self.seen, run_id) if at == self.before else (run_id,))
+
+
+@dataclass(frozen=True)
+class ListQuery:
+    wanted: Wanted
+    limit: int
+    place: Place
+
+
+def parse(
+    items: Sequence[tuple[str, str]], reports: Mapping[str, Report], caller: str, now: datetime
+) -> ListQuery:
+    """Runs that are planned for later than `now` are no jobs yet."""
+    given = dict(items)
+    if len(given) < len(items):
+        raise InvalidRequest([FieldError("", "duplicate", "A parameter is given twice.")])
+    for name in given:
+        if name not in _NAMES:
+            raise InvalidRequest([FieldError(f"/{name}", "unknown", "There is no such parameter.")])
+    _check_choice(given, "status", get_args(Status))
+    _check_choice(given, "report", tuple(reports))
+    return ListQuery(
+        Wanted(caller, given.get("status"), given.get("report"), _schedule_id(given)),  # type: ignore[arg-type]
+        limit=whole_number(given, "limit", DEFAULT_LIMIT, MAX_LIMIT),
+        place=decode(given["cursor"]) if "cursor" in given else Place(now),
+    )
+
+
+def encode(place: Place) -> str:
+    content = json.dumps([place.before.isoformat(), *map(str, place.seen)], separators=(",", ":"))
+    return base64.urlsafe_b64encode(content.encode()).decode().rstrip("=")
+
+
+def decode(text: str) -> Place:
+    """InvalidRequest for a cursor that is damaged."""
+    try:
+        content = json.loads(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
+        before, *seen = content
+        place = Place(datetime.fromisoformat(before), tuple(UUID(each) for each in seen))
+        if place.before.tzinfo is None:
+            raise ValueError
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        raise InvalidRequest([FieldError("/cursor", "invalid", "The cursor is damaged.")]) from None
+    return place
+
+
+def _check_choice(given: Mapping[str, str], name: str, choices: Sequence[str]) -> None:
+    if name in given and given[name] not in choices:
+        detail = f"It must be one of {', '.join(choices)}."
+        raise InvalidRequest([FieldError(f"/{name}", "invalid", detail)])
+
+
+def _schedule_id(given: Mapping[str, str]) -> str | None:
+    if "scheduleId" not in given:
+        return None
+    try:
+        return str(UUID(given["scheduleId"]))
+    except ValueError:
+        raise InvalidRequest([FieldError("/scheduleId", "format", "It is no schedule's id.")]) from None

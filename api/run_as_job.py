@@ -1,0 +1,90 @@
+"""What a Prefect flow run says of a job: whose it is, what was asked, how it stands. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from prefect.client.schemas.objects import Artifact, FlowRun, StateType
+
+from api.jobs import Job, Run
+from flows.receipt import Standing, from_metadata
+from flows.request import ExportRequest
+
+LOCAL_CALLER = "local"
+FINAL_STATES = [StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED]
+FORGOTTEN_OWNER = "forgotten-owner:"
+
+
+def owner_tag(caller: str) -> str:
+    return f"owner:{caller}"
+
+
+def report_tag(name: str) -> str:
+    return f"report:{name}"
+
+
+def request_tag(request: ExportRequest) -> str:
+    return f"request:{request.fingerprint[:32]}"
+
+
+def schedule_tag(schedule_id: str) -> str:
+    return f"schedule:{schedule_id}"
+
+
+def retry_tag(job_id: str) -> str:
+    return f"retry-of:{job_id}"
+
+
+def caller_of(found: FlowRun) -> str | None:
+    """A run that an operator started in the Prefect UI has no owner and is the local caller's; None is
+    for a run that its owner has deleted."""
+    if any(tag.startswith(FORGOTTEN_OWNER) for tag in found.tags):
+        return None
+    return next((tag.removeprefix("owner:") for tag in found.tags if tag.startswith("owner:")), LOCAL_CALLER)
+
+
+def forgotten(tags: Sequence[str]) -> list[str]:
+    """The tags of a run whose record is to be removed once its work has stopped."""
+    owner = next((tag.removeprefix("owner:") for tag in tags if tag.startswith("owner:")), LOCAL_CALLER)
+    return [*(tag for tag in tags if not tag.startswith("owner:")), FORGOTTEN_OWNER + owner]
+
+
+def standings_of(artifacts: Sequence[Artifact]) -> dict[str, Standing]:
+    """By run id."""
+    found = {str(each.flow_run_id): _standing(each) for each in artifacts}
+    return {run_id: standing for run_id, standing in found.items() if standing is not None}
+
+
+def _standing(artifact: Artifact) -> Standing | None:
+    standing = from_metadata(artifact.metadata_)
+    return replace(standing, heartbeat_at=cast("datetime | None", artifact.updated)) if standing else None
+
+
+def ended_without_receipt(found: FlowRun, standings: Mapping[str, Standing]) -> bool:
+    """The progress may have been read before the state: it must be read again."""
+    standing = standings.get(str(found.id))
+    return found.state_type in FINAL_STATES and (standing is None or standing.receipt is None)
+
+
+def as_job(found: FlowRun, standings: Mapping[str, Standing], attempts: int) -> Job:
+    return Job(_as_run(found, attempts), standings.get(str(found.id), Standing()))
+
+
+def _as_run(found: FlowRun, attempts: int) -> Run:
+    state = found.state
+    request: Any = found.parameters.get("request")
+    return Run(
+        id=str(found.id),
+        name=found.name,
+        state_type=state.type.value if state else "SCHEDULED",
+        state_name=(state.name if state else None) or "",
+        state_message=(state.message if state else None) or "",
+        request=request if isinstance(request, dict) else {},
+        tags=frozenset(found.tags),
+        attempt=found.run_count,
+        attempts_left=found.run_count < attempts,
+        created_at=cast("datetime | None", found.created) or datetime.now(UTC),
+        started_at=found.start_time,
+        finished_at=found.end_time,
+    )

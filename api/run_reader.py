@@ -1,0 +1,197 @@
+"""Reads flow runs as jobs: one, many, a page of a caller's, and hears of their changes."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any, cast
+from uuid import UUID
+
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterFlowRunId,
+    ArtifactFilterType,
+    FlowFilter,
+    FlowFilterId,
+    FlowRunFilter,
+    FlowRunFilterExpectedStartTime,
+    FlowRunFilterId,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+    FlowRunFilterTags,
+)
+from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.sorting import FlowRunSort
+from prefect.events.clients import get_events_subscriber
+from prefect.events.filters import EventAnyResourceFilter, EventFilter, EventNameFilter
+from prefect.exceptions import ObjectNotFound
+
+from api.job_server import JobServer
+from api.jobs import EXPIRED_TAG, Job, Status
+from api.listing import Place, Wanted
+from api.run_as_job import (
+    LOCAL_CALLER,
+    as_job,
+    caller_of,
+    ended_without_receipt,
+    owner_tag,
+    report_tag,
+    schedule_tag,
+    standings_of,
+)
+from flows.receipt import COLUMNS_ARTIFACT, Standing
+
+MOST_PER_READ = 200  # Prefect's own limit
+READS_PER_PAGE = 5
+WORKER_SILENCE = timedelta(seconds=90)  # a worker reports every 30 s
+# The job is queued before and after.
+NOTHING_TO_SEE = ("prefect.flow-run.Scheduled", "prefect.flow-run.Pending")
+WAITING = (StateType.SCHEDULED, StateType.PENDING)
+STATES_OF: dict[Status, tuple[StateType, ...]] = {
+    "queued": (*WAITING, StateType.PAUSED, StateType.CRASHED),
+    "running": (StateType.RUNNING, StateType.CANCELLING),
+    "finalizing": (StateType.RUNNING, StateType.CANCELLING),
+    "done": (StateType.COMPLETED,),
+    "expired": (StateType.COMPLETED,),
+    "error": (StateType.FAILED, StateType.CRASHED, StateType.COMPLETED),
+    "cancelled": (StateType.CANCELLED,),
+}
+
+
+class RunReader:
+    def __init__(self, server: JobServer, attempts: int) -> None:
+        self._server, self._client, self._attempts = server, server.client, attempts
+
+    async def read(self, job_id: str, caller: str) -> Job | None:
+        """None for an unknown id and for another caller's alike."""
+        async with self._server.answering():
+            deployment = await self._server.deployment()
+            run_id = UUID(job_id)
+            found, standings = await asyncio.gather(self._read_run(run_id), self._standings([run_id]))
+            if found is not None and ended_without_receipt(found, standings):
+                standings = await self._standings([run_id])
+        if found is None or found.flow_id != deployment.flow_id or caller_of(found) != caller:
+            return None
+        return as_job(found, standings, self._attempts)
+
+    async def read_many(self, job_ids: Sequence[str]) -> dict[str, Job]:
+        """Those that exist and are still anybody's, in two calls, seldom three, for every 200."""
+        jobs: dict[str, Job] = {}
+        for start in range(0, len(job_ids), MOST_PER_READ):
+            ids = [UUID(job_id) for job_id in job_ids[start : start + MOST_PER_READ]]
+            async with self._server.answering():
+                found, standings = await asyncio.gather(
+                    self._client.read_flow_runs(
+                        flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=ids)), limit=MOST_PER_READ
+                    ),
+                    self._standings(ids),
+                )
+                ended = [each.id for each in found if ended_without_receipt(each, standings)]
+                standings |= await self._standings(ended)
+            mine = [each for each in found if caller_of(each) is not None]
+            jobs.update({str(each.id): as_job(each, standings, self._attempts) for each in mine})
+        return jobs
+
+    async def page(self, wanted: Wanted, limit: int, place: Place) -> tuple[list[Job], Place | None]:
+        """Newest first, and where the next page begins; a page may be short where Prefect cannot filter."""
+        jobs: list[Job] = []
+        for _ in range(READS_PER_PAGE):
+            found, standings = await self._read_page(wanted, place)
+            for each in found:
+                job = as_job(each, standings, self._attempts)
+                if caller_of(each) == wanted.caller and wanted.status in (None, job.status):
+                    if len(jobs) == limit:
+                        return jobs, place
+                    jobs.append(job)
+                place = place.after(cast(datetime, each.expected_start_time), each.id)
+            if len(found) < MOST_PER_READ:
+                return jobs, None
+        return jobs, place
+
+    async def columns(self, job: Job) -> list[dict[str, Any]] | None:
+        """The file's columns; None where the run could not leave them."""
+        kind = ArtifactFilterType(any_=[COLUMNS_ARTIFACT])
+        run = ArtifactFilterFlowRunId(any_=[UUID(job.run.id)])
+        for pause_seconds in (0.0, 0.2, 0.5, 1.0):  # it comes a moment after the run's end
+            await asyncio.sleep(pause_seconds)
+            async with self._server.answering():
+                found = await self._client.read_artifacts(
+                    artifact_filter=ArtifactFilter(flow_run_id=run, type=kind)
+                )
+            if found:
+                return cast("list[dict[str, Any]]", found[0].data)
+        return None
+
+    async def waiting_before(self, job: Job) -> int:
+        """How many runs, whoever's, are to be taken first."""
+        before = FlowRunFilter(
+            state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(WAITING))),
+            expected_start_time=FlowRunFilterExpectedStartTime(before_=job.run.created_at),
+            id=FlowRunFilterId(not_any_=[UUID(job.run.id)]),
+        )
+        async with self._server.answering():
+            return await self._client.count_flow_runs(flow_filter=await self._flow(), flow_run_filter=before)
+
+    async def changes(self) -> AsyncIterator[str]:
+        """The id of each run of the flow whose state has changed, by Prefect's events; ends when they do."""
+        async with self._server.answering():
+            flow_id = (await self._server.deployment()).flow_id
+        changed = EventFilter(
+            event=EventNameFilter(prefix=["prefect.flow-run."]),
+            any_resource=EventAnyResourceFilter(id=[f"prefect.flow.{flow_id}"]),
+        )
+        async with get_events_subscriber(filter=changed) as events:
+            async for event in events:
+                if event.event in NOTHING_TO_SEE:
+                    continue
+                yield event.resource.id.removeprefix("prefect.flow-run.")
+
+    async def live_workers(self, work_pool: str, now: datetime) -> int:
+        async with self._server.answering():
+            workers = await self._client.read_workers_for_work_pool(work_pool)
+        heard = [worker.last_heartbeat_time for worker in workers if worker.status == "ONLINE"]
+        return sum(1 for at in heard if at is not None and now - at < WORKER_SILENCE)
+
+    async def _read_page(self, wanted: Wanted, place: Place) -> tuple[list[FlowRun], dict[str, Standing]]:
+        async with self._server.answering():
+            found = await self._client.read_flow_runs(
+                flow_filter=await self._flow(),
+                flow_run_filter=_filter(wanted, place),
+                sort=FlowRunSort.EXPECTED_START_TIME_DESC,
+                limit=MOST_PER_READ,
+            )
+            return found, await self._standings([each.id for each in found])
+
+    async def _flow(self) -> FlowFilter:
+        return FlowFilter(id=FlowFilterId(any_=[(await self._server.deployment()).flow_id]))
+
+    async def _read_run(self, run_id: UUID) -> FlowRun | None:
+        try:
+            return await self._client.read_flow_run(run_id)
+        except ObjectNotFound:
+            return None
+
+    async def _standings(self, run_ids: Sequence[UUID]) -> dict[str, Standing]:
+        if not run_ids:
+            return {}
+        return standings_of(
+            await self._client.read_artifacts(
+                artifact_filter=ArtifactFilter(
+                    flow_run_id=ArtifactFilterFlowRunId(any_=list(run_ids)),
+                    type=ArtifactFilterType(any_=["progress"]),
+                )
+            )
+        )
+
+
+def _filter(wanted: Wanted, place: Place) -> FlowRunFilter:
+    tags = [owner_tag(wanted.caller)] if wanted.caller != LOCAL_CALLER else []
+    tags += [report_tag(wanted.report)] if wanted.report else []
+    tags += [schedule_tag(wanted.schedule_id)] if wanted.schedule_id else []
+    tags += [EXPIRED_TAG] if wanted.status == "expired" else []
+    states = STATES_OF[wanted.status] if wanted.status is not None else None
+    return FlowRunFilter(
+        expected_start_time=FlowRunFilterExpectedStartTime(before_=place.before),
+        id=FlowRunFilterId(not_any_=list(place.seen)) if place.seen else None,
+        tags=FlowRunFilterTags(all_=tags) if tags else None,
+        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(states))) if states else None,
+    )

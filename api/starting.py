@@ -1,0 +1,90 @@
+"""From an HTTP request to a started job, the same way on every route that starts one."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import Request
+
+from api import strict_json
+from api.context import Context
+from api.jobs import Job
+from api.problems import Problem
+from api.run_as_job import LOCAL_CALLER
+from api.runs import KeyReused
+from flows.errors import FieldError, InvalidRequest
+from flows.request import ExportRequest, parse_request
+
+IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+@dataclass(frozen=True)
+class Started:
+    job: Job
+    replayed: bool
+
+    @property
+    def headers(self) -> dict[str, str]:
+        found = {"Location": f"/exports/{self.job.run.id}", "Retry-After": "1", "Cache-Control": "no-store"}
+        return found | ({"Idempotent-Replayed": "true"} if self.replayed else {})
+
+
+async def from_body(request: Request, context: Context) -> Started:
+    key = _idempotency_key(request)
+    return await start(await asked(request, context), context, key)
+
+
+async def asked(request: Request, context: Context) -> ExportRequest:
+    """What the body asks for, every name in it known; InvalidRequest otherwise."""
+    found = parse_request(strict_json.decode(await body(request)), context.reports)
+    await context.source.check_request(found)
+    return found
+
+
+async def start(
+    asked_for: ExportRequest, context: Context, key: str | None, tags: Sequence[str] = ()
+) -> Started:
+    try:
+        job, replayed = await context.runs.start(asked_for, LOCAL_CALLER, key, datetime.now(UTC), tags)
+    except KeyReused:
+        detail = "This Idempotency-Key came earlier with another request."
+        error = FieldError("/headers/Idempotency-Key", "reused", detail)
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, [error]) from None
+    if not replayed:
+        context.watcher.watch(job, LOCAL_CALLER)
+    return Started(job, replayed)
+
+
+async def again(request: dict[str, Any], context: Context, tags: Sequence[str]) -> Started:
+    """The request of an earlier job, as if it were asked today."""
+    found = parse_request(request, context.reports)
+    await context.source.check_request(found)
+    return await start(found, context, None, tags)
+
+
+async def body(request: Request) -> bytes:
+    """At most 64 KiB are read, whatever the client sends or claims."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        # Also what keeps other sites' pages from starting exports: this type they may not send.
+        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send the request as application/json.")
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > strict_json.MAX_BYTES:
+            detail = f"The body is larger than {strict_json.MAX_BYTES // 1024} KiB."
+            raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
+    return body
+
+
+def _idempotency_key(request: Request) -> str | None:
+    keys = request.headers.getlist("idempotency-key")
+    if not keys:
+        return None
+    if len(keys) > 1 or not IDEMPOTENCY_KEY.fullmatch(keys[0]):
+        detail = "It must be one value of 1 to 255 visible ASCII characters."
+        raise InvalidRequest([FieldError("/headers/Idempotency-Key", "format", detail)])
+    return keys[0]
