@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from flows.errors import WorkerLost, all_codes
-from flows.receipt import Standing
+from flows.receipt import EXPIRED_TAG, Standing
 from flows.reports import DEFAULT_REPORT
 
 Status = Literal["queued", "running", "finalizing", "done", "expired", "error", "cancelled"]
@@ -32,7 +32,6 @@ _BY_STATE_TYPE: Mapping[str, Status] = {
     "CRASHED": "error",
     "CANCELLED": "cancelled",
 }
-EXPIRED_TAG = "expired"
 _LATER_PAUSES = ((10, 1), (30, 2), (120, 5))  # up to this age in seconds, ask again after so many
 _LONGEST_PAUSE = 10
 

@@ -8,12 +8,11 @@ from typing import Any, cast
 from prefect.client.schemas.objects import Artifact, FlowRun, StateType
 
 from api.jobs import Job, Run
-from flows.receipt import Standing, from_metadata
+from flows.receipt import FORGOTTEN_TAG, Standing, from_metadata
 from flows.request import ExportRequest
 
 LOCAL_CALLER = "local"
 FINAL_STATES = [StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED]
-FORGOTTEN_OWNER = "forgotten-owner:"
 
 
 def owner_tag(caller: str) -> str:
@@ -39,15 +38,14 @@ def retry_tag(job_id: str) -> str:
 def caller_of(found: FlowRun) -> str | None:
     """A run that an operator started in the Prefect UI has no owner and is the local caller's; None is
     for a run that its owner has deleted."""
-    if any(tag.startswith(FORGOTTEN_OWNER) for tag in found.tags):
+    if FORGOTTEN_TAG in found.tags:
         return None
     return next((tag.removeprefix("owner:") for tag in found.tags if tag.startswith("owner:")), LOCAL_CALLER)
 
 
 def forgotten(tags: Sequence[str]) -> list[str]:
     """The tags of a run whose record is to be removed once its work has stopped."""
-    owner = next((tag.removeprefix("owner:") for tag in tags if tag.startswith("owner:")), LOCAL_CALLER)
-    return [*(tag for tag in tags if not tag.startswith("owner:")), FORGOTTEN_OWNER + owner]
+    return [*(tag for tag in tags if not tag.startswith(("owner:", "request:"))), FORGOTTEN_TAG]
 
 
 def standings_of(artifacts: Sequence[Artifact]) -> dict[str, Standing]:

@@ -26,7 +26,7 @@ from prefect.events.filters import EventAnyResourceFilter, EventFilter, EventNam
 from prefect.exceptions import ObjectNotFound
 
 from api.job_server import JobServer
-from api.jobs import EXPIRED_TAG, Job, Status
+from api.jobs import Job, Status
 from api.listing import Place, Wanted
 from api.run_as_job import (
     LOCAL_CALLER,
@@ -38,7 +38,7 @@ from api.run_as_job import (
     schedule_tag,
     standings_of,
 )
-from flows.receipt import COLUMNS_ARTIFACT, Standing
+from flows.receipt import COLUMNS_ARTIFACT, EXPIRED_TAG, Standing
 
 MOST_PER_READ = 200  # Prefect's own limit
 READS_PER_PAGE = 5

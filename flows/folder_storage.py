@@ -4,13 +4,15 @@ import hashlib
 import hmac
 import os
 import secrets
+from collections.abc import Iterator
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from urllib.parse import urlencode, urlsplit
 
+from flows.leftover import Stored
 from flows.storage import Link
 
 _SIGNING_KEY_FILE = ".signing-key"
@@ -25,6 +27,19 @@ class FolderStorage:
 
     def remove(self, key: str) -> None:
         (self._root / key).unlink(missing_ok=True)
+
+    def stored(self) -> Iterator[Stored]:
+        for path in self._root.glob("*/[!.]*"):
+            yield Stored(str(path.relative_to(self._root)), _changed_at(path))
+
+    def unfinished(self) -> Iterator[Stored]:
+        for path in self._root.glob("*/.*"):
+            name, _, upload_id = path.name[1:].rpartition(".")
+            yield Stored(f"{path.parent.name}/{name}", _changed_at(path), upload_id)
+
+    def abort_unfinished(self, upload: Stored) -> None:
+        path = self._root / upload.key
+        path.with_name(f".{path.name}.{upload.upload_id}").unlink(missing_ok=True)
 
     def sign(self, key: str, disposition: str, seconds: int, now: datetime) -> Link:
         expires_at = (now + timedelta(seconds=seconds)).replace(microsecond=0)
@@ -58,6 +73,10 @@ class FolderStorage:
     def _signature(self, key: str, expires: str, disposition: str) -> str:
         message = "\n".join((key, expires, disposition)).encode()
         return hmac.new(_signing_key(self._root), message, hashlib.sha256).hexdigest()
+
+
+def _changed_at(path: Path) -> datetime:
+    return datetime.fromtimestamp(path.stat().st_mtime, UTC)
 
 
 @cache

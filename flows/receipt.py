@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
+# Tags of a run: its file has been removed after its retention; its owner has deleted it.
+EXPIRED_TAG, FORGOTTEN_TAG = "expired", "forgotten"
 # Holds the file's columns, which the receipt's place cuts off.
 COLUMNS_ARTIFACT = "columns"
 

@@ -1,5 +1,6 @@
 """Finished files in a bucket, by s3fs's own S3 calls."""
 
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import httpx
 import s3fs
 
+from flows.leftover import Stored
 from flows.storage import CONTENT_TYPE, Link
 
 # Parts of 8 MiB grow as they get many: 10,000 of them must be enough for the largest object S3 takes.
@@ -33,6 +35,36 @@ class S3Storage:
 
     def remove(self, key: str) -> None:
         self._s3.call_s3("delete_object", Bucket=self._bucket, Key=self._key(key))
+
+    def stored(self) -> Iterator[Stored]:
+        place = f"{self._prefix}/" if self._prefix else ""
+        more: dict[str, str] = {}
+        while True:
+            page = self._s3.call_s3("list_objects_v2", Bucket=self._bucket, Prefix=place, **more)
+            for each in page.get("Contents", []):
+                yield Stored(each["Key"].removeprefix(place), each["LastModified"])
+            if not page.get("IsTruncated"):
+                return
+            more = {"ContinuationToken": page["NextContinuationToken"]}
+
+    def unfinished(self) -> Iterator[Stored]:
+        place = f"{self._prefix}/" if self._prefix else ""
+        more: dict[str, str] = {}
+        while True:
+            page = self._s3.call_s3("list_multipart_uploads", Bucket=self._bucket, Prefix=place, **more)
+            for each in page.get("Uploads", []):
+                yield Stored(each["Key"].removeprefix(place), each["Initiated"], each["UploadId"])
+            if not page.get("IsTruncated"):
+                return
+            more = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
+
+    def abort_unfinished(self, upload: Stored) -> None:
+        self._s3.call_s3(
+            "abort_multipart_upload",
+            Bucket=self._bucket,
+            Key=self._key(upload.key),
+            UploadId=upload.upload_id,
+        )
 
     def sign(self, key: str, disposition: str, seconds: int, now: datetime) -> Link:
         seconds = min(seconds, self._credential_seconds(now))

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from botocore.exceptions import BotoCoreError, ClientError
 
 from flows.errors import ExportError, Internal, StorageDenied, StorageUnavailable
+from flows.leftover import Stored
 
 CONTENT_TYPE = "text/csv; charset=utf-8"
 
@@ -38,6 +39,11 @@ class Storage(Protocol):
     def bytes_behind(self, link: Link) -> int:
         """How much a holder of the link would get; OSError when it does not answer."""
 
+    def stored(self) -> Iterator[Stored]: ...
+    def unfinished(self) -> Iterator[Stored]:
+        """Uploads that were begun and neither committed nor aborted."""
+
+    def abort_unfinished(self, upload: Stored) -> None: ...
     def warm_up(self) -> None:
         """Opens what the first call would have to open."""
 
