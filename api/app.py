@@ -16,6 +16,7 @@ from api import problems
 from api.context import Context
 from api.job_server import JobServer
 from api.links import Links
+from api.metrics import Measured, Metrics
 from api.routes import exports, files, health, reports
 from api.run_reader import RunReader
 from api.runs import Runs
@@ -43,7 +44,8 @@ def create_app() -> FastAPI:
         lifespan=_lifespan,
         redoc_url=None,
     )
-    app.state.settings = settings
+    app.state.settings, app.state.metrics = settings, Metrics()
+    app.add_middleware(Measured, metrics=app.state.metrics)
     problems.install(app)
     for each in (reports, exports, files, health):
         app.include_router(each.router)
@@ -54,6 +56,7 @@ def create_app() -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: ApiSettings = app.state.settings
+    metrics: Metrics = app.state.metrics
     source = Source(settings, _now)
     try:
         storage = open_storage(settings.storage_url, settings.public_url)
@@ -64,8 +67,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             reader, runs = RunReader(server, settings.attempts), Runs(server, settings.attempts)
             watcher = Watcher(reader, asyncio.get_running_loop().time)
             app.state.context = Context(
-                settings, found, source, storage, links, server, reader, runs, watcher
+                settings, found, source, storage, links, server, reader, runs, watcher, metrics
             )
+            metrics.watched.set_function(lambda: watcher.watched)
             async with watcher.watching():
                 yield
     finally:

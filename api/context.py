@@ -7,6 +7,7 @@ from fastapi import Request
 
 from api.job_server import JobServer
 from api.links import Links
+from api.metrics import Metrics
 from api.run_reader import RunReader
 from api.runs import Runs
 from api.settings import ApiSettings
@@ -27,6 +28,7 @@ class Context:
     reader: RunReader
     runs: Runs
     watcher: Watcher
+    metrics: Metrics
 
 
 def context_of(request: Request) -> Context:

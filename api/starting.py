@@ -53,6 +53,7 @@ async def start(
         detail = "This Idempotency-Key came earlier with another request."
         error = FieldError("/headers/Idempotency-Key", "reused", detail)
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, [error]) from None
+    context.metrics.starts.labels(asked_for.report.name, str(replayed).lower()).inc()
     if not replayed:
         context.watcher.watch(job, LOCAL_CALLER)
     return Started(job, replayed)

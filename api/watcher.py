@@ -70,6 +70,10 @@ class Watcher:
         while len(self._watched) > MOST_WATCHED:
             self._watched.popitem(last=False)
 
+    @property
+    def watched(self) -> int:
+        return len(self._watched)
+
     def forget(self, job_id: str) -> None:
         """It is read anew when somebody asks again."""
         if (found := self._watched.pop(job_id, None)) is not None:

@@ -18,6 +18,11 @@ async def healthz() -> dict[str, str]:
     return {"status": "ok"}
 
 
+@router.get("/metrics", summary="For Prometheus")
+async def metrics(request: Request) -> Response:
+    return context_of(request).metrics.response()
+
+
 @router.get("/readyz", summary="Exports can be made: database, Prefect, storage, a live worker")
 async def readyz(request: Request) -> Response:
     context = context_of(request)

@@ -11,6 +11,7 @@ from httpx import ASGITransport, AsyncClient, Response
 from api import problems
 from api.context import Context
 from api.jobs import Job
+from api.metrics import Metrics
 from api.routes import reports
 from api.watcher import Known
 from flows.receipt import Standing
@@ -83,7 +84,7 @@ def client(parts: Parts) -> Client:
     problems.install(app)
     app.include_router(reports.router)
     fakes: dict[str, Any] = dict.fromkeys(Context.__dataclass_fields__, parts)
-    app.state.context = Context(**fakes | {"reports": catalog()})
+    app.state.context = Context(**fakes | {"reports": catalog(), "metrics": Metrics()})
     return Client(app)
 
 

@@ -1,0 +1,73 @@
+"""What an operator can plot: requests, starts, jobs that are watched. Prometheus' text at /metrics."""
+
+import time
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+OTHER = "(other)"
+
+
+class Metrics:
+    """One set per application: processes share nothing."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "report_exports_requests",
+            "Requests answered.",
+            ["method", "route", "status"],
+            registry=self.registry,
+        )
+        self.seconds = Histogram(
+            "report_exports_request_seconds",
+            "From the request's arrival to the end of its answer.",
+            ["route"],
+            buckets=SECONDS,
+            registry=self.registry,
+        )
+        self.starts = Counter(
+            "report_exports_starts",
+            "Exports asked for; replayed are those that an earlier job answers.",
+            ["report", "replayed"],
+            registry=self.registry,
+        )
+        self.watched = Gauge(
+            "report_exports_watched_jobs",
+            "Jobs that somebody has asked about lately.",
+            registry=self.registry,
+        )
+
+    def response(self) -> Response:
+        return Response(generate_latest(self.registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+
+class Measured:
+    """ASGI middleware; a route's template is its name, so that ids do not become labels."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app, self._metrics = app, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun, status = time.perf_counter(), 500
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        finally:
+            # Routing has left its finding in the scope; only known routes and methods become labels.
+            route = getattr(scope.get("route"), "path", OTHER)
+            method = scope["method"] if route != OTHER else OTHER
+            self._metrics.requests.labels(method, route, status).inc()
+            self._metrics.seconds.labels(route).observe(time.perf_counter() - begun)
