@@ -13,6 +13,7 @@ from fastapi.responses import RedirectResponse, Response
 from fastapi_offline import FastAPIOffline
 
 from api import problems
+from api.authentication import Authentication
 from api.context import Context
 from api.job_server import JobServer
 from api.links import Links
@@ -67,7 +68,17 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             reader, runs = RunReader(server, settings.attempts), Runs(server, settings.attempts)
             watcher = Watcher(reader, asyncio.get_running_loop().time)
             app.state.context = Context(
-                settings, found, source, storage, links, server, reader, runs, watcher, metrics
+                settings,
+                found,
+                source,
+                storage,
+                links,
+                Authentication(settings),
+                server,
+                reader,
+                runs,
+                watcher,
+                metrics,
             )
             metrics.watched.set_function(lambda: watcher.watched)
             async with watcher.watching():

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
+from api.authentication import Authentication
+from api.callers import Caller
 from api.job_server import JobServer
 from api.links import Links
 from api.metrics import Metrics
@@ -24,6 +26,7 @@ class Context:
     source: Source
     storage: Storage
     links: Links
+    authentication: Authentication
     server: JobServer
     reader: RunReader
     runs: Runs
@@ -35,3 +38,8 @@ def context_of(request: Request) -> Context:
     context = request.app.state.context
     assert isinstance(context, Context)  # noqa: S101 - set before the first request is served
     return context
+
+
+def caller_of(request: Request) -> Caller:
+    """Who asks; Problem 401."""
+    return context_of(request).authentication.caller(request.headers.getlist("authorization"))

@@ -7,11 +7,11 @@ from typing import Any, cast
 
 from prefect.client.schemas.objects import Artifact, FlowRun, StateType
 
+from api.callers import LOCAL_CALLER
 from api.jobs import Job, Run
 from flows.receipt import FORGOTTEN_TAG, Standing, from_metadata
 from flows.request import ExportRequest
 
-LOCAL_CALLER = "local"
 FINAL_STATES = [StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED]
 
 

@@ -10,10 +10,10 @@ from typing import Any
 from fastapi import Request
 
 from api import strict_json
+from api.callers import Caller
 from api.context import Context
 from api.jobs import Job
 from api.problems import Problem
-from api.run_as_job import LOCAL_CALLER
 from api.runs import KeyReused
 from flows.errors import FieldError, InvalidRequest
 from flows.request import ExportRequest, parse_request
@@ -32,38 +32,38 @@ class Started:
         return found | ({"Idempotent-Replayed": "true"} if self.replayed else {})
 
 
-async def from_body(request: Request, context: Context) -> Started:
+async def from_body(request: Request, context: Context, caller: Caller) -> Started:
     key = _idempotency_key(request)
-    return await start(await asked(request, context), context, key)
+    return await start(await asked(request, context, caller), context, caller, key)
 
 
-async def asked(request: Request, context: Context) -> ExportRequest:
+async def asked(request: Request, context: Context, caller: Caller) -> ExportRequest:
     """What the body asks for, every name in it known; InvalidRequest otherwise."""
-    found = parse_request(strict_json.decode(await body(request)), context.reports)
+    found = parse_request(strict_json.decode(await body(request)), caller.permitted(context.reports))
     await context.source.check_request(found)
     return found
 
 
 async def start(
-    asked_for: ExportRequest, context: Context, key: str | None, tags: Sequence[str] = ()
+    asked_for: ExportRequest, context: Context, caller: Caller, key: str | None, tags: Sequence[str] = ()
 ) -> Started:
     try:
-        job, replayed = await context.runs.start(asked_for, LOCAL_CALLER, key, datetime.now(UTC), tags)
+        job, replayed = await context.runs.start(asked_for, caller.name, key, datetime.now(UTC), tags)
     except KeyReused:
         detail = "This Idempotency-Key came earlier with another request."
         error = FieldError("/headers/Idempotency-Key", "reused", detail)
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, [error]) from None
     context.metrics.starts.labels(asked_for.report.name, str(replayed).lower()).inc()
     if not replayed:
-        context.watcher.watch(job, LOCAL_CALLER)
+        context.watcher.watch(job, caller.name)
     return Started(job, replayed)
 
 
-async def again(request: dict[str, Any], context: Context, tags: Sequence[str]) -> Started:
+async def again(request: dict[str, Any], context: Context, caller: Caller, tags: Sequence[str]) -> Started:
     """The request of an earlier job, as if it were asked today."""
-    found = parse_request(request, context.reports)
+    found = parse_request(request, caller.permitted(context.reports))
     await context.source.check_request(found)
-    return await start(found, context, None, tags)
+    return await start(found, context, caller, None, tags)
 
 
 async def body(request: Request) -> bytes:

@@ -10,12 +10,13 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from api import examples, listing, previews, starting
-from api.context import Context, context_of
+from api.callers import Caller
+from api.context import Context, caller_of, context_of
 from api.jobs import Job, poll_headers, state
 from api.long_poll import wait_seconds
 from api.problems import Problem
 from api.routes.reports import JOB_ID
-from api.run_as_job import LOCAL_CALLER, retry_tag
+from api.run_as_job import retry_tag
 from api.watcher import Known
 
 router = APIRouter(tags=["exports"])
@@ -28,10 +29,12 @@ audit = logging.getLogger("report_exports.audit")
 async def start(request: Request) -> Response:
     """202 with the job's state; 200 when an earlier one answers. `dryRun=true` starts nothing: it tells the
     number of rows, the estimated size and the first rows."""
-    context = context_of(request)
+    context, caller = context_of(request), caller_of(request)
     if previews.is_dry_run(request.query_params.multi_items()):
-        return JSONResponse(await previews.preview(await starting.asked(request, context), context.source))
-    started = await starting.from_body(request, context)
+        return JSONResponse(
+            await previews.preview(await starting.asked(request, context, caller), context.source)
+        )
+    started = await starting.from_body(request, context, caller)
     status = HTTPStatus.OK if started.replayed else HTTPStatus.ACCEPTED
     return JSONResponse(await _state(started.job, context), status, started.headers)
 
@@ -39,9 +42,9 @@ async def start(request: Request) -> Response:
 @router.get("/exports", summary="My exports, newest first", openapi_extra=examples.LIST)
 async def list_exports(request: Request) -> Response:
     """`status`, `report` and `scheduleId` narrow the list; `nextCursor` leads to the next page."""
-    context = context_of(request)
+    context, caller = context_of(request), caller_of(request)
     asked = listing.parse(
-        request.query_params.multi_items(), context.reports, LOCAL_CALLER, datetime.now(UTC)
+        request.query_params.multi_items(), caller.permitted(context.reports), caller.name, datetime.now(UTC)
     )
     jobs, place = await context.reader.page(asked.wanted, asked.limit, asked.place)
     body = {
@@ -54,11 +57,11 @@ async def list_exports(request: Request) -> Response:
 @router.get("/exports/{job_id}", summary="The full state of an export")
 async def read(job_id: str, request: Request) -> Response:
     """`Prefer: wait=20` answers when the state has changed, at the latest after so many seconds."""
-    context = context_of(request)
-    known = await _known(job_id, context)
+    context, caller = context_of(request), caller_of(request)
+    known = await _known(job_id, context, caller)
     if seconds := wait_seconds(request.headers.get("prefer", "")):
         await context.watcher.wait_for_change(known.job.run.id, seconds)
-        known = await _known(job_id, context)
+        known = await _known(job_id, context, caller)
     body = JSONResponse(await _state(known.job, context))
     headers = poll_headers(known.job, datetime.now(UTC), known.stale)
     headers |= {"ETag": _etag(bytes(body.body)), "Cache-Control": "no-cache"}
@@ -71,12 +74,12 @@ async def read(job_id: str, request: Request) -> Response:
 @router.post("/exports/{job_id}/cancel", summary="Stop an export", status_code=HTTPStatus.ACCEPTED)
 async def cancel(job_id: str, request: Request) -> Response:
     """Ends the database's query too; the record stays."""
-    context = context_of(request)
-    job = (await _known(job_id, context)).job
+    context, caller = context_of(request), caller_of(request)
+    job = (await _known(job_id, context, caller)).job
     if job.finished or not await context.runs.cancel(job):
         raise Problem(HTTPStatus.CONFLICT, "The export has already ended.")
     context.watcher.forget(job.run.id)
-    job = (await _known(job_id, context)).job
+    job = (await _known(job_id, context, caller)).job
     headers = {"Location": f"/exports/{job.run.id}", "Cache-Control": "no-store"}
     return JSONResponse(await _state(job, context), HTTPStatus.ACCEPTED, headers)
 
@@ -84,11 +87,11 @@ async def cancel(job_id: str, request: Request) -> Response:
 @router.post("/exports/{job_id}/retry", summary="The same request again", status_code=HTTPStatus.ACCEPTED)
 async def retry(job_id: str, request: Request) -> Response:
     """A new job with an id of its own."""
-    context = context_of(request)
-    job = (await _known(job_id, context)).job
+    context, caller = context_of(request), caller_of(request)
+    job = (await _known(job_id, context, caller)).job
     if not job.finished:
         raise Problem(HTTPStatus.CONFLICT, "The export still goes on.")
-    started = await starting.again(dict(job.run.request), context, [retry_tag(job.run.id)])
+    started = await starting.again(dict(job.run.request), context, caller, [retry_tag(job.run.id)])
     status = HTTPStatus.OK if started.replayed else HTTPStatus.ACCEPTED
     return JSONResponse(await _state(started.job, context), status, started.headers)
 
@@ -98,31 +101,31 @@ async def retry(job_id: str, request: Request) -> Response:
 )
 async def delete(job_id: str, request: Request) -> Response:
     """An export that still goes on is stopped first."""
-    context = context_of(request)
-    job = (await _known(job_id, context)).job
+    context, caller = context_of(request), caller_of(request)
+    job = (await _known(job_id, context, caller)).job
     if job.standing.receipt is not None:
         await context.links.remove_file(job)
     await context.runs.forget(job)
     context.watcher.forget(job.run.id)
-    audit.info("deleted job=%s caller=%s", job.run.id, LOCAL_CALLER)
+    audit.info("deleted job=%s caller=%s", job.run.id, caller.name)
     return Response(status_code=HTTPStatus.NO_CONTENT)
 
 
 @router.get("/exports/{job_id}/download", summary="Download the file", status_code=HTTPStatus.SEE_OTHER)
 async def download(job_id: str, request: Request) -> Response:
     """Leads to a link that is signed at this moment."""
-    context = context_of(request)
-    job = _with_file((await _known(job_id, context)).job)
+    context, caller = context_of(request), caller_of(request)
+    job = _with_file((await _known(job_id, context, caller)).job)
     link = await context.links.fresh_link_to(job)
-    audit.info("download job=%s caller=%s", job.run.id, LOCAL_CALLER)
+    audit.info("download job=%s caller=%s", job.run.id, caller.name)
     return RedirectResponse(link.url, HTTPStatus.SEE_OTHER, {"Cache-Control": "no-store"})
 
 
 @router.get("/exports/{job_id}/manifest", summary="What the file holds, as a file")
 async def manifest(job_id: str, request: Request) -> Response:
     """The receipt: request, snapshot, rows, bytes, SHA-256, columns."""
-    context = context_of(request)
-    job = _with_file((await _known(job_id, context)).job)
+    context, caller = context_of(request), caller_of(request)
+    job = _with_file((await _known(job_id, context, caller)).job)
     receipt = job.standing.receipt
     assert receipt is not None  # noqa: S101 - a job is done only with a receipt
     body = {
@@ -149,8 +152,8 @@ def _with_file(job: Job) -> Job:
     return job
 
 
-async def _known(job_id: str, context: Context) -> Known:
-    known = await context.watcher.read(job_id.lower(), LOCAL_CALLER) if JOB_ID.fullmatch(job_id) else None
+async def _known(job_id: str, context: Context, caller: Caller) -> Known:
+    known = await context.watcher.read(job_id.lower(), caller.name) if JOB_ID.fullmatch(job_id) else None
     if known is None:
         raise Problem(HTTPStatus.NOT_FOUND, "There is no export with this id.")
     return known

@@ -1,6 +1,7 @@
 """The frozen routes of the original article, the table, and what reports there are."""
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
@@ -9,10 +10,9 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from api import examples, query, starting
-from api.context import context_of
+from api.context import caller_of, context_of
 from api.jobs import frozen_body, poll_headers
 from api.problems import Problem
-from api.run_as_job import LOCAL_CALLER
 from flows.errors import FieldError, InvalidRequest
 from flows.report import Report
 
@@ -24,7 +24,7 @@ JOB_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.AS
 @router.post("/reports/csv", summary="Start an export", openapi_extra=examples.START)
 async def start(request: Request) -> Response:
     """Answers at once with the job's id. Extra: `Prefer: respond-async` (202), `Idempotency-Key`."""
-    started = await starting.from_body(request, context_of(request))
+    started = await starting.from_body(request, context_of(request), caller_of(request))
     accepted = "respond-async" in request.headers.get("prefer", "")
     status = HTTPStatus.ACCEPTED if accepted else HTTPStatus.OK
     return JSONResponse({"data": started.job.run.id}, status, started.headers)
@@ -35,7 +35,7 @@ async def poll(request: Request) -> Response:
     """The job's status and progress; the link when it is done, the reason when it failed."""
     context = context_of(request)
     job_id = _job_id(request)
-    known = await context.watcher.read(job_id, LOCAL_CALLER)
+    known = await context.watcher.read(job_id, caller_of(request).name)
     if known is None:
         raise Problem(
             HTTPStatus.NOT_FOUND,
@@ -53,7 +53,7 @@ async def poll(request: Request) -> Response:
 async def table(request: Request) -> Response:
     """The rows, their order and their number are those of the export with the same parameters."""
     context = context_of(request)
-    asked = query.parse_table_query(request.query_params.multi_items(), context.reports)
+    asked = query.parse_table_query(request.query_params.multi_items(), _reports(request))
     page = await context.source.page(asked.request, asked.page_size, asked.page, asked.cursor)
     sortable = {key for key, column in asked.request.report.table_columns.items() if column.type != "json"}
     body = {
@@ -72,15 +72,19 @@ async def table(request: Request) -> Response:
 
 @router.get("/report-types", summary="The reports there are")
 async def report_types(request: Request) -> dict[str, Any]:
-    return {"items": [_described(report) for report in context_of(request).reports.values()]}
+    return {"items": [_described(report) for report in _reports(request).values()]}
 
 
 @router.get("/report-types/{name}", summary="One report's parameters, filters, columns and limits")
 async def report_type(name: str, request: Request) -> dict[str, Any]:
-    report = context_of(request).reports.get(name)
+    report = _reports(request).get(name)
     if report is None:
         raise Problem(HTTPStatus.NOT_FOUND, "There is no such report.")
     return _described(report)
+
+
+def _reports(request: Request) -> Mapping[str, Report]:
+    return caller_of(request).permitted(context_of(request).reports)
 
 
 def _job_id(request: Request) -> str:

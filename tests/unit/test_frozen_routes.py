@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient, Response
 
 from api import problems
+from api.callers import LOCAL, Caller
 from api.context import Context
 from api.jobs import Job
 from api.metrics import Metrics
@@ -29,6 +30,16 @@ ARTICLES_BODY = {
     "filters": {"isAttended": True, "utm": "wa"},
 }
 UNAVAILABLE = "The database that holds the report could not be reached."
+
+
+class Open:
+    """Without authentication."""
+
+    def caller(self, _: Any) -> Caller:
+        return LOCAL
+
+
+ANYBODY = Open()
 
 
 class Parts:
@@ -84,7 +95,9 @@ def client(parts: Parts) -> Client:
     problems.install(app)
     app.include_router(reports.router)
     fakes: dict[str, Any] = dict.fromkeys(Context.__dataclass_fields__, parts)
-    app.state.context = Context(**fakes | {"reports": catalog(), "metrics": Metrics()})
+    app.state.context = Context(
+        **fakes | {"reports": catalog(), "metrics": Metrics(), "authentication": ANYBODY}
+    )
     return Client(app)
 
 

@@ -1,0 +1,79 @@
+"""From a request's Authorization to its caller: an API key, a JWT, or nobody."""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from pathlib import Path
+
+import jwt
+
+from api.callers import LOCAL, NAME, Caller
+from api.keys import KeyFile
+from api.problems import Problem
+from api.settings import ApiSettings
+
+LONGEST_TOKEN = 8192
+CLOCK_SKEW_SECONDS = 30
+
+
+class Authentication:
+    """Without a file of keys and without a JWT key everybody is the one local caller."""
+
+    def __init__(self, settings: ApiSettings) -> None:
+        self._keys = KeyFile(settings.keys_file) if settings.keys_file is not None else None
+        self._jwt = JwtCheck(settings) if settings.jwt_key_file is not None else None
+
+    @property
+    def required(self) -> bool:
+        return self._keys is not None or self._jwt is not None
+
+    def caller(self, authorization: Sequence[str]) -> Caller:
+        """The header's values; Problem 401 says no more than that they will not do."""
+        if not self.required:
+            return LOCAL
+        token = _bearer(authorization)
+        found = None
+        if token is not None and self._keys is not None:
+            found = self._keys.caller_of(token)
+        if token is not None and found is None and self._jwt is not None:
+            found = self._jwt.caller_of(token)
+        if found is None:
+            raise _refused(missing=not authorization)
+        return found
+
+
+class JwtCheck:
+    """Issuer, audience and algorithm are pinned by the settings; the token's own header decides nothing."""
+
+    def __init__(self, settings: ApiSettings) -> None:
+        self._algorithm = settings.jwt_algorithm
+        self._issuer, self._audience = settings.jwt_issuer, settings.jwt_audience
+        self._key = Path(settings.jwt_key_file or "").read_text(encoding="utf-8")
+
+    def caller_of(self, token: str) -> Caller | None:
+        try:
+            claims = jwt.decode(
+                token,
+                self._key,
+                algorithms=[self._algorithm],
+                issuer=self._issuer,
+                audience=self._audience,
+                leeway=CLOCK_SKEW_SECONDS,
+                options={"require": ["exp", "iss", "aud", "sub"]},
+            )
+        except (jwt.PyJWTError, ValueError, RecursionError):
+            return None
+        name = claims["sub"]
+        return Caller(name) if isinstance(name, str) and NAME.fullmatch(name) else None
+
+
+def _bearer(authorization: Sequence[str]) -> str | None:
+    if len(authorization) != 1 or len(authorization[0]) > LONGEST_TOKEN:
+        return None
+    scheme, _, token = authorization[0].partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
+def _refused(missing: bool) -> Problem:
+    detail = "Send an API key: `Authorization: Bearer …`." if missing else "This key or token is not valid."
+    challenge = "Bearer" if missing else 'Bearer error="invalid_token"'
+    return Problem(HTTPStatus.UNAUTHORIZED, detail, headers={"WWW-Authenticate": challenge})

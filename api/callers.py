@@ -1,0 +1,28 @@
+"""Who asks, and what they may see. Pure."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from flows.report import Report
+
+LOCAL_CALLER = "local"
+# It becomes a tag of the run: no blanks, no line breaks.
+NAME = re.compile(r"[\x21-\x7e]{1,200}")
+
+
+@dataclass(frozen=True)
+class Caller:
+    """`reports` are those they may use; None is all."""
+
+    name: str
+    reports: frozenset[str] | None = None
+
+    def permitted(self, reports: Mapping[str, Report]) -> Mapping[str, Report]:
+        """What they may not use does not exist for them."""
+        if self.reports is None:
+            return reports
+        return {name: report for name, report in reports.items() if name in self.reports}
+
+
+LOCAL = Caller(LOCAL_CALLER)

@@ -1,0 +1,110 @@
+"""API keys: random, kept as SHA-256 in one file that may be a mounted secret. Read again when it changes.
+
+The file is JSON: {"keys": [{"id", "caller", "sha256", "createdAt", "reports": [...] or null}]}.
+"""
+
+import hashlib
+import hmac
+import json
+import os
+import re
+import secrets
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from api.callers import NAME, Caller
+
+KEY = re.compile(r"rex_(?P<id>[0-9a-f]{8})_(?P<secret>[A-Za-z0-9_-]{43})")
+
+
+class KeyFileUnusable(Exception):
+    """The file is there and is not a file of keys; the message says why."""
+
+
+@dataclass(frozen=True)
+class Key:
+    id: str
+    caller: str
+    sha256: str
+    createdAt: str
+    reports: tuple[str, ...] | None = None
+
+    @property
+    def holder(self) -> Caller:
+        return Caller(self.caller, frozenset(self.reports) if self.reports is not None else None)
+
+
+class KeyFile:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._read_of: tuple[int, int, int] | None = None
+        self._keys: dict[str, Key] = {}
+
+    def caller_of(self, token: str) -> Caller | None:
+        """None for what is no key, or no longer one."""
+        found = KEY.fullmatch(token)
+        if found is None:
+            return None
+        key = self.keys().get(found["id"])
+        digest = hashlib.sha256(token.encode()).hexdigest()
+        return key.holder if key is not None and hmac.compare_digest(key.sha256, digest) else None
+
+    def keys(self) -> dict[str, Key]:
+        """By id; KeyFileUnusable."""
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            return {}
+        state = (found.st_mtime_ns, found.st_size, found.st_ino)
+        if state != self._read_of:
+            self._keys = {key.id: key for key in _parse(self._path)}
+            self._read_of = state
+        return self._keys
+
+    def create(self, caller: str, reports: Sequence[str] | None, now: datetime) -> str:
+        """The key itself: it is shown this once."""
+        if not NAME.fullmatch(caller):
+            raise ValueError("a caller's name is 1 to 200 visible ASCII characters")
+        token = f"rex_{secrets.token_hex(4)}_{secrets.token_urlsafe(32)}"
+        digest = hashlib.sha256(token.encode()).hexdigest()
+        made = Key(
+            token[4:12], caller, digest, now.isoformat(), tuple(reports) if reports is not None else None
+        )
+        self._write([*self.keys().values(), made])
+        return token
+
+    def revoke(self, key_id: str) -> bool:
+        """False when there is no such key."""
+        kept = [key for key in self.keys().values() if key.id != key_id]
+        if len(kept) == len(self.keys()):
+            return False
+        self._write(kept)
+        return True
+
+    def _write(self, keys: Sequence[Key]) -> None:
+        """Whole or not at all, for its owner alone."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile("w", dir=self._path.parent, delete=False, encoding="utf-8") as file:
+            json.dump({"keys": [asdict(key) for key in keys]}, file, indent=2)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(file.name).replace(self._path)
+
+
+def _parse(path: Path) -> list[Key]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return [_key(each) for each in content["keys"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise KeyFileUnusable(f"{path} is not a file of API keys: {error}") from None
+
+
+def _key(given: dict[str, object]) -> Key:
+    texts = {name: str(given[name]) for name in ("id", "caller", "sha256", "createdAt")}
+    reports = given.get("reports")
+    if reports is not None and not isinstance(reports, list):
+        raise ValueError("`reports` must be a list or null")
+    return Key(**texts, reports=tuple(map(str, reports)) if reports is not None else None)

@@ -1,0 +1,125 @@
+"""Who a request's Authorization says that it is."""
+
+import base64
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from api.authentication import Authentication
+from api.callers import LOCAL, Caller
+from api.keys import KeyFile
+from api.problems import Problem
+from api.settings import ApiSettings
+from tests.unit.clock import NOON
+
+ISSUER, AUDIENCE = "https://login.example.com/", "reports"
+OURS, ANOTHER = (rsa.generate_private_key(public_exponent=65537, key_size=2048) for _ in range(2))
+
+
+def claims(**changes: Any) -> dict[str, Any]:
+    found = {"iss": ISSUER, "aud": AUDIENCE, "sub": "ada", "exp": time.time() + 300} | changes
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def signed(key: Any = OURS, algorithm: str = "RS256", **changes: Any) -> str:
+    return jwt.encode(claims(**changes), key, algorithm)
+
+
+def unsigned() -> str:
+    parts = [{"alg": "none", "typ": "JWT"}, claims()]
+    encoded = [base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts]
+    return ".".join([*encoded, ""])
+
+
+def public_key() -> bytes:
+    return OURS.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+
+
+def settings(**given: Any) -> ApiSettings:
+    return ApiSettings.model_validate({"database_url": "sqlite://", "storage_url": "s3://b"} | given)
+
+
+@pytest.fixture
+def by_jwt(tmp_path: Path) -> Authentication:
+    path = tmp_path / "key.pem"
+    path.write_bytes(public_key())
+    return Authentication(settings(jwt_key_file=path, jwt_issuer=ISSUER, jwt_audience=AUDIENCE))
+
+
+def test_without_any_configured_everybody_is_the_local_caller() -> None:
+    assert Authentication(settings()).caller([]) == LOCAL
+    assert Authentication(settings()).caller(["Bearer whatever"]) == LOCAL
+
+
+def test_a_key_is_taken_from_the_header(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    token = KeyFile(path).create("ada", ["orders"], NOON)
+    found = Authentication(settings(keys_file=path))
+    assert found.caller([f"Bearer {token}"]) == Caller("ada", frozenset({"orders"}))
+    assert found.caller([f"bearer  {token}"]) == Caller("ada", frozenset({"orders"}))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        [],
+        [""],
+        ["Bearer"],
+        ["Bearer "],
+        ["Basic YTpi"],
+        ["Bearer a", "Bearer b"],
+        ["Bearer " + "x" * 100_000],
+    ],
+    ids=["none", "empty", "scheme", "no token", "basic", "two", "100 kB"],
+)
+def test_what_is_no_key_is_refused_with_a_challenge(tmp_path: Path, header: list[str]) -> None:
+    with pytest.raises(Problem) as refused:
+        Authentication(settings(keys_file=tmp_path / "keys.json")).caller(header)
+    assert refused.value.status == 401
+    assert (refused.value.headers or {})["WWW-Authenticate"].startswith("Bearer")
+
+
+def test_a_jwts_subject_is_its_caller(by_jwt: Authentication) -> None:
+    assert by_jwt.caller([f"Bearer {signed()}"]) == Caller("ada")
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        unsigned(),
+        signed(key=ANOTHER),
+        signed(key="a secret of at least thirty-two bytes", algorithm="HS256"),
+        signed(algorithm="RS512"),
+        signed(aud="another"),
+        signed(aud=None),
+        signed(iss="https://evil.example.com/"),
+        signed(iss=None),
+        signed(exp=time.time() - 60),
+        signed(exp=None),
+        signed(nbf=time.time() + 300),
+        signed(sub=None),
+        signed(sub=""),
+        signed(sub="two words"),
+        signed(sub="x" * 201),
+        signed() + "A",
+        "a.b.c",
+        "." * 5000,
+    ],
+)
+def test_a_token_that_is_not_whole_ours_and_valid_now_is_refused(by_jwt: Authentication, token: str) -> None:
+    with pytest.raises(Problem) as refused:
+        by_jwt.caller([f"Bearer {token}"])
+    assert refused.value.status == 401
+
+
+def test_a_jwt_key_needs_an_issuer_and_an_audience(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="jwt_issuer"):
+        settings(jwt_key_file=tmp_path / "key.pem")

@@ -1,0 +1,67 @@
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from api.callers import Caller
+from api.keys import KeyFile, KeyFileUnusable
+from tests.unit.clock import NOON
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "keys.json"
+
+
+def test_a_key_names_its_caller_and_the_reports_they_may_use(path: Path) -> None:
+    keys = KeyFile(path)
+    ada, bob = keys.create("ada", None, NOON), keys.create("bob", ["orders"], NOON)
+    assert keys.caller_of(ada) == Caller("ada")
+    assert keys.caller_of(bob) == Caller("bob", frozenset({"orders"}))
+
+
+def test_the_file_holds_no_key_and_is_its_owners_alone(path: Path) -> None:
+    token = KeyFile(path).create("ada", None, NOON)
+    assert token not in path.read_text()
+    assert token[13:] not in path.read_text()
+    assert path.stat().st_mode & 0o077 == 0
+
+
+def test_what_another_process_writes_is_seen(path: Path) -> None:
+    serving, writing = KeyFile(path), KeyFile(path)
+    assert serving.keys() == {}
+    token = writing.create("ada", None, NOON)
+    assert serving.caller_of(token) == Caller("ada")
+    assert writing.revoke(token[4:12])
+    assert serving.caller_of(token) is None
+    assert not writing.revoke(token[4:12])
+
+
+@pytest.mark.parametrize(
+    "change", [lambda key: key[:-1] + "!", lambda key: key[:-1], lambda key: key + "A", str.upper]
+)
+def test_a_key_that_is_not_quite_right_is_nobodys(path: Path, change: "type[str]") -> None:
+    keys = KeyFile(path)
+    assert keys.caller_of(change(keys.create("ada", None, NOON))) is None
+
+
+@pytest.mark.parametrize("token", ["", "rex_", "rex_00000000_" + "A" * 43, "x" * 100_000, "rex_\n"])
+def test_anything_else_is_nobodys_too(path: Path, token: str) -> None:
+    keys = KeyFile(path)
+    keys.create("ada", None, NOON)
+    assert keys.caller_of(token) is None
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"keys": 7}', '{"keys": [{}]}', json.dumps({"keys": [7]})])
+def test_a_file_that_holds_no_keys_is_an_error_and_not_nobody(path: Path, content: str) -> None:
+    path.write_text(content)
+    with pytest.raises(KeyFileUnusable):
+        KeyFile(path).keys()
+
+
+@pytest.mark.parametrize("name", ["", "two words", "a\nb", "x" * 201, "ädä"])
+def test_a_callers_name_is_a_word(path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match="visible ASCII"):
+        KeyFile(path).create(name, None, NOON)
+    assert not os.path.exists(path)
