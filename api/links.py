@@ -34,6 +34,6 @@ class Links:
     def _sign(self, job: Job) -> Link:
         receipt = job.standing.receipt
         assert receipt is not None  # noqa: S101 - a job is done only with a receipt
-        key = object_key(job.run.id, receipt.attempt)
+        key = object_key(job.run.id, receipt.attempt, receipt.name)
         disposition = content_disposition(receipt.name, job.run.request.get("name"))
         return self._storage.sign(key, disposition, self._life_seconds, self._clock())

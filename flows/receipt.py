@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True)
 class Receipt:
-    """`attempt` names the object (see storage.object_key)."""
+    """`attempt` and `name` lead to the object (see storage.object_key)."""
 
     attempt: int
     name: str

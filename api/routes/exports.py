@@ -15,7 +15,7 @@ from api.routes.reports import JOB_ID
 from api.runs import LOCAL_CALLER
 from api.watcher import Known
 from flows.folder_storage import FolderStorage
-from flows.storage import CONTENT_TYPE
+from flows.storage import content_type
 
 WAIT = re.compile(r"\bwait=(\d{1,4})\b", re.ASCII)
 LONGEST_WAIT_SECONDS = 60
@@ -68,7 +68,7 @@ async def file(job_id: str, name: str, request: Request) -> Response:
     if not path.is_file():
         raise Problem(HTTPStatus.NOT_FOUND, "There is no such file.")
     headers = {"Content-Disposition": disposition, "Cache-Control": "no-store"}
-    return FileResponse(path, media_type=CONTENT_TYPE, headers=headers)
+    return FileResponse(path, media_type=content_type(key), headers=headers)
 
 
 async def _known(job_id: str, context: Context) -> Known:
