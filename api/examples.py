@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from flows.dialect import CHOICES, EXCEL_ROWS, PRESETS
+
 ARTICLE_REQUEST = {
     "surveyId": "668b6fa3b8d693cd865b44bb",
     "from": "2024-7-19",
@@ -29,6 +31,23 @@ def _answer(description: str, example: Any) -> dict[str, Any]:
     return {"description": description, "content": {"application/json": {"example": example}}}
 
 
+_CSV: dict[str, Any] = {
+    "description": "A preset's name, or an object of options, set over those of its preset.",
+    "default": "plain",
+    "oneOf": [
+        {"type": "string", "enum": [*PRESETS]},
+        {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {
+                "preset": {"enum": [*PRESETS], "default": "plain"},
+                **{name: {"enum": [*choices]} for name, choices in CHOICES.items()},
+                "splitRows": {"type": ["integer", "null"], "minimum": 1, "maximum": EXCEL_ROWS},
+            },
+        },
+    ],
+}
+
 START: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -52,7 +71,7 @@ START: dict[str, Any] = {
                         "columns": {"type": "array", "items": {"type": "string"}},
                         "sort": {"type": "string", "description": "A column's key; `-` before it descends."},
                         "timeZone": {"type": "string", "default": "UTC"},
-                        "csv": {"description": "A preset's name, or an object of options."},
+                        "csv": _CSV,
                         "name": {"type": "string"},
                     },
                 },

@@ -44,11 +44,11 @@ class Links:
         receipt = job.standing.receipt
         assert receipt is not None  # noqa: S101 - without one there is no file
         with storage_errors():
-            self._storage.remove(object_key(job.run.id, receipt.attempt))
+            self._storage.remove(object_key(job.run.id, receipt.attempt, receipt.name))
 
     def _sign(self, job: Job) -> Link:
         receipt = job.standing.receipt
         assert receipt is not None  # noqa: S101 - a job is done only with a receipt
-        key = object_key(job.run.id, receipt.attempt)
+        key = object_key(job.run.id, receipt.attempt, receipt.name)
         disposition = content_disposition(receipt.name, job.run.request.get("name"))
         return self._storage.sign(key, disposition, self._life_seconds, self._clock())

@@ -149,14 +149,13 @@ def _items(
     """As the file has them, the report's transform included."""
     if not rows:
         return []
-    chunk = frame_engine.transformed(frame_engine.chunk_of(rows, columns), request.report.transform)
-    values = [chunk.frame[column.key].tolist() for column in columns]
+    chunk = frame_engine.transformed(frame_engine.chunk_of(rows, columns), columns, request)
     return [
         {
             column.key: _json_value(value, column, request.zone)
             for column, value in zip(columns, row, strict=True)
         }
-        for row in zip(*values, strict=True)
+        for row in zip(*chunk.values, strict=True)
     ]
 
 

@@ -2,9 +2,10 @@
 
 import json
 import logging
+import math
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -12,13 +13,24 @@ from functools import partial
 from typing import Any
 
 import psycopg
-from sqlalchemy import Connection, Engine, Select, create_engine, exc, func, literal, select
+from psycopg.pq import TransactionStatus
+from sqlalchemy import Connection, Engine, Select, create_engine, event, exc, func, literal, select, text
 
-from flows.errors import ExportError, Internal, SourceCancelled, SourceTimeout, SourceUnavailable
+from flows import beyond_python, other_databases, watchdog
+from flows.errors import (
+    ExportError,
+    Internal,
+    SourceCancelled,
+    SourceTimeout,
+    SourceUnavailable,
+    UnreadableRow,
+)
 from flows.statement import Question
+from flows.watchdog import Backend, WatchedConnection
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _QUERY_CANCELED = "57014"
+_DATA = "22"
 _PASSING = ("08", "40001", "40P01", "53300", "57P01", "57P02", "57P03")
 
 # Whatever the server or the role sets otherwise, texts come out the same.
@@ -29,8 +41,25 @@ _SESSION = {
     "extra_float_digits": "1",
     "client_encoding": "UTF8",
 }
+# The server then looks after us while it works: a run that was killed in mid-sort leaves no query behind.
+# Since PostgreSQL 14, and not where the server itself runs on Windows.
+_LOOK_AFTER_CLIENT = text("""
+    SELECT set_config(name, '1s', true) FROM pg_settings
+    WHERE name = 'client_connection_check_interval' AND version() !~* 'windows|mingw|visual c'
+""")
+_CANCEL_SECONDS = 5
+_ACTIVE = TransactionStatus.ACTIVE
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Session:
+    """In which zone moments are written, and how long a statement may take, or the server be silent."""
+
+    zone: str = "UTC"
+    statement_seconds: int = 3600
+    silence_seconds: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -39,10 +68,16 @@ class Snapshot:
 
     connection: Connection
     taken_at: datetime
+    session: Session = Session()
 
     @property
     def is_postgresql(self) -> bool:
         return self.connection.dialect.name == "postgresql"
+
+    @property
+    def driver(self) -> Any:
+        """The driver's own connection."""
+        return self.connection.connection.driver_connection
 
     def scalar(self, statement: Select[Any]) -> Any:
         return self.connection.execute(statement).scalar_one()
@@ -55,40 +90,89 @@ class Snapshot:
 
 
 def open_engine(url: str, connect_seconds: int, **options: Any) -> Engine:
-    """An engine that reads JSON numbers exactly."""
+    """An engine that reads JSON numbers exactly, and whose psycopg connections can be watched."""
     if url.startswith("postgresql"):
         options["connect_args"] = {"connect_timeout": connect_seconds}
-    return create_engine(url, json_deserializer=partial(json.loads, parse_float=Decimal), **options)
+    engine = create_engine(url, json_deserializer=partial(json.loads, parse_float=Decimal), **options)
+    if engine.driver == "psycopg":
+        event.listen(engine, "do_connect", _connect)
+    return engine
+
+
+def _connect(_dialect: Any, _record: Any, arguments: list[Any], options: dict[str, Any]) -> WatchedConnection:
+    connection = watchdog.connect(*arguments, **options)
+    beyond_python.read_as_text(connection)
+    return connection
 
 
 @contextmanager
 def snapshot(
-    engine: Engine, zone: str, statement_seconds: int, clock: Callable[[], datetime]
+    engine: Engine,
+    zone: str,
+    statement_seconds: int,
+    clock: Callable[[], datetime],
+    silence_seconds: float = math.inf,
 ) -> Iterator[Snapshot]:
     """Opens the transaction that everything of one export is read in; read only, rolled back at the end."""
-    with source_errors(), engine.connect() as connection:
+    session = Session(zone, statement_seconds, silence_seconds)
+    with source_errors(), engine.connect() as connection, _no_query_left_behind(connection):
         if engine.dialect.name == "postgresql":
-            yield Snapshot(connection, _begin_postgresql(connection, zone, statement_seconds))
+            _begin_postgresql(connection)
+            yield Snapshot(connection, _set_up(connection, session), session)
         else:
-            _begin_other(connection)
-            yield Snapshot(connection, clock().astimezone(UTC))
+            with other_databases.begun(connection, statement_seconds):
+                yield Snapshot(connection, clock().astimezone(UTC), session)
 
 
-def _begin_postgresql(connection: Connection, zone: str, statement_seconds: int) -> datetime:
+@contextmanager
+def same_snapshot(taken: Snapshot, name: str) -> Iterator[Snapshot]:
+    """Another connection that sees what `taken` sees; `name` is what PostgreSQL has exported it as."""
+    with source_errors(), taken.connection.engine.connect() as connection, _no_query_left_behind(connection):
+        _begin_postgresql(connection)
+        connection.execute(text(f"SET TRANSACTION SNAPSHOT '{name}'"))
+        _set_up(connection, taken.session)
+        yield Snapshot(connection, taken.taken_at, taken.session)
+
+
+def _begin_postgresql(connection: Connection) -> None:
     connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-    session = {**_SESSION, "TimeZone": zone, "statement_timeout": f"{statement_seconds}s"}
-    settings = [func.set_config(name, value, literal(True)) for name, value in session.items()]
-    taken_at: datetime = connection.execute(select(func.clock_timestamp(), *settings)).scalar_one()
-    return taken_at.astimezone(UTC)
 
 
-def _begin_other(connection: Connection) -> None:
-    if connection.dialect.name == "sqlite":
-        # Python's sqlite3 opens no transaction for reads by itself.
-        connection.exec_driver_sql("BEGIN")
-    elif connection.dialect.name in ("mysql", "mariadb"):
-        connection.execution_options(isolation_level="REPEATABLE READ")
-        connection.exec_driver_sql("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+def _set_up(connection: Connection, session: Session) -> datetime:
+    """Gives the moment of the snapshot, which the first statement takes."""
+    limit = f"{session.statement_seconds}s"
+    settings = {**_SESSION, "TimeZone": session.zone, "statement_timeout": limit}
+    set_all = [func.set_config(name, value, literal(True)) for name, value in settings.items()]
+    facts = func.clock_timestamp(), func.pg_backend_pid(), func.pg_postmaster_start_time()
+    taken_at, pid, server_started_at, *_ = connection.execute(select(*facts, *set_all)).one()
+    connection.execute(_LOOK_AFTER_CLIENT)
+    driver: Any = connection.connection.driver_connection
+    if isinstance(driver, WatchedConnection):
+        backend = Backend(pid, server_started_at)
+        driver.watch(backend, session.silence_seconds, longest_seconds=session.statement_seconds)
+    moment: datetime = taken_at
+    return moment.astimezone(UTC)
+
+
+@contextmanager
+def _no_query_left_behind(connection: Connection) -> Iterator[None]:
+    """Whatever ends the block ends the query too, before the connection is given up."""
+    try:
+        yield
+    except BaseException:
+        if not (connection.closed or connection.invalidated):
+            _end_query(connection)
+        raise
+
+
+def _end_query(connection: Connection) -> None:
+    driver: Any = connection.connection.driver_connection
+    if isinstance(driver, sqlite3.Connection):
+        driver.interrupt()
+    elif isinstance(driver, psycopg.Connection) and driver.info.transaction_status == _ACTIVE:
+        with suppress(psycopg.Error):
+            driver.cancel_safe(timeout=_CANCEL_SECONDS)
+        connection.invalidate()  # its answer is still to come
 
 
 @contextmanager
@@ -113,6 +197,10 @@ def _logged(meaning: ExportError, error: Exception) -> ExportError:
 
 def classify(error: BaseException | None, connection_lost: bool = False) -> ExportError:
     state = getattr(error, "sqlstate", None) or ""
+    if (elsewhere := other_databases.classify(error)) is not None:
+        return elsewhere
+    if state.startswith(_DATA):
+        return UnreadableRow()
     if state == _QUERY_CANCELED:
         return SourceTimeout() if "timeout" in str(error) else SourceCancelled()
     if connection_lost or state.startswith(_PASSING):

@@ -12,6 +12,7 @@
         ├── SourceTimeout
         ├── SourceCancelled
         ├── StorageDenied
+        ├── UnreadableRow
         ├── TransformFailed
         ├── WorkerLost
         └── Internal
@@ -91,6 +92,11 @@ class SourceCancelled(Final):
 class StorageDenied(Final):
     code = "storage.denied"
     sentence = "The file storage refused the file."
+
+
+class UnreadableRow(Final):
+    code = "source.unreadable"
+    sentence = "A row of the report holds a value that cannot be written."
 
 
 class TransformFailed(Final):

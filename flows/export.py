@@ -4,9 +4,8 @@ The tasks pull from each other, so memory is a few blocks however many rows ther
 it is passed, which would drain a bare generator: Stream hides one. See architecture.md, decision 2.
 """
 
-import hashlib
 import logging
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -24,22 +23,25 @@ from prefect.runtime import flow_run
 from prefect.states import AwaitingRetry, Completed, Failed
 from sqlalchemy.pool import NullPool
 
-from flows import copy_engine, dialect, frame_engine, run_page, statement
+from flows import copy_engine, frame_engine, readers, run_page, statement
 from flows.copy_engine import Records
 from flows.database import Snapshot, open_engine, snapshot
 from flows.errors import ExportError, Incomplete, Internal, InvalidRequest, StorageUnavailable, Superseded
 from flows.frame_engine import Chunk
+from flows.header import header
 from flows.open_storage import open_storage
+from flows.packing import Packing
 from flows.progress import Progress
-from flows.receipt import Receipt
+from flows.receipt import COLUMNS_ARTIFACT, Receipt
 from flows.reports import catalog
 from flows.request import ExportRequest, parse_request
 from flows.settings import Settings
 from flows.statement import OutputColumn
-from flows.storage import Storage, content_disposition, object_key, storage_errors
+from flows.storage import Storage, Upload, content_disposition, object_key, storage_errors
 from flows.storage import upload as whole_or_absent
 
 CONNECT_SECONDS = 5
+FIRST_PART_BYTES = 8 << 20
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -54,9 +56,8 @@ class Export:
     request: ExportRequest
     settings: Settings
 
-    @property
-    def key(self) -> str:
-        return object_key(str(self.job_id), self.attempt)
+    def key(self, file_name: str) -> str:
+        return object_key(str(self.job_id), self.attempt, file_name)
 
     @cached_property
     def storage(self) -> Storage:
@@ -84,17 +85,27 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Some whole records of the file."""
+    """Some whole records, before they are packed; the header is not one of them."""
 
     rows: int
     data: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A stored file, with what is left beside it in Prefect: its columns, and a page for operators."""
+
+    receipt: Receipt
+    columns: list[OutputColumn]
+    first_rows: run_page.FirstRows
+
+
 def leave_page(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
     """After the run has completed: nobody who waits for the file waits for its page."""
-    made: Any = state.data
+    record: Any = state.data
     with get_client(sync_client=True) as client:
-        client.create_artifact(ArtifactCreate(type="markdown", flow_run_id=flow_run.id, data=made.result))
+        for kind, data in record.result:
+            client.create_artifact(ArtifactCreate(type=kind, flow_run_id=flow_run.id, data=data))
 
 
 @flow(name="export-report", persist_result=False, validate_parameters=False, on_completion=[leave_page])
@@ -104,7 +115,8 @@ def export_report(request: dict[str, Any]) -> State[Any]:
     job_id, attempt = UUID(flow_run.id), flow_run.run_count
     try:
         parsed = parse_request(request, catalog(settings.catalog_modules))
-        receipt, page = _make_file(Export(job_id, attempt, parsed, settings))
+        export = Export(job_id, attempt, parsed, settings)
+        made = _make_file(export)
     except Superseded as error:
         raise Abort from error
     except InvalidRequest as error:
@@ -114,33 +126,41 @@ def export_report(request: dict[str, Any]) -> State[Any]:
         if failure.worth_retry and attempt < settings.attempts:
             _hand_back(job_id, attempt, failure, settings, datetime.now(UTC))
         return Failed(name=failure.code, message=str(failure))
-    return Completed(message=f"{receipt.rows:,} rows, {receipt.bytes:,} bytes", data=page)
+    told = f"{made.receipt.rows:,} rows, {made.receipt.bytes:,} bytes"
+    return Completed(message=told, data=_left_beside(made, export))
 
 
-def _make_file(export: Export) -> tuple[Receipt, str]:
+def _left_beside(made: Made, export: Export) -> list[tuple[str, object]]:
+    """Types and contents of the artifacts."""
+    download_url = f"{export.settings.public_url}/exports/{export.job_id}/download"
+    columns = [{"key": each.key, "label": each.label, "type": each.type} for each in made.columns]
+    page = run_page.markdown(export.request, made.receipt, made.first_rows, download_url)
+    return [(COLUMNS_ARTIFACT, columns), ("markdown", page)]
+
+
+def _make_file(export: Export) -> Made:
     with (
         get_client(sync_client=True) as client,
         Progress(client, export.job_id, export.attempt) as progress,
     ):
         batches = fetch(export)
         blocks = transform_to_csv(Stream(batches), export)
-        receipt, first_rows = upload(Stream(blocks), export, progress)
-        with _removed_on_failure(export):
-            presign(export, receipt)
-            progress.finish(receipt)
-    download_url = f"{export.settings.public_url}/exports/{export.job_id}/download"
-    return receipt, run_page.markdown(export.request, receipt, first_rows, download_url)
+        made = upload(Stream(blocks), export, progress)
+        with _removed_on_failure(export, made.receipt):
+            presign(export, made.receipt)
+            progress.finish(made.receipt)
+    return made
 
 
 @contextmanager
-def _removed_on_failure(export: Export) -> Iterator[None]:
+def _removed_on_failure(export: Export, receipt: Receipt) -> Iterator[None]:
     """A file that no receipt leads to would lie in the storage for nobody."""
     try:
         yield
     except BaseException:
         try:
             with storage_errors():
-                export.storage.remove(export.key)
+                export.storage.remove(export.key(receipt.name))
         except ExportError:
             logger.warning("the file of a failed attempt could not be removed; the sweep will")
         raise
@@ -151,79 +171,85 @@ def fetch(export: Export) -> Generator[Opening | Records | Chunk, None, None]:
     """The report's rows, all of one snapshot."""
     settings, request = export.settings, export.request
     engine = open_engine(settings.database_url.get_secret_value(), CONNECT_SECONDS, poolclass=NullPool)
-    zone, seconds = request.zone.key, settings.statement_seconds
-    with snapshot(engine, zone, seconds, clock=lambda: datetime.now(UTC)) as taken:
+    zone, seconds, silence = request.zone.key, settings.statement_seconds, settings.silence_seconds
+    with snapshot(engine, zone, seconds, lambda: datetime.now(UTC), silence) as taken:
         columns = statement.output_columns(request, taken.questions(statement.questions(request)))
-        yield Opening(taken.scalar(statement.count(request)), taken.taken_at, columns)
-        if uses_copy(taken, request):
-            yield from copy_engine.fetch(taken, statement.rows(request, copy_engine.expressions(columns)))
+        expected = taken.scalar(statement.count(request))
+        yield Opening(expected, taken.taken_at, columns)
+        if uses_copy(taken, request, columns):
+            rows = copy_engine.select_rows(request, columns)
+            yield from readers.fetch(taken, request, rows, expected, settings.readers)
         else:
-            rows = statement.rows(request, frame_engine.expressions(columns))
-            yield from frame_engine.fetch(taken, rows, columns)
+            rows = statement.rows(request, frame_engine.expressions(columns, request.report.key))
+            yield from frame_engine.fetch(taken, rows, columns, request.dialect)
 
 
-def uses_copy(taken: Snapshot, request: ExportRequest) -> bool:
-    return taken.is_postgresql and request.report.transform is None
+def uses_copy(taken: Snapshot, request: ExportRequest, columns: Sequence[OutputColumn]) -> bool:
+    fits = len(columns) <= copy_engine.MOST_COLUMNS
+    return taken.is_postgresql and fits and request.report.transform is None
 
 
 @task(persist_result=False)
 def transform_to_csv(
     batches: Stream[Opening | Records | Chunk], export: Export
 ) -> Generator[Opening | Block, None, None]:
-    """The bytes of the file, the header first."""
+    """The rows as the bytes that the file will hold."""
     request = export.request
     columns: list[OutputColumn] = []
     for batch in batches:
         if isinstance(batch, Opening):
             columns = batch.columns
             yield batch
-            yield Block(0, header(request, columns))
         elif isinstance(batch, Records):
             yield Block(batch.rows, batch.data)
         else:
-            ready = frame_engine.transformed(batch, request.report.transform)
-            yield Block(batch.rows, frame_engine.to_csv(ready, columns, request.zone))
-
-
-def header(request: ExportRequest, columns: list[OutputColumn]) -> bytes:
-    style = request.dialect.header
-    if style == "none":
-        return b""
-    return dialect.record([c.label if style == "labels" else c.key for c in columns]).encode()
+            ready = frame_engine.transformed(batch, columns, request)
+            yield Block(batch.rows, frame_engine.to_csv(ready, columns, request.zone, request.dialect))
 
 
 @task(persist_result=False)
-def upload(
-    blocks: Stream[Opening | Block], export: Export, progress: Progress
-) -> tuple[Receipt, run_page.FirstRows]:
+def upload(blocks: Stream[Opening | Block], export: Export, progress: Progress) -> Made:
     """Stores the file whole; rows that are missing or too many leave nothing behind."""
-    opening, first = None, b""
-    rows, size, digest = 0, 0, hashlib.sha256()
-    with whole_or_absent(export.storage, export.key) as made:
-        for block in blocks:
-            if isinstance(block, Opening):
-                opening = block
-                progress.start(block.expected, block.snapshot_at)
-                continue
-            made.write(block.data)
-            digest.update(block.data)
-            size += len(block.data)
+    coming, request = iter(blocks), export.request
+    opening = next(coming)
+    assert isinstance(opening, Opening)  # noqa: S101 - fetch begins with it
+    progress.start(opening.expected, opening.snapshot_at)
+    rows, first = 0, b""
+    name = request.file_name(opening.expected)
+    with whole_or_absent(export.storage, export.key(name)) as made, _packing(request, opening) as packing:
+        for block in coming:
+            assert isinstance(block, Block)  # noqa: S101 - there is one opening
+            for stored in packing.add(block.rows, block.data):
+                made.write(stored)
             rows += block.rows
-            first = first or (block.data if block.rows else b"")
-            progress.advance(block.rows)
-        if opening is None or rows != opening.expected:
+            first = first or block.data
+            progress.reach(rows * _kept_bytes(made, packing) // max(1, packing.bytes))
+        if rows != opening.expected:
             raise Incomplete
+        for stored in packing.finish():
+            made.write(stored)
         progress.check_current()
         made.commit()
+        progress.reach(rows)
     receipt = Receipt(
         attempt=export.attempt,
-        name=export.request.file_name,
+        name=name,
         rows=rows,
-        bytes=size,
-        sha256=digest.hexdigest(),
+        bytes=packing.bytes,
+        sha256=packing.sha256,
         snapshot_at=opening.snapshot_at.isoformat(),
     )
-    return receipt, run_page.first_rows(first, opening.columns)
+    return Made(receipt, opening.columns, run_page.first_rows(first, opening.columns, request.dialect))
+
+
+def _kept_bytes(made: Upload, packing: Packing) -> int:
+    """What is stored; the beginning counts as such, for a file of one part is stored in one go."""
+    return max(made.stored, min(packing.bytes, FIRST_PART_BYTES))
+
+
+def _packing(request: ExportRequest, opening: Opening) -> Packing:
+    top = header(opening.columns, request.zone, request.dialect)
+    return Packing(request.dialect, top, request.file_stem, opening.expected)
 
 
 @task(persist_result=False)
@@ -231,7 +257,9 @@ def presign(export: Export, receipt: Receipt) -> None:
     """Proves that a signed link to the file answers with all of it; the link itself is thrown away."""
     with storage_errors():
         disposition = content_disposition(receipt.name)
-        link = export.storage.sign(export.key, disposition, export.settings.link_seconds, datetime.now(UTC))
+        link = export.storage.sign(
+            export.key(receipt.name), disposition, export.settings.link_seconds, datetime.now(UTC)
+        )
         if export.storage.bytes_behind(link) != receipt.bytes:
             raise StorageUnavailable
 

@@ -104,9 +104,10 @@ class FolderUpload:
         target.parent.mkdir(parents=True, exist_ok=True)
         self._unfinished = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
         self._file = self._unfinished.open("xb")
+        self.stored = 0
 
     def write(self, data: bytes) -> None:
-        self._file.write(data)
+        self.stored += self._file.write(data)
 
     def commit(self) -> None:
         self._file.flush()

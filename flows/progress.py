@@ -75,6 +75,10 @@ class Progress:
         if self._clock() - self._written_at >= SECONDS_BETWEEN_WRITES:
             self._write()
 
+    def reach(self, rows: int) -> None:
+        """So many in all; fewer than before change nothing."""
+        self.advance(max(0, rows - self._standing.written))
+
     def check_current(self) -> None:
         """Costs a call only after a silence in which somebody may have given the run up."""
         if self._superseded:

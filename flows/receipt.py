@@ -12,7 +12,7 @@ COLUMNS_ARTIFACT = "columns"
 
 @dataclass(frozen=True)
 class Receipt:
-    """`attempt` names the object (see storage.object_key)."""
+    """`attempt` and `name` lead to the object (see storage.object_key)."""
 
     attempt: int
     name: str

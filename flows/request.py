@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from flows import date_range
 from flows.date_range import DateRange
-from flows.dialect import PRESETS, Dialect, parse_dialect
+from flows.dialect import PRESETS, Dialect, InvalidOption, parse_dialect
 from flows.errors import FieldError, InvalidRequest
 from flows.filter_values import parse_filter_value
 from flows.report import Report, SortKey, camel_case, parse_sort
@@ -56,12 +56,16 @@ class ExportRequest:
         text = json.dumps(content, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 
+    def file_name(self, rows: int) -> str:
+        """With its extension, which may hang on how many rows there are."""
+        return f"{self.file_stem}.{self.dialect.stored_as(rows)}"
+
     @property
-    def file_name(self) -> str:
-        """ASCII and safe on every system: `survey-responses_668b…_2024-07-19_2024-07-26.csv`."""
+    def file_stem(self) -> str:
+        """ASCII and safe on every system: `survey-responses_668b…_2024-07-19_2024-07-26`."""
         days = [_day_text(self.body[key]) for key in ("from", "to") if key in self.body]
         stem = "_".join([self.report.name, *self.scope.values(), *days])
-        return re.sub(r"[^A-Za-z0-9._-]", "-", stem)[:MAX_FILE_NAME_LENGTH] + ".csv"
+        return re.sub(r"[^A-Za-z0-9._-]", "-", stem)[:MAX_FILE_NAME_LENGTH]
 
 
 def _in_one_order(values: tuple[Any, ...]) -> list[str]:
@@ -93,7 +97,7 @@ def parse_request(body: object, reports: Mapping[str, Report]) -> ExportRequest:
         filters=reader.filters(report),
         columns=reader.read("columns", lambda value: _columns(value, report), None),
         sort=reader.read("sort", lambda value: _sort(value, report), report.default_sort),
-        dialect=reader.read("csv", parse_dialect, PRESETS["plain"]),
+        dialect=reader.dialect(),
         name=reader.read("name", _name, None),
         body={key: value for key, value in body.items() if value is not None},
     )
@@ -138,6 +142,14 @@ class _Reader:
         except ValueError as error:
             self.refuse(name, "invalid", _sentence(error))
             return default
+
+    def dialect(self) -> Dialect:
+        try:
+            return parse_dialect(self.body.get("csv"))
+        except InvalidOption as error:
+            place = ("csv", "") if error.option is None else (error.option, "/csv")
+            self.refuse(place[0], "invalid", _sentence(error), place[1])
+            return PRESETS["plain"]
 
     def scope(self, name: str, report: Report) -> str:
         value = self.body.get(name)

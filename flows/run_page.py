@@ -6,6 +6,7 @@ import io
 import json
 from itertools import islice
 
+from flows.dialect import Dialect
 from flows.receipt import Receipt
 from flows.request import ExportRequest
 from flows.statement import OutputColumn
@@ -17,11 +18,11 @@ ROWS, COLUMNS, CELL_LENGTH = 5, 8, 60
 csv.field_size_limit(2**31 - 1)
 
 
-def first_rows(records: bytes, columns: list[OutputColumn]) -> FirstRows:
+def first_rows(records: bytes, columns: list[OutputColumn], dialect: Dialect) -> FirstRows:
     """The labels and a few rows, cut short; what is about a person is not shown."""
     shown = columns[:COLUMNS]
     labels = [_short(column.label) for column in shown]
-    found = csv.reader(io.StringIO(records.decode(), newline=""))
+    found = csv.reader(io.StringIO(records.decode(), newline=""), delimiter=dialect.delimiter)
     return [labels, *(_row(cells, shown) for cells in islice(found, ROWS))]
 
 

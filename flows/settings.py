@@ -15,6 +15,17 @@ class Settings(BaseSettings):
     catalog: str = Field("", description="Modules or packages with more reports, separated by commas.")
     link_seconds: int = Field(3600, ge=900, le=604800, description="How long a link lives when it is signed.")
     statement_seconds: int = Field(3600, ge=1, description="How long one export's query may run.")
+    silence_seconds: float = Field(
+        60.0,
+        ge=1,
+        description="How long the database may be silent before it is asked whether it still works.",
+    )
+    readers: int = Field(
+        0,
+        ge=0,
+        le=16,
+        description="Connections that read one big export together; 0 is by the machine's cores.",
+    )
     attempts: int = Field(3, ge=1, le=10, description="How often one export is tried.")
     retry_seconds: float = Field(5.0, ge=0, description="The pause before the second try; it doubles.")
 

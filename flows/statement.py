@@ -58,6 +58,11 @@ class OutputColumn:
     expression: ColumnElement[Any]
     question: Question | None = None
 
+    @property
+    def zoned(self) -> bool:
+        """Whether it holds moments of the world's time, which are written in the request's time zone."""
+        return self.type == "date-time" and bool(getattr(self.expression.type, "timezone", False))
+
 
 @dataclass(frozen=True)
 class OrderTerm:

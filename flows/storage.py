@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from flows.errors import ExportError, Internal, StorageDenied, StorageUnavailable
 from flows.leftover import Stored
 
-CONTENT_TYPE = "text/csv; charset=utf-8"
+CONTENT_TYPES = {"csv": "text/csv; charset=utf-8", "gz": "application/gzip", "zip": "application/zip"}
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +26,10 @@ class Link:
 
 class Upload(Protocol):
     """One object in the making: nothing is to be seen under its key before `commit`."""
+
+    @property
+    def stored(self) -> int:
+        """Bytes that the storage has acknowledged."""
 
     def write(self, data: bytes) -> None: ...
     def commit(self) -> None: ...
@@ -51,13 +55,22 @@ class Storage(Protocol):
         """Raises when files could not be stored now."""
 
 
-def object_key(job_id: str, attempt: int) -> str:
-    return f"{job_id}/{attempt}.csv"
+def object_key(job_id: str, attempt: int, file_name: str) -> str:
+    return f"{job_id}/{attempt}{extension(file_name)}"
+
+
+def extension(file_name: str) -> str:
+    """`.csv`, `.csv.gz` or `.zip`."""
+    return next(each for each in (".csv.gz", ".zip", ".csv") if file_name.endswith(each))
+
+
+def content_type(key: str) -> str:
+    return CONTENT_TYPES.get(key.rpartition(".")[2], "application/octet-stream")
 
 
 def content_disposition(file_name: str, title: str | None = None) -> str:
     """`file_name` is ASCII; `title` is the caller's own words and travels percent-encoded (RFC 6266)."""
-    encoded = f"; filename*=UTF-8''{quote(title + '.csv', safe='')}" if title else ""
+    encoded = f"; filename*=UTF-8''{quote(title + extension(file_name), safe='')}" if title else ""
     return f'attachment; filename="{file_name}"{encoded}'
 
 

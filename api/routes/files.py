@@ -9,7 +9,7 @@ from fastapi.responses import FileResponse, Response
 from api.context import context_of
 from api.problems import Problem
 from flows.folder_storage import FolderStorage
-from flows.storage import CONTENT_TYPE
+from flows.storage import content_type
 
 router = APIRouter()
 
@@ -32,4 +32,4 @@ async def file(job_id: str, name: str, request: Request) -> Response:
     if not path.is_file():
         raise Problem(HTTPStatus.NOT_FOUND, "There is no such file.")
     headers = {"Content-Disposition": disposition, "Cache-Control": "no-store"}
-    return FileResponse(path, media_type=CONTENT_TYPE, headers=headers)
+    return FileResponse(path, media_type=content_type(key), headers=headers)

@@ -97,11 +97,29 @@ FIELDS: list[tuple[dict[str, Any], int, str]] = [
     ({"timeZone": "Mars/Olympus"}, 422, "/timeZone"),
     ({"timeZone": "../etc/passwd"}, 422, "/timeZone"),
     ({"timeZone": 2}, 422, "/timeZone"),
-    ({"csv": "no-such-preset"}, 422, "/csv"),
-    ({"csv": {"delimiter": "\t"}}, 422, "/csv"),
-    ({"csv": {"header": "loud"}}, 422, "/csv"),
-    ({"csv": {"header": ["labels"]}}, 422, "/csv"),
-    ({"csv": {"preset": []}}, 422, "/csv"),
+    ({"csv": "no-such-preset"}, 422, "/csv/preset"),
+    ({"csv": {"preset": []}}, 422, "/csv/preset"),
+    ({"csv": {"delimiter": '"'}}, 422, "/csv/delimiter"),
+    ({"csv": {"delimiter": "\n"}}, 422, "/csv/delimiter"),
+    ({"csv": {"delimiter": "ab"}}, 422, "/csv/delimiter"),
+    ({"csv": {"delimiter": None}}, 422, "/csv/delimiter"),
+    ({"csv": {"lineEnding": "cr"}}, 422, "/csv/lineEnding"),
+    ({"csv": {"byteOrderMark": "true"}}, 422, "/csv/byteOrderMark"),
+    ({"csv": {"header": "loud"}}, 422, "/csv/header"),
+    ({"csv": {"header": ["labels"]}}, 422, "/csv/header"),
+    ({"csv": {"decimalMark": "'"}}, 422, "/csv/decimalMark"),
+    ({"csv": {"decimalMark": ","}}, 422, "/csv/decimalMark"),
+    ({"csv": {"preset": "excel", "decimalMark": ","}}, 422, "/csv/decimalMark"),
+    ({"csv": {"dateTimes": "unix"}}, 422, "/csv/dateTimes"),
+    ({"csv": {"formulaGuard": 1}}, 422, "/csv/formulaGuard"),
+    ({"csv": {"compression": "rar"}}, 422, "/csv/compression"),
+    ({"csv": {"preset": "excel", "compression": "gzip"}}, 422, "/csv/compression"),
+    ({"csv": {"splitRows": 1000}}, 422, "/csv/splitRows"),
+    ({"csv": {"splitRows": 1000, "compression": "gzip"}}, 422, "/csv/splitRows"),
+    ({"csv": {"splitRows": 1_048_576, "compression": "zip"}}, 422, "/csv/splitRows"),
+    ({"csv": {"splitRows": 0, "compression": "zip"}}, 422, "/csv/splitRows"),
+    ({"csv": {"quote": "'"}}, 422, "/csv/quote"),
+    ({"csv": []}, 422, "/csv"),
     ({"csv": 1}, 422, "/csv"),
     ({"name": ""}, 422, "/name"),
     ({"name": "x" * 201}, 422, "/name"),
@@ -215,6 +233,28 @@ def a_name(value: Any) -> str:
 @pytest.mark.parametrize(("change", "status", "pointer"), FIELDS, ids=[a_name(case[0]) for case in FIELDS])
 def test_a_field(api: httpx.Client, change: dict[str, Any], status: int, pointer: str) -> None:
     assert_refused(api.post("/reports/csv", json=GOOD | change), status, pointer)
+
+
+@pytest.mark.parametrize(
+    ("csv", "reason"),
+    [
+        ({"delimiter": '"'}, 'Delimiter must not be ", which is the quote.'),
+        (
+            {"decimalMark": ","},
+            "DecimalMark , needs another delimiter than , such as ;: else numbers fall into two columns.",
+        ),
+        (
+            {"splitRows": 9},
+            "SplitRows needs compression zip, for it makes several files and a download is one.",
+        ),
+    ],
+)
+def test_options_that_cannot_go_together_are_refused_with_the_reason(
+    api: httpx.Client, csv: dict[str, Any], reason: str
+) -> None:
+    answer = api.post("/reports/csv", json=GOOD | {"csv": csv})
+    assert_refused(answer, 422)
+    assert [error["detail"] for error in answer.json()["errors"]] == [reason]
 
 
 @pytest.mark.parametrize("missing", ["surveyId", "from", "to"])

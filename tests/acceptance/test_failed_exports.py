@@ -70,7 +70,21 @@ FAILURES = {
         {},
         "transform.failed",
         False,
-        "The report's transform raised ValueError.",
+        "The report's transform (broken_orders.py) raised ValueError.",
+    ),
+    "a row cannot be written": Failure(
+        {"report": "unreadable-orders"},
+        {},
+        "source.unreadable",
+        False,
+        "Column status of the row whose key is SO-2023-000007 holds a value that cannot be written.",
+    ),
+    "a row cannot be computed": Failure(
+        {"report": "uncountable-orders"},
+        {},
+        "source.unreadable",
+        False,
+        "A row of the report holds a value that cannot be written.",
     ),
 }
 

@@ -1,7 +1,9 @@
 """Another database, another storage, reports of one's own: SQLite, a folder, REPORTS_CATALOG."""
 
 import hashlib
+import io
 import sqlite3
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -27,6 +29,12 @@ SURVEY = "a" * 24
 RUN_WITHIN_SECONDS = 60
 REQUESTS = {
     "visits": {"report": "visits", "from": "2024-02-01", "to": "2024-03-31", "filters": {"path": "/a"}},
+    "zipped": {
+        "report": "visits",
+        "from": "2024-02-01",
+        "to": "2024-03-31",
+        "csv": {"preset": "excel", "compression": "zip", "splitRows": 1100},
+    },
     "survey": {"surveyId": SURVEY, "from": "2024-01-01", "to": "2024-01-31", "timeZone": "Asia/Tokyo"},
 }
 SURVEYS_FILE = (
@@ -170,7 +178,8 @@ def test_the_receipt_fits_the_file(own: Own) -> None:
 
 def test_the_folder_holds_the_files_and_nothing_unfinished(own: Own) -> None:
     stored = {str(path.relative_to(own.folder)) for path in own.folder.rglob("*") if path.is_file()}
-    assert stored == {".signing-key", *(f"{each.id}/1.csv" for each in own.sessions.values())}
+    kinds = {"visits": "csv", "survey": "csv", "zipped": "zip"}
+    assert stored == {".signing-key", *(f"{each.id}/1.{kinds[name]}" for name, each in own.sessions.items())}
 
 
 def test_the_link_gives_a_csv_file_with_a_name(own: Own) -> None:
@@ -179,6 +188,18 @@ def test_the_link_gives_a_csv_file_with_a_name(own: Own) -> None:
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     named = 'attachment; filename="visits_2024-02-01_2024-03-31.csv"'
     assert answer.headers["content-disposition"] == named
+
+
+def test_the_link_to_a_zip_of_several_files_says_so(own: Own) -> None:
+    answer = httpx.get(own.sessions["zipped"].data["url"], trust_env=False)
+    assert answer.headers["content-type"] == "application/zip"
+    named = 'attachment; filename="visits_2024-02-01_2024-03-31.zip"'
+    assert answer.headers["content-disposition"] == named
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        names = archive.namelist()
+        rows = [len(archive.read(name).splitlines()) - 1 for name in names]
+    assert names == [f"visits_2024-02-01_2024-03-31_{number}.csv" for number in (1, 2, 3)]
+    assert rows == [1100, 1100, 800]
 
 
 def test_a_link_that_was_touched_is_refused(own: Own) -> None:

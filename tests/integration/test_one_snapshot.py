@@ -93,13 +93,12 @@ def exported(snap: Snapshot, request: ExportRequest, way: str) -> tuple[int, int
     columns = statement.output_columns(request, [])
     counted = snap.scalar(statement.count(request))
     if way == "copy":
-        came = sum(
-            block.rows
-            for block in copy_engine.fetch(snap, statement.rows(request, copy_engine.expressions(columns)))
-        )
+        wanted = copy_engine.select_rows(request, columns)
+        came = sum(block.rows for block in copy_engine.fetch(snap, wanted, request.dialect))
     else:
-        wanted = statement.rows(request, frame_engine.expressions(columns))
-        came = sum(chunk.rows for chunk in frame_engine.fetch(snap, wanted, columns))
+        wanted = statement.rows(request, frame_engine.expressions(columns, request.report.key))
+        chunks = frame_engine.fetch(snap, wanted, columns, request.dialect)
+        came = sum(chunk.rows for chunk in chunks)
     return counted, came
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 from sqlalchemy import ClauseElement
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import mssql, mysql, oracle, postgresql, sqlite
 
-from flows import copy_engine, frame_engine, reports, statement
+from flows import frame_engine, reports, sql_cells, statement
 from flows.errors import DeclarationError
 from flows.report import FILTERABLE, Report, camel_case, type_name
 from flows.reports import DEFAULT_REPORT, catalog
@@ -115,7 +115,10 @@ def test_two_of_ours_cannot_share_a_name(monkeypatch: pytest.MonkeyPatch) -> Non
 every_report = pytest.mark.parametrize("report", catalog().values(), ids=catalog().keys())
 every_database = pytest.mark.parametrize(
     "database",
-    [pytest.param(postgresql.dialect(), id="postgresql"), pytest.param(sqlite.dialect(), id="sqlite")],
+    [
+        pytest.param(kind.dialect(), id=kind.dialect.name)
+        for kind in (postgresql, sqlite, mysql, mssql, oracle)
+    ],
 )
 # An id of each shape that patterns ask for.
 IDS = ("668b6fa3b8d693cd865b44bb", "899e1228-d7b8-40fc-8490-70e6f1efb338", "1", "a")
@@ -205,6 +208,6 @@ def test_every_statement_can_be_said_to_every_database(report: Report, database:
         *(statement.scope_exists(request, name) for name in report.scope),
     ]
     if database.name == "postgresql":
-        statements.append(statement.rows(request, copy_engine.expressions(columns)))
+        statements.append(statement.rows(request, sql_cells.expressions(columns, request.dialect)))
     for each in statements:
         assert each is None or "SELECT" in str(each.compile(dialect=database))

@@ -1,14 +1,29 @@
 import csv
 import io
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.dialect import Dialect, parse_dialect, record
+from flows.dialect import (
+    OPTIONS,
+    PRESETS,
+    Dialect,
+    InvalidOption,
+    guarded,
+    parse_dialect,
+    record,
+    with_decimal_mark,
+)
 
-CELLS = st.none() | st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from('",\r\n\\.;='))
+PLAIN, RFC_4180, EXCEL = PRESETS["plain"], PRESETS["rfc4180"], PRESETS["excel"]
+CELLS = st.none() | st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from('",\r\n\\.;=\t|'))
+DIALECTS = st.builds(
+    Dialect, delimiter=st.sampled_from([",", ";", "\t", "|"]), line_ending=st.sampled_from(["lf", "crlf"])
+)
 
 
 @pytest.mark.parametrize(
@@ -33,34 +48,112 @@ CELLS = st.none() | st.text(st.characters(exclude_categories=["Cs"]) | st.sample
     ],
 )
 def test_a_record_is_what_postgresql_writes(cells: list[str | None], line: str) -> None:
-    assert record(cells) == line
+    assert record(cells, PLAIN) == line
 
 
-@given(st.lists(CELLS, min_size=2, max_size=6))
+@pytest.mark.parametrize(
+    ("dialect", "line"),
+    [
+        (PLAIN, 'a;b,"c,d",e\tf,g|h,"i\nj",,""\n'),
+        (RFC_4180, 'a;b,"c,d",e\tf,g|h,"i\nj",,""\r\n'),
+        (replace(PLAIN, delimiter=";"), '"a;b";c,d;e\tf;g|h;"i\nj";;""\n'),
+        (replace(PLAIN, delimiter="\t"), 'a;b\tc,d\t"e\tf"\tg|h\t"i\nj"\t\t""\n'),
+        (replace(PLAIN, delimiter="|"), 'a;b|c,d|e\tf|"g|h"|"i\nj"||""\n'),
+    ],
+)
+def test_only_what_the_dialect_needs_quoted_is(dialect: Dialect, line: str) -> None:
+    assert record(["a;b", "c,d", "e\tf", "g|h", "i\nj", None, ""], dialect) == line
+
+
+@given(st.lists(CELLS, min_size=2, max_size=6), DIALECTS)
 @settings(max_examples=100)
-def test_pythons_reader_reads_every_record_back(cells: list[str | None]) -> None:
-    read = list(csv.reader(io.StringIO(record(cells), newline=""), strict=True))
+def test_pythons_reader_reads_every_record_back(cells: list[str | None], dialect: Dialect) -> None:
+    lines = io.StringIO(record(cells, dialect), newline="")
+    read = list(csv.reader(lines, strict=True, delimiter=dialect.delimiter))
     assert read == [[cell or "" for cell in cells]]
 
 
-@given(st.lists(CELLS, min_size=1, max_size=4), st.lists(CELLS, min_size=1, max_size=4))
+@given(st.lists(CELLS, min_size=1, max_size=4), st.lists(CELLS, min_size=1, max_size=4), DIALECTS)
 @settings(max_examples=100)
 def test_two_different_records_are_never_the_same_bytes(
-    one: list[str | None], other: list[str | None]
+    one: list[str | None], other: list[str | None], dialect: Dialect
 ) -> None:
-    assert (record(one) == record(other)) == (one == other)
+    assert (record(one, dialect) == record(other, dialect)) == (one == other)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("=1+1", "'=1+1"),
+        ("+x", "'+x"),
+        ("-", "'-"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("\t=1", "'\t=1"),
+        ("\r=1", "'\r=1"),
+        ("-5-5", "'-5-5"),
+        ("+34 600 000 000", "'+34 600 000 000"),
+        ("-5\n", "'-5\n"),
+        ("-٣", "'-٣"),
+        ("--1", "'--1"),
+        ("-.5", "'-.5"),
+        ("-5", "-5"),
+        ("+34600000000", "+34600000000"),
+        ("-1.5e-07", "-1.5e-07"),
+        ("-1,5", "-1,5"),
+        ("", ""),
+        ("a=1", "a=1"),
+        (" =1", " =1"),
+        ("'=1", "'=1"),
+        ("\n=1", "\n=1"),
+    ],
+)
+def test_the_guard_stands_before_what_begins_as_a_formula_and_spares_numbers(text: str, shown: str) -> None:
+    assert guarded(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("1234.50", "1234,50"),
+        ("1.5e+20", "1,5e+20"),
+        ("-7", "-7"),
+        ("NaN", "NaN"),
+        ("-Infinity", "-Infinity"),
+    ],
+)
+def test_a_decimal_comma_takes_the_points_place(text: str, shown: str) -> None:
+    assert with_decimal_mark(text, replace(PLAIN, decimal_mark=",")) == shown
+    assert with_decimal_mark(text, PLAIN) == text
 
 
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        (None, Dialect("plain", "labels")),
-        ("plain", Dialect("plain", "labels")),
-        ({}, Dialect("plain", "labels")),
-        ({"preset": "plain"}, Dialect("plain", "labels")),
-        ({"header": "labels"}, Dialect("plain", "labels")),
-        ({"header": "keys"}, Dialect("plain", "keys")),
-        ({"header": "none", "preset": "plain"}, Dialect("plain", "none")),
+        (None, PLAIN),
+        ("plain", PLAIN),
+        ("rfc4180", replace(PLAIN, preset="rfc4180", line_ending="crlf")),
+        ({}, PLAIN),
+        ({"preset": "excel"}, EXCEL),
+        ({"header": "keys"}, replace(PLAIN, header="keys")),
+        ({"header": "none", "preset": "plain"}, replace(PLAIN, header="none")),
+        ({"delimiter": "\t"}, replace(PLAIN, delimiter="\t")),
+        ({"delimiter": "|", "lineEnding": "crlf"}, replace(PLAIN, delimiter="|", line_ending="crlf")),
+        ({"byteOrderMark": True}, replace(PLAIN, byte_order_mark=True)),
+        ({"dateTimes": "local"}, replace(PLAIN, date_times="local")),
+        ({"formulaGuard": True}, replace(PLAIN, formula_guard=True)),
+        ({"compression": "gzip"}, replace(PLAIN, compression="gzip")),
+        ({"compression": "zip", "splitRows": 1}, replace(PLAIN, compression="zip", split_rows=1)),
+        (
+            {"preset": "excel", "delimiter": ";", "decimalMark": ","},
+            replace(EXCEL, delimiter=";", decimal_mark=","),
+        ),
+        ({"preset": "excel", "formulaGuard": False}, replace(EXCEL, formula_guard=False)),
+        ({"preset": "excel", "compression": "zip"}, replace(EXCEL, compression="zip")),
+        ({"preset": "excel", "splitRows": None}, replace(EXCEL, split_rows=None)),
+        (
+            {"preset": "excel", "compression": "gzip", "splitRows": None},
+            replace(EXCEL, compression="gzip", split_rows=None),
+        ),
     ],
 )
 def test_csv_names_a_preset_or_sets_single_options(value: object, expected: Dialect) -> None:
@@ -68,23 +161,90 @@ def test_csv_names_a_preset_or_sets_single_options(value: object, expected: Dial
 
 
 @pytest.mark.parametrize(
-    ("value", "named"),
+    ("value", "option", "reason"),
     [
-        ("fancy", "preset"),
-        ("", "preset"),
-        ({"preset": None}, "preset"),
-        ({"preset": ["plain"]}, "preset"),
-        ({"preset": {}}, "preset"),
-        ({"header": "titles"}, "header"),
-        ({"header": None}, "header"),
-        ({"header": []}, "header"),
-        ({"Header": "keys"}, "'Header'"),
-        ({"delimiter": ";"}, "'delimiter'"),
-        (1, "preset"),
-        (True, "preset"),
-        (["plain"], "preset"),
+        ("fancy", "preset", "plain, rfc4180, excel"),
+        ("", "preset", ""),
+        ({"preset": None}, "preset", ""),
+        ({"preset": ["plain"]}, "preset", ""),
+        ({"preset": {}}, "preset", ""),
+        ({"header": "titles"}, "header", "labels keys none"),
+        ({"header": None}, "header", ""),
+        ({"header": []}, "header", ""),
+        ({"Header": "keys"}, "Header", "no option 'Header'"),
+        ({"line_ending": "lf"}, "line_ending", "there are preset, delimiter"),
+        ({"delimiter": '"'}, "delimiter", "which is the quote"),
+        ({"delimiter": ""}, "delimiter", ", ; TAB |"),
+        ({"delimiter": ",,"}, "delimiter", ""),
+        ({"delimiter": "\n"}, "delimiter", ""),
+        ({"delimiter": "tab"}, "delimiter", ""),
+        ({"delimiter": 44}, "delimiter", ""),
+        ({"lineEnding": "\r\n"}, "lineEnding", "lf crlf"),
+        ({"lineEnding": "CRLF"}, "lineEnding", ""),
+        ({"byteOrderMark": 1}, "byteOrderMark", "true false"),
+        ({"byteOrderMark": "yes"}, "byteOrderMark", ""),
+        ({"formulaGuard": None}, "formulaGuard", ""),
+        ({"formulaGuard": 0}, "formulaGuard", ""),
+        ({"decimalMark": ";"}, "decimalMark", ""),
+        ({"decimalMark": ","}, "decimalMark", "another delimiter"),
+        ({"decimalMark": ",", "delimiter": ","}, "decimalMark", "another delimiter"),
+        ({"preset": "excel", "decimalMark": ","}, "decimalMark", "another delimiter"),
+        ({"dateTimes": "utc"}, "dateTimes", "iso local"),
+        ({"compression": "bzip2"}, "compression", "none gzip zip"),
+        ({"compression": None}, "compression", ""),
+        ({"compression": "zip", "splitRows": 0}, "splitRows", "1 to 1048575"),
+        ({"compression": "zip", "splitRows": 1_048_576}, "splitRows", ""),
+        ({"compression": "zip", "splitRows": True}, "splitRows", ""),
+        ({"compression": "zip", "splitRows": 2.0}, "splitRows", ""),
+        ({"compression": "zip", "splitRows": "2"}, "splitRows", ""),
+        ({"splitRows": 10}, "splitRows", "needs compression zip"),
+        ({"preset": "excel", "splitRows": 10}, "splitRows", "needs compression zip"),
+        ({"splitRows": 10, "compression": "gzip"}, "splitRows", "single file"),
+        ({"preset": "excel", "compression": "gzip"}, "compression", "splitRows must be null"),
+        (1, None, "name of a preset"),
+        (True, None, ""),
+        (["plain"], None, ""),
     ],
 )
-def test_an_unknown_option_is_refused_by_name(value: Any, named: str) -> None:
-    with pytest.raises(ValueError, match=named):
+def test_what_cannot_be_is_refused_with_the_option_and_the_reason(
+    value: Any, option: str | None, reason: str
+) -> None:
+    with pytest.raises(InvalidOption) as raised:
         parse_dialect(value)
+    assert raised.value.option == option
+    assert reason in str(raised.value)
+    assert option is None or option in str(raised.value)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(OPTIONS),
+        st.sampled_from(
+            [*PRESETS, ",", ";", "lf", "crlf", True, False, "keys", "local", "gzip", "zip", 5, None]
+        ),
+        max_size=4,
+    )
+)
+@settings(max_examples=100)
+def test_no_options_together_make_a_file_that_cannot_be(options: dict[str, Any]) -> None:
+    with suppress(InvalidOption):
+        dialect = parse_dialect(options)
+        assert dialect.decimal_mark != dialect.delimiter
+        assert not (dialect.compression == "gzip" and dialect.split_rows is not None)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "rows", "kind"),
+    [
+        (PLAIN, 10**9, "csv"),
+        (EXCEL, 1_048_575, "csv"),
+        (EXCEL, 1_048_576, "zip"),
+        (replace(PLAIN, compression="gzip"), 0, "csv.gz"),
+        (replace(PLAIN, compression="zip"), 0, "zip"),
+        (replace(PLAIN, compression="zip", split_rows=5), 5, "zip"),
+    ],
+)
+def test_the_kind_of_file_follows_from_the_dialect_and_the_number_of_rows(
+    dialect: Dialect, rows: int, kind: str
+) -> None:
+    assert dialect.stored_as(rows) == kind

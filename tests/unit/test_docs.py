@@ -1,5 +1,6 @@
 """The README says what there is, and all of it."""
 
+import json
 import re
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from api.settings import ApiSettings
 from deployments.cli import main
+from flows.dialect import CHOICES, OPTIONS, PRESETS
 from flows.report import Report
 from flows.reports import catalog
 
@@ -51,6 +53,25 @@ def test_every_part_of_a_report_stands_in_the_readme() -> None:
     told_by_the_code = {"name", "title", "file"}
     parts = set(Report.__dataclass_fields__) - told_by_the_code
     assert {part for part in parts if f"`{part}`" not in README} == set()
+
+
+def test_every_option_of_the_csv_stands_in_the_readme_with_all_that_it_may_be() -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*)$", README.partition("## The CSV")[2], re.MULTILINE))
+    assert {"preset", *rows} >= set(OPTIONS)
+    for option, choices in CHOICES.items():
+        named = [json.dumps(each).replace("|", "\\|") for each in choices if each is not False]
+        assert [each for each in named if each not in rows[option]] == [], option
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_what_a_preset_sets_stands_in_the_readme(preset: str) -> None:
+    rows = re.findall(r"^\| (?:option|`\w+`) \| .*$", README.partition("## The CSV")[2], re.MULTILINE)
+    head, *options = [re.split(r"(?<!\\)\|", row) for row in rows[: len(OPTIONS)]]
+    place = [cell.strip(" `") for cell in head].index(preset)
+    for cells in options:
+        name = cells[1].strip(" `")
+        value = getattr(PRESETS[preset], re.sub(r"[A-Z]", lambda upper: "_" + upper[0].lower(), name))
+        assert cells[place].strip(" `") == (value if isinstance(value, str) else json.dumps(value)), name
 
 
 def test_the_report_in_the_readme_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

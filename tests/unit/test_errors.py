@@ -3,7 +3,15 @@ import pytest
 
 from flows import errors
 from flows.database import classify
-from flows.errors import ExportError, Internal, SourceCancelled, SourceTimeout, SourceUnavailable, all_codes
+from flows.errors import (
+    ExportError,
+    Internal,
+    SourceCancelled,
+    SourceTimeout,
+    SourceUnavailable,
+    UnreadableRow,
+    all_codes,
+)
 
 
 def test_every_code_is_stable_and_says_whether_another_try_may_help() -> None:
@@ -15,6 +23,7 @@ def test_every_code_is_stable_and_says_whether_another_try_may_help() -> None:
         "source.timeout": False,
         "source.cancelled": False,
         "storage.denied": False,
+        "source.unreadable": False,
         "transform.failed": False,
         "worker.lost": False,
         "internal": False,
@@ -43,7 +52,7 @@ def test_every_error_is_a_sentence_and_drawn_in_the_tree(kind: type[ExportError]
         ("57P02", "", SourceUnavailable),
         ("57P03", "", SourceUnavailable),
         ("42P01", 'relation "secret" does not exist', Internal),
-        ("22003", "integer out of range", Internal),
+        ("22003", "integer out of range", UnreadableRow),
         (None, "connection refused at host db1", SourceUnavailable),
     ],
 )

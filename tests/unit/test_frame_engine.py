@@ -1,19 +1,26 @@
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Column, Connection, Date, DateTime, Double, Integer, LargeBinary, Numeric, Text
+from sqlalchemy.types import TypeEngine
 
-from flows import frame_engine, statement
-from flows.errors import TransformFailed
-from flows.export import header
+from flows import frame_engine, frames, statement
+from flows.errors import TransformFailed, UnreadableRow
 from flows.frame_engine import Chunk
-from flows.report import Transform
+from flows.report import Transform, type_name
 from flows.request import ExportRequest
+from flows.statement import OutputColumn
+from tests.engines import framed_from
 from tests.unit.golden import golden
 from tests.unit.things import asked, opened
 
@@ -37,13 +44,25 @@ FULL = {
 
 def file_of(rows: list[dict[str, Any]], request: ExportRequest, transform: Transform | None = None) -> bytes:
     with opened(rows) as taken:
-        columns = statement.output_columns(request, taken.questions(statement.questions(request)))
-        wanted = statement.rows(request, frame_engine.expressions(columns))
-        chunks = [
-            frame_engine.transformed(chunk, transform) for chunk in frame_engine.fetch(taken, wanted, columns)
-        ]
-    body = b"".join(frame_engine.to_csv(chunk, columns, request.zone) for chunk in chunks)
-    return header(request, columns) + body
+        return framed_from(taken, hooked(request, transform))
+
+
+def hooked(request: ExportRequest, transform: Transform | None) -> ExportRequest:
+    """The request of a report that has this hook, declared in a file of the house's."""
+    report = replace(request.report, transform=transform, file="/srv/house/recoded_things.py")
+    return replace(request, report=report)
+
+
+def frame_seen(rows: list[dict[str, Any]], **given: Any) -> pd.DataFrame:
+    """What a hook gets."""
+    seen: list[pd.DataFrame] = []
+
+    def look(frame: pd.DataFrame) -> pd.DataFrame:
+        seen.append(frame)
+        return frame
+
+    file_of(rows, asked(**given), look)
+    return pd.concat(seen)
 
 
 def test_a_whole_file() -> None:
@@ -92,7 +111,12 @@ def test_chunks_join_without_a_seam() -> None:
         (lambda frame: frame.assign(extra_column=1), b"3,a\n,\n"),
         (lambda frame: frame[["words", "whole"]], b"3,a\n,\n"),
         (lambda frame: frame.sort_index(ascending=False), b",\n3,a\n"),
-        (lambda frame: frame.fillna("none"), b"3,a\nnone,none\n"),
+        (lambda frame: frame.astype(object).fillna("none"), b"3,a\nnone,none\n"),
+        (lambda frame: frame.assign(words=frame["words"].fillna("")), b'3,a\n,""\n'),
+        (lambda frame: frame.assign(words=frame["words"].astype("category")), b"3,a\n,\n"),
+        (lambda frame: frame.assign(words=[{"k": 1}, float("nan")]), b'3,"{""k"": 1}"\n,\n'),
+        (lambda frame: frame.assign(whole=np.array([7, 8], dtype="int8")), b"7,a\n8,\n"),
+        (lambda frame: frame.assign(whole=[np.float64(0.5), None]), b"0.5,a\n,\n"),
     ],
 )
 def test_a_transform_may_change_values(transform: Transform, file: bytes) -> None:
@@ -107,34 +131,217 @@ def _raise(frame: pd.DataFrame) -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("transform", "sentence"),
     [
-        (_raise, "The report's transform raised KeyError."),
-        (lambda frame: frame.drop(columns=["words"]), "The report's transform dropped words."),
-        (lambda frame: frame.head(1), "The report's transform changed the number of rows."),
-        (lambda frame: pd.concat([frame, frame]), "The report's transform changed the number of rows."),
-        (lambda frame: None, "The report's transform returned no DataFrame."),
-        (lambda frame: frame["words"], "The report's transform returned no DataFrame."),
+        (_raise, "raised KeyError."),
+        (lambda frame: frame.drop(columns=["words"]), "dropped words."),
+        (lambda frame: frame.head(1), "changed the number of rows, from 2 to 1."),
+        (lambda frame: pd.concat([frame, frame]), "changed the number of rows, from 2 to 4."),
+        (lambda frame: None, "returned no DataFrame."),
+        (lambda frame: frame["words"], "returned no DataFrame."),
+        (lambda frame: pd.concat([frame, frame["words"]], axis=1), "returned more than one column words."),
+        (
+            lambda frame: frame.assign(madeAt=frame["madeAt"].dt.tz_localize(None)),
+            "returned moments without a time zone in madeAt.",
+        ),
     ],
 )
 def test_a_transform_that_does_more_fails_the_export_in_words(
     transform: Callable[[pd.DataFrame], Any], sentence: str
 ) -> None:
-    chunk = Chunk(2, pd.DataFrame({"whole": [1, 2], "words": ["a", "b"]}, dtype=object))
     with pytest.raises(TransformFailed) as raised:
-        frame_engine.transformed(chunk, transform)
-    assert str(raised.value) == sentence
-
-
-def test_a_transform_cannot_reach_the_rows_behind_its_frame() -> None:
-    def wipe(frame: pd.DataFrame) -> pd.DataFrame:
-        frame["words"] = "gone"
-        return frame
-
-    chunk = Chunk(1, pd.DataFrame({"words": ["a"]}, dtype=object))
-    frame_engine.transformed(chunk, wipe)
-    assert chunk.frame["words"].tolist() == ["a"]
+        file_of([{"whole": 1}, {}], asked(columns=["whole", "words", "madeAt"]), transform)
+    assert str(raised.value) == f"The report's transform (recoded_things.py) {sentence}"
 
 
 def test_zones_do_not_change_what_is_no_moment() -> None:
     request = asked(columns=["day", "hour"], csv={"header": "none"}, timeZone="Asia/Kolkata")
     assert request.zone == ZoneInfo("Asia/Kolkata")
     assert file_of([FULL], request) == b"2024-07-09,09:05:00\n"
+
+
+def test_a_hook_gets_the_types_that_an_analyst_expects() -> None:
+    frame = frame_seen([FULL, {}], timeZone="Europe/Berlin")
+    assert {key: str(dtype) for key, dtype in frame.dtypes.items()} == {
+        "id": "Int64",
+        "madeAt": "datetime64[us, Europe/Berlin]",
+        "words": "string",
+        "whole": "Int64",
+        "large": "Int64",
+        "price": "object",
+        "rate": "Float64",
+        "yes": "boolean",
+        "day": "datetime64[us]",
+        "hour": "object",
+        "mark": "string",
+        "extra": "object",
+        "answers.q1": "string",
+        "answers.q2": "string",
+    }
+
+
+def test_types_do_not_depend_on_what_a_chunk_happens_to_hold() -> None:
+    full, empty = frame_seen([FULL]), frame_seen([{}])
+    assert full.dtypes.to_dict() == empty.dtypes.to_dict()
+
+
+def test_an_analyst_computes_with_them() -> None:
+    def recode(frame: pd.DataFrame) -> pd.DataFrame:
+        frame["whole"] = frame["whole"] * 2
+        frame["words"] = frame["words"].str.len().astype("string")
+        frame["day"] = frame["madeAt"].dt.tz_localize(None).dt.normalize()
+        frame["price"] = frame["price"].map(lambda price: price * 2, na_action="ignore")
+        frame["yes"] = ~frame["yes"]
+        return frame
+
+    request = asked(
+        columns=["whole", "words", "day", "price", "yes", "madeAt"],
+        csv={"header": "none", "dateTimes": "local"},
+        timeZone="Pacific/Auckland",
+    )
+    rows = [FULL | {"words": "abc"}, {"made_at": datetime(2024, 7, 19, 11, 59, tzinfo=UTC)}]
+    assert file_of(rows, request, recode) == (
+        b",,2024-07-19,,,2024-07-19 23:59:00\n6,3,2024-07-20,19.80,false,2024-07-20 00:30:15\n"
+    )
+
+
+values = {
+    "words": st.none()
+    | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=4),
+    "whole": st.none() | st.integers(-(2**31), 2**31 - 1),
+    "large": st.none() | st.integers(-(2**63), 2**63 - 1),
+    "price": st.none() | st.decimals(-(10**6), 10**6, places=2),
+    "rate": st.none() | st.floats(allow_nan=False),
+    "yes": st.none() | st.booleans(),
+    "day": st.none() | st.dates(),
+    "hour": st.none() | st.times(),
+    "mark": st.none() | st.uuids(),
+    "extra": st.none() | st.lists(st.integers() | st.none(), max_size=2),
+    "made_at": st.datetimes(datetime.fromisoformat("2024-07-01"), datetime.fromisoformat("2024-07-31")),
+}
+
+
+@given(rows=st.lists(st.fixed_dictionaries(values), min_size=1, max_size=4))
+@settings(max_examples=60, deadline=None)
+def test_a_hook_that_changes_nothing_changes_no_byte(rows: list[dict[str, Any]]) -> None:
+    request = asked(timeZone="Asia/Kathmandu")
+    assert file_of(rows, request, lambda frame: frame) == file_of(rows, request)
+
+
+FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+KINDS = [
+    (
+        Integer(),
+        [2**63, -(2**63) - 1, 10**30],
+        b"9223372036854775808\n-9223372036854775809\n1" + b"0" * 30,
+    ),
+    (Double(), [float("nan"), float("inf"), None], b"NaN\nInfinity\n"),
+    (Numeric(), [Decimal("NaN"), Decimal("1.10"), None], b"NaN\n1.10\n"),
+    (Date(), [date(1, 1, 1), date(9999, 12, 31), None], b"0001-01-01\n9999-12-31\n"),
+    (Date(), ["infinity", date(2024, 1, 1), None], b"infinity\n2024-01-01\n"),
+    (
+        DateTime(),
+        [LAST.replace(tzinfo=None), FIRST.replace(tzinfo=None)],
+        b"9999-12-31T23:59:59.999999\n0001-01-01T00:00:00.000000",
+    ),
+    (
+        DateTime(timezone=True),
+        [LAST, "-infinity"],
+        b"10000-01-01 05:44:59.999999+05:45\n-infinity",
+    ),
+    (DateTime(timezone=True), [LAST], b"10000-01-01 05:44:59.999999+05:45"),
+    (LargeBinary(), [b"\x00", None], b"\\x00\n"),
+    (Text(), ["\ud800", "", None], None),
+]
+
+
+@pytest.mark.parametrize(("kind", "found", "file"), KINDS)
+@pytest.mark.parametrize("hook", [None, lambda frame: frame])
+def test_what_a_frame_cannot_hold_passes_through_it(
+    kind: TypeEngine[Any], found: list[Any], file: bytes | None, hook: Transform | None
+) -> None:
+    column = OutputColumn("c", "C", type_name(kind), False, Column("c", kind))
+    request = hooked(asked(timeZone="Asia/Kathmandu"), hook)
+    chunk = Chunk([found], list(range(len(found))))
+    ready = frame_engine.transformed(chunk, [column], request)
+    if file is None:
+        assert list(ready.values[0]) == found
+        return
+    # A column more, for a NULL that is alone on its line is quoted.
+    end = OutputColumn("e", "E", "string", False, Column("e", Text()))
+    both = Chunk([ready.values[0], ["."] * len(found)], chunk.keys)
+    written = frame_engine.to_csv(both, [column, end], request.zone, request.dialect)
+    lines = file.split(b"\n")
+    assert written == b"".join(line + b",.\n" for line in lines)
+
+
+def stored(column: str, value: Any) -> Callable[[Connection], None]:
+    """SQLite keeps whatever it is given in a column of any type."""
+    update = f"UPDATE things SET {column} = ? WHERE id = 2"  # noqa: S608 - a column of ours
+    return lambda connection: connection.exec_driver_sql(update, (value,))
+
+
+@pytest.mark.parametrize("hook", [None, lambda frame: frame])
+@pytest.mark.parametrize(
+    ("column", "value", "key"),
+    [
+        ("day", "yesterday", "day"),
+        ("extra", "{not json", "extra"),
+        ("answers", '{"q1": ', "answers.q1"),
+        ("answers", '{"q1": "\\ud800"}', "answers.q1"),
+        ("mark", "no uuid", "mark"),
+        ("price", "a lot", "price"),
+    ],
+)
+def test_a_row_that_cannot_be_written_is_named_with_its_column(
+    column: str, value: Any, key: str, hook: Transform | None
+) -> None:
+    with opened([{}, {}, {}]) as taken:
+        stored(column, value)(taken.connection)
+        with pytest.raises(UnreadableRow) as raised:
+            framed_from(taken, hooked(asked(), hook))
+    assert (
+        str(raised.value) == f"Column {key} of the row whose key is 2 holds a value that cannot be written."
+    )
+
+
+@pytest.mark.parametrize(
+    ("answers", "file"),
+    [
+        ("[1]", b","),
+        ("null", b","),
+        ('"q1"', b","),
+        ('{"q1": 1.50, "q2": [1e2, -0.0]}', b"1.50,100; 0.0"),
+        ('{"q1": 12345678901234567890123, "q2": []}', b"12345678901234567890123,"),
+        ('{"q1": {"bb": 1.0, "a": []}}', b'"{""a"": [], ""bb"": 1.0}",'),
+        ('{"q1": 1, "q1": 2}', b"2,"),
+    ],
+)
+def test_answers_are_read_as_they_are_kept(answers: str, file: bytes) -> None:
+    with opened([{}, {}]) as taken:
+        stored("answers", answers)(taken.connection)
+        request = asked(columns=["answers"], csv={"header": "none"}, sort="id")
+        assert framed_from(taken, request) == b",\n" + file + b"\n"
+
+
+def test_decimals_keep_every_digit_that_sqlite_keeps() -> None:
+    with opened([{}, {}, {}]) as taken:
+        for number, price in enumerate([2**53 + 1, 9.9, 5], start=1):
+            taken.connection.exec_driver_sql("UPDATE things SET price = ? WHERE id = ?", (price, number))
+        request = asked(columns=["price", "id"], csv={"header": "none"}, sort="id")
+        assert framed_from(taken, request) == b"9007199254740993.00,1\n9.90,2\n5.00,3\n"
+
+
+def test_no_chunk_crosses_the_last_row_of_a_file() -> None:
+    rows = frame_engine.CHUNK_ROWS + 5
+    request = asked(columns=["id"], csv={"compression": "zip", "splitRows": 700}, sort="id")
+    with opened([{}] * rows) as taken:
+        columns = statement.output_columns(request, [])
+        wanted = statement.rows(request, frame_engine.expressions(columns))
+        sizes = [chunk.rows for chunk in frame_engine.fetch(taken, wanted, columns, request.dialect)]
+    assert sizes == [700, frame_engine.CHUNK_ROWS + 5 - 700]
+
+
+def test_a_report_without_a_hook_makes_no_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[object] = []
+    monkeypatch.setattr(frames, "frame_of", lambda *given: made.append(given))
+    file_of([FULL], asked())
+    assert made == []

@@ -84,7 +84,7 @@ def test_a_page_is_numbered_or_follows_a_cursor(
         ([("columns", "id,,words")], "/columns", "invalid"),
         ([("sort", "")], "/sort", "invalid"),
         ([("timeZone", "")], "/timeZone", "invalid"),
-        ([("csv", "fancy")], "/csv", "invalid"),
+        ([("csv", "fancy")], "/csv/preset", "invalid"),
         ([("words", "a\0b")], "/words", "text"),
         ([("words", "\ud800")], "/words", "text"),
         ([("page", "0")], "/page", "range"),

@@ -42,10 +42,10 @@ def test_the_articles_body_is_understood() -> None:
     assert request.columns is None
     assert request.sort == (SortKey("submittedAt", descending=False),)
     assert request.zone == ZoneInfo("UTC")
-    assert request.dialect == Dialect("plain", "labels")
+    assert request.dialect == Dialect()
     assert request.name is None
     assert request.body == ARTICLES_BODY
-    assert request.file_name == "survey-responses_668b6fa3b8d693cd865b44bb_2024-07-19_2024-07-26.csv"
+    assert request.file_name(0) == "survey-responses_668b6fa3b8d693cd865b44bb_2024-07-19_2024-07-26.csv"
 
 
 def test_every_option_is_read() -> None:
@@ -63,7 +63,7 @@ def test_every_option_is_read() -> None:
     assert request.filters == {"whole": (1, None), "price": (Decimal("9.5"),)}
     assert request.columns == ("price", "answers", "id")
     assert request.sort == (SortKey("price", descending=True), SortKey("id", descending=False))
-    assert request.dialect == Dialect("plain", "keys")
+    assert request.dialect == Dialect(header="keys")
     assert request.name == "Größen, Juli"
 
 
@@ -119,8 +119,12 @@ def test_every_option_is_read() -> None:
         ({"sort": "id,-id"}, "/sort", "invalid"),
         ({"sort": "extra"}, "/sort", "invalid"),
         ({"sort": ["id"]}, "/sort", "invalid"),
-        ({"csv": "fancy"}, "/csv", "invalid"),
-        ({"csv": {"delimiter": ";"}}, "/csv", "invalid"),
+        ({"csv": "fancy"}, "/csv/preset", "invalid"),
+        ({"csv": {"delimiter": '"'}}, "/csv/delimiter", "invalid"),
+        ({"csv": {"a/b": 1}}, "/csv/a~1b", "invalid"),
+        ({"csv": {"decimalMark": ","}}, "/csv/decimalMark", "invalid"),
+        ({"csv": {"splitRows": 5}}, "/csv/splitRows", "invalid"),
+        ({"csv": 5}, "/csv", "invalid"),
         ({"csv": []}, "/csv", "invalid"),
         ({"name": ""}, "/name", "invalid"),
         ({"name": "x" * 201}, "/name", "invalid"),
@@ -273,14 +277,14 @@ def test_the_body_that_runs_are_given_reads_as_the_same_request() -> None:
 )
 def test_the_files_name_is_ascii_and_safe(given: dict[str, Any], name: str) -> None:
     anywhere = replace(THINGS, scope={"shop": replace(THINGS.scope["shop"], pattern=r"(?s).*")})
-    assert parse_request(BODY | given, {"things": anywhere}).file_name == name
+    assert parse_request(BODY | given, {"things": anywhere}).file_name(0) == name
 
 
 @given(st.text(max_size=300))
 @settings(max_examples=50)
 def test_whatever_an_id_holds_the_files_name_stays_short_and_plain(shop: str) -> None:
     anywhere = replace(THINGS, scope={"shop": replace(THINGS.scope["shop"], pattern=r"(?s).*")})
-    name = parse_request(BODY | {"shop": shop}, {"things": anywhere}).file_name
+    name = parse_request(BODY | {"shop": shop}, {"things": anywhere}).file_name(0)
     assert set(name) <= {*string.ascii_letters, *string.digits, *"._-"}
     assert name.startswith("things_")
     assert name.endswith(".csv")
@@ -304,7 +308,21 @@ def test_any_json_is_a_request_or_an_invalid_one(
     with suppress(InvalidRequest):
         request = parse_request(BODY | change | ({"filters": filters} if filters else {}), REPORTS)
         assert len(request.fingerprint) == 64
-        assert request.file_name.isascii()
+        assert request.file_name(0).isascii()
+
+
+@pytest.mark.parametrize(
+    ("csv", "rows", "extension"),
+    [
+        ("plain", 10**7, ".csv"),
+        ("excel", 10**6, ".csv"),
+        ("excel", 10**7, ".zip"),
+        ({"compression": "gzip"}, 5, ".csv.gz"),
+        ({"compression": "zip"}, 5, ".zip"),
+    ],
+)
+def test_the_files_name_tells_what_it_is(csv: Any, rows: int, extension: str) -> None:
+    assert asked(csv=csv).file_name(rows) == "things_here_2024-07-01_2024-07-31" + extension
 
 
 def test_dates_of_a_date_filter_are_dates() -> None:

@@ -12,7 +12,7 @@ from flows.open_storage import open_storage
 from flows.storage import Upload, content_disposition, object_key, storage_errors, upload
 from tests.unit.clock import NOON, Clock
 
-KEY = object_key("899e1228-d7b8-40fc-8490-70e6f1efb338", 1)
+KEY = object_key("899e1228-d7b8-40fc-8490-70e6f1efb338", 1, "x.csv")
 FILE = 'attachment; filename="x.csv"'
 
 

@@ -1,0 +1,145 @@
+"""The ways that benchmarks/export.py measures against each other, and what each is told."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from sqlalchemy.pool import NullPool
+
+from benchmarks import frame_report
+from benchmarks.survey_data import QUESTIONS, Survey
+from flows import copy_engine, statement
+from flows.database import open_engine, snapshot
+from flows.readers import FROM_ROWS
+from flows.reports import catalog
+from flows.request import parse_request
+
+ARTICLE = Path(__file__).with_name("article_way")
+LIMIT = "limit"
+FEW, MILLION, ALL = 100_000, 1_000_000, 10_000_000
+
+
+@dataclass(frozen=True)
+class Way:
+    """`order` is what its program is told beside where to read and store; `missing` says why it cannot run.
+
+    `slow` ones take part in each third round only. Those that hold everything in memory end at `most_rows`;
+    several readers are used from `least_rows`.
+    """
+
+    name: str
+    title: str
+    command: Sequence[str]
+    order: Callable[[Survey, str], Mapping[str, Any]]
+    slow: bool = False
+    most_rows: int = ALL
+    least_rows: int = 0
+    environment: Mapping[str, str] = field(default_factory=dict)
+    missing: Callable[[], str] = field(default=lambda: "")
+
+
+def _python(module: str) -> list[str]:
+    return [sys.executable, "-P", "-m", f"benchmarks.{module}"]
+
+
+def _ours(
+    report: str = "survey-responses", obstore: bool = False, **csv: Any
+) -> Callable[[Survey, str], Mapping[str, Any]]:
+    def order(survey: Survey, _: str) -> Mapping[str, Any]:
+        return {"request": {**survey.request, "report": report, "csv": csv}, "obstore": obstore}
+
+    return order
+
+
+def _hand_written(**facts: Any) -> Callable[[Survey, str], Mapping[str, Any]]:
+    return lambda survey, _: {"sql": survey.select, **facts}
+
+
+def _same_select(survey: Survey, database_url: str) -> Mapping[str, Any]:
+    """The select that ours runs, its values written into it."""
+    request = parse_request(survey.request, catalog())
+    engine = open_engine(database_url.replace("://", "+psycopg://", 1), 5, poolclass=NullPool)
+    with snapshot(engine, "UTC", 60, lambda: datetime.now(UTC)) as taken:
+        columns = statement.output_columns(request, taken.questions(statement.questions(request)))
+        rows = copy_engine.select_rows(request, columns)
+        driver: Any = taken.connection.connection.driver_connection
+        sql = psycopg.ClientCursor(driver).mogrify(*copy_engine.compiled(taken, rows))
+    return {"sql": sql}
+
+
+def _article(survey: Survey, _: str) -> Mapping[str, Any]:
+    return {"sql": survey.select_with_json, "questions": list(QUESTIONS)}
+
+
+def _no_obstore() -> str:
+    return "" if find_spec("obstore") else "obstore is not installed"
+
+
+def _no_node() -> str:
+    """Installs the packages of its lock file at the first time."""
+    npm = shutil.which("npm")
+    if npm is None or shutil.which("node") is None:
+        return "Node.js is not installed"
+    if not (ARTICLE / "node_modules").exists():
+        install = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+        made = subprocess.run(install, cwd=ARTICLE, capture_output=True, check=False)  # noqa: S603 - ours
+        return "" if made.returncode == 0 else "its npm packages could not be installed"
+    return ""
+
+
+LIMIT_PROGRAM, OUR_PROGRAM, PANDAS_PROGRAM = map(_python, ("way_limit", "way_ours", "way_pandas"))
+ARTICLE_PROGRAM = ["node", str(ARTICLE / "way.js")]
+
+WAYS = (
+    # The same select, so the same records; by hand, dates and lists look as PostgreSQL prints them.
+    Way(LIMIT, "the limit: psql COPY | multipart", LIMIT_PROGRAM, _same_select),
+    Way("by-hand", "the same with a select by hand", LIMIT_PROGRAM, _hand_written()),
+    Way("copy", "ours, copy", OUR_PROGRAM, _ours()),
+    *(
+        Way(
+            f"copy-{readers}",
+            f"ours, copy, {readers} readers",
+            OUR_PROGRAM,
+            _ours(),
+            least_rows=FROM_ROWS,
+            environment={"REPORTS_READERS": str(readers)},
+        )
+        for readers in (2, 4)
+    ),
+    Way("frame", "ours, frame", OUR_PROGRAM, _ours(frame_report.REPORT.name)),
+    Way(
+        "copy-obstore",
+        "ours, copy, upload by obstore",
+        OUR_PROGRAM,
+        _ours(obstore=True),
+        most_rows=MILLION,
+        missing=_no_obstore,
+    ),
+    Way("copy-gzip", "ours, copy, gzip", OUR_PROGRAM, _ours(compression="gzip"), most_rows=MILLION),
+    Way("copy-zip", "ours, copy, zip", OUR_PROGRAM, _ours(compression="zip"), most_rows=MILLION),
+    Way("pandas-chunks", "pandas, in chunks", PANDAS_PROGRAM, _hand_written(chunks=True), slow=True),
+    Way(
+        "pandas",
+        "pandas, at once",
+        PANDAS_PROGRAM,
+        _hand_written(chunks=False),
+        slow=True,
+        most_rows=MILLION,
+    ),
+    Way(
+        "article",
+        "the article's way: Node, all in memory",
+        ARTICLE_PROGRAM,
+        _article,
+        slow=True,
+        most_rows=MILLION,
+        missing=_no_node,
+    ),
+)

@@ -1,0 +1,85 @@
+"""Where the measured ways store: a bucket for each turn, looked into and dropped afterwards."""
+
+import csv
+import gzip
+import io
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import botocore.session
+
+from benchmarks.measured_process import end_group
+
+WEED, SINK = "weed mini", "discarding sink"
+
+
+@dataclass(frozen=True)
+class Target:
+    name: str
+    environment: Mapping[str, str]
+    s3: Any
+
+    @contextmanager
+    def bucket(self, name: str) -> Iterator[str]:
+        self.s3.create_bucket(Bucket=name)
+        try:
+            # The first object of a bucket makes its volumes.
+            self.s3.put_object(Bucket=name, Key="first", Body=b"first")
+            self.s3.delete_object(Bucket=name, Key="first")
+            yield name
+        finally:
+            for stored in self.objects(name):
+                self.s3.delete_object(Bucket=name, Key=stored["Key"])
+            self.s3.delete_bucket(Bucket=name)
+
+    def objects(self, bucket: str) -> list[dict[str, Any]]:
+        return list(self.s3.list_objects_v2(Bucket=bucket).get("Contents", []))
+
+    def records(self, bucket: str) -> int:
+        """Of the only object, without its header; a compressed one is opened."""
+        (stored,) = self.objects(bucket)
+        data = self.s3.get_object(Bucket=bucket, Key=stored["Key"])["Body"].read()
+        text = io.TextIOWrapper(io.BytesIO(_opened(data)), encoding="utf-8", newline="")
+        return sum(1 for _ in csv.reader(text)) - 1
+
+
+def _opened(data: bytes) -> bytes:
+    if data.startswith(b"\x1f\x8b"):
+        return gzip.decompress(data)
+    if data.startswith(b"PK"):
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            return b"".join(map(archive.read, archive.namelist()))
+    return data
+
+
+def target(name: str, endpoint: str, aws: Mapping[str, str]) -> Target:
+    environment = {**aws, "AWS_ENDPOINT_URL": endpoint}
+    s3 = botocore.session.Session().create_client(
+        "s3",
+        region_name=aws["AWS_DEFAULT_REGION"],
+        endpoint_url=endpoint,
+        aws_access_key_id=aws["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=aws["AWS_SECRET_ACCESS_KEY"],
+    )
+    return Target(name, environment, s3)
+
+
+@contextmanager
+def discarding_sink() -> Iterator[str]:
+    """Its address."""
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "benchmarks.discarding_sink"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        assert process.stdout is not None  # noqa: S101 - it is a pipe
+        yield process.stdout.readline().decode().strip()
+    finally:
+        end_group(process)

@@ -1,0 +1,104 @@
+"""Surveys of exactly so many responses, in a database of their own on the stack's server.
+
+The rows are those of deployments/demo_rows.sql: 11 columns, one of them the JSON of up to 10 answers. They
+are repeated at other times of the year, with ids in the order of time, as a live table has them.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+
+from deployments import demo
+
+DATABASE = "measured"
+SAMPLE_RESPONSES = 60_000
+SAMPLE_SURVEY = "668b6fa3b8d693cd865b44bb"
+FIRST_DAY, LAST_DAY = "2024-07-08", "2025-07-07"
+
+REPEAT = """
+INSERT INTO survey_responses
+SELECT %(first_id)s + row_number() OVER (ORDER BY moment, id), %(survey)s, moment, is_attended, utm,
+    respondent_name, respondent_email, country, score, comment, answers
+FROM (
+    SELECT sample.*, timestamptz '2024-07-08 00:00Z' + interval '1 second' * (
+        (extract(epoch FROM submitted_at - '2024-07-08 00:00Z') + repeated * 7919) %% (365 * 86400)) AS moment
+    FROM survey_responses AS sample, generate_series(0, %(rows)s / %(sample)s) AS repeated
+    WHERE survey_id = %(sample_survey)s
+    LIMIT %(rows)s
+) AS moved
+ORDER BY moment, id
+"""
+
+
+@dataclass(frozen=True)
+class Survey:
+    rows: int
+
+    @property
+    def id(self) -> str:
+        return f"{self.rows:024x}"
+
+    @property
+    def request(self) -> dict[str, str]:
+        """What is posted for all of its responses."""
+        return {"report": "survey-responses", "surveyId": self.id, "from": FIRST_DAY, "to": LAST_DAY}
+
+    @property
+    def select(self) -> str:
+        """What somebody would write by hand to get the same columns."""
+        return f"SELECT {COLUMNS}, {ANSWERS} {self._from}"
+
+    @property
+    def select_with_json(self) -> str:
+        return f"SELECT {COLUMNS}, answers {self._from}"
+
+    @property
+    def _from(self) -> str:
+        return (
+            f"FROM survey_responses WHERE survey_id = '{self.id}' AND submitted_at >= '{FIRST_DAY}'"
+            f" AND submitted_at < timestamptz '{LAST_DAY}' + interval '1 day' ORDER BY submitted_at, id"
+        )
+
+
+COLUMNS = "id, submitted_at, is_attended, utm, respondent_name, respondent_email, country, score, comment"
+QUESTIONS = (
+    *("overall", "recommend", "channel", "topics", "spent", "again", "visit_date", "wish", "code", "remarks"),
+)
+ANSWERS = ", ".join(f"answers->>'{key}' AS {key}" for key in QUESTIONS)
+
+
+def make(server_url: str, surveys: Iterable[Survey]) -> str:
+    """Answers the database's URL, for libpq."""
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
+    url = f"{server_url.rpartition('/')[0]}/{DATABASE}"
+    demo.load(url, SAMPLE_RESPONSES)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("SET work_mem = '256MB'")
+        first_id = SAMPLE_RESPONSES
+        for survey in surveys:
+            _fill(connection, survey, first_id)
+            first_id += survey.rows
+        # Otherwise the first reader of each row would write its page.
+        connection.execute("VACUUM (FREEZE, ANALYZE) survey_responses")
+        connection.execute("CHECKPOINT")
+    return url
+
+
+def _fill(connection: psycopg.Connection, survey: Survey, first_id: int) -> None:
+    order = {
+        "survey": survey.id,
+        "rows": survey.rows,
+        "first_id": first_id,
+        "sample": SAMPLE_RESPONSES - 5_001,
+        "sample_survey": SAMPLE_SURVEY,
+    }
+    connection.execute("INSERT INTO surveys VALUES (%(survey)s, 'Measured', now())", order)
+    connection.execute(
+        "INSERT INTO survey_questions SELECT %(survey)s, position, key, label, kind"
+        " FROM survey_questions WHERE survey_id = %(sample_survey)s",
+        order,
+    )
+    connection.execute(REPEAT, order)

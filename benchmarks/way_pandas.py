@@ -1,0 +1,38 @@
+"""pandas as most people write it: read_sql and to_csv, at once or in chunks, into s3fs's open."""
+
+from collections.abc import Callable
+
+import pandas as pd
+import s3fs
+from sqlalchemy import create_engine
+
+from benchmarks.turn import Order, take_turn
+
+CHUNK_ROWS = 10_000
+
+
+def prepare(order: Order) -> Callable[[], None]:
+    url = order["database_url"].replace("postgresql://", "postgresql+psycopg://")
+    path = f"{order['bucket']}/{order['key']}"
+    create_engine(url).connect().close()
+    s3fs.S3FileSystem().exists(order["bucket"])
+    way = in_chunks if order["chunks"] else at_once
+    return lambda: way(order["sql"], url, path)
+
+
+def at_once(sql: str, url: str, path: str) -> None:
+    pd.read_sql(sql, create_engine(url)).to_csv(f"s3://{path}", index=False)
+
+
+def in_chunks(sql: str, url: str, path: str) -> None:
+    # Without stream_results the driver would fetch all rows before the first chunk.
+    with (
+        create_engine(url).connect().execution_options(stream_results=True) as connection,
+        s3fs.S3FileSystem().open(path, "w", encoding="utf-8", newline="") as file,
+    ):
+        for number, chunk in enumerate(pd.read_sql(sql, connection, chunksize=CHUNK_ROWS)):
+            chunk.to_csv(file, index=False, header=number == 0)
+
+
+if __name__ == "__main__":
+    take_turn(prepare)

@@ -1,0 +1,99 @@
+"""What SQLite, MariaDB and MySQL need to be read in one snapshot and in time, and what their errors mean."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from time import monotonic
+from typing import Any
+
+from sqlalchemy import Connection, CursorResult
+from sqlalchemy.exc import DBAPIError
+
+from flows.errors import (
+    ExportError,
+    Internal,
+    SourceCancelled,
+    SourceTimeout,
+    SourceUnavailable,
+    UnreadableRow,
+)
+
+_MYSQL = ("mysql", "mariadb")
+_SQLITE_STEPS = 10_000  # between two looks at the clock: a fraction of a millisecond
+# Both servers' numbers: https://mariadb.com/kb/en/mariadb-error-code-reference/ and
+# https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html
+# from 2000 to 2999 they are the client's own.
+_MYSQL_NUMBERS: dict[type[ExportError], tuple[int, ...]] = {
+    SourceTimeout: (1969, 3024),
+    SourceCancelled: (1317,),
+    SourceUnavailable: (1040, 1044, 1045, 1049, 1053, 1130, 1152, 1159, 1205, 1213, 1927, *range(2000, 3000)),
+    UnreadableRow: (1264, 1365, 1366, 1411, 1690),
+}
+
+
+@contextmanager
+def begun(connection: Connection, statement_seconds: int) -> Iterator[None]:
+    if connection.dialect.name == "sqlite":
+        # Python's sqlite3 opens no transaction for reads by itself.
+        connection.exec_driver_sql("BEGIN")
+        with _sqlite_limit(connection, statement_seconds):
+            yield
+        return
+    if connection.dialect.name in _MYSQL:
+        connection.execution_options(isolation_level="REPEATABLE READ")
+        for setting in _mysql_session(connection, statement_seconds):
+            connection.exec_driver_sql(f"SET SESSION {setting}")
+        connection.exec_driver_sql("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+    yield
+
+
+@contextmanager
+def query_ended(result: CursorResult[Any]) -> Iterator[None]:
+    """A MySQL driver that is to close a cursor reads all its rows first, unless the query is killed."""
+    try:
+        yield
+    except BaseException:
+        if not result.connection.closed:
+            _kill_query(result.connection)
+            with suppress(DBAPIError, result.dialect.loaded_dbapi.Error):
+                result.close()
+        raise
+    result.close()
+
+
+def _kill_query(connection: Connection) -> None:
+    thread_id = getattr(connection.connection.driver_connection, "thread_id", None)
+    if connection.dialect.name in _MYSQL and thread_id is not None:
+        with suppress(DBAPIError), connection.engine.connect() as another:
+            another.exec_driver_sql(f"KILL QUERY {int(thread_id())}")
+
+
+def _mysql_session(connection: Connection, statement_seconds: int) -> list[str]:
+    """TIMESTAMP columns come in UTC; the limit has another name on each of the two."""
+    if getattr(connection.dialect, "is_mariadb", False):
+        return ["time_zone = '+00:00'", f"max_statement_time = {statement_seconds}"]
+    return ["time_zone = '+00:00'", f"max_execution_time = {statement_seconds * 1000}"]
+
+
+@contextmanager
+def _sqlite_limit(connection: Connection, seconds: int) -> Iterator[None]:
+    """SQLite knows no limit of its own; this one is for all statements of the snapshot together."""
+    driver, until = connection.connection.driver_connection, monotonic() + seconds
+    if not isinstance(driver, sqlite3.Connection):
+        yield
+        return
+    driver.set_progress_handler(lambda: monotonic() > until, _SQLITE_STEPS)
+    try:
+        yield
+    finally:
+        driver.set_progress_handler(None, 0)
+
+
+def classify(error: BaseException | None) -> ExportError | None:
+    """None when the error is not one of these databases', or means the same in all."""
+    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
+        return SourceTimeout()
+    number = error.args[0] if error is not None and error.args else None
+    if not isinstance(number, int):
+        return None
+    return next((kind() for kind, numbers in _MYSQL_NUMBERS.items() if number in numbers), Internal())

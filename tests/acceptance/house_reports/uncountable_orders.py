@@ -1,0 +1,13 @@
+"""One of its orders holds what the database cannot make a number of."""
+
+from sqlalchemy import Integer, cast, select
+
+from flows.reports import Report
+from flows.reports.orders import orders
+
+REPORT = Report(
+    name="uncountable-orders",
+    title="Uncountable orders",
+    select=select(orders.c.number, cast(orders.c.status, Integer).label("status")),
+    key=orders.c.id,
+)

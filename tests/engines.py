@@ -1,0 +1,47 @@
+"""A request's file as each engine writes it, without a flow around it."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import Engine
+
+from flows import copy_engine, frame_engine, statement
+from flows.database import Snapshot, snapshot
+from flows.header import header
+from flows.packing import Packing
+from flows.request import ExportRequest
+from flows.statement import OutputColumn
+
+
+def copied(engine: Engine, request: ExportRequest) -> bytes:
+    with snapshot(engine, request.zone.key, 60, lambda: datetime.now(UTC)) as taken:
+        columns = _columns(taken, request)
+        wanted = copy_engine.select_rows(request, columns)
+        blocks = [(each.rows, each.data) for each in copy_engine.fetch(taken, wanted, request.dialect)]
+    return _file(request, columns, blocks)
+
+
+def framed(engine: Engine, request: ExportRequest) -> bytes:
+    with snapshot(engine, request.zone.key, 60, lambda: datetime.now(UTC)) as taken:
+        return framed_from(taken, request)
+
+
+def framed_from(taken: Snapshot, request: ExportRequest) -> bytes:
+    columns = _columns(taken, request)
+    wanted = statement.rows(request, frame_engine.expressions(columns, request.report.key))
+    fetched = frame_engine.fetch(taken, wanted, columns, request.dialect)
+    chunks = (frame_engine.transformed(each, columns, request) for each in fetched)
+    blocks = [
+        (each.rows, frame_engine.to_csv(each, columns, request.zone, request.dialect)) for each in chunks
+    ]
+    return _file(request, columns, blocks)
+
+
+def _columns(taken: Snapshot, request: ExportRequest) -> list[OutputColumn]:
+    return statement.output_columns(request, taken.questions(statement.questions(request)))
+
+
+def _file(request: ExportRequest, columns: list[OutputColumn], blocks: list[tuple[int, bytes]]) -> bytes:
+    top = header(columns, request.zone, request.dialect)
+    with Packing(request.dialect, top, request.file_stem, sum(rows for rows, _ in blocks)) as packing:
+        stored = [each for rows, data in blocks for each in packing.add(rows, data)]
+        return b"".join([*stored, *packing.finish()])

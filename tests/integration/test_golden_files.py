@@ -1,0 +1,36 @@
+"""Each preset's file, byte for byte, from the real PostgreSQL by both engines."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, insert
+
+from flows.database import open_engine
+from tests.engines import copied, framed
+from tests.golden_rows import FILES, ROWS, request
+from tests.unit.golden import golden
+from tests.unit.things import metadata, things
+
+
+@pytest.fixture(scope="module")
+def filled(scratch_url: str) -> Iterator[Engine]:
+    engine = open_engine(scratch_url, connect_seconds=5)
+    metadata.drop_all(engine)
+    metadata.create_all(engine)
+    with engine.begin() as connection:
+        for number, row in enumerate(ROWS, start=1):
+            connection.execute(insert(things), {"id": number, "shop": "here"} | row)
+    yield engine
+    metadata.drop_all(engine)
+    engine.dispose()
+
+
+@pytest.mark.parametrize(("name", "csv"), FILES.items(), ids=FILES.keys())
+def test_the_databases_copy_writes_the_golden_file(filled: Engine, name: str, csv: Any) -> None:
+    assert copied(filled, request(csv)) == golden(name)
+
+
+@pytest.mark.parametrize(("name", "csv"), FILES.items(), ids=FILES.keys())
+def test_pandas_writes_the_golden_file_too(filled: Engine, name: str, csv: Any) -> None:
+    assert framed(filled, request(csv)) == golden(name)

@@ -1,0 +1,115 @@
+"""LibreOffice opens the golden files of the `excel` preset with every cell as meant."""
+
+import subprocess
+from collections.abc import Iterator
+from datetime import date, datetime, time
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as XML
+
+from tests.outside import program
+from tests.unit.golden import FOLDER
+
+NAMES = {name: f"urn:oasis:names:tc:opendocument:xmlns:{name}:1.0" for name in ("table", "office", "text")}
+# Delimiter, quote, UTF-8, from line 1, columns as they come, language, quoted is not text, find dates.
+IMPORT = "CSV:{delimiter},34,76,1,,{language},false,true"
+ENGLISH, GERMAN = 1033, 1031
+CONVERT_SECONDS = 120
+
+Row = list[Any]
+
+NOTHING = None
+HEADER = [
+    *("Id", "Made at (Europe/Berlin)", "Words", "Whole", "Large", "Price", "Rate", "Yes", "Day", "Hour"),
+    *("Mark", "Extra", "Which?", "Which ones?"),
+]
+ROWS: list[Row] = [
+    [
+        *(1, datetime.fromisoformat("2024-07-19T14:30:15"), 'a "quoted", comma; a semicolon\nand a line', 3),
+        9.22337203685478e18,  # spreadsheets have 15 digits, whatever is in the file
+        *(9.9, 1e15, True, date(2024, 7, 9), time(9, 5), "899e1228-d7b8-40fc-8490-70e6f1efb338"),
+        *('{"a": [null, "ü"], "bb": 1.5}', "שלום 😀", "one; two, three"),
+    ],
+    [2, datetime.fromisoformat("2024-07-20T02:00:00")],
+    [
+        *(3, datetime.fromisoformat("2024-10-27T02:30:00"), NOTHING, -3, NOTHING, -1234.5, -0.25, False),
+        *(date(1969, 12, 31), NOTHING, NOTHING, "{}"),
+    ],
+    [
+        *(4, datetime.fromisoformat("2024-10-27T02:30:00"), '\'=HYPERLINK("x")', NOTHING, NOTHING, NOTHING),
+        *(1.5e-07, NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, -5, "'@one; two"),
+    ],
+    [5, datetime.fromisoformat("2024-10-28T01:00:00"), "'-5+3", *[NOTHING] * 9, "'+34 600", "'=x"],
+    [6, datetime.fromisoformat("2024-10-29T01:00:00"), "'\ttab", *[NOTHING] * 9, -0.5, "'\nline"],
+]
+
+
+def opened(file: Path, how: str, folder: Path) -> list[Row]:
+    office = [program("soffice"), f"-env:UserInstallation={(folder / 'profile').as_uri()}", "--headless"]
+    convert = ["--infilter=" + how, "--convert-to", "fods", "--outdir", str(folder), str(file)]
+    subprocess.run([*office, *convert], check=True, capture_output=True, timeout=CONVERT_SECONDS)  # noqa: S603
+    table = XML.parse(folder / f"{file.stem}.fods")  # noqa: S314 - from our own program
+    return [[*cells(row)] for row in table.iterfind(".//table:table-row", NAMES)]
+
+
+def cells(row: XML.Element) -> Iterator[Any]:
+    """Until the last that holds something."""
+    waiting = 0
+    for cell in row.iterfind("table:table-cell", NAMES):
+        repeated = int(attribute(cell, "table", "number-columns-repeated") or 1)
+        if attribute(cell, "office", "value-type") is None:
+            waiting += repeated
+        else:
+            yield from [NOTHING] * waiting
+            yield from [value(cell)] * repeated
+            waiting = 0
+
+
+def value(cell: XML.Element) -> Any:
+    assert attribute(cell, "table", "formula") is None
+    kind = attribute(cell, "office", "value-type")
+    if kind == "float":
+        return float(attribute(cell, "office", "value") or "")
+    if kind == "boolean":
+        return attribute(cell, "office", "boolean-value") == "true"
+    if kind == "date":
+        text = attribute(cell, "office", "date-value") or ""
+        return datetime.fromisoformat(text) if "T" in text else date.fromisoformat(text)
+    if kind == "time":
+        found = (attribute(cell, "office", "time-value") or "").removeprefix("PT").rstrip("S")
+        return time.fromisoformat(found.replace("H", ":").replace("M", ":"))
+    assert kind == "string"
+    return "\n".join(text_of(line) for line in cell.iterfind("text:p", NAMES))
+
+
+def text_of(line: XML.Element) -> str:
+    text = line.text or ""
+    for part in line:
+        own = {"tab": "\t", "s": " "}.get(part.tag.partition("}")[2], text_of(part))
+        text += own + (part.tail or "")
+    return text
+
+
+def attribute(element: XML.Element, space: str, name: str) -> str | None:
+    return element.get(f"{{{NAMES[space]}}}{name}")
+
+
+def in_german(cell: Any) -> Any:
+    """There `true` is no truth value, and what JSON holds keeps its point."""
+    return str(cell).lower() if cell is True or cell is False or cell == -0.5 else cell
+
+
+def exactly(rows: list[Row]) -> list[list[str]]:
+    """So that True is not 1."""
+    return [[repr(float(cell) if type(cell) is int else cell) for cell in row] for row in rows]
+
+
+def test_every_cell_is_what_was_meant(tmp_path: Path) -> None:
+    found = opened(FOLDER / "excel.csv", IMPORT.format(delimiter=ord(","), language=ENGLISH), tmp_path)
+    assert exactly(found) == exactly([HEADER, *ROWS])
+
+
+def test_every_cell_of_the_decimal_comma_form_is_what_was_meant(tmp_path: Path) -> None:
+    how = IMPORT.format(delimiter=ord(";"), language=GERMAN)
+    found = opened(FOLDER / "excel_comma.csv", how, tmp_path)
+    assert exactly(found) == exactly([HEADER, *([in_german(cell) for cell in row] for row in ROWS)])

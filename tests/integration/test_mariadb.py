@@ -1,0 +1,352 @@
+"""Exports from a real MariaDB: one snapshot, every type exact, its collations left to it."""
+
+import gc
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import anyio
+import pandas as pd
+import pytest
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    Double,
+    Engine,
+    Enum,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    String,
+    Table,
+    Uuid,
+    column,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    union_all,
+)
+from sqlalchemy.dialects import mysql
+from sqlalchemy.pool import NullPool
+from sqlalchemy.types import TypeEngine
+
+from api.settings import ApiSettings
+from api.source import Source
+from flows import frame_engine, statement
+from flows.database import Snapshot, open_engine, snapshot
+from flows.errors import (
+    ExportError,
+    Internal,
+    SourceCancelled,
+    SourceTimeout,
+    SourceUnavailable,
+    UnreadableRow,
+)
+from flows.report import Questions, Report, type_name
+from flows.request import ExportRequest, parse_request
+from tests import mariadb
+from tests.engines import framed, framed_from
+
+ROWS = 3 * frame_engine.CHUNK_ROWS
+
+things = Table(
+    "things",
+    MetaData(),
+    Column("id", Integer, primary_key=True),
+    Column("words", String(200)),
+    Column("whole", Integer),
+    Column("large", mysql.BIGINT(unsigned=True)),
+    Column("price", Numeric(38, 2)),
+    Column("rate", Double),
+    Column("yes", Boolean),
+    Column("day", Date),
+    Column("hour", mysql.TIME(fsp=6)),
+    Column("at", mysql.TIMESTAMP(timezone=True, fsp=6)),
+    Column("local_at", mysql.DATETIME(fsp=6)),
+    Column("uid", Uuid),
+    Column("kind", Enum("small", "big")),
+    Column("raw", LargeBinary),
+    Column("extra", JSON),
+    Column("answers", JSON),
+)
+asked = union_all(
+    select(literal("one").label("key"), literal("One?").label("label"), literal(False).label("multiple")),
+    select(literal("many"), literal("Many?"), literal(True)),
+).subquery()
+REPORT = Report(
+    name="things",
+    title="Things",
+    select=select(*[each for each in things.c if each.name != "answers"]),
+    key=things.c.id,
+    sort="id",
+    filters={"words": things.c.words},
+    questions=Questions(things.c.answers, select(asked.c.key, asked.c.label, asked.c.multiple), {}),
+)
+FULL = {
+    "words": 'He said "hi",\r\nthen left 🌳',
+    "whole": -5,
+    "large": 2**64 - 1,
+    "price": Decimal("123456789012345678901234567890.10"),
+    "rate": 0.1 + 0.2,
+    "yes": True,
+    "day": date(9999, 12, 31),
+    "hour": time(23, 59, 59, 120),
+    "at": datetime(2024, 10, 27, 0, 30, 0, 7, UTC),
+    "local_at": datetime.fromisoformat("9999-12-31T23:59:59.999999"),
+    "uid": UUID("899e1228-d7b8-40fc-8490-70e6f1efb338"),
+    "kind": "big",
+    "raw": b"\x00\xff",
+    "extra": {"bb": 1.5, "a": [None, "ü"]},
+    "answers": {"one": 12345678901234567890123, "many": ["a", "b; c"]},
+}
+FULL_TEXT = (
+    '"He said ""hi"",\r\nthen left 🌳",-5,18446744073709551615,123456789012345678901234567890.10,'
+    "0.30000000000000004,true,9999-12-31,23:59:59.00012,2024-10-27T02:30:00.000007+02:00,"
+    "9999-12-31T23:59:59.999999,899e1228-d7b8-40fc-8490-70e6f1efb338,big,\\x00ff,"
+    '"{""a"": [null, ""ü""], ""bb"": 1.5}",12345678901234567890123,a; b; c\n'
+)
+
+
+@pytest.fixture(scope="session")
+def url() -> Iterator[str]:
+    with mariadb.running() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def engine(url: str) -> Iterator[Engine]:
+    engine = open_engine(url, connect_seconds=5, poolclass=NullPool)
+    things.metadata.create_all(engine)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def load(engine: Engine) -> Callable[..., None]:
+    def load(*rows: dict[str, Any]) -> None:
+        with engine.begin() as connection:
+            connection.exec_driver_sql("SET time_zone = '+00:00'")
+            connection.execute(delete(things))
+            for number, row in enumerate(rows, start=1):
+                connection.execute(insert(things), {"id": number} | row)
+
+    return load
+
+
+def requested(report: Report = REPORT, **given: Any) -> ExportRequest:
+    body = {"report": report.name, "timeZone": "Europe/Berlin", "csv": {"header": "none"}}
+    return parse_request(body | given, {report.name: report})
+
+
+def taken(engine: Engine, seconds: int = 60) -> Any:
+    return snapshot(engine, "UTC", seconds, lambda: datetime.now(UTC))
+
+
+def test_every_type_comes_exactly(engine: Engine, load: Callable[..., None]) -> None:
+    load(FULL, {"words": ""}, {})
+    expected = f'1,{FULL_TEXT}2,"",{"," * 14}\n3,{"," * 15}\n'
+    assert framed(engine, requested()).decode() == expected
+
+
+def test_a_hook_that_changes_nothing_changes_no_byte(engine: Engine, load: Callable[..., None]) -> None:
+    load(FULL, {"words": ""}, {})
+    through = replace(REPORT, transform=lambda frame: frame)
+    assert framed(engine, requested(through)) == framed(engine, requested())
+
+
+def test_a_hook_recodes(engine: Engine, load: Callable[..., None]) -> None:
+    def recode(frame: pd.DataFrame) -> pd.DataFrame:
+        frame["words"] = frame["words"].fillna("none").str.upper()
+        frame["yes"] = ~frame["yes"]
+        return frame
+
+    load({"words": "a", "yes": False}, {})
+    request = requested(replace(REPORT, transform=recode), columns=["words", "yes"])
+    assert framed(engine, request) == b"A,true\nNONE,\n"
+
+
+def test_a_timestamp_is_a_moment_whatever_zone_the_server_is_in(
+    engine: Engine, load: Callable[..., None]
+) -> None:
+    load({"at": datetime(2024, 7, 19, 12, tzinfo=UTC)})
+    try:
+        with engine.begin() as connection:
+            connection.exec_driver_sql("SET GLOBAL time_zone = '+05:30'")
+        assert framed(engine, requested(columns=["at"])) == b"2024-07-19T14:00:00.000000+02:00\n"
+    finally:
+        with engine.begin() as connection:
+            connection.exec_driver_sql("SET GLOBAL time_zone = 'SYSTEM'")
+
+
+WORDS = ["b", "A", "a", "Ä", "a ", "ä", "B", "", "ß", "ss", "Z", None, "é", "E", "e", None]
+
+
+@pytest.mark.parametrize("sort", ["words", "-words"])
+@pytest.mark.parametrize("by", ["page", "cursor"])
+def test_all_pages_joined_are_the_file_in_the_servers_own_order(
+    url: str, engine: Engine, load: Callable[..., None], sort: str, by: str
+) -> None:
+    load(*[{"words": each} for each in WORDS])
+    request = requested(sort=sort, columns=["id", "words"])
+    written = [line.split(",") for line in framed(engine, request).decode().splitlines()]
+    source = Source(ApiSettings(database_url=url, storage_url="file:///nowhere"), lambda: datetime.now(UTC))
+    rows, number, cursor = [], 1, None
+    while True:
+        page = anyio.run(source.page, request, 3, number, cursor)
+        rows += page.rows
+        if page.next_cursor is None:
+            break
+        number, cursor = number + 1, page.next_cursor if by == "cursor" else None
+    source.close()
+    assert [str(row["id"]) for row in rows] == [line[0] for line in written]
+    assert sorted(row["id"] for row in rows) == list(range(1, len(WORDS) + 1))
+
+
+def test_a_filter_is_as_wide_as_the_columns_collation(engine: Engine, load: Callable[..., None]) -> None:
+    load(*[{"words": each} for each in ("a", "A", "b")])
+    with taken(engine) as snap:
+        assert snap.scalar(statement.count(requested(filters={"words": "a"}))) == 2
+    assert framed(engine, requested(columns=["words"], filters={"words": "a"})) == b"a\nA\n"
+
+
+def counted_and_came(snap: Snapshot, engine: Engine) -> tuple[int, int]:
+    """A writer deletes between the two."""
+    request = requested(columns=["id"])
+    counted = snap.scalar(statement.count(request))
+    with engine.begin() as connection:
+        connection.execute(delete(things).where(things.c.id > 10))
+    columns = statement.output_columns(request, [])
+    wanted = statement.rows(request, frame_engine.expressions(columns))
+    return counted, sum(chunk.rows for chunk in frame_engine.fetch(snap, wanted, columns))
+
+
+def test_count_and_rows_are_of_one_moment(engine: Engine, load: Callable[..., None]) -> None:
+    load(*[{}] * 50)
+    with taken(engine) as snap:
+        assert counted_and_came(snap, engine) == (50, 50)
+
+
+def test_without_the_snapshot_the_same_writer_is_noticed(engine: Engine, load: Callable[..., None]) -> None:
+    """The control: else the test above would prove nothing."""
+    load(*[{}] * 50)
+    with engine.connect().execution_options(isolation_level="READ COMMITTED") as connection:
+        assert counted_and_came(Snapshot(connection, datetime.now(UTC)), engine) == (50, 10)
+
+
+def test_nothing_can_be_written_in_a_snapshot(engine: Engine) -> None:
+    with pytest.raises(ExportError), taken(engine) as snap:
+        snap.connection.execute(delete(things))
+
+
+slow = Report(
+    name="slow",
+    title="Slow",
+    select=select(things.c.id, func.sleep(0.05).label("slept")),
+    key=things.c.id,
+)
+
+
+def fails_as(engine: Engine, request: ExportRequest, seconds: int = 60) -> type[ExportError]:
+    with pytest.raises(ExportError) as raised, taken(engine, seconds) as snap:
+        framed_from(snap, request)
+    return type(raised.value)
+
+
+def test_a_statement_has_its_limit(engine: Engine, load: Callable[..., None]) -> None:
+    load(*[{}] * 100)
+    assert fails_as(engine, requested(slow), seconds=1) is SourceTimeout
+
+
+@pytest.mark.parametrize(("kill", "kind"), [("QUERY", SourceCancelled), ("CONNECTION", SourceUnavailable)])
+def test_a_killed_query_and_a_killed_connection_are_told_apart(
+    engine: Engine, load: Callable[..., None], kill: str, kind: type[ExportError]
+) -> None:
+    load(*[{}] * 100)
+    killed = threading.Event()
+
+    def strike() -> None:
+        running = "SELECT id FROM information_schema.processlist WHERE info LIKE 'SELECT things%%sleep%%'"
+        with engine.connect() as connection:
+            while not killed.is_set():
+                for (victim,) in connection.exec_driver_sql(running).all():
+                    connection.exec_driver_sql(f"KILL {kill} {victim}")
+                    killed.set()
+
+    thread = threading.Thread(target=strike)
+    thread.start()
+    try:
+        assert fails_as(engine, requested(slow)) is kind
+    finally:
+        killed.set()
+        thread.join()
+
+
+def test_an_export_that_is_given_up_leaves_no_query(engine: Engine, load: Callable[..., None]) -> None:
+    load(*[{"words": "x" * 200}] * ROWS)
+    many = select(things.c.id, things.c.words).join(things.alias("others"), literal(True))
+    report = Report(name="many", title="Many", select=many, key=things.c.id)
+    request = requested(report)
+    columns = statement.output_columns(request, [])
+    wanted = statement.rows(request, frame_engine.expressions(columns)).order_by(None)
+    with taken(engine) as snap:
+        chunks = frame_engine.fetch(snap, wanted, columns)
+        assert next(chunks).rows == frame_engine.CHUNK_ROWS
+        chunks.close()  # type: ignore[attr-defined]
+        assert snap.scalar(select(literal(1))) == 1
+    with engine.connect() as connection:
+        running = "SELECT count(*) FROM information_schema.processlist WHERE info LIKE 'SELECT things%%'"
+        assert connection.exec_driver_sql(running).scalar_one() == 0
+
+
+def test_a_missing_table_is_not_worth_another_try(engine: Engine) -> None:
+    nothing = Table("nothing", MetaData(), Column("id", Integer, primary_key=True))
+    report = Report(name="nothing", title="Nothing", select=select(nothing), key=nothing.c.id)
+    assert fails_as(engine, requested(report)) is Internal
+
+
+def test_a_column_that_is_missing_is_not_worth_another_try(engine: Engine) -> None:
+    report = Report(name="gap", title="Gap", select=select(things.c.id, column("gap")), key=things.c.id)
+    assert fails_as(engine, requested(report)) is Internal
+
+
+# PyMySQL leaves the socket of a refused connection to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("given", [{"unix_socket": "/nowhere/socket"}, {"user": "nobody", "password": "x"}])
+def test_a_server_that_lets_nobody_in_is_worth_another_try(url: str, given: dict[str, str]) -> None:
+    engine = open_engine(url, connect_seconds=5, poolclass=NullPool, connect_args=given)
+    with pytest.raises(SourceUnavailable), taken(engine):
+        pass
+    gc.collect()
+
+
+def test_a_row_that_cannot_be_written_is_named_with_its_column(
+    engine: Engine, load: Callable[..., None]
+) -> None:
+    load({}, {"words": "soon"})
+    wrong = Table("things", MetaData(), Column("id", Integer, primary_key=True), Column("words", JSON))
+    report = Report(name="wrong", title="Wrong", select=select(wrong), key=wrong.c.id)
+    with pytest.raises(UnreadableRow, match="Column words of the row whose key is 2 holds"):
+        framed(engine, requested(report))
+
+
+def test_a_number_of_one_bit_is_a_number_where_the_report_says_so(
+    engine: Engine, load: Callable[..., None]
+) -> None:
+    load({"yes": True})
+    kinds: list[TypeEngine[Any]] = [Boolean(), Integer(), mysql.TINYINT(1), BigInteger()]
+    written = []
+    for kind in kinds:
+        table = Table("things", MetaData(), Column("id", Integer, primary_key=True), Column("yes", kind))
+        report = Report(name="bits", title="Bits", select=select(table.c.yes), key=table.c.id)
+        written.append((type_name(kind), framed(engine, requested(report))))
+    assert written == [("boolean", b"true\n"), *[("integer", b"1\n")] * 3]

@@ -1,0 +1,116 @@
+"""Whatever ends an export ends its query in the database too, though it may not have sent a row yet."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from threading import Timer
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.pool import NullPool
+
+from flows import copy_engine
+from flows.database import open_engine, snapshot
+from flows.dialect import PRESETS
+from tests import flow_runs
+from tests.beside import beside, deploy_export, make_pool
+from tests.running_stack import Stack
+
+POOL = "query-ends"
+SLOW_REPORTS = {"REPORTS_CATALOG": "tests.faults.slow_reports"}
+# One row that takes longer than any test here.
+SLEEP = select(func.pg_sleep(120).label("slept"))
+READS_FOR_EVER = """
+import sys
+from tests.integration.test_query_ends import read
+read(sys.argv[1])
+"""
+ENDED_WITHIN_SECONDS, SEEN_WITHIN_SECONDS = 5, 60
+
+
+class Stopped(Exception):
+    """What a handler of a signal raises."""
+
+
+def read(url: str) -> None:
+    engine = open_engine(url, connect_seconds=5, poolclass=NullPool)
+    with snapshot(engine, "UTC", 300, lambda: datetime.now(UTC)) as taken:
+        for _ in copy_engine.fetch(taken, SLEEP, PRESETS["plain"]):
+            pass
+
+
+def running(database: psycopg.Connection) -> int:
+    found = database.execute("""
+        SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'COPY%pg_sleep%'
+    """)
+    return int(found.fetchall()[0][0])
+
+
+def until(database: psycopg.Connection, number: int, seconds: float) -> None:
+    limit = time.monotonic() + seconds
+    while running(database) != number:
+        assert time.monotonic() < limit, f"{running(database)} queries, not {number}"
+        time.sleep(0.05)
+
+
+@contextmanager
+def interrupted_by(error: type[BaseException], database: psycopg.Connection) -> Iterator[None]:
+    """Raised in the middle of the query, as a signal's handler does."""
+
+    def stop(*_: object) -> None:
+        raise error
+
+    def when_it_runs() -> None:
+        until(database, 1, SEEN_WITHIN_SECONDS)
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    before = signal.signal(signal.SIGUSR1, stop)
+    timer = Timer(0, when_it_runs)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.join()
+        signal.signal(signal.SIGUSR1, before)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, Stopped, SystemExit])
+def test_the_query_ends_when_an_exception_leaves_the_export(
+    stack: Stack, database: psycopg.Connection, error: type[BaseException]
+) -> None:
+    with pytest.raises(error), interrupted_by(error, database):
+        read(stack.database_url)
+    until(database, 0, ENDED_WITHIN_SECONDS)
+
+
+def test_the_query_of_a_killed_process_ends_before_its_first_row(
+    stack: Stack, database: psycopg.Connection
+) -> None:
+    with subprocess.Popen([sys.executable, "-c", READS_FOR_EVER, stack.database_url]) as process:  # noqa: S603
+        until(database, 1, SEEN_WITHIN_SECONDS)
+        process.kill()
+    until(database, 0, ENDED_WITHIN_SECONDS)
+
+
+def test_the_query_of_a_cancelled_export_ends(
+    stack: Stack, database: psycopg.Connection, prefect: httpx.Client
+) -> None:
+    make_pool(prefect, POOL, "warm")
+    deployment = deploy_export(prefect, POOL, POOL)
+    request: dict[str, Any] = {"request": {"report": "stalled-orders"}}
+    with beside(stack) as others:
+        worker = others.warm_worker(POOL, **SLOW_REPORTS)
+        others.until_said(worker, "started!")
+        run = flow_runs.start(prefect, deployment, request)
+        until(database, 1, SEEN_WITHIN_SECONDS)
+        flow_runs.cancel(prefect, run)
+        until(database, 0, 2 * ENDED_WITHIN_SECONDS)
+        assert flow_runs.until_ended(prefect, run)[0]["state_type"] == "CANCELLED"

@@ -1,0 +1,160 @@
+"""Surveys of no, one, many and very many questions: one column each, whatever the answers hold."""
+
+import csv
+import io
+import itertools
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import JSON, Boolean, Column, Integer, MetaData, Table, Text, and_, insert, select
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.pool import NullPool
+
+from flows.database import open_engine
+from flows.export import Block, Export, Opening, Stream, fetch, transform_to_csv
+from flows.report import Questions, Report, Scope
+from flows.request import parse_request
+from flows.settings import Settings
+
+# PostgreSQL takes 1,664 columns in a select.
+SIZES = (0, 1, 300, 1500, 1664, 2000)
+
+metadata = MetaData()
+asked = Table(
+    "questions_asked",
+    metadata,
+    Column("size", Text, primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("key", Text, nullable=False),
+    Column("label", Text, nullable=False),
+    Column("multiple", Boolean, nullable=False),
+)
+replies = Table(
+    "questions_answered",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("size", Text, nullable=False),
+    Column("answers", JSON().with_variant(JSONB(), "postgresql")),
+)
+REPORT = Report(
+    name="replies",
+    title="Replies",
+    select=select(replies.c.id),
+    key=replies.c.id,
+    scope={"size": Scope(replies.c.size, pattern="[0-9]+", known=asked.c.size)},
+    questions=Questions(
+        answers=replies.c.answers,
+        select=select(asked.c.key, asked.c.label, asked.c.multiple).order_by(asked.c.position),
+        scope={"size": asked.c.size},
+    ),
+)
+
+
+first_asked = asked.alias()
+JOINED = replace(
+    REPORT,
+    select=REPORT.select.outerjoin(
+        first_asked, and_(first_asked.c.size == replies.c.size, first_asked.c.position == 1)
+    ),
+)
+
+
+def key(position: int) -> str:
+    return f'q{position} "quoted"' if position % 50 == 0 else f"q{position}"
+
+
+def label(position: int) -> str:
+    """Every other one is named as the one before."""
+    return f'Question {position // 2}: "why", or why not?\nSay it'
+
+
+def is_multiple(position: int) -> bool:
+    return position % 3 == 0
+
+
+def answers(size: int) -> list[Any]:
+    """One reply's answers each."""
+    positions = range(1, size + 1)
+    varied = itertools.cycle(
+        [None, True, 17, 2.50, "", 'a "b",\nc', ["x", None, "y; z"], [], {"b": 1, "a": [2]}]
+    )
+    return [
+        {key(p): f"answer {p}, of some length" * (p % 4) for p in positions},
+        {key(p): next(varied) for p in positions},
+        {key(p): ["one", "two"] for p in positions if is_multiple(p)},
+        {key(p): None for p in positions},
+        {"nobody asked": "this", "q0": [1]},
+        {},
+        None,
+    ]
+
+
+def text(answer: Any, multiple: bool) -> str:
+    if multiple and isinstance(answer, list):
+        return "; ".join(each for each in answer if each is not None)
+    if answer is None or isinstance(answer, str):
+        return answer or ""
+    return '{"a": [2], "b": 1}' if isinstance(answer, dict) else json.dumps(answer)
+
+
+@pytest.fixture(scope="module", params=["postgresql", "sqlite"])
+def database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path_factory.mktemp('sqlite') / 'replies.db'}"
+    else:
+        url = request.getfixturevalue("scratch_url")
+    engine = open_engine(url, connect_seconds=5, poolclass=NullPool)
+    metadata.create_all(engine)
+    ids = itertools.count(1)
+    with engine.begin() as connection:
+        for size in SIZES:
+            for position in range(1, size + 1):
+                facts = {"key": key(position), "label": label(position), "multiple": is_multiple(position)}
+                connection.execute(insert(asked), {"size": str(size), "position": position, **facts})
+            found = [{"id": next(ids), "size": str(size), "answers": each} for each in answers(size)]
+            connection.execute(insert(replies), found)
+    yield url
+    metadata.drop_all(engine)
+
+
+def exported(
+    database_url: str, request: dict[str, Any], folder: Path, report: Report = REPORT
+) -> tuple[Opening, bytes]:
+    settings = Settings(database_url=database_url, storage_url=f"file://{folder}")  # type: ignore[arg-type]
+    parsed = parse_request({"report": "replies", **request}, {"replies": report})
+    export = Export(UUID(int=1), 1, parsed, settings)
+    opening, *blocks = transform_to_csv.fn(Stream(fetch.fn(export)), export)
+    assert isinstance(opening, Opening)
+    return opening, b"".join(block.data for block in blocks if isinstance(block, Block))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_each_question_is_one_column(database_url: str, tmp_path: Path, size: int) -> None:
+    opening, content = exported(database_url, {"size": str(size), "sort": "id"}, tmp_path)
+    assert [column.label for column in opening.columns] == ["Id", *map(label, range(1, size + 1))]
+    rows = [row[1:] for row in csv.reader(io.StringIO(content.decode(), newline=""))]
+    assert rows == [
+        [text((reply or {}).get(key(p)), is_multiple(p)) for p in range(1, size + 1)]
+        for reply in answers(size)
+    ]
+
+
+def test_questions_can_be_chosen_and_come_in_the_order_asked_for(database_url: str, tmp_path: Path) -> None:
+    request = {"size": "2000", "sort": "id", "columns": ["answers.q1999", "id", "answers.q2"]}
+    _, content = exported(database_url, request, tmp_path)
+    (first, *_) = csv.reader(io.StringIO(content.decode(), newline=""))
+    assert (first[0], first[2]) == tuple(answers(2000)[0][key(p)] for p in (1999, 2))
+
+
+@pytest.mark.parametrize("size", [1, 300])
+def test_a_report_over_several_tables_has_the_same_answers(
+    database_url: str, tmp_path: Path, size: int
+) -> None:
+    request = {"size": str(size), "sort": "id"}
+    _, joined = exported(database_url, request, tmp_path, JOINED)
+    assert joined == exported(database_url, request, tmp_path)[1]

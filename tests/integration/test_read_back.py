@@ -1,0 +1,252 @@
+"""What other programs read out of our files is what was put into the table."""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import duckdb
+import pandas as pd
+import psycopg
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from pyarrow import csv as pyarrow_csv
+from sqlalchemy import Engine
+
+from flows.database import open_engine
+from flows.dialect import Dialect
+from flows.request import ExportRequest
+from tests.engines import copied
+from tests.kinds import ASKED, asked, common, dialects, load, made, of_postgresql, rows_of
+
+Rows = list[list[str | None]]
+Table = list[dict[str, Any]]
+
+proof = settings(
+    max_examples=80,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.too_slow,
+        HealthCheck.data_too_large,
+    ],
+)
+# What changes no value, and needs no unpacking.
+unchanged = dialects().map(
+    lambda options: (
+        options
+        | {
+            "header": "keys",
+            "dateTimes": "iso",
+            "formulaGuard": False,
+            "compression": "none",
+            "splitRows": None,
+        }
+    )
+)
+
+
+@pytest.fixture(scope="module")
+def filled(scratch_url: str) -> Iterator[Engine]:
+    yield from made(open_engine(scratch_url, connect_seconds=5), common)
+
+
+@pytest.fixture(scope="module")
+def of_its_own(scratch_url: str) -> Iterator[Engine]:
+    yield from made(open_engine(scratch_url, connect_seconds=5), of_postgresql)
+
+
+@pytest.fixture(scope="module")
+def server(scratch_url: str) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(scratch_url.replace("+psycopg", ""), autocommit=True) as connection:
+        yield connection
+
+
+def by_python(content: bytes, dialect: Dialect) -> Rows:
+    text = io.StringIO(content.decode("utf-8-sig"), newline="")
+    return [[*row] for row in csv.reader(text, strict=True, delimiter=dialect.delimiter)][1:]
+
+
+def by_pandas(content: bytes, dialect: Dialect) -> Rows:
+    frame = pd.read_csv(
+        io.BytesIO(content), sep=dialect.delimiter, dtype=str, keep_default_na=False, encoding="utf-8-sig"
+    )
+    return [[*row] for row in frame.itertuples(index=False)]
+
+
+def by_pyarrow(content: bytes, dialect: Dialect) -> Rows:
+    names = asked(common).report.table_columns.keys() | {f"answers.{key}" for key in ASKED}
+    table = pyarrow_csv.read_csv(
+        pa.BufferReader(content),
+        parse_options=pyarrow_csv.ParseOptions(
+            delimiter=dialect.delimiter, newlines_in_values=True, ignore_empty_lines=False
+        ),
+        convert_options=pyarrow_csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()),
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+        ),
+    )
+    return [[*row.values()] for row in table.to_pylist()]
+
+
+READ_CSV = """
+    SELECT * FROM read_csv(?, delim=?, header=true, all_varchar=true, quote='"', escape='"', nullstr='',
+        allow_quoted_nulls=false)
+"""
+
+
+def by_duckdb(content: bytes, dialect: Dialect, file: Path) -> Rows:
+    file.write_bytes(content)
+    with duckdb.connect() as duck:
+        return [[*row] for row in duck.execute(READ_CSV, [str(file), dialect.delimiter]).fetchall()]
+
+
+def moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def truth(text: str) -> bool:
+    return {"true": True, "false": False}[text]
+
+
+def document(text: str) -> Any:
+    return json.loads(text, parse_float=Decimal, parse_int=Decimal)
+
+
+READ: dict[str, Callable[[str], Any]] = {
+    "id": int,
+    "whole": int,
+    "large": int,
+    "price": Decimal,
+    "rate": float,
+    "yes": truth,
+    "day": date.fromisoformat,
+    "hour": time.fromisoformat,
+    "at": moment,
+    "localAt": datetime.fromisoformat,
+    "uid": UUID,
+    "raw": lambda text: bytes.fromhex(text.removeprefix("\\x")),
+    "extra": document,
+}
+NUMBERS = ("price", "rate")
+
+
+def kept(value: Any) -> Any:
+    """As JSON holds it: every number exactly."""
+    return document(json.dumps(value)) if value is not None else None
+
+
+def put(found: Table, request: ExportRequest) -> Table:
+    """The rows by the file's keys, in its order."""
+    columns = {column.name: key for key, column in zip(request.report.table_columns, common.c, strict=False)}
+    return [
+        {key: row.get(name) if name != "extra" else kept(row[name]) for name, key in columns.items()}
+        | {"id": number}
+        | {f"answers.{key}": answer_text(row["answers"], key) for key in ASKED}
+        for number, row in enumerate(found, start=1)
+    ]
+
+
+def answer_text(answers: dict[str, Any], key: str) -> Any:
+    """Only texts are compared here; tests/integration/test_engines_agree.py has the other answers."""
+    return answers.get(key)
+
+
+def assert_read(rows: Rows, expected: Table, request: ExportRequest, nulls: bool) -> None:
+    """`nulls`: the reader tells NULL from an empty text."""
+    assert len(rows) == len(expected)
+    for cells, row in zip(rows, expected, strict=True):
+        for cell, (key, value) in zip(cells, row.items(), strict=True):
+            if cell is None or (cell == "" and not nulls):
+                assert value is None or (value == "" and not nulls), key
+            else:
+                assert read_value(cell, key, request.dialect) == value, key
+
+
+def read_value(cell: str, key: str, dialect: Dialect) -> Any:
+    number = cell.replace(dialect.decimal_mark, ".") if key in NUMBERS else cell
+    return READ.get(key, str)(number)
+
+
+@proof
+@given(found=rows_of(common), options=unchanged)
+def test_every_reader_reads_what_was_put_in(
+    filled: Engine,
+    tmp_path_factory: pytest.TempPathFactory,
+    found: Table,
+    options: dict[str, Any],
+) -> None:
+    for row in found:  # all answers as texts
+        row["answers"] = {key: text for key, text in row["answers"].items() if isinstance(text, str)}
+    load(filled, common, found)
+    request = asked(common, csv=options, timeZone="America/New_York", sort="id")
+    content, expected = copied(filled, request), put(found, request)
+    file = tmp_path_factory.getbasetemp() / "read.csv"
+    assert_read(by_python(content, request.dialect), expected, request, nulls=False)
+    assert_read(by_pandas(content, request.dialect), expected, request, nulls=False)
+    assert_read(by_pyarrow(content, request.dialect), expected, request, nulls=True)
+    assert_read(by_duckdb(content, request.dialect, file), expected, request, nulls=True)
+
+
+# The table as the file has it: answers as texts, and JSON's null as no value.
+AS_IN_THE_FILE = """
+    CREATE TEMPORARY VIEW as_in_the_file AS SELECT id, {plain},
+        answers ->> 'one' AS one,
+        CASE WHEN jsonb_typeof(answers -> 'many') = 'array'
+            THEN (SELECT string_agg(e, '; ') FROM jsonb_array_elements_text(answers -> 'many') AS e)
+            ELSE answers ->> 'many' END AS many,
+        answers ->> 'two words' AS two_words
+    FROM of_postgresql
+"""
+ALL_ROWS = "SELECT string_agg(t::text, chr(10) ORDER BY t.id) FROM {} AS t"
+
+
+@pytest.fixture(scope="module")
+def emptied(of_its_own: Engine, server: psycopg.Connection) -> psycopg.Connection:
+    json_ = {"extra": "nullif(extra::jsonb, 'null')", "document": "nullif(document, 'null')"}
+    names = [column.name for column in of_postgresql.c if column.name not in ("id", "answers")]
+    plain = ", ".join(f"{json_[name]} AS {name}" if name in json_ else name for name in names)
+    server.execute(AS_IN_THE_FILE.format(plain=plain))
+    server.execute("CREATE TEMPORARY TABLE read_back AS SELECT * FROM as_in_the_file WITH NO DATA")
+    return server
+
+
+@proof
+@given(found=rows_of(of_postgresql), options=unchanged)
+def test_postgresqls_copy_from_reads_the_table_back(
+    of_its_own: Engine, emptied: psycopg.Connection, found: Table, options: dict[str, Any]
+) -> None:
+    load(of_its_own, of_postgresql, found)
+    request = asked(of_postgresql, csv=options | {"decimalMark": "."}, timeZone="Europe/Madrid", sort="id")
+    content = copied(of_its_own, request)
+    emptied.execute("TRUNCATE read_back")
+    reading = f"FORMAT csv, HEADER true, DELIMITER '{request.dialect.delimiter}'"
+    with emptied.cursor() as cursor, cursor.copy(f"COPY read_back FROM STDIN ({reading})") as copy:
+        copy.write(content)
+    (put_in,) = emptied.execute(ALL_ROWS.format("as_in_the_file")).fetchone() or ()
+    assert emptied.execute(ALL_ROWS.format("read_back")).fetchone() == (put_in,)
+
+
+@pytest.mark.parametrize(("compression", "extension"), [("gzip", "csv.gz"), ("zip", "zip")])
+def test_packed_files_are_opened_as_they_are(
+    filled: Engine, tmp_path: Path, compression: str, extension: str
+) -> None:
+    load(filled, common, [{"words": f"row, {number}", "answers": {}} for number in range(5000)])
+    request = asked(common, csv={"compression": compression}, columns=["id", "words"], sort="id")
+    file = tmp_path / f"file.{extension}"
+    file.write_bytes(copied(filled, request))
+    expected = [(number + 1, f"row, {number}") for number in range(5000)]
+    assert list(pd.read_csv(file).itertuples(index=False, name=None)) == expected
+    if compression == "gzip":
+        with duckdb.connect() as duck:
+            assert duck.execute("SELECT * FROM read_csv(?)", [str(file)]).fetchall() == expected
+        assert pyarrow_csv.read_csv(file).num_rows == 5000

@@ -1,0 +1,267 @@
+"""Tables of every type of column, and what hypothesis puts into them."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from hypothesis import strategies as st
+from sqlalchemy import (
+    CHAR,
+    JSON,
+    REAL,
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    Double,
+    Engine,
+    Enum,
+    Integer,
+    Interval,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    Time,
+    Uuid,
+    delete,
+    insert,
+    literal,
+    select,
+    union_all,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, INET, INT4RANGE, JSONB, Range
+
+from flows.report import Questions, Report
+from flows.request import ExportRequest, parse_request
+
+MOODS = ("fine", "so, so", '"bad"', "=1")
+
+
+def everywhere(mood: str) -> list[Column[Any]]:
+    """Kinds that every database has; `mood` is what the enum is called."""
+    return [
+        Column("id", Integer, primary_key=True),
+        Column("words", Text),
+        Column("code", String),
+        Column("whole", Integer),
+        Column("large", BigInteger),
+        Column("price", Numeric(12, 2)),
+        Column("rate", Double),
+        Column("yes", Boolean),
+        Column("day", Date),
+        Column("hour", Time),
+        Column("at", DateTime(timezone=True)),
+        Column("local_at", DateTime),
+        Column("uid", Uuid),
+        Column("raw", LargeBinary),
+        Column("mood", Enum(*MOODS, name=mood)),
+        Column("span", Interval),
+        Column("extra", JSON),
+        Column("answers", JSON().with_variant(JSONB(), "postgresql"), nullable=False),
+    ]
+
+
+common = Table("common", MetaData(), *everywhere("mood"))
+of_postgresql = Table(
+    "of_postgresql",
+    MetaData(),
+    *everywhere("mood_of_postgresql"),
+    Column("padded", CHAR(6)),
+    Column("small", SmallInteger),
+    Column("amount", Numeric),
+    Column("exact", Numeric(40, 15)),
+    Column("ratio", REAL),
+    Column("zoned_hour", Time(timezone=True)),
+    Column("tags", ARRAY(Text)),
+    Column("counts", ARRAY(Integer)),
+    Column("moments", ARRAY(DateTime(timezone=True))),
+    Column("document", JSONB),
+    Column("host", INET),
+    Column("numbers", INT4RANGE),
+)
+
+
+def _question(key: str, label: str, multiple: bool) -> Any:
+    return select(
+        literal(key).label("key"), literal(label).label("label"), literal(multiple).label("multiple")
+    )
+
+
+ASKED = {"one": ("=One?", False), "many": ('Many, or "all"?', True), "two words": ("-", False)}
+
+
+def report_of(table: Table) -> Report:
+    asked = union_all(*(_question(key, *rest) for key, rest in ASKED.items())).subquery()
+    return Report(
+        name="kinds",
+        title="Kinds",
+        select=select(*[column for column in table.c if column.name != "answers"]),
+        key=table.c.id,
+        questions=Questions(
+            answers=table.c.answers,
+            select=select(asked.c.key, asked.c.label, asked.c.multiple),
+            scope={},
+        ),
+    )
+
+
+REPORTS = {table: report_of(table) for table in (common, of_postgresql)}
+
+
+def asked(table: Table, **given: Any) -> ExportRequest:
+    return parse_request({"report": "kinds"} | given, {"kinds": REPORTS[table]})
+
+
+# As PostgreSQL takes it: no NUL, no half of a surrogate pair.
+texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12)
+AWKWARD = [
+    "",
+    " ",
+    ",",
+    ";",
+    "|",
+    '"',
+    "'",
+    "\t",
+    "\n",
+    "\r",
+    "\r\n",
+    "\v",
+    "\x85",
+    "\u2028",
+    "\ufeff",
+    "\\.",
+]
+AWKWARD += ["\\N", "NULL", "null", "=1+1", "-5", "+1,5", "-1.5e3", "@x", "-", "🌳", "שלום", "e\u0301", "\x1a"]
+words = texts | st.sampled_from(AWKWARD)
+words |= st.builds("".join, st.lists(words, max_size=4))
+EDGES = [date(1900, 1, 1), date(1969, 12, 31), date(1972, 1, 7), date(2000, 2, 29), date(9999, 12, 31)]
+days = st.dates() | st.sampled_from(EDGES)
+moments = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30)) | st.datetimes(  # noqa: DTZ001 - zones come later
+    datetime(1880, 1, 1),  # noqa: DTZ001
+    datetime(2040, 1, 1),  # noqa: DTZ001
+)
+# On both sides of changes to and from summer time in the zones below.
+CHANGES = ["2024-03-31T00:59:59.999999", "2024-03-31T01:00:00", "2024-10-27T00:30:00", "2024-10-27T01:30:00"]
+CHANGES += ["2024-11-03T05:30:00", "2024-11-03T06:30:00", "1972-01-07T00:44:29", "1972-01-07T00:44:30"]
+moments |= st.sampled_from([datetime.fromisoformat(each) for each in CHANGES])
+ZONES = [
+    "UTC",
+    "Europe/Madrid",
+    "Asia/Kathmandu",
+    "America/New_York",
+    "Africa/Monrovia",
+    "Australia/Lord_Howe",
+]
+floats = st.floats(allow_nan=False, allow_infinity=False)
+json_numbers = st.integers(-(10**20), 10**20) | floats
+answers = st.none() | st.booleans() | json_numbers | words
+extras = st.recursive(
+    answers,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3),
+    max_leaves=6,
+)
+spans = st.timedeltas(timedelta(-(10**6)), timedelta(10**6))
+_EVERYWHERE: dict[str, st.SearchStrategy[Any]] = {
+    "words": words,
+    "code": words,
+    "whole": st.integers(-(2**31), 2**31 - 1),
+    "large": st.integers(-(2**63), 2**63 - 1),
+    "price": st.decimals(-(10**9), 10**9, places=2),
+    "rate": floats.map(lambda number: number + 0.0),  # SQLite has no negative zero
+    "yes": st.booleans(),
+    "day": days,
+    "hour": st.times(),
+    "at": moments.map(lambda moment: moment.replace(tzinfo=UTC)),
+    "local_at": moments,
+    "uid": st.uuids(),
+    "raw": st.binary(max_size=9),
+    "mood": st.sampled_from(MOODS),
+    "extra": extras,
+}
+_OF_POSTGRESQL: dict[str, st.SearchStrategy[Any]] = {
+    "rate": st.floats(),
+    "span": spans,
+    "padded": st.text("ab =-", max_size=6),
+    "small": st.integers(-(2**15), 2**15 - 1),
+    "amount": st.decimals(allow_nan=False)
+    | st.sampled_from([Decimal("1.50"), Decimal("1E+30"), Decimal("1E-30"), Decimal("-0.0"), Decimal("NaN")]),
+    "exact": st.decimals(-(10**20), 10**20, places=15),
+    "ratio": st.floats(width=32),
+    "zoned_hour": st.times(timezones=st.sampled_from([UTC])),
+    "tags": st.lists(st.none() | words, max_size=3),
+    "counts": st.lists(st.none() | st.integers(-9, 9), max_size=3),
+    "moments": st.lists(moments.map(lambda moment: moment.replace(tzinfo=UTC)), max_size=2),
+    "document": extras,
+    "host": st.ip_addresses().map(str),
+    "numbers": st.builds(Range, st.integers(-9, 0), st.none() | st.integers(1, 9)),
+}
+_ANSWERS = st.fixed_dictionaries(
+    {}, optional={"one": answers | extras, "many": st.lists(extras, max_size=3) | answers, "two words": words}
+)
+
+
+def rows_of(table: Table) -> st.SearchStrategy[list[dict[str, Any]]]:
+    kinds = _EVERYWHERE | (_OF_POSTGRESQL if table is of_postgresql else {})
+    cells = {name: st.none() | kind for name, kind in kinds.items()}
+    return st.lists(st.fixed_dictionaries({**cells, "answers": _ANSWERS}), max_size=5)
+
+
+@st.composite
+def dialects(draw: st.DrawFn) -> dict[str, Any]:
+    """Options that go together."""
+    delimiter = draw(st.sampled_from([",", ";", "\t", "|"]))
+    compression, split_rows = draw(
+        st.sampled_from([("none", None), ("gzip", None), ("zip", None), ("zip", 1), ("zip", 2)])
+    )
+    return {
+        "preset": draw(st.sampled_from(["plain", "rfc4180", "excel"])),
+        "delimiter": delimiter,
+        "lineEnding": draw(st.sampled_from(["lf", "crlf"])),
+        "byteOrderMark": draw(st.booleans()),
+        "header": draw(st.sampled_from(["labels", "keys", "none"])),
+        "decimalMark": draw(st.sampled_from([".", ","])) if delimiter != "," else ".",
+        "dateTimes": draw(st.sampled_from(["iso", "local"])),
+        "formulaGuard": draw(st.booleans()),
+        "compression": compression,
+        "splitRows": split_rows,
+    }
+
+
+def requests_of(table: Table) -> st.SearchStrategy[ExportRequest]:
+    """Any dialect, any zone, any columns in any order."""
+    keys = [*REPORTS[table].table_columns, *(f"answers.{key}" for key in ASKED)]
+    sortable = [key for key, column in REPORTS[table].table_columns.items() if column.type != "json"]
+    return st.builds(
+        lambda **given: asked(table, **{name: value for name, value in given.items() if value is not None}),
+        csv=dialects(),
+        timeZone=st.sampled_from(ZONES),
+        columns=st.none() | st.lists(st.sampled_from(keys), min_size=1, unique=True),
+        sort=st.sampled_from(["id", "-id", "words,-id", "-price", "at", "-yes,day"]).filter(
+            lambda sort: all(part.removeprefix("-") in sortable for part in sort.split(","))
+        ),
+    )
+
+
+def made(engine: Engine, table: Table) -> Iterator[Engine]:
+    table.metadata.drop_all(engine)
+    table.metadata.create_all(engine)
+    yield engine
+    table.metadata.drop_all(engine)
+    engine.dispose()
+
+
+def load(engine: Engine, table: Table, found: list[dict[str, Any]]) -> None:
+    stored = [{"id": number, **row} for number, row in enumerate(found, start=1)]
+    if engine.dialect.name == "sqlite":  # it keeps no zones: by convention UTC
+        stored = [{**row, "at": row["at"] and row["at"].replace(tzinfo=None)} for row in stored]
+    with engine.begin() as connection:
+        connection.execute(delete(table))
+        if stored:
+            connection.execute(insert(table), stored)

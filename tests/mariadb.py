@@ -1,0 +1,78 @@
+"""A MariaDB server of the tests' own, in a folder that is thrown away."""
+
+import getpass
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pymysql
+import pytest
+
+READY_WITHIN_SECONDS = 60
+ENDED_WITHIN_SECONDS = 20
+DATABASE = "reports"
+# Debian keeps servers where an ordinary user's path does not lead.
+PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
+
+
+@contextmanager
+def running() -> Iterator[str]:
+    """The URL of an empty database."""
+    server, install = (shutil.which(name, path=PATH) for name in ("mariadbd", "mariadb-install-db"))
+    if server is None or install is None:
+        why_not(
+            "mariadbd and mariadb-install-db are not installed; on Debian: apt-get install mariadb-server"
+        )
+    # Not pytest's own folder: the path of a socket has room for 107 characters.
+    with TemporaryDirectory(prefix="mariadb-", ignore_cleanup_errors=True) as folder:
+        options = ["--no-defaults", f"--datadir={folder}/data", f"--user={getpass.getuser()}"]
+        fresh = ["--auth-root-authentication-method=normal", "--skip-test-db"]
+        subprocess.run([str(install), *options, *fresh], check=True, capture_output=True)  # noqa: S603
+        socket = f"{folder}/socket"
+        listening = [f"--socket={socket}", "--skip-networking", f"--pid-file={folder}/pid"]
+        light = ["--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=64M", "--skip-log-bin"]
+        with Path(folder, "log").open("wb") as log:
+            process = subprocess.Popen(  # noqa: S603
+                [str(server), *options, *listening, *light],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C ends the tests; they end the server
+            )
+        try:
+            _make_database(process, socket, Path(folder, "log"))
+            yield f"mysql+pymysql://root@localhost/{DATABASE}?unix_socket={socket}"
+        finally:
+            end(process)
+
+
+def why_not(reason: str) -> None:
+    """CI has what the tests need."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(ENDED_WITHIN_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _make_database(process: subprocess.Popen[bytes], socket: str, log: Path) -> None:
+    until = time.monotonic() + READY_WITHIN_SECONDS
+    while not Path(socket).exists():  # it listens as soon as it is there
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < until, log.read_text()
+        time.sleep(0.05)
+    connection = pymysql.connect(unix_socket=socket, user="root")
+    with connection, connection.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE {DATABASE} CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci")

@@ -1,0 +1,28 @@
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flows.csv_columns import records
+from flows.dialect import Dialect, record
+
+awkward = st.sampled_from(
+    ["", " ", ",", ";", "\t", "|", '"', '""', "\n", "\r", "\r\n", "\\.", "NULL", "'", "é🌳"]
+)
+texts = st.none() | awkward | st.text(max_size=5) | st.builds("".join, st.lists(awkward, max_size=4))
+dialects = st.builds(
+    Dialect, delimiter=st.sampled_from([",", ";", "\t", "|"]), line_ending=st.sampled_from(["lf", "crlf"])
+)
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> list[list[str | None]]:
+    rows, width = draw(st.integers(1, 6)), draw(st.integers(1, 4))
+    return [draw(st.lists(texts, min_size=rows, max_size=rows)) for _ in range(width)]
+
+
+@given(columns=tables(), dialect=dialects)
+@settings(max_examples=400)
+def test_many_records_at_once_are_those_of_one_after_the_other(
+    columns: list[list[str | None]], dialect: Dialect
+) -> None:
+    one_by_one = "".join(record(row, dialect) for row in zip(*columns, strict=True))
+    assert records(columns, dialect) == one_by_one

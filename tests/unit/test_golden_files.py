@@ -1,0 +1,18 @@
+"""Each preset's file, byte for byte, from SQLite; tests/integration has it from PostgreSQL."""
+
+from typing import Any
+
+import pytest
+
+from tests.engines import framed_from
+from tests.golden_rows import FILES, ROWS, request
+from tests.unit.golden import golden
+from tests.unit.things import opened
+
+pytestmark = pytest.mark.filterwarnings("ignore:Dialect sqlite.pysqlite does .not. support Decimal")
+
+
+@pytest.mark.parametrize(("name", "csv"), FILES.items(), ids=FILES.keys())
+def test_the_golden_file(name: str, csv: Any) -> None:
+    with opened(ROWS) as taken:
+        assert framed_from(taken, request(csv)) == golden(name)

@@ -1,0 +1,29 @@
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from flows.dialect import parse_dialect
+from flows.header import header
+from flows.statement import Question, output_columns
+from tests.unit.things import asked
+
+BERLIN = ZoneInfo("Europe/Berlin")
+QUESTIONS = [Question("q1", "=Which; when?", multiple=False)]
+
+
+@pytest.mark.parametrize(
+    ("csv", "line"),
+    [
+        ("plain", "Id,Made at,Day,=Which; when?\n"),
+        ("rfc4180", "Id,Made at,Day,=Which; when?\r\n"),
+        ("excel", "Id,Made at (Europe/Berlin),Day,'=Which; when?\r\n"),
+        ({"delimiter": ";"}, 'Id;Made at;Day;"=Which; when?"\n'),
+        ({"dateTimes": "local"}, "Id,Made at (Europe/Berlin),Day,=Which; when?\n"),
+        ({"formulaGuard": True}, "Id,Made at,Day,'=Which; when?\n"),
+        ({"header": "keys", "dateTimes": "local"}, "id,madeAt,day,answers.q1\n"),
+        ({"preset": "excel", "header": "none"}, ""),
+    ],
+)
+def test_the_header_is_labels_keys_or_nothing_in_the_files_dialect(csv: object, line: str) -> None:
+    columns = output_columns(asked(columns=["id", "madeAt", "day", "answers.q1"]), QUESTIONS)
+    assert header(columns, BERLIN, parse_dialect(csv)).decode() == line

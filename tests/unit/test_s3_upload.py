@@ -1,0 +1,59 @@
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import s3fs
+from botocore.awsrequest import AWSPreparedRequest
+
+from flows.s3_storage import S3Storage, part_bytes
+
+GIB, TIB = 1 << 30, 1 << 40
+MOST_PARTS, LARGEST_PART, LARGEST_OBJECT = 10_000, 5 * GIB, 5 * TIB
+
+
+class Seen(Exception):
+    """Instead of sending."""
+
+
+def test_the_parts_that_s3_takes_are_enough_for_the_largest_object() -> None:
+    sizes = [part_bytes(number) for number in range(MOST_PARTS)]
+    assert sum(sizes) >= LARGEST_OBJECT
+    assert max(sizes) <= LARGEST_PART
+    assert sum(sizes[:1000]) == 1000 * 8 * (1 << 20)
+
+
+@pytest.fixture(autouse=True)
+def client_of_its_own() -> Iterator[None]:
+    """s3fs gives everybody the same one."""
+    s3fs.S3FileSystem.clear_instance_cache()
+    yield
+    s3fs.S3FileSystem.clear_instance_cache()
+
+
+@pytest.mark.parametrize(
+    ("scheme", "is_hashed"), [("http", True), ("https", False)], ids=["in the open", "over TLS"]
+)
+def test_only_what_the_transport_guards_is_sent_without_a_signature_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, scheme: str, is_hashed: bool
+) -> None:
+    for name, value in {
+        "ACCESS_KEY_ID": "a",
+        "SECRET_ACCESS_KEY": "b",
+        "DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"{scheme}://127.0.0.1:9")
+    storage = S3Storage("bucket", "")
+    sent: list[str] = []
+
+    def see(request: AWSPreparedRequest, **_: Any) -> None:
+        found = request.headers["X-Amz-Content-SHA256"]
+        sent.append(found.decode() if isinstance(found, bytes) else found)
+        raise Seen
+
+    upload = storage.begin("key")
+    storage._s3.s3.meta.events.register("before-send.s3.PutObject", see)
+    upload.write(b"content")
+    with pytest.raises(Seen):
+        upload.commit()
+    assert (sent[0] == "UNSIGNED-PAYLOAD") is not is_hashed
