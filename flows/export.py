@@ -6,7 +6,7 @@ it is passed, which would drain a bare generator: Stream hides one. See architec
 
 import logging
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -113,15 +113,26 @@ def _make_file(export: Export) -> Receipt:
     with (
         get_client(sync_client=True) as client,
         Progress(client, export.job_id, export.attempt) as progress,
+        _ended(fetch(export)) as batches,
+        _ended(transform_to_csv(Stream(batches), export)) as blocks,
     ):
-        batches = fetch(export)
-        blocks = transform_to_csv(Stream(batches), export)
         receipt, first_rows = upload(Stream(blocks), export, progress)
         with _removed_on_failure(export, receipt):
             presign(export, receipt)
             page = run_page.markdown(export.request, receipt, first_rows)
             progress.finish(receipt, page, f"{export.settings.public_url}/exports/{export.job_id}/download")
     return receipt
+
+
+@contextmanager
+def _ended(items: Generator[T, None, None]) -> Iterator[Generator[T, None, None]]:
+    """Ended here when another task has failed. Left to Python's own end, Prefect would hang in it: it starts
+    a thread to report the task, and none can start any more."""
+    try:
+        yield items
+    finally:
+        with suppress(ExportError):  # not the failure that counts
+            items.close()
 
 
 @contextmanager
