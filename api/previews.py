@@ -27,7 +27,7 @@ async def preview(request: ExportRequest, source: Source) -> dict[str, Any]:
     return {
         "rows": page.total,
         "estimatedBytes": estimated_bytes(page),
-        "fileName": request.file_name,
+        "fileName": request.file_name(page.total),
         "columns": columns,
         "sample": page.rows,
     }

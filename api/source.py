@@ -113,13 +113,22 @@ class Source:
             detail = f"There is no column {error.args[0]!r}."
             raise InvalidRequest([FieldError("/columns", "unknown", detail)]) from None
 
+    def _read(
+        self, request: ExportRequest, columns: list[OutputColumn], taken: Snapshot
+    ) -> list[OutputColumn]:
+        if request.report.transform is None:
+            return columns
+        questions = taken.questions(statement.questions(request))
+        return statement.columns_to_read(request, columns, questions)
+
     def _page(self, request: ExportRequest, size: int, number: int, cursor: str | None) -> Page:
         terms = statement.order(request)
         after = cursors.decode(cursor, request, terms) if cursor is not None else None
         with snapshot(self._engine, request.zone.key, self._settings.table_seconds, self._clock) as taken:
             self._check_known(request, taken)
             columns = self._columns(request, taken)
-            expressions = frame_engine.expressions(columns)
+            read = self._read(request, columns, taken)
+            expressions = frame_engine.expressions(read)
             sort_values = [term.expression.label(f"s{place}") for place, term in enumerate(terms)]
             wanted = statement.rows(request, [*expressions, *sort_values])
             if after is not None:
@@ -131,7 +140,7 @@ class Source:
         more, found = len(found) > size, found[:size]
         last = [_sortable(value) for value in found[-1][len(expressions) :]] if more else None
         return Page(
-            rows=_items(found, columns, request),
+            rows=_items(found, columns, read, request),
             total=total,
             columns=columns,
             next_cursor=cursors.encode(request, last) if last is not None else None,
@@ -144,12 +153,15 @@ def _sortable(value: Any) -> Any:
 
 
 def _items(
-    rows: Sequence[Sequence[Any]], columns: list[OutputColumn], request: ExportRequest
+    rows: Sequence[Sequence[Any]],
+    columns: list[OutputColumn],
+    read: list[OutputColumn],
+    request: ExportRequest,
 ) -> list[dict[str, Any]]:
     """As the file has them, the report's transform included."""
     if not rows:
         return []
-    chunk = frame_engine.transformed(frame_engine.chunk_of(rows, columns), columns, request)
+    chunk = frame_engine.transformed(frame_engine.chunk_of(rows, read), read, request, len(columns))
     return [
         {
             column.key: _json_value(value, column, request.zone)

@@ -167,9 +167,7 @@ def _no_query_left_behind(connection: Connection) -> Iterator[None]:
 
 def _end_query(connection: Connection) -> None:
     driver: Any = connection.connection.driver_connection
-    if isinstance(driver, sqlite3.Connection):
-        driver.interrupt()
-    elif isinstance(driver, psycopg.Connection) and driver.info.transaction_status == _ACTIVE:
+    if isinstance(driver, psycopg.Connection) and driver.info.transaction_status == _ACTIVE:
         with suppress(psycopg.Error):
             driver.cancel_safe(timeout=_CANCEL_SECONDS)
         connection.invalidate()  # its answer is still to come

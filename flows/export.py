@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import Any, NoReturn
 from uuid import UUID
 
 from prefect import Flow, flow, task
@@ -39,11 +39,11 @@ from flows.settings import Settings
 from flows.statement import OutputColumn
 from flows.storage import Storage, Upload, content_disposition, object_key, storage_errors
 from flows.storage import upload as whole_or_absent
+from flows.stream import Block, Opening, Stream, ended
 
 CONNECT_SECONDS = 5
 FIRST_PART_BYTES = 8 << 20
 
-T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 
@@ -62,33 +62,6 @@ class Export:
     @cached_property
     def storage(self) -> Storage:
         return open_storage(self.settings.storage_url, self.settings.public_url)
-
-
-class Stream(Generic[T]):
-    __slots__ = ("_items",)
-
-    def __init__(self, items: Iterator[T]) -> None:
-        self._items = items
-
-    def __iter__(self) -> Iterator[T]:
-        return self._items
-
-
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """What comes before the rows: how many there will be, of which moment, in which columns."""
-
-    expected: int
-    snapshot_at: datetime
-    columns: list[OutputColumn]
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Some whole records, before they are packed; the header is not one of them."""
-
-    rows: int
-    data: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +115,9 @@ def _make_file(export: Export) -> Made:
     with (
         get_client(sync_client=True) as client,
         Progress(client, export.job_id, export.attempt) as progress,
+        ended(fetch(export)) as batches,
+        ended(transform_to_csv(Stream(batches), export)) as blocks,
     ):
-        batches = fetch(export)
-        blocks = transform_to_csv(Stream(batches), export)
         made = upload(Stream(blocks), export, progress)
         with _removed_on_failure(export, made.receipt):
             presign(export, made.receipt)
@@ -173,15 +146,17 @@ def fetch(export: Export) -> Generator[Opening | Records | Chunk, None, None]:
     engine = open_engine(settings.database_url.get_secret_value(), CONNECT_SECONDS, poolclass=NullPool)
     zone, seconds, silence = request.zone.key, settings.statement_seconds, settings.silence_seconds
     with snapshot(engine, zone, seconds, lambda: datetime.now(UTC), silence) as taken:
-        columns = statement.output_columns(request, taken.questions(statement.questions(request)))
+        questions = taken.questions(statement.questions(request))
+        columns = statement.output_columns(request, questions)
+        read = statement.columns_to_read(request, columns, questions)
         expected = taken.scalar(statement.count(request))
-        yield Opening(expected, taken.taken_at, columns)
+        yield Opening(expected, taken.taken_at, columns, read)
         if uses_copy(taken, request, columns):
             rows = copy_engine.select_rows(request, columns)
             yield from readers.fetch(taken, request, rows, expected, settings.readers)
         else:
-            rows = statement.rows(request, frame_engine.expressions(columns, request.report.key))
-            yield from frame_engine.fetch(taken, rows, columns, request.dialect)
+            rows = statement.rows(request, frame_engine.expressions(read, request.report.key))
+            yield from frame_engine.fetch(taken, rows, read, request.dialect)
 
 
 def uses_copy(taken: Snapshot, request: ExportRequest, columns: Sequence[OutputColumn]) -> bool:
@@ -196,14 +171,15 @@ def transform_to_csv(
     """The rows as the bytes that the file will hold."""
     request = export.request
     columns: list[OutputColumn] = []
+    read: list[OutputColumn] = []
     for batch in batches:
         if isinstance(batch, Opening):
-            columns = batch.columns
+            columns, read = batch.columns, batch.read
             yield batch
         elif isinstance(batch, Records):
             yield Block(batch.rows, batch.data)
         else:
-            ready = frame_engine.transformed(batch, columns, request)
+            ready = frame_engine.transformed(batch, read, request, len(columns))
             yield Block(batch.rows, frame_engine.to_csv(ready, columns, request.zone, request.dialect))
 
 

@@ -82,11 +82,11 @@ def chunk_of(rows: _Rows, columns: Sequence[OutputColumn]) -> Chunk:
     return _chunk(rows, columns, [])
 
 
-def transformed(chunk: Chunk, columns: Sequence[OutputColumn], request: ExportRequest) -> Chunk:
-    """Applies the report's hook, if there is one; only then is there a frame."""
+def transformed(chunk: Chunk, read: Sequence[OutputColumn], request: ExportRequest, wanted: int) -> Chunk:
+    """The first `wanted` columns of those read, through the report's hook; without one there is no frame."""
     if request.report.transform is None:
         return chunk
-    return Chunk(frames.transformed(chunk.values, columns, request), chunk.keys)
+    return Chunk(frames.transformed(chunk.values, read, request)[:wanted], chunk.keys)
 
 
 def to_csv(chunk: Chunk, columns: Sequence[OutputColumn], zone: ZoneInfo, dialect: Dialect) -> bytes:

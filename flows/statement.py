@@ -1,7 +1,7 @@
 """A request's SQL. The table, the count and the export all come from here, so they cannot disagree. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -82,6 +82,17 @@ def output_columns(request: ExportRequest, questions: Sequence[Question]) -> lis
     for key in request.columns:
         chosen.extend(asked.values() if key == group and key not in own else [(own | asked)[key]])
     return chosen
+
+
+def columns_to_read(
+    request: ExportRequest, columns: Sequence[OutputColumn], questions: Sequence[Question]
+) -> list[OutputColumn]:
+    """The file's columns, then those that only the report's transform sees."""
+    if request.report.transform is None:
+        return list(columns)
+    chosen = {column.key for column in columns}
+    everything = output_columns(replace(request, columns=None), questions)
+    return [*columns, *(column for column in everything if column.key not in chosen)]
 
 
 def _output(column: TableColumn) -> OutputColumn:

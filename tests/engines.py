@@ -29,7 +29,7 @@ def framed_from(taken: Snapshot, request: ExportRequest) -> bytes:
     columns = _columns(taken, request)
     wanted = statement.rows(request, frame_engine.expressions(columns, request.report.key))
     fetched = frame_engine.fetch(taken, wanted, columns, request.dialect)
-    chunks = (frame_engine.transformed(each, columns, request) for each in fetched)
+    chunks = (frame_engine.transformed(each, columns, request, len(columns)) for each in fetched)
     blocks = [
         (each.rows, frame_engine.to_csv(each, columns, request.zone, request.dialect)) for each in chunks
     ]

@@ -344,7 +344,7 @@ def test_the_cursor_of_another_request(api: httpx.Client) -> None:
     assert_refused(api.get("/reports", params=GOOD | {"cursor": cursor, "to": "2024-7-27"}), 422, "/cursor")
 
 
-@pytest.mark.parametrize("path", ["/nosuch", "/reports/csv/x", "/files/x/1.csv", "/exports"])
+@pytest.mark.parametrize("path", ["/nosuch", "/reports/csv/x", "/files/x/1.csv", "/exportz"])
 def test_a_path_that_does_not_exist(api: httpx.Client, path: str) -> None:
     assert_refused(api.get(path), 404)
 

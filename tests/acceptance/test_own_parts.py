@@ -35,6 +35,7 @@ REQUESTS = {
         "to": "2024-03-31",
         "csv": {"preset": "excel", "compression": "zip", "splitRows": 1100},
     },
+    "paths": {"report": "visits", "from": "2024-02-01", "to": "2024-02-02", "columns": ["path"]},
     "survey": {"surveyId": SURVEY, "from": "2024-01-01", "to": "2024-01-31", "timeZone": "Asia/Tokyo"},
 }
 SURVEYS_FILE = (
@@ -165,6 +166,12 @@ def test_its_file_is_the_select_with_the_transform(own: Own) -> None:
     assert rows == expected
 
 
+def test_a_transform_sees_columns_that_the_file_does_not_have(own: Own) -> None:
+    names, rows = csv_file.read(own.sessions["paths"].file())
+    assert names == ["Path"]
+    assert {len(row) for row in rows} == {1}
+
+
 def test_the_shipped_report_makes_the_same_bytes_from_sqlite(own: Own) -> None:
     assert own.sessions["survey"].file().decode() == SURVEYS_FILE
 
@@ -178,7 +185,7 @@ def test_the_receipt_fits_the_file(own: Own) -> None:
 
 def test_the_folder_holds_the_files_and_nothing_unfinished(own: Own) -> None:
     stored = {str(path.relative_to(own.folder)) for path in own.folder.rglob("*") if path.is_file()}
-    kinds = {"visits": "csv", "survey": "csv", "zipped": "zip"}
+    kinds = {"visits": "csv", "survey": "csv", "zipped": "zip", "paths": "csv"}
     assert stored == {".signing-key", *(f"{each.id}/1.{kinds[name]}" for name, each in own.sessions.items())}
 
 

@@ -261,7 +261,7 @@ def test_what_a_frame_cannot_hold_passes_through_it(
     column = OutputColumn("c", "C", type_name(kind), False, Column("c", kind))
     request = hooked(asked(timeZone="Asia/Kathmandu"), hook)
     chunk = Chunk([found], list(range(len(found))))
-    ready = frame_engine.transformed(chunk, [column], request)
+    ready = frame_engine.transformed(chunk, [column], request, 1)
     if file is None:
         assert list(ready.values[0]) == found
         return

@@ -1,4 +1,5 @@
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -170,6 +171,17 @@ def test_the_files_columns_are_those_asked_for_in_their_order(
 ) -> None:
     found = statement.output_columns(asked(columns=columns), QUESTIONS)
     assert [column.key for column in found] == keys
+
+
+def test_a_transform_sees_every_column_the_files_own_first() -> None:
+    request = asked(columns=["answers.q2", "id"])
+    columns = statement.output_columns(request, QUESTIONS)
+    assert statement.columns_to_read(request, columns, QUESTIONS) == columns
+    transforming = replace(request, report=replace(request.report, transform=lambda frame: frame))
+    read = [each.key for each in statement.columns_to_read(transforming, columns, QUESTIONS)]
+    everything = [each.key for each in statement.output_columns(asked(columns=None), QUESTIONS)]
+    assert read[:2] == ["answers.q2", "id"]
+    assert sorted(read) == sorted(everything)
 
 
 def test_a_question_is_headed_by_its_own_words() -> None:

@@ -17,7 +17,7 @@ visits = Table(
 
 
 def masked(frame: pd.DataFrame) -> pd.DataFrame:
-    frame["address"] = [None if each is None else each.rpartition(".")[0] + ".0" for each in frame["address"]]
+    frame["address"] = frame["address"].str.replace(r"\.\d+$", ".0", regex=True)
     return frame
 
 
