@@ -28,6 +28,7 @@ class S3Storage:
         self._s3 = s3fs.S3FileSystem(
             config_kwargs={"signature_version": "s3v4", "request_checksum_calculation": "when_required"},
             use_listings_cache=False,
+            skip_instance_cache=True,  # it would keep the address and the credentials of an earlier one
         )
         self._http: httpx.Client | None = None
 
