@@ -3,8 +3,10 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from flows.report import Report
+if TYPE_CHECKING:  # it brings pandas: the command that makes keys does without
+    from flows.report import Report
 
 LOCAL_CALLER = "local"
 # It becomes a tag of the run: no blanks, no line breaks.
@@ -18,7 +20,7 @@ class Caller:
     name: str
     reports: frozenset[str] | None = None
 
-    def permitted(self, reports: Mapping[str, Report]) -> Mapping[str, Report]:
+    def permitted(self, reports: "Mapping[str, Report]") -> "Mapping[str, Report]":
         """What they may not use does not exist for them."""
         if self.reports is None:
             return reports

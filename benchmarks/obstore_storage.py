@@ -22,6 +22,7 @@ class ObstoreUpload:
     """Not safe against a second attempt at the same key: obstore's writer has no such condition."""
 
     def __init__(self, store: S3Store, key: str) -> None:
+        self.stored = 0
         self._writer = obstore.open_writer(
             store,
             key,
@@ -32,6 +33,7 @@ class ObstoreUpload:
 
     def write(self, data: bytes) -> None:
         self._writer.write(data)
+        self.stored += len(data)  # the writer does not tell what the storage has acknowledged
 
     def commit(self) -> None:
         self._writer.close()

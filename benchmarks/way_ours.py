@@ -6,9 +6,9 @@ The clock starts when such a process is handed the run, as it does when somebody
 import os
 from collections.abc import Callable
 from typing import Any
-from uuid import UUID
 
 import httpx
+from prefect.client.schemas.objects import FlowRun
 
 from benchmarks.turn import Order, take_turn
 from deployments.warm_worker import child
@@ -26,21 +26,21 @@ def prepare(order: Order) -> Callable[[], None]:
         vars(export).update(open_storage=lambda *_: storage)
     child._warmed_up().__enter__()
     prefect = httpx.Client(base_url=os.environ["PREFECT_API_URL"], trust_env=False)
-    run_id = pending_run(prefect, order["request"])
-    return lambda: run(prefect, run_id)
+    flow_run = pending_run(prefect, order["request"])
+    return lambda: run(prefect, flow_run)
 
 
-def pending_run(prefect: httpx.Client, request: dict[str, Any]) -> UUID:
+def pending_run(prefect: httpx.Client, request: dict[str, Any]) -> FlowRun:
     """As a worker leaves it to the process."""
     flow_id = prefect.post("/flows/", json={"name": "export-report"}).raise_for_status().json()["id"]
     body = {"flow_id": flow_id, "parameters": {"request": request}, "state": {"type": "PENDING"}}
     made = prefect.post("/flow_runs/", json=body).raise_for_status()
-    return UUID(made.json()["id"])
+    return FlowRun.model_validate(made.json())
 
 
-def run(prefect: httpx.Client, run_id: UUID) -> None:
-    run_flow(run_id, ENTRYPOINT, {})
-    state = prefect.get(f"/flow_runs/{run_id}").raise_for_status().json()["state"]
+def run(prefect: httpx.Client, flow_run: FlowRun) -> None:
+    run_flow(flow_run, ENTRYPOINT, {"PREFECT__FLOW_RUN_ID": str(flow_run.id)})
+    state = prefect.get(f"/flow_runs/{flow_run.id}").raise_for_status().json()["state"]
     if state["type"] != "COMPLETED":
         raise SystemExit(f"{state['name']}: {state['message']}")
 
