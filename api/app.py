@@ -16,9 +16,10 @@ from api import problems
 from api.context import Context
 from api.job_server import JobServer
 from api.links import Links
-from api.routes import exports, files, health, reports
+from api.routes import exports, files, health, reports, schedules
 from api.run_reader import RunReader
 from api.runs import Runs
+from api.schedules import Schedules
 from api.settings import ApiSettings
 from api.source import Source
 from api.watcher import Watcher
@@ -45,7 +46,7 @@ def create_app() -> FastAPI:
     )
     app.state.settings = settings
     problems.install(app)
-    for each in (reports, exports, files, health):
+    for each in (reports, exports, schedules, files, health):
         app.include_router(each.router)
     app.add_api_route("/", _front_page, include_in_schema=False)
     return app
@@ -62,9 +63,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             found = catalog(settings.catalog_modules)
             await asyncio.to_thread(_probe, source, found)
             reader, runs = RunReader(server, settings.attempts), Runs(server, settings.attempts)
+            recurring = Schedules(server, settings.deployment, settings.attempts)
             watcher = Watcher(reader, asyncio.get_running_loop().time)
             app.state.context = Context(
-                settings, found, source, storage, links, server, reader, runs, watcher
+                settings, found, source, storage, links, server, reader, runs, recurring, watcher
             )
             async with watcher.watching():
                 yield

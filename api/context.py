@@ -9,6 +9,7 @@ from api.job_server import JobServer
 from api.links import Links
 from api.run_reader import RunReader
 from api.runs import Runs
+from api.schedules import Schedules
 from api.settings import ApiSettings
 from api.source import Source
 from api.watcher import Watcher
@@ -26,6 +27,7 @@ class Context:
     server: JobServer
     reader: RunReader
     runs: Runs
+    schedules: Schedules
     watcher: Watcher
 
 

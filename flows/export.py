@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from itertools import chain
 from typing import Any, Generic, NoReturn, TypeVar
 from uuid import UUID
 
@@ -27,11 +28,21 @@ from sqlalchemy.pool import NullPool
 from flows import copy_engine, dialect, frame_engine, run_page, statement
 from flows.copy_engine import Records
 from flows.database import Snapshot, open_engine, snapshot
-from flows.errors import ExportError, Incomplete, Internal, InvalidRequest, StorageUnavailable, Superseded
+from flows.errors import (
+    ExportError,
+    Incomplete,
+    Internal,
+    InvalidRequest,
+    NoRows,
+    StorageUnavailable,
+    Superseded,
+)
 from flows.frame_engine import Chunk
 from flows.open_storage import open_storage
+from flows.planned_run import request_of_this_run
 from flows.progress import Progress
 from flows.receipt import Receipt
+from flows.recurring import parse_recurring
 from flows.reports import catalog
 from flows.request import ExportRequest, parse_request
 from flows.settings import Settings
@@ -53,6 +64,7 @@ class Export:
     attempt: int
     request: ExportRequest
     settings: Settings
+    only_if_rows: bool = False
 
     @property
     def key(self) -> str:
@@ -93,20 +105,31 @@ class Block:
 def leave_page(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
     """After the run has completed: nobody who waits for the file waits for its page."""
     made: Any = state.data
+    if state.name == NoRows.state_name:
+        return
     with get_client(sync_client=True) as client:
         client.create_artifact(ArtifactCreate(type="markdown", flow_run_id=flow_run.id, data=made.result))
 
 
 @flow(name="export-report", persist_result=False, validate_parameters=False, on_completion=[leave_page])
-def export_report(request: dict[str, Any]) -> State[Any]:
-    """Makes the file that `request` asks for; the body is that of `POST /exports`."""
+def export_report(request: dict[str, Any], recurring: dict[str, Any] | None = None) -> State[Any]:
+    """Makes the file that `request` asks for; the body is that of `POST /exports`.
+
+    `recurring` makes it a run of a recurring export: its days are told from the time it was planned for.
+    """
     settings = Settings()
     job_id, attempt = UUID(flow_run.id), flow_run.run_count
     try:
+        only_if_rows = False
+        if recurring is not None:
+            request = request_of_this_run(job_id, request, recurring)
+            only_if_rows = parse_recurring(recurring).only_if_rows
         parsed = parse_request(request, catalog(settings.catalog_modules))
-        receipt, page = _make_file(Export(job_id, attempt, parsed, settings))
+        receipt, page = _make_file(Export(job_id, attempt, parsed, settings, only_if_rows))
     except Superseded as error:
         raise Abort from error
+    except NoRows as found:
+        return Completed(name=found.state_name, message=str(found))
     except InvalidRequest as error:
         return Failed(name="request.invalid", message=str(error))
     except Exception as error:  # noqa: BLE001 - every failure ends in a stable code
@@ -122,7 +145,7 @@ def _make_file(export: Export) -> tuple[Receipt, str]:
         get_client(sync_client=True) as client,
         Progress(client, export.job_id, export.attempt) as progress,
     ):
-        batches = fetch(export)
+        batches = _if_rows(fetch(export)) if export.only_if_rows else fetch(export)
         blocks = transform_to_csv(Stream(batches), export)
         receipt, first_rows = upload(Stream(blocks), export, progress)
         with _removed_on_failure(export):
@@ -130,6 +153,15 @@ def _make_file(export: Export) -> tuple[Receipt, str]:
             progress.finish(receipt)
     download_url = f"{export.settings.public_url}/exports/{export.job_id}/download"
     return receipt, run_page.markdown(export.request, receipt, first_rows, download_url)
+
+
+def _if_rows(batches: Iterator[Opening | Records | Chunk]) -> Iterator[Opening | Records | Chunk]:
+    opening = next(batches)
+    if isinstance(opening, Opening) and opening.expected == 0:
+        for _ in batches:  # so that the task ends as one that has done its work
+            pass
+        raise NoRows
+    return chain([opening], batches)
 
 
 @contextmanager
