@@ -18,9 +18,10 @@ from api.context import Context
 from api.job_server import JobServer
 from api.links import Links
 from api.metrics import Measured, Metrics
-from api.routes import exports, files, health, reports
+from api.routes import exports, files, health, reports, schedules
 from api.run_reader import RunReader
 from api.runs import Runs
+from api.schedules import Schedules
 from api.settings import ApiSettings
 from api.source import Source
 from api.watcher import Watcher
@@ -48,7 +49,7 @@ def create_app() -> FastAPI:
     app.state.settings, app.state.metrics = settings, Metrics()
     app.add_middleware(Measured, metrics=app.state.metrics)
     problems.install(app)
-    for each in (reports, exports, files, health):
+    for each in (reports, exports, schedules, files, health):
         app.include_router(each.router)
     app.add_api_route("/", _front_page, include_in_schema=False)
     return app
@@ -66,6 +67,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             found = catalog(settings.catalog_modules)
             await asyncio.to_thread(_probe, source, found)
             reader, runs = RunReader(server, settings.attempts), Runs(server, settings.attempts)
+            recurring = Schedules(server, settings.deployment, settings.attempts)
             watcher = Watcher(reader, asyncio.get_running_loop().time)
             app.state.context = Context(
                 settings,
@@ -77,6 +79,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
                 server,
                 reader,
                 runs,
+                recurring,
                 watcher,
                 metrics,
             )

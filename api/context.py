@@ -12,6 +12,7 @@ from api.links import Links
 from api.metrics import Metrics
 from api.run_reader import RunReader
 from api.runs import Runs
+from api.schedules import Schedules
 from api.settings import ApiSettings
 from api.source import Source
 from api.watcher import Watcher
@@ -30,6 +31,7 @@ class Context:
     server: JobServer
     reader: RunReader
     runs: Runs
+    schedules: Schedules
     watcher: Watcher
     metrics: Metrics
 

@@ -19,7 +19,7 @@ _ORDERS = {
 }
 
 
-def _parameter(name: str, description: str, example: Any = None, required: bool = False) -> dict[str, Any]:
+def parameter(name: str, description: str, example: Any = None, required: bool = False) -> dict[str, Any]:
     found = {"name": name, "in": "query", "required": required, "schema": {"type": "string"}}
     found["description"] = description
     if example is not None:
@@ -27,7 +27,7 @@ def _parameter(name: str, description: str, example: Any = None, required: bool 
     return found
 
 
-def _answer(description: str, example: Any) -> dict[str, Any]:
+def answer(description: str, example: Any) -> dict[str, Any]:
     return {"description": description, "content": {"application/json": {"example": example}}}
 
 
@@ -82,41 +82,41 @@ START: dict[str, Any] = {
             }
         },
     },
-    "responses": {"200": _answer("The job's id.", {"data": _JOB_ID})},
+    "responses": {"200": answer("The job's id.", {"data": _JOB_ID})},
 }
 
 POLL: dict[str, Any] = {
-    "parameters": [_parameter("jobId", "The job's id.", required=True)],
+    "parameters": [parameter("jobId", "The job's id.", required=True)],
     "responses": {
-        "200": _answer(
+        "200": answer(
             "How the export is going.", {"data": {"status": "in-progress", "progress": 50}, "status": 200}
         ),
-        "404": _answer("No such job.", {"message": "Job Id not found!", "status": 404}),
+        "404": answer("No such job.", {"message": "Job Id not found!", "status": 404}),
     },
 }
 
 LIST: dict[str, Any] = {
     "parameters": [
-        _parameter("status", "queued, running, finalizing, done, expired, error or cancelled."),
-        _parameter("report", "The report's name."),
-        _parameter("scheduleId", "Those of one recurring export."),
-        _parameter("limit", "1 to 100; 20 when not given."),
-        _parameter("cursor", "The `nextCursor` of the page before."),
+        parameter("status", "queued, running, finalizing, done, expired, error or cancelled."),
+        parameter("report", "The report's name."),
+        parameter("scheduleId", "Those of one recurring export."),
+        parameter("limit", "1 to 100; 20 when not given."),
+        parameter("cursor", "The `nextCursor` of the page before."),
     ]
 }
 
 TABLE: dict[str, Any] = {
     "parameters": [
-        _parameter("report", "The report's name; survey-responses when not given."),
-        _parameter("surveyId", "Whatever ids the report is scoped by.", ARTICLE_REQUEST["surveyId"]),
-        _parameter("from", "The first day.", "2024-7-19"),
-        _parameter("to", "The last day.", "2024-7-26"),
-        _parameter("filters", "All filters as JSON; each also stands alone: `utm=wa`.", '{"utm":"wa"}'),
-        _parameter("sort", "A column's key; `-` before it descends.", "-submittedAt"),
-        _parameter("columns", "Keys, separated by commas."),
-        _parameter("timeZone", "An IANA zone; UTC when not given."),
-        _parameter("page", "From 1."),
-        _parameter("pageSize", "1 to 200; 25 when not given."),
-        _parameter("cursor", "The `nextCursor` of the page before, instead of `page`."),
+        parameter("report", "The report's name; survey-responses when not given."),
+        parameter("surveyId", "Whatever ids the report is scoped by.", ARTICLE_REQUEST["surveyId"]),
+        parameter("from", "The first day.", "2024-7-19"),
+        parameter("to", "The last day.", "2024-7-26"),
+        parameter("filters", "All filters as JSON; each also stands alone: `utm=wa`.", '{"utm":"wa"}'),
+        parameter("sort", "A column's key; `-` before it descends.", "-submittedAt"),
+        parameter("columns", "Keys, separated by commas."),
+        parameter("timeZone", "An IANA zone; UTC when not given."),
+        parameter("page", "From 1."),
+        parameter("pageSize", "1 to 200; 25 when not given."),
+        parameter("cursor", "The `nextCursor` of the page before, instead of `page`."),
     ]
 }

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from flows.errors import WorkerLost, all_codes
+from flows.errors import NoRows, WorkerLost, all_codes
 from flows.receipt import EXPIRED_TAG, Standing
 from flows.reports import DEFAULT_REPORT
 
@@ -19,7 +19,7 @@ MEANINGS: Mapping[Status, str] = {
     "done": "The whole, verified file can be downloaded.",
     "expired": "There was a file; it has been removed after its retention.",
     "error": "There is no file; `error` says why and whether another try can help.",
-    "cancelled": "Somebody stopped it; there is no file.",
+    "cancelled": "Somebody stopped it, or there were no rows and then no file was wanted; there is none.",
 }
 _BY_STATE_TYPE: Mapping[str, Status] = {
     "SCHEDULED": "queued",
@@ -73,6 +73,8 @@ class Job:
             return "queued"  # a worker will put it back
         if status == "running" and self.standing.receipt is not None:
             return "finalizing"
+        if status == "done" and self.had_no_rows:
+            return "cancelled"
         if status == "done" and self.standing.receipt is None:
             return "error"
         return "expired" if status == "done" and EXPIRED_TAG in self.run.tags else status
@@ -83,6 +85,11 @@ class Job:
         exporting = "counting" if self.standing.expected is None else "exporting"
         phases = {"queued": "waiting", "running": exporting, "finalizing": "verifying"}
         return "cancelling" if self.run.state_type == "CANCELLING" else phases.get(self.status)
+
+    @property
+    def had_no_rows(self) -> bool:
+        """A run of a recurring export with `onlyIfRows`: it did what was asked, and there is no file."""
+        return self.run.state_name == NoRows.state_name
 
     @property
     def schedule_id(self) -> str | None:
@@ -105,6 +112,8 @@ class Job:
 
     @property
     def error(self) -> JobError | None:
+        if self.had_no_rows:
+            return JobError("rows.none", False, str(NoRows()))
         if self.status == "cancelled":
             return JobError("cancelled", True, "The export was cancelled.")
         if self.status == "expired":

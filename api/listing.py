@@ -25,6 +25,7 @@ class Wanted:
     status: Status | None = None
     report: str | None = None
     schedule_id: str | None = None
+    deployment_id: UUID | None = None
 
 
 @dataclass(frozen=True)

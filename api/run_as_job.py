@@ -9,7 +9,9 @@ from prefect.client.schemas.objects import Artifact, FlowRun, StateType
 
 from api.callers import LOCAL_CALLER
 from api.jobs import Job, Run
+from flows.errors import InvalidRequest
 from flows.receipt import FORGOTTEN_TAG, Standing, from_metadata
+from flows.recurring import parse_recurring, request_at
 from flows.request import ExportRequest
 
 FINAL_STATES = [StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED]
@@ -71,18 +73,37 @@ def as_job(found: FlowRun, standings: Mapping[str, Standing], attempts: int) -> 
 
 def _as_run(found: FlowRun, attempts: int) -> Run:
     state = found.state
-    request: Any = found.parameters.get("request")
     return Run(
         id=str(found.id),
         name=found.name,
         state_type=state.type.value if state else "SCHEDULED",
         state_name=(state.name if state else None) or "",
         state_message=(state.message if state else None) or "",
-        request=request if isinstance(request, dict) else {},
+        request=_request(found),
         tags=frozenset(found.tags),
         attempt=found.run_count,
         attempts_left=found.run_count < attempts,
-        created_at=cast("datetime | None", found.created) or datetime.now(UTC),
+        created_at=_created_at(found),
         started_at=found.start_time,
         finished_at=found.end_time,
     )
+
+
+def _request(found: FlowRun) -> dict[str, Any]:
+    """With the days that the run covers; until it has begun, those of `since-last` are not known."""
+    request: Any = found.parameters.get("request")
+    if not isinstance(request, dict):
+        return {}
+    try:
+        asked = parse_recurring(found.parameters.get("recurring") or {})
+        if asked.needs_last_success or found.expected_start_time is None:
+            return request
+        return request_at(request, asked, found.expected_start_time, None)
+    except InvalidRequest:  # written by hand; the run itself will say what is wrong
+        return request
+
+
+def _created_at(found: FlowRun) -> datetime:
+    """A planned run becomes a job at its time; Prefect makes it days before."""
+    planned = found.expected_start_time if found.auto_scheduled else None
+    return planned or cast("datetime | None", found.created) or datetime.now(UTC)

@@ -13,6 +13,7 @@ from prefect.client.schemas.filters import (
     FlowFilter,
     FlowFilterId,
     FlowRunFilter,
+    FlowRunFilterDeploymentId,
     FlowRunFilterExpectedStartTime,
     FlowRunFilterId,
     FlowRunFilterState,
@@ -53,7 +54,7 @@ STATES_OF: dict[Status, tuple[StateType, ...]] = {
     "done": (StateType.COMPLETED,),
     "expired": (StateType.COMPLETED,),
     "error": (StateType.FAILED, StateType.CRASHED, StateType.COMPLETED),
-    "cancelled": (StateType.CANCELLED,),
+    "cancelled": (StateType.CANCELLED, StateType.COMPLETED),
 }
 
 
@@ -189,8 +190,10 @@ def _filter(wanted: Wanted, place: Place) -> FlowRunFilter:
     tags += [schedule_tag(wanted.schedule_id)] if wanted.schedule_id else []
     tags += [EXPIRED_TAG] if wanted.status == "expired" else []
     states = STATES_OF[wanted.status] if wanted.status is not None else None
+    deployment = [wanted.deployment_id] if wanted.deployment_id is not None else None
     return FlowRunFilter(
         expected_start_time=FlowRunFilterExpectedStartTime(before_=place.before),
+        deployment_id=FlowRunFilterDeploymentId(any_=deployment) if deployment else None,
         id=FlowRunFilterId(not_any_=list(place.seen)) if place.seen else None,
         tags=FlowRunFilterTags(all_=tags) if tags else None,
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(states))) if states else None,

@@ -132,5 +132,10 @@ class Runs:
         return str(found[0].id) if found else ""
 
 
+def caller_key(*parts: str) -> str:
+    """What Prefect keeps in place of a caller's Idempotency-Key."""
+    return _hash(*parts)
+
+
 def _hash(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()

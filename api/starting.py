@@ -33,7 +33,7 @@ class Started:
 
 
 async def from_body(request: Request, context: Context, caller: Caller) -> Started:
-    key = _idempotency_key(request)
+    key = idempotency_key(request)
     return await start(await asked(request, context, caller), context, caller, key)
 
 
@@ -50,13 +50,17 @@ async def start(
     try:
         job, replayed = await context.runs.start(asked_for, caller.name, key, datetime.now(UTC), tags)
     except KeyReused:
-        detail = "This Idempotency-Key came earlier with another request."
-        error = FieldError("/headers/Idempotency-Key", "reused", detail)
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, [error]) from None
+        raise key_reused() from None
     context.metrics.starts.labels(asked_for.report.name, str(replayed).lower()).inc()
     if not replayed:
         context.watcher.watch(job, caller.name)
     return Started(job, replayed)
+
+
+def key_reused() -> Problem:
+    detail = "This Idempotency-Key came earlier with another request."
+    error = FieldError("/headers/Idempotency-Key", "reused", detail)
+    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, [error])
 
 
 async def again(request: dict[str, Any], context: Context, caller: Caller, tags: Sequence[str]) -> Started:
@@ -81,7 +85,7 @@ async def body(request: Request) -> bytes:
     return body
 
 
-def _idempotency_key(request: Request) -> str | None:
+def idempotency_key(request: Request) -> str | None:
     keys = request.headers.getlist("idempotency-key")
     if not keys:
         return None

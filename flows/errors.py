@@ -3,6 +3,7 @@
     InvalidRequest           the caller's to mend: nothing was started
     DeclarationError         the report author's to mend: nothing starts
     Superseded               this attempt was given up for dead, and another one has taken over
+    NoRows                   there is nothing to export, and then no file was wanted
     ExportError              a run ended without a file; `code` is stable, the sentence is for people
     ├── WorthRetry           the same request may succeed in a moment
     │   ├── SourceUnavailable
@@ -33,6 +34,11 @@ class FieldError:
     detail: str
 
 
+def escaped(name: str) -> str:
+    """A key as one step of a pointer."""
+    return name.replace("~", "~0").replace("/", "~1")
+
+
 class InvalidRequest(ValueError):
     def __init__(self, errors: list[FieldError]) -> None:
         super().__init__("; ".join(f"{e.pointer}: {e.detail}" for e in errors))
@@ -45,6 +51,15 @@ class DeclarationError(Exception):
 
 class Superseded(Exception):
     """Whatever this attempt does from now on is in nobody's name."""
+
+
+class NoRows(Exception):
+    """The run has done what was asked; the words are for its state."""
+
+    state_name: ClassVar[str] = "NoRows"
+
+    def __init__(self) -> None:
+        super().__init__("There were no rows, so no file was made.")
 
 
 class ExportError(Exception):

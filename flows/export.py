@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from itertools import chain
 from typing import Any, NoReturn
 from uuid import UUID
 
@@ -26,13 +27,23 @@ from sqlalchemy.pool import NullPool
 from flows import copy_engine, frame_engine, readers, run_page, statement
 from flows.copy_engine import Records
 from flows.database import Snapshot, open_engine, snapshot
-from flows.errors import ExportError, Incomplete, Internal, InvalidRequest, StorageUnavailable, Superseded
+from flows.errors import (
+    ExportError,
+    Incomplete,
+    Internal,
+    InvalidRequest,
+    NoRows,
+    StorageUnavailable,
+    Superseded,
+)
 from flows.frame_engine import Chunk
 from flows.header import header
 from flows.open_storage import open_storage
 from flows.packing import Packing
+from flows.planned_run import request_of_this_run
 from flows.progress import Progress
 from flows.receipt import COLUMNS_ARTIFACT, Receipt
+from flows.recurring import parse_recurring
 from flows.reports import catalog
 from flows.request import ExportRequest, parse_request
 from flows.settings import Settings
@@ -55,6 +66,7 @@ class Export:
     attempt: int
     request: ExportRequest
     settings: Settings
+    only_if_rows: bool = False
 
     def key(self, file_name: str) -> str:
         return object_key(str(self.job_id), self.attempt, file_name)
@@ -76,22 +88,33 @@ class Made:
 def leave_page(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
     """After the run has completed: nobody who waits for the file waits for its page."""
     record: Any = state.data
+    if state.name == NoRows.state_name:
+        return
     with get_client(sync_client=True) as client:
         for kind, data in record.result:
             client.create_artifact(ArtifactCreate(type=kind, flow_run_id=flow_run.id, data=data))
 
 
 @flow(name="export-report", persist_result=False, validate_parameters=False, on_completion=[leave_page])
-def export_report(request: dict[str, Any]) -> State[Any]:
-    """Makes the file that `request` asks for; the body is that of `POST /exports`."""
+def export_report(request: dict[str, Any], recurring: dict[str, Any] | None = None) -> State[Any]:
+    """Makes the file that `request` asks for; the body is that of `POST /exports`.
+
+    `recurring` makes it a run of a recurring export: its days are told from the time it was planned for.
+    """
     settings = Settings()
     job_id, attempt = UUID(flow_run.id), flow_run.run_count
     try:
+        only_if_rows = False
+        if recurring is not None:
+            request = request_of_this_run(job_id, request, recurring)
+            only_if_rows = parse_recurring(recurring).only_if_rows
         parsed = parse_request(request, catalog(settings.catalog_modules))
-        export = Export(job_id, attempt, parsed, settings)
+        export = Export(job_id, attempt, parsed, settings, only_if_rows)
         made = _make_file(export)
     except Superseded as error:
         raise Abort from error
+    except NoRows as found:
+        return Completed(name=found.state_name, message=str(found))
     except InvalidRequest as error:
         return Failed(name="request.invalid", message=str(error))
     except Exception as error:  # noqa: BLE001 - every failure ends in a stable code
@@ -115,14 +138,24 @@ def _make_file(export: Export) -> Made:
     with (
         get_client(sync_client=True) as client,
         Progress(client, export.job_id, export.attempt) as progress,
-        ended(fetch(export)) as batches,
-        ended(transform_to_csv(Stream(batches), export)) as blocks,
+        ended(fetch(export)) as fetched,
     ):
-        made = upload(Stream(blocks), export, progress)
+        batches = _if_rows(fetched) if export.only_if_rows else fetched
+        with ended(transform_to_csv(Stream(batches), export)) as blocks:
+            made = upload(Stream(blocks), export, progress)
         with _removed_on_failure(export, made.receipt):
             presign(export, made.receipt)
             progress.finish(made.receipt)
     return made
+
+
+def _if_rows(batches: Iterator[Opening | Records | Chunk]) -> Iterator[Opening | Records | Chunk]:
+    opening = next(batches)
+    if isinstance(opening, Opening) and opening.expected == 0:
+        for _ in batches:  # so that the task ends as one that has done its work
+            pass
+        raise NoRows
+    return chain([opening], batches)
 
 
 @contextmanager

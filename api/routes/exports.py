@@ -4,7 +4,6 @@ import hashlib
 import logging
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
@@ -12,7 +11,8 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from api import examples, listing, previews, starting
 from api.callers import Caller
 from api.context import Context, caller_of, context_of
-from api.jobs import Job, poll_headers, state
+from api.full_state import full_state
+from api.jobs import Job, poll_headers
 from api.long_poll import wait_seconds
 from api.problems import Problem
 from api.routes.reports import JOB_ID
@@ -36,7 +36,7 @@ async def start(request: Request) -> Response:
         )
     started = await starting.from_body(request, context, caller)
     status = HTTPStatus.OK if started.replayed else HTTPStatus.ACCEPTED
-    return JSONResponse(await _state(started.job, context), status, started.headers)
+    return JSONResponse(await full_state(started.job, context), status, started.headers)
 
 
 @router.get("/exports", summary="My exports, newest first", openapi_extra=examples.LIST)
@@ -48,7 +48,7 @@ async def list_exports(request: Request) -> Response:
     )
     jobs, place = await context.reader.page(asked.wanted, asked.limit, asked.place)
     body = {
-        "items": [await _state(job, context) for job in jobs],
+        "items": [await full_state(job, context) for job in jobs],
         "nextCursor": listing.encode(place) if place is not None else None,
     }
     return JSONResponse(body, headers={"Cache-Control": "no-store"})
@@ -62,7 +62,7 @@ async def read(job_id: str, request: Request) -> Response:
     if seconds := wait_seconds(request.headers.get("prefer", "")):
         await context.watcher.wait_for_change(known.job.run.id, seconds)
         known = await _known(job_id, context, caller)
-    body = JSONResponse(await _state(known.job, context))
+    body = JSONResponse(await full_state(known.job, context))
     headers = poll_headers(known.job, datetime.now(UTC), known.stale)
     headers |= {"ETag": _etag(bytes(body.body)), "Cache-Control": "no-cache"}
     if headers["ETag"] in request.headers.get("if-none-match", ""):
@@ -81,7 +81,7 @@ async def cancel(job_id: str, request: Request) -> Response:
     context.watcher.forget(job.run.id)
     job = (await _known(job_id, context, caller)).job
     headers = {"Location": f"/exports/{job.run.id}", "Cache-Control": "no-store"}
-    return JSONResponse(await _state(job, context), HTTPStatus.ACCEPTED, headers)
+    return JSONResponse(await full_state(job, context), HTTPStatus.ACCEPTED, headers)
 
 
 @router.post("/exports/{job_id}/retry", summary="The same request again", status_code=HTTPStatus.ACCEPTED)
@@ -93,7 +93,7 @@ async def retry(job_id: str, request: Request) -> Response:
         raise Problem(HTTPStatus.CONFLICT, "The export still goes on.")
     started = await starting.again(dict(job.run.request), context, caller, [retry_tag(job.run.id)])
     status = HTTPStatus.OK if started.replayed else HTTPStatus.ACCEPTED
-    return JSONResponse(await _state(started.job, context), status, started.headers)
+    return JSONResponse(await full_state(started.job, context), status, started.headers)
 
 
 @router.delete(
@@ -157,28 +157,6 @@ async def _known(job_id: str, context: Context, caller: Caller) -> Known:
     if known is None:
         raise Problem(HTTPStatus.NOT_FOUND, "There is no export with this id.")
     return known
-
-
-async def _state(job: Job, context: Context) -> dict[str, Any]:
-    file = await _file(job, context) if job.status == "done" else None
-    position = await context.reader.waiting_before(job) if job.status == "queued" else 0
-    return state(job, context.settings.public_url, file, position, datetime.now(UTC))
-
-
-async def _file(job: Job, context: Context) -> dict[str, Any]:
-    receipt, finished_at = job.standing.receipt, job.run.finished_at
-    assert receipt is not None  # noqa: S101 - a job is done only with a receipt
-    assert finished_at is not None  # noqa: S101 - a job is done only when it has ended
-    link = await context.links.link_to(job)
-    return {
-        "name": receipt.name,
-        "rows": receipt.rows,
-        "bytes": receipt.bytes,
-        "sha256": receipt.sha256,
-        "url": link.url,
-        "urlExpiresAt": link.expires_at.isoformat(),
-        "expiresAt": (finished_at + context.settings.retention).isoformat(),
-    }
 
 
 def _etag(body: bytes) -> str:

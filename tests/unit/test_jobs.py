@@ -31,6 +31,8 @@ UNKNOWN = f"The export failed. Quote {JOB_ID}."
         (job("COMPLETED", WHOLE, tags=frozenset({"expired"})), "expired"),
         (job("COMPLETED", HALF), "error"),
         (job("COMPLETED", Standing()), "error"),
+        (job("COMPLETED", Standing(), state_name="NoRows"), "cancelled"),
+        (job("COMPLETED", Standing(), state_name="NoRows", tags=frozenset({"expired"})), "cancelled"),
         (job("FAILED"), "error"),
         (job("CRASHED", attempts_left=True), "queued"),
         (job("CRASHED", attempts_left=False), "error"),

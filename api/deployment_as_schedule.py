@@ -1,0 +1,138 @@
+"""What a Prefect deployment says of a recurring export, as run_as_job says it of a job. No IO."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+from uuid import UUID
+
+from prefect.client.schemas.objects import DeploymentSchedule
+from prefect.client.schemas.responses import DeploymentResponse
+
+from api import slots
+from api.callers import LOCAL_CALLER
+from api.run_as_job import schedule_tag
+from api.schedule_body import RecurringExport
+from flows.errors import InvalidRequest
+from flows.recurring import Recurring, parse_recurring, request_at
+
+NAME_PREFIX = "recurring-"
+SHOWN_SLOTS = 3
+
+
+@dataclass(frozen=True)
+class Kept:
+    """`read_only` are those of prefect.yaml, and whatever else an operator has made in Prefect.
+
+    `version` stands for the body with which it was made.
+    """
+
+    id: str
+    deployment_id: UUID
+    read_only: bool
+    asked: RecurringExport
+    recurring: Recurring
+    schedule: slots.Schedule
+    slug: str | None
+    version: str | None
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def since(self) -> datetime:
+        return self.recurring.since or self.created_at
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    planned_at: datetime
+    start: str | None
+    end: str | None
+
+    def as_body(self) -> dict[str, str | None]:
+        return {"plannedAt": self.planned_at.isoformat(), "from": self.start, "to": self.end}
+
+
+def owner_of(found: DeploymentResponse) -> str:
+    """One without an owner is the local caller's, as runs without one are."""
+    return next((tag.removeprefix("owner:") for tag in found.tags if tag.startswith("owner:")), LOCAL_CALLER)
+
+
+def id_of(found: DeploymentResponse) -> str:
+    """The one in its tag, where the API has made it."""
+    mark = schedule_tag("")
+    return next((tag.removeprefix(mark) for tag in found.tags if tag.startswith(mark)), str(found.id))
+
+
+def as_kept(found: DeploymentResponse) -> Kept | None:
+    """None for a deployment that does not recur, or whose parameters are not ours to read."""
+    if not found.schedules:
+        return None
+    first = found.schedules[0]
+    parameters: Mapping[str, Any] = {**found.parameters, **first.parameters}
+    try:
+        recurring = parse_recurring(parameters.get("recurring") or {})
+    except InvalidRequest:
+        recurring = Recurring(None)
+    created = cast(datetime, found.created)
+    return Kept(
+        id=id_of(found),
+        deployment_id=found.id,
+        read_only=id_of(found) == str(found.id),
+        asked=_asked(found, first, recurring, parameters),
+        recurring=recurring,
+        schedule=cast("slots.Schedule", first.schedule),
+        slug=first.slug,
+        version=found.version,
+        created_at=created,
+        updated_at=cast("datetime | None", found.updated) or created,
+    )
+
+
+def _asked(
+    found: DeploymentResponse, first: DeploymentSchedule, recurring: Recurring, parameters: Mapping[str, Any]
+) -> RecurringExport:
+    schedule = cast("slots.Schedule", first.schedule)
+    export: Any = parameters.get("request")
+    zone_name = recurring.zone.key if recurring.zone is not None else None
+    made_by_api = id_of(found) != str(found.id)
+    return RecurringExport(
+        name=(found.description or found.name) if made_by_api else found.name,
+        enabled=not found.paused and any(each.active for each in found.schedules),
+        recurrence=slots.as_recurrence(schedule, first.slug, zone_name),
+        range=recurring.range,
+        export=export if isinstance(export, dict) else {},
+        only_if_rows=recurring.only_if_rows,
+    )
+
+
+def planned_runs(
+    asked: RecurringExport, recurring: Recurring, schedule: slots.Schedule, now: datetime
+) -> list[PlannedRun]:
+    """The next ones, each with the days it would cover if all before it succeed."""
+    found: list[PlannedRun] = []
+    last: datetime | None = None
+    for slot in slots.next_slots(schedule, now, SHOWN_SLOTS):
+        try:
+            request = request_at(asked.export, recurring, slot, last)
+        except InvalidRequest:
+            request = {}
+        local = slot.astimezone(asked.recurrence.zone)
+        found.append(PlannedRun(local, request.get("from"), request.get("to")))
+        last = slot
+    return found
+
+
+def shown(kept: Kept, now: datetime, base: str) -> dict[str, Any]:
+    """The state of `GET /schedules/{id}`."""
+    here = f"{base}/schedules/{kept.id}"
+    runs = planned_runs(kept.asked, kept.recurring, kept.schedule, now) if kept.asked.enabled else []
+    return {
+        "id": kept.id,
+        **kept.asked.as_body(),
+        "readOnly": kept.read_only,
+        "nextRuns": [run.as_body() for run in runs],
+        "createdAt": kept.created_at.isoformat(),
+        "updatedAt": kept.updated_at.isoformat(),
+        "links": {"self": here, "run": f"{here}/run", "runs": f"{here}/runs"},
+    }

@@ -1,0 +1,29 @@
+"""A job as `GET /exports/{id}` tells of it: with its file's link, and its place in the queue."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from api.context import Context
+from api.jobs import Job, state
+
+
+async def full_state(job: Job, context: Context) -> dict[str, Any]:
+    file = await _file(job, context) if job.status == "done" else None
+    position = await context.reader.waiting_before(job) if job.status == "queued" else 0
+    return state(job, context.settings.public_url, file, position, datetime.now(UTC))
+
+
+async def _file(job: Job, context: Context) -> dict[str, Any]:
+    receipt, finished_at = job.standing.receipt, job.run.finished_at
+    assert receipt is not None  # noqa: S101 - a job is done only with a receipt
+    assert finished_at is not None  # noqa: S101 - a job is done only when it has ended
+    link = await context.links.link_to(job)
+    return {
+        "name": receipt.name,
+        "rows": receipt.rows,
+        "bytes": receipt.bytes,
+        "sha256": receipt.sha256,
+        "url": link.url,
+        "urlExpiresAt": link.expires_at.isoformat(),
+        "expiresAt": (finished_at + context.settings.retention).isoformat(),
+    }

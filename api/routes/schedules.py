@@ -1,0 +1,198 @@
+"""Recurring exports: make, list, read, change, remove, preview, run now, history."""
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+
+from api import listing, schedule_body, schedule_examples, slots, starting, strict_json
+from api.context import Context, caller_of, context_of
+from api.deployment_as_schedule import Kept, planned_runs, shown
+from api.full_state import full_state
+from api.listing import Wanted
+from api.problems import Problem
+from api.query import whole_number
+from api.routes.reports import JOB_ID
+from api.runs import KeyReused
+from api.schedule_body import ALWAYS_CHANGEABLE, RecurringExport
+from flows.errors import FieldError, InvalidRequest
+
+router = APIRouter(prefix="/schedules", tags=["recurring exports"])
+
+NO_STORE = {"Cache-Control": "no-store"}
+_PLACE = re.compile(r"[0-9]{1,6}", re.ASCII)
+
+
+@router.post(
+    "",
+    summary="Make a recurring export",
+    status_code=HTTPStatus.CREATED,
+    openapi_extra=schedule_examples.CREATE,
+)
+async def create(request: Request) -> Response:
+    """Its first run is planned at once; each run is an ordinary export with this `scheduleId`. With an
+    `Idempotency-Key`, the same body again is the same recurring export (200)."""
+    context, caller = context_of(request), caller_of(request)
+    key = starting.idempotency_key(request)
+    body = await _decoded(request)
+    asked = await _asked(body, request)
+    try:
+        kept, replayed = await context.schedules.create(asked, caller.name, key, body, datetime.now(UTC))
+    except KeyReused:
+        raise starting.key_reused() from None
+    headers = {"Location": f"/schedules/{kept.id}", **NO_STORE}
+    headers |= {"Idempotent-Replayed": "true"} if replayed else {}
+    return JSONResponse(_shown(kept, context), HTTPStatus.OK if replayed else HTTPStatus.CREATED, headers)
+
+
+@router.get("", summary="My recurring exports, newest first", openapi_extra=schedule_examples.LIST)
+async def list_schedules(request: Request) -> Response:
+    """Those of `prefect.yaml` too, which are `readOnly`; `nextCursor` leads to the next page."""
+    context = context_of(request)
+    given = _query(request.query_params.multi_items(), ("limit", "cursor"))
+    limit = whole_number(given, "limit", listing.DEFAULT_LIMIT, listing.MAX_LIMIT)
+    found, place = await context.schedules.page(caller_of(request).name, limit, _place(given.get("cursor")))
+    items = [_shown(kept, context) for kept in found]
+    return JSONResponse({"items": items, "nextCursor": _cursor(place)}, headers=NO_STORE)
+
+
+@router.post("/preview", summary="The next runs and their days", openapi_extra=schedule_examples.PREVIEW)
+async def preview(request: Request) -> Response:
+    """Takes the body of a recurring export, with or without its name; makes nothing."""
+    now = datetime.now(UTC)
+    asked = await _asked(await _decoded(request), request, needs_name=False)
+    runs = planned_runs(asked, asked.recurring(now), slots.as_schedule(asked.recurrence), now)
+    return JSONResponse({"runs": [run.as_body() for run in runs]}, headers=NO_STORE)
+
+
+@router.get("/{schedule_id}", summary="One recurring export")
+async def read(schedule_id: str, request: Request) -> Response:
+    context = context_of(request)
+    return JSONResponse(_shown(await _kept(schedule_id, request), context), headers=NO_STORE)
+
+
+@router.patch("/{schedule_id}", summary="Change, pause or resume", openapi_extra=schedule_examples.CHANGE)
+async def change(schedule_id: str, request: Request) -> Response:
+    """What is given replaces what was there; `{"enabled": false}` pauses."""
+    context = context_of(request)
+    kept = _changeable(await _kept(schedule_id, request))
+    asked = await _changed(kept, schedule_body.check_names(await _decoded(request)), request)
+    kept = await context.schedules.change(kept, asked, caller_of(request).name)
+    return JSONResponse(_shown(kept, context), headers=NO_STORE)
+
+
+@router.delete("/{schedule_id}", summary="Remove a recurring export", status_code=HTTPStatus.NO_CONTENT)
+async def delete(schedule_id: str, request: Request) -> Response:
+    """Exports that it has made stay."""
+    context = context_of(request)
+    await context.schedules.remove(_changeable(await _kept(schedule_id, request)))
+    return Response(status_code=HTTPStatus.NO_CONTENT)
+
+
+@router.post("/{schedule_id}/run", summary="Run now", status_code=HTTPStatus.ACCEPTED)
+async def run(schedule_id: str, request: Request) -> Response:
+    """A job that covers the days that a run planned for this moment would; works while paused too."""
+    context = context_of(request)
+    key = starting.idempotency_key(request)
+    kept = await _kept(schedule_id, request)
+    job, replayed = await context.schedules.run_now(kept, caller_of(request).name, key)
+    if not replayed:
+        context.watcher.watch(job, caller_of(request).name)
+    started = starting.Started(job, replayed)
+    status = HTTPStatus.OK if replayed else HTTPStatus.ACCEPTED
+    return JSONResponse(await full_state(job, context), status, started.headers)
+
+
+@router.get("/{schedule_id}/runs", summary="Its exports, newest first", openapi_extra=schedule_examples.LIST)
+async def runs(schedule_id: str, request: Request) -> Response:
+    """Each as in `GET /exports`; runs that are still to come are not among them."""
+    context = context_of(request)
+    given = _query(request.query_params.multi_items(), ("limit", "cursor"))
+    asked = listing.parse(list(given.items()), context.reports, caller_of(request).name, datetime.now(UTC))
+    kept = await _kept(schedule_id, request)
+    wanted = Wanted(caller_of(request).name, deployment_id=kept.deployment_id)
+    jobs, place = await context.reader.page(wanted, asked.limit, asked.place)
+    body = {
+        "items": [await full_state(job, context) for job in jobs],
+        "nextCursor": listing.encode(place) if place is not None else None,
+    }
+    return JSONResponse(body, headers=NO_STORE)
+
+
+async def _decoded(request: Request) -> Any:
+    return strict_json.decode(await starting.body(request))
+
+
+async def _asked(body: object, request: Request, needs_name: bool = True) -> RecurringExport:
+    """Every name in it known, in the database too; InvalidRequest otherwise."""
+    context, permitted = context_of(request), caller_of(request).permitted(context_of(request).reports)
+    asked, export = schedule_body.parse(body, permitted, datetime.now(UTC), needs_name)
+    try:
+        await context.source.check_request(export)
+    except InvalidRequest as error:
+        under = [replace(each, pointer=f"/export{each.pointer}") for each in error.errors]
+        raise InvalidRequest(under) from None
+    return asked
+
+
+async def _changed(kept: Kept, given: Mapping[str, Any], request: Request) -> RecurringExport:
+    if not set(given) <= ALWAYS_CHANGEABLE:
+        return await _asked({**kept.asked.as_body(), **given}, request)
+    return replace(
+        kept.asked,
+        name=schedule_body.name_of(given) if "name" in given else kept.asked.name,
+        enabled=schedule_body.flag(given, "enabled", kept.asked.enabled),
+    )
+
+
+async def _kept(schedule_id: str, request: Request) -> Kept:
+    context, caller = context_of(request), caller_of(request)
+    known = JOB_ID.fullmatch(schedule_id) is not None
+    kept = await context.schedules.read(schedule_id.lower(), caller.name) if known else None
+    if kept is None:
+        raise Problem(HTTPStatus.NOT_FOUND, "There is no recurring export with this id.")
+    return kept
+
+
+def _changeable(kept: Kept) -> Kept:
+    if kept.read_only:
+        detail = "This recurring export is kept in prefect.yaml, or was made in Prefect: change it there."
+        raise Problem(HTTPStatus.CONFLICT, detail)
+    return kept
+
+
+def _shown(kept: Kept, context: Context) -> dict[str, Any]:
+    return shown(kept, datetime.now(UTC), context.settings.public_url)
+
+
+def _query(items: Sequence[tuple[str, str]], names: Sequence[str]) -> dict[str, str]:
+    given = dict(items)
+    if len(given) < len(items):
+        raise InvalidRequest([FieldError("", "duplicate", "A parameter is given twice.")])
+    for name in given:
+        if name not in names:
+            raise InvalidRequest([FieldError(f"/{name}", "unknown", "There is no such parameter.")])
+    return given
+
+
+def _cursor(place: int | None) -> str | None:
+    return base64.urlsafe_b64encode(str(place).encode()).decode().rstrip("=") if place is not None else None
+
+
+def _place(cursor: str | None) -> int:
+    if cursor is None:
+        return 0
+    try:
+        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
+    except (binascii.Error, ValueError):
+        text = ""
+    if not _PLACE.fullmatch(text):
+        raise InvalidRequest([FieldError("/cursor", "invalid", "The cursor is damaged.")])
+    return int(text)

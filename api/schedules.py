@@ -1,0 +1,197 @@
+"""Recurring exports in Prefect: one deployment each, of the same flow, with one schedule."""
+
+import json
+import logging
+from contextlib import suppress
+from datetime import datetime
+from secrets import token_hex
+from typing import Any
+from uuid import UUID, uuid4, uuid5
+
+import httpx
+from prefect.client.schemas.actions import (
+    DeploymentScheduleCreate,
+    DeploymentScheduleUpdate,
+    DeploymentUpdate,
+)
+from prefect.client.schemas.filters import (
+    DeploymentFilter,
+    DeploymentFilterTags,
+    FlowFilter,
+    FlowFilterId,
+)
+from prefect.client.schemas.responses import DeploymentResponse
+from prefect.client.schemas.sorting import DeploymentSort
+from prefect.exceptions import ObjectNotFound
+
+from api import slots
+from api.callers import LOCAL_CALLER
+from api.deployment_as_schedule import NAME_PREFIX, Kept, as_kept, owner_of
+from api.job_server import JobServer
+from api.jobs import Job
+from api.problems import Unavailable
+from api.run_as_job import as_job, owner_tag, report_tag, schedule_tag
+from api.runs import KeyReused, caller_key
+from api.schedule_body import RecurringExport
+
+MOST_PER_READ = 200  # Prefect's own limit
+_OF_KEYS = UUID("6f0f5a4e-3c1d-4a55-9d0a-7f1f2f1f6b90")
+
+logger = logging.getLogger(__name__)
+
+
+class Schedules:
+    def __init__(self, server: JobServer, deployment: str, attempts: int) -> None:
+        self._server, self._client, self._attempts = server, server.client, attempts
+        self._flow_name = deployment.partition("/")[0]
+
+    async def create(
+        self, asked: RecurringExport, caller: str, key: str | None, body: object, now: datetime
+    ) -> tuple[Kept, bool]:
+        """The recurring export, and whether an earlier one answers for the same key and body."""
+        asked_for = caller_key(caller, json.dumps(body, sort_keys=True))
+        schedule_id = str(uuid5(_OF_KEYS, caller_key(caller, key)) if key is not None else uuid4())
+        if key is not None and (earlier := await self.read(schedule_id, caller)) is not None:
+            if earlier.version != asked_for:
+                raise KeyReused
+            return earlier, True
+        return await self._create(asked, caller, schedule_id, asked_for, now), False
+
+    async def _create(
+        self, asked: RecurringExport, caller: str, schedule_id: str, version: str, now: datetime
+    ) -> Kept:
+        async with self._server.answering():
+            shipped = await self._server.deployment()
+            made = await self._client.create_deployment(
+                flow_id=shipped.flow_id,
+                name=NAME_PREFIX + schedule_id,
+                description=asked.name,
+                version=version,
+                tags=_tags(asked, caller, schedule_id),
+                parameters=_parameters(asked, now),
+                schedules=[
+                    DeploymentScheduleCreate(
+                        schedule=slots.as_schedule(asked.recurrence),
+                        active=asked.enabled,
+                        slug=asked.recurrence.kind,
+                    )
+                ],
+                entrypoint=shipped.entrypoint,
+                path=shipped.path,
+                work_pool_name=shipped.work_pool_name,
+                work_queue_name=shipped.work_queue_name,
+                job_variables=shipped.job_variables,
+                pull_steps=shipped.pull_steps or [],
+                parameter_openapi_schema=shipped.parameter_openapi_schema,
+                enforce_parameter_schema=False,
+            )
+        await self._plan_now(made)
+        return await self._read_again(made)
+
+    async def read(self, schedule_id: str, caller: str) -> Kept | None:
+        """None for an unknown id and for another caller's alike."""
+        async with self._server.answering():
+            shipped = await self._server.deployment()
+            found = await self._find(schedule_id)
+        if found is None or found.flow_id != shipped.flow_id or owner_of(found) != caller:
+            return None
+        kept = as_kept(found)
+        return kept if kept is not None and kept.id == schedule_id else None
+
+    async def page(self, caller: str, limit: int, start: int) -> tuple[list[Kept], int | None]:
+        """Newest first, from the deployment number `start` on, and where the next page starts."""
+        found: list[Kept] = []
+        while True:
+            read = await self._read_page(caller, start)
+            for deployment in read:
+                kept = as_kept(deployment)
+                if kept is not None and owner_of(deployment) == caller:
+                    if len(found) == limit:
+                        return found, start
+                    found.append(kept)
+                start += 1
+            if len(read) < MOST_PER_READ:
+                return found, None
+
+    async def change(self, kept: Kept, asked: RecurringExport, caller: str) -> Kept:
+        """One call: parameters, schedule and pause change together, and runs planned before are dropped."""
+        kind = asked.recurrence.kind
+        renamed = {"replaces": kept.slug} if kept.slug not in (None, kind) else {}
+        update = DeploymentUpdate(
+            description=asked.name,
+            tags=_tags(asked, caller, kept.id),
+            parameters=_parameters(asked, kept.since),
+            paused=False,
+            schedules=[
+                DeploymentScheduleUpdate(
+                    schedule=slots.as_schedule(asked.recurrence), active=asked.enabled, slug=kind, **renamed
+                )
+            ],
+        )
+        async with self._server.answering():
+            await self._client.update_deployment(kept.deployment_id, update)
+        if asked.enabled:
+            await self._plan_now(kept.deployment_id)
+        return await self._read_again(kept.deployment_id)
+
+    async def remove(self, kept: Kept) -> None:
+        """Its planned runs go with it; those that have begun, and files, stay."""
+        async with self._server.answering():
+            with suppress(ObjectNotFound):  # somebody was faster
+                await self._client.delete_deployment(kept.deployment_id)
+
+    async def run_now(self, kept: Kept, caller: str, key: str | None) -> tuple[Job, bool]:
+        """A job that is planned for this moment, and whether an earlier one answers for the same key."""
+        name = f"{kept.asked.report}-{token_hex(6)}"
+        async with self._server.answering():
+            found = await self._client.create_flow_run_from_deployment(
+                kept.deployment_id,
+                name=name,
+                tags=_tags(kept.asked, caller, kept.id),
+                idempotency_key=caller_key(caller, "schedule", kept.id, key) if key is not None else None,
+            )
+        return as_job(found, {}, self._attempts), found.name != name
+
+    async def _plan_now(self, deployment_id: UUID) -> None:
+        """Prefect's scheduler would plan the first run within the minute, which may be too late for it."""
+        try:
+            async with self._server.answering():
+                await self._client.request(
+                    "POST", "/deployments/{id}/schedule", path_params={"id": deployment_id}, json={}
+                )
+        except (Unavailable, httpx.HTTPError):
+            logger.warning("deployment %s was not planned at once; Prefect will", deployment_id)
+
+    async def _read_again(self, deployment_id: UUID) -> Kept:
+        async with self._server.answering():
+            kept = as_kept(await self._client.read_deployment(deployment_id))
+        assert kept is not None  # noqa: S101 - it was made with a schedule
+        return kept
+
+    async def _find(self, schedule_id: str) -> DeploymentResponse | None:
+        with suppress(ObjectNotFound):
+            name = f"{self._flow_name}/{NAME_PREFIX}{schedule_id}"
+            return await self._client.read_deployment_by_name(name)
+        with suppress(ObjectNotFound):
+            return await self._client.read_deployment(UUID(schedule_id))
+        return None
+
+    async def _read_page(self, caller: str, start: int) -> list[DeploymentResponse]:
+        tags = DeploymentFilterTags(all_=[owner_tag(caller)]) if caller != LOCAL_CALLER else None
+        async with self._server.answering():
+            flow_id = (await self._server.deployment()).flow_id
+            return await self._client.read_deployments(
+                flow_filter=FlowFilter(id=FlowFilterId(any_=[flow_id])),
+                deployment_filter=DeploymentFilter(tags=tags) if tags is not None else None,
+                sort=DeploymentSort.CREATED_DESC,
+                limit=MOST_PER_READ,
+                offset=start,
+            )
+
+
+def _tags(asked: RecurringExport, caller: str, schedule_id: str) -> list[str]:
+    return [owner_tag(caller), report_tag(asked.report), schedule_tag(schedule_id)]
+
+
+def _parameters(asked: RecurringExport, since: datetime) -> dict[str, Any]:
+    return {"request": dict(asked.export), "recurring": asked.recurring(since).as_parameter()}

@@ -1,0 +1,92 @@
+"""A recurrence as Prefect's schedule and back, and its next slots, by Prefect's own arithmetic."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import islice
+
+from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule, RRuleSchedule
+from prefect.server.schemas import schedules as server
+
+from flows.date_range import parse_zone
+from flows.errors import FieldError, InvalidRequest
+from flows.recurrence import EARLIEST, LOOKED_AT, Recurrence, check_pace, every_text
+from flows.relative_range import past_skipped_midnight
+
+Schedule = CronSchedule | IntervalSchedule | RRuleSchedule
+
+# Any day without a change of clocks.
+AN_ORDINARY_DAY = datetime(2024, 1, 1, tzinfo=UTC)
+MOST_SLOTS = 1000
+_RULE_OF_DAYS = "RRULE:FREQ=DAILY;INTERVAL="
+_LOCAL = "%Y%m%dT%H%M%S"
+# Where a rule without a start begins for Prefect, which writes it before the rule.
+_IMPLIED_START = f"DTSTART:{EARLIEST:{_LOCAL}}\n"
+
+
+def as_schedule(recurrence: Recurrence) -> Schedule:
+    zone, text = recurrence.zone, recurrence.text
+    if recurrence.kind == "cron":
+        return CronSchedule(cron=text, timezone=zone.key)
+    if recurrence.kind == "rrule":
+        return RRuleSchedule(rrule=text, timezone=zone.key)
+    assert recurrence.anchor is not None  # noqa: S101 - parse_recurrence gives one
+    if recurrence.whole_days:
+        # Not Prefect's interval: over a change of clocks its slots depend on when they are computed, so
+        # that one is missed or comes twice. A rule of days keeps the hour.
+        start = recurrence.anchor.astimezone(zone).strftime(_LOCAL)
+        rule = f"DTSTART:{start}\n{_RULE_OF_DAYS}{recurrence.interval.days}"
+        return RRuleSchedule(rrule=rule, timezone=zone.key)
+    # In UTC an hour is an hour on every day.
+    return IntervalSchedule(interval=recurrence.interval, anchor_date=recurrence.anchor, timezone="UTC")
+
+
+def as_recurrence(schedule: Schedule, slug: str | None, zone_name: str | None = None) -> Recurrence:
+    """As the caller wrote it, whose kind is the slug; also for schedules that were written by hand."""
+    zone = parse_zone(zone_name or schedule.timezone or "UTC")
+    if isinstance(schedule, CronSchedule):
+        return Recurrence("cron", schedule.cron, zone)
+    if isinstance(schedule, IntervalSchedule):
+        return Recurrence("every", every_text(schedule.interval), zone, schedule.anchor_date)
+    start, separator, days = schedule.rrule.partition(f"\n{_RULE_OF_DAYS}")
+    if slug == "every" and separator:
+        local = datetime.strptime(start.removeprefix("DTSTART:"), _LOCAL)  # noqa: DTZ007 - the zone's own
+        return Recurrence("every", f"P{days}D", zone, local.replace(tzinfo=zone))
+    return Recurrence("rrule", schedule.rrule.removeprefix(_IMPLIED_START), zone)
+
+
+def next_slots(schedule: Schedule, after: datetime, count: int) -> list[datetime]:
+    """Those after this moment; fewer than `count` when they end."""
+    return list(islice((each for each in planned_from(schedule, after) if each > after), count))
+
+
+def planned_from(schedule: Schedule, start: datetime) -> Iterator[datetime]:
+    """What Prefect's scheduler plans when it looks at `start`. In an hour that clocks repeat or leave out,
+    that may begin with a slot which has been: the same as before, so that it is not planned again."""
+    for each in _of_the_server(schedule)._get_dates_generator(n=MOST_SLOTS, start=start):
+        yield datetime.fromtimestamp(each.timestamp(), UTC)
+
+
+def at_midnight(recurrence: Recurrence) -> bool:
+    """Whether its slots are in the first hour of a day and none is in the last."""
+    zone, found = recurrence.zone, islice(planned_from(as_schedule(recurrence), AN_ORDINARY_DAY), LOOKED_AT)
+    hours = {past_skipped_midnight(slot, zone).astimezone(zone).hour for slot in found}
+    return 0 in hours and 23 not in hours
+
+
+def check_cron(recurrence: Recurrence) -> None:
+    """Whether Prefect can read it, it ever happens, and not too often; InvalidRequest otherwise."""
+    try:
+        slots = next_slots(CronSchedule(cron=recurrence.text, timezone="UTC"), AN_ORDINARY_DAY, LOOKED_AT)
+        check_pace(slots)
+    except ValueError as error:
+        known = str(error) if str(error).startswith("must") else "is no cron expression that ever happens"
+        raise InvalidRequest([FieldError("/recurrence/cron", "invalid", f"It {known}.")]) from None
+
+
+def _of_the_server(schedule: Schedule) -> server.SCHEDULE_TYPES:
+    given = schedule.model_dump()
+    if isinstance(schedule, CronSchedule):
+        return server.CronSchedule.model_validate(given)
+    if isinstance(schedule, IntervalSchedule):
+        return server.IntervalSchedule.model_validate(given)
+    return server.RRuleSchedule.model_validate(given)

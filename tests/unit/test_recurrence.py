@@ -1,0 +1,258 @@
+"""When an export recurs: what is understood, what is refused, and that each slot comes once."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise, takewhile
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from api import slots
+from flows.errors import InvalidRequest
+from flows.recurrence import Recurrence, parse_recurrence
+from tests.unit.clock import NOON
+
+BERLIN, NEW_YORK = ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York")
+CHANGES = [
+    pytest.param("Europe/Berlin", datetime(2024, 3, 31, tzinfo=UTC), id="Berlin, forward"),
+    pytest.param("Europe/Berlin", datetime(2024, 10, 27, tzinfo=UTC), id="Berlin, back"),
+    pytest.param("America/New_York", datetime(2024, 3, 10, tzinfo=UTC), id="New York, forward"),
+    pytest.param("America/New_York", datetime(2024, 11, 3, tzinfo=UTC), id="New York, back"),
+]
+
+
+def read(value: Any) -> Recurrence:
+    found = parse_recurrence(value, NOON)
+    if found.kind == "cron":
+        slots.check_cron(found)
+    return found
+
+
+def next_slots(value: Any, after: datetime, count: int) -> list[datetime]:
+    return slots.next_slots(slots.as_schedule(read(value)), after, count)
+
+
+@pytest.mark.parametrize(
+    ("value", "first"),
+    [
+        ({"cron": "0 9 * * MON"}, datetime(2024, 7, 22, 9, tzinfo=UTC)),
+        ({"cron": " 0  9 * * 1 "}, datetime(2024, 7, 22, 9, tzinfo=UTC)),
+        ({"cron": "0 9 * * MON", "timeZone": "Europe/Madrid"}, datetime(2024, 7, 22, 7, tzinfo=UTC)),
+        ({"cron": "*/15 * * * *", "timeZone": None}, datetime(2024, 7, 19, 12, 15, tzinfo=UTC)),
+        ({"cron": "0 0 29 2 *"}, datetime(2028, 2, 29, tzinfo=UTC)),
+        ({"rrule": "FREQ=WEEKLY;BYDAY=MO;BYHOUR=9"}, datetime(2024, 7, 22, 9, tzinfo=UTC)),
+        ({"rrule": "RRULE:FREQ=DAILY;BYHOUR=9;BYMINUTE=0,15"}, datetime(2024, 7, 20, 9, tzinfo=UTC)),
+        (
+            {"rrule": "DTSTART:20240801T073000\nRRULE:FREQ=MONTHLY", "timeZone": "Europe/Berlin"},
+            datetime(2024, 8, 1, 5, 30, tzinfo=UTC),
+        ),
+        ({"rrule": "FREQ=MONTHLY;BYDAY=MO,TU,WE,TH,FR;BYSETPOS=-1"}, datetime(2024, 7, 31, tzinfo=UTC)),
+        ({"rrule": "FREQ=DAILY;UNTIL=20240801T000000"}, datetime(2024, 7, 20, tzinfo=UTC)),
+        ({"every": "PT15M"}, datetime(2024, 7, 19, 12, 15, tzinfo=UTC)),
+        ({"every": "PT36H"}, datetime(2024, 7, 21, 0, tzinfo=UTC)),
+        ({"every": "P1D"}, datetime(2024, 7, 20, 12, tzinfo=UTC)),
+        ({"every": "P2W"}, datetime(2024, 8, 2, 12, tzinfo=UTC)),
+        ({"every": "PT6H", "anchor": "2024-07-19T13:30:00Z"}, datetime(2024, 7, 19, 13, 30, tzinfo=UTC)),
+    ],
+)
+def test_the_first_slot_after_noon_of_a_friday(value: dict[str, Any], first: datetime) -> None:
+    assert next_slots(value, NOON, 1) == [first]
+
+
+@pytest.mark.parametrize(
+    ("value", "pointer"),
+    [
+        (None, "/recurrence"),
+        ("0 9 * * MON", "/recurrence"),
+        ({}, "/recurrence"),
+        ({"timeZone": "Europe/Berlin"}, "/recurrence"),
+        ({"cron": "0 9 * * MON", "every": "P1D"}, "/recurrence"),
+        ({"cron": "0 9 * * MON", "day_or": False}, "/recurrence/day_or"),
+        ({"cron": "0 9 * * MON", "timeZone": "Mars/Olympus"}, "/recurrence/timeZone"),
+        ({"cron": "0 9 * * MON", "timeZone": "+02:00"}, "/recurrence/timeZone"),
+        ({"cron": "0 9 * * MON", "timeZone": ""}, "/recurrence/timeZone"),
+        ({"cron": "0 9 * * MON", "timeZone": {}}, "/recurrence/timeZone"),
+        ({"cron": "0 9 * * MON", "anchor": "2024-07-19T13:30:00Z"}, "/recurrence/anchor"),
+        *[
+            ({"cron": text}, "/recurrence/cron")
+            for text in (
+                "0 0 9 * * MON",
+                "0 0 9 * * MON 2024",
+                "0 9 * *",
+                "",
+                "@reboot",
+                "@daily",
+                "@every 1h",
+                "* * * * *",
+                "*/14 * * * *",
+                "0,10 9 * * *",
+                "55,5 * * * *",
+                "60 9 * * *",
+                "0 24 * * *",
+                "0 0 30 2 *",
+                "0 9 * * FUNDAY",
+                "H 9 * * *",
+                "R 9 * * *",
+                "R(0-10) 9 * * *",
+                "0 9 * * MON; rm",
+                "0 9 * * \u0661",
+                "0 " * 300,
+                7,
+                ["0 9 * * MON"],
+            )
+        ],
+        *[
+            ({"rrule": text}, "/recurrence/rrule")
+            for text in (
+                "",
+                "every day",
+                "FREQ=SECONDLY",
+                "FREQ=MINUTELY;INTERVAL=30",
+                "FREQ=HOURLY",
+                "FREQ=DAILY;BYSECOND=0,1",
+                "FREQ=DAILY;COUNT=3",
+                "FREQ=DAILY;INTERVAL=0",
+                "FREQ=DAILY;INTERVAL=-1",
+                "FREQ=DAILY;BYHOUR=9;BYMINUTE=0,10",
+                "FREQ=DAILY;BYHOUR=25",
+                "FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30",
+                "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30",
+                "FREQ=DAILY;UNTIL=20230101T000000",
+                "FREQ=DAILY;UNTIL=never",
+                "FREQ=DAILY;BYDAY=XX",
+                "FREQ=DAILY;FREQ",
+                "INTERVAL=2",
+                "RRULE:FREQ=DAILY\nRRULE:FREQ=WEEKLY",
+                "RRULE:FREQ=DAILY\nEXDATE:20240101T000000",
+                "DTSTART:20240101T000000Z\nRRULE:FREQ=DAILY",
+                "DTSTART;TZID=Europe/Berlin:20240101T000000\nRRULE:FREQ=DAILY",
+                "DTSTART:19700101T000000\nRRULE:FREQ=DAILY",
+                "DTSTART:20241301T000000\nRRULE:FREQ=DAILY",
+                "DTSTART:20240101T000000\n",
+                "FREQ=DAILY;BYHOUR=" + ",".join(["1"] * 300),
+                1,
+            )
+        ],
+        *[
+            ({"every": text}, "/recurrence/every")
+            for text in (
+                "",
+                "P",
+                "PT",
+                "P0D",
+                "PT0H",
+                "PT14M",
+                "PT30S",
+                "PT899S",
+                "P1M",
+                "P1Y",
+                "P1DT6H",
+                "P1.5D",
+                "-P1D",
+                "P367D",
+                "P9999W",
+                "1 day",
+                "day",
+                3600,
+                True,
+            )
+        ],
+        ({"every": "P1D", "anchor": "2024-07-19"}, "/recurrence/anchor"),
+        ({"every": "P1D", "anchor": "2024-07-19T10:00:00"}, "/recurrence/anchor"),
+        ({"every": "P1D", "anchor": "1970-01-01T00:00:00Z"}, "/recurrence/anchor"),
+        ({"every": "P1D", "anchor": 0}, "/recurrence/anchor"),
+    ],
+)
+def test_what_does_not_say_when_is_refused_at_its_place(value: Any, pointer: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        read(value)
+    assert [each.pointer for each in refused.value.errors] == [pointer]
+    assert all(each.detail.endswith(".") for each in refused.value.errors)
+
+
+@pytest.mark.parametrize(("zone", "day"), CHANGES)
+@pytest.mark.parametrize(
+    "recurrence",
+    [
+        *({"cron": f"{minute} {hour} * * *"} for hour in (0, 1, 2, 3, 9) for minute in (0, 30)),
+        {"cron": "0 * * * *"},
+        {"cron": "*/15 * * * *"},
+        {"rrule": "FREQ=DAILY;BYHOUR=1;BYMINUTE=30"},
+        {"rrule": "FREQ=DAILY;BYHOUR=2;BYMINUTE=30"},
+        {"every": "P1D", "anchor": "2024-01-01T01:30:00Z"},
+        {"every": "P1D", "anchor": "2024-01-01T06:30:00Z"},
+        {"every": "P1W", "anchor": "2024-01-07T01:30:00Z"},
+        {"every": "PT1H", "anchor": "2024-01-01T00:00:00Z"},
+        {"every": "PT15M", "anchor": "2024-01-01T00:00:00Z"},
+    ],
+    ids=str,
+)
+def test_whenever_the_scheduler_looks_the_slots_around_a_change_of_clocks_are_the_same(
+    recurrence: dict[str, str], zone: str, day: datetime
+) -> None:
+    """A slot that depends on when it is computed is missed or fires twice."""
+    schedule = slots.as_schedule(read({**recurrence, "timeZone": zone}))
+
+    def planned(start: datetime) -> list[datetime]:
+        return list(takewhile(lambda slot: slot < end, slots.planned_from(schedule, start)))
+
+    begin = day.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC) - timedelta(hours=3)
+    end = begin + timedelta(hours=30)
+    all_of_them = planned(begin)
+    assert len(all_of_them) == len(set(all_of_them))
+    for minutes in range(7, 9 * 60, 20):
+        now = begin + timedelta(minutes=minutes)
+        seen = planned(now)
+        assert [each for each in seen if each > now] == [each for each in all_of_them if each > now], now
+        assert set(seen) <= set(all_of_them), now
+
+
+@pytest.mark.parametrize(("zone", "day"), CHANGES)
+@pytest.mark.parametrize(
+    "recurrence",
+    [
+        {"cron": "30 9 * * *"},
+        {"rrule": "FREQ=DAILY;BYHOUR=9;BYMINUTE=30"},
+        {"every": "P1D", "anchor": "2024-01-01T09:30:00{offset}"},
+    ],
+    ids=["cron", "rrule", "every"],
+)
+def test_a_day_after_clocks_have_changed_comes_at_the_same_hour(
+    recurrence: dict[str, str], zone: str, day: datetime
+) -> None:
+    offset = {"Europe/Berlin": "+01:00", "America/New_York": "-05:00"}[zone]
+    given = {name: text.format(offset=offset) for name, text in recurrence.items()}
+    begin = (day - timedelta(days=2)).replace(tzinfo=ZoneInfo(zone))
+    found = next_slots({**given, "timeZone": zone}, begin, 5)
+    local = [each.astimezone(ZoneInfo(zone)).replace(tzinfo=UTC) for each in found]
+    assert local == [day + timedelta(days=n - 2, hours=9, minutes=30) for n in range(5)]
+
+
+@pytest.mark.parametrize(("zone", "day"), CHANGES)
+def test_hours_are_of_sixty_minutes_on_every_day(zone: str, day: datetime) -> None:
+    found = next_slots({"every": "PT1H", "timeZone": zone}, day.replace(tzinfo=UTC), 30)
+    assert {later - earlier for earlier, later in pairwise(found)} == {timedelta(hours=1)}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"cron": "0 9 * * MON", "timeZone": "Europe/Berlin"},
+        {"rrule": "RRULE:FREQ=DAILY;INTERVAL=2", "timeZone": "Europe/Berlin"},
+        {"rrule": "DTSTART:20240101T090000\nRRULE:FREQ=DAILY;INTERVAL=2", "timeZone": "Europe/Berlin"},
+        {"every": "P2D", "timeZone": "Europe/Berlin", "anchor": "2024-07-19T09:00:00+02:00"},
+        {"every": "PT90M", "timeZone": "Europe/Berlin", "anchor": "2024-07-19T09:00:00+00:00"},
+    ],
+    ids=str,
+)
+def test_what_prefect_keeps_is_shown_as_it_was_written(value: dict[str, str]) -> None:
+    asked = read(value)
+    shown = slots.as_recurrence(slots.as_schedule(asked), asked.kind, asked.zone.key).as_body()
+    assert read(shown) == asked
+    assert set(shown) == set(value)
+
+
+def test_a_rule_that_has_ended_has_no_slots() -> None:
+    assert (
+        next_slots({"rrule": "FREQ=DAILY;UNTIL=20240801T000000"}, datetime(2024, 9, 1, tzinfo=UTC), 3) == []
+    )
