@@ -1,108 +1,90 @@
+"""The command line. What asks a running service starts at once: only `up` and `worker` import the service."""
+
 import argparse
 import asyncio
 import ipaddress
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import ValidationError
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
-
-from api.settings import ApiSettings
-from deployments.data_dir import DataDirUnusable
-from deployments.environment import is_of_postgres
-from deployments.local import up
-from deployments.plan import API_PORT, PREFECT_PORT, Options
-from deployments.ports import PortTaken
-from deployments.postgres import NoAccount
-from deployments.terminal import Terminal
-from flows.errors import DeclarationError
-from flows.reports import catalog
+from deployments.command_line import (
+    cancel_command,
+    export_command,
+    export_options,
+    list_command,
+    scope_options,
+)
+from deployments.command_line.display import to_stderr
+from deployments.command_line.endings import Ending, Failed, Interrupted, Refused
+from deployments.command_line.export_options import Commands
+from deployments.command_line.service import Problem
+from deployments.ports import API_PORT, PREFECT_PORT
 
 MOST_SAMPLE_RESPONSES = 20_000_000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    terminal, parser, inherited = Terminal(), _parser(), dict(os.environ)
-    parsed = parser.parse_args(arguments)
-    if parsed.command == "worker":
-        return _worker(parsed, terminal)
-    if complaint := complaint_about_settings(inherited):
-        parser.error(complaint)
-    for name in filter(is_of_postgres, inherited):
-        del os.environ[name]  # they are meant for another server than the one that is started here
-    if parsed.port is not None and parsed.port == parsed.prefect_port != 0:
-        parser.error(f"--port and --prefect-port are both {parsed.port}.")
-    options = Options(
-        data_dir=parsed.data_dir.resolve(),
-        host=parsed.host,
-        port=parsed.port,
-        prefect_port=parsed.prefect_port,
-        sample_responses=parsed.sample_responses,
-    )
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    parser, known = _parser()
     try:
-        return up(options, inherited, terminal)
-    except (DataDirUnusable, PortTaken, NoAccount) as refusal:
-        terminal.fail(str(refusal))
-        return 2
-    except KeyboardInterrupt:
-        return 130
+        given, of_the_report = scope_options.split(given, known) if given[:1] == ["export"] else (given, [])
+        parsed = parser.parse_args(given)
+        match parsed.command:
+            case "up":
+                return _up(parser, parsed)
+            case "worker":
+                return _worker(parsed)
+            case "export":
+                return export_command.run(parsed, of_the_report, known)
+            case "list":
+                return list_command.run(parsed)
+        return cancel_command.run(parsed)
+    except Interrupted as interrupted:
+        return interrupted.code
+    except Ending as ending:
+        to_stderr(f"report-exports: {ending}")
+        return ending.code
+    except Problem as problem:
+        to_stderr(f"report-exports: {problem.detail}")
+        return Refused.code
+    except BrokenPipeError:  # as in `… -o - | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python would flush it once more
+        return Failed.code
 
 
-def _worker(parsed: argparse.Namespace, terminal: Terminal) -> int:
+def _up(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> int:
+    from deployments import up_command  # imports pandas: 1 s
+
+    return up_command.run(parser, parsed)
+
+
+def _worker(parsed: argparse.Namespace) -> int:
     """The exit code: 0 after a clean stop, 2 when this worker cannot serve that pool."""
+    from deployments.terminal import Terminal
     from deployments.warm_worker.serve import UntestedPrefect, WorkerRefused, serve  # imports Prefect: 2 s
 
     try:
         asyncio.run(serve(parsed.pool, parsed.name, parsed.limit, parsed.grace))
     except (WorkerRefused, UntestedPrefect) as refusal:
-        terminal.fail(str(refusal))
+        Terminal().fail(str(refusal))
         return 2
     return 0
 
 
-def complaint_about_settings(environment: Mapping[str, str]) -> str | None:
-    """A replaced part whose address cannot be one would only show as a failed start minutes later."""
-    storage_url = environment.get("REPORTS_STORAGE_URL")
-    if storage_url and not storage_url.startswith(("s3://", "file:///")):
-        return "REPORTS_STORAGE_URL must be s3://bucket/prefix or file:///folder."
-    prefect_url = environment.get("PREFECT_API_URL")
-    if prefect_url and not prefect_url.startswith(("http://", "https://")):
-        return "PREFECT_API_URL must be an http or https address, such as http://127.0.0.1:4200/api."
-    if database_url := environment.get("REPORTS_DATABASE_URL"):
-        try:
-            make_url(database_url)
-        except ArgumentError:
-            return "REPORTS_DATABASE_URL must be an SQLAlchemy URL, such as postgresql://user@host/database."
-    return _complaint_about_values(environment) or _complaint_about_reports(environment)
-
-
-def _complaint_about_values(environment: Mapping[str, str]) -> str | None:
-    given = {name.removeprefix("REPORTS_").lower(): value for name, value in environment.items()}
-    fields = {"database_url": "sqlite://", "storage_url": "s3://bucket"}
-    fields |= {name: value for name, value in given.items() if name in ApiSettings.model_fields}
-    try:
-        ApiSettings.model_validate(fields)
-    except ValidationError as error:
-        first = error.errors()[0]
-        return f"REPORTS_{str(first['loc'][0]).upper()}: {first['msg']}."
-    return None
-
-
-def _complaint_about_reports(environment: Mapping[str, str]) -> str | None:
-    modules = environment.get("REPORTS_CATALOG", "")
-    try:
-        catalog(tuple(name.strip() for name in modules.split(",") if name.strip()))
-    except DeclarationError as error:
-        return str(error)
-    return None
-
-
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> tuple[argparse.ArgumentParser, set[str]]:
+    """The parser, and the options of `export` that are not a report's own."""
     parser = argparse.ArgumentParser(prog="report-exports", allow_abbrev=False)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="up | worker")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_up(commands)
+    _add_worker(commands)
+    known = export_options.add_to(commands)
+    list_command.add_to(commands)
+    cancel_command.add_to(commands)
+    return parser, known
+
+
+def _add_up(commands: Commands) -> None:
     command = commands.add_parser("up", help="start the whole stack on this machine", allow_abbrev=False)
     command.add_argument("--host", type=_loopback, default="127.0.0.1", help="of the API (%(default)s)")
     command.add_argument("--port", type=_port, help=f"of the API ({API_PORT}); 0 is any free one")
@@ -119,11 +101,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="survey responses made at the first start (%(default)s)",
     )
-    _add_worker(commands)
-    return parser
 
 
-def _add_worker(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def _add_worker(commands: Commands) -> None:
     worker = commands.add_parser("worker", help="serve a warm work pool", allow_abbrev=False)
     worker.add_argument("--pool", default="exports", help="the work pool (%(default)s)")
     worker.add_argument("--name", help="as the Prefect UI shows it")

@@ -13,7 +13,8 @@ from api.examples import ARTICLE_REQUEST
 from deployments import data_dir, demo, object_storage, postgres, prefect_parts
 from deployments.child import ChildFailed, Program
 from deployments.environment import ui_url
-from deployments.plan import API_PORT, PREFECT_PORT, Options, Plan, plan
+from deployments.plan import Options, Plan, plan
+from deployments.ports import API_PORT, PREFECT_PORT
 from deployments.readiness import Readiness
 from deployments.supervisor import Supervisor
 from deployments.terminal import Terminal

@@ -8,10 +8,8 @@ from pathlib import Path
 from deployments import data_dir, environment, leftovers, object_storage, postgres
 from deployments.environment import Connections, Replaced
 from deployments.object_storage import Storage
-from deployments.ports import Ports
+from deployments.ports import API_PORT, PREFECT_PORT, Ports
 from deployments.postgres import Cluster
-
-API_PORT, PREFECT_PORT = 8000, 4200
 
 
 @dataclass(frozen=True)

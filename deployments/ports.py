@@ -7,6 +7,8 @@ from pathlib import Path
 # 10,000 that the storage server adds for its gRPC listeners.
 LOWEST, HIGHEST = 12_000, 22_000
 GRPC_OFFSET = 10_000
+# Where people look first.
+API_PORT, PREFECT_PORT = 8000, 4200
 
 
 class PortTaken(Exception):

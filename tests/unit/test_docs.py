@@ -8,6 +8,7 @@ import pytest
 
 from api.settings import ApiSettings
 from deployments.cli import main
+from deployments.command_line.endings import EXIT_CODES
 from flows.dialect import CHOICES, OPTIONS, PRESETS
 from flows.report import Report
 from flows.reports import catalog
@@ -22,18 +23,48 @@ def test_every_setting_stands_in_the_readme(name: str) -> None:
 
 
 def test_the_readme_names_no_setting_that_does_not_exist() -> None:
+    of_the_command_line = {"API_URL", "API_KEY"}
     named = set(re.findall(r"REPORTS_([A-Z_]+)", README))
-    assert named <= {name.upper() for name in ApiSettings.model_fields}
+    assert named <= {name.upper() for name in ApiSettings.model_fields} | of_the_command_line
 
 
-def test_every_option_in_the_readme_is_one_of_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
-    for command in ("up", "worker"):
-        with pytest.raises(SystemExit):
-            main([command, "--help"])
-    options = set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
+def told_by_help(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    with pytest.raises(SystemExit):
+        main([*arguments, "--help"])
+    return capsys.readouterr().out
+
+
+@pytest.fixture
+def commands(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    return re.findall(r"^    ([a-z]+) ", told_by_help(capsys), re.MULTILINE)
+
+
+def test_every_command_stands_in_the_readme(commands: list[str]) -> None:
+    assert {"up", "worker", "export", "list", "cancel"} <= set(commands)
+    assert [name for name in commands if f"report-exports {name}" not in README] == []
+
+
+def test_every_option_in_the_readme_is_one_of_the_command_line(
+    capsys: pytest.CaptureFixture[str], commands: list[str]
+) -> None:
+    options = set(re.findall(r"--[a-z-]+", "".join(told_by_help(capsys, name) for name in commands)))
     mentioned = set(re.findall(r"(?<!-)--[a-z][a-z-]+", README))
     assert mentioned
     assert mentioned <= options
+
+
+@pytest.mark.parametrize("command", ["export", "list", "cancel"])
+def test_every_option_of_what_asks_the_service_stands_in_the_readme(
+    capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    options = set(re.findall(r"(?<![a-z])--[a-z-]+", told_by_help(capsys, command))) - {"--help", "--output"}
+    assert {option for option in options if option not in README} == set()
+
+
+def test_the_readme_and_the_help_tell_the_same_exit_codes() -> None:
+    rows = re.findall(r"^\| (\d+) \| (.+) \|$", README.replace("`", ""), re.MULTILINE)
+    told = [(code, words.split(";")[0]) for code, words in rows]
+    assert told == re.findall(r"^ +(\d+) +(.+)$", EXIT_CODES, re.MULTILINE)
 
 
 def test_every_make_target_in_the_readme_exists() -> None:

@@ -1,0 +1,90 @@
+"""What `report-exports export` can be told."""
+
+import argparse
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from deployments.command_line.endings import EXIT_CODES
+from deployments.command_line.scope_options import Pair
+from deployments.command_line.service_options import add_service_options
+
+DESCRIPTION = """\
+Start an export, wait for it, download its file and verify it. Ctrl-C cancels the export.
+A report's own scopes are options too: one that is scoped by surveyId has --survey, or --survey-id."""
+EXAMPLE = """\
+example:
+  report-exports export survey-responses --survey 668b6fa3b8d693cd865b44bb --from 2024-7-19 --to 2024-7-26 \\
+    --filter utm=wa --filter isAttended=true -o week.csv
+"""
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def add_to(commands: Commands) -> set[str]:
+    """The options' own names: any other one is the report's."""
+    parser = commands.add_parser(
+        "export",
+        help="make a report's file and download it",
+        description=DESCRIPTION,
+        epilog=f"{EXAMPLE}\n{EXIT_CODES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    known = {"--help", "-h"}
+
+    def add(*names: str, **facts: Any) -> None:
+        known.update(parser.add_argument(*names, **facts).option_strings)
+
+    add("report", metavar="REPORT", type=_name, help="such as survey-responses")
+    _add_request(add)
+    _add_file(add)
+    known.update(add_service_options(parser))
+    return known
+
+
+def _add_request(add: Callable[..., None]) -> None:
+    add("--from", dest="start", metavar="DAY", help="the first day, or a date-time with an offset")
+    add("--to", dest="end", metavar="DAY", help="the last day, included; or a date-time, not included")
+    add("--scope", type=pair, action="append", default=[], metavar="NAME=VALUE", help="any scope by its name")
+    add(
+        *("--filter",),
+        type=pair,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="true, 5 and null are read as JSON; repeat a name for any of its values",
+    )
+    add("--columns", metavar="KEYS", help="in the order wanted, separated by commas")
+    add("--sort", metavar="KEYS", help="separated by commas, - before one for descending: --sort=-score")
+    add("--time-zone", metavar="ZONE", help="in which days begin and times are written (UTC)")
+    add("--csv", metavar="PRESET", help="how the CSV is written")
+    add(
+        *("--csv-option",),
+        type=pair,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="one option of it, such as header=keys",
+    )
+    add("--name", help="the export's name")
+
+
+def _add_file(add: Callable[..., None]) -> None:
+    add("-o", "--output", metavar="FILE", help="- is stdout (the service's name for it, in this folder)")
+    add("--force", action="store_true", help="overwrite an existing file")
+    add("--detach", action="store_true", help="start only, and print the export's id")
+    add("--idempotency-key", metavar="KEY", help="the same key is the same export for a day")
+    add("--quiet", action="store_true", help="print errors only")
+
+
+def pair(text: str) -> Pair:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE.")
+    return name, value
+
+
+def _name(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty.")
+    return text

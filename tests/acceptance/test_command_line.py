@@ -1,0 +1,310 @@
+"""The command line on the real service: the file, what is refused, the list, cancelling."""
+
+import csv
+import hashlib
+import io
+import json
+import os
+import pty
+import secrets
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.command_line import ARTICLES_OPTIONS, PROGRAM, Ran, files, run
+from tests.exports import EMPTY_SURVEY, SURVEY, Session
+from tests.running_stack import Stack, clean_environment
+
+UNKNOWN = "00000000-0000-4000-8000-000000000000"
+DAY_2 = "2025-01-02T00:00:00Z"
+ORDERS = ("orders", "--from", "2024-03-01", "--to", "2024-03-07")
+EMPTY = ("survey-responses", "--survey", EMPTY_SURVEY, "--from", "2025-1-1", "--to", "2025-1-2")
+
+
+def export(stack: Stack, folder: Path, *options: str, **settings: str) -> Ran:
+    return run(stack.api_url, folder, "export", *options, **settings)
+
+
+def last(api: httpx.Client) -> dict[str, Any]:
+    return dict(api.get("/exports", params={"limit": 1}).json()["items"][0])
+
+
+def test_the_file_is_the_one_that_the_api_makes(stack: Stack, article: Session, tmp_path: Path) -> None:
+    ran = export(stack, tmp_path, *ARTICLES_OPTIONS, "-o", "week.csv")
+    assert (ran.code, ran.out) == (0, b"")
+    assert (tmp_path / "week.csv").read_bytes() == article.file()
+    assert files(tmp_path) == ["week.csv"]
+    assert "week.csv: 222 rows, 48.0 kB, SHA-256 verified" in ran.said
+
+
+def test_what_is_no_terminal_gets_plain_lines(stack: Stack, tmp_path: Path) -> None:
+    ran = export(stack, tmp_path, *EMPTY, "--name", secrets.token_hex(8))
+    first, *_, end = ran.said.splitlines()
+    assert first.startswith("Export ")
+    assert end.endswith("verified (" + end.rpartition("(")[2])
+    assert "\x1b" not in ran.said
+    assert "\r" not in ran.said
+
+
+def test_a_terminal_gets_a_bar(stack: Stack, tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    environment = {**clean_environment(), "REPORTS_API_URL": stack.api_url, "TERM": "xterm", "COLUMNS": "120"}
+    process = subprocess.Popen(  # noqa: S603 - our own command
+        [PROGRAM, "export", *ORDERS],
+        cwd=tmp_path,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    said = b""
+    while data := _read(ours):
+        said += data
+    os.close(ours)
+    assert process.wait() == 0
+    text = said.decode()
+    assert "━" in text
+    assert "\x1b[?25h" in text, "the cursor is shown again"
+    assert " verified (" in text
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65_536)
+    except OSError:  # the other end is closed
+        return b""
+
+
+def test_quiet_says_nothing_and_names_the_file_as_the_service_does(stack: Stack, tmp_path: Path) -> None:
+    ran = export(stack, tmp_path, *ORDERS, "--quiet")
+    assert (ran.code, ran.out, ran.said) == (0, b"", "")
+    assert files(tmp_path) == ["orders_2024-03-01_2024-03-07.csv"]
+
+
+def test_a_folder_takes_the_file_under_the_services_name(stack: Stack, tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    assert export(stack, tmp_path, *ORDERS, "--quiet", "-o", "kept").code == 0
+    assert files(tmp_path / "kept") == ["orders_2024-03-01_2024-03-07.csv"]
+
+
+def test_stdout_gets_the_file_and_nothing_else(stack: Stack, article: Session, tmp_path: Path) -> None:
+    ran = export(stack, tmp_path, *ARTICLES_OPTIONS, "-o", "-")
+    assert (ran.code, ran.out) == (0, article.file())
+    assert files(tmp_path) == []
+
+
+def test_a_reader_who_goes_away_is_no_crash(stack: Stack, tmp_path: Path) -> None:
+    command = f"{PROGRAM} export orders --from 2024-01-01 --to 2024-12-31 --quiet -o - | head -c 10"
+    environment = {**clean_environment(), "REPORTS_API_URL": stack.api_url}
+    ran = subprocess.run(  # noqa: S603 - our own command
+        ["/bin/bash", "-c", f"set -o pipefail; {command}"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        timeout=90,
+        check=False,
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (1, b"Number,Pla", b"")
+
+
+def test_every_option_reaches_the_service(stack: Stack, api: httpx.Client, tmp_path: Path) -> None:
+    name = secrets.token_hex(8)
+    options = (
+        *("--scope", f"surveyId={EMPTY_SURVEY}", "--from", "2025-01-01T00:00:00Z", "--to", DAY_2),
+        *("--filter", "utm=wa", "--filter", "utm=null", "--filter", "isAttended=false"),
+        *("--columns", "utm,id", "--sort=-id", "--time-zone", "Asia/Tokyo", "--name", name),
+        *("--csv", "plain", "--csv-option", "header=keys"),
+    )
+    ran = export(stack, tmp_path, "survey-responses", *options, "-o", "-")
+    assert (ran.code, ran.out) == (0, b"utm,id\n")
+    assert last(api)["request"] == {
+        "report": "survey-responses",
+        "surveyId": EMPTY_SURVEY,
+        "from": "2025-01-01T00:00:00Z",
+        "to": DAY_2,
+        "filters": {"utm": ["wa", None], "isAttended": False},
+        "columns": ["utm", "id"],
+        "sort": "-id",
+        "timeZone": "Asia/Tokyo",
+        "csv": {"preset": "plain", "header": "keys"},
+        "name": name,
+    }
+
+
+@pytest.mark.parametrize("option", ["--survey", "--survey-id", "--surveyId"])
+def test_a_scope_has_options_of_its_own(stack: Stack, tmp_path: Path, option: str) -> None:
+    period = ("--from", "2025-1-1", "--to", "2025-1-2")
+    ran = export(stack, tmp_path, option, EMPTY_SURVEY, "survey-responses", *period, "--quiet", "-o", "a.csv")
+    assert (ran.code, ran.said) == (0, "")
+
+
+def test_an_existing_file_is_kept_and_nothing_is_started(
+    stack: Stack, api: httpx.Client, article: Session, tmp_path: Path
+) -> None:
+    (tmp_path / "week.csv").write_text("mine")
+    before = last(api)["id"]
+    ran = export(stack, tmp_path, *ARTICLES_OPTIONS, "-o", "week.csv")
+    assert (ran.code, ran.said) == (2, "report-exports: week.csv exists; --force overwrites it.\n")
+    assert last(api)["id"] == before
+    assert (tmp_path / "week.csv").read_text() == "mine"
+    assert export(stack, tmp_path, *ARTICLES_OPTIONS, "-o", "week.csv", "--force").code == 0
+    assert (tmp_path / "week.csv").read_bytes() == article.file()
+    assert files(tmp_path) == ["week.csv"]
+
+
+def test_an_existing_file_of_the_services_name_is_kept(stack: Stack, tmp_path: Path) -> None:
+    (tmp_path / "orders_2024-03-01_2024-03-07.csv").write_text("mine")
+    ran = export(stack, tmp_path, *ORDERS)
+    assert ran.code == 2
+    assert "orders_2024-03-01_2024-03-07.csv exists" in ran.said
+    assert (tmp_path / "orders_2024-03-01_2024-03-07.csv").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("nothing",), "REPORT: there is no report 'nothing'; there are orders, survey-responses."),
+        ((*ORDERS, "--survey", SURVEY), "--survey: there is no such option; those of this report are none."),
+        (("survey-responses", "--to", "2024-7-26"), "--survey: This report needs it.\n--from: This report"),
+        ((*EMPTY[:1], "--survey", "7", *EMPTY[3:]), "--survey: It does not look like an id of this kind."),
+        ((*EMPTY, "--filter", "colour=red"), "--filter colour: There is no such filter"),
+        ((*EMPTY, "--filter", "isAttended=perhaps"), "--filter isAttended: "),
+        ((*EMPTY, "--columns", "id,total"), "--columns: There is no column 'total'"),
+        ((*EMPTY, "--sort", "total"), "--sort: Cannot sort by 'total'"),
+        ((*EMPTY, "--time-zone", "Mars"), "--time-zone: "),
+        ((*EMPTY, "--csv", "fancy"), "--csv: Preset must be one of plain."),
+        ((*EMPTY, "--csv-option", "header=5"), "--csv: Header must be one of"),
+        ((*EMPTY, "--idempotency-key", "a b"), "--idempotency-key: "),
+        ((*EMPTY, "--scope", "colour=red"), "--colour: There is no such field."),
+        ((*EMPTY, "--survey-id", SURVEY), "--survey: it is given twice."),
+        ((*EMPTY, "--scope", "name=x"), "--scope name=: this has an option of its own."),
+        ((*EMPTY, "--detatch"), "--detatch: there is no such option, or its value is missing."),
+        ((*EMPTY, "-o", "missing/x.csv"), "--output: there is no folder missing."),
+    ],
+)
+def test_a_mistake_is_named_by_its_option(
+    stack: Stack, tmp_path: Path, options: tuple[str, ...], sentence: str
+) -> None:
+    ran = export(stack, tmp_path, *options)
+    assert (ran.code, ran.out) == (2, b"")
+    assert sentence in ran.said
+    assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("nothing",),
+        ("export",),
+        ("export", "orders", "--filter", "utm"),
+        ("export", "orders", "--timeout", "soon"),
+        ("export", "orders", "--api", "ftp://somewhere"),
+        ("list", "--limit", "0"),
+        ("list", "--lim", "3"),
+        ("cancel",),
+        ("cancel", ""),
+    ],
+)
+def test_wrong_usage_is_2(stack: Stack, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    assert run(stack.api_url, tmp_path, *arguments).code == 2
+
+
+def test_a_service_that_is_away_is_3_and_no_password_is_shown(tmp_path: Path) -> None:
+    away = "http://user:canary@127.0.0.1:9"
+    ran = run(away, tmp_path, "export", *ORDERS, "--timeout", "0.6", REPORTS_API_KEY="canary")
+    assert ran.code == 3
+    assert "The service at http://127.0.0.1:9 does not answer." in ran.said
+    assert "canary" not in ran.said
+
+
+@pytest.mark.parametrize("path", ["", "/openapi.json?", "/healthz#"])
+@pytest.mark.parametrize("command", [("list",), ("export", "orders"), ("cancel", UNKNOWN)])
+def test_another_server_is_told_from_the_service(
+    stack: Stack, tmp_path: Path, path: str, command: tuple[str, ...]
+) -> None:
+    ran = run(stack.prefect_api_url.removesuffix("/api") + path, tmp_path, *command)
+    assert ran.code == 2
+
+
+def test_a_detached_export_prints_its_id_and_the_same_key_is_the_same_export(
+    stack: Stack, tmp_path: Path
+) -> None:
+    key = ("--idempotency-key", secrets.token_hex(8))
+    first = export(stack, tmp_path, *EMPTY, *key, "--detach")
+    second = export(stack, tmp_path, *EMPTY, *key, "--detach")
+    assert (first.code, first.said, second.out) == (0, "", first.out)
+    assert files(tmp_path) == []
+    followed = export(stack, tmp_path, *EMPTY, *key, "-o", "a.csv")
+    assert followed.code == 0
+    other = export(stack, tmp_path, *ORDERS, *key, "--detach")
+    assert (other.code, other.said) == (
+        2,
+        "report-exports: --idempotency-key: This Idempotency-Key came earlier with another request.\n",
+    )
+
+
+def test_an_unknown_id_is_not_cancelled(stack: Stack, tmp_path: Path) -> None:
+    ran = run(stack.api_url, tmp_path, "cancel", UNKNOWN)
+    assert (ran.code, ran.said) == (2, "report-exports: There is no export with this id.\n")
+
+
+def test_what_has_ended_is_not_cancelled(stack: Stack, api: httpx.Client, tmp_path: Path) -> None:
+    export(stack, tmp_path, *EMPTY, "-o", "a.csv")
+    job_id = last(api)["id"]
+    ran = run(stack.api_url, tmp_path, "cancel", job_id)
+    assert (ran.code, ran.said) == (2, f"report-exports: Export {job_id} had already ended: done.\n")
+
+
+def test_the_list_is_a_table_of_what_the_service_lists(
+    stack: Stack, api: httpx.Client, article: Session, tmp_path: Path
+) -> None:
+    ran = run(stack.api_url, tmp_path, "list", "--status", "done", "--limit", "3", TZ="UTC")
+    head, *lines = ran.out.decode().splitlines()
+    jobs = api.get("/exports", params={"status": "done", "limit": 3}).json()["items"]
+    assert head.split() == ["ID", "REPORT", "NAME", "STATUS", "ROWS", "SIZE", "CREATED", "EXPIRES"]
+    assert [line.split()[0] for line in lines] == [job["id"] for job in jobs]
+    for line, job in zip(lines, jobs, strict=True):
+        assert f"{job['file']['rows']:,}" in line
+        assert job["createdAt"][:16].replace("T", " ") in line
+        assert job["file"]["expiresAt"][:16].replace("T", " ") in line
+
+
+def test_the_list_as_json_is_all_but_the_links(stack: Stack, api: httpx.Client, tmp_path: Path) -> None:
+    export(stack, tmp_path, *EMPTY, "-o", "a.csv")
+    ran = run(stack.api_url, tmp_path, "list", "--json", "--limit", "1")
+    told, known = json.loads(ran.out), last(api)
+    assert known["file"].pop("url")
+    assert known["file"].pop("urlExpiresAt")
+    assert told == [known]
+    content = (tmp_path / "a.csv").read_bytes()
+    assert told[0]["file"]["sha256"] == hashlib.sha256(content).hexdigest()
+    assert len(list(csv.reader(io.StringIO(content.decode(), newline="")))) == 1
+
+
+def test_the_list_names_a_status_that_there_is_not(stack: Stack, tmp_path: Path) -> None:
+    ran = run(stack.api_url, tmp_path, "list", "--status", "finished")
+    assert ran.code == 2
+    assert "--status: It must be one of queued, running" in ran.said
+
+
+@pytest.mark.parametrize("command", ["export", "list", "cancel"])
+def test_it_starts_without_the_service_itself(command: str) -> None:
+    heavy = "('prefect', 'pandas', 'sqlalchemy', 'fastapi', 'pydantic', 's3fs', 'flows', 'api')"
+    script = (
+        "import sys\n"
+        "from deployments.cli import main\n"
+        f"try: main(['{command}', *sys.argv[1:], '--api', 'http://127.0.0.1:9', '--timeout', '0'])\n"
+        f"finally: print([name for name in {heavy} if name in sys.modules])\n"
+    )
+    arguments = {"export": ["orders"], "list": [], "cancel": [UNKNOWN]}[command]
+    ran = subprocess.run(  # noqa: S603 - our own module
+        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert "does not answer" in ran.stderr
+    assert ran.stdout == "[]\n"
