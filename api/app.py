@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 
 from fastapi import FastAPI
-from fastapi.responses import RedirectResponse, Response
+from fastapi.middleware.gzip import GZipMiddleware
 from fastapi_offline import FastAPIOffline
 
 from api import problems
@@ -18,10 +18,11 @@ from api.context import Context
 from api.job_server import JobServer
 from api.links import Links
 from api.metrics import Measured, Metrics
-from api.routes import exports, files, health, reports, schedules
+from api.routes import exports, files, health, page, reports, schedules
 from api.run_reader import RunReader
 from api.runs import Runs
 from api.schedules import Schedules
+from api.security_headers import SecurityHeaders
 from api.settings import ApiSettings
 from api.source import Source
 from api.watcher import Watcher
@@ -30,10 +31,12 @@ from flows.open_storage import open_storage
 from flows.report import Report
 from flows.reports import catalog
 
+DOCS_PATH = "/docs"
+
 logger = logging.getLogger(__name__)
 
 
-def create_app() -> FastAPI:
+def create_app() -> SecurityHeaders:
     """Raises DeclarationError for a report that cannot work, before anything is served."""
     settings = ApiSettings()
     catalog(settings.catalog_modules)
@@ -44,15 +47,16 @@ def create_app() -> FastAPI:
         version=version("report-exports"),
         description="Start an export, poll it, download a complete and verified CSV.",
         lifespan=_lifespan,
+        docs_url=DOCS_PATH,
         redoc_url=None,
     )
     app.state.settings, app.state.metrics = settings, Metrics()
     app.add_middleware(Measured, metrics=app.state.metrics)
     problems.install(app)
-    for each in (reports, exports, schedules, files, health):
+    for each in (reports, exports, schedules, files, health, page):
         app.include_router(each.router)
-    app.add_api_route("/", _front_page, include_in_schema=False)
-    return app
+    app.mount("/page", GZipMiddleware(page.PageFiles(directory=page.FILES)), name="page")
+    return SecurityHeaders(app, DOCS_PATH)
 
 
 @asynccontextmanager
@@ -98,10 +102,6 @@ def _probe(source: Source, reports: Mapping[str, Report]) -> None:
                 logger.warning("report %s cannot be read: the database has no %s", name, ", ".join(missing))
     except ExportError:
         logger.warning("the source database does not answer yet: reports are not checked against it")
-
-
-async def _front_page() -> Response:
-    return RedirectResponse("/docs")
 
 
 def _now() -> datetime:

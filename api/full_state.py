@@ -1,10 +1,24 @@
 """A job as `GET /exports/{id}` tells of it: with its file's link, and its place in the queue."""
 
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any
 
+from fastapi.responses import JSONResponse
+
+from api.callers import Caller
 from api.context import Context
 from api.jobs import Job, state
+from api.starting import Started
+
+
+async def answer(started: Started, context: Context, caller: Caller) -> JSONResponse:
+    """To a start: 202 with the new job; 200 with the earlier one that it replays, as that stands by now."""
+    job = started.job
+    if started.replayed and (known := await context.watcher.read(job.run.id, caller.name)) is not None:
+        job = known.job
+    status = HTTPStatus.OK if started.replayed else HTTPStatus.ACCEPTED
+    return JSONResponse(await full_state(job, context), status, started.headers)
 
 
 async def full_state(job: Job, context: Context) -> dict[str, Any]:

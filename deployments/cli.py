@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from deployments import keys_command
 from deployments.command_line import (
     cancel_command,
     export_command,
@@ -39,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return export_command.run(parsed, of_the_report, known)
             case "list":
                 return list_command.run(parsed)
+            case "keys":
+                return keys_command.run(parsed)
         return cancel_command.run(parsed)
     except Interrupted as interrupted:
         return interrupted.code
@@ -81,6 +84,7 @@ def _parser() -> tuple[argparse.ArgumentParser, set[str]]:
     known = export_options.add_to(commands)
     list_command.add_to(commands)
     cancel_command.add_to(commands)
+    keys_command.add_to(commands)
     return parser, known
 
 

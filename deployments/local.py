@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from urllib.parse import urlencode
 
 from api.examples import ARTICLE_REQUEST
 from deployments import data_dir, demo, object_storage, postgres, prefect_parts
@@ -142,10 +143,17 @@ Try it:
 """
     return f"""
 Ready.
+  The page     {api}/{sample_page() if plan.own_database else ""}
   API docs     {api}/docs
   Prefect UI   {ui_url(plan.connections.prefect_api_url)}
 {example if plan.own_database else ""}
 Ctrl-C stops it; jobs, files and rows are kept."""
+
+
+def sample_page() -> str:
+    """The page's query that shows the sample survey, in the week of the article."""
+    shown = {name: ARTICLE_REQUEST[name] for name in ("surveyId", "from", "to")}
+    return f"?{urlencode(shown)}"
 
 
 def up(options: Options, inherited: Mapping[str, str], terminal: Terminal) -> int:

@@ -31,6 +31,7 @@ RESERVED = frozenset(
         "page",
         "pageSize",
         "cursor",
+        "export",  # which one the page shows
     ]
 )
 

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from api import examples, listing, previews, starting
 from api.callers import Caller
 from api.context import Context, caller_of, context_of
-from api.full_state import full_state
+from api.full_state import answer, full_state
 from api.jobs import Job, poll_headers
 from api.long_poll import wait_seconds
 from api.problems import Problem
@@ -34,9 +34,7 @@ async def start(request: Request) -> Response:
         return JSONResponse(
             await previews.preview(await starting.asked(request, context, caller), context.source)
         )
-    started = await starting.from_body(request, context, caller)
-    status = HTTPStatus.OK if started.replayed else HTTPStatus.ACCEPTED
-    return JSONResponse(await full_state(started.job, context), status, started.headers)
+    return await answer(await starting.from_body(request, context, caller), context, caller)
 
 
 @router.get("/exports", summary="My exports, newest first", openapi_extra=examples.LIST)
@@ -92,8 +90,7 @@ async def retry(job_id: str, request: Request) -> Response:
     if not job.finished:
         raise Problem(HTTPStatus.CONFLICT, "The export still goes on.")
     started = await starting.again(dict(job.run.request), context, caller, [retry_tag(job.run.id)])
-    status = HTTPStatus.OK if started.replayed else HTTPStatus.ACCEPTED
-    return JSONResponse(await full_state(started.job, context), status, started.headers)
+    return await answer(started, context, caller)
 
 
 @router.delete(

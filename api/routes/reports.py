@@ -13,6 +13,7 @@ from api import examples, query, starting
 from api.context import caller_of, context_of
 from api.jobs import frozen_body, poll_headers
 from api.problems import Problem
+from flows.dialect import CHOICES, PRESETS
 from flows.errors import FieldError, InvalidRequest
 from flows.report import Report
 
@@ -72,7 +73,8 @@ async def table(request: Request) -> Response:
 
 @router.get("/report-types", summary="The reports there are")
 async def report_types(request: Request) -> dict[str, Any]:
-    return {"items": [_described(report) for report in _reports(request).values()]}
+    csv = {"presets": list(PRESETS), "headers": list(CHOICES["header"])}
+    return {"items": [_described(report) for report in _reports(request).values()], "csv": csv}
 
 
 @router.get("/report-types/{name}", summary="One report's parameters, filters, columns and limits")
@@ -98,11 +100,16 @@ def _job_id(request: Request) -> str:
     return given[0].lower()
 
 
+def _in_words(name: str) -> str:
+    """`surveyId` → `Survey id`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).replace("_", " ").capitalize()
+
+
 def _described(report: Report) -> dict[str, Any]:
     parameters = [
         {
             "name": name,
-            "label": scope.label or name,
+            "label": scope.label or _in_words(name),
             "type": "string",
             "pattern": scope.pattern,
             "required": True,
@@ -117,7 +124,7 @@ def _described(report: Report) -> dict[str, Any]:
     filters = [
         {
             "name": name,
-            "label": each.label or name,
+            "label": each.label or _in_words(name),
             "type": query.filter_type(each),
             "choices": list(each.known_choices) if each.known_choices is not None else None,
         }

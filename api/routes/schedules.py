@@ -15,7 +15,7 @@ from fastapi.responses import JSONResponse, Response
 from api import listing, schedule_body, schedule_examples, slots, starting, strict_json
 from api.context import Context, caller_of, context_of
 from api.deployment_as_schedule import Kept, planned_runs, shown
-from api.full_state import full_state
+from api.full_state import answer, full_state
 from api.listing import Wanted
 from api.problems import Problem
 from api.query import whole_number
@@ -105,9 +105,7 @@ async def run(schedule_id: str, request: Request) -> Response:
     job, replayed = await context.schedules.run_now(kept, caller_of(request).name, key)
     if not replayed:
         context.watcher.watch(job, caller_of(request).name)
-    started = starting.Started(job, replayed)
-    status = HTTPStatus.OK if replayed else HTTPStatus.ACCEPTED
-    return JSONResponse(await full_state(job, context), status, started.headers)
+    return await answer(starting.Started(job, replayed), context, caller_of(request))
 
 
 @router.get("/{schedule_id}/runs", summary="Its exports, newest first", openapi_extra=schedule_examples.LIST)

@@ -48,6 +48,14 @@ def test_a_start_is_accepted_and_says_where_the_job_is(api: httpx.Client) -> Non
     assert job["links"]["cancel"].endswith(f"/exports/{job['id']}/cancel")
 
 
+def test_a_start_that_replays_a_finished_job_answers_with_its_file(api: httpx.Client) -> None:
+    request = {"surveyId": EMPTY_SURVEY, "from": "2025-1-1", "to": "2025-1-2", "name": secrets.token_hex(8)}
+    headers = {"Idempotency-Key": request["name"]}
+    job = ended(api, api.post("/exports", json=request, headers=headers).json())
+    again = api.post("/exports", json=request, headers=headers)
+    assert (again.status_code, again.json()["status"], again.json()["file"]) == (200, "done", job["file"])
+
+
 def test_a_dry_run_counts_estimates_and_samples_and_starts_nothing(
     api: httpx.Client, article: Session, prefect: httpx.Client
 ) -> None:

@@ -47,7 +47,9 @@ def test_every_command_stands_in_the_readme(commands: list[str]) -> None:
 def test_every_option_in_the_readme_is_one_of_the_command_line(
     capsys: pytest.CaptureFixture[str], commands: list[str]
 ) -> None:
-    options = set(re.findall(r"--[a-z-]+", "".join(told_by_help(capsys, name) for name in commands)))
+    helps = [told_by_help(capsys, name) for name in commands]
+    helps += [told_by_help(capsys, "keys", action) for action in ("create", "list", "revoke")]
+    options = set(re.findall(r"--[a-z-]+", "".join(helps)))
     mentioned = set(re.findall(r"(?<!-)--[a-z][a-z-]+", README))
     assert mentioned
     assert mentioned <= options

@@ -1,0 +1,8 @@
+/** Preact and htm, in one place. */
+
+import { h } from "./vendor/preact.module.js";
+import htm from "./vendor/htm.module.js";
+
+export const html = htm.bind(h);
+export { render } from "./vendor/preact.module.js";
+export { useCallback, useEffect, useMemo, useRef, useState } from "./vendor/hooks.module.js";

@@ -1,0 +1,78 @@
+"""Makes the pictures of the page in docs/: `python docs/screenshots.py [api url]`.
+
+Needs chromium and a stack whose sample is large enough to be caught while it is exported:
+`make up ARGS="--sample-responses 1000000"`.
+"""
+
+import re
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, Route, sync_playwright
+
+HERE = Path(__file__).parent
+SAMPLE = "/?surveyId=668b6fa3b8d693cd865b44bb&from=2024-07-08&to=2025-07-07&pageSize=10"
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
+DESK, PHONE = {"width": 1440, "height": 810}, {"width": 390, "height": 844}
+
+
+def exporting(page: Page) -> None:
+    """While the bar stands in the middle: the poll that would end it is held back."""
+    page.route(re.compile(r"/exports/[0-9a-f-]{36}$"), until_final)
+    page.locator("#export").click()
+    page.get_by_text(re.compile(r"Exporting [2-9]\d% · ")).wait_for()
+
+
+def until_final(route: Route) -> None:
+    answer = route.fetch()
+    if answer.json()["status"] in ("queued", "running"):
+        route.fulfill(response=answer)
+
+
+def done(page: Page) -> None:
+    with page.expect_download():
+        page.locator("#export").click()
+    page.locator(".toast").wait_for()
+    page.locator(".mine .badge.done").first.wait_for()
+
+
+def options(page: Page) -> None:
+    page.get_by_role("button", name="Export options").click()
+    page.locator(".sample tbody tr").first.wait_for()
+
+
+def nothing(page: Page) -> None:
+    page.locator("tbody tr").first.wait_for()
+
+
+PICTURES: dict[str, tuple[Callable[[Page], None], dict[str, int], str]] = {
+    "page-done": (done, DESK, "light"),
+    "page-options": (options, DESK, "light"),
+    "page-dark": (nothing, DESK, "dark"),
+    "page-phone": (nothing, PHONE, "light"),
+    "page-exporting": (exporting, DESK, "light"),
+}
+
+
+def shoot(browser: Browser, base_url: str, name: str) -> None:
+    act, viewport, scheme = PICTURES[name]
+    context = browser.new_context(base_url=base_url, viewport=viewport, color_scheme=scheme, locale="en-GB")
+    page = context.new_page()
+    page.goto(SAMPLE)
+    nothing(page)
+    act(page)
+    page.wait_for_timeout(400)  # transitions
+    page.screenshot(path=HERE / f"{name}.png")
+    page.unroute_all(behavior="ignoreErrors")
+    context.close()
+
+
+if __name__ == "__main__":
+    url = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:8000"
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        for each in PICTURES:
+            shoot(found, url, each)
+        found.close()

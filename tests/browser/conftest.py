@@ -1,0 +1,77 @@
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.beside import Beside, beside, deploy_export, make_pool, settings_of
+from tests.browser.watched import Watched, watched
+from tests.exports import SURVEY
+from tests.running_stack import Stack
+
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SAMPLE = f"/?surveyId={SURVEY}&from=2024-7-19&to=2024-7-26"
+CATALOG = {"REPORTS_CATALOG": "tests.browser.slow_reports"}
+Open = Callable[..., Watched]
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    path = shutil.which("chromium")
+    if path is None and os.environ.get("CI") != "true":
+        pytest.skip("no chromium on this machine: apt-get install chromium")
+    assert path is not None, "CI needs chromium: apt-get install chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(chromium: Browser, stack: Stack) -> Iterator[Open]:
+    """Opens watched pages; what they complain of fails the test when it ends."""
+    with ExitStack() as pages:
+
+        def open_at(address: str, base_url: str = stack.api_url, **options: Any) -> Watched:
+            hosts = {urlsplit(url).netloc for url in (base_url, stack.s3_endpoint_url)}
+            found = pages.enter_context(watched(chromium, base_url, hosts, **options))
+            found.page.goto(address)
+            return found
+
+        yield open_at
+
+
+@pytest.fixture
+def sample(open_page: Open) -> Page:
+    """The page as `make up` says to open it, its table filled."""
+    page = open_page(SAMPLE).page
+    page.locator("tbody tr").first.wait_for()
+    return page
+
+
+@pytest.fixture(scope="module")
+def others(stack: Stack) -> Iterator[Beside]:
+    with beside(stack) as processes:
+        yield processes
+
+
+@pytest.fixture(scope="module")
+def slow_settings(prefect: httpx.Client) -> dict[str, str]:
+    """Of an API, and of workers, that have the slow report, in a pool of their own; what fails has failed."""
+    make_pool(prefect, "browser", "warm")
+    deploy_export(prefect, "browser", "browser")
+    return {**settings_of("browser", "browser"), **CATALOG, "REPORTS_ATTEMPTS": "1"}

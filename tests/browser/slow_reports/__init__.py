@@ -1,0 +1,1 @@
+"""Reports during whose export there is time to look at the page."""

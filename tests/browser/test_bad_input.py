@@ -1,0 +1,98 @@
+"""What is wrong is said in a sentence beside its field; the page is never blank."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import SAMPLE, Open
+from tests.exports import SURVEY
+
+WEEK = "from=2024-7-19&to=2024-7-26"
+BAD = [
+    (f"/?surveyId={SURVEY}&from=2024-7-26&to=2024-7-19", "To", "The last day is before the first."),
+    (f"/?surveyId={SURVEY}&from=2024-7-26&to=2099-7-19", "To", "At most 366 days fit"),
+    (f"/?surveyId={SURVEY}&from=2024-2-31&to=2024-7-19", "From", "2024-2-31 is not a day of the calendar."),
+    (f"/?surveyId={SURVEY}&from=yesterday&to=2024-7-19", "From", "Must be a date such as 2024-07-19"),
+    (f"/?surveyId=mine&{WEEK}", "Survey", "It does not look like an id of this kind."),
+    (f"/?surveyId=%3Cb%3E&{WEEK}", "Survey", "It does not look like an id of this kind."),
+    (f"{SAMPLE}&isAttended=perhaps", "Attended", "Must be true or false."),
+    ("/?report=orders&from=2024-7-19&to=2024-7-26&status=lost", "Status", "Must be one of pending"),
+    ("/?report=orders&from=2024-7-19&to=2024-7-26&items=many", "Items", "Must be a whole number"),
+    (f"{SAMPLE}&from=2024-7-20", "From", "The parameter is given twice."),
+    ("/?report=invoices", "Report", "There is no report “invoices”. Choose one of these."),
+]
+STRAY = [
+    (f"{SAMPLE}&colour=blue", "colour: There is no such field."),
+    (f"{SAMPLE}&filters=%7B", "filters: It is not JSON"),
+    (f"{SAMPLE}&filters=%7B%22colour%22%3A1%7D", "colour: There is no such filter"),
+    (f"{SAMPLE}&sort=-colour", "sort: Cannot sort by 'colour'"),
+    (f"{SAMPLE}&page=0", "page: Must be a whole number from 1"),
+    (f"{SAMPLE}&pageSize=9999", "pageSize: Must be a whole number from 1 to 200."),
+    (f"{SAMPLE}&timeZone=Mars/Olympus", "timeZone: Must be an IANA time zone"),
+    (f"{SAMPLE}&columns=colour", "columns: There is no column 'colour'"),
+]
+
+
+@pytest.mark.parametrize(("address", "label", "sentence"), BAD)
+def test_a_mistake_stands_beside_its_field(open_page: Open, address: str, label: str, sentence: str) -> None:
+    opened = open_page("/docs")
+    opened.failures_allowed = True
+    page = opened.page
+    page.goto(address)
+    field = page.get_by_label(label, exact=True)
+    expect(field.locator("xpath=..").locator(".mistake")).to_contain_text(sentence)
+    note = field.get_attribute("aria-describedby")
+    expect(page.locator(f"#{note}")).to_contain_text(sentence)
+    expect(page.locator("tbody tr")).to_have_count(0)
+
+
+@pytest.mark.parametrize(("address", "sentence"), STRAY)
+def test_a_mistake_that_no_field_shows_can_be_removed(open_page: Open, address: str, sentence: str) -> None:
+    opened = open_page("/docs")
+    opened.failures_allowed = True
+    page = opened.page
+    page.goto(address)
+    mistake = page.locator(".stray")
+    expect(mistake).to_contain_text(sentence)
+    mistake.get_by_role("button", name="Remove it").click()
+    expect(mistake).to_have_count(0)
+
+
+def test_without_a_survey_the_page_asks_for_one(open_page: Open) -> None:
+    page = open_page("/").page
+    expect(page.get_by_text("Fill in survey, from and to to see the survey responses.")).to_be_visible()
+    expect(page.get_by_text("Paste the survey's id.")).to_be_visible()
+    page.get_by_label("Survey", exact=True).fill(SURVEY)
+    page.get_by_label("From").fill("2024-07-19")
+    page.get_by_label("To", exact=True).fill("2024-07-26")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Export 986 rows")).to_be_visible()
+
+
+def test_without_rows_the_table_says_so_and_nothing_is_exported(open_page: Open) -> None:
+    page = open_page(f"{SAMPLE}&utm=nowhere").page
+    expect(
+        page.get_by_text("No reports match these filters. Widen the dates or clear a filter.")
+    ).to_be_visible()
+    button = page.locator("#export")
+    expect(button).to_have_attribute("aria-disabled", "true")
+    button.click(force=True)
+    expect(page.get_by_label("Running export")).to_have_count(0)
+    page.get_by_role("button", name="Clear filters").click()
+    expect(page.get_by_role("button", name="Export 986 rows")).to_be_visible()
+
+
+def test_a_page_that_does_not_exist_leads_back(open_page: Open) -> None:
+    page = open_page(f"{SAMPLE}&page=999").page
+    expect(page.get_by_text("There is no page 999.")).to_be_visible()
+    page.get_by_role("button", name="Go to the first page").click()
+    expect(page.locator("tbody tr")).to_have_count(25)
+
+
+def test_an_export_that_does_not_exist_is_a_sentence(open_page: Open) -> None:
+    opened = open_page("/docs")
+    opened.failures_allowed = True
+    opened.page.goto(f"{SAMPLE}&export=899e1228-d7b8-40fc-8490-70e6f1efb338")
+    expect(opened.page.get_by_role("alert")).to_contain_text("There is no export with this id.")
+    opened.page.get_by_role("button", name="Close").click()
+    expect(opened.page).not_to_have_url("export=")
+    expect(opened.page.locator("tbody tr")).to_have_count(25)

@@ -1,0 +1,189 @@
+"""Each state of an export, made by the real thing: a worker, a storage, an API that is away."""
+
+import re
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.beside import Beside
+from tests.browser.conftest import Open
+from tests.browser.slow_reports.wide_orders import ROWS
+from tests.running_stack import Stack
+from tests.way import Way
+
+SLOW = "/?report=wide-orders&pageSize=1"
+SOON, LATER = 15_000, 40_000  # milliseconds; what is waited for takes a second or so
+
+
+@pytest.fixture(scope="module")
+def storage_way(stack: Stack) -> Iterator[Way]:
+    way = Way(stack.s3_endpoint_url)
+    yield way
+    way.close()
+
+
+class Api:
+    """One that can be stopped and started again at the same address."""
+
+    def __init__(self, others: Beside, settings: dict[str, str]) -> None:
+        with socket.socket() as found:
+            found.bind(("127.0.0.1", 0))
+            self._port = int(found.getsockname()[1])
+        self.url = f"http://127.0.0.1:{self._port}"
+        self._others, self._settings = others, {**settings, "REPORTS_PUBLIC_URL": self.url}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        options = ("--host", "127.0.0.1", "--port", str(self._port), "--timeout-graceful-shutdown", "1")
+        self._process = self._others.start(
+            "-m", "uvicorn", "--factory", "api.app:create_app", *options, **self._settings
+        )
+        self._others.until_said(self._process, "Uvicorn running on")
+
+    def stop(self) -> None:
+        assert self._process is not None
+        self._process.terminate()
+        self._process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def slow_api(others: Beside, slow_settings: dict[str, str]) -> Api:
+    api = Api(others, slow_settings)
+    api.start()
+    return api
+
+
+@pytest.fixture(scope="module")
+def worker(others: Beside, slow_settings: dict[str, str], storage_way: Way) -> subprocess.Popen[bytes]:
+    """Started by the first test that needs it; it takes one export at a time."""
+    settings = {**slow_settings, "AWS_ENDPOINT_URL": storage_way.url}
+    process = others.warm_worker("browser", "--limit", "1", "--grace", "0", **settings)
+    others.until_said(process, "started!")
+    return process
+
+
+def begin(page: Page) -> None:
+    """By a click; ends what an earlier test left."""
+    page.get_by_role("button", name=f"Export {ROWS} rows").click()
+    page.get_by_label("Running export").wait_for()
+
+
+def until_running(page: Page) -> None:
+    expect(page.get_by_label("Running export")).to_contain_text(
+        re.compile(rf"Exporting [1-9]\d?% · \d+ of {ROWS} rows"), timeout=LATER
+    )
+
+
+def test_without_a_worker_it_waits_and_says_how_many_are_ahead(open_page: Open, slow_api: Api) -> None:
+    with httpx.Client(base_url=slow_api.url, trust_env=False) as client:
+        body = {"report": "wide-orders", "name": "the first in the queue"}
+        first = client.post("/exports", json=body).raise_for_status().json()["id"]
+        opened = open_page(SLOW, slow_api.url)
+        begin(opened.page)
+        panel = opened.page.get_by_label("Running export")
+        expect(panel).to_contain_text("Waiting for a worker… (1 ahead)")
+        assert panel.get_by_role("progressbar").get_attribute("value") is None
+        assert opened.axe_violations() == []
+        panel.get_by_role("button", name="Cancel export").click()
+        expect(opened.page.locator(".toast")).to_have_text(re.compile("The export was cancelled."))
+        expect(opened.page.locator("#export")).to_be_focused()
+        client.post(f"/exports/{first}/cancel").raise_for_status()
+
+
+def test_it_runs_survives_a_reload_and_is_cancelled(
+    open_page: Open, slow_api: Api, worker: subprocess.Popen[bytes]
+) -> None:
+    opened = open_page(SLOW, slow_api.url)
+    page = opened.page
+    begin(page)
+    until_running(page)
+    expect(page).to_have_title(re.compile(r"\d+% · Wide orders"))
+    button = page.locator("#export")
+    expect(button).to_have_text(re.compile(r"Exporting \d+%"))
+    button.click()
+    expect(page.get_by_label("Running export")).to_be_focused()
+    assert opened.axe_violations() == []
+    page.reload()
+    until_running(page)
+    page.get_by_role("button", name="Cancel export").click()
+    expect(page.locator(".toast")).to_contain_text("The export was cancelled.", timeout=LATER)
+    expect(page.get_by_role("region", name="My exports").locator("li").first).to_contain_text("Cancelled")
+
+
+def test_after_90_seconds_it_says_that_this_is_no_failure(
+    open_page: Open, slow_api: Api, worker: subprocess.Popen[bytes]
+) -> None:
+    page = open_page("/docs", slow_api.url).page
+    page.clock.install()
+    page.goto(SLOW)
+    begin(page)
+    until_running(page)
+    slow = page.get_by_text("The export is taking longer than 90 seconds. It goes on in the background")
+    expect(slow).to_have_count(0)
+    page.clock.fast_forward(91_000)
+    expect(slow).to_be_visible()
+    page.get_by_role("button", name="Cancel export").click()
+    expect(page.locator(".toast")).to_contain_text("The export was cancelled.", timeout=LATER)
+
+
+def test_an_api_that_restarts_in_mid_poll_is_no_failure(
+    open_page: Open, slow_api: Api, worker: subprocess.Popen[bytes]
+) -> None:
+    opened = open_page(SLOW, slow_api.url)
+    opened.failures_allowed = True
+    page = opened.page
+    begin(page)
+    until_running(page)
+    slow_api.stop()
+    panel = page.get_by_label("Running export")
+    try:
+        expect(panel).to_contain_text("Reconnecting…", timeout=SOON)
+        expect(panel.get_by_role("progressbar")).to_be_visible()
+        assert page.get_by_role("alert").count() == 0
+    finally:
+        slow_api.start()
+    with page.expect_download(timeout=LATER) as download:
+        pass
+    assert Path(download.value.path()).read_bytes().count(b"\n") == ROWS + 1
+
+
+def test_a_storage_that_is_away_is_a_reason_an_id_and_another_try(
+    open_page: Open, slow_api: Api, worker: subprocess.Popen[bytes], storage_way: Way
+) -> None:
+    opened = open_page(SLOW, slow_api.url)
+    page = opened.page
+    with storage_way.blocked("closed"):
+        begin(page)
+        alert = page.get_by_role("alert")
+        expect(alert).to_contain_text("The file storage could not be reached.", timeout=2 * LATER)
+        found = re.search(r"export=([0-9a-f-]{36})", page.url)
+        assert found is not None
+        expect(alert).to_contain_text(found[1])
+        assert opened.axe_violations() == []
+    with page.expect_download(timeout=LATER) as download:
+        alert.get_by_role("button", name="Try again").click()
+    assert Path(download.value.path()).read_bytes().count(b"\n") == ROWS + 1
+
+
+def test_a_file_that_is_gone_does_not_replace_the_page(open_page: Open, api: httpx.Client) -> None:
+    body = {"report": "orders", "from": "2024-01-01", "to": "2024-01-01", "name": "soon gone"}
+    job_id = api.post("/exports", json=body).raise_for_status().json()["id"]
+    until = time.monotonic() + 60
+    while api.get(f"/exports/{job_id}").json()["status"] != "done":
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    page = open_page("/").page
+    item = page.get_by_role("region", name="My exports").locator("li", has_text="soon gone")
+    expect(item.get_by_role("link", name="Download soon gone")).to_be_visible()
+    api.delete(f"/exports/{job_id}").raise_for_status()
+    item.get_by_role("link", name="Download soon gone").click()
+    expect(page).to_have_title(re.compile("Report Exports"))  # a dead link does not replace the page
+    page.reload()
+    expect(page.get_by_role("heading", name="My exports")).to_be_visible()
+    expect(page.get_by_text("soon gone")).to_have_count(0)

@@ -1,0 +1,86 @@
+"""Accessible in every look, nothing from elsewhere; and the watch itself sees what it should."""
+
+import re
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browser.conftest import SAMPLE, Open
+from tests.browser.watched import watched
+from tests.running_stack import Stack
+
+LOOKS = [
+    {"color_scheme": scheme, "viewport": {"width": width, "height": 900}}
+    for scheme in ("light", "dark")
+    for width in (1440, 390)
+]
+
+
+@pytest.mark.parametrize(
+    "look", LOOKS, ids=lambda look: f"{look['color_scheme']}-{look['viewport']['width']}"
+)
+def test_axe_finds_nothing(open_page: Open, look: dict[str, object]) -> None:
+    opened = open_page("/", **look)
+    page = opened.page
+    expect(page.get_by_text("Fill in survey")).to_be_visible()
+    assert opened.axe_violations() == []
+    page.goto(f"{SAMPLE}&utm=nowhere")
+    expect(page.get_by_text("No reports match")).to_be_visible()
+    assert opened.axe_violations() == []
+    page.goto(SAMPLE.replace("from=2024-7-19", "from=2024-7-29"))
+    expect(page.get_by_text("The last day is before the first.")).to_be_visible()
+    assert opened.axe_violations() == []
+    page.goto(SAMPLE)
+    page.locator("tbody tr").first.wait_for()
+    with page.expect_download():
+        page.locator("#export").click()
+    expect(page.locator(".toast")).to_be_visible()
+    mine = page.get_by_role("region", name="My exports").locator("li").first
+    mine.get_by_text("Receipt", exact=True).click()
+    assert opened.axe_violations() == []
+    mine.get_by_role("button", name="Delete").click()
+    assert opened.axe_violations() == []
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Export options").click()
+    expect(page.locator(".sample tbody tr")).to_have_count(5)
+    assert opened.axe_violations() == []
+
+
+def test_on_a_phone_rows_are_cards_and_nothing_is_wider_than_it(open_page: Open) -> None:
+    page = open_page(SAMPLE, viewport={"width": 390, "height": 844}).page
+    cell = page.locator("tbody td[data-label='Submitted at']").first
+    expect(cell).to_be_visible()
+    assert cell.evaluate("(each) => getComputedStyle(each).display") == "grid"
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_the_api_docs_work_under_their_own_policy(open_page: Open) -> None:
+    page = open_page("/docs").page
+    expect(page.get_by_text("/reports/csv").first).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("does", "complaint"),
+    [
+        (
+            "document.body.append(Object.assign(document.createElement('script'), {textContent: '1'}))",
+            "policy violated: script-src",
+        ),
+        (
+            "new Image().src = 'https://elsewhere.invalid/x.png'",
+            "policy violated: img-src https://elsewhere.invalid",
+        ),
+        ("console.error('oh')", "error: oh"),
+        ("setTimeout(() => { throw new Error('uncaught one') })", "uncaught: uncaught one"),
+        ("location.href = 'http://127.0.0.1:9/elsewhere'", "off-host: http://127.0.0.1:9/elsewhere"),
+    ],
+)
+def test_the_watch_sees_what_must_not_be(chromium: Browser, stack: Stack, does: str, complaint: str) -> None:
+    def visit() -> None:
+        with watched(chromium, stack.api_url, {stack.api_url.removeprefix("http://")}) as opened:
+            opened.page.goto("/")
+            opened.page.evaluate(does)
+            opened.page.wait_for_timeout(300)
+
+    with pytest.raises(AssertionError, match=re.escape(complaint)):
+        visit()

@@ -1,0 +1,181 @@
+"""From the table to the file, as a person goes."""
+
+import csv
+import hashlib
+import io
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import psycopg
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import SAMPLE, Open
+from tests.exports import SURVEY
+
+IN_THE_WEEK = """
+SELECT count(*) FROM survey_responses
+WHERE survey_id = %s AND submitted_at >= '2024-07-19Z' AND submitted_at < '2024-07-27Z'
+"""
+
+
+def downloaded(page: Page, act: Callable[[], None]) -> tuple[str, bytes]:
+    with page.expect_download() as download:
+        act()
+    return download.value.suggested_filename, Path(download.value.path()).read_bytes()
+
+
+def export_id(page: Page) -> str:
+    found = re.search(r"export=([0-9a-f-]{36})", page.url)
+    assert found, page.url
+    return found[1]
+
+
+def test_one_click_downloads_the_whole_file(
+    sample: Page, api: httpx.Client, database: psycopg.Connection
+) -> None:
+    row = database.execute(IN_THE_WEEK, [SURVEY]).fetchone()
+    assert row is not None
+    button = sample.get_by_role("button", name=f"Export {row[0]} rows")
+    name, content = downloaded(sample, button.click)
+    assert name == f"survey-responses_{SURVEY}_2024-07-19_2024-07-26.csv"
+    heading, *rows = csv.reader(io.StringIO(content.decode(), newline=""))
+    assert heading[:3] == ["Response", "Submitted at", "Attended"]
+    assert len(rows) == row[0]
+    receipt = api.get(f"/exports/{export_id(sample)}").json()["file"]
+    assert receipt["sha256"] == hashlib.sha256(content).hexdigest()
+    expect(sample.locator(".toast")).to_contain_text(f"{name} is ready: {row[0]} of {row[0]} rows · ")
+    expect(button).to_be_visible()
+
+
+def test_the_file_has_the_rows_of_the_table_in_their_order(sample: Page) -> None:
+    sample.get_by_label("Attended").select_option("Yes")
+    sample.get_by_label("UTM source").fill("wa, fb")
+    sample.keyboard.press("Enter")
+    sample.get_by_role("button", name="Response", exact=True).click()
+    expect(sample).to_have_url(re.compile(r"isAttended=true.*utm=wa&utm=fb.*sort=id"))
+    expect(sample.get_by_role("columnheader", name="Response")).to_have_attribute("aria-sort", "ascending")
+    expect(sample.locator("table[aria-busy=false]")).to_be_visible()
+    sample.get_by_role("button", name="Response", exact=True).click()
+    expect(sample.get_by_role("columnheader", name="Response")).to_have_attribute("aria-sort", "descending")
+    expect(sample.locator("table[aria-busy=false]")).to_be_visible()
+    shown = sample.locator("tbody td:first-child").all_inner_texts()
+    _, content = downloaded(sample, sample.locator("#export").click)
+    rows = list(csv.DictReader(io.StringIO(content.decode(), newline="")))
+    assert [row["Response"] for row in rows[: len(shown)]] == shown
+    assert {(row["Attended"], row["UTM source"]) for row in rows} == {("true", "wa"), ("true", "fb")}
+
+
+def test_an_empty_value_is_a_filter_too(sample: Page, database: psycopg.Connection) -> None:
+    row = database.execute(IN_THE_WEEK + " AND utm IS NULL", [SURVEY]).fetchone()
+    assert row is not None
+    sample.get_by_label("UTM source").fill("(empty)")
+    sample.keyboard.press("Enter")
+    sample.get_by_role("button", name=f"Export {row[0]} rows").wait_for()
+    sample.reload()
+    sample.get_by_role("button", name=f"Export {row[0]} rows").wait_for()
+    assert sample.get_by_label("UTM source").input_value() == "(empty)"
+
+
+def test_the_dialog_decides_columns_their_order_and_the_first_line(sample: Page) -> None:
+    sample.get_by_role("button", name="Export options").click()
+    dialog = sample.get_by_role("dialog", name="Export options")
+    expect(dialog.get_by_text("986 rows · about")).to_be_visible()
+    dialog.get_by_role("button", name="None").click()
+    expect(dialog.get_by_text("Choose at least one column.")).to_be_visible()
+    for label in ("Response", "Country"):
+        dialog.get_by_role("checkbox", name=label, exact=True).check()
+    for _ in range(6):
+        dialog.get_by_role("button", name="Move Country up").click()
+    dialog.get_by_label("Time zone").select_option("Europe/Madrid")
+    dialog.get_by_label("First line").select_option("Keys")
+    expect(dialog.locator(".sample th")).to_have_text(["Country", "Response"])
+    _, content = downloaded(sample, dialog.get_by_role("button", name="Export", exact=True).click)
+    assert content.startswith(b"country,id\n")
+    expect(dialog).to_be_hidden()
+    expect(sample).to_have_url(re.compile("timeZone=Europe%2FMadrid"))
+
+
+def test_pages_and_their_size_stand_in_the_address(sample: Page) -> None:
+    first = sample.locator("tbody td:first-child").first.inner_text()
+    sample.get_by_role("button", name="Next").click()
+    expect(sample).to_have_url(re.compile("page=2"))
+    expect(sample.get_by_text(re.compile("26.50 of 986 rows"))).to_be_visible()
+    sample.get_by_label("Rows per page").select_option("100")
+    expect(sample.get_by_text(re.compile("1.100 of 986 rows"))).to_be_visible()
+    sample.go_back()
+    expect(sample.get_by_text(re.compile("26.50 of 986 rows"))).to_be_visible()
+    sample.go_back()
+    expect(sample.locator("tbody td:first-child").first).to_have_text(first)
+
+
+def test_another_report_needs_no_line_of_script(open_page: Open) -> None:
+    page = open_page(SAMPLE).page
+    page.get_by_label("Report", exact=True).select_option("Orders")
+    expect(page.get_by_text("Fill in from and to to see the orders.")).to_be_visible()
+    page.get_by_label("From", exact=True).fill("2024-03-01")
+    page.get_by_label("To", exact=True).fill("2024-03-31")
+    page.get_by_label("Status").select_option("Paid")
+    expect(page.get_by_role("columnheader", name="Customer")).to_be_visible()
+    expect(page.locator("tbody td[data-label=Status]").first).to_have_text("paid")
+    _, content = downloaded(page, page.locator("#export").click)
+    assert b",paid," in content
+    assert b",shipped," not in content
+
+
+def test_a_reload_tells_of_the_file_without_downloading_it_again(sample: Page) -> None:
+    downloaded(sample, sample.locator("#export").click)
+    again: list[object] = []
+    sample.on("download", lambda download: again.append(download))
+    sample.reload()
+    expect(sample.locator(".toast")).to_contain_text("is ready: 986 of 986 rows")
+    assert again == []
+    downloaded(sample, sample.locator(".toast").get_by_role("link", name="Download").click)
+
+
+def test_my_exports_download_run_again_and_delete(sample: Page, api: httpx.Client) -> None:
+    _, content = downloaded(sample, sample.locator("#export").click)
+    job_id = export_id(sample)
+    mine = sample.get_by_role("region", name="My exports").locator("li").first
+    expect(mine).to_contain_text("2024-07-19 to 2024-07-26")
+    expect(mine).to_contain_text("986 rows · 214 kB · expires in 6 days")
+    mine.get_by_text("Receipt", exact=True).click()
+    expect(mine).to_contain_text(hashlib.sha256(content).hexdigest())
+    assert downloaded(sample, mine.get_by_role("link", name="Download").click)[1] == content
+    assert downloaded(sample, mine.get_by_role("button", name="Run again").click)[1] == content
+    expect(sample).not_to_have_url(re.compile(job_id))
+    mine.get_by_role("button", name="Delete").click()
+    newer = export_id(sample)
+    sample.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(sample).not_to_have_url(re.compile("export="))
+    assert api.get(f"/exports/{newer}").status_code == 404
+    assert api.get(f"/exports/{job_id}").status_code == 200
+
+
+def test_the_keyboard_is_enough(sample: Page) -> None:
+    def tab_to(name: str) -> None:
+        for _ in range(60):
+            sample.keyboard.press("Tab")
+            if (
+                sample.evaluate(
+                    "document.activeElement.getAttribute('aria-label') ?? document.activeElement.textContent"
+                )
+                == name
+            ):
+                return
+        raise AssertionError(f"no Tab leads to {name}")
+
+    tab_to("Export 986 rows")
+    _, content = downloaded(sample, lambda: sample.keyboard.press("Enter"))
+    assert content
+    tab_to("Export options")
+    sample.keyboard.press("Enter")
+    dialog = sample.get_by_role("dialog")
+    expect(dialog).to_be_visible()
+    sample.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(sample.locator("#export")).to_be_focused()
+    tab_to("Close the message")
+    sample.keyboard.press("Enter")
+    expect(sample.locator(".toast")).to_have_count(0)

@@ -1,0 +1,56 @@
+from pathlib import Path
+
+import pytest
+
+from api.callers import Caller
+from api.keys import KeyFile
+from deployments.cli import main
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    found = tmp_path / "keys.json"
+    monkeypatch.setenv("REPORTS_KEYS_FILE", str(found))
+    return found
+
+
+def create(capsys: pytest.CaptureFixture[str], *options: str) -> str:
+    assert main(["keys", "create", "--caller", "ada", *options]) == 0
+    return capsys.readouterr().out.strip()
+
+
+def test_a_key_that_is_made_is_a_key(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    token = create(capsys, "--report", "orders")
+    assert KeyFile(path).caller_of(token) == Caller("ada", frozenset({"orders"}))
+
+
+def test_the_list_names_keys_and_holds_none(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    token = create(capsys)
+    assert main(["keys", "list"]) == 0
+    listed = capsys.readouterr().out
+    assert token[4:12] in listed
+    assert "ada" in listed
+    assert token[13:] not in listed
+
+
+def test_a_revoked_key_is_none(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    token = create(capsys)
+    assert main(["keys", "revoke", token[4:12]]) == 0
+    assert KeyFile(path).caller_of(token) is None
+    assert main(["keys", "revoke", token[4:12]]) == 2
+
+
+def test_without_a_file_it_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("REPORTS_KEYS_FILE", raising=False)
+    assert main(["keys", "list"]) == 2
+    assert "REPORTS_KEYS_FILE" in capsys.readouterr().err
+
+
+def test_a_file_that_holds_something_else_is_left_alone(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path.write_text("something else")
+    assert main(["keys", "create", "--caller", "ada"]) == 1
+    assert path.read_text() == "something else"

@@ -1,0 +1,61 @@
+"""What the page is made of: small, whole, licensed, nothing from elsewhere."""
+
+import gzip
+import re
+from pathlib import Path
+
+import pytest
+
+from api.routes.page import FILES, filled
+
+MOST_BYTES_SENT = 60_000
+LOADED = sorted(path for path in FILES.rglob("*") if path.suffix in (".js", ".css"))
+OURS = [path for path in LOADED if path.parent == FILES]
+
+
+def test_script_and_style_weigh_less_than_60_kb_as_they_are_sent() -> None:
+    sent = sum(len(gzip.compress(path.read_bytes())) for path in LOADED)
+    print(f"{sum(path.stat().st_size for path in LOADED):,} bytes, sent as {sent:,}")  # noqa: T201
+    assert sent < MOST_BYTES_SENT
+
+
+def test_the_export_client_is_under_80_lines_and_stands_alone() -> None:
+    text = (FILES / "export-client.js").read_text(encoding="utf-8")
+    assert len(text.splitlines()) < 80
+    assert "import " not in text
+
+
+def test_all_that_the_export_client_gives_is_typed() -> None:
+    given = re.findall(r"^export (?:const|class|function) (\w+)", _text("export-client.js"), re.MULTILINE)
+    typed = re.findall(r"^export (?:function|class) (\w+)", _text("export-client.d.ts"), re.MULTILINE)
+    assert sorted(given) == sorted(typed)
+
+
+@pytest.mark.parametrize("path", LOADED, ids=lambda path: path.name)
+def test_every_import_is_a_file_beside_it(path: Path) -> None:
+    for target in re.findall(
+        r"""\b(?:im|ex)port\b[^;"']*\bfrom\s*["']([^"']+)["']""", path.read_text(encoding="utf-8")
+    ):
+        assert target.startswith("./"), target
+        assert (path.parent / target).is_file(), target
+
+
+@pytest.mark.parametrize("path", OURS, ids=lambda path: path.name)
+def test_no_other_host_is_named(path: Path) -> None:
+    assert not re.search(r"https?://", path.read_text(encoding="utf-8"))
+
+
+def test_every_vendored_file_is_listed_with_its_licence() -> None:
+    listed = _text("vendor/README.md")
+    for path in (FILES / "vendor").iterdir():
+        assert path.name == "README.md" or f"`{path.name}`" in listed
+
+
+def test_what_the_server_tells_the_page_is_escaped() -> None:
+    html = filled(_text("index.html"), 'http://x/"><script>', schedules=True)
+    assert "<script>" not in html
+    assert '<meta name="schedules" content="yes">' in html
+
+
+def _text(name: str) -> str:
+    return (FILES / name).read_text(encoding="utf-8")
