@@ -5,11 +5,14 @@ import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from api.keys import Key, KeyFile, KeyFileUnusable
 from deployments.command_line.display import to_stderr
 from deployments.command_line.endings import DONE, Failed, Refused
 from deployments.command_line.export_options import Commands
+
+if TYPE_CHECKING:
+    from api.keys import Key, KeyFile
 
 SETTING = "REPORTS_KEYS_FILE"
 
@@ -37,6 +40,8 @@ def add_to(commands: Commands) -> None:
 
 
 def run(given: argparse.Namespace) -> int:
+    from api.keys import KeyFile, KeyFileUnusable  # what asks a service starts without the service itself
+
     keys = KeyFile(_file(given.file))
     try:
         match given.action:
@@ -58,7 +63,7 @@ def _file(given: Path | None) -> Path:
     return named
 
 
-def _create(keys: KeyFile, caller: str, reports: list[str] | None) -> None:
+def _create(keys: "KeyFile", caller: str, reports: list[str] | None) -> None:
     try:
         token = keys.create(caller, reports, datetime.now(UTC))
     except ValueError as error:
@@ -67,12 +72,12 @@ def _create(keys: KeyFile, caller: str, reports: list[str] | None) -> None:
     sys.stdout.write(f"{token}\n")
 
 
-def _revoke(keys: KeyFile, key_id: str) -> None:
+def _revoke(keys: "KeyFile", key_id: str) -> None:
     if not keys.revoke(key_id):
         raise Refused(f"There is no key {key_id!r}.")
     to_stderr(f"Key {key_id} is revoked.")
 
 
-def _line(key: Key) -> str:
+def _line(key: "Key") -> str:
     reports = "all reports" if key.reports is None else ", ".join(key.reports) or "no report"
     return f"{key.id}  {key.caller}  {key.createdAt}  {reports}"

@@ -97,5 +97,9 @@ def option_at(pointer: str, names: Mapping[str, str]) -> str:
         return ""
     if parts[0] == "headers":
         return f"--{parts[-1].lower()}"
+    if parts[0] == "csv" and parts[1:] and parts[1] != "preset":
+        return f"--csv-option {one_line(parts[1])}"
+    if parts[0] == "csv":
+        return "--csv"
     option = names.get(parts[0]) or _OPTIONS.get(parts[0]) or f"--{parts[0]}"
     return " ".join(one_line(part) for part in [option, *parts[1:]])
