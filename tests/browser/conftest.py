@@ -29,8 +29,9 @@ CATALOG = {"REPORTS_CATALOG": "tests.browser.slow_reports"}
 Open = Callable[..., Watched]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
+    """Ends with these tests: as long as it lives, Playwright keeps an event loop running in their thread."""
     path = shutil.which("chromium")
     if path is None and os.environ.get("CI") != "true":
         pytest.skip("no chromium on this machine: apt-get install chromium")

@@ -30,7 +30,7 @@ SETTINGS = {
     "extra_float_digits": "-3",
 }
 proof = settings(
-    max_examples=250,
+    max_examples=120,
     deadline=None,
     derandomize=True,
     suppress_health_check=[
