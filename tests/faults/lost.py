@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import botocore.session
@@ -15,8 +17,8 @@ import psutil
 import psycopg
 
 from tests import flow_runs
-from tests.beside import Beside, deploy_export, make_pool, settings_of
-from tests.running_stack import Stack
+from tests.beside import Beside, beside, deploy_export, make_pool, settings_of
+from tests.running_stack import Stack, running
 
 POOL = "faults"
 CATALOG = {"REPORTS_CATALOG": "tests.faults.slow_reports"}
@@ -108,6 +110,19 @@ class Ground:
         linked = httpx.get(job["file"]["url"], trust_env=False).content
         sha256 = hashlib.sha256(content).hexdigest()
         return content == linked and sha256 == job["file"]["sha256"] and len(content) == job["file"]["bytes"]
+
+
+@contextmanager
+def ground_of_its_own() -> Iterator[Ground]:
+    """On a stack of its own: what is killed there is missed by nobody."""
+    with (
+        TemporaryDirectory(prefix="reports-", ignore_cleanup_errors=True) as folder,
+        running(Path(folder) / "data") as stack,
+        beside(stack) as others,
+        httpx.Client(base_url=stack.prefect_api_url, timeout=30, trust_env=False) as prefect,
+        ground(stack, others, prefect) as found,
+    ):
+        yield found
 
 
 @contextmanager

@@ -2,29 +2,18 @@
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
-import httpx
 import psycopg
 import pytest
 
-from tests.beside import beside
-from tests.faults.lost import BUSY, Ground, ground
-from tests.running_stack import running
+from tests.faults.lost import BUSY, Ground, ground_of_its_own
 
 GONE_WITHIN_SECONDS = 15.0
 
 
 @pytest.fixture(scope="module")
 def field() -> Iterator[Ground]:
-    with (
-        TemporaryDirectory(prefix="reports-", ignore_cleanup_errors=True) as folder,
-        running(Path(folder) / "data") as stack,
-        beside(stack) as others,
-        httpx.Client(base_url=stack.prefect_api_url, timeout=30, trust_env=False) as prefect,
-        ground(stack, others, prefect) as found,
-    ):
+    with ground_of_its_own() as found:
         found.workers(1)
         yield found
 

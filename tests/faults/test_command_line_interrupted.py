@@ -4,15 +4,12 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import httpx
 import pytest
 
-from tests.beside import beside
 from tests.command_line import begin, ended, files, run, until_said
-from tests.faults.lost import Ground, ground
-from tests.running_stack import running
+from tests.faults.lost import Ground, ground_of_its_own
 from tests.way import Way
 
 RUNNING_WITHIN_SECONDS = 60.0
@@ -21,13 +18,7 @@ SLOW, STALLED = ("export", "slow-orders"), ("export", "stalled-orders")
 
 @pytest.fixture(scope="module")
 def field() -> Iterator[Ground]:
-    with (
-        TemporaryDirectory(prefix="reports-", ignore_cleanup_errors=True) as folder,
-        running(Path(folder) / "data") as stack,
-        beside(stack) as others,
-        httpx.Client(base_url=stack.prefect_api_url, timeout=30, trust_env=False) as prefect,
-        ground(stack, others, prefect) as found,
-    ):
+    with ground_of_its_own() as found:
         found.workers(1)
         yield found
 

@@ -1,32 +1,29 @@
 """Workers and runs are killed and frozen: each job ends done, with exactly one whole file."""
 
 from collections.abc import Iterator
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-import httpx
 import pytest
 
 from deployments.warm_worker.rescue import SILENT_SECONDS
 from flows.errors import WorkerLost
 from tests import flow_runs
-from tests.beside import beside
-from tests.faults.lost import ENDED_WITHIN_SECONDS, FAULTS, Aftermath, Ground, Struck, ground, strike_all
-from tests.running_stack import running
+from tests.faults.lost import (
+    ENDED_WITHIN_SECONDS,
+    FAULTS,
+    Aftermath,
+    Ground,
+    Struck,
+    ground_of_its_own,
+    strike_all,
+)
 
 ATTEMPTS = 3
 
 
 @pytest.fixture(scope="module")
 def field() -> Iterator[Ground]:
-    with (
-        TemporaryDirectory(prefix="reports-", ignore_cleanup_errors=True) as folder,
-        running(Path(folder) / "data") as stack,
-        beside(stack) as others,
-        httpx.Client(base_url=stack.prefect_api_url, timeout=30, trust_env=False) as prefect,
-        ground(stack, others, prefect) as found,
-    ):
+    with ground_of_its_own() as found:
         yield found
 
 
