@@ -5,9 +5,10 @@ Prefect itself says (api/slots.py): one arithmetic, no second opinion.
 """
 
 import re
+from calendar import isleap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import MAXYEAR, UTC, date, datetime, timedelta
 from itertools import islice, pairwise
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
@@ -24,7 +25,7 @@ LEAST = timedelta(minutes=15)
 LONGEST = timedelta(days=366)
 # What does not happen within so many days will hardly be missed, and costs the scheduler long searches.
 HORIZON = timedelta(days=5 * 366)
-EARLIEST, LATEST = datetime(2020, 1, 1), datetime(2100, 1, 1)  # noqa: DTZ001 - in the rule's own zone
+EARLIEST, LATEST = datetime(2020, 1, 1), datetime(2090, 1, 1)  # noqa: DTZ001 - in the rule's own zone
 # Enough for every slot of a day, and of the morning after.
 LOOKED_AT = 100
 _MAX_LENGTH = 500
@@ -139,10 +140,26 @@ def _check_slots(found: rrule, now: datetime) -> None:
     """The first slots before any search: they show the pace of all, and a search walks over every slot."""
     if not EARLIEST <= found._dtstart <= LATEST:
         raise ValueError(f"must have a DTSTART from {EARLIEST:%Y} to {LATEST:%Y}")
-    first = list(islice(found.replace(until=found._dtstart + HORIZON), LOOKED_AT))
-    check_pace(first)
-    if found.after(_naive(now), inc=True) is None:
+    later = _towards_the_end(found._dtstart.year, max(found._dtstart, _naive(now)) + HORIZON)
+    start, until = found._dtstart + later, found._until + later
+    check_pace(list(islice(found.replace(dtstart=start, until=start + HORIZON), LOOKED_AT)))
+    if found.replace(dtstart=start, until=until).after(_naive(now) + later, inc=True) is None:
         raise ValueError("does not happen within the next years")
+
+
+def _towards_the_end(year: int, last: datetime) -> timedelta:
+    """How much later the calendar from `year` to `last` comes again, as late as Python's calendar has it.
+
+    dateutil looks for what never happens until the year 9999, for seconds: there the search is short.
+    """
+    years = last.year - year
+    same = next(
+        later
+        for later in range(MAXYEAR - years, MAXYEAR - years - 28, -1)
+        if date(later, 1, 1).weekday() == date(year, 1, 1).weekday()
+        and all(isleap(later + each) == isleap(year + each) for each in range(years + 1))
+    )
+    return date(same, 1, 1) - date(year, 1, 1)
 
 
 def check_pace(slots: list[datetime]) -> None:

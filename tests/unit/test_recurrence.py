@@ -1,6 +1,6 @@
 """When an export recurs: what is understood, what is refused, and that each slot comes once."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import MAXYEAR, UTC, date, datetime, timedelta
 from itertools import pairwise, takewhile
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -9,7 +9,7 @@ import pytest
 
 from api import slots
 from flows.errors import InvalidRequest
-from flows.recurrence import Recurrence, parse_recurrence
+from flows.recurrence import EARLIEST, LATEST, Recurrence, _towards_the_end, parse_recurrence
 from tests.unit.clock import NOON
 
 BERLIN, NEW_YORK = ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York")
@@ -48,6 +48,7 @@ def next_slots(value: Any, after: datetime, count: int) -> list[datetime]:
         ),
         ({"rrule": "FREQ=MONTHLY;BYDAY=MO,TU,WE,TH,FR;BYSETPOS=-1"}, datetime(2024, 7, 31, tzinfo=UTC)),
         ({"rrule": "FREQ=DAILY;UNTIL=20240801T000000"}, datetime(2024, 7, 20, tzinfo=UTC)),
+        ({"rrule": "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=29"}, datetime(2028, 2, 29, tzinfo=UTC)),
         ({"every": "PT15M"}, datetime(2024, 7, 19, 12, 15, tzinfo=UTC)),
         ({"every": "PT36H"}, datetime(2024, 7, 21, 0, tzinfo=UTC)),
         ({"every": "P1D"}, datetime(2024, 7, 20, 12, tzinfo=UTC)),
@@ -117,6 +118,9 @@ def test_the_first_slot_after_noon_of_a_friday(value: dict[str, Any], first: dat
                 "FREQ=DAILY;BYHOUR=25",
                 "FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30",
                 "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30",
+                "FREQ=DAILY;INTERVAL=7;BYDAY=MO",
+                "DTSTART:20240301T000000\nRRULE:FREQ=MONTHLY;INTERVAL=12;BYMONTH=2",
+                "DTSTART:20910101T000000\nRRULE:FREQ=DAILY",
                 "FREQ=DAILY;UNTIL=20230101T000000",
                 "FREQ=DAILY;UNTIL=never",
                 "FREQ=DAILY;BYDAY=XX",
@@ -256,3 +260,13 @@ def test_a_rule_that_has_ended_has_no_slots() -> None:
     assert (
         next_slots({"rrule": "FREQ=DAILY;UNTIL=20240801T000000"}, datetime(2024, 9, 1, tzinfo=UTC), 3) == []
     )
+
+
+@pytest.mark.parametrize("year", range(EARLIEST.year, LATEST.year + 1))
+def test_a_search_goes_over_the_same_calendar_much_later(year: int) -> None:
+    last = datetime(year + 5, 12, 31, tzinfo=UTC)
+    later = _towards_the_end(year, last)
+    assert (last + later).year > MAXYEAR - 28
+    for day in (date(year, 1, 1) + timedelta(days) for days in range(6 * 365)):
+        there = day + later
+        assert (there.month, there.day, there.weekday()) == (day.month, day.day, day.weekday())
