@@ -5,7 +5,7 @@ import secrets
 import subprocess
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -82,9 +82,7 @@ class Ground:
             while time.monotonic() < until:
                 ports = {row[0] for row in database.execute(BUSY)}
                 for child in victim.children:
-                    if child != other_than and ports & {
-                        each.laddr.port for each in child.net_connections("tcp")
-                    }:
+                    if child != other_than and ports & _ports_of(child):
                         return child
                 time.sleep(0.02)
         raise AssertionError(self.others.said(victim.worker)[-2000:])
@@ -110,6 +108,13 @@ class Ground:
         linked = httpx.get(job["file"]["url"], trust_env=False).content
         sha256 = hashlib.sha256(content).hexdigest()
         return content == linked and sha256 == job["file"]["sha256"] and len(content) == job["file"]["bytes"]
+
+
+def _ports_of(process: psutil.Process) -> set[int]:
+    """None of a process that has ended meanwhile."""
+    with suppress(psutil.NoSuchProcess):
+        return {each.laddr.port for each in process.net_connections("tcp")}
+    return set()
 
 
 @contextmanager
