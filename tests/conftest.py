@@ -14,6 +14,10 @@ from tests.running_stack import Stack, running
 SCRATCH = "scratch"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--requests", type=int, help="ask each route so often, see test_any_request.py")
+
+
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
     """One for all tests; they leave its sample data as they are."""
