@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
-from api import examples
+from api import examples, ids
 from api.jobs import Status
 from api.listing import DEFAULT_LIMIT, MAX_LIMIT
 from api.openapi.requests import DAY_PATTERN, NO_NUL, value_of, zone
@@ -13,7 +13,6 @@ from flows.report import Report
 from flows.reports import DEFAULT_REPORT
 from flows.request import MAX_NAME_LENGTH
 
-UUID_PATTERN = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 CURSOR = "cursor"
 
 
@@ -31,7 +30,7 @@ def in_path(name: str, schema: Schema, description: str) -> Schema:
 
 
 def _id() -> Schema:
-    return text(format="uuid", pattern=UUID_PATTERN)
+    return text(format="uuid", pattern=f"^{ids.PATTERN}$")
 
 
 def _whole(least: int, most: int, default: int) -> Schema:
@@ -61,7 +60,7 @@ def of_the_list(reports: Mapping[str, Report]) -> list[Schema]:
     return [
         in_query("status", choice(get_args(Status)), "Those that stand so."),
         in_query("report", choice(reports) if reports else text(), "Those of one report."),
-        in_query("scheduleId", text(format="uuid"), "Those of one recurring export."),
+        in_query("scheduleId", _id(), "Those of one recurring export."),
         LIMIT,
         NEXT,
     ]

@@ -19,7 +19,7 @@ from api.openapi.words import (
     text,
 )
 from flows.dialect import CHOICES, EXCEL_ROWS, PRESETS
-from flows.filter_values import MAX_TEXT_LENGTH
+from flows.filter_values import MAX_TEXT_LENGTH, bits_of
 from flows.report import Filter, Report, type_name
 from flows.reports import DEFAULT_REPORT
 from flows.request import MAX_ANY_OF, MAX_NAME_LENGTH, QUESTION_SEPARATOR, questions_key
@@ -34,7 +34,7 @@ _TO = "The last day, which is included whole, or a date-time with an offset, whi
 _FILTER_TYPES: Mapping[str, Schema] = {
     "string": text(maxLength=MAX_TEXT_LENGTH, pattern=NO_NUL),
     "boolean": {"type": "boolean"},
-    "integer": {"type": "integer", "minimum": -(1 << 31), "maximum": (1 << 31) - 1},
+    "integer": {"type": "integer"},
     "number": {"type": "number"},
     "date": text(format="date"),
     "date-time": text(format="date-time"),
@@ -68,12 +68,13 @@ def start_schemas(reports: Mapping[str, Report]) -> dict[str, Schema]:
 def value_of(filter_: Filter) -> Schema:
     """One value of a filter."""
     kind = type_name(filter_.column.type)
-    choices = filter_.known_choices
-    return dict(_FILTER_TYPES[kind]) if choices is None else {"enum": list(choices), **_type_of(kind)}
-
-
-def _type_of(kind: str) -> Schema:
-    return {"type": _FILTER_TYPES[kind]["type"]}
+    found = _FILTER_TYPES[kind]
+    if filter_.known_choices is not None:
+        return {"type": found["type"], "enum": list(filter_.known_choices)}
+    if kind == "integer":
+        most = 1 << (bits_of(filter_) - 1)
+        return {**found, "minimum": -most, "maximum": most - 1}
+    return dict(found)
 
 
 def _filters(report: Report) -> Schema:

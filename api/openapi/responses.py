@@ -112,7 +112,7 @@ _PROBLEMS: dict[HTTPStatus, Schema] = {
     HTTPStatus.TOO_MANY_REQUESTS: _problem(
         HTTPStatus.TOO_MANY_REQUESTS,
         "The caller's limit is reached; nothing was started.",
-        detail="At most 50 exports may wait at a time.",
+        detail="These are too many starts at once.",
         headers=RETRY_AFTER,
     ),
     HTTPStatus.SERVICE_UNAVAILABLE: _problem(

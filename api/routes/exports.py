@@ -12,11 +12,11 @@ from api import listing, previews, starting
 from api.callers import Caller
 from api.context import Context, caller_of, context_of
 from api.full_state import answer, full_state
+from api.ids import JOB_ID
 from api.jobs import Job, poll_headers
 from api.long_poll import wait_seconds
 from api.openapi import operations
 from api.problems import Problem
-from api.routes.reports import JOB_ID
 from api.run_as_job import retry_tag
 from api.watcher import Known
 

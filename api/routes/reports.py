@@ -11,18 +11,17 @@ from fastapi.responses import JSONResponse, Response
 
 from api import query, starting
 from api.context import caller_of, context_of
+from api.ids import JOB_ID
 from api.jobs import frozen_body, poll_headers
 from api.openapi import operations
 from api.problems import Problem
 from flows.dialect import CHOICES, PRESETS
-from flows.errors import FieldError, InvalidRequest
+from flows.errors import FieldError, InvalidRequest, escaped
 from flows.report import Report
 
 router = APIRouter()
 
 ARTICLE, REPORTS = "the article's routes", "reports"
-
-JOB_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 
 
 @router.post(
@@ -125,7 +124,7 @@ def _reports(request: Request) -> Mapping[str, Report]:
 def _job_id(request: Request) -> str:
     for name in request.query_params:
         if name != "jobId":
-            raise InvalidRequest([FieldError(f"/{name}", "unknown", "There is no such parameter.")])
+            raise InvalidRequest([FieldError(f"/{escaped(name)}", "unknown", "There is no such parameter.")])
     given = request.query_params.getlist("jobId")
     if len(given) != 1 or not JOB_ID.fullmatch(given[0]):
         detail = "Give one job id, as it came from POST /reports/csv."

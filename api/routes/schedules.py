@@ -17,14 +17,14 @@ from api import listing, schedule_body, slots, starting, strict_json
 from api.context import Context, caller_of, context_of
 from api.deployment_as_schedule import Kept, planned_runs, shown
 from api.full_state import answer, full_state
+from api.ids import JOB_ID
 from api.listing import Wanted
 from api.openapi import operations
 from api.problems import Problem
 from api.query import whole_number
-from api.routes.reports import JOB_ID
 from api.runs import KeyReused
 from api.schedule_body import ALWAYS_CHANGEABLE, RecurringExport
-from flows.errors import FieldError, InvalidRequest
+from flows.errors import FieldError, InvalidRequest, escaped
 
 
 class Id(Convertor[str]):
@@ -230,7 +230,7 @@ def _query(items: Sequence[tuple[str, str]], names: Sequence[str]) -> dict[str, 
         raise InvalidRequest([FieldError("", "duplicate", "A parameter is given twice.")])
     for name in given:
         if name not in names:
-            raise InvalidRequest([FieldError(f"/{name}", "unknown", "There is no such parameter.")])
+            raise InvalidRequest([FieldError(f"/{escaped(name)}", "unknown", "There is no such parameter.")])
     return given
 
 
