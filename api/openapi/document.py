@@ -8,8 +8,7 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
-from api.openapi import answers, recurring, requests
-from api.openapi.responses import problem_components
+from api.openapi import answers, recurring, refusals, requests
 from api.openapi.words import Schema
 from flows.report import Report
 
@@ -52,7 +51,7 @@ def document(routers: Iterable[APIRouter], reports: Mapping[str, Report], authen
                 **recurring.schedule_schemas(known),
                 **answers.SCHEMAS,
             },
-            "responses": problem_components(),
+            "responses": refusals.components(),
             "securitySchemes": {BEARER: _SECURITY_SCHEME},
         },
     }

@@ -5,6 +5,7 @@ from typing import Any
 
 from api import examples, schedule_examples
 from api.openapi import example_answers, parameters
+from api.openapi.refusals import refusals
 from api.openapi.responses import (
     CREATED,
     ETAG,
@@ -14,7 +15,6 @@ from api.openapi.responses import (
     STARTED,
     answer,
     as_file,
-    problems,
 )
 from api.openapi.words import Schema, ref
 
@@ -55,23 +55,23 @@ START_CSV: Schema = {
     "responses": {
         "200": answer("The job's id.", "Started", example_answers.STARTED, STARTED),
         "202": answer("The same, with `Prefer: respond-async`.", "Started", example_answers.STARTED, STARTED),
-        **problems(*STARTS),
+        **refusals(*STARTS),
     },
 }
 POLL_CSV: Schema = {
     "parameters": [parameters.JOB_ID],
-    "responses": {"200": _POLLED, **problems(404, 422)},
+    "responses": {"200": _POLLED, **refusals(404, 422)},
 }
 TABLE: Schema = {
     "parameters": parameters.of_the_table,
-    "responses": {"200": answer("One page.", "TablePage", example_answers.TABLE), **problems(400, 422)},
+    "responses": {"200": answer("One page.", "TablePage", example_answers.TABLE), **refusals(400, 422)},
 }
 REPORT_TYPES: Schema = {
-    "responses": {"200": answer("All that the caller may use.", "ReportTypes"), **problems()}
+    "responses": {"200": answer("All that the caller may use.", "ReportTypes"), **refusals()}
 }
 REPORT_TYPE: Schema = {
     "parameters": [parameters.REPORT_NAME],
-    "responses": {"200": answer("The report.", "ReportType"), **problems(404)},
+    "responses": {"200": answer("The report.", "ReportType"), **refusals(404)},
 }
 
 START_EXPORT: Schema = {
@@ -91,48 +91,48 @@ START_EXPORT: Schema = {
                 }
             },
         },
-        **problems(*STARTS),
+        **refusals(*STARTS),
     },
 }
 LIST_EXPORTS: Schema = {
     "parameters": parameters.of_the_list,
-    "responses": {"200": _LIST, **problems(400, 422)},
+    "responses": {"200": _LIST, **refusals(400, 422)},
 }
 GET_EXPORT: Schema = {
     "parameters": [parameters.EXPORT_ID, parameters.WAIT, parameters.IF_NONE_MATCH],
     "responses": {
         "200": _STATE,
         "304": answer("Nothing is new.", headers=POLLED | ETAG),
-        **problems(404),
+        **refusals(404),
     },
 }
 CANCEL_EXPORT: Schema = {
     "parameters": [parameters.EXPORT_ID],
     "responses": {
         "202": answer("It is being stopped.", "Export", headers=LOCATION),
-        **problems(404, 409),
+        **refusals(404, 409),
     },
 }
 RETRY_EXPORT: Schema = {
     "parameters": [parameters.EXPORT_ID],
-    "responses": {"202": _ACCEPTED, "200": _REPLAYED, **problems(404, 409, 422, 429)},
+    "responses": {"202": _ACCEPTED, "200": _REPLAYED, **refusals(404, 409, 422, 429)},
 }
 DELETE_EXPORT: Schema = {
     "parameters": [parameters.EXPORT_ID],
-    "responses": {"204": answer("It is gone."), **problems(404)},
+    "responses": {"204": answer("It is gone."), **refusals(404)},
 }
 DOWNLOAD_EXPORT: Schema = {
     "parameters": [parameters.EXPORT_ID],
     "responses": {
         "303": answer("To the file: a link that was signed now.", headers=LOCATION),
-        **problems(404, 409, 410),
+        **refusals(404, 409, 410),
     },
 }
 GET_MANIFEST: Schema = {
     "parameters": [parameters.EXPORT_ID],
     "responses": {
         "200": as_file("The receipt.", "Manifest", example_answers.MANIFEST),
-        **problems(404, 409, 410),
+        **refusals(404, 409, 410),
     },
 }
 
@@ -142,43 +142,43 @@ CREATE_SCHEDULE: Schema = {
     "responses": {
         "201": answer("It is made.", "Schedule", schedule_examples.STATE, CREATED),
         "200": answer("It was made earlier.", "Schedule", schedule_examples.STATE, CREATED),
-        **problems(*BODY),
+        **refusals(*BODY),
     },
 }
 LIST_SCHEDULES: Schema = {
     "parameters": [parameters.LIMIT, parameters.NEXT],
     "responses": {
         "200": answer("One page.", "ScheduleList", {"items": [schedule_examples.STATE], "nextCursor": None}),
-        **problems(400, 422),
+        **refusals(400, 422),
     },
 }
 PREVIEW_SCHEDULE: Schema = {
     "requestBody": _body("SchedulePreview", _values(schedule_examples.EXAMPLES)),
     "responses": {
         "200": answer("The next runs.", "PlannedRuns", {"runs": schedule_examples.RUNS}),
-        **problems(*BODY),
+        **refusals(*BODY),
     },
 }
 GET_SCHEDULE: Schema = {
     "parameters": [parameters.SCHEDULE_ID],
-    "responses": {"200": _SCHEDULE, **problems(404)},
+    "responses": {"200": _SCHEDULE, **refusals(404)},
 }
 CHANGE_SCHEDULE: Schema = {
     "parameters": [parameters.SCHEDULE_ID],
     "requestBody": _body("ScheduleChange", _values(_CHANGES)),
-    "responses": {"200": _SCHEDULE, **problems(404, 409, *BODY)},
+    "responses": {"200": _SCHEDULE, **refusals(404, 409, *BODY)},
 }
 DELETE_SCHEDULE: Schema = {
     "parameters": [parameters.SCHEDULE_ID],
-    "responses": {"204": answer("It is gone; its exports stay."), **problems(404, 409)},
+    "responses": {"204": answer("It is gone; its exports stay."), **refusals(404, 409)},
 }
 RUN_SCHEDULE: Schema = {
     "parameters": [parameters.SCHEDULE_ID, parameters.IDEMPOTENCY_KEY],
-    "responses": {"202": _ACCEPTED, "200": _REPLAYED, **problems(404, 422, 429)},
+    "responses": {"202": _ACCEPTED, "200": _REPLAYED, **refusals(404, 422, 429)},
 }
 LIST_RUNS: Schema = {
     "parameters": [parameters.SCHEDULE_ID, parameters.LIMIT, parameters.NEXT],
-    "responses": {"200": _LIST, **problems(400, 404, 422)},
+    "responses": {"200": _LIST, **refusals(400, 404, 422)},
 }
 
 HEALTH: Schema = _open({"responses": {"200": answer("It does.", "Health", {"status": "ok"})}})
