@@ -6,18 +6,18 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from importlib.metadata import version
 
 from fastapi import FastAPI
 from fastapi.middleware.gzip import GZipMiddleware
 from fastapi_offline import FastAPIOffline
 
-from api import problems
+from api import methods, problems
 from api.authentication import Authentication
 from api.context import Context
 from api.job_server import JobServer
 from api.links import Links
 from api.metrics import Measured, Metrics
+from api.openapi.document import document
 from api.routes import exports, files, health, page, reports, schedules
 from api.run_reader import RunReader
 from api.runs import Runs
@@ -32,6 +32,7 @@ from flows.report import Report
 from flows.reports import catalog
 
 DOCS_PATH = "/docs"
+ROUTERS = [each.router for each in (exports, schedules, reports, files, health, page)]
 
 logger = logging.getLogger(__name__)
 
@@ -39,13 +40,11 @@ logger = logging.getLogger(__name__)
 def create_app() -> SecurityHeaders:
     """Raises DeclarationError for a report that cannot work, before anything is served."""
     settings = ApiSettings()
-    catalog(settings.catalog_modules)
+    known = catalog(settings.catalog_modules)
     if not os.environ.get("PREFECT_API_URL"):
         raise RuntimeError("PREFECT_API_URL must name the Prefect server; without one, jobs would be lost")
     app: FastAPI = FastAPIOffline(
         title="Report Exports",
-        version=version("report-exports"),
-        description="Start an export, poll it, download a complete and verified CSV.",
         lifespan=_lifespan,
         docs_url=DOCS_PATH,
         redoc_url=None,
@@ -53,8 +52,11 @@ def create_app() -> SecurityHeaders:
     app.state.settings, app.state.metrics = settings, Metrics()
     app.add_middleware(Measured, metrics=app.state.metrics)
     problems.install(app)
-    for each in (reports, exports, schedules, files, health, page):
-        app.include_router(each.router)
+    methods.install(app, ROUTERS)
+    for router in ROUTERS:
+        app.include_router(router)
+    described = document(ROUTERS, known, settings.authenticates)
+    app.openapi = lambda: described  # type: ignore[method-assign]
     app.mount("/page", GZipMiddleware(page.PageFiles(directory=page.FILES)), name="page")
     return SecurityHeaders(app, DOCS_PATH)
 

@@ -8,9 +8,11 @@ from datetime import datetime
 from typing import get_args
 from uuid import UUID
 
+from api.ids import JOB_ID
 from api.jobs import Status
 from api.query import whole_number
-from flows.errors import FieldError, InvalidRequest
+from flows.date_range import EARLIEST, LATEST
+from flows.errors import FieldError, InvalidRequest, escaped
 from flows.report import Report
 
 DEFAULT_LIMIT, MAX_LIMIT = 20, 100
@@ -55,7 +57,7 @@ def parse(
         raise InvalidRequest([FieldError("", "duplicate", "A parameter is given twice.")])
     for name in given:
         if name not in _NAMES:
-            raise InvalidRequest([FieldError(f"/{name}", "unknown", "There is no such parameter.")])
+            raise InvalidRequest([FieldError(f"/{escaped(name)}", "unknown", "There is no such parameter.")])
     _check_choice(given, "status", get_args(Status))
     _check_choice(given, "report", tuple(reports))
     return ListQuery(
@@ -76,7 +78,7 @@ def decode(text: str) -> Place:
         content = json.loads(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
         before, *seen = content
         place = Place(datetime.fromisoformat(before), tuple(UUID(each) for each in seen))
-        if place.before.tzinfo is None:
+        if place.before.tzinfo is None or not EARLIEST <= place.before.date() <= LATEST:
             raise ValueError
     except (ValueError, TypeError, AttributeError, RecursionError):
         raise InvalidRequest([FieldError("/cursor", "invalid", "The cursor is damaged.")]) from None
@@ -92,7 +94,6 @@ def _check_choice(given: Mapping[str, str], name: str, choices: Sequence[str]) -
 def _schedule_id(given: Mapping[str, str]) -> str | None:
     if "scheduleId" not in given:
         return None
-    try:
-        return str(UUID(given["scheduleId"]))
-    except ValueError:
-        raise InvalidRequest([FieldError("/scheduleId", "format", "It is no schedule's id.")]) from None
+    if not JOB_ID.fullmatch(given["scheduleId"]):
+        raise InvalidRequest([FieldError("/scheduleId", "format", "It is no schedule's id.")])
+    return given["scheduleId"].lower()

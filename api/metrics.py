@@ -67,7 +67,7 @@ class Measured:
             await self._app(scope, receive, noting)
         finally:
             # Routing has left its finding in the scope; only known routes and methods become labels.
-            route = getattr(scope.get("route"), "path", OTHER)
+            route = getattr(scope.get("route"), "path_format", OTHER)
             method = scope["method"] if route != OTHER else OTHER
             self._metrics.requests.labels(method, route, status).inc()
             self._metrics.seconds.labels(route).observe(time.perf_counter() - begun)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from api.source import Page, Source
-from flows.errors import FieldError, InvalidRequest
+from flows.errors import FieldError, InvalidRequest, escaped
 from flows.request import ExportRequest
 
 SAMPLE_ROWS = 20
@@ -13,7 +13,7 @@ SAMPLE_ROWS = 20
 def is_dry_run(query: Sequence[tuple[str, str]]) -> bool:
     for name, value in query:
         if name != "dryRun":
-            raise InvalidRequest([FieldError(f"/{name}", "unknown", "There is no such parameter.")])
+            raise InvalidRequest([FieldError(f"/{escaped(name)}", "unknown", "There is no such parameter.")])
         if value not in ("true", "false"):
             raise InvalidRequest([FieldError("/dryRun", "invalid", "It must be true or false.")])
     if len(query) > 1:

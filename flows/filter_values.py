@@ -57,8 +57,11 @@ def _boolean(value: object) -> bool:
 
 def _integer(value: object, filter_: Filter) -> int:
     """In the range of the column's type: PostgreSQL refuses to compare with what is not."""
-    kind = filter_.column.type
-    return whole_number(value, 64 if isinstance(kind, sql.BigInteger) else 32)
+    return whole_number(value, bits_of(filter_))
+
+
+def bits_of(filter_: Filter) -> int:
+    return 64 if isinstance(filter_.column.type, sql.BigInteger) else 32
 
 
 def whole_number(value: object, bits: int) -> int:

@@ -28,7 +28,7 @@ HORIZON = timedelta(days=5 * 366)
 EARLIEST, LATEST = datetime(2020, 1, 1), datetime(2090, 1, 1)  # noqa: DTZ001 - in the rule's own zone
 # Enough for every slot of a day, and of the morning after.
 LOOKED_AT = 100
-_MAX_LENGTH = 500
+MAX_LENGTH = 500
 
 _CRON_FIELD = re.compile(r"[0-9A-Za-z*/,#?-]+", re.ASCII)
 _RANDOM = re.compile(r"(^|[,/-])[RHrh]($|[,/(-])", re.ASCII)
@@ -187,8 +187,8 @@ def _anchor(text: object, now: datetime) -> datetime:
 
 
 def _short(text: object) -> str:
-    if not isinstance(text, str) or not 0 < len(text) <= _MAX_LENGTH:
-        raise ValueError(f"must be a text of 1 to {_MAX_LENGTH} characters")
+    if not isinstance(text, str) or not 0 < len(text) <= MAX_LENGTH:
+        raise ValueError(f"must be a text of 1 to {MAX_LENGTH} characters")
     return text
 
 

@@ -9,9 +9,14 @@ import psycopg
 import pytest
 
 from flows.s3_storage import S3Storage
+from tests.described import checking
 from tests.running_stack import Stack, running
 
 SCRATCH = "scratch"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--requests", type=int, help="ask each route so often, see test_any_request.py")
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +32,9 @@ def stack() -> Iterator[Stack]:
 
 @pytest.fixture(scope="session")
 def api(stack: Stack) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=stack.api_url, timeout=30, trust_env=False) as client:
+    """Every answer that it gets must be one that the OpenAPI document describes."""
+    hooks = {"response": [checking(stack.api_url)]}
+    with httpx.Client(base_url=stack.api_url, timeout=30, trust_env=False, event_hooks=hooks) as client:
         yield client
 
 

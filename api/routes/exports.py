@@ -8,14 +8,15 @@ from http import HTTPStatus
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
-from api import examples, listing, previews, starting
+from api import listing, previews, starting
 from api.callers import Caller
 from api.context import Context, caller_of, context_of
 from api.full_state import answer, full_state
+from api.ids import JOB_ID
 from api.jobs import Job, poll_headers
 from api.long_poll import wait_seconds
+from api.openapi import operations
 from api.problems import Problem
-from api.routes.reports import JOB_ID
 from api.run_as_job import retry_tag
 from api.watcher import Known
 
@@ -24,20 +25,30 @@ audit = logging.getLogger("report_exports.audit")
 
 
 @router.post(
-    "/exports", summary="Start an export", status_code=HTTPStatus.ACCEPTED, openapi_extra=examples.START
+    "/exports",
+    operation_id="startExport",
+    summary="Start an export",
+    status_code=HTTPStatus.ACCEPTED,
+    openapi_extra=operations.START_EXPORT,
 )
 async def start(request: Request) -> Response:
     """202 with the job's state; 200 when an earlier one answers. `dryRun=true` starts nothing: it tells the
     number of rows, the estimated size and the first rows."""
     context, caller = context_of(request), caller_of(request)
     if previews.is_dry_run(request.query_params.multi_items()):
+        starting.idempotency_key(request)
         return JSONResponse(
             await previews.preview(await starting.asked(request, context, caller), context.source)
         )
     return await answer(await starting.from_body(request, context, caller), context, caller)
 
 
-@router.get("/exports", summary="My exports, newest first", openapi_extra=examples.LIST)
+@router.get(
+    "/exports",
+    operation_id="listExports",
+    summary="My exports, newest first",
+    openapi_extra=operations.LIST_EXPORTS,
+)
 async def list_exports(request: Request) -> Response:
     """`status`, `report` and `scheduleId` narrow the list; `nextCursor` leads to the next page."""
     context, caller = context_of(request), caller_of(request)
@@ -52,7 +63,12 @@ async def list_exports(request: Request) -> Response:
     return JSONResponse(body, headers={"Cache-Control": "no-store"})
 
 
-@router.get("/exports/{job_id}", summary="The full state of an export")
+@router.get(
+    "/exports/{job_id}",
+    operation_id="getExport",
+    summary="The full state of an export",
+    openapi_extra=operations.GET_EXPORT,
+)
 async def read(job_id: str, request: Request) -> Response:
     """`Prefer: wait=20` answers when the state has changed, at the latest after so many seconds."""
     context, caller = context_of(request), caller_of(request)
@@ -69,7 +85,13 @@ async def read(job_id: str, request: Request) -> Response:
     return body
 
 
-@router.post("/exports/{job_id}/cancel", summary="Stop an export", status_code=HTTPStatus.ACCEPTED)
+@router.post(
+    "/exports/{job_id}/cancel",
+    operation_id="cancelExport",
+    summary="Stop an export",
+    status_code=HTTPStatus.ACCEPTED,
+    openapi_extra=operations.CANCEL_EXPORT,
+)
 async def cancel(job_id: str, request: Request) -> Response:
     """Ends the database's query too; the record stays."""
     context, caller = context_of(request), caller_of(request)
@@ -82,7 +104,13 @@ async def cancel(job_id: str, request: Request) -> Response:
     return JSONResponse(await full_state(job, context), HTTPStatus.ACCEPTED, headers)
 
 
-@router.post("/exports/{job_id}/retry", summary="The same request again", status_code=HTTPStatus.ACCEPTED)
+@router.post(
+    "/exports/{job_id}/retry",
+    operation_id="retryExport",
+    summary="The same request again",
+    status_code=HTTPStatus.ACCEPTED,
+    openapi_extra=operations.RETRY_EXPORT,
+)
 async def retry(job_id: str, request: Request) -> Response:
     """A new job with an id of its own."""
     context, caller = context_of(request), caller_of(request)
@@ -94,7 +122,11 @@ async def retry(job_id: str, request: Request) -> Response:
 
 
 @router.delete(
-    "/exports/{job_id}", summary="Remove an export and its file", status_code=HTTPStatus.NO_CONTENT
+    "/exports/{job_id}",
+    operation_id="deleteExport",
+    summary="Remove an export and its file",
+    status_code=HTTPStatus.NO_CONTENT,
+    openapi_extra=operations.DELETE_EXPORT,
 )
 async def delete(job_id: str, request: Request) -> Response:
     """An export that still goes on is stopped first."""
@@ -108,7 +140,13 @@ async def delete(job_id: str, request: Request) -> Response:
     return Response(status_code=HTTPStatus.NO_CONTENT)
 
 
-@router.get("/exports/{job_id}/download", summary="Download the file", status_code=HTTPStatus.SEE_OTHER)
+@router.get(
+    "/exports/{job_id}/download",
+    operation_id="downloadExport",
+    summary="Download the file",
+    status_code=HTTPStatus.SEE_OTHER,
+    openapi_extra=operations.DOWNLOAD_EXPORT,
+)
 async def download(job_id: str, request: Request) -> Response:
     """Leads to a link that is signed at this moment."""
     context, caller = context_of(request), caller_of(request)
@@ -118,7 +156,12 @@ async def download(job_id: str, request: Request) -> Response:
     return RedirectResponse(link.url, HTTPStatus.SEE_OTHER, {"Cache-Control": "no-store"})
 
 
-@router.get("/exports/{job_id}/manifest", summary="What the file holds, as a file")
+@router.get(
+    "/exports/{job_id}/manifest",
+    operation_id="getManifest",
+    summary="What the file holds, as a file",
+    openapi_extra=operations.GET_MANIFEST,
+)
 async def manifest(job_id: str, request: Request) -> Response:
     """The receipt: request, snapshot, rows, bytes, SHA-256, columns."""
     context, caller = context_of(request), caller_of(request)

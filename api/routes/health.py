@@ -9,21 +9,29 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from api.context import Context, context_of
+from api.openapi import operations
 
 router = APIRouter(tags=["health"])
 
 
-@router.get("/healthz", summary="The process lives")
+@router.get("/healthz", operation_id="isAlive", summary="The process lives", openapi_extra=operations.HEALTH)
 async def healthz() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/metrics", summary="For Prometheus")
+@router.get(
+    "/metrics", operation_id="readMetrics", summary="For Prometheus", openapi_extra=operations.METRICS
+)
 async def metrics(request: Request) -> Response:
     return context_of(request).metrics.response()
 
 
-@router.get("/readyz", summary="Exports can be made: database, Prefect, storage, a live worker")
+@router.get(
+    "/readyz",
+    operation_id="isReady",
+    summary="Exports can be made: database, Prefect, storage, a live worker",
+    openapi_extra=operations.READINESS,
+)
 async def readyz(request: Request) -> Response:
     context = context_of(request)
     checks = {

@@ -9,20 +9,28 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from api import examples, query, starting
+from api import query, starting
 from api.context import caller_of, context_of
+from api.ids import JOB_ID
 from api.jobs import frozen_body, poll_headers
+from api.openapi import operations
 from api.problems import Problem
 from flows.dialect import CHOICES, PRESETS
-from flows.errors import FieldError, InvalidRequest
+from flows.errors import FieldError, InvalidRequest, escaped
 from flows.report import Report
 
-router = APIRouter(tags=["reports"])
+router = APIRouter()
 
-JOB_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
+ARTICLE, REPORTS = "the article's routes", "reports"
 
 
-@router.post("/reports/csv", summary="Start an export", openapi_extra=examples.START)
+@router.post(
+    "/reports/csv",
+    operation_id="startCsv",
+    summary="Start an export",
+    tags=[ARTICLE],
+    openapi_extra=operations.START_CSV,
+)
 async def start(request: Request) -> Response:
     """Answers at once with the job's id. Extra: `Prefer: respond-async` (202), `Idempotency-Key`."""
     started = await starting.from_body(request, context_of(request), caller_of(request))
@@ -31,7 +39,13 @@ async def start(request: Request) -> Response:
     return JSONResponse({"data": started.job.run.id}, status, started.headers)
 
 
-@router.get("/reports/csv", summary="Poll an export", openapi_extra=examples.POLL)
+@router.get(
+    "/reports/csv",
+    operation_id="pollCsv",
+    summary="Poll an export",
+    tags=[ARTICLE],
+    openapi_extra=operations.POLL_CSV,
+)
 async def poll(request: Request) -> Response:
     """The job's status and progress; the link when it is done, the reason when it failed."""
     context = context_of(request)
@@ -50,7 +64,13 @@ async def poll(request: Request) -> Response:
     return JSONResponse(frozen_body(job, url), headers=headers)
 
 
-@router.get("/reports", summary="A page of the table", openapi_extra=examples.TABLE)
+@router.get(
+    "/reports",
+    operation_id="readTable",
+    summary="A page of the table",
+    tags=[REPORTS],
+    openapi_extra=operations.TABLE,
+)
 async def table(request: Request) -> Response:
     """The rows, their order and their number are those of the export with the same parameters."""
     context = context_of(request)
@@ -71,13 +91,25 @@ async def table(request: Request) -> Response:
     return JSONResponse(body, headers={"Cache-Control": "no-store"})
 
 
-@router.get("/report-types", summary="The reports there are")
+@router.get(
+    "/report-types",
+    operation_id="listReportTypes",
+    summary="The reports there are",
+    tags=[REPORTS],
+    openapi_extra=operations.REPORT_TYPES,
+)
 async def report_types(request: Request) -> dict[str, Any]:
     csv = {"presets": list(PRESETS), "headers": list(CHOICES["header"])}
     return {"items": [_described(report) for report in _reports(request).values()], "csv": csv}
 
 
-@router.get("/report-types/{name}", summary="One report's parameters, filters, columns and limits")
+@router.get(
+    "/report-types/{name}",
+    operation_id="getReportType",
+    summary="One report's parameters, filters, columns and limits",
+    tags=[REPORTS],
+    openapi_extra=operations.REPORT_TYPE,
+)
 async def report_type(name: str, request: Request) -> dict[str, Any]:
     report = _reports(request).get(name)
     if report is None:
@@ -92,7 +124,7 @@ def _reports(request: Request) -> Mapping[str, Report]:
 def _job_id(request: Request) -> str:
     for name in request.query_params:
         if name != "jobId":
-            raise InvalidRequest([FieldError(f"/{name}", "unknown", "There is no such parameter.")])
+            raise InvalidRequest([FieldError(f"/{escaped(name)}", "unknown", "There is no such parameter.")])
     given = request.query_params.getlist("jobId")
     if len(given) != 1 or not JOB_ID.fullmatch(given[0]):
         detail = "Give one job id, as it came from POST /reports/csv."

@@ -11,19 +11,35 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
+from starlette.convertors import Convertor, register_url_convertor
 
-from api import listing, schedule_body, schedule_examples, slots, starting, strict_json
+from api import listing, schedule_body, slots, starting, strict_json
 from api.context import Context, caller_of, context_of
 from api.deployment_as_schedule import Kept, planned_runs, shown
 from api.full_state import answer, full_state
+from api.ids import JOB_ID
 from api.listing import Wanted
+from api.openapi import operations
 from api.problems import Problem
 from api.query import whole_number
-from api.routes.reports import JOB_ID
 from api.runs import KeyReused
 from api.schedule_body import ALWAYS_CHANGEABLE, RecurringExport
-from flows.errors import FieldError, InvalidRequest
+from flows.errors import FieldError, InvalidRequest, escaped
 
+
+class Id(Convertor[str]):
+    """`preview` is an address of its own: what it does not take is not a recurring export's."""
+
+    regex = "(?!preview(?:/|$))[^/]+"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("schedule", Id())
 router = APIRouter(prefix="/schedules", tags=["recurring exports"])
 
 NO_STORE = {"Cache-Control": "no-store"}
@@ -32,9 +48,10 @@ _PLACE = re.compile(r"[0-9]{1,6}", re.ASCII)
 
 @router.post(
     "",
+    operation_id="createSchedule",
     summary="Make a recurring export",
     status_code=HTTPStatus.CREATED,
-    openapi_extra=schedule_examples.CREATE,
+    openapi_extra=operations.CREATE_SCHEDULE,
 )
 async def create(request: Request) -> Response:
     """Its first run is planned at once; each run is an ordinary export with this `scheduleId`. With an
@@ -52,7 +69,12 @@ async def create(request: Request) -> Response:
     return JSONResponse(_shown(kept, context), HTTPStatus.OK if replayed else HTTPStatus.CREATED, headers)
 
 
-@router.get("", summary="My recurring exports, newest first", openapi_extra=schedule_examples.LIST)
+@router.get(
+    "",
+    operation_id="listSchedules",
+    summary="My recurring exports, newest first",
+    openapi_extra=operations.LIST_SCHEDULES,
+)
 async def list_schedules(request: Request) -> Response:
     """Those of `prefect.yaml` too, which are `readOnly`; `nextCursor` leads to the next page."""
     context = context_of(request)
@@ -63,7 +85,12 @@ async def list_schedules(request: Request) -> Response:
     return JSONResponse({"items": items, "nextCursor": _cursor(place)}, headers=NO_STORE)
 
 
-@router.post("/preview", summary="The next runs and their days", openapi_extra=schedule_examples.PREVIEW)
+@router.post(
+    "/preview",
+    operation_id="previewSchedule",
+    summary="The next runs and their days",
+    openapi_extra=operations.PREVIEW_SCHEDULE,
+)
 async def preview(request: Request) -> Response:
     """Takes the body of a recurring export, with or without its name; makes nothing."""
     now = datetime.now(UTC)
@@ -72,13 +99,23 @@ async def preview(request: Request) -> Response:
     return JSONResponse({"runs": [run.as_body() for run in runs]}, headers=NO_STORE)
 
 
-@router.get("/{schedule_id}", summary="One recurring export")
+@router.get(
+    "/{schedule_id:schedule}",
+    operation_id="getSchedule",
+    summary="One recurring export",
+    openapi_extra=operations.GET_SCHEDULE,
+)
 async def read(schedule_id: str, request: Request) -> Response:
     context = context_of(request)
     return JSONResponse(_shown(await _kept(schedule_id, request), context), headers=NO_STORE)
 
 
-@router.patch("/{schedule_id}", summary="Change, pause or resume", openapi_extra=schedule_examples.CHANGE)
+@router.patch(
+    "/{schedule_id:schedule}",
+    operation_id="changeSchedule",
+    summary="Change, pause or resume",
+    openapi_extra=operations.CHANGE_SCHEDULE,
+)
 async def change(schedule_id: str, request: Request) -> Response:
     """What is given replaces what was there; `{"enabled": false}` pauses."""
     context = context_of(request)
@@ -88,7 +125,13 @@ async def change(schedule_id: str, request: Request) -> Response:
     return JSONResponse(_shown(kept, context), headers=NO_STORE)
 
 
-@router.delete("/{schedule_id}", summary="Remove a recurring export", status_code=HTTPStatus.NO_CONTENT)
+@router.delete(
+    "/{schedule_id:schedule}",
+    operation_id="deleteSchedule",
+    summary="Remove a recurring export",
+    status_code=HTTPStatus.NO_CONTENT,
+    openapi_extra=operations.DELETE_SCHEDULE,
+)
 async def delete(schedule_id: str, request: Request) -> Response:
     """Exports that it has made stay."""
     context = context_of(request)
@@ -96,7 +139,13 @@ async def delete(schedule_id: str, request: Request) -> Response:
     return Response(status_code=HTTPStatus.NO_CONTENT)
 
 
-@router.post("/{schedule_id}/run", summary="Run now", status_code=HTTPStatus.ACCEPTED)
+@router.post(
+    "/{schedule_id:schedule}/run",
+    operation_id="runSchedule",
+    summary="Run now",
+    status_code=HTTPStatus.ACCEPTED,
+    openapi_extra=operations.RUN_SCHEDULE,
+)
 async def run(schedule_id: str, request: Request) -> Response:
     """A job that covers the days that a run planned for this moment would; works while paused too."""
     context = context_of(request)
@@ -108,7 +157,12 @@ async def run(schedule_id: str, request: Request) -> Response:
     return await answer(starting.Started(job, replayed), context, caller_of(request))
 
 
-@router.get("/{schedule_id}/runs", summary="Its exports, newest first", openapi_extra=schedule_examples.LIST)
+@router.get(
+    "/{schedule_id:schedule}/runs",
+    operation_id="listRuns",
+    summary="Its exports, newest first",
+    openapi_extra=operations.LIST_RUNS,
+)
 async def runs(schedule_id: str, request: Request) -> Response:
     """Each as in `GET /exports`; runs that are still to come are not among them."""
     context = context_of(request)
@@ -176,7 +230,7 @@ def _query(items: Sequence[tuple[str, str]], names: Sequence[str]) -> dict[str, 
         raise InvalidRequest([FieldError("", "duplicate", "A parameter is given twice.")])
     for name in given:
         if name not in names:
-            raise InvalidRequest([FieldError(f"/{name}", "unknown", "There is no such parameter.")])
+            raise InvalidRequest([FieldError(f"/{escaped(name)}", "unknown", "There is no such parameter.")])
     return given
 
 

@@ -204,6 +204,26 @@ TABLE: list[tuple[str, str, int, str]] = [
     ("timeZone", "Mars/Olympus", 422, "/timeZone"),
 ]
 
+# Of every list, whatever it holds.
+LISTS = ["/exports", "/schedules", f"/schedules/{NO_SUCH_JOB}/runs"]
+PAGES: list[tuple[str, int, str]] = [
+    *[(f"limit={text}", 422, "/limit") for text in ("", "0", "-1", "101", "1.5", "ten", "1e1", "%D9%A5")],
+    *[(f"limit={digits}", 422, "/limit") for digits in ("9" * 5000, "0x10", "%00", "+5", "5%20")],
+    *[(f"cursor={text}", 422, "/cursor") for text in ("", "x", "%25", "%00", "AAAA", "%C3%B6", "W10", "e30")],
+    ("cursor=" + "A" * 5000, 422, "/cursor"),
+    ("page=1", 422, "/page"),
+    ("Limit=5", 422, "/Limit"),
+    ("colour=red", 422, "/colour"),
+    ("a%2Fb~c=1", 422, "/a~1b~0c"),
+    ("limit=5&limit=6", 400, ""),
+]
+DRY_RUNS: list[tuple[str, int, str]] = [
+    *[(f"dryRun={text}", 422, "/dryRun") for text in ("", "1", "yes", "True", "null", "true%00")],
+    ("dryRun=true&dryRun=true", 400, "/dryRun"),
+    ("dryrun=true", 422, "/dryrun"),
+    ("a%2Fb=1", 422, "/a~1b"),
+]
+
 
 @pytest.fixture(scope="module", autouse=True)
 def nothing_is_started(prefect: httpx.Client) -> Iterator[None]:
@@ -297,6 +317,23 @@ def test_an_idempotency_key(api: httpx.Client, key: str) -> None:
     assert_refused(api.post("/reports/csv", json=GOOD, headers=given), 422, "/headers/Idempotency-Key")
 
 
+@pytest.mark.parametrize("path", ["/exports", "/exports?dryRun=true", "/schedules"])
+def test_an_idempotency_key_of_every_start(api: httpx.Client, path: str) -> None:
+    given = {"Idempotency-Key": b"a b"}
+    assert_refused(api.post(path, json=GOOD, headers=given), 422, "/headers/Idempotency-Key")
+
+
+@pytest.mark.parametrize("path", LISTS)
+@pytest.mark.parametrize(("query", "status", "pointer"), PAGES, ids=[a_name(row[0]) for row in PAGES])
+def test_a_page_of_a_list(api: httpx.Client, path: str, query: str, status: int, pointer: str) -> None:
+    assert_refused(api.get(f"{path}?{query}"), status, pointer)
+
+
+@pytest.mark.parametrize(("query", "status", "pointer"), DRY_RUNS)
+def test_a_dry_run(api: httpx.Client, query: str, status: int, pointer: str) -> None:
+    assert_refused(api.post(f"/exports?{query}", json=GOOD), status, pointer)
+
+
 def test_two_idempotency_keys(api: httpx.Client) -> None:
     given = [("Idempotency-Key", "a"), ("Idempotency-Key", "b")]
     assert_refused(api.post("/reports/csv", json=GOOD, headers=given), 422, "/headers/Idempotency-Key")
@@ -350,9 +387,31 @@ def test_a_path_that_does_not_exist(api: httpx.Client, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [("PUT", "/reports/csv"), ("DELETE", "/reports"), ("POST", "/healthz")]
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/reports/csv", "GET, HEAD, POST"),
+        ("DELETE", "/reports", "GET, HEAD"),
+        ("POST", "/healthz", "GET, HEAD"),
+        ("OPTIONS", "/exports", "GET, HEAD, POST"),
+        ("PUT", f"/exports/{NO_SUCH_JOB}", "DELETE, GET, HEAD"),
+        ("PATCH", "/schedules/preview", "POST"),
+        ("GET", "/schedules/preview", "POST"),
+        ("POST", f"/schedules/{NO_SUCH_JOB}", "DELETE, GET, HEAD, PATCH"),
+        ("TRACE", "/exports", "GET, HEAD, POST"),
+        ("POST", "/page/main.js", "GET, HEAD"),
+    ],
 )
-def test_a_method_that_a_route_does_not_have(api: httpx.Client, method: str, path: str) -> None:
+def test_a_method_that_a_route_does_not_have(api: httpx.Client, method: str, path: str, allowed: str) -> None:
     answer = api.request(method, path)
     assert_refused(answer, 405)
-    assert answer.headers["allow"]
+    assert answer.headers["allow"] == allowed
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/healthz", "/reports?report=orders&from=2024-3-1&to=2024-3-2", "/exports"]
+)
+def test_head_is_answered_as_get_is_without_its_body(api: httpx.Client, path: str) -> None:
+    answers = [api.request(method, path) for method in ("HEAD", "GET")]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert answers[0].content == b""
+    assert answers[0].headers["content-type"] == answers[1].headers["content-type"]

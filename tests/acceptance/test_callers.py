@@ -1,5 +1,7 @@
 """With API keys each caller sees their own, and nothing else exists for them."""
 
+import json
+from base64 import b64encode
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -114,6 +116,39 @@ def test_a_revoked_key_ends_at_once(guarded_url: str, keys: Path) -> None:
         key_id = next(key.id for key in KeyFile(keys).keys().values() if key.caller == "eve")
         KeyFile(keys).revoke(key_id)
         assert eve.get("/exports").status_code == 401
+
+
+def unsigned_jwt() -> str:
+    parts = [{"alg": "none", "typ": "JWT"}, {"sub": "ada", "exp": 4_102_444_800}]
+    return ".".join([*(b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts), ""])
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        b"",
+        b"Bearer",
+        b"Bearer nothing",
+        b"Basic YWRhOng=",
+        b"Bearer \xff\xfe",
+        b"Bearer " + unsigned_jwt().encode(),
+        b"Bearer " + b"x" * 9_000,
+        b"Bearer " + b"x" * 100_000,
+    ],
+    ids=["empty", "scheme", "word", "basic", "not ASCII", "alg none", "9 kB", "100 kB"],
+)
+def test_what_is_no_key_is_refused_and_told_nothing(guarded_url: str, authorization: bytes) -> None:
+    headers = {b"authorization": authorization}
+    answer = httpx.get(f"{guarded_url}/exports", headers=headers, trust_env=False)
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == 'Bearer error="invalid_token"'
+    assert answer.json()["detail"] == "This key or token is not valid."
+
+
+def test_the_document_asks_for_a_key_and_names_no_report(guarded_url: str) -> None:
+    described = httpx.get(f"{guarded_url}/openapi.json", trust_env=False).json()
+    assert described["security"] == [{"bearer": []}]
+    assert not [name for name in described["components"]["schemas"] if "Orders" in name]
 
 
 def test_health_needs_no_key(guarded_url: str) -> None:

@@ -1,4 +1,7 @@
+import base64
+import json
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -11,6 +14,10 @@ from tests.unit.clock import NOON
 
 REPORTS = catalog()
 ONE, TWO = UUID(int=1), UUID(int=2)
+
+
+def cursor(content: Any) -> str:
+    return base64.urlsafe_b64encode(json.dumps(content).encode()).decode().rstrip("=")
 
 
 def test_without_parameters_the_list_begins_with_the_newest_job_of_now() -> None:
@@ -47,7 +54,30 @@ def test_runs_of_one_moment_are_remembered_until_the_next_moment() -> None:
         ("limit", "ten"),
         ("cursor", "%"),
         ("cursor", "bm9wZQ"),
-        ("cursor", "WyIyMDI0LTA3LTE5VDEyOjAwOjAwIl0"),  # a time without a zone
+        ("scheduleId", ""),
+        ("scheduleId", f"{{{ONE}}}"),
+        ("scheduleId", f"urn:uuid:{ONE}"),
+        ("scheduleId", ONE.hex),
+        ("limit", ""),
+        ("limit", "-1"),
+        ("limit", "1.5"),
+        ("limit", "\u0665"),
+        ("limit", "9" * 5000),
+        ("cursor", ""),
+        ("cursor", "\u00f6"),
+        ("cursor", cursor({})),
+        ("cursor", cursor([])),
+        ("cursor", cursor(1)),
+        ("cursor", cursor(["now"])),
+        ("cursor", cursor([7])),
+        ("cursor", cursor([["2024-07-19T12:00:00+00:00"]])),
+        ("cursor", cursor(["2024-07-19T12:00:00"])),  # without a zone
+        ("cursor", cursor(["0001-01-01T00:00:00+23:59"])),  # before the first moment there is
+        ("cursor", cursor(["9999-12-31T23:59:59-23:59"])),
+        ("cursor", cursor(["2024-07-19T12:00:00+00:00", "7"])),
+        ("cursor", cursor(["2024-07-19T12:00:00+00:00", 7])),
+        ("cursor", base64.urlsafe_b64encode(b"[" * 5000).decode()),
+        ("\0", "1"),
         ("page", "2"),
     ],
 )

@@ -1,0 +1,128 @@
+"""The OpenAPI document describes every route, and its examples are what it says."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from api.app import ROUTERS
+from api.openapi.document import document
+from api.query import parse_table_query
+from flows.dialect import CHOICES, PRESETS, parse_dialect
+from flows.reports import catalog
+from flows.request import parse_request
+
+REPORTS = catalog()
+OPEN, GUARDED = document(ROUTERS, REPORTS, False), document(ROUTERS, REPORTS, True)
+METHODS = {"get", "post", "patch", "delete", "put"}
+
+
+def operations(described: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, methods in described["paths"].items():
+        for method, operation in methods.items():
+            assert method in METHODS
+            yield f"{method} {path}", operation
+
+
+def media(part: Any) -> Iterator[dict[str, Any]]:
+    """Everything that has a schema and examples, wherever it stands."""
+    if isinstance(part, dict):
+        if "schema" in part and ("example" in part or "examples" in part):
+            yield part
+        for each in part.values():
+            yield from media(each)
+    elif isinstance(part, list):
+        for each in part:
+            yield from media(each)
+
+
+def shown(part: dict[str, Any]) -> list[Any]:
+    single = [part["example"]] if "example" in part else []
+    return single + [each["value"] for each in part.get("examples", {}).values()]
+
+
+def refusals(schema: dict[str, Any], value: Any, described: dict[str, Any]) -> list[str]:
+    whole = {**schema, "components": described["components"]}
+    return [each.message for each in Draft202012Validator(whole).iter_errors(value)]
+
+
+@pytest.mark.parametrize(("name", "operation"), list(operations(OPEN)))
+def test_every_operation_says_what_it_is_and_what_it_answers(name: str, operation: dict[str, Any]) -> None:
+    assert operation["operationId"].isidentifier()
+    assert operation["summary"]
+    assert operation["tags"][0] in [each["name"] for each in OPEN["tags"]]
+    assert any(code.startswith(("2", "3")) for code in operation["responses"])
+    for parameter in operation.get("parameters", []):
+        assert parameter["description"]
+
+
+def test_no_two_operations_have_the_same_id() -> None:
+    ids = [operation["operationId"] for _, operation in operations(OPEN)]
+    assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize("described", [OPEN, GUARDED], ids=["open", "guarded"])
+def test_every_schema_is_one_and_every_reference_leads_somewhere(described: dict[str, Any]) -> None:
+    for schema in described["components"]["schemas"].values():
+        Draft202012Validator.check_schema(schema)
+    for reference in references(described):
+        found: Any = described
+        for step in reference.removeprefix("#/").split("/"):
+            found = found[step]
+
+
+def references(part: Any) -> Iterator[str]:
+    if isinstance(part, dict):
+        if isinstance(part.get("$ref"), str):
+            yield part["$ref"]
+        for each in part.values():
+            yield from references(each)
+    elif isinstance(part, list):
+        for each in part:
+            yield from references(each)
+
+
+@pytest.mark.parametrize("described", [OPEN, GUARDED], ids=["open", "guarded"])
+def test_every_example_fits_its_schema(described: dict[str, Any]) -> None:
+    found = list(media(described))
+    assert len(found) > 30
+    for part in found:
+        for example in shown(part):
+            assert refusals(part["schema"], example, described) == []
+
+
+def test_every_example_of_a_request_is_accepted() -> None:
+    body = OPEN["paths"]["/exports"]["post"]["requestBody"]["content"]["application/json"]
+    for example in shown(body):
+        parse_request(example, REPORTS)
+
+
+def test_the_examples_of_the_tables_parameters_make_a_request_together() -> None:
+    given = OPEN["paths"]["/reports"]["get"]["parameters"]
+    parse_table_query([(each["name"], each["example"]) for each in given if "example" in each], REPORTS)
+
+
+def test_with_authentication_the_document_names_no_report_and_asks_for_a_key() -> None:
+    names = {each["name"] for each in GUARDED["paths"]["/reports"]["get"]["parameters"]}
+    for report in REPORTS.values():
+        assert not names & {*report.scope, *report.filter_columns}
+        assert not [each for each in GUARDED["components"]["schemas"] if report.name.capitalize() in each]
+    assert GUARDED["security"] == [{"bearer": []}]
+    assert "security" not in OPEN
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("name", CHOICES)
+def test_the_schema_takes_the_csv_options_that_are_taken(preset: str, name: str) -> None:
+    schema = {"$ref": "#/components/schemas/CsvOptions"}
+    for value in (*CHOICES[name], "no such", 7):
+        for more in ({}, {"delimiter": ";"}, {"compression": "zip"}, {"splitRows": 9}, {"splitRows": None}):
+            given = {"preset": preset, name: value, **more}
+            try:
+                parse_dialect(given)
+            except ValueError:
+                accepted = False
+            else:
+                accepted = True
+            assert (refusals(schema, given, OPEN) == []) is accepted, given
