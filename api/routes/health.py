@@ -20,7 +20,9 @@ async def healthz() -> dict[str, str]:
 
 @router.get("/metrics", summary="For Prometheus")
 async def metrics(request: Request) -> Response:
-    return context_of(request).metrics.response()
+    context = context_of(request)
+    await context.job_counts.refresh()
+    return context.metrics.response()
 
 
 @router.get("/readyz", summary="Exports can be made: database, Prefect, storage, a live worker")

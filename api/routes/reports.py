@@ -13,6 +13,7 @@ from api import examples, query, starting
 from api.context import caller_of, context_of
 from api.jobs import frozen_body, poll_headers
 from api.problems import Problem
+from flows import logs
 from flows.dialect import CHOICES, PRESETS
 from flows.errors import FieldError, InvalidRequest
 from flows.report import Report
@@ -45,6 +46,7 @@ async def poll(request: Request) -> Response:
             extra={"message": "Job Id not found!"},
         )
     job = known.job
+    logs.note(job=job.run.id)
     url = (await context.links.link_to(job)).url if job.status == "done" else None
     headers = poll_headers(job, datetime.now(UTC), known.stale)
     return JSONResponse(frozen_body(job, url), headers=headers)

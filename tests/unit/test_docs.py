@@ -5,7 +5,10 @@ import re
 from pathlib import Path
 
 import pytest
+from prometheus_client import REGISTRY
 
+import deployments.warm_worker.metrics  # noqa: F401 - registers them
+from api.metrics import Metrics
 from api.settings import ApiSettings
 from deployments.cli import main
 from deployments.command_line.endings import EXIT_CODES
@@ -75,6 +78,15 @@ def test_the_readme_and_the_help_tell_the_same_exit_codes() -> None:
     rows = re.findall(r"^\| (\d+) \| (.+) \|$", README.replace("`", ""), re.MULTILINE)
     told = [(code, words.split(";")[0]) for code, words in rows]
     assert told == re.findall(r"^ +(\d+) +(.+)$", EXIT_CODES, re.MULTILINE)
+
+
+def test_the_metrics_in_the_readme_are_those_that_are_served() -> None:
+    served: set[str] = set()
+    for registry in (Metrics().registry, REGISTRY):
+        for found in registry.collect():
+            if found.name.startswith("report_exports"):
+                served.add(f"{found.name}_total" if found.type == "counter" else found.name)
+    assert set(re.findall(r"`(report_exports_\w+)`", README)) == served
 
 
 def test_every_make_target_in_the_readme_exists() -> None:
