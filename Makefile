@@ -24,7 +24,7 @@ coverage: $(VENV)/.dev  ## branch coverage of the unit tests; what runs in proce
 
 lock:  ## renew both lock files from pyproject.toml (needs uv)
 	$(LOCK) --output-file requirements.txt $(ARGS)
-	$(LOCK) --extra dev --constraint requirements.txt --output-file requirements-dev.txt $(ARGS)
+	$(LOCK) --extra dev --extra otel --constraint requirements.txt --output-file requirements-dev.txt $(ARGS)
 
 clean:  ## remove the environment and the local data
 	rm -rf $(VENV) .local

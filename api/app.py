@@ -14,10 +14,12 @@ from fastapi_offline import FastAPIOffline
 from api import methods, problems
 from api.authentication import Authentication
 from api.context import Context
+from api.job_counts import JobCounts
 from api.job_server import JobServer
 from api.links import Links
 from api.metrics import Measured, Metrics
 from api.openapi.document import document
+from api.request_log import RequestLog
 from api.routes import exports, files, health, page, reports, schedules
 from api.run_reader import RunReader
 from api.runs import Runs
@@ -26,6 +28,7 @@ from api.security_headers import SecurityHeaders
 from api.settings import ApiSettings
 from api.source import Source
 from api.watcher import Watcher
+from flows import logs, tracing
 from flows.errors import ExportError
 from flows.open_storage import open_storage
 from flows.report import Report
@@ -37,9 +40,10 @@ ROUTERS = [each.router for each in (exports, schedules, reports, files, health, 
 logger = logging.getLogger(__name__)
 
 
-def create_app() -> SecurityHeaders:
+def create_app() -> RequestLog:
     """Raises DeclarationError for a report that cannot work, before anything is served."""
     settings = ApiSettings()
+    logs.configure(settings.log_format)
     known = catalog(settings.catalog_modules)
     if not os.environ.get("PREFECT_API_URL"):
         raise RuntimeError("PREFECT_API_URL must name the Prefect server; without one, jobs would be lost")
@@ -49,6 +53,8 @@ def create_app() -> SecurityHeaders:
         docs_url=DOCS_PATH,
         redoc_url=None,
     )
+    if tracing.begin("report-exports-api"):
+        tracing.trace_requests(app)
     app.state.settings, app.state.metrics = settings, Metrics()
     app.add_middleware(Measured, metrics=app.state.metrics)
     problems.install(app)
@@ -58,7 +64,7 @@ def create_app() -> SecurityHeaders:
     described = document(ROUTERS, known, settings.authenticates)
     app.openapi = lambda: described  # type: ignore[method-assign]
     app.mount("/page", GZipMiddleware(page.PageFiles(directory=page.FILES)), name="page")
-    return SecurityHeaders(app, DOCS_PATH)
+    return RequestLog(SecurityHeaders(app, DOCS_PATH))
 
 
 @asynccontextmanager
@@ -88,6 +94,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
                 recurring,
                 watcher,
                 metrics,
+                JobCounts(reader, metrics.jobs, asyncio.get_running_loop().time),
             )
             metrics.watched.set_function(lambda: watcher.watched)
             async with watcher.watching():

@@ -7,6 +7,7 @@ from fastapi import Request
 
 from api.authentication import Authentication
 from api.callers import Caller
+from api.job_counts import JobCounts
 from api.job_server import JobServer
 from api.links import Links
 from api.metrics import Metrics
@@ -16,6 +17,7 @@ from api.schedules import Schedules
 from api.settings import ApiSettings
 from api.source import Source
 from api.watcher import Watcher
+from flows import logs
 from flows.report import Report
 from flows.storage import Storage
 
@@ -34,6 +36,7 @@ class Context:
     schedules: Schedules
     watcher: Watcher
     metrics: Metrics
+    job_counts: JobCounts
 
 
 def context_of(request: Request) -> Context:
@@ -44,4 +47,6 @@ def context_of(request: Request) -> Context:
 
 def caller_of(request: Request) -> Caller:
     """Who asks; Problem 401."""
-    return context_of(request).authentication.caller(request.headers.getlist("authorization"))
+    caller = context_of(request).authentication.caller(request.headers.getlist("authorization"))
+    logs.note(caller=caller.name)
+    return caller

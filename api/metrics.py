@@ -1,4 +1,4 @@
-"""What an operator can plot: requests, starts, jobs that are watched. Prometheus' text at /metrics."""
+"""What an operator can plot: requests, starts, jobs. Prometheus' text at /metrics."""
 
 import time
 
@@ -33,6 +33,12 @@ class Metrics:
             "report_exports_starts",
             "Exports asked for; replayed are those that an earlier job answers.",
             ["report", "replayed"],
+            registry=self.registry,
+        )
+        self.jobs = Gauge(
+            "report_exports_jobs",
+            "Jobs of all callers that wait for a worker or run, as Prefect counts them.",
+            ["status"],
             registry=self.registry,
         )
         self.watched = Gauge(

@@ -132,6 +132,20 @@ class RunReader:
         async with self._server.answering():
             return await self._client.count_flow_runs(flow_filter=await self._flow(), flow_run_filter=before)
 
+    async def counts(self, now: datetime) -> dict[str, int]:
+        """Of all callers: what waits and is due, and what goes on."""
+        due = FlowRunFilterExpectedStartTime(before_=now)
+        found: dict[str, int] = {}
+        for status, states in (("queued", WAITING), ("running", STATES_OF["running"])):
+            chosen = FlowRunFilter(
+                state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(states))),
+                expected_start_time=due,
+            )
+            async with self._server.answering():
+                flow = await self._flow()
+                found[status] = await self._client.count_flow_runs(flow_filter=flow, flow_run_filter=chosen)
+        return found
+
     async def changes(self) -> AsyncIterator[str]:
         """The id of each run of the flow whose state has changed, by Prefect's events; ends when they do."""
         async with self._server.answering():

@@ -22,6 +22,7 @@ from prefect.states import Cancelling
 from api.job_server import JobServer
 from api.jobs import Job
 from api.run_as_job import FINAL_STATES, as_job, caller_of, forgotten, owner_tag, report_tag, request_tag
+from flows import tracing
 from flows.request import ExportRequest
 
 KEY_LIFE = timedelta(hours=24)
@@ -117,6 +118,7 @@ class Runs:
             name=name,
             tags=[owner_tag(caller), report_tag(request.report.name), request_tag(request), *tags],
             idempotency_key=key,
+            labels=tracing.parent_labels(),
         )
         return found, found.name != name
 

@@ -19,10 +19,16 @@ from prefect.client.schemas.filters import (
     DeploymentFilterTags,
     FlowFilter,
     FlowFilterId,
+    FlowRunFilter,
+    FlowRunFilterDeploymentId,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
 )
+from prefect.client.schemas.objects import State, StateType
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.sorting import DeploymentSort
 from prefect.exceptions import ObjectNotFound
+from prefect.states import Cancelled
 
 from api import slots
 from api.callers import LOCAL_CALLER
@@ -33,6 +39,7 @@ from api.problems import Unavailable
 from api.run_as_job import as_job, owner_tag, report_tag, schedule_tag
 from api.runs import KeyReused, caller_key
 from api.schedule_body import RecurringExport
+from flows import tracing
 
 MOST_PER_READ = 200  # Prefect's own limit
 _OF_KEYS = UUID("6f0f5a4e-3c1d-4a55-9d0a-7f1f2f1f6b90")
@@ -135,8 +142,14 @@ class Schedules:
         return await self._read_again(kept.deployment_id)
 
     async def remove(self, kept: Kept) -> None:
-        """Its planned runs go with it; those that have begun, and files, stay."""
+        """Its planned runs go with it; those that have begun, and files, stay.
+
+        Prefect would remove what somebody has asked for and no worker has taken yet: that ends as cancelled.
+        """
         async with self._server.answering():
+            for run_id in await self._asked_for(kept.deployment_id):
+                state: State[Any] = Cancelled(message="Its recurring export was removed.")
+                await self._client.set_flow_run_state(run_id, state)
             with suppress(ObjectNotFound):  # somebody was faster
                 await self._client.delete_deployment(kept.deployment_id)
 
@@ -149,8 +162,20 @@ class Schedules:
                 name=name,
                 tags=_tags(kept.asked, caller, kept.id),
                 idempotency_key=caller_key(caller, "schedule", kept.id, key) if key is not None else None,
+                labels=tracing.parent_labels(),
             )
         return as_job(found, {}, self._attempts), found.name != name
+
+    async def _asked_for(self, deployment_id: UUID) -> list[UUID]:
+        """Runs that wait and that no schedule has planned."""
+        waiting = await self._client.read_flow_runs(
+            flow_run_filter=FlowRunFilter(
+                deployment_id=FlowRunFilterDeploymentId(any_=[deployment_id]),
+                state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED])),
+            ),
+            limit=MOST_PER_READ,
+        )
+        return [run.id for run in waiting if not run.auto_scheduled]
 
     async def _plan_now(self, deployment_id: UUID) -> None:
         """Prefect's scheduler would plan the first run within the minute, which may be too late for it."""

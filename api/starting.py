@@ -15,6 +15,7 @@ from api.context import Context
 from api.jobs import Job
 from api.problems import Problem
 from api.runs import KeyReused
+from flows import logs
 from flows.errors import FieldError, InvalidRequest
 from flows.request import ExportRequest, parse_request
 
@@ -51,6 +52,7 @@ async def start(
         job, replayed = await context.runs.start(asked_for, caller.name, key, datetime.now(UTC), tags)
     except KeyReused:
         raise key_reused() from None
+    logs.note(job=job.run.id)
     context.metrics.starts.labels(asked_for.report.name, str(replayed).lower()).inc()
     if not replayed:
         context.watcher.watch(job, caller.name)

@@ -14,6 +14,8 @@ from deployments.command_line import (
     export_command,
     export_options,
     list_command,
+    recurring_command,
+    recurring_options,
     scope_options,
 )
 from deployments.command_line.display import to_stderr
@@ -29,7 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     parser, known = _parser()
     try:
-        given, of_the_report = scope_options.split(given, known) if given[:1] == ["export"] else (given, [])
+        of_the_report: list[scope_options.Pair] = []
+        if given[:1] == ["export"] or recurring_options.takes_scopes(given):
+            given, of_the_report = scope_options.split(given, known[given[0]])
         parsed = parser.parse_args(given)
         match parsed.command:
             case "up":
@@ -37,7 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             case "worker":
                 return _worker(parsed)
             case "export":
-                return export_command.run(parsed, of_the_report, known)
+                return export_command.run(parsed, of_the_report, known["export"])
+            case "schedules":
+                return recurring_command.run(parsed, of_the_report, known["schedules"])
             case "list":
                 return list_command.run(parsed)
             case "keys":
@@ -75,15 +81,16 @@ def _worker(parsed: argparse.Namespace) -> int:
     return 0
 
 
-def _parser() -> tuple[argparse.ArgumentParser, set[str]]:
-    """The parser, and the options of `export` that are not a report's own."""
+def _parser() -> tuple[argparse.ArgumentParser, dict[str, set[str]]]:
+    """The parser, and by command the options that are not a report's own."""
     parser = argparse.ArgumentParser(prog="report-exports", allow_abbrev=False)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_up(commands)
     _add_worker(commands)
-    known = export_options.add_to(commands)
+    known = {"export": export_options.add_to(commands)}
     list_command.add_to(commands)
     cancel_command.add_to(commands)
+    known["schedules"] = recurring_options.add_to(commands)
     keys_command.add_to(commands)
     return parser, known
 

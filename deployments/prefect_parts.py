@@ -23,6 +23,10 @@ SERVER_WRITES_IN_BATCHES = {
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
 }
+# What is planned survives a server that is away, and runs when it is back; what is not is never planned.
+# The next is planned up to a minute after a run has begun, and where clocks leave an hour out one that has
+# been counts as to come: so there are always three.
+SERVER_PLANS_AHEAD = {"PREFECT_SERVER_SERVICES_SCHEDULER_MIN_RUNS": "5"}
 
 
 def server(cluster: Cluster, port: int, home: Path, environment: Mapping[str, str]) -> Program:
@@ -41,6 +45,7 @@ def server(cluster: Cluster, port: int, home: Path, environment: Mapping[str, st
             "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(interface),
             "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
             **SERVER_WRITES_IN_BATCHES,
+            **SERVER_PLANS_AHEAD,
         },
         is_ready=lambda: answers(f"{url}/health"),
     )

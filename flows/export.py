@@ -24,7 +24,7 @@ from prefect.runtime import flow_run
 from prefect.states import AwaitingRetry, Completed, Failed
 from sqlalchemy.pool import NullPool
 
-from flows import copy_engine, frame_engine, readers, run_page, statement
+from flows import copy_engine, frame_engine, logs, outcome, readers, run_page, statement
 from flows.copy_engine import Records
 from flows.database import Snapshot, open_engine, snapshot
 from flows.errors import (
@@ -39,6 +39,7 @@ from flows.errors import (
 from flows.frame_engine import Chunk
 from flows.header import header
 from flows.open_storage import open_storage
+from flows.outcome import Outcome
 from flows.packing import Packing
 from flows.planned_run import request_of_this_run
 from flows.progress import Progress
@@ -102,26 +103,32 @@ def export_report(request: dict[str, Any], recurring: dict[str, Any] | None = No
     `recurring` makes it a run of a recurring export: its days are told from the time it was planned for.
     """
     settings = Settings()
-    job_id, attempt = UUID(flow_run.id), flow_run.run_count
+    job_id, attempt, report = UUID(flow_run.id), flow_run.run_count, ""
+    logs.begin_run(settings.log_format, job=str(job_id))
     try:
         only_if_rows = False
         if recurring is not None:
             request = request_of_this_run(job_id, request, recurring)
             only_if_rows = parse_recurring(recurring).only_if_rows
         parsed = parse_request(request, catalog(settings.catalog_modules))
+        report = parsed.report.name
         export = Export(job_id, attempt, parsed, settings, only_if_rows)
         made = _make_file(export)
     except Superseded as error:
         raise Abort from error
     except NoRows as found:
+        outcome.leave(Outcome(report, found.state_name))
         return Completed(name=found.state_name, message=str(found))
     except InvalidRequest as error:
+        outcome.leave(Outcome(report, "request.invalid"))
         return Failed(name="request.invalid", message=str(error))
     except Exception as error:  # noqa: BLE001 - every failure ends in a stable code
         failure = _classified(error)
+        outcome.leave(Outcome(report, failure.code))
         if failure.worth_retry and attempt < settings.attempts:
             _hand_back(job_id, attempt, failure, settings, datetime.now(UTC))
         return Failed(name=failure.code, message=str(failure))
+    outcome.leave(Outcome(report, "done", made.receipt.rows, made.receipt.bytes))
     told = f"{made.receipt.rows:,} rows, {made.receipt.bytes:,} bytes"
     return Completed(message=told, data=_left_beside(made, export))
 

@@ -1,6 +1,7 @@
 """What the run reads from its environment; each name is REPORTS_ and the field's, in capitals."""
 
 from datetime import timedelta
+from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -30,6 +31,10 @@ class Settings(BaseSettings):
     retry_seconds: float = Field(5.0, ge=0, description="The pause before the second try; it doubles.")
 
     retention_days: int = Field(7, ge=1, le=3650, description="How long a finished file is kept.")
+
+    log_format: Literal["text", "json"] = Field(
+        "text", description="How logs are written; json is one object a line, with the job's id."
+    )
 
     @field_validator("database_url")
     @classmethod

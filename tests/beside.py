@@ -81,12 +81,13 @@ class Beside:
         return self.start(*command, *options, **settings)
 
     def api(self, **settings: str) -> str:
-        """The address of an API of its own, when it is ready."""
+        """The address of an API of its own, when it is ready; the last is `api_process`."""
         port = _free_port()
         options = ("--host", "127.0.0.1", "--port", str(port), "--no-access-log")
         url = f"http://127.0.0.1:{port}"
         settings = {"REPORTS_PUBLIC_URL": url, **settings}
         process = self.start("-m", "uvicorn", "--factory", "api.app:create_app", *options, **settings)
+        self.api_process = process
         until = time.monotonic() + READY_WITHIN_SECONDS
         while not _answers(f"{url}/healthz"):
             assert process.poll() is None, self.said(process)

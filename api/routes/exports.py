@@ -19,6 +19,7 @@ from api.openapi import operations
 from api.problems import Problem
 from api.run_as_job import retry_tag
 from api.watcher import Known
+from flows import logs
 
 router = APIRouter(tags=["exports"])
 audit = logging.getLogger("report_exports.audit")
@@ -196,6 +197,7 @@ async def _known(job_id: str, context: Context, caller: Caller) -> Known:
     known = await context.watcher.read(job_id.lower(), caller.name) if JOB_ID.fullmatch(job_id) else None
     if known is None:
         raise Problem(HTTPStatus.NOT_FOUND, "There is no export with this id.")
+    logs.note(job=known.job.run.id)
     return known
 
 

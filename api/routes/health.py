@@ -23,7 +23,9 @@ async def healthz() -> dict[str, str]:
     "/metrics", operation_id="readMetrics", summary="For Prometheus", openapi_extra=operations.METRICS
 )
 async def metrics(request: Request) -> Response:
-    return context_of(request).metrics.response()
+    context = context_of(request)
+    await context.job_counts.refresh()
+    return context.metrics.response()
 
 
 @router.get(

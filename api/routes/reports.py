@@ -15,6 +15,7 @@ from api.ids import JOB_ID
 from api.jobs import frozen_body, poll_headers
 from api.openapi import operations
 from api.problems import Problem
+from flows import logs
 from flows.dialect import CHOICES, PRESETS
 from flows.errors import FieldError, InvalidRequest, escaped
 from flows.report import Report
@@ -59,6 +60,7 @@ async def poll(request: Request) -> Response:
             extra={"message": "Job Id not found!"},
         )
     job = known.job
+    logs.note(job=job.run.id)
     url = (await context.links.link_to(job)).url if job.status == "done" else None
     headers = poll_headers(job, datetime.now(UTC), known.stale)
     return JSONResponse(frozen_body(job, url), headers=headers)

@@ -24,6 +24,7 @@ from api.problems import Problem
 from api.query import whole_number
 from api.runs import KeyReused
 from api.schedule_body import ALWAYS_CHANGEABLE, RecurringExport
+from flows import logs
 from flows.errors import FieldError, InvalidRequest, escaped
 
 
@@ -152,6 +153,7 @@ async def run(schedule_id: str, request: Request) -> Response:
     key = starting.idempotency_key(request)
     kept = await _kept(schedule_id, request)
     job, replayed = await context.schedules.run_now(kept, caller_of(request).name, key)
+    logs.note(job=job.run.id)
     if not replayed:
         context.watcher.watch(job, caller_of(request).name)
     return await answer(starting.Started(job, replayed), context, caller_of(request))

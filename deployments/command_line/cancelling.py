@@ -30,8 +30,9 @@ def cancel_interrupted(service: Service, job: Job, say: Callable[[str], None]) -
     """Does not wait until the work has stopped; never stands in the way of the command's end."""
     if job["status"] in FINAL:
         return
+    patience = Patience(HURRIED_SECONDS, service.clock, hurried=True)
     try:
-        service.ask("POST", f"{path_of(job['id'])}/cancel", patience=Patience(HURRIED_SECONDS, service.clock))
+        service.ask("POST", f"{path_of(job['id'])}/cancel", patience=patience)
     except Problem as problem:
         to_stderr(f"Export {job['id']} was not cancelled: {problem.detail}")
     except Ending:

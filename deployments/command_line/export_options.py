@@ -18,6 +18,7 @@ example:
 """
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+Add: TypeAlias = Callable[..., Any]
 
 
 def add_to(commands: Commands) -> set[str]:
@@ -35,16 +36,25 @@ def add_to(commands: Commands) -> set[str]:
     def add(*names: str, **facts: Any) -> None:
         known.update(parser.add_argument(*names, **facts).option_strings)
 
-    add("report", metavar="REPORT", type=_name, help="such as survey-responses")
-    _add_request(add)
-    _add_file(add)
+    add_report(add)
+    add("--from", dest="start", metavar="DAY", help="the first day, or a date-time with an offset")
+    add("--to", dest="end", metavar="DAY", help="the last day, included; or a date-time, not included")
+    add_choice(add)
+    add("--time-zone", metavar="ZONE", help="in which days begin and times are written (UTC)")
+    add("--name", help="the export's name")
+    add_file(add)
+    add("--detach", action="store_true", help="start only, and print the export's id")
+    add("--idempotency-key", metavar="KEY", help="the same key is the same export for a day")
     known.update(add_service_options(parser))
     return known
 
 
-def _add_request(add: Callable[..., None]) -> None:
-    add("--from", dest="start", metavar="DAY", help="the first day, or a date-time with an offset")
-    add("--to", dest="end", metavar="DAY", help="the last day, included; or a date-time, not included")
+def add_report(add: Add) -> None:
+    add("report", metavar="REPORT", type=named, help="such as survey-responses")
+
+
+def add_choice(add: Add) -> None:
+    """Which rows and columns, and how they are written."""
     add("--scope", type=pair, action="append", default=[], metavar="NAME=VALUE", help="any scope by its name")
     add(
         *("--filter",),
@@ -56,7 +66,6 @@ def _add_request(add: Callable[..., None]) -> None:
     )
     add("--columns", metavar="KEYS", help="in the order wanted, separated by commas")
     add("--sort", metavar="KEYS", help="separated by commas, - before one for descending: --sort=-score")
-    add("--time-zone", metavar="ZONE", help="in which days begin and times are written (UTC)")
     add("--csv", metavar="PRESET", help="how the CSV is written")
     add(
         *("--csv-option",),
@@ -66,14 +75,11 @@ def _add_request(add: Callable[..., None]) -> None:
         metavar="NAME=VALUE",
         help="one option of it, such as header=keys",
     )
-    add("--name", help="the export's name")
 
 
-def _add_file(add: Callable[..., None]) -> None:
+def add_file(add: Add) -> None:
     add("-o", "--output", metavar="FILE", help="- is stdout (the service's name for it, in this folder)")
     add("--force", action="store_true", help="overwrite an existing file")
-    add("--detach", action="store_true", help="start only, and print the export's id")
-    add("--idempotency-key", metavar="KEY", help="the same key is the same export for a day")
     add("--quiet", action="store_true", help="print errors only")
 
 
@@ -84,7 +90,7 @@ def pair(text: str) -> Pair:
     return name, value
 
 
-def _name(text: str) -> str:
+def named(text: str) -> str:
     if not text:
         raise argparse.ArgumentTypeError("it is empty.")
     return text

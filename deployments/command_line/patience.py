@@ -6,10 +6,10 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 10.0
 
 
 class Patience:
-    """Ends `seconds` after the first failure since it was last renewed."""
+    """Ends `seconds` after the first failure since it was last renewed; `hurried` waits for no turn."""
 
-    def __init__(self, seconds: float, clock: Callable[[], float]) -> None:
-        self._seconds, self._clock = seconds, clock
+    def __init__(self, seconds: float, clock: Callable[[], float], hurried: bool = False) -> None:
+        self._seconds, self._clock, self._hurried = seconds, clock, hurried
         self.renew()
 
     def renew(self) -> None:
@@ -23,6 +23,13 @@ class Patience:
         if self._until is None:
             self._until = now + self._seconds
         return pause if now + pause <= self._until else None
+
+    def turn_seconds(self, told: float | None) -> float | None:
+        """Before the next try at a service that is there, and has told when it is this caller's turn."""
+        if told is None or self._hurried:
+            return self.pause_seconds(told)
+        self.renew()
+        return max(told, FIRST_PAUSE_SECONDS)
 
 
 def told_pause(retry_after: str | None) -> float | None:

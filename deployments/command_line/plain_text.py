@@ -1,5 +1,7 @@
 """What others wrote, made fit for a terminal; numbers as people read them. Pure."""
 
+from datetime import datetime, tzinfo
+
 _STEP = 1000
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 _MINUTE, _HOUR = 60, 3600
@@ -29,3 +31,8 @@ def duration(seconds: int) -> str:
 
 def counted(number: int, word: str) -> str:
     return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
+
+
+def local_time(text: str | None, zone: tzinfo | None) -> str:
+    """`zone` None is this machine's."""
+    return f"{datetime.fromisoformat(text).astimezone(zone):%Y-%m-%d %H:%M}" if text else ""

@@ -60,6 +60,11 @@ def summary(job: Mapping[str, Any], shown: str) -> str:
     return f"{one_line(shown)}: {what}, SHA-256 verified ({file['sha256'][:12]}…)"
 
 
+def no_rows(job: Mapping[str, Any]) -> bool:
+    """Of a recurring export that is to make a file only if there are rows: no failure, and no file."""
+    return (job.get("error") or {}).get("code") == "rows.none"
+
+
 def failure(job: Mapping[str, Any]) -> str:
     """Why there is no file, with the id to quote."""
     error = job.get("error") or {}

@@ -29,21 +29,28 @@ _TEXTS = ("string", "uuid", "date", "date-time")
 def request_body(
     given: Namespace, options: Sequence[Pair], report: Mapping[str, Any], known: Collection[str]
 ) -> dict[str, Any]:
-    body: dict[str, Any] = {
-        "from": given.start,
-        "to": given.end,
+    own = {"from": given.start, "to": given.end, "timeZone": given.time_zone, "name": given.name}
+    return {**choice(given, options, report, known), **without_nones(own)}
+
+
+def choice(
+    given: Namespace, options: Sequence[Pair], report: Mapping[str, Any], known: Collection[str]
+) -> dict[str, Any]:
+    """Of a request all but its days, zone and name."""
+    chosen: dict[str, Any] = {
         "filters": filters(given.filter, report) or None,
         "columns": given.columns.split(",") if given.columns is not None else None,
         "sort": given.sort,
-        "timeZone": given.time_zone,
         "csv": csv_choice(given.csv, given.csv_option),
-        "name": given.name,
     }
     scope = scope_options.scope(report, options, given.scope, known)
-    if taken := set(scope) & {*body, "report"}:
+    if taken := set(scope) & set(_OPTIONS):
         raise Refused(f"--scope {min(taken)}=: this has an option of its own.")
-    chosen = {name: value for name, value in body.items() if value is not None}
-    return {"report": given.report, **scope, **chosen}
+    return {"report": given.report, **scope, **without_nones(chosen)}
+
+
+def without_nones(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def filters(pairs: Sequence[Pair], report: Mapping[str, Any]) -> dict[str, Any]:

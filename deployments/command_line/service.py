@@ -83,7 +83,9 @@ class Service:
     def pause(self, patience: Patience, answer: httpx.Response | None, reproach: str) -> None:
         """Before something is tried again; Unreachable when it has been tried for long enough."""
         retry_after = answer.headers.get("retry-after") if answer is not None else None
-        pause = patience.pause_seconds(told_pause(retry_after))
+        limited = answer is not None and answer.status_code == HTTPStatus.TOO_MANY_REQUESTS
+        next_pause = patience.turn_seconds if limited else patience.pause_seconds
+        pause = next_pause(told_pause(retry_after))
         if pause is None:
             raise Unreachable(reproach)
         self._warn(f"{reproach} Trying again in {pause:g} s.")

@@ -5,13 +5,17 @@ import logging
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
+from flows import logs, outcome, tracing
+
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
+
+    from flows.settings import Settings
 
 READY = b"ready"
 
@@ -30,6 +34,7 @@ PRELOAD = [
     "websockets.asyncio.client",
     "encodings.idna",
     "stringprep",
+    "api.run_as_job",
     "deployments.warm_worker.prefect_internals",
     "deployments.warm_worker.child",
     "deployments.warm_worker.frozen",
@@ -46,14 +51,26 @@ class Job:
 def main(connection: Connection) -> None:
     """Ends quietly when the worker goes away before it had a run for it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is the worker's to deal with
-    with _warmed_up():
+    with _warmed_up() as settings:
         try:
             connection.send_bytes(READY)
             job = connection.recv()
         except (EOFError, BrokenPipeError):
             os._exit(0)
+        _begin_log(job, settings.log_format)
+        code = _exit_code_of(job)
+        with suppress(OSError):  # the worker may be gone
+            connection.send(outcome.left())
+        tracing.flush()
         # Threads of clients and drivers have nothing left to say; waiting for them would hold a slot.
-        os._exit(_exit_code_of(job))
+        os._exit(code)
+
+
+def _begin_log(job: Job, log_format: logs.Format) -> None:
+    from api.run_as_job import caller_of
+
+    caller = caller_of(job.flow_run)
+    logs.begin_run(log_format, job=str(job.flow_run.id), **({"caller": caller} if caller else {}))
 
 
 def _exit_code_of(job: Job) -> int:
@@ -70,7 +87,7 @@ def _exit_code_of(job: Job) -> int:
 
 
 @contextmanager
-def _warmed_up() -> Iterator[None]:
+def _warmed_up() -> "Iterator[Settings]":
     """What cannot be shared across a fork: clients, their threads, the first event loop."""
     from prefect.context import SyncClientContext
 
@@ -79,6 +96,7 @@ def _warmed_up() -> Iterator[None]:
     from flows.reports import catalog
     from flows.settings import Settings
 
+    tracing.begin("report-exports-run")
     open_background_services()
     settings = Settings()
     catalog(settings.catalog_modules)
@@ -87,4 +105,4 @@ def _warmed_up() -> Iterator[None]:
     with SyncClientContext.get_or_create():
         keep_result_storage()
         gc.freeze()
-        yield
+        yield settings

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import multiprocessing
 import sys
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,8 +12,9 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from types import TracebackType
 
-from deployments.warm_worker import child
+from deployments.warm_worker import child, metrics
 from deployments.warm_worker.child import Job
+from flows.outcome import Outcome
 
 WARM_UP_SECONDS = 60.0
 # A new process is made when the run that took one has likely ended, unless somebody waits for it.
@@ -25,6 +27,7 @@ logger = logging.getLogger(__name__)
 class WarmProcess:
     def __init__(self, process: ForkServerProcess, connection: Connection) -> None:
         self.process, self._connection = process, connection
+        self._begun = 0.0
 
     async def ready(self) -> bool:
         """False when it ended, or took too long, before it could wait for a run."""
@@ -37,12 +40,21 @@ class WarmProcess:
             return False
 
     def give(self, job: Job) -> None:
+        self._begun = time.monotonic()
         self._connection.send(job)
 
     async def ended(self) -> None:
         await _readable(self.process.sentinel)
         self.process.join()
+        metrics.count(self._outcome(), time.monotonic() - self._begun)
         self._connection.close()
+
+    def _outcome(self) -> Outcome | None:
+        """As the process has told it; one that was killed has told nothing."""
+        try:
+            return self._connection.recv() if self._connection.poll() else Outcome("", metrics.CRASHED)
+        except (EOFError, OSError):
+            return Outcome("", metrics.CRASHED)
 
     def kill(self) -> None:
         if self.process.is_alive():

@@ -10,6 +10,7 @@ related_resources_from_run_context: five reads a run for names that an event sho
 _cache_api_version_check: a question that the worker has asked already.
 _send_heartbeats: ends up to a second late, and the progress artifact is the heartbeat here.
 load_flow_run: a read of what the worker has just been given; the engine reads the run again once it runs.
+start_client_metrics_server: opens the worker's own port once more, which fails the run.
 _read_server_default_result_storage_block_id: a read per run for results that are not kept.
 """
 
@@ -23,6 +24,7 @@ from typing import Any
 from uuid import UUID
 
 import prefect
+from prefect import context as prefect_context
 from prefect import flow_engine, results
 from prefect._flow_run_suspension import FlowRunSuspensionRequest, observe_flow_run_suspension
 from prefect._internal.version_checking import _api_version_check_key, _cache_api_version_check
@@ -92,6 +94,7 @@ def run_flow(flow_run: FlowRun, entrypoint: str, environment: dict[str, str]) ->
         observe_flow_run_suspension=_observe_later,
         _send_heartbeats=_no_heartbeats,
     )
+    vars(prefect_context).update(start_client_metrics_server=lambda: None)
     try:
         _run_flow_from_runtime_entrypoint(flow_run.id, entrypoint)
     finally:

@@ -92,7 +92,8 @@ class Rescue:
         # The state may be final (Crashed), and no rule of Prefect's leads out of it.
         await self._client.set_flow_run_state(run.id, state, force=True)
         metrics.put_back.inc()
-        logger.info("flow run %s: %s It is %s now.", run.id, reason, state.name)
+        facts = {"job": str(run.id)}
+        logger.info("flow run %s: %s It is %s now.", run.id, reason, state.name, extra={"facts": facts})
 
     async def _active(self) -> list[FlowRun]:
         return await self._client.read_flow_runs(

@@ -5,12 +5,15 @@ import signal
 
 from deployments.warm_worker.prefect_internals import UntestedPrefect
 from deployments.warm_worker.worker import WarmWorker, WorkerRefused
+from flows import logs
+from flows.settings import Settings
 
 __all__ = ["UntestedPrefect", "WorkerRefused", "serve"]
 
 
 async def serve(work_pool: str, name: str | None, limit: int | None, grace_seconds: float) -> None:
     """WorkerRefused, UntestedPrefect: this worker cannot serve that pool."""
+    logs.configure(Settings().log_format)
     worker = WarmWorker(work_pool, name=name, limit=limit, create_pool_if_not_found=False)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

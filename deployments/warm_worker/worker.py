@@ -153,7 +153,8 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
             if entrypoint is not None and await self._propose_pending_state(flow_run):
                 await self._execute(flow_run, entrypoint)
         except Exception:
-            self._logger.exception("Flow run '%s' could not be run", flow_run.id)
+            facts = {"job": str(flow_run.id)}
+            self._logger.exception("Flow run '%s' could not be run", flow_run.id, extra={"facts": facts})
         finally:
             del self._in_flight[flow_run.id]
             metrics.running.dec()

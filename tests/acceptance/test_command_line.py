@@ -9,6 +9,7 @@ import pty
 import secrets
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -293,7 +294,109 @@ def test_the_list_names_a_status_that_there_is_not(stack: Stack, tmp_path: Path)
     assert "--status: It must be one of queued, running" in ran.said
 
 
-@pytest.mark.parametrize("command", ["export", "list", "cancel"])
+RECURS = ("--cron", "0 9 * * MON", "--time-zone", "Europe/Madrid", "--range", "previous-week")
+RECURRING = ("survey-responses", "--survey", EMPTY_SURVEY, *RECURS)
+
+
+def schedules(stack: Stack, folder: Path, *arguments: str) -> Ran:
+    return run(stack.api_url, folder, "schedules", *arguments, TZ="UTC")
+
+
+@pytest.fixture
+def recurring(stack: Stack, api: httpx.Client, tmp_path: Path) -> Iterator[str]:
+    """One that makes a file only if there are rows, and there are none."""
+    name = ("--name", "Weekly attendees", "--only-if-rows")
+    made = schedules(stack, tmp_path, "create", *RECURRING, *name, "--filter", "isAttended=true")
+    assert made.code == 0, made.said
+    schedule_id = made.out.decode().strip()
+    told = api.get(f"/schedules/{schedule_id}").json()
+    assert [line.rpartition(": ")[2] for line in made.said.splitlines()] == [
+        f"{each['from']} to {each['to']}" for each in told["nextRuns"]
+    ]
+    yield schedule_id
+    api.delete(f"/schedules/{schedule_id}")
+
+
+def test_a_recurring_export_from_its_making_to_its_removal(
+    stack: Stack, api: httpx.Client, recurring: str, tmp_path: Path
+) -> None:
+    kept = api.get(f"/schedules/{recurring}").json()
+    assert (kept["name"], kept["onlyIfRows"]) == ("Weekly attendees", True)
+    assert kept["recurrence"] == {"cron": "0 9 * * MON", "timeZone": "Europe/Madrid"}
+    assert kept["range"] == {"kind": "relative", "preset": "previous-week"}
+    assert kept["export"] == {
+        "report": "survey-responses",
+        "surveyId": EMPTY_SURVEY,
+        "filters": {"isAttended": True},
+    }
+    assert json.loads(schedules(stack, tmp_path, "list", "--json", "--limit", "1").out) == [kept]
+
+    assert schedules(stack, tmp_path, "pause", recurring).out == b"Weekly attendees is paused.\n"
+    listed = schedules(stack, tmp_path, "list").out.decode().splitlines()
+    assert next(line for line in listed if line.startswith(recurring)).split()[-1] == "paused"
+    resumed = schedules(stack, tmp_path, "resume", recurring)
+    assert (resumed.out, len(resumed.said.splitlines())) == (b"Weekly attendees is active.\n", 3)
+
+    ran = schedules(stack, tmp_path, "run", recurring, "-o", "week.csv")
+    assert (ran.code, files(tmp_path)) == (0, [])
+    assert "There were no rows, so no file was made (rows.none)." in ran.said
+    history = json.loads(schedules(stack, tmp_path, "history", recurring, "--json").out)
+    assert [job["scheduleId"] for job in history] == [recurring]
+
+    assert schedules(stack, tmp_path, "delete", recurring).code == 0
+    gone = schedules(stack, tmp_path, "history", recurring)
+    assert (gone.code, gone.said) == (2, "report-exports: There is no recurring export with this id.\n")
+    assert api.get(f"/exports/{history[0]['id']}").status_code == 200
+
+
+def test_a_run_now_is_followed_to_its_file(stack: Stack, api: httpx.Client, tmp_path: Path) -> None:
+    days = ("--every", "P1D", "--range", "2024-03-01..2024-03-07", "--name", "A week", "--file-name", "week")
+    schedule_id = schedules(stack, tmp_path, "create", "orders", *days).out.decode().strip()
+    try:
+        ran = schedules(stack, tmp_path, "run", schedule_id, "-o", "week.csv")
+        assert (ran.code, files(tmp_path)) == (0, ["week.csv"])
+        assert last(api)["file"]["sha256"] == hashlib.sha256((tmp_path / "week.csv").read_bytes()).hexdigest()
+        started = schedules(stack, tmp_path, "run", schedule_id)
+        assert started.out.decode().strip() == last(api)["id"]
+    finally:
+        api.delete(f"/schedules/{schedule_id}")
+
+
+def test_a_preview_makes_nothing(stack: Stack, api: httpx.Client, tmp_path: Path) -> None:
+    before = api.get("/schedules").json()
+    ran = schedules(stack, tmp_path, "preview", *RECURRING)
+    assert (ran.code, ran.said, len(ran.out.splitlines())) == (0, "", 3)
+    assert ran.out.startswith(b"Mon ")
+    assert api.get("/schedules").json() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("create", *RECURRING), "--name: A recurring export needs a name."),
+        (("preview", *RECURRING[:3], "--cron", "@reboot", *RECURS[4:]), "--cron: It must have exactly five"),
+        (("preview", *RECURRING[:3], *RECURS[:2], "--range", "next-week"), "--range: "),
+        (("preview", *RECURRING[:3], *RECURS[:2]), "--range: Say which days each run covers."),
+        (("preview", *RECURRING, "--filter", "colour=red"), "--filter colour: There is no such filter"),
+        (("preview", "survey-responses", *RECURS), "--survey: "),
+        (("preview", *RECURRING, "--from", "2024-01-01"), "--from: there is no such option"),
+        (("create", *RECURRING, "--name", "x", "--idempotency-key", "a b"), "--idempotency-key: "),
+        (("create", *RECURRING, "--every", "P1D"), "not allowed with argument --cron"),
+        (("pause", UNKNOWN), "There is no recurring export with this id."),
+        (("history", "a/b"), "report-exports: "),
+        (("delete", ""), "it is empty."),
+        ((), "required: ACTION"),
+    ],
+)
+def test_a_mistake_in_a_recurring_export_is_named_by_its_option(
+    stack: Stack, tmp_path: Path, arguments: tuple[str, ...], sentence: str
+) -> None:
+    ran = schedules(stack, tmp_path, *arguments)
+    assert (ran.code, ran.out) == (2, b"")
+    assert sentence in ran.said
+
+
+@pytest.mark.parametrize("command", ["export", "list", "cancel", "schedules"])
 def test_it_starts_without_the_service_itself(command: str) -> None:
     heavy = "('prefect', 'pandas', 'sqlalchemy', 'fastapi', 'pydantic', 's3fs', 'flows', 'api')"
     script = (
@@ -302,7 +405,7 @@ def test_it_starts_without_the_service_itself(command: str) -> None:
         f"try: main(['{command}', *sys.argv[1:], '--api', 'http://127.0.0.1:9', '--timeout', '0'])\n"
         f"finally: print([name for name in {heavy} if name in sys.modules])\n"
     )
-    arguments = {"export": ["orders"], "list": [], "cancel": [UNKNOWN]}[command]
+    arguments = {"export": ["orders"], "list": [], "cancel": [UNKNOWN], "schedules": ["list"]}[command]
     ran = subprocess.run(  # noqa: S603 - our own module
         [sys.executable, "-c", script, *arguments], capture_output=True, text=True, timeout=60, check=True
     )

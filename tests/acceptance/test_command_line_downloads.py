@@ -165,6 +165,17 @@ def test_a_service_that_stumbles_is_asked_again_and_starts_one_export(front: Fro
     assert "does not answer. Trying again in" in ran.said
 
 
+def test_a_turn_that_is_later_than_the_timeout_is_waited_for(front: Front, tmp_path: Path) -> None:
+    def spoil(number: int, answer: Answer) -> None:
+        if number in (1, 4):
+            answer.status, answer.headers["retry-after"] = 429, "2"
+
+    front.spoil_call = spoil
+    ran = export(front, tmp_path, "-o", "week.csv", "--timeout", "1")
+    assert ran.code == 0
+    assert ran.said.count("Trying again in 2 s.") == 2
+
+
 def test_a_key_goes_to_the_service_and_to_nobody_else(front: Front, tmp_path: Path) -> None:
     assert export(front, tmp_path, "-o", "week.csv", REPORTS_API_KEY="canary").code == 0
     calls = [each for each in front.asked if each not in front.downloads]

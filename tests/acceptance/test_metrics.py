@@ -27,6 +27,13 @@ def test_starts_are_counted_by_report(api: httpx.Client, article: Session) -> No
     assert series(api)[name] >= 1
 
 
+def test_jobs_that_wait_and_run_are_counted_as_prefect_has_them(api: httpx.Client, article: Session) -> None:
+    found = series(api)
+    assert {found[f'report_exports_jobs{{status="{status}"}}'] >= 0 for status in ("queued", "running")} == {
+        True
+    }
+
+
 def test_a_refused_start_is_no_start(api: httpx.Client, article: Session) -> None:
     before = {name: value for name, value in series(api).items() if "starts_total" in name}
     api.post("/exports", json=ARTICLES_REQUEST | {"surveyId": "7"})

@@ -278,6 +278,18 @@ def test_a_removed_one_is_unknown_and_plans_nothing_and_its_exports_stay(
     assert api.get(f"/exports/{job['id']}").json()["scheduleId"] == made["id"]
 
 
+def test_an_export_that_waits_when_its_recurring_export_is_removed_ends_as_cancelled(
+    api: httpx.Client, make: Maker, prefect: httpx.Client
+) -> None:
+    made = make()
+    later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    waits = {"state": {"type": "SCHEDULED", "state_details": {"scheduled_time": later}}}
+    create = f"/deployments/{deployment(prefect, made['id'])['id']}/create_flow_run"
+    job_id = prefect.post(create, json=waits).raise_for_status().json()["id"]
+    assert api.delete(f"/schedules/{made['id']}").status_code == 204
+    assert api.get(f"/exports/{job_id}").json()["status"] == "cancelled"
+
+
 def test_the_list_is_newest_first_page_by_page(api: httpx.Client, make: Maker) -> None:
     made = [make()["id"] for _ in range(3)]
     first = api.get("/schedules", params={"limit": 2})

@@ -1,14 +1,28 @@
-"""Links and credentials are in no log and nowhere in Prefect's database."""
+"""Links and credentials are in no log and nowhere in Prefect's database; a line names what it is about."""
 
+import json
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
 
 import httpx
+import jwt
 import psycopg
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from psycopg import sql
 
+from api.keys import KeyFile
+from tests.beside import _free_port, beside, deploy_export, make_pool, settings_of
 from tests.exports import ARTICLES_REQUEST, Session, follow, start
 from tests.running_stack import Stack
+
+POOL, NOBODYS_POOL = "canaries", "canaries-of-nobody"
+CANARY = "canary-81f3"
+ISSUER, AUDIENCE = "https://login.example.com/", "reports"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -60,3 +74,118 @@ def test_no_log_holds_one(stack: Stack, secret_words: list[str]) -> None:
     logs = {path: path.read_text(errors="replace") for path in (stack.data_dir / "logs").iterdir()}
     assert {path.stem for path in logs} >= {"api", "worker", "prefect", "postgres", "storage"}
     assert [(path.name, word) for path, text in logs.items() for word in secret_words if word in text] == []
+
+
+@dataclass(frozen=True)
+class Planted:
+    """What an API, a worker and a run said, each with wrong or secret words of its own."""
+
+    words: list[str]
+    said: dict[str, str]
+    job_id: str
+    request_id: str
+    metrics: str
+
+    def lines(self, of: str) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.said[of].splitlines() if line.startswith("{")]
+
+
+@pytest.fixture(scope="module")
+def planted(stack: Stack, prefect: httpx.Client, tmp_path_factory: pytest.TempPathFactory) -> Planted:
+    folder = tmp_path_factory.mktemp("canaries")
+    own = ec.generate_private_key(ec.SECP256R1())
+    public = own.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    (folder / "key.pem").write_bytes(public)
+    claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": "ada", "exp": time.time() + 600}
+    tokens = [
+        KeyFile(folder / "keys.json").create("ada", None, datetime.now(UTC)),
+        jwt.encode(claims, own, "ES256"),
+        jwt.encode(claims | {"sub": CANARY}, ec.generate_private_key(ec.SECP256R1()), "ES256"),
+        f"rex_00000000_{CANARY}",
+    ]
+    guarded = {
+        "REPORTS_KEYS_FILE": str(folder / "keys.json"),
+        "REPORTS_JWT_KEY_FILE": str(folder / "key.pem"),
+        "REPORTS_JWT_ALGORITHM": "ES256",
+        "REPORTS_JWT_ISSUER": ISSUER,
+        "REPORTS_JWT_AUDIENCE": AUDIENCE,
+    }
+    json_lines = {"REPORTS_LOG_FORMAT": "json", "REPORTS_ATTEMPTS": "1"}
+    wrong_password = str(psycopg.conninfo.conninfo_to_dict(stack.libpq_url)["password"])
+    wrong_database = stack.database_url.replace(wrong_password, CANARY)
+    make_pool(prefect, POOL, "warm")
+    deploy_export(prefect, POOL, POOL)
+    make_pool(prefect, NOBODYS_POOL, "process")
+    create = f"/deployments/{deploy_export(prefect, NOBODYS_POOL, NOBODYS_POOL)}/create_flow_run"
+    port = str(_free_port())
+    with beside(stack) as others:
+        measured = {"PREFECT_CLIENT_METRICS_ENABLED": "true", "PREFECT_CLIENT_METRICS_PORT": port}
+        worker = others.warm_worker(
+            POOL, "--limit", "1", AWS_SECRET_ACCESS_KEY=CANARY, **json_lines, **measured
+        )
+        url = others.api(**json_lines, **guarded, **settings_of(POOL, POOL))
+        others.until_said(worker, "started!")
+        answers = [_asked(url, token) for token in tokens]
+        assert [answer.status_code for answer in answers] == [202, 200, 401, 401]
+        job_id = answers[0].json()["id"]
+        with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {tokens[0]}"}) as ada:
+            ended = Session(job_id)
+            follow(ada, ended)
+            assert ended.data["error"] == "The file storage refused the file."
+            ada.get("/exports?X-Amz-Signature=x")
+        metrics = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text
+        run = prefect.post(create, json={"parameters": {"request": ARTICLES_REQUEST}}).raise_for_status()
+        process = others.start(
+            "-m", "prefect.engine", run.json()["id"], REPORTS_DATABASE_URL=wrong_database, **json_lines
+        )
+        process.wait(90)
+        said = {
+            name: others.said(each)
+            for name, each in {"api": others.api_process, "worker": worker, "run": process}.items()
+        }
+    words = ["X-Amz-Signature", CANARY, wrong_password, stack.aws_secret_access_key, *tokens]
+    return Planted(words, said, job_id, answers[0].headers["x-request-id"], metrics)
+
+
+def _asked(url: str, token: str) -> httpx.Response:
+    headers = {"Authorization": f"Bearer {token}"}
+    return httpx.post(f"{url}/exports", json=ARTICLES_REQUEST, headers=headers, trust_env=False, timeout=30)
+
+
+@pytest.mark.parametrize("of", ["api", "worker", "run"])
+def test_errors_bring_no_secret_into_a_log(planted: Planted, of: str) -> None:
+    assert planted.said[of]
+    assert [word for word in planted.words if word in planted.said[of]] == []
+
+
+def test_errors_bring_no_secret_into_prefects_database(
+    planted: Planted, prefects_database: psycopg.Connection
+) -> None:
+    found = [(word, table) for word in planted.words for table in tables_with(prefects_database, word)]
+    assert found == []
+
+
+def test_a_request_has_one_line_with_its_id_its_caller_and_its_job(planted: Planted) -> None:
+    (line,) = [
+        each
+        for each in planted.lines("api")
+        if each.get("request") == planted.request_id and each["logger"] == "report_exports.access"
+    ]
+    assert (line["method"], line["path"], line["status"]) == ("POST", "/exports", 202)
+    assert (line["caller"], line["job"], line["level"]) == ("ada", planted.job_id, "INFO")
+
+
+def test_a_line_about_a_job_names_it(planted: Planted) -> None:
+    failures = [line for line in planted.lines("worker") if "error" in line]
+    assert {(line.get("job"), line.get("caller")) for line in failures} == {(planted.job_id, "ada")}
+    assert any(line["logger"] == "flows.database" and line.get("job") for line in planted.lines("run"))
+    assert [
+        line for line in planted.said["worker"].splitlines() if planted.job_id in line and line[0] != "{"
+    ] == []
+
+
+def test_a_worker_counts_what_its_runs_came_to(planted: Planted) -> None:
+    name = 'report_exports_worker_attempts_total{code="storage.denied",report="survey-responses"}'
+    assert f"{name} 1.0" in planted.metrics

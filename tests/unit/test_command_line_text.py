@@ -7,7 +7,7 @@ import pytest
 from deployments.command_line.display import Lines
 from deployments.command_line.list_command import row, without_link
 from deployments.command_line.plain_text import counted, duration, one_line, size
-from deployments.command_line.progress_text import Pace, facts, failure, phase
+from deployments.command_line.progress_text import Pace, facts, failure, no_rows, phase
 from tests.unit.clock import UTC, Clock
 
 JOB: dict[str, Any] = {
@@ -125,6 +125,13 @@ def test_lines_come_with_each_phase_and_seldom_within_one() -> None:
 )
 def test_a_failure_is_told_with_the_id_to_quote(error: Any, text: str) -> None:
     assert failure(JOB | {"error": error}) == text
+
+
+def test_no_rows_where_none_are_needed_is_no_failure() -> None:
+    error = {"code": "rows.none", "message": "There were no rows, so no file was made."}
+    assert no_rows(JOB | {"status": "cancelled", "error": error})
+    assert not no_rows(JOB | {"status": "cancelled", "error": error | {"code": "source.cancelled"}})
+    assert not no_rows(JOB)
 
 
 def test_a_row_of_the_list() -> None:

@@ -5,10 +5,14 @@ import re
 from pathlib import Path
 
 import pytest
+from prometheus_client import REGISTRY
 
+import deployments.warm_worker.metrics  # noqa: F401 - registers them
+from api.metrics import Metrics
 from api.settings import ApiSettings
 from deployments.cli import main
 from deployments.command_line.endings import EXIT_CODES
+from deployments.command_line.recurring_options import ACTIONS
 from flows.dialect import CHOICES, OPTIONS, PRESETS
 from flows.report import Report
 from flows.reports import catalog
@@ -36,11 +40,11 @@ def told_by_help(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 @pytest.fixture
 def commands(capsys: pytest.CaptureFixture[str]) -> list[str]:
-    return re.findall(r"^    ([a-z]+) ", told_by_help(capsys), re.MULTILINE)
+    return re.findall(r"^    ([a-z]+)(?: |$)", told_by_help(capsys), re.MULTILINE)
 
 
 def test_every_command_stands_in_the_readme(commands: list[str]) -> None:
-    assert {"up", "worker", "export", "list", "cancel"} <= set(commands)
+    assert {"up", "worker", "export", "list", "cancel", "schedules"} <= set(commands)
     assert [name for name in commands if f"report-exports {name}" not in README] == []
 
 
@@ -49,24 +53,40 @@ def test_every_option_in_the_readme_is_one_of_the_command_line(
 ) -> None:
     helps = [told_by_help(capsys, name) for name in commands]
     helps += [told_by_help(capsys, "keys", action) for action in ("create", "list", "revoke")]
+    helps += [told_by_help(capsys, "schedules", action) for action in ACTIONS]
     options = set(re.findall(r"--[a-z-]+", "".join(helps)))
     mentioned = set(re.findall(r"(?<!-)--[a-z][a-z-]+", README))
     assert mentioned
     assert mentioned <= options
 
 
-@pytest.mark.parametrize("command", ["export", "list", "cancel"])
+@pytest.mark.parametrize("command", ["export", "list", "cancel", *(f"schedules {each}" for each in ACTIONS)])
 def test_every_option_of_what_asks_the_service_stands_in_the_readme(
     capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
-    options = set(re.findall(r"(?<![a-z])--[a-z-]+", told_by_help(capsys, command))) - {"--help", "--output"}
+    told = told_by_help(capsys, *command.split())
+    options = set(re.findall(r"(?<![a-z])--[a-z-]+", told)) - {"--help", "--output"}
     assert {option for option in options if option not in README} == set()
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_every_action_of_schedules_stands_in_the_readme(action: str) -> None:
+    assert f"schedules {action}" in README
 
 
 def test_the_readme_and_the_help_tell_the_same_exit_codes() -> None:
     rows = re.findall(r"^\| (\d+) \| (.+) \|$", README.replace("`", ""), re.MULTILINE)
     told = [(code, words.split(";")[0]) for code, words in rows]
     assert told == re.findall(r"^ +(\d+) +(.+)$", EXIT_CODES, re.MULTILINE)
+
+
+def test_the_metrics_in_the_readme_are_those_that_are_served() -> None:
+    served: set[str] = set()
+    for registry in (Metrics().registry, REGISTRY):
+        for found in registry.collect():
+            if found.name.startswith("report_exports"):
+                served.add(f"{found.name}_total" if found.type == "counter" else found.name)
+    assert set(re.findall(r"`(report_exports_\w+)`", README)) == served
 
 
 def test_every_make_target_in_the_readme_exists() -> None:

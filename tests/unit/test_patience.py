@@ -45,6 +45,28 @@ def test_what_the_service_told_is_obeyed_or_given_up(clock: Clock) -> None:
     assert patient.pause_seconds(31.0) is None
 
 
+def test_a_turn_is_waited_for_however_long_it_takes(clock: Clock) -> None:
+    patient = patience(clock, 3)
+    assert patient.turn_seconds(60.0) == 60.0
+    clock.move(seconds=60)
+    assert patient.turn_seconds(60.0) == 60.0
+    assert patient.pause_seconds() == 0.5, "what fails afterwards has all its time"
+
+
+def test_a_service_that_names_no_turn_or_a_turn_at_once_is_not_hammered(clock: Clock) -> None:
+    patient = patience(clock, 3)
+    assert patient.turn_seconds(0.0) == 0.5
+    clock.move(seconds=10)
+    assert patient.turn_seconds(None) == 0.5
+    clock.move(seconds=10)
+    assert patient.turn_seconds(None) is None
+
+
+def test_who_is_in_a_hurry_waits_for_no_turn(clock: Clock) -> None:
+    hurried = Patience(5, lambda: clock.now.timestamp(), hurried=True)
+    assert hurried.turn_seconds(60.0) is None
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [

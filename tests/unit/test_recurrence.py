@@ -1,13 +1,15 @@
 """When an export recurs: what is understood, what is refused, and that each slot comes once."""
 
+from collections.abc import Iterable
 from datetime import MAXYEAR, UTC, date, datetime, timedelta
-from itertools import pairwise, takewhile
+from itertools import islice, pairwise, takewhile
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from api import slots
+from deployments.prefect_parts import SERVER_PLANS_AHEAD
 from flows.errors import InvalidRequest
 from flows.recurrence import EARLIEST, LATEST, Recurrence, _towards_the_end, parse_recurrence
 from tests.unit.clock import NOON
@@ -230,6 +232,63 @@ def test_a_day_after_clocks_have_changed_comes_at_the_same_hour(
     found = next_slots({**given, "timeZone": zone}, begin, 5)
     local = [each.astimezone(ZoneInfo(zone)).replace(tzinfo=UTC) for each in found]
     assert local == [day + timedelta(days=n - 2, hours=9, minutes=30) for n in range(5)]
+
+
+DAILY = [
+    *({"cron": f"{minute} {hour} * * *"} for hour in (1, 2, 3) for minute in (0, 30)),
+    *({"rrule": f"FREQ=DAILY;BYHOUR={hour};BYMINUTE=30"} for hour in (1, 2)),
+    *({"every": "P1D", "anchor": f"2024-01-01T{hour}:30:00Z"} for hour in ("00", "01", "06", "07")),
+]
+
+
+@pytest.mark.parametrize(("zone", "day"), CHANGES)
+@pytest.mark.parametrize("recurrence", DAILY, ids=str)
+def test_what_is_daily_comes_once_a_day_also_at_an_hour_that_is_left_out_or_comes_twice(
+    recurrence: dict[str, str], zone: str, day: datetime
+) -> None:
+    begin = (day - timedelta(days=2)).replace(tzinfo=ZoneInfo(zone))
+    found = next_slots({**recurrence, "timeZone": zone}, begin - timedelta(seconds=1), 5)
+    days = [slot.astimezone(ZoneInfo(zone)).date() for slot in found]
+    assert days == [(day + timedelta(days=n - 2)).date() for n in range(5)]
+
+
+def planned_by(schedule: slots.Schedule, looks: Iterable[datetime], at_least: int) -> list[datetime]:
+    """What Prefect's scheduler has planned after these looks: `at_least` so many runs that are to come, and
+    an hour's; a slot that is planned already is not planned again."""
+    found: list[datetime] = []
+    for now in looks:
+        ahead = slots.planned_from(schedule, now)
+        to_come = [slot for slot in found if slot >= now]
+        if len(to_come) < at_least or to_come[-1] < now + timedelta(hours=1):
+            wanted = list(islice(ahead, at_least))
+            wanted += takewhile(lambda slot: slot < now + timedelta(hours=1), ahead)  # noqa: B023
+            found += [slot for slot in wanted if slot not in found]
+    return found
+
+
+@pytest.mark.parametrize(("zone", "day"), CHANGES)
+@pytest.mark.parametrize(
+    ("recurrence", "hours_before"),
+    [
+        ({"cron": "30 2 * * *"}, 72),
+        ({"every": "P1D", "anchor": "2024-01-01T01:30:00Z"}, 72),
+        ({"cron": "0 * * * *"}, 2),
+    ],
+    ids=str,
+)
+def test_a_server_that_was_away_over_three_slots_has_planned_each_slot_once(
+    recurrence: dict[str, str], hours_before: int, zone: str, day: datetime
+) -> None:
+    """Gone in the minute after a slot, before it has looked again: the worst moment."""
+    schedule = slots.as_schedule(read({**recurrence, "timeZone": zone}))
+    begin = day.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC) - timedelta(hours=hours_before)
+    every = slots.next_slots(schedule, begin, 12)
+    ahead = int(SERVER_PLANS_AHEAD["PREFECT_SERVER_SERVICES_SCHEDULER_MIN_RUNS"])
+    for gone in range(4):
+        before, back = every[gone] - timedelta(seconds=1), every[gone + 3] + timedelta(minutes=5)
+        found = [slot for slot in planned_by(schedule, [before, back], ahead) if slot > before]
+        assert found == sorted(set(found))
+        assert found[:6] == every[gone : gone + 6], every[gone]
 
 
 @pytest.mark.parametrize(("zone", "day"), CHANGES)

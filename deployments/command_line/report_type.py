@@ -1,0 +1,21 @@
+"""What the service says of a report: its scopes and filters, by which options are read."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from deployments.command_line.endings import Refused
+from deployments.command_line.service import Problem, Service, json_of
+
+
+def described(service: Service, name: str) -> Mapping[str, Any]:
+    try:
+        return json_of(service.ask("GET", f"/report-types/{quote(name, safe='')}"), "parameters", "filters")
+    except Problem as problem:
+        if problem.status != httpx.codes.NOT_FOUND:
+            raise
+    there_are = json_of(service.ask("GET", "/report-types"), "items")["items"]
+    names = ", ".join(sorted(str(each["name"]) for each in there_are))
+    raise Refused(f"REPORT: there is no report {name!r}; there are {names}.")

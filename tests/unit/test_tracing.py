@@ -1,0 +1,40 @@
+import logging
+import sys
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
+from prefect.telemetry.run_telemetry import LABELS_TRACEPARENT_KEY
+
+from flows import tracing
+
+
+def test_without_a_trace_a_run_has_no_parent() -> None:
+    assert tracing.parent_labels() == {}
+
+
+def test_a_run_continues_the_trace_that_goes_on_by_prefects_own_label() -> None:
+    context = SpanContext(0xABC, 0xDEF, is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED))
+    with trace.use_span(NonRecordingSpan(context)):
+        labels = tracing.parent_labels()
+    assert labels == {LABELS_TRACEPARENT_KEY: f"00-{0xABC:032x}-{0xDEF:016x}-01"}
+
+
+@pytest.mark.parametrize("exporter", [None, "", "none"])
+def test_who_asks_for_no_exporter_gets_no_traces(
+    monkeypatch: pytest.MonkeyPatch, exporter: str | None
+) -> None:
+    monkeypatch.delenv("OTEL_TRACES_EXPORTER", raising=False)
+    if exporter is not None:
+        monkeypatch.setenv("OTEL_TRACES_EXPORTER", exporter)
+    assert tracing.begin("tests") is False
+
+
+def test_that_the_extra_is_not_installed_is_said(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "otlp")
+    monkeypatch.setitem(sys.modules, "opentelemetry.instrumentation", None)
+    with caplog.at_level(logging.WARNING):
+        assert tracing.begin("tests") is False
+    assert "report-exports[otel] is not installed" in caplog.text
