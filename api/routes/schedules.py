@@ -28,7 +28,7 @@ from flows import logs
 from flows.errors import FieldError, InvalidRequest, escaped
 
 
-class Id(Convertor[str]):
+class ScheduleId(Convertor[str]):
     """`preview` is an address of its own: what it does not take is not a recurring export's."""
 
     regex = "(?!preview(?:/|$))[^/]+"
@@ -40,7 +40,7 @@ class Id(Convertor[str]):
         return value
 
 
-register_url_convertor("schedule", Id())
+register_url_convertor("schedule", ScheduleId())
 router = APIRouter(prefix="/schedules", tags=["recurring exports"])
 
 NO_STORE = {"Cache-Control": "no-store"}

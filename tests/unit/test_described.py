@@ -1,0 +1,66 @@
+"""That an answer which the OpenAPI document does not describe fails the test that got it."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.described import Described
+
+COUNT = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+DOCUMENT = {
+    "paths": {
+        "/things/{id}": {
+            "get": {
+                "responses": {
+                    "200": {
+                        "headers": {"ETag": {"required": True}, "Warning": {"required": False}},
+                        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Count"}}},
+                    },
+                    "204": {"description": "nothing"},
+                    "404": {"$ref": "#/components/responses/NotFound"},
+                }
+            }
+        }
+    },
+    "components": {
+        "schemas": {"Count": COUNT},
+        "responses": {"NotFound": {"content": {"application/problem+json": {"schema": {"type": "object"}}}}},
+    },
+}
+ETAG = {"etag": '"1"'}
+
+
+def check(method: str, path: str, status: int, **answer: Any) -> None:
+    request = httpx.Request(method, f"http://things.example.com{path}")
+    Described(DOCUMENT).check(httpx.Response(status, request=request, **answer))
+
+
+def test_what_is_described_passes() -> None:
+    check("GET", "/things/1?x=1", 200, json={"n": 1}, headers=ETAG)
+    check("HEAD", "/things/1", 200, headers=ETAG)
+    check("GET", "/things/1", 204)
+    check("GET", "/things/1", 404, json={}, headers={"content-type": "application/problem+json"})
+
+
+def test_what_is_no_operation_is_not_looked_at() -> None:
+    check("GET", "/page/main.js", 200, text="")
+    check("PUT", "/things/1", 405)
+
+
+@pytest.mark.parametrize(
+    ("status", "answer"),
+    [
+        (500, {"text": "oh"}),
+        (200, {"json": {"n": 1}}),
+        (200, {"json": {"n": "1"}, "headers": ETAG}),
+        (200, {"json": {}, "headers": ETAG}),
+        (200, {"text": "n=1", "headers": ETAG}),
+        (204, {"json": {"n": 1}}),
+        (404, {"json": {}}),
+    ],
+    ids=["status", "header", "type", "key", "no JSON", "a body", "content type"],
+)
+def test_what_is_not_described_fails(status: int, answer: dict[str, Any]) -> None:
+    with pytest.raises(AssertionError):
+        check("GET", "/things/1", status, **answer)
