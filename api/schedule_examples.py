@@ -16,12 +16,14 @@ WEEKLY: dict[str, Any] = {
     },
     "onlyIfRows": False,
 }
+_NOTIFY = [{"kind": "webhook", "url": "https://hooks.example.com/reports", "on": ["done", "error", "paused"]}]
 _SIX_HOURS: dict[str, Any] = {
     "name": "New paid orders",
     "recurrence": {"every": "PT6H", "timeZone": "UTC"},
     "range": {"kind": "since-last"},
     "export": {"report": "orders", "filters": {"status": "paid"}},
     "onlyIfRows": True,
+    "notify": [{"kind": "webhook", "url": "https://hooks.example.com/reports"}],
 }
 _MONTHLY: dict[str, Any] = {
     "name": "Orders of the month before, on its first weekday",
@@ -41,6 +43,8 @@ _RUNS = [
 _STATE = {
     "id": _ID,
     **WEEKLY,
+    "notify": _NOTIFY,
+    "pausedReason": None,
     "readOnly": False,
     "nextRuns": _RUNS,
     "createdAt": "2026-11-24T10:00:00+00:00",
@@ -49,6 +53,7 @@ _STATE = {
         "self": f"http://127.0.0.1:8000/schedules/{_ID}",
         "run": f"http://127.0.0.1:8000/schedules/{_ID}/run",
         "runs": f"http://127.0.0.1:8000/schedules/{_ID}/runs",
+        "deliveries": f"http://127.0.0.1:8000/schedules/{_ID}/deliveries",
     },
 }
 _PROPERTIES: dict[str, Any] = {
@@ -80,6 +85,26 @@ _PROPERTIES: dict[str, Any] = {
     },
     "export": {"type": "object", "description": "The request without `from` and `to`."},
     "onlyIfRows": {"type": "boolean", "default": False},
+    "notify": {
+        "type": "array",
+        "maxItems": 3,
+        "description": "Addresses that get a Standard Webhooks message.",
+        "items": {
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["kind", "url"],
+            "properties": {
+                "kind": {"type": "string", "enum": ["webhook"]},
+                "url": {"type": "string", "format": "uri", "maxLength": 1024},
+                "on": {
+                    "type": "array",
+                    "minItems": 1,
+                    "items": {"type": "string", "enum": ["done", "error", "cancelled", "paused"]},
+                    "default": ["done", "error", "paused"],
+                },
+            },
+        },
+    },
 }
 
 
@@ -115,4 +140,33 @@ LIST: dict[str, Any] = {
         parameter("limit", "1 to 100; 20 when not given."),
         parameter("cursor", "The `nextCursor` of the page before."),
     ]
+}
+DELIVERIES: dict[str, Any] = {
+    **LIST,
+    "responses": {
+        "200": answer(
+            "A page of deliveries.",
+            {
+                "items": [
+                    {
+                        "id": "msg_4f2d1c0a9b8e4d7f8a6b5c4d3e2f1a0b",
+                        "event": "export.done",
+                        "exportId": "899e1228-d7b8-40fc-8490-70e6f1efb338",
+                        "host": "hooks.example.com",
+                        "status": "delivered",
+                        "attempt": 2,
+                        "responseStatus": 204,
+                        "error": None,
+                        "createdAt": "2026-11-30T08:00:01+00:00",
+                        "lastAttemptAt": "2026-11-30T08:00:07+00:00",
+                        "nextAttemptAt": None,
+                    }
+                ],
+                "nextCursor": None,
+            },
+        )
+    },
+}
+WEBHOOK_SECRET: dict[str, Any] = {
+    "responses": {"200": answer("The key.", {"secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"})}
 }

@@ -11,17 +11,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import chain
-from typing import Any, NoReturn
+from typing import Any
 from uuid import UUID
 
 from prefect import Flow, flow, task
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactCreate
 from prefect.client.schemas.objects import FlowRun, State
-from prefect.client.schemas.responses import SetStateStatus
-from prefect.exceptions import Abort, Pause
+from prefect.exceptions import Abort
 from prefect.runtime import flow_run
-from prefect.states import AwaitingRetry, Completed, Failed
+from prefect.states import Completed, Failed
 from sqlalchemy.pool import NullPool
 
 from flows import copy_engine, frame_engine, readers, run_page, statement
@@ -36,7 +35,9 @@ from flows.errors import (
     StorageUnavailable,
     Superseded,
 )
+from flows.follow_up import follow_up_at_once
 from flows.frame_engine import Chunk
+from flows.hand_back import hand_back
 from flows.header import header
 from flows.open_storage import open_storage
 from flows.packing import Packing
@@ -95,7 +96,13 @@ def leave_page(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> No
             client.create_artifact(ArtifactCreate(type=kind, flow_run_id=flow_run.id, data=data))
 
 
-@flow(name="export-report", persist_result=False, validate_parameters=False, on_completion=[leave_page])
+@flow(
+    name="export-report",
+    persist_result=False,
+    validate_parameters=False,
+    on_completion=[leave_page, follow_up_at_once],
+    on_failure=[follow_up_at_once],
+)
 def export_report(request: dict[str, Any], recurring: dict[str, Any] | None = None) -> State[Any]:
     """Makes the file that `request` asks for; the body is that of `POST /exports`.
 
@@ -120,7 +127,8 @@ def export_report(request: dict[str, Any], recurring: dict[str, Any] | None = No
     except Exception as error:  # noqa: BLE001 - every failure ends in a stable code
         failure = _classified(error)
         if failure.worth_retry and attempt < settings.attempts:
-            _hand_back(job_id, attempt, failure, settings, datetime.now(UTC))
+            pause = timedelta(seconds=settings.retry_seconds * 2 ** (attempt - 1))
+            hand_back(job_id, f"{failure.code}: {failure}", pause, datetime.now(UTC))
         return Failed(name=failure.code, message=str(failure))
     told = f"{made.receipt.rows:,} rows, {made.receipt.bytes:,} bytes"
     return Completed(message=told, data=_left_beside(made, export))
@@ -278,18 +286,3 @@ def _classified(error: Exception) -> ExportError:
         return error
     logger.error("the export failed in a way that has no code of its own", exc_info=error)
     return Internal()
-
-
-def _hand_back(
-    job_id: UUID, attempt: int, failure: ExportError, settings: Settings, now: datetime
-) -> NoReturn:
-    """Gives the run back to the workers for a later attempt, in a process and on a snapshot of its own."""
-    state: State[Any] = AwaitingRetry(
-        scheduled_time=now + timedelta(seconds=settings.retry_seconds * 2 ** (attempt - 1)),
-        message=f"{failure.code}: {failure}",
-    )
-    with get_client(sync_client=True) as client:
-        answer = client.set_flow_run_state(job_id, state)
-    if answer.status != SetStateStatus.ACCEPT:  # somebody has cancelled it meanwhile
-        raise Abort
-    raise Pause(state=answer.state)

@@ -18,6 +18,7 @@ READY = b"ready"
 # Imported once, before the first fork. The last ones are what a run would import late, 100 ms in all.
 PRELOAD = [
     "flows.export",
+    "flows.delivery",
     "prefect.flow_engine",
     "prefect.client.orchestration",
     "prefect.events.worker",
