@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Literal, cast
 
 from prefect.client.schemas.filters import FlowFilter, FlowFilterName, FlowRunFilter, FlowRunFilterTags
-from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 
 from api.job_server import JobServer
@@ -82,16 +82,16 @@ def as_delivery(run: FlowRun) -> Delivery:
     event = str(message.get("type") or "")
     told = (state.message if state is not None else None) or ""
     answer = _ANSWER.search(told)
-    waits = run.state_type == StateType.SCHEDULED
+    waits = state is not None and state.is_scheduled()
     return Delivery(
         id=message_id(run.id),
         event=event,
         export_id=data.get("exportId") if event.startswith("schedule.") else data.get("id"),
         host=str((parameters.get("address") or {}).get("host") or ""),
-        status=_status(run.state_type),
+        status=_status(state.type if state is not None else None),
         attempt=run.run_count,
         response_status=int(answer[1]) if answer is not None else None,
-        error=_error(run, told),
+        error=_error(state, told),
         created_at=cast("datetime | None", run.created),
         last_attempt_at=run.start_time and cast("datetime | None", state and state.timestamp),
         next_attempt_at=run.next_scheduled_start_time if waits else None,
@@ -106,10 +106,10 @@ def _status(state_type: StateType | None) -> DeliveryStatus:
     return "sending" if state_type == StateType.RUNNING else "waiting"  # a worker puts a crashed one back
 
 
-def _error(run: FlowRun, told: str) -> tuple[str, str] | None:
-    if run.state_type == StateType.FAILED and run.state_name is not None:
-        return run.state_name, told
-    if run.state_type == StateType.CANCELLED:
+def _error(state: State[Any] | None, told: str) -> tuple[str, str] | None:
+    if state is not None and state.is_failed() and state.name is not None:
+        return state.name, told
+    if state is not None and state.is_cancelled():
         return "cancelled", "It was cancelled in Prefect."
     reason = _REASON.fullmatch(told)
     return (reason["code"], reason["message"]) if reason is not None else None

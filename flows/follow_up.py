@@ -18,7 +18,6 @@ from datetime import UTC, datetime
 from typing import Any, cast
 from uuid import UUID
 
-import httpx
 from prefect import Flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
@@ -33,7 +32,7 @@ from prefect.client.schemas.filters import (
     FlowRunFilterTags,
 )
 from prefect.client.schemas.objects import FlowRun, State, StateType
-from prefect.exceptions import ObjectNotFound, PrefectException
+from prefect.exceptions import ObjectNotFound
 
 from flows import run_tags, webhook_message
 from flows.errors import InvalidRequest, NoRows
@@ -69,7 +68,7 @@ def follow_up_all(client: SyncPrefectClient, settings: Settings) -> None:
     for run in client.read_flow_runs(flow_filter=EXPORTS, flow_run_filter=wanted):
         try:
             follow_up(client, run, settings)
-        except (httpx.HTTPError, PrefectException):
+        except Exception:  # one that an operator has written by hand must not hold the others up
             logger.warning("flow run %s could not be followed up; trying again soon", run.id, exc_info=True)
 
 
@@ -92,11 +91,11 @@ def _outcome(client: SyncPrefectClient, run: FlowRun, attempts: int) -> Outcome 
     state = run.state
     if state is None or not state.is_final() or (state.is_crashed() and run.run_count < attempts):
         return None
-    job_id = str(run.id)
+    job_id, request = str(run.id), run.parameters.get("request")
     outcome = Outcome(
         job_id=job_id,
         schedule_id=_schedule_id(run),
-        request=run.parameters.get("request") or {},
+        request=request if isinstance(request, dict) else {},
         ended_at=cast("datetime | None", run.end_time) or state.timestamp,
         status="done",
         receipt=None,
@@ -153,6 +152,7 @@ def _notify(
         key = "\0".join((once_for, notice.sealed, message["type"]))
         client.create_flow_run_from_deployment(
             deployment_id,
+            name=message["type"],
             parameters={
                 "message": dict(message),
                 "address": {"host": notice.place, "sealed": notice.sealed},

@@ -73,7 +73,26 @@ def deliveries(api: httpx.Client, schedule_id: str, ended: int) -> list[dict[str
 
 
 @pytest.fixture(scope="module")
-def sent(api: httpx.Client, make: Make, receiver: Receiver) -> dict[str, Any]:
+def left_behind(prefect: httpx.Client, make: Make, receiver: Receiver) -> str:
+    """The path of a delivery that some worker has claimed and never begun."""
+    at = path()
+    kept = deployment_of(prefect, make(hook(receiver.url(at)))["id"])["parameters"]["recurring"]["notify"][0]
+    delivery = prefect.get("/deployments/name/deliver-webhook/webhook").raise_for_status().json()["id"]
+    body = {
+        "state": {"type": "PENDING"},
+        "parameters": {
+            "message": {"type": "export.done", "data": {}},
+            "address": {name: kept[name] for name in ("host", "sealed")},
+            "caller": "local",
+        },
+        "tags": ["webhook"],
+    }
+    prefect.post(f"/deployments/{delivery}/create_flow_run", json=body).raise_for_status()
+    return at
+
+
+@pytest.fixture(scope="module")
+def sent(api: httpx.Client, make: Make, receiver: Receiver, left_behind: str) -> dict[str, Any]:
     """What receivers of many tempers got of one export, and what the log says of it: all at the same time."""
     paths = {name: path() for name in ("once", "twice", "moved", "gone", "hangs", "wants errors only")}
     answers = {"twice": [500, 200], "moved": [302], "gone": [410], "hangs": [HANGS, 204]}
@@ -342,3 +361,11 @@ def test_a_wrong_query_of_the_log_is_refused(
 ) -> None:
     answer = api.get(f"/schedules/{sent['schedules']['once']['id']}/deliveries?{query}")
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, pointer)
+
+
+def test_a_delivery_whose_worker_was_lost_is_made_by_another(
+    receiver: Receiver, left_behind: str, secret: str
+) -> None:
+    """It has waited for that since the first of these tests."""
+    (received,) = receiver.until(left_behind)
+    assert received.verified(secret)["type"] == "export.done"
