@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from flows.run_tags import LOCAL_CALLER as LOCAL_CALLER
+
 if TYPE_CHECKING:  # it brings pandas: the command that makes keys does without
     from flows.report import Report
 
-LOCAL_CALLER = "local"
 # It becomes a tag of the run: no blanks, no line breaks.
 NAME = re.compile(r"[\x21-\x7e]{1,200}")
 

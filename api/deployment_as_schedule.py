@@ -1,6 +1,6 @@
 """What a Prefect deployment says of a recurring export, as run_as_job says it of a job. No IO."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
@@ -10,11 +10,10 @@ from prefect.client.schemas.objects import DeploymentSchedule
 from prefect.client.schemas.responses import DeploymentResponse
 
 from api import slots
-from api.callers import LOCAL_CALLER
-from api.run_as_job import schedule_tag
 from api.schedule_body import RecurringExport
 from flows.errors import InvalidRequest
 from flows.recurring import Recurring, parse_recurring, request_at
+from flows.run_tags import SCHEDULE, owner_in, tagged
 
 NAME_PREFIX = "recurring-"
 SHOWN_SLOTS = 3
@@ -54,14 +53,12 @@ class PlannedRun:
 
 
 def owner_of(found: DeploymentResponse) -> str:
-    """One without an owner is the local caller's, as runs without one are."""
-    return next((tag.removeprefix("owner:") for tag in found.tags if tag.startswith("owner:")), LOCAL_CALLER)
+    return owner_in(found.tags)
 
 
 def id_of(found: DeploymentResponse) -> str:
     """The one in its tag, where the API has made it."""
-    mark = schedule_tag("")
-    return next((tag.removeprefix(mark) for tag in found.tags if tag.startswith(mark)), str(found.id))
+    return tagged(found.tags, SCHEDULE) or str(found.id)
 
 
 def as_kept(found: DeploymentResponse) -> Kept | None:
@@ -103,6 +100,7 @@ def _asked(
         range=recurring.range,
         export=export if isinstance(export, dict) else {},
         only_if_rows=recurring.only_if_rows,
+        notify=recurring.notify,
     )
 
 
@@ -123,16 +121,24 @@ def planned_runs(
     return found
 
 
-def shown(kept: Kept, now: datetime, base: str) -> dict[str, Any]:
-    """The state of `GET /schedules/{id}`."""
+def shown(kept: Kept, notify: Sequence[Mapping[str, Any]], now: datetime, base: str) -> dict[str, Any]:
+    """The state of `GET /schedules/{id}`; `notify` as its reader may see it."""
     here = f"{base}/schedules/{kept.id}"
+    paused = kept.recurring.paused if not kept.asked.enabled else None
     runs = planned_runs(kept.asked, kept.recurring, kept.schedule, now) if kept.asked.enabled else []
     return {
         "id": kept.id,
         **kept.asked.as_body(),
+        "notify": list(notify),
+        "pausedReason": paused.as_body() if paused is not None else None,
         "readOnly": kept.read_only,
         "nextRuns": [run.as_body() for run in runs],
         "createdAt": kept.created_at.isoformat(),
         "updatedAt": kept.updated_at.isoformat(),
-        "links": {"self": here, "run": f"{here}/run", "runs": f"{here}/runs"},
+        "links": {
+            "self": here,
+            "run": f"{here}/run",
+            "runs": f"{here}/runs",
+            "deliveries": f"{here}/deliveries",
+        },
     }

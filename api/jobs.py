@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from flows.errors import NoRows, WorkerLost, all_codes
+from flows.errors import NoRows
+from flows.outcome import CANCELLED, NO_ROWS, JobError, failure
 from flows.receipt import EXPIRED_TAG, Standing
 from flows.reports import DEFAULT_REPORT
 
@@ -34,13 +35,6 @@ _BY_STATE_TYPE: Mapping[str, Status] = {
 }
 _LATER_PAUSES = ((10, 1), (30, 2), (120, 5))  # up to this age in seconds, ask again after so many
 _LONGEST_PAUSE = 10
-
-
-@dataclass(frozen=True)
-class JobError:
-    code: str
-    retryable: bool
-    message: str
 
 
 @dataclass(frozen=True)
@@ -113,21 +107,15 @@ class Job:
     @property
     def error(self) -> JobError | None:
         if self.had_no_rows:
-            return JobError("rows.none", False, str(NoRows()))
+            return NO_ROWS
         if self.status == "cancelled":
-            return JobError("cancelled", True, "The export was cancelled.")
+            return CANCELLED
         if self.status == "expired":
             return JobError("expired", True, "The file has been removed after its retention.")
         if self.status != "error":
             return None
-        known = all_codes().get(self.run.state_name)
-        if known is not None and known.code != "internal":
-            return JobError(known.code, known.worth_retry, self.run.state_message)
-        if self.run.state_name == "request.invalid":
-            return JobError("request.invalid", False, self.run.state_message)
-        if self.run.state_type == "CRASHED":
-            return JobError(WorkerLost.code, WorkerLost.worth_retry, WorkerLost.sentence)
-        return JobError("internal", False, f"The export failed. Quote {self.run.id}.")
+        run = self.run
+        return failure(run.id, run.state_type, run.state_name, run.state_message)
 
 
 def frozen_body(job: Job, url: str | None) -> dict[str, Any]:

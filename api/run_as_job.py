@@ -7,18 +7,18 @@ from typing import Any, cast
 
 from prefect.client.schemas.objects import Artifact, FlowRun, StateType
 
-from api.callers import LOCAL_CALLER
 from api.jobs import Job, Run
 from flows.errors import InvalidRequest
 from flows.receipt import FORGOTTEN_TAG, Standing, from_metadata
 from flows.recurring import parse_recurring, request_at
 from flows.request import ExportRequest
+from flows.run_tags import OWNER, SCHEDULE, owner_in
 
 FINAL_STATES = [StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED]
 
 
 def owner_tag(caller: str) -> str:
-    return f"owner:{caller}"
+    return OWNER + caller
 
 
 def report_tag(name: str) -> str:
@@ -30,7 +30,7 @@ def request_tag(request: ExportRequest) -> str:
 
 
 def schedule_tag(schedule_id: str) -> str:
-    return f"schedule:{schedule_id}"
+    return SCHEDULE + schedule_id
 
 
 def retry_tag(job_id: str) -> str:
@@ -42,12 +42,12 @@ def caller_of(found: FlowRun) -> str | None:
     for a run that its owner has deleted."""
     if FORGOTTEN_TAG in found.tags:
         return None
-    return next((tag.removeprefix("owner:") for tag in found.tags if tag.startswith("owner:")), LOCAL_CALLER)
+    return owner_in(found.tags)
 
 
 def forgotten(tags: Sequence[str]) -> list[str]:
     """The tags of a run whose record is to be removed once its work has stopped."""
-    return [*(tag for tag in tags if not tag.startswith(("owner:", "request:"))), FORGOTTEN_TAG]
+    return [*(tag for tag in tags if not tag.startswith((OWNER, "request:"))), FORGOTTEN_TAG]
 
 
 def standings_of(artifacts: Sequence[Artifact]) -> dict[str, Standing]:

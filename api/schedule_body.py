@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from api import slots
+from api import notify_body, slots
+from api.notify_body import Webhooks
 from flows import recurrence, relative_range
 from flows.errors import FieldError, InvalidRequest, escaped
+from flows.notices import Notice
 from flows.recurrence import Recurrence
 from flows.recurring import Recurring, request_at
 from flows.relative_range import Range
@@ -30,6 +32,7 @@ class RecurringExport:
     range: Range | None
     export: Mapping[str, Any]
     only_if_rows: bool
+    notify: tuple[Notice, ...] = ()
 
     @property
     def report(self) -> str:
@@ -37,9 +40,10 @@ class RecurringExport:
 
     def recurring(self, since: datetime) -> Recurring:
         at_midnight = slots.at_midnight(self.recurrence)
-        return Recurring(self.range, self.only_if_rows, self.recurrence.zone, since, at_midnight)
+        return Recurring(self.range, self.only_if_rows, self.recurrence.zone, since, at_midnight, self.notify)
 
     def as_body(self) -> dict[str, Any]:
+        """Without `notify`, whose addresses are not for every reader."""
         return {
             "name": self.name,
             "enabled": self.enabled,
@@ -51,7 +55,11 @@ class RecurringExport:
 
 
 def parse(
-    body: object, reports: Mapping[str, Report], now: datetime, needs_name: bool = True
+    body: object,
+    reports: Mapping[str, Report],
+    now: datetime,
+    webhooks: Webhooks,
+    needs_name: bool = True,
 ) -> tuple[RecurringExport, ExportRequest]:
     """The recurring export, and the request of a run that would be planned for now."""
     given = check_names(body)
@@ -59,14 +67,14 @@ def parse(
     name = _collect(errors, lambda: _name(given.get("name"), needs_name), "")
     enabled = _collect(errors, lambda: flag(given, "enabled", True), True)
     only_if_rows = _collect(errors, lambda: flag(given, "onlyIfRows", False), False)
-    _collect(errors, lambda: _no_notify(given.get("notify")), None)
+    notify = _collect(errors, lambda: notify_body.parse(given.get("notify"), webhooks), ())
     recurs = _collect(errors, lambda: _recurrence(given.get("recurrence"), now), None)
     report = _collect(errors, lambda: _report(given.get("export"), reports), None)
     days = _collect(errors, lambda: _range(given.get("range"), report), None)
     if recurs is None or report is None or errors:
         raise InvalidRequest(errors)
     export = _without_nulls(given["export"])
-    found = RecurringExport(name, enabled, recurs, days, export, only_if_rows)
+    found = RecurringExport(name, enabled, recurs, days, export, only_if_rows, notify)
     return found, _request_now(found, reports, now)
 
 
@@ -101,11 +109,6 @@ def _name(value: object, needed: bool) -> str:
         detail = f"It must be a line of 1 to {MAX_NAME_LENGTH} printable characters."
         raise _wrong("/name", "invalid", detail)
     return value
-
-
-def _no_notify(value: object) -> None:
-    if value is not None and value != []:
-        raise _wrong("/notify", "unsupported", "Notices are not sent yet; leave `notify` out.")
 
 
 def _recurrence(value: object, now: datetime) -> Recurrence:

@@ -3,6 +3,7 @@
 import json
 import logging
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from secrets import token_hex
 from typing import Any
@@ -40,6 +41,8 @@ from api.run_as_job import as_job, owner_tag, report_tag, schedule_tag
 from api.runs import KeyReused, caller_key
 from api.schedule_body import RecurringExport
 from flows import tracing
+from flows.repeated_failure import Paused
+from flows.run_tags import FOLLOW_UP
 
 MOST_PER_READ = 200  # Prefect's own limit
 _OF_KEYS = UUID("6f0f5a4e-3c1d-4a55-9d0a-7f1f2f1f6b90")
@@ -124,10 +127,12 @@ class Schedules:
         """One call: parameters, schedule and pause change together, and runs planned before are dropped."""
         kind = asked.recurrence.kind
         renamed = {"replaces": kept.slug} if kept.slug not in (None, kind) else {}
+        # Why it was paused holds until it is resumed.
+        paused = None if asked.enabled else kept.recurring.paused
         update = DeploymentUpdate(
             description=asked.name,
             tags=_tags(asked, caller, kept.id),
-            parameters=_parameters(asked, kept.since),
+            parameters=_parameters(asked, kept.since, paused),
             paused=False,
             schedules=[
                 DeploymentScheduleUpdate(
@@ -215,8 +220,9 @@ class Schedules:
 
 
 def _tags(asked: RecurringExport, caller: str, schedule_id: str) -> list[str]:
-    return [owner_tag(caller), report_tag(asked.report), schedule_tag(schedule_id)]
+    return [owner_tag(caller), report_tag(asked.report), schedule_tag(schedule_id), FOLLOW_UP]
 
 
-def _parameters(asked: RecurringExport, since: datetime) -> dict[str, Any]:
-    return {"request": dict(asked.export), "recurring": asked.recurring(since).as_parameter()}
+def _parameters(asked: RecurringExport, since: datetime, paused: Paused | None = None) -> dict[str, Any]:
+    recurring = replace(asked.recurring(since), paused=paused)
+    return {"request": dict(asked.export), "recurring": recurring.as_parameter()}

@@ -10,6 +10,9 @@ from deployments.environment import Connections, Replaced
 from deployments.object_storage import Storage
 from deployments.ports import API_PORT, PREFECT_PORT, Ports
 from deployments.postgres import Cluster
+from deployments.secret_file import secret
+
+WEBHOOK_SECRET_FILE = "REPORTS_WEBHOOK_SECRET_FILE"  # noqa: S105 - the name of a setting
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,8 @@ def plan(options: Options, inherited: Mapping[str, str], temporary: Path) -> Pla
     )
     mark = data_dir.mark(data, secrets.token_hex(8))
     handed_down = environment.of_children(inherited, replaced, connections)
+    if not handed_down.get(WEBHOOK_SECRET_FILE):
+        handed_down[WEBHOOK_SECRET_FILE] = str(_webhook_secret(data))
     own = {leftovers.MARK: mark, "TMPDIR": str(temporary), **environment.prefect_home(data / "prefect")}
     return Plan(
         options=options,
@@ -80,6 +85,12 @@ def plan(options: Options, inherited: Mapping[str, str], temporary: Path) -> Pla
         mark=mark,
         temporary=temporary,
     )
+
+
+def _webhook_secret(data: Path) -> Path:
+    kept = data / "webhook-secret"
+    secret(kept)
+    return kept
 
 
 def _url(host: str, port: int) -> str:

@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from prefect.exceptions import ObjectAlreadyExists
 
 from deployments.warm_worker import WarmWorker
 
+# Runs of a queue of its own, so that slow receivers of webhooks leave the workers' places to exports.
+AT_A_TIME = 2
 PREFECT_YAML = Path(__file__).resolve().parent.parent / "prefect.yaml"
 
 
@@ -37,9 +40,10 @@ def wait_for_server(health_url: str) -> None:
 
 
 def make_pools(deployments: list[dict[str, Any]]) -> None:
+    pools = {deployment["work_pool"]["name"] for deployment in deployments}
     with get_client(sync_client=True) as client:
-        for name in {deployment["work_pool"]["name"] for deployment in deployments}:
-            try:
+        for name in pools:
+            with suppress(ObjectAlreadyExists):
                 client.create_work_pool(
                     WorkPoolCreate(
                         name=name,
@@ -47,8 +51,14 @@ def make_pools(deployments: list[dict[str, Any]]) -> None:
                         base_job_template=WarmWorker.get_default_base_job_template(),
                     )
                 )
-            except ObjectAlreadyExists:
-                continue
+        for pool, queue in _queues(deployments):
+            with suppress(ObjectAlreadyExists):
+                client.create_work_queue(queue, concurrency_limit=AT_A_TIME, work_pool_name=pool)
+
+
+def _queues(deployments: list[dict[str, Any]]) -> set[tuple[str, str]]:
+    pools = [deployment["work_pool"] for deployment in deployments]
+    return {(pool["name"], pool["work_queue_name"]) for pool in pools if "work_queue_name" in pool}
 
 
 def main() -> None:

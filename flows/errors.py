@@ -17,6 +17,9 @@
         ├── TransformFailed
         ├── WorkerLost
         └── Internal
+    DeliveryError            a webhook has not arrived; `worth_retry` says whether it is sent again
+    ├── ReceiverUnreachable, ReceiverSilent, ReceiverRefused, SecretMissing
+    └── ReceiverGone, AddressForbidden
 
 No sentence here ever holds a driver's text, a host name, SQL or a credential: the log has those.
 """
@@ -132,3 +135,44 @@ class Internal(Final):
 def all_codes() -> dict[str, type[ExportError]]:
     families = (WorthRetry, Final)
     return {kind.code: kind for family in families for kind in family.__subclasses__()}
+
+
+class DeliveryError(Exception):
+    code: ClassVar[str]
+    sentence: ClassVar[str]
+    worth_retry: ClassVar[bool] = True
+
+    def __init__(self, sentence: str | None = None) -> None:
+        super().__init__(sentence or self.sentence)
+
+
+class ReceiverUnreachable(DeliveryError):
+    code = "webhook.unreachable"
+    sentence = "The receiver could not be reached, or its certificate is not valid for its name."
+
+
+class ReceiverSilent(DeliveryError):
+    code = "webhook.timeout"
+    sentence = "The receiver did not answer in time."
+
+
+class ReceiverRefused(DeliveryError):
+    code = "webhook.refused"
+    sentence = "The receiver did not accept it."
+
+
+class SecretMissing(DeliveryError):
+    code = "webhook.secret"
+    sentence = "The worker does not have the secret that the address was sealed with."
+
+
+class ReceiverGone(DeliveryError):
+    code = "webhook.gone"
+    sentence = "The receiver wants no more of these."
+    worth_retry = False
+
+
+class AddressForbidden(DeliveryError):
+    code = "webhook.forbidden"
+    sentence = "The address may not be sent to: it is not, or no longer, a public one."
+    worth_retry = False

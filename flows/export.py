@@ -11,20 +11,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import chain
-from typing import Any, NoReturn
+from typing import Any
 from uuid import UUID
 
 from prefect import Flow, flow, task
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactCreate
 from prefect.client.schemas.objects import FlowRun, State
-from prefect.client.schemas.responses import SetStateStatus
-from prefect.exceptions import Abort, Pause
+from prefect.exceptions import Abort
 from prefect.runtime import flow_run
-from prefect.states import AwaitingRetry, Completed, Failed
+from prefect.states import Completed, Failed
 from sqlalchemy.pool import NullPool
 
-from flows import copy_engine, frame_engine, logs, outcome, readers, run_page, statement
+from flows import attempt_end, copy_engine, frame_engine, logs, readers, run_page, statement
+from flows.attempt_end import AttemptEnd
 from flows.copy_engine import Records
 from flows.database import Snapshot, open_engine, snapshot
 from flows.errors import (
@@ -36,10 +36,11 @@ from flows.errors import (
     StorageUnavailable,
     Superseded,
 )
+from flows.follow_up import follow_up_at_once
 from flows.frame_engine import Chunk
+from flows.hand_back import hand_back
 from flows.header import header
 from flows.open_storage import open_storage
-from flows.outcome import Outcome
 from flows.packing import Packing
 from flows.planned_run import request_of_this_run
 from flows.progress import Progress
@@ -96,7 +97,13 @@ def leave_page(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> No
             client.create_artifact(ArtifactCreate(type=kind, flow_run_id=flow_run.id, data=data))
 
 
-@flow(name="export-report", persist_result=False, validate_parameters=False, on_completion=[leave_page])
+@flow(
+    name="export-report",
+    persist_result=False,
+    validate_parameters=False,
+    on_completion=[leave_page, follow_up_at_once],
+    on_failure=[follow_up_at_once],
+)
 def export_report(request: dict[str, Any], recurring: dict[str, Any] | None = None) -> State[Any]:
     """Makes the file that `request` asks for; the body is that of `POST /exports`.
 
@@ -117,18 +124,19 @@ def export_report(request: dict[str, Any], recurring: dict[str, Any] | None = No
     except Superseded as error:
         raise Abort from error
     except NoRows as found:
-        outcome.leave(Outcome(report, found.state_name))
+        attempt_end.leave(AttemptEnd(report, found.state_name))
         return Completed(name=found.state_name, message=str(found))
     except InvalidRequest as error:
-        outcome.leave(Outcome(report, "request.invalid"))
+        attempt_end.leave(AttemptEnd(report, "request.invalid"))
         return Failed(name="request.invalid", message=str(error))
     except Exception as error:  # noqa: BLE001 - every failure ends in a stable code
         failure = _classified(error)
-        outcome.leave(Outcome(report, failure.code))
+        attempt_end.leave(AttemptEnd(report, failure.code))
         if failure.worth_retry and attempt < settings.attempts:
-            _hand_back(job_id, attempt, failure, settings, datetime.now(UTC))
+            pause = timedelta(seconds=settings.retry_seconds * 2 ** (attempt - 1))
+            hand_back(job_id, f"{failure.code}: {failure}", pause, datetime.now(UTC))
         return Failed(name=failure.code, message=str(failure))
-    outcome.leave(Outcome(report, "done", made.receipt.rows, made.receipt.bytes))
+    attempt_end.leave(AttemptEnd(report, "done", made.receipt.rows, made.receipt.bytes))
     told = f"{made.receipt.rows:,} rows, {made.receipt.bytes:,} bytes"
     return Completed(message=told, data=_left_beside(made, export))
 
@@ -285,18 +293,3 @@ def _classified(error: Exception) -> ExportError:
         return error
     logger.error("the export failed in a way that has no code of its own", exc_info=error)
     return Internal()
-
-
-def _hand_back(
-    job_id: UUID, attempt: int, failure: ExportError, settings: Settings, now: datetime
-) -> NoReturn:
-    """Gives the run back to the workers for a later attempt, in a process and on a snapshot of its own."""
-    state: State[Any] = AwaitingRetry(
-        scheduled_time=now + timedelta(seconds=settings.retry_seconds * 2 ** (attempt - 1)),
-        message=f"{failure.code}: {failure}",
-    )
-    with get_client(sync_client=True) as client:
-        answer = client.set_flow_run_state(job_id, state)
-    if answer.status != SetStateStatus.ACCEPT:  # somebody has cancelled it meanwhile
-        raise Abort
-    raise Pause(state=answer.state)

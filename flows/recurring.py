@@ -3,7 +3,7 @@
 The same parameter whether the API made the deployment or prefect.yaml holds it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,9 +11,11 @@ from zoneinfo import ZoneInfo
 
 from flows import date_range, relative_range
 from flows.errors import FieldError, InvalidRequest, escaped
+from flows.notices import Notice, parse_notices
 from flows.relative_range import Range, SinceLast
+from flows.repeated_failure import Paused, parse_paused
 
-_NAMES = ("range", "onlyIfRows", "timeZone", "since", "atMidnight")
+_NAMES = ("range", "onlyIfRows", "timeZone", "since", "atMidnight", "notify", "paused")
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,7 @@ class Recurring:
     """`zone` is where days begin and end; None: where the request says. `since` is when it was made.
 
     `at_midnight`: its slots are in the first hour of a day, so one at 23 o'clock was moved there.
+    `paused`: why it does not go on by itself.
     """
 
     range: Range | None
@@ -28,6 +31,8 @@ class Recurring:
     zone: ZoneInfo | None = None
     since: datetime | None = None
     at_midnight: bool = False
+    notify: tuple[Notice, ...] = ()
+    paused: Paused | None = None
 
     @property
     def needs_last_success(self) -> bool:
@@ -40,6 +45,8 @@ class Recurring:
             "timeZone": self.zone.key if self.zone is not None else None,
             "since": self.since.isoformat() if self.since is not None else None,
             "atMidnight": self.at_midnight,
+            "notify": [each.as_parameter() for each in self.notify],
+            "paused": self.paused.as_parameter() if self.paused is not None else None,
         }
 
 
@@ -57,6 +64,8 @@ def parse_recurring(value: object) -> Recurring:
         zone=_zone(value.get("timeZone")),
         since=_since(value.get("since")),
         at_midnight=_flag(value, "atMidnight"),
+        notify=_read(value, "notify", parse_notices) or (),
+        paused=_read(value, "paused", parse_paused),
     )
 
 
@@ -78,6 +87,13 @@ def request_at(
         planned = relative_range.past_skipped_midnight(planned, zone)
     days = relative_range.resolve(recurring.range, planned, zone, request_zone, start)
     return {**request, "timeZone": request_zone.key, **days}
+
+
+def _read(value: Mapping[str, Any], name: str, parse: Callable[[object], Any]) -> Any:
+    try:
+        return parse(value[name]) if value.get(name) is not None else None
+    except ValueError as error:
+        raise _wrong(f"/{name}", "invalid", f"It {error}.") from None
 
 
 def _flag(value: Mapping[str, Any], name: str) -> bool:

@@ -1,10 +1,17 @@
 """What the run reads from its environment; each name is REPORTS_ and the field's, in capitals."""
 
+import logging
 from datetime import timedelta
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from flows.webhook_address import private_places
+from flows.webhook_secrets import WebhookSecrets, parse_secrets
+
+logger = logging.getLogger(__name__)
 
 
 class Settings(BaseSettings):
@@ -31,6 +38,19 @@ class Settings(BaseSettings):
     retry_seconds: float = Field(5.0, ge=0, description="The pause before the second try; it doubles.")
 
     retention_days: int = Field(7, ge=1, le=3650, description="How long a finished file is kept.")
+    webhook_secret_file: Path | None = Field(
+        None, description="A secret a line; webhooks are signed with keys derived from it, and off without."
+    )
+    webhook_private_hosts: str = Field(
+        "", description="Receivers that need not be public: host or host:port, separated by commas."
+    )
+    webhook_ca_file: Path | None = Field(
+        None, description="Certificates (PEM) that receivers' are trusted by, beside the public ones."
+    )
+    webhook_attempts: int = Field(8, ge=1, le=20, description="How often one webhook is sent.")
+    webhook_retry_seconds: float = Field(
+        5.0, ge=0, description="The pause before the second time; it grows fourfold."
+    )
 
     log_format: Literal["text", "json"] = Field(
         "text", description="How logs are written; json is one object a line, with the job's id."
@@ -48,6 +68,21 @@ class Settings(BaseSettings):
     @classmethod
     def _without_slash(cls, url: str) -> str:
         return url.rstrip("/")
+
+    @property
+    def webhook_private_places(self) -> frozenset[str]:
+        return private_places(self.webhook_private_hosts)
+
+    @property
+    def webhook_secrets(self) -> WebhookSecrets | None:
+        """Read again each time, so that a changed file counts at once; None when there is none to use."""
+        if self.webhook_secret_file is None:
+            return None
+        try:
+            return parse_secrets(self.webhook_secret_file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            logger.error("webhooks are off: the file of their secrets is of no use: %s", error)
+            return None
 
     @property
     def retention(self) -> timedelta:

@@ -1,4 +1,5 @@
-"""The flow that removes what nobody can want any more: expired files, deleted exports, leftovers.
+"""The flow that removes what nobody can want any more: expired files, deleted exports, leftovers. It also
+looks after runs that have ended and that nobody has followed up, where no warm worker does.
 
 A file belongs to the attempt that its run's receipt names. Whatever else lies under a run's id is a leftover:
 of an attempt that was given up, of a put whose answer got lost, of a process that was killed. It goes when
@@ -30,6 +31,7 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import Completed
 
+from flows.follow_up import follow_up_all
 from flows.leftover import Owner, Stored, is_leftover
 from flows.open_storage import open_storage
 from flows.progress import ARTIFACT_TYPE
@@ -64,6 +66,7 @@ def sweep_files() -> State[Any]:
     settings = Settings()
     storage = open_storage(settings.storage_url, settings.public_url)
     with get_client(sync_client=True) as client:
+        follow_up_all(client, settings)
         swept = sweep(client, storage, oldest=datetime.now(UTC) - settings.retention)
     return Completed(message=f"Removed {swept}.")
 

@@ -10,6 +10,7 @@ import pytest
 
 from flows.s3_storage import S3Storage
 from tests.described import checking
+from tests.receiver import Receiver, receiving
 from tests.running_stack import Stack, running
 
 SCRATCH = "scratch"
@@ -20,12 +21,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(scope="session")
-def stack() -> Iterator[Stack]:
+def receiver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
+    """Of webhooks; the stack's operator has named it."""
+    with receiving(tmp_path_factory.mktemp("receiver")) as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="session")
+def stack(receiver: Receiver) -> Iterator[Stack]:
     """One for all tests; they leave its sample data as they are."""
+    patient = {"REPORTS_WEBHOOK_ATTEMPTS": "3", "REPORTS_WEBHOOK_RETRY_SECONDS": "0.2"}
     # Not pytest's own folder: its deep path may be closed to the account that PostgreSQL runs as.
     with (
         TemporaryDirectory(prefix="reports-", ignore_cleanup_errors=True) as folder,
-        running(Path(folder) / "data") as stack,
+        running(Path(folder) / "data", receiver.settings | patient) as stack,
     ):
         yield stack
 

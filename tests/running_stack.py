@@ -65,13 +65,13 @@ def clean_environment() -> dict[str, str]:
 
 
 @contextmanager
-def running(data_dir: Path) -> Iterator[Stack]:
+def running(data_dir: Path, settings: Mapping[str, str] | None = None) -> Iterator[Stack]:
     options = ["up", "--port", "0", "--prefect-port", "0", "--data-dir", str(data_dir)]
     output = data_dir.with_name("output.txt")
     with output.open("w") as written:
         process = subprocess.Popen(  # noqa: S603 - our own module
             [sys.executable, "-m", "deployments.cli", *options],
-            env=clean_environment(),
+            env=clean_environment() | dict(settings or {}),
             stdin=subprocess.DEVNULL,
             stdout=written,
             stderr=subprocess.STDOUT,

@@ -180,6 +180,21 @@ LIST_RUNS: Schema = {
     "parameters": [parameters.SCHEDULE_ID, parameters.LIMIT, parameters.NEXT],
     "responses": {"200": _LIST, **refusals(400, 404, 422)},
 }
+LIST_DELIVERIES: Schema = {
+    "parameters": [parameters.SCHEDULE_ID, parameters.LIMIT, parameters.NEXT],
+    "responses": {
+        "200": answer(
+            "One page.", "DeliveryList", {"items": [schedule_examples.DELIVERY], "nextCursor": None}
+        ),
+        **refusals(400, 404, 422),
+    },
+}
+GET_WEBHOOK_SECRET: Schema = {
+    "responses": {
+        "200": answer("The key.", "WebhookSecret", {"secret": schedule_examples.WEBHOOK_SECRET}),
+        **refusals(404),
+    }
+}
 
 HEALTH: Schema = _open({"responses": {"200": answer("It does.", "Health", {"status": "ok"})}})
 METRICS: Schema = _open(

@@ -1,16 +1,22 @@
 """Schemas of recurring exports: what is asked for, and what is answered. Pure."""
 
 from collections.abc import Mapping
+from typing import get_args
 
+from api.delivery import DeliveryStatus
+from api.notify_body import MOST
 from api.openapi.requests import DAY_PATTERN, zone
 from api.openapi.words import (
     BOOLEAN,
+    COUNT,
     CRON,
     DAY,
     EVERY,
+    ID,
     LINE,
     MOMENT,
     NULL,
+    RECEIVER,
     RRULE,
     Schema,
     array,
@@ -22,6 +28,8 @@ from api.openapi.words import (
     taken,
     text,
 )
+from flows import webhook_address
+from flows.notices import EVENTS, OCCASIONS, USUAL_OCCASIONS
 from flows.recurrence import MAX_LENGTH
 from flows.relative_range import PRESETS
 from flows.report import Report
@@ -68,7 +76,7 @@ _BODY: dict[str, Schema] = {
     "range": ref("Range"),
     "export": ref("RecurringRequest"),
     "onlyIfRows": nullable({**BOOLEAN, "default": False}),
-    "notify": nullable(array({}, maxItems=0)),
+    "notify": nullable(array(ref("NewWebhook"), maxItems=MOST)),
 }
 
 # What a recurring export that was written by hand in Prefect asks for, nobody has checked.
@@ -80,11 +88,41 @@ _STATE: dict[str, Schema] = {
     "range": {"anyOf": [ref("Range"), NULL]},
     "export": {"type": "object", "description": "The request without its days."},
     "onlyIfRows": BOOLEAN,
+    "notify": array(ref("Webhook")),
+    "pausedReason": {"anyOf": [ref("PausedReason"), NULL]},
     "readOnly": described(BOOLEAN, "Kept in prefect.yaml, or made in Prefect: it is changed there."),
     "nextRuns": array(ref("PlannedRun"), description="None while it is paused."),
     "createdAt": MOMENT,
     "updatedAt": MOMENT,
-    "links": given({name: text(format="uri") for name in ("self", "run", "runs")}),
+    "links": given({name: text(format="uri") for name in ("self", "run", "runs", "deliveries")}),
+}
+
+
+_ON = array(choice(OCCASIONS), minItems=1)
+_WEBHOOK_URL = text(
+    "https, on port 443, at a public address.", format=RECEIVER, maxLength=webhook_address.MAX_LENGTH
+)
+_ERROR = given({"code": text(), "message": text("For people.")})
+_DELIVERY: dict[str, Schema] = {
+    "id": text("The `webhook-id` that the receiver sees."),
+    "event": choice(EVENTS.values()),
+    "exportId": nullable(ID),
+    "host": text(),
+    "status": choice(get_args(DeliveryStatus)),
+    "attempt": COUNT,
+    "responseStatus": nullable(COUNT),
+    "error": nullable(_ERROR),
+    "createdAt": nullable(MOMENT),
+    "lastAttemptAt": nullable(MOMENT),
+    "nextAttemptAt": nullable(MOMENT),
+}
+_PAUSED: dict[str, Schema] = {
+    "code": choice(("failures",)),
+    "detail": text("For people."),
+    "at": MOMENT,
+    "failures": COUNT,
+    "exportId": described(ID, "The last one that failed."),
+    "error": _ERROR,
 }
 
 
@@ -128,6 +166,23 @@ _SCHEMAS: dict[str, Schema] = {
     ),
     "PlannedRuns": given({"runs": array(ref("PlannedRun"))}),
     "Schedule": given(_STATE),
+    "NewWebhook": taken(
+        {
+            "kind": {"type": "string", "const": "webhook"},
+            "url": _WEBHOOK_URL,
+            "on": nullable({**_ON, "default": list(USUAL_OCCASIONS)}),
+        },
+        ["kind", "url"],
+    ),
+    "Webhook": given(
+        {"kind": text(), "url": text("In lists, and for whoever may not see it whole, its host."), "on": _ON}
+    ),
+    "PausedReason": given(_PAUSED),
+    "Delivery": given(_DELIVERY),
+    "DeliveryList": given(
+        {"items": array(ref("Delivery")), "nextCursor": nullable(text("Leads to the next page."))}
+    ),
+    "WebhookSecret": given({"secret": text("Begins with `whsec_`.")}),
     "ScheduleList": given(
         {"items": array(ref("Schedule")), "nextCursor": nullable(text("Leads to the next page."))}
     ),

@@ -7,7 +7,7 @@ Schema = dict[str, Any]
 
 # Formats of ours; a client that does not know them reads plain text.
 DAY, ZONE, SORT, QUESTION = "date-or-date-time", "iana-time-zone", "sort-keys", "question-column"
-CRON, RRULE, EVERY, LINE = "cron", "rrule", "duration-of-minutes", "line"
+CRON, RRULE, EVERY, LINE, RECEIVER = "cron", "rrule", "duration-of-minutes", "line", "webhook-address"
 
 BOOLEAN: Schema = {"type": "boolean"}
 NULL: Schema = {"type": "null"}

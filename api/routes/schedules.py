@@ -13,12 +13,14 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.convertors import Convertor, register_url_convertor
 
-from api import listing, schedule_body, slots, starting, strict_json
+from api import listing, notify_body, schedule_body, slots, starting, strict_json
 from api.context import Context, caller_of, context_of
+from api.deliveries import Deliveries
 from api.deployment_as_schedule import Kept, planned_runs, shown
 from api.full_state import answer, full_state
 from api.ids import JOB_ID
 from api.listing import Wanted
+from api.notify_body import Webhooks
 from api.openapi import operations
 from api.problems import Problem
 from api.query import whole_number
@@ -77,12 +79,13 @@ async def create(request: Request) -> Response:
     openapi_extra=operations.LIST_SCHEDULES,
 )
 async def list_schedules(request: Request) -> Response:
-    """Those of `prefect.yaml` too, which are `readOnly`; `nextCursor` leads to the next page."""
+    """Those of `prefect.yaml` too, which are `readOnly`; `nextCursor` leads to the next page. Of webhooks'
+    addresses the list holds the host only."""
     context = context_of(request)
     given = _query(request.query_params.multi_items(), ("limit", "cursor"))
     limit = whole_number(given, "limit", listing.DEFAULT_LIMIT, listing.MAX_LIMIT)
     found, place = await context.schedules.page(caller_of(request).name, limit, _place(given.get("cursor")))
-    items = [_shown(kept, context) for kept in found]
+    items = [_shown(kept, context, whole=False) for kept in found]
     return JSONResponse({"items": items, "nextCursor": _cursor(place)}, headers=NO_STORE)
 
 
@@ -160,6 +163,24 @@ async def run(schedule_id: str, request: Request) -> Response:
 
 
 @router.get(
+    "/{schedule_id:schedule}/deliveries",
+    operation_id="listDeliveries",
+    summary="Its webhooks, newest first",
+    openapi_extra=operations.LIST_DELIVERIES,
+)
+async def deliveries(schedule_id: str, request: Request) -> Response:
+    """When each was sent, where to, how often, and what the receiver answered."""
+    context = context_of(request)
+    given = _query(request.query_params.multi_items(), ("limit", "cursor"))
+    limit = whole_number(given, "limit", listing.DEFAULT_LIMIT, listing.MAX_LIMIT)
+    start = _place(given.get("cursor"))
+    kept = await _kept(schedule_id, request)
+    found, place = await Deliveries(context.server).page(kept.id, caller_of(request).name, limit, start)
+    body = {"items": [each.as_body() for each in found], "nextCursor": _cursor(place)}
+    return JSONResponse(body, headers=NO_STORE)
+
+
+@router.get(
     "/{schedule_id:schedule}/runs",
     operation_id="listRuns",
     summary="Its exports, newest first",
@@ -187,7 +208,8 @@ async def _decoded(request: Request) -> Any:
 async def _asked(body: object, request: Request, needs_name: bool = True) -> RecurringExport:
     """Every name in it known, in the database too; InvalidRequest otherwise."""
     context, permitted = context_of(request), caller_of(request).permitted(context_of(request).reports)
-    asked, export = schedule_body.parse(body, permitted, datetime.now(UTC), needs_name)
+    webhooks = Webhooks(context.settings.webhook_secrets, context.settings.webhook_private_places)
+    asked, export = schedule_body.parse(body, permitted, datetime.now(UTC), webhooks, needs_name)
     try:
         await context.source.check_request(export)
     except InvalidRequest as error:
@@ -198,7 +220,8 @@ async def _asked(body: object, request: Request, needs_name: bool = True) -> Rec
 
 async def _changed(kept: Kept, given: Mapping[str, Any], request: Request) -> RecurringExport:
     if not set(given) <= ALWAYS_CHANGEABLE:
-        return await _asked({**kept.asked.as_body(), **given}, request)
+        asked = await _asked({**kept.asked.as_body(), **given}, request)
+        return asked if "notify" in given else replace(asked, notify=kept.asked.notify)
     return replace(
         kept.asked,
         name=schedule_body.name_of(given) if "name" in given else kept.asked.name,
@@ -222,8 +245,11 @@ def _changeable(kept: Kept) -> Kept:
     return kept
 
 
-def _shown(kept: Kept, context: Context) -> dict[str, Any]:
-    return shown(kept, datetime.now(UTC), context.settings.public_url)
+def _shown(kept: Kept, context: Context, whole: bool = True) -> dict[str, Any]:
+    """Of webhooks' addresses a list shows the host only."""
+    secrets = context.settings.webhook_secrets if whole and kept.asked.notify else None
+    notify = notify_body.shown(kept.asked.notify, secrets)
+    return shown(kept, notify, datetime.now(UTC), context.settings.public_url)
 
 
 def _query(items: Sequence[tuple[str, str]], names: Sequence[str]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
-from flows import logs, outcome, tracing
+from flows import attempt_end, logs, tracing
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
@@ -22,6 +22,7 @@ READY = b"ready"
 # Imported once, before the first fork. The last ones are what a run would import late, 100 ms in all.
 PRELOAD = [
     "flows.export",
+    "flows.delivery",
     "prefect.flow_engine",
     "prefect.client.orchestration",
     "prefect.events.worker",
@@ -60,7 +61,7 @@ def main(connection: Connection) -> None:
         _begin_log(job, settings.log_format)
         code = _exit_code_of(job)
         with suppress(OSError):  # the worker may be gone
-            connection.send(outcome.left())
+            connection.send(attempt_end.left())
         tracing.flush()
         # Threads of clients and drivers have nothing left to say; waiting for them would hold a slot.
         os._exit(code)

@@ -6,7 +6,7 @@ PREFECT_CLIENT_METRICS_PORT (4201).
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from flows.outcome import Outcome
+from flows.attempt_end import AttemptEnd
 
 PREFIX = "report_exports_worker"
 
@@ -37,11 +37,11 @@ file_bytes = Counter(f"{PREFIX}_bytes", "Bytes of the files that were made.", ["
 CRASHED = "crashed"
 
 
-def count(outcome: Outcome | None, seconds: float) -> None:
+def count(ended: AttemptEnd | None, seconds: float) -> None:
     """None is the end of another flow's run."""
-    if outcome is None:
+    if ended is None:
         return
-    attempts.labels(outcome.report, outcome.code).inc()
-    attempt_seconds.labels(outcome.report).observe(seconds)
-    rows.labels(outcome.report).inc(outcome.rows)
-    file_bytes.labels(outcome.report).inc(outcome.bytes)
+    attempts.labels(ended.report, ended.code).inc()
+    attempt_seconds.labels(ended.report).observe(seconds)
+    rows.labels(ended.report).inc(ended.rows)
+    file_bytes.labels(ended.report).inc(ended.bytes)

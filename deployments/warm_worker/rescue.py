@@ -33,12 +33,14 @@ from prefect.states import AwaitingRetry, Failed
 
 from deployments.warm_worker import metrics
 from deployments.warm_worker.pool import WarmProcess
+from flows import run_tags
 from flows.errors import WorkerLost
 from flows.progress import HEARTBEAT_SECONDS
 from flows.settings import Settings
 
 # The flows that touch a progress artifact and that may be run again; others are left as they ended.
-WITH_HEARTBEAT = ["export-report"]
+# A webhook takes 5 s at most, and is delivered by a run that needs no heartbeat therefore.
+WITH_HEARTBEAT = ["export-report", "deliver-webhook"]
 LOSABLE = (StateType.PENDING, StateType.RUNNING, StateType.CRASHED)
 SWEEP_SECONDS = 5.0
 PENDING_SECONDS = 20.0
@@ -55,7 +57,8 @@ class Rescue:
         self, client: PrefectClient, work_pool: str, own: Mapping[UUID, WarmProcess], claimed: Set[UUID]
     ) -> None:
         self._client, self._work_pool, self._own, self._claimed = client, work_pool, own, claimed
-        self._attempts = Settings().attempts
+        settings = Settings()
+        self._attempts, self._webhook_attempts = settings.attempts, settings.webhook_attempts
 
     async def keep_sweeping(self) -> None:
         while True:
@@ -85,7 +88,8 @@ class Rescue:
         current = await self._client.read_flow_run(run.id)
         if current.state_type not in LOSABLE or current.state_id != run.state_id:
             return  # it went on, or another worker was faster
-        if run.run_count < self._attempts:
+        attempts = self._webhook_attempts if run_tags.WEBHOOK in run.tags else self._attempts
+        if run.run_count < attempts:
             state: State[Any] = AwaitingRetry(scheduled_time=datetime.now(UTC), message=reason)
         else:
             state = Failed(name=WorkerLost.code, message=WorkerLost.sentence)

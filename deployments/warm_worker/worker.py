@@ -21,6 +21,7 @@ from prefect.workers.base import BaseJobConfiguration, BaseVariables, BaseWorker
 
 from deployments.warm_worker import metrics, prefect_internals
 from deployments.warm_worker.child import Job
+from deployments.warm_worker.ended_runs import keep_following_up
 from deployments.warm_worker.pickup import scheduled_runs_heard
 from deployments.warm_worker.pool import Pool, WarmProcess
 from deployments.warm_worker.rescue import Rescue
@@ -210,6 +211,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
             services.start_soon(self._listen)
             services.start_soon(self._pick_up_when_woken)
             services.start_soon(self._rescue.keep_sweeping)
+            services.start_soon(keep_following_up)
             yield
             services.cancel_scope.cancel()
 

@@ -57,6 +57,9 @@ def _mend(given: dict[str, Any]) -> None:
         given["name"] = "".join(filter(str.isprintable, given["name"])) or "a name"
     if isinstance(given.get("columns"), list):
         _mend_columns(given)
+    for number, each in enumerate(given.get("notify") or ()):
+        if isinstance(each, dict):
+            each["url"] = f"https://hooks.example.com/{number}"
     given.pop("cursor", None)  # only the service makes them
     for name in NESTED:
         if isinstance(given.get(name), dict):

@@ -31,6 +31,7 @@ ALL = [
     ("GET", "/exports"),
     ("POST", "/exports"),
     ("POST", "/reports/csv"),
+    ("GET", "/webhook-secret"),
     ("GET", "/reports/csv?jobId=00000000-0000-4000-8000-000000000000"),
 ]
 
@@ -100,6 +101,11 @@ def test_the_same_request_of_two_callers_is_two_jobs(ada: httpx.Client, bob: htt
     headers = {"Idempotency-Key": "the-same"}
     started = [each.post("/exports", json=REQUEST, headers=headers).json()["id"] for each in (ada, bob)]
     assert started[0] != started[1]
+
+
+def test_each_caller_has_a_webhook_secret_of_their_own(ada: httpx.Client, bob: httpx.Client) -> None:
+    hers, his = (each.get("/webhook-secret").raise_for_status().json()["secret"] for each in (ada, bob))
+    assert hers != his
 
 
 def test_a_report_that_a_key_does_not_cover_does_not_exist_for_it(bob: httpx.Client) -> None:

@@ -381,7 +381,8 @@ WRONG_BODIES: list[tuple[Any, str]] = [
     (WEEKLY | {"enabled": "yes"}, "/enabled"),
     (WEEKLY | {"onlyIfRows": 1}, "/onlyIfRows"),
     (WEEKLY | {"colour": "red"}, "/colour"),
-    (WEEKLY | {"notify": [{"kind": "webhook", "url": "https://example.com"}]}, "/notify"),
+    (WEEKLY | {"notify": "https://example.com"}, "/notify"),
+    (WEEKLY | {"notify": [{"kind": "webhook", "url": "http://example.com"}]}, "/notify/0/url"),
     (without("recurrence"), "/recurrence"),
     (WEEKLY | {"recurrence": {"cron": "0 0 9 * * MON"}}, "/recurrence/cron"),
     (WEEKLY | {"recurrence": {"cron": "@reboot"}}, "/recurrence/cron"),
@@ -464,7 +465,8 @@ def test_a_wrong_change_is_refused_and_changes_nothing(
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [("GET", ""), ("PATCH", ""), ("DELETE", ""), ("POST", "/run"), ("GET", "/runs")]
+    ("method", "path"),
+    [("GET", ""), ("PATCH", ""), ("DELETE", ""), ("POST", "/run"), ("GET", "/runs"), ("GET", "/deliveries")],
 )
 @pytest.mark.parametrize("schedule_id", [UNKNOWN, "7", "x" * 5000, "..%2f.."])
 def test_an_unknown_id_is_404_everywhere(api: httpx.Client, method: str, path: str, schedule_id: str) -> None:

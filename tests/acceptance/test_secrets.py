@@ -17,12 +17,20 @@ from psycopg import sql
 
 from api.keys import KeyFile
 from tests.beside import _free_port, beside, deploy_export, make_pool, settings_of
-from tests.exports import ARTICLES_REQUEST, Session, follow, start
+from tests.exports import ARTICLES_REQUEST, EMPTY_SURVEY, Session, follow, start
+from tests.receiver import Receiver
 from tests.running_stack import Stack
 
 POOL, NOBODYS_POOL = "canaries", "canaries-of-nobody"
 CANARY = "canary-81f3"
 ISSUER, AUDIENCE = "https://login.example.com/", "reports"
+HUSH = "/hush-in-the-path?token=hush-in-the-query"
+DAILY = {
+    "name": "for the canary too",
+    "recurrence": {"every": "P1D"},
+    "range": {"kind": "relative", "preset": "yesterday"},
+    "export": {"surveyId": EMPTY_SURVEY},
+}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -35,6 +43,19 @@ def downloaded(api: httpx.Client) -> Session:
     return session
 
 
+@pytest.fixture(scope="module", autouse=True)
+def told(api: httpx.Client, receiver: Receiver) -> Iterator[None]:
+    """A webhook, at first in vain, whose address holds a secret in its path and in its query."""
+    made = api.post(
+        "/schedules", json=DAILY | {"notify": [{"kind": "webhook", "url": receiver.url(HUSH, 500, 204)}]}
+    )
+    here = made.raise_for_status().headers["location"]
+    api.post(f"{here}/run").raise_for_status()
+    receiver.until(HUSH.partition("?")[0], 2)
+    yield
+    api.delete(here).raise_for_status()
+
+
 @pytest.fixture
 def prefects_database(stack: Stack) -> Iterator[psycopg.Connection]:
     url = stack.libpq_url.rpartition("/")[0] + "/prefect"
@@ -43,9 +64,12 @@ def prefects_database(stack: Stack) -> Iterator[psycopg.Connection]:
 
 
 @pytest.fixture
-def secret_words(stack: Stack) -> list[str]:
+def secret_words(stack: Stack, api: httpx.Client) -> list[str]:
     password = psycopg.conninfo.conninfo_to_dict(stack.libpq_url)["password"]
-    return ["X-Amz-Signature", str(password), stack.aws_secret_access_key]
+    operators = (stack.data_dir / "webhook-secret").read_text()
+    callers = str(api.get("/webhook-secret").json()["secret"]).removeprefix("whsec_")
+    webhooks = ["hush-in-the-path", "hush-in-the-query", operators, callers]
+    return ["X-Amz-Signature", str(password), stack.aws_secret_access_key, *webhooks]
 
 
 def tables_with(connection: psycopg.Connection, word: str) -> list[str]:

@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,17 @@ GIVEN: dict[str, Any] = {"database_url": "sqlite://", "storage_url": "file:///ex
 
 def test_the_api_reads_all_that_runs_read() -> None:
     assert set(Settings.model_fields) < set(ApiSettings.model_fields)
+
+
+@pytest.mark.parametrize("content", [None, "", "short", "\xff" * 30])
+def test_a_file_of_webhook_secrets_that_is_of_no_use_is_none(
+    tmp_path: Path, content: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "secrets"
+    if content is not None:
+        file.write_bytes(content.encode("latin-1"))
+    assert Settings(webhook_secret_file=file, **GIVEN).webhook_secrets is None
+    assert "webhooks are off" in caplog.text
 
 
 @pytest.mark.parametrize("name", ApiSettings.model_fields)

@@ -1,0 +1,64 @@
+"""The flow that delivers one webhook to one address. Its runs are the delivery log: the state says what the
+receiver answered, the run count how often it was asked."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.runtime import flow_run
+from prefect.states import Completed, Failed
+
+from flows.errors import AddressForbidden, DeliveryError, ReceiverGone, ReceiverRefused, SecretMissing
+from flows.hand_back import hand_back
+from flows.settings import Settings
+from flows.webhook_address import BadAddress, parse_address
+from flows.webhook_message import ANSWERED, Message, body_of, headers_of, message_id
+from flows.webhook_post import post
+from flows.webhook_secrets import SealBroken
+
+PAUSES_GROW = 4
+GONE = 410
+
+
+@flow(name="deliver-webhook", persist_result=False, validate_parameters=False)
+def deliver_webhook(message: Message, address: dict[str, str], caller: str) -> State[Any]:
+    """`address` is that of a Notice: its host, and all of it sealed; `caller` is whose key signs."""
+    settings = Settings()
+    run_id, attempt = UUID(flow_run.id), flow_run.run_count
+    try:
+        status = send(message, address["sealed"], caller, run_id, settings, datetime.now(UTC))
+    except DeliveryError as error:
+        if error.worth_retry and attempt < settings.webhook_attempts:
+            pause = timedelta(seconds=settings.webhook_retry_seconds * PAUSES_GROW ** (attempt - 1))
+            hand_back(run_id, f"{error.code}: {error}", pause, datetime.now(UTC))
+        return Failed(name=error.code, message=str(error))
+    return Completed(name="Delivered", message=ANSWERED.format(status))
+
+
+def send(message: Message, sealed: str, caller: str, run_id: UUID, settings: Settings, now: datetime) -> int:
+    """The status of an answer that accepts it; DeliveryError otherwise."""
+    secrets = settings.webhook_secrets
+    if secrets is None:
+        raise SecretMissing
+    try:
+        address = parse_address(secrets.open(sealed), settings.webhook_private_places)
+    except SealBroken:
+        raise SecretMissing from None
+    except BadAddress:  # the operator may have named it private then, and does no more
+        raise AddressForbidden from None
+    body = body_of(message)
+    headers = headers_of(message_id(run_id), body, secrets.signing_keys(caller), now)
+    # No asyncio.run: it would wait for the thread of a resolver that hangs.
+    loop = asyncio.new_event_loop()
+    try:
+        status = loop.run_until_complete(post(address, body, headers, settings.webhook_ca_file))
+    finally:
+        loop.close()
+    if status == GONE:
+        raise ReceiverGone
+    if not 200 <= status < 300:
+        raise ReceiverRefused(ANSWERED.format(status))
+    return status

@@ -1,0 +1,19 @@
+"""What the tags of runs and deployments say. Pure."""
+
+from collections.abc import Iterable
+
+LOCAL_CALLER = "local"
+OWNER, SCHEDULE = "owner:", "schedule:"
+# Somebody has to look after this run when it has ended: flows/follow_up.py, which takes it away again.
+FOLLOW_UP = "follow-up"
+# A run that delivers a webhook.
+WEBHOOK = "webhook"
+
+
+def tagged(tags: Iterable[str], prefix: str) -> str | None:
+    return next((tag.removeprefix(prefix) for tag in tags if tag.startswith(prefix)), None)
+
+
+def owner_in(tags: Iterable[str]) -> str:
+    """What has no owner was started by an operator in Prefect, and is the local caller's."""
+    return tagged(tags, OWNER) or LOCAL_CALLER

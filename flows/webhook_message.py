@@ -1,0 +1,85 @@
+"""What a webhook says, and how it is signed: standardwebhooks.com. Pure.
+
+The body is thin: it leads to the API's own routes, where the receiver asks with a key of its own. A signed
+link to the file is never in it.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from flows.notices import EVENTS
+from flows.outcome import JobError, Outcome
+from flows.reports import DEFAULT_REPORT
+
+Message = Mapping[str, Any]
+ANSWERED = "The receiver answered {}."
+
+
+def of_export(outcome: Outcome, base: str) -> Message:
+    """`base` is the API's address as callers see it."""
+    here, receipt = f"{base}/exports/{outcome.job_id}", outcome.receipt
+    data = {
+        "id": outcome.job_id,
+        "status": outcome.status,
+        "report": outcome.request.get("report") or DEFAULT_REPORT,
+        "name": outcome.request.get("name"),
+        "scheduleId": outcome.schedule_id,
+        "rows": receipt and receipt.rows,
+        "bytes": receipt and receipt.bytes,
+        "sha256": receipt and receipt.sha256,
+        "error": _error(outcome.error),
+        "links": {
+            "self": here,
+            "download": f"{here}/download" if receipt else None,
+            "manifest": f"{here}/manifest" if receipt else None,
+        },
+    }
+    return {"type": EVENTS[outcome.status], "timestamp": outcome.ended_at.isoformat(), "data": data}
+
+
+def of_pause(outcome: Outcome, name: str, failures: int, base: str) -> Message:
+    """`outcome` is that of the last run that failed; `name` is the recurring export's."""
+    here = f"{base}/schedules/{outcome.schedule_id}"
+    data = {
+        "id": outcome.schedule_id,
+        "status": "paused",
+        "report": outcome.request.get("report") or DEFAULT_REPORT,
+        "name": name,
+        "failures": failures,
+        "exportId": outcome.job_id,
+        "error": _error(outcome.error),
+        "links": {"self": here, "runs": f"{here}/runs", "export": f"{base}/exports/{outcome.job_id}"},
+    }
+    return {"type": EVENTS["paused"], "timestamp": outcome.ended_at.isoformat(), "data": data}
+
+
+def body_of(message: Message) -> bytes:
+    return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def headers_of(message_id: str, body: bytes, keys: Sequence[bytes], now: datetime) -> dict[str, str]:
+    timestamp = str(int(now.timestamp()))
+    signed = b".".join((message_id.encode(), timestamp.encode(), body))
+    signatures = (base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode() for key in keys)
+    return {
+        "content-type": "application/json",
+        "user-agent": "report-exports-webhook",
+        "webhook-id": message_id,
+        "webhook-timestamp": timestamp,
+        "webhook-signature": " ".join(f"v1,{signature}" for signature in signatures),
+    }
+
+
+def message_id(run_id: UUID) -> str:
+    """That of the run which delivers it: the same at each attempt."""
+    return f"msg_{run_id.hex}"
+
+
+def _error(error: JobError | None) -> dict[str, str] | None:
+    return {"code": error.code, "message": error.message} if error is not None else None

@@ -1,0 +1,77 @@
+"""A run that delivers a webhook, as its owner reads of it."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.states import AwaitingRetry, Cancelled, Completed, Crashed, Failed, Pending, Running, Scheduled
+
+from api.deliveries import as_delivery
+from flows.errors import ReceiverRefused
+from flows.webhook_message import ANSWERED
+from tests.unit.clock import NOON
+
+RUN = UUID("4f2d1c0a-9b8e-4d7f-8a6b-5c4d3e2f1a0b")
+REFUSED = str(ReceiverRefused(ANSWERED.format(503)))
+
+
+def run(state: State[Any], event: str = "export.done", **data: Any) -> FlowRun:
+    return FlowRun(
+        id=RUN,
+        flow_id=UUID(int=1),
+        created=NOON,
+        start_time=NOON,
+        run_count=2,
+        state=state,
+        next_scheduled_start_time=NOON + timedelta(seconds=20),
+        parameters={
+            "message": {"type": event, "data": {"id": "an export", **data}},
+            "address": {"host": "hooks.example.com", "sealed": "gAAAAA-hush"},
+            "caller": "ada",
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    ("state", "status", "response", "code"),
+    [
+        (Scheduled(), "waiting", None, None),
+        (Pending(), "waiting", None, None),
+        (Running(), "sending", None, None),
+        (Crashed(), "waiting", None, None),
+        (AwaitingRetry(message=f"webhook.refused: {REFUSED}"), "waiting", 503, "webhook.refused"),
+        (AwaitingRetry(message="webhook.timeout: No answer."), "waiting", None, "webhook.timeout"),
+        (AwaitingRetry(message="Its worker was lost."), "waiting", None, None),
+        (Completed(name="Delivered", message=ANSWERED.format(204)), "delivered", 204, None),
+        (Failed(name="webhook.refused", message=REFUSED), "failed", 503, "webhook.refused"),
+        (Failed(name="worker.lost", message="Lost."), "failed", None, "worker.lost"),
+        (Cancelled(), "failed", None, "cancelled"),
+    ],
+    ids=lambda value: getattr(value, "name", None),
+)
+def test_each_state_of_the_run_is_told_in_the_logs_words(
+    state: State[Any], status: str, response: int | None, code: str | None
+) -> None:
+    body = as_delivery(run(state)).as_body()
+    assert (body["status"], body["responseStatus"]) == (status, response)
+    assert (body["error"] and body["error"]["code"]) == code
+    assert (body["nextAttemptAt"] is not None) is (state.type == StateType.SCHEDULED)
+
+
+def test_it_tells_the_host_and_nothing_else_of_the_address() -> None:
+    body = as_delivery(run(Running())).as_body()
+    assert body["host"] == "hooks.example.com"
+    assert "hush" not in str(body)
+    assert body["id"] == "msg_4f2d1c0a9b8e4d7f8a6b5c4d3e2f1a0b"
+
+
+def test_a_pause_leads_to_the_export_that_brought_it_about() -> None:
+    paused = run(Running(), event="schedule.paused", exportId="the last export")
+    assert as_delivery(paused).export_id == "the last export"
+
+
+def test_a_run_that_somebody_has_started_by_hand_without_parameters_is_no_error() -> None:
+    bare = FlowRun(id=RUN, flow_id=UUID(int=1), state=Running())
+    assert as_delivery(bare).as_body()["event"] == ""

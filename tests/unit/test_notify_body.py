@@ -1,0 +1,92 @@
+"""`notify` in the body of a recurring export: what it may be, and what its readers see of it."""
+
+from typing import Any
+
+import pytest
+
+from api import notify_body
+from api.notify_body import Webhooks
+from flows.errors import InvalidRequest
+from flows.notices import parse_notices
+from flows.webhook_secrets import WebhookSecrets
+
+SECRETS = WebhookSecrets(["a secret of the operator's"])
+HERE = Webhooks(SECRETS, frozenset({"localhost:8443"}))
+URL = "https://hooks.example.com/?token=hush"
+HOOK = {"kind": "webhook", "url": URL}
+
+
+def pointers(value: Any, webhooks: Webhooks = HERE) -> list[str]:
+    with pytest.raises(InvalidRequest) as refused:
+        notify_body.parse(value, webhooks)
+    assert all(each.detail.endswith((".", "}.")) for each in refused.value.errors)
+    return [each.pointer for each in refused.value.errors]
+
+
+@pytest.mark.parametrize(
+    ("value", "pointer"),
+    [
+        ("https://hooks.example.com/", "/notify"),
+        ({}, "/notify"),
+        ([HOOK] * 4, "/notify"),
+        (["https://hooks.example.com/"], "/notify/0"),
+        ([[]], "/notify/0"),
+        ([{}], "/notify/0/kind"),
+        ([{"kind": "mail", "url": URL}], "/notify/0/kind"),
+        ([{"kind": "webhook"}], "/notify/0/url"),
+        ([{"kind": "webhook", "url": "http://hooks.example.com/"}], "/notify/0/url"),
+        ([HOOK, {"kind": "webhook", "url": "https://10.0.0.1/"}], "/notify/1/url"),
+        ([HOOK, HOOK], "/notify/1/url"),
+        ([HOOK | {"on": []}], "/notify/0/on"),
+        ([HOOK | {"on": "done"}], "/notify/0/on"),
+        ([HOOK | {"on": ["sometimes"]}], "/notify/0/on"),
+        ([HOOK | {"on": [{}]}], "/notify/0/on"),
+        ([HOOK | {"secret": "x"}], "/notify/0/secret"),
+        ([HOOK | {"a/b": "x"}], "/notify/0/a~1b"),
+    ],
+)
+def test_a_wrong_one_is_refused_at_its_place(value: Any, pointer: str) -> None:
+    assert pointers(value) == [pointer]
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    assert pointers([{"kind": "mail"}, {"kind": "webhook", "url": "x"}]) == [
+        "/notify/0/kind",
+        "/notify/1/url",
+    ]
+
+
+def test_the_reason_repeats_nothing_of_the_address() -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        notify_body.parse([{"kind": "webhook", "url": "https://hush:hush@hooks.example.com/hush"}], HERE)
+    assert "hush" not in str(refused.value)
+
+
+def test_without_the_operators_secret_it_is_refused_and_the_setting_is_named() -> None:
+    with pytest.raises(InvalidRequest, match="REPORTS_WEBHOOK_SECRET_FILE"):
+        notify_body.parse([HOOK], Webhooks(None))
+
+
+@pytest.mark.parametrize("value", [None, []])
+def test_an_empty_one_is_none_even_where_webhooks_are_off(value: Any) -> None:
+    assert notify_body.parse(value, Webhooks(None)) == ()
+
+
+def test_what_is_kept_holds_the_address_sealed_only_and_is_read_again() -> None:
+    notices = notify_body.parse([HOOK, {"kind": "webhook", "url": "https://localhost:8443/"}], HERE)
+    parameter = [each.as_parameter() for each in notices]
+    assert "hush" not in str(parameter)
+    assert [each["host"] for each in parameter] == ["hooks.example.com", "localhost:8443"]
+    assert parse_notices(parameter) == notices
+
+
+def test_its_owner_sees_all_of_it_and_a_list_the_host() -> None:
+    notices = notify_body.parse([HOOK | {"on": ["paused", "done"]}], HERE)
+    assert notify_body.shown(notices, SECRETS) == [HOOK | {"on": ["done", "paused"]}]
+    assert notify_body.shown(notices, None)[0]["url"] == "https://hooks.example.com/…"
+
+
+def test_where_the_secret_is_lost_the_host_is_still_seen() -> None:
+    notices = notify_body.parse([HOOK], HERE)
+    shown = notify_body.shown(notices, WebhookSecrets(["another secret of the operator's"]))
+    assert shown[0]["url"] == "https://hooks.example.com/…"

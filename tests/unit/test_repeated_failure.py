@@ -1,0 +1,39 @@
+import pytest
+
+from flows.repeated_failure import End, Paused, failures_in_a_row, parse_paused
+
+PAUSED = Paused(
+    "2026-11-30T08:00:00+00:00", "2026-11-01T08:00:00+00:00", 3, "an id", "internal", "It failed."
+)
+
+
+@pytest.mark.parametrize(
+    ("ends", "failures"),
+    [
+        ([], 0),
+        (["done"], 0),
+        (["failed", "failed", "failed"], 3),
+        (["failed", "failed", "done", "failed"], 2),
+        (["done", "failed", "failed", "failed"], 0),
+        (["failed", "other", "failed", "other", "failed"], 3),
+    ],
+)
+def test_only_planned_failures_since_the_last_success_count(ends: list[End], failures: int) -> None:
+    assert failures_in_a_row(ends) == failures
+
+
+def test_a_pause_is_read_as_it_was_written() -> None:
+    assert parse_paused(PAUSED.as_parameter()) == PAUSED
+
+
+@pytest.mark.parametrize("value", [[], {}, "yes", PAUSED.as_parameter() | {"failures": "3"}])
+def test_a_pause_that_somebody_has_written_by_hand_is_refused(value: object) -> None:
+    with pytest.raises(ValueError, match="must be"):
+        parse_paused(value)
+
+
+def test_the_reason_tells_the_last_error_and_what_to_do() -> None:
+    body = PAUSED.as_body()
+    assert body["error"] == {"code": "internal", "message": "It failed."}
+    assert "since" not in body
+    assert body["detail"] == "Its last 3 planned runs failed. It goes on when it is enabled again."

@@ -1,0 +1,132 @@
+"""What receivers get, read back by Standard Webhooks' own library."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from flows.outcome import CANCELLED, Outcome, failure
+from flows.receipt import Receipt
+from flows.webhook_message import body_of, headers_of, message_id, of_export, of_pause
+from flows.webhook_secrets import WebhookSecrets
+
+BASE = "https://reports.example.com"
+ENDED = datetime(2026, 11, 30, 8, 0, 1, tzinfo=UTC)
+JOB, SCHEDULE = "899e1228-d7b8-40fc-8490-70e6f1efb338", "0b52b3f8-1f0e-4c4f-8d4e-3f9f6f4e2a11"
+DONE = Outcome(
+    job_id=JOB,
+    schedule_id=SCHEDULE,
+    request={"report": "orders", "name": "Bücher"},
+    ended_at=ENDED,
+    status="done",
+    receipt=Receipt(1, "orders.csv", 2, 30, "ab" * 32, ENDED.isoformat()),
+    error=None,
+)
+FAILED = replace(
+    DONE, status="error", receipt=None, error=failure(JOB, "FAILED", "source.timeout", "Too long.")
+)
+OLD, NEW = WebhookSecrets(["an old secret of the operator"]), WebhookSecrets(["a new secret of the operator"])
+
+
+def test_a_done_export_is_told_with_its_receipt_and_links_to_the_api_only() -> None:
+    assert of_export(DONE, BASE) == {
+        "type": "export.done",
+        "timestamp": "2026-11-30T08:00:01+00:00",
+        "data": {
+            "id": JOB,
+            "status": "done",
+            "report": "orders",
+            "name": "Bücher",
+            "scheduleId": SCHEDULE,
+            "rows": 2,
+            "bytes": 30,
+            "sha256": "ab" * 32,
+            "error": None,
+            "links": {
+                "self": f"{BASE}/exports/{JOB}",
+                "download": f"{BASE}/exports/{JOB}/download",
+                "manifest": f"{BASE}/exports/{JOB}/manifest",
+            },
+        },
+    }
+
+
+def test_a_failed_export_is_told_with_its_code_and_without_a_file() -> None:
+    message = of_export(FAILED, BASE)
+    assert message["type"] == "export.error"
+    assert message["data"]["error"] == {"code": "source.timeout", "message": "Too long."}
+    assert (message["data"]["rows"], message["data"]["links"]["download"]) == (None, None)
+
+
+def test_what_has_no_code_of_its_own_says_no_more_than_the_id() -> None:
+    secretive = replace(FAILED, error=failure(JOB, "FAILED", "Failed", "password authentication failed"))
+    assert of_export(secretive, BASE)["data"]["error"] == {
+        "code": "internal",
+        "message": f"The export failed. Quote {JOB}.",
+    }
+
+
+def test_a_cancelled_export_is_told_as_such() -> None:
+    cancelled = replace(DONE, status="cancelled", receipt=None, error=CANCELLED)
+    assert of_export(cancelled, BASE)["type"] == "export.cancelled"
+
+
+def test_a_pause_is_told_with_the_last_error() -> None:
+    message = of_pause(FAILED, "Weekly", 3, BASE)
+    assert message["type"] == "schedule.paused"
+    assert message["data"] == {
+        "id": SCHEDULE,
+        "status": "paused",
+        "report": "orders",
+        "name": "Weekly",
+        "failures": 3,
+        "exportId": JOB,
+        "error": {"code": "source.timeout", "message": "Too long."},
+        "links": {
+            "self": f"{BASE}/schedules/{SCHEDULE}",
+            "runs": f"{BASE}/schedules/{SCHEDULE}/runs",
+            "export": f"{BASE}/exports/{JOB}",
+        },
+    }
+
+
+def signed(*secrets: WebhookSecrets, at: datetime | None = None) -> tuple[bytes, dict[str, str]]:
+    body = body_of(of_export(DONE, BASE))
+    keys = [secret.signing_keys("ada")[0] for secret in secrets]
+    return body, headers_of(message_id(UUID(JOB)), body, keys, at or datetime.now(UTC))
+
+
+def verified(secret: WebhookSecrets, body: bytes, headers: dict[str, str], caller: str = "ada") -> Any:
+    return Webhook(secret.shown_to(caller)).verify(body, headers)
+
+
+def test_the_standards_own_library_verifies_a_message() -> None:
+    body, headers = signed(NEW)
+    assert verified(NEW, body, headers) == json.loads(body)
+
+
+def test_during_a_change_of_secrets_both_verify() -> None:
+    body, headers = signed(NEW, OLD)
+    assert verified(NEW, body, headers) == verified(OLD, body, headers)
+
+
+@pytest.mark.parametrize("changed", ["body", "id", "caller", "secret", "age"])
+def test_nothing_else_verifies(changed: str) -> None:
+    body, headers = signed(NEW, at=datetime.now(UTC) - timedelta(minutes=10) if changed == "age" else None)
+    if changed == "body":
+        body = body.replace(b'"rows":2', b'"rows":3')
+    if changed == "id":
+        headers["webhook-id"] = "msg_another"
+    with pytest.raises(WebhookVerificationError):
+        verified(OLD if changed == "secret" else NEW, body, headers, "bob" if changed == "caller" else "ada")
+
+
+def test_the_id_is_the_deliverys_and_stays() -> None:
+    assert message_id(UUID(JOB)) == "msg_899e1228d7b840fc849070e6f1efb338"
+    first, second = signed(NEW)[1], signed(NEW, at=datetime.now(UTC) + timedelta(minutes=1))[1]
+    assert first["webhook-id"] == second["webhook-id"]
+    assert first["webhook-timestamp"] != second["webhook-timestamp"]
