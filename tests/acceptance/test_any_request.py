@@ -27,10 +27,11 @@ ALIKE = ["startCsv", "createSchedule", "changeSchedule", "previewSchedule"]
 IN_CI = {
     "limits of every value": [
         "--phases=examples,coverage",
+        "--max-time=30",  # a thousand requests, which take half as long on an idle machine
         *(f"--exclude-operation-id={id_}" for id_ in ALIKE),
     ],
-    "random values": ["--phases=fuzzing", "--max-examples=4"],
-    "one after the other": ["--phases=stateful", "--max-examples=4"],
+    "random values": ["--phases=fuzzing", "--max-examples=2"],
+    "one after the other": ["--phases=stateful", "--max-examples=2"],
 }
 
 
@@ -52,10 +53,10 @@ def url(stack: Stack, prefect: httpx.Client, tmp_path_factory: pytest.TempPathFa
 def forget_all(prefect: httpx.Client) -> None:
     """What was started and made, and the pool: other tests list the same caller's."""
     here = {"work_pools": {"name": {"any_": [DEPLOYMENT]}}}
-    for kind in ("flow_runs", "deployments"):
+    for kind in ("deployments", "flow_runs"):
         while found := prefect.post(f"/{kind}/filter", json=here).raise_for_status().json():
             for each in found:
-                prefect.delete(f"/{kind}/{each['id']}")
+                prefect.delete(f"/{kind}/{each['id']}").raise_for_status()
     prefect.delete(f"/work_pools/{DEPLOYMENT}").raise_for_status()
 
 
