@@ -3,6 +3,7 @@
 import secrets
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -237,7 +238,8 @@ def paused_by_failures(api: httpx.Client, prefect: httpx.Client, schedule_id: st
     here, slots = f"/deployments/{found['id']}", f"/schedules/{found['schedules'][0]['id']}"
     broken = {**found["parameters"], "request": {"report": "gone"}}
     prefect.patch(here, json={"parameters": broken}).raise_for_status()
-    every_second = {"rrule": "DTSTART:20260101T000000\nRRULE:FREQ=SECONDLY", "timezone": "UTC"}
+    rule = f"DTSTART:{datetime.now(UTC):%Y%m%dT%H%M%S}\nRRULE:FREQ=SECONDLY"
+    every_second = {"rrule": rule, "timezone": "UTC"}
     prefect.patch(here + slots, json={"schedule": every_second}).raise_for_status()
     prefect.post(f"{here}/schedule", json={}).raise_for_status()
     limit = time.monotonic() + WITHIN_SECONDS
