@@ -18,7 +18,7 @@ from api.context import Context
 from api.job_server import JobServer
 from api.links import Links
 from api.metrics import Measured, Metrics
-from api.routes import exports, files, health, page, reports, schedules
+from api.routes import choices, exports, files, health, page, reports, schedules
 from api.run_reader import RunReader
 from api.runs import Runs
 from api.schedules import Schedules
@@ -53,7 +53,7 @@ def create_app() -> SecurityHeaders:
     app.state.settings, app.state.metrics = settings, Metrics()
     app.add_middleware(Measured, metrics=app.state.metrics)
     problems.install(app)
-    for each in (reports, exports, schedules, files, health, page):
+    for each in (reports, choices, exports, schedules, files, health, page):
         app.include_router(each.router)
     app.mount("/page", GZipMiddleware(page.PageFiles(directory=page.FILES)), name="page")
     return SecurityHeaders(app, DOCS_PATH)

@@ -9,7 +9,7 @@ from typing import get_args
 from uuid import UUID
 
 from api.jobs import Status
-from api.query import whole_number
+from api.query import among, whole_number
 from flows.errors import FieldError, InvalidRequest
 from flows.report import Report
 
@@ -50,12 +50,7 @@ def parse(
     items: Sequence[tuple[str, str]], reports: Mapping[str, Report], caller: str, now: datetime
 ) -> ListQuery:
     """Runs that are planned for later than `now` are no jobs yet."""
-    given = dict(items)
-    if len(given) < len(items):
-        raise InvalidRequest([FieldError("", "duplicate", "A parameter is given twice.")])
-    for name in given:
-        if name not in _NAMES:
-            raise InvalidRequest([FieldError(f"/{name}", "unknown", "There is no such parameter.")])
+    given = among(items, _NAMES)
     _check_choice(given, "status", get_args(Status))
     _check_choice(given, "report", tuple(reports))
     return ListQuery(

@@ -99,6 +99,17 @@ def whole_number(given: Mapping[str, str], name: str, default: int, most: int) -
     return int(text)
 
 
+def among(items: Sequence[tuple[str, str]], names: Sequence[str]) -> dict[str, str]:
+    """What is given, each name one of these and given once."""
+    given = dict(items)
+    if len(given) < len(items):
+        raise InvalidRequest([FieldError("", "duplicate", "A parameter is given twice.")])
+    for name in given:
+        if name not in names:
+            raise InvalidRequest([FieldError(f"/{name}", "unknown", "There is no such parameter.")])
+    return given
+
+
 def _without_filters(error: FieldError) -> FieldError:
     """In a query a filter stands under its own name."""
     pointer = error.pointer.removeprefix("/filters") if error.pointer != "/filters" else error.pointer

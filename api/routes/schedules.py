@@ -3,7 +3,7 @@
 import base64
 import binascii
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -18,7 +18,7 @@ from api.deployment_as_schedule import Kept, planned_runs, shown
 from api.full_state import answer, full_state
 from api.listing import Wanted
 from api.problems import Problem
-from api.query import whole_number
+from api.query import among, whole_number
 from api.routes.reports import JOB_ID
 from api.runs import KeyReused
 from api.schedule_body import ALWAYS_CHANGEABLE, RecurringExport
@@ -56,7 +56,7 @@ async def create(request: Request) -> Response:
 async def list_schedules(request: Request) -> Response:
     """Those of `prefect.yaml` too, which are `readOnly`; `nextCursor` leads to the next page."""
     context = context_of(request)
-    given = _query(request.query_params.multi_items(), ("limit", "cursor"))
+    given = among(request.query_params.multi_items(), ("limit", "cursor"))
     limit = whole_number(given, "limit", listing.DEFAULT_LIMIT, listing.MAX_LIMIT)
     found, place = await context.schedules.page(caller_of(request).name, limit, _place(given.get("cursor")))
     items = [_shown(kept, context) for kept in found]
@@ -112,7 +112,7 @@ async def run(schedule_id: str, request: Request) -> Response:
 async def runs(schedule_id: str, request: Request) -> Response:
     """Each as in `GET /exports`; runs that are still to come are not among them."""
     context = context_of(request)
-    given = _query(request.query_params.multi_items(), ("limit", "cursor"))
+    given = among(request.query_params.multi_items(), ("limit", "cursor"))
     asked = listing.parse(list(given.items()), context.reports, caller_of(request).name, datetime.now(UTC))
     kept = await _kept(schedule_id, request)
     wanted = Wanted(caller_of(request).name, deployment_id=kept.deployment_id)
@@ -168,16 +168,6 @@ def _changeable(kept: Kept) -> Kept:
 
 def _shown(kept: Kept, context: Context) -> dict[str, Any]:
     return shown(kept, datetime.now(UTC), context.settings.public_url)
-
-
-def _query(items: Sequence[tuple[str, str]], names: Sequence[str]) -> dict[str, str]:
-    given = dict(items)
-    if len(given) < len(items):
-        raise InvalidRequest([FieldError("", "duplicate", "A parameter is given twice.")])
-    for name in given:
-        if name not in names:
-            raise InvalidRequest([FieldError(f"/{name}", "unknown", "There is no such parameter.")])
-    return given
 
 
 def _cursor(place: int | None) -> str | None:
