@@ -20,7 +20,7 @@ from api.links import Links
 from api.metrics import Measured, Metrics
 from api.openapi.document import document
 from api.request_log import RequestLog
-from api.routes import exports, files, health, page, reports, schedules, webhooks
+from api.routes import choices, exports, files, health, page, reports, schedules, webhooks
 from api.run_reader import RunReader
 from api.runs import Runs
 from api.schedules import Schedules
@@ -35,7 +35,7 @@ from flows.report import Report
 from flows.reports import catalog
 
 DOCS_PATH = "/docs"
-ROUTERS = [each.router for each in (exports, schedules, webhooks, reports, files, health, page)]
+ROUTERS = [each.router for each in (exports, schedules, webhooks, reports, choices, files, health, page)]
 
 logger = logging.getLogger(__name__)
 

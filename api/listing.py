@@ -10,9 +10,9 @@ from uuid import UUID
 
 from api.ids import JOB_ID
 from api.jobs import Status
-from api.query import whole_number
+from api.query import among, whole_number
 from flows.date_range import EARLIEST, LATEST
-from flows.errors import FieldError, InvalidRequest, escaped
+from flows.errors import FieldError, InvalidRequest
 from flows.report import Report
 
 DEFAULT_LIMIT, MAX_LIMIT = 20, 100
@@ -52,12 +52,7 @@ def parse(
     items: Sequence[tuple[str, str]], reports: Mapping[str, Report], caller: str, now: datetime
 ) -> ListQuery:
     """Runs that are planned for later than `now` are no jobs yet."""
-    given = dict(items)
-    if len(given) < len(items):
-        raise InvalidRequest([FieldError("", "duplicate", "A parameter is given twice.")])
-    for name in given:
-        if name not in _NAMES:
-            raise InvalidRequest([FieldError(f"/{escaped(name)}", "unknown", "There is no such parameter.")])
+    given = among(items, _NAMES)
     _check_choice(given, "status", get_args(Status))
     _check_choice(given, "report", tuple(reports))
     return ListQuery(

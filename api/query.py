@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from api import strict_json
-from flows.errors import FieldError, InvalidRequest
+from flows.errors import FieldError, InvalidRequest, escaped
 from flows.filter_values import value_from_text
 from flows.report import Filter, Report, type_name
 from flows.reports import DEFAULT_REPORT
@@ -14,6 +14,7 @@ from flows.request import ExportRequest, parse_request
 
 DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE = 25, 200
 MAX_PAGE = 1_000_000
+MAX_SEARCH_LENGTH = 200
 _PAGING = ("page", "pageSize", "cursor")
 
 
@@ -97,6 +98,17 @@ def whole_number(given: Mapping[str, str], name: str, default: int, most: int) -
     if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= most):
         raise InvalidRequest([FieldError(f"/{name}", "range", f"Must be a whole number from 1 to {most:,}.")])
     return int(text)
+
+
+def among(items: Sequence[tuple[str, str]], names: Sequence[str]) -> dict[str, str]:
+    """What is given, each name one of these and given once."""
+    given = dict(items)
+    if len(given) < len(items):
+        raise InvalidRequest([FieldError("", "duplicate", "A parameter is given twice.")])
+    for name in given:
+        if name not in names:
+            raise InvalidRequest([FieldError(f"/{escaped(name)}", "unknown", "There is no such parameter.")])
+    return given
 
 
 def _without_filters(error: FieldError) -> FieldError:

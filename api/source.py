@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import anyio
 from anyio import CapacityLimiter, to_thread
-from sqlalchemy import Connection, Engine, inspect, select
+from sqlalchemy import Connection, Engine, Select, inspect, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.util import find_tables
 
@@ -20,7 +20,7 @@ from api.settings import ApiSettings
 from flows import cells, frame_engine, statement
 from flows.database import Snapshot, open_engine, snapshot, source_errors
 from flows.errors import DeclarationError, FieldError, InvalidRequest
-from flows.report import Report
+from flows.report import Report, Scope
 from flows.request import ExportRequest, names_question
 from flows.statement import OutputColumn
 
@@ -60,6 +60,11 @@ class Source:
         await self._in_time(self._ping)
         return await self._in_thread(lambda: self._page(request, size, number, cursor))
 
+    async def choices(self, scope: Scope, search: str, limit: int) -> list[tuple[str, str]]:
+        """(value, title) of what the search finds."""
+        await self._in_time(self._ping)
+        return await self._in_thread(lambda: self._choices(statement.scope_choices(scope, search, limit)))
+
     def missing_tables(self, report: Report) -> list[str]:
         """Of the report's; where none is missing and its select cannot run all the same, DeclarationError."""
         with source_errors(), self._engine.connect() as connection:
@@ -94,6 +99,10 @@ class Source:
     def _ping(self) -> None:
         with source_errors(), self._engine.connect() as connection:
             connection.execute(select(1))
+
+    def _choices(self, wanted: Select[Any]) -> list[tuple[str, str]]:
+        with snapshot(self._engine, "UTC", LOOKUP_SECONDS, self._clock) as taken:
+            return [(str(value), title) for value, title in taken.connection.execute(wanted)]
 
     def _check_request(self, request: ExportRequest) -> None:
         with snapshot(self._engine, request.zone.key, LOOKUP_SECONDS, self._clock) as taken:

@@ -14,7 +14,14 @@ from playwright.sync_api import Browser, Page, Route, sync_playwright
 
 HERE = Path(__file__).parent
 SAMPLE = "/?surveyId=668b6fa3b8d693cd865b44bb&from=2024-07-08&to=2025-07-07&pageSize=10"
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
+FLAGS = [
+    "--lang=en-GB",
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-sync",
+]
 DESK, PHONE = {"width": 1440, "height": 810}, {"width": 390, "height": 844}
 
 
@@ -43,6 +50,16 @@ def options(page: Page) -> None:
     page.locator(".sample tbody tr").first.wait_for()
 
 
+def recurring(page: Page) -> None:
+    page.get_by_label("Attended").select_option("Yes")
+    page.locator("table[aria-busy=false]").wait_for()
+    options(page)
+    page.get_by_role("button", name="Repeat every week…", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Time zone").select_option("Europe/Madrid")
+    dialog.locator(".next li").nth(2).wait_for()
+
+
 def nothing(page: Page) -> None:
     page.locator("tbody tr").first.wait_for()
 
@@ -52,6 +69,7 @@ PICTURES: dict[str, tuple[Callable[[Page], None], dict[str, int], str]] = {
     "page-options": (options, DESK, "light"),
     "page-dark": (nothing, DESK, "dark"),
     "page-phone": (nothing, PHONE, "light"),
+    "page-recurring": (recurring, DESK, "light"),
     "page-exporting": (exporting, DESK, "light"),
 }
 
@@ -59,6 +77,7 @@ PICTURES: dict[str, tuple[Callable[[Page], None], dict[str, int], str]] = {
 def shoot(browser: Browser, base_url: str, name: str) -> None:
     act, viewport, scheme = PICTURES[name]
     context = browser.new_context(base_url=base_url, viewport=viewport, color_scheme=scheme, locale="en-GB")
+    context.set_default_timeout(90_000)
     page = context.new_page()
     page.goto(SAMPLE)
     nothing(page)

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import ColumnElement, Select
+from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy import types as sql
 
 from flows.errors import DeclarationError
@@ -48,13 +48,15 @@ class Heading:
 class Scope:
     """A value every request must name, such as a survey's id.
 
-    `pattern` is what the value looks like; `known` is the column that lists all existing values.
+    `pattern` is what the value looks like; `known` is the column that lists all existing values. `title`,
+    of the same table, is what people call each: with it, whoever may use the report can list and search them.
     """
 
     column: ColumnElement[Any]
     pattern: str
     known: ColumnElement[Any]
     label: str | None = None
+    title: ColumnElement[Any] | None = None
 
     def matches(self, value: str) -> bool:
         return re.fullmatch(self.pattern, value, re.ASCII) is not None
@@ -215,6 +217,8 @@ def _check_kinds(report: Report) -> None:
     }
     if report.period is not None:
         columns["period"] = report.period
+    titles = {f"scope: {name!r}: title": each.title for name, each in report.scope.items()}
+    columns |= {place: title for place, title in titles.items() if title is not None}
     for place, column in columns.items():
         if not isinstance(column, ColumnElement):
             raise DeclarationError(f"{place}: {column!r} is not a column, such as table.c.name")
@@ -232,12 +236,23 @@ def _check_names(report: Report) -> None:
             re.compile(scope.pattern, re.ASCII)
         except re.error as error:
             raise DeclarationError(f"scope: {name!r}: the pattern is not one: {error}") from None
+        _check_title(name, scope)
     for name in report.filters:
         if name in RESERVED or name in report.scope:
             raise DeclarationError(f"filters: {name!r} already means something in a request")
         kind = type_name(report.filter_columns[name].column.type)
         if kind not in FILTERABLE:
             raise DeclarationError(f"filters: {name!r}: a {kind} column cannot be filtered by")
+
+
+def _check_title(name: str, scope: Scope) -> None:
+    if scope.title is None:
+        return
+    if type_name(scope.title.type) != "string":
+        kind = type_name(scope.title.type)
+        raise DeclarationError(f"scope: {name!r}: title: column {scope.title} is a {kind}, not a text")
+    if len(select(scope.known, scope.title).get_final_froms()) != 1:
+        raise DeclarationError(f"scope: {name!r}: title must be of the same table as known")
 
 
 def _check_columns(report: Report) -> None:

@@ -20,7 +20,7 @@ from sqlalchemy import (
     select,
 )
 
-from flows.report import Filter, Report, TableColumn, type_name
+from flows.report import Filter, Report, Scope, TableColumn, type_name
 from flows.request import QUESTION_SEPARATOR, ExportRequest, questions_key
 
 
@@ -150,6 +150,16 @@ def questions(request: ExportRequest) -> Select[Any] | None:
 def scope_exists(request: ExportRequest, name: str) -> Select[Any]:
     known = request.report.scope[name].known
     return select(literal(1)).where(known == request.scope[name]).limit(1)
+
+
+def scope_choices(scope: Scope, search: str, limit: int) -> Select[Any]:
+    """(value, title) of what is called so, or is the value itself; by title."""
+    title = scope.title
+    if title is None:
+        raise ValueError("this scope has no titles")
+    found = select(scope.known, title).order_by(title, scope.known).limit(limit)
+    called_so = title.icontains(search, autoescape=True)
+    return found.where(called_so | (scope.known == search) if scope.matches(search) else called_so)
 
 
 def _matching(request: ExportRequest, expressions: Sequence[ColumnElement[Any]]) -> Select[Any]:

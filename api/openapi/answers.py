@@ -85,6 +85,7 @@ _PARAMETER = {
         "type": choice(("string", "date")),
         "pattern": text(),
         "required": BOOLEAN,
+        "choices": nullable(text("Where its values are listed by their titles; null where they are not.")),
     },
     "required": ["name", "label", "type", "required"],
 }
@@ -178,6 +179,12 @@ SCHEMAS: dict[str, Schema] = {
         {
             "items": array(ref("ReportType")),
             "csv": given({"presets": array(text()), "headers": array(text())}),
+        }
+    ),
+    "ChoiceList": given(
+        {
+            "items": array(given({"value": text(), "title": text()})),
+            "more": described(BOOLEAN, "There are others: search for them."),
         }
     ),
     "Health": given({"status": text()}),

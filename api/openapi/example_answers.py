@@ -112,3 +112,7 @@ TABLE = {
     ],
     "nextCursor": "WyI0ZjJjOGExZGU3MGIzNTk2IiwiMjAyNC0wNy0xOSIsMV0",
 }
+CHOICES = {
+    "items": [{"value": ARTICLE_REQUEST["surveyId"], "title": "Open day: how was your visit?"}],
+    "more": False,
+}

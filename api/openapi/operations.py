@@ -74,6 +74,14 @@ REPORT_TYPE: Schema = {
     "responses": {"200": answer("The report.", "ReportType"), **refusals(404)},
 }
 
+LIST_CHOICES: Schema = {
+    "parameters": [parameters.REPORT_NAME, parameters.SCOPE_NAME, parameters.SEARCH, parameters.LIMIT],
+    "responses": {
+        "200": answer("By title.", "ChoiceList", example_answers.CHOICES),
+        **refusals(400, 404, 422),
+    },
+}
+
 START_EXPORT: Schema = {
     "parameters": [parameters.DRY_RUN, parameters.IDEMPOTENCY_KEY],
     "requestBody": _body("ExportRequest", EXPORT_REQUESTS),

@@ -8,7 +8,7 @@ from api.jobs import Status
 from api.listing import DEFAULT_LIMIT, MAX_LIMIT
 from api.openapi.requests import DAY_PATTERN, NO_NUL, value_of, zone
 from api.openapi.words import BOOLEAN, DAY, SORT, Schema, array, choice, ref, text
-from api.query import DEFAULT_PAGE_SIZE, MAX_PAGE, MAX_PAGE_SIZE
+from api.query import DEFAULT_PAGE_SIZE, MAX_PAGE, MAX_PAGE_SIZE, MAX_SEARCH_LENGTH
 from flows.report import Report
 from flows.reports import DEFAULT_REPORT
 from flows.request import MAX_NAME_LENGTH
@@ -40,6 +40,12 @@ def _whole(least: int, most: int, default: int) -> Schema:
 EXPORT_ID = in_path("job_id", _id(), "The export's id.")
 SCHEDULE_ID = in_path("schedule_id", _id(), "The recurring export's id.")
 REPORT_NAME = in_path("name", text(minLength=1), "The report's name.")
+SCOPE_NAME = in_path("scope", text(minLength=1), "The scope's name, such as `surveyId`.")
+SEARCH = in_query(
+    "search",
+    text(maxLength=MAX_SEARCH_LENGTH, pattern=NO_NUL),
+    "A part of the title, in any case, or the whole value; all when not given.",
+)
 JOB_ID = in_query("jobId", _id(), "The id that the start answered with.", required=True)
 
 IDEMPOTENCY_KEY = in_header(

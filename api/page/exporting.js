@@ -7,7 +7,6 @@ import { progressInWords } from "./words.js";
 const SLOW_AFTER = 90_000; // milliseconds
 export const SLOW =
   "The export is taking longer than 90 seconds. It goes on in the background: you will find it in My exports.";
-export const CANCELLED = "The export was cancelled.";
 
 const NONE = { id: null, state: null, failures: 0, problem: null, starting: false };
 
@@ -75,7 +74,7 @@ export function ExportPanel({ running, onRetry, onClose }) {
 function Failure({ reason, id, onRetry, onClose }) {
   return html`<section class="panel failed" role="alert">
     <div>
-      <h2>The export failed</h2>
+      <h2>${id ? "The export failed" : "The export was not started"}</h2>
       <p>${reason}</p>
       ${id && html`<p class="quiet">If it goes on, quote <code>${id}</code></p>`}
     </div>

@@ -1,21 +1,22 @@
 /** The fields above the table, drawn from what the report declares. */
 
+import { Combobox } from "./combobox.js";
+import { Field } from "./field.js";
 import { html, useEffect, useState } from "./html.js";
 import { setFilter, setParameter, shownValues } from "./query.js";
 import { day } from "./words.js";
 
-export function Filters({ query, type, go, mistakes }) {
+export function Filters({ client, query, type, go, mistakes }) {
   return html`<form class="filters" aria-label="Filters" onSubmit=${(event) => event.preventDefault()}>
     ${type.parameters.map(
-      (each) => html`<${Field} key=${each.name} name=${each.name} label=${each.label} mistake=${mistakes[each.name]}
+      (each) => html`<${Field} key=${each.name} id="field-${each.name}" label=${each.label} mistake=${mistakes[each.name]}
         hint=${!query.get(each.name) && hintOf(each)}>
-        ${(facts) => html`<${Draft} ...${facts} ...${kindOf(each, query.get(each.name))}
-          value=${day(query.get(each.name) ?? "")}
+        ${(facts) => html`<${ParameterInput} ...${facts} client=${client} parameter=${each} value=${query.get(each.name) ?? ""}
           onCommit=${(text) => go((next) => setParameter(next, each.name, text))} />`}
       <//>`,
     )}
     ${type.filters.map(
-      (each) => html`<${Field} key=${each.name} name=${each.name} label=${each.label} mistake=${mistakes[each.name]}>
+      (each) => html`<${Field} key=${each.name} id="field-${each.name}" label=${each.label} mistake=${mistakes[each.name]}>
         ${(facts) => html`<${FilterInput} ...${facts} filter=${each} values=${shownValues(query, type, each.name)}
           onCommit=${(values) => go((next) => setFilter(next, type, each.name, values))} />`}
       <//>`,
@@ -25,15 +26,10 @@ export function Filters({ query, type, go, mistakes }) {
   </form>`;
 }
 
-function Field({ name, label, mistake, hint, children }) {
-  const id = `field-${name}`;
-  const note = mistake || hint;
-  const facts = { id, "aria-describedby": note ? `${id}-note` : undefined, "aria-invalid": mistake ? "true" : undefined };
-  return html`<div class="field">
-    <label for=${id}>${label}</label>
-    ${children(facts)}
-    ${note && html`<p id="${id}-note" class=${mistake ? "mistake" : "quiet"}>${note}</p>`}
-  </div>`;
+function ParameterInput({ client, parameter, value, ...facts }) {
+  if (!parameter.choices) return html`<${Draft} ...${facts} ...${kindOf(parameter, value)} value=${day(value)} />`;
+  return html`<${Combobox} ...${facts} ...${{ client, value }} path=${parameter.choices} label=${parameter.label}
+    isValue=${(text) => fits(text, parameter.pattern)} />`;
 }
 
 /** Keeps what is being typed until it is committed, whatever else is drawn meanwhile. */
@@ -80,7 +76,9 @@ function isDay(text) {
 }
 
 function hintOf(parameter) {
-  return parameter.type === "date" ? "Choose a day." : `Paste the ${parameter.label.toLowerCase()}'s id.`;
+  if (parameter.type === "date") return "Choose a day.";
+  const label = parameter.label.toLowerCase();
+  return parameter.choices ? `Type a part of the ${label}'s name, or its id.` : `Paste the ${label}'s id.`;
 }
 
 const hasFilters = (query, type) => query.has("filters") || type.filters.some((each) => query.has(each.name));
@@ -92,9 +90,10 @@ export function clear(next, type) {
 /** What is wrong before anything is asked. */
 export function ownMistakes(query, type) {
   const found = {};
-  for (const { name, pattern } of type.parameters) {
+  for (const { name, label, pattern, choices } of type.parameters) {
     const text = query.get(name);
-    if (text && pattern && !fits(text, pattern)) found[name] = "It does not look like an id of this kind.";
+    if (!text || !pattern || fits(text, pattern)) continue;
+    found[name] = choices ? `There is no ${label.toLowerCase()} of this name or id.` : "It does not look like an id of this kind.";
   }
   const [from, to] = ["from", "to"].map((name) => day(query.get(name) ?? ""));
   if (from.length === 10 && to.length === 10 && to < from) found.to = "The last day is before the first.";

@@ -1,18 +1,17 @@
 /** The page: one report's table, its Export button, and the caller's exports. */
 
-import { exportClient } from "./export-client.js";
-import { CANCELLED, ExportPanel, useExport, useTitle } from "./exporting.js";
+import { exportClient, isFinal } from "./export-client.js";
+import { ExportPanel, useExport, useTitle } from "./exporting.js";
 import { Filters, ownMistakes, StrayMistakes } from "./filters.js";
 import { html, render, useCallback, useEffect, useMemo, useRef, useState } from "./html.js";
 import { DeleteDialog, MyExports, useMyExports } from "./my-exports.js";
 import { DEFAULTS, OptionsDialog, withOptions } from "./options-dialog.js";
-import { exportRequest, missing, mistakesOf, setParameter, tableQuery, useQuery } from "./query.js";
-import { Recurring, useSchedules } from "./recurring.js";
+import { DEFAULT_REPORT, exportRequest, missing, mistakesOf, setParameter, tableQuery, useQuery } from "./query.js";
+import { Recurring, RecurringDialogs, useSchedules } from "./recurring.js";
 import { Table, useTable } from "./table.js";
 import { Toasts, useToasts } from "./toasts.js";
 import { count, readyInWords, rows } from "./words.js";
 
-const DEFAULT_REPORT = "survey-responses";
 const client = exportClient();
 const fact = (name) => document.querySelector(`meta[name="${name}"]`)?.content ?? "";
 
@@ -88,6 +87,7 @@ function OneReport({ types, type, csv, query, go, picker }) {
   const [options, setOptions] = useState(DEFAULTS);
   const [isChoosing, setChoosing] = useState(false);
   const [leaving, setLeaving] = useState(null);
+  const [recurring, setRecurring] = useState(null);
   const button = useRef();
   const { toasts, say, close } = useToasts();
   const own = useMemo(() => ownMistakes(query, type), [query, type]);
@@ -98,19 +98,18 @@ function OneReport({ types, type, csv, query, go, picker }) {
     if (state.status === "done") {
       say(readyInWords(state), client.downloadUrl(state.id));
       if (startedHere) download(state.id);
-    } else if (state.status === "cancelled") {
-      say(CANCELLED);
-      remember(null);
-      button.current?.focus();
-    } else if (state.status === "expired") {
+    } else if (state.status !== "error") {
       say(state.error.message);
       remember(null);
+      if (state.status === "cancelled") button.current?.focus();
     }
   };
   const running = useExport(client, { onStarted: remember, onEnd, resumeId: query.get("export") });
-  const listed = useMyExports(client, `${running.id} ${running.state?.status} ${running.problem}`);
+  const news = `${running.id} ${running.state?.status} ${running.problem}`;
+  const listed = useMyExports(client, news);
   const mine = { ...listed, items: listed.items?.map((each) => (each.id === running.state?.id ? running.state : each)) ?? null };
-  const schedules = useSchedules(client, fact("schedules") === "yes");
+  const hasRun = running.state?.scheduleId && isFinal(running.state) ? running.id : "";
+  const schedules = useSchedules(client, hasRun);
   useTitle(running, type.title);
 
   const request = { report: type.name, ...exportRequest(query, type) };
@@ -125,6 +124,14 @@ function OneReport({ types, type, csv, query, go, picker }) {
     setOptions(chosen);
     go((next) => setParameter(next, "timeZone", zone === "UTC" ? "" : zone), true);
     begin(() => client.start(made));
+  };
+  const repeat = (made) => setRecurring({ make: made });
+  /** Followed here, unless another export is. */
+  const runNow = async ({ id, name }) => {
+    const run = async () => (await client.ask("POST", `/schedules/${id}/run`)).state;
+    if (!running.isRunning) return begin(run);
+    await run().then(() => say(`${name} has been started: you will find it in My exports.`), (problem) => say(problem.message));
+    mine.load();
   };
   const remove = async (state) => {
     await client.remove(state.id).catch((problem) => problem.status === 404 || say(problem.message));
@@ -142,20 +149,22 @@ function OneReport({ types, type, csv, query, go, picker }) {
     <${ExportPanel} running=${running} onRetry=${again} onClose=${() => (running.close(), remember(null))} />
     <div class="columns-of-page">
       <section class="sheet" aria-label="Reports">
-        <div class="bar">${types.length > 1 && picker}<${Filters} ...${{ query, type, go, mistakes }} /></div>
+        <div class="bar">${types.length > 1 && picker}<${Filters} ...${{ client, query, type, go, mistakes }} /></div>
         <${StrayMistakes} mistakes=${mistakes} type=${type} go=${go} />
         <${Content} ...${{ table, type, query, go, mistakes }} />
       </section>
       <aside>
         <${MyExports} mine=${mine} types=${types} client=${client} onProblem=${say} onDelete=${setLeaving}
-          onAgain=${(state) => begin(() => client.retry(state.id))} />
-        ${schedules && html`<${Recurring} items=${schedules} />`}
+          onAgain=${(state) => begin(() => client.retry(state.id))} onRepeat=${(state) => repeat(state.request)} />
+        <${Recurring} ...${{ client, types, schedules }} onProblem=${say} onRun=${runNow}
+          onChange=${(each) => setRecurring({ change: each })} onDelete=${(each) => setRecurring({ remove: each })} />
       </aside>
     </div>
     ${isChoosing &&
-    html`<${OptionsDialog} ...${{ client, csv, request, options }} columns=${table.page.columns} onExport=${exportChosen}
+    html`<${OptionsDialog} ...${{ client, csv, request, options }} columns=${table.page.columns} onExport=${exportChosen} onRepeat=${repeat}
       onClose=${() => (setChoosing(false), button.current?.focus())} />`}
     ${leaving && html`<${DeleteDialog} state=${leaving} onConfirm=${() => remove(leaving)} onClose=${() => setLeaving(null)} />`}
+    <${RecurringDialogs} ...${{ client, types, schedules, say }} asked=${recurring} onClose=${() => setRecurring(null)} />
     <${Toasts} toasts=${toasts} close=${close} onClosed=${() => running.isRunning || remember(null)} />`;
 }
 
@@ -172,7 +181,7 @@ function ExportButton({ ref_, running, page, onExport, onOptions }) {
 
 function Content({ table, type, query, go, mistakes }) {
   const needed = missing(query, type).map((each) => each.label.toLowerCase());
-  if (needed.length) return html`<p class="empty">Fill in ${inWords(needed)} to see the ${type.title.toLowerCase()}.</p>`;
+  if (needed.length) return html`<p class="empty">Fill in ${inWords(needed)}: the ${type.title.toLowerCase()} appear here.</p>`;
   if (table.problem && Object.keys(mistakes).length) return html`<p class="empty">Nothing is shown until the fields above are mended.</p>`;
   if (table.problem) return html`<${LoadError} problem=${table.problem} onRetry=${table.reload} />`;
   if (Object.keys(mistakes).length) return html`<p class="empty">Nothing is shown until the fields above are mended.</p>`;

@@ -1,5 +1,6 @@
 /** What the file looks like: columns and their order, time zone, preset; with a preview by a dry run. */
 
+import { Select, zones } from "./field.js";
 import { html, useEffect, useRef, useState } from "./html.js";
 import { cell, rows, size } from "./words.js";
 
@@ -22,7 +23,7 @@ export function withOptions(request, { picked, preset, header }) {
   return { ...request, ...(picked ? { columns: picked } : {}), ...(Object.keys(csv).length ? { csv } : {}) };
 }
 
-export function OptionsDialog({ client, columns, csv, request, options, onExport, onClose }) {
+export function OptionsDialog({ client, columns, csv, request, options, onExport, onRepeat, onClose }) {
   const dialog = useRef();
   const [chosen, setChosen] = useState(options);
   const [zone, setZone] = useState(request.timeZone ?? "UTC");
@@ -31,42 +32,32 @@ export function OptionsDialog({ client, columns, csv, request, options, onExport
   if (zone === "UTC") delete asked.timeZone;
   const isEmpty = chosen.picked?.length === 0;
   useEffect(() => dialog.current.showModal(), []);
-  const done = () => {
+  const leave = (act) => () => {
     if (isEmpty) return;
-    onExport(chosen, zone, asked);
     dialog.current.close();
+    act();
   };
   return html`<dialog ref=${dialog} class="options" aria-labelledby="options-title" onClose=${onClose}>
     <h2 id="options-title">Export options</h2>
     <div class="two">
       <${Columns} columns=${columns} picked=${chosen.picked} onChange=${(picked) => change({ picked })} />
       <div>
-        <${Select} id="zone" label="Time zone" value=${zone} choices=${zones(zone)} onChange=${setZone} />
-        <p class="quiet">Days begin in it and times are written in it.</p>
-        <${Select} id="preset" label="Preset" value=${chosen.preset} onChange=${(preset) => change({ preset })}
+        <${Select} id="option-zone" label="Time zone" value=${zone} choices=${zones(zone)} onChange=${setZone}
+          hint="Days begin in it and times are written in it." />
+        <${Select} id="option-preset" label="Preset" value=${chosen.preset} onChange=${(preset) => change({ preset })}
           choices=${csv.presets.map((each) => [each, PRESETS[each] ?? each])} />
-        <${Select} id="header" label="First line" value=${chosen.header} onChange=${(header) => change({ header })}
+        <${Select} id="option-header" label="First line" value=${chosen.header} onChange=${(header) => change({ header })}
           choices=${csv.headers.map((each) => [each, HEADERS[each] ?? each])} />
       </div>
     </div>
     ${isEmpty ? html`<p class="mistake" role="status">Choose at least one column.</p>` : html`<${Preview} client=${client} asked=${asked} />`}
     <div class="actions">
-      <button type="button" class="primary" aria-disabled=${isEmpty} onClick=${done}>Export</button>
+      <button type="button" class="primary" aria-disabled=${isEmpty} onClick=${leave(() => onExport(chosen, zone, asked))}>Export</button>
+      <button type="button" aria-disabled=${isEmpty} onClick=${leave(() => onRepeat(asked))}>Repeat every week…</button>
       <button type="button" onClick=${() => dialog.current.close()}>Cancel</button>
     </div>
   </dialog>`;
 }
-
-function Select({ id, label, value, choices, onChange }) {
-  return html`<div class="field">
-    <label for="option-${id}">${label}</label>
-    <select id="option-${id}" value=${value} onChange=${(event) => onChange(event.target.value)}>
-      ${choices.map(([name, shown]) => html`<option key=${name} value=${name}>${shown}</option>`)}
-    </select>
-  </div>`;
-}
-
-const zones = (kept) => [...new Set(["UTC", kept, ...Intl.supportedValuesOf("timeZone")])].map((each) => [each, each]);
 
 function Columns({ columns, picked, onChange }) {
   const [order, setOrder] = useState(() => inOrder(columns, picked));

@@ -5,6 +5,7 @@ import { useCallback, useEffect, useState } from "./html.js";
 /** What the address holds for the page itself; all else goes to the API as it stands. */
 const OWN = ["export"];
 const NOT_FOR_EXPORTS = ["page", "pageSize", "cursor", "filters"];
+export const DEFAULT_REPORT = "survey-responses";
 export const EMPTY = "(empty)";
 
 export function useQuery() {

@@ -76,6 +76,10 @@ function Cell({ column, value }) {
 const short = (text) => (text.length > MOST_SHOWN ? `${text.slice(0, MOST_SHOWN)}…` : text);
 
 function Pager({ page, go }) {
+  if (page.page === null) {
+    return html`<nav class="pager" aria-label="Pages"><span class="grow">A part of ${rows(page.total)}</span>
+      <button type="button" onClick=${() => go(firstPage)}>Go to the first page</button></nav>`;
+  }
   const last = Math.max(1, Math.ceil(page.total / page.pageSize));
   const first = (page.page - 1) * page.pageSize;
   const turn = (number) => () => number >= 1 && number <= last && go((next) => next.set("page", number));

@@ -30,7 +30,7 @@ export function expiry(moment, now) {
 }
 
 /** A request's dates and filters: "2024-07-19 to 2024-07-26 · Attended: yes". */
-export function requestInWords(request, type) {
+export function requestInWords(request, type, nothing = "All rows") {
   const parts = [];
   if (request.from && request.to) {
     parts.push(request.from === request.to ? day(request.from) : `${day(request.from)} to ${day(request.to)}`);
@@ -40,7 +40,7 @@ export function requestInWords(request, type) {
     parts.push(`${label}: ${(Array.isArray(value) ? value : [value]).map(valueInWords).join(" or ")}`);
   }
   if (request.timeZone && request.timeZone !== "UTC") parts.push(request.timeZone);
-  return parts.join(" · ") || "All rows";
+  return parts.join(" · ") || nothing;
 }
 
 /** Zero-padded, as date fields want it; what is no plain date stays as it is. */

@@ -1,15 +1,13 @@
 """The page: static files, and the HTML that loads them."""
 
 import os
-from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, Response
 from fastapi.staticfiles import StaticFiles
-from starlette.routing import BaseRoute
 
 FILES = Path(__file__).parents[1] / "page"
 # A newer version is seen at the next load: the modules of two versions never meet.
@@ -26,22 +24,14 @@ class PageFiles(StaticFiles):
 
 
 @router.api_route("/", methods=["GET", "HEAD"])
-async def page(request: Request) -> HTMLResponse:
+async def page() -> HTMLResponse:
     template = (FILES / "index.html").read_text(encoding="utf-8")
-    html = filled(template, os.environ.get("PREFECT_UI_URL", ""), has_schedules(request.app.routes))
-    return HTMLResponse(html, headers=REVALIDATED)
+    return HTMLResponse(filled(template, os.environ.get("PREFECT_UI_URL", "")), headers=REVALIDATED)
 
 
-def filled(template: str, prefect_ui: str, schedules: bool) -> str:
-    """What the page cannot ask for: a request that answers 404 would be an error in the browser's console."""
-    facts = {"prefect-ui": prefect_ui, "schedules": "yes" if schedules else ""}
-    for name, value in facts.items():
-        empty = f'<meta name="{name}" content="">'
-        if empty not in template:
-            raise ValueError(f"index.html has no {empty}")
-        template = template.replace(empty, f'<meta name="{name}" content="{escape(value)}">')
-    return template
-
-
-def has_schedules(routes: Sequence[BaseRoute]) -> bool:
-    return any(getattr(each, "path", "") == "/schedules" for each in routes)
+def filled(template: str, prefect_ui: str) -> str:
+    """With what the page cannot ask for."""
+    empty = '<meta name="prefect-ui" content="">'
+    if empty not in template:
+        raise ValueError(f"index.html has no {empty}")
+    return template.replace(empty, f'<meta name="prefect-ui" content="{escape(prefect_ui)}">')

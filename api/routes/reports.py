@@ -147,6 +147,7 @@ def _described(report: Report) -> dict[str, Any]:
             "type": "string",
             "pattern": scope.pattern,
             "required": True,
+            "choices": f"/report-types/{report.name}/choices/{name}" if scope.title is not None else None,
         }
         for name, scope in report.scope.items()
     ]

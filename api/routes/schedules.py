@@ -3,7 +3,7 @@
 import base64
 import binascii
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -23,11 +23,11 @@ from api.listing import Wanted
 from api.notify_body import Webhooks
 from api.openapi import operations
 from api.problems import Problem
-from api.query import whole_number
+from api.query import among, whole_number
 from api.runs import KeyReused
 from api.schedule_body import ALWAYS_CHANGEABLE, RecurringExport
 from flows import logs
-from flows.errors import FieldError, InvalidRequest, escaped
+from flows.errors import FieldError, InvalidRequest
 
 
 class ScheduleId(Convertor[str]):
@@ -82,7 +82,7 @@ async def list_schedules(request: Request) -> Response:
     """Those of `prefect.yaml` too, which are `readOnly`; `nextCursor` leads to the next page. Of webhooks'
     addresses the list holds the host only."""
     context = context_of(request)
-    given = _query(request.query_params.multi_items(), ("limit", "cursor"))
+    given = among(request.query_params.multi_items(), ("limit", "cursor"))
     limit = whole_number(given, "limit", listing.DEFAULT_LIMIT, listing.MAX_LIMIT)
     found, place = await context.schedules.page(caller_of(request).name, limit, _place(given.get("cursor")))
     items = [_shown(kept, context, whole=False) for kept in found]
@@ -171,7 +171,7 @@ async def run(schedule_id: str, request: Request) -> Response:
 async def deliveries(schedule_id: str, request: Request) -> Response:
     """When each was sent, where to, how often, and what the receiver answered."""
     context = context_of(request)
-    given = _query(request.query_params.multi_items(), ("limit", "cursor"))
+    given = among(request.query_params.multi_items(), ("limit", "cursor"))
     limit = whole_number(given, "limit", listing.DEFAULT_LIMIT, listing.MAX_LIMIT)
     start = _place(given.get("cursor"))
     kept = await _kept(schedule_id, request)
@@ -189,7 +189,7 @@ async def deliveries(schedule_id: str, request: Request) -> Response:
 async def runs(schedule_id: str, request: Request) -> Response:
     """Each as in `GET /exports`; runs that are still to come are not among them."""
     context = context_of(request)
-    given = _query(request.query_params.multi_items(), ("limit", "cursor"))
+    given = among(request.query_params.multi_items(), ("limit", "cursor"))
     asked = listing.parse(list(given.items()), context.reports, caller_of(request).name, datetime.now(UTC))
     kept = await _kept(schedule_id, request)
     wanted = Wanted(caller_of(request).name, deployment_id=kept.deployment_id)
@@ -250,16 +250,6 @@ def _shown(kept: Kept, context: Context, whole: bool = True) -> dict[str, Any]:
     secrets = context.settings.webhook_secrets if whole and kept.asked.notify else None
     notify = notify_body.shown(kept.asked.notify, secrets)
     return shown(kept, notify, datetime.now(UTC), context.settings.public_url)
-
-
-def _query(items: Sequence[tuple[str, str]], names: Sequence[str]) -> dict[str, str]:
-    given = dict(items)
-    if len(given) < len(items):
-        raise InvalidRequest([FieldError("", "duplicate", "A parameter is given twice.")])
-    for name in given:
-        if name not in names:
-            raise InvalidRequest([FieldError(f"/{escaped(name)}", "unknown", "There is no such parameter.")])
-    return given
 
 
 def _cursor(place: int | None) -> str | None:

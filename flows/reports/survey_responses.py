@@ -57,7 +57,15 @@ REPORT = Report(
     ),
     key=responses.c.id,
     sort="submittedAt",
-    scope={"surveyId": Scope(responses.c.survey_id, pattern=OBJECT_ID, known=surveys.c.id, label="Survey")},
+    scope={
+        "surveyId": Scope(
+            responses.c.survey_id,
+            pattern=OBJECT_ID,
+            known=surveys.c.id,
+            label="Survey",
+            title=surveys.c.title,
+        )
+    },
     period=responses.c.submitted_at,
     filters={
         "isAttended": Filter(responses.c.is_attended, label="Attended"),

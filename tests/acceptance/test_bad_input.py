@@ -360,6 +360,36 @@ def test_a_report_type_that_does_not_exist(api: httpx.Client, name: str) -> None
 
 
 @pytest.mark.parametrize(
+    "path",
+    [
+        "orders/choices/surveyId",
+        "survey-responses/choices/nosuch",
+        "nosuch/choices/surveyId",
+        "%00/choices/%00",
+    ],
+)
+def test_choices_that_do_not_exist(api: httpx.Client, path: str) -> None:
+    assert_refused(api.get(f"/report-types/{path}"), 404)
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "pointer"),
+    [
+        ("limit=0", 422, "/limit"),
+        ("limit=101", 422, "/limit"),
+        ("limit=many", 422, "/limit"),
+        ("search=" + "x" * 201, 422, "/search"),
+        ("search=%00", 422, "/search"),
+        ("seek=x", 422, "/seek"),
+        ("search=a&search=b", 400, ""),
+    ],
+)
+def test_a_parameter_of_choices(api: httpx.Client, query: str, status: int, pointer: str) -> None:
+    answer = api.get(f"/report-types/survey-responses/choices/surveyId?{query}")
+    assert_refused(answer, status, pointer)
+
+
+@pytest.mark.parametrize(
     ("name", "text", "status", "pointer"), TABLE, ids=[f"{row[0]}={a_name(row[1])}" for row in TABLE]
 )
 def test_a_parameter_of_the_table(api: httpx.Client, name: str, text: str, status: int, pointer: str) -> None:

@@ -28,6 +28,7 @@ ALL = [
     ("GET", "/reports"),
     ("GET", "/report-types"),
     ("GET", "/report-types/orders"),
+    ("GET", "/report-types/survey-responses/choices/surveyId"),
     ("GET", "/exports"),
     ("POST", "/exports"),
     ("POST", "/reports/csv"),
@@ -108,9 +109,14 @@ def test_each_caller_has_a_webhook_secret_of_their_own(ada: httpx.Client, bob: h
     assert hers != his
 
 
-def test_a_report_that_a_key_does_not_cover_does_not_exist_for_it(bob: httpx.Client) -> None:
+def test_a_report_that_a_key_does_not_cover_does_not_exist_for_it(
+    bob: httpx.Client, guarded_url: str, keys: Path
+) -> None:
     assert [each["name"] for each in bob.get("/report-types").json()["items"]] == ["survey-responses"]
     assert bob.get("/report-types/orders").status_code == 404
+    with client_of(guarded_url, keys, "clerk", ["orders"]) as clerk:
+        assert clerk.get("/report-types/survey-responses/choices/surveyId").status_code == 404
+    assert bob.get("/report-types/survey-responses/choices/surveyId").status_code == 200
     assert bob.post("/exports", json=ORDERS).json()["errors"][0]["pointer"] == "/report"
     assert bob.get("/reports", params=ORDERS).json()["errors"][0]["pointer"] == "/report"
     assert bob.get("/exports", params={"report": "orders"}).status_code == 422

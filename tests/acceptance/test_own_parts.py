@@ -145,6 +145,10 @@ def test_a_report_of_ones_own_is_offered_with_the_shipped_ones(own: Own) -> None
     offered = own.api.get("/report-types").raise_for_status().json()["items"]
     assert {each["name"] for each in offered} == {"survey-responses", "orders", "visits"}
     assert own.api.get("/report-types/visits").json()["title"] == "Visits"
+    surveys_there_are = own.api.get(
+        "/report-types/survey-responses/choices/surveyId", params={"search": "oN"}
+    )
+    assert surveys_there_are.json() == {"items": [{"value": SURVEY, "title": "One"}], "more": False}
 
 
 def test_its_file_is_the_select_with_the_transform(own: Own) -> None:

@@ -12,16 +12,11 @@ import httpx
 import pytest
 
 from tests.exports import EMPTY_SURVEY, ONE_ROW_SURVEY
+from tests.schedules import WEEKLY, kept_in_prefect
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 MADRID = ZoneInfo("Europe/Madrid")
 FIRED_WITHIN_SECONDS = 60
-WEEKLY: dict[str, Any] = {
-    "name": "Weekly attendees",
-    "recurrence": {"cron": "0 9 * * MON", "timeZone": "Europe/Madrid"},
-    "range": {"kind": "relative", "preset": "previous-week"},
-    "export": {"surveyId": EMPTY_SURVEY, "filters": {"isAttended": True}},
-}
 FINISHED = {"done", "error", "cancelled"}
 
 
@@ -300,22 +295,10 @@ def test_the_list_is_newest_first_page_by_page(api: httpx.Client, make: Maker) -
 def test_one_that_is_kept_in_prefect_is_listed_and_run_and_cannot_be_changed(
     api: httpx.Client, prefect: httpx.Client
 ) -> None:
-    shipped = prefect.get("/deployments/name/export-report/export").json()
-    body = {
-        **{key: shipped[key] for key in ("flow_id", "entrypoint", "path")},
-        "name": f"from-yaml-{secrets.token_hex(4)}",
-        "work_pool_name": shipped["work_pool_name"],
-        "parameters": {
-            "request": WEEKLY["export"],
-            "recurring": {"range": WEEKLY["range"], "timeZone": "Europe/Madrid"},
-        },
-        "schedules": [{"schedule": {"cron": "0 9 * * MON", "timezone": "Europe/Madrid"}, "slug": "weekly"}],
-    }
-    kept = prefect.post("/deployments/", json=body).raise_for_status().json()["id"]
-    try:
+    with kept_in_prefect(prefect) as (kept, name):
         found = api.get(f"/schedules/{kept}").raise_for_status().json()
         assert kept in ids(api.get("/schedules", params={"limit": 100}))
-        assert (found["readOnly"], found["name"]) == (True, body["name"])
+        assert (found["readOnly"], found["name"]) == (True, name)
         assert {name: found[name] for name in ("recurrence", "range", "export")} == {
             name: WEEKLY[name] for name in ("recurrence", "range", "export")
         }
@@ -325,8 +308,6 @@ def test_one_that_is_kept_in_prefect_is_listed_and_run_and_cannot_be_changed(
         job = run_now(api, kept)
         assert (job["status"], job["scheduleId"]) == ("done", kept)
         assert ids(api.get(f"/schedules/{kept}/runs")) == [job["id"]]
-    finally:
-        prefect.delete(f"/deployments/{kept}")
 
 
 def test_a_schedule_fires_at_its_slot_and_its_job_covers_the_days_before_it(

@@ -12,8 +12,9 @@ BAD = [
     (f"/?surveyId={SURVEY}&from=2024-7-26&to=2099-7-19", "To", "At most 366 days fit"),
     (f"/?surveyId={SURVEY}&from=2024-2-31&to=2024-7-19", "From", "2024-2-31 is not a day of the calendar."),
     (f"/?surveyId={SURVEY}&from=yesterday&to=2024-7-19", "From", "Must be a date such as 2024-07-19"),
-    (f"/?surveyId=mine&{WEEK}", "Survey", "It does not look like an id of this kind."),
-    (f"/?surveyId=%3Cb%3E&{WEEK}", "Survey", "It does not look like an id of this kind."),
+    (f"/?surveyId=mine&{WEEK}", "Survey", "There is no survey of this name or id."),
+    (f"/?surveyId=%3Cb%3E&{WEEK}", "Survey", "There is no survey of this name or id."),
+    (f"/?surveyId={'0' * 24}&{WEEK}", "Survey", "There is nothing with this id."),
     (f"{SAMPLE}&isAttended=perhaps", "Attended", "Must be true or false."),
     ("/?report=orders&from=2024-7-19&to=2024-7-26&status=lost", "Status", "Must be one of pending"),
     ("/?report=orders&from=2024-7-19&to=2024-7-26&items=many", "Items", "Must be a whole number"),
@@ -26,6 +27,9 @@ STRAY = [
     (f"{SAMPLE}&filters=%7B%22colour%22%3A1%7D", "colour: There is no such filter"),
     (f"{SAMPLE}&sort=-colour", "sort: Cannot sort by 'colour'"),
     (f"{SAMPLE}&page=0", "page: Must be a whole number from 1"),
+    (f"{SAMPLE}&page=many", "page: Must be a whole number from 1"),
+    (f"{SAMPLE}&cursor=nonsense", "cursor: "),
+    (f"{SAMPLE}&page=2&cursor=nonsense", "cursor: Give either a page or a cursor."),
     (f"{SAMPLE}&pageSize=9999", "pageSize: Must be a whole number from 1 to 200."),
     (f"{SAMPLE}&timeZone=Mars/Olympus", "timeZone: Must be an IANA time zone"),
     (f"{SAMPLE}&columns=colour", "columns: There is no column 'colour'"),
@@ -39,7 +43,7 @@ def test_a_mistake_stands_beside_its_field(open_page: Open, address: str, label:
     page = opened.page
     page.goto(address)
     field = page.get_by_label(label, exact=True)
-    expect(field.locator("xpath=..").locator(".mistake")).to_contain_text(sentence)
+    expect(page.locator(".field").filter(has=field).locator(".mistake")).to_contain_text(sentence)
     note = field.get_attribute("aria-describedby")
     expect(page.locator(f"#{note}")).to_contain_text(sentence)
     expect(page.locator("tbody tr")).to_have_count(0)
@@ -59,8 +63,8 @@ def test_a_mistake_that_no_field_shows_can_be_removed(open_page: Open, address: 
 
 def test_without_a_survey_the_page_asks_for_one(open_page: Open) -> None:
     page = open_page("/").page
-    expect(page.get_by_text("Fill in survey, from and to to see the survey responses.")).to_be_visible()
-    expect(page.get_by_text("Paste the survey's id.")).to_be_visible()
+    expect(page.get_by_text("Fill in survey, from and to: the survey responses appear here.")).to_be_visible()
+    expect(page.get_by_text("Type a part of the survey's name, or its id.")).to_be_visible()
     page.get_by_label("Survey", exact=True).fill(SURVEY)
     page.get_by_label("From").fill("2024-07-19")
     page.get_by_label("To", exact=True).fill("2024-07-26")

@@ -5,25 +5,39 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
+from flows.receipt import EXPIRED_TAG
 from tests.beside import Beside
-from tests.browser.conftest import Open
+from tests.browser.conftest import SAMPLE, Open, export_id
+from tests.browser.slow_reports.million import MILLION
 from tests.browser.slow_reports.wide_orders import ROWS
+from tests.exports import ARTICLES_REQUEST, follow, start
 from tests.running_stack import Stack
 from tests.way import Way
 
 SLOW = "/?report=wide-orders&pageSize=1"
+NARROW = "/?report=million&pageSize=1"
+POLL = re.compile(r"/exports/[0-9a-f-]{36}$")
 SOON, LATER = 15_000, 40_000  # milliseconds; what is waited for takes a second or so
 
 
 @pytest.fixture(scope="module")
 def storage_way(stack: Stack) -> Iterator[Way]:
     way = Way(stack.s3_endpoint_url)
+    yield way
+    way.close()
+
+
+@pytest.fixture(scope="module")
+def database_way(stack: Stack) -> Iterator[Way]:
+    """Of the API alone: the workers have their own."""
+    way = Way(stack.database_url)
     yield way
     way.close()
 
@@ -53,8 +67,8 @@ class Api:
 
 
 @pytest.fixture(scope="module")
-def slow_api(others: Beside, slow_settings: dict[str, str]) -> Api:
-    api = Api(others, slow_settings)
+def slow_api(others: Beside, slow_settings: dict[str, str], database_way: Way) -> Api:
+    api = Api(others, {**slow_settings, "REPORTS_DATABASE_URL": database_way.url})
     api.start()
     return api
 
@@ -80,20 +94,85 @@ def until_running(page: Page) -> None:
     )
 
 
+@contextmanager
+def polls_held(page: Page) -> Iterator[None]:
+    """The page stays as it is for as long as it is looked at; the export goes on."""
+    held: list[Route] = []
+    is_held = True
+    page.route(POLL, lambda route: held.append(route) if is_held else route.continue_())
+    yield
+    is_held = False
+    for route in held:
+        route.continue_()
+
+
 def test_without_a_worker_it_waits_and_says_how_many_are_ahead(open_page: Open, slow_api: Api) -> None:
     with httpx.Client(base_url=slow_api.url, trust_env=False) as client:
-        body = {"report": "wide-orders", "name": "the first in the queue"}
-        first = client.post("/exports", json=body).raise_for_status().json()["id"]
+        bodies = [{"report": "wide-orders", "name": name} for name in ("the first", "the second")]
+        ahead = [client.post("/exports", json=body).raise_for_status().json()["id"] for body in bodies]
         opened = open_page(SLOW, slow_api.url)
         begin(opened.page)
         panel = opened.page.get_by_label("Running export")
-        expect(panel).to_contain_text("Waiting for a worker… (1 ahead)")
+        expect(panel).to_contain_text("Waiting for a worker… (2 ahead)")
         assert panel.get_by_role("progressbar").get_attribute("value") is None
         assert opened.axe_violations() == []
         panel.get_by_role("button", name="Cancel export").click()
         expect(opened.page.locator(".toast")).to_have_text(re.compile("The export was cancelled."))
         expect(opened.page.locator("#export")).to_be_focused()
-        client.post(f"/exports/{first}/cancel").raise_for_status()
+        for job_id in ahead:
+            client.post(f"/exports/{job_id}/cancel").raise_for_status()
+
+
+def test_a_database_that_is_away_is_a_reason_and_another_try(
+    open_page: Open, slow_api: Api, database_way: Way
+) -> None:
+    opened = open_page("/docs", slow_api.url)
+    opened.failures_allowed = True
+    page = opened.page
+    with database_way.blocked("closed"):
+        page.goto(SAMPLE)
+        alert = page.get_by_role("alert")
+        expect(alert).to_contain_text("The reports could not be loaded.")
+        expect(page.locator("#export")).to_have_attribute("aria-disabled", "true")
+        assert opened.axe_violations() == []
+    alert.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("button", name="Export 986 rows")).to_be_visible()
+    expect(alert).to_have_count(0)
+
+
+def test_an_export_that_could_not_be_started_says_so_and_can_be_tried_again(
+    open_page: Open, slow_api: Api, database_way: Way
+) -> None:
+    opened = open_page(SLOW, slow_api.url)
+    opened.failures_allowed = True
+    page = opened.page
+    button = page.get_by_role("button", name=f"Export {ROWS} rows")
+    button.wait_for()
+    with database_way.blocked("closed"):
+        button.click()
+        alert = page.get_by_role("alert")
+        expect(alert).to_contain_text("The export was not started")
+        expect(alert).to_contain_text("database")
+    alert.get_by_role("button", name="Close").click()
+    expect(alert).to_have_count(0)
+
+
+def test_an_expired_file_is_a_sentence_and_can_be_made_again(
+    open_page: Open, slow_api: Api, api: httpx.Client, prefect: httpx.Client
+) -> None:
+    session = start(api, ARTICLES_REQUEST | {"name": "long ago"})
+    follow(api, session)
+    tags = prefect.get(f"/flow_runs/{session.id}").raise_for_status().json()["tags"]
+    # As the sweep does it, which would let all files of the stack expire.
+    prefect.patch(f"/flow_runs/{session.id}", json={"tags": [*tags, EXPIRED_TAG]}).raise_for_status()
+    opened = open_page(f"{SAMPLE}&pageSize=5&export={session.id}", slow_api.url)
+    page = opened.page
+    expect(page.locator(".toast")).to_contain_text("The file has been removed after its retention.")
+    item = page.get_by_role("region", name="My exports").locator("li", has_text="long ago")
+    expect(item.locator(".badge")).to_have_text("Expired")
+    expect(item.get_by_role("button", name="Run again long ago")).to_be_visible()
+    expect(item.get_by_role("link", name="Download long ago")).to_have_count(0)
+    assert opened.axe_violations() == []
 
 
 def test_it_runs_survives_a_reload_and_is_cancelled(
@@ -108,7 +187,6 @@ def test_it_runs_survives_a_reload_and_is_cancelled(
     expect(button).to_have_text(re.compile(r"Exporting \d+%"))
     button.click()
     expect(page.get_by_label("Running export")).to_be_focused()
-    assert opened.axe_violations() == []
     page.reload()
     until_running(page)
     page.get_by_role("button", name="Cancel export").click()
@@ -119,17 +197,21 @@ def test_it_runs_survives_a_reload_and_is_cancelled(
 def test_after_90_seconds_it_says_that_this_is_no_failure(
     open_page: Open, slow_api: Api, worker: subprocess.Popen[bytes]
 ) -> None:
-    page = open_page("/docs", slow_api.url).page
+    opened = open_page("/docs", slow_api.url)
+    page = opened.page
     page.clock.install()
     page.goto(SLOW)
     begin(page)
     until_running(page)
     slow = page.get_by_text("The export is taking longer than 90 seconds. It goes on in the background")
     expect(slow).to_have_count(0)
-    page.clock.fast_forward(91_000)
-    expect(slow).to_be_visible()
-    page.get_by_role("button", name="Cancel export").click()
-    expect(page.locator(".toast")).to_contain_text("The export was cancelled.", timeout=LATER)
+    with polls_held(page):
+        assert opened.axe_violations() == []
+        page.clock.fast_forward(91_000)
+        expect(slow).to_be_visible()
+        assert opened.axe_violations() == []
+    httpx.post(f"{slow_api.url}/exports/{export_id(page)}/cancel", trust_env=False)
+    expect(page.locator(".toast")).to_be_visible(timeout=LATER)
 
 
 def test_an_api_that_restarts_in_mid_poll_is_no_failure(
@@ -146,6 +228,7 @@ def test_an_api_that_restarts_in_mid_poll_is_no_failure(
         expect(panel).to_contain_text("Reconnecting…", timeout=SOON)
         expect(panel.get_by_role("progressbar")).to_be_visible()
         assert page.get_by_role("alert").count() == 0
+        assert opened.axe_violations() == []
     finally:
         slow_api.start()
     with page.expect_download(timeout=LATER) as download:
@@ -162,13 +245,24 @@ def test_a_storage_that_is_away_is_a_reason_an_id_and_another_try(
         begin(page)
         alert = page.get_by_role("alert")
         expect(alert).to_contain_text("The file storage could not be reached.", timeout=2 * LATER)
-        found = re.search(r"export=([0-9a-f-]{36})", page.url)
-        assert found is not None
-        expect(alert).to_contain_text(found[1])
+        expect(alert).to_contain_text(export_id(page))
         assert opened.axe_violations() == []
     with page.expect_download(timeout=LATER) as download:
         alert.get_by_role("button", name="Try again").click()
     assert Path(download.value.path()).read_bytes().count(b"\n") == ROWS + 1
+
+
+def test_a_million_rows_are_counted_paged_and_exported(
+    open_page: Open, slow_api: Api, worker: subprocess.Popen[bytes]
+) -> None:
+    opened = open_page(NARROW, slow_api.url)
+    page = opened.page
+    expect(page.get_by_text("Page 1 of 1,000,000")).to_be_visible()
+    assert opened.axe_violations() == []
+    with page.expect_download(timeout=LATER) as download:
+        page.get_by_role("button", name="Export 1,000,000 rows").click()
+    assert Path(download.value.path()).read_bytes().count(b"\n") == MILLION + 1
+    expect(page.locator(".toast")).to_contain_text("is ready: 1,000,000 of 1,000,000 rows · 6.9 MB.")
 
 
 def test_a_file_that_is_gone_does_not_replace_the_page(open_page: Open, api: httpx.Client) -> None:

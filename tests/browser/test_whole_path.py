@@ -11,7 +11,7 @@ import httpx
 import psycopg
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import SAMPLE, Open
+from tests.browser.conftest import SAMPLE, Open, export_id
 from tests.exports import SURVEY
 
 IN_THE_WEEK = """
@@ -26,12 +26,6 @@ def downloaded(page: Page, act: Callable[[], None]) -> tuple[str, bytes]:
     with page.expect_download() as download:
         act()
     return download.value.suggested_filename, Path(download.value.path()).read_bytes()
-
-
-def export_id(page: Page) -> str:
-    found = re.search(r"export=([0-9a-f-]{36})", page.url)
-    assert found, page.url
-    return found[1]
 
 
 def test_one_click_downloads_the_whole_file(
@@ -115,7 +109,7 @@ def test_pages_and_their_size_stand_in_the_address(sample: Page) -> None:
 def test_another_report_needs_no_line_of_script(open_page: Open) -> None:
     page = open_page(SAMPLE).page
     page.get_by_label("Report", exact=True).select_option("Orders")
-    expect(page.get_by_text("Fill in from and to to see the orders.")).to_be_visible()
+    expect(page.get_by_text("Fill in from and to: the orders appear here.")).to_be_visible()
     page.get_by_label("From", exact=True).fill("2024-03-01")
     page.get_by_label("To", exact=True).fill("2024-03-31")
     page.get_by_label("Status").select_option("Paid")

@@ -3,13 +3,16 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
 
 # The wheel's script; its own wrapper gives counts, where a test wants to say which element it is.
 AXE = files("axe_playwright_python") / "axe.min.js"
+Scheme = Literal["light", "dark"]
+WIDTHS: tuple[int, ...] = (1440, 390)
+SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 FAILED_REQUEST = "Failed to load resource"
 TELL_VIOLATIONS = """
 addEventListener("securitypolicyviolation", (event) =>
@@ -41,14 +44,33 @@ class Watched:
             self.complaints.append(f"off-host: {request.url}")
 
     def axe_violations(self) -> list[str]:
-        """Of the page as it stands; through the debugger, because the page's policy lets no script in."""
+        """Of the page as it stands, in every look: on a desk and on a phone, light and dark.
+
+        Through the debugger, because the page's policy lets no script in."""
+        before = self.page.viewport_size
         self.page.evaluate(AXE.read_text(encoding="utf-8"))
+        found = [
+            f"{scheme}, {width} wide: {each}"
+            for width in WIDTHS
+            for scheme in SCHEMES
+            for each in self._violations_in(width, scheme)
+        ]
+        self.page.emulate_media(color_scheme=None)
+        if before is not None:
+            self.page.set_viewport_size(before)
+        return found
+
+    def _violations_in(self, width: int, scheme: Scheme) -> list[str]:
+        self.page.set_viewport_size({"width": width, "height": 900})
+        self.page.emulate_media(color_scheme=scheme)
         # One frame, no transition: colours that are still changing are no colours.
         self.page.evaluate(
             "Promise.all(document.getAnimations().map((each) => each.effect"
             ".getComputedTiming().iterations === Infinity || each.finished))"
         )
-        found: dict[str, Any] = self.page.evaluate("axe.run()")
+        found: dict[str, Any] = self.page.evaluate(
+            "axe.run(document.querySelector('dialog[open]') ?? document, {resultTypes: ['violations']})"
+        )
         return [
             f"{each['id']}: {node['target']} {node['failureSummary']}"
             for each in found["violations"]

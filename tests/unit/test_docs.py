@@ -135,6 +135,20 @@ def test_the_report_in_the_readme_works(tmp_path: Path, monkeypatch: pytest.Monk
     assert "customers" in catalog(("readme_report",))
 
 
+@pytest.mark.parametrize("name", ["use-export.js", "export-button.jsx"])
+def test_the_react_example_in_the_docs_is_the_one_that_is_built(name: str) -> None:
+    shown = (ROOT / "docs/front-end.md").read_text(encoding="utf-8")
+    code = (ROOT / "docs/react" / name).read_text(encoding="utf-8")
+    assert f"```{Path(name).suffix[1:]}\n{code}```" in shown
+
+
+def test_the_lock_of_the_react_example_names_no_registry() -> None:
+    lock = (ROOT / "docs/react/package-lock.json").read_text(encoding="utf-8")
+    assert '"integrity"' in lock
+    assert "resolved" not in lock
+    assert "http" not in lock
+
+
 def test_every_report_of_the_repo_stands_in_the_changelog() -> None:
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert all(f"`{name}`" in changelog for name in catalog())

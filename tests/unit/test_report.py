@@ -93,6 +93,18 @@ def scope(pattern: str = ".+") -> Scope:
             {"scope": {"pageId": scope("(")}},
             "scope: 'pageId': the pattern is not one: missing ), unterminated subpattern at position 0",
         ),
+        (
+            {"scope": {"pageId": replace(scope(), title="path")}},
+            "scope: 'pageId': title: 'path' is not a column, such as table.c.name",
+        ),
+        (
+            {"scope": {"pageId": replace(scope(), title=visits.c.id)}},
+            "scope: 'pageId': title: column visits.id is a integer, not a text",
+        ),
+        (
+            {"scope": {"pageId": replace(scope(), title=things.c.words)}},
+            "scope: 'pageId': title must be of the same table as known",
+        ),
         ({"filters": {"a-b": visits.c.id}}, "filters: 'a-b' must be letters, digits and underscores"),
         ({"filters": {"sort": visits.c.id}}, "filters: 'sort' already means something in a request"),
         (

@@ -1,1 +1,1 @@
-"""Reports during whose export there is time to look at the page."""
+"""Reports of the browser tests: one that leaves time to look at the page, one of a million rows."""

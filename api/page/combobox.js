@@ -1,0 +1,97 @@
+/** A field whose values people know by their titles: typed to search, or filled with a value as it stands. */
+
+import { html, useEffect, useState } from "./html.js";
+import { learn, useTitleOf } from "./titles.js";
+
+const SEARCH_AFTER = 200; // milliseconds after the last key
+const NONE = { items: null, more: false, problem: null };
+
+const ask = (client, path, search, signal) => client.ask("GET", `${path}?search=${encodeURIComponent(search.slice(0, 200))}`, { signal });
+
+/** What is found for the search, while there is one (null: none). */
+function useChoices(client, path, search) {
+  const [found, setFound] = useState(NONE);
+  useEffect(() => {
+    if (search === null) return;
+    const leaving = new AbortController();
+    const look = () =>
+      ask(client, path, search, leaving.signal).then(
+        ({ state }) => setFound({ ...state, problem: null }),
+        (problem) => leaving.signal.aborted || setFound({ ...NONE, problem }),
+      );
+    const timer = setTimeout(look, search ? SEARCH_AFTER : 0);
+    return () => (clearTimeout(timer), leaving.abort());
+  }, [path, search]);
+  return found;
+}
+
+export function Combobox({ client, path, label, value, isValue, onCommit, id, ...facts }) {
+  const [text, setText] = useState(null); // what is being typed, null: nothing
+  const [isOpen, setOpen] = useState(false);
+  const [active, setActive] = useState(-1);
+  const title = useTitleOf(client, isValue(value) ? path : null, value);
+  const { items: found, more, problem } = useChoices(client, path, isOpen ? (text ?? "").trim() : null);
+  const items = found ?? [];
+  const close = () => (setOpen(false), setActive(-1));
+  const pick = (item) => {
+    learn(path, item);
+    setText(null);
+    close();
+    if (item.value !== value) onCommit(item.value);
+  };
+  /** What was typed is a value, or leads to one, or becomes a mistake beside the field. */
+  const leave = async () => {
+    close();
+    const typed = text?.trim() ?? title;
+    const meant = typed && typed !== title && !isValue(typed) ? await meantBy(client, path, typed).catch(() => null) : null;
+    if (meant) return pick(meant);
+    setText(null);
+    if (typed !== value && typed !== title) onCommit(typed);
+  };
+  const move = (by) => {
+    setOpen(true);
+    if (items.length) setActive((active + by + items.length + (active < 0 && by < 0 ? 1 : 0)) % items.length);
+  };
+  const press = (event) => {
+    if (event.key === "ArrowDown" || event.key === "ArrowUp") move(event.key === "ArrowDown" ? 1 : -1);
+    else if (event.key === "Enter" && isOpen && items[active]) pick(items[active]);
+    else if (event.key === "Enter") leave();
+    else if (event.key === "Escape" && isOpen) close();
+    else if (event.key === "Escape") setText(null);
+    else return;
+    event.preventDefault();
+  };
+  const type = (event) => (setText(event.target.value), setOpen(true), setActive(-1));
+  const list = `${id}-list`;
+  useEffect(() => {
+    if (active >= 0) document.getElementById(`${list}-${active}`)?.scrollIntoView({ block: "nearest" });
+  }, [active]);
+  return html`<div class="combobox">
+    <input ...${facts} id=${id} type="text" role="combobox" class="wide" autocomplete="off" spellcheck="false"
+      placeholder="Type to search" aria-expanded=${isOpen ? "true" : "false"} aria-controls=${list} aria-autocomplete="list"
+      aria-activedescendant=${isOpen && items[active] ? `${list}-${active}` : undefined} value=${text ?? title}
+      onFocus=${(event) => event.target.select()} onClick=${() => setOpen(true)} onInput=${type} onKeyDown=${press} onBlur=${leave} />
+    <div class="choices" hidden=${!isOpen} onMouseDown=${(event) => event.preventDefault()}>
+      <ul id=${list} role="listbox" aria-label="${label}, found">
+        ${items.map(
+          (each, place) => html`<li key=${each.value} id="${list}-${place}" role="option" aria-selected=${each.value === value ? "true" : "false"}
+            class=${place === active ? "active" : undefined} onClick=${() => pick(each)}><span>${each.title}</span><code>${each.value}</code></li>`,
+        )}
+      </ul>
+      <p class=${problem ? "mistake" : "quiet"} role="status">${isOpen && noteOf(found, more, problem)}</p>
+    </div>
+  </div>`;
+}
+
+/** The one that is called so, or the only one that it finds. */
+async function meantBy(client, path, typed) {
+  const { state } = await ask(client, path, typed);
+  const same = state.items.filter((each) => each.title.toLowerCase() === typed.toLowerCase());
+  return same.length === 1 ? same[0] : state.items.length === 1 ? state.items[0] : null;
+}
+
+function noteOf(found, more, problem) {
+  if (problem) return `The list could not be loaded. ${problem.message}`;
+  if (found?.length === 0) return "Nothing is called so.";
+  return more ? "There are more: type a part of the name." : "";
+}

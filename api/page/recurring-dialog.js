@@ -1,0 +1,194 @@
+/** Makes and changes a recurring export: when, for which days, and what its next runs will cover. */
+
+import { Field, Select, zones } from "./field.js";
+import { html, useEffect, useMemo, useRef, useState } from "./html.js";
+import { mistakesOf } from "./query.js";
+import { choiceOf, coveredInWords, cronOf, FREQUENCIES, PRESETS, rangeInWords, recurrenceInWords, SINCE_LAST, slotInWords, USUAL_PRESET, WEEKDAYS } from "./schedule-words.js";
+import { ScopeTitles } from "./titles.js";
+import { day, requestInWords } from "./words.js";
+
+const PREVIEW_AFTER = 300; // milliseconds after the last change
+const [CRON, KEPT] = ["cron", "kept"]; // frequencies that no plain field says
+const MONTHDAYS = Array.from({ length: 28 }, (_, place) => String(place + 1));
+const FIRST = { frequency: "weekly", weekday: "MON", monthday: "1", time: "09:00", cron: "", onlyIfRows: false };
+
+/** What a new one begins with: this request, every Monday. */
+export function newSchedule(request, type) {
+  const { from, to, name, ...exported } = request;
+  const zone = request.timeZone ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const hasDays = type.parameters.some((each) => each.name === "from");
+  const days = from && to ? { kind: "absolute", from, to } : null;
+  return { ...FIRST, id: null, name: name ?? null, zone, exported, hasDays, days, range: null, recurrence: null };
+}
+
+/** What a change begins with. */
+export function keptSchedule({ id, name, recurrence, range, export: exported, onlyIfRows }) {
+  const choice = recurrence.cron ? (choiceOf(recurrence.cron) ?? { frequency: CRON, cron: recurrence.cron }) : { frequency: KEPT };
+  const days = range?.kind === "absolute" ? range : null;
+  return { ...FIRST, ...choice, id, name, zone: recurrence.timeZone, exported, hasDays: range !== null, days, range, recurrence, onlyIfRows };
+}
+
+/** The body of `POST /schedules`. */
+function bodyOf(form, name) {
+  const { frequency, zone, cron, recurrence, hasDays, exported, onlyIfRows } = form;
+  const plain = { cron: frequency === CRON ? cron : frequency === KEPT ? "" : cronOf(form) };
+  const when = frequency === KEPT ? recurrence : { ...plain, timeZone: zone };
+  return { name, recurrence: when, ...(hasDays ? { range: rangeOf(form) } : {}), export: exported, onlyIfRows };
+}
+
+const rangeOf = ({ range, frequency }) => range ?? { kind: "relative", preset: USUAL_PRESET[frequency] ?? "yesterday" };
+const choiceOfRange = (range) => (range.kind === "relative" ? range.preset : range.kind);
+
+export function RecurringDialog({ client, type, first, onSaved, onClose }) {
+  const dialog = useRef();
+  const [form, setForm] = useState(first);
+  const [refused, setRefused] = useState(null);
+  const [isSaving, setSaving] = useState(false);
+  const name = form.name ?? usualName(form, type);
+  const body = bodyOf(form, name);
+  const text = JSON.stringify(body);
+  const key = useMemo(() => [...crypto.getRandomValues(new Uint32Array(4))].join("-"), [text]);
+  const { runs, problem } = usePreview(client, form.time && name.trim() ? text : null);
+  const change = (part) => (setForm((before) => ({ ...before, ...part })), setRefused(null));
+  const own = { ...(name.trim() ? {} : { name: "Give it a name." }), ...(form.time ? {} : { time: "Choose a time." }) };
+  const mistakes = { ...placed(problem), ...placed(refused), ...own };
+  const isWrong = Object.keys(own).length > 0 || (problem !== null && !problem.passing);
+  useEffect(() => dialog.current.showModal(), []);
+
+  const save = async (event) => {
+    event.preventDefault();
+    if (isSaving || isWrong) return;
+    setSaving(true);
+    try {
+      const { export: _, ...changes } = body;
+      const asked = form.id
+        ? client.ask("PATCH", `/schedules/${form.id}`, { body: changes })
+        : client.ask("POST", "/schedules", { body, headers: { "Idempotency-Key": key } });
+      const { state } = await asked;
+      dialog.current.close();
+      onSaved(state);
+    } catch (found) {
+      setRefused(found);
+    }
+    setSaving(false);
+  };
+
+  return html`<dialog ref=${dialog} class="recurring" aria-labelledby="recurring-title" onClose=${onClose}>
+    <h2 id="recurring-title">${form.id ? "Change this recurring export" : "Repeat this export"}</h2>
+    <${ScopeTitles} ...${{ client, type }} request=${form.exported} />
+    <p class="quiet">${type?.title ?? form.exported.report}, ${requestInWords(form.exported, type, "without filters")}</p>
+    <form onSubmit=${save}>
+      <${Field} id="recurring-name" label="Name" mistake=${mistakes.name}>
+        ${(facts) => html`<input ...${facts} type="text" class="wide" maxlength="200" autocomplete="off" value=${name} onInput=${(event) => change({ name: event.target.value })} />`}
+      <//>
+      <${When} ...${{ form, change, mistakes }} />
+      ${form.hasDays &&
+      html`<${Select} id="recurring-range" label="Each run covers" value=${choiceOfRange(body.range)} choices=${ranges(form.days)} mistake=${mistakes.range}
+        onChange=${(choice) => change({ range: rangeFrom(choice, form.days) })} />`}
+      <label class="check"><input type="checkbox" checked=${form.onlyIfRows} onChange=${(event) => change({ onlyIfRows: event.target.checked })} />
+        <span>Only when there are rows: a run without any makes no file</span></label>
+      <${Advanced} ...${{ form, change, body }} mistake=${mistakes.cron} />
+      <${NextRuns} runs=${isWrong ? null : runs} zone=${body.recurrence.timeZone} words=${form.time ? sentence(body) : ""} />
+      ${mistakes.other && html`<p class="mistake" role="alert">${mistakes.other}</p>`}
+      <div class="actions">
+        <button type="submit" class="primary" aria-disabled=${isSaving || isWrong}>${form.id ? "Save" : "Repeat"}</button>
+        <button type="button" onClick=${() => dialog.current.close()}>Cancel</button>
+      </div>
+    </form>
+  </dialog>`;
+}
+
+function usualName({ frequency }, type) {
+  const often = { daily: "Daily", weekdays: "Weekday", weekly: "Weekly", monthly: "Monthly" }[frequency] ?? "Recurring";
+  return `${often} ${(type?.title ?? "export").toLowerCase()}`;
+}
+
+const sentence = (body) => `${recurrenceInWords(body.recurrence)}, for ${rangeInWords(body.range)}.`;
+
+function When({ form, change, mistakes }) {
+  const { frequency, weekday, monthday, time, zone, recurrence } = form;
+  const own = frequency === CRON ? [[CRON, "As the cron expression says"]] : [];
+  if (recurrence && !recurrence.cron) own.push([KEPT, recurrenceInWords(recurrence)]);
+  const isPlain = frequency in FREQUENCIES;
+  return html`<div class="when">
+    <${Select} id="recurring-often" label="How often" value=${frequency} choices=${[...Object.entries(FREQUENCIES), ...own]} onChange=${(found) => change({ frequency: found })} />
+    ${frequency === "weekly" && html`<${Select} id="recurring-weekday" label="On" value=${weekday} choices=${Object.entries(WEEKDAYS)} onChange=${(found) => change({ weekday: found })} />`}
+    ${frequency === "monthly" && html`<${Select} id="recurring-monthday" label="On day" value=${monthday} choices=${MONTHDAYS.map((each) => [each, each])} onChange=${(found) => change({ monthday: found })} />`}
+    ${isPlain &&
+    html`<${Field} id="recurring-time" label="At" mistake=${mistakes.time}>
+      ${(facts) => html`<input ...${facts} type="time" value=${time} onInput=${(event) => change({ time: event.target.value })} />`}
+    <//>`}
+    ${frequency !== KEPT &&
+    html`<${Select} id="recurring-zone" label="Time zone" value=${zone} choices=${zones(zone)} mistake=${mistakes.zone} onChange=${(found) => change({ zone: found })} />`}
+  </div>`;
+}
+
+/** A cron expression that the plain fields could say fills those. */
+function Advanced({ form, change, body, mistake }) {
+  const [isOpen] = useState(form.frequency === CRON);
+  const [typed, setTyped] = useState(null); // as it is written, while it is
+  const write = (text) => {
+    setTyped(text);
+    const choice = choiceOf(text);
+    change(choice ? { ...choice, cron: text } : { frequency: CRON, cron: text });
+  };
+  return html`<details open=${isOpen}>
+    <summary>Advanced</summary>
+    <${Field} id="recurring-cron" label="Cron expression" mistake=${mistake} hint="Minute, hour, day of the month, month, day of the week.">
+      ${(facts) => html`<input ...${facts} type="text" class="id" autocomplete="off" spellcheck="false" value=${typed ?? body.recurrence.cron ?? ""}
+        onInput=${(event) => write(event.target.value)} onBlur=${() => setTyped(null)} />`}
+    <//>
+  </details>`;
+}
+
+function NextRuns({ runs, zone, words }) {
+  return html`<section class="next" aria-label="Next runs">
+    <p role="status">${words}</p>
+    <ol>
+      ${runs?.map(
+        (each) => html`<li key=${each.plannedAt}><strong>${slotInWords(each.plannedAt, zone)}</strong>
+          <span class="quiet">covers ${coveredInWords(each.from, each.to, zone)}</span></li>`,
+      )}
+    </ol>
+    ${runs?.length === 0 && html`<p class="mistake">There is no next run.</p>`}
+  </section>`;
+}
+
+/** {runs, problem} of the last answer; asked again a moment after each change. */
+function usePreview(client, text) {
+  const [now, setNow] = useState({ runs: null, problem: null });
+  useEffect(() => {
+    if (text === null) return;
+    const leaving = new AbortController();
+    const look = () =>
+      client.ask("POST", "/schedules/preview", { body: JSON.parse(text), signal: leaving.signal }).then(
+        ({ state }) => setNow({ runs: state.runs, problem: null }),
+        (problem) => leaving.signal.aborted || setNow({ runs: null, problem }),
+      );
+    const timer = setTimeout(look, PREVIEW_AFTER);
+    return () => (clearTimeout(timer), leaving.abort());
+  }, [text]);
+  return now;
+}
+
+/** A refusal's sentences by the field that they belong beside. */
+function placed(problem) {
+  if (!problem) return {};
+  const found = {};
+  for (const [name, detail] of Object.entries(mistakesOf(problem.problem))) {
+    const field = /^recurrence\/timeZone/.test(name) ? "zone" : /^recurrence/.test(name) ? "cron" : /^range/.test(name) ? "range" : name === "name" ? "name" : "other";
+    found[field] ??= detail;
+  }
+  return Object.keys(found).length ? found : { other: problem.message };
+}
+
+const ranges = (days) => [
+  ...Object.entries(PRESETS),
+  ["since-last", SINCE_LAST],
+  ...(days ? [["absolute", `always ${day(days.from)} to ${day(days.to)}`]] : []),
+];
+
+function rangeFrom(choice, days) {
+  if (choice === "absolute") return days;
+  return choice === "since-last" ? { kind: choice } : { kind: "relative", preset: choice };
+}

@@ -1,0 +1,15 @@
+import useSWRSubscription from "swr/subscription";
+import { exportClient } from "../../api/page/export-client.js"; // your copy of it
+
+export const client = exportClient();
+
+/** `data` is the export's state, `error` an ExportProblem; nothing is asked while there is no id. */
+export function useExport(id) {
+  return useSWRSubscription(id && ["export", id], ([, id], { next }) => {
+    const leaving = new AbortController();
+    client
+      .follow(id, { onState: (state) => next(null, state), signal: leaving.signal })
+      .catch((problem) => leaving.signal.aborted || next(problem));
+    return () => leaving.abort();
+  });
+}

@@ -1,0 +1,39 @@
+"""Recurring exports as tests make them."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+
+from tests.exports import EMPTY_SURVEY
+
+WEEKLY: dict[str, Any] = {
+    "name": "Weekly attendees",
+    "recurrence": {"cron": "0 9 * * MON", "timeZone": "Europe/Madrid"},
+    "range": {"kind": "relative", "preset": "previous-week"},
+    "export": {"surveyId": EMPTY_SURVEY, "filters": {"isAttended": True}},
+}
+
+
+@contextmanager
+def kept_in_prefect(prefect: httpx.Client) -> Iterator[tuple[str, str]]:
+    """The id and the name of one like WEEKLY that was made past the API, as from prefect.yaml."""
+    shipped = prefect.get("/deployments/name/export-report/export").json()
+    name = f"from-yaml-{secrets.token_hex(4)}"
+    body = {
+        **{key: shipped[key] for key in ("flow_id", "entrypoint", "path")},
+        "name": name,
+        "work_pool_name": shipped["work_pool_name"],
+        "parameters": {
+            "request": WEEKLY["export"],
+            "recurring": {"range": WEEKLY["range"], "timeZone": "Europe/Madrid"},
+        },
+        "schedules": [{"schedule": {"cron": "0 9 * * MON", "timezone": "Europe/Madrid"}, "slug": "weekly"}],
+    }
+    kept = str(prefect.post("/deployments/", json=body).raise_for_status().json()["id"])
+    try:
+        yield kept, name
+    finally:
+        prefect.delete(f"/deployments/{kept}")

@@ -1,0 +1,46 @@
+"""What a scope may be is found by what people call it."""
+
+import pytest
+
+from flows.report import Scope
+from flows.statement import scope_choices
+from tests.unit.things import opened, things
+
+SHOPS = Scope(things.c.shop, pattern="[a-z]{1,20}", known=things.c.shop, title=things.c.words)
+ROWS = [
+    {"shop": "b", "words": "Baker 50%"},
+    {"shop": "a", "words": "Butcher_s"},
+    {"shop": "c", "words": "Baker 505"},
+    {"shop": "z", "words": "Cobbler"},
+]
+
+
+@pytest.mark.parametrize(
+    ("search", "found"),
+    [
+        ("", ["b", "c", "a", "z"]),
+        ("bAkER", ["b", "c"]),
+        ("50%", ["b"]),
+        ("r_s", ["a"]),
+        ("_", ["a"]),
+        ("z", ["z"]),
+        ("nothing", []),
+    ],
+)
+def test_a_search_finds_titles_in_any_case_and_whole_values_in_the_order_of_titles(
+    search: str, found: list[str]
+) -> None:
+    with opened(ROWS) as taken:
+        rows = taken.connection.execute(scope_choices(SHOPS, search, 10)).all()
+    assert [row[0] for row in rows] == found
+
+
+def test_no_more_are_read_than_are_wanted() -> None:
+    with opened(ROWS) as taken:
+        assert len(taken.connection.execute(scope_choices(SHOPS, "", 2)).all()) == 2
+
+
+def test_what_is_no_value_is_not_compared_with_values() -> None:
+    """A column of numbers or UUIDs would refuse it."""
+    assert " OR " not in str(scope_choices(SHOPS, "Baker 50", 1))
+    assert " OR " in str(scope_choices(SHOPS, "baker", 1))
