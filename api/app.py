@@ -35,6 +35,7 @@ from flows.report import Report
 from flows.reports import catalog
 
 DOCS_PATH = "/docs"
+TEXT_LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ def create_app() -> RequestLog:
     """Raises DeclarationError for a report that cannot work, before anything is served."""
     settings = ApiSettings()
     logs.configure(settings.log_format)
+    logging.basicConfig(format=TEXT_LINE)  # where nobody else writes: else no line of ours below a warning is
     catalog(settings.catalog_modules)
     if not os.environ.get("PREFECT_API_URL"):
         raise RuntimeError("PREFECT_API_URL must name the Prefect server; without one, jobs would be lost")
