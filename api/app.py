@@ -36,6 +36,7 @@ from flows.reports import catalog
 
 DOCS_PATH = "/docs"
 ROUTERS = [each.router for each in (exports, schedules, webhooks, reports, choices, files, health, page)]
+TEXT_LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ def create_app() -> RequestLog:
     """Raises DeclarationError for a report that cannot work, before anything is served."""
     settings = ApiSettings()
     logs.configure(settings.log_format)
+    logging.basicConfig(format=TEXT_LINE)  # where nobody else writes: else no line of ours below a warning is
     known = catalog(settings.catalog_modules)
     if not os.environ.get("PREFECT_API_URL"):
         raise RuntimeError("PREFECT_API_URL must name the Prefect server; without one, jobs would be lost")

@@ -100,6 +100,10 @@ def test_no_log_holds_one(stack: Stack, secret_words: list[str]) -> None:
     assert [(path.name, word) for path, text in logs.items() for word in secret_words if word in text] == []
 
 
+def test_a_download_leaves_a_line_of_who_took_what(stack: Stack, downloaded: Session) -> None:
+    assert f"download job={downloaded.id} caller=local" in (stack.data_dir / "logs" / "api.log").read_text()
+
+
 @dataclass(frozen=True)
 class Planted:
     """What an API, a worker and a run said, each with wrong or secret words of its own."""

@@ -150,6 +150,8 @@ class ThreeCallers(RuleBasedStateMachine):
         headers = {"Idempotency-Key": key} if key is not None else {}
         answer = self.world.ask(caller, "POST", "/schedules", json=body, headers=headers)
         earlier = caller.keys.get(("schedule", key)) if key is not None else None
+        if _limited(answer):
+            return multiple()
         if not caller.may(body["export"]):
             assert answer.status_code == 422
             return multiple()
