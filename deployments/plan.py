@@ -16,6 +16,7 @@ from deployments.postgres import Cluster
 class Options:
     data_dir: Path
     host: str = "127.0.0.1"
+    authenticated: bool = False
     port: int | None = None
     prefect_port: int | None = None
     sample_responses: int = 50_000
@@ -57,7 +58,7 @@ def plan(options: Options, inherited: Mapping[str, str], temporary: Path) -> Pla
     if not replaced.storage_url:
         storage = object_storage.lay_out(data / "storage", ports)
     connections = Connections(
-        api_url=_url(options.host, api_port),
+        api_url=_url(reached_at(options.host), api_port),
         prefect_api_url=replaced.prefect_api_url or f"http://127.0.0.1:{prefect_port}/api",
         database_url=replaced.database_url or (cluster.url("reports", "psycopg") if cluster else ""),
         storage_url=replaced.storage_url or f"s3://{object_storage.BUCKET}",
@@ -80,6 +81,11 @@ def plan(options: Options, inherited: Mapping[str, str], temporary: Path) -> Pla
         mark=mark,
         temporary=temporary,
     )
+
+
+def reached_at(host: str) -> str:
+    """From this machine: a wildcard is every address it has."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - nothing is bound here
 
 
 def _url(host: str, port: int) -> str:
