@@ -16,9 +16,10 @@ from api import problems
 from api.authentication import Authentication
 from api.context import Context
 from api.job_server import JobServer
+from api.limits import Admission, Rate
 from api.links import Links
 from api.metrics import Measured, Metrics
-from api.routes import exports, files, health, page, reports, schedules
+from api.routes import exports, files, health, limits, page, reports, schedules
 from api.run_reader import RunReader
 from api.runs import Runs
 from api.schedules import Schedules
@@ -53,7 +54,7 @@ def create_app() -> SecurityHeaders:
     app.state.settings, app.state.metrics = settings, Metrics()
     app.add_middleware(Measured, metrics=app.state.metrics)
     problems.install(app)
-    for each in (reports, exports, schedules, files, health, page):
+    for each in (reports, exports, schedules, limits, files, health, page):
         app.include_router(each.router)
     app.mount("/page", GZipMiddleware(page.PageFiles(directory=page.FILES)), name="page")
     return SecurityHeaders(app, DOCS_PATH)
@@ -70,9 +71,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with JobServer(settings.deployment, settings.outage_seconds).connected() as server:
             found = catalog(settings.catalog_modules)
             await asyncio.to_thread(_probe, source, found)
-            reader, runs = RunReader(server, settings.attempts), Runs(server, settings.attempts)
-            recurring = Schedules(server, settings.deployment, settings.attempts)
-            watcher = Watcher(reader, asyncio.get_running_loop().time)
+            clock = asyncio.get_running_loop().time
+            rate = Rate(settings.starts_per_second, settings.starts_burst)
+            admission = Admission(settings.queued_per_caller, rate, clock)
+            reader = RunReader(server, settings.attempts)
+            runs = Runs(server, reader, admission, settings.attempts)
+            recurring = Schedules(server, reader, admission, settings.deployment, settings.attempts)
+            watcher = Watcher(reader, clock)
             app.state.context = Context(
                 settings,
                 found,
@@ -81,6 +86,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
                 links,
                 Authentication(settings),
                 server,
+                admission,
                 reader,
                 runs,
                 recurring,

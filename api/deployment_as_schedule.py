@@ -10,7 +10,7 @@ from prefect.client.schemas.objects import DeploymentSchedule
 from prefect.client.schemas.responses import DeploymentResponse
 
 from api import slots
-from api.callers import LOCAL_CALLER
+from api.callers import LOCAL_CALLER, OWNER
 from api.run_as_job import schedule_tag
 from api.schedule_body import RecurringExport
 from flows.errors import InvalidRequest
@@ -24,7 +24,8 @@ SHOWN_SLOTS = 3
 class Kept:
     """`read_only` are those of prefect.yaml, and whatever else an operator has made in Prefect.
 
-    `version` stands for the body with which it was made.
+    `version` stands for the body with which it was made; `masked`: by somebody who may not see what is
+    about a person.
     """
 
     id: str
@@ -35,6 +36,7 @@ class Kept:
     schedule: slots.Schedule
     slug: str | None
     version: str | None
+    masked: bool
     created_at: datetime
     updated_at: datetime
 
@@ -55,7 +57,7 @@ class PlannedRun:
 
 def owner_of(found: DeploymentResponse) -> str:
     """One without an owner is the local caller's, as runs without one are."""
-    return next((tag.removeprefix("owner:") for tag in found.tags if tag.startswith("owner:")), LOCAL_CALLER)
+    return next((tag.removeprefix(OWNER) for tag in found.tags if tag.startswith(OWNER)), LOCAL_CALLER)
 
 
 def id_of(found: DeploymentResponse) -> str:
@@ -84,6 +86,7 @@ def as_kept(found: DeploymentResponse) -> Kept | None:
         schedule=cast("slots.Schedule", first.schedule),
         slug=first.slug,
         version=found.version,
+        masked=bool(parameters.get("mask_pii")),
         created_at=created,
         updated_at=cast("datetime | None", found.updated) or created,
     )

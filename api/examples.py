@@ -82,7 +82,13 @@ START: dict[str, Any] = {
             }
         },
     },
-    "responses": {"200": answer("The job's id.", {"data": _JOB_ID})},
+    "responses": {
+        "200": answer("The job's id.", {"data": _JOB_ID}),
+        "429": answer(
+            "One more than `GET /limits` allows; `Retry-After` says when to try again.",
+            {"status": 429, "detail": "These are too many starts at once.", "data": None},
+        ),
+    },
 }
 
 POLL: dict[str, Any] = {
@@ -103,6 +109,25 @@ LIST: dict[str, Any] = {
         parameter("limit", "1 to 100; 20 when not given."),
         parameter("cursor", "The `nextCursor` of the page before."),
     ]
+}
+
+LIMITS: dict[str, Any] = {
+    "responses": {
+        "200": answer(
+            "`left` of each quota; for `rows`, `maxDays` and `maxRows` null is any number.",
+            {
+                "running": {"limit": 5, "used": 1, "left": 4},
+                "queued": {"limit": 50, "used": 0, "left": 50},
+                "starts": {"perSecond": 1.0, "burst": 10, "left": 9},
+                "rows": None,
+                "reports": {
+                    "survey-responses": {"maxDays": 366, "maxRows": None},
+                    "orders": {"maxDays": None, "maxRows": None},
+                },
+                "body": {"bytes": 65536, "depth": 16},
+            },
+        )
+    }
 }
 
 TABLE: dict[str, Any] = {

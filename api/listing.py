@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import get_args
 from uuid import UUID
 
+from api.callers import Caller
 from api.jobs import Status
 from api.query import whole_number
 from flows.errors import FieldError, InvalidRequest
@@ -21,7 +22,7 @@ _NAMES = ("status", "report", "scheduleId", "limit", "cursor")
 class Wanted:
     """Which of a caller's jobs; None is any."""
 
-    caller: str
+    caller: Caller
     status: Status | None = None
     report: str | None = None
     schedule_id: str | None = None
@@ -47,7 +48,7 @@ class ListQuery:
 
 
 def parse(
-    items: Sequence[tuple[str, str]], reports: Mapping[str, Report], caller: str, now: datetime
+    items: Sequence[tuple[str, str]], reports: Mapping[str, Report], caller: Caller, now: datetime
 ) -> ListQuery:
     """Runs that are planned for later than `now` are no jobs yet."""
     given = dict(items)

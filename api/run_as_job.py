@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from prefect.client.schemas.objects import Artifact, FlowRun, StateType
 
-from api.callers import LOCAL_CALLER
+from api.callers import LOCAL_CALLER, OWNER, REPORT
 from api.jobs import Job, Run
 from flows.errors import InvalidRequest
 from flows.receipt import FORGOTTEN_TAG, Standing, from_metadata
@@ -18,11 +18,11 @@ FINAL_STATES = [StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateT
 
 
 def owner_tag(caller: str) -> str:
-    return f"owner:{caller}"
+    return f"{OWNER}{caller}"
 
 
 def report_tag(name: str) -> str:
-    return f"report:{name}"
+    return f"{REPORT}{name}"
 
 
 def request_tag(request: ExportRequest) -> str:
@@ -37,17 +37,23 @@ def retry_tag(job_id: str) -> str:
     return f"retry-of:{job_id}"
 
 
+def run_parameters(request: ExportRequest) -> dict[str, Any]:
+    """Of the flow. That columns are masked stands beside the request: no caller can write it there."""
+    masked = {"mask_pii": True} if request.report.masked is not None else {}
+    return {"request": dict(request.body), **masked}
+
+
 def caller_of(found: FlowRun) -> str | None:
     """A run that an operator started in the Prefect UI has no owner and is the local caller's; None is
     for a run that its owner has deleted."""
     if FORGOTTEN_TAG in found.tags:
         return None
-    return next((tag.removeprefix("owner:") for tag in found.tags if tag.startswith("owner:")), LOCAL_CALLER)
+    return next((tag.removeprefix(OWNER) for tag in found.tags if tag.startswith(OWNER)), LOCAL_CALLER)
 
 
 def forgotten(tags: Sequence[str]) -> list[str]:
     """The tags of a run whose record is to be removed once its work has stopped."""
-    return [*(tag for tag in tags if not tag.startswith(("owner:", "request:"))), FORGOTTEN_TAG]
+    return [*(tag for tag in tags if not tag.startswith((OWNER, "request:"))), FORGOTTEN_TAG]
 
 
 def standings_of(artifacts: Sequence[Artifact]) -> dict[str, Standing]:
@@ -80,6 +86,7 @@ def _as_run(found: FlowRun, attempts: int) -> Run:
         state_name=(state.name if state else None) or "",
         state_message=(state.message if state else None) or "",
         request=_request(found),
+        masked=bool(found.parameters.get("mask_pii")),
         tags=frozenset(found.tags),
         attempt=found.run_count,
         attempts_left=found.run_count < attempts,

@@ -16,7 +16,6 @@ from api import listing, schedule_body, schedule_examples, slots, starting, stri
 from api.context import Context, caller_of, context_of
 from api.deployment_as_schedule import Kept, planned_runs, shown
 from api.full_state import answer, full_state
-from api.listing import Wanted
 from api.problems import Problem
 from api.query import whole_number
 from api.routes.reports import JOB_ID
@@ -44,7 +43,7 @@ async def create(request: Request) -> Response:
     body = await _decoded(request)
     asked = await _asked(body, request)
     try:
-        kept, replayed = await context.schedules.create(asked, caller.name, key, body, datetime.now(UTC))
+        kept, replayed = await context.schedules.create(asked, caller, key, body, datetime.now(UTC))
     except KeyReused:
         raise starting.key_reused() from None
     headers = {"Location": f"/schedules/{kept.id}", **NO_STORE}
@@ -58,7 +57,7 @@ async def list_schedules(request: Request) -> Response:
     context = context_of(request)
     given = _query(request.query_params.multi_items(), ("limit", "cursor"))
     limit = whole_number(given, "limit", listing.DEFAULT_LIMIT, listing.MAX_LIMIT)
-    found, place = await context.schedules.page(caller_of(request).name, limit, _place(given.get("cursor")))
+    found, place = await context.schedules.page(caller_of(request), limit, _place(given.get("cursor")))
     items = [_shown(kept, context) for kept in found]
     return JSONResponse({"items": items, "nextCursor": _cursor(place)}, headers=NO_STORE)
 
@@ -99,26 +98,26 @@ async def delete(schedule_id: str, request: Request) -> Response:
 @router.post("/{schedule_id}/run", summary="Run now", status_code=HTTPStatus.ACCEPTED)
 async def run(schedule_id: str, request: Request) -> Response:
     """A job that covers the days that a run planned for this moment would; works while paused too."""
-    context = context_of(request)
+    context, caller = context_of(request), caller_of(request)
     key = starting.idempotency_key(request)
     kept = await _kept(schedule_id, request)
-    job, replayed = await context.schedules.run_now(kept, caller_of(request).name, key)
+    job, replayed = await context.schedules.run_now(kept, caller.name, key, datetime.now(UTC))
     if not replayed:
-        context.watcher.watch(job, caller_of(request).name)
-    return await answer(starting.Started(job, replayed), context, caller_of(request))
+        context.watcher.watch(job, caller.name)
+    return await answer(starting.Started(job, replayed), context, caller)
 
 
 @router.get("/{schedule_id}/runs", summary="Its exports, newest first", openapi_extra=schedule_examples.LIST)
 async def runs(schedule_id: str, request: Request) -> Response:
     """Each as in `GET /exports`; runs that are still to come are not among them."""
-    context = context_of(request)
+    context, caller = context_of(request), caller_of(request)
     given = _query(request.query_params.multi_items(), ("limit", "cursor"))
-    asked = listing.parse(list(given.items()), context.reports, caller_of(request).name, datetime.now(UTC))
+    asked = listing.parse(list(given.items()), context.reports, caller, datetime.now(UTC))
     kept = await _kept(schedule_id, request)
-    wanted = Wanted(caller_of(request).name, deployment_id=kept.deployment_id)
+    wanted = replace(asked.wanted, deployment_id=kept.deployment_id)
     jobs, place = await context.reader.page(wanted, asked.limit, asked.place)
     body = {
-        "items": [await full_state(job, context) for job in jobs],
+        "items": [await full_state(job, context, caller) for job in jobs],
         "nextCursor": listing.encode(place) if place is not None else None,
     }
     return JSONResponse(body, headers=NO_STORE)
@@ -128,9 +127,12 @@ async def _decoded(request: Request) -> Any:
     return strict_json.decode(await starting.body(request))
 
 
-async def _asked(body: object, request: Request, needs_name: bool = True) -> RecurringExport:
+async def _asked(
+    body: object, request: Request, needs_name: bool = True, masked: bool = False
+) -> RecurringExport:
     """Every name in it known, in the database too; InvalidRequest otherwise."""
-    context, permitted = context_of(request), caller_of(request).permitted(context_of(request).reports)
+    context, caller = context_of(request), caller_of(request)
+    permitted = replace(caller, sees_pii=caller.sees_pii and not masked).permitted(context.reports)
     asked, export = schedule_body.parse(body, permitted, datetime.now(UTC), needs_name)
     try:
         await context.source.check_request(export)
@@ -142,7 +144,7 @@ async def _asked(body: object, request: Request, needs_name: bool = True) -> Rec
 
 async def _changed(kept: Kept, given: Mapping[str, Any], request: Request) -> RecurringExport:
     if not set(given) <= ALWAYS_CHANGEABLE:
-        return await _asked({**kept.asked.as_body(), **given}, request)
+        return await _asked({**kept.asked.as_body(), **given}, request, masked=kept.masked)
     return replace(
         kept.asked,
         name=schedule_body.name_of(given) if "name" in given else kept.asked.name,
@@ -154,7 +156,7 @@ async def _kept(schedule_id: str, request: Request) -> Kept:
     context, caller = context_of(request), caller_of(request)
     known = JOB_ID.fullmatch(schedule_id) is not None
     kept = await context.schedules.read(schedule_id.lower(), caller.name) if known else None
-    if kept is None:
+    if kept is None or not caller.may_see(kept.masked):
         raise Problem(HTTPStatus.NOT_FOUND, "There is no recurring export with this id.")
     return kept
 
