@@ -16,11 +16,12 @@ from api.authentication import Authentication
 from api.context import Context
 from api.job_counts import JobCounts
 from api.job_server import JobServer
+from api.limits import Admission, Rate
 from api.links import Links
 from api.metrics import Measured, Metrics
 from api.openapi.document import document
 from api.request_log import RequestLog
-from api.routes import choices, exports, files, health, page, reports, schedules, webhooks
+from api.routes import choices, exports, files, health, limits, page, reports, schedules, webhooks
 from api.run_reader import RunReader
 from api.runs import Runs
 from api.schedules import Schedules
@@ -35,7 +36,9 @@ from flows.report import Report
 from flows.reports import catalog
 
 DOCS_PATH = "/docs"
-ROUTERS = [each.router for each in (exports, schedules, webhooks, reports, choices, files, health, page)]
+ROUTERS = [
+    each.router for each in (exports, schedules, webhooks, reports, choices, limits, files, health, page)
+]
 TEXT_LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 logger = logging.getLogger(__name__)
@@ -80,9 +83,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with JobServer(settings.deployment, settings.outage_seconds).connected() as server:
             found = catalog(settings.catalog_modules)
             await asyncio.to_thread(_probe, source, found)
-            reader, runs = RunReader(server, settings.attempts), Runs(server, settings.attempts)
-            recurring = Schedules(server, settings.deployment, settings.attempts)
-            watcher = Watcher(reader, asyncio.get_running_loop().time)
+            clock = asyncio.get_running_loop().time
+            rate = Rate(settings.starts_per_second, settings.starts_burst)
+            admission = Admission(settings.queued_per_caller, rate, clock)
+            reader = RunReader(server, settings.attempts)
+            runs = Runs(server, reader, admission, settings.attempts)
+            recurring = Schedules(server, reader, admission, settings.deployment, settings.attempts)
+            watcher = Watcher(reader, clock)
             app.state.context = Context(
                 settings,
                 found,
@@ -91,6 +98,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
                 links,
                 Authentication(settings),
                 server,
+                admission,
                 reader,
                 runs,
                 recurring,

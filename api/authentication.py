@@ -13,6 +13,8 @@ from api.settings import ApiSettings
 
 LONGEST_TOKEN = 8192
 CLOCK_SKEW_SECONDS = 30
+# false: masks what is about a person; the caller sees all when the token does not say.
+PII_CLAIM = "pii"
 
 
 class Authentication:
@@ -62,8 +64,9 @@ class JwtCheck:
             )
         except (jwt.PyJWTError, ValueError, RecursionError):
             return None
-        name = claims["sub"]
-        return Caller(name) if isinstance(name, str) and NAME.fullmatch(name) else None
+        name, sees_pii = claims["sub"], claims.get(PII_CLAIM, True)
+        known = isinstance(name, str) and NAME.fullmatch(name) and isinstance(sees_pii, bool)
+        return Caller(name, sees_pii=sees_pii) if known else None
 
 
 def _bearer(authorization: Sequence[str]) -> str | None:

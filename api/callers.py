@@ -16,16 +16,25 @@ NAME = re.compile(r"[\x21-\x7e]{1,200}")
 
 @dataclass(frozen=True)
 class Caller:
-    """`reports` are those they may use; None is all."""
+    """`reports` are those they may use; None is all. `sees_pii`: also what is about a person."""
 
     name: str
     reports: frozenset[str] | None = None
+    sees_pii: bool = True
 
     def permitted(self, reports: "Mapping[str, Report]") -> "Mapping[str, Report]":
-        """What they may not use does not exist for them."""
-        if self.reports is None:
+        """What they may not use does not exist for them, and what they may not see is masked."""
+        if self.reports is not None:
+            reports = {name: report for name, report in reports.items() if name in self.reports}
+        if self.sees_pii:
             return reports
-        return {name: report for name, report in reports.items() if name in self.reports}
+        from flows.masking import masked
+
+        return masked(reports)
+
+    def may_see(self, masked: bool) -> bool:
+        """Whether what was made with or without masks is for their eyes."""
+        return masked or self.sees_pii
 
 
 LOCAL = Caller(LOCAL_CALLER)

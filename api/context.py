@@ -9,6 +9,7 @@ from api.authentication import Authentication
 from api.callers import Caller
 from api.job_counts import JobCounts
 from api.job_server import JobServer
+from api.limits import Admission
 from api.links import Links
 from api.metrics import Metrics
 from api.run_reader import RunReader
@@ -31,6 +32,7 @@ class Context:
     links: Links
     authentication: Authentication
     server: JobServer
+    admission: Admission
     reader: RunReader
     runs: Runs
     schedules: Schedules

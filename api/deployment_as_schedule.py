@@ -23,7 +23,8 @@ SHOWN_SLOTS = 3
 class Kept:
     """`read_only` are those of prefect.yaml, and whatever else an operator has made in Prefect.
 
-    `version` stands for the body with which it was made.
+    `version` stands for the body with which it was made; `masked`: by somebody who may not see what is
+    about a person.
     """
 
     id: str
@@ -34,6 +35,7 @@ class Kept:
     schedule: slots.Schedule
     slug: str | None
     version: str | None
+    masked: bool
     created_at: datetime
     updated_at: datetime
 
@@ -81,6 +83,7 @@ def as_kept(found: DeploymentResponse) -> Kept | None:
         schedule=cast("slots.Schedule", first.schedule),
         slug=first.slug,
         version=found.version,
+        masked=bool(parameters.get("mask_pii")),
         created_at=created,
         updated_at=cast("datetime | None", found.updated) or created,
     )

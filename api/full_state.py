@@ -18,12 +18,12 @@ async def answer(started: Started, context: Context, caller: Caller) -> JSONResp
     if started.replayed and (known := await context.watcher.read(job.run.id, caller.name)) is not None:
         job = known.job
     status = HTTPStatus.OK if started.replayed else HTTPStatus.ACCEPTED
-    return JSONResponse(await full_state(job, context), status, started.headers)
+    return JSONResponse(await full_state(job, context, caller), status, started.headers)
 
 
-async def full_state(job: Job, context: Context) -> dict[str, Any]:
+async def full_state(job: Job, context: Context, caller: Caller) -> dict[str, Any]:
     file = await _file(job, context) if job.status == "done" else None
-    position = await context.reader.waiting_before(job) if job.status == "queued" else 0
+    position = await context.reader.waiting_before(job, caller.name) if job.status == "queued" else 0
     return state(job, context.settings.public_url, file, position, datetime.now(UTC))
 
 

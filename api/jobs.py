@@ -47,6 +47,7 @@ class Run:
     state_name: str
     state_message: str
     request: Mapping[str, Any]
+    masked: bool
     tags: frozenset[str]
     attempt: int
     attempts_left: bool

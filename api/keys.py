@@ -1,6 +1,6 @@
 """API keys: random, kept as SHA-256 in one file that may be a mounted secret. Read again when it changes.
 
-The file is JSON: {"keys": [{"id", "caller", "sha256", "createdAt", "reports": [...] or null}]}.
+The file is JSON: {"keys": [{"id", "caller", "sha256", "createdAt", "reports": [...] or null, "pii": true}]}.
 """
 
 import hashlib
@@ -31,10 +31,12 @@ class Key:
     sha256: str
     createdAt: str
     reports: tuple[str, ...] | None = None
+    pii: bool = True
 
     @property
     def holder(self) -> Caller:
-        return Caller(self.caller, frozenset(self.reports) if self.reports is not None else None)
+        reports = frozenset(self.reports) if self.reports is not None else None
+        return Caller(self.caller, reports, self.pii)
 
 
 class KeyFile:
@@ -64,15 +66,14 @@ class KeyFile:
             self._read_of = state
         return self._keys
 
-    def create(self, caller: str, reports: Sequence[str] | None, now: datetime) -> str:
-        """The key itself: it is shown this once."""
+    def create(self, caller: str, reports: Sequence[str] | None, now: datetime, pii: bool = True) -> str:
+        """The key itself: it is shown this once. `pii`: its holder sees what is about a person."""
         if not NAME.fullmatch(caller):
             raise ValueError("a caller's name is 1 to 200 visible ASCII characters")
         token = f"rex_{secrets.token_hex(4)}_{secrets.token_urlsafe(32)}"
         digest = hashlib.sha256(token.encode()).hexdigest()
-        made = Key(
-            token[4:12], caller, digest, now.isoformat(), tuple(reports) if reports is not None else None
-        )
+        covered = tuple(reports) if reports is not None else None
+        made = Key(token[4:12], caller, digest, now.isoformat(), covered, pii)
         self._write([*self.keys().values(), made])
         return token
 
@@ -107,4 +108,7 @@ def _key(given: dict[str, object]) -> Key:
     reports = given.get("reports")
     if reports is not None and not isinstance(reports, list):
         raise ValueError("`reports` must be a list or null")
-    return Key(**texts, reports=tuple(map(str, reports)) if reports is not None else None)
+    pii = given.get("pii", True)
+    if not isinstance(pii, bool):
+        raise ValueError("`pii` must be true or false")
+    return Key(**texts, reports=tuple(map(str, reports)) if reports is not None else None, pii=pii)

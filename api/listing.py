@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import get_args
 from uuid import UUID
 
+from api.callers import Caller
 from api.ids import JOB_ID
 from api.jobs import Status
 from api.query import among, whole_number
@@ -23,7 +24,7 @@ _NAMES = ("status", "report", "scheduleId", "limit", "cursor")
 class Wanted:
     """Which of a caller's jobs; None is any."""
 
-    caller: str
+    caller: Caller
     status: Status | None = None
     report: str | None = None
     schedule_id: str | None = None
@@ -49,7 +50,7 @@ class ListQuery:
 
 
 def parse(
-    items: Sequence[tuple[str, str]], reports: Mapping[str, Report], caller: str, now: datetime
+    items: Sequence[tuple[str, str]], reports: Mapping[str, Report], caller: Caller, now: datetime
 ) -> ListQuery:
     """Runs that are planned for later than `now` are no jobs yet."""
     given = among(items, _NAMES)

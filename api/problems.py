@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from api.limits import LimitReached
 from flows.errors import ExportError, FieldError, Internal, InvalidRequest
 
 RETRY_AFTER_SECONDS = 5
@@ -71,6 +72,7 @@ def invalid(error: InvalidRequest) -> Problem:
 def install(app: FastAPI) -> None:
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(InvalidRequest, _invalid)
+    app.add_exception_handler(LimitReached, _limit_reached)
     app.add_exception_handler(ExportError, _source_failed)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(ClientDisconnect, _gone)
@@ -85,6 +87,13 @@ async def _problem(request: Request, error: Exception) -> JSONResponse:
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, InvalidRequest)  # noqa: S101 - registered for this type
     return as_response(invalid(error))
+
+
+async def _limit_reached(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, LimitReached)  # noqa: S101 - registered for this type
+    reached = [FieldError("", error.code, error.detail)]
+    headers = {"Retry-After": str(error.retry_seconds)}
+    return as_response(Problem(HTTPStatus.TOO_MANY_REQUESTS, error.detail, reached, headers))
 
 
 async def _source_failed(request: Request, error: Exception) -> JSONResponse:

@@ -12,7 +12,7 @@ from flows.errors import InvalidRequest
 from flows.receipt import FORGOTTEN_TAG, Standing, from_metadata
 from flows.recurring import parse_recurring, request_at
 from flows.request import ExportRequest
-from flows.run_tags import OWNER, SCHEDULE, owner_in
+from flows.run_tags import OWNER, REPORT, SCHEDULE, owner_in
 
 FINAL_STATES = [StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED]
 
@@ -22,7 +22,7 @@ def owner_tag(caller: str) -> str:
 
 
 def report_tag(name: str) -> str:
-    return f"report:{name}"
+    return REPORT + name
 
 
 def request_tag(request: ExportRequest) -> str:
@@ -35,6 +35,12 @@ def schedule_tag(schedule_id: str) -> str:
 
 def retry_tag(job_id: str) -> str:
     return f"retry-of:{job_id}"
+
+
+def run_parameters(request: ExportRequest) -> dict[str, Any]:
+    """Of the flow. That columns are masked stands beside the request: no caller can write it there."""
+    masked = {"mask_pii": True} if request.report.masked is not None else {}
+    return {"request": dict(request.body), **masked}
 
 
 def caller_of(found: FlowRun) -> str | None:
@@ -80,6 +86,7 @@ def _as_run(found: FlowRun, attempts: int) -> Run:
         state_name=(state.name if state else None) or "",
         state_message=(state.message if state else None) or "",
         request=_request(found),
+        masked=bool(found.parameters.get("mask_pii")),
         tags=frozenset(found.tags),
         attempt=found.run_count,
         attempts_left=found.run_count < attempts,

@@ -16,6 +16,7 @@ from prefect.client.schemas.filters import (
     FlowRunFilterDeploymentId,
     FlowRunFilterExpectedStartTime,
     FlowRunFilterId,
+    FlowRunFilterIdempotencyKey,
     FlowRunFilterState,
     FlowRunFilterStateType,
     FlowRunFilterTags,
@@ -44,13 +45,16 @@ from flows.receipt import COLUMNS_ARTIFACT, EXPIRED_TAG, Standing
 MOST_PER_READ = 200  # Prefect's own limit
 READS_PER_PAGE = 5
 WORKER_SILENCE = timedelta(seconds=90)  # a worker reports every 30 s
+# Prefect's clock may be ahead of ours.
+SOON = timedelta(minutes=1)
 # The job is queued before and after.
 NOTHING_TO_SEE = ("prefect.flow-run.Scheduled", "prefect.flow-run.Pending")
 WAITING = (StateType.SCHEDULED, StateType.PENDING)
+GOING_ON = (StateType.RUNNING, StateType.CANCELLING)
 STATES_OF: dict[Status, tuple[StateType, ...]] = {
     "queued": (*WAITING, StateType.PAUSED, StateType.CRASHED),
-    "running": (StateType.RUNNING, StateType.CANCELLING),
-    "finalizing": (StateType.RUNNING, StateType.CANCELLING),
+    "running": GOING_ON,
+    "finalizing": GOING_ON,
     "done": (StateType.COMPLETED,),
     "expired": (StateType.COMPLETED,),
     "error": (StateType.FAILED, StateType.CRASHED, StateType.COMPLETED),
@@ -99,7 +103,7 @@ class RunReader:
             found, standings = await self._read_page(wanted, place)
             for each in found:
                 job = as_job(each, standings, self._attempts)
-                if caller_of(each) == wanted.caller and wanted.status in (None, job.status):
+                if _is_wanted(job, caller_of(each), wanted):
                     if len(jobs) == limit:
                         return jobs, place
                     jobs.append(job)
@@ -122,15 +126,35 @@ class RunReader:
                 return cast("list[dict[str, Any]]", found[0].data)
         return None
 
-    async def waiting_before(self, job: Job) -> int:
-        """How many runs, whoever's, are to be taken first."""
-        before = FlowRunFilter(
-            state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(WAITING))),
-            expected_start_time=FlowRunFilterExpectedStartTime(before_=job.run.created_at),
-            id=FlowRunFilterId(not_any_=[UUID(job.run.id)]),
-        )
+    async def waiting_before(self, job: Job, caller: str) -> int:
+        """How many of the caller's own are to be taken first: callers take turns, so others' do not count."""
+        before = _of(caller, WAITING)
+        before.expected_start_time = FlowRunFilterExpectedStartTime(before_=job.run.created_at)
+        before.id = FlowRunFilterId(not_any_=[UUID(job.run.id)])
+        return await self._count(before)
+
+    async def queued(self, caller: str, now: datetime) -> int:
+        """How many of the caller's wait; those that are planned for later do not yet."""
+        waiting = _of(caller, WAITING)
+        waiting.expected_start_time = FlowRunFilterExpectedStartTime(before_=now + SOON)
+        return await self._count(waiting)
+
+    async def running(self, caller: str) -> int:
+        return await self._count(_of(caller, GOING_ON))
+
+    async def run_with_key(self, key: str) -> FlowRun | None:
+        """By Prefect's idempotency key, which is one run's at most."""
         async with self._server.answering():
-            return await self._client.count_flow_runs(flow_filter=await self._flow(), flow_run_filter=before)
+            found = await self._client.read_flow_runs(
+                flow_filter=await self._flow(),
+                flow_run_filter=FlowRunFilter(idempotency_key=FlowRunFilterIdempotencyKey(any_=[key])),
+                limit=1,
+            )
+        return found[0] if found else None
+
+    async def _count(self, wanted: FlowRunFilter) -> int:
+        async with self._server.answering():
+            return await self._client.count_flow_runs(flow_filter=await self._flow(), flow_run_filter=wanted)
 
     async def counts(self, now: datetime) -> dict[str, int]:
         """Of all callers: what waits and is due, and what goes on."""
@@ -198,8 +222,22 @@ class RunReader:
         )
 
 
+def _of(caller: str, states: Sequence[StateType]) -> FlowRunFilter:
+    return FlowRunFilter(
+        tags=FlowRunFilterTags(all_=[owner_tag(caller)]),
+        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(states))),
+    )
+
+
+def _is_wanted(job: Job, owner: str | None, wanted: Wanted) -> bool:
+    """By what Prefect cannot filter by."""
+    theirs = owner == wanted.caller.name and wanted.caller.may_see(job.run.masked)
+    return theirs and wanted.status in (None, job.status)
+
+
 def _filter(wanted: Wanted, place: Place) -> FlowRunFilter:
-    tags = [owner_tag(wanted.caller)] if wanted.caller != LOCAL_CALLER else []
+    caller = wanted.caller.name
+    tags = [owner_tag(caller)] if caller != LOCAL_CALLER else []
     tags += [report_tag(wanted.report)] if wanted.report else []
     tags += [schedule_tag(wanted.schedule_id)] if wanted.schedule_id else []
     tags += [EXPIRED_TAG] if wanted.status == "expired" else []

@@ -21,7 +21,18 @@ from prefect.states import Cancelling
 
 from api.job_server import JobServer
 from api.jobs import Job
-from api.run_as_job import FINAL_STATES, as_job, caller_of, forgotten, owner_tag, report_tag, request_tag
+from api.limits import Admission
+from api.run_as_job import (
+    FINAL_STATES,
+    as_job,
+    caller_of,
+    forgotten,
+    owner_tag,
+    report_tag,
+    request_tag,
+    run_parameters,
+)
+from api.run_reader import RunReader
 from flows import tracing
 from flows.request import ExportRequest
 
@@ -33,8 +44,9 @@ class KeyReused(Exception):
 
 
 class Runs:
-    def __init__(self, server: JobServer, attempts: int) -> None:
+    def __init__(self, server: JobServer, reader: RunReader, admission: Admission, attempts: int) -> None:
         self._server, self._client, self._attempts = server, server.client, attempts
+        self._reader, self._admission = reader, admission
         self._starting: dict[str, asyncio.Task[tuple[Job, bool]]] = {}
 
     async def start(
@@ -45,7 +57,10 @@ class Runs:
         now: datetime,
         tags: Sequence[str] = (),
     ) -> tuple[Job, bool]:
-        """The job, and whether it is an earlier one: same key, or same request still going on."""
+        """The job, and whether it is an earlier one: same key, or same request still going on.
+
+        LimitReached where that would be one more than the caller may have.
+        """
         flight = _hash(caller, key or "", request.fingerprint)
         if (going := self._starting.get(flight)) is not None:  # many clicks at once are one call
             return (await asyncio.shield(going))[0], True
@@ -84,28 +99,41 @@ class Runs:
         tags: Sequence[str],
     ) -> tuple[Job, bool]:
         async with self._server.answering():
-            if key is not None:
-                oldest = now - KEY_LIFE
-                own_key = _hash(caller, "key", key)
+            oldest = now - KEY_LIFE if key is not None else None
+            own_key, queued = await asyncio.gather(
+                self._own_key(request, caller, key), self._reader.queued(caller, now)
+            )
+            with self._admission.entry(caller, queued) as entry:
+                if entry.refusal is not None and not await self._is_replay(own_key, oldest):
+                    raise entry.refusal
                 found, replayed = await self._create(request, caller, own_key, oldest, tags)
-                if replayed and request_tag(request) not in found.tags:
-                    raise KeyReused
-            else:
-                last = await self._last_finished(request, caller)
-                own_key = _hash(caller, "request", request.fingerprint, last)
-                found, replayed = await self._create(request, caller, own_key, None, tags)
+                entry.started = not replayed
+            if key is not None and replayed and request_tag(request) not in found.tags:
+                raise KeyReused
             return as_job(found, {}, self._attempts), replayed
+
+    async def _own_key(self, request: ExportRequest, caller: str, key: str | None) -> str:
+        if key is not None:
+            return _hash(caller, "key", key)
+        return _hash(caller, "request", request.fingerprint, await self._last_finished(request, caller))
 
     async def _create(
         self, request: ExportRequest, caller: str, key: str, oldest: datetime | None, tags: Sequence[str]
     ) -> tuple[FlowRun, bool]:
-        """Prefect never releases a key; a run that was deleted, or made before `oldest`, hands it on."""
+        """Prefect never releases a key; a run that no longer answers for it hands it on."""
         while True:
             found, replayed = await self._create_by(request, caller, key, tags)
-            too_old = oldest is not None and found.created is not None and found.created < oldest
-            if not replayed or not (too_old or caller_of(found) is None):
+            if not replayed or _answers(found, oldest):
                 return found, replayed
-            key = _hash(key, str(found.id))
+            key = _handed_on(key, found)
+
+    async def _is_replay(self, key: str, oldest: datetime | None) -> bool:
+        """Whether `_create` would find a run rather than make one."""
+        while (found := await self._reader.run_with_key(key)) is not None:
+            if _answers(found, oldest):
+                return True
+            key = _handed_on(key, found)
+        return False
 
     async def _create_by(
         self, request: ExportRequest, caller: str, key: str, tags: Sequence[str]
@@ -114,7 +142,7 @@ class Runs:
         name = f"{request.report.name}-{secrets.token_hex(6)}"
         found = await self._client.create_flow_run_from_deployment(
             (await self._server.deployment()).id,
-            parameters={"request": dict(request.body)},
+            parameters=run_parameters(request),
             name=name,
             tags=[owner_tag(caller), report_tag(request.report.name), request_tag(request), *tags],
             idempotency_key=key,
@@ -132,6 +160,16 @@ class Runs:
             limit=1,
         )
         return str(found[0].id) if found else ""
+
+
+def _answers(found: FlowRun, oldest: datetime | None) -> bool:
+    """For its key: a run that was deleted, or made before `oldest`, does not."""
+    too_old = oldest is not None and found.created is not None and found.created < oldest
+    return not too_old and caller_of(found) is not None
+
+
+def _handed_on(key: str, found: FlowRun) -> str:
+    return _hash(key, str(found.id))
 
 
 def caller_key(*parts: str) -> str:

@@ -32,12 +32,14 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled
 
 from api import slots
-from api.callers import LOCAL_CALLER
+from api.callers import LOCAL_CALLER, Caller
 from api.deployment_as_schedule import NAME_PREFIX, Kept, as_kept, owner_of
 from api.job_server import JobServer
 from api.jobs import Job
+from api.limits import Admission
 from api.problems import Unavailable
 from api.run_as_job import as_job, owner_tag, report_tag, schedule_tag
+from api.run_reader import RunReader
 from api.runs import KeyReused, caller_key
 from api.schedule_body import RecurringExport
 from flows import tracing
@@ -51,24 +53,28 @@ logger = logging.getLogger(__name__)
 
 
 class Schedules:
-    def __init__(self, server: JobServer, deployment: str, attempts: int) -> None:
+    def __init__(
+        self, server: JobServer, reader: RunReader, admission: Admission, deployment: str, attempts: int
+    ) -> None:
         self._server, self._client, self._attempts = server, server.client, attempts
+        self._reader, self._admission = reader, admission
         self._flow_name = deployment.partition("/")[0]
 
     async def create(
-        self, asked: RecurringExport, caller: str, key: str | None, body: object, now: datetime
+        self, asked: RecurringExport, caller: Caller, key: str | None, body: object, now: datetime
     ) -> tuple[Kept, bool]:
         """The recurring export, and whether an earlier one answers for the same key and body."""
-        asked_for = caller_key(caller, json.dumps(body, sort_keys=True))
-        schedule_id = str(uuid5(_OF_KEYS, caller_key(caller, key)) if key is not None else uuid4())
-        if key is not None and (earlier := await self.read(schedule_id, caller)) is not None:
+        masked = [] if caller.sees_pii else ["masked"]
+        asked_for = caller_key(caller.name, json.dumps(body, sort_keys=True), *masked)
+        schedule_id = str(uuid5(_OF_KEYS, caller_key(caller.name, key)) if key is not None else uuid4())
+        if key is not None and (earlier := await self.read(schedule_id, caller.name)) is not None:
             if earlier.version != asked_for:
                 raise KeyReused
             return earlier, True
         return await self._create(asked, caller, schedule_id, asked_for, now), False
 
     async def _create(
-        self, asked: RecurringExport, caller: str, schedule_id: str, version: str, now: datetime
+        self, asked: RecurringExport, caller: Caller, schedule_id: str, version: str, now: datetime
     ) -> Kept:
         async with self._server.answering():
             shipped = await self._server.deployment()
@@ -77,8 +83,8 @@ class Schedules:
                 name=NAME_PREFIX + schedule_id,
                 description=asked.name,
                 version=version,
-                tags=_tags(asked, caller, schedule_id),
-                parameters=_parameters(asked, now),
+                tags=_tags(asked, caller.name, schedule_id),
+                parameters=_parameters(asked, now, masked=not caller.sees_pii),
                 schedules=[
                     DeploymentScheduleCreate(
                         schedule=slots.as_schedule(asked.recurrence),
@@ -108,14 +114,14 @@ class Schedules:
         kept = as_kept(found)
         return kept if kept is not None and kept.id == schedule_id else None
 
-    async def page(self, caller: str, limit: int, start: int) -> tuple[list[Kept], int | None]:
+    async def page(self, caller: Caller, limit: int, start: int) -> tuple[list[Kept], int | None]:
         """Newest first, from the deployment number `start` on, and where the next page starts."""
         found: list[Kept] = []
         while True:
-            read = await self._read_page(caller, start)
+            read = await self._read_page(caller.name, start)
             for deployment in read:
                 kept = as_kept(deployment)
-                if kept is not None and owner_of(deployment) == caller:
+                if kept is not None and owner_of(deployment) == caller.name and caller.may_see(kept.masked):
                     if len(found) == limit:
                         return found, start
                     found.append(kept)
@@ -132,7 +138,7 @@ class Schedules:
         update = DeploymentUpdate(
             description=asked.name,
             tags=_tags(asked, caller, kept.id),
-            parameters=_parameters(asked, kept.since, paused),
+            parameters=_parameters(asked, kept.since, kept.masked, paused),
             paused=False,
             schedules=[
                 DeploymentScheduleUpdate(
@@ -158,18 +164,28 @@ class Schedules:
             with suppress(ObjectNotFound):  # somebody was faster
                 await self._client.delete_deployment(kept.deployment_id)
 
-    async def run_now(self, kept: Kept, caller: str, key: str | None) -> tuple[Job, bool]:
-        """A job that is planned for this moment, and whether an earlier one answers for the same key."""
+    async def run_now(self, kept: Kept, caller: str, key: str | None, now: datetime) -> tuple[Job, bool]:
+        """A job that is planned for this moment, and whether an earlier one answers for the same key;
+        LimitReached where it would be one more than the caller may have."""
         name = f"{kept.asked.report}-{token_hex(6)}"
+        own_key = caller_key(caller, "schedule", kept.id, key) if key is not None else None
+        queued = await self._reader.queued(caller, now)
         async with self._server.answering():
-            found = await self._client.create_flow_run_from_deployment(
-                kept.deployment_id,
-                name=name,
-                tags=_tags(kept.asked, caller, kept.id),
-                idempotency_key=caller_key(caller, "schedule", kept.id, key) if key is not None else None,
-                labels=tracing.parent_labels(),
-            )
-        return as_job(found, {}, self._attempts), found.name != name
+            with self._admission.entry(caller, queued) as entry:
+                if entry.refusal is not None and not await self._is_replay(own_key):
+                    raise entry.refusal
+                found = await self._client.create_flow_run_from_deployment(
+                    kept.deployment_id,
+                    name=name,
+                    tags=_tags(kept.asked, caller, kept.id),
+                    idempotency_key=own_key,
+                    labels=tracing.parent_labels(),
+                )
+                entry.started = found.name == name
+        return as_job(found, {}, self._attempts), not entry.started
+
+    async def _is_replay(self, own_key: str | None) -> bool:
+        return own_key is not None and await self._reader.run_with_key(own_key) is not None
 
     async def _asked_for(self, deployment_id: UUID) -> list[UUID]:
         """Runs that wait and that no schedule has planned."""
@@ -223,6 +239,9 @@ def _tags(asked: RecurringExport, caller: str, schedule_id: str) -> list[str]:
     return [owner_tag(caller), report_tag(asked.report), schedule_tag(schedule_id), FOLLOW_UP]
 
 
-def _parameters(asked: RecurringExport, since: datetime, paused: Paused | None = None) -> dict[str, Any]:
+def _parameters(
+    asked: RecurringExport, since: datetime, masked: bool, paused: Paused | None = None
+) -> dict[str, Any]:
     recurring = replace(asked.recurring(since), paused=paused)
-    return {"request": dict(asked.export), "recurring": recurring.as_parameter()}
+    found = {"request": dict(asked.export), "recurring": recurring.as_parameter()}
+    return found | ({"mask_pii": True} if masked else {})

@@ -25,6 +25,10 @@ class ApiSettings(Settings):
     jwt_issuer: str = Field("", description="Who must have issued a JWT.")
     jwt_audience: str = Field("", description="Whom a JWT must be meant for.")
 
+    queued_per_caller: int = Field(50, ge=1, description="How many exports of one caller may wait.")
+    starts_per_second: float = Field(1.0, gt=0, description="How many exports one caller may start.")
+    starts_burst: int = Field(10, ge=1, description="How many of them at once, after a pause.")
+
     @model_validator(mode="after")
     def _pin_the_issuer(self) -> "ApiSettings":
         if self.jwt_key_file is not None and not (self.jwt_issuer and self.jwt_audience):

@@ -97,7 +97,12 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, set[str]]]:
 
 def _add_up(commands: Commands) -> None:
     command = commands.add_parser("up", help="start the whole stack on this machine", allow_abbrev=False)
-    command.add_argument("--host", type=_loopback, default="127.0.0.1", help="of the API (%(default)s)")
+    command.add_argument(
+        "--host",
+        type=_address,
+        default="127.0.0.1",
+        help="of the API (%(default)s); one that is not loopback needs authentication",
+    )
     command.add_argument("--port", type=_port, help=f"of the API ({API_PORT}); 0 is any free one")
     command.add_argument(
         "--prefect-port", type=_port, help=f"of the Prefect server ({PREFECT_PORT}); 0 is any free one"
@@ -141,18 +146,13 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _loopback(host: str) -> str:
+def _address(host: str) -> str:
     if host == "localhost":
         return "127.0.0.1"
     try:
-        if ipaddress.ip_address(host).is_loopback:
-            return host
+        return str(ipaddress.ip_address(host))
     except ValueError:
         raise argparse.ArgumentTypeError(f"{host!r} is not an IP address.") from None
-    raise argparse.ArgumentTypeError(
-        f"{host} can be reached from other machines, and no authentication is configured; only loopback"
-        " addresses such as 127.0.0.1 are allowed without."
-    )
 
 
 def _folder(text: str) -> Path:

@@ -65,7 +65,7 @@ def of_children(inherited: Mapping[str, str], replaced: Replaced, connections: C
     return environment | {
         "REPORTS_DATABASE_URL": connections.database_url,
         "REPORTS_STORAGE_URL": connections.storage_url,
-        "REPORTS_PUBLIC_URL": connections.api_url,
+        "REPORTS_PUBLIC_URL": inherited.get("REPORTS_PUBLIC_URL") or connections.api_url,
         "PYTHONUNBUFFERED": "1",
     }
 

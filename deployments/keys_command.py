@@ -34,6 +34,9 @@ def add_to(commands: Commands) -> None:
         metavar="NAME",
         help="a report that it covers (repeat; all when not given)",
     )
+    create.add_argument(
+        "--no-pii", dest="pii", action="store_false", help="mask what is about a person for its holder"
+    )
     actions.add_parser("list", help="the keys there are", allow_abbrev=False)
     revoke = actions.add_parser("revoke", help="make a key useless", allow_abbrev=False)
     revoke.add_argument("id", metavar="ID", help="as `keys list` prints it")
@@ -46,7 +49,7 @@ def run(given: argparse.Namespace) -> int:
     try:
         match given.action:
             case "create":
-                _create(keys, given.caller, given.report)
+                _create(keys, given.caller, given.report, given.pii)
             case "list":
                 sys.stdout.writelines(f"{_line(key)}\n" for key in keys.keys().values())
             case _:
@@ -63,9 +66,9 @@ def _file(given: Path | None) -> Path:
     return named
 
 
-def _create(keys: "KeyFile", caller: str, reports: list[str] | None) -> None:
+def _create(keys: "KeyFile", caller: str, reports: list[str] | None, pii: bool) -> None:
     try:
-        token = keys.create(caller, reports, datetime.now(UTC))
+        token = keys.create(caller, reports, datetime.now(UTC), pii)
     except ValueError as error:
         raise Refused(f"--caller {caller!r}: {error}.") from None
     to_stderr("This key is shown once; only its SHA-256 is kept.")
@@ -80,4 +83,5 @@ def _revoke(keys: "KeyFile", key_id: str) -> None:
 
 def _line(key: "Key") -> str:
     reports = "all reports" if key.reports is None else ", ".join(key.reports) or "no report"
-    return f"{key.id}  {key.caller}  {key.createdAt}  {reports}"
+    masks = "" if key.pii else "  pii masked"
+    return f"{key.id}  {key.caller}  {key.createdAt}  {reports}{masks}"

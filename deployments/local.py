@@ -1,6 +1,7 @@
 """The whole stack on one machine, each part a child process of its own."""
 
 import asyncio
+import ipaddress
 import json
 import signal
 import sys
@@ -14,7 +15,7 @@ from api.examples import ARTICLE_REQUEST
 from deployments import data_dir, demo, object_storage, postgres, prefect_parts
 from deployments.child import ChildFailed, Program
 from deployments.environment import ui_url
-from deployments.plan import Options, Plan, plan
+from deployments.plan import Options, Plan, plan, reached_at
 from deployments.ports import API_PORT, PREFECT_PORT
 from deployments.readiness import Readiness
 from deployments.supervisor import Supervisor
@@ -124,7 +125,7 @@ def api(plan: Plan, terminal: Terminal) -> Program:
 
 def greeting(plan: Plan) -> str:
     lines = [f"Report Exports, its data in {plan.options.data_dir}"]
-    lines += ["Runs without authentication: one caller, `local`, and loopback addresses only."]
+    lines += list(_who_may_call(plan))
     for name, asked, default, got in (
         ("API", plan.options.port, API_PORT, plan.api_port),
         ("Prefect server", plan.options.prefect_port, PREFECT_PORT, plan.prefect_port),
@@ -132,6 +133,20 @@ def greeting(plan: Plan) -> str:
         if asked is None and got not in (default, None):
             lines.append(f"Port {default} is taken; the {name} gets {got}.")
     return "\n".join(lines)
+
+
+def _who_may_call(plan: Plan) -> Iterator[str]:
+    if not plan.options.authenticated:
+        yield "Runs without authentication: one caller, `local`, and loopback addresses only."
+        return
+    yield f"Every caller needs an API key or a token; the API listens on {plan.options.host}."
+    if ipaddress.ip_address(plan.options.host).is_loopback:
+        return
+    public_url = plan.environment["REPORTS_PUBLIC_URL"]
+    if public_url == plan.connections.api_url and plan.options.host != reached_at(plan.options.host):
+        yield f"Links name {public_url}: set REPORTS_PUBLIC_URL to the address that other machines use."
+    if plan.storage:
+        yield "Links to files of the embedded storage work on this machine only: set REPORTS_STORAGE_URL."
 
 
 def banner(plan: Plan) -> str:

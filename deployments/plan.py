@@ -19,6 +19,7 @@ WEBHOOK_SECRET_FILE = "REPORTS_WEBHOOK_SECRET_FILE"  # noqa: S105 - the name of 
 class Options:
     data_dir: Path
     host: str = "127.0.0.1"
+    authenticated: bool = False
     port: int | None = None
     prefect_port: int | None = None
     sample_responses: int = 50_000
@@ -60,7 +61,7 @@ def plan(options: Options, inherited: Mapping[str, str], temporary: Path) -> Pla
     if not replaced.storage_url:
         storage = object_storage.lay_out(data / "storage", ports)
     connections = Connections(
-        api_url=_url(options.host, api_port),
+        api_url=_url(reached_at(options.host), api_port),
         prefect_api_url=replaced.prefect_api_url or f"http://127.0.0.1:{prefect_port}/api",
         database_url=replaced.database_url or (cluster.url("reports", "psycopg") if cluster else ""),
         storage_url=replaced.storage_url or f"s3://{object_storage.BUCKET}",
@@ -91,6 +92,11 @@ def _webhook_secret(data: Path) -> Path:
     kept = data / "webhook-secret"
     secret(kept)
     return kept
+
+
+def reached_at(host: str) -> str:
+    """From this machine: a wildcard is every address it has."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - nothing is bound here
 
 
 def _url(host: str, port: int) -> str:

@@ -1,6 +1,7 @@
 """`report-exports up`: the whole stack on this machine, once its settings make sense."""
 
 import argparse
+import ipaddress
 import os
 from collections.abc import Mapping
 
@@ -13,7 +14,7 @@ from deployments.data_dir import DataDirUnusable
 from deployments.environment import is_of_postgres
 from deployments.local import up
 from deployments.plan import Options
-from deployments.ports import PortTaken
+from deployments.ports import PortTaken, is_free
 from deployments.postgres import NoAccount
 from deployments.terminal import Terminal
 from flows.errors import DeclarationError
@@ -24,6 +25,9 @@ def run(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> int:
     terminal, inherited = Terminal(), dict(os.environ)
     if complaint := complaint_about_settings(inherited):
         parser.error(complaint)
+    authenticated = _settings(inherited).authenticates
+    if complaint := complaint_about_host(parsed.host, authenticated):
+        parser.error(f"argument --host: {complaint}")
     for name in filter(is_of_postgres, inherited):
         del os.environ[name]  # they are meant for another server than the one that is started here
     if parsed.port is not None and parsed.port == parsed.prefect_port != 0:
@@ -31,6 +35,7 @@ def run(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> int:
     options = Options(
         data_dir=parsed.data_dir.resolve(),
         host=parsed.host,
+        authenticated=authenticated,
         port=parsed.port,
         prefect_port=parsed.prefect_port,
         sample_responses=parsed.sample_responses,
@@ -60,12 +65,26 @@ def complaint_about_settings(environment: Mapping[str, str]) -> str | None:
     return _complaint_about_values(environment) or _complaint_about_reports(environment)
 
 
-def _complaint_about_values(environment: Mapping[str, str]) -> str | None:
+def complaint_about_host(host: str, authenticated: bool) -> str | None:
+    if not authenticated and not ipaddress.ip_address(host).is_loopback:
+        return (
+            f"{host} can be reached from other machines, and no authentication is configured. Set"
+            " REPORTS_KEYS_FILE or REPORTS_JWT_KEY_FILE; without one only loopback addresses such as"
+            " 127.0.0.1 are allowed."
+        )
+    return None if is_free(0, host) else f"this machine has no address {host}."
+
+
+def _settings(environment: Mapping[str, str]) -> ApiSettings:
     given = {name.removeprefix("REPORTS_").lower(): value for name, value in environment.items()}
     fields = {"database_url": "sqlite://", "storage_url": "s3://bucket"}
     fields |= {name: value for name, value in given.items() if name in ApiSettings.model_fields}
+    return ApiSettings.model_validate(fields)
+
+
+def _complaint_about_values(environment: Mapping[str, str]) -> str | None:
     try:
-        ApiSettings.model_validate(fields)
+        _settings(environment)
     except ValidationError as error:
         first = error.errors()[0]
         return f"REPORTS_{str(first['loc'][0]).upper()}: {first['msg']}."

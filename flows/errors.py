@@ -13,6 +13,7 @@
         ├── SourceTimeout
         ├── SourceCancelled
         ├── StorageDenied
+        ├── RowsLimit
         ├── UnreadableRow
         ├── TransformFailed
         ├── WorkerLost
@@ -110,6 +111,11 @@ class SourceCancelled(Final):
 class StorageDenied(Final):
     code = "storage.denied"
     sentence = "The file storage refused the file."
+
+
+class RowsLimit(Final):
+    code = "rows.limit"
+    sentence = "It would have more rows than one export may have."
 
 
 class UnreadableRow(Final):

@@ -33,6 +33,7 @@ from flows.errors import (
     Internal,
     InvalidRequest,
     NoRows,
+    RowsLimit,
     StorageUnavailable,
     Superseded,
 )
@@ -40,6 +41,7 @@ from flows.follow_up import follow_up_at_once
 from flows.frame_engine import Chunk
 from flows.hand_back import hand_back
 from flows.header import header
+from flows.masking import masked
 from flows.open_storage import open_storage
 from flows.packing import Packing
 from flows.planned_run import request_of_this_run
@@ -104,10 +106,13 @@ def leave_page(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> No
     on_completion=[leave_page, follow_up_at_once],
     on_failure=[follow_up_at_once],
 )
-def export_report(request: dict[str, Any], recurring: dict[str, Any] | None = None) -> State[Any]:
+def export_report(
+    request: dict[str, Any], recurring: dict[str, Any] | None = None, mask_pii: bool = False
+) -> State[Any]:
     """Makes the file that `request` asks for; the body is that of `POST /exports`.
 
     `recurring` makes it a run of a recurring export: its days are told from the time it was planned for.
+    `mask_pii`: for somebody who may not see what is about a person.
     """
     settings = Settings()
     job_id, attempt, report = UUID(flow_run.id), flow_run.run_count, ""
@@ -117,7 +122,8 @@ def export_report(request: dict[str, Any], recurring: dict[str, Any] | None = No
         if recurring is not None:
             request = request_of_this_run(job_id, request, recurring)
             only_if_rows = parse_recurring(recurring).only_if_rows
-        parsed = parse_request(request, catalog(settings.catalog_modules))
+        reports = catalog(settings.catalog_modules)
+        parsed = parse_request(request, masked(reports) if mask_pii else reports)
         report = parsed.report.name
         export = Export(job_id, attempt, parsed, settings, only_if_rows)
         made = _make_file(export)
@@ -198,6 +204,7 @@ def fetch(export: Export) -> Generator[Opening | Records | Chunk, None, None]:
         columns = statement.output_columns(request, questions)
         read = statement.columns_to_read(request, columns, questions)
         expected = taken.scalar(statement.count(request))
+        check_rows(expected, request.report.max_rows, settings.rows_per_export)
         yield Opening(expected, taken.taken_at, columns, read)
         if uses_copy(taken, request, columns):
             rows = copy_engine.select_rows(request, columns)
@@ -205,6 +212,13 @@ def fetch(export: Export) -> Generator[Opening | Records | Chunk, None, None]:
         else:
             rows = statement.rows(request, frame_engine.expressions(read, request.report.key))
             yield from frame_engine.fetch(taken, rows, read, request.dialect)
+
+
+def check_rows(expected: int, *limits: int | None) -> None:
+    """RowsLimit above the least of them; None and 0 are no limit."""
+    most = min(filter(None, limits), default=expected)
+    if expected > most:
+        raise RowsLimit(f"It would have {expected:,} rows, and {most:,} are the most. Narrow it down.")
 
 
 def uses_copy(taken: Snapshot, request: ExportRequest, columns: Sequence[OutputColumn]) -> bool:

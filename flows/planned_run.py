@@ -30,7 +30,7 @@ def request_of_this_run(
     job_id: UUID, request: Mapping[str, Any], recurring: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The request with its days. They are written into the run, so that everybody who reads it sees them,
-    and another attempt covers the same."""
+    and another attempt covers the same; the other parameters stay."""
     asked = parse_recurring(recurring)
     if "from" in request:
         return dict(request)
@@ -39,7 +39,7 @@ def request_of_this_run(
         planned = _planned(run)
         last = _last_success(client, run, planned) if asked.needs_last_success else None
         resolved = request_at(request, asked, planned, last)
-        client.update_flow_run(job_id, parameters={"request": resolved, "recurring": dict(recurring)})
+        client.update_flow_run(job_id, parameters={**run.parameters, "request": resolved})
     return resolved
 
 

@@ -104,7 +104,8 @@ class Report:
     """One report. `select` is plain: columns, joins, where; rows are told apart by `key` (unique, not null).
 
     `period` is the column that `from` and `to` bound, `max_days` how far apart those may be. `sort` is the
-    default order: keys, separated by commas, `-` for descending.
+    default order: keys, separated by commas, `-` for descending. `masked` is None but in the variant that
+    masking makes: the keys of the columns that are masked in it.
     """
 
     name: str
@@ -115,10 +116,12 @@ class Report:
     scope: Mapping[str, Scope] = field(default_factory=dict)
     period: ColumnElement[Any] | None = None
     max_days: int | None = 366
+    max_rows: int | None = None
     filters: Mapping[str, ColumnElement[Any] | Filter] = field(default_factory=dict)
     headings: Mapping[str, Heading] = field(default_factory=dict)
     questions: Questions | None = None
     transform: Transform | None = None
+    masked: frozenset[str] | None = None
     file: str = ""  # where it is declared; the catalog fills it in
 
     def __post_init__(self) -> None:
@@ -143,6 +146,13 @@ class Report:
         }
 
     @cached_property
+    def sortable(self) -> list[str]:
+        masked = self.masked or frozenset()
+        return [
+            key for key, column in self.table_columns.items() if column.type != "json" and key not in masked
+        ]
+
+    @cached_property
     def default_sort(self) -> tuple["SortKey", ...]:
         return parse_sort(self.sort, self) if self.sort else ()
 
@@ -159,10 +169,9 @@ class SortKey:
 def parse_sort(text: str, report: Report) -> tuple[SortKey, ...]:
     """`-submittedAt,id` → keys in order; ValueError names what cannot be sorted by."""
     keys = tuple(SortKey(part.removeprefix("-"), part.startswith("-")) for part in text.split(","))
-    sortable = [key for key, column in report.table_columns.items() if column.type != "json"]
     for part in keys:
-        if part.key not in sortable:
-            raise ValueError(f"cannot sort by {part.key!r}; sortable are {', '.join(sortable)}")
+        if part.key not in report.sortable:
+            raise ValueError(f"cannot sort by {part.key!r}; sortable are {', '.join(report.sortable)}")
     if len({part.key for part in keys}) < len(keys):
         raise ValueError("names a column twice")
     return keys

@@ -53,6 +53,8 @@ class ExportRequest:
             "dialect": asdict(self.dialect),
             "name": self.name,
         }
+        if self.report.masked is not None:
+            content["masked"] = sorted(self.report.masked)
         text = json.dumps(content, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 

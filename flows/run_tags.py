@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 LOCAL_CALLER = "local"
-OWNER, SCHEDULE = "owner:", "schedule:"
+OWNER, REPORT, SCHEDULE = "owner:", "report:", "schedule:"
 # Somebody has to look after this run when it has ended: flows/follow_up.py, which takes it away again.
 FOLLOW_UP = "follow-up"
 # A run that delivers a webhook.

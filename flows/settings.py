@@ -36,7 +36,8 @@ class Settings(BaseSettings):
     )
     attempts: int = Field(3, ge=1, le=10, description="How often one export is tried.")
     retry_seconds: float = Field(5.0, ge=0, description="The pause before the second try; it doubles.")
-
+    running_per_caller: int = Field(5, ge=1, description="How many exports of one caller run at a time.")
+    rows_per_export: int = Field(0, ge=0, description="The most rows of one export; 0 is any number.")
     retention_days: int = Field(7, ge=1, le=3650, description="How long a finished file is kept.")
     webhook_secret_file: Path | None = Field(
         None, description="A secret a line; webhooks are signed with keys derived from it, and off without."

@@ -187,6 +187,21 @@ SCHEMAS: dict[str, Schema] = {
             "more": described(BOOLEAN, "There are others: search for them."),
         }
     ),
+    "Quota": given({"limit": COUNT, "used": COUNT, "left": COUNT}),
+    "Limits": given(
+        {
+            "running": described(ref("Quota"), "Exports that run; the others wait for their turn."),
+            "queued": described(ref("Quota"), "Exports that wait."),
+            "starts": given({"perSecond": {"type": "number"}, "burst": COUNT, "left": COUNT}),
+            "rows": nullable(described(COUNT, "The most rows of one export; null is any number.")),
+            "reports": {
+                "type": "object",
+                "description": "By the report's name; null is any number.",
+                "additionalProperties": given({"maxDays": nullable(COUNT), "maxRows": nullable(COUNT)}),
+            },
+            "body": given({"bytes": COUNT, "depth": COUNT}),
+        }
+    ),
     "Health": given({"status": text()}),
     "Readiness": given(
         {

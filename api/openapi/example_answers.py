@@ -27,6 +27,7 @@ _QUEUED = Job(
         state_name="Scheduled",
         state_message="",
         request=ARTICLE_REQUEST,
+        masked=False,
         tags=frozenset(),
         attempt=0,
         attempts_left=True,
@@ -115,4 +116,15 @@ TABLE = {
 CHOICES = {
     "items": [{"value": ARTICLE_REQUEST["surveyId"], "title": "Open day: how was your visit?"}],
     "more": False,
+}
+LIMITS = {
+    "running": {"limit": 5, "used": 1, "left": 4},
+    "queued": {"limit": 50, "used": 0, "left": 50},
+    "starts": {"perSecond": 1.0, "burst": 10, "left": 9},
+    "rows": None,
+    "reports": {
+        "survey-responses": {"maxDays": 366, "maxRows": None},
+        "orders": {"maxDays": None, "maxRows": None},
+    },
+    "body": {"bytes": 65536, "depth": 16},
 }

@@ -143,6 +143,9 @@ GET_MANIFEST: Schema = {
         **refusals(404, 409, 410),
     },
 }
+GET_LIMITS: Schema = {
+    "responses": {"200": answer("What is left of each.", "Limits", example_answers.LIMITS), **refusals()}
+}
 
 CREATE_SCHEDULE: Schema = {
     "parameters": [parameters.IDEMPOTENCY_KEY],

@@ -54,11 +54,11 @@ async def list_exports(request: Request) -> Response:
     """`status`, `report` and `scheduleId` narrow the list; `nextCursor` leads to the next page."""
     context, caller = context_of(request), caller_of(request)
     asked = listing.parse(
-        request.query_params.multi_items(), caller.permitted(context.reports), caller.name, datetime.now(UTC)
+        request.query_params.multi_items(), caller.permitted(context.reports), caller, datetime.now(UTC)
     )
     jobs, place = await context.reader.page(asked.wanted, asked.limit, asked.place)
     body = {
-        "items": [await full_state(job, context) for job in jobs],
+        "items": [await full_state(job, context, caller) for job in jobs],
         "nextCursor": listing.encode(place) if place is not None else None,
     }
     return JSONResponse(body, headers={"Cache-Control": "no-store"})
@@ -77,7 +77,7 @@ async def read(job_id: str, request: Request) -> Response:
     if seconds := wait_seconds(request.headers.get("prefer", "")):
         await context.watcher.wait_for_change(known.job.run.id, seconds)
         known = await _known(job_id, context, caller)
-    body = JSONResponse(await full_state(known.job, context))
+    body = JSONResponse(await full_state(known.job, context, caller))
     headers = poll_headers(known.job, datetime.now(UTC), known.stale)
     headers |= {"ETag": _etag(bytes(body.body)), "Cache-Control": "no-cache"}
     if headers["ETag"] in request.headers.get("if-none-match", ""):
@@ -102,7 +102,7 @@ async def cancel(job_id: str, request: Request) -> Response:
     context.watcher.forget(job.run.id)
     job = (await _known(job_id, context, caller)).job
     headers = {"Location": f"/exports/{job.run.id}", "Cache-Control": "no-store"}
-    return JSONResponse(await full_state(job, context), HTTPStatus.ACCEPTED, headers)
+    return JSONResponse(await full_state(job, context, caller), HTTPStatus.ACCEPTED, headers)
 
 
 @router.post(
@@ -195,7 +195,7 @@ def _with_file(job: Job) -> Job:
 
 async def _known(job_id: str, context: Context, caller: Caller) -> Known:
     known = await context.watcher.read(job_id.lower(), caller.name) if JOB_ID.fullmatch(job_id) else None
-    if known is None:
+    if known is None or not caller.may_see(known.job.run.masked):
         raise Problem(HTTPStatus.NOT_FOUND, "There is no export with this id.")
     logs.note(job=known.job.run.id)
     return known

@@ -51,8 +51,9 @@ async def poll(request: Request) -> Response:
     """The job's status and progress; the link when it is done, the reason when it failed."""
     context = context_of(request)
     job_id = _job_id(request)
-    known = await context.watcher.read(job_id, caller_of(request).name)
-    if known is None:
+    caller = caller_of(request)
+    known = await context.watcher.read(job_id, caller.name)
+    if known is None or not caller.may_see(known.job.run.masked):
         raise Problem(
             HTTPStatus.NOT_FOUND,
             "There is no job with this id.",
@@ -78,7 +79,7 @@ async def table(request: Request) -> Response:
     context = context_of(request)
     asked = query.parse_table_query(request.query_params.multi_items(), _reports(request))
     page = await context.source.page(asked.request, asked.page_size, asked.page, asked.cursor)
-    sortable = {key for key, column in asked.request.report.table_columns.items() if column.type != "json"}
+    sortable = asked.request.report.sortable
     body = {
         "items": page.rows,
         "page": asked.page if asked.cursor is None else None,
@@ -171,7 +172,8 @@ def _described(report: Report) -> dict[str, Any]:
             "label": each.label,
             "type": each.type,
             "pii": each.pii,
-            "sortable": each.type != "json",
+            "masked": each.key in (report.masked or ()),
+            "sortable": each.key in report.sortable,
         }
         for each in report.table_columns.values()
     ]
@@ -183,5 +185,9 @@ def _described(report: Report) -> dict[str, Any]:
         "columns": columns,
         "defaultSort": report.sort or None,
         "questions": report.questions is not None,
-        "limits": {"maxDays": report.max_days, "maxPageSize": query.MAX_PAGE_SIZE},
+        "limits": {
+            "maxDays": report.max_days,
+            "maxRows": report.max_rows,
+            "maxPageSize": query.MAX_PAGE_SIZE,
+        },
     }

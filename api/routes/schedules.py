@@ -19,7 +19,6 @@ from api.deliveries import Deliveries
 from api.deployment_as_schedule import Kept, planned_runs, shown
 from api.full_state import answer, full_state
 from api.ids import JOB_ID
-from api.listing import Wanted
 from api.notify_body import Webhooks
 from api.openapi import operations
 from api.problems import Problem
@@ -64,7 +63,7 @@ async def create(request: Request) -> Response:
     body = await _decoded(request)
     asked = await _asked(body, request)
     try:
-        kept, replayed = await context.schedules.create(asked, caller.name, key, body, datetime.now(UTC))
+        kept, replayed = await context.schedules.create(asked, caller, key, body, datetime.now(UTC))
     except KeyReused:
         raise starting.key_reused() from None
     headers = {"Location": f"/schedules/{kept.id}", **NO_STORE}
@@ -84,7 +83,7 @@ async def list_schedules(request: Request) -> Response:
     context = context_of(request)
     given = among(request.query_params.multi_items(), ("limit", "cursor"))
     limit = whole_number(given, "limit", listing.DEFAULT_LIMIT, listing.MAX_LIMIT)
-    found, place = await context.schedules.page(caller_of(request).name, limit, _place(given.get("cursor")))
+    found, place = await context.schedules.page(caller_of(request), limit, _place(given.get("cursor")))
     items = [_shown(kept, context, whole=False) for kept in found]
     return JSONResponse({"items": items, "nextCursor": _cursor(place)}, headers=NO_STORE)
 
@@ -152,14 +151,14 @@ async def delete(schedule_id: str, request: Request) -> Response:
 )
 async def run(schedule_id: str, request: Request) -> Response:
     """A job that covers the days that a run planned for this moment would; works while paused too."""
-    context = context_of(request)
+    context, caller = context_of(request), caller_of(request)
     key = starting.idempotency_key(request)
     kept = await _kept(schedule_id, request)
-    job, replayed = await context.schedules.run_now(kept, caller_of(request).name, key)
+    job, replayed = await context.schedules.run_now(kept, caller.name, key, datetime.now(UTC))
     logs.note(job=job.run.id)
     if not replayed:
-        context.watcher.watch(job, caller_of(request).name)
-    return await answer(starting.Started(job, replayed), context, caller_of(request))
+        context.watcher.watch(job, caller.name)
+    return await answer(starting.Started(job, replayed), context, caller)
 
 
 @router.get(
@@ -188,14 +187,14 @@ async def deliveries(schedule_id: str, request: Request) -> Response:
 )
 async def runs(schedule_id: str, request: Request) -> Response:
     """Each as in `GET /exports`; runs that are still to come are not among them."""
-    context = context_of(request)
+    context, caller = context_of(request), caller_of(request)
     given = among(request.query_params.multi_items(), ("limit", "cursor"))
-    asked = listing.parse(list(given.items()), context.reports, caller_of(request).name, datetime.now(UTC))
+    asked = listing.parse(list(given.items()), context.reports, caller, datetime.now(UTC))
     kept = await _kept(schedule_id, request)
-    wanted = Wanted(caller_of(request).name, deployment_id=kept.deployment_id)
+    wanted = replace(asked.wanted, deployment_id=kept.deployment_id)
     jobs, place = await context.reader.page(wanted, asked.limit, asked.place)
     body = {
-        "items": [await full_state(job, context) for job in jobs],
+        "items": [await full_state(job, context, caller) for job in jobs],
         "nextCursor": listing.encode(place) if place is not None else None,
     }
     return JSONResponse(body, headers=NO_STORE)
@@ -205,9 +204,12 @@ async def _decoded(request: Request) -> Any:
     return strict_json.decode(await starting.body(request))
 
 
-async def _asked(body: object, request: Request, needs_name: bool = True) -> RecurringExport:
+async def _asked(
+    body: object, request: Request, needs_name: bool = True, masked: bool = False
+) -> RecurringExport:
     """Every name in it known, in the database too; InvalidRequest otherwise."""
-    context, permitted = context_of(request), caller_of(request).permitted(context_of(request).reports)
+    context, caller = context_of(request), caller_of(request)
+    permitted = replace(caller, sees_pii=caller.sees_pii and not masked).permitted(context.reports)
     webhooks = Webhooks(context.settings.webhook_secrets, context.settings.webhook_private_places)
     asked, export = schedule_body.parse(body, permitted, datetime.now(UTC), webhooks, needs_name)
     try:
@@ -220,7 +222,7 @@ async def _asked(body: object, request: Request, needs_name: bool = True) -> Rec
 
 async def _changed(kept: Kept, given: Mapping[str, Any], request: Request) -> RecurringExport:
     if not set(given) <= ALWAYS_CHANGEABLE:
-        asked = await _asked({**kept.asked.as_body(), **given}, request)
+        asked = await _asked({**kept.asked.as_body(), **given}, request, masked=kept.masked)
         return asked if "notify" in given else replace(asked, notify=kept.asked.notify)
     return replace(
         kept.asked,
@@ -233,7 +235,7 @@ async def _kept(schedule_id: str, request: Request) -> Kept:
     context, caller = context_of(request), caller_of(request)
     known = JOB_ID.fullmatch(schedule_id) is not None
     kept = await context.schedules.read(schedule_id.lower(), caller.name) if known else None
-    if kept is None:
+    if kept is None or not caller.may_see(kept.masked):
         raise Problem(HTTPStatus.NOT_FOUND, "There is no recurring export with this id.")
     return kept
 

@@ -15,16 +15,21 @@ from uuid import UUID
 
 import anyio
 import anyio.abc
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.client.schemas.responses import WorkerFlowRunResponse
 from prefect.exceptions import ObjectNotFound
+from prefect.states import Scheduled
 from prefect.workers.base import BaseJobConfiguration, BaseVariables, BaseWorker, BaseWorkerResult
 
 from deployments.warm_worker import metrics, prefect_internals
+from deployments.warm_worker.backlog import Backlog
 from deployments.warm_worker.child import Job
 from deployments.warm_worker.ended_runs import keep_following_up
 from deployments.warm_worker.pickup import scheduled_runs_heard
 from deployments.warm_worker.pool import Pool, WarmProcess
 from deployments.warm_worker.rescue import Rescue
+from deployments.warm_worker.turns import owner_of
+from flows.settings import Settings
 
 TYPE = "warm"
 DEFAULT_LIMIT = 2 * (os.cpu_count() or 1)
@@ -97,6 +102,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         self._draining = False
         self._entrypoints: dict[UUID, tuple[float, str]] = {}
         self._in_flight: dict[UUID, asyncio.Task[Any]] = {}
+        self._owners: dict[UUID, str | None] = {}
 
     async def run(
         self,
@@ -116,6 +122,9 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         metrics.limit.set(self.limiter_size)
         metrics.warm.set_function(lambda: self._pool.waiting)
         self._rescue = Rescue(self.client, self._work_pool_name, self._own, self._submitting_flow_run_ids)
+        self._backlog = Backlog(
+            self.client, self._work_pool_name, self.name, self._owners, Settings().running_per_caller
+        )
         await enter(self._services())
 
     @property
@@ -140,6 +149,17 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
     async def get_and_submit_flow_runs(self) -> list[FlowRun]:
         return [] if self._draining else await super().get_and_submit_flow_runs()
 
+    async def _get_scheduled_flow_runs(self) -> list[WorkerFlowRunResponse]:
+        """Those that are taken now: no more than there are slots, callers in turn."""
+        if self.limiter.available_tokens < 1:
+            return []
+        found = await super()._get_scheduled_flow_runs()
+        due = [each for each in found if each.flow_run.id not in self._submitting_flow_run_ids]
+        taken = await self._backlog.next_runs(due, lambda: int(self.limiter.available_tokens))
+        # From here to the claim nothing is waited for: two looks at once do not take the same.
+        self._owners |= {each.flow_run.id: owner_of(each.flow_run.tags) for each in taken}
+        return taken
+
     async def _submit_run(self, flow_run: FlowRun) -> None:
         """Claims the run and stays with it until its process has ended."""
         task = asyncio.current_task()
@@ -152,12 +172,16 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         try:
             entrypoint = await self._entrypoint(flow_run)
             if entrypoint is not None and await self._propose_pending_state(flow_run):
-                await self._execute(flow_run, entrypoint)
+                if await self._backlog.has_room(flow_run):
+                    await self._execute(flow_run, entrypoint)
+                else:
+                    await self._leave_for_later(flow_run)
         except Exception:
             facts = {"job": str(flow_run.id)}
             self._logger.exception("Flow run '%s' could not be run", flow_run.id, extra={"facts": facts})
         finally:
             del self._in_flight[flow_run.id]
+            self._owners.pop(flow_run.id, None)
             metrics.running.dec()
             self._release_limit_slot(flow_run.id)
             self._submitting_flow_run_ids.discard(flow_run.id)
@@ -174,6 +198,12 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
             propose_submitting=False,
         )
         await executor.submit()
+
+    async def _leave_for_later(self, flow_run: FlowRun) -> None:
+        """At its old place among those that wait."""
+        message = "Its owner has as many runs as they may have at a time."
+        waits: State[Any] = Scheduled(scheduled_time=flow_run.expected_start_time, message=message)
+        await self.client.set_flow_run_state(flow_run.id, waits)
 
     async def _entrypoint(self, flow_run: FlowRun) -> str | None:
         """The deployment's, read at most every few seconds; a run whose deployment is gone is cancelled."""
@@ -212,12 +242,14 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
             services.start_soon(self._pick_up_when_woken)
             services.start_soon(self._rescue.keep_sweeping)
             services.start_soon(keep_following_up)
+            services.start_soon(self._backlog.keep_looking)
             yield
             services.cancel_scope.cancel()
 
     async def _listen(self) -> None:
         assert self._work_pool is not None  # noqa: S101 - checked at set-up
-        async for _ in scheduled_runs_heard(self._work_pool.id):
+        async for owners in scheduled_runs_heard(self._work_pool.id):
+            self._backlog.heard_of(owners)
             self._looks = LOOKS_PER_EVENT
             self._wake.set()
 

@@ -48,8 +48,10 @@ def guarded_url(stack: Stack, keys: Path) -> Iterator[str]:
         yield others.api(REPORTS_KEYS_FILE=str(keys))
 
 
-def client_of(url: str, keys: Path, caller: str, reports: list[str] | None = None) -> httpx.Client:
-    token = KeyFile(keys).create(caller, reports, datetime.now(UTC))
+def client_of(
+    url: str, keys: Path, caller: str, reports: list[str] | None = None, pii: bool = True
+) -> httpx.Client:
+    token = KeyFile(keys).create(caller, reports, datetime.now(UTC), pii)
     headers = {"Authorization": f"Bearer {token}"}
     return httpx.Client(base_url=url, headers=headers, timeout=30, trust_env=False)
 

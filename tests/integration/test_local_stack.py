@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import psutil
 import psycopg
 import pytest
 
+from api.keys import KeyFile
 from deployments import demo, leftovers
 from deployments.ports import Ports
 
@@ -237,16 +239,27 @@ def test_a_default_port_that_is_taken_is_replaced(tmp_path: Path) -> None:
     assert Ports(tmp_path / "ports.json").free("api") == chosen, "the next start prefers it"
 
 
-def test_parts_that_already_run_are_not_started(stack: Up, tmp_path: Path) -> None:
+def test_parts_that_already_run_are_not_started_and_with_keys_others_may_call(
+    stack: Up, tmp_path: Path
+) -> None:
+    keys = KeyFile(tmp_path / "keys.json")
+    headers = {"Authorization": f"Bearer {keys.create('ada', None, datetime.now(UTC))}"}
     settings = {
         "REPORTS_DATABASE_URL": stack.facts["database_url"],
         "REPORTS_STORAGE_URL": f"file://{tmp_path}/files",
+        "REPORTS_KEYS_FILE": str(tmp_path / "keys.json"),
+        "REPORTS_PUBLIC_URL": "https://reports.example.com/",
         "PREFECT_API_URL": stack.facts["prefect_api_url"],
     }
-    with up(tmp_path / "data", **settings) as second:
+    with up(tmp_path / "data", "--host", "0.0.0.0", **settings) as second:  # noqa: S104 - with keys
         second.until("Ready.")
         assert second.facts["pids"].keys() == {"worker", "api"}
         assert second.facts["storage_url"] == settings["REPORTS_STORAGE_URL"]
+        assert "Every caller needs an API key or a token; the API listens on 0.0.0.0." in second.output
+        elsewhere = second.facts["api_url"].replace("127.0.0.1", "127.0.0.2")
+        assert _status(f"{elsewhere}/exports") == 401
+        made = httpx.post(f"{elsewhere}/exports", json=REQUEST, headers=headers).raise_for_status().json()
+        assert made["links"]["self"] == f"https://reports.example.com/exports/{made['id']}"
         assert second.end() == 0
 
 
@@ -309,6 +322,8 @@ def test_a_part_that_cannot_start_ends_the_start(tmp_path: Path) -> None:
         (["--sample-responses", "0"], "from 1 to"),
         (["--sample-responses", "1e9"], "from 1 to"),
         (["--host", "0.0.0.0"], "no authentication is configured"),  # noqa: S104 - refused
+        (["--host", "192.0.2.1"], "no authentication is configured"),
+        (["--host", "::"], "no authentication is configured"),
         (["--host", "example"], "is not an IP address"),
         (["--data-dir", "/dev/null/here"], "cannot be used as the data directory"),
         (["--unknown"], "unrecognized arguments"),
@@ -319,6 +334,12 @@ def test_a_wrong_option_is_refused_in_words(options: list[str], sentence: str) -
     assert answer.returncode == 2
     assert sentence in answer.stdout + answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+def test_an_address_that_this_machine_does_not_have_is_refused_in_words(tmp_path: Path) -> None:
+    answer = _run("--host", "192.0.2.1", REPORTS_KEYS_FILE=str(tmp_path / "keys.json"))
+    assert answer.returncode == 2
+    assert "this machine has no address 192.0.2.1" in answer.stderr
 
 
 @pytest.mark.parametrize(

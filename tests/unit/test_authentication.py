@@ -104,6 +104,8 @@ def test_a_jwts_subject_is_its_caller(by_jwt: Authentication) -> None:
         signed(iss=None),
         signed(exp=time.time() - 60),
         signed(exp=None),
+        signed(pii="false"),
+        signed(pii=0),
         signed(nbf=time.time() + 300),
         signed(sub=None),
         signed(sub=""),
@@ -123,3 +125,10 @@ def test_a_token_that_is_not_whole_ours_and_valid_now_is_refused(by_jwt: Authent
 def test_a_jwt_key_needs_an_issuer_and_an_audience(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="jwt_issuer"):
         settings(jwt_key_file=tmp_path / "key.pem")
+
+
+@pytest.mark.parametrize(("claim", "sees_pii"), [({}, True), ({"pii": True}, True), ({"pii": False}, False)])
+def test_a_token_says_whether_its_caller_sees_what_is_about_a_person(
+    by_jwt: Authentication, claim: dict[str, bool], sees_pii: bool
+) -> None:
+    assert by_jwt.caller([f"Bearer {signed(**claim)}"]) == Caller("ada", sees_pii=sees_pii)

@@ -23,6 +23,7 @@ def test_every_code_is_stable_and_says_whether_another_try_may_help() -> None:
         "source.timeout": False,
         "source.cancelled": False,
         "storage.denied": False,
+        "rows.limit": False,
         "source.unreadable": False,
         "transform.failed": False,
         "worker.lost": False,

@@ -8,6 +8,8 @@ from api.callers import Caller
 from api.keys import KeyFile, KeyFileUnusable
 from tests.unit.clock import NOON
 
+WRONG_PII = '{"keys": [{"id": "1", "caller": "a", "sha256": "", "createdAt": "", "pii": "false"}]}'
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
@@ -19,6 +21,21 @@ def test_a_key_names_its_caller_and_the_reports_they_may_use(path: Path) -> None
     ada, bob = keys.create("ada", None, NOON), keys.create("bob", ["orders"], NOON)
     assert keys.caller_of(ada) == Caller("ada")
     assert keys.caller_of(bob) == Caller("bob", frozenset({"orders"}))
+
+
+def test_a_key_says_whether_its_holder_sees_what_is_about_a_person(path: Path) -> None:
+    keys = KeyFile(path)
+    ada, bob = keys.create("ada", None, NOON), keys.create("bob", None, NOON, pii=False)
+    assert keys.caller_of(ada) == Caller("ada", sees_pii=True)
+    assert KeyFile(path).caller_of(bob) == Caller("bob", sees_pii=False)
+
+
+def test_a_key_of_before_there_were_masks_sees_all(path: Path) -> None:
+    token = KeyFile(path).create("ada", None, NOON)
+    older = json.loads(path.read_text())
+    del older["keys"][0]["pii"]
+    path.write_text(json.dumps(older))
+    assert KeyFile(path).caller_of(token) == Caller("ada", sees_pii=True)
 
 
 def test_the_file_holds_no_key_and_is_its_owners_alone(path: Path) -> None:
@@ -53,7 +70,9 @@ def test_anything_else_is_nobodys_too(path: Path, token: str) -> None:
     assert keys.caller_of(token) is None
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"keys": 7}', '{"keys": [{}]}', json.dumps({"keys": [7]})])
+@pytest.mark.parametrize(
+    "content", ["", "[]", '{"keys": 7}', '{"keys": [{}]}', json.dumps({"keys": [7]}), WRONG_PII]
+)
 def test_a_file_that_holds_no_keys_is_an_error_and_not_nobody(path: Path, content: str) -> None:
     path.write_text(content)
     with pytest.raises(KeyFileUnusable):

@@ -24,6 +24,14 @@ def test_a_key_that_is_made_is_a_key(path: Path, capsys: pytest.CaptureFixture[s
     assert KeyFile(path).caller_of(token) == Caller("ada", frozenset({"orders"}))
 
 
+def test_a_key_can_be_made_that_masks_what_is_about_a_person(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert KeyFile(path).caller_of(create(capsys, "--no-pii")) == Caller("ada", sees_pii=False)
+    assert main(["keys", "list"]) == 0
+    assert "pii masked" in capsys.readouterr().out
+
+
 def test_the_list_names_keys_and_holds_none(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     token = create(capsys)
     assert main(["keys", "list"]) == 0

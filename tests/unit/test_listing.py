@@ -7,12 +7,14 @@ from uuid import UUID
 import pytest
 
 from api import listing
+from api.callers import Caller
 from api.listing import Place
 from flows.errors import InvalidRequest
 from flows.reports import catalog
 from tests.unit.clock import NOON
 
 REPORTS = catalog()
+ADA = Caller("ada")
 ONE, TWO = UUID(int=1), UUID(int=2)
 
 
@@ -21,19 +23,19 @@ def cursor(content: Any) -> str:
 
 
 def test_without_parameters_the_list_begins_with_the_newest_job_of_now() -> None:
-    asked = listing.parse([], REPORTS, "ada", NOON)
-    assert (asked.limit, asked.place, asked.wanted) == (20, Place(NOON), listing.Wanted("ada"))
+    asked = listing.parse([], REPORTS, ADA, NOON)
+    assert (asked.limit, asked.place, asked.wanted) == (20, Place(NOON), listing.Wanted(ADA))
 
 
 def test_each_parameter_narrows_the_list() -> None:
     given = [("status", "done"), ("report", "orders"), ("scheduleId", str(ONE)), ("limit", "100")]
-    asked = listing.parse(given, REPORTS, "ada", NOON)
-    assert (asked.limit, asked.wanted) == (100, listing.Wanted("ada", "done", "orders", str(ONE)))
+    asked = listing.parse(given, REPORTS, ADA, NOON)
+    assert (asked.limit, asked.wanted) == (100, listing.Wanted(ADA, "done", "orders", str(ONE)))
 
 
 def test_a_cursor_leads_back_to_its_place() -> None:
     place = Place(NOON).after(NOON - timedelta(seconds=1), ONE).after(NOON - timedelta(seconds=1), TWO)
-    asked = listing.parse([("cursor", listing.encode(place))], REPORTS, "ada", NOON)
+    asked = listing.parse([("cursor", listing.encode(place))], REPORTS, ADA, NOON)
     assert asked.place == Place(NOON - timedelta(seconds=1), (ONE, TWO))
 
 
@@ -83,10 +85,10 @@ def test_runs_of_one_moment_are_remembered_until_the_next_moment() -> None:
 )
 def test_a_wrong_value_is_refused_by_name(name: str, value: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
-        listing.parse([(name, value)], REPORTS, "ada", NOON)
+        listing.parse([(name, value)], REPORTS, ADA, NOON)
     assert [error.pointer for error in refused.value.errors] == [f"/{name}"]
 
 
 def test_a_parameter_that_is_given_twice_is_refused() -> None:
     with pytest.raises(InvalidRequest):
-        listing.parse([("limit", "5"), ("limit", "6")], REPORTS, "ada", NOON)
+        listing.parse([("limit", "5"), ("limit", "6")], REPORTS, ADA, NOON)

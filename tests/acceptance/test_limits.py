@@ -1,0 +1,200 @@
+"""What one caller may start, and what is said beyond it."""
+
+import secrets
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.acceptance.test_callers import client_of
+from tests.beside import Beside, beside, deploy_export, make_pool, settings_of
+from tests.command_line import begin, ended, until_said
+from tests.exports import EMPTY_SURVEY
+from tests.running_stack import Stack
+
+# Nobody serves the pool: what is started waits.
+POOL = "nobody-serves"
+QUEUED, BURST = 3, 6
+WEEKLY = {
+    "name": "Weekly",
+    "recurrence": {"cron": "0 9 * * MON"},
+    "range": {"kind": "relative", "preset": "previous-week"},
+    "export": {"surveyId": EMPTY_SURVEY},
+}
+
+
+@pytest.fixture(scope="module")
+def others(stack: Stack, prefect: httpx.Client) -> Iterator[Beside]:
+    make_pool(prefect, POOL, "warm")
+    deploy_export(prefect, POOL, POOL)
+    with beside(stack) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("keys") / "keys.json"
+
+
+@pytest.fixture(scope="module")
+def url(others: Beside, keys: Path) -> str:
+    limits = {
+        "REPORTS_KEYS_FILE": str(keys),
+        "REPORTS_RUNNING_PER_CALLER": "3",
+        "REPORTS_QUEUED_PER_CALLER": str(QUEUED),
+        "REPORTS_STARTS_BURST": str(BURST),
+        "REPORTS_STARTS_PER_SECOND": "1",
+    }
+    return others.api(**settings_of(POOL, POOL), **limits)
+
+
+@pytest.fixture
+def caller(url: str, keys: Path) -> Iterator[httpx.Client]:
+    """One whom nobody has seen before."""
+    with fresh_caller(url, keys) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def full(url: str, keys: Path) -> Iterator[tuple[httpx.Client, list[str]]]:
+    """One whose queue is full, and what waits in it."""
+    with fresh_caller(url, keys) as client:
+        answers = [start(client).raise_for_status() for _ in range(QUEUED)]
+        yield client, [answer.json()["id"] for answer in answers]
+
+
+@contextmanager
+def fresh_caller(url: str, keys: Path) -> Iterator[httpx.Client]:
+    with client_of(url, keys, f"caller-{secrets.token_hex(4)}") as client:
+        yield client
+        for each in client.get("/exports", params={"limit": 100}).json()["items"]:
+            client.delete(f"/exports/{each['id']}")
+
+
+def request() -> dict[str, Any]:
+    return {"surveyId": EMPTY_SURVEY, "from": "2025-1-1", "to": "2025-1-2", "name": secrets.token_hex(8)}
+
+
+def start(caller: httpx.Client, **headers: str) -> httpx.Response:
+    return caller.post("/exports", json=request(), headers=headers)
+
+
+def is_refused(answer: httpx.Response, code: str) -> bool:
+    assert answer.status_code == 429
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert int(answer.headers["retry-after"]) > 0
+    assert answer.json()["data"] is None
+    return bool(answer.json()["errors"][0]["code"] == code)
+
+
+def test_starts_beyond_the_burst_are_429_until_the_time_that_they_say(caller: httpx.Client) -> None:
+    started = 0
+    while (answer := start(caller)).status_code == 202:
+        started += 1
+        caller.delete(f"/exports/{answer.json()['id']}").raise_for_status()
+        assert started < 5 * BURST
+    assert started >= BURST
+    assert is_refused(answer, "limit.rate")
+    time.sleep(int(answer.headers["retry-after"]))
+    assert start(caller).status_code == 202
+
+
+def test_many_starts_at_once_do_not_overshoot_the_queue(caller: httpx.Client) -> None:
+    with ThreadPoolExecutor(10) as pool:
+        answers = list(pool.map(lambda _: start(caller), range(10)))
+    started = [answer for answer in answers if answer.status_code == 202]
+    assert 0 < len(started) <= QUEUED
+    assert all(is_refused(answer, "limit.queued") for answer in answers if answer not in started)
+    assert caller.get("/limits").json()["queued"]["used"] == len(started)
+
+
+@pytest.mark.parametrize("how", ["/exports", "/reports/csv", "retry", "run"])
+def test_a_full_queue_refuses_every_way_to_start(full: tuple[httpx.Client, list[str]], how: str) -> None:
+    client, waiting = full
+    path = how
+    if how == "retry":
+        client.post(f"/exports/{waiting.pop()}/cancel").raise_for_status()
+        cancelled = client.get("/exports", params={"status": "cancelled"}).json()["items"][0]["id"]
+        waiting.append(start(client).raise_for_status().json()["id"])
+        path = f"/exports/{cancelled}/retry"
+    elif how == "run":
+        made = client.post("/schedules", json=WEEKLY).raise_for_status().json()
+        path = f"/schedules/{made['id']}/run"
+    assert is_refused(client.post(path, json=request() if path == how else None), "limit.queued")
+    if how == "run":
+        client.delete(f"/schedules/{made['id']}").raise_for_status()
+
+
+def test_a_full_queue_refuses_no_replay_and_replays_cost_nothing(
+    full: tuple[httpx.Client, list[str]],
+) -> None:
+    client, waiting = full
+    client.post(f"/exports/{waiting.pop()}/cancel").raise_for_status()
+    key, kept = {"Idempotency-Key": secrets.token_hex(8)}, request()
+    waiting.append(client.post("/exports", json=kept, headers=key).raise_for_status().json()["id"])
+    for _ in range(BURST):
+        again = client.post("/exports", json=client.get(f"/exports/{waiting[0]}").json()["request"])
+        assert (again.status_code, again.json()["id"]) == (200, waiting[0])
+        again = client.post("/exports", json=kept, headers=key)
+        assert (again.status_code, again.json()["id"]) == (200, waiting[-1])
+    assert client.post("/exports", json=request(), headers=key).status_code == 422
+    assert client.get("/limits").json()["queued"] == {"limit": QUEUED, "used": QUEUED, "left": 0}
+
+
+def test_the_place_in_the_queue_is_among_ones_own(
+    full: tuple[httpx.Client, list[str]], caller: httpx.Client
+) -> None:
+    client, waiting = full
+    places = [client.get(f"/exports/{each}").json()["queue"]["position"] for each in waiting]
+    assert sorted(places) == [0, 1, 2]
+    answer = start(caller)
+    assert (answer.status_code, answer.json()["queue"]["position"]) == (202, 0)
+
+
+def test_the_command_line_waits_until_it_may_start(
+    full: tuple[httpx.Client, list[str]], url: str, tmp_path: Path
+) -> None:
+    client, waiting = full
+    key = client.headers["authorization"].removeprefix("Bearer ")
+    options = ("--survey", EMPTY_SURVEY, "--from", "2025-1-1", "--to", "2025-1-2", "--detach")
+    process = begin(url, tmp_path, "export", "survey-responses", *options, REPORTS_API_KEY=key)
+    said = until_said(process, "Trying again in 5 s.")
+    client.delete(f"/exports/{waiting.pop()}").raise_for_status()
+    ran = ended(process)
+    assert ran.code == 0
+    assert "3 of your exports wait already" in said
+    waiting.append(ran.out.decode().strip())
+    assert client.get(f"/exports/{waiting[-1]}").json()["status"] == "queued"
+
+
+def test_limits_say_what_is_left(caller: httpx.Client) -> None:
+    start(caller).raise_for_status()
+    found = caller.get("/limits").raise_for_status()
+    assert found.headers["cache-control"] == "no-store"
+    body = found.json()
+    assert body["starts"].pop("left") in (BURST - 1, BURST)
+    assert body == {
+        "running": {"limit": 3, "used": 0, "left": 3},
+        "queued": {"limit": QUEUED, "used": 1, "left": QUEUED - 1},
+        "starts": {"perSecond": 1.0, "burst": BURST},
+        "rows": None,
+        "reports": {
+            "survey-responses": {"maxDays": 366, "maxRows": None},
+            "orders": {"maxDays": None, "maxRows": None},
+        },
+        "body": {"bytes": 65536, "depth": 16},
+    }
+
+
+def test_limits_need_a_key_as_everything_does(url: str) -> None:
+    assert httpx.get(f"{url}/limits", trust_env=False).status_code == 401
+
+
+def test_a_longer_range_than_the_report_allows_is_422(api: httpx.Client) -> None:
+    answer = api.post("/exports", json={"surveyId": EMPTY_SURVEY, "from": "2024-1-1", "to": "2025-1-1"})
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/to")

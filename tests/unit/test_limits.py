@@ -1,0 +1,103 @@
+"""How much one caller may start."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from api.limits import Admission, LimitReached, Rate
+
+
+@dataclass
+class Seconds:
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Seconds:
+    return Seconds()
+
+
+def admission(clock: Seconds, queued: int = 50, per_second: float = 1.0, burst: int = 10) -> Admission:
+    return Admission(queued, Rate(per_second, burst), clock)
+
+
+def start(admission: Admission, caller: str = "ada", queued: int = 0) -> LimitReached | None:
+    with admission.entry(caller, queued) as entry:
+        entry.started = entry.refusal is None
+    return entry.refusal
+
+
+def test_a_burst_is_let_in_and_the_next_start_must_wait(clock: Seconds) -> None:
+    found = admission(clock)
+    assert [start(found) for _ in range(10)] == [None] * 10
+    refusal = start(found)
+    assert refusal is not None
+    assert (refusal.code, refusal.retry_seconds) == ("limit.rate", 1)
+
+
+def test_whoever_waits_as_long_as_was_said_is_let_in(clock: Seconds) -> None:
+    found = admission(clock, per_second=0.3, burst=1)
+    assert start(found) is None
+    refusal = start(found)
+    assert refusal is not None
+    clock.now += refusal.retry_seconds
+    assert start(found) is None
+
+
+def test_a_bucket_fills_up_to_its_burst_and_no_further(clock: Seconds) -> None:
+    found = admission(clock, burst=3)
+    for _ in range(3):
+        start(found)
+    clock.now += 3600
+    assert found.starts_left("ada") == 3
+    assert [start(found) is None for _ in range(4)] == [True, True, True, False]
+
+
+def test_each_caller_has_a_bucket_of_their_own(clock: Seconds) -> None:
+    found = admission(clock, burst=1)
+    assert start(found, "ada") is None
+    assert start(found, "ada") is not None
+    assert start(found, "bob") is None
+
+
+def test_what_started_nothing_costs_nothing(clock: Seconds) -> None:
+    found = admission(clock, burst=1)
+    with found.entry("ada", 0):
+        pass  # an earlier job answered
+    with pytest.raises(OSError, match="Prefect"), found.entry("ada", 0):
+        raise OSError("Prefect is away")
+    assert start(found) is None
+
+
+@pytest.mark.parametrize(("waiting", "let_in"), [(0, True), (49, True), (50, False), (51, False)])
+def test_a_full_queue_takes_no_more(clock: Seconds, waiting: int, let_in: bool) -> None:
+    refusal = start(admission(clock), queued=waiting)
+    assert (refusal is None) == let_in
+    if refusal is not None:
+        assert (refusal.code, refusal.retry_seconds) == ("limit.queued", 5)
+
+
+def test_a_start_that_a_full_queue_refuses_takes_nothing_from_the_bucket(clock: Seconds) -> None:
+    found = admission(clock)
+    start(found, queued=50)
+    assert found.starts_left("ada") == 10
+
+
+def test_starts_on_their_way_count_as_waiting(clock: Seconds) -> None:
+    found = admission(clock, queued=2)
+    with found.entry("ada", 0) as first, found.entry("ada", 0) as second, found.entry("ada", 0) as third:
+        assert [first.refusal is None, second.refusal is None, third.refusal is None] == [True, True, False]
+        with found.entry("bob", 0) as bobs:
+            assert bobs.refusal is None
+    assert start(found, queued=1) is None
+
+
+def test_callers_who_have_been_quiet_take_no_memory(clock: Seconds) -> None:
+    rate = Rate(per_second=1.0, burst=10)
+    for number in range(5_000):
+        clock.now += 1
+        rate.take(f"caller {number}", clock.now)
+    assert len(rate._left) <= 11
