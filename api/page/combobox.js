@@ -39,14 +39,16 @@ export function Combobox({ client, path, label, value, isValue, onCommit, id, ..
     close();
     if (item.value !== value) onCommit(item.value);
   };
-  /** What was typed is a value, or leads to one, or becomes a mistake beside the field. */
-  const leave = async () => {
-    close();
-    const typed = text?.trim() ?? title;
-    const meant = typed && typed !== title && !isValue(typed) ? await meantBy(client, path, typed).catch(() => null) : null;
-    if (meant) return pick(meant);
+  const commit = (typed) => {
     setText(null);
     if (typed !== value && typed !== title) onCommit(typed);
+  };
+  /** What was typed is a value, or leads to one, or becomes a mistake beside the field; unanswered, it stays as it is. */
+  const leave = () => {
+    close();
+    const typed = text?.trim() ?? title;
+    if (!typed || typed === title || isValue(typed)) return commit(typed);
+    meantBy(client, path, typed).then((meant) => (meant ? pick(meant) : commit(typed)), () => {});
   };
   const move = (by) => {
     setOpen(true);
