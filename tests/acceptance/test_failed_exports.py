@@ -84,7 +84,7 @@ FAILURES = {
         {},
         "source.unreadable",
         False,
-        "A row of the report holds a value that cannot be written.",
+        "Column status of the row whose key is 1 holds a value that cannot be written.",
     ),
 }
 
