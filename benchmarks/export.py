@@ -115,7 +115,7 @@ def show(findings: Findings, ways: Sequence[Way]) -> None:
         say()
         say(f"{place.rows:,} rows to {place.target}")
         rows = [line(findings, place, way, found[way.name]) for way in ways if way.name in found]
-        table(("way", "of the limit", "s", "min", "max", "MB/s", "peak MB", "turns"), rows)
+        table(("way", "of the limit", "s", "min", "max", "CPU s", "MB/s", "peak MB", "turns"), rows)
         for way in ways:
             if way.name in found and found[way.name].failure:
                 say(f"{NONE} {way.title}: {found[way.name].failure}")
@@ -125,7 +125,7 @@ def show(findings: Findings, ways: Sequence[Way]) -> None:
 
 def line(findings: Findings, place: Place, way: Way, found: Found) -> Sequence[object]:
     if not found.turns:
-        return (way.title, *[NONE] * 6, 0)
+        return (way.title, *[NONE] * 7, 0)
     seconds = [turn.seconds for turn in found.turns.values()]
     of_limit = ratio(findings, place, way.name)
     return (
@@ -134,6 +134,7 @@ def line(findings: Findings, place: Place, way: Way, found: Found) -> Sequence[o
         found.seconds,
         min(seconds),
         max(seconds),
+        found.cpu_seconds,
         found.stored_bytes / 1e6 / found.seconds,
         f"{found.peak_mb:,.0f}",
         len(seconds),
@@ -148,6 +149,7 @@ def facts(findings: Findings) -> list[dict[str, object]]:
             "way": name,
             "of_the_limit": of_limit and round(of_limit, 3),
             "seconds": round(found.seconds, 3),
+            "cpu_seconds": round(found.cpu_seconds, 2),
             "peak_mb": round(found.peak_mb),
         }
         for place, ways in findings.items()
