@@ -18,6 +18,7 @@ from api import cursor as cursors
 from api.problems import Unavailable
 from api.settings import ApiSettings
 from flows import cells, frame_engine, statement
+from flows.columns import unpacked
 from flows.database import Snapshot, open_engine, snapshot, source_errors
 from flows.errors import DeclarationError, FieldError, InvalidRequest
 from flows.report import Report, Scope
@@ -176,7 +177,7 @@ def _items(
             column.key: _json_value(value, column, request.zone)
             for column, value in zip(columns, row, strict=True)
         }
-        for row in zip(*chunk.values, strict=True)
+        for row in zip(*map(unpacked, chunk.values), strict=True)
     ]
 
 

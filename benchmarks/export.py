@@ -19,7 +19,7 @@ from benchmarks.exporting import stack_of_its_own
 from benchmarks.measured_process import WayFailed, measured
 from benchmarks.measured_storage import SINK, WEED, Target, discarding_sink, target
 from benchmarks.outcome import last_line, say, table
-from benchmarks.survey_data import Survey, make
+from benchmarks.survey_data import Survey, copy_to_sqlite, make
 from tests.running_stack import Stack, clean_environment
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -30,8 +30,9 @@ NONE = "-"
 class Field:
     """The stack, the data and the targets on which the ways are measured."""
 
-    def __init__(self, stack: Stack, database_url: str, targets: Sequence[Target]) -> None:
-        self.stack, self.database_url, self.targets = stack, database_url, targets
+    def __init__(self, stack: Stack, database_url: str, sqlite_url: str, targets: Sequence[Target]) -> None:
+        self.stack, self.targets = stack, targets
+        self.database_url, self.sqlite_url = database_url, sqlite_url
         self.findings: defaultdict[Place, dict[str, Found]] = defaultdict(dict)
 
     def round(self, number: int, surveys: Sequence[Survey], ways: Sequence[Way]) -> None:
@@ -58,10 +59,11 @@ class Field:
 
     def _measure(self, number: int, survey: Survey, where: Target, way: Way, found: Found) -> None:
         with where.bucket(f"turn-{number}-{survey.rows}-{way.name}") as bucket:
-            place = {"database_url": self.database_url, "bucket": bucket, "key": "file.csv"}
+            url = self.sqlite_url if way.sqlite else self.database_url
+            place = {"database_url": url, "bucket": bucket, "key": "file.csv"}
             order = {**place, **way.order(survey, self.database_url)}
             os.sync()  # what the turns before have left to be written is not this one's
-            environment = {**self._environment(where, bucket), **way.environment}
+            environment = {**self._environment(where, bucket, url), **way.environment}
             within = 60 + survey.rows / 2000
             turn = measured(way.command, order, environment, within, self._log(way))
             found.stored_bytes = sum(stored["Size"] for stored in where.objects(bucket))
@@ -72,14 +74,14 @@ class Field:
     def _log(self, way: Way) -> Path:
         return self.stack.data_dir / f"way-{way.name}.log"
 
-    def _environment(self, where: Target, bucket: str) -> dict[str, str]:
+    def _environment(self, where: Target, bucket: str, url: str) -> dict[str, str]:
         return {
             **clean_environment(),
             **self.stack.settings,
             **where.environment,
             "AWS_REGION": where.environment["AWS_DEFAULT_REGION"],  # as Node reads it
             "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "false",
-            "REPORTS_DATABASE_URL": self.database_url.replace("://", "+psycopg://", 1),
+            "REPORTS_DATABASE_URL": url.replace("postgresql://", "postgresql+psycopg://", 1),
             "REPORTS_STORAGE_URL": f"s3://{bucket}",
             "REPORTS_CATALOG": "benchmarks.frame_report",
             "NO_PROXY": "127.0.0.1",
@@ -102,8 +104,10 @@ def field_of(surveys: Sequence[Survey], names: Sequence[str]) -> Iterator[Field]
     with stack_of_its_own() as stack, discarding_sink() as sink_url:
         say("making the rows ...")
         database_url = make(stack.libpq_url, surveys)
+        few = [survey for survey in surveys if survey.rows <= MILLION]
+        sqlite_url = copy_to_sqlite(database_url, few, stack.data_dir / "measured.db")
         urls = {WEED: stack.s3_endpoint_url, SINK: sink_url}
-        yield Field(stack, database_url, [target(name, urls[name], stack.aws) for name in names])
+        yield Field(stack, database_url, sqlite_url, [target(name, urls[name], stack.aws) for name in names])
 
 
 def show(findings: Findings, ways: Sequence[Way]) -> None:
@@ -111,7 +115,7 @@ def show(findings: Findings, ways: Sequence[Way]) -> None:
         say()
         say(f"{place.rows:,} rows to {place.target}")
         rows = [line(findings, place, way, found[way.name]) for way in ways if way.name in found]
-        table(("way", "of the limit", "s", "min", "max", "MB/s", "peak MB", "turns"), rows)
+        table(("way", "of the limit", "s", "min", "max", "CPU s", "MB/s", "peak MB", "turns"), rows)
         for way in ways:
             if way.name in found and found[way.name].failure:
                 say(f"{NONE} {way.title}: {found[way.name].failure}")
@@ -121,7 +125,7 @@ def show(findings: Findings, ways: Sequence[Way]) -> None:
 
 def line(findings: Findings, place: Place, way: Way, found: Found) -> Sequence[object]:
     if not found.turns:
-        return (way.title, *[NONE] * 6, 0)
+        return (way.title, *[NONE] * 7, 0)
     seconds = [turn.seconds for turn in found.turns.values()]
     of_limit = ratio(findings, place, way.name)
     return (
@@ -130,6 +134,7 @@ def line(findings: Findings, place: Place, way: Way, found: Found) -> Sequence[o
         found.seconds,
         min(seconds),
         max(seconds),
+        found.cpu_seconds,
         found.stored_bytes / 1e6 / found.seconds,
         f"{found.peak_mb:,.0f}",
         len(seconds),
@@ -144,6 +149,7 @@ def facts(findings: Findings) -> list[dict[str, object]]:
             "way": name,
             "of_the_limit": of_limit and round(of_limit, 3),
             "seconds": round(found.seconds, 3),
+            "cpu_seconds": round(found.cpu_seconds, 2),
             "peak_mb": round(found.peak_mb),
         }
         for place, ways in findings.items()

@@ -29,6 +29,10 @@ class Found:
         return middle([turn.seconds for turn in self.turns.values()])
 
     @property
+    def cpu_seconds(self) -> float:
+        return middle([turn.cpu_seconds for turn in self.turns.values()])
+
+    @property
     def peak_mb(self) -> float:
         return max(turn.peak_bytes for turn in self.turns.values()) / 1e6
 

@@ -31,7 +31,7 @@ class Way:
     """`order` is what its program is told beside where to read and store; `missing` says why it cannot run.
 
     `slow` ones take part in each third round only. Those that hold everything in memory end at `most_rows`;
-    several readers are used from `least_rows`.
+    several readers are used from `least_rows`. `sqlite` ones read the same rows from a file of SQLite's.
     """
 
     name: str
@@ -41,6 +41,7 @@ class Way:
     slow: bool = False
     most_rows: int = ALL
     least_rows: int = 0
+    sqlite: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
     missing: Callable[[], str] = field(default=lambda: "")
 
@@ -60,6 +61,10 @@ def _ours(
 
 def _hand_written(**facts: Any) -> Callable[[Survey, str], Mapping[str, Any]]:
     return lambda survey, _: {"sql": survey.select, **facts}
+
+
+def _hand_written_for_sqlite(survey: Survey, _: str) -> Mapping[str, Any]:
+    return {"sql": survey.select_of_sqlite, "chunks": True}
 
 
 def _same_select(survey: Survey, database_url: str) -> Mapping[str, Any]:
@@ -132,6 +137,16 @@ WAYS = (
         _hand_written(chunks=False),
         slow=True,
         most_rows=MILLION,
+    ),
+    Way("sqlite", "ours, from SQLite", OUR_PROGRAM, _ours(), most_rows=MILLION, sqlite=True),
+    Way(
+        "sqlite-pandas",
+        "pandas, in chunks, from SQLite",
+        PANDAS_PROGRAM,
+        _hand_written_for_sqlite,
+        slow=True,
+        most_rows=MILLION,
+        sqlite=True,
     ),
     Way(
         "article",

@@ -4,18 +4,24 @@ The rows are those of deployments/demo_rows.sql: 11 columns, one of them the JSO
 are repeated at other times of the year, with ids in the order of time, as a live table has them.
 """
 
+import sqlite3
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 
 import psycopg
 from psycopg import sql
+from sqlalchemy import create_engine
 
 from deployments import demo
+from flows.reports.survey_responses import metadata
 
 DATABASE = "measured"
 SAMPLE_RESPONSES = 60_000
 SAMPLE_SURVEY = "668b6fa3b8d693cd865b44bb"
 FIRST_DAY, LAST_DAY = "2024-07-08", "2025-07-07"
+DAY_AFTER = f"timestamptz '{LAST_DAY}' + interval '1 day'"
 
 REPEAT = """
 INSERT INTO survey_responses
@@ -51,6 +57,13 @@ class Survey:
         return f"SELECT {COLUMNS}, {ANSWERS} {self._from}"
 
     @property
+    def select_of_sqlite(self) -> str:
+        """The same of the SQLite file, which keeps moments as texts."""
+        return self.select.replace(
+            f"timestamptz '{LAST_DAY}' + interval '1 day'", f"date('{LAST_DAY}', '+1 day')"
+        )
+
+    @property
     def select_with_json(self) -> str:
         return f"SELECT {COLUMNS}, answers {self._from}"
 
@@ -58,11 +71,13 @@ class Survey:
     def _from(self) -> str:
         return (
             f"FROM survey_responses WHERE survey_id = '{self.id}' AND submitted_at >= '{FIRST_DAY}'"
-            f" AND submitted_at < timestamptz '{LAST_DAY}' + interval '1 day' ORDER BY submitted_at, id"
+            f" AND submitted_at < {DAY_AFTER} ORDER BY submitted_at, id"
         )
 
 
 COLUMNS = "id, submitted_at, is_attended, utm, respondent_name, respondent_email, country, score, comment"
+IN_UTC = "to_char(submitted_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')"
+ALL_FOR_SQLITE = COLUMNS.replace("id, submitted_at", f"id, survey_id, {IN_UTC}") + ", answers::text"
 QUESTIONS = (
     *("overall", "recommend", "channel", "topics", "spent", "again", "visit_date", "wish", "code", "remarks"),
 )
@@ -102,3 +117,26 @@ def _fill(connection: psycopg.Connection, survey: Survey, first_id: int) -> None
         order,
     )
     connection.execute(REPEAT, order)
+
+
+def copy_to_sqlite(url: str, surveys: Iterable[Survey], file: Path) -> str:
+    """The same rows in a file, as SQLAlchemy keeps them there; answers its URL."""
+    target = create_engine(f"sqlite:///{file}")
+    metadata.create_all(target)
+    target.dispose()
+    with closing(sqlite3.connect(file)) as to, psycopg.connect(url) as source:
+        for table, columns in (
+            ("surveys", "*"),
+            ("survey_questions", "*"),
+            ("survey_responses", ALL_FOR_SQLITE),
+        ):
+            scope = "id" if table == "surveys" else "survey_id"
+            rows = source.cursor(f"all_{table}").execute(
+                f"SELECT {columns} FROM {table} WHERE {scope} = ANY(%s)",  # noqa: S608 - names of ours
+                [[survey.id for survey in surveys]],
+            )
+            marks = ", ".join("?" * len(rows.description or ()))
+            to.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)  # noqa: S608
+        to.execute("CREATE INDEX by_time ON survey_responses (survey_id, submitted_at, id)")
+        to.commit()
+    return f"sqlite:///{file}"

@@ -23,6 +23,8 @@ from flows.statement import OutputColumn
 BLOCK_BYTES = 1 << 20
 # PostgreSQL takes 1,664 in a select: https://www.postgresql.org/docs/current/limits.html
 MOST_COLUMNS = 1600
+# Whoever asks why a COPY has failed goes back to it, and is in the same snapshot.
+BEFORE_COPY = "before_copy"
 _LINE_FEED = b"\n"
 _IS_OVER = -1
 
@@ -61,6 +63,7 @@ def copied(snapshot: Snapshot, wanted: Select[Any], dialect: Dialect) -> Generat
     copy = f"COPY ({sql}) TO STDOUT (FORMAT csv, DELIMITER '{dialect.delimiter}')"
     driver, line_end = snapshot.driver, dialect.line_end.encode()
     total, is_over = 0, False
+    driver.execute(f"SAVEPOINT {BEFORE_COPY}")
     with driver.cursor() as cursor, cursor.copy(copy, parameters):
         while not is_over:
             rows, data, is_over = driver.wait(_next_block(driver.pgconn, line_end))
@@ -69,6 +72,7 @@ def copied(snapshot: Snapshot, wanted: Select[Any], dialect: Dialect) -> Generat
                 yield Records(rows, bytes(data))
         if driver.wait(_confirmed_rows(driver.pgconn)) != total:
             raise Incomplete
+    driver.execute(f"RELEASE SAVEPOINT {BEFORE_COPY}")
 
 
 def _next_block(connection: PGconn, line_end: bytes) -> PQGen[tuple[int, bytearray, bool]]:

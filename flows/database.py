@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
+from time import monotonic
 from typing import Any
 
 import psycopg
@@ -81,6 +82,13 @@ class Snapshot:
 
     def scalar(self, statement: Select[Any]) -> Any:
         return self.connection.execute(statement).scalar_one()
+
+    def allow_until(self, until: float) -> None:
+        """The limit is for all statements together up to `until`, by time.monotonic; PostgreSQL only."""
+        left_ms = int((until - monotonic()) * 1000)
+        if left_ms <= 0:
+            raise SourceTimeout
+        self.scalar(select(func.set_config("statement_timeout", f"{left_ms}ms", literal(True))))
 
     def questions(self, statement: Select[Any] | None) -> list[Question]:
         if statement is None:

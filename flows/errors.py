@@ -122,6 +122,12 @@ class UnreadableRow(Final):
     code = "source.unreadable"
     sentence = "A row of the report holds a value that cannot be written."
 
+    @classmethod
+    def at(cls, column_key: str, row_key: object) -> "UnreadableRow":
+        return cls(
+            f"Column {column_key} of the row whose key is {row_key} holds a value that cannot be written."
+        )
+
 
 class TransformFailed(Final):
     code = "transform.failed"

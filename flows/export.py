@@ -23,7 +23,17 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 from sqlalchemy.pool import NullPool
 
-from flows import attempt_end, copy_engine, frame_engine, logs, readers, run_page, statement
+from flows import (
+    attempt_end,
+    copied_frames,
+    copy_engine,
+    frame_engine,
+    logs,
+    readers,
+    run_page,
+    statement,
+    unreadable_row,
+)
 from flows.attempt_end import AttemptEnd
 from flows.copy_engine import Records
 from flows.database import Snapshot, open_engine, snapshot
@@ -208,7 +218,11 @@ def fetch(export: Export) -> Generator[Opening | Records | Chunk, None, None]:
         yield Opening(expected, taken.taken_at, columns, read)
         if uses_copy(taken, request, columns):
             rows = copy_engine.select_rows(request, columns)
-            yield from readers.fetch(taken, request, rows, expected, settings.readers)
+            with unreadable_row.told(taken, request, columns):
+                yield from readers.fetch(taken, request, rows, expected, settings.readers)
+        elif copied_frames.can_read(taken, read):
+            with unreadable_row.told(taken, request, read):
+                yield from copied_frames.fetch(taken, request, read, expected, settings.readers)
         else:
             rows = statement.rows(request, frame_engine.expressions(read, request.report.key))
             yield from frame_engine.fetch(taken, rows, read, request.dialect)

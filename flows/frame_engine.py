@@ -7,25 +7,28 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, CursorResult, Select
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.types import TypeEngine
 
-from flows import cells, csv_columns, exact_reading, frames, other_databases
+from flows import cells, column_texts, csv_columns, exact_reading, frames, other_databases
+from flows.columns import Values, moments, packed, unpacked
 from flows.database import Snapshot
 from flows.dialect import PRESETS, Dialect
 from flows.errors import UnreadableRow
 from flows.request import ExportRequest
 from flows.statement import OutputColumn
 
-CHUNK_ROWS = 1000  # what the caches of a core hold: five times as many take half as long again
+CHUNK_ROWS = 3000  # fewer cost more calls of Arrow, more do not fit into a core's caches
 
 logger = logging.getLogger(__name__)
 
-_Values = Sequence[Any]
 _Rows = Sequence[Sequence[Any]]
-_Reader = Callable[[Any], Any]
+_Read = Callable[[Sequence[Any]], Values]
+_T = TypeVar("_T")
 _DECODER = json.JSONDecoder(parse_float=Decimal)
 
 
@@ -33,8 +36,8 @@ _DECODER = json.JSONDecoder(parse_float=Decimal)
 class Chunk:
     """Some rows, as the values of each output column; `keys` tell the rows apart."""
 
-    values: list[_Values]
-    keys: _Values
+    values: list[Values]
+    keys: Values
 
     @property
     def rows(self) -> int:
@@ -92,60 +95,66 @@ def transformed(chunk: Chunk, read: Sequence[OutputColumn], request: ExportReque
 def to_csv(chunk: Chunk, columns: Sequence[OutputColumn], zone: ZoneInfo, dialect: Dialect) -> bytes:
     texts = [
         _all(
-            partial(cells.column_texts, column=column, zone=zone, dialect=dialect), values, column, chunk.keys
+            partial(column_texts.texts, column=column, zone=zone, dialect=dialect),
+            values,
+            column,
+            chunk.keys,
         )
         for column, values in zip(columns, chunk.values, strict=True)
     ]
-    try:
-        return csv_columns.records(texts, dialect).encode()
-    except UnicodeEncodeError:  # half of a surrogate pair, which only JSON and SQLite can hold
-        for column, cells_of_it in zip(columns, texts, strict=True):
-            _all(_encoded, cells_of_it, column, chunk.keys)
-        raise
+    return csv_columns.records(texts, dialect)
 
 
 def _next_size(done: int, split_rows: int | None) -> int:
     return CHUNK_ROWS if split_rows is None else min(CHUNK_ROWS, split_rows - done % split_rows)
 
 
-def _readers(snapshot: Snapshot, statement: Select[Any], result: CursorResult[Any]) -> list[_Reader | None]:
-    """What SQLAlchemy would pass each column's values through."""
+def _readers(snapshot: Snapshot, statement: Select[Any], result: CursorResult[Any]) -> list[_Read]:
+    """What SQLAlchemy would pass each column's values through, for all of them at once."""
     dialect = snapshot.connection.dialect
     cursor: Any = result.cursor
-    return [
-        column.type.dialect_impl(dialect).result_processor(dialect, described[1])
-        for column, described in zip(statement.exported_columns, cursor.description, strict=True)
-    ]
+    readers: list[_Read] = []
+    for column, described in zip(statement.exported_columns, cursor.description, strict=True):
+        kind = column.type.dialect_impl(dialect)
+        read_one = kind.result_processor(dialect, described[1])
+        readers.append(partial(_read, read_one, _keeps_iso_texts(kind)))
+    return readers
 
 
-def _chunk(rows: _Rows, columns: Sequence[OutputColumn], readers: Sequence[_Reader | None]) -> Chunk:
+def _keeps_iso_texts(kind: TypeEngine[Any]) -> bool:
+    """SQLite's date-times, if nobody has given them another format."""
+    return type(kind) is sqlite.DATETIME and not {"_storage_format", "_reg"} & vars(kind).keys()
+
+
+def _read(read_one: Callable[[Any], Any] | None, are_iso_texts: bool, values: Sequence[Any]) -> Values:
+    if are_iso_texts and not isinstance(found := moments(values), Sequence):
+        return found
+    return packed(values if read_one is None else list(map(read_one, values)))
+
+
+def _chunk(rows: _Rows, columns: Sequence[OutputColumn], readers: Sequence[_Read]) -> Chunk:
     """At least one row; without `readers` the values are read already."""
-    found: list[_Values] = list(zip(*rows, strict=True))
+    found = list(zip(*rows, strict=True))
     keys = found[-1]
     plain = [column for column in columns if column.question is None]
-    values: dict[str, _Values] = {column.key: each for column, each in zip(plain, found, strict=False)}
+    values: dict[str, Values] = {column.key: each for column, each in zip(plain, found, strict=False)}
     for column, reader in zip(plain, readers, strict=False):
-        if reader is not None:
-            values[column.key] = _all(partial(_read, reader), values[column.key], column, keys)
+        values[column.key] = _all(reader, values[column.key], column, keys)
     if len(plain) < len(columns):
         values |= _answers(found[len(plain)], columns, keys)
     return Chunk([values[column.key] for column in columns], keys)
 
 
-def _answers(texts: _Values, columns: Sequence[OutputColumn], keys: _Values) -> dict[str, _Values]:
+def _answers(texts: Sequence[Any], columns: Sequence[OutputColumn], keys: Sequence[Any]) -> dict[str, Values]:
     asked = [(column, column.question) for column in columns if column.question is not None]
     documents = _all(_documents, texts, asked[0][0], keys)
     return {
-        column.key: _all(partial(cells.answer_texts, question=question), documents, column, keys)
+        column.key: packed(_all(partial(cells.answer_texts, question=question), documents, column, keys))
         for column, question in asked
     }
 
 
-def _read(reader: _Reader, values: _Values) -> _Values:
-    return list(map(reader, values))
-
-
-def _documents(values: _Values) -> list[dict[str, Any]]:
+def _documents(values: Sequence[Any]) -> list[dict[str, Any]]:
     """Each row's answers; what is no object has none. All texts are read as one, which is faster."""
     if len(values) > 1 and set(map(type, values)) == {str}:
         with suppress(ValueError):
@@ -161,18 +170,14 @@ def _document(value: Any) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _encoded(texts: Sequence[str | None]) -> list[bytes]:
-    return [b"" if text is None else text.encode() for text in texts]
-
-
-def _all(made: Callable[[Any], _Values], values: _Values, column: OutputColumn, keys: _Values) -> _Values:
+def _all(made: Callable[[Any], _T], values: Any, column: OutputColumn, keys: Values) -> _T:
     """`made` of all values at once; should that fail, the first that it cannot take is told."""
     try:
         return made(values)
     except Exception:
-        for value, key in zip(values, keys, strict=True):
+        for number, key in enumerate(unpacked(keys)):
             with _told(column, key):
-                made([value])
+                made(values[number : number + 1])
         raise
 
 
@@ -182,5 +187,4 @@ def _told(column: OutputColumn, key: Any) -> Iterator[None]:
         yield
     except Exception as error:
         logger.exception("a row holds a value that cannot be read")
-        where = f"Column {column.key} of the row whose key is {key}"
-        raise UnreadableRow(f"{where} holds a value that cannot be written.") from error
+        raise UnreadableRow.at(column.key, key) from error

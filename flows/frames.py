@@ -17,8 +17,10 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from sqlalchemy import Float, LargeBinary
 
+from flows.columns import MOMENT, TEXT, Values, unpacked
 from flows.errors import TransformFailed
 from flows.request import ExportRequest
 from flows.statement import OutputColumn
@@ -26,7 +28,7 @@ from flows.statement import OutputColumn
 _Build = Callable[[Sequence[Any], OutputColumn, ZoneInfo], Any]
 _T = TypeVar("_T")
 
-_STRING = pd.StringDtype("python")
+_STRING = pd.StringDtype("pyarrow")
 _MICROSECONDS = np.dtype("datetime64[us]")
 _NOT_A_TIME = np.iinfo(np.int64).min
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -37,8 +39,8 @@ logger = logging.getLogger(__name__)
 
 
 def transformed(
-    values: Sequence[Sequence[Any]], columns: Sequence[OutputColumn], request: ExportRequest
-) -> list[Sequence[Any]]:
+    values: Sequence[Values], columns: Sequence[OutputColumn], request: ExportRequest
+) -> list[Values]:
     """The columns as the report's `transform` returns them; TransformFailed says what else it did."""
     hook, rows = request.report.transform, len(values[0])
     assert hook is not None  # noqa: S101 - only called for reports with one
@@ -65,36 +67,46 @@ def _failure(request: ExportRequest, what: str) -> TransformFailed:
     return TransformFailed(f"The report's transform ({Path(request.report.file).name}) {what}.")
 
 
-def _read_back(series: "pd.Series[Any]", column: OutputColumn, request: ExportRequest) -> list[Any]:
+def _read_back(series: "pd.Series[Any]", column: OutputColumn, request: ExportRequest) -> Values:
     without_zone = series.dtype.kind == "M" and not isinstance(series.dtype, pd.DatetimeTZDtype)
     if column.zoned and without_zone and series.notna().any():
         raise _failure(request, f"returned moments without a time zone in {column.key}")
     return values_of(series, column)
 
 
-def frame_of(
-    values: Sequence[Sequence[Any]], columns: Sequence[OutputColumn], zone: ZoneInfo
-) -> pd.DataFrame:
+def frame_of(values: Sequence[Values], columns: Sequence[OutputColumn], zone: ZoneInfo) -> pd.DataFrame:
     arrays = [_array(each, column, zone) for each, column in zip(values, columns, strict=True)]
     frame = pd.DataFrame(dict(enumerate(arrays)), copy=False)
     frame.columns = pd.Index([column.key for column in columns])
     return frame
 
 
-def values_of(series: "pd.Series[Any]", column: OutputColumn) -> list[Any]:
+def values_of(series: "pd.Series[Any]", column: OutputColumn) -> Values:
     """Whatever dtype the column has come back in; None is what is missing."""
     kind = series.dtype
     if isinstance(kind, pd.DatetimeTZDtype) or kind.kind == "M":
         return _moments(series, column)
     if isinstance(kind, np.dtype) and kind.kind in "iub":
-        return series.tolist()
-    if hasattr(series.array, "_mask") or isinstance(kind, pd.StringDtype):
-        found: list[Any] = series.array.to_numpy(dtype=object, na_value=None).tolist()
-        return found
+        return pa.array(series.to_numpy())
+    if isinstance(kind, pd.StringDtype):
+        return _strings_of(series)
+    if hasattr(series.array, "_mask"):
+        return pa.array(series.array)
     return [_plain(value) for value in series.astype(object).tolist()]
 
 
-def _array(values: Sequence[Any], column: OutputColumn, zone: ZoneInfo) -> Any:
+def _strings_of(series: "pd.Series[Any]") -> Values:
+    try:
+        found = pa.array(series.array).cast(TEXT)
+    except UnicodeEncodeError:  # a row with half of a surrogate pair is told when it is written
+        return [_plain(value) for value in series.astype(object).tolist()]
+    return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
+
+
+def _array(values: Values, column: OutputColumn, zone: ZoneInfo) -> Any:
+    if isinstance(values, pa.Array):
+        build = _typed_arrow(values.type, column)
+        return build(values, column, zone) if build else _objects(unpacked(values), column, zone)
     kinds, build = _typed(column)
     if set(map(type, values)) <= {NoneType, *kinds}:
         try:
@@ -102,6 +114,29 @@ def _array(values: Sequence[Any], column: OutputColumn, zone: ZoneInfo) -> Any:
         except (OverflowError, ValueError):
             pass
     return _objects(values, column, zone)
+
+
+def _typed_arrow(kind: pa.DataType, column: OutputColumn) -> _Build | None:
+    """What makes the column's own type of an Arrow array; None where the array is of another type."""
+    if isinstance(column.expression.type, LargeBinary):
+        return None
+    if column.type == "number" and not isinstance(column.expression.type, Float):
+        return None
+    expected, build = _TYPED_ARROW.get(column.type, (None, None))
+    return build if kind == expected else None
+
+
+def _of_dtype(dtype: Any) -> _Build:
+    return lambda values, column, zone: dtype.__from_arrow__(values)
+
+
+def _moments_of_arrow(values: Any, column: OutputColumn, zone: ZoneInfo) -> Any:
+    counts = values.cast(pa.int64()).fill_null(_NOT_A_TIME)
+    return _zoned(counts.to_numpy().copy().view(_MICROSECONDS), column, zone)
+
+
+def _days_of_arrow(values: Any, column: OutputColumn, zone: ZoneInfo) -> Any:
+    return _moments_of_arrow(values.cast(MOMENT), column, zone)
 
 
 def _typed(column: OutputColumn) -> tuple[set[type], _Build]:
@@ -136,7 +171,10 @@ def _masked(values: Sequence[Any], made: Callable[..., _T], kind: np.dtype[Any],
 def _texts(values: Sequence[Any], column: OutputColumn, zone: ZoneInfo) -> Any:
     if UUID in set(map(type, values)):
         values = [value and str(value) for value in values]
-    return pd.array(_object_array(values), dtype=_STRING)
+    try:
+        return _of_dtype(_STRING)(pa.array(values, TEXT), column, zone)
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return pd.array(_object_array(values), dtype=pd.StringDtype("python"))
 
 
 def _days(values: Sequence[Any], column: OutputColumn, zone: ZoneInfo) -> Any:
@@ -146,7 +184,10 @@ def _days(values: Sequence[Any], column: OutputColumn, zone: ZoneInfo) -> Any:
 def _datetimes(values: Sequence[Any], column: OutputColumn, zone: ZoneInfo) -> Any:
     """A moment without a zone is UTC. By way of whole numbers: numpy itself takes six times as long."""
     counts = [_NOT_A_TIME if value is None else _microseconds(value) for value in values]
-    moments = np.array(counts, np.int64).view(_MICROSECONDS)
+    return _zoned(np.array(counts, np.int64).view(_MICROSECONDS), column, zone)
+
+
+def _zoned(moments: "np.ndarray[Any, Any]", column: OutputColumn, zone: ZoneInfo) -> Any:
     return pd.DatetimeIndex(moments).tz_localize("UTC").tz_convert(zone) if column.zoned else moments
 
 
@@ -175,15 +216,25 @@ _TYPED: dict[str, tuple[set[type], _Build]] = {
     "date-time": ({datetime}, _datetimes),
     "time": ({time}, _objects),
 }
+_TYPED_ARROW: dict[str, tuple[pa.DataType, _Build]] = {
+    "integer": (pa.int64(), _of_dtype(pd.Int64Dtype())),
+    "boolean": (pa.bool_(), _of_dtype(pd.BooleanDtype())),
+    "number": (pa.float64(), _of_dtype(pd.Float64Dtype())),
+    "string": (TEXT, _of_dtype(_STRING)),
+    "uuid": (TEXT, _of_dtype(_STRING)),
+    "date": (pa.date32(), _days_of_arrow),
+    "date-time": (MOMENT, _moments_of_arrow),
+}
 
 
-def _moments(series: "pd.Series[Any]", column: OutputColumn) -> list[Any]:
+def _moments(series: "pd.Series[Any]", column: OutputColumn) -> pa.Array:
     if isinstance(series.dtype, pd.DatetimeTZDtype):
         series = (series.dt.tz_convert("UTC") if column.zoned else series).dt.tz_localize(None)
     found = series.to_numpy(_MICROSECONDS)
-    days = found.astype("datetime64[D]")
-    is_days = column.type == "date" and bool((np.isnat(found) | (found == days)).all())
-    return list((days if is_days else found).tolist())
+    missing = np.isnat(found)
+    is_days = column.type == "date" and bool((missing | (found == found.astype("datetime64[D]"))).all())
+    array = pa.array(found.view(np.int64), mask=missing).view(MOMENT)
+    return array.cast(pa.date32()) if is_days else array
 
 
 def _plain(value: Any) -> Any:

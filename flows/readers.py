@@ -13,12 +13,12 @@ from time import monotonic
 from typing import Any
 
 import psycopg
-from sqlalchemy import Select, func, literal, select
+from sqlalchemy import Select, func, select
 
 from flows import copy_engine, key_ranges
 from flows.copy_engine import Records
 from flows.database import Snapshot, same_snapshot
-from flows.errors import SourceTimeout, SourceUnavailable
+from flows.errors import SourceUnavailable
 from flows.lanes import Closed, Lanes
 from flows.request import ExportRequest
 
@@ -70,7 +70,7 @@ def read_together(
     def read(mine: Snapshot) -> None:
         try:
             while (number := lanes.take()) is not None:
-                _allow_until(mine, until)
+                mine.allow_until(until)
                 with closing(copy_engine.copied(mine, ranges[number], request.dialect)) as blocks:
                     for block in blocks:
                         lanes.put(number, block)
@@ -99,14 +99,6 @@ def _others(taken: Snapshot, number: int, stack: ExitStack) -> list[Snapshot]:
     except SourceUnavailable:
         logger.warning("the database gave %d connections of %d", 1 + len(opened), 1 + number)
     return opened
-
-
-def _allow_until(mine: Snapshot, until: float) -> None:
-    """The limit is for all ranges together, as it is for the one statement of a single reader."""
-    left_ms = int((until - monotonic()) * 1000)
-    if left_ms <= 0:
-        raise SourceTimeout
-    mine.scalar(select(func.set_config("statement_timeout", f"{left_ms}ms", literal(True))))
 
 
 def _end(lanes: Lanes[Records], threads: Sequence[Thread], drivers: Sequence[Any]) -> None:

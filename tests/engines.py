@@ -1,11 +1,14 @@
 """A request's file as each engine writes it, without a flow around it."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from sqlalchemy import Engine
 
-from flows import copy_engine, frame_engine, statement
+from flows import copied_frames, copy_engine, frame_engine, statement
 from flows.database import Snapshot, snapshot
+from flows.frame_engine import Chunk
 from flows.header import header
 from flows.packing import Packing
 from flows.request import ExportRequest
@@ -29,11 +32,29 @@ def framed_from(taken: Snapshot, request: ExportRequest) -> bytes:
     columns = _columns(taken, request)
     wanted = statement.rows(request, frame_engine.expressions(columns, request.report.key))
     fetched = frame_engine.fetch(taken, wanted, columns, request.dialect)
+    return _written(fetched, columns, request)
+
+
+def _written(fetched: Iterator[Chunk], columns: list[OutputColumn], request: ExportRequest) -> bytes:
     chunks = (frame_engine.transformed(each, columns, request, len(columns)) for each in fetched)
     blocks = [
         (each.rows, frame_engine.to_csv(each, columns, request.zone, request.dialect)) for each in chunks
     ]
     return _file(request, columns, blocks)
+
+
+def hooked(request: ExportRequest) -> ExportRequest:
+    """With a hook that changes nothing, so that each value goes into a frame and comes out of it."""
+    return replace(request, report=replace(request.report, transform=lambda frame: frame))
+
+
+def copied_through_frames(engine: Engine, request: ExportRequest) -> bytes:
+    """As a report with a `transform` is read from PostgreSQL."""
+    with snapshot(engine, request.zone.key, 60, lambda: datetime.now(UTC)) as taken:
+        columns = _columns(taken, request)
+        assert copied_frames.can_read(taken, columns)
+        fetched = copied_frames.fetch(taken, request, columns, 0, 1)
+        return _written(fetched, columns, request)
 
 
 def _columns(taken: Snapshot, request: ExportRequest) -> list[OutputColumn]:

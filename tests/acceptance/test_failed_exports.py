@@ -84,7 +84,8 @@ FAILURES = {
         {},
         "source.unreadable",
         False,
-        "A row of the report holds a value that cannot be written.",
+        "Column status of the row whose key is 00109e46-2acd-4129-daae-5b5738b043a1"
+        " holds a value that cannot be written.",
     ),
 }
 

@@ -15,7 +15,7 @@ from sqlalchemy.pool import NullPool
 
 from flows.database import open_engine
 from flows.request import ExportRequest
-from tests.engines import copied, framed
+from tests.engines import copied, copied_through_frames, framed, hooked
 from tests.kinds import ZONES, asked, common, load, made, of_postgresql, requests_of, rows_of
 
 # SQLAlchemy says of SQLite that it keeps decimals as floats; two digits of twelve are safe in those.
@@ -75,6 +75,7 @@ def test_three_ways_to_the_same_bytes(
     load(sqlite, common, found)
     expected = copied(common_rows, request)
     assert framed(common_rows, request) == expected
+    assert copied_through_frames(common_rows, hooked(request)) == expected
     assert framed(sqlite, request) == expected
 
 
@@ -84,7 +85,9 @@ def test_the_same_bytes_of_all_that_postgresql_has(
     own_rows: Engine, found: list[dict[str, Any]], request: ExportRequest
 ) -> None:
     load(own_rows, of_postgresql, found)
-    assert framed(own_rows, request) == copied(own_rows, request)
+    expected = copied(own_rows, request)
+    assert framed(own_rows, request) == expected
+    assert copied_through_frames(own_rows, hooked(request)) == expected
 
 
 INSERT = """
@@ -113,6 +116,7 @@ def test_moments_that_only_postgresql_has(own_rows: Engine, zone: str, date_time
     assert late.startswith("12345-06-07,12345-06-07 08:09:10,12345-06-07 ")
     assert nothing == ",,"
     assert framed(own_rows, request) == copy
+    assert copied_through_frames(own_rows, hooked(request)) == copy
 
 
 def test_the_bytes_themselves(common_rows: Engine, sqlite: Engine) -> None:

@@ -1,4 +1,4 @@
-"""Each preset's file, byte for byte, from the real PostgreSQL by both engines."""
+"""Each preset's file, byte for byte, from the real PostgreSQL by each engine."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Engine, insert
 
 from flows.database import open_engine
-from tests.engines import copied, framed
+from tests.engines import copied, copied_through_frames, framed, hooked
 from tests.golden_rows import FILES, ROWS, request
 from tests.unit.golden import golden
 from tests.unit.things import metadata, things
@@ -34,3 +34,8 @@ def test_the_databases_copy_writes_the_golden_file(filled: Engine, name: str, cs
 @pytest.mark.parametrize(("name", "csv"), FILES.items(), ids=FILES.keys())
 def test_pandas_writes_the_golden_file_too(filled: Engine, name: str, csv: Any) -> None:
     assert framed(filled, request(csv)) == golden(name)
+
+
+@pytest.mark.parametrize(("name", "csv"), FILES.items(), ids=FILES.keys())
+def test_a_report_with_a_transform_has_the_golden_file_too(filled: Engine, name: str, csv: Any) -> None:
+    assert copied_through_frames(filled, hooked(request(csv))) == golden(name)

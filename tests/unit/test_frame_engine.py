@@ -331,13 +331,13 @@ def test_decimals_keep_every_digit_that_sqlite_keeps() -> None:
 
 
 def test_no_chunk_crosses_the_last_row_of_a_file() -> None:
-    rows = frame_engine.CHUNK_ROWS + 5
-    request = asked(columns=["id"], csv={"compression": "zip", "splitRows": 700}, sort="id")
+    rows, split_rows = frame_engine.CHUNK_ROWS + 5, frame_engine.CHUNK_ROWS - 300
+    request = asked(columns=["id"], csv={"compression": "zip", "splitRows": split_rows}, sort="id")
     with opened([{}] * rows) as taken:
         columns = statement.output_columns(request, [])
         wanted = statement.rows(request, frame_engine.expressions(columns))
         sizes = [chunk.rows for chunk in frame_engine.fetch(taken, wanted, columns, request.dialect)]
-    assert sizes == [700, frame_engine.CHUNK_ROWS + 5 - 700]
+    assert sizes == [split_rows, rows - split_rows]
 
 
 def test_a_report_without_a_hook_makes_no_frame(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,154 @@
+"""A row that PostgreSQL cannot render fails the export with its key and the column."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import (
+    JSON,
+    Column,
+    Engine,
+    Integer,
+    MetaData,
+    Select,
+    String,
+    Table,
+    cast,
+    column,
+    func,
+    literal,
+    select,
+    text,
+    values,
+)
+
+from flows import copied_frames, copy_engine, readers, statement, unreadable_row
+from flows.database import Snapshot, open_engine, snapshot
+from flows.errors import SourceTimeout, UnreadableRow
+from flows.report import Questions, Report
+from flows.request import ExportRequest, parse_request
+from flows.statement import OutputColumn
+
+ROWS = 5_000
+FIRST = "Column {} of the row whose key is k1234 holds a value that cannot be written."
+
+cells = Table(
+    "cells",
+    MetaData(),
+    Column("key", String, primary_key=True),
+    Column("place", Integer, nullable=False),
+    Column("words", String),
+    Column("document", JSON),
+    Column("answers", JSON),
+)
+# NUL, which jsonb and texts cannot hold, and json takes.
+FILL = """
+    INSERT INTO cells SELECT 'k' || n, -n, n, '{}',
+        CASE WHEN n IN (1234, 4321) THEN '{"one": "\\u0000"}' ELSE '{"one": 1}' END::json
+    FROM generate_series(1, 5000) AS n
+"""
+asked = values(column("key", String), column("label", String), name="asked").data([("one", "One")])
+PLAIN = select(cells.c.place, cells.c.words, cells.c.document)
+REPORT = Report(
+    name="cells",
+    title="Cells",
+    select=PLAIN,
+    key=cells.c.key,
+    questions=Questions(
+        answers=cells.c.answers, select=select(asked.c.key, asked.c.label, literal(False)), scope={}
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def engine(scratch_url: str) -> Iterator[Engine]:
+    engine = open_engine(scratch_url, connect_seconds=5)
+    cells.metadata.create_all(engine)
+    with engine.begin() as connection:
+        connection.execute(text(FILL))
+        connection.exec_driver_sql("ANALYZE cells")
+    yield engine
+    cells.metadata.drop_all(engine)
+    engine.dispose()
+
+
+def request_of(report: Report, **given: Any) -> ExportRequest:
+    return parse_request({"report": "cells"} | given, {"cells": report})
+
+
+def broken_place(place: Select[Any]) -> Report:
+    return replace(REPORT, select=place, questions=None)
+
+
+def read(taken: Snapshot, request: ExportRequest, together: int = 1) -> None:
+    columns = columns_of(taken, request)
+    with unreadable_row.told(taken, request, columns):
+        rows = copy_engine.select_rows(request, columns)
+        for _ in readers.fetch(taken, request, rows, ROWS, together, from_rows=1, range_rows=500):
+            pass
+
+
+def columns_of(taken: Snapshot, request: ExportRequest) -> Sequence[OutputColumn]:
+    return statement.output_columns(request, taken.questions(statement.questions(request)))
+
+
+def failure(engine: Engine, request: ExportRequest, together: int = 1) -> str:
+    with (
+        pytest.raises(UnreadableRow) as raised,
+        snapshot(engine, "UTC", 60, lambda: datetime.now(UTC)) as taken,
+    ):
+        read(taken, request, together)
+    return str(raised.value)
+
+
+@pytest.mark.parametrize("sort", ["place", "-place", "words"])
+def test_the_first_by_key_is_told_whatever_the_order_of_the_rows(engine: Engine, sort: str) -> None:
+    assert failure(engine, request_of(REPORT, sort=sort)) == FIRST.format("answers.one")
+
+
+def test_readers_of_key_ranges_tell_it_too(engine: Engine) -> None:
+    request = request_of(broken_place(select((1 / (cells.c.place + 1_234)).label("share"), cells.c.place)))
+    assert failure(engine, request, together=2) == FIRST.format("share")
+
+
+def read_into_frames(taken: Snapshot, request: ExportRequest) -> None:
+    questions = taken.questions(statement.questions(request))
+    columns = statement.columns_to_read(request, statement.output_columns(request, questions), questions)
+    with unreadable_row.told(taken, request, columns):
+        for _ in copied_frames.fetch(taken, request, columns, ROWS, 1):
+            pass
+
+
+def test_a_column_that_only_a_transform_sees_is_told_as_well(engine: Engine) -> None:
+    request = request_of(replace(REPORT, transform=lambda frame: frame), columns=["place"])
+    with (
+        snapshot(engine, "UTC", 60, lambda: datetime.now(UTC)) as taken,
+        pytest.raises(UnreadableRow) as raised,
+    ):
+        read_into_frames(taken, request)
+    assert str(raised.value) == FIRST.format("answers.one")
+
+
+def test_what_fails_for_all_rows_together_is_not_put_on_one(engine: Engine) -> None:
+    over_all = func.sum(cast(cells.c.words, Integer) / (cells.c.place + 1_234)).over()
+    assert (
+        failure(engine, request_of(broken_place(select(over_all.label("share"))))) == UnreadableRow.sentence
+    )
+
+
+def test_the_failure_stays_the_same_when_there_is_no_time_to_find_the_row(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unreadable_row, "MOST_SECONDS", 0)
+    assert failure(engine, request_of(REPORT)) == UnreadableRow.sentence
+
+
+def test_a_statement_that_takes_too_long_is_still_that(engine: Engine) -> None:
+    report = broken_place(select(cells.c.place, func.pg_sleep(1).label("slept")))
+    with (
+        pytest.raises(SourceTimeout),
+        snapshot(engine, "UTC", 1, lambda: datetime.now(UTC)) as taken,
+    ):
+        read(taken, request_of(report))

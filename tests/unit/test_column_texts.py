@@ -1,0 +1,117 @@
+"""Whole columns by Arrow are the texts that `cells` gives one by one."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import JSON, Boolean, Column, Date, DateTime, Integer, Numeric, Text
+from sqlalchemy.types import TypeEngine
+
+from flows import moment_texts
+from flows.cells import column_texts
+from flows.column_texts import texts
+from flows.columns import MOMENT, moments, packed
+from flows.dialect import Dialect
+from flows.report import type_name
+from flows.statement import OutputColumn
+
+ZONES = ["UTC", "Europe/Dublin", "Australia/Lord_Howe", "Africa/Monrovia", "Asia/Kathmandu", "Etc/GMT+12"]
+DIALECTS = [
+    Dialect(),
+    Dialect(date_times="local", formula_guard=True),
+    Dialect(delimiter=";", decimal_mark=","),
+]
+
+
+def column(kind: TypeEngine[Any]) -> OutputColumn:
+    return OutputColumn("c", "C", type_name(kind), False, Column("c", kind))
+
+
+formulas = st.sampled_from(["=1+1", "-5", "+1,5", "@x", "\tx", "-", "a=1", "", "é"])
+# What a column may hold, whatever it is declared as: SQLite keeps what it is given.
+values = st.one_of(
+    *(
+        st.lists(st.none() | kind, min_size=1, max_size=5)
+        for kind in (
+            formulas | st.text(st.characters(exclude_categories=["Cs"]), max_size=4),
+            st.integers(),
+            st.booleans(),
+            st.floats(),
+            st.dates(),
+            st.datetimes(),
+            st.integers() | st.booleans() | formulas,
+        )
+    )
+)
+
+
+@given(
+    found=values,
+    kind=st.sampled_from(
+        [Text(), Integer(), Boolean(), Numeric(), Date(), DateTime(), DateTime(timezone=True)]
+    ),
+    zone=st.sampled_from(ZONES).map(ZoneInfo),
+    dialect=st.sampled_from(DIALECTS),
+)
+@settings(max_examples=400, deadline=None)
+def test_a_column_at_once_is_its_cells_one_by_one(
+    found: list[Any], kind: TypeEngine[Any], zone: ZoneInfo, dialect: Dialect
+) -> None:
+    expected = list(column_texts(found, column(kind), zone, dialect))
+    for each in (found, packed(found)):
+        assert texts(each, column(kind), zone, dialect).to_pylist() == expected
+
+
+@given(
+    found=st.lists(st.none() | st.datetimes(), min_size=1, max_size=5)
+    | st.lists(
+        st.datetimes(datetime.fromisoformat("1960-01-01"), datetime.fromisoformat("2040-01-01")), min_size=1
+    ),
+    zone=st.sampled_from(ZONES).map(ZoneInfo),
+    zoned=st.booleans(),
+    dialect=st.sampled_from(DIALECTS),
+)
+@settings(max_examples=400, deadline=None)
+def test_moments_at_once_are_those_one_by_one(
+    found: list[datetime | None], zone: ZoneInfo, zoned: bool, dialect: Dialect
+) -> None:
+    of_moments = column(DateTime(timezone=zoned))
+    array = pa.array(found, MOMENT)
+    expected = list(column_texts(found, of_moments, zone, dialect))
+    assert texts(array, of_moments, zone, dialect).to_pylist() == expected
+
+
+def test_a_day_on_which_the_clocks_change_is_left_to_python() -> None:
+    berlin, change = ZoneInfo("Europe/Berlin"), datetime(2024, 3, 31, tzinfo=UTC)
+    for day, at_once in ((change - timedelta(days=1), True), (change, False)):
+        found = moment_texts.zoned(pa.array([day.replace(tzinfo=None)], MOMENT), berlin, local=False)
+        assert (found is not None) is at_once
+
+
+def test_json_texts_stay_quoted() -> None:
+    assert texts(packed(["a", None]), column(JSON()), ZoneInfo("UTC"), Dialect()).to_pylist() == ['"a"', None]
+
+
+@pytest.mark.parametrize("found", [[2**63, 1], ["\ud800"], [1, "1"], [date(2024, 1, 1)], [None]])
+def test_what_arrow_cannot_hold_exactly_stays_as_it_is(found: list[Any]) -> None:
+    assert packed(found) is found
+
+
+@given(found=st.lists(st.none() | st.datetimes(), max_size=4).filter(any))
+def test_iso_texts_are_read_as_python_reads_them(found: list[datetime | None]) -> None:
+    for separator in (" ", "T"):
+        array = moments([each and each.isoformat(separator) for each in found])
+        assert isinstance(array, pa.Array)
+        assert array.to_pylist() == found
+
+
+@pytest.mark.parametrize(
+    "odd", ["soon", "2024-07-19 12:30:15+02:00", 5, b"2024-07-19", "2024-07-19 25:00:00"]
+)
+def test_anything_else_among_them_leaves_all_to_python(odd: Any) -> None:
+    found = ["2024-07-19 12:30:15.000000", odd]
+    assert moments(found) is found
