@@ -1,5 +1,6 @@
 """A job as `GET /exports/{id}` tells of it: with its file's link, and its place in the queue."""
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
@@ -22,8 +23,25 @@ async def answer(started: Started, context: Context, caller: Caller) -> JSONResp
 
 
 async def full_state(job: Job, context: Context, caller: Caller) -> dict[str, Any]:
-    file = await _file(job, context) if job.status == "done" else None
     position = await context.reader.waiting_before(job, caller.name) if job.status == "queued" else 0
+    return await _state(job, context, position)
+
+
+async def full_states(jobs: Sequence[Job], context: Context, caller: Caller) -> list[dict[str, Any]]:
+    """With one read of the queue for all of them."""
+    is_queued = any(job.status == "queued" for job in jobs)
+    waiting = await context.reader.waiting(caller.name) if is_queued else {}
+    return [await _state(job, context, _position(job, waiting)) for job in jobs]
+
+
+def _position(job: Job, waiting: Mapping[str, datetime]) -> int:
+    if job.status != "queued":
+        return 0
+    return sum(due < job.run.created_at for run_id, due in waiting.items() if run_id != job.run.id)
+
+
+async def _state(job: Job, context: Context, position: int) -> dict[str, Any]:
+    file = await _file(job, context) if job.status == "done" else None
     return state(job, context.settings.public_url, file, position, datetime.now(UTC))
 
 

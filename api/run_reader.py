@@ -133,6 +133,17 @@ class RunReader:
         before.id = FlowRunFilterId(not_any_=[UUID(job.run.id)])
         return await self._count(before)
 
+    async def waiting(self, caller: str) -> dict[str, datetime]:
+        """The caller's own that wait, by id, and when each was to begin; as many as Prefect reads at once."""
+        async with self._server.answering():
+            found = await self._client.read_flow_runs(
+                flow_filter=await self._flow(),
+                flow_run_filter=_of(caller, WAITING),
+                sort=FlowRunSort.EXPECTED_START_TIME_ASC,
+                limit=MOST_PER_READ,
+            )
+        return {str(each.id): each.expected_start_time for each in found if each.expected_start_time}
+
     async def queued(self, caller: str, now: datetime) -> int:
         """How many of the caller's wait; those that are planned for later do not yet."""
         waiting = _of(caller, WAITING)

@@ -13,6 +13,8 @@ from opentelemetry import propagate, trace
 # prefect.telemetry.run_telemetry.LABELS_TRACEPARENT_KEY, which is no public name.
 PARENT_LABEL = "__OTEL_TRACEPARENT"
 FLUSH_MILLISECONDS = 2000
+# What a folder's signed links lead to: a span holds the whole address, and there that is a credential.
+UNTRACED = "/files/"
 # Numbers and lines have ways of their own; OpenTelemetry would send them unless it is told not to.
 _DEFAULTS = {
     "OTEL_METRICS_EXPORTER": "none",
@@ -42,7 +44,8 @@ def trace_requests(app: Any) -> None:
     """After `begin`; the polls too, unless OTEL_PYTHON_FASTAPI_EXCLUDED_URLS leaves them out."""
     from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 
-    FastAPIInstrumentor.instrument_app(app)
+    named = os.environ.get("OTEL_PYTHON_FASTAPI_EXCLUDED_URLS", "")
+    FastAPIInstrumentor.instrument_app(app, excluded_urls=",".join(filter(None, (named, UNTRACED))))
 
 
 def parent_labels() -> dict[str, bool | int | float | str]:

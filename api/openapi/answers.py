@@ -94,10 +94,10 @@ _REPORT_TYPE: dict[str, Schema] = {
     "title": text(),
     "parameters": array(_PARAMETER),
     "filters": array(given(_FILTER)),
-    "columns": array(given(_COLUMN | {"pii": BOOLEAN, "sortable": BOOLEAN})),
+    "columns": array(given(_COLUMN | dict.fromkeys(("pii", "masked", "sortable"), BOOLEAN))),
     "defaultSort": nullable(text()),
     "questions": described(BOOLEAN, "Whether there is a column for each question as well."),
-    "limits": given({"maxDays": nullable(COUNT), "maxPageSize": COUNT}),
+    "limits": given({"maxDays": nullable(COUNT), "maxRows": nullable(COUNT), "maxPageSize": COUNT}),
 }
 _FIELD_ERROR: dict[str, Schema] = {
     "pointer": text("An RFC 6901 JSON pointer into the body; `/name` for a parameter of the query."),

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from api import listing, previews, starting
 from api.callers import Caller
 from api.context import Context, caller_of, context_of
-from api.full_state import answer, full_state
+from api.full_state import answer, full_state, full_states
 from api.ids import JOB_ID
 from api.jobs import Job, poll_headers
 from api.long_poll import wait_seconds
@@ -58,7 +58,7 @@ async def list_exports(request: Request) -> Response:
     )
     jobs, place = await context.reader.page(asked.wanted, asked.limit, asked.place)
     body = {
-        "items": [await full_state(job, context, caller) for job in jobs],
+        "items": await full_states(jobs, context, caller),
         "nextCursor": listing.encode(place) if place is not None else None,
     }
     return JSONResponse(body, headers={"Cache-Control": "no-store"})
