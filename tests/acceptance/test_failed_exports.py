@@ -65,6 +65,13 @@ FAILURES = {
         False,
         "The file storage refused the file.",
     ),
+    "there are too many rows": Failure(
+        ARTICLES_REQUEST,
+        {"REPORTS_ROWS_PER_EXPORT": "100"},
+        "rows.limit",
+        False,
+        "It would have 222 rows, and 100 are the most. Narrow it down.",
+    ),
     "the transform raises": Failure(
         {"report": "broken-orders"},
         {},
