@@ -14,7 +14,7 @@ import trustme
 from standardwebhooks import Webhook
 
 HOST = "localhost"
-ARRIVED_WITHIN_SECONDS = 40
+ARRIVED_WITHIN_SECONDS = 60
 HANGS = 0  # in place of a status
 LONG_SECONDS = 30.0
 

@@ -13,7 +13,7 @@ from tests import flow_runs
 from tests.exports import EMPTY_SURVEY
 from tests.receiver import HANGS, HOST, Receiver
 
-WITHIN_SECONDS = 40
+WITHIN_SECONDS = 60
 DAILY: dict[str, Any] = {
     "name": "Yesterday's attendees",
     "recurrence": {"every": "P1D"},
@@ -242,14 +242,14 @@ def test_a_run_that_was_cancelled_before_it_began_is_told_too(
 
 
 def paused_by_failures(api: httpx.Client, prefect: httpx.Client, schedule_id: str) -> dict[str, Any]:
-    """Its report is gone, and its slots come every second: Prefect plans the runs, nobody else."""
+    """Its report is gone, and its slots come every two seconds: Prefect plans the runs, nobody else."""
     found = deployment_of(prefect, schedule_id)
     here, slots = f"/deployments/{found['id']}", f"/schedules/{found['schedules'][0]['id']}"
     broken = {**found["parameters"], "request": {"report": "gone"}}
     prefect.patch(here, json={"parameters": broken}).raise_for_status()
-    rule = f"DTSTART:{datetime.now(UTC):%Y%m%dT%H%M%S}\nRRULE:FREQ=SECONDLY"
-    every_second = {"rrule": rule, "timezone": "UTC"}
-    prefect.patch(here + slots, json={"schedule": every_second}).raise_for_status()
+    rule = f"DTSTART:{datetime.now(UTC):%Y%m%dT%H%M%S}\nRRULE:FREQ=SECONDLY;INTERVAL=2"
+    every_other_second = {"rrule": rule, "timezone": "UTC"}
+    prefect.patch(here + slots, json={"schedule": every_other_second}).raise_for_status()
     prefect.post(f"{here}/schedule", json={}).raise_for_status()
     limit = time.monotonic() + WITHIN_SECONDS
     while (state := api.get(f"/schedules/{schedule_id}").raise_for_status().json())["enabled"]:
