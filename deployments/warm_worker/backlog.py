@@ -110,7 +110,8 @@ class Backlog:
         for each in seen:
             self._overlooked.pop(owner_of(each.flow_run.tags) or "", None)
         asked = list(self._overlooked)[:MOST_OWNERS_ASKED]
-        found = await asyncio.gather(*(self._read(_due(owner), 0, self._limit) for owner in asked))
+        most = min(self._limit, MOST_PER_READ)
+        found = await asyncio.gather(*(self._read(_due(owner), 0, most) for owner in asked))
         for owner, runs in zip(asked, found, strict=True):
             if not runs:
                 self._overlooked.pop(owner, None)
