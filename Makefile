@@ -1,6 +1,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+TEST_PROCESSES := 2
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command "make lock" --extra build pyproject.toml
@@ -11,7 +12,7 @@ up: $(VENV)/.runtime  ## start the whole stack with sample data
 	@$(BIN)/report-exports up $(ARGS)
 
 test: $(VENV)/.dev  ## every test, against the real parts
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile $(ARGS)
 
 check: $(VENV)/.dev  ## lint, format, types, import arrows
 	@$(BIN)/ruff check .
