@@ -32,8 +32,11 @@ MAX_LENGTH = 500
 
 _CRON_FIELD = re.compile(r"[0-9A-Za-z*/,#?-]+", re.ASCII)
 _RANDOM = re.compile(r"(^|[,/-])[RHrh]($|[,/(-])", re.ASCII)
-_EVERY = re.compile(r"P(?:(\d{1,4})W|(\d{1,4})D|T(?=\d)(?:(\d{1,5})H)?(?:(\d{1,6})M)?)", re.ASCII)
+_EVERY = re.compile(
+    r"P(?:(\d{1,4})W|(\d{1,4})D|T(?=\d)(?:(\d{1,5})H)?(?:(\d{1,6})M)?(?:(\d{1,8})S)?)", re.ASCII
+)
 _RRULE = re.compile(r"(?:DTSTART:(\d{8}T\d{6})\n)?(?:RRULE:)?([A-Z0-9=;,+-]+)", re.ASCII)
+_NO_DURATION = "must be a duration of weeks, days, or hours and minutes, such as P1W, P1D or PT6H"
 _PARTS = frozenset(
     {"FREQ", "INTERVAL", "UNTIL", "WKST", "BYSETPOS", "BYWEEKNO", "BYYEARDAY", "BYMONTH", "BYMONTHDAY"}
     | {"BYDAY", "BYHOUR", "BYMINUTE"}
@@ -52,7 +55,8 @@ class Recurrence:
 
     @property
     def interval(self) -> timedelta:
-        return parse_every(self.text)
+        """Whatever an operator has made of it in Prefect, seconds included."""
+        return _interval(self.text)
 
     @property
     def whole_days(self) -> bool:
@@ -97,15 +101,21 @@ def parse_cron(text: object, now: datetime) -> str:
 
 
 def parse_every(text: object) -> timedelta:
-    match = _EVERY.fullmatch(_short(text))
-    if match is None:
-        raise ValueError("must be a duration of weeks, days, or hours and minutes, such as P1W, P1D or PT6H")
-    weeks, days, hours, minutes = (int(part or 0) for part in match.groups())
-    interval = timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes)
+    interval = _interval(_short(text))
+    if interval % timedelta(minutes=1):
+        raise ValueError(_NO_DURATION)
     if interval > LONGEST:
         raise ValueError(f"must be at most {LONGEST.days} days")
     check_pace([EARLIEST, EARLIEST + interval])
     return interval
+
+
+def _interval(text: str) -> timedelta:
+    match = _EVERY.fullmatch(text)
+    if match is None:
+        raise ValueError(_NO_DURATION)
+    weeks, days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
 
 
 def parse_rrule(text: object, now: datetime) -> str:
@@ -171,8 +181,11 @@ def every_text(interval: timedelta) -> str:
     """The duration as it is written."""
     if interval % timedelta(days=1) == timedelta():
         return f"P{interval.days}D"
-    hours, minutes = divmod(round(interval / timedelta(minutes=1)), 60)
-    return "PT" + (f"{hours}H" if hours else "") + (f"{minutes}M" if minutes else "")
+    minutes, seconds = divmod(max(1, round(interval.total_seconds())), 60)
+    hours, minutes = divmod(minutes, 60)
+    return "PT" + "".join(
+        f"{each}{unit}" for each, unit in zip((hours, minutes, seconds), "HMS", strict=True) if each
+    )
 
 
 def _anchor(text: object, now: datetime) -> datetime:

@@ -7,6 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from prefect.client.schemas.schedules import IntervalSchedule
 
 from api import slots
 from deployments.prefect_parts import SERVER_PLANS_AHEAD
@@ -329,3 +330,9 @@ def test_a_search_goes_over_the_same_calendar_much_later(year: int) -> None:
     for day in (date(year, 1, 1) + timedelta(days) for days in range(6 * 365)):
         there = day + later
         assert (there.month, there.day, there.weekday()) == (day.month, day.day, day.weekday())
+
+
+@pytest.mark.parametrize("seconds", [1, 90, 3_600, 86_401])
+def test_an_interval_that_an_operator_has_made_in_prefect_comes_back_as_it_is(seconds: int) -> None:
+    made = IntervalSchedule(interval=timedelta(seconds=seconds), anchor_date=NOON, timezone="UTC")
+    assert slots.as_schedule(slots.as_recurrence(made, None)) == made
