@@ -8,7 +8,6 @@ import math
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 QUEUE_PAUSE_SECONDS = 5
 
@@ -52,41 +51,44 @@ class Rate:
             self._left.popitem(last=False)
 
 
-@dataclass
 class Entry:
-    """One start on its way; with a `refusal`, only an earlier job may answer it."""
+    """One start on its way. `before` are the caller's that were on their way when it came."""
 
-    refusal: LimitReached | None
-    started: bool = False
+    def __init__(self, before: int) -> None:
+        self.before = before
+        self.started = False
+        self.took = False
 
 
 class Admission:
     def __init__(self, queued: int, rate: Rate, clock: Callable[[], float]) -> None:
         self._queued, self._rate, self._clock = queued, rate, clock
-        self._being_made: Counter[str] = Counter()
+        self._on_their_way: Counter[str] = Counter()
 
     def starts_left(self, caller: str) -> int:
         return int(self._rate.left(caller, self._clock()))
 
     @contextmanager
-    def entry(self, caller: str, queued: int) -> Iterator[Entry]:
-        """`queued` of theirs wait already. What has started nothing in the end costs nothing."""
-        entry = Entry(self._refusal(caller, queued))
-        if entry.refusal is not None:
-            yield entry
-            return
-        self._being_made[caller] += 1
+    def entry(self, caller: str) -> Iterator[Entry]:
+        """Opened before the queue is counted, so that every earlier start is on its way, or in that count.
+
+        What has started nothing in the end costs nothing.
+        """
+        entry = Entry(self._on_their_way[caller])
+        self._on_their_way[caller] += 1
         try:
             yield entry
         finally:
-            self._being_made -= Counter([caller])  # without those that are at 0
-            if not entry.started:
+            self._on_their_way -= Counter([caller])  # without those that are at 0
+            if entry.took and not entry.started:
                 self._rate.give_back(caller, self._clock())
 
-    def _refusal(self, caller: str, queued: int) -> LimitReached | None:
-        if queued + self._being_made[caller] >= self._queued:
+    def refusal(self, entry: Entry, caller: str, queued: int) -> LimitReached | None:
+        """`queued` of theirs wait already; with a refusal, only an earlier job may answer."""
+        if queued + entry.before >= self._queued:
             detail = f"{self._queued:,} of your exports wait already. Try again when some of them have begun."
             return LimitReached("limit.queued", detail, QUEUE_PAUSE_SECONDS)
         if seconds := self._rate.take(caller, self._clock()):
             return LimitReached("limit.rate", "These are too many starts at once.", math.ceil(seconds))
+        entry.took = True
         return None

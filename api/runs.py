@@ -100,12 +100,13 @@ class Runs:
     ) -> tuple[Job, bool]:
         async with self._server.answering():
             oldest = now - KEY_LIFE if key is not None else None
-            own_key, queued = await asyncio.gather(
-                self._own_key(request, caller, key), self._reader.queued(caller, now)
-            )
-            with self._admission.entry(caller, queued) as entry:
-                if entry.refusal is not None and not await self._is_replay(own_key, oldest):
-                    raise entry.refusal
+            with self._admission.entry(caller) as entry:
+                own_key, queued = await asyncio.gather(
+                    self._own_key(request, caller, key), self._reader.queued(caller, now)
+                )
+                refusal = self._admission.refusal(entry, caller, queued)
+                if refusal is not None and not await self._is_replay(own_key, oldest):
+                    raise refusal
                 found, replayed = await self._create(request, caller, own_key, oldest, tags)
                 entry.started = not replayed
             if key is not None and replayed and request_tag(request) not in found.tags:

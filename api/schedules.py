@@ -169,11 +169,11 @@ class Schedules:
         LimitReached where it would be one more than the caller may have."""
         name = f"{kept.asked.report}-{token_hex(6)}"
         own_key = caller_key(caller, "schedule", kept.id, key) if key is not None else None
-        queued = await self._reader.queued(caller, now)
         async with self._server.answering():
-            with self._admission.entry(caller, queued) as entry:
-                if entry.refusal is not None and not await self._is_replay(own_key):
-                    raise entry.refusal
+            with self._admission.entry(caller) as entry:
+                refusal = self._admission.refusal(entry, caller, await self._reader.queued(caller, now))
+                if refusal is not None and not await self._is_replay(own_key):
+                    raise refusal
                 found = await self._client.create_flow_run_from_deployment(
                     kept.deployment_id,
                     name=name,

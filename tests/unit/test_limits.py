@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from api.limits import Admission, LimitReached, Rate
+from api.limits import Admission, Entry, LimitReached, Rate
 
 
 @dataclass
@@ -25,9 +25,10 @@ def admission(clock: Seconds, queued: int = 50, per_second: float = 1.0, burst: 
 
 
 def start(admission: Admission, caller: str = "ada", queued: int = 0) -> LimitReached | None:
-    with admission.entry(caller, queued) as entry:
-        entry.started = entry.refusal is None
-    return entry.refusal
+    with admission.entry(caller) as entry:
+        refusal = admission.refusal(entry, caller, queued)
+        entry.started = refusal is None
+    return refusal
 
 
 def test_a_burst_is_let_in_and_the_next_start_must_wait(clock: Seconds) -> None:
@@ -63,12 +64,17 @@ def test_each_caller_has_a_bucket_of_their_own(clock: Seconds) -> None:
     assert start(found, "bob") is None
 
 
+def _let_in_without_prefect(found: Admission, entry: Entry) -> None:
+    assert found.refusal(entry, "ada", 0) is None
+    raise OSError("Prefect is away")
+
+
 def test_what_started_nothing_costs_nothing(clock: Seconds) -> None:
     found = admission(clock, burst=1)
-    with found.entry("ada", 0):
-        pass  # an earlier job answered
-    with pytest.raises(OSError, match="Prefect"), found.entry("ada", 0):
-        raise OSError("Prefect is away")
+    with found.entry("ada") as entry:
+        assert found.refusal(entry, "ada", 0) is None  # and an earlier job answered
+    with pytest.raises(OSError, match="Prefect"), found.entry("ada") as entry:
+        _let_in_without_prefect(found, entry)
     assert start(found) is None
 
 
@@ -88,11 +94,25 @@ def test_a_start_that_a_full_queue_refuses_takes_nothing_from_the_bucket(clock: 
 
 def test_starts_on_their_way_count_as_waiting(clock: Seconds) -> None:
     found = admission(clock, queued=2)
-    with found.entry("ada", 0) as first, found.entry("ada", 0) as second, found.entry("ada", 0) as third:
-        assert [first.refusal is None, second.refusal is None, third.refusal is None] == [True, True, False]
-        with found.entry("bob", 0) as bobs:
-            assert bobs.refusal is None
+    with found.entry("ada") as first, found.entry("ada") as second, found.entry("ada") as third:
+        assert found.refusal(third, "ada", 0) is not None
+        assert found.refusal(first, "ada", 0) is None
+        assert found.refusal(second, "ada", 0) is None
+        with found.entry("bob") as bobs:
+            assert found.refusal(bobs, "bob", 0) is None
     assert start(found, queued=1) is None
+
+
+def test_a_start_that_ends_while_another_counts_the_queue_is_not_overlooked(clock: Seconds) -> None:
+    found = admission(clock, queued=1)
+    with found.entry("ada") as first:
+        second = found.entry("ada")
+        entry = second.__enter__()
+        counted = 0  # before the first one is made
+        assert found.refusal(first, "ada", 0) is None
+        first.started = True
+    assert found.refusal(entry, "ada", counted) is not None
+    second.__exit__(None, None, None)
 
 
 def test_callers_who_have_been_quiet_take_no_memory(clock: Seconds) -> None:
