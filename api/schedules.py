@@ -1,5 +1,6 @@
 """Recurring exports in Prefect: one deployment each, of the same flow, with one schedule."""
 
+import asyncio
 import json
 import logging
 from contextlib import suppress
@@ -8,6 +9,7 @@ from datetime import datetime
 from secrets import token_hex
 from typing import Any
 from uuid import UUID, uuid4, uuid5
+from weakref import WeakValueDictionary
 
 import httpx
 from prefect.client.schemas.actions import (
@@ -59,6 +61,7 @@ class Schedules:
         self._server, self._client, self._attempts = server, server.client, attempts
         self._reader, self._admission = reader, admission
         self._flow_name = deployment.partition("/")[0]
+        self._creating: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def create(
         self, asked: RecurringExport, caller: Caller, key: str | None, body: object, now: datetime
@@ -67,11 +70,13 @@ class Schedules:
         masked = [] if caller.sees_pii else ["masked"]
         asked_for = caller_key(caller.name, json.dumps(body, sort_keys=True), *masked)
         schedule_id = str(uuid5(_OF_KEYS, caller_key(caller.name, key)) if key is not None else uuid4())
-        if key is not None and (earlier := await self.read(schedule_id, caller.name)) is not None:
-            if earlier.version != asked_for:
-                raise KeyReused
-            return earlier, True
-        return await self._create(asked, caller, schedule_id, asked_for, now), False
+        # Prefect would let the second of two creates at the same moment overwrite the first.
+        async with self._creating.setdefault(schedule_id, asyncio.Lock()):
+            if key is not None and (earlier := await self.read(schedule_id, caller.name)) is not None:
+                if earlier.version != asked_for:
+                    raise KeyReused
+                return earlier, True
+            return await self._create(asked, caller, schedule_id, asked_for, now), False
 
     async def _create(
         self, asked: RecurringExport, caller: Caller, schedule_id: str, version: str, now: datetime

@@ -1,5 +1,7 @@
 """What the API itself reads of the source database: pages of the table, and whether an id exists."""
 
+import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
@@ -183,6 +185,10 @@ def _items(
 
 def _json_value(value: Any, column: OutputColumn, zone: ZoneInfo) -> Any:
     """Numbers and truth values as JSON has them; what JSON lacks, as the file's text."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return cells.cell_text(value, column, zone)
+    if isinstance(value, dict | list):  # with exact decimals in it
+        return json.loads(cells.json_text(value))
     if isinstance(value, Decimal | datetime | date | time | UUID | bytes):
         return cells.cell_text(value, column, zone)
     return value

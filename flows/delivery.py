@@ -11,6 +11,7 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
+from flows import logs
 from flows.errors import AddressForbidden, DeliveryError, ReceiverGone, ReceiverRefused, SecretMissing
 from flows.hand_back import hand_back
 from flows.settings import Settings
@@ -28,6 +29,7 @@ def deliver_webhook(message: Message, address: dict[str, str], caller: str) -> S
     """`address` is that of a Notice: its host, and all of it sealed; `caller` is whose key signs."""
     settings = Settings()
     run_id, attempt = UUID(flow_run.id), flow_run.run_count
+    logs.begin_run(settings.log_format, job=str(run_id), caller=caller)
     try:
         status = send(message, address["sealed"], caller, run_id, settings, datetime.now(UTC))
     except DeliveryError as error:

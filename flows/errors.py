@@ -19,7 +19,7 @@
         ├── WorkerLost
         └── Internal
     DeliveryError            a webhook has not arrived; `worth_retry` says whether it is sent again
-    ├── ReceiverUnreachable, ReceiverSilent, ReceiverRefused, SecretMissing
+    ├── ReceiverUnreachable, ReceiverSilent, ReceiverRefused, SecretMissing, DeliveryLost
     └── ReceiverGone, AddressForbidden
 
 No sentence here ever holds a driver's text, a host name, SQL or a credential: the log has those.
@@ -176,6 +176,11 @@ class ReceiverRefused(DeliveryError):
 class SecretMissing(DeliveryError):
     code = "webhook.secret"
     sentence = "The worker does not have the secret that the address was sealed with."
+
+
+class DeliveryLost(DeliveryError):
+    code = "webhook.lost"
+    sentence = "The worker that sent it was lost again and again."
 
 
 class ReceiverGone(DeliveryError):

@@ -207,6 +207,12 @@ def _object_array(values: Sequence[Any]) -> "np.ndarray[Any, np.dtype[np.object_
     return array
 
 
+def _floats_of_arrow(values: pa.Array, column: OutputColumn, zone: ZoneInfo) -> Any:
+    """Built by hand, too: NaN is not NULL."""
+    filled = values.fill_null(0.0).to_numpy(zero_copy_only=False).copy()
+    return pd.arrays.FloatingArray(filled, values.is_null().to_numpy(zero_copy_only=False))
+
+
 _TYPED: dict[str, tuple[set[type], _Build]] = {
     "integer": ({int}, _integers),
     "boolean": ({bool}, _booleans),
@@ -219,7 +225,7 @@ _TYPED: dict[str, tuple[set[type], _Build]] = {
 _TYPED_ARROW: dict[str, tuple[pa.DataType, _Build]] = {
     "integer": (pa.int64(), _of_dtype(pd.Int64Dtype())),
     "boolean": (pa.bool_(), _of_dtype(pd.BooleanDtype())),
-    "number": (pa.float64(), _of_dtype(pd.Float64Dtype())),
+    "number": (pa.float64(), _floats_of_arrow),
     "string": (TEXT, _of_dtype(_STRING)),
     "uuid": (TEXT, _of_dtype(_STRING)),
     "date": (pa.date32(), _days_of_arrow),

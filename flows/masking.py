@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnClause, ColumnElement, Text, case, literal
 from sqlalchemy.sql import visitors
 
-from flows.report import Report, TableColumn
+from flows.report import Report, Scope, TableColumn
 
 MASK = "***"
 
@@ -37,15 +37,23 @@ def _masked(report: Report) -> Report:
             for name, each in report.filters.items()
             if not _sources(report.filter_columns[name].column) & secret
         },
+        scope={name: _without_secret_title(each, secret) for name, each in report.scope.items()},
         questions=questions if questions is None or not _sources(questions.answers) & secret else None,
         masked=hidden,
     )
 
 
 def _can_be_masked(report: Report) -> bool:
-    found_by = [report.key, *(scope.column for scope in report.scope.values())]
+    scopes = report.scope.values()
+    found_by = [report.key, *(each.column for each in scopes), *(each.known for each in scopes)]
     found_by += [report.period] if report.period is not None else []
     return not any(_sources(column) & _secret(report) for column in found_by)
+
+
+def _without_secret_title(scope: Scope, secret: frozenset[Any]) -> Scope:
+    """Then its values cannot be listed, nor searched for by their titles."""
+    hidden = scope.title is not None and _sources(scope.title) & secret
+    return replace(scope, title=None) if hidden else scope
 
 
 def _shown(column: TableColumn) -> ColumnElement[Any]:
@@ -61,8 +69,10 @@ def _shown(column: TableColumn) -> ColumnElement[Any]:
 
 def _secret(report: Report) -> frozenset[Any]:
     """The tables' columns that the masked ones are made of."""
-    masked = [_sources(column.expression) for column in report.table_columns.values() if column.pii]
-    return frozenset().union(*masked)
+    masked = [column.expression for column in report.table_columns.values() if column.pii]
+    if report.questions is not None and report.questions.pii:
+        masked.append(report.questions.answers)
+    return frozenset().union(*map(_sources, masked))
 
 
 def _sources(expression: ColumnElement[Any]) -> frozenset[Any]:

@@ -42,6 +42,10 @@ def pause_when_due(
     failures = failures_in_a_row(_ends(_runs(client, found, since), attempts))
     if failures < FAILURES_UNTIL_PAUSE:
         return None
+    found = client.read_deployment(found.id)  # somebody may have changed or resumed it meanwhile
+    active = [schedule for schedule in found.schedules if schedule.active]
+    if not active or _counted_from(active) != since:
+        return None
     assert outcome.error is not None  # noqa: S101 - it has failed
     paused = Paused(
         at=now.isoformat(),

@@ -80,12 +80,14 @@ class Questions:
     """Spreads a JSON column into one column per question.
 
     `select` yields (key, label, multiple) in the order of the questions; where `multiple` is true the
-    answer is a list, joined with `; `. `scope` ties it to the request as `Report.scope` does.
+    answer is a list, joined with `; `. `scope` ties it to the request as `Report.scope` does. `pii`: what
+    is answered is about a person, as a column's heading says it; whoever may not see that has no questions.
     """
 
     answers: ColumnElement[Any]
     select: Select[Any]
     scope: Mapping[str, ColumnElement[Any]]
+    pii: bool = False
 
 
 @dataclass(frozen=True)

@@ -104,9 +104,10 @@ def _question_columns(
 ) -> Iterable[OutputColumn]:
     if report.questions is None:
         return
+    pii, answers = report.questions.pii, report.questions.answers
     for question in questions:
         key = f"{group}{QUESTION_SEPARATOR}{question.key}"
-        yield OutputColumn(key, question.label, "string", False, report.questions.answers, question)
+        yield OutputColumn(key, question.label, "string", pii, answers, question)
 
 
 def rows(request: ExportRequest, expressions: Sequence[ColumnElement[Any]]) -> Select[Any]:

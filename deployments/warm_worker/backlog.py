@@ -113,8 +113,9 @@ class Backlog:
         most = min(self._limit, MOST_PER_READ)
         found = await asyncio.gather(*(self._read(_due(owner), 0, most) for owner in asked))
         for owner, runs in zip(asked, found, strict=True):
-            if not runs:
-                self._overlooked.pop(owner, None)
+            self._overlooked.pop(owner, None)
+            if runs:  # asked again after all others
+                self._overlooked[owner] = None
         queues = {each.work_queue_id: each.work_pool_id for each in seen}
         return [
             WorkerFlowRunResponse(

@@ -5,9 +5,7 @@ import random
 
 import anyio
 import anyio.to_thread
-import httpx
 from prefect.client.orchestration import get_client
-from prefect.exceptions import PrefectException
 
 from flows.follow_up import follow_up_all
 from flows.settings import Settings
@@ -25,5 +23,5 @@ async def keep_following_up() -> None:
             await anyio.sleep(SECONDS_BETWEEN_LOOKS * random.uniform(0.8, 1.2))  # noqa: S311 - not a secret
             try:
                 await anyio.to_thread.run_sync(follow_up_all, client, settings, abandon_on_cancel=True)
-            except (httpx.HTTPError, PrefectException, OSError):
+            except Exception:  # whatever it is, the worker goes on
                 logger.warning("looking for ended runs failed; trying again soon", exc_info=True)

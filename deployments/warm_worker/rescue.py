@@ -34,13 +34,13 @@ from prefect.states import AwaitingRetry, Failed
 from deployments.warm_worker import metrics
 from deployments.warm_worker.pool import WarmProcess
 from flows import run_tags
-from flows.errors import WorkerLost
+from flows.errors import DeliveryLost, WorkerLost
 from flows.progress import HEARTBEAT_SECONDS
 from flows.settings import Settings
 
-# The flows that touch a progress artifact and that may be run again; others are left as they ended.
-# A webhook takes 5 s at most, and is delivered by a run that needs no heartbeat therefore.
-WITH_HEARTBEAT = ["export-report", "deliver-webhook"]
+# The flows that may be run again; others are left as they ended. An export touches its progress artifact,
+# and a webhook takes 5 s at most: both are heard of within the time that a silent run has.
+RUN_AGAIN = ["export-report", "deliver-webhook"]
 LOSABLE = (StateType.PENDING, StateType.RUNNING, StateType.CRASHED)
 SWEEP_SECONDS = 5.0
 PENDING_SECONDS = 20.0
@@ -88,11 +88,14 @@ class Rescue:
         current = await self._client.read_flow_run(run.id)
         if current.state_type not in LOSABLE or current.state_id != run.state_id:
             return  # it went on, or another worker was faster
-        attempts = self._webhook_attempts if run_tags.WEBHOOK in run.tags else self._attempts
+        lost: type[WorkerLost | DeliveryLost] = WorkerLost
+        attempts = self._attempts
+        if run_tags.WEBHOOK in run.tags:
+            lost, attempts = DeliveryLost, self._webhook_attempts
         if run.run_count < attempts:
             state: State[Any] = AwaitingRetry(scheduled_time=datetime.now(UTC), message=reason)
         else:
-            state = Failed(name=WorkerLost.code, message=WorkerLost.sentence)
+            state = Failed(name=lost.code, message=lost.sentence)
         # The state may be final (Crashed), and no rule of Prefect's leads out of it.
         await self._client.set_flow_run_state(run.id, state, force=True)
         metrics.put_back.inc()
@@ -101,7 +104,7 @@ class Rescue:
 
     async def _active(self) -> list[FlowRun]:
         return await self._client.read_flow_runs(
-            flow_filter=FlowFilter(name=FlowFilterName(any_=WITH_HEARTBEAT)),
+            flow_filter=FlowFilter(name=FlowFilterName(any_=RUN_AGAIN)),
             flow_run_filter=FlowRunFilter(
                 state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(LOSABLE)))
             ),

@@ -1,3 +1,4 @@
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
@@ -8,13 +9,15 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Column, Connection, Date, DateTime, Double, Integer, LargeBinary, Numeric, Text
 from sqlalchemy.types import TypeEngine
 
-from flows import frame_engine, frames, statement
+from flows import column_texts, frame_engine, frames, statement
+from flows.dialect import PRESETS
 from flows.errors import TransformFailed, UnreadableRow
 from flows.frame_engine import Chunk
 from flows.report import Transform, type_name
@@ -24,6 +27,7 @@ from tests.engines import framed_from
 from tests.unit.golden import golden
 from tests.unit.things import asked, opened
 
+UTC_ZONE = ZoneInfo("UTC")
 pytestmark = pytest.mark.filterwarnings("ignore:Dialect sqlite.pysqlite does .not. support Decimal")
 
 FULL = {
@@ -224,6 +228,14 @@ values = {
 def test_a_hook_that_changes_nothing_changes_no_byte(rows: list[dict[str, Any]]) -> None:
     request = asked(timeZone="Asia/Kathmandu")
     assert file_of(rows, request, lambda frame: frame) == file_of(rows, request)
+
+
+def test_what_is_no_number_is_not_null_in_a_frame() -> None:
+    rate = OutputColumn("rate", "Rate", "number", False, Column("rate", Double))
+    numbers = pa.array([math.nan, None, 1.0, math.inf])
+    series = frames.frame_of([numbers], [rate], UTC_ZONE)["rate"]
+    texts = column_texts.texts(frames.values_of(series, rate), rate, UTC_ZONE, PRESETS["plain"])
+    assert texts.to_pylist() == ["NaN", None, "1", "Infinity"]
 
 
 FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)

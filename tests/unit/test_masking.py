@@ -122,6 +122,20 @@ def test_questions_that_are_made_of_a_masked_column_do_not_exist() -> None:
     assert masked(with_pii(report, "words"))["things"].questions is questions
 
 
+def test_questions_about_a_person_do_not_exist() -> None:
+    report = replace(THINGS, questions=replace(THINGS.questions, pii=True))  # type: ignore[type-var]
+    hidden = masked({"things": report})["things"]
+    assert hidden.questions is None
+    assert list(hidden.table_columns) == list(THINGS.table_columns)
+
+
+@pytest.mark.parametrize(("column", "title"), [("words", None), ("whole", things.c.words)])
+def test_values_are_not_listed_by_a_masked_title(column: str, title: Any) -> None:
+    shop = replace(THINGS.scope["shop"], title=things.c.words)
+    hidden = masked(with_pii(replace(THINGS, scope={"shop": shop}), column))["things"].scope["shop"]
+    assert hidden == replace(shop, title=title)
+
+
 def test_a_hook_sees_masks_too() -> None:
     def told(frame: Any) -> Any:
         seen.extend(frame["words"])

@@ -1,0 +1,32 @@
+"""What the table answers for a value, whatever the database holds."""
+
+import json
+import math
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from sqlalchemy import JSON, Column, Double
+from sqlalchemy.types import TypeEngine
+
+from api.source import _json_value
+from flows.report import type_name
+from flows.statement import OutputColumn
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "answered"),
+    [
+        (Double(), 1.5, 1.5),
+        (Double(), math.nan, "NaN"),
+        (Double(), -math.inf, "-Infinity"),
+        (JSON(), {"a": Decimal("1.50"), "b": [None, True]}, {"a": 1.5, "b": [None, True]}),
+        (JSON(), [Decimal(10) ** 30], [10**30]),
+        (JSON(), None, None),
+    ],
+)
+def test_every_value_is_one_that_json_has(kind: TypeEngine[Any], value: Any, answered: Any) -> None:
+    column = OutputColumn("c", "C", type_name(kind), False, Column("c", kind))
+    found = _json_value(value, column, ZoneInfo("UTC"))
+    assert json.loads(json.dumps(found, allow_nan=False)) == answered
