@@ -45,7 +45,7 @@ def fetch(
 ) -> Iterator[Chunk]:
     """By as many as `most` readers. No chunk crosses a file's last row."""
     plain = replace(request, dialect=replace(PRESETS["plain"], split_rows=request.dialect.split_rows))
-    for block in readers.fetch(taken, plain, select_rows(plain, columns), expected, most):
+    for block in readers.fetch_ahead(taken, plain, select_rows(plain, columns), expected, most):
         yield chunk_of(block, columns, request.zone)
 
 

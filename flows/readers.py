@@ -48,13 +48,27 @@ def fetch(
 ) -> Iterator[Records]:
     """By one reader, or by several where that helps; 0 leaves their number to the machine."""
     readers = readers or readers_for(_cores())
-    ranges: list[Select[Any]] = []
-    if readers > 1 and expected >= from_rows:
-        ranges = key_ranges.cut(taken, request, rows, range_rows)
-    if not ranges or not key_ranges.is_worth_while(taken, ranges):
+    ranges = _ranges(taken, request, rows, range_rows) if readers > 1 and expected >= from_rows else []
+    if not ranges:
         return copy_engine.fetch(taken, rows, request.dialect)
     blocks = read_together(taken, ranges, request, readers)
     return copy_engine.split(blocks, request.dialect.split_rows)
+
+
+def fetch_ahead(
+    taken: Snapshot, request: ExportRequest, rows: Select[Any], expected: int, readers: int
+) -> Iterator[Records]:
+    """As `fetch`; a single reader has a thread of its own, too: the database works while Python does."""
+    readers = readers or readers_for(_cores())
+    ranges = _ranges(taken, request, rows, RANGE_ROWS) if readers > 1 and expected >= FROM_ROWS else []
+    blocks = read_together(taken, ranges or [rows], request, readers if ranges else 1)
+    return copy_engine.split(blocks, request.dialect.split_rows)
+
+
+def _ranges(taken: Snapshot, request: ExportRequest, rows: Select[Any], range_rows: int) -> list[Select[Any]]:
+    """None where several readers would not help."""
+    ranges = key_ranges.cut(taken, request, rows, range_rows)
+    return ranges if ranges and key_ranges.is_worth_while(taken, ranges) else []
 
 
 def _cores() -> int:
@@ -91,6 +105,8 @@ def read_together(
 
 def _others(taken: Snapshot, number: int, stack: ExitStack) -> list[Snapshot]:
     """As many more connections as the database gives; with fewer it only takes longer."""
+    if not number:
+        return []
     name = taken.scalar(select(func.pg_export_snapshot()))
     opened: list[Snapshot] = []
     try:
