@@ -6,8 +6,9 @@ import logging
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from itertools import takewhile
 from secrets import token_hex
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid4, uuid5
 from weakref import WeakValueDictionary
 
@@ -27,7 +28,7 @@ from prefect.client.schemas.filters import (
     FlowRunFilterState,
     FlowRunFilterStateType,
 )
-from prefect.client.schemas.objects import State, StateType
+from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.sorting import DeploymentSort
 from prefect.exceptions import ObjectNotFound
@@ -134,7 +135,7 @@ class Schedules:
             if len(read) < MOST_PER_READ:
                 return found, None
 
-    async def change(self, kept: Kept, asked: RecurringExport, caller: str) -> Kept:
+    async def change(self, kept: Kept, asked: RecurringExport, caller: str, now: datetime) -> Kept:
         """One call: parameters, schedule and pause change together, and runs planned before are dropped."""
         kind = asked.recurrence.kind
         renamed = {"replaces": kept.slug} if kept.slug not in (None, kind) else {}
@@ -155,6 +156,7 @@ class Schedules:
             await self._client.update_deployment(kept.deployment_id, update)
         if asked.enabled:
             await self._plan_now(kept.deployment_id)
+        await self._drop_others(kept.deployment_id, asked, now)
         return await self._read_again(kept.deployment_id)
 
     async def remove(self, kept: Kept) -> None:
@@ -192,16 +194,30 @@ class Schedules:
     async def _is_replay(self, own_key: str | None) -> bool:
         return own_key is not None and await self._reader.run_with_key(own_key) is not None
 
+    async def _drop_others(self, deployment_id: UUID, asked: RecurringExport, now: datetime) -> None:
+        """Prefect's scheduler may have planned by the old schedule at the moment in which it changed."""
+        async with self._server.answering():
+            planned = [run for run in await self._waiting(deployment_id) if _is_planned(run, now)]
+            last = max((cast(datetime, run.expected_start_time) for run in planned), default=now)
+            new = slots.planned_from(slots.as_schedule(asked.recurrence), now) if asked.enabled else ()
+            wanted = set(takewhile(lambda slot: slot <= last, new))
+            for run in planned:
+                if run.expected_start_time not in wanted:
+                    with suppress(ObjectNotFound):
+                        await self._client.delete_flow_run(run.id)
+
     async def _asked_for(self, deployment_id: UUID) -> list[UUID]:
         """Runs that wait and that no schedule has planned."""
-        waiting = await self._client.read_flow_runs(
+        return [run.id for run in await self._waiting(deployment_id) if not run.auto_scheduled]
+
+    async def _waiting(self, deployment_id: UUID) -> list[FlowRun]:
+        return await self._client.read_flow_runs(
             flow_run_filter=FlowRunFilter(
                 deployment_id=FlowRunFilterDeploymentId(any_=[deployment_id]),
                 state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED])),
             ),
             limit=MOST_PER_READ,
         )
-        return [run.id for run in waiting if not run.auto_scheduled]
 
     async def _plan_now(self, deployment_id: UUID) -> None:
         """Prefect's scheduler would plan the first run within the minute, which may be too late for it."""
@@ -238,6 +254,12 @@ class Schedules:
                 limit=MOST_PER_READ,
                 offset=start,
             )
+
+
+def _is_planned(run: FlowRun, now: datetime) -> bool:
+    """By a schedule, for later, and not yet tried."""
+    due = run.expected_start_time
+    return run.auto_scheduled and run.run_count == 0 and due is not None and due > now
 
 
 def _tags(asked: RecurringExport, caller: str, schedule_id: str) -> list[str]:

@@ -126,7 +126,7 @@ async def change(schedule_id: str, request: Request) -> Response:
     context = context_of(request)
     kept = _changeable(await _kept(schedule_id, request))
     asked = await _changed(kept, schedule_body.check_names(await _decoded(request)), request)
-    kept = await context.schedules.change(kept, asked, caller_of(request).name)
+    kept = await context.schedules.change(kept, asked, caller_of(request).name, datetime.now(UTC))
     return JSONResponse(_shown(kept, context), headers=NO_STORE)
 
 

@@ -18,6 +18,7 @@ BACK_WITHIN_SECONDS = 20
 TABLE = f"/reports?surveyId={SURVEY}&from=2024-7-19&to=2024-7-26"
 READINESS = ["database", "prefect", "storage"]
 WORDS = {"prefect": "The job server", "database": "The database that holds the report"}
+IMPATIENT = {"REPORTS_OUTAGE_SECONDS": "1.5"}  # as by default
 HOW = ["closed", "silent"]
 
 
@@ -58,6 +59,7 @@ def through(stack: Stack) -> Iterator[Api]:
         "PREFECT_API_URL": ways["prefect"].url,
         "REPORTS_DATABASE_URL": ways["database"].url,
         "AWS_ENDPOINT_URL": ways["storage"].url,
+        **IMPATIENT,
     }
     with (
         beside(stack) as processes,
@@ -137,7 +139,7 @@ def test_an_api_that_starts_while_all_is_away_says_so(stack: Stack, how: str) ->
         ways["AWS_ENDPOINT_URL"].blocked(how),
         beside(stack) as processes,
     ):
-        address = processes.api(**{name: way.url for name, way in ways.items()})
+        address = processes.api(**{name: way.url for name, way in ways.items()}, **IMPATIENT)
         with httpx.Client(base_url=address, timeout=30, trust_env=False) as client:
             api = Api(client, {})
             assert api.ask("/healthz").status_code == 200

@@ -20,7 +20,7 @@ POOL = "turns"
 # Two workers with two slots each.
 LIMIT, SLOTS = 3, 4
 BACKLOGS = {"ada": 40, "carol": 8}
-PATIENT = {"REPORTS_OUTAGE_SECONDS": "10"}  # many starts at once on a busy machine are what is wanted
+
 HOUSE = {"REPORTS_CATALOG": "tests.acceptance.house_reports.brief_orders"}
 
 
@@ -35,7 +35,7 @@ def callers(
     with beside(stack) as others:
         limit = {"REPORTS_RUNNING_PER_CALLER": str(LIMIT)}
         workers = [others.warm_worker(POOL, "--limit", "2", **HOUSE, **limit) for _ in range(2)]
-        url = others.api(**settings_of(POOL, POOL), REPORTS_KEYS_FILE=str(keys), **HOUSE, **PATIENT)
+        url = others.api(**settings_of(POOL, POOL), REPORTS_KEYS_FILE=str(keys), **HOUSE)
         for worker in workers:
             others.until_said(worker, "started!")
         with ExitStack() as clients:

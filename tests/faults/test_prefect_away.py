@@ -27,7 +27,7 @@ STALE = '110 - "Response is Stale"'
 def own() -> Iterator[Stack]:
     with (
         TemporaryDirectory(prefix="reports-", ignore_cleanup_errors=True) as folder,
-        running(Path(folder) / "data") as stack,
+        running(Path(folder) / "data", {"REPORTS_OUTAGE_SECONDS": "1.5"}) as stack,  # as by default
     ):
         yield stack
 
