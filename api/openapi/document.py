@@ -24,7 +24,7 @@ _INFO = {
     "title": "Report Exports",
     "summary": "Start an export, poll it, download a complete and verified CSV.",
     "description": (
-        "Refusals are `application/problem+json` (RFC 9457) and name every mistake by a JSON pointer. "
+        "Refusals are `application/problem+json` (RFC 9457) and say where a mistake is by a JSON pointer. "
         "JSON is read strictly: a key that is unknown or given twice is refused. "
         "A caller sees their own exports alone."
     ),

@@ -48,7 +48,12 @@ def zone() -> Schema:
 
 def name_of_file() -> Schema:
     """Printable, which no pattern says that every program would read."""
-    return text("The downloaded file's name.", format=LINE, minLength=1, maxLength=MAX_NAME_LENGTH)
+    return text(
+        "What people call it; browsers save the file under it.",
+        format=LINE,
+        minLength=1,
+        maxLength=MAX_NAME_LENGTH,
+    )
 
 
 def start_schemas(reports: Mapping[str, Report]) -> dict[str, Schema]:

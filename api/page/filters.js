@@ -114,7 +114,7 @@ export function StrayMistakes({ mistakes, type, go }) {
   const stray = Object.entries(mistakes).filter(([name]) => !fields.has(name));
   return stray.map(
     ([name, detail]) => html`<p key=${name} class="mistake stray" role="alert">
-      <strong>${name || "The address"}</strong>: ${detail}
+      <strong>${name || "The address"}</strong>: ${detail}${" "}
       <button type="button" class="link" onClick=${() => go((next) => next.delete(next.has(name) ? name : "filters"))}>Remove it</button>
     </p>`,
   );

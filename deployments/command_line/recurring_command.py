@@ -68,7 +68,7 @@ def _list(service: Service, given: Given) -> None:
     if given.json:
         table.print_json(found)
     elif found:
-        table.print_table(recurring_text.HEADINGS, [recurring_text.row(each, None) for each in found])
+        table.print_table(recurring_text.HEADINGS, [recurring_text.row(each) for each in found])
     else:
         to_stderr("There are no recurring exports.")
 
