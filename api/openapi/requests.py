@@ -48,12 +48,8 @@ def zone() -> Schema:
 
 def name_of_file() -> Schema:
     """Printable, which no pattern says that every program would read."""
-    return text(
-        "What people call it; browsers save the file under it.",
-        format=LINE,
-        minLength=1,
-        maxLength=MAX_NAME_LENGTH,
-    )
+    said = "What people call it; browsers save the file under it."
+    return text(said, format=LINE, minLength=1, maxLength=MAX_NAME_LENGTH)
 
 
 def start_schemas(reports: Mapping[str, Report]) -> dict[str, Schema]:
