@@ -62,7 +62,9 @@ def slow_and_doomed(field: Ground, aftermath: Aftermath) -> tuple[dict[str, Any]
     reads_slowly = field.reader(aftermath.rescuer)
     doomed = field.start()
     for _ in range(ATTEMPTS):
-        field.reader(aftermath.rescuer, other_than=reads_slowly).kill()
+        reads = field.reader(aftermath.rescuer, other_than=reads_slowly)
+        reads.kill()
+        reads.wait(10)  # or it would be found again while it dies
     return field.until_ended(slow), field.until_ended(doomed)
 
 
