@@ -37,10 +37,8 @@ def cell_text(
     return column_texts([value], column, zone, dialect)[0]
 
 
-def answer_texts(documents: Iterable[dict[str, Any]], question: Question) -> Sequence[str | None]:
-    """One answer out of each row's JSON, as `->>` gives it: a text without its quotes, null as NULL."""
-    key = question.key
-    answers = [document.get(key) for document in documents]
+def answer_texts(answers: Sequence[Any], question: Question) -> Sequence[str | None]:
+    """Values out of each row's JSON, as `->>` gives them: a text without its quotes, null as NULL."""
     return _written(answers, _choices_writer if question.multiple else _json_writer)
 
 

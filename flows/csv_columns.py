@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flows.columns import TEXT
+from flows.columns import TEXT, Flags, Offsets, data, flags, offsets
 from flows.dialect import Dialect, record
 
 
@@ -21,7 +21,7 @@ def records(columns: Sequence[pa.Array], dialect: Dialect) -> bytes:
         return "".join(record([cell], dialect) for cell in columns[0].to_pylist()).encode()
     *others, last = (_cells(each, dialect) for each in columns)
     last = _joined(last, dialect.line_end, "")
-    return _bytes(_joined(*others, last, dialect.delimiter))
+    return data(_joined(*others, last, dialect.delimiter))
 
 
 def _joined(*arrays_and_separator: pa.Array | str) -> pa.Array:
@@ -34,36 +34,34 @@ def _joined(*arrays_and_separator: pa.Array | str) -> pa.Array:
 
 
 def _cells(texts: pa.Array, dialect: Dialect) -> pa.Array:
-    if marks := _marks(_bytes(texts), dialect):
-        found = (pc.match_substring(texts, mark) for mark in marks)
-        texts = _quoted(texts, reduce(pc.or_, found).fill_null(False))
-    lengths = np.diff(_offsets(texts))
-    if len(lengths) and lengths.min() == 0:
-        is_empty = pc.equal(pc.binary_length(texts), 0)
-        texts = pc.if_else(is_empty, pa.scalar('""', TEXT), texts)
-    return texts
+    held, begins = data(texts), offsets(texts)
+    is_empty = _those_valid(texts, np.diff(begins) == 0)
+    if marks := _marks(held, dialect):
+        which = _those_valid(texts, _have_marks(held, begins - begins[0], marks))
+        texts = _quoted(texts, pa.array(which), '"' in marks)
+    return pc.if_else(pa.array(is_empty), pa.scalar('""', TEXT), texts) if is_empty.any() else texts
 
 
-def _marks(data: bytes, dialect: Dialect) -> list[str]:
-    """Those that make PostgreSQL's COPY quote a value, of which one is in `data`."""
-    return [mark for mark in ('"', "\n", "\r", dialect.delimiter) if mark.encode() in data]
+def _marks(held: bytes, dialect: Dialect) -> list[str]:
+    """Those that make PostgreSQL's COPY quote a value, of which one is in `held`."""
+    return [mark for mark in ('"', "\n", "\r", dialect.delimiter) if mark.encode() in held]
 
 
-def _quoted(texts: pa.Array, which: pa.Array) -> pa.Array:
-    doubled = pc.replace_substring(texts.filter(which), '"', '""')
+def _have_marks(held: bytes, begins: Offsets, marks: Sequence[str]) -> Flags:
+    """Which of the texts, that lie one after the other in `held`, hold a mark."""
+    codes = np.frombuffer(held, np.uint8)
+    found = np.flatnonzero(reduce(np.logical_or, (codes == ord(mark) for mark in marks)))
+    which = np.zeros(len(begins) - 1, np.bool_)
+    which[np.searchsorted(begins[1:], found, side="right")] = True
+    return which
+
+
+def _those_valid(texts: pa.Array, which: Flags) -> Flags:
+    """Under a NULL there may be anything."""
+    return which & flags(texts.is_valid()) if texts.null_count else which
+
+
+def _quoted(texts: pa.Array, which: pa.Array, with_quotes: bool) -> pa.Array:
+    inner = texts.filter(which)
+    doubled = pc.replace_substring(inner, '"', '""') if with_quotes else inner
     return pc.replace_with_mask(texts, which, _joined('"', doubled, '"', ""))
-
-
-def _offsets(texts: pa.Array) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
-    """Where each text begins in the array's data, and where the last one ends."""
-    buffer = texts.buffers()[1]
-    return np.frombuffer(buffer, np.int64)[texts.offset : texts.offset + len(texts) + 1]
-
-
-def _bytes(texts: pa.Array) -> bytes:
-    """All texts one after the other; those under a NULL may be among them."""
-    offsets, data = _offsets(texts), texts.buffers()[2]
-    if data is None or not len(texts):
-        return b""
-    found: bytes = data.slice(int(offsets[0]), int(offsets[-1] - offsets[0])).to_pybytes()
-    return found

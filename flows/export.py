@@ -9,7 +9,7 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain
 from typing import Any
 from uuid import UUID
@@ -31,6 +31,7 @@ from flows import (
     logs,
     readers,
     run_page,
+    sqlite_frames,
     statement,
     unreadable_row,
 )
@@ -209,23 +210,42 @@ def fetch(export: Export) -> Generator[Opening | Records | Chunk, None, None]:
     settings, request = export.settings, export.request
     engine = open_engine(settings.database_url.get_secret_value(), CONNECT_SECONDS, poolclass=NullPool)
     zone, seconds, silence = request.zone.key, settings.statement_seconds, settings.silence_seconds
-    with snapshot(engine, zone, seconds, lambda: datetime.now(UTC), silence) as taken:
-        questions = taken.questions(statement.questions(request))
-        columns = statement.output_columns(request, questions)
-        read = statement.columns_to_read(request, columns, questions)
-        expected = taken.scalar(statement.count(request))
-        check_rows(expected, request.report.max_rows, settings.rows_per_export)
-        yield Opening(expected, taken.taken_at, columns, read)
-        if uses_copy(taken, request, columns):
-            rows = copy_engine.select_rows(request, columns)
-            with unreadable_row.told(taken, request, columns):
-                yield from readers.fetch(taken, request, rows, expected, settings.readers)
-        elif copied_frames.can_read(taken, read):
-            with unreadable_row.told(taken, request, read):
-                yield from copied_frames.fetch(taken, request, read, expected, settings.readers)
+    clock = partial(datetime.now, UTC)
+    with snapshot(engine, zone, seconds, clock, silence) as taken:
+        opening = _opening(taken, request, settings)
+        if sqlite_frames.can_read(taken, opening.read, request.report.key, opening.expected):
+            with sqlite_frames.shared(taken, clock) as shared:
+                opening = _opening(shared.snapshot, request, settings)
+                yield opening
+                yield from sqlite_frames.fetch(shared, request, opening.read, opening.expected)
         else:
-            rows = statement.rows(request, frame_engine.expressions(read, request.report.key))
-            yield from frame_engine.fetch(taken, rows, read, request.dialect)
+            yield opening
+            yield from _rows(taken, request, opening, settings.readers)
+
+
+def _opening(taken: Snapshot, request: ExportRequest, settings: Settings) -> Opening:
+    questions = taken.questions(statement.questions(request))
+    columns = statement.output_columns(request, questions)
+    expected = taken.scalar(statement.count(request))
+    check_rows(expected, request.report.max_rows, settings.rows_per_export)
+    read = statement.columns_to_read(request, columns, questions)
+    return Opening(expected, taken.taken_at, columns, read)
+
+
+def _rows(
+    taken: Snapshot, request: ExportRequest, opening: Opening, most_readers: int
+) -> Iterator[Records | Chunk]:
+    columns, read, expected = opening.columns, opening.read, opening.expected
+    if uses_copy(taken, request, columns):
+        rows = copy_engine.select_rows(request, columns)
+        with unreadable_row.told(taken, request, columns):
+            yield from readers.fetch(taken, request, rows, expected, most_readers)
+    elif copied_frames.can_read(taken, read):
+        with unreadable_row.told(taken, request, read):
+            yield from copied_frames.fetch(taken, request, read, expected, most_readers)
+    else:
+        rows = statement.rows(request, frame_engine.expressions(read, request.report.key))
+        yield from frame_engine.fetch(taken, rows, read, request.dialect)
 
 
 def check_rows(expected: int, *limits: int | None) -> None:

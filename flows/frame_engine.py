@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, CursorResult, Select
+from sqlalchemy import Dialect as SqlDialect
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.types import TypeEngine
 
@@ -20,14 +21,14 @@ from flows.database import Snapshot
 from flows.dialect import PRESETS, Dialect
 from flows.errors import UnreadableRow
 from flows.request import ExportRequest
-from flows.statement import OutputColumn
+from flows.statement import OutputColumn, Question
 
 CHUNK_ROWS = 3000  # fewer cost more calls of Arrow, more do not fit into a core's caches
 
 logger = logging.getLogger(__name__)
 
 _Rows = Sequence[Sequence[Any]]
-_Read = Callable[[Sequence[Any]], Values]
+Read = Callable[[Values], Values]
 _T = TypeVar("_T")
 _DECODER = json.JSONDecoder(parse_float=Decimal)
 
@@ -66,7 +67,7 @@ def fetch(
     with other_databases.query_ended(result):
         readers = _readers(snapshot, statement, result)
         done = 0
-        while rows := _next_rows(result, _next_size(done, dialect.split_rows)):
+        while rows := _next_rows(result, next_size(done, dialect.split_rows, CHUNK_ROWS)):
             yield _chunk(rows, columns, readers)
             done += len(rows)
 
@@ -105,20 +106,25 @@ def to_csv(chunk: Chunk, columns: Sequence[OutputColumn], zone: ZoneInfo, dialec
     return csv_columns.records(texts, dialect)
 
 
-def _next_size(done: int, split_rows: int | None) -> int:
-    return CHUNK_ROWS if split_rows is None else min(CHUNK_ROWS, split_rows - done % split_rows)
+def next_size(done: int, split_rows: int | None, most: int) -> int:
+    """Of a chunk that begins behind so many rows, and does not cross a file's last one."""
+    return most if split_rows is None else min(most, split_rows - done % split_rows)
 
 
-def _readers(snapshot: Snapshot, statement: Select[Any], result: CursorResult[Any]) -> list[_Read]:
+def _readers(snapshot: Snapshot, statement: Select[Any], result: CursorResult[Any]) -> list[Read]:
     """What SQLAlchemy would pass each column's values through, for all of them at once."""
     dialect = snapshot.connection.dialect
     cursor: Any = result.cursor
-    readers: list[_Read] = []
+    readers: list[Read] = []
     for column, described in zip(statement.exported_columns, cursor.description, strict=True):
-        kind = column.type.dialect_impl(dialect)
-        read_one = kind.result_processor(dialect, described[1])
-        readers.append(partial(_read, read_one, _keeps_iso_texts(kind)))
+        readers.append(reader(column.type, dialect, described[1]))
     return readers
+
+
+def reader(kind: TypeEngine[Any], dialect: SqlDialect, driver_type: object = None) -> Read:
+    """`driver_type` is what the driver's cursor says of the column."""
+    kept = kind.dialect_impl(dialect)
+    return partial(_read, kept.result_processor(dialect, driver_type), _keeps_iso_texts(kept))
 
 
 def _keeps_iso_texts(kind: TypeEngine[Any]) -> bool:
@@ -126,13 +132,13 @@ def _keeps_iso_texts(kind: TypeEngine[Any]) -> bool:
     return type(kind) is sqlite.DATETIME and not {"_storage_format", "_reg"} & vars(kind).keys()
 
 
-def _read(read_one: Callable[[Any], Any] | None, are_iso_texts: bool, values: Sequence[Any]) -> Values:
+def _read(read_one: Callable[[Any], Any] | None, are_iso_texts: bool, values: Values) -> Values:
     if are_iso_texts and not isinstance(found := moments(values), Sequence):
         return found
-    return packed(values if read_one is None else list(map(read_one, values)))
+    return packed(values if read_one is None else list(map(read_one, unpacked(values))))
 
 
-def _chunk(rows: _Rows, columns: Sequence[OutputColumn], readers: Sequence[_Read]) -> Chunk:
+def _chunk(rows: _Rows, columns: Sequence[OutputColumn], readers: Sequence[Read]) -> Chunk:
     """At least one row; without `readers` the values are read already."""
     found = list(zip(*rows, strict=True))
     keys = found[-1]
@@ -149,9 +155,14 @@ def _answers(texts: Sequence[Any], columns: Sequence[OutputColumn], keys: Sequen
     asked = [(column, column.question) for column in columns if column.question is not None]
     documents = _all(_documents, texts, asked[0][0], keys)
     return {
-        column.key: packed(_all(partial(cells.answer_texts, question=question), documents, column, keys))
+        column.key: packed(_all(partial(_answer_texts, question=question), documents, column, keys))
         for column, question in asked
     }
+
+
+def _answer_texts(documents: Sequence[dict[str, Any]], question: Question) -> Sequence[str | None]:
+    key = question.key
+    return cells.answer_texts([document.get(key) for document in documents], question)
 
 
 def _documents(values: Sequence[Any]) -> list[dict[str, Any]]:

@@ -205,8 +205,7 @@ def test_json_is_laid_out_as_jsonb_is(value: Any, text: str | None) -> None:
 def test_an_answer_is_one_text_and_choices_are_joined(
     answers: Any, question: Question, text: str | None
 ) -> None:
-    documents = [answers if isinstance(answers, dict) else {}]
-    assert list(answer_texts(documents, question)) == [text]
+    assert list(answer_texts([answers.get(question.key)], question)) == [text]
 
 
 LOCAL = Dialect(date_times="local")

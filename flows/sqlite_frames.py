@@ -1,0 +1,187 @@
+"""A big export from an SQLite file: typed columns, read by a process of its own, `sqlite_reader`.
+
+It sees the same snapshot. From the first rows on that it cannot read exactly, or if it fails, Python reads.
+"""
+
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Timer
+from typing import IO, Any
+from urllib.parse import quote
+
+import pyarrow as pa
+from sqlalchemy import Boolean, ColumnElement, Connection, Dialect
+
+from flows import answer_columns, exact_reading, frame_engine, sqlite_reader, sqlite_select, statement
+from flows.columns import Values
+from flows.database import Snapshot
+from flows.frame_engine import Chunk, Read
+from flows.request import ExportRequest
+from flows.statement import OutputColumn
+
+FROM_ROWS = 50_000  # its start takes a third of a second
+BATCH_ROWS = 8000
+MOST_TRIES = 10
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Process:
+    """`sqlite_reader`, as it is spoken to."""
+
+    told: IO[bytes]
+    stream: IO[bytes]
+
+    def tell(self, message: object) -> None:
+        self.told.write(json.dumps(message).encode() + b"\n")
+        self.told.flush()
+
+
+@dataclass(frozen=True)
+class Shared:
+    """A snapshot, and the process that sees the same; None where none does."""
+
+    snapshot: Snapshot
+    process: Process | None
+
+
+def can_read(taken: Snapshot, columns: Sequence[OutputColumn], key: ColumnElement[Any], rows: int) -> bool:
+    """Whether it is worth a process, and there is a file whose columns that reads exactly."""
+    dialect = taken.connection.dialect
+    is_sqlite = dialect.name == "sqlite" and dialect.driver == "pysqlite"
+    fits = is_sqlite and rows >= FROM_ROWS and sqlite_select.can_read(columns, key)
+    return fits and _file(taken) is not None
+
+
+def _file(taken: Snapshot) -> str | None:
+    """None where there is none, or it does not keep texts as Arrow does."""
+    encoding = taken.connection.exec_driver_sql("PRAGMA encoding").scalar()
+    found = taken.connection.exec_driver_sql("PRAGMA database_list")
+    files: list[str] = [file for _, name, file in found if name == "main"]
+    return files[0] or None if encoding == "UTF-8" else None
+
+
+@contextmanager
+def shared(taken: Snapshot, clock: Callable[[], datetime]) -> Iterator[Shared]:
+    """Begins the snapshot anew: while nobody else commits, two transactions that are begun see the same."""
+    with _started(taken.session.statement_seconds) as process:
+        found = Shared(taken, None)
+        try:
+            found = _shared(taken, process, clock)
+        except OSError:
+            logger.warning("no second process reads from SQLite", exc_info=True)
+        yield found
+
+
+@contextmanager
+def _started(seconds: float) -> Iterator[Process]:
+    """It has ended when the block has, and when so many seconds have passed."""
+    command = [sys.executable, "-P", str(Path(sqlite_reader.__file__))]
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe)  # noqa: S603 - ours
+    limit = Timer(seconds, process.kill)
+    limit.daemon = True
+    limit.start()
+    told, stream, errors = process.stdin, process.stdout, process.stderr
+    assert told and stream and errors  # noqa: S101, PT018 - all three are asked for
+    try:
+        yield Process(told, stream)
+    finally:
+        limit.cancel()
+        process.kill()
+        process.wait()
+        if said := errors.read():
+            logger.info("the second process said: %s", said.decode(errors="replace"))
+        for each in (told, stream, errors):
+            with suppress(OSError):
+                each.close()
+
+
+def _shared(taken: Snapshot, process: Process, clock: Callable[[], datetime]) -> Shared:
+    process.tell({"uri": f"file:{quote(_file(taken) or '')}?mode=ro", "batch_rows": BATCH_ROWS})
+    connection = taken.connection
+    with connection.engine.connect() as observer:
+        for _ in range(MOST_TRIES):
+            taken = replace(taken, taken_at=clock().astimezone(UTC))
+            before = _version(observer)
+            for each in ("ROLLBACK", "BEGIN", "SELECT count(*) FROM sqlite_master"):
+                connection.exec_driver_sql(each)
+            process.tell("begin")
+            answer = process.stream.readline()
+            if answer == sqlite_reader.BEGUN and _version(observer) == before:
+                return Shared(taken, process)
+    return Shared(taken, None)
+
+
+def _version(connection: Connection) -> Any:
+    """Another after each commit of somebody else: https://www.sqlite.org/pragma.html#pragma_data_version."""
+    return connection.exec_driver_sql("PRAGMA data_version").scalar()
+
+
+def fetch(
+    shared: Shared, request: ExportRequest, columns: Sequence[OutputColumn], expected: int
+) -> Iterator[Chunk]:
+    """No chunk crosses a file's last row."""
+    done = 0
+    try:
+        for chunk in _chunks(shared, request, columns):
+            yield chunk
+            done += chunk.rows
+    except Exception:
+        logger.info("from row %d on Python reads", done + 1, exc_info=True)
+    if done < expected:
+        rows = statement.rows(request, frame_engine.expressions(columns, request.report.key)).offset(done)
+        yield from frame_engine.fetch(shared.snapshot, rows, columns, request.dialect)
+
+
+def _chunks(shared: Shared, request: ExportRequest, columns: Sequence[OutputColumn]) -> Iterator[Chunk]:
+    process, dialect = shared.process, shared.snapshot.connection.dialect
+    if process is None or not sqlite_select.can_read(columns, request.report.key):
+        return
+    process.tell(sqlite_select.order(request, columns, dialect))
+    reads = [_reader(column, dialect) for column in columns if column.question is None]
+    done = 0
+    with pa.ipc.open_stream(process.stream) as batches:
+        for batch in batches:
+            for part in _parts(batch, done, request.dialect.split_rows):
+                yield _chunk(part.columns, columns, reads)
+                done += len(part)
+
+
+def _reader(column: OutputColumn, dialect: Dialect) -> Read:
+    if isinstance(column.expression.type, Boolean):
+        return _truths
+    return frame_engine.reader(exact_reading.read(column).type, dialect)
+
+
+def _truths(values: Any) -> Values:
+    return values.cast(pa.bool_())
+
+
+def _parts(batch: pa.RecordBatch, done: int, split_rows: int | None) -> Iterator[pa.RecordBatch]:
+    start = 0
+    while start < len(batch):
+        part = batch.slice(start, frame_engine.next_size(done + start, split_rows, BATCH_ROWS))
+        yield part
+        start += len(part)
+
+
+def _chunk(found: Sequence[pa.Array], columns: Sequence[OutputColumn], reads: Sequence[Read]) -> Chunk:
+    keys = found[len(reads)]
+    plain, answers = iter(zip(reads, found, strict=False)), iter(found[len(reads) + 1 :])
+    values: list[Values] = []
+    for column in columns:
+        if column.question is not None:
+            values.append(answer_columns.texts(next(answers), column.question))
+        else:
+            read, array = next(plain)
+            values.append(read(array))
+    return Chunk(values, keys)

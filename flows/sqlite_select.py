@@ -1,0 +1,154 @@
+"""A report's rows as SQLite has to give them so that `sqlite_reader` mistakes no value for another. Pure.
+
+SQLite keeps a type with each value, ADBC one with each column: the last column is not NULL in a row that
+holds a value of another type than its column's.
+"""
+
+from base64 import b64encode
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+from sqlalchemy import (
+    JSON,
+    REAL,
+    Boolean,
+    ColumnElement,
+    Date,
+    DateTime,
+    Dialect,
+    Float,
+    Integer,
+    Interval,
+    Numeric,
+    PickleType,
+    SelectBase,
+    String,
+    Text,
+    Time,
+    Uuid,
+    and_,
+    case,
+    cast,
+    func,
+    literal,
+    literal_column,
+    not_,
+    null,
+    or_,
+    type_coerce,
+)
+from sqlalchemy.sql import visitors
+from sqlalchemy.types import TypeEngine
+
+from flows import exact_reading, statement
+from flows.request import ExportRequest
+from flows.sqlite_reader import FLOAT, INTEGER, TEXT
+from flows.statement import OutputColumn, Question
+
+MOST_QUESTIONS = 64  # SQLite looks for each of them among all members of the JSON
+_AS_TEXT = (String, DateTime, Date, Time, Interval, JSON, Uuid)
+_NO_TEXT: ColumnElement[Any] = literal_column("x'ff'")
+_MOST_AS_FLOAT = 2**53
+
+
+def can_read(columns: Sequence[OutputColumn], key: ColumnElement[Any]) -> bool:
+    """Whether SQLAlchemy keeps the columns' types in one way only, and SQLite finds all answers fast."""
+    plain = [column.expression for column in columns if column.question is None]
+    questions = [column.question.key for column in columns if column.question is not None]
+    return (
+        all(_kind(each.type) and not _is_dear(each) for each in [*plain, key])
+        and len(questions) <= MOST_QUESTIONS
+        and not any('"' in each or "\\" in each for each in questions)
+    )
+
+
+def order(request: ExportRequest, columns: Sequence[OutputColumn], dialect: Dialect) -> dict[str, Any]:
+    """What `sqlite_reader` is told. It gives the columns without a question, the key, and the answers."""
+    plain = [(exact_reading.read(each), each.expression.type) for each in columns if each.question is None]
+    read = [*plain, (request.report.key, request.report.key.type)]
+    asked = [each for each in columns if each.question is not None]
+    given = [each for expression, kind in read for each in _given(expression, kind)]
+    irregular = [each for expression, kind in read for each in _irregular(expression, kind)]
+    if asked:
+        document = type_coerce(asked[0].expression, Text())
+        given += [*(_answer(document, each.key) for each in _questions(asked)), *_given(document, Text())]
+        irregular += [*_irregular(document, Text()), func.json_valid(document) == literal_column("0")]
+    given.append(case((or_(*irregular), literal_column("1"))) if irregular else null())
+    wanted = statement.rows(request, [each.label(f"c{number}") for number, each in enumerate(given)])
+    made = wanted.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
+    kinds = [_kind(kind) for _, kind in read]
+    return {"sql": str(made), "parameters": _bound(made), "kinds": kinds, "answers": len(asked)}
+
+
+def _questions(columns: Sequence[OutputColumn]) -> list[Question]:
+    return [column.question for column in columns if column.question is not None]
+
+
+def _kind(kind: TypeEngine[Any]) -> str | None:
+    """None of a type that may be kept in more than one way."""
+    is_sqlalchemys = type(kind).__module__.startswith("sqlalchemy.") and "sqlite" not in kind._variant_mapping
+    if not is_sqlalchemys or isinstance(kind, PickleType):
+        return None
+    if isinstance(kind, Boolean | Integer):
+        return INTEGER
+    if isinstance(kind, Float):
+        return None if kind.asdecimal else FLOAT
+    if isinstance(kind, Numeric):
+        return FLOAT if kind.asdecimal and kind.scale is not None else None
+    return TEXT if isinstance(kind, _AS_TEXT) else None
+
+
+def _is_dear(expression: ColumnElement[Any]) -> bool:
+    """It would be worked out several times for each row."""
+    return any(isinstance(each, SelectBase) for each in visitors.iterate(expression))
+
+
+def _given(expression: ColumnElement[Any], kind: TypeEngine[Any]) -> list[ColumnElement[Any]]:
+    if _kind(kind) == TEXT:
+        return [func.coalesce(expression, _NO_TEXT)]
+    if _kind(kind) == FLOAT:
+        return [func.coalesce(cast(expression, REAL), literal_column("0.0")), expression.is_(None)]
+    return [expression]
+
+
+def _irregular(expression: ColumnElement[Any], kind: TypeEngine[Any]) -> list[ColumnElement[bool]]:
+    """Integers are not asked about: among them ADBC itself takes no other value."""
+    if _kind(kind) == TEXT:
+        return [_is_no(expression, "text")]
+    if _kind(kind) != FLOAT:
+        return []
+    if isinstance(kind, Float):
+        return [_is_no(expression, "real")]
+    most: ColumnElement[Any] = literal_column(str(_MOST_AS_FLOAT))
+    is_fitting_integer = and_(_is(expression, "integer"), expression.between(-most, most))
+    return [and_(_is_no(expression, "real"), not_(is_fitting_integer))]
+
+
+def _is(expression: ColumnElement[Any], storage_class: str) -> ColumnElement[bool]:
+    return func.typeof(expression) == literal_column(f"'{storage_class}'")
+
+
+def _is_no(expression: ColumnElement[Any], storage_class: str) -> ColumnElement[bool]:
+    """Nor NULL."""
+    return and_(not_(_is(expression, storage_class)), expression.is_not(None))
+
+
+def _answer(document: ColumnElement[Any], key: str) -> ColumnElement[Any]:
+    found = document.op("->", return_type=Text())(literal(f'$."{key}"', String))
+    return func.coalesce(found, literal_column("''"))
+
+
+def _bound(made: Any) -> str:
+    """The values in order, through each type's own binding, as an Arrow stream of one row in base64."""
+    processors, values = made._bind_processors, made.construct_params()
+    given = [processors.get(name, _itself)(values[name]) for name in made.positiontup]
+    row = pa.record_batch([pa.array([value]) for value in given], [str(place) for place in range(len(given))])
+    stream = pa.BufferOutputStream()
+    with pa.ipc.new_stream(stream, row.schema) as writer:
+        writer.write_batch(row)
+    return b64encode(stream.getvalue()).decode() if given else ""
+
+
+def _itself(value: Any) -> Any:
+    return value
