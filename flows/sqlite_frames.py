@@ -24,6 +24,7 @@ from flows.columns import Values
 from flows.database import Snapshot
 from flows.frame_engine import Chunk, Read
 from flows.request import ExportRequest
+from flows.sqlite_reader import BEGIN, END
 from flows.statement import OutputColumn
 
 FROM_ROWS = 50_000  # its start takes a third of a second
@@ -43,6 +44,10 @@ class Process:
     def tell(self, message: object) -> None:
         self.told.write(json.dumps(message).encode() + b"\n")
         self.told.flush()
+
+    def does(self, what: str) -> bool:
+        self.tell(what)
+        return self.stream.readline() == sqlite_reader.DONE
 
 
 @dataclass(frozen=True)
@@ -114,10 +119,9 @@ def _shared(taken: Snapshot, process: Process, clock: Callable[[], datetime]) ->
             before = _version(observer)
             for each in ("ROLLBACK", "BEGIN", "SELECT count(*) FROM sqlite_master"):
                 connection.exec_driver_sql(each)
-            process.tell("begin")
-            answer = process.stream.readline()
-            if answer == sqlite_reader.BEGUN and _version(observer) == before:
+            if process.does(BEGIN) and _version(observer) == before:
                 return Shared(taken, process)
+            process.does(END)  # or it would hold up a writer who holds up this process
     return Shared(taken, None)
 
 

@@ -3,8 +3,8 @@
 A process, and not a thread: two copies of SQLite's library (Python's and ADBC's) in one process would drop
 each other's file locks (https://www.sqlite.org/howtocorrupt.html, 2.2.1). It imports nothing else.
 
-Told in lines of JSON on its standard input: first `{"uri", "batch_rows"}`, then `"begin"` as often as a
-snapshot is to be taken, each answered by a line (BEGUN, BUSY), then the select, as `sqlite_select` orders it.
+Told in lines of JSON on its standard input: first `{"uri", "batch_rows"}`, then BEGIN or END as often as a
+snapshot is to be taken or given up, each answered by a line, then the select, as `sqlite_select` orders it.
 The stream ends early where a value is not of its column's kind, and at any error: who asked has another way
 to read the rest. The process ends when its standard input does.
 """
@@ -28,7 +28,8 @@ from adbc_driver_manager import AdbcConnection, AdbcStatement, Error
 # What a column holds. Whole numbers come as they are, floats with 0.0 for NULL and then a column that says
 # which are, texts with _NULL for NULL: ADBC takes a column's type from its first values.
 INTEGER, FLOAT, TEXT = "integer", "float", "text"
-BEGUN, BUSY = b"begun\n", b"busy\n"
+BEGIN, END = "begin", "end"
+DONE, BUSY = b"done\n", b"busy\n"
 _NULL = 0xFF  # a byte which no text is, in UTF-8
 # From buffers: pyarrow would load pandas to convert a Python value, which takes a second.
 _NULL_AS_SCALAR = pa.Array.from_buffers(
@@ -133,8 +134,9 @@ def main(told: BinaryIO, stream: BinaryIO) -> None:
     start = json.loads(told.readline())
     with adbc_driver_sqlite.connect(start["uri"]) as database, AdbcConnection(database) as connection:
         connection.set_autocommit(False)
-        while (order := json.loads(told.readline())) == "begin":
-            stream.write(_begun(connection))
+        while (order := json.loads(told.readline())) in (BEGIN, END):
+            connection.rollback()
+            stream.write(DONE if order == END or _can_read(connection) else BUSY)
             stream.flush()
         Thread(target=_end_with, args=[told.fileno()], daemon=True).start()
         with _executed(connection, order["sql"], order["parameters"], start["batch_rows"]) as found:
@@ -150,14 +152,14 @@ def _ahead(found: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             yield batch
 
 
-def _begun(connection: AdbcConnection) -> bytes:
-    connection.rollback()
+def _can_read(connection: AdbcConnection) -> bool:
+    """Not while somebody writes. This takes the snapshot."""
     try:
         with _executed(connection, "SELECT count(*) FROM sqlite_master", "", 1) as found:
             found.read_all()
-    except Error:  # somebody writes
-        return BUSY
-    return BEGUN
+    except Error:
+        return False
+    return True
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from sqlalchemy import create_engine, insert
 
 from flows.folder_storage import FolderStorage
 from flows.reports.survey_responses import responses, survey_questions, surveys
+from flows.sqlite_frames import FROM_ROWS
 from flows.storage import content_disposition
 from tests import csv_file
 from tests.acceptance.house_reports.visits import visits
@@ -25,7 +26,8 @@ from tests.running_stack import Stack
 
 HOUSE = "tests.acceptance.house_reports.visits"
 POOL = "own-parts"
-SURVEY = "a" * 24
+SURVEY, LARGE_SURVEY = "a" * 24, "b" * 24
+LARGE = FROM_ROWS + 10_000
 RUN_WITHIN_SECONDS = 60
 REQUESTS = {
     "visits": {"report": "visits", "from": "2024-02-01", "to": "2024-03-31", "filters": {"path": "/a"}},
@@ -37,6 +39,7 @@ REQUESTS = {
     },
     "paths": {"report": "visits", "from": "2024-02-01", "to": "2024-02-02", "columns": ["path"]},
     "survey": {"surveyId": SURVEY, "from": "2024-01-01", "to": "2024-01-31", "timeZone": "Asia/Tokyo"},
+    "large": {"surveyId": LARGE_SURVEY, "from": "2024-02-01", "to": "2024-02-29"},
 }
 SURVEYS_FILE = (
     "Response,Submitted at,Attended,UTM source,Name,E-mail,Country,Score,Comment,Which?,Why?\n"
@@ -45,8 +48,8 @@ SURVEYS_FILE = (
 )
 # Each as a row of the table; moments are in UTC, and the last one is the first of February in Tokyo.
 QUESTIONS = [
-    {"survey_id": SURVEY, "position": 2, "key": "why", "label": "Why?", "kind": "text"},
-    {"survey_id": SURVEY, "position": 1, "key": "w", "label": "Which?", "kind": "multiple-choice"},
+    {"position": 2, "key": "why", "label": "Why?", "kind": "text"},
+    {"position": 1, "key": "w", "label": "Which?", "kind": "multiple-choice"},
 ]
 RESPONSES: list[dict[str, Any]] = [
     {
@@ -121,14 +124,33 @@ def fill(file: Path) -> None:
         for table in (visits, surveys, survey_questions, responses):
             table.create(connection)
         connection.execute(insert(visits), [visit(number) for number in range(1, 5001)])
-        connection.execute(
-            insert(surveys),
-            {"id": SURVEY, "title": "One", "created_at": datetime.fromisoformat("2024-01-01")},
-        )
-        connection.execute(insert(survey_questions), QUESTIONS)
+        for id_, title in ((SURVEY, "One"), (LARGE_SURVEY, "Many")):
+            made = {"id": id_, "title": title, "created_at": datetime.fromisoformat("2024-01-01")}
+            connection.execute(insert(surveys), made)
+            questions = [{**each, "survey_id": id_} for each in QUESTIONS]
+            connection.execute(insert(survey_questions), questions)
         for response in RESPONSES:
             connection.execute(insert(responses), {"survey_id": SURVEY, **response})
+        connection.execute(insert(responses), [response_of_large(number) for number in range(LARGE)])
     engine.dispose()
+
+
+def response_of_large(number: int) -> dict[str, Any]:
+    """One holds a number where answers belong: SQLite allows that, and there are none then."""
+    answers: Any = {"why": number}
+    if number % 7:
+        answers = {"why": f'no. {number}, "so"', "w": ["x", "y"][: number % 3]}
+    return {
+        "id": 1000 + number,
+        "survey_id": LARGE_SURVEY,
+        "submitted_at": datetime.fromisoformat("2024-02-01") + timedelta(seconds=number),
+        "is_attended": number % 2 == 0,
+        "utm": None if number % 5 else "wa",
+        "country": "DE",
+        "score": number % 11,
+        "comment": None if number % 3 else "a\nb",
+        "answers": 5 if number == LARGE - 100 else answers,
+    }
 
 
 def visit(number: int) -> dict[str, Any]:
@@ -180,6 +202,33 @@ def test_the_shipped_report_makes_the_same_bytes_from_sqlite(own: Own) -> None:
     assert own.sessions["survey"].file().decode() == SURVEYS_FILE
 
 
+def test_many_rows_of_sqlite_are_read_by_two_processes_and_are_all_there(own: Own) -> None:
+    names, rows = csv_file.read(own.sessions["large"].file())
+    assert names == SURVEYS_FILE.splitlines()[0].split(",")
+    assert len(rows) == LARGE
+    assert rows == [row_of_large(number) for number in range(LARGE)]
+
+
+def row_of_large(number: int) -> list[str | None]:
+    """NULL is None, as in a file that was read."""
+    made = response_of_large(number)
+    answers = made["answers"] if isinstance(made["answers"], dict) else {}
+    why, which = answers.get("why"), answers.get("w")
+    return [
+        str(made["id"]),
+        made["submitted_at"].isoformat(timespec="microseconds") + "+00:00",
+        "true" if made["is_attended"] else "false",
+        made["utm"],
+        None,
+        None,
+        "DE",
+        str(made["score"]),
+        made["comment"],
+        "; ".join(which) if which else None,
+        None if why is None else str(why),
+    ]
+
+
 def test_the_receipt_fits_the_file(own: Own) -> None:
     for session in own.sessions.values():
         file = own.api.get(f"/exports/{session.id}").raise_for_status().json()["file"]
@@ -189,7 +238,7 @@ def test_the_receipt_fits_the_file(own: Own) -> None:
 
 def test_the_folder_holds_the_files_and_nothing_unfinished(own: Own) -> None:
     stored = {str(path.relative_to(own.folder)) for path in own.folder.rglob("*") if path.is_file()}
-    kinds = {"visits": "csv", "survey": "csv", "zipped": "zip", "paths": "csv"}
+    kinds = {"visits": "csv", "survey": "csv", "large": "csv", "zipped": "zip", "paths": "csv"}
     assert stored == {".signing-key", *(f"{each.id}/1.{kinds[name]}" for name, each in own.sessions.items())}
 
 

@@ -1,0 +1,267 @@
+"""Two processes read one SQLite file in one snapshot; whatever befalls the second, the rows are the same."""
+
+import json
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import quote
+
+import psutil
+import pyarrow as pa
+import pytest
+from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, Text, select
+from sqlalchemy.pool import NullPool
+
+from flows import sqlite_frames, sqlite_reader, statement
+from flows.columns import unpacked
+from flows.database import Snapshot, open_engine, snapshot, source_errors
+from flows.errors import SourceTimeout
+from flows.report import Report, Scope
+from flows.request import ExportRequest, parse_request
+from flows.sqlite_frames import Shared
+
+ROWS, MOVED = 30_000, 700
+HERE, THERE = "here", "there"
+EXPORTS = 12
+
+movers = Table(
+    "movers",
+    MetaData(),
+    Column("id", Integer, primary_key=True),
+    Column("place", String, nullable=False),
+    Column("note", Text),
+)
+REPORT = Report(
+    name="movers",
+    title="Movers",
+    select=select(movers.c.id, movers.c.place, movers.c.note),
+    key=movers.c.id,
+    scope={"place": Scope(movers.c.place, pattern="here|there", known=movers.c.place)},
+)
+REQUEST = parse_request({"report": "movers", "place": HERE}, {"movers": REPORT})
+
+
+@pytest.fixture(params=["delete", "wal"])
+def file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """In both of SQLite's ways to commit: where readers wait for writers, and where they do not."""
+    file = tmp_path / "what's in it, 50% #1.db"
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute(f"PRAGMA journal_mode = {request.param}")
+        connection.execute("CREATE TABLE movers (id INTEGER PRIMARY KEY, place VARCHAR NOT NULL, note TEXT)")
+        everyone = ((number, HERE, "x" * (number % 300)) for number in range(1, ROWS + 1))
+        connection.executemany("INSERT INTO movers VALUES (?, ?, ?)", everyone)
+        connection.commit()
+    return file
+
+
+@pytest.fixture
+def engine(file: Path) -> Engine:
+    return open_engine(f"sqlite:///{file}", connect_seconds=5, poolclass=NullPool)
+
+
+@contextmanager
+def taken(engine: Engine, seconds: int = 60) -> Iterator[Snapshot]:
+    with snapshot(engine, "UTC", seconds, lambda: datetime.now(UTC)) as snap:
+        yield snap
+
+
+@contextmanager
+def shared(engine: Engine, seconds: int = 60) -> Iterator[Shared]:
+    with taken(engine, seconds) as snap, sqlite_frames.shared(snap, lambda: datetime.now(UTC)) as found:
+        yield found
+
+
+def ids(found: Shared, request: ExportRequest = REQUEST, expected: int = ROWS) -> Iterator[int]:
+    columns = statement.output_columns(request, [])
+    for chunk in sqlite_frames.fetch(found, request, columns, expected):
+        yield from unpacked(chunk.keys)
+
+
+def readers_of(process: psutil.Process) -> list[psutil.Process]:
+    name = Path(str(sqlite_reader.__file__)).name
+    return [each for each in process.children() if any(part.endswith(name) for part in each.cmdline())]
+
+
+def reader() -> psutil.Process:
+    (found,) = readers_of(psutil.Process())
+    return found
+
+
+MOVES = f"""
+import sqlite3, sys, time
+connection = sqlite3.connect(sys.argv[1], timeout=30, isolation_level=None)
+while True:
+    for place in ("{THERE}", "{HERE}"):
+        connection.execute("UPDATE movers SET place = ? WHERE id <= {MOVED}", [place])
+        print("moved", flush=True)
+        time.sleep(0.01)  # somebody who never stops writing leaves readers no moment
+"""  # noqa: S608 - ours
+WRITES = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], timeout=30)
+print("writing", flush=True)
+connection.execute("INSERT INTO movers VALUES (0, 'here', NULL)")
+connection.commit()
+"""
+
+
+@contextmanager
+def beside(program: str, argument: object) -> Iterator[subprocess.Popen[str]]:
+    """In a process of its own: in this one, SQLite would settle by itself who waits for whom."""
+    command = [sys.executable, "-c", program, str(argument)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - ours
+        try:
+            assert said(process)
+            yield process
+        finally:
+            process.kill()
+
+
+def said(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline()
+
+
+def test_both_see_one_committed_state(engine: Engine, file: Path) -> None:
+    """The count is the first process's, the rows are the second's."""
+    by_two, seen = 0, set()
+    with beside(MOVES, file) as mover:
+        moves = iter(lambda: said(mover), "")
+        for _ in range(EXPORTS):
+            with shared(engine) as found:
+                counted = found.snapshot.scalar(statement.count(REQUEST))
+                came = list(ids(found, expected=counted))
+                by_two += found.process is not None
+            assert len(came) == counted
+            assert came == sorted(came)
+            seen.add(counted)
+            next(moves)
+        assert mover.poll() is None
+    assert seen <= {ROWS, ROWS - MOVED}
+    assert by_two > EXPORTS // 2
+
+
+def test_the_second_really_reads(engine: Engine) -> None:
+    columns = statement.output_columns(REQUEST, [])
+    with shared(engine) as found:
+        assert sum(each.rows for each in sqlite_frames._chunks(found, REQUEST, columns)) == ROWS
+
+
+def test_somebody_who_waits_to_write_gets_a_turn(engine: Engine, file: Path) -> None:
+    with taken(engine) as snap:
+        assert snap.scalar(statement.count(REQUEST)) == ROWS
+        with beside(WRITES, file) as writer:
+            time.sleep(0.3)  # by now it holds new readers up, unless it could write at once
+            with sqlite_frames.shared(snap, lambda: datetime.now(UTC)) as found:
+                counted = found.snapshot.scalar(statement.count(REQUEST))
+                assert len(list(ids(found, expected=counted))) == counted
+            snap.connection.exec_driver_sql("ROLLBACK")
+            assert writer.wait(30) == 0
+
+
+@pytest.mark.parametrize("after", [0, 1, ROWS // 2])
+def test_python_goes_on_when_the_second_is_killed(engine: Engine, after: int) -> None:
+    with shared(engine) as found:
+        coming = ids(found)
+        first = [next(coming) for _ in range(after)]
+        reader().kill()
+        assert [*first, *coming] == list(range(1, ROWS + 1))
+
+
+def test_python_reads_when_the_second_cannot_start(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with shared(engine) as found:
+        assert found.process is None
+        assert list(ids(found)) == list(range(1, ROWS + 1))
+
+
+def test_the_time_limit_is_for_both(engine: Engine) -> None:
+    """A select that would take days."""
+    others = [movers.alias() for _ in range(4)]
+    endless = select(movers.c.id, *(each.c.note.label(f"n{n}") for n, each in enumerate(others))).where(
+        *(each.c.id != movers.c.id for each in others)
+    )
+    report = Report(name="endless", title="Endless", select=endless, key=movers.c.id, sort="-id")
+    request = parse_request({"report": "endless"}, {"endless": report})
+    begun = time.monotonic()
+    with shared(engine, seconds=2) as found:
+        assert found.process is not None
+        with pytest.raises(SourceTimeout), source_errors():
+            list(ids(found, request, expected=10**12))
+    assert time.monotonic() - begun < 20
+    assert readers_of(psutil.Process()) == []
+
+
+@pytest.mark.parametrize("after", [0, 1])
+def test_no_second_process_is_left_by_who_stops_early(engine: Engine, after: int) -> None:
+    with shared(engine) as found:
+        coming = ids(found)
+        for _ in range(after):
+            next(coming)
+        process = reader()
+    assert not process.is_running()
+
+
+HOLDS_A_SNAPSHOT = """
+import sys, time
+from datetime import UTC, datetime
+from sqlalchemy.pool import NullPool
+from flows import sqlite_frames
+from flows.database import open_engine, snapshot
+
+clock = lambda: datetime.now(UTC)
+engine = open_engine(sys.argv[1], connect_seconds=5, poolclass=NullPool)
+with snapshot(engine, "UTC", 60, clock) as taken, sqlite_frames.shared(taken, clock) as found:
+    print("shared", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_the_second_ends_with_a_first_that_was_killed(engine: Engine) -> None:
+    with beside(HOLDS_A_SNAPSHOT, engine.url) as first:
+        (second,) = readers_of(psutil.Process(first.pid))
+        first.kill()
+        assert gone(second)
+
+
+def gone(process: psutil.Process) -> bool:
+    """It is nobody's child here, and may stay as a zombie of whoever adopts it."""
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_the_second_loads_no_pandas(file: Path) -> None:
+    """pyarrow would, for a Python value that it is to convert: a second at each start."""
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("UPDATE movers SET note = NULL WHERE id % 2 = 0")
+        connection.commit()
+    select_all = """SELECT id, coalesce(note, x'ff'), id, '"a"', '{"a": "b"}', NULL FROM movers ORDER BY id"""
+    order = {"sql": select_all, "parameters": "", "kinds": ["integer", "text", "integer"], "answers": 1}
+    said = [{"uri": f"file:{quote(str(file))}?mode=ro", "batch_rows": 100}, "begin", order]
+    command = [sys.executable, "-X", "importtime", str(sqlite_reader.__file__)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as second:  # noqa: S603 - ours
+        assert second.stdin is not None
+        assert second.stdout is not None
+        assert second.stderr is not None
+        errors: list[bytes] = []
+        reading = threading.Thread(target=lambda: errors.append(second.stderr.read()))  # type: ignore[union-attr]
+        reading.start()
+        second.stdin.write(b"".join(json.dumps(each).encode() + b"\n" for each in said))
+        second.stdin.flush()
+        assert second.stdout.readline() == sqlite_reader.DONE
+        with pa.ipc.open_stream(second.stdout) as batches:
+            assert batches.read_all().num_rows == ROWS
+        reading.join()
+    assert b"pyarrow" in errors[0]
+    assert b"pandas" not in errors[0]
