@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from prefect.client.schemas.objects import Artifact, FlowRun, StateType
+from prefect.client.schemas.objects import TERMINAL_STATES, Artifact, FlowRun
 
 from api.jobs import Job, Run
 from flows.errors import InvalidRequest
@@ -13,8 +13,6 @@ from flows.receipt import FORGOTTEN_TAG, Standing, from_metadata
 from flows.recurring import parse_recurring, request_at
 from flows.request import ExportRequest
 from flows.run_tags import OWNER, REPORT, SCHEDULE, owner_in
-
-FINAL_STATES = [StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED]
 
 
 def owner_tag(caller: str) -> str:
@@ -70,7 +68,7 @@ def _standing(artifact: Artifact) -> Standing | None:
 def ended_without_receipt(found: FlowRun, standings: Mapping[str, Standing]) -> bool:
     """The progress may have been read before the state: it must be read again."""
     standing = standings.get(str(found.id))
-    return found.state_type in FINAL_STATES and (standing is None or standing.receipt is None)
+    return found.state_type in TERMINAL_STATES and (standing is None or standing.receipt is None)
 
 
 def as_job(found: FlowRun, standings: Mapping[str, Standing], attempts: int) -> Job:

@@ -14,7 +14,7 @@ from prefect.client.schemas.filters import (
     FlowRunFilterStateType,
     FlowRunFilterTags,
 )
-from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun, State, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelling
@@ -23,7 +23,6 @@ from api.job_server import JobServer
 from api.jobs import Job
 from api.limits import Admission
 from api.run_as_job import (
-    FINAL_STATES,
     as_job,
     caller_of,
     forgotten,
@@ -155,7 +154,7 @@ class Runs:
         found = await self._client.read_flow_runs(
             flow_run_filter=FlowRunFilter(
                 tags=FlowRunFilterTags(all_=[owner_tag(caller), request_tag(request)]),
-                state=FlowRunFilterState(type=FlowRunFilterStateType(any_=FINAL_STATES)),
+                state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(TERMINAL_STATES))),
             ),
             sort=FlowRunSort.END_TIME_DESC,
             limit=1,

@@ -13,7 +13,7 @@ from prefect.client.schemas.objects import FlowRun
 from benchmarks.turn import Order, take_turn
 from deployments.warm_worker import child
 from deployments.warm_worker.prefect_internals import run_flow
-from flows import export
+from flows import export, flow_names
 
 ENTRYPOINT = "flows.export.export_report"
 
@@ -32,7 +32,7 @@ def prepare(order: Order) -> Callable[[], None]:
 
 def pending_run(prefect: httpx.Client, request: dict[str, Any]) -> FlowRun:
     """As a worker leaves it to the process."""
-    flow_id = prefect.post("/flows/", json={"name": "export-report"}).raise_for_status().json()["id"]
+    flow_id = prefect.post("/flows/", json={"name": flow_names.EXPORT}).raise_for_status().json()["id"]
     body = {"flow_id": flow_id, "parameters": {"request": request}, "state": {"type": "PENDING"}}
     made = prefect.post("/flow_runs/", json=body).raise_for_status()
     return FlowRun.model_validate(made.json())

@@ -11,7 +11,7 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
-from flows import logs
+from flows import flow_names, logs
 from flows.errors import AddressForbidden, DeliveryError, ReceiverGone, ReceiverRefused, SecretMissing
 from flows.hand_back import hand_back
 from flows.settings import Settings
@@ -24,7 +24,7 @@ PAUSES_GROW = 4
 GONE = 410
 
 
-@flow(name="deliver-webhook", persist_result=False, validate_parameters=False)
+@flow(name=flow_names.DELIVER, persist_result=False, validate_parameters=False)
 def deliver_webhook(message: Message, address: dict[str, str], caller: str) -> State[Any]:
     """`address` is that of a Notice: its host, and all of it sealed; `caller` is whose key signs."""
     settings = Settings()

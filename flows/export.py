@@ -27,6 +27,7 @@ from flows import (
     attempt_end,
     copied_frames,
     copy_engine,
+    flow_names,
     frame_engine,
     logs,
     readers,
@@ -111,7 +112,7 @@ def leave_page(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> No
 
 
 @flow(
-    name="export-report",
+    name=flow_names.EXPORT,
     persist_result=False,
     validate_parameters=False,
     on_completion=[leave_page, follow_up_at_once],

@@ -31,10 +31,10 @@ from prefect.client.schemas.filters import (
     FlowRunFilterStateType,
     FlowRunFilterTags,
 )
-from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun, State
 from prefect.exceptions import ObjectNotFound
 
-from flows import run_tags, webhook_message
+from flows import flow_names, run_tags, webhook_message
 from flows.errors import InvalidRequest, NoRows
 from flows.notices import Occasion
 from flows.outcome import CANCELLED, NO_ROWS, Outcome, failure
@@ -44,9 +44,8 @@ from flows.receipt import FORGOTTEN_TAG, Receipt, from_metadata
 from flows.recurring import Recurring, parse_recurring
 from flows.settings import Settings
 
-DELIVERY = "deliver-webhook/webhook"
-EXPORTS = FlowFilter(name=FlowFilterName(any_=["export-report"]))
-FINAL = [StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED]
+DELIVERY = f"{flow_names.DELIVER}/webhook"
+EXPORTS = FlowFilter(name=FlowFilterName(any_=[flow_names.EXPORT]))
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +62,7 @@ def follow_up_all(client: SyncPrefectClient, settings: Settings) -> None:
     """Every run that has ended and that nobody has looked after yet."""
     wanted = FlowRunFilter(
         tags=FlowRunFilterTags(all_=[run_tags.FOLLOW_UP]),
-        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=FINAL)),
+        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(TERMINAL_STATES))),
     )
     for run in client.read_flow_runs(flow_filter=EXPORTS, flow_run_filter=wanted):
         try:

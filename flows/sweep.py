@@ -27,10 +27,11 @@ from prefect.client.schemas.filters import (
     FlowRunFilterStateType,
     FlowRunFilterTags,
 )
-from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun, State, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import Completed
 
+from flows import flow_names
 from flows.follow_up import follow_up_all
 from flows.leftover import Owner, Stored, is_leftover
 from flows.open_storage import open_storage
@@ -39,8 +40,7 @@ from flows.receipt import EXPIRED_TAG, FORGOTTEN_TAG, from_metadata
 from flows.settings import Settings
 from flows.storage import Storage
 
-EXPORTS = FlowFilter(name=FlowFilterName(any_=["export-report"]))
-FINAL = (StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED)
+EXPORTS = FlowFilter(name=FlowFilterName(any_=[flow_names.EXPORT]))
 MOST_PER_READ = 200  # Prefect's own limit
 LOOKED_BACK = timedelta(days=30)
 
@@ -61,7 +61,7 @@ class Swept:
         )
 
 
-@flow(name="sweep-files", persist_result=False)
+@flow(name=flow_names.SWEEP, persist_result=False)
 def sweep_files() -> State[Any]:
     settings = Settings()
     storage = open_storage(settings.storage_url, settings.public_url)
@@ -117,7 +117,7 @@ def _owners(client: SyncPrefectClient, run_ids: list[UUID]) -> dict[str, Owner]:
 def _owner(run: FlowRun, attempt: int | None) -> Owner:
     has_file = run.state_type == StateType.COMPLETED and not {EXPIRED_TAG, FORGOTTEN_TAG} & set(run.tags)
     # A crashed run may be put back; its attempts to come have keys of their own.
-    ended = run.state_type in FINAL
+    ended = run.state_type in TERMINAL_STATES
     return Owner(ended, attempt if has_file else None)
 
 
@@ -149,7 +149,7 @@ def _expired(client: SyncPrefectClient, oldest: datetime) -> Iterator[FlowRun]:
 
 def _forgotten(client: SyncPrefectClient) -> list[FlowRun]:
     tags = FlowRunFilterTags(all_=[FORGOTTEN_TAG])
-    state = FlowRunFilterState(type=FlowRunFilterStateType(any_=list(FINAL)))
+    state = FlowRunFilterState(type=FlowRunFilterStateType(any_=list(TERMINAL_STATES)))
     return list(_pages(client, FlowRunFilter(tags=tags, state=state)))
 
 

@@ -33,14 +33,14 @@ from prefect.states import AwaitingRetry, Failed
 
 from deployments.warm_worker import metrics
 from deployments.warm_worker.pool import WarmProcess
-from flows import run_tags
+from flows import flow_names, run_tags
 from flows.errors import DeliveryLost, WorkerLost
 from flows.progress import HEARTBEAT_SECONDS
 from flows.settings import Settings
 
 # The flows that may be run again; others are left as they ended. An export touches its progress artifact,
 # and a webhook takes 5 s at most: both are heard of within the time that a silent run has.
-RUN_AGAIN = ["export-report", "deliver-webhook"]
+RUN_AGAIN = [flow_names.EXPORT, flow_names.DELIVER]
 LOSABLE = (StateType.PENDING, StateType.RUNNING, StateType.CRASHED)
 SWEEP_SECONDS = 5.0
 PENDING_SECONDS = 20.0
