@@ -1,6 +1,7 @@
 """Many answers at once, as SQLite's `->` finds them: the texts that `cells` gives one by one. Pure."""
 
 import json
+import sys
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import TypeAlias
@@ -15,6 +16,7 @@ from flows.statement import Question
 
 _Codes: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.uint8]]"
 
+_MOST_DIGITS = sys.int_info.str_digits_check_threshold  # Python may be told to read no longer numbers
 _DECODE = json.JSONDecoder(parse_float=Decimal).decode
 
 
@@ -64,7 +66,8 @@ def _are_null(first: _Codes) -> Flags:
 
 def _are_plain(found: pa.Array, held: bytes, first: _Codes) -> Flags:
     """Truth values and positive numbers without an exponent are texts already."""
-    is_digit: Flags = (first >= ord("0")) & (first <= ord("9"))
+    is_short = np.diff(offsets(found)) <= _MOST_DIGITS
+    is_digit: Flags = (first >= ord("0")) & (first <= ord("9")) & is_short
     if is_digit.any() and (b"e" in held or b"E" in held):
         is_digit &= ~flags(pc.match_substring(found, "e", ignore_case=True))
     are_plain: Flags = is_digit | (first == ord("t")) | (first == ord("f"))
@@ -74,8 +77,9 @@ def _are_plain(found: pa.Array, held: bytes, first: _Codes) -> Flags:
 def _are_choices(found: pa.Array) -> Flags:
     """Lists of texts, one at least, where no text holds a backslash: each quote begins or ends one."""
     among = flags(pc.starts_with(found, '["')) & flags(pc.ends_with(found, '"]'))
-    quotes, between = (pc.count_substring(found, each).to_numpy() for each in ('"', '","'))
-    are_choices: Flags = among & (quotes == 2 * between + 2)
+    inner = _without_ends(found, 2)  # where a first choice that is a comma has no quote before it
+    quotes, between = (pc.count_substring(inner, each).to_numpy() for each in ('"', '","'))
+    are_choices: Flags = among & (quotes == 2 * between)
     return are_choices
 
 

@@ -1,0 +1,138 @@
+"""A column of answers gives the texts that `cells` gives of each answer alone."""
+
+import json
+from decimal import Decimal
+from functools import partial
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flows import answer_columns, cells
+from flows.columns import TEXT
+from flows.statement import Question
+
+ONE, MANY = Question("one", "One", multiple=False), Question("many", "Many", multiple=True)
+
+
+def texts(found: pa.Array, question: Question) -> list[str | None]:
+    read = answer_columns.texts(found, question)
+    assert read.type == TEXT
+    return list(read.to_pylist())
+
+
+def one_by_one(found: list[str], question: Question) -> list[str | None]:
+    """'' is no answer."""
+    values = [json.loads(each, parse_float=Decimal) if each else None for each in found]
+    return list(cells.answer_texts(values, question))
+
+
+@pytest.mark.parametrize(
+    ("found", "single", "multiple"),
+    [
+        ("", None, None),
+        ("null", None, None),
+        ('""', "", ""),
+        ('"yes"', "yes", "yes"),
+        ('"null"', "null", "null"),
+        ('"say \\"hi\\"\\n"', 'say "hi"\n', 'say "hi"\n'),
+        ('"\\ud83c\\udf33 \\u00fc"', "🌳 ü", "🌳 ü"),
+        ("true", "true", "true"),
+        ("12.50", "12.50", "12.50"),
+        ("-0", "0", "0"),
+        ("-0.0", "0.0", "0.0"),
+        ("1e3", "1000", "1000"),
+        ("1.5E-2", "0.015", "0.015"),
+        (
+            "123456789012345678901234567890",
+            "123456789012345678901234567890",
+            "123456789012345678901234567890",
+        ),
+        ("[]", "[]", None),
+        ("[null]", "[null]", None),
+        ('[""]', '[""]', ""),
+        ('["a","b; c"]', '["a", "b; c"]', "a; b; c"),
+        ('["a",1.50,null,true]', '["a", 1.50, null, true]', "a; 1.50; true"),
+        ('[["a"],{"b":"c"}]', '[["a"], {"b": "c"}]', '["a"]; {"b": "c"}'),
+        ('{"bb":1,"a":[]}', '{"a": [], "bb": 1}', '{"a": [], "bb": 1}'),
+    ],
+)
+def test_an_answer_as_text(found: str, single: str | None, multiple: str | None) -> None:
+    alone = pa.array([found], TEXT)
+    assert texts(alone, ONE) == [single]
+    assert texts(alone, MANY) == [multiple]
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ('[","]', ","),
+        ('[",",","]', ",; ,"),
+        ('["",","]', "; ,"),
+        ('["a",",","b"]', "a; ,; b"),
+        ('[",",1,"b"]', ",; 1; b"),
+        ('["a",1,","]', "a; 1; ,"),
+        ('[",",null,"b"]', ",; b"),
+        ('[",",["x"],"b"]', ',; ["x"]; b'),
+    ],
+)
+def test_a_choice_that_is_a_comma_is_no_end_of_a_choice(found: str, expected: str) -> None:
+    assert texts(pa.array([found], TEXT), MANY) == [expected]
+
+
+def test_a_number_with_more_digits_than_python_reads_is_refused() -> None:
+    """As it is of the whole document."""
+    with pytest.raises(ValueError, match="digits"):
+        texts(pa.array(["1" * 5000], TEXT), ONE)
+    assert texts(pa.array(["0." + "1" * 5000], TEXT), ONE) == ["0." + "1" * 5000]
+
+
+words = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
+words |= st.text('",\\[]{};:/ \n\teE-', max_size=6)
+numbers = st.integers(-(10**25), 10**25).map(str)
+numbers |= st.from_regex(r"-?(0|[1-9][0-9]{0,4})(\.[0-9]{1,5})?([eE][+-]?[0-9]{1,2})?", fullmatch=True)
+
+
+def escaped(word: str) -> str:
+    """With each character as an escape, or as a pair of them."""
+    units = word.encode("utf-16-be").hex()
+    return '"' + "".join(f"\\u{units[place : place + 4]}" for place in range(0, len(units), 4)) + '"'
+
+
+json_texts = words.map(json.dumps) | words.map(partial(json.dumps, ensure_ascii=False)) | words.map(escaped)
+json_texts |= words.map(lambda word: json.dumps(word).replace("/", "\\/"))
+
+
+def _lists(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return st.lists(inner, max_size=4).map(lambda each: f"[{','.join(each)}]")
+
+
+def _objects(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    members = st.dictionaries(words.map(json.dumps), inner, max_size=3)
+    return members.map(lambda found: "{" + ",".join(f"{key}:{each}" for key, each in found.items()) + "}")
+
+
+documents = st.recursive(
+    st.sampled_from(["null", "true", "false"]) | numbers | json_texts,
+    lambda inner: _lists(inner) | _lists(json_texts) | _objects(inner),
+    max_leaves=6,
+)
+commas = _lists(st.sampled_from(['""', '","', '"a"', '",a"', '"a,"', "1", "null", "[]", '[","]', '"\\""']))
+
+
+@settings(deadline=None, derandomize=True, max_examples=400)
+@given(
+    found=st.lists(st.one_of(st.just(""), documents, json_texts, commas), max_size=8),
+    before=st.integers(0, 8),
+    question=st.sampled_from([ONE, MANY]),
+)
+def test_any_answers_as_texts(found: list[str], before: int, question: Question) -> None:
+    whole = pa.array(found, TEXT)
+    assert texts(whole, question) == one_by_one(found, question)
+    assert texts(whole.slice(before, 3), question) == one_by_one(found[before : before + 3], question)
+
+
+def test_answers_of_all_kinds_together() -> None:
+    found = ["", '"a"', "1", '["a","b"]', '["\\n"]', "null", "-1", "[]", "1E2"] * 500
+    assert texts(pa.array(found, TEXT), MANY) == one_by_one(found, MANY)
