@@ -133,7 +133,7 @@ def _keeps_iso_texts(kind: TypeEngine[Any]) -> bool:
 
 
 def _read(read_one: Callable[[Any], Any] | None, are_iso_texts: bool, values: Values) -> Values:
-    if are_iso_texts and not isinstance(found := moments(values), Sequence):
+    if are_iso_texts and (found := moments(values)) is not values:
         return found
     return packed(values if read_one is None else list(map(read_one, unpacked(values))))
 
