@@ -16,6 +16,7 @@ from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from decimal import Decimal
 from threading import Thread
 from typing import Any, BinaryIO
 
@@ -127,7 +128,7 @@ def _unique(members: list[tuple[str, object]]) -> None:
         raise Irregular
 
 
-_KEYS_ARE_UNIQUE = json.JSONDecoder(object_pairs_hook=_unique)
+_KEYS_ARE_UNIQUE = json.JSONDecoder(object_pairs_hook=_unique, parse_float=Decimal)  # which takes not all
 
 
 def main(told: BinaryIO, stream: BinaryIO) -> None:
