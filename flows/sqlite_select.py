@@ -115,7 +115,7 @@ def _given(expression: ColumnElement[Any], kind: TypeEngine[Any]) -> list[Column
 def _irregular(expression: ColumnElement[Any], kind: TypeEngine[Any]) -> list[ColumnElement[bool]]:
     """Integers are not asked about: among them ADBC itself takes no other value."""
     if _kind(kind) == TEXT:
-        return [_is_no(expression, "text")]
+        return [_is_no(expression, "text"), expression == cast(_NO_TEXT, Text())]
     if _kind(kind) != FLOAT:
         return []
     if isinstance(kind, Float):
