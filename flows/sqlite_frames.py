@@ -180,11 +180,12 @@ def _parts(batch: pa.RecordBatch, done: int, split_rows: int | None) -> Iterator
 
 def _chunk(found: Sequence[pa.Array], columns: Sequence[OutputColumn], reads: Sequence[Read]) -> Chunk:
     keys = found[len(reads)]
-    plain, answers = iter(zip(reads, found, strict=False)), iter(found[len(reads) + 1 :])
+    plain = iter(zip(reads, found, strict=False))
+    answers = dict(zip(sqlite_select.question_keys(columns), found[len(reads) + 1 :], strict=True))
     values: list[Values] = []
     for column in columns:
         if column.question is not None:
-            values.append(answer_columns.texts(next(answers), column.question))
+            values.append(answer_columns.texts(answers[column.question.key], column.question))
         else:
             read, array = next(plain)
             values.append(read(array))

@@ -44,7 +44,7 @@ from sqlalchemy.types import TypeEngine
 from flows import exact_reading, statement
 from flows.request import ExportRequest
 from flows.sqlite_reader import FLOAT, INTEGER, TEXT
-from flows.statement import OutputColumn, Question
+from flows.statement import OutputColumn
 
 MOST_QUESTIONS = 64  # SQLite looks for each of them among all members of the JSON
 _AS_TEXT = (String, DateTime, Date, Time, Interval, JSON, Uuid)
@@ -55,7 +55,7 @@ _MOST_AS_FLOAT = 2**53
 def can_read(columns: Sequence[OutputColumn], key: ColumnElement[Any]) -> bool:
     """Whether SQLAlchemy keeps the columns' types in one way only, and SQLite finds all answers fast."""
     plain = [column.expression for column in columns if column.question is None]
-    questions = [column.question.key for column in columns if column.question is not None]
+    questions = question_keys(columns)
     return (
         all(_kind(each.type) and not _is_dear(each) for each in [*plain, key])
         and len(questions) <= MOST_QUESTIONS
@@ -67,22 +67,23 @@ def order(request: ExportRequest, columns: Sequence[OutputColumn], dialect: Dial
     """What `sqlite_reader` is told. It gives the columns without a question, the key, and the answers."""
     plain = [(exact_reading.read(each), each.expression.type) for each in columns if each.question is None]
     read = [*plain, (request.report.key, request.report.key.type)]
-    asked = [each for each in columns if each.question is not None]
+    asked, answers = [each for each in columns if each.question is not None], question_keys(columns)
     given = [each for expression, kind in read for each in _given(expression, kind)]
     irregular = [each for expression, kind in read for each in _irregular(expression, kind)]
     if asked:
         document = type_coerce(asked[0].expression, Text())
-        given += [*(_answer(document, each.key) for each in _questions(asked)), *_given(document, Text())]
+        given += [*(_answer(document, each) for each in answers), *_given(document, Text())]
         irregular += [*_irregular(document, Text()), func.json_valid(document) == literal_column("0")]
     given.append(case((or_(*irregular), literal_column("1"))) if irregular else null())
     wanted = statement.rows(request, [each.label(f"c{number}") for number, each in enumerate(given)])
     made = wanted.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
     kinds = [_kind(kind) for _, kind in read]
-    return {"sql": str(made), "parameters": _bound(made), "kinds": kinds, "answers": len(asked)}
+    return {"sql": str(made), "parameters": _bound(made), "kinds": kinds, "answers": len(answers)}
 
 
-def _questions(columns: Sequence[OutputColumn]) -> list[Question]:
-    return [column.question for column in columns if column.question is not None]
+def question_keys(columns: Sequence[OutputColumn]) -> list[str]:
+    """Each once, also if a request asks for `answers` and for one of them."""
+    return list(dict.fromkeys(column.question.key for column in columns if column.question is not None))
 
 
 def _kind(kind: TypeEngine[Any]) -> str | None:
