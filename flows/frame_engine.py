@@ -60,14 +60,17 @@ def fetch(
     statement: Select[Any],
     columns: Sequence[OutputColumn],
     dialect: Dialect = PRESETS["plain"],
+    done: int = 0,
 ) -> Iterator[Chunk]:
-    """Past SQLAlchemy's rows: a column of values is read at once. No chunk crosses a file's last row."""
+    """Past SQLAlchemy's rows: a column of values is read at once. No chunk crosses a file's last row.
+
+    `done` is how many of the request's rows are before the statement's first.
+    """
     options = {"stream_results": True}  # a cursor of the server's, so that memory is one chunk
     result = snapshot.connection.execute(statement, execution_options=options)
     with other_databases.query_ended(result):
         readers = _readers(snapshot, statement, result)
-        done = 0
-        while rows := _next_rows(result, next_size(done, dialect.split_rows, CHUNK_ROWS)):
+        while rows := _next_rows(result, next_size(done, dialect.split_rows)):
             yield _chunk(rows, columns, readers)
             done += len(rows)
 
@@ -106,9 +109,9 @@ def to_csv(chunk: Chunk, columns: Sequence[OutputColumn], zone: ZoneInfo, dialec
     return csv_columns.records(texts, dialect)
 
 
-def next_size(done: int, split_rows: int | None, most: int) -> int:
-    """Of a chunk that begins behind so many rows, and does not cross a file's last one."""
-    return most if split_rows is None else min(most, split_rows - done % split_rows)
+def next_size(done: int, split_rows: int | None) -> int:
+    """Of the chunk that begins behind so many rows; the others begin where they do wherever this one does."""
+    return min(size - done % size for size in (CHUNK_ROWS, split_rows) if size is not None)
 
 
 def _readers(snapshot: Snapshot, statement: Select[Any], result: CursorResult[Any]) -> list[Read]:

@@ -28,7 +28,7 @@ from flows.sqlite_reader import BEGIN, END
 from flows.statement import OutputColumn
 
 FROM_ROWS = 50_000  # its start takes a third of a second
-BATCH_ROWS = 8000
+BATCH_ROWS = 3 * frame_engine.CHUNK_ROWS  # whole chunks: what is told of several odd rows depends on them
 MOST_TRIES = 10
 
 logger = logging.getLogger(__name__)
@@ -143,7 +143,7 @@ def fetch(
         logger.info("from row %d on Python reads", done + 1, exc_info=True)
     if done < expected:
         rows = statement.rows(request, frame_engine.expressions(columns, request.report.key)).offset(done)
-        yield from frame_engine.fetch(shared.snapshot, rows, columns, request.dialect)
+        yield from frame_engine.fetch(shared.snapshot, rows, columns, request.dialect, done)
 
 
 def _chunks(shared: Shared, request: ExportRequest, columns: Sequence[OutputColumn]) -> Iterator[Chunk]:
@@ -173,7 +173,7 @@ def _truths(values: Any) -> Values:
 def _parts(batch: pa.RecordBatch, done: int, split_rows: int | None) -> Iterator[pa.RecordBatch]:
     start = 0
     while start < len(batch):
-        part = batch.slice(start, frame_engine.next_size(done + start, split_rows, BATCH_ROWS))
+        part = batch.slice(start, frame_engine.next_size(done + start, split_rows))
         yield part
         start += len(part)
 
