@@ -1,12 +1,14 @@
 """A request's file as each engine writes it, without a flow around it."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import cast
 
 from sqlalchemy import Engine
 
-from flows import copied_frames, copy_engine, frame_engine, statement
+from flows import copied_frames, copy_engine, frame_engine, sqlite_frames, statement
 from flows.database import Snapshot, snapshot
 from flows.frame_engine import Chunk
 from flows.header import header
@@ -35,11 +37,27 @@ def framed_from(taken: Snapshot, request: ExportRequest) -> bytes:
     return _written(fetched, columns, request)
 
 
+def framed_by_second_process(engine: Engine, request: ExportRequest) -> bytes:
+    """As a big export from SQLite is read, however small this one is."""
+    with (
+        snapshot(engine, request.zone.key, 60, lambda: datetime.now(UTC)) as taken,
+        sqlite_frames.shared(taken, lambda: datetime.now(UTC)) as shared,
+    ):
+        assert shared.process is not None
+        columns = _columns(shared.snapshot, request)
+        expected = shared.snapshot.scalar(statement.count(request))
+        fetched = sqlite_frames.fetch(shared, request, columns, expected)
+        return _written(fetched, columns, request)
+
+
 def _written(fetched: Iterator[Chunk], columns: list[OutputColumn], request: ExportRequest) -> bytes:
-    chunks = (frame_engine.transformed(each, columns, request, len(columns)) for each in fetched)
-    blocks = [
-        (each.rows, frame_engine.to_csv(each, columns, request.zone, request.dialect)) for each in chunks
-    ]
+    with closing(
+        cast(Generator[Chunk, None, None], fetched)
+    ):  # pytest's log would keep its cursor, and a lock
+        chunks = (frame_engine.transformed(each, columns, request, len(columns)) for each in fetched)
+        blocks = [
+            (each.rows, frame_engine.to_csv(each, columns, request.zone, request.dialect)) for each in chunks
+        ]
     return _file(request, columns, blocks)
 
 

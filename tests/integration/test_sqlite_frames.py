@@ -1,0 +1,218 @@
+"""Whatever an SQLite file holds, with a second process that reads it comes what Python alone gives."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Engine
+from sqlalchemy.pool import NullPool
+
+from flows import frame_engine, sqlite_frames
+from flows.database import open_engine
+from flows.report import camel_case
+from flows.request import ExportRequest
+from tests.engines import hooked
+from tests.kinds import ASKED, REPORTS, asked, common, load, made, requests_of, rows_of
+from tests.second_process import agreed
+
+pytestmark = pytest.mark.filterwarnings("ignore:Dialect sqlite.pysqlite does .not. support Decimal")
+
+ANSWERS = [f"answers.{key}" for key in ASKED]
+COLUMNS = [*(key for key in REPORTS[common].table_columns if key != "raw"), *ANSWERS]
+ROW = dict.fromkeys(each.name for each in common.c if each.name != "id") | {
+    "words": "a",
+    "answers": {"one": "b"},
+}
+lasting = settings(
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.too_slow,
+        HealthCheck.data_too_large,
+    ],
+)
+
+
+@pytest.fixture(scope="module")
+def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    file: Path = tmp_path_factory.mktemp("sqlite") / "kinds.db"
+    yield from made(open_engine(f"sqlite:///{file}", connect_seconds=5, poolclass=NullPool), common)
+
+
+@pytest.fixture
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two rows, two a batch."""
+    monkeypatch.setattr(frame_engine, "CHUNK_ROWS", 2)
+    monkeypatch.setattr(sqlite_frames, "BATCH_ROWS", 4)
+
+
+def write(engine: Engine, rows: int, *changes: str, values: Sequence[str] = ()) -> None:
+    """Regular rows, and then something past SQLAlchemy."""
+    load(engine, common, [ROW] * rows)
+    with engine.begin() as connection:
+        for change in changes:
+            connection.exec_driver_sql(f"UPDATE common SET {change}", tuple(values))  # noqa: S608 - ours
+
+
+@settings(lasting, max_examples=60)
+@given(found=rows_of(common), request=requests_of(common), has_hook=st.booleans())
+def test_of_regular_rows_none_is_left_to_python(
+    sqlite: Engine, found: list[dict[str, Any]], request: ExportRequest, has_hook: bool
+) -> None:
+    load(sqlite, common, found)
+    read = tuple(key for key in request.columns or COLUMNS if key != "raw") or ("id",)
+    request = replace(request, columns=read)
+    assert agreed(sqlite, hooked(request) if has_hook else request).rows_by_process == len(found)
+
+
+DIGITS = "1" * 5000
+VALUES = [
+    *(("words", each) for each in ["5", "1.5", "x'61'", "x'ff'", "x''", "cast(x'ff' AS text)"]),
+    *(
+        ("words", each)
+        for each in ["cast(x'61ff' AS text)", "cast(x'eda080' AS text)", "'a' || char(0) || 'b'"]
+    ),
+    *(("code", each) for each in ["''", "'\ufeff'", "char(0)", "cast(x'c080' AS text)"]),
+    *(("whole", each) for each in ["'x'", "''", "1.5", "9e999", "x'01'", "9223372036854775807"]),
+    *(("rate", each) for each in ["'x'", "'1.5x'", "x'01'", "9e999", "-9e999", "-0.0", "9007199254740993"]),
+    *(("price", each) for each in ["'x'", "'nan'", "x'01'", "9e999", "-9e999", "-0.0", "7", "-7", "1.005"]),
+    *(("price", each) for each in ["9007199254740992", "9007199254740993", "-9007199254740993", "1e300"]),
+    *(("yes", each) for each in ["'x'", "2", "-1", "0.5", "x''"]),
+    *(("uid", each) for each in ["'x'", "5", "''"]),
+    *(("mood", each) for each in ["'other'", "5", "''"]),
+]
+MOMENTS = [
+    *["''", "'x'", "5", "1.5", "x'61'", "'2024-01-01'", "'2024-01-01T00:00:00'", "'2024-01-01 00:00'"],
+    *["'2024-01-01 00:00:00.5'", "'2024-01-01 00:00:00+02:00'", "'0000-01-01 00:00:00.000000'"],
+    *[
+        "'12345-01-01 00:00:00.000000'",
+        "'2024-02-30 00:00:00.000000'",
+        "'10:00'",
+        "'10:00:00.5'",
+        "'24:00:00'",
+    ],
+    *["'2024-01-01 00:00:00.000000' || char(0)", "' 2024-01-01 00:00:00.000000'", "'2024-01-01 00:00:60'"],
+]
+VALUES += [(name, each) for name in ("at", "span") for each in MOMENTS]
+VALUES += [(name, each) for name in ("day", "hour", "local_at") for each in MOMENTS[3:17:3]]
+DOCUMENTS = [
+    *['{"one": 1, "one": 2}', '{"one":1,"\\u006fne":2}', '{"one":{"a":1,"a":2}}', '{"many":[{"a":1,"a":2}]}'],
+    *[
+        '{"x":1,"x":2}',
+        '{ "one" : 1 ,\n\t"one"\r:2 }',
+        ' {"one" : [ 1 , "a: b" ] }\n',
+        '{"one":"\\":","x":1}',
+    ],
+    *['{"one":1,}', "{'one':1}", "{one:1}", '{"one":NaN}', '{"one":-Infinity}', '{"one":0x1F}', '{"one":+1}'],
+    *[
+        '{"one":.5}',
+        '{"one":5.}',
+        '{"one":01}',
+        '{"one":1}//x',
+        '{"one":"\\x41"}',
+        '{"one":"a\tb"}',
+        "{/**/}",
+    ],
+    *[
+        "",
+        " ",
+        "{",
+        "[1]",
+        "[]",
+        '"one"',
+        "5",
+        "1.5",
+        "null",
+        "true",
+        "{}",
+        '{"one":1}{}',
+        '{"one":1} x',
+        "1,2",
+    ],
+    *[
+        '{"one":"\\ud800"}',
+        '{"one":["\\udc00"]}',
+        '{"\\ud800":1}',
+        '{"x":"\\ud800"}',
+        '{"one":"\\ud83c\\udf33"}',
+    ],
+    *['{"one":"\\u0000"}', '\ufeff{"one":1}', '{"one":1}\0', '{"one":1}\0"', '{"one":"a\0b"}', '\0{"one":1}'],
+    *[f'{{"one":{DIGITS}}}', f'{{"x":{DIGITS}}}', f'{{"one":-{DIGITS}}}', f'{{"one":0.{DIGITS}}}'],
+    *['{"one":1e99999999999999999999}', '{"x":1e99999999999999999999}', '{"many":[",",1,"b"]}', '{"one":-0}'],
+    *[f'{{"{key}":{"[" * 2000}{"]" * 2000}}}' for key in ("one", "x")],
+]
+
+
+def short(given: object) -> str:
+    return str(given)[:40]
+
+
+@pytest.mark.usefixtures("small_chunks")
+@pytest.mark.parametrize(("name", "value"), VALUES, ids=short)
+def test_a_value_that_another_program_may_have_written(sqlite: Engine, name: str, value: str) -> None:
+    write(sqlite, 7, f"{name} = {value} WHERE id = 6")
+    assert agreed(sqlite, asked(common, columns=["id", camel_case(name)])).rows_by_process >= 4
+
+
+@pytest.mark.usefixtures("small_chunks")
+@pytest.mark.parametrize("document", DOCUMENTS, ids=short)
+@pytest.mark.parametrize("column", ["extra", "answers"])
+def test_a_document_that_another_program_may_have_written(sqlite: Engine, column: str, document: str) -> None:
+    write(sqlite, 7, f"{column} = ? WHERE id = 6", values=[document])
+    assert agreed(sqlite, asked(common, columns=["id", column])).rows_by_process >= 4
+
+
+@pytest.mark.usefixtures("small_chunks")
+@pytest.mark.parametrize("value", ["5", "1.5", "cast('{}' AS blob)", "cast(x'7b22ff223a317d' AS text)"])
+def test_answers_that_are_no_text(sqlite: Engine, value: str) -> None:
+    write(sqlite, 7, f"answers = {value} WHERE id = 6")
+    assert agreed(sqlite, asked(common, columns=["id", "answers"])).rows_by_process == 4
+
+
+@pytest.mark.usefixtures("small_chunks")
+@pytest.mark.parametrize(("place", "left"), [(1, 7), (4, 7), (5, 3), (7, 3)])
+def test_python_reads_from_the_batch_that_holds_the_odd_row(sqlite: Engine, place: int, left: int) -> None:
+    write(sqlite, 7, f"words = x'61' WHERE id = {place}")
+    assert agreed(sqlite, asked(common, columns=COLUMNS)).rows_by_process == 7 - left
+
+
+# No text, no moment (for Arrow, for anybody), half of a pair that is met when the row is written.
+ODD = ["words = x'ff'", "at = '2024-01-01 10:00:60'", "local_at = '0000-01-01 00:00:00'", "local_at = 'x'"]
+ODD += ["at = 'x'", """extra = '"\\ud800"'""", """answers = '{"one":"\\ud800"}'"""]
+
+
+@pytest.mark.usefixtures("small_chunks")
+@settings(lasting, max_examples=40)
+@given(
+    odd=st.lists(st.tuples(st.integers(1, 12), st.sampled_from(ODD)), min_size=2, max_size=4),
+    split_rows=st.sampled_from([None, 1, 3, 5]),
+)
+def test_of_several_odd_rows_the_same_one_is_told(
+    sqlite: Engine, odd: list[tuple[int, str]], split_rows: int | None
+) -> None:
+    write(sqlite, 12, *(f"{change} WHERE id = {place}" for place, change in odd))
+    csv = {"compression": "zip", "splitRows": split_rows}
+    agreed(sqlite, asked(common, columns=["words", "localAt", "at", "extra", "answers"], csv=csv))
+
+
+@pytest.mark.usefixtures("small_chunks")
+@pytest.mark.parametrize("split_rows", [1, 2, 3, 5, 7, 13])
+def test_each_file_ends_where_it_should_whoever_reads(sqlite: Engine, split_rows: int) -> None:
+    request = asked(common, columns=["id", "words"], csv={"compression": "zip", "splitRows": split_rows})
+    write(sqlite, 13)
+    assert agreed(sqlite, request).rows_by_process == 13
+    write(sqlite, 13, "words = x'61' WHERE id = 6")
+    assert agreed(sqlite, request).rows_by_process == 4
+
+
+def test_a_question_that_is_asked_for_twice(sqlite: Engine) -> None:
+    request = asked(common, columns=["answers", "answers.one"])
+    write(sqlite, 3)
+    assert agreed(sqlite, request).rows_by_process == 3
+    write(sqlite, 3, """answers = '{"one":1,"one":2}' WHERE id = 2""")
+    assert agreed(sqlite, request).rows_by_process == 0
