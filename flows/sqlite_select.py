@@ -76,9 +76,11 @@ def order(request: ExportRequest, columns: Sequence[OutputColumn], dialect: Dial
         irregular += [*_irregular(document, Text()), func.json_valid(document) == literal_column("0")]
     given.append(case((or_(*irregular), literal_column("1"))) if irregular else null())
     wanted = statement.rows(request, [each.label(f"c{number}") for number, each in enumerate(given)])
-    made = wanted.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
+    made: Any = wanted.compile(dialect=dialect)
+    expanded = made.construct_expanded_state()
     kinds = [_kind(kind) for _, kind in read]
-    return {"sql": str(made), "parameters": _bound(made), "kinds": kinds, "answers": len(answers)}
+    told = {"sql": expanded.statement, "parameters": _bound(made, expanded)}
+    return {**told, "kinds": kinds, "answers": len(answers)}
 
 
 def question_keys(columns: Sequence[OutputColumn]) -> list[str]:
@@ -140,10 +142,10 @@ def _answer(document: ColumnElement[Any], key: str) -> ColumnElement[Any]:
     return func.coalesce(found, literal_column("''"))
 
 
-def _bound(made: Any) -> str:
+def _bound(made: Any, expanded: Any) -> str:
     """The values in order, through each type's own binding, as an Arrow stream of one row in base64."""
-    processors, values = made._bind_processors, made.construct_params()
-    given = [processors.get(name, _itself)(values[name]) for name in made.positiontup]
+    processors = {**made._bind_processors, **expanded.processors}
+    given = [processors.get(name, _itself)(expanded.parameters[name]) for name in expanded.positiontup]
     row = pa.record_batch([pa.array([value]) for value in given], [str(place) for place in range(len(given))])
     stream = pa.BufferOutputStream()
     with pa.ipc.new_stream(stream, row.schema) as writer:
