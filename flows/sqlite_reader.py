@@ -38,6 +38,7 @@ _NULL_AS_SCALAR = pa.Array.from_buffers(
 )[0]
 _NO_TEXT, _NO_FLOAT = (pa.nulls(1, kind)[0] for kind in (pa.binary(), pa.float64()))
 
+_MOST_DEEP = 500  # documents too deep for Python are so for this process, though it has less on its stack
 _LARGE_TEXT = pa.large_string()
 _Order = dict[str, Any]
 
@@ -132,6 +133,7 @@ _KEYS_ARE_UNIQUE = json.JSONDecoder(object_pairs_hook=_unique, parse_float=Decim
 
 
 def main(told: BinaryIO, stream: BinaryIO) -> None:
+    sys.setrecursionlimit(_MOST_DEEP)
     start = json.loads(told.readline())
     with adbc_driver_sqlite.connect(start["uri"]) as database, AdbcConnection(database) as connection:
         connection.set_autocommit(False)
