@@ -214,7 +214,7 @@ def fetch(export: Export) -> Generator[Opening | Records | Chunk, None, None]:
     clock = partial(datetime.now, UTC)
     with snapshot(engine, zone, seconds, clock, silence) as taken:
         opening = _opening(taken, request, settings)
-        if sqlite_frames.can_read(taken, opening.read, request.report.key, opening.expected):
+        if sqlite_frames.can_read(taken, request, opening.read, opening.expected):
             with sqlite_frames.shared(taken, clock) as shared:
                 opening = _opening(shared.snapshot, request, settings)
                 yield opening

@@ -17,7 +17,7 @@ from typing import IO, Any
 from urllib.parse import quote
 
 import pyarrow as pa
-from sqlalchemy import Boolean, ColumnElement, Connection, Dialect
+from sqlalchemy import Boolean, Connection, Dialect
 
 from flows import answer_columns, exact_reading, frame_engine, sqlite_reader, sqlite_select, statement
 from flows.columns import Values
@@ -58,11 +58,11 @@ class Shared:
     process: Process | None
 
 
-def can_read(taken: Snapshot, columns: Sequence[OutputColumn], key: ColumnElement[Any], rows: int) -> bool:
+def can_read(taken: Snapshot, request: ExportRequest, columns: Sequence[OutputColumn], rows: int) -> bool:
     """Whether it is worth a process, and there is a file whose columns that reads exactly."""
     dialect = taken.connection.dialect
     is_sqlite = dialect.name == "sqlite" and dialect.driver == "pysqlite"
-    fits = is_sqlite and rows >= FROM_ROWS and sqlite_select.can_read(columns, key)
+    fits = is_sqlite and rows >= FROM_ROWS and sqlite_select.can_read(request, columns)
     return fits and _file(taken) is not None
 
 
@@ -148,7 +148,7 @@ def fetch(
 
 def _chunks(shared: Shared, request: ExportRequest, columns: Sequence[OutputColumn]) -> Iterator[Chunk]:
     process, dialect = shared.process, shared.snapshot.connection.dialect
-    if process is None or not sqlite_select.can_read(columns, request.report.key):
+    if process is None or not sqlite_select.can_read(request, columns):
         return
     process.tell(sqlite_select.order(request, columns, dialect))
     reads = [_reader(column, dialect) for column in columns if column.question is None]
