@@ -1,0 +1,258 @@
+"""Whatever a report on SQLite selects, with a second process that reads it comes what Python alone gives."""
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    ColumnElement,
+    Date,
+    DateTime,
+    Double,
+    Engine,
+    Integer,
+    MetaData,
+    Numeric,
+    Select,
+    Table,
+    Text,
+    case,
+    cast,
+    extract,
+    func,
+    literal,
+    literal_column,
+    select,
+    text,
+    union_all,
+)
+from sqlalchemy.pool import NullPool
+
+from flows import frame_engine, sqlite_frames
+from flows.database import open_engine
+from flows.report import Questions, Report
+from flows.request import parse_request
+from tests.kinds import made
+from tests.second_process import Agreed, agreed
+
+pytestmark = pytest.mark.filterwarnings("ignore:Dialect sqlite.pysqlite does .not. support Decimal")
+
+visits = Table(
+    "visits",
+    MetaData(),
+    Column("id", Integer, primary_key=True),
+    Column("guest", Text),
+    Column("nights", Integer),
+    Column("rate", Double),
+    Column("paid", Numeric(12, 2), nullable=False),
+    Column("vip", Boolean),
+    Column("day", Date, nullable=False),
+    Column("at", DateTime),
+    Column("answers", JSON),
+)
+v = visits.c
+ROWS = 9
+FILL = """
+    INSERT INTO visits
+    SELECT value, CASE value % 4 WHEN 0 THEN NULL WHEN 1 THEN 'O''Hara, "Bo"' ELSE 'g' || value END,
+        nullif(value % 5, 0), value / 10.0, value * 1.5, value % 2, '2024-07-0' || value,
+        '2024-07-0' || value || ' 10:00:00.000000', '{}'
+    FROM json_each('[1, 2, 3, 4, 5, 6, 7, 8, 9]')
+"""
+
+
+@pytest.fixture(scope="module")
+def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    file: Path = tmp_path_factory.mktemp("sqlite") / "it's 100% #1?.db"
+    engine = open_engine("sqlite://", 5, poolclass=NullPool, creator=partial(sqlite3.connect, file))
+    for empty in made(engine, visits):
+        with empty.begin() as connection:
+            connection.exec_driver_sql(FILL)
+        yield empty
+
+
+@pytest.fixture(autouse=True)
+def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frame_engine, "CHUNK_ROWS", 2)
+    monkeypatch.setattr(sqlite_frames, "BATCH_ROWS", 4)
+
+
+def report_of(*columns: ColumnElement[Any], **given: Any) -> Report:
+    return Report(name="visits", title="Visits", **{"select": select(*columns), "key": v.id} | given)
+
+
+def found(engine: Engine, report: Report, **given: Any) -> Agreed:
+    return agreed(engine, parse_request({"report": "visits"} | given, {"visits": report}))
+
+
+EVERYTHING = [v.id, v.guest, v.nights, v.rate, v.paid, v.vip, v.day]
+
+
+@pytest.mark.parametrize(
+    "sort", ["id", "-id", "guest", "-guest,nights", "nights,-paid", "-nights", "-vip,-day"]
+)
+def test_sorted_rows(sqlite: Engine, sort: str) -> None:
+    assert found(sqlite, report_of(*EVERYTHING), sort=sort).rows_by_process == ROWS
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {"guest": 'O\'Hara, "Bo"'},
+        {"guest": ["g2", None, "'; --"]},
+        {"nights": None},
+        {"nights": [1, 3]},
+        {"vip": True},
+        {"vip": [False, None], "nights": [1, 2, 3, 4]},
+        {"paid": [1.5, 3]},
+        {"day": ["2024-07-02", "2024-07-03"]},
+        {"guest": "nobody"},
+    ],
+)
+def test_filtered_rows(sqlite: Engine, filters: dict[str, Any]) -> None:
+    names = {name: visits.c[name] for name in ("guest", "nights", "vip", "paid", "day")}
+    read = found(sqlite, report_of(*EVERYTHING, filters=names), filters=filters, csv={"header": "none"})
+    assert read.rows_by_process == read.given.count(b"2024-07-0")
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        v.nights + 1,
+        v.rate * 2,
+        -v.rate,
+        v.nights > 2,
+        func.coalesce(v.guest, "it's ? :nobody %s"),
+        case((v.nights > 2, "long"), (v.guest.is_(None), None), else_="short"),
+        func.max(v.nights, 2, type_=Integer),
+        literal("a"),
+    ],
+)
+def test_expressions_that_each_version_of_sqlite_finds_alike(
+    sqlite: Engine, expression: ColumnElement[Any]
+) -> None:
+    assert found(sqlite, report_of(v.id, expression.label("made"))).rows_by_process == ROWS
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        func.round(v.rate * 2.675, 2),
+        func.sum(v.rate).over(),
+        cast(v.rate + 0.2, Text),
+        v.guest + v.rate.concat(""),
+        extract("year", v.day),
+        literal_column("rate || ''", Text),
+    ],
+)
+def test_what_versions_of_sqlite_find_each_its_own_way_is_python_s(
+    sqlite: Engine, expression: ColumnElement[Any]
+) -> None:
+    assert found(sqlite, report_of(v.id, expression.label("made"))).rows_by_process == 0
+    hidden = select(v.id, expression.label("made")).subquery()
+    assert found(sqlite, report_of(hidden.c.id, hidden.c.made, key=hidden.c.id)).rows_by_process == 0
+    if not isinstance(expression, type(func.sum(v.rate).over())):
+        report = report_of(v.id, select=select(v.id).where(expression != literal("9")))
+        assert found(sqlite, report).rows_by_process == 0
+
+
+@pytest.mark.parametrize(("total", "by_process"), [(func.count(v.id), ROWS), (func.sum(v.rate), 0)])
+def test_groups(sqlite: Engine, total: ColumnElement[Any], by_process: int) -> None:
+    grouped = select(v.day, total.label("total")).group_by(v.day)
+    report = report_of(select=grouped, key=v.day, sort="-total")
+    assert found(sqlite, report).rows_by_process == by_process
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        v.at.in_([datetime(2024, 7, 2, 10), datetime(2024, 7, 3, 10)]),  # noqa: DTZ001 - as the column keeps it
+        v.at.not_in([datetime(2024, 7, 2, 10)]),  # noqa: DTZ001
+        v.at == datetime(2024, 7, 2, 10),  # noqa: DTZ001
+        v.day.in_([date(2024, 7, 2)]),
+        v.paid.in_([Decimal("1.5"), Decimal(3)]),
+        v.vip.in_([True]),
+        v.nights.in_([]),
+    ],
+)
+def test_values_of_its_author_s_are_bound_as_columns_keep_them(
+    sqlite: Engine, condition: ColumnElement[bool]
+) -> None:
+    read = found(sqlite, report_of(select=select(v.id, v.day).where(condition)), csv={"header": "none"})
+    assert read.rows_by_process == read.given.count(b"2024-07-0")
+
+
+def test_a_condition_in_sql_of_its_author_s(sqlite: Engine) -> None:
+    report = report_of(select=select(v.id).where(text("round(rate, 1) > 0.25")))
+    assert found(sqlite, report).rows_by_process == 0
+
+
+def test_a_key_that_is_a_number_is_told_as_it_is_kept(sqlite: Engine) -> None:
+    assert found(sqlite, report_of(v.id, key=v.paid)).rows_by_process == 0
+
+
+def test_a_hook_sees_the_same_frames(sqlite: Engine) -> None:
+    seen: list[Any] = []
+
+    def look(frame: pd.DataFrame) -> pd.DataFrame:
+        seen.append((frame.dtypes.map(str).to_dict(), frame.to_csv()))
+        return frame.assign(guest=frame["guest"].str.upper())
+
+    assert found(sqlite, report_of(*EVERYTHING, transform=look), sort="-nights").rows_by_process == ROWS
+    assert seen[: len(seen) // 2] == seen[len(seen) // 2 :]
+
+
+KEYS = [
+    "",
+    " ",
+    "$",
+    "$.a",
+    "a.b",
+    "[0]",
+    "a[0]",
+    "it's",
+    "ü",
+    "🌳",
+    "\n",
+    "a/b",
+    "\t\x01",
+    "#",
+    "*",
+    "a:b",
+    "1",
+]
+
+
+def as_escapes(word: str) -> str:
+    units = word.encode("utf-16-be").hex()
+    return '"' + "".join(f"\\u{units[place : place + 4]}" for place in range(0, len(units), 4)) + '"'
+
+
+def asking(keys: Sequence[str]) -> Report:
+    rows = [select(literal(key).label("key"), literal(key).label("label"), literal(False)) for key in keys]
+    listed: Select[Any] = select(*union_all(*rows).subquery().c)
+    return report_of(v.id, questions=Questions(answers=v.answers, select=listed, scope={}))
+
+
+@pytest.mark.parametrize("written", [json.dumps, partial(json.dumps, ensure_ascii=False), as_escapes])
+@pytest.mark.parametrize(("more", "by_process"), [([], 0), (['"'], -ROWS), (["\\"], -ROWS)])
+def test_any_keys_of_questions(
+    sqlite: Engine, written: Callable[[str], str], more: list[str], by_process: int
+) -> None:
+    keys = [*KEYS, *more]
+    document = "{" + ",".join(f"{written(key)}:{number}" for number, key in enumerate(keys)) + "}"
+    with sqlite.begin() as connection:
+        connection.exec_driver_sql("UPDATE visits SET answers = ? WHERE id < 5", (document,))
+    read = found(sqlite, asking(keys), csv={"header": "none"}, columns=["id", "answers"])
+    assert read.given.startswith(("1," + ",".join(map(str, range(len(keys)))) + "\n").encode())
+    assert read.rows_by_process == ROWS + by_process
