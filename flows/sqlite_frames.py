@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from secrets import token_bytes
 from threading import Timer
 from typing import IO, Any
 from urllib.parse import quote
@@ -24,7 +25,7 @@ from flows.columns import Values
 from flows.database import Snapshot
 from flows.frame_engine import Chunk, Read
 from flows.request import ExportRequest
-from flows.sqlite_reader import BEGIN, END
+from flows.sqlite_reader import BEGIN, END, NULL_BEGINS
 from flows.statement import OutputColumn
 
 FROM_ROWS = 50_000  # its start takes a third of a second
@@ -150,7 +151,8 @@ def _chunks(shared: Shared, request: ExportRequest, columns: Sequence[OutputColu
     process, dialect = shared.process, shared.snapshot.connection.dialect
     if process is None or not sqlite_select.can_read(request, columns):
         return
-    process.tell(sqlite_select.order(request, columns, dialect))
+    mark = bytes([NULL_BEGINS]) + token_bytes(7)
+    process.tell(sqlite_select.order(request, columns, dialect, mark))
     reads = [_reader(column, dialect) for column in columns if column.question is None]
     done = 0
     with pa.ipc.open_stream(process.stream) as batches:

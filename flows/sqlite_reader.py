@@ -27,15 +27,12 @@ import pyarrow.compute as pc
 from adbc_driver_manager import AdbcConnection, AdbcStatement, Error
 
 # What a column holds. Whole numbers come as they are, floats with 0.0 for NULL and then a column that says
-# which are, texts with _NULL for NULL: ADBC takes a column's type from its first values.
+# which are, texts with some bytes for NULL: ADBC takes a column's type from its first values.
 INTEGER, FLOAT, TEXT = "integer", "float", "text"
 BEGIN, END = "begin", "end"
 DONE, BUSY = b"done\n", b"busy\n"
-_NULL = 0xFF  # a byte which no text is, in UTF-8
-# From buffers: pyarrow would load pandas to convert a Python value, which takes a second.
-_NULL_AS_SCALAR = pa.Array.from_buffers(
-    pa.binary(), 1, [None, pa.py_buffer(np.array([0, 1], np.int32)), pa.py_buffer(bytes([_NULL]))]
-)[0]
+NULL_BEGINS = 0xFF  # which is in no text, in UTF-8
+# Not from Python's values: pyarrow would load pandas to convert one, which takes a second.
 _NO_TEXT, _NO_FLOAT = (pa.nulls(1, kind)[0] for kind in (pa.binary(), pa.float64()))
 
 _MOST_DEEP = 500  # documents too deep for Python are so for this process, though it has less on its stack
@@ -48,26 +45,32 @@ class Irregular(Exception):
 
 
 def batches(found: Iterable[pa.RecordBatch], order: _Order) -> Iterator[pa.RecordBatch]:
-    """`order` is {"kinds": of the columns, "answers": how many columns of JSON follow them}.
+    """`order` is {"kinds": of the columns, "answers": how many columns of JSON follow them, "null": in hex}.
 
     Last come, if there are answers, the JSON that they are of, and always what is NULL for a regular row.
     """
+    null = _scalar(bytes.fromhex(order["null"]))
     for batch in found:
         columns = iter(batch.columns)
-        read = [_READ[kind](columns) for kind in order["kinds"]]
-        answers = [_text(next(columns)) for _ in range(order["answers"])]
+        read = [_READ[kind](columns, null) for kind in order["kinds"]]
+        answers = [_text(columns, null) for _ in range(order["answers"])]
         if answers:
-            _check_documents(_text(next(columns)), answers)
+            _check_documents(_text(columns, null), answers)
         if next(columns).null_count < len(batch):
             raise Irregular
         yield pa.record_batch(read + answers, names=[str(number) for number in range(len(read + answers))])
 
 
-def _integer(columns: Iterator[pa.Array]) -> pa.Array:
+def _scalar(value: bytes) -> pa.Scalar:
+    ends = pa.py_buffer(np.array([0, len(value)], np.int32))
+    return pa.Array.from_buffers(pa.binary(), 1, [None, ends, pa.py_buffer(value)])[0]
+
+
+def _integer(columns: Iterator[pa.Array], _: pa.Scalar) -> pa.Array:
     return _of(pa.int64(), next(columns))
 
 
-def _float(columns: Iterator[pa.Array]) -> pa.Array:
+def _float(columns: Iterator[pa.Array], _: pa.Scalar) -> pa.Array:
     values, is_null = _of(pa.float64(), next(columns)), _of(pa.int64(), next(columns))
     return pc.if_else(is_null.cast(pa.bool_()), _NO_FLOAT, values)
 
@@ -78,15 +81,15 @@ def _of(kind: pa.DataType, values: pa.Array) -> pa.Array:
     return values
 
 
-def _text(values: pa.Array | Iterator[pa.Array]) -> pa.Array:
+def _text(columns: Iterator[pa.Array], null: pa.Scalar) -> pa.Array:
     """Proved to be UTF-8."""
-    found = values if isinstance(values, pa.Array) else next(values)
+    found = next(columns)
     if found.type not in (pa.string(), pa.binary()):
         raise Irregular
     found = found.view(pa.binary())
     found.validate(full=True)
-    if _codes(found).max(initial=0) == _NULL:
-        found = pc.if_else(pc.equal(found, _NULL_AS_SCALAR), _NO_TEXT, found)
+    if _codes(found).max(initial=0) == NULL_BEGINS:
+        found = pc.if_else(pc.equal(found, null), _NO_TEXT, found)
     return found.cast(_LARGE_TEXT)
 
 
@@ -95,7 +98,11 @@ def _codes(texts: pa.Array) -> "np.ndarray[tuple[int], np.dtype[np.uint8]]":
     return np.frombuffer(b"" if buffer is None else buffer, np.uint8)
 
 
-_READ: dict[str, Callable[[Iterator[pa.Array]], pa.Array]] = {INTEGER: _integer, FLOAT: _float, TEXT: _text}
+_READ: dict[str, Callable[[Iterator[pa.Array], pa.Scalar], pa.Array]] = {
+    INTEGER: _integer,
+    FLOAT: _float,
+    TEXT: _text,
+}
 
 
 def _check_documents(documents: pa.Array, answers: list[pa.Array]) -> None:

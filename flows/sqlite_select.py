@@ -53,9 +53,10 @@ from flows.statement import OutputColumn
 
 MOST_QUESTIONS = 64  # SQLite looks for each of them among all members of the JSON
 _AS_TEXT = (String, DateTime, Date, Time, Interval, JSON, Uuid)
-_NO_TEXT: ColumnElement[Any] = literal_column("x'ff'")
 _MOST_AS_FLOAT = 2**53
-_LASTING_FUNCTIONS = frozenset(["coalesce", "count", "max", "min"])
+_LASTING_FUNCTIONS = frozenset(
+    ["coalesce", "count", "instr", "length", "max", "min", "nullif", "replace", "substr", "trim"]
+)
 
 
 def can_read(request: ExportRequest, columns: Sequence[OutputColumn]) -> bool:
@@ -74,16 +75,22 @@ def can_read(request: ExportRequest, columns: Sequence[OutputColumn]) -> bool:
     )
 
 
-def order(request: ExportRequest, columns: Sequence[OutputColumn], dialect: Dialect) -> dict[str, Any]:
-    """What `sqlite_reader` is told. It gives the columns without a question, the key, and the answers."""
+def order(
+    request: ExportRequest, columns: Sequence[OutputColumn], dialect: Dialect, mark: bytes
+) -> dict[str, Any]:
+    """What `sqlite_reader` is told. It gives the columns without a question, the key, and the answers.
+
+    `mark` stands for NULL among texts: it begins with NULL_BEGINS, and nobody could know it beforehand.
+    """
+    no_text: ColumnElement[Any] = literal_column(f"x'{mark.hex()}'")
     plain = [(exact_reading.read(each), each.expression.type) for each in columns if each.question is None]
     read = [*plain, (request.report.key, request.report.key.type)]
     asked, answers = [each for each in columns if each.question is not None], question_keys(columns)
-    given = [each for expression, kind in read for each in _given(expression, kind)]
+    given = [each for expression, kind in read for each in _given(expression, kind, no_text)]
     irregular = [each for expression, kind in read for each in _irregular(expression, kind)]
     if asked:
         document = type_coerce(asked[0].expression, Text())
-        given += [*(_answer(document, each) for each in answers), *_given(document, Text())]
+        given += [*(_answer(document, each) for each in answers), *_given(document, Text(), no_text)]
         irregular += [*_irregular(document, Text()), func.json_valid(document) == literal_column("0")]
     given.append(case((or_(*irregular), literal_column("1"))) if irregular else null())
     wanted = statement.rows(request, [each.label(f"c{number}") for number, each in enumerate(given)])
@@ -95,6 +102,7 @@ def order(request: ExportRequest, columns: Sequence[OutputColumn], dialect: Dial
         "parameters": _bound(made, expanded),
         "kinds": kinds,
         "answers": len(answers),
+        "null": mark.hex(),
     }
 
 
@@ -131,9 +139,11 @@ def _is_lasting(part: Visitable) -> bool:
     return not (is_text or is_unknown or isinstance(part, Cast | Extract))
 
 
-def _given(expression: ColumnElement[Any], kind: TypeEngine[Any]) -> list[ColumnElement[Any]]:
+def _given(
+    expression: ColumnElement[Any], kind: TypeEngine[Any], no_text: ColumnElement[Any]
+) -> list[ColumnElement[Any]]:
     if _kind(kind) == TEXT:
-        return [func.coalesce(expression, _NO_TEXT)]
+        return [func.coalesce(expression, no_text)]
     if _kind(kind) == FLOAT:
         return [func.coalesce(cast(expression, REAL), literal_column("0.0")), expression.is_(None)]
     return [expression]
@@ -142,7 +152,7 @@ def _given(expression: ColumnElement[Any], kind: TypeEngine[Any]) -> list[Column
 def _irregular(expression: ColumnElement[Any], kind: TypeEngine[Any]) -> list[ColumnElement[bool]]:
     """Integers are not asked about: among them ADBC itself takes no other value."""
     if _kind(kind) == TEXT:
-        return [_is_no(expression, "text"), expression == cast(_NO_TEXT, Text())]
+        return [_is_no(expression, "text")]
     if _kind(kind) != FLOAT:
         return []
     if isinstance(kind, Float):

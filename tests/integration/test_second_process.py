@@ -246,7 +246,8 @@ def test_the_second_loads_no_pandas(file: Path) -> None:
         connection.execute("UPDATE movers SET note = NULL WHERE id % 2 = 0")
         connection.commit()
     select_all = """SELECT id, coalesce(note, x'ff'), id, '"a"', '{"a": "b"}', NULL FROM movers ORDER BY id"""
-    order = {"sql": select_all, "parameters": "", "kinds": ["integer", "text", "integer"], "answers": 1}
+    order = {"sql": select_all, "parameters": "", "kinds": ["integer", "text", "integer"]}
+    order |= {"answers": 1, "null": "ff"}
     said = [{"uri": f"file:{quote(str(file))}?mode=ro", "batch_rows": 100}, "begin", order]
     command = [sys.executable, "-X", "importtime", str(sqlite_reader.__file__)]
     pipe = subprocess.PIPE
