@@ -29,6 +29,7 @@ from flows import (
     copy_engine,
     flow_names,
     frame_engine,
+    joined_frames,
     logs,
     readers,
     run_page,
@@ -244,6 +245,8 @@ def _rows(
     elif copied_frames.can_read(taken, read):
         with unreadable_row.told(taken, request, read):
             yield from copied_frames.fetch(taken, request, read, expected, most_readers)
+    elif joined_frames.can_read(taken, request, read):
+        yield from joined_frames.fetch(taken, request, read)
     else:
         rows = statement.rows(request, frame_engine.expressions(read, request.report.key))
         yield from frame_engine.fetch(taken, rows, read, request.dialect)

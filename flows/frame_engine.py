@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, CursorResult, Select
@@ -27,7 +27,7 @@ CHUNK_ROWS = 3000  # fewer cost more calls of Arrow, more do not fit into a core
 
 logger = logging.getLogger(__name__)
 
-_Rows = Sequence[Sequence[Any]]
+Rows: TypeAlias = Sequence[Sequence[Any]]
 Read = Callable[[Values], Values]
 _T = TypeVar("_T")
 _DECODER = json.JSONDecoder(parse_float=Decimal)
@@ -66,25 +66,40 @@ def fetch(
 
     `done` is how many of the request's rows are before the statement's first.
     """
+
+    def reads(result: CursorResult[Any]) -> Callable[[Rows], Chunk]:
+        return partial(_chunk, columns=columns, readers=_readers(snapshot, statement, result))
+
+    return fetch_as(reads, snapshot, statement, dialect, done)
+
+
+def fetch_as(
+    reads: Callable[[CursorResult[Any]], Callable[[Rows], Chunk]],
+    snapshot: Snapshot,
+    statement: Select[Any],
+    dialect: Dialect,
+    done: int = 0,
+) -> Iterator[Chunk]:
+    """As `reads` makes chunks of the driver's rows."""
     options = {"stream_results": True}  # a cursor of the server's, so that memory is one chunk
     result = snapshot.connection.execute(statement, execution_options=options)
     with other_databases.query_ended(result):
-        readers = _readers(snapshot, statement, result)
+        read = reads(result)
         while rows := _next_rows(result, next_size(done, dialect.split_rows)):
-            yield _chunk(rows, columns, readers)
+            yield read(rows)
             done += len(rows)
 
 
-def _next_rows(result: CursorResult[Any], size: int) -> _Rows:
+def _next_rows(result: CursorResult[Any], size: int) -> Rows:
     """The driver's own; none when there are no more, and SQLAlchemy has then closed the cursor."""
     if result.cursor is None:
         return []
     strategy: Any = result.cursor_strategy
-    rows: _Rows = strategy.fetchmany(result, result.cursor, size)
+    rows: Rows = strategy.fetchmany(result, result.cursor, size)
     return rows
 
 
-def chunk_of(rows: _Rows, columns: Sequence[OutputColumn]) -> Chunk:
+def chunk_of(rows: Rows, columns: Sequence[OutputColumn]) -> Chunk:
     """`rows` hold the values of `expressions`, perhaps followed by others, the report's key last."""
     return _chunk(rows, columns, [])
 
@@ -141,20 +156,26 @@ def _read(read_one: Callable[[Any], Any] | None, are_iso_texts: bool, values: Va
     return packed(values if read_one is None else list(map(read_one, unpacked(values))))
 
 
-def _chunk(rows: _Rows, columns: Sequence[OutputColumn], readers: Sequence[Read]) -> Chunk:
+def _chunk(rows: Rows, columns: Sequence[OutputColumn], readers: Sequence[Read]) -> Chunk:
     """At least one row; without `readers` the values are read already."""
-    found = list(zip(*rows, strict=True))
+    return chunk_of_columns(list(zip(*rows, strict=True)), columns, readers)
+
+
+def chunk_of_columns(
+    found: Sequence[Values], columns: Sequence[OutputColumn], readers: Sequence[Read]
+) -> Chunk:
+    """`found` are the values of `expressions`, the report's key last."""
     keys = found[-1]
     plain = [column for column in columns if column.question is None]
     values: dict[str, Values] = {column.key: each for column, each in zip(plain, found, strict=False)}
     for column, reader in zip(plain, readers, strict=False):
         values[column.key] = _all(reader, values[column.key], column, keys)
     if len(plain) < len(columns):
-        values |= _answers(found[len(plain)], columns, keys)
+        values |= _answers(unpacked(found[len(plain)]), columns, keys)
     return Chunk([values[column.key] for column in columns], keys)
 
 
-def _answers(texts: Sequence[Any], columns: Sequence[OutputColumn], keys: Sequence[Any]) -> dict[str, Values]:
+def _answers(texts: Sequence[Any], columns: Sequence[OutputColumn], keys: Values) -> dict[str, Values]:
     asked = [(column, column.question) for column in columns if column.question is not None]
     documents = _all(_documents, texts, asked[0][0], keys)
     return {

@@ -8,7 +8,7 @@ from typing import cast
 
 from sqlalchemy import Engine
 
-from flows import copied_frames, copy_engine, frame_engine, sqlite_frames, statement
+from flows import copied_frames, copy_engine, frame_engine, joined_frames, sqlite_frames, statement
 from flows.database import Snapshot, snapshot
 from flows.frame_engine import Chunk
 from flows.header import header
@@ -48,6 +48,14 @@ def framed_by_second_process(engine: Engine, request: ExportRequest) -> bytes:
         expected = shared.snapshot.scalar(statement.count(request))
         fetched = sqlite_frames.fetch(shared, request, columns, expected)
         return _written(fetched, columns, request)
+
+
+def joined(engine: Engine, request: ExportRequest) -> bytes:
+    """As MariaDB's rows are read where all columns are of SQLAlchemy's own types."""
+    with snapshot(engine, request.zone.key, 60, lambda: datetime.now(UTC)) as taken:
+        columns = _columns(taken, request)
+        assert joined_frames.can_read(taken, request, columns)
+        return _written(joined_frames.fetch(taken, request, columns), columns, request)
 
 
 def _written(fetched: Iterator[Chunk], columns: list[OutputColumn], request: ExportRequest) -> bytes:

@@ -1,0 +1,284 @@
+"""Rows that MariaDB gives as one text each make the file that the driver's own values make."""
+
+import logging
+import random
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pandas as pd
+import pytest
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Connection,
+    Date,
+    DateTime,
+    Double,
+    Engine,
+    Enum,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    String,
+    Table,
+    Text,
+    Uuid,
+    func,
+    literal,
+    select,
+    union_all,
+)
+from sqlalchemy.pool import NullPool
+from sqlalchemy.types import TypeEngine
+
+from flows import frame_engine, joined_frames, statement
+from flows.database import Snapshot, open_engine
+from flows.errors import UnreadableRow
+from flows.report import Questions, Report
+from flows.request import ExportRequest, parse_request
+from tests import mariadb
+from tests.engines import framed, joined
+
+ROWS = 2 * frame_engine.CHUNK_ROWS + 1
+WORDS = [
+    "",
+    "a",
+    'a "b"',
+    '"',
+    '""',
+    ",",
+    "\n",
+    "\r\n",
+    "\\",
+    "\\.",
+    "\\N",
+    "NULL",
+    "\0",
+    "\ufeff",
+    " a ",
+    "ß🌳",
+]
+WHOLE = [0, -1, 2**31 - 1, -(2**31)]
+DOUBLES = [0.0, 0.1 + 0.2, 1e15, -1e-5, 1e23, 5e-324, 1.7976931348623157e308, 123456789.123456789]
+MOMENTS = ["0001-01-01 00:00:00", "2024-10-27 00:30:00.000007", "9999-12-31 23:59:59.999999"]
+
+DDL = """CREATE OR REPLACE TABLE joined (
+    id INT PRIMARY KEY, words LONGTEXT, whole INT, price DECIMAL(38, 2), rate DOUBLE, yes BOOL, day DATE,
+    at DATETIME(6), uid UUID, kind ENUM('small', 'big'), extra JSON, answers JSON, large BIGINT UNSIGNED,
+    padded INT(6) ZEROFILL, raw BLOB, west LONGTEXT CHARACTER SET latin1, east TEXT CHARACTER SET latin2
+)"""
+COLUMNS: dict[str, TypeEngine[Any]] = {
+    "words": Text(),
+    "whole": Integer(),
+    "price": Numeric(38, 2),
+    "rate": Double(),
+    "yes": Boolean(),
+    "day": Date(),
+    "at": DateTime(timezone=True),
+    "uid": Uuid(),
+    "kind": Enum("small", "big"),
+    "extra": JSON(),
+}
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    with mariadb.running() as url:
+        engine = open_engine(url, connect_seconds=5, poolclass=NullPool)
+        yield engine
+        engine.dispose()
+
+
+@pytest.fixture
+def connection(engine: Engine) -> Iterator[Connection]:
+    """In which a test puts rows into an empty table."""
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("SET sql_mode = ''")
+        connection.exec_driver_sql(DDL)
+        yield connection
+
+
+def put(connection: Connection, *rows: dict[str, Any]) -> None:
+    for number, row in enumerate(rows, start=1):
+        given = {"id": number} | row
+        marks = ", ".join(["%s"] * len(given))
+        connection.exec_driver_sql(
+            f"INSERT INTO joined ({', '.join(given)}) VALUES ({marks})",  # noqa: S608 - names of ours
+            tuple(given.values()),
+        )
+
+
+def asked(columns: dict[str, TypeEngine[Any]], **given: Any) -> ExportRequest:
+    table = Table("joined", MetaData(), Column("id", Integer, primary_key=True), Column("answers", JSON))
+    for name, kind in columns.items():
+        table.append_column(Column(name, kind))
+    one = select(
+        literal("one").label("key"), literal("One?").label("label"), literal(False).label("multiple")
+    )
+    questions = union_all(one, select(literal("many"), literal("Many?"), literal(True))).subquery()
+    report = Report(
+        name="joined",
+        title="Joined",
+        select=select(table.c.id, *(table.c[name] for name in columns)),
+        key=table.c.id,
+        sort="id",
+        questions=Questions(table.c.answers, select(*questions.c), {}),
+    )
+    return parse_request({"report": "joined", "timeZone": "Europe/Berlin"} | given, {"joined": report})
+
+
+def driver_reads_from(caplog: pytest.LogCaptureFixture) -> Sequence[str]:
+    return [each.message for each in caplog.records if each.name == joined_frames.__name__]
+
+
+@pytest.fixture(autouse=True)
+def logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, joined_frames.__name__)
+
+
+def various() -> Iterator[dict[str, Any]]:
+    chance = random.Random(1)  # noqa: S311 - the same each time
+    doubles = [struct.unpack("d", chance.randbytes(8))[0] for _ in range(300)]
+    for rate in [*DOUBLES, *(each for each in doubles if abs(each) < float("inf"))]:
+        yield {"rate": rate}
+    for words in WORDS:
+        yield {"words": words}
+        yield {"words": words, "answers": '{"one": 12345678901234567890123, "many": ["a", "b\\n"]}'}
+    for whole in WHOLE:
+        yield {"whole": whole, "price": Decimal(whole) / 100, "yes": whole < 0}
+    for moment in MOMENTS:
+        yield {"at": moment, "day": moment[:10], "kind": "big", "extra": '{"bb": 1.50, "a": [null, "ü"]}'}
+    yield {"price": Decimal("-" + "9" * 36 + ".99"), "uid": "899e1228-d7b8-40fc-8490-70e6f1efb338"}
+    yield {}
+
+
+@pytest.mark.parametrize("preset", ["plain", "excel"])
+def test_the_bytes_are_those_of_the_drivers_own_values(
+    engine: Engine, connection: Connection, caplog: pytest.LogCaptureFixture, preset: str
+) -> None:
+    put(connection, *various())
+    request = asked(COLUMNS, csv={"preset": preset})
+    assert joined(engine, request) == framed(engine, request)
+    assert not driver_reads_from(caplog)
+
+
+def test_a_hook_sees_the_same_frame(engine: Engine, connection: Connection) -> None:
+    seen: list[pd.DataFrame] = []
+
+    def look(frame: pd.DataFrame) -> pd.DataFrame:
+        seen.append(frame)
+        return frame
+
+    put(connection, *various())
+    request = asked(COLUMNS)
+    request = replace(request, report=replace(request.report, transform=look))
+    assert joined(engine, request) == framed(engine, request)
+    first, second = seen
+    pd.testing.assert_frame_equal(first, second)
+
+
+IRREGULAR = {
+    "beyond 64 bits": ("large", Integer(), 2**64 - 1),
+    "no day": ("day", Date(), "0000-00-00"),
+    "half a day": ("at", DateTime(), "2024-02-00"),
+    "before year 1": ("at", DateTime(), "0000-03-01 10:00:00"),
+    "the separator": ("words", Text(), "a\x1fb"),
+    "bytes": ("raw", Text(), b"\xff\0"),
+}
+
+
+@pytest.mark.parametrize("case", IRREGULAR)
+def test_from_what_the_text_cannot_say_the_driver_reads(
+    engine: Engine, connection: Connection, caplog: pytest.LogCaptureFixture, case: str
+) -> None:
+    name, kind, value = IRREGULAR[case]
+    connection.exec_driver_sql("INSERT INTO joined (id) SELECT seq FROM seq_1_to_%s", (ROWS,))
+    connection.exec_driver_sql(f"UPDATE joined SET {name} = %s WHERE id = %s", (value, ROWS))  # noqa: S608
+    request = asked({name: kind})
+    assert joined(engine, request) == framed(engine, request)
+    first = 1 if case == "bytes" else ROWS
+    assert driver_reads_from(caplog) == [f"from row {first} on the driver's own values are read"]
+
+
+def test_more_than_a_packet_takes_is_read_by_the_driver(
+    engine: Engine, connection: Connection, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(connection, {})
+    connection.exec_driver_sql("UPDATE joined SET words = repeat('a', 9000000), west = repeat('b', 9000000)")
+    request = asked({"words": Text(), "west": Text()})
+    assert joined(engine, request) == framed(engine, request)
+    assert len(driver_reads_from(caplog)) == 1
+
+
+# What the report says of a column is not what it is.
+MISTAKEN = {
+    "a text for a number": ("words", Integer(), "007"),
+    "a text for a moment": ("words", DateTime(timezone=True), "2024-07-19 12:00:00"),
+    "a moment for a text": ("at", Text(), "2024-07-19 12:00:00"),
+    "a number for a text": ("padded", Text(), 7),
+    "a day for a moment": ("day", DateTime(), "2024-07-19"),
+    "a double for a text": ("rate", Text(), 1e15),
+    "a decimal for a double": ("price", Double(), "1.10"),
+    "a text for a truth value": ("words", Text(), "true"),
+}
+
+
+@pytest.mark.parametrize("case", MISTAKEN)
+def test_a_column_of_another_type_than_the_report_says_is_written_as_before(
+    engine: Engine, connection: Connection, case: str
+) -> None:
+    name, kind, value = MISTAKEN[case]
+    put(connection, {name: value}, {})
+    request = asked({name: kind})
+    assert joined(engine, request) == framed(engine, request)
+
+
+def test_texts_of_character_sets_that_do_not_mix(engine: Engine, connection: Connection) -> None:
+    put(connection, {"west": "é", "east": "ő"})
+    request = asked({"west": Text(), "east": Text()}, csv={"header": "none"})
+    assert joined(engine, request) == framed(engine, request) == "1,é,ő,,\n".encode()
+
+
+def test_no_chunk_crosses_a_files_last_row(engine: Engine, connection: Connection) -> None:
+    connection.exec_driver_sql("INSERT INTO joined (id) SELECT seq FROM seq_1_to_%s", (ROWS,))
+    request = asked({})
+    request = replace(request, dialect=replace(request.dialect, split_rows=ROWS // 2))
+    assert joined(engine, request) == framed(engine, request)
+
+
+def test_a_value_that_cannot_be_read_is_told_with_its_row(engine: Engine, connection: Connection) -> None:
+    put(connection, {}, {"words": "no json"})
+    with pytest.raises(UnreadableRow, match="Column words of the row whose key is 2 holds"):
+        joined(engine, asked({"words": JSON()}))
+
+
+class Shouted(String):
+    """Is selected through a function."""
+
+    def column_expression(self, column: Any) -> Any:
+        return func.upper(column, type_=self)
+
+
+def can_join(engine: Engine, request: ExportRequest) -> bool:
+    with engine.connect() as connection:
+        columns = statement.output_columns(request, [])
+        return joined_frames.can_read(Snapshot(connection, datetime.now(UTC)), request, columns)
+
+
+@pytest.mark.parametrize(("kind", "can"), [(Text(), True), (LargeBinary(), False), (Shouted(), False)])
+def test_what_may_not_stand_in_a_text_is_left_to_the_driver(
+    engine: Engine, kind: TypeEngine[Any], can: bool
+) -> None:
+    assert can_join(engine, asked({"words": kind})) is can
+
+
+def test_of_a_distinct_select_the_driver_reads(engine: Engine) -> None:
+    request = asked({})
+    distinct = replace(request.report, select=request.report.select.distinct())
+    assert not can_join(engine, replace(request, report=distinct))
