@@ -39,7 +39,7 @@ class Field:
         for survey in surveys:
             for where in self.targets:
                 each = [way for way in ways if takes_part(way, survey.rows, number)]
-                start = number % len(each)
+                start = number % max(1, len(each))  # with the most rows only some rounds have ways
                 for way in (*each[start:], *each[:start]):  # nobody always comes after the same one
                     self.turn(number, survey, where, way)
 

@@ -17,7 +17,7 @@ OURS, OTHERS = "#0969da", "#afb8c1"
 NAME_HEIGHT = 0.045  # of the plot's
 MB_TICKS = (50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000)
 # What has a bar or a line; the rest is in the table.
-SPEED_WAYS = ("copy", "frame", "copy-gzip", "pandas-chunks", "pandas", "article")
+SPEED_WAYS = ("copy", "frame", "copy-gzip", "pandas-chunks", "pandas", "sqlite", "sqlite-pandas", "article")
 MEMORY_WAYS = (LIMIT, "copy", "frame", "pandas-chunks", "pandas", "article")
 STYLE = {
     "font.family": "DejaVu Sans",

@@ -8,7 +8,7 @@ import logging
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -78,9 +78,10 @@ def _file(taken: Snapshot) -> str | None:
 @contextmanager
 def shared(taken: Snapshot, clock: Callable[[], datetime]) -> Iterator[Shared]:
     """Begins the snapshot anew: while nobody else commits, two transactions that are begun see the same."""
-    with _started(taken.session.statement_seconds) as process:
+    with ExitStack() as stack:
         found = Shared(taken, None)
         try:
+            process = stack.enter_context(_started(taken.session.statement_seconds))
             found = _shared(taken, process, clock)
         except OSError:
             logger.warning("no second process reads from SQLite", exc_info=True)

@@ -1,7 +1,8 @@
 """A process of its own that reads one select of an SQLite file through ADBC and gives it as an Arrow stream.
 
 A process, and not a thread: two copies of SQLite's library (Python's and ADBC's) in one process would drop
-each other's file locks (https://www.sqlite.org/howtocorrupt.html, 2.2.1). It imports nothing else.
+each other's file locks (https://www.sqlite.org/howtocorrupt.html, 2.2.1). It starts fast, for it imports none
+of our modules.
 
 Told in lines of JSON on its standard input: first `{"uri", "batch_rows"}`, then BEGIN or END as often as a
 snapshot is to be taken or given up, each answered by a line, then the select, as `sqlite_select` orders it.

@@ -174,8 +174,11 @@ def test_python_goes_on_when_the_second_is_killed(engine: Engine, after: int) ->
         assert [*first, *coming] == list(range(1, ROWS + 1))
 
 
-def test_python_reads_when_the_second_cannot_start(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "executable", "/bin/false")
+@pytest.mark.parametrize("program", ["false", "there is none"])
+def test_python_reads_when_the_second_cannot_start(
+    engine: Engine, program: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", program)
     with shared(engine) as found:
         assert found.process is None
         assert list(ids(found)) == list(range(1, ROWS + 1))
