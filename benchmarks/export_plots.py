@@ -157,4 +157,4 @@ def _name(axes: Axes, way: Way, peaks: dict[int, float], height: float) -> None:
 
 
 def _is_ours(name: str) -> bool:
-    return name.startswith(("copy", "frame"))
+    return name.startswith(("copy", "frame")) or name == "sqlite"
