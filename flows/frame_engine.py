@@ -15,7 +15,15 @@ from sqlalchemy import Dialect as SqlDialect
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.types import TypeEngine
 
-from flows import cells, column_texts, csv_columns, exact_reading, frames, other_databases
+from flows import (
+    cells,
+    column_texts,
+    csv_columns,
+    exact_reading,
+    frames,
+    other_databases,
+    undecodable_row,
+)
 from flows.columns import Values, moments, packed, unpacked
 from flows.database import Snapshot
 from flows.dialect import PRESETS, Dialect
@@ -49,10 +57,14 @@ def expressions(
     columns: Sequence[OutputColumn], key: ColumnElement[Any] | None = None
 ) -> list[ColumnElement[Any]]:
     """Each column as it is; the JSON of all questions is read once. Last the report's key, for errors."""
-    plain = [column for column in columns if column.question is None]
-    answers = [column for column in columns if column.question is not None][:1]
-    wanted = [exact_reading.read(column) for column in plain + answers]
+    wanted = [exact_reading.read(column) for column in _selected(columns)]
     return [each.label(f"c{number}") for number, each in enumerate(wanted + ([] if key is None else [key]))]
+
+
+def _selected(columns: Sequence[OutputColumn]) -> list[OutputColumn]:
+    """One stands for all questions."""
+    asked = [column for column in columns if column.question is not None]
+    return [*(column for column in columns if column.question is None), *asked[:1]]
 
 
 def fetch(
@@ -70,7 +82,8 @@ def fetch(
     def reads(result: CursorResult[Any]) -> Callable[[Rows], Chunk]:
         return partial(_chunk, columns=columns, readers=_readers(snapshot, statement, result))
 
-    return fetch_as(reads, snapshot, statement, dialect, done)
+    with undecodable_row.told(snapshot, statement, _selected(columns)):
+        yield from fetch_as(reads, snapshot, statement, dialect, done)
 
 
 def fetch_as(

@@ -89,10 +89,17 @@ def _sqlite_limit(connection: Connection, seconds: int) -> Iterator[None]:
         driver.set_progress_handler(None, 0)
 
 
+def is_undecodable(error: BaseException | None) -> bool:
+    """Whether SQLite gave a text that is not UTF-8; Python's driver has no code for that."""
+    return isinstance(error, sqlite3.OperationalError) and "decode to UTF-8" in str(error)
+
+
 def classify(error: BaseException | None) -> ExportError | None:
     """None when the error is not one of these databases', or means the same in all."""
     if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
         return SourceTimeout()
+    if is_undecodable(error):
+        return UnreadableRow()
     number = error.args[0] if error is not None and error.args else None
     if not isinstance(number, int):
         return None

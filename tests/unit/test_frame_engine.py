@@ -315,6 +315,18 @@ def test_a_row_that_cannot_be_written_is_named_with_its_column(
     )
 
 
+@pytest.mark.parametrize(("column", "key"), [("words", "words"), ("answers", "answers.q1"), ("day", "day")])
+@pytest.mark.parametrize("rows_before", [0, frame_engine.CHUNK_ROWS])
+def test_a_text_that_is_not_utf8_is_named_with_its_column(column: str, key: str, rows_before: int) -> None:
+    with opened([{}] * rows_before + [FULL, {}, {}]) as taken:
+        update = f"UPDATE things SET {column} = CAST(x'61ff' AS TEXT) WHERE id = ?"  # noqa: S608 - a column of ours
+        taken.connection.exec_driver_sql(update, (rows_before + 2,))
+        with pytest.raises(UnreadableRow) as raised:
+            framed_from(taken, asked(sort="id"))
+        assert taken.connection.exec_driver_sql("SELECT 'text'").scalar() == "text"
+    assert f"Column {key} of the row whose key is {rows_before + 2} holds" in str(raised.value)
+
+
 @pytest.mark.parametrize(
     ("answers", "file"),
     [
