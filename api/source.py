@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import anyio
 from anyio import CapacityLimiter, to_thread
-from sqlalchemy import Connection, Engine, Select, inspect, select
+from sqlalchemy import Connection, CursorResult, Engine, Row, Select, inspect, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.util import find_tables
 
@@ -22,7 +22,7 @@ from api.settings import ApiSettings
 from flows import cells, frame_engine, statement
 from flows.columns import unpacked
 from flows.database import Snapshot, open_engine, snapshot, source_errors
-from flows.errors import DeclarationError, FieldError, InvalidRequest
+from flows.errors import DeclarationError, FieldError, InvalidRequest, UnreadableRow
 from flows.report import Report, Scope
 from flows.request import ExportRequest, names_question
 from flows.statement import OutputColumn
@@ -147,7 +147,7 @@ class Source:
                 wanted = statement.rows_after(wanted, terms, after)
             else:
                 wanted = wanted.offset((number - 1) * size)
-            found = taken.connection.execute(wanted.limit(size + 1)).all()
+            found = _all(taken.connection.execute(wanted.limit(size + 1)))
             total = taken.scalar(statement.count(request))
         more, found = len(found) > size, found[:size]
         last = [_sortable(value) for value in found[-1][len(expressions) :]] if more else None
@@ -157,6 +157,14 @@ class Source:
             columns=columns,
             next_cursor=cursors.encode(request, last) if last is not None else None,
         )
+
+
+def _all(result: CursorResult[Any]) -> Sequence[Row[Any]]:
+    try:
+        return result.all()
+    # Of what SQLite, which takes anything in any column, holds where SQLAlchemy expects something else.
+    except (ValueError, ArithmeticError, TypeError) as error:
+        raise UnreadableRow from error
 
 
 def _sortable(value: Any) -> Any:

@@ -141,7 +141,9 @@ def _check_together(dialect: Dialect, given: dict[str, Any]) -> None:
         return
     if dialect.compression == "gzip":
         reason = "splitRows must be null with compression gzip, which holds a single file; zip holds several"
-        raise InvalidOption("splitRows" if "splitRows" in given else "compression", reason)
+        if "splitRows" in given:
+            raise InvalidOption("splitRows", reason)
+        raise InvalidOption("compression", f"the preset's {reason}")
     if "splitRows" in given and dialect.compression != "zip":
         reason = "splitRows needs compression zip, for it makes several files and a download is one"
         raise InvalidOption("splitRows", reason)

@@ -209,13 +209,15 @@ class _Reader:
 
 
 def _sentence(error: ValueError) -> str:
+    """Names such as splitRows stay as callers write them."""
     text = str(error)
-    return f"{text[:1].upper()}{text[1:]}."
+    first = text.partition(" ")[0]
+    return f"{text[:1].upper()}{text[1:]}." if first.islower() else f"{text}."
 
 
 def _columns(value: object, report: Report) -> tuple[str, ...]:
     if not isinstance(value, list) or not value or not all(isinstance(key, str) for key in value):
-        raise ValueError("must be a list of column keys")
+        raise ValueError("must be a list of column keys, one at least")
     for key in value:
         if key not in report.table_columns and not names_question(key, report):
             raise ValueError(f"there is no column {key!r}; there are {', '.join(report.table_columns)}")

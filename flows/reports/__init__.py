@@ -64,6 +64,9 @@ def _public(folders: Iterable[str]) -> list[str]:
 def _import(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        where = "it has to be installed beside this program, or its folder to be in PYTHONPATH"
+        raise DeclarationError(f"{_file_of(name)}: {type(error).__name__}: {error}; {where}") from error
     except Exception as error:
         raise DeclarationError(f"{_file_of(name)}: {type(error).__name__}: {error}") from error
 

@@ -261,11 +261,11 @@ def test_a_field(api: httpx.Client, change: dict[str, Any], status: int, pointer
         ({"delimiter": '"'}, 'Delimiter must not be ", which is the quote.'),
         (
             {"decimalMark": ","},
-            "DecimalMark , needs another delimiter than , such as ;: else numbers fall into two columns.",
+            "decimalMark , needs another delimiter than , such as ;: else numbers fall into two columns.",
         ),
         (
             {"splitRows": 9},
-            "SplitRows needs compression zip, for it makes several files and a download is one.",
+            "splitRows needs compression zip, for it makes several files and a download is one.",
         ),
     ],
 )

@@ -5,6 +5,7 @@ import io
 import sqlite3
 import zipfile
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -300,3 +301,20 @@ def test_the_table_shows_what_the_transform_makes(own: Own) -> None:
     assert len(page["items"]) == 200
     assert addresses
     assert all(address.endswith(".0") for address in addresses)
+
+
+def test_a_value_that_the_table_cannot_show_is_told(own: Own) -> None:
+    """SQLite allows such days."""
+    with closing(sqlite3.connect(own.database)) as connection:
+        (day,) = connection.execute("SELECT day FROM visits WHERE id = 4990").fetchone()
+        try:
+            connection.execute("UPDATE visits SET day = '2024-03-1x' WHERE id = 4990")
+            connection.commit()
+            answer = own.api.get(
+                "/reports", params={"report": "visits", "from": "2024-02-01", "to": "2024-03-31"}
+            )
+        finally:
+            connection.execute("UPDATE visits SET day = ? WHERE id = 4990", [day])
+            connection.commit()
+    assert answer.status_code == 503
+    assert answer.json()["detail"] == "A row of the report holds a value that cannot be written."
