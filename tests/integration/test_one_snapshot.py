@@ -8,32 +8,16 @@ from datetime import UTC, datetime
 
 import psycopg
 import pytest
-from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, Text, insert, select
+from sqlalchemy import Engine, insert
 from sqlalchemy.pool import NullPool
 
 from flows import copy_engine, frame_engine, statement
 from flows.database import Snapshot, open_engine, snapshot
-from flows.report import Report, Scope
 from flows.request import ExportRequest, parse_request
+from tests.movers import HERE, REPORT, THERE, movers
 
 ROWS, MOVED = 20_000, 700
-HERE, THERE = "here", "there"
 EXPORTS, LOOKS = 20, 200
-
-movers = Table(
-    "movers",
-    MetaData(),
-    Column("id", Integer, primary_key=True),
-    Column("place", String, nullable=False),
-    Column("note", Text),
-)
-REPORT = Report(
-    name="movers",
-    title="Movers",
-    select=select(movers.c.id, movers.c.place, movers.c.note),
-    key=movers.c.id,
-    scope={"place": Scope(movers.c.place, pattern="here|there", known=movers.c.place)},
-)
 
 
 @dataclass

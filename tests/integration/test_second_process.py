@@ -15,35 +15,20 @@ from urllib.parse import quote
 import psutil
 import pyarrow as pa
 import pytest
-from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, Text, select
+from sqlalchemy import Engine, select
 from sqlalchemy.pool import NullPool
 
 from flows import sqlite_frames, sqlite_reader, statement
 from flows.columns import unpacked
 from flows.database import Snapshot, open_engine, snapshot, source_errors
 from flows.errors import SourceTimeout
-from flows.report import Report, Scope
+from flows.report import Report
 from flows.request import ExportRequest, parse_request
 from flows.sqlite_frames import Shared
+from tests.movers import HERE, REPORT, THERE, movers
 
 ROWS, MOVED = 30_000, 700
-HERE, THERE = "here", "there"
 EXPORTS = 12
-
-movers = Table(
-    "movers",
-    MetaData(),
-    Column("id", Integer, primary_key=True),
-    Column("place", String, nullable=False),
-    Column("note", Text),
-)
-REPORT = Report(
-    name="movers",
-    title="Movers",
-    select=select(movers.c.id, movers.c.place, movers.c.note),
-    key=movers.c.id,
-    scope={"place": Scope(movers.c.place, pattern="here|there", known=movers.c.place)},
-)
 REQUEST = parse_request({"report": "movers", "place": HERE}, {"movers": REPORT})
 
 
