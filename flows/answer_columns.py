@@ -1,9 +1,7 @@
 """Many answers at once, as SQLite's `->` finds them: the texts that `cells` gives one by one. Pure."""
 
-import json
 import sys
 from collections.abc import Callable, Sequence
-from decimal import Decimal
 from typing import TypeAlias
 
 import numpy as np
@@ -17,7 +15,6 @@ from flows.statement import Question
 _Codes: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.uint8]]"
 
 _MOST_DIGITS = sys.int_info.str_digits_check_threshold  # Python may be told to read no longer numbers
-_DECODE = json.JSONDecoder(parse_float=Decimal).decode
 
 
 def texts(found: pa.Array, question: Question) -> pa.Array:
@@ -47,7 +44,7 @@ def _put(texts: pa.Array, where: Flags, made: Callable[[], pa.Array | pa.Scalar]
 
 
 def _one_by_one(found: Sequence[str], question: Question) -> pa.Array:
-    values = _DECODE(f"[{','.join(found)}]")
+    values = cells.READ_JSON(f"[{','.join(found)}]")
     return pa.array(cells.answer_texts(values, question), TEXT)
 
 

@@ -17,6 +17,8 @@ from flows.statement import OutputColumn, Question
 Write = Callable[[Any], str]
 _WriteOrNull = Callable[[Any], str | None]
 
+READ_JSON = json.JSONDecoder(parse_float=Decimal).decode  # each digit stays
+
 _DAY = timedelta(days=1)
 
 

@@ -1,6 +1,5 @@
 """PostgreSQL's own records as typed columns, for a report with a `transform`: no Python value a cell."""
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date, datetime, time
@@ -15,6 +14,7 @@ from sqlalchemy import Float, LargeBinary, Numeric, PickleType, Select, Time
 from sqlalchemy.types import TypeEngine
 
 from flows import copy_engine, readers, sql_cells
+from flows.cells import READ_JSON
 from flows.columns import MOMENT, TEXT, Values
 from flows.copy_engine import Records
 from flows.database import Snapshot
@@ -24,7 +24,6 @@ from flows.request import ExportRequest
 from flows.statement import OutputColumn
 
 _T = TypeVar("_T")
-_READ_JSON = json.JSONDecoder(parse_float=Decimal).decode
 _FORMAT = csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False)
 
 
@@ -128,5 +127,5 @@ _TYPES: dict[str, tuple[pa.DataType | None, Callable[[str], Any]]] = {
     "date": (pa.date32(), date.fromisoformat),
     "date-time": (MOMENT, datetime.fromisoformat),
     "time": (None, time.fromisoformat),
-    "json": (None, _READ_JSON),
+    "json": (None, READ_JSON),
 }

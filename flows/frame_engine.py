@@ -1,11 +1,9 @@
 """Python renders the CSV, in chunks, from any SQLAlchemy database; carries a report's `transform`."""
 
-import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo
@@ -38,7 +36,6 @@ logger = logging.getLogger(__name__)
 Rows: TypeAlias = Sequence[Sequence[Any]]
 Read = Callable[[Values], Values]
 _T = TypeVar("_T")
-_DECODER = json.JSONDecoder(parse_float=Decimal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +203,7 @@ def _documents(values: Sequence[Any]) -> list[dict[str, Any]]:
     """Each row's answers; what is no object has none. All texts are read as one, which is faster."""
     if len(values) > 1 and set(map(type, values)) == {str}:
         with suppress(ValueError):
-            found = _DECODER.decode(f"[{','.join(values)}]")
+            found = cells.READ_JSON(f"[{','.join(values)}]")
             if len(found) == len(values):
                 return [each if type(each) is dict else {} for each in found]
     return [_document(value) for value in values]
@@ -214,7 +211,7 @@ def _documents(values: Sequence[Any]) -> list[dict[str, Any]]:
 
 def _document(value: Any) -> dict[str, Any]:
     text = value.decode() if isinstance(value, bytes) else value
-    found = _DECODER.decode(text) if isinstance(text, str) else value
+    found = cells.READ_JSON(text) if isinstance(text, str) else value
     return found if isinstance(found, dict) else {}
 
 

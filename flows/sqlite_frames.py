@@ -28,7 +28,7 @@ from flows.request import ExportRequest
 from flows.sqlite_reader import BEGIN, END, NULL_BEGINS
 from flows.statement import OutputColumn
 
-FROM_ROWS = 50_000  # its start takes a third of a second
+FROM_ROWS = 50_000  # its start takes a fifth of a second
 BATCH_ROWS = 3 * frame_engine.CHUNK_ROWS  # whole chunks: what is told of several odd rows depends on them
 MOST_TRIES = 10
 

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from sqlalchemy import (
     CHAR,
@@ -40,6 +41,16 @@ from sqlalchemy.dialects.postgresql import ARRAY, INET, INT4RANGE, JSONB, Range
 from flows.report import Questions, Report
 from flows.request import ExportRequest, parse_request
 
+# The same examples each time, however long one takes.
+PROOF = settings(
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.too_slow,
+        HealthCheck.data_too_large,
+    ],
+)
 MOODS = ("fine", "so, so", '"bad"', "=1")
 
 

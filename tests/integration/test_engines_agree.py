@@ -9,14 +9,14 @@ from typing import Any
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from sqlalchemy import Engine, text
 from sqlalchemy.pool import NullPool
 
 from flows.database import open_engine
 from flows.request import ExportRequest
 from tests.engines import copied, copied_through_frames, framed, hooked
-from tests.kinds import ZONES, asked, common, load, made, of_postgresql, requests_of, rows_of
+from tests.kinds import PROOF, ZONES, asked, common, load, made, of_postgresql, requests_of, rows_of
 
 # SQLAlchemy says of SQLite that it keeps decimals as floats; two digits of twelve are safe in those.
 pytestmark = pytest.mark.filterwarnings("ignore:Dialect sqlite.pysqlite does .not. support Decimal")
@@ -29,16 +29,7 @@ SETTINGS = {
     "bytea_output": "escape",
     "extra_float_digits": "-3",
 }
-proof = settings(
-    max_examples=120,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[
-        HealthCheck.function_scoped_fixture,
-        HealthCheck.too_slow,
-        HealthCheck.data_too_large,
-    ],
-)
+proof = settings(PROOF, max_examples=120)
 
 
 @pytest.fixture(scope="module")

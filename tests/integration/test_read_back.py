@@ -15,7 +15,7 @@ import pandas as pd
 import psycopg
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from pyarrow import csv as pyarrow_csv
 from sqlalchemy import Engine
 
@@ -23,21 +23,12 @@ from flows.database import open_engine
 from flows.dialect import Dialect
 from flows.request import ExportRequest
 from tests.engines import copied
-from tests.kinds import ASKED, asked, common, dialects, load, made, of_postgresql, rows_of
+from tests.kinds import ASKED, PROOF, asked, common, dialects, load, made, of_postgresql, rows_of
 
 Rows = list[list[str | None]]
 Table = list[dict[str, Any]]
 
-proof = settings(
-    max_examples=80,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[
-        HealthCheck.function_scoped_fixture,
-        HealthCheck.too_slow,
-        HealthCheck.data_too_large,
-    ],
-)
+proof = settings(PROOF, max_examples=80)
 # What changes no value, and needs no unpacking.
 unchanged = dialects().map(
     lambda options: (

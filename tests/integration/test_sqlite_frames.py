@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 from sqlalchemy.pool import NullPool
@@ -16,7 +16,7 @@ from flows.database import open_engine
 from flows.report import camel_case
 from flows.request import ExportRequest
 from tests.engines import hooked
-from tests.kinds import ASKED, REPORTS, asked, common, load, made, requests_of, rows_of
+from tests.kinds import ASKED, PROOF, REPORTS, asked, common, load, made, requests_of, rows_of
 from tests.second_process import agreed
 
 pytestmark = pytest.mark.filterwarnings("ignore:Dialect sqlite.pysqlite does .not. support Decimal")
@@ -27,15 +27,6 @@ ROW = dict.fromkeys(each.name for each in common.c if each.name != "id") | {
     "words": "a",
     "answers": {"one": "b"},
 }
-lasting = settings(
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[
-        HealthCheck.function_scoped_fixture,
-        HealthCheck.too_slow,
-        HealthCheck.data_too_large,
-    ],
-)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +50,7 @@ def write(engine: Engine, rows: int, *changes: str, values: Sequence[str] = ()) 
             connection.exec_driver_sql(f"UPDATE common SET {change}", tuple(values))  # noqa: S608 - ours
 
 
-@settings(lasting, max_examples=60)
+@settings(PROOF, max_examples=60)
 @given(found=rows_of(common), request=requests_of(common), has_hook=st.booleans())
 def test_of_regular_rows_none_is_left_to_python(
     sqlite: Engine, found: list[dict[str, Any]], request: ExportRequest, has_hook: bool
@@ -187,7 +178,7 @@ ODD += ["at = 'x'", """extra = '"\\ud800"'""", """answers = '{"one":"\\ud800"}'"
 
 
 @pytest.mark.usefixtures("small_chunks")
-@settings(lasting, max_examples=40)
+@settings(PROOF, max_examples=40)
 @given(
     odd=st.lists(st.tuples(st.integers(1, 12), st.sampled_from(ODD)), min_size=2, max_size=4),
     split_rows=st.sampled_from([None, 1, 3, 5]),
