@@ -13,7 +13,7 @@ from api.job_server import JobServer
 from api.run_as_job import owner_tag, schedule_tag
 from flows import flow_names
 from flows.run_tags import WEBHOOK
-from flows.webhook_message import ANSWERED, message_id
+from flows.webhooks.message import ANSWERED, message_id
 
 FLOW = FlowFilter(name=FlowFilterName(any_=[flow_names.DELIVER]))
 _ANSWER = re.compile(re.escape(ANSWERED).replace(r"\{\}", "([0-9]{3})"))

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from flows.errors import FieldError, InvalidRequest, escaped
-from flows.notices import OCCASIONS, USUAL_OCCASIONS, Notice, Occasion
-from flows.webhook_address import BadAddress, parse_address
-from flows.webhook_secrets import SealBroken, WebhookSecrets
+from flows.webhooks.address import BadAddress, parse_address
+from flows.webhooks.signing_keys import SealBroken, WebhookSecrets
+from flows.webhooks.subscriptions import OCCASIONS, USUAL_OCCASIONS, Notice, Occasion
 
 MOST = 3
 OFF = "Webhooks are off here: the operator has not set REPORTS_WEBHOOK_SECRET_FILE."

@@ -9,13 +9,13 @@ from api import notify_body, slots
 from api.notify_body import Webhooks
 from flows import recurrence, relative_range
 from flows.errors import FieldError, InvalidRequest, escaped
-from flows.notices import Notice
 from flows.recurrence import Recurrence
 from flows.recurring import Recurring, request_at
 from flows.relative_range import Range
 from flows.report import Report
 from flows.reports import DEFAULT_REPORT
 from flows.request import MAX_NAME_LENGTH, ExportRequest, parse_request
+from flows.webhooks.subscriptions import Notice
 
 NAMES = ("name", "enabled", "recurrence", "range", "export", "onlyIfRows", "notify")
 # These may be changed even where the rest has become wrong, such as when a report is gone.

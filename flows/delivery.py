@@ -15,10 +15,10 @@ from flows import flow_names, logs
 from flows.errors import AddressForbidden, DeliveryError, ReceiverGone, ReceiverRefused, SecretMissing
 from flows.hand_back import hand_back
 from flows.settings import Settings
-from flows.webhook_address import BadAddress, parse_address
-from flows.webhook_message import ANSWERED, Message, body_of, headers_of, message_id
-from flows.webhook_post import post
-from flows.webhook_secrets import SealBroken
+from flows.webhooks.address import BadAddress, parse_address
+from flows.webhooks.message import ANSWERED, Message, body_of, headers_of, message_id
+from flows.webhooks.sender import post
+from flows.webhooks.signing_keys import SealBroken
 
 PAUSES_GROW = 4
 GONE = 410

@@ -34,15 +34,16 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun, State
 from prefect.exceptions import ObjectNotFound
 
-from flows import flow_names, run_tags, webhook_message
+from flows import flow_names, run_tags
 from flows.errors import InvalidRequest, NoRows
-from flows.notices import Occasion
 from flows.outcome import CANCELLED, NO_ROWS, Outcome, failure
 from flows.pausing import pause_when_due
 from flows.progress import ARTIFACT_TYPE
 from flows.receipt import FORGOTTEN_TAG, Receipt, from_metadata
 from flows.recurring import Recurring, parse_recurring
 from flows.settings import Settings
+from flows.webhooks import message as webhook_message
+from flows.webhooks.subscriptions import Occasion
 
 DELIVERY = f"{flow_names.DELIVER}/webhook"
 EXPORTS = FlowFilter(name=FlowFilterName(any_=[flow_names.EXPORT]))

@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 
 from flows import date_range, relative_range
 from flows.errors import FieldError, InvalidRequest, escaped
-from flows.notices import Notice, parse_notices
 from flows.relative_range import Range, SinceLast
 from flows.repeated_failure import Paused, parse_paused
+from flows.webhooks.subscriptions import Notice, parse_notices
 
 _NAMES = ("range", "onlyIfRows", "timeZone", "since", "atMidnight", "notify", "paused")
 

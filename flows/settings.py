@@ -8,8 +8,8 @@ from typing import Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from flows.webhook_address import private_places
-from flows.webhook_secrets import WebhookSecrets, parse_secrets
+from flows.webhooks.address import private_places
+from flows.webhooks.signing_keys import WebhookSecrets, parse_secrets
 
 logger = logging.getLogger(__name__)
 

@@ -28,12 +28,12 @@ from api.openapi.words import (
     taken,
     text,
 )
-from flows import webhook_address
-from flows.notices import EVENTS, OCCASIONS, USUAL_OCCASIONS
 from flows.recurrence import MAX_LENGTH
 from flows.relative_range import PRESETS
 from flows.report import Report
 from flows.request import MAX_NAME_LENGTH
+from flows.webhooks import address
+from flows.webhooks.subscriptions import EVENTS, OCCASIONS, USUAL_OCCASIONS
 
 _CRON = text(
     "Five fields: minute, hour, day, month, weekday; at least 15 minutes apart.",
@@ -99,9 +99,7 @@ _STATE: dict[str, Schema] = {
 
 
 _ON = array(choice(OCCASIONS), minItems=1)
-_WEBHOOK_URL = text(
-    "https, on port 443, at a public address.", format=RECEIVER, maxLength=webhook_address.MAX_LENGTH
-)
+_WEBHOOK_URL = text("https, on port 443, at a public address.", format=RECEIVER, maxLength=address.MAX_LENGTH)
 _ERROR = given({"code": text(), "message": text("For people.")})
 _DELIVERY: dict[str, Schema] = {
     "id": text("The `webhook-id` that the receiver sees."),

@@ -7,8 +7,8 @@ import pytest
 from api import notify_body
 from api.notify_body import Webhooks
 from flows.errors import InvalidRequest
-from flows.notices import parse_notices
-from flows.webhook_secrets import WebhookSecrets
+from flows.webhooks.signing_keys import WebhookSecrets
+from flows.webhooks.subscriptions import parse_notices
 
 SECRETS = WebhookSecrets(["a secret of the operator's"])
 HERE = Webhooks(SECRETS, frozenset({"localhost:8443"}))

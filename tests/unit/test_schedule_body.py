@@ -9,7 +9,7 @@ from api.notify_body import Webhooks
 from api.schedule_examples import EXAMPLES
 from flows.errors import InvalidRequest
 from flows.reports import catalog
-from flows.webhook_secrets import WebhookSecrets
+from flows.webhooks.signing_keys import WebhookSecrets
 from tests.unit.clock import NOON
 
 REPORTS = catalog()

@@ -4,7 +4,7 @@ import ipaddress
 
 import pytest
 
-from flows.webhook_address import BadAddress, may_be_reached, parse_address, private_places
+from flows.webhooks.address import BadAddress, may_be_reached, parse_address, private_places
 
 NUMBER, PUBLIC, PORT, HOST = "number of a machine", "public name", "port", "name a host"
 

@@ -11,8 +11,8 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from flows.outcome import CANCELLED, Outcome, failure
 from flows.receipt import Receipt
-from flows.webhook_message import body_of, headers_of, message_id, of_export, of_pause
-from flows.webhook_secrets import WebhookSecrets
+from flows.webhooks.message import body_of, headers_of, message_id, of_export, of_pause
+from flows.webhooks.signing_keys import WebhookSecrets
 
 BASE = "https://reports.example.com"
 ENDED = datetime(2026, 11, 30, 8, 0, 1, tzinfo=UTC)

@@ -2,7 +2,7 @@ import base64
 
 import pytest
 
-from flows.webhook_secrets import SealBroken, WebhookSecrets, parse_secrets
+from flows.webhooks.signing_keys import SealBroken, WebhookSecrets, parse_secrets
 
 OLD, NEW = "an old secret of the operator", "a new secret of the operator"
 URL = "https://hooks.example.com/?token=hush"

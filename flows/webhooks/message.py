@@ -13,9 +13,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from flows.notices import EVENTS
 from flows.outcome import JobError, Outcome
 from flows.reports import DEFAULT_REPORT
+from flows.webhooks.subscriptions import EVENTS
 
 Message = Mapping[str, Any]
 ANSWERED = "The receiver answered {}."

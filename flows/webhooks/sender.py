@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 
 from flows.errors import AddressForbidden, ReceiverSilent, ReceiverUnreachable
-from flows.webhook_address import Address, IpAddress, may_be_reached
+from flows.webhooks.address import Address, IpAddress, may_be_reached
 
 SECONDS_IN_ALL = 5.0
 
