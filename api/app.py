@@ -31,9 +31,9 @@ from api.source import Source
 from api.watcher import Watcher
 from flows import logs, tracing
 from flows.errors import ExportError
-from flows.open_storage import open_storage
 from flows.report import Report
 from flows.reports import catalog
+from flows.storage.from_url import open_storage
 
 DOCS_PATH = "/docs"
 ROUTERS = [

@@ -20,7 +20,7 @@ from api.source import Source
 from api.watcher import Watcher
 from flows import logs
 from flows.report import Report
-from flows.storage import Storage
+from flows.storage.protocol import Storage
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from api.jobs import Job
 from api.problems import Unavailable
 from flows.errors import StorageUnavailable
-from flows.storage import Link, Storage, content_disposition, object_key, storage_errors
+from flows.storage.protocol import Link, Storage, content_disposition, object_key, storage_errors
 
 LEAST_LIFE = timedelta(minutes=15)
 KEPT = 10_000

@@ -5,8 +5,8 @@ from typing import Any
 import obstore
 from obstore.store import S3Store
 
-from flows.s3_storage import PART_BYTES, PARTS_IN_FLIGHT, S3Storage
-from flows.storage import content_type
+from flows.storage.protocol import content_type
+from flows.storage.s3 import PART_BYTES, PARTS_IN_FLIGHT, S3Storage
 
 
 class ObstoreStorage(S3Storage):

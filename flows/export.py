@@ -55,7 +55,6 @@ from flows.frame_engine import Chunk
 from flows.hand_back import hand_back
 from flows.header import header
 from flows.masking import masked
-from flows.open_storage import open_storage
 from flows.packing import Packing
 from flows.planned_run import request_of_this_run
 from flows.progress import Progress
@@ -65,8 +64,9 @@ from flows.reports import catalog
 from flows.request import ExportRequest, parse_request
 from flows.settings import Settings
 from flows.statement import OutputColumn
-from flows.storage import Storage, Upload, content_disposition, object_key, storage_errors
-from flows.storage import upload as whole_or_absent
+from flows.storage.from_url import open_storage
+from flows.storage.protocol import Storage, Upload, content_disposition, object_key, storage_errors
+from flows.storage.protocol import upload as whole_or_absent
 from flows.stream import Block, Opening, Stream, ended
 
 CONNECT_SECONDS = 5

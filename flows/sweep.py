@@ -33,12 +33,12 @@ from prefect.states import Completed
 
 from flows import flow_names
 from flows.follow_up import follow_up_all
-from flows.leftover import Owner, Stored, is_leftover
-from flows.open_storage import open_storage
 from flows.progress import ARTIFACT_TYPE
 from flows.receipt import EXPIRED_TAG, FORGOTTEN_TAG, from_metadata
 from flows.settings import Settings
-from flows.storage import Storage
+from flows.storage.from_url import open_storage
+from flows.storage.orphans import Owner, Stored, is_leftover
+from flows.storage.protocol import Storage
 
 EXPORTS = FlowFilter(name=FlowFilterName(any_=[flow_names.EXPORT]))
 MOST_PER_READ = 200  # Prefect's own limit

@@ -8,7 +8,7 @@ import httpx
 import psycopg
 import pytest
 
-from flows.s3_storage import S3Storage
+from flows.storage.s3 import S3Storage
 from tests.described import checking
 from tests.receiver import Receiver, receiving
 from tests.running_stack import Stack, running

@@ -8,8 +8,8 @@ from fastapi.responses import FileResponse, Response
 
 from api.context import context_of
 from api.problems import Problem
-from flows.folder_storage import FolderStorage
-from flows.storage import content_type
+from flows.storage.folder import FolderStorage
+from flows.storage.protocol import content_type
 
 router = APIRouter()
 

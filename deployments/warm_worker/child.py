@@ -93,9 +93,9 @@ def _warmed_up() -> "Iterator[Settings]":
     from prefect.context import SyncClientContext
 
     from deployments.warm_worker.prefect_internals import keep_result_storage, open_background_services
-    from flows.open_storage import open_storage
     from flows.reports import catalog
     from flows.settings import Settings
+    from flows.storage.from_url import open_storage
 
     tracing.begin("report-exports-run")
     open_background_services()

@@ -15,10 +15,10 @@ import httpx
 import pytest
 from sqlalchemy import create_engine, insert
 
-from flows.folder_storage import FolderStorage
 from flows.reports.survey_responses import responses, survey_questions, surveys
 from flows.sqlite_frames import FROM_ROWS
-from flows.storage import content_disposition
+from flows.storage.folder import FolderStorage
+from flows.storage.protocol import content_disposition
 from tests import csv_file
 from tests.acceptance.house_reports.visits import visits
 from tests.beside import beside, deploy_export, make_pool, settings_of

@@ -16,8 +16,8 @@ from flows.copy_engine import Records
 from flows.database import Snapshot, open_engine, snapshot
 from flows.dialect import PRESETS
 from flows.errors import ExportError, SourceCancelled, SourceTimeout, SourceUnavailable
-from flows.s3_storage import PART_BYTES, S3Storage
-from flows.storage import upload
+from flows.storage.protocol import upload
+from flows.storage.s3 import PART_BYTES, S3Storage
 from tests.running_stack import Stack
 
 PLAIN = PRESETS["plain"]

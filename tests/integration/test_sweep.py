@@ -14,7 +14,7 @@ import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.s3_storage import S3Storage
+from flows.storage.s3 import S3Storage
 from flows.sweep import Swept, sweep
 from tests.exports import ARTICLES_REQUEST, EMPTY_SURVEY, Session, follow, start
 from tests.running_stack import Stack, running

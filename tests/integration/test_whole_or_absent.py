@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from flows.errors import ExportError
-from flows.s3_storage import PART_BYTES, S3Storage
-from flows.storage import content_disposition, upload
+from flows.storage.protocol import content_disposition, upload
+from flows.storage.s3 import PART_BYTES, S3Storage
 from tests.running_stack import Stack
 
 SMALL, ONE_PART, MANY_PARTS = 1000, PART_BYTES, 2 * PART_BYTES + 1000

@@ -18,7 +18,7 @@ from api.watcher import Known
 from flows.receipt import Standing
 from flows.reports import catalog
 from flows.request import ExportRequest
-from flows.storage import Link
+from flows.storage.protocol import Link
 from tests.unit.a_job import HALF, JOB_ID, WHOLE, failed, job
 from tests.unit.clock import NOON
 from tests.unit.golden import golden

@@ -7,8 +7,8 @@ import pytest
 
 from api import links
 from api.links import Links
-from flows.folder_storage import FolderStorage
-from flows.storage import Link
+from flows.storage.folder import FolderStorage
+from flows.storage.protocol import Link
 from tests.unit.a_job import JOB_ID, WHOLE, job
 from tests.unit.clock import Clock
 

@@ -5,7 +5,7 @@ import pytest
 import s3fs
 from botocore.awsrequest import AWSPreparedRequest
 
-from flows.s3_storage import S3Storage, part_bytes
+from flows.storage.s3 import S3Storage, part_bytes
 
 GIB, TIB = 1 << 30, 1 << 40
 MOST_PARTS, LARGEST_PART, LARGEST_OBJECT = 10_000, 5 * GIB, 5 * TIB

@@ -7,9 +7,9 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from flows.errors import ExportError, Incomplete, Internal, StorageDenied, StorageUnavailable
-from flows.folder_storage import FolderStorage
-from flows.open_storage import open_storage
-from flows.storage import Upload, content_disposition, object_key, storage_errors, upload
+from flows.storage.folder import FolderStorage
+from flows.storage.from_url import open_storage
+from flows.storage.protocol import Upload, content_disposition, object_key, storage_errors, upload
 from tests.unit.clock import NOON, Clock
 
 KEY = object_key("899e1228-d7b8-40fc-8490-70e6f1efb338", 1, "x.csv")

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import s3fs
 
-from flows.leftover import Stored
-from flows.storage import Link, content_type
+from flows.storage.orphans import Stored
+from flows.storage.protocol import Link, content_type
 
 # Parts of 8 MiB double with every thousand of them: S3 takes 10,000, and objects of 5 TiB.
 PART_BYTES = 8 << 20

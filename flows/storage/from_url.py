@@ -4,9 +4,9 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from flows.folder_storage import FolderStorage
-from flows.s3_storage import S3Storage
-from flows.storage import Storage
+from flows.storage.folder import FolderStorage
+from flows.storage.protocol import Storage
+from flows.storage.s3 import S3Storage
 
 
 @cache

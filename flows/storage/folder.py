@@ -12,8 +12,8 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from urllib.parse import urlencode, urlsplit
 
-from flows.leftover import Stored
-from flows.storage import Link
+from flows.storage.orphans import Stored
+from flows.storage.protocol import Link
 
 _SIGNING_KEY_FILE = ".signing-key"
 

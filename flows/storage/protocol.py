@@ -11,7 +11,7 @@ from urllib.parse import quote
 from botocore.exceptions import BotoCoreError, ClientError
 
 from flows.errors import ExportError, Internal, StorageDenied, StorageUnavailable
-from flows.leftover import Stored
+from flows.storage.orphans import Stored
 
 CONTENT_TYPES = {"csv": "text/csv; charset=utf-8", "gz": "application/gzip", "zip": "application/zip"}
 
