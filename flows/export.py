@@ -33,7 +33,6 @@ from flows import (
     logs,
     readers,
     run_page,
-    sqlite_frames,
     statement,
     unreadable_row,
 )
@@ -63,6 +62,7 @@ from flows.recurring import parse_recurring
 from flows.reports import catalog
 from flows.request import ExportRequest, parse_request
 from flows.settings import Settings
+from flows.sources.sqlite import adbc_chunks
 from flows.statement import OutputColumn
 from flows.storage.from_url import open_storage
 from flows.storage.protocol import Storage, Upload, content_disposition, object_key, storage_errors
@@ -215,11 +215,11 @@ def fetch(export: Export) -> Generator[Opening | Records | Chunk, None, None]:
     clock = partial(datetime.now, UTC)
     with snapshot(engine, zone, seconds, clock, silence) as taken:
         opening = _opening(taken, request, settings)
-        if sqlite_frames.can_read(taken, request, opening.read, opening.expected):
-            with sqlite_frames.shared(taken, clock) as shared:
+        if adbc_chunks.can_read(taken, request, opening.read, opening.expected):
+            with adbc_chunks.shared(taken, clock) as shared:
                 opening = _opening(shared.snapshot, request, settings)
                 yield opening
-                yield from sqlite_frames.fetch(shared, request, opening.read, opening.expected)
+                yield from adbc_chunks.fetch(shared, request, opening.read, opening.expected)
         else:
             yield opening
             yield from _rows(taken, request, opening, settings.readers)

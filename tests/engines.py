@@ -8,12 +8,13 @@ from typing import cast
 
 from sqlalchemy import Engine
 
-from flows import copied_frames, copy_engine, frame_engine, joined_frames, sqlite_frames, statement
+from flows import copied_frames, copy_engine, frame_engine, joined_frames, statement
 from flows.database import Snapshot, snapshot
 from flows.frame_engine import Chunk
 from flows.header import header
 from flows.packing import Packing
 from flows.request import ExportRequest
+from flows.sources.sqlite import adbc_chunks
 from flows.statement import OutputColumn
 
 
@@ -41,12 +42,12 @@ def framed_by_second_process(engine: Engine, request: ExportRequest) -> bytes:
     """As a big export from SQLite is read, however small this one is."""
     with (
         snapshot(engine, request.zone.key, 60, lambda: datetime.now(UTC)) as taken,
-        sqlite_frames.shared(taken, lambda: datetime.now(UTC)) as shared,
+        adbc_chunks.shared(taken, lambda: datetime.now(UTC)) as shared,
     ):
         assert shared.process is not None
         columns = _columns(shared.snapshot, request)
         expected = shared.snapshot.scalar(statement.count(request))
-        fetched = sqlite_frames.fetch(shared, request, columns, expected)
+        fetched = adbc_chunks.fetch(shared, request, columns, expected)
         return _written(fetched, columns, request)
 
 

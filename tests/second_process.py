@@ -7,10 +7,10 @@ from unittest.mock import patch
 
 from sqlalchemy import Engine
 
-from flows import sqlite_frames
 from flows.errors import ExportError
 from flows.frame_engine import Chunk
 from flows.request import ExportRequest
+from flows.sources.sqlite import adbc_chunks
 from tests.engines import framed, framed_by_second_process
 
 
@@ -24,7 +24,7 @@ class Agreed:
 
 def agreed(engine: Engine, request: ExportRequest) -> Agreed:
     counts: list[int] = []
-    with patch.object(sqlite_frames, "_chunks", _counted(sqlite_frames._chunks, counts)):
+    with patch.object(adbc_chunks, "_chunks", _counted(adbc_chunks._chunks, counts)):
         found = _outcome(framed_by_second_process, engine, request)
     assert found == _outcome(framed, engine, request)
     return Agreed(found, sum(counts))

@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import create_engine, insert
 
 from flows.reports.survey_responses import responses, survey_questions, surveys
-from flows.sqlite_frames import FROM_ROWS
+from flows.sources.sqlite.adbc_chunks import FROM_ROWS
 from flows.storage.folder import FolderStorage
 from flows.storage.protocol import content_disposition
 from tests import csv_file

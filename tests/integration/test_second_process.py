@@ -18,13 +18,14 @@ import pytest
 from sqlalchemy import Engine, select
 from sqlalchemy.pool import NullPool
 
-from flows import sqlite_frames, sqlite_reader, statement
+from flows import statement
 from flows.columns import unpacked
 from flows.database import Snapshot, open_engine, snapshot, source_errors
 from flows.errors import SourceTimeout
 from flows.report import Report
 from flows.request import ExportRequest, parse_request
-from flows.sqlite_frames import Shared
+from flows.sources.sqlite import adbc_chunks, adbc_process
+from flows.sources.sqlite.adbc_chunks import Shared
 from tests.movers import HERE, REPORT, THERE, movers
 
 ROWS, MOVED = 30_000, 700
@@ -58,18 +59,18 @@ def taken(engine: Engine, seconds: int = 60) -> Iterator[Snapshot]:
 
 @contextmanager
 def shared(engine: Engine, seconds: int = 60) -> Iterator[Shared]:
-    with taken(engine, seconds) as snap, sqlite_frames.shared(snap, lambda: datetime.now(UTC)) as found:
+    with taken(engine, seconds) as snap, adbc_chunks.shared(snap, lambda: datetime.now(UTC)) as found:
         yield found
 
 
 def ids(found: Shared, request: ExportRequest = REQUEST, expected: int = ROWS) -> Iterator[int]:
     columns = statement.output_columns(request, [])
-    for chunk in sqlite_frames.fetch(found, request, columns, expected):
+    for chunk in adbc_chunks.fetch(found, request, columns, expected):
         yield from unpacked(chunk.keys)
 
 
 def readers_of(process: psutil.Process) -> list[psutil.Process]:
-    name = Path(str(sqlite_reader.__file__)).name
+    name = Path(str(adbc_process.__file__)).name
     return [each for each in process.children() if any(part.endswith(name) for part in each.cmdline())]
 
 
@@ -135,7 +136,7 @@ def test_both_see_one_committed_state(engine: Engine, file: Path) -> None:
 def test_the_second_really_reads(engine: Engine) -> None:
     columns = statement.output_columns(REQUEST, [])
     with shared(engine) as found:
-        assert sum(each.rows for each in sqlite_frames._chunks(found, REQUEST, columns)) == ROWS
+        assert sum(each.rows for each in adbc_chunks._chunks(found, REQUEST, columns)) == ROWS
 
 
 def test_somebody_who_waits_to_write_gets_a_turn(engine: Engine, file: Path) -> None:
@@ -143,7 +144,7 @@ def test_somebody_who_waits_to_write_gets_a_turn(engine: Engine, file: Path) -> 
         assert snap.scalar(statement.count(REQUEST)) == ROWS
         with beside(WRITES, file) as writer:
             time.sleep(0.3)  # by now it holds new readers up, unless it could write at once
-            with sqlite_frames.shared(snap, lambda: datetime.now(UTC)) as found:
+            with adbc_chunks.shared(snap, lambda: datetime.now(UTC)) as found:
                 counted = found.snapshot.scalar(statement.count(REQUEST))
                 assert len(list(ids(found, expected=counted))) == counted
             snap.connection.exec_driver_sql("ROLLBACK")
@@ -237,7 +238,7 @@ def test_the_second_loads_no_pandas(file: Path) -> None:
     order = {"sql": select_all, "parameters": "", "kinds": ["integer", "text", "integer"]}
     order |= {"answers": 1, "null": "ff"}
     said = [{"uri": f"file:{quote(str(file))}?mode=ro", "batch_rows": 100}, "begin", order]
-    command = [sys.executable, "-X", "importtime", str(sqlite_reader.__file__)]
+    command = [sys.executable, "-X", "importtime", str(adbc_process.__file__)]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as second:  # noqa: S603 - ours
         assert second.stdin is not None
@@ -248,7 +249,7 @@ def test_the_second_loads_no_pandas(file: Path) -> None:
         reading.start()
         second.stdin.write(b"".join(json.dumps(each).encode() + b"\n" for each in said))
         second.stdin.flush()
-        assert second.stdout.readline() == sqlite_reader.DONE
+        assert second.stdout.readline() == adbc_process.DONE
         with pa.ipc.open_stream(second.stdout) as batches:
             assert batches.read_all().num_rows == ROWS
         reading.join()

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine
 from sqlalchemy.pool import NullPool
 
-from flows import frame_engine, sqlite_frames
+from flows import frame_engine
 from flows.database import open_engine
 from flows.report import camel_case
 from flows.request import ExportRequest
+from flows.sources.sqlite import adbc_chunks
 from tests.engines import hooked
 from tests.kinds import ASKED, PROOF, REPORTS, asked, common, load, made, requests_of, rows_of
 from tests.second_process import agreed
@@ -39,7 +40,7 @@ def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of two rows, two a batch."""
     monkeypatch.setattr(frame_engine, "CHUNK_ROWS", 2)
-    monkeypatch.setattr(sqlite_frames, "BATCH_ROWS", 4)
+    monkeypatch.setattr(adbc_chunks, "BATCH_ROWS", 4)
 
 
 def write(engine: Engine, rows: int, *changes: str, values: Sequence[str] = ()) -> None:

@@ -9,15 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows import answer_columns, cells
+from flows import cells
 from flows.columns import TEXT
+from flows.sources.sqlite import json_answers
 from flows.statement import Question
 
 ONE, MANY = Question("one", "One", multiple=False), Question("many", "Many", multiple=True)
 
 
 def texts(found: pa.Array, question: Question) -> list[str | None]:
-    read = answer_columns.texts(found, question)
+    read = json_answers.texts(found, question)
     assert read.type == TEXT
     return list(read.to_pylist())
 

@@ -48,7 +48,7 @@ from sqlalchemy.types import TypeEngine
 
 from flows import exact_reading, statement
 from flows.request import ExportRequest
-from flows.sqlite_reader import FLOAT, INTEGER, TEXT
+from flows.sources.sqlite.adbc_process import FLOAT, INTEGER, TEXT
 from flows.statement import OutputColumn
 
 MOST_QUESTIONS = 64  # SQLite looks for each of them among all members of the JSON

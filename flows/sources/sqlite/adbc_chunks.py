@@ -20,12 +20,13 @@ from urllib.parse import quote
 import pyarrow as pa
 from sqlalchemy import Boolean, Connection, Dialect
 
-from flows import answer_columns, exact_reading, frame_engine, sqlite_reader, sqlite_select, statement
+from flows import exact_reading, frame_engine, statement
 from flows.columns import Values
 from flows.database import Snapshot
 from flows.frame_engine import Chunk, Read
 from flows.request import ExportRequest
-from flows.sqlite_reader import BEGIN, END, NULL_BEGINS
+from flows.sources.sqlite import adbc_process, adbc_query, json_answers
+from flows.sources.sqlite.adbc_process import BEGIN, END, NULL_BEGINS
 from flows.statement import OutputColumn
 
 FROM_ROWS = 50_000  # its start takes a fifth of a second
@@ -48,7 +49,7 @@ class Process:
 
     def does(self, what: str) -> bool:
         self.tell(what)
-        return self.stream.readline() == sqlite_reader.DONE
+        return self.stream.readline() == adbc_process.DONE
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def can_read(taken: Snapshot, request: ExportRequest, columns: Sequence[OutputCo
     """Whether it is worth a process, and there is a file whose columns that reads exactly."""
     dialect = taken.connection.dialect
     is_sqlite = dialect.name == "sqlite" and dialect.driver == "pysqlite"
-    fits = is_sqlite and rows >= FROM_ROWS and sqlite_select.can_read(request, columns)
+    fits = is_sqlite and rows >= FROM_ROWS and adbc_query.can_read(request, columns)
     return fits and _file(taken) is not None
 
 
@@ -91,7 +92,7 @@ def shared(taken: Snapshot, clock: Callable[[], datetime]) -> Iterator[Shared]:
 @contextmanager
 def _started(seconds: float) -> Iterator[Process]:
     """It has ended when the block has, and when so many seconds have passed."""
-    command = [sys.executable, "-P", str(Path(sqlite_reader.__file__))]
+    command = [sys.executable, "-P", str(Path(adbc_process.__file__))]
     pipe = subprocess.PIPE
     process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe)  # noqa: S603 - ours
     limit = Timer(seconds, process.kill)
@@ -150,10 +151,10 @@ def fetch(
 
 def _chunks(shared: Shared, request: ExportRequest, columns: Sequence[OutputColumn]) -> Iterator[Chunk]:
     process, dialect = shared.process, shared.snapshot.connection.dialect
-    if process is None or not sqlite_select.can_read(request, columns):
+    if process is None or not adbc_query.can_read(request, columns):
         return
     mark = bytes([NULL_BEGINS]) + token_bytes(7)
-    process.tell(sqlite_select.order(request, columns, dialect, mark))
+    process.tell(adbc_query.order(request, columns, dialect, mark))
     reads = [_reader(column, dialect) for column in columns if column.question is None]
     done = 0
     with pa.ipc.open_stream(process.stream) as batches:
@@ -184,11 +185,11 @@ def _parts(batch: pa.RecordBatch, done: int, split_rows: int | None) -> Iterator
 def _chunk(found: Sequence[pa.Array], columns: Sequence[OutputColumn], reads: Sequence[Read]) -> Chunk:
     keys = found[len(reads)]
     plain = iter(zip(reads, found, strict=False))
-    answers = dict(zip(sqlite_select.question_keys(columns), found[len(reads) + 1 :], strict=True))
+    answers = dict(zip(adbc_query.question_keys(columns), found[len(reads) + 1 :], strict=True))
     values: list[Values] = []
     for column in columns:
         if column.question is not None:
-            values.append(answer_columns.texts(answers[column.question.key], column.question))
+            values.append(json_answers.texts(answers[column.question.key], column.question))
         else:
             read, array = next(plain)
             values.append(read(array))
