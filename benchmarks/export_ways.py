@@ -15,11 +15,12 @@ from sqlalchemy.pool import NullPool
 
 from benchmarks import frame_report
 from benchmarks.survey_data import QUESTIONS, Survey
-from flows import copy_engine, statement
+from flows import statement
 from flows.database import open_engine, snapshot
-from flows.readers import FROM_ROWS
 from flows.reports import catalog
 from flows.request import parse_request
+from flows.sources.postgresql import copy_rows
+from flows.sources.postgresql.parallel_copy import FROM_ROWS
 
 ARTICLE = Path(__file__).with_name("article_way")
 LIMIT = "limit"
@@ -73,9 +74,9 @@ def _same_select(survey: Survey, database_url: str) -> Mapping[str, Any]:
     engine = open_engine(database_url.replace("://", "+psycopg://", 1), 5, poolclass=NullPool)
     with snapshot(engine, "UTC", 60, lambda: datetime.now(UTC)) as taken:
         columns = statement.output_columns(request, taken.questions(statement.questions(request)))
-        rows = copy_engine.select_rows(request, columns)
+        rows = copy_rows.select_rows(request, columns)
         driver: Any = taken.connection.connection.driver_connection
-        sql = psycopg.ClientCursor(driver).mogrify(*copy_engine.compiled(taken, rows))
+        sql = psycopg.ClientCursor(driver).mogrify(*copy_rows.compiled(taken, rows))
     return {"sql": sql}
 
 

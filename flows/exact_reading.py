@@ -27,7 +27,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeEngine
 
 from flows.cells import interval_text
-from flows.sql_cells import text_of
+from flows.sources.postgresql.csv_expressions import text_of
 from flows.statement import OutputColumn
 
 # Of PostgreSQL's own types, those that Python has exact values for.

@@ -23,21 +23,8 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 from sqlalchemy.pool import NullPool
 
-from flows import (
-    attempt_end,
-    copied_frames,
-    copy_engine,
-    flow_names,
-    frame_engine,
-    joined_frames,
-    logs,
-    readers,
-    run_page,
-    statement,
-    unreadable_row,
-)
+from flows import attempt_end, flow_names, frame_engine, joined_frames, logs, run_page, statement
 from flows.attempt_end import AttemptEnd
-from flows.copy_engine import Records
 from flows.database import Snapshot, open_engine, snapshot
 from flows.errors import (
     ExportError,
@@ -62,6 +49,8 @@ from flows.recurring import parse_recurring
 from flows.reports import catalog
 from flows.request import ExportRequest, parse_request
 from flows.settings import Settings
+from flows.sources.postgresql import copy_chunks, copy_rows, failing_row, parallel_copy
+from flows.sources.postgresql.copy_rows import Records
 from flows.sources.sqlite import adbc_chunks
 from flows.statement import OutputColumn
 from flows.storage.from_url import open_storage
@@ -239,12 +228,12 @@ def _rows(
 ) -> Iterator[Records | Chunk]:
     columns, read, expected = opening.columns, opening.read, opening.expected
     if uses_copy(taken, request, columns):
-        rows = copy_engine.select_rows(request, columns)
-        with unreadable_row.told(taken, request, columns):
-            yield from readers.fetch(taken, request, rows, expected, most_readers)
-    elif copied_frames.can_read(taken, read):
-        with unreadable_row.told(taken, request, read):
-            yield from copied_frames.fetch(taken, request, read, expected, most_readers)
+        rows = copy_rows.select_rows(request, columns)
+        with failing_row.told(taken, request, columns):
+            yield from parallel_copy.fetch(taken, request, rows, expected, most_readers)
+    elif copy_chunks.can_read(taken, read):
+        with failing_row.told(taken, request, read):
+            yield from copy_chunks.fetch(taken, request, read, expected, most_readers)
     elif joined_frames.can_read(taken, request, read):
         yield from joined_frames.fetch(taken, request, read)
     else:
@@ -260,7 +249,7 @@ def check_rows(expected: int, *limits: int | None) -> None:
 
 
 def uses_copy(taken: Snapshot, request: ExportRequest, columns: Sequence[OutputColumn]) -> bool:
-    fits = len(columns) <= copy_engine.MOST_COLUMNS
+    fits = len(columns) <= copy_rows.MOST_COLUMNS
     return taken.is_postgresql and fits and request.report.transform is None
 
 

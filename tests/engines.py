@@ -8,12 +8,13 @@ from typing import cast
 
 from sqlalchemy import Engine
 
-from flows import copied_frames, copy_engine, frame_engine, joined_frames, statement
+from flows import frame_engine, joined_frames, statement
 from flows.database import Snapshot, snapshot
 from flows.frame_engine import Chunk
 from flows.header import header
 from flows.packing import Packing
 from flows.request import ExportRequest
+from flows.sources.postgresql import copy_chunks, copy_rows
 from flows.sources.sqlite import adbc_chunks
 from flows.statement import OutputColumn
 
@@ -21,8 +22,8 @@ from flows.statement import OutputColumn
 def copied(engine: Engine, request: ExportRequest) -> bytes:
     with snapshot(engine, request.zone.key, 60, lambda: datetime.now(UTC)) as taken:
         columns = _columns(taken, request)
-        wanted = copy_engine.select_rows(request, columns)
-        blocks = [(each.rows, each.data) for each in copy_engine.fetch(taken, wanted, request.dialect)]
+        wanted = copy_rows.select_rows(request, columns)
+        blocks = [(each.rows, each.data) for each in copy_rows.fetch(taken, wanted, request.dialect)]
     return _file(request, columns, blocks)
 
 
@@ -79,8 +80,8 @@ def copied_through_frames(engine: Engine, request: ExportRequest) -> bytes:
     """As a report with a `transform` is read from PostgreSQL."""
     with snapshot(engine, request.zone.key, 60, lambda: datetime.now(UTC)) as taken:
         columns = _columns(taken, request)
-        assert copied_frames.can_read(taken, columns)
-        fetched = copied_frames.fetch(taken, request, columns, 0, 1)
+        assert copy_chunks.can_read(taken, columns)
+        fetched = copy_chunks.fetch(taken, request, columns, 0, 1)
         return _written(fetched, columns, request)
 
 

@@ -11,9 +11,10 @@ import pytest
 from sqlalchemy import Engine, insert
 from sqlalchemy.pool import NullPool
 
-from flows import copy_engine, frame_engine, statement
+from flows import frame_engine, statement
 from flows.database import Snapshot, open_engine, snapshot
 from flows.request import ExportRequest, parse_request
+from flows.sources.postgresql import copy_rows
 from tests.movers import HERE, REPORT, THERE, movers
 
 ROWS, MOVED = 20_000, 700
@@ -77,8 +78,8 @@ def exported(snap: Snapshot, request: ExportRequest, way: str) -> tuple[int, int
     columns = statement.output_columns(request, [])
     counted = snap.scalar(statement.count(request))
     if way == "copy":
-        wanted = copy_engine.select_rows(request, columns)
-        came = sum(block.rows for block in copy_engine.fetch(snap, wanted, request.dialect))
+        wanted = copy_rows.select_rows(request, columns)
+        came = sum(block.rows for block in copy_rows.fetch(snap, wanted, request.dialect))
     else:
         wanted = statement.rows(request, frame_engine.expressions(columns, request.report.key))
         chunks = frame_engine.fetch(snap, wanted, columns, request.dialect)

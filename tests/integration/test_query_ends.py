@@ -17,9 +17,9 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.pool import NullPool
 
-from flows import copy_engine
 from flows.database import open_engine, snapshot
 from flows.dialect import PRESETS
+from flows.sources.postgresql import copy_rows
 from tests import flow_runs
 from tests.beside import beside, deploy_export, make_pool
 from tests.running_stack import Stack
@@ -43,7 +43,7 @@ class Stopped(Exception):
 def read(url: str) -> None:
     engine = open_engine(url, connect_seconds=5, poolclass=NullPool)
     with snapshot(engine, "UTC", 300, lambda: datetime.now(UTC)) as taken:
-        for _ in copy_engine.fetch(taken, SLEEP, PRESETS["plain"]):
+        for _ in copy_rows.fetch(taken, SLEEP, PRESETS["plain"]):
             pass
 
 

@@ -26,12 +26,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.pool import NullPool
 
-from flows import copy_engine, key_ranges, readers, statement
-from flows.copy_engine import Records
+from flows import statement
 from flows.database import Snapshot, open_engine, snapshot
 from flows.errors import SourceTimeout, SourceUnavailable
 from flows.report import Report
 from flows.request import ExportRequest, parse_request
+from flows.sources.postgresql import copy_rows, key_ranges, parallel_copy
+from flows.sources.postgresql.copy_rows import Records
 
 ROWS, RANGE_ROWS, READERS = 30_000, 1_000, 3
 SORTS = ("id", "-id", "at", "-at", "word", "-word", "few", "-few", "rate", "-rate", "-few,word", "doubled")
@@ -90,7 +91,7 @@ def asked(sort: str, report: Report = REPORT, **csv: object) -> ExportRequest:
 
 
 def selected(request: ExportRequest) -> Select[tuple[object, ...]]:
-    return copy_engine.select_rows(request, statement.output_columns(request, []))
+    return copy_rows.select_rows(request, statement.output_columns(request, []))
 
 
 def ranges(snap: Snapshot, request: ExportRequest) -> list[Select[tuple[object, ...]]]:
@@ -98,7 +99,7 @@ def ranges(snap: Snapshot, request: ExportRequest) -> list[Select[tuple[object, 
 
 
 def together(snap: Snapshot, request: ExportRequest) -> Iterator[Records]:
-    return readers.read_together(snap, ranges(snap, request), request, READERS)
+    return parallel_copy.read_together(snap, ranges(snap, request), request, READERS)
 
 
 def data(blocks: Iterator[Records]) -> bytes:
@@ -127,7 +128,7 @@ def reading() -> list[str]:
 def test_the_bytes_are_a_single_readers_under_a_writer_that_moves_rows(engine: Engine, sort: str) -> None:
     request = asked(sort, lineEnding="crlf", delimiter=";")
     with taken(engine) as snap:
-        alone = data(copy_engine.fetch(snap, selected(request), request.dialect))
+        alone = data(copy_rows.fetch(snap, selected(request), request.dialect))
         with engine.begin() as writer:
             writer.execute(table.update().values(id=-table.c.id, few=table.c.few + 1, at=None))
             writer.execute(insert(table).values(id=0, few=0))
@@ -147,7 +148,9 @@ def test_no_block_reaches_over_a_file_of_its_own(engine: Engine) -> None:
     request = asked("at", preset="excel", splitRows=777, compression="zip")
     with taken(engine) as snap:
         rows = selected(request)
-        blocks = list(readers.fetch(snap, request, rows, ROWS, READERS, from_rows=1, range_rows=RANGE_ROWS))
+        blocks = list(
+            parallel_copy.fetch(snap, request, rows, ROWS, READERS, from_rows=1, range_rows=RANGE_ROWS)
+        )
     ends = set()
     passed = 0
     for block in blocks:
@@ -252,11 +255,11 @@ def test_a_database_that_gives_fewer_connections_is_read_all_the_same(
     ("cores", "number"), [(1, 1), (2, 1), (3, 1), (4, 1), (5, 2), (8, 3), (9, 4), (64, 4)]
 )
 def test_only_cores_to_spare_are_taken(cores: int, number: int) -> None:
-    assert readers.readers_for(cores) == number
+    assert parallel_copy.readers_for(cores) == number
 
 
 def test_a_small_export_has_one_reader(engine: Engine) -> None:
     request = asked("id")
     with taken(engine) as snap:
-        for _ in readers.fetch(snap, request, selected(request), ROWS, READERS):
+        for _ in parallel_copy.fetch(snap, request, selected(request), ROWS, READERS):
             assert reading() == []

@@ -10,10 +10,11 @@ import pytest
 from sqlalchemy import Select, String, func, join, literal, select, true
 from sqlalchemy.pool import NullPool
 
-from flows import copy_engine, watchdog
+from flows import watchdog
 from flows.database import Snapshot, open_engine, snapshot
 from flows.dialect import PRESETS
 from flows.errors import SourceTimeout, SourceUnavailable
+from flows.sources.postgresql import copy_rows
 from flows.watchdog import WatchedConnection
 from tests.running_stack import Stack
 from tests.way import Way
@@ -54,7 +55,7 @@ def read(
     """Rows; the trouble comes after the first of them."""
     engine = open_engine(url, connect_seconds=5, poolclass=NullPool)
     with snapshot(engine, "UTC", seconds, lambda: datetime.now(UTC), SILENCE_SECONDS) as taken:
-        blocks = copy_engine.fetch(taken, wanted, PRESETS["plain"])
+        blocks = copy_rows.fetch(taken, wanted, PRESETS["plain"])
         rows = next(blocks).rows
         trouble(taken)
         return rows + sum(block.rows for block in blocks)

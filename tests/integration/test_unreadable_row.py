@@ -24,11 +24,12 @@ from sqlalchemy import (
     values,
 )
 
-from flows import copied_frames, copy_engine, readers, statement, unreadable_row
+from flows import statement
 from flows.database import Snapshot, open_engine, snapshot
 from flows.errors import SourceTimeout, UnreadableRow
 from flows.report import Questions, Report
 from flows.request import ExportRequest, parse_request
+from flows.sources.postgresql import copy_chunks, copy_rows, failing_row, parallel_copy
 from flows.statement import OutputColumn
 
 ROWS = 5_000
@@ -84,9 +85,9 @@ def broken_place(place: Select[Any]) -> Report:
 
 def read(taken: Snapshot, request: ExportRequest, together: int = 1) -> None:
     columns = columns_of(taken, request)
-    with unreadable_row.told(taken, request, columns):
-        rows = copy_engine.select_rows(request, columns)
-        for _ in readers.fetch(taken, request, rows, ROWS, together, from_rows=1, range_rows=500):
+    with failing_row.told(taken, request, columns):
+        rows = copy_rows.select_rows(request, columns)
+        for _ in parallel_copy.fetch(taken, request, rows, ROWS, together, from_rows=1, range_rows=500):
             pass
 
 
@@ -116,8 +117,8 @@ def test_readers_of_key_ranges_tell_it_too(engine: Engine) -> None:
 def read_into_frames(taken: Snapshot, request: ExportRequest) -> None:
     questions = taken.questions(statement.questions(request))
     columns = statement.columns_to_read(request, statement.output_columns(request, questions), questions)
-    with unreadable_row.told(taken, request, columns):
-        for _ in copied_frames.fetch(taken, request, columns, ROWS, 1):
+    with failing_row.told(taken, request, columns):
+        for _ in copy_chunks.fetch(taken, request, columns, ROWS, 1):
             pass
 
 
@@ -141,7 +142,7 @@ def test_what_fails_for_all_rows_together_is_not_put_on_one(engine: Engine) -> N
 def test_the_failure_stays_the_same_when_there_is_no_time_to_find_the_row(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(unreadable_row, "MOST_SECONDS", 0)
+    monkeypatch.setattr(failing_row, "MOST_SECONDS", 0)
     assert failure(engine, request_of(REPORT)) == UnreadableRow.sentence
 
 

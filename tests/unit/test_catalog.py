@@ -8,12 +8,13 @@ import pytest
 from sqlalchemy import ClauseElement
 from sqlalchemy.dialects import mssql, mysql, oracle, postgresql, sqlite
 
-from flows import frame_engine, reports, sql_cells, statement
+from flows import frame_engine, reports, statement
 from flows.errors import DeclarationError
 from flows.report import FILTERABLE, Report, camel_case, type_name
 from flows.reports import DEFAULT_REPORT, catalog
 from flows.request import ExportRequest, parse_request, questions_key
 from flows.settings import Settings
+from flows.sources.postgresql import csv_expressions
 from flows.statement import Question
 
 VISITS = """
@@ -208,6 +209,6 @@ def test_every_statement_can_be_said_to_every_database(report: Report, database:
         *(statement.scope_exists(request, name) for name in report.scope),
     ]
     if database.name == "postgresql":
-        statements.append(statement.rows(request, sql_cells.expressions(columns, request.dialect)))
+        statements.append(statement.rows(request, csv_expressions.expressions(columns, request.dialect)))
     for each in statements:
         assert each is None or "SELECT" in str(each.compile(dialect=database))

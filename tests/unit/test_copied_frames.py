@@ -30,10 +30,10 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, INET, JSONB
 from sqlalchemy.types import TypeEngine
 
-from flows import copied_frames
 from flows.columns import unpacked
-from flows.copy_engine import Records
 from flows.report import type_name
+from flows.sources.postgresql import copy_chunks
+from flows.sources.postgresql.copy_rows import Records
 from flows.statement import OutputColumn
 
 MADRID = ZoneInfo("Europe/Madrid")
@@ -44,7 +44,7 @@ def column(kind: TypeEngine[Any]) -> OutputColumn:
 
 
 def read(data: bytes, kind: TypeEngine[Any], rows: int = 1) -> Any:
-    return copied_frames.chunk_of(Records(rows, data), [column(kind)], MADRID).values[0]
+    return copy_chunks.chunk_of(Records(rows, data), [column(kind)], MADRID).values[0]
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_one_odd_cell_leaves_the_column_to_python() -> None:
 
 
 def test_the_key_tells_the_rows_apart() -> None:
-    chunk = copied_frames.chunk_of(Records(2, b"a,k1\nb,k2\n"), [column(Text())], MADRID)
+    chunk = copy_chunks.chunk_of(Records(2, b"a,k1\nb,k2\n"), [column(Text())], MADRID)
     assert chunk.rows == 2
     assert unpacked(chunk.keys) == ["k1", "k2"]
 
@@ -119,4 +119,4 @@ class Backwards(TypeDecorator[str]):
 def test_types_that_make_something_else_of_a_value_are_read_by_python(
     kind: TypeEngine[Any], has: bool
 ) -> None:
-    assert copied_frames._has_one_meaning(kind) is has
+    assert copy_chunks._has_one_meaning(kind) is has

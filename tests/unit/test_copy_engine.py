@@ -1,8 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.copy_engine import Records, split
 from flows.dialect import Dialect, record
+from flows.sources.postgresql.copy_rows import Records, split
 
 cells = st.lists(st.none() | st.text(st.sampled_from('a",\n\r ')), min_size=1, max_size=3)
 blocks_of_rows = st.lists(st.lists(cells, min_size=1, max_size=6), max_size=5)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from flows.lanes import Closed, Lanes
+from flows.sources.postgresql.ordered_queue import Closed, Lanes
 
 LANES, ITEMS, AHEAD, ROOM = 40, 5, 3, 2
 

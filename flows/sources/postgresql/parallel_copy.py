@@ -15,12 +15,12 @@ from typing import Any
 import psycopg
 from sqlalchemy import Select, func, select
 
-from flows import copy_engine, key_ranges
-from flows.copy_engine import Records
 from flows.database import Snapshot, same_snapshot
 from flows.errors import SourceUnavailable
-from flows.lanes import Closed, Lanes
 from flows.request import ExportRequest
+from flows.sources.postgresql import copy_rows, key_ranges
+from flows.sources.postgresql.copy_rows import Records
+from flows.sources.postgresql.ordered_queue import Closed, Lanes
 
 FROM_ROWS = 500_000
 # Some MiB of a survey's rows: little enough to wait in memory until its turn comes.
@@ -50,9 +50,9 @@ def fetch(
     readers = readers or readers_for(_cores())
     ranges = _ranges(taken, request, rows, range_rows) if readers > 1 and expected >= from_rows else []
     if not ranges:
-        return copy_engine.fetch(taken, rows, request.dialect)
+        return copy_rows.fetch(taken, rows, request.dialect)
     blocks = read_together(taken, ranges, request, readers)
-    return copy_engine.split(blocks, request.dialect.split_rows)
+    return copy_rows.split(blocks, request.dialect.split_rows)
 
 
 def fetch_ahead(
@@ -62,7 +62,7 @@ def fetch_ahead(
     readers = readers or readers_for(_cores())
     ranges = _ranges(taken, request, rows, RANGE_ROWS) if readers > 1 and expected >= FROM_ROWS else []
     blocks = read_together(taken, ranges or [rows], request, readers if ranges else 1)
-    return copy_engine.split(blocks, request.dialect.split_rows)
+    return copy_rows.split(blocks, request.dialect.split_rows)
 
 
 def _ranges(taken: Snapshot, request: ExportRequest, rows: Select[Any], range_rows: int) -> list[Select[Any]]:
@@ -85,7 +85,7 @@ def read_together(
         try:
             while (number := lanes.take()) is not None:
                 mine.allow_until(until)
-                with closing(copy_engine.copied(mine, ranges[number], request.dialect)) as blocks:
+                with closing(copy_rows.copied(mine, ranges[number], request.dialect)) as blocks:
                     for block in blocks:
                         lanes.put(number, block)
                 lanes.end(number)

@@ -13,14 +13,14 @@ from pyarrow import csv
 from sqlalchemy import Float, LargeBinary, Numeric, PickleType, Select, Time
 from sqlalchemy.types import TypeEngine
 
-from flows import copy_engine, readers, sql_cells
 from flows.cells import READ_JSON
 from flows.columns import MOMENT, TEXT, Values
-from flows.copy_engine import Records
 from flows.database import Snapshot
 from flows.dialect import BYTE_ORDER_MARK, PRESETS
 from flows.frame_engine import Chunk
 from flows.request import ExportRequest
+from flows.sources.postgresql import copy_rows, csv_expressions, parallel_copy
+from flows.sources.postgresql.copy_rows import Records
 from flows.statement import OutputColumn
 
 _T = TypeVar("_T")
@@ -29,7 +29,7 @@ _FORMAT = csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False)
 
 def can_read(taken: Snapshot, columns: Sequence[OutputColumn]) -> bool:
     """Whether these are PostgreSQL's columns, not too many, of types whose texts have one meaning."""
-    fits = len(columns) < copy_engine.MOST_COLUMNS
+    fits = len(columns) < copy_rows.MOST_COLUMNS
     return taken.is_postgresql and fits and all(_has_one_meaning(each.expression.type) for each in columns)
 
 
@@ -44,14 +44,14 @@ def fetch(
 ) -> Iterator[Chunk]:
     """By as many as `most` readers. No chunk crosses a file's last row."""
     plain = replace(request, dialect=replace(PRESETS["plain"], split_rows=request.dialect.split_rows))
-    for block in readers.fetch_ahead(taken, plain, select_rows(plain, columns), expected, most):
+    for block in parallel_copy.fetch_ahead(taken, plain, select_rows(plain, columns), expected, most):
         yield chunk_of(block, columns, request.zone)
 
 
 def select_rows(request: ExportRequest, columns: Sequence[OutputColumn]) -> Select[Any]:
     """The report's key comes last, for errors."""
-    key = OutputColumn("key", "", "string", False, sql_cells.text_of(request.report.key))
-    return copy_engine.select_rows(request, [*columns, key])
+    key = OutputColumn("key", "", "string", False, csv_expressions.text_of(request.report.key))
+    return copy_rows.select_rows(request, [*columns, key])
 
 
 def chunk_of(block: Records, columns: Sequence[OutputColumn], zone: ZoneInfo) -> Chunk:

@@ -16,11 +16,12 @@ from psycopg.pq import TransactionStatus
 from sqlalchemy import ColumnElement, Text, and_, bindparam, cast, func, select, true
 from sqlalchemy.exc import DBAPIError
 
-from flows import copy_engine, statement
+from flows import statement
 from flows.database import Snapshot
 from flows.errors import ExportError, UnreadableRow
-from flows.key_ranges import Verbatim
 from flows.request import ExportRequest
+from flows.sources.postgresql import copy_rows
+from flows.sources.postgresql.key_ranges import Verbatim
 from flows.statement import OutputColumn
 
 MOST_SECONDS = 300
@@ -101,11 +102,11 @@ class _Search:
 
     def _fails(self, columns: Sequence[OutputColumn], keys: _Keys) -> bool:
         self._taken.allow_until(self._until)
-        rows = copy_engine.select_rows(self._request, columns).order_by(None)
+        rows = copy_rows.select_rows(self._request, columns).order_by(None)
         rows = rows.add_columns(self._request.report.key.label("key"))
         *cells, key = rows.subquery().c
         try:
-            for _ in copy_engine.copied(
+            for _ in copy_rows.copied(
                 self._taken, select(*cells).where(keys.clause(key)), self._request.dialect
             ):
                 pass
@@ -116,4 +117,4 @@ class _Search:
 
     def _go_back(self) -> None:
         if self._taken.driver.info.transaction_status == TransactionStatus.INERROR:
-            self._taken.driver.execute(f"ROLLBACK TO SAVEPOINT {copy_engine.BEFORE_COPY}")
+            self._taken.driver.execute(f"ROLLBACK TO SAVEPOINT {copy_rows.BEFORE_COPY}")

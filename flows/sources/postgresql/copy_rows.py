@@ -13,11 +13,12 @@ from psycopg.waiting import Wait
 from sqlalchemy import Select, cast, literal_column, select
 from sqlalchemy.dialects.postgresql import JSONB
 
-from flows import sql_cells, statement
+from flows import statement
 from flows.database import Snapshot
 from flows.dialect import Dialect
 from flows.errors import Incomplete
 from flows.request import ExportRequest
+from flows.sources.postgresql import csv_expressions
 from flows.statement import OutputColumn
 
 BLOCK_BYTES = 1 << 20
@@ -38,7 +39,9 @@ class Records:
 
 
 def select_rows(request: ExportRequest, columns: Sequence[OutputColumn]) -> Select[Any]:
-    return statement.rows(request, sql_cells.expressions(_unpacked_once(request, columns), request.dialect))
+    return statement.rows(
+        request, csv_expressions.expressions(_unpacked_once(request, columns), request.dialect)
+    )
 
 
 def _unpacked_once(request: ExportRequest, columns: Sequence[OutputColumn]) -> list[OutputColumn]:

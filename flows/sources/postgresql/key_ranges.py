@@ -21,9 +21,10 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.sql import visitors
 from sqlalchemy.types import UserDefinedType
 
-from flows import copy_engine, statement
+from flows import statement
 from flows.database import Snapshot
 from flows.request import ExportRequest
+from flows.sources.postgresql import copy_rows
 from flows.statement import OrderTerm
 
 SAMPLES_A_RANGE = 20
@@ -51,7 +52,7 @@ def is_worth_while(taken: Snapshot, ranges: Sequence[Select[Any]]) -> bool:
     """
     middle: Select[Any] = ranges[len(ranges) // 2]
     middle = middle.with_only_columns(literal_column("1"), maintain_column_froms=True)
-    sql, parameters = copy_engine.compiled(taken, middle)
+    sql, parameters = copy_rows.compiled(taken, middle)
     explain = f"EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) {sql}"
     ((plans,),) = taken.driver.execute(explain, parameters).fetchall()
     plan = plans[0]["Plan"]
