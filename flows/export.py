@@ -23,7 +23,7 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 from sqlalchemy.pool import NullPool
 
-from flows import attempt_end, flow_names, frame_engine, joined_frames, logs, run_page, statement
+from flows import attempt_end, flow_names, frame_engine, logs, run_page, statement
 from flows.attempt_end import AttemptEnd
 from flows.database import Snapshot, open_engine, snapshot
 from flows.errors import (
@@ -49,6 +49,7 @@ from flows.recurring import parse_recurring
 from flows.reports import catalog
 from flows.request import ExportRequest, parse_request
 from flows.settings import Settings
+from flows.sources.mariadb import concat_chunks
 from flows.sources.postgresql import copy_chunks, copy_rows, failing_row, parallel_copy
 from flows.sources.postgresql.copy_rows import Records
 from flows.sources.sqlite import adbc_chunks
@@ -234,8 +235,8 @@ def _rows(
     elif copy_chunks.can_read(taken, read):
         with failing_row.told(taken, request, read):
             yield from copy_chunks.fetch(taken, request, read, expected, most_readers)
-    elif joined_frames.can_read(taken, request, read):
-        yield from joined_frames.fetch(taken, request, read)
+    elif concat_chunks.can_read(taken, request, read):
+        yield from concat_chunks.fetch(taken, request, read)
     else:
         rows = statement.rows(request, frame_engine.expressions(read, request.report.key))
         yield from frame_engine.fetch(taken, rows, read, request.dialect)

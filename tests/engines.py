@@ -8,12 +8,13 @@ from typing import cast
 
 from sqlalchemy import Engine
 
-from flows import frame_engine, joined_frames, statement
+from flows import frame_engine, statement
 from flows.database import Snapshot, snapshot
 from flows.frame_engine import Chunk
 from flows.header import header
 from flows.packing import Packing
 from flows.request import ExportRequest
+from flows.sources.mariadb import concat_chunks
 from flows.sources.postgresql import copy_chunks, copy_rows
 from flows.sources.sqlite import adbc_chunks
 from flows.statement import OutputColumn
@@ -56,8 +57,8 @@ def joined(engine: Engine, request: ExportRequest) -> bytes:
     """As MariaDB's rows are read where all columns are of SQLAlchemy's own types."""
     with snapshot(engine, request.zone.key, 60, lambda: datetime.now(UTC)) as taken:
         columns = _columns(taken, request)
-        assert joined_frames.can_read(taken, request, columns)
-        return _written(joined_frames.fetch(taken, request, columns), columns, request)
+        assert concat_chunks.can_read(taken, request, columns)
+        return _written(concat_chunks.fetch(taken, request, columns), columns, request)
 
 
 def _written(fetched: Iterator[Chunk], columns: list[OutputColumn], request: ExportRequest) -> bytes:

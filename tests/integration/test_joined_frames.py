@@ -37,11 +37,12 @@ from sqlalchemy import (
 from sqlalchemy.pool import NullPool
 from sqlalchemy.types import TypeEngine
 
-from flows import frame_engine, joined_frames, statement
+from flows import frame_engine, statement
 from flows.database import Snapshot, open_engine
 from flows.errors import UnreadableRow
 from flows.report import Questions, Report
 from flows.request import ExportRequest, parse_request
+from flows.sources.mariadb import concat_chunks
 from tests import mariadb
 from tests.engines import framed, joined
 
@@ -134,12 +135,12 @@ def asked(columns: dict[str, TypeEngine[Any]], **given: Any) -> ExportRequest:
 
 
 def driver_reads_from(caplog: pytest.LogCaptureFixture) -> Sequence[str]:
-    return [each.message for each in caplog.records if each.name == joined_frames.__name__]
+    return [each.message for each in caplog.records if each.name == concat_chunks.__name__]
 
 
 @pytest.fixture(autouse=True)
 def logged(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, joined_frames.__name__)
+    caplog.set_level(logging.INFO, concat_chunks.__name__)
 
 
 def various() -> Iterator[dict[str, Any]]:
@@ -268,7 +269,7 @@ class Shouted(String):
 def can_join(engine: Engine, request: ExportRequest) -> bool:
     with engine.connect() as connection:
         columns = statement.output_columns(request, [])
-        return joined_frames.can_read(Snapshot(connection, datetime.now(UTC)), request, columns)
+        return concat_chunks.can_read(Snapshot(connection, datetime.now(UTC)), request, columns)
 
 
 @pytest.mark.parametrize(("kind", "can"), [(Text(), True), (LargeBinary(), False), (Shouted(), False)])
