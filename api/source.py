@@ -19,12 +19,13 @@ from sqlalchemy.sql.util import find_tables
 from api import cursor as cursors
 from api.problems import Unavailable
 from api.settings import ApiSettings
-from flows import cells, frame_engine, statement
+from flows import cells, statement
 from flows.columns import unpacked
-from flows.database import Snapshot, open_engine, snapshot, source_errors
 from flows.errors import DeclarationError, FieldError, InvalidRequest, UnreadableRow
 from flows.report import Report, Scope
 from flows.request import ExportRequest, names_question
+from flows.sources import sqlalchemy_rows
+from flows.sources.snapshot import Snapshot, open_engine, snapshot, source_errors
 from flows.statement import OutputColumn
 
 CONNECT_SECONDS = 2  # the least that libpq takes
@@ -140,7 +141,7 @@ class Source:
             self._check_known(request, taken)
             columns = self._columns(request, taken)
             read = self._read(request, columns, taken)
-            expressions = frame_engine.expressions(read)
+            expressions = sqlalchemy_rows.expressions(read)
             sort_values = [term.expression.label(f"s{place}") for place, term in enumerate(terms)]
             wanted = statement.rows(request, [*expressions, *sort_values])
             if after is not None:
@@ -181,7 +182,7 @@ def _items(
     """As the file has them, the report's transform included."""
     if not rows:
         return []
-    chunk = frame_engine.transformed(frame_engine.chunk_of(rows, read), read, request, len(columns))
+    chunk = sqlalchemy_rows.transformed(sqlalchemy_rows.chunk_of(rows, read), read, request, len(columns))
     return [
         {
             column.key: _json_value(value, column, request.zone)

@@ -23,9 +23,8 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 from sqlalchemy.pool import NullPool
 
-from flows import attempt_end, flow_names, frame_engine, logs, run_page, statement
+from flows import attempt_end, flow_names, logs, run_page, statement
 from flows.attempt_end import AttemptEnd
-from flows.database import Snapshot, open_engine, snapshot
 from flows.errors import (
     ExportError,
     Incomplete,
@@ -37,7 +36,6 @@ from flows.errors import (
     Superseded,
 )
 from flows.follow_up import follow_up_at_once
-from flows.frame_engine import Chunk
 from flows.hand_back import hand_back
 from flows.header import header
 from flows.masking import masked
@@ -49,9 +47,12 @@ from flows.recurring import parse_recurring
 from flows.reports import catalog
 from flows.request import ExportRequest, parse_request
 from flows.settings import Settings
+from flows.sources import sqlalchemy_rows
 from flows.sources.mariadb import concat_chunks
 from flows.sources.postgresql import copy_chunks, copy_rows, failing_row, parallel_copy
 from flows.sources.postgresql.copy_rows import Records
+from flows.sources.snapshot import Snapshot, open_engine, snapshot
+from flows.sources.sqlalchemy_rows import Chunk
 from flows.sources.sqlite import adbc_chunks
 from flows.statement import OutputColumn
 from flows.storage.from_url import open_storage
@@ -238,8 +239,8 @@ def _rows(
     elif concat_chunks.can_read(taken, request, read):
         yield from concat_chunks.fetch(taken, request, read)
     else:
-        rows = statement.rows(request, frame_engine.expressions(read, request.report.key))
-        yield from frame_engine.fetch(taken, rows, read, request.dialect)
+        rows = statement.rows(request, sqlalchemy_rows.expressions(read, request.report.key))
+        yield from sqlalchemy_rows.fetch(taken, rows, read, request.dialect)
 
 
 def check_rows(expected: int, *limits: int | None) -> None:
@@ -269,8 +270,8 @@ def transform_to_csv(
         elif isinstance(batch, Records):
             yield Block(batch.rows, batch.data)
         else:
-            ready = frame_engine.transformed(batch, read, request, len(columns))
-            yield Block(batch.rows, frame_engine.to_csv(ready, columns, request.zone, request.dialect))
+            ready = sqlalchemy_rows.transformed(batch, read, request, len(columns))
+            yield Block(batch.rows, sqlalchemy_rows.to_csv(ready, columns, request.zone, request.dialect))
 
 
 @task(persist_result=False)

@@ -8,14 +8,15 @@ from typing import cast
 
 from sqlalchemy import Engine
 
-from flows import frame_engine, statement
-from flows.database import Snapshot, snapshot
-from flows.frame_engine import Chunk
+from flows import statement
 from flows.header import header
 from flows.packing import Packing
 from flows.request import ExportRequest
+from flows.sources import sqlalchemy_rows
 from flows.sources.mariadb import concat_chunks
 from flows.sources.postgresql import copy_chunks, copy_rows
+from flows.sources.snapshot import Snapshot, snapshot
+from flows.sources.sqlalchemy_rows import Chunk
 from flows.sources.sqlite import adbc_chunks
 from flows.statement import OutputColumn
 
@@ -35,8 +36,8 @@ def framed(engine: Engine, request: ExportRequest) -> bytes:
 
 def framed_from(taken: Snapshot, request: ExportRequest) -> bytes:
     columns = _columns(taken, request)
-    wanted = statement.rows(request, frame_engine.expressions(columns, request.report.key))
-    fetched = frame_engine.fetch(taken, wanted, columns, request.dialect)
+    wanted = statement.rows(request, sqlalchemy_rows.expressions(columns, request.report.key))
+    fetched = sqlalchemy_rows.fetch(taken, wanted, columns, request.dialect)
     return _written(fetched, columns, request)
 
 
@@ -65,9 +66,10 @@ def _written(fetched: Iterator[Chunk], columns: list[OutputColumn], request: Exp
     with closing(
         cast(Generator[Chunk, None, None], fetched)
     ):  # pytest's log would keep its cursor, and a lock
-        chunks = (frame_engine.transformed(each, columns, request, len(columns)) for each in fetched)
+        chunks = (sqlalchemy_rows.transformed(each, columns, request, len(columns)) for each in fetched)
         blocks = [
-            (each.rows, frame_engine.to_csv(each, columns, request.zone, request.dialect)) for each in chunks
+            (each.rows, sqlalchemy_rows.to_csv(each, columns, request.zone, request.dialect))
+            for each in chunks
         ]
     return _file(request, columns, blocks)
 

@@ -8,8 +8,8 @@ from unittest.mock import patch
 from sqlalchemy import Engine
 
 from flows.errors import ExportError
-from flows.frame_engine import Chunk
 from flows.request import ExportRequest
+from flows.sources.sqlalchemy_rows import Chunk
 from flows.sources.sqlite import adbc_chunks
 from tests.engines import framed, framed_by_second_process
 

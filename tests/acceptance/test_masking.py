@@ -8,10 +8,10 @@ import httpx
 import psycopg
 import pytest
 
-from flows.database import open_engine
 from flows.masking import masked
 from flows.reports import catalog
 from flows.request import parse_request
+from flows.sources.snapshot import open_engine
 from tests import csv_file
 from tests.acceptance.test_callers import OF_ONE, client_of
 from tests.acceptance.test_run_page import artifacts_of

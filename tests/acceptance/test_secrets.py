@@ -208,7 +208,9 @@ def test_a_request_has_one_line_with_its_id_its_caller_and_its_job(planted: Plan
 def test_a_line_about_a_job_names_it(planted: Planted) -> None:
     failures = [line for line in planted.lines("worker") if "error" in line]
     assert {(line.get("job"), line.get("caller")) for line in failures} == {(planted.job_id, "ada")}
-    assert any(line["logger"] == "flows.database" and line.get("job") for line in planted.lines("run"))
+    assert any(
+        line["logger"] == "flows.sources.snapshot" and line.get("job") for line in planted.lines("run")
+    )
     assert [
         line for line in planted.said["worker"].splitlines() if planted.job_id in line and line[0] != "{"
     ] == []

@@ -11,11 +11,11 @@ import pytest
 from sqlalchemy import Engine, String, func, literal, select
 from sqlalchemy.pool import NullPool
 
-from flows.database import Snapshot, open_engine, snapshot
 from flows.dialect import PRESETS
 from flows.errors import ExportError, SourceCancelled, SourceTimeout, SourceUnavailable
 from flows.sources.postgresql import copy_rows
 from flows.sources.postgresql.copy_rows import Records
+from flows.sources.snapshot import Snapshot, open_engine, snapshot
 from flows.storage.protocol import upload
 from flows.storage.s3 import PART_BYTES, S3Storage
 from tests.running_stack import Stack

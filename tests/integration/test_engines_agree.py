@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from sqlalchemy import Engine, text
 from sqlalchemy.pool import NullPool
 
-from flows.database import open_engine
 from flows.request import ExportRequest
+from flows.sources.snapshot import open_engine
 from tests.engines import copied, copied_through_frames, framed, hooked
 from tests.kinds import PROOF, ZONES, asked, common, load, made, of_postgresql, requests_of, rows_of
 

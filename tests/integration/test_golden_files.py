@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, insert
 
-from flows.database import open_engine
+from flows.sources.snapshot import open_engine
 from tests.engines import copied, copied_through_frames, framed, hooked
 from tests.golden_rows import FILES, ROWS, request
 from tests.unit.golden import golden

@@ -37,16 +37,17 @@ from sqlalchemy import (
 from sqlalchemy.pool import NullPool
 from sqlalchemy.types import TypeEngine
 
-from flows import frame_engine, statement
-from flows.database import Snapshot, open_engine
+from flows import statement
 from flows.errors import UnreadableRow
 from flows.report import Questions, Report
 from flows.request import ExportRequest, parse_request
+from flows.sources import sqlalchemy_rows
 from flows.sources.mariadb import concat_chunks
+from flows.sources.snapshot import Snapshot, open_engine
 from tests import mariadb
 from tests.engines import framed, joined
 
-ROWS = 2 * frame_engine.CHUNK_ROWS + 1
+ROWS = 2 * sqlalchemy_rows.CHUNK_ROWS + 1
 WORDS = [
     "",
     "a",

@@ -42,8 +42,7 @@ from sqlalchemy.types import TypeEngine
 
 from api.settings import ApiSettings
 from api.source import Source
-from flows import frame_engine, statement
-from flows.database import Snapshot, open_engine, snapshot
+from flows import statement
 from flows.errors import (
     ExportError,
     Internal,
@@ -54,10 +53,12 @@ from flows.errors import (
 )
 from flows.report import Questions, Report, type_name
 from flows.request import ExportRequest, parse_request
+from flows.sources import sqlalchemy_rows
+from flows.sources.snapshot import Snapshot, open_engine, snapshot
 from tests import mariadb
 from tests.engines import framed, framed_from
 
-ROWS = 3 * frame_engine.CHUNK_ROWS
+ROWS = 3 * sqlalchemy_rows.CHUNK_ROWS
 
 things = Table(
     "things",
@@ -226,8 +227,8 @@ def counted_and_came(snap: Snapshot, engine: Engine) -> tuple[int, int]:
     with engine.begin() as connection:
         connection.execute(delete(things).where(things.c.id > 10))
     columns = statement.output_columns(request, [])
-    wanted = statement.rows(request, frame_engine.expressions(columns))
-    return counted, sum(chunk.rows for chunk in frame_engine.fetch(snap, wanted, columns))
+    wanted = statement.rows(request, sqlalchemy_rows.expressions(columns))
+    return counted, sum(chunk.rows for chunk in sqlalchemy_rows.fetch(snap, wanted, columns))
 
 
 def test_count_and_rows_are_of_one_moment(engine: Engine, load: Callable[..., None]) -> None:
@@ -297,10 +298,10 @@ def test_an_export_that_is_given_up_leaves_no_query(engine: Engine, load: Callab
     report = Report(name="many", title="Many", select=many, key=things.c.id)
     request = requested(report)
     columns = statement.output_columns(request, [])
-    wanted = statement.rows(request, frame_engine.expressions(columns)).order_by(None)
+    wanted = statement.rows(request, sqlalchemy_rows.expressions(columns)).order_by(None)
     with taken(engine) as snap:
-        chunks = frame_engine.fetch(snap, wanted, columns)
-        assert next(chunks).rows == frame_engine.CHUNK_ROWS
+        chunks = sqlalchemy_rows.fetch(snap, wanted, columns)
+        assert next(chunks).rows == sqlalchemy_rows.CHUNK_ROWS
         chunks.close()  # type: ignore[attr-defined]
         assert snap.scalar(select(literal(1))) == 1
     with engine.connect() as connection:

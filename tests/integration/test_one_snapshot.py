@@ -11,10 +11,11 @@ import pytest
 from sqlalchemy import Engine, insert
 from sqlalchemy.pool import NullPool
 
-from flows import frame_engine, statement
-from flows.database import Snapshot, open_engine, snapshot
+from flows import statement
 from flows.request import ExportRequest, parse_request
+from flows.sources import sqlalchemy_rows
 from flows.sources.postgresql import copy_rows
+from flows.sources.snapshot import Snapshot, open_engine, snapshot
 from tests.movers import HERE, REPORT, THERE, movers
 
 ROWS, MOVED = 20_000, 700
@@ -81,8 +82,8 @@ def exported(snap: Snapshot, request: ExportRequest, way: str) -> tuple[int, int
         wanted = copy_rows.select_rows(request, columns)
         came = sum(block.rows for block in copy_rows.fetch(snap, wanted, request.dialect))
     else:
-        wanted = statement.rows(request, frame_engine.expressions(columns, request.report.key))
-        chunks = frame_engine.fetch(snap, wanted, columns, request.dialect)
+        wanted = statement.rows(request, sqlalchemy_rows.expressions(columns, request.report.key))
+        chunks = sqlalchemy_rows.fetch(snap, wanted, columns, request.dialect)
         came = sum(chunk.rows for chunk in chunks)
     return counted, came
 

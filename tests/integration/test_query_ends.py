@@ -17,9 +17,9 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.pool import NullPool
 
-from flows.database import open_engine, snapshot
 from flows.dialect import PRESETS
 from flows.sources.postgresql import copy_rows
+from flows.sources.snapshot import open_engine, snapshot
 from tests import flow_runs
 from tests.beside import beside, deploy_export, make_pool
 from tests.running_stack import Stack

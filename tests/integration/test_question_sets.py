@@ -15,11 +15,11 @@ from sqlalchemy import JSON, Boolean, Column, Integer, MetaData, Table, Text, an
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.pool import NullPool
 
-from flows.database import open_engine
 from flows.export import Block, Export, Opening, Stream, fetch, transform_to_csv
 from flows.report import Questions, Report, Scope
 from flows.request import parse_request
 from flows.settings import Settings
+from flows.sources.snapshot import open_engine
 
 # PostgreSQL takes 1,664 columns in a select.
 SIZES = (0, 1, 300, 1500, 1664, 2000)

@@ -20,10 +20,10 @@ from sqlalchemy.pool import NullPool
 
 from flows import statement
 from flows.columns import unpacked
-from flows.database import Snapshot, open_engine, snapshot, source_errors
 from flows.errors import SourceTimeout
 from flows.report import Report
 from flows.request import ExportRequest, parse_request
+from flows.sources.snapshot import Snapshot, open_engine, snapshot, source_errors
 from flows.sources.sqlite import adbc_chunks, adbc_process
 from flows.sources.sqlite.adbc_chunks import Shared
 from tests.movers import HERE, REPORT, THERE, movers
@@ -202,7 +202,7 @@ import sys, time
 from datetime import UTC, datetime
 from sqlalchemy.pool import NullPool
 from flows import sqlite_frames
-from flows.database import open_engine, snapshot
+from flows.sources.snapshot import open_engine, snapshot
 
 clock = lambda: datetime.now(UTC)
 engine = open_engine(sys.argv[1], connect_seconds=5, poolclass=NullPool)

@@ -27,12 +27,12 @@ from sqlalchemy import (
 from sqlalchemy.pool import NullPool
 
 from flows import statement
-from flows.database import Snapshot, open_engine, snapshot
 from flows.errors import SourceTimeout, SourceUnavailable
 from flows.report import Report
 from flows.request import ExportRequest, parse_request
 from flows.sources.postgresql import copy_rows, key_ranges, parallel_copy
 from flows.sources.postgresql.copy_rows import Records
+from flows.sources.snapshot import Snapshot, open_engine, snapshot
 
 ROWS, RANGE_ROWS, READERS = 30_000, 1_000, 3
 SORTS = ("id", "-id", "at", "-at", "word", "-word", "few", "-few", "rate", "-rate", "-few,word", "doubled")

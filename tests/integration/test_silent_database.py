@@ -10,12 +10,12 @@ import pytest
 from sqlalchemy import Select, String, func, join, literal, select, true
 from sqlalchemy.pool import NullPool
 
-from flows import watchdog
-from flows.database import Snapshot, open_engine, snapshot
 from flows.dialect import PRESETS
 from flows.errors import SourceTimeout, SourceUnavailable
+from flows.sources import postgresql_watchdog
 from flows.sources.postgresql import copy_rows
-from flows.watchdog import WatchedConnection
+from flows.sources.postgresql_watchdog import WatchedConnection
+from flows.sources.snapshot import Snapshot, open_engine, snapshot
 from tests.running_stack import Stack
 from tests.way import Way
 
@@ -29,7 +29,7 @@ LONG_WAIT = select(func.pg_sleep(4 * SILENCE_SECONDS).label("slept"))
 
 @pytest.fixture
 def way(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Way]:
-    monkeypatch.setattr(watchdog, "BESIDE_SECONDS", 2)
+    monkeypatch.setattr(postgresql_watchdog, "BESIDE_SECONDS", 2)
     way = Way(stack.database_url)
     yield way
     way.close()
@@ -41,7 +41,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     answers: list[bool] = []
     ask = WatchedConnection._works_no_more
 
-    def counted(self: WatchedConnection, *given: watchdog.Backend) -> bool:
+    def counted(self: WatchedConnection, *given: postgresql_watchdog.Backend) -> bool:
         answers.append(ask(self, *given))
         return answers[-1]
 
@@ -82,7 +82,7 @@ def test_an_answer_that_got_lost_is_not_waited_for(
 
     def lose(taken: Snapshot) -> None:
         pid = taken.driver.info.backend_pid
-        taken.driver.beside = lambda: watchdog.connect(stack.libpq_url, autocommit=True)
+        taken.driver.beside = lambda: postgresql_watchdog.connect(stack.libpq_url, autocommit=True)
         silence.enter_context(way.blocked("silent"))
         if backend == "is gone":
             database.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])

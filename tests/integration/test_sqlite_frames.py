@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine
 from sqlalchemy.pool import NullPool
 
-from flows import frame_engine
-from flows.database import open_engine
 from flows.report import camel_case
 from flows.request import ExportRequest
+from flows.sources import sqlalchemy_rows
+from flows.sources.snapshot import open_engine
 from flows.sources.sqlite import adbc_chunks
 from tests.engines import hooked
 from tests.kinds import ASKED, PROOF, REPORTS, asked, common, load, made, requests_of, rows_of
@@ -39,7 +39,7 @@ def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of two rows, two a batch."""
-    monkeypatch.setattr(frame_engine, "CHUNK_ROWS", 2)
+    monkeypatch.setattr(sqlalchemy_rows, "CHUNK_ROWS", 2)
     monkeypatch.setattr(adbc_chunks, "BATCH_ROWS", 4)
 
 

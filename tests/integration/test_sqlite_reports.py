@@ -38,10 +38,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.pool import NullPool
 
-from flows import frame_engine
-from flows.database import open_engine
 from flows.report import Questions, Report
 from flows.request import parse_request
+from flows.sources import sqlalchemy_rows
+from flows.sources.snapshot import open_engine
 from flows.sources.sqlite import adbc_chunks
 from tests.kinds import made
 from tests.second_process import Agreed, agreed
@@ -84,7 +84,7 @@ def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 @pytest.fixture(autouse=True)
 def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frame_engine, "CHUNK_ROWS", 2)
+    monkeypatch.setattr(sqlalchemy_rows, "CHUNK_ROWS", 2)
     monkeypatch.setattr(adbc_chunks, "BATCH_ROWS", 4)
 
 

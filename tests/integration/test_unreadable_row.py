@@ -25,11 +25,11 @@ from sqlalchemy import (
 )
 
 from flows import statement
-from flows.database import Snapshot, open_engine, snapshot
 from flows.errors import SourceTimeout, UnreadableRow
 from flows.report import Questions, Report
 from flows.request import ExportRequest, parse_request
 from flows.sources.postgresql import copy_chunks, copy_rows, failing_row, parallel_copy
+from flows.sources.snapshot import Snapshot, open_engine, snapshot
 from flows.statement import OutputColumn
 
 ROWS = 5_000

@@ -8,12 +8,13 @@ import pytest
 from sqlalchemy import ClauseElement
 from sqlalchemy.dialects import mssql, mysql, oracle, postgresql, sqlite
 
-from flows import frame_engine, reports, statement
+from flows import reports, statement
 from flows.errors import DeclarationError
 from flows.report import FILTERABLE, Report, camel_case, type_name
 from flows.reports import DEFAULT_REPORT, catalog
 from flows.request import ExportRequest, parse_request, questions_key
 from flows.settings import Settings
+from flows.sources import sqlalchemy_rows
 from flows.sources.postgresql import csv_expressions
 from flows.statement import Question
 
@@ -204,7 +205,7 @@ def test_every_statement_can_be_said_to_every_database(report: Report, database:
     statements: list[ClauseElement | None] = [
         report.select,
         statement.count(request),
-        statement.rows(request, frame_engine.expressions(columns)),
+        statement.rows(request, sqlalchemy_rows.expressions(columns)),
         statement.questions(request),
         *(statement.scope_exists(request, name) for name in report.scope),
     ]

@@ -2,7 +2,6 @@ import psycopg
 import pytest
 
 from flows import errors
-from flows.database import classify
 from flows.errors import (
     ExportError,
     Internal,
@@ -12,6 +11,7 @@ from flows.errors import (
     UnreadableRow,
     all_codes,
 )
+from flows.sources.snapshot import classify
 
 
 def test_every_code_is_stable_and_says_whether_another_try_may_help() -> None:

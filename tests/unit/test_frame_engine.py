@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 from sqlalchemy import Column, Connection, Date, DateTime, Double, Integer, LargeBinary, Numeric, Text
 from sqlalchemy.types import TypeEngine
 
-from flows import column_texts, frame_engine, frames, statement
+from flows import column_texts, frames, statement
 from flows.dialect import PRESETS
 from flows.errors import TransformFailed, UnreadableRow
-from flows.frame_engine import Chunk
 from flows.report import Transform, type_name
 from flows.request import ExportRequest
+from flows.sources import sqlalchemy_rows
+from flows.sources.sqlalchemy_rows import Chunk
 from flows.statement import OutputColumn
 from tests.engines import framed_from
 from tests.unit.golden import golden
@@ -100,7 +101,7 @@ def test_whole_numbers_with_nulls_among_them_stay_whole() -> None:
 
 
 def test_chunks_join_without_a_seam() -> None:
-    rows = frame_engine.CHUNK_ROWS * 2 + 1
+    rows = sqlalchemy_rows.CHUNK_ROWS * 2 + 1
     request = asked(columns=["id"], csv={"header": "none"}, sort="id")
     assert file_of([{}] * rows, request) == b"".join(b"%d\n" % n for n in range(1, rows + 1))
 
@@ -273,14 +274,14 @@ def test_what_a_frame_cannot_hold_passes_through_it(
     column = OutputColumn("c", "C", type_name(kind), False, Column("c", kind))
     request = hooked(asked(timeZone="Asia/Kathmandu"), hook)
     chunk = Chunk([found], list(range(len(found))))
-    ready = frame_engine.transformed(chunk, [column], request, 1)
+    ready = sqlalchemy_rows.transformed(chunk, [column], request, 1)
     if file is None:
         assert list(ready.values[0]) == found
         return
     # A column more, for a NULL that is alone on its line is quoted.
     end = OutputColumn("e", "E", "string", False, Column("e", Text()))
     both = Chunk([ready.values[0], ["."] * len(found)], chunk.keys)
-    written = frame_engine.to_csv(both, [column, end], request.zone, request.dialect)
+    written = sqlalchemy_rows.to_csv(both, [column, end], request.zone, request.dialect)
     lines = file.split(b"\n")
     assert written == b"".join(line + b",.\n" for line in lines)
 
@@ -316,7 +317,7 @@ def test_a_row_that_cannot_be_written_is_named_with_its_column(
 
 
 @pytest.mark.parametrize(("column", "key"), [("words", "words"), ("answers", "answers.q1"), ("day", "day")])
-@pytest.mark.parametrize("rows_before", [0, frame_engine.CHUNK_ROWS])
+@pytest.mark.parametrize("rows_before", [0, sqlalchemy_rows.CHUNK_ROWS])
 def test_a_text_that_is_not_utf8_is_named_with_its_column(column: str, key: str, rows_before: int) -> None:
     with opened([{}] * rows_before + [FULL, {}, {}]) as taken:
         update = f"UPDATE things SET {column} = CAST(x'61ff' AS TEXT) WHERE id = ?"  # noqa: S608 - a column of ours
@@ -355,12 +356,12 @@ def test_decimals_keep_every_digit_that_sqlite_keeps() -> None:
 
 
 def test_no_chunk_crosses_the_last_row_of_a_file() -> None:
-    rows, split_rows = frame_engine.CHUNK_ROWS + 5, frame_engine.CHUNK_ROWS - 300
+    rows, split_rows = sqlalchemy_rows.CHUNK_ROWS + 5, sqlalchemy_rows.CHUNK_ROWS - 300
     request = asked(columns=["id"], csv={"compression": "zip", "splitRows": split_rows}, sort="id")
     with opened([{}] * rows) as taken:
         columns = statement.output_columns(request, [])
-        wanted = statement.rows(request, frame_engine.expressions(columns))
-        sizes = [chunk.rows for chunk in frame_engine.fetch(taken, wanted, columns, request.dialect)]
+        wanted = statement.rows(request, sqlalchemy_rows.expressions(columns))
+        sizes = [chunk.rows for chunk in sqlalchemy_rows.fetch(taken, wanted, columns, request.dialect)]
     assert sizes == [split_rows, 300, 5]
 
 

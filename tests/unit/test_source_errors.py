@@ -5,8 +5,8 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 
-from flows.database import classify, source_errors
 from flows.errors import ExportError, Internal, SourceCancelled, SourceTimeout, SourceUnavailable
+from flows.sources.snapshot import classify, source_errors
 
 
 @pytest.mark.parametrize(

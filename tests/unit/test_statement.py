@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows import statement
-from flows.database import Snapshot
 from flows.request import ExportRequest
+from flows.sources.snapshot import Snapshot
 from flows.statement import Question
 from tests.unit.clock import NOON
 from tests.unit.things import THINGS, asked, opened, things

@@ -28,9 +28,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.pool import StaticPool
 
-from flows.database import Snapshot, open_engine, snapshot
 from flows.report import Filter, Questions, Report, Scope
 from flows.request import ExportRequest, parse_request
+from flows.sources.snapshot import Snapshot, open_engine, snapshot
 from tests.unit.clock import NOON
 
 metadata = MetaData()

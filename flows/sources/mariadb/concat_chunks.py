@@ -28,11 +28,12 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
-from flows import frame_engine, statement
+from flows import statement
 from flows.columns import MOMENT, TEXT, Values, unpacked
-from flows.database import Snapshot
-from flows.frame_engine import Chunk, Read, Rows
 from flows.request import ExportRequest
+from flows.sources import sqlalchemy_rows
+from flows.sources.snapshot import Snapshot
+from flows.sources.sqlalchemy_rows import Chunk, Read, Rows
 from flows.statement import OutputColumn
 
 _SEPARATOR = "\x1f"  # of a text that holds one, the record has a cell too many
@@ -64,7 +65,7 @@ def _is_sqlalchemys(kind: TypeEngine[Any]) -> bool:
 
 def fetch(taken: Snapshot, request: ExportRequest, columns: Sequence[OutputColumn]) -> Iterator[Chunk]:
     """No chunk crosses a file's last row."""
-    expressions = frame_engine.expressions(columns, request.report.key)
+    expressions = sqlalchemy_rows.expressions(columns, request.report.key)
     driver_types = _driver_types(taken, statement.rows(request, expressions))
     done = 0
     if all(each in _TYPES for each in driver_types):
@@ -72,7 +73,7 @@ def fetch(taken: Snapshot, request: ExportRequest, columns: Sequence[OutputColum
         reads = partial(_reads, taken, expressions, driver_types, columns)
         try:
             rows = statement.rows(request, [record])
-            for chunk in frame_engine.fetch_as(reads, taken, rows, request.dialect):
+            for chunk in sqlalchemy_rows.fetch_as(reads, taken, rows, request.dialect):
                 yield chunk
                 done += chunk.rows
             return
@@ -83,7 +84,7 @@ def fetch(taken: Snapshot, request: ExportRequest, columns: Sequence[OutputColum
                 raise
     rows = statement.rows(request, expressions)
     rows = rows.offset(done) if done else rows
-    yield from frame_engine.fetch(taken, rows, columns, request.dialect, done)
+    yield from sqlalchemy_rows.fetch(taken, rows, columns, request.dialect, done)
 
 
 def _driver_types(taken: Snapshot, rows: Select[Any]) -> list[int]:
@@ -120,12 +121,12 @@ def _reads(
 ) -> Callable[[Rows], Chunk]:
     dialect = taken.connection.dialect
     readers: list[Read] = [
-        frame_engine.reader(each.type, dialect, kind)
+        sqlalchemy_rows.reader(each.type, dialect, kind)
         for each, kind in zip(expressions, driver_types, strict=True)
     ]
 
     def read(rows: Rows) -> Chunk:
-        return frame_engine.chunk_of_columns(_columns(rows, driver_types), columns, readers)
+        return sqlalchemy_rows.chunk_of_columns(_columns(rows, driver_types), columns, readers)
 
     return read
 

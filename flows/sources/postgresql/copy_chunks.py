@@ -15,12 +15,12 @@ from sqlalchemy.types import TypeEngine
 
 from flows.cells import READ_JSON
 from flows.columns import MOMENT, TEXT, Values
-from flows.database import Snapshot
 from flows.dialect import BYTE_ORDER_MARK, PRESETS
-from flows.frame_engine import Chunk
 from flows.request import ExportRequest
 from flows.sources.postgresql import copy_rows, csv_expressions, parallel_copy
 from flows.sources.postgresql.copy_rows import Records
+from flows.sources.snapshot import Snapshot
+from flows.sources.sqlalchemy_rows import Chunk
 from flows.statement import OutputColumn
 
 _T = TypeVar("_T")

@@ -14,11 +14,11 @@ from sqlalchemy import Select, cast, literal_column, select
 from sqlalchemy.dialects.postgresql import JSONB
 
 from flows import statement
-from flows.database import Snapshot
 from flows.dialect import Dialect
 from flows.errors import Incomplete
 from flows.request import ExportRequest
 from flows.sources.postgresql import csv_expressions
+from flows.sources.snapshot import Snapshot
 from flows.statement import OutputColumn
 
 BLOCK_BYTES = 1 << 20

@@ -17,11 +17,11 @@ from sqlalchemy import ColumnElement, Text, and_, bindparam, cast, func, select,
 from sqlalchemy.exc import DBAPIError
 
 from flows import statement
-from flows.database import Snapshot
 from flows.errors import ExportError, UnreadableRow
 from flows.request import ExportRequest
 from flows.sources.postgresql import copy_rows
 from flows.sources.postgresql.key_ranges import Verbatim
+from flows.sources.snapshot import Snapshot
 from flows.statement import OutputColumn
 
 MOST_SECONDS = 300

@@ -22,9 +22,9 @@ from sqlalchemy.sql import visitors
 from sqlalchemy.types import UserDefinedType
 
 from flows import statement
-from flows.database import Snapshot
 from flows.request import ExportRequest
 from flows.sources.postgresql import copy_rows
+from flows.sources.snapshot import Snapshot
 from flows.statement import OrderTerm
 
 SAMPLES_A_RANGE = 20

@@ -15,12 +15,12 @@ from typing import Any
 import psycopg
 from sqlalchemy import Select, func, select
 
-from flows.database import Snapshot, same_snapshot
 from flows.errors import SourceUnavailable
 from flows.request import ExportRequest
 from flows.sources.postgresql import copy_rows, key_ranges
 from flows.sources.postgresql.copy_rows import Records
 from flows.sources.postgresql.ordered_queue import Closed, Lanes
+from flows.sources.snapshot import Snapshot, same_snapshot
 
 FROM_ROWS = 500_000
 # Some MiB of a survey's rows: little enough to wait in memory until its turn comes.

@@ -20,17 +20,18 @@ from urllib.parse import quote
 import pyarrow as pa
 from sqlalchemy import Boolean, Connection, Dialect
 
-from flows import exact_reading, frame_engine, statement
+from flows import statement
 from flows.columns import Values
-from flows.database import Snapshot
-from flows.frame_engine import Chunk, Read
 from flows.request import ExportRequest
+from flows.sources import exact_types, sqlalchemy_rows
+from flows.sources.snapshot import Snapshot
+from flows.sources.sqlalchemy_rows import Chunk, Read
 from flows.sources.sqlite import adbc_process, adbc_query, json_answers
 from flows.sources.sqlite.adbc_process import BEGIN, END, NULL_BEGINS
 from flows.statement import OutputColumn
 
 FROM_ROWS = 50_000  # its start takes a fifth of a second
-BATCH_ROWS = 3 * frame_engine.CHUNK_ROWS  # whole chunks: what is told of several odd rows depends on them
+BATCH_ROWS = 3 * sqlalchemy_rows.CHUNK_ROWS  # whole chunks: what is told of several odd rows depends on them
 MOST_TRIES = 10
 
 logger = logging.getLogger(__name__)
@@ -145,8 +146,8 @@ def fetch(
     except Exception:
         logger.info("from row %d on Python reads", done + 1, exc_info=True)
     if done < expected:
-        rows = statement.rows(request, frame_engine.expressions(columns, request.report.key)).offset(done)
-        yield from frame_engine.fetch(shared.snapshot, rows, columns, request.dialect, done)
+        rows = statement.rows(request, sqlalchemy_rows.expressions(columns, request.report.key)).offset(done)
+        yield from sqlalchemy_rows.fetch(shared.snapshot, rows, columns, request.dialect, done)
 
 
 def _chunks(shared: Shared, request: ExportRequest, columns: Sequence[OutputColumn]) -> Iterator[Chunk]:
@@ -167,7 +168,7 @@ def _chunks(shared: Shared, request: ExportRequest, columns: Sequence[OutputColu
 def _reader(column: OutputColumn, dialect: Dialect) -> Read:
     if isinstance(column.expression.type, Boolean):
         return _truths
-    return frame_engine.reader(exact_reading.read(column).type, dialect)
+    return sqlalchemy_rows.reader(exact_types.read(column).type, dialect)
 
 
 def _truths(values: Any) -> Values:
@@ -177,7 +178,7 @@ def _truths(values: Any) -> Values:
 def _parts(batch: pa.RecordBatch, done: int, split_rows: int | None) -> Iterator[pa.RecordBatch]:
     start = 0
     while start < len(batch):
-        part = batch.slice(start, frame_engine.next_size(done + start, split_rows))
+        part = batch.slice(start, sqlalchemy_rows.next_size(done + start, split_rows))
         yield part
         start += len(part)
 

@@ -46,8 +46,9 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.visitors import Visitable
 from sqlalchemy.types import TypeEngine
 
-from flows import exact_reading, statement
+from flows import statement
 from flows.request import ExportRequest
+from flows.sources import exact_types
 from flows.sources.sqlite.adbc_process import FLOAT, INTEGER, TEXT
 from flows.statement import OutputColumn
 
@@ -83,7 +84,7 @@ def order(
     `mark` stands for NULL among texts: it begins with NULL_BEGINS, and nobody could know it beforehand.
     """
     no_text: ColumnElement[Any] = literal_column(f"x'{mark.hex()}'")
-    plain = [(exact_reading.read(each), each.expression.type) for each in columns if each.question is None]
+    plain = [(exact_types.read(each), each.expression.type) for each in columns if each.question is None]
     read = [*plain, (request.report.key, request.report.key.type)]
     asked, answers = [each for each in columns if each.question is not None], question_keys(columns)
     given = [each for expression, kind in read for each in _given(expression, kind, no_text)]

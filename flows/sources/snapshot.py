@@ -17,7 +17,6 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection, Engine, Select, create_engine, event, exc, func, literal, select, text
 
-from flows import beyond_python, other_databases, watchdog
 from flows.errors import (
     ExportError,
     Internal,
@@ -26,8 +25,9 @@ from flows.errors import (
     SourceUnavailable,
     UnreadableRow,
 )
+from flows.sources import postgresql_dates, postgresql_watchdog, sessions
+from flows.sources.postgresql_watchdog import Backend, WatchedConnection
 from flows.statement import Question
-from flows.watchdog import Backend, WatchedConnection
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _QUERY_CANCELED = "57014"
@@ -108,8 +108,8 @@ def open_engine(url: str, connect_seconds: int, **options: Any) -> Engine:
 
 
 def _connect(_dialect: Any, _record: Any, arguments: list[Any], options: dict[str, Any]) -> WatchedConnection:
-    connection = watchdog.connect(*arguments, **options)
-    beyond_python.read_as_text(connection)
+    connection = postgresql_watchdog.connect(*arguments, **options)
+    postgresql_dates.read_as_text(connection)
     return connection
 
 
@@ -128,7 +128,7 @@ def snapshot(
             _begin_postgresql(connection)
             yield Snapshot(connection, _set_up(connection, session), session)
         else:
-            with other_databases.begun(connection, statement_seconds):
+            with sessions.begun(connection, statement_seconds):
                 yield Snapshot(connection, clock().astimezone(UTC), session)
 
 
@@ -203,7 +203,7 @@ def _logged(meaning: ExportError, error: Exception) -> ExportError:
 
 def classify(error: BaseException | None, connection_lost: bool = False) -> ExportError:
     state = getattr(error, "sqlstate", None) or ""
-    if (elsewhere := other_databases.classify(error)) is not None:
+    if (elsewhere := sessions.classify(error)) is not None:
         return elsewhere
     if state.startswith(_DATA):
         return UnreadableRow()

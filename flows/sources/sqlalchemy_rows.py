@@ -13,20 +13,13 @@ from sqlalchemy import Dialect as SqlDialect
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.types import TypeEngine
 
-from flows import (
-    cells,
-    column_texts,
-    csv_columns,
-    exact_reading,
-    frames,
-    other_databases,
-    undecodable_row,
-)
+from flows import cells, column_texts, csv_columns, frames
 from flows.columns import Values, moments, packed, unpacked
-from flows.database import Snapshot
 from flows.dialect import PRESETS, Dialect
 from flows.errors import UnreadableRow
 from flows.request import ExportRequest
+from flows.sources import exact_types, sessions, sqlite_invalid_text
+from flows.sources.snapshot import Snapshot
 from flows.statement import OutputColumn, Question
 
 CHUNK_ROWS = 3000  # fewer cost more calls of Arrow, more do not fit into a core's caches
@@ -54,7 +47,7 @@ def expressions(
     columns: Sequence[OutputColumn], key: ColumnElement[Any] | None = None
 ) -> list[ColumnElement[Any]]:
     """Each column as it is; the JSON of all questions is read once. Last the report's key, for errors."""
-    wanted = [exact_reading.read(column) for column in _selected(columns)]
+    wanted = [exact_types.read(column) for column in _selected(columns)]
     return [each.label(f"c{number}") for number, each in enumerate(wanted + ([] if key is None else [key]))]
 
 
@@ -79,7 +72,7 @@ def fetch(
     def reads(result: CursorResult[Any]) -> Callable[[Rows], Chunk]:
         return partial(_chunk, columns=columns, readers=_readers(snapshot, statement, result))
 
-    with undecodable_row.told(snapshot, statement, _selected(columns)):
+    with sqlite_invalid_text.told(snapshot, statement, _selected(columns)):
         yield from fetch_as(reads, snapshot, statement, dialect, done)
 
 
@@ -93,7 +86,7 @@ def fetch_as(
     """As `reads` makes chunks of the driver's rows."""
     options = {"stream_results": True}  # a cursor of the server's, so that memory is one chunk
     result = snapshot.connection.execute(statement, execution_options=options)
-    with other_databases.query_ended(result):
+    with sessions.query_ended(result):
         read = reads(result)
         while rows := _next_rows(result, next_size(done, dialect.split_rows)):
             yield read(rows)

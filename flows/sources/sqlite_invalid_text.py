@@ -7,9 +7,9 @@ from typing import Any
 from sqlalchemy import Select
 from sqlalchemy.exc import DBAPIError
 
-from flows import other_databases
-from flows.database import Snapshot
 from flows.errors import UnreadableRow
+from flows.sources import sessions
+from flows.sources.snapshot import Snapshot
 from flows.statement import OutputColumn
 
 _UNDECODABLE = object()
@@ -21,7 +21,7 @@ def told(snapshot: Snapshot, statement: Select[Any], columns: Sequence[OutputCol
     try:
         yield
     except DBAPIError as error:
-        if not other_databases.is_undecodable(error.orig):
+        if not sessions.is_undecodable(error.orig):
             raise
         raise _found(snapshot, statement, columns) from error
 
