@@ -10,9 +10,9 @@ from prefect.client.schemas.objects import TERMINAL_STATES, Artifact, FlowRun
 from api.jobs import Job, Run
 from flows.errors import InvalidRequest
 from flows.receipt import FORGOTTEN_TAG, Standing, from_metadata
-from flows.recurring import parse_recurring, request_at
 from flows.request import ExportRequest
 from flows.run_tags import OWNER, REPORT, SCHEDULE, owner_in
+from flows.schedules.parameters import parse_recurring, request_at
 
 
 def owner_tag(caller: str) -> str:

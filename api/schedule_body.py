@@ -7,14 +7,14 @@ from typing import Any
 
 from api import notify_body, slots
 from api.notify_body import Webhooks
-from flows import recurrence, relative_range
 from flows.errors import FieldError, InvalidRequest, escaped
-from flows.recurrence import Recurrence
-from flows.recurring import Recurring, request_at
-from flows.relative_range import Range
 from flows.report import Report
 from flows.reports import DEFAULT_REPORT
 from flows.request import MAX_NAME_LENGTH, ExportRequest, parse_request
+from flows.schedules import recurrence, relative_range
+from flows.schedules.parameters import Recurring, request_at
+from flows.schedules.recurrence import Recurrence
+from flows.schedules.relative_range import Range
 from flows.webhooks.subscriptions import Notice
 
 NAMES = ("name", "enabled", "recurrence", "range", "export", "onlyIfRows", "notify")

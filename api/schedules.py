@@ -46,8 +46,8 @@ from api.run_reader import RunReader
 from api.runs import KeyReused, caller_key
 from api.schedule_body import RecurringExport
 from flows import tracing
-from flows.repeated_failure import Paused
 from flows.run_tags import FOLLOW_UP
+from flows.schedules.failure_streak import Paused
 
 MOST_PER_READ = 200  # Prefect's own limit
 _OF_KEYS = UUID("6f0f5a4e-3c1d-4a55-9d0a-7f1f2f1f6b90")

@@ -9,8 +9,8 @@ from prefect.server.schemas import schedules as server
 
 from flows.date_range import parse_zone
 from flows.errors import FieldError, InvalidRequest
-from flows.recurrence import EARLIEST, LOOKED_AT, Recurrence, check_pace, every_text
-from flows.relative_range import past_skipped_midnight
+from flows.schedules.recurrence import EARLIEST, LOOKED_AT, Recurrence, check_pace, every_text
+from flows.schedules.relative_range import past_skipped_midnight
 
 Schedule = CronSchedule | IntervalSchedule | RRuleSchedule
 

@@ -35,17 +35,17 @@ from flows.errors import (
     StorageUnavailable,
     Superseded,
 )
-from flows.follow_up import follow_up_at_once
 from flows.hand_back import hand_back
 from flows.header import header
 from flows.masking import masked
 from flows.packing import Packing
-from flows.planned_run import request_of_this_run
 from flows.progress import Progress
 from flows.receipt import COLUMNS_ARTIFACT, Receipt
-from flows.recurring import parse_recurring
 from flows.reports import catalog
 from flows.request import ExportRequest, parse_request
+from flows.schedules.after_run import follow_up_at_once
+from flows.schedules.parameters import parse_recurring
+from flows.schedules.planned_range import request_of_this_run
 from flows.settings import Settings
 from flows.sources import sqlalchemy_rows
 from flows.sources.mariadb import concat_chunks

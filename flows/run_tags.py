@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 LOCAL_CALLER = "local"
 OWNER, REPORT, SCHEDULE = "owner:", "report:", "schedule:"
-# Somebody has to look after this run when it has ended: flows/follow_up.py, which takes it away again.
+# Somebody has to look after this run when it has ended: flows/schedules/after_run.py, which takes it away again.
 FOLLOW_UP = "follow-up"
 # A run that delivers a webhook.
 WEBHOOK = "webhook"

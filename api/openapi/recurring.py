@@ -28,10 +28,10 @@ from api.openapi.words import (
     taken,
     text,
 )
-from flows.recurrence import MAX_LENGTH
-from flows.relative_range import PRESETS
 from flows.report import Report
 from flows.request import MAX_NAME_LENGTH
+from flows.schedules.recurrence import MAX_LENGTH
+from flows.schedules.relative_range import PRESETS
 from flows.webhooks import address
 from flows.webhooks.subscriptions import EVENTS, OCCASIONS, USUAL_OCCASIONS
 

@@ -1,4 +1,4 @@
-"""Looks after runs that have ended otherwise than in their own process: see flows/follow_up.py."""
+"""Looks after runs that have ended otherwise than in their own process: see flows/schedules/after_run.py."""
 
 import logging
 import random
@@ -7,7 +7,7 @@ import anyio
 import anyio.to_thread
 from prefect.client.orchestration import get_client
 
-from flows.follow_up import follow_up_all
+from flows.schedules.after_run import follow_up_all
 from flows.settings import Settings
 
 SECONDS_BETWEEN_LOOKS = 5.0

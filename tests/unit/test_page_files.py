@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from api.routes.page import FILES, filled
-from flows.relative_range import PRESETS
+from flows.schedules.relative_range import PRESETS
 
 MOST_BYTES_SENT = 45_000
 LOADED = sorted(path for path in FILES.rglob("*") if path.suffix in (".js", ".css"))

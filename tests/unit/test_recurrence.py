@@ -12,7 +12,7 @@ from prefect.client.schemas.schedules import IntervalSchedule
 from api import slots
 from deployments.prefect_parts import SERVER_PLANS_AHEAD
 from flows.errors import InvalidRequest
-from flows.recurrence import EARLIEST, LATEST, Recurrence, _towards_the_end, parse_recurrence
+from flows.schedules.recurrence import EARLIEST, LATEST, Recurrence, _towards_the_end, parse_recurrence
 from tests.unit.clock import NOON
 
 BERLIN, NEW_YORK = ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York")

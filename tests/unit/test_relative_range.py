@@ -9,9 +9,17 @@ import pytest
 from api import slots
 from flows import date_range
 from flows.errors import InvalidRequest
-from flows.recurrence import Recurrence
-from flows.recurring import Recurring, parse_recurring, request_at
-from flows.relative_range import PRESETS, Absolute, Relative, SinceLast, as_body, parse_range, resolve
+from flows.schedules.parameters import Recurring, parse_recurring, request_at
+from flows.schedules.recurrence import Recurrence
+from flows.schedules.relative_range import (
+    PRESETS,
+    Absolute,
+    Relative,
+    SinceLast,
+    as_body,
+    parse_range,
+    resolve,
+)
 
 UTC_ZONE, BERLIN, NEW_YORK, KIRITIMATI = map(
     ZoneInfo, ("UTC", "Europe/Berlin", "America/New_York", "Pacific/Kiritimati")

@@ -1,6 +1,6 @@
 import pytest
 
-from flows.repeated_failure import End, Paused, failures_in_a_row, parse_paused
+from flows.schedules.failure_streak import End, Paused, failures_in_a_row, parse_paused
 
 PAUSED = Paused(
     "2026-11-30T08:00:00+00:00", "2026-11-01T08:00:00+00:00", 3, "an id", "internal", "It failed."

@@ -23,7 +23,7 @@ from prefect.client.schemas.sorting import FlowRunSort
 from flows import date_range
 from flows.progress import ARTIFACT_TYPE
 from flows.receipt import from_metadata
-from flows.recurring import parse_recurring, request_at
+from flows.schedules.parameters import parse_recurring, request_at
 
 
 def request_of_this_run(

@@ -9,10 +9,11 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from flows import date_range, relative_range
+from flows import date_range
 from flows.errors import FieldError, InvalidRequest, escaped
-from flows.relative_range import Range, SinceLast
-from flows.repeated_failure import Paused, parse_paused
+from flows.schedules import relative_range
+from flows.schedules.failure_streak import Paused, parse_paused
+from flows.schedules.relative_range import Range, SinceLast
 from flows.webhooks.subscriptions import Notice, parse_notices
 
 _NAMES = ("range", "onlyIfRows", "timeZone", "since", "atMidnight", "notify", "paused")

@@ -21,8 +21,8 @@ from prefect.client.schemas.sorting import FlowRunSort
 
 from flows.errors import InvalidRequest
 from flows.outcome import Outcome
-from flows.recurring import parse_recurring
-from flows.repeated_failure import FAILURES_UNTIL_PAUSE, End, Paused, failures_in_a_row
+from flows.schedules.failure_streak import FAILURES_UNTIL_PAUSE, End, Paused, failures_in_a_row
+from flows.schedules.parameters import parse_recurring
 
 COUNTED = [StateType.COMPLETED, StateType.FAILED, StateType.CRASHED]
 LOOKED_BACK = 50

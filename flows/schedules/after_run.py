@@ -37,10 +37,10 @@ from prefect.exceptions import ObjectNotFound
 from flows import flow_names, run_tags
 from flows.errors import InvalidRequest, NoRows
 from flows.outcome import CANCELLED, NO_ROWS, Outcome, failure
-from flows.pausing import pause_when_due
 from flows.progress import ARTIFACT_TYPE
 from flows.receipt import FORGOTTEN_TAG, Receipt, from_metadata
-from flows.recurring import Recurring, parse_recurring
+from flows.schedules.auto_pause import pause_when_due
+from flows.schedules.parameters import Recurring, parse_recurring
 from flows.settings import Settings
 from flows.webhooks import message as webhook_message
 from flows.webhooks.subscriptions import Occasion
