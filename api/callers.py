@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flows.run_tags import LOCAL_CALLER as LOCAL_CALLER
+from flows.runs.tags import LOCAL_CALLER as LOCAL_CALLER
 
 if TYPE_CHECKING:  # it brings pandas: the command that makes keys does without
     from flows.report import Report

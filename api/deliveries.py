@@ -11,8 +11,8 @@ from prefect.client.schemas.sorting import FlowRunSort
 from api.delivery import Delivery, DeliveryStatus
 from api.job_server import JobServer
 from api.run_as_job import owner_tag, schedule_tag
-from flows import flow_names
-from flows.run_tags import WEBHOOK
+from flows.runs import flow_names
+from flows.runs.tags import WEBHOOK
 from flows.webhooks.message import ANSWERED, message_id
 
 FLOW = FlowFilter(name=FlowFilterName(any_=[flow_names.DELIVER]))

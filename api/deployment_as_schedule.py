@@ -12,7 +12,7 @@ from prefect.client.schemas.responses import DeploymentResponse
 from api import slots
 from api.schedule_body import RecurringExport
 from flows.errors import InvalidRequest
-from flows.run_tags import SCHEDULE, owner_in, tagged
+from flows.runs.tags import SCHEDULE, owner_in, tagged
 from flows.schedules.parameters import Recurring, parse_recurring, request_at
 
 NAME_PREFIX = "recurring-"

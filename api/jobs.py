@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any, Literal
 
 from flows.errors import NoRows
-from flows.outcome import CANCELLED, NO_ROWS, JobError, failure
-from flows.receipt import EXPIRED_TAG, Standing
 from flows.reports import DEFAULT_REPORT
+from flows.runs.outcome import CANCELLED, NO_ROWS, JobError, failure
+from flows.runs.receipt import EXPIRED_TAG, Standing
 
 Status = Literal["queued", "running", "finalizing", "done", "expired", "error", "cancelled"]
 

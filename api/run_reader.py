@@ -40,7 +40,7 @@ from api.run_as_job import (
     schedule_tag,
     standings_of,
 )
-from flows.receipt import COLUMNS_ARTIFACT, EXPIRED_TAG, Standing
+from flows.runs.receipt import COLUMNS_ARTIFACT, EXPIRED_TAG, Standing
 
 MOST_PER_READ = 200  # Prefect's own limit
 READS_PER_PAGE = 5

@@ -46,7 +46,7 @@ from api.run_reader import RunReader
 from api.runs import KeyReused, caller_key
 from api.schedule_body import RecurringExport
 from flows import tracing
-from flows.run_tags import FOLLOW_UP
+from flows.runs.tags import FOLLOW_UP
 from flows.schedules.failure_streak import Paused
 
 MOST_PER_READ = 200  # Prefect's own limit

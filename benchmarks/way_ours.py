@@ -13,7 +13,8 @@ from prefect.client.schemas.objects import FlowRun
 from benchmarks.turn import Order, take_turn
 from deployments.warm_worker import child
 from deployments.warm_worker.prefect_internals import run_flow
-from flows import export, flow_names
+from flows import export
+from flows.runs import flow_names
 
 ENTRYPOINT = "flows.export.export_report"
 

@@ -11,9 +11,10 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
-from flows import flow_names, logs
+from flows import logs
 from flows.errors import AddressForbidden, DeliveryError, ReceiverGone, ReceiverRefused, SecretMissing
-from flows.hand_back import hand_back
+from flows.runs import flow_names
+from flows.runs.retry_later import hand_back
 from flows.settings import Settings
 from flows.webhooks.address import BadAddress, parse_address
 from flows.webhooks.message import ANSWERED, Message, body_of, headers_of, message_id

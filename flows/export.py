@@ -23,8 +23,7 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 from sqlalchemy.pool import NullPool
 
-from flows import attempt_end, flow_names, logs, run_page, statement
-from flows.attempt_end import AttemptEnd
+from flows import logs, statement
 from flows.errors import (
     ExportError,
     Incomplete,
@@ -35,14 +34,16 @@ from flows.errors import (
     StorageUnavailable,
     Superseded,
 )
-from flows.hand_back import hand_back
 from flows.header import header
 from flows.masking import masked
 from flows.packing import Packing
-from flows.progress import Progress
-from flows.receipt import COLUMNS_ARTIFACT, Receipt
 from flows.reports import catalog
 from flows.request import ExportRequest, parse_request
+from flows.runs import attempt_result, flow_names, summary_page
+from flows.runs.attempt_result import AttemptEnd
+from flows.runs.progress import Progress
+from flows.runs.receipt import COLUMNS_ARTIFACT, Receipt
+from flows.runs.retry_later import hand_back
 from flows.schedules.after_run import follow_up_at_once
 from flows.schedules.parameters import parse_recurring
 from flows.schedules.planned_range import request_of_this_run
@@ -90,7 +91,7 @@ class Made:
 
     receipt: Receipt
     columns: list[OutputColumn]
-    first_rows: run_page.FirstRows
+    first_rows: summary_page.FirstRows
 
 
 def leave_page(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
@@ -134,19 +135,19 @@ def export_report(
     except Superseded as error:
         raise Abort from error
     except NoRows as found:
-        attempt_end.leave(AttemptEnd(report, found.state_name))
+        attempt_result.leave(AttemptEnd(report, found.state_name))
         return Completed(name=found.state_name, message=str(found))
     except InvalidRequest as error:
-        attempt_end.leave(AttemptEnd(report, "request.invalid"))
+        attempt_result.leave(AttemptEnd(report, "request.invalid"))
         return Failed(name="request.invalid", message=str(error))
     except Exception as error:  # noqa: BLE001 - every failure ends in a stable code
         failure = _classified(error)
-        attempt_end.leave(AttemptEnd(report, failure.code))
+        attempt_result.leave(AttemptEnd(report, failure.code))
         if failure.worth_retry and attempt < settings.attempts:
             pause = timedelta(seconds=settings.retry_seconds * 2 ** (attempt - 1))
             hand_back(job_id, f"{failure.code}: {failure}", pause, datetime.now(UTC))
         return Failed(name=failure.code, message=str(failure))
-    attempt_end.leave(AttemptEnd(report, "done", made.receipt.rows, made.receipt.bytes))
+    attempt_result.leave(AttemptEnd(report, "done", made.receipt.rows, made.receipt.bytes))
     told = f"{made.receipt.rows:,} rows, {made.receipt.bytes:,} bytes"
     return Completed(message=told, data=_left_beside(made, export))
 
@@ -155,7 +156,7 @@ def _left_beside(made: Made, export: Export) -> list[tuple[str, object]]:
     """Types and contents of the artifacts."""
     download_url = f"{export.settings.public_url}/exports/{export.job_id}/download"
     columns = [{"key": each.key, "label": each.label, "type": each.type} for each in made.columns]
-    page = run_page.markdown(export.request, made.receipt, made.first_rows, download_url)
+    page = summary_page.markdown(export.request, made.receipt, made.first_rows, download_url)
     return [(COLUMNS_ARTIFACT, columns), ("markdown", page)]
 
 
@@ -306,7 +307,7 @@ def upload(blocks: Stream[Opening | Block], export: Export, progress: Progress) 
         sha256=packing.sha256,
         snapshot_at=opening.snapshot_at.isoformat(),
     )
-    return Made(receipt, opening.columns, run_page.first_rows(first, opening.columns, request.dialect))
+    return Made(receipt, opening.columns, summary_page.first_rows(first, opening.columns, request.dialect))
 
 
 def _kept_bytes(made: Upload, packing: Packing) -> int:

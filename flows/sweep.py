@@ -31,9 +31,9 @@ from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun, State, Stat
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import Completed
 
-from flows import flow_names
-from flows.progress import ARTIFACT_TYPE
-from flows.receipt import EXPIRED_TAG, FORGOTTEN_TAG, from_metadata
+from flows.runs import flow_names
+from flows.runs.progress import ARTIFACT_TYPE
+from flows.runs.receipt import EXPIRED_TAG, FORGOTTEN_TAG, from_metadata
 from flows.schedules.after_run import follow_up_all
 from flows.settings import Settings
 from flows.storage.from_url import open_storage

@@ -6,7 +6,7 @@ from typing import Any
 
 from api.examples import ARTICLE_REQUEST
 from api.jobs import Job, Run, frozen_body, state
-from flows.receipt import Receipt, Standing, percent_of
+from flows.runs.receipt import Receipt, Standing, percent_of
 
 _BASE = "http://127.0.0.1:8000"
 _AT = datetime(2026, 11, 23, 17, 14, 57, tzinfo=UTC)

@@ -29,7 +29,7 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import PrefectException
 
 from deployments.warm_worker.turns import in_turn, owner_of
-from flows.run_tags import OWNER
+from flows.runs.tags import OWNER
 
 MOST_PER_READ = 200  # Prefect's own limit
 READS_PER_LOOK = 10

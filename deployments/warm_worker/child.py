@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
-from flows import attempt_end, logs, tracing
+from flows import logs, tracing
+from flows.runs import attempt_result
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
@@ -61,7 +62,7 @@ def main(connection: Connection) -> None:
         _begin_log(job, settings.log_format)
         code = _exit_code_of(job)
         with suppress(OSError):  # the worker may be gone
-            connection.send(attempt_end.left())
+            connection.send(attempt_result.left())
         tracing.flush()
         # Threads of clients and drivers have nothing left to say; waiting for them would hold a slot.
         os._exit(code)

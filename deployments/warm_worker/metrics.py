@@ -6,7 +6,7 @@ PREFECT_CLIENT_METRICS_PORT (4201).
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from flows.attempt_end import AttemptEnd
+from flows.runs.attempt_result import AttemptEnd
 
 PREFIX = "report_exports_worker"
 

@@ -9,7 +9,7 @@ from prefect.events.clients import get_events_subscriber
 from prefect.events.filters import EventAnyResourceFilter, EventFilter, EventNameFilter
 from prefect.events.schemas.events import Event
 
-from flows.run_tags import OWNER
+from flows.runs.tags import OWNER
 
 RECONNECT_SECONDS = 2.0
 _OWNER_TAG = f"prefect.tag.{OWNER}"

@@ -14,7 +14,7 @@ from types import TracebackType
 
 from deployments.warm_worker import child, metrics
 from deployments.warm_worker.child import Job
-from flows.attempt_end import AttemptEnd
+from flows.runs.attempt_result import AttemptEnd
 
 WARM_UP_SECONDS = 60.0
 # A new process is made when the run that took one has likely ended, unless somebody waits for it.

@@ -33,9 +33,9 @@ from prefect.states import AwaitingRetry, Failed
 
 from deployments.warm_worker import metrics
 from deployments.warm_worker.pool import WarmProcess
-from flows import flow_names, run_tags
 from flows.errors import DeliveryLost, WorkerLost
-from flows.progress import HEARTBEAT_SECONDS
+from flows.runs import flow_names, tags
+from flows.runs.progress import HEARTBEAT_SECONDS
 from flows.settings import Settings
 
 # The flows that may be run again; others are left as they ended. An export touches its progress artifact,
@@ -90,7 +90,7 @@ class Rescue:
             return  # it went on, or another worker was faster
         lost: type[WorkerLost | DeliveryLost] = WorkerLost
         attempts = self._attempts
-        if run_tags.WEBHOOK in run.tags:
+        if tags.WEBHOOK in run.tags:
             lost, attempts = DeliveryLost, self._webhook_attempts
         if run.run_count < attempts:
             state: State[Any] = AwaitingRetry(scheduled_time=datetime.now(UTC), message=reason)

@@ -11,7 +11,7 @@ from heapq import heapify, heappop, heappush
 from itertools import groupby
 from typing import TypeVar
 
-from flows.run_tags import OWNER, REPORT
+from flows.runs.tags import OWNER, REPORT
 
 T = TypeVar("T")
 

@@ -34,11 +34,12 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun, State
 from prefect.exceptions import ObjectNotFound
 
-from flows import flow_names, run_tags
 from flows.errors import InvalidRequest, NoRows
-from flows.outcome import CANCELLED, NO_ROWS, Outcome, failure
-from flows.progress import ARTIFACT_TYPE
-from flows.receipt import FORGOTTEN_TAG, Receipt, from_metadata
+from flows.runs import flow_names
+from flows.runs import tags as run_tags
+from flows.runs.outcome import CANCELLED, NO_ROWS, Outcome, failure
+from flows.runs.progress import ARTIFACT_TYPE
+from flows.runs.receipt import FORGOTTEN_TAG, Receipt, from_metadata
 from flows.schedules.auto_pause import pause_when_due
 from flows.schedules.parameters import Recurring, parse_recurring
 from flows.settings import Settings

@@ -20,7 +20,7 @@ from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.sorting import FlowRunSort
 
 from flows.errors import InvalidRequest
-from flows.outcome import Outcome
+from flows.runs.outcome import Outcome
 from flows.schedules.failure_streak import FAILURES_UNTIL_PAUSE, End, Paused, failures_in_a_row
 from flows.schedules.parameters import parse_recurring
 

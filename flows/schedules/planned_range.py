@@ -21,8 +21,8 @@ from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 
 from flows import date_range
-from flows.progress import ARTIFACT_TYPE
-from flows.receipt import from_metadata
+from flows.runs.progress import ARTIFACT_TYPE
+from flows.runs.receipt import from_metadata
 from flows.schedules.parameters import parse_recurring, request_at
 
 

@@ -13,8 +13,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from flows.outcome import JobError, Outcome
 from flows.reports import DEFAULT_REPORT
+from flows.runs.outcome import JobError, Outcome
 from flows.webhooks.subscriptions import EVENTS
 
 Message = Mapping[str, Any]

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from flows.receipt import EXPIRED_TAG
+from flows.runs.receipt import EXPIRED_TAG
 from tests.beside import Beside
 from tests.browser.conftest import SAMPLE, Open, export_id
 from tests.browser.slow_reports.million import MILLION

@@ -3,7 +3,7 @@
 from typing import Any
 
 from api.jobs import Job, Run
-from flows.receipt import Receipt, Standing
+from flows.runs.receipt import Receipt, Standing
 from tests.unit.clock import NOON
 
 JOB_ID = "899e1228-d7b8-40fc-8490-70e6f1efb338"

@@ -8,7 +8,7 @@ from prefect.client.schemas.objects import StateType
 from api import jobs
 from api.jobs import Job, JobError, Status
 from flows.errors import all_codes
-from flows.receipt import Standing
+from flows.runs.receipt import Standing
 from tests.unit.a_job import HALF, JOB_ID, RECEIPT, WHOLE, failed, job
 from tests.unit.clock import NOON
 

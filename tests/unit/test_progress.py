@@ -8,9 +8,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from flows import progress
 from flows.errors import Superseded
-from flows.progress import HEARTBEAT_SECONDS, LEASE_SECONDS, Progress
+from flows.runs import progress
+from flows.runs.progress import HEARTBEAT_SECONDS, LEASE_SECONDS, Progress
 from tests.unit.a_job import HALF, RECEIPT
 from tests.unit.clock import NOON
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.receipt import Receipt, Standing, from_metadata, percent_of
+from flows.runs.receipt import Receipt, Standing, from_metadata, percent_of
 
 RECEIPT = Receipt(
     attempt=2,

@@ -1,7 +1,7 @@
-from flows import run_page
 from flows.dialect import PRESETS, parse_dialect
 from flows.reports import catalog
 from flows.request import parse_request
+from flows.runs import summary_page
 from flows.statement import output_columns
 from tests.unit.a_job import RECEIPT
 from tests.unit.golden import golden
@@ -27,20 +27,20 @@ lines | a pipe, <b>bold</b> and *stars*"
 
 
 def test_a_runs_page_tells_the_request_the_receipt_and_the_first_rows_without_names() -> None:
-    rows = run_page.first_rows(RECORDS, output_columns(REQUEST, []), REQUEST.dialect)
-    page = run_page.markdown(REQUEST, RECEIPT, rows, "http://127.0.0.1:8000/exports/1/download")
+    rows = summary_page.first_rows(RECORDS, output_columns(REQUEST, []), REQUEST.dialect)
+    page = summary_page.markdown(REQUEST, RECEIPT, rows, "http://127.0.0.1:8000/exports/1/download")
     assert (page + "\n").encode() == golden("run_page.md")
 
 
 def test_an_export_of_no_rows_has_a_page_too() -> None:
-    rows = run_page.first_rows(b"", output_columns(REQUEST, []), REQUEST.dialect)
+    rows = summary_page.first_rows(b"", output_columns(REQUEST, []), REQUEST.dialect)
     assert rows == [["Response", "Name", "UTM source", "Comment"]]
-    assert "| Response | Name | UTM source | Comment |" in run_page.markdown(REQUEST, RECEIPT, rows, "")
+    assert "| Response | Name | UTM source | Comment |" in summary_page.markdown(REQUEST, RECEIPT, rows, "")
 
 
 def test_a_cell_of_any_size_is_cut_short_and_no_obstacle() -> None:
     columns = output_columns(REQUEST, [])
-    _, (_, _, _, comment) = run_page.first_rows(
+    _, (_, _, _, comment) = summary_page.first_rows(
         b"1,Ada,wa," + b"x" * 1_000_000 + b"\n", columns, PRESETS["plain"]
     )
     assert comment == "x" * 59 + "…"
@@ -48,5 +48,5 @@ def test_a_cell_of_any_size_is_cut_short_and_no_obstacle() -> None:
 
 def test_a_run_page_reads_the_rows_in_the_dialect_they_are_written_in() -> None:
     columns, dialect = output_columns(REQUEST, []), parse_dialect({"preset": "rfc4180", "delimiter": ";"})
-    rows = run_page.first_rows(b'1;"Ada";wa;"a;b"\r\n2;;;c,d\r\n', columns, dialect)
+    rows = summary_page.first_rows(b'1;"Ada";wa;"a;b"\r\n2;;;c,d\r\n', columns, dialect)
     assert [row[-1] for row in rows[1:]] == ["a;b", "c,d"]

@@ -11,7 +11,7 @@ from prefect.states import Completed
 
 from api.job_server import JobServer
 from api.run_reader import RunReader
-from flows.receipt import Standing
+from flows.runs.receipt import Standing
 from tests.unit.a_job import HALF, JOB_ID, WHOLE
 
 FLOW_ID = UUID(int=7)

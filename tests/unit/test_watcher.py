@@ -11,7 +11,7 @@ from api import watcher
 from api.jobs import Job
 from api.problems import Unavailable
 from api.watcher import FORGOTTEN_AFTER_SECONDS, Known, Watcher
-from flows.receipt import Standing
+from flows.runs.receipt import Standing
 from tests.unit.a_job import HALF, JOB_ID, WHOLE, job
 
 OWNER = "local"

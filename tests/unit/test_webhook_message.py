@@ -9,8 +9,8 @@ from uuid import UUID
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from flows.outcome import CANCELLED, Outcome, failure
-from flows.receipt import Receipt
+from flows.runs.outcome import CANCELLED, Outcome, failure
+from flows.runs.receipt import Receipt
 from flows.webhooks.message import body_of, headers_of, message_id, of_export, of_pause
 from flows.webhooks.signing_keys import WebhookSecrets
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from flows.errors import NoRows, WorkerLost, all_codes
-from flows.receipt import Receipt
+from flows.runs.receipt import Receipt
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRun
 from prefect.exceptions import PrefectException
 
 from flows.errors import Superseded
-from flows.receipt import Receipt, Standing, from_metadata, percent_of
+from flows.runs.receipt import Receipt, Standing, from_metadata, percent_of
 
 SECONDS_BETWEEN_WRITES = 1.0
 HEARTBEAT_SECONDS = 5.0

@@ -7,8 +7,8 @@ import json
 from itertools import islice
 
 from flows.dialect import Dialect
-from flows.receipt import Receipt
 from flows.request import ExportRequest
+from flows.runs.receipt import Receipt
 from flows.statement import OutputColumn
 
 FirstRows = list[list[str]]
