@@ -20,10 +20,10 @@ from api import cursor as cursors
 from api.problems import Unavailable
 from api.settings import ApiSettings
 from flows import cells, statement
-from flows.columns import unpacked
 from flows.errors import DeclarationError, FieldError, InvalidRequest, UnreadableRow
 from flows.report import Report, Scope
 from flows.request import ExportRequest, names_question
+from flows.rows.arrow_columns import unpacked
 from flows.sources import sqlalchemy_rows
 from flows.sources.snapshot import Snapshot, open_engine, snapshot, source_errors
 from flows.statement import OutputColumn

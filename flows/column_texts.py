@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flows import cells, moment_texts
-from flows.columns import TEXT, Values, packed, unpacked
 from flows.dialect import FORMULA_STARTS, Dialect, guarded
+from flows.rows.arrow_columns import TEXT, Values, packed, unpacked
 from flows.statement import OutputColumn
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flows.columns import TEXT, Flags, Offsets, data, flags, offsets
 from flows.dialect import Dialect, record
+from flows.rows.arrow_columns import TEXT, Flags, Offsets, data, flags, offsets
 
 
 def records(columns: Sequence[pa.Array], dialect: Dialect) -> bytes:

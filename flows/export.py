@@ -39,6 +39,7 @@ from flows.masking import masked
 from flows.packing import Packing
 from flows.reports import catalog
 from flows.request import ExportRequest, parse_request
+from flows.rows.pipeline import Block, Opening, Stream, ended
 from flows.runs import attempt_result, flow_names, summary_page
 from flows.runs.attempt_result import AttemptEnd
 from flows.runs.progress import Progress
@@ -59,7 +60,6 @@ from flows.statement import OutputColumn
 from flows.storage.from_url import open_storage
 from flows.storage.protocol import Storage, Upload, content_disposition, object_key, storage_errors
 from flows.storage.protocol import upload as whole_or_absent
-from flows.stream import Block, Opening, Stream, ended
 
 CONNECT_SECONDS = 5
 FIRST_PART_BYTES = 8 << 20

@@ -20,9 +20,9 @@ import pandas as pd
 import pyarrow as pa
 from sqlalchemy import Float, LargeBinary
 
-from flows.columns import MOMENT, TEXT, Values, unpacked
 from flows.errors import TransformFailed
 from flows.request import ExportRequest
+from flows.rows.arrow_columns import MOMENT, TEXT, Values, unpacked
 from flows.statement import OutputColumn
 
 _Build = Callable[[Sequence[Any], OutputColumn, ZoneInfo], Any]

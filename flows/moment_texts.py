@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flows.columns import MOMENT, TEXT
+from flows.rows.arrow_columns import MOMENT, TEXT
 
 _DAY_MICROSECONDS = 86_400_000_000
 _EPOCH_DAY = datetime(1970, 1, 1, tzinfo=UTC).toordinal()

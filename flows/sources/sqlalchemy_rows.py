@@ -14,10 +14,10 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.types import TypeEngine
 
 from flows import cells, column_texts, csv_columns, frames
-from flows.columns import Values, moments, packed, unpacked
 from flows.dialect import PRESETS, Dialect
 from flows.errors import UnreadableRow
 from flows.request import ExportRequest
+from flows.rows.arrow_columns import Values, moments, packed, unpacked
 from flows.sources import exact_types, sessions, sqlite_invalid_text
 from flows.sources.snapshot import Snapshot
 from flows.statement import OutputColumn, Question

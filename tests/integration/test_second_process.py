@@ -19,10 +19,10 @@ from sqlalchemy import Engine, select
 from sqlalchemy.pool import NullPool
 
 from flows import statement
-from flows.columns import unpacked
 from flows.errors import SourceTimeout
 from flows.report import Report
 from flows.request import ExportRequest, parse_request
+from flows.rows.arrow_columns import unpacked
 from flows.sources.snapshot import Snapshot, open_engine, snapshot, source_errors
 from flows.sources.sqlite import adbc_chunks, adbc_process
 from flows.sources.sqlite.adbc_chunks import Shared

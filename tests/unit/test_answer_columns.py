@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows import cells
-from flows.columns import TEXT
+from flows.rows.arrow_columns import TEXT
 from flows.sources.sqlite import json_answers
 from flows.statement import Question
 

@@ -14,9 +14,9 @@ from sqlalchemy.types import TypeEngine
 from flows import moment_texts
 from flows.cells import column_texts
 from flows.column_texts import texts
-from flows.columns import MOMENT, moments, packed
 from flows.dialect import Dialect
 from flows.report import type_name
+from flows.rows.arrow_columns import MOMENT, moments, packed
 from flows.statement import OutputColumn
 
 ZONES = ["UTC", "Europe/Dublin", "Australia/Lord_Howe", "Africa/Monrovia", "Asia/Kathmandu", "Etc/GMT+12"]

@@ -30,8 +30,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, INET, JSONB
 from sqlalchemy.types import TypeEngine
 
-from flows.columns import unpacked
 from flows.report import type_name
+from flows.rows.arrow_columns import unpacked
 from flows.sources.postgresql import copy_chunks
 from flows.sources.postgresql.copy_rows import Records
 from flows.statement import OutputColumn

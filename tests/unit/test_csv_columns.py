@@ -2,9 +2,9 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.columns import TEXT
 from flows.csv_columns import records
 from flows.dialect import Dialect, record
+from flows.rows.arrow_columns import TEXT
 
 awkward = st.sampled_from(
     ["", " ", ",", ";", "\t", "|", '"', '""', "\n", "\r", "\r\n", "\\.", "NULL", "'", "é🌳"]

@@ -29,8 +29,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
 from flows import statement
-from flows.columns import MOMENT, TEXT, Values, unpacked
 from flows.request import ExportRequest
+from flows.rows.arrow_columns import MOMENT, TEXT, Values, unpacked
 from flows.sources import sqlalchemy_rows
 from flows.sources.snapshot import Snapshot
 from flows.sources.sqlalchemy_rows import Chunk, Read, Rows

@@ -14,9 +14,9 @@ from sqlalchemy import Float, LargeBinary, Numeric, PickleType, Select, Time
 from sqlalchemy.types import TypeEngine
 
 from flows.cells import READ_JSON
-from flows.columns import MOMENT, TEXT, Values
 from flows.dialect import BYTE_ORDER_MARK, PRESETS
 from flows.request import ExportRequest
+from flows.rows.arrow_columns import MOMENT, TEXT, Values
 from flows.sources.postgresql import copy_rows, csv_expressions, parallel_copy
 from flows.sources.postgresql.copy_rows import Records
 from flows.sources.snapshot import Snapshot

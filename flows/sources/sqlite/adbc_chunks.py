@@ -21,8 +21,8 @@ import pyarrow as pa
 from sqlalchemy import Boolean, Connection, Dialect
 
 from flows import statement
-from flows.columns import Values
 from flows.request import ExportRequest
+from flows.rows.arrow_columns import Values
 from flows.sources import exact_types, sqlalchemy_rows
 from flows.sources.snapshot import Snapshot
 from flows.sources.sqlalchemy_rows import Chunk, Read

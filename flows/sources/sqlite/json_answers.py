@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flows import cells
-from flows.columns import TEXT, Flags, Offsets, data, flags, offsets
+from flows.rows.arrow_columns import TEXT, Flags, Offsets, data, flags, offsets
 from flows.statement import Question
 
 _Codes: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.uint8]]"
