@@ -31,7 +31,7 @@ from api.source import Source
 from api.watcher import Watcher
 from flows import logs, tracing
 from flows.errors import ExportError
-from flows.report import Report
+from flows.query.report import Report
 from flows.reports import catalog
 from flows.storage.from_url import open_storage
 

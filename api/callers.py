@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from flows.runs.tags import LOCAL_CALLER as LOCAL_CALLER
 
 if TYPE_CHECKING:  # it brings pandas: the command that makes keys does without
-    from flows.report import Report
+    from flows.query.report import Report
 
 # It becomes a tag of the run: no blanks, no line breaks.
 NAME = re.compile(r"[\x21-\x7e]{1,200}")
@@ -28,7 +28,7 @@ class Caller:
             reports = {name: report for name, report in reports.items() if name in self.reports}
         if self.sees_pii:
             return reports
-        from flows.masking import masked
+        from flows.query.masking import masked
 
         return masked(reports)
 

@@ -19,7 +19,7 @@ from api.settings import ApiSettings
 from api.source import Source
 from api.watcher import Watcher
 from flows import logs
-from flows.report import Report
+from flows.query.report import Report
 from flows.storage.protocol import Storage
 
 

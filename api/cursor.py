@@ -10,10 +10,10 @@ from uuid import UUID
 
 from api.strict_json import check_text
 from flows.errors import FieldError, InvalidRequest
-from flows.filter_values import whole_number
-from flows.report import type_name
-from flows.request import ExportRequest
-from flows.statement import OrderTerm
+from flows.query.filter_values import whole_number
+from flows.query.report import type_name
+from flows.query.request import ExportRequest
+from flows.query.statement import OrderTerm
 
 _READERS: dict[str, Callable[[str], Any]] = {
     "date-time": lambda text: datetime.fromisoformat(text).astimezone(UTC),

@@ -12,9 +12,9 @@ from api.callers import Caller
 from api.ids import JOB_ID
 from api.jobs import Status
 from api.query import among, whole_number
-from flows.date_range import EARLIEST, LATEST
 from flows.errors import FieldError, InvalidRequest
-from flows.report import Report
+from flows.query.date_range import EARLIEST, LATEST
+from flows.query.report import Report
 
 DEFAULT_LIMIT, MAX_LIMIT = 20, 100
 _NAMES = ("status", "report", "scheduleId", "limit", "cursor")

@@ -5,7 +5,7 @@ from typing import Any
 
 from api.source import Page, Source
 from flows.errors import FieldError, InvalidRequest, escaped
-from flows.request import ExportRequest
+from flows.query.request import ExportRequest
 
 SAMPLE_ROWS = 20
 

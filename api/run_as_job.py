@@ -9,7 +9,7 @@ from prefect.client.schemas.objects import TERMINAL_STATES, Artifact, FlowRun
 
 from api.jobs import Job, Run
 from flows.errors import InvalidRequest
-from flows.request import ExportRequest
+from flows.query.request import ExportRequest
 from flows.runs.receipt import FORGOTTEN_TAG, Standing, from_metadata
 from flows.runs.tags import OWNER, REPORT, SCHEDULE, owner_in
 from flows.schedules.parameters import parse_recurring, request_at

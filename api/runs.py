@@ -33,7 +33,7 @@ from api.run_as_job import (
 )
 from api.run_reader import RunReader
 from flows import tracing
-from flows.request import ExportRequest
+from flows.query.request import ExportRequest
 
 KEY_LIFE = timedelta(hours=24)
 

@@ -8,9 +8,9 @@ from typing import Any
 from api import notify_body, slots
 from api.notify_body import Webhooks
 from flows.errors import FieldError, InvalidRequest, escaped
-from flows.report import Report
+from flows.query.report import Report
+from flows.query.request import MAX_NAME_LENGTH, ExportRequest, parse_request
 from flows.reports import DEFAULT_REPORT
-from flows.request import MAX_NAME_LENGTH, ExportRequest, parse_request
 from flows.schedules import recurrence, relative_range
 from flows.schedules.parameters import Recurring, request_at
 from flows.schedules.recurrence import Recurrence

@@ -7,8 +7,8 @@ from itertools import islice
 from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule, RRuleSchedule
 from prefect.server.schemas import schedules as server
 
-from flows.date_range import parse_zone
 from flows.errors import FieldError, InvalidRequest
+from flows.query.date_range import parse_zone
 from flows.schedules.recurrence import EARLIEST, LOOKED_AT, Recurrence, check_pace, every_text
 from flows.schedules.relative_range import past_skipped_midnight
 

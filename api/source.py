@@ -19,14 +19,15 @@ from sqlalchemy.sql.util import find_tables
 from api import cursor as cursors
 from api.problems import Unavailable
 from api.settings import ApiSettings
-from flows import cells, statement
+from flows import cells
 from flows.errors import DeclarationError, FieldError, InvalidRequest, UnreadableRow
-from flows.report import Report, Scope
-from flows.request import ExportRequest, names_question
+from flows.query import statement
+from flows.query.report import Report, Scope
+from flows.query.request import ExportRequest, names_question
+from flows.query.statement import OutputColumn
 from flows.rows.arrow_columns import unpacked
 from flows.sources import sqlalchemy_rows
 from flows.sources.snapshot import Snapshot, open_engine, snapshot, source_errors
-from flows.statement import OutputColumn
 
 CONNECT_SECONDS = 2  # the least that libpq takes
 READERS = 20

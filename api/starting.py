@@ -17,7 +17,7 @@ from api.problems import Problem
 from api.runs import KeyReused
 from flows import logs
 from flows.errors import FieldError, InvalidRequest
-from flows.request import ExportRequest, parse_request
+from flows.query.request import ExportRequest, parse_request
 
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 

@@ -15,9 +15,9 @@ from sqlalchemy.pool import NullPool
 
 from benchmarks import frame_report
 from benchmarks.survey_data import QUESTIONS, Survey
-from flows import statement
+from flows.query import statement
+from flows.query.request import parse_request
 from flows.reports import catalog
-from flows.request import parse_request
 from flows.sources.postgresql import copy_rows
 from flows.sources.postgresql.parallel_copy import FROM_ROWS
 from flows.sources.snapshot import open_engine, snapshot

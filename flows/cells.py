@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import REAL
 
-from flows.dialect import FORMULA_STARTS, PRESETS, Dialect, guarded, with_decimal_mark
-from flows.statement import OutputColumn, Question
+from flows.query.csv_options import FORMULA_STARTS, PRESETS, Dialect, guarded, with_decimal_mark
+from flows.query.statement import OutputColumn, Question
 
 Write = Callable[[Any], str]
 _WriteOrNull = Callable[[Any], str | None]

@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flows import cells, moment_texts
-from flows.dialect import FORMULA_STARTS, Dialect, guarded
+from flows.query.csv_options import FORMULA_STARTS, Dialect, guarded
+from flows.query.statement import OutputColumn
 from flows.rows.arrow_columns import TEXT, Values, packed, unpacked
-from flows.statement import OutputColumn
 
 
 def texts(values: Values, column: OutputColumn, zone: ZoneInfo, dialect: Dialect) -> pa.Array:

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flows.dialect import Dialect, record
+from flows.query.csv_options import Dialect, record
 from flows.rows.arrow_columns import TEXT, Flags, Offsets, data, flags, offsets
 
 

@@ -23,7 +23,7 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 from sqlalchemy.pool import NullPool
 
-from flows import logs, statement
+from flows import logs
 from flows.errors import (
     ExportError,
     Incomplete,
@@ -35,10 +35,12 @@ from flows.errors import (
     Superseded,
 )
 from flows.header import header
-from flows.masking import masked
 from flows.packing import Packing
+from flows.query import statement
+from flows.query.masking import masked
+from flows.query.request import ExportRequest, parse_request
+from flows.query.statement import OutputColumn
 from flows.reports import catalog
-from flows.request import ExportRequest, parse_request
 from flows.rows.pipeline import Block, Opening, Stream, ended
 from flows.runs import attempt_result, flow_names, summary_page
 from flows.runs.attempt_result import AttemptEnd
@@ -56,7 +58,6 @@ from flows.sources.postgresql.copy_rows import Records
 from flows.sources.snapshot import Snapshot, open_engine, snapshot
 from flows.sources.sqlalchemy_rows import Chunk
 from flows.sources.sqlite import adbc_chunks
-from flows.statement import OutputColumn
 from flows.storage.from_url import open_storage
 from flows.storage.protocol import Storage, Upload, content_disposition, object_key, storage_errors
 from flows.storage.protocol import upload as whole_or_absent

@@ -21,9 +21,9 @@ import pyarrow as pa
 from sqlalchemy import Float, LargeBinary
 
 from flows.errors import TransformFailed
-from flows.request import ExportRequest
+from flows.query.request import ExportRequest
+from flows.query.statement import OutputColumn
 from flows.rows.arrow_columns import MOMENT, TEXT, Values, unpacked
-from flows.statement import OutputColumn
 
 _Build = Callable[[Sequence[Any], OutputColumn, ZoneInfo], Any]
 _T = TypeVar("_T")

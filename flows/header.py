@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
-from flows.dialect import Dialect, guarded, record
-from flows.statement import OutputColumn
+from flows.query.csv_options import Dialect, guarded, record
+from flows.query.statement import OutputColumn
 
 
 def header(columns: Sequence[OutputColumn], zone: ZoneInfo, dialect: Dialect) -> bytes:

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from isal import isal_zlib
 
-from flows.dialect import BYTE_ORDER_MARK, Dialect
+from flows.query.csv_options import BYTE_ORDER_MARK, Dialect
 from flows.zip_file import LEVEL, ZipFile
 
 _GZIP_FRAME = 31

@@ -8,17 +8,17 @@ from typing import cast
 
 from sqlalchemy import Engine
 
-from flows import statement
 from flows.header import header
 from flows.packing import Packing
-from flows.request import ExportRequest
+from flows.query import statement
+from flows.query.request import ExportRequest
+from flows.query.statement import OutputColumn
 from flows.sources import sqlalchemy_rows
 from flows.sources.mariadb import concat_chunks
 from flows.sources.postgresql import copy_chunks, copy_rows
 from flows.sources.snapshot import Snapshot, snapshot
 from flows.sources.sqlalchemy_rows import Chunk
 from flows.sources.sqlite import adbc_chunks
-from flows.statement import OutputColumn
 
 
 def copied(engine: Engine, request: ExportRequest) -> bytes:

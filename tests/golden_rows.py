@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from flows.request import ExportRequest
+from flows.query.request import ExportRequest
 from tests.unit.things import asked
 
 ROWS: list[dict[str, Any]] = [

@@ -38,8 +38,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, INET, INT4RANGE, JSONB, Range
 
-from flows.report import Questions, Report
-from flows.request import ExportRequest, parse_request
+from flows.query.report import Questions, Report
+from flows.query.request import ExportRequest, parse_request
 
 # The same examples each time, however long one takes.
 PROOF = settings(

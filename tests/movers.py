@@ -2,7 +2,7 @@
 
 from sqlalchemy import Column, Integer, MetaData, String, Table, Text, select
 
-from flows.report import Report, Scope
+from flows.query.report import Report, Scope
 
 HERE, THERE = "here", "there"
 

@@ -8,7 +8,7 @@ from unittest.mock import patch
 from sqlalchemy import Engine
 
 from flows.errors import ExportError
-from flows.request import ExportRequest
+from flows.query.request import ExportRequest
 from flows.sources.sqlalchemy_rows import Chunk
 from flows.sources.sqlite import adbc_chunks
 from tests.engines import framed, framed_by_second_process

@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 
 from api.openapi import answers, recurring, refusals, requests
 from api.openapi.words import Schema
-from flows.report import Report
+from flows.query.report import Report
 
 BEARER = "bearer"
 _TAGS = {

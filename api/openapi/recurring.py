@@ -28,8 +28,8 @@ from api.openapi.words import (
     taken,
     text,
 )
-from flows.report import Report
-from flows.request import MAX_NAME_LENGTH
+from flows.query.report import Report
+from flows.query.request import MAX_NAME_LENGTH
 from flows.schedules.recurrence import MAX_LENGTH
 from flows.schedules.relative_range import PRESETS
 from flows.webhooks import address

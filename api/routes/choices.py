@@ -12,7 +12,7 @@ from api.openapi import operations
 from api.problems import Problem
 from api.query import MAX_SEARCH_LENGTH, among, whole_number
 from flows.errors import FieldError, InvalidRequest
-from flows.report import Scope
+from flows.query.report import Scope
 
 router = APIRouter(tags=["reports"])
 

@@ -16,9 +16,9 @@ from api.jobs import frozen_body, poll_headers
 from api.openapi import operations
 from api.problems import Problem
 from flows import logs
-from flows.dialect import CHOICES, PRESETS
 from flows.errors import FieldError, InvalidRequest, escaped
-from flows.report import Report
+from flows.query.csv_options import CHOICES, PRESETS
+from flows.query.report import Report
 
 router = APIRouter()
 

@@ -14,7 +14,7 @@ from importlib.metadata import entry_points
 from types import MappingProxyType, ModuleType
 
 from flows.errors import DeclarationError
-from flows.report import Filter, Heading, Questions, Report, Scope
+from flows.query.report import Filter, Heading, Questions, Report, Scope
 
 __all__ = ["Filter", "Heading", "Questions", "Report", "Scope", "catalog"]
 

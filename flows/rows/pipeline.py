@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Generic, TypeVar
 
 from flows.errors import ExportError
-from flows.statement import OutputColumn
+from flows.query.statement import OutputColumn
 
 T = TypeVar("T")
 

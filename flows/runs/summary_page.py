@@ -6,10 +6,10 @@ import io
 import json
 from itertools import islice
 
-from flows.dialect import Dialect
-from flows.request import ExportRequest
+from flows.query.csv_options import Dialect
+from flows.query.request import ExportRequest
+from flows.query.statement import OutputColumn
 from flows.runs.receipt import Receipt
-from flows.statement import OutputColumn
 
 FirstRows = list[list[str]]
 

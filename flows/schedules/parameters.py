@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from flows import date_range
 from flows.errors import FieldError, InvalidRequest, escaped
+from flows.query import date_range
 from flows.schedules import relative_range
 from flows.schedules.failure_streak import Paused, parse_paused
 from flows.schedules.relative_range import Range, SinceLast

@@ -20,7 +20,7 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 
-from flows import date_range
+from flows.query import date_range
 from flows.runs.progress import ARTIFACT_TYPE
 from flows.runs.receipt import from_metadata
 from flows.schedules.parameters import parse_recurring, request_at

@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo
 
 from dateutil.rrule import rrule, rrulestr
 
-from flows import date_range
 from flows.errors import FieldError, InvalidRequest, escaped
+from flows.query import date_range
 
 Kind = Literal["cron", "rrule", "every"]
 KINDS: tuple[Kind, ...] = ("cron", "rrule", "every")

@@ -6,9 +6,9 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from flows import date_range
-from flows.date_range import DateRange
 from flows.errors import FieldError, InvalidRequest, escaped
+from flows.query import date_range
+from flows.query.date_range import DateRange
 
 Days = tuple[date, date]  # the first and the last, both whole
 

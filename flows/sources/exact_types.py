@@ -27,8 +27,8 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeEngine
 
 from flows.cells import interval_text
+from flows.query.statement import OutputColumn
 from flows.sources.postgresql.csv_expressions import text_of
-from flows.statement import OutputColumn
 
 # Of PostgreSQL's own types, those that Python has exact values for.
 _EXACT_IN_PYTHON = (

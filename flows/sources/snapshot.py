@@ -25,9 +25,9 @@ from flows.errors import (
     SourceUnavailable,
     UnreadableRow,
 )
+from flows.query.statement import Question
 from flows.sources import postgresql_dates, postgresql_watchdog, sessions
 from flows.sources.postgresql_watchdog import Backend, WatchedConnection
-from flows.statement import Question
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _QUERY_CANCELED = "57014"

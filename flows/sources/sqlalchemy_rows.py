@@ -14,13 +14,13 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.types import TypeEngine
 
 from flows import cells, column_texts, csv_columns, frames
-from flows.dialect import PRESETS, Dialect
 from flows.errors import UnreadableRow
-from flows.request import ExportRequest
+from flows.query.csv_options import PRESETS, Dialect
+from flows.query.request import ExportRequest
+from flows.query.statement import OutputColumn, Question
 from flows.rows.arrow_columns import Values, moments, packed, unpacked
 from flows.sources import exact_types, sessions, sqlite_invalid_text
 from flows.sources.snapshot import Snapshot
-from flows.statement import OutputColumn, Question
 
 CHUNK_ROWS = 3000  # fewer cost more calls of Arrow, more do not fit into a core's caches
 

@@ -8,9 +8,9 @@ from sqlalchemy import Select
 from sqlalchemy.exc import DBAPIError
 
 from flows.errors import UnreadableRow
+from flows.query.statement import OutputColumn
 from flows.sources import sessions
 from flows.sources.snapshot import Snapshot
-from flows.statement import OutputColumn
 
 _UNDECODABLE = object()
 

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from flows.dialect import parse_dialect
+from flows.query.csv_options import parse_dialect
 from tests import csv_file
 from tests.exports import EMPTY_SURVEY, SURVEY, Session, run_all
 

@@ -8,9 +8,9 @@ import httpx
 import psycopg
 import pytest
 
-from flows.masking import masked
+from flows.query.masking import masked
+from flows.query.request import parse_request
 from flows.reports import catalog
-from flows.request import parse_request
 from flows.sources.snapshot import open_engine
 from tests import csv_file
 from tests.acceptance.test_callers import OF_ONE, client_of

@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import Engine, String, func, literal, select
 from sqlalchemy.pool import NullPool
 
-from flows.dialect import PRESETS
 from flows.errors import ExportError, SourceCancelled, SourceTimeout, SourceUnavailable
+from flows.query.csv_options import PRESETS
 from flows.sources.postgresql import copy_rows
 from flows.sources.postgresql.copy_rows import Records
 from flows.sources.snapshot import Snapshot, open_engine, snapshot

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from sqlalchemy import Engine, text
 from sqlalchemy.pool import NullPool
 
-from flows.request import ExportRequest
+from flows.query.request import ExportRequest
 from flows.sources.snapshot import open_engine
 from tests.engines import copied, copied_through_frames, framed, hooked
 from tests.kinds import PROOF, ZONES, asked, common, load, made, of_postgresql, requests_of, rows_of

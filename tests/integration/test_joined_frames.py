@@ -37,10 +37,10 @@ from sqlalchemy import (
 from sqlalchemy.pool import NullPool
 from sqlalchemy.types import TypeEngine
 
-from flows import statement
 from flows.errors import UnreadableRow
-from flows.report import Questions, Report
-from flows.request import ExportRequest, parse_request
+from flows.query import statement
+from flows.query.report import Questions, Report
+from flows.query.request import ExportRequest, parse_request
 from flows.sources import sqlalchemy_rows
 from flows.sources.mariadb import concat_chunks
 from flows.sources.snapshot import Snapshot, open_engine

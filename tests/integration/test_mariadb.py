@@ -42,7 +42,6 @@ from sqlalchemy.types import TypeEngine
 
 from api.settings import ApiSettings
 from api.source import Source
-from flows import statement
 from flows.errors import (
     ExportError,
     Internal,
@@ -51,8 +50,9 @@ from flows.errors import (
     SourceUnavailable,
     UnreadableRow,
 )
-from flows.report import Questions, Report, type_name
-from flows.request import ExportRequest, parse_request
+from flows.query import statement
+from flows.query.report import Questions, Report, type_name
+from flows.query.request import ExportRequest, parse_request
 from flows.sources import sqlalchemy_rows
 from flows.sources.snapshot import Snapshot, open_engine, snapshot
 from tests import mariadb

@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import Engine, insert
 from sqlalchemy.pool import NullPool
 
-from flows import statement
-from flows.request import ExportRequest, parse_request
+from flows.query import statement
+from flows.query.request import ExportRequest, parse_request
 from flows.sources import sqlalchemy_rows
 from flows.sources.postgresql import copy_rows
 from flows.sources.snapshot import Snapshot, open_engine, snapshot

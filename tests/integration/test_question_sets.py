@@ -16,8 +16,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.pool import NullPool
 
 from flows.export import Block, Export, Opening, Stream, fetch, transform_to_csv
-from flows.report import Questions, Report, Scope
-from flows.request import parse_request
+from flows.query.report import Questions, Report, Scope
+from flows.query.request import parse_request
 from flows.settings import Settings
 from flows.sources.snapshot import open_engine
 

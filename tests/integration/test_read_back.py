@@ -19,8 +19,8 @@ from hypothesis import given, settings
 from pyarrow import csv as pyarrow_csv
 from sqlalchemy import Engine
 
-from flows.dialect import Dialect
-from flows.request import ExportRequest
+from flows.query.csv_options import Dialect
+from flows.query.request import ExportRequest
 from flows.sources.snapshot import open_engine
 from tests.engines import copied
 from tests.kinds import ASKED, PROOF, asked, common, dialects, load, made, of_postgresql, rows_of

@@ -18,10 +18,10 @@ import pytest
 from sqlalchemy import Engine, select
 from sqlalchemy.pool import NullPool
 
-from flows import statement
 from flows.errors import SourceTimeout
-from flows.report import Report
-from flows.request import ExportRequest, parse_request
+from flows.query import statement
+from flows.query.report import Report
+from flows.query.request import ExportRequest, parse_request
 from flows.rows.arrow_columns import unpacked
 from flows.sources.snapshot import Snapshot, open_engine, snapshot, source_errors
 from flows.sources.sqlite import adbc_chunks, adbc_process

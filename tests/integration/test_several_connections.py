@@ -26,10 +26,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.pool import NullPool
 
-from flows import statement
 from flows.errors import SourceTimeout, SourceUnavailable
-from flows.report import Report
-from flows.request import ExportRequest, parse_request
+from flows.query import statement
+from flows.query.report import Report
+from flows.query.request import ExportRequest, parse_request
 from flows.sources.postgresql import copy_rows, key_ranges, parallel_copy
 from flows.sources.postgresql.copy_rows import Records
 from flows.sources.snapshot import Snapshot, open_engine, snapshot

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine
 from sqlalchemy.pool import NullPool
 
-from flows.report import camel_case
-from flows.request import ExportRequest
+from flows.query.report import camel_case
+from flows.query.request import ExportRequest
 from flows.sources import sqlalchemy_rows
 from flows.sources.snapshot import open_engine
 from flows.sources.sqlite import adbc_chunks

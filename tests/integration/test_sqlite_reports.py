@@ -38,8 +38,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.pool import NullPool
 
-from flows.report import Questions, Report
-from flows.request import parse_request
+from flows.query.report import Questions, Report
+from flows.query.request import parse_request
 from flows.sources import sqlalchemy_rows
 from flows.sources.snapshot import open_engine
 from flows.sources.sqlite import adbc_chunks

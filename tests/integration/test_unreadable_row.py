@@ -24,13 +24,13 @@ from sqlalchemy import (
     values,
 )
 
-from flows import statement
 from flows.errors import SourceTimeout, UnreadableRow
-from flows.report import Questions, Report
-from flows.request import ExportRequest, parse_request
+from flows.query import statement
+from flows.query.report import Questions, Report
+from flows.query.request import ExportRequest, parse_request
+from flows.query.statement import OutputColumn
 from flows.sources.postgresql import copy_chunks, copy_rows, failing_row, parallel_copy
 from flows.sources.snapshot import Snapshot, open_engine, snapshot
-from flows.statement import OutputColumn
 
 ROWS = 5_000
 FIRST = "Column {} of the row whose key is k1234 holds a value that cannot be written."

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows import cells
+from flows.query.statement import Question
 from flows.rows.arrow_columns import TEXT
 from flows.sources.sqlite import json_answers
-from flows.statement import Question
 
 ONE, MANY = Question("one", "One", multiple=False), Question("many", "Many", multiple=True)
 

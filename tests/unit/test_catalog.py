@@ -8,15 +8,16 @@ import pytest
 from sqlalchemy import ClauseElement
 from sqlalchemy.dialects import mssql, mysql, oracle, postgresql, sqlite
 
-from flows import reports, statement
+from flows import reports
 from flows.errors import DeclarationError
-from flows.report import FILTERABLE, Report, camel_case, type_name
+from flows.query import statement
+from flows.query.report import FILTERABLE, Report, camel_case, type_name
+from flows.query.request import ExportRequest, parse_request, questions_key
+from flows.query.statement import Question
 from flows.reports import DEFAULT_REPORT, catalog
-from flows.request import ExportRequest, parse_request, questions_key
 from flows.settings import Settings
 from flows.sources import sqlalchemy_rows
 from flows.sources.postgresql import csv_expressions
-from flows.statement import Question
 
 VISITS = """
 from sqlalchemy import Column, Integer, MetaData, Table, select

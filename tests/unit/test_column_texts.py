@@ -14,10 +14,10 @@ from sqlalchemy.types import TypeEngine
 from flows import moment_texts
 from flows.cells import column_texts
 from flows.column_texts import texts
-from flows.dialect import Dialect
-from flows.report import type_name
+from flows.query.csv_options import Dialect
+from flows.query.report import type_name
+from flows.query.statement import OutputColumn
 from flows.rows.arrow_columns import MOMENT, moments, packed
-from flows.statement import OutputColumn
 
 ZONES = ["UTC", "Europe/Dublin", "Australia/Lord_Howe", "Africa/Monrovia", "Asia/Kathmandu", "Etc/GMT+12"]
 DIALECTS = [

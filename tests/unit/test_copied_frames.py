@@ -30,11 +30,11 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, INET, JSONB
 from sqlalchemy.types import TypeEngine
 
-from flows.report import type_name
+from flows.query.report import type_name
+from flows.query.statement import OutputColumn
 from flows.rows.arrow_columns import unpacked
 from flows.sources.postgresql import copy_chunks
 from flows.sources.postgresql.copy_rows import Records
-from flows.statement import OutputColumn
 
 MADRID = ZoneInfo("Europe/Madrid")
 

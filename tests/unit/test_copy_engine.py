@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.dialect import Dialect, record
+from flows.query.csv_options import Dialect, record
 from flows.sources.postgresql.copy_rows import Records, split
 
 cells = st.lists(st.none() | st.text(st.sampled_from('a",\n\r ')), min_size=1, max_size=3)

@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.csv_columns import records
-from flows.dialect import Dialect, record
+from flows.query.csv_options import Dialect, record
 from flows.rows.arrow_columns import TEXT
 
 awkward = st.sampled_from(

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api import cursor
-from flows import statement
 from flows.errors import FieldError, InvalidRequest
+from flows.query import statement
 from tests.unit.things import asked
 
 REFUSED = FieldError("/cursor", "invalid", "The cursor is damaged or belongs to another request.")

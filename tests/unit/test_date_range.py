@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.date_range import DateRange, parse_moment, parse_zone, resolve
+from flows.query.date_range import DateRange, parse_moment, parse_zone, resolve
 
 BERLIN, NEW_YORK, SAO_PAULO = map(ZoneInfo, ("Europe/Berlin", "America/New_York", "America/Sao_Paulo"))
 

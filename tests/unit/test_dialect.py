@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.dialect import (
+from flows.query.csv_options import (
     OPTIONS,
     PRESETS,
     Dialect,

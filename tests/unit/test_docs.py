@@ -13,8 +13,8 @@ from api.settings import ApiSettings
 from deployments.cli import main
 from deployments.command_line.endings import EXIT_CODES
 from deployments.command_line.recurring_options import ACTIONS
-from flows.dialect import CHOICES, OPTIONS, PRESETS
-from flows.report import Report
+from flows.query.csv_options import CHOICES, OPTIONS, PRESETS
+from flows.query.report import Report
 from flows.reports import catalog
 
 ROOT = Path(__file__).parents[2]

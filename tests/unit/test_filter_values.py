@@ -7,8 +7,8 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Column, Enum
 
-from flows.filter_values import parse_filter_value, value_from_text
-from flows.report import Filter
+from flows.query.filter_values import parse_filter_value, value_from_text
+from flows.query.report import Filter
 from tests.unit.things import THINGS
 
 ID = "899e1228-d7b8-40fc-8490-70e6f1efb338"

@@ -16,14 +16,15 @@ from hypothesis import strategies as st
 from sqlalchemy import Column, Connection, Date, DateTime, Double, Integer, LargeBinary, Numeric, Text
 from sqlalchemy.types import TypeEngine
 
-from flows import column_texts, frames, statement
-from flows.dialect import PRESETS
+from flows import column_texts, frames
 from flows.errors import TransformFailed, UnreadableRow
-from flows.report import Transform, type_name
-from flows.request import ExportRequest
+from flows.query import statement
+from flows.query.csv_options import PRESETS
+from flows.query.report import Transform, type_name
+from flows.query.request import ExportRequest
+from flows.query.statement import OutputColumn
 from flows.sources import sqlalchemy_rows
 from flows.sources.sqlalchemy_rows import Chunk
-from flows.statement import OutputColumn
 from tests.engines import framed_from
 from tests.unit.golden import golden
 from tests.unit.things import asked, opened

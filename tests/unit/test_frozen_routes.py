@@ -15,8 +15,8 @@ from api.jobs import Job
 from api.metrics import Metrics
 from api.routes import reports
 from api.watcher import Known
+from flows.query.request import ExportRequest
 from flows.reports import catalog
-from flows.request import ExportRequest
 from flows.runs.receipt import Standing
 from flows.storage.protocol import Link
 from tests.unit.a_job import HALF, JOB_ID, WHOLE, failed, job

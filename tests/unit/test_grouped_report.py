@@ -2,9 +2,9 @@
 
 from sqlalchemy import Column, Integer, MetaData, String, Table, create_engine, func, insert, select
 
-from flows import statement
-from flows.report import Report
-from flows.request import parse_request
+from flows.query import statement
+from flows.query.report import Report
+from flows.query.request import parse_request
 
 calls = Table(
     "calls", MetaData(), Column("id", Integer, primary_key=True), Column("caller", String, nullable=False)

@@ -2,9 +2,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from flows.dialect import parse_dialect
 from flows.header import header
-from flows.statement import Question, output_columns
+from flows.query.csv_options import parse_dialect
+from flows.query.statement import Question, output_columns
 from tests.unit.things import asked
 
 BERLIN = ZoneInfo("Europe/Berlin")

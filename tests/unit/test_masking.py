@@ -11,11 +11,11 @@ from sqlalchemy import func, select
 
 from api.query import parse_table_query
 from flows.errors import InvalidRequest
-from flows.masking import masked
-from flows.report import Filter, Heading, Questions, Report, Scope
+from flows.query.masking import masked
+from flows.query.report import Filter, Heading, Questions, Report, Scope
+from flows.query.request import parse_request
 from flows.reports import catalog
 from flows.reports.orders import customers, orders
-from flows.request import parse_request
 from tests.engines import framed_from
 from tests.unit.things import THINGS, opened, things
 

@@ -9,9 +9,9 @@ from jsonschema import Draft202012Validator
 from api.app import ROUTERS
 from api.openapi.document import document
 from api.query import parse_table_query
-from flows.dialect import CHOICES, PRESETS, parse_dialect
+from flows.query.csv_options import CHOICES, PRESETS, parse_dialect
+from flows.query.request import parse_request
 from flows.reports import catalog
-from flows.request import parse_request
 
 REPORTS = catalog()
 OPEN, GUARDED = document(ROUTERS, REPORTS, False), document(ROUTERS, REPORTS, True)

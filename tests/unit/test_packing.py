@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows import zip_file
-from flows.dialect import Dialect, parse_dialect
 from flows.packing import BLOCKS_IN_FLIGHT, Packing
+from flows.query.csv_options import Dialect, parse_dialect
 from tests.outside import program
 
 HEADER = b"Id\n"

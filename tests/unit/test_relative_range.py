@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from api import slots
-from flows import date_range
 from flows.errors import InvalidRequest
+from flows.query import date_range
 from flows.schedules.parameters import Recurring, parse_recurring, request_at
 from flows.schedules.recurrence import Recurrence
 from flows.schedules.relative_range import (

@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy import JSON, Column, DateTime, Enum, Integer, MetaData, String, Table, Text, func, select
 
 from flows.errors import DeclarationError
-from flows.report import (
+from flows.query.report import (
     Filter,
     Heading,
     Questions,

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.date_range import DateRange
-from flows.dialect import Dialect
 from flows.errors import FieldError, InvalidRequest
-from flows.report import Report, SortKey
+from flows.query.csv_options import Dialect
+from flows.query.date_range import DateRange
+from flows.query.report import Report, SortKey
+from flows.query.request import MAX_ANY_OF, parse_request
 from flows.reports import catalog
-from flows.request import MAX_ANY_OF, parse_request
 from tests.unit.things import REPORTS, THINGS, asked
 
 ARTICLES_BODY = {

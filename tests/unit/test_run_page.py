@@ -1,8 +1,8 @@
-from flows.dialect import PRESETS, parse_dialect
+from flows.query.csv_options import PRESETS, parse_dialect
+from flows.query.request import parse_request
+from flows.query.statement import output_columns
 from flows.reports import catalog
-from flows.request import parse_request
 from flows.runs import summary_page
-from flows.statement import output_columns
 from tests.unit.a_job import RECEIPT
 from tests.unit.golden import golden
 

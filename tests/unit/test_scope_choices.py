@@ -2,8 +2,8 @@
 
 import pytest
 
-from flows.report import Scope
-from flows.statement import scope_choices
+from flows.query.report import Scope
+from flows.query.statement import scope_choices
 from tests.unit.things import opened, things
 
 SHOPS = Scope(things.c.shop, pattern="[a-z]{1,20}", known=things.c.shop, title=things.c.words)

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows import statement
-from flows.request import ExportRequest
+from flows.query import statement
+from flows.query.request import ExportRequest
+from flows.query.statement import Question
 from flows.sources.snapshot import Snapshot
-from flows.statement import Question
 from tests.unit.clock import NOON
 from tests.unit.things import THINGS, asked, opened, things
 

@@ -11,8 +11,8 @@ from sqlalchemy import JSON, Column, Double
 from sqlalchemy.types import TypeEngine
 
 from api.source import _json_value
-from flows.report import type_name
-from flows.statement import OutputColumn
+from flows.query.report import type_name
+from flows.query.statement import OutputColumn
 
 
 @pytest.mark.parametrize(

@@ -28,8 +28,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.pool import StaticPool
 
-from flows.report import Filter, Questions, Report, Scope
-from flows.request import ExportRequest, parse_request
+from flows.query.report import Filter, Questions, Report, Scope
+from flows.query.request import ExportRequest, parse_request
 from flows.sources.snapshot import Snapshot, open_engine, snapshot
 from tests.unit.clock import NOON
 

@@ -28,13 +28,13 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
-from flows import statement
-from flows.request import ExportRequest
+from flows.query import statement
+from flows.query.request import ExportRequest
+from flows.query.statement import OutputColumn
 from flows.rows.arrow_columns import MOMENT, TEXT, Values, unpacked
 from flows.sources import sqlalchemy_rows
 from flows.sources.snapshot import Snapshot
 from flows.sources.sqlalchemy_rows import Chunk, Read, Rows
-from flows.statement import OutputColumn
 
 _SEPARATOR = "\x1f"  # of a text that holds one, the record has a cell too many
 _MARK = "+"

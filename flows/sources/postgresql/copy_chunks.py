@@ -14,14 +14,14 @@ from sqlalchemy import Float, LargeBinary, Numeric, PickleType, Select, Time
 from sqlalchemy.types import TypeEngine
 
 from flows.cells import READ_JSON
-from flows.dialect import BYTE_ORDER_MARK, PRESETS
-from flows.request import ExportRequest
+from flows.query.csv_options import BYTE_ORDER_MARK, PRESETS
+from flows.query.request import ExportRequest
+from flows.query.statement import OutputColumn
 from flows.rows.arrow_columns import MOMENT, TEXT, Values
 from flows.sources.postgresql import copy_rows, csv_expressions, parallel_copy
 from flows.sources.postgresql.copy_rows import Records
 from flows.sources.snapshot import Snapshot
 from flows.sources.sqlalchemy_rows import Chunk
-from flows.statement import OutputColumn
 
 _T = TypeVar("_T")
 _FORMAT = csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False)

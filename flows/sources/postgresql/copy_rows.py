@@ -13,13 +13,13 @@ from psycopg.waiting import Wait
 from sqlalchemy import Select, cast, literal_column, select
 from sqlalchemy.dialects.postgresql import JSONB
 
-from flows import statement
-from flows.dialect import Dialect
 from flows.errors import Incomplete
-from flows.request import ExportRequest
+from flows.query import statement
+from flows.query.csv_options import Dialect
+from flows.query.request import ExportRequest
+from flows.query.statement import OutputColumn
 from flows.sources.postgresql import csv_expressions
 from flows.sources.snapshot import Snapshot
-from flows.statement import OutputColumn
 
 BLOCK_BYTES = 1 << 20
 # PostgreSQL takes 1,664 in a select: https://www.postgresql.org/docs/current/limits.html

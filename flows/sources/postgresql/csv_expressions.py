@@ -24,8 +24,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from flows.dialect import FORMULA_STARTS, GUARD, PLAIN_NUMBER, Dialect
-from flows.statement import OutputColumn, Question
+from flows.query.csv_options import FORMULA_STARTS, GUARD, PLAIN_NUMBER, Dialect
+from flows.query.statement import OutputColumn, Question
 
 _ISO = 'YYYY-MM-DD"T"HH24:MI:SS.US'
 _LOCAL = "YYYY-MM-DD HH24:MI:SS"

@@ -16,13 +16,13 @@ from psycopg.pq import TransactionStatus
 from sqlalchemy import ColumnElement, Text, and_, bindparam, cast, func, select, true
 from sqlalchemy.exc import DBAPIError
 
-from flows import statement
 from flows.errors import ExportError, UnreadableRow
-from flows.request import ExportRequest
+from flows.query import statement
+from flows.query.request import ExportRequest
+from flows.query.statement import OutputColumn
 from flows.sources.postgresql import copy_rows
 from flows.sources.postgresql.key_ranges import Verbatim
 from flows.sources.snapshot import Snapshot
-from flows.statement import OutputColumn
 
 MOST_SECONDS = 300
 

@@ -21,11 +21,11 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.sql import visitors
 from sqlalchemy.types import UserDefinedType
 
-from flows import statement
-from flows.request import ExportRequest
+from flows.query import statement
+from flows.query.request import ExportRequest
+from flows.query.statement import OrderTerm
 from flows.sources.postgresql import copy_rows
 from flows.sources.snapshot import Snapshot
-from flows.statement import OrderTerm
 
 SAMPLES_A_RANGE = 20
 # 0.05 where survey rows lie in the order of an index, 1 where they do not, and many without one.

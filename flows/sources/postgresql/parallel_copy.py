@@ -16,7 +16,7 @@ import psycopg
 from sqlalchemy import Select, func, select
 
 from flows.errors import SourceUnavailable
-from flows.request import ExportRequest
+from flows.query.request import ExportRequest
 from flows.sources.postgresql import copy_rows, key_ranges
 from flows.sources.postgresql.copy_rows import Records
 from flows.sources.postgresql.ordered_queue import Closed, Lanes

@@ -20,15 +20,15 @@ from urllib.parse import quote
 import pyarrow as pa
 from sqlalchemy import Boolean, Connection, Dialect
 
-from flows import statement
-from flows.request import ExportRequest
+from flows.query import statement
+from flows.query.request import ExportRequest
+from flows.query.statement import OutputColumn
 from flows.rows.arrow_columns import Values
 from flows.sources import exact_types, sqlalchemy_rows
 from flows.sources.snapshot import Snapshot
 from flows.sources.sqlalchemy_rows import Chunk, Read
 from flows.sources.sqlite import adbc_process, adbc_query, json_answers
 from flows.sources.sqlite.adbc_process import BEGIN, END, NULL_BEGINS
-from flows.statement import OutputColumn
 
 FROM_ROWS = 50_000  # its start takes a fifth of a second
 BATCH_ROWS = 3 * sqlalchemy_rows.CHUNK_ROWS  # whole chunks: what is told of several odd rows depends on them

@@ -46,11 +46,11 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.visitors import Visitable
 from sqlalchemy.types import TypeEngine
 
-from flows import statement
-from flows.request import ExportRequest
+from flows.query import statement
+from flows.query.request import ExportRequest
+from flows.query.statement import OutputColumn
 from flows.sources import exact_types
 from flows.sources.sqlite.adbc_process import FLOAT, INTEGER, TEXT
-from flows.statement import OutputColumn
 
 MOST_QUESTIONS = 64  # SQLite looks for each of them among all members of the JSON
 _AS_TEXT = (String, DateTime, Date, Time, Interval, JSON, Uuid)

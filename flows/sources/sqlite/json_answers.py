@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flows import cells
+from flows.query.statement import Question
 from flows.rows.arrow_columns import TEXT, Flags, Offsets, data, flags, offsets
-from flows.statement import Question
 
 _Codes: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.uint8]]"
 

@@ -20,8 +20,8 @@ from sqlalchemy import (
     select,
 )
 
-from flows.report import Filter, Report, Scope, TableColumn, type_name
-from flows.request import QUESTION_SEPARATOR, ExportRequest, questions_key
+from flows.query.report import Filter, Report, Scope, TableColumn, type_name
+from flows.query.request import QUESTION_SEPARATOR, ExportRequest, questions_key
 
 
 class Instant(TypeDecorator[datetime]):

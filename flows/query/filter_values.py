@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import types as sql
 
-from flows.date_range import parse_moment
-from flows.report import Filter, type_name
+from flows.query.date_range import parse_moment
+from flows.query.report import Filter, type_name
 
 MAX_TEXT_LENGTH = 1000
 MOST_DIGITS = 300  # before the decimal point: a double takes no more than 308

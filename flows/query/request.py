@@ -10,12 +10,12 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from flows import date_range
-from flows.date_range import DateRange
-from flows.dialect import PRESETS, Dialect, InvalidOption, parse_dialect
 from flows.errors import FieldError, InvalidRequest
-from flows.filter_values import parse_filter_value
-from flows.report import Report, SortKey, camel_case, parse_sort
+from flows.query import date_range
+from flows.query.csv_options import PRESETS, Dialect, InvalidOption, parse_dialect
+from flows.query.date_range import DateRange
+from flows.query.filter_values import parse_filter_value
+from flows.query.report import Report, SortKey, camel_case, parse_sort
 from flows.reports import DEFAULT_REPORT
 
 MAX_ANY_OF = 1000

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnClause, ColumnElement, Text, case, literal
 from sqlalchemy.sql import visitors
 
-from flows.report import Report, Scope, TableColumn
+from flows.query.report import Report, Scope, TableColumn
 
 MASK = "***"
 
