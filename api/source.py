@@ -19,8 +19,8 @@ from sqlalchemy.sql.util import find_tables
 from api import cursor as cursors
 from api.problems import Unavailable
 from api.settings import ApiSettings
-from flows import cells
 from flows.errors import DeclarationError, FieldError, InvalidRequest, UnreadableRow
+from flows.formats import cell_text
 from flows.query import statement
 from flows.query.report import Report, Scope
 from flows.query.request import ExportRequest, names_question
@@ -196,9 +196,9 @@ def _items(
 def _json_value(value: Any, column: OutputColumn, zone: ZoneInfo) -> Any:
     """Numbers and truth values as JSON has them; what JSON lacks, as the file's text."""
     if isinstance(value, float) and not math.isfinite(value):
-        return cells.cell_text(value, column, zone)
+        return cell_text.cell_text(value, column, zone)
     if isinstance(value, dict | list):  # with exact decimals in it
-        return json.loads(cells.json_text(value))
+        return json.loads(cell_text.json_text(value))
     if isinstance(value, Decimal | datetime | date | time | UUID | bytes):
-        return cells.cell_text(value, column, zone)
+        return cell_text.cell_text(value, column, zone)
     return value

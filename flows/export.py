@@ -34,8 +34,8 @@ from flows.errors import (
     StorageUnavailable,
     Superseded,
 )
-from flows.header import header
-from flows.packing import Packing
+from flows.formats.csv_header import header
+from flows.formats.output_file import Packing
 from flows.query import statement
 from flows.query.masking import masked
 from flows.query.request import ExportRequest, parse_request

@@ -8,8 +8,8 @@ from typing import cast
 
 from sqlalchemy import Engine
 
-from flows.header import header
-from flows.packing import Packing
+from flows.formats.csv_header import header
+from flows.formats.output_file import Packing
 from flows.query import statement
 from flows.query.request import ExportRequest
 from flows.query.statement import OutputColumn

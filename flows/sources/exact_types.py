@@ -26,7 +26,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeEngine
 
-from flows.cells import interval_text
+from flows.formats.cell_text import interval_text
 from flows.query.statement import OutputColumn
 from flows.sources.postgresql.csv_expressions import text_of
 

@@ -13,8 +13,8 @@ from sqlalchemy import Dialect as SqlDialect
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.types import TypeEngine
 
-from flows import cells, column_texts, csv_columns, frames
 from flows.errors import UnreadableRow
+from flows.formats import cell_text, column_text, csv_records, pandas_frames
 from flows.query.csv_options import PRESETS, Dialect
 from flows.query.request import ExportRequest
 from flows.query.statement import OutputColumn, Question
@@ -111,20 +111,20 @@ def transformed(chunk: Chunk, read: Sequence[OutputColumn], request: ExportReque
     """The first `wanted` columns of those read, through the report's hook; without one there is no frame."""
     if request.report.transform is None:
         return chunk
-    return Chunk(frames.transformed(chunk.values, read, request)[:wanted], chunk.keys)
+    return Chunk(pandas_frames.transformed(chunk.values, read, request)[:wanted], chunk.keys)
 
 
 def to_csv(chunk: Chunk, columns: Sequence[OutputColumn], zone: ZoneInfo, dialect: Dialect) -> bytes:
     texts = [
         _all(
-            partial(column_texts.texts, column=column, zone=zone, dialect=dialect),
+            partial(column_text.texts, column=column, zone=zone, dialect=dialect),
             values,
             column,
             chunk.keys,
         )
         for column, values in zip(columns, chunk.values, strict=True)
     ]
-    return csv_columns.records(texts, dialect)
+    return csv_records.records(texts, dialect)
 
 
 def next_size(done: int, split_rows: int | None) -> int:
@@ -189,14 +189,14 @@ def _answers(texts: Sequence[Any], columns: Sequence[OutputColumn], keys: Values
 
 def _answer_texts(documents: Sequence[dict[str, Any]], question: Question) -> Sequence[str | None]:
     key = question.key
-    return cells.answer_texts([document.get(key) for document in documents], question)
+    return cell_text.answer_texts([document.get(key) for document in documents], question)
 
 
 def _documents(values: Sequence[Any]) -> list[dict[str, Any]]:
     """Each row's answers; what is no object has none. All texts are read as one, which is faster."""
     if len(values) > 1 and set(map(type, values)) == {str}:
         with suppress(ValueError):
-            found = cells.READ_JSON(f"[{','.join(values)}]")
+            found = cell_text.READ_JSON(f"[{','.join(values)}]")
             if len(found) == len(values):
                 return [each if type(each) is dict else {} for each in found]
     return [_document(value) for value in values]
@@ -204,7 +204,7 @@ def _documents(values: Sequence[Any]) -> list[dict[str, Any]]:
 
 def _document(value: Any) -> dict[str, Any]:
     text = value.decode() if isinstance(value, bytes) else value
-    found = cells.READ_JSON(text) if isinstance(text, str) else value
+    found = cell_text.READ_JSON(text) if isinstance(text, str) else value
     return found if isinstance(found, dict) else {}
 
 

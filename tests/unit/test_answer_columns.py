@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows import cells
+from flows.formats import cell_text
 from flows.query.statement import Question
 from flows.rows.arrow_columns import TEXT
 from flows.sources.sqlite import json_answers
@@ -26,7 +26,7 @@ def texts(found: pa.Array, question: Question) -> list[str | None]:
 def one_by_one(found: list[str], question: Question) -> list[str | None]:
     """'' is no answer."""
     values = [json.loads(each, parse_float=Decimal) if each else None for each in found]
-    return list(cells.answer_texts(values, question))
+    return list(cell_text.answer_texts(values, question))
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy import Uuid as UuidType
 from sqlalchemy.types import TypeEngine
 
-from flows.cells import answer_texts, cell_text, column_texts
+from flows.formats.cell_text import answer_texts, cell_text, column_texts
 from flows.query.csv_options import Dialect
 from flows.query.report import type_name
 from flows.query.statement import OutputColumn, Question

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from sqlalchemy import JSON, Boolean, Column, Date, DateTime, Integer, Numeric, Text
 from sqlalchemy.types import TypeEngine
 
-from flows import moment_texts
-from flows.cells import column_texts
-from flows.column_texts import texts
+from flows.formats import timestamp_text
+from flows.formats.cell_text import column_texts
+from flows.formats.column_text import texts
 from flows.query.csv_options import Dialect
 from flows.query.report import type_name
 from flows.query.statement import OutputColumn
@@ -88,7 +88,7 @@ def test_moments_at_once_are_those_one_by_one(
 def test_a_day_on_which_the_clocks_change_is_left_to_python() -> None:
     berlin, change = ZoneInfo("Europe/Berlin"), datetime(2024, 3, 31, tzinfo=UTC)
     for day, at_once in ((change - timedelta(days=1), True), (change, False)):
-        found = moment_texts.zoned(pa.array([day.replace(tzinfo=None)], MOMENT), berlin, local=False)
+        found = timestamp_text.zoned(pa.array([day.replace(tzinfo=None)], MOMENT), berlin, local=False)
         assert (found is not None) is at_once
 
 

@@ -2,7 +2,7 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.csv_columns import records
+from flows.formats.csv_records import records
 from flows.query.csv_options import Dialect, record
 from flows.rows.arrow_columns import TEXT
 

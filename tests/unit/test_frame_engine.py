@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from sqlalchemy import Column, Connection, Date, DateTime, Double, Integer, LargeBinary, Numeric, Text
 from sqlalchemy.types import TypeEngine
 
-from flows import column_texts, frames
 from flows.errors import TransformFailed, UnreadableRow
+from flows.formats import column_text, pandas_frames
 from flows.query import statement
 from flows.query.csv_options import PRESETS
 from flows.query.report import Transform, type_name
@@ -235,8 +235,8 @@ def test_a_hook_that_changes_nothing_changes_no_byte(rows: list[dict[str, Any]])
 def test_what_is_no_number_is_not_null_in_a_frame() -> None:
     rate = OutputColumn("rate", "Rate", "number", False, Column("rate", Double))
     numbers = pa.array([math.nan, None, 1.0, math.inf])
-    series = frames.frame_of([numbers], [rate], UTC_ZONE)["rate"]
-    texts = column_texts.texts(frames.values_of(series, rate), rate, UTC_ZONE, PRESETS["plain"])
+    series = pandas_frames.frame_of([numbers], [rate], UTC_ZONE)["rate"]
+    texts = column_text.texts(pandas_frames.values_of(series, rate), rate, UTC_ZONE, PRESETS["plain"])
     assert texts.to_pylist() == ["NaN", None, "1", "Infinity"]
 
 
@@ -368,6 +368,6 @@ def test_no_chunk_crosses_the_last_row_of_a_file() -> None:
 
 def test_a_report_without_a_hook_makes_no_frame(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[object] = []
-    monkeypatch.setattr(frames, "frame_of", lambda *given: made.append(given))
+    monkeypatch.setattr(pandas_frames, "frame_of", lambda *given: made.append(given))
     file_of([FULL], asked())
     assert made == []

@@ -2,7 +2,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from flows.header import header
+from flows.formats.csv_header import header
 from flows.query.csv_options import parse_dialect
 from flows.query.statement import Question, output_columns
 from tests.unit.things import asked

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows import zip_file
-from flows.packing import BLOCKS_IN_FLIGHT, Packing
+from flows.formats import zip_stream
+from flows.formats.output_file import BLOCKS_IN_FLIGHT, Packing
 from flows.query.csv_options import Dialect, parse_dialect
 from tests.outside import program
 
@@ -134,7 +134,7 @@ def test_whatever_ends_the_packing_ends_its_thread() -> None:
 
 def zipped(files: list[tuple[str, list[bytes]]]) -> bytes:
     def pieces() -> Iterator[bytes]:
-        made = zip_file.ZipFile()
+        made = zip_stream.ZipFile()
         for name, blocks in files:
             yield made.begin(name)
             yield from (made.write(block) for block in blocks)
@@ -160,7 +160,7 @@ def test_a_zip_is_read_by_python_and_by_unzip(tmp_path: Path) -> None:
 
 def test_where_32_bits_are_too_few_there_are_64(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The writer's limits made small, as a member of 4 GiB takes too long; Python's reader has its own."""
-    monkeypatch.setattr(zip_file, "LIMIT_32", 1000)
+    monkeypatch.setattr(zip_stream, "LIMIT_32", 1000)
     stored = zipped(FILES)
     assert b"PK\6\6" in stored
     assert members(stored) == {name: b"".join(blocks) for name, blocks in FILES}

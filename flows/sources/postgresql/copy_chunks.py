@@ -13,7 +13,7 @@ from pyarrow import csv
 from sqlalchemy import Float, LargeBinary, Numeric, PickleType, Select, Time
 from sqlalchemy.types import TypeEngine
 
-from flows.cells import READ_JSON
+from flows.formats.cell_text import READ_JSON
 from flows.query.csv_options import BYTE_ORDER_MARK, PRESETS
 from flows.query.request import ExportRequest
 from flows.query.statement import OutputColumn

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flows import cells
+from flows.formats import cell_text
 from flows.query.statement import Question
 from flows.rows.arrow_columns import TEXT, Flags, Offsets, data, flags, offsets
 
@@ -44,8 +44,8 @@ def _put(texts: pa.Array, where: Flags, made: Callable[[], pa.Array | pa.Scalar]
 
 
 def _one_by_one(found: Sequence[str], question: Question) -> pa.Array:
-    values = cells.READ_JSON(f"[{','.join(found)}]")
-    return pa.array(cells.answer_texts(values, question), TEXT)
+    values = cell_text.READ_JSON(f"[{','.join(found)}]")
+    return pa.array(cell_text.answer_texts(values, question), TEXT)
 
 
 def _first_codes(held: bytes, begins: Offsets) -> _Codes:

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flows import cells, moment_texts
+from flows.formats import cell_text, timestamp_text
 from flows.query.csv_options import FORMULA_STARTS, Dialect, guarded
 from flows.query.statement import OutputColumn
 from flows.rows.arrow_columns import TEXT, Values, packed, unpacked
@@ -19,7 +19,7 @@ def texts(values: Values, column: OutputColumn, zone: ZoneInfo, dialect: Dialect
         written = _written(array, column, zone, dialect) if isinstance(array, pa.Array) else None
         if written is not None:
             return _guarded(written) if dialect.formula_guard and column.type == "string" else written
-    return pa.array(cells.column_texts(unpacked(values), column, zone, dialect), TEXT)
+    return pa.array(cell_text.column_texts(unpacked(values), column, zone, dialect), TEXT)
 
 
 def _written(array: pa.Array, column: OutputColumn, zone: ZoneInfo, dialect: Dialect) -> pa.Array | None:
@@ -31,7 +31,9 @@ def _written(array: pa.Array, column: OutputColumn, zone: ZoneInfo, dialect: Dia
         return array.cast(TEXT)
     if pa.types.is_timestamp(kind):
         local = dialect.date_times == "local"
-        return moment_texts.zoned(array, zone, local) if column.zoned else moment_texts.naive(array, local)
+        return (
+            timestamp_text.zoned(array, zone, local) if column.zoned else timestamp_text.naive(array, local)
+        )
     return None
 
 

@@ -11,8 +11,8 @@ from typing import Protocol
 
 from isal import isal_zlib
 
+from flows.formats.zip_stream import LEVEL, ZipFile
 from flows.query.csv_options import BYTE_ORDER_MARK, Dialect
-from flows.zip_file import LEVEL, ZipFile
 
 _GZIP_FRAME = 31
 BLOCKS_IN_FLIGHT = 2
