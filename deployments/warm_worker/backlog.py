@@ -28,7 +28,7 @@ from prefect.client.schemas.responses import WorkerFlowRunResponse
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import PrefectException
 
-from deployments.warm_worker.turns import in_turn, owner_of
+from deployments.warm_worker.fair_share import in_turn, owner_of
 from flows.runs.tags import OWNER
 
 MOST_PER_READ = 200  # Prefect's own limit

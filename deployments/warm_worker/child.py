@@ -39,7 +39,7 @@ PRELOAD = [
     "api.run_as_job",
     "deployments.warm_worker.prefect_internals",
     "deployments.warm_worker.child",
-    "deployments.warm_worker.frozen",
+    "deployments.warm_worker.gc_freeze",
 ]
 
 

@@ -22,13 +22,13 @@ from prefect.states import Scheduled
 from prefect.workers.base import BaseJobConfiguration, BaseVariables, BaseWorker, BaseWorkerResult
 
 from deployments.warm_worker import metrics, prefect_internals
+from deployments.warm_worker.after_run_loop import keep_following_up
 from deployments.warm_worker.backlog import Backlog
 from deployments.warm_worker.child import Job
-from deployments.warm_worker.ended_runs import keep_following_up
-from deployments.warm_worker.pickup import scheduled_runs_heard
+from deployments.warm_worker.fair_share import owner_of
 from deployments.warm_worker.pool import Pool, WarmProcess
 from deployments.warm_worker.rescue import Rescue
-from deployments.warm_worker.turns import owner_of
+from deployments.warm_worker.scheduled_events import scheduled_runs_heard
 from flows.settings import Settings
 
 TYPE = "warm"

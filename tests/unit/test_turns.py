@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.warm_worker.turns import in_turn, owner_of
+from deployments.warm_worker.fair_share import in_turn, owner_of
 
 
 @dataclass(frozen=True)
