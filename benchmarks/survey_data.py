@@ -1,6 +1,6 @@
 """Surveys of exactly so many responses, in a database of their own on the stack's server.
 
-The rows are those of deployments/demo_rows.sql: 11 columns, one of them the JSON of up to 10 answers. They
+The rows are those of deployments/stack/sample_rows.sql: 11 columns, one of them the JSON of up to 10 answers. They
 are repeated at other times of the year, with ids in the order of time, as a live table has them.
 """
 
@@ -14,7 +14,7 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import create_engine
 
-from deployments import demo
+from deployments.stack import sample_data
 from flows.reports.survey_responses import metadata
 
 DATABASE = "measured"
@@ -89,7 +89,7 @@ def make(server_url: str, surveys: Iterable[Survey]) -> str:
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
     url = f"{server_url.rpartition('/')[0]}/{DATABASE}"
-    demo.load(url, SAMPLE_RESPONSES)
+    sample_data.load(url, SAMPLE_RESPONSES)
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("SET work_mem = '256MB'")
         first_id = SAMPLE_RESPONSES

@@ -11,7 +11,7 @@ import botocore.session
 from botocore.config import Config
 
 from benchmarks.turn import Order, take_turn
-from deployments.postgres import BINARIES
+from deployments.stack.postgres import BINARIES
 
 PART_BYTES = 8 << 20
 PARTS_IN_FLIGHT = 2

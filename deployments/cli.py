@@ -22,7 +22,7 @@ from deployments.command_line.display import to_stderr
 from deployments.command_line.endings import Ending, Failed, Interrupted, Refused
 from deployments.command_line.export_options import Commands
 from deployments.command_line.service import Problem
-from deployments.ports import API_PORT, PREFECT_PORT
+from deployments.stack.ports import API_PORT, PREFECT_PORT
 
 MOST_SAMPLE_RESPONSES = 20_000_000
 
@@ -70,7 +70,7 @@ def _up(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> int:
 
 def _worker(parsed: argparse.Namespace) -> int:
     """The exit code: 0 after a clean stop, 2 when this worker cannot serve that pool."""
-    from deployments.terminal import Terminal
+    from deployments.stack.terminal import Terminal
     from deployments.warm_worker.serve import UntestedPrefect, WorkerRefused, serve  # imports Prefect: 2 s
 
     try:

@@ -10,13 +10,13 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from api.settings import ApiSettings
-from deployments.data_dir import DataDirUnusable
-from deployments.environment import is_of_postgres
-from deployments.local import up
-from deployments.plan import Options
-from deployments.ports import PortTaken, is_free
-from deployments.postgres import NoAccount
-from deployments.terminal import Terminal
+from deployments.stack.data_dir import DataDirUnusable
+from deployments.stack.environment import is_of_postgres
+from deployments.stack.local import up
+from deployments.stack.plan import Options
+from deployments.stack.ports import PortTaken, is_free
+from deployments.stack.postgres import NoAccount
+from deployments.stack.terminal import Terminal
 from flows.errors import DeclarationError
 from flows.reports import catalog
 

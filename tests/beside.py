@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from deployments import leftovers
+from deployments.stack import orphan_processes
 from tests.running_stack import Stack, clean_environment
 
 READY_WITHIN_SECONDS = 90
@@ -37,7 +37,7 @@ class Beside:
             "NO_PROXY": "127.0.0.1",
             "PYTHONPATH": path,
             "PYTHONUNBUFFERED": "1",
-            leftovers.MARK: self._mark,
+            orphan_processes.MARK: self._mark,
             **settings,
         }
 
@@ -104,7 +104,7 @@ def beside(stack: Stack) -> Iterator[Beside]:
         try:
             yield made
         finally:
-            leftovers.end_all(mark, within_seconds=5)
+            orphan_processes.end_all(mark, within_seconds=5)
             made.reap()
 
 

@@ -21,8 +21,8 @@ import psycopg
 import pytest
 
 from api.keys import KeyFile
-from deployments import demo, leftovers
-from deployments.ports import Ports
+from deployments.stack import orphan_processes, sample_data
+from deployments.stack.ports import Ports
 
 COMMAND = [str(Path(sys.executable).with_name("report-exports")), "up"]
 ROLES = {"postgres", "storage", "prefect", "worker", "api"}
@@ -95,7 +95,7 @@ def up(data_dir: Path, *options: str, **settings: str) -> Iterator[Up]:
             except subprocess.TimeoutExpired:
                 stack.process.kill()
                 stack.process.wait()
-        leftovers.end_all(f"{data_dir}:")
+        orphan_processes.end_all(f"{data_dir}:")
 
 
 def _without_settings() -> dict[str, str]:
@@ -159,7 +159,7 @@ def test_it_is_ready_when_it_says_so_and_tells_where_everything_is(stack: Up) ->
 
 def test_the_sample_has_surveys_of_all_sizes_and_cells_of_all_kinds(stack: Up) -> None:
     url = stack.facts["database_url"]
-    assert not demo.load(url, 9), "it is loaded once"
+    assert not sample_data.load(url, 9), "it is loaded once"
     with psycopg.connect(url.replace("+psycopg", "")) as connection:
         sizes = connection.execute(
             "SELECT count(r.id) FROM surveys s LEFT JOIN survey_responses r ON r.survey_id = s.id"

@@ -10,7 +10,7 @@ import pytest
 from prefect.client.schemas.schedules import IntervalSchedule
 
 from api import slots
-from deployments.prefect_parts import SERVER_PLANS_AHEAD
+from deployments.stack.prefect_server import SERVER_PLANS_AHEAD
 from flows.errors import InvalidRequest
 from flows.schedules.recurrence import EARLIEST, LATEST, Recurrence, _towards_the_end, parse_recurrence
 from tests.unit.clock import NOON

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import httpx
 
-from deployments.child import Program
-from deployments.environment import is_of_postgres
-from deployments.postgres import Cluster
+from deployments.stack.child_process import Program
+from deployments.stack.environment import is_of_postgres
+from deployments.stack.postgres import Cluster
 
 PREFECT = [sys.executable, "-P", "-m", "prefect"]
 POOL = "exports"

@@ -12,14 +12,14 @@ from tempfile import TemporaryDirectory
 from urllib.parse import urlencode
 
 from api.examples import ARTICLE_REQUEST
-from deployments import data_dir, demo, object_storage, postgres, prefect_parts
-from deployments.child import ChildFailed, Program
-from deployments.environment import ui_url
-from deployments.plan import Options, Plan, plan, reached_at
-from deployments.ports import API_PORT, PREFECT_PORT
-from deployments.readiness import Readiness
-from deployments.supervisor import Supervisor
-from deployments.terminal import Terminal
+from deployments.stack import data_dir, object_storage, postgres, prefect_server, sample_data
+from deployments.stack.child_process import ChildFailed, Program
+from deployments.stack.environment import ui_url
+from deployments.stack.plan import Options, Plan, plan, reached_at
+from deployments.stack.ports import API_PORT, PREFECT_PORT
+from deployments.stack.readiness import Readiness
+from deployments.stack.supervisor import Supervisor
+from deployments.stack.terminal import Terminal
 
 
 class Stack:
@@ -76,14 +76,14 @@ class Stack:
 
     async def _start_prefect(self, parts: asyncio.TaskGroup) -> None:
         if self._plan.cluster and self._plan.prefect_port:
-            server = prefect_parts.server(
+            server = prefect_server.server(
                 self._plan.cluster, self._plan.prefect_port, self._plan.prefect_home, self._plan.environment
             )
             await self._supervisor.start(server, parts)
 
     async def _register_and_start_worker(self, parts: asyncio.TaskGroup) -> None:
-        await self._supervisor.run(prefect_parts.registration(self._plan.environment))
-        await self._supervisor.start(prefect_parts.worker(self._plan.environment), parts)
+        await self._supervisor.run(prefect_server.registration(self._plan.environment))
+        await self._supervisor.start(prefect_server.worker(self._plan.environment), parts)
 
     async def _start_api(self, parts: asyncio.TaskGroup) -> None:
         await self._load_sample_data()  # first, because the API checks the reports against the tables
@@ -94,7 +94,7 @@ class Stack:
             return
         wanted = self._plan.options.sample_responses
         with self._terminal.part("Sample data"):
-            loaded = await asyncio.to_thread(demo.load, self._plan.connections.database_url, wanted)
+            loaded = await asyncio.to_thread(sample_data.load, self._plan.connections.database_url, wanted)
         if not loaded:
             self._terminal.say("  The sample data of an earlier start are kept.")
 

@@ -3,10 +3,10 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from deployments import leftovers
-from deployments.child import Child, ChildFailed, Program
-from deployments.plan import Plan
-from deployments.terminal import Terminal
+from deployments.stack import orphan_processes
+from deployments.stack.child_process import Child, ChildFailed, Program
+from deployments.stack.plan import Plan
+from deployments.stack.terminal import Terminal
 
 READY_WITHIN_SECONDS = 120.0
 HEALTHY_AFTER_SECONDS = 10.0
@@ -50,7 +50,7 @@ class Supervisor:
         for roles, grace_seconds in STOP_ORDER:
             stopping = [self._children.pop(role) for role in roles if role in self._children]
             await asyncio.gather(*(child.stop(grace_seconds) for child in stopping))
-        leftovers.end_all(self._mark)
+        orphan_processes.end_all(self._mark)
         self._last_will.kill()
         self._last_will.wait()
 
@@ -87,10 +87,10 @@ def _lasts(role: str) -> bool:
 
 def _leave_a_last_will(plan: Plan) -> subprocess.Popen[bytes]:
     """A process that ends the stack's processes when this one is gone without having done so."""
-    unmarked = {name: value for name, value in plan.environment.items() if name != leftovers.MARK}
+    unmarked = {name: value for name, value in plan.environment.items() if name != orphan_processes.MARK}
     told = [plan.mark, str(plan.stack_file), str(plan.temporary)]
     return subprocess.Popen(  # noqa: S603 - our own module
-        [sys.executable, "-P", "-m", "deployments.leftovers", *told],
+        [sys.executable, "-P", "-m", "deployments.stack.orphan_processes", *told],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

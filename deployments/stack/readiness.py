@@ -5,7 +5,7 @@ import time
 
 import httpx
 
-from deployments.terminal import Terminal
+from deployments.stack.terminal import Terminal
 
 SAID_AFTER_SECONDS = 15.0
 SECONDS_BETWEEN_QUESTIONS = 0.2

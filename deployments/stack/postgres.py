@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 import psycopg
 
-from deployments.child import Program
-from deployments.secret_file import secret
+from deployments.stack.child_process import Program
+from deployments.stack.secret_file import secret
 
 
 def _package(name: str) -> Path:

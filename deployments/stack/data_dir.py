@@ -3,7 +3,7 @@ import os
 from pathlib import Path
 from typing import IO
 
-from deployments import leftovers
+from deployments.stack import orphan_processes
 
 STACK_FILE = "stack.json"
 
@@ -33,7 +33,7 @@ def claim(directory: Path) -> IO[str]:
 
 def clear(directory: Path) -> None:
     """What a killed supervisor could not tidy up; to be called by who holds the claim."""
-    leftovers.end_all(mark(directory, ""))
+    orphan_processes.end_all(mark(directory, ""))
     (directory / STACK_FILE).unlink(missing_ok=True)
     (directory / "logs").mkdir(mode=0o700, exist_ok=True)
     for log in (directory / "logs").glob("*.log"):

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from deployments import data_dir, environment, leftovers, object_storage, postgres
-from deployments.environment import Connections, Replaced
-from deployments.object_storage import Storage
-from deployments.ports import API_PORT, PREFECT_PORT, Ports
-from deployments.postgres import Cluster
-from deployments.secret_file import secret
+from deployments.stack import data_dir, environment, object_storage, orphan_processes, postgres
+from deployments.stack.environment import Connections, Replaced
+from deployments.stack.object_storage import Storage
+from deployments.stack.ports import API_PORT, PREFECT_PORT, Ports
+from deployments.stack.postgres import Cluster
+from deployments.stack.secret_file import secret
 
 WEBHOOK_SECRET_FILE = "REPORTS_WEBHOOK_SECRET_FILE"  # noqa: S105 - the name of a setting
 
@@ -73,7 +73,11 @@ def plan(options: Options, inherited: Mapping[str, str], temporary: Path) -> Pla
     handed_down = environment.of_children(inherited, replaced, connections)
     if not handed_down.get(WEBHOOK_SECRET_FILE):
         handed_down[WEBHOOK_SECRET_FILE] = str(_webhook_secret(data))
-    own = {leftovers.MARK: mark, "TMPDIR": str(temporary), **environment.prefect_home(data / "prefect")}
+    own = {
+        orphan_processes.MARK: mark,
+        "TMPDIR": str(temporary),
+        **environment.prefect_home(data / "prefect"),
+    }
     return Plan(
         options=options,
         cluster=cluster,

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import httpx
 
-from deployments.child import Program
-from deployments.ports import GRPC_OFFSET, Ports
-from deployments.secret_file import secret
+from deployments.stack.child_process import Program
+from deployments.stack.ports import GRPC_OFFSET, Ports
+from deployments.stack.secret_file import secret
 
 BUCKET = "report-exports"
 WEED = Path(sys.executable).with_name("weed")
