@@ -9,19 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deployments import keys_command
-from deployments.command_line import (
-    cancel_command,
-    export_command,
-    export_options,
-    list_command,
-    recurring_command,
-    recurring_options,
-    scope_options,
-)
-from deployments.command_line.display import to_stderr
-from deployments.command_line.endings import Ending, Failed, Interrupted, Refused
-from deployments.command_line.export_options import Commands
-from deployments.command_line.service import Problem
+from deployments.command_line.api_client import Problem
+from deployments.command_line.commands import cancel, export, list_exports, schedules
+from deployments.command_line.exit_codes import Ending, Failed, Interrupted, Refused
+from deployments.command_line.options import export_options, schedule_options, scope_options
+from deployments.command_line.options.export_options import Commands
+from deployments.command_line.text.display import to_stderr
 from deployments.stack.ports import API_PORT, PREFECT_PORT
 
 MOST_SAMPLE_RESPONSES = 20_000_000
@@ -32,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser, known = _parser()
     try:
         of_the_report: list[scope_options.Pair] = []
-        if given[:1] == ["export"] or recurring_options.takes_scopes(given):
+        if given[:1] == ["export"] or schedule_options.takes_scopes(given):
             given, of_the_report = scope_options.split(given, known[given[0]])
         parsed = parser.parse_args(given)
         match parsed.command:
@@ -41,14 +34,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             case "worker":
                 return _worker(parsed)
             case "export":
-                return export_command.run(parsed, of_the_report, known["export"])
+                return export.run(parsed, of_the_report, known["export"])
             case "schedules":
-                return recurring_command.run(parsed, of_the_report, known["schedules"])
+                return schedules.run(parsed, of_the_report, known["schedules"])
             case "list":
-                return list_command.run(parsed)
+                return list_exports.run(parsed)
             case "keys":
                 return keys_command.run(parsed)
-        return cancel_command.run(parsed)
+        return cancel.run(parsed)
     except Interrupted as interrupted:
         return interrupted.code
     except Ending as ending:
@@ -88,9 +81,9 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, set[str]]]:
     _add_up(commands)
     _add_worker(commands)
     known = {"export": export_options.add_to(commands)}
-    list_command.add_to(commands)
-    cancel_command.add_to(commands)
-    known["schedules"] = recurring_options.add_to(commands)
+    list_exports.add_to(commands)
+    cancel.add_to(commands)
+    known["schedules"] = schedule_options.add_to(commands)
     keys_command.add_to(commands)
     return parser, known
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deployments.command_line.display import to_stderr
-from deployments.command_line.endings import DONE, Failed, Refused
-from deployments.command_line.export_options import Commands
+from deployments.command_line.exit_codes import DONE, Failed, Refused
+from deployments.command_line.options.export_options import Commands
+from deployments.command_line.text.display import to_stderr
 
 if TYPE_CHECKING:
     from api.keys import Key, KeyFile

@@ -8,10 +8,10 @@ from typing import Any
 
 import httpx
 
-from deployments.command_line.endings import Ending, Failed, Unverified
-from deployments.command_line.patience import Patience
-from deployments.command_line.service import Service, may_pass
-from deployments.command_line.target import Target
+from deployments.command_line.api_client import Service, may_pass
+from deployments.command_line.backoff import Patience
+from deployments.command_line.exit_codes import Ending, Failed, Unverified
+from deployments.command_line.output_file import Target
 
 # Of links that were signed a moment before.
 MOST_REFUSALS = 3

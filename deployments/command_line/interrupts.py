@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TypeVar
 
-from deployments.command_line.endings import Interrupted
+from deployments.command_line.exit_codes import Interrupted
 
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 T = TypeVar("T")

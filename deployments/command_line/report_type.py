@@ -6,8 +6,8 @@ from urllib.parse import quote
 
 import httpx
 
-from deployments.command_line.endings import Refused
-from deployments.command_line.service import Problem, Service, json_of
+from deployments.command_line.api_client import Problem, Service, json_of
+from deployments.command_line.exit_codes import Refused
 
 
 def described(service: Service, name: str) -> Mapping[str, Any]:

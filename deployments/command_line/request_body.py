@@ -6,10 +6,10 @@ from argparse import Namespace
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from deployments.command_line import scope_options
-from deployments.command_line.endings import Refused
-from deployments.command_line.plain_text import one_line
-from deployments.command_line.scope_options import Pair
+from deployments.command_line.exit_codes import Refused
+from deployments.command_line.options import scope_options
+from deployments.command_line.options.scope_options import Pair
+from deployments.command_line.text.plain_text import one_line
 
 _OPTIONS = {
     "from": "--from",

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from deployments.command_line.display import Lines
-from deployments.command_line.list_command import row, without_link
-from deployments.command_line.plain_text import counted, duration, one_line, size
-from deployments.command_line.progress_text import Pace, facts, failure, no_rows, phase
+from deployments.command_line.commands.list_exports import row, without_link
+from deployments.command_line.text.display import Lines
+from deployments.command_line.text.plain_text import counted, duration, one_line, size
+from deployments.command_line.text.progress_text import Pace, facts, failure, no_rows, phase
 from tests.unit.clock import UTC, Clock
 
 JOB: dict[str, Any] = {

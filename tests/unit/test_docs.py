@@ -11,8 +11,8 @@ import deployments.warm_worker.metrics  # noqa: F401 - registers them
 from api.metrics import Metrics
 from api.settings import ApiSettings
 from deployments.cli import main
-from deployments.command_line.endings import EXIT_CODES
-from deployments.command_line.recurring_options import ACTIONS
+from deployments.command_line.exit_codes import EXIT_CODES
+from deployments.command_line.options.schedule_options import ACTIONS
 from flows.query.csv_options import CHOICES, OPTIONS, PRESETS
 from flows.query.report import Report
 from flows.reports import catalog

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from deployments.command_line.endings import Interrupted
+from deployments.command_line.exit_codes import Interrupted
 from deployments.command_line.interrupts import caught
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from deployments.command_line.patience import Patience, told_pause
+from deployments.command_line.backoff import Patience, told_pause
 from tests.unit.clock import Clock
 
 

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from deployments.command_line.recurring_body import days, in_recurring_options, recurring_body
+from deployments.command_line.schedule_body import days, in_recurring_options, recurring_body
 
 REPORT = {
     "parameters": [{"name": "surveyId"}, {"name": "from"}, {"name": "to"}],

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from deployments.command_line.recurring_text import HEADINGS, covers, planned, row, state
+from deployments.command_line.text.schedule_text import HEADINGS, covers, planned, row, state
 
 RUNS = [
     {"plannedAt": "2024-07-22T09:00:00+02:00", "from": "2024-07-15", "to": "2024-07-21"},

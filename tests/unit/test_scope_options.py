@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
-from deployments.command_line import scope_options
-from deployments.command_line.endings import Refused
+from deployments.command_line.exit_codes import Refused
+from deployments.command_line.options import scope_options
 
 KNOWN = {"--name", "--force", "--from", "--help"}
 

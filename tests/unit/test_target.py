@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from deployments.command_line import target
-from deployments.command_line.endings import Failed, Refused
+from deployments.command_line import output_file
+from deployments.command_line.exit_codes import Failed, Refused
 
 
 def names(folder: Path) -> list[str]:
@@ -11,7 +11,7 @@ def names(folder: Path) -> list[str]:
 
 
 def test_nothing_stands_under_the_name_before_the_commit(tmp_path: Path) -> None:
-    with target.opened(str(tmp_path / "a.csv"), False, "b.csv") as place:
+    with output_file.opened(str(tmp_path / "a.csv"), False, "b.csv") as place:
         place.write(b"1\n")
         assert "a.csv" not in names(tmp_path)
         place.commit()
@@ -22,7 +22,7 @@ def test_nothing_stands_under_the_name_before_the_commit(tmp_path: Path) -> None
 @pytest.mark.parametrize("end", [KeyboardInterrupt, OSError])
 def test_what_ends_without_a_commit_leaves_nothing(tmp_path: Path, end: type[BaseException]) -> None:
     def broken_off() -> None:
-        with target.opened(str(tmp_path / "a.csv"), False, "b.csv") as place:
+        with output_file.opened(str(tmp_path / "a.csv"), False, "b.csv") as place:
             place.write(b"1\n")
             raise end
 
@@ -32,7 +32,7 @@ def test_what_ends_without_a_commit_leaves_nothing(tmp_path: Path, end: type[Bas
 
 
 def test_a_file_that_somebody_made_meanwhile_is_kept(tmp_path: Path) -> None:
-    with target.opened(str(tmp_path / "a.csv"), False, "b.csv") as place:
+    with output_file.opened(str(tmp_path / "a.csv"), False, "b.csv") as place:
         place.write(b"1\n")
         (tmp_path / "a.csv").write_text("theirs")
         with pytest.raises(Refused, match="exists"):
@@ -44,18 +44,18 @@ def test_a_file_that_somebody_made_meanwhile_is_kept(tmp_path: Path) -> None:
 def test_a_dangling_link_is_an_existing_file(tmp_path: Path) -> None:
     (tmp_path / "a.csv").symlink_to("nowhere")
     with pytest.raises(Refused, match="exists"):
-        target.check(str(tmp_path / "a.csv"), force=False)
+        output_file.check(str(tmp_path / "a.csv"), force=False)
 
 
 def test_a_device_is_no_file_even_by_force() -> None:
     with pytest.raises(Refused, match="is no file"):
-        target.check("/dev/null", force=True)
+        output_file.check("/dev/null", force=True)
 
 
 def test_a_folder_that_cannot_be_written_to_is_told_in_a_sentence(tmp_path: Path) -> None:
     with (
         pytest.raises(Failed, match="No such file or directory"),
-        target.opened(str(tmp_path / "gone" / "a.csv"), False, "b.csv"),
+        output_file.opened(str(tmp_path / "gone" / "a.csv"), False, "b.csv"),
     ):
         pass
 
@@ -75,4 +75,4 @@ def test_a_folder_that_cannot_be_written_to_is_told_in_a_sentence(tmp_path: Path
     ],
 )
 def test_the_services_name_is_never_a_path(name: str, bare: str) -> None:
-    assert target.bare_name(name) == bare
+    assert output_file.bare_name(name) == bare

@@ -3,10 +3,16 @@
 import argparse
 from typing import Any
 
-from deployments.command_line import pages
-from deployments.command_line.endings import EXIT_CODES
-from deployments.command_line.export_options import Commands, add_choice, add_file, add_report, named
-from deployments.command_line.service_options import add_service_options
+from deployments.command_line import pagination
+from deployments.command_line.exit_codes import EXIT_CODES
+from deployments.command_line.options.export_options import (
+    Commands,
+    add_choice,
+    add_file,
+    add_report,
+    named,
+)
+from deployments.command_line.options.service_options import add_service_options
 
 DESCRIPTION = """\
 Exports that recur: each run covers days that are told from the time that it was planned for.
@@ -42,7 +48,7 @@ def add_to(commands: Commands) -> set[str]:
         elif action != "list":
             made.add_argument("id", metavar="ID", type=named, help="as `schedules list` prints it")
         if action in ("list", "history"):
-            pages.add_to(made)
+            pagination.add_to(made)
         if action == "run":
             add_file(made.add_argument)
             made.add_argument("--idempotency-key", metavar="KEY", help="the same key is the same export")

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import httpx
 
-from deployments.command_line.display import to_stderr
-from deployments.command_line.endings import Ending
-from deployments.command_line.following import FINAL, Job, job_of, path_of, read, until_ended
-from deployments.command_line.patience import Patience
-from deployments.command_line.service import Problem, Service
+from deployments.command_line.api_client import Problem, Service
+from deployments.command_line.backoff import Patience
+from deployments.command_line.exit_codes import Ending
+from deployments.command_line.polling import FINAL, Job, job_of, path_of, read, until_ended
+from deployments.command_line.text.display import to_stderr
 
 # Somebody who presses Ctrl-C does not want to wait for a service that is away.
 HURRIED_SECONDS = 5.0

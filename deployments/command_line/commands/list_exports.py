@@ -5,14 +5,15 @@ from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from typing import Any
 
-from deployments.command_line import interrupts, pages, table
-from deployments.command_line.display import to_stderr
-from deployments.command_line.endings import DONE, EXIT_CODES, Refused
-from deployments.command_line.export_options import Commands
-from deployments.command_line.plain_text import local_time, one_line, size
+from deployments.command_line import interrupts, pagination
+from deployments.command_line.api_client import Problem, connected
+from deployments.command_line.exit_codes import DONE, EXIT_CODES, Refused
+from deployments.command_line.options.export_options import Commands
+from deployments.command_line.options.service_options import add_service_options, api_key
 from deployments.command_line.request_body import in_options
-from deployments.command_line.service import Problem, connected
-from deployments.command_line.service_options import add_service_options, api_key
+from deployments.command_line.text import table
+from deployments.command_line.text.display import to_stderr
+from deployments.command_line.text.plain_text import local_time, one_line, size
 
 HEADINGS = ("ID", "REPORT", "NAME", "STATUS", "ROWS", "SIZE", "CREATED", "EXPIRES")
 
@@ -27,7 +28,7 @@ def add_to(commands: Commands) -> None:
         allow_abbrev=False,
     )
     parser.add_argument("--status", help="queued, running, finalizing, done, expired, error or cancelled")
-    pages.add_to(parser)
+    pagination.add_to(parser)
     add_service_options(parser)
 
 
@@ -38,7 +39,7 @@ def run(given: argparse.Namespace) -> int:
     ):
         try:
             chosen = {"status": given.status} if given.status is not None else {}
-            jobs = list(pages.items(service, "/exports", chosen, given.limit))
+            jobs = list(pagination.items(service, "/exports", chosen, given.limit))
         except Problem as problem:
             raise Refused("\n".join(in_options(problem.errors, {})) or problem.detail) from None
     print_jobs(jobs, given.json)

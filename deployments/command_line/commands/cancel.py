@@ -4,13 +4,13 @@ import argparse
 import sys
 
 from deployments.command_line import interrupts
-from deployments.command_line.cancelling import cancel
-from deployments.command_line.display import to_stderr
-from deployments.command_line.endings import DONE, EXIT_CODES, Refused
-from deployments.command_line.export_options import Commands
-from deployments.command_line.plain_text import one_line
-from deployments.command_line.service import connected
-from deployments.command_line.service_options import add_service_options, api_key
+from deployments.command_line.api_client import connected
+from deployments.command_line.cancel_export import cancel
+from deployments.command_line.exit_codes import DONE, EXIT_CODES, Refused
+from deployments.command_line.options.export_options import Commands
+from deployments.command_line.options.service_options import add_service_options, api_key
+from deployments.command_line.text.display import to_stderr
+from deployments.command_line.text.plain_text import one_line
 
 
 def add_to(commands: Commands) -> None:

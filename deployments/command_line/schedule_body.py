@@ -4,8 +4,8 @@ from argparse import Namespace
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from deployments.command_line.options.scope_options import Pair
 from deployments.command_line.request_body import choice, in_options, without_nones
-from deployments.command_line.scope_options import Pair
 
 SINCE_LAST = "since-last"
 # What `--name` means in an export alone.

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
-from deployments.command_line import progress_text
-from deployments.command_line.progress_text import Pace
+from deployments.command_line.text import progress_text
+from deployments.command_line.text.progress_text import Pace
 
 # A cron mail with a line a second is one that nobody reads.
 SECONDS_BETWEEN_LINES = 10.0

@@ -9,9 +9,9 @@ from typing import Any
 
 import httpx
 
-from deployments.command_line.endings import Refused, Unreachable
-from deployments.command_line.patience import Patience, told_pause
-from deployments.command_line.plain_text import one_line
+from deployments.command_line.backoff import Patience, told_pause
+from deployments.command_line.exit_codes import Refused, Unreachable
+from deployments.command_line.text.plain_text import one_line
 
 LEAST_SECONDS, CONNECT_SECONDS, ANSWER_SECONDS = 1.0, 10.0, 30.0
 # This machine is never reached through a proxy, whatever the environment says.

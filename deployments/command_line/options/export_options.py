@@ -4,9 +4,9 @@ import argparse
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from deployments.command_line.endings import EXIT_CODES
-from deployments.command_line.scope_options import Pair
-from deployments.command_line.service_options import add_service_options
+from deployments.command_line.exit_codes import EXIT_CODES
+from deployments.command_line.options.scope_options import Pair
+from deployments.command_line.options.service_options import add_service_options
 
 DESCRIPTION = """\
 Start an export, wait for it, download its file and verify it. Ctrl-C cancels the export.

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from deployments.command_line.plain_text import counted, duration, one_line, size
+from deployments.command_line.text.plain_text import counted, duration, one_line, size
 
 _PHASES = {
     "waiting": "Waiting",

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from deployments.command_line.endings import Refused
+from deployments.command_line.exit_codes import Refused
 
 Pair = tuple[str, str]
 PERIOD = ("from", "to")

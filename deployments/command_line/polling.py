@@ -6,8 +6,8 @@ from urllib.parse import quote
 
 import httpx
 
-from deployments.command_line.patience import told_pause
-from deployments.command_line.service import Service, json_of
+from deployments.command_line.api_client import Service, json_of
+from deployments.command_line.backoff import told_pause
 
 LONG_POLL_SECONDS = 20
 FINAL = ("done", "expired", "error", "cancelled")

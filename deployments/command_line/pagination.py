@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from deployments.command_line.service import Service, json_of
+from deployments.command_line.api_client import Service, json_of
 
 DEFAULT_LIMIT, LARGEST_PAGE, MOST = 20, 100, 10_000
 

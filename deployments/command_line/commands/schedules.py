@@ -7,18 +7,19 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from deployments.command_line import interrupts, pages, recurring_text, table, target
-from deployments.command_line.display import shown, to_stderr
-from deployments.command_line.endings import DONE, Refused
-from deployments.command_line.fetching import Place, fetched, started
-from deployments.command_line.list_command import print_jobs
-from deployments.command_line.plain_text import one_line
-from deployments.command_line.recurring_body import in_recurring_options, recurring_body
-from deployments.command_line.recurring_options import DESCRIBED
+from deployments.command_line import interrupts, output_file, pagination
+from deployments.command_line.api_client import Problem, Service, connected, json_of
+from deployments.command_line.commands.list_exports import print_jobs
+from deployments.command_line.exit_codes import DONE, Refused
+from deployments.command_line.export_to_file import Place, fetched, started
+from deployments.command_line.options.schedule_options import DESCRIBED
+from deployments.command_line.options.scope_options import Pair, shown_options
+from deployments.command_line.options.service_options import api_key
 from deployments.command_line.report_type import described
-from deployments.command_line.scope_options import Pair, shown_options
-from deployments.command_line.service import Problem, Service, connected, json_of
-from deployments.command_line.service_options import api_key
+from deployments.command_line.schedule_body import in_recurring_options, recurring_body
+from deployments.command_line.text import schedule_text, table
+from deployments.command_line.text.display import shown, to_stderr
+from deployments.command_line.text.plain_text import one_line
 
 Given = argparse.Namespace
 MEMBERS = ("id", "name", "enabled", "nextRuns")
@@ -60,15 +61,15 @@ def _create(service: Service, given: Given, body: Mapping[str, Any]) -> None:
 
 def _preview(service: Service, given: Given, body: Mapping[str, Any]) -> None:
     runs = json_of(service.ask("POST", "/schedules/preview", json=body), "runs")["runs"]
-    sys.stdout.writelines(f"{line}\n" for line in recurring_text.planned(runs))
+    sys.stdout.writelines(f"{line}\n" for line in schedule_text.planned(runs))
 
 
 def _list(service: Service, given: Given) -> None:
-    found = list(pages.items(service, "/schedules", {}, given.limit))
+    found = list(pagination.items(service, "/schedules", {}, given.limit))
     if given.json:
         table.print_json(found)
     elif found:
-        table.print_table(recurring_text.HEADINGS, [recurring_text.row(each) for each in found])
+        table.print_table(schedule_text.HEADINGS, [schedule_text.row(each) for each in found])
     else:
         to_stderr("There are no recurring exports.")
 
@@ -87,14 +88,14 @@ def _delete(service: Service, given: Given) -> None:
 
 
 def _history(service: Service, given: Given) -> None:
-    print_jobs(list(pages.items(service, f"{_path(given.id)}/runs", {}, given.limit)), given.json)
+    print_jobs(list(pagination.items(service, f"{_path(given.id)}/runs", {}, given.limit)), given.json)
 
 
 def _run_now(given: Given) -> int:
     """Its id, or with --output its file."""
     follows = given.output is not None
     if follows:
-        target.check(given.output, given.force)
+        output_file.check(given.output, given.force)
     with (
         interrupts.caught() as signals,
         shown(given.quiet) as display,
@@ -111,7 +112,7 @@ def _run_now(given: Given) -> int:
 
 
 def _tell_runs(schedule: Mapping[str, Any]) -> None:
-    for line in recurring_text.planned(schedule["nextRuns"]):
+    for line in schedule_text.planned(schedule["nextRuns"]):
         to_stderr(line)
 
 

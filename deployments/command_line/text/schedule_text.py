@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from deployments.command_line.plain_text import one_line
+from deployments.command_line.text.plain_text import one_line
 
 HEADINGS = ("ID", "NAME", "REPORT", "RECURS", "TIME ZONE", "COVERS", "STATE", "NEXT RUN")
 _KINDS = ("cron", "every", "rrule")

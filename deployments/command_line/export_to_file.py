@@ -6,15 +6,16 @@ from typing import Any
 
 import httpx
 
-from deployments.command_line import progress_text, target
-from deployments.command_line.cancelling import cancel_interrupted
-from deployments.command_line.display import Display
+from deployments.command_line import output_file
+from deployments.command_line.api_client import Problem, Service
+from deployments.command_line.backoff import told_pause
+from deployments.command_line.cancel_export import cancel_interrupted
 from deployments.command_line.download import download
-from deployments.command_line.endings import Failed, Interrupted, Unreachable
-from deployments.command_line.following import Job, job_of, read, until_ended
+from deployments.command_line.exit_codes import Failed, Interrupted, Unreachable
 from deployments.command_line.interrupts import Interrupts
-from deployments.command_line.patience import told_pause
-from deployments.command_line.service import Problem, Service
+from deployments.command_line.polling import Job, job_of, read, until_ended
+from deployments.command_line.text import progress_text
+from deployments.command_line.text.display import Display
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def fetched(
             return progress_text.failure(job)
         if job["status"] != "done":
             raise Failed(progress_text.failure(job))
-        with target.opened(place.output, place.force, str(job["file"]["name"])) as opened:
+        with output_file.opened(place.output, place.force, str(job["file"]["name"])) as opened:
             _filled(opened, service, job, display)
             return progress_text.summary(job, opened.shown)
     except Interrupted:
@@ -69,7 +70,7 @@ def fetched(
         raise Failed(f"{problem.detail} Quote {job['id']}.") from None
 
 
-def _filled(place: target.Target, service: Service, job: Job, display: Display) -> None:
+def _filled(place: output_file.Target, service: Service, job: Job, display: Display) -> None:
     try:
         download(service, job, place, display.received)
     except BrokenPipeError:

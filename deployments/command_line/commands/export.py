@@ -5,23 +5,23 @@ import sys
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from deployments.command_line import interrupts, target
-from deployments.command_line.display import shown, to_stderr
-from deployments.command_line.endings import DONE, Refused
-from deployments.command_line.fetching import Place, fetched, started
-from deployments.command_line.following import Job
+from deployments.command_line import interrupts, output_file
+from deployments.command_line.api_client import Problem, Service, connected
+from deployments.command_line.exit_codes import DONE, Refused
+from deployments.command_line.export_to_file import Place, fetched, started
 from deployments.command_line.interrupts import Interrupts
+from deployments.command_line.options.scope_options import Pair, shown_options
+from deployments.command_line.options.service_options import api_key
+from deployments.command_line.polling import Job
 from deployments.command_line.report_type import described
 from deployments.command_line.request_body import in_options, request_body
-from deployments.command_line.scope_options import Pair, shown_options
-from deployments.command_line.service import Problem, Service, connected
-from deployments.command_line.service_options import api_key
+from deployments.command_line.text.display import shown, to_stderr
 
 
 def run(given: argparse.Namespace, options: Sequence[Pair], known: Collection[str]) -> int:
     """`options` are those that only the report knows; `known` are all others."""
     if not given.detach:
-        target.check(given.output, given.force)
+        output_file.check(given.output, given.force)
     with (
         interrupts.caught() as signals,
         shown(given.quiet) as display,

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Protocol
 
-from deployments.command_line.endings import Failed, Refused
+from deployments.command_line.exit_codes import Failed, Refused
 
 STDOUT = "-"
 
