@@ -12,11 +12,11 @@ from fastapi.middleware.gzip import GZipMiddleware
 from fastapi_offline import FastAPIOffline
 
 from api import methods, problems
-from api.authentication import Authentication
+from api.access.authentication import Authentication
+from api.access.rate_limits import Admission, Rate
 from api.context import Context
 from api.job_counts import JobCounts
 from api.job_server import JobServer
-from api.limits import Admission, Rate
 from api.links import Links
 from api.metrics import Measured, Metrics
 from api.openapi.document import document

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
-from api.authentication import Authentication
-from api.callers import Caller
+from api.access.authentication import Authentication
+from api.access.caller import Caller
+from api.access.rate_limits import Admission
 from api.job_counts import JobCounts
 from api.job_server import JobServer
-from api.limits import Admission
 from api.links import Links
 from api.metrics import Metrics
 from api.run_reader import RunReader

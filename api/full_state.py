@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi.responses import JSONResponse
 
-from api.callers import Caller
+from api.access.caller import Caller
 from api.context import Context
 from api.jobs import Job, state
 from api.starting import Started

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import get_args
 from uuid import UUID
 
-from api.callers import Caller
+from api.access.caller import Caller
 from api.ids import JOB_ID
 from api.jobs import Status
 from api.query import among, whole_number

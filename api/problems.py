@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from api.limits import LimitReached
+from api.access.rate_limits import LimitReached
 from flows.errors import ExportError, FieldError, Internal, InvalidRequest
 
 RETRY_AFTER_SECONDS = 5

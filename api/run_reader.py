@@ -27,7 +27,7 @@ from prefect.events.clients import get_events_subscriber
 from prefect.events.filters import EventAnyResourceFilter, EventFilter, EventNameFilter
 from prefect.exceptions import ObjectNotFound
 
-from api.callers import LOCAL_CALLER
+from api.access.caller import LOCAL_CALLER
 from api.job_server import JobServer
 from api.jobs import Job, Status
 from api.listing import Place, Wanted

@@ -19,9 +19,9 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelling
 
+from api.access.rate_limits import Admission
 from api.job_server import JobServer
 from api.jobs import Job
-from api.limits import Admission
 from api.run_as_job import (
     as_job,
     caller_of,

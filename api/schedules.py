@@ -35,11 +35,11 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled
 
 from api import slots
-from api.callers import LOCAL_CALLER, Caller
+from api.access.caller import LOCAL_CALLER, Caller
+from api.access.rate_limits import Admission
 from api.deployment_as_schedule import NAME_PREFIX, Kept, as_kept, owner_of
 from api.job_server import JobServer
 from api.jobs import Job
-from api.limits import Admission
 from api.problems import Unavailable
 from api.run_as_job import as_job, owner_tag, report_tag, schedule_tag
 from api.run_reader import RunReader

@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import Request
 
 from api import strict_json
-from api.callers import Caller
+from api.access.caller import Caller
 from api.context import Context
 from api.jobs import Job
 from api.problems import Problem

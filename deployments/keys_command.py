@@ -12,7 +12,7 @@ from deployments.command_line.options.export_options import Commands
 from deployments.command_line.text.display import to_stderr
 
 if TYPE_CHECKING:
-    from api.keys import Key, KeyFile
+    from api.access.api_keys import Key, KeyFile
 
 SETTING = "REPORTS_KEYS_FILE"
 
@@ -43,7 +43,10 @@ def add_to(commands: Commands) -> None:
 
 
 def run(given: argparse.Namespace) -> int:
-    from api.keys import KeyFile, KeyFileUnusable  # what asks a service starts without the service itself
+    from api.access.api_keys import (  # what asks a service starts without the service itself
+        KeyFile,
+        KeyFileUnusable,
+    )
 
     keys = KeyFile(_file(given.file))
     try:

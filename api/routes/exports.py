@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from api import listing, previews, starting
-from api.callers import Caller
+from api.access.caller import Caller
 from api.context import Context, caller_of, context_of
 from api.full_state import answer, full_state, full_states
 from api.ids import JOB_ID

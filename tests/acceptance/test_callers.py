@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from api.keys import KeyFile
+from api.access.api_keys import KeyFile
 from tests.beside import beside
 from tests.exports import EMPTY_SURVEY, Session, follow
 from tests.running_stack import Stack

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from psycopg import sql
 
-from api.keys import KeyFile
+from api.access.api_keys import KeyFile
 from tests.beside import _free_port, beside, deploy_export, make_pool, settings_of
 from tests.exports import ARTICLES_REQUEST, EMPTY_SURVEY, Session, follow, start
 from tests.receiver import Receiver

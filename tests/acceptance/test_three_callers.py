@@ -21,7 +21,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from api.keys import KeyFile
+from api.access.api_keys import KeyFile
 from tests.acceptance.callers import UNKNOWN, Caller, Made, World, named_otherwise
 from tests.beside import beside
 from tests.exports import EMPTY_SURVEY, ONE_ROW_SURVEY

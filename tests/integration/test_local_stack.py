@@ -20,7 +20,7 @@ import psutil
 import psycopg
 import pytest
 
-from api.keys import KeyFile
+from api.access.api_keys import KeyFile
 from deployments.stack import orphan_processes, sample_data
 from deployments.stack.ports import Ports
 

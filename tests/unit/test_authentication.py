@@ -11,9 +11,9 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from api.authentication import Authentication
-from api.callers import LOCAL, Caller
-from api.keys import KeyFile
+from api.access.api_keys import KeyFile
+from api.access.authentication import Authentication
+from api.access.caller import LOCAL, Caller
 from api.problems import Problem
 from api.settings import ApiSettings
 from tests.unit.clock import NOON

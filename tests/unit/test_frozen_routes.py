@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient, Response
 
 from api import problems
-from api.callers import LOCAL, Caller
+from api.access.caller import LOCAL, Caller
 from api.context import Context
 from api.jobs import Job
 from api.metrics import Metrics

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from api.callers import Caller
-from api.keys import KeyFile, KeyFileUnusable
+from api.access.api_keys import KeyFile, KeyFileUnusable
+from api.access.caller import Caller
 from tests.unit.clock import NOON
 
 WRONG_PII = '{"keys": [{"id": "1", "caller": "a", "sha256": "", "createdAt": "", "pii": "false"}]}'

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from api.callers import Caller
-from api.keys import KeyFile
+from api.access.api_keys import KeyFile
+from api.access.caller import Caller
 from deployments.cli import main
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from api.limits import Admission, Entry, LimitReached, Rate
+from api.access.rate_limits import Admission, Entry, LimitReached, Rate
 
 
 @dataclass

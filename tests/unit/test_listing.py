@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from api import listing
-from api.callers import Caller
+from api.access.caller import Caller
 from api.listing import Place
 from flows.errors import InvalidRequest
 from flows.reports import catalog

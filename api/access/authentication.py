@@ -6,8 +6,8 @@ from pathlib import Path
 
 import jwt
 
-from api.callers import LOCAL, NAME, Caller
-from api.keys import KeyFile
+from api.access.api_keys import KeyFile
+from api.access.caller import LOCAL, NAME, Caller
 from api.problems import Problem
 from api.settings import ApiSettings
 
