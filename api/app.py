@@ -15,20 +15,20 @@ from api import methods, problems
 from api.access.authentication import Authentication
 from api.access.rate_limits import Admission, Rate
 from api.context import Context
-from api.job_counts import JobCounts
+from api.exports.job_gauges import JobCounts
+from api.exports.poll_watcher import Watcher
+from api.exports.run_reader import RunReader
+from api.exports.run_writer import Runs
+from api.exports.signed_links import Links
 from api.job_server import JobServer
-from api.links import Links
 from api.metrics import Measured, Metrics
 from api.openapi.document import document
 from api.request_log import RequestLog
 from api.routes import choices, exports, files, health, limits, page, reports, schedules, webhooks
-from api.run_reader import RunReader
-from api.runs import Runs
 from api.schedules import Schedules
 from api.security_headers import SecurityHeaders
 from api.settings import ApiSettings
 from api.source import Source
-from api.watcher import Watcher
 from flows import logs, tracing
 from flows.errors import ExportError
 from flows.query.report import Report

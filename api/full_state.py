@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 
 from api.access.caller import Caller
 from api.context import Context
-from api.jobs import Job, state
+from api.exports.job import Job, state
 from api.starting import Started
 
 

@@ -38,12 +38,12 @@ from api import slots
 from api.access.caller import LOCAL_CALLER, Caller
 from api.access.rate_limits import Admission
 from api.deployment_as_schedule import NAME_PREFIX, Kept, as_kept, owner_of
+from api.exports.flow_run_job import as_job, owner_tag, report_tag, schedule_tag
+from api.exports.job import Job
+from api.exports.run_reader import RunReader
+from api.exports.run_writer import KeyReused, caller_key
 from api.job_server import JobServer
-from api.jobs import Job
 from api.problems import Unavailable
-from api.run_as_job import as_job, owner_tag, report_tag, schedule_tag
-from api.run_reader import RunReader
-from api.runs import KeyReused, caller_key
 from api.schedule_body import RecurringExport
 from flows import tracing
 from flows.runs.tags import FOLLOW_UP

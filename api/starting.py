@@ -12,9 +12,9 @@ from fastapi import Request
 from api import strict_json
 from api.access.caller import Caller
 from api.context import Context
-from api.jobs import Job
+from api.exports.job import Job
+from api.exports.run_writer import KeyReused
 from api.problems import Problem
-from api.runs import KeyReused
 from flows import logs
 from flows.errors import FieldError, InvalidRequest
 from flows.query.request import ExportRequest, parse_request

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import get_args
 
-from api.jobs import MEANINGS, Status
+from api.exports.job import MEANINGS, Status
 from api.openapi.words import (
     BOOLEAN,
     COUNT,

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from api.examples import ARTICLE_REQUEST
-from api.jobs import Job, Run, frozen_body, state
+from api.exports.job import Job, Run, frozen_body, state
 from flows.runs.receipt import Receipt, Standing, percent_of
 
 _BASE = "http://127.0.0.1:8000"

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
 from api import examples, ids
-from api.jobs import Status
-from api.listing import DEFAULT_LIMIT, MAX_LIMIT
+from api.exports.job import Status
+from api.exports.list_query import DEFAULT_LIMIT, MAX_LIMIT
 from api.openapi.requests import DAY_PATTERN, NO_NUL, value_of, zone
 from api.openapi.words import BOOLEAN, DAY, SORT, Schema, array, choice, ref, text
 from api.query import DEFAULT_PAGE_SIZE, MAX_PAGE, MAX_PAGE_SIZE, MAX_SEARCH_LENGTH

@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse, Response
 
 from api import strict_json
 from api.context import caller_of, context_of
-from api.listing import DEFAULT_LIMIT, MAX_LIMIT
+from api.exports.list_query import DEFAULT_LIMIT, MAX_LIMIT
 from api.openapi import operations
 from api.problems import Problem
 from api.query import MAX_SEARCH_LENGTH, among, whole_number

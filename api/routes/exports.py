@@ -8,17 +8,18 @@ from http import HTTPStatus
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
-from api import listing, previews, starting
+from api import starting
 from api.access.caller import Caller
 from api.context import Context, caller_of, context_of
+from api.exports import dry_run, list_query
+from api.exports.flow_run_job import retry_tag
+from api.exports.job import Job, poll_headers
+from api.exports.poll_watcher import Known
+from api.exports.prefer_wait import wait_seconds
 from api.full_state import answer, full_state, full_states
 from api.ids import JOB_ID
-from api.jobs import Job, poll_headers
-from api.long_poll import wait_seconds
 from api.openapi import operations
 from api.problems import Problem
-from api.run_as_job import retry_tag
-from api.watcher import Known
 from flows import logs
 
 router = APIRouter(tags=["exports"])
@@ -36,10 +37,10 @@ async def start(request: Request) -> Response:
     """202 with the job's state; 200 when an earlier one answers. `dryRun=true` starts nothing: it tells the
     number of rows, the estimated size and the first rows."""
     context, caller = context_of(request), caller_of(request)
-    if previews.is_dry_run(request.query_params.multi_items()):
+    if dry_run.is_dry_run(request.query_params.multi_items()):
         starting.idempotency_key(request)
         return JSONResponse(
-            await previews.preview(await starting.asked(request, context, caller), context.source)
+            await dry_run.preview(await starting.asked(request, context, caller), context.source)
         )
     return await answer(await starting.from_body(request, context, caller), context, caller)
 
@@ -53,13 +54,13 @@ async def start(request: Request) -> Response:
 async def list_exports(request: Request) -> Response:
     """`status`, `report` and `scheduleId` narrow the list; `nextCursor` leads to the next page."""
     context, caller = context_of(request), caller_of(request)
-    asked = listing.parse(
+    asked = list_query.parse(
         request.query_params.multi_items(), caller.permitted(context.reports), caller, datetime.now(UTC)
     )
     jobs, place = await context.reader.page(asked.wanted, asked.limit, asked.place)
     body = {
         "items": await full_states(jobs, context, caller),
-        "nextCursor": listing.encode(place) if place is not None else None,
+        "nextCursor": list_query.encode(place) if place is not None else None,
     }
     return JSONResponse(body, headers={"Cache-Control": "no-store"})
 

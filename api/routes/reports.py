@@ -11,8 +11,8 @@ from fastapi.responses import JSONResponse, Response
 
 from api import query, starting
 from api.context import caller_of, context_of
+from api.exports.job import frozen_body, poll_headers
 from api.ids import JOB_ID
-from api.jobs import frozen_body, poll_headers
 from api.openapi import operations
 from api.problems import Problem
 from flows import logs

@@ -14,17 +14,18 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.convertors import Convertor, register_url_convertor
 
-from api import listing, notify_body, schedule_body, slots, starting, strict_json
+from api import notify_body, schedule_body, slots, starting, strict_json
 from api.context import Context, caller_of, context_of
 from api.deliveries import Deliveries
 from api.deployment_as_schedule import Kept, planned_runs, shown
+from api.exports import list_query
+from api.exports.run_writer import KeyReused
 from api.full_state import answer, full_states
 from api.ids import JOB_ID
 from api.notify_body import Webhooks
 from api.openapi import operations
 from api.problems import Problem
 from api.query import among, whole_number
-from api.runs import KeyReused
 from api.schedule_body import ALWAYS_CHANGEABLE, RecurringExport
 from flows import logs
 from flows.errors import FieldError, InvalidRequest
@@ -83,7 +84,7 @@ async def list_schedules(request: Request) -> Response:
     addresses the list holds the host only."""
     context = context_of(request)
     given = among(request.query_params.multi_items(), ("limit", "cursor"))
-    limit = whole_number(given, "limit", listing.DEFAULT_LIMIT, listing.MAX_LIMIT)
+    limit = whole_number(given, "limit", list_query.DEFAULT_LIMIT, list_query.MAX_LIMIT)
     found, place = await context.schedules.page(caller_of(request), limit, _place(given.get("cursor")))
     # In a thread, for their next slots take milliseconds each: polls go on meanwhile.
     items = await asyncio.to_thread(lambda: [_shown(kept, context, whole=False) for kept in found])
@@ -173,7 +174,7 @@ async def deliveries(schedule_id: str, request: Request) -> Response:
     """When each was sent, where to, how often, and what the receiver answered."""
     context = context_of(request)
     given = among(request.query_params.multi_items(), ("limit", "cursor"))
-    limit = whole_number(given, "limit", listing.DEFAULT_LIMIT, listing.MAX_LIMIT)
+    limit = whole_number(given, "limit", list_query.DEFAULT_LIMIT, list_query.MAX_LIMIT)
     start = _place(given.get("cursor"))
     kept = await _kept(schedule_id, request)
     found, place = await Deliveries(context.server).page(kept.id, caller_of(request).name, limit, start)
@@ -191,13 +192,13 @@ async def runs(schedule_id: str, request: Request) -> Response:
     """Each as in `GET /exports`; runs that are still to come are not among them."""
     context, caller = context_of(request), caller_of(request)
     given = among(request.query_params.multi_items(), ("limit", "cursor"))
-    asked = listing.parse(list(given.items()), context.reports, caller, datetime.now(UTC))
+    asked = list_query.parse(list(given.items()), context.reports, caller, datetime.now(UTC))
     kept = await _kept(schedule_id, request)
     wanted = replace(asked.wanted, deployment_id=kept.deployment_id)
     jobs, place = await context.reader.page(wanted, asked.limit, asked.place)
     body = {
         "items": await full_states(jobs, context, caller),
-        "nextCursor": listing.encode(place) if place is not None else None,
+        "nextCursor": list_query.encode(place) if place is not None else None,
     }
     return JSONResponse(body, headers=NO_STORE)
 

@@ -36,7 +36,7 @@ PRELOAD = [
     "websockets.asyncio.client",
     "encodings.idna",
     "stringprep",
-    "api.run_as_job",
+    "api.exports.flow_run_job",
     "deployments.warm_worker.prefect_internals",
     "deployments.warm_worker.child",
     "deployments.warm_worker.gc_freeze",
@@ -69,7 +69,7 @@ def main(connection: Connection) -> None:
 
 
 def _begin_log(job: Job, log_format: logs.Format) -> None:
-    from api.run_as_job import caller_of
+    from api.exports.flow_run_job import caller_of
 
     caller = caller_of(job.flow_run)
     logs.begin_run(log_format, job=str(job.flow_run.id), **({"caller": caller} if caller else {}))

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from api.jobs import Job, Run
+from api.exports.job import Job, Run
 from flows.runs.receipt import Receipt, Standing
 from tests.unit.clock import NOON
 

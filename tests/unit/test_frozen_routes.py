@@ -11,10 +11,10 @@ from httpx import ASGITransport, AsyncClient, Response
 from api import problems
 from api.access.caller import LOCAL, Caller
 from api.context import Context
-from api.jobs import Job
+from api.exports.job import Job
+from api.exports.poll_watcher import Known
 from api.metrics import Metrics
 from api.routes import reports
-from api.watcher import Known
 from flows.query.request import ExportRequest
 from flows.reports import catalog
 from flows.runs.receipt import Standing

@@ -5,8 +5,8 @@ from typing import Any, get_args
 import pytest
 from prefect.client.schemas.objects import StateType
 
-from api import jobs
-from api.jobs import Job, JobError, Status
+from api.exports import job as jobs
+from api.exports.job import Job, JobError, Status
 from flows.errors import all_codes
 from flows.runs.receipt import Standing
 from tests.unit.a_job import HALF, JOB_ID, RECEIPT, WHOLE, failed, job

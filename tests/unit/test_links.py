@@ -5,8 +5,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from api import links
-from api.links import Links
+from api.exports import signed_links
+from api.exports.signed_links import Links
 from flows.storage.folder import FolderStorage
 from flows.storage.protocol import Link
 from tests.unit.a_job import JOB_ID, WHOLE, job
@@ -83,7 +83,7 @@ def test_a_fresh_link_is_signed_each_time(storage: FolderStorage, clock: Clock) 
 def test_only_so_many_links_are_kept_the_ones_asked_for_last(
     storage: FolderStorage, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(links, "KEPT", 2)
+    monkeypatch.setattr(signed_links, "KEPT", 2)
     kept = Links(storage, HOUR, clock)
 
     def url(number: int) -> str:

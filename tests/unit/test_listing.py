@@ -6,9 +6,9 @@ from uuid import UUID
 
 import pytest
 
-from api import listing
 from api.access.caller import Caller
-from api.listing import Place
+from api.exports import list_query
+from api.exports.list_query import Place
 from flows.errors import InvalidRequest
 from flows.reports import catalog
 from tests.unit.clock import NOON
@@ -23,19 +23,19 @@ def cursor(content: Any) -> str:
 
 
 def test_without_parameters_the_list_begins_with_the_newest_job_of_now() -> None:
-    asked = listing.parse([], REPORTS, ADA, NOON)
-    assert (asked.limit, asked.place, asked.wanted) == (20, Place(NOON), listing.Wanted(ADA))
+    asked = list_query.parse([], REPORTS, ADA, NOON)
+    assert (asked.limit, asked.place, asked.wanted) == (20, Place(NOON), list_query.Wanted(ADA))
 
 
 def test_each_parameter_narrows_the_list() -> None:
     given = [("status", "done"), ("report", "orders"), ("scheduleId", str(ONE)), ("limit", "100")]
-    asked = listing.parse(given, REPORTS, ADA, NOON)
-    assert (asked.limit, asked.wanted) == (100, listing.Wanted(ADA, "done", "orders", str(ONE)))
+    asked = list_query.parse(given, REPORTS, ADA, NOON)
+    assert (asked.limit, asked.wanted) == (100, list_query.Wanted(ADA, "done", "orders", str(ONE)))
 
 
 def test_a_cursor_leads_back_to_its_place() -> None:
     place = Place(NOON).after(NOON - timedelta(seconds=1), ONE).after(NOON - timedelta(seconds=1), TWO)
-    asked = listing.parse([("cursor", listing.encode(place))], REPORTS, ADA, NOON)
+    asked = list_query.parse([("cursor", list_query.encode(place))], REPORTS, ADA, NOON)
     assert asked.place == Place(NOON - timedelta(seconds=1), (ONE, TWO))
 
 
@@ -85,10 +85,10 @@ def test_runs_of_one_moment_are_remembered_until_the_next_moment() -> None:
 )
 def test_a_wrong_value_is_refused_by_name(name: str, value: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
-        listing.parse([(name, value)], REPORTS, ADA, NOON)
+        list_query.parse([(name, value)], REPORTS, ADA, NOON)
     assert [error.pointer for error in refused.value.errors] == [f"/{name}"]
 
 
 def test_a_parameter_that_is_given_twice_is_refused() -> None:
     with pytest.raises(InvalidRequest):
-        listing.parse([("limit", "5"), ("limit", "6")], REPORTS, ADA, NOON)
+        list_query.parse([("limit", "5"), ("limit", "6")], REPORTS, ADA, NOON)

@@ -7,7 +7,7 @@ from uuid import UUID
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Scheduled
 
-from api.run_as_job import as_job
+from api.exports.flow_run_job import as_job
 
 SLOT = datetime(2024, 3, 31, 7, tzinfo=UTC)
 REQUEST = {"surveyId": "668b6fa3b8d693cd865b44bb"}

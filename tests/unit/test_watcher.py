@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from api import watcher
-from api.jobs import Job
+from api.exports import poll_watcher
+from api.exports.job import Job
+from api.exports.poll_watcher import FORGOTTEN_AFTER_SECONDS, Known, Watcher
 from api.problems import Unavailable
-from api.watcher import FORGOTTEN_AFTER_SECONDS, Known, Watcher
 from flows.runs.receipt import Standing
 from tests.unit.a_job import HALF, JOB_ID, WHOLE, job
 
@@ -147,7 +147,7 @@ def test_what_nobody_asks_about_is_forgotten_and_what_is_asked_about_is_kept(
 def test_no_more_than_so_many_are_kept(
     runs: FakeRuns, watched: Watcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watcher, "MOST_WATCHED", 10)
+    monkeypatch.setattr(poll_watcher, "MOST_WATCHED", 10)
     for number in range(25):
         watched.watch(numbered(number), OWNER)
     asyncio.run(watched.read_once())
@@ -216,7 +216,7 @@ def test_a_long_poll_of_an_ended_or_unknown_job_does_not_wait(runs: FakeRuns, wa
 def test_an_event_makes_the_read_come_at_once(
     runs: FakeRuns, watched: Watcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watcher, "TICK_SECONDS", 3600.0)
+    monkeypatch.setattr(poll_watcher, "TICK_SECONDS", 3600.0)
 
     async def course() -> Known | None:
         await watched.read(JOB_ID, OWNER)
@@ -234,7 +234,7 @@ def test_an_event_makes_the_read_come_at_once(
 def test_without_any_event_the_tick_reads(
     runs: FakeRuns, watched: Watcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watcher, "TICK_SECONDS", 0.01)
+    monkeypatch.setattr(poll_watcher, "TICK_SECONDS", 0.01)
 
     async def course() -> None:
         await watched.read(JOB_ID, OWNER)

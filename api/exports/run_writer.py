@@ -20,9 +20,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelling
 
 from api.access.rate_limits import Admission
-from api.job_server import JobServer
-from api.jobs import Job
-from api.run_as_job import (
+from api.exports.flow_run_job import (
     as_job,
     caller_of,
     forgotten,
@@ -31,7 +29,9 @@ from api.run_as_job import (
     request_tag,
     run_parameters,
 )
-from api.run_reader import RunReader
+from api.exports.job import Job
+from api.exports.run_reader import RunReader
+from api.job_server import JobServer
 from flows import tracing
 from flows.query.request import ExportRequest
 

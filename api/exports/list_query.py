@@ -9,8 +9,8 @@ from typing import get_args
 from uuid import UUID
 
 from api.access.caller import Caller
+from api.exports.job import Status
 from api.ids import JOB_ID
-from api.jobs import Status
 from api.query import among, whole_number
 from flows.errors import FieldError, InvalidRequest
 from flows.query.date_range import EARLIEST, LATEST

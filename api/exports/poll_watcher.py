@@ -11,9 +11,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
-from api.jobs import Job
+from api.exports.job import Job
+from api.exports.run_reader import RunReader
 from api.problems import Unavailable
-from api.run_reader import RunReader
 
 TICK_SECONDS = 1.0
 # Events come in bursts; one read serves all that came meanwhile.

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from prefect.client.schemas.objects import TERMINAL_STATES, Artifact, FlowRun
 
-from api.jobs import Job, Run
+from api.exports.job import Job, Run
 from flows.errors import InvalidRequest
 from flows.query.request import ExportRequest
 from flows.runs.receipt import FORGOTTEN_TAG, Standing, from_metadata

@@ -28,10 +28,7 @@ from prefect.events.filters import EventAnyResourceFilter, EventFilter, EventNam
 from prefect.exceptions import ObjectNotFound
 
 from api.access.caller import LOCAL_CALLER
-from api.job_server import JobServer
-from api.jobs import Job, Status
-from api.listing import Place, Wanted
-from api.run_as_job import (
+from api.exports.flow_run_job import (
     as_job,
     caller_of,
     ended_without_receipt,
@@ -40,6 +37,9 @@ from api.run_as_job import (
     schedule_tag,
     standings_of,
 )
+from api.exports.job import Job, Status
+from api.exports.list_query import Place, Wanted
+from api.job_server import JobServer
 from flows.runs.receipt import COLUMNS_ARTIFACT, EXPIRED_TAG, Standing
 
 MOST_PER_READ = 200  # Prefect's own limit
