@@ -8,7 +8,6 @@ from http import HTTPStatus
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
-from api import starting
 from api.access.caller import Caller
 from api.context import Context, caller_of, context_of
 from api.exports import dry_run, list_query
@@ -16,10 +15,11 @@ from api.exports.flow_run_job import retry_tag
 from api.exports.job import Job, poll_headers
 from api.exports.poll_watcher import Known
 from api.exports.prefer_wait import wait_seconds
-from api.full_state import answer, full_state, full_states
 from api.ids import JOB_ID
 from api.openapi import operations
 from api.problems import Problem
+from api.routes import start_export
+from api.routes.export_state import answer, full_state, full_states
 from flows import logs
 
 router = APIRouter(tags=["exports"])
@@ -38,11 +38,11 @@ async def start(request: Request) -> Response:
     number of rows, the estimated size and the first rows."""
     context, caller = context_of(request), caller_of(request)
     if dry_run.is_dry_run(request.query_params.multi_items()):
-        starting.idempotency_key(request)
+        start_export.idempotency_key(request)
         return JSONResponse(
-            await dry_run.preview(await starting.asked(request, context, caller), context.source)
+            await dry_run.preview(await start_export.asked(request, context, caller), context.source)
         )
-    return await answer(await starting.from_body(request, context, caller), context, caller)
+    return await answer(await start_export.from_body(request, context, caller), context, caller)
 
 
 @router.get(
@@ -119,7 +119,7 @@ async def retry(job_id: str, request: Request) -> Response:
     job = (await _known(job_id, context, caller)).job
     if not job.finished:
         raise Problem(HTTPStatus.CONFLICT, "The export still goes on.")
-    started = await starting.again(dict(job.run.request), context, caller, [retry_tag(job.run.id)])
+    started = await start_export.again(dict(job.run.request), context, caller, [retry_tag(job.run.id)])
     return await answer(started, context, caller)
 
 

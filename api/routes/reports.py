@@ -9,12 +9,13 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from api import query, starting
+from api import query
 from api.context import caller_of, context_of
 from api.exports.job import frozen_body, poll_headers
 from api.ids import JOB_ID
 from api.openapi import operations
 from api.problems import Problem
+from api.routes import start_export
 from flows import logs
 from flows.errors import FieldError, InvalidRequest, escaped
 from flows.query.csv_options import CHOICES, PRESETS
@@ -34,7 +35,7 @@ ARTICLE, REPORTS = "the article's routes", "reports"
 )
 async def start(request: Request) -> Response:
     """Answers at once with the job's id. Extra: `Prefer: respond-async` (202), `Idempotency-Key`."""
-    started = await starting.from_body(request, context_of(request), caller_of(request))
+    started = await start_export.from_body(request, context_of(request), caller_of(request))
     accepted = "respond-async" in request.headers.get("prefer", "")
     status = HTTPStatus.ACCEPTED if accepted else HTTPStatus.OK
     return JSONResponse({"data": started.job.run.id}, status, started.headers)

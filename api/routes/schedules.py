@@ -14,18 +14,19 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.convertors import Convertor, register_url_convertor
 
-from api import notify_body, schedule_body, slots, starting, strict_json
+from api import notify_body, schedule_body, slots, strict_json
 from api.context import Context, caller_of, context_of
 from api.deliveries import Deliveries
 from api.deployment_as_schedule import Kept, planned_runs, shown
 from api.exports import list_query
 from api.exports.run_writer import KeyReused
-from api.full_state import answer, full_states
 from api.ids import JOB_ID
 from api.notify_body import Webhooks
 from api.openapi import operations
 from api.problems import Problem
 from api.query import among, whole_number
+from api.routes import start_export
+from api.routes.export_state import answer, full_states
 from api.schedule_body import ALWAYS_CHANGEABLE, RecurringExport
 from flows import logs
 from flows.errors import FieldError, InvalidRequest
@@ -61,13 +62,13 @@ async def create(request: Request) -> Response:
     """Its first run is planned at once; each run is an ordinary export with this `scheduleId`. With an
     `Idempotency-Key`, the same body again is the same recurring export (200)."""
     context, caller = context_of(request), caller_of(request)
-    key = starting.idempotency_key(request)
+    key = start_export.idempotency_key(request)
     body = await _decoded(request)
     asked = await _asked(body, request)
     try:
         kept, replayed = await context.schedules.create(asked, caller, key, body, datetime.now(UTC))
     except KeyReused:
-        raise starting.key_reused() from None
+        raise start_export.key_reused() from None
     headers = {"Location": f"/schedules/{kept.id}", **NO_STORE}
     headers |= {"Idempotent-Replayed": "true"} if replayed else {}
     return JSONResponse(_shown(kept, context), HTTPStatus.OK if replayed else HTTPStatus.CREATED, headers)
@@ -155,13 +156,13 @@ async def delete(schedule_id: str, request: Request) -> Response:
 async def run(schedule_id: str, request: Request) -> Response:
     """A job that covers the days that a run planned for this moment would; works while paused too."""
     context, caller = context_of(request), caller_of(request)
-    key = starting.idempotency_key(request)
+    key = start_export.idempotency_key(request)
     kept = await _kept(schedule_id, request)
     job, replayed = await context.schedules.run_now(kept, caller.name, key, datetime.now(UTC))
     logs.note(job=job.run.id)
     if not replayed:
         context.watcher.watch(job, caller.name)
-    return await answer(starting.Started(job, replayed), context, caller)
+    return await answer(start_export.Started(job, replayed), context, caller)
 
 
 @router.get(
@@ -204,7 +205,7 @@ async def runs(schedule_id: str, request: Request) -> Response:
 
 
 async def _decoded(request: Request) -> Any:
-    return strict_json.decode(await starting.body(request))
+    return strict_json.decode(await start_export.body(request))
 
 
 async def _asked(

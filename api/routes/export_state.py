@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from api.access.caller import Caller
 from api.context import Context
 from api.exports.job import Job, state
-from api.starting import Started
+from api.routes.start_export import Started
 
 
 async def answer(started: Started, context: Context, caller: Caller) -> JSONResponse:
