@@ -25,7 +25,7 @@ from api.metrics import Measured, Metrics
 from api.openapi.document import document
 from api.request_log import RequestLog
 from api.routes import choices, exports, files, health, limits, page, reports, schedules, webhooks
-from api.schedules import Schedules
+from api.schedules.store import Schedules
 from api.security_headers import SecurityHeaders
 from api.settings import ApiSettings
 from api.source import Source

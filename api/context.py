@@ -15,7 +15,7 @@ from api.exports.run_writer import Runs
 from api.exports.signed_links import Links
 from api.job_server import JobServer
 from api.metrics import Metrics
-from api.schedules import Schedules
+from api.schedules.store import Schedules
 from api.settings import ApiSettings
 from api.source import Source
 from flows import logs

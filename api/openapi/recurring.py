@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import get_args
 
-from api.delivery import DeliveryStatus
-from api.notify_body import MOST
 from api.openapi.requests import DAY_PATTERN, zone
 from api.openapi.words import (
     BOOLEAN,
@@ -28,6 +26,8 @@ from api.openapi.words import (
     taken,
     text,
 )
+from api.schedules.delivery import DeliveryStatus
+from api.schedules.notify import MOST
 from flows.query.report import Report
 from flows.query.request import MAX_NAME_LENGTH
 from flows.schedules.recurrence import MAX_LENGTH

@@ -14,20 +14,23 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.convertors import Convertor, register_url_convertor
 
-from api import notify_body, schedule_body, slots, strict_json
+from api import strict_json
 from api.context import Context, caller_of, context_of
-from api.deliveries import Deliveries
-from api.deployment_as_schedule import Kept, planned_runs, shown
 from api.exports import list_query
 from api.exports.run_writer import KeyReused
 from api.ids import JOB_ID
-from api.notify_body import Webhooks
 from api.openapi import operations
 from api.problems import Problem
 from api.query import among, whole_number
 from api.routes import start_export
 from api.routes.export_state import answer, full_states
-from api.schedule_body import ALWAYS_CHANGEABLE, RecurringExport
+from api.schedules import body as schedule_body
+from api.schedules import notify as notify_body
+from api.schedules import timetable
+from api.schedules.body import ALWAYS_CHANGEABLE, RecurringExport
+from api.schedules.delivery_log import Deliveries
+from api.schedules.deployment import Kept, planned_runs, shown
+from api.schedules.notify import Webhooks
 from flows import logs
 from flows.errors import FieldError, InvalidRequest
 
@@ -102,7 +105,7 @@ async def preview(request: Request) -> Response:
     """Takes the body of a recurring export, with or without its name; makes nothing."""
     now = datetime.now(UTC)
     asked = await _asked(await _decoded(request), request, needs_name=False)
-    runs = planned_runs(asked, asked.recurring(now), slots.as_schedule(asked.recurrence), now)
+    runs = planned_runs(asked, asked.recurring(now), timetable.as_schedule(asked.recurrence), now)
     return JSONResponse({"runs": [run.as_body() for run in runs]}, headers=NO_STORE)
 
 

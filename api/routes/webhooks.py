@@ -5,10 +5,10 @@ from http import HTTPStatus
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from api import notify_body
 from api.context import caller_of, context_of
 from api.openapi import operations
 from api.problems import Problem
+from api.schedules import notify
 
 router = APIRouter(tags=["recurring exports"])
 
@@ -24,5 +24,5 @@ async def webhook_secret(request: Request) -> Response:
     context, caller = context_of(request), caller_of(request)
     secrets = context.settings.webhook_secrets
     if secrets is None:
-        raise Problem(HTTPStatus.NOT_FOUND, notify_body.OFF)
+        raise Problem(HTTPStatus.NOT_FOUND, notify.OFF)
     return JSONResponse({"secret": secrets.shown_to(caller.name)}, headers={"Cache-Control": "no-store"})

@@ -1,7 +1,7 @@
 """When an export recurs, as callers write it: `cron`, `rrule` or `every`, in a zone. Pure.
 
 What is refused here would make Prefect's scheduler plan too much, for ever, or never. When the slots are,
-Prefect itself says (api/slots.py): one arithmetic, no second opinion.
+Prefect itself says (api/schedules/timetable.py): one arithmetic, no second opinion.
 """
 
 import re

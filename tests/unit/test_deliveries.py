@@ -8,7 +8,7 @@ import pytest
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.states import AwaitingRetry, Cancelled, Completed, Crashed, Failed, Pending, Running, Scheduled
 
-from api.deliveries import as_delivery
+from api.schedules.delivery_log import as_delivery
 from flows.errors import ReceiverRefused
 from flows.webhooks.message import ANSWERED
 from tests.unit.clock import NOON

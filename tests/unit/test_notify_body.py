@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from api import notify_body
-from api.notify_body import Webhooks
+from api.schedules import notify
+from api.schedules.notify import Webhooks
 from flows.errors import InvalidRequest
 from flows.webhooks.signing_keys import WebhookSecrets
 from flows.webhooks.subscriptions import parse_notices
@@ -18,7 +18,7 @@ HOOK = {"kind": "webhook", "url": URL}
 
 def pointers(value: Any, webhooks: Webhooks = HERE) -> list[str]:
     with pytest.raises(InvalidRequest) as refused:
-        notify_body.parse(value, webhooks)
+        notify.parse(value, webhooks)
     assert all(each.detail.endswith((".", "}.")) for each in refused.value.errors)
     return [each.pointer for each in refused.value.errors]
 
@@ -58,22 +58,22 @@ def test_all_mistakes_are_told_at_once() -> None:
 
 def test_the_reason_repeats_nothing_of_the_address() -> None:
     with pytest.raises(InvalidRequest) as refused:
-        notify_body.parse([{"kind": "webhook", "url": "https://hush:hush@hooks.example.com/hush"}], HERE)
+        notify.parse([{"kind": "webhook", "url": "https://hush:hush@hooks.example.com/hush"}], HERE)
     assert "hush" not in str(refused.value)
 
 
 def test_without_the_operators_secret_it_is_refused_and_the_setting_is_named() -> None:
     with pytest.raises(InvalidRequest, match="REPORTS_WEBHOOK_SECRET_FILE"):
-        notify_body.parse([HOOK], Webhooks(None))
+        notify.parse([HOOK], Webhooks(None))
 
 
 @pytest.mark.parametrize("value", [None, []])
 def test_an_empty_one_is_none_even_where_webhooks_are_off(value: Any) -> None:
-    assert notify_body.parse(value, Webhooks(None)) == ()
+    assert notify.parse(value, Webhooks(None)) == ()
 
 
 def test_what_is_kept_holds_the_address_sealed_only_and_is_read_again() -> None:
-    notices = notify_body.parse([HOOK, {"kind": "webhook", "url": "https://localhost:8443/"}], HERE)
+    notices = notify.parse([HOOK, {"kind": "webhook", "url": "https://localhost:8443/"}], HERE)
     parameter = [each.as_parameter() for each in notices]
     assert "hush" not in str(parameter)
     assert [each["host"] for each in parameter] == ["hooks.example.com", "localhost:8443"]
@@ -81,12 +81,12 @@ def test_what_is_kept_holds_the_address_sealed_only_and_is_read_again() -> None:
 
 
 def test_its_owner_sees_all_of_it_and_a_list_the_host() -> None:
-    notices = notify_body.parse([HOOK | {"on": ["paused", "done"]}], HERE)
-    assert notify_body.shown(notices, SECRETS) == [HOOK | {"on": ["done", "paused"]}]
-    assert notify_body.shown(notices, None)[0]["url"] == "https://hooks.example.com/…"
+    notices = notify.parse([HOOK | {"on": ["paused", "done"]}], HERE)
+    assert notify.shown(notices, SECRETS) == [HOOK | {"on": ["done", "paused"]}]
+    assert notify.shown(notices, None)[0]["url"] == "https://hooks.example.com/…"
 
 
 def test_where_the_secret_is_lost_the_host_is_still_seen() -> None:
-    notices = notify_body.parse([HOOK], HERE)
-    shown = notify_body.shown(notices, WebhookSecrets(["another secret of the operator's"]))
+    notices = notify.parse([HOOK], HERE)
+    shown = notify.shown(notices, WebhookSecrets(["another secret of the operator's"]))
     assert shown[0]["url"] == "https://hooks.example.com/…"

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from prefect.client.schemas.schedules import IntervalSchedule
 
-from api import slots
+from api.schedules import timetable
 from deployments.stack.prefect_server import SERVER_PLANS_AHEAD
 from flows.errors import InvalidRequest
 from flows.schedules.recurrence import EARLIEST, LATEST, Recurrence, _towards_the_end, parse_recurrence
@@ -27,12 +27,12 @@ CHANGES = [
 def read(value: Any) -> Recurrence:
     found = parse_recurrence(value, NOON)
     if found.kind == "cron":
-        slots.check_cron(found)
+        timetable.check_cron(found)
     return found
 
 
 def next_slots(value: Any, after: datetime, count: int) -> list[datetime]:
-    return slots.next_slots(slots.as_schedule(read(value)), after, count)
+    return timetable.next_slots(timetable.as_schedule(read(value)), after, count)
 
 
 @pytest.mark.parametrize(
@@ -198,10 +198,10 @@ def test_whenever_the_scheduler_looks_the_slots_around_a_change_of_clocks_are_th
     recurrence: dict[str, str], zone: str, day: datetime
 ) -> None:
     """A slot that depends on when it is computed is missed or fires twice."""
-    schedule = slots.as_schedule(read({**recurrence, "timeZone": zone}))
+    schedule = timetable.as_schedule(read({**recurrence, "timeZone": zone}))
 
     def planned(start: datetime) -> list[datetime]:
-        return list(takewhile(lambda slot: slot < end, slots.planned_from(schedule, start)))
+        return list(takewhile(lambda slot: slot < end, timetable.planned_from(schedule, start)))
 
     begin = day.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC) - timedelta(hours=3)
     end = begin + timedelta(hours=30)
@@ -253,12 +253,12 @@ def test_what_is_daily_comes_once_a_day_also_at_an_hour_that_is_left_out_or_come
     assert days == [(day + timedelta(days=n - 2)).date() for n in range(5)]
 
 
-def planned_by(schedule: slots.Schedule, looks: Iterable[datetime], at_least: int) -> list[datetime]:
+def planned_by(schedule: timetable.Schedule, looks: Iterable[datetime], at_least: int) -> list[datetime]:
     """What Prefect's scheduler has planned after these looks: `at_least` so many runs that are to come, and
     an hour's; a slot that is planned already is not planned again."""
     found: list[datetime] = []
     for now in looks:
-        ahead = slots.planned_from(schedule, now)
+        ahead = timetable.planned_from(schedule, now)
         to_come = [slot for slot in found if slot >= now]
         if len(to_come) < at_least or to_come[-1] < now + timedelta(hours=1):
             wanted = list(islice(ahead, at_least))
@@ -281,9 +281,9 @@ def test_a_server_that_was_away_over_three_slots_has_planned_each_slot_once(
     recurrence: dict[str, str], hours_before: int, zone: str, day: datetime
 ) -> None:
     """Gone in the minute after a slot, before it has looked again: the worst moment."""
-    schedule = slots.as_schedule(read({**recurrence, "timeZone": zone}))
+    schedule = timetable.as_schedule(read({**recurrence, "timeZone": zone}))
     begin = day.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC) - timedelta(hours=hours_before)
-    every = slots.next_slots(schedule, begin, 12)
+    every = timetable.next_slots(schedule, begin, 12)
     ahead = int(SERVER_PLANS_AHEAD["PREFECT_SERVER_SERVICES_SCHEDULER_MIN_RUNS"])
     for gone in range(4):
         before, back = every[gone] - timedelta(seconds=1), every[gone + 3] + timedelta(minutes=5)
@@ -311,7 +311,7 @@ def test_hours_are_of_sixty_minutes_on_every_day(zone: str, day: datetime) -> No
 )
 def test_what_prefect_keeps_is_shown_as_it_was_written(value: dict[str, str]) -> None:
     asked = read(value)
-    shown = slots.as_recurrence(slots.as_schedule(asked), asked.kind, asked.zone.key).as_body()
+    shown = timetable.as_recurrence(timetable.as_schedule(asked), asked.kind, asked.zone.key).as_body()
     assert read(shown) == asked
     assert set(shown) == set(value)
 
@@ -335,4 +335,4 @@ def test_a_search_goes_over_the_same_calendar_much_later(year: int) -> None:
 @pytest.mark.parametrize("seconds", [1, 90, 3_600, 86_401])
 def test_an_interval_that_an_operator_has_made_in_prefect_comes_back_as_it_is(seconds: int) -> None:
     made = IntervalSchedule(interval=timedelta(seconds=seconds), anchor_date=NOON, timezone="UTC")
-    assert slots.as_schedule(slots.as_recurrence(made, None)) == made
+    assert timetable.as_schedule(timetable.as_recurrence(made, None)) == made

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from api import slots
+from api.schedules import timetable
 from flows.errors import InvalidRequest
 from flows.query import date_range
 from flows.schedules.parameters import Recurring, parse_recurring, request_at
@@ -139,9 +139,11 @@ def test_where_clocks_leave_midnight_out_daily_runs_cover_each_day_once(
     zone: str, day: datetime, cron: str, covers_from: int
 ) -> None:
     recurrence = Recurrence("cron", cron, ZoneInfo(zone))
-    asked = Recurring(Relative("yesterday"), zone=recurrence.zone, at_midnight=slots.at_midnight(recurrence))
+    asked = Recurring(
+        Relative("yesterday"), zone=recurrence.zone, at_midnight=timetable.at_midnight(recurrence)
+    )
     begin = (day - timedelta(days=2)).replace(tzinfo=recurrence.zone) - timedelta(hours=2)
-    planned = slots.next_slots(slots.as_schedule(recurrence), begin, 5)
+    planned = timetable.next_slots(timetable.as_schedule(recurrence), begin, 5)
     days = [request_at({}, asked, slot, None)["from"] for slot in planned]
     assert days == [(day + timedelta(days=n + covers_from)).date().isoformat() for n in range(5)]
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from api import schedule_body
-from api.notify_body import Webhooks
 from api.schedule_examples import EXAMPLES
+from api.schedules import body as schedule_body
+from api.schedules.notify import Webhooks
 from flows.errors import InvalidRequest
 from flows.reports import catalog
 from flows.webhooks.signing_keys import WebhookSecrets

@@ -8,9 +8,9 @@ from prefect.client.schemas.filters import FlowFilter, FlowFilterName, FlowRunFi
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 
-from api.delivery import Delivery, DeliveryStatus
 from api.exports.flow_run_job import owner_tag, schedule_tag
 from api.job_server import JobServer
+from api.schedules.delivery import Delivery, DeliveryStatus
 from flows.runs import flow_names
 from flows.runs.tags import WEBHOOK
 from flows.webhooks.message import ANSWERED, message_id

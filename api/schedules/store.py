@@ -34,17 +34,17 @@ from prefect.client.schemas.sorting import DeploymentSort
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled
 
-from api import slots
 from api.access.caller import LOCAL_CALLER, Caller
 from api.access.rate_limits import Admission
-from api.deployment_as_schedule import NAME_PREFIX, Kept, as_kept, owner_of
 from api.exports.flow_run_job import as_job, owner_tag, report_tag, schedule_tag
 from api.exports.job import Job
 from api.exports.run_reader import RunReader
 from api.exports.run_writer import KeyReused, caller_key
 from api.job_server import JobServer
 from api.problems import Unavailable
-from api.schedule_body import RecurringExport
+from api.schedules import timetable
+from api.schedules.body import RecurringExport
+from api.schedules.deployment import NAME_PREFIX, Kept, as_kept, owner_of
 from flows import tracing
 from flows.runs.tags import FOLLOW_UP
 from flows.schedules.failure_streak import Paused
@@ -93,7 +93,7 @@ class Schedules:
                 parameters=_parameters(asked, now, masked=not caller.sees_pii),
                 schedules=[
                     DeploymentScheduleCreate(
-                        schedule=slots.as_schedule(asked.recurrence),
+                        schedule=timetable.as_schedule(asked.recurrence),
                         active=asked.enabled,
                         slug=asked.recurrence.kind,
                     )
@@ -148,7 +148,10 @@ class Schedules:
             paused=False,
             schedules=[
                 DeploymentScheduleUpdate(
-                    schedule=slots.as_schedule(asked.recurrence), active=asked.enabled, slug=kind, **renamed
+                    schedule=timetable.as_schedule(asked.recurrence),
+                    active=asked.enabled,
+                    slug=kind,
+                    **renamed,
                 )
             ],
         )
@@ -199,7 +202,9 @@ class Schedules:
         async with self._server.answering():
             planned = [run for run in await self._waiting(deployment_id) if _is_planned(run, now)]
             last = max((cast(datetime, run.expected_start_time) for run in planned), default=now)
-            new = slots.planned_from(slots.as_schedule(asked.recurrence), now) if asked.enabled else ()
+            new = (
+                timetable.planned_from(timetable.as_schedule(asked.recurrence), now) if asked.enabled else ()
+            )
             wanted = set(takewhile(lambda slot: slot <= last, new))
             for run in planned:
                 if run.expected_start_time not in wanted:

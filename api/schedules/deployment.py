@@ -9,8 +9,8 @@ from uuid import UUID
 from prefect.client.schemas.objects import DeploymentSchedule
 from prefect.client.schemas.responses import DeploymentResponse
 
-from api import slots
-from api.schedule_body import RecurringExport
+from api.schedules import timetable
+from api.schedules.body import RecurringExport
 from flows.errors import InvalidRequest
 from flows.runs.tags import SCHEDULE, owner_in, tagged
 from flows.schedules.parameters import Recurring, parse_recurring, request_at
@@ -32,7 +32,7 @@ class Kept:
     read_only: bool
     asked: RecurringExport
     recurring: Recurring
-    schedule: slots.Schedule
+    schedule: timetable.Schedule
     slug: str | None
     version: str | None
     masked: bool
@@ -99,7 +99,7 @@ def _asked(
     return RecurringExport(
         name=(found.description or found.name) if made_by_api else found.name,
         enabled=not found.paused and any(each.active for each in found.schedules),
-        recurrence=slots.as_recurrence(schedule, first.slug, zone_name),
+        recurrence=timetable.as_recurrence(schedule, first.slug, zone_name),
         range=recurring.range,
         export=export if isinstance(export, dict) else {},
         only_if_rows=recurring.only_if_rows,
@@ -108,12 +108,12 @@ def _asked(
 
 
 def planned_runs(
-    asked: RecurringExport, recurring: Recurring, schedule: slots.Schedule, now: datetime
+    asked: RecurringExport, recurring: Recurring, schedule: timetable.Schedule, now: datetime
 ) -> list[PlannedRun]:
     """The next ones, each with the days it would cover if all before it succeed."""
     found: list[PlannedRun] = []
     last: datetime | None = None
-    for slot in slots.next_slots(schedule, now, SHOWN_SLOTS):
+    for slot in timetable.next_slots(schedule, now, SHOWN_SLOTS):
         try:
             request = request_at(asked.export, recurring, slot, last)
         except InvalidRequest:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from api import notify_body, slots
-from api.notify_body import Webhooks
+from api.schedules import notify as notify_body
+from api.schedules import timetable
+from api.schedules.notify import Webhooks
 from flows.errors import FieldError, InvalidRequest, escaped
 from flows.query.report import Report
 from flows.query.request import MAX_NAME_LENGTH, ExportRequest, parse_request
@@ -39,7 +40,7 @@ class RecurringExport:
         return self.export.get("report") or DEFAULT_REPORT
 
     def recurring(self, since: datetime) -> Recurring:
-        at_midnight = slots.at_midnight(self.recurrence)
+        at_midnight = timetable.at_midnight(self.recurrence)
         return Recurring(self.range, self.only_if_rows, self.recurrence.zone, since, at_midnight, self.notify)
 
     def as_body(self) -> dict[str, Any]:
@@ -116,7 +117,7 @@ def _recurrence(value: object, now: datetime) -> Recurrence:
         raise _wrong("/recurrence", "missing", "Say when it recurs: cron, rrule or every.")
     found = recurrence.parse_recurrence(value, now)
     if found.kind == "cron":
-        slots.check_cron(found)
+        timetable.check_cron(found)
     return found
 
 
