@@ -28,7 +28,7 @@ from api.routes import choices, exports, files, health, limits, page, reports, s
 from api.schedules.store import Schedules
 from api.security_headers import SecurityHeaders
 from api.settings import ApiSettings
-from api.source import Source
+from api.tables.source import Source
 from flows import logs, tracing
 from flows.errors import ExportError
 from flows.query.report import Report

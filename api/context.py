@@ -17,7 +17,7 @@ from api.job_server import JobServer
 from api.metrics import Metrics
 from api.schedules.store import Schedules
 from api.settings import ApiSettings
-from api.source import Source
+from api.tables.source import Source
 from flows import logs
 from flows.query.report import Report
 from flows.storage.protocol import Storage

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from api.source import Page, Source
+from api.tables.source import Page, Source
 from flows.errors import FieldError, InvalidRequest, escaped
 from flows.query.request import ExportRequest
 

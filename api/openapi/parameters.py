@@ -8,7 +8,7 @@ from api.exports.job import Status
 from api.exports.list_query import DEFAULT_LIMIT, MAX_LIMIT
 from api.openapi.requests import DAY_PATTERN, NO_NUL, value_of, zone
 from api.openapi.words import BOOLEAN, DAY, SORT, Schema, array, choice, ref, text
-from api.query import DEFAULT_PAGE_SIZE, MAX_PAGE, MAX_PAGE_SIZE, MAX_SEARCH_LENGTH
+from api.tables.table_query import DEFAULT_PAGE_SIZE, MAX_PAGE, MAX_PAGE_SIZE, MAX_SEARCH_LENGTH
 from flows.query.report import Report
 from flows.query.request import MAX_NAME_LENGTH
 from flows.reports import DEFAULT_REPORT

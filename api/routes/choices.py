@@ -10,7 +10,7 @@ from api.context import caller_of, context_of
 from api.exports.list_query import DEFAULT_LIMIT, MAX_LIMIT
 from api.openapi import operations
 from api.problems import Problem
-from api.query import MAX_SEARCH_LENGTH, among, whole_number
+from api.tables.table_query import MAX_SEARCH_LENGTH, among, whole_number
 from flows.errors import FieldError, InvalidRequest
 from flows.query.report import Scope
 

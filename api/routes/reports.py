@@ -9,13 +9,13 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from api import query
 from api.context import caller_of, context_of
 from api.exports.job import frozen_body, poll_headers
 from api.ids import JOB_ID
 from api.openapi import operations
 from api.problems import Problem
 from api.routes import start_export
+from api.tables import table_query
 from flows import logs
 from flows.errors import FieldError, InvalidRequest, escaped
 from flows.query.csv_options import CHOICES, PRESETS
@@ -78,7 +78,7 @@ async def poll(request: Request) -> Response:
 async def table(request: Request) -> Response:
     """The rows, their order and their number are those of the export with the same parameters."""
     context = context_of(request)
-    asked = query.parse_table_query(request.query_params.multi_items(), _reports(request))
+    asked = table_query.parse_table_query(request.query_params.multi_items(), _reports(request))
     page = await context.source.page(asked.request, asked.page_size, asked.page, asked.cursor)
     sortable = asked.request.report.sortable
     body = {
@@ -162,7 +162,7 @@ def _described(report: Report) -> dict[str, Any]:
         {
             "name": name,
             "label": each.label or _in_words(name),
-            "type": query.filter_type(each),
+            "type": table_query.filter_type(each),
             "choices": list(each.known_choices) if each.known_choices is not None else None,
         }
         for name, each in report.filter_columns.items()
@@ -189,6 +189,6 @@ def _described(report: Report) -> dict[str, Any]:
         "limits": {
             "maxDays": report.max_days,
             "maxRows": report.max_rows,
-            "maxPageSize": query.MAX_PAGE_SIZE,
+            "maxPageSize": table_query.MAX_PAGE_SIZE,
         },
     }

@@ -21,7 +21,6 @@ from api.exports.run_writer import KeyReused
 from api.ids import JOB_ID
 from api.openapi import operations
 from api.problems import Problem
-from api.query import among, whole_number
 from api.routes import start_export
 from api.routes.export_state import answer, full_states
 from api.schedules import body as schedule_body
@@ -31,6 +30,7 @@ from api.schedules.body import ALWAYS_CHANGEABLE, RecurringExport
 from api.schedules.delivery_log import Deliveries
 from api.schedules.deployment import Kept, planned_runs, shown
 from api.schedules.notify import Webhooks
+from api.tables.table_query import among, whole_number
 from flows import logs
 from flows.errors import FieldError, InvalidRequest
 

@@ -41,7 +41,7 @@ from sqlalchemy.pool import NullPool
 from sqlalchemy.types import TypeEngine
 
 from api.settings import ApiSettings
-from api.source import Source
+from api.tables.source import Source
 from flows.errors import (
     ExportError,
     Internal,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api import cursor
+from api.tables import cursor
 from flows.errors import FieldError, InvalidRequest
 from flows.query import statement
 from tests.unit.things import asked

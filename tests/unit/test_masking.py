@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import func, select
 
-from api.query import parse_table_query
+from api.tables.table_query import parse_table_query
 from flows.errors import InvalidRequest
 from flows.query.masking import masked
 from flows.query.report import Filter, Heading, Questions, Report, Scope

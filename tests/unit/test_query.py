@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from api.query import TableQuery, parse_table_query
+from api.tables.table_query import TableQuery, parse_table_query
 from flows.errors import InvalidRequest
 from tests.unit.things import REPORTS, asked
 

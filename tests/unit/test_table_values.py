@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import JSON, Column, Double
 from sqlalchemy.types import TypeEngine
 
-from api.source import _json_value
+from api.tables.source import _json_value
 from flows.query.report import type_name
 from flows.query.statement import OutputColumn
 
