@@ -11,7 +11,6 @@ from fastapi import FastAPI
 from fastapi.middleware.gzip import GZipMiddleware
 from fastapi_offline import FastAPIOffline
 
-from api import methods, problems
 from api.access.authentication import Authentication
 from api.access.rate_limits import Admission, Rate
 from api.context import Context
@@ -21,14 +20,15 @@ from api.exports.run_reader import RunReader
 from api.exports.run_writer import Runs
 from api.exports.signed_links import Links
 from api.job_server import JobServer
-from api.metrics import Measured, Metrics
 from api.openapi.document import document
-from api.request_log import RequestLog
 from api.routes import choices, exports, files, health, limits, page, reports, schedules, webhooks
 from api.schedules.store import Schedules
-from api.security_headers import SecurityHeaders
 from api.settings import ApiSettings
 from api.tables.source import Source
+from api.web import allow_header, problems
+from api.web.metrics import Measured, Metrics
+from api.web.request_log import RequestLog
+from api.web.security_headers import SecurityHeaders
 from flows import logs, tracing
 from flows.errors import ExportError
 from flows.query.report import Report
@@ -63,7 +63,7 @@ def create_app() -> RequestLog:
     app.state.settings, app.state.metrics = settings, Metrics()
     app.add_middleware(Measured, metrics=app.state.metrics)
     problems.install(app)
-    methods.install(app, ROUTERS)
+    allow_header.install(app, ROUTERS)
     for router in ROUTERS:
         app.include_router(router)
     described = document(ROUTERS, known, settings.authenticates)

@@ -14,10 +14,10 @@ from api.exports.run_reader import RunReader
 from api.exports.run_writer import Runs
 from api.exports.signed_links import Links
 from api.job_server import JobServer
-from api.metrics import Metrics
 from api.schedules.store import Schedules
 from api.settings import ApiSettings
 from api.tables.source import Source
+from api.web.metrics import Metrics
 from flows import logs
 from flows.query.report import Report
 from flows.storage.protocol import Storage

@@ -9,7 +9,7 @@ from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectNotFound
 
-from api.problems import Unavailable
+from api.web.problems import Unavailable
 
 LONGEST_WAIT_SECONDS = 15.0  # for a Prefect that answers, but not yet to us
 

@@ -8,8 +8,8 @@ import jwt
 
 from api.access.api_keys import KeyFile
 from api.access.caller import LOCAL, NAME, Caller
-from api.problems import Problem
 from api.settings import ApiSettings
+from api.web.problems import Problem
 
 LONGEST_TOKEN = 8192
 CLOCK_SKEW_SECONDS = 30

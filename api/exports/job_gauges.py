@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from prometheus_client import Gauge
 
 from api.exports.run_reader import RunReader
-from api.problems import Unavailable
+from api.web.problems import Unavailable
 
 # Several scrapers cost Prefect no more than one.
 KEPT_SECONDS = 5.0

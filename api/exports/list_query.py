@@ -10,8 +10,8 @@ from uuid import UUID
 
 from api.access.caller import Caller
 from api.exports.job import Status
-from api.ids import JOB_ID
 from api.tables.table_query import among, whole_number
+from api.web.ids import JOB_ID
 from flows.errors import FieldError, InvalidRequest
 from flows.query.date_range import EARLIEST, LATEST
 from flows.query.report import Report

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from api.exports.job import Job
 from api.exports.run_reader import RunReader
-from api.problems import Unavailable
+from api.web.problems import Unavailable
 
 TICK_SECONDS = 1.0
 # Events come in bursts; one read serves all that came meanwhile.

@@ -6,7 +6,7 @@ from typing import Any
 
 from api.openapi.responses import RETRY_AFTER, header_of
 from api.openapi.words import Schema, ref, text
-from api.strict_json import MAX_BYTES
+from api.web.strict_json import MAX_BYTES
 
 PROBLEM = "application/problem+json"
 # What every operation that asks for a key may answer.

@@ -5,12 +5,12 @@ from http import HTTPStatus
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from api import strict_json
 from api.context import caller_of, context_of
 from api.exports.list_query import DEFAULT_LIMIT, MAX_LIMIT
 from api.openapi import operations
-from api.problems import Problem
 from api.tables.table_query import MAX_SEARCH_LENGTH, among, whole_number
+from api.web import strict_json
+from api.web.problems import Problem
 from flows.errors import FieldError, InvalidRequest
 from flows.query.report import Scope
 

@@ -15,11 +15,11 @@ from api.exports.flow_run_job import retry_tag
 from api.exports.job import Job, poll_headers
 from api.exports.poll_watcher import Known
 from api.exports.prefer_wait import wait_seconds
-from api.ids import JOB_ID
 from api.openapi import operations
-from api.problems import Problem
 from api.routes import start_export
 from api.routes.export_state import answer, full_state, full_states
+from api.web.ids import JOB_ID
+from api.web.problems import Problem
 from flows import logs
 
 router = APIRouter(tags=["exports"])

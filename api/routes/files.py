@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, Response
 
 from api.context import context_of
-from api.problems import Problem
+from api.web.problems import Problem
 from flows.storage.folder import FolderStorage
 from flows.storage.protocol import content_type
 

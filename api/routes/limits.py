@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from api import strict_json
 from api.context import caller_of, context_of
 from api.openapi import operations
+from api.web import strict_json
 
 router = APIRouter(tags=["exports"])
 

@@ -11,11 +11,11 @@ from fastapi.responses import JSONResponse, Response
 
 from api.context import caller_of, context_of
 from api.exports.job import frozen_body, poll_headers
-from api.ids import JOB_ID
 from api.openapi import operations
-from api.problems import Problem
 from api.routes import start_export
 from api.tables import table_query
+from api.web.ids import JOB_ID
+from api.web.problems import Problem
 from flows import logs
 from flows.errors import FieldError, InvalidRequest, escaped
 from flows.query.csv_options import CHOICES, PRESETS

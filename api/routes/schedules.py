@@ -14,13 +14,10 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.convertors import Convertor, register_url_convertor
 
-from api import strict_json
 from api.context import Context, caller_of, context_of
 from api.exports import list_query
 from api.exports.run_writer import KeyReused
-from api.ids import JOB_ID
 from api.openapi import operations
-from api.problems import Problem
 from api.routes import start_export
 from api.routes.export_state import answer, full_states
 from api.schedules import body as schedule_body
@@ -31,6 +28,9 @@ from api.schedules.delivery_log import Deliveries
 from api.schedules.deployment import Kept, planned_runs, shown
 from api.schedules.notify import Webhooks
 from api.tables.table_query import among, whole_number
+from api.web import strict_json
+from api.web.ids import JOB_ID
+from api.web.problems import Problem
 from flows import logs
 from flows.errors import FieldError, InvalidRequest
 

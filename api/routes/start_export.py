@@ -9,12 +9,12 @@ from typing import Any
 
 from fastapi import Request
 
-from api import strict_json
 from api.access.caller import Caller
 from api.context import Context
 from api.exports.job import Job
 from api.exports.run_writer import KeyReused
-from api.problems import Problem
+from api.web import strict_json
+from api.web.problems import Problem
 from flows import logs
 from flows.errors import FieldError, InvalidRequest
 from flows.query.request import ExportRequest, parse_request

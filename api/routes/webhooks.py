@@ -7,8 +7,8 @@ from fastapi.responses import JSONResponse, Response
 
 from api.context import caller_of, context_of
 from api.openapi import operations
-from api.problems import Problem
 from api.schedules import notify
+from api.web.problems import Problem
 
 router = APIRouter(tags=["recurring exports"])
 

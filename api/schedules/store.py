@@ -41,10 +41,10 @@ from api.exports.job import Job
 from api.exports.run_reader import RunReader
 from api.exports.run_writer import KeyReused, caller_key
 from api.job_server import JobServer
-from api.problems import Unavailable
 from api.schedules import timetable
 from api.schedules.body import RecurringExport
 from api.schedules.deployment import NAME_PREFIX, Kept, as_kept, owner_of
+from api.web.problems import Unavailable
 from flows import tracing
 from flows.runs.tags import FOLLOW_UP
 from flows.schedules.failure_streak import Paused

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from api.strict_json import check_text
+from api.web.strict_json import check_text
 from flows.errors import FieldError, InvalidRequest
 from flows.query.filter_values import whole_number
 from flows.query.report import type_name

@@ -16,9 +16,9 @@ from sqlalchemy import Connection, CursorResult, Engine, Row, Select, inspect, s
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.util import find_tables
 
-from api.problems import Unavailable
 from api.settings import ApiSettings
 from api.tables import cursor as cursors
+from api.web.problems import Unavailable
 from flows.errors import DeclarationError, FieldError, InvalidRequest, UnreadableRow
 from flows.formats import cell_text
 from flows.query import statement

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from api import strict_json
+from api.web import strict_json
 from flows.errors import FieldError, InvalidRequest, escaped
 from flows.query.filter_values import value_from_text
 from flows.query.report import Filter, Report, type_name

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from api.access.api_keys import KeyFile
 from api.access.authentication import Authentication
 from api.access.caller import LOCAL, Caller
-from api.problems import Problem
 from api.settings import ApiSettings
+from api.web.problems import Problem
 from tests.unit.clock import NOON
 
 ISSUER, AUDIENCE = "https://login.example.com/", "reports"

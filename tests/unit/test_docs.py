@@ -8,8 +8,8 @@ import pytest
 from prometheus_client import REGISTRY
 
 import deployments.warm_worker.metrics  # noqa: F401 - registers them
-from api.metrics import Metrics
 from api.settings import ApiSettings
+from api.web.metrics import Metrics
 from deployments.cli import main
 from deployments.command_line.exit_codes import EXIT_CODES
 from deployments.command_line.options.schedule_options import ACTIONS

@@ -8,13 +8,13 @@ import pytest
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient, Response
 
-from api import problems
 from api.access.caller import LOCAL, Caller
 from api.context import Context
 from api.exports.job import Job
 from api.exports.poll_watcher import Known
-from api.metrics import Metrics
 from api.routes import reports
+from api.web import problems
+from api.web.metrics import Metrics
 from flows.query.request import ExportRequest
 from flows.reports import catalog
 from flows.runs.receipt import Standing

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.strict_json import decode
+from api.web.strict_json import decode
 from flows.errors import FieldError, InvalidRequest
 
 

@@ -10,7 +10,7 @@ import pytest
 from api.exports import poll_watcher
 from api.exports.job import Job
 from api.exports.poll_watcher import FORGOTTEN_AFTER_SECONDS, Known, Watcher
-from api.problems import Unavailable
+from api.web.problems import Unavailable
 from flows.runs.receipt import Standing
 from tests.unit.a_job import HALF, JOB_ID, WHOLE, job
 

@@ -9,7 +9,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import Match
 from starlette.types import Scope
 
-from api.problems import Problem, as_response
+from api.web.problems import Problem, as_response
 
 
 def install(app: FastAPI, routers: Sequence[APIRouter]) -> None:
