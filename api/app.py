@@ -19,8 +19,8 @@ from api.exports.poll_watcher import Watcher
 from api.exports.run_reader import RunReader
 from api.exports.run_writer import Runs
 from api.exports.signed_links import Links
-from api.job_server import JobServer
 from api.openapi.document import document
+from api.prefect_server import JobServer
 from api.routes import choices, exports, files, health, limits, page, reports, schedules, webhooks
 from api.schedules.store import Schedules
 from api.settings import ApiSettings

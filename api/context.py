@@ -13,7 +13,7 @@ from api.exports.poll_watcher import Watcher
 from api.exports.run_reader import RunReader
 from api.exports.run_writer import Runs
 from api.exports.signed_links import Links
-from api.job_server import JobServer
+from api.prefect_server import JobServer
 from api.schedules.store import Schedules
 from api.settings import ApiSettings
 from api.tables.source import Source

@@ -39,7 +39,7 @@ from api.exports.flow_run_job import (
 )
 from api.exports.job import Job, Status
 from api.exports.list_query import Place, Wanted
-from api.job_server import JobServer
+from api.prefect_server import JobServer
 from flows.runs.receipt import COLUMNS_ARTIFACT, EXPIRED_TAG, Standing
 
 MOST_PER_READ = 200  # Prefect's own limit

@@ -31,7 +31,7 @@ from api.exports.flow_run_job import (
 )
 from api.exports.job import Job
 from api.exports.run_reader import RunReader
-from api.job_server import JobServer
+from api.prefect_server import JobServer
 from flows import tracing
 from flows.query.request import ExportRequest
 

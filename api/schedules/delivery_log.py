@@ -9,7 +9,7 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 
 from api.exports.flow_run_job import owner_tag, schedule_tag
-from api.job_server import JobServer
+from api.prefect_server import JobServer
 from api.schedules.delivery import Delivery, DeliveryStatus
 from flows.runs import flow_names
 from flows.runs.tags import WEBHOOK

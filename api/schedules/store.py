@@ -40,7 +40,7 @@ from api.exports.flow_run_job import as_job, owner_tag, report_tag, schedule_tag
 from api.exports.job import Job
 from api.exports.run_reader import RunReader
 from api.exports.run_writer import KeyReused, caller_key
-from api.job_server import JobServer
+from api.prefect_server import JobServer
 from api.schedules import timetable
 from api.schedules.body import RecurringExport
 from api.schedules.deployment import NAME_PREFIX, Kept, as_kept, owner_of

@@ -10,7 +10,7 @@ from prefect.client.schemas.responses import DeploymentResponse
 from prefect.states import Completed
 
 from api.exports.run_reader import RunReader
-from api.job_server import JobServer
+from api.prefect_server import JobServer
 from flows.runs.receipt import Standing
 from tests.unit.a_job import HALF, JOB_ID, WHOLE
 
