@@ -20,7 +20,7 @@ from benchmarks.measured_process import WayFailed, measured
 from benchmarks.measured_storage import SINK, WEED, Target, discarding_sink, target
 from benchmarks.outcome import last_line, say, table
 from benchmarks.survey_data import Survey, copy_to_sqlite, make
-from tests.running_stack import Stack, clean_environment
+from tests.support.running_stack import Stack, clean_environment
 
 ROOT = Path(__file__).resolve().parent.parent
 SLOW_WAYS_EACH_ROUNDS = 3

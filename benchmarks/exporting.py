@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from tests.running_stack import Stack, running
+from tests.support.running_stack import Stack, running
 
 # 986 rows of the sample data.
 SMALL = {"surveyId": "668b6fa3b8d693cd865b44bb", "from": "2024-7-19", "to": "2024-7-26"}

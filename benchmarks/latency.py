@@ -10,7 +10,7 @@ import httpx
 
 from benchmarks.exporting import client, seconds_to_link, stack_of_its_own
 from benchmarks.outcome import last_line, middle, say, table
-from tests.beside import beside, deploy_export, make_pool, settings_of
+from tests.support.extra_processes import beside, deploy_export, make_pool, settings_of
 
 STOCK = "stock"
 FAST_POLLING = {"PREFECT_WORKER_QUERY_SECONDS": "1"}

@@ -11,8 +11,8 @@ import httpx
 from benchmarks.counting_proxy import Counts, counting_proxy
 from benchmarks.exporting import client, link, stack_of_its_own, start
 from benchmarks.outcome import last_line, percentile, say, table
-from tests.beside import Beside, beside, deploy_export, make_pool, settings_of
-from tests.running_stack import Stack
+from tests.support.extra_processes import Beside, beside, deploy_export, make_pool, settings_of
+from tests.support.running_stack import Stack
 
 POOL = "polled"
 JOBS = 20

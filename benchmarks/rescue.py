@@ -10,8 +10,8 @@ import httpx
 
 from benchmarks.exporting import stack_of_its_own
 from benchmarks.outcome import last_line, middle, say, table
-from tests.beside import beside
-from tests.faults.lost import FAULTS, Ground, Struck, ground, strike_all
+from tests.support.extra_processes import beside
+from tests.support.worker_faults import FAULTS, Ground, Struck, ground, strike_all
 
 
 def in_rounds(field: Ground, times: int) -> dict[str, list[Struck]]:

@@ -12,7 +12,7 @@ import httpx
 
 from benchmarks.exporting import client, link, stack_of_its_own, start
 from benchmarks.outcome import last_line, middle, percentile, say, table
-from tests.exports import EMPTY_SURVEY
+from tests.support.export_client import EMPTY_SURVEY
 
 POLL_SECONDS = 0.05
 PAUSE_SECONDS = 0.3

@@ -16,8 +16,8 @@ import psycopg
 from benchmarks.counting_proxy import Counts, counting_proxy
 from benchmarks.exporting import client, link, seconds_to_link, stack_of_its_own, start
 from benchmarks.outcome import last_line, middle, table
-from tests.beside import Beside, beside, deploy_export, make_pool, settings_of
-from tests.running_stack import Stack
+from tests.support.extra_processes import Beside, beside, deploy_export, make_pool, settings_of
+from tests.support.running_stack import Stack
 
 AT_ONCE = (5, 20)
 # As many runs at a time as the warm worker of this machine takes; the stock one has no limit otherwise.

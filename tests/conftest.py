@@ -9,9 +9,9 @@ import psycopg
 import pytest
 
 from flows.storage.s3 import S3Storage
-from tests.described import checking
-from tests.receiver import Receiver, receiving
-from tests.running_stack import Stack, running
+from tests.support.openapi_conformance import checking
+from tests.support.running_stack import Stack, running
+from tests.support.webhook_receiver import Receiver, receiving
 
 SCRATCH = "scratch"
 

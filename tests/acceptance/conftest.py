@@ -1,7 +1,7 @@
 import httpx
 import pytest
 
-from tests.exports import ARTICLES_REQUEST, EMPTY_SURVEY, ONE_ROW_SURVEY, Session, run_all
+from tests.support.export_client import ARTICLES_REQUEST, EMPTY_SURVEY, ONE_ROW_SURVEY, Session, run_all
 
 REQUESTS = {
     "article": ARTICLES_REQUEST,

@@ -17,8 +17,8 @@ from secrets import token_urlsafe
 import httpx
 import pytest
 
-from tests.beside import beside, deploy_export, make_pool
-from tests.running_stack import Stack
+from tests.support.extra_processes import beside, deploy_export, make_pool
+from tests.support.running_stack import Stack
 
 HERE = Path(__file__).parent
 DEPLOYMENT, HOOKS = "unworked", "schemathesis_hooks"

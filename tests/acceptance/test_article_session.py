@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 
 from tests.acceptance.conftest import REQUESTS
-from tests.exports import ARTICLES_REQUEST, Session, start
+from tests.support.export_client import ARTICLES_REQUEST, Session, start
 
 UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 ON_THE_WAY = re.compile(r"waiting for a worker|counting rows|[\d,]+ of 222 rows")

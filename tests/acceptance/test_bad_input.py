@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.exports import SURVEY
+from tests.support.export_client import SURVEY
 
 GOOD = {"surveyId": SURVEY, "from": "2024-7-19", "to": "2024-7-26"}
 NO_SUCH_SURVEY = "0" * 24

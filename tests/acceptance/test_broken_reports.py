@@ -4,8 +4,8 @@ import subprocess
 
 import pytest
 
-from tests.beside import beside
-from tests.running_stack import Stack
+from tests.support.extra_processes import beside
+from tests.support.running_stack import Stack
 
 STOPPED_WITHIN_SECONDS = 60
 HEAD = """

@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from api.access.api_keys import KeyFile
-from tests.beside import beside
-from tests.exports import EMPTY_SURVEY, Session, follow
-from tests.running_stack import Stack
+from tests.support.export_client import EMPTY_SURVEY, Session, follow
+from tests.support.extra_processes import beside
+from tests.support.running_stack import Stack
 
 REQUEST = {"surveyId": EMPTY_SURVEY, "from": "2025-1-1", "to": "2025-1-2"}
 ORDERS = {"report": "orders", "from": "2024-03-01", "to": "2024-03-02"}

@@ -16,9 +16,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.command_line import ARTICLES_OPTIONS, PROGRAM, Ran, files, run
-from tests.exports import EMPTY_SURVEY, SURVEY, Session
-from tests.running_stack import Stack, clean_environment
+from tests.support.command_line import ARTICLES_OPTIONS, PROGRAM, Ran, files, run
+from tests.support.export_client import EMPTY_SURVEY, SURVEY, Session
+from tests.support.running_stack import Stack, clean_environment
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 DAY_2 = "2025-01-02T00:00:00Z"

@@ -6,10 +6,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.command_line import ARTICLES_OPTIONS, Ran, files, run
-from tests.exports import Session
-from tests.front import Answer, Front, in_front_of
-from tests.running_stack import Stack
+from tests.support.command_line import ARTICLES_OPTIONS, Ran, files, run
+from tests.support.export_client import Session
+from tests.support.flaky_proxy import Answer, Front, in_front_of
+from tests.support.running_stack import Stack
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from flows.query.csv_options import parse_dialect
-from tests import csv_file
-from tests.exports import EMPTY_SURVEY, SURVEY, Session, run_all
+from tests.support import csv_reader
+from tests.support.export_client import EMPTY_SURVEY, SURVEY, Session, run_all
 
 WEEK = {"surveyId": SURVEY, "from": "2024-8-1", "to": "2024-8-7", "timeZone": "Europe/Berlin"}
 STEM = f"survey-responses_{SURVEY}_2024-08-01_2024-08-07"
@@ -79,7 +79,7 @@ def test_the_receipt_is_of_the_file_as_it_is_stored(
 ) -> None:
     content = exports[name].file()
     file = api.get(f"/exports/{exports[name].id}").raise_for_status().json()["file"]
-    rows = 0 if name == "nothing, zipped" else len(csv_file.read(exports["plain"].file())[1])
+    rows = 0 if name == "nothing, zipped" else len(csv_reader.read(exports["plain"].file())[1])
     digest = hashlib.sha256(content).hexdigest()
     assert (file["rows"], file["bytes"], file["sha256"]) == (rows, len(content), digest)
     kind = parse_dialect(REQUESTS[name].get("csv")).stored_as(rows)
@@ -105,7 +105,7 @@ def test_the_files_of_a_split_are_the_excel_file_cut_after_so_many_rows(exports:
 
 
 def test_an_excel_file_holds_the_rows_of_the_plain_one_with_local_times(exports: dict[str, Session]) -> None:
-    names, plain = csv_file.read(exports["plain"].file())
+    names, plain = csv_reader.read(exports["plain"].file())
     header, *rows = excels(exports["excel"].file())
     moment = names.index("Submitted at")
     assert header[moment] == "Submitted at (Europe/Berlin)"
@@ -121,6 +121,6 @@ def test_semicolons_and_decimal_commas_change_nothing_else(exports: dict[str, Se
 
 def test_an_export_of_no_rows_is_a_zip_of_a_header(exports: dict[str, Session]) -> None:
     (content,) = members(exports["nothing, zipped"].file()).values()
-    names, rows = csv_file.read(content)
+    names, rows = csv_reader.read(content)
     assert names
     assert rows == []

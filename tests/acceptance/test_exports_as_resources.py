@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.exports import ARTICLES_REQUEST, EMPTY_SURVEY, SURVEY, Session, follow
+from tests.support.export_client import ARTICLES_REQUEST, EMPTY_SURVEY, SURVEY, Session, follow
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 

@@ -11,9 +11,9 @@ import httpx
 import psycopg
 import pytest
 
-from tests.beside import beside, deploy_export, make_pool
-from tests.exports import ARTICLES_REQUEST, SURVEY, Session, follow, start
-from tests.running_stack import Stack
+from tests.support.export_client import ARTICLES_REQUEST, SURVEY, Session, follow, start
+from tests.support.extra_processes import beside, deploy_export, make_pool
+from tests.support.running_stack import Stack
 
 CLOSED_PORT = "http://127.0.0.1:9"
 CANARY = "canary-5f0c"

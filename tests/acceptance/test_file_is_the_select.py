@@ -10,8 +10,8 @@ import psycopg
 import pytest
 from psycopg.types.json import set_json_loads
 
-from tests import csv_file
-from tests.exports import Session
+from tests.support import csv_reader
+from tests.support.export_client import Session
 
 ARTICLES_ROWS = """
     SELECT id, submitted_at, is_attended, utm, respondent_name, respondent_email, country, score, comment,
@@ -61,7 +61,7 @@ def truth(cell: str) -> bool:
     return {"true": True, "false": False}[cell]
 
 
-def values(cells: csv_file.Row, kinds: list[Callable[[str], Any]]) -> list[Any]:
+def values(cells: csv_reader.Row, kinds: list[Callable[[str], Any]]) -> list[Any]:
     return [None if cell is None else kind(cell) for cell, kind in zip(cells, kinds, strict=True)]
 
 
@@ -83,7 +83,7 @@ def exact_numbers(database: psycopg.Connection) -> None:
 
 def test_the_articles_file_row_for_row(database: psycopg.Connection, article: Session) -> None:
     kinds = [int, datetime.fromisoformat, truth, str, str, str, str, int, str]
-    names, rows = csv_file.read(article.file())
+    names, rows = csv_reader.read(article.file())
     expected = [
         [*row[:-1], *(answer(row[-1], key) for key in QUESTIONS)]
         for row in database.execute(ARTICLES_ROWS).fetchall()
@@ -97,7 +97,7 @@ def test_the_articles_file_row_for_row(database: psycopg.Connection, article: Se
 
 
 def test_the_orders_file_row_for_row(database: psycopg.Connection, sessions: dict[str, Session]) -> None:
-    names, rows = csv_file.read(sessions["orders"].file())
+    names, rows = csv_reader.read(sessions["orders"].file())
     kinds = [
         str,
         datetime.fromisoformat,
@@ -119,6 +119,6 @@ def test_the_orders_file_row_for_row(database: psycopg.Connection, sessions: dic
 
 
 def test_moments_carry_the_offset_of_the_zone_that_was_asked_for(sessions: dict[str, Session]) -> None:
-    _, rows = csv_file.read(sessions["orders"].file())
+    _, rows = csv_reader.read(sessions["orders"].file())
     offsets = {(str(row[1])[:7], str(row[1])[-6:]) for row in rows}
     assert offsets == {("2024-03", "+01:00"), ("2024-03", "+02:00"), ("2024-04", "+02:00")}

@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests import csv_file
-from tests.exports import SURVEY, Session, run_all
+from tests.support import csv_reader
+from tests.support.export_client import SURVEY, Session, run_all
 
 WEEK = {"surveyId": SURVEY, "from": "2024-8-1", "to": "2024-8-7"}
 ORDERS = {"report": "orders", "from": "2024-05-01", "to": "2024-05-31"}
@@ -55,7 +55,7 @@ def pages(api: httpx.Client, request: dict[str, Any], by: str) -> Iterator[dict[
 def test_all_pages_joined_are_the_file(
     api: httpx.Client, exports: dict[str, Session], name: str, by: str
 ) -> None:
-    names, rows = csv_file.read(exports[name].file())
+    names, rows = csv_reader.read(exports[name].file())
     found = list(pages(api, REQUESTS[name], by))
     columns = found[0]["columns"]
     items = [[item[column["key"]] for column in columns] for page in found for item in page["items"]]
@@ -78,7 +78,7 @@ def cell_of(value: Any) -> Any:
 
 @pytest.mark.parametrize("name", ["nulls last, rising", "nulls last, falling"])
 def test_the_sort_column_of_these_requests_does_hold_nulls(exports: dict[str, Session], name: str) -> None:
-    _, rows = csv_file.read(exports[name].file())
+    _, rows = csv_reader.read(exports[name].file())
     scores = [row[1] for row in rows]
     first_null = scores.index(None)
     assert first_null > 0

@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.exports import DONE_WITHIN_SECONDS, EMPTY_SURVEY, ONE_ROW_SURVEY
-from tests.running_stack import Stack
+from tests.support.export_client import DONE_WITHIN_SECONDS, EMPTY_SURVEY, ONE_ROW_SURVEY
+from tests.support.running_stack import Stack
 
 PACKAGE = "generated_exports_client"
 POST_HOOKS = "post_hooks: []  # nobody reads the code, so nothing formats it\n"

@@ -12,10 +12,10 @@ import httpx
 import pytest
 
 from tests.acceptance.test_callers import client_of
-from tests.beside import Beside, beside, deploy_export, make_pool, settings_of
-from tests.command_line import begin, ended, until_said
-from tests.exports import EMPTY_SURVEY
-from tests.running_stack import Stack
+from tests.support.command_line import begin, ended, until_said
+from tests.support.export_client import EMPTY_SURVEY
+from tests.support.extra_processes import Beside, beside, deploy_export, make_pool, settings_of
+from tests.support.running_stack import Stack
 
 # Nobody serves the pool: what is started waits.
 POOL = "nobody-serves"

@@ -12,13 +12,13 @@ from flows.query.masking import masked
 from flows.query.request import parse_request
 from flows.reports import catalog
 from flows.sources.snapshot import open_engine
-from tests import csv_file
 from tests.acceptance.test_callers import OF_ONE, client_of
 from tests.acceptance.test_run_page import artifacts_of
-from tests.beside import beside
-from tests.engines import copied, framed
-from tests.exports import SURVEY, Session, follow
-from tests.running_stack import Stack
+from tests.support import csv_reader
+from tests.support.engines import copied, framed
+from tests.support.export_client import SURVEY, Session, follow
+from tests.support.extra_processes import beside
+from tests.support.running_stack import Stack
 
 DAY = {"surveyId": SURVEY, "from": "2024-8-1", "to": "2024-8-1"}
 ORDERS = {"report": "orders", "from": "2024-03-01", "to": "2024-03-01"}
@@ -77,8 +77,8 @@ def shown(page: dict[str, Any], rows: str) -> list[list[Any]]:
 
 
 def test_texts_are_stars_and_nothing_stays_nothing(exports: dict[str, Session]) -> None:
-    names, plain = csv_file.read(exports["full"].file())
-    same_names, hidden = csv_file.read(exports["without"].file())
+    names, plain = csv_reader.read(exports["full"].file())
+    same_names, hidden = csv_reader.read(exports["without"].file())
     assert names == same_names
     assert len(plain) == len(hidden) > 50
     nulls = 0
@@ -93,7 +93,7 @@ def test_the_file_is_the_table_and_the_preview(without: httpx.Client, exports: d
     query = {**DAY, "pageSize": "200"}
     table = shown(without.get("/reports", params=query).raise_for_status().json(), "items")
     preview = without.post("/exports", params={"dryRun": "true"}, json=DAY).raise_for_status().json()
-    _, rows = csv_file.read(exports["without"].file())
+    _, rows = csv_reader.read(exports["without"].file())
     lower = [[cell and cell.lower() if cell in ("True", "False") else cell for cell in row] for row in table]
     assert lower == rows[:200]
     assert shown(preview, "sample") == table[:20]

@@ -2,7 +2,7 @@
 
 import httpx
 
-from tests.exports import ARTICLES_REQUEST, Session
+from tests.support.export_client import ARTICLES_REQUEST, Session
 
 
 def series(api: httpx.Client) -> dict[str, float]:

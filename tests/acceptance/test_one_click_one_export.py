@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.exports import EMPTY_SURVEY, Session, follow, start
+from tests.support.export_client import EMPTY_SURVEY, Session, follow, start
 
 CLICKS = 30
 

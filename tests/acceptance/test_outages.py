@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from tests.beside import beside
-from tests.exports import ARTICLES_REQUEST, SURVEY
-from tests.running_stack import Stack
-from tests.way import Way
+from tests.support.blockable_proxy import Way
+from tests.support.export_client import ARTICLES_REQUEST, SURVEY
+from tests.support.extra_processes import beside
+from tests.support.running_stack import Stack
 
 PROMISED_SECONDS, ALLOWED_SECONDS = 2.0, 3.0
 BACK_WITHIN_SECONDS = 20

@@ -19,11 +19,11 @@ from flows.reports.survey_responses import responses, survey_questions, surveys
 from flows.sources.sqlite.adbc_chunks import FROM_ROWS
 from flows.storage.folder import FolderStorage
 from flows.storage.protocol import content_disposition
-from tests import csv_file
 from tests.acceptance.house_reports.visits import visits
-from tests.beside import beside, deploy_export, make_pool, settings_of
-from tests.exports import Session, follow, start
-from tests.running_stack import Stack
+from tests.support import csv_reader
+from tests.support.export_client import Session, follow, start
+from tests.support.extra_processes import beside, deploy_export, make_pool, settings_of
+from tests.support.running_stack import Stack
 
 HOUSE = "tests.acceptance.house_reports.visits"
 POOL = "own-parts"
@@ -175,7 +175,7 @@ def test_a_report_of_ones_own_is_offered_with_the_shipped_ones(own: Own) -> None
 
 
 def test_its_file_is_the_select_with_the_transform(own: Own) -> None:
-    names, rows = csv_file.read(own.sessions["visits"].file())
+    names, rows = csv_reader.read(own.sessions["visits"].file())
     with sqlite3.connect(own.database) as connection:
         asked = (
             "SELECT id, path, address, day, bounced FROM visits"
@@ -194,7 +194,7 @@ def test_its_file_is_the_select_with_the_transform(own: Own) -> None:
 
 
 def test_a_transform_sees_columns_that_the_file_does_not_have(own: Own) -> None:
-    names, rows = csv_file.read(own.sessions["paths"].file())
+    names, rows = csv_reader.read(own.sessions["paths"].file())
     assert names == ["Path"]
     assert {len(row) for row in rows} == {1}
 
@@ -204,7 +204,7 @@ def test_the_shipped_report_makes_the_same_bytes_from_sqlite(own: Own) -> None:
 
 
 def test_many_rows_of_sqlite_are_read_by_two_processes_and_are_all_there(own: Own) -> None:
-    names, rows = csv_file.read(own.sessions["large"].file())
+    names, rows = csv_reader.read(own.sessions["large"].file())
     assert names == SURVEYS_FILE.splitlines()[0].split(",")
     assert len(rows) == LARGE
     assert rows == [row_of_large(number) for number in range(LARGE)]

@@ -7,7 +7,7 @@ import httpx
 import psycopg
 import pytest
 
-from tests.exports import Session
+from tests.support.export_client import Session
 
 PAGE_SECONDS = 10.0
 TASKS = {"fetch", "transform_to_csv", "upload", "presign"}

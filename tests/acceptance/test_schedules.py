@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from tests.exports import EMPTY_SURVEY, ONE_ROW_SURVEY
-from tests.schedules import WEEKLY, kept_in_prefect
+from tests.support.export_client import EMPTY_SURVEY, ONE_ROW_SURVEY
+from tests.support.schedules import WEEKLY, kept_in_prefect
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 MADRID = ZoneInfo("Europe/Madrid")

@@ -16,10 +16,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from psycopg import sql
 
 from api.access.api_keys import KeyFile
-from tests.beside import _free_port, beside, deploy_export, make_pool, settings_of
-from tests.exports import ARTICLES_REQUEST, EMPTY_SURVEY, Session, follow, start
-from tests.receiver import Receiver
-from tests.running_stack import Stack
+from tests.support.export_client import ARTICLES_REQUEST, EMPTY_SURVEY, Session, follow, start
+from tests.support.extra_processes import _free_port, beside, deploy_export, make_pool, settings_of
+from tests.support.running_stack import Stack
+from tests.support.webhook_receiver import Receiver
 
 POOL, NOBODYS_POOL = "canaries", "canaries-of-nobody"
 CANARY = "canary-81f3"

@@ -22,10 +22,10 @@ from hypothesis.stateful import (
 )
 
 from api.access.api_keys import KeyFile
-from tests.acceptance.callers import UNKNOWN, Caller, Made, World, named_otherwise
-from tests.beside import beside
-from tests.exports import EMPTY_SURVEY, ONE_ROW_SURVEY
-from tests.running_stack import Stack
+from tests.support.caller_model import UNKNOWN, Caller, Made, World, named_otherwise
+from tests.support.export_client import EMPTY_SURVEY, ONE_ROW_SURVEY
+from tests.support.extra_processes import beside
+from tests.support.running_stack import Stack
 
 EXAMPLES = int(os.environ.get("LEAK_EXAMPLES", "8"))
 STEPS = 35

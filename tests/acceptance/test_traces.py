@@ -5,9 +5,9 @@ import re
 import httpx
 import pytest
 
-from tests.beside import beside, deploy_export, make_pool, settings_of
-from tests.exports import EMPTY_SURVEY, Session, follow
-from tests.running_stack import Stack
+from tests.support.export_client import EMPTY_SURVEY, Session, follow
+from tests.support.extra_processes import beside, deploy_export, make_pool, settings_of
+from tests.support.running_stack import Stack
 
 POOL = "traced"
 TRACED = {"OTEL_TRACES_EXPORTER": "console", "OTEL_BSP_SCHEDULE_DELAY": "100"}

@@ -11,10 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tests import flow_runs
 from tests.acceptance.test_callers import client_of
-from tests.beside import beside, deploy_export, make_pool, settings_of
-from tests.running_stack import Stack
+from tests.support import flow_runs
+from tests.support.extra_processes import beside, deploy_export, make_pool, settings_of
+from tests.support.running_stack import Stack
 
 POOL = "turns"
 # Two workers with two slots each.

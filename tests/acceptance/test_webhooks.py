@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests import flow_runs
-from tests.exports import EMPTY_SURVEY
-from tests.receiver import HANGS, HOST, Receiver
+from tests.support import flow_runs
+from tests.support.export_client import EMPTY_SURVEY
+from tests.support.webhook_receiver import HANGS, HOST, Receiver
 
 WITHIN_SECONDS = 60
 DAILY: dict[str, Any] = {

@@ -10,10 +10,10 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.beside import Beside, beside, deploy_export, make_pool, settings_of
-from tests.browser.watched import Watched, watched
-from tests.exports import SURVEY
-from tests.running_stack import Stack
+from tests.support.export_client import SURVEY
+from tests.support.extra_processes import Beside, beside, deploy_export, make_pool, settings_of
+from tests.support.running_stack import Stack
+from tests.support.watched_page import Watched, watched
 
 FLAGS = [
     "--headless",

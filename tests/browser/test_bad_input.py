@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import SAMPLE, Open
-from tests.exports import SURVEY
+from tests.support.export_client import SURVEY
 
 WEEK = "from=2024-7-19&to=2024-7-26"
 BAD = [

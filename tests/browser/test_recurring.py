@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import SAMPLE, Open
-from tests.exports import SURVEY
-from tests.schedules import kept_in_prefect
+from tests.support.export_client import SURVEY
+from tests.support.schedules import kept_in_prefect
 
 SLOT = r"Mon, \d{1,2} \w{3,4} \d{4}, 09:00"
 

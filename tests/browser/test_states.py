@@ -13,13 +13,13 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from flows.runs.receipt import EXPIRED_TAG
-from tests.beside import Beside
 from tests.browser.conftest import SAMPLE, Open, export_id
 from tests.browser.slow_reports.million import MILLION
 from tests.browser.slow_reports.wide_orders import ROWS
-from tests.exports import ARTICLES_REQUEST, follow, start
-from tests.running_stack import Stack
-from tests.way import Way
+from tests.support.blockable_proxy import Way
+from tests.support.export_client import ARTICLES_REQUEST, follow, start
+from tests.support.extra_processes import Beside
+from tests.support.running_stack import Stack
 
 SLOW = "/?report=wide-orders&pageSize=1"
 NARROW = "/?report=million&pageSize=1"

@@ -6,8 +6,8 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser.conftest import SAMPLE, Open
-from tests.browser.watched import watched
-from tests.running_stack import Stack
+from tests.support.running_stack import Stack
+from tests.support.watched_page import watched
 
 FEW = f"{SAMPLE}&pageSize=5"  # each cell takes axe its time
 

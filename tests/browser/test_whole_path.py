@@ -12,7 +12,7 @@ import psycopg
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import SAMPLE, Open, export_id
-from tests.exports import SURVEY
+from tests.support.export_client import SURVEY
 
 IN_THE_WEEK = """
 SELECT count(*) FROM survey_responses

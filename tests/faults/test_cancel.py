@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from tests.faults.lost import BUSY, Ground, ground_of_its_own
+from tests.support.worker_faults import BUSY, Ground, ground_of_its_own
 
 GONE_WITHIN_SECONDS = 15.0
 

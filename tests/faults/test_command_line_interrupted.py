@@ -8,9 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.command_line import begin, ended, files, run, until_said
-from tests.faults.lost import Ground, ground_of_its_own
-from tests.way import Way
+from tests.support.blockable_proxy import Way
+from tests.support.command_line import begin, ended, files, run, until_said
+from tests.support.worker_faults import Ground, ground_of_its_own
 
 RUNNING_WITHIN_SECONDS = 60.0
 SLOW, STALLED = ("export", "slow-orders"), ("export", "stalled-orders")

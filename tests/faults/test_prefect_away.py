@@ -13,8 +13,8 @@ import httpx
 import psutil
 import pytest
 
-from tests.exports import ARTICLES_REQUEST, EMPTY_SURVEY, follow, start
-from tests.running_stack import Stack, running
+from tests.support.export_client import ARTICLES_REQUEST, EMPTY_SURVEY, follow, start
+from tests.support.running_stack import Stack, running
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 ANSWERED_WITHIN_SECONDS = 2.5

@@ -7,8 +7,8 @@ import pytest
 
 from deployments.warm_worker.rescue import SILENT_SECONDS
 from flows.errors import WorkerLost
-from tests import flow_runs
-from tests.faults.lost import (
+from tests.support import flow_runs
+from tests.support.worker_faults import (
     ENDED_WITHIN_SECONDS,
     FAULTS,
     Aftermath,

@@ -18,7 +18,7 @@ from flows.sources.postgresql.copy_rows import Records
 from flows.sources.snapshot import Snapshot, open_engine, snapshot
 from flows.storage.protocol import upload
 from flows.storage.s3 import PART_BYTES, S3Storage
-from tests.running_stack import Stack
+from tests.support.running_stack import Stack
 
 PLAIN = PRESETS["plain"]
 WIDE = func.repeat("x", 1000, type_=String)

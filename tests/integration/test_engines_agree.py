@@ -15,8 +15,18 @@ from sqlalchemy.pool import NullPool
 
 from flows.query.request import ExportRequest
 from flows.sources.snapshot import open_engine
-from tests.engines import copied, copied_through_frames, framed, hooked
-from tests.kinds import PROOF, ZONES, asked, common, load, made, of_postgresql, requests_of, rows_of
+from tests.support.column_strategies import (
+    PROOF,
+    ZONES,
+    asked,
+    common,
+    load,
+    made,
+    of_postgresql,
+    requests_of,
+    rows_of,
+)
+from tests.support.engines import copied, copied_through_frames, framed, hooked
 
 # SQLAlchemy says of SQLite that it keeps decimals as floats; two digits of twelve are safe in those.
 pytestmark = pytest.mark.filterwarnings("ignore:Dialect sqlite.pysqlite does .not. support Decimal")

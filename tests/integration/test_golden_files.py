@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import Engine, insert
 
 from flows.sources.snapshot import open_engine
-from tests.engines import copied, copied_through_frames, framed, hooked
-from tests.golden_rows import FILES, ROWS, request
-from tests.unit.golden import golden
-from tests.unit.things import metadata, things
+from tests.support.engines import copied, copied_through_frames, framed, hooked
+from tests.support.golden import golden
+from tests.support.golden_rows import FILES, ROWS, request
+from tests.support.sample_report import metadata, things
 
 
 @pytest.fixture(scope="module")

@@ -44,8 +44,8 @@ from flows.query.request import ExportRequest, parse_request
 from flows.sources import sqlalchemy_rows
 from flows.sources.mariadb import concat_chunks
 from flows.sources.snapshot import Snapshot, open_engine
-from tests import mariadb
-from tests.engines import framed, joined
+from tests.support import mariadb
+from tests.support.engines import framed, joined
 
 ROWS = 2 * sqlalchemy_rows.CHUNK_ROWS + 1
 WORDS = [

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as XML
 
-from tests.outside import program
-from tests.unit.golden import FOLDER
+from tests.support.golden import FOLDER
+from tests.support.system_programs import program
 
 NAMES = {name: f"urn:oasis:names:tc:opendocument:xmlns:{name}:1.0" for name in ("table", "office", "text")}
 # Delimiter, quote, UTF-8, from line 1, columns as they come, language, quoted is not text, find dates.

@@ -55,8 +55,8 @@ from flows.query.report import Questions, Report, type_name
 from flows.query.request import ExportRequest, parse_request
 from flows.sources import sqlalchemy_rows
 from flows.sources.snapshot import Snapshot, open_engine, snapshot
-from tests import mariadb
-from tests.engines import framed, framed_from
+from tests.support import mariadb
+from tests.support.engines import framed, framed_from
 
 ROWS = 3 * sqlalchemy_rows.CHUNK_ROWS
 

@@ -16,7 +16,7 @@ from flows.query.request import ExportRequest, parse_request
 from flows.sources import sqlalchemy_rows
 from flows.sources.postgresql import copy_rows
 from flows.sources.snapshot import Snapshot, open_engine, snapshot
-from tests.movers import HERE, REPORT, THERE, movers
+from tests.support.moving_rows import HERE, REPORT, THERE, movers
 
 ROWS, MOVED = 20_000, 700
 EXPORTS, LOOKS = 20, 200

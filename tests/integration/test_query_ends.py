@@ -20,9 +20,9 @@ from sqlalchemy.pool import NullPool
 from flows.query.csv_options import PRESETS
 from flows.sources.postgresql import copy_rows
 from flows.sources.snapshot import open_engine, snapshot
-from tests import flow_runs
-from tests.beside import beside, deploy_export, make_pool
-from tests.running_stack import Stack
+from tests.support import flow_runs
+from tests.support.extra_processes import beside, deploy_export, make_pool
+from tests.support.running_stack import Stack
 
 POOL = "query-ends"
 SLOW_REPORTS = {"REPORTS_CATALOG": "tests.faults.slow_reports"}

@@ -22,8 +22,18 @@ from sqlalchemy import Engine
 from flows.query.csv_options import Dialect
 from flows.query.request import ExportRequest
 from flows.sources.snapshot import open_engine
-from tests.engines import copied
-from tests.kinds import ASKED, PROOF, asked, common, dialects, load, made, of_postgresql, rows_of
+from tests.support.column_strategies import (
+    ASKED,
+    PROOF,
+    asked,
+    common,
+    dialects,
+    load,
+    made,
+    of_postgresql,
+    rows_of,
+)
+from tests.support.engines import copied
 
 Rows = list[list[str | None]]
 Table = list[dict[str, Any]]

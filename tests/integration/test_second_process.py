@@ -26,7 +26,7 @@ from flows.rows.arrow_columns import unpacked
 from flows.sources.snapshot import Snapshot, open_engine, snapshot, source_errors
 from flows.sources.sqlite import adbc_chunks, adbc_process
 from flows.sources.sqlite.adbc_chunks import Shared
-from tests.movers import HERE, REPORT, THERE, movers
+from tests.support.moving_rows import HERE, REPORT, THERE, movers
 
 ROWS, MOVED = 30_000, 700
 EXPORTS = 12

@@ -16,8 +16,8 @@ from flows.sources import postgresql_watchdog
 from flows.sources.postgresql import copy_rows
 from flows.sources.postgresql_watchdog import WatchedConnection
 from flows.sources.snapshot import Snapshot, open_engine, snapshot
-from tests.running_stack import Stack
-from tests.way import Way
+from tests.support.blockable_proxy import Way
+from tests.support.running_stack import Stack
 
 SILENCE_SECONDS = 0.4
 NUMBERS = func.generate_series(1, literal(200_000)).column_valued("number")

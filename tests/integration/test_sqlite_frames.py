@@ -16,9 +16,19 @@ from flows.query.request import ExportRequest
 from flows.sources import sqlalchemy_rows
 from flows.sources.snapshot import open_engine
 from flows.sources.sqlite import adbc_chunks
-from tests.engines import hooked
-from tests.kinds import ASKED, PROOF, REPORTS, asked, common, load, made, requests_of, rows_of
-from tests.second_process import agreed
+from tests.support.adbc_comparison import agreed
+from tests.support.column_strategies import (
+    ASKED,
+    PROOF,
+    REPORTS,
+    asked,
+    common,
+    load,
+    made,
+    requests_of,
+    rows_of,
+)
+from tests.support.engines import hooked
 
 pytestmark = pytest.mark.filterwarnings("ignore:Dialect sqlite.pysqlite does .not. support Decimal")
 

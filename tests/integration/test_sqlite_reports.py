@@ -43,8 +43,8 @@ from flows.query.request import parse_request
 from flows.sources import sqlalchemy_rows
 from flows.sources.snapshot import open_engine
 from flows.sources.sqlite import adbc_chunks
-from tests.kinds import made
-from tests.second_process import Agreed, agreed
+from tests.support.adbc_comparison import Agreed, agreed
+from tests.support.column_strategies import made
 
 pytestmark = pytest.mark.filterwarnings("ignore:Dialect sqlite.pysqlite does .not. support Decimal")
 

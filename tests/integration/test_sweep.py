@@ -16,8 +16,8 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.storage.s3 import S3Storage
 from flows.sweep import Swept, sweep
-from tests.exports import ARTICLES_REQUEST, EMPTY_SURVEY, Session, follow, start
-from tests.running_stack import Stack, running
+from tests.support.export_client import ARTICLES_REQUEST, EMPTY_SURVEY, Session, follow, start
+from tests.support.running_stack import Stack, running
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 LONG_AGO, SOON = timedelta(days=7), timedelta(minutes=1)

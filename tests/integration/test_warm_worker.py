@@ -11,9 +11,9 @@ import httpx
 import psutil
 import pytest
 
-from tests import flow_runs
-from tests.beside import Beside, beside, deploy, make_pool
-from tests.running_stack import Stack
+from tests.support import flow_runs
+from tests.support.extra_processes import Beside, beside, deploy, make_pool
+from tests.support.running_stack import Stack
 
 FLOWS = "tests.integration.small_flows"
 WARM, STOCK = "warm-tests", "stock-tests"

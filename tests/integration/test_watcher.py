@@ -4,7 +4,7 @@ import time
 
 import httpx
 
-from tests.exports import ARTICLES_REQUEST, follow, start
+from tests.support.export_client import ARTICLES_REQUEST, follow, start
 
 LONG_POLL = {"Prefer": "wait=30"}
 

@@ -12,7 +12,7 @@ import pytest
 from flows.errors import AddressForbidden, ReceiverSilent, ReceiverUnreachable
 from flows.webhooks.address import Address, IpAddress, parse_address, private_places
 from flows.webhooks.sender import SECONDS_IN_ALL, Resolve, post, resolved
-from tests.receiver import HANGS, HOST, Receiver, receiving
+from tests.support.webhook_receiver import HANGS, HOST, Receiver, receiving
 
 LOOPBACK, PUBLIC = ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("93.184.215.14")
 MAPPED = ipaddress.ip_address("::ffff:127.0.0.1")

@@ -13,7 +13,7 @@ import pytest
 from flows.errors import ExportError
 from flows.storage.protocol import content_disposition, upload
 from flows.storage.s3 import PART_BYTES, S3Storage
-from tests.running_stack import Stack
+from tests.support.running_stack import Stack
 
 SMALL, ONE_PART, MANY_PARTS = 1000, PART_BYTES, 2 * PART_BYTES + 1000
 SIZES = {"small": SMALL, "one part": ONE_PART, "many parts": MANY_PARTS}

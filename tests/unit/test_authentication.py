@@ -16,7 +16,7 @@ from api.access.authentication import Authentication
 from api.access.caller import LOCAL, Caller
 from api.settings import ApiSettings
 from api.web.problems import Problem
-from tests.unit.clock import NOON
+from tests.support.clock import NOON
 
 ISSUER, AUDIENCE = "https://login.example.com/", "reports"
 OURS, ANOTHER = (rsa.generate_private_key(public_exponent=65537, key_size=2048) for _ in range(2))

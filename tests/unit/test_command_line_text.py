@@ -8,7 +8,7 @@ from deployments.command_line.commands.list_exports import row, without_link
 from deployments.command_line.text.display import Lines
 from deployments.command_line.text.plain_text import counted, duration, one_line, size
 from deployments.command_line.text.progress_text import Pace, facts, failure, no_rows, phase
-from tests.unit.clock import UTC, Clock
+from tests.support.clock import UTC, Clock
 
 JOB: dict[str, Any] = {
     "id": "899e1228-d7b8-40fc-8490-70e6f1efb338",

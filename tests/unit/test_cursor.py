@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from api.tables import cursor
 from flows.errors import FieldError, InvalidRequest
 from flows.query import statement
-from tests.unit.things import asked
+from tests.support.sample_report import asked
 
 REFUSED = FieldError("/cursor", "invalid", "The cursor is damaged or belongs to another request.")
 MARK = UUID("899e1228-d7b8-40fc-8490-70e6f1efb338")

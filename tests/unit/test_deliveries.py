@@ -11,7 +11,7 @@ from prefect.states import AwaitingRetry, Cancelled, Completed, Crashed, Failed,
 from api.schedules.delivery_log import as_delivery
 from flows.errors import ReceiverRefused
 from flows.webhooks.message import ANSWERED
-from tests.unit.clock import NOON
+from tests.support.clock import NOON
 
 RUN = UUID("4f2d1c0a-9b8e-4d7f-8a6b-5c4d3e2f1a0b")
 REFUSED = str(ReceiverRefused(ANSWERED.format(503)))

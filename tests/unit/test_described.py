@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.described import Described
+from tests.support.openapi_conformance import Described
 
 COUNT = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
 DOCUMENT = {

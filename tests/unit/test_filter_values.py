@@ -9,7 +9,7 @@ from sqlalchemy import Column, Enum
 
 from flows.query.filter_values import parse_filter_value, value_from_text
 from flows.query.report import Filter
-from tests.unit.things import THINGS
+from tests.support.sample_report import THINGS
 
 ID = "899e1228-d7b8-40fc-8490-70e6f1efb338"
 FILTERS = THINGS.filter_columns

@@ -25,9 +25,9 @@ from flows.query.request import ExportRequest
 from flows.query.statement import OutputColumn
 from flows.sources import sqlalchemy_rows
 from flows.sources.sqlalchemy_rows import Chunk
-from tests.engines import framed_from
-from tests.unit.golden import golden
-from tests.unit.things import asked, opened
+from tests.support.engines import framed_from
+from tests.support.golden import golden
+from tests.support.sample_report import asked, opened
 
 UTC_ZONE = ZoneInfo("UTC")
 pytestmark = pytest.mark.filterwarnings("ignore:Dialect sqlite.pysqlite does .not. support Decimal")

@@ -19,9 +19,9 @@ from flows.query.request import ExportRequest
 from flows.reports import catalog
 from flows.runs.receipt import Standing
 from flows.storage.protocol import Link
-from tests.unit.a_job import HALF, JOB_ID, WHOLE, failed, job
-from tests.unit.clock import NOON
-from tests.unit.golden import golden
+from tests.support.clock import NOON
+from tests.support.golden import golden
+from tests.support.prefect_job import HALF, JOB_ID, WHOLE, failed, job
 
 ARTICLES_BODY = {
     "surveyId": "668b6fa3b8d693cd865b44bb",

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from tests.engines import framed_from
-from tests.golden_rows import FILES, ROWS, request
-from tests.unit.golden import golden
-from tests.unit.things import opened
+from tests.support.engines import framed_from
+from tests.support.golden import golden
+from tests.support.golden_rows import FILES, ROWS, request
+from tests.support.sample_report import opened
 
 pytestmark = pytest.mark.filterwarnings("ignore:Dialect sqlite.pysqlite does .not. support Decimal")
 

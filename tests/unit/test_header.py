@@ -5,7 +5,7 @@ import pytest
 from flows.formats.csv_header import header
 from flows.query.csv_options import parse_dialect
 from flows.query.statement import Question, output_columns
-from tests.unit.things import asked
+from tests.support.sample_report import asked
 
 BERLIN = ZoneInfo("Europe/Berlin")
 QUESTIONS = [Question("q1", "=Which; when?", multiple=False)]

@@ -5,7 +5,7 @@ import pytest
 from prefect.client.schemas.objects import FlowRun, State, StateType
 
 from deployments.warm_worker.rescue import PENDING_SECONDS, SILENT_SECONDS, is_lost
-from tests.unit.clock import NOON
+from tests.support.clock import NOON
 
 DAY = 86_400
 

@@ -9,8 +9,8 @@ from api.exports import job as jobs
 from api.exports.job import Job, JobError, Status
 from flows.errors import all_codes
 from flows.runs.receipt import Standing
-from tests.unit.a_job import HALF, JOB_ID, RECEIPT, WHOLE, failed, job
-from tests.unit.clock import NOON
+from tests.support.clock import NOON
+from tests.support.prefect_job import HALF, JOB_ID, RECEIPT, WHOLE, failed, job
 
 LOST = "The worker that made the file was lost again and again."
 UNKNOWN = f"The export failed. Quote {JOB_ID}."

@@ -6,7 +6,7 @@ import pytest
 
 from api.access.api_keys import KeyFile, KeyFileUnusable
 from api.access.caller import Caller
-from tests.unit.clock import NOON
+from tests.support.clock import NOON
 
 WRONG_PII = '{"keys": [{"id": "1", "caller": "a", "sha256": "", "createdAt": "", "pii": "false"}]}'
 

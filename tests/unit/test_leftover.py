@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 
 from flows.storage.orphans import Owner, Stored, is_leftover
-from tests.unit.clock import NOON
+from tests.support.clock import NOON
 
 JOB_ID = "899e1228-d7b8-40fc-8490-70e6f1efb338"
 OLDEST = NOON - timedelta(days=7)

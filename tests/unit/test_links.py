@@ -9,8 +9,8 @@ from api.exports import signed_links
 from api.exports.signed_links import Links
 from flows.storage.folder import FolderStorage
 from flows.storage.protocol import Link
-from tests.unit.a_job import JOB_ID, WHOLE, job
-from tests.unit.clock import Clock
+from tests.support.clock import Clock
+from tests.support.prefect_job import JOB_ID, WHOLE, job
 
 HOUR = 3600
 DONE = job("COMPLETED", WHOLE)

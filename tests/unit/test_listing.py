@@ -11,7 +11,7 @@ from api.exports import list_query
 from api.exports.list_query import Place
 from flows.errors import InvalidRequest
 from flows.reports import catalog
-from tests.unit.clock import NOON
+from tests.support.clock import NOON
 
 REPORTS = catalog()
 ADA = Caller("ada")

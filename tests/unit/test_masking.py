@@ -16,8 +16,8 @@ from flows.query.report import Filter, Heading, Questions, Report, Scope
 from flows.query.request import parse_request
 from flows.reports import catalog
 from flows.reports.orders import customers, orders
-from tests.engines import framed_from
-from tests.unit.things import THINGS, opened, things
+from tests.support.engines import framed_from
+from tests.support.sample_report import THINGS, opened, things
 
 pytestmark = pytest.mark.filterwarnings("ignore:Dialect sqlite.pysqlite does .not. support Decimal")
 

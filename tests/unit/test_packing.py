@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from flows.formats import zip_stream
 from flows.formats.output_file import BLOCKS_IN_FLIGHT, Packing
 from flows.query.csv_options import Dialect, parse_dialect
-from tests.outside import program
+from tests.support.system_programs import program
 
 HEADER = b"Id\n"
 MARK = b"\xef\xbb\xbf"

@@ -1,7 +1,7 @@
 import pytest
 
 from deployments.command_line.backoff import Patience, told_pause
-from tests.unit.clock import Clock
+from tests.support.clock import Clock
 
 
 @pytest.fixture

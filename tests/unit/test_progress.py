@@ -11,8 +11,8 @@ import pytest
 from flows.errors import Superseded
 from flows.runs import progress
 from flows.runs.progress import HEARTBEAT_SECONDS, LEASE_SECONDS, Progress
-from tests.unit.a_job import HALF, RECEIPT
-from tests.unit.clock import NOON
+from tests.support.clock import NOON
+from tests.support.prefect_job import HALF, RECEIPT
 
 RUN_ID = UUID("899e1228-d7b8-40fc-8490-70e6f1efb338")
 

@@ -5,7 +5,7 @@ import pytest
 
 from api.tables.table_query import TableQuery, parse_table_query
 from flows.errors import InvalidRequest
-from tests.unit.things import REPORTS, asked
+from tests.support.sample_report import REPORTS, asked
 
 BASE = [("report", "things"), ("shop", "here"), ("from", "2024-07-01"), ("to", "2024-07-31")]
 

@@ -13,7 +13,7 @@ from api.schedules import timetable
 from deployments.stack.prefect_server import SERVER_PLANS_AHEAD
 from flows.errors import InvalidRequest
 from flows.schedules.recurrence import EARLIEST, LATEST, Recurrence, _towards_the_end, parse_recurrence
-from tests.unit.clock import NOON
+from tests.support.clock import NOON
 
 BERLIN, NEW_YORK = ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York")
 CHANGES = [

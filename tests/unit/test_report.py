@@ -16,7 +16,7 @@ from flows.query.report import (
     parse_sort,
     type_name,
 )
-from tests.unit.things import THINGS, things
+from tests.support.sample_report import THINGS, things
 
 visits = Table(
     "visits",

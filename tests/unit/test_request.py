@@ -16,7 +16,7 @@ from flows.query.date_range import DateRange
 from flows.query.report import Report, SortKey
 from flows.query.request import MAX_ANY_OF, parse_request
 from flows.reports import catalog
-from tests.unit.things import REPORTS, THINGS, asked
+from tests.support.sample_report import REPORTS, THINGS, asked
 
 ARTICLES_BODY = {
     "surveyId": "668b6fa3b8d693cd865b44bb",

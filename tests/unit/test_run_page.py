@@ -3,8 +3,8 @@ from flows.query.request import parse_request
 from flows.query.statement import output_columns
 from flows.reports import catalog
 from flows.runs import summary_page
-from tests.unit.a_job import RECEIPT
-from tests.unit.golden import golden
+from tests.support.golden import golden
+from tests.support.prefect_job import RECEIPT
 
 REQUEST = parse_request(
     {

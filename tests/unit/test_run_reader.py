@@ -12,7 +12,7 @@ from prefect.states import Completed
 from api.exports.run_reader import RunReader
 from api.prefect_server import JobServer
 from flows.runs.receipt import Standing
-from tests.unit.a_job import HALF, JOB_ID, WHOLE
+from tests.support.prefect_job import HALF, JOB_ID, WHOLE
 
 FLOW_ID = UUID(int=7)
 

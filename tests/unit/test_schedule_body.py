@@ -10,7 +10,7 @@ from api.schedules.notify import Webhooks
 from flows.errors import InvalidRequest
 from flows.reports import catalog
 from flows.webhooks.signing_keys import WebhookSecrets
-from tests.unit.clock import NOON
+from tests.support.clock import NOON
 
 REPORTS = catalog()
 HERE = Webhooks(WebhookSecrets(["a secret of the operator's"]))

@@ -4,7 +4,7 @@ import pytest
 
 from flows.query.report import Scope
 from flows.query.statement import scope_choices
-from tests.unit.things import opened, things
+from tests.support.sample_report import opened, things
 
 SHOPS = Scope(things.c.shop, pattern="[a-z]{1,20}", known=things.c.shop, title=things.c.words)
 ROWS = [

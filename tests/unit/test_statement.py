@@ -13,8 +13,8 @@ from flows.query import statement
 from flows.query.request import ExportRequest
 from flows.query.statement import Question
 from flows.sources.snapshot import Snapshot
-from tests.unit.clock import NOON
-from tests.unit.things import THINGS, asked, opened, things
+from tests.support.clock import NOON
+from tests.support.sample_report import THINGS, asked, opened, things
 
 # SQLAlchemy says of SQLite that it keeps decimals as floats; prices are safe in those.
 pytestmark = pytest.mark.filterwarnings("ignore:Dialect sqlite.pysqlite does .not. support Decimal")

@@ -10,7 +10,7 @@ from flows.errors import ExportError, Incomplete, Internal, StorageDenied, Stora
 from flows.storage.folder import FolderStorage
 from flows.storage.from_url import open_storage
 from flows.storage.protocol import Upload, content_disposition, object_key, storage_errors, upload
-from tests.unit.clock import NOON, Clock
+from tests.support.clock import NOON, Clock
 
 KEY = object_key("899e1228-d7b8-40fc-8490-70e6f1efb338", 1, "x.csv")
 FILE = 'attachment; filename="x.csv"'

@@ -12,7 +12,7 @@ from api.exports.job import Job
 from api.exports.poll_watcher import FORGOTTEN_AFTER_SECONDS, Known, Watcher
 from api.web.problems import Unavailable
 from flows.runs.receipt import Standing
-from tests.unit.a_job import HALF, JOB_ID, WHOLE, job
+from tests.support.prefect_job import HALF, JOB_ID, WHOLE, job
 
 OWNER = "local"
 

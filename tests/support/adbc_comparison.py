@@ -11,7 +11,7 @@ from flows.errors import ExportError
 from flows.query.request import ExportRequest
 from flows.sources.sqlalchemy_rows import Chunk
 from flows.sources.sqlite import adbc_chunks
-from tests.engines import framed, framed_by_second_process
+from tests.support.engines import framed, framed_by_second_process
 
 
 @dataclass(frozen=True)

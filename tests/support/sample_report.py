@@ -31,7 +31,7 @@ from sqlalchemy.pool import StaticPool
 from flows.query.report import Filter, Questions, Report, Scope
 from flows.query.request import ExportRequest, parse_request
 from flows.sources.snapshot import Snapshot, open_engine, snapshot
-from tests.unit.clock import NOON
+from tests.support.clock import NOON
 
 metadata = MetaData()
 things = Table(

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 
 from deployments.stack import orphan_processes
-from tests.running_stack import Stack, clean_environment
+from tests.support.running_stack import Stack, clean_environment
 
 READY_WITHIN_SECONDS = 90
 ROOT = str(Path(__file__).resolve().parent.parent)

@@ -4,7 +4,7 @@ from typing import Any
 
 from api.exports.job import Job, Run
 from flows.runs.receipt import Receipt, Standing
-from tests.unit.clock import NOON
+from tests.support.clock import NOON
 
 JOB_ID = "899e1228-d7b8-40fc-8490-70e6f1efb338"
 RECEIPT = Receipt(

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.exports import SURVEY
-from tests.running_stack import clean_environment
+from tests.support.export_client import SURVEY
+from tests.support.running_stack import clean_environment
 
 ENDED_WITHIN_SECONDS = 90
 PROGRAM = str(Path(sys.executable).with_name("report-exports"))

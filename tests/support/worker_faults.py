@@ -16,9 +16,9 @@ import httpx
 import psutil
 import psycopg
 
-from tests import flow_runs
-from tests.beside import Beside, beside, deploy_export, make_pool, settings_of
-from tests.running_stack import Stack, running
+from tests.support import flow_runs
+from tests.support.extra_processes import Beside, beside, deploy_export, make_pool, settings_of
+from tests.support.running_stack import Stack, running
 
 POOL = "faults"
 CATALOG = {"REPORTS_CATALOG": "tests.faults.slow_reports"}

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from tests.exports import EMPTY_SURVEY
+from tests.support.export_client import EMPTY_SURVEY
 
 WEEKLY: dict[str, Any] = {
     "name": "Weekly attendees",

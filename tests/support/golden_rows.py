@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from flows.query.request import ExportRequest
-from tests.unit.things import asked
+from tests.support.sample_report import asked
 
 ROWS: list[dict[str, Any]] = [
     {
