@@ -1,7 +1,7 @@
-"""Surveys of exactly so many responses, in a database of their own on the stack's server.
+"""Sample surveys with an exact number of responses, in a separate database on the stack's server.
 
-The rows are those of deployments/stack/sample_rows.sql: 11 columns, one of them the JSON of up to 10 answers. They
-are repeated at other times of the year, with ids in the order of time, as a live table has them.
+The rows repeat those of deployments/stack/sample_rows.sql (11 columns, one of them a JSON document with up to
+10 answers) at other times of the year, with ids in chronological order, as in a live table.
 """
 
 import sqlite3

@@ -80,7 +80,7 @@ def as_kept(found: DeploymentResponse) -> Kept | None:
         read_only=id_of(found) == str(found.id),
         asked=_asked(found, first, recurring, parameters),
         recurring=recurring,
-        schedule=cast("slots.Schedule", first.schedule),
+        schedule=cast("timetable.Schedule", first.schedule),
         slug=first.slug,
         version=found.version,
         masked=bool(parameters.get("mask_pii")),
@@ -92,7 +92,7 @@ def as_kept(found: DeploymentResponse) -> Kept | None:
 def _asked(
     found: DeploymentResponse, first: DeploymentSchedule, recurring: Recurring, parameters: Mapping[str, Any]
 ) -> RecurringExport:
-    schedule = cast("slots.Schedule", first.schedule)
+    schedule = cast("timetable.Schedule", first.schedule)
     export: Any = parameters.get("request")
     zone_name = recurring.zone.key if recurring.zone is not None else None
     made_by_api = id_of(found) != str(found.id)

@@ -110,7 +110,7 @@ class Stack:
 
 
 def api(plan: Plan, terminal: Terminal) -> Program:
-    installed = Path(__file__).resolve().parent.parent
+    installed = Path(__file__).resolve().parents[2]
     options = ["--host", plan.options.host, "--port", str(plan.api_port), "--workers", "1"]
     options += ["--no-access-log", "--timeout-graceful-shutdown", "1"]
     options += ["--app-dir", str(installed)]  # or else the current folder, which may have an `api` of its own

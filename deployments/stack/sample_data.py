@@ -15,9 +15,9 @@ def load(database_url: str, responses: int) -> bool:
             connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
             if _is_loaded(connection):
                 return False
-            connection.execute((HERE / "demo_schema.sql").read_bytes())
+            connection.execute((HERE / "sample_schema.sql").read_bytes())
             connection.execute("SELECT set_config('demo.responses', %s, true)", [str(responses)])
-            connection.execute((HERE / "demo_rows.sql").read_bytes())
+            connection.execute((HERE / "sample_rows.sql").read_bytes())
         connection.execute("VACUUM (ANALYZE)")
     return True
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 LOCAL_CALLER = "local"
 OWNER, REPORT, SCHEDULE = "owner:", "report:", "schedule:"
-# Somebody has to look after this run when it has ended: flows/schedules/after_run.py, which takes it away again.
+# Marks an ended run that flows/schedules/after_run.py still has to handle; it removes the tag.
 FOLLOW_UP = "follow-up"
 # A run that delivers a webhook.
 WEBHOOK = "webhook"

@@ -23,7 +23,7 @@ TERMINATE = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'active' AND query LIKE %s
 """
 RUN_WITHIN_SECONDS = 90
-HOUSE = "tests.acceptance.house_reports"
+HOUSE = "tests.acceptance.custom_reports"
 ONCE = {"REPORTS_ATTEMPTS": "1", "REPORTS_CATALOG": HOUSE}
 
 

@@ -19,13 +19,13 @@ from flows.reports.survey_responses import responses, survey_questions, surveys
 from flows.sources.sqlite.adbc_chunks import FROM_ROWS
 from flows.storage.folder import FolderStorage
 from flows.storage.protocol import content_disposition
-from tests.acceptance.house_reports.visits import visits
+from tests.acceptance.custom_reports.visits import visits
 from tests.support import csv_reader
 from tests.support.export_client import Session, follow, start
 from tests.support.extra_processes import beside, deploy_export, make_pool, settings_of
 from tests.support.running_stack import Stack
 
-HOUSE = "tests.acceptance.house_reports.visits"
+HOUSE = "tests.acceptance.custom_reports.visits"
 POOL = "own-parts"
 SURVEY, LARGE_SURVEY = "a" * 24, "b" * 24
 LARGE = FROM_ROWS + 10_000

@@ -18,7 +18,7 @@ from deployments.stack import orphan_processes
 from tests.support.running_stack import Stack, clean_environment
 
 READY_WITHIN_SECONDS = 90
-ROOT = str(Path(__file__).resolve().parent.parent)
+ROOT = str(Path(__file__).resolve().parents[2])
 
 
 class Beside:

@@ -21,7 +21,7 @@ POOL = "turns"
 LIMIT, SLOTS = 3, 4
 BACKLOGS = {"ada": 40, "carol": 8}
 
-HOUSE = {"REPORTS_CATALOG": "tests.acceptance.house_reports.brief_orders"}
+HOUSE = {"REPORTS_CATALOG": "tests.acceptance.custom_reports.brief_orders"}
 
 
 @pytest.fixture(scope="module")
