@@ -1,7 +1,7 @@
-"""A Prefect worker type whose run processes have imported everything beforehand.
+"""Prefect worker of type `warm`: child processes import everything before they receive a run.
 
-Registered through the entry point group `prefect.collections`, so that `prefect worker start --type warm`
-and `prefect work-pool create --type warm` know it.
+Belongs here: claiming runs, the process pool, fair share between callers, recovery of lost runs, metrics.
+Does not: what a run does (`flows`). The entry point `prefect.collections` makes Prefect know `--type warm`.
 """
 
 from deployments.warm_worker.worker import WarmWorker
