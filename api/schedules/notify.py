@@ -7,7 +7,7 @@ from typing import Any
 from flows.errors import FieldError, InvalidRequest, escaped
 from flows.webhooks.address import BadAddress, parse_address
 from flows.webhooks.signing_keys import SealBroken, WebhookSecrets
-from flows.webhooks.subscriptions import OCCASIONS, USUAL_OCCASIONS, Notice, Occasion
+from flows.webhooks.subscriptions import KIND, OCCASIONS, USUAL_OCCASIONS, Notice, Occasion
 
 MOST = 3
 OFF = "Webhooks are off here: the operator has not set REPORTS_WEBHOOK_SECRET_FILE."
@@ -49,7 +49,7 @@ def parse(value: object, webhooks: Webhooks) -> tuple[Notice, ...]:
 
 def shown(notices: Sequence[Notice], secrets: WebhookSecrets | None) -> list[dict[str, Any]]:
     """With whole addresses only by the secrets that they were sealed with."""
-    return [{"kind": "webhook", "url": _shown_url(each, secrets), "on": list(each.on)} for each in notices]
+    return [{"kind": KIND, "url": _shown_url(each, secrets), "on": list(each.on)} for each in notices]
 
 
 def _shown_url(notice: Notice, secrets: WebhookSecrets | None) -> str:
@@ -63,12 +63,12 @@ def _shown_url(notice: Notice, secrets: WebhookSecrets | None) -> str:
 
 def _notice(value: object, place: int, secrets: WebhookSecrets, private_places: Collection[str]) -> Notice:
     if not isinstance(value, dict):
-        raise _wrong(f"/{place}", "type", 'It must be an object: {"kind":"webhook","url":"https://…"}.')
+        raise _wrong(f"/{place}", "type", f'It must be an object: {{"kind":"{KIND}","url":"https://…"}}.')
     for name in value:
         if name not in _NAMES:
             raise _wrong(f"/{place}/{escaped(name)}", "unknown", "There is no such field.")
-    if value.get("kind") != "webhook":
-        raise _wrong(f"/{place}/kind", "invalid", "The one kind there is is `webhook`.")
+    if value.get("kind") != KIND:
+        raise _wrong(f"/{place}/kind", "invalid", f"It must be `{KIND}`.")
     on = _occasions(value.get("on"), place)
     try:
         address = parse_address(value.get("url"), private_places)

@@ -6,6 +6,9 @@ from typing import Any, Literal, get_args
 
 Occasion = Literal["done", "error", "cancelled", "paused"]
 
+# The only notification channel. A second kind is a second module beside this one.
+Kind = Literal["webhook"]
+KIND: Kind = "webhook"
 OCCASIONS: tuple[Occasion, ...] = get_args(Occasion)
 # `cancelled` comes from whoever cancels, and from every run without rows where none are wanted then.
 USUAL_OCCASIONS: tuple[Occasion, ...] = ("done", "error", "paused")
@@ -26,7 +29,7 @@ class Notice:
     on: tuple[Occasion, ...] = USUAL_OCCASIONS
 
     def as_parameter(self) -> dict[str, Any]:
-        return {"kind": "webhook", "host": self.place, "sealed": self.sealed, "on": list(self.on)}
+        return {"kind": KIND, "host": self.place, "sealed": self.sealed, "on": list(self.on)}
 
 
 def parse_notices(value: object) -> tuple[Notice, ...]:
