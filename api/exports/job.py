@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from flows.errors import NoRows
-from flows.reports import DEFAULT_REPORT
+from flows.query.report import DEFAULT_REPORT
 from flows.runs.outcome import CANCELLED, NO_ROWS, JobError, failure
 from flows.runs.receipt import EXPIRED_TAG, Standing
 

@@ -10,9 +10,8 @@ from api.openapi.requests import DAY_PATTERN, NO_NUL, value_of, zone
 from api.openapi.words import BOOLEAN, DAY, SORT, Schema, array, choice, ref, text
 from api.tables.table_query import DEFAULT_PAGE_SIZE, MAX_PAGE, MAX_PAGE_SIZE, MAX_SEARCH_LENGTH
 from api.web import ids
-from flows.query.report import Report
+from flows.query.report import DEFAULT_REPORT, Report
 from flows.query.request import MAX_NAME_LENGTH
-from flows.reports import DEFAULT_REPORT
 
 CURSOR = "cursor"
 

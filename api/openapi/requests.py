@@ -20,9 +20,8 @@ from api.openapi.words import (
 )
 from flows.query.csv_options import CHOICES, EXCEL_ROWS, PRESETS
 from flows.query.filter_values import MAX_TEXT_LENGTH, bits_of
-from flows.query.report import Filter, Report, type_name
+from flows.query.report import DEFAULT_REPORT, Filter, Report, type_name
 from flows.query.request import MAX_ANY_OF, MAX_NAME_LENGTH, QUESTION_SEPARATOR, questions_key
-from flows.reports import DEFAULT_REPORT
 
 NO_NUL = r"^[^\u0000]*$"
 DAY_PATTERN = (

@@ -9,9 +9,8 @@ from api.schedules import notify as notify_body
 from api.schedules import timetable
 from api.schedules.notify import Webhooks
 from flows.errors import FieldError, InvalidRequest, escaped
-from flows.query.report import Report
+from flows.query.report import DEFAULT_REPORT, Report
 from flows.query.request import MAX_NAME_LENGTH, ExportRequest, parse_request
-from flows.reports import DEFAULT_REPORT
 from flows.schedules import recurrence, relative_range
 from flows.schedules.parameters import Recurring, request_at
 from flows.schedules.recurrence import Recurrence

@@ -8,9 +8,8 @@ from typing import Any
 from api.web import strict_json
 from flows.errors import FieldError, InvalidRequest, escaped
 from flows.query.filter_values import value_from_text
-from flows.query.report import Filter, Report, type_name
+from flows.query.report import DEFAULT_REPORT, Filter, Report, type_name
 from flows.query.request import ExportRequest, parse_request
-from flows.reports import DEFAULT_REPORT
 
 DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE = 25, 200
 MAX_PAGE = 1_000_000

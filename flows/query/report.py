@@ -14,6 +14,7 @@ from flows.errors import DeclarationError
 
 Transform = Callable[[pd.DataFrame], pd.DataFrame]
 
+DEFAULT_REPORT = "survey-responses"
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 # What a request may hold beside a report's scopes.

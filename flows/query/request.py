@@ -15,8 +15,7 @@ from flows.query import date_range
 from flows.query.csv_options import PRESETS, Dialect, InvalidOption, parse_dialect
 from flows.query.date_range import DateRange
 from flows.query.filter_values import parse_filter_value
-from flows.query.report import Report, SortKey, camel_case, parse_sort
-from flows.reports import DEFAULT_REPORT
+from flows.query.report import DEFAULT_REPORT, Report, SortKey, camel_case, parse_sort
 
 MAX_ANY_OF = 1000
 MAX_NAME_LENGTH = 200

@@ -18,7 +18,6 @@ from flows.query.report import Filter, Heading, Questions, Report, Scope
 
 __all__ = ["Filter", "Heading", "Questions", "Report", "Scope", "catalog"]
 
-DEFAULT_REPORT = "survey-responses"
 ENTRY_POINT_GROUP = "report_exports.reports"
 
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from flows.reports import DEFAULT_REPORT
+from flows.query.report import DEFAULT_REPORT
 from flows.runs.outcome import JobError, Outcome
 from flows.webhooks.subscriptions import EVENTS
 
