@@ -42,10 +42,10 @@ from flows.query.request import ExportRequest, parse_request
 from flows.query.statement import OutputColumn
 from flows.reports import catalog
 from flows.rows.pipeline import Block, Opening, Stream, ended
-from flows.runs import attempt_result, flow_names, summary_page
+from flows.runs import artifacts, attempt_result, flow_names, summary_page
 from flows.runs.attempt_result import AttemptEnd
 from flows.runs.progress import Progress
-from flows.runs.receipt import COLUMNS_ARTIFACT, Receipt
+from flows.runs.receipt import Receipt
 from flows.runs.retry_later import hand_back
 from flows.schedules.after_run import follow_up_at_once
 from flows.schedules.parameters import parse_recurring
@@ -158,7 +158,7 @@ def _left_beside(made: Made, export: Export) -> list[tuple[str, object]]:
     download_url = f"{export.settings.public_url}/exports/{export.job_id}/download"
     columns = [{"key": each.key, "label": each.label, "type": each.type} for each in made.columns]
     page = summary_page.markdown(export.request, made.receipt, made.first_rows, download_url)
-    return [(COLUMNS_ARTIFACT, columns), ("markdown", page)]
+    return [(artifacts.COLUMNS, columns), ("markdown", page)]
 
 
 def _make_file(export: Export) -> Made:

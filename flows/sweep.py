@@ -15,9 +15,6 @@ from uuid import UUID
 from prefect import flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
-    ArtifactFilter,
-    ArtifactFilterFlowRunId,
-    ArtifactFilterType,
     FlowFilter,
     FlowFilterName,
     FlowRunFilter,
@@ -32,8 +29,8 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import Completed
 
 from flows.runs import flow_names
-from flows.runs.progress import ARTIFACT_TYPE
-from flows.runs.receipt import EXPIRED_TAG, FORGOTTEN_TAG, from_metadata
+from flows.runs.artifacts import read_standings
+from flows.runs.receipt import EXPIRED_TAG, FORGOTTEN_TAG
 from flows.schedules.after_run import follow_up_all
 from flows.settings import Settings
 from flows.storage.from_url import open_storage
@@ -122,17 +119,11 @@ def _owner(run: FlowRun, attempt: int | None) -> Owner:
 
 
 def _attempts_with_receipt(client: SyncPrefectClient, run_ids: list[UUID]) -> dict[str, int]:
-    found = client.read_artifacts(
-        artifact_filter=ArtifactFilter(
-            flow_run_id=ArtifactFilterFlowRunId(any_=run_ids),
-            type=ArtifactFilterType(any_=[ARTIFACT_TYPE]),
-        )
-    )
-    standings = {str(each.flow_run_id): from_metadata(each.metadata_) for each in found}
+    standings = read_standings(client, run_ids)
     return {
         run_id: standing.receipt.attempt
         for run_id, standing in standings.items()
-        if standing is not None and standing.receipt is not None
+        if standing.receipt is not None
     }
 
 

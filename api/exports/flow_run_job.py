@@ -1,16 +1,15 @@
 """What a Prefect flow run says of a job: whose it is, what was asked, how it stands. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from prefect.client.schemas.objects import TERMINAL_STATES, Artifact, FlowRun
+from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun
 
 from api.exports.job import Job, Run
 from flows.errors import InvalidRequest
 from flows.query.request import ExportRequest
-from flows.runs.receipt import FORGOTTEN_TAG, Standing, from_metadata
+from flows.runs.receipt import FORGOTTEN_TAG, Standing
 from flows.runs.tags import OWNER, REPORT, SCHEDULE, owner_in
 from flows.schedules.parameters import parse_recurring, request_at
 
@@ -52,17 +51,6 @@ def caller_of(found: FlowRun) -> str | None:
 def forgotten(tags: Sequence[str]) -> list[str]:
     """The tags of a run whose record is to be removed once its work has stopped."""
     return [*(tag for tag in tags if not tag.startswith((OWNER, "request:"))), FORGOTTEN_TAG]
-
-
-def standings_of(artifacts: Sequence[Artifact]) -> dict[str, Standing]:
-    """By run id."""
-    found = {str(each.flow_run_id): _standing(each) for each in artifacts}
-    return {run_id: standing for run_id, standing in found.items() if standing is not None}
-
-
-def _standing(artifact: Artifact) -> Standing | None:
-    standing = from_metadata(artifact.metadata_)
-    return replace(standing, heartbeat_at=cast("datetime | None", artifact.updated)) if standing else None
 
 
 def ended_without_receipt(found: FlowRun, standings: Mapping[str, Standing]) -> bool:

@@ -7,9 +7,6 @@ from typing import Any, cast
 from uuid import UUID
 
 from prefect.client.schemas.filters import (
-    ArtifactFilter,
-    ArtifactFilterFlowRunId,
-    ArtifactFilterType,
     FlowFilter,
     FlowFilterId,
     FlowRunFilter,
@@ -35,12 +32,12 @@ from api.exports.flow_run_job import (
     owner_tag,
     report_tag,
     schedule_tag,
-    standings_of,
 )
 from api.exports.job import Job, Status
 from api.exports.list_query import Place, Wanted
 from api.prefect_server import JobServer
-from flows.runs.receipt import COLUMNS_ARTIFACT, EXPIRED_TAG, Standing
+from flows.runs.artifacts import columns_filter, progress_filter, standings_by_run
+from flows.runs.receipt import EXPIRED_TAG, Standing
 
 MOST_PER_READ = 200  # Prefect's own limit
 READS_PER_PAGE = 5
@@ -114,14 +111,11 @@ class RunReader:
 
     async def columns(self, job: Job) -> list[dict[str, Any]] | None:
         """The file's columns; None where the run could not leave them."""
-        kind = ArtifactFilterType(any_=[COLUMNS_ARTIFACT])
-        run = ArtifactFilterFlowRunId(any_=[UUID(job.run.id)])
+        columns = columns_filter(UUID(job.run.id))
         for pause_seconds in (0.0, 0.2, 0.5, 1.0):  # it comes a moment after the run's end
             await asyncio.sleep(pause_seconds)
             async with self._server.answering():
-                found = await self._client.read_artifacts(
-                    artifact_filter=ArtifactFilter(flow_run_id=run, type=kind)
-                )
+                found = await self._client.read_artifacts(artifact_filter=columns)
             if found:
                 return cast("list[dict[str, Any]]", found[0].data)
         return None
@@ -223,14 +217,8 @@ class RunReader:
     async def _standings(self, run_ids: Sequence[UUID]) -> dict[str, Standing]:
         if not run_ids:
             return {}
-        return standings_of(
-            await self._client.read_artifacts(
-                artifact_filter=ArtifactFilter(
-                    flow_run_id=ArtifactFilterFlowRunId(any_=list(run_ids)),
-                    type=ArtifactFilterType(any_=["progress"]),
-                )
-            )
-        )
+        artifacts = await self._client.read_artifacts(artifact_filter=progress_filter(run_ids))
+        return standings_by_run(artifacts)
 
 
 def _of(caller: str, states: Sequence[StateType]) -> FlowRunFilter:

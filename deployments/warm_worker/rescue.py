@@ -16,9 +16,6 @@ import anyio
 import httpx
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import (
-    ArtifactFilter,
-    ArtifactFilterFlowRunId,
-    ArtifactFilterType,
     FlowFilter,
     FlowFilterName,
     FlowRunFilter,
@@ -35,6 +32,7 @@ from deployments.warm_worker import metrics
 from deployments.warm_worker.pool import WarmProcess
 from flows.errors import DeliveryLost, WorkerLost
 from flows.runs import flow_names, tags
+from flows.runs.artifacts import progress_filter
 from flows.runs.progress import HEARTBEAT_SECONDS
 from flows.settings import Settings
 
@@ -114,12 +112,7 @@ class Rescue:
     async def _heartbeats(self, run_ids: list[UUID]) -> dict[UUID, datetime]:
         if not run_ids:
             return {}
-        found = await self._client.read_artifacts(
-            artifact_filter=ArtifactFilter(
-                flow_run_id=ArtifactFilterFlowRunId(any_=run_ids),
-                type=ArtifactFilterType(any_=["progress"]),
-            )
-        )
+        found = await self._client.read_artifacts(artifact_filter=progress_filter(run_ids))
         return {
             artifact.flow_run_id: artifact.updated
             for artifact in found

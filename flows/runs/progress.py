@@ -17,17 +17,16 @@ from uuid import UUID
 import httpx
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
-from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, ArtifactFilterType
 from prefect.exceptions import PrefectException
 
 from flows.errors import Superseded
+from flows.runs.artifacts import PROGRESS, progress_filter
 from flows.runs.receipt import Receipt, Standing, from_metadata, percent_of
 
 SECONDS_BETWEEN_WRITES = 1.0
 HEARTBEAT_SECONDS = 5.0
 # Well before anybody gives a silent run up.
 LEASE_SECONDS = 2 * HEARTBEAT_SECONDS
-ARTIFACT_TYPE = "progress"
 
 logger = logging.getLogger(__name__)
 
@@ -109,13 +108,7 @@ class Progress:
                 logger.warning("the heartbeat could not be written; trying again", exc_info=True)
 
     def _take_over(self) -> None:
-        found = self._client.read_artifacts(
-            artifact_filter=ArtifactFilter(
-                flow_run_id=ArtifactFilterFlowRunId(any_=[self._run_id]),
-                type=ArtifactFilterType(any_=[ARTIFACT_TYPE]),
-            )
-        )
-        for artifact in found:
+        for artifact in self._client.read_artifacts(artifact_filter=progress_filter([self._run_id])):
             self._artifact_id = artifact.id
             earlier = from_metadata(artifact.metadata_)
             self._standing = Standing(percent=min(99, earlier.percent) if earlier else 0)
@@ -132,7 +125,7 @@ class Progress:
         if self._artifact_id is None:
             made = self._client.create_artifact(
                 ArtifactCreate(
-                    type=ARTIFACT_TYPE,
+                    type=PROGRESS,
                     flow_run_id=self._run_id,
                     data=standing.percent,
                     description=standing.rows_text,

@@ -6,8 +6,6 @@ from datetime import datetime
 
 # Tags of a run: its file has been removed after its retention; its owner has deleted it.
 EXPIRED_TAG, FORGOTTEN_TAG = "expired", "forgotten"
-# Holds the file's columns, which the receipt's place cuts off.
-COLUMNS_ARTIFACT = "columns"
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,6 @@ from uuid import UUID
 from prefect import Flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
-    ArtifactFilter,
-    ArtifactFilterFlowRunId,
-    ArtifactFilterType,
     FlowFilter,
     FlowFilterName,
     FlowRunFilter,
@@ -35,15 +32,14 @@ from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun, State
 from prefect.exceptions import ObjectNotFound
 
 from flows.errors import InvalidRequest, NoRows
-from flows.runs import flow_names
-from flows.runs import tags as run_tags
+from flows.runs import flow_names, tags
+from flows.runs.artifacts import read_standings
 from flows.runs.outcome import CANCELLED, NO_ROWS, Outcome, failure
-from flows.runs.progress import ARTIFACT_TYPE
-from flows.runs.receipt import FORGOTTEN_TAG, Receipt, from_metadata
+from flows.runs.receipt import FORGOTTEN_TAG, Receipt
 from flows.schedules.auto_pause import pause_when_due
 from flows.schedules.parameters import Recurring, parse_recurring
 from flows.settings import Settings
-from flows.webhooks import message as webhook_message
+from flows.webhooks.message import Message, of_export, of_pause
 from flows.webhooks.subscriptions import Occasion
 
 DELIVERY = f"{flow_names.DELIVER}/webhook"
@@ -63,7 +59,7 @@ def follow_up_at_once(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]
 def follow_up_all(client: SyncPrefectClient, settings: Settings) -> None:
     """Every run that has ended and that nobody has looked after yet."""
     wanted = FlowRunFilter(
-        tags=FlowRunFilterTags(all_=[run_tags.FOLLOW_UP]),
+        tags=FlowRunFilterTags(all_=[tags.FOLLOW_UP]),
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(TERMINAL_STATES))),
     )
     for run in client.read_flow_runs(flow_filter=EXPORTS, flow_run_filter=wanted):
@@ -79,13 +75,13 @@ def follow_up(client: SyncPrefectClient, run: FlowRun, settings: Settings) -> No
     if outcome is None:
         return
     if FORGOTTEN_TAG not in run.tags:
-        message = webhook_message.of_export(outcome, settings.public_url)
+        message = of_export(outcome, settings.public_url)
         _notify(client, run, outcome.status, message, outcome.job_id)
         if outcome.status == "error":
             _pause_when_due(client, run, outcome, settings)
-    if run_tags.FOLLOW_UP in run.tags:
-        tags = client.read_flow_run(run.id).tags  # somebody may have changed them meanwhile
-        client.update_flow_run(run.id, tags=[tag for tag in tags if tag != run_tags.FOLLOW_UP])
+    if tags.FOLLOW_UP in run.tags:
+        current = client.read_flow_run(run.id).tags  # they may have changed meanwhile
+        client.update_flow_run(run.id, tags=[tag for tag in current if tag != tags.FOLLOW_UP])
 
 
 def _outcome(client: SyncPrefectClient, run: FlowRun, attempts: int) -> Outcome | None:
@@ -114,14 +110,8 @@ def _outcome(client: SyncPrefectClient, run: FlowRun, attempts: int) -> Outcome 
 
 
 def _receipt(client: SyncPrefectClient, run_id: UUID) -> Receipt | None:
-    found = client.read_artifacts(
-        artifact_filter=ArtifactFilter(
-            flow_run_id=ArtifactFilterFlowRunId(any_=[run_id]),
-            type=ArtifactFilterType(any_=[ARTIFACT_TYPE]),
-        )
-    )
-    standings = (from_metadata(each.metadata_) for each in found)
-    return next((each.receipt for each in standings if each is not None), None)
+    standing = read_standings(client, [run_id]).get(str(run_id))
+    return standing.receipt if standing is not None else None
 
 
 def _recurring(run: FlowRun) -> Recurring:
@@ -133,14 +123,14 @@ def _recurring(run: FlowRun) -> Recurring:
 
 def _schedule_id(run: FlowRun) -> str:
     """As the API has it: its own, or the deployment's where an operator keeps it."""
-    return run_tags.tagged(run.tags, run_tags.SCHEDULE) or str(run.deployment_id)
+    return tags.tagged(run.tags, tags.SCHEDULE) or str(run.deployment_id)
 
 
 def _notify(
     client: SyncPrefectClient,
     run: FlowRun,
     occasion: Occasion,
-    message: webhook_message.Message,
+    message: Message,
     once_for: str,
 ) -> None:
     """A delivery for each address that wants to hear of it: at most one for what `once_for` names."""
@@ -148,7 +138,7 @@ def _notify(
     if not wanted:
         return
     deployment_id = client.read_deployment_by_name(DELIVERY).id
-    owner = run_tags.owner_in(run.tags)
+    owner = tags.owner_in(run.tags)
     for notice in wanted:
         key = "\0".join((once_for, notice.sealed, message["type"]))
         client.create_flow_run_from_deployment(
@@ -159,7 +149,7 @@ def _notify(
                 "address": {"host": notice.place, "sealed": notice.sealed},
                 "caller": owner,
             },
-            tags=[run_tags.WEBHOOK, run_tags.OWNER + owner, run_tags.SCHEDULE + _schedule_id(run)],
+            tags=[tags.WEBHOOK, tags.OWNER + owner, tags.SCHEDULE + _schedule_id(run)],
             idempotency_key=hashlib.sha256(key.encode()).hexdigest(),
         )
 
@@ -174,5 +164,5 @@ def _pause_when_due(client: SyncPrefectClient, run: FlowRun, outcome: Outcome, s
     paused = pause_when_due(client, found, outcome, settings.attempts, datetime.now(UTC))
     if paused is not None:
         name = found.description or found.name
-        message = webhook_message.of_pause(outcome, name, paused.failures, settings.public_url)
+        message = of_pause(outcome, name, paused.failures, settings.public_url)
         _notify(client, run, "paused", message, f"{found.id} {paused.since}")

@@ -7,9 +7,6 @@ from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
-    ArtifactFilter,
-    ArtifactFilterFlowRunId,
-    ArtifactFilterType,
     DeploymentFilter,
     DeploymentFilterId,
     FlowRunFilter,
@@ -21,8 +18,7 @@ from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 
 from flows.query import date_range
-from flows.runs.progress import ARTIFACT_TYPE
-from flows.runs.receipt import from_metadata
+from flows.runs.artifacts import read_standings
 from flows.schedules.parameters import parse_recurring, request_at
 
 
@@ -81,12 +77,7 @@ def _end_of_days(run: FlowRun) -> datetime | None:
 
 
 def _snapshot(client: SyncPrefectClient, run: FlowRun) -> datetime | None:
-    found = client.read_artifacts(
-        artifact_filter=ArtifactFilter(
-            flow_run_id=ArtifactFilterFlowRunId(any_=[run.id]),
-            type=ArtifactFilterType(any_=[ARTIFACT_TYPE]),
-        )
-    )
-    standings = [standing for each in found if (standing := from_metadata(each.metadata_)) is not None]
-    taken = next((each.snapshot_at for each in standings), None)
-    return datetime.fromisoformat(taken) if taken is not None else None
+    standing = read_standings(client, [run.id]).get(str(run.id))
+    if standing is None or standing.snapshot_at is None:
+        return None
+    return datetime.fromisoformat(standing.snapshot_at)

@@ -1,0 +1,46 @@
+"""Filters and reads of a run's artifacts in Prefect: its progress, and the columns of its file."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+from typing import cast
+from uuid import UUID
+
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, ArtifactFilterType
+from prefect.client.schemas.objects import Artifact
+
+from flows.runs.receipt import Standing, from_metadata
+
+# Artifact types. `columns` has its own artifact because Prefect truncates metadata at 500 characters.
+PROGRESS, COLUMNS = "progress", "columns"
+
+
+def progress_filter(run_ids: Iterable[UUID]) -> ArtifactFilter:
+    return _filter(PROGRESS, run_ids)
+
+
+def columns_filter(run_id: UUID) -> ArtifactFilter:
+    return _filter(COLUMNS, [run_id])
+
+
+def _filter(artifact_type: str, run_ids: Iterable[UUID]) -> ArtifactFilter:
+    return ArtifactFilter(
+        flow_run_id=ArtifactFilterFlowRunId(any_=list(run_ids)),
+        type=ArtifactFilterType(any_=[artifact_type]),
+    )
+
+
+def read_standings(client: SyncPrefectClient, run_ids: Iterable[UUID]) -> dict[str, Standing]:
+    """Return the progress of at most 200 runs, by run id; a run without progress is missing."""
+    return standings_by_run(client.read_artifacts(artifact_filter=progress_filter(run_ids)))
+
+
+def standings_by_run(artifacts: Iterable[Artifact]) -> dict[str, Standing]:
+    standings = {str(artifact.flow_run_id): _standing(artifact) for artifact in artifacts}
+    return {run_id: standing for run_id, standing in standings.items() if standing is not None}
+
+
+def _standing(artifact: Artifact) -> Standing | None:
+    standing = from_metadata(artifact.metadata_)
+    return replace(standing, heartbeat_at=cast("datetime | None", artifact.updated)) if standing else None
