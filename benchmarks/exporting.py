@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from tests.support.running_stack import Stack, running
+from tests.support.running_stack import Stack, running_stack
 
 # 986 rows of the sample data.
 SMALL = {"surveyId": "668b6fa3b8d693cd865b44bb", "from": "2024-7-19", "to": "2024-7-26"}
@@ -26,7 +26,7 @@ class NoFile(Exception):
 def stack_of_its_own() -> Iterator[Stack]:
     with (
         TemporaryDirectory(prefix="reports-", ignore_cleanup_errors=True) as folder,
-        running(Path(folder) / "data") as stack,
+        running_stack(Path(folder) / "data") as stack,
     ):
         yield stack
 

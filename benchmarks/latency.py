@@ -10,7 +10,7 @@ import httpx
 
 from benchmarks.exporting import client, seconds_to_link, stack_of_its_own
 from benchmarks.outcome import last_line, middle, say, table
-from tests.support.extra_processes import beside, deploy_export, make_pool, settings_of
+from tests.support.extra_processes import create_pool, deploy_export, extra_processes, pool_settings
 
 STOCK = "stock"
 FAST_POLLING = {"PREFECT_WORKER_QUERY_SECONDS": "1"}
@@ -39,13 +39,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.latency", description=__doc__)
     parser.add_argument("--turns", type=int, default=6, help="each is 4 warm exports and a stock one")
     turns = parser.parse_args().turns
-    with stack_of_its_own() as stack, beside(stack) as others:
+    with stack_of_its_own() as stack, extra_processes(stack) as others:
         with httpx.Client(base_url=stack.prefect_api_url, trust_env=False) as prefect:
-            make_pool(prefect, STOCK, "process")
+            create_pool(prefect, STOCK, "process")
             deploy_export(prefect, STOCK, STOCK)
-        worker = others.stock_worker(STOCK, **FAST_POLLING)
-        stock_url = others.api(**settings_of(STOCK, STOCK))
-        others.until_said(worker, "started!")
+        worker = others.start_process_worker(STOCK, **FAST_POLLING)
+        stock_url = others.start_api(**pool_settings(STOCK, STOCK))
+        others.wait_for_output(worker, "started!")
         warm, stock = asyncio.run(in_turns(stack.api_url, stock_url, turns))
     columns = ("worker", "exports", "median ms", "min ms", "max ms")
     found = [(name, [1000 * s for s in each]) for name, each in (("warm", warm), ("process", stock))]

@@ -11,7 +11,13 @@ import httpx
 from benchmarks.counting_proxy import Counts, counting_proxy
 from benchmarks.exporting import client, link, stack_of_its_own, start
 from benchmarks.outcome import last_line, percentile, say, table
-from tests.support.extra_processes import Beside, beside, deploy_export, make_pool, settings_of
+from tests.support.extra_processes import (
+    ExtraProcesses,
+    create_pool,
+    deploy_export,
+    extra_processes,
+    pool_settings,
+)
 from tests.support.running_stack import Stack
 
 POOL = "polled"
@@ -19,16 +25,18 @@ JOBS = 20
 
 
 async def measure(
-    stack: Stack, others: Beside, pollers: int, seconds: float
+    stack: Stack, others: ExtraProcesses, pollers: int, seconds: float
 ) -> tuple[list[float], Counts, Counts]:
     counts = Counts()
     async with counting_proxy(stack.prefect_api_url, counts) as url:
         with httpx.Client(base_url=stack.prefect_api_url, trust_env=False) as prefect:
-            make_pool(prefect, POOL, "warm")
+            create_pool(prefect, POOL, "warm")
             deploy_export(prefect, POOL, POOL)
-        worker = others.warm_worker(POOL)
-        api_url = await asyncio.to_thread(lambda: others.api(PREFECT_API_URL=url, **settings_of(POOL, POOL)))
-        await asyncio.to_thread(others.until_said, worker, "started!")
+        worker = others.start_warm_worker(POOL)
+        api_url = await asyncio.to_thread(
+            lambda: others.start_api(PREFECT_API_URL=url, **pool_settings(POOL, POOL))
+        )
+        await asyncio.to_thread(others.wait_for_output, worker, "started!")
         async with client(api_url) as api:
             await link(api, await start(api), 0.2)
             job_ids = await asyncio.gather(*(start(api) for _ in range(JOBS)))
@@ -72,7 +80,7 @@ def main() -> None:
     parser.add_argument("--pollers", type=int, default=2000)
     parser.add_argument("--seconds", type=float, default=30.0)
     options = parser.parse_args()
-    with stack_of_its_own() as stack, beside(stack) as others:
+    with stack_of_its_own() as stack, extra_processes(stack) as others:
         found = asyncio.run(measure(stack, others, options.pollers, options.seconds))
     seconds, answers, called = found
     ms = [1000 * each for each in seconds]

@@ -10,18 +10,18 @@ import httpx
 
 from benchmarks.exporting import stack_of_its_own
 from benchmarks.outcome import last_line, middle, say, table
-from tests.support.extra_processes import beside
-from tests.support.worker_faults import FAULTS, Ground, Struck, ground, strike_all
+from tests.support.extra_processes import extra_processes
+from tests.support.worker_faults import FAULTS, RecoveredJob, Testbed, inject_faults, testbed_on
 
 
-def in_rounds(field: Ground, times: int) -> dict[str, list[Struck]]:
+def in_rounds(testbed: Testbed, times: int) -> dict[str, list[RecoveredJob]]:
     found = defaultdict(list)
     for number in range(times):
-        aftermath = strike_all(field)
-        aftermath.rescuer.kill()
-        for fault, struck in aftermath.struck.items():
+        outcome = inject_faults(testbed)
+        outcome.rescuer.kill()
+        for fault, struck in outcome.jobs.items():
             found[fault].append(struck)
-        slowest = max(each.recovery_seconds for each in aftermath.struck.values())
+        slowest = max(each.recovery_seconds for each in outcome.jobs.values())
         say(f"round {number + 1} of {times}: {slowest:.0f} s")
     return found
 
@@ -32,18 +32,18 @@ def main() -> None:
     times = parser.parse_args().times
     with (
         stack_of_its_own() as stack,
-        beside(stack) as others,
+        extra_processes(stack) as others,
         httpx.Client(base_url=stack.prefect_api_url, timeout=30, trust_env=False) as prefect,
-        ground(stack, others, prefect) as field,
+        testbed_on(stack, others, prefect) as testbed,
     ):
-        found = in_rounds(field, times)
+        found = in_rounds(testbed, times)
         rows, lost, wrong = [], 0, 0
         for fault in FAULTS:
             seconds = [each.recovery_seconds for each in found[fault]]
             done = [each.job for each in found[fault] if each.job["status"] == "done"]
-            files = [len(field.objects(job["id"])) for job in done]
+            files = [len(testbed.objects(job["id"])) for job in done]
             whole = sum(
-                1 for job, number in zip(done, files, strict=True) if number == 1 and field.is_whole(job)
+                1 for job, number in zip(done, files, strict=True) if number == 1 and testbed.is_whole(job)
             )
             lost += times - len(done)
             wrong += len(done) - whole

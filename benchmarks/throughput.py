@@ -16,7 +16,13 @@ import psycopg
 from benchmarks.counting_proxy import Counts, counting_proxy
 from benchmarks.exporting import client, link, seconds_to_link, stack_of_its_own, start
 from benchmarks.outcome import last_line, middle, table
-from tests.support.extra_processes import Beside, beside, deploy_export, make_pool, settings_of
+from tests.support.extra_processes import (
+    ExtraProcesses,
+    create_pool,
+    deploy_export,
+    extra_processes,
+    pool_settings,
+)
 from tests.support.running_stack import Stack
 
 AT_ONCE = (5, 20)
@@ -60,27 +66,27 @@ def cpu_seconds(process: psutil.Process) -> float:
     return float(times.user + times.system)
 
 
-def open_sides(prefect: httpx.Client, others: Beside, urls: dict[str, str]) -> dict[str, str]:
+def open_sides(prefect: httpx.Client, others: ExtraProcesses, urls: dict[str, str]) -> dict[str, str]:
     """The address of each side's API."""
     for name, url in urls.items():
         pool = f"measured-{name}"
-        make_pool(prefect, pool, name)
+        create_pool(prefect, pool, name)
         deploy_export(prefect, pool, pool)
         through = {"PREFECT_API_URL": url}
         if name == "warm":
-            worker = others.warm_worker(pool, "--limit", str(LIMIT), **through)
+            worker = others.start_warm_worker(pool, "--limit", str(LIMIT), **through)
         else:
             fast = {"PREFECT_WORKER_QUERY_SECONDS": "1"}
-            worker = others.stock_worker(pool, "--limit", str(LIMIT), **through, **fast)
-        others.until_said(worker, "started!")
+            worker = others.start_process_worker(pool, "--limit", str(LIMIT), **through, **fast)
+        others.wait_for_output(worker, "started!")
     return {
-        name: others.api(PREFECT_API_URL=url, **settings_of(f"measured-{name}", f"measured-{name}"))
+        name: others.start_api(PREFECT_API_URL=url, **pool_settings(f"measured-{name}", f"measured-{name}"))
         for name, url in urls.items()
     }
 
 
 async def measure(
-    stack: Stack, others: Beside, turns: int
+    stack: Stack, others: ExtraProcesses, turns: int
 ) -> tuple[dict[tuple[str, int], list[Wave]], Counts]:
     server = psutil.Process(stack.pids["prefect"])
     found: dict[tuple[str, int], list[Wave]] = {}
@@ -137,7 +143,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.throughput", description=__doc__)
     parser.add_argument("--turns", type=int, default=2)
     turns = parser.parse_args().turns
-    with stack_of_its_own() as stack, beside(stack) as others:
+    with stack_of_its_own() as stack, extra_processes(stack) as others:
         found, routes = asyncio.run(measure(stack, others, turns))
         events = events_per_run(stack)
     table(

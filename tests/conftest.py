@@ -9,9 +9,9 @@ import psycopg
 import pytest
 
 from flows.storage.s3 import S3Storage
-from tests.support.openapi_conformance import checking
-from tests.support.running_stack import Stack, running
-from tests.support.webhook_receiver import Receiver, receiving
+from tests.support.openapi_conformance import response_hook
+from tests.support.running_stack import Stack, running_stack
+from tests.support.webhook_receiver import Receiver, running_receiver
 
 SCRATCH = "scratch"
 
@@ -23,7 +23,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(scope="session")
 def receiver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
     """Of webhooks; the stack's operator has named it."""
-    with receiving(tmp_path_factory.mktemp("receiver")) as receiver:
+    with running_receiver(tmp_path_factory.mktemp("receiver")) as receiver:
         yield receiver
 
 
@@ -34,7 +34,7 @@ def stack(receiver: Receiver) -> Iterator[Stack]:
     # Not pytest's own folder: its deep path may be closed to the account that PostgreSQL runs as.
     with (
         TemporaryDirectory(prefix="reports-", ignore_cleanup_errors=True) as folder,
-        running(Path(folder) / "data", receiver.settings | patient) as stack,
+        running_stack(Path(folder) / "data", receiver.settings | patient) as stack,
     ):
         yield stack
 
@@ -42,7 +42,7 @@ def stack(receiver: Receiver) -> Iterator[Stack]:
 @pytest.fixture(scope="session")
 def api(stack: Stack) -> Iterator[httpx.Client]:
     """Every answer that it gets must be one that the OpenAPI document describes."""
-    hooks = {"response": [checking(stack.api_url)]}
+    hooks = {"response": [response_hook(stack.api_url)]}
     with httpx.Client(base_url=stack.api_url, timeout=30, trust_env=False, event_hooks=hooks) as client:
         yield client
 

@@ -1,7 +1,7 @@
 import httpx
 import pytest
 
-from tests.support.export_client import ARTICLES_REQUEST, EMPTY_SURVEY, ONE_ROW_SURVEY, Session, run_all
+from tests.support.export_client import ARTICLES_REQUEST, EMPTY_SURVEY, ONE_ROW_SURVEY, Session, export_all
 
 REQUESTS = {
     "article": ARTICLES_REQUEST,
@@ -20,7 +20,7 @@ REQUESTS = {
 @pytest.fixture(scope="session")
 def sessions(api: httpx.Client) -> dict[str, Session]:
     """Exports from the first click to the last poll, all made at the same time."""
-    return run_all(api, REQUESTS)
+    return export_all(api, REQUESTS)
 
 
 @pytest.fixture(scope="session")

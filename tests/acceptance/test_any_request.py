@@ -17,7 +17,7 @@ from secrets import token_urlsafe
 import httpx
 import pytest
 
-from tests.support.extra_processes import beside, deploy_export, make_pool
+from tests.support.extra_processes import create_pool, deploy_export, extra_processes
 from tests.support.running_stack import Stack
 
 HERE = Path(__file__).parent
@@ -38,15 +38,15 @@ IN_CI = {
 @pytest.fixture(scope="module")
 def url(stack: Stack, prefect: httpx.Client, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """An API whose exports no worker takes: hundreds of them would keep the other tests' from their turn."""
-    make_pool(prefect, DEPLOYMENT, "process")
+    create_pool(prefect, DEPLOYMENT, "process")
     deploy_export(prefect, DEPLOYMENT, DEPLOYMENT)
     # A machine that is busy with other tests is no outage.
     settings = {"REPORTS_DEPLOYMENT": f"export-report/{DEPLOYMENT}", "REPORTS_OUTAGE_SECONDS": "30"}
     secret = tmp_path_factory.mktemp("secret") / "webhooks"
     secret.write_text(token_urlsafe(32))
     settings["REPORTS_WEBHOOK_SECRET_FILE"] = str(secret)
-    with beside(stack) as others:
-        yield others.api(**settings)
+    with extra_processes(stack) as others:
+        yield others.start_api(**settings)
     forget_all(prefect)
 
 

@@ -29,10 +29,10 @@ def url_of(session: Session) -> str:
 
 
 def test_the_start_answers_with_the_id_and_nothing_else(article: Session) -> None:
-    assert article.started is not None
-    assert article.started.status_code == 200
-    assert re.fullmatch(rf'\{{"data":"{UUID}"\}}', article.started.text)
-    headers = article.started.headers
+    assert article.start_response is not None
+    assert article.start_response.status_code == 200
+    assert re.fullmatch(rf'\{{"data":"{UUID}"\}}', article.start_response.text)
+    headers = article.start_response.headers
     assert headers["content-type"] == "application/json"
     assert headers["location"] == f"/exports/{article.id}"
     assert headers["retry-after"] == "1"
@@ -169,7 +169,7 @@ def test_one_row_makes_a_file_of_one_row(api: httpx.Client, sessions: dict[str, 
 def test_a_caller_that_prefers_it_hears_202_with_the_same_body(
     api: httpx.Client, sessions: dict[str, Session]
 ) -> None:
-    first = start(api, REQUESTS["no rows"] | {"name": "preferred"}, Prefer="respond-async").started
+    first = start(api, REQUESTS["no rows"] | {"name": "preferred"}, Prefer="respond-async").start_response
     assert first is not None
     assert first.status_code == 202
     assert re.fullmatch(rf'\{{"data":"{UUID}"\}}', first.text)

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from tests.support.extra_processes import beside
+from tests.support.extra_processes import extra_processes
 from tests.support.running_stack import Stack
 
 STOPPED_WITHIN_SECONDS = 60
@@ -39,7 +39,7 @@ def stopped(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     folder = tmp_path_factory.mktemp("broken")
     found: dict[str, tuple[int, str]] = {}
     running: dict[str, subprocess.Popen[bytes]] = {}
-    with beside(stack) as processes:
+    with extra_processes(stack) as processes:
         path = processes.environment()["PYTHONPATH"]
         command = ("-m", "uvicorn", "--factory", "api.app:create_app", "--port", "0")
         for name, (text, _) in BROKEN.items():
@@ -47,7 +47,7 @@ def stopped(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
             settings = {"REPORTS_CATALOG": name, "PYTHONPATH": f"{path}:{folder}"}
             running[name] = processes.start(*command, **settings)
         for name, process in running.items():
-            found[name] = (process.wait(STOPPED_WITHIN_SECONDS), processes.said(process))
+            found[name] = (process.wait(STOPPED_WITHIN_SECONDS), processes.output(process))
     return found
 
 

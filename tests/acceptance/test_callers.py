@@ -11,7 +11,7 @@ import pytest
 
 from api.access.api_keys import KeyFile
 from tests.support.export_client import EMPTY_SURVEY, Session, follow
-from tests.support.extra_processes import beside
+from tests.support.extra_processes import extra_processes
 from tests.support.running_stack import Stack
 
 REQUEST = {"surveyId": EMPTY_SURVEY, "from": "2025-1-1", "to": "2025-1-2"}
@@ -44,8 +44,8 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def guarded_url(stack: Stack, keys: Path) -> Iterator[str]:
-    with beside(stack) as others:
-        yield others.api(REPORTS_KEYS_FILE=str(keys))
+    with extra_processes(stack) as others:
+        yield others.start_api(REPORTS_KEYS_FILE=str(keys))
 
 
 def client_of(

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.command_line import ARTICLES_OPTIONS, PROGRAM, Ran, files, run
+from tests.support.command_line import ARTICLES_OPTIONS, PROGRAM, Result, list_files, run
 from tests.support.export_client import EMPTY_SURVEY, SURVEY, Session
 from tests.support.running_stack import Stack, clean_environment
 
@@ -26,7 +26,7 @@ ORDERS = ("orders", "--from", "2024-03-01", "--to", "2024-03-07")
 EMPTY = ("survey-responses", "--survey", EMPTY_SURVEY, "--from", "2025-1-1", "--to", "2025-1-2")
 
 
-def export(stack: Stack, folder: Path, *options: str, **settings: str) -> Ran:
+def export(stack: Stack, folder: Path, *options: str, **settings: str) -> Result:
     return run(stack.api_url, folder, "export", *options, **settings)
 
 
@@ -36,19 +36,19 @@ def last(api: httpx.Client) -> dict[str, Any]:
 
 def test_the_file_is_the_one_that_the_api_makes(stack: Stack, article: Session, tmp_path: Path) -> None:
     ran = export(stack, tmp_path, *ARTICLES_OPTIONS, "-o", "week.csv")
-    assert (ran.code, ran.out) == (0, b"")
+    assert (ran.code, ran.stdout) == (0, b"")
     assert (tmp_path / "week.csv").read_bytes() == article.file()
-    assert files(tmp_path) == ["week.csv"]
-    assert "week.csv: 222 rows, 48.0 kB, SHA-256 verified" in ran.said
+    assert list_files(tmp_path) == ["week.csv"]
+    assert "week.csv: 222 rows, 48.0 kB, SHA-256 verified" in ran.stderr
 
 
 def test_what_is_no_terminal_gets_plain_lines(stack: Stack, tmp_path: Path) -> None:
     ran = export(stack, tmp_path, *EMPTY, "--name", secrets.token_hex(8))
-    first, *_, end = ran.said.splitlines()
+    first, *_, end = ran.stderr.splitlines()
     assert first.startswith("Export ")
     assert end.endswith("verified (" + end.rpartition("(")[2])
-    assert "\x1b" not in ran.said
-    assert "\r" not in ran.said
+    assert "\x1b" not in ran.stderr
+    assert "\r" not in ran.stderr
 
 
 def test_a_terminal_gets_a_bar(stack: Stack, tmp_path: Path) -> None:
@@ -83,20 +83,20 @@ def _read(terminal: int) -> bytes:
 
 def test_quiet_says_nothing_and_names_the_file_as_the_service_does(stack: Stack, tmp_path: Path) -> None:
     ran = export(stack, tmp_path, *ORDERS, "--quiet")
-    assert (ran.code, ran.out, ran.said) == (0, b"", "")
-    assert files(tmp_path) == ["orders_2024-03-01_2024-03-07.csv"]
+    assert (ran.code, ran.stdout, ran.stderr) == (0, b"", "")
+    assert list_files(tmp_path) == ["orders_2024-03-01_2024-03-07.csv"]
 
 
 def test_a_folder_takes_the_file_under_the_services_name(stack: Stack, tmp_path: Path) -> None:
     (tmp_path / "kept").mkdir()
     assert export(stack, tmp_path, *ORDERS, "--quiet", "-o", "kept").code == 0
-    assert files(tmp_path / "kept") == ["orders_2024-03-01_2024-03-07.csv"]
+    assert list_files(tmp_path / "kept") == ["orders_2024-03-01_2024-03-07.csv"]
 
 
 def test_stdout_gets_the_file_and_nothing_else(stack: Stack, article: Session, tmp_path: Path) -> None:
     ran = export(stack, tmp_path, *ARTICLES_OPTIONS, "-o", "-")
-    assert (ran.code, ran.out) == (0, article.file())
-    assert files(tmp_path) == []
+    assert (ran.code, ran.stdout) == (0, article.file())
+    assert list_files(tmp_path) == []
 
 
 def test_a_reader_who_goes_away_is_no_crash(stack: Stack, tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_every_option_reaches_the_service(stack: Stack, api: httpx.Client, tmp_p
         *("--csv", "plain", "--csv-option", "header=keys"),
     )
     ran = export(stack, tmp_path, "survey-responses", *options, "-o", "-")
-    assert (ran.code, ran.out) == (0, b"utm,id\n")
+    assert (ran.code, ran.stdout) == (0, b"utm,id\n")
     assert last(api)["request"] == {
         "report": "survey-responses",
         "surveyId": EMPTY_SURVEY,
@@ -141,7 +141,7 @@ def test_every_option_reaches_the_service(stack: Stack, api: httpx.Client, tmp_p
 def test_a_scope_has_options_of_its_own(stack: Stack, tmp_path: Path, option: str) -> None:
     period = ("--from", "2025-1-1", "--to", "2025-1-2")
     ran = export(stack, tmp_path, option, EMPTY_SURVEY, "survey-responses", *period, "--quiet", "-o", "a.csv")
-    assert (ran.code, ran.said) == (0, "")
+    assert (ran.code, ran.stderr) == (0, "")
 
 
 def test_an_existing_file_is_kept_and_nothing_is_started(
@@ -150,19 +150,19 @@ def test_an_existing_file_is_kept_and_nothing_is_started(
     (tmp_path / "week.csv").write_text("mine")
     before = last(api)["id"]
     ran = export(stack, tmp_path, *ARTICLES_OPTIONS, "-o", "week.csv")
-    assert (ran.code, ran.said) == (2, "report-exports: week.csv exists; --force overwrites it.\n")
+    assert (ran.code, ran.stderr) == (2, "report-exports: week.csv exists; --force overwrites it.\n")
     assert last(api)["id"] == before
     assert (tmp_path / "week.csv").read_text() == "mine"
     assert export(stack, tmp_path, *ARTICLES_OPTIONS, "-o", "week.csv", "--force").code == 0
     assert (tmp_path / "week.csv").read_bytes() == article.file()
-    assert files(tmp_path) == ["week.csv"]
+    assert list_files(tmp_path) == ["week.csv"]
 
 
 def test_an_existing_file_of_the_services_name_is_kept(stack: Stack, tmp_path: Path) -> None:
     (tmp_path / "orders_2024-03-01_2024-03-07.csv").write_text("mine")
     ran = export(stack, tmp_path, *ORDERS)
     assert ran.code == 2
-    assert "orders_2024-03-01_2024-03-07.csv exists" in ran.said
+    assert "orders_2024-03-01_2024-03-07.csv exists" in ran.stderr
     assert (tmp_path / "orders_2024-03-01_2024-03-07.csv").read_text() == "mine"
 
 
@@ -192,9 +192,9 @@ def test_a_mistake_is_named_by_its_option(
     stack: Stack, tmp_path: Path, options: tuple[str, ...], sentence: str
 ) -> None:
     ran = export(stack, tmp_path, *options)
-    assert (ran.code, ran.out) == (2, b"")
-    assert sentence in ran.said
-    assert files(tmp_path) == []
+    assert (ran.code, ran.stdout) == (2, b"")
+    assert sentence in ran.stderr
+    assert list_files(tmp_path) == []
 
 
 @pytest.mark.parametrize(
@@ -220,8 +220,8 @@ def test_a_service_that_is_away_is_3_and_no_password_is_shown(tmp_path: Path) ->
     away = "http://user:canary@127.0.0.1:9"
     ran = run(away, tmp_path, "export", *ORDERS, "--timeout", "0.6", REPORTS_API_KEY="canary")
     assert ran.code == 3
-    assert "The service at http://127.0.0.1:9 does not answer." in ran.said
-    assert "canary" not in ran.said
+    assert "The service at http://127.0.0.1:9 does not answer." in ran.stderr
+    assert "canary" not in ran.stderr
 
 
 @pytest.mark.parametrize("path", ["", "/openapi.json?", "/healthz#"])
@@ -239,12 +239,12 @@ def test_a_detached_export_prints_its_id_and_the_same_key_is_the_same_export(
     key = ("--idempotency-key", secrets.token_hex(8))
     first = export(stack, tmp_path, *EMPTY, *key, "--detach")
     second = export(stack, tmp_path, *EMPTY, *key, "--detach")
-    assert (first.code, first.said, second.out) == (0, "", first.out)
-    assert files(tmp_path) == []
+    assert (first.code, first.stderr, second.stdout) == (0, "", first.stdout)
+    assert list_files(tmp_path) == []
     followed = export(stack, tmp_path, *EMPTY, *key, "-o", "a.csv")
     assert followed.code == 0
     other = export(stack, tmp_path, *ORDERS, *key, "--detach")
-    assert (other.code, other.said) == (
+    assert (other.code, other.stderr) == (
         2,
         "report-exports: --idempotency-key: This Idempotency-Key came earlier with another request.\n",
     )
@@ -252,21 +252,21 @@ def test_a_detached_export_prints_its_id_and_the_same_key_is_the_same_export(
 
 def test_an_unknown_id_is_not_cancelled(stack: Stack, tmp_path: Path) -> None:
     ran = run(stack.api_url, tmp_path, "cancel", UNKNOWN)
-    assert (ran.code, ran.said) == (2, "report-exports: There is no export with this id.\n")
+    assert (ran.code, ran.stderr) == (2, "report-exports: There is no export with this id.\n")
 
 
 def test_what_has_ended_is_not_cancelled(stack: Stack, api: httpx.Client, tmp_path: Path) -> None:
     export(stack, tmp_path, *EMPTY, "-o", "a.csv")
     job_id = last(api)["id"]
     ran = run(stack.api_url, tmp_path, "cancel", job_id)
-    assert (ran.code, ran.said) == (2, f"report-exports: Export {job_id} had already ended: done.\n")
+    assert (ran.code, ran.stderr) == (2, f"report-exports: Export {job_id} had already ended: done.\n")
 
 
 def test_the_list_is_a_table_of_what_the_service_lists(
     stack: Stack, api: httpx.Client, article: Session, tmp_path: Path
 ) -> None:
     ran = run(stack.api_url, tmp_path, "list", "--status", "done", "--limit", "3", TZ="UTC")
-    head, *lines = ran.out.decode().splitlines()
+    head, *lines = ran.stdout.decode().splitlines()
     jobs = api.get("/exports", params={"status": "done", "limit": 3}).json()["items"]
     assert head.split() == ["ID", "REPORT", "NAME", "STATUS", "ROWS", "SIZE", "CREATED", "EXPIRES"]
     assert [line.split()[0] for line in lines] == [job["id"] for job in jobs]
@@ -279,7 +279,7 @@ def test_the_list_is_a_table_of_what_the_service_lists(
 def test_the_list_as_json_is_all_but_the_links(stack: Stack, api: httpx.Client, tmp_path: Path) -> None:
     export(stack, tmp_path, *EMPTY, "-o", "a.csv")
     ran = run(stack.api_url, tmp_path, "list", "--json", "--limit", "1")
-    told, known = json.loads(ran.out), last(api)
+    told, known = json.loads(ran.stdout), last(api)
     assert known["file"].pop("url")
     assert known["file"].pop("urlExpiresAt")
     assert told == [known]
@@ -291,14 +291,14 @@ def test_the_list_as_json_is_all_but_the_links(stack: Stack, api: httpx.Client, 
 def test_the_list_names_a_status_that_there_is_not(stack: Stack, tmp_path: Path) -> None:
     ran = run(stack.api_url, tmp_path, "list", "--status", "finished")
     assert ran.code == 2
-    assert "--status: It must be one of queued, running" in ran.said
+    assert "--status: It must be one of queued, running" in ran.stderr
 
 
 RECURS = ("--cron", "0 9 * * MON", "--time-zone", "Europe/Madrid", "--range", "previous-week")
 RECURRING = ("survey-responses", "--survey", EMPTY_SURVEY, *RECURS)
 
 
-def schedules(stack: Stack, folder: Path, *arguments: str) -> Ran:
+def schedules(stack: Stack, folder: Path, *arguments: str) -> Result:
     return run(stack.api_url, folder, "schedules", *arguments, TZ="UTC")
 
 
@@ -307,10 +307,10 @@ def recurring(stack: Stack, api: httpx.Client, tmp_path: Path) -> Iterator[str]:
     """One that makes a file only if there are rows, and there are none."""
     name = ("--name", "Weekly attendees", "--only-if-rows")
     made = schedules(stack, tmp_path, "create", *RECURRING, *name, "--filter", "isAttended=true")
-    assert made.code == 0, made.said
-    schedule_id = made.out.decode().strip()
+    assert made.code == 0, made.stderr
+    schedule_id = made.stdout.decode().strip()
     told = api.get(f"/schedules/{schedule_id}").json()
-    assert [line.rpartition(": ")[2] for line in made.said.splitlines()] == [
+    assert [line.rpartition(": ")[2] for line in made.stderr.splitlines()] == [
         f"{each['from']} to {each['to']}" for each in told["nextRuns"]
     ]
     yield schedule_id
@@ -329,35 +329,35 @@ def test_a_recurring_export_from_its_making_to_its_removal(
         "surveyId": EMPTY_SURVEY,
         "filters": {"isAttended": True},
     }
-    assert json.loads(schedules(stack, tmp_path, "list", "--json", "--limit", "1").out) == [kept]
+    assert json.loads(schedules(stack, tmp_path, "list", "--json", "--limit", "1").stdout) == [kept]
 
-    assert schedules(stack, tmp_path, "pause", recurring).out == b"Weekly attendees is paused.\n"
-    listed = schedules(stack, tmp_path, "list").out.decode().splitlines()
+    assert schedules(stack, tmp_path, "pause", recurring).stdout == b"Weekly attendees is paused.\n"
+    listed = schedules(stack, tmp_path, "list").stdout.decode().splitlines()
     assert next(line for line in listed if line.startswith(recurring)).split()[-1] == "paused"
     resumed = schedules(stack, tmp_path, "resume", recurring)
-    assert (resumed.out, len(resumed.said.splitlines())) == (b"Weekly attendees is active.\n", 3)
+    assert (resumed.stdout, len(resumed.stderr.splitlines())) == (b"Weekly attendees is active.\n", 3)
 
     ran = schedules(stack, tmp_path, "run", recurring, "-o", "week.csv")
-    assert (ran.code, files(tmp_path)) == (0, [])
-    assert "There were no rows, so no file was made (rows.none)." in ran.said
-    history = json.loads(schedules(stack, tmp_path, "history", recurring, "--json").out)
+    assert (ran.code, list_files(tmp_path)) == (0, [])
+    assert "There were no rows, so no file was made (rows.none)." in ran.stderr
+    history = json.loads(schedules(stack, tmp_path, "history", recurring, "--json").stdout)
     assert [job["scheduleId"] for job in history] == [recurring]
 
     assert schedules(stack, tmp_path, "delete", recurring).code == 0
     gone = schedules(stack, tmp_path, "history", recurring)
-    assert (gone.code, gone.said) == (2, "report-exports: There is no recurring export with this id.\n")
+    assert (gone.code, gone.stderr) == (2, "report-exports: There is no recurring export with this id.\n")
     assert api.get(f"/exports/{history[0]['id']}").status_code == 200
 
 
 def test_a_run_now_is_followed_to_its_file(stack: Stack, api: httpx.Client, tmp_path: Path) -> None:
     days = ("--every", "P1D", "--range", "2024-03-01..2024-03-07", "--name", "A week", "--file-name", "week")
-    schedule_id = schedules(stack, tmp_path, "create", "orders", *days).out.decode().strip()
+    schedule_id = schedules(stack, tmp_path, "create", "orders", *days).stdout.decode().strip()
     try:
         ran = schedules(stack, tmp_path, "run", schedule_id, "-o", "week.csv")
-        assert (ran.code, files(tmp_path)) == (0, ["week.csv"])
+        assert (ran.code, list_files(tmp_path)) == (0, ["week.csv"])
         assert last(api)["file"]["sha256"] == hashlib.sha256((tmp_path / "week.csv").read_bytes()).hexdigest()
         started = schedules(stack, tmp_path, "run", schedule_id)
-        assert started.out.decode().strip() == last(api)["id"]
+        assert started.stdout.decode().strip() == last(api)["id"]
     finally:
         api.delete(f"/schedules/{schedule_id}")
 
@@ -365,8 +365,8 @@ def test_a_run_now_is_followed_to_its_file(stack: Stack, api: httpx.Client, tmp_
 def test_a_preview_makes_nothing(stack: Stack, api: httpx.Client, tmp_path: Path) -> None:
     before = api.get("/schedules").json()
     ran = schedules(stack, tmp_path, "preview", *RECURRING)
-    assert (ran.code, ran.said, len(ran.out.splitlines())) == (0, "", 3)
-    assert ran.out.startswith(b"Mon ")
+    assert (ran.code, ran.stderr, len(ran.stdout.splitlines())) == (0, "", 3)
+    assert ran.stdout.startswith(b"Mon ")
     assert api.get("/schedules").json() == before
 
 
@@ -392,8 +392,8 @@ def test_a_mistake_in_a_recurring_export_is_named_by_its_option(
     stack: Stack, tmp_path: Path, arguments: tuple[str, ...], sentence: str
 ) -> None:
     ran = schedules(stack, tmp_path, *arguments)
-    assert (ran.code, ran.out) == (2, b"")
-    assert sentence in ran.said
+    assert (ran.code, ran.stdout) == (2, b"")
+    assert sentence in ran.stderr
 
 
 @pytest.mark.parametrize("command", ["export", "list", "cancel", "schedules"])

@@ -6,19 +6,19 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.command_line import ARTICLES_OPTIONS, Ran, files, run
+from tests.support.command_line import ARTICLES_OPTIONS, Result, list_files, run
 from tests.support.export_client import Session
-from tests.support.flaky_proxy import Answer, Front, in_front_of
+from tests.support.flaky_proxy import Answer, FlakyProxy, flaky_proxy
 from tests.support.running_stack import Stack
 
 
 @pytest.fixture
-def front(stack: Stack) -> Iterator[Front]:
-    with in_front_of(stack.api_url) as found:
+def front(stack: Stack) -> Iterator[FlakyProxy]:
+    with flaky_proxy(stack.api_url) as found:
         yield found
 
 
-def export(front: Front, folder: Path, *options: str, **settings: str) -> Ran:
+def export(front: FlakyProxy, folder: Path, *options: str, **settings: str) -> Result:
     return run(front.url, folder, "export", *ARTICLES_OPTIONS, *options, **settings)
 
 
@@ -43,10 +43,10 @@ def empty(number: int, answer: Answer) -> None:
 
 def cut(number: int, answer: Answer) -> None:
     if number <= 2:
-        answer.closed_after = 10_000
+        answer.cut_after = 10_000
 
 
-def test_what_comes_through_whole_is_the_file(front: Front, article: Session, tmp_path: Path) -> None:
+def test_what_comes_through_whole_is_the_file(front: FlakyProxy, article: Session, tmp_path: Path) -> None:
     assert export(front, tmp_path, "-o", "week.csv").code == 0
     assert (tmp_path / "week.csv").read_bytes() == article.file()
     assert len(front.downloads) == 1
@@ -63,33 +63,33 @@ def test_what_comes_through_whole_is_the_file(front: Front, article: Session, tm
 )
 @pytest.mark.parametrize("existing", [True, False])
 def test_another_file_than_the_receipts_is_4_and_none_is_left(
-    front: Front, tmp_path: Path, spoil: object, why: str, existing: bool
+    front: FlakyProxy, tmp_path: Path, spoil: object, why: str, existing: bool
 ) -> None:
-    front.spoil_download = spoil  # type: ignore[assignment]
+    front.tamper_download = spoil  # type: ignore[assignment]
     if existing:
         (tmp_path / "week.csv").write_text("mine")
     ran = export(front, tmp_path, "-o", "week.csv", "--force")
     assert ran.code == 4
-    assert f"report-exports: The file does not verify: {why}" in ran.said
-    assert "Quote " in ran.said
-    assert files(tmp_path) == (["week.csv"] if existing else [])
+    assert f"report-exports: The file does not verify: {why}" in ran.stderr
+    assert "Quote " in ran.stderr
+    assert list_files(tmp_path) == (["week.csv"] if existing else [])
     if existing:
         assert (tmp_path / "week.csv").read_text() == "mine"
 
 
-def test_what_does_not_verify_on_stdout_is_4_too(front: Front, tmp_path: Path) -> None:
-    front.spoil_download = altered
+def test_what_does_not_verify_on_stdout_is_4_too(front: FlakyProxy, tmp_path: Path) -> None:
+    front.tamper_download = altered
     assert export(front, tmp_path, "-o", "-").code == 4
 
 
 @pytest.mark.parametrize("output", ["week.csv", "-"])
 def test_an_interrupted_download_goes_on_where_it_stopped(
-    front: Front, article: Session, tmp_path: Path, output: str
+    front: FlakyProxy, article: Session, tmp_path: Path, output: str
 ) -> None:
-    front.spoil_download = cut
+    front.tamper_download = cut
     ran = export(front, tmp_path, "-o", output)
     assert ran.code == 0
-    content = ran.out if output == "-" else (tmp_path / output).read_bytes()
+    content = ran.stdout if output == "-" else (tmp_path / output).read_bytes()
     assert content == article.file()
     ranges = [each.headers.get("range") for each in front.downloads]
     assert ranges == [None, "bytes=10000-", "bytes=20000-"]
@@ -99,7 +99,7 @@ def test_an_interrupted_download_goes_on_where_it_stopped(
 
 @pytest.mark.parametrize("output", ["week.csv", "-"])
 def test_a_storage_that_knows_no_ranges_is_read_from_the_start(
-    front: Front, article: Session, tmp_path: Path, output: str
+    front: FlakyProxy, article: Session, tmp_path: Path, output: str
 ) -> None:
     whole = article.file()
 
@@ -108,97 +108,101 @@ def test_a_storage_that_knows_no_ranges_is_read_from_the_start(
         answer.headers.pop("content-range", None)
         cut(number, answer)
         if number == 2:
-            answer.closed_after = 20_000
+            answer.cut_after = 20_000
 
-    front.spoil_download = spoil
+    front.tamper_download = spoil
     ran = export(front, tmp_path, "-o", output)
     assert ran.code == 0
-    assert (ran.out if output == "-" else (tmp_path / output).read_bytes()) == whole
+    assert (ran.stdout if output == "-" else (tmp_path / output).read_bytes()) == whole
 
 
-def test_a_link_that_has_expired_is_asked_for_again(front: Front, article: Session, tmp_path: Path) -> None:
+def test_a_link_that_has_expired_is_asked_for_again(
+    front: FlakyProxy, article: Session, tmp_path: Path
+) -> None:
     def spoil(number: int, answer: Answer) -> None:
         if number == 1:
             answer.status, answer.body = 403, b"<Error><Code>AccessDenied</Code></Error>"
 
-    front.spoil_download = spoil
+    front.tamper_download = spoil
     assert export(front, tmp_path, "-o", "week.csv").code == 0
     assert (tmp_path / "week.csv").read_bytes() == article.file()
     assert len(front.links) == 2
 
 
-def test_a_storage_that_refuses_again_and_again_is_1(front: Front, tmp_path: Path) -> None:
+def test_a_storage_that_refuses_again_and_again_is_1(front: FlakyProxy, tmp_path: Path) -> None:
     def spoil(number: int, answer: Answer) -> None:
         answer.status, answer.body = 403, b"<Error><Code>AccessDenied</Code></Error>"
 
-    front.spoil_download = spoil
+    front.tamper_download = spoil
     ran = export(front, tmp_path, "-o", "week.csv")
     assert ran.code == 1
-    assert "The file storage refuses the file (403). Quote " in ran.said
-    assert files(tmp_path) == []
+    assert "The file storage refuses the file (403). Quote " in ran.stderr
+    assert list_files(tmp_path) == []
 
 
-def test_a_storage_that_stays_away_is_3(front: Front, tmp_path: Path) -> None:
+def test_a_storage_that_stays_away_is_3(front: FlakyProxy, tmp_path: Path) -> None:
     def spoil(number: int, answer: Answer) -> None:
         answer.status, answer.body = 503, b""
 
-    front.spoil_download = spoil
+    front.tamper_download = spoil
     assert export(front, tmp_path, "-o", "week.csv", "--timeout", "2").code == 3
-    assert files(tmp_path) == []
+    assert list_files(tmp_path) == []
 
 
-def test_a_service_that_stumbles_is_asked_again_and_starts_one_export(front: Front, tmp_path: Path) -> None:
+def test_a_service_that_stumbles_is_asked_again_and_starts_one_export(
+    front: FlakyProxy, tmp_path: Path
+) -> None:
     """Each call is spoilt once: no answer although it was served, then 503."""
 
     def spoil(number: int, answer: Answer) -> None:
         if number % 3 == 1:
-            answer.body, answer.closed_after = b"", 0
+            answer.body, answer.cut_after = b"", 0
         elif number % 3 == 2:
             answer.status, answer.headers["retry-after"] = 503, "0"
 
-    front.spoil_call = spoil
+    front.tamper_call = spoil
     ran = export(front, tmp_path, "-o", "week.csv")
     assert ran.code == 0
-    starts = [each.headers["idempotency-key"] for each in front.asked if each.path == "/exports"]
+    starts = [each.headers["idempotency-key"] for each in front.requests if each.path == "/exports"]
     assert len(starts) == 3
     assert len(set(starts)) == 1
-    assert "does not answer. Trying again in" in ran.said
+    assert "does not answer. Trying again in" in ran.stderr
 
 
-def test_a_turn_that_is_later_than_the_timeout_is_waited_for(front: Front, tmp_path: Path) -> None:
+def test_a_turn_that_is_later_than_the_timeout_is_waited_for(front: FlakyProxy, tmp_path: Path) -> None:
     def spoil(number: int, answer: Answer) -> None:
         if number in (1, 4):
             answer.status, answer.headers["retry-after"] = 429, "2"
 
-    front.spoil_call = spoil
+    front.tamper_call = spoil
     ran = export(front, tmp_path, "-o", "week.csv", "--timeout", "1")
     assert ran.code == 0
-    assert ran.said.count("Trying again in 2 s.") == 2
+    assert ran.stderr.count("Trying again in 2 s.") == 2
 
 
-def test_a_key_goes_to_the_service_and_to_nobody_else(front: Front, tmp_path: Path) -> None:
+def test_a_key_goes_to_the_service_and_to_nobody_else(front: FlakyProxy, tmp_path: Path) -> None:
     assert export(front, tmp_path, "-o", "week.csv", REPORTS_API_KEY="canary").code == 0
-    calls = [each for each in front.asked if each not in front.downloads]
+    calls = [each for each in front.requests if each not in front.downloads]
     assert {each.headers.get("authorization") for each in calls} == {"Bearer canary"}
     assert {each.headers.get("authorization") for each in front.downloads} == {None}
 
 
-def test_it_polls_with_long_polls(front: Front, tmp_path: Path) -> None:
+def test_it_polls_with_long_polls(front: FlakyProxy, tmp_path: Path) -> None:
     assert export(front, tmp_path, "-o", "week.csv").code == 0
-    polls = [each for each in front.asked if each.method == "GET" and each.path.count("/") == 2]
+    polls = [each for each in front.requests if each.method == "GET" and each.path.count("/") == 2]
     polls = [each for each in polls if each.path.startswith("/exports/")]
     assert polls
     assert {each.headers.get("prefer") for each in polls} == {"wait=20"}
 
 
-def test_an_export_that_is_deleted_before_it_is_downloaded_is_1(front: Front, tmp_path: Path) -> None:
+def test_an_export_that_is_deleted_before_it_is_downloaded_is_1(front: FlakyProxy, tmp_path: Path) -> None:
     def spoil(number: int, answer: Answer) -> None:
         if b'"status":"done"' in answer.body:
-            job_id = front.asked[-1].path.rpartition("/")[2]
+            job_id = front.requests[-1].path.rpartition("/")[2]
             httpx.delete(f"{front.target}/exports/{job_id}", trust_env=False).raise_for_status()
 
-    front.spoil_call = spoil
+    front.tamper_call = spoil
     ran = export(front, tmp_path, "-o", "week.csv")
     assert ran.code == 1
-    assert "There is no export with this id. Quote " in ran.said
-    assert files(tmp_path) == []
+    assert "There is no export with this id. Quote " in ran.stderr
+    assert list_files(tmp_path) == []

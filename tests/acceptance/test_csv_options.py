@@ -12,7 +12,7 @@ import pytest
 
 from flows.query.csv_options import parse_dialect
 from tests.support import csv_reader
-from tests.support.export_client import EMPTY_SURVEY, SURVEY, Session, run_all
+from tests.support.export_client import EMPTY_SURVEY, SURVEY, Session, export_all
 
 WEEK = {"surveyId": SURVEY, "from": "2024-8-1", "to": "2024-8-7", "timeZone": "Europe/Berlin"}
 STEM = f"survey-responses_{SURVEY}_2024-08-01_2024-08-07"
@@ -40,7 +40,7 @@ KINDS = {
 
 @pytest.fixture(scope="module")
 def exports(api: httpx.Client) -> dict[str, Session]:
-    return run_all(api, REQUESTS)
+    return export_all(api, REQUESTS)
 
 
 def members(content: bytes) -> dict[str, bytes]:

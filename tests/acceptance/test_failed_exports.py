@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from tests.support.export_client import ARTICLES_REQUEST, SURVEY, Session, follow, start
-from tests.support.extra_processes import beside, deploy_export, make_pool
+from tests.support.extra_processes import create_pool, deploy_export, extra_processes
 from tests.support.running_stack import Stack
 
 CLOSED_PORT = "http://127.0.0.1:9"
@@ -100,10 +100,10 @@ FAILURES = {
 @pytest.fixture(scope="module")
 def failed(api: httpx.Client, stack: Stack, prefect: httpx.Client) -> dict[str, Session]:
     """Runs in environments of their own, as Prefect itself executes a run without a worker."""
-    make_pool(prefect, POOL, "process")
+    create_pool(prefect, POOL, "process")
     create = f"/deployments/{deploy_export(prefect, POOL, POOL)}/create_flow_run"
     sessions: dict[str, Session] = {}
-    with beside(stack) as processes:
+    with extra_processes(stack) as processes:
         running = []
         for name, failure in FAILURES.items():
             run = prefect.post(create, json={"parameters": {"request": failure.request}}).raise_for_status()

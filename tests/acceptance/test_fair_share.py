@@ -13,7 +13,7 @@ import pytest
 
 from tests.acceptance.test_callers import client_of
 from tests.support import flow_runs
-from tests.support.extra_processes import beside, deploy_export, make_pool, settings_of
+from tests.support.extra_processes import create_pool, deploy_export, extra_processes, pool_settings
 from tests.support.running_stack import Stack
 
 POOL = "turns"
@@ -30,14 +30,14 @@ def callers(
 ) -> Iterator[dict[str, httpx.Client]]:
     """Prefect hands out no more runs than the pool has room for: behind a backlog nobody else's are seen."""
     keys = tmp_path_factory.mktemp("keys") / "keys.json"
-    make_pool(prefect, POOL, "warm", concurrency_limit=SLOTS)
+    create_pool(prefect, POOL, "warm", concurrency_limit=SLOTS)
     deploy_export(prefect, POOL, POOL)
-    with beside(stack) as others:
+    with extra_processes(stack) as others:
         limit = {"REPORTS_RUNNING_PER_CALLER": str(LIMIT)}
-        workers = [others.warm_worker(POOL, "--limit", "2", **HOUSE, **limit) for _ in range(2)]
-        url = others.api(**settings_of(POOL, POOL), REPORTS_KEYS_FILE=str(keys), **HOUSE)
+        workers = [others.start_warm_worker(POOL, "--limit", "2", **HOUSE, **limit) for _ in range(2)]
+        url = others.start_api(**pool_settings(POOL, POOL), REPORTS_KEYS_FILE=str(keys), **HOUSE)
         for worker in workers:
-            others.until_said(worker, "started!")
+            others.wait_for_output(worker, "started!")
         with ExitStack() as clients:
             yield {name: clients.enter_context(client_of(url, keys, name)) for name in (*BACKLOGS, "bob")}
 
@@ -53,7 +53,7 @@ def runs(prefect: httpx.Client, callers: dict[str, httpx.Client]) -> dict[str, l
     wanted = [callers[name] for name, number in BACKLOGS.items() for _ in range(number)]
     with ThreadPoolExecutor(2) as pool:
         ids = list(pool.map(start, wanted))
-    (his,) = flow_runs.until_ended(prefect, start(callers["bob"]))
+    (his,) = flow_runs.wait_until_finished(prefect, start(callers["bob"]))
     found = [flow_runs.read(prefect, run_id) for run_id in ids]
     for run_id in ids:
         prefect.post(f"/flow_runs/{run_id}/set_state", json={"state": {"type": "CANCELLED"}, "force": True})
@@ -65,11 +65,11 @@ def test_anothers_one_does_not_wait_for_a_backlog(runs: dict[str, list[dict[str,
     (his,) = runs["bob"]
     before = [*runs["ada"], *runs["carol"]]
     job = median(
-        flow_runs.seconds(run["end_time"]) - flow_runs.seconds(run["start_time"])
+        flow_runs.epoch_seconds(run["end_time"]) - flow_runs.epoch_seconds(run["start_time"])
         for run in before
         if run["state_type"] == "COMPLETED"
     )
-    wait = flow_runs.seconds(his["start_time"]) - flow_runs.seconds(his["created"])
+    wait = flow_runs.epoch_seconds(his["start_time"]) - flow_runs.epoch_seconds(his["created"])
     waiting = sum(1 for run in before if run["state_type"] == "SCHEDULED")
     print(f"waited {wait / job:.2f} job times of {job:.2f} s; {waiting} of others' wait on")  # noqa: T201
     assert his["state_type"] == "COMPLETED"
@@ -87,7 +87,10 @@ def test_nobody_runs_more_than_their_limit_on_all_workers_together(
 
 def most_at_once(runs: list[dict[str, Any]]) -> int:
     spans = [
-        (flow_runs.seconds(run["start_time"]), flow_runs.seconds(run["end_time"]) if run["end_time"] else inf)
+        (
+            flow_runs.epoch_seconds(run["start_time"]),
+            flow_runs.epoch_seconds(run["end_time"]) if run["end_time"] else inf,
+        )
         for run in runs
         if run["start_time"]
     ]

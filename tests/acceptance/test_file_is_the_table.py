@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.support import csv_reader
-from tests.support.export_client import SURVEY, Session, run_all
+from tests.support.export_client import SURVEY, Session, export_all
 
 WEEK = {"surveyId": SURVEY, "from": "2024-8-1", "to": "2024-8-7"}
 ORDERS = {"report": "orders", "from": "2024-05-01", "to": "2024-05-31"}
@@ -25,7 +25,7 @@ PAGE_SIZE = 37  # so that the last page is not full
 
 @pytest.fixture(scope="module")
 def exports(api: httpx.Client) -> dict[str, Session]:
-    return run_all(api, REQUESTS)
+    return export_all(api, REQUESTS)
 
 
 def as_query(request: dict[str, Any]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.export_client import DONE_WITHIN_SECONDS, EMPTY_SURVEY, ONE_ROW_SURVEY
+from tests.support.export_client import EMPTY_SURVEY, ONE_ROW_SURVEY, TIMEOUT_SECONDS
 from tests.support.running_stack import Stack
 
 PACKAGE = "generated_exports_client"
@@ -41,7 +41,7 @@ class Generated:
         return lambda *path, **given: module.sync_detailed(*path, client=self._client, **given)
 
     def ended(self, job_id: Any) -> Any:
-        until = time.monotonic() + DONE_WITHIN_SECONDS
+        until = time.monotonic() + TIMEOUT_SECONDS
         state = self.get_export(job_id, prefer="wait=5").parsed
         while state.status not in ("done", "error", "cancelled"):
             assert time.monotonic() < until, state

@@ -12,9 +12,15 @@ import httpx
 import pytest
 
 from tests.acceptance.test_callers import client_of
-from tests.support.command_line import begin, ended, until_said
+from tests.support.command_line import launch, wait_for_exit, wait_for_stderr
 from tests.support.export_client import EMPTY_SURVEY
-from tests.support.extra_processes import Beside, beside, deploy_export, make_pool, settings_of
+from tests.support.extra_processes import (
+    ExtraProcesses,
+    create_pool,
+    deploy_export,
+    extra_processes,
+    pool_settings,
+)
 from tests.support.running_stack import Stack
 
 # Nobody serves the pool: what is started waits.
@@ -29,10 +35,10 @@ WEEKLY = {
 
 
 @pytest.fixture(scope="module")
-def others(stack: Stack, prefect: httpx.Client) -> Iterator[Beside]:
-    make_pool(prefect, POOL, "warm")
+def others(stack: Stack, prefect: httpx.Client) -> Iterator[ExtraProcesses]:
+    create_pool(prefect, POOL, "warm")
     deploy_export(prefect, POOL, POOL)
-    with beside(stack) as found:
+    with extra_processes(stack) as found:
         yield found
 
 
@@ -42,7 +48,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def url(others: Beside, keys: Path) -> str:
+def url(others: ExtraProcesses, keys: Path) -> str:
     limits = {
         "REPORTS_KEYS_FILE": str(keys),
         "REPORTS_RUNNING_PER_CALLER": "3",
@@ -50,7 +56,7 @@ def url(others: Beside, keys: Path) -> str:
         "REPORTS_STARTS_BURST": str(BURST),
         "REPORTS_STARTS_PER_SECOND": "1",
     }
-    return others.api(**settings_of(POOL, POOL), **limits)
+    return others.start_api(**pool_settings(POOL, POOL), **limits)
 
 
 @pytest.fixture
@@ -162,13 +168,13 @@ def test_the_command_line_waits_until_it_may_start(
     client, waiting = full
     key = client.headers["authorization"].removeprefix("Bearer ")
     options = ("--survey", EMPTY_SURVEY, "--from", "2025-1-1", "--to", "2025-1-2", "--detach")
-    process = begin(url, tmp_path, "export", "survey-responses", *options, REPORTS_API_KEY=key)
-    said = until_said(process, "Trying again in 5 s.")
+    process = launch(url, tmp_path, "export", "survey-responses", *options, REPORTS_API_KEY=key)
+    said = wait_for_stderr(process, "Trying again in 5 s.")
     client.delete(f"/exports/{waiting.pop()}").raise_for_status()
-    ran = ended(process)
+    ran = wait_for_exit(process)
     assert ran.code == 0
     assert "3 of your exports wait already" in said
-    waiting.append(ran.out.decode().strip())
+    waiting.append(ran.stdout.decode().strip())
     assert client.get(f"/exports/{waiting[-1]}").json()["status"] == "queued"
 
 

@@ -17,7 +17,7 @@ from tests.acceptance.test_run_page import artifacts_of
 from tests.support import csv_reader
 from tests.support.engines import copied, framed
 from tests.support.export_client import SURVEY, Session, follow
-from tests.support.extra_processes import beside
+from tests.support.extra_processes import extra_processes
 from tests.support.running_stack import Stack
 
 DAY = {"surveyId": SURVEY, "from": "2024-8-1", "to": "2024-8-1"}
@@ -35,8 +35,8 @@ def both(
 ) -> Iterator[tuple[httpx.Client, httpx.Client]]:
     """One caller with two keys: with the right to see all, and without."""
     keys: Path = tmp_path_factory.mktemp("keys") / "keys.json"
-    with beside(stack) as others:
-        url = others.api(REPORTS_KEYS_FILE=str(keys))
+    with extra_processes(stack) as others:
+        url = others.start_api(REPORTS_KEYS_FILE=str(keys))
         with client_of(url, keys, "eve") as full, client_of(url, keys, "eve", pii=False) as without:
             yield full, without
 

@@ -88,9 +88,9 @@ def test_when_it_is_done_the_same_request_makes_a_new_file(
     follow(api, first)
     second = start(api, request)
     unneeded.append(second)
-    assert second.started is not None
+    assert second.start_response is not None
     assert second.id != first.id
-    assert "idempotent-replayed" not in second.started.headers
+    assert "idempotent-replayed" not in second.start_response.headers
 
 
 def test_the_same_key_and_body_is_the_same_job_even_when_it_is_done(
@@ -100,9 +100,9 @@ def test_the_same_key_and_body_is_the_same_job_even_when_it_is_done(
     first = start(api, request, **{"Idempotency-Key": key})
     follow(api, first)
     second = start(api, request, **{"Idempotency-Key": key})
-    assert second.started is not None
+    assert second.start_response is not None
     assert second.id == first.id
-    assert second.started.headers["idempotent-replayed"] == "true"
+    assert second.start_response.headers["idempotent-replayed"] == "true"
 
 
 def test_the_same_key_with_another_body_is_refused(

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from tests.support.blockable_proxy import Way
+from tests.support.blockable_proxy import BlockableProxy
 from tests.support.export_client import ARTICLES_REQUEST, SURVEY
-from tests.support.extra_processes import beside
+from tests.support.extra_processes import extra_processes
 from tests.support.running_stack import Stack
 
 PROMISED_SECONDS, ALLOWED_SECONDS = 2.0, 3.0
@@ -27,7 +27,7 @@ class Api:
     """An API process whose every connection can be blocked."""
 
     client: httpx.Client
-    ways: dict[str, Way]
+    ways: dict[str, BlockableProxy]
 
     def ask(self, what: str) -> httpx.Response:
         """`start` or a path; prints how long the answer took."""
@@ -51,9 +51,9 @@ class Api:
 @pytest.fixture(scope="module")
 def through(stack: Stack) -> Iterator[Api]:
     ways = {
-        "prefect": Way(stack.prefect_api_url),
-        "database": Way(stack.database_url),
-        "storage": Way(stack.s3_endpoint_url),
+        "prefect": BlockableProxy(stack.prefect_api_url),
+        "database": BlockableProxy(stack.database_url),
+        "storage": BlockableProxy(stack.s3_endpoint_url),
     }
     settings = {
         "PREFECT_API_URL": ways["prefect"].url,
@@ -62,8 +62,8 @@ def through(stack: Stack) -> Iterator[Api]:
         **IMPATIENT,
     }
     with (
-        beside(stack) as processes,
-        httpx.Client(base_url=processes.api(**settings), timeout=30, trust_env=False) as client,
+        extra_processes(stack) as processes,
+        httpx.Client(base_url=processes.start_api(**settings), timeout=30, trust_env=False) as client,
     ):
         yield Api(client, ways)
     for way in ways.values():
@@ -132,14 +132,17 @@ def test_without_the_storage_jobs_and_tables_are_answered(through: Api, how: str
 @pytest.mark.parametrize("how", HOW)
 def test_an_api_that_starts_while_all_is_away_says_so(stack: Stack, how: str) -> None:
     urls = {"PREFECT_API_URL": stack.prefect_api_url, "REPORTS_DATABASE_URL": stack.database_url}
-    ways = {name: Way(url) for name, url in (urls | {"AWS_ENDPOINT_URL": stack.s3_endpoint_url}).items()}
+    ways = {
+        name: BlockableProxy(url)
+        for name, url in (urls | {"AWS_ENDPOINT_URL": stack.s3_endpoint_url}).items()
+    }
     with (
         ways["PREFECT_API_URL"].blocked(how),
         ways["REPORTS_DATABASE_URL"].blocked(how),
         ways["AWS_ENDPOINT_URL"].blocked(how),
-        beside(stack) as processes,
+        extra_processes(stack) as processes,
     ):
-        address = processes.api(**{name: way.url for name, way in ways.items()}, **IMPATIENT)
+        address = processes.start_api(**{name: way.url for name, way in ways.items()}, **IMPATIENT)
         with httpx.Client(base_url=address, timeout=30, trust_env=False) as client:
             api = Api(client, {})
             assert api.ask("/healthz").status_code == 200

@@ -22,7 +22,7 @@ from flows.storage.protocol import content_disposition
 from tests.acceptance.custom_reports.visits import visits
 from tests.support import csv_reader
 from tests.support.export_client import Session, follow, start
-from tests.support.extra_processes import beside, deploy_export, make_pool, settings_of
+from tests.support.extra_processes import create_pool, deploy_export, extra_processes, pool_settings
 from tests.support.running_stack import Stack
 
 HOUSE = "tests.acceptance.custom_reports.visits"
@@ -96,16 +96,16 @@ def own(stack: Stack, prefect: httpx.Client, tmp_path_factory: pytest.TempPathFa
     """The two exports, made by an API and by runs that have none of the stack's parts but Prefect."""
     home = tmp_path_factory.mktemp("own")
     fill(home / "own.db")
-    make_pool(prefect, POOL, "process")
+    create_pool(prefect, POOL, "process")
     deploy_export(prefect, POOL, POOL)
     settings = {
         "REPORTS_DATABASE_URL": f"sqlite:///{home / 'own.db'}",
         "REPORTS_STORAGE_URL": f"file://{home / 'files'}",
         "REPORTS_CATALOG": HOUSE,
-        **settings_of(POOL, POOL),
+        **pool_settings(POOL, POOL),
     }
-    with beside(stack) as processes:
-        address = processes.api(**settings)
+    with extra_processes(stack) as processes:
+        address = processes.start_api(**settings)
         with httpx.Client(base_url=address, timeout=30, trust_env=False) as api:
             sessions = {name: start(api, request) for name, request in REQUESTS.items()}
             running = [
@@ -113,7 +113,7 @@ def own(stack: Stack, prefect: httpx.Client, tmp_path_factory: pytest.TempPathFa
                 for each in sessions.values()
             ]
             for process in running:
-                assert process.wait(RUN_WITHIN_SECONDS) == 0, processes.said(process)
+                assert process.wait(RUN_WITHIN_SECONDS) == 0, processes.output(process)
             follow(api, *sessions.values())
             yield Own(api, home / "files", home / "own.db", sessions)
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.support.export_client import EMPTY_SURVEY, ONE_ROW_SURVEY
-from tests.support.schedules import WEEKLY, kept_in_prefect
+from tests.support.schedules import WEEKLY, schedule_from_prefect_yaml
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 MADRID = ZoneInfo("Europe/Madrid")
@@ -295,7 +295,7 @@ def test_the_list_is_newest_first_page_by_page(api: httpx.Client, make: Maker) -
 def test_one_that_is_kept_in_prefect_is_listed_and_run_and_cannot_be_changed(
     api: httpx.Client, prefect: httpx.Client
 ) -> None:
-    with kept_in_prefect(prefect) as (kept, name):
+    with schedule_from_prefect_yaml(prefect) as (kept, name):
         found = api.get(f"/schedules/{kept}").raise_for_status().json()
         assert kept in ids(api.get("/schedules", params={"limit": 100}))
         assert (found["readOnly"], found["name"]) == (True, name)

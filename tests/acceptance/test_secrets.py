@@ -17,7 +17,13 @@ from psycopg import sql
 
 from api.access.api_keys import KeyFile
 from tests.support.export_client import ARTICLES_REQUEST, EMPTY_SURVEY, Session, follow, start
-from tests.support.extra_processes import _free_port, beside, deploy_export, make_pool, settings_of
+from tests.support.extra_processes import (
+    create_pool,
+    deploy_export,
+    extra_processes,
+    free_port,
+    pool_settings,
+)
 from tests.support.running_stack import Stack
 from tests.support.webhook_receiver import Receiver
 
@@ -51,7 +57,7 @@ def told(api: httpx.Client, receiver: Receiver) -> Iterator[None]:
     )
     here = made.raise_for_status().headers["location"]
     api.post(f"{here}/run").raise_for_status()
-    receiver.until(HUSH.partition("?")[0], 2)
+    receiver.wait_for(HUSH.partition("?")[0], 2)
     yield
     api.delete(here).raise_for_status()
 
@@ -115,7 +121,7 @@ class Planted:
     metrics: str
 
     def lines(self, of: str) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.said[of].splitlines() if line.startswith("{")]
+        return [json.loads(line) for line in self.output[of].splitlines() if line.startswith("{")]
 
 
 @pytest.fixture(scope="module")
@@ -143,18 +149,18 @@ def planted(stack: Stack, prefect: httpx.Client, tmp_path_factory: pytest.TempPa
     json_lines = {"REPORTS_LOG_FORMAT": "json", "REPORTS_ATTEMPTS": "1"}
     wrong_password = str(psycopg.conninfo.conninfo_to_dict(stack.libpq_url)["password"])
     wrong_database = stack.database_url.replace(wrong_password, CANARY)
-    make_pool(prefect, POOL, "warm")
+    create_pool(prefect, POOL, "warm")
     deploy_export(prefect, POOL, POOL)
-    make_pool(prefect, NOBODYS_POOL, "process")
+    create_pool(prefect, NOBODYS_POOL, "process")
     create = f"/deployments/{deploy_export(prefect, NOBODYS_POOL, NOBODYS_POOL)}/create_flow_run"
-    port = str(_free_port())
-    with beside(stack) as others:
+    port = str(free_port())
+    with extra_processes(stack) as others:
         measured = {"PREFECT_CLIENT_METRICS_ENABLED": "true", "PREFECT_CLIENT_METRICS_PORT": port}
-        worker = others.warm_worker(
+        worker = others.start_warm_worker(
             POOL, "--limit", "1", AWS_SECRET_ACCESS_KEY=CANARY, **json_lines, **measured
         )
-        url = others.api(**json_lines, **guarded, **settings_of(POOL, POOL))
-        others.until_said(worker, "started!")
+        url = others.start_api(**json_lines, **guarded, **pool_settings(POOL, POOL))
+        others.wait_for_output(worker, "started!")
         answers = [_asked(url, token) for token in tokens]
         assert [answer.status_code for answer in answers] == [202, 200, 401, 401]
         job_id = answers[0].json()["id"]
@@ -170,7 +176,7 @@ def planted(stack: Stack, prefect: httpx.Client, tmp_path_factory: pytest.TempPa
         )
         process.wait(90)
         said = {
-            name: others.said(each)
+            name: others.output(each)
             for name, each in {"api": others.api_process, "worker": worker, "run": process}.items()
         }
     words = ["X-Amz-Signature", CANARY, wrong_password, stack.aws_secret_access_key, *tokens]
@@ -184,8 +190,8 @@ def _asked(url: str, token: str) -> httpx.Response:
 
 @pytest.mark.parametrize("of", ["api", "worker", "run"])
 def test_errors_bring_no_secret_into_a_log(planted: Planted, of: str) -> None:
-    assert planted.said[of]
-    assert [word for word in planted.words if word in planted.said[of]] == []
+    assert planted.output[of]
+    assert [word for word in planted.words if word in planted.output[of]] == []
 
 
 def test_errors_bring_no_secret_into_prefects_database(
@@ -212,7 +218,7 @@ def test_a_line_about_a_job_names_it(planted: Planted) -> None:
         line["logger"] == "flows.sources.snapshot" and line.get("job") for line in planted.lines("run")
     )
     assert [
-        line for line in planted.said["worker"].splitlines() if planted.job_id in line and line[0] != "{"
+        line for line in planted.output["worker"].splitlines() if planted.job_id in line and line[0] != "{"
     ] == []
 
 

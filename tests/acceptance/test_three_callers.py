@@ -22,9 +22,9 @@ from hypothesis.stateful import (
 )
 
 from api.access.api_keys import KeyFile
-from tests.support.caller_model import UNKNOWN, Caller, Made, World, named_otherwise
+from tests.support.caller_model import UNKNOWN, Caller, Resource, World, without_name
 from tests.support.export_client import EMPTY_SURVEY, ONE_ROW_SURVEY
-from tests.support.extra_processes import beside
+from tests.support.extra_processes import extra_processes
 from tests.support.running_stack import Stack
 
 EXAMPLES = int(os.environ.get("LEAK_EXAMPLES", "8"))
@@ -85,7 +85,7 @@ class ThreeCallers(RuleBasedStateMachine):
         caller = self.world.callers[who]
         headers = {"Idempotency-Key": key} if key is not None else {}
         path = "/reports/csv" if frozen else "/exports"
-        answer = self.world.ask(caller, "POST", path, json=request, headers=headers)
+        answer = self.world.request(caller, "POST", path, json=request, headers=headers)
         earlier = caller.keys.get(("job", key)) if key is not None else None
         if _limited(answer):
             return multiple()
@@ -105,9 +105,9 @@ class ThreeCallers(RuleBasedStateMachine):
     def ask_of_a_job(self, who: int, of_id: str, what: tuple[str, str]) -> None:
         caller, (method, path) = self.world.callers[who], what
         if of_id not in caller.jobs:
-            self.world.unknown(caller, method, path, of_id)
+            self.world.assert_unknown(caller, method, path, of_id)
             return
-        answer = self.world.ask(caller, method, path.format(of_id))
+        answer = self.world.request(caller, method, path.format(of_id))
         if path.endswith("/retry"):
             if answer.is_success:
                 self._job(caller, answer.json()["id"], caller.jobs[of_id].body)
@@ -116,31 +116,31 @@ class ThreeCallers(RuleBasedStateMachine):
         elif method == "DELETE":
             assert answer.status_code == 204, answer.text
             del caller.jobs[of_id]
-            self.world.unknown(caller, "GET", "/exports/{}", of_id)
+            self.world.assert_unknown(caller, "GET", "/exports/{}", of_id)
         else:
             assert answer.status_code in (200, 202, 303, 409), answer.text
 
     @rule(who=WHO)
     def list_jobs(self, who: int) -> None:
         caller = self.world.callers[who]
-        assert sorted(self.world.all_of(caller, "/exports", limit="3")) == sorted(caller.jobs)
+        assert sorted(self.world.list_ids(caller, "/exports", limit="3")) == sorted(caller.jobs)
 
     @rule(who=WHO, of_id=schedules | st.just(UNKNOWN))
     def list_jobs_of_a_schedule(self, who: int, of_id: str) -> None:
         caller = self.world.callers[who]
         own = sorted(each.id for each in caller.jobs.values() if each.schedule_id == of_id)
-        assert sorted(self.world.all_of(caller, "/exports", scheduleId=of_id)) == own
+        assert sorted(self.world.list_ids(caller, "/exports", scheduleId=of_id)) == own
 
     @rule(target=cursors, who=WHO, path=st.sampled_from(["/exports", "/schedules"]))
     def first_page(self, who: int, path: str) -> Any:
         caller = self.world.callers[who]
-        page = self.world.ask(caller, "GET", path, params={"limit": "1"}).raise_for_status().json()
+        page = self.world.request(caller, "GET", path, params={"limit": "1"}).raise_for_status().json()
         return multiple() if page["nextCursor"] is None else (path, page["nextCursor"])
 
     @rule(who=WHO, place=cursors)
     def next_page_of_anybody(self, who: int, place: tuple[str, str]) -> None:
         caller, (path, cursor) = self.world.callers[who], place
-        page = self.world.ask(caller, "GET", path, params={"cursor": cursor}).raise_for_status().json()
+        page = self.world.request(caller, "GET", path, params={"cursor": cursor}).raise_for_status().json()
         own = caller.jobs if path == "/exports" else caller.schedules
         assert {each["id"] for each in page["items"]} <= set(own)
 
@@ -148,7 +148,7 @@ class ThreeCallers(RuleBasedStateMachine):
     def make_schedule(self, who: int, body: dict[str, Any], key: str | None) -> Any:
         caller = self.world.callers[who]
         headers = {"Idempotency-Key": key} if key is not None else {}
-        answer = self.world.ask(caller, "POST", "/schedules", json=body, headers=headers)
+        answer = self.world.request(caller, "POST", "/schedules", json=body, headers=headers)
         earlier = caller.keys.get(("schedule", key)) if key is not None else None
         if _limited(answer):
             return multiple()
@@ -161,8 +161,8 @@ class ThreeCallers(RuleBasedStateMachine):
         found = str(answer.raise_for_status().json()["id"])
         if earlier is not None and earlier.id in caller.schedules:
             assert found == earlier.id
-        self.world.is_new(caller, found)
-        caller.schedules[found] = Made(found, body)
+        self.world.assert_new(caller, found)
+        caller.schedules[found] = Resource(found, body)
         if key is not None:
             caller.keys["schedule", key] = caller.schedules[found]
         return found
@@ -172,9 +172,9 @@ class ThreeCallers(RuleBasedStateMachine):
         caller, (method, path, body) = self.world.callers[who], what
         content = {"json": body} if body is not None else {}
         if of_id not in caller.schedules:
-            self.world.unknown(caller, method, path, of_id, **content)
+            self.world.assert_unknown(caller, method, path, of_id, **content)
             return multiple()
-        answer = self.world.ask(caller, method, path.format(of_id), **content)
+        answer = self.world.request(caller, method, path.format(of_id), **content)
         if path.endswith("/run"):
             if _limited(answer):
                 return multiple()
@@ -188,18 +188,18 @@ class ThreeCallers(RuleBasedStateMachine):
             assert {each["id"] for each in answer.json()["items"]} <= own
         if method == "DELETE":
             del caller.schedules[of_id]
-            self.world.unknown(caller, "GET", "/schedules/{}", of_id)
+            self.world.assert_unknown(caller, "GET", "/schedules/{}", of_id)
         return multiple()
 
     @rule(who=WHO)
     def list_schedules(self, who: int) -> None:
         caller = self.world.callers[who]
-        assert sorted(self.world.all_of(caller, "/schedules", limit="2")) == sorted(caller.schedules)
+        assert sorted(self.world.list_ids(caller, "/schedules", limit="2")) == sorted(caller.schedules)
 
     @rule(who=WHO)
     def see_reports(self, who: int) -> None:
         caller = self.world.callers[who]
-        items = self.world.ask(caller, "GET", "/report-types").raise_for_status().json()["items"]
+        items = self.world.request(caller, "GET", "/report-types").raise_for_status().json()["items"]
         assert {each["name"] for each in items} == caller.reports
 
     @rule(
@@ -209,12 +209,12 @@ class ThreeCallers(RuleBasedStateMachine):
     )
     def a_report_that_is_not_permitted_is_one_that_there_is_not(self, who: int, name: str, path: str) -> None:
         caller = self.world.callers[who]
-        answer = self.world.ask(caller, "GET", path.format(name))
+        answer = self.world.request(caller, "GET", path.format(name))
         if name in caller.reports:
             assert answer.status_code == (422 if "?" in path else 200)  # without scope or days
             return
-        nothing = self.world.ask(caller, "GET", path.format("nothing"))
-        assert named_otherwise(answer, name) == named_otherwise(nothing, "nothing")
+        nothing = self.world.request(caller, "GET", path.format("nothing"))
+        assert without_name(answer, name) == without_name(nothing, "nothing")
 
     def teardown(self) -> None:
         try:
@@ -235,8 +235,8 @@ class ThreeCallers(RuleBasedStateMachine):
         key: tuple[str, str] | None = None,
         schedule_id: str | None = None,
     ) -> str:
-        self.world.is_new(caller, found)
-        made = caller.jobs.setdefault(found, Made(found, body, schedule_id))
+        self.world.assert_new(caller, found)
+        made = caller.jobs.setdefault(found, Resource(found, body, schedule_id))
         if key is not None:
             caller.keys[key] = made
         return found
@@ -259,8 +259,8 @@ def new_world(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         http = httpx.Client(base_url=url, headers=headers, timeout=30, trust_env=False)
         return Caller(name, http, frozenset(reports))
 
-    with beside(stack) as others:
-        url = others.api(REPORTS_KEYS_FILE=str(path), REPORTS_OUTAGE_SECONDS="60")
+    with extra_processes(stack) as others:
+        url = others.start_api(REPORTS_KEYS_FILE=str(path), REPORTS_OUTAGE_SECONDS="60")
         yield lambda: World([caller(url, reports) for reports in (REPORTS, REPORTS[:1], REPORTS)])
 
 

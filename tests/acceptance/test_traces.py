@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from tests.support.export_client import EMPTY_SURVEY, Session, follow
-from tests.support.extra_processes import beside, deploy_export, make_pool, settings_of
+from tests.support.extra_processes import create_pool, deploy_export, extra_processes, pool_settings
 from tests.support.running_stack import Stack
 
 POOL = "traced"
@@ -24,19 +24,19 @@ def traces(said: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def said(stack: Stack, prefect: httpx.Client) -> dict[str, dict[str, str]]:
-    make_pool(prefect, POOL, "warm")
+def output(stack: Stack, prefect: httpx.Client) -> dict[str, dict[str, str]]:
+    create_pool(prefect, POOL, "warm")
     deploy_export(prefect, POOL, POOL)
-    with beside(stack) as others:
-        worker = others.warm_worker(POOL, "--limit", "1", **TRACED)
-        url = others.api(**TRACED, **settings_of(POOL, POOL))
-        others.until_said(worker, "started!")
+    with extra_processes(stack) as others:
+        worker = others.start_warm_worker(POOL, "--limit", "1", **TRACED)
+        url = others.start_api(**TRACED, **pool_settings(POOL, POOL))
+        others.wait_for_output(worker, "started!")
         with httpx.Client(base_url=url, timeout=30, trust_env=False) as api:
             started = api.post("/exports", json=REQUEST).raise_for_status().json()
             follow(api, Session(started["id"]))
-        others.until_said(worker, '"name": "presign')
-        others.until_said(others.api_process, '"name": "POST /exports"')
-        return {"api": traces(others.said(others.api_process)), "run": traces(others.said(worker))}
+        others.wait_for_output(worker, '"name": "presign')
+        others.wait_for_output(others.api_process, '"name": "POST /exports"')
+        return {"api": traces(others.output(others.api_process)), "run": traces(others.output(worker))}
 
 
 def test_a_request_and_the_run_that_it_starts_are_one_trace(said: dict[str, dict[str, str]]) -> None:

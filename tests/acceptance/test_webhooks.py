@@ -11,7 +11,7 @@ import pytest
 
 from tests.support import flow_runs
 from tests.support.export_client import EMPTY_SURVEY
-from tests.support.webhook_receiver import HANGS, HOST, Receiver
+from tests.support.webhook_receiver import HANG, HOST, Receiver
 
 WITHIN_SECONDS = 60
 DAILY: dict[str, Any] = {
@@ -105,7 +105,7 @@ def left_behind(prefect: httpx.Client, make: Make, receiver: Receiver) -> str:
 def sent(api: httpx.Client, make: Make, receiver: Receiver, left_behind: str) -> dict[str, Any]:
     """What receivers of many tempers got of one export, and what the log says of it: all at the same time."""
     paths = {name: path() for name in ("once", "twice", "moved", "gone", "hangs", "wants errors only")}
-    answers = {"twice": [500, 200], "moved": [302], "gone": [410], "hangs": [HANGS, 204]}
+    answers = {"twice": [500, 200], "moved": [302], "gone": [410], "hangs": [HANG, 204]}
     on = {"wants errors only": ["error"]}
     found: dict[str, Any] = {"paths": paths, "logs": {}, "jobs": {}, "schedules": {}}
     for name, at in paths.items():
@@ -119,14 +119,14 @@ def sent(api: httpx.Client, make: Make, receiver: Receiver, left_behind: str) ->
 
 
 def got(receiver: Receiver, sent: dict[str, Any], name: str) -> list[Any]:
-    return receiver.at(sent["paths"][name])
+    return receiver.requests_to(sent["paths"][name])
 
 
 def test_a_done_export_is_told_once_and_verifies(
     api: httpx.Client, receiver: Receiver, sent: dict[str, Any], secret: str
 ) -> None:
     (received,) = got(receiver, sent, "once")
-    message = received.verified(secret)
+    message = received.verify(secret)
     job = api.get(f"/exports/{sent['jobs']['once']}").raise_for_status().json()
     assert (message["type"], message["data"]["id"]) == ("export.done", job["id"])
     assert message["data"]["scheduleId"] == sent["schedules"]["once"]["id"]
@@ -161,7 +161,7 @@ def test_after_an_error_it_comes_again_under_the_same_id(
 ) -> None:
     first, second = got(receiver, sent, "twice")
     assert first.id == second.id == sent["logs"]["twice"][0]["id"]
-    assert first.verified(secret) == second.verified(secret)
+    assert first.verify(secret) == second.verify(secret)
     assert (sent["logs"]["twice"][0]["attempt"], sent["logs"]["twice"][0]["responseStatus"]) == (2, 200)
 
 
@@ -170,7 +170,7 @@ def test_a_redirect_is_not_followed_and_after_the_last_attempt_the_delivery_has_
 ) -> None:
     (entry,) = sent["logs"]["moved"]
     assert len(got(receiver, sent, "moved")) == entry["attempt"] == 3
-    assert receiver.at("/elsewhere") == []
+    assert receiver.requests_to("/elsewhere") == []
     assert (entry["status"], entry["responseStatus"]) == ("failed", 302)
     assert entry["error"] == {"code": "webhook.refused", "message": "The receiver answered 302."}
 
@@ -235,8 +235,8 @@ def test_a_run_that_was_cancelled_before_it_began_is_told_too(
     found = deployment_of(prefect, made["id"])
     job_id = flow_runs.start(prefect, found["id"], found["parameters"], in_seconds=3600)
     assert api.post(f"/exports/{job_id}/cancel").status_code == 202
-    (received,) = receiver.until(at)
-    message = received.verified(secret)
+    (received,) = receiver.wait_for(at)
+    message = received.verify(secret)
     assert (message["type"], message["data"]["id"]) == ("export.cancelled", job_id)
     assert message["data"]["error"]["code"] == "cancelled"
 
@@ -280,7 +280,7 @@ def test_three_planned_runs_that_fail_in_a_row_pause_it_and_it_says_why(
 
 
 def test_the_failures_and_the_pause_are_told(receiver: Receiver, paused: dict[str, Any], secret: str) -> None:
-    told = [each.verified(secret) for each in receiver.until(paused["path"], 4)]
+    told = [each.verify(secret) for each in receiver.wait_for(paused["path"], 4)]
     (pause,) = [each for each in told if each["type"] == "schedule.paused"]
     errors = {each["data"]["id"] for each in told if each["type"] == "export.error"}
     assert len(errors) >= 3
@@ -381,5 +381,5 @@ def test_a_delivery_whose_worker_was_lost_is_made_by_another(
     receiver: Receiver, left_behind: str, secret: str
 ) -> None:
     """It has waited for that since the first of these tests."""
-    (received,) = receiver.until(left_behind)
-    assert received.verified(secret)["type"] == "export.done"
+    (received,) = receiver.wait_for(left_behind)
+    assert received.verify(secret)["type"] == "export.done"

@@ -11,7 +11,13 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.support.export_client import SURVEY
-from tests.support.extra_processes import Beside, beside, deploy_export, make_pool, settings_of
+from tests.support.extra_processes import (
+    ExtraProcesses,
+    create_pool,
+    deploy_export,
+    extra_processes,
+    pool_settings,
+)
 from tests.support.running_stack import Stack
 from tests.support.watched_page import Watched, watched
 
@@ -73,15 +79,15 @@ def sample(open_page: Open) -> Page:
 
 
 @pytest.fixture(scope="module")
-def others(stack: Stack) -> Iterator[Beside]:
-    with beside(stack) as processes:
+def others(stack: Stack) -> Iterator[ExtraProcesses]:
+    with extra_processes(stack) as processes:
         yield processes
 
 
 @pytest.fixture(scope="module")
 def slow_settings(prefect: httpx.Client) -> dict[str, str]:
     """Of an API, and of workers, that have the slow report, in a pool of their own; what fails has failed."""
-    make_pool(prefect, "browser", "warm")
+    create_pool(prefect, "browser", "warm")
     deploy_export(prefect, "browser", "browser")
     patient = {"REPORTS_OUTAGE_SECONDS": "10"}  # a busy machine is not an outage
-    return {**settings_of("browser", "browser"), **CATALOG, **patient, "REPORTS_ATTEMPTS": "1"}
+    return {**pool_settings("browser", "browser"), **CATALOG, **patient, "REPORTS_ATTEMPTS": "1"}

@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import SAMPLE, Open
 from tests.support.export_client import SURVEY
-from tests.support.schedules import kept_in_prefect
+from tests.support.schedules import schedule_from_prefect_yaml
 
 SLOT = r"Mon, \d{1,2} \w{3,4} \d{4}, 09:00"
 
@@ -157,7 +157,7 @@ def test_an_export_of_mine_is_repeated_and_another_zone_has_its_own_days(open_pa
 
 
 def test_one_of_prefect_yaml_is_shown_and_only_run(sample: Page, prefect: httpx.Client) -> None:
-    with kept_in_prefect(prefect) as (_, name):
+    with schedule_from_prefect_yaml(prefect) as (_, name):
         sample.reload()
         item = entry(sample, name)
         expect(item).to_contain_text("Every Monday at 09:00, Europe/Madrid · the previous week")

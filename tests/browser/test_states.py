@@ -16,9 +16,9 @@ from flows.runs.receipt import EXPIRED_TAG
 from tests.browser.conftest import SAMPLE, Open, export_id
 from tests.browser.slow_reports.million import MILLION
 from tests.browser.slow_reports.wide_orders import ROWS
-from tests.support.blockable_proxy import Way
+from tests.support.blockable_proxy import BlockableProxy
 from tests.support.export_client import ARTICLES_REQUEST, follow, start
-from tests.support.extra_processes import Beside
+from tests.support.extra_processes import ExtraProcesses
 from tests.support.running_stack import Stack
 
 SLOW = "/?report=wide-orders&pageSize=1"
@@ -28,16 +28,16 @@ SOON, LATER = 15_000, 40_000  # milliseconds; what is waited for takes a second 
 
 
 @pytest.fixture(scope="module")
-def storage_way(stack: Stack) -> Iterator[Way]:
-    way = Way(stack.s3_endpoint_url)
+def storage_way(stack: Stack) -> Iterator[BlockableProxy]:
+    way = BlockableProxy(stack.s3_endpoint_url)
     yield way
     way.close()
 
 
 @pytest.fixture(scope="module")
-def database_way(stack: Stack) -> Iterator[Way]:
+def database_way(stack: Stack) -> Iterator[BlockableProxy]:
     """Of the API alone: the workers have their own."""
-    way = Way(stack.database_url)
+    way = BlockableProxy(stack.database_url)
     yield way
     way.close()
 
@@ -45,7 +45,7 @@ def database_way(stack: Stack) -> Iterator[Way]:
 class Api:
     """One that can be stopped and started again at the same address."""
 
-    def __init__(self, others: Beside, settings: dict[str, str]) -> None:
+    def __init__(self, others: ExtraProcesses, settings: dict[str, str]) -> None:
         with socket.socket() as found:
             found.bind(("127.0.0.1", 0))
             self._port = int(found.getsockname()[1])
@@ -58,7 +58,7 @@ class Api:
         self._process = self._others.start(
             "-m", "uvicorn", "--factory", "api.app:create_app", *options, **self._settings
         )
-        self._others.until_said(self._process, "Uvicorn running on")
+        self._others.wait_for_output(self._process, "Uvicorn running on")
 
     def stop(self) -> None:
         assert self._process is not None
@@ -67,18 +67,20 @@ class Api:
 
 
 @pytest.fixture(scope="module")
-def slow_api(others: Beside, slow_settings: dict[str, str], database_way: Way) -> Api:
+def slow_api(others: ExtraProcesses, slow_settings: dict[str, str], database_way: BlockableProxy) -> Api:
     api = Api(others, {**slow_settings, "REPORTS_DATABASE_URL": database_way.url})
     api.start()
     return api
 
 
 @pytest.fixture(scope="module")
-def worker(others: Beside, slow_settings: dict[str, str], storage_way: Way) -> subprocess.Popen[bytes]:
+def worker(
+    others: ExtraProcesses, slow_settings: dict[str, str], storage_way: BlockableProxy
+) -> subprocess.Popen[bytes]:
     """Started by the first test that needs it; it takes one export at a time."""
     settings = {**slow_settings, "AWS_ENDPOINT_URL": storage_way.url}
-    process = others.warm_worker("browser", "--limit", "1", "--grace", "0", **settings)
-    others.until_said(process, "started!")
+    process = others.start_warm_worker("browser", "--limit", "1", "--grace", "0", **settings)
+    others.wait_for_output(process, "started!")
     return process
 
 
@@ -124,7 +126,7 @@ def test_without_a_worker_it_waits_and_says_how_many_are_ahead(open_page: Open, 
 
 
 def test_a_database_that_is_away_is_a_reason_and_another_try(
-    open_page: Open, slow_api: Api, database_way: Way
+    open_page: Open, slow_api: Api, database_way: BlockableProxy
 ) -> None:
     opened = open_page("/docs", slow_api.url)
     opened.failures_allowed = True
@@ -141,7 +143,7 @@ def test_a_database_that_is_away_is_a_reason_and_another_try(
 
 
 def test_an_export_that_could_not_be_started_says_so_and_can_be_tried_again(
-    open_page: Open, slow_api: Api, database_way: Way
+    open_page: Open, slow_api: Api, database_way: BlockableProxy
 ) -> None:
     opened = open_page(SLOW, slow_api.url)
     opened.failures_allowed = True
@@ -237,7 +239,7 @@ def test_an_api_that_restarts_in_mid_poll_is_no_failure(
 
 
 def test_a_storage_that_is_away_is_a_reason_an_id_and_another_try(
-    open_page: Open, slow_api: Api, worker: subprocess.Popen[bytes], storage_way: Way
+    open_page: Open, slow_api: Api, worker: subprocess.Popen[bytes], storage_way: BlockableProxy
 ) -> None:
     opened = open_page(SLOW, slow_api.url)
     page = opened.page

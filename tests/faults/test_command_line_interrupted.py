@@ -8,28 +8,28 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.blockable_proxy import Way
-from tests.support.command_line import begin, ended, files, run, until_said
-from tests.support.worker_faults import Ground, ground_of_its_own
+from tests.support.blockable_proxy import BlockableProxy
+from tests.support.command_line import launch, list_files, run, wait_for_exit, wait_for_stderr
+from tests.support.worker_faults import Testbed, separate_testbed
 
 RUNNING_WITHIN_SECONDS = 60.0
 SLOW, STALLED = ("export", "slow-orders"), ("export", "stalled-orders")
 
 
 @pytest.fixture(scope="module")
-def field() -> Iterator[Ground]:
-    with ground_of_its_own() as found:
-        found.workers(1)
+def testbed() -> Iterator[Testbed]:
+    with separate_testbed() as found:
+        found.start_workers(1)
         yield found
 
 
-def url(field: Ground) -> str:
-    return str(field.api.base_url)
+def url(testbed: Testbed) -> str:
+    return str(testbed.api.base_url)
 
 
-def until_running(field: Ground, job_id: str) -> None:
+def until_running(testbed: Testbed, job_id: str) -> None:
     end = time.monotonic() + RUNNING_WITHIN_SECONDS
-    while field.job(job_id)["status"] != "running":
+    while testbed.job(job_id)["status"] != "running":
         assert time.monotonic() < end
         time.sleep(0.05)
 
@@ -42,69 +42,69 @@ def id_in(said: str) -> str:
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 )
 def test_a_signal_cancels_the_export_and_leaves_no_file(
-    field: Ground, tmp_path: Path, number: int, code: int
+    testbed: Testbed, tmp_path: Path, number: int, code: int
 ) -> None:
-    process = begin(url(field), tmp_path, *STALLED, "-o", "slow.csv")
-    job_id = id_in(until_said(process, "Export "))
-    until_running(field, job_id)
+    process = launch(url(testbed), tmp_path, *STALLED, "-o", "slow.csv")
+    job_id = id_in(wait_for_stderr(process, "Export "))
+    until_running(testbed, job_id)
     process.send_signal(number)
-    ran = ended(process)
-    assert (ran.code, ran.out) == (code, b"")
-    assert ran.said.endswith(f"Export {job_id} is cancelled.\n")
-    assert files(tmp_path) == []
-    assert field.until_ended(job_id)["status"] == "cancelled"
+    ran = wait_for_exit(process)
+    assert (ran.code, ran.stdout) == (code, b"")
+    assert ran.stderr.endswith(f"Export {job_id} is cancelled.\n")
+    assert list_files(tmp_path) == []
+    assert testbed.wait_until_finished(job_id)["status"] == "cancelled"
 
 
-def test_an_export_that_somebody_else_cancels_is_1_and_names_its_id(field: Ground, tmp_path: Path) -> None:
-    process = begin(url(field), tmp_path, *STALLED)
-    job_id = id_in(until_said(process, "Export "))
-    until_running(field, job_id)
-    cancelled = run(url(field), tmp_path, "cancel", job_id)
-    assert (cancelled.code, cancelled.out) == (0, f"Export {job_id} is cancelled.\n".encode())
-    again = run(url(field), tmp_path, "cancel", job_id)
-    assert (again.code, again.out) == (0, cancelled.out)
-    ran = ended(process)
+def test_an_export_that_somebody_else_cancels_is_1_and_names_its_id(testbed: Testbed, tmp_path: Path) -> None:
+    process = launch(url(testbed), tmp_path, *STALLED)
+    job_id = id_in(wait_for_stderr(process, "Export "))
+    until_running(testbed, job_id)
+    cancelled = run(url(testbed), tmp_path, "cancel", job_id)
+    assert (cancelled.code, cancelled.stdout) == (0, f"Export {job_id} is cancelled.\n".encode())
+    again = run(url(testbed), tmp_path, "cancel", job_id)
+    assert (again.code, again.stdout) == (0, cancelled.stdout)
+    ran = wait_for_exit(process)
     assert ran.code == 1
-    assert ran.said.endswith(f"report-exports: The export was cancelled (cancelled). Quote {job_id}.\n")
-    assert files(tmp_path) == []
+    assert ran.stderr.endswith(f"report-exports: The export was cancelled (cancelled). Quote {job_id}.\n")
+    assert list_files(tmp_path) == []
 
 
 @pytest.mark.parametrize("how", ["closed", "silent"])
 def test_a_service_that_is_away_for_a_while_is_no_failed_export(
-    field: Ground, tmp_path: Path, how: str
+    testbed: Testbed, tmp_path: Path, how: str
 ) -> None:
-    way = Way(url(field))
+    way = BlockableProxy(url(testbed))
     try:
-        process = begin(way.url, tmp_path, *SLOW, "-o", "slow.csv")
-        job_id = id_in(until_said(process, "Export "))
-        until_running(field, job_id)
+        process = launch(way.url, tmp_path, *SLOW, "-o", "slow.csv")
+        job_id = id_in(wait_for_stderr(process, "Export "))
+        until_running(testbed, job_id)
         with way.blocked(how):
             time.sleep(3)
-        ran = ended(process)
+        ran = wait_for_exit(process)
     finally:
         way.close()
     assert ran.code == 0
-    assert "does not answer. Trying again in" in ran.said
+    assert "does not answer. Trying again in" in ran.stderr
     with httpx.Client(trust_env=False) as client:
-        link = field.job(job_id)["file"]["url"]
+        link = testbed.job(job_id)["file"]["url"]
         assert (tmp_path / "slow.csv").read_bytes() == client.get(link).content
 
 
-def test_a_service_that_stays_away_is_3_and_the_export_goes_on(field: Ground, tmp_path: Path) -> None:
-    way = Way(url(field))
-    process = begin(way.url, tmp_path, *SLOW, "-o", "slow.csv", "--timeout", "2")
-    job_id = id_in(until_said(process, "Export "))
+def test_a_service_that_stays_away_is_3_and_the_export_goes_on(testbed: Testbed, tmp_path: Path) -> None:
+    way = BlockableProxy(url(testbed))
+    process = launch(way.url, tmp_path, *SLOW, "-o", "slow.csv", "--timeout", "2")
+    job_id = id_in(wait_for_stderr(process, "Export "))
     way.close()
-    ran = ended(process)
+    ran = wait_for_exit(process)
     assert ran.code == 3
-    assert f"Quote {job_id}" in ran.said
-    assert files(tmp_path) == []
-    assert field.until_ended(job_id)["status"] == "done"
+    assert f"Quote {job_id}" in ran.stderr
+    assert list_files(tmp_path) == []
+    assert testbed.wait_until_finished(job_id)["status"] == "done"
 
 
-def test_progress_is_told_in_rows_speed_and_time(field: Ground, tmp_path: Path) -> None:
-    ran = run(url(field), tmp_path, *SLOW, "-o", "slow.csv")
+def test_progress_is_told_in_rows_speed_and_time(testbed: Testbed, tmp_path: Path) -> None:
+    ran = run(url(testbed), tmp_path, *SLOW, "-o", "slow.csv")
     assert ran.code == 0
-    lines = [line for line in ran.said.splitlines() if line.startswith("Exporting: ")]
+    lines = [line for line in ran.stderr.splitlines() if line.startswith("Exporting: ")]
     assert lines
     assert all(" of 200 rows" in line for line in lines)

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from tests.support.export_client import ARTICLES_REQUEST, EMPTY_SURVEY, follow, start
-from tests.support.running_stack import Stack, running
+from tests.support.running_stack import Stack, running_stack
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 ANSWERED_WITHIN_SECONDS = 2.5
@@ -27,7 +27,7 @@ STALE = '110 - "Response is Stale"'
 def own() -> Iterator[Stack]:
     with (
         TemporaryDirectory(prefix="reports-", ignore_cleanup_errors=True) as folder,
-        running(Path(folder) / "data", {"REPORTS_OUTAGE_SECONDS": "1.5"}) as stack,  # as by default
+        running_stack(Path(folder) / "data", {"REPORTS_OUTAGE_SECONDS": "1.5"}) as stack,  # as by default
     ):
         yield stack
 

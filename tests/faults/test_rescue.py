@@ -9,78 +9,82 @@ from deployments.warm_worker.rescue import SILENT_SECONDS
 from flows.errors import WorkerLost
 from tests.support import flow_runs
 from tests.support.worker_faults import (
-    ENDED_WITHIN_SECONDS,
     FAULTS,
-    Aftermath,
-    Ground,
-    Struck,
-    ground_of_its_own,
-    strike_all,
+    FINISH_TIMEOUT_SECONDS,
+    Outcome,
+    RecoveredJob,
+    Testbed,
+    inject_faults,
+    separate_testbed,
 )
 
 ATTEMPTS = 3
 
 
 @pytest.fixture(scope="module")
-def field() -> Iterator[Ground]:
-    with ground_of_its_own() as found:
+def testbed() -> Iterator[Testbed]:
+    with separate_testbed() as found:
         yield found
 
 
 @pytest.fixture(scope="module")
-def aftermath(field: Ground) -> Aftermath:
-    return strike_all(field)
+def outcome(testbed: Testbed) -> Outcome:
+    return inject_faults(testbed)
 
 
 @pytest.fixture(scope="module")
-def struck(aftermath: Aftermath) -> dict[str, Struck]:
-    return aftermath.struck
+def struck(outcome: Outcome) -> dict[str, RecoveredJob]:
+    return outcome.jobs
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_the_job_is_done_within_a_minute(struck: dict[str, Struck], fault: str) -> None:
+def test_the_job_is_done_within_a_minute(struck: dict[str, RecoveredJob], fault: str) -> None:
     assert struck[fault].job["status"] == "done"
-    assert struck[fault].recovery_seconds < ENDED_WITHIN_SECONDS
+    assert struck[fault].recovery_seconds < FINISH_TIMEOUT_SECONDS
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_there_is_one_file_and_it_is_whole(field: Ground, struck: dict[str, Struck], fault: str) -> None:
+def test_there_is_one_file_and_it_is_whole(
+    testbed: Testbed, struck: dict[str, RecoveredJob], fault: str
+) -> None:
     job = struck[fault].job
-    assert field.objects(job["id"]) == [f"{job['id']}/{job['attempt']}.csv"]
-    assert field.is_whole(job)
+    assert testbed.objects(job["id"]) == [f"{job['id']}/{job['attempt']}.csv"]
+    assert testbed.is_whole(job)
     assert job["file"]["rows"] == 200
 
 
-def test_a_job_whose_worker_alone_was_killed_ends_in_its_first_attempt(struck: dict[str, Struck]) -> None:
+def test_a_job_whose_worker_alone_was_killed_ends_in_its_first_attempt(
+    struck: dict[str, RecoveredJob],
+) -> None:
     assert struck["the worker"].job["attempt"] == 1
 
 
 @pytest.fixture(scope="module")
-def slow_and_doomed(field: Ground, aftermath: Aftermath) -> tuple[dict[str, Any], dict[str, Any]]:
+def slow_and_doomed(testbed: Testbed, outcome: Outcome) -> tuple[dict[str, Any], dict[str, Any]]:
     """One job from whose database nothing comes for long, and one whose process is killed at each attempt."""
-    slow = field.start("stalled-orders")
-    reads_slowly = field.reader(aftermath.rescuer)
-    doomed = field.start()
+    slow = testbed.start("stalled-orders")
+    reads_slowly = testbed.wait_for_reader(outcome.rescuer)
+    doomed = testbed.start()
     for _ in range(ATTEMPTS):
-        reads = field.reader(aftermath.rescuer, other_than=reads_slowly)
+        reads = testbed.wait_for_reader(outcome.rescuer, other_than=reads_slowly)
         reads.kill()
         reads.wait(10)  # or it would be found again while it dies
-    return field.until_ended(slow), field.until_ended(doomed)
+    return testbed.wait_until_finished(slow), testbed.wait_until_finished(doomed)
 
 
 def test_a_job_that_is_slow_and_alive_is_left_alone(
-    field: Ground, slow_and_doomed: tuple[dict[str, Any], dict[str, Any]]
+    testbed: Testbed, slow_and_doomed: tuple[dict[str, Any], dict[str, Any]]
 ) -> None:
     job = slow_and_doomed[0]
     assert (job["status"], job["attempt"]) == ("done", 1)
-    states = flow_runs.states(field.prefect, job["id"])
+    states = flow_runs.states(testbed.prefect, job["id"])
     assert [state["name"] for state in states] == ["Scheduled", "Pending", "Running", "Completed"]
-    running, completed = (flow_runs.seconds(state["timestamp"]) for state in states[2:])
+    running, completed = (flow_runs.epoch_seconds(state["timestamp"]) for state in states[2:])
     assert completed - running > SILENT_SECONDS, "it would not show that nothing takes it"
 
 
 def test_a_job_that_is_lost_again_and_again_ends_in_an_error(
-    field: Ground, slow_and_doomed: tuple[dict[str, Any], dict[str, Any]]
+    testbed: Testbed, slow_and_doomed: tuple[dict[str, Any], dict[str, Any]]
 ) -> None:
     job = slow_and_doomed[1]
     assert (job["status"], job["attempt"]) == ("error", ATTEMPTS)
@@ -89,4 +93,4 @@ def test_a_job_that_is_lost_again_and_again_ends_in_an_error(
         "retryable": WorkerLost.worth_retry,
         "message": "The worker that made the file was lost again and again.",
     }
-    assert field.objects(job["id"]) == []
+    assert testbed.objects(job["id"]) == []

@@ -8,7 +8,7 @@ from typing import Any
 from xml.etree import ElementTree as XML
 
 from tests.support.golden import FOLDER
-from tests.support.system_programs import program
+from tests.support.system_programs import require_program
 
 NAMES = {name: f"urn:oasis:names:tc:opendocument:xmlns:{name}:1.0" for name in ("table", "office", "text")}
 # Delimiter, quote, UTF-8, from line 1, columns as they come, language, quoted is not text, find dates.
@@ -45,7 +45,11 @@ ROWS: list[Row] = [
 
 
 def opened(file: Path, how: str, folder: Path) -> list[Row]:
-    office = [program("soffice"), f"-env:UserInstallation={(folder / 'profile').as_uri()}", "--headless"]
+    office = [
+        require_program("soffice"),
+        f"-env:UserInstallation={(folder / 'profile').as_uri()}",
+        "--headless",
+    ]
     convert = ["--infilter=" + how, "--convert-to", "fods", "--outdir", str(folder), str(file)]
     subprocess.run([*office, *convert], check=True, capture_output=True, timeout=CONVERT_SECONDS)  # noqa: S603
     table = XML.parse(folder / f"{file.stem}.fods")  # noqa: S314 - from our own program

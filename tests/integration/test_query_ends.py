@@ -21,7 +21,7 @@ from flows.query.csv_options import PRESETS
 from flows.sources.postgresql import copy_rows
 from flows.sources.snapshot import open_engine, snapshot
 from tests.support import flow_runs
-from tests.support.extra_processes import beside, deploy_export, make_pool
+from tests.support.extra_processes import create_pool, deploy_export, extra_processes
 from tests.support.running_stack import Stack
 
 POOL = "query-ends"
@@ -103,14 +103,14 @@ def test_the_query_of_a_killed_process_ends_before_its_first_row(
 def test_the_query_of_a_cancelled_export_ends(
     stack: Stack, database: psycopg.Connection, prefect: httpx.Client
 ) -> None:
-    make_pool(prefect, POOL, "warm")
+    create_pool(prefect, POOL, "warm")
     deployment = deploy_export(prefect, POOL, POOL)
     request: dict[str, Any] = {"request": {"report": "stalled-orders"}}
-    with beside(stack) as others:
-        worker = others.warm_worker(POOL, **SLOW_REPORTS)
-        others.until_said(worker, "started!")
+    with extra_processes(stack) as others:
+        worker = others.start_warm_worker(POOL, **SLOW_REPORTS)
+        others.wait_for_output(worker, "started!")
         run = flow_runs.start(prefect, deployment, request)
         until(database, 1, SEEN_WITHIN_SECONDS)
         flow_runs.cancel(prefect, run)
         until(database, 0, 2 * ENDED_WITHIN_SECONDS)
-        assert flow_runs.until_ended(prefect, run)[0]["state_type"] == "CANCELLED"
+        assert flow_runs.wait_until_finished(prefect, run)[0]["state_type"] == "CANCELLED"

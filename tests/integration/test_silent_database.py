@@ -16,7 +16,7 @@ from flows.sources import postgresql_watchdog
 from flows.sources.postgresql import copy_rows
 from flows.sources.postgresql_watchdog import WatchedConnection
 from flows.sources.snapshot import Snapshot, open_engine, snapshot
-from tests.support.blockable_proxy import Way
+from tests.support.blockable_proxy import BlockableProxy
 from tests.support.running_stack import Stack
 
 SILENCE_SECONDS = 0.4
@@ -28,9 +28,9 @@ LONG_WAIT = select(func.pg_sleep(4 * SILENCE_SECONDS).label("slept"))
 
 
 @pytest.fixture
-def way(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Way]:
+def way(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[BlockableProxy]:
     monkeypatch.setattr(postgresql_watchdog, "BESIDE_SECONDS", 2)
-    way = Way(stack.database_url)
+    way = BlockableProxy(stack.database_url)
     yield way
     way.close()
 
@@ -67,7 +67,7 @@ def nothing(_: Snapshot) -> None:
 
 @pytest.mark.parametrize("wanted", [LONG_WAIT, LONG_SUM], ids=["waits", "computes"])
 def test_a_server_that_works_is_waited_for(
-    way: Way, asked: list[bool], wanted: Select[tuple[object, ...]]
+    way: BlockableProxy, asked: list[bool], wanted: Select[tuple[object, ...]]
 ) -> None:
     assert read(way.url, wanted, nothing) == 1
     assert asked[0] is False  # the last time it may just have answered
@@ -75,7 +75,7 @@ def test_a_server_that_works_is_waited_for(
 
 @pytest.mark.parametrize("backend", ["waits for us", "is gone"])
 def test_an_answer_that_got_lost_is_not_waited_for(
-    way: Way, stack: Stack, database: psycopg.Connection, asked: list[bool], backend: str
+    way: BlockableProxy, stack: Stack, database: psycopg.Connection, asked: list[bool], backend: str
 ) -> None:
     """Only what has been opened before is silent: the server can be asked."""
     silence = ExitStack()
@@ -92,18 +92,18 @@ def test_an_answer_that_got_lost_is_not_waited_for(
     assert asked[-1] is True
 
 
-def test_a_server_that_cannot_be_reached_any_more_is_given_up(way: Way, asked: list[bool]) -> None:
+def test_a_server_that_cannot_be_reached_any_more_is_given_up(way: BlockableProxy, asked: list[bool]) -> None:
     with ExitStack() as silence, pytest.raises(SourceUnavailable):
         read(way.url, MANY_BYTES, lambda _: silence.enter_context(way.blocked("silent")))
     assert asked == [True]
 
 
-def test_a_slow_reader_of_ours_is_not_the_servers_silence(way: Way, asked: list[bool]) -> None:
+def test_a_slow_reader_of_ours_is_not_the_servers_silence(way: BlockableProxy, asked: list[bool]) -> None:
     assert read(way.url, MANY_BYTES, lambda _: time.sleep(3 * SILENCE_SECONDS)) == 200_000
     assert asked == []
 
 
-def test_a_long_wait_ends_with_its_own_timeout(way: Way, asked: list[bool]) -> None:
+def test_a_long_wait_ends_with_its_own_timeout(way: BlockableProxy, asked: list[bool]) -> None:
     with pytest.raises(SourceTimeout):
         read(way.url, LONG_WAIT, nothing, seconds=1)
     assert set(asked) == {False}

@@ -17,7 +17,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from flows.storage.s3 import S3Storage
 from flows.sweep import Swept, sweep
 from tests.support.export_client import ARTICLES_REQUEST, EMPTY_SURVEY, Session, follow, start
-from tests.support.running_stack import Stack, running
+from tests.support.running_stack import Stack, running_stack
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 LONG_AGO, SOON = timedelta(days=7), timedelta(minutes=1)
@@ -56,7 +56,7 @@ class Ground:
 def ground() -> Iterator[Ground]:
     with (
         TemporaryDirectory(prefix="reports-", ignore_cleanup_errors=True) as folder,
-        running(Path(folder) / "data") as stack,
+        running_stack(Path(folder) / "data") as stack,
         pytest.MonkeyPatch.context() as patch,
         temporary_settings({PREFECT_API_URL: stack.prefect_api_url}),
         httpx.Client(base_url=stack.api_url, timeout=30, trust_env=False) as api,

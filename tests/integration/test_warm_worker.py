@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from tests.support import flow_runs
-from tests.support.extra_processes import Beside, beside, deploy, make_pool
+from tests.support.extra_processes import ExtraProcesses, create_pool, deploy, extra_processes
 from tests.support.running_stack import Stack
 
 FLOWS = "tests.integration.small_flows"
@@ -24,7 +24,7 @@ POLLING_SECONDS = 60
 
 @dataclass
 class Workers:
-    others: Beside
+    others: ExtraProcesses
     prefect: httpx.Client
     warm: subprocess.Popen[bytes]
 
@@ -37,15 +37,15 @@ class Workers:
 
 @pytest.fixture(scope="module")
 def workers(stack: Stack, prefect: httpx.Client) -> Iterator[Workers]:
-    make_pool(prefect, WARM, "warm")
-    make_pool(prefect, STOCK, "process")
-    with beside(stack) as others:
-        warm = others.warm_worker(
+    create_pool(prefect, WARM, "warm")
+    create_pool(prefect, STOCK, "process")
+    with extra_processes(stack) as others:
+        warm = others.start_warm_worker(
             WARM, "--limit", str(LIMIT), PREFECT_WORKER_QUERY_SECONDS=str(POLLING_SECONDS)
         )
-        stock = others.stock_worker(STOCK, PREFECT_WORKER_QUERY_SECONDS="1")
-        others.until_said(warm, "started!")
-        others.until_said(stock, "started!")
+        stock = others.start_process_worker(STOCK, PREFECT_WORKER_QUERY_SECONDS="1")
+        others.wait_for_output(warm, "started!")
+        others.wait_for_output(stock, "started!")
         yield Workers(others, prefect, warm)
 
 
@@ -55,7 +55,7 @@ def ended(workers: Workers, flow: str, pool: str) -> str:
 
 def cancelled_while_it_runs(workers: Workers, flow: str, pool: str) -> str:
     run_id = workers.start(flow, pool, seconds=60)
-    flow_runs.until(workers.prefect, run_id, "RUNNING")
+    flow_runs.wait_for_state(workers.prefect, run_id, "RUNNING")
     flow_runs.cancel(workers.prefect, run_id)
     return run_id
 
@@ -90,7 +90,7 @@ class Course:
 def courses(workers: Workers) -> dict[tuple[str, str], Course]:
     pairs = [(way, pool) for way in WAYS for pool in (STOCK, WARM)]
     started = {(way, pool): WAYS[way][1](workers, WAYS[way][0], pool) for way, pool in pairs}
-    runs = flow_runs.until_ended(workers.prefect, *started.values(), within_seconds=120)
+    runs = flow_runs.wait_until_finished(workers.prefect, *started.values(), within_seconds=120)
     return {pair: course(workers.prefect, run) for pair, run in zip(started, runs, strict=True)}
 
 
@@ -111,7 +111,7 @@ def test_a_run_goes_the_way_it_goes_under_the_stock_worker(
 
 def test_the_log_of_a_run_is_in_prefect(workers: Workers) -> None:
     run_id = workers.start("completes")
-    flow_runs.until_ended(workers.prefect, run_id)
+    flow_runs.wait_until_finished(workers.prefect, run_id)
     wanted = {"logs": {"flow_run_id": {"any_": [run_id]}}}
     lines: list[str] = []
     for _ in range(100):
@@ -135,7 +135,7 @@ def test_a_deployments_own_limit_holds(workers: Workers) -> None:
     limited = {"concurrency_limit": 1, "concurrency_options": {"collision_strategy": "CANCEL_NEW"}}
     deployment = deploy(workers.prefect, "sleeps", f"{FLOWS}.sleeps", WARM, name="one at a time", **limited)
     runs = [flow_runs.start(workers.prefect, deployment, {"seconds": 2}) for _ in range(2)]
-    found = flow_runs.until_ended(workers.prefect, *runs)
+    found = flow_runs.wait_until_finished(workers.prefect, *runs)
     assert sorted(run["state_type"] for run in found) == ["CANCELLED", "COMPLETED"]
 
 
@@ -152,7 +152,7 @@ def test_a_process_that_is_killed_while_it_waits_costs_nothing(workers: Workers)
     for process in warm_processes(workers.warm):
         process.kill()
     run_id = workers.start("completes")
-    (run,) = flow_runs.until_ended(workers.prefect, run_id)
+    (run,) = flow_runs.wait_until_finished(workers.prefect, run_id)
     assert (run["state_type"], run["run_count"]) == ("COMPLETED", 1)
 
 
@@ -162,7 +162,7 @@ def test_a_process_that_is_killed_costs_its_own_run_only(workers: Workers, tmp_p
     killed = workers.start("sleeps", seconds=60, pid_file=str(pid_file))
     other = workers.start("sleeps", seconds=2)
     process_in(pid_file).kill()
-    first, second = flow_runs.until_ended(workers.prefect, killed, other)
+    first, second = flow_runs.wait_until_finished(workers.prefect, killed, other)
     assert first["state_type"] == "CRASHED"
     assert second["state_type"] == "COMPLETED"
 
@@ -172,32 +172,34 @@ def test_a_process_that_is_frozen_costs_its_own_run_only(workers: Workers, tmp_p
     frozen = workers.start("sleeps", seconds=60, pid_file=str(pid_file))
     process = process_in(pid_file)
     process.suspend()
-    others = flow_runs.until_ended(workers.prefect, *(workers.start("completes") for _ in range(LIMIT)))
+    others = flow_runs.wait_until_finished(
+        workers.prefect, *(workers.start("completes") for _ in range(LIMIT))
+    )
     assert {run["state_type"] for run in others} == {"COMPLETED"}
     flow_runs.cancel(workers.prefect, frozen)
-    (run,) = flow_runs.until_ended(workers.prefect, frozen)
+    (run,) = flow_runs.wait_until_finished(workers.prefect, frozen)
     assert run["state_type"] == "CANCELLED"
     assert not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
 def test_a_stopped_worker_hands_its_run_to_the_next(workers: Workers) -> None:
     workers.prefect.post("/work_pools/", json={"name": "handed-over", "type": "warm"}).raise_for_status()
-    worker = workers.others.warm_worker("handed-over", "--grace", "0.2", "--limit", "1")
+    worker = workers.others.start_warm_worker("handed-over", "--grace", "0.2", "--limit", "1")
     run_id = workers.start("sleeps", "handed-over", seconds=3)
-    flow_runs.until(workers.prefect, run_id, "RUNNING")
+    flow_runs.wait_for_state(workers.prefect, run_id, "RUNNING")
     worker.terminate()
     assert worker.wait(15) == 0
     assert flow_runs.read(workers.prefect, run_id)["state_name"] == "AwaitingRetry"
-    workers.others.warm_worker("handed-over", "--limit", "1")
-    (run,) = flow_runs.until_ended(workers.prefect, run_id)
+    workers.others.start_warm_worker("handed-over", "--limit", "1")
+    (run,) = flow_runs.wait_until_finished(workers.prefect, run_id)
     assert (run["state_type"], run["run_count"]) == ("COMPLETED", 2)
 
 
 def test_a_stopped_worker_lets_a_run_end_within_its_grace(workers: Workers) -> None:
     workers.prefect.post("/work_pools/", json={"name": "graceful", "type": "warm"}).raise_for_status()
-    worker = workers.others.warm_worker("graceful", "--grace", "20", "--limit", "1")
+    worker = workers.others.start_warm_worker("graceful", "--grace", "20", "--limit", "1")
     run_id = workers.start("sleeps", "graceful", seconds=1)
-    flow_runs.until(workers.prefect, run_id, "RUNNING")
+    flow_runs.wait_for_state(workers.prefect, run_id, "RUNNING")
     worker.terminate()
     assert worker.wait(15) == 0
     run = flow_runs.read(workers.prefect, run_id)
@@ -214,10 +216,10 @@ def test_a_stopped_worker_lets_a_run_end_within_its_grace(workers: Workers) -> N
 def test_a_pool_that_it_cannot_serve_is_refused_in_a_sentence(
     workers: Workers, pool: str, sentence: str
 ) -> None:
-    refused = workers.others.warm_worker(pool)
+    refused = workers.others.start_warm_worker(pool)
     assert refused.wait(60) == 2
-    assert sentence in " ".join(workers.others.said(refused).split())
-    assert "Traceback" not in workers.others.said(refused)
+    assert sentence in " ".join(workers.others.output(refused).split())
+    assert "Traceback" not in workers.others.output(refused)
 
 
 def test_a_prefect_that_it_was_not_tested_with_is_refused_in_a_sentence(
@@ -233,16 +235,18 @@ def test_a_prefect_that_it_was_not_tested_with_is_refused_in_a_sentence(
     )
     refused = workers.others.start(str(script))
     assert refused.wait(60) == 2
-    said = " ".join(workers.others.said(refused).split())
+    said = " ".join(workers.others.output(refused).split())
     assert "The warm worker was tested with Prefect 2.0.0, and 3." in said
     assert "use a work pool of type process meanwhile" in said
     assert "Traceback" not in said
 
 
 def spans_of(workers: Workers, run_ids: list[str]) -> list[tuple[float, float]]:
-    runs = flow_runs.until_ended(workers.prefect, *run_ids)
+    runs = flow_runs.wait_until_finished(workers.prefect, *run_ids)
     assert {run["state_type"] for run in runs} == {"COMPLETED"}
-    return [(flow_runs.seconds(run["start_time"]), flow_runs.seconds(run["end_time"])) for run in runs]
+    return [
+        (flow_runs.epoch_seconds(run["start_time"]), flow_runs.epoch_seconds(run["end_time"])) for run in runs
+    ]
 
 
 def most_at_once(spans: list[tuple[float, float]]) -> int:

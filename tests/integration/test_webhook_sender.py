@@ -12,7 +12,7 @@ import pytest
 from flows.errors import AddressForbidden, ReceiverSilent, ReceiverUnreachable
 from flows.webhooks.address import Address, IpAddress, parse_address, private_places
 from flows.webhooks.sender import SECONDS_IN_ALL, Resolve, post, resolved
-from tests.support.webhook_receiver import HANGS, HOST, Receiver, receiving
+from tests.support.webhook_receiver import HANG, HOST, Receiver, running_receiver
 
 LOOPBACK, PUBLIC = ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("93.184.215.14")
 MAPPED = ipaddress.ip_address("::ffff:127.0.0.1")
@@ -21,7 +21,7 @@ NAME = "hooks.example.com"
 
 @pytest.fixture(scope="module")
 def receiver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
-    with receiving(tmp_path_factory.mktemp("receiver"), (HOST, NAME)) as receiver:
+    with running_receiver(tmp_path_factory.mktemp("receiver"), (HOST, NAME)) as receiver:
         yield receiver
 
 
@@ -47,7 +47,7 @@ def sent(
 def test_it_goes_to_the_resolved_machine_under_the_certificate_of_the_name(receiver: Receiver) -> None:
     address = named(receiver, "/named?token=a%20b", 200)
     assert sent(address, receiver.ca_file, resolving(LOOPBACK)) == 200
-    (received,) = receiver.at("/named")
+    (received,) = receiver.requests_to("/named")
     assert received.path == "/named?token=a%20b"
     assert received.headers["host"] == f"{NAME}:{receiver.port}"
     assert (received.headers["webhook-id"], received.body) == ("msg_1", b"{}")
@@ -79,7 +79,7 @@ def test_a_name_is_resolved_once(receiver: Receiver) -> None:
 
 def test_a_redirect_is_an_answer_and_is_not_followed(receiver: Receiver) -> None:
     assert sent(named(receiver, "/moved", 302, host=HOST), receiver.ca_file) == 302
-    assert receiver.at("/elsewhere") == []
+    assert receiver.requests_to("/elsewhere") == []
 
 
 def test_the_environments_proxy_is_not_used(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,7 +96,7 @@ def test_a_certificate_for_another_name_or_of_an_unknown_authority_is_not_truste
         sent(other, receiver.ca_file, resolving(LOOPBACK))
     with pytest.raises(ReceiverUnreachable):
         sent(named(receiver, "/other", 200, host=HOST), None)
-    assert receiver.at("/other") == []
+    assert receiver.requests_to("/other") == []
 
 
 def test_where_nothing_listens_the_next_address_of_the_name_is_tried(receiver: Receiver) -> None:
@@ -115,7 +115,7 @@ def test_an_unknown_name_is_unreachable(receiver: Receiver) -> None:
 def test_a_receiver_that_hangs_is_given_up_after_five_seconds_in_all(receiver: Receiver) -> None:
     started = time.monotonic()
     with pytest.raises(ReceiverSilent):
-        sent(named(receiver, "/hangs", HANGS, host=HOST), receiver.ca_file)
+        sent(named(receiver, "/hangs", HANG, host=HOST), receiver.ca_file)
     assert SECONDS_IN_ALL == 5
     assert 4.5 < time.monotonic() - started < 7
 

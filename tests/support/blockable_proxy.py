@@ -1,4 +1,4 @@
-"""A way to a server that can be blocked: closed (refused), or silent (taken, never answered)."""
+"""TCP proxy that can be blocked: `closed` refuses connections, `silent` accepts them and never answers."""
 
 import socket
 import threading
@@ -9,34 +9,34 @@ from urllib.parse import urlsplit
 HOST = "127.0.0.1"
 
 
-class Way:
+class BlockableProxy:
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
         self._target = (parts.hostname or HOST, int(parts.port or 0))
-        self._url = url
-        self._flowing = threading.Event()
-        self._flowing.set()
-        self._open: set[socket.socket] = set()
+        self._target_url = url
+        self._forwarding = threading.Event()
+        self._forwarding.set()
+        self._connections: set[socket.socket] = set()
         self._listener = self._listen(0)
         self._port: int = self._listener.getsockname()[1]
 
     @property
     def url(self) -> str:
-        """The target's, but through here."""
-        return self._url.replace(f":{self._target[1]}", f":{self._port}")
+        """The target's URL with the proxy's port."""
+        return self._target_url.replace(f":{self._target[1]}", f":{self._port}")
 
     @contextmanager
-    def blocked(self, how: str) -> Iterator[None]:
-        if how == "silent":
-            self._flowing.clear()
+    def blocked(self, mode: str) -> Iterator[None]:
+        if mode == "silent":
+            self._forwarding.clear()
         else:
             self.close()
         try:
             yield
         finally:
-            if how == "silent":
-                self._hang_up()
-                self._flowing.set()
+            if mode == "silent":
+                self._shut_down_connections()
+                self._forwarding.set()
             else:
                 self._listener = self._listen(self._port)
 
@@ -44,7 +44,7 @@ class Way:
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        self._hang_up()
+        self._shut_down_connections()
 
     def _listen(self, port: int) -> socket.socket:
         listener = socket.create_server((HOST, port))
@@ -54,26 +54,26 @@ class Way:
     def _accept(self, listener: socket.socket) -> None:
         while True:
             try:
-                near, _ = listener.accept()
-                far = socket.create_connection(self._target)
+                client, _ = listener.accept()
+                server = socket.create_connection(self._target)
             except OSError:
                 return
-            self._open |= {near, far}
-            for pair in ((near, far), (far, near)):
-                threading.Thread(target=self._carry, args=pair, daemon=True).start()
+            self._connections |= {client, server}
+            for pair in ((client, server), (server, client)):
+                threading.Thread(target=self._forward, args=pair, daemon=True).start()
 
-    def _carry(self, source: socket.socket, sink: socket.socket) -> None:
+    def _forward(self, source: socket.socket, sink: socket.socket) -> None:
         with suppress(OSError):
             while data := source.recv(65_536):
-                self._flowing.wait()
+                self._forwarding.wait()
                 sink.sendall(data)
-        for end in (source, sink):
-            self._open.discard(end)
+        for connection in (source, sink):
+            self._connections.discard(connection)
             with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-            end.close()
+                connection.shutdown(socket.SHUT_RDWR)
+            connection.close()
 
-    def _hang_up(self) -> None:
-        for end in list(self._open):
+    def _shut_down_connections(self) -> None:
+        for connection in list(self._connections):
             with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
+                connection.shutdown(socket.SHUT_RDWR)

@@ -1,4 +1,4 @@
-"""Three callers of one service, and a model of what each of them must see."""
+"""Three callers of one service, and a model of what each of them may see."""
 
 import re
 from collections.abc import Mapping
@@ -8,13 +8,13 @@ from typing import Any
 import httpx
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
-# They tell when an answer was made, not what it says.
-_ASIDE = ("date", "retry-after", "x-request-id")
+# These headers depend on the time of the response, not on its content.
+_VOLATILE_HEADERS = ("date", "retry-after", "x-request-id")
 
 
 @dataclass
-class Made:
-    """A job or a recurring export; `body` is what it was made of."""
+class Resource:
+    """A job or a schedule, and the request body that created it."""
 
     id: str
     body: Mapping[str, Any]
@@ -23,14 +23,14 @@ class Made:
 
 @dataclass
 class Caller:
-    """`jobs` and `schedules` are those that the caller has made and not removed, by id."""
+    """A caller with the jobs and schedules it has created and not deleted, by id."""
 
     name: str
     http: httpx.Client
     reports: frozenset[str]
-    jobs: dict[str, Made] = field(default_factory=dict)
-    schedules: dict[str, Made] = field(default_factory=dict)
-    keys: dict[tuple[str, str], Made] = field(default_factory=dict)
+    jobs: dict[str, Resource] = field(default_factory=dict)
+    schedules: dict[str, Resource] = field(default_factory=dict)
+    keys: dict[tuple[str, str], Resource] = field(default_factory=dict)
 
     def may(self, body: Mapping[str, Any]) -> bool:
         return body.get("report", "survey-responses") in self.reports
@@ -39,46 +39,46 @@ class Caller:
 @dataclass
 class World:
     callers: list[Caller]
-    ids: dict[str, Caller] = field(default_factory=dict)
+    owners: dict[str, Caller] = field(default_factory=dict)
 
-    def ask(self, caller: Caller, method: str, path: str, **content: Any) -> httpx.Response:
-        """An answer that is no failure of the service, and in which nobody else can be seen."""
-        answer = caller.http.request(method, path, **content)
-        shown = answer.text + "".join(answer.headers.values())
-        assert answer.status_code < 500, (method, path, shown)
+    def request(self, caller: Caller, method: str, path: str, **content: Any) -> httpx.Response:
+        """Send a request; fail on a 5xx and on any trace of another caller in the response."""
+        response = caller.http.request(method, path, **content)
+        text = response.text + "".join(response.headers.values())
+        assert response.status_code < 500, (method, path, text)
         for other in self.callers:
-            assert other is caller or other.name not in shown, (method, path, shown)
-        leaked = [known for known, owner in self.ids.items() if owner is not caller and known in shown]
-        assert leaked == [], (method, path, shown)
-        return answer
+            assert other is caller or other.name not in text, (method, path, text)
+        leaked = [id_ for id_, owner in self.owners.items() if owner is not caller and id_ in text]
+        assert leaked == [], (method, path, text)
+        return response
 
-    def unknown(self, caller: Caller, method: str, path: str, of_id: str, **content: Any) -> None:
-        """Byte for byte what an id answers that nobody has."""
-        anothers = self.ask(caller, method, path.format(of_id), **content)
-        nobodys = self.ask(caller, method, path.format(UNKNOWN), **content)
-        assert facts(anothers) == facts(nobodys), (method, path)
-        assert anothers.status_code == httpx.codes.NOT_FOUND
+    def assert_unknown(self, caller: Caller, method: str, path: str, id_: str, **content: Any) -> None:
+        """Assert a 404 identical to the one for an id that does not exist."""
+        response = self.request(caller, method, path.format(id_), **content)
+        expected = self.request(caller, method, path.format(UNKNOWN), **content)
+        assert comparable(response) == comparable(expected), (method, path)
+        assert response.status_code == httpx.codes.NOT_FOUND
 
-    def is_new(self, caller: Caller, found: str) -> None:
-        assert self.ids.get(found, caller) is caller, "another's id was given out"
-        self.ids[found] = caller
+    def assert_new(self, caller: Caller, id_: str) -> None:
+        assert self.owners.get(id_, caller) is caller, "the id belongs to another caller"
+        self.owners[id_] = caller
 
-    def all_of(self, caller: Caller, path: str, **params: str) -> list[str]:
-        """The ids of a list, page by page."""
-        found: list[str] = []
+    def list_ids(self, caller: Caller, path: str, **params: str) -> list[str]:
+        """Return the ids on all pages of a list."""
+        ids: list[str] = []
         while True:
-            page = self.ask(caller, "GET", path, params=params).raise_for_status().json()
-            found += [each["id"] for each in page["items"]]
+            page = self.request(caller, "GET", path, params=params).raise_for_status().json()
+            ids += [item["id"] for item in page["items"]]
             if page["nextCursor"] is None:
-                return found
+                return ids
             params["cursor"] = page["nextCursor"]
 
 
-def facts(answer: httpx.Response) -> tuple[int, bytes, dict[str, str]]:
-    headers = {name: value for name, value in answer.headers.items() if name not in _ASIDE}
-    return answer.status_code, answer.content, headers
+def comparable(response: httpx.Response) -> tuple[int, bytes, dict[str, str]]:
+    headers = {name: value for name, value in response.headers.items() if name not in _VOLATILE_HEADERS}
+    return response.status_code, response.content, headers
 
 
-def named_otherwise(answer: httpx.Response, name: str) -> tuple[int, str]:
-    """The answer without the report's name, which the question itself has told."""
-    return answer.status_code, re.sub(rf"\b{re.escape(name)}\b", "(name)", answer.text)
+def without_name(response: httpx.Response, name: str) -> tuple[int, str]:
+    """Return status and body with the report's name masked: the request itself contained it."""
+    return response.status_code, re.sub(rf"\b{re.escape(name)}\b", "(name)", response.text)

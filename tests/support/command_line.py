@@ -1,4 +1,4 @@
-"""`report-exports` as a person or cron runs it: a process of its own."""
+"""Run `report-exports` as a child process, as a user or cron would."""
 
 import signal
 import subprocess
@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.support.export_client import SURVEY
 from tests.support.running_stack import clean_environment
 
-ENDED_WITHIN_SECONDS = 90
+TIMEOUT_SECONDS = 90
 PROGRAM = str(Path(sys.executable).with_name("report-exports"))
 ARTICLES_OPTIONS = (
     *("survey-responses", "--survey", SURVEY, "--from", "2024-7-19", "--to", "2024-7-26"),
@@ -20,13 +20,13 @@ ARTICLES_OPTIONS = (
 
 
 @dataclass(frozen=True)
-class Ran:
+class Result:
     code: int
-    out: bytes
-    said: str
+    stdout: bytes
+    stderr: str
 
 
-def begin(api_url: str, folder: Path, *arguments: str, **settings: str) -> subprocess.Popen[bytes]:
+def launch(api_url: str, folder: Path, *arguments: str, **settings: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(  # noqa: S603 - our own command
         [PROGRAM, *arguments],
         cwd=folder,
@@ -35,45 +35,45 @@ def begin(api_url: str, folder: Path, *arguments: str, **settings: str) -> subpr
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
-        preexec_fn=_heed_signals,
+        preexec_fn=_reset_signals,
     )
 
 
-def _heed_signals() -> None:
-    """A test run in the background ignores them, and would hand that down."""
+def _reset_signals() -> None:
+    """Restore default handlers: a background test run ignores these signals, and children inherit that."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
 
 
-def ended(process: subprocess.Popen[bytes]) -> Ran:
+def wait_for_exit(process: subprocess.Popen[bytes]) -> Result:
     try:
-        out, said = process.communicate(timeout=ENDED_WITHIN_SECONDS)
+        stdout, stderr = process.communicate(timeout=TIMEOUT_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
-        out, said = process.communicate()
-        raise AssertionError(said.decode()) from None
-    return Ran(process.returncode, out, said.decode())
+        stdout, stderr = process.communicate()
+        raise AssertionError(stderr.decode()) from None
+    return Result(process.returncode, stdout, stderr.decode())
 
 
-def run(api_url: str, folder: Path, *arguments: str, **settings: str) -> Ran:
-    ran = ended(begin(api_url, folder, *arguments, **settings))
-    assert "Traceback" not in ran.said, ran.said
-    assert "Signature" not in ran.said + ran.out.decode(errors="replace")
-    return ran
+def run(api_url: str, folder: Path, *arguments: str, **settings: str) -> Result:
+    result = wait_for_exit(launch(api_url, folder, *arguments, **settings))
+    assert "Traceback" not in result.stderr, result.stderr
+    assert "Signature" not in result.stderr + result.stdout.decode(errors="replace")
+    return result
 
 
-def until_said(process: subprocess.Popen[bytes], words: str) -> str:
-    """Line by line, as it comes; what has been said so far."""
+def wait_for_stderr(process: subprocess.Popen[bytes], text: str) -> str:
+    """Read stderr line by line until it contains the text; return everything read so far."""
     assert process.stderr is not None
-    said, until = "", time.monotonic() + ENDED_WITHIN_SECONDS
-    while words not in said:
+    stderr, deadline = "", time.monotonic() + TIMEOUT_SECONDS
+    while text not in stderr:
         line = process.stderr.readline()
-        assert line, said
-        assert time.monotonic() < until, said
-        said += line.decode()
-    return said
+        assert line, stderr
+        assert time.monotonic() < deadline, stderr
+        stderr += line.decode()
+    return stderr
 
 
-def files(folder: Path) -> Sequence[str]:
-    """Hidden ones too."""
-    return sorted(each.name for each in folder.iterdir())
+def list_files(folder: Path) -> Sequence[str]:
+    """Return the names of all files in the folder, including hidden ones."""
+    return sorted(path.name for path in folder.iterdir())

@@ -1,4 +1,4 @@
-"""An export as a caller goes through it: start, poll, download."""
+"""Start, poll and download exports through the frozen routes."""
 
 import time
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-DONE_WITHIN_SECONDS = 90
+TIMEOUT_SECONDS = 90
 SURVEY, EMPTY_SURVEY, ONE_ROW_SURVEY = (
     "668b6fa3b8d693cd865b44bb",
     "678460aa4e2f1b00c7d3095e",
@@ -23,19 +23,19 @@ ARTICLES_REQUEST = {
 
 @dataclass
 class Session:
-    """One job's answers: to the start, and to each poll."""
+    """The responses about one job: to the start, and to each poll."""
 
     id: str
-    started: httpx.Response | None = None
+    start_response: httpx.Response | None = None
     polls: list[httpx.Response] = field(default_factory=list)
 
     @property
     def data(self) -> dict[str, Any]:
-        """What the last poll said."""
+        """`data` of the last poll."""
         return dict(self.polls[-1].json()["data"])
 
     @property
-    def ended(self) -> bool:
+    def is_finished(self) -> bool:
         return bool(self.polls) and self.data["status"] != "in-progress"
 
     def file(self) -> bytes:
@@ -44,8 +44,8 @@ class Session:
 
 
 def start(api: httpx.Client, request: Any, **headers: str) -> Session:
-    started = api.post("/reports/csv", json=request, headers=headers).raise_for_status()
-    return Session(started.json()["data"], started)
+    response = api.post("/reports/csv", json=request, headers=headers).raise_for_status()
+    return Session(response.json()["data"], response)
 
 
 def poll(api: httpx.Client, session: Session) -> None:
@@ -53,17 +53,17 @@ def poll(api: httpx.Client, session: Session) -> None:
 
 
 def follow(api: httpx.Client, *sessions: Session) -> None:
-    """Polls them all until the last has ended."""
-    until = time.monotonic() + DONE_WITHIN_SECONDS
-    while going_on := [each for each in sessions if not each.ended]:
-        assert time.monotonic() < until, [(each.id, each.polls[-1:]) for each in going_on]
-        for each in going_on:
-            poll(api, each)
+    """Poll the exports until all of them have finished."""
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while unfinished := [session for session in sessions if not session.is_finished]:
+        assert time.monotonic() < deadline, [(session.id, session.polls[-1:]) for session in unfinished]
+        for session in unfinished:
+            poll(api, session)
         time.sleep(0.1)
 
 
-def run_all(api: httpx.Client, requests: Mapping[str, Any]) -> dict[str, Session]:
-    """All at the same time."""
+def export_all(api: httpx.Client, requests: Mapping[str, Any]) -> dict[str, Session]:
+    """Run the exports concurrently; return their sessions under the requests' names."""
     sessions: dict[str, Session] = {}
     for name, request in requests.items():
         sessions[name] = start(api, request)

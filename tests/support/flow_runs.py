@@ -16,31 +16,35 @@ def start(
     parameters: Mapping[str, Any] | None = None,
     in_seconds: float = 0,
 ) -> str:
-    at = (datetime.now(UTC) + timedelta(seconds=in_seconds)).isoformat()
-    scheduled = {"type": "SCHEDULED", "state_details": {"scheduled_time": at}}
+    start_time = (datetime.now(UTC) + timedelta(seconds=in_seconds)).isoformat()
+    scheduled = {"type": "SCHEDULED", "state_details": {"scheduled_time": start_time}}
     body: dict[str, Any] = {"parameters": dict(parameters or {})}
     if in_seconds:
         body["state"] = scheduled
-    answer = prefect.post(f"/deployments/{deployment_id}/create_flow_run", json=body)
-    return str(answer.raise_for_status().json()["id"])
+    response = prefect.post(f"/deployments/{deployment_id}/create_flow_run", json=body)
+    return str(response.raise_for_status().json()["id"])
 
 
 def read(prefect: httpx.Client, run_id: str) -> dict[str, Any]:
     return dict(prefect.get(f"/flow_runs/{run_id}").raise_for_status().json())
 
 
-def until(prefect: httpx.Client, run_id: str, *types: str, within_seconds: float = 60) -> dict[str, Any]:
-    limit = time.monotonic() + within_seconds
-    while (found := read(prefect, run_id))["state_type"] not in types:
-        assert time.monotonic() < limit, found["state"]
+def wait_for_state(
+    prefect: httpx.Client, run_id: str, *types: str, within_seconds: float = 60
+) -> dict[str, Any]:
+    deadline = time.monotonic() + within_seconds
+    while (run := read(prefect, run_id))["state_type"] not in types:
+        assert time.monotonic() < deadline, run["state"]
         time.sleep(0.05)
-    return found
+    return run
 
 
-def until_ended(prefect: httpx.Client, *run_ids: str, within_seconds: float = 60) -> list[dict[str, Any]]:
-    limit = time.monotonic() + within_seconds
+def wait_until_finished(
+    prefect: httpx.Client, *run_ids: str, within_seconds: float = 60
+) -> list[dict[str, Any]]:
+    deadline = time.monotonic() + within_seconds
     return [
-        until(prefect, run_id, *FINAL, within_seconds=max(0.1, limit - time.monotonic()))
+        wait_for_state(prefect, run_id, *FINAL, within_seconds=max(0.1, deadline - time.monotonic()))
         for run_id in run_ids
     ]
 
@@ -51,9 +55,10 @@ def cancel(prefect: httpx.Client, run_id: str) -> None:
 
 
 def states(prefect: httpx.Client, run_id: str) -> list[dict[str, Any]]:
-    found = prefect.get("/flow_run_states/", params={"flow_run_id": run_id}).raise_for_status().json()
-    return sorted(found, key=lambda state: str(state["timestamp"]))
+    """Return the states that the run has had, oldest first."""
+    response = prefect.get("/flow_run_states/", params={"flow_run_id": run_id}).raise_for_status()
+    return sorted(response.json(), key=lambda state: str(state["timestamp"]))
 
 
-def seconds(timestamp: str) -> float:
+def epoch_seconds(timestamp: str) -> float:
     return datetime.fromisoformat(timestamp).timestamp()

@@ -1,4 +1,4 @@
-"""Whole expected answers and files, kept as they are sent."""
+"""Golden files: complete expected responses and exports."""
 
 from pathlib import Path
 
@@ -6,6 +6,6 @@ FOLDER = Path(__file__).parent.parent / "golden"
 
 
 def golden(name: str) -> bytes:
-    """The file's bytes; JSON files end with a line break that answers do not have."""
+    """Return the file's bytes; JSON files end with a newline that the responses do not have."""
     content = (FOLDER / name).read_bytes()
     return content.removesuffix(b"\n") if name.endswith(".json") else content

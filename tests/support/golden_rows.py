@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from flows.query.request import ExportRequest
-from tests.support.sample_report import asked
+from tests.support.sample_report import things_request
 
 ROWS: list[dict[str, Any]] = [
     {
@@ -63,4 +63,4 @@ FILES: dict[str, Any] = {
 
 
 def request(csv: Any) -> ExportRequest:
-    return asked(csv=csv, timeZone="Europe/Berlin", to="2024-10-31")
+    return things_request(csv=csv, timeZone="Europe/Berlin", to="2024-10-31")

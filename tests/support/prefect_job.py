@@ -1,4 +1,4 @@
-"""A job as Prefect tells of it."""
+"""Sample jobs as read from Prefect."""
 
 from typing import Any
 
@@ -19,8 +19,8 @@ HALF = Standing(percent=50, written=211, expected=417, snapshot_at="2024-07-19T1
 WHOLE = Standing(percent=100, written=417, expected=417, snapshot_at=RECEIPT.snapshot_at, receipt=RECEIPT)
 
 
-def job(state_type: str = "RUNNING", standing: Standing = HALF, **of_run: Any) -> Job:
-    given: dict[str, Any] = {
+def job(state_type: str = "RUNNING", standing: Standing = HALF, **fields: Any) -> Job:
+    run: dict[str, Any] = {
         "id": JOB_ID,
         "name": "survey-responses-0123456789ab",
         "state_type": state_type,
@@ -35,8 +35,8 @@ def job(state_type: str = "RUNNING", standing: Standing = HALF, **of_run: Any) -
         "started_at": NOON,
         "finished_at": None,
     }
-    return Job(Run(**given | of_run), standing)
+    return Job(Run(**run | fields), standing)
 
 
-def failed(state_name: str, message: str = "", **of_run: Any) -> Job:
-    return job("FAILED", state_name=state_name, state_message=message, **of_run)
+def failed(state_name: str, message: str = "", **fields: Any) -> Job:
+    return job("FAILED", state_name=state_name, state_message=message, **fields)

@@ -1,4 +1,4 @@
-"""The whole stack as `report-exports up` starts it, in a process of its own."""
+"""Start the whole stack with `report-exports up`, in a child process."""
 
 import json
 import os
@@ -11,22 +11,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-READY_WITHIN_SECONDS = 180
-ENDED_WITHIN_SECONDS = 20
-# Tests start more exports than a caller may; what holds them back has tests with settings of their own.
-GENEROUS = {
+READY_TIMEOUT_SECONDS = 180
+STOP_TIMEOUT_SECONDS = 20
+# Tests start more exports than one caller may. The tests of the limits override these settings.
+GENEROUS_LIMITS = {
     "REPORTS_RUNNING_PER_CALLER": "1000",
     "REPORTS_QUEUED_PER_CALLER": "10000",
     "REPORTS_STARTS_PER_SECOND": "1000",
     "REPORTS_STARTS_BURST": "10000",
-    "REPORTS_OUTAGE_SECONDS": "10",  # a machine that is busy with other tests is no outage
+    "REPORTS_OUTAGE_SECONDS": "10",  # a machine busy with other tests is not an outage
 }
-LEADS_ELSEWHERE = ("REPORTS_", "PREFECT_", "AWS_", "PG")
+STACK_VARIABLES = ("REPORTS_", "PREFECT_", "AWS_", "PG")
 
 
 @dataclass(frozen=True)
 class Stack:
-    """What `stack.json` says, and where all the data are."""
+    """The contents of `stack.json`, and the data directory."""
 
     data_dir: Path
     api_url: str
@@ -48,14 +48,14 @@ class Stack:
 
     @property
     def settings(self) -> dict[str, str]:
-        """The environment of another API, or of a run, on the same parts."""
+        """Environment variables for another API or a run on this stack."""
         return {
             "PREFECT_API_URL": self.prefect_api_url,
             "PREFECT_HOME": str(self.data_dir / "tests"),
             "REPORTS_DATABASE_URL": self.database_url,
             "REPORTS_STORAGE_URL": self.storage_url,
             "REPORTS_WEBHOOK_SECRET_FILE": str(self.data_dir / "webhook-secret"),
-            **GENEROUS,
+            **GENEROUS_LIMITS,
             **self.aws,
         }
 
@@ -70,42 +70,42 @@ class Stack:
 
 
 def clean_environment() -> dict[str, str]:
-    """Ours without what could replace a part of the stack."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(LEADS_ELSEWHERE)}
+    """Return the environment without variables that could redirect a part of the stack."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(STACK_VARIABLES)}
 
 
 @contextmanager
-def running(data_dir: Path, settings: Mapping[str, str] | None = None) -> Iterator[Stack]:
+def running_stack(data_dir: Path, settings: Mapping[str, str] | None = None) -> Iterator[Stack]:
     options = ["up", "--port", "0", "--prefect-port", "0", "--data-dir", str(data_dir)]
     output = data_dir.with_name("output.txt")
-    with output.open("w") as written:
+    with output.open("w") as file:
         process = subprocess.Popen(  # noqa: S603 - our own module
             [sys.executable, "-m", "deployments.cli", *options],
-            env={**clean_environment(), **GENEROUS, **(settings or {})},
+            env={**clean_environment(), **GENEROUS_LIMITS, **(settings or {})},
             stdin=subprocess.DEVNULL,
-            stdout=written,
+            stdout=file,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C ends the tests; they end the stack
+            start_new_session=True,  # Ctrl-C stops the tests; they stop the stack
         )
     try:
-        yield Stack(data_dir, **_facts(process, data_dir / "stack.json", output))
+        yield Stack(data_dir, **_read_stack_file(process, data_dir / "stack.json", output))
     finally:
-        end(process)
+        stop(process)
 
 
-def end(process: subprocess.Popen[Any]) -> None:
+def stop(process: subprocess.Popen[Any]) -> None:
     process.terminate()
     try:
-        process.wait(ENDED_WITHIN_SECONDS)
+        process.wait(STOP_TIMEOUT_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
 
 
-def _facts(process: subprocess.Popen[Any], stack_file: Path, output: Path) -> dict[str, Any]:
-    until = time.monotonic() + READY_WITHIN_SECONDS
+def _read_stack_file(process: subprocess.Popen[Any], stack_file: Path, output: Path) -> dict[str, Any]:
+    deadline = time.monotonic() + READY_TIMEOUT_SECONDS
     while not stack_file.exists():
         assert process.poll() is None, output.read_text()
-        assert time.monotonic() < until, f"not ready in time: {output.read_text()}"
+        assert time.monotonic() < deadline, f"not ready in time: {output.read_text()}"
         time.sleep(0.1)
     return dict(json.loads(stack_file.read_text()))

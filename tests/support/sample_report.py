@@ -1,4 +1,4 @@
-"""A report over every type of column, small enough to be read at a glance, and requests for it."""
+"""A small report with a column of every type, and requests for it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -82,15 +82,15 @@ THINGS = Report(
 REPORTS = {THINGS.name: THINGS}
 
 
-def asked(**given: Any) -> ExportRequest:
-    """Things of July 2024, unless asked otherwise."""
+def things_request(**changes: Any) -> ExportRequest:
+    """Return a request for the things of July 2024, with the changes applied."""
     body = {"report": "things", "shop": "here", "from": "2024-07-01", "to": "2024-07-31"}
-    return parse_request(body | given, REPORTS)
+    return parse_request(body | changes, REPORTS)
 
 
 @contextmanager
-def opened(rows: list[dict[str, Any]]) -> Iterator[Snapshot]:
-    """A database in memory that holds these things, all of one shop and day unless they say otherwise."""
+def things_snapshot(rows: list[dict[str, Any]]) -> Iterator[Snapshot]:
+    """Open an in-memory database with these rows; by default all have the same shop and day."""
     engine: Engine = open_engine(
         "sqlite://", 1, poolclass=StaticPool, connect_args={"check_same_thread": False}
     )
@@ -99,7 +99,7 @@ def opened(rows: list[dict[str, Any]]) -> Iterator[Snapshot]:
         with engine.begin() as connection:
             for number, row in enumerate(rows, start=1):
                 connection.execute(insert(things), {"id": number, "shop": "here", "made_at": NOON} | row)
-        with snapshot(engine, "UTC", 10, clock=lambda: NOON) as taken:
-            yield taken
+        with snapshot(engine, "UTC", 10, clock=lambda: NOON) as snap:
+            yield snap
     finally:
         engine.dispose()

@@ -1,4 +1,4 @@
-"""Recurring exports as tests make them."""
+"""Sample schedules."""
 
 import secrets
 from collections.abc import Iterator
@@ -18,8 +18,8 @@ WEEKLY: dict[str, Any] = {
 
 
 @contextmanager
-def kept_in_prefect(prefect: httpx.Client) -> Iterator[tuple[str, str]]:
-    """The id and the name of one like WEEKLY that was made past the API, as from prefect.yaml."""
+def schedule_from_prefect_yaml(prefect: httpx.Client) -> Iterator[tuple[str, str]]:
+    """Create a schedule like WEEKLY in Prefect itself, as from prefect.yaml; yield its id and name."""
     shipped = prefect.get("/deployments/name/export-report/export").json()
     name = f"from-yaml-{secrets.token_hex(4)}"
     body = {
@@ -32,8 +32,8 @@ def kept_in_prefect(prefect: httpx.Client) -> Iterator[tuple[str, str]]:
         },
         "schedules": [{"schedule": {"cron": "0 9 * * MON", "timezone": "Europe/Madrid"}, "slug": "weekly"}],
     }
-    kept = str(prefect.post("/deployments/", json=body).raise_for_status().json()["id"])
+    deployment_id = str(prefect.post("/deployments/", json=body).raise_for_status().json()["id"])
     try:
-        yield kept, name
+        yield deployment_id, name
     finally:
-        prefect.delete(f"/deployments/{kept}")
+        prefect.delete(f"/deployments/{deployment_id}")

@@ -1,4 +1,4 @@
-"""Programs that are not ours and that not every machine has."""
+"""System programs that tests need and that may not be installed."""
 
 import os
 import shutil
@@ -6,9 +6,9 @@ import shutil
 import pytest
 
 
-def program(name: str) -> str:
-    """Its path; without it the test is skipped, but never where CI runs, which has installed it."""
-    found = shutil.which(name)
-    if found is None:
+def require_program(name: str) -> str:
+    """Return the program's path. If it is missing, skip the test, or fail it in CI."""
+    path = shutil.which(name)
+    if path is None:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"{name} is not installed")
-    return found
+    return path

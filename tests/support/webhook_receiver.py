@@ -1,4 +1,4 @@
-"""A receiver of webhooks: a real HTTPS server on loopback, under a certificate of a CA of its own."""
+"""A webhook receiver: a real HTTPS server on loopback with a certificate from a test CA."""
 
 import ssl
 import threading
@@ -14,13 +14,13 @@ import trustme
 from standardwebhooks import Webhook
 
 HOST = "localhost"
-ARRIVED_WITHIN_SECONDS = 60
-HANGS = 0  # in place of a status
-LONG_SECONDS = 30.0
+ARRIVAL_TIMEOUT_SECONDS = 60
+HANG = 0  # instead of a status: never respond
+HANG_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
-class Received:
+class ReceivedRequest:
     path: str
     headers: Mapping[str, str]
     body: bytes
@@ -29,50 +29,50 @@ class Received:
     def id(self) -> str:
         return self.headers["webhook-id"]
 
-    def verified(self, secret: str) -> dict[str, Any]:
-        """By the standard's own library."""
+    def verify(self, secret: str) -> dict[str, Any]:
+        """Verify the signature with the standardwebhooks library; return the message."""
         return dict(Webhook(secret).verify(self.body, dict(self.headers)))
 
 
 @dataclass
 class Receiver:
-    """Answers each path with its statuses in turn, the last one again and again; 204 when it has none."""
+    """Responds to each path with its statuses in turn and repeats the last one; 204 without any."""
 
     ca_file: Path
     port: int = 0
-    answers: dict[str, list[int]] = field(default_factory=dict)
-    received: list[Received] = field(default_factory=list)
-    ended: threading.Event = field(default_factory=threading.Event)
+    statuses: dict[str, list[int]] = field(default_factory=dict)
+    received: list[ReceivedRequest] = field(default_factory=list)
+    stopped: threading.Event = field(default_factory=threading.Event)
 
     @property
     def settings(self) -> dict[str, str]:
-        """What an operator sets for it."""
+        """The settings with which an operator allows this receiver."""
         return {
             "REPORTS_WEBHOOK_PRIVATE_HOSTS": f"{HOST}:{self.port}",
             "REPORTS_WEBHOOK_CA_FILE": str(self.ca_file),
         }
 
-    def url(self, path: str, *answers: int) -> str:
-        self.answers[path.partition("?")[0]] = list(answers)
+    def url(self, path: str, *statuses: int) -> str:
+        self.statuses[path.partition("?")[0]] = list(statuses)
         return f"https://{HOST}:{self.port}{path}"
 
-    def at(self, path: str) -> list[Received]:
-        return [each for each in self.received if each.path.partition("?")[0] == path]
+    def requests_to(self, path: str) -> list[ReceivedRequest]:
+        return [request for request in self.received if request.path.partition("?")[0] == path]
 
-    def until(self, path: str, number: int = 1) -> list[Received]:
-        limit = time.monotonic() + ARRIVED_WITHIN_SECONDS
-        while len(found := self.at(path)) < number:
-            assert time.monotonic() < limit, [each.path for each in self.received]
+    def wait_for(self, path: str, count: int = 1) -> list[ReceivedRequest]:
+        deadline = time.monotonic() + ARRIVAL_TIMEOUT_SECONDS
+        while len(requests := self.requests_to(path)) < count:
+            assert time.monotonic() < deadline, [request.path for request in self.received]
             time.sleep(0.05)
-        return found
+        return requests
 
-    def answer(self, path: str) -> int:
-        left = self.answers.get(path.partition("?")[0]) or [204]
-        return left.pop(0) if len(left) > 1 else left[0]
+    def next_status(self, path: str) -> int:
+        remaining = self.statuses.get(path.partition("?")[0]) or [204]
+        return remaining.pop(0) if len(remaining) > 1 else remaining[0]
 
 
 @contextmanager
-def receiving(folder: Path, names: Sequence[str] = (HOST,)) -> Iterator[Receiver]:
+def running_receiver(folder: Path, names: Sequence[str] = (HOST,)) -> Iterator[Receiver]:
     authority = trustme.CA()
     ca_file = folder / "receivers-ca.pem"
     authority.cert_pem.write_to_path(ca_file)
@@ -86,7 +86,7 @@ def receiving(folder: Path, names: Sequence[str] = (HOST,)) -> Iterator[Receiver
     try:
         yield receiver
     finally:
-        receiver.ended.set()
+        receiver.stopped.set()
         server.shutdown()
         thread.join()
         server.server_close()
@@ -100,11 +100,11 @@ class Server(ThreadingHTTPServer):
         self.receiver, self.context = receiver, context
 
     def finish_request(self, request: Any, client_address: Any) -> None:
-        """The handshake in the connection's own thread: one that hangs must not hold the others up."""
+        """Do the TLS handshake in the connection's thread, so that a hanging one cannot block the others."""
         try:
             with self.context.wrap_socket(request, server_side=True) as connection:
                 super().finish_request(connection, client_address)
-        except OSError:  # the client wants no more, or does not trust us
+        except OSError:  # the client has hung up or does not trust the certificate
             return
 
 
@@ -115,11 +115,11 @@ class Handler(BaseHTTPRequestHandler):
         receiver = self.server.receiver
         body = self.rfile.read(int(self.headers["content-length"]))
         receiver.received.append(
-            Received(self.path, {name.lower(): value for name, value in self.headers.items()}, body)
+            ReceivedRequest(self.path, {name.lower(): value for name, value in self.headers.items()}, body)
         )
-        status = receiver.answer(self.path)
-        if status == HANGS:
-            receiver.ended.wait(LONG_SECONDS)
+        status = receiver.next_status(self.path)
+        if status == HANG:
+            receiver.stopped.wait(HANG_SECONDS)
             return
         self.send_response(status)
         if 300 <= status < 400:
@@ -127,4 +127,4 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing: the tests read what was received."""
+        """Log nothing: the tests read `received`."""

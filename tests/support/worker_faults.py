@@ -1,4 +1,4 @@
-"""What the fault tests and benchmarks/rescue.py do to workers and runs, and what must be left then."""
+"""Faults injected into workers and runs, for the fault tests and benchmarks/rescue.py."""
 
 import hashlib
 import secrets
@@ -17,13 +17,19 @@ import psutil
 import psycopg
 
 from tests.support import flow_runs
-from tests.support.extra_processes import Beside, beside, deploy_export, make_pool, settings_of
-from tests.support.running_stack import Stack, running
+from tests.support.extra_processes import (
+    ExtraProcesses,
+    create_pool,
+    deploy_export,
+    extra_processes,
+    pool_settings,
+)
+from tests.support.running_stack import Stack, running_stack
 
 POOL = "faults"
 CATALOG = {"REPORTS_CATALOG": "tests.faults.slow_reports"}
 BUSY = "SELECT client_port FROM pg_stat_activity WHERE query LIKE 'COPY%pg_sleep%' AND state = 'active'"
-ENDED_WITHIN_SECONDS = 60.0
+FINISH_TIMEOUT_SECONDS = 60.0
 FINAL = ("done", "error", "cancelled")
 NEVER_STARTED = "both, right after the claim"
 FAULTS = ("the worker", "its process", "both", NEVER_STARTED, "both frozen")
@@ -37,8 +43,9 @@ class Victim:
 
     @property
     def children(self) -> list[psutil.Process]:
-        """The fork server's; that one is a child of the worker, like multiprocessing's resource tracker."""
-        return [each for child in psutil.Process(self.worker.pid).children() for each in child.children()]
+        """The fork server's children; the fork server itself is a child of the worker."""
+        helpers = psutil.Process(self.worker.pid).children()
+        return [child for helper in helpers for child in helper.children()]
 
     def kill(self) -> None:
         self.worker.kill()
@@ -46,93 +53,97 @@ class Victim:
 
 
 @dataclass
-class Ground:
-    """An API, a pool and workers of its own, on a stack."""
+class Testbed:
+    """An API, a work pool and workers on a stack."""
 
     stack: Stack
-    others: Beside
+    processes: ExtraProcesses
     prefect: httpx.Client
     api: httpx.Client
     s3: Any
 
-    def workers(self, number: int, limit: int = 1) -> list[Victim]:
-        """They start at the same time."""
+    def start_workers(self, count: int, limit: int = 1) -> list[Victim]:
+        """Start workers concurrently and wait until all are ready."""
         options = ("--limit", str(limit), "--grace", "0")
-        started = [self.others.warm_worker(POOL, *options, **CATALOG) for _ in range(number)]
-        for worker in started:
-            self.others.until_said(worker, "started!")
-        return [Victim(worker) for worker in started]
+        workers = [self.processes.start_warm_worker(POOL, *options, **CATALOG) for _ in range(count)]
+        for worker in workers:
+            self.processes.wait_for_output(worker, "started!")
+        return [Victim(worker) for worker in workers]
 
     def start(self, report: str = "slow-orders") -> str:
         key = {"Idempotency-Key": secrets.token_hex(8)}
-        answer = self.api.post("/reports/csv", json={"report": report}, headers=key)
-        return str(answer.raise_for_status().json()["data"])
+        response = self.api.post("/reports/csv", json={"report": report}, headers=key)
+        return str(response.raise_for_status().json()["data"])
 
-    def run_of(self, victim: Victim, job_ids: Iterable[str]) -> str:
-        """Which of these jobs the worker has claimed: of those that it reached for, the last."""
-        said = self.others.said(victim.worker)
-        return max(job_ids, key=said.rfind)
+    def claimed_job(self, victim: Victim, job_ids: Iterable[str]) -> str:
+        """Return the job that the worker has claimed: the last one that its log mentions."""
+        log = self.processes.output(victim.worker)
+        return max(job_ids, key=log.rfind)
 
-    def reader(
+    def wait_for_reader(
         self, victim: Victim, other_than: psutil.Process | None = None, within_seconds: float = 40
     ) -> psutil.Process:
-        """Its process, once it reads a slow report from the database."""
-        until = time.monotonic() + within_seconds
+        """Return the worker's child process once it reads a slow report from the database."""
+        deadline = time.monotonic() + within_seconds
         with psycopg.connect(self.stack.libpq_url, autocommit=True) as database:
-            while time.monotonic() < until:
+            while time.monotonic() < deadline:
                 ports = {row[0] for row in database.execute(BUSY)}
                 for child in victim.children:
-                    if child != other_than and ports & _ports_of(child):
+                    if child != other_than and ports & _local_ports(child):
                         return child
                 time.sleep(0.02)
-        raise AssertionError(self.others.said(victim.worker)[-2000:])
+        raise AssertionError(self.processes.output(victim.worker)[-2000:])
 
     def job(self, job_id: str) -> dict[str, Any]:
         return dict(self.api.get(f"/exports/{job_id}").raise_for_status().json())
 
-    def until_ended(self, job_id: str, within_seconds: float = ENDED_WITHIN_SECONDS) -> dict[str, Any]:
-        until = time.monotonic() + within_seconds
+    def wait_until_finished(
+        self, job_id: str, within_seconds: float = FINISH_TIMEOUT_SECONDS
+    ) -> dict[str, Any]:
+        deadline = time.monotonic() + within_seconds
         while (job := self.job(job_id))["status"] not in FINAL:
-            assert time.monotonic() < until, (job, flow_runs.states(self.prefect, job_id))
+            assert time.monotonic() < deadline, (job, flow_runs.states(self.prefect, job_id))
             time.sleep(0.1)
         return job
 
     def objects(self, job_id: str) -> list[str]:
-        found = self.s3.list_objects_v2(Bucket=self.stack.bucket, Prefix=f"{job_id}/")
-        return [each["Key"] for each in found.get("Contents", [])]
+        listing = self.s3.list_objects_v2(Bucket=self.stack.bucket, Prefix=f"{job_id}/")
+        return [stored["Key"] for stored in listing.get("Contents", [])]
 
     def is_whole(self, job: dict[str, Any]) -> bool:
-        """Its one object is the one that the receipt speaks of."""
+        """Compare the job's only object with its download and its receipt."""
         (key,) = self.objects(job["id"])
         content = self.s3.get_object(Bucket=self.stack.bucket, Key=key)["Body"].read()
-        linked = httpx.get(job["file"]["url"], trust_env=False).content
+        downloaded = httpx.get(job["file"]["url"], trust_env=False).content
         sha256 = hashlib.sha256(content).hexdigest()
-        return content == linked and sha256 == job["file"]["sha256"] and len(content) == job["file"]["bytes"]
+        return (
+            content == downloaded and sha256 == job["file"]["sha256"] and len(content) == job["file"]["bytes"]
+        )
 
 
-def _ports_of(process: psutil.Process) -> set[int]:
-    """None of a process that has ended meanwhile."""
+def _local_ports(process: psutil.Process) -> set[int]:
+    """Return the process's local TCP ports; none if it has ended."""
     with suppress(psutil.NoSuchProcess):
-        return {each.laddr.port for each in process.net_connections("tcp")}
+        return {connection.laddr.port for connection in process.net_connections("tcp")}
     return set()
 
 
 @contextmanager
-def ground_of_its_own() -> Iterator[Ground]:
-    """On a stack of its own: what is killed there is missed by nobody."""
+def separate_testbed() -> Iterator[Testbed]:
+    """Start a testbed with a separate stack, so that killing its processes affects no other test."""
     with (
         TemporaryDirectory(prefix="reports-", ignore_cleanup_errors=True) as folder,
-        running(Path(folder) / "data") as stack,
-        beside(stack) as others,
+        running_stack(Path(folder) / "data") as stack,
+        extra_processes(stack) as processes,
         httpx.Client(base_url=stack.prefect_api_url, timeout=30, trust_env=False) as prefect,
-        ground(stack, others, prefect) as found,
+        testbed_on(stack, processes, prefect) as testbed,
     ):
-        yield found
+        yield testbed
 
 
 @contextmanager
-def ground(stack: Stack, others: Beside, prefect: httpx.Client) -> Iterator[Ground]:
-    make_pool(prefect, POOL, "warm")
+def testbed_on(stack: Stack, processes: ExtraProcesses, prefect: httpx.Client) -> Iterator[Testbed]:
+    create_pool(prefect, POOL, "warm")
     deploy_export(prefect, POOL, POOL)
     s3 = botocore.session.Session().create_client(
         "s3",
@@ -141,57 +152,61 @@ def ground(stack: Stack, others: Beside, prefect: httpx.Client) -> Iterator[Grou
         aws_access_key_id=stack.aws_access_key_id,
         aws_secret_access_key=stack.aws_secret_access_key,
     )
-    url = others.api(**settings_of(POOL, POOL), **CATALOG)
+    url = processes.start_api(**pool_settings(POOL, POOL), **CATALOG)
     try:
         with httpx.Client(base_url=url, timeout=30, trust_env=False) as api:
-            yield Ground(stack, others, prefect, api, s3)
+            yield Testbed(stack, processes, prefect, api, s3)
     finally:
         s3.close()
 
 
 @dataclass(frozen=True)
-class Struck:
-    """One job after a fault; `recovery_seconds` from the fault to the file."""
+class RecoveredJob:
+    """A finished job, and the seconds from the fault until it finished."""
 
     job: dict[str, Any]
     recovery_seconds: float
 
 
 @dataclass(frozen=True)
-class Aftermath:
-    struck: dict[str, Struck]
+class Outcome:
+    """The job of each fault, and the worker that rescued them."""
+
+    jobs: dict[str, RecoveredJob]
     rescuer: Victim
 
 
-def strike_all(field: Ground) -> Aftermath:
-    """All faults at the same time, each on a worker of its own with one job; then one worker rescues all."""
-    victims = dict(zip(FAULTS, field.workers(len(FAULTS)), strict=True))
-    for child in _children_of(victims[NEVER_STARTED]):
-        child.suspend()  # it is given the run, and never starts it
-    jobs = [field.start() for _ in FAULTS]
-    for job_id in jobs:
-        flow_runs.until(field.prefect, job_id, "PENDING", "RUNNING")
-    claimed = {field.run_of(victim, jobs): fault for fault, victim in victims.items()}
-    frozen = _strike(field, victims)
-    struck_at = time.monotonic()
-    (rescuer,) = field.workers(1, limit=4)
-    ended = _recovered(field, claimed, struck_at)
+def inject_faults(testbed: Testbed) -> Outcome:
+    """Inject all faults at once, each into a worker with one job; then start one worker that rescues all."""
+    victims = dict(zip(FAULTS, testbed.start_workers(len(FAULTS)), strict=True))
+    for child in _wait_for_children(victims[NEVER_STARTED]):
+        child.suspend()  # it receives the run but never starts it
+    job_ids = [testbed.start() for _ in FAULTS]
+    for job_id in job_ids:
+        flow_runs.wait_for_state(testbed.prefect, job_id, "PENDING", "RUNNING")
+    faults = {testbed.claimed_job(victim, job_ids): fault for fault, victim in victims.items()}
+    frozen = _kill_and_freeze(testbed, victims)
+    fault_time = time.monotonic()
+    (rescuer,) = testbed.start_workers(1, limit=4)
+    recovered = _wait_for_recovery(testbed, faults, fault_time)
     for process in frozen:
         process.resume()
-    time.sleep(3)  # in which the one that was frozen may do its worst
+    time.sleep(3)  # gives the resumed process time to do damage
     for fault in ("its process", "both frozen"):
         victims[fault].kill()
-    return Aftermath(ended, rescuer)
+    return Outcome(recovered, rescuer)
 
 
-def _strike(field: Ground, victims: dict[str, Victim]) -> list[psutil.Process]:
-    """The processes that are frozen now."""
-    readers = {fault: field.reader(victim) for fault, victim in victims.items() if fault != NEVER_STARTED}
+def _kill_and_freeze(testbed: Testbed, victims: dict[str, Victim]) -> list[psutil.Process]:
+    """Inject the faults; return the frozen processes."""
+    readers = {
+        fault: testbed.wait_for_reader(victim) for fault, victim in victims.items() if fault != NEVER_STARTED
+    }
     victims["the worker"].kill()
     readers["its process"].kill()
     victims["both"].kill()
     readers["both"].kill()
-    never_started = _children_of(victims[NEVER_STARTED])
+    never_started = _wait_for_children(victims[NEVER_STARTED])
     victims[NEVER_STARTED].kill()
     for child in never_started:
         child.kill()
@@ -201,22 +216,24 @@ def _strike(field: Ground, victims: dict[str, Victim]) -> list[psutil.Process]:
     return frozen
 
 
-def _recovered(field: Ground, claimed: dict[str, str], struck_at: float) -> dict[str, Struck]:
-    found: dict[str, Struck] = {}
-    until = time.monotonic() + 2 * ENDED_WITHIN_SECONDS
-    while missing := [job_id for job_id, fault in claimed.items() if fault not in found]:
-        assert time.monotonic() < until, [field.job(job_id) for job_id in missing]
+def _wait_for_recovery(
+    testbed: Testbed, faults: dict[str, str], fault_time: float
+) -> dict[str, RecoveredJob]:
+    recovered: dict[str, RecoveredJob] = {}
+    deadline = time.monotonic() + 2 * FINISH_TIMEOUT_SECONDS
+    while missing := [job_id for job_id, fault in faults.items() if fault not in recovered]:
+        assert time.monotonic() < deadline, [testbed.job(job_id) for job_id in missing]
         for job_id in missing:
-            job = field.job(job_id)
+            job = testbed.job(job_id)
             if job["status"] in FINAL:
-                found[claimed[job_id]] = Struck(job, time.monotonic() - struck_at)
+                recovered[faults[job_id]] = RecoveredJob(job, time.monotonic() - fault_time)
         time.sleep(0.1)
-    return found
+    return recovered
 
 
-def _children_of(victim: Victim) -> list[psutil.Process]:
-    until = time.monotonic() + 30
-    while not (found := victim.children):
-        assert time.monotonic() < until
+def _wait_for_children(victim: Victim) -> list[psutil.Process]:
+    deadline = time.monotonic() + 30
+    while not (children := victim.children):
+        assert time.monotonic() < deadline
         time.sleep(0.05)
-    return found
+    return children

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.openapi_conformance import Described
+from tests.support.openapi_conformance import ResponseValidator
 
 COUNT = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
 DOCUMENT = {
@@ -33,7 +33,7 @@ ETAG = {"etag": '"1"'}
 
 def check(method: str, path: str, status: int, **answer: Any) -> None:
     request = httpx.Request(method, f"http://things.example.com{path}")
-    Described(DOCUMENT).check(httpx.Response(status, request=request, **answer))
+    ResponseValidator(DOCUMENT).check(httpx.Response(status, request=request, **answer))
 
 
 def test_what_is_described_passes() -> None:

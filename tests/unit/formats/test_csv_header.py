@@ -5,7 +5,7 @@ import pytest
 from flows.formats.csv_header import header
 from flows.query.csv_options import parse_dialect
 from flows.query.statement import Question, output_columns
-from tests.support.sample_report import asked
+from tests.support.sample_report import things_request
 
 BERLIN = ZoneInfo("Europe/Berlin")
 QUESTIONS = [Question("q1", "=Which; when?", multiple=False)]
@@ -25,5 +25,5 @@ QUESTIONS = [Question("q1", "=Which; when?", multiple=False)]
     ],
 )
 def test_the_header_is_labels_keys_or_nothing_in_the_files_dialect(csv: object, line: str) -> None:
-    columns = output_columns(asked(columns=["id", "madeAt", "day", "answers.q1"]), QUESTIONS)
+    columns = output_columns(things_request(columns=["id", "madeAt", "day", "answers.q1"]), QUESTIONS)
     assert header(columns, BERLIN, parse_dialect(csv)).decode() == line

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from flows.formats import zip_stream
 from flows.formats.output_file import BLOCKS_IN_FLIGHT, Packing
 from flows.query.csv_options import Dialect, parse_dialect
-from tests.support.system_programs import program
+from tests.support.system_programs import require_program
 
 HEADER = b"Id\n"
 MARK = b"\xef\xbb\xbf"
@@ -145,7 +145,7 @@ def zipped(files: list[tuple[str, list[bytes]]]) -> bytes:
 
 def unzipped(stored: bytes, folder: Path) -> str:
     (folder / "file.zip").write_bytes(stored)
-    command = [program("unzip"), "-t", str(folder / "file.zip")]
+    command = [require_program("unzip"), "-t", str(folder / "file.zip")]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603
 
 

@@ -17,7 +17,7 @@ from flows.query.request import parse_request
 from flows.reports import catalog
 from flows.reports.orders import customers, orders
 from tests.support.engines import framed_from
-from tests.support.sample_report import THINGS, opened, things
+from tests.support.sample_report import THINGS, things, things_snapshot
 
 pytestmark = pytest.mark.filterwarnings("ignore:Dialect sqlite.pysqlite does .not. support Decimal")
 
@@ -43,7 +43,7 @@ def with_pii(report: Report, *keys: str) -> dict[str, Report]:
 @pytest.mark.parametrize("key", SECRET)
 def test_a_masked_value_is_nowhere_in_the_file_whatever_its_type(key: str) -> None:
     reports = with_pii(THINGS, key)
-    with opened([SECRET, {}]) as taken:
+    with things_snapshot([SECRET, {}]) as taken:
         plain = framed_from(taken, parse_request(ASKED, reports)).decode()
         hidden = framed_from(taken, parse_request(ASKED, masked(reports))).decode()
     place = [column.name for column in things.c if column.name not in ("shop", "answers")].index(key)
@@ -143,7 +143,7 @@ def test_a_hook_sees_masks_too() -> None:
 
     seen: list[Any] = []
     reports = masked(with_pii(replace(THINGS, transform=told), "words"))
-    with opened([SECRET]) as taken:
+    with things_snapshot([SECRET]) as taken:
         framed_from(taken, parse_request(ASKED, reports))
     assert seen == ["***"]
 
@@ -179,6 +179,6 @@ def test_moments_of_a_masked_column_are_null_and_zoned_as_before() -> None:
     reports = with_pii(replace(THINGS, period=None, sort=""), "madeAt")
     found = masked(reports)["things"].table_columns["madeAt"].expression
     assert getattr(found.type, "timezone", None) is True
-    with opened([{"made_at": datetime(1815, 12, 10, tzinfo=UTC)}]) as taken:
+    with things_snapshot([{"made_at": datetime(1815, 12, 10, tzinfo=UTC)}]) as taken:
         asked = parse_request({"report": "things", "shop": "here"}, masked(reports))
         assert b"1815" not in framed_from(taken, asked)

@@ -16,7 +16,7 @@ from flows.query.date_range import DateRange
 from flows.query.report import Report, SortKey
 from flows.query.request import MAX_ANY_OF, parse_request
 from flows.reports import catalog
-from tests.support.sample_report import REPORTS, THINGS, asked
+from tests.support.sample_report import REPORTS, THINGS, things_request
 
 ARTICLES_BODY = {
     "surveyId": "668b6fa3b8d693cd865b44bb",
@@ -49,7 +49,7 @@ def test_the_articles_body_is_understood() -> None:
 
 
 def test_every_option_is_read() -> None:
-    request = asked(
+    request = things_request(
         timeZone="Europe/Berlin",
         filters={"whole": [1, None], "price": 9.5},
         columns=["price", "answers", "id"],
@@ -242,11 +242,11 @@ OTHER_FILES = [
 
 @pytest.mark.parametrize("spellings", [SAME_FILE, SAME_FILTERED_FILE])
 def test_requests_for_the_same_file_have_one_fingerprint(spellings: list[dict[str, Any]]) -> None:
-    assert len({asked(**each).fingerprint for each in spellings}) == 1
+    assert len({things_request(**each).fingerprint for each in spellings}) == 1
 
 
 def test_requests_for_different_files_have_different_fingerprints() -> None:
-    assert len({asked(**each).fingerprint for each in OTHER_FILES}) == len(OTHER_FILES)
+    assert len({things_request(**each).fingerprint for each in OTHER_FILES}) == len(OTHER_FILES)
 
 
 def test_a_report_that_is_null_is_the_default_one() -> None:
@@ -255,7 +255,7 @@ def test_a_report_that_is_null_is_the_default_one() -> None:
 
 
 def test_the_body_that_runs_are_given_reads_as_the_same_request() -> None:
-    request = asked(filters={"whole": [1, None]}, sort=None, name="mine")
+    request = things_request(filters={"whole": [1, None]}, sort=None, name="mine")
     assert request.body == BODY | {"filters": {"whole": [1, None]}, "name": "mine"}
     assert parse_request(request.body, REPORTS) == request
 
@@ -322,8 +322,8 @@ def test_any_json_is_a_request_or_an_invalid_one(
     ],
 )
 def test_the_files_name_tells_what_it_is(csv: Any, rows: int, extension: str) -> None:
-    assert asked(csv=csv).file_name(rows) == "things_here_2024-07-01_2024-07-31" + extension
+    assert things_request(csv=csv).file_name(rows) == "things_here_2024-07-01_2024-07-31" + extension
 
 
 def test_dates_of_a_date_filter_are_dates() -> None:
-    assert asked(filters={"day": ["2024-7-1", None]}).filters == {"day": (date(2024, 7, 1), None)}
+    assert things_request(filters={"day": ["2024-7-1", None]}).filters == {"day": (date(2024, 7, 1), None)}

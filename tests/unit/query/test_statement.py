@@ -14,7 +14,7 @@ from flows.query.request import ExportRequest
 from flows.query.statement import Question
 from flows.sources.snapshot import Snapshot
 from tests.support.clock import NOON
-from tests.support.sample_report import THINGS, asked, opened, things
+from tests.support.sample_report import THINGS, things, things_request, things_snapshot
 
 # SQLAlchemy says of SQLite that it keeps decimals as floats; prices are safe in those.
 pytestmark = pytest.mark.filterwarnings("ignore:Dialect sqlite.pysqlite does .not. support Decimal")
@@ -62,21 +62,21 @@ def test_filters_are_equals_any_of_or_null_and_all_must_hold(
         {"whole": 7, "mark": UUID("899e1228-d7b8-40fc-8490-70e6f1efb338")},
         {"day": datetime(2024, 7, 1, tzinfo=UTC).date()},
     ]
-    with opened(rows) as taken:
-        assert ids(taken, asked(filters=filters)) == found
+    with things_snapshot(rows) as taken:
+        assert ids(taken, things_request(filters=filters)) == found
 
 
 def test_only_rows_of_the_scope_are_found() -> None:
-    with opened([{}, {"shop": "there"}, {"shop": "Here"}]) as taken:
-        assert ids(taken, asked()) == [1]
-        assert ids(taken, asked(shop="there")) == [2]
-        assert ids(taken, asked(shop="nowhere")) == []
+    with things_snapshot([{}, {"shop": "there"}, {"shop": "Here"}]) as taken:
+        assert ids(taken, things_request()) == [1]
+        assert ids(taken, things_request(shop="there")) == [2]
+        assert ids(taken, things_request(shop="nowhere")) == []
 
 
 @pytest.mark.parametrize(("shop", "exists"), [("here", True), ("nowhere", False)])
 def test_whether_an_id_exists_is_asked_of_the_column_that_lists_them(shop: str, exists: bool) -> None:
-    with opened([{}]) as taken:
-        found = taken.connection.execute(statement.scope_exists(asked(shop=shop), "shop")).first()
+    with things_snapshot([{}]) as taken:
+        found = taken.connection.execute(statement.scope_exists(things_request(shop=shop), "shop")).first()
         assert (found is not None) is exists
 
 
@@ -94,8 +94,8 @@ def test_the_period_begins_with_from_and_ends_before_to(given: dict[str, str], f
     midnight = datetime(2024, 7, 19, tzinfo=UTC)
     micro = timedelta(microseconds=1)
     moments = [midnight - micro, midnight, midnight + timedelta(days=1) - micro, midnight + timedelta(days=1)]
-    with opened([{"made_at": moment} for moment in moments]) as taken:
-        assert ids(taken, asked(**given)) == found
+    with things_snapshot([{"made_at": moment} for moment in moments]) as taken:
+        assert ids(taken, things_request(**given)) == found
 
 
 @pytest.mark.parametrize(
@@ -111,8 +111,8 @@ def test_the_period_begins_with_from_and_ends_before_to(given: dict[str, str], f
     ],
 )
 def test_nulls_come_last_and_ties_are_broken_by_the_key(sort: str | None, found: list[int]) -> None:
-    with opened([{"whole": whole} for whole in (7, None, 5, None, 7)]) as taken:
-        assert ids(taken, asked(sort=sort)) == found
+    with things_snapshot([{"whole": whole} for whole in (7, None, 5, None, 7)]) as taken:
+        assert ids(taken, things_request(sort=sort)) == found
 
 
 VALUES = {
@@ -137,9 +137,9 @@ def test_going_on_after_each_row_meets_every_row_once(
     rows: list[dict[str, Any]], keys: list[str], seed: int
 ) -> None:
     coin = random.Random(seed)  # noqa: S311 - only directions are drawn
-    request = asked(sort=",".join(coin.choice(["", "-"]) + key for key in keys))
+    request = things_request(sort=",".join(coin.choice(["", "-"]) + key for key in keys))
     terms = statement.order(request)
-    with opened(rows) as taken:
+    with things_snapshot(rows) as taken:
         every = statement.rows(request, [things.c.id, *(term.expression for term in terms)])
         in_order = [row[0] for row in taken.connection.execute(every)]
         walked: list[int] = []
@@ -169,31 +169,31 @@ def _with_zone(value: Any) -> Any:
 def test_the_files_columns_are_those_asked_for_in_their_order(
     columns: list[str] | None, keys: list[str]
 ) -> None:
-    found = statement.output_columns(asked(columns=columns), QUESTIONS)
+    found = statement.output_columns(things_request(columns=columns), QUESTIONS)
     assert [column.key for column in found] == keys
 
 
 def test_a_transform_sees_every_column_the_files_own_first() -> None:
-    request = asked(columns=["answers.q2", "id"])
+    request = things_request(columns=["answers.q2", "id"])
     columns = statement.output_columns(request, QUESTIONS)
     assert statement.columns_to_read(request, columns, QUESTIONS) == columns
     transforming = replace(request, report=replace(request.report, transform=lambda frame: frame))
     read = [each.key for each in statement.columns_to_read(transforming, columns, QUESTIONS)]
-    everything = [each.key for each in statement.output_columns(asked(columns=None), QUESTIONS)]
+    everything = [each.key for each in statement.output_columns(things_request(columns=None), QUESTIONS)]
     assert read[:2] == ["answers.q2", "id"]
     assert sorted(read) == sorted(everything)
 
 
 def test_a_question_is_headed_by_its_own_words() -> None:
-    found = statement.output_columns(asked(columns=["answers"]), QUESTIONS)
+    found = statement.output_columns(things_request(columns=["answers"]), QUESTIONS)
     assert [column.label for column in found] == ["Which?", "Which ones?"]
 
 
 def test_a_question_that_there_is_not_is_named() -> None:
     with pytest.raises(KeyError, match=r"answers\.q3"):
-        statement.output_columns(asked(columns=["answers.q3"]), QUESTIONS)
+        statement.output_columns(things_request(columns=["answers.q3"]), QUESTIONS)
 
 
 def test_questions_are_read_in_their_order() -> None:
-    with opened([]) as taken:
-        assert taken.questions(statement.questions(asked())) == QUESTIONS
+    with things_snapshot([]) as taken:
+        assert taken.questions(statement.questions(things_request())) == QUESTIONS

@@ -27,7 +27,7 @@ from flows.sources import sqlalchemy_rows
 from flows.sources.sqlalchemy_rows import Chunk
 from tests.support.engines import framed_from
 from tests.support.golden import golden
-from tests.support.sample_report import asked, opened
+from tests.support.sample_report import things_request, things_snapshot
 
 UTC_ZONE = ZoneInfo("UTC")
 pytestmark = pytest.mark.filterwarnings("ignore:Dialect sqlite.pysqlite does .not. support Decimal")
@@ -49,7 +49,7 @@ FULL = {
 
 
 def file_of(rows: list[dict[str, Any]], request: ExportRequest, transform: Transform | None = None) -> bytes:
-    with opened(rows) as taken:
+    with things_snapshot(rows) as taken:
         return framed_from(taken, hooked(request, transform))
 
 
@@ -67,13 +67,13 @@ def frame_seen(rows: list[dict[str, Any]], **given: Any) -> pd.DataFrame:
         seen.append(frame)
         return frame
 
-    file_of(rows, asked(**given), look)
+    file_of(rows, things_request(**given), look)
     return pd.concat(seen)
 
 
 def test_a_whole_file() -> None:
     rows: list[dict[str, Any]] = [FULL, {}, {"words": "", "answers": {}, "extra": {}, "yes": False}]
-    assert file_of(rows, asked(timeZone="Europe/Berlin")) == golden("things.csv")
+    assert file_of(rows, things_request(timeZone="Europe/Berlin")) == golden("things.csv")
 
 
 @pytest.mark.parametrize(
@@ -87,23 +87,25 @@ def test_a_whole_file() -> None:
     ],
 )
 def test_an_export_of_no_rows_is_its_header(given: dict[str, Any], file: bytes) -> None:
-    assert file_of([], asked(**given)) == file
+    assert file_of([], things_request(**given)) == file
 
 
 def test_columns_stand_in_the_order_asked_for_whatever_their_kind() -> None:
-    request = asked(columns=["answers.q2", "whole", "answers.q1", "id"], csv={"header": "none"}, sort="id")
+    request = things_request(
+        columns=["answers.q2", "whole", "answers.q1", "id"], csv={"header": "none"}, sort="id"
+    )
     assert file_of([FULL, {}], request) == b'"one; two, three",3,' + "שלום 😀".encode() + b",1\n,,,2\n"
 
 
 def test_whole_numbers_with_nulls_among_them_stay_whole() -> None:
-    request = asked(columns=["whole", "large"], csv={"header": "none"})
+    request = things_request(columns=["whole", "large"], csv={"header": "none"})
     rows = [{"whole": 1, "large": 2**62 + 1}, {}, {"whole": 3}]
     assert file_of(rows, request) == b"1,4611686018427387905\n,\n3,\n"
 
 
 def test_chunks_join_without_a_seam() -> None:
     rows = sqlalchemy_rows.CHUNK_ROWS * 2 + 1
-    request = asked(columns=["id"], csv={"header": "none"}, sort="id")
+    request = things_request(columns=["id"], csv={"header": "none"}, sort="id")
     assert file_of([{}] * rows, request) == b"".join(b"%d\n" % n for n in range(1, rows + 1))
 
 
@@ -126,7 +128,7 @@ def test_chunks_join_without_a_seam() -> None:
     ],
 )
 def test_a_transform_may_change_values(transform: Transform, file: bytes) -> None:
-    request = asked(columns=["whole", "words"], csv={"header": "none"})
+    request = things_request(columns=["whole", "words"], csv={"header": "none"})
     assert file_of([{"whole": 3, "words": "a"}, {}], request, transform) == file
 
 
@@ -154,12 +156,12 @@ def test_a_transform_that_does_more_fails_the_export_in_words(
     transform: Callable[[pd.DataFrame], Any], sentence: str
 ) -> None:
     with pytest.raises(TransformFailed) as raised:
-        file_of([{"whole": 1}, {}], asked(columns=["whole", "words", "madeAt"]), transform)
+        file_of([{"whole": 1}, {}], things_request(columns=["whole", "words", "madeAt"]), transform)
     assert str(raised.value) == f"The report's transform (recoded_things.py) {sentence}"
 
 
 def test_zones_do_not_change_what_is_no_moment() -> None:
-    request = asked(columns=["day", "hour"], csv={"header": "none"}, timeZone="Asia/Kolkata")
+    request = things_request(columns=["day", "hour"], csv={"header": "none"}, timeZone="Asia/Kolkata")
     assert request.zone == ZoneInfo("Asia/Kolkata")
     assert file_of([FULL], request) == b"2024-07-09,09:05:00\n"
 
@@ -198,7 +200,7 @@ def test_an_analyst_computes_with_them() -> None:
         frame["yes"] = ~frame["yes"]
         return frame
 
-    request = asked(
+    request = things_request(
         columns=["whole", "words", "day", "price", "yes", "madeAt"],
         csv={"header": "none", "dateTimes": "local"},
         timeZone="Pacific/Auckland",
@@ -228,7 +230,7 @@ values = {
 @given(rows=st.lists(st.fixed_dictionaries(values), min_size=1, max_size=4))
 @settings(max_examples=60, deadline=None)
 def test_a_hook_that_changes_nothing_changes_no_byte(rows: list[dict[str, Any]]) -> None:
-    request = asked(timeZone="Asia/Kathmandu")
+    request = things_request(timeZone="Asia/Kathmandu")
     assert file_of(rows, request, lambda frame: frame) == file_of(rows, request)
 
 
@@ -273,7 +275,7 @@ def test_what_a_frame_cannot_hold_passes_through_it(
     kind: TypeEngine[Any], found: list[Any], file: bytes | None, hook: Transform | None
 ) -> None:
     column = OutputColumn("c", "C", type_name(kind), False, Column("c", kind))
-    request = hooked(asked(timeZone="Asia/Kathmandu"), hook)
+    request = hooked(things_request(timeZone="Asia/Kathmandu"), hook)
     chunk = Chunk([found], list(range(len(found))))
     ready = sqlalchemy_rows.transformed(chunk, [column], request, 1)
     if file is None:
@@ -308,10 +310,10 @@ def stored(column: str, value: Any) -> Callable[[Connection], None]:
 def test_a_row_that_cannot_be_written_is_named_with_its_column(
     column: str, value: Any, key: str, hook: Transform | None
 ) -> None:
-    with opened([{}, {}, {}]) as taken:
+    with things_snapshot([{}, {}, {}]) as taken:
         stored(column, value)(taken.connection)
         with pytest.raises(UnreadableRow) as raised:
-            framed_from(taken, hooked(asked(), hook))
+            framed_from(taken, hooked(things_request(), hook))
     assert (
         str(raised.value) == f"Column {key} of the row whose key is 2 holds a value that cannot be written."
     )
@@ -320,11 +322,11 @@ def test_a_row_that_cannot_be_written_is_named_with_its_column(
 @pytest.mark.parametrize(("column", "key"), [("words", "words"), ("answers", "answers.q1"), ("day", "day")])
 @pytest.mark.parametrize("rows_before", [0, sqlalchemy_rows.CHUNK_ROWS])
 def test_a_text_that_is_not_utf8_is_named_with_its_column(column: str, key: str, rows_before: int) -> None:
-    with opened([{}] * rows_before + [FULL, {}, {}]) as taken:
+    with things_snapshot([{}] * rows_before + [FULL, {}, {}]) as taken:
         update = f"UPDATE things SET {column} = CAST(x'61ff' AS TEXT) WHERE id = ?"  # noqa: S608 - a column of ours
         taken.connection.exec_driver_sql(update, (rows_before + 2,))
         with pytest.raises(UnreadableRow) as raised:
-            framed_from(taken, asked(sort="id"))
+            framed_from(taken, things_request(sort="id"))
         assert taken.connection.exec_driver_sql("SELECT 'text'").scalar() == "text"
     assert f"Column {key} of the row whose key is {rows_before + 2} holds" in str(raised.value)
 
@@ -342,24 +344,24 @@ def test_a_text_that_is_not_utf8_is_named_with_its_column(column: str, key: str,
     ],
 )
 def test_answers_are_read_as_they_are_kept(answers: str, file: bytes) -> None:
-    with opened([{}, {}]) as taken:
+    with things_snapshot([{}, {}]) as taken:
         stored("answers", answers)(taken.connection)
-        request = asked(columns=["answers"], csv={"header": "none"}, sort="id")
+        request = things_request(columns=["answers"], csv={"header": "none"}, sort="id")
         assert framed_from(taken, request) == b",\n" + file + b"\n"
 
 
 def test_decimals_keep_every_digit_that_sqlite_keeps() -> None:
-    with opened([{}, {}, {}]) as taken:
+    with things_snapshot([{}, {}, {}]) as taken:
         for number, price in enumerate([2**53 + 1, 9.9, 5], start=1):
             taken.connection.exec_driver_sql("UPDATE things SET price = ? WHERE id = ?", (price, number))
-        request = asked(columns=["price", "id"], csv={"header": "none"}, sort="id")
+        request = things_request(columns=["price", "id"], csv={"header": "none"}, sort="id")
         assert framed_from(taken, request) == b"9007199254740993.00,1\n9.90,2\n5.00,3\n"
 
 
 def test_no_chunk_crosses_the_last_row_of_a_file() -> None:
     rows, split_rows = sqlalchemy_rows.CHUNK_ROWS + 5, sqlalchemy_rows.CHUNK_ROWS - 300
-    request = asked(columns=["id"], csv={"compression": "zip", "splitRows": split_rows}, sort="id")
-    with opened([{}] * rows) as taken:
+    request = things_request(columns=["id"], csv={"compression": "zip", "splitRows": split_rows}, sort="id")
+    with things_snapshot([{}] * rows) as taken:
         columns = statement.output_columns(request, [])
         wanted = statement.rows(request, sqlalchemy_rows.expressions(columns))
         sizes = [chunk.rows for chunk in sqlalchemy_rows.fetch(taken, wanted, columns, request.dialect)]
@@ -369,5 +371,5 @@ def test_no_chunk_crosses_the_last_row_of_a_file() -> None:
 def test_a_report_without_a_hook_makes_no_frame(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[object] = []
     monkeypatch.setattr(pandas_frames, "frame_of", lambda *given: made.append(given))
-    file_of([FULL], asked())
+    file_of([FULL], things_request())
     assert made == []

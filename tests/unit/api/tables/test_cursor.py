@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from api.tables import cursor
 from flows.errors import FieldError, InvalidRequest
 from flows.query import statement
-from tests.support.sample_report import asked
+from tests.support.sample_report import things_request
 
 REFUSED = FieldError("/cursor", "invalid", "The cursor is damaged or belongs to another request.")
 MARK = UUID("899e1228-d7b8-40fc-8490-70e6f1efb338")
 
 
 def decoded(text: str, sort: str) -> list[Any]:
-    request = asked(sort=sort)
+    request = things_request(sort=sort)
     return cursor.decode(text, request, statement.order(request))
 
 
@@ -35,7 +35,7 @@ def made(*content: Any) -> str:
 
 
 def mark(sort: str) -> str:
-    return asked(sort=sort).fingerprint[:16]
+    return things_request(sort=sort).fingerprint[:16]
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def mark(sort: str) -> str:
     ],
 )
 def test_values_survive_the_cursor(sort: str, value: Any) -> None:
-    text = cursor.encode(asked(sort=sort), [value, 12])
+    text = cursor.encode(things_request(sort=sort), [value, 12])
     found = decoded(text, sort)
     assert found[1:] == [12]
     assert found[0] == value or float(found[0]) == value
@@ -70,19 +70,19 @@ def test_values_survive_the_cursor(sort: str, value: Any) -> None:
 
 
 def test_a_cursor_can_stand_in_an_address() -> None:
-    text = cursor.encode(asked(sort="words"), ["??>>~~ÿ" * 10, 1])
+    text = cursor.encode(things_request(sort="words"), ["??>>~~ÿ" * 10, 1])
     assert set(text) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 
 
 @pytest.mark.parametrize("other", [{"sort": "-words"}, {"shop": "there"}, {"filters": {"whole": 1}}])
 def test_another_requests_cursor_is_refused(other: dict[str, Any]) -> None:
-    text = cursor.encode(asked(**{"sort": "words"} | other), ["a", 1])
+    text = cursor.encode(things_request(**{"sort": "words"} | other), ["a", 1])
     assert refused(text, "words") == [REFUSED]
 
 
 @pytest.mark.parametrize("length", range(0, 60, 7))
 def test_a_truncated_cursor_is_refused(length: int) -> None:
-    assert refused(cursor.encode(asked(sort="words"), ["a" * 40, 1])[:length], "words") == [REFUSED]
+    assert refused(cursor.encode(things_request(sort="words"), ["a" * 40, 1])[:length], "words") == [REFUSED]
 
 
 @pytest.mark.parametrize(

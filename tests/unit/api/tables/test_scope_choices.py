@@ -4,7 +4,7 @@ import pytest
 
 from flows.query.report import Scope
 from flows.query.statement import scope_choices
-from tests.support.sample_report import opened, things
+from tests.support.sample_report import things, things_snapshot
 
 SHOPS = Scope(things.c.shop, pattern="[a-z]{1,20}", known=things.c.shop, title=things.c.words)
 ROWS = [
@@ -30,13 +30,13 @@ ROWS = [
 def test_a_search_finds_titles_in_any_case_and_whole_values_in_the_order_of_titles(
     search: str, found: list[str]
 ) -> None:
-    with opened(ROWS) as taken:
+    with things_snapshot(ROWS) as taken:
         rows = taken.connection.execute(scope_choices(SHOPS, search, 10)).all()
     assert [row[0] for row in rows] == found
 
 
 def test_no_more_are_read_than_are_wanted() -> None:
-    with opened(ROWS) as taken:
+    with things_snapshot(ROWS) as taken:
         assert len(taken.connection.execute(scope_choices(SHOPS, "", 2)).all()) == 2
 
 

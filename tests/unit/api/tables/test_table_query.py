@@ -5,7 +5,7 @@ import pytest
 
 from api.tables.table_query import TableQuery, parse_table_query
 from flows.errors import InvalidRequest
-from tests.support.sample_report import REPORTS, asked
+from tests.support.sample_report import REPORTS, things_request
 
 BASE = [("report", "things"), ("shop", "here"), ("from", "2024-07-01"), ("to", "2024-07-31")]
 
@@ -33,7 +33,9 @@ def test_filters_stand_alone_or_all_together_as_json(
 
 def test_the_same_words_ask_for_the_same_rows_as_in_a_body() -> None:
     query = [("sort", "-price,id"), ("columns", "id,answers"), ("timeZone", "Asia/Kolkata"), ("whole", "5")]
-    body = asked(sort="-price,id", columns=["id", "answers"], timeZone="Asia/Kolkata", filters={"whole": 5})
+    body = things_request(
+        sort="-price,id", columns=["id", "answers"], timeZone="Asia/Kolkata", filters={"whole": 5}
+    )
     assert parse_table_query(BASE + query, REPORTS).request == body
 
 
@@ -51,7 +53,7 @@ def test_the_same_words_ask_for_the_same_rows_as_in_a_body() -> None:
 def test_a_page_is_numbered_or_follows_a_cursor(
     query: list[tuple[str, str]], page: int, size: int, cursor: str | None
 ) -> None:
-    assert parse_table_query(BASE + query, REPORTS) == TableQuery(asked(), page, size, cursor)
+    assert parse_table_query(BASE + query, REPORTS) == TableQuery(things_request(), page, size, cursor)
 
 
 @pytest.mark.parametrize(
