@@ -1,6 +1,6 @@
-"""Draws docs/session.svg, the README's picture, from a real session: `python docs/draw_session.py [api url]`.
+"""Draw docs/session.svg for the README from a real session: `python docs/draw_session.py [API URL]`.
 
-Needs a stack that runs (`make up`).
+Needs a running stack (`make up`).
 """
 
 import io

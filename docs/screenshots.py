@@ -1,6 +1,6 @@
-"""Makes the pictures of the page in docs/: `python docs/screenshots.py [api url]`.
+"""Take the screenshots in docs/: `python docs/screenshots.py [API URL]`.
 
-Needs chromium and a stack whose sample is large enough to be caught while it is exported:
+Needs chromium and a stack with enough sample data that an export can be caught while it runs:
 `make up ARGS="--sample-responses 1000000"`.
 """
 
@@ -26,7 +26,7 @@ DESK, PHONE = {"width": 1440, "height": 810}, {"width": 390, "height": 844}
 
 
 def exporting(page: Page) -> None:
-    """While the bar stands in the middle: the poll that would end it is held back."""
+    """Hold back the poll that would end the export, so that the bar stays in the middle."""
     page.route(re.compile(r"/exports/[0-9a-f-]{36}$"), until_final)
     page.locator("#export").click()
     page.get_by_text(re.compile(r"Exporting [2-9]\d% · ")).wait_for()
@@ -50,11 +50,11 @@ def options(page: Page) -> None:
     page.locator(".sample tbody tr").first.wait_for()
 
 
-def recurring(page: Page) -> None:
+def schedule(page: Page) -> None:
     page.get_by_label("Attended").select_option("Yes")
     page.locator("table[aria-busy=false]").wait_for()
     options(page)
-    page.get_by_role("button", name="Repeat every week…", exact=True).click()
+    page.get_by_role("button", name="Schedule…", exact=True).click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Time zone").select_option("Europe/Madrid")
     dialog.locator(".next li").nth(2).wait_for()
@@ -69,7 +69,7 @@ PICTURES: dict[str, tuple[Callable[[Page], None], dict[str, int], str]] = {
     "page-options": (options, DESK, "light"),
     "page-dark": (nothing, DESK, "dark"),
     "page-phone": (nothing, PHONE, "light"),
-    "page-recurring": (recurring, DESK, "light"),
+    "page-schedule": (schedule, DESK, "light"),
     "page-exporting": (exporting, DESK, "light"),
 }
 

@@ -74,7 +74,7 @@ export function Combobox({ client, path, label, value, isValue, onCommit, id, ..
       aria-activedescendant=${isOpen && items[active] ? `${list}-${active}` : undefined} value=${text ?? title}
       onFocus=${(event) => event.target.select()} onClick=${() => setOpen(true)} onInput=${type} onKeyDown=${press} onBlur=${leave} />
     <div class="choices" hidden=${!isOpen} onMouseDown=${(event) => event.preventDefault()}>
-      <ul id=${list} role="listbox" aria-label="${label}, found">
+      <ul id=${list} role="listbox" aria-label="${label} matches">
         ${items.map(
           (each, place) => html`<li key=${each.value} id="${list}-${place}" role="option" aria-selected=${each.value === value ? "true" : "false"}
             class=${place === active ? "active" : undefined} onClick=${() => pick(each)}><span>${each.title}</span><code>${each.value}</code></li>`,
@@ -93,7 +93,7 @@ async function meantBy(client, path, typed) {
 }
 
 function noteOf(found, more, problem) {
-  if (problem) return `The list could not be loaded. ${problem.message}`;
-  if (found?.length === 0) return "Nothing is called so.";
-  return more ? "There are more: type a part of the name." : "";
+  if (problem) return `Couldn't load the list. ${problem.message}`;
+  if (found?.length === 0) return "No matches";
+  return more ? "Keep typing to narrow the list" : "";
 }

@@ -1,4 +1,4 @@
-/** A question before what cannot be undone. */
+/** Ask for confirmation before an action that cannot be undone. */
 
 import { html, useEffect, useRef } from "./html.js";
 
@@ -10,7 +10,7 @@ export function ConfirmDialog({ title, act, onConfirm, onClose, children }) {
     <p>${children}</p>
     <div class="actions">
       <button type="button" class="danger" onClick=${() => (dialog.current.close(), onConfirm())}>${act}</button>
-      <button type="button" autofocus onClick=${() => dialog.current.close()}>Keep it</button>
+      <button type="button" autofocus onClick=${() => dialog.current.close()}>Cancel</button>
     </div>
   </dialog>`;
 }

@@ -8,7 +8,7 @@ export const isFinal = (state) => FINAL.has(state.status);
 /** An answer that is no success; `problem` is its RFC 9457 body, and `status` is 0 when there was none. */
 export class ExportProblem extends Error {
   constructor(status, problem) {
-    super(problem.detail ?? "The server could not be reached.");
+    super(problem.detail ?? "Couldn't reach the server.");
     Object.assign(this, { status, problem, passing: status === 0 || status === 429 || status >= 500 });
   }
 }

@@ -6,7 +6,7 @@ import { progressInWords } from "./words.js";
 
 const SLOW_AFTER = 90_000; // milliseconds
 export const SLOW =
-  "The export is taking longer than 90 seconds. It goes on in the background: you will find it in My exports.";
+  "This is taking a while. You can leave this page; the file will be in My exports.";
 
 const NONE = { id: null, state: null, failures: 0, problem: null, starting: false };
 
@@ -74,9 +74,9 @@ export function ExportPanel({ running, onRetry, onClose }) {
 function Failure({ reason, id, onRetry, onClose }) {
   return html`<section class="panel failed" role="alert">
     <div>
-      <h2>${id ? "The export failed" : "The export was not started"}</h2>
+      <h2>${id ? "The export failed" : "Couldn't start the export"}</h2>
       <p>${reason}</p>
-      ${id && html`<p class="quiet">If it goes on, quote <code>${id}</code></p>`}
+      ${id && html`<p class="quiet">If this keeps happening, contact support with ID <code>${id}</code>.</p>`}
     </div>
     <div class="actions">
       <button type="button" class="primary" onClick=${onRetry}>Try again</button>

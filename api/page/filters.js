@@ -76,9 +76,9 @@ function isDay(text) {
 }
 
 function hintOf(parameter) {
-  if (parameter.type === "date") return "Choose a day.";
+  if (parameter.type === "date") return "Choose a date";
   const label = parameter.label.toLowerCase();
-  return parameter.choices ? `Type a part of the ${label}'s name, or its id.` : `Paste the ${label}'s id.`;
+  return parameter.choices ? "Search by name or ID" : `Enter the ${label} ID`;
 }
 
 const hasFilters = (query, type) => query.has("filters") || type.filters.some((each) => query.has(each.name));
@@ -93,10 +93,10 @@ export function ownMistakes(query, type) {
   for (const { name, label, pattern, choices } of type.parameters) {
     const text = query.get(name);
     if (!text || !pattern || fits(text, pattern)) continue;
-    found[name] = choices ? `There is no ${label.toLowerCase()} of this name or id.` : "It does not look like an id of this kind.";
+    found[name] = choices ? `No ${label.toLowerCase()} found` : "Not a valid ID";
   }
   const [from, to] = ["from", "to"].map((name) => day(query.get(name) ?? ""));
-  if (from.length === 10 && to.length === 10 && to < from) found.to = "The last day is before the first.";
+  if (from.length === 10 && to.length === 10 && to < from) found.to = "End date is before start date";
   return found;
 }
 
@@ -115,7 +115,7 @@ export function StrayMistakes({ mistakes, type, go }) {
   return stray.map(
     ([name, detail]) => html`<p key=${name} class="mistake stray" role="alert">
       <strong>${name || "The address"}</strong>: ${detail}${" "}
-      <button type="button" class="link" onClick=${() => go((next) => next.delete(next.has(name) ? name : "filters"))}>Remove it</button>
+      <button type="button" class="link" onClick=${() => go((next) => next.delete(next.has(name) ? name : "filters"))}>Remove</button>
     </p>`,
   );
 }

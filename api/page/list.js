@@ -1,12 +1,12 @@
-/** A list of the API's, newest first, that is looked at again and again. */
+/** A list from the API, newest first, refreshed at intervals. */
 
 import { html, useCallback, useEffect, useRef, useState } from "./html.js";
 
 const [FIRST, MORE, MOST] = [5, 20, 100];
 
 /**
- * Looks again when `news` changes, and `pauseAfter(items)` milliseconds after each look while the tab is seen.
- * `items` is null before the first look.
+ * Reload when `news` changes, and `pauseAfter(items)` milliseconds after each load while the tab is visible.
+ * `items` is null until the first load.
  */
 export function useList(client, path, news, pauseAfter) {
   const [now, setNow] = useState({ items: null, nextCursor: null, failed: false });
@@ -28,11 +28,11 @@ export function useList(client, path, news, pauseAfter) {
   return { ...now, load, more: now.nextCursor && now.items.length < MOST ? more : null };
 }
 
-/** The list under its heading; `children` draws its items, and `nothing` is said where there are none. */
+/** The list under its heading; `children` renders an item, `nothing` is the text of an empty list. */
 export function ListSection({ id, title, list, nothing, children }) {
   return html`<section class="mine" aria-labelledby=${id}>
     <h2 id=${id}>${title}</h2>
-    ${list.failed && html`<p class="mistake" role="status">The list could not be loaded. It is asked for again in a moment.</p>`}
+    ${list.failed && html`<p class="mistake" role="status">Couldn't refresh. Retrying…</p>`}
     ${list.items?.length === 0 && html`<p class="quiet">${nothing}</p>`}
     <ul>${list.items?.map(children)}</ul>
     ${list.more && html`<button type="button" class="link" onClick=${list.more}>Show more</button>`}

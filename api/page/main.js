@@ -7,7 +7,7 @@ import { html, render, useCallback, useEffect, useMemo, useRef, useState } from 
 import { DeleteDialog, MyExports, useMyExports } from "./my-exports.js";
 import { DEFAULTS, OptionsDialog, withOptions } from "./options-dialog.js";
 import { DEFAULT_REPORT, exportRequest, missing, mistakesOf, setParameter, tableQuery, useQuery } from "./query.js";
-import { Recurring, RecurringDialogs, useSchedules } from "./recurring.js";
+import { ScheduleDialogs, ScheduleList, useSchedules } from "./schedules.js";
 import { Table, useTable } from "./table.js";
 import { Toasts, useToasts } from "./toasts.js";
 import { count, readyInWords, rows } from "./words.js";
@@ -28,7 +28,7 @@ function App() {
   return html`<${Header} />
     <main>
       ${catalog.problem && html`<${LoadError} problem=${catalog.problem} onRetry=${load} />`}
-      ${catalog.types?.length === 0 && html`<p class="empty">No report is declared yet.</p>`}
+      ${catalog.types?.length === 0 && html`<p class="empty">No reports have been declared yet.</p>`}
       ${catalog.types?.length > 0 && html`<${Reports} types=${catalog.types} csv=${catalog.csv} />`}
     </main>`;
 }
@@ -46,7 +46,7 @@ function Header() {
 
 function LoadError({ problem, onRetry }) {
   return html`<div class="panel failed" role="alert">
-    <div><p><strong>The reports could not be loaded.</strong> ${problem.message}</p></div>
+    <div><p><strong>Couldn't load this report.</strong> ${problem.message}</p></div>
     <button type="button" onClick=${onRetry}>Try again</button>
   </div>`;
 }
@@ -62,7 +62,7 @@ function Reports({ types, csv }) {
       next.set("report", event.target.value);
       if (kept) next.set("export", kept);
     });
-  const unknown = type === null && `There is no report “${name}”. Choose one of these.`;
+  const unknown = type === null && `No report named “${name}”. Choose another report.`;
   const picker = html`<div class="field">
     <label for="report">Report</label>
     <select id="report" value=${type?.name ?? ""} onChange=${choose} aria-describedby=${unknown ? "report-note" : undefined}>
@@ -87,7 +87,7 @@ function OneReport({ types, type, csv, query, go, picker }) {
   const [options, setOptions] = useState(DEFAULTS);
   const [isChoosing, setChoosing] = useState(false);
   const [leaving, setLeaving] = useState(null);
-  const [recurring, setRecurring] = useState(null);
+  const [scheduling, setScheduling] = useState(null);
   const button = useRef();
   const { toasts, say, close } = useToasts();
   const own = useMemo(() => ownMistakes(query, type), [query, type]);
@@ -125,12 +125,12 @@ function OneReport({ types, type, csv, query, go, picker }) {
     go((next) => setParameter(next, "timeZone", zone === "UTC" ? "" : zone), true);
     begin(() => client.start(made));
   };
-  const repeat = (made) => setRecurring({ make: made });
+  const schedule = (made) => setScheduling({ make: made });
   /** Followed here, unless another export is. */
   const runNow = async ({ id, name }) => {
     const run = async () => (await client.ask("POST", `/schedules/${id}/run`)).state;
     if (!running.isRunning) return begin(run);
-    await run().then(() => say(`${name} has been started: you will find it in My exports.`), (problem) => say(problem.message));
+    await run().then(() => say(`Started “${name}”. The file will be in My exports.`), (problem) => say(problem.message));
     mine.load();
   };
   const remove = async (state) => {
@@ -155,16 +155,16 @@ function OneReport({ types, type, csv, query, go, picker }) {
       </section>
       <aside>
         <${MyExports} mine=${mine} types=${types} client=${client} onProblem=${say} onDelete=${setLeaving}
-          onAgain=${(state) => begin(() => client.retry(state.id))} onRepeat=${(state) => repeat(state.request)} />
-        <${Recurring} ...${{ client, types, schedules }} onProblem=${say} onRun=${runNow}
-          onChange=${(each) => setRecurring({ change: each })} onDelete=${(each) => setRecurring({ remove: each })} />
+          onAgain=${(state) => begin(() => client.retry(state.id))} onSchedule=${(state) => schedule(state.request)} />
+        <${ScheduleList} ...${{ client, types, schedules }} onProblem=${say} onRun=${runNow}
+          onChange=${(each) => setScheduling({ change: each })} onDelete=${(each) => setScheduling({ remove: each })} />
       </aside>
     </div>
     ${isChoosing &&
-    html`<${OptionsDialog} ...${{ client, csv, request, options }} columns=${table.page.columns} onExport=${exportChosen} onRepeat=${repeat}
+    html`<${OptionsDialog} ...${{ client, csv, request, options }} columns=${table.page.columns} onExport=${exportChosen} onSchedule=${schedule}
       onClose=${() => (setChoosing(false), button.current?.focus())} />`}
     ${leaving && html`<${DeleteDialog} state=${leaving} onConfirm=${() => remove(leaving)} onClose=${() => setLeaving(null)} />`}
-    <${RecurringDialogs} ...${{ client, types, schedules, say }} asked=${recurring} onClose=${() => setRecurring(null)} />
+    <${ScheduleDialogs} ...${{ client, types, schedules, say }} asked=${scheduling} onClose=${() => setScheduling(null)} />
     <${Toasts} toasts=${toasts} close=${close} onClosed=${() => running.isRunning || remember(null)} />`;
 }
 
@@ -180,16 +180,20 @@ function ExportButton({ ref_, running, page, onExport, onOptions }) {
 }
 
 function Content({ table, type, query, go, mistakes }) {
-  const needed = missing(query, type).map((each) => each.label.toLowerCase());
-  if (needed.length) return html`<p class="empty">Fill in ${inWords(needed)}: the ${type.title.toLowerCase()} appear here.</p>`;
-  if (table.problem && Object.keys(mistakes).length) return html`<p class="empty">Nothing is shown until the fields above are mended.</p>`;
+  const needed = missing(query, type);
+  if (needed.length) return html`<p class="empty">Choose ${namesOf(needed)} to see ${type.title.toLowerCase()}.</p>`;
+  if (table.problem && Object.keys(mistakes).length) return html`<p class="empty">Fix the highlighted fields to see results.</p>`;
   if (table.problem) return html`<${LoadError} problem=${table.problem} onRetry=${table.reload} />`;
-  if (Object.keys(mistakes).length) return html`<p class="empty">Nothing is shown until the fields above are mended.</p>`;
+  if (Object.keys(mistakes).length) return html`<p class="empty">Fix the highlighted fields to see results.</p>`;
   if (!table.page) return html`<p class="empty" role="status">Loading…</p>`;
   return html`<div class=${table.isLoading ? "stale" : ""}><${Table} page=${table.page} isLoading=${table.isLoading} ...${{ type, query, go }} /></div>`;
 }
 
-const inWords = (names) => names.join(", ").replace(/, ([^,]*)$/, " and $1");
+/** "a survey and dates". */
+const namesOf = (parameters) =>
+  [...new Set(parameters.map(({ type, label }) => (type === "date" ? "dates" : withArticle(label.toLowerCase()))))].join(" and ");
+
+const withArticle = (noun) => `${/^[aeiou]/.test(noun) ? "an" : "a"} ${noun}`;
 
 /** Once, through a link as a person would click it: the answer leads to a signed link and is an attachment. */
 function download(id) {

@@ -1,4 +1,4 @@
-/** The exports of this caller, newest first. */
+/** The caller's exports, newest first. */
 
 import { isFinal } from "./export-client.js";
 import { ConfirmDialog } from "./confirm-dialog.js";
@@ -7,9 +7,9 @@ import { ListSection, useList } from "./list.js";
 import { ScopeTitles } from "./titles.js";
 import { count, expiry, requestInWords, rows, size, when } from "./words.js";
 
-const [SOON, LATER] = [3000, 30_000]; // milliseconds between two looks: while one goes on, and else
+const [SOON, LATER] = [3000, 30_000]; // milliseconds between refreshes: while an export runs, and otherwise
 const STATUSES = {
-  queued: "Waiting",
+  queued: "Queued",
   running: "Running",
   finalizing: "Checking",
   done: "Ready",
@@ -18,24 +18,24 @@ const STATUSES = {
   cancelled: "Cancelled",
 };
 
-/** One that was not to make an empty file was not cancelled by anybody. */
+/** A skipped run without rows counts as cancelled in the API, but nobody cancelled it. */
 export const statusInWords = ({ status, error }) => (error?.code === "rows.none" ? "No rows" : STATUSES[status]);
 
 export const useMyExports = (client, news) =>
   useList(client, "/exports", news, (items) => (items.some((each) => !isFinal(each)) ? SOON : LATER));
 
-export function MyExports({ mine, types, client, onAgain, onDelete, onRepeat, onProblem }) {
+export function MyExports({ mine, types, client, onAgain, onDelete, onSchedule, onProblem }) {
   const cancel = async (state) => {
     await client.cancel(state.id).catch((problem) => onProblem(problem.message));
     mine.load();
   };
-  return html`<${ListSection} id="mine" title="My exports" list=${mine} nothing="Exports that you start are kept here until their files expire.">
+  return html`<${ListSection} id="mine" title="My exports" list=${mine} nothing="Your exports appear here for 7 days.">
     ${(each) => html`<${Item} key=${each.id} state=${each} type=${types.find((type) => type.name === each.report)} client=${client}
-      onCancel=${() => cancel(each)} onAgain=${() => onAgain(each)} onDelete=${() => onDelete(each)} onRepeat=${() => onRepeat(each)} />`}
+      onCancel=${() => cancel(each)} onAgain=${() => onAgain(each)} onDelete=${() => onDelete(each)} onSchedule=${() => onSchedule(each)} />`}
   <//>`;
 }
 
-function Item({ state, type, client, onCancel, onAgain, onDelete, onRepeat }) {
+function Item({ state, type, client, onCancel, onAgain, onDelete, onSchedule }) {
   const now = Date.now();
   const title = state.name ?? type?.title ?? state.report;
   const named = (verb) => `${verb} ${title}, ${when(state.createdAt, now)}`;
@@ -51,7 +51,7 @@ function Item({ state, type, client, onCancel, onAgain, onDelete, onRepeat }) {
       ${state.status === "done" && html`<a class="button" href=${client.downloadUrl(state.id)} download="" aria-label=${named("Download")}>Download</a>`}
       ${!isFinal(state) && state.phase !== "cancelling" && html`<button type="button" aria-label=${named("Cancel")} onClick=${onCancel}>Cancel</button>`}
       ${isFinal(state) && html`<button type="button" aria-label=${named("Run again")} onClick=${onAgain}>Run again</button>`}
-      ${type && !state.scheduleId && html`<button type="button" aria-label=${named("Repeat every week…")} onClick=${onRepeat}>Repeat every week…</button>`}
+      ${type && !state.scheduleId && html`<button type="button" aria-label=${named("Schedule…")} onClick=${onSchedule}>Schedule…</button>`}
       ${isFinal(state) && html`<button type="button" aria-label=${named("Delete")} onClick=${onDelete}>Delete</button>`}
     </div>
     ${state.file && html`<${Receipt} state=${state} />`}
@@ -74,15 +74,15 @@ function Receipt({ state }) {
       <dt>Rows</dt><dd>${count(file.rows)} of ${count(state.rows.expected ?? file.rows)}</dd>
       <dt>Size</dt><dd>${count(file.bytes)} bytes</dd>
       <dt>SHA-256</dt><dd><code>${file.sha256}</code></dd>
-      <dt>As of</dt><dd>${state.snapshotAt}</dd>
-      <dt>Id</dt><dd><code>${state.id}</code></dd>
+      <dt>Data as of</dt><dd>${state.snapshotAt}</dd>
+      <dt>ID</dt><dd><code>${state.id}</code></dd>
     </dl>
-    <a href="/exports/${state.id}/manifest" download="">Save the receipt as a file</a>
+    <a href="/exports/${state.id}/manifest" download="">Download receipt</a>
   </details>`;
 }
 
 export function DeleteDialog({ state, onClose, onConfirm }) {
   return html`<${ConfirmDialog} title="Delete this export?" act="Delete" onConfirm=${onConfirm} onClose=${onClose}>
-    Its file and its record are removed${state.file ? `: ${state.file.name}` : ""}. The rows stay in the database.
+    Deletes ${state.file ? state.file.name : "the export"} and its record. Source data isn't affected.
   <//>`;
 }

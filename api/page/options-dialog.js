@@ -8,11 +8,11 @@ const PREVIEW_AFTER = 300; // milliseconds after the last change
 const SHOWN_ROWS = 5;
 /** Those that the API does not name in /report-types are not offered. */
 const PRESETS = {
-  plain: "Plain CSV: commas, UTF-8",
-  rfc4180: "RFC 4180: the same with Windows line ends",
-  excel: "For Excel: byte order mark, safe cells",
+  plain: "Plain CSV",
+  rfc4180: "CSV with Windows line endings",
+  excel: "CSV for Excel",
 };
-const HEADERS = { labels: "Labels", keys: "Keys", none: "None" };
+const HEADERS = { labels: "Column names", keys: "Field keys", none: "None" };
 
 /** `picked` is null for all columns in the report's order. */
 export const DEFAULTS = { picked: null, preset: "plain", header: "labels" };
@@ -23,7 +23,7 @@ export function withOptions(request, { picked, preset, header }) {
   return { ...request, ...(picked ? { columns: picked } : {}), ...(Object.keys(csv).length ? { csv } : {}) };
 }
 
-export function OptionsDialog({ client, columns, csv, request, options, onExport, onRepeat, onClose }) {
+export function OptionsDialog({ client, columns, csv, request, options, onExport, onSchedule, onClose }) {
   const dialog = useRef();
   const [chosen, setChosen] = useState(options);
   const [zone, setZone] = useState(request.timeZone ?? "UTC");
@@ -43,17 +43,17 @@ export function OptionsDialog({ client, columns, csv, request, options, onExport
       <${Columns} columns=${columns} picked=${chosen.picked} onChange=${(picked) => change({ picked })} />
       <div>
         <${Select} id="option-zone" label="Time zone" value=${zone} choices=${zones(zone)} onChange=${setZone}
-          hint="Days begin in it and times are written in it." />
-        <${Select} id="option-preset" label="Preset" value=${chosen.preset} onChange=${(preset) => change({ preset })}
+          hint="Sets day boundaries and times in the file." />
+        <${Select} id="option-preset" label="Format" value=${chosen.preset} onChange=${(preset) => change({ preset })}
           choices=${csv.presets.map((each) => [each, PRESETS[each] ?? each])} />
-        <${Select} id="option-header" label="First line" value=${chosen.header} onChange=${(header) => change({ header })}
+        <${Select} id="option-header" label="Header row" value=${chosen.header} onChange=${(header) => change({ header })}
           choices=${csv.headers.map((each) => [each, HEADERS[each] ?? each])} />
       </div>
     </div>
     ${isEmpty ? html`<p class="mistake" role="status">Choose at least one column.</p>` : html`<${Preview} client=${client} asked=${asked} />`}
     <div class="actions">
       <button type="button" class="primary" aria-disabled=${isEmpty} onClick=${leave(() => onExport(chosen, zone, asked))}>Export</button>
-      <button type="button" aria-disabled=${isEmpty} onClick=${leave(() => onRepeat(asked))}>Repeat every week…</button>
+      <button type="button" aria-disabled=${isEmpty} onClick=${leave(() => onSchedule(asked))}>Schedule…</button>
       <button type="button" onClick=${() => dialog.current.close()}>Cancel</button>
     </div>
   </dialog>`;
@@ -75,17 +75,17 @@ function Columns({ columns, picked, onChange }) {
     const next = [...order];
     next.splice(target, 0, ...next.splice(place, 1));
     setOrder(next);
-    setMoved(`${order[place].label} is now number ${target + 1} of ${order.length}.`);
+    setMoved(`${order[place].label} moved to position ${target + 1} of ${order.length}.`);
     tell(next, picked ?? all);
   };
   const reset = () => (setOrder(columns), onChange(null));
   return html`<fieldset class="columns">
     <legend>Columns</legend>
     <p class="quick">
-      <button type="button" class="link" onClick=${reset}>All, as in the table</button>
+      <button type="button" class="link" onClick=${reset}>Reset</button>
       <button type="button" class="link" onClick=${() => onChange([])}>None</button>
     </p>
-    <ol tabindex="0" aria-label="Columns in their order">
+    <ol tabindex="0" aria-label="Column order">
       ${order.map(
         (each, place) => html`<li key=${each.key}>
           <label><input type="checkbox" checked=${isPicked(each.key)} onChange=${() => toggle(each.key)} />
@@ -121,7 +121,7 @@ function Preview({ client, asked }) {
   }, [text]);
   const { preview, problem } = now;
   if (problem) return html`<p class="mistake" role="status">${problem.message}</p>`;
-  if (!preview) return html`<p class="quiet" role="status">Looking at the first rows…</p>`;
+  if (!preview) return html`<p class="quiet" role="status">Loading preview…</p>`;
   return html`<section aria-label="Preview">
     <p role="status">${rows(preview.rows)} · about ${size(preview.estimatedBytes)} · ${preview.columns.length} columns · <code>${preview.fileName}</code></p>
     <div class="scroll" role="region" aria-label="First rows" tabindex="0">

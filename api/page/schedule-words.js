@@ -1,4 +1,4 @@
-/** When a recurring export runs and what each run covers, in words. Pure. */
+/** Describe when a schedule runs and which dates each run covers. */
 
 export const FREQUENCIES = { daily: "Every day", weekdays: "Every weekday", weekly: "Every week", monthly: "Every month" };
 export const WEEKDAYS = {
@@ -10,21 +10,21 @@ export const WEEKDAYS = {
   SAT: "Saturday",
   SUN: "Sunday",
 };
-/** Each names a `preset` of a relative range. */
+/** Relative range presets of the API. */
 export const PRESETS = {
   "previous-week": "the previous week",
   "previous-month": "the previous month",
   yesterday: "yesterday",
-  today: "the day of the run so far",
+  today: "today so far",
   "last-7-days": "the last 7 days",
   "last-30-days": "the last 30 days",
   "last-90-days": "the last 90 days",
-  "week-to-date": "the week so far",
-  "month-to-date": "the month so far",
-  "year-to-date": "the year so far",
+  "week-to-date": "this week so far",
+  "month-to-date": "this month so far",
+  "year-to-date": "this year so far",
 };
-export const SINCE_LAST = "what came since the last run";
-/** What people mean most often by each frequency. */
+export const SINCE_LAST = "new since last run";
+/** Default preset of each frequency. */
 export const USUAL_PRESET = { daily: "yesterday", weekdays: "yesterday", weekly: "previous-week", monthly: "previous-month" };
 
 const DAYS = Object.keys(WEEKDAYS);
@@ -37,7 +37,7 @@ export function cronOf({ frequency, weekday, monthday, time }) {
   return `${minute} ${hour} ${day} * ${of}`;
 }
 
-/** The plain choice that a cron expression stands for, or null where no field of the dialog could say it. */
+/** The simple fields for a cron expression, or null if they cannot express it. */
 export function choiceOf(cron) {
   const [, minute, hour, day, of] = PLAIN_CRON.exec(cron.trim()) ?? [];
   if (minute === undefined || hour > 23 || minute > 59) return null;
@@ -54,7 +54,7 @@ export function recurrenceInWords({ cron, rrule, every, timeZone = "UTC" }) {
   const choice = cron && choiceOf(cron);
   if (choice) return `${slot(choice)} at ${choice.time}, ${timeZone}`;
   if (every) return `Every ${interval(every)}`;
-  return `By ${cron ? `cron ${cron}` : `the rule ${rrule}`}, ${timeZone}`;
+  return `Custom (${cron ? `cron ${cron}` : rrule}), ${timeZone}`;
 }
 
 function slot({ frequency, weekday, monthday }) {

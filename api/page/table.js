@@ -27,14 +27,14 @@ export function useTable(client, asked) {
 
 export function Table({ page, type, query, go, isLoading }) {
   if (page.total === 0) {
-    return html`<p class="empty">No reports match these filters. Widen the dates or clear a filter.</p>`;
+    return html`<p class="empty">No rows match. Try a wider date range or clear the filters.</p>`;
   }
   if (page.items.length === 0) {
-    return html`<p class="empty">There is no page ${count(page.page)}.
+    return html`<p class="empty">Page ${count(page.page)} doesn't exist.
       <button type="button" class="link" onClick=${() => go(firstPage)}>Go to the first page</button></p>`;
   }
   const sort = sortOf(query, type);
-  return html`<div class="scroll" role="region" aria-label=${`${type.title}, table`} tabindex="0">
+  return html`<div class="scroll" role="region" aria-label=${`${type.title} table`} tabindex="0">
       <table aria-busy=${isLoading ? "true" : "false"}>
         <thead><tr>${page.columns.map((each) => html`<${Heading} key=${each.key} column=${each} sort=${sort} go=${go} />`)}</tr></thead>
         <tbody>
@@ -77,7 +77,7 @@ const short = (text) => (text.length > MOST_SHOWN ? `${text.slice(0, MOST_SHOWN)
 
 function Pager({ page, go }) {
   if (page.page === null) {
-    return html`<nav class="pager" aria-label="Pages"><span class="grow">A part of ${rows(page.total)}</span>
+    return html`<nav class="pager" aria-label="Pages"><span class="grow">Part of ${rows(page.total)}</span>
       <button type="button" onClick=${() => go(firstPage)}>Go to the first page</button></nav>`;
   }
   const last = Math.max(1, Math.ceil(page.total / page.pageSize));

@@ -1,6 +1,8 @@
-/** Messages that come and may be closed, in a live region. */
+/** Short messages in a live region; each leaves after a while, unless the pointer or the focus is on it. */
 
-import { html, useCallback, useState } from "./html.js";
+import { html, useCallback, useEffect, useState } from "./html.js";
+
+const SHOWN_FOR = 8000; // milliseconds
 
 export function useToasts() {
   const [toasts, setToasts] = useState([]);
@@ -13,12 +15,21 @@ export function useToasts() {
 
 export function Toasts({ toasts, close, onClosed }) {
   return html`<div class="toasts" role="status" aria-live="polite">
-    ${toasts.map(
-      ({ id, text, link }) => html`<div class="toast" key=${id}>
-        <p>${text}</p>
-        <button type="button" class="icon" aria-label="Close the message" onClick=${() => (close(id), onClosed())}>×</button>
-        ${link && html`<a class="button" href=${link} download="">Download</a>`}
-      </div>`,
-    )}
+    ${toasts.map((each) => html`<${Toast} key=${each.id} ...${each} onClose=${() => (close(each.id), onClosed())} />`)}
+  </div>`;
+}
+
+function Toast({ text, link, onClose }) {
+  const [isHeld, setHeld] = useState(false);
+  useEffect(() => {
+    if (isHeld) return;
+    const timer = setTimeout(onClose, SHOWN_FOR);
+    return () => clearTimeout(timer);
+  }, [isHeld]);
+  const [hold, release] = [() => setHeld(true), () => setHeld(false)];
+  return html`<div class="toast" onMouseEnter=${hold} onMouseLeave=${release} onFocusIn=${hold} onFocusOut=${release}>
+    <p>${text}</p>
+    <button type="button" class="icon" aria-label="Dismiss" onClick=${onClose}>×</button>
+    ${link && html`<a class="button" href=${link} download="">Download</a>`}
   </div>`;
 }

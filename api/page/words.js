@@ -26,7 +26,7 @@ export function when(moment, now) {
 }
 
 export function expiry(moment, now) {
-  return new Date(moment) <= now ? "expired" : `expires ${when(moment, now).replace("now", "in a moment")}`;
+  return new Date(moment) <= now ? "expired" : `expires ${when(moment, now).replace("now", "soon")}`;
 }
 
 /** A request's dates and filters: "2024-07-19 to 2024-07-26 · Attended: yes". */
@@ -67,10 +67,10 @@ export function progressInWords(state) {
   if (state.phase === "cancelling") return "Cancelling…";
   if (state.status === "queued") {
     const ahead = state.queue.position;
-    return `Waiting for a worker…${ahead ? ` (${count(ahead)} ahead)` : ""}`;
+    return ahead ? `In the queue · ${count(ahead)} ahead` : "In the queue";
   }
   if (state.status === "finalizing") return "Checking the file…";
-  if (expected === null) return "Counting the rows…";
+  if (expected === null) return "Counting rows…";
   return `Exporting ${state.progress}% · ${count(written)} of ${rows(expected)}`;
 }
 

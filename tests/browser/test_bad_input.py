@@ -1,4 +1,4 @@
-"""What is wrong is said in a sentence beside its field; the page is never blank."""
+"""Every mistake is shown next to its field; the page is never blank."""
 
 import pytest
 from playwright.sync_api import expect
@@ -8,18 +8,18 @@ from tests.support.export_client import SURVEY
 
 WEEK = "from=2024-7-19&to=2024-7-26"
 BAD = [
-    (f"/?surveyId={SURVEY}&from=2024-7-26&to=2024-7-19", "To", "The last day is before the first."),
+    (f"/?surveyId={SURVEY}&from=2024-7-26&to=2024-7-19", "To", "End date is before start date"),
     (f"/?surveyId={SURVEY}&from=2024-7-26&to=2099-7-19", "To", "At most 366 days fit"),
     (f"/?surveyId={SURVEY}&from=2024-2-31&to=2024-7-19", "From", "2024-2-31 is not a day of the calendar."),
     (f"/?surveyId={SURVEY}&from=yesterday&to=2024-7-19", "From", "Must be a date such as 2024-07-19"),
-    (f"/?surveyId=mine&{WEEK}", "Survey", "There is no survey of this name or id."),
-    (f"/?surveyId=%3Cb%3E&{WEEK}", "Survey", "There is no survey of this name or id."),
+    (f"/?surveyId=mine&{WEEK}", "Survey", "No survey found"),
+    (f"/?surveyId=%3Cb%3E&{WEEK}", "Survey", "No survey found"),
     (f"/?surveyId={'0' * 24}&{WEEK}", "Survey", "There is nothing with this id."),
     (f"{SAMPLE}&isAttended=perhaps", "Attended", "Must be true or false."),
     ("/?report=orders&from=2024-7-19&to=2024-7-26&status=lost", "Status", "Must be one of pending"),
     ("/?report=orders&from=2024-7-19&to=2024-7-26&items=many", "Items", "Must be a whole number"),
     (f"{SAMPLE}&from=2024-7-20", "From", "The parameter is given twice."),
-    ("/?report=invoices", "Report", "There is no report “invoices”. Choose one of these."),
+    ("/?report=invoices", "Report", "No report named “invoices”. Choose another report."),
 ]
 STRAY = [
     (f"{SAMPLE}&colour=blue", "colour: There is no such field."),
@@ -37,7 +37,7 @@ STRAY = [
 
 
 @pytest.mark.parametrize(("address", "label", "sentence"), BAD)
-def test_a_mistake_stands_beside_its_field(open_page: Open, address: str, label: str, sentence: str) -> None:
+def test_mistakes_are_next_to_their_field(open_page: Open, address: str, label: str, sentence: str) -> None:
     opened = open_page("/docs")
     opened.failures_allowed = True
     page = opened.page
@@ -50,21 +50,21 @@ def test_a_mistake_stands_beside_its_field(open_page: Open, address: str, label:
 
 
 @pytest.mark.parametrize(("address", "sentence"), STRAY)
-def test_a_mistake_that_no_field_shows_can_be_removed(open_page: Open, address: str, sentence: str) -> None:
+def test_a_mistake_without_a_field_can_be_removed(open_page: Open, address: str, sentence: str) -> None:
     opened = open_page("/docs")
     opened.failures_allowed = True
     page = opened.page
     page.goto(address)
     mistake = page.locator(".stray")
     expect(mistake).to_contain_text(sentence)
-    mistake.get_by_role("button", name="Remove it").click()
+    mistake.get_by_role("button", name="Remove").click()
     expect(mistake).to_have_count(0)
 
 
-def test_without_a_survey_the_page_asks_for_one(open_page: Open) -> None:
+def test_a_first_visit_asks_for_survey_and_dates(open_page: Open) -> None:
     page = open_page("/").page
-    expect(page.get_by_text("Fill in survey, from and to: the survey responses appear here.")).to_be_visible()
-    expect(page.get_by_text("Type a part of the survey's name, or its id.")).to_be_visible()
+    expect(page.get_by_text("Choose a survey and dates to see survey responses.")).to_be_visible()
+    expect(page.get_by_text("Search by name or ID")).to_be_visible()
     page.get_by_label("Survey", exact=True).fill(SURVEY)
     page.get_by_label("From").fill("2024-07-19")
     page.get_by_label("To", exact=True).fill("2024-07-26")
@@ -72,11 +72,9 @@ def test_without_a_survey_the_page_asks_for_one(open_page: Open) -> None:
     expect(page.get_by_role("button", name="Export 986 rows")).to_be_visible()
 
 
-def test_without_rows_the_table_says_so_and_nothing_is_exported(open_page: Open) -> None:
+def test_an_empty_table_cannot_be_exported(open_page: Open) -> None:
     page = open_page(f"{SAMPLE}&utm=nowhere").page
-    expect(
-        page.get_by_text("No reports match these filters. Widen the dates or clear a filter.")
-    ).to_be_visible()
+    expect(page.get_by_text("No rows match. Try a wider date range or clear the filters.")).to_be_visible()
     button = page.locator("#export")
     expect(button).to_have_attribute("aria-disabled", "true")
     button.click(force=True)
@@ -85,14 +83,14 @@ def test_without_rows_the_table_says_so_and_nothing_is_exported(open_page: Open)
     expect(page.get_by_role("button", name="Export 986 rows")).to_be_visible()
 
 
-def test_a_page_that_does_not_exist_leads_back(open_page: Open) -> None:
+def test_a_page_that_does_not_exist_links_to_the_first(open_page: Open) -> None:
     page = open_page(f"{SAMPLE}&page=999").page
-    expect(page.get_by_text("There is no page 999.")).to_be_visible()
+    expect(page.get_by_text("Page 999 doesn't exist.")).to_be_visible()
     page.get_by_role("button", name="Go to the first page").click()
     expect(page.locator("tbody tr")).to_have_count(25)
 
 
-def test_an_export_that_does_not_exist_is_a_sentence(open_page: Open) -> None:
+def test_an_unknown_export_is_reported(open_page: Open) -> None:
     opened = open_page("/docs")
     opened.failures_allowed = True
     opened.page.goto(f"{SAMPLE}&export=899e1228-d7b8-40fc-8490-70e6f1efb338")

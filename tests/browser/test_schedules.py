@@ -1,4 +1,4 @@
-"""Recurring exports as people set them up: in plain words, with what the next runs will cover."""
+"""Schedules on the page: create, preview, pause, run, edit, delete."""
 
 import re
 from collections.abc import Iterator
@@ -16,8 +16,7 @@ SLOT = r"Mon, \d{1,2} \w{3,4} \d{4}, 09:00"
 
 
 @pytest.fixture(autouse=True)
-def removed(api: httpx.Client) -> Iterator[None]:
-    """What the test has made."""
+def delete_new_schedules(api: httpx.Client) -> Iterator[None]:
     before = {each["id"] for each in listed(api)}
     yield
     for each in listed(api):
@@ -30,19 +29,19 @@ def listed(api: httpx.Client) -> list[dict[str, Any]]:
 
 
 def dialog_of(page: Page) -> Locator:
-    """From the options of the current filters."""
+    """Open the schedule dialog from the export options."""
     page.locator("tbody tr").first.wait_for()
     page.get_by_role("button", name="Export options").click()
-    page.get_by_role("button", name="Repeat every week…", exact=True).click()
-    return page.get_by_role("dialog", name="Repeat this export")
+    page.get_by_role("button", name="Schedule…", exact=True).click()
+    return page.get_by_role("dialog", name="Create schedule")
 
 
 def entry(page: Page, name: str) -> Locator:
-    region = page.get_by_role("region", name="Recurring exports")
+    region = page.get_by_role("region", name="Schedules")
     return region.locator(":scope > ul > li", has_text=name)
 
 
-def test_the_current_filters_are_repeated_every_monday(open_page: Open, api: httpx.Client) -> None:
+def test_current_filters_run_every_monday(open_page: Open, api: httpx.Client) -> None:
     opened = open_page(f"{SAMPLE}&isAttended=true&timeZone=Europe/Madrid&pageSize=5")
     page = opened.page
     dialog = dialog_of(page)
@@ -53,9 +52,9 @@ def test_the_current_filters_are_repeated_every_monday(open_page: Open, api: htt
     expect(runs).to_have_count(3)
     expect(runs.first).to_have_text(re.compile(rf"{SLOT}\s*covers \d{{1,2}}.*\d{{4}}"))
     assert opened.axe_violations() == []
-    dialog.get_by_role("button", name="Repeat", exact=True).click()
+    dialog.get_by_role("button", name="Create schedule", exact=True).click()
     expect(dialog).to_be_hidden()
-    expect(page.locator(".toast")).to_contain_text("Weekly survey responses is kept. Next: Mon, ")
+    expect(page.locator(".toast")).to_contain_text("Saved “Weekly survey responses”. Next run: Mon, ")
     made = listed(api)[0]
     assert (made["name"], made["onlyIfRows"]) == ("Weekly survey responses", False)
     assert made["recurrence"] == {"cron": "0 9 * * MON", "timeZone": "Europe/Madrid"}
@@ -68,36 +67,36 @@ def test_the_current_filters_are_repeated_every_monday(open_page: Open, api: htt
     }
     item = entry(page, "Weekly survey responses")
     expect(item).to_contain_text("Every Monday at 09:00, Europe/Madrid · the previous week")
-    expect(item).to_contain_text(re.compile(f"Next: {SLOT}, for "))
-    expect(item).to_contain_text("It has not run yet.")
+    expect(item).to_contain_text(re.compile(f"Next run: {SLOT}, for "))
+    expect(item).to_contain_text("No runs yet.")
     assert opened.axe_violations() == []
 
 
-def test_it_is_paused_resumed_run_changed_and_deleted(sample: Page, api: httpx.Client) -> None:
-    dialog_of(sample).get_by_role("button", name="Repeat", exact=True).click()
+def test_pause_resume_run_edit_and_delete(sample: Page, api: httpx.Client) -> None:
+    dialog_of(sample).get_by_role("button", name="Create schedule", exact=True).click()
     item = entry(sample, "Weekly survey responses")
     item.get_by_role("button", name="Pause").click()
-    expect(item).to_contain_text("Paused: no run is planned")
+    expect(item).to_contain_text("Paused")
     assert listed(api)[0]["enabled"] is False
     item.get_by_role("button", name="Resume").click()
-    expect(item).to_contain_text("Next: Mon, ")
+    expect(item).to_contain_text("Next run: Mon, ")
     with sample.expect_download() as download:
         item.get_by_role("button", name="Run now").click()
     assert download.value.suggested_filename.startswith(f"survey-responses_{SURVEY}_")
-    expect(item).to_contain_text("Last: just now · Ready · 0 rows")
+    expect(item).to_contain_text("Last run: just now · Ready · 0 rows")
     item.get_by_text("History").click()
     expect(item.locator(".history").get_by_role("link", name="Download survey-responses")).to_be_visible()
-    item.get_by_role("button", name="Change…").click()
-    dialog = sample.get_by_role("dialog", name="Change this recurring export")
+    item.get_by_role("button", name="Edit…").click()
+    dialog = sample.get_by_role("dialog", name="Edit schedule")
     dialog.get_by_label("Name").fill("Attendees, monthly")
     dialog.get_by_label("How often").select_option("Every month")
     dialog.get_by_label("On day").select_option("2")
     dialog.get_by_label("At").fill("07:30")
-    dialog.get_by_label("Each run covers").select_option("what came since the last run")
-    dialog.get_by_label("Only when there are rows").check()
+    dialog.get_by_label("Each run covers").select_option("new since last run")
+    dialog.get_by_label("Skip runs with no rows").check()
     dialog.get_by_role("button", name="Save").click()
     item = entry(sample, "Attendees, monthly")
-    expect(item).to_contain_text("On day 2 of every month at 07:30, UTC · what came since the last run")
+    expect(item).to_contain_text("On day 2 of every month at 07:30, UTC · new since last run")
     changed = listed(api)[0]
     assert (changed["recurrence"]["cron"], changed["range"]["kind"]) == ("30 7 2 * *", "since-last")
     assert changed["onlyIfRows"] is True
@@ -107,7 +106,7 @@ def test_it_is_paused_resumed_run_changed_and_deleted(sample: Page, api: httpx.C
     assert changed["id"] not in [each["id"] for each in listed(api)]
 
 
-def test_mistakes_stand_beside_their_fields_and_cron_fills_the_plain_ones(
+def test_mistakes_are_shown_next_to_their_fields_and_cron_fills_the_simple_ones(
     open_page: Open, api: httpx.Client
 ) -> None:
     opened = open_page(SAMPLE)
@@ -121,31 +120,31 @@ def test_mistakes_stand_beside_their_fields_and_cron_fills_the_plain_ones(
     expect(dialog.get_by_label("How often")).to_have_value("weekdays")
     expect(dialog.get_by_text("Every weekday at 06:30, UTC, for yesterday.")).to_be_visible()
     cron.fill("* * * * *")
-    expect(dialog.locator("#recurring-cron-note")).to_contain_text("15 minutes between two runs")
+    expect(dialog.locator("#schedule-cron-note")).to_contain_text("15 minutes between two runs")
     expect(dialog.get_by_role("listitem")).to_have_count(0)
     cron.fill("0 9 * *")
-    expect(dialog.locator("#recurring-cron-note")).to_contain_text("exactly five fields")
-    save = dialog.get_by_role("button", name="Repeat", exact=True)
+    expect(dialog.locator("#schedule-cron-note")).to_contain_text("exactly five fields")
+    save = dialog.get_by_role("button", name="Create schedule", exact=True)
     expect(save).to_have_attribute("aria-disabled", "true")
     save.click(force=True)
     cron.fill("0 */6 * * *")
-    expect(dialog.get_by_text("By cron 0 */6 * * *, UTC, for yesterday.")).to_be_visible()
+    expect(dialog.get_by_text("Custom (cron 0 */6 * * *), UTC, for yesterday.")).to_be_visible()
     dialog.get_by_label("Name").fill("")
-    expect(dialog.locator("#recurring-name-note")).to_have_text("Give it a name.")
+    expect(dialog.locator("#schedule-name-note")).to_have_text("Enter a name.")
     save.click(force=True)
     opened.page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
     assert len(listed(api)) == before
 
 
-def test_an_export_of_mine_is_repeated_and_another_zone_has_its_own_days(open_page: Open) -> None:
+def test_schedule_an_earlier_export_in_another_time_zone(open_page: Open) -> None:
     page = open_page("/?report=orders&from=2024-01-01&to=2024-01-02&status=paid").page
     page.locator("tbody tr").first.wait_for()
     with page.expect_download():
         page.locator("#export").click()
     mine = page.get_by_role("region", name="My exports").locator(":scope > ul > li").first
-    mine.get_by_role("button", name="Repeat every week… Orders").click()
-    dialog = page.get_by_role("dialog", name="Repeat this export")
+    mine.get_by_role("button", name="Schedule… Orders").click()
+    dialog = page.get_by_role("dialog", name="Create schedule")
     expect(dialog.get_by_text("Orders, Status: paid")).to_be_visible()
     expect(dialog.get_by_label("Each run covers").locator("option").last).to_have_text(
         "always 2024-01-01 to 2024-01-02"
@@ -156,10 +155,10 @@ def test_an_export_of_mine_is_repeated_and_another_zone_has_its_own_days(open_pa
     expect(runs.first).to_have_text(re.compile(r"\w{3}, .* 09:00\s*covers \d{1,2} \w+ \d{4}$"))
 
 
-def test_one_of_prefect_yaml_is_shown_and_only_run(sample: Page, prefect: httpx.Client) -> None:
+def test_a_schedule_from_prefect_yaml_can_only_be_run(sample: Page, prefect: httpx.Client) -> None:
     with schedule_from_prefect_yaml(prefect) as (_, name):
         sample.reload()
         item = entry(sample, name)
         expect(item).to_contain_text("Every Monday at 09:00, Europe/Madrid · the previous week")
-        expect(item).to_contain_text("Kept in prefect.yaml, or made in Prefect: it is changed there.")
+        expect(item).to_contain_text("Managed in prefect.yaml or Prefect.")
         expect(item.get_by_role("button")).to_have_text(["Run now"])

@@ -1,4 +1,4 @@
-"""A survey is found by its title; ids work as they always did."""
+"""Surveys can be found by title or by ID."""
 
 import re
 
@@ -11,15 +11,15 @@ WEEK = "/?from=2024-7-19&to=2024-7-26"
 TITLE = "Open day: how was your visit?"
 
 
-def found(page: Page) -> Locator:
-    return page.get_by_role("listbox", name="Survey, found")
+def matches(page: Page) -> Locator:
+    return page.get_by_role("listbox", name="Survey matches")
 
 
-def test_a_survey_is_found_by_a_part_of_its_title_with_the_keyboard_alone(open_page: Open) -> None:
+def test_find_a_survey_by_part_of_its_title_with_the_keyboard(open_page: Open) -> None:
     page = open_page(WEEK).page
     field = page.get_by_label("Survey", exact=True)
     field.press_sequentially("VISIT")
-    expect(found(page).get_by_role("option")).to_have_text([re.compile(TITLE.replace("?", r"\?"))])
+    expect(matches(page).get_by_role("option")).to_have_text([re.compile(TITLE.replace("?", r"\?"))])
     field.press("ArrowDown")
     expect(field).to_have_attribute("aria-activedescendant", "field-surveyId-list-0")
     field.press("Enter")
@@ -28,26 +28,26 @@ def test_a_survey_is_found_by_a_part_of_its_title_with_the_keyboard_alone(open_p
     expect(page.get_by_role("button", name="Export 986 rows")).to_be_visible()
 
 
-def test_a_survey_of_the_address_is_shown_by_its_title_and_chosen_anew_by_a_click(open_page: Open) -> None:
+def test_the_survey_in_the_address_is_shown_by_title_and_can_be_changed(open_page: Open) -> None:
     page = open_page(SAMPLE).page
     field = page.get_by_label("Survey", exact=True)
     expect(field).to_have_value(TITLE)
     field.click()
-    expect(found(page).get_by_role("option", selected=True)).to_contain_text(TITLE)
-    found(page).get_by_role("option").filter(has_text="Winter programme").click()
+    expect(matches(page).get_by_role("option", selected=True)).to_contain_text(TITLE)
+    matches(page).get_by_role("option").filter(has_text="Winter programme").click()
     expect(page).to_have_url(re.compile(f"surveyId={EMPTY_SURVEY}"))
-    expect(page.get_by_text("No reports match these filters.")).to_be_visible()
-    expect(found(page).get_by_role("option")).to_have_count(0)
+    expect(page.get_by_text("No rows match.")).to_be_visible()
+    expect(matches(page).get_by_role("option")).to_have_count(0)
 
 
-def test_what_is_typed_whole_needs_no_choosing_and_what_is_no_survey_is_a_sentence(open_page: Open) -> None:
+def test_a_full_title_selects_its_survey_and_an_unknown_one_is_a_mistake(open_page: Open) -> None:
     page = open_page(WEEK).page
     field = page.get_by_label("Survey", exact=True)
     field.fill("open day: HOW was your visit?")
     field.press("Tab")
     expect(page).to_have_url(re.compile(f"surveyId={SURVEY}"))
     field.fill("Summer fair")
-    expect(page.get_by_text("Nothing is called so.")).to_be_visible()
+    expect(page.get_by_text("No matches")).to_be_visible()
     field.press("Tab")
-    expect(page.locator("#field-surveyId-note")).to_have_text("There is no survey of this name or id.")
+    expect(page.locator("#field-surveyId-note")).to_have_text("No survey found")
     expect(field).to_have_value("Summer fair")

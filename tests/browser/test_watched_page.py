@@ -1,4 +1,4 @@
-"""Accessible in every look, nothing from elsewhere; and the watch itself sees what it should."""
+"""Accessibility in every theme and width, no third-party requests; and tests of the watch itself."""
 
 import re
 
@@ -12,18 +12,18 @@ from tests.support.watched_page import watched
 FEW = f"{SAMPLE}&pageSize=5"  # each cell takes axe its time
 
 
-def test_axe_finds_nothing_in_any_look(open_page: Open) -> None:
+def test_axe_finds_no_violations(open_page: Open) -> None:
     opened = open_page("/")
     page = opened.page
-    expect(page.get_by_text("Fill in survey")).to_be_visible()
+    expect(page.get_by_text("Choose a survey and dates")).to_be_visible()
     page.get_by_label("Survey", exact=True).click()
     expect(page.get_by_role("listbox").get_by_role("option")).to_have_count(4)
     assert opened.axe_violations() == []
     page.goto(f"{FEW}&utm=nowhere")
-    expect(page.get_by_text("No reports match")).to_be_visible()
+    expect(page.get_by_text("No rows match")).to_be_visible()
     assert opened.axe_violations() == []
     page.goto(FEW.replace("from=2024-7-19", "from=2024-7-29"))
-    expect(page.get_by_text("The last day is before the first.")).to_be_visible()
+    expect(page.get_by_text("End date is before start date")).to_be_visible()
     assert opened.axe_violations() == []
     page.goto(FEW)
     page.locator("tbody tr").first.wait_for()
@@ -41,7 +41,7 @@ def test_axe_finds_nothing_in_any_look(open_page: Open) -> None:
     assert opened.axe_violations() == []
 
 
-def test_on_a_phone_rows_are_cards_and_nothing_is_wider_than_it(open_page: Open) -> None:
+def test_rows_are_cards_on_a_phone(open_page: Open) -> None:
     page = open_page(SAMPLE, viewport={"width": 390, "height": 844}).page
     cell = page.locator("tbody td[data-label='Submitted at']").first
     expect(cell).to_be_visible()
@@ -49,7 +49,7 @@ def test_on_a_phone_rows_are_cards_and_nothing_is_wider_than_it(open_page: Open)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-def test_the_api_docs_work_under_their_own_policy(open_page: Open) -> None:
+def test_the_api_docs_load_under_their_own_policy(open_page: Open) -> None:
     page = open_page("/docs").page
     expect(page.get_by_text("/reports/csv").first).to_be_visible()
 
@@ -70,7 +70,7 @@ def test_the_api_docs_work_under_their_own_policy(open_page: Open) -> None:
         ("location.href = 'http://127.0.0.1:9/elsewhere'", "off-host: http://127.0.0.1:9/elsewhere"),
     ],
 )
-def test_the_watch_sees_what_must_not_be(chromium: Browser, stack: Stack, does: str, complaint: str) -> None:
+def test_the_watch_reports_violations(chromium: Browser, stack: Stack, does: str, complaint: str) -> None:
     def visit() -> None:
         with watched(chromium, stack.api_url, {stack.api_url.removeprefix("http://")}) as opened:
             opened.page.goto("/")

@@ -1,4 +1,4 @@
-"""From the table to the file, as a person goes."""
+"""From the table to the file, as a user goes through the page."""
 
 import csv
 import hashlib
@@ -18,7 +18,7 @@ IN_THE_WEEK = """
 SELECT count(*) FROM survey_responses
 WHERE survey_id = %s AND submitted_at >= '2024-07-19Z' AND submitted_at < '2024-07-27Z'
 """
-# Each of my exports is several.
+# Every export in My exports adds several tab stops.
 MOST_STOPS = 400
 
 
@@ -28,7 +28,7 @@ def downloaded(page: Page, act: Callable[[], None]) -> tuple[str, bytes]:
     return download.value.suggested_filename, Path(download.value.path()).read_bytes()
 
 
-def test_one_click_downloads_the_whole_file(
+def test_one_click_downloads_the_complete_file(
     sample: Page, api: httpx.Client, database: psycopg.Connection
 ) -> None:
     row = database.execute(IN_THE_WEEK, [SURVEY]).fetchone()
@@ -45,7 +45,7 @@ def test_one_click_downloads_the_whole_file(
     expect(button).to_be_visible()
 
 
-def test_the_file_has_the_rows_of_the_table_in_their_order(sample: Page) -> None:
+def test_the_file_has_the_rows_and_order_of_the_table(sample: Page) -> None:
     sample.get_by_label("Attended").select_option("Yes")
     sample.get_by_label("UTM source").fill("wa, fb")
     sample.keyboard.press("Enter")
@@ -63,7 +63,7 @@ def test_the_file_has_the_rows_of_the_table_in_their_order(sample: Page) -> None
     assert {(row["Attended"], row["UTM source"]) for row in rows} == {("true", "wa"), ("true", "fb")}
 
 
-def test_an_empty_value_is_a_filter_too(sample: Page, database: psycopg.Connection) -> None:
+def test_filter_by_an_empty_value(sample: Page, database: psycopg.Connection) -> None:
     row = database.execute(IN_THE_WEEK + " AND utm IS NULL", [SURVEY]).fetchone()
     assert row is not None
     sample.get_by_label("UTM source").fill("(empty)")
@@ -74,7 +74,7 @@ def test_an_empty_value_is_a_filter_too(sample: Page, database: psycopg.Connecti
     assert sample.get_by_label("UTM source").input_value() == "(empty)"
 
 
-def test_the_dialog_decides_columns_their_order_and_the_first_line(sample: Page) -> None:
+def test_the_dialog_sets_columns_order_time_zone_and_header(sample: Page) -> None:
     sample.get_by_role("button", name="Export options").click()
     dialog = sample.get_by_role("dialog", name="Export options")
     expect(dialog.get_by_text("986 rows · about")).to_be_visible()
@@ -85,7 +85,7 @@ def test_the_dialog_decides_columns_their_order_and_the_first_line(sample: Page)
     for _ in range(6):
         dialog.get_by_role("button", name="Move Country up").click()
     dialog.get_by_label("Time zone").select_option("Europe/Madrid")
-    dialog.get_by_label("First line").select_option("Keys")
+    dialog.get_by_label("Header row").select_option("Field keys")
     expect(dialog.locator(".sample th")).to_have_text(["Country", "Response"])
     _, content = downloaded(sample, dialog.get_by_role("button", name="Export", exact=True).click)
     assert content.startswith(b"country,id\n")
@@ -93,7 +93,7 @@ def test_the_dialog_decides_columns_their_order_and_the_first_line(sample: Page)
     expect(sample).to_have_url(re.compile("timeZone=Europe%2FMadrid"))
 
 
-def test_pages_and_their_size_stand_in_the_address(sample: Page) -> None:
+def test_page_and_page_size_are_in_the_address(sample: Page) -> None:
     first = sample.locator("tbody td:first-child").first.inner_text()
     sample.get_by_role("button", name="Next").click()
     expect(sample).to_have_url(re.compile("page=2"))
@@ -106,10 +106,10 @@ def test_pages_and_their_size_stand_in_the_address(sample: Page) -> None:
     expect(sample.locator("tbody td:first-child").first).to_have_text(first)
 
 
-def test_another_report_needs_no_line_of_script(open_page: Open) -> None:
+def test_another_report_works_without_code_changes(open_page: Open) -> None:
     page = open_page(SAMPLE).page
     page.get_by_label("Report", exact=True).select_option("Orders")
-    expect(page.get_by_text("Fill in from and to: the orders appear here.")).to_be_visible()
+    expect(page.get_by_text("Choose dates to see orders.")).to_be_visible()
     page.get_by_label("From", exact=True).fill("2024-03-01")
     page.get_by_label("To", exact=True).fill("2024-03-31")
     page.get_by_label("Status").select_option("Paid")
@@ -120,7 +120,7 @@ def test_another_report_needs_no_line_of_script(open_page: Open) -> None:
     assert b",shipped," not in content
 
 
-def test_a_reload_tells_of_the_file_without_downloading_it_again(sample: Page) -> None:
+def test_a_reload_does_not_download_again(sample: Page) -> None:
     downloaded(sample, sample.locator("#export").click)
     again: list[object] = []
     sample.on("download", lambda download: again.append(download))
@@ -130,7 +130,7 @@ def test_a_reload_tells_of_the_file_without_downloading_it_again(sample: Page) -
     downloaded(sample, sample.locator(".toast").get_by_role("link", name="Download").click)
 
 
-def test_my_exports_download_run_again_and_delete(sample: Page, api: httpx.Client) -> None:
+def test_download_run_again_and_delete_in_my_exports(sample: Page, api: httpx.Client) -> None:
     _, content = downloaded(sample, sample.locator("#export").click)
     job_id = export_id(sample)
     mine = sample.get_by_role("region", name="My exports").locator("li").first
@@ -149,7 +149,7 @@ def test_my_exports_download_run_again_and_delete(sample: Page, api: httpx.Clien
     assert api.get(f"/exports/{job_id}").status_code == 200
 
 
-def test_the_keyboard_is_enough(sample: Page) -> None:
+def test_everything_works_with_the_keyboard(sample: Page) -> None:
     def tab_to(name: str) -> None:
         for _ in range(MOST_STOPS):
             sample.keyboard.press("Tab")
@@ -172,6 +172,6 @@ def test_the_keyboard_is_enough(sample: Page) -> None:
     sample.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
     expect(sample.locator("#export")).to_be_focused()
-    tab_to("Close the message")
+    tab_to("Dismiss")
     sample.keyboard.press("Enter")
     expect(sample.locator(".toast")).to_have_count(0)

@@ -1,1 +1,1 @@
-"""Reports of the browser tests: one that leaves time to look at the page, one of a million rows."""
+"""Reports for browser tests: a slow one and one with a million rows."""

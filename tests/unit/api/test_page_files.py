@@ -1,4 +1,4 @@
-"""What the page is made of: small, whole, licensed, nothing from elsewhere."""
+"""The page's files: small, complete, licensed and self-contained."""
 
 import gzip
 import re
@@ -14,19 +14,19 @@ LOADED = sorted(path for path in FILES.rglob("*") if path.suffix in (".js", ".cs
 OURS = [path for path in LOADED if path.parent == FILES]
 
 
-def test_script_and_style_weigh_less_than_45_kb_as_they_are_sent() -> None:
+def test_scripts_and_styles_stay_below_45_kb_compressed() -> None:
     sent = sum(len(gzip.compress(path.read_bytes())) for path in LOADED)
     print(f"{sum(path.stat().st_size for path in LOADED):,} bytes, sent as {sent:,}")  # noqa: T201
     assert sent < MOST_BYTES_SENT
 
 
-def test_the_export_client_is_under_80_lines_and_stands_alone() -> None:
+def test_the_export_client_is_under_80_lines_without_imports() -> None:
     text = (FILES / "export-client.js").read_text(encoding="utf-8")
     assert len(text.splitlines()) < 80
     assert "import " not in text
 
 
-def test_all_that_the_export_client_gives_is_typed() -> None:
+def test_every_export_of_the_export_client_is_typed() -> None:
     given = re.findall(r"^export (?:const|class|function) (\w+)", _text("export-client.js"), re.MULTILINE)
     typed = re.findall(r"^export (?:function|class) (\w+)", _text("export-client.d.ts"), re.MULTILINE)
     assert sorted(given) == sorted(typed)
@@ -46,19 +46,19 @@ def test_no_other_host_is_named(path: Path) -> None:
     assert not re.search(r"https?://", path.read_text(encoding="utf-8"))
 
 
-def test_every_vendored_file_is_listed_with_its_licence() -> None:
+def test_every_vendored_file_is_listed() -> None:
     listed = _text("vendor/README.md")
     for path in (FILES / "vendor").iterdir():
         assert path.name == "README.md" or f"`{path.name}`" in listed
 
 
-def test_the_page_has_words_for_every_range_that_the_api_knows() -> None:
+def test_every_range_preset_of_the_api_has_a_text() -> None:
     presets = re.search(r"PRESETS = \{(.*?)\n\};", _text("schedule-words.js"), re.DOTALL)
     assert presets is not None
     assert set(re.findall(r'^  "?([a-z0-9-]+)"?:', presets[1], re.MULTILINE)) == set(PRESETS)
 
 
-def test_what_the_server_tells_the_page_is_escaped() -> None:
+def test_server_values_are_escaped_in_the_page() -> None:
     html = filled(_text("index.html"), 'http://x/"><script>')
     assert "<script>" not in html
     assert 'content="http://x/&quot;&gt;&lt;script&gt;"' in html

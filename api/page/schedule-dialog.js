@@ -1,4 +1,4 @@
-/** Makes and changes a recurring export: when, for which days, and what its next runs will cover. */
+/** Create or edit a schedule, with a preview of the next runs and the dates they cover. */
 
 import { Field, Select, zones } from "./field.js";
 import { html, useEffect, useMemo, useRef, useState } from "./html.js";
@@ -8,11 +8,11 @@ import { ScopeTitles } from "./titles.js";
 import { day, requestInWords } from "./words.js";
 
 const PREVIEW_AFTER = 300; // milliseconds after the last change
-const [CRON, KEPT] = ["cron", "kept"]; // frequencies that no plain field says
+const [CRON, KEPT] = ["cron", "kept"]; // frequencies the simple fields cannot express
 const MONTHDAYS = Array.from({ length: 28 }, (_, place) => String(place + 1));
 const FIRST = { frequency: "weekly", weekday: "MON", monthday: "1", time: "09:00", cron: "", onlyIfRows: false };
 
-/** What a new one begins with: this request, every Monday. */
+/** Initial form of a new schedule: this request, every Monday. */
 export function newSchedule(request, type) {
   const { from, to, name, ...exported } = request;
   const zone = request.timeZone ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
@@ -21,8 +21,8 @@ export function newSchedule(request, type) {
   return { ...FIRST, id: null, name: name ?? null, zone, exported, hasDays, days, range: null, recurrence: null };
 }
 
-/** What a change begins with. */
-export function keptSchedule({ id, name, recurrence, range, export: exported, onlyIfRows }) {
+/** Form of an existing schedule. */
+export function savedSchedule({ id, name, recurrence, range, export: exported, onlyIfRows }) {
   const choice = recurrence.cron ? (choiceOf(recurrence.cron) ?? { frequency: CRON, cron: recurrence.cron }) : { frequency: KEPT };
   const days = range?.kind === "absolute" ? range : null;
   return { ...FIRST, ...choice, id, name, zone: recurrence.timeZone, exported, hasDays: range !== null, days, range, recurrence, onlyIfRows };
@@ -39,7 +39,7 @@ function bodyOf(form, name) {
 const rangeOf = ({ range, frequency }) => range ?? { kind: "relative", preset: USUAL_PRESET[frequency] ?? "yesterday" };
 const choiceOfRange = (range) => (range.kind === "relative" ? range.preset : range.kind);
 
-export function RecurringDialog({ client, type, first, onSaved, onClose }) {
+export function ScheduleDialog({ client, type, first, onSaved, onClose }) {
   const dialog = useRef();
   const [form, setForm] = useState(first);
   const [refused, setRefused] = useState(null);
@@ -50,7 +50,7 @@ export function RecurringDialog({ client, type, first, onSaved, onClose }) {
   const key = useMemo(() => [...crypto.getRandomValues(new Uint32Array(4))].join("-"), [text]);
   const { runs, problem } = usePreview(client, form.time && name.trim() ? text : null);
   const change = (part) => (setForm((before) => ({ ...before, ...part })), setRefused(null));
-  const own = { ...(name.trim() ? {} : { name: "Give it a name." }), ...(form.time ? {} : { time: "Choose a time." }) };
+  const own = { ...(name.trim() ? {} : { name: "Enter a name." }), ...(form.time ? {} : { time: "Choose a time." }) };
   const mistakes = { ...placed(problem), ...placed(refused), ...own };
   const isWrong = Object.keys(own).length > 0 || (problem !== null && !problem.passing);
   useEffect(() => dialog.current.showModal(), []);
@@ -73,25 +73,25 @@ export function RecurringDialog({ client, type, first, onSaved, onClose }) {
     setSaving(false);
   };
 
-  return html`<dialog ref=${dialog} class="recurring" aria-labelledby="recurring-title" onClose=${onClose}>
-    <h2 id="recurring-title">${form.id ? "Change this recurring export" : "Repeat this export"}</h2>
+  return html`<dialog ref=${dialog} class="schedule" aria-labelledby="schedule-title" onClose=${onClose}>
+    <h2 id="schedule-title">${form.id ? "Edit schedule" : "Create schedule"}</h2>
     <${ScopeTitles} ...${{ client, type }} request=${form.exported} />
-    <p class="quiet">${type?.title ?? form.exported.report}, ${requestInWords(form.exported, type, "without filters")}</p>
+    <p class="quiet">${type?.title ?? form.exported.report}, ${requestInWords(form.exported, type, "no filters")}</p>
     <form onSubmit=${save}>
-      <${Field} id="recurring-name" label="Name" mistake=${mistakes.name}>
+      <${Field} id="schedule-name" label="Name" mistake=${mistakes.name}>
         ${(facts) => html`<input ...${facts} type="text" class="wide" maxlength="200" autocomplete="off" value=${name} onInput=${(event) => change({ name: event.target.value })} />`}
       <//>
       <${When} ...${{ form, change, mistakes }} />
       ${form.hasDays &&
-      html`<${Select} id="recurring-range" label="Each run covers" value=${choiceOfRange(body.range)} choices=${ranges(form.days)} mistake=${mistakes.range}
+      html`<${Select} id="schedule-range" label="Each run covers" value=${choiceOfRange(body.range)} choices=${ranges(form.days)} mistake=${mistakes.range}
         onChange=${(choice) => change({ range: rangeFrom(choice, form.days) })} />`}
       <label class="check"><input type="checkbox" checked=${form.onlyIfRows} onChange=${(event) => change({ onlyIfRows: event.target.checked })} />
-        <span>Only when there are rows: a run without any makes no file</span></label>
+        <span>Skip runs with no rows</span></label>
       <${Advanced} ...${{ form, change, body }} mistake=${mistakes.cron} />
       <${NextRuns} runs=${isWrong ? null : runs} zone=${body.recurrence.timeZone} words=${form.time ? sentence(body) : ""} />
       ${mistakes.other && html`<p class="mistake" role="alert">${mistakes.other}</p>`}
       <div class="actions">
-        <button type="submit" class="primary" aria-disabled=${isSaving || isWrong}>${form.id ? "Save" : "Repeat"}</button>
+        <button type="submit" class="primary" aria-disabled=${isSaving || isWrong}>${form.id ? "Save" : "Create schedule"}</button>
         <button type="button" onClick=${() => dialog.current.close()}>Cancel</button>
       </div>
     </form>
@@ -99,7 +99,7 @@ export function RecurringDialog({ client, type, first, onSaved, onClose }) {
 }
 
 function usualName({ frequency }, type) {
-  const often = { daily: "Daily", weekdays: "Weekday", weekly: "Weekly", monthly: "Monthly" }[frequency] ?? "Recurring";
+  const often = { daily: "Daily", weekdays: "Weekday", weekly: "Weekly", monthly: "Monthly" }[frequency] ?? "Scheduled";
   return `${often} ${(type?.title ?? "export").toLowerCase()}`;
 }
 
@@ -107,26 +107,26 @@ const sentence = (body) => `${recurrenceInWords(body.recurrence)}, for ${rangeIn
 
 function When({ form, change, mistakes }) {
   const { frequency, weekday, monthday, time, zone, recurrence } = form;
-  const own = frequency === CRON ? [[CRON, "As the cron expression says"]] : [];
+  const own = frequency === CRON ? [[CRON, "Custom (cron)"]] : [];
   if (recurrence && !recurrence.cron) own.push([KEPT, recurrenceInWords(recurrence)]);
   const isPlain = frequency in FREQUENCIES;
   return html`<div class="when">
-    <${Select} id="recurring-often" label="How often" value=${frequency} choices=${[...Object.entries(FREQUENCIES), ...own]} onChange=${(found) => change({ frequency: found })} />
-    ${frequency === "weekly" && html`<${Select} id="recurring-weekday" label="On" value=${weekday} choices=${Object.entries(WEEKDAYS)} onChange=${(found) => change({ weekday: found })} />`}
-    ${frequency === "monthly" && html`<${Select} id="recurring-monthday" label="On day" value=${monthday} choices=${MONTHDAYS.map((each) => [each, each])} onChange=${(found) => change({ monthday: found })} />`}
+    <${Select} id="schedule-often" label="How often" value=${frequency} choices=${[...Object.entries(FREQUENCIES), ...own]} onChange=${(found) => change({ frequency: found })} />
+    ${frequency === "weekly" && html`<${Select} id="schedule-weekday" label="On" value=${weekday} choices=${Object.entries(WEEKDAYS)} onChange=${(found) => change({ weekday: found })} />`}
+    ${frequency === "monthly" && html`<${Select} id="schedule-monthday" label="On day" value=${monthday} choices=${MONTHDAYS.map((each) => [each, each])} onChange=${(found) => change({ monthday: found })} />`}
     ${isPlain &&
-    html`<${Field} id="recurring-time" label="At" mistake=${mistakes.time}>
+    html`<${Field} id="schedule-time" label="At" mistake=${mistakes.time}>
       ${(facts) => html`<input ...${facts} type="time" value=${time} onInput=${(event) => change({ time: event.target.value })} />`}
     <//>`}
     ${frequency !== KEPT &&
-    html`<${Select} id="recurring-zone" label="Time zone" value=${zone} choices=${zones(zone)} mistake=${mistakes.zone} onChange=${(found) => change({ zone: found })} />`}
+    html`<${Select} id="schedule-zone" label="Time zone" value=${zone} choices=${zones(zone)} mistake=${mistakes.zone} onChange=${(found) => change({ zone: found })} />`}
   </div>`;
 }
 
-/** A cron expression that the plain fields could say fills those. */
+/** A cron expression that the simple fields can express fills them in. */
 function Advanced({ form, change, body, mistake }) {
   const [isOpen] = useState(form.frequency === CRON);
-  const [typed, setTyped] = useState(null); // as it is written, while it is
+  const [typed, setTyped] = useState(null); // what is being typed
   const write = (text) => {
     setTyped(text);
     const choice = choiceOf(text);
@@ -134,7 +134,7 @@ function Advanced({ form, change, body, mistake }) {
   };
   return html`<details open=${isOpen}>
     <summary>Advanced</summary>
-    <${Field} id="recurring-cron" label="Cron expression" mistake=${mistake} hint="Minute, hour, day of the month, month, day of the week.">
+    <${Field} id="schedule-cron" label="Cron expression" mistake=${mistake} hint="Minute, hour, day of month, month, day of week.">
       ${(facts) => html`<input ...${facts} type="text" class="id" autocomplete="off" spellcheck="false" value=${typed ?? body.recurrence.cron ?? ""}
         onInput=${(event) => write(event.target.value)} onBlur=${() => setTyped(null)} />`}
     <//>
@@ -150,11 +150,11 @@ function NextRuns({ runs, zone, words }) {
           <span class="quiet">covers ${coveredInWords(each.from, each.to, zone)}</span></li>`,
       )}
     </ol>
-    ${runs?.length === 0 && html`<p class="mistake">There is no next run.</p>`}
+    ${runs?.length === 0 && html`<p class="mistake">No next run.</p>`}
   </section>`;
 }
 
-/** {runs, problem} of the last answer; asked again a moment after each change. */
+/** {runs, problem} of the latest preview; refreshed shortly after each change. */
 function usePreview(client, text) {
   const [now, setNow] = useState({ runs: null, problem: null });
   useEffect(() => {
@@ -171,7 +171,7 @@ function usePreview(client, text) {
   return now;
 }
 
-/** A refusal's sentences by the field that they belong beside. */
+/** A refusal's messages by form field. */
 function placed(problem) {
   if (!problem) return {};
   const found = {};
