@@ -63,7 +63,7 @@ class Field:
             place = {"database_url": url, "bucket": bucket, "key": "file.csv"}
             order = {**place, **way.order(survey, self.database_url)}
             os.sync()  # what the turns before have left to be written is not this one's
-            environment = {**self._environment(where, bucket, url), **way.environment}
+            environment = self._environment(where, bucket, url)
             within = 60 + survey.rows / 2000
             turn = measured(way.command, order, environment, within, self._log(way))
             found.stored_bytes = sum(stored["Size"] for stored in where.objects(bucket))
@@ -91,7 +91,7 @@ class Field:
 
 def takes_part(way: Way, rows: int, number: int) -> bool:
     seldom = way.slow or rows > MILLION
-    return way.least_rows <= rows <= way.most_rows and (not seldom or number % SLOW_WAYS_EACH_ROUNDS == 0)
+    return rows <= way.most_rows and (not seldom or number % SLOW_WAYS_EACH_ROUNDS == 0)
 
 
 def _check(records: int, rows: int) -> None:

@@ -19,7 +19,6 @@ from flows.query import statement
 from flows.query.request import parse_request
 from flows.reports import catalog
 from flows.sources.postgresql import copy_rows
-from flows.sources.postgresql.parallel_copy import FROM_ROWS
 from flows.sources.snapshot import open_engine, snapshot
 
 ARTICLE = Path(__file__).with_name("article_way")
@@ -31,8 +30,8 @@ FEW, MILLION, ALL = 100_000, 1_000_000, 10_000_000
 class Way:
     """`order` is what its program is told beside where to read and store; `missing` says why it cannot run.
 
-    `slow` ones take part in each third round only. Those that hold everything in memory end at `most_rows`;
-    several readers are used from `least_rows`. `sqlite` ones read the same rows from a file of SQLite's.
+    `slow` ways take part in every third round only. Ways that hold all rows in memory stop at `most_rows`.
+    `sqlite` ways read the same rows from an SQLite file.
     """
 
     name: str
@@ -41,9 +40,7 @@ class Way:
     order: Callable[[Survey, str], Mapping[str, Any]]
     slow: bool = False
     most_rows: int = ALL
-    least_rows: int = 0
     sqlite: bool = False
-    environment: Mapping[str, str] = field(default_factory=dict)
     missing: Callable[[], str] = field(default=lambda: "")
 
 
@@ -108,17 +105,6 @@ WAYS = (
     Way(LIMIT, "the limit: psql COPY | multipart", LIMIT_PROGRAM, _same_select),
     Way("by-hand", "the same with a select by hand", LIMIT_PROGRAM, _hand_written()),
     Way("copy", "ours, copy", OUR_PROGRAM, _ours()),
-    *(
-        Way(
-            f"copy-{readers}",
-            f"ours, copy, {readers} readers",
-            OUR_PROGRAM,
-            _ours(),
-            least_rows=FROM_ROWS,
-            environment={"REPORTS_READERS": str(readers)},
-        )
-        for readers in (2, 4)
-    ),
     Way("frame", "ours, frame", OUR_PROGRAM, _ours(frame_report.REPORT.name)),
     Way(
         "copy-obstore",

@@ -53,7 +53,7 @@ from flows.schedules.planned_range import request_of_this_run
 from flows.settings import Settings
 from flows.sources import sqlalchemy_rows
 from flows.sources.mariadb import concat_chunks
-from flows.sources.postgresql import copy_chunks, copy_rows, failing_row, parallel_copy
+from flows.sources.postgresql import copy_chunks, copy_rows, failing_row
 from flows.sources.postgresql.copy_rows import Records
 from flows.sources.snapshot import Snapshot, open_engine, snapshot
 from flows.sources.sqlalchemy_rows import Chunk
@@ -215,7 +215,7 @@ def fetch(export: Export) -> Generator[Opening | Records | Chunk, None, None]:
                 yield from adbc_chunks.fetch(shared, request, opening.read, opening.expected)
         else:
             yield opening
-            yield from _rows(taken, request, opening, settings.readers)
+            yield from _rows(taken, request, opening)
 
 
 def _opening(taken: Snapshot, request: ExportRequest, settings: Settings) -> Opening:
@@ -227,17 +227,15 @@ def _opening(taken: Snapshot, request: ExportRequest, settings: Settings) -> Ope
     return Opening(expected, taken.taken_at, columns, read)
 
 
-def _rows(
-    taken: Snapshot, request: ExportRequest, opening: Opening, most_readers: int
-) -> Iterator[Records | Chunk]:
-    columns, read, expected = opening.columns, opening.read, opening.expected
+def _rows(taken: Snapshot, request: ExportRequest, opening: Opening) -> Iterator[Records | Chunk]:
+    columns, read = opening.columns, opening.read
     if uses_copy(taken, request, columns):
         rows = copy_rows.select_rows(request, columns)
         with failing_row.told(taken, request, columns):
-            yield from parallel_copy.fetch(taken, request, rows, expected, most_readers)
+            yield from copy_rows.fetch(taken, rows, request.dialect)
     elif copy_chunks.can_read(taken, read):
         with failing_row.told(taken, request, read):
-            yield from copy_chunks.fetch(taken, request, read, expected, most_readers)
+            yield from copy_chunks.fetch(taken, request, read)
     elif concat_chunks.can_read(taken, request, read):
         yield from concat_chunks.fetch(taken, request, read)
     else:

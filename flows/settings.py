@@ -28,12 +28,6 @@ class Settings(BaseSettings):
         ge=1,
         description="How long the database may be silent before it is asked whether it still works.",
     )
-    readers: int = Field(
-        0,
-        ge=0,
-        le=16,
-        description="Connections that read one big export together; 0 is by the machine's cores.",
-    )
     attempts: int = Field(3, ge=1, le=10, description="How often one export is tried.")
     retry_seconds: float = Field(5.0, ge=0, description="The pause before the second try; it doubles.")
     running_per_caller: int = Field(5, ge=1, description="How many exports of one caller run at a time.")

@@ -125,25 +125,11 @@ def snapshot(
     session = Session(zone, statement_seconds, silence_seconds)
     with source_errors(), engine.connect() as connection, _no_query_left_behind(connection):
         if engine.dialect.name == "postgresql":
-            _begin_postgresql(connection)
+            connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             yield Snapshot(connection, _set_up(connection, session), session)
         else:
             with sessions.begun(connection, statement_seconds):
                 yield Snapshot(connection, clock().astimezone(UTC), session)
-
-
-@contextmanager
-def same_snapshot(taken: Snapshot, name: str) -> Iterator[Snapshot]:
-    """Another connection that sees what `taken` sees; `name` is what PostgreSQL has exported it as."""
-    with source_errors(), taken.connection.engine.connect() as connection, _no_query_left_behind(connection):
-        _begin_postgresql(connection)
-        connection.execute(text(f"SET TRANSACTION SNAPSHOT '{name}'"))
-        _set_up(connection, taken.session)
-        yield Snapshot(connection, taken.taken_at, taken.session)
-
-
-def _begin_postgresql(connection: Connection) -> None:
-    connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
 
 def _set_up(connection: Connection, session: Session) -> datetime:

@@ -29,10 +29,9 @@ from flows.query import statement
 from flows.query.report import Questions, Report
 from flows.query.request import ExportRequest, parse_request
 from flows.query.statement import OutputColumn
-from flows.sources.postgresql import copy_chunks, copy_rows, failing_row, parallel_copy
+from flows.sources.postgresql import copy_chunks, copy_rows, failing_row
 from flows.sources.snapshot import Snapshot, open_engine, snapshot
 
-ROWS = 5_000
 FIRST = "Column {} of the row whose key is k1234 holds a value that cannot be written."
 
 cells = Table(
@@ -83,11 +82,11 @@ def broken_place(place: Select[Any]) -> Report:
     return replace(REPORT, select=place, questions=None)
 
 
-def read(taken: Snapshot, request: ExportRequest, together: int = 1) -> None:
+def read(taken: Snapshot, request: ExportRequest) -> None:
     columns = columns_of(taken, request)
     with failing_row.told(taken, request, columns):
         rows = copy_rows.select_rows(request, columns)
-        for _ in parallel_copy.fetch(taken, request, rows, ROWS, together, from_rows=1, range_rows=500):
+        for _ in copy_rows.fetch(taken, rows, request.dialect):
             pass
 
 
@@ -95,12 +94,12 @@ def columns_of(taken: Snapshot, request: ExportRequest) -> Sequence[OutputColumn
     return statement.output_columns(request, taken.questions(statement.questions(request)))
 
 
-def failure(engine: Engine, request: ExportRequest, together: int = 1) -> str:
+def failure(engine: Engine, request: ExportRequest) -> str:
     with (
         pytest.raises(UnreadableRow) as raised,
         snapshot(engine, "UTC", 60, lambda: datetime.now(UTC)) as taken,
     ):
-        read(taken, request, together)
+        read(taken, request)
     return str(raised.value)
 
 
@@ -109,16 +108,11 @@ def test_the_first_by_key_is_told_whatever_the_order_of_the_rows(engine: Engine,
     assert failure(engine, request_of(REPORT, sort=sort)) == FIRST.format("answers.one")
 
 
-def test_readers_of_key_ranges_tell_it_too(engine: Engine) -> None:
-    request = request_of(broken_place(select((1 / (cells.c.place + 1_234)).label("share"), cells.c.place)))
-    assert failure(engine, request, together=2) == FIRST.format("share")
-
-
 def read_into_frames(taken: Snapshot, request: ExportRequest) -> None:
     questions = taken.questions(statement.questions(request))
     columns = statement.columns_to_read(request, statement.output_columns(request, questions), questions)
     with failing_row.told(taken, request, columns):
-        for _ in copy_chunks.fetch(taken, request, columns, ROWS, 1):
+        for _ in copy_chunks.fetch(taken, request, columns):
             pass
 
 

@@ -84,7 +84,7 @@ def copied_through_frames(engine: Engine, request: ExportRequest) -> bytes:
     with snapshot(engine, request.zone.key, 60, lambda: datetime.now(UTC)) as taken:
         columns = _columns(taken, request)
         assert copy_chunks.can_read(taken, columns)
-        fetched = copy_chunks.fetch(taken, request, columns, 0, 1)
+        fetched = copy_chunks.fetch(taken, request, columns)
         return _written(fetched, columns, request)
 
 

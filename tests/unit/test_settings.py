@@ -40,8 +40,6 @@ def test_every_setting_is_described_in_a_sentence(name: str) -> None:
         ("statement_seconds", 0),
         ("retry_seconds", -1),
         ("silence_seconds", 0.5),
-        ("readers", -1),
-        ("readers", 17),
         ("outage_seconds", 0),
         ("table_seconds", 0),
     ],

@@ -18,7 +18,7 @@ from flows.query.csv_options import BYTE_ORDER_MARK, PRESETS
 from flows.query.request import ExportRequest
 from flows.query.statement import OutputColumn
 from flows.rows.arrow_columns import MOMENT, TEXT, Values
-from flows.sources.postgresql import copy_rows, csv_expressions, parallel_copy
+from flows.sources.postgresql import copy_rows, csv_expressions
 from flows.sources.postgresql.copy_rows import Records
 from flows.sources.snapshot import Snapshot
 from flows.sources.sqlalchemy_rows import Chunk
@@ -39,12 +39,10 @@ def _has_one_meaning(kind: TypeEngine[Any]) -> bool:
     return is_sqlalchemys and not (isinstance(kind, Numeric) and kind.asdecimal is isinstance(kind, Float))
 
 
-def fetch(
-    taken: Snapshot, request: ExportRequest, columns: Sequence[OutputColumn], expected: int, most: int
-) -> Iterator[Chunk]:
-    """By as many as `most` readers. No chunk crosses a file's last row."""
+def fetch(taken: Snapshot, request: ExportRequest, columns: Sequence[OutputColumn]) -> Iterator[Chunk]:
+    """No chunk crosses a file's last row."""
     plain = replace(request, dialect=replace(PRESETS["plain"], split_rows=request.dialect.split_rows))
-    for block in parallel_copy.fetch_ahead(taken, plain, select_rows(plain, columns), expected, most):
+    for block in copy_rows.fetch(taken, select_rows(plain, columns), plain.dialect):
         yield chunk_of(block, columns, request.zone)
 
 

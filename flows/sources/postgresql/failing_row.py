@@ -15,13 +15,13 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from sqlalchemy import ColumnElement, Text, and_, bindparam, cast, func, select, true
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.types import UserDefinedType
 
 from flows.errors import ExportError, UnreadableRow
 from flows.query import statement
 from flows.query.request import ExportRequest
 from flows.query.statement import OutputColumn
 from flows.sources.postgresql import copy_rows
-from flows.sources.postgresql.key_ranges import Verbatim
 from flows.sources.snapshot import Snapshot
 
 MOST_SECONDS = 300
@@ -29,12 +29,18 @@ MOST_SECONDS = 300
 logger = logging.getLogger(__name__)
 
 
+class Verbatim(UserDefinedType[str]):
+    """A value as PostgreSQL prints it, parsed by PostgreSQL as the type it is compared with."""
+
+    cache_ok = True
+
+
 @contextmanager
 def told(taken: Snapshot, request: ExportRequest, columns: Sequence[OutputColumn]) -> Iterator[None]:
     """A COPY that fails for a value's sake fails as UnreadableRow with key and column, if they are found."""
     try:
         yield
-    except (psycopg.DataError, UnreadableRow) as failure:  # the latter from another reader's connection
+    except psycopg.DataError as failure:
         row = _found(taken, request, columns)
         if row is None:
             raise
