@@ -5,7 +5,7 @@ it is passed, which would drain a bare generator: Stream hides one. See architec
 """
 
 import logging
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -30,18 +30,18 @@ from flows.errors import (
     Internal,
     InvalidRequest,
     NoRows,
-    RowsLimit,
     StorageUnavailable,
     Superseded,
 )
+from flows.formats import csv_chunks
 from flows.formats.csv_header import header
 from flows.formats.output_file import Packing
-from flows.query import statement
 from flows.query.masking import masked
 from flows.query.request import ExportRequest, parse_request
-from flows.query.statement import OutputColumn
 from flows.reports import catalog
-from flows.rows.pipeline import Block, Opening, Stream, ended
+from flows.rows.columns import OutputColumn
+from flows.rows.pandas_frames import transform_chunk
+from flows.rows.pipeline import Block, Chunk, Opening, Records, Stream, ended
 from flows.runs import artifacts, attempt_result, flow_names, summary_page
 from flows.runs.attempt_result import AttemptEnd
 from flows.runs.progress import Progress
@@ -51,12 +51,8 @@ from flows.schedules.after_run import follow_up_at_once
 from flows.schedules.parameters import parse_recurring
 from flows.schedules.planned_range import request_of_this_run
 from flows.settings import Settings
-from flows.sources import sqlalchemy_rows
-from flows.sources.mariadb import concat_chunks
-from flows.sources.postgresql import copy_chunks, copy_rows, failing_row
-from flows.sources.postgresql.copy_rows import Records
-from flows.sources.snapshot import Snapshot, open_engine, snapshot
-from flows.sources.sqlalchemy_rows import Chunk
+from flows.sources import choose
+from flows.sources.snapshot import open_engine, snapshot
 from flows.sources.sqlite import adbc_chunks
 from flows.storage.from_url import open_storage
 from flows.storage.protocol import Storage, Upload, content_disposition, object_key, storage_errors
@@ -207,52 +203,15 @@ def fetch(export: Export) -> Generator[Opening | Records | Chunk, None, None]:
     zone, seconds, silence = request.zone.key, settings.statement_seconds, settings.silence_seconds
     clock = partial(datetime.now, UTC)
     with snapshot(engine, zone, seconds, clock, silence) as taken:
-        opening = _opening(taken, request, settings)
+        opening = choose.opening(taken, request, settings.rows_per_export)
         if adbc_chunks.can_read(taken, request, opening.read, opening.expected):
             with adbc_chunks.shared(taken, clock) as shared:
-                opening = _opening(shared.snapshot, request, settings)
+                opening = choose.opening(shared.snapshot, request, settings.rows_per_export)
                 yield opening
                 yield from adbc_chunks.fetch(shared, request, opening.read, opening.expected)
         else:
             yield opening
-            yield from _rows(taken, request, opening)
-
-
-def _opening(taken: Snapshot, request: ExportRequest, settings: Settings) -> Opening:
-    questions = taken.questions(statement.questions(request))
-    columns = statement.output_columns(request, questions)
-    expected = taken.scalar(statement.count(request))
-    check_rows(expected, request.report.max_rows, settings.rows_per_export)
-    read = statement.columns_to_read(request, columns, questions)
-    return Opening(expected, taken.taken_at, columns, read)
-
-
-def _rows(taken: Snapshot, request: ExportRequest, opening: Opening) -> Iterator[Records | Chunk]:
-    columns, read = opening.columns, opening.read
-    if uses_copy(taken, request, columns):
-        rows = copy_rows.select_rows(request, columns)
-        with failing_row.told(taken, request, columns):
-            yield from copy_rows.fetch(taken, rows, request.dialect)
-    elif copy_chunks.can_read(taken, read):
-        with failing_row.told(taken, request, read):
-            yield from copy_chunks.fetch(taken, request, read)
-    elif concat_chunks.can_read(taken, request, read):
-        yield from concat_chunks.fetch(taken, request, read)
-    else:
-        rows = statement.rows(request, sqlalchemy_rows.expressions(read, request.report.key))
-        yield from sqlalchemy_rows.fetch(taken, rows, read, request.dialect)
-
-
-def check_rows(expected: int, *limits: int | None) -> None:
-    """RowsLimit above the least of them; None and 0 are no limit."""
-    most = min(filter(None, limits), default=expected)
-    if expected > most:
-        raise RowsLimit(f"It would have {expected:,} rows, and {most:,} are the most. Narrow it down.")
-
-
-def uses_copy(taken: Snapshot, request: ExportRequest, columns: Sequence[OutputColumn]) -> bool:
-    fits = len(columns) <= copy_rows.MOST_COLUMNS
-    return taken.is_postgresql and fits and request.report.transform is None
+            yield from choose.rows(taken, request, opening)
 
 
 @task(persist_result=False)
@@ -260,7 +219,7 @@ def transform_to_csv(
     batches: Stream[Opening | Records | Chunk], export: Export
 ) -> Generator[Opening | Block, None, None]:
     """The rows as the bytes that the file will hold."""
-    request = export.request
+    request, report = export.request, export.request.report
     columns: list[OutputColumn] = []
     read: list[OutputColumn] = []
     for batch in batches:
@@ -270,8 +229,11 @@ def transform_to_csv(
         elif isinstance(batch, Records):
             yield Block(batch.rows, batch.data)
         else:
-            ready = sqlalchemy_rows.transformed(batch, read, request, len(columns))
-            yield Block(batch.rows, sqlalchemy_rows.to_csv(ready, columns, request.zone, request.dialect))
+            chunk = transform_chunk(batch, read, report.transform, request.zone, report.file)
+            data = csv_chunks.to_csv(
+                chunk.first_columns(len(columns)), columns, request.zone, request.dialect
+            )
+            yield Block(batch.rows, data)
 
 
 @task(persist_result=False)

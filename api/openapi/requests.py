@@ -18,7 +18,7 @@ from api.openapi.words import (
     taken,
     text,
 )
-from flows.query.csv_options import CHOICES, EXCEL_ROWS, PRESETS
+from flows.formats.csv_options import CHOICES, EXCEL_ROWS, PRESETS
 from flows.query.filter_values import MAX_TEXT_LENGTH, bits_of
 from flows.query.report import DEFAULT_REPORT, Filter, Report, type_name
 from flows.query.request import MAX_ANY_OF, MAX_NAME_LENGTH, QUESTION_SEPARATOR, questions_key

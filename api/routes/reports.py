@@ -18,7 +18,7 @@ from api.web.ids import JOB_ID
 from api.web.problems import Problem
 from flows import logs
 from flows.errors import FieldError, InvalidRequest, escaped
-from flows.query.csv_options import CHOICES, PRESETS
+from flows.formats.csv_options import CHOICES, PRESETS
 from flows.query.report import Report
 
 router = APIRouter()

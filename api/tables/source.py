@@ -24,8 +24,9 @@ from flows.formats import cell_text
 from flows.query import statement
 from flows.query.report import Report, Scope
 from flows.query.request import ExportRequest, names_question
-from flows.query.statement import OutputColumn
 from flows.rows.arrow_columns import unpacked
+from flows.rows.columns import OutputColumn
+from flows.rows.pandas_frames import transform_chunk
 from flows.sources import sqlalchemy_rows
 from flows.sources.snapshot import Snapshot, open_engine, snapshot, source_errors
 
@@ -183,7 +184,10 @@ def _items(
     """As the file has them, the report's transform included."""
     if not rows:
         return []
-    chunk = sqlalchemy_rows.transformed(sqlalchemy_rows.chunk_of(rows, read), read, request, len(columns))
+    report, chunk = request.report, sqlalchemy_rows.chunk_of(rows, read)
+    chunk = transform_chunk(chunk, read, report.transform, request.zone, report.file).first_columns(
+        len(columns)
+    )
     return [
         {
             column.key: _json_value(value, column, request.zone)

@@ -11,8 +11,9 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import REAL
 
-from flows.query.csv_options import FORMULA_STARTS, PRESETS, Dialect, guarded, with_decimal_mark
-from flows.query.statement import OutputColumn, Question
+from flows.formats.csv_options import PRESETS, Dialect
+from flows.formats.csv_text import FORMULA_STARTS, guarded, with_decimal_mark
+from flows.rows.columns import OutputColumn, Question
 
 Write = Callable[[Any], str]
 _WriteOrNull = Callable[[Any], str | None]

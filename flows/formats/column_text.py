@@ -7,9 +7,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flows.formats import cell_text, timestamp_text
-from flows.query.csv_options import FORMULA_STARTS, Dialect, guarded
-from flows.query.statement import OutputColumn
+from flows.formats.csv_options import Dialect
+from flows.formats.csv_text import FORMULA_STARTS, guarded
 from flows.rows.arrow_columns import TEXT, Values, packed, unpacked
+from flows.rows.columns import OutputColumn
 
 
 def texts(values: Values, column: OutputColumn, zone: ZoneInfo, dialect: Dialect) -> pa.Array:

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
-from flows.query.csv_options import Dialect, guarded, record
-from flows.query.statement import OutputColumn
+from flows.formats.csv_options import Dialect
+from flows.formats.csv_text import guarded, record
+from flows.rows.columns import OutputColumn
 
 
 def header(columns: Sequence[OutputColumn], zone: ZoneInfo, dialect: Dialect) -> bytes:

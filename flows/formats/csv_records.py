@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flows.query.csv_options import Dialect, record
+from flows.formats.csv_options import Dialect
+from flows.formats.csv_text import record
 from flows.rows.arrow_columns import TEXT, Flags, Offsets, data, flags, offsets
 
 

@@ -11,8 +11,9 @@ from typing import Protocol
 
 from isal import isal_zlib
 
+from flows.formats.csv_options import Dialect
+from flows.formats.csv_text import BYTE_ORDER_MARK
 from flows.formats.zip_stream import LEVEL, ZipFile
-from flows.query.csv_options import BYTE_ORDER_MARK, Dialect
 
 _GZIP_FRAME = 31
 BLOCKS_IN_FLIGHT = 2

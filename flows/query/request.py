@@ -11,8 +11,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from flows.errors import FieldError, InvalidRequest
+from flows.formats.csv_options import PRESETS, Dialect, InvalidOption, parse_dialect
 from flows.query import date_range
-from flows.query.csv_options import PRESETS, Dialect, InvalidOption, parse_dialect
 from flows.query.date_range import DateRange
 from flows.query.filter_values import parse_filter_value
 from flows.query.report import DEFAULT_REPORT, Report, SortKey, camel_case, parse_sort

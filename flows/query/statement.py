@@ -22,6 +22,7 @@ from sqlalchemy import (
 
 from flows.query.report import Filter, Report, Scope, TableColumn, type_name
 from flows.query.request import QUESTION_SEPARATOR, ExportRequest, questions_key
+from flows.rows.columns import OutputColumn, Question
 
 
 class Instant(TypeDecorator[datetime]):
@@ -38,30 +39,6 @@ class Instant(TypeDecorator[datetime]):
         if value is None or (self.timezone and dialect.name == "postgresql"):
             return value
         return value.astimezone(UTC).replace(tzinfo=None)
-
-
-@dataclass(frozen=True)
-class Question:
-    key: str
-    label: str
-    multiple: bool
-
-
-@dataclass(frozen=True)
-class OutputColumn:
-    """A column of the file; where `question` is set, `expression` is the JSON that holds the answer."""
-
-    key: str
-    label: str
-    type: str
-    pii: bool
-    expression: ColumnElement[Any]
-    question: Question | None = None
-
-    @property
-    def zoned(self) -> bool:
-        """Whether it holds moments of the world's time, which are written in the request's time zone."""
-        return self.type == "date-time" and bool(getattr(self.expression.type, "timezone", False))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Generic, TypeVar
 
 from flows.errors import ExportError
-from flows.query.statement import OutputColumn
+from flows.rows.arrow_columns import Values
+from flows.rows.columns import OutputColumn
 
 T = TypeVar("T")
 
@@ -33,6 +34,32 @@ class Opening:
     snapshot_at: datetime
     columns: list[OutputColumn]
     read: list[OutputColumn]
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """Whole CSV records, as PostgreSQL's COPY rendered them."""
+
+    rows: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Rows as typed columns: an Arrow array or a list of Python values per column.
+
+    `keys` are the values of the report's key, which name a row in errors.
+    """
+
+    values: list[Values]
+    keys: Values
+
+    @property
+    def rows(self) -> int:
+        return len(self.keys)
+
+    def first_columns(self, count: int) -> "Chunk":
+        return Chunk(self.values[:count], self.keys)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ import io
 import json
 from itertools import islice
 
-from flows.query.csv_options import Dialect
+from flows.formats.csv_options import Dialect
 from flows.query.request import ExportRequest
-from flows.query.statement import OutputColumn
+from flows.rows.columns import OutputColumn
 from flows.runs.receipt import Receipt
 
 FirstRows = list[list[str]]

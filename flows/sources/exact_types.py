@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import (
     ARRAY,
+    CHAR,
     ColumnElement,
     Dialect,
     Enum,
@@ -17,6 +18,7 @@ from sqlalchemy import (
     Time,
     TypeDecorator,
     case,
+    cast,
     func,
     type_coerce,
 )
@@ -27,8 +29,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeEngine
 
 from flows.formats.cell_text import interval_text
-from flows.query.statement import OutputColumn
-from flows.sources.postgresql.csv_expressions import text_of
+from flows.rows.columns import OutputColumn
 
 # Of PostgreSQL's own types, those that Python has exact values for.
 _EXACT_IN_PYTHON = (
@@ -55,6 +56,13 @@ def read(column: OutputColumn) -> ColumnElement[Any]:
     if isinstance(kind, Time) and kind.timezone:
         return DatabaseText(expression, kind)
     return text_of(expression) if _is_postgresqls_own(kind) else expression
+
+
+def text_of(expression: ColumnElement[Any]) -> ColumnElement[Any]:
+    """As COPY writes it. A cast would take the blanks at the end of a CHAR, and add `/32` to an address."""
+    if isinstance(expression.type, String) and not isinstance(expression.type, CHAR | Enum):
+        return cast(expression, Text)
+    return case((expression.is_not(None), func.concat(expression, type_=Text)))
 
 
 def _is_postgresqls_own(kind: TypeEngine[Any]) -> bool:

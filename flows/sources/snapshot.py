@@ -25,7 +25,7 @@ from flows.errors import (
     SourceUnavailable,
     UnreadableRow,
 )
-from flows.query.statement import Question
+from flows.rows.columns import Question
 from flows.sources import postgresql_dates, postgresql_watchdog, sessions
 from flows.sources.postgresql_watchdog import Backend, WatchedConnection
 

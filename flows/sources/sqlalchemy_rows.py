@@ -1,46 +1,28 @@
 """Python renders the CSV, in chunks, from any SQLAlchemy database; carries a report's `transform`."""
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import suppress
 from functools import partial
-from typing import Any, TypeAlias, TypeVar
-from zoneinfo import ZoneInfo
+from typing import Any, TypeAlias
 
 from sqlalchemy import ColumnElement, CursorResult, Select
 from sqlalchemy import Dialect as SqlDialect
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.types import TypeEngine
 
-from flows.errors import UnreadableRow
-from flows.formats import cell_text, column_text, csv_records, pandas_frames
-from flows.query.csv_options import PRESETS, Dialect
-from flows.query.request import ExportRequest
-from flows.query.statement import OutputColumn, Question
+from flows.formats import cell_text
+from flows.formats.csv_options import PRESETS, Dialect
 from flows.rows.arrow_columns import Values, moments, packed, unpacked
+from flows.rows.columns import OutputColumn, Question
+from flows.rows.pipeline import Chunk
+from flows.rows.row_errors import apply_to_column
 from flows.sources import exact_types, sessions, sqlite_invalid_text
 from flows.sources.snapshot import Snapshot
 
 CHUNK_ROWS = 3000  # fewer cost more calls of Arrow, more do not fit into a core's caches
 
-logger = logging.getLogger(__name__)
-
 Rows: TypeAlias = Sequence[Sequence[Any]]
 Read = Callable[[Values], Values]
-_T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """Some rows, as the values of each output column; `keys` tell the rows apart."""
-
-    values: list[Values]
-    keys: Values
-
-    @property
-    def rows(self) -> int:
-        return len(self.keys)
 
 
 def expressions(
@@ -107,26 +89,6 @@ def chunk_of(rows: Rows, columns: Sequence[OutputColumn]) -> Chunk:
     return _chunk(rows, columns, [])
 
 
-def transformed(chunk: Chunk, read: Sequence[OutputColumn], request: ExportRequest, wanted: int) -> Chunk:
-    """The first `wanted` columns of those read, through the report's hook; without one there is no frame."""
-    if request.report.transform is None:
-        return chunk
-    return Chunk(pandas_frames.transformed(chunk.values, read, request)[:wanted], chunk.keys)
-
-
-def to_csv(chunk: Chunk, columns: Sequence[OutputColumn], zone: ZoneInfo, dialect: Dialect) -> bytes:
-    texts = [
-        _all(
-            partial(column_text.texts, column=column, zone=zone, dialect=dialect),
-            values,
-            column,
-            chunk.keys,
-        )
-        for column, values in zip(columns, chunk.values, strict=True)
-    ]
-    return csv_records.records(texts, dialect)
-
-
 def next_size(done: int, split_rows: int | None) -> int:
     """Of the chunk that begins behind so many rows; the others begin where they do wherever this one does."""
     return min(size - done % size for size in (CHUNK_ROWS, split_rows) if size is not None)
@@ -172,7 +134,7 @@ def chunk_of_columns(
     plain = [column for column in columns if column.question is None]
     values: dict[str, Values] = {column.key: each for column, each in zip(plain, found, strict=False)}
     for column, reader in zip(plain, readers, strict=False):
-        values[column.key] = _all(reader, values[column.key], column, keys)
+        values[column.key] = apply_to_column(reader, values[column.key], column, keys)
     if len(plain) < len(columns):
         values |= _answers(unpacked(found[len(plain)]), columns, keys)
     return Chunk([values[column.key] for column in columns], keys)
@@ -180,9 +142,11 @@ def chunk_of_columns(
 
 def _answers(texts: Sequence[Any], columns: Sequence[OutputColumn], keys: Values) -> dict[str, Values]:
     asked = [(column, column.question) for column in columns if column.question is not None]
-    documents = _all(_documents, texts, asked[0][0], keys)
+    documents = apply_to_column(_documents, texts, asked[0][0], keys)
     return {
-        column.key: packed(_all(partial(_answer_texts, question=question), documents, column, keys))
+        column.key: packed(
+            apply_to_column(partial(_answer_texts, question=question), documents, column, keys)
+        )
         for column, question in asked
     }
 
@@ -206,23 +170,3 @@ def _document(value: Any) -> dict[str, Any]:
     text = value.decode() if isinstance(value, bytes) else value
     found = cell_text.READ_JSON(text) if isinstance(text, str) else value
     return found if isinstance(found, dict) else {}
-
-
-def _all(made: Callable[[Any], _T], values: Any, column: OutputColumn, keys: Values) -> _T:
-    """`made` of all values at once; should that fail, the first that it cannot take is told."""
-    try:
-        return made(values)
-    except Exception:
-        for number, key in enumerate(unpacked(keys)):
-            with _told(column, key):
-                made(values[number : number + 1])
-        raise
-
-
-@contextmanager
-def _told(column: OutputColumn, key: Any) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:
-        logger.exception("a row holds a value that cannot be read")
-        raise UnreadableRow.at(column.key, key) from error

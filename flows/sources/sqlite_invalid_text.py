@@ -8,7 +8,7 @@ from sqlalchemy import Select
 from sqlalchemy.exc import DBAPIError
 
 from flows.errors import UnreadableRow
-from flows.query.statement import OutputColumn
+from flows.rows.columns import OutputColumn
 from flows.sources import sessions
 from flows.sources.snapshot import Snapshot
 

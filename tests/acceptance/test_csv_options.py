@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from flows.query.csv_options import parse_dialect
+from flows.formats.csv_options import parse_dialect
 from tests.support import csv_reader
 from tests.support.export_client import EMPTY_SURVEY, SURVEY, Session, export_all
 

@@ -12,9 +12,9 @@ from sqlalchemy import Engine, String, func, literal, select
 from sqlalchemy.pool import NullPool
 
 from flows.errors import ExportError, SourceCancelled, SourceTimeout, SourceUnavailable
-from flows.query.csv_options import PRESETS
+from flows.formats.csv_options import PRESETS
+from flows.rows.pipeline import Records
 from flows.sources.postgresql import copy_rows
-from flows.sources.postgresql.copy_rows import Records
 from flows.sources.snapshot import Snapshot, open_engine, snapshot
 from flows.storage.protocol import upload
 from flows.storage.s3 import PART_BYTES, S3Storage

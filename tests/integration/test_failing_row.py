@@ -28,7 +28,7 @@ from flows.errors import SourceTimeout, UnreadableRow
 from flows.query import statement
 from flows.query.report import Questions, Report
 from flows.query.request import ExportRequest, parse_request
-from flows.query.statement import OutputColumn
+from flows.rows.columns import OutputColumn
 from flows.sources.postgresql import copy_chunks, copy_rows, failing_row
 from flows.sources.snapshot import Snapshot, open_engine, snapshot
 

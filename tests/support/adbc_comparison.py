@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from flows.errors import ExportError
 from flows.query.request import ExportRequest
-from flows.sources.sqlalchemy_rows import Chunk
+from flows.rows.pipeline import Chunk
 from flows.sources.sqlite import adbc_chunks
 from tests.support.engines import framed, framed_by_second_process
 

@@ -8,16 +8,18 @@ from typing import cast
 
 from sqlalchemy import Engine
 
+from flows.formats import csv_chunks
 from flows.formats.csv_header import header
 from flows.formats.output_file import Packing
 from flows.query import statement
 from flows.query.request import ExportRequest
-from flows.query.statement import OutputColumn
+from flows.rows.columns import OutputColumn
+from flows.rows.pandas_frames import transform_chunk
+from flows.rows.pipeline import Chunk
 from flows.sources import sqlalchemy_rows
 from flows.sources.mariadb import concat_chunks
 from flows.sources.postgresql import copy_chunks, copy_rows
 from flows.sources.snapshot import Snapshot, snapshot
-from flows.sources.sqlalchemy_rows import Chunk
 from flows.sources.sqlite import adbc_chunks
 
 
@@ -66,10 +68,10 @@ def _written(fetched: Iterator[Chunk], columns: list[OutputColumn], request: Exp
     with closing(
         cast(Generator[Chunk, None, None], fetched)
     ):  # pytest's log would keep its cursor, and a lock
-        chunks = (sqlalchemy_rows.transformed(each, columns, request, len(columns)) for each in fetched)
+        report, zone = request.report, request.zone
+        chunks = (transform_chunk(each, columns, report.transform, zone, report.file) for each in fetched)
         blocks = [
-            (each.rows, sqlalchemy_rows.to_csv(each, columns, request.zone, request.dialect))
-            for each in chunks
+            (each.rows, csv_chunks.to_csv(each, columns, request.zone, request.dialect)) for each in chunks
         ]
     return _file(request, columns, blocks)
 

@@ -30,11 +30,12 @@ from sqlalchemy.types import TypeEngine
 
 from flows.query import statement
 from flows.query.request import ExportRequest
-from flows.query.statement import OutputColumn
 from flows.rows.arrow_columns import MOMENT, TEXT, Values, unpacked
+from flows.rows.columns import OutputColumn
+from flows.rows.pipeline import Chunk
 from flows.sources import sqlalchemy_rows
 from flows.sources.snapshot import Snapshot
-from flows.sources.sqlalchemy_rows import Chunk, Read, Rows
+from flows.sources.sqlalchemy_rows import Read, Rows
 
 _SEPARATOR = "\x1f"  # of a text that holds one, the record has a cell too many
 _MARK = "+"

@@ -14,14 +14,15 @@ from sqlalchemy import Float, LargeBinary, Numeric, PickleType, Select, Time
 from sqlalchemy.types import TypeEngine
 
 from flows.formats.cell_text import READ_JSON
-from flows.query.csv_options import BYTE_ORDER_MARK, PRESETS
+from flows.formats.csv_options import PRESETS
+from flows.formats.csv_text import BYTE_ORDER_MARK
 from flows.query.request import ExportRequest
-from flows.query.statement import OutputColumn
 from flows.rows.arrow_columns import MOMENT, TEXT, Values
-from flows.sources.postgresql import copy_rows, csv_expressions
-from flows.sources.postgresql.copy_rows import Records
+from flows.rows.columns import OutputColumn
+from flows.rows.pipeline import Chunk, Records
+from flows.sources import exact_types
+from flows.sources.postgresql import copy_rows
 from flows.sources.snapshot import Snapshot
-from flows.sources.sqlalchemy_rows import Chunk
 
 _T = TypeVar("_T")
 _FORMAT = csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False)
@@ -48,7 +49,7 @@ def fetch(taken: Snapshot, request: ExportRequest, columns: Sequence[OutputColum
 
 def select_rows(request: ExportRequest, columns: Sequence[OutputColumn]) -> Select[Any]:
     """The report's key comes last, for errors."""
-    key = OutputColumn("key", "", "string", False, csv_expressions.text_of(request.report.key))
+    key = OutputColumn("key", "", "string", False, exact_types.text_of(request.report.key))
     return copy_rows.select_rows(request, [*columns, key])
 
 

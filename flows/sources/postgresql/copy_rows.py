@@ -1,7 +1,7 @@
 """PostgreSQL renders the CSV itself: COPY of the report's select, one record per row."""
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from psycopg.abc import PQGen
@@ -14,10 +14,11 @@ from sqlalchemy import Select, cast, literal_column, select
 from sqlalchemy.dialects.postgresql import JSONB
 
 from flows.errors import Incomplete
+from flows.formats.csv_options import Dialect
 from flows.query import statement
-from flows.query.csv_options import Dialect
 from flows.query.request import ExportRequest
-from flows.query.statement import OutputColumn
+from flows.rows.columns import OutputColumn
+from flows.rows.pipeline import Records
 from flows.sources.postgresql import csv_expressions
 from flows.sources.snapshot import Snapshot
 
@@ -28,14 +29,6 @@ MOST_COLUMNS = 1600
 BEFORE_COPY = "before_copy"
 _LINE_FEED = b"\n"
 _IS_OVER = -1
-
-
-@dataclass(frozen=True, slots=True)
-class Records:
-    """Some whole records as the database rendered them."""
-
-    rows: int
-    data: bytes
 
 
 def select_rows(request: ExportRequest, columns: Sequence[OutputColumn]) -> Select[Any]:

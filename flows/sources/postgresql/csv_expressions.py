@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import (
-    CHAR,
     ColumnElement,
-    Enum,
     Integer,
     String,
     Text,
@@ -24,8 +22,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from flows.query.csv_options import FORMULA_STARTS, GUARD, PLAIN_NUMBER, Dialect
-from flows.query.statement import OutputColumn, Question
+from flows.formats.csv_options import Dialect
+from flows.formats.csv_text import FORMULA_STARTS, GUARD, PLAIN_NUMBER
+from flows.rows.columns import OutputColumn, Question
+from flows.sources.exact_types import text_of
 
 _ISO = 'YYYY-MM-DD"T"HH24:MI:SS.US'
 _LOCAL = "YYYY-MM-DD HH24:MI:SS"
@@ -87,13 +87,6 @@ def _offset_seconds(expression: ColumnElement[Any]) -> ColumnElement[Any]:
     """`:44` of `-00:14:44`, Madrid's offset until 1901; to_char has no pattern for it."""
     seconds = func.mod(func.abs(cast(extract("timezone", expression), Integer)), 60, type_=Integer)
     return case((seconds != 0, func.to_char(seconds, 'FM":"00', type_=Text)), else_="")
-
-
-def text_of(expression: ColumnElement[Any]) -> ColumnElement[Any]:
-    """As COPY writes it. A cast would take the blanks at the end of a CHAR, and add `/32` to an address."""
-    if isinstance(expression.type, String) and not isinstance(expression.type, CHAR | Enum):
-        return cast(expression, Text)
-    return case((expression.is_not(None), func.concat(expression, type_=Text)))
 
 
 def _guarded(text: ColumnElement[Any]) -> ColumnElement[Any]:

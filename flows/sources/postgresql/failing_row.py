@@ -20,7 +20,7 @@ from sqlalchemy.types import UserDefinedType
 from flows.errors import ExportError, UnreadableRow
 from flows.query import statement
 from flows.query.request import ExportRequest
-from flows.query.statement import OutputColumn
+from flows.rows.columns import OutputColumn
 from flows.sources.postgresql import copy_rows
 from flows.sources.snapshot import Snapshot
 

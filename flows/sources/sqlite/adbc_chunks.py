@@ -22,11 +22,12 @@ from sqlalchemy import Boolean, Connection, Dialect
 
 from flows.query import statement
 from flows.query.request import ExportRequest
-from flows.query.statement import OutputColumn
 from flows.rows.arrow_columns import Values
+from flows.rows.columns import OutputColumn
+from flows.rows.pipeline import Chunk
 from flows.sources import exact_types, sqlalchemy_rows
 from flows.sources.snapshot import Snapshot
-from flows.sources.sqlalchemy_rows import Chunk, Read
+from flows.sources.sqlalchemy_rows import Read
 from flows.sources.sqlite import adbc_process, adbc_query, json_answers
 from flows.sources.sqlite.adbc_process import BEGIN, END, NULL_BEGINS
 

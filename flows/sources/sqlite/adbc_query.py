@@ -48,7 +48,7 @@ from sqlalchemy.types import TypeEngine
 
 from flows.query import statement
 from flows.query.request import ExportRequest
-from flows.query.statement import OutputColumn
+from flows.rows.columns import OutputColumn
 from flows.sources import exact_types
 from flows.sources.sqlite.adbc_process import FLOAT, INTEGER, TEXT
 

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flows.formats import cell_text
-from flows.query.statement import Question
 from flows.rows.arrow_columns import TEXT, Flags, Offsets, data, flags, offsets
+from flows.rows.columns import Question
 
 _Codes: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.uint8]]"
 

@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 from api.app import ROUTERS
 from api.openapi.document import document
 from api.tables.table_query import parse_table_query
-from flows.query.csv_options import CHOICES, PRESETS, parse_dialect
+from flows.formats.csv_options import CHOICES, PRESETS, parse_dialect
 from flows.query.request import parse_request
 from flows.reports import catalog
 

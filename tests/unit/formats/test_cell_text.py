@@ -26,9 +26,9 @@ from sqlalchemy import Uuid as UuidType
 from sqlalchemy.types import TypeEngine
 
 from flows.formats.cell_text import answer_texts, cell_text, column_texts
-from flows.query.csv_options import Dialect
+from flows.formats.csv_options import Dialect
 from flows.query.report import type_name
-from flows.query.statement import OutputColumn, Question
+from flows.rows.columns import OutputColumn, Question
 
 UTC_ZONE, BERLIN, KOLKATA = map(ZoneInfo, ("UTC", "Europe/Berlin", "Asia/Kolkata"))
 JULY = datetime(2024, 7, 19, 12, 30, 15, tzinfo=UTC)

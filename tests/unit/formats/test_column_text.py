@@ -14,10 +14,10 @@ from sqlalchemy.types import TypeEngine
 from flows.formats import timestamp_text
 from flows.formats.cell_text import column_texts
 from flows.formats.column_text import texts
-from flows.query.csv_options import Dialect
+from flows.formats.csv_options import Dialect
 from flows.query.report import type_name
-from flows.query.statement import OutputColumn
 from flows.rows.arrow_columns import MOMENT, moments, packed
+from flows.rows.columns import OutputColumn
 
 ZONES = ["UTC", "Europe/Dublin", "Australia/Lord_Howe", "Africa/Monrovia", "Asia/Kathmandu", "Etc/GMT+12"]
 DIALECTS = [

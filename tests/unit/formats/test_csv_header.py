@@ -3,8 +3,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from flows.formats.csv_header import header
-from flows.query.csv_options import parse_dialect
-from flows.query.statement import Question, output_columns
+from flows.formats.csv_options import parse_dialect
+from flows.query.statement import output_columns
+from flows.rows.columns import Question
 from tests.support.sample_report import things_request
 
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -2,8 +2,9 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flows.formats.csv_options import Dialect
 from flows.formats.csv_records import records
-from flows.query.csv_options import Dialect, record
+from flows.formats.csv_text import record
 from flows.rows.arrow_columns import TEXT
 
 awkward = st.sampled_from(

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.formats import zip_stream
+from flows.formats.csv_options import Dialect, parse_dialect
 from flows.formats.output_file import BLOCKS_IN_FLIGHT, Packing
-from flows.query.csv_options import Dialect, parse_dialect
 from tests.support.system_programs import require_program
 
 HEADER = b"Id\n"

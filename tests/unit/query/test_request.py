@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.errors import FieldError, InvalidRequest
-from flows.query.csv_options import Dialect
+from flows.formats.csv_options import Dialect
 from flows.query.date_range import DateRange
 from flows.query.report import Report, SortKey
 from flows.query.request import MAX_ANY_OF, parse_request

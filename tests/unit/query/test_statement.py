@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from flows.query import statement
 from flows.query.request import ExportRequest
-from flows.query.statement import Question
+from flows.rows.columns import Question
 from flows.sources.snapshot import Snapshot
 from tests.support.clock import NOON
 from tests.support.sample_report import THINGS, things, things_request, things_snapshot

@@ -13,8 +13,8 @@ from flows.errors import DeclarationError
 from flows.query import statement
 from flows.query.report import DEFAULT_REPORT, FILTERABLE, Report, camel_case, type_name
 from flows.query.request import ExportRequest, parse_request, questions_key
-from flows.query.statement import Question
 from flows.reports import catalog
+from flows.rows.columns import Question
 from flows.settings import Settings
 from flows.sources import sqlalchemy_rows
 from flows.sources.postgresql import csv_expressions

@@ -1,4 +1,4 @@
-from flows.query.csv_options import PRESETS, parse_dialect
+from flows.formats.csv_options import PRESETS, parse_dialect
 from flows.query.request import parse_request
 from flows.query.statement import output_columns
 from flows.reports import catalog

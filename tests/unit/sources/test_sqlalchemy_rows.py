@@ -17,14 +17,15 @@ from sqlalchemy import Column, Connection, Date, DateTime, Double, Integer, Larg
 from sqlalchemy.types import TypeEngine
 
 from flows.errors import TransformFailed, UnreadableRow
-from flows.formats import column_text, pandas_frames
+from flows.formats import column_text, csv_chunks
+from flows.formats.csv_options import PRESETS
 from flows.query import statement
-from flows.query.csv_options import PRESETS
 from flows.query.report import Transform, type_name
 from flows.query.request import ExportRequest
-from flows.query.statement import OutputColumn
+from flows.rows import pandas_frames
+from flows.rows.columns import OutputColumn
+from flows.rows.pipeline import Chunk
 from flows.sources import sqlalchemy_rows
-from flows.sources.sqlalchemy_rows import Chunk
 from tests.support.engines import framed_from
 from tests.support.golden import golden
 from tests.support.sample_report import things_request, things_snapshot
@@ -148,7 +149,7 @@ def _raise(frame: pd.DataFrame) -> pd.DataFrame:
         (lambda frame: pd.concat([frame, frame["words"]], axis=1), "returned more than one column words."),
         (
             lambda frame: frame.assign(madeAt=frame["madeAt"].dt.tz_localize(None)),
-            "returned moments without a time zone in madeAt.",
+            "returned timestamps without a time zone in madeAt.",
         ),
     ],
 )
@@ -275,16 +276,16 @@ def test_what_a_frame_cannot_hold_passes_through_it(
     kind: TypeEngine[Any], found: list[Any], file: bytes | None, hook: Transform | None
 ) -> None:
     column = OutputColumn("c", "C", type_name(kind), False, Column("c", kind))
-    request = hooked(things_request(timeZone="Asia/Kathmandu"), hook)
+    request = things_request(timeZone="Asia/Kathmandu")
     chunk = Chunk([found], list(range(len(found))))
-    ready = sqlalchemy_rows.transformed(chunk, [column], request, 1)
+    ready = pandas_frames.transform_chunk(chunk, [column], hook, request.zone, "")
     if file is None:
         assert list(ready.values[0]) == found
         return
     # A column more, for a NULL that is alone on its line is quoted.
     end = OutputColumn("e", "E", "string", False, Column("e", Text()))
     both = Chunk([ready.values[0], ["."] * len(found)], chunk.keys)
-    written = sqlalchemy_rows.to_csv(both, [column, end], request.zone, request.dialect)
+    written = csv_chunks.to_csv(both, [column, end], request.zone, request.dialect)
     lines = file.split(b"\n")
     assert written == b"".join(line + b",.\n" for line in lines)
 

@@ -12,7 +12,7 @@ from sqlalchemy.types import TypeEngine
 
 from api.tables.source import _json_value
 from flows.query.report import type_name
-from flows.query.statement import OutputColumn
+from flows.rows.columns import OutputColumn
 
 
 @pytest.mark.parametrize(

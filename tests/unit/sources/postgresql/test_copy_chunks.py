@@ -31,10 +31,10 @@ from sqlalchemy.dialects.postgresql import ARRAY, INET, JSONB
 from sqlalchemy.types import TypeEngine
 
 from flows.query.report import type_name
-from flows.query.statement import OutputColumn
 from flows.rows.arrow_columns import unpacked
+from flows.rows.columns import OutputColumn
+from flows.rows.pipeline import Records
 from flows.sources.postgresql import copy_chunks
-from flows.sources.postgresql.copy_rows import Records
 
 MADRID = ZoneInfo("Europe/Madrid")
 

@@ -1,8 +1,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.query.csv_options import Dialect, record
-from flows.sources.postgresql.copy_rows import Records, split
+from flows.formats.csv_options import Dialect
+from flows.formats.csv_text import record
+from flows.rows.pipeline import Records
+from flows.sources.postgresql.copy_rows import split
 
 cells = st.lists(st.none() | st.text(st.sampled_from('a",\n\r ')), min_size=1, max_size=3)
 blocks_of_rows = st.lists(st.lists(cells, min_size=1, max_size=6), max_size=5)

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.formats import cell_text
-from flows.query.statement import Question
 from flows.rows.arrow_columns import TEXT
+from flows.rows.columns import Question
 from flows.sources.sqlite import json_answers
 
 ONE, MANY = Question("one", "One", multiple=False), Question("many", "Many", multiple=True)

@@ -8,16 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.query.csv_options import (
-    OPTIONS,
-    PRESETS,
-    Dialect,
-    InvalidOption,
-    guarded,
-    parse_dialect,
-    record,
-    with_decimal_mark,
-)
+from flows.formats.csv_options import OPTIONS, PRESETS, Dialect, InvalidOption, parse_dialect
+from flows.formats.csv_text import guarded, record, with_decimal_mark
 
 PLAIN, RFC_4180, EXCEL = PRESETS["plain"], PRESETS["rfc4180"], PRESETS["excel"]
 CELLS = st.none() | st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from('",\r\n\\.;=\t|'))

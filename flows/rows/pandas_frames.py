@@ -21,12 +21,13 @@ import pyarrow as pa
 from sqlalchemy import Float, LargeBinary
 
 from flows.errors import TransformFailed
-from flows.query.request import ExportRequest
-from flows.query.statement import OutputColumn
 from flows.rows.arrow_columns import MOMENT, TEXT, Values, unpacked
+from flows.rows.columns import OutputColumn
+from flows.rows.pipeline import Chunk
 
 _Build = Callable[[Sequence[Any], OutputColumn, ZoneInfo], Any]
 _T = TypeVar("_T")
+Transform = Callable[[pd.DataFrame], pd.DataFrame]
 
 _STRING = pd.StringDtype("pyarrow")
 _MICROSECONDS = np.dtype("datetime64[us]")
@@ -38,39 +39,59 @@ _NAIVE_EPOCH = _EPOCH.replace(tzinfo=None)
 logger = logging.getLogger(__name__)
 
 
-def transformed(
-    values: Sequence[Values], columns: Sequence[OutputColumn], request: ExportRequest
-) -> list[Values]:
-    """The columns as the report's `transform` returns them; TransformFailed says what else it did."""
-    hook, rows = request.report.transform, len(values[0])
-    assert hook is not None  # noqa: S101 - only called for reports with one
+def transform_chunk(
+    chunk: Chunk,
+    columns: Sequence[OutputColumn],
+    transform: Transform | None,
+    zone: ZoneInfo,
+    declared_in: str,
+) -> Chunk:
+    """Return the chunk as the report's `transform` changes it; without one, the chunk itself.
+
+    `declared_in` is the report's file. Raise TransformFailed when the transform raises or returns something
+    else than a frame with the same columns and as many rows.
+    """
+    if transform is None:
+        return chunk
     try:
-        frame = hook(frame_of(values, columns, request.zone))
+        frame = _call(transform, frame_of(chunk.values, columns, zone))
+        _check_frame(frame, chunk.rows, [column.key for column in columns])
+        values = [_read_back(frame[column.key], column) for column in columns]
+    except _BadTransform as error:
+        message = f"The report's transform ({Path(declared_in).name}) {error}."
+        raise TransformFailed(message) from error.__cause__
+    return Chunk(values, chunk.keys)
+
+
+class _BadTransform(Exception):
+    """The text completes the sentence "The transform …"."""
+
+
+def _call(transform: Transform, frame: pd.DataFrame) -> Any:
+    try:
+        return transform(frame)
     except Exception as error:
         logger.exception("the report's transform failed")
-        raise _failure(request, f"raised {type(error).__name__}") from error
+        raise _BadTransform(f"raised {type(error).__name__}") from error
+
+
+def _check_frame(frame: Any, rows: int, keys: Sequence[str]) -> None:
     if not isinstance(frame, pd.DataFrame):
-        raise _failure(request, "returned no DataFrame")
+        raise _BadTransform("returned no DataFrame")
     if len(frame) != rows:
-        raise _failure(request, f"changed the number of rows, from {rows} to {len(frame)}")
-    wanted = [column.key for column in columns]
-    missing = [key for key in wanted if key not in frame.columns]
+        raise _BadTransform(f"changed the number of rows, from {rows} to {len(frame)}")
+    missing = [key for key in keys if key not in frame.columns]
     if missing:
-        raise _failure(request, f"dropped {', '.join(missing)}")
-    twice = [key for key in wanted if isinstance(frame[key], pd.DataFrame)]
-    if twice:
-        raise _failure(request, f"returned more than one column {', '.join(twice)}")
-    return [_read_back(frame[column.key], column, request) for column in columns]
+        raise _BadTransform(f"dropped {', '.join(missing)}")
+    duplicates = [key for key in keys if isinstance(frame[key], pd.DataFrame)]
+    if duplicates:
+        raise _BadTransform(f"returned more than one column {', '.join(duplicates)}")
 
 
-def _failure(request: ExportRequest, what: str) -> TransformFailed:
-    return TransformFailed(f"The report's transform ({Path(request.report.file).name}) {what}.")
-
-
-def _read_back(series: "pd.Series[Any]", column: OutputColumn, request: ExportRequest) -> Values:
-    without_zone = series.dtype.kind == "M" and not isinstance(series.dtype, pd.DatetimeTZDtype)
-    if column.zoned and without_zone and series.notna().any():
-        raise _failure(request, f"returned moments without a time zone in {column.key}")
+def _read_back(series: "pd.Series[Any]", column: OutputColumn) -> Values:
+    is_naive = series.dtype.kind == "M" and not isinstance(series.dtype, pd.DatetimeTZDtype)
+    if column.zoned and is_naive and series.notna().any():
+        raise _BadTransform(f"returned timestamps without a time zone in {column.key}")
     return values_of(series, column)
 
 

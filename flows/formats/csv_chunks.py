@@ -1,0 +1,25 @@
+"""A chunk of typed columns as CSV records."""
+
+from collections.abc import Sequence
+from functools import partial
+from zoneinfo import ZoneInfo
+
+from flows.formats import column_text, csv_records
+from flows.formats.csv_options import Dialect
+from flows.rows.columns import OutputColumn
+from flows.rows.pipeline import Chunk
+from flows.rows.row_errors import apply_to_column
+
+
+def to_csv(chunk: Chunk, columns: Sequence[OutputColumn], zone: ZoneInfo, dialect: Dialect) -> bytes:
+    """Raise UnreadableRow for a value that has no text."""
+    texts = [
+        apply_to_column(
+            partial(column_text.texts, column=column, zone=zone, dialect=dialect),
+            values,
+            column,
+            chunk.keys,
+        )
+        for column, values in zip(columns, chunk.values, strict=True)
+    ]
+    return csv_records.records(texts, dialect)
