@@ -11,13 +11,13 @@ import httpx
 from benchmarks.exporting import stack_of_its_own
 from benchmarks.outcome import last_line, middle, say, table
 from tests.support.extra_processes import extra_processes
-from tests.support.worker_faults import FAULTS, RecoveredJob, Testbed, inject_faults, testbed_on
+from tests.support.worker_faults import FAULTS, Cluster, RecoveredJob, cluster_on, inject_faults
 
 
-def in_rounds(testbed: Testbed, times: int) -> dict[str, list[RecoveredJob]]:
+def in_rounds(cluster: Cluster, times: int) -> dict[str, list[RecoveredJob]]:
     found = defaultdict(list)
     for number in range(times):
-        outcome = inject_faults(testbed)
+        outcome = inject_faults(cluster)
         outcome.rescuer.kill()
         for fault, struck in outcome.jobs.items():
             found[fault].append(struck)
@@ -34,16 +34,16 @@ def main() -> None:
         stack_of_its_own() as stack,
         extra_processes(stack) as others,
         httpx.Client(base_url=stack.prefect_api_url, timeout=30, trust_env=False) as prefect,
-        testbed_on(stack, others, prefect) as testbed,
+        cluster_on(stack, others, prefect) as cluster,
     ):
-        found = in_rounds(testbed, times)
+        found = in_rounds(cluster, times)
         rows, lost, wrong = [], 0, 0
         for fault in FAULTS:
             seconds = [each.recovery_seconds for each in found[fault]]
             done = [each.job for each in found[fault] if each.job["status"] == "done"]
-            files = [len(testbed.objects(job["id"])) for job in done]
+            files = [len(cluster.objects(job["id"])) for job in done]
             whole = sum(
-                1 for job, number in zip(done, files, strict=True) if number == 1 and testbed.is_whole(job)
+                1 for job, number in zip(done, files, strict=True) if number == 1 and cluster.is_whole(job)
             )
             lost += times - len(done)
             wrong += len(done) - whole

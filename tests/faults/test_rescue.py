@@ -11,25 +11,25 @@ from tests.support import flow_runs
 from tests.support.worker_faults import (
     FAULTS,
     FINISH_TIMEOUT_SECONDS,
+    Cluster,
     Outcome,
     RecoveredJob,
-    Testbed,
     inject_faults,
-    separate_testbed,
+    separate_cluster,
 )
 
 ATTEMPTS = 3
 
 
 @pytest.fixture(scope="module")
-def testbed() -> Iterator[Testbed]:
-    with separate_testbed() as found:
+def cluster() -> Iterator[Cluster]:
+    with separate_cluster() as found:
         yield found
 
 
 @pytest.fixture(scope="module")
-def outcome(testbed: Testbed) -> Outcome:
-    return inject_faults(testbed)
+def outcome(cluster: Cluster) -> Outcome:
+    return inject_faults(cluster)
 
 
 @pytest.fixture(scope="module")
@@ -45,11 +45,11 @@ def test_the_job_is_done_within_a_minute(struck: dict[str, RecoveredJob], fault:
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_there_is_one_file_and_it_is_whole(
-    testbed: Testbed, struck: dict[str, RecoveredJob], fault: str
+    cluster: Cluster, struck: dict[str, RecoveredJob], fault: str
 ) -> None:
     job = struck[fault].job
-    assert testbed.objects(job["id"]) == [f"{job['id']}/{job['attempt']}.csv"]
-    assert testbed.is_whole(job)
+    assert cluster.objects(job["id"]) == [f"{job['id']}/{job['attempt']}.csv"]
+    assert cluster.is_whole(job)
     assert job["file"]["rows"] == 200
 
 
@@ -60,31 +60,31 @@ def test_a_job_whose_worker_alone_was_killed_ends_in_its_first_attempt(
 
 
 @pytest.fixture(scope="module")
-def slow_and_doomed(testbed: Testbed, outcome: Outcome) -> tuple[dict[str, Any], dict[str, Any]]:
+def slow_and_doomed(cluster: Cluster, outcome: Outcome) -> tuple[dict[str, Any], dict[str, Any]]:
     """One job from whose database nothing comes for long, and one whose process is killed at each attempt."""
-    slow = testbed.start("stalled-orders")
-    reads_slowly = testbed.wait_for_reader(outcome.rescuer)
-    doomed = testbed.start()
+    slow = cluster.start("stalled-orders")
+    reads_slowly = cluster.wait_for_reader(outcome.rescuer)
+    doomed = cluster.start()
     for _ in range(ATTEMPTS):
-        reads = testbed.wait_for_reader(outcome.rescuer, other_than=reads_slowly)
+        reads = cluster.wait_for_reader(outcome.rescuer, other_than=reads_slowly)
         reads.kill()
         reads.wait(10)  # or it would be found again while it dies
-    return testbed.wait_until_finished(slow), testbed.wait_until_finished(doomed)
+    return cluster.wait_until_finished(slow), cluster.wait_until_finished(doomed)
 
 
 def test_a_job_that_is_slow_and_alive_is_left_alone(
-    testbed: Testbed, slow_and_doomed: tuple[dict[str, Any], dict[str, Any]]
+    cluster: Cluster, slow_and_doomed: tuple[dict[str, Any], dict[str, Any]]
 ) -> None:
     job = slow_and_doomed[0]
     assert (job["status"], job["attempt"]) == ("done", 1)
-    states = flow_runs.states(testbed.prefect, job["id"])
+    states = flow_runs.states(cluster.prefect, job["id"])
     assert [state["name"] for state in states] == ["Scheduled", "Pending", "Running", "Completed"]
     running, completed = (flow_runs.epoch_seconds(state["timestamp"]) for state in states[2:])
     assert completed - running > SILENT_SECONDS, "it would not show that nothing takes it"
 
 
 def test_a_job_that_is_lost_again_and_again_ends_in_an_error(
-    testbed: Testbed, slow_and_doomed: tuple[dict[str, Any], dict[str, Any]]
+    cluster: Cluster, slow_and_doomed: tuple[dict[str, Any], dict[str, Any]]
 ) -> None:
     job = slow_and_doomed[1]
     assert (job["status"], job["attempt"]) == ("error", ATTEMPTS)
@@ -93,4 +93,4 @@ def test_a_job_that_is_lost_again_and_again_ends_in_an_error(
         "retryable": WorkerLost.worth_retry,
         "message": "The worker that made the file was lost again and again.",
     }
-    assert testbed.objects(job["id"]) == []
+    assert cluster.objects(job["id"]) == []

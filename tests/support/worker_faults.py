@@ -53,7 +53,7 @@ class Victim:
 
 
 @dataclass
-class Testbed:
+class Cluster:
     """An API, a work pool and workers on a stack."""
 
     stack: Stack
@@ -129,20 +129,20 @@ def _local_ports(process: psutil.Process) -> set[int]:
 
 
 @contextmanager
-def separate_testbed() -> Iterator[Testbed]:
-    """Start a testbed with a separate stack, so that killing its processes affects no other test."""
+def separate_cluster() -> Iterator[Cluster]:
+    """Start a cluster on a separate stack, so that killing its processes affects no other test."""
     with (
         TemporaryDirectory(prefix="reports-", ignore_cleanup_errors=True) as folder,
         running_stack(Path(folder) / "data") as stack,
         extra_processes(stack) as processes,
         httpx.Client(base_url=stack.prefect_api_url, timeout=30, trust_env=False) as prefect,
-        testbed_on(stack, processes, prefect) as testbed,
+        cluster_on(stack, processes, prefect) as cluster,
     ):
-        yield testbed
+        yield cluster
 
 
 @contextmanager
-def testbed_on(stack: Stack, processes: ExtraProcesses, prefect: httpx.Client) -> Iterator[Testbed]:
+def cluster_on(stack: Stack, processes: ExtraProcesses, prefect: httpx.Client) -> Iterator[Cluster]:
     create_pool(prefect, POOL, "warm")
     deploy_export(prefect, POOL, POOL)
     s3 = botocore.session.Session().create_client(
@@ -155,7 +155,7 @@ def testbed_on(stack: Stack, processes: ExtraProcesses, prefect: httpx.Client) -
     url = processes.start_api(**pool_settings(POOL, POOL), **CATALOG)
     try:
         with httpx.Client(base_url=url, timeout=30, trust_env=False) as api:
-            yield Testbed(stack, processes, prefect, api, s3)
+            yield Cluster(stack, processes, prefect, api, s3)
     finally:
         s3.close()
 
@@ -176,19 +176,19 @@ class Outcome:
     rescuer: Victim
 
 
-def inject_faults(testbed: Testbed) -> Outcome:
+def inject_faults(cluster: Cluster) -> Outcome:
     """Inject all faults at once, each into a worker with one job; then start one worker that rescues all."""
-    victims = dict(zip(FAULTS, testbed.start_workers(len(FAULTS)), strict=True))
+    victims = dict(zip(FAULTS, cluster.start_workers(len(FAULTS)), strict=True))
     for child in _wait_for_children(victims[NEVER_STARTED]):
         child.suspend()  # it receives the run but never starts it
-    job_ids = [testbed.start() for _ in FAULTS]
+    job_ids = [cluster.start() for _ in FAULTS]
     for job_id in job_ids:
-        flow_runs.wait_for_state(testbed.prefect, job_id, "PENDING", "RUNNING")
-    faults = {testbed.claimed_job(victim, job_ids): fault for fault, victim in victims.items()}
-    frozen = _kill_and_freeze(testbed, victims)
+        flow_runs.wait_for_state(cluster.prefect, job_id, "PENDING", "RUNNING")
+    faults = {cluster.claimed_job(victim, job_ids): fault for fault, victim in victims.items()}
+    frozen = _kill_and_freeze(cluster, victims)
     fault_time = time.monotonic()
-    (rescuer,) = testbed.start_workers(1, limit=4)
-    recovered = _wait_for_recovery(testbed, faults, fault_time)
+    (rescuer,) = cluster.start_workers(1, limit=4)
+    recovered = _wait_for_recovery(cluster, faults, fault_time)
     for process in frozen:
         process.resume()
     time.sleep(3)  # gives the resumed process time to do damage
@@ -197,10 +197,10 @@ def inject_faults(testbed: Testbed) -> Outcome:
     return Outcome(recovered, rescuer)
 
 
-def _kill_and_freeze(testbed: Testbed, victims: dict[str, Victim]) -> list[psutil.Process]:
+def _kill_and_freeze(cluster: Cluster, victims: dict[str, Victim]) -> list[psutil.Process]:
     """Inject the faults; return the frozen processes."""
     readers = {
-        fault: testbed.wait_for_reader(victim) for fault, victim in victims.items() if fault != NEVER_STARTED
+        fault: cluster.wait_for_reader(victim) for fault, victim in victims.items() if fault != NEVER_STARTED
     }
     victims["the worker"].kill()
     readers["its process"].kill()
@@ -217,14 +217,14 @@ def _kill_and_freeze(testbed: Testbed, victims: dict[str, Victim]) -> list[psuti
 
 
 def _wait_for_recovery(
-    testbed: Testbed, faults: dict[str, str], fault_time: float
+    cluster: Cluster, faults: dict[str, str], fault_time: float
 ) -> dict[str, RecoveredJob]:
     recovered: dict[str, RecoveredJob] = {}
     deadline = time.monotonic() + 2 * FINISH_TIMEOUT_SECONDS
     while missing := [job_id for job_id, fault in faults.items() if fault not in recovered]:
-        assert time.monotonic() < deadline, [testbed.job(job_id) for job_id in missing]
+        assert time.monotonic() < deadline, [cluster.job(job_id) for job_id in missing]
         for job_id in missing:
-            job = testbed.job(job_id)
+            job = cluster.job(job_id)
             if job["status"] in FINAL:
                 recovered[faults[job_id]] = RecoveredJob(job, time.monotonic() - fault_time)
         time.sleep(0.1)
