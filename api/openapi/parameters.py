@@ -11,7 +11,7 @@ from api.openapi.words import BOOLEAN, DAY, SORT, Schema, array, choice, ref, te
 from api.tables.table_query import DEFAULT_PAGE_SIZE, MAX_PAGE, MAX_PAGE_SIZE, MAX_SEARCH_LENGTH
 from api.web import ids
 from flows.query.report import DEFAULT_REPORT, Report
-from flows.query.request import MAX_NAME_LENGTH
+from flows.query.request_fields import MAX_NAME_LENGTH
 
 CURSOR = "cursor"
 

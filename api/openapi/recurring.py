@@ -29,7 +29,7 @@ from api.openapi.words import (
 from api.schedules.delivery import DeliveryStatus
 from api.schedules.notify import MOST
 from flows.query.report import Report
-from flows.query.request import MAX_NAME_LENGTH
+from flows.query.request_fields import MAX_NAME_LENGTH
 from flows.schedules.recurrence import MAX_LENGTH
 from flows.schedules.relative_range import PRESETS
 from flows.webhooks import address

@@ -20,8 +20,9 @@ from api.openapi.words import (
 )
 from flows.formats.csv_options import CHOICES, EXCEL_ROWS, PRESETS
 from flows.query.filter_values import MAX_TEXT_LENGTH, bits_of
+from flows.query.question_keys import QUESTION_SEPARATOR, questions_key
 from flows.query.report import DEFAULT_REPORT, Filter, Report, type_name
-from flows.query.request import MAX_ANY_OF, MAX_NAME_LENGTH, QUESTION_SEPARATOR, questions_key
+from flows.query.request_fields import MAX_ANY_OF, MAX_NAME_LENGTH
 
 NO_NUL = r"^[^\u0000]*$"
 DAY_PATTERN = (

@@ -10,7 +10,8 @@ from api.schedules import timetable
 from api.schedules.notify import Webhooks
 from flows.errors import FieldError, InvalidRequest, escaped
 from flows.query.report import DEFAULT_REPORT, Report
-from flows.query.request import MAX_NAME_LENGTH, ExportRequest, parse_request
+from flows.query.request import ExportRequest, parse_request
+from flows.query.request_fields import MAX_NAME_LENGTH
 from flows.schedules import recurrence, relative_range
 from flows.schedules.parameters import Recurring, request_at
 from flows.schedules.recurrence import Recurrence

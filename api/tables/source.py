@@ -22,8 +22,9 @@ from api.web.problems import Unavailable
 from flows.errors import DeclarationError, FieldError, InvalidRequest, UnreadableRow
 from flows.formats import cell_text
 from flows.query import statement
+from flows.query.question_keys import names_question
 from flows.query.report import Report, Scope
-from flows.query.request import ExportRequest, names_question
+from flows.query.request import ExportRequest
 from flows.rows.arrow_columns import unpacked
 from flows.rows.columns import OutputColumn
 from flows.rows.pandas_frames import transform_chunk

@@ -3,24 +3,25 @@
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from pydantic import ValidationError
+
 from flows.errors import FieldError, InvalidRequest
-from flows.formats.csv_options import PRESETS, Dialect, InvalidOption, parse_dialect
+from flows.formats.csv_options import PRESETS, Dialect
 from flows.query import date_range
 from flows.query.date_range import DateRange
-from flows.query.filter_values import parse_filter_value
-from flows.query.report import DEFAULT_REPORT, Report, SortKey, camel_case, parse_sort
+from flows.query.field_errors import Location, field_errors
+from flows.query.report import DEFAULT_REPORT, Report, SortKey
+from flows.query.request_model import ReportRequest, any_report_model, request_model
 
-MAX_ANY_OF = 1000
-MAX_NAME_LENGTH = 200
 MAX_FILE_NAME_LENGTH = 200
-QUESTION_SEPARATOR = "."
 
 
 @dataclass(frozen=True)
@@ -84,165 +85,46 @@ def _day_text(text: str) -> str:
 
 
 def parse_request(body: object, reports: Mapping[str, Report]) -> ExportRequest:
-    """Reads a decoded JSON body; raises InvalidRequest with every mistake that was found."""
-    if not isinstance(body, dict):
-        raise InvalidRequest([FieldError("", "type", "The body must be a JSON object.")])
-    report = _report(body, reports)
-    reader = _Reader(body)
-    reader.refuse_unknown({*_OPTIONS, *report.scope, *(("from", "to") if report.period is not None else ())})
-    request = ExportRequest(
+    """Validate a decoded JSON body; raise InvalidRequest with every mistake in it."""
+    report = requested_report(body, reports)
+    try:
+        model = any_report_model() if report is None else request_model(report)
+        values = model.model_validate(body, context={"reports": reports})
+    except ValidationError as error:
+        raise InvalidRequest(request_errors(error, report)) from None
+    assert report is not None  # noqa: S101 - any_report_model() refuses every report
+    return export_request(report, values, body)
+
+
+def requested_report(body: object, reports: Mapping[str, Report]) -> Report | None:
+    """Return the report that the body names, or the default one; None if it is unknown."""
+    name = body.get("report") if isinstance(body, dict) else None
+    name = DEFAULT_REPORT if name is None else name
+    return reports.get(name) if isinstance(name, str) else None
+
+
+def request_errors(error: ValidationError, report: Report | None) -> list[FieldError]:
+    return field_errors(error.errors(include_url=False), partial(_unknown_field, report))
+
+
+def export_request(report: Report, values: ReportRequest, body: Any) -> ExportRequest:
+    zone = values.time_zone or ZoneInfo("UTC")
+    has_period = report.period is not None
+    return ExportRequest(
         report=report,
-        scope={name: reader.scope(name, report) for name in report.scope},
-        zone=(zone := reader.read("timeZone", date_range.parse_zone, ZoneInfo("UTC"))),
-        period=reader.period(report, zone) if report.period is not None else None,
-        filters=reader.filters(report),
-        columns=reader.read("columns", lambda value: _columns(value, report), None),
-        sort=reader.read("sort", lambda value: _sort(value, report), report.default_sort),
-        dialect=reader.dialect(),
-        name=reader.read("name", _name, None),
+        scope=values.scope,
+        zone=zone,
+        period=date_range.resolve(values.from_, values.to, zone) if has_period else None,
+        filters=values.filters.values() if values.filters is not None else {},
+        columns=values.columns,
+        sort=values.sort if values.sort is not None else report.default_sort,
+        dialect=values.csv if values.csv is not None else PRESETS["plain"],
+        name=values.name,
         body={key: value for key, value in body.items() if value is not None},
     )
-    if reader.errors:
-        raise InvalidRequest(reader.errors)
-    return request
 
 
-_OPTIONS = ("report", "filters", "columns", "sort", "timeZone", "csv", "name")
-
-
-def _report(body: dict[str, Any], reports: Mapping[str, Report]) -> Report:
-    name = DEFAULT_REPORT if body.get("report") is None else body["report"]
-    if isinstance(name, str) and name in reports:
-        return reports[name]
-    known = ", ".join(sorted(reports))
-    raise InvalidRequest([FieldError("/report", "unknown", f"There is no such report; there are {known}.")])
-
-
-class _Reader:
-    """Reads one field after the other and keeps the mistakes; a field with one reads as its default."""
-
-    def __init__(self, body: dict[str, Any]) -> None:
-        self.body = body
-        self.errors: list[FieldError] = []
-
-    def refuse_unknown(self, known: set[str]) -> None:
-        for name in self.body:
-            if name not in known:
-                self.refuse(name, "unknown", "There is no such field.")
-
-    def refuse(self, name: str, code: str, detail: str, under: str = "") -> None:
-        escaped = name.replace("~", "~0").replace("/", "~1")
-        self.errors.append(FieldError(f"{under}/{escaped}", code, detail))
-
-    def read(self, name: str, parse: Callable[[Any], Any], default: Any) -> Any:
-        value = self.body.get(name)
-        if value is None:
-            return default
-        try:
-            return parse(value)
-        except ValueError as error:
-            self.refuse(name, "invalid", _sentence(error))
-            return default
-
-    def dialect(self) -> Dialect:
-        try:
-            return parse_dialect(self.body.get("csv"))
-        except InvalidOption as error:
-            place = ("csv", "") if error.option is None else (error.option, "/csv")
-            self.refuse(place[0], "invalid", _sentence(error), place[1])
-            return PRESETS["plain"]
-
-    def scope(self, name: str, report: Report) -> str:
-        value = self.body.get(name)
-        if value is None:
-            self.refuse(name, "missing", "This report needs it.")
-        elif not isinstance(value, str) or not report.scope[name].matches(value):
-            self.refuse(name, "format", "It does not look like an id of this kind.")
-        else:
-            return value
-        return ""
-
-    def period(self, report: Report, zone: ZoneInfo) -> DateRange | None:
-        start, end = self._moment("from"), self._moment("to")
-        if start is None or end is None:
-            return None
-        try:
-            period = date_range.resolve(start, end, zone)
-        except ValueError as error:
-            self.refuse("to", "range", _sentence(error))
-            return None
-        if report.max_days is not None and round(period.days) > report.max_days:
-            self.refuse("to", "range", f"At most {report.max_days} days fit into one export of this report.")
-        return period
-
-    def _moment(self, name: str) -> date | datetime | None:
-        if self.body.get(name) is None:
-            self.refuse(name, "missing", "This report needs it.")
-            return None
-        moment: date | datetime | None = self.read(name, date_range.parse_moment, None)
-        return moment
-
-    def filters(self, report: Report) -> dict[str, tuple[Any, ...]]:
-        given = self.body.get("filters")
-        if given is None:
-            return {}
-        if not isinstance(given, dict):
-            self.refuse("filters", "type", "It must be an object of filters.")
-            return {}
-        return {name: self._filter(name, value, report) for name, value in given.items()}
-
-    def _filter(self, name: str, value: object, report: Report) -> tuple[Any, ...]:
-        if name not in report.filter_columns:
-            known = ", ".join(report.filter_columns) or "none"
-            self.refuse(name, "unknown", f"There is no such filter; there are {known}.", "/filters")
-            return ()
-        values = value if isinstance(value, list) else [value]
-        if not 0 < len(values) <= MAX_ANY_OF:
-            self.refuse(name, "length", f"A list must hold 1 to {MAX_ANY_OF} values.", "/filters")
-            return ()
-        try:
-            return tuple(parse_filter_value(each, report.filter_columns[name]) for each in values)
-        except ValueError as error:
-            self.refuse(name, "invalid", _sentence(error), "/filters")
-            return ()
-
-
-def _sentence(error: ValueError) -> str:
-    """Names such as splitRows stay as callers write them."""
-    text = str(error)
-    first = text.partition(" ")[0]
-    return f"{text[:1].upper()}{text[1:]}." if first.islower() else f"{text}."
-
-
-def _columns(value: object, report: Report) -> tuple[str, ...]:
-    if not isinstance(value, list) or not value or not all(isinstance(key, str) for key in value):
-        raise ValueError("must be a list of column keys, one at least")
-    for key in value:
-        if key not in report.table_columns and not names_question(key, report):
-            raise ValueError(f"there is no column {key!r}; there are {', '.join(report.table_columns)}")
-    if len(set(value)) < len(value):
-        raise ValueError("names a column twice")
-    return tuple(value)
-
-
-def questions_key(report: Report) -> str | None:
-    """The key that stands for all question columns, such as `answers`."""
-    return camel_case(str(report.questions.answers.key)) if report.questions is not None else None
-
-
-def names_question(key: str, report: Report) -> bool:
-    """Whether `key` is `answers` or `answers.<question>`; only the database knows which questions exist."""
-    group = questions_key(report)
-    return group is not None and (key == group or key.startswith(group + QUESTION_SEPARATOR))
-
-
-def _sort(value: object, report: Report) -> tuple[SortKey, ...]:
-    if not isinstance(value, str):
-        raise ValueError("must be a column's key, with - before it for descending")
-    return parse_sort(value, report)
-
-
-def _name(value: object) -> str:
-    if not isinstance(value, str) or not 0 < len(value) <= MAX_NAME_LENGTH or not value.isprintable():
-        raise ValueError(f"must be a line of 1 to {MAX_NAME_LENGTH} printable characters")
-    return value
+def _unknown_field(report: Report | None, location: Location) -> str | None:
+    if report is None or location[0] != "filters":
+        return None
+    return f"Unknown filter. Choose from: {', '.join(report.filter_columns) or 'none'}."

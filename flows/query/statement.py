@@ -20,8 +20,9 @@ from sqlalchemy import (
     select,
 )
 
+from flows.query.question_keys import QUESTION_SEPARATOR, questions_key
 from flows.query.report import Filter, Report, Scope, TableColumn, type_name
-from flows.query.request import QUESTION_SEPARATOR, ExportRequest, questions_key
+from flows.query.request import ExportRequest
 from flows.rows.columns import OutputColumn, Question
 
 

@@ -14,7 +14,8 @@ from flows.errors import FieldError, InvalidRequest
 from flows.formats.csv_options import Dialect
 from flows.query.date_range import DateRange
 from flows.query.report import Report, SortKey
-from flows.query.request import MAX_ANY_OF, parse_request
+from flows.query.request import parse_request
+from flows.query.request_fields import MAX_ANY_OF
 from flows.reports import catalog
 from tests.support.sample_report import REPORTS, THINGS, things_request
 
@@ -153,19 +154,33 @@ def test_all_mistakes_are_told_at_once() -> None:
         {"report": "things", "from": "now", "filters": {"yes": 1, "no": 2}, "sort": "x", "extra": 1}
     )
     assert [(each.pointer, each.code) for each in found] == [
-        ("/extra", "unknown"),
         ("/shop", "missing"),
         ("/from", "invalid"),
         ("/to", "missing"),
         ("/filters/yes", "invalid"),
         ("/filters/no", "unknown"),
         ("/sort", "invalid"),
+        ("/extra", "unknown"),
+    ]
+
+
+def test_a_range_is_checked_beside_other_mistakes() -> None:
+    found = mistakes(BODY | {"to": "2024-06-01", "sort": "nothing", "timeZone": "Europe/Berlin"})
+    assert [each.pointer for each in found] == ["/to", "/sort"]
+
+
+def test_what_all_reports_share_is_checked_for_an_unknown_report_too() -> None:
+    found = mistakes({"report": "nothing", "timeZone": "Mars/Olympus", "name": 5, "shop": 7})
+    assert [(each.pointer, each.code) for each in found] == [
+        ("/report", "unknown"),
+        ("/timeZone", "invalid"),
+        ("/name", "invalid"),
     ]
 
 
 def test_an_unknown_report_says_which_there_are() -> None:
     assert mistakes({"report": "nothing"}) == [
-        FieldError("/report", "unknown", "There is no such report; there are things.")
+        FieldError("/report", "unknown", "Unknown report. Choose from: things.")
     ]
 
 

@@ -11,8 +11,9 @@ from sqlalchemy.dialects import mssql, mysql, oracle, postgresql, sqlite
 from flows import reports
 from flows.errors import DeclarationError
 from flows.query import statement
+from flows.query.question_keys import questions_key
 from flows.query.report import DEFAULT_REPORT, FILTERABLE, Report, camel_case, type_name
-from flows.query.request import ExportRequest, parse_request, questions_key
+from flows.query.request import ExportRequest, parse_request
 from flows.reports import catalog
 from flows.rows.columns import Question
 from flows.settings import Settings

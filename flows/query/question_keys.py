@@ -1,0 +1,16 @@
+"""Keys of question columns: `answers` stands for all of them, `answers.<question>` for one."""
+
+from flows.query.report import Report, camel_case
+
+QUESTION_SEPARATOR = "."
+
+
+def questions_key(report: Report) -> str | None:
+    """Return the key that stands for all question columns, such as `answers`."""
+    return camel_case(str(report.questions.answers.key)) if report.questions is not None else None
+
+
+def names_question(key: str, report: Report) -> bool:
+    """Return whether `key` is `answers` or `answers.<question>`; only the database knows the questions."""
+    group = questions_key(report)
+    return group is not None and (key == group or key.startswith(group + QUESTION_SEPARATOR))

@@ -1,0 +1,219 @@
+"""Pydantic models of export requests: one per report, made from the report's declaration.
+
+The API, the flow and schedules validate with these models, and the OpenAPI document shows them.
+"""
+
+from datetime import date, datetime
+from functools import cache, partial
+from typing import TYPE_CHECKING, Annotated, Any
+from zoneinfo import ZoneInfo
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationInfo,
+    create_model,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
+from pydantic.json_schema import SkipJsonSchema
+from pydantic_core import PydanticCustomError
+
+from flows.formats.csv_options import Dialect
+from flows.query import date_range
+from flows.query.field_errors import sentence
+from flows.query.report import DEFAULT_REPORT, Report, SortKey
+from flows.query.request_fields import (
+    Csv,
+    Day,
+    Name,
+    TimeZone,
+    columns_field,
+    filter_field,
+    one_of,
+    read_by,
+    scope_field,
+    sort_field,
+    without_defaults,
+)
+
+# Prefixes of internal names: a declared name might be one that Pydantic itself uses.
+_SCOPE, _FILTER = "scope_", "filter_"
+_TIME_ZONE = "IANA time zone in which days begin and times are written. UTC if left out."
+_FROM = "First day, such as 2024-7-19, or a timestamp with an offset."
+_TO = "Last day (included), or a timestamp with an offset (excluded)."
+_FILTERS = "By filter: a value selects equal rows, a list any of its values, null rows without a value."
+_COLUMNS = "Keys of columns, in the order of the file. All if left out."
+_SORT = "Keys of columns, separated by commas; `-` before a key sorts descending."
+_CSV = "A preset, or options that override one."
+_NAME = "Name for people. Browsers save the file under it."
+
+
+class RequestModel(BaseModel):
+    """Base of what clients send: unknown fields are refused, and a null counts as left out."""
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, alias_generator=to_camel, json_schema_extra=without_defaults
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_nulls(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        known = {field.alias for field in cls.model_fields.values()}
+        return {name: each for name, each in value.items() if each is not None or name not in known}
+
+
+class FilterModel(BaseModel):
+    """Base of a report's filters, where null is a value: it selects rows without one."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra=without_defaults)
+
+    def values(self) -> dict[str, tuple[Any, ...]]:
+        """Return the values of the filters that are set, by filter name."""
+        fields = type(self).model_fields
+        return {
+            str(fields[name].alias): getattr(self, name) for name in fields if name in self.model_fields_set
+        }
+
+
+class ReportRequest(RequestModel):
+    """Base of the models that this module makes."""
+
+    if TYPE_CHECKING:
+        time_zone: ZoneInfo | None
+        from_: date | datetime
+        to: date | datetime
+        filters: FilterModel | None
+        columns: tuple[str, ...] | None
+        sort: tuple[SortKey, ...] | None
+        csv: Dialect | None
+        name: str | None
+
+    @property
+    def scope(self) -> dict[str, str]:
+        fields = type(self).model_fields.items()
+        return {str(field.alias): getattr(self, name) for name, field in fields if name.startswith(_SCOPE)}
+
+
+def request_model(report: Report, dates: bool = True) -> type[ReportRequest]:
+    """Return the model of requests for the report; without dates, of what its schedules request."""
+    cached = "request_model" if dates else "scheduled_request_model"
+    if cached not in vars(report):
+        vars(report)[cached] = _model(report, dates)
+    model: type[ReportRequest] = vars(report)[cached]
+    return model
+
+
+@cache
+def any_report_model(dates: bool = True) -> type[ReportRequest]:
+    """Return the model of requests for an unknown report, which checks only what all reports share."""
+    fields = _fields({}, _optional_dates() if dates else _no_dates())
+    fields |= {
+        "report": (
+            read_by(_refuse_report, {"type": ["string", "null"]}),
+            _report_field(validate_default=True),
+        ),
+        "filters": (dict[str, Any] | None, Field(None, description=_FILTERS)),
+        "columns": (list[str] | None, Field(None, description=_COLUMNS, min_length=1)),
+        "sort": (str | None, Field(None, description=_SORT)),
+    }
+    name = "ExportRequest" if dates else "ScheduledRequest"
+    description = "Beside these fields, the ids that scope the report, such as `surveyId`."
+    config = ConfigDict(extra="allow")
+    base = type("Base", (ReportRequest,), {"model_config": config, "__module__": __name__})
+    return create_model(name, __base__=base, __doc__=description, **fields)
+
+
+def type_stem(report: Report) -> str:
+    """Return `SurveyResponses` for survey-responses."""
+    return "".join(word.capitalize() for word in report.name.split("-"))
+
+
+def _model(report: Report, dates: bool) -> type[ReportRequest]:
+    name: Any = one_of([report.name])
+    fields = _fields(
+        {
+            f"{_SCOPE}{number}": (scope_field(scope), Field(alias=name, description=scope.label))
+            for number, (name, scope) in enumerate(report.scope.items())
+        },
+        (_dates(report) if report.period is not None else {}) if dates else _no_dates(),
+    )
+    fields |= {
+        "report": (name | None, _report_field()) if report.name == DEFAULT_REPORT else (name, Field()),
+        "filters": (_filters(report) | None, Field(None, description=_FILTERS)),
+        "columns": (columns_field(report) | None, Field(None, description=_COLUMNS)),
+        "sort": (sort_field(report) | None, Field(None, description=_SORT)),
+    }
+    type_name = type_stem(report) + ("ExportRequest" if dates else "ScheduledRequest")
+    return create_model(type_name, __base__=ReportRequest, __doc__=report.title, **fields)
+
+
+def _fields(scope: dict[str, Any], dates: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields in the order in which they are checked: dates are read in the time zone."""
+    return {
+        "report": None,
+        "time_zone": (TimeZone | None, Field(None, description=_TIME_ZONE)),
+        **scope,
+        **dates,
+        **dict.fromkeys(("filters", "columns", "sort")),
+        "csv": (Csv | None, Field(None, description=_CSV)),
+        "name": (Name | None, Field(None, description=_NAME)),
+    }
+
+
+def _report_field(**options: Any) -> Any:
+    return Field(None, description=f"{DEFAULT_REPORT} if left out.", **options)
+
+
+def _dates(report: Report) -> dict[str, Any]:
+    last = Annotated[Day, AfterValidator(partial(_check_period, report))]
+    return {"from_": (Day, Field(alias="from", description=_FROM)), "to": (last, Field(description=_TO))}
+
+
+def _optional_dates() -> dict[str, Any]:
+    first = Field(None, alias="from", description=_FROM)
+    return {"from_": (Day | None, first), "to": (Day | None, Field(None, description=_TO))}
+
+
+def _no_dates() -> dict[str, Any]:
+    refused = SkipJsonSchema[Annotated[Any, PlainValidator(_refuse_date)]]
+    return {"from_": (refused, Field(None, alias="from")), "to": (refused, Field(None))}
+
+
+def _filters(report: Report) -> type[FilterModel]:
+    fields: dict[str, Any] = {
+        f"{_FILTER}{number}": (filter_field(each), Field(None, alias=name, description=each.label))
+        for number, (name, each) in enumerate(report.filter_columns.items())
+    }
+    return create_model(f"{type_stem(report)}Filters", __base__=FilterModel, **fields)
+
+
+def _check_period(report: Report, end: date | datetime, info: ValidationInfo) -> date | datetime:
+    if not {"from_", "time_zone"} <= info.data.keys():
+        return end  # the field that is missing here has its own mistake
+    try:
+        period = date_range.resolve(info.data["from_"], end, info.data["time_zone"] or ZoneInfo("UTC"))
+    except ValueError as error:
+        raise PydanticCustomError("range", "{text}", {"text": sentence(error)}) from None
+    if report.max_days is not None and round(period.days) > report.max_days:
+        detail = "An export of this report covers at most {days} days. Choose a shorter range."
+        raise PydanticCustomError("range", detail, {"days": report.max_days})
+    return end
+
+
+def _refuse_date(value: object) -> None:
+    raise PydanticCustomError("unknown", "Set the dates of each run with `range`.")
+
+
+def _refuse_report(value: object, info: ValidationInfo) -> None:
+    assert info.context is not None  # noqa: S101 - parse_request gives the reports
+    names = ", ".join(sorted(info.context["reports"]))
+    raise PydanticCustomError("unknown", "Unknown report. Choose from: {names}.", {"names": names})
+
+
+_UNKNOWN_REPORT = read_by(_refuse_report, {"type": ["string", "null"]})
