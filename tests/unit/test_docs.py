@@ -1,4 +1,4 @@
-"""The README says what there is, and all of it."""
+"""The documents describe what exists, and all of it."""
 
 import json
 import re
@@ -7,32 +7,44 @@ from pathlib import Path
 import pytest
 from prometheus_client import REGISTRY
 
-import deployments.warm_worker.metrics  # noqa: F401 - registers them
+import deployments.warm_worker.metrics  # noqa: F401 - registers the worker's metrics
 from api.settings import ApiSettings
 from api.web.metrics import Metrics
 from deployments.cli import main
 from deployments.command_line.exit_codes import EXIT_CODES
 from deployments.command_line.options.schedule_options import ACTIONS
-from flows.formats.csv_options import CHOICES, OPTIONS, PRESETS
+from flows.errors import all_codes
+from flows.query.csv_options import CHOICES, OPTIONS, PRESETS
 from flows.query.report import Report
 from flows.reports import catalog
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = {
+    str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
+    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+}
+README = PAGES["README.md"]
+COMMAND_LINE = PAGES["docs/command-line.md"]
+CSV = PAGES["docs/csv.md"]
+EVERYTHING = "\n".join(PAGES.values())
+
+
+def test_the_readme_has_at_most_150_lines() -> None:
+    assert len(README.splitlines()) <= 150
 
 
 @pytest.mark.parametrize("name", sorted(ApiSettings.model_fields))
-def test_every_setting_stands_in_the_readme(name: str) -> None:
-    assert f"REPORTS_{name.upper()}" in README
+def test_every_setting_is_documented(name: str) -> None:
+    assert f"REPORTS_{name.upper()}" in PAGES["docs/settings.md"]
 
 
-def test_the_readme_names_no_setting_that_does_not_exist() -> None:
-    of_the_command_line = {"API_URL", "API_KEY"}
-    named = set(re.findall(r"REPORTS_([A-Z_]+)", README))
-    assert named <= {name.upper() for name in ApiSettings.model_fields} | of_the_command_line
+def test_no_document_names_an_unknown_setting() -> None:
+    client_settings = {"API_URL", "API_KEY"}
+    documented = set(re.findall(r"REPORTS_([A-Z_]+)", EVERYTHING))
+    assert documented <= {name.upper() for name in ApiSettings.model_fields} | client_settings
 
 
-def told_by_help(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+def help_text(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     with pytest.raises(SystemExit):
         main([*arguments, "--help"])
     return capsys.readouterr().out
@@ -40,106 +52,136 @@ def told_by_help(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 @pytest.fixture
 def commands(capsys: pytest.CaptureFixture[str]) -> list[str]:
-    return re.findall(r"^    ([a-z]+)(?: |$)", told_by_help(capsys), re.MULTILINE)
+    return re.findall(r"^    ([a-z]+)(?: |$)", help_text(capsys), re.MULTILINE)
 
 
-def test_every_command_stands_in_the_readme(commands: list[str]) -> None:
+def test_every_command_is_documented(commands: list[str]) -> None:
     assert {"up", "worker", "export", "list", "cancel", "schedules"} <= set(commands)
-    assert [name for name in commands if f"report-exports {name}" not in README] == []
+    assert [name for name in commands if f"report-exports {name}" not in COMMAND_LINE] == []
 
 
-def test_every_option_in_the_readme_is_one_of_the_command_line(
-    capsys: pytest.CaptureFixture[str], commands: list[str]
-) -> None:
-    helps = [told_by_help(capsys, name) for name in commands]
-    helps += [told_by_help(capsys, "keys", action) for action in ("create", "list", "revoke")]
-    helps += [told_by_help(capsys, "schedules", action) for action in ACTIONS]
+def test_every_documented_option_exists(capsys: pytest.CaptureFixture[str], commands: list[str]) -> None:
+    helps = [help_text(capsys, name) for name in commands]
+    helps += [help_text(capsys, "keys", action) for action in ("create", "list", "revoke")]
+    helps += [help_text(capsys, "schedules", action) for action in ACTIONS]
     options = set(re.findall(r"--[a-z-]+", "".join(helps)))
-    mentioned = set(re.findall(r"(?<!-)--[a-z][a-z-]+", README))
-    assert mentioned
-    assert mentioned <= options
+    documented = set(re.findall(r"(?<!-)--[a-z][a-z-]+", README + COMMAND_LINE))
+    assert documented
+    assert documented <= options
 
 
-@pytest.mark.parametrize("command", ["export", "list", "cancel", *(f"schedules {each}" for each in ACTIONS)])
-def test_every_option_of_what_asks_the_service_stands_in_the_readme(
+@pytest.mark.parametrize("command", ["export", "list", "cancel", *(f"schedules {name}" for name in ACTIONS)])
+def test_every_option_of_a_client_command_is_documented(
     capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
-    told = told_by_help(capsys, *command.split())
-    options = set(re.findall(r"(?<![a-z])--[a-z-]+", told)) - {"--help", "--output"}
-    assert {option for option in options if option not in README} == set()
+    text = help_text(capsys, *command.split())
+    options = set(re.findall(r"(?<![a-z])--[a-z-]+", text)) - {"--help", "--output"}
+    assert {option for option in options if option not in COMMAND_LINE} == set()
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-def test_every_action_of_schedules_stands_in_the_readme(action: str) -> None:
-    assert f"schedules {action}" in README
+def test_every_action_of_schedules_is_documented(action: str) -> None:
+    assert f"schedules {action}" in COMMAND_LINE
 
 
-def test_the_readme_and_the_help_tell_the_same_exit_codes() -> None:
-    rows = re.findall(r"^\| (\d+) \| (.+) \|$", README.replace("`", ""), re.MULTILINE)
-    told = [(code, words.split(";")[0]) for code, words in rows]
-    assert told == re.findall(r"^ +(\d+) +(.+)$", EXIT_CODES, re.MULTILINE)
+def test_documented_exit_codes_match_the_help() -> None:
+    rows = re.findall(r"^\| (\d+) \| (.+) \|$", COMMAND_LINE.replace("`", ""), re.MULTILINE)
+    documented = [(code, words.split(";")[0]) for code, words in rows]
+    assert documented == re.findall(r"^ +(\d+) +(.+)$", EXIT_CODES, re.MULTILINE)
 
 
-def test_the_metrics_in_the_readme_are_those_that_are_served() -> None:
+def test_documented_metrics_are_the_served_ones() -> None:
     served: set[str] = set()
     for registry in (Metrics().registry, REGISTRY):
-        for found in registry.collect():
-            if found.name.startswith("report_exports"):
-                served.add(f"{found.name}_total" if found.type == "counter" else found.name)
-    assert set(re.findall(r"`(report_exports_\w+)`", README)) == served
+        for metric in registry.collect():
+            if metric.name.startswith("report_exports"):
+                served.add(f"{metric.name}_total" if metric.type == "counter" else metric.name)
+    assert set(re.findall(r"`(report_exports_\w+)`", EVERYTHING)) == served
 
 
-def test_every_make_target_in_the_readme_exists() -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert (
-        set(re.findall(r"`make ([a-z]+)", README)) | set(re.findall(r"^make ([a-z]+)", README, re.MULTILINE))
-        <= targets
-    )
+@pytest.mark.parametrize("code", all_codes())
+def test_every_error_code_has_a_runbook_section(code: str) -> None:
+    assert f"### `{code}`" in PAGES["docs/operations.md"]
 
 
-def test_every_file_that_the_readme_links_exists() -> None:
-    for target in re.findall(r"\]\(([^)#:]+)\)", README):
-        assert (ROOT / target).exists(), target
+def test_every_documented_make_target_exists() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    documented = set(re.findall(r"`make ([a-z-]+)", EVERYTHING))
+    documented |= set(re.findall(r"^make ([a-z-]+)", EVERYTHING, re.MULTILINE))
+    assert documented <= targets
 
 
-def test_every_part_of_a_report_stands_in_the_readme() -> None:
-    told_by_the_code = {"name", "title", "file", "masked"}
-    parts = set(Report.__dataclass_fields__) - told_by_the_code
-    assert {part for part in parts if f"`{part}`" not in README} == set()
+def anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    plain = [re.sub(r"[^\w\- ]", "", heading.strip().lower()) for heading in headings]
+    return {heading.replace(" ", "-") for heading in plain}
 
 
-def test_every_option_of_the_csv_stands_in_the_readme_with_all_that_it_may_be() -> None:
-    rows = dict(re.findall(r"^\| `(\w+)` \| (.*)$", README.partition("## The CSV")[2], re.MULTILINE))
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_leads_somewhere(page: str) -> None:
+    for link in re.findall(r"\]\(([^):]+)\)", PAGES[page]):
+        file, _, anchor = link.partition("#")
+        target = (ROOT / page).parent / file if file else ROOT / page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_every_part_of_a_report_is_documented() -> None:
+    set_by_the_code = {"name", "title", "file", "masked"}
+    parts = set(Report.__dataclass_fields__) - set_by_the_code
+    assert {part for part in parts if f"`{part}`" not in PAGES["docs/reports.md"]} == set()
+
+
+def test_every_csv_option_is_documented_with_its_choices() -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*)$", CSV, re.MULTILINE))
     assert {"preset", *rows} >= set(OPTIONS)
     for option, choices in CHOICES.items():
-        named = [json.dumps(each).replace("|", "\\|") for each in choices if each is not False]
-        assert [each for each in named if each not in rows[option]] == [], option
+        named = [json.dumps(choice).replace("|", "\\|") for choice in choices if choice is not False]
+        assert [choice for choice in named if choice not in rows[option]] == [], option
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_what_a_preset_sets_stands_in_the_readme(preset: str) -> None:
-    rows = re.findall(r"^\| (?:option|`\w+`) \| .*$", README.partition("## The CSV")[2], re.MULTILINE)
+def test_documented_presets_match_the_code(preset: str) -> None:
+    rows = re.findall(r"^\| (?:option|`\w+`) \| .*$", CSV, re.MULTILINE)
     head, *options = [re.split(r"(?<!\\)\|", row) for row in rows[: len(OPTIONS)]]
-    place = [cell.strip(" `") for cell in head].index(preset)
+    position = [cell.strip(" `") for cell in head].index(preset)
     for cells in options:
         name = cells[1].strip(" `")
         value = getattr(PRESETS[preset], re.sub(r"[A-Z]", lambda upper: "_" + upper[0].lower(), name))
-        assert cells[place].strip(" `") == (value if isinstance(value, str) else json.dumps(value)), name
+        assert cells[position].strip(" `") == (value if isinstance(value, str) else json.dumps(value)), name
 
 
-def test_the_report_in_the_readme_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    code = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert len(code) == 1
-    (tmp_path / "readme_report.py").write_text(code[0], encoding="utf-8")
+def python_blocks(page: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", PAGES[page], re.DOTALL)
+
+
+@pytest.mark.parametrize(("page", "report"), [("README.md", "customers"), ("docs/tutorial.md", None)])
+def test_the_first_report_of_a_page_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: str, report: str | None
+) -> None:
+    module = re.sub(r"\W", "_", page.lower())
+    (tmp_path / f"{module}.py").write_text(python_blocks(page)[0], encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
-    assert "customers" in catalog(("readme_report",))
+    reports = catalog((module,))
+    assert report is None or report in reports
+
+
+def test_the_examples_in_the_guide_to_reports_run() -> None:
+    namespace: dict[str, object] = {}
+    for block in python_blocks("docs/reports.md"):
+        exec(block, namespace)  # noqa: S102 - our own document
+    assert sum(isinstance(value, Report) for value in namespace.values()) >= 1
+
+
+def test_every_report_of_the_repository_is_in_the_changelog() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert all(f"`{name}`" in changelog for name in catalog())
 
 
 @pytest.mark.parametrize("name", ["use-export.js", "export-button.jsx"])
-def test_the_react_example_in_the_docs_is_the_one_that_is_built(name: str) -> None:
-    shown = (ROOT / "docs/front-end.md").read_text(encoding="utf-8")
+def test_the_documented_react_example_is_the_tested_one(name: str) -> None:
     code = (ROOT / "docs/react" / name).read_text(encoding="utf-8")
-    assert f"```{Path(name).suffix[1:]}\n{code}```" in shown
+    assert f"```{Path(name).suffix[1:]}\n{code}```" in PAGES["docs/front-end.md"]
 
 
 def test_the_lock_of_the_react_example_names_no_registry() -> None:
@@ -149,6 +191,7 @@ def test_the_lock_of_the_react_example_names_no_registry() -> None:
     assert "http" not in lock
 
 
-def test_every_report_of_the_repo_stands_in_the_changelog() -> None:
-    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    assert all(f"`{name}`" in changelog for name in catalog())
+def test_every_test_named_as_proof_exists() -> None:
+    paths = re.findall(r"`(\w+/[\w/]+\.py)`", PAGES["docs/guarantees.md"])
+    assert paths
+    assert [path for path in paths if not (ROOT / "tests" / path).exists()] == []
