@@ -6,8 +6,6 @@ Both on the same Prefect server, database and storage, in turns; the stock worke
 import argparse
 import asyncio
 
-import httpx
-
 from benchmarks.exporting import client, seconds_to_link, stack_of_its_own
 from benchmarks.outcome import last_line, middle, say, table
 from tests.support.extra_processes import create_pool, deploy_export, extra_processes, pool_settings
@@ -40,7 +38,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=6, help="each is 4 warm exports and a stock one")
     turns = parser.parse_args().turns
     with stack_of_its_own() as stack, extra_processes(stack) as others:
-        with httpx.Client(base_url=stack.prefect_api_url, trust_env=False) as prefect:
+        with stack.prefect_client() as prefect:
             create_pool(prefect, STOCK, "process")
             deploy_export(prefect, STOCK, STOCK)
         worker = others.start_process_worker(STOCK, **FAST_POLLING)

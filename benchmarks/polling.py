@@ -6,8 +6,6 @@ import json
 import sys
 from urllib.parse import urlsplit
 
-import httpx
-
 from benchmarks.counting_proxy import Counts, counting_proxy
 from benchmarks.exporting import client, link, stack_of_its_own, start
 from benchmarks.outcome import last_line, percentile, say, table
@@ -29,7 +27,7 @@ async def measure(
 ) -> tuple[list[float], Counts, Counts]:
     counts = Counts()
     async with counting_proxy(stack.prefect_api_url, counts) as url:
-        with httpx.Client(base_url=stack.prefect_api_url, trust_env=False) as prefect:
+        with stack.prefect_client() as prefect:
             create_pool(prefect, POOL, "warm")
             deploy_export(prefect, POOL, POOL)
         worker = others.start_warm_worker(POOL)

@@ -6,8 +6,6 @@ One worker that lives rescues the jobs of five that do not; with more, it would 
 import argparse
 from collections import defaultdict
 
-import httpx
-
 from benchmarks.exporting import stack_of_its_own
 from benchmarks.outcome import last_line, middle, say, table
 from tests.support.extra_processes import extra_processes
@@ -33,7 +31,7 @@ def main() -> None:
     with (
         stack_of_its_own() as stack,
         extra_processes(stack) as others,
-        httpx.Client(base_url=stack.prefect_api_url, timeout=30, trust_env=False) as prefect,
+        stack.prefect_client() as prefect,
         cluster_on(stack, others, prefect) as cluster,
     ):
         found = in_rounds(cluster, times)

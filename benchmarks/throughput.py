@@ -97,7 +97,7 @@ async def measure(
             name: await enter(counting_proxy(stack.prefect_api_url, counts[name]))
             for name in ("warm", "process")
         }
-        with httpx.Client(base_url=stack.prefect_api_url, trust_env=False) as prefect:
+        with stack.prefect_client() as prefect:
             apis = await asyncio.to_thread(open_sides, prefect, others, urls)
         sides = [Side(name, await enter(client(url)), counts[name]) for name, url in apis.items()]
         for side in sides:

@@ -26,7 +26,11 @@ def prepare(order: Order) -> Callable[[], None]:
         storage = ObstoreStorage(order["bucket"])
         vars(export).update(open_storage=lambda *_: storage)
     child._warmed_up().__enter__()
-    prefect = httpx.Client(base_url=os.environ["PREFECT_API_URL"], trust_env=False)
+    prefect = httpx.Client(
+        base_url=os.environ["PREFECT_API_URL"],
+        auth=httpx.BasicAuth(*os.environ["PREFECT_API_AUTH_STRING"].split(":", 1)),
+        trust_env=False,
+    )
     flow_run = pending_run(prefect, order["request"])
     return lambda: run(prefect, flow_run)
 

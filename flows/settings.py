@@ -47,6 +47,11 @@ class Settings(BaseSettings):
         5.0, ge=0, description="The pause before the second time; it grows fourfold."
     )
 
+    worker_entrypoints: str = Field(
+        "",
+        description="Entrypoints that the worker runs besides those of prefect.yaml, separated by commas;"
+        " * allows any.",
+    )
     log_format: Literal["text", "json"] = Field(
         "text", description="How logs are written; json is one object a line, with the job's id."
     )
@@ -78,6 +83,10 @@ class Settings(BaseSettings):
         except (OSError, ValueError) as error:
             logger.error("webhooks are off: the file of their secrets is of no use: %s", error)
             return None
+
+    @property
+    def other_entrypoints(self) -> frozenset[str]:
+        return frozenset(name.strip() for name in self.worker_entrypoints.split(",") if name.strip())
 
     @property
     def retention(self) -> timedelta:

@@ -49,7 +49,7 @@ def api(stack: Stack) -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="session")
 def prefect(stack: Stack) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=stack.prefect_api_url, timeout=30, trust_env=False) as client:
+    with stack.prefect_client() as client:
         yield client
 
 

@@ -15,6 +15,7 @@ class Connections:
 
     api_url: str
     prefect_api_url: str
+    prefect_api_auth_string: str | None
     database_url: str
     storage_url: str
     s3_endpoint_url: str | None
@@ -86,7 +87,9 @@ def prefect_home(folder: Path) -> dict[str, str]:
 
 
 def _prefect(connections: Connections) -> dict[str, str]:
+    auth_string = connections.prefect_api_auth_string
     return {
+        **({"PREFECT_API_AUTH_STRING": auth_string} if auth_string else {}),
         "PREFECT_API_URL": connections.prefect_api_url,
         "PREFECT_UI_URL": ui_url(connections.prefect_api_url),
         "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "false",

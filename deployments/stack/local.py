@@ -156,11 +156,12 @@ Try it:
   curl -s -X POST {api}/reports/csv -H 'content-type: application/json' \\
     -d '{json.dumps(ARTICLE_REQUEST, separators=(",", ":"))}'
 """
+    login = f"\n               Password: the contents of {plan.prefect_login}" if plan.prefect_login else ""
     return f"""
 Ready.
   The page     {api}/{sample_page() if plan.own_database else ""}
   API docs     {api}/docs
-  Prefect UI   {ui_url(plan.connections.prefect_api_url)}
+  Prefect UI   {ui_url(plan.connections.prefect_api_url)}{login}
 {example if plan.own_database else ""}
 Ctrl-C stops it; jobs, files and rows are kept."""
 

@@ -12,6 +12,7 @@ from deployments.stack.ports import API_PORT, PREFECT_PORT, Ports
 from deployments.stack.postgres import Cluster
 from deployments.stack.secret_file import secret
 
+PREFECT_LOGIN = "prefect-login"
 WEBHOOK_SECRET_FILE = "REPORTS_WEBHOOK_SECRET_FILE"  # noqa: S105 - the name of a setting
 
 
@@ -48,6 +49,11 @@ class Plan:
     def prefect_home(self) -> Path:
         return self.options.data_dir / "prefect"
 
+    @property
+    def prefect_login(self) -> Path | None:
+        """The file with the password of the Prefect UI; None if Prefect is not ours."""
+        return self.options.data_dir / PREFECT_LOGIN if self.prefect_port else None
+
 
 def plan(options: Options, inherited: Mapping[str, str], temporary: Path) -> Plan:
     data, replaced = options.data_dir, Replaced.by(inherited)
@@ -63,6 +69,12 @@ def plan(options: Options, inherited: Mapping[str, str], temporary: Path) -> Pla
     connections = Connections(
         api_url=_url(reached_at(options.host), api_port),
         prefect_api_url=replaced.prefect_api_url or f"http://127.0.0.1:{prefect_port}/api",
+        prefect_api_auth_string=(
+            inherited.get("PREFECT_API_AUTH_STRING")
+            if replaced.prefect_api_url
+            # `user:password`, so that clients for basic authentication can send it too.
+            else secret(data / PREFECT_LOGIN, prefix="admin:")
+        ),
         database_url=replaced.database_url or (cluster.url("reports", "psycopg") if cluster else ""),
         storage_url=replaced.storage_url or f"s3://{object_storage.BUCKET}",
         s3_endpoint_url=storage.endpoint if storage else inherited.get("AWS_ENDPOINT_URL"),

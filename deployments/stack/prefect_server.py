@@ -44,11 +44,24 @@ def server(cluster: Cluster, port: int, home: Path, environment: Mapping[str, st
             "PREFECT_SERVER_DATABASE_CONNECTION_URL": cluster.url("prefect", "asyncpg"),
             "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(interface),
             "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+            **_only_for_us(port, environment["PREFECT_API_AUTH_STRING"]),
             **SERVER_WRITES_IN_BATCHES,
             **SERVER_PLANS_AHEAD,
         },
         is_ready=lambda: answers(f"{url}/health"),
     )
+
+
+def _only_for_us(port: int, auth_string: str) -> dict[str, str]:
+    """Without a password, any web page that the operator visits could run code through this server.
+
+    The origin list alone is not enough: some POST requests need no preflight, the server's WebSockets
+    ignore `Origin`, and it answers to any host name, which lets a page on a rebound name pass as same-origin.
+    """
+    return {
+        "PREFECT_SERVER_API_AUTH_STRING": auth_string,
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://127.0.0.1:{port},http://localhost:{port}",
+    }
 
 
 def registration(environment: Mapping[str, str]) -> Program:

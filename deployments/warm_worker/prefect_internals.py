@@ -2,7 +2,6 @@
 
 FlowRunExecutorContext: cancellation, crash detection and hooks exactly as the stock worker has them.
 ProcessHandle: what an executor's starter hands over.
-load_flow_from_flow_run: finds the flow whose hooks are to be run.
 _run_flow_from_runtime_entrypoint: what `python -m prefect.flow_engine` does, in a process already there.
 EventsWorker, APILogWorker: are drained before a child ends; their own exit hooks do not run in it.
 observe_flow_run_suspension: blocks each run about 140 ms for a websocket that a short run never uses.
@@ -34,7 +33,6 @@ from prefect.events import worker as events_worker
 from prefect.events.schemas.events import RelatedResource
 from prefect.events.worker import EventsWorker
 from prefect.flow_engine import _run_flow_from_runtime_entrypoint
-from prefect.flows import load_flow_from_flow_run
 from prefect.logging.handlers import APILogWorker
 from prefect.runner._flow_run_executor import FlowRunExecutorContext
 from prefect.runner._hook_runner import HookRunner
@@ -48,7 +46,6 @@ __all__ = [
     "UntestedPrefect",
     "check_version",
     "keep_result_storage",
-    "load_flow_from_flow_run",
     "open_background_services",
     "run_flow",
 ]

@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, cast
 from uuid import UUID
 
@@ -18,13 +19,15 @@ import anyio.abc
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.client.schemas.responses import WorkerFlowRunResponse
 from prefect.exceptions import ObjectNotFound
-from prefect.states import Scheduled
+from prefect.flows import Flow, load_flow_from_entrypoint
+from prefect.states import Failed, Scheduled
 from prefect.workers.base import BaseJobConfiguration, BaseVariables, BaseWorker, BaseWorkerResult
 
 from deployments.warm_worker import metrics, prefect_internals
 from deployments.warm_worker.after_run_loop import keep_following_up
 from deployments.warm_worker.backlog import Backlog
 from deployments.warm_worker.child import Job
+from deployments.warm_worker.entrypoints import refusal
 from deployments.warm_worker.fair_share import owner_of
 from deployments.warm_worker.pool import Pool, WarmProcess
 from deployments.warm_worker.rescue import Rescue
@@ -84,6 +87,11 @@ class WarmStarter:
             del self._own[flow_run.id]
 
 
+async def _load_flow(entrypoint: str, _: FlowRun) -> Flow[..., Any]:
+    """Load the flow for its hooks. Prefect's own loader would run the deployment's pull steps first."""
+    return load_flow_from_entrypoint(entrypoint, use_placeholder_flow=False)
+
+
 class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
     type = TYPE
     job_configuration = WarmConfiguration
@@ -100,6 +108,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         self._wake = asyncio.Event()
         self._looks = 1
         self._draining = False
+        self._other_entrypoints = Settings().other_entrypoints
         self._entrypoints: dict[UUID, tuple[float, str]] = {}
         self._in_flight: dict[UUID, asyncio.Task[Any]] = {}
         self._owners: dict[UUID, str | None] = {}
@@ -194,7 +203,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         executor = self._executors.create_executor(
             flow_run,
             starter,
-            resolve_flow=prefect_internals.load_flow_from_flow_run,
+            resolve_flow=partial(_load_flow, entrypoint),
             propose_submitting=False,
         )
         await executor.submit()
@@ -206,7 +215,10 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         await self.client.set_flow_run_state(flow_run.id, waits)
 
     async def _entrypoint(self, flow_run: FlowRun) -> str | None:
-        """The deployment's, read at most every few seconds; a run whose deployment is gone is cancelled."""
+        """Return the deployment's entrypoint, or None after ending a run that must not start.
+
+        Deployments are read at most every few seconds.
+        """
         deployment_id = flow_run.deployment_id
         if deployment_id is None:
             return None
@@ -220,6 +232,10 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
                 )
                 return None
             self._entrypoints[deployment_id] = (time.monotonic(), entrypoint)
+        if message := refusal(entrypoint, self._other_entrypoints):
+            self._logger.error("Flow run '%s' is refused: %s", flow_run.id, message)
+            await self.client.set_flow_run_state(flow_run.id, Failed(message=message))
+            return None
         return entrypoint
 
     def _check_pool(self) -> None:

@@ -135,7 +135,7 @@ def recurring_every_two_seconds(api: httpx.Client, prefect: httpx.Client) -> str
 def test_slots_that_pass_while_prefect_is_away_are_made_up_each_once(
     own: Stack, own_api: httpx.Client
 ) -> None:
-    with httpx.Client(base_url=own.prefect_api_url, timeout=30, trust_env=False) as prefect:
+    with own.prefect_client() as prefect:
         deployment_id = recurring_every_two_seconds(own_api, prefect)
         until = time.monotonic() + 60
         while not (done := slots_of(prefect, deployment_id, type="COMPLETED")):

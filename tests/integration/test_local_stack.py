@@ -177,7 +177,7 @@ def test_the_prefect_ui_works_and_knows_the_deployment(stack: Up) -> None:
     api = stack.facts["prefect_api_url"]
     page = httpx.get(api.removesuffix("/api"), headers={"accept": "text/html"}, follow_redirects=True)
     assert "<title>Prefect" in page.text
-    deployment = httpx.get(f"{api}/deployments/name/export-report/export").raise_for_status().json()
+    deployment = _prefect(stack.facts, "/deployments/name/export-report/export").raise_for_status().json()
     assert deployment["entrypoint"] == "flows.export.export_report"
     assert deployment["schedules"] == []
     assert not deployment["pull_steps"]
@@ -250,6 +250,7 @@ def test_parts_that_already_run_are_not_started_and_with_keys_others_may_call(
         "REPORTS_KEYS_FILE": str(tmp_path / "keys.json"),
         "REPORTS_PUBLIC_URL": "https://reports.example.com/",
         "PREFECT_API_URL": stack.facts["prefect_api_url"],
+        "PREFECT_API_AUTH_STRING": stack.facts["prefect_api_auth_string"],
     }
     with up(tmp_path / "data", "--host", "0.0.0.0", **settings) as second:  # noqa: S104 - with keys
         second.until("Ready.")
@@ -283,7 +284,7 @@ def test_a_stop_leaves_no_process_and_a_start_finds_all_again(tmp_path: Path) ->
         assert rows(again.facts) == 500
         with bucket(again.facts) as s3:
             assert s3.get_object(Bucket="report-exports", Key="test/kept")["Body"].read() == b"kept"
-        assert httpx.get(f"{again.facts['prefect_api_url']}/flow_runs/{job}").status_code == 200
+        assert _prefect(again.facts, f"/flow_runs/{job}").status_code == 200
         processes = again.processes()
         again.process.kill()
         again.process.wait()
@@ -356,6 +357,11 @@ def _run(*options: str, **settings: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(  # noqa: S603 - our own command
         [*COMMAND, *options], env={**_without_settings(), **settings}, capture_output=True, text=True
     )
+
+
+def _prefect(facts: dict[str, Any], path: str) -> httpx.Response:
+    login = httpx.BasicAuth(*facts["prefect_api_auth_string"].split(":", 1))
+    return httpx.get(f"{facts['prefect_api_url']}{path}", auth=login)
 
 
 def _listeners(pid: int) -> set[int]:

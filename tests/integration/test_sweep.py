@@ -12,7 +12,7 @@ import botocore.session
 import httpx
 import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
 from flows.storage.s3 import S3Storage
 from flows.sweep import Swept, sweep
@@ -58,7 +58,12 @@ def ground() -> Iterator[Ground]:
         TemporaryDirectory(prefix="reports-", ignore_cleanup_errors=True) as folder,
         running_stack(Path(folder) / "data") as stack,
         pytest.MonkeyPatch.context() as patch,
-        temporary_settings({PREFECT_API_URL: stack.prefect_api_url}),
+        temporary_settings(
+            {
+                PREFECT_API_URL: stack.prefect_api_url,
+                PREFECT_API_AUTH_STRING: stack.prefect_api_auth_string,
+            }
+        ),
         httpx.Client(base_url=stack.api_url, timeout=30, trust_env=False) as api,
         get_client(sync_client=True) as client,
     ):

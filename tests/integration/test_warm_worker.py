@@ -18,6 +18,7 @@ from tests.support.running_stack import Stack
 FLOWS = "tests.integration.small_flows"
 WARM, STOCK = "warm-tests", "stock-tests"
 LIMIT = 3
+ANY_ENTRYPOINT = {"REPORTS_WORKER_ENTRYPOINTS": "*"}
 # Longer than any test here: what starts sooner was not found by polling.
 POLLING_SECONDS = 60
 
@@ -41,7 +42,10 @@ def workers(stack: Stack, prefect: httpx.Client) -> Iterator[Workers]:
     create_pool(prefect, STOCK, "process")
     with extra_processes(stack) as others:
         warm = others.start_warm_worker(
-            WARM, "--limit", str(LIMIT), PREFECT_WORKER_QUERY_SECONDS=str(POLLING_SECONDS)
+            WARM,
+            *("--limit", str(LIMIT)),
+            PREFECT_WORKER_QUERY_SECONDS=str(POLLING_SECONDS),
+            **ANY_ENTRYPOINT,
         )
         stock = others.start_process_worker(STOCK, PREFECT_WORKER_QUERY_SECONDS="1")
         others.wait_for_output(warm, "started!")
@@ -184,26 +188,43 @@ def test_a_process_that_is_frozen_costs_its_own_run_only(workers: Workers, tmp_p
 
 def test_a_stopped_worker_hands_its_run_to_the_next(workers: Workers) -> None:
     workers.prefect.post("/work_pools/", json={"name": "handed-over", "type": "warm"}).raise_for_status()
-    worker = workers.others.start_warm_worker("handed-over", "--grace", "0.2", "--limit", "1")
+    worker = workers.others.start_warm_worker(
+        "handed-over", "--grace", "0.2", "--limit", "1", **ANY_ENTRYPOINT
+    )
     run_id = workers.start("sleeps", "handed-over", seconds=3)
     flow_runs.wait_for_state(workers.prefect, run_id, "RUNNING")
     worker.terminate()
     assert worker.wait(15) == 0
     assert flow_runs.read(workers.prefect, run_id)["state_name"] == "AwaitingRetry"
-    workers.others.start_warm_worker("handed-over", "--limit", "1")
+    workers.others.start_warm_worker("handed-over", "--limit", "1", **ANY_ENTRYPOINT)
     (run,) = flow_runs.wait_until_finished(workers.prefect, run_id)
     assert (run["state_type"], run["run_count"]) == ("COMPLETED", 2)
 
 
 def test_a_stopped_worker_lets_a_run_end_within_its_grace(workers: Workers) -> None:
     workers.prefect.post("/work_pools/", json={"name": "graceful", "type": "warm"}).raise_for_status()
-    worker = workers.others.start_warm_worker("graceful", "--grace", "20", "--limit", "1")
+    worker = workers.others.start_warm_worker("graceful", "--grace", "20", "--limit", "1", **ANY_ENTRYPOINT)
     run_id = workers.start("sleeps", "graceful", seconds=1)
     flow_runs.wait_for_state(workers.prefect, run_id, "RUNNING")
     worker.terminate()
     assert worker.wait(15) == 0
     run = flow_runs.read(workers.prefect, run_id)
     assert (run["state_type"], run["run_count"]) == ("COMPLETED", 1)
+
+
+def test_a_run_with_a_foreign_entrypoint_fails_without_running(workers: Workers, tmp_path: Path) -> None:
+    create_pool(workers.prefect, "strict", "warm")
+    worker = workers.others.start_warm_worker("strict", "--limit", "1")
+    workers.others.wait_for_output(worker, "started!")
+    proof = tmp_path / "proof"
+    deployment = deploy(workers.prefect, "shell", "subprocess.getoutput", "strict")
+    foreign = flow_runs.start(workers.prefect, deployment, {"cmd": f"touch {proof}"})
+    test_flow = workers.start("completes", "strict")
+    for run in flow_runs.wait_until_finished(workers.prefect, foreign, test_flow):
+        assert run["state_type"] == "FAILED"
+        assert "The worker does not run the entrypoint" in run["state"]["message"]
+        assert "REPORTS_WORKER_ENTRYPOINTS" in run["state"]["message"]
+    assert not proof.exists()
 
 
 @pytest.mark.parametrize(

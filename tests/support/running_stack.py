@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 READY_TIMEOUT_SECONDS = 180
 STOP_TIMEOUT_SECONDS = 20
 # Tests start more exports than one caller may. The tests of the limits override these settings.
@@ -31,6 +33,7 @@ class Stack:
     data_dir: Path
     api_url: str
     prefect_api_url: str
+    prefect_api_auth_string: str
     database_url: str
     storage_url: str
     s3_endpoint_url: str
@@ -46,11 +49,17 @@ class Stack:
     def libpq_url(self) -> str:
         return self.database_url.replace("+psycopg", "")
 
+    def prefect_client(self) -> httpx.Client:
+        """Return a client for Prefect's REST API."""
+        login = httpx.BasicAuth(*self.prefect_api_auth_string.split(":", 1))
+        return httpx.Client(base_url=self.prefect_api_url, auth=login, timeout=30, trust_env=False)
+
     @property
     def settings(self) -> dict[str, str]:
         """Environment variables for another API or a run on this stack."""
         return {
             "PREFECT_API_URL": self.prefect_api_url,
+            "PREFECT_API_AUTH_STRING": self.prefect_api_auth_string,
             "PREFECT_HOME": str(self.data_dir / "tests"),
             "REPORTS_DATABASE_URL": self.database_url,
             "REPORTS_STORAGE_URL": self.storage_url,

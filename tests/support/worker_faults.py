@@ -135,7 +135,7 @@ def separate_cluster() -> Iterator[Cluster]:
         TemporaryDirectory(prefix="reports-", ignore_cleanup_errors=True) as folder,
         running_stack(Path(folder) / "data") as stack,
         extra_processes(stack) as processes,
-        httpx.Client(base_url=stack.prefect_api_url, timeout=30, trust_env=False) as prefect,
+        stack.prefect_client() as prefect,
         cluster_on(stack, processes, prefect) as cluster,
     ):
         yield cluster
