@@ -1,4 +1,4 @@
-"""`report-exports keys`: makes, lists and revokes API keys in the file that the API reads."""
+"""`report-exports keys`: create, list and revoke API keys in the file that the API reads."""
 
 import argparse
 import os
@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deployments.command_line.exit_codes import DONE, Failed, Refused
+from deployments.command_line.exit_codes import DONE, OperationFailed, RequestRejected
 from deployments.command_line.options.export_options import Commands
-from deployments.command_line.text.display import to_stderr
+from deployments.command_line.text.display import print_to_stderr
 
 if TYPE_CHECKING:
     from api.access.api_keys import Key, KeyFile
@@ -17,74 +17,73 @@ if TYPE_CHECKING:
 SETTING = "REPORTS_KEYS_FILE"
 
 
-def add_to(commands: Commands) -> None:
+def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "keys",
-        help="make, list and revoke API keys",
-        description="Make, list and revoke API keys. A running API sees the change at its next request.",
+        help="create, list and revoke API keys",
+        description="Create, list and revoke API keys. A running API applies the change to its next request.",
         allow_abbrev=False,
     )
-    parser.add_argument("--file", type=Path, metavar="FILE", help=f"the file of keys ({SETTING})")
+    parser.add_argument("--file", type=Path, metavar="FILE", help=f"file of the keys (default: {SETTING})")
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    create = actions.add_parser("create", help="make a key; it is printed this once", allow_abbrev=False)
-    create.add_argument("--caller", required=True, metavar="NAME", help="whose exports its holder sees")
+    create = actions.add_parser("create", help="create a key and print it once", allow_abbrev=False)
+    create.add_argument(
+        "--caller", required=True, metavar="NAME", help="name of the caller, who sees only their own exports"
+    )
     create.add_argument(
         "--report",
         action="append",
         metavar="NAME",
-        help="a report that it covers (repeat; all when not given)",
+        help="allow this report only; repeat to allow several (default: all)",
     )
     create.add_argument(
-        "--no-pii", dest="pii", action="store_false", help="mask what is about a person for its holder"
+        "--no-pii", dest="pii", action="store_false", help="mask personal data for this caller"
     )
-    actions.add_parser("list", help="the keys there are", allow_abbrev=False)
-    revoke = actions.add_parser("revoke", help="make a key useless", allow_abbrev=False)
-    revoke.add_argument("id", metavar="ID", help="as `keys list` prints it")
+    actions.add_parser("list", help="list the keys", allow_abbrev=False)
+    revoke = actions.add_parser("revoke", help="revoke a key", allow_abbrev=False)
+    revoke.add_argument("id", metavar="ID", help="id of the key, from `keys list`")
 
 
-def run(given: argparse.Namespace) -> int:
-    from api.access.api_keys import (  # what asks a service starts without the service itself
-        KeyFile,
-        KeyFileUnusable,
-    )
+def run(arguments: argparse.Namespace) -> int:
+    from api.access.api_keys import KeyFile, KeyFileUnusable  # only `keys` needs the service's code
 
-    keys = KeyFile(_file(given.file))
+    keys = KeyFile(_choose_file(arguments.file))
     try:
-        match given.action:
+        match arguments.action:
             case "create":
-                _create(keys, given.caller, given.report, given.pii)
+                _create(keys, arguments.caller, arguments.report, arguments.pii)
             case "list":
-                sys.stdout.writelines(f"{_line(key)}\n" for key in keys.keys().values())
+                sys.stdout.writelines(f"{_format_key(key)}\n" for key in keys.keys().values())
             case _:
-                _revoke(keys, given.id)
+                _revoke(keys, arguments.id)
     except (KeyFileUnusable, OSError) as error:
-        raise Failed(str(error)) from None
+        raise OperationFailed(str(error)) from None
     return DONE
 
 
-def _file(given: Path | None) -> Path:
-    named = given or (Path(os.environ[SETTING]) if os.environ.get(SETTING) else None)
-    if named is None:
-        raise Refused(f"Say which file: --file FILE, or {SETTING}.")
-    return named
+def _choose_file(option: Path | None) -> Path:
+    path = option or (Path(os.environ[SETTING]) if os.environ.get(SETTING) else None)
+    if path is None:
+        raise RequestRejected(f"No key file. Use --file FILE or set {SETTING}.")
+    return path
 
 
 def _create(keys: "KeyFile", caller: str, reports: list[str] | None, pii: bool) -> None:
     try:
         token = keys.create(caller, reports, datetime.now(UTC), pii)
     except ValueError as error:
-        raise Refused(f"--caller {caller!r}: {error}.") from None
-    to_stderr("This key is shown once; only its SHA-256 is kept.")
+        raise RequestRejected(f"--caller {caller!r}: {error}.") from None
+    print_to_stderr("Save this key now: it is stored as a hash and cannot be shown again.")
     sys.stdout.write(f"{token}\n")
 
 
 def _revoke(keys: "KeyFile", key_id: str) -> None:
     if not keys.revoke(key_id):
-        raise Refused(f"There is no key {key_id!r}.")
-    to_stderr(f"Key {key_id} is revoked.")
+        raise RequestRejected(f"There is no key {key_id!r}. `keys list` prints the ids.")
+    print_to_stderr(f"Key {key_id} is revoked.")
 
 
-def _line(key: "Key") -> str:
+def _format_key(key: "Key") -> str:
     reports = "all reports" if key.reports is None else ", ".join(key.reports) or "no report"
-    masks = "" if key.pii else "  pii masked"
-    return f"{key.id}  {key.caller}  {key.createdAt}  {reports}{masks}"
+    masking = "" if key.pii else "  pii masked"
+    return f"{key.id}  {key.caller}  {key.createdAt}  {reports}{masking}"

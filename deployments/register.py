@@ -1,4 +1,7 @@
-"""Applies prefect.yaml. As a process of the stack it does its slow imports while the server still starts."""
+"""Registers the deployments of prefect.yaml with the Prefect server.
+
+The stack runs it in its own process, so that its slow imports overlap with the server's start.
+"""
 
 import os
 import sys
@@ -9,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import yaml  # type: ignore[import-untyped]  # its stubs are a package of their own
+import yaml  # type: ignore[import-untyped]  # types-PyYAML is not installed
 from prefect.cli import app
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
@@ -17,19 +20,19 @@ from prefect.exceptions import ObjectAlreadyExists
 
 from deployments.warm_worker import WarmWorker
 
-# Runs of a queue of its own, so that slow receivers of webhooks leave the workers' places to exports.
-AT_A_TIME = 2
+# A low limit for separate queues, so that slow webhook receivers leave the workers' slots to exports.
+QUEUE_CONCURRENCY_LIMIT = 2
 PREFECT_YAML = Path(__file__).resolve().parent.parent / "prefect.yaml"
 
 
 def import_flows(deployments: list[dict[str, Any]]) -> None:
-    """Prefect would register a placeholder for a module that cannot be imported; here it is an error."""
+    """Import each flow's module, because Prefect registers a placeholder for one that fails to import."""
     for deployment in deployments:
         import_module(deployment["entrypoint"].rpartition(".")[0])
 
 
 def wait_for_server(health_url: str) -> None:
-    """Not by Prefect's client: that one tries again by itself, at growing intervals."""
+    """Poll the server every 0.1 s; Prefect's own client would back off to longer intervals."""
     while True:
         try:
             httpx.get(health_url, timeout=2).raise_for_status()
@@ -39,7 +42,7 @@ def wait_for_server(health_url: str) -> None:
             return
 
 
-def make_pools(deployments: list[dict[str, Any]]) -> None:
+def create_pools(deployments: list[dict[str, Any]]) -> None:
     pools = {deployment["work_pool"]["name"] for deployment in deployments}
     with get_client(sync_client=True) as client:
         for name in pools:
@@ -51,12 +54,14 @@ def make_pools(deployments: list[dict[str, Any]]) -> None:
                         base_job_template=WarmWorker.get_default_base_job_template(),
                     )
                 )
-        for pool, queue in _queues(deployments):
+        for pool, queue in _list_queues(deployments):
             with suppress(ObjectAlreadyExists):
-                client.create_work_queue(queue, concurrency_limit=AT_A_TIME, work_pool_name=pool)
+                client.create_work_queue(
+                    queue, concurrency_limit=QUEUE_CONCURRENCY_LIMIT, work_pool_name=pool
+                )
 
 
-def _queues(deployments: list[dict[str, Any]]) -> set[tuple[str, str]]:
+def _list_queues(deployments: list[dict[str, Any]]) -> set[tuple[str, str]]:
     pools = [deployment["work_pool"] for deployment in deployments]
     return {(pool["name"], pool["work_queue_name"]) for pool in pools if "work_queue_name" in pool}
 
@@ -65,7 +70,7 @@ def main() -> None:
     deployments = yaml.safe_load(PREFECT_YAML.read_text())["deployments"]
     import_flows(deployments)
     wait_for_server(f"{os.environ['PREFECT_API_URL']}/health")
-    make_pools(deployments)
+    create_pools(deployments)
     sys.argv[1:] = ["--no-prompt", "deploy", "--all", "--prefect-file", str(PREFECT_YAML)]
     app()
 

@@ -1,4 +1,4 @@
-"""The REST service as the commands see it: asked again while it is away, its refusals as exceptions."""
+"""Client of the export service's REST API: retries, and refusals as exceptions."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -9,25 +9,25 @@ from typing import Any
 
 import httpx
 
-from deployments.command_line.backoff import Patience, told_pause
-from deployments.command_line.exit_codes import Refused, Unreachable
-from deployments.command_line.text.plain_text import one_line
+from deployments.command_line.backoff import Backoff, parse_retry_after
+from deployments.command_line.exit_codes import RequestRejected, ServiceUnreachable
+from deployments.command_line.text.plain_text import strip_controls
 
-LEAST_SECONDS, CONNECT_SECONDS, ANSWER_SECONDS = 1.0, 10.0, 30.0
-# This machine is never reached through a proxy, whatever the environment says.
+MIN_TIMEOUT_SECONDS, CONNECT_SECONDS, RESPONSE_SECONDS = 1.0, 10.0, 30.0
+# Connect to this machine directly, even if the environment names a proxy.
 NO_PROXY: dict[str, None] = {"all://127.0.0.1": None, "all://localhost": None, "all://[::1]": None}
-_NOT_NOW = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.REQUEST_TIMEOUT)
+_RETRYABLE_CLIENT_ERRORS = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.REQUEST_TIMEOUT)
 
 
 class Problem(Exception):
-    """A refusal, in the service's words; `errors` are those of RFC 9457's problem, with their pointers."""
+    """A refusal by the service: `errors` are those of its RFC 9457 document, with JSON pointers."""
 
     def __init__(self, status: int, detail: str, errors: list[dict[str, str]]) -> None:
         super().__init__(detail)
         self.status, self.detail, self.errors = status, detail, errors
 
 
-class Service:
+class ApiClient:
     def __init__(
         self,
         http: httpx.Client,
@@ -44,104 +44,106 @@ class Service:
 
     @property
     def address(self) -> str:
-        """As it may be shown: without the password that it may hold."""
+        """URL of the service without credentials, safe to print."""
         return str(self._url.copy_with(username=None, password=None))
 
-    def limits(self, wait_seconds: int = 0) -> httpx.Timeout:
-        """Of one try; the service may hold its answer back for `wait_seconds`."""
-        patient = max(LEAST_SECONDS, self.timeout_seconds)
-        answer_seconds = min(ANSWER_SECONDS, patient) + wait_seconds
-        return httpx.Timeout(answer_seconds, connect=min(CONNECT_SECONDS, patient))
+    def request_timeout(self, wait_seconds: int = 0) -> httpx.Timeout:
+        """Return the limits of one attempt; a long poll may take `wait_seconds` longer."""
+        limit = max(MIN_TIMEOUT_SECONDS, self.timeout_seconds)
+        response_seconds = min(RESPONSE_SECONDS, limit) + wait_seconds
+        return httpx.Timeout(response_seconds, connect=min(CONNECT_SECONDS, limit))
 
-    def ask(
+    def request(
         self,
         method: str,
         path: str,
         headers: Mapping[str, str] | None = None,
         wait_seconds: int = 0,
-        patience: Patience | None = None,
-        once: Callable[[Callable[[], httpx.Response]], httpx.Response] = lambda send: send(),
+        backoff: Backoff | None = None,
+        wrap_attempt: Callable[[Callable[[], httpx.Response]], httpx.Response] = lambda send: send(),
         **content: Any,
     ) -> httpx.Response:
-        """An answer of success, or a redirect. `once` goes around each single try."""
-        patience = patience or Patience(self.timeout_seconds, self.clock)
+        """Return a success or a redirect, with retries; raise Problem or ServiceUnreachable.
+
+        `wrap_attempt` is called with each single attempt.
+        """
+        backoff = backoff or Backoff(self.timeout_seconds, self.clock)
         prefer = {"Prefer": f"wait={wait_seconds}"} if wait_seconds else {}
         send = partial(
             self.http.request,
             method,
             f"{str(self._url).rstrip('/')}{path}",
             headers={**(headers or {}), **prefer, **self._authorization},
-            timeout=self.limits(wait_seconds),
+            timeout=self.request_timeout(wait_seconds),
             **content,
         )
         while True:
-            answer = _tried(partial(once, send))
-            if answer is not None and not may_pass(answer):
-                return _accepted(answer)
-            self.pause(patience, answer, self._reproach(answer))
+            response = _send_or_none(partial(wrap_attempt, send))
+            if response is not None and not is_retryable(response):
+                return _raise_for_problem(response)
+            self.pause(backoff, response, self._describe_failure(response))
 
-    def pause(self, patience: Patience, answer: httpx.Response | None, reproach: str) -> None:
-        """Before something is tried again; Unreachable when it has been tried for long enough."""
-        retry_after = answer.headers.get("retry-after") if answer is not None else None
-        limited = answer is not None and answer.status_code == HTTPStatus.TOO_MANY_REQUESTS
-        next_pause = patience.turn_seconds if limited else patience.pause_seconds
-        pause = next_pause(told_pause(retry_after))
-        if pause is None:
-            raise Unreachable(reproach)
-        self._warn(f"{reproach} Trying again in {pause:g} s.")
-        self.sleep(pause)
+    def pause(self, backoff: Backoff, response: httpx.Response | None, reason: str) -> None:
+        """Wait before the next attempt; raise ServiceUnreachable once the timeout has passed."""
+        header = response.headers.get("retry-after") if response is not None else None
+        limited = response is not None and response.status_code == HTTPStatus.TOO_MANY_REQUESTS
+        next_pause = backoff.pause_after_rate_limit if limited else backoff.pause_after_failure
+        seconds = next_pause(parse_retry_after(header))
+        if seconds is None:
+            raise ServiceUnreachable(reason)
+        self._warn(f"{reason} Trying again in {seconds:g} s.")
+        self.sleep(seconds)
 
-    def _reproach(self, answer: httpx.Response | None) -> str:
-        if answer is None:
+    def _describe_failure(self, response: httpx.Response | None) -> str:
+        if response is None:
             return f"The service at {self.address} does not answer."
-        detail = problem_of(answer).detail
-        return f"The service at {self.address} cannot serve now: {detail}"
+        detail = parse_problem(response).detail
+        return f"The service at {self.address} is unavailable: {detail}"
 
 
-def _tried(send: Callable[[], httpx.Response]) -> httpx.Response | None:
-    """None when there was no answer."""
+def _send_or_none(send: Callable[[], httpx.Response]) -> httpx.Response | None:
     try:
         return send()
     except (httpx.HTTPError, httpx.StreamError):
         return None
 
 
-def may_pass(answer: httpx.Response) -> bool:
-    return answer.is_server_error or answer.status_code in _NOT_NOW
+def is_retryable(response: httpx.Response) -> bool:
+    return response.is_server_error or response.status_code in _RETRYABLE_CLIENT_ERRORS
 
 
-def _accepted(answer: httpx.Response) -> httpx.Response:
-    if answer.is_error or (answer.is_redirect and answer.status_code != HTTPStatus.SEE_OTHER):
-        raise problem_of(answer)
-    return answer
+def _raise_for_problem(response: httpx.Response) -> httpx.Response:
+    if response.is_error or (response.is_redirect and response.status_code != HTTPStatus.SEE_OTHER):
+        raise parse_problem(response)
+    return response
 
 
-def problem_of(answer: httpx.Response) -> Problem:
-    """Also of what is no problem document: a proxy's page, another server's answer."""
-    fallback = f"{answer.status_code} {answer.reason_phrase}".strip()
+def parse_problem(response: httpx.Response) -> Problem:
+    """Return the problem; its detail is the status line if the body is not a problem document."""
+    status_line = f"{response.status_code} {response.reason_phrase}".strip()
     try:
-        body = answer.json()
-        detail = one_line(str(body.get("detail") or fallback))
-        errors = [{name: str(value) for name, value in each.items()} for each in body.get("errors") or []]
+        body = response.json()
+        detail = strip_controls(str(body.get("detail") or status_line))
+        errors = [{name: str(value) for name, value in error.items()} for error in body.get("errors") or []]
     except (ValueError, AttributeError, TypeError):
-        return Problem(answer.status_code, f"{fallback}.", [])
-    return Problem(answer.status_code, detail, errors)
+        return Problem(response.status_code, f"{status_line}.", [])
+    return Problem(response.status_code, detail, errors)
 
 
-def json_of(answer: httpx.Response, *members: str) -> dict[str, Any]:
-    """Refused when whatever answers at this address is something else."""
+def parse_json(response: httpx.Response, *members: str) -> dict[str, Any]:
+    """Return the JSON object; raise RequestRejected if it lacks `members`: this is not the service."""
     try:
-        body = answer.json()
+        body = response.json()
     except ValueError:
         body = None
     if not isinstance(body, dict) or not body.keys() >= set(members):
-        raise Refused("What answers at the address of --api is no export service.")
+        raise RequestRejected("The server at this address is not an export service. Check --api.")
     return body
 
 
 @contextmanager
-def connected(
+def connect(
     url: httpx.URL, key: str | None, timeout_seconds: float, warn: Callable[[str], None]
-) -> Iterator[Service]:
+) -> Iterator[ApiClient]:
     with httpx.Client(mounts=NO_PROXY) as http:
-        yield Service(http, url, key, timeout_seconds, warn)
+        yield ApiClient(http, url, key, timeout_seconds, warn)

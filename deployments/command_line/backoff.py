@@ -1,38 +1,48 @@
-"""How long, and with what pauses, a service that does not answer is asked again. Pure: the clock is given."""
+"""Retry policy: exponential backoff within a time limit. Callers pass the clock."""
 
 from collections.abc import Callable
 
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 10.0
+INITIAL_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.5, 10.0
 
 
-class Patience:
-    """Ends `seconds` after the first failure since it was last renewed; `hurried` waits for no turn."""
+class Backoff:
+    """Pauses between retries, until `timeout_seconds` have passed since the first failure.
 
-    def __init__(self, seconds: float, clock: Callable[[], float], hurried: bool = False) -> None:
-        self._seconds, self._clock, self._hurried = seconds, clock, hurried
-        self.renew()
+    Rate limits do not count against the timeout unless `limit_rate_waits` is set.
+    """
 
-    def renew(self) -> None:
-        self._until: float | None = None
-        self._next_pause = FIRST_PAUSE_SECONDS
+    def __init__(
+        self, timeout_seconds: float, clock: Callable[[], float], limit_rate_waits: bool = False
+    ) -> None:
+        self._timeout_seconds, self._clock = timeout_seconds, clock
+        self._limit_rate_waits = limit_rate_waits
+        self.reset()
 
-    def pause_seconds(self, told: float | None = None) -> float | None:
-        """Before the next try: what the service told, or twice the pause before; None when it is over."""
-        own, self._next_pause = self._next_pause, min(2 * self._next_pause, LONGEST_PAUSE_SECONDS)
-        pause, now = told if told is not None else own, self._clock()
-        if self._until is None:
-            self._until = now + self._seconds
-        return pause if now + pause <= self._until else None
+    def reset(self) -> None:
+        """Start over after a success: the next failure gets the full timeout."""
+        self._deadline: float | None = None
+        self._next_pause = INITIAL_PAUSE_SECONDS
 
-    def turn_seconds(self, told: float | None) -> float | None:
-        """Before the next try at a service that is there, and has told when it is this caller's turn."""
-        if told is None or self._hurried:
-            return self.pause_seconds(told)
-        self.renew()
-        return max(told, FIRST_PAUSE_SECONDS)
+    def pause_after_failure(self, retry_after: float | None = None) -> float | None:
+        """Return the seconds to wait before the next attempt, or None if the timeout would pass.
+
+        The service's `retry_after` takes precedence over the exponential pause.
+        """
+        default, self._next_pause = self._next_pause, min(2 * self._next_pause, MAX_PAUSE_SECONDS)
+        pause, now = retry_after if retry_after is not None else default, self._clock()
+        if self._deadline is None:
+            self._deadline = now + self._timeout_seconds
+        return pause if now + pause <= self._deadline else None
+
+    def pause_after_rate_limit(self, retry_after: float | None) -> float | None:
+        """Return the seconds to wait after a 429: the service is up and says when to come back."""
+        if retry_after is None or self._limit_rate_waits:
+            return self.pause_after_failure(retry_after)
+        self.reset()
+        return max(retry_after, INITIAL_PAUSE_SECONDS)
 
 
-def told_pause(retry_after: str | None) -> float | None:
-    """Seconds of a Retry-After; None for its other form, a date, which two clocks may read differently."""
-    text = (retry_after or "").strip()
+def parse_retry_after(header: str | None) -> float | None:
+    """Return the seconds of a Retry-After header; None for a date, because the two clocks may differ."""
+    text = (header or "").strip()
     return float(text) if text.isascii() and text.isdigit() and len(text) < 7 else None

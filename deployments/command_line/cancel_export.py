@@ -1,41 +1,41 @@
-"""Cancels an export, and says what became of it."""
+"""Cancellation of an export, on request or after a signal."""
 
 from collections.abc import Callable
 
 import httpx
 
-from deployments.command_line.api_client import Problem, Service
-from deployments.command_line.backoff import Patience
-from deployments.command_line.exit_codes import Ending
-from deployments.command_line.polling import FINAL, Job, job_of, path_of, read, until_ended
-from deployments.command_line.text.display import to_stderr
+from deployments.command_line.api_client import ApiClient, Problem
+from deployments.command_line.backoff import Backoff
+from deployments.command_line.exit_codes import CommandError
+from deployments.command_line.polling import FINAL, Job, fetch_job, job_path, parse_job, wait_until_ended
+from deployments.command_line.text.display import print_to_stderr
 
-# Somebody who presses Ctrl-C does not want to wait for a service that is away.
-HURRIED_SECONDS = 5.0
+# After Ctrl-C, give up on an unreachable service soon.
+INTERRUPTED_TIMEOUT_SECONDS = 5.0
 
 
-def cancel(service: Service, job_id: str, show: Callable[[Job], None]) -> Job:
-    """Its state when it has ended, by this or otherwise."""
-    path = f"{path_of(job_id)}/cancel"
+def cancel(client: ApiClient, job_id: str, show: Callable[[Job], None]) -> Job:
+    """Cancel an export and return its final state; it may have ended in another way."""
+    path = f"{job_path(job_id)}/cancel"
     try:
-        job = job_of(service.ask("POST", path))
+        job = parse_job(client.request("POST", path))
     except Problem as problem:
         if problem.status != httpx.codes.CONFLICT:
             raise
-        job = read(service, job_id)
-    return until_ended(service, job, show)
+        job = fetch_job(client, job_id)
+    return wait_until_ended(client, job, show)
 
 
-def cancel_interrupted(service: Service, job: Job, say: Callable[[str], None]) -> None:
-    """Does not wait until the work has stopped; never stands in the way of the command's end."""
+def cancel_after_signal(client: ApiClient, job: Job, report: Callable[[str], None]) -> None:
+    """Request the cancellation without waiting for its end; report a failure instead of raising it."""
     if job["status"] in FINAL:
         return
-    patience = Patience(HURRIED_SECONDS, service.clock, hurried=True)
+    backoff = Backoff(INTERRUPTED_TIMEOUT_SECONDS, client.clock, limit_rate_waits=True)
     try:
-        service.ask("POST", f"{path_of(job['id'])}/cancel", patience=patience)
+        client.request("POST", f"{job_path(job['id'])}/cancel", backoff=backoff)
     except Problem as problem:
-        to_stderr(f"Export {job['id']} was not cancelled: {problem.detail}")
-    except Ending:
-        to_stderr(f"Export {job['id']} could not be cancelled: the service does not answer.")
+        print_to_stderr(f"Export {job['id']} was not cancelled: {problem.detail}")
+    except CommandError:
+        print_to_stderr(f"Export {job['id']} could not be cancelled: the service does not answer.")
     else:
-        say(f"Export {job['id']} is cancelled.")
+        report(f"Export {job['id']} is cancelled.")

@@ -1,4 +1,4 @@
-"""A finished export's file, from a signed link to a target, verified on the way."""
+"""Download of a finished export from a signed link, with resume and verification."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -8,20 +8,20 @@ from typing import Any
 
 import httpx
 
-from deployments.command_line.api_client import Service, may_pass
-from deployments.command_line.backoff import Patience
-from deployments.command_line.exit_codes import Ending, Failed, Unverified
-from deployments.command_line.output_file import Target
+from deployments.command_line.api_client import ApiClient, is_retryable
+from deployments.command_line.backoff import Backoff
+from deployments.command_line.exit_codes import CommandError, OperationFailed, VerificationFailed
+from deployments.command_line.output_file import Output
 
-# Of links that were signed a moment before.
-MOST_REFUSALS = 3
+# Refusals of freshly signed links, after which the storage is considered misconfigured.
+MAX_REFUSALS = 3
 
 
 @dataclass
-class Received:
-    """What has reached the target so far."""
+class PartialDownload:
+    """Bytes written to the output so far, checked against the receipt."""
 
-    target: Target
+    output: Output
     job_id: str
     expected_bytes: int
     expected_sha256: str
@@ -32,71 +32,83 @@ class Received:
     def complete(self) -> bool:
         return self.count >= self.expected_bytes
 
-    def take(self, data: bytes) -> None:
+    def append(self, data: bytes) -> None:
         if self.count + len(data) > self.expected_bytes:
-            raise self.unverified("it is longer than its receipt says")
-        self.target.write(data)
+            raise self.verification_error("it is longer than its receipt says")
+        self.output.write(data)
         self.sha256.update(data)
         self.count += len(data)
 
     def verify(self) -> None:
         if self.sha256.hexdigest() != self.expected_sha256:
-            raise self.unverified("its SHA-256 is not that of its receipt")
+            raise self.verification_error("its SHA-256 differs from its receipt")
 
-    def unverified(self, why: str) -> Unverified:
-        return Unverified(f"The file does not verify: {why}. Quote {self.job_id}.")
+    def verification_error(self, reason: str) -> VerificationFailed:
+        return VerificationFailed(f"The file does not verify: {reason}. Quote {self.job_id}.")
 
 
 def download(
-    service: Service, job: Mapping[str, Any], target: Target, show: Callable[[int, int], None]
+    client: ApiClient, job: Mapping[str, Any], output: Output, show: Callable[[int, int], None]
 ) -> None:
-    """An interrupted download goes on where it stopped; Unverified when what comes is another file."""
+    """Write the file to `output` and commit it; an interrupted transfer resumes where it stopped.
+
+    Raises VerificationFailed if size or SHA-256 differ from the job's receipt.
+    """
     file = job["file"]
-    received = Received(target, job["id"], int(file["bytes"]), str(file["sha256"]))
-    patience, refusals = Patience(service.timeout_seconds, service.clock), 0
+    partial = PartialDownload(output, job["id"], int(file["bytes"]), str(file["sha256"]))
+    backoff, refusals = Backoff(client.timeout_seconds, client.clock), 0
     while True:
-        before = received.count
-        answer = _receive(service, received, show)
-        if received.complete:
+        count_before = partial.count
+        response = _receive(client, partial, show)
+        if partial.complete:
             break
-        if received.count > before:
-            patience.renew()
-        elif answer is not None and not may_pass(answer):
+        if partial.count > count_before:
+            backoff.reset()
+        elif response is not None and not is_retryable(response):
             refusals += 1
-        if answer is not None and refusals == MOST_REFUSALS:
-            raise _given_up(answer, received)
-        service.pause(patience, answer, "The download was interrupted.")
-    received.verify()
-    target.commit()
+        if response is not None and refusals == MAX_REFUSALS:
+            raise _final_error(response, partial)
+        client.pause(backoff, response, "The download was interrupted.")
+    partial.verify()
+    output.commit()
 
 
-def _given_up(answer: httpx.Response, received: Received) -> Ending:
-    if answer.is_success or answer.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-        return received.unverified(f"it ends after {received.count:,} of {received.expected_bytes:,} bytes")
-    return Failed(f"The file storage refuses the file ({answer.status_code}). Quote {received.job_id}.")
+def _final_error(response: httpx.Response, partial: PartialDownload) -> CommandError:
+    if response.is_success or response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+        counts = f"{partial.count:,} of {partial.expected_bytes:,} bytes"
+        return partial.verification_error(f"it ends after {counts}")
+    return OperationFailed(
+        f"The file storage refused the download ({response.status_code}). Quote {partial.job_id}."
+    )
 
 
-def _receive(service: Service, received: Received, show: Callable[[int, int], None]) -> httpx.Response | None:
-    """The answer, None when the connection broke. Each try asks for a link of its own: links expire."""
-    path = f"/exports/{received.job_id}/download"
-    link = service.ask("GET", path).headers["location"]
-    # The bytes are counted as they are stored: no encoding on the way.
+def _receive(
+    client: ApiClient, partial: PartialDownload, show: Callable[[int, int], None]
+) -> httpx.Response | None:
+    """Return the storage's response, or None if the connection broke.
+
+    Each attempt requests a new link, because links expire.
+    """
+    path = f"/exports/{partial.job_id}/download"
+    link = client.request("GET", path).headers["location"]
+    # Ranges count stored bytes, so rule out a transfer encoding.
     headers = {"Accept-Encoding": "identity"}
-    if received.count:
-        headers["Range"] = f"bytes={received.count}-"
+    if partial.count:
+        headers["Range"] = f"bytes={partial.count}-"
     try:
-        with service.http.stream("GET", link, headers=headers, timeout=service.limits()) as answer:
-            if answer.is_success:
-                _take_all(answer, received, show)
-            return answer
+        with client.http.stream("GET", link, headers=headers, timeout=client.request_timeout()) as response:
+            if response.is_success:
+                _append_all(response, partial, show)
+            return response
     except (httpx.HTTPError, httpx.StreamError):
         return None
 
 
-def _take_all(answer: httpx.Response, received: Received, show: Callable[[int, int], None]) -> None:
-    known = received.count if answer.status_code != HTTPStatus.PARTIAL_CONTENT else 0
-    for data in answer.iter_raw():  # as it comes: what waits for a chunk to fill is lost when the line breaks
-        new, known = data[known:], max(0, known - len(data))  # the whole file again: what is there is skipped
+def _append_all(response: httpx.Response, partial: PartialDownload, show: Callable[[int, int], None]) -> None:
+    # A storage without range support sends the whole file again: skip the bytes already written.
+    to_skip = partial.count if response.status_code != HTTPStatus.PARTIAL_CONTENT else 0
+    for data in response.iter_raw():  # unbuffered, so a broken connection loses nothing that arrived
+        new, to_skip = data[to_skip:], max(0, to_skip - len(data))
         if new:
-            received.take(new)
-            show(received.count, received.expected_bytes)
+            partial.append(new)
+            show(partial.count, partial.expected_bytes)

@@ -1,11 +1,11 @@
-"""How a command can end: a code for scripts, a sentence for people.
+"""Exit codes for scripts, and the exceptions that end a command with one.
 
-Ending
-├── Failed         the service made no file, or it could not be written here
-├── Refused        wrong usage, or a request that the service refuses
-├── Unreachable    no answer, or none that helps, for as long as --timeout says
-└── Unverified     what came is not what the receipt speaks of
-Interrupted        a signal; a BaseException, so that nothing takes it for an error
+CommandError
+├── OperationFailed       1: the export failed, or its file could not be written here
+├── RequestRejected       2: wrong usage, or the service refused the request
+├── ServiceUnreachable    3: no usable response within --timeout
+└── VerificationFailed    4: the downloaded file differs from its receipt
+Interrupted               a signal; a BaseException, so that no error handler swallows it
 """
 
 import signal
@@ -14,30 +14,30 @@ from typing import ClassVar
 DONE = 0
 
 
-class Ending(Exception):
+class CommandError(Exception):
     code: ClassVar[int]
 
 
-class Failed(Ending):
+class OperationFailed(CommandError):
     code = 1
 
 
-class Refused(Ending):
+class RequestRejected(CommandError):
     code = 2
 
 
-class Unreachable(Ending):
+class ServiceUnreachable(CommandError):
     code = 3
 
 
-class Unverified(Ending):
+class VerificationFailed(CommandError):
     code = 4
 
 
 class Interrupted(BaseException):
-    def __init__(self, number: int) -> None:
-        super().__init__(signal.Signals(number).name)
-        self.code = 128 + number
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(signal.Signals(signal_number).name)
+        self.code = 128 + signal_number
 
 
 EXIT_CODES = """\

@@ -1,4 +1,4 @@
-"""An export from its start to its file here."""
+"""An export from its start to its file on this machine."""
 
 import secrets
 from dataclasses import dataclass
@@ -7,73 +7,78 @@ from typing import Any
 import httpx
 
 from deployments.command_line import output_file
-from deployments.command_line.api_client import Problem, Service
-from deployments.command_line.backoff import told_pause
-from deployments.command_line.cancel_export import cancel_interrupted
+from deployments.command_line.api_client import ApiClient, Problem
+from deployments.command_line.backoff import parse_retry_after
+from deployments.command_line.cancel_export import cancel_after_signal
 from deployments.command_line.download import download
-from deployments.command_line.exit_codes import Failed, Interrupted, Unreachable
-from deployments.command_line.interrupts import Interrupts
-from deployments.command_line.polling import Job, job_of, read, until_ended
+from deployments.command_line.exit_codes import Interrupted, OperationFailed, ServiceUnreachable
+from deployments.command_line.interrupts import SignalHandler
+from deployments.command_line.polling import Job, fetch_job, parse_job, wait_until_ended
 from deployments.command_line.text import progress_text
 from deployments.command_line.text.display import Display
 
 
 @dataclass(frozen=True)
-class Place:
-    """`output` None is the service's name for the file, in this folder."""
+class Destination:
+    """`path` may be a file, a folder, `-` for stdout, or None for the current folder."""
 
-    output: str | None
+    path: str | None
     force: bool
 
 
-def started(
-    service: Service, path: str, key: str | None, signals: Interrupts, **content: Any
+def start_export(
+    client: ApiClient, path: str, key: str | None, signals: SignalHandler, **content: Any
 ) -> tuple[Job, float]:
-    """The job, and after how many seconds to ask about it; Problem when the service refuses."""
+    """Return the job and the seconds until the first poll; raise Problem if the service refuses."""
 
-    def once(send: Any) -> httpx.Response:
-        answer: httpx.Response = signals.hold(send)  # a job whose id is not known could not be cancelled
-        if not answer.is_success:
-            signals.let_through()
-        return answer
+    def send_uninterrupted(send: Any) -> httpx.Response:
+        response: httpx.Response = signals.defer_during(send)  # without its id, a job cannot be cancelled
+        if not response.is_success:
+            signals.raise_deferred()
+        return response
 
-    # With a key of its own, a start whose answer was lost can be sent again; and Ctrl-C here can never cancel
-    # what somebody else is waiting for.
+    # A random key makes it safe to resend a start without a response. It also keeps Ctrl-C from cancelling
+    # an identical export that belongs to another client.
     headers = {"Idempotency-Key": key if key is not None else secrets.token_hex(16)}
-    answer = service.ask("POST", path, headers, once=once, **content)
-    job = job_of(answer)
-    if answer.status_code == httpx.codes.OK:  # an earlier job's: how far it is only its own state says
-        return read(service, str(job["id"])), 0.0
-    return job, told_pause(answer.headers.get("retry-after")) or 0.0
+    response = client.request("POST", path, headers, wrap_attempt=send_uninterrupted, **content)
+    job = parse_job(response)
+    if response.status_code == httpx.codes.OK:  # an earlier job with this key: fetch its current state
+        return fetch_job(client, str(job["id"])), 0.0
+    return job, parse_retry_after(response.headers.get("retry-after")) or 0.0
 
 
-def fetched(
-    service: Service, job: Job, pause: float, place: Place, signals: Interrupts, display: Display
+def follow_and_download(
+    client: ApiClient,
+    job: Job,
+    pause: float,
+    destination: Destination,
+    signals: SignalHandler,
+    display: Display,
 ) -> str:
-    """What to say when all went well; a signal cancels the export."""
+    """Wait for the export, download its file and return a summary. A signal cancels the export."""
     try:
-        signals.let_through()
-        job = until_ended(service, job, display.job, pause)
-        if progress_text.no_rows(job):
-            return progress_text.failure(job)
+        signals.raise_deferred()
+        job = wait_until_ended(client, job, display.show_job, pause)
+        if progress_text.has_no_rows(job):
+            return progress_text.format_failure(job)
         if job["status"] != "done":
-            raise Failed(progress_text.failure(job))
-        with output_file.opened(place.output, place.force, str(job["file"]["name"])) as opened:
-            _filled(opened, service, job, display)
-            return progress_text.summary(job, opened.shown)
+            raise OperationFailed(progress_text.format_failure(job))
+        with output_file.open_output(destination.path, destination.force, str(job["file"]["name"])) as output:
+            _download(client, job, output, display)
+            return progress_text.format_summary(job, output.label)
     except Interrupted:
-        cancel_interrupted(service, job, display.say)
+        cancel_after_signal(client, job, display.print)
         raise
-    except Unreachable as unreachable:
-        raise Unreachable(f"{unreachable} The export itself is unharmed. Quote {job['id']}.") from None
-    except Problem as problem:  # deleted, or expired, in between
-        raise Failed(f"{problem.detail} Quote {job['id']}.") from None
+    except ServiceUnreachable as error:
+        raise ServiceUnreachable(f"{error} The export is not affected. Quote {job['id']}.") from None
+    except Problem as problem:  # the export was deleted or expired during the download
+        raise OperationFailed(f"{problem.detail} Quote {job['id']}.") from None
 
 
-def _filled(place: output_file.Target, service: Service, job: Job, display: Display) -> None:
+def _download(client: ApiClient, job: Job, output: output_file.Output, display: Display) -> None:
     try:
-        download(service, job, place, display.received)
+        download(client, job, output, display.show_download)
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise Failed(f"{place.shown}: {error.strerror}. Quote {job['id']}.") from None
+        raise OperationFailed(f"{output.label}: {error.strerror}. Quote {job['id']}.") from None

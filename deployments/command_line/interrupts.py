@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a closed terminal, as an exception that lets a command tidy up."""
+"""Ctrl-C, SIGTERM and a closed terminal, raised as an exception so that a command can clean up."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -12,42 +12,43 @@ _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if
 T = TypeVar("T")
 
 
-class Interrupts:
-    def __init__(self) -> None:
-        self._held, self._waiting = False, 0
+class SignalHandler:
+    """Raises Interrupted on a signal, at once or after a section that must not be interrupted."""
 
-    def hold(self, act: Callable[[], T]) -> T:
-        """A signal that comes meanwhile waits for `let_through`; when the act fails, no longer than that."""
-        self._held = True
+    def __init__(self) -> None:
+        self._deferring, self._deferred = False, 0
+
+    def defer_during(self, act: Callable[[], T]) -> T:
+        """Run `act` and keep a signal for `raise_deferred`; if `act` fails, raise Interrupted."""
+        self._deferring = True
         try:
-            done = act()
+            result = act()
         except Exception:
-            self.let_through()
+            self.raise_deferred()
             raise
         finally:
-            self._held = False
-        return done
+            self._deferring = False
+        return result
 
-    def let_through(self) -> None:
-        """Raises for a signal that came while it was held."""
-        if self._waiting:
-            number, self._waiting = self._waiting, 0
+    def raise_deferred(self) -> None:
+        if self._deferred:
+            number, self._deferred = self._deferred, 0
             raise Interrupted(number)
 
-    def arrive(self, number: int, frame: FrameType | None) -> None:
-        if not self._held:
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        if not self._deferring:
             raise Interrupted(number)
-        self._waiting = number
+        self._deferred = number
 
 
 @contextmanager
-def caught() -> Iterator[Interrupts]:
-    """What the caller of this process has it ignore (`nohup`, a job in the background) stays ignored."""
-    interrupts = Interrupts()
-    heeded = [each for each in _SIGNALS if signal.getsignal(each) is not signal.SIG_IGN]
-    before = {each: signal.signal(each, interrupts.arrive) for each in heeded}
+def handle_signals() -> Iterator[SignalHandler]:
+    """Install the handler; signals that the parent process ignores (`nohup`) stay ignored."""
+    handler = SignalHandler()
+    handled = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    previous = {number: signal.signal(number, handler.handle) for number in handled}
     try:
-        yield interrupts
+        yield handler
     finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
+        for number, previous_handler in previous.items():
+            signal.signal(number, previous_handler)

@@ -1,4 +1,4 @@
-"""Where a downloaded file goes: under its name when it is whole and verified, not before; or to stdout."""
+"""Destination of a download: stdout, or a file that appears only once it is whole and verified."""
 
 import os
 import secrets
@@ -8,20 +8,20 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Protocol
 
-from deployments.command_line.exit_codes import Failed, Refused
+from deployments.command_line.exit_codes import OperationFailed, RequestRejected
 
 STDOUT = "-"
 
 
-class Target(Protocol):
+class Output(Protocol):
     @property
-    def shown(self) -> str: ...
+    def label(self) -> str: ...
     def write(self, data: bytes) -> None: ...
     def commit(self) -> None: ...
 
 
-class Stdout:
-    shown = "stdout"
+class StdoutOutput:
+    label = "stdout"
 
     def write(self, data: bytes) -> None:
         sys.stdout.buffer.write(data)
@@ -30,16 +30,16 @@ class Stdout:
         sys.stdout.buffer.flush()
 
 
-class NewFile:
-    """Written beside its place under a name of its own, then put there at once."""
+class AtomicFile:
+    """Temporary file in the target folder; `commit` moves it to its path in one step."""
 
     def __init__(self, path: Path, force: bool) -> None:
         self.path, self._force = path, force
-        self._unfinished = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}.part")
-        self._file = self._unfinished.open("xb")
+        self._temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}.part")
+        self._file = self._temporary.open("xb")
 
     @property
-    def shown(self) -> str:
+    def label(self) -> str:
         return str(self.path)
 
     def write(self, data: bytes) -> None:
@@ -50,82 +50,86 @@ class NewFile:
         os.fsync(self._file.fileno())
         self._file.close()
         if self._force:
-            self._unfinished.replace(self.path)
+            self._temporary.replace(self.path)
         else:
-            _put_if_free(self._unfinished, self.path)
+            _move_without_overwriting(self._temporary, self.path)
         _sync_folder(self.path.parent)
 
     def abort(self) -> None:
-        """Harmless after a commit."""
-        with suppress(OSError):  # flushing to a full disk fails once more
+        """Remove the temporary file; does nothing after a commit."""
+        with suppress(OSError):  # closing flushes, which fails again on a full disk
             self._file.close()
-        self._unfinished.unlink(missing_ok=True)
+        self._temporary.unlink(missing_ok=True)
 
 
 @contextmanager
-def opened(output: str | None, force: bool, service_name: str) -> Iterator[Target]:
-    """Whatever ends the block before `commit` leaves nothing behind."""
+def open_output(output: str | None, force: bool, service_name: str) -> Iterator[Output]:
+    """Yield the output. Unless the block commits it, no file remains."""
     if output == STDOUT:
-        yield Stdout()
+        yield StdoutOutput()
         return
-    path = place(output, service_name)
-    check_free(path, force)
+    path = resolve_path(output, service_name)
+    check_path(path, force)
     try:
-        file = NewFile(path, force)
+        file = AtomicFile(path, force)
     except OSError as error:
-        raise Failed(f"{path}: {error.strerror}.") from None
+        raise OperationFailed(f"{path}: {error.strerror}.") from None
     try:
         yield file
     finally:
         file.abort()
 
 
-def place(output: str | None, service_name: str) -> Path:
-    """A folder takes the file under the service's name."""
+def resolve_path(output: str | None, service_name: str) -> Path:
+    """Return the file's path; in a folder, the file gets the service's name for it."""
     path = Path(output) if output is not None else Path()
-    return path / bare_name(service_name) if path.is_dir() else path
+    return path / safe_name(service_name) if path.is_dir() else path
 
 
-def bare_name(service_name: str) -> str:
-    """Never a path, a hidden file or an option-like name, whatever the service calls it."""
-    last = PureWindowsPath(PurePosixPath(service_name).name).name
-    kept = "".join(mark if mark.isprintable() else "_" for mark in last).lstrip(".-")
-    return kept or "export.csv"
+def safe_name(service_name: str) -> str:
+    """Return a file name that is no path, not hidden, and cannot be mistaken for an option."""
+    last_part = PureWindowsPath(PurePosixPath(service_name).name).name
+    name = "".join(char if char.isprintable() else "_" for char in last_part).lstrip(".-")
+    return name or "export.csv"
 
 
-def check(output: str | None, force: bool) -> None:
-    """What can be known before the export starts."""
+def check_output(output: str | None, force: bool) -> None:
+    """Reject an unusable --output before the export starts, as far as that is known."""
     if output is None or output == STDOUT or Path(output).is_dir():
         return
     path = Path(output)
     if not path.parent.is_dir():
-        raise Refused(f"--output: there is no folder {path.parent}.")
-    check_free(path, force)
+        raise RequestRejected(f"--output: the folder {path.parent} does not exist.")
+    check_path(path, force)
 
 
-def check_free(path: Path, force: bool) -> None:
+def check_path(path: Path, force: bool) -> None:
     if path.is_dir() or (path.exists() and not path.is_file()):
-        raise Refused(f"{path} is no file.")
+        raise RequestRejected(f"{path} is not a regular file.")
     if not force and (path.exists() or path.is_symlink()):
-        raise Refused(f"{path} exists; --force overwrites it.")
+        raise _already_exists(path)
 
 
-def _put_if_free(unfinished: Path, path: Path) -> None:
+def _already_exists(path: Path) -> RequestRejected:
+    return RequestRejected(f"{path} already exists. Use --force to overwrite it.")
+
+
+def _move_without_overwriting(temporary: Path, path: Path) -> None:
     try:
-        os.link(unfinished, path)  # unlike a rename, refused when somebody has made the file meanwhile
+        os.link(temporary, path)  # unlike a rename, this fails if the path exists by now
     except FileExistsError:
-        raise Refused(f"{path} exists; --force overwrites it.") from None
-    except OSError:  # a file system without links
-        check_free(path, force=False)
-        unfinished.replace(path)
+        raise _already_exists(path) from None
+    except OSError:  # a file system without hard links
+        check_path(path, force=False)
+        temporary.replace(path)
     else:
-        unfinished.unlink()
+        temporary.unlink()
 
 
 def _sync_folder(folder: Path) -> None:
-    with suppress(OSError):  # not every system lets a folder be opened
-        handle = os.open(folder, os.O_RDONLY)
+    with suppress(OSError):  # not every system can open a folder
+        descriptor = os.open(folder, os.O_RDONLY)
         try:
-            os.fsync(handle)
+            os.fsync(descriptor)
         finally:
-            os.close(handle)
+            os.close(descriptor)

@@ -1,4 +1,4 @@
-"""An export from one state to the next, until it has ended."""
+"""State of an export, and long polls until it ends."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -6,8 +6,8 @@ from urllib.parse import quote
 
 import httpx
 
-from deployments.command_line.api_client import Service, json_of
-from deployments.command_line.backoff import told_pause
+from deployments.command_line.api_client import ApiClient, parse_json
+from deployments.command_line.backoff import parse_retry_after
 
 LONG_POLL_SECONDS = 20
 FINAL = ("done", "expired", "error", "cancelled")
@@ -15,28 +15,28 @@ FINAL = ("done", "expired", "error", "cancelled")
 Job = Mapping[str, Any]
 
 
-def read(service: Service, job_id: str) -> Job:
-    return job_of(service.ask("GET", path_of(job_id)))
+def fetch_job(client: ApiClient, job_id: str) -> Job:
+    return parse_job(client.request("GET", job_path(job_id)))
 
 
-def job_of(answer: httpx.Response) -> Job:
-    return json_of(answer, "id", "status", "rows", "queue", "etaSeconds", "file")
+def parse_job(response: httpx.Response) -> Job:
+    return parse_json(response, "id", "status", "rows", "queue", "etaSeconds", "file")
 
 
-def path_of(job_id: str) -> str:
+def job_path(job_id: str) -> str:
     return f"/exports/{quote(job_id, safe='')}"
 
 
-def until_ended(service: Service, job: Job, show: Callable[[Job], None], pause: float = 0.0) -> Job:
-    """`pause` is how long after the last answer the next poll may come, in seconds."""
+def wait_until_ended(client: ApiClient, job: Job, show: Callable[[Job], None], pause: float = 0.0) -> Job:
+    """Return the final state; `pause` is the number of seconds before the first poll."""
     show(job)
     while job["status"] not in FINAL:
-        service.sleep(pause)
-        asked_at = service.clock()
-        answer = service.ask("GET", path_of(job["id"]), wait_seconds=LONG_POLL_SECONDS)
-        job = job_of(answer)
+        client.sleep(pause)
+        requested_at = client.clock()
+        response = client.request("GET", job_path(job["id"]), wait_seconds=LONG_POLL_SECONDS)
+        job = parse_job(response)
         show(job)
-        # A poll that the service itself has held for so long need not wait once more.
-        told = told_pause(answer.headers.get("retry-after")) or 0.0
-        pause = max(0.0, asked_at + told - service.clock())
+        # Retry-After counts from the request, so a long poll that took that long needs no pause.
+        retry_after = parse_retry_after(response.headers.get("retry-after")) or 0.0
+        pause = max(0.0, requested_at + retry_after - client.clock())
     return job

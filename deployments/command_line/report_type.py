@@ -1,4 +1,4 @@
-"""What the service says of a report: its scopes and filters, by which options are read."""
+"""Description of a report: its scopes and filters, which define some of the options."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,16 +6,18 @@ from urllib.parse import quote
 
 import httpx
 
-from deployments.command_line.api_client import Problem, Service, json_of
-from deployments.command_line.exit_codes import Refused
+from deployments.command_line.api_client import ApiClient, Problem, parse_json
+from deployments.command_line.exit_codes import RequestRejected
 
 
-def described(service: Service, name: str) -> Mapping[str, Any]:
+def fetch_report_type(client: ApiClient, name: str) -> Mapping[str, Any]:
+    """Return the report's description; RequestRejected lists the reports if there is none of this name."""
     try:
-        return json_of(service.ask("GET", f"/report-types/{quote(name, safe='')}"), "parameters", "filters")
+        path = f"/report-types/{quote(name, safe='')}"
+        return parse_json(client.request("GET", path), "parameters", "filters")
     except Problem as problem:
         if problem.status != httpx.codes.NOT_FOUND:
             raise
-    there_are = json_of(service.ask("GET", "/report-types"), "items")["items"]
-    names = ", ".join(sorted(str(each["name"]) for each in there_are))
-    raise Refused(f"REPORT: there is no report {name!r}; there are {names}.")
+    report_types = parse_json(client.request("GET", "/report-types"), "items")["items"]
+    names = ", ".join(sorted(str(report_type["name"]) for report_type in report_types))
+    raise RequestRejected(f"REPORT: there is no report {name!r}. Choose one of {names}.")

@@ -1,40 +1,43 @@
-"""From options to the body of `POST /schedules`, and from its pointers back to options. Pure."""
+"""Body of `POST /schedules`, built from options; and the service's errors, named by option."""
 
 from argparse import Namespace
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from deployments.command_line.options.scope_options import Pair
-from deployments.command_line.request_body import choice, in_options, without_nones
+from deployments.command_line.request_body import build_selection, describe_errors, drop_nones
 
 SINCE_LAST = "since-last"
-# What `--name` means in an export alone.
-_FILE_NAME = "--file-name"
+# `--name` names the schedule here, so the export's own name has another option.
+_EXPORT_NAME_OPTION = "--file-name"
 
 
-def recurring_body(
-    given: Namespace, options: Sequence[Pair], report: Mapping[str, Any], known: Collection[str]
+def build_schedule_body(
+    arguments: Namespace,
+    scope_pairs: Sequence[Pair],
+    report: Mapping[str, Any],
+    declared_options: Collection[str],
 ) -> dict[str, Any]:
     recurrence = {
-        "cron": given.cron,
-        "every": given.every,
-        "rrule": given.rrule,
-        "anchor": given.anchor,
-        "timeZone": given.time_zone,
+        "cron": arguments.cron,
+        "every": arguments.every,
+        "rrule": arguments.rrule,
+        "anchor": arguments.anchor,
+        "timeZone": arguments.time_zone,
     }
-    export = {**choice(given, options, report, known), **without_nones({"name": given.file_name})}
+    selection = build_selection(arguments, scope_pairs, report, declared_options)
     body = {
-        "name": given.name,
-        "recurrence": without_nones(recurrence),
-        "range": days(given.range) if given.range is not None else None,
-        "export": export,
-        "onlyIfRows": given.only_if_rows,
+        "name": arguments.name,
+        "recurrence": drop_nones(recurrence),
+        "range": parse_range(arguments.range) if arguments.range is not None else None,
+        "export": {**selection, **drop_nones({"name": arguments.file_name})},
+        "onlyIfRows": arguments.only_if_rows,
     }
-    return without_nones(body)
+    return drop_nones(body)
 
 
-def days(text: str) -> dict[str, str]:
-    """`previous-week`, `since-last`, `2024-07-01..2024-07-31`."""
+def parse_range(text: str) -> dict[str, str]:
+    """Return the range of `previous-week`, `since-last` or `2024-07-01..2024-07-31`."""
     start, dots, end = text.partition("..")
     if dots:
         return {"kind": "absolute", "from": start, "to": end}
@@ -43,13 +46,15 @@ def days(text: str) -> dict[str, str]:
     return {"kind": "relative", "preset": text}
 
 
-def in_recurring_options(errors: Sequence[Mapping[str, str]], names: Mapping[str, str]) -> list[str]:
-    named = [{**each, "pointer": _of_an_export(each.get("pointer", ""))} for each in errors]
-    return in_options(named, {**names, "file-name": _FILE_NAME})
+def describe_schedule_errors(
+    errors: Sequence[Mapping[str, str]], scope_names: Mapping[str, str]
+) -> list[str]:
+    flattened = [{**error, "pointer": _to_export_pointer(error.get("pointer", ""))} for error in errors]
+    return describe_errors(flattened, {**scope_names, "file-name": _EXPORT_NAME_OPTION})
 
 
-def _of_an_export(pointer: str) -> str:
-    """`/export/filters/utm` → `/filters/utm`, as `export` speaks of it; `/recurrence/cron` → `/cron`."""
+def _to_export_pointer(pointer: str) -> str:
+    """Flatten a pointer: `/export/filters/utm` → `/filters/utm`, `/recurrence/cron` → `/cron`."""
     if pointer == "/export/name":
         return "/file-name"
     if pointer == "/recurrence":

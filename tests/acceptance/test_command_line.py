@@ -1,4 +1,4 @@
-"""The command line on the real service: the file, what is refused, the list, cancelling."""
+"""The command line against the real service: export, refusals, list, cancel, schedules."""
 
 import csv
 import hashlib
@@ -30,11 +30,11 @@ def export(stack: Stack, folder: Path, *options: str, **settings: str) -> Result
     return run(stack.api_url, folder, "export", *options, **settings)
 
 
-def last(api: httpx.Client) -> dict[str, Any]:
+def latest_job(api: httpx.Client) -> dict[str, Any]:
     return dict(api.get("/exports", params={"limit": 1}).json()["items"][0])
 
 
-def test_the_file_is_the_one_that_the_api_makes(stack: Stack, article: Session, tmp_path: Path) -> None:
+def test_the_file_equals_the_one_from_the_api(stack: Stack, article: Session, tmp_path: Path) -> None:
     ran = export(stack, tmp_path, *ARTICLES_OPTIONS, "-o", "week.csv")
     assert (ran.code, ran.stdout) == (0, b"")
     assert (tmp_path / "week.csv").read_bytes() == article.file()
@@ -42,17 +42,17 @@ def test_the_file_is_the_one_that_the_api_makes(stack: Stack, article: Session, 
     assert "week.csv: 222 rows, 48.0 kB, SHA-256 verified" in ran.stderr
 
 
-def test_what_is_no_terminal_gets_plain_lines(stack: Stack, tmp_path: Path) -> None:
+def test_without_a_terminal_progress_is_plain_lines(stack: Stack, tmp_path: Path) -> None:
     ran = export(stack, tmp_path, *EMPTY, "--name", secrets.token_hex(8))
-    first, *_, end = ran.stderr.splitlines()
+    first, *_, summary = ran.stderr.splitlines()
     assert first.startswith("Export ")
-    assert end.endswith("verified (" + end.rpartition("(")[2])
+    assert "SHA-256 verified (" in summary
     assert "\x1b" not in ran.stderr
     assert "\r" not in ran.stderr
 
 
-def test_a_terminal_gets_a_bar(stack: Stack, tmp_path: Path) -> None:
-    ours, theirs = pty.openpty()
+def test_a_terminal_shows_a_progress_bar(stack: Stack, tmp_path: Path) -> None:
+    controller, terminal = pty.openpty()
     environment = {**clean_environment(), "REPORTS_API_URL": stack.api_url, "TERM": "xterm", "COLUMNS": "120"}
     process = subprocess.Popen(  # noqa: S603 - our own command
         [PROGRAM, "export", *ORDERS],
@@ -60,46 +60,46 @@ def test_a_terminal_gets_a_bar(stack: Stack, tmp_path: Path) -> None:
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
-        stderr=theirs,
+        stderr=terminal,
     )
-    os.close(theirs)
-    said = b""
-    while data := _read(ours):
-        said += data
-    os.close(ours)
+    os.close(terminal)
+    output = b""
+    while data := _read(controller):
+        output += data
+    os.close(controller)
     assert process.wait() == 0
-    text = said.decode()
+    text = output.decode()
     assert "━" in text
-    assert "\x1b[?25h" in text, "the cursor is shown again"
+    assert "\x1b[?25h" in text, "the cursor is visible again"
     assert " verified (" in text
 
 
-def _read(terminal: int) -> bytes:
+def _read(controller: int) -> bytes:
     try:
-        return os.read(terminal, 65_536)
+        return os.read(controller, 65_536)
     except OSError:  # the other end is closed
         return b""
 
 
-def test_quiet_says_nothing_and_names_the_file_as_the_service_does(stack: Stack, tmp_path: Path) -> None:
+def test_quiet_prints_nothing_and_uses_the_services_file_name(stack: Stack, tmp_path: Path) -> None:
     ran = export(stack, tmp_path, *ORDERS, "--quiet")
     assert (ran.code, ran.stdout, ran.stderr) == (0, b"", "")
     assert list_files(tmp_path) == ["orders_2024-03-01_2024-03-07.csv"]
 
 
-def test_a_folder_takes_the_file_under_the_services_name(stack: Stack, tmp_path: Path) -> None:
-    (tmp_path / "kept").mkdir()
-    assert export(stack, tmp_path, *ORDERS, "--quiet", "-o", "kept").code == 0
-    assert list_files(tmp_path / "kept") == ["orders_2024-03-01_2024-03-07.csv"]
+def test_a_folder_receives_the_file_under_the_services_name(stack: Stack, tmp_path: Path) -> None:
+    (tmp_path / "downloads").mkdir()
+    assert export(stack, tmp_path, *ORDERS, "--quiet", "-o", "downloads").code == 0
+    assert list_files(tmp_path / "downloads") == ["orders_2024-03-01_2024-03-07.csv"]
 
 
-def test_stdout_gets_the_file_and_nothing_else(stack: Stack, article: Session, tmp_path: Path) -> None:
+def test_stdout_receives_only_the_file(stack: Stack, article: Session, tmp_path: Path) -> None:
     ran = export(stack, tmp_path, *ARTICLES_OPTIONS, "-o", "-")
     assert (ran.code, ran.stdout) == (0, article.file())
     assert list_files(tmp_path) == []
 
 
-def test_a_reader_who_goes_away_is_no_crash(stack: Stack, tmp_path: Path) -> None:
+def test_a_closed_pipe_ends_the_command_quietly(stack: Stack, tmp_path: Path) -> None:
     command = f"{PROGRAM} export orders --from 2024-01-01 --to 2024-12-31 --quiet -o - | head -c 10"
     environment = {**clean_environment(), "REPORTS_API_URL": stack.api_url}
     ran = subprocess.run(  # noqa: S603 - our own command
@@ -123,7 +123,7 @@ def test_every_option_reaches_the_service(stack: Stack, api: httpx.Client, tmp_p
     )
     ran = export(stack, tmp_path, "survey-responses", *options, "-o", "-")
     assert (ran.code, ran.stdout) == (0, b"utm,id\n")
-    assert last(api)["request"] == {
+    assert latest_job(api)["request"] == {
         "report": "survey-responses",
         "surveyId": EMPTY_SURVEY,
         "from": "2025-01-01T00:00:00Z",
@@ -138,39 +138,42 @@ def test_every_option_reaches_the_service(stack: Stack, api: httpx.Client, tmp_p
 
 
 @pytest.mark.parametrize("option", ["--survey", "--survey-id", "--surveyId"])
-def test_a_scope_has_options_of_its_own(stack: Stack, tmp_path: Path, option: str) -> None:
+def test_a_scope_has_several_options(stack: Stack, tmp_path: Path, option: str) -> None:
     period = ("--from", "2025-1-1", "--to", "2025-1-2")
     ran = export(stack, tmp_path, option, EMPTY_SURVEY, "survey-responses", *period, "--quiet", "-o", "a.csv")
     assert (ran.code, ran.stderr) == (0, "")
 
 
-def test_an_existing_file_is_kept_and_nothing_is_started(
+def test_an_existing_file_is_kept_and_no_export_starts(
     stack: Stack, api: httpx.Client, article: Session, tmp_path: Path
 ) -> None:
     (tmp_path / "week.csv").write_text("mine")
-    before = last(api)["id"]
+    previous = latest_job(api)["id"]
     ran = export(stack, tmp_path, *ARTICLES_OPTIONS, "-o", "week.csv")
-    assert (ran.code, ran.stderr) == (2, "report-exports: week.csv exists; --force overwrites it.\n")
-    assert last(api)["id"] == before
+    assert (ran.code, ran.stderr) == (
+        2,
+        "report-exports: week.csv already exists. Use --force to overwrite it.\n",
+    )
+    assert latest_job(api)["id"] == previous
     assert (tmp_path / "week.csv").read_text() == "mine"
     assert export(stack, tmp_path, *ARTICLES_OPTIONS, "-o", "week.csv", "--force").code == 0
     assert (tmp_path / "week.csv").read_bytes() == article.file()
     assert list_files(tmp_path) == ["week.csv"]
 
 
-def test_an_existing_file_of_the_services_name_is_kept(stack: Stack, tmp_path: Path) -> None:
+def test_an_existing_file_with_the_services_name_is_kept(stack: Stack, tmp_path: Path) -> None:
     (tmp_path / "orders_2024-03-01_2024-03-07.csv").write_text("mine")
     ran = export(stack, tmp_path, *ORDERS)
     assert ran.code == 2
-    assert "orders_2024-03-01_2024-03-07.csv exists" in ran.stderr
+    assert "orders_2024-03-01_2024-03-07.csv already exists" in ran.stderr
     assert (tmp_path / "orders_2024-03-01_2024-03-07.csv").read_text() == "mine"
 
 
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (("nothing",), "REPORT: there is no report 'nothing'; there are orders, survey-responses."),
-        ((*ORDERS, "--survey", SURVEY), "--survey: there is no such option; those of this report are none."),
+        (("nothing",), "REPORT: there is no report 'nothing'. Choose one of orders, survey-responses."),
+        ((*ORDERS, "--survey", SURVEY), "--survey: unknown option. The options of this report: none."),
         (("survey-responses", "--to", "2024-7-26"), "--survey: This report needs it.\n--from: This report"),
         ((*EMPTY[:1], "--survey", "7", *EMPTY[3:]), "--survey: It does not look like an id of this kind."),
         ((*EMPTY, "--filter", "colour=red"), "--filter colour: There is no such filter"),
@@ -182,13 +185,13 @@ def test_an_existing_file_of_the_services_name_is_kept(stack: Stack, tmp_path: P
         ((*EMPTY, "--csv-option", "header=5"), "--csv-option header: Header must be one of"),
         ((*EMPTY, "--idempotency-key", "a b"), "--idempotency-key: "),
         ((*EMPTY, "--scope", "colour=red"), "--colour: There is no such field."),
-        ((*EMPTY, "--survey-id", SURVEY), "--survey: it is given twice."),
-        ((*EMPTY, "--scope", "name=x"), "--scope name=: this has an option of its own."),
-        ((*EMPTY, "--detatch"), "--detatch: there is no such option, or its value is missing."),
-        ((*EMPTY, "-o", "missing/x.csv"), "--output: there is no folder missing."),
+        ((*EMPTY, "--survey-id", SURVEY), "--survey: specified twice."),
+        ((*EMPTY, "--scope", "name=x"), "--scope name=: use the option --name instead."),
+        ((*EMPTY, "--detatch"), "--detatch: unknown option, or its value is missing."),
+        ((*EMPTY, "-o", "missing/x.csv"), "--output: the folder missing does not exist."),
     ],
 )
-def test_a_mistake_is_named_by_its_option(
+def test_an_error_names_its_option(
     stack: Stack, tmp_path: Path, options: tuple[str, ...], sentence: str
 ) -> None:
     ran = export(stack, tmp_path, *options)
@@ -212,13 +215,13 @@ def test_a_mistake_is_named_by_its_option(
         ("cancel", ""),
     ],
 )
-def test_wrong_usage_is_2(stack: Stack, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+def test_wrong_usage_exits_with_2(stack: Stack, tmp_path: Path, arguments: tuple[str, ...]) -> None:
     assert run(stack.api_url, tmp_path, *arguments).code == 2
 
 
-def test_a_service_that_is_away_is_3_and_no_password_is_shown(tmp_path: Path) -> None:
-    away = "http://user:canary@127.0.0.1:9"
-    ran = run(away, tmp_path, "export", *ORDERS, "--timeout", "0.6", REPORTS_API_KEY="canary")
+def test_an_unreachable_service_exits_with_3_and_shows_no_password(tmp_path: Path) -> None:
+    url = "http://user:canary@127.0.0.1:9"
+    ran = run(url, tmp_path, "export", *ORDERS, "--timeout", "0.6", REPORTS_API_KEY="canary")
     assert ran.code == 3
     assert "The service at http://127.0.0.1:9 does not answer." in ran.stderr
     assert "canary" not in ran.stderr
@@ -226,16 +229,14 @@ def test_a_service_that_is_away_is_3_and_no_password_is_shown(tmp_path: Path) ->
 
 @pytest.mark.parametrize("path", ["", "/openapi.json?", "/healthz#"])
 @pytest.mark.parametrize("command", [("list",), ("export", "orders"), ("cancel", UNKNOWN)])
-def test_another_server_is_told_from_the_service(
+def test_a_server_that_is_not_the_service_exits_with_2(
     stack: Stack, tmp_path: Path, path: str, command: tuple[str, ...]
 ) -> None:
     ran = run(stack.prefect_api_url.removesuffix("/api") + path, tmp_path, *command)
     assert ran.code == 2
 
 
-def test_a_detached_export_prints_its_id_and_the_same_key_is_the_same_export(
-    stack: Stack, tmp_path: Path
-) -> None:
+def test_detach_prints_the_id_and_a_repeated_key_returns_it(stack: Stack, tmp_path: Path) -> None:
     key = ("--idempotency-key", secrets.token_hex(8))
     first = export(stack, tmp_path, *EMPTY, *key, "--detach")
     second = export(stack, tmp_path, *EMPTY, *key, "--detach")
@@ -250,19 +251,19 @@ def test_a_detached_export_prints_its_id_and_the_same_key_is_the_same_export(
     )
 
 
-def test_an_unknown_id_is_not_cancelled(stack: Stack, tmp_path: Path) -> None:
+def test_cancel_rejects_an_unknown_id(stack: Stack, tmp_path: Path) -> None:
     ran = run(stack.api_url, tmp_path, "cancel", UNKNOWN)
     assert (ran.code, ran.stderr) == (2, "report-exports: There is no export with this id.\n")
 
 
-def test_what_has_ended_is_not_cancelled(stack: Stack, api: httpx.Client, tmp_path: Path) -> None:
+def test_cancel_rejects_an_export_that_has_ended(stack: Stack, api: httpx.Client, tmp_path: Path) -> None:
     export(stack, tmp_path, *EMPTY, "-o", "a.csv")
-    job_id = last(api)["id"]
+    job_id = latest_job(api)["id"]
     ran = run(stack.api_url, tmp_path, "cancel", job_id)
     assert (ran.code, ran.stderr) == (2, f"report-exports: Export {job_id} had already ended: done.\n")
 
 
-def test_the_list_is_a_table_of_what_the_service_lists(
+def test_the_list_is_a_table_of_the_services_list(
     stack: Stack, api: httpx.Client, article: Session, tmp_path: Path
 ) -> None:
     ran = run(stack.api_url, tmp_path, "list", "--status", "done", "--limit", "3", TZ="UTC")
@@ -276,26 +277,26 @@ def test_the_list_is_a_table_of_what_the_service_lists(
         assert job["file"]["expiresAt"][:16].replace("T", " ") in line
 
 
-def test_the_list_as_json_is_all_but_the_links(stack: Stack, api: httpx.Client, tmp_path: Path) -> None:
+def test_the_json_list_has_all_fields_but_the_links(stack: Stack, api: httpx.Client, tmp_path: Path) -> None:
     export(stack, tmp_path, *EMPTY, "-o", "a.csv")
     ran = run(stack.api_url, tmp_path, "list", "--json", "--limit", "1")
-    told, known = json.loads(ran.stdout), last(api)
-    assert known["file"].pop("url")
-    assert known["file"].pop("urlExpiresAt")
-    assert told == [known]
+    printed, expected = json.loads(ran.stdout), latest_job(api)
+    assert expected["file"].pop("url")
+    assert expected["file"].pop("urlExpiresAt")
+    assert printed == [expected]
     content = (tmp_path / "a.csv").read_bytes()
-    assert told[0]["file"]["sha256"] == hashlib.sha256(content).hexdigest()
+    assert printed[0]["file"]["sha256"] == hashlib.sha256(content).hexdigest()
     assert len(list(csv.reader(io.StringIO(content.decode(), newline="")))) == 1
 
 
-def test_the_list_names_a_status_that_there_is_not(stack: Stack, tmp_path: Path) -> None:
+def test_the_list_rejects_an_unknown_status(stack: Stack, tmp_path: Path) -> None:
     ran = run(stack.api_url, tmp_path, "list", "--status", "finished")
     assert ran.code == 2
     assert "--status: It must be one of queued, running" in ran.stderr
 
 
-RECURS = ("--cron", "0 9 * * MON", "--time-zone", "Europe/Madrid", "--range", "previous-week")
-RECURRING = ("survey-responses", "--survey", EMPTY_SURVEY, *RECURS)
+RECURRENCE = ("--cron", "0 9 * * MON", "--time-zone", "Europe/Madrid", "--range", "previous-week")
+SCHEDULE = ("survey-responses", "--survey", EMPTY_SURVEY, *RECURRENCE)
 
 
 def schedules(stack: Stack, folder: Path, *arguments: str) -> Result:
@@ -303,92 +304,98 @@ def schedules(stack: Stack, folder: Path, *arguments: str) -> Result:
 
 
 @pytest.fixture
-def recurring(stack: Stack, api: httpx.Client, tmp_path: Path) -> Iterator[str]:
-    """One that makes a file only if there are rows, and there are none."""
+def schedule_id(stack: Stack, api: httpx.Client, tmp_path: Path) -> Iterator[str]:
+    """Yield a schedule with --only-if-rows whose runs have no rows."""
     name = ("--name", "Weekly attendees", "--only-if-rows")
-    made = schedules(stack, tmp_path, "create", *RECURRING, *name, "--filter", "isAttended=true")
-    assert made.code == 0, made.stderr
-    schedule_id = made.stdout.decode().strip()
-    told = api.get(f"/schedules/{schedule_id}").json()
-    assert [line.rpartition(": ")[2] for line in made.stderr.splitlines()] == [
-        f"{each['from']} to {each['to']}" for each in told["nextRuns"]
+    created = schedules(stack, tmp_path, "create", *SCHEDULE, *name, "--filter", "isAttended=true")
+    assert created.code == 0, created.stderr
+    created_id = created.stdout.decode().strip()
+    schedule = api.get(f"/schedules/{created_id}").json()
+    assert [line.rpartition(": ")[2] for line in created.stderr.splitlines()] == [
+        f"{run['from']} to {run['to']}" for run in schedule["nextRuns"]
     ]
-    yield schedule_id
-    api.delete(f"/schedules/{schedule_id}")
+    yield created_id
+    api.delete(f"/schedules/{created_id}")
 
 
-def test_a_recurring_export_from_its_making_to_its_removal(
-    stack: Stack, api: httpx.Client, recurring: str, tmp_path: Path
+def test_a_schedule_from_creation_to_deletion(
+    stack: Stack, api: httpx.Client, schedule_id: str, tmp_path: Path
 ) -> None:
-    kept = api.get(f"/schedules/{recurring}").json()
-    assert (kept["name"], kept["onlyIfRows"]) == ("Weekly attendees", True)
-    assert kept["recurrence"] == {"cron": "0 9 * * MON", "timeZone": "Europe/Madrid"}
-    assert kept["range"] == {"kind": "relative", "preset": "previous-week"}
-    assert kept["export"] == {
+    schedule = api.get(f"/schedules/{schedule_id}").json()
+    assert (schedule["name"], schedule["onlyIfRows"]) == ("Weekly attendees", True)
+    assert schedule["recurrence"] == {"cron": "0 9 * * MON", "timeZone": "Europe/Madrid"}
+    assert schedule["range"] == {"kind": "relative", "preset": "previous-week"}
+    assert schedule["export"] == {
         "report": "survey-responses",
         "surveyId": EMPTY_SURVEY,
         "filters": {"isAttended": True},
     }
-    assert json.loads(schedules(stack, tmp_path, "list", "--json", "--limit", "1").stdout) == [kept]
+    assert json.loads(schedules(stack, tmp_path, "list", "--json", "--limit", "1").stdout) == [schedule]
 
-    assert schedules(stack, tmp_path, "pause", recurring).stdout == b"Weekly attendees is paused.\n"
+    assert schedules(stack, tmp_path, "pause", schedule_id).stdout == b"Weekly attendees is paused.\n"
     listed = schedules(stack, tmp_path, "list").stdout.decode().splitlines()
-    assert next(line for line in listed if line.startswith(recurring)).split()[-1] == "paused"
-    resumed = schedules(stack, tmp_path, "resume", recurring)
+    assert next(line for line in listed if line.startswith(schedule_id)).split()[-1] == "paused"
+    resumed = schedules(stack, tmp_path, "resume", schedule_id)
     assert (resumed.stdout, len(resumed.stderr.splitlines())) == (b"Weekly attendees is active.\n", 3)
 
-    ran = schedules(stack, tmp_path, "run", recurring, "-o", "week.csv")
+    ran = schedules(stack, tmp_path, "run", schedule_id, "-o", "week.csv")
     assert (ran.code, list_files(tmp_path)) == (0, [])
     assert "There were no rows, so no file was made (rows.none)." in ran.stderr
-    history = json.loads(schedules(stack, tmp_path, "history", recurring, "--json").stdout)
-    assert [job["scheduleId"] for job in history] == [recurring]
+    history = json.loads(schedules(stack, tmp_path, "history", schedule_id, "--json").stdout)
+    assert [job["scheduleId"] for job in history] == [schedule_id]
 
-    assert schedules(stack, tmp_path, "delete", recurring).code == 0
-    gone = schedules(stack, tmp_path, "history", recurring)
+    assert schedules(stack, tmp_path, "delete", schedule_id).code == 0
+    gone = schedules(stack, tmp_path, "history", schedule_id)
     assert (gone.code, gone.stderr) == (2, "report-exports: There is no recurring export with this id.\n")
     assert api.get(f"/exports/{history[0]['id']}").status_code == 200
 
 
-def test_a_run_now_is_followed_to_its_file(stack: Stack, api: httpx.Client, tmp_path: Path) -> None:
+def test_run_waits_for_the_file(stack: Stack, api: httpx.Client, tmp_path: Path) -> None:
     days = ("--every", "P1D", "--range", "2024-03-01..2024-03-07", "--name", "A week", "--file-name", "week")
     schedule_id = schedules(stack, tmp_path, "create", "orders", *days).stdout.decode().strip()
     try:
         ran = schedules(stack, tmp_path, "run", schedule_id, "-o", "week.csv")
         assert (ran.code, list_files(tmp_path)) == (0, ["week.csv"])
-        assert last(api)["file"]["sha256"] == hashlib.sha256((tmp_path / "week.csv").read_bytes()).hexdigest()
+        assert (
+            latest_job(api)["file"]["sha256"]
+            == hashlib.sha256((tmp_path / "week.csv").read_bytes()).hexdigest()
+        )
         started = schedules(stack, tmp_path, "run", schedule_id)
-        assert started.stdout.decode().strip() == last(api)["id"]
+        assert started.stdout.decode().strip() == latest_job(api)["id"]
     finally:
         api.delete(f"/schedules/{schedule_id}")
 
 
-def test_a_preview_makes_nothing(stack: Stack, api: httpx.Client, tmp_path: Path) -> None:
-    before = api.get("/schedules").json()
-    ran = schedules(stack, tmp_path, "preview", *RECURRING)
+def test_preview_creates_no_schedule(stack: Stack, api: httpx.Client, tmp_path: Path) -> None:
+    previous = api.get("/schedules").json()
+    ran = schedules(stack, tmp_path, "preview", *SCHEDULE)
     assert (ran.code, ran.stderr, len(ran.stdout.splitlines())) == (0, "", 3)
     assert ran.stdout.startswith(b"Mon ")
-    assert api.get("/schedules").json() == before
+    assert api.get("/schedules").json() == previous
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("create", *RECURRING), "--name: A recurring export needs a name."),
-        (("preview", *RECURRING[:3], "--cron", "@reboot", *RECURS[4:]), "--cron: It must have exactly five"),
-        (("preview", *RECURRING[:3], *RECURS[:2], "--range", "next-week"), "--range: "),
-        (("preview", *RECURRING[:3], *RECURS[:2]), "--range: Say which days each run covers."),
-        (("preview", *RECURRING, "--filter", "colour=red"), "--filter colour: There is no such filter"),
-        (("preview", "survey-responses", *RECURS), "--survey: "),
-        (("preview", *RECURRING, "--from", "2024-01-01"), "--from: there is no such option"),
-        (("create", *RECURRING, "--name", "x", "--idempotency-key", "a b"), "--idempotency-key: "),
-        (("create", *RECURRING, "--every", "P1D"), "not allowed with argument --cron"),
+        (("create", *SCHEDULE), "--name: A recurring export needs a name."),
+        (
+            ("preview", *SCHEDULE[:3], "--cron", "@reboot", *RECURRENCE[4:]),
+            "--cron: It must have exactly five",
+        ),
+        (("preview", *SCHEDULE[:3], *RECURRENCE[:2], "--range", "next-week"), "--range: "),
+        (("preview", *SCHEDULE[:3], *RECURRENCE[:2]), "--range: Say which days each run covers."),
+        (("preview", *SCHEDULE, "--filter", "colour=red"), "--filter colour: There is no such filter"),
+        (("preview", "survey-responses", *RECURRENCE), "--survey: "),
+        (("preview", *SCHEDULE, "--from", "2024-01-01"), "--from: unknown option"),
+        (("create", *SCHEDULE, "--name", "x", "--idempotency-key", "a b"), "--idempotency-key: "),
+        (("create", *SCHEDULE, "--every", "P1D"), "not allowed with argument --cron"),
         (("pause", UNKNOWN), "There is no recurring export with this id."),
         (("history", "a/b"), "report-exports: "),
-        (("delete", ""), "it is empty."),
+        (("delete", ""), "must not be empty."),
         ((), "required: ACTION"),
     ],
 )
-def test_a_mistake_in_a_recurring_export_is_named_by_its_option(
+def test_an_error_in_a_schedule_names_its_option(
     stack: Stack, tmp_path: Path, arguments: tuple[str, ...], sentence: str
 ) -> None:
     ran = schedules(stack, tmp_path, *arguments)
@@ -397,7 +404,7 @@ def test_a_mistake_in_a_recurring_export_is_named_by_its_option(
 
 
 @pytest.mark.parametrize("command", ["export", "list", "cancel", "schedules"])
-def test_it_starts_without_the_service_itself(command: str) -> None:
+def test_client_commands_do_not_import_the_service(command: str) -> None:
     heavy = "('prefect', 'pandas', 'sqlalchemy', 'fastapi', 'pydantic', 's3fs', 'flows', 'api')"
     script = (
         "import sys\n"

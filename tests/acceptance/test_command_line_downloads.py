@@ -1,4 +1,4 @@
-"""Between storage and disk anything may happen: the file is whole and verified, or there is none."""
+"""Faulty downloads: the file is complete and verified, or there is none."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +14,8 @@ from tests.support.running_stack import Stack
 
 @pytest.fixture
 def front(stack: Stack) -> Iterator[FlakyProxy]:
-    with flaky_proxy(stack.api_url) as found:
-        yield found
+    with flaky_proxy(stack.api_url) as proxy:
+        yield proxy
 
 
 def export(front: FlakyProxy, folder: Path, *options: str, **settings: str) -> Result:
@@ -31,7 +31,7 @@ def longer(number: int, answer: Answer) -> None:
 
 
 def shorter(number: int, answer: Answer) -> None:
-    """A whole answer, by its own headers; and no ranges."""
+    """Answer with a shorter file that its headers call complete, and refuse ranges."""
     if answer.status == 206:
         answer.status, answer.body = 416, b""
     answer.body = answer.body[:10_000]
@@ -46,44 +46,44 @@ def cut(number: int, answer: Answer) -> None:
         answer.cut_after = 10_000
 
 
-def test_what_comes_through_whole_is_the_file(front: FlakyProxy, article: Session, tmp_path: Path) -> None:
+def test_an_undisturbed_download_is_the_file(front: FlakyProxy, article: Session, tmp_path: Path) -> None:
     assert export(front, tmp_path, "-o", "week.csv").code == 0
     assert (tmp_path / "week.csv").read_bytes() == article.file()
     assert len(front.downloads) == 1
 
 
 @pytest.mark.parametrize(
-    ("spoil", "why"),
+    ("spoil", "reason"),
     [
-        (altered, "its SHA-256 is not that of its receipt"),
+        (altered, "its SHA-256 differs from its receipt"),
         (longer, "it is longer than its receipt says"),
         (shorter, "it ends after 10,000 of "),
         (empty, "it ends after 0 of "),
     ],
 )
 @pytest.mark.parametrize("existing", [True, False])
-def test_another_file_than_the_receipts_is_4_and_none_is_left(
-    front: FlakyProxy, tmp_path: Path, spoil: object, why: str, existing: bool
+def test_a_file_that_differs_from_its_receipt_exits_with_4(
+    front: FlakyProxy, tmp_path: Path, spoil: object, reason: str, existing: bool
 ) -> None:
     front.tamper_download = spoil  # type: ignore[assignment]
     if existing:
         (tmp_path / "week.csv").write_text("mine")
     ran = export(front, tmp_path, "-o", "week.csv", "--force")
     assert ran.code == 4
-    assert f"report-exports: The file does not verify: {why}" in ran.stderr
+    assert f"report-exports: The file does not verify: {reason}" in ran.stderr
     assert "Quote " in ran.stderr
     assert list_files(tmp_path) == (["week.csv"] if existing else [])
     if existing:
         assert (tmp_path / "week.csv").read_text() == "mine"
 
 
-def test_what_does_not_verify_on_stdout_is_4_too(front: FlakyProxy, tmp_path: Path) -> None:
+def test_a_failed_verification_on_stdout_exits_with_4(front: FlakyProxy, tmp_path: Path) -> None:
     front.tamper_download = altered
     assert export(front, tmp_path, "-o", "-").code == 4
 
 
 @pytest.mark.parametrize("output", ["week.csv", "-"])
-def test_an_interrupted_download_goes_on_where_it_stopped(
+def test_an_interrupted_download_resumes(
     front: FlakyProxy, article: Session, tmp_path: Path, output: str
 ) -> None:
     front.tamper_download = cut
@@ -91,14 +91,14 @@ def test_an_interrupted_download_goes_on_where_it_stopped(
     assert ran.code == 0
     content = ran.stdout if output == "-" else (tmp_path / output).read_bytes()
     assert content == article.file()
-    ranges = [each.headers.get("range") for each in front.downloads]
+    ranges = [request.headers.get("range") for request in front.downloads]
     assert ranges == [None, "bytes=10000-", "bytes=20000-"]
     assert len(set(front.links)) >= 1
-    assert len(front.links) == 3, "each try has a link of its own"
+    assert len(front.links) == 3, "each attempt requests a new link"
 
 
 @pytest.mark.parametrize("output", ["week.csv", "-"])
-def test_a_storage_that_knows_no_ranges_is_read_from_the_start(
+def test_a_storage_without_ranges_is_read_from_the_start(
     front: FlakyProxy, article: Session, tmp_path: Path, output: str
 ) -> None:
     whole = article.file()
@@ -116,9 +116,7 @@ def test_a_storage_that_knows_no_ranges_is_read_from_the_start(
     assert (ran.stdout if output == "-" else (tmp_path / output).read_bytes()) == whole
 
 
-def test_a_link_that_has_expired_is_asked_for_again(
-    front: FlakyProxy, article: Session, tmp_path: Path
-) -> None:
+def test_an_expired_link_is_replaced(front: FlakyProxy, article: Session, tmp_path: Path) -> None:
     def spoil(number: int, answer: Answer) -> None:
         if number == 1:
             answer.status, answer.body = 403, b"<Error><Code>AccessDenied</Code></Error>"
@@ -129,18 +127,18 @@ def test_a_link_that_has_expired_is_asked_for_again(
     assert len(front.links) == 2
 
 
-def test_a_storage_that_refuses_again_and_again_is_1(front: FlakyProxy, tmp_path: Path) -> None:
+def test_a_storage_that_keeps_refusing_exits_with_1(front: FlakyProxy, tmp_path: Path) -> None:
     def spoil(number: int, answer: Answer) -> None:
         answer.status, answer.body = 403, b"<Error><Code>AccessDenied</Code></Error>"
 
     front.tamper_download = spoil
     ran = export(front, tmp_path, "-o", "week.csv")
     assert ran.code == 1
-    assert "The file storage refuses the file (403). Quote " in ran.stderr
+    assert "The file storage refused the download (403). Quote " in ran.stderr
     assert list_files(tmp_path) == []
 
 
-def test_a_storage_that_stays_away_is_3(front: FlakyProxy, tmp_path: Path) -> None:
+def test_an_unavailable_storage_exits_with_3(front: FlakyProxy, tmp_path: Path) -> None:
     def spoil(number: int, answer: Answer) -> None:
         answer.status, answer.body = 503, b""
 
@@ -149,10 +147,8 @@ def test_a_storage_that_stays_away_is_3(front: FlakyProxy, tmp_path: Path) -> No
     assert list_files(tmp_path) == []
 
 
-def test_a_service_that_stumbles_is_asked_again_and_starts_one_export(
-    front: FlakyProxy, tmp_path: Path
-) -> None:
-    """Each call is spoilt once: no answer although it was served, then 503."""
+def test_retried_requests_start_one_export(front: FlakyProxy, tmp_path: Path) -> None:
+    """Every call first gets no answer, although it was served, and then a 503."""
 
     def spoil(number: int, answer: Answer) -> None:
         if number % 3 == 1:
@@ -163,13 +159,13 @@ def test_a_service_that_stumbles_is_asked_again_and_starts_one_export(
     front.tamper_call = spoil
     ran = export(front, tmp_path, "-o", "week.csv")
     assert ran.code == 0
-    starts = [each.headers["idempotency-key"] for each in front.requests if each.path == "/exports"]
+    starts = [request.headers["idempotency-key"] for request in front.requests if request.path == "/exports"]
     assert len(starts) == 3
     assert len(set(starts)) == 1
     assert "does not answer. Trying again in" in ran.stderr
 
 
-def test_a_turn_that_is_later_than_the_timeout_is_waited_for(front: FlakyProxy, tmp_path: Path) -> None:
+def test_a_rate_limit_may_take_longer_than_the_timeout(front: FlakyProxy, tmp_path: Path) -> None:
     def spoil(number: int, answer: Answer) -> None:
         if number in (1, 4):
             answer.status, answer.headers["retry-after"] = 429, "2"
@@ -180,22 +176,22 @@ def test_a_turn_that_is_later_than_the_timeout_is_waited_for(front: FlakyProxy, 
     assert ran.stderr.count("Trying again in 2 s.") == 2
 
 
-def test_a_key_goes_to_the_service_and_to_nobody_else(front: FlakyProxy, tmp_path: Path) -> None:
+def test_the_api_key_is_sent_only_to_the_service(front: FlakyProxy, tmp_path: Path) -> None:
     assert export(front, tmp_path, "-o", "week.csv", REPORTS_API_KEY="canary").code == 0
-    calls = [each for each in front.requests if each not in front.downloads]
-    assert {each.headers.get("authorization") for each in calls} == {"Bearer canary"}
-    assert {each.headers.get("authorization") for each in front.downloads} == {None}
+    calls = [request for request in front.requests if request not in front.downloads]
+    assert {call.headers.get("authorization") for call in calls} == {"Bearer canary"}
+    assert {download.headers.get("authorization") for download in front.downloads} == {None}
 
 
-def test_it_polls_with_long_polls(front: FlakyProxy, tmp_path: Path) -> None:
+def test_it_uses_long_polls(front: FlakyProxy, tmp_path: Path) -> None:
     assert export(front, tmp_path, "-o", "week.csv").code == 0
-    polls = [each for each in front.requests if each.method == "GET" and each.path.count("/") == 2]
-    polls = [each for each in polls if each.path.startswith("/exports/")]
+    gets = [request for request in front.requests if request.method == "GET"]
+    polls = [get for get in gets if get.path.startswith("/exports/") and get.path.count("/") == 2]
     assert polls
-    assert {each.headers.get("prefer") for each in polls} == {"wait=20"}
+    assert {poll.headers.get("prefer") for poll in polls} == {"wait=20"}
 
 
-def test_an_export_that_is_deleted_before_it_is_downloaded_is_1(front: FlakyProxy, tmp_path: Path) -> None:
+def test_an_export_deleted_before_its_download_exits_with_1(front: FlakyProxy, tmp_path: Path) -> None:
     def spoil(number: int, answer: Answer) -> None:
         if b'"status":"done"' in answer.body:
             job_id = front.requests[-1].path.rpartition("/")[2]

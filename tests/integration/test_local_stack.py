@@ -317,14 +317,14 @@ def test_a_part_that_cannot_start_ends_the_start(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--port", "70000"], "a port is a number from 0 (any free one) to 65535"),
-        (["--port", "-1"], "a port is a number"),
-        (["--prefect-port", "x"], "a port is a number"),
+        (["--port", "70000"], "is not a whole number from 0 to 65,535"),
+        (["--port", "-1"], "is not a whole number"),
+        (["--prefect-port", "x"], "is not a whole number"),
         (["--sample-responses", "0"], "from 1 to"),
         (["--sample-responses", "1e9"], "from 1 to"),
-        (["--host", "0.0.0.0"], "no authentication is configured"),  # noqa: S104 - refused
-        (["--host", "192.0.2.1"], "no authentication is configured"),
-        (["--host", "::"], "no authentication is configured"),
+        (["--host", "0.0.0.0"], "authentication is not configured"),  # noqa: S104 - refused
+        (["--host", "192.0.2.1"], "authentication is not configured"),
+        (["--host", "::"], "authentication is not configured"),
         (["--host", "example"], "is not an IP address"),
         (["--data-dir", "/dev/null/here"], "cannot be used as the data directory"),
         (["--unknown"], "unrecognized arguments"),

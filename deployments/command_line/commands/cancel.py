@@ -1,44 +1,46 @@
-"""`report-exports cancel`: stops an export, and says what became of it."""
+"""`report-exports cancel`: cancel an export and print the outcome."""
 
 import argparse
 import sys
 
-from deployments.command_line import interrupts
-from deployments.command_line.api_client import connected
+from deployments.command_line.api_client import connect
 from deployments.command_line.cancel_export import cancel
-from deployments.command_line.exit_codes import DONE, EXIT_CODES, Refused
+from deployments.command_line.exit_codes import DONE, EXIT_CODES, RequestRejected
+from deployments.command_line.interrupts import handle_signals
 from deployments.command_line.options.export_options import Commands
-from deployments.command_line.options.service_options import add_service_options, api_key
-from deployments.command_line.text.display import to_stderr
-from deployments.command_line.text.plain_text import one_line
+from deployments.command_line.options.service_options import add_service_options, read_api_key
+from deployments.command_line.text.display import print_to_stderr
+from deployments.command_line.text.plain_text import strip_controls
 
 
-def add_to(commands: Commands) -> None:
+def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "cancel",
-        help="stop an export",
-        description="Stop an export, and say what became of it.",
+        help="cancel an export",
+        description="Cancel an export and print the outcome.",
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("id", metavar="ID", type=_an_id, help="as export --detach and list print it")
+    parser.add_argument(
+        "id", metavar="ID", type=_parse_id, help="id of the export, from `export --detach` or `list`"
+    )
     add_service_options(parser)
 
 
-def run(given: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     with (
-        interrupts.caught(),
-        connected(given.api, api_key(), given.timeout, to_stderr) as service,
+        handle_signals(),
+        connect(arguments.api, read_api_key(), arguments.timeout, print_to_stderr) as client,
     ):
-        job = cancel(service, given.id, lambda job: None)
+        job = cancel(client, arguments.id, lambda job: None)
     if job["status"] != "cancelled":
-        raise Refused(f"Export {one_line(job['id'])} had already ended: {job['status']}.")
-    sys.stdout.write(f"Export {one_line(job['id'])} is cancelled.\n")
+        raise RequestRejected(f"Export {strip_controls(job['id'])} had already ended: {job['status']}.")
+    sys.stdout.write(f"Export {strip_controls(job['id'])} is cancelled.\n")
     return DONE
 
 
-def _an_id(text: str) -> str:
-    if not text or text in (".", ".."):  # a path's own words
-        raise argparse.ArgumentTypeError(f"{text!r} is no export's id.")
+def _parse_id(text: str) -> str:
+    if not text or text in (".", ".."):  # these have a meaning in a URL path
+        raise argparse.ArgumentTypeError(f"{text!r} is not the id of an export.")
     return text

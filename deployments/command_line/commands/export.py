@@ -1,51 +1,55 @@
-"""`report-exports export`: start, follow, download, verify."""
+"""`report-exports export`: start an export, follow it, download and verify its file."""
 
 import argparse
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from deployments.command_line import interrupts, output_file
-from deployments.command_line.api_client import Problem, Service, connected
-from deployments.command_line.exit_codes import DONE, Refused
-from deployments.command_line.export_to_file import Place, fetched, started
-from deployments.command_line.interrupts import Interrupts
-from deployments.command_line.options.scope_options import Pair, shown_options
-from deployments.command_line.options.service_options import api_key
+from deployments.command_line.api_client import ApiClient, Problem, connect
+from deployments.command_line.exit_codes import DONE, RequestRejected
+from deployments.command_line.export_to_file import Destination, follow_and_download, start_export
+from deployments.command_line.interrupts import SignalHandler, handle_signals
+from deployments.command_line.options.scope_options import Pair, preferred_options
+from deployments.command_line.options.service_options import read_api_key
+from deployments.command_line.output_file import check_output
 from deployments.command_line.polling import Job
-from deployments.command_line.report_type import described
-from deployments.command_line.request_body import in_options, request_body
-from deployments.command_line.text.display import shown, to_stderr
+from deployments.command_line.report_type import fetch_report_type
+from deployments.command_line.request_body import build_request_body, describe_errors
+from deployments.command_line.text.display import open_display, print_to_stderr
 
 
-def run(given: argparse.Namespace, options: Sequence[Pair], known: Collection[str]) -> int:
-    """`options` are those that only the report knows; `known` are all others."""
-    if not given.detach:
-        output_file.check(given.output, given.force)
+def run(arguments: argparse.Namespace, scope_pairs: Sequence[Pair], declared_options: Collection[str]) -> int:
+    """Run the command; `scope_pairs` are options that only the report defines."""
+    if not arguments.detach:
+        check_output(arguments.output, arguments.force)
     with (
-        interrupts.caught() as signals,
-        shown(given.quiet) as display,
-        connected(given.api, api_key(), given.timeout, display.say) as service,
+        handle_signals() as signals,
+        open_display(arguments.quiet) as display,
+        connect(arguments.api, read_api_key(), arguments.timeout, display.print) as client,
     ):
-        report = described(service, given.report)
-        body = request_body(given, options, report, known)
-        names = shown_options(report, known)
-        job, pause = _started(service, body, given.idempotency_key, names, signals)
-        if given.detach:
+        report = fetch_report_type(client, arguments.report)
+        body = build_request_body(arguments, scope_pairs, report, declared_options)
+        scope_names = preferred_options(report, declared_options)
+        job, pause = _start(client, body, arguments.idempotency_key, scope_names, signals)
+        if arguments.detach:
             sys.stdout.write(f"{job['id']}\n")
             return DONE
-        place = Place(given.output, given.force)
-        last_words = fetched(service, job, pause, place, signals, display)
-    if not given.quiet:
-        to_stderr(last_words)
+        destination = Destination(arguments.output, arguments.force)
+        summary = follow_and_download(client, job, pause, destination, signals, display)
+    if not arguments.quiet:
+        print_to_stderr(summary)
     return DONE
 
 
-def _started(
-    service: Service, body: Mapping[str, Any], key: str | None, names: Mapping[str, str], signals: Interrupts
+def _start(
+    client: ApiClient,
+    body: Mapping[str, Any],
+    key: str | None,
+    scope_names: Mapping[str, str],
+    signals: SignalHandler,
 ) -> tuple[Job, float]:
     try:
-        return started(service, "/exports", key, signals, json=body)
+        return start_export(client, "/exports", key, signals, json=body)
     except Problem as problem:
-        sentences = in_options(problem.errors, names)
-        raise Refused("\n".join(sentences) or problem.detail) from None
+        lines = describe_errors(problem.errors, scope_names)
+        raise RequestRejected("\n".join(lines) or problem.detail) from None

@@ -1,78 +1,82 @@
-"""`report-exports list`: the exports there are, newest first, as a table or as JSON."""
+"""`report-exports list`: recent exports, newest first, as a table or as JSON."""
 
 import argparse
 from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from typing import Any
 
-from deployments.command_line import interrupts, pagination
-from deployments.command_line.api_client import Problem, connected
-from deployments.command_line.exit_codes import DONE, EXIT_CODES, Refused
+from deployments.command_line.api_client import Problem, connect
+from deployments.command_line.exit_codes import DONE, EXIT_CODES, RequestRejected
+from deployments.command_line.interrupts import handle_signals
 from deployments.command_line.options.export_options import Commands
-from deployments.command_line.options.service_options import add_service_options, api_key
-from deployments.command_line.request_body import in_options
+from deployments.command_line.options.service_options import add_service_options, read_api_key
+from deployments.command_line.pagination import add_list_options, fetch_items
+from deployments.command_line.request_body import describe_errors
 from deployments.command_line.text import table
-from deployments.command_line.text.display import to_stderr
-from deployments.command_line.text.plain_text import local_time, one_line, size
+from deployments.command_line.text.display import print_to_stderr
+from deployments.command_line.text.plain_text import format_local_time, format_size, strip_controls
 
 HEADINGS = ("ID", "REPORT", "NAME", "STATUS", "ROWS", "SIZE", "CREATED", "EXPIRES")
 
 
-def add_to(commands: Commands) -> None:
+def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "list",
-        help="the exports there are",
-        description="The exports there are, newest first. Times are those of this machine's zone.",
+        help="list exports",
+        description="List your exports, newest first. Times are in the time zone of this machine.",
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--status", help="queued, running, finalizing, done, expired, error or cancelled")
-    pagination.add_to(parser)
+    parser.add_argument(
+        "--status", help="only this status: queued, running, finalizing, done, expired, error or cancelled"
+    )
+    add_list_options(parser)
     add_service_options(parser)
 
 
-def run(given: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     with (
-        interrupts.caught(),
-        connected(given.api, api_key(), given.timeout, to_stderr) as service,
+        handle_signals(),
+        connect(arguments.api, read_api_key(), arguments.timeout, print_to_stderr) as client,
     ):
         try:
-            chosen = {"status": given.status} if given.status is not None else {}
-            jobs = list(pagination.items(service, "/exports", chosen, given.limit))
+            query = {"status": arguments.status} if arguments.status is not None else {}
+            jobs = list(fetch_items(client, "/exports", query, arguments.limit))
         except Problem as problem:
-            raise Refused("\n".join(in_options(problem.errors, {})) or problem.detail) from None
-    print_jobs(jobs, given.json)
+            lines = describe_errors(problem.errors, {})
+            raise RequestRejected("\n".join(lines) or problem.detail) from None
+    print_jobs(jobs, arguments.json)
     return DONE
 
 
-def without_link(job: Mapping[str, Any]) -> dict[str, Any]:
-    """Who holds the link may read the file: it stands in no output that others keep."""
+def remove_link(job: Mapping[str, Any]) -> dict[str, Any]:
+    """Remove the signed link: whoever has it can read the file, and output may end up in logs."""
     file = job.get("file")
-    kept = file and {name: value for name, value in file.items() if name not in ("url", "urlExpiresAt")}
-    return {**job, "file": kept}
+    public = file and {name: value for name, value in file.items() if name not in ("url", "urlExpiresAt")}
+    return {**job, "file": public}
 
 
-def row(job: Mapping[str, Any], zone: tzinfo | None) -> list[str]:
-    """`zone` None is this machine's."""
+def format_row(job: Mapping[str, Any], zone: tzinfo | None) -> list[str]:
+    """Return the cells of an export; `zone` None is the time zone of this machine."""
     file, rows = job.get("file") or {}, job["rows"]
-    count = file.get("rows", rows["written"] if rows["expected"] is not None else None)
+    row_count = file.get("rows", rows["written"] if rows["expected"] is not None else None)
     return [
-        one_line(str(job["id"])),
-        one_line(str(job["report"])),
-        one_line(str(job["name"] or "")),
+        strip_controls(str(job["id"])),
+        strip_controls(str(job["report"])),
+        strip_controls(str(job["name"] or "")),
         str(job["status"]),
-        f"{count:,}" if count is not None else "",
-        size(file["bytes"]) if file else "",
-        local_time(job["createdAt"], zone),
-        local_time(file.get("expiresAt"), zone),
+        f"{row_count:,}" if row_count is not None else "",
+        format_size(file["bytes"]) if file else "",
+        format_local_time(job["createdAt"], zone),
+        format_local_time(file.get("expiresAt"), zone),
     ]
 
 
 def print_jobs(jobs: Sequence[Mapping[str, Any]], as_json: bool) -> None:
     if as_json:
-        table.print_json([without_link(job) for job in jobs])
+        table.print_json([remove_link(job) for job in jobs])
     elif jobs:
-        table.print_table(HEADINGS, [row(job, None) for job in jobs])
+        table.print_table(HEADINGS, [format_row(job, None) for job in jobs])
     else:
-        to_stderr("There are no exports.")
+        print_to_stderr("No exports found.")

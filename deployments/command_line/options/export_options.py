@@ -1,4 +1,4 @@
-"""What `report-exports export` can be told."""
+"""Options of `report-exports export`, and those that it shares with `schedules`."""
 
 import argparse
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from deployments.command_line.options.service_options import add_service_options
 
 DESCRIPTION = """\
 Start an export, wait for it, download its file and verify it. Ctrl-C cancels the export.
-A report's own scopes are options too: one that is scoped by surveyId has --survey, or --survey-id."""
+A report's scopes are options, too: a report with the scope surveyId has --survey and --survey-id."""
 EXAMPLE = """\
 example:
   report-exports export survey-responses --survey 668b6fa3b8d693cd865b44bb --from 2024-7-19 --to 2024-7-26 \\
@@ -18,79 +18,74 @@ example:
 """
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
-Add: TypeAlias = Callable[..., Any]
+AddOption: TypeAlias = Callable[..., Any]
 
 
-def add_to(commands: Commands) -> set[str]:
-    """The options' own names: any other one is the report's."""
+def add_parser(commands: Commands) -> set[str]:
+    """Add the command and return the names of its options; the report defines all others."""
     parser = commands.add_parser(
         "export",
-        help="make a report's file and download it",
+        help="export a report and download the file",
         description=DESCRIPTION,
         epilog=f"{EXAMPLE}\n{EXIT_CODES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    known = {"--help", "-h"}
+    declared_options = {"--help", "-h"}
 
-    def add(*names: str, **facts: Any) -> None:
-        known.update(parser.add_argument(*names, **facts).option_strings)
+    def add(*names: str, **settings: Any) -> None:
+        declared_options.update(parser.add_argument(*names, **settings).option_strings)
 
     add_report(add)
-    add("--from", dest="start", metavar="DAY", help="the first day, or a date-time with an offset")
-    add("--to", dest="end", metavar="DAY", help="the last day, included; or a date-time, not included")
-    add_choice(add)
-    add("--time-zone", metavar="ZONE", help="in which days begin and times are written (UTC)")
-    add("--name", help="the export's name")
+    add("--from", dest="start", metavar="DAY", help="first day, or a timestamp with an offset")
+    add("--to", dest="end", metavar="DAY", help="last day, inclusive; or a timestamp, exclusive")
+    add_selection(add)
+    add("--time-zone", metavar="ZONE", help="time zone of days and of times in the file (default: UTC)")
+    add("--name", help="name of the export and its file")
     add_file(add)
-    add("--detach", action="store_true", help="start only, and print the export's id")
-    add("--idempotency-key", metavar="KEY", help="the same key is the same export for a day")
-    known.update(add_service_options(parser))
-    return known
+    add("--detach", action="store_true", help="start the export, print its id and exit")
+    add("--idempotency-key", metavar="KEY", help="reuse the export that this key started within a day")
+    declared_options.update(add_service_options(parser))
+    return declared_options
 
 
-def add_report(add: Add) -> None:
-    add("report", metavar="REPORT", type=named, help="such as survey-responses")
+def add_report(add: AddOption) -> None:
+    add("report", metavar="REPORT", type=parse_non_empty, help="name of the report, such as survey-responses")
 
 
-def add_choice(add: Add) -> None:
-    """Which rows and columns, and how they are written."""
-    add("--scope", type=pair, action="append", default=[], metavar="NAME=VALUE", help="any scope by its name")
+def add_selection(add: AddOption) -> None:
+    """Add the options that select rows, columns and the CSV format."""
+    _add_pairs(add, "--scope", "a scope by its name, such as surveyId=…")
+    _add_pairs(add, "--filter", "true, 5 and null are read as JSON; repeat a name to match any of its values")
+    add("--columns", metavar="KEYS", help="columns in the order of the file, separated by commas")
+    add("--sort", metavar="KEYS", help="sort keys, separated by commas; - sorts descending: --sort=-score")
+    add("--csv", metavar="PRESET", help="CSV format: plain, rfc4180 or excel")
+    _add_pairs(add, "--csv-option", "one option of the CSV format, such as header=keys")
+
+
+def _add_pairs(add: AddOption, name: str, help_text: str) -> None:
+    add(name, type=parse_pair, action="append", default=[], metavar="NAME=VALUE", help=help_text)
+
+
+def add_file(add: AddOption) -> None:
     add(
-        *("--filter",),
-        type=pair,
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="true, 5 and null are read as JSON; repeat a name for any of its values",
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="file or folder to write to, or - for stdout (default: the service's name, in this folder)",
     )
-    add("--columns", metavar="KEYS", help="in the order wanted, separated by commas")
-    add("--sort", metavar="KEYS", help="separated by commas, - before one for descending: --sort=-score")
-    add("--csv", metavar="PRESET", help="how the CSV is written")
-    add(
-        *("--csv-option",),
-        type=pair,
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="one option of it, such as header=keys",
-    )
-
-
-def add_file(add: Add) -> None:
-    add("-o", "--output", metavar="FILE", help="- is stdout (the service's name for it, in this folder)")
     add("--force", action="store_true", help="overwrite an existing file")
     add("--quiet", action="store_true", help="print errors only")
 
 
-def pair(text: str) -> Pair:
+def parse_pair(text: str) -> Pair:
     name, equals, value = text.partition("=")
     if not (name and equals):
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE.")
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=VALUE.")
     return name, value
 
 
-def named(text: str) -> str:
+def parse_non_empty(text: str) -> str:
     if not text:
-        raise argparse.ArgumentTypeError("it is empty.")
+        raise argparse.ArgumentTypeError("must not be empty.")
     return text

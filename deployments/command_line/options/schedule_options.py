@@ -1,22 +1,22 @@
-"""What `report-exports schedules` can be told."""
+"""Options of `report-exports schedules` and its actions."""
 
 import argparse
 from typing import Any
 
-from deployments.command_line import pagination
 from deployments.command_line.exit_codes import EXIT_CODES
 from deployments.command_line.options.export_options import (
     Commands,
-    add_choice,
     add_file,
     add_report,
-    named,
+    add_selection,
+    parse_non_empty,
 )
 from deployments.command_line.options.service_options import add_service_options
+from deployments.command_line.pagination import add_list_options
 
 DESCRIPTION = """\
-Exports that recur: each run covers days that are told from the time that it was planned for.
-`create` and `preview` take the scopes and options of a report as `export` does."""
+Create and manage schedules. Each run exports the days of --range, counted from its scheduled time.
+`create` and `preview` take the scopes and options of a report, as `export` does."""
 EXAMPLE = """\
 example:
   report-exports schedules create survey-responses --survey 668b6fa3b8d693cd865b44bb \\
@@ -24,48 +24,54 @@ example:
     --cron "0 9 * * MON" --time-zone Europe/Madrid --range previous-week
 """
 ACTIONS = {
-    "list": "the recurring exports there are",
-    "create": "make one, and tell its next runs",
-    "preview": "the next runs and the days that each would cover; makes nothing",
-    "pause": "plan no more runs",
-    "resume": "plan runs again",
-    "run": "an export now, whether it is paused or not",
-    "delete": "remove it; its exports stay",
-    "history": "its exports, newest first",
+    "list": "list the schedules",
+    "create": "create a schedule, and print its id and next runs",
+    "preview": "print the next runs and the days that each covers, without creating a schedule",
+    "pause": "pause a schedule",
+    "resume": "resume a schedule",
+    "run": "start an export now, even if the schedule is paused",
+    "delete": "delete a schedule; its exports stay",
+    "history": "list the exports of a schedule, newest first",
 }
-DESCRIBED = ("create", "preview")
+ACTIONS_WITH_BODY = ("create", "preview")
 
 
-def add_to(commands: Commands) -> set[str]:
-    """The own names of the options of `create` and `preview`: any other one is the report's."""
-    parser = _parser(commands, "schedules", "exports that recur", DESCRIPTION, f"{EXAMPLE}\n{EXIT_CODES}")
+def add_parser(commands: Commands) -> set[str]:
+    """Add the command and return the options of `create` and `preview`; the report defines all others."""
+    parser = _add(
+        commands, "schedules", "create and manage schedules", DESCRIPTION, f"{EXAMPLE}\n{EXIT_CODES}"
+    )
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    known = {"--help", "-h"}
-    for action, does in ACTIONS.items():
-        made = _parser(actions, action, does, f"{does[0].upper()}{does[1:]}.", EXIT_CODES)
-        if action in DESCRIBED:
-            known |= _add_description(made, action)
+    declared_options = {"--help", "-h"}
+    for action, summary in ACTIONS.items():
+        action_parser = _add(actions, action, summary, f"{summary[0].upper()}{summary[1:]}.", EXIT_CODES)
+        if action in ACTIONS_WITH_BODY:
+            declared_options |= _add_body_options(action_parser, action)
         elif action != "list":
-            made.add_argument("id", metavar="ID", type=named, help="as `schedules list` prints it")
+            action_parser.add_argument(
+                "id", metavar="ID", type=parse_non_empty, help="id of the schedule, from `schedules list`"
+            )
         if action in ("list", "history"):
-            pagination.add_to(made)
+            add_list_options(action_parser)
         if action == "run":
-            add_file(made.add_argument)
-            made.add_argument("--idempotency-key", metavar="KEY", help="the same key is the same export")
-        known |= {*add_service_options(made)}
-    return known
+            add_file(action_parser.add_argument)
+            action_parser.add_argument(
+                "--idempotency-key", metavar="KEY", help="reuse the export that this key started"
+            )
+        declared_options |= {*add_service_options(action_parser)}
+    return declared_options
 
 
 def takes_scopes(arguments: list[str]) -> bool:
-    return arguments[:1] == ["schedules"] and arguments[1:2] != [] and arguments[1] in DESCRIBED
+    return arguments[:1] == ["schedules"] and arguments[1:2] != [] and arguments[1] in ACTIONS_WITH_BODY
 
 
-def _parser(
-    commands: Commands, name: str, does: str, description: str, epilog: str
+def _add(
+    commands: Commands, name: str, summary: str, description: str, epilog: str
 ) -> argparse.ArgumentParser:
     return commands.add_parser(
         name,
-        help=does,
+        help=summary,
         description=description,
         epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -73,37 +79,48 @@ def _parser(
     )
 
 
-def _add_description(parser: argparse.ArgumentParser, action: str) -> set[str]:
-    known: set[str] = set()
+def _add_body_options(parser: argparse.ArgumentParser, action: str) -> set[str]:
+    declared_options: set[str] = set()
 
-    def add(*names: str, **facts: Any) -> None:
-        known.update(parser.add_argument(*names, **facts).option_strings)
+    def add(*names: str, **settings: Any) -> None:
+        declared_options.update(parser.add_argument(*names, **settings).option_strings)
 
     add_report(add)
-    add("--name", help="of the recurring export")
-    known.update(_add_recurrence(parser))
-    add("--time-zone", metavar="ZONE", help="of the recurrence, of days, and of times in the file (UTC)")
+    add("--name", help="name of the schedule")
+    declared_options.update(_add_recurrence(parser))
+    add(
+        "--time-zone",
+        metavar="ZONE",
+        help="time zone of the schedule, of days, and of times in the file (default: UTC)",
+    )
     add(
         "--range",
         metavar="DAYS",
-        help="previous-week, yesterday, …; since-last; or FROM..TO, always the same",
+        help="days that each run covers: a preset such as previous-week or yesterday,"
+        " since-last, or fixed days FROM..TO",
     )
-    add("--only-if-rows", action="store_true", help="a run without rows makes no file")
-    add_choice(add)
-    add("--file-name", metavar="NAME", help="the name of each run's export and file")
+    add("--only-if-rows", action="store_true", help="create no file if a run has no rows")
+    add_selection(add)
+    add("--file-name", metavar="NAME", help="name of each run's export and file")
     if action == "create":
-        add("--idempotency-key", metavar="KEY", help="the same key is the same recurring export")
-    return known
+        add("--idempotency-key", metavar="KEY", help="reuse the schedule that this key created")
+    return declared_options
 
 
 def _add_recurrence(parser: argparse.ArgumentParser) -> set[str]:
     kinds = parser.add_mutually_exclusive_group(required=True)
-    added = [
-        kinds.add_argument("--cron", metavar="CRON", help='five fields, such as "0 9 * * MON"'),
+    options = [
         kinds.add_argument(
-            "--every", metavar="DURATION", help="PT6H, P1D, P2W; counted from --anchor, or from now"
+            "--cron", metavar="CRON", help='cron expression with five fields, such as "0 9 * * MON"'
         ),
-        kinds.add_argument("--rrule", metavar="RULE", help="one rule of RFC 5545, daily or rarer"),
-        parser.add_argument("--anchor", metavar="MOMENT", help="from which --every counts, with an offset"),
+        kinds.add_argument(
+            "--every",
+            metavar="DURATION",
+            help="interval such as PT6H, P1D or P2W, counted from --anchor (default: now)",
+        ),
+        kinds.add_argument("--rrule", metavar="RULE", help="recurrence rule of RFC 5545, at most once a day"),
+        parser.add_argument(
+            "--anchor", metavar="TIMESTAMP", help="start of the intervals of --every, with an offset"
+        ),
     ]
-    return {name for each in added for name in each.option_strings}
+    return {name for option in options for name in option.option_strings}

@@ -1,79 +1,85 @@
-"""Options that only the service knows: a report that is scoped by `surveyId` has `--survey`. Pure."""
+"""Options that a report defines: one with the scope `surveyId` has `--survey`."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from deployments.command_line.exit_codes import Refused
+from deployments.command_line.exit_codes import RequestRejected
 
 Pair = tuple[str, str]
 PERIOD = ("from", "to")
 
 
-def split(arguments: Sequence[str], known: Collection[str]) -> tuple[list[str], list[Pair]]:
-    """The arguments that argparse knows, and (option, value) of the long options that it does not."""
+def split_scope_options(
+    arguments: Sequence[str], declared_options: Collection[str]
+) -> tuple[list[str], list[Pair]]:
+    """Return the arguments for argparse, and an (option, value) pair for each undeclared long option."""
     rest: list[str] = []
-    found: list[Pair] = []
-    waiting = list(arguments)
-    while waiting:
-        argument = waiting.pop(0)
+    pairs: list[Pair] = []
+    pending = list(arguments)
+    while pending:
+        argument = pending.pop(0)
         option, equals, value = argument.partition("=")
         if argument == "--":
-            return [*rest, argument, *waiting], found
-        if len(option) < 3 or not option.startswith("--") or option in known:
+            return [*rest, argument, *pending], pairs
+        if len(option) < 3 or not option.startswith("--") or option in declared_options:
             rest.append(argument)
         elif equals:
-            found.append((option, value))
-        elif waiting and not waiting[0].startswith("--"):
-            found.append((option, waiting.pop(0)))
+            pairs.append((option, value))
+        elif pending and not pending[0].startswith("--"):
+            pairs.append((option, pending.pop(0)))
         else:
-            raise Refused(f"{option}: there is no such option, or its value is missing.")
-    return rest, found
+            raise RequestRejected(f"{option}: unknown option, or its value is missing.")
+    return rest, pairs
 
 
-def spellings(parameter: str, known: Collection[str]) -> list[str]:
-    """`surveyId` → `--survey`, `--survey-id`, `--surveyId`; what means something else already is left out."""
-    kebab = re.sub(r"(?<=[a-z0-9])([A-Z])", r"-\1", parameter).lower()
-    found = dict.fromkeys([f"--{kebab.removesuffix('-id')}", f"--{kebab}", f"--{parameter}"])
-    return [each for each in found if each not in known]
+def spell_options(scope: str, declared_options: Collection[str]) -> list[str]:
+    """Return the options of a scope: `surveyId` → `--survey`, `--survey-id`, `--surveyId`."""
+    kebab = re.sub(r"(?<=[a-z0-9])([A-Z])", r"-\1", scope).lower()
+    spellings = dict.fromkeys([f"--{kebab.removesuffix('-id')}", f"--{kebab}", f"--{scope}"])
+    return [option for option in spellings if option not in declared_options]
 
 
-def options_of(report: Mapping[str, Any], known: Collection[str]) -> dict[str, str]:
-    """The parameter of each option, for all its spellings; where two claim one, it is neither's."""
-    claims: dict[str, list[str]] = {}
-    for parameter in scopes_of(report):
-        for option in spellings(parameter, known):
-            claims.setdefault(option, []).append(parameter)
-    exact = {f"--{parameter}": parameter for parameter in scopes_of(report)}
-    alone = {option: names[0] for option, names in claims.items() if len(names) == 1}
-    return alone | {option: name for option, name in exact.items() if option in claims}
+def map_options_to_scopes(report: Mapping[str, Any], declared_options: Collection[str]) -> dict[str, str]:
+    """Return the scope of each option; if two scopes share a spelling, only an exact match keeps it."""
+    candidates: dict[str, list[str]] = {}
+    for scope in list_scopes(report):
+        for option in spell_options(scope, declared_options):
+            candidates.setdefault(option, []).append(scope)
+    exact = {f"--{scope}": scope for scope in list_scopes(report)}
+    unique = {option: scopes[0] for option, scopes in candidates.items() if len(scopes) == 1}
+    return unique | {option: scope for option, scope in exact.items() if option in candidates}
 
 
-def scopes_of(report: Mapping[str, Any]) -> list[str]:
-    return [str(each["name"]) for each in report.get("parameters", []) if each["name"] not in PERIOD]
+def list_scopes(report: Mapping[str, Any]) -> list[str]:
+    names = (str(parameter["name"]) for parameter in report.get("parameters", []))
+    return [name for name in names if name not in PERIOD]
 
 
-def scope(
-    report: Mapping[str, Any], options: Sequence[Pair], named: Sequence[Pair], known: Collection[str]
+def build_scope(
+    report: Mapping[str, Any],
+    scope_pairs: Sequence[Pair],
+    named_pairs: Sequence[Pair],
+    declared_options: Collection[str],
 ) -> dict[str, str]:
-    """From `--survey X` and `--scope surveyId=X` alike."""
-    by_option = options_of(report, known)
-    for option, _ in options:
-        if option not in by_option:
-            there_are = ", ".join(shown_options(report, known).values()) or "none"
-            raise Refused(f"{option}: there is no such option; those of this report are {there_are}.")
-    found: dict[str, str] = {}
-    for name, value in [*((by_option[option], value) for option, value in options), *named]:
-        if name in found:
-            raise Refused(f"{shown_options(report, known).get(name, name)}: it is given twice.")
-        found[name] = value
-    return found
+    """Return the value of each scope, from `--survey X` and `--scope surveyId=X` alike."""
+    scopes = map_options_to_scopes(report, declared_options)
+    for option, _ in scope_pairs:
+        if option not in scopes:
+            options = ", ".join(preferred_options(report, declared_options).values()) or "none"
+            raise RequestRejected(f"{option}: unknown option. The options of this report: {options}.")
+    values: dict[str, str] = {}
+    for name, value in [*((scopes[option], value) for option, value in scope_pairs), *named_pairs]:
+        if name in values:
+            option = preferred_options(report, declared_options).get(name, name)
+            raise RequestRejected(f"{option}: specified twice.")
+        values[name] = value
+    return values
 
 
-def shown_options(report: Mapping[str, Any], known: Collection[str]) -> dict[str, str]:
-    """By which option each scope is spoken of: its first."""
-    by_option = options_of(report, known)
-    first: dict[str, str] = {}
-    for option, parameter in by_option.items():
-        first.setdefault(parameter, option)
-    return {name: first.get(name, f"--scope {name}=") for name in scopes_of(report)}
+def preferred_options(report: Mapping[str, Any], declared_options: Collection[str]) -> dict[str, str]:
+    """Return the option to show for each scope: its shortest spelling, or `--scope name=`."""
+    shortest: dict[str, str] = {}
+    for option, scope in map_options_to_scopes(report, declared_options).items():
+        shortest.setdefault(scope, option)
+    return {name: shortest.get(name, f"--scope {name}=") for name in list_scopes(report)}

@@ -1,4 +1,4 @@
-"""Progress on stderr: a bar on a terminal, now and then a line elsewhere, nothing with --quiet."""
+"""Progress on stderr: a bar on a terminal, occasional lines elsewhere, nothing with --quiet."""
 
 import sys
 import time
@@ -10,89 +10,91 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
 from deployments.command_line.text import progress_text
-from deployments.command_line.text.progress_text import Pace
+from deployments.command_line.text.progress_text import RowRate
 
-# A cron mail with a line a second is one that nobody reads.
+# One line per second would fill cron mails and CI logs.
 SECONDS_BETWEEN_LINES = 10.0
 
 
 class Display(Protocol):
-    def job(self, job: Mapping[str, Any]) -> None: ...
-    def received(self, count: int, total: int) -> None: ...
-    def say(self, text: str) -> None: ...
+    def show_job(self, job: Mapping[str, Any]) -> None: ...
+    def show_download(self, byte_count: int, total: int) -> None: ...
+    def print(self, text: str) -> None: ...
 
 
-class Quiet:
-    def job(self, job: Mapping[str, Any]) -> None: ...
-    def received(self, count: int, total: int) -> None: ...
-    def say(self, text: str) -> None: ...
+class QuietDisplay:
+    def show_job(self, job: Mapping[str, Any]) -> None: ...
+    def show_download(self, byte_count: int, total: int) -> None: ...
+    def print(self, text: str) -> None: ...
 
 
-class Lines:
+class LineDisplay:
     def __init__(
-        self, say: Callable[[str], None] | None = None, clock: Callable[[], float] = time.monotonic
+        self, write: Callable[[str], None] | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self.say, self._clock, self._pace = say or to_stderr, clock, Pace(clock)
-        self._phase, self._said_at = "", 0.0
+        self.print, self._clock, self._rate = write or print_to_stderr, clock, RowRate(clock)
+        self._phase, self._printed_at = "", 0.0
 
-    def job(self, job: Mapping[str, Any]) -> None:
-        rate = self._pace.rows_a_second(int(job["rows"]["written"]))
+    def show_job(self, job: Mapping[str, Any]) -> None:
+        rate = self._rate.update(int(job["rows"]["written"]))
         if job["status"] in ("queued", "running", "finalizing"):
-            self._line(progress_text.phase(job), progress_text.facts(job, rate), str(job["id"]))
+            progress = progress_text.format_progress(job, rate)
+            self._print_progress(progress_text.format_phase(job), progress, str(job["id"]))
 
-    def received(self, count: int, total: int) -> None:
-        self._line("Downloading", progress_text.received(count, total))
+    def show_download(self, byte_count: int, total: int) -> None:
+        self._print_progress("Downloading", progress_text.format_download(byte_count, total))
 
-    def _line(self, phase: str, facts: str, job_id: str = "") -> None:
-        """At once for another phase, otherwise when the last one is old."""
+    def _print_progress(self, phase: str, progress: str, job_id: str = "") -> None:
+        """Print a new phase at once, and progress within a phase every few seconds."""
         now = self._clock()
-        if phase == self._phase and now - self._said_at < SECONDS_BETWEEN_LINES:
+        if phase == self._phase and now - self._printed_at < SECONDS_BETWEEN_LINES:
             return
-        about = f"Export {job_id}: " if not self._phase and job_id else ""
-        self._phase, self._said_at = phase, now
-        self.say(f"{about}{phase}{': ' if facts else ''}{facts}")
+        prefix = f"Export {job_id}: " if not self._phase and job_id else ""
+        self._phase, self._printed_at = phase, now
+        self.print(f"{prefix}{phase}{': ' if progress else ''}{progress}")
 
 
-class Bar:
-    def __init__(self, progress: Progress, clock: Callable[[], float] = time.monotonic) -> None:
-        self._progress, self._pace = progress, Pace(clock)
-        self._task = progress.add_task("Starting", total=None, facts="")
+class BarDisplay:
+    def __init__(self, bar: Progress, clock: Callable[[], float] = time.monotonic) -> None:
+        self._bar, self._rate = bar, RowRate(clock)
+        self._task = bar.add_task("Starting", total=None, progress="")
 
-    def job(self, job: Mapping[str, Any]) -> None:
+    def show_job(self, job: Mapping[str, Any]) -> None:
         rows = job["rows"]
-        facts = progress_text.facts(job, self._pace.rows_a_second(int(rows["written"])))
-        self._show(progress_text.phase(job), rows["written"], rows["expected"], facts)
+        progress = progress_text.format_progress(job, self._rate.update(int(rows["written"])))
+        self._update(progress_text.format_phase(job), rows["written"], rows["expected"], progress)
 
-    def received(self, count: int, total: int) -> None:
-        self._show("Downloading", count, total, progress_text.received(count, total))
+    def show_download(self, byte_count: int, total: int) -> None:
+        progress = progress_text.format_download(byte_count, total)
+        self._update("Downloading", byte_count, total, progress)
 
-    def say(self, text: str) -> None:
-        self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+    def print(self, text: str) -> None:
+        self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    def _show(self, phase: str, done: int, total: int | None, facts: str) -> None:
-        self._progress.update(self._task, description=phase, completed=done, total=total, facts=facts)
+    def _update(self, phase: str, done: int, total: int | None, progress: str) -> None:
+        self._bar.update(self._task, description=phase, completed=done, total=total, progress=progress)
 
 
 @contextmanager
-def shown(quiet: bool) -> Iterator[Display]:
+def open_display(quiet: bool) -> Iterator[Display]:
     console = Console(stderr=True)
     if quiet or not console.is_terminal:
-        yield Quiet() if quiet else Lines()
+        yield QuietDisplay() if quiet else LineDisplay()
         return
-    texts = [TextColumn("{task.description}", markup=False), TextColumn("{task.fields[facts]}", markup=False)]
-    bar = BarColumn(bar_width=30)
-    # stdout may be where the file goes; it is left as it is.
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=30),
+        TextColumn("{task.fields[progress]}", markup=False),
+    )
+    # The file may go to stdout, so leave both streams alone.
     with Progress(
-        *(SpinnerColumn(), texts[0], bar, texts[1]),
-        console=console,
-        transient=True,
-        redirect_stdout=False,
-        redirect_stderr=False,
-    ) as progress:
-        yield Bar(progress)
+        *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
+    ) as bar:
+        yield BarDisplay(bar)
 
 
-def to_stderr(text: str) -> None:
-    with suppress(OSError):  # nobody may be reading any more
+def print_to_stderr(text: str) -> None:
+    with suppress(OSError):  # the reader may have closed it
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()

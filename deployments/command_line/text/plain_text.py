@@ -1,4 +1,4 @@
-"""What others wrote, made fit for a terminal; numbers as people read them. Pure."""
+"""Values formatted for a terminal, and untrusted text made safe for one."""
 
 from datetime import datetime, tzinfo
 
@@ -7,21 +7,21 @@ _UNITS = ("B", "kB", "MB", "GB", "TB")
 _MINUTE, _HOUR = 60, 3600
 
 
-def one_line(text: str) -> str:
-    """Without control characters: they could recolour, or rewrite, the reader's terminal."""
-    return "".join(mark if mark.isprintable() else " " for mark in text)
+def strip_controls(text: str) -> str:
+    """Replace control characters with spaces: they could recolor or rewrite the user's terminal."""
+    return "".join(char if char.isprintable() else " " for char in text)
 
 
-def size(count: int) -> str:
-    """52125 → `52.1 kB`."""
-    number, unit = float(count), 0
+def format_size(byte_count: int) -> str:
+    """Format a size: 52125 → `52.1 kB`."""
+    number, unit = float(byte_count), 0
     while number >= _STEP - 0.05 and unit < len(_UNITS) - 1:
         number, unit = number / _STEP, unit + 1
-    return f"{number:.1f} {_UNITS[unit]}" if unit else f"{count} B"
+    return f"{number:.1f} {_UNITS[unit]}" if unit else f"{byte_count} B"
 
 
-def duration(seconds: int) -> str:
-    """3725 → `1 h 2 min`."""
+def format_duration(seconds: int) -> str:
+    """Format a duration: 3725 → `1 h 2 min`."""
     if seconds < _MINUTE:
         return f"{seconds} s"
     if seconds < _HOUR:
@@ -29,10 +29,11 @@ def duration(seconds: int) -> str:
     return f"{seconds // _HOUR} h {seconds % _HOUR // _MINUTE} min"
 
 
-def counted(number: int, word: str) -> str:
-    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
+def format_count(number: int, noun: str) -> str:
+    """Format a count: `1 row`, `1,200 rows`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def local_time(text: str | None, zone: tzinfo | None) -> str:
-    """`zone` None is this machine's."""
-    return f"{datetime.fromisoformat(text).astimezone(zone):%Y-%m-%d %H:%M}" if text else ""
+def format_local_time(timestamp: str | None, zone: tzinfo | None) -> str:
+    """Format an ISO timestamp in `zone`; None is the time zone of this machine."""
+    return f"{datetime.fromisoformat(timestamp).astimezone(zone):%Y-%m-%d %H:%M}" if timestamp else ""

@@ -1,9 +1,14 @@
-"""How far an export is, in words; the bar and the plain lines say the same. Pure."""
+"""Progress and outcome of an export in words, for the bar and for plain lines."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from deployments.command_line.text.plain_text import counted, duration, one_line, size
+from deployments.command_line.text.plain_text import (
+    format_count,
+    format_duration,
+    format_size,
+    strip_controls,
+)
 
 _PHASES = {
     "waiting": "Waiting",
@@ -14,61 +19,63 @@ _PHASES = {
 }
 
 
-class Pace:
-    """Rows a second since rows were first seen."""
+class RowRate:
+    """Rows per second since the first rows of the current attempt."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._first: tuple[float, int] | None = None
+        self._start: tuple[float, int] | None = None
 
-    def rows_a_second(self, written: int) -> int | None:
+    def update(self, rows_written: int) -> int | None:
+        """Return the rate, or None while it is unknown."""
         now = self._clock()
-        if not written or self._first is None or written < self._first[1]:  # another attempt begins anew
-            self._first = (now, written) if written else None
+        # Fewer rows than before mean that a new attempt has started.
+        if not rows_written or self._start is None or rows_written < self._start[1]:
+            self._start = (now, rows_written) if rows_written else None
             return None
-        since, rows = self._first
-        return round((written - rows) / (now - since)) if now > since else None
+        start, rows_at_start = self._start
+        return round((rows_written - rows_at_start) / (now - start)) if now > start else None
 
 
-def phase(job: Mapping[str, Any]) -> str:
+def format_phase(job: Mapping[str, Any]) -> str:
     return _PHASES.get(str(job.get("phase")), str(job["status"]).capitalize())
 
 
-def facts(job: Mapping[str, Any], rows_a_second: int | None) -> str:
-    """`4,200 of 10,000 rows, 1,200 rows/s, 5 s left`; as much of it as is known."""
+def format_progress(job: Mapping[str, Any], rows_per_second: int | None) -> str:
+    """Return `4,200 of 10,000 rows, 1,200 rows/s, 5 s left`, without the parts that are unknown."""
     rows = job["rows"]
     if job["status"] == "queued":
-        before = int(job["queue"]["position"])
-        return f"{counted(before, 'export')} before it" if before else ""
+        position = int(job["queue"]["position"])
+        return f"{format_count(position, 'export')} ahead" if position else ""
     if rows["expected"] is None:
         return ""
-    known = [f"{rows['written']:,} of {counted(rows['expected'], 'row')}"]
-    if rows_a_second:
-        known.append(f"{rows_a_second:,} rows/s")
+    parts = [f"{rows['written']:,} of {format_count(rows['expected'], 'row')}"]
+    if rows_per_second:
+        parts.append(f"{rows_per_second:,} rows/s")
     if job["etaSeconds"] is not None and rows["written"] < rows["expected"]:
-        known.append(f"{duration(job['etaSeconds'])} left")
-    return ", ".join(known)
+        parts.append(f"{format_duration(job['etaSeconds'])} left")
+    return ", ".join(parts)
 
 
-def received(count: int, total: int) -> str:
-    return f"{size(count)} of {size(total)}"
+def format_download(byte_count: int, total: int) -> str:
+    return f"{format_size(byte_count)} of {format_size(total)}"
 
 
-def summary(job: Mapping[str, Any], shown: str) -> str:
+def format_summary(job: Mapping[str, Any], label: str) -> str:
     file = job["file"]
-    what = f"{counted(file['rows'], 'row')}, {size(file['bytes'])}"
-    return f"{one_line(shown)}: {what}, SHA-256 verified ({file['sha256'][:12]}…)"
+    content = f"{format_count(file['rows'], 'row')}, {format_size(file['bytes'])}"
+    return f"{strip_controls(label)}: {content}, SHA-256 verified ({file['sha256'][:12]}…)"
 
 
-def no_rows(job: Mapping[str, Any]) -> bool:
-    """Of a recurring export that is to make a file only if there are rows: no failure, and no file."""
+def has_no_rows(job: Mapping[str, Any]) -> bool:
+    """Return True for a scheduled export without rows and with `onlyIfRows`: no file, but no failure."""
     return (job.get("error") or {}).get("code") == "rows.none"
 
 
-def failure(job: Mapping[str, Any]) -> str:
-    """Why there is no file, with the id to quote."""
+def format_failure(job: Mapping[str, Any]) -> str:
+    """Return why there is no file, with the error code and the id to quote."""
     error = job.get("error") or {}
-    reason = one_line(str(error.get("message") or "The export ended without a file."))
+    reason = strip_controls(str(error.get("message") or "The export ended without a file."))
     code = f" ({error['code']})" if error.get("code") else ""
     quote = "" if str(job["id"]) in reason else f" Quote {job['id']}."
     return f"{reason.removesuffix('.')}{code}.{quote}"

@@ -1,62 +1,64 @@
-"""A recurring export in words and as a row. Pure."""
+"""A schedule as a table row, and its planned runs as lines."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from deployments.command_line.text.plain_text import one_line
+from deployments.command_line.text.plain_text import strip_controls
 
-HEADINGS = ("ID", "NAME", "REPORT", "RECURS", "TIME ZONE", "COVERS", "STATE", "NEXT RUN")
+HEADINGS = ("ID", "NAME", "REPORT", "RECURRENCE", "TIME ZONE", "RANGE", "STATE", "NEXT RUN")
 _KINDS = ("cron", "every", "rrule")
 DEFAULT_REPORT = "survey-responses"
 
 
-def row(schedule: Mapping[str, Any]) -> list[str]:
-    """The next run is told in the recurrence's own zone, which stands beside it."""
+def format_row(schedule: Mapping[str, Any]) -> list[str]:
+    """Return the cells; the next run is in the schedule's time zone, shown in its own column."""
     recurrence, runs = schedule["recurrence"], schedule["nextRuns"]
-    recurs = next((str(recurrence[kind]) for kind in _KINDS if recurrence.get(kind)), "")
+    rule = next((str(recurrence[kind]) for kind in _KINDS if recurrence.get(kind)), "")
     cells = [
         str(schedule["id"]),
         str(schedule["name"]),
         str(schedule["export"].get("report") or DEFAULT_REPORT),
-        recurs,
+        rule,
         str(recurrence["timeZone"]),
-        covers(schedule["range"]),
-        state(schedule),
+        format_range(schedule["range"]),
+        format_state(schedule),
         f"{datetime.fromisoformat(runs[0]['plannedAt']):%Y-%m-%d %H:%M}" if runs else "",
     ]
-    return [one_line(cell) for cell in cells]
+    return [strip_controls(cell) for cell in cells]
 
 
-def covers(days: Mapping[str, Any] | None) -> str:
-    """As --range takes it."""
-    if days is None:
+def format_range(range_: Mapping[str, Any] | None) -> str:
+    """Return the range in the form that --range accepts."""
+    if range_ is None:
         return ""
-    if days["kind"] == "absolute":
-        return f"{days['from']}..{days['to']}"
-    return str(days.get("preset") or days["kind"])
+    if range_["kind"] == "absolute":
+        return f"{range_['from']}..{range_['to']}"
+    return str(range_.get("preset") or range_["kind"])
 
 
-def state(schedule: Mapping[str, Any]) -> str:
-    """One that is kept in prefect.yaml is changed there."""
-    running = "active" if schedule["enabled"] else "paused"
-    return f"{running}, read-only" if schedule["readOnly"] else running
+def format_state(schedule: Mapping[str, Any]) -> str:
+    """Return the state; a schedule from prefect.yaml is read-only here."""
+    state = "active" if schedule["enabled"] else "paused"
+    return f"{state}, read-only" if schedule["readOnly"] else state
 
 
-def planned(runs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """`Mon 2024-07-22 09:00 +02:00: 2024-07-15 to 2024-07-21`, each in the recurrence's own zone."""
+def format_planned_runs(runs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a line per run: `Mon 2024-07-22 09:00 +02:00: 2024-07-15 to 2024-07-21`."""
     if not runs:
-        return ["There are no runs to come."]
-    return [f"{_moment(run['plannedAt'])}{_days(run['from'], run['to'])}" for run in runs]
+        return ["No runs are planned."]
+    return [f"{_format_timestamp(run['plannedAt'])}{_format_days(run['from'], run['to'])}" for run in runs]
 
 
-def _moment(text: str) -> str:
-    found = datetime.fromisoformat(text)
-    offset = f"{found:%z}"
-    return f"{found:%a %Y-%m-%d %H:%M} {offset[:3]}:{offset[3:5]}"
+def _format_timestamp(text: str) -> str:
+    timestamp = datetime.fromisoformat(text)
+    offset = f"{timestamp:%z}"
+    return f"{timestamp:%a %Y-%m-%d %H:%M} {offset[:3]}:{offset[3:5]}"
 
 
-def _days(start: str | None, end: str | None) -> str:
+def _format_days(start: str | None, end: str | None) -> str:
     if start is None:
         return ""
-    return f": {one_line(start)}" if start == end else f": {one_line(start)} to {one_line(str(end))}"
+    if start == end:
+        return f": {strip_controls(start)}"
+    return f": {strip_controls(start)} to {strip_controls(str(end))}"

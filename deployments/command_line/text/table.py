@@ -1,4 +1,4 @@
-"""Rows on stdout: as a table for people, as JSON for scripts."""
+"""Rows on stdout: a table for people, JSON for scripts."""
 
 import json
 import sys
@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-# A file that is piped on is not cut to anybody's screen.
-NO_SCREEN_WIDTH = 10_000
+# Wide enough to truncate nothing when stdout is a file or a pipe.
+UNLIMITED_WIDTH = 10_000
 ID_WIDTH = 36
-NUMBERS = ("ROWS", "SIZE")
+NUMERIC_HEADINGS = ("ROWS", "SIZE")
 
 
 def print_json(items: Sequence[Any]) -> None:
@@ -24,11 +24,11 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for heading in headings:
         table.add_column(
             heading,
-            justify="right" if heading in NUMBERS else "left",
+            justify="right" if heading in NUMERIC_HEADINGS else "left",
             no_wrap=heading != "NAME",
-            min_width=ID_WIDTH if heading == "ID" else None,  # half an id is of no use
+            min_width=ID_WIDTH if heading == "ID" else None,  # a truncated id is useless
         )
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    width = None if sys.stdout.isatty() else NO_SCREEN_WIDTH
+    width = None if sys.stdout.isatty() else UNLIMITED_WIDTH
     Console(width=width, highlight=False).print(table)

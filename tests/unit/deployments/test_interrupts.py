@@ -5,16 +5,16 @@ from collections.abc import Iterator
 import pytest
 
 from deployments.command_line.exit_codes import Interrupted
-from deployments.command_line.interrupts import caught
+from deployments.command_line.interrupts import handle_signals
 
 
 @pytest.fixture(autouse=True)
-def heeded() -> Iterator[None]:
-    """A test run in the background would ignore them."""
-    before = {each: signal.signal(each, signal.SIG_DFL) for each in (signal.SIGTERM, signal.SIGHUP)}
+def default_handlers() -> Iterator[None]:
+    """Restore the handlers, because a test run in the background ignores signals."""
+    previous = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGTERM, signal.SIGHUP)}
     yield
-    for each, handler in before.items():
-        signal.signal(each, handler)
+    for number, handler in previous.items():
+        signal.signal(number, handler)
 
 
 def send(number: int = signal.SIGTERM) -> None:
@@ -22,39 +22,39 @@ def send(number: int = signal.SIGTERM) -> None:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_a_signal_becomes_an_exception_with_the_exit_code(number: int, code: int) -> None:
-    with caught(), pytest.raises(Interrupted) as raised:
+def test_a_signal_raises_interrupted_with_the_exit_code(number: int, code: int) -> None:
+    with handle_signals(), pytest.raises(Interrupted) as raised:
         send(number)
     assert raised.value.code == code
 
 
-def test_a_held_signal_waits_until_it_is_let_through() -> None:
-    done: list[str] = []
-    with caught() as signals:
-        signals.hold(lambda: (send(), done.append("whole")))
-        assert done == ["whole"]
+def test_a_deferred_signal_is_raised_once() -> None:
+    finished: list[str] = []
+    with handle_signals() as signals:
+        signals.defer_during(lambda: (send(), finished.append("request")))
+        assert finished == ["request"]
         with pytest.raises(Interrupted):
-            signals.let_through()
-        signals.let_through()
+            signals.raise_deferred()
+        signals.raise_deferred()
 
 
-def test_a_held_signal_comes_out_when_what_held_it_fails() -> None:
-    def fails() -> None:
+def test_a_deferred_signal_is_raised_if_the_section_fails() -> None:
+    def send_and_fail() -> None:
         send()
         raise OSError
 
-    with caught() as signals, pytest.raises(Interrupted):
-        signals.hold(fails)
+    with handle_signals() as signals, pytest.raises(Interrupted):
+        signals.defer_during(send_and_fail)
 
 
-def test_what_the_caller_has_it_ignore_stays_ignored() -> None:
+def test_a_signal_that_the_parent_ignores_stays_ignored() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    with caught():
+    with handle_signals():
         send(signal.SIGHUP)
     assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 
 
-def test_the_handlers_before_are_put_back() -> None:
-    with caught():
+def test_the_previous_handlers_are_restored() -> None:
+    with handle_signals():
         pass
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL

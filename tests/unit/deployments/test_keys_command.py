@@ -9,9 +9,9 @@ from deployments.cli import main
 
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    found = tmp_path / "keys.json"
-    monkeypatch.setenv("REPORTS_KEYS_FILE", str(found))
-    return found
+    file = tmp_path / "keys.json"
+    monkeypatch.setenv("REPORTS_KEYS_FILE", str(file))
+    return file
 
 
 def create(capsys: pytest.CaptureFixture[str], *options: str) -> str:
@@ -19,12 +19,12 @@ def create(capsys: pytest.CaptureFixture[str], *options: str) -> str:
     return capsys.readouterr().out.strip()
 
 
-def test_a_key_that_is_made_is_a_key(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_created_key_identifies_its_caller(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     token = create(capsys, "--report", "orders")
     assert KeyFile(path).caller_of(token) == Caller("ada", frozenset({"orders"}))
 
 
-def test_a_key_can_be_made_that_masks_what_is_about_a_person(
+def test_no_pii_creates_a_key_that_masks_personal_data(
     path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert KeyFile(path).caller_of(create(capsys, "--no-pii")) == Caller("ada", sees_pii=False)
@@ -32,7 +32,7 @@ def test_a_key_can_be_made_that_masks_what_is_about_a_person(
     assert "pii masked" in capsys.readouterr().out
 
 
-def test_the_list_names_keys_and_holds_none(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_list_shows_ids_and_callers_but_no_secret(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     token = create(capsys)
     assert main(["keys", "list"]) == 0
     listed = capsys.readouterr().out
@@ -41,14 +41,14 @@ def test_the_list_names_keys_and_holds_none(path: Path, capsys: pytest.CaptureFi
     assert token[13:] not in listed
 
 
-def test_a_revoked_key_is_none(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_revoked_key_is_invalid(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     token = create(capsys)
     assert main(["keys", "revoke", token[4:12]]) == 0
     assert KeyFile(path).caller_of(token) is None
     assert main(["keys", "revoke", token[4:12]]) == 2
 
 
-def test_without_a_file_it_says_what_to_do(
+def test_without_a_file_the_error_names_the_setting(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("REPORTS_KEYS_FILE", raising=False)
@@ -56,9 +56,7 @@ def test_without_a_file_it_says_what_to_do(
     assert "REPORTS_KEYS_FILE" in capsys.readouterr().err
 
 
-def test_a_file_that_holds_something_else_is_left_alone(
-    path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_file_that_is_no_key_file_is_left_unchanged(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path.write_text("something else")
     assert main(["keys", "create", "--caller", "ada"]) == 1
     assert path.read_text() == "something else"

@@ -3,65 +3,65 @@ from pathlib import Path
 import pytest
 
 from deployments.command_line import output_file
-from deployments.command_line.exit_codes import Failed, Refused
+from deployments.command_line.exit_codes import OperationFailed, RequestRejected
 
 
 def names(folder: Path) -> list[str]:
-    return sorted(each.name for each in folder.iterdir())
+    return sorted(path.name for path in folder.iterdir())
 
 
-def test_nothing_stands_under_the_name_before_the_commit(tmp_path: Path) -> None:
-    with output_file.opened(str(tmp_path / "a.csv"), False, "b.csv") as place:
-        place.write(b"1\n")
+def test_the_file_appears_only_with_the_commit(tmp_path: Path) -> None:
+    with output_file.open_output(str(tmp_path / "a.csv"), False, "b.csv") as output:
+        output.write(b"1\n")
         assert "a.csv" not in names(tmp_path)
-        place.commit()
+        output.commit()
     assert names(tmp_path) == ["a.csv"]
     assert (tmp_path / "a.csv").read_bytes() == b"1\n"
 
 
 @pytest.mark.parametrize("end", [KeyboardInterrupt, OSError])
-def test_what_ends_without_a_commit_leaves_nothing(tmp_path: Path, end: type[BaseException]) -> None:
-    def broken_off() -> None:
-        with output_file.opened(str(tmp_path / "a.csv"), False, "b.csv") as place:
-            place.write(b"1\n")
+def test_an_error_before_the_commit_leaves_no_file(tmp_path: Path, end: type[BaseException]) -> None:
+    def write_and_raise() -> None:
+        with output_file.open_output(str(tmp_path / "a.csv"), False, "b.csv") as output:
+            output.write(b"1\n")
             raise end
 
     with pytest.raises(end):
-        broken_off()
+        write_and_raise()
     assert names(tmp_path) == []
 
 
-def test_a_file_that_somebody_made_meanwhile_is_kept(tmp_path: Path) -> None:
-    with output_file.opened(str(tmp_path / "a.csv"), False, "b.csv") as place:
-        place.write(b"1\n")
+def test_a_file_created_during_the_download_is_kept(tmp_path: Path) -> None:
+    with output_file.open_output(str(tmp_path / "a.csv"), False, "b.csv") as output:
+        output.write(b"1\n")
         (tmp_path / "a.csv").write_text("theirs")
-        with pytest.raises(Refused, match="exists"):
-            place.commit()
+        with pytest.raises(RequestRejected, match="exists"):
+            output.commit()
     assert names(tmp_path) == ["a.csv"]
     assert (tmp_path / "a.csv").read_text() == "theirs"
 
 
-def test_a_dangling_link_is_an_existing_file(tmp_path: Path) -> None:
+def test_a_dangling_symlink_counts_as_an_existing_file(tmp_path: Path) -> None:
     (tmp_path / "a.csv").symlink_to("nowhere")
-    with pytest.raises(Refused, match="exists"):
-        output_file.check(str(tmp_path / "a.csv"), force=False)
+    with pytest.raises(RequestRejected, match="exists"):
+        output_file.check_output(str(tmp_path / "a.csv"), force=False)
 
 
-def test_a_device_is_no_file_even_by_force() -> None:
-    with pytest.raises(Refused, match="is no file"):
-        output_file.check("/dev/null", force=True)
+def test_a_device_is_rejected_even_with_force() -> None:
+    with pytest.raises(RequestRejected, match="is not a regular file"):
+        output_file.check_output("/dev/null", force=True)
 
 
-def test_a_folder_that_cannot_be_written_to_is_told_in_a_sentence(tmp_path: Path) -> None:
+def test_an_unwritable_folder_fails_with_the_reason(tmp_path: Path) -> None:
     with (
-        pytest.raises(Failed, match="No such file or directory"),
-        output_file.opened(str(tmp_path / "gone" / "a.csv"), False, "b.csv"),
+        pytest.raises(OperationFailed, match="No such file or directory"),
+        output_file.open_output(str(tmp_path / "gone" / "a.csv"), False, "b.csv"),
     ):
         pass
 
 
 @pytest.mark.parametrize(
-    ("name", "bare"),
+    ("name", "safe"),
     [
         ("orders.csv", "orders.csv"),
         ("../../etc/passwd", "passwd"),
@@ -74,5 +74,5 @@ def test_a_folder_that_cannot_be_written_to_is_told_in_a_sentence(tmp_path: Path
         ("", "export.csv"),
     ],
 )
-def test_the_services_name_is_never_a_path(name: str, bare: str) -> None:
-    assert output_file.bare_name(name) == bare
+def test_the_services_name_is_never_a_path(name: str, safe: str) -> None:
+    assert output_file.safe_name(name) == safe

@@ -2,10 +2,16 @@ from typing import Any
 
 import pytest
 
-from deployments.command_line.request_body import csv_choice, filters, in_options, option_at, value_of
+from deployments.command_line.request_body import (
+    build_csv,
+    build_filters,
+    describe_errors,
+    option_for_pointer,
+    parse_value,
+)
 
 REPORT = {"filters": [{"name": "utm", "type": "string"}, {"name": "score", "type": "integer"}]}
-NAMES = {"surveyId": "--survey"}
+SCOPE_NAMES = {"surveyId": "--survey"}
 
 
 @pytest.mark.parametrize(
@@ -30,27 +36,27 @@ NAMES = {"surveyId": "--survey"}
         ("9" * 5000, "9" * 5000),
     ],
 )
-def test_a_value_is_json_where_it_is_json_and_else_a_text(text: str, value: Any) -> None:
-    found = value_of(text)
-    assert (found, type(found)) == (value, type(value))
+def test_a_value_is_parsed_as_json_if_possible(text: str, value: Any) -> None:
+    parsed = parse_value(text)
+    assert (parsed, type(parsed)) == (value, type(value))
 
 
 @pytest.mark.parametrize(("text", "value"), [("5", "5"), ("true", "true"), ("null", None), ('"5"', "5")])
-def test_what_a_text_is_compared_with_is_a_text(text: str, value: Any) -> None:
-    assert filters([("utm", text)], REPORT) == {"utm": value}
+def test_a_string_filter_takes_numbers_as_strings(text: str, value: Any) -> None:
+    assert build_filters([("utm", text)], REPORT) == {"utm": value}
 
 
-def test_a_filter_given_more_than_once_is_any_of_its_values() -> None:
-    given = [("score", "1"), ("utm", "wa"), ("score", "null"), ("score", "[2,3]")]
-    assert filters(given, REPORT) == {"score": [1, None, 2, 3], "utm": "wa"}
+def test_a_repeated_filter_matches_any_of_its_values() -> None:
+    pairs = [("score", "1"), ("utm", "wa"), ("score", "null"), ("score", "[2,3]")]
+    assert build_filters(pairs, REPORT) == {"score": [1, None, 2, 3], "utm": "wa"}
 
 
-def test_an_empty_list_is_left_to_the_service_to_refuse() -> None:
-    assert filters([("score", "[]")], REPORT) == {"score": []}
+def test_an_empty_list_is_sent_for_the_service_to_refuse() -> None:
+    assert build_filters([("score", "[]")], REPORT) == {"score": []}
 
 
 @pytest.mark.parametrize(
-    ("preset", "options", "chosen"),
+    ("preset", "options", "expected"),
     [
         (None, [], None),
         ("plain", [], "plain"),
@@ -58,10 +64,10 @@ def test_an_empty_list_is_left_to_the_service_to_refuse() -> None:
         (None, [("bom", "true")], {"bom": True}),
     ],
 )
-def test_csv_is_a_preset_or_options_over_one(
-    preset: str | None, options: list[tuple[str, str]], chosen: Any
+def test_csv_options_extend_the_preset(
+    preset: str | None, options: list[tuple[str, str]], expected: Any
 ) -> None:
-    assert csv_choice(preset, options) == chosen
+    assert build_csv(preset, options) == expected
 
 
 @pytest.mark.parametrize(
@@ -78,10 +84,10 @@ def test_csv_is_a_preset_or_options_over_one(
         ("", ""),
     ],
 )
-def test_a_pointer_is_spoken_of_as_its_option(pointer: str, option: str) -> None:
-    assert option_at(pointer, NAMES) == option
+def test_a_pointer_maps_to_its_option(pointer: str, option: str) -> None:
+    assert option_for_pointer(pointer, SCOPE_NAMES) == option
 
 
-def test_nothing_that_the_service_says_can_steer_the_terminal() -> None:
+def test_control_characters_from_the_service_are_removed() -> None:
     errors = [{"pointer": "/filters/\x1b[2J", "detail": "No\r\x07 \x1b]0;x"}, {"detail": "Too large."}]
-    assert in_options(errors, NAMES) == ["--filter  [2J: No    ]0;x", "Too large."]
+    assert describe_errors(errors, SCOPE_NAMES) == ["--filter  [2J: No    ]0;x", "Too large."]

@@ -3,13 +3,13 @@ from typing import Any
 
 import pytest
 
-from deployments.command_line.schedule_body import days, in_recurring_options, recurring_body
+from deployments.command_line.schedule_body import build_schedule_body, describe_schedule_errors, parse_range
 
 REPORT = {
     "parameters": [{"name": "surveyId"}, {"name": "from"}, {"name": "to"}],
     "filters": [{"name": "isAttended", "type": "boolean"}],
 }
-NOTHING: dict[str, Any] = {
+UNSET: dict[str, Any] = {
     "report": "survey-responses",
     **dict.fromkeys(("name", "cron", "every", "rrule", "anchor", "time_zone", "range", "file_name")),
     **dict.fromkeys(("columns", "sort", "csv")),
@@ -20,12 +20,12 @@ NOTHING: dict[str, Any] = {
 }
 
 
-def body(**given: Any) -> dict[str, Any]:
-    options = [("--survey", "668b")]
-    return recurring_body(Namespace(**NOTHING | given), options, REPORT, {"--name", "--csv"})
+def body(**arguments: Any) -> dict[str, Any]:
+    scope_pairs = [("--survey", "668b")]
+    return build_schedule_body(Namespace(**UNSET | arguments), scope_pairs, REPORT, {"--name", "--csv"})
 
 
-def test_only_what_is_said_is_asked_for() -> None:
+def test_unset_options_are_left_out() -> None:
     assert body(cron="0 9 * * MON") == {
         "recurrence": {"cron": "0 9 * * MON"},
         "export": {"report": "survey-responses", "surveyId": "668b"},
@@ -33,8 +33,8 @@ def test_only_what_is_said_is_asked_for() -> None:
     }
 
 
-def test_every_option_has_its_place() -> None:
-    given = body(
+def test_every_option_has_a_field() -> None:
+    full = body(
         name="Weekly",
         every="P1D",
         anchor="2024-01-01T09:00:00Z",
@@ -48,7 +48,7 @@ def test_every_option_has_its_place() -> None:
         csv="excel",
         csv_option=[("delimiter", ";")],
     )
-    assert given == {
+    assert full == {
         "name": "Weekly",
         "recurrence": {"every": "P1D", "anchor": "2024-01-01T09:00:00Z", "timeZone": "Europe/Madrid"},
         "range": {"kind": "relative", "preset": "previous-week"},
@@ -66,7 +66,7 @@ def test_every_option_has_its_place() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "expected"),
     [
         ("previous-week", {"kind": "relative", "preset": "previous-week"}),
         ("since-last", {"kind": "since-last"}),
@@ -74,8 +74,8 @@ def test_every_option_has_its_place() -> None:
         ("2024-7-1..", {"kind": "absolute", "from": "2024-7-1", "to": ""}),
     ],
 )
-def test_days_are_a_preset_or_since_last_or_two_ends(text: str, found: dict[str, str]) -> None:
-    assert days(text) == found
+def test_a_range_is_a_preset_or_since_last_or_two_dates(text: str, expected: dict[str, str]) -> None:
+    assert parse_range(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -100,6 +100,6 @@ def test_days_are_a_preset_or_since_last_or_two_ends(text: str, found: dict[str,
         ("/headers/Idempotency-Key", "--idempotency-key"),
     ],
 )
-def test_a_pointer_is_spoken_of_as_its_option(pointer: str, option: str) -> None:
-    found = in_recurring_options([{"pointer": pointer, "detail": "No."}], {"surveyId": "--survey"})
-    assert found == [f"{option}: No."]
+def test_a_pointer_maps_to_its_option(pointer: str, option: str) -> None:
+    lines = describe_schedule_errors([{"pointer": pointer, "detail": "No."}], {"surveyId": "--survey"})
+    assert lines == [f"{option}: No."]

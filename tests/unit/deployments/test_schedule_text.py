@@ -2,7 +2,13 @@ from typing import Any
 
 import pytest
 
-from deployments.command_line.text.schedule_text import HEADINGS, covers, planned, row, state
+from deployments.command_line.text.schedule_text import (
+    HEADINGS,
+    format_planned_runs,
+    format_range,
+    format_row,
+    format_state,
+)
 
 RUNS = [
     {"plannedAt": "2024-07-22T09:00:00+02:00", "from": "2024-07-15", "to": "2024-07-21"},
@@ -21,10 +27,10 @@ SCHEDULE: dict[str, Any] = {
 }
 
 
-def test_a_row_says_what_when_and_which_days() -> None:
-    found = row(SCHEDULE)
-    assert len(found) == len(HEADINGS)
-    assert found == [
+def test_a_row_shows_report_recurrence_and_range() -> None:
+    cells = format_row(SCHEDULE)
+    assert len(cells) == len(HEADINGS)
+    assert cells == [
         SCHEDULE["id"],
         "Weekly [31m",
         "survey-responses",
@@ -36,34 +42,34 @@ def test_a_row_says_what_when_and_which_days() -> None:
     ]
 
 
-def test_one_that_is_paused_has_no_next_run() -> None:
-    found = row(SCHEDULE | {"enabled": False, "nextRuns": []})
-    assert found[-2:] == ["paused", ""]
+def test_a_paused_schedule_has_no_next_run() -> None:
+    cells = format_row(SCHEDULE | {"enabled": False, "nextRuns": []})
+    assert cells[-2:] == ["paused", ""]
 
 
-def test_one_that_prefect_keeps_says_so() -> None:
-    assert state(SCHEDULE | {"readOnly": True}) == "active, read-only"
+def test_a_schedule_from_prefect_yaml_is_marked_read_only() -> None:
+    assert format_state(SCHEDULE | {"readOnly": True}) == "active, read-only"
 
 
 @pytest.mark.parametrize(
-    ("days", "text"),
+    ("range_", "text"),
     [
         (None, ""),
         ({"kind": "since-last"}, "since-last"),
         ({"kind": "absolute", "from": "2024-07-01", "to": "2024-07-31"}, "2024-07-01..2024-07-31"),
     ],
 )
-def test_days_are_written_as_the_option_takes_them(days: Any, text: str) -> None:
-    assert covers(days) == text
+def test_a_range_is_shown_as_the_option_accepts_it(range_: Any, text: str) -> None:
+    assert format_range(range_) == text
 
 
-def test_planned_runs_are_told_with_weekday_zone_and_days() -> None:
-    assert planned(RUNS) == [
+def test_planned_runs_show_weekday_offset_and_days() -> None:
+    assert format_planned_runs(RUNS) == [
         "Mon 2024-07-22 09:00 +02:00: 2024-07-15 to 2024-07-21",
         "Mon 2024-07-29 09:00 +02:00: 2024-07-28",
         "Mon 2024-11-04 09:00 -05:00",
     ]
 
 
-def test_that_there_are_none_is_said() -> None:
-    assert planned([]) == ["There are no runs to come."]
+def test_an_empty_plan_is_stated() -> None:
+    assert format_planned_runs([]) == ["No runs are planned."]

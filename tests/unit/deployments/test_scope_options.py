@@ -2,10 +2,10 @@ from typing import Any
 
 import pytest
 
-from deployments.command_line.exit_codes import Refused
+from deployments.command_line.exit_codes import RequestRejected
 from deployments.command_line.options import scope_options
 
-KNOWN = {"--name", "--force", "--from", "--help"}
+DECLARED = {"--name", "--force", "--from", "--help"}
 
 
 def report(*parameters: str) -> dict[str, Any]:
@@ -13,7 +13,7 @@ def report(*parameters: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "rest", "found"),
+    ("arguments", "rest", "pairs"),
     [
         (["export", "x", "--survey", "7"], ["export", "x"], [("--survey", "7")]),
         (["export", "--survey", "7", "x"], ["export", "x"], [("--survey", "7")]),
@@ -24,16 +24,16 @@ def report(*parameters: str) -> dict[str, Any]:
         (["x", "--", "--survey", "7"], ["x", "--", "--survey", "7"], []),
     ],
 )
-def test_unknown_options_are_the_reports(
-    arguments: list[str], rest: list[str], found: list[tuple[str, str]]
+def test_undeclared_options_belong_to_the_report(
+    arguments: list[str], rest: list[str], pairs: list[tuple[str, str]]
 ) -> None:
-    assert scope_options.split(arguments, KNOWN) == (rest, found)
+    assert scope_options.split_scope_options(arguments, DECLARED) == (rest, pairs)
 
 
 @pytest.mark.parametrize("arguments", [["--survey"], ["--survey", "--force"]])
-def test_an_unknown_option_needs_a_value(arguments: list[str]) -> None:
-    with pytest.raises(Refused, match="--survey: there is no such option, or its value is missing"):
-        scope_options.split(arguments, KNOWN)
+def test_an_undeclared_option_needs_a_value(arguments: list[str]) -> None:
+    with pytest.raises(RequestRejected, match="--survey: unknown option, or its value is missing"):
+        scope_options.split_scope_options(arguments, DECLARED)
 
 
 @pytest.mark.parametrize(
@@ -45,31 +45,31 @@ def test_an_unknown_option_needs_a_value(arguments: list[str]) -> None:
         ("name", []),
     ],
 )
-def test_a_scope_is_spelt_as_people_do_and_never_as_another_option(
-    parameter: str, expected: list[str]
-) -> None:
-    assert scope_options.spellings(parameter, KNOWN) == expected
+def test_a_scope_has_several_spellings_but_no_declared_option(parameter: str, expected: list[str]) -> None:
+    assert scope_options.spell_options(parameter, DECLARED) == expected
 
 
-def test_of_two_scopes_that_claim_an_option_the_exact_one_has_it() -> None:
-    found = scope_options.options_of(report("surveyId", "survey"), KNOWN)
-    assert found == {"--survey": "survey", "--survey-id": "surveyId", "--surveyId": "surveyId"}
+def test_an_exact_match_wins_if_two_scopes_share_a_spelling() -> None:
+    scopes = scope_options.map_options_to_scopes(report("surveyId", "survey"), DECLARED)
+    assert scopes == {"--survey": "survey", "--survey-id": "surveyId", "--surveyId": "surveyId"}
 
 
-def test_an_option_that_two_scopes_claim_is_neithers() -> None:
-    with pytest.raises(Refused, match="those of this report are --shop-Id, --shopId"):
-        scope_options.scope(report("shop-Id", "shopId"), [("--shop", "7")], [], KNOWN)
+def test_an_ambiguous_spelling_is_no_option() -> None:
+    with pytest.raises(RequestRejected, match="The options of this report: --shop-Id, --shopId"):
+        scope_options.build_scope(report("shop-Id", "shopId"), [("--shop", "7")], [], DECLARED)
 
 
-def test_a_scope_without_an_option_is_named_by_scope() -> None:
-    assert scope_options.shown_options(report("name"), KNOWN) == {"name": "--scope name="}
+def test_a_scope_without_a_spelling_uses_the_scope_option() -> None:
+    assert scope_options.preferred_options(report("name"), DECLARED) == {"name": "--scope name="}
 
 
-def test_a_scope_comes_by_its_option_and_by_its_name() -> None:
-    given = scope_options.scope(report("surveyId", "shop"), [("--survey-id", "7")], [("shop", "8")], KNOWN)
-    assert given == {"surveyId": "7", "shop": "8"}
+def test_scopes_come_from_their_option_or_by_name() -> None:
+    scope = scope_options.build_scope(
+        report("surveyId", "shop"), [("--survey-id", "7")], [("shop", "8")], DECLARED
+    )
+    assert scope == {"surveyId": "7", "shop": "8"}
 
 
-def test_a_scope_is_given_once() -> None:
-    with pytest.raises(Refused, match="--survey: it is given twice"):
-        scope_options.scope(report("surveyId"), [("--surveyId", "7")], [("surveyId", "7")], KNOWN)
+def test_a_scope_specified_twice_is_rejected() -> None:
+    with pytest.raises(RequestRejected, match="--survey: specified twice"):
+        scope_options.build_scope(report("surveyId"), [("--surveyId", "7")], [("surveyId", "7")], DECLARED)
