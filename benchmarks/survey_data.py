@@ -1,4 +1,4 @@
-"""Sample surveys with an exact number of responses, in a separate database on the stack's server.
+"""Generate surveys with an exact number of responses, in a separate database on the stack's server.
 
 The rows repeat those of deployments/stack/sample_rows.sql (11 columns, one of them a JSON document with up to
 10 answers) at other times of the year, with ids in chronological order, as in a live table.
@@ -48,17 +48,17 @@ class Survey:
 
     @property
     def request(self) -> dict[str, str]:
-        """What is posted for all of its responses."""
+        """Request for all responses of the survey."""
         return {"report": "survey-responses", "surveyId": self.id, "from": FIRST_DAY, "to": LAST_DAY}
 
     @property
     def select(self) -> str:
-        """What somebody would write by hand to get the same columns."""
+        """Hand-written SQL for the same columns."""
         return f"SELECT {COLUMNS}, {ANSWERS} {self._from}"
 
     @property
     def select_of_sqlite(self) -> str:
-        """The same of the SQLite file, which keeps moments as texts."""
+        """The same SQL for the SQLite file, which stores timestamps as text."""
         return self.select.replace(
             f"timestamptz '{LAST_DAY}' + interval '1 day'", f"date('{LAST_DAY}', '+1 day')"
         )
@@ -85,7 +85,7 @@ ANSWERS = ", ".join(f"answers->>'{key}' AS {key}" for key in QUESTIONS)
 
 
 def make(server_url: str, surveys: Iterable[Survey]) -> str:
-    """Answers the database's URL, for libpq."""
+    """Create and fill the database; return its libpq URL."""
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
     url = f"{server_url.rpartition('/')[0]}/{DATABASE}"
@@ -96,35 +96,35 @@ def make(server_url: str, surveys: Iterable[Survey]) -> str:
         for survey in surveys:
             _fill(connection, survey, first_id)
             first_id += survey.rows
-        # Otherwise the first reader of each row would write its page.
+        # Otherwise the first reader of every row would set hint bits and write its page.
         connection.execute("VACUUM (FREEZE, ANALYZE) survey_responses")
         connection.execute("CHECKPOINT")
     return url
 
 
 def _fill(connection: psycopg.Connection, survey: Survey, first_id: int) -> None:
-    order = {
+    parameters = {
         "survey": survey.id,
         "rows": survey.rows,
         "first_id": first_id,
         "sample": SAMPLE_RESPONSES - 5_001,
         "sample_survey": SAMPLE_SURVEY,
     }
-    connection.execute("INSERT INTO surveys VALUES (%(survey)s, 'Measured', now())", order)
+    connection.execute("INSERT INTO surveys VALUES (%(survey)s, 'Measured', now())", parameters)
     connection.execute(
         "INSERT INTO survey_questions SELECT %(survey)s, position, key, label, kind"
         " FROM survey_questions WHERE survey_id = %(sample_survey)s",
-        order,
+        parameters,
     )
-    connection.execute(REPEAT, order)
+    connection.execute(REPEAT, parameters)
 
 
 def copy_to_sqlite(url: str, surveys: Iterable[Survey], file: Path) -> str:
-    """The same rows in a file, as SQLAlchemy keeps them there; answers its URL."""
+    """Copy the rows to a SQLite file, in SQLAlchemy's format; return its URL."""
     target = create_engine(f"sqlite:///{file}")
     metadata.create_all(target)
     target.dispose()
-    with closing(sqlite3.connect(file)) as to, psycopg.connect(url) as source:
+    with closing(sqlite3.connect(file)) as destination, psycopg.connect(url) as source:
         for table, columns in (
             ("surveys", "*"),
             ("survey_questions", "*"),
@@ -132,11 +132,11 @@ def copy_to_sqlite(url: str, surveys: Iterable[Survey], file: Path) -> str:
         ):
             scope = "id" if table == "surveys" else "survey_id"
             rows = source.cursor(f"all_{table}").execute(
-                f"SELECT {columns} FROM {table} WHERE {scope} = ANY(%s)",  # noqa: S608 - names of ours
+                f"SELECT {columns} FROM {table} WHERE {scope} = ANY(%s)",  # noqa: S608 - our own names
                 [[survey.id for survey in surveys]],
             )
-            marks = ", ".join("?" * len(rows.description or ()))
-            to.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)  # noqa: S608
-        to.execute("CREATE INDEX by_time ON survey_responses (survey_id, submitted_at, id)")
-        to.commit()
+            placeholders = ", ".join("?" * len(rows.description or ()))
+            destination.executemany(f"INSERT INTO {table} VALUES ({placeholders})", rows)  # noqa: S608
+        destination.execute("CREATE INDEX by_time ON survey_responses (survey_id, submitted_at, id)")
+        destination.commit()
     return f"sqlite:///{file}"

@@ -17,31 +17,31 @@ SCRATCH = "scratch"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--requests", type=int, help="ask each route so often, see test_any_request.py")
+    parser.addoption("--requests", type=int, help="requests per route, see test_any_request.py")
 
 
 @pytest.fixture(scope="session")
 def receiver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
-    """Of webhooks; the stack's operator has named it."""
+    """A webhook receiver that the stack's settings allow."""
     with running_receiver(tmp_path_factory.mktemp("receiver")) as receiver:
         yield receiver
 
 
 @pytest.fixture(scope="session")
 def stack(receiver: Receiver) -> Iterator[Stack]:
-    """One for all tests; they leave its sample data as they are."""
-    patient = {"REPORTS_WEBHOOK_ATTEMPTS": "3", "REPORTS_WEBHOOK_RETRY_SECONDS": "0.2"}
-    # Not pytest's own folder: its deep path may be closed to the account that PostgreSQL runs as.
+    """The stack that all tests share; none of them changes its sample data."""
+    webhook_retries = {"REPORTS_WEBHOOK_ATTEMPTS": "3", "REPORTS_WEBHOOK_RETRY_SECONDS": "0.2"}
+    # pytest's temporary folders may not be readable for the account that PostgreSQL runs as.
     with (
         TemporaryDirectory(prefix="reports-", ignore_cleanup_errors=True) as folder,
-        running_stack(Path(folder) / "data", receiver.settings | patient) as stack,
+        running_stack(Path(folder) / "data", receiver.settings | webhook_retries) as stack,
     ):
         yield stack
 
 
 @pytest.fixture(scope="session")
 def api(stack: Stack) -> Iterator[httpx.Client]:
-    """Every answer that it gets must be one that the OpenAPI document describes."""
+    """A client that validates every response against the OpenAPI document."""
     hooks = {"response": [response_hook(stack.api_url)]}
     with httpx.Client(base_url=stack.api_url, timeout=30, trust_env=False, event_hooks=hooks) as client:
         yield client
@@ -55,14 +55,14 @@ def prefect(stack: Stack) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def database(stack: Stack) -> Iterator[psycopg.Connection]:
-    """The source database, past everything of ours."""
+    """A direct connection to the source database."""
     with psycopg.connect(stack.libpq_url, autocommit=True) as connection:
         yield connection
 
 
 @pytest.fixture(scope="session")
 def scratch_url(stack: Stack) -> str:
-    """An empty database on the stack's PostgreSQL, for tables that tests make themselves."""
+    """An empty database on the stack's PostgreSQL, for tables that tests create."""
     with psycopg.connect(stack.libpq_url, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE IF EXISTS {SCRATCH} WITH (FORCE)")
         connection.execute(f"CREATE DATABASE {SCRATCH}")
@@ -71,18 +71,18 @@ def scratch_url(stack: Stack) -> str:
 
 @pytest.fixture(scope="session")
 def storage(stack: Stack) -> S3Storage:
-    """Ours, on the stack's S3 server."""
+    """The service's own storage class on the stack's S3 server."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in stack.aws.items():
             patch.setenv(name, value)
-        opened = S3Storage(stack.bucket, "tests")
-        opened.check()  # it reads the environment when it connects
-        return opened
+        storage = S3Storage(stack.bucket, "tests")
+        storage.check()  # reads the environment when it connects
+        return storage
 
 
 @pytest.fixture(scope="session")
 def s3(stack: Stack) -> Iterator[Any]:
-    """Amazon's own client, past everything of ours."""
+    """A plain botocore client for the stack's S3 server."""
     client = botocore.session.Session().create_client(
         "s3",
         region_name="us-east-1",

@@ -19,7 +19,7 @@ REQUESTS = {
 
 @pytest.fixture(scope="session")
 def sessions(api: httpx.Client) -> dict[str, Session]:
-    """Exports from the first click to the last poll, all made at the same time."""
+    """Finished exports of `REQUESTS`, run concurrently."""
     return export_all(api, REQUESTS)
 
 

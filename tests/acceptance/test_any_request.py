@@ -1,8 +1,8 @@
-"""Whatever the OpenAPI document allows is answered as it says, and whatever it does not is refused.
+"""The API answers every documented request as its OpenAPI document says, and refuses all others.
 
-schemathesis asks a real API, with all of its checks: undocumented statuses, content types, headers and
-bodies, wrong data that is taken, valid data that is refused, methods, errors of the server. In CI a bounded
-number of requests, always the same ones. A long run with others, so many for each route:
+schemathesis tests a real API with all of its checks: undocumented statuses, content types, headers and
+bodies; accepted invalid data; refused valid data; unsupported methods; server errors. In CI it sends a
+bounded number of requests, always the same ones. For a longer run with this many other requests per route:
 
     make test ARGS="tests/acceptance/test_any_request.py --requests 500 --timeout 0"
 """
@@ -22,46 +22,46 @@ from tests.support.running_stack import Stack
 
 HERE = Path(__file__).parent
 DEPLOYMENT, HOOKS = "unworked", "schemathesis_hooks"
-# Their bodies are those of startExport, and another body that takes long to read: random ones must do.
-ALIKE = ["startCsv", "createSchedule", "changeSchedule", "previewSchedule"]
+# These take the same body as startExport, or one that is slow to generate: random values must suffice.
+SIMILAR = ["startCsv", "createSchedule", "changeSchedule", "previewSchedule"]
 IN_CI = {
-    "limits of every value": [
+    "boundary values": [
         "--phases=examples,coverage",
-        "--max-time=20",  # of a thousand requests, as many as that allows
-        *(f"--exclude-operation-id={id_}" for id_ in ALIKE),
+        "--max-time=20",  # enough for a part of a thousand requests
+        *(f"--exclude-operation-id={id_}" for id_ in SIMILAR),
     ],
     "random values": ["--phases=fuzzing", "--max-examples=2"],
-    "one after the other": ["--phases=stateful", "--max-examples=2"],
+    "sequences of requests": ["--phases=stateful", "--max-examples=2"],
 }
 
 
 @pytest.fixture(scope="module")
 def url(stack: Stack, prefect: httpx.Client, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """An API whose exports no worker takes: hundreds of them would keep the other tests' from their turn."""
+    """An API whose pool has no worker: hundreds of exports would delay those of other tests."""
     create_pool(prefect, DEPLOYMENT, "process")
     deploy_export(prefect, DEPLOYMENT, DEPLOYMENT)
-    # A machine that is busy with other tests is no outage.
+    # A machine busy with other tests is not an outage.
     settings = {"REPORTS_DEPLOYMENT": f"export-report/{DEPLOYMENT}", "REPORTS_OUTAGE_SECONDS": "30"}
     secret = tmp_path_factory.mktemp("secret") / "webhooks"
     secret.write_text(token_urlsafe(32))
     settings["REPORTS_WEBHOOK_SECRET_FILE"] = str(secret)
-    with extra_processes(stack) as others:
-        yield others.start_api(**settings)
-    forget_all(prefect)
+    with extra_processes(stack) as processes:
+        yield processes.start_api(**settings)
+    delete_all(prefect)
 
 
-def forget_all(prefect: httpx.Client) -> None:
-    """What was started and made, and the pool: other tests list the same caller's."""
-    here = {"work_pools": {"name": {"any_": [DEPLOYMENT]}}}
+def delete_all(prefect: httpx.Client) -> None:
+    """Delete the pool with its runs and deployments: other tests list exports of the same caller."""
+    in_pool = {"work_pools": {"name": {"any_": [DEPLOYMENT]}}}
     for kind in ("deployments", "flow_runs"):
-        while found := prefect.post(f"/{kind}/filter", json=here).raise_for_status().json():
-            for each in found:
-                prefect.delete(f"/{kind}/{each['id']}").raise_for_status()
+        while items := prefect.post(f"/{kind}/filter", json=in_pool).raise_for_status().json():
+            for item in items:
+                prefect.delete(f"/{kind}/{item['id']}").raise_for_status()
     prefect.delete(f"/work_pools/{DEPLOYMENT}").raise_for_status()
 
 
-def ask(url: str, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603 - the program that is locked with the rest
+def run_schemathesis(url: str, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603 - a locked dependency
         [
             *(
                 f"{Path(sys.executable).parent}/schemathesis",
@@ -79,12 +79,12 @@ def ask(url: str, folder: Path, *options: str) -> subprocess.CompletedProcess[st
 
 
 @pytest.mark.parametrize("kind", IN_CI)
-def test_every_answer_is_as_described(
+def test_every_response_conforms_to_the_openapi_document(
     url: str, tmp_path: Path, kind: str, request: pytest.FixtureRequest
 ) -> None:
-    wanted = request.config.getoption("--requests")
+    requests = request.config.getoption("--requests")
     options = [*IN_CI[kind], "--generation-deterministic"]
-    if wanted is not None:
-        options = [IN_CI[kind][0], f"--max-examples={wanted}"]
-    done = ask(url, tmp_path, *options)
-    assert done.returncode == 0, done.stdout[-20_000:] + done.stderr
+    if requests is not None:
+        options = [IN_CI[kind][0], f"--max-examples={requests}"]
+    result = run_schemathesis(url, tmp_path, *options)
+    assert result.returncode == 0, result.stdout[-20_000:] + result.stderr

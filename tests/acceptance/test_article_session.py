@@ -1,4 +1,4 @@
-"""The article's own session, body for body, on real parts."""
+"""The session shown in the article, response by response, on a real stack."""
 
 import hashlib
 import re
@@ -11,7 +11,7 @@ from tests.acceptance.conftest import REQUESTS
 from tests.support.export_client import ARTICLES_REQUEST, Session, start
 
 UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-ON_THE_WAY = re.compile(r"waiting for a worker|counting rows|[\d,]+ of 222 rows")
+UNFINISHED = re.compile(r"waiting for a worker|counting rows|[\d,]+ of 222 rows")
 FILE_NAME = "survey-responses_668b6fa3b8d693cd865b44bb_2024-07-19_2024-07-26.csv"
 IN_PROGRESS = re.compile(r'\{"data":\{"status":"in-progress","progress":(\d{1,2})\},"status":200\}')
 DONE = re.compile(r'\{"data":\{"status":"done","progress":100,"url":"([^"]+)"\},"status":200\}')
@@ -24,11 +24,11 @@ for a minute."
 """
 
 
-def url_of(session: Session) -> str:
+def download_url(session: Session) -> str:
     return str(session.data["url"])
 
 
-def test_the_start_answers_with_the_id_and_nothing_else(article: Session) -> None:
+def test_the_start_returns_only_the_id(article: Session) -> None:
     assert article.start_response is not None
     assert article.start_response.status_code == 200
     assert re.fullmatch(rf'\{{"data":"{UUID}"\}}', article.start_response.text)
@@ -48,7 +48,7 @@ def test_every_poll_has_the_articles_body(sessions: dict[str, Session]) -> None:
         assert DONE.fullmatch(last.text)
 
 
-def test_progress_never_falls_and_says_100_only_with_the_link(sessions: dict[str, Session]) -> None:
+def test_progress_never_falls_and_reaches_100_only_with_the_link(sessions: dict[str, Session]) -> None:
     for session in sessions.values():
         *earlier, last = [poll.json()["data"]["progress"] for poll in session.polls]
         assert earlier == sorted(earlier)
@@ -57,7 +57,7 @@ def test_progress_never_falls_and_says_100_only_with_the_link(sessions: dict[str
         assert last == 100
 
 
-def test_polls_say_when_to_ask_again_and_how_far_it_is_in_headers(article: Session) -> None:
+def test_poll_headers_give_the_progress_and_when_to_poll_again(article: Session) -> None:
     *earlier, last = article.polls
     for poll in article.polls:
         assert poll.headers["cache-control"] == "no-store"
@@ -65,30 +65,30 @@ def test_polls_say_when_to_ask_again_and_how_far_it_is_in_headers(article: Sessi
     for poll in earlier:
         assert poll.headers["retry-after"] in ("1", "2", "5", "10")
         assert poll.headers["x-export-status"] == "202"
-        assert ON_THE_WAY.fullmatch(poll.headers["x-progress"])
+        assert UNFINISHED.fullmatch(poll.headers["x-progress"])
     assert earlier[0].headers["retry-after"] == "1"
     assert "retry-after" not in last.headers
     assert last.headers["x-export-status"] == "200"
     assert re.fullmatch(r"(\d+) of \1 rows", last.headers["x-progress"])
 
 
-def test_the_link_stays_the_same_and_lives_an_hour(api: httpx.Client, article: Session) -> None:
-    again = [api.get("/reports/csv", params={"jobId": article.id}) for _ in range(3)]
-    assert {poll.json()["data"]["url"] for poll in again} == {url_of(article)}
-    assert httpx.URL(url_of(article)).params["X-Amz-Expires"] == "3600"
+def test_the_link_stays_the_same_and_expires_after_an_hour(api: httpx.Client, article: Session) -> None:
+    polls = [api.get("/reports/csv", params={"jobId": article.id}) for _ in range(3)]
+    assert {poll.json()["data"]["url"] for poll in polls} == {download_url(article)}
+    assert httpx.URL(download_url(article)).params["X-Amz-Expires"] == "3600"
     expires_at = datetime.fromisoformat(state_of(api, article)["file"]["urlExpiresAt"])
     assert expires_at - datetime.now(UTC) > timedelta(minutes=15)
 
 
-def test_the_link_gives_a_csv_file_with_a_name(article: Session) -> None:
-    answer = httpx.get(url_of(article))
+def test_the_link_serves_a_named_csv_file(article: Session) -> None:
+    answer = httpx.get(download_url(article))
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     assert answer.headers["content-disposition"] == f'attachment; filename="{FILE_NAME}"'
 
 
-def test_without_its_signature_or_with_another_the_link_is_refused(article: Session) -> None:
-    url = url_of(article)
+def test_a_link_without_a_valid_signature_is_refused(article: Session) -> None:
+    url = download_url(article)
     other_file = url.replace(article.id, "899e1228-d7b8-40fc-8490-70e6f1efb338")
     tampered = [
         url.partition("?")[0],
@@ -98,28 +98,28 @@ def test_without_its_signature_or_with_another_the_link_is_refused(article: Sess
         other_file,
     ]
     assert url not in tampered
-    assert [httpx.get(each).status_code for each in tampered] == [403] * len(tampered)
+    assert [httpx.get(url).status_code for url in tampered] == [403] * len(tampered)
 
 
-def test_the_receipt_fits_the_file(api: httpx.Client, sessions: dict[str, Session]) -> None:
+def test_the_receipt_matches_the_file(api: httpx.Client, sessions: dict[str, Session]) -> None:
     for session in sessions.values():
         content, file = session.file(), state_of(api, session)["file"]
         assert file["bytes"] == len(content)
         assert file["sha256"] == hashlib.sha256(content).hexdigest()
-        assert file["url"] == url_of(session)
+        assert file["url"] == download_url(session)
 
 
 def test_the_full_state_of_a_finished_export(api: httpx.Client, article: Session) -> None:
-    found = state_of(api, article)
+    state = state_of(api, article)
     created, started, finished, snapshot, heartbeat = (
-        datetime.fromisoformat(found.pop(name))
+        datetime.fromisoformat(state.pop(name))
         for name in ("createdAt", "startedAt", "finishedAt", "snapshotAt", "heartbeatAt")
     )
     assert created < started < snapshot < heartbeat < finished
-    file = found.pop("file")
+    file = state.pop("file")
     assert (file["name"], file["rows"]) == (FILE_NAME, 222)
-    here = f"{api.base_url}/exports/{article.id}".replace("//exports", "/exports")
-    assert found == {
+    self_url = f"{api.base_url}/exports/{article.id}".replace("//exports", "/exports")
+    assert state == {
         "id": article.id,
         "report": "survey-responses",
         "name": None,
@@ -136,23 +136,23 @@ def test_the_full_state_of_a_finished_export(api: httpx.Client, article: Session
         "scheduleId": None,
         "retryOf": None,
         "links": {
-            "self": here,
+            "self": self_url,
             "cancel": None,
-            "retry": f"{here}/retry",
-            "download": f"{here}/download",
-            "manifest": f"{here}/manifest",
+            "retry": f"{self_url}/retry",
+            "download": f"{self_url}/download",
+            "manifest": f"{self_url}/manifest",
         },
     }
 
 
-def test_the_download_route_leads_to_the_file(api: httpx.Client, article: Session) -> None:
+def test_the_download_route_redirects_to_the_file(api: httpx.Client, article: Session) -> None:
     answer = api.get(f"/exports/{article.id}/download")
     assert answer.status_code == 303
     assert answer.headers["cache-control"] == "no-store"
     assert httpx.get(answer.headers["location"]).content == article.file()
 
 
-def test_no_rows_make_a_file_that_is_a_header(sessions: dict[str, Session]) -> None:
+def test_an_export_without_rows_is_a_header(sessions: dict[str, Session]) -> None:
     session = sessions["no rows"]
     assert session.file().decode() == (
         "Response,Submitted at,Attended,UTM source,Name,E-mail,Country,Score,Comment,"
@@ -161,18 +161,18 @@ def test_no_rows_make_a_file_that_is_a_header(sessions: dict[str, Session]) -> N
     assert session.polls[-1].headers["x-progress"] == "0 of 0 rows"
 
 
-def test_one_row_makes_a_file_of_one_row(api: httpx.Client, sessions: dict[str, Session]) -> None:
+def test_an_export_of_one_row_has_one_row(api: httpx.Client, sessions: dict[str, Session]) -> None:
     assert sessions["one row"].file().decode() == ONE_ROW_FILE
     assert state_of(api, sessions["one row"])["file"]["rows"] == 1
 
 
-def test_a_caller_that_prefers_it_hears_202_with_the_same_body(
+def test_prefer_respond_async_returns_202_with_the_same_body(
     api: httpx.Client, sessions: dict[str, Session]
 ) -> None:
-    first = start(api, REQUESTS["no rows"] | {"name": "preferred"}, Prefer="respond-async").start_response
-    assert first is not None
-    assert first.status_code == 202
-    assert re.fullmatch(rf'\{{"data":"{UUID}"\}}', first.text)
+    response = start(api, REQUESTS["no rows"] | {"name": "preferred"}, Prefer="respond-async").start_response
+    assert response is not None
+    assert response.status_code == 202
+    assert re.fullmatch(rf'\{{"data":"{UUID}"\}}', response.text)
 
 
 def test_an_unknown_job_has_the_articles_message(api: httpx.Client) -> None:

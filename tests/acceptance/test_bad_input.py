@@ -1,4 +1,4 @@
-"""Each mistake is a 4xx that names the field, and starts nothing."""
+"""Invalid input is refused with a 4xx that names the field, and starts nothing."""
 
 import json
 from collections.abc import Iterator
@@ -16,11 +16,11 @@ JSON = {"content-type": "application/json"}
 TEN_MIB = 10 << 20
 
 
-def filters(**given: Any) -> dict[str, Any]:
-    return {"filters": given}
+def filters(**values: Any) -> dict[str, Any]:
+    return {"filters": values}
 
 
-# What is changed in a good body; the status and the pointer that it must lead to.
+# A change to a valid body, and the expected status and pointer.
 FIELDS: list[tuple[dict[str, Any], int, str]] = [
     ({"surveyId": NO_SUCH_SURVEY}, 422, "/surveyId"),
     ({"surveyId": "668b6fa3b8d693cd865b44bB"}, 422, "/surveyId"),
@@ -129,31 +129,31 @@ FIELDS: list[tuple[dict[str, Any], int, str]] = [
     ({"unknown": 1}, 422, "/unknown"),
     ({"": 1}, 422, "/"),
 ]
-# Whole bodies, byte for byte.
+# Raw bodies, with the expected status and pointer.
 BODIES: list[tuple[str, bytes, int, str]] = [
-    ("nothing", b"", 400, ""),
+    ("empty", b"", 400, ""),
     ("not JSON", b"surveyId=1", 400, ""),
-    ("cut", json.dumps(GOOD).encode()[:-1], 400, ""),
+    ("truncated", json.dumps(GOOD).encode()[:-1], 400, ""),
     ("two values", json.dumps(GOOD).encode() * 2, 400, ""),
-    ("a comma too many", b'{"surveyId":"x",}', 400, ""),
+    ("a trailing comma", b'{"surveyId":"x",}', 400, ""),
     ("NaN", b'{"surveyId":NaN}', 400, ""),
     ("Infinity", b'{"filters":{"utm":-Infinity}}', 400, ""),
-    ("a number beyond all floats", b'{"from":1e999}', 422, "/from"),
+    ("a number too large for a float", b'{"from":1e999}', 422, "/from"),
     ("an integer of 5000 digits", b'{"from":' + b"9" * 5000 + b"}", 400, ""),
     ("not UTF-8", b'{"surveyId":"\xff"}', 400, ""),
     ("UTF-16", json.dumps(GOOD).encode("utf-16"), 400, ""),
     ("a byte order mark", b"\xef\xbb\xbf" + json.dumps(GOOD).encode(), 400, ""),
     ("NUL in a value", rb'{"filters":{"utm":"a\u0000b"}}', 422, "/filters/utm"),
     ("NUL in a key", rb'{"a\u0000b":1}', 422, ""),
-    ("half a surrogate pair", rb'{"name":"\ud83d"}', 422, "/name"),
-    ("a key given twice", b'{"from":"2024-7-19","from":"2024-7-20"}', 400, "/from"),
-    ("a filter given twice", b'{"filters":{"utm":"wa","utm":"fb"}}', 400, "/utm"),
+    ("a lone surrogate", rb'{"name":"\ud83d"}', 422, "/name"),
+    ("a duplicate key", b'{"from":"2024-7-19","from":"2024-7-20"}', 400, "/from"),
+    ("a duplicate filter", b'{"filters":{"utm":"wa","utm":"fb"}}', 400, "/utm"),
     ("a list", b"[]", 422, ""),
     ("null", b"null", 422, ""),
-    ("a text", b'"x"', 422, ""),
+    ("a string", b'"x"', 422, ""),
     ("900 lists deep", b"[" * 900 + b"]" * 900, 400, "/0" * 16),
     ("900 objects deep", b'{"a":' * 900 + b"1" + b"}" * 900, 400, "/a" * 16),
-    ("60,000 lists deep, cut", b"[" * 60_000, 400, ""),
+    ("60,000 lists deep, truncated", b"[" * 60_000, 400, ""),
 ]
 CONTENT_TYPES = [
     "text/plain",
@@ -204,7 +204,7 @@ TABLE: list[tuple[str, str, int, str]] = [
     ("timeZone", "Mars/Olympus", 422, "/timeZone"),
 ]
 
-# Of every list, whatever it holds.
+# All lists page in the same way.
 LISTS = ["/exports", "/schedules", f"/schedules/{NO_SUCH_JOB}/runs"]
 PAGES: list[tuple[str, int, str]] = [
     *[(f"limit={text}", 422, "/limit") for text in ("", "0", "-1", "101", "1.5", "ten", "1e1", "%D9%A5")],
@@ -245,13 +245,15 @@ def assert_refused(answer: httpx.Response, status: int, pointer: str | None = No
         assert pointer in [error["pointer"] for error in problem["errors"]]
 
 
-def a_name(value: Any) -> str:
+def case_id(value: Any) -> str:
     text = ascii(value)
     return text if len(text) < 60 else text[:57] + "..."
 
 
-@pytest.mark.parametrize(("change", "status", "pointer"), FIELDS, ids=[a_name(case[0]) for case in FIELDS])
-def test_a_field(api: httpx.Client, change: dict[str, Any], status: int, pointer: str) -> None:
+@pytest.mark.parametrize(("change", "status", "pointer"), FIELDS, ids=[case_id(case[0]) for case in FIELDS])
+def test_an_invalid_field_is_refused(
+    api: httpx.Client, change: dict[str, Any], status: int, pointer: str
+) -> None:
     assert_refused(api.post("/reports/csv", json=GOOD | change), status, pointer)
 
 
@@ -269,7 +271,7 @@ def test_a_field(api: httpx.Client, change: dict[str, Any], status: int, pointer
         ),
     ],
 )
-def test_options_that_cannot_go_together_are_refused_with_the_reason(
+def test_conflicting_csv_options_are_refused_with_the_reason(
     api: httpx.Client, csv: dict[str, Any], reason: str
 ) -> None:
     answer = api.post("/reports/csv", json=GOOD | {"csv": csv})
@@ -278,12 +280,12 @@ def test_options_that_cannot_go_together_are_refused_with_the_reason(
 
 
 @pytest.mark.parametrize("missing", ["surveyId", "from", "to"])
-def test_a_field_that_is_missing(api: httpx.Client, missing: str) -> None:
+def test_a_missing_field_is_refused(api: httpx.Client, missing: str) -> None:
     body = {name: value for name, value in GOOD.items() if name != missing}
     assert_refused(api.post("/reports/csv", json=body), 422, f"/{missing}")
 
 
-def test_every_mistake_is_named_at_once(api: httpx.Client) -> None:
+def test_all_errors_are_reported_at_once(api: httpx.Client) -> None:
     answer = api.post("/reports/csv", json={"from": "x", "to": "y", "sort": "z", "surveyId": "w"})
     assert {error["pointer"] for error in answer.json()["errors"]} == {"/from", "/to", "/sort", "/surveyId"}
 
@@ -291,71 +293,75 @@ def test_every_mistake_is_named_at_once(api: httpx.Client) -> None:
 @pytest.mark.parametrize(
     ("body", "status", "pointer"), [row[1:] for row in BODIES], ids=[row[0] for row in BODIES]
 )
-def test_a_body(api: httpx.Client, body: bytes, status: int, pointer: str) -> None:
+def test_an_invalid_body_is_refused(api: httpx.Client, body: bytes, status: int, pointer: str) -> None:
     assert_refused(api.post("/reports/csv", content=body, headers=JSON), status, pointer)
 
 
 @pytest.mark.parametrize("size", [(64 << 10) + 1, TEN_MIB])
-def test_a_large_body(api: httpx.Client, size: int) -> None:
+def test_a_large_body_is_refused(api: httpx.Client, size: int) -> None:
     assert_refused(api.post("/reports/csv", content=b" " * size, headers=JSON), 413)
 
 
-def test_a_large_body_that_does_not_say_its_size(api: httpx.Client) -> None:
-    pieces = (b" " * 65_536 for _ in range(TEN_MIB // 65_536))
-    assert_refused(api.post("/reports/csv", content=pieces, headers=JSON), 413)
+def test_a_large_body_without_a_content_length_is_refused(api: httpx.Client) -> None:
+    chunks = (b" " * 65_536 for _ in range(TEN_MIB // 65_536))
+    assert_refused(api.post("/reports/csv", content=chunks, headers=JSON), 413)
 
 
 @pytest.mark.parametrize("kind", CONTENT_TYPES)
-def test_a_content_type(api: httpx.Client, kind: str) -> None:
+def test_another_content_type_is_refused(api: httpx.Client, kind: str) -> None:
     body = json.dumps(GOOD)
     assert_refused(api.post("/reports/csv", content=body, headers={"content-type": kind}), 415)
 
 
 @pytest.mark.parametrize("key", ["", "a b", "ü", "x" * 256, "a\tb"])
-def test_an_idempotency_key(api: httpx.Client, key: str) -> None:
-    given = {"Idempotency-Key": key.encode()}
-    assert_refused(api.post("/reports/csv", json=GOOD, headers=given), 422, "/headers/Idempotency-Key")
+def test_an_invalid_idempotency_key_is_refused(api: httpx.Client, key: str) -> None:
+    headers = {"Idempotency-Key": key.encode()}
+    assert_refused(api.post("/reports/csv", json=GOOD, headers=headers), 422, "/headers/Idempotency-Key")
 
 
 @pytest.mark.parametrize("path", ["/exports", "/exports?dryRun=true", "/schedules"])
-def test_an_idempotency_key_of_every_start(api: httpx.Client, path: str) -> None:
-    given = {"Idempotency-Key": b"a b"}
-    assert_refused(api.post(path, json=GOOD, headers=given), 422, "/headers/Idempotency-Key")
+def test_every_start_refuses_an_invalid_idempotency_key(api: httpx.Client, path: str) -> None:
+    headers = {"Idempotency-Key": b"a b"}
+    assert_refused(api.post(path, json=GOOD, headers=headers), 422, "/headers/Idempotency-Key")
 
 
 @pytest.mark.parametrize("path", LISTS)
-@pytest.mark.parametrize(("query", "status", "pointer"), PAGES, ids=[a_name(row[0]) for row in PAGES])
-def test_a_page_of_a_list(api: httpx.Client, path: str, query: str, status: int, pointer: str) -> None:
+@pytest.mark.parametrize(("query", "status", "pointer"), PAGES, ids=[case_id(row[0]) for row in PAGES])
+def test_an_invalid_query_of_a_list_is_refused(
+    api: httpx.Client, path: str, query: str, status: int, pointer: str
+) -> None:
     assert_refused(api.get(f"{path}?{query}"), status, pointer)
 
 
 @pytest.mark.parametrize(("query", "status", "pointer"), DRY_RUNS)
-def test_a_dry_run(api: httpx.Client, query: str, status: int, pointer: str) -> None:
+def test_an_invalid_query_of_a_start_is_refused(
+    api: httpx.Client, query: str, status: int, pointer: str
+) -> None:
     assert_refused(api.post(f"/exports?{query}", json=GOOD), status, pointer)
 
 
-def test_two_idempotency_keys(api: httpx.Client) -> None:
-    given = [("Idempotency-Key", "a"), ("Idempotency-Key", "b")]
-    assert_refused(api.post("/reports/csv", json=GOOD, headers=given), 422, "/headers/Idempotency-Key")
+def test_two_idempotency_keys_are_refused(api: httpx.Client) -> None:
+    headers = [("Idempotency-Key", "a"), ("Idempotency-Key", "b")]
+    assert_refused(api.post("/reports/csv", json=GOOD, headers=headers), 422, "/headers/Idempotency-Key")
 
 
 @pytest.mark.parametrize(("query", "status"), JOB_IDS)
-def test_a_job_id(api: httpx.Client, query: str, status: int) -> None:
+def test_an_invalid_or_unknown_job_id_is_refused(api: httpx.Client, query: str, status: int) -> None:
     assert_refused(api.get(f"/reports/csv?{query}"), status, "/jobId")
 
 
-def test_a_parameter_of_the_poll_that_does_not_exist(api: httpx.Client) -> None:
+def test_an_unknown_parameter_of_the_poll_is_refused(api: httpx.Client) -> None:
     assert_refused(api.get(f"/reports/csv?jobId={NO_SUCH_JOB}&x=1"), 422, "/x")
 
 
 @pytest.mark.parametrize("id_", ["x", NO_SUCH_JOB, "%00", "..%2Fhealthz", "😀", "x" * 5000])
 @pytest.mark.parametrize("route", ["/exports/{}", "/exports/{}/download"])
-def test_an_export_that_does_not_exist(api: httpx.Client, route: str, id_: str) -> None:
+def test_an_unknown_export_is_404(api: httpx.Client, route: str, id_: str) -> None:
     assert_refused(api.get(route.format(id_)), 404)
 
 
 @pytest.mark.parametrize("name", ["nosuch", "%00", "ORDERS", "😀"])
-def test_a_report_type_that_does_not_exist(api: httpx.Client, name: str) -> None:
+def test_an_unknown_report_type_is_404(api: httpx.Client, name: str) -> None:
     assert_refused(api.get(f"/report-types/{name}"), 404)
 
 
@@ -368,7 +374,7 @@ def test_a_report_type_that_does_not_exist(api: httpx.Client, name: str) -> None
         "%00/choices/%00",
     ],
 )
-def test_choices_that_do_not_exist(api: httpx.Client, path: str) -> None:
+def test_unknown_choices_are_404(api: httpx.Client, path: str) -> None:
     assert_refused(api.get(f"/report-types/{path}"), 404)
 
 
@@ -384,35 +390,39 @@ def test_choices_that_do_not_exist(api: httpx.Client, path: str) -> None:
         ("search=a&search=b", 400, ""),
     ],
 )
-def test_a_parameter_of_choices(api: httpx.Client, query: str, status: int, pointer: str) -> None:
+def test_an_invalid_query_of_choices_is_refused(
+    api: httpx.Client, query: str, status: int, pointer: str
+) -> None:
     answer = api.get(f"/report-types/survey-responses/choices/surveyId?{query}")
     assert_refused(answer, status, pointer)
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "status", "pointer"), TABLE, ids=[f"{row[0]}={a_name(row[1])}" for row in TABLE]
+    ("name", "text", "status", "pointer"), TABLE, ids=[f"{row[0]}={case_id(row[1])}" for row in TABLE]
 )
-def test_a_parameter_of_the_table(api: httpx.Client, name: str, text: str, status: int, pointer: str) -> None:
+def test_an_invalid_parameter_of_the_table_is_refused(
+    api: httpx.Client, name: str, text: str, status: int, pointer: str
+) -> None:
     assert_refused(api.get("/reports", params=GOOD | {name: text}), status, pointer)
 
 
 @pytest.mark.parametrize("name", ["from", "surveyId", "page", "sort", "columns", "cursor"])
-def test_a_parameter_of_the_table_given_twice(api: httpx.Client, name: str) -> None:
+def test_a_duplicate_parameter_of_the_table_is_refused(api: httpx.Client, name: str) -> None:
     query = [*GOOD.items(), (name, "1"), (name, "1")]
     assert_refused(api.get("/reports", params=query), 400, f"/{name}")
 
 
-def test_a_page_and_a_cursor(api: httpx.Client) -> None:
+def test_a_page_with_a_cursor_is_refused(api: httpx.Client) -> None:
     assert_refused(api.get("/reports", params=GOOD | {"page": 1, "cursor": "x"}), 422, "/cursor")
 
 
-def test_the_cursor_of_another_request(api: httpx.Client) -> None:
+def test_the_cursor_of_another_request_is_refused(api: httpx.Client) -> None:
     cursor = api.get("/reports", params=GOOD | {"pageSize": 1}).json()["nextCursor"]
     assert_refused(api.get("/reports", params=GOOD | {"cursor": cursor, "to": "2024-7-27"}), 422, "/cursor")
 
 
 @pytest.mark.parametrize("path", ["/nosuch", "/reports/csv/x", "/files/x/1.csv", "/exportz"])
-def test_a_path_that_does_not_exist(api: httpx.Client, path: str) -> None:
+def test_an_unknown_path_is_404(api: httpx.Client, path: str) -> None:
     assert_refused(api.get(path), 404)
 
 
@@ -431,7 +441,9 @@ def test_a_path_that_does_not_exist(api: httpx.Client, path: str) -> None:
         ("POST", "/page/main.js", "GET, HEAD"),
     ],
 )
-def test_a_method_that_a_route_does_not_have(api: httpx.Client, method: str, path: str, allowed: str) -> None:
+def test_an_unsupported_method_is_405_and_lists_the_allowed_ones(
+    api: httpx.Client, method: str, path: str, allowed: str
+) -> None:
     answer = api.request(method, path)
     assert_refused(answer, 405)
     assert answer.headers["allow"] == allowed
@@ -440,8 +452,8 @@ def test_a_method_that_a_route_does_not_have(api: httpx.Client, method: str, pat
 @pytest.mark.parametrize(
     "path", ["/", "/healthz", "/reports?report=orders&from=2024-3-1&to=2024-3-2", "/exports"]
 )
-def test_head_is_answered_as_get_is_without_its_body(api: httpx.Client, path: str) -> None:
-    answers = [api.request(method, path) for method in ("HEAD", "GET")]
-    assert [answer.status_code for answer in answers] == [200, 200]
-    assert answers[0].content == b""
-    assert answers[0].headers["content-type"] == answers[1].headers["content-type"]
+def test_head_matches_get_without_the_body(api: httpx.Client, path: str) -> None:
+    head, get = [api.request(method, path) for method in ("HEAD", "GET")]
+    assert (head.status_code, get.status_code) == (200, 200)
+    assert head.content == b""
+    assert head.headers["content-type"] == get.headers["content-type"]

@@ -1,4 +1,4 @@
-"""A report that cannot work stops the API's start, and the message names the file and what is wrong in it."""
+"""The API does not start with a broken report; the error names the file and the mistake."""
 
 import subprocess
 
@@ -7,7 +7,7 @@ import pytest
 from tests.support.extra_processes import extra_processes
 from tests.support.running_stack import Stack
 
-STOPPED_WITHIN_SECONDS = 60
+EXIT_TIMEOUT_SECONDS = 60
 HEAD = """
 from sqlalchemy import column, select
 
@@ -22,22 +22,22 @@ def report(name: str, columns: str = "orders.c.number", more: str = "") -> str:
     return HEAD + REPORT.format(name=name, columns=columns, more=more)
 
 
-# The module's text, and what the message must name.
+# The module's source, and the name that the error must mention.
 BROKEN = {
-    "heading_of_no_column": (report("a", more=", headings={'totl': Heading()}"), "totl"),
-    "sort_by_no_column": (report("b", more=", sort='-totl'"), "totl"),
-    "column_of_no_table": (report("c", columns="orders.c.number, column('totl')"), "totl"),
-    "filter_of_no_column": (report("d", more=", filters={'total': orders.c.totl}"), "totl"),
+    "heading_of_unknown_column": (report("a", more=", headings={'totl': Heading()}"), "totl"),
+    "sort_by_unknown_column": (report("b", more=", sort='-totl'"), "totl"),
+    "column_without_table": (report("c", columns="orders.c.number, column('totl')"), "totl"),
+    "filter_on_unknown_column": (report("d", more=", filters={'total': orders.c.totl}"), "totl"),
     "name_taken": (report("orders"), "orders"),
-    "no_report": ("rows = 1\n", "REPORT"),
+    "missing_report": ("rows = 1\n", "REPORT"),
 }
 
 
 @pytest.fixture(scope="module")
-def stopped(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, str]]:
-    """Each start's exit code and last words."""
+def failed_starts(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, str]]:
+    """Exit code and output of the API for each broken report."""
     folder = tmp_path_factory.mktemp("broken")
-    found: dict[str, tuple[int, str]] = {}
+    results: dict[str, tuple[int, str]] = {}
     running: dict[str, subprocess.Popen[bytes]] = {}
     with extra_processes(stack) as processes:
         path = processes.environment()["PYTHONPATH"]
@@ -47,14 +47,16 @@ def stopped(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
             settings = {"REPORTS_CATALOG": name, "PYTHONPATH": f"{path}:{folder}"}
             running[name] = processes.start(*command, **settings)
         for name, process in running.items():
-            found[name] = (process.wait(STOPPED_WITHIN_SECONDS), processes.output(process))
-    return found
+            results[name] = (process.wait(EXIT_TIMEOUT_SECONDS), processes.output(process))
+    return results
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_the_start_fails_and_says_where(stopped: dict[str, tuple[int, str]], name: str) -> None:
-    code, said = stopped[name]
+def test_the_start_fails_and_names_file_and_mistake(
+    failed_starts: dict[str, tuple[int, str]], name: str
+) -> None:
+    code, output = failed_starts[name]
     assert code != 0
-    last = [line for line in said.splitlines() if "DeclarationError" in line][-1]
-    assert f"{name}.py" in last
-    assert BROKEN[name][1] in last
+    error = [line for line in output.splitlines() if "DeclarationError" in line][-1]
+    assert f"{name}.py" in error
+    assert BROKEN[name][1] in error

@@ -1,4 +1,4 @@
-"""With API keys each caller sees their own, and nothing else exists for them."""
+"""API keys: callers see only their own exports and permitted reports; all else is unknown to them."""
 
 import json
 from base64 import b64encode
@@ -16,7 +16,7 @@ from tests.support.running_stack import Stack
 
 REQUEST = {"surveyId": EMPTY_SURVEY, "from": "2025-1-1", "to": "2025-1-2"}
 ORDERS = {"report": "orders", "from": "2024-03-01", "to": "2024-03-02"}
-OF_ONE = [
+EXPORT_ROUTES = [
     ("GET", ""),
     ("GET", "/download"),
     ("GET", "/manifest"),
@@ -24,7 +24,7 @@ OF_ONE = [
     ("POST", "/retry"),
     ("DELETE", ""),
 ]
-ALL = [
+GUARDED_ROUTES = [
     ("GET", "/reports"),
     ("GET", "/report-types"),
     ("GET", "/report-types/orders"),
@@ -44,8 +44,8 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def guarded_url(stack: Stack, keys: Path) -> Iterator[str]:
-    with extra_processes(stack) as others:
-        yield others.start_api(REPORTS_KEYS_FILE=str(keys))
+    with extra_processes(stack) as processes:
+        yield processes.start_api(REPORTS_KEYS_FILE=str(keys))
 
 
 def client_of(
@@ -69,52 +69,58 @@ def bob(guarded_url: str, keys: Path) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="module")
-def hers(ada: httpx.Client) -> str:
+def adas_job(ada: httpx.Client) -> str:
     job_id = str(ada.post("/exports", json=REQUEST).raise_for_status().json()["id"])
     follow(ada, Session(job_id))
     return job_id
 
 
-@pytest.mark.parametrize(("method", "path"), ALL)
-def test_nothing_is_answered_without_a_key(guarded_url: str, method: str, path: str) -> None:
+@pytest.mark.parametrize(("method", "path"), GUARDED_ROUTES)
+def test_a_request_without_a_key_is_401(guarded_url: str, method: str, path: str) -> None:
     answer = httpx.request(method, guarded_url + path, trust_env=False)
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"].startswith("Bearer")
     assert answer.json()["data"] is None
 
 
-@pytest.mark.parametrize(("method", "path"), OF_ONE)
-def test_anothers_export_is_unknown(bob: httpx.Client, hers: str, method: str, path: str) -> None:
-    anothers = bob.request(method, f"/exports/{hers}{path}")
+@pytest.mark.parametrize(("method", "path"), EXPORT_ROUTES)
+def test_another_callers_export_is_unknown(bob: httpx.Client, adas_job: str, method: str, path: str) -> None:
+    response = bob.request(method, f"/exports/{adas_job}{path}")
     unknown = bob.request(method, f"/exports/00000000-0000-4000-8000-000000000000{path}")
-    assert (anothers.status_code, anothers.json()) == (404, unknown.json())
+    assert (response.status_code, response.json()) == (404, unknown.json())
 
 
-def test_anothers_job_is_unknown_on_the_frozen_route(bob: httpx.Client, hers: str) -> None:
-    assert bob.get("/reports/csv", params={"jobId": hers}).status_code == 404
+def test_another_callers_job_is_unknown_on_the_frozen_route(bob: httpx.Client, adas_job: str) -> None:
+    assert bob.get("/reports/csv", params={"jobId": adas_job}).status_code == 404
 
 
-def test_a_list_holds_ones_own_alone(ada: httpx.Client, bob: httpx.Client, hers: str) -> None:
-    his = bob.post("/exports", json=REQUEST).raise_for_status().json()["id"]
-    assert [each["id"] for each in bob.get("/exports").json()["items"]] == [his]
-    assert his not in [each["id"] for each in ada.get("/exports").json()["items"]]
+def test_a_list_contains_only_the_callers_own_exports(
+    ada: httpx.Client, bob: httpx.Client, adas_job: str
+) -> None:
+    bobs_job = bob.post("/exports", json=REQUEST).raise_for_status().json()["id"]
+    assert [item["id"] for item in bob.get("/exports").json()["items"]] == [bobs_job]
+    assert bobs_job not in [item["id"] for item in ada.get("/exports").json()["items"]]
 
 
-def test_the_same_request_of_two_callers_is_two_jobs(ada: httpx.Client, bob: httpx.Client) -> None:
+def test_the_same_request_from_two_callers_starts_two_jobs(ada: httpx.Client, bob: httpx.Client) -> None:
     headers = {"Idempotency-Key": "the-same"}
-    started = [each.post("/exports", json=REQUEST, headers=headers).json()["id"] for each in (ada, bob)]
-    assert started[0] != started[1]
+    first, second = (
+        caller.post("/exports", json=REQUEST, headers=headers).json()["id"] for caller in (ada, bob)
+    )
+    assert first != second
 
 
-def test_each_caller_has_a_webhook_secret_of_their_own(ada: httpx.Client, bob: httpx.Client) -> None:
-    hers, his = (each.get("/webhook-secret").raise_for_status().json()["secret"] for each in (ada, bob))
-    assert hers != his
+def test_each_caller_has_a_separate_webhook_secret(ada: httpx.Client, bob: httpx.Client) -> None:
+    first, second = (
+        caller.get("/webhook-secret").raise_for_status().json()["secret"] for caller in (ada, bob)
+    )
+    assert first != second
 
 
-def test_a_report_that_a_key_does_not_cover_does_not_exist_for_it(
+def test_a_report_that_the_key_does_not_permit_is_unknown(
     bob: httpx.Client, guarded_url: str, keys: Path
 ) -> None:
-    assert [each["name"] for each in bob.get("/report-types").json()["items"]] == ["survey-responses"]
+    assert [report["name"] for report in bob.get("/report-types").json()["items"]] == ["survey-responses"]
     assert bob.get("/report-types/orders").status_code == 404
     with client_of(guarded_url, keys, "clerk", ["orders"]) as clerk:
         assert clerk.get("/report-types/survey-responses/choices/surveyId").status_code == 404
@@ -124,7 +130,7 @@ def test_a_report_that_a_key_does_not_cover_does_not_exist_for_it(
     assert bob.get("/exports", params={"report": "orders"}).status_code == 422
 
 
-def test_a_revoked_key_ends_at_once(guarded_url: str, keys: Path) -> None:
+def test_a_revoked_key_stops_working_at_once(guarded_url: str, keys: Path) -> None:
     with client_of(guarded_url, keys, "eve") as eve:
         assert eve.get("/exports").status_code == 200
         key_id = next(key.id for key in KeyFile(keys).keys().values() if key.caller == "eve")
@@ -151,7 +157,7 @@ def unsigned_jwt() -> str:
     ],
     ids=["empty", "scheme", "word", "basic", "not ASCII", "alg none", "9 kB", "100 kB"],
 )
-def test_what_is_no_key_is_refused_and_told_nothing(guarded_url: str, authorization: bytes) -> None:
+def test_an_invalid_key_is_401_without_details(guarded_url: str, authorization: bytes) -> None:
     headers = {b"authorization": authorization}
     answer = httpx.get(f"{guarded_url}/exports", headers=headers, trust_env=False)
     assert answer.status_code == 401
@@ -159,10 +165,10 @@ def test_what_is_no_key_is_refused_and_told_nothing(guarded_url: str, authorizat
     assert answer.json()["detail"] == "This key or token is not valid."
 
 
-def test_the_document_asks_for_a_key_and_names_no_report(guarded_url: str) -> None:
-    described = httpx.get(f"{guarded_url}/openapi.json", trust_env=False).json()
-    assert described["security"] == [{"bearer": []}]
-    assert not [name for name in described["components"]["schemas"] if "Orders" in name]
+def test_the_openapi_document_requires_a_key_and_names_no_report(guarded_url: str) -> None:
+    document = httpx.get(f"{guarded_url}/openapi.json", trust_env=False).json()
+    assert document["security"] == [{"bearer": []}]
+    assert not [name for name in document["components"]["schemas"] if "Orders" in name]
 
 
 def test_health_needs_no_key(guarded_url: str) -> None:

@@ -1,4 +1,4 @@
-"""Exports in other dialects, packed and split: what a caller downloads and opens."""
+"""Exports in other CSV dialects, compressed and split, as a caller downloads them."""
 
 import csv
 import gzip
@@ -24,7 +24,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "split": WEEK | {"csv": {"preset": "excel", "compression": "zip", "splitRows": SPLIT_ROWS}},
     "excel": WEEK | {"csv": "excel"},
     "semicolons": WEEK | {"csv": {"preset": "excel", "delimiter": ";", "decimalMark": ","}},
-    "nothing, zipped": {
+    "no rows, zipped": {
         "surveyId": EMPTY_SURVEY,
         "from": "2025-01-01",
         "to": "2025-12-31",
@@ -49,8 +49,8 @@ def members(content: bytes) -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def excels(content: bytes, delimiter: str = ",") -> list[list[str]]:
-    """A file of the `excel` preset as Python's reader has it; NULL and an empty string look alike."""
+def read_excel(content: bytes, delimiter: str = ",") -> list[list[str]]:
+    """Parse a file of the `excel` preset with csv.reader; NULL and the empty string both become ''."""
     assert content.startswith(b"\xef\xbb\xbf")
     assert content.endswith(b"\r\n")
     text = io.StringIO(content.decode("utf-8-sig"), newline="")
@@ -61,66 +61,66 @@ def excels(content: bytes, delimiter: str = ",") -> list[list[str]]:
     ("name", "extension"),
     [("plain", "csv"), ("gzip", "csv.gz"), ("zip", "zip"), ("split", "zip"), ("excel", "csv")],
 )
-def test_the_link_says_what_the_file_is_and_how_it_is_called(
+def test_the_link_serves_the_right_media_type_and_file_name(
     exports: dict[str, Session], name: str, extension: str
 ) -> None:
     answer = httpx.get(exports[name].data["url"], trust_env=False).raise_for_status()
     assert answer.headers["content-type"] == KINDS[extension]
     assert "content-encoding" not in answer.headers
-    named = f'attachment; filename="{STEM}.{extension}"'
+    disposition = f'attachment; filename="{STEM}.{extension}"'
     if "name" in REQUESTS[name]:
-        named += f"; filename*=UTF-8''Gr%C3%B6%C3%9Fe.{extension}"
-    assert answer.headers["content-disposition"] == named
+        disposition += f"; filename*=UTF-8''Gr%C3%B6%C3%9Fe.{extension}"
+    assert answer.headers["content-disposition"] == disposition
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-def test_the_receipt_is_of_the_file_as_it_is_stored(
+def test_the_receipt_describes_the_stored_file(
     api: httpx.Client, exports: dict[str, Session], name: str
 ) -> None:
     content = exports[name].file()
     file = api.get(f"/exports/{exports[name].id}").raise_for_status().json()["file"]
-    rows = 0 if name == "nothing, zipped" else len(csv_reader.read(exports["plain"].file())[1])
+    rows = 0 if name == "no rows, zipped" else len(csv_reader.read(exports["plain"].file())[1])
     digest = hashlib.sha256(content).hexdigest()
     assert (file["rows"], file["bytes"], file["sha256"]) == (rows, len(content), digest)
     kind = parse_dialect(REQUESTS[name].get("csv")).stored_as(rows)
     assert file["name"].endswith(f".{kind}")
 
 
-def test_gzip_and_zip_hold_the_plain_file(exports: dict[str, Session]) -> None:
+def test_gzip_and_zip_contain_the_plain_file(exports: dict[str, Session]) -> None:
     plain = exports["plain"].file()
     assert len(plain) > 50_000
     assert gzip.decompress(exports["gzip"].file()) == plain
     assert members(exports["zip"].file()) == {f"{STEM}.csv": plain}
 
 
-def test_the_files_of_a_split_are_the_excel_file_cut_after_so_many_rows(exports: dict[str, Session]) -> None:
-    header, *rows = excels(exports["excel"].file())
+def test_a_split_is_the_excel_file_in_parts_of_equal_size(exports: dict[str, Session]) -> None:
+    header, *rows = read_excel(exports["excel"].file())
     files = members(exports["split"].file())
     assert list(files) == [f"{STEM}_{number}.csv" for number in range(1, len(files) + 1)]
-    read = [excels(content) for content in files.values()]
-    assert [names for names, *_ in read] == [header] * len(read)
-    assert [len(found) - 1 for found in read[:-1]] == [SPLIT_ROWS] * (len(read) - 1)
-    assert [row for _, *found in read for row in found] == rows
+    parts = [read_excel(content) for content in files.values()]
+    assert [names for names, *_ in parts] == [header] * len(parts)
+    assert [len(part) - 1 for part in parts[:-1]] == [SPLIT_ROWS] * (len(parts) - 1)
+    assert [row for _, *part in parts for row in part] == rows
     assert len(files) == -(-len(rows) // SPLIT_ROWS) > 1
 
 
-def test_an_excel_file_holds_the_rows_of_the_plain_one_with_local_times(exports: dict[str, Session]) -> None:
+def test_an_excel_file_has_the_rows_of_the_plain_one_in_local_time(exports: dict[str, Session]) -> None:
     names, plain = csv_reader.read(exports["plain"].file())
-    header, *rows = excels(exports["excel"].file())
-    moment = names.index("Submitted at")
-    assert header[moment] == "Submitted at (Europe/Berlin)"
+    header, *rows = read_excel(exports["excel"].file())
+    timestamp = names.index("Submitted at")
+    assert header[timestamp] == "Submitted at (Europe/Berlin)"
     expected = [[cell or "" for cell in row] for row in plain]
     for row in expected:
-        row[moment] = row[moment][:19].replace("T", " ")
+        row[timestamp] = row[timestamp][:19].replace("T", " ")
     assert [[cell.removeprefix("'") for cell in row] for row in rows] == expected
 
 
-def test_semicolons_and_decimal_commas_change_nothing_else(exports: dict[str, Session]) -> None:
-    assert excels(exports["semicolons"].file(), ";") == excels(exports["excel"].file())
+def test_semicolons_and_decimal_commas_change_only_the_notation(exports: dict[str, Session]) -> None:
+    assert read_excel(exports["semicolons"].file(), ";") == read_excel(exports["excel"].file())
 
 
-def test_an_export_of_no_rows_is_a_zip_of_a_header(exports: dict[str, Session]) -> None:
-    (content,) = members(exports["nothing, zipped"].file()).values()
+def test_a_zipped_export_without_rows_contains_a_header(exports: dict[str, Session]) -> None:
+    (content,) = members(exports["no rows, zipped"].file()).values()
     names, rows = csv_reader.read(content)
     assert names
     assert rows == []

@@ -1,4 +1,4 @@
-"""Exports in the resource style: start, dry run, list, state, retry, delete, download, manifest."""
+"""The `/exports` routes: start, dry run, list, state, retry, delete, download, manifest."""
 
 import csv
 import io
@@ -13,13 +13,13 @@ from tests.support.export_client import ARTICLES_REQUEST, EMPTY_SURVEY, SURVEY, 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
 
-def begin(api: httpx.Client, **extra: Any) -> dict[str, Any]:
-    """A job of this test alone, small and soon done."""
+def start_small(api: httpx.Client, **extra: Any) -> dict[str, Any]:
+    """Start a small export that no other test shares."""
     request = {"surveyId": EMPTY_SURVEY, "from": "2025-1-1", "to": "2025-1-2", "name": secrets.token_hex(8)}
     return dict(api.post("/exports", json=request | extra).raise_for_status().json())
 
 
-def ended(api: httpx.Client, job: dict[str, Any]) -> dict[str, Any]:
+def finish(api: httpx.Client, job: dict[str, Any]) -> dict[str, Any]:
     follow(api, Session(job["id"]))
     return dict(api.get(f"/exports/{job['id']}").raise_for_status().json())
 
@@ -30,10 +30,10 @@ def ids(answer: httpx.Response) -> list[str]:
 
 @pytest.fixture(scope="module")
 def done(api: httpx.Client) -> dict[str, Any]:
-    return ended(api, begin(api))
+    return finish(api, start_small(api))
 
 
-def test_a_start_is_accepted_and_says_where_the_job_is(api: httpx.Client) -> None:
+def test_a_start_is_accepted_and_locates_the_job(api: httpx.Client) -> None:
     request = {"surveyId": EMPTY_SURVEY, "from": "2025-1-1", "to": "2025-1-2", "name": secrets.token_hex(8)}
     first = api.post("/exports", json=request, headers={"Idempotency-Key": request["name"]})
     again = api.post("/exports", json=request, headers={"Idempotency-Key": request["name"]})
@@ -48,15 +48,15 @@ def test_a_start_is_accepted_and_says_where_the_job_is(api: httpx.Client) -> Non
     assert job["links"]["cancel"].endswith(f"/exports/{job['id']}/cancel")
 
 
-def test_a_start_that_replays_a_finished_job_answers_with_its_file(api: httpx.Client) -> None:
+def test_a_replayed_start_of_a_finished_job_returns_its_file(api: httpx.Client) -> None:
     request = {"surveyId": EMPTY_SURVEY, "from": "2025-1-1", "to": "2025-1-2", "name": secrets.token_hex(8)}
     headers = {"Idempotency-Key": request["name"]}
-    job = ended(api, api.post("/exports", json=request, headers=headers).json())
+    job = finish(api, api.post("/exports", json=request, headers=headers).json())
     again = api.post("/exports", json=request, headers=headers)
     assert (again.status_code, again.json()["status"], again.json()["file"]) == (200, "done", job["file"])
 
 
-def test_a_dry_run_counts_estimates_and_samples_and_starts_nothing(
+def test_a_dry_run_returns_count_size_and_sample_and_starts_nothing(
     api: httpx.Client, article: Session, prefect: httpx.Client
 ) -> None:
     def runs() -> int:
@@ -65,27 +65,27 @@ def test_a_dry_run_counts_estimates_and_samples_and_starts_nothing(
     before = runs()
     answer = api.post("/exports", params={"dryRun": "true"}, json=ARTICLES_REQUEST)
     assert answer.status_code == 200
-    told, file = answer.json(), article.file()
+    dry_run, file = answer.json(), article.file()
     rows = list(csv.reader(io.StringIO(file.decode(), newline="")))
     assert runs() == before
-    assert told["rows"] == len(rows) - 1
-    assert [column["label"] for column in told["columns"]] == rows[0]
-    assert [str(row["id"]) for row in told["sample"]] == [row[0] for row in rows[1:21]]
-    assert 0.7 < told["estimatedBytes"] / len(file) < 1.3
+    assert dry_run["rows"] == len(rows) - 1
+    assert [column["label"] for column in dry_run["columns"]] == rows[0]
+    assert [str(row["id"]) for row in dry_run["sample"]] == [row[0] for row in rows[1:21]]
+    assert 0.7 < dry_run["estimatedBytes"] / len(file) < 1.3
 
 
-def test_the_list_is_newest_first_page_by_page_and_holds_each_job_once(api: httpx.Client) -> None:
-    made = [begin(api)["id"] for _ in range(5)]
+def test_the_list_is_newest_first_across_pages(api: httpx.Client) -> None:
+    started = [start_small(api)["id"] for _ in range(5)]
     seen: list[str] = []
     cursor: dict[str, str] = {}
     while len(seen) < 5:
         answer = api.get("/exports", params={"limit": 2, **cursor})
         seen += ids(answer)
         cursor = {"cursor": answer.json()["nextCursor"]}
-    assert seen[:5] == made[::-1]
+    assert seen[:5] == started[::-1]
 
 
-def test_the_list_ends(api: httpx.Client, done: dict[str, Any]) -> None:
+def test_all_pages_of_the_list_contain_each_job_once(api: httpx.Client, done: dict[str, Any]) -> None:
     seen: list[str] = []
     cursor: str | None = None
     while True:
@@ -98,7 +98,9 @@ def test_the_list_ends(api: httpx.Client, done: dict[str, Any]) -> None:
     assert done["id"] in seen
 
 
-def test_the_list_is_narrowed_by_status_and_report(api: httpx.Client, sessions: dict[str, Session]) -> None:
+def test_the_list_can_be_filtered_by_status_and_report(
+    api: httpx.Client, sessions: dict[str, Session]
+) -> None:
     orders = sessions["orders"].id
     assert orders in ids(api.get("/exports", params={"report": "orders", "status": "done", "limit": 100}))
     assert orders not in ids(api.get("/exports", params={"report": "orders", "status": "error"}))
@@ -106,7 +108,7 @@ def test_the_list_is_narrowed_by_status_and_report(api: httpx.Client, sessions: 
     assert orders not in ids(others)
 
 
-def test_an_unchanged_state_is_not_sent_again(api: httpx.Client, done: dict[str, Any]) -> None:
+def test_an_unchanged_state_is_304(api: httpx.Client, done: dict[str, Any]) -> None:
     first = api.get(f"/exports/{done['id']}")
     again = api.get(f"/exports/{done['id']}", headers={"If-None-Match": first.headers["etag"]})
     changed = api.get(f"/exports/{done['id']}", headers={"If-None-Match": '"something else"'})
@@ -114,39 +116,39 @@ def test_an_unchanged_state_is_not_sent_again(api: httpx.Client, done: dict[str,
     assert (changed.status_code, changed.headers["etag"]) == (200, first.headers["etag"])
 
 
-def test_a_done_job_tells_until_when_its_file_is_kept(done: dict[str, Any]) -> None:
+def test_a_done_job_says_when_its_file_expires(done: dict[str, Any]) -> None:
     assert done["file"]["expiresAt"] > done["file"]["urlExpiresAt"] > done["finishedAt"]
 
 
-def test_a_manifest_says_what_the_file_holds(api: httpx.Client, article: Session) -> None:
+def test_the_manifest_describes_the_file(api: httpx.Client, article: Session) -> None:
     answer = api.get(f"/exports/{article.id}/manifest")
-    told = answer.json()
+    manifest = answer.json()
     file = api.get(f"/exports/{article.id}").json()["file"]
     header = next(csv.reader(io.StringIO(article.file().decode(), newline="")))
-    assert [column["label"] for column in told["columns"]] == header
-    assert {name: told[name] for name in ("rows", "bytes", "sha256")} == {
+    assert [column["label"] for column in manifest["columns"]] == header
+    assert {name: manifest[name] for name in ("rows", "bytes", "sha256")} == {
         name: file[name] for name in ("rows", "bytes", "sha256")
     }
-    assert told["request"] == ARTICLES_REQUEST
+    assert manifest["request"] == ARTICLES_REQUEST
     assert answer.headers["content-disposition"].endswith('.csv.manifest.json"')
 
 
-def test_a_retry_is_a_new_job_of_the_same_request(api: httpx.Client, done: dict[str, Any]) -> None:
+def test_a_retry_is_a_new_job_with_the_same_request(api: httpx.Client, done: dict[str, Any]) -> None:
     answer = api.post(f"/exports/{done['id']}/retry")
     job = answer.json()
     assert answer.status_code == 202
     assert job["id"] != done["id"]
     assert (job["retryOf"], job["request"]) == (done["id"], done["request"])
-    assert ended(api, job)["status"] == "done"
+    assert finish(api, job)["status"] == "done"
 
 
-def test_what_has_ended_cannot_be_cancelled(api: httpx.Client, done: dict[str, Any]) -> None:
+def test_a_finished_export_cannot_be_cancelled(api: httpx.Client, done: dict[str, Any]) -> None:
     answer = api.post(f"/exports/{done['id']}/cancel")
     assert (answer.status_code, answer.json()["detail"]) == (409, "The export has already ended.")
 
 
-def test_a_deleted_export_is_unknown_and_its_file_gone(api: httpx.Client) -> None:
-    job = ended(api, begin(api))
+def test_a_deleted_export_is_unknown_and_its_file_is_gone(api: httpx.Client) -> None:
+    job = finish(api, start_small(api))
     url = job["file"]["url"]
     assert api.delete(f"/exports/{job['id']}").status_code == 204
     assert httpx.get(url, trust_env=False).status_code == 404
@@ -155,13 +157,13 @@ def test_a_deleted_export_is_unknown_and_its_file_gone(api: httpx.Client) -> Non
     assert api.delete(f"/exports/{job['id']}").status_code == 404
 
 
-def test_the_request_of_a_deleted_export_can_be_made_again(api: httpx.Client) -> None:
+def test_the_request_of_a_deleted_export_can_be_started_again(api: httpx.Client) -> None:
     name = secrets.token_hex(8)
-    first = begin(api, name=name)
+    first = start_small(api, name=name)
     assert api.delete(f"/exports/{first['id']}").status_code == 204
-    second = begin(api, name=name)
+    second = start_small(api, name=name)
     assert second["id"] != first["id"]
-    assert ended(api, second)["status"] == "done"
+    assert finish(api, second)["status"] == "done"
     assert first["id"] not in ids(api.get("/exports", params={"limit": 100}))
 
 
@@ -194,13 +196,13 @@ def test_an_unknown_id_is_404_everywhere(api: httpx.Client, method: str, path: s
         ("scheduleId=1", "/scheduleId"),
     ],
 )
-def test_a_wrong_query_of_the_list_is_refused(api: httpx.Client, query: str, pointer: str) -> None:
+def test_an_invalid_query_of_the_list_is_refused(api: httpx.Client, query: str, pointer: str) -> None:
     answer = api.get(f"/exports?{query}")
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["pointer"] == pointer
 
 
 @pytest.mark.parametrize("query", ["dryRun=yes", "dryRun=true&dryRun=false", "dry=true"])
-def test_a_wrong_query_of_a_start_is_refused(api: httpx.Client, query: str) -> None:
+def test_an_invalid_query_of_a_start_is_refused(api: httpx.Client, query: str) -> None:
     request = {"surveyId": SURVEY, "from": "2025-1-1", "to": "2025-1-2"}
     assert api.post(f"/exports?{query}", json=request).status_code in (400, 422)

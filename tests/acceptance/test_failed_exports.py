@@ -1,4 +1,4 @@
-"""What a caller hears of an export that failed: a stable code and a plain sentence, nothing else."""
+"""A failed export reports a stable code and a plain message, and nothing else."""
 
 import threading
 import time
@@ -22,9 +22,9 @@ POOL = "failures"
 TERMINATE = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'active' AND query LIKE %s
 """
-RUN_WITHIN_SECONDS = 90
-HOUSE = "tests.acceptance.custom_reports"
-ONCE = {"REPORTS_ATTEMPTS": "1", "REPORTS_CATALOG": HOUSE}
+RUN_TIMEOUT_SECONDS = 90
+CATALOG = "tests.acceptance.custom_reports"
+ONE_ATTEMPT = {"REPORTS_ATTEMPTS": "1", "REPORTS_CATALOG": CATALOG}
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,11 @@ class Failure:
     settings: dict[str, str]
     code: str
     retryable: bool
-    sentence: str
+    message: str
 
 
 FAILURES = {
-    "the database is away": Failure(
+    "the database is unreachable": Failure(
         ARTICLES_REQUEST,
         {"REPORTS_DATABASE_URL": CANARY_DATABASE},
         "source.unavailable",
@@ -51,7 +51,7 @@ FAILURES = {
         False,
         "The database took longer than this report may take.",
     ),
-    "the storage is away": Failure(
+    "the storage is unreachable": Failure(
         ARTICLES_REQUEST,
         {"AWS_ENDPOINT_URL": CLOSED_PORT},
         "storage.unavailable",
@@ -99,30 +99,30 @@ FAILURES = {
 
 @pytest.fixture(scope="module")
 def failed(api: httpx.Client, stack: Stack, prefect: httpx.Client) -> dict[str, Session]:
-    """Runs in environments of their own, as Prefect itself executes a run without a worker."""
+    """Run each export in its own environment, the way Prefect executes a run without a worker."""
     create_pool(prefect, POOL, "process")
     create = f"/deployments/{deploy_export(prefect, POOL, POOL)}/create_flow_run"
     sessions: dict[str, Session] = {}
     with extra_processes(stack) as processes:
-        running = []
+        engines = []
         for name, failure in FAILURES.items():
             run = prefect.post(create, json={"parameters": {"request": failure.request}}).raise_for_status()
             sessions[name] = Session(run.json()["id"])
-            settings = {**ONCE, **failure.settings}
-            running.append(processes.start("-m", "prefect.engine", sessions[name].id, **settings))
-        for process in running:
-            process.wait(RUN_WITHIN_SECONDS)
+            settings = {**ONE_ATTEMPT, **failure.settings}
+            engines.append(processes.start("-m", "prefect.engine", sessions[name].id, **settings))
+        for process in engines:
+            process.wait(RUN_TIMEOUT_SECONDS)
     follow(api, *sessions.values())
     return sessions
 
 
 @pytest.mark.parametrize("name", FAILURES)
-def test_the_poll_has_the_articles_body_with_a_sentence(failed: dict[str, Session], name: str) -> None:
+def test_the_poll_has_the_articles_error_body(failed: dict[str, Session], name: str) -> None:
     last = failed[name].polls[-1]
     expected = {
         "status": "error",
         "progress": last.json()["data"]["progress"],
-        "error": FAILURES[name].sentence,
+        "error": FAILURES[name].message,
     }
     assert last.status_code == 200
     assert last.json() == {"data": expected, "status": 200}
@@ -131,49 +131,49 @@ def test_the_poll_has_the_articles_body_with_a_sentence(failed: dict[str, Sessio
 
 
 @pytest.mark.parametrize("name", FAILURES)
-def test_the_state_names_a_stable_code(api: httpx.Client, failed: dict[str, Session], name: str) -> None:
-    found, failure = api.get(f"/exports/{failed[name].id}").json(), FAILURES[name]
-    assert (found["status"], found["file"], found["links"]["download"]) == ("error", None, None)
-    assert found["error"] == {
+def test_the_state_contains_a_stable_code(api: httpx.Client, failed: dict[str, Session], name: str) -> None:
+    state, failure = api.get(f"/exports/{failed[name].id}").json(), FAILURES[name]
+    assert (state["status"], state["file"], state["links"]["download"]) == ("error", None, None)
+    assert state["error"] == {
         "code": failure.code,
         "retryable": failure.retryable,
-        "message": failure.sentence,
+        "message": failure.message,
     }
 
 
 @pytest.mark.parametrize("name", FAILURES)
-def test_there_is_nothing_to_download_and_nothing_stored(
+def test_nothing_is_stored_and_the_download_is_409(
     api: httpx.Client, s3: Any, stack: Stack, failed: dict[str, Session], name: str
 ) -> None:
     answer = api.get(f"/exports/{failed[name].id}/download")
     assert answer.status_code == 409
-    assert answer.json()["detail"] == FAILURES[name].sentence
+    assert answer.json()["detail"] == FAILURES[name].message
     assert stored(s3, stack, failed[name].id) == []
 
 
 @pytest.mark.parametrize("name", FAILURES)
-def test_no_answer_holds_what_the_driver_said(
+def test_no_response_leaks_the_underlying_error(
     api: httpx.Client, failed: dict[str, Session], name: str
 ) -> None:
     id_ = failed[name].id
     answers = [*failed[name].polls, api.get(f"/exports/{id_}"), api.get(f"/exports/{id_}/download")]
     for answer in answers:
-        said = f"{answer.headers} {answer.text.replace(str(api.base_url), '')}"
+        text = f"{answer.headers} {answer.text.replace(str(api.base_url), '')}"
         for word in (CANARY, "127.0.0.1", "SELECT", "psycopg", "Traceback", "botocore", "Errno"):
-            assert word not in said
+            assert word not in text
 
 
-def test_a_source_that_dies_once_is_read_again_from_the_start(
+def test_a_source_that_dies_once_is_read_again_from_the_beginning(
     api: httpx.Client, s3: Any, stack: Stack
 ) -> None:
     with one_backend_terminated(stack.libpq_url, "COPY (SELECT%") as terminated:
         session = start(api, {"surveyId": SURVEY, "from": "2024-07-08", "to": "2025-07-07"})
         follow(api, session)
-    found = api.get(f"/exports/{session.id}").json()
+    state = api.get(f"/exports/{session.id}").json()
     assert terminated == [True]
     assert session.data["status"] == "done"
-    assert found["attempt"] == 2
-    assert found["file"]["rows"] == found["rows"]["expected"] == 44_999
+    assert state["attempt"] == 2
+    assert state["file"]["rows"] == state["rows"]["expected"] == 44_999
     assert session.file().count(b"\n") >= 45_000
     assert stored(s3, stack, session.id) == [f"{session.id}/2.csv"]
     progress = [poll.json()["data"]["progress"] for poll in session.polls]
@@ -182,7 +182,7 @@ def test_a_source_that_dies_once_is_read_again_from_the_start(
 
 @contextmanager
 def one_backend_terminated(libpq_url: str, query: str) -> Iterator[list[bool]]:
-    """The first one that is seen with such a query; waits for it in a thread."""
+    """Terminate the first backend that runs such a query, from a thread."""
     terminated: list[bool] = []
     stop = threading.Event()
 
@@ -202,6 +202,6 @@ def one_backend_terminated(libpq_url: str, query: str) -> Iterator[list[bool]]:
 
 
 def stored(s3: Any, stack: Stack, job_id: str) -> list[str]:
-    where = {"Bucket": stack.bucket, "Prefix": job_id}
-    objects = [each["Key"] for each in s3.list_objects_v2(**where).get("Contents", [])]
-    return objects + [each["Key"] for each in s3.list_multipart_uploads(**where).get("Uploads", [])]
+    prefix = {"Bucket": stack.bucket, "Prefix": job_id}
+    objects = [item["Key"] for item in s3.list_objects_v2(**prefix).get("Contents", [])]
+    return objects + [item["Key"] for item in s3.list_multipart_uploads(**prefix).get("Uploads", [])]

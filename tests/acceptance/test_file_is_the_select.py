@@ -1,4 +1,4 @@
-"""The file against SQL written by hand here, read by other libraries than those that made it."""
+"""The file equals hand-written SQL, parsed with libraries other than those that wrote it."""
 
 import json
 from collections.abc import Callable
@@ -57,16 +57,16 @@ ORDERS_HEADER = [
 ]
 
 
-def truth(cell: str) -> bool:
+def parse_bool(cell: str) -> bool:
     return {"true": True, "false": False}[cell]
 
 
-def values(cells: csv_reader.Row, kinds: list[Callable[[str], Any]]) -> list[Any]:
+def parse(cells: csv_reader.Row, kinds: list[Callable[[str], Any]]) -> list[Any]:
     return [None if cell is None else kind(cell) for cell, kind in zip(cells, kinds, strict=True)]
 
 
 def answer(answers: dict[str, Any], key: str) -> str | None:
-    """As people read it: choices joined, numbers and truth values as JSON has them."""
+    """Return the expected cell: choices joined, numbers and booleans as in JSON."""
     value = answers.get(key)
     if isinstance(value, list):
         return "; ".join(value) or None
@@ -77,26 +77,30 @@ def answer(answers: dict[str, Any], key: str) -> str | None:
 
 @pytest.fixture(autouse=True)
 def exact_numbers(database: psycopg.Connection) -> None:
-    """JSON's 12.50 as it stands, not as a float."""
+    """Parse JSON numbers as Decimal, so that 12.50 keeps its digits."""
     set_json_loads(lambda text: json.loads(text, parse_float=Decimal), database)
 
 
-def test_the_articles_file_row_for_row(database: psycopg.Connection, article: Session) -> None:
-    kinds = [int, datetime.fromisoformat, truth, str, str, str, str, int, str]
+def test_the_articles_file_matches_the_select_row_by_row(
+    database: psycopg.Connection, article: Session
+) -> None:
+    kinds = [int, datetime.fromisoformat, parse_bool, str, str, str, str, int, str]
     names, rows = csv_reader.read(article.file())
     expected = [
         [*row[:-1], *(answer(row[-1], key) for key in QUESTIONS)]
         for row in database.execute(ARTICLES_ROWS).fetchall()
     ]
     assert len(expected) > 100
-    assert [values(row, kinds + [str] * len(QUESTIONS)) for row in rows] == expected
-    asked = (
+    assert [parse(row, kinds + [str] * len(QUESTIONS)) for row in rows] == expected
+    labels = (
         "SELECT label FROM survey_questions WHERE survey_id = '668b6fa3b8d693cd865b44bb' ORDER BY position"
     )
-    assert names[len(kinds) :] == [label for (label,) in database.execute(asked)]
+    assert names[len(kinds) :] == [label for (label,) in database.execute(labels)]
 
 
-def test_the_orders_file_row_for_row(database: psycopg.Connection, sessions: dict[str, Session]) -> None:
+def test_the_orders_file_matches_the_select_row_by_row(
+    database: psycopg.Connection, sessions: dict[str, Session]
+) -> None:
     names, rows = csv_reader.read(sessions["orders"].file())
     kinds = [
         str,
@@ -109,16 +113,16 @@ def test_the_orders_file_row_for_row(database: psycopg.Connection, sessions: dic
         float,
         int,
         date.fromisoformat,
-        truth,
+        parse_bool,
         str,
     ]
     expected = [list(row) for row in database.execute(ORDERS_ROWS).fetchall()]
     assert len(expected) > 100
     assert names == ORDERS_HEADER
-    assert [values(row, kinds) for row in rows] == expected
+    assert [parse(row, kinds) for row in rows] == expected
 
 
-def test_moments_carry_the_offset_of_the_zone_that_was_asked_for(sessions: dict[str, Session]) -> None:
+def test_timestamps_carry_the_offset_of_the_requested_time_zone(sessions: dict[str, Session]) -> None:
     _, rows = csv_reader.read(sessions["orders"].file())
     offsets = {(str(row[1])[:7], str(row[1])[-6:]) for row in rows}
     assert offsets == {("2024-03", "+01:00"), ("2024-03", "+02:00"), ("2024-04", "+02:00")}

@@ -1,4 +1,4 @@
-"""All pages of the table, joined, are the export: rows, order and number."""
+"""All pages of the table together equal the export: same rows, order and count."""
 
 import json
 from collections.abc import Iterator
@@ -13,14 +13,15 @@ from tests.support.export_client import SURVEY, Session, export_all
 WEEK = {"surveyId": SURVEY, "from": "2024-8-1", "to": "2024-8-7"}
 ORDERS = {"report": "orders", "from": "2024-05-01", "to": "2024-05-31"}
 REQUESTS: dict[str, dict[str, Any]] = {
-    "as it comes": WEEK | {"filters": {"utm": ["wa", None], "isAttended": False}},
+    "default order": WEEK | {"filters": {"utm": ["wa", None], "isAttended": False}},
     "newest first": WEEK | {"sort": "-submittedAt", "timeZone": "America/New_York"},
-    "nulls last, rising": WEEK | {"sort": "score,-country", "columns": ["id", "score", "country"]},
-    "nulls last, falling": WEEK | {"sort": "-score", "columns": ["answers.topics", "score", "answers.spent"]},
+    "nulls last, ascending": WEEK | {"sort": "score,-country", "columns": ["id", "score", "country"]},
+    "nulls last, descending": WEEK
+    | {"sort": "-score", "columns": ["answers.topics", "score", "answers.spent"]},
     "orders by a nullable date": ORDERS | {"sort": "-shippedOn,total"},
     "orders by a float": ORDERS | {"sort": "discountRate", "filters": {"gift": False, "items": [1, 2, 3]}},
 }
-PAGE_SIZE = 37  # so that the last page is not full
+PAGE_SIZE = 37  # makes the last page a partial one
 
 
 @pytest.fixture(scope="module")
@@ -38,46 +39,46 @@ def as_query(request: dict[str, Any]) -> dict[str, str]:
 
 
 def pages(api: httpx.Client, request: dict[str, Any], by: str) -> Iterator[dict[str, Any]]:
-    place: dict[str, Any] = {}
+    position: dict[str, Any] = {}
     number = 1
     while True:
-        query = {**as_query(request), "pageSize": PAGE_SIZE, **place}
+        query = {**as_query(request), "pageSize": PAGE_SIZE, **position}
         page = api.get("/reports", params=query).raise_for_status().json()
         yield page
         number += 1
         if page["nextCursor"] is None:
             return
-        place = {"cursor": page["nextCursor"]} if by == "cursor" else {"page": number}
+        position = {"cursor": page["nextCursor"]} if by == "cursor" else {"page": number}
 
 
 @pytest.mark.parametrize("by", ["page", "cursor"])
 @pytest.mark.parametrize("name", REQUESTS)
-def test_all_pages_joined_are_the_file(
+def test_all_pages_together_equal_the_file(
     api: httpx.Client, exports: dict[str, Session], name: str, by: str
 ) -> None:
     names, rows = csv_reader.read(exports[name].file())
-    found = list(pages(api, REQUESTS[name], by))
-    columns = found[0]["columns"]
-    items = [[item[column["key"]] for column in columns] for page in found for item in page["items"]]
+    table = list(pages(api, REQUESTS[name], by))
+    columns = table[0]["columns"]
+    items = [[item[column["key"]] for column in columns] for page in table for item in page["items"]]
     assert len(rows) > 2 * PAGE_SIZE
-    assert {page["total"] for page in found} == {len(rows)}
+    assert {page["total"] for page in table} == {len(rows)}
     assert [column["label"] for column in columns] == names
     for item, row in zip(items, rows, strict=True):
-        assert [cell_of(value) for value in item] == [
+        assert [to_cell(value) for value in item] == [
             float(cell) if isinstance(value, float) and cell is not None else cell
             for value, cell in zip(item, row, strict=True)
         ]
 
 
-def cell_of(value: Any) -> Any:
-    """What JSON says, as the file says it; floats by value, because JSON writes them in its own way."""
+def to_cell(value: Any) -> Any:
+    """Convert a JSON value to the file's cell; floats stay numbers, since JSON formats them differently."""
     if isinstance(value, bool):
         return str(value).lower()
     return value if value is None or isinstance(value, float | str) else str(value)
 
 
-@pytest.mark.parametrize("name", ["nulls last, rising", "nulls last, falling"])
-def test_the_sort_column_of_these_requests_does_hold_nulls(exports: dict[str, Session], name: str) -> None:
+@pytest.mark.parametrize("name", ["nulls last, ascending", "nulls last, descending"])
+def test_the_sort_columns_of_these_requests_contain_nulls(exports: dict[str, Session], name: str) -> None:
     _, rows = csv_reader.read(exports[name].file())
     scores = [row[1] for row in rows]
     first_null = scores.index(None)
@@ -85,7 +86,7 @@ def test_the_sort_column_of_these_requests_does_hold_nulls(exports: dict[str, Se
     assert set(scores[first_null:]) == {None}
 
 
-def test_a_deep_page_past_the_end_is_empty(api: httpx.Client) -> None:
+def test_a_page_past_the_end_is_empty(api: httpx.Client) -> None:
     page = api.get("/reports", params={**as_query(WEEK), "page": 100_000}).raise_for_status().json()
     assert page["items"] == []
     assert page["total"] > 0

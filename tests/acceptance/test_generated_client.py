@@ -1,4 +1,4 @@
-"""A client that a generator makes from the live OpenAPI document works, with nothing written by hand."""
+"""A client generated from the live OpenAPI document works without hand-written code."""
 
 import importlib
 import secrets
@@ -16,18 +16,18 @@ from tests.support.export_client import EMPTY_SURVEY, ONE_ROW_SURVEY, TIMEOUT_SE
 from tests.support.running_stack import Stack
 
 PACKAGE = "generated_exports_client"
-POST_HOOKS = "post_hooks: []  # nobody reads the code, so nothing formats it\n"
+POST_HOOKS = "post_hooks: []  # skip formatting\n"
 
 
 class Generated:
-    """Each operation under its own name: `client.get_export(…)` is the whole answer, parsed."""
+    """Calls operations by name: `client.get_export(…)` returns the whole parsed response."""
 
     def __init__(self, url: str) -> None:
         package = importlib.import_module(PACKAGE)
         self.models: Any = importlib.import_module(f"{PACKAGE}.models")
         self._client = package.Client(base_url=url, timeout=30, httpx_args={"trust_env": False})
         folder = Path(str(package.__file__)).parent / "api"
-        self._modules = {each.stem: each.parent.name for each in folder.glob("*/*.py")}
+        self._modules = {path.stem: path.parent.name for path in folder.glob("*/*.py")}
 
     def __enter__(self) -> "Generated":
         self._client.__enter__()
@@ -38,13 +38,13 @@ class Generated:
 
     def __getattr__(self, operation: str) -> Callable[..., Any]:
         module = importlib.import_module(f"{PACKAGE}.api.{self._modules[operation]}.{operation}")
-        return lambda *path, **given: module.sync_detailed(*path, client=self._client, **given)
+        return lambda *path, **arguments: module.sync_detailed(*path, client=self._client, **arguments)
 
-    def ended(self, job_id: Any) -> Any:
-        until = time.monotonic() + TIMEOUT_SECONDS
+    def wait_until_finished(self, job_id: Any) -> Any:
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         state = self.get_export(job_id, prefer="wait=5").parsed
         while state.status not in ("done", "error", "cancelled"):
-            assert time.monotonic() < until, state
+            assert time.monotonic() < deadline, state
             state = self.get_export(job_id, prefer="wait=5").parsed
         return state
 
@@ -58,12 +58,12 @@ def client(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[A
         *("--url", f"{stack.api_url}/openapi.json", "--meta", "none", "--fail-on-warning"),
         *("--config", str(folder / "config.yaml"), "--output-path", str(folder / PACKAGE)),
     ]
-    made = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - a locked program
-    assert made.returncode == 0, made.stdout + made.stderr
+    result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - a locked dependency
+    assert result.returncode == 0, result.stdout + result.stderr
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(folder))
-        with Generated(stack.api_url) as made_client:
-            yield made_client
+        with Generated(stack.api_url) as client:
+            yield client
 
 
 @pytest.fixture(scope="module")
@@ -78,14 +78,14 @@ def done(client: Any) -> Any:
     )
     started = client.start_export(body=request)
     assert (started.status_code, started.parsed.status) == (202, "queued")
-    return client.ended(started.parsed.id)
+    return client.wait_until_finished(started.parsed.id)
 
 
-def test_it_starts_an_export_follows_it_and_downloads_the_file(client: Any, done: Any) -> None:
+def test_it_starts_and_downloads_an_export(client: Any, done: Any) -> None:
     assert (done.status, done.file.rows, done.error) == ("done", 1, None)
-    led = client.download_export(done.id)
-    assert led.status_code == 303
-    file = httpx.get(led.headers["location"], trust_env=False).raise_for_status().content
+    redirect = client.download_export(done.id)
+    assert redirect.status_code == 303
+    file = httpx.get(redirect.headers["location"], trust_env=False).raise_for_status().content
     assert len(file) == done.file.bytes_
     assert file.count(b"\r\n") == 2
     assert client.get_manifest(done.id).parsed.sha256 == done.file.sha256
@@ -93,21 +93,21 @@ def test_it_starts_an_export_follows_it_and_downloads_the_file(client: Any, done
 
 def test_it_lists_exports_as_objects(client: Any, done: Any) -> None:
     listed = client.list_exports(status=client.models.ListExportsStatus.DONE, limit=100).parsed
-    assert done.id in [each.id for each in listed.items]
-    assert {type(each) for each in listed.items} == {client.models.Export}
+    assert done.id in [export.id for export in listed.items]
+    assert {type(export) for export in listed.items} == {client.models.Export}
 
 
-def test_it_polls_the_articles_route_and_tells_the_three_answers_apart(client: Any, done: Any) -> None:
+def test_it_polls_the_articles_route_with_a_typed_response(client: Any, done: Any) -> None:
     polled = client.poll_csv(job_id=done.id).parsed
     assert isinstance(polled.data, client.models.PollDone)
     assert polled.data.url.startswith("http")
 
 
-def test_a_dry_run_is_another_type_than_an_export(client: Any) -> None:
+def test_a_dry_run_has_another_type_than_an_export(client: Any) -> None:
     request = client.models.OrdersExportRequest(report="orders", from_="2024-03-01", to="2024-03-02")
-    told = client.start_export(body=request, dry_run=True).parsed
-    assert isinstance(told, client.models.DryRun)
-    assert told.rows >= len(told.sample) > 0
+    dry_run = client.start_export(body=request, dry_run=True).parsed
+    assert isinstance(dry_run, client.models.DryRun)
+    assert dry_run.rows >= len(dry_run.sample) > 0
 
 
 def test_it_reads_the_table_with_a_filter(client: Any) -> None:
@@ -130,21 +130,21 @@ def test_a_refusal_is_a_typed_problem(client: Any) -> None:
     refused = client.start_export(body=request)
     assert refused.status_code == 422
     assert isinstance(refused.parsed, client.models.Problem)
-    assert [each.pointer for each in refused.parsed.errors] == ["/from"]
+    assert [error.pointer for error in refused.parsed.errors] == ["/from"]
 
 
-def test_it_makes_changes_and_removes_a_recurring_export(client: Any) -> None:
+def test_it_creates_changes_and_deletes_a_schedule(client: Any) -> None:
     models = client.models
-    wanted = models.NewSchedule(
+    body = models.NewSchedule(
         name="From a generated client",
         recurrence=models.CronRecurrence(cron="0 9 * * MON", time_zone="Europe/Madrid"),
         range_=models.RelativeRange(kind="relative", preset=models.RelativeRangePreset.PREVIOUS_WEEK),
         export=models.SurveyResponsesRecurringRequest(survey_id=EMPTY_SURVEY),
     )
-    made = client.create_schedule(body=wanted)
-    assert (made.status_code, made.parsed.name, len(made.parsed.next_runs)) == (201, wanted.name, 3)
-    assert isinstance(made.parsed.recurrence, models.CronRecurrence)
-    paused = client.change_schedule(made.parsed.id, body=models.ScheduleChange(enabled=False)).parsed
+    created = client.create_schedule(body=body)
+    assert (created.status_code, created.parsed.name, len(created.parsed.next_runs)) == (201, body.name, 3)
+    assert isinstance(created.parsed.recurrence, models.CronRecurrence)
+    paused = client.change_schedule(created.parsed.id, body=models.ScheduleChange(enabled=False)).parsed
     assert (paused.enabled, paused.next_runs) == (False, [])
-    assert client.delete_schedule(made.parsed.id).status_code == 204
-    assert client.get_schedule(made.parsed.id).status_code == 404
+    assert client.delete_schedule(created.parsed.id).status_code == 204
+    assert client.get_schedule(created.parsed.id).status_code == 404

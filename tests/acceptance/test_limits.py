@@ -1,4 +1,4 @@
-"""What one caller may start, and what is said beyond it."""
+"""Limits on what one caller may start, and the refusals beyond them."""
 
 import secrets
 import time
@@ -23,8 +23,8 @@ from tests.support.extra_processes import (
 )
 from tests.support.running_stack import Stack
 
-# Nobody serves the pool: what is started waits.
-POOL = "nobody-serves"
+# The pool has no worker, so every export stays queued.
+POOL = "no-worker"
 QUEUED, BURST = 3, 6
 WEEKLY = {
     "name": "Weekly",
@@ -35,11 +35,11 @@ WEEKLY = {
 
 
 @pytest.fixture(scope="module")
-def others(stack: Stack, prefect: httpx.Client) -> Iterator[ExtraProcesses]:
+def processes(stack: Stack, prefect: httpx.Client) -> Iterator[ExtraProcesses]:
     create_pool(prefect, POOL, "warm")
     deploy_export(prefect, POOL, POOL)
-    with extra_processes(stack) as found:
-        yield found
+    with extra_processes(stack) as processes:
+        yield processes
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def url(others: ExtraProcesses, keys: Path) -> str:
+def url(processes: ExtraProcesses, keys: Path) -> str:
     limits = {
         "REPORTS_KEYS_FILE": str(keys),
         "REPORTS_RUNNING_PER_CALLER": "3",
@@ -56,19 +56,19 @@ def url(others: ExtraProcesses, keys: Path) -> str:
         "REPORTS_STARTS_BURST": str(BURST),
         "REPORTS_STARTS_PER_SECOND": "1",
     }
-    return others.start_api(**pool_settings(POOL, POOL), **limits)
+    return processes.start_api(**pool_settings(POOL, POOL), **limits)
 
 
 @pytest.fixture
 def caller(url: str, keys: Path) -> Iterator[httpx.Client]:
-    """One whom nobody has seen before."""
+    """A new caller without exports."""
     with fresh_caller(url, keys) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
 def full(url: str, keys: Path) -> Iterator[tuple[httpx.Client, list[str]]]:
-    """One whose queue is full, and what waits in it."""
+    """A caller with a full queue, and the ids of the queued exports."""
     with fresh_caller(url, keys) as client:
         answers = [start(client).raise_for_status() for _ in range(QUEUED)]
         yield client, [answer.json()["id"] for answer in answers]
@@ -78,8 +78,8 @@ def full(url: str, keys: Path) -> Iterator[tuple[httpx.Client, list[str]]]:
 def fresh_caller(url: str, keys: Path) -> Iterator[httpx.Client]:
     with client_of(url, keys, f"caller-{secrets.token_hex(4)}") as client:
         yield client
-        for each in client.get("/exports", params={"limit": 100}).json()["items"]:
-            client.delete(f"/exports/{each['id']}")
+        for job in client.get("/exports", params={"limit": 100}).json()["items"]:
+            client.delete(f"/exports/{job['id']}")
 
 
 def request() -> dict[str, Any]:
@@ -98,7 +98,7 @@ def is_refused(answer: httpx.Response, code: str) -> bool:
     return bool(answer.json()["errors"][0]["code"] == code)
 
 
-def test_starts_beyond_the_burst_are_429_until_the_time_that_they_say(caller: httpx.Client) -> None:
+def test_starts_beyond_the_burst_are_429_until_retry_after(caller: httpx.Client) -> None:
     started = 0
     while (answer := start(caller)).status_code == 202:
         started += 1
@@ -110,7 +110,7 @@ def test_starts_beyond_the_burst_are_429_until_the_time_that_they_say(caller: ht
     assert start(caller).status_code == 202
 
 
-def test_many_starts_at_once_do_not_overshoot_the_queue(caller: httpx.Client) -> None:
+def test_concurrent_starts_do_not_exceed_the_queue_limit(caller: httpx.Client) -> None:
     with ThreadPoolExecutor(10) as pool:
         answers = list(pool.map(lambda _: start(caller), range(10)))
     started = [answer for answer in answers if answer.status_code == 202]
@@ -120,44 +120,44 @@ def test_many_starts_at_once_do_not_overshoot_the_queue(caller: httpx.Client) ->
 
 
 @pytest.mark.parametrize("how", ["/exports", "/reports/csv", "retry", "run"])
-def test_a_full_queue_refuses_every_way_to_start(full: tuple[httpx.Client, list[str]], how: str) -> None:
-    client, waiting = full
+def test_a_full_queue_refuses_every_kind_of_start(full: tuple[httpx.Client, list[str]], how: str) -> None:
+    client, queued = full
     path = how
     if how == "retry":
-        client.post(f"/exports/{waiting.pop()}/cancel").raise_for_status()
+        client.post(f"/exports/{queued.pop()}/cancel").raise_for_status()
         cancelled = client.get("/exports", params={"status": "cancelled"}).json()["items"][0]["id"]
-        waiting.append(start(client).raise_for_status().json()["id"])
+        queued.append(start(client).raise_for_status().json()["id"])
         path = f"/exports/{cancelled}/retry"
     elif how == "run":
-        made = client.post("/schedules", json=WEEKLY).raise_for_status().json()
-        path = f"/schedules/{made['id']}/run"
+        schedule = client.post("/schedules", json=WEEKLY).raise_for_status().json()
+        path = f"/schedules/{schedule['id']}/run"
     assert is_refused(client.post(path, json=request() if path == how else None), "limit.queued")
     if how == "run":
-        client.delete(f"/schedules/{made['id']}").raise_for_status()
+        client.delete(f"/schedules/{schedule['id']}").raise_for_status()
 
 
-def test_a_full_queue_refuses_no_replay_and_replays_cost_nothing(
+def test_a_full_queue_allows_replays_and_replays_are_free(
     full: tuple[httpx.Client, list[str]],
 ) -> None:
-    client, waiting = full
-    client.post(f"/exports/{waiting.pop()}/cancel").raise_for_status()
-    key, kept = {"Idempotency-Key": secrets.token_hex(8)}, request()
-    waiting.append(client.post("/exports", json=kept, headers=key).raise_for_status().json()["id"])
+    client, queued = full
+    client.post(f"/exports/{queued.pop()}/cancel").raise_for_status()
+    key, body = {"Idempotency-Key": secrets.token_hex(8)}, request()
+    queued.append(client.post("/exports", json=body, headers=key).raise_for_status().json()["id"])
     for _ in range(BURST):
-        again = client.post("/exports", json=client.get(f"/exports/{waiting[0]}").json()["request"])
-        assert (again.status_code, again.json()["id"]) == (200, waiting[0])
-        again = client.post("/exports", json=kept, headers=key)
-        assert (again.status_code, again.json()["id"]) == (200, waiting[-1])
+        again = client.post("/exports", json=client.get(f"/exports/{queued[0]}").json()["request"])
+        assert (again.status_code, again.json()["id"]) == (200, queued[0])
+        again = client.post("/exports", json=body, headers=key)
+        assert (again.status_code, again.json()["id"]) == (200, queued[-1])
     assert client.post("/exports", json=request(), headers=key).status_code == 422
     assert client.get("/limits").json()["queued"] == {"limit": QUEUED, "used": QUEUED, "left": 0}
 
 
-def test_the_place_in_the_queue_is_among_ones_own(
+def test_the_queue_position_counts_only_the_callers_own_exports(
     full: tuple[httpx.Client, list[str]], caller: httpx.Client
 ) -> None:
-    client, waiting = full
-    places = [client.get(f"/exports/{each}").json()["queue"]["position"] for each in waiting]
-    assert sorted(places) == [0, 1, 2]
+    client, queued = full
+    positions = [client.get(f"/exports/{job_id}").json()["queue"]["position"] for job_id in queued]
+    assert sorted(positions) == [0, 1, 2]
     answer = start(caller)
     assert (answer.status_code, answer.json()["queue"]["position"]) == (202, 0)
 
@@ -165,24 +165,24 @@ def test_the_place_in_the_queue_is_among_ones_own(
 def test_the_command_line_waits_until_it_may_start(
     full: tuple[httpx.Client, list[str]], url: str, tmp_path: Path
 ) -> None:
-    client, waiting = full
+    client, queued = full
     key = client.headers["authorization"].removeprefix("Bearer ")
     options = ("--survey", EMPTY_SURVEY, "--from", "2025-1-1", "--to", "2025-1-2", "--detach")
     process = launch(url, tmp_path, "export", "survey-responses", *options, REPORTS_API_KEY=key)
-    said = wait_for_stderr(process, "Trying again in 5 s.")
-    client.delete(f"/exports/{waiting.pop()}").raise_for_status()
-    ran = wait_for_exit(process)
-    assert ran.code == 0
-    assert "3 of your exports wait already" in said
-    waiting.append(ran.stdout.decode().strip())
-    assert client.get(f"/exports/{waiting[-1]}").json()["status"] == "queued"
+    stderr = wait_for_stderr(process, "Trying again in 5 s.")
+    client.delete(f"/exports/{queued.pop()}").raise_for_status()
+    result = wait_for_exit(process)
+    assert result.code == 0
+    assert "3 of your exports wait already" in stderr
+    queued.append(result.stdout.decode().strip())
+    assert client.get(f"/exports/{queued[-1]}").json()["status"] == "queued"
 
 
-def test_limits_say_what_is_left(caller: httpx.Client) -> None:
+def test_limits_report_what_is_left(caller: httpx.Client) -> None:
     start(caller).raise_for_status()
-    found = caller.get("/limits").raise_for_status()
-    assert found.headers["cache-control"] == "no-store"
-    body = found.json()
+    answer = caller.get("/limits").raise_for_status()
+    assert answer.headers["cache-control"] == "no-store"
+    body = answer.json()
     assert body["starts"].pop("left") in (BURST - 1, BURST)
     assert body == {
         "running": {"limit": 3, "used": 0, "left": 3},
@@ -197,7 +197,7 @@ def test_limits_say_what_is_left(caller: httpx.Client) -> None:
     }
 
 
-def test_limits_need_a_key_as_everything_does(url: str) -> None:
+def test_limits_require_a_key(url: str) -> None:
     assert httpx.get(f"{url}/limits", trust_env=False).status_code == 401
 
 

@@ -1,4 +1,4 @@
-"""Who may not see what is about a person sees masks: in the table, the preview and the file alike."""
+"""Callers without access to personal data see masks in the table, the preview and the file."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +12,7 @@ from flows.query.masking import masked
 from flows.query.request import parse_request
 from flows.reports import catalog
 from flows.sources.snapshot import open_engine
-from tests.acceptance.test_callers import OF_ONE, client_of
+from tests.acceptance.test_callers import EXPORT_ROUTES, client_of
 from tests.acceptance.test_run_page import artifacts_of
 from tests.support import csv_reader
 from tests.support.engines import copied, framed
@@ -30,55 +30,58 @@ SECRETS = """
 
 
 @pytest.fixture(scope="module")
-def both(
+def clients(
     stack: Stack, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[httpx.Client, httpx.Client]]:
-    """One caller with two keys: with the right to see all, and without."""
+    """One caller with two keys: with and without access to personal data."""
     keys: Path = tmp_path_factory.mktemp("keys") / "keys.json"
-    with extra_processes(stack) as others:
-        url = others.start_api(REPORTS_KEYS_FILE=str(keys))
-        with client_of(url, keys, "eve") as full, client_of(url, keys, "eve", pii=False) as without:
-            yield full, without
+    with extra_processes(stack) as processes:
+        url = processes.start_api(REPORTS_KEYS_FILE=str(keys))
+        with (
+            client_of(url, keys, "eve") as unmasked_client,
+            client_of(url, keys, "eve", pii=False) as masked_client,
+        ):
+            yield unmasked_client, masked_client
 
 
 @pytest.fixture(scope="module")
-def full(both: tuple[httpx.Client, httpx.Client]) -> httpx.Client:
-    return both[0]
+def unmasked_client(clients: tuple[httpx.Client, httpx.Client]) -> httpx.Client:
+    return clients[0]
 
 
 @pytest.fixture(scope="module")
-def without(both: tuple[httpx.Client, httpx.Client]) -> httpx.Client:
-    return both[1]
+def masked_client(clients: tuple[httpx.Client, httpx.Client]) -> httpx.Client:
+    return clients[1]
 
 
 @pytest.fixture(scope="module")
 def secrets(stack: Stack) -> set[str]:
     with psycopg.connect(stack.libpq_url) as connection:
-        found = connection.execute(SECRETS, [SURVEY]).fetchall()
-    return {text for row in found for text in row if text is not None}
+        rows = connection.execute(SECRETS, [SURVEY]).fetchall()
+    return {text for row in rows for text in row if text is not None}
 
 
 @pytest.fixture(scope="module")
-def exports(full: httpx.Client, without: httpx.Client) -> dict[str, Session]:
-    """The same request with either key, at the same time."""
-    clients = {"full": full, "without": without}
-    found = {
+def exports(unmasked_client: httpx.Client, masked_client: httpx.Client) -> dict[str, Session]:
+    """Finished exports of the same request with both keys, run concurrently."""
+    clients = {"unmasked": unmasked_client, "masked": masked_client}
+    sessions = {
         name: Session(client.post("/exports", json=DAY).raise_for_status().json()["id"])
         for name, client in clients.items()
     }
-    for name, session in found.items():
+    for name, session in sessions.items():
         follow(clients[name], session)
-    return found
+    return sessions
 
 
-def shown(page: dict[str, Any], rows: str) -> list[list[Any]]:
+def as_rows(page: dict[str, Any], rows: str) -> list[list[Any]]:
     keys = [column["key"] for column in page["columns"]]
     return [[None if row[key] is None else str(row[key]) for key in keys] for row in page[rows]]
 
 
-def test_texts_are_stars_and_nothing_stays_nothing(exports: dict[str, Session]) -> None:
-    names, plain = csv_reader.read(exports["full"].file())
-    same_names, hidden = csv_reader.read(exports["without"].file())
+def test_texts_become_stars_and_nulls_stay_nulls(exports: dict[str, Session]) -> None:
+    names, plain = csv_reader.read(exports["unmasked"].file())
+    same_names, hidden = csv_reader.read(exports["masked"].file())
     assert names == same_names
     assert len(plain) == len(hidden) > 50
     nulls = 0
@@ -89,33 +92,35 @@ def test_texts_are_stars_and_nothing_stays_nothing(exports: dict[str, Session]) 
     assert nulls
 
 
-def test_the_file_is_the_table_and_the_preview(without: httpx.Client, exports: dict[str, Session]) -> None:
+def test_table_preview_and_file_show_the_same_masked_rows(
+    masked_client: httpx.Client, exports: dict[str, Session]
+) -> None:
     query = {**DAY, "pageSize": "200"}
-    table = shown(without.get("/reports", params=query).raise_for_status().json(), "items")
-    preview = without.post("/exports", params={"dryRun": "true"}, json=DAY).raise_for_status().json()
-    _, rows = csv_reader.read(exports["without"].file())
+    table = as_rows(masked_client.get("/reports", params=query).raise_for_status().json(), "items")
+    preview = masked_client.post("/exports", params={"dryRun": "true"}, json=DAY).raise_for_status().json()
+    _, rows = csv_reader.read(exports["masked"].file())
     lower = [[cell and cell.lower() if cell in ("True", "False") else cell for cell in row] for row in table]
     assert lower == rows[:200]
-    assert shown(preview, "sample") == table[:20]
+    assert as_rows(preview, "sample") == table[:20]
 
 
-def test_no_secret_is_in_the_file_the_manifest_or_prefect(
-    without: httpx.Client, prefect: httpx.Client, exports: dict[str, Session], secrets: set[str]
+def test_no_personal_data_is_in_the_file_the_manifest_or_prefect(
+    masked_client: httpx.Client, prefect: httpx.Client, exports: dict[str, Session], secrets: set[str]
 ) -> None:
-    session = exports["without"]
-    file = exports["full"].file().decode()
+    session = exports["masked"]
+    file = exports["unmasked"].file().decode()
     assert len(secrets) > 50
-    assert all(secret in file for secret in secrets), "the canary sings"
-    seen = [
+    assert all(secret in file for secret in secrets), "the unmasked file must contain them"
+    texts = [
         session.file().decode(),
-        without.get(f"/exports/{session.id}").text,
-        without.get(f"/exports/{session.id}/manifest").text,
+        masked_client.get(f"/exports/{session.id}").text,
+        masked_client.get(f"/exports/{session.id}/manifest").text,
         str(artifacts_of(prefect, session.id)),
         prefect.get(f"/flow_runs/{session.id}").text,
-        without.get("/reports", params={**DAY, "pageSize": "200"}).text,
-        without.get("/reports", params={**DAY, "pageSize": "1", "sort": "-country"}).text,
+        masked_client.get("/reports", params={**DAY, "pageSize": "200"}).text,
+        masked_client.get("/reports", params={**DAY, "pageSize": "1", "sort": "-country"}).text,
     ]
-    assert [secret for secret in secrets for text in seen if secret in text] == []
+    assert [secret for secret in secrets for text in texts if secret in text] == []
 
 
 @pytest.mark.parametrize("body", [DAY, ORDERS], ids=["survey-responses", "orders"])
@@ -129,18 +134,18 @@ def test_both_engines_write_the_same_masks(stack: Stack, body: dict[str, Any]) -
         engine.dispose()
 
 
-def test_the_catalog_says_what_is_masked(full: httpx.Client, without: httpx.Client) -> None:
-    def column(client: httpx.Client) -> dict[str, Any]:
-        found = client.get("/report-types/orders").raise_for_status().json()["columns"]
-        return next(dict(each) for each in found if each["key"] == "customer")
+def test_the_catalog_marks_masked_columns(unmasked_client: httpx.Client, masked_client: httpx.Client) -> None:
+    def customer_column(client: httpx.Client) -> dict[str, Any]:
+        columns = client.get("/report-types/orders").raise_for_status().json()["columns"]
+        return next(dict(column) for column in columns if column["key"] == "customer")
 
     customer = {"key": "customer", "label": "Customer", "type": "string", "pii": True}
-    assert column(full) == {**customer, "masked": False, "sortable": True}
-    assert column(without) == {**customer, "masked": True, "sortable": False}
+    assert customer_column(unmasked_client) == {**customer, "masked": False, "sortable": True}
+    assert customer_column(masked_client) == {**customer, "masked": True, "sortable": False}
 
 
 @pytest.mark.parametrize(
-    ("more", "pointer"),
+    ("change", "pointer"),
     [
         ({"sort": "respondentEmail"}, "/sort"),
         ({"sort": "country,-respondentName"}, "/sort"),
@@ -149,50 +154,52 @@ def test_the_catalog_says_what_is_masked(full: httpx.Client, without: httpx.Clie
         ({"masked": False}, "/masked"),
     ],
 )
-def test_nothing_masked_can_be_searched_or_asked_for(
-    without: httpx.Client, more: dict[str, Any], pointer: str
+def test_masked_columns_cannot_be_sorted_filtered_or_unmasked(
+    masked_client: httpx.Client, change: dict[str, Any], pointer: str
 ) -> None:
     for path in ("/exports", "/reports/csv", "/exports?dryRun=true"):
-        answer = without.post(path, json={**DAY, **more})
+        answer = masked_client.post(path, json={**DAY, **change})
         assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, pointer)
-    if "sort" in more:
-        assert without.get("/reports", params={**DAY, **more}).status_code == 422
+    if "sort" in change:
+        assert masked_client.get("/reports", params={**DAY, **change}).status_code == 422
 
 
-@pytest.mark.parametrize(("method", "path"), OF_ONE)
-def test_what_was_made_without_masks_does_not_exist_for_who_may_not_see_it(
-    without: httpx.Client, exports: dict[str, Session], method: str, path: str
+@pytest.mark.parametrize(("method", "path"), EXPORT_ROUTES)
+def test_an_unmasked_export_is_unknown_to_the_masked_key(
+    masked_client: httpx.Client, exports: dict[str, Session], method: str, path: str
 ) -> None:
-    assert without.request(method, f"/exports/{exports['full'].id}{path}").status_code == 404
+    assert masked_client.request(method, f"/exports/{exports['unmasked'].id}{path}").status_code == 404
 
 
-def test_lists_and_polls_keep_to_that_too(
-    full: httpx.Client, without: httpx.Client, exports: dict[str, Session]
+def test_lists_and_polls_hide_unmasked_exports_from_the_masked_key(
+    unmasked_client: httpx.Client, masked_client: httpx.Client, exports: dict[str, Session]
 ) -> None:
-    plain, hidden = exports["full"].id, exports["without"].id
+    plain, hidden = exports["unmasked"].id, exports["masked"].id
     assert plain != hidden
-    assert without.get("/reports/csv", params={"jobId": plain}).status_code == 404
-    assert plain not in [each["id"] for each in without.get("/exports").json()["items"]]
-    assert {plain, hidden} <= {each["id"] for each in full.get("/exports").json()["items"]}
+    assert masked_client.get("/reports/csv", params={"jobId": plain}).status_code == 404
+    assert plain not in [item["id"] for item in masked_client.get("/exports").json()["items"]]
+    assert {plain, hidden} <= {item["id"] for item in unmasked_client.get("/exports").json()["items"]}
 
 
-def test_one_key_of_the_header_is_not_both_requests(full: httpx.Client, without: httpx.Client) -> None:
-    headers = {"Idempotency-Key": "with and without".replace(" ", "-")}
-    assert full.post("/exports", json=ORDERS, headers=headers).status_code == 202
-    assert without.post("/exports", json=ORDERS, headers=headers).status_code == 422
-
-
-def test_a_retry_keeps_to_the_right_of_who_asks_for_it(
-    full: httpx.Client, exports: dict[str, Session]
+def test_one_idempotency_key_cannot_serve_both_keys(
+    unmasked_client: httpx.Client, masked_client: httpx.Client
 ) -> None:
-    again = full.post(f"/exports/{exports['without'].id}/retry").raise_for_status().json()["id"]
-    session = Session(again)
-    follow(full, session)
-    assert session.file() == exports["full"].file()
+    headers = {"Idempotency-Key": "one-key"}
+    assert unmasked_client.post("/exports", json=ORDERS, headers=headers).status_code == 202
+    assert masked_client.post("/exports", json=ORDERS, headers=headers).status_code == 422
 
 
-def test_a_recurring_export_keeps_the_right_of_who_made_it(
-    full: httpx.Client, without: httpx.Client, exports: dict[str, Session]
+def test_a_retry_uses_the_access_of_the_retrying_key(
+    unmasked_client: httpx.Client, exports: dict[str, Session]
+) -> None:
+    retry_id = unmasked_client.post(f"/exports/{exports['masked'].id}/retry").raise_for_status().json()["id"]
+    session = Session(retry_id)
+    follow(unmasked_client, session)
+    assert session.file() == exports["unmasked"].file()
+
+
+def test_a_schedule_keeps_the_access_of_the_key_that_created_it(
+    unmasked_client: httpx.Client, masked_client: httpx.Client, exports: dict[str, Session]
 ) -> None:
     body = {
         "name": "Daily",
@@ -200,21 +207,21 @@ def test_a_recurring_export_keeps_the_right_of_who_made_it(
         "range": {"kind": "absolute", "from": DAY["from"], "to": DAY["to"]},
         "export": {"surveyId": SURVEY},
     }
-    theirs = without.post("/schedules", json=body).raise_for_status().json()["id"]
-    plain = full.post("/schedules", json=body).raise_for_status().json()["id"]
+    masked_id = masked_client.post("/schedules", json=body).raise_for_status().json()["id"]
+    unmasked_id = unmasked_client.post("/schedules", json=body).raise_for_status().json()["id"]
     try:
-        assert without.get(f"/schedules/{plain}").status_code == 404
-        assert [each["id"] for each in without.get("/schedules").json()["items"]] == [theirs]
-        changed = full.patch(
-            f"/schedules/{theirs}", json={"export": {"surveyId": SURVEY, "sort": "respondentName"}}
+        assert masked_client.get(f"/schedules/{unmasked_id}").status_code == 404
+        assert [item["id"] for item in masked_client.get("/schedules").json()["items"]] == [masked_id]
+        changed = unmasked_client.patch(
+            f"/schedules/{masked_id}", json={"export": {"surveyId": SURVEY, "sort": "respondentName"}}
         )
         assert changed.status_code == 422
-        full.patch(
-            f"/schedules/{theirs}", json={"export": {"surveyId": SURVEY, "sort": "submittedAt"}}
+        unmasked_client.patch(
+            f"/schedules/{masked_id}", json={"export": {"surveyId": SURVEY, "sort": "submittedAt"}}
         ).raise_for_status()
-        session = Session(full.post(f"/schedules/{theirs}/run").raise_for_status().json()["id"])
-        follow(full, session)
-        assert session.file() == exports["without"].file()
+        session = Session(unmasked_client.post(f"/schedules/{masked_id}/run").raise_for_status().json()["id"])
+        follow(unmasked_client, session)
+        assert session.file() == exports["masked"].file()
     finally:
-        for each in (theirs, plain):
-            full.delete(f"/schedules/{each}")
+        for schedule_id in (masked_id, unmasked_id):
+            unmasked_client.delete(f"/schedules/{schedule_id}")

@@ -1,4 +1,4 @@
-"""What an operator plots."""
+"""`/metrics` exposes Prometheus metrics."""
 
 import httpx
 
@@ -12,14 +12,14 @@ def series(api: httpx.Client) -> dict[str, float]:
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
 
 
-def test_requests_are_counted_by_route_and_never_by_id(api: httpx.Client, article: Session) -> None:
+def test_requests_are_counted_by_route_not_by_id(api: httpx.Client, article: Session) -> None:
     name = 'report_exports_requests_total{method="GET",route="/exports/{job_id}",status="200"}'
     before = series(api).get(name, 0)
     api.get(f"/exports/{article.id}").raise_for_status()
     api.get("/no/such/page")
-    found = series(api)
-    assert found[name] == before + 1
-    assert not [each for each in found if article.id in each or "/no/such/page" in each]
+    metrics = series(api)
+    assert metrics[name] == before + 1
+    assert not [metric for metric in metrics if article.id in metric or "/no/such/page" in metric]
 
 
 def test_starts_are_counted_by_report(api: httpx.Client, article: Session) -> None:
@@ -27,14 +27,14 @@ def test_starts_are_counted_by_report(api: httpx.Client, article: Session) -> No
     assert series(api)[name] >= 1
 
 
-def test_jobs_that_wait_and_run_are_counted_as_prefect_has_them(api: httpx.Client, article: Session) -> None:
-    found = series(api)
-    assert {found[f'report_exports_jobs{{status="{status}"}}'] >= 0 for status in ("queued", "running")} == {
-        True
-    }
+def test_queued_and_running_jobs_are_reported(api: httpx.Client, article: Session) -> None:
+    metrics = series(api)
+    assert {
+        metrics[f'report_exports_jobs{{status="{status}"}}'] >= 0 for status in ("queued", "running")
+    } == {True}
 
 
-def test_a_refused_start_is_no_start(api: httpx.Client, article: Session) -> None:
+def test_a_refused_start_is_not_counted(api: httpx.Client, article: Session) -> None:
     before = {name: value for name, value in series(api).items() if "starts_total" in name}
     api.post("/exports", json=ARTICLES_REQUEST | {"surveyId": "7"})
     assert {name: value for name, value in series(api).items() if "starts_total" in name} == before

@@ -1,4 +1,4 @@
-"""Who asks again for what is being made gets the same job."""
+"""A repeated request for an unfinished export returns the same job."""
 
 import secrets
 from collections.abc import Iterator
@@ -14,12 +14,12 @@ CLICKS = 30
 
 
 def fresh_request() -> dict[str, Any]:
-    """One that no test has made before, and that is soon done."""
+    """Return a small request that no test has started before."""
     return {"surveyId": EMPTY_SURVEY, "from": "2025-1-1", "to": "2025-1-2", "name": secrets.token_hex(8)}
 
 
 def runs_named(prefect: httpx.Client, name: str) -> int:
-    """How many flow runs carry the request, whatever their ids."""
+    """Count the flow runs with the request of this name."""
     newest = {"sort": "EXPECTED_START_TIME_DESC", "limit": 200}
     runs = prefect.post("/flow_runs/filter", json=newest).raise_for_status().json()
     return sum(run["parameters"].get("request", {}).get("name") == name for run in runs)
@@ -27,12 +27,12 @@ def runs_named(prefect: httpx.Client, name: str) -> int:
 
 @pytest.fixture
 def unneeded(prefect: httpx.Client) -> Iterator[list[Session]]:
-    """Jobs that were started and need not be made."""
+    """Started jobs that are cancelled after the test."""
     sessions: list[Session] = []
     yield sessions
-    for each in sessions:
+    for session in sessions:
         cancelled = {"state": {"type": "CANCELLED"}, "force": True}
-        prefect.post(f"/flow_runs/{each.id}/set_state", json=cancelled).raise_for_status()
+        prefect.post(f"/flow_runs/{session.id}/set_state", json=cancelled).raise_for_status()
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def clicks(api: httpx.Client) -> tuple[dict[str, Any], list[httpx.Response]]:
         return request, list(pool.map(click, range(CLICKS)))
 
 
-def test_clicks_at_the_same_moment_start_one_run(
+def test_concurrent_clicks_start_one_run(
     prefect: httpx.Client, clicks: tuple[dict[str, Any], list[httpx.Response]]
 ) -> None:
     request, answers = clicks
@@ -55,24 +55,24 @@ def test_clicks_at_the_same_moment_start_one_run(
     assert runs_named(prefect, request["name"]) == 1
 
 
-def test_all_clicks_but_one_are_told_that_they_came_later(
+def test_all_clicks_but_one_are_marked_as_replayed(
     clicks: tuple[dict[str, Any], list[httpx.Response]],
 ) -> None:
     replayed = [answer.headers.get("idempotent-replayed") for answer in clicks[1]]
     assert replayed.count("true") >= CLICKS - 1
 
 
-def test_another_way_of_writing_the_same_request_is_the_same_request(
+def test_another_spelling_of_a_request_is_the_same_request(
     api: httpx.Client, unneeded: list[Session]
 ) -> None:
     request = fresh_request()
     unneeded.append(start(api, request))
-    again = start(api, {**request, "from": "2025-01-01", "sort": "submittedAt", "columns": None})
-    assert again.id == unneeded[0].id
+    repeated = start(api, {**request, "from": "2025-01-01", "sort": "submittedAt", "columns": None})
+    assert repeated.id == unneeded[0].id
 
 
 @pytest.mark.parametrize("change", [{"to": "2025-1-3"}, {"csv": {"header": "keys"}}, {"sort": "-id"}])
-def test_another_request_is_another_job(
+def test_a_different_request_is_a_different_job(
     api: httpx.Client, unneeded: list[Session], change: dict[str, Any]
 ) -> None:
     request = fresh_request()
@@ -80,7 +80,7 @@ def test_another_request_is_another_job(
     assert unneeded[0].id != unneeded[1].id
 
 
-def test_when_it_is_done_the_same_request_makes_a_new_file(
+def test_a_repeated_request_starts_a_new_job_once_the_first_is_done(
     api: httpx.Client, unneeded: list[Session], clicks: tuple[dict[str, Any], list[httpx.Response]]
 ) -> None:
     request, answers = clicks
@@ -93,7 +93,7 @@ def test_when_it_is_done_the_same_request_makes_a_new_file(
     assert "idempotent-replayed" not in second.start_response.headers
 
 
-def test_the_same_key_and_body_is_the_same_job_even_when_it_is_done(
+def test_the_same_key_and_body_return_the_same_job_even_when_done(
     api: httpx.Client,
 ) -> None:
     key, request = secrets.token_hex(16), fresh_request()

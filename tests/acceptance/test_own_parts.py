@@ -1,4 +1,4 @@
-"""Another database, another storage, reports of one's own: SQLite, a folder, REPORTS_CATALOG."""
+"""Custom components: a SQLite database, a storage folder and a report catalog from REPORTS_CATALOG."""
 
 import hashlib
 import io
@@ -25,11 +25,11 @@ from tests.support.export_client import Session, follow, start
 from tests.support.extra_processes import create_pool, deploy_export, extra_processes, pool_settings
 from tests.support.running_stack import Stack
 
-HOUSE = "tests.acceptance.custom_reports.visits"
-POOL = "own-parts"
+CATALOG = "tests.acceptance.custom_reports.visits"
+POOL = "custom-components"
 SURVEY, LARGE_SURVEY = "a" * 24, "b" * 24
 LARGE = FROM_ROWS + 10_000
-RUN_WITHIN_SECONDS = 60
+RUN_TIMEOUT_SECONDS = 60
 REQUESTS = {
     "visits": {"report": "visits", "from": "2024-02-01", "to": "2024-03-31", "filters": {"path": "/a"}},
     "zipped": {
@@ -47,7 +47,7 @@ SURVEYS_FILE = (
     '2,2024-01-01T00:00:00.000000+09:00,false,,,,JP,,"",,"so\nit\nis"\n'
     '1,2024-01-31T23:59:59.999999+09:00,true,wa,"Ann ""A"" Lee",ann@example.org,DE,8,"a, b",x; y,3.5\n'
 )
-# Each as a row of the table; moments are in UTC, and the last one is the first of February in Tokyo.
+# Table rows with timestamps in UTC; the last one is on 1 February in Tokyo.
 QUESTIONS = [
     {"position": 2, "key": "why", "label": "Why?", "kind": "text"},
     {"position": 1, "key": "w", "label": "Which?", "kind": "multiple-choice"},
@@ -84,7 +84,7 @@ RESPONSES: list[dict[str, Any]] = [
 
 
 @dataclass(frozen=True)
-class Own:
+class Custom:
     api: httpx.Client
     folder: Path
     database: Path
@@ -92,52 +92,52 @@ class Own:
 
 
 @pytest.fixture(scope="module")
-def own(stack: Stack, prefect: httpx.Client, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
-    """The two exports, made by an API and by runs that have none of the stack's parts but Prefect."""
-    home = tmp_path_factory.mktemp("own")
-    fill(home / "own.db")
+def custom(stack: Stack, prefect: httpx.Client, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Custom]:
+    """Finished exports of an API and runs that use only Prefect from the stack."""
+    home = tmp_path_factory.mktemp("custom")
+    fill(home / "custom.db")
     create_pool(prefect, POOL, "process")
     deploy_export(prefect, POOL, POOL)
     settings = {
-        "REPORTS_DATABASE_URL": f"sqlite:///{home / 'own.db'}",
+        "REPORTS_DATABASE_URL": f"sqlite:///{home / 'custom.db'}",
         "REPORTS_STORAGE_URL": f"file://{home / 'files'}",
-        "REPORTS_CATALOG": HOUSE,
+        "REPORTS_CATALOG": CATALOG,
         **pool_settings(POOL, POOL),
     }
     with extra_processes(stack) as processes:
         address = processes.start_api(**settings)
         with httpx.Client(base_url=address, timeout=30, trust_env=False) as api:
             sessions = {name: start(api, request) for name, request in REQUESTS.items()}
-            running = [
-                processes.start("-m", "prefect.engine", each.id, REPORTS_PUBLIC_URL=address, **settings)
-                for each in sessions.values()
+            engines = [
+                processes.start("-m", "prefect.engine", session.id, REPORTS_PUBLIC_URL=address, **settings)
+                for session in sessions.values()
             ]
-            for process in running:
-                assert process.wait(RUN_WITHIN_SECONDS) == 0, processes.output(process)
+            for process in engines:
+                assert process.wait(RUN_TIMEOUT_SECONDS) == 0, processes.output(process)
             follow(api, *sessions.values())
-            yield Own(api, home / "files", home / "own.db", sessions)
+            yield Custom(api, home / "files", home / "custom.db", sessions)
 
 
 def fill(file: Path) -> None:
-    """As SQLite keeps them: moments without a zone, by convention in UTC."""
+    """Create the SQLite tables; SQLite timestamps have no time zone and are UTC by convention."""
     engine = create_engine(f"sqlite:///{file}")
     with engine.begin() as connection:
         for table in (visits, surveys, survey_questions, responses):
             table.create(connection)
         connection.execute(insert(visits), [visit(number) for number in range(1, 5001)])
         for id_, title in ((SURVEY, "One"), (LARGE_SURVEY, "Many")):
-            made = {"id": id_, "title": title, "created_at": datetime.fromisoformat("2024-01-01")}
-            connection.execute(insert(surveys), made)
-            questions = [{**each, "survey_id": id_} for each in QUESTIONS]
+            survey = {"id": id_, "title": title, "created_at": datetime.fromisoformat("2024-01-01")}
+            connection.execute(insert(surveys), survey)
+            questions = [{**question, "survey_id": id_} for question in QUESTIONS]
             connection.execute(insert(survey_questions), questions)
         for response in RESPONSES:
             connection.execute(insert(responses), {"survey_id": SURVEY, **response})
-        connection.execute(insert(responses), [response_of_large(number) for number in range(LARGE)])
+        connection.execute(insert(responses), [large_survey_response(number) for number in range(LARGE)])
     engine.dispose()
 
 
-def response_of_large(number: int) -> dict[str, Any]:
-    """One holds a number where answers belong: SQLite allows that, and there are none then."""
+def large_survey_response(number: int) -> dict[str, Any]:
+    """Return a table row; in one, `answers` is a number: SQLite allows it, and it counts as no answers."""
     answers: Any = {"why": number}
     if number % 7:
         answers = {"why": f'no. {number}, "so"', "w": ["x", "y"][: number % 3]}
@@ -164,98 +164,99 @@ def visit(number: int) -> dict[str, Any]:
     }
 
 
-def test_a_report_of_ones_own_is_offered_with_the_shipped_ones(own: Own) -> None:
-    offered = own.api.get("/report-types").raise_for_status().json()["items"]
-    assert {each["name"] for each in offered} == {"survey-responses", "orders", "visits"}
-    assert own.api.get("/report-types/visits").json()["title"] == "Visits"
-    surveys_there_are = own.api.get(
-        "/report-types/survey-responses/choices/surveyId", params={"search": "oN"}
-    )
-    assert surveys_there_are.json() == {"items": [{"value": SURVEY, "title": "One"}], "more": False}
+def test_a_custom_report_is_listed_with_the_shipped_ones(custom: Custom) -> None:
+    listed = custom.api.get("/report-types").raise_for_status().json()["items"]
+    assert {report["name"] for report in listed} == {"survey-responses", "orders", "visits"}
+    assert custom.api.get("/report-types/visits").json()["title"] == "Visits"
+    choices = custom.api.get("/report-types/survey-responses/choices/surveyId", params={"search": "oN"})
+    assert choices.json() == {"items": [{"value": SURVEY, "title": "One"}], "more": False}
 
 
-def test_its_file_is_the_select_with_the_transform(own: Own) -> None:
-    names, rows = csv_reader.read(own.sessions["visits"].file())
-    with sqlite3.connect(own.database) as connection:
-        asked = (
+def test_the_file_of_a_custom_report_is_its_select_with_the_transform(custom: Custom) -> None:
+    names, rows = csv_reader.read(custom.sessions["visits"].file())
+    with sqlite3.connect(custom.database) as connection:
+        query = (
             "SELECT id, path, address, day, bounced FROM visits"
             " WHERE path = '/a' AND day BETWEEN '2024-02-01' AND '2024-03-31' ORDER BY id DESC"
         )
-        found = connection.execute(asked).fetchall()
+        visits_in_range = connection.execute(query).fetchall()
     connection.close()
-    said = {0: "false", 1: "true", None: None}
+    booleans = {0: "false", 1: "true", None: None}
     expected = [
-        [str(id_), path, address and address[: address.rindex(".")] + ".0", day, said[bounced]]
-        for id_, path, address, day, bounced in found
+        [str(id_), path, address and address[: address.rindex(".")] + ".0", day, booleans[bounced]]
+        for id_, path, address, day, bounced in visits_in_range
     ]
     assert names == ["Id", "Path", "IP address", "Day", "Bounced"]
     assert len(expected) > 1000
     assert rows == expected
 
 
-def test_a_transform_sees_columns_that_the_file_does_not_have(own: Own) -> None:
-    names, rows = csv_reader.read(own.sessions["paths"].file())
+def test_a_transform_sees_columns_that_are_not_exported(custom: Custom) -> None:
+    names, rows = csv_reader.read(custom.sessions["paths"].file())
     assert names == ["Path"]
     assert {len(row) for row in rows} == {1}
 
 
-def test_the_shipped_report_makes_the_same_bytes_from_sqlite(own: Own) -> None:
-    assert own.sessions["survey"].file().decode() == SURVEYS_FILE
+def test_the_shipped_report_writes_the_same_bytes_from_sqlite(custom: Custom) -> None:
+    assert custom.sessions["survey"].file().decode() == SURVEYS_FILE
 
 
-def test_many_rows_of_sqlite_are_read_by_two_processes_and_are_all_there(own: Own) -> None:
-    names, rows = csv_reader.read(own.sessions["large"].file())
+def test_two_processes_read_all_rows_of_a_large_sqlite_table(custom: Custom) -> None:
+    names, rows = csv_reader.read(custom.sessions["large"].file())
     assert names == SURVEYS_FILE.splitlines()[0].split(",")
     assert len(rows) == LARGE
-    assert rows == [row_of_large(number) for number in range(LARGE)]
+    assert rows == [large_survey_row(number) for number in range(LARGE)]
 
 
-def row_of_large(number: int) -> list[str | None]:
-    """NULL is None, as in a file that was read."""
-    made = response_of_large(number)
-    answers = made["answers"] if isinstance(made["answers"], dict) else {}
+def large_survey_row(number: int) -> list[str | None]:
+    """Return the parsed row of the file; NULL is None."""
+    response = large_survey_response(number)
+    answers = response["answers"] if isinstance(response["answers"], dict) else {}
     why, which = answers.get("why"), answers.get("w")
     return [
-        str(made["id"]),
-        made["submitted_at"].isoformat(timespec="microseconds") + "+00:00",
-        "true" if made["is_attended"] else "false",
-        made["utm"],
+        str(response["id"]),
+        response["submitted_at"].isoformat(timespec="microseconds") + "+00:00",
+        "true" if response["is_attended"] else "false",
+        response["utm"],
         None,
         None,
         "DE",
-        str(made["score"]),
-        made["comment"],
+        str(response["score"]),
+        response["comment"],
         "; ".join(which) if which else None,
         None if why is None else str(why),
     ]
 
 
-def test_the_receipt_fits_the_file(own: Own) -> None:
-    for session in own.sessions.values():
-        file = own.api.get(f"/exports/{session.id}").raise_for_status().json()["file"]
+def test_the_receipt_matches_the_file(custom: Custom) -> None:
+    for session in custom.sessions.values():
+        file = custom.api.get(f"/exports/{session.id}").raise_for_status().json()["file"]
         content = session.file()
         assert (file["bytes"], file["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
 
 
-def test_the_folder_holds_the_files_and_nothing_unfinished(own: Own) -> None:
-    stored = {str(path.relative_to(own.folder)) for path in own.folder.rglob("*") if path.is_file()}
+def test_the_folder_contains_the_files_and_nothing_unfinished(custom: Custom) -> None:
+    stored = {str(path.relative_to(custom.folder)) for path in custom.folder.rglob("*") if path.is_file()}
     kinds = {"visits": "csv", "survey": "csv", "large": "csv", "zipped": "zip", "paths": "csv"}
-    assert stored == {".signing-key", *(f"{each.id}/1.{kinds[name]}" for name, each in own.sessions.items())}
+    assert stored == {
+        ".signing-key",
+        *(f"{session.id}/1.{kinds[name]}" for name, session in custom.sessions.items()),
+    }
 
 
-def test_the_link_gives_a_csv_file_with_a_name(own: Own) -> None:
-    answer = httpx.get(own.sessions["visits"].data["url"], trust_env=False)
+def test_the_link_serves_a_named_csv_file(custom: Custom) -> None:
+    answer = httpx.get(custom.sessions["visits"].data["url"], trust_env=False)
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
-    named = 'attachment; filename="visits_2024-02-01_2024-03-31.csv"'
-    assert answer.headers["content-disposition"] == named
+    disposition = 'attachment; filename="visits_2024-02-01_2024-03-31.csv"'
+    assert answer.headers["content-disposition"] == disposition
 
 
-def test_the_link_to_a_zip_of_several_files_says_so(own: Own) -> None:
-    answer = httpx.get(own.sessions["zipped"].data["url"], trust_env=False)
+def test_the_link_to_a_split_serves_a_named_zip_file(custom: Custom) -> None:
+    answer = httpx.get(custom.sessions["zipped"].data["url"], trust_env=False)
     assert answer.headers["content-type"] == "application/zip"
-    named = 'attachment; filename="visits_2024-02-01_2024-03-31.zip"'
-    assert answer.headers["content-disposition"] == named
+    disposition = 'attachment; filename="visits_2024-02-01_2024-03-31.zip"'
+    assert answer.headers["content-disposition"] == disposition
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
         names = archive.namelist()
         rows = [len(archive.read(name).splitlines()) - 1 for name in names]
@@ -263,54 +264,54 @@ def test_the_link_to_a_zip_of_several_files_says_so(own: Own) -> None:
     assert rows == [1100, 1100, 800]
 
 
-def test_a_link_that_was_touched_is_refused(own: Own) -> None:
-    url = httpx.URL(own.sessions["visits"].data["url"])
-    given = dict(url.params)
-    touched = [
+def test_a_tampered_link_is_refused(custom: Custom) -> None:
+    url = httpx.URL(custom.sessions["visits"].data["url"])
+    parameters = dict(url.params)
+    tampered = [
         url.copy_with(query=None),
-        *(url.copy_remove_param(name) for name in given),
-        url.copy_set_param("expires", str(int(given["expires"]) + 1)),
+        *(url.copy_remove_param(name) for name in parameters),
+        url.copy_set_param("expires", str(int(parameters["expires"]) + 1)),
         url.copy_set_param("expires", "never"),
         url.copy_set_param("disposition", "inline"),
         url.copy_set_param("signature", "0" * 64),
         url.copy_set_param("signature", "ü"),
-        url.copy_with(path=f"/files/{own.sessions['survey'].id}/1.csv"),
+        url.copy_with(path=f"/files/{custom.sessions['survey'].id}/1.csv"),
         url.copy_with(path="/files/../.signing-key"),
-        url.copy_with(path="/files/%2e%2e/own.db"),
+        url.copy_with(path="/files/%2e%2e/custom.db"),
         url.copy_with(path="/files/./.signing-key"),
     ]
-    statuses = {str(each): httpx.get(each, trust_env=False).status_code for each in touched}
+    statuses = {str(link): httpx.get(link, trust_env=False).status_code for link in tampered}
     assert set(statuses.values()) <= {403, 404}, statuses
     assert list(statuses.values()).count(403) >= 8
 
 
-def test_a_link_ends_with_its_time(own: Own) -> None:
-    storage = FolderStorage(own.folder, str(own.api.base_url).rstrip("/"))
-    key, disposition = f"{own.sessions['visits'].id}/1.csv", content_disposition("visits.csv")
+def test_a_link_expires(custom: Custom) -> None:
+    storage = FolderStorage(custom.folder, str(custom.api.base_url).rstrip("/"))
+    key, disposition = f"{custom.sessions['visits'].id}/1.csv", content_disposition("visits.csv")
     now = datetime.now(UTC)
-    living = storage.sign(key, disposition, 60, now)
-    dead = storage.sign(key, disposition, 60, now - timedelta(seconds=61))
-    assert httpx.get(living.url, trust_env=False).status_code == 200
-    assert httpx.get(dead.url, trust_env=False).status_code == 403
+    valid = storage.sign(key, disposition, 60, now)
+    expired = storage.sign(key, disposition, 60, now - timedelta(seconds=61))
+    assert httpx.get(valid.url, trust_env=False).status_code == 200
+    assert httpx.get(expired.url, trust_env=False).status_code == 403
 
 
-def test_the_table_shows_what_the_transform_makes(own: Own) -> None:
-    asked = {"report": "visits", "from": "2024-02-01", "to": "2024-03-31", "path": "/a", "pageSize": "200"}
-    page = own.api.get("/reports", params=asked).raise_for_status().json()
+def test_the_table_shows_the_transformed_rows(custom: Custom) -> None:
+    query = {"report": "visits", "from": "2024-02-01", "to": "2024-03-31", "path": "/a", "pageSize": "200"}
+    page = custom.api.get("/reports", params=query).raise_for_status().json()
     addresses = {row["address"] for row in page["items"]} - {None}
     assert len(page["items"]) == 200
     assert addresses
     assert all(address.endswith(".0") for address in addresses)
 
 
-def test_a_value_that_the_table_cannot_show_is_told(own: Own) -> None:
-    """SQLite allows such days."""
-    with closing(sqlite3.connect(own.database)) as connection:
+def test_a_value_that_the_table_cannot_show_is_reported(custom: Custom) -> None:
+    """SQLite accepts invalid dates."""
+    with closing(sqlite3.connect(custom.database)) as connection:
         (day,) = connection.execute("SELECT day FROM visits WHERE id = 4990").fetchone()
         try:
             connection.execute("UPDATE visits SET day = '2024-03-1x' WHERE id = 4990")
             connection.commit()
-            answer = own.api.get(
+            answer = custom.api.get(
                 "/reports", params={"report": "visits", "from": "2024-02-01", "to": "2024-03-31"}
             )
         finally:

@@ -1,4 +1,4 @@
-"""What an operator sees of an export in the Prefect UI."""
+"""The Prefect UI shows an export's run, tasks and artifacts."""
 
 import time
 from typing import Any
@@ -19,21 +19,21 @@ def artifacts(prefect: httpx.Client, article: Session) -> list[dict[str, Any]]:
 
 
 def artifacts_of(prefect: httpx.Client, run_id: str) -> list[dict[str, Any]]:
-    """With the page, which comes a moment after the link."""
-    wanted = {"artifacts": {"flow_run_id": {"any_": [run_id]}}}
-    until = time.monotonic() + PAGE_SECONDS
+    """Return the run's artifacts, including the summary page, which follows shortly after the link."""
+    query = {"artifacts": {"flow_run_id": {"any_": [run_id]}}}
+    deadline = time.monotonic() + PAGE_SECONDS
     while True:
-        found = list(prefect.post("/artifacts/filter", json=wanted).raise_for_status().json())
-        if pages(found) or time.monotonic() > until:
-            return found
+        artifacts = list(prefect.post("/artifacts/filter", json=query).raise_for_status().json())
+        if pages(artifacts) or time.monotonic() > deadline:
+            return artifacts
         time.sleep(0.1)
 
 
 def pages(artifacts: list[dict[str, Any]]) -> list[str]:
-    return [str(each["data"]) for each in artifacts if each["type"] == "markdown"]
+    return [str(artifact["data"]) for artifact in artifacts if artifact["type"] == "markdown"]
 
 
-def test_the_run_is_completed_and_says_what_came_out(prefect: httpx.Client, article: Session) -> None:
+def test_the_run_is_completed_with_its_result_as_message(prefect: httpx.Client, article: Session) -> None:
     run = prefect.get(f"/flow_runs/{article.id}").raise_for_status().json()
     assert run["state"]["type"] == "COMPLETED"
     assert run["state"]["message"].startswith("222 rows, ")
@@ -41,18 +41,20 @@ def test_the_run_is_completed_and_says_what_came_out(prefect: httpx.Client, arti
 
 
 def test_each_step_is_a_task_run(prefect: httpx.Client, article: Session) -> None:
-    wanted = {"flow_runs": {"id": {"any_": [article.id]}}}
-    runs = prefect.post("/task_runs/filter", json=wanted).raise_for_status().json()
+    query = {"flow_runs": {"id": {"any_": [article.id]}}}
+    runs = prefect.post("/task_runs/filter", json=query).raise_for_status().json()
     assert {run["task_key"].partition("-")[0] for run in runs} == TASKS
     assert {run["state"]["type"] for run in runs} == {"COMPLETED"}
 
 
 def test_one_progress_artifact_ends_at_100(artifacts: list[dict[str, Any]]) -> None:
-    found = [each for each in artifacts if each["type"] == "progress"]
-    assert [(each["data"], each["description"]) for each in found] == [(100, "222 of 222 rows")]
+    progress = [artifact for artifact in artifacts if artifact["type"] == "progress"]
+    assert [(artifact["data"], artifact["description"]) for artifact in progress] == [
+        (100, "222 of 222 rows")
+    ]
 
 
-def test_a_link_leads_to_the_download_route_and_holds_no_signature(
+def test_the_page_links_to_the_download_route_without_a_signature(
     api: httpx.Client, artifacts: list[dict[str, Any]], article: Session
 ) -> None:
     (page,) = pages(artifacts)
@@ -62,7 +64,7 @@ def test_a_link_leads_to_the_download_route_and_holds_no_signature(
     assert "Signature" not in str(artifacts)
 
 
-def test_a_page_shows_the_receipt_the_request_and_the_first_rows(
+def test_the_page_shows_receipt_request_and_first_rows(
     api: httpx.Client, artifacts: list[dict[str, Any]], article: Session
 ) -> None:
     (page,) = pages(artifacts)
@@ -75,17 +77,17 @@ def test_a_page_shows_the_receipt_the_request_and_the_first_rows(
     assert page.count("| true | wa |") == 5
 
 
-def test_the_page_shows_nothing_about_persons(
+def test_the_page_shows_no_personal_data(
     database: psycopg.Connection, artifacts: list[dict[str, Any]]
 ) -> None:
     (page,) = pages(artifacts)
-    asked = "SELECT respondent_name, respondent_email FROM survey_responses WHERE respondent_name IS NOT NULL"
+    query = "SELECT respondent_name, respondent_email FROM survey_responses WHERE respondent_name IS NOT NULL"
     assert "@example.org" not in page
-    for person in database.execute(asked).fetchall():
-        assert not any(about and about in page for about in person)
+    for person in database.execute(query).fetchall():
+        assert not any(value and value in page for value in person)
     assert page.count("| ••• | ••• |") == 5
 
 
-def test_a_file_without_rows_has_a_page_too(prefect: httpx.Client, sessions: dict[str, Session]) -> None:
+def test_an_export_without_rows_has_a_page(prefect: httpx.Client, sessions: dict[str, Session]) -> None:
     (page,) = pages(artifacts_of(prefect, sessions["no rows"].id))
     assert "| Rows | 0 |" in page

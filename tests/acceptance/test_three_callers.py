@@ -1,6 +1,6 @@
-"""Whatever three callers do, none of them sees, changes or infers what is another's.
+"""Random actions of three callers: none of them sees, changes or infers anything of another.
 
-LEAK_EXAMPLES=300 looks longer than CI does, and each time elsewhere.
+LEAK_EXAMPLES=300 runs more examples than CI, different ones each time.
 """
 
 import os
@@ -35,8 +35,8 @@ REQUESTS: list[dict[str, Any]] = [
     {"surveyId": ONE_ROW_SURVEY, "from": "2024-09-24", "to": "2024-09-24"},
     {"report": "orders", "from": "2024-03-01", "to": "2024-03-01"},
 ]
-# None of them fires while the test runs.
-RECURRING: list[dict[str, Any]] = [
+# None of them runs during the test.
+SCHEDULES: list[dict[str, Any]] = [
     {
         "name": name,
         "recurrence": {"cron": "0 0 29 2 *"},
@@ -48,9 +48,9 @@ RECURRING: list[dict[str, Any]] = [
         ("orders", "since-last", {"report": "orders"}),
     )
 ]
-WHO = st.integers(0, 2)
+CALLERS = st.integers(0, 2)
 KEYS = st.sampled_from(["one", "two"])
-SAME_ON_EACH = [
+JOB_ROUTES = [
     ("GET", "/exports/{}"),
     ("GET", "/exports/{}/download"),
     ("GET", "/exports/{}/manifest"),
@@ -59,7 +59,7 @@ SAME_ON_EACH = [
     ("POST", "/exports/{}/retry"),
     ("DELETE", "/exports/{}"),
 ]
-OF_SCHEDULES: list[tuple[str, str, Any]] = [
+SCHEDULE_ROUTES: list[tuple[str, str, Any]] = [
     ("GET", "/schedules/{}", None),
     ("GET", "/schedules/{}/runs", None),
     ("POST", "/schedules/{}/run", None),
@@ -78,79 +78,85 @@ class ThreeCallers(RuleBasedStateMachine):
         super().__init__()
         self.world = world
 
-    # Each bundle holds the ids of all three; who asks for one is drawn apart from whose it is.
+    # The bundles mix the ids of all callers; the requesting caller is drawn independently of the owner.
 
-    @rule(target=jobs, who=WHO, request=st.sampled_from(REQUESTS), key=st.none() | KEYS, frozen=st.booleans())
+    @rule(
+        target=jobs,
+        who=CALLERS,
+        request=st.sampled_from(REQUESTS),
+        key=st.none() | KEYS,
+        frozen=st.booleans(),
+    )
     def start(self, who: int, request: dict[str, Any], key: str | None, frozen: bool) -> Any:
         caller = self.world.callers[who]
         headers = {"Idempotency-Key": key} if key is not None else {}
         path = "/reports/csv" if frozen else "/exports"
         answer = self.world.request(caller, "POST", path, json=request, headers=headers)
         earlier = caller.keys.get(("job", key)) if key is not None else None
-        if _limited(answer):
+        if _is_rate_limited(answer):
             return multiple()
         if not caller.may(request):
             assert answer.status_code == 422
             assert answer.json()["errors"][0]["pointer"] == "/report"
             return multiple()
         if earlier is not None and earlier.id in caller.jobs and earlier.body != request:
-            assert answer.status_code == 422, "a key that came with another request"
+            assert answer.status_code == 422, "the key was used with another request"
             return multiple()
-        found = str(answer.raise_for_status().json()["data" if frozen else "id"])
+        job_id = str(answer.raise_for_status().json()["data" if frozen else "id"])
         if earlier is not None and earlier.id in caller.jobs:
-            assert found == earlier.id
-        return self._job(caller, found, request, ("job", key) if key is not None else None)
+            assert job_id == earlier.id
+        return self._job(caller, job_id, request, ("job", key) if key is not None else None)
 
-    @rule(who=WHO, of_id=jobs | st.just(UNKNOWN), what=st.sampled_from(SAME_ON_EACH))
-    def ask_of_a_job(self, who: int, of_id: str, what: tuple[str, str]) -> None:
-        caller, (method, path) = self.world.callers[who], what
-        if of_id not in caller.jobs:
-            self.world.assert_unknown(caller, method, path, of_id)
+    @rule(who=CALLERS, id_=jobs | st.just(UNKNOWN), route=st.sampled_from(JOB_ROUTES))
+    def use_job(self, who: int, id_: str, route: tuple[str, str]) -> None:
+        caller, (method, path) = self.world.callers[who], route
+        if id_ not in caller.jobs:
+            self.world.assert_unknown(caller, method, path, id_)
             return
-        answer = self.world.request(caller, method, path.format(of_id))
+        answer = self.world.request(caller, method, path.format(id_))
         if path.endswith("/retry"):
             if answer.is_success:
-                self._job(caller, answer.json()["id"], caller.jobs[of_id].body)
+                self._job(caller, answer.json()["id"], caller.jobs[id_].body)
             else:
-                assert answer.status_code == 409 or _limited(answer), answer.text
+                assert answer.status_code == 409 or _is_rate_limited(answer), answer.text
         elif method == "DELETE":
             assert answer.status_code == 204, answer.text
-            del caller.jobs[of_id]
-            self.world.assert_unknown(caller, "GET", "/exports/{}", of_id)
+            del caller.jobs[id_]
+            self.world.assert_unknown(caller, "GET", "/exports/{}", id_)
         else:
             assert answer.status_code in (200, 202, 303, 409), answer.text
 
-    @rule(who=WHO)
+    @rule(who=CALLERS)
     def list_jobs(self, who: int) -> None:
         caller = self.world.callers[who]
         assert sorted(self.world.list_ids(caller, "/exports", limit="3")) == sorted(caller.jobs)
 
-    @rule(who=WHO, of_id=schedules | st.just(UNKNOWN))
-    def list_jobs_of_a_schedule(self, who: int, of_id: str) -> None:
+    @rule(who=CALLERS, id_=schedules | st.just(UNKNOWN))
+    def list_jobs_of_a_schedule(self, who: int, id_: str) -> None:
         caller = self.world.callers[who]
-        own = sorted(each.id for each in caller.jobs.values() if each.schedule_id == of_id)
-        assert sorted(self.world.list_ids(caller, "/exports", scheduleId=of_id)) == own
+        own = sorted(job.id for job in caller.jobs.values() if job.schedule_id == id_)
+        assert sorted(self.world.list_ids(caller, "/exports", scheduleId=id_)) == own
 
-    @rule(target=cursors, who=WHO, path=st.sampled_from(["/exports", "/schedules"]))
+    @rule(target=cursors, who=CALLERS, path=st.sampled_from(["/exports", "/schedules"]))
     def first_page(self, who: int, path: str) -> Any:
         caller = self.world.callers[who]
         page = self.world.request(caller, "GET", path, params={"limit": "1"}).raise_for_status().json()
         return multiple() if page["nextCursor"] is None else (path, page["nextCursor"])
 
-    @rule(who=WHO, place=cursors)
-    def next_page_of_anybody(self, who: int, place: tuple[str, str]) -> None:
-        caller, (path, cursor) = self.world.callers[who], place
+    @rule(who=CALLERS, page_cursor=cursors)
+    def next_page_with_any_cursor(self, who: int, page_cursor: tuple[str, str]) -> None:
+        caller, (path, cursor) = self.world.callers[who], page_cursor
         page = self.world.request(caller, "GET", path, params={"cursor": cursor}).raise_for_status().json()
         own = caller.jobs if path == "/exports" else caller.schedules
-        assert {each["id"] for each in page["items"]} <= set(own)
+        assert {item["id"] for item in page["items"]} <= set(own)
 
-    @rule(target=schedules, who=WHO, body=st.sampled_from(RECURRING), key=st.none() | KEYS)
-    def make_schedule(self, who: int, body: dict[str, Any], key: str | None) -> Any:
+    @rule(target=schedules, who=CALLERS, body=st.sampled_from(SCHEDULES), key=st.none() | KEYS)
+    def create_schedule(self, who: int, body: dict[str, Any], key: str | None) -> Any:
         caller = self.world.callers[who]
         headers = {"Idempotency-Key": key} if key is not None else {}
         answer = self.world.request(caller, "POST", "/schedules", json=body, headers=headers)
         earlier = caller.keys.get(("schedule", key)) if key is not None else None
-        if _limited(answer):
+        if _is_rate_limited(answer):
             return multiple()
         if not caller.may(body["export"]):
             assert answer.status_code == 422
@@ -158,63 +164,63 @@ class ThreeCallers(RuleBasedStateMachine):
         if earlier is not None and earlier.id in caller.schedules and earlier.body != body:
             assert answer.status_code == 422
             return multiple()
-        found = str(answer.raise_for_status().json()["id"])
+        schedule_id = str(answer.raise_for_status().json()["id"])
         if earlier is not None and earlier.id in caller.schedules:
-            assert found == earlier.id
-        self.world.assert_new(caller, found)
-        caller.schedules[found] = Resource(found, body)
+            assert schedule_id == earlier.id
+        self.world.assert_new(caller, schedule_id)
+        caller.schedules[schedule_id] = Resource(schedule_id, body)
         if key is not None:
-            caller.keys["schedule", key] = caller.schedules[found]
-        return found
+            caller.keys["schedule", key] = caller.schedules[schedule_id]
+        return schedule_id
 
-    @rule(target=jobs, who=WHO, of_id=schedules | st.just(UNKNOWN), what=st.sampled_from(OF_SCHEDULES))
-    def ask_of_a_schedule(self, who: int, of_id: str, what: tuple[str, str, Any]) -> Any:
-        caller, (method, path, body) = self.world.callers[who], what
+    @rule(target=jobs, who=CALLERS, id_=schedules | st.just(UNKNOWN), route=st.sampled_from(SCHEDULE_ROUTES))
+    def use_schedule(self, who: int, id_: str, route: tuple[str, str, Any]) -> Any:
+        caller, (method, path, body) = self.world.callers[who], route
         content = {"json": body} if body is not None else {}
-        if of_id not in caller.schedules:
-            self.world.assert_unknown(caller, method, path, of_id, **content)
+        if id_ not in caller.schedules:
+            self.world.assert_unknown(caller, method, path, id_, **content)
             return multiple()
-        answer = self.world.request(caller, method, path.format(of_id), **content)
+        answer = self.world.request(caller, method, path.format(id_), **content)
         if path.endswith("/run"):
-            if _limited(answer):
+            if _is_rate_limited(answer):
                 return multiple()
-            made = caller.schedules[of_id]
+            schedule = caller.schedules[id_]
             return self._job(
-                caller, answer.raise_for_status().json()["id"], made.body["export"], schedule_id=of_id
+                caller, answer.raise_for_status().json()["id"], schedule.body["export"], schedule_id=id_
             )
         answer.raise_for_status()
         if path.endswith("/runs"):
-            own = {each.id for each in caller.jobs.values() if each.schedule_id == of_id}
-            assert {each["id"] for each in answer.json()["items"]} <= own
+            own = {job.id for job in caller.jobs.values() if job.schedule_id == id_}
+            assert {item["id"] for item in answer.json()["items"]} <= own
         if method == "DELETE":
-            del caller.schedules[of_id]
-            self.world.assert_unknown(caller, "GET", "/schedules/{}", of_id)
+            del caller.schedules[id_]
+            self.world.assert_unknown(caller, "GET", "/schedules/{}", id_)
         return multiple()
 
-    @rule(who=WHO)
+    @rule(who=CALLERS)
     def list_schedules(self, who: int) -> None:
         caller = self.world.callers[who]
         assert sorted(self.world.list_ids(caller, "/schedules", limit="2")) == sorted(caller.schedules)
 
-    @rule(who=WHO)
-    def see_reports(self, who: int) -> None:
+    @rule(who=CALLERS)
+    def list_reports(self, who: int) -> None:
         caller = self.world.callers[who]
         items = self.world.request(caller, "GET", "/report-types").raise_for_status().json()["items"]
-        assert {each["name"] for each in items} == caller.reports
+        assert {item["name"] for item in items} == caller.reports
 
     @rule(
-        who=WHO,
+        who=CALLERS,
         name=st.sampled_from(REPORTS),
         path=st.sampled_from(["/report-types/{}", "/reports?report={}"]),
     )
-    def a_report_that_is_not_permitted_is_one_that_there_is_not(self, who: int, name: str, path: str) -> None:
+    def forbidden_report_looks_unknown(self, who: int, name: str, path: str) -> None:
         caller = self.world.callers[who]
         answer = self.world.request(caller, "GET", path.format(name))
         if name in caller.reports:
-            assert answer.status_code == (422 if "?" in path else 200)  # without scope or days
+            assert answer.status_code == (422 if "?" in path else 200)  # scope and dates are missing
             return
-        nothing = self.world.request(caller, "GET", path.format("nothing"))
-        assert without_name(answer, name) == without_name(nothing, "nothing")
+        unknown = self.world.request(caller, "GET", path.format("nothing"))
+        assert without_name(answer, name) == without_name(unknown, "nothing")
 
     def teardown(self) -> None:
         try:
@@ -230,26 +236,26 @@ class ThreeCallers(RuleBasedStateMachine):
     def _job(
         self,
         caller: Caller,
-        found: str,
+        job_id: str,
         body: Any,
         key: tuple[str, str] | None = None,
         schedule_id: str | None = None,
     ) -> str:
-        self.world.assert_new(caller, found)
-        made = caller.jobs.setdefault(found, Resource(found, body, schedule_id))
+        self.world.assert_new(caller, job_id)
+        job = caller.jobs.setdefault(job_id, Resource(job_id, body, schedule_id))
         if key is not None:
-            caller.keys[key] = made
-        return found
+            caller.keys[key] = job
+        return job_id
 
 
-def _limited(answer: httpx.Response) -> bool:
-    """Nothing was accepted, and it is said when to ask again."""
+def _is_rate_limited(answer: httpx.Response) -> bool:
+    """Return whether the response is a 429 with a Retry-After."""
     return answer.status_code == httpx.codes.TOO_MANY_REQUESTS and int(answer.headers["retry-after"]) >= 0
 
 
 @pytest.fixture(scope="module")
 def new_world(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], World]]:
-    """Three callers whom nobody has seen before, on a service that asks for keys."""
+    """A factory for three new callers of an API that requires keys."""
     path = tmp_path_factory.mktemp("keys") / "keys.json"
     keys = KeyFile(path)
 
@@ -259,13 +265,13 @@ def new_world(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         http = httpx.Client(base_url=url, headers=headers, timeout=30, trust_env=False)
         return Caller(name, http, frozenset(reports))
 
-    with extra_processes(stack) as others:
-        url = others.start_api(REPORTS_KEYS_FILE=str(path), REPORTS_OUTAGE_SECONDS="60")
+    with extra_processes(stack) as processes:
+        url = processes.start_api(REPORTS_KEYS_FILE=str(path), REPORTS_OUTAGE_SECONDS="60")
         yield lambda: World([caller(url, reports) for reports in (REPORTS, REPORTS[:1], REPORTS)])
 
 
 @pytest.mark.timeout(0 if EXAMPLES > 8 else 300)
-def test_no_caller_sees_changes_or_infers_what_is_anothers(new_world: Callable[[], World]) -> None:
+def test_no_caller_sees_changes_or_infers_anything_of_another(new_world: Callable[[], World]) -> None:
     run_state_machine_as_test(
         lambda: ThreeCallers(new_world()),
         settings=settings(
@@ -273,7 +279,7 @@ def test_no_caller_sees_changes_or_infers_what_is_anothers(new_world: Callable[[
             stateful_step_count=STEPS,
             derandomize=EXAMPLES <= 8,
             database=None,
-            phases=[Phase.generate],  # a smaller example would take minutes to find
+            phases=[Phase.generate],  # shrinking would take minutes
             deadline=None,
             suppress_health_check=list(HealthCheck),
         ),

@@ -1,4 +1,4 @@
-"""With OpenTelemetry's own settings, a request and the run that it starts are one trace."""
+"""A request and the run it starts share one OpenTelemetry trace."""
 
 import re
 
@@ -18,29 +18,32 @@ SPAN = re.compile(
 )
 
 
-def traces(said: str) -> dict[str, str]:
-    """The trace of each span, by its name."""
-    return {found["name"]: found["trace"] for found in SPAN.finditer(said)}
+def trace_ids(output: str) -> dict[str, str]:
+    """Return the trace ids by span name."""
+    return {span["name"]: span["trace"] for span in SPAN.finditer(output)}
 
 
 @pytest.fixture(scope="module")
-def output(stack: Stack, prefect: httpx.Client) -> dict[str, dict[str, str]]:
+def spans(stack: Stack, prefect: httpx.Client) -> dict[str, dict[str, str]]:
     create_pool(prefect, POOL, "warm")
     deploy_export(prefect, POOL, POOL)
-    with extra_processes(stack) as others:
-        worker = others.start_warm_worker(POOL, "--limit", "1", **TRACED)
-        url = others.start_api(**TRACED, **pool_settings(POOL, POOL))
-        others.wait_for_output(worker, "started!")
+    with extra_processes(stack) as processes:
+        worker = processes.start_warm_worker(POOL, "--limit", "1", **TRACED)
+        url = processes.start_api(**TRACED, **pool_settings(POOL, POOL))
+        processes.wait_for_output(worker, "started!")
         with httpx.Client(base_url=url, timeout=30, trust_env=False) as api:
-            started = api.post("/exports", json=REQUEST).raise_for_status().json()
-            follow(api, Session(started["id"]))
-        others.wait_for_output(worker, '"name": "presign')
-        others.wait_for_output(others.api_process, '"name": "POST /exports"')
-        return {"api": traces(others.output(others.api_process)), "run": traces(others.output(worker))}
+            job = api.post("/exports", json=REQUEST).raise_for_status().json()
+            follow(api, Session(job["id"]))
+        processes.wait_for_output(worker, '"name": "presign')
+        processes.wait_for_output(processes.api_process, '"name": "POST /exports"')
+        return {
+            "api": trace_ids(processes.output(processes.api_process)),
+            "run": trace_ids(processes.output(worker)),
+        }
 
 
-def test_a_request_and_the_run_that_it_starts_are_one_trace(said: dict[str, dict[str, str]]) -> None:
-    trace = said["api"]["POST /exports"]
-    of_the_run = {name.partition("-")[0]: found for name, found in said["run"].items()}
-    assert {"survey", "fetch", "transform_to_csv", "upload", "presign"} <= set(of_the_run)
-    assert set(of_the_run.values()) == {trace}
+def test_a_request_and_its_run_share_one_trace(spans: dict[str, dict[str, str]]) -> None:
+    trace = spans["api"]["POST /exports"]
+    run_traces = {name.partition("-")[0]: trace_id for name, trace_id in spans["run"].items()}
+    assert {"survey", "fetch", "transform_to_csv", "upload", "presign"} <= set(run_traces)
+    assert set(run_traces.values()) == {trace}

@@ -1,4 +1,4 @@
-"""Notices of recurring exports, from the real Prefect to a real receiver; one that only fails is paused."""
+"""Webhooks of schedules, from a real Prefect to a real receiver; a schedule that keeps failing is paused."""
 
 import secrets
 import time
@@ -13,37 +13,37 @@ from tests.support import flow_runs
 from tests.support.export_client import EMPTY_SURVEY
 from tests.support.webhook_receiver import HANG, HOST, Receiver
 
-WITHIN_SECONDS = 60
+TIMEOUT_SECONDS = 60
 DAILY: dict[str, Any] = {
     "name": "Yesterday's attendees",
     "recurrence": {"every": "P1D"},
     "range": {"kind": "relative", "preset": "yesterday"},
     "export": {"surveyId": EMPTY_SURVEY},
 }
-Make = Callable[..., dict[str, Any]]
+Create = Callable[..., dict[str, Any]]
 
 
-def posted(api: httpx.Client, to: str, body: object = None) -> httpx.Response:
-    """As a patient client does it: under one key, and again when Prefect was too busy to answer."""
-    key, limit = {"Idempotency-Key": secrets.token_hex(8)}, time.monotonic() + WITHIN_SECONDS
-    while (answer := api.post(to, json=body, headers=key)).status_code == 503:
-        assert time.monotonic() < limit, answer.text
+def post(api: httpx.Client, path: str, body: object = None) -> httpx.Response:
+    """Post with an idempotency key, and retry while Prefect is too busy (503)."""
+    key, deadline = {"Idempotency-Key": secrets.token_hex(8)}, time.monotonic() + TIMEOUT_SECONDS
+    while (answer := api.post(path, json=body, headers=key)).status_code == 503:
+        assert time.monotonic() < deadline, answer.text
         time.sleep(1)
     return answer
 
 
 @pytest.fixture(scope="module")
-def make(api: httpx.Client) -> Iterator[Make]:
-    made: list[str] = []
+def create(api: httpx.Client) -> Iterator[Create]:
+    ids: list[str] = []
 
-    def make(*notify: dict[str, Any], **changes: Any) -> dict[str, Any]:
-        answer = posted(api, "/schedules", DAILY | {"notify": list(notify)} | changes)
+    def create(*notify: dict[str, Any], **changes: Any) -> dict[str, Any]:
+        answer = post(api, "/schedules", DAILY | {"notify": list(notify)} | changes)
         assert answer.status_code in (200, 201), answer.text
-        made.append(answer.json()["id"])
+        ids.append(answer.json()["id"])
         return dict(answer.json())
 
-    yield make
-    for schedule_id in made:
+    yield create
+    for schedule_id in ids:
         api.delete(f"/schedules/{schedule_id}")
 
 
@@ -58,93 +58,94 @@ def hook(url: str, *on: str) -> dict[str, Any]:
     return {"kind": "webhook", "url": url} | ({"on": list(on)} if on else {})
 
 
-def path() -> str:
+def random_path() -> str:
     return f"/{secrets.token_hex(8)}"
 
 
 def deployment_of(prefect: httpx.Client, schedule_id: str) -> dict[str, Any]:
-    found = prefect.get(f"/deployments/name/export-report/recurring-{schedule_id}")
-    return dict(found.raise_for_status().json())
+    response = prefect.get(f"/deployments/name/export-report/recurring-{schedule_id}")
+    return dict(response.raise_for_status().json())
 
 
 def run_now(api: httpx.Client, schedule_id: str) -> str:
-    return str(posted(api, f"/schedules/{schedule_id}/run").raise_for_status().json()["id"])
+    return str(post(api, f"/schedules/{schedule_id}/run").raise_for_status().json()["id"])
 
 
-def deliveries(api: httpx.Client, schedule_id: str, ended: int) -> list[dict[str, Any]]:
-    """Once so many have been delivered or given up."""
-    limit = time.monotonic() + WITHIN_SECONDS
+def wait_for_deliveries(api: httpx.Client, schedule_id: str, count: int) -> list[dict[str, Any]]:
+    """Return the delivery log once it has this many entries, all delivered or failed."""
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while True:
-        found = api.get(f"/schedules/{schedule_id}/deliveries").raise_for_status().json()["items"]
-        if len(found) == ended and all(each["status"] in ("delivered", "failed") for each in found):
-            return list(found)
-        assert time.monotonic() < limit, found
+        entries = api.get(f"/schedules/{schedule_id}/deliveries").raise_for_status().json()["items"]
+        if len(entries) == count and all(entry["status"] in ("delivered", "failed") for entry in entries):
+            return list(entries)
+        assert time.monotonic() < deadline, entries
         time.sleep(0.1)
 
 
 @pytest.fixture(scope="module")
-def left_behind(prefect: httpx.Client, make: Make, receiver: Receiver) -> str:
-    """The path of a delivery that some worker has claimed and never begun."""
-    at = path()
-    kept = deployment_of(prefect, make(hook(receiver.url(at)))["id"])["parameters"]["recurring"]["notify"][0]
+def abandoned_delivery(prefect: httpx.Client, create: Create, receiver: Receiver) -> str:
+    """The path of a delivery that a worker has claimed but never started."""
+    path = random_path()
+    schedule = create(hook(receiver.url(path)))
+    sealed = deployment_of(prefect, schedule["id"])["parameters"]["recurring"]["notify"][0]
     delivery = prefect.get("/deployments/name/deliver-webhook/webhook").raise_for_status().json()["id"]
     body = {
         "state": {"type": "PENDING"},
         "parameters": {
             "message": {"type": "export.done", "data": {}},
-            "address": {name: kept[name] for name in ("host", "sealed")},
+            "address": {name: sealed[name] for name in ("host", "sealed")},
             "caller": "local",
         },
         "tags": ["webhook"],
     }
     prefect.post(f"/deployments/{delivery}/create_flow_run", json=body).raise_for_status()
-    return at
+    return path
 
 
 @pytest.fixture(scope="module")
-def sent(api: httpx.Client, make: Make, receiver: Receiver, left_behind: str) -> dict[str, Any]:
-    """What receivers of many tempers got of one export, and what the log says of it: all at the same time."""
-    paths = {name: path() for name in ("once", "twice", "moved", "gone", "hangs", "wants errors only")}
-    answers = {"twice": [500, 200], "moved": [302], "gone": [410], "hangs": [HANG, 204]}
-    on = {"wants errors only": ["error"]}
-    found: dict[str, Any] = {"paths": paths, "logs": {}, "jobs": {}, "schedules": {}}
-    for name, at in paths.items():
-        url = receiver.url(f"{at}?token=hush-{at[1:]}", *answers.get(name, [204]))
-        made = make(hook(url, *on.get(name, [])))
-        found["schedules"][name] = made
-        found["jobs"][name] = run_now(api, made["id"])
-    for name, made in found["schedules"].items():
-        found["logs"][name] = deliveries(api, made["id"], 0 if name in on else 1)
-    return found
+def sent(api: httpx.Client, create: Create, receiver: Receiver, abandoned_delivery: str) -> dict[str, Any]:
+    """Webhooks of finished exports to receivers that respond in different ways, and their delivery logs."""
+    paths = {name: random_path() for name in ("once", "twice", "redirects", "gone", "hangs", "errors only")}
+    statuses = {"twice": [500, 200], "redirects": [302], "gone": [410], "hangs": [HANG, 204]}
+    on = {"errors only": ["error"]}
+    result: dict[str, Any] = {"paths": paths, "logs": {}, "jobs": {}, "schedules": {}}
+    for name, path in paths.items():
+        url = receiver.url(f"{path}?token=hush-{path[1:]}", *statuses.get(name, [204]))
+        schedule = create(hook(url, *on.get(name, [])))
+        result["schedules"][name] = schedule
+        result["jobs"][name] = run_now(api, schedule["id"])
+    for name, schedule in result["schedules"].items():
+        result["logs"][name] = wait_for_deliveries(api, schedule["id"], 0 if name in on else 1)
+    return result
 
 
-def got(receiver: Receiver, sent: dict[str, Any], name: str) -> list[Any]:
+def requests_for(receiver: Receiver, sent: dict[str, Any], name: str) -> list[Any]:
     return receiver.requests_to(sent["paths"][name])
 
 
-def test_a_done_export_is_told_once_and_verifies(
+def test_a_done_export_sends_one_signed_webhook(
     api: httpx.Client, receiver: Receiver, sent: dict[str, Any], secret: str
 ) -> None:
-    (received,) = got(receiver, sent, "once")
+    (received,) = requests_for(receiver, sent, "once")
     message = received.verify(secret)
     job = api.get(f"/exports/{sent['jobs']['once']}").raise_for_status().json()
     assert (message["type"], message["data"]["id"]) == ("export.done", job["id"])
     assert message["data"]["scheduleId"] == sent["schedules"]["once"]["id"]
-    told = {name: message["data"][name] for name in ("rows", "bytes", "sha256")}
-    assert told == {name: job["file"][name] for name in told}
+    receipt = {name: message["data"][name] for name in ("rows", "bytes", "sha256")}
+    assert receipt == {name: job["file"][name] for name in receipt}
     assert message["data"]["links"]["download"] == job["links"]["download"]
     assert "X-Amz-Signature" not in received.body.decode()
     assert received.headers["content-type"] == "application/json"
 
 
-def test_the_log_tells_when_where_to_how_often_and_what_was_answered(
+def test_the_delivery_log_shows_event_host_attempts_and_response(
     sent: dict[str, Any], receiver: Receiver
 ) -> None:
     (entry,) = sent["logs"]["once"]
-    shown = {
+    fields = {
         name: entry[name] for name in ("event", "exportId", "host", "status", "attempt", "responseStatus")
     }
-    assert shown == {
+    assert fields == {
         "event": "export.done",
         "exportId": sent["jobs"]["once"],
         "host": f"{HOST}:{receiver.port}",
@@ -156,116 +157,116 @@ def test_the_log_tells_when_where_to_how_often_and_what_was_answered(
     assert (entry["error"], entry["nextAttemptAt"]) == (None, None)
 
 
-def test_after_an_error_it_comes_again_under_the_same_id(
+def test_a_failed_delivery_is_retried_with_the_same_id(
     receiver: Receiver, sent: dict[str, Any], secret: str
 ) -> None:
-    first, second = got(receiver, sent, "twice")
+    first, second = requests_for(receiver, sent, "twice")
     assert first.id == second.id == sent["logs"]["twice"][0]["id"]
     assert first.verify(secret) == second.verify(secret)
     assert (sent["logs"]["twice"][0]["attempt"], sent["logs"]["twice"][0]["responseStatus"]) == (2, 200)
 
 
-def test_a_redirect_is_not_followed_and_after_the_last_attempt_the_delivery_has_failed(
+def test_a_redirect_is_not_followed_and_the_delivery_fails_after_the_last_attempt(
     receiver: Receiver, sent: dict[str, Any]
 ) -> None:
-    (entry,) = sent["logs"]["moved"]
-    assert len(got(receiver, sent, "moved")) == entry["attempt"] == 3
+    (entry,) = sent["logs"]["redirects"]
+    assert len(requests_for(receiver, sent, "redirects")) == entry["attempt"] == 3
     assert receiver.requests_to("/elsewhere") == []
     assert (entry["status"], entry["responseStatus"]) == ("failed", 302)
     assert entry["error"] == {"code": "webhook.refused", "message": "The receiver answered 302."}
 
 
-def test_a_receiver_that_is_gone_is_not_asked_again(receiver: Receiver, sent: dict[str, Any]) -> None:
+def test_a_410_ends_the_delivery(receiver: Receiver, sent: dict[str, Any]) -> None:
     (entry,) = sent["logs"]["gone"]
-    assert len(got(receiver, sent, "gone")) == 1
+    assert len(requests_for(receiver, sent, "gone")) == 1
     assert (entry["status"], entry["error"]["code"]) == ("failed", "webhook.gone")
 
 
-def test_a_receiver_that_hangs_is_asked_again(receiver: Receiver, sent: dict[str, Any]) -> None:
-    assert len(got(receiver, sent, "hangs")) == 2
+def test_a_hanging_receiver_is_retried(receiver: Receiver, sent: dict[str, Any]) -> None:
+    assert len(requests_for(receiver, sent, "hangs")) == 2
     assert (sent["logs"]["hangs"][0]["attempt"], sent["logs"]["hangs"][0]["status"]) == (2, "delivered")
 
 
-def test_who_wants_errors_only_hears_of_nothing_else(receiver: Receiver, sent: dict[str, Any]) -> None:
-    assert got(receiver, sent, "wants errors only") == []
+def test_a_channel_for_errors_gets_nothing_else(receiver: Receiver, sent: dict[str, Any]) -> None:
+    assert requests_for(receiver, sent, "errors only") == []
 
 
-def test_a_run_that_is_followed_up_again_is_told_once(
+def test_a_repeated_follow_up_sends_no_second_webhook(
     prefect: httpx.Client, receiver: Receiver, sent: dict[str, Any]
 ) -> None:
-    """As by a process that died before it could say that all had been done."""
+    """Restore the follow-up tag, as if the process had died before removing it."""
     job_id = sent["jobs"]["once"]
     tags = flow_runs.read(prefect, job_id)["tags"]
     assert "follow-up" not in tags
     prefect.patch(f"/flow_runs/{job_id}", json={"tags": [*tags, "follow-up"]}).raise_for_status()
-    limit = time.monotonic() + WITHIN_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while "follow-up" in flow_runs.read(prefect, job_id)["tags"]:
-        assert time.monotonic() < limit
+        assert time.monotonic() < deadline
         time.sleep(0.2)
-    assert len(got(receiver, sent, "once")) == 1
+    assert len(requests_for(receiver, sent, "once")) == 1
 
 
-def test_the_owner_sees_the_whole_address_and_a_list_the_host_only(
+def test_the_schedule_shows_the_whole_url_and_the_list_only_the_host(
     api: httpx.Client, receiver: Receiver, sent: dict[str, Any]
 ) -> None:
-    made = sent["schedules"]["once"]
-    read = api.get(f"/schedules/{made['id']}").json()
-    assert read["notify"] == made["notify"]
+    schedule = sent["schedules"]["once"]
+    read = api.get(f"/schedules/{schedule['id']}").json()
+    assert read["notify"] == schedule["notify"]
     assert read["notify"][0]["url"].endswith(f"?token=hush-{sent['paths']['once'][1:]}")
     listed = api.get("/schedules", params={"limit": 100}).json()["items"]
-    assert [each["notify"][0]["url"] for each in listed if each["id"] == made["id"]] == [
+    assert [item["notify"][0]["url"] for item in listed if item["id"] == schedule["id"]] == [
         f"https://{HOST}:{receiver.port}/…"
     ]
 
 
-def test_a_change_of_something_else_keeps_the_addresses(api: httpx.Client, sent: dict[str, Any]) -> None:
-    made = sent["schedules"]["once"]
+def test_changing_other_fields_keeps_the_urls(api: httpx.Client, sent: dict[str, Any]) -> None:
+    schedule = sent["schedules"]["once"]
     for change in ({"name": "Another"}, {"onlyIfRows": True}):
-        changed = api.patch(f"/schedules/{made['id']}", json=change).raise_for_status().json()
-        assert changed["notify"] == made["notify"]
-    assert api.patch(f"/schedules/{made['id']}", json={"notify": []}).json()["notify"] == []
+        changed = api.patch(f"/schedules/{schedule['id']}", json=change).raise_for_status().json()
+        assert changed["notify"] == schedule["notify"]
+    assert api.patch(f"/schedules/{schedule['id']}", json={"notify": []}).json()["notify"] == []
 
 
-def test_a_run_that_was_cancelled_before_it_began_is_told_too(
-    api: httpx.Client, prefect: httpx.Client, make: Make, receiver: Receiver, secret: str
+def test_a_run_cancelled_before_its_start_sends_a_webhook(
+    api: httpx.Client, prefect: httpx.Client, create: Create, receiver: Receiver, secret: str
 ) -> None:
-    """No process of its own could have said so."""
-    at = path()
-    made = make(hook(receiver.url(at), "cancelled"))
-    found = deployment_of(prefect, made["id"])
-    job_id = flow_runs.start(prefect, found["id"], found["parameters"], in_seconds=3600)
+    """No process of that run ever existed that could send it."""
+    path = random_path()
+    schedule = create(hook(receiver.url(path), "cancelled"))
+    deployment = deployment_of(prefect, schedule["id"])
+    job_id = flow_runs.start(prefect, deployment["id"], deployment["parameters"], in_seconds=3600)
     assert api.post(f"/exports/{job_id}/cancel").status_code == 202
-    (received,) = receiver.wait_for(at)
+    (received,) = receiver.wait_for(path)
     message = received.verify(secret)
     assert (message["type"], message["data"]["id"]) == ("export.cancelled", job_id)
     assert message["data"]["error"]["code"] == "cancelled"
 
 
-def paused_by_failures(api: httpx.Client, prefect: httpx.Client, schedule_id: str) -> dict[str, Any]:
-    """Its report is gone, and its slots come every two seconds: Prefect plans the runs, nobody else."""
-    found = deployment_of(prefect, schedule_id)
-    here, slots = f"/deployments/{found['id']}", f"/schedules/{found['schedules'][0]['id']}"
-    broken = {**found["parameters"], "request": {"report": "gone"}}
-    prefect.patch(here, json={"parameters": broken}).raise_for_status()
+def fail_until_paused(api: httpx.Client, prefect: httpx.Client, schedule_id: str) -> dict[str, Any]:
+    """Break the schedule's report and run it every two seconds, scheduled by Prefect, until it is paused."""
+    deployment = deployment_of(prefect, schedule_id)
+    url, slots = f"/deployments/{deployment['id']}", f"/schedules/{deployment['schedules'][0]['id']}"
+    broken = {**deployment["parameters"], "request": {"report": "gone"}}
+    prefect.patch(url, json={"parameters": broken}).raise_for_status()
     rule = f"DTSTART:{datetime.now(UTC):%Y%m%dT%H%M%S}\nRRULE:FREQ=SECONDLY;INTERVAL=2"
     every_other_second = {"rrule": rule, "timezone": "UTC"}
-    prefect.patch(here + slots, json={"schedule": every_other_second}).raise_for_status()
-    prefect.post(f"{here}/schedule", json={}).raise_for_status()
-    limit = time.monotonic() + WITHIN_SECONDS
+    prefect.patch(url + slots, json={"schedule": every_other_second}).raise_for_status()
+    prefect.post(f"{url}/schedule", json={}).raise_for_status()
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while (state := api.get(f"/schedules/{schedule_id}").raise_for_status().json())["enabled"]:
-        assert time.monotonic() < limit, state
+        assert time.monotonic() < deadline, state
         time.sleep(0.2)
     return dict(state)
 
 
 @pytest.fixture(scope="module")
-def paused(api: httpx.Client, prefect: httpx.Client, make: Make, receiver: Receiver) -> dict[str, Any]:
-    at = path()
-    made = make(hook(receiver.url(at)))
-    return {"path": at, "made": made, "state": paused_by_failures(api, prefect, made["id"])}
+def paused(api: httpx.Client, prefect: httpx.Client, create: Create, receiver: Receiver) -> dict[str, Any]:
+    path = random_path()
+    created = create(hook(receiver.url(path)))
+    return {"path": path, "created": created, "state": fail_until_paused(api, prefect, created["id"])}
 
 
-def test_three_planned_runs_that_fail_in_a_row_pause_it_and_it_says_why(
+def test_three_failed_runs_in_a_row_pause_the_schedule_with_a_reason(
     api: httpx.Client, prefect: httpx.Client, paused: dict[str, Any]
 ) -> None:
     state = paused["state"]
@@ -279,41 +280,43 @@ def test_three_planned_runs_that_fail_in_a_row_pause_it_and_it_says_why(
     assert schedule["active"] is False
 
 
-def test_the_failures_and_the_pause_are_told(receiver: Receiver, paused: dict[str, Any], secret: str) -> None:
-    told = [each.verify(secret) for each in receiver.wait_for(paused["path"], 4)]
-    (pause,) = [each for each in told if each["type"] == "schedule.paused"]
-    errors = {each["data"]["id"] for each in told if each["type"] == "export.error"}
+def test_the_failures_and_the_pause_send_webhooks(
+    receiver: Receiver, paused: dict[str, Any], secret: str
+) -> None:
+    messages = [request.verify(secret) for request in receiver.wait_for(paused["path"], 4)]
+    (pause,) = [message for message in messages if message["type"] == "schedule.paused"]
+    errors = {message["data"]["id"] for message in messages if message["type"] == "export.error"}
     assert len(errors) >= 3
     assert pause["data"]["exportId"] in errors
     assert pause["data"]["id"] == paused["state"]["id"]
     assert pause["data"]["failures"] >= 3
 
 
-def test_a_change_of_its_name_leaves_it_paused(api: httpx.Client, paused: dict[str, Any]) -> None:
-    here = f"/schedules/{paused['state']['id']}"
-    # Of runs that fail at the same moment the last one is named: it is read again.
-    reason = api.get(here).raise_for_status().json()["pausedReason"]
-    renamed = api.patch(here, json={"name": "Still paused"}).raise_for_status().json()
+def test_renaming_a_paused_schedule_leaves_it_paused(api: httpx.Client, paused: dict[str, Any]) -> None:
+    path = f"/schedules/{paused['state']['id']}"
+    # Another run may have failed since and become the reason, so read it again.
+    reason = api.get(path).raise_for_status().json()["pausedReason"]
+    renamed = api.patch(path, json={"name": "Still paused"}).raise_for_status().json()
     assert (renamed["enabled"], renamed["pausedReason"]) == (False, reason)
     assert reason is not None
 
 
-def test_whoever_resumes_it_lets_the_count_begin_anew(
+def test_resuming_restarts_the_count_of_failures(
     api: httpx.Client, prefect: httpx.Client, paused: dict[str, Any]
 ) -> None:
     schedule_id = paused["state"]["id"]
-    here, failed = f"/schedules/{schedule_id}", {"scheduleId": schedule_id, "status": "error", "limit": 100}
+    path, failed = f"/schedules/{schedule_id}", {"scheduleId": schedule_id, "status": "error", "limit": 100}
     before = len(api.get("/exports", params=failed).raise_for_status().json()["items"])
-    mended = {"enabled": True, "export": DAILY["export"], "recurrence": DAILY["recurrence"]}
-    resumed = api.patch(here, json=mended).raise_for_status().json()
+    repaired = {"enabled": True, "export": DAILY["export"], "recurrence": DAILY["recurrence"]}
+    resumed = api.patch(path, json=repaired).raise_for_status().json()
     assert (resumed["enabled"], resumed["pausedReason"]) == (True, None)
-    assert resumed["notify"] == paused["made"]["notify"]
-    again = paused_by_failures(api, prefect, schedule_id)["pausedReason"]
+    assert resumed["notify"] == paused["created"]["notify"]
+    again = fail_until_paused(api, prefect, schedule_id)["pausedReason"]
     after = len(api.get("/exports", params=failed).raise_for_status().json()["items"])
     assert 3 <= again["failures"] <= after - before
 
 
-BAD_ADDRESSES = [
+INVALID_URLS = [
     "http://hooks.example.com/",
     "https://127.0.0.1/",
     "https://0x7f.1/",
@@ -334,9 +337,9 @@ BAD_ADDRESSES = [
 ]
 
 
-@pytest.mark.parametrize("url", BAD_ADDRESSES)
+@pytest.mark.parametrize("url", INVALID_URLS)
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
-def test_a_bad_address_is_refused_at_its_place_with_a_sentence(
+def test_an_invalid_url_is_refused_with_a_pointer_and_a_sentence(
     api: httpx.Client, sent: dict[str, Any], url: object, method: str
 ) -> None:
     notify = [hook("https://hooks.example.com/"), {"kind": "webhook", "url": url}]
@@ -349,37 +352,37 @@ def test_a_bad_address_is_refused_at_its_place_with_a_sentence(
     assert (error["pointer"], error["code"], error["detail"][-1]) == ("/notify/1/url", "address", ".")
 
 
-def test_where_the_address_cannot_be_unsealed_the_delivery_says_so(
-    api: httpx.Client, prefect: httpx.Client, make: Make
+def test_a_url_that_cannot_be_decrypted_fails_the_delivery(
+    api: httpx.Client, prefect: httpx.Client, create: Create
 ) -> None:
-    """As after a change of secrets that has dropped the old one too early."""
-    made = make(hook("https://no-such-receiver.example.com/"))
-    found = deployment_of(prefect, made["id"])
-    parameters = found["parameters"]
+    """Corrupt the sealed URL, as if the old secret had been removed too early."""
+    schedule = create(hook("https://no-such-receiver.example.com/"))
+    deployment = deployment_of(prefect, schedule["id"])
+    parameters = deployment["parameters"]
     (sealed,) = parameters["recurring"]["notify"]
     assert set(sealed) == {"kind", "host", "sealed", "on"}
     assert sealed["host"] == "no-such-receiver.example.com"
     parameters["recurring"]["notify"] = [sealed | {"sealed": "of another secret"}]
-    prefect.patch(f"/deployments/{found['id']}", json={"parameters": parameters}).raise_for_status()
-    assert api.get(f"/schedules/{made['id']}").json()["notify"][0]["url"] == f"https://{sealed['host']}/…"
-    run_now(api, made["id"])
-    (entry,) = deliveries(api, made["id"], 1)
+    prefect.patch(f"/deployments/{deployment['id']}", json={"parameters": parameters}).raise_for_status()
+    assert api.get(f"/schedules/{schedule['id']}").json()["notify"][0]["url"] == f"https://{sealed['host']}/…"
+    run_now(api, schedule["id"])
+    (entry,) = wait_for_deliveries(api, schedule["id"], 1)
     assert (entry["status"], entry["error"]["code"]) == ("failed", "webhook.secret")
 
 
 @pytest.mark.parametrize(
     ("query", "pointer"), [("limit=0", "/limit"), ("cursor=%25", "/cursor"), ("x=1", "/x")]
 )
-def test_a_wrong_query_of_the_log_is_refused(
+def test_an_invalid_query_of_the_log_is_refused(
     api: httpx.Client, sent: dict[str, Any], query: str, pointer: str
 ) -> None:
     answer = api.get(f"/schedules/{sent['schedules']['once']['id']}/deliveries?{query}")
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, pointer)
 
 
-def test_a_delivery_whose_worker_was_lost_is_made_by_another(
-    receiver: Receiver, left_behind: str, secret: str
+def test_an_abandoned_delivery_is_taken_over_by_another_worker(
+    receiver: Receiver, abandoned_delivery: str, secret: str
 ) -> None:
-    """It has waited for that since the first of these tests."""
-    (received,) = receiver.wait_for(left_behind)
+    """The delivery has been waiting since the first test of this module."""
+    (received,) = receiver.wait_for(abandoned_delivery)
     assert received.verify(secret)["type"] == "export.done"

@@ -1,4 +1,4 @@
-"""Flows that end in each of the ways in which a flow can end."""
+"""Small flows that cover every final state."""
 
 import os
 import time

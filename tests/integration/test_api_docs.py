@@ -1,21 +1,21 @@
-"""The API docs work without a network."""
+"""The API docs work offline."""
 
 import re
 
 import httpx
 
 
-def test_the_page_leads_to_the_docs(api: httpx.Client) -> None:
+def test_the_page_links_to_the_docs(api: httpx.Client) -> None:
     assert 'href="/docs"' in api.get("/").raise_for_status().text
 
 
-def test_all_that_the_docs_load_comes_from_the_api_itself(api: httpx.Client) -> None:
+def test_the_docs_load_everything_from_the_api_itself(api: httpx.Client) -> None:
     page = api.get("/docs").raise_for_status().text
-    loaded = re.findall(r'(?:src|href)="([^"]+)"', page)
-    assert len(loaded) >= 3
-    for address in loaded:
-        assert address.startswith("/"), address
-        api.get(address).raise_for_status()
+    urls = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert len(urls) >= 3
+    for url in urls:
+        assert url.startswith("/"), url
+        api.get(url).raise_for_status()
     assert not re.search(r"https?://", page)
 
 

@@ -1,4 +1,4 @@
-"""Count and rows of one export are of one moment, whatever others commit meanwhile."""
+"""Count and rows of an export come from one snapshot, despite concurrent commits."""
 
 import threading
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from flows.sources.snapshot import Snapshot, open_engine, snapshot
 from tests.support.moving_rows import HERE, REPORT, THERE, movers
 
 ROWS, MOVED = 20_000, 700
-EXPORTS, LOOKS = 20, 200
+EXPORTS, CONTROL_EXPORTS = 20, 200
 
 
 @dataclass
@@ -33,15 +33,15 @@ def engine(scratch_url: str) -> Iterator[Engine]:
     engine = open_engine(scratch_url, connect_seconds=5, poolclass=NullPool)
     movers.metadata.create_all(engine)
     with engine.begin() as connection:
-        everyone = [{"id": n, "place": HERE, "note": "x" * (n % 300)} for n in range(1, ROWS + 1)]
-        connection.execute(insert(movers), everyone)
+        rows = [{"id": n, "place": HERE, "note": "x" * (n % 300)} for n in range(1, ROWS + 1)]
+        connection.execute(insert(movers), rows)
     yield engine
     movers.metadata.drop_all(engine)
 
 
 @pytest.fixture
 def mover(engine: Engine, scratch_url: str) -> Iterator[Mover]:
-    """Some rows go there and come back, all in one commit each; how many there are never changes."""
+    """A thread that moves some rows back and forth, all in one commit; the total number never changes."""
     mover, stop = Mover(), threading.Event()
 
     def move() -> None:
@@ -52,7 +52,7 @@ def mover(engine: Engine, scratch_url: str) -> Iterator[Mover]:
                     connection.execute("UPDATE movers SET place = %s WHERE id <= %s", [place, MOVED])
                     mover.moves += 1
                 connection.execute("UPDATE movers SET place = %s", [HERE])
-        except BaseException as error:  # noqa: BLE001 - told to the test
+        except BaseException as error:  # noqa: BLE001 - reported to the test
             mover.failure = error
 
     thread = threading.Thread(target=move)
@@ -69,54 +69,54 @@ def request_here() -> ExportRequest:
 
 
 @contextmanager
-def taken(engine: Engine) -> Iterator[Snapshot]:
+def open_snapshot(engine: Engine) -> Iterator[Snapshot]:
     with snapshot(engine, "UTC", 60, lambda: datetime.now(UTC)) as snap:
         yield snap
 
 
-def exported(snap: Snapshot, request: ExportRequest, way: str) -> tuple[int, int]:
-    """What was counted, and what came."""
+def count_and_fetch(snap: Snapshot, request: ExportRequest, reader: str) -> tuple[int, int]:
+    """Return the counted and the fetched number of rows."""
     columns = statement.output_columns(request, [])
     counted = snap.scalar(statement.count(request))
-    if way == "copy":
-        wanted = copy_rows.select_rows(request, columns)
-        came = sum(block.rows for block in copy_rows.fetch(snap, wanted, request.dialect))
+    if reader == "copy":
+        query = copy_rows.select_rows(request, columns)
+        fetched = sum(block.rows for block in copy_rows.fetch(snap, query, request.dialect))
     else:
-        wanted = statement.rows(request, sqlalchemy_rows.expressions(columns, request.report.key))
-        chunks = sqlalchemy_rows.fetch(snap, wanted, columns, request.dialect)
-        came = sum(chunk.rows for chunk in chunks)
-    return counted, came
+        query = statement.rows(request, sqlalchemy_rows.expressions(columns, request.report.key))
+        chunks = sqlalchemy_rows.fetch(snap, query, columns, request.dialect)
+        fetched = sum(chunk.rows for chunk in chunks)
+    return counted, fetched
 
 
-@pytest.mark.parametrize("way", ["copy", "frame"])
-def test_count_and_rows_are_of_one_committed_state(
-    engine: Engine, mover: Mover, request_here: ExportRequest, way: str
+@pytest.mark.parametrize("reader", ["copy", "frame"])
+def test_count_and_rows_come_from_one_committed_state(
+    engine: Engine, mover: Mover, request_here: ExportRequest, reader: str
 ) -> None:
     seen = set()
     for _ in range(EXPORTS):
-        with taken(engine) as snap:
-            counted, came = exported(snap, request_here, way)
-        assert came == counted
+        with open_snapshot(engine) as snap:
+            counted, fetched = count_and_fetch(snap, request_here, reader)
+        assert fetched == counted
         seen.add(counted)
     assert seen <= {ROWS, ROWS - MOVED}
     assert mover.moves > EXPORTS
 
 
-def test_all_rows_together_never_change_in_number(engine: Engine, mover: Mover) -> None:
+def test_the_total_number_of_rows_never_changes(engine: Engine, mover: Mover) -> None:
     everywhere = replace(REPORT, scope={})
     request = parse_request({"report": "movers"}, {"movers": everywhere})
     for _ in range(EXPORTS):
-        with taken(engine) as snap:
-            assert exported(snap, request, "copy") == (ROWS, ROWS)
+        with open_snapshot(engine) as snap:
+            assert count_and_fetch(snap, request, "copy") == (ROWS, ROWS)
 
 
-def test_without_the_snapshot_the_same_writer_is_noticed(
+def test_without_a_snapshot_count_and_rows_differ(
     engine: Engine, mover: Mover, request_here: ExportRequest
 ) -> None:
-    """The control: read committed must deviate, or the tests above prove nothing."""
-    for _ in range(LOOKS):
+    """Control: READ COMMITTED must show a difference, or the tests above would prove nothing."""
+    for _ in range(CONTROL_EXPORTS):
         with engine.connect() as connection:
-            counted, came = exported(Snapshot(connection, datetime.now(UTC)), request_here, "copy")
-        if counted != came:
+            counted, fetched = count_and_fetch(Snapshot(connection, datetime.now(UTC)), request_here, "copy")
+        if counted != fetched:
             return
-    pytest.fail(f"no deviation in {LOOKS} exports and {mover.moves} moves")
+    pytest.fail(f"no difference in {CONTROL_EXPORTS} exports and {mover.moves} moves")

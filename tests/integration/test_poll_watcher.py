@@ -1,4 +1,4 @@
-"""Polls against the real Prefect server: long polls, and what reaches Prefect of many polls."""
+"""Long polls on a real Prefect server."""
 
 import time
 
@@ -9,19 +9,19 @@ from tests.support.export_client import ARTICLES_REQUEST, follow, start
 LONG_POLL = {"Prefer": "wait=30"}
 
 
-def test_a_long_poll_is_answered_as_soon_as_the_job_changes(api: httpx.Client) -> None:
+def test_a_long_poll_returns_as_soon_as_the_job_changes(api: httpx.Client) -> None:
     session = start(api, {**ARTICLES_REQUEST, "filters": {"utm": "ig"}})
-    seen, begun = ["queued"], time.monotonic()
-    while seen[-1] not in ("done", "error"):
-        seen.append(api.get(f"/exports/{session.id}", headers=LONG_POLL).json()["status"])
-        assert len(seen) < 20, "it is answered when there is news, not before"
-    assert seen[-1] == "done"
-    assert time.monotonic() - begun < 25
+    statuses, started = ["queued"], time.monotonic()
+    while statuses[-1] not in ("done", "error"):
+        statuses.append(api.get(f"/exports/{session.id}", headers=LONG_POLL).json()["status"])
+        assert len(statuses) < 20, "it must return on a change, not before"
+    assert statuses[-1] == "done"
+    assert time.monotonic() - started < 25
 
 
-def test_a_long_poll_of_a_job_that_has_ended_is_answered_at_once(api: httpx.Client) -> None:
+def test_a_long_poll_of_a_finished_job_returns_at_once(api: httpx.Client) -> None:
     session = start(api, {**ARTICLES_REQUEST, "filters": {"utm": "ig"}})
     follow(api, session)
-    begun = time.monotonic()
+    started = time.monotonic()
     assert api.get(f"/exports/{session.id}", headers=LONG_POLL).json()["status"] == "done"
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - started < 5

@@ -1,4 +1,4 @@
-"""Surveys of no, one, many and very many questions: one column each, whatever the answers hold."""
+"""Surveys with 0 to 2,000 questions: one column per question, whatever the answers contain."""
 
 import csv
 import io
@@ -21,11 +21,11 @@ from flows.query.request import parse_request
 from flows.settings import Settings
 from flows.sources.snapshot import open_engine
 
-# PostgreSQL takes 1,664 columns in a select.
+# PostgreSQL allows 1,664 columns in a SELECT.
 SIZES = (0, 1, 300, 1500, 1664, 2000)
 
 metadata = MetaData()
-asked = Table(
+questions = Table(
     "questions_asked",
     metadata,
     Column("size", Text, primary_key=True),
@@ -46,20 +46,22 @@ REPORT = Report(
     title="Replies",
     select=select(replies.c.id),
     key=replies.c.id,
-    scope={"size": Scope(replies.c.size, pattern="[0-9]+", known=asked.c.size)},
+    scope={"size": Scope(replies.c.size, pattern="[0-9]+", known=questions.c.size)},
     questions=Questions(
         answers=replies.c.answers,
-        select=select(asked.c.key, asked.c.label, asked.c.multiple).order_by(asked.c.position),
-        scope={"size": asked.c.size},
+        select=select(questions.c.key, questions.c.label, questions.c.multiple).order_by(
+            questions.c.position
+        ),
+        scope={"size": questions.c.size},
     ),
 )
 
 
-first_asked = asked.alias()
+first_question = questions.alias()
 JOINED = replace(
     REPORT,
     select=REPORT.select.outerjoin(
-        first_asked, and_(first_asked.c.size == replies.c.size, first_asked.c.position == 1)
+        first_question, and_(first_question.c.size == replies.c.size, first_question.c.position == 1)
     ),
 )
 
@@ -69,7 +71,7 @@ def key(position: int) -> str:
 
 
 def label(position: int) -> str:
-    """Every other one is named as the one before."""
+    """Return a label; pairs of questions share one."""
     return f'Question {position // 2}: "why", or why not?\nSay it'
 
 
@@ -78,7 +80,7 @@ def is_multiple(position: int) -> bool:
 
 
 def answers(size: int) -> list[Any]:
-    """One reply's answers each."""
+    """Return the answers of several replies to a survey of this size."""
     positions = range(1, size + 1)
     varied = itertools.cycle(
         [None, True, 17, 2.50, "", 'a "b",\nc', ["x", None, "y; z"], [], {"b": 1, "a": [2]}]
@@ -88,7 +90,7 @@ def answers(size: int) -> list[Any]:
         {key(p): next(varied) for p in positions},
         {key(p): ["one", "two"] for p in positions if is_multiple(p)},
         {key(p): None for p in positions},
-        {"nobody asked": "this", "q0": [1]},
+        {"unknown question": "this", "q0": [1]},
         {},
         None,
     ]
@@ -96,7 +98,7 @@ def answers(size: int) -> list[Any]:
 
 def text(answer: Any, multiple: bool) -> str:
     if multiple and isinstance(answer, list):
-        return "; ".join(each for each in answer if each is not None)
+        return "; ".join(choice for choice in answer if choice is not None)
     if answer is None or isinstance(answer, str):
         return answer or ""
     return '{"a": [2], "b": 1}' if isinstance(answer, dict) else json.dumps(answer)
@@ -114,28 +116,28 @@ def database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
     with engine.begin() as connection:
         for size in SIZES:
             for position in range(1, size + 1):
-                facts = {"key": key(position), "label": label(position), "multiple": is_multiple(position)}
-                connection.execute(insert(asked), {"size": str(size), "position": position, **facts})
-            found = [{"id": next(ids), "size": str(size), "answers": each} for each in answers(size)]
-            connection.execute(insert(replies), found)
+                fields = {"key": key(position), "label": label(position), "multiple": is_multiple(position)}
+                connection.execute(insert(questions), {"size": str(size), "position": position, **fields})
+            rows = [{"id": next(ids), "size": str(size), "answers": reply} for reply in answers(size)]
+            connection.execute(insert(replies), rows)
     yield url
     metadata.drop_all(engine)
 
 
-def exported(
+def export(
     database_url: str, request: dict[str, Any], folder: Path, report: Report = REPORT
 ) -> tuple[Opening, bytes]:
     settings = Settings(database_url=database_url, storage_url=f"file://{folder}")  # type: ignore[arg-type]
     parsed = parse_request({"report": "replies", **request}, {"replies": report})
-    export = Export(UUID(int=1), 1, parsed, settings)
-    opening, *blocks = transform_to_csv.fn(Stream(fetch.fn(export)), export)
+    spec = Export(UUID(int=1), 1, parsed, settings)
+    opening, *blocks = transform_to_csv.fn(Stream(fetch.fn(spec)), spec)
     assert isinstance(opening, Opening)
     return opening, b"".join(block.data for block in blocks if isinstance(block, Block))
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_each_question_is_one_column(database_url: str, tmp_path: Path, size: int) -> None:
-    opening, content = exported(database_url, {"size": str(size), "sort": "id"}, tmp_path)
+def test_every_question_is_one_column(database_url: str, tmp_path: Path, size: int) -> None:
+    opening, content = export(database_url, {"size": str(size), "sort": "id"}, tmp_path)
     assert [column.label for column in opening.columns] == ["Id", *map(label, range(1, size + 1))]
     rows = [row[1:] for row in csv.reader(io.StringIO(content.decode(), newline=""))]
     assert rows == [
@@ -144,17 +146,15 @@ def test_each_question_is_one_column(database_url: str, tmp_path: Path, size: in
     ]
 
 
-def test_questions_can_be_chosen_and_come_in_the_order_asked_for(database_url: str, tmp_path: Path) -> None:
+def test_selected_questions_keep_the_requested_order(database_url: str, tmp_path: Path) -> None:
     request = {"size": "2000", "sort": "id", "columns": ["answers.q1999", "id", "answers.q2"]}
-    _, content = exported(database_url, request, tmp_path)
+    _, content = export(database_url, request, tmp_path)
     (first, *_) = csv.reader(io.StringIO(content.decode(), newline=""))
     assert (first[0], first[2]) == tuple(answers(2000)[0][key(p)] for p in (1999, 2))
 
 
 @pytest.mark.parametrize("size", [1, 300])
-def test_a_report_over_several_tables_has_the_same_answers(
-    database_url: str, tmp_path: Path, size: int
-) -> None:
+def test_a_report_with_a_join_has_the_same_answers(database_url: str, tmp_path: Path, size: int) -> None:
     request = {"size": str(size), "sort": "id"}
-    _, joined = exported(database_url, request, tmp_path, JOINED)
-    assert joined == exported(database_url, request, tmp_path)[1]
+    _, joined = export(database_url, request, tmp_path, JOINED)
+    assert joined == export(database_url, request, tmp_path)[1]

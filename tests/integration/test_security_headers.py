@@ -1,4 +1,4 @@
-"""Every answer tells the browser what it may do."""
+"""Every response has the security headers."""
 
 import re
 
@@ -9,7 +9,7 @@ STRICT = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
     "font-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 )
-ANSWERS = [
+RESPONSES = [
     ("GET", "/", 200),
     ("HEAD", "/", 200),
     ("GET", "/page/main.js", 200),
@@ -24,8 +24,8 @@ ANSWERS = [
 ]
 
 
-@pytest.mark.parametrize(("method", "path", "status"), ANSWERS)
-def test_every_answer_has_the_headers(api: httpx.Client, method: str, path: str, status: int) -> None:
+@pytest.mark.parametrize(("method", "path", "status"), RESPONSES)
+def test_every_response_has_the_headers(api: httpx.Client, method: str, path: str, status: int) -> None:
     answer = api.request(method, path)
     assert answer.status_code == status
     assert answer.headers["content-security-policy"] == STRICT
@@ -34,15 +34,15 @@ def test_every_answer_has_the_headers(api: httpx.Client, method: str, path: str,
     assert answer.headers["cross-origin-opener-policy"] == "same-origin"
 
 
-def test_the_docs_may_run_their_own_script_and_no_other(api: httpx.Client) -> None:
+def test_the_docs_allow_only_their_own_script(api: httpx.Client) -> None:
     policy = api.get("/docs").headers["content-security-policy"]
     scripts = re.search(r"script-src ([^;]+)", policy)
     assert scripts is not None
     assert re.fullmatch(r"'self' 'sha256-[A-Za-z0-9+/=]{44}'", scripts[1])
 
 
-def test_modules_are_asked_for_again_after_an_upgrade(api: httpx.Client) -> None:
+def test_modules_are_revalidated(api: httpx.Client) -> None:
     first = api.get("/page/main.js")
     assert first.headers["cache-control"] == "no-cache"
-    again = api.get("/page/main.js", headers={"If-None-Match": first.headers["etag"]})
-    assert again.status_code == 304
+    revalidated = api.get("/page/main.js", headers={"If-None-Match": first.headers["etag"]})
+    assert revalidated.status_code == 304

@@ -1,4 +1,4 @@
-"""One sweep, and nothing is left in the storage that no export leads to."""
+"""A sweep deletes all stored files that do not belong to an export."""
 
 import time
 from collections.abc import Iterator
@@ -21,11 +21,11 @@ from tests.support.running_stack import Stack, running_stack
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 LONG_AGO, SOON = timedelta(days=7), timedelta(minutes=1)
-SWEPT_WITHIN_SECONDS = 60
+SWEEP_TIMEOUT_SECONDS = 60
 
 
-class Ground:
-    """A stack of its own, for a sweep spares nothing that is old enough."""
+class SweepStack:
+    """A separate stack, because a sweep deletes files of all tests."""
 
     def __init__(self, stack: Stack, api: httpx.Client, client: SyncPrefectClient, s3: Any) -> None:
         self.stack, self.api, self.client, self.s3 = stack, api, client, s3
@@ -43,17 +43,17 @@ class Ground:
         self.s3.create_multipart_upload(Bucket=self.stack.bucket, Key=key)
 
     def objects(self) -> set[str]:
-        return {each.key for each in self.storage.stored()}
+        return {item.key for item in self.storage.stored()}
 
     def uploads(self) -> set[str]:
-        return {each.key for each in self.storage.unfinished()}
+        return {item.key for item in self.storage.unfinished()}
 
-    def sweep(self, kept: timedelta = LONG_AGO) -> Swept:
-        return sweep(self.client, self.storage, datetime.now(UTC) - kept)
+    def sweep(self, retention: timedelta = LONG_AGO) -> Swept:
+        return sweep(self.client, self.storage, datetime.now(UTC) - retention)
 
 
 @pytest.fixture(scope="module")
-def ground() -> Iterator[Ground]:
+def sweep_stack() -> Iterator[SweepStack]:
     with (
         TemporaryDirectory(prefix="reports-", ignore_cleanup_errors=True) as folder,
         running_stack(Path(folder) / "data") as stack,
@@ -76,61 +76,61 @@ def ground() -> Iterator[Ground]:
             aws_access_key_id=stack.aws_access_key_id,
             aws_secret_access_key=stack.aws_secret_access_key,
         )
-        yield Ground(stack, api, client, s3)
+        yield SweepStack(stack, api, client, s3)
         s3.close()
 
 
-def test_what_no_receipt_leads_to_is_removed_and_every_file_stays(ground: Ground) -> None:
-    done = ground.export()
-    files = ground.objects()
-    ground.put(f"{done}/2.csv")
-    ground.begin_upload(f"{done}/3.csv")
-    ground.put("read-me.txt")
-    swept = ground.sweep()
+def test_files_without_a_receipt_are_deleted_and_all_others_stay(sweep_stack: SweepStack) -> None:
+    done = sweep_stack.export()
+    files = sweep_stack.objects()
+    sweep_stack.put(f"{done}/2.csv")
+    sweep_stack.begin_upload(f"{done}/3.csv")
+    sweep_stack.put("read-me.txt")
+    swept = sweep_stack.sweep()
     assert (swept.objects, swept.uploads, swept.expired) == (1, 1, 0)
-    assert ground.objects() == files | {"read-me.txt"}
-    assert ground.uploads() == set()
-    assert ground.sweep() == Swept()
+    assert sweep_stack.objects() == files | {"read-me.txt"}
+    assert sweep_stack.uploads() == set()
+    assert sweep_stack.sweep() == Swept()
 
 
-def test_files_of_runs_that_are_not_known_here_stay_as_long_as_any_file_is_kept(ground: Ground) -> None:
-    ground.put(f"{UNKNOWN}/1.csv")
-    ground.sweep()
-    assert f"{UNKNOWN}/1.csv" in ground.objects()
-    ground.sweep(kept=-SOON)
-    assert f"{UNKNOWN}/1.csv" not in ground.objects()
+def test_files_of_unknown_runs_stay_for_the_retention_period(sweep_stack: SweepStack) -> None:
+    sweep_stack.put(f"{UNKNOWN}/1.csv")
+    sweep_stack.sweep()
+    assert f"{UNKNOWN}/1.csv" in sweep_stack.objects()
+    sweep_stack.sweep(retention=-SOON)
+    assert f"{UNKNOWN}/1.csv" not in sweep_stack.objects()
 
 
-def test_an_expired_file_is_gone_and_the_export_says_so(ground: Ground) -> None:
-    job_id = ground.export(surveyId=EMPTY_SURVEY)
-    swept = ground.sweep(kept=-SOON)
+def test_an_expired_file_is_deleted_and_the_export_is_marked(sweep_stack: SweepStack) -> None:
+    job_id = sweep_stack.export(surveyId=EMPTY_SURVEY)
+    swept = sweep_stack.sweep(retention=-SOON)
     assert swept.expired >= 1
-    assert not [key for key in ground.objects() if key.startswith(job_id)]
-    job = ground.client.read_flow_run(UUID(job_id))
+    assert not [key for key in sweep_stack.objects() if key.startswith(job_id)]
+    job = sweep_stack.client.read_flow_run(UUID(job_id))
     assert "expired" in job.tags
-    with httpx.Client(base_url=ground.stack.api_url, trust_env=False, timeout=30) as api:
+    with httpx.Client(base_url=sweep_stack.stack.api_url, trust_env=False, timeout=30) as api:
         listed = api.get("/exports", params={"status": "expired"}).raise_for_status().json()["items"]
-    assert job_id in [each["id"] for each in listed]
+    assert job_id in [item["id"] for item in listed]
 
 
-def test_a_deleted_export_that_was_going_on_leaves_no_record(ground: Ground) -> None:
-    job_id = start(ground.api, ARTICLES_REQUEST | {"name": "soon deleted"}).id
-    assert ground.api.delete(f"/exports/{job_id}").status_code == 204
-    until = time.monotonic() + SWEPT_WITHIN_SECONDS
-    while job_id in [str(run.id) for run in ground.client.read_flow_runs(limit=200)]:
-        assert time.monotonic() < until
-        ground.sweep()
+def test_an_export_deleted_while_running_leaves_no_record(sweep_stack: SweepStack) -> None:
+    job_id = start(sweep_stack.api, ARTICLES_REQUEST | {"name": "soon deleted"}).id
+    assert sweep_stack.api.delete(f"/exports/{job_id}").status_code == 204
+    deadline = time.monotonic() + SWEEP_TIMEOUT_SECONDS
+    while job_id in [str(run.id) for run in sweep_stack.client.read_flow_runs(limit=200)]:
+        assert time.monotonic() < deadline
+        sweep_stack.sweep()
         time.sleep(0.5)
-    assert not [key for key in ground.objects() if key.startswith(job_id)]
+    assert not [key for key in sweep_stack.objects() if key.startswith(job_id)]
 
 
-def test_the_sweep_is_a_deployment_that_runs_every_hour(ground: Ground) -> None:
-    found = ground.client.read_deployment_by_name("sweep-files/sweep")
-    assert [schedule.active for schedule in found.schedules] == [True]
-    run = ground.client.create_flow_run_from_deployment(found.id)
-    until = time.monotonic() + SWEPT_WITHIN_SECONDS
-    while (state := ground.client.read_flow_run(run.id).state) is None or not state.is_final():
-        assert time.monotonic() < until, state
+def test_the_sweep_is_a_scheduled_deployment(sweep_stack: SweepStack) -> None:
+    deployment = sweep_stack.client.read_deployment_by_name("sweep-files/sweep")
+    assert [schedule.active for schedule in deployment.schedules] == [True]
+    run = sweep_stack.client.create_flow_run_from_deployment(deployment.id)
+    deadline = time.monotonic() + SWEEP_TIMEOUT_SECONDS
+    while (state := sweep_stack.client.read_flow_run(run.id).state) is None or not state.is_final():
+        assert time.monotonic() < deadline, state
         time.sleep(0.2)
     assert state.is_completed()
     assert (state.message or "").startswith("Removed ")

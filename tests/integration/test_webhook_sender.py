@@ -1,4 +1,4 @@
-"""One webhook is sent over real TLS: to which machine, under which name, for how long, and no further."""
+"""Send webhooks over real TLS: address checks, certificates, redirects and timeouts."""
 
 import asyncio
 import ipaddress
@@ -25,105 +25,105 @@ def receiver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
         yield receiver
 
 
-def named(receiver: Receiver, path: str, *answers: int, host: str = NAME) -> Address:
-    """As an operator who has named this receiver would let it be reached."""
-    url = receiver.url(path, *answers).replace(HOST, host)
+def allowed_address(receiver: Receiver, path: str, *statuses: int, host: str = NAME) -> Address:
+    """Return the address of the receiver, allowed as a private host."""
+    url = receiver.url(path, *statuses).replace(HOST, host)
     return parse_address(url, private_places(f"{host}:{receiver.port}"))
 
 
-def resolving(*found: IpAddress) -> Resolve:
+def resolver(*addresses: IpAddress) -> Resolve:
     async def resolve(host: str, port: int) -> Sequence[IpAddress]:
-        return found
+        return addresses
 
     return resolve
 
 
-def sent(
+def send(
     address: Address, ca_file: Path | None, resolve: Resolve = resolved, seconds: float = SECONDS_IN_ALL
 ) -> int:
     return asyncio.run(post(address, b"{}", {"webhook-id": "msg_1"}, ca_file, resolve, seconds))
 
 
-def test_it_goes_to_the_resolved_machine_under_the_certificate_of_the_name(receiver: Receiver) -> None:
-    address = named(receiver, "/named?token=a%20b", 200)
-    assert sent(address, receiver.ca_file, resolving(LOOPBACK)) == 200
+def test_it_connects_to_the_resolved_address_and_verifies_the_host_name(receiver: Receiver) -> None:
+    address = allowed_address(receiver, "/named?token=a%20b", 200)
+    assert send(address, receiver.ca_file, resolver(LOOPBACK)) == 200
     (received,) = receiver.requests_to("/named")
     assert received.path == "/named?token=a%20b"
     assert received.headers["host"] == f"{NAME}:{receiver.port}"
     assert (received.headers["webhook-id"], received.body) == ("msg_1", b"{}")
 
 
-@pytest.mark.parametrize("found", [[LOOPBACK], [PUBLIC, LOOPBACK], [MAPPED]])
-def test_a_public_name_that_resolves_to_a_private_address_is_not_connected_to(
-    receiver: Receiver, found: list[IpAddress]
+@pytest.mark.parametrize("addresses", [[LOOPBACK], [PUBLIC, LOOPBACK], [MAPPED]])
+def test_a_public_name_with_a_private_address_is_refused(
+    receiver: Receiver, addresses: list[IpAddress]
 ) -> None:
-    """Even when only one of them is private: whoever answers may choose which is used."""
-    public = replace(named(receiver, "/private", 200), private=False)
+    """One private address among several is enough to refuse the name."""
+    public = replace(allowed_address(receiver, "/private", 200), private=False)
     before = len(receiver.received)
     with pytest.raises(AddressForbidden):
-        sent(public, receiver.ca_file, resolving(*found))
+        send(public, receiver.ca_file, resolver(*addresses))
     assert len(receiver.received) == before
 
 
-def test_a_name_is_resolved_once(receiver: Receiver) -> None:
-    """Or the second answer could be another than the one that was looked at."""
-    asked: list[str] = []
+def test_a_name_is_resolved_only_once(receiver: Receiver) -> None:
+    """A second lookup could return an address that was not checked."""
+    lookups: list[str] = []
 
     async def resolve(host: str, port: int) -> Sequence[IpAddress]:
-        asked.append(host)
+        lookups.append(host)
         return [LOOPBACK]
 
-    assert sent(named(receiver, "/once", 204), receiver.ca_file, resolve) == 204
-    assert asked == [NAME]
+    assert send(allowed_address(receiver, "/once", 204), receiver.ca_file, resolve) == 204
+    assert lookups == [NAME]
 
 
-def test_a_redirect_is_an_answer_and_is_not_followed(receiver: Receiver) -> None:
-    assert sent(named(receiver, "/moved", 302, host=HOST), receiver.ca_file) == 302
+def test_a_redirect_is_returned_and_not_followed(receiver: Receiver) -> None:
+    assert send(allowed_address(receiver, "/moved", 302, host=HOST), receiver.ca_file) == 302
     assert receiver.requests_to("/elsewhere") == []
 
 
-def test_the_environments_proxy_is_not_used(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxy_variables_are_ignored(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
-    assert sent(named(receiver, "/direct", 200, host=HOST), receiver.ca_file) == 200
+    assert send(allowed_address(receiver, "/direct", 200, host=HOST), receiver.ca_file) == 200
 
 
-def test_a_certificate_for_another_name_or_of_an_unknown_authority_is_not_trusted(receiver: Receiver) -> None:
-    other = named(receiver, "/other", 200, host="other.example.com")
+def test_a_certificate_for_another_name_or_from_an_unknown_ca_is_rejected(receiver: Receiver) -> None:
+    other = allowed_address(receiver, "/other", 200, host="other.example.com")
     with pytest.raises(ReceiverUnreachable):
-        sent(other, receiver.ca_file, resolving(LOOPBACK))
+        send(other, receiver.ca_file, resolver(LOOPBACK))
     with pytest.raises(ReceiverUnreachable):
-        sent(named(receiver, "/other", 200, host=HOST), None)
+        send(allowed_address(receiver, "/other", 200, host=HOST), None)
     assert receiver.requests_to("/other") == []
 
 
-def test_where_nothing_listens_the_next_address_of_the_name_is_tried(receiver: Receiver) -> None:
-    nobody = ipaddress.ip_address("127.0.0.2")
-    address = named(receiver, "/next", 200)
-    assert sent(address, receiver.ca_file, resolving(nobody, LOOPBACK)) == 200
+def test_the_next_address_is_tried_when_a_connection_is_refused(receiver: Receiver) -> None:
+    closed = ipaddress.ip_address("127.0.0.2")
+    address = allowed_address(receiver, "/next", 200)
+    assert send(address, receiver.ca_file, resolver(closed, LOOPBACK)) == 200
     with pytest.raises(ReceiverUnreachable):
-        sent(address, receiver.ca_file, resolving(nobody))
+        send(address, receiver.ca_file, resolver(closed))
 
 
 def test_an_unknown_name_is_unreachable(receiver: Receiver) -> None:
     with pytest.raises(ReceiverUnreachable):
-        sent(parse_address("https://no-such-name.invalid", private_places("no-such-name.invalid")), None)
+        send(parse_address("https://no-such-name.invalid", private_places("no-such-name.invalid")), None)
 
 
-def test_a_receiver_that_hangs_is_given_up_after_five_seconds_in_all(receiver: Receiver) -> None:
+def test_a_hanging_receiver_times_out_after_five_seconds(receiver: Receiver) -> None:
     started = time.monotonic()
     with pytest.raises(ReceiverSilent):
-        sent(named(receiver, "/hangs", HANG, host=HOST), receiver.ca_file)
+        send(allowed_address(receiver, "/hangs", HANG, host=HOST), receiver.ca_file)
     assert SECONDS_IN_ALL == 5
     assert 4.5 < time.monotonic() - started < 7
 
 
-def test_a_name_server_that_hangs_counts_too(receiver: Receiver) -> None:
+def test_the_timeout_includes_the_name_lookup(receiver: Receiver) -> None:
     async def never(host: str, port: int) -> Sequence[IpAddress]:
         await asyncio.sleep(60)
         return []
 
     with pytest.raises(ReceiverSilent):
-        sent(named(receiver, "/never", 200), receiver.ca_file, never, seconds=0.2)
+        send(allowed_address(receiver, "/never", 200), receiver.ca_file, never, seconds=0.2)

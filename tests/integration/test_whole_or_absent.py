@@ -1,4 +1,4 @@
-"""What the real S3 server holds after an upload that ended well, badly, or second."""
+"""The real S3 server contains a complete object or none, however an upload ends."""
 
 import hashlib
 import random
@@ -31,53 +31,53 @@ def key() -> str:
 
 @pytest.fixture(params=SIZES.values(), ids=SIZES)
 def content(request: pytest.FixtureRequest) -> bytes:
-    return random.Random(0).randbytes(request.param)  # noqa: S311 - the same at each run
+    return random.Random(0).randbytes(request.param)  # noqa: S311 - the same in every run
 
 
 def write(storage: S3Storage, key: str, content: bytes, *, dies: bool = False) -> None:
-    with upload(storage, key) as made:
+    with upload(storage, key) as pending:
         for start in range(0, len(content), BLOCK_BYTES):
-            made.write(content[start : start + BLOCK_BYTES])
+            pending.write(content[start : start + BLOCK_BYTES])
         if dies:
             raise SourceDied
-        made.commit()
+        pending.commit()
 
 
-def found(s3: Any, stack: Stack, key: str) -> list[str]:
-    """Objects and unfinished uploads under the key, and under whatever begins with it."""
-    where = {"Bucket": stack.bucket, "Prefix": f"tests/{key}"}
-    objects = s3.list_objects_v2(**where).get("Contents", [])
-    uploads = s3.list_multipart_uploads(**where).get("Uploads", [])
-    return [each["Key"] for each in objects] + [f"upload of {each['Key']}" for each in uploads]
+def stored(s3: Any, stack: Stack, key: str) -> list[str]:
+    """Return the objects and unfinished uploads whose key starts with this one."""
+    prefix = {"Bucket": stack.bucket, "Prefix": f"tests/{key}"}
+    objects = s3.list_objects_v2(**prefix).get("Contents", [])
+    uploads = s3.list_multipart_uploads(**prefix).get("Uploads", [])
+    return [item["Key"] for item in objects] + [f"upload of {item['Key']}" for item in uploads]
 
 
-def test_what_was_committed_can_be_read_back_byte_for_byte(
+def test_a_committed_upload_can_be_read_back_byte_for_byte(
     storage: S3Storage, s3: Any, stack: Stack, key: str, content: bytes
 ) -> None:
     write(storage, key, content)
-    stored = s3.get_object(Bucket=stack.bucket, Key=f"tests/{key}")
-    assert hashlib.sha256(stored["Body"].read()).digest() == hashlib.sha256(content).digest()
-    assert stored["ContentType"] == "text/csv; charset=utf-8"
-    assert found(s3, stack, key) == [f"tests/{key}"]
+    response = s3.get_object(Bucket=stack.bucket, Key=f"tests/{key}")
+    assert hashlib.sha256(response["Body"].read()).digest() == hashlib.sha256(content).digest()
+    assert response["ContentType"] == "text/csv; charset=utf-8"
+    assert stored(s3, stack, key) == [f"tests/{key}"]
 
 
-def test_nothing_is_left_when_an_exception_ends_the_upload(
+def test_an_exception_during_the_upload_leaves_nothing(
     storage: S3Storage, s3: Any, stack: Stack, key: str, content: bytes
 ) -> None:
     with pytest.raises(SourceDied):
         write(storage, key, content, dies=True)
-    assert found(s3, stack, key) == []
+    assert stored(s3, stack, key) == []
 
 
-def test_the_uploads_that_are_looked_for_can_be_seen(
+def test_an_unfinished_upload_is_visible_to_these_tests(
     storage: S3Storage, s3: Any, stack: Stack, key: str
 ) -> None:
-    """Else the test above would prove nothing."""
+    """Without this, the test above would prove nothing."""
     unfinished = storage.begin(key)
     unfinished.write(bytes(MANY_PARTS))
-    assert found(s3, stack, key) == [f"upload of tests/{key}"]
+    assert stored(s3, stack, key) == [f"upload of tests/{key}"]
     unfinished.abort()
-    assert found(s3, stack, key) == []
+    assert stored(s3, stack, key) == []
 
 
 def test_a_second_writer_of_a_key_is_refused_and_changes_nothing(
@@ -86,12 +86,11 @@ def test_a_second_writer_of_a_key_is_refused_and_changes_nothing(
     write(storage, key, content)
     with pytest.raises(ExportError):
         write(storage, key, content[::-1])
-    stored = s3.get_object(Bucket=stack.bucket, Key=f"tests/{key}")["Body"].read()
-    assert stored == content
-    assert found(s3, stack, key) == [f"tests/{key}"]
+    assert s3.get_object(Bucket=stack.bucket, Key=f"tests/{key}")["Body"].read() == content
+    assert stored(s3, stack, key) == [f"tests/{key}"]
 
 
-def test_two_writers_at_once_leave_one_whole_object(
+def test_two_concurrent_writers_leave_one_complete_object(
     storage: S3Storage, s3: Any, stack: Stack, key: str, content: bytes
 ) -> None:
     first, second = storage.begin(key), storage.begin(key)
@@ -102,18 +101,16 @@ def test_two_writers_at_once_leave_one_whole_object(
         second.commit()
     second.abort()
     assert s3.get_object(Bucket=stack.bucket, Key=f"tests/{key}")["Body"].read() == content
-    assert found(s3, stack, key) == [f"tests/{key}"]
+    assert stored(s3, stack, key) == [f"tests/{key}"]
 
 
-def test_a_link_gives_the_file_until_its_last_second(
-    storage: S3Storage, s3: Any, stack: Stack, key: str
-) -> None:
+def test_a_link_works_until_it_expires(storage: S3Storage, s3: Any, stack: Stack, key: str) -> None:
     write(storage, key, b"a,b\n")
     now = datetime.now(UTC)
     link = storage.sign(key, content_disposition("a.csv"), 2, now)
     assert link.expires_at == now + timedelta(seconds=2)
     assert storage.bytes_behind(link) == 4
-    time.sleep(3.1)  # S3 counts in whole seconds
+    time.sleep(3.1)  # S3 expiry has a resolution of one second
     assert httpx.get(link.url).status_code == httpx.codes.FORBIDDEN
     with pytest.raises(OSError, match="does not answer"):
         storage.bytes_behind(link)

@@ -1,1 +1,1 @@
-"""Reports in a user's own package, as REPORTS_CATALOG names it."""
+"""Custom reports, loaded through REPORTS_CATALOG."""

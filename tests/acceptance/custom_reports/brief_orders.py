@@ -1,4 +1,4 @@
-"""Takes a second."""
+"""A report that takes one second."""
 
 from sqlalchemy import func, select
 

@@ -1,4 +1,4 @@
-"""Its transform raises."""
+"""A report whose transform raises."""
 
 import pandas as pd
 from sqlalchemy import select

@@ -1,4 +1,4 @@
-"""One of its orders holds what the database cannot make a number of."""
+"""A report whose query fails: it casts text to an integer."""
 
 from sqlalchemy import Integer, cast, select
 

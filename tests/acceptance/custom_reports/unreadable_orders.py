@@ -1,4 +1,4 @@
-"""One of its orders holds what its column's type refuses."""
+"""A report in which one value is refused by its column's type."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ class Status(TypeDecorator[str]):
 orders = Table("orders", MetaData(), Column("number", String, primary_key=True), Column("status", String))
 
 
-def as_it_is(frame: pd.DataFrame) -> pd.DataFrame:
+def unchanged(frame: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
@@ -34,5 +34,5 @@ REPORT = Report(
     select=select(orders.c.number, cast(orders.c.number + " " + orders.c.status, Status).label("status")),
     key=orders.c.number,
     sort="number",
-    transform=as_it_is,
+    transform=unchanged,
 )

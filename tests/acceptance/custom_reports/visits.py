@@ -1,4 +1,4 @@
-"""A table of the house's own; a transform masks the addresses."""
+"""A report on a custom table; its transform masks the IP addresses."""
 
 import pandas as pd
 from sqlalchemy import Boolean, Column, Date, Integer, MetaData, String, Table, select
