@@ -58,8 +58,8 @@ def create_app() -> RequestLog:
         docs_url=DOCS_PATH,
         redoc_url=None,
     )
-    if tracing.begin("report-exports-api"):
-        tracing.trace_requests(app)
+    if tracing.start("report-exports-api"):
+        tracing.instrument_app(app)
     app.state.settings, app.state.metrics = settings, Metrics()
     app.add_middleware(Measured, metrics=app.state.metrics)
     problems.install(app)

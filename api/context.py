@@ -50,5 +50,5 @@ def context_of(request: Request) -> Context:
 def caller_of(request: Request) -> Caller:
     """Who asks; Problem 401."""
     caller = context_of(request).authentication.caller(request.headers.getlist("authorization"))
-    logs.note(caller=caller.name)
+    logs.bind(caller=caller.name)
     return caller

@@ -14,7 +14,7 @@ class ObstoreStorage(S3Storage):
         super().__init__(bucket, "")
         self._store = S3Store(bucket, client_options={"allow_http": True})
 
-    def begin(self, key: str) -> Any:
+    def begin_upload(self, key: str) -> Any:
         return ObstoreUpload(self._store, key)
 
 

@@ -14,29 +14,29 @@ from prefect.states import Completed, Failed
 from flows import logs
 from flows.errors import AddressForbidden, DeliveryError, ReceiverGone, ReceiverRefused, SecretMissing
 from flows.runs import flow_names
-from flows.runs.retry_later import hand_back
+from flows.runs.retry_later import retry_later
 from flows.settings import Settings
-from flows.webhooks.address import BadAddress, parse_address
-from flows.webhooks.message import ANSWERED, Message, body_of, headers_of, message_id
+from flows.webhooks.address import InvalidAddress, parse_address
+from flows.webhooks.message import ANSWERED, Message, encode_message, message_id, signed_headers
 from flows.webhooks.sender import post
-from flows.webhooks.signing_keys import SealBroken
+from flows.webhooks.signing_keys import UnsealError
 
-PAUSES_GROW = 4
+RETRY_PAUSE_FACTOR = 4
 GONE = 410
 
 
 @flow(name=flow_names.DELIVER, persist_result=False, validate_parameters=False)
 def deliver_webhook(message: Message, address: dict[str, str], caller: str) -> State[Any]:
-    """`address` is that of a Notice: its host, and all of it sealed; `caller` is whose key signs."""
+    """`address` is that of a Subscription: its host, and all of it sealed; `caller` is whose key signs."""
     settings = Settings()
     run_id, attempt = UUID(flow_run.id), flow_run.run_count
-    logs.begin_run(settings.log_format, job=str(run_id), caller=caller)
+    logs.bind_run(settings.log_format, job=str(run_id), caller=caller)
     try:
         status = send(message, address["sealed"], caller, run_id, settings, datetime.now(UTC))
     except DeliveryError as error:
-        if error.worth_retry and attempt < settings.webhook_attempts:
-            pause = timedelta(seconds=settings.webhook_retry_seconds * PAUSES_GROW ** (attempt - 1))
-            hand_back(run_id, f"{error.code}: {error}", pause, datetime.now(UTC))
+        if error.retryable and attempt < settings.webhook_attempts:
+            pause = timedelta(seconds=settings.webhook_retry_seconds * RETRY_PAUSE_FACTOR ** (attempt - 1))
+            retry_later(run_id, f"{error.code}: {error}", pause, datetime.now(UTC))
         return Failed(name=error.code, message=str(error))
     return Completed(name="Delivered", message=ANSWERED.format(status))
 
@@ -47,13 +47,13 @@ def send(message: Message, sealed: str, caller: str, run_id: UUID, settings: Set
     if secrets is None:
         raise SecretMissing
     try:
-        address = parse_address(secrets.open(sealed), settings.webhook_private_places)
-    except SealBroken:
+        address = parse_address(secrets.unseal(sealed), settings.private_webhook_hosts)
+    except UnsealError:
         raise SecretMissing from None
-    except BadAddress:  # the operator may have named it private then, and does no more
+    except InvalidAddress:  # the operator may have named it private then, and does no more
         raise AddressForbidden from None
-    body = body_of(message)
-    headers = headers_of(message_id(run_id), body, secrets.signing_keys(caller), now)
+    body = encode_message(message)
+    headers = signed_headers(message_id(run_id), body, secrets.signing_keys(caller), now)
     # No asyncio.run: it would wait for the thread of a resolver that hangs.
     loop = asyncio.new_event_loop()
     try:

@@ -4,12 +4,12 @@
     DeclarationError         the report author's to mend: nothing starts
     Superseded               this attempt was given up for dead, and another one has taken over
     NoRows                   there is nothing to export, and then no file was wanted
-    ExportError              a run ended without a file; `code` is stable, the sentence is for people
-    ├── WorthRetry           the same request may succeed in a moment
+    ExportError              a run ended without a file; `code` is stable, the message is for people
+    ├── RetryableError           the same request may succeed in a moment
     │   ├── SourceUnavailable
     │   ├── StorageUnavailable
     │   └── Incomplete
-    └── Final                the same request will fail again
+    └── FinalError                the same request will fail again
         ├── SourceTimeout
         ├── SourceCancelled
         ├── StorageDenied
@@ -18,11 +18,11 @@
         ├── TransformFailed
         ├── WorkerLost
         └── Internal
-    DeliveryError            a webhook has not arrived; `worth_retry` says whether it is sent again
+    DeliveryError            a webhook has not arrived; `retryable` says whether it is sent again
     ├── ReceiverUnreachable, ReceiverSilent, ReceiverRefused, SecretMissing, DeliveryLost
     └── ReceiverGone, AddressForbidden
 
-No sentence here ever holds a driver's text, a host name, SQL or a credential: the log has those.
+No message here ever holds a driver's text, a host name, SQL or a credential: the log has those.
 """
 
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class FieldError:
     detail: str
 
 
-def escaped(name: str) -> str:
+def escape_pointer(name: str) -> str:
     """A key as one step of a pointer."""
     return name.replace("~", "~0").replace("/", "~1")
 
@@ -47,6 +47,10 @@ class InvalidRequest(ValueError):
     def __init__(self, errors: list[FieldError]) -> None:
         super().__init__("; ".join(f"{e.pointer}: {e.detail}" for e in errors))
         self.errors = errors
+
+    @classmethod
+    def at(cls, pointer: str, code: str, detail: str) -> "InvalidRequest":
+        return cls([FieldError(pointer, code, detail)])
 
 
 class DeclarationError(Exception):
@@ -68,59 +72,59 @@ class NoRows(Exception):
 
 class ExportError(Exception):
     code: ClassVar[str]
-    sentence: ClassVar[str]
-    worth_retry: ClassVar[bool]
+    message: ClassVar[str]
+    retryable: ClassVar[bool]
 
-    def __init__(self, sentence: str | None = None) -> None:
-        super().__init__(sentence or self.sentence)
-
-
-class WorthRetry(ExportError):
-    worth_retry = True
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or self.message)
 
 
-class SourceUnavailable(WorthRetry):
+class RetryableError(ExportError):
+    retryable = True
+
+
+class SourceUnavailable(RetryableError):
     code = "source.unavailable"
-    sentence = "The database that holds the report could not be reached."
+    message = "The database that holds the report could not be reached."
 
 
-class StorageUnavailable(WorthRetry):
+class StorageUnavailable(RetryableError):
     code = "storage.unavailable"
-    sentence = "The file storage could not be reached."
+    message = "The file storage could not be reached."
 
 
-class Incomplete(WorthRetry):
+class Incomplete(RetryableError):
     code = "source.incomplete"
-    sentence = "The database sent a different number of rows than it had counted, so no file was published."
+    message = "The database sent a different number of rows than it had counted, so no file was published."
 
 
-class Final(ExportError):
-    worth_retry = False
+class FinalError(ExportError):
+    retryable = False
 
 
-class SourceTimeout(Final):
+class SourceTimeout(FinalError):
     code = "source.timeout"
-    sentence = "The database took longer than this report may take."
+    message = "The database took longer than this report may take."
 
 
-class SourceCancelled(Final):
+class SourceCancelled(FinalError):
     code = "source.cancelled"
-    sentence = "The report's query was cancelled in the database."
+    message = "The report's query was cancelled in the database."
 
 
-class StorageDenied(Final):
+class StorageDenied(FinalError):
     code = "storage.denied"
-    sentence = "The file storage refused the file."
+    message = "The file storage refused the file."
 
 
-class RowsLimit(Final):
+class RowsLimit(FinalError):
     code = "rows.limit"
-    sentence = "It would have more rows than one export may have."
+    message = "It would have more rows than one export may have."
 
 
-class UnreadableRow(Final):
+class UnreadableRow(FinalError):
     code = "source.unreadable"
-    sentence = "A row of the report holds a value that cannot be written."
+    message = "A row of the report holds a value that cannot be written."
 
     @classmethod
     def at(cls, column_key: str, row_key: object) -> "UnreadableRow":
@@ -129,67 +133,67 @@ class UnreadableRow(Final):
         )
 
 
-class TransformFailed(Final):
+class TransformFailed(FinalError):
     code = "transform.failed"
-    sentence = "The report's transform failed."
+    message = "The report's transform failed."
 
 
-class WorkerLost(Final):
+class WorkerLost(FinalError):
     code = "worker.lost"
-    sentence = "The worker that made the file was lost again and again."
+    message = "The worker that made the file was lost again and again."
 
 
-class Internal(Final):
+class Internal(FinalError):
     code = "internal"
-    sentence = "The export failed."  # the API adds: quote the job's id
+    message = "The export failed."  # the API adds: quote the job's id
 
 
-def all_codes() -> dict[str, type[ExportError]]:
-    families = (WorthRetry, Final)
+def errors_by_code() -> dict[str, type[ExportError]]:
+    families = (RetryableError, FinalError)
     return {kind.code: kind for family in families for kind in family.__subclasses__()}
 
 
 class DeliveryError(Exception):
     code: ClassVar[str]
-    sentence: ClassVar[str]
-    worth_retry: ClassVar[bool] = True
+    message: ClassVar[str]
+    retryable: ClassVar[bool] = True
 
-    def __init__(self, sentence: str | None = None) -> None:
-        super().__init__(sentence or self.sentence)
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or self.message)
 
 
 class ReceiverUnreachable(DeliveryError):
     code = "webhook.unreachable"
-    sentence = "The receiver could not be reached, or its certificate is not valid for its name."
+    message = "The receiver could not be reached, or its certificate is not valid for its name."
 
 
 class ReceiverSilent(DeliveryError):
     code = "webhook.timeout"
-    sentence = "The receiver did not answer in time."
+    message = "The receiver did not answer in time."
 
 
 class ReceiverRefused(DeliveryError):
     code = "webhook.refused"
-    sentence = "The receiver did not accept it."
+    message = "The receiver did not accept it."
 
 
 class SecretMissing(DeliveryError):
     code = "webhook.secret"
-    sentence = "The worker does not have the secret that the address was sealed with."
+    message = "The worker does not have the secret that the address was sealed with."
 
 
 class DeliveryLost(DeliveryError):
     code = "webhook.lost"
-    sentence = "The worker that sent it was lost again and again."
+    message = "The worker that sent it was lost again and again."
 
 
 class ReceiverGone(DeliveryError):
     code = "webhook.gone"
-    sentence = "The receiver wants no more of these."
-    worth_retry = False
+    message = "The receiver wants no more of these."
+    retryable = False
 
 
 class AddressForbidden(DeliveryError):
     code = "webhook.forbidden"
-    sentence = "The address may not be sent to: it is not, or no longer, a public one."
-    worth_retry = False
+    message = "The address may not be sent to: it is not, or no longer, a public one."
+    retryable = False

@@ -36,20 +36,20 @@ from flows.errors import (
 from flows.formats import csv_chunks
 from flows.formats.csv_header import header
 from flows.formats.output_file import Packing
-from flows.query.masking import masked
+from flows.query.masking import mask_reports
 from flows.query.request import ExportRequest, parse_request
 from flows.reports import catalog
 from flows.rows.columns import OutputColumn
 from flows.rows.pandas_frames import transform_chunk
 from flows.rows.pipeline import Block, Chunk, Opening, Records, Stream, ended
 from flows.runs import artifacts, attempt_result, flow_names, summary_page
-from flows.runs.attempt_result import AttemptEnd
-from flows.runs.progress import Progress
+from flows.runs.attempt_result import AttemptResult
+from flows.runs.progress import ProgressReporter
 from flows.runs.receipt import Receipt
-from flows.runs.retry_later import hand_back
-from flows.schedules.after_run import follow_up_at_once
-from flows.schedules.parameters import parse_recurring
-from flows.schedules.planned_range import request_of_this_run
+from flows.runs.retry_later import retry_later
+from flows.schedules.after_run import follow_up_hook
+from flows.schedules.parameters import parse_schedule_parameters
+from flows.schedules.planned_range import resolve_request
 from flows.settings import Settings
 from flows.sources import choose
 from flows.sources.snapshot import open_engine, snapshot
@@ -105,8 +105,8 @@ def leave_page(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> No
     name=flow_names.EXPORT,
     persist_result=False,
     validate_parameters=False,
-    on_completion=[leave_page, follow_up_at_once],
-    on_failure=[follow_up_at_once],
+    on_completion=[leave_page, follow_up_hook],
+    on_failure=[follow_up_hook],
 )
 def export_report(
     request: dict[str, Any], recurring: dict[str, Any] | None = None, mask_pii: bool = False
@@ -118,33 +118,33 @@ def export_report(
     """
     settings = Settings()
     job_id, attempt, report = UUID(flow_run.id), flow_run.run_count, ""
-    logs.begin_run(settings.log_format, job=str(job_id))
+    logs.bind_run(settings.log_format, job=str(job_id))
     try:
         only_if_rows = False
         if recurring is not None:
-            request = request_of_this_run(job_id, request, recurring)
-            only_if_rows = parse_recurring(recurring).only_if_rows
+            request = resolve_request(job_id, request, recurring)
+            only_if_rows = parse_schedule_parameters(recurring).only_if_rows
         reports = catalog(settings.catalog_modules)
-        parsed = parse_request(request, masked(reports) if mask_pii else reports)
+        parsed = parse_request(request, mask_reports(reports) if mask_pii else reports)
         report = parsed.report.name
         export = Export(job_id, attempt, parsed, settings, only_if_rows)
         made = _make_file(export)
     except Superseded as error:
         raise Abort from error
     except NoRows as found:
-        attempt_result.leave(AttemptEnd(report, found.state_name))
+        attempt_result.record(AttemptResult(report, found.state_name))
         return Completed(name=found.state_name, message=str(found))
     except InvalidRequest as error:
-        attempt_result.leave(AttemptEnd(report, "request.invalid"))
+        attempt_result.record(AttemptResult(report, "request.invalid"))
         return Failed(name="request.invalid", message=str(error))
     except Exception as error:  # noqa: BLE001 - every failure ends in a stable code
         failure = _classified(error)
-        attempt_result.leave(AttemptEnd(report, failure.code))
-        if failure.worth_retry and attempt < settings.attempts:
+        attempt_result.record(AttemptResult(report, failure.code))
+        if failure.retryable and attempt < settings.attempts:
             pause = timedelta(seconds=settings.retry_seconds * 2 ** (attempt - 1))
-            hand_back(job_id, f"{failure.code}: {failure}", pause, datetime.now(UTC))
+            retry_later(job_id, f"{failure.code}: {failure}", pause, datetime.now(UTC))
         return Failed(name=failure.code, message=str(failure))
-    attempt_result.leave(AttemptEnd(report, "done", made.receipt.rows, made.receipt.bytes))
+    attempt_result.record(AttemptResult(report, "done", made.receipt.rows, made.receipt.bytes))
     told = f"{made.receipt.rows:,} rows, {made.receipt.bytes:,} bytes"
     return Completed(message=told, data=_left_beside(made, export))
 
@@ -160,7 +160,7 @@ def _left_beside(made: Made, export: Export) -> list[tuple[str, object]]:
 def _make_file(export: Export) -> Made:
     with (
         get_client(sync_client=True) as client,
-        Progress(client, export.job_id, export.attempt) as progress,
+        ProgressReporter(client, export.job_id, export.attempt) as progress,
         ended(fetch(export)) as fetched,
     ):
         batches = _if_rows(fetched) if export.only_if_rows else fetched
@@ -237,7 +237,7 @@ def transform_to_csv(
 
 
 @task(persist_result=False)
-def upload(blocks: Stream[Opening | Block], export: Export, progress: Progress) -> Made:
+def upload(blocks: Stream[Opening | Block], export: Export, progress: ProgressReporter) -> Made:
     """Stores the file whole; rows that are missing or too many leave nothing behind."""
     coming, request = iter(blocks), export.request
     opening = next(coming)
@@ -289,7 +289,7 @@ def presign(export: Export, receipt: Receipt) -> None:
         link = export.storage.sign(
             export.key(receipt.name), disposition, export.settings.link_seconds, datetime.now(UTC)
         )
-        if export.storage.bytes_behind(link) != receipt.bytes:
+        if export.storage.link_size(link) != receipt.bytes:
             raise StorageUnavailable
 
 

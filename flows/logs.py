@@ -59,14 +59,14 @@ def configure(chosen: Format) -> None:
         logging.getLogger("uvicorn.access").setLevel(logging.CRITICAL)
 
 
-def begin_run(chosen: Format, **facts: str) -> None:
+def bind_run(chosen: Format, **facts: str) -> None:
     """All that this process says from now on is about this run."""
     configure(chosen)
     _of_this_process.update(facts)
 
 
 @contextmanager
-def about(**facts: str) -> Iterator[None]:
+def context(**facts: str) -> Iterator[None]:
     """What is said within the block; `note` adds what is found out on the way."""
     token = _of_this_task.set(dict(facts))
     try:
@@ -75,7 +75,7 @@ def about(**facts: str) -> Iterator[None]:
         _of_this_task.reset(token)
 
 
-def note(**facts: str) -> None:
+def bind(**facts: str) -> None:
     if (known := _of_this_task.get()) is not None:
         known.update(facts)
 

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from flows.webhooks.address import private_places
+from flows.webhooks.address import parse_private_hosts
 from flows.webhooks.signing_keys import WebhookSecrets, parse_secrets
 
 logger = logging.getLogger(__name__)
@@ -70,8 +70,8 @@ class Settings(BaseSettings):
         return url.rstrip("/")
 
     @property
-    def webhook_private_places(self) -> frozenset[str]:
-        return private_places(self.webhook_private_hosts)
+    def private_webhook_hosts(self) -> frozenset[str]:
+        return parse_private_hosts(self.webhook_private_hosts)
 
     @property
     def webhook_secrets(self) -> WebhookSecrets | None:

@@ -29,12 +29,12 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import Completed
 
 from flows.runs import flow_names
-from flows.runs.artifacts import read_standings
-from flows.runs.receipt import EXPIRED_TAG, FORGOTTEN_TAG
-from flows.schedules.after_run import follow_up_all
+from flows.runs.artifacts import read_progress
+from flows.runs.tags import DELETED_TAG, EXPIRED_TAG
+from flows.schedules.after_run import follow_up_ended_runs
 from flows.settings import Settings
 from flows.storage.from_url import open_storage
-from flows.storage.orphans import Owner, Stored, is_leftover
+from flows.storage.orphans import OwnerRun, StoredObject, is_orphan
 from flows.storage.protocol import Storage
 
 EXPORTS = FlowFilter(name=FlowFilterName(any_=[flow_names.EXPORT]))
@@ -63,21 +63,21 @@ def sweep_files() -> State[Any]:
     settings = Settings()
     storage = open_storage(settings.storage_url, settings.public_url)
     with get_client(sync_client=True) as client:
-        follow_up_all(client, settings)
+        follow_up_ended_runs(client, settings)
         swept = sweep(client, storage, oldest=datetime.now(UTC) - settings.retention)
     return Completed(message=f"Removed {swept}.")
 
 
 def sweep(client: SyncPrefectClient, storage: Storage, oldest: datetime) -> Swept:
     swept = Swept()
-    stored, unfinished = list(storage.stored()), list(storage.unfinished())
+    stored, unfinished = list(storage.list_objects()), list(storage.list_unfinished())
     for run in _expired(client, oldest):
         # The mark first: a file is never promised that is no longer there.
         client.update_flow_run(run.id, tags=[*run.tags, EXPIRED_TAG])
         swept.expired += 1
     swept.objects = _remove_leftovers(client, storage, stored, oldest)
     for each in _leftovers(client, unfinished, oldest):
-        storage.abort_unfinished(each)
+        storage.abort_upload(each)
         swept.uploads += 1
     for run in _forgotten(client):
         client.delete_flow_run(run.id)
@@ -86,7 +86,7 @@ def sweep(client: SyncPrefectClient, storage: Storage, oldest: datetime) -> Swep
 
 
 def _remove_leftovers(
-    client: SyncPrefectClient, storage: Storage, stored: Sequence[Stored], oldest: datetime
+    client: SyncPrefectClient, storage: Storage, stored: Sequence[StoredObject], oldest: datetime
 ) -> int:
     found = list(_leftovers(client, stored, oldest))
     for each in found:
@@ -94,36 +94,38 @@ def _remove_leftovers(
     return len(found)
 
 
-def _leftovers(client: SyncPrefectClient, stored: Sequence[Stored], oldest: datetime) -> Iterator[Stored]:
+def _leftovers(
+    client: SyncPrefectClient, stored: Sequence[StoredObject], oldest: datetime
+) -> Iterator[StoredObject]:
     """Read after the storage was listed: a run that ends meanwhile has its receipt by then."""
     job_ids = sorted({each.job_id for each in stored if each.job_id is not None})
-    owners: dict[str, Owner] = {}
+    owners: dict[str, OwnerRun] = {}
     for start in range(0, len(job_ids), MOST_PER_READ):
         owners |= _owners(client, [UUID(job_id) for job_id in job_ids[start : start + MOST_PER_READ]])
     for each in stored:
-        if is_leftover(each, owners.get(each.job_id or ""), oldest):
+        if is_orphan(each, owners.get(each.job_id or ""), oldest):
             yield each
 
 
-def _owners(client: SyncPrefectClient, run_ids: list[UUID]) -> dict[str, Owner]:
+def _owners(client: SyncPrefectClient, run_ids: list[UUID]) -> dict[str, OwnerRun]:
     runs = client.read_flow_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=run_ids)))
     receipts = _attempts_with_receipt(client, run_ids)
     return {str(run.id): _owner(run, receipts.get(str(run.id))) for run in runs}
 
 
-def _owner(run: FlowRun, attempt: int | None) -> Owner:
-    has_file = run.state_type == StateType.COMPLETED and not {EXPIRED_TAG, FORGOTTEN_TAG} & set(run.tags)
+def _owner(run: FlowRun, attempt: int | None) -> OwnerRun:
+    has_file = run.state_type == StateType.COMPLETED and not {EXPIRED_TAG, DELETED_TAG} & set(run.tags)
     # A crashed run may be put back; its attempts to come have keys of their own.
     ended = run.state_type in TERMINAL_STATES
-    return Owner(ended, attempt if has_file else None)
+    return OwnerRun(ended, attempt if has_file else None)
 
 
 def _attempts_with_receipt(client: SyncPrefectClient, run_ids: list[UUID]) -> dict[str, int]:
-    standings = read_standings(client, run_ids)
+    progress_by_run = read_progress(client, run_ids)
     return {
-        run_id: standing.receipt.attempt
-        for run_id, standing in standings.items()
-        if standing.receipt is not None
+        run_id: progress.receipt.attempt
+        for run_id, progress in progress_by_run.items()
+        if progress.receipt is not None
     }
 
 
@@ -139,7 +141,7 @@ def _expired(client: SyncPrefectClient, oldest: datetime) -> Iterator[FlowRun]:
 
 
 def _forgotten(client: SyncPrefectClient) -> list[FlowRun]:
-    tags = FlowRunFilterTags(all_=[FORGOTTEN_TAG])
+    tags = FlowRunFilterTags(all_=[DELETED_TAG])
     state = FlowRunFilterState(type=FlowRunFilterStateType(any_=list(TERMINAL_STATES)))
     return list(_pages(client, FlowRunFilter(tags=tags, state=state)))
 

@@ -25,7 +25,7 @@ _DEFAULTS = {
 logger = logging.getLogger(__name__)
 
 
-def begin(service: str) -> bool:
+def start(service: str) -> bool:
     """Whether this process is traced from now on."""
     if os.environ.get("OTEL_TRACES_EXPORTER", "none") in ("", "none"):
         return False
@@ -40,7 +40,7 @@ def begin(service: str) -> bool:
     return True
 
 
-def trace_requests(app: Any) -> None:
+def instrument_app(app: Any) -> None:
     """After `begin`; the polls too, unless OTEL_PYTHON_FASTAPI_EXCLUDED_URLS leaves them out."""
     from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 
@@ -48,7 +48,7 @@ def trace_requests(app: Any) -> None:
     FastAPIInstrumentor.instrument_app(app, excluded_urls=",".join(filter(None, (named, UNTRACED))))
 
 
-def parent_labels() -> dict[str, bool | int | float | str]:
+def trace_labels() -> dict[str, bool | int | float | str]:
     """With which a run continues the trace that goes on here; empty where there is none."""
     carrier: dict[str, str] = {}
     propagate.inject(carrier)

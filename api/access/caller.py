@@ -23,18 +23,18 @@ class Caller:
     sees_pii: bool = True
 
     def permitted(self, reports: "Mapping[str, Report]") -> "Mapping[str, Report]":
-        """What they may not use does not exist for them, and what they may not see is masked."""
+        """What they may not use does not exist for them, and what they may not see is mask_reports."""
         if self.reports is not None:
             reports = {name: report for name, report in reports.items() if name in self.reports}
         if self.sees_pii:
             return reports
-        from flows.query.masking import masked
+        from flows.query.masking import mask_reports
 
-        return masked(reports)
+        return mask_reports(reports)
 
-    def may_see(self, masked: bool) -> bool:
+    def may_see(self, mask_reports: bool) -> bool:
         """Whether what was made with or without masks is for their eyes."""
-        return masked or self.sees_pii
+        return mask_reports or self.sees_pii
 
 
 LOCAL = Caller(LOCAL_CALLER)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from api.tables.source import Page, Source
-from flows.errors import FieldError, InvalidRequest, escaped
+from flows.errors import InvalidRequest, escape_pointer
 from flows.query.request import ExportRequest
 
 SAMPLE_ROWS = 20
@@ -13,11 +13,11 @@ SAMPLE_ROWS = 20
 def is_dry_run(query: Sequence[tuple[str, str]]) -> bool:
     for name, value in query:
         if name != "dryRun":
-            raise InvalidRequest([FieldError(f"/{escaped(name)}", "unknown", "There is no such parameter.")])
+            raise InvalidRequest.at(f"/{escape_pointer(name)}", "unknown", "There is no such parameter.")
         if value not in ("true", "false"):
-            raise InvalidRequest([FieldError("/dryRun", "invalid", "It must be true or false.")])
+            raise InvalidRequest.at("/dryRun", "invalid", "It must be true or false.")
     if len(query) > 1:
-        raise InvalidRequest([FieldError("/dryRun", "duplicate", "The parameter is given twice.")])
+        raise InvalidRequest.at("/dryRun", "duplicate", "The parameter is given twice.")
     return bool(query) and query[0][1] == "true"
 
 

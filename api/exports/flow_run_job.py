@@ -9,9 +9,9 @@ from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun
 from api.exports.job import Job, Run
 from flows.errors import InvalidRequest
 from flows.query.request import ExportRequest
-from flows.runs.receipt import FORGOTTEN_TAG, Standing
-from flows.runs.tags import OWNER, REPORT, SCHEDULE, owner_in
-from flows.schedules.parameters import parse_recurring, request_at
+from flows.runs.receipt import RunProgress
+from flows.runs.tags import DELETED_TAG, OWNER, REPORT, SCHEDULE, owner_from_tags
+from flows.schedules.parameters import parse_schedule_parameters, request_for_run
 
 
 def owner_tag(caller: str) -> str:
@@ -43,24 +43,24 @@ def run_parameters(request: ExportRequest) -> dict[str, Any]:
 def caller_of(found: FlowRun) -> str | None:
     """A run that an operator started in the Prefect UI has no owner and is the local caller's; None is
     for a run that its owner has deleted."""
-    if FORGOTTEN_TAG in found.tags:
+    if DELETED_TAG in found.tags:
         return None
-    return owner_in(found.tags)
+    return owner_from_tags(found.tags)
 
 
 def forgotten(tags: Sequence[str]) -> list[str]:
     """The tags of a run whose record is to be removed once its work has stopped."""
-    return [*(tag for tag in tags if not tag.startswith((OWNER, "request:"))), FORGOTTEN_TAG]
+    return [*(tag for tag in tags if not tag.startswith((OWNER, "request:"))), DELETED_TAG]
 
 
-def ended_without_receipt(found: FlowRun, standings: Mapping[str, Standing]) -> bool:
+def ended_without_receipt(found: FlowRun, progress_by_run: Mapping[str, RunProgress]) -> bool:
     """The progress may have been read before the state: it must be read again."""
-    standing = standings.get(str(found.id))
-    return found.state_type in TERMINAL_STATES and (standing is None or standing.receipt is None)
+    progress = progress_by_run.get(str(found.id))
+    return found.state_type in TERMINAL_STATES and (progress is None or progress.receipt is None)
 
 
-def as_job(found: FlowRun, standings: Mapping[str, Standing], attempts: int) -> Job:
-    return Job(_as_run(found, attempts), standings.get(str(found.id), Standing()))
+def as_job(found: FlowRun, progress_by_run: Mapping[str, RunProgress], attempts: int) -> Job:
+    return Job(_as_run(found, attempts), progress_by_run.get(str(found.id), RunProgress()))
 
 
 def _as_run(found: FlowRun, attempts: int) -> Run:
@@ -88,10 +88,10 @@ def _request(found: FlowRun) -> dict[str, Any]:
     if not isinstance(request, dict):
         return {}
     try:
-        asked = parse_recurring(found.parameters.get("recurring") or {})
+        asked = parse_schedule_parameters(found.parameters.get("recurring") or {})
         if asked.needs_last_success or found.expected_start_time is None:
             return request
-        return request_at(request, asked, found.expected_start_time, None)
+        return request_for_run(request, asked, found.expected_start_time, None)
     except InvalidRequest:  # written by hand; the run itself will say what is wrong
         return request
 

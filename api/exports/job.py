@@ -8,7 +8,8 @@ from typing import Any, Literal
 from flows.errors import NoRows
 from flows.query.report import DEFAULT_REPORT
 from flows.runs.outcome import CANCELLED, NO_ROWS, JobError, failure
-from flows.runs.receipt import EXPIRED_TAG, Standing
+from flows.runs.receipt import RunProgress
+from flows.runs.tags import EXPIRED_TAG
 
 Status = Literal["queued", "running", "finalizing", "done", "expired", "error", "cancelled"]
 
@@ -59,25 +60,25 @@ class Run:
 @dataclass(frozen=True)
 class Job:
     run: Run
-    standing: Standing
+    progress: RunProgress
 
     @property
     def status(self) -> Status:
         status = _BY_STATE_TYPE[self.run.state_type]
         if self.run.state_type == "CRASHED" and self.run.attempts_left:
             return "queued"  # a worker will put it back
-        if status == "running" and self.standing.receipt is not None:
+        if status == "running" and self.progress.receipt is not None:
             return "finalizing"
         if status == "done" and self.had_no_rows:
             return "cancelled"
-        if status == "done" and self.standing.receipt is None:
+        if status == "done" and self.progress.receipt is None:
             return "error"
         return "expired" if status == "done" and EXPIRED_TAG in self.run.tags else status
 
     @property
     def phase(self) -> str | None:
         """What is being done; None when nothing is any more."""
-        exporting = "counting" if self.standing.expected is None else "exporting"
+        exporting = "counting" if self.progress.expected is None else "exporting"
         phases = {"queued": "waiting", "running": exporting, "finalizing": "verifying"}
         return "cancelling" if self.run.state_type == "CANCELLING" else phases.get(self.status)
 
@@ -98,8 +99,8 @@ class Job:
         return next((tag.removeprefix(prefix) for tag in self.run.tags if tag.startswith(prefix)), None)
 
     @property
-    def progress(self) -> int:
-        return 100 if self.status in ("done", "expired") else min(99, self.standing.percent)
+    def percent(self) -> int:
+        return 100 if self.status in ("done", "expired") else min(99, self.progress.percent)
 
     @property
     def finished(self) -> bool:
@@ -121,11 +122,11 @@ class Job:
 
 def frozen_body(job: Job, url: str | None) -> dict[str, Any]:
     """The poll's body as the article has it: not a key more, not a key less."""
-    data: dict[str, Any] = {"status": "in-progress", "progress": job.progress}
+    data: dict[str, Any] = {"status": "in-progress", "progress": job.percent}
     if job.status == "done":
         data = {"status": "done", "progress": 100, "url": url}
     elif job.error is not None:
-        data = {"status": "error", "progress": job.progress, "error": job.error.message}
+        data = {"status": "error", "progress": job.percent, "error": job.error.message}
     return {"data": data, "status": 200}
 
 
@@ -133,7 +134,7 @@ def poll_headers(job: Job, now: datetime, stale: bool) -> dict[str, str]:
     headers = {
         "Cache-Control": "no-store",
         "X-Export-Status": export_status(job),
-        "X-Progress": "waiting for a worker" if job.status == "queued" else job.standing.rows_text,
+        "X-Progress": "waiting for a worker" if job.status == "queued" else job.progress.rows_text,
     }
     if stale:
         headers["Warning"] = '110 - "Response is Stale"'
@@ -155,31 +156,31 @@ def pause_seconds(job: Job, now: datetime) -> int:
 
 def eta_seconds(job: Job, now: datetime) -> int | None:
     """At the pace since the snapshot; None when there is none yet."""
-    standing = job.standing
-    if job.status != "running" or not standing.written or standing.expected is None:
+    progress = job.progress
+    if job.status != "running" or not progress.written or progress.expected is None:
         return None
-    assert standing.snapshot_at is not None  # noqa: S101 - it came with the count
-    elapsed = (now - datetime.fromisoformat(standing.snapshot_at)).total_seconds()
-    return max(0, round(elapsed * (standing.expected - standing.written) / standing.written))
+    assert progress.snapshot_at is not None  # noqa: S101 - it came with the count
+    elapsed = (now - datetime.fromisoformat(progress.snapshot_at)).total_seconds()
+    return max(0, round(elapsed * (progress.expected - progress.written) / progress.written))
 
 
 def state(
     job: Job, base: str, file: Mapping[str, Any] | None, position: int, now: datetime
 ) -> dict[str, Any]:
     """The full state of `GET /exports/{id}`; `position` is how many are taken before it."""
-    run, standing, error = job.run, job.standing, job.error
+    run, progress, error = job.run, job.progress, job.error
     return {
         "id": run.id,
         "report": run.request.get("report") or DEFAULT_REPORT,
         "name": run.request.get("name"),
         "status": job.status,
         "phase": job.phase,
-        "progress": job.progress,
-        "rows": {"expected": standing.expected, "written": standing.written},
+        "progress": job.percent,
+        "rows": {"expected": progress.expected, "written": progress.written},
         "queue": {"position": position},
         "etaSeconds": eta_seconds(job, now),
-        "heartbeatAt": _text(standing.heartbeat_at),
-        "snapshotAt": standing.snapshot_at,
+        "heartbeatAt": _text(progress.heartbeat_at),
+        "snapshotAt": progress.snapshot_at,
         "timeZone": run.request.get("timeZone") or "UTC",
         "request": dict(run.request),
         "attempt": run.attempt,

@@ -12,7 +12,7 @@ from api.access.caller import Caller
 from api.exports.job import Status
 from api.tables.table_query import among, whole_number
 from api.web.ids import JOB_ID
-from flows.errors import FieldError, InvalidRequest
+from flows.errors import InvalidRequest
 from flows.query.date_range import EARLIEST, LATEST
 from flows.query.report import Report
 
@@ -77,19 +77,19 @@ def decode(text: str) -> Place:
         if place.before.tzinfo is None or not EARLIEST <= place.before.date() <= LATEST:
             raise ValueError
     except (ValueError, TypeError, AttributeError, RecursionError):
-        raise InvalidRequest([FieldError("/cursor", "invalid", "The cursor is damaged.")]) from None
+        raise InvalidRequest.at("/cursor", "invalid", "The cursor is damaged.") from None
     return place
 
 
 def _check_choice(given: Mapping[str, str], name: str, choices: Sequence[str]) -> None:
     if name in given and given[name] not in choices:
         detail = f"It must be one of {', '.join(choices)}."
-        raise InvalidRequest([FieldError(f"/{name}", "invalid", detail)])
+        raise InvalidRequest.at(f"/{name}", "invalid", detail)
 
 
 def _schedule_id(given: Mapping[str, str]) -> str | None:
     if "scheduleId" not in given:
         return None
     if not JOB_ID.fullmatch(given["scheduleId"]):
-        raise InvalidRequest([FieldError("/scheduleId", "format", "It is no schedule's id.")])
+        raise InvalidRequest.at("/scheduleId", "format", "It is no schedule's id.")
     return given["scheduleId"].lower()

@@ -36,8 +36,9 @@ from api.exports.flow_run_job import (
 from api.exports.job import Job, Status
 from api.exports.list_query import Place, Wanted
 from api.prefect_server import JobServer
-from flows.runs.artifacts import columns_filter, progress_filter, standings_by_run
-from flows.runs.receipt import EXPIRED_TAG, Standing
+from flows.runs.artifacts import columns_filter, progress_by_run, progress_filter
+from flows.runs.receipt import RunProgress
+from flows.runs.tags import EXPIRED_TAG
 
 MOST_PER_READ = 200  # Prefect's own limit
 READS_PER_PAGE = 5
@@ -68,12 +69,14 @@ class RunReader:
         async with self._server.answering():
             deployment = await self._server.deployment()
             run_id = UUID(job_id)
-            found, standings = await asyncio.gather(self._read_run(run_id), self._standings([run_id]))
-            if found is not None and ended_without_receipt(found, standings):
-                standings = await self._standings([run_id])
+            found, progress_by_run = await asyncio.gather(
+                self._read_run(run_id), self._read_progress([run_id])
+            )
+            if found is not None and ended_without_receipt(found, progress_by_run):
+                progress_by_run = await self._read_progress([run_id])
         if found is None or found.flow_id != deployment.flow_id or caller_of(found) != caller:
             return None
-        return as_job(found, standings, self._attempts)
+        return as_job(found, progress_by_run, self._attempts)
 
     async def read_many(self, job_ids: Sequence[str]) -> dict[str, Job]:
         """Those that exist and are still anybody's, in two calls, seldom three, for every 200."""
@@ -81,25 +84,25 @@ class RunReader:
         for start in range(0, len(job_ids), MOST_PER_READ):
             ids = [UUID(job_id) for job_id in job_ids[start : start + MOST_PER_READ]]
             async with self._server.answering():
-                found, standings = await asyncio.gather(
+                found, progress_by_run = await asyncio.gather(
                     self._client.read_flow_runs(
                         flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=ids)), limit=MOST_PER_READ
                     ),
-                    self._standings(ids),
+                    self._read_progress(ids),
                 )
-                ended = [each.id for each in found if ended_without_receipt(each, standings)]
-                standings |= await self._standings(ended)
+                ended = [each.id for each in found if ended_without_receipt(each, progress_by_run)]
+                progress_by_run |= await self._read_progress(ended)
             mine = [each for each in found if caller_of(each) is not None]
-            jobs.update({str(each.id): as_job(each, standings, self._attempts) for each in mine})
+            jobs.update({str(each.id): as_job(each, progress_by_run, self._attempts) for each in mine})
         return jobs
 
     async def page(self, wanted: Wanted, limit: int, place: Place) -> tuple[list[Job], Place | None]:
         """Newest first, and where the next page begins; a page may be short where Prefect cannot filter."""
         jobs: list[Job] = []
         for _ in range(READS_PER_PAGE):
-            found, standings = await self._read_page(wanted, place)
+            found, progress_by_run = await self._read_page(wanted, place)
             for each in found:
-                job = as_job(each, standings, self._attempts)
+                job = as_job(each, progress_by_run, self._attempts)
                 if _is_wanted(job, caller_of(each), wanted):
                     if len(jobs) == limit:
                         return jobs, place
@@ -195,7 +198,7 @@ class RunReader:
         heard = [worker.last_heartbeat_time for worker in workers if worker.status == "ONLINE"]
         return sum(1 for at in heard if at is not None and now - at < WORKER_SILENCE)
 
-    async def _read_page(self, wanted: Wanted, place: Place) -> tuple[list[FlowRun], dict[str, Standing]]:
+    async def _read_page(self, wanted: Wanted, place: Place) -> tuple[list[FlowRun], dict[str, RunProgress]]:
         async with self._server.answering():
             found = await self._client.read_flow_runs(
                 flow_filter=await self._flow(),
@@ -203,7 +206,7 @@ class RunReader:
                 sort=FlowRunSort.EXPECTED_START_TIME_DESC,
                 limit=MOST_PER_READ,
             )
-            return found, await self._standings([each.id for each in found])
+            return found, await self._read_progress([each.id for each in found])
 
     async def _flow(self) -> FlowFilter:
         return FlowFilter(id=FlowFilterId(any_=[(await self._server.deployment()).flow_id]))
@@ -214,11 +217,11 @@ class RunReader:
         except ObjectNotFound:
             return None
 
-    async def _standings(self, run_ids: Sequence[UUID]) -> dict[str, Standing]:
+    async def _read_progress(self, run_ids: Sequence[UUID]) -> dict[str, RunProgress]:
         if not run_ids:
             return {}
         artifacts = await self._client.read_artifacts(artifact_filter=progress_filter(run_ids))
-        return standings_by_run(artifacts)
+        return progress_by_run(artifacts)
 
 
 def _of(caller: str, states: Sequence[StateType]) -> FlowRunFilter:

@@ -146,7 +146,7 @@ class Runs:
             name=name,
             tags=[owner_tag(caller), report_tag(request.report.name), request_tag(request), *tags],
             idempotency_key=key,
-            labels=tracing.parent_labels(),
+            labels=tracing.trace_labels(),
         )
         return found, found.name != name
 

@@ -41,13 +41,13 @@ class Links:
             raise Unavailable("The file storage") from error
 
     def _remove(self, job: Job) -> None:
-        receipt = job.standing.receipt
+        receipt = job.progress.receipt
         assert receipt is not None  # noqa: S101 - without one there is no file
         with storage_errors():
             self._storage.remove(object_key(job.run.id, receipt.attempt, receipt.name))
 
     def _sign(self, job: Job) -> Link:
-        receipt = job.standing.receipt
+        receipt = job.progress.receipt
         assert receipt is not None  # noqa: S101 - a job is done only with a receipt
         key = object_key(job.run.id, receipt.attempt, receipt.name)
         disposition = content_disposition(receipt.name, job.run.request.get("name"))

@@ -20,7 +20,7 @@ from api.openapi.words import (
     taken,
     text,
 )
-from flows.errors import all_codes
+from flows.errors import errors_by_code
 
 # Those that a run's error has beside the ones it can fail with.
 _OTHER_CODES = ("request.invalid", "rows.none", "cancelled", "expired")
@@ -125,7 +125,7 @@ SCHEMAS: dict[str, Schema] = {
     "ExportFile": given(_FILE),
     "ExportError": given(
         {
-            "code": choice([*all_codes(), *_OTHER_CODES]),
+            "code": choice([*errors_by_code(), *_OTHER_CODES]),
             "retryable": described(BOOLEAN, "Whether another try can help."),
             "message": text("For people."),
         }

@@ -6,7 +6,7 @@ from typing import Any
 
 from api.examples import ARTICLE_REQUEST
 from api.exports.job import Job, Run, frozen_body, state
-from flows.runs.receipt import Receipt, Standing, percent_of
+from flows.runs.receipt import Receipt, RunProgress, percent_written
 
 _BASE = "http://127.0.0.1:8000"
 _AT = datetime(2026, 11, 23, 17, 14, 57, tzinfo=UTC)
@@ -35,12 +35,12 @@ _QUEUED = Job(
         started_at=None,
         finished_at=None,
     ),
-    Standing(),
+    RunProgress(),
 )
 _RUNNING = Job(
     replace(_QUEUED.run, state_type="RUNNING", attempt=1, started_at=_AT + timedelta(seconds=1)),
-    Standing(
-        percent=percent_of(_WRITTEN, _ROWS),
+    RunProgress(
+        percent=percent_written(_WRITTEN, _ROWS),
         written=_WRITTEN,
         expected=_ROWS,
         snapshot_at=_RECEIPT.snapshot_at,
@@ -49,7 +49,7 @@ _RUNNING = Job(
 )
 _DONE = Job(
     replace(_RUNNING.run, state_type="COMPLETED", finished_at=_AT + timedelta(seconds=12)),
-    replace(_RUNNING.standing, percent=100, written=_ROWS, receipt=_RECEIPT),
+    replace(_RUNNING.progress, percent=100, written=_ROWS, receipt=_RECEIPT),
 )
 _FAILED = Job(
     replace(
@@ -58,7 +58,7 @@ _FAILED = Job(
         state_name="source.unavailable",
         state_message="The database that holds the report could not be reached.",
     ),
-    _RUNNING.standing,
+    _RUNNING.progress,
 )
 _URL = f"http://127.0.0.1:8333/exports/{_DONE.run.id}/1.csv?X-Amz-Signature=9f86d081"
 _FILE = {

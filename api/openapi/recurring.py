@@ -33,7 +33,7 @@ from flows.query.request_fields import MAX_NAME_LENGTH
 from flows.schedules.recurrence import MAX_LENGTH
 from flows.schedules.relative_range import PRESETS
 from flows.webhooks import address
-from flows.webhooks.subscriptions import EVENTS, OCCASIONS, USUAL_OCCASIONS
+from flows.webhooks.subscriptions import DEFAULT_EVENTS, EVENT_TYPES, EVENTS
 
 _CRON = text(
     "Five fields: minute, hour, day, month, weekday; at least 15 minutes apart.",
@@ -98,12 +98,12 @@ _STATE: dict[str, Schema] = {
 }
 
 
-_ON = array(choice(OCCASIONS), minItems=1)
+_ON = array(choice(EVENTS), minItems=1)
 _WEBHOOK_URL = text("https, on port 443, at a public address.", format=RECEIVER, maxLength=address.MAX_LENGTH)
 _ERROR = given({"code": text(), "message": text("For people.")})
 _DELIVERY: dict[str, Schema] = {
     "id": text("The `webhook-id` that the receiver sees."),
-    "event": choice(EVENTS.values()),
+    "event": choice(EVENT_TYPES.values()),
     "exportId": nullable(ID),
     "host": text(),
     "status": choice(get_args(DeliveryStatus)),
@@ -168,7 +168,7 @@ _SCHEMAS: dict[str, Schema] = {
         {
             "kind": {"type": "string", "const": "webhook"},
             "url": _WEBHOOK_URL,
-            "on": nullable({**_ON, "default": list(USUAL_OCCASIONS)}),
+            "on": nullable({**_ON, "default": list(DEFAULT_EVENTS)}),
         },
         ["kind", "url"],
     ),

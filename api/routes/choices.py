@@ -11,7 +11,7 @@ from api.openapi import operations
 from api.tables.table_query import MAX_SEARCH_LENGTH, among, whole_number
 from api.web import strict_json
 from api.web.problems import Problem
-from flows.errors import FieldError, InvalidRequest
+from flows.errors import InvalidRequest
 from flows.query.report import Scope
 
 router = APIRouter(tags=["reports"])
@@ -47,5 +47,5 @@ def _search(given: dict[str, str]) -> str:
     strict_json.check_text(text, "/search")
     if len(text) > MAX_SEARCH_LENGTH:
         detail = f"It must be at most {MAX_SEARCH_LENGTH} characters."
-        raise InvalidRequest([FieldError("/search", "range", detail)])
+        raise InvalidRequest.at("/search", "range", detail)
     return text

@@ -46,7 +46,7 @@ async def _state(job: Job, context: Context, position: int) -> dict[str, Any]:
 
 
 async def _file(job: Job, context: Context) -> dict[str, Any]:
-    receipt, finished_at = job.standing.receipt, job.run.finished_at
+    receipt, finished_at = job.progress.receipt, job.run.finished_at
     assert receipt is not None  # noqa: S101 - a job is done only with a receipt
     assert finished_at is not None  # noqa: S101 - a job is done only when it has ended
     link = await context.links.link_to(job)

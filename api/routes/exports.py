@@ -134,7 +134,7 @@ async def delete(job_id: str, request: Request) -> Response:
     """An export that still goes on is stopped first."""
     context, caller = context_of(request), caller_of(request)
     job = (await _known(job_id, context, caller)).job
-    if job.standing.receipt is not None:
+    if job.progress.receipt is not None:
         await context.links.remove_file(job)
     await context.runs.forget(job)
     context.watcher.forget(job.run.id)
@@ -168,7 +168,7 @@ async def manifest(job_id: str, request: Request) -> Response:
     """The receipt: request, snapshot, rows, bytes, SHA-256, columns."""
     context, caller = context_of(request), caller_of(request)
     job = _with_file((await _known(job_id, context, caller)).job)
-    receipt = job.standing.receipt
+    receipt = job.progress.receipt
     assert receipt is not None  # noqa: S101 - a job is done only with a receipt
     body = {
         "id": job.run.id,
@@ -198,7 +198,7 @@ async def _known(job_id: str, context: Context, caller: Caller) -> Known:
     known = await context.watcher.read(job_id.lower(), caller.name) if JOB_ID.fullmatch(job_id) else None
     if known is None or not caller.may_see(known.job.run.masked):
         raise Problem(HTTPStatus.NOT_FOUND, "There is no export with this id.")
-    logs.note(job=known.job.run.id)
+    logs.bind(job=known.job.run.id)
     return known
 
 

@@ -26,7 +26,7 @@ async def file(job_id: str, name: str, request: Request) -> Response:
     )
     try:
         key = f"{job_id}/{name}"
-        path = context.storage.path_if_signed(key, expires, disposition, signature, datetime.now(UTC))
+        path = context.storage.verify_link(key, expires, disposition, signature, datetime.now(UTC))
     except PermissionError as error:
         raise Problem(HTTPStatus.FORBIDDEN, str(error)) from None
     if not path.is_file():

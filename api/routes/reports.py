@@ -17,7 +17,7 @@ from api.tables import table_query
 from api.web.ids import JOB_ID
 from api.web.problems import Problem
 from flows import logs
-from flows.errors import FieldError, InvalidRequest, escaped
+from flows.errors import FieldError, InvalidRequest, escape_pointer
 from flows.formats.csv_options import CHOICES, PRESETS
 from flows.query.report import Report
 
@@ -62,7 +62,7 @@ async def poll(request: Request) -> Response:
             extra={"message": "Job Id not found!"},
         )
     job = known.job
-    logs.note(job=job.run.id)
+    logs.bind(job=job.run.id)
     url = (await context.links.link_to(job)).url if job.status == "done" else None
     headers = poll_headers(job, datetime.now(UTC), known.stale)
     return JSONResponse(frozen_body(job, url), headers=headers)
@@ -128,7 +128,9 @@ def _reports(request: Request) -> Mapping[str, Report]:
 def _job_id(request: Request) -> str:
     for name in request.query_params:
         if name != "jobId":
-            raise InvalidRequest([FieldError(f"/{escaped(name)}", "unknown", "There is no such parameter.")])
+            raise InvalidRequest(
+                [FieldError(f"/{escape_pointer(name)}", "unknown", "There is no such parameter.")]
+            )
     given = request.query_params.getlist("jobId")
     if len(given) != 1 or not JOB_ID.fullmatch(given[0]):
         detail = "Give one job id, as it came from POST /reports/csv."

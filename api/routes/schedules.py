@@ -32,7 +32,7 @@ from api.web import strict_json
 from api.web.ids import JOB_ID
 from api.web.problems import Problem
 from flows import logs
-from flows.errors import FieldError, InvalidRequest
+from flows.errors import InvalidRequest
 
 
 class ScheduleId(Convertor[str]):
@@ -162,7 +162,7 @@ async def run(schedule_id: str, request: Request) -> Response:
     key = start_export.idempotency_key(request)
     kept = await _kept(schedule_id, request)
     job, replayed = await context.schedules.run_now(kept, caller.name, key, datetime.now(UTC))
-    logs.note(job=job.run.id)
+    logs.bind(job=job.run.id)
     if not replayed:
         context.watcher.watch(job, caller.name)
     return await answer(start_export.Started(job, replayed), context, caller)
@@ -217,7 +217,7 @@ async def _asked(
     """Every name in it known, in the database too; InvalidRequest otherwise."""
     context, caller = context_of(request), caller_of(request)
     permitted = replace(caller, sees_pii=caller.sees_pii and not masked).permitted(context.reports)
-    webhooks = Webhooks(context.settings.webhook_secrets, context.settings.webhook_private_places)
+    webhooks = Webhooks(context.settings.webhook_secrets, context.settings.private_webhook_hosts)
     asked, export = schedule_body.parse(body, permitted, datetime.now(UTC), webhooks, needs_name)
     try:
         await context.source.check_request(export)
@@ -273,5 +273,5 @@ def _place(cursor: str | None) -> int:
     except (binascii.Error, ValueError):
         text = ""
     if not _PLACE.fullmatch(text):
-        raise InvalidRequest([FieldError("/cursor", "invalid", "The cursor is damaged.")])
+        raise InvalidRequest.at("/cursor", "invalid", "The cursor is damaged.")
     return int(text)

@@ -52,7 +52,7 @@ async def start(
         job, replayed = await context.runs.start(asked_for, caller.name, key, datetime.now(UTC), tags)
     except KeyReused:
         raise key_reused() from None
-    logs.note(job=job.run.id)
+    logs.bind(job=job.run.id)
     context.metrics.starts.labels(asked_for.report.name, str(replayed).lower()).inc()
     if not replayed:
         context.watcher.watch(job, caller.name)
@@ -93,5 +93,5 @@ def idempotency_key(request: Request) -> str | None:
         return None
     if len(keys) > 1 or not IDEMPOTENCY_KEY.fullmatch(keys[0]):
         detail = "It must be one value of 1 to 255 visible ASCII characters."
-        raise InvalidRequest([FieldError("/headers/Idempotency-Key", "format", detail)])
+        raise InvalidRequest.at("/headers/Idempotency-Key", "format", detail)
     return keys[0]

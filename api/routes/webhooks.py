@@ -25,4 +25,6 @@ async def webhook_secret(request: Request) -> Response:
     secrets = context.settings.webhook_secrets
     if secrets is None:
         raise Problem(HTTPStatus.NOT_FOUND, notify.OFF)
-    return JSONResponse({"secret": secrets.shown_to(caller.name)}, headers={"Cache-Control": "no-store"})
+    return JSONResponse(
+        {"secret": secrets.signing_secret(caller.name)}, headers={"Cache-Control": "no-store"}
+    )

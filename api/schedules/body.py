@@ -8,15 +8,15 @@ from typing import Any
 from api.schedules import notify as notify_body
 from api.schedules import timetable
 from api.schedules.notify import Webhooks
-from flows.errors import FieldError, InvalidRequest, escaped
+from flows.errors import FieldError, InvalidRequest, escape_pointer
 from flows.query.report import DEFAULT_REPORT, Report
 from flows.query.request import ExportRequest, parse_request
 from flows.query.request_fields import MAX_NAME_LENGTH
 from flows.schedules import recurrence, relative_range
-from flows.schedules.parameters import Recurring, request_at
+from flows.schedules.parameters import ScheduleParameters, request_for_run
 from flows.schedules.recurrence import Recurrence
 from flows.schedules.relative_range import Range
-from flows.webhooks.subscriptions import Notice
+from flows.webhooks.subscriptions import Subscription
 
 NAMES = ("name", "enabled", "recurrence", "range", "export", "onlyIfRows", "notify")
 # These may be changed even where the rest has become wrong, such as when a report is gone.
@@ -33,15 +33,17 @@ class RecurringExport:
     range: Range | None
     export: Mapping[str, Any]
     only_if_rows: bool
-    notify: tuple[Notice, ...] = ()
+    notify: tuple[Subscription, ...] = ()
 
     @property
     def report(self) -> str:
         return self.export.get("report") or DEFAULT_REPORT
 
-    def recurring(self, since: datetime) -> Recurring:
+    def recurring(self, since: datetime) -> ScheduleParameters:
         at_midnight = timetable.at_midnight(self.recurrence)
-        return Recurring(self.range, self.only_if_rows, self.recurrence.zone, since, at_midnight, self.notify)
+        return ScheduleParameters(
+            self.range, self.only_if_rows, self.recurrence.zone, since, at_midnight, self.notify
+        )
 
     def as_body(self) -> dict[str, Any]:
         """Without `notify`, whose addresses are not for every reader."""
@@ -82,7 +84,7 @@ def parse(
 def check_names(body: object) -> Mapping[str, Any]:
     if not isinstance(body, dict):
         raise InvalidRequest([FieldError("", "type", "The body must be a JSON object.")])
-    unknown = [escaped(name) for name in body if name not in NAMES]
+    unknown = [escape_pointer(name) for name in body if name not in NAMES]
     if unknown:
         raise InvalidRequest(
             [FieldError(f"/{name}", "unknown", "There is no such field.") for name in unknown]
@@ -150,7 +152,7 @@ def _request_now(found: RecurringExport, reports: Mapping[str, Report], now: dat
     """Read by the same reader as every request; what it says of the days is the range's to mend."""
     since = now - recurrence.LEAST  # for since-last: something must lie between
     try:
-        return parse_request(request_at(found.export, found.recurring(since), now, None), reports)
+        return parse_request(request_for_run(found.export, found.recurring(since), now, None), reports)
     except InvalidRequest as error:
         raise InvalidRequest([_at_its_place(each) for each in error.errors]) from None
 

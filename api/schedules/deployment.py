@@ -12,8 +12,8 @@ from prefect.client.schemas.responses import DeploymentResponse
 from api.schedules import timetable
 from api.schedules.body import RecurringExport
 from flows.errors import InvalidRequest
-from flows.runs.tags import SCHEDULE, owner_in, tagged
-from flows.schedules.parameters import Recurring, parse_recurring, request_at
+from flows.runs.tags import SCHEDULE, owner_from_tags, tag_value
+from flows.schedules.parameters import ScheduleParameters, parse_schedule_parameters, request_for_run
 
 NAME_PREFIX = "recurring-"
 SHOWN_SLOTS = 3
@@ -31,7 +31,7 @@ class Kept:
     deployment_id: UUID
     read_only: bool
     asked: RecurringExport
-    recurring: Recurring
+    recurring: ScheduleParameters
     schedule: timetable.Schedule
     slug: str | None
     version: str | None
@@ -55,12 +55,12 @@ class PlannedRun:
 
 
 def owner_of(found: DeploymentResponse) -> str:
-    return owner_in(found.tags)
+    return owner_from_tags(found.tags)
 
 
 def id_of(found: DeploymentResponse) -> str:
     """The one in its tag, where the API has made it."""
-    return tagged(found.tags, SCHEDULE) or str(found.id)
+    return tag_value(found.tags, SCHEDULE) or str(found.id)
 
 
 def as_kept(found: DeploymentResponse) -> Kept | None:
@@ -70,9 +70,9 @@ def as_kept(found: DeploymentResponse) -> Kept | None:
     first = found.schedules[0]
     parameters: Mapping[str, Any] = {**found.parameters, **first.parameters}
     try:
-        recurring = parse_recurring(parameters.get("recurring") or {})
+        recurring = parse_schedule_parameters(parameters.get("recurring") or {})
     except InvalidRequest:
-        recurring = Recurring(None)
+        recurring = ScheduleParameters(None)
     created = cast(datetime, found.created)
     return Kept(
         id=id_of(found),
@@ -90,7 +90,10 @@ def as_kept(found: DeploymentResponse) -> Kept | None:
 
 
 def _asked(
-    found: DeploymentResponse, first: DeploymentSchedule, recurring: Recurring, parameters: Mapping[str, Any]
+    found: DeploymentResponse,
+    first: DeploymentSchedule,
+    recurring: ScheduleParameters,
+    parameters: Mapping[str, Any],
 ) -> RecurringExport:
     schedule = cast("timetable.Schedule", first.schedule)
     export: Any = parameters.get("request")
@@ -108,14 +111,14 @@ def _asked(
 
 
 def planned_runs(
-    asked: RecurringExport, recurring: Recurring, schedule: timetable.Schedule, now: datetime
+    asked: RecurringExport, recurring: ScheduleParameters, schedule: timetable.Schedule, now: datetime
 ) -> list[PlannedRun]:
     """The next ones, each with the days it would cover if all before it succeed."""
     found: list[PlannedRun] = []
     last: datetime | None = None
     for slot in timetable.next_slots(schedule, now, SHOWN_SLOTS):
         try:
-            request = request_at(asked.export, recurring, slot, last)
+            request = request_for_run(asked.export, recurring, slot, last)
         except InvalidRequest:
             request = {}
         local = slot.astimezone(asked.recurrence.zone)

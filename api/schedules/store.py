@@ -47,7 +47,7 @@ from api.schedules.deployment import NAME_PREFIX, Kept, as_kept, owner_of
 from api.web.problems import Unavailable
 from flows import tracing
 from flows.runs.tags import FOLLOW_UP
-from flows.schedules.failure_streak import Paused
+from flows.schedules.failure_streak import AutoPause
 
 MOST_PER_READ = 200  # Prefect's own limit
 _OF_KEYS = UUID("6f0f5a4e-3c1d-4a55-9d0a-7f1f2f1f6b90")
@@ -189,7 +189,7 @@ class Schedules:
                     name=name,
                     tags=_tags(kept.asked, caller, kept.id),
                     idempotency_key=own_key,
-                    labels=tracing.parent_labels(),
+                    labels=tracing.trace_labels(),
                 )
                 entry.started = found.name == name
         return as_job(found, {}, self._attempts), not entry.started
@@ -272,7 +272,7 @@ def _tags(asked: RecurringExport, caller: str, schedule_id: str) -> list[str]:
 
 
 def _parameters(
-    asked: RecurringExport, since: datetime, masked: bool, paused: Paused | None = None
+    asked: RecurringExport, since: datetime, masked: bool, paused: AutoPause | None = None
 ) -> dict[str, Any]:
     recurring = replace(asked.recurring(since), paused=paused)
     found = {"request": dict(asked.export), "recurring": recurring.as_parameter()}

@@ -7,8 +7,8 @@ from itertools import islice
 from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule, RRuleSchedule
 from prefect.server.schemas import schedules as server
 
-from flows.errors import FieldError, InvalidRequest
-from flows.query.date_range import parse_zone
+from flows.errors import InvalidRequest
+from flows.query.date_range import parse_time_zone
 from flows.schedules.recurrence import EARLIEST, LOOKED_AT, Recurrence, check_pace, every_text
 from flows.schedules.relative_range import past_skipped_midnight
 
@@ -42,7 +42,7 @@ def as_schedule(recurrence: Recurrence) -> Schedule:
 
 def as_recurrence(schedule: Schedule, slug: str | None, zone_name: str | None = None) -> Recurrence:
     """As the caller wrote it, whose kind is the slug; also for schedules that were written by hand."""
-    zone = parse_zone(zone_name or schedule.timezone or "UTC")
+    zone = parse_time_zone(zone_name or schedule.timezone or "UTC")
     if isinstance(schedule, CronSchedule):
         return Recurrence("cron", schedule.cron, zone)
     if isinstance(schedule, IntervalSchedule):
@@ -80,7 +80,7 @@ def check_cron(recurrence: Recurrence) -> None:
         check_pace(slots)
     except ValueError as error:
         known = str(error) if str(error).startswith("must") else "is no cron expression that ever happens"
-        raise InvalidRequest([FieldError("/recurrence/cron", "invalid", f"It {known}.")]) from None
+        raise InvalidRequest.at("/recurrence/cron", "invalid", f"It {known}.") from None
 
 
 def _of_the_server(schedule: Schedule) -> server.SCHEDULE_TYPES:

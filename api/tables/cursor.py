@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from api.web.strict_json import check_text
-from flows.errors import FieldError, InvalidRequest
+from flows.errors import InvalidRequest
 from flows.query.filter_values import whole_number
 from flows.query.report import type_name
 from flows.query.request import ExportRequest
@@ -40,7 +40,7 @@ def decode(text: str, request: ExportRequest, terms: Sequence[OrderTerm]) -> lis
         return [_read(value, term) for value, term in zip(content[1:], terms, strict=True)]
     except (ValueError, IndexError, ArithmeticError, RecursionError):
         detail = "The cursor is damaged or belongs to another request."
-        raise InvalidRequest([FieldError("/cursor", "invalid", detail)]) from None
+        raise InvalidRequest.at("/cursor", "invalid", detail) from None
 
 
 def _mark(request: ExportRequest) -> str:

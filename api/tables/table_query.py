@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from api.web import strict_json
-from flows.errors import FieldError, InvalidRequest, escaped
+from flows.errors import FieldError, InvalidRequest, escape_pointer
 from flows.query.filter_values import value_from_text
 from flows.query.report import DEFAULT_REPORT, Filter, Report, type_name
 from flows.query.request import ExportRequest, parse_request
@@ -52,7 +52,7 @@ def parse_table_query(items: Sequence[tuple[str, str]], reports: Mapping[str, Re
 def _refuse_repeated(items: Sequence[tuple[str, str]], filters: Mapping[str, Filter]) -> None:
     for name, times in Counter(name for name, _ in items).items():
         if times > 1 and name not in filters:
-            raise InvalidRequest([FieldError(f"/{name}", "duplicate", "The parameter is given twice.")])
+            raise InvalidRequest.at(f"/{name}", "duplicate", "The parameter is given twice.")
 
 
 def _filters(
@@ -65,12 +65,12 @@ def _filters(
         except InvalidRequest as error:
             raise InvalidRequest([_about_filters(each) for each in error.errors]) from None
         if not isinstance(decoded, dict):
-            raise InvalidRequest([FieldError("/filters", "type", "It must be an object of filters.")])
+            raise InvalidRequest.at("/filters", "type", "It must be an object of filters.")
         found = decoded
     for name, filter_ in filters.items():
         values = [value_from_text(text, filter_) for key, text in items if key == name]
         if values and name in found:
-            raise InvalidRequest([FieldError(f"/{name}", "duplicate", "The filter is given twice.")])
+            raise InvalidRequest.at(f"/{name}", "duplicate", "The filter is given twice.")
         if values:
             found[name] = values if len(values) > 1 else values[0]
     return found
@@ -83,7 +83,7 @@ def _about_filters(error: FieldError) -> FieldError:
 def _with_page(request: ExportRequest, given: Mapping[str, str]) -> TableQuery:
     cursor = given.get("cursor")
     if cursor is not None and "page" in given:
-        raise InvalidRequest([FieldError("/cursor", "conflict", "Give either a page or a cursor.")])
+        raise InvalidRequest.at("/cursor", "conflict", "Give either a page or a cursor.")
     return TableQuery(
         request,
         page=whole_number(given, "page", 1, MAX_PAGE),
@@ -95,7 +95,7 @@ def _with_page(request: ExportRequest, given: Mapping[str, str]) -> TableQuery:
 def whole_number(given: Mapping[str, str], name: str, default: int, most: int) -> int:
     text = given.get(name, str(default))
     if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= most):
-        raise InvalidRequest([FieldError(f"/{name}", "range", f"Must be a whole number from 1 to {most:,}.")])
+        raise InvalidRequest.at(f"/{name}", "range", f"Must be a whole number from 1 to {most:,}.")
     return int(text)
 
 
@@ -103,10 +103,10 @@ def among(items: Sequence[tuple[str, str]], names: Sequence[str]) -> dict[str, s
     """What is given, each name one of these and given once."""
     given = dict(items)
     if len(given) < len(items):
-        raise InvalidRequest([FieldError("", "duplicate", "A parameter is given twice.")])
+        raise InvalidRequest.at("", "duplicate", "A parameter is given twice.")
     for name in given:
         if name not in names:
-            raise InvalidRequest([FieldError(f"/{escaped(name)}", "unknown", "There is no such parameter.")])
+            raise InvalidRequest.at(f"/{escape_pointer(name)}", "unknown", "There is no such parameter.")
     return given
 
 

@@ -99,7 +99,7 @@ async def _limit_reached(request: Request, error: Exception) -> JSONResponse:
 async def _source_failed(request: Request, error: Exception) -> JSONResponse:
     """The source database failed while the API itself was reading it, for the table or a check."""
     assert isinstance(error, ExportError)  # noqa: S101 - registered for this type
-    if error.worth_retry:
+    if error.retryable:
         return as_response(Unavailable("The database that holds the report"))
     detail = "The report cannot be read at the moment." if isinstance(error, Internal) else str(error)
     return as_response(Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": "60"}))

@@ -35,13 +35,13 @@ class RequestLog:
                 MutableHeaders(scope=message)[HEADER] = request_id
             await send(message)
 
-        with logs.about(request=request_id):
+        with logs.context(request=request_id):
             try:
                 await self._app(scope, receive, noting)
             finally:
                 method, path, seconds = scope["method"], scope["path"], time.perf_counter() - begun
                 facts = {"method": method, "path": path, "status": status, "seconds": round(seconds, 4)}
-                access.info("%s %s %d", method, path, status, extra={"facts": facts})
+                access.info("%s %s %d", method, path, status, extra={"fields": facts})
 
 
 def _id_of(headers: Headers) -> str:

@@ -3,7 +3,7 @@
 import json
 from typing import Any, NoReturn
 
-from flows.errors import FieldError, InvalidRequest
+from flows.errors import InvalidRequest
 
 MAX_BYTES = 64 << 10
 MAX_DEPTH = 16
@@ -71,4 +71,4 @@ def _escape(key: str) -> str:
 
 
 def _refuse(pointer: str, code: str, detail: str) -> NoReturn:
-    raise InvalidRequest([FieldError(pointer, code, detail)])
+    raise InvalidRequest.at(pointer, code, detail)

@@ -62,7 +62,7 @@ def main(connection: Connection) -> None:
         _begin_log(job, settings.log_format)
         code = _exit_code_of(job)
         with suppress(OSError):  # the worker may be gone
-            connection.send(attempt_result.left())
+            connection.send(attempt_result.last())
         tracing.flush()
         # Threads of clients and drivers have nothing left to say; waiting for them would hold a slot.
         os._exit(code)
@@ -72,7 +72,7 @@ def _begin_log(job: Job, log_format: logs.Format) -> None:
     from api.exports.flow_run_job import caller_of
 
     caller = caller_of(job.flow_run)
-    logs.begin_run(log_format, job=str(job.flow_run.id), **({"caller": caller} if caller else {}))
+    logs.bind_run(log_format, job=str(job.flow_run.id), **({"caller": caller} if caller else {}))
 
 
 def _exit_code_of(job: Job) -> int:
@@ -98,7 +98,7 @@ def _warmed_up() -> "Iterator[Settings]":
     from flows.settings import Settings
     from flows.storage.from_url import open_storage
 
-    tracing.begin("report-exports-run")
+    tracing.start("report-exports-run")
     open_background_services()
     settings = Settings()
     catalog(settings.catalog_modules)

@@ -6,7 +6,7 @@ PREFECT_CLIENT_METRICS_PORT (4201).
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from flows.runs.attempt_result import AttemptEnd
+from flows.runs.attempt_result import AttemptResult
 
 PREFIX = "report_exports_worker"
 
@@ -37,7 +37,7 @@ file_bytes = Counter(f"{PREFIX}_bytes", "Bytes of the files that were made.", ["
 CRASHED = "crashed"
 
 
-def count(ended: AttemptEnd | None, seconds: float) -> None:
+def count(ended: AttemptResult | None, seconds: float) -> None:
     """None is the end of another flow's run."""
     if ended is None:
         return

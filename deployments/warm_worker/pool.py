@@ -14,7 +14,7 @@ from types import TracebackType
 
 from deployments.warm_worker import child, metrics
 from deployments.warm_worker.child import Job
-from flows.runs.attempt_result import AttemptEnd
+from flows.runs.attempt_result import AttemptResult
 
 WARM_UP_SECONDS = 60.0
 # A new process is made when the run that took one has likely ended, unless somebody waits for it.
@@ -46,15 +46,15 @@ class WarmProcess:
     async def ended(self) -> None:
         await _readable(self.process.sentinel)
         self.process.join()
-        metrics.count(self._attempt_end(), time.monotonic() - self._begun)
+        metrics.count(self._attempt_result(), time.monotonic() - self._begun)
         self._connection.close()
 
-    def _attempt_end(self) -> AttemptEnd | None:
+    def _attempt_result(self) -> AttemptResult | None:
         """As the process has told it; one that was killed has told nothing."""
         try:
-            return self._connection.recv() if self._connection.poll() else AttemptEnd("", metrics.CRASHED)
+            return self._connection.recv() if self._connection.poll() else AttemptResult("", metrics.CRASHED)
         except (EOFError, OSError):
-            return AttemptEnd("", metrics.CRASHED)
+            return AttemptResult("", metrics.CRASHED)
 
     def kill(self) -> None:
         if self.process.is_alive():

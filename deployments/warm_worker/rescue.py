@@ -93,12 +93,12 @@ class Rescue:
         if run.run_count < attempts:
             state: State[Any] = AwaitingRetry(scheduled_time=datetime.now(UTC), message=reason)
         else:
-            state = Failed(name=lost.code, message=lost.sentence)
+            state = Failed(name=lost.code, message=lost.message)
         # The state may be final (Crashed), and no rule of Prefect's leads out of it.
         await self._client.set_flow_run_state(run.id, state, force=True)
         metrics.put_back.inc()
         facts = {"job": str(run.id)}
-        logger.info("flow run %s: %s It is %s now.", run.id, reason, state.name, extra={"facts": facts})
+        logger.info("flow run %s: %s It is %s now.", run.id, reason, state.name, extra={"fields": facts})
 
     async def _active(self) -> list[FlowRun]:
         return await self._client.read_flow_runs(

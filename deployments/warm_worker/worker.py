@@ -187,7 +187,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
                     await self._leave_for_later(flow_run)
         except Exception:
             facts = {"job": str(flow_run.id)}
-            self._logger.exception("Flow run '%s' could not be run", flow_run.id, extra={"facts": facts})
+            self._logger.exception("Flow run '%s' could not be run", flow_run.id, extra={"fields": facts})
         finally:
             del self._in_flight[flow_run.id]
             self._owners.pop(flow_run.id, None)

@@ -25,7 +25,7 @@ class DateRange:
         return (self.end - self.start) / timedelta(days=1)
 
 
-def parse_moment(text: object) -> date | datetime:
+def parse_date_or_timestamp(text: object) -> date | datetime:
     """A date (`2024-7-19`) or an RFC 3339 date-time with an offset; ValueError says what is wrong."""
     if not isinstance(text, str):
         raise ValueError("must be a date such as 2024-07-19, as a string")
@@ -61,13 +61,13 @@ def _within(day: date) -> date:
 
 
 @cache
-def known_zones() -> frozenset[str]:
+def time_zone_names() -> frozenset[str]:
     """Those that every machine and database knows, not what this one happens to be set to."""
     return frozenset(available_timezones()) - {"localtime", "posixrules", "Factory"}
 
 
-def parse_zone(name: object) -> ZoneInfo:
-    if not isinstance(name, str) or name not in known_zones():
+def parse_time_zone(name: object) -> ZoneInfo:
+    if not isinstance(name, str) or name not in time_zone_names():
         raise ValueError("must be an IANA time zone such as Europe/Madrid")
     return ZoneInfo(name)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from flows.errors import FieldError, InvalidRequest, escaped
+from flows.errors import FieldError, InvalidRequest, escape_pointer
 
 Location = Sequence[str | int]
 
@@ -39,7 +39,7 @@ def invalid_request(error: ValidationError) -> InvalidRequest:
 
 def json_pointer(location: Location) -> str:
     """Return the RFC 6901 pointer, such as `/filters/utm` or `/notify/0/url`."""
-    return "".join(f"/{escaped(str(step))}" for step in location)
+    return "".join(f"/{escape_pointer(str(step))}" for step in location)
 
 
 def sentence(error: ValueError) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import types as sql
 
-from flows.query.date_range import parse_moment
+from flows.query.date_range import parse_date_or_timestamp
 from flows.query.report import Filter, type_name
 
 MAX_TEXT_LENGTH = 1000
@@ -84,14 +84,14 @@ def _number(value: object) -> Decimal:
 
 
 def _date(value: object) -> date:
-    moment = parse_moment(value)
+    moment = parse_date_or_timestamp(value)
     if isinstance(moment, datetime):
         raise ValueError("must be a date such as 2024-07-19, without a time")
     return moment
 
 
 def _date_time(value: object) -> datetime:
-    moment = parse_moment(value)
+    moment = parse_date_or_timestamp(value)
     if not isinstance(moment, datetime):
         raise ValueError("must be a date-time with an offset")
     return moment.astimezone(UTC)

@@ -17,12 +17,12 @@ from flows.query.report import Report, Scope, TableColumn
 MASK = "***"
 
 
-def masked(reports: Mapping[str, Report]) -> dict[str, Report]:
+def mask_reports(reports: Mapping[str, Report]) -> dict[str, Report]:
     """Without those whose rows are found by a masked column: for these callers they do not exist."""
-    return {name: _masked(report) for name, report in reports.items() if _can_be_masked(report)}
+    return {name: _mask(report) for name, report in reports.items() if _can_be_masked(report)}
 
 
-def _masked(report: Report) -> Report:
+def _mask(report: Report) -> Report:
     columns = report.table_columns
     hidden = frozenset(key for key, column in columns.items() if column.pii)
     secret = _secret(report)

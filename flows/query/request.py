@@ -80,7 +80,7 @@ def _plain_text(value: Any) -> str:
 
 
 def _day_text(text: str) -> str:
-    moment = date_range.parse_moment(text)
+    moment = date_range.parse_date_or_timestamp(text)
     return f"{moment:%Y-%m-%dT%H%M%SZ}" if isinstance(moment, datetime) else moment.isoformat()
 
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchem
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypeAliasType
 
-from flows.errors import FieldError, InvalidRequest, escaped
+from flows.errors import FieldError, InvalidRequest, escape_pointer
 from flows.formats.csv_options import CHOICES, EXCEL_ROWS, PRESETS, Dialect, InvalidOption, parse_dialect
 from flows.query import date_range
 from flows.query.field_errors import sentence
@@ -132,7 +132,7 @@ def _read_csv(value: object) -> Dialect:
     try:
         return parse_dialect(value)
     except InvalidOption as error:
-        pointer = f"/{escaped(error.option)}" if error.option is not None else ""
+        pointer = f"/{escape_pointer(error.option)}" if error.option is not None else ""
         raise InvalidRequest([FieldError(pointer, "invalid", sentence(error))]) from None
 
 
@@ -170,6 +170,6 @@ CsvOptions: type[BaseModel] = create_model(
     **_CSV_FIELDS,
 )
 Csv = Annotated[Dialect, PlainValidator(_read_csv, json_schema_input_type=CsvPreset | CsvOptions)]
-TimeZone = text(date_range.parse_zone, format="iana-time-zone")
+TimeZone = text(date_range.parse_time_zone, format="iana-time-zone")
 Name = text(read_name, format="line", minLength=1, maxLength=MAX_NAME_LENGTH)
-Day = text(date_range.parse_moment, format="date-or-date-time", pattern=DATE_PATTERN)
+Day = text(date_range.parse_date_or_timestamp, format="date-or-date-time", pattern=DATE_PATTERN)

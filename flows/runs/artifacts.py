@@ -10,7 +10,7 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, ArtifactFilterType
 from prefect.client.schemas.objects import Artifact
 
-from flows.runs.receipt import Standing, from_metadata
+from flows.runs.receipt import RunProgress, parse_metadata
 
 # Artifact types. `columns` has its own artifact because Prefect truncates metadata at 500 characters.
 PROGRESS, COLUMNS = "progress", "columns"
@@ -31,16 +31,16 @@ def _filter(artifact_type: str, run_ids: Iterable[UUID]) -> ArtifactFilter:
     )
 
 
-def read_standings(client: SyncPrefectClient, run_ids: Iterable[UUID]) -> dict[str, Standing]:
+def read_progress(client: SyncPrefectClient, run_ids: Iterable[UUID]) -> dict[str, RunProgress]:
     """Return the progress of at most 200 runs, by run id; a run without progress is missing."""
-    return standings_by_run(client.read_artifacts(artifact_filter=progress_filter(run_ids)))
+    return progress_by_run(client.read_artifacts(artifact_filter=progress_filter(run_ids)))
 
 
-def standings_by_run(artifacts: Iterable[Artifact]) -> dict[str, Standing]:
-    standings = {str(artifact.flow_run_id): _standing(artifact) for artifact in artifacts}
-    return {run_id: standing for run_id, standing in standings.items() if standing is not None}
+def progress_by_run(artifacts: Iterable[Artifact]) -> dict[str, RunProgress]:
+    progress_by_run = {str(artifact.flow_run_id): _progress(artifact) for artifact in artifacts}
+    return {run_id: progress for run_id, progress in progress_by_run.items() if progress is not None}
 
 
-def _standing(artifact: Artifact) -> Standing | None:
-    standing = from_metadata(artifact.metadata_)
-    return replace(standing, heartbeat_at=cast("datetime | None", artifact.updated)) if standing else None
+def _progress(artifact: Artifact) -> RunProgress | None:
+    progress = parse_metadata(artifact.metadata_)
+    return replace(progress, heartbeat_at=cast("datetime | None", artifact.updated)) if progress else None

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class AttemptEnd:
+class AttemptResult:
     """`code` is `done`, `rows.none`, or the stable code of a failure."""
 
     report: str
@@ -13,13 +13,13 @@ class AttemptEnd:
     bytes: int = 0
 
 
-_last: list[AttemptEnd] = []
+_last: list[AttemptResult] = []
 
 
-def leave(ended: AttemptEnd) -> None:
+def record(ended: AttemptResult) -> None:
     _last[:] = [ended]
 
 
-def left() -> AttemptEnd | None:
+def last() -> AttemptResult | None:
     """None where the flow tells none."""
     return _last[0] if _last else None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from flows.errors import NoRows, WorkerLost, all_codes
+from flows.errors import NoRows, WorkerLost, errors_by_code
 from flows.runs.receipt import Receipt
 
 
@@ -35,11 +35,11 @@ class Outcome:
 
 def failure(job_id: str, state_type: str, state_name: str, state_message: str) -> JobError:
     """Why a run that has failed has no file; what has no code of its own says no more than the id."""
-    known = all_codes().get(state_name)
+    known = errors_by_code().get(state_name)
     if known is not None and known.code != "internal":
-        return JobError(known.code, known.worth_retry, state_message)
+        return JobError(known.code, known.retryable, state_message)
     if state_name == "request.invalid":
         return JobError("request.invalid", False, state_message)
     if state_type == "CRASHED":
-        return JobError(WorkerLost.code, WorkerLost.worth_retry, WorkerLost.sentence)
+        return JobError(WorkerLost.code, WorkerLost.retryable, WorkerLost.message)
     return JobError("internal", False, f"The export failed. Quote {job_id}.")

@@ -21,7 +21,7 @@ from prefect.exceptions import PrefectException
 
 from flows.errors import Superseded
 from flows.runs.artifacts import PROGRESS, progress_filter
-from flows.runs.receipt import Receipt, Standing, from_metadata, percent_of
+from flows.runs.receipt import Receipt, RunProgress, parse_metadata, percent_written
 
 SECONDS_BETWEEN_WRITES = 1.0
 HEARTBEAT_SECONDS = 5.0
@@ -31,7 +31,7 @@ LEASE_SECONDS = 2 * HEARTBEAT_SECONDS
 logger = logging.getLogger(__name__)
 
 
-class Progress:
+class ProgressReporter:
     """Never falls: a later attempt starts at the percent that an earlier one has shown."""
 
     def __init__(
@@ -42,14 +42,14 @@ class Progress:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client, self._run_id, self._attempt, self._clock = client, run_id, attempt, clock
-        self._standing = Standing()
+        self._progress = RunProgress()
         self._artifact_id: UUID | None = None
         self._alive_at = self._written_at = clock()
         self._writing = threading.Lock()
         self._ended = threading.Event()
         self._superseded = False
 
-    def __enter__(self) -> "Progress":
+    def __enter__(self) -> "ProgressReporter":
         if self._attempt > 1:
             self._take_over()
         threading.Thread(target=self._beat, daemon=True, name="heartbeat").start()
@@ -61,22 +61,22 @@ class Progress:
         self._ended.set()
 
     def start(self, expected: int, snapshot_at: datetime) -> None:
-        self._standing = Standing(self._standing.percent, 0, expected, snapshot_at.isoformat())
+        self._progress = RunProgress(self._progress.percent, 0, expected, snapshot_at.isoformat())
 
     def advance(self, rows: int) -> None:
         """Counts rows that are on their way; raises Superseded when another attempt has taken over."""
-        before = self._standing
+        before = self._progress
         assert before.expected is not None  # noqa: S101 - start() comes first
         written = before.written + rows
-        percent = max(before.percent, percent_of(written, before.expected))
-        self._standing = replace(before, written=written, percent=percent)
+        percent = max(before.percent, percent_written(written, before.expected))
+        self._progress = replace(before, written=written, percent=percent)
         self.check_current()
         if self._clock() - self._written_at >= SECONDS_BETWEEN_WRITES:
             self._write()
 
     def reach(self, rows: int) -> None:
         """So many in all; fewer than before change nothing."""
-        self.advance(max(0, rows - self._standing.written))
+        self.advance(max(0, rows - self._progress.written))
 
     def check_current(self) -> None:
         """Costs a call only after a silence in which somebody may have given the run up."""
@@ -92,7 +92,7 @@ class Progress:
 
     def finish(self, receipt: Receipt) -> None:
         self.check_current()
-        self._standing = replace(self._standing, percent=100, receipt=receipt)
+        self._progress = replace(self._progress, percent=100, receipt=receipt)
         self._write()
 
     def _beat(self) -> None:
@@ -110,26 +110,26 @@ class Progress:
     def _take_over(self) -> None:
         for artifact in self._client.read_artifacts(artifact_filter=progress_filter([self._run_id])):
             self._artifact_id = artifact.id
-            earlier = from_metadata(artifact.metadata_)
-            self._standing = Standing(percent=min(99, earlier.percent) if earlier else 0)
+            earlier = parse_metadata(artifact.metadata_)
+            self._progress = RunProgress(percent=min(99, earlier.percent) if earlier else 0)
 
     def _write(self) -> None:
         with self._writing:
             if self._ended.is_set():
                 return
             self._written_at = self._clock()
-            self._put(self._standing)
+            self._put(self._progress)
             self._alive_at = self._written_at
 
-    def _put(self, standing: Standing) -> None:
+    def _put(self, progress: RunProgress) -> None:
         if self._artifact_id is None:
             made = self._client.create_artifact(
                 ArtifactCreate(
                     type=PROGRESS,
                     flow_run_id=self._run_id,
-                    data=standing.percent,
-                    description=standing.rows_text,
-                    metadata_=standing.as_metadata(),
+                    data=progress.percent,
+                    description=progress.rows_text,
+                    metadata_=progress.as_metadata(),
                 )
             )
             self._artifact_id = made.id
@@ -137,8 +137,8 @@ class Progress:
             self._client.update_artifact(
                 self._artifact_id,
                 ArtifactUpdate(
-                    data=standing.percent,
-                    description=standing.rows_text,
-                    metadata_=standing.as_metadata(),
+                    data=progress.percent,
+                    description=progress.rows_text,
+                    metadata_=progress.as_metadata(),
                 ),
             )

@@ -4,9 +4,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
-# Tags of a run: its file has been removed after its retention; its owner has deleted it.
-EXPIRED_TAG, FORGOTTEN_TAG = "expired", "forgotten"
-
 
 @dataclass(frozen=True)
 class Receipt:
@@ -21,7 +18,7 @@ class Receipt:
 
 
 @dataclass(frozen=True)
-class Standing:
+class RunProgress:
     """How far a run is: `expected` is exact, from the snapshot; None while rows are still being counted.
 
     `heartbeat_at` is when it was last written; only a reader knows.
@@ -46,12 +43,12 @@ class Standing:
         return {name: str(value) for name, value in found.items() if value is not None}
 
 
-def from_metadata(metadata: Mapping[str, str] | None) -> Standing | None:
+def parse_metadata(metadata: Mapping[str, str] | None) -> RunProgress | None:
     """None for an artifact that is not ours."""
     if metadata is None or "percent" not in metadata:
         return None
     expected = metadata.get("expected")
-    return Standing(
+    return RunProgress(
         percent=int(metadata["percent"]),
         written=int(metadata["written"]),
         expected=int(expected) if expected is not None else None,
@@ -71,6 +68,6 @@ def _receipt(metadata: Mapping[str, str]) -> Receipt:
     )
 
 
-def percent_of(written: int, expected: int) -> int:
+def percent_written(written: int, expected: int) -> int:
     """At most 99: 100 is said together with the link, when the file is stored and verified."""
     return 99 if expected == 0 else min(99, 99 * written // expected)

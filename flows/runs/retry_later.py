@@ -15,7 +15,7 @@ from prefect.exceptions import Abort, Pause
 from prefect.states import AwaitingRetry
 
 
-def hand_back(run_id: UUID, message: str, pause: timedelta, now: datetime) -> NoReturn:
+def retry_later(run_id: UUID, message: str, pause: timedelta, now: datetime) -> NoReturn:
     state: State[Any] = AwaitingRetry(scheduled_time=now + pause, message=message)
     with get_client(sync_client=True) as client:
         answer = client.set_flow_run_state(run_id, state)

@@ -8,12 +8,14 @@ OWNER, REPORT, SCHEDULE = "owner:", "report:", "schedule:"
 FOLLOW_UP = "follow-up"
 # A run that delivers a webhook.
 WEBHOOK = "webhook"
+# A run whose file was removed after its retention; a run that its owner has deleted.
+EXPIRED_TAG, DELETED_TAG = "expired", "forgotten"
 
 
-def tagged(tags: Iterable[str], prefix: str) -> str | None:
+def tag_value(tags: Iterable[str], prefix: str) -> str | None:
     return next((tag.removeprefix(prefix) for tag in tags if tag.startswith(prefix)), None)
 
 
-def owner_in(tags: Iterable[str]) -> str:
+def owner_from_tags(tags: Iterable[str]) -> str:
     """What has no owner was started by an operator in Prefect, and is the local caller's."""
-    return tagged(tags, OWNER) or LOCAL_CALLER
+    return tag_value(tags, OWNER) or LOCAL_CALLER

@@ -1,4 +1,4 @@
-"""What follows when a run of a recurring export has ended: notices, and a pause of one that only fails.
+"""What follows when a run of a recurring export has ended: subscriptions, and a pause of one that only fails.
 
 Nothing may be lost, so what is to be done stands on the run itself: a tag, from its deployment, that is taken
 away when all has been done. The run's own process does it at once, in a hook. Warm workers look every few
@@ -33,14 +33,15 @@ from prefect.exceptions import ObjectNotFound
 
 from flows.errors import InvalidRequest, NoRows
 from flows.runs import flow_names, tags
-from flows.runs.artifacts import read_standings
+from flows.runs.artifacts import read_progress
 from flows.runs.outcome import CANCELLED, NO_ROWS, Outcome, failure
-from flows.runs.receipt import FORGOTTEN_TAG, Receipt
-from flows.schedules.auto_pause import pause_when_due
-from flows.schedules.parameters import Recurring, parse_recurring
+from flows.runs.receipt import Receipt
+from flows.runs.tags import DELETED_TAG
+from flows.schedules.auto_pause import pause_if_failing
+from flows.schedules.parameters import ScheduleParameters, parse_schedule_parameters
 from flows.settings import Settings
-from flows.webhooks.message import Message, of_export, of_pause
-from flows.webhooks.subscriptions import Occasion
+from flows.webhooks.message import Message, export_message, pause_message
+from flows.webhooks.subscriptions import Event
 
 DELIVERY = f"{flow_names.DELIVER}/webhook"
 EXPORTS = FlowFilter(name=FlowFilterName(any_=[flow_names.EXPORT]))
@@ -48,15 +49,15 @@ EXPORTS = FlowFilter(name=FlowFilterName(any_=[flow_names.EXPORT]))
 logger = logging.getLogger(__name__)
 
 
-def follow_up_at_once(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+def follow_up_hook(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
     """The hook of the run's own process."""
     if flow_run.parameters.get("recurring") is None:
         return
     with get_client(sync_client=True) as client:
-        follow_up(client, client.read_flow_run(flow_run.id), Settings())
+        follow_up_run(client, client.read_flow_run(flow_run.id), Settings())
 
 
-def follow_up_all(client: SyncPrefectClient, settings: Settings) -> None:
+def follow_up_ended_runs(client: SyncPrefectClient, settings: Settings) -> None:
     """Every run that has ended and that nobody has looked after yet."""
     wanted = FlowRunFilter(
         tags=FlowRunFilterTags(all_=[tags.FOLLOW_UP]),
@@ -64,21 +65,21 @@ def follow_up_all(client: SyncPrefectClient, settings: Settings) -> None:
     )
     for run in client.read_flow_runs(flow_filter=EXPORTS, flow_run_filter=wanted):
         try:
-            follow_up(client, run, settings)
+            follow_up_run(client, run, settings)
         except Exception:  # one that an operator has written by hand must not hold the others up
             logger.warning("flow run %s could not be followed up; trying again soon", run.id, exc_info=True)
 
 
-def follow_up(client: SyncPrefectClient, run: FlowRun, settings: Settings) -> None:
+def follow_up_run(client: SyncPrefectClient, run: FlowRun, settings: Settings) -> None:
     """Nothing, while a worker may still put the run back."""
     outcome = _outcome(client, run, settings.attempts)
     if outcome is None:
         return
-    if FORGOTTEN_TAG not in run.tags:
-        message = of_export(outcome, settings.public_url)
+    if DELETED_TAG not in run.tags:
+        message = export_message(outcome, settings.public_url)
         _notify(client, run, outcome.status, message, outcome.job_id)
         if outcome.status == "error":
-            _pause_when_due(client, run, outcome, settings)
+            _pause_if_failing(client, run, outcome, settings)
     if tags.FOLLOW_UP in run.tags:
         current = client.read_flow_run(run.id).tags  # they may have changed meanwhile
         client.update_flow_run(run.id, tags=[tag for tag in current if tag != tags.FOLLOW_UP])
@@ -110,43 +111,43 @@ def _outcome(client: SyncPrefectClient, run: FlowRun, attempts: int) -> Outcome 
 
 
 def _receipt(client: SyncPrefectClient, run_id: UUID) -> Receipt | None:
-    standing = read_standings(client, [run_id]).get(str(run_id))
-    return standing.receipt if standing is not None else None
+    progress = read_progress(client, [run_id]).get(str(run_id))
+    return progress.receipt if progress is not None else None
 
 
-def _recurring(run: FlowRun) -> Recurring:
+def _recurring(run: FlowRun) -> ScheduleParameters:
     try:
-        return parse_recurring(run.parameters.get("recurring") or {})
+        return parse_schedule_parameters(run.parameters.get("recurring") or {})
     except InvalidRequest:  # written by hand; the run has failed with what is wrong
-        return Recurring(None)
+        return ScheduleParameters(None)
 
 
 def _schedule_id(run: FlowRun) -> str:
     """As the API has it: its own, or the deployment's where an operator keeps it."""
-    return tags.tagged(run.tags, tags.SCHEDULE) or str(run.deployment_id)
+    return tags.tag_value(run.tags, tags.SCHEDULE) or str(run.deployment_id)
 
 
 def _notify(
     client: SyncPrefectClient,
     run: FlowRun,
-    occasion: Occasion,
+    event: Event,
     message: Message,
     once_for: str,
 ) -> None:
     """A delivery for each address that wants to hear of it: at most one for what `once_for` names."""
-    wanted = [notice for notice in _recurring(run).notify if occasion in notice.on]
+    wanted = [subscription for subscription in _recurring(run).notify if event in subscription.on]
     if not wanted:
         return
     deployment_id = client.read_deployment_by_name(DELIVERY).id
-    owner = tags.owner_in(run.tags)
-    for notice in wanted:
-        key = "\0".join((once_for, notice.sealed, message["type"]))
+    owner = tags.owner_from_tags(run.tags)
+    for subscription in wanted:
+        key = "\0".join((once_for, subscription.sealed, message["type"]))
         client.create_flow_run_from_deployment(
             deployment_id,
             name=message["type"],
             parameters={
                 "message": dict(message),
-                "address": {"host": notice.place, "sealed": notice.sealed},
+                "address": {"host": subscription.host, "sealed": subscription.sealed},
                 "caller": owner,
             },
             tags=[tags.WEBHOOK, tags.OWNER + owner, tags.SCHEDULE + _schedule_id(run)],
@@ -154,15 +155,15 @@ def _notify(
         )
 
 
-def _pause_when_due(client: SyncPrefectClient, run: FlowRun, outcome: Outcome, settings: Settings) -> None:
+def _pause_if_failing(client: SyncPrefectClient, run: FlowRun, outcome: Outcome, settings: Settings) -> None:
     if run.deployment_id is None or not run.auto_scheduled:
         return
     try:
         found = client.read_deployment(run.deployment_id)
     except ObjectNotFound:
         return
-    paused = pause_when_due(client, found, outcome, settings.attempts, datetime.now(UTC))
+    paused = pause_if_failing(client, found, outcome, settings.attempts, datetime.now(UTC))
     if paused is not None:
         name = found.description or found.name
-        message = of_pause(outcome, name, paused.failures, settings.public_url)
+        message = pause_message(outcome, name, paused.failures, settings.public_url)
         _notify(client, run, "paused", message, f"{found.id} {paused.since}")

@@ -21,8 +21,8 @@ from prefect.client.schemas.sorting import FlowRunSort
 
 from flows.errors import InvalidRequest
 from flows.runs.outcome import Outcome
-from flows.schedules.failure_streak import FAILURES_UNTIL_PAUSE, End, Paused, failures_in_a_row
-from flows.schedules.parameters import parse_recurring
+from flows.schedules.failure_streak import FAILURES_UNTIL_PAUSE, AutoPause, RunResult, count_failures
+from flows.schedules.parameters import parse_schedule_parameters
 
 COUNTED = [StateType.COMPLETED, StateType.FAILED, StateType.CRASHED]
 LOOKED_BACK = 50
@@ -30,16 +30,16 @@ LOOKED_BACK = 50
 logger = logging.getLogger(__name__)
 
 
-def pause_when_due(
+def pause_if_failing(
     client: SyncPrefectClient, found: DeploymentResponse, outcome: Outcome, attempts: int, now: datetime
-) -> Paused | None:
+) -> AutoPause | None:
     """The pause that this failed run has brought about, now or when it was looked at before."""
     active = [schedule for schedule in found.schedules if schedule.active]
     if not active:
         paused = _kept_pause(found)
         return paused if paused is not None and paused.export_id == outcome.job_id else None
     since = _counted_from(active)
-    failures = failures_in_a_row(_ends(_runs(client, found, since), attempts))
+    failures = count_failures(_ends(_runs(client, found, since), attempts))
     if failures < FAILURES_UNTIL_PAUSE:
         return None
     found = client.read_deployment(found.id)  # somebody may have changed or resumed it meanwhile
@@ -47,7 +47,7 @@ def pause_when_due(
     if not active or _counted_from(active) != since:
         return None
     assert outcome.error is not None  # noqa: S101 - it has failed
-    paused = Paused(
+    paused = AutoPause(
         at=now.isoformat(),
         since=since.isoformat(),
         failures=failures,
@@ -60,7 +60,7 @@ def pause_when_due(
 
 
 def _pause(
-    client: SyncPrefectClient, found: DeploymentResponse, active: list[DeploymentSchedule], paused: Paused
+    client: SyncPrefectClient, found: DeploymentResponse, active: list[DeploymentSchedule], paused: AutoPause
 ) -> None:
     """The reason first: who finds it paused finds why. Its planned runs go with it."""
     recurring = {**(found.parameters.get("recurring") or {}), "paused": paused.as_parameter()}
@@ -71,9 +71,9 @@ def _pause(
     logger.info("deployment %s was paused: its last %d planned runs failed", found.id, paused.failures)
 
 
-def _kept_pause(found: DeploymentResponse) -> Paused | None:
+def _kept_pause(found: DeploymentResponse) -> AutoPause | None:
     try:
-        return parse_recurring(found.parameters.get("recurring") or {}).paused
+        return parse_schedule_parameters(found.parameters.get("recurring") or {}).paused
     except InvalidRequest:  # written by hand, and wrongly
         return None
 
@@ -96,7 +96,7 @@ def _counted_from(active: list[DeploymentSchedule]) -> datetime:
     return max(cast("list[datetime]", written))
 
 
-def _ends(runs: list[FlowRun], attempts: int) -> Iterator[End]:
+def _ends(runs: list[FlowRun], attempts: int) -> Iterator[RunResult]:
     for run in runs:
         if run.state_type == StateType.COMPLETED:
             yield "done"

@@ -6,11 +6,11 @@ from typing import Any, Literal
 
 FAILURES_UNTIL_PAUSE = 3
 
-End = Literal["done", "failed", "other"]
+RunResult = Literal["done", "failed", "other"]
 
 
 @dataclass(frozen=True)
-class Paused:
+class AutoPause:
     """Part of the parameter `recurring`. `since` is where the failures were counted from, `at` is ISO 8601;
     `code` and `message` are those of the last one, which was `export_id`."""
 
@@ -36,7 +36,7 @@ class Paused:
         return {"code": "failures", "detail": detail, **shown}
 
 
-def parse_paused(value: object) -> Paused:
+def parse_auto_pause(value: object) -> AutoPause:
     match value:
         case {
             "at": str(at),
@@ -45,11 +45,11 @@ def parse_paused(value: object) -> Paused:
             "exportId": str(export_id),
             "error": {"code": str(code), "message": str(message)},
         }:
-            return Paused(at, since, failures, export_id, code, message)
+            return AutoPause(at, since, failures, export_id, code, message)
     raise ValueError("must be as the pause has written it")
 
 
-def failures_in_a_row(ends: Iterable[End]) -> int:
+def count_failures(ends: Iterable[RunResult]) -> int:
     """The newest first. A run that was cancelled, or that nobody planned, counts neither way."""
     found = 0
     for end in ends:

@@ -9,18 +9,18 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from flows.errors import FieldError, InvalidRequest, escaped
+from flows.errors import InvalidRequest, escape_pointer
 from flows.query import date_range
 from flows.schedules import relative_range
-from flows.schedules.failure_streak import Paused, parse_paused
+from flows.schedules.failure_streak import AutoPause, parse_auto_pause
 from flows.schedules.relative_range import Range, SinceLast
-from flows.webhooks.subscriptions import Notice, parse_notices
+from flows.webhooks.subscriptions import Subscription, parse_subscriptions
 
 _NAMES = ("range", "onlyIfRows", "timeZone", "since", "atMidnight", "notify", "paused")
 
 
 @dataclass(frozen=True)
-class Recurring:
+class ScheduleParameters:
     """`zone` is where days begin and end; None: where the request says. `since` is when it was made.
 
     `at_midnight`: its slots are in the first hour of a day, so one at 23 o'clock was moved there.
@@ -32,8 +32,8 @@ class Recurring:
     zone: ZoneInfo | None = None
     since: datetime | None = None
     at_midnight: bool = False
-    notify: tuple[Notice, ...] = ()
-    paused: Paused | None = None
+    notify: tuple[Subscription, ...] = ()
+    paused: AutoPause | None = None
 
     @property
     def needs_last_success(self) -> bool:
@@ -51,27 +51,27 @@ class Recurring:
         }
 
 
-def parse_recurring(value: object) -> Recurring:
+def parse_schedule_parameters(value: object) -> ScheduleParameters:
     """Reads the parameter; InvalidRequest when somebody has written it by hand, and wrongly."""
     if not isinstance(value, dict):
-        raise _wrong("", "type", "It must be an object.")
+        raise _invalid("", "type", "It must be an object.")
     for name in value:
         if name not in _NAMES:
-            raise _wrong(f"/{escaped(name)}", "unknown", "There is no such field.")
+            raise _invalid(f"/{escape_pointer(name)}", "unknown", "There is no such field.")
     given = value.get("range")
-    return Recurring(
+    return ScheduleParameters(
         range=relative_range.parse_range(given, "/recurring/range") if given is not None else None,
         only_if_rows=_flag(value, "onlyIfRows"),
         zone=_zone(value.get("timeZone")),
         since=_since(value.get("since")),
         at_midnight=_flag(value, "atMidnight"),
-        notify=_read(value, "notify", parse_notices) or (),
-        paused=_read(value, "paused", parse_paused),
+        notify=_read(value, "notify", parse_subscriptions) or (),
+        paused=_read(value, "paused", parse_auto_pause),
     )
 
 
-def request_at(
-    request: Mapping[str, Any], recurring: Recurring, planned: datetime, last: datetime | None
+def request_for_run(
+    request: Mapping[str, Any], recurring: ScheduleParameters, planned: datetime, last: datetime | None
 ) -> dict[str, Any]:
     """The request of the run that was planned for `planned`, with the days that it covers.
 
@@ -94,41 +94,43 @@ def _read(value: Mapping[str, Any], name: str, parse: Callable[[object], Any]) -
     try:
         return parse(value[name]) if value.get(name) is not None else None
     except ValueError as error:
-        raise _wrong(f"/{name}", "invalid", f"It {error}.") from None
+        raise _invalid(f"/{name}", "invalid", f"It {error}.") from None
 
 
 def _flag(value: Mapping[str, Any], name: str) -> bool:
     given = value.get(name) or False
     if not isinstance(given, bool):
-        raise _wrong(f"/{name}", "type", "It must be true or false.")
+        raise _invalid(f"/{name}", "type", "It must be true or false.")
     return given
 
 
 def _request_zone(request: Mapping[str, Any]) -> ZoneInfo | None:
     try:
-        return date_range.parse_zone(request["timeZone"]) if request.get("timeZone") is not None else None
+        return (
+            date_range.parse_time_zone(request["timeZone"]) if request.get("timeZone") is not None else None
+        )
     except ValueError as error:
-        raise InvalidRequest([FieldError("/timeZone", "invalid", f"It {error}.")]) from None
+        raise InvalidRequest.at("/timeZone", "invalid", f"It {error}.") from None
 
 
 def _zone(name: object) -> ZoneInfo | None:
     try:
-        return date_range.parse_zone(name) if name is not None else None
+        return date_range.parse_time_zone(name) if name is not None else None
     except ValueError as error:
-        raise _wrong("/timeZone", "invalid", f"It {error}.") from None
+        raise _invalid("/timeZone", "invalid", f"It {error}.") from None
 
 
 def _since(text: object) -> datetime | None:
     if text is None:
         return None
     try:
-        moment = date_range.parse_moment(text)
+        moment = date_range.parse_date_or_timestamp(text)
     except ValueError as error:
-        raise _wrong("/since", "invalid", f"It {error}.") from None
+        raise _invalid("/since", "invalid", f"It {error}.") from None
     if not isinstance(moment, datetime):
-        raise _wrong("/since", "invalid", "It must be a date-time with an offset.")
+        raise _invalid("/since", "invalid", "It must be a date-time with an offset.")
     return moment
 
 
-def _wrong(pointer: str, code: str, detail: str) -> InvalidRequest:
-    return InvalidRequest([FieldError(f"/recurring{pointer}", code, detail)])
+def _invalid(pointer: str, code: str, detail: str) -> InvalidRequest:
+    return InvalidRequest.at(f"/recurring{pointer}", code, detail)

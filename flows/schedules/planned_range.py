@@ -18,23 +18,21 @@ from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 
 from flows.query import date_range
-from flows.runs.artifacts import read_standings
-from flows.schedules.parameters import parse_recurring, request_at
+from flows.runs.artifacts import read_progress
+from flows.schedules.parameters import parse_schedule_parameters, request_for_run
 
 
-def request_of_this_run(
-    job_id: UUID, request: Mapping[str, Any], recurring: Mapping[str, Any]
-) -> dict[str, Any]:
+def resolve_request(job_id: UUID, request: Mapping[str, Any], recurring: Mapping[str, Any]) -> dict[str, Any]:
     """The request with its days. They are written into the run, so that everybody who reads it sees them,
     and another attempt covers the same; the other parameters stay."""
-    asked = parse_recurring(recurring)
+    asked = parse_schedule_parameters(recurring)
     if "from" in request:
         return dict(request)
     with get_client(sync_client=True) as client:
         run = client.read_flow_run(job_id)
         planned = _planned(run)
         last = _last_success(client, run, planned) if asked.needs_last_success else None
-        resolved = request_at(request, asked, planned, last)
+        resolved = request_for_run(request, asked, planned, last)
         client.update_flow_run(job_id, parameters={**run.parameters, "request": resolved})
     return resolved
 
@@ -69,15 +67,18 @@ def _ended_at(client: SyncPrefectClient, run: FlowRun) -> datetime:
 def _end_of_days(run: FlowRun) -> datetime | None:
     request = run.parameters.get("request") or {}
     try:
-        start, end = date_range.parse_moment(request["from"]), date_range.parse_moment(request["to"])
-        zone = date_range.parse_zone(request.get("timeZone") or "UTC")
+        start, end = (
+            date_range.parse_date_or_timestamp(request["from"]),
+            date_range.parse_date_or_timestamp(request["to"]),
+        )
+        zone = date_range.parse_time_zone(request.get("timeZone") or "UTC")
         return date_range.resolve(start, end, zone).end
     except (KeyError, ValueError):
         return None
 
 
 def _snapshot(client: SyncPrefectClient, run: FlowRun) -> datetime | None:
-    standing = read_standings(client, [run.id]).get(str(run.id))
-    if standing is None or standing.snapshot_at is None:
+    progress = read_progress(client, [run.id]).get(str(run.id))
+    if progress is None or progress.snapshot_at is None:
         return None
-    return datetime.fromisoformat(standing.snapshot_at)
+    return datetime.fromisoformat(progress.snapshot_at)

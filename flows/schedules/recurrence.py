@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from dateutil.rrule import rrule, rrulestr
 
-from flows.errors import FieldError, InvalidRequest, escaped
+from flows.errors import InvalidRequest, escape_pointer
 from flows.query import date_range
 
 Kind = Literal["cron", "rrule", "every"]
@@ -71,20 +71,22 @@ class Recurrence:
 def parse_recurrence(value: object, now: datetime, pointer: str = "/recurrence") -> Recurrence:
     """InvalidRequest with one mistake; an `every` without anchor counts from `now`."""
     if not isinstance(value, dict):
-        raise _wrong(pointer, "type", 'It must be an object such as {"cron": "0 9 * * MON"}.')
+        raise InvalidRequest.at(pointer, "type", 'It must be an object such as {"cron": "0 9 * * MON"}.')
     for name in value:
         if name not in (*KINDS, "timeZone", "anchor"):
-            raise _wrong(f"{pointer}/{escaped(name)}", "unknown", "There is no such field.")
+            raise InvalidRequest.at(f"{pointer}/{escape_pointer(name)}", "unknown", "There is no such field.")
     given = [kind for kind in KINDS if value.get(kind) is not None]
     if len(given) != 1:
-        raise _wrong(pointer, "missing" if not given else "range", "It needs one of cron, rrule and every.")
+        raise InvalidRequest.at(
+            pointer, "missing" if not given else "range", "It needs one of cron, rrule and every."
+        )
     kind = given[0]
     zone_name = "UTC" if value.get("timeZone") is None else value["timeZone"]
-    zone = _read(zone_name, date_range.parse_zone, f"{pointer}/timeZone")
+    zone = _read(zone_name, date_range.parse_time_zone, f"{pointer}/timeZone")
     text = _read(value[kind], lambda text: _PARSERS[kind](text, now), f"{pointer}/{kind}")
     if kind != "every":
         if value.get("anchor") is not None:
-            raise _wrong(f"{pointer}/anchor", "unknown", "Only `every` has an anchor.")
+            raise InvalidRequest.at(f"{pointer}/anchor", "unknown", "Only `every` has an anchor.")
         return Recurrence(kind, text, zone)
     anchor = _read(value.get("anchor"), lambda at: _anchor(at, now), f"{pointer}/anchor")
     return Recurrence(kind, text, zone, anchor)
@@ -191,7 +193,7 @@ def every_text(interval: timedelta) -> str:
 def _anchor(text: object, now: datetime) -> datetime:
     if text is None:
         return now.replace(microsecond=0)
-    moment: date | datetime = date_range.parse_moment(text)
+    moment: date | datetime = date_range.parse_date_or_timestamp(text)
     if not isinstance(moment, datetime):
         raise ValueError("must be a date-time with an offset")
     if not EARLIEST <= moment.replace(tzinfo=None) <= LATEST:
@@ -220,8 +222,4 @@ def _read(value: object, parse: Callable[[Any], Any], pointer: str) -> Any:
     try:
         return parse(value)
     except ValueError as error:
-        raise _wrong(pointer, "invalid", f"It {error}.") from None
-
-
-def _wrong(pointer: str, code: str, detail: str) -> InvalidRequest:
-    return InvalidRequest([FieldError(pointer, code, detail)])
+        raise InvalidRequest.at(pointer, "invalid", f"It {error}.") from None

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from flows.errors import FieldError, InvalidRequest, escaped
+from flows.errors import InvalidRequest, escape_pointer
 from flows.query import date_range
 from flows.query.date_range import DateRange
 
@@ -58,7 +58,7 @@ def past_skipped_midnight(planned: datetime, zone: ZoneInfo) -> datetime:
 class Relative:
     preset: str
 
-    def covered(self, planned: datetime, zone: ZoneInfo) -> Days:
+    def dates(self, planned: datetime, zone: ZoneInfo) -> Days:
         return PRESETS[self.preset](planned.astimezone(zone).date())
 
 
@@ -81,34 +81,34 @@ Range = Relative | Absolute | SinceLast
 def parse_range(value: object, pointer: str = "/range") -> Range:
     """InvalidRequest says what is wrong with it; `pointer` is where it stood."""
     if not isinstance(value, dict):
-        raise _wrong(
+        raise InvalidRequest.at(
             pointer, "type", 'It must be an object such as {"kind": "relative", "preset": "yesterday"}.'
         )
     kind = value.get("kind")
     if not isinstance(kind, str) or kind not in _FIELDS:
-        raise _wrong(f"{pointer}/kind", _code(kind), f"It must be one of {', '.join(_FIELDS)}.")
+        raise InvalidRequest.at(f"{pointer}/kind", _code(kind), f"It must be one of {', '.join(_FIELDS)}.")
     for name in value:
         if name not in ("kind", *_FIELDS[kind]):
-            raise _wrong(f"{pointer}/{escaped(name)}", "unknown", "There is no such field.")
+            raise InvalidRequest.at(f"{pointer}/{escape_pointer(name)}", "unknown", "There is no such field.")
     for name in _FIELDS[kind]:
         if value.get(name) is None:
-            raise _wrong(f"{pointer}/{name}", "missing", f"A range of the kind {kind} needs it.")
+            raise InvalidRequest.at(f"{pointer}/{name}", "missing", f"A range of the kind {kind} needs it.")
     return _PARSERS[kind](value, pointer)
 
 
 def _relative(value: Mapping[str, Any], pointer: str) -> Range:
     preset = value["preset"]
     if not isinstance(preset, str) or preset not in PRESETS:
-        raise _wrong(f"{pointer}/preset", "invalid", f"It must be one of {', '.join(PRESETS)}.")
+        raise InvalidRequest.at(f"{pointer}/preset", "invalid", f"It must be one of {', '.join(PRESETS)}.")
     return Relative(preset)
 
 
 def _absolute(value: Mapping[str, Any], pointer: str) -> Range:
     for name in ("from", "to"):
         try:
-            date_range.parse_moment(value[name])
+            date_range.parse_date_or_timestamp(value[name])
         except ValueError as error:
-            raise _wrong(f"{pointer}/{name}", "invalid", f"It {error}.") from None
+            raise InvalidRequest.at(f"{pointer}/{name}", "invalid", f"It {error}.") from None
     return Absolute(value["from"], value["to"])
 
 
@@ -144,7 +144,7 @@ def resolve(
         return {"from": asked.start, "to": asked.end}
     if isinstance(asked, SinceLast):
         return {"from": _moment(last), "to": _moment(planned)}
-    first, final = asked.covered(planned, zone)
+    first, final = asked.dates(planned, zone)
     if zone.key == request_zone.key:
         return {"from": first.isoformat(), "to": final.isoformat()}
     return _as_moments(date_range.resolve(first, final, zone))
@@ -160,7 +160,3 @@ def _moment(at: datetime) -> str:
 
 def _code(value: object) -> str:
     return "missing" if value is None else "invalid"
-
-
-def _wrong(pointer: str, code: str, detail: str) -> InvalidRequest:
-    return InvalidRequest([FieldError(pointer, code, detail)])

@@ -1,4 +1,4 @@
-"""A PostgreSQL connection that notices when an answer will never come.
+"""A PostgreSQL connection that subscriptions when an answer will never come.
 
 Keepalives find a peer that is gone; a proxy, a firewall or a frozen host may acknowledge for ever and send
 nothing. After a silence the server is asked, on a connection beside this one, whether it still works for us.

@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from urllib.parse import urlencode, urlsplit
 
-from flows.storage.orphans import Stored
+from flows.storage.orphans import StoredObject
 from flows.storage.protocol import Link
 
 _SIGNING_KEY_FILE = ".signing-key"
@@ -22,22 +22,22 @@ class FolderStorage:
     def __init__(self, root: Path, public_url: str) -> None:
         self._root, self._public_url = root, public_url
 
-    def begin(self, key: str) -> "FolderUpload":
+    def begin_upload(self, key: str) -> "FolderUpload":
         return FolderUpload(self._root / key)
 
     def remove(self, key: str) -> None:
         (self._root / key).unlink(missing_ok=True)
 
-    def stored(self) -> Iterator[Stored]:
+    def list_objects(self) -> Iterator[StoredObject]:
         for path in self._root.glob("*/[!.]*"):
-            yield Stored(str(path.relative_to(self._root)), _changed_at(path))
+            yield StoredObject(str(path.relative_to(self._root)), _changed_at(path))
 
-    def unfinished(self) -> Iterator[Stored]:
+    def list_unfinished(self) -> Iterator[StoredObject]:
         for path in self._root.glob("*/.*"):
             name, _, upload_id = path.name[1:].rpartition(".")
-            yield Stored(f"{path.parent.name}/{name}", _changed_at(path), upload_id)
+            yield StoredObject(f"{path.parent.name}/{name}", _changed_at(path), upload_id)
 
-    def abort_unfinished(self, upload: Stored) -> None:
+    def abort_upload(self, upload: StoredObject) -> None:
         path = self._root / upload.key
         path.with_name(f".{path.name}.{upload.upload_id}").unlink(missing_ok=True)
 
@@ -50,11 +50,11 @@ class FolderStorage:
             f"{self._public_url}/files/{key}?{urlencode(query | {'signature': signature})}", expires_at
         )
 
-    def bytes_behind(self, link: Link) -> int:
+    def link_size(self, link: Link) -> int:
         path = urlsplit(link.url).path.partition("/files/")[2]
         return (self._root / path).stat().st_size
 
-    def path_if_signed(self, key: str, expires: str, disposition: str, signature: str, now: datetime) -> Path:
+    def verify_link(self, key: str, expires: str, disposition: str, signature: str, now: datetime) -> Path:
         """The file that a link leads to; PermissionError when it is forged or has expired."""
         if not hmac.compare_digest(signature.encode(), self._signature(key, expires, disposition).encode()):
             raise PermissionError("This link is not valid.")

@@ -8,7 +8,7 @@ _KEY = re.compile(r"(?P<job>[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})/(?P<attem
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredObject:
     """An object, or an upload that has not been finished; `key` as storage.object_key makes it."""
 
     key: str
@@ -28,14 +28,14 @@ class Stored:
 
 
 @dataclass(frozen=True)
-class Owner:
+class OwnerRun:
     """A run as far as its objects go: `attempt` is the one whose file its receipt names."""
 
     ended: bool
     attempt: int | None
 
 
-def is_leftover(stored: Stored, owner: Owner | None, oldest: datetime) -> bool:
+def is_orphan(stored: StoredObject, owner: OwnerRun | None, oldest: datetime) -> bool:
     """`oldest` is how far back files are kept; the runs of younger ones may just not be known here."""
     if stored.job_id is None:
         return False

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from botocore.exceptions import BotoCoreError, ClientError
 
 from flows.errors import ExportError, Internal, StorageDenied, StorageUnavailable
-from flows.storage.orphans import Stored
+from flows.storage.orphans import StoredObject
 
 CONTENT_TYPES = {"csv": "text/csv; charset=utf-8", "gz": "application/gzip", "zip": "application/zip"}
 
@@ -37,17 +37,17 @@ class Upload(Protocol):
 
 
 class Storage(Protocol):
-    def begin(self, key: str) -> Upload: ...
+    def begin_upload(self, key: str) -> Upload: ...
     def remove(self, key: str) -> None: ...
     def sign(self, key: str, disposition: str, seconds: int, now: datetime) -> Link: ...
-    def bytes_behind(self, link: Link) -> int:
+    def link_size(self, link: Link) -> int:
         """How much a holder of the link would get; OSError when it does not answer."""
 
-    def stored(self) -> Iterator[Stored]: ...
-    def unfinished(self) -> Iterator[Stored]:
+    def list_objects(self) -> Iterator[StoredObject]: ...
+    def list_unfinished(self) -> Iterator[StoredObject]:
         """Uploads that were begun and neither committed nor aborted."""
 
-    def abort_unfinished(self, upload: Stored) -> None: ...
+    def abort_upload(self, upload: StoredObject) -> None: ...
     def warm_up(self) -> None:
         """Opens what the first call would have to open."""
 
@@ -78,7 +78,7 @@ def content_disposition(file_name: str, title: str | None = None) -> str:
 def upload(storage: Storage, key: str) -> Iterator[Upload]:
     """Whatever ends the block before `commit` leaves nothing behind."""
     with storage_errors():
-        made = storage.begin(key)
+        made = storage.begin_upload(key)
     try:
         with storage_errors():
             yield made

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import s3fs
 
-from flows.storage.orphans import Stored
+from flows.storage.orphans import StoredObject
 from flows.storage.protocol import Link, content_type
 
 # Parts of 8 MiB double with every thousand of them: S3 takes 10,000, and objects of 5 TiB.
@@ -32,36 +32,36 @@ class S3Storage:
         )
         self._http: httpx.Client | None = None
 
-    def begin(self, key: str) -> "S3Upload":
+    def begin_upload(self, key: str) -> "S3Upload":
         _trust_tls(self._s3.s3)
         return S3Upload(self._s3, self._bucket, self._key(key))
 
     def remove(self, key: str) -> None:
         self._s3.call_s3("delete_object", Bucket=self._bucket, Key=self._key(key))
 
-    def stored(self) -> Iterator[Stored]:
+    def list_objects(self) -> Iterator[StoredObject]:
         place = f"{self._prefix}/" if self._prefix else ""
         more: dict[str, str] = {}
         while True:
             page = self._s3.call_s3("list_objects_v2", Bucket=self._bucket, Prefix=place, **more)
             for each in page.get("Contents", []):
-                yield Stored(each["Key"].removeprefix(place), each["LastModified"])
+                yield StoredObject(each["Key"].removeprefix(place), each["LastModified"])
             if not page.get("IsTruncated"):
                 return
             more = {"ContinuationToken": page["NextContinuationToken"]}
 
-    def unfinished(self) -> Iterator[Stored]:
+    def list_unfinished(self) -> Iterator[StoredObject]:
         place = f"{self._prefix}/" if self._prefix else ""
         more: dict[str, str] = {}
         while True:
             page = self._s3.call_s3("list_multipart_uploads", Bucket=self._bucket, Prefix=place, **more)
             for each in page.get("Uploads", []):
-                yield Stored(each["Key"].removeprefix(place), each["Initiated"], each["UploadId"])
+                yield StoredObject(each["Key"].removeprefix(place), each["Initiated"], each["UploadId"])
             if not page.get("IsTruncated"):
                 return
             more = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
 
-    def abort_unfinished(self, upload: Stored) -> None:
+    def abort_upload(self, upload: StoredObject) -> None:
         self._s3.call_s3(
             "abort_multipart_upload",
             Bucket=self._bucket,
@@ -79,7 +79,7 @@ class S3Storage:
         )
         return Link(url, now + timedelta(seconds=seconds))
 
-    def bytes_behind(self, link: Link) -> int:
+    def link_size(self, link: Link) -> int:
         try:
             with self._http_client().stream("GET", link.url) as answer:
                 answer.raise_for_status()

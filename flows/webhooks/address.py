@@ -31,7 +31,7 @@ _IPV4_COMPATIBLE = ipaddress.IPv6Network("::/96")
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
-class BadAddress(ValueError):
+class InvalidAddress(ValueError):
     """The sentence is for whoever gave the address; it repeats nothing of it."""
 
 
@@ -45,48 +45,48 @@ class Address:
     private: bool
 
     @property
-    def place(self) -> str:
+    def host_and_port(self) -> str:
         """What may be shown and logged."""
         return self.host if self.port == HTTPS_PORT else f"{self.host}:{self.port}"
 
 
-def private_places(setting: str) -> frozenset[str]:
+def parse_private_hosts(setting: str) -> frozenset[str]:
     """`host[:port]`, separated by commas, as the operator lists them."""
     named = (each.strip().lower() for each in setting.split(","))
     return frozenset(each.removesuffix(f":{HTTPS_PORT}") for each in named if each)
 
 
 def parse_address(url: object, private: Collection[str]) -> Address:
-    """BadAddress says what is wrong with it."""
+    """InvalidAddress says what is wrong with it."""
     if not isinstance(url, str) or not url:
-        raise BadAddress("It must be an https address.")
+        raise InvalidAddress("It must be an https address.")
     if len(url) > MAX_LENGTH:
-        raise BadAddress(f"It may have at most {MAX_LENGTH} characters.")
+        raise InvalidAddress(f"It may have at most {MAX_LENGTH} characters.")
     parts = _split(url)
     if parts.scheme != "https":
-        raise BadAddress("It must begin with https://.")
+        raise InvalidAddress("It must begin with https://.")
     if "@" in parts.netloc:
-        raise BadAddress("It must hold no user name or password.")
+        raise InvalidAddress("It must hold no user name or password.")
     if "#" in url:
-        raise BadAddress("It must have no fragment (`#…`): that would not be sent.")
+        raise InvalidAddress("It must have no fragment (`#…`): that would not be sent.")
     host, port = _host(parts), _port(parts)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     if not _VISIBLE.fullmatch(target):
-        raise BadAddress("Path and query must be percent-encoded.")
+        raise InvalidAddress("Path and query must be percent-encoded.")
     address = Address(host, port, target, False)
-    if address.place in private:
+    if address.host_and_port in private:
         return Address(host, port, target, True)
     _check_public(host, port)
     return address
 
 
-def may_be_reached(ip: IpAddress) -> bool:
+def is_public(ip: IpAddress) -> bool:
     """Whether it is an address of the public Internet, also behind each way to write IPv4 as IPv6."""
     if isinstance(ip, ipaddress.IPv6Address):
         if ip in _NAT64_LOCAL or ip.is_site_local:
             return False
         if (inner := _inner(ip)) is not None:
-            return may_be_reached(inner)
+            return is_public(inner)
     return ip.is_global and not ip.is_multicast and not ip.is_reserved
 
 
@@ -99,27 +99,27 @@ def _inner(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
 def _split(url: str) -> SplitResult:
     # Python would drop or move these, and others read them in yet other ways.
     if any(char.isspace() or not char.isprintable() or char == "\\" for char in url):
-        raise BadAddress("It must have no blanks, control characters or backslashes.")
+        raise InvalidAddress("It must have no blanks, control characters or backslashes.")
     try:
         return urlsplit(url)
     except ValueError:
-        raise BadAddress("It is no address.") from None
+        raise InvalidAddress("It is no address.") from None
 
 
 def _host(parts: SplitResult) -> str:
     if "[" in parts.netloc or "]" in parts.netloc:
-        raise BadAddress("It must have a name, not the number of a machine.")
+        raise InvalidAddress("It must have a name, not the number of a machine.")
     name = (parts.hostname or "").removesuffix(".")
     if not name:
-        raise BadAddress("It must name a host.")
+        raise InvalidAddress("It must name a host.")
     try:
         # As browsers read it: other scripts' digits and dots become ours here, before they are looked at.
         ascii_name = name if name.isascii() else idna.encode(name, uts46=True).decode()
     except (idna.IDNAError, UnicodeError):
-        raise BadAddress("It must name a host.") from None
+        raise InvalidAddress("It must name a host.") from None
     ascii_name = ascii_name.lower().removesuffix(".")
     if len(ascii_name) > 253 or not all(_LABEL.fullmatch(label) for label in ascii_name.split(".")):
-        raise BadAddress("It must name a host.")
+        raise InvalidAddress("It must name a host.")
     return ascii_name
 
 
@@ -127,15 +127,15 @@ def _port(parts: SplitResult) -> int:
     try:
         port = parts.port
     except ValueError:
-        raise BadAddress("Its port is no port.") from None
+        raise InvalidAddress("Its port is no port.") from None
     return HTTPS_PORT if port is None else port
 
 
 def _check_public(host: str, port: int) -> None:
     labels = host.split(".")
     if _NUMBER.fullmatch(labels[-1]):
-        raise BadAddress("It must have a name, not the number of a machine.")
+        raise InvalidAddress("It must have a name, not the number of a machine.")
     if len(labels) < 2 or labels[-1] in _NOT_PUBLIC:
-        raise BadAddress("It must be a public name.")
+        raise InvalidAddress("It must be a public name.")
     if port != HTTPS_PORT:
-        raise BadAddress("Its port must be 443.")
+        raise InvalidAddress("Its port must be 443.")

@@ -15,13 +15,13 @@ from uuid import UUID
 
 from flows.query.report import DEFAULT_REPORT
 from flows.runs.outcome import JobError, Outcome
-from flows.webhooks.subscriptions import EVENTS
+from flows.webhooks.subscriptions import EVENT_TYPES
 
 Message = Mapping[str, Any]
 ANSWERED = "The receiver answered {}."
 
 
-def of_export(outcome: Outcome, base: str) -> Message:
+def export_message(outcome: Outcome, base: str) -> Message:
     """`base` is the API's address as callers see it."""
     here, receipt = f"{base}/exports/{outcome.job_id}", outcome.receipt
     data = {
@@ -40,10 +40,10 @@ def of_export(outcome: Outcome, base: str) -> Message:
             "manifest": f"{here}/manifest" if receipt else None,
         },
     }
-    return {"type": EVENTS[outcome.status], "timestamp": outcome.ended_at.isoformat(), "data": data}
+    return {"type": EVENT_TYPES[outcome.status], "timestamp": outcome.ended_at.isoformat(), "data": data}
 
 
-def of_pause(outcome: Outcome, name: str, failures: int, base: str) -> Message:
+def pause_message(outcome: Outcome, name: str, failures: int, base: str) -> Message:
     """`outcome` is that of the last run that failed; `name` is the recurring export's."""
     here = f"{base}/schedules/{outcome.schedule_id}"
     data = {
@@ -56,14 +56,14 @@ def of_pause(outcome: Outcome, name: str, failures: int, base: str) -> Message:
         "error": _error(outcome.error),
         "links": {"self": here, "runs": f"{here}/runs", "export": f"{base}/exports/{outcome.job_id}"},
     }
-    return {"type": EVENTS["paused"], "timestamp": outcome.ended_at.isoformat(), "data": data}
+    return {"type": EVENT_TYPES["paused"], "timestamp": outcome.ended_at.isoformat(), "data": data}
 
 
-def body_of(message: Message) -> bytes:
+def encode_message(message: Message) -> bytes:
     return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def headers_of(message_id: str, body: bytes, keys: Sequence[bytes], now: datetime) -> dict[str, str]:
+def signed_headers(message_id: str, body: bytes, keys: Sequence[bytes], now: datetime) -> dict[str, str]:
     timestamp = str(int(now.timestamp()))
     signed = b".".join((message_id.encode(), timestamp.encode(), body))
     signatures = (base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode() for key in keys)

@@ -11,9 +11,9 @@ from pathlib import Path
 import httpx
 
 from flows.errors import AddressForbidden, ReceiverSilent, ReceiverUnreachable
-from flows.webhooks.address import Address, IpAddress, may_be_reached
+from flows.webhooks.address import Address, IpAddress, is_public
 
-SECONDS_IN_ALL = 5.0
+TIMEOUT_SECONDS = 5.0
 
 Resolve = Callable[[str, int], Awaitable[Sequence[IpAddress]]]
 
@@ -21,7 +21,7 @@ Resolve = Callable[[str, int], Awaitable[Sequence[IpAddress]]]
 logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
-async def resolved(host: str, port: int) -> list[IpAddress]:
+async def resolve_host(host: str, port: int) -> list[IpAddress]:
     """Each once, in the order in which the system prefers them."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(ipaddress.ip_address(each[4][0]) for each in found))
@@ -32,8 +32,8 @@ async def post(
     body: bytes,
     headers: Mapping[str, str],
     ca_file: Path | None = None,
-    resolve: Resolve = resolved,
-    seconds: float = SECONDS_IN_ALL,
+    resolve: Resolve = resolve_host,
+    seconds: float = TIMEOUT_SECONDS,
 ) -> int:
     """The answer's status; a DeliveryError when there was none."""
     try:
@@ -49,12 +49,12 @@ async def _post(
     address: Address, body: bytes, headers: Mapping[str, str], ca_file: Path | None, resolve: Resolve
 ) -> int:
     found = await resolve(address.host, address.port)
-    if not address.private and not all(map(may_be_reached, found)):
+    if not address.private and not all(map(is_public, found)):
         raise AddressForbidden
     context = httpx.create_ssl_context(trust_env=False)
     if ca_file is not None:
         context.load_verify_locations(ca_file)
-    limits = httpx.Timeout(SECONDS_IN_ALL)
+    limits = httpx.Timeout(TIMEOUT_SECONDS)
     async with httpx.AsyncClient(verify=context, trust_env=False, timeout=limits) as client:
         for ip in found:
             try:
@@ -72,7 +72,7 @@ async def _post_to(
         "POST",
         url,
         content=body,
-        headers={**headers, "host": address.place, "connection": "close"},
+        headers={**headers, "host": address.host_and_port, "connection": "close"},
         extensions={"sni_hostname": address.host},
         follow_redirects=False,
     ) as answer:

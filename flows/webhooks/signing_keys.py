@@ -13,10 +13,10 @@ from collections.abc import Sequence
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
-LEAST_LENGTH = 24
+MIN_LENGTH = 24
 
 
-class SealBroken(Exception):
+class UnsealError(Exception):
     """The address was sealed with a secret that is no longer among the operator's."""
 
 
@@ -24,8 +24,8 @@ class WebhookSecrets:
     """At least one; ValueError for one that is too short to be a secret."""
 
     def __init__(self, secrets: Sequence[str]) -> None:
-        if not secrets or any(len(each) < LEAST_LENGTH for each in secrets):
-            raise ValueError(f"a webhook secret needs at least {LEAST_LENGTH} characters")
+        if not secrets or any(len(each) < MIN_LENGTH for each in secrets):
+            raise ValueError(f"a webhook secret needs at least {MIN_LENGTH} characters")
         self._secrets = tuple(secrets)
         sealing = (base64.urlsafe_b64encode(_key(each, "seal")) for each in secrets)
         self._seals = MultiFernet([Fernet(key) for key in sealing])
@@ -34,18 +34,18 @@ class WebhookSecrets:
         """32 bytes each, the one in use first."""
         return [_key(each, "sign", caller) for each in self._secrets]
 
-    def shown_to(self, caller: str) -> str:
+    def signing_secret(self, caller: str) -> str:
         """As Standard Webhooks writes a key down."""
         return "whsec_" + base64.b64encode(self.signing_keys(caller)[0]).decode()
 
     def seal(self, url: str) -> str:
         return self._seals.encrypt(url.encode()).decode()
 
-    def open(self, sealed: str) -> str:
+    def unseal(self, sealed: str) -> str:
         try:
             return self._seals.decrypt(sealed.encode()).decode()
         except InvalidToken:
-            raise SealBroken from None
+            raise UnsealError from None
 
 
 def parse_secrets(text: str) -> WebhookSecrets:

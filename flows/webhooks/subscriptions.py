@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-Occasion = Literal["done", "error", "cancelled", "paused"]
+Event = Literal["done", "error", "cancelled", "paused"]
 
 # The only notification channel. A second kind is a second module beside this one.
 Kind = Literal["webhook"]
 KIND: Kind = "webhook"
-OCCASIONS: tuple[Occasion, ...] = get_args(Occasion)
+EVENTS: tuple[Event, ...] = get_args(Event)
 # `cancelled` comes from whoever cancels, and from every run without rows where none are wanted then.
-USUAL_OCCASIONS: tuple[Occasion, ...] = ("done", "error", "paused")
-EVENTS: Mapping[Occasion, str] = {
+DEFAULT_EVENTS: tuple[Event, ...] = ("done", "error", "paused")
+EVENT_TYPES: Mapping[Event, str] = {
     "done": "export.done",
     "error": "export.error",
     "cancelled": "export.cancelled",
@@ -21,26 +21,26 @@ EVENTS: Mapping[Occasion, str] = {
 
 
 @dataclass(frozen=True)
-class Notice:
-    """A webhook: `place` is its host, for eyes; `sealed` its whole address (see webhook_secrets.py)."""
+class Subscription:
+    """A webhook: `host` is its host, for eyes; `sealed` its whole address (see webhook_secrets.py)."""
 
-    place: str
+    host: str
     sealed: str
-    on: tuple[Occasion, ...] = USUAL_OCCASIONS
+    on: tuple[Event, ...] = DEFAULT_EVENTS
 
     def as_parameter(self) -> dict[str, Any]:
-        return {"kind": KIND, "host": self.place, "sealed": self.sealed, "on": list(self.on)}
+        return {"kind": KIND, "host": self.host, "sealed": self.sealed, "on": list(self.on)}
 
 
-def parse_notices(value: object) -> tuple[Notice, ...]:
+def parse_subscriptions(value: object) -> tuple[Subscription, ...]:
     """ValueError for what somebody has written by hand, and wrongly."""
     if not isinstance(value, list):
         raise ValueError("must be a list")
-    return tuple(_notice(each) for each in value)
+    return tuple(_subscription(each) for each in value)
 
 
-def _notice(value: object) -> Notice:
+def _subscription(value: object) -> Subscription:
     match value:
-        case {"kind": "webhook", "host": str(place), "sealed": str(sealed), "on": [*on]}:
-            return Notice(place, sealed, tuple(each for each in OCCASIONS if each in on))
+        case {"kind": "webhook", "host": str(host), "sealed": str(sealed), "on": [*on]}:
+            return Subscription(host, sealed, tuple(each for each in EVENTS if each in on))
     raise ValueError("must hold webhooks as the API writes them")

@@ -8,7 +8,7 @@ import httpx
 import psycopg
 import pytest
 
-from flows.query.masking import masked
+from flows.query.masking import mask_reports
 from flows.query.request import parse_request
 from flows.reports import catalog
 from flows.sources.snapshot import open_engine
@@ -125,7 +125,7 @@ def test_no_personal_data_is_in_the_file_the_manifest_or_prefect(
 
 @pytest.mark.parametrize("body", [DAY, ORDERS], ids=["survey-responses", "orders"])
 def test_both_engines_write_the_same_masks(stack: Stack, body: dict[str, Any]) -> None:
-    request = parse_request(body, masked(catalog()))
+    request = parse_request(body, mask_reports(catalog()))
     engine = open_engine(stack.database_url, 5)
     try:
         assert copied(engine, request) == framed(engine, request)

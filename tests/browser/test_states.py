@@ -12,7 +12,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from flows.runs.receipt import EXPIRED_TAG
+from flows.runs.tags import EXPIRED_TAG
 from tests.browser.conftest import SAMPLE, Open, export_id
 from tests.browser.slow_reports.million import MILLION
 from tests.browser.slow_reports.wide_orders import ROWS

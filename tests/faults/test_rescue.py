@@ -90,7 +90,7 @@ def test_a_job_that_is_lost_again_and_again_ends_in_an_error(
     assert (job["status"], job["attempt"]) == ("error", ATTEMPTS)
     assert job["error"] == {
         "code": "worker.lost",
-        "retryable": WorkerLost.worth_retry,
+        "retryable": WorkerLost.retryable,
         "message": "The worker that made the file was lost again and again.",
     }
     assert cluster.objects(job["id"]) == []

@@ -74,7 +74,7 @@ def test_what_stops_the_backend_leaves_nothing_stored(
         stored_while(
             engine, storage, key, at_bytes, lambda backend: database.execute(f"SELECT {how}(%s)", [backend])
         )
-    assert str(caught.value) == becomes.sentence
+    assert str(caught.value) == becomes.message
     where = {"Bucket": stack.bucket, "Prefix": f"tests/{key}"}
     assert s3.list_objects_v2(**where).get("Contents", []) == []
     assert s3.list_multipart_uploads(**where).get("Uploads", []) == []

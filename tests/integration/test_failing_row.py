@@ -128,16 +128,14 @@ def test_a_column_that_only_a_transform_sees_is_told_as_well(engine: Engine) -> 
 
 def test_what_fails_for_all_rows_together_is_not_put_on_one(engine: Engine) -> None:
     over_all = func.sum(cast(cells.c.words, Integer) / (cells.c.place + 1_234)).over()
-    assert (
-        failure(engine, request_of(broken_place(select(over_all.label("share"))))) == UnreadableRow.sentence
-    )
+    assert failure(engine, request_of(broken_place(select(over_all.label("share"))))) == UnreadableRow.message
 
 
 def test_the_failure_stays_the_same_when_there_is_no_time_to_find_the_row(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(failing_row, "MOST_SECONDS", 0)
-    assert failure(engine, request_of(REPORT)) == UnreadableRow.sentence
+    assert failure(engine, request_of(REPORT)) == UnreadableRow.message
 
 
 def test_a_statement_that_takes_too_long_is_still_that(engine: Engine) -> None:

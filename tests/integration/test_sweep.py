@@ -43,10 +43,10 @@ class SweepStack:
         self.s3.create_multipart_upload(Bucket=self.stack.bucket, Key=key)
 
     def objects(self) -> set[str]:
-        return {item.key for item in self.storage.stored()}
+        return {item.key for item in self.storage.list_objects()}
 
     def uploads(self) -> set[str]:
-        return {item.key for item in self.storage.unfinished()}
+        return {item.key for item in self.storage.list_unfinished()}
 
     def sweep(self, retention: timedelta = LONG_AGO) -> Swept:
         return sweep(self.client, self.storage, datetime.now(UTC) - retention)

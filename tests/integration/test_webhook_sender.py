@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from flows.errors import AddressForbidden, ReceiverSilent, ReceiverUnreachable
-from flows.webhooks.address import Address, IpAddress, parse_address, private_places
-from flows.webhooks.sender import SECONDS_IN_ALL, Resolve, post, resolved
+from flows.webhooks.address import Address, IpAddress, parse_address, parse_private_hosts
+from flows.webhooks.sender import TIMEOUT_SECONDS, Resolve, post, resolve_host
 from tests.support.webhook_receiver import HANG, HOST, Receiver, running_receiver
 
 LOOPBACK, PUBLIC = ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("93.184.215.14")
@@ -28,7 +28,7 @@ def receiver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
 def allowed_address(receiver: Receiver, path: str, *statuses: int, host: str = NAME) -> Address:
     """Return the address of the receiver, allowed as a private host."""
     url = receiver.url(path, *statuses).replace(HOST, host)
-    return parse_address(url, private_places(f"{host}:{receiver.port}"))
+    return parse_address(url, parse_private_hosts(f"{host}:{receiver.port}"))
 
 
 def resolver(*addresses: IpAddress) -> Resolve:
@@ -39,7 +39,7 @@ def resolver(*addresses: IpAddress) -> Resolve:
 
 
 def send(
-    address: Address, ca_file: Path | None, resolve: Resolve = resolved, seconds: float = SECONDS_IN_ALL
+    address: Address, ca_file: Path | None, resolve: Resolve = resolve_host, seconds: float = TIMEOUT_SECONDS
 ) -> int:
     return asyncio.run(post(address, b"{}", {"webhook-id": "msg_1"}, ca_file, resolve, seconds))
 
@@ -109,14 +109,14 @@ def test_the_next_address_is_tried_when_a_connection_is_refused(receiver: Receiv
 
 def test_an_unknown_name_is_unreachable(receiver: Receiver) -> None:
     with pytest.raises(ReceiverUnreachable):
-        send(parse_address("https://no-such-name.invalid", private_places("no-such-name.invalid")), None)
+        send(parse_address("https://no-such-name.invalid", parse_private_hosts("no-such-name.invalid")), None)
 
 
 def test_a_hanging_receiver_times_out_after_five_seconds(receiver: Receiver) -> None:
     started = time.monotonic()
     with pytest.raises(ReceiverSilent):
         send(allowed_address(receiver, "/hangs", HANG, host=HOST), receiver.ca_file)
-    assert SECONDS_IN_ALL == 5
+    assert TIMEOUT_SECONDS == 5
     assert 4.5 < time.monotonic() - started < 7
 
 

@@ -73,7 +73,7 @@ def test_an_unfinished_upload_is_visible_to_these_tests(
     storage: S3Storage, s3: Any, stack: Stack, key: str
 ) -> None:
     """Without this, the test above would prove nothing."""
-    unfinished = storage.begin(key)
+    unfinished = storage.begin_upload(key)
     unfinished.write(bytes(MANY_PARTS))
     assert stored(s3, stack, key) == [f"upload of tests/{key}"]
     unfinished.abort()
@@ -93,7 +93,7 @@ def test_a_second_writer_of_a_key_is_refused_and_changes_nothing(
 def test_two_concurrent_writers_leave_one_complete_object(
     storage: S3Storage, s3: Any, stack: Stack, key: str, content: bytes
 ) -> None:
-    first, second = storage.begin(key), storage.begin(key)
+    first, second = storage.begin_upload(key), storage.begin_upload(key)
     first.write(content)
     second.write(content[::-1])
     first.commit()
@@ -109,8 +109,8 @@ def test_a_link_works_until_it_expires(storage: S3Storage, s3: Any, stack: Stack
     now = datetime.now(UTC)
     link = storage.sign(key, content_disposition("a.csv"), 2, now)
     assert link.expires_at == now + timedelta(seconds=2)
-    assert storage.bytes_behind(link) == 4
+    assert storage.link_size(link) == 4
     time.sleep(3.1)  # S3 expiry has a resolution of one second
     assert httpx.get(link.url).status_code == httpx.codes.FORBIDDEN
     with pytest.raises(OSError, match="does not answer"):
-        storage.bytes_behind(link)
+        storage.link_size(link)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from api.exports.job import Job, Run
-from flows.runs.receipt import Receipt, Standing
+from flows.runs.receipt import Receipt, RunProgress
 from tests.support.clock import NOON
 
 JOB_ID = "899e1228-d7b8-40fc-8490-70e6f1efb338"
@@ -15,11 +15,11 @@ RECEIPT = Receipt(
     sha256="9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     snapshot_at="2024-07-19T12:00:01+00:00",
 )
-HALF = Standing(percent=50, written=211, expected=417, snapshot_at="2024-07-19T12:00:01+00:00")
-WHOLE = Standing(percent=100, written=417, expected=417, snapshot_at=RECEIPT.snapshot_at, receipt=RECEIPT)
+HALF = RunProgress(percent=50, written=211, expected=417, snapshot_at="2024-07-19T12:00:01+00:00")
+WHOLE = RunProgress(percent=100, written=417, expected=417, snapshot_at=RECEIPT.snapshot_at, receipt=RECEIPT)
 
 
-def job(state_type: str = "RUNNING", standing: Standing = HALF, **fields: Any) -> Job:
+def job(state_type: str = "RUNNING", progress: RunProgress = HALF, **fields: Any) -> Job:
     run: dict[str, Any] = {
         "id": JOB_ID,
         "name": "survey-responses-0123456789ab",
@@ -35,7 +35,7 @@ def job(state_type: str = "RUNNING", standing: Standing = HALF, **fields: Any) -
         "started_at": NOON,
         "finished_at": None,
     }
-    return Job(Run(**run | fields), standing)
+    return Job(Run(**run | fields), progress)
 
 
 def failed(state_name: str, message: str = "", **fields: Any) -> Job:

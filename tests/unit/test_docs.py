@@ -13,7 +13,7 @@ from api.web.metrics import Metrics
 from deployments.cli import main
 from deployments.command_line.exit_codes import EXIT_CODES
 from deployments.command_line.options.schedule_options import ACTIONS
-from flows.errors import all_codes
+from flows.errors import errors_by_code
 from flows.formats.csv_options import CHOICES, OPTIONS, PRESETS
 from flows.query.report import Report
 from flows.reports import catalog
@@ -99,7 +99,7 @@ def test_documented_metrics_are_the_served_ones() -> None:
     assert set(re.findall(r"`(report_exports_\w+)`", EVERYTHING)) == served
 
 
-@pytest.mark.parametrize("code", all_codes())
+@pytest.mark.parametrize("code", errors_by_code())
 def test_every_error_code_has_a_runbook_section(code: str) -> None:
     assert f"### `{code}`" in PAGES["docs/operations.md"]
 

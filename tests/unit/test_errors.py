@@ -9,14 +9,14 @@ from flows.errors import (
     SourceTimeout,
     SourceUnavailable,
     UnreadableRow,
-    all_codes,
+    errors_by_code,
 )
 from flows.sources.snapshot import classify
 
 
 def test_every_code_is_stable_and_says_whether_another_try_may_help() -> None:
     """Clients and operators read these: a code is never renamed."""
-    assert {code: kind.worth_retry for code, kind in all_codes().items()} == {
+    assert {code: kind.retryable for code, kind in errors_by_code().items()} == {
         "source.unavailable": True,
         "storage.unavailable": True,
         "source.incomplete": True,
@@ -31,10 +31,10 @@ def test_every_code_is_stable_and_says_whether_another_try_may_help() -> None:
     }
 
 
-@pytest.mark.parametrize("kind", all_codes().values(), ids=all_codes().keys())
+@pytest.mark.parametrize("kind", errors_by_code().values(), ids=errors_by_code().keys())
 def test_every_error_is_a_sentence_and_drawn_in_the_tree(kind: type[ExportError]) -> None:
-    assert kind.sentence.endswith(".")
-    assert str(kind()) == kind.sentence
+    assert kind.message.endswith(".")
+    assert str(kind()) == kind.message
     assert str(kind("More exactly.")) == "More exactly."
     assert f"── {kind.__name__}\n" in str(errors.__doc__)
 
@@ -64,7 +64,7 @@ def test_what_a_database_says_becomes_a_code_and_its_text_stays_inside(
     error.sqlstate = state
     found = classify(error)
     assert type(found) is kind
-    assert str(found) == kind.sentence
+    assert str(found) == kind.message
 
 
 def test_a_connection_that_was_lost_is_worth_another_try() -> None:

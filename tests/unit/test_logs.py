@@ -32,16 +32,16 @@ def test_a_line_says_when_how_bad_who_and_what() -> None:
 
 
 def test_what_is_said_for_a_request_names_it_and_all_that_was_found_out() -> None:
-    with logs.about(request="r-1"):
-        logs.note(caller="ada")
-        logs.note(job="899e1228")
+    with logs.context(request="r-1"):
+        logs.bind(caller="ada")
+        logs.bind(job="899e1228")
         found = line()
     assert (found["request"], found["caller"], found["job"]) == ("r-1", "ada", "899e1228")
     assert "request" not in line()
 
 
 def test_a_note_that_belongs_to_no_request_is_nobodys() -> None:
-    logs.note(caller="ada")
+    logs.bind(caller="ada")
     assert "caller" not in line()
 
 

@@ -10,13 +10,13 @@ from flows import tracing
 
 
 def test_without_a_trace_a_run_has_no_parent() -> None:
-    assert tracing.parent_labels() == {}
+    assert tracing.trace_labels() == {}
 
 
 def test_a_run_continues_the_trace_that_goes_on_by_prefects_own_label() -> None:
     context = SpanContext(0xABC, 0xDEF, is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED))
     with trace.use_span(NonRecordingSpan(context)):
-        labels = tracing.parent_labels()
+        labels = tracing.trace_labels()
     assert labels == {LABELS_TRACEPARENT_KEY: f"00-{0xABC:032x}-{0xDEF:016x}-01"}
 
 
@@ -27,7 +27,7 @@ def test_who_asks_for_no_exporter_gets_no_traces(
     monkeypatch.delenv("OTEL_TRACES_EXPORTER", raising=False)
     if exporter is not None:
         monkeypatch.setenv("OTEL_TRACES_EXPORTER", exporter)
-    assert tracing.begin("tests") is False
+    assert tracing.start("tests") is False
 
 
 def test_that_the_extra_is_not_installed_is_said(
@@ -36,5 +36,5 @@ def test_that_the_extra_is_not_installed_is_said(
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "otlp")
     monkeypatch.setitem(sys.modules, "opentelemetry.instrumentation", None)
     with caplog.at_level(logging.WARNING):
-        assert tracing.begin("tests") is False
+        assert tracing.start("tests") is False
     assert "report-exports[otel] is not installed" in caplog.text

@@ -17,7 +17,7 @@ from api.web import problems
 from api.web.metrics import Metrics
 from flows.query.request import ExportRequest
 from flows.reports import catalog
-from flows.runs.receipt import Standing
+from flows.runs.receipt import RunProgress
 from flows.storage.protocol import Link
 from tests.support.clock import NOON
 from tests.support.golden import golden
@@ -46,7 +46,7 @@ class Parts:
     """Source, runs, links and watcher in one: it knows one job, and remembers what was started."""
 
     def __init__(self) -> None:
-        self.job, self.replayed = job("SCHEDULED", Standing()), False
+        self.job, self.replayed = job("SCHEDULED", RunProgress()), False
         self.started: list[dict[str, Any]] = []
 
     async def check_request(self, request: ExportRequest) -> None:
@@ -130,8 +130,8 @@ def test_a_replayed_start_says_so_in_a_header_only(client: Client, parts: Parts)
 @pytest.mark.parametrize(
     ("made", "body"),
     [
-        (job("SCHEDULED", Standing()), "poll_queued.json"),
-        (job("RUNNING", Standing()), "poll_queued.json"),
+        (job("SCHEDULED", RunProgress()), "poll_queued.json"),
+        (job("RUNNING", RunProgress()), "poll_queued.json"),
         (job("RUNNING", HALF), "poll_running.json"),
         (job("CRASHED", HALF), "poll_running.json"),
         (job("RUNNING", WHOLE), "poll_finalizing.json"),

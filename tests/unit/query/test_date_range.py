@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.query.date_range import DateRange, parse_moment, parse_zone, resolve
+from flows.query.date_range import DateRange, parse_date_or_timestamp, parse_time_zone, resolve
 
 BERLIN, NEW_YORK, SAO_PAULO = map(ZoneInfo, ("Europe/Berlin", "America/New_York", "America/Sao_Paulo"))
 
@@ -33,8 +33,8 @@ def at(day: int, hour: int = 0, minute: int = 0, month: int = 7, year: int = 202
     ],
 )
 def test_a_date_may_be_unpadded_and_a_date_time_is_rfc_3339(text: str, moment: date | datetime) -> None:
-    assert parse_moment(text) == moment
-    assert type(parse_moment(text)) is type(moment)
+    assert parse_date_or_timestamp(text) == moment
+    assert type(parse_date_or_timestamp(text)) is type(moment)
 
 
 @pytest.mark.parametrize(
@@ -89,14 +89,14 @@ def test_a_date_may_be_unpadded_and_a_date_time_is_rfc_3339(text: str, moment: d
 )
 def test_what_is_no_date_is_refused_in_words(text: object) -> None:
     with pytest.raises(ValueError, match=r"must|is not a|out of range"):
-        parse_moment(text)
+        parse_date_or_timestamp(text)
 
 
 @given(st.text(max_size=30) | st.from_regex(r"\d{4}-\d{1,2}-\d{1,2}([Tt].{0,20})?", fullmatch=True))
 @settings(max_examples=100)
 def test_any_text_is_a_moment_in_range_or_a_value_error(text: str) -> None:
     try:
-        moment = parse_moment(text)
+        moment = parse_date_or_timestamp(text)
     except ValueError:
         return
     assert 1899 <= moment.year <= 2200
@@ -159,6 +159,6 @@ def test_the_first_and_the_last_day_fit_into_every_zone(zone: str) -> None:
     "name", ["Mars/Olympus", "", "../etc/passwd", "/etc/localtime", "europe/berlin", "+02:00", 1, None]
 )
 def test_a_zone_is_one_of_the_iana_names(name: object) -> None:
-    assert parse_zone("Europe/Berlin") == BERLIN
+    assert parse_time_zone("Europe/Berlin") == BERLIN
     with pytest.raises(ValueError, match="IANA"):
-        parse_zone(name)
+        parse_time_zone(name)

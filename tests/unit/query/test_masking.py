@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 
 from api.tables.table_query import parse_table_query
 from flows.errors import InvalidRequest
-from flows.query.masking import masked
+from flows.query.masking import mask_reports
 from flows.query.report import Filter, Heading, Questions, Report, Scope
 from flows.query.request import parse_request
 from flows.reports import catalog
@@ -45,7 +45,7 @@ def test_a_masked_value_is_nowhere_in_the_file_whatever_its_type(key: str) -> No
     reports = with_pii(THINGS, key)
     with things_snapshot([SECRET, {}]) as taken:
         plain = framed_from(taken, parse_request(ASKED, reports)).decode()
-        hidden = framed_from(taken, parse_request(ASKED, masked(reports))).decode()
+        hidden = framed_from(taken, parse_request(ASKED, mask_reports(reports))).decode()
     place = [column.name for column in things.c if column.name not in ("shop", "answers")].index(key)
     shown = [line.split(",")[place] for line in hidden.splitlines()[1:]] if key != "extra" else ["", ""]
     assert shown == (["***", ""] if key == "words" else ["", ""])
@@ -55,7 +55,7 @@ def test_a_masked_value_is_nowhere_in_the_file_whatever_its_type(key: str) -> No
 
 def test_columns_keep_their_names_types_and_order() -> None:
     before = THINGS.table_columns.values()
-    after = masked(with_pii(THINGS, *SECRET))["things"].table_columns.values()
+    after = mask_reports(with_pii(THINGS, *SECRET))["things"].table_columns.values()
     assert [(each.key, each.label, each.type) for each in before] == [
         (each.key, each.label, each.type) for each in after
     ]
@@ -64,12 +64,12 @@ def test_columns_keep_their_names_types_and_order() -> None:
 @pytest.mark.parametrize("sort", ["words", "-words", "madeAt,words"])
 def test_a_masked_column_is_not_sorted_by(sort: str) -> None:
     with pytest.raises(InvalidRequest, match="/sort: Cannot sort by 'words'"):
-        parse_request({**ASKED, "sort": sort}, masked(with_pii(THINGS, "words")))
+        parse_request({**ASKED, "sort": sort}, mask_reports(with_pii(THINGS, "words")))
 
 
 @pytest.mark.parametrize("name", ["words", "size"])
 def test_a_masked_column_is_not_filtered_by_under_any_name(name: str) -> None:
-    reports = masked(with_pii(THINGS, "words"))
+    reports = mask_reports(with_pii(THINGS, "words"))
     with pytest.raises(InvalidRequest, match=f"/filters/{name}: Unknown filter"):
         parse_request({**ASKED, "filters": {name: "a"}}, reports)
     with pytest.raises(InvalidRequest, match=f"/{name}: Unknown field"):
@@ -78,14 +78,14 @@ def test_a_masked_column_is_not_filtered_by_under_any_name(name: str) -> None:
 
 def test_other_columns_are_still_sorted_and_filtered_by() -> None:
     found = parse_request(
-        {**ASKED, "sort": "-whole", "filters": {"yes": True}}, masked(with_pii(THINGS, "words"))
+        {**ASKED, "sort": "-whole", "filters": {"yes": True}}, mask_reports(with_pii(THINGS, "words"))
     )
     assert found.filters == {"yes": (True,)}
 
 
 def test_a_default_order_by_a_masked_column_is_none() -> None:
     report = replace(THINGS, sort="-words,madeAt")
-    assert str(masked(with_pii(report, "words"))["things"].default_sort[0]) == "madeAt"
+    assert str(mask_reports(with_pii(report, "words"))["things"].default_sort[0]) == "madeAt"
 
 
 def test_what_is_made_of_a_masked_column_counts_as_it() -> None:
@@ -100,7 +100,7 @@ def test_what_is_made_of_a_masked_column_counts_as_it() -> None:
             "whole": things.c.whole,
         },
     )
-    assert set(masked(with_pii(report, "words"))["things"].filters) == {"whole"}
+    assert set(mask_reports(with_pii(report, "words"))["things"].filters) == {"whole"}
 
 
 @pytest.mark.parametrize(
@@ -112,19 +112,19 @@ def test_what_is_made_of_a_masked_column_counts_as_it() -> None:
     ],
 )
 def test_a_report_whose_rows_are_found_by_a_masked_column_does_not_exist(found_by: dict[str, Any]) -> None:
-    assert masked(with_pii(replace(THINGS, **found_by), "id", "words", "day")) == {}
+    assert mask_reports(with_pii(replace(THINGS, **found_by), "id", "words", "day")) == {}
 
 
 def test_questions_that_are_made_of_a_masked_column_do_not_exist() -> None:
     questions = Questions(answers=things.c.extra, select=THINGS.questions.select, scope={})  # type: ignore[union-attr]
     report = replace(THINGS, questions=questions)
-    assert masked(with_pii(report, "extra"))["things"].questions is None
-    assert masked(with_pii(report, "words"))["things"].questions is questions
+    assert mask_reports(with_pii(report, "extra"))["things"].questions is None
+    assert mask_reports(with_pii(report, "words"))["things"].questions is questions
 
 
 def test_questions_about_a_person_do_not_exist() -> None:
     report = replace(THINGS, questions=replace(THINGS.questions, pii=True))  # type: ignore[type-var]
-    hidden = masked({"things": report})["things"]
+    hidden = mask_reports({"things": report})["things"]
     assert hidden.questions is None
     assert list(hidden.table_columns) == list(THINGS.table_columns)
 
@@ -132,7 +132,7 @@ def test_questions_about_a_person_do_not_exist() -> None:
 @pytest.mark.parametrize(("column", "title"), [("words", None), ("whole", things.c.words)])
 def test_values_are_not_listed_by_a_masked_title(column: str, title: Any) -> None:
     shop = replace(THINGS.scope["shop"], title=things.c.words)
-    hidden = masked(with_pii(replace(THINGS, scope={"shop": shop}), column))["things"].scope["shop"]
+    hidden = mask_reports(with_pii(replace(THINGS, scope={"shop": shop}), column))["things"].scope["shop"]
     assert hidden == replace(shop, title=title)
 
 
@@ -142,7 +142,7 @@ def test_a_hook_sees_masks_too() -> None:
         return frame
 
     seen: list[Any] = []
-    reports = masked(with_pii(replace(THINGS, transform=told), "words"))
+    reports = mask_reports(with_pii(replace(THINGS, transform=told), "words"))
     with things_snapshot([SECRET]) as taken:
         framed_from(taken, parse_request(ASKED, reports))
     assert seen == ["***"]
@@ -150,12 +150,12 @@ def test_a_hook_sees_masks_too() -> None:
 
 def test_a_request_with_masks_is_another_than_the_same_without() -> None:
     for reports in (with_pii(THINGS, "words"), {"things": THINGS}):
-        plain, hidden = parse_request(ASKED, reports), parse_request(ASKED, masked(reports))
+        plain, hidden = parse_request(ASKED, reports), parse_request(ASKED, mask_reports(reports))
         assert plain.fingerprint != hidden.fingerprint
 
 
 def test_the_reports_that_come_along_can_be_masked() -> None:
-    assert {name: report.masked for name, report in masked(catalog()).items()} == {
+    assert {name: report.masked for name, report in mask_reports(catalog()).items()} == {
         "orders": frozenset({"customer"}),
         "survey-responses": frozenset({"respondentName", "respondentEmail"}),
     }
@@ -170,15 +170,15 @@ def test_a_grouped_report_keeps_its_groups() -> None:
         .group_by(customers.c.id, customers.c.name),
         key=customers.c.id,
     )
-    sql = str(masked(with_pii(report, "customer"))["things"].select)
+    sql = str(mask_reports(with_pii(report, "customer"))["things"].select)
     assert "CASE WHEN (customers.name IS NOT NULL)" in sql
     assert sql.endswith("GROUP BY customers.id, customers.name")
 
 
 def test_moments_of_a_masked_column_are_null_and_zoned_as_before() -> None:
     reports = with_pii(replace(THINGS, period=None, sort=""), "madeAt")
-    found = masked(reports)["things"].table_columns["madeAt"].expression
+    found = mask_reports(reports)["things"].table_columns["madeAt"].expression
     assert getattr(found.type, "timezone", None) is True
     with things_snapshot([{"made_at": datetime(1815, 12, 10, tzinfo=UTC)}]) as taken:
-        asked = parse_request({"report": "things", "shop": "here"}, masked(reports))
+        asked = parse_request({"report": "things", "shop": "here"}, mask_reports(reports))
         assert b"1815" not in framed_from(taken, asked)

@@ -10,7 +10,7 @@ import pytest
 
 from flows.errors import Superseded
 from flows.runs import progress
-from flows.runs.progress import HEARTBEAT_SECONDS, LEASE_SECONDS, Progress
+from flows.runs.progress import HEARTBEAT_SECONDS, LEASE_SECONDS, ProgressReporter
 from tests.support.clock import NOON
 from tests.support.prefect_job import HALF, RECEIPT
 
@@ -27,7 +27,7 @@ class Seconds:
 
 @dataclass
 class FakeClient:
-    """Of Prefect's client, what Progress calls; keeps what it is told."""
+    """Of Prefect's client, what ProgressReporter calls; keeps what it is told."""
 
     attempt: int = 1
     running: bool = True
@@ -71,9 +71,9 @@ def clock() -> Seconds:
     return Seconds()
 
 
-def begun(client: Any, clock: Seconds, attempt: int = 1, expected: int = 100) -> Progress:
+def begun(client: Any, clock: Seconds, attempt: int = 1, expected: int = 100) -> ProgressReporter:
     """Without its heartbeat: what enters the block starts that."""
-    found = Progress(client, RUN_ID, attempt, clock)
+    found = ProgressReporter(client, RUN_ID, attempt, clock)
     if attempt > 1:
         found._take_over()
     found.start(expected, NOON)
@@ -118,7 +118,7 @@ def test_a_later_attempt_never_shows_less_than_an_earlier_one_did(client: FakeCl
 
 
 def test_the_receipt_of_an_earlier_attempt_counts_for_nothing(client: FakeClient, clock: Seconds) -> None:
-    whole = progress.Standing(100, 417, 417, RECEIPT.snapshot_at, RECEIPT)
+    whole = progress.RunProgress(100, 417, 417, RECEIPT.snapshot_at, RECEIPT)
     client.earlier = [SimpleNamespace(id=uuid4(), metadata_=whole.as_metadata())]
     found = begun(client, clock, attempt=2)
     clock.now += 1.5
@@ -160,7 +160,7 @@ def test_the_heart_beats_while_no_row_comes(
     client: FakeClient, clock: Seconds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress, "HEARTBEAT_SECONDS", 0.02)
-    with Progress(client, RUN_ID, 1, clock):  # type: ignore[arg-type]
+    with ProgressReporter(client, RUN_ID, 1, clock):  # type: ignore[arg-type]
         clock.now += HEARTBEAT_SECONDS
         assert client.told.wait(10)
     told = len(client.written)

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.runs.receipt import Receipt, Standing, from_metadata, percent_of
+from flows.runs.receipt import Receipt, RunProgress, parse_metadata, percent_written
 
 RECEIPT = Receipt(
     attempt=2,
@@ -15,41 +15,41 @@ RECEIPT = Receipt(
 
 
 @pytest.mark.parametrize(
-    "standing",
+    "progress",
     [
-        Standing(),
-        Standing(0, 0, 0, "2024-07-19T12:00:00+00:00"),
-        Standing(42, 4200, 10_000, "2024-07-19T12:00:00+00:00"),
-        Standing(100, 4200, 4200, "2024-07-19T12:00:00+00:00", RECEIPT),
+        RunProgress(),
+        RunProgress(0, 0, 0, "2024-07-19T12:00:00+00:00"),
+        RunProgress(42, 4200, 10_000, "2024-07-19T12:00:00+00:00"),
+        RunProgress(100, 4200, 4200, "2024-07-19T12:00:00+00:00", RECEIPT),
     ],
 )
-def test_a_standing_survives_the_artifacts_metadata(standing: Standing) -> None:
-    metadata = standing.as_metadata()
-    assert from_metadata(metadata) == standing
+def test_a_standing_survives_the_artifacts_metadata(progress: RunProgress) -> None:
+    metadata = progress.as_metadata()
+    assert parse_metadata(metadata) == progress
     assert all(isinstance(text, str) and len(text) <= 500 for text in metadata.values())
 
 
 def test_the_longest_texts_fit_into_what_prefect_keeps() -> None:
     longest = Receipt(10, "x" * 204, 10**18, 10**18, "f" * 64, "2024-07-19T12:00:00.000000+00:00")
-    metadata = Standing(100, 10**18, 10**18, longest.snapshot_at, longest).as_metadata()
+    metadata = RunProgress(100, 10**18, 10**18, longest.snapshot_at, longest).as_metadata()
     assert max(map(len, metadata.values())) <= 500
 
 
 @pytest.mark.parametrize("metadata", [None, {}, {"foo": "bar"}])
 def test_an_artifact_of_somebody_else_is_no_standing(metadata: dict[str, str] | None) -> None:
-    assert from_metadata(metadata) is None
+    assert parse_metadata(metadata) is None
 
 
 @pytest.mark.parametrize(
-    ("standing", "text"),
+    ("progress", "text"),
     [
-        (Standing(), "counting rows"),
-        (Standing(expected=0), "0 of 0 rows"),
-        (Standing(written=4200, expected=10_000), "4,200 of 10,000 rows"),
+        (RunProgress(), "counting rows"),
+        (RunProgress(expected=0), "0 of 0 rows"),
+        (RunProgress(written=4200, expected=10_000), "4,200 of 10,000 rows"),
     ],
 )
-def test_rows_are_told_in_words(standing: Standing, text: str) -> None:
-    assert standing.rows_text == text
+def test_rows_are_told_in_words(progress: RunProgress, text: str) -> None:
+    assert progress.rows_text == text
 
 
 @pytest.mark.parametrize(
@@ -57,13 +57,13 @@ def test_rows_are_told_in_words(standing: Standing, text: str) -> None:
     [(0, 0, 99), (0, 10, 0), (5, 10, 49), (10, 10, 99), (11, 10, 99), (1, 10**9, 0)],
 )
 def test_rows_alone_never_make_a_hundred_percent(written: int, expected: int, percent: int) -> None:
-    assert percent_of(written, expected) == percent
+    assert percent_written(written, expected) == percent
 
 
 @given(st.lists(st.integers(0, 1000), max_size=20))
 @settings(max_examples=50)
 def test_the_percent_never_falls_while_rows_are_written(blocks: list[int]) -> None:
     written = [sum(blocks[:n]) for n in range(len(blocks) + 1)]
-    percents = [percent_of(rows, written[-1]) for rows in written]
+    percents = [percent_written(rows, written[-1]) for rows in written]
     assert percents == sorted(percents)
     assert percents[-1] == 99

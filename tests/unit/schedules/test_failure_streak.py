@@ -1,8 +1,8 @@
 import pytest
 
-from flows.schedules.failure_streak import End, Paused, failures_in_a_row, parse_paused
+from flows.schedules.failure_streak import AutoPause, RunResult, count_failures, parse_auto_pause
 
-PAUSED = Paused(
+PAUSED = AutoPause(
     "2026-11-30T08:00:00+00:00", "2026-11-01T08:00:00+00:00", 3, "an id", "internal", "It failed."
 )
 
@@ -18,18 +18,18 @@ PAUSED = Paused(
         (["failed", "other", "failed", "other", "failed"], 3),
     ],
 )
-def test_only_planned_failures_since_the_last_success_count(ends: list[End], failures: int) -> None:
-    assert failures_in_a_row(ends) == failures
+def test_only_planned_failures_since_the_last_success_count(ends: list[RunResult], failures: int) -> None:
+    assert count_failures(ends) == failures
 
 
 def test_a_pause_is_read_as_it_was_written() -> None:
-    assert parse_paused(PAUSED.as_parameter()) == PAUSED
+    assert parse_auto_pause(PAUSED.as_parameter()) == PAUSED
 
 
 @pytest.mark.parametrize("value", [[], {}, "yes", PAUSED.as_parameter() | {"failures": "3"}])
 def test_a_pause_that_somebody_has_written_by_hand_is_refused(value: object) -> None:
     with pytest.raises(ValueError, match="must be"):
-        parse_paused(value)
+        parse_auto_pause(value)
 
 
 def test_the_reason_tells_the_last_error_and_what_to_do() -> None:

@@ -9,7 +9,7 @@ import pytest
 from api.schedules import timetable
 from flows.errors import InvalidRequest
 from flows.query import date_range
-from flows.schedules.parameters import Recurring, parse_recurring, request_at
+from flows.schedules.parameters import ScheduleParameters, parse_schedule_parameters, request_for_run
 from flows.schedules.recurrence import Recurrence
 from flows.schedules.relative_range import (
     PRESETS,
@@ -139,12 +139,12 @@ def test_where_clocks_leave_midnight_out_daily_runs_cover_each_day_once(
     zone: str, day: datetime, cron: str, covers_from: int
 ) -> None:
     recurrence = Recurrence("cron", cron, ZoneInfo(zone))
-    asked = Recurring(
+    asked = ScheduleParameters(
         Relative("yesterday"), zone=recurrence.zone, at_midnight=timetable.at_midnight(recurrence)
     )
     begin = (day - timedelta(days=2)).replace(tzinfo=recurrence.zone) - timedelta(hours=2)
     planned = timetable.next_slots(timetable.as_schedule(recurrence), begin, 5)
-    days = [request_at({}, asked, slot, None)["from"] for slot in planned]
+    days = [request_for_run({}, asked, slot, None)["from"] for slot in planned]
     assert days == [(day + timedelta(days=n + covers_from)).date().isoformat() for n in range(5)]
 
 
@@ -155,30 +155,33 @@ def test_since_last_reaches_from_where_the_last_one_ended_to_the_planned_time() 
 
 
 def test_the_first_run_since_last_begins_when_the_recurring_export_was_made() -> None:
-    asked = Recurring(SinceLast(), zone=BERLIN, since=MADE)
-    found = request_at({"report": "orders"}, asked, datetime(2024, 1, 2, tzinfo=UTC), None)
+    asked = ScheduleParameters(SinceLast(), zone=BERLIN, since=MADE)
+    found = request_for_run({"report": "orders"}, asked, datetime(2024, 1, 2, tzinfo=UTC), None)
     assert (found["from"], found["to"]) == ("2024-01-01T00:00:00Z", "2024-01-02T00:00:00Z")
 
 
 def test_a_request_that_has_its_days_keeps_them() -> None:
     request = {"report": "orders", "from": "2024-07-01", "to": "2024-07-02"}
-    asked = Recurring(Relative("yesterday"), zone=BERLIN)
-    assert request_at(request, asked, datetime(2025, 1, 1, tzinfo=UTC), None) == request
+    asked = ScheduleParameters(Relative("yesterday"), zone=BERLIN)
+    assert request_for_run(request, asked, datetime(2025, 1, 1, tzinfo=UTC), None) == request
 
 
 def test_days_are_read_in_the_schedules_zone_unless_the_request_names_one() -> None:
-    asked, planned = Recurring(Relative("yesterday"), zone=BERLIN), datetime(2024, 7, 19, 9, tzinfo=BERLIN)
-    assert request_at({}, asked, planned, None) == {
+    asked, planned = (
+        ScheduleParameters(Relative("yesterday"), zone=BERLIN),
+        datetime(2024, 7, 19, 9, tzinfo=BERLIN),
+    )
+    assert request_for_run({}, asked, planned, None) == {
         "timeZone": "Europe/Berlin",
         "from": "2024-07-18",
         "to": "2024-07-18",
     }
-    assert request_at({"timeZone": "UTC"}, asked, planned, None)["from"] == "2024-07-17T22:00:00Z"
+    assert request_for_run({"timeZone": "UTC"}, asked, planned, None)["from"] == "2024-07-17T22:00:00Z"
 
 
 def test_a_report_without_days_is_asked_as_it_is() -> None:
-    asked = Recurring(None, zone=BERLIN)
-    assert request_at({"report": "customers"}, asked, MADE, None) == {
+    asked = ScheduleParameters(None, zone=BERLIN)
+    assert request_for_run({"report": "customers"}, asked, MADE, None) == {
         "report": "customers",
         "timeZone": "Europe/Berlin",
     }
@@ -227,8 +230,8 @@ def test_a_wrong_range_is_refused_at_its_place(value: Any, pointer: str, code: s
 
 
 def test_the_flows_parameter_is_read_as_it_was_written() -> None:
-    asked = Recurring(Relative("today"), True, BERLIN, MADE)
-    assert parse_recurring(asked.as_parameter()) == asked
+    asked = ScheduleParameters(Relative("today"), True, BERLIN, MADE)
+    assert parse_schedule_parameters(asked.as_parameter()) == asked
 
 
 @pytest.mark.parametrize(
@@ -245,5 +248,5 @@ def test_the_flows_parameter_is_read_as_it_was_written() -> None:
 )
 def test_a_parameter_that_was_written_by_hand_wrongly_is_refused(value: Any, pointer: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
-        parse_recurring(value)
+        parse_schedule_parameters(value)
     assert [each.pointer for each in refused.value.errors] == [pointer]

@@ -51,7 +51,7 @@ def test_only_what_the_transport_guards_is_sent_without_a_signature_of_its_own(
         sent.append(found.decode() if isinstance(found, bytes) else found)
         raise Seen
 
-    upload = storage.begin("key")
+    upload = storage.begin_upload("key")
     storage._s3.s3.meta.events.register("before-send.s3.PutObject", see)
     upload.write(b"content")
     with pytest.raises(Seen):

@@ -93,7 +93,7 @@ def test_the_second_writer_of_a_key_is_refused_and_the_first_ones_file_stays(
 
 
 def test_two_writers_at_once_publish_one_file(storage: FolderStorage, tmp_path: Path) -> None:
-    one, other = storage.begin(KEY), storage.begin(KEY)
+    one, other = storage.begin_upload(KEY), storage.begin_upload(KEY)
     one.write(b"one")
     other.write(b"other")
     other.commit()
@@ -125,11 +125,11 @@ def test_a_storages_error_becomes_ours_and_keeps_its_text_to_itself(
 ) -> None:
     with pytest.raises(error) as found, storage_errors():
         raise raised
-    assert str(found.value) == error.sentence
+    assert str(found.value) == error.message
 
 
 class Closed(FolderStorage):
-    def begin(self, key: str) -> Upload:
+    def begin_upload(self, key: str) -> Upload:
         raise PermissionError(key)
 
 
@@ -142,7 +142,7 @@ def opened(storage: FolderStorage, url: str, at: Clock, **forged: str) -> Path:
     parts = urlsplit(url)
     given = {name: values[0] for name, values in parse_qs(parts.query).items()}
     key = parts.path.removeprefix("/files/")
-    return storage.path_if_signed(**{"key": key, **given, **forged}, now=at.now)
+    return storage.verify_link(**{"key": key, **given, **forged}, now=at.now)
 
 
 def test_a_signed_link_leads_to_its_file_until_it_expires(storage: FolderStorage, tmp_path: Path) -> None:
@@ -198,11 +198,11 @@ def test_the_key_that_signs_is_its_owners_alone_and_outlives_the_process(
 def test_what_a_link_would_give_is_counted_or_refused(storage: FolderStorage) -> None:
     link = storage.sign(KEY, FILE, 900, NOON)
     with pytest.raises(OSError, match="No such file"):
-        storage.bytes_behind(link)
+        storage.link_size(link)
     with upload(storage, KEY) as made:
         made.write(b"12345")
         made.commit()
-    assert storage.bytes_behind(link) == 5
+    assert storage.link_size(link) == 5
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import ipaddress
 
 import pytest
 
-from flows.webhooks.address import BadAddress, may_be_reached, parse_address, private_places
+from flows.webhooks.address import InvalidAddress, is_public, parse_address, parse_private_hosts
 
 NUMBER, PUBLIC, PORT, HOST = "number of a machine", "public name", "port", "name a host"
 
@@ -106,7 +106,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("url", "reason"), REFUSED)
 def test_an_address_that_is_not_public_https_is_refused_with_the_reason(url: object, reason: str) -> None:
-    with pytest.raises(BadAddress, match=reason):
+    with pytest.raises(InvalidAddress, match=reason):
         parse_address(url, ())
 
 
@@ -124,14 +124,14 @@ def test_an_address_that_is_not_public_https_is_refused_with_the_reason(url: obj
 def test_a_public_name_is_read_as_it_is_sent_to(url: str, host: str, target: str) -> None:
     address = parse_address(url, ())
     assert (address.host, address.port, address.target, address.private) == (host, 443, target, False)
-    assert address.place == host
+    assert address.host_and_port == host
 
 
 @pytest.mark.parametrize(
     "url", ["https://localhost:8443/x", "https://hooks.corp/x", "https://10.0.0.5/x", "https://HOOKS.corp./"]
 )
 def test_what_the_operator_has_named_may_be_private(url: str) -> None:
-    named = private_places("localhost:8443, hooks.corp:443,10.0.0.5,")
+    named = parse_private_hosts("localhost:8443, hooks.corp:443,10.0.0.5,")
     assert parse_address(url, named).private
 
 
@@ -140,14 +140,14 @@ def test_what_the_operator_has_named_may_be_private(url: str) -> None:
     ["https://localhost/", "https://localhost:8444/", "https://hooks.corp:8443/", "https://a.hooks.corp/"],
 )
 def test_only_the_very_host_and_port_that_the_operator_has_named(url: str) -> None:
-    with pytest.raises(BadAddress):
-        parse_address(url, private_places("localhost:8443,hooks.corp"))
+    with pytest.raises(InvalidAddress):
+        parse_address(url, parse_private_hosts("localhost:8443,hooks.corp"))
 
 
 @pytest.mark.parametrize("url", ["http://localhost:8443/", "https://me@localhost:8443/"])
 def test_a_private_receiver_too_needs_https_and_no_user(url: str) -> None:
-    with pytest.raises(BadAddress):
-        parse_address(url, private_places("localhost:8443"))
+    with pytest.raises(InvalidAddress):
+        parse_address(url, parse_private_hosts("localhost:8443"))
 
 
 @pytest.mark.parametrize(
@@ -171,11 +171,11 @@ def test_a_private_receiver_too_needs_https_and_no_user(url: str) -> None:
     ],
 )
 def test_an_address_inside_some_network_is_not_reached(ip: str) -> None:
-    assert not may_be_reached(ipaddress.ip_address(ip))
+    assert not is_public(ipaddress.ip_address(ip))
 
 
 @pytest.mark.parametrize(
     "ip", ["8.8.8.8", "93.184.215.14", "2606:4700:4700::1111", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8"]
 )
 def test_an_address_of_the_internet_is_reached(ip: str) -> None:
-    assert may_be_reached(ipaddress.ip_address(ip))
+    assert is_public(ipaddress.ip_address(ip))

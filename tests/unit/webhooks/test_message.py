@@ -11,7 +11,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from flows.runs.outcome import CANCELLED, Outcome, failure
 from flows.runs.receipt import Receipt
-from flows.webhooks.message import body_of, headers_of, message_id, of_export, of_pause
+from flows.webhooks.message import encode_message, export_message, message_id, pause_message, signed_headers
 from flows.webhooks.signing_keys import WebhookSecrets
 
 BASE = "https://reports.example.com"
@@ -33,7 +33,7 @@ OLD, NEW = WebhookSecrets(["an old secret of the operator"]), WebhookSecrets(["a
 
 
 def test_a_done_export_is_told_with_its_receipt_and_links_to_the_api_only() -> None:
-    assert of_export(DONE, BASE) == {
+    assert export_message(DONE, BASE) == {
         "type": "export.done",
         "timestamp": "2026-11-30T08:00:01+00:00",
         "data": {
@@ -56,7 +56,7 @@ def test_a_done_export_is_told_with_its_receipt_and_links_to_the_api_only() -> N
 
 
 def test_a_failed_export_is_told_with_its_code_and_without_a_file() -> None:
-    message = of_export(FAILED, BASE)
+    message = export_message(FAILED, BASE)
     assert message["type"] == "export.error"
     assert message["data"]["error"] == {"code": "source.timeout", "message": "Too long."}
     assert (message["data"]["rows"], message["data"]["links"]["download"]) == (None, None)
@@ -64,7 +64,7 @@ def test_a_failed_export_is_told_with_its_code_and_without_a_file() -> None:
 
 def test_what_has_no_code_of_its_own_says_no_more_than_the_id() -> None:
     secretive = replace(FAILED, error=failure(JOB, "FAILED", "Failed", "password authentication failed"))
-    assert of_export(secretive, BASE)["data"]["error"] == {
+    assert export_message(secretive, BASE)["data"]["error"] == {
         "code": "internal",
         "message": f"The export failed. Quote {JOB}.",
     }
@@ -72,11 +72,11 @@ def test_what_has_no_code_of_its_own_says_no_more_than_the_id() -> None:
 
 def test_a_cancelled_export_is_told_as_such() -> None:
     cancelled = replace(DONE, status="cancelled", receipt=None, error=CANCELLED)
-    assert of_export(cancelled, BASE)["type"] == "export.cancelled"
+    assert export_message(cancelled, BASE)["type"] == "export.cancelled"
 
 
 def test_a_pause_is_told_with_the_last_error() -> None:
-    message = of_pause(FAILED, "Weekly", 3, BASE)
+    message = pause_message(FAILED, "Weekly", 3, BASE)
     assert message["type"] == "schedule.paused"
     assert message["data"] == {
         "id": SCHEDULE,
@@ -95,13 +95,13 @@ def test_a_pause_is_told_with_the_last_error() -> None:
 
 
 def signed(*secrets: WebhookSecrets, at: datetime | None = None) -> tuple[bytes, dict[str, str]]:
-    body = body_of(of_export(DONE, BASE))
+    body = encode_message(export_message(DONE, BASE))
     keys = [secret.signing_keys("ada")[0] for secret in secrets]
-    return body, headers_of(message_id(UUID(JOB)), body, keys, at or datetime.now(UTC))
+    return body, signed_headers(message_id(UUID(JOB)), body, keys, at or datetime.now(UTC))
 
 
 def verified(secret: WebhookSecrets, body: bytes, headers: dict[str, str], caller: str = "ada") -> Any:
-    return Webhook(secret.shown_to(caller)).verify(body, headers)
+    return Webhook(secret.signing_secret(caller)).verify(body, headers)
 
 
 def test_the_standards_own_library_verifies_a_message() -> None:

@@ -7,8 +7,8 @@ from prefect.client.schemas.objects import StateType
 
 from api.exports import job as jobs
 from api.exports.job import Job, JobError, Status
-from flows.errors import all_codes
-from flows.runs.receipt import Standing
+from flows.errors import errors_by_code
+from flows.runs.receipt import RunProgress
 from tests.support.clock import NOON
 from tests.support.prefect_job import HALF, JOB_ID, RECEIPT, WHOLE, failed, job
 
@@ -19,20 +19,20 @@ UNKNOWN = f"The export failed. Quote {JOB_ID}."
 @pytest.mark.parametrize(
     ("made", "status"),
     [
-        (job("SCHEDULED", Standing()), "queued"),
+        (job("SCHEDULED", RunProgress()), "queued"),
         (job("SCHEDULED", state_name="AwaitingRetry"), "queued"),
-        (job("PENDING", Standing()), "queued"),
+        (job("PENDING", RunProgress()), "queued"),
         (job("PAUSED"), "queued"),
-        (job("RUNNING", Standing()), "running"),
+        (job("RUNNING", RunProgress()), "running"),
         (job("RUNNING"), "running"),
         (job("RUNNING", WHOLE), "finalizing"),
         (job("CANCELLING"), "running"),
         (job("COMPLETED", WHOLE), "done"),
         (job("COMPLETED", WHOLE, tags=frozenset({"expired"})), "expired"),
         (job("COMPLETED", HALF), "error"),
-        (job("COMPLETED", Standing()), "error"),
-        (job("COMPLETED", Standing(), state_name="NoRows"), "cancelled"),
-        (job("COMPLETED", Standing(), state_name="NoRows", tags=frozenset({"expired"})), "cancelled"),
+        (job("COMPLETED", RunProgress()), "error"),
+        (job("COMPLETED", RunProgress(), state_name="NoRows"), "cancelled"),
+        (job("COMPLETED", RunProgress(), state_name="NoRows", tags=frozenset({"expired"})), "cancelled"),
         (job("FAILED"), "error"),
         (job("CRASHED", attempts_left=True), "queued"),
         (job("CRASHED", attempts_left=False), "error"),
@@ -46,15 +46,15 @@ def test_each_state_of_a_run_is_one_status_of_the_job(made: Job, status: str) ->
 
 
 @pytest.mark.parametrize("state_type", list(StateType))
-@pytest.mark.parametrize("standing", [Standing(), HALF, WHOLE])
+@pytest.mark.parametrize("progress", [RunProgress(), HALF, WHOLE])
 @pytest.mark.parametrize("attempts_left", [True, False])
 def test_every_state_that_prefect_knows_can_be_told(
-    state_type: StateType, standing: Standing, attempts_left: bool
+    state_type: StateType, progress: RunProgress, attempts_left: bool
 ) -> None:
-    made = job(state_type.value, standing, attempts_left=attempts_left)
+    made = job(state_type.value, progress, attempts_left=attempts_left)
     assert made.status in get_args(Status)
     assert (made.error is not None) is (made.status in ("error", "cancelled", "expired"))
-    assert (made.progress == 100) is (made.status == "done")
+    assert (made.percent == 100) is (made.status == "done")
 
 
 def test_every_status_has_one_sentence() -> None:
@@ -93,10 +93,10 @@ def test_an_error_is_a_stable_code_and_a_sentence_of_ours(made: Job, error: JobE
     assert made.error == error
 
 
-@pytest.mark.parametrize("code", sorted(set(all_codes()) - {"internal"}))
+@pytest.mark.parametrize("code", sorted(set(errors_by_code()) - {"internal"}))
 def test_each_code_is_handed_on_with_whether_a_retry_can_help(code: str) -> None:
-    kind = all_codes()[code]
-    assert failed(code, kind.sentence).error == JobError(code, kind.worth_retry, kind.sentence)
+    kind = errors_by_code()[code]
+    assert failed(code, kind.message).error == JobError(code, kind.retryable, kind.message)
 
 
 @pytest.mark.parametrize(
@@ -112,17 +112,17 @@ def test_the_older_a_job_the_longer_the_pause_between_polls(age_seconds: float, 
     ("made", "stale", "headers"),
     [
         (
-            job("SCHEDULED", Standing()),
+            job("SCHEDULED", RunProgress()),
             False,
             {"X-Export-Status": "202", "X-Progress": "waiting for a worker", "Retry-After": "1"},
         ),
         (
-            job("RUNNING", Standing()),
+            job("RUNNING", RunProgress()),
             False,
             {"X-Export-Status": "202", "X-Progress": "counting rows", "Retry-After": "1"},
         ),
         (
-            job("RUNNING", Standing(42, 4200, 10_000)),
+            job("RUNNING", RunProgress(42, 4200, 10_000)),
             True,
             {
                 "X-Export-Status": "202",
@@ -178,9 +178,9 @@ def test_the_full_state() -> None:
 
 
 def test_a_running_jobs_state_tells_its_phase_its_pace_and_how_to_stop_it() -> None:
-    standing = replace(HALF, heartbeat_at=NOON + timedelta(seconds=20))
+    progress = replace(HALF, heartbeat_at=NOON + timedelta(seconds=20))
     tags = frozenset({"owner:local", "retry-of:1", "schedule:2"})
-    made = jobs.state(job("RUNNING", standing, tags=tags), "", None, 0, NOON + timedelta(seconds=22))
+    made = jobs.state(job("RUNNING", progress, tags=tags), "", None, 0, NOON + timedelta(seconds=22))
     assert (made["phase"], made["etaSeconds"]) == ("exporting", 21)
     assert made["heartbeatAt"] == "2024-07-19T12:00:20+00:00"
     assert (made["retryOf"], made["scheduleId"]) == ("1", "2")
@@ -196,8 +196,8 @@ def test_a_running_jobs_state_tells_its_phase_its_pace_and_how_to_stop_it() -> N
 @pytest.mark.parametrize(
     ("made", "phase"),
     [
-        (job("SCHEDULED", Standing()), "waiting"),
-        (job("RUNNING", Standing()), "counting"),
+        (job("SCHEDULED", RunProgress()), "waiting"),
+        (job("RUNNING", RunProgress()), "counting"),
         (job("RUNNING", WHOLE), "verifying"),
         (job("CANCELLING", HALF), "cancelling"),
         (job("CANCELLED", HALF), None),

@@ -11,7 +11,7 @@ from api.exports import poll_watcher
 from api.exports.job import Job
 from api.exports.poll_watcher import FORGOTTEN_AFTER_SECONDS, Known, Watcher
 from api.web.problems import Unavailable
-from flows.runs.receipt import Standing
+from flows.runs.receipt import RunProgress
 from tests.support.prefect_job import HALF, JOB_ID, WHOLE, job
 
 OWNER = "local"
@@ -169,7 +169,7 @@ def test_while_prefect_is_away_the_last_known_state_is_stale_and_an_unknown_job_
 ) -> None:
     async def course() -> list[Known | None]:
         runs.put(done := replace(numbered(1), run=replace(job("COMPLETED").run, id=numbered(1).run.id)))
-        runs.put(replace(done, standing=WHOLE))
+        runs.put(replace(done, progress=WHOLE))
         for job_id in (JOB_ID, done.run.id):
             await watched.read(job_id, OWNER)
         runs.down = True
@@ -192,7 +192,7 @@ def test_a_long_poll_is_answered_when_the_job_changes(runs: FakeRuns, watched: W
         await watched.read_once()
         await asyncio.sleep(0)
         unchanged = waiting.done()
-        runs.put(job("RUNNING", Standing(51, 212, 417, HALF.snapshot_at)))
+        runs.put(job("RUNNING", RunProgress(51, 212, 417, HALF.snapshot_at)))
         await watched.read_once()
         async with asyncio.timeout(5):
             await waiting

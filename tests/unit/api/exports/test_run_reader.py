@@ -11,7 +11,7 @@ from prefect.states import Completed
 
 from api.exports.run_reader import RunReader
 from api.prefect_server import JobServer
-from flows.runs.receipt import Standing
+from flows.runs.receipt import RunProgress
 from tests.support.prefect_job import HALF, JOB_ID, WHOLE
 
 FLOW_ID = UUID(int=7)
@@ -20,12 +20,12 @@ FLOW_ID = UUID(int=7)
 class FinishingPrefect:
     """A run whose progress is read a moment before it ends, and whose state a moment after."""
 
-    def __init__(self, *standings: Standing) -> None:
-        self.standings = list(standings)
+    def __init__(self, *earlier_reads: RunProgress) -> None:
+        self.earlier_reads = list(earlier_reads)
 
     async def read_artifacts(self, **_: Any) -> list[Artifact]:
-        standing = self.standings.pop(0)
-        return [Artifact(type="progress", flow_run_id=UUID(JOB_ID), metadata_=standing.as_metadata())]
+        progress = self.earlier_reads.pop(0)
+        return [Artifact(type="progress", flow_run_id=UUID(JOB_ID), metadata_=progress.as_metadata())]
 
     async def read_flow_run(self, _: UUID) -> FlowRun:
         state = Completed()
@@ -60,4 +60,4 @@ def test_a_final_state_is_never_shown_with_a_progress_older_than_it(ask: str) ->
         return job.status
 
     assert asyncio.run(read()) == "done"
-    assert prefect.standings == []
+    assert prefect.earlier_reads == []

@@ -8,7 +8,7 @@ from api.schedules import notify
 from api.schedules.notify import Webhooks
 from flows.errors import InvalidRequest
 from flows.webhooks.signing_keys import WebhookSecrets
-from flows.webhooks.subscriptions import parse_notices
+from flows.webhooks.subscriptions import parse_subscriptions
 
 SECRETS = WebhookSecrets(["a secret of the operator's"])
 HERE = Webhooks(SECRETS, frozenset({"localhost:8443"}))
@@ -73,20 +73,20 @@ def test_an_empty_one_is_none_even_where_webhooks_are_off(value: Any) -> None:
 
 
 def test_what_is_kept_holds_the_address_sealed_only_and_is_read_again() -> None:
-    notices = notify.parse([HOOK, {"kind": "webhook", "url": "https://localhost:8443/"}], HERE)
-    parameter = [each.as_parameter() for each in notices]
+    subscriptions = notify.parse([HOOK, {"kind": "webhook", "url": "https://localhost:8443/"}], HERE)
+    parameter = [each.as_parameter() for each in subscriptions]
     assert "hush" not in str(parameter)
     assert [each["host"] for each in parameter] == ["hooks.example.com", "localhost:8443"]
-    assert parse_notices(parameter) == notices
+    assert parse_subscriptions(parameter) == subscriptions
 
 
 def test_its_owner_sees_all_of_it_and_a_list_the_host() -> None:
-    notices = notify.parse([HOOK | {"on": ["paused", "done"]}], HERE)
-    assert notify.shown(notices, SECRETS) == [HOOK | {"on": ["done", "paused"]}]
-    assert notify.shown(notices, None)[0]["url"] == "https://hooks.example.com/…"
+    subscriptions = notify.parse([HOOK | {"on": ["paused", "done"]}], HERE)
+    assert notify.shown(subscriptions, SECRETS) == [HOOK | {"on": ["done", "paused"]}]
+    assert notify.shown(subscriptions, None)[0]["url"] == "https://hooks.example.com/…"
 
 
 def test_where_the_secret_is_lost_the_host_is_still_seen() -> None:
-    notices = notify.parse([HOOK], HERE)
-    shown = notify.shown(notices, WebhookSecrets(["another secret of the operator's"]))
+    subscriptions = notify.parse([HOOK], HERE)
+    shown = notify.shown(subscriptions, WebhookSecrets(["another secret of the operator's"]))
     assert shown[0]["url"] == "https://hooks.example.com/…"
