@@ -1,5 +1,7 @@
-"""The flow that delivers one webhook to one address. Its runs are the delivery log: the state says what the
-receiver answered, the run count how often it was asked."""
+"""The flow that delivers one webhook to one URL.
+
+Its runs are the delivery log: the state contains the receiver's response, the run count the attempts.
+"""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -27,12 +29,12 @@ GONE = 410
 
 @flow(name=flow_names.DELIVER, persist_result=False, validate_parameters=False)
 def deliver_webhook(message: Message, address: dict[str, str], caller: str) -> State[Any]:
-    """`address` is that of a Subscription: its host, and all of it sealed; `caller` is whose key signs."""
+    """Deliver `message`. `address` has the host and the encrypted URL; `caller`'s key signs the message."""
     settings = Settings()
     run_id, attempt = UUID(flow_run.id), flow_run.run_count
     logs.bind_run(settings.log_format, job=str(run_id), caller=caller)
     try:
-        status = send(message, address["sealed"], caller, run_id, settings, datetime.now(UTC))
+        status = send_webhook(message, address["sealed"], caller, run_id, settings, datetime.now(UTC))
     except DeliveryError as error:
         if error.retryable and attempt < settings.webhook_attempts:
             pause = timedelta(seconds=settings.webhook_retry_seconds * RETRY_PAUSE_FACTOR ** (attempt - 1))
@@ -41,8 +43,10 @@ def deliver_webhook(message: Message, address: dict[str, str], caller: str) -> S
     return Completed(name="Delivered", message=ANSWERED.format(status))
 
 
-def send(message: Message, sealed: str, caller: str, run_id: UUID, settings: Settings, now: datetime) -> int:
-    """The status of an answer that accepts it; DeliveryError otherwise."""
+def send_webhook(
+    message: Message, sealed: str, caller: str, run_id: UUID, settings: Settings, now: datetime
+) -> int:
+    """Return the status code of a response that accepts the message; raise DeliveryError otherwise."""
     secrets = settings.webhook_secrets
     if secrets is None:
         raise SecretMissing
@@ -50,11 +54,11 @@ def send(message: Message, sealed: str, caller: str, run_id: UUID, settings: Set
         address = parse_address(secrets.unseal(sealed), settings.private_webhook_hosts)
     except UnsealError:
         raise SecretMissing from None
-    except InvalidAddress:  # the operator may have named it private then, and does no more
+    except InvalidAddress:  # the operator may have removed the host from the private ones
         raise AddressForbidden from None
     body = encode_message(message)
     headers = signed_headers(message_id(run_id), body, secrets.signing_keys(caller), now)
-    # No asyncio.run: it would wait for the thread of a resolver that hangs.
+    # Not asyncio.run(), which would wait for a hanging resolver thread.
     loop = asyncio.new_event_loop()
     try:
         status = loop.run_until_complete(post(address, body, headers, settings.webhook_ca_file))

@@ -1,15 +1,15 @@
-"""Every way an export can go wrong, sorted by what to do next.
+"""All errors of exports and webhooks, grouped by what to do about them.
 
-    InvalidRequest           the caller's to mend: nothing was started
-    DeclarationError         the report author's to mend: nothing starts
-    Superseded               this attempt was given up for dead, and another one has taken over
-    NoRows                   there is nothing to export, and then no file was wanted
-    ExportError              a run ended without a file; `code` is stable, the message is for people
-    ├── RetryableError           the same request may succeed in a moment
+    InvalidRequest           the caller has to change the request; nothing was started
+    DeclarationError         the report's author has to fix the report; the service does not start
+    Superseded               another attempt has taken over this run
+    NoRows                   the export would be empty, and the schedule skips empty exports
+    ExportError              the run ended without a file; `code` is stable, `message` is for people
+    ├── RetryableError       the same request may succeed later
     │   ├── SourceUnavailable
     │   ├── StorageUnavailable
     │   └── Incomplete
-    └── FinalError                the same request will fail again
+    └── FinalError           the same request will fail again
         ├── SourceTimeout
         ├── SourceCancelled
         ├── StorageDenied
@@ -18,11 +18,11 @@
         ├── TransformFailed
         ├── WorkerLost
         └── Internal
-    DeliveryError            a webhook has not arrived; `retryable` says whether it is sent again
+    DeliveryError            a webhook was not delivered; `retryable` says whether it is sent again
     ├── ReceiverUnreachable, ReceiverSilent, ReceiverRefused, SecretMissing, DeliveryLost
     └── ReceiverGone, AddressForbidden
 
-No message here ever holds a driver's text, a host name, SQL or a credential: the log has those.
+Messages never contain driver errors, host names, SQL or credentials. Those go to the log.
 """
 
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ from typing import ClassVar
 
 @dataclass(frozen=True)
 class FieldError:
-    """One mistake in a request; `pointer` is an RFC 6901 JSON pointer into it, or `?name` for a query."""
+    """One error in a request; `pointer` is an RFC 6901 JSON pointer, or `?name` for a query parameter."""
 
     pointer: str
     code: str
@@ -39,8 +39,15 @@ class FieldError:
 
 
 def escape_pointer(name: str) -> str:
-    """A key as one step of a pointer."""
+    """Escape an object key for use in a JSON pointer."""
     return name.replace("~", "~0").replace("/", "~1")
+
+
+def sentence(error: ValueError) -> str:
+    """Return a parser's message as a sentence; names such as splitRows keep their first letter."""
+    text = str(error)
+    first = text.partition(" ")[0]
+    return f"{text[:1].upper()}{text[1:]}." if first.islower() else f"{text}."
 
 
 class InvalidRequest(ValueError):
@@ -54,20 +61,20 @@ class InvalidRequest(ValueError):
 
 
 class DeclarationError(Exception):
-    """A report's file declares something that cannot work; the message names file and column."""
+    """A report's declaration is invalid. The message names the file and the column."""
 
 
 class Superseded(Exception):
-    """Whatever this attempt does from now on is in nobody's name."""
+    """Another attempt has taken over this run, so this one must stop and publish nothing."""
 
 
 class NoRows(Exception):
-    """The run has done what was asked; the words are for its state."""
+    """The run succeeded without a file, because there were no rows."""
 
     state_name: ClassVar[str] = "NoRows"
 
     def __init__(self) -> None:
-        super().__init__("There were no rows, so no file was made.")
+        super().__init__("There were no rows, so no file was created.")
 
 
 class ExportError(Exception):
@@ -95,7 +102,7 @@ class StorageUnavailable(RetryableError):
 
 class Incomplete(RetryableError):
     code = "source.incomplete"
-    message = "The database sent a different number of rows than it had counted, so no file was published."
+    message = "The database returned a different number of rows than it had counted, so no file was stored."
 
 
 class FinalError(ExportError):
@@ -104,48 +111,49 @@ class FinalError(ExportError):
 
 class SourceTimeout(FinalError):
     code = "source.timeout"
-    message = "The database took longer than this report may take."
+    message = "The query took longer than the time limit. Narrow the filters or dates."
 
 
 class SourceCancelled(FinalError):
     code = "source.cancelled"
-    message = "The report's query was cancelled in the database."
+    message = "The report's query was cancelled by the database."
 
 
 class StorageDenied(FinalError):
     code = "storage.denied"
-    message = "The file storage refused the file."
+    message = "The file storage denied access."
 
 
 class RowsLimit(FinalError):
     code = "rows.limit"
-    message = "It would have more rows than one export may have."
+    message = "The export would contain more rows than the limit. Narrow the filters or dates."
 
 
 class UnreadableRow(FinalError):
     code = "source.unreadable"
-    message = "A row of the report holds a value that cannot be written."
+    message = "A row contains a value that cannot be written to the file."
 
     @classmethod
     def at(cls, column_key: str, row_key: object) -> "UnreadableRow":
         return cls(
-            f"Column {column_key} of the row whose key is {row_key} holds a value that cannot be written."
+            f"Column {column_key} of the row with key {row_key} contains a value that cannot be written"
+            " to the file."
         )
 
 
 class TransformFailed(FinalError):
     code = "transform.failed"
-    message = "The report's transform failed."
+    message = "The report's transform function failed."
 
 
 class WorkerLost(FinalError):
     code = "worker.lost"
-    message = "The worker that made the file was lost again and again."
+    message = "The worker crashed on every attempt."
 
 
 class Internal(FinalError):
     code = "internal"
-    message = "The export failed."  # the API adds: quote the job's id
+    message = "The export failed."  # the API adds the job id
 
 
 def errors_by_code() -> dict[str, type[ExportError]]:
@@ -164,7 +172,7 @@ class DeliveryError(Exception):
 
 class ReceiverUnreachable(DeliveryError):
     code = "webhook.unreachable"
-    message = "The receiver could not be reached, or its certificate is not valid for its name."
+    message = "The receiver could not be reached, or its certificate is not valid for its host name."
 
 
 class ReceiverSilent(DeliveryError):
@@ -174,26 +182,26 @@ class ReceiverSilent(DeliveryError):
 
 class ReceiverRefused(DeliveryError):
     code = "webhook.refused"
-    message = "The receiver did not accept it."
+    message = "The receiver did not accept the webhook."
 
 
 class SecretMissing(DeliveryError):
     code = "webhook.secret"
-    message = "The worker does not have the secret that the address was sealed with."
+    message = "The worker does not have the secret that the URL was encrypted with."
 
 
 class DeliveryLost(DeliveryError):
     code = "webhook.lost"
-    message = "The worker that sent it was lost again and again."
+    message = "The worker crashed on every attempt."
 
 
 class ReceiverGone(DeliveryError):
     code = "webhook.gone"
-    message = "The receiver wants no more of these."
+    message = "The receiver answered 410 Gone, so the webhook is not sent again."
     retryable = False
 
 
 class AddressForbidden(DeliveryError):
     code = "webhook.forbidden"
-    message = "The address may not be sent to: it is not, or no longer, a public one."
+    message = "The URL does not lead to a public address."
     retryable = False

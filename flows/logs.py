@@ -1,7 +1,7 @@
-"""Log lines for machines: one JSON object each, with the job, caller and request that it is about.
+"""JSON logs: one object per line, with the job, caller and request it belongs to.
 
-A line: {"time": RFC 3339 in UTC, "level", "logger", "message", and where there is one "job", "caller",
-"request", "error": the traceback}. Prefect's own lines come in the same form.
+Fields: "time" (RFC 3339, UTC), "level", "logger", "message", and if known "job", "caller", "request", and
+"error" (a traceback). Prefect's log lines have the same form.
 """
 
 import json
@@ -15,13 +15,13 @@ from typing import Literal
 
 Format = Literal["text", "json"]
 
-OURS = ("api", "flows", "deployments", "report_exports")
+LOGGERS = ("api", "flows", "deployments", "report_exports")
 ACCESS = "report_exports.access"
 
-_of_this_task: ContextVar[dict[str, str] | None] = ContextVar("of_this_task", default=None)
-_of_this_process: dict[str, str] = {}
-# Prefect configures its logging again and again, and finds handlers by name as long as somebody holds them;
-# it would bring back its own otherwise.
+_task_fields: ContextVar[dict[str, str] | None] = ContextVar("task_fields", default=None)
+_process_fields: dict[str, str] = {}
+# Prefect reconfigures logging repeatedly, and reuses a handler by name while a reference to it exists.
+# Without these references it would attach new console handlers.
 _replaced: list[logging.Handler] = []
 
 
@@ -32,59 +32,60 @@ class JsonLines(logging.Formatter):
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
-            **_of_this_process,
-            **(_of_this_task.get() or {}),
-            **getattr(record, "facts", {}),
+            **_process_fields,
+            **(_task_fields.get() or {}),
+            **getattr(record, "fields", {}),
         }
-        if (run := getattr(record, "flow_run_id", None)) is not None:  # as Prefect says it
+        if (run := getattr(record, "flow_run_id", None)) is not None:  # set by Prefect
             line.setdefault("job", str(run))
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
-def configure(chosen: Format) -> None:
-    """Harmless when it is called again. As text, Prefect's own format stays, for lines of ours too."""
-    for name in OURS:
+def configure(log_format: Format) -> None:
+    """Configure logging; repeated calls have no effect. "text" leaves all lines in Prefect's format."""
+    for name in LOGGERS:
         logging.getLogger(name).setLevel(logging.INFO)
-    logging.getLogger(ACCESS).setLevel(logging.INFO if chosen == "json" else logging.WARNING)
-    if chosen == "json" and not _is_configured():
+    logging.getLogger(ACCESS).setLevel(logging.INFO if log_format == "json" else logging.WARNING)
+    if log_format == "json" and not _is_configured():
         for logger in [logging.root, *logging.root.manager.loggerDict.values()]:
             if isinstance(logger, logging.Logger):
-                _without_console(logger)
-        written = logging.StreamHandler(sys.stderr)
-        written.setFormatter(JsonLines())
-        logging.root.addHandler(written)
-        # Its lines hold queries; ours do not.
+                _remove_console_handlers(logger)
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(JsonLines())
+        logging.root.addHandler(handler)
+        # uvicorn's access log contains query strings; the log of this service does not.
         logging.getLogger("uvicorn.access").setLevel(logging.CRITICAL)
 
 
-def bind_run(chosen: Format, **facts: str) -> None:
-    """All that this process says from now on is about this run."""
-    configure(chosen)
-    _of_this_process.update(facts)
+def bind_run(log_format: Format, **fields: str) -> None:
+    """Add these fields to all later lines of this process."""
+    configure(log_format)
+    _process_fields.update(fields)
 
 
 @contextmanager
-def context(**facts: str) -> Iterator[None]:
-    """What is said within the block; `note` adds what is found out on the way."""
-    token = _of_this_task.set(dict(facts))
+def context(**fields: str) -> Iterator[None]:
+    """Add these fields to all lines within the block; `bind` adds more later."""
+    token = _task_fields.set(dict(fields))
     try:
         yield
     finally:
-        _of_this_task.reset(token)
+        _task_fields.reset(token)
 
 
-def bind(**facts: str) -> None:
-    if (known := _of_this_task.get()) is not None:
-        known.update(facts)
+def bind(**fields: str) -> None:
+    """Add fields to the current context, if there is one."""
+    if (bound := _task_fields.get()) is not None:
+        bound.update(fields)
 
 
 def _is_configured() -> bool:
-    return any(isinstance(each.formatter, JsonLines) for each in logging.root.handlers)
+    return any(isinstance(handler.formatter, JsonLines) for handler in logging.root.handlers)
 
 
-def _without_console(logger: logging.Logger) -> None:
+def _remove_console_handlers(logger: logging.Logger) -> None:
     for handler in list(logger.handlers):
         if isinstance(handler, logging.StreamHandler) and handler.stream in (sys.stdout, sys.stderr):
             logger.removeHandler(handler)

@@ -1,4 +1,4 @@
-"""What the run reads from its environment; each name is REPORTS_ and the field's, in capitals."""
+"""Settings of a run, from environment variables named REPORTS_ plus the field's name in capitals."""
 
 import logging
 from datetime import timedelta
@@ -17,34 +17,34 @@ logger = logging.getLogger(__name__)
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="REPORTS_", extra="ignore")
 
-    database_url: SecretStr = Field(description="The database that is read, as an SQLAlchemy URL.")
-    storage_url: str = Field(description="Where files go: s3://bucket/prefix or file:///folder.")
-    public_url: str = Field("http://127.0.0.1:8000", description="The API's address as callers see it.")
+    database_url: SecretStr = Field(description="Database of the reports, as an SQLAlchemy URL.")
+    storage_url: str = Field(description="Where files are stored: s3://bucket/prefix or file:///folder.")
+    public_url: str = Field("http://127.0.0.1:8000", description="Public URL of the API.")
     catalog: str = Field("", description="Modules or packages with more reports, separated by commas.")
-    link_seconds: int = Field(3600, ge=900, le=604800, description="How long a link lives when it is signed.")
-    statement_seconds: int = Field(3600, ge=1, description="How long one export's query may run.")
+    link_seconds: int = Field(3600, ge=900, le=604800, description="Lifetime of a signed link, in seconds.")
+    statement_seconds: int = Field(3600, ge=1, description="Time limit of an export's query, in seconds.")
     silence_seconds: float = Field(
         60.0,
         ge=1,
-        description="How long the database may be silent before it is asked whether it still works.",
+        description="Seconds without data before the service checks whether the database still works.",
     )
-    attempts: int = Field(3, ge=1, le=10, description="How often one export is tried.")
-    retry_seconds: float = Field(5.0, ge=0, description="The pause before the second try; it doubles.")
-    running_per_caller: int = Field(5, ge=1, description="How many exports of one caller run at a time.")
-    rows_per_export: int = Field(0, ge=0, description="The most rows of one export; 0 is any number.")
-    retention_days: int = Field(7, ge=1, le=3650, description="How long a finished file is kept.")
+    attempts: int = Field(3, ge=1, le=10, description="Maximum attempts per export.")
+    retry_seconds: float = Field(
+        5.0, ge=0, description="Seconds before the first retry; doubles with each retry."
+    )
+    running_per_caller: int = Field(5, ge=1, description="Exports per caller that run at the same time.")
+    rows_per_export: int = Field(0, ge=0, description="Maximum rows per export; 0 means no limit.")
+    retention_days: int = Field(7, ge=1, le=3650, description="Days for which a finished file is kept.")
     webhook_secret_file: Path | None = Field(
-        None, description="A secret a line; webhooks are signed with keys derived from it, and off without."
+        None, description="File with one secret per line, used to sign webhooks. Unset disables webhooks."
     )
     webhook_private_hosts: str = Field(
-        "", description="Receivers that need not be public: host or host:port, separated by commas."
+        "", description="Receivers that may be private: host or host:port, separated by commas."
     )
-    webhook_ca_file: Path | None = Field(
-        None, description="Certificates (PEM) that receivers' are trusted by, beside the public ones."
-    )
-    webhook_attempts: int = Field(8, ge=1, le=20, description="How often one webhook is sent.")
+    webhook_ca_file: Path | None = Field(None, description="Additional CA certificates for receivers (PEM).")
+    webhook_attempts: int = Field(8, ge=1, le=20, description="Maximum attempts per webhook.")
     webhook_retry_seconds: float = Field(
-        5.0, ge=0, description="The pause before the second time; it grows fourfold."
+        5.0, ge=0, description="Seconds before the first retry of a webhook; quadruples with each retry."
     )
 
     worker_entrypoints: str = Field(
@@ -53,20 +53,20 @@ class Settings(BaseSettings):
         " * allows any.",
     )
     log_format: Literal["text", "json"] = Field(
-        "text", description="How logs are written; json is one object a line, with the job's id."
+        "text", description="Log format; json writes one object per line, with the job's id."
     )
 
     @field_validator("database_url")
     @classmethod
-    def _name_the_driver(cls, url: SecretStr) -> SecretStr:
-        """`postgresql://` would load a driver that is not installed."""
+    def _select_driver(cls, url: SecretStr) -> SecretStr:
+        """Select psycopg for PostgreSQL: the default driver of `postgresql://` is not installed."""
         scheme, separator, rest = url.get_secret_value().partition("://")
-        named = "postgresql+psycopg" if scheme in ("postgres", "postgresql") else scheme
-        return SecretStr(named + separator + rest)
+        dialect = "postgresql+psycopg" if scheme in ("postgres", "postgresql") else scheme
+        return SecretStr(dialect + separator + rest)
 
     @field_validator("public_url")
     @classmethod
-    def _without_slash(cls, url: str) -> str:
+    def _strip_slash(cls, url: str) -> str:
         return url.rstrip("/")
 
     @property
@@ -75,13 +75,13 @@ class Settings(BaseSettings):
 
     @property
     def webhook_secrets(self) -> WebhookSecrets | None:
-        """Read again each time, so that a changed file counts at once; None when there is none to use."""
+        """Secrets for webhooks, or None if they are off. Read on every access, so changes apply at once."""
         if self.webhook_secret_file is None:
             return None
         try:
             return parse_secrets(self.webhook_secret_file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            logger.error("webhooks are off: the file of their secrets is of no use: %s", error)
+            logger.error("webhooks are off: the secret file cannot be used: %s", error)
             return None
 
     @property

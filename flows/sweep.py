@@ -1,9 +1,9 @@
-"""The flow that removes what nobody can want any more: expired files, deleted exports, leftovers. It also
-looks after runs that have ended and that nobody has followed up, where no warm worker does.
+"""The flow that deletes expired files, deleted exports and orphaned objects.
 
-A file belongs to the attempt that its run's receipt names. Whatever else lies under a run's id is a leftover:
-of an attempt that was given up, of a put whose answer got lost, of a process that was killed. It goes when
-its run has ended; where the run is unknown, only when it is older than any file that is kept.
+It also follows up ended runs if no warm worker does. An object is valid if its attempt is the one in its
+run's receipt. Any other object under the run's id is an orphan: of an attempt that was replaced, an upload
+whose response was lost, or a process that was killed. Orphans are deleted when their run has ended; without a
+known run, when they are older than the retention period.
 """
 
 from collections.abc import Iterator, Sequence
@@ -38,13 +38,13 @@ from flows.storage.orphans import OwnerRun, StoredObject, is_orphan
 from flows.storage.protocol import Storage
 
 EXPORTS = FlowFilter(name=FlowFilterName(any_=[flow_names.EXPORT]))
-MOST_PER_READ = 200  # Prefect's own limit
-LOOKED_BACK = timedelta(days=30)
+PAGE_SIZE = 200  # Prefect's own limit
+LOOKBACK = timedelta(days=30)
 
 
 @dataclass
-class Swept:
-    """How many of each were removed."""
+class SweepCounts:
+    """Numbers of removed files, exports, objects and uploads."""
 
     expired: int = 0
     forgotten: int = 0
@@ -64,47 +64,47 @@ def sweep_files() -> State[Any]:
     storage = open_storage(settings.storage_url, settings.public_url)
     with get_client(sync_client=True) as client:
         follow_up_ended_runs(client, settings)
-        swept = sweep(client, storage, oldest=datetime.now(UTC) - settings.retention)
-    return Completed(message=f"Removed {swept}.")
+        counts = sweep(client, storage, oldest=datetime.now(UTC) - settings.retention)
+    return Completed(message=f"Removed {counts}.")
 
 
-def sweep(client: SyncPrefectClient, storage: Storage, oldest: datetime) -> Swept:
-    swept = Swept()
+def sweep(client: SyncPrefectClient, storage: Storage, oldest: datetime) -> SweepCounts:
+    counts = SweepCounts()
     stored, unfinished = list(storage.list_objects()), list(storage.list_unfinished())
     for run in _expired(client, oldest):
-        # The mark first: a file is never promised that is no longer there.
+        # Tag the run first, so that the API never links to a file that is gone.
         client.update_flow_run(run.id, tags=[*run.tags, EXPIRED_TAG])
-        swept.expired += 1
-    swept.objects = _remove_leftovers(client, storage, stored, oldest)
-    for each in _leftovers(client, unfinished, oldest):
-        storage.abort_upload(each)
-        swept.uploads += 1
-    for run in _forgotten(client):
+        counts.expired += 1
+    counts.objects = _remove_orphans(client, storage, stored, oldest)
+    for upload in _orphans(client, unfinished, oldest):
+        storage.abort_upload(upload)
+        counts.uploads += 1
+    for run in _deleted(client):
         client.delete_flow_run(run.id)
-        swept.forgotten += 1
-    return swept
+        counts.forgotten += 1
+    return counts
 
 
-def _remove_leftovers(
+def _remove_orphans(
     client: SyncPrefectClient, storage: Storage, stored: Sequence[StoredObject], oldest: datetime
 ) -> int:
-    found = list(_leftovers(client, stored, oldest))
-    for each in found:
-        storage.remove(each.key)
-    return len(found)
+    orphans = list(_orphans(client, stored, oldest))
+    for orphan in orphans:
+        storage.remove(orphan.key)
+    return len(orphans)
 
 
-def _leftovers(
+def _orphans(
     client: SyncPrefectClient, stored: Sequence[StoredObject], oldest: datetime
 ) -> Iterator[StoredObject]:
-    """Read after the storage was listed: a run that ends meanwhile has its receipt by then."""
-    job_ids = sorted({each.job_id for each in stored if each.job_id is not None})
+    """Yield orphans. Runs are read after the listing, so a run that has ended since has its receipt."""
+    job_ids = sorted({item.job_id for item in stored if item.job_id is not None})
     owners: dict[str, OwnerRun] = {}
-    for start in range(0, len(job_ids), MOST_PER_READ):
-        owners |= _owners(client, [UUID(job_id) for job_id in job_ids[start : start + MOST_PER_READ]])
-    for each in stored:
-        if is_orphan(each, owners.get(each.job_id or ""), oldest):
-            yield each
+    for start in range(0, len(job_ids), PAGE_SIZE):
+        owners |= _owners(client, [UUID(job_id) for job_id in job_ids[start : start + PAGE_SIZE]])
+    for item in stored:
+        if is_orphan(item, owners.get(item.job_id or ""), oldest):
+            yield item
 
 
 def _owners(client: SyncPrefectClient, run_ids: list[UUID]) -> dict[str, OwnerRun]:
@@ -115,7 +115,7 @@ def _owners(client: SyncPrefectClient, run_ids: list[UUID]) -> dict[str, OwnerRu
 
 def _owner(run: FlowRun, attempt: int | None) -> OwnerRun:
     has_file = run.state_type == StateType.COMPLETED and not {EXPIRED_TAG, DELETED_TAG} & set(run.tags)
-    # A crashed run may be put back; its attempts to come have keys of their own.
+    # A crashed run may be retried, but later attempts have their own keys.
     ended = run.state_type in TERMINAL_STATES
     return OwnerRun(ended, attempt if has_file else None)
 
@@ -130,33 +130,33 @@ def _attempts_with_receipt(client: SyncPrefectClient, run_ids: list[UUID]) -> di
 
 
 def _expired(client: SyncPrefectClient, oldest: datetime) -> Iterator[FlowRun]:
-    """Those of the last weeks: sweeps that failed for longer would have been noticed."""
-    before = FlowRunFilterEndTime(after_=oldest - LOOKED_BACK, before_=oldest)
+    """Yield runs whose file has expired, up to 30 days back: longer outages of the sweep get noticed."""
+    ended = FlowRunFilterEndTime(after_=oldest - LOOKBACK, before_=oldest)
     state = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.COMPLETED]))
     yield from (
         run
-        for run in _pages(client, FlowRunFilter(end_time=before, state=state))
+        for run in _pages(client, FlowRunFilter(end_time=ended, state=state))
         if EXPIRED_TAG not in run.tags
     )
 
 
-def _forgotten(client: SyncPrefectClient) -> list[FlowRun]:
+def _deleted(client: SyncPrefectClient) -> list[FlowRun]:
     tags = FlowRunFilterTags(all_=[DELETED_TAG])
     state = FlowRunFilterState(type=FlowRunFilterStateType(any_=list(TERMINAL_STATES)))
     return list(_pages(client, FlowRunFilter(tags=tags, state=state)))
 
 
-def _pages(client: SyncPrefectClient, wanted: FlowRunFilter) -> Iterator[FlowRun]:
+def _pages(client: SyncPrefectClient, run_filter: FlowRunFilter) -> Iterator[FlowRun]:
     offset = 0
     while True:
-        found = client.read_flow_runs(
+        page = client.read_flow_runs(
             flow_filter=EXPORTS,
-            flow_run_filter=wanted,
+            flow_run_filter=run_filter,
             sort=FlowRunSort.END_TIME_DESC,
-            limit=MOST_PER_READ,
+            limit=PAGE_SIZE,
             offset=offset,
         )
-        yield from found
-        if len(found) < MOST_PER_READ:
+        yield from page
+        if len(page) < PAGE_SIZE:
             return
-        offset += MOST_PER_READ
+        offset += PAGE_SIZE

@@ -1,7 +1,7 @@
-"""Traces by OpenTelemetry's own settings: with the extra `otel` and OTEL_TRACES_EXPORTER; nothing otherwise.
+"""Send OpenTelemetry traces if the extra `otel` is installed and OTEL_TRACES_EXPORTER is set.
 
-Prefect makes a span of each run and task, under the one that its label names: so the request that starts an
-export and the run that makes it are one trace.
+Prefect creates a span for every run and task, under the parent that a label names. So the request that starts
+an export and the run itself form one trace.
 """
 
 import logging
@@ -10,12 +10,12 @@ from typing import Any
 
 from opentelemetry import propagate, trace
 
-# prefect.telemetry.run_telemetry.LABELS_TRACEPARENT_KEY, which is no public name.
+# prefect.telemetry.run_telemetry.LABELS_TRACEPARENT_KEY, which is not public.
 PARENT_LABEL = "__OTEL_TRACEPARENT"
 FLUSH_MILLISECONDS = 2000
-# What a folder's signed links lead to: a span holds the whole address, and there that is a credential.
+# Signed links of a folder: a span contains the whole URL, which is a credential here.
 UNTRACED = "/files/"
-# Numbers and lines have ways of their own; OpenTelemetry would send them unless it is told not to.
+# Metrics and logs are not sent through OpenTelemetry, which would do so by default.
 _DEFAULTS = {
     "OTEL_METRICS_EXPORTER": "none",
     "OTEL_LOGS_EXPORTER": "none",
@@ -26,13 +26,15 @@ logger = logging.getLogger(__name__)
 
 
 def start(service: str) -> bool:
-    """Whether this process is traced from now on."""
+    """Start tracing this process. Return whether it is enabled."""
     if os.environ.get("OTEL_TRACES_EXPORTER", "none") in ("", "none"):
         return False
     try:
         from opentelemetry.instrumentation import auto_instrumentation
     except ImportError:
-        logger.warning("OTEL_TRACES_EXPORTER is set, and report-exports[otel] is not installed: no traces")
+        logger.warning(
+            "OTEL_TRACES_EXPORTER is set, but report-exports[otel] is not installed: tracing is off"
+        )
         return False
     for name, value in {**_DEFAULTS, "OTEL_SERVICE_NAME": service}.items():
         os.environ.setdefault(name, value)
@@ -41,22 +43,22 @@ def start(service: str) -> bool:
 
 
 def instrument_app(app: Any) -> None:
-    """After `begin`; the polls too, unless OTEL_PYTHON_FASTAPI_EXCLUDED_URLS leaves them out."""
+    """Trace the app's requests, after `start`. OTEL_PYTHON_FASTAPI_EXCLUDED_URLS excludes more URLs."""
     from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 
-    named = os.environ.get("OTEL_PYTHON_FASTAPI_EXCLUDED_URLS", "")
-    FastAPIInstrumentor.instrument_app(app, excluded_urls=",".join(filter(None, (named, UNTRACED))))
+    excluded = os.environ.get("OTEL_PYTHON_FASTAPI_EXCLUDED_URLS", "")
+    FastAPIInstrumentor.instrument_app(app, excluded_urls=",".join(filter(None, (excluded, UNTRACED))))
 
 
 def trace_labels() -> dict[str, bool | int | float | str]:
-    """With which a run continues the trace that goes on here; empty where there is none."""
+    """Return the labels with which a run continues the current trace; empty without one."""
     carrier: dict[str, str] = {}
     propagate.inject(carrier)
     return {PARENT_LABEL: carrier["traceparent"]} if "traceparent" in carrier else {}
 
 
 def flush() -> None:
-    """What a process that ends would take with it."""
+    """Send pending spans before the process exits."""
     provider: Any = trace.get_tracer_provider()
     if hasattr(provider, "force_flush"):
         provider.force_flush(FLUSH_MILLISECONDS)

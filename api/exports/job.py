@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from flows.errors import NoRows
 from flows.query.report import DEFAULT_REPORT
-from flows.runs.outcome import CANCELLED, NO_ROWS, JobError, failure
+from flows.runs.outcome import CANCELLED, NO_ROWS, JobError, job_error
 from flows.runs.receipt import RunProgress
 from flows.runs.tags import EXPIRED_TAG
 
@@ -117,7 +117,7 @@ class Job:
         if self.status != "error":
             return None
         run = self.run
-        return failure(run.id, run.state_type, run.state_name, run.state_message)
+        return job_error(run.id, run.state_type, run.state_name, run.state_message)
 
 
 def frozen_body(job: Job, url: str | None) -> dict[str, Any]:

@@ -150,7 +150,7 @@ def _range(value: object, report: Report | None) -> Range | None:
 
 def _request_now(found: RecurringExport, reports: Mapping[str, Report], now: datetime) -> ExportRequest:
     """Read by the same reader as every request; what it says of the days is the range's to mend."""
-    since = now - recurrence.LEAST  # for since-last: something must lie between
+    since = now - recurrence.MIN_INTERVAL  # for since-last: something must lie between
     try:
         return parse_request(request_for_run(found.export, found.recurring(since), now, None), reports)
     except InvalidRequest as error:

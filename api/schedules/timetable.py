@@ -7,10 +7,10 @@ from itertools import islice
 from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule, RRuleSchedule
 from prefect.server.schemas import schedules as server
 
-from flows.errors import InvalidRequest
+from flows.errors import InvalidRequest, sentence
 from flows.query.date_range import parse_time_zone
-from flows.schedules.recurrence import EARLIEST, LOOKED_AT, Recurrence, check_pace, every_text
-from flows.schedules.relative_range import past_skipped_midnight
+from flows.schedules.recurrence import EARLIEST, SLOTS_CHECKED, Recurrence, check_pace, every_text
+from flows.schedules.relative_range import undo_dst_shift
 
 Schedule = CronSchedule | IntervalSchedule | RRuleSchedule
 
@@ -68,19 +68,24 @@ def planned_from(schedule: Schedule, start: datetime) -> Iterator[datetime]:
 
 def at_midnight(recurrence: Recurrence) -> bool:
     """Whether its slots are in the first hour of a day and none is in the last."""
-    zone, found = recurrence.zone, islice(planned_from(as_schedule(recurrence), AN_ORDINARY_DAY), LOOKED_AT)
-    hours = {past_skipped_midnight(slot, zone).astimezone(zone).hour for slot in found}
+    zone, found = (
+        recurrence.zone,
+        islice(planned_from(as_schedule(recurrence), AN_ORDINARY_DAY), SLOTS_CHECKED),
+    )
+    hours = {undo_dst_shift(slot, zone).astimezone(zone).hour for slot in found}
     return 0 in hours and 23 not in hours
 
 
 def check_cron(recurrence: Recurrence) -> None:
     """Whether Prefect can read it, it ever happens, and not too often; InvalidRequest otherwise."""
     try:
-        slots = next_slots(CronSchedule(cron=recurrence.text, timezone="UTC"), AN_ORDINARY_DAY, LOOKED_AT)
+        slots = next_slots(CronSchedule(cron=recurrence.text, timezone="UTC"), AN_ORDINARY_DAY, SLOTS_CHECKED)
         check_pace(slots)
     except ValueError as error:
-        known = str(error) if str(error).startswith("must") else "is no cron expression that ever happens"
-        raise InvalidRequest.at("/recurrence/cron", "invalid", f"It {known}.") from None
+        text = (
+            str(error) if str(error).startswith("must") else "must be a cron expression that has a next run"
+        )
+        raise InvalidRequest.at("/recurrence/cron", "invalid", sentence(ValueError(text))) from None
 
 
 def _of_the_server(schedule: Schedule) -> server.SCHEDULE_TYPES:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from api.web.strict_json import check_text
 from flows.errors import InvalidRequest
-from flows.query.filter_values import whole_number
+from flows.query.filter_values import parse_integer
 from flows.query.report import type_name
 from flows.query.request import ExportRequest
 from flows.query.statement import OrderTerm
@@ -52,7 +52,7 @@ def _read(value: Any, term: OrderTerm) -> Any:
         return None
     kind = type_name(term.expression.type)
     if kind == "integer":
-        return whole_number(value, bits=64)
+        return parse_integer(value, bits=64)
     if kind == "boolean" and isinstance(value, bool):
         return value
     if kind == "boolean" or not isinstance(value, str):

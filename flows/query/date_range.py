@@ -1,4 +1,4 @@
-"""Dates as callers write them, as a half-open range of instants. Reads no clock."""
+"""Parse dates and time zones, and resolve them to a half-open range of timestamps."""
 
 import re
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
-# Outside these years a date is a slip of the finger, and arithmetic on it can overflow.
+# Dates outside this range are typing errors, and arithmetic on them can overflow.
 EARLIEST, LATEST = date(1900, 1, 1), date(2199, 12, 31)
 
 _DATE = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})", re.ASCII)
@@ -15,7 +15,7 @@ _DATE_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,6})?([Zz
 
 @dataclass(frozen=True)
 class DateRange:
-    """The instants `start <= t < end`, both aware and in UTC."""
+    """The timestamps `start <= t < end`, both aware and in UTC."""
 
     start: datetime
     end: datetime
@@ -26,14 +26,14 @@ class DateRange:
 
 
 def parse_date_or_timestamp(text: object) -> date | datetime:
-    """A date (`2024-7-19`) or an RFC 3339 date-time with an offset; ValueError says what is wrong."""
+    """Parse a date (`2024-7-19`) or an RFC 3339 timestamp with an offset, or raise ValueError."""
     if not isinstance(text, str):
-        raise ValueError("must be a date such as 2024-07-19, as a string")
+        raise ValueError("must be a string with a date such as 2024-07-19")
     if match := _DATE.fullmatch(text):
-        return _within(_real_date(text, *map(int, match.groups())))
+        return _check_range(_real_date(text, *map(int, match.groups())))
     if _DATE_TIME.fullmatch(text):
         return _real_date_time(text)
-    raise ValueError("must be a date such as 2024-07-19, or a date-time with an offset")
+    raise ValueError("must be a date such as 2024-07-19, or a timestamp such as 2024-07-19T09:30:00Z")
 
 
 def _real_date(text: str, year: int, month: int, day: int) -> date:
@@ -45,24 +45,24 @@ def _real_date(text: str, year: int, month: int, day: int) -> date:
 
 def _real_date_time(text: str) -> datetime:
     try:
-        moment = datetime.fromisoformat(text.upper())
-        _within(moment.date())
-        return moment.astimezone(UTC)
+        timestamp = datetime.fromisoformat(text.upper())
+        _check_range(timestamp.date())
+        return timestamp.astimezone(UTC)
     except OverflowError:
         raise ValueError(f"{text} is out of range") from None
     except ValueError as error:
-        raise ValueError(f"{text} is not a moment of the calendar: {error}") from None
+        raise ValueError(f"{text} is not a valid timestamp: {error}") from None
 
 
-def _within(day: date) -> date:
+def _check_range(day: date) -> date:
     if not EARLIEST <= day <= LATEST:
-        raise ValueError(f"must lie between {EARLIEST} and {LATEST}")
+        raise ValueError(f"must be between {EARLIEST} and {LATEST}")
     return day
 
 
 @cache
 def time_zone_names() -> frozenset[str]:
-    """Those that every machine and database knows, not what this one happens to be set to."""
+    """Return the names of the IANA zones, without the aliases of this machine's own setting."""
     return frozenset(available_timezones()) - {"localtime", "posixrules", "Factory"}
 
 
@@ -73,18 +73,18 @@ def parse_time_zone(name: object) -> ZoneInfo:
 
 
 def resolve(start: date | datetime, end: date | datetime, zone: ZoneInfo) -> DateRange:
-    """A day is a whole day in `zone`, the last one included; ValueError when nothing lies between."""
-    resolved = DateRange(_instant(start, zone), _instant(_after(end), zone))
+    """Resolve dates in `zone`; the end date is included. Raise ValueError if the range is empty."""
+    resolved = DateRange(_to_utc(start, zone), _to_utc(_exclusive_end(end), zone))
     if resolved.start >= resolved.end:
-        raise ValueError("must not be before `from`, nor the same moment")
+        raise ValueError("must be after `from`")
     return resolved
 
 
-def _after(end: date | datetime) -> date | datetime:
+def _exclusive_end(end: date | datetime) -> date | datetime:
     return end if isinstance(end, datetime) else end + timedelta(days=1)
 
 
-def _instant(moment: date | datetime, zone: ZoneInfo) -> datetime:
-    if isinstance(moment, datetime):
-        return moment.astimezone(UTC)
-    return datetime.combine(moment, time(), zone).astimezone(UTC)
+def _to_utc(day: date | datetime, zone: ZoneInfo) -> datetime:
+    if isinstance(day, datetime):
+        return day.astimezone(UTC)
+    return datetime.combine(day, time(), zone).astimezone(UTC)

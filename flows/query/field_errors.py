@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from flows.errors import FieldError, InvalidRequest, escape_pointer
+from flows.errors import FieldError, InvalidRequest, escape_pointer, sentence
 
 Location = Sequence[str | int]
 
@@ -30,7 +30,7 @@ def field_errors(
     errors: Sequence[Mapping[str, Any]], unknown_field: Callable[[Location], str | None] = lambda _: None
 ) -> list[FieldError]:
     """Translate `ValidationError.errors()`; `unknown_field` returns a better sentence for a name."""
-    return [each for error in errors for each in _translated(error, unknown_field)]
+    return [field for error in errors for field in _translated(error, unknown_field)]
 
 
 def invalid_request(error: ValidationError) -> InvalidRequest:
@@ -42,13 +42,6 @@ def json_pointer(location: Location) -> str:
     return "".join(f"/{escape_pointer(str(step))}" for step in location)
 
 
-def sentence(error: ValueError) -> str:
-    """Return the error's text as a sentence; names such as splitRows keep their first letter."""
-    text = str(error)
-    first = text.partition(" ")[0]
-    return f"{text[:1].upper()}{text[1:]}." if first.islower() else f"{text}."
-
-
 def _translated(
     error: Mapping[str, Any], unknown_field: Callable[[Location], str | None]
 ) -> list[FieldError]:
@@ -57,15 +50,15 @@ def _translated(
     if kind == "extra_forbidden" and (text := unknown_field(location)) is not None:
         return [FieldError(pointer, "unknown", text)]
     if kind == "value_error":
-        return _raised(pointer, context["error"])
+        return _from_validator(pointer, context["error"])
     if kind in _NOT_AN_OBJECT and not location:
         return [FieldError("", "type", "The body must be a JSON object.")]
     code, text = _TABLE.get(kind, (kind, error["msg"]))
     return [FieldError(pointer, code, text.format(**context))]
 
 
-def _raised(pointer: str, error: ValueError) -> list[FieldError]:
-    """A validator may find several mistakes below its own field."""
+def _from_validator(pointer: str, error: ValueError) -> list[FieldError]:
+    """Return the errors of our own validator, which may report several below its field."""
     if isinstance(error, InvalidRequest):
-        return [replace(each, pointer=pointer + each.pointer) for each in error.errors]
+        return [replace(field, pointer=pointer + field.pointer) for field in error.errors]
     return [FieldError(pointer, "invalid", sentence(error))]

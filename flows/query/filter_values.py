@@ -1,4 +1,4 @@
-"""One filter value: from JSON or from a query string to what the column compares with. Pure."""
+"""Parse one filter value, from JSON or a query string, to the type of its column."""
 
 import re
 import uuid
@@ -13,13 +13,13 @@ from flows.query.date_range import parse_date_or_timestamp
 from flows.query.report import Filter, type_name
 
 MAX_TEXT_LENGTH = 1000
-MOST_DIGITS = 300  # before the decimal point: a double takes no more than 308
+MOST_DIGITS = 300  # before the decimal point; a double has at most 308
 
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 
 
 def parse_filter_value(value: object, filter_: Filter) -> Any:
-    """None stays None (is null); ValueError says what the value must be."""
+    """Parse a JSON value; None stays None (matches null). Raise ValueError if it is invalid."""
     if value is None:
         return None
     kind = type_name(filter_.column.type)
@@ -31,7 +31,7 @@ def parse_filter_value(value: object, filter_: Filter) -> Any:
 
 
 def value_from_text(text: str, filter_: Filter) -> Any:
-    """A query string's text as the JSON value it stands for; what cannot be read stays text."""
+    """Convert a query string's text to the JSON value it stands for. Invalid text stays a string."""
     kind = type_name(filter_.column.type)
     if kind == "boolean":
         return {"true": True, "false": False}.get(text, text)
@@ -45,7 +45,7 @@ def value_from_text(text: str, filter_: Filter) -> Any:
 
 def _text(value: object) -> str:
     if not isinstance(value, str) or len(value) > MAX_TEXT_LENGTH:
-        raise ValueError(f"must be text of at most {MAX_TEXT_LENGTH} characters")
+        raise ValueError(f"must be a string of at most {MAX_TEXT_LENGTH} characters")
     return value
 
 
@@ -56,18 +56,18 @@ def _boolean(value: object) -> bool:
 
 
 def _integer(value: object, filter_: Filter) -> int:
-    """In the range of the column's type: PostgreSQL refuses to compare with what is not."""
-    return whole_number(value, bits_of(filter_))
+    """Check the range of the column's type: PostgreSQL cannot compare with values outside it."""
+    return parse_integer(value, bits_of(filter_))
 
 
 def bits_of(filter_: Filter) -> int:
     return 64 if isinstance(filter_.column.type, sql.BigInteger) else 32
 
 
-def whole_number(value: object, bits: int) -> int:
+def parse_integer(value: object, bits: int) -> int:
     limit = 1 << (bits - 1)
     if not isinstance(value, int) or isinstance(value, bool) or not -limit <= value < limit:
-        raise ValueError(f"must be a whole number of at most {bits} bits")
+        raise ValueError(f"must be a {bits}-bit integer")
     return value
 
 
@@ -84,22 +84,22 @@ def _number(value: object) -> Decimal:
 
 
 def _date(value: object) -> date:
-    moment = parse_date_or_timestamp(value)
-    if isinstance(moment, datetime):
+    parsed = parse_date_or_timestamp(value)
+    if isinstance(parsed, datetime):
         raise ValueError("must be a date such as 2024-07-19, without a time")
-    return moment
+    return parsed
 
 
 def _date_time(value: object) -> datetime:
-    moment = parse_date_or_timestamp(value)
-    if not isinstance(moment, datetime):
-        raise ValueError("must be a date-time with an offset")
-    return moment.astimezone(UTC)
+    parsed = parse_date_or_timestamp(value)
+    if not isinstance(parsed, datetime):
+        raise ValueError("must be a timestamp with an offset")
+    return parsed.astimezone(UTC)
 
 
 def _uuid(value: object) -> uuid.UUID:
     text = _text(value)
-    if not text.isascii():  # Python takes any script's digits
+    if not text.isascii():  # uuid.UUID accepts digits of any script
         raise ValueError("must be a UUID")
     try:
         return uuid.UUID(text)

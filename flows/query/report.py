@@ -1,4 +1,4 @@
-"""What a report's file declares: Report, and the words it is written in."""
+"""Report and its parts: Scope, Filter, Heading and Questions, checked when declared."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ Transform = Callable[[pd.DataFrame], pd.DataFrame]
 DEFAULT_REPORT = "survey-responses"
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-# What a request may hold beside a report's scopes.
+# Field and parameter names of requests, which scopes and filters may not use.
 RESERVED = frozenset(
     [
         "report",
@@ -32,14 +32,14 @@ RESERVED = frozenset(
         "page",
         "pageSize",
         "cursor",
-        "export",  # which one the page shows
+        "export",  # the page's parameter for the export it shows
     ]
 )
 
 
 @dataclass(frozen=True)
 class Heading:
-    """How a column is headed; its type and place follow from the select. `pii`: it is about a person."""
+    """Label of a column; its type and position come from the select. `pii` marks personal data."""
 
     label: str | None = None
     pii: bool = False
@@ -47,10 +47,10 @@ class Heading:
 
 @dataclass(frozen=True)
 class Scope:
-    """A value every request must name, such as a survey's id.
+    """A value that every request must contain, such as a survey's id.
 
-    `pattern` is what the value looks like; `known` is the column that lists all existing values. `title`,
-    of the same table, is what people call each: with it, whoever may use the report can list and search them.
+    `pattern` is a regular expression for the value, `known` the column with all existing values. `title` is
+    the column with their names, from the same table; with it, callers can list and search the values.
     """
 
     column: ColumnElement[Any]
@@ -78,11 +78,11 @@ class Filter:
 
 @dataclass(frozen=True)
 class Questions:
-    """Spreads a JSON column into one column per question.
+    """Expand a JSON column into one column per question.
 
-    `select` yields (key, label, multiple) in the order of the questions; where `multiple` is true the
-    answer is a list, joined with `; `. `scope` ties it to the request as `Report.scope` does. `pii`: what
-    is answered is about a person, as a column's heading says it; whoever may not see that has no questions.
+    `select` returns (key, label, multiple) in the order of the questions; if `multiple` is true, the answer
+    is a list and joined with `; `. `scope` limits the questions to the request's, like `Report.scope`. `pii`
+    marks the answers as personal data: callers who may not see it get no question columns.
     """
 
     answers: ColumnElement[Any]
@@ -93,7 +93,7 @@ class Questions:
 
 @dataclass(frozen=True)
 class TableColumn:
-    """A column as the API and both engines see it."""
+    """A column of the report's select."""
 
     key: str
     label: str
@@ -104,11 +104,11 @@ class TableColumn:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """One report. `select` is plain: columns, joins, where; rows are told apart by `key` (unique, not null).
+    """One report. `select` has columns, joins and conditions; `key` is a unique column that is never null.
 
-    `period` is the column that `from` and `to` bound, `max_days` how far apart those may be. `sort` is the
-    default order: keys, separated by commas, `-` for descending. `masked` is None but in the variant that
-    masking makes: the keys of the columns that are masked in it.
+    `period` is the column that `from` and `to` limit, and `max_days` the longest range. `sort` is the default
+    order: column keys separated by commas, with `-` for descending. `masked` holds the keys of the masked
+    columns; only mask_reports() sets it.
     """
 
     name: str
@@ -125,27 +125,27 @@ class Report:
     questions: Questions | None = None
     transform: Transform | None = None
     masked: frozenset[str] | None = None
-    file: str = ""  # where it is declared; the catalog fills it in
+    file: str = ""  # path of the declaring file, set by the catalog
 
     def __post_init__(self) -> None:
         _check(self)
 
     @cached_property
     def table_columns(self) -> dict[str, TableColumn]:
-        """The select's columns by key: `submitted_at` has the key `submittedAt`, the label `Submitted at`."""
-        found = {}
+        """Columns of the select by key: `submitted_at` has the key `submittedAt`, label `Submitted at`."""
+        columns = {}
         for expression in self.select.exported_columns:
             key = camel_case(str(expression.key))
-            extra = self.headings.get(key, Heading())
-            label = extra.label or str(expression.key).replace("_", " ").capitalize()
-            found[key] = TableColumn(key, label, type_name(expression.type), extra.pii, expression)
-        return found
+            heading = self.headings.get(key, Heading())
+            label = heading.label or str(expression.key).replace("_", " ").capitalize()
+            columns[key] = TableColumn(key, label, type_name(expression.type), heading.pii, expression)
+        return columns
 
     @cached_property
     def filter_columns(self) -> dict[str, Filter]:
         return {
-            name: given if isinstance(given, Filter) else Filter(given)
-            for name, given in self.filters.items()
+            name: declared if isinstance(declared, Filter) else Filter(declared)
+            for name, declared in self.filters.items()
         }
 
     @cached_property
@@ -170,13 +170,13 @@ class SortKey:
 
 
 def parse_sort(text: str, report: Report) -> tuple[SortKey, ...]:
-    """`-submittedAt,id` → keys in order; ValueError names what cannot be sorted by."""
+    """Parse sort keys such as `-submittedAt,id`, or raise ValueError."""
     keys = tuple(SortKey(part.removeprefix("-"), part.startswith("-")) for part in text.split(","))
     for part in keys:
         if part.key not in report.sortable:
-            raise ValueError(f"cannot sort by {part.key!r}; sortable are {', '.join(report.sortable)}")
+            raise ValueError(f"cannot sort by {part.key!r}; choose from {', '.join(report.sortable)}")
     if len({part.key for part in keys}) < len(keys):
-        raise ValueError("names a column twice")
+        raise ValueError("must not name a column twice")
     return keys
 
 
@@ -200,40 +200,45 @@ _TYPE_NAMES: tuple[tuple[type[sql.TypeEngine[Any]], str], ...] = (
 
 
 def type_name(kind: sql.TypeEngine[Any]) -> str:
-    """The type as the API names it: one word for every database."""
+    """Return the API's name of a column type, the same for every database."""
     return next((name for known, name in _TYPE_NAMES if isinstance(kind, known)), "string")
 
 
 def _check(report: Report) -> None:
     _check_kinds(report)
     if not _NAME.fullmatch(report.name):
-        raise DeclarationError(f"name {report.name!r} must be lower case words joined by hyphens")
+        raise DeclarationError(f"name: {report.name!r} must be lower-case words joined by hyphens")
     if not report.select.exported_columns:
         raise DeclarationError("select has no columns")
     _check_names(report)
     _check_columns(report)
     if report.period is not None and type_name(report.period.type) not in ("date", "date-time"):
         raise DeclarationError(
-            f"period: column {report.period} is a {type_name(report.period.type)}, not a date"
+            f"period: column {report.period} has type {type_name(report.period.type)}, not date or date-time"
         )
     if getattr(report.key, "nullable", False) and not getattr(report.key, "primary_key", False):
-        raise DeclarationError(f"key: column {report.key} can be null, so it cannot tell rows apart")
+        raise DeclarationError(f"key: column {report.key} can be null, so it cannot identify rows")
 
 
 def _check_kinds(report: Report) -> None:
-    """Names where columns belong would only show when the first caller comes."""
+    """Refuse values of the wrong type now, rather than on the first request."""
+    for name, scope in report.scope.items():
+        if not isinstance(scope, Scope):
+            raise DeclarationError(f"scope: {name!r} must be a Scope(column, pattern=…, known=…)")
     columns = {
         "key": report.key,
-        **{f"filters: {name!r}": getattr(each, "column", each) for name, each in report.filters.items()},
-        **{f"scope: {name!r}": each.column for name, each in report.scope.items()},
+        **{
+            f"filters: {name!r}": getattr(column, "column", column) for name, column in report.filters.items()
+        },
+        **{f"scope: {name!r}": scope.column for name, scope in report.scope.items()},
     }
     if report.period is not None:
         columns["period"] = report.period
-    titles = {f"scope: {name!r}: title": each.title for name, each in report.scope.items()}
-    columns |= {place: title for place, title in titles.items() if title is not None}
-    for place, column in columns.items():
+    titles = {f"scope: {name!r}: title": scope.title for name, scope in report.scope.items()}
+    columns |= {part: title for part, title in titles.items() if title is not None}
+    for part, column in columns.items():
         if not isinstance(column, ColumnElement):
-            raise DeclarationError(f"{place}: {column!r} is not a column, such as table.c.name")
+            raise DeclarationError(f"{part}: {column!r} is not a column such as table.c.name")
 
 
 def _check_names(report: Report) -> None:
@@ -243,18 +248,20 @@ def _check_names(report: Report) -> None:
                 raise DeclarationError(f"{kind}: {name!r} must be letters, digits and underscores")
     for name, scope in report.scope.items():
         if name in RESERVED:
-            raise DeclarationError(f"scope: {name!r} already means something in a request")
+            raise DeclarationError(f"scope: {name!r} is a reserved name")
         try:
             re.compile(scope.pattern, re.ASCII)
         except re.error as error:
-            raise DeclarationError(f"scope: {name!r}: the pattern is not one: {error}") from None
+            raise DeclarationError(
+                f"scope: {name!r}: pattern is not a valid regular expression: {error}"
+            ) from None
         _check_title(name, scope)
     for name in report.filters:
         if name in RESERVED or name in report.scope:
-            raise DeclarationError(f"filters: {name!r} already means something in a request")
+            raise DeclarationError(f"filters: {name!r} is a reserved name or a scope")
         kind = type_name(report.filter_columns[name].column.type)
         if kind not in FILTERABLE:
-            raise DeclarationError(f"filters: {name!r}: a {kind} column cannot be filtered by")
+            raise DeclarationError(f"filters: {name!r}: columns of type {kind} cannot be filtered")
 
 
 def _check_title(name: str, scope: Scope) -> None:
@@ -262,9 +269,9 @@ def _check_title(name: str, scope: Scope) -> None:
         return
     if type_name(scope.title.type) != "string":
         kind = type_name(scope.title.type)
-        raise DeclarationError(f"scope: {name!r}: title: column {scope.title} is a {kind}, not a text")
+        raise DeclarationError(f"scope: {name!r}: title: column {scope.title} has type {kind}, not string")
     if len(select(scope.known, scope.title).get_final_froms()) != 1:
-        raise DeclarationError(f"scope: {name!r}: title must be of the same table as known")
+        raise DeclarationError(f"scope: {name!r}: title must be a column of the same table as known")
 
 
 def _check_columns(report: Report) -> None:
@@ -274,7 +281,7 @@ def _check_columns(report: Report) -> None:
             raise DeclarationError(f"select: two columns have the key {key!r}; give one a label()")
     for key in report.headings:
         if key not in keys:
-            raise DeclarationError(f"headings: {key!r} is not in the select; it has {', '.join(keys)}")
+            raise DeclarationError(f"headings: {key!r} is not in the select; choose from {', '.join(keys)}")
     if report.sort:
         try:
             parse_sort(report.sort, report)
@@ -288,7 +295,7 @@ def _check_questions(report: Report, questions: Questions) -> None:
     if type_name(questions.answers.type) != "json":
         raise DeclarationError(f"questions: column {questions.answers} is not JSON")
     if len(questions.select.exported_columns) != 3:
-        raise DeclarationError("questions: select must yield key, label and multiple")
+        raise DeclarationError("questions: select must return key, label and multiple")
     for name in questions.scope:
         if name not in report.scope:
-            raise DeclarationError(f"questions: scope {name!r} is not one of the report's")
+            raise DeclarationError(f"questions: scope {name!r} is not a scope of the report")

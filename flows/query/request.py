@@ -1,4 +1,4 @@
-"""ExportRequest: what a caller may ask, validated once. Both the API and the flow read requests here."""
+"""ExportRequest, a validated request. The API, the flow and schedules all validate requests here."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ MAX_FILE_NAME_LENGTH = 200
 
 @dataclass(frozen=True)
 class ExportRequest:
-    """`filters` holds per name the values that match, None standing for null."""
+    """A validated request. `filters` maps names to matching values; None matches null."""
 
     report: Report
     scope: Mapping[str, str]
@@ -41,12 +41,12 @@ class ExportRequest:
 
     @property
     def fingerprint(self) -> str:
-        """The same for two requests that ask for the same file, however they were written."""
+        """Hash of the request: equal for two requests that yield the same file."""
         content = {
             "report": self.report.name,
             "scope": dict(self.scope),
             "period": self.period and asdict(self.period),
-            "filters": {name: _in_one_order(values) for name, values in self.filters.items()},
+            "filters": {name: _normalized(values) for name, values in self.filters.items()},
             "columns": self.columns,
             "sort": [str(key) for key in self.sort],
             "zone": self.zone.key,
@@ -59,19 +59,19 @@ class ExportRequest:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def file_name(self, rows: int) -> str:
-        """With its extension, which may hang on how many rows there are."""
+        """Return the file name with its extension, which may depend on the number of rows."""
         return f"{self.file_stem}.{self.dialect.stored_as(rows)}"
 
     @property
     def file_stem(self) -> str:
-        """ASCII and safe on every system: `survey-responses_668b…_2024-07-19_2024-07-26`."""
+        """File name without extension, such as `survey-responses_668b…_2024-07-19_2024-07-26`. ASCII only."""
         days = [_day_text(self.body[key]) for key in ("from", "to") if key in self.body]
         stem = "_".join([self.report.name, *self.scope.values(), *days])
         return re.sub(r"[^A-Za-z0-9._-]", "-", stem)[:MAX_FILE_NAME_LENGTH]
 
 
-def _in_one_order(values: tuple[Any, ...]) -> list[str]:
-    """Any of several values is the same whatever their order, and however often one is named."""
+def _normalized(values: tuple[Any, ...]) -> list[str]:
+    """Sort values and drop duplicates, since a filter matches any of its values."""
     return sorted({json.dumps(value, default=_plain_text) for value in values})
 
 
@@ -80,8 +80,8 @@ def _plain_text(value: Any) -> str:
 
 
 def _day_text(text: str) -> str:
-    moment = date_range.parse_date_or_timestamp(text)
-    return f"{moment:%Y-%m-%dT%H%M%SZ}" if isinstance(moment, datetime) else moment.isoformat()
+    day = date_range.parse_date_or_timestamp(text)
+    return f"{day:%Y-%m-%dT%H%M%SZ}" if isinstance(day, datetime) else day.isoformat()
 
 
 def parse_request(body: object, reports: Mapping[str, Report]) -> ExportRequest:

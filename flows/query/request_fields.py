@@ -8,10 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchem
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypeAliasType
 
-from flows.errors import FieldError, InvalidRequest, escape_pointer
+from flows.errors import InvalidRequest, escape_pointer, sentence
 from flows.formats.csv_options import CHOICES, EXCEL_ROWS, PRESETS, Dialect, InvalidOption, parse_dialect
 from flows.query import date_range
-from flows.query.field_errors import sentence
 from flows.query.filter_values import MAX_TEXT_LENGTH, bits_of, parse_filter_value
 from flows.query.question_keys import QUESTION_SEPARATOR, names_question, questions_key
 from flows.query.report import Filter, Report, Scope, parse_sort, type_name
@@ -57,7 +56,7 @@ def without_defaults(schema: Schema) -> None:
 
 def read_name(value: object) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= MAX_NAME_LENGTH or not value.isprintable():
-        raise ValueError(f"must be a line of 1 to {MAX_NAME_LENGTH} printable characters")
+        raise ValueError(f"must be one line of 1 to {MAX_NAME_LENGTH} printable characters")
     return value
 
 
@@ -124,8 +123,8 @@ def _read_sort(report: Report, value: object) -> Any:
 def _read_filter(filter_: Filter, value: object) -> tuple[Any, ...]:
     values = value if isinstance(value, list) else [value]
     if not 0 < len(values) <= MAX_ANY_OF:
-        raise PydanticCustomError("length", f"A list must hold 1 to {MAX_ANY_OF} values.")
-    return tuple(parse_filter_value(each, filter_) for each in values)
+        raise PydanticCustomError("length", f"A list must have 1 to {MAX_ANY_OF} values.")
+    return tuple(parse_filter_value(item, filter_) for item in values)
 
 
 def _read_csv(value: object) -> Dialect:
@@ -133,7 +132,7 @@ def _read_csv(value: object) -> Dialect:
         return parse_dialect(value)
     except InvalidOption as error:
         pointer = f"/{escape_pointer(error.option)}" if error.option is not None else ""
-        raise InvalidRequest([FieldError(pointer, "invalid", sentence(error))]) from None
+        raise InvalidRequest.at(pointer, "invalid", sentence(error)) from None
 
 
 def _csv_schema(schema: Schema) -> None:

@@ -22,9 +22,9 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError
 
+from flows.errors import sentence
 from flows.formats.csv_options import Dialect
 from flows.query import date_range
-from flows.query.field_errors import sentence
 from flows.query.report import DEFAULT_REPORT, Report, SortKey
 from flows.query.request_fields import (
     Csv,
@@ -64,8 +64,8 @@ class RequestModel(BaseModel):
     def _drop_nulls(cls, value: Any) -> Any:
         if not isinstance(value, dict):
             return value
-        known = {field.alias for field in cls.model_fields.values()}
-        return {name: each for name, each in value.items() if each is not None or name not in known}
+        fields = {field.alias for field in cls.model_fields.values()}
+        return {name: item for name, item in value.items() if item is not None or name not in fields}
 
 
 class FilterModel(BaseModel):
@@ -187,15 +187,15 @@ def _no_dates() -> dict[str, Any]:
 
 def _filters(report: Report) -> type[FilterModel]:
     fields: dict[str, Any] = {
-        f"{_FILTER}{number}": (filter_field(each), Field(None, alias=name, description=each.label))
-        for number, (name, each) in enumerate(report.filter_columns.items())
+        f"{_FILTER}{number}": (filter_field(filter_), Field(None, alias=name, description=filter_.label))
+        for number, (name, filter_) in enumerate(report.filter_columns.items())
     }
     return create_model(f"{type_stem(report)}Filters", __base__=FilterModel, **fields)
 
 
 def _check_period(report: Report, end: date | datetime, info: ValidationInfo) -> date | datetime:
     if not {"from_", "time_zone"} <= info.data.keys():
-        return end  # the field that is missing here has its own mistake
+        return end  # the missing field has its own error
     try:
         period = date_range.resolve(info.data["from_"], end, info.data["time_zone"] or ZoneInfo("UTC"))
     except ValueError as error:
@@ -211,7 +211,7 @@ def _refuse_date(value: object) -> None:
 
 
 def _refuse_report(value: object, info: ValidationInfo) -> None:
-    assert info.context is not None  # noqa: S101 - parse_request gives the reports
+    assert info.context is not None  # noqa: S101 - parse_request passes the reports
     names = ", ".join(sorted(info.context["reports"]))
     raise PydanticCustomError("unknown", "Unknown report. Choose from: {names}.", {"names": names})
 

@@ -1,8 +1,10 @@
-"""The reports there are: one file each in this package, in the user's own, or in an installed one.
+"""The catalog of reports. Each module of this package declares one report as REPORT, and nothing else.
 
-flows/reports/<name>.py                     a module with a REPORT
-REPORTS_CATALOG=module[,module]             the same, in your own modules or packages
-entry point group `report_exports.reports`  the same, from an installed distribution
+Reports are found in three places:
+
+flows/reports/<name>.py                     a module with REPORT = Report(…)
+REPORTS_CATALOG=module[,module]             your own modules or packages
+entry point group `report_exports.reports`  installed distributions
 """
 
 import importlib.util
@@ -23,18 +25,18 @@ ENTRY_POINT_GROUP = "report_exports.reports"
 
 @cache
 def catalog(extra_modules: tuple[str, ...] = ()) -> MappingProxyType[str, Report]:
-    """All reports by name; DeclarationError names the file of the one that cannot work."""
-    found: dict[str, Report] = {}
+    """Load all reports, by name. Raise DeclarationError, which names the file, for an invalid one."""
+    reports: dict[str, Report] = {}
     for module_name in (*_own_modules(), *_installed_modules(), *extra_modules):
         for module in _import_all(module_name):
             report = _report_of(module)
-            if report.name in found:
-                earlier = found[report.name].file
+            if report.name in reports:
+                other = reports[report.name].file
                 raise DeclarationError(
-                    f"two reports have the name {report.name!r}: {earlier} and {report.file}"
+                    f"two reports have the name {report.name!r}: {other} and {report.file}"
                 )
-            found[report.name] = report
-    return MappingProxyType(found)
+            reports[report.name] = report
+    return MappingProxyType(reports)
 
 
 def _own_modules() -> list[str]:
@@ -46,17 +48,17 @@ def _installed_modules() -> list[str]:
 
 
 def _import_all(name: str) -> Iterator[ModuleType]:
-    """The module itself, or every module of the package."""
+    """Yield the module itself, or every module of the package."""
     module = _import(name)
     folders = getattr(module, "__path__", None)
     if folders is None or hasattr(module, "REPORT"):
         yield module
-    for found in _public(folders or ()):
-        yield _import(f"{name}.{found}")
+    for child in _public(folders or ()):
+        yield _import(f"{name}.{child}")
 
 
 def _public(folders: Iterable[str]) -> list[str]:
-    """`_tables.py` and the like are the reports' own."""
+    """Return the modules of a package, without private ones such as `_tables.py`."""
     return [info.name for info in pkgutil.iter_modules(folders) if not info.name.startswith("_")]
 
 
@@ -64,8 +66,8 @@ def _import(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        where = "it has to be installed beside this program, or its folder to be in PYTHONPATH"
-        raise DeclarationError(f"{_file_of(name)}: {type(error).__name__}: {error}; {where}") from error
+        hint = "install it in the same environment, or add its folder to PYTHONPATH"
+        raise DeclarationError(f"{_file_of(name)}: {type(error).__name__}: {error}; {hint}") from error
     except Exception as error:
         raise DeclarationError(f"{_file_of(name)}: {type(error).__name__}: {error}") from error
 

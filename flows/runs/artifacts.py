@@ -1,4 +1,4 @@
-"""Filters and reads of a run's artifacts in Prefect: its progress, and the columns of its file."""
+"""Prefect artifacts of a run: its progress, and the columns of its file."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -37,8 +37,8 @@ def read_progress(client: SyncPrefectClient, run_ids: Iterable[UUID]) -> dict[st
 
 
 def progress_by_run(artifacts: Iterable[Artifact]) -> dict[str, RunProgress]:
-    progress_by_run = {str(artifact.flow_run_id): _progress(artifact) for artifact in artifacts}
-    return {run_id: progress for run_id, progress in progress_by_run.items() if progress is not None}
+    progress = ((str(artifact.flow_run_id), _progress(artifact)) for artifact in artifacts)
+    return {run_id: progress for run_id, progress in progress if progress is not None}
 
 
 def _progress(artifact: Artifact) -> RunProgress | None:

@@ -1,11 +1,11 @@
-"""How the attempt of this process has ended, for whoever counts attempts. A run has a process of its own."""
+"""Result of this process's attempt, for the worker's metrics. Every attempt has its own process."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class AttemptResult:
-    """`code` is `done`, `rows.none`, or the stable code of a failure."""
+    """`code` is `done`, `rows.none`, or the stable code of an error."""
 
     report: str
     code: str
@@ -16,10 +16,10 @@ class AttemptResult:
 _last: list[AttemptResult] = []
 
 
-def record(ended: AttemptResult) -> None:
-    _last[:] = [ended]
+def record(result: AttemptResult) -> None:
+    _last[:] = [result]
 
 
 def last() -> AttemptResult | None:
-    """None where the flow tells none."""
+    """Return None if the flow has recorded no result."""
     return _last[0] if _last else None

@@ -1,3 +1,3 @@
-"""What Prefect calls the flows; prefect.yaml and the pages of Prefect show them. Pure."""
+"""Names of the flows in Prefect. prefect.yaml uses the same names."""
 
 EXPORT, DELIVER, SWEEP = "export-report", "deliver-webhook", "sweep-files"

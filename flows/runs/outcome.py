@@ -1,4 +1,4 @@
-"""How a run has ended, in the words that callers get. Pure."""
+"""Final status of a run and its error, as the API and webhooks report them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ CANCELLED = JobError("cancelled", True, "The export was cancelled.")
 
 @dataclass(frozen=True)
 class Outcome:
-    """`request` is that of the run; a receipt is there when it is done, an error when it is not."""
+    """`receipt` is set if the status is `done`, and `error` if it is not."""
 
     job_id: str
     schedule_id: str | None
@@ -33,8 +33,8 @@ class Outcome:
     error: JobError | None
 
 
-def failure(job_id: str, state_type: str, state_name: str, state_message: str) -> JobError:
-    """Why a run that has failed has no file; what has no code of its own says no more than the id."""
+def job_error(job_id: str, state_type: str, state_name: str, state_message: str) -> JobError:
+    """Return the error of a failed run. An unknown one names only the job's id."""
     known = errors_by_code().get(state_name)
     if known is not None and known.code != "internal":
         return JobError(known.code, known.retryable, state_message)

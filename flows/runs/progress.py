@@ -1,8 +1,8 @@
-"""Tells Prefect how far a run is, and that it lives: one progress artifact per run.
+"""Report a run's progress and heartbeat to Prefect, in one progress artifact per run.
 
-It is written at most once a second, and touched at least every 5 s: its `updated` is the run's heartbeat.
-Whoever has been silent for longer may have been given up and replaced (deployments/warm_worker/rescue.py),
-so such an attempt asks before it goes on, and stops when it is no longer the current one.
+The artifact is written at most once a second and at least every 5 s; its `updated` timestamp is the
+heartbeat. A worker may replace an attempt that misses its heartbeat (deployments/warm_worker/rescue.py). So
+an attempt that was silent for longer checks that it is still the current one, and stops if it is not.
 """
 
 import logging
@@ -25,14 +25,14 @@ from flows.runs.receipt import Receipt, RunProgress, parse_metadata, percent_wri
 
 SECONDS_BETWEEN_WRITES = 1.0
 HEARTBEAT_SECONDS = 5.0
-# Well before anybody gives a silent run up.
+# Shorter than the silence after which a worker replaces a run.
 LEASE_SECONDS = 2 * HEARTBEAT_SECONDS
 
 logger = logging.getLogger(__name__)
 
 
 class ProgressReporter:
-    """Never falls: a later attempt starts at the percent that an earlier one has shown."""
+    """The percentage never falls: a retry starts at the percentage of the attempt before it."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class ProgressReporter:
 
     def __enter__(self) -> "ProgressReporter":
         if self._attempt > 1:
-            self._take_over()
+            self._resume()
         threading.Thread(target=self._beat, daemon=True, name="heartbeat").start()
         return self
 
@@ -64,7 +64,7 @@ class ProgressReporter:
         self._progress = RunProgress(self._progress.percent, 0, expected, snapshot_at.isoformat())
 
     def advance(self, rows: int) -> None:
-        """Counts rows that are on their way; raises Superseded when another attempt has taken over."""
+        """Count rows as written. Raise Superseded if another attempt has taken over."""
         before = self._progress
         assert before.expected is not None  # noqa: S101 - start() comes first
         written = before.written + rows
@@ -75,11 +75,11 @@ class ProgressReporter:
             self._write()
 
     def reach(self, rows: int) -> None:
-        """So many in all; fewer than before change nothing."""
+        """Set the number of rows written; it never falls."""
         self.advance(max(0, rows - self._progress.written))
 
     def check_current(self) -> None:
-        """Costs a call only after a silence in which somebody may have given the run up."""
+        """Raise Superseded if another attempt has taken over. Ask Prefect only when the lease has expired."""
         if self._superseded:
             raise Superseded
         if self._clock() - self._alive_at < LEASE_SECONDS:
@@ -105,13 +105,13 @@ class ProgressReporter:
             except Superseded:
                 return
             except (httpx.HTTPError, PrefectException):
-                logger.warning("the heartbeat could not be written; trying again", exc_info=True)
+                logger.warning("writing the heartbeat failed; retrying", exc_info=True)
 
-    def _take_over(self) -> None:
+    def _resume(self) -> None:
         for artifact in self._client.read_artifacts(artifact_filter=progress_filter([self._run_id])):
             self._artifact_id = artifact.id
-            earlier = parse_metadata(artifact.metadata_)
-            self._progress = RunProgress(percent=min(99, earlier.percent) if earlier else 0)
+            previous = parse_metadata(artifact.metadata_)
+            self._progress = RunProgress(percent=min(99, previous.percent) if previous else 0)
 
     def _write(self) -> None:
         with self._writing:
@@ -123,7 +123,7 @@ class ProgressReporter:
 
     def _put(self, progress: RunProgress) -> None:
         if self._artifact_id is None:
-            made = self._client.create_artifact(
+            artifact = self._client.create_artifact(
                 ArtifactCreate(
                     type=PROGRESS,
                     flow_run_id=self._run_id,
@@ -132,7 +132,7 @@ class ProgressReporter:
                     metadata_=progress.as_metadata(),
                 )
             )
-            self._artifact_id = made.id
+            self._artifact_id = artifact.id
         else:
             self._client.update_artifact(
                 self._artifact_id,

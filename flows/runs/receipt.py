@@ -1,4 +1,4 @@
-"""What a finished export is known by; travels in the run's progress artifact. Pure."""
+"""Progress of a run and the receipt of its file, as stored in the progress artifact's metadata."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -7,7 +7,7 @@ from datetime import datetime
 
 @dataclass(frozen=True)
 class Receipt:
-    """`attempt` and `name` lead to the object (see storage.object_key)."""
+    """A stored file. `attempt` and `name` give its key (see storage.protocol.object_key)."""
 
     attempt: int
     name: str
@@ -19,9 +19,9 @@ class Receipt:
 
 @dataclass(frozen=True)
 class RunProgress:
-    """How far a run is: `expected` is exact, from the snapshot; None while rows are still being counted.
+    """Rows written and expected. `expected` is exact, or None while rows are being counted.
 
-    `heartbeat_at` is when it was last written; only a reader knows.
+    `heartbeat_at` is the last time the artifact was written. It is set only when read from Prefect.
     """
 
     percent: int = 0
@@ -36,15 +36,15 @@ class RunProgress:
         return "counting rows" if self.expected is None else f"{self.written:,} of {self.expected:,} rows"
 
     def as_metadata(self) -> dict[str, str]:
-        """One text a field, as an artifact's metadata holds them; Prefect cuts each at 500 characters."""
+        """Return strings, as artifact metadata requires. Prefect truncates each at 500 characters."""
         fields = {**asdict(self), "receipt": None, "heartbeat_at": None}
         receipt = asdict(self.receipt) if self.receipt is not None else {}
-        found = {**fields, **{f"file_{name}": value for name, value in receipt.items()}}
-        return {name: str(value) for name, value in found.items() if value is not None}
+        metadata = {**fields, **{f"file_{name}": value for name, value in receipt.items()}}
+        return {name: str(value) for name, value in metadata.items() if value is not None}
 
 
 def parse_metadata(metadata: Mapping[str, str] | None) -> RunProgress | None:
-    """None for an artifact that is not ours."""
+    """Return None for an artifact that this service did not write."""
     if metadata is None or "percent" not in metadata:
         return None
     expected = metadata.get("expected")
@@ -69,5 +69,5 @@ def _receipt(metadata: Mapping[str, str]) -> Receipt:
 
 
 def percent_written(written: int, expected: int) -> int:
-    """At most 99: 100 is said together with the link, when the file is stored and verified."""
+    """Return at most 99. Progress reaches 100 when the file is stored and verified."""
     return 99 if expected == 0 else min(99, 99 * written // expected)

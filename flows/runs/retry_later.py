@@ -1,7 +1,7 @@
-"""A run that another try may help goes back to the workers, under its id, and holds no process meanwhile.
+"""Retry a run later, in a new process and under the same id.
 
-Prefect's own retries would wait in the process; and a scheduled state that a flow returns ends the process
-with code 1, which Prefect then reports as crashed.
+Prefect's own retries would keep the process waiting. A flow that returns a scheduled state ends its process
+with exit code 1, which Prefect reports as a crash.
 """
 
 from datetime import datetime, timedelta
@@ -16,9 +16,10 @@ from prefect.states import AwaitingRetry
 
 
 def retry_later(run_id: UUID, message: str, pause: timedelta, now: datetime) -> NoReturn:
+    """Schedule the run's next attempt after `pause` and end this one. Raises Pause, or Abort if cancelled."""
     state: State[Any] = AwaitingRetry(scheduled_time=now + pause, message=message)
     with get_client(sync_client=True) as client:
-        answer = client.set_flow_run_state(run_id, state)
-    if answer.status != SetStateStatus.ACCEPT:  # somebody has cancelled it meanwhile
+        response = client.set_flow_run_state(run_id, state)
+    if response.status != SetStateStatus.ACCEPT:  # the run was cancelled
         raise Abort
-    raise Pause(state=answer.state)
+    raise Pause(state=response.state)

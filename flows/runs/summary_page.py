@@ -1,4 +1,4 @@
-"""What an operator reads about an export on the run's page in the Prefect UI. Pure."""
+"""Markdown summary of an export, shown to operators on the run's page in the Prefect UI."""
 
 import csv
 import html
@@ -14,16 +14,16 @@ from flows.runs.receipt import Receipt
 FirstRows = list[list[str]]
 
 ROWS, COLUMNS, CELL_LENGTH = 5, 8, 60
-# The reader's own limit is 128 KiB; cells of ours have none.
+# The csv module's default limit is 128 KiB; cells of an export have no limit.
 csv.field_size_limit(2**31 - 1)
 
 
 def first_rows(records: bytes, columns: list[OutputColumn], dialect: Dialect) -> FirstRows:
-    """The labels and a few rows, cut short; what is about a person is not shown."""
-    shown = columns[:COLUMNS]
-    labels = [_short(column.label) for column in shown]
-    found = csv.reader(io.StringIO(records.decode(), newline=""), delimiter=dialect.delimiter)
-    return [labels, *(_row(cells, shown) for cells in islice(found, ROWS))]
+    """Return the labels and the first rows, truncated, with personal data masked."""
+    columns = columns[:COLUMNS]
+    labels = [_truncate(column.label) for column in columns]
+    rows = csv.reader(io.StringIO(records.decode(), newline=""), delimiter=dialect.delimiter)
+    return [labels, *(_row(cells, columns) for cells in islice(rows, ROWS))]
 
 
 def markdown(request: ExportRequest, receipt: Receipt, rows: FirstRows, download_url: str) -> str:
@@ -34,23 +34,23 @@ def markdown(request: ExportRequest, receipt: Receipt, rows: FirstRows, download
         "Snapshot": receipt.snapshot_at,
         "Attempt": str(receipt.attempt),
     }
-    asked = json.dumps(dict(request.body), indent=2, ensure_ascii=False).replace("`", "'")
+    body = json.dumps(dict(request.body), indent=2, ensure_ascii=False).replace("`", "'")
     return "\n\n".join(
         [
             f"# {request.report.title}",
             f"[{receipt.name}]({download_url})",
             _table([["Receipt", ""], *map(list, facts.items())]),
-            f"```json\n{asked}\n```",
+            f"```json\n{body}\n```",
             _table(rows),
         ]
     )
 
 
 def _row(cells: list[str], columns: list[OutputColumn]) -> list[str]:
-    return ["•••" if column.pii else _short(cell) for cell, column in zip(cells, columns, strict=False)]
+    return ["•••" if column.pii else _truncate(cell) for cell, column in zip(cells, columns, strict=False)]
 
 
-def _short(cell: str) -> str:
+def _truncate(cell: str) -> str:
     return cell if len(cell) <= CELL_LENGTH else cell[: CELL_LENGTH - 1] + "…"
 
 
@@ -61,6 +61,6 @@ def _table(rows: list[list[str]]) -> str:
 
 
 def _cell(text: str) -> str:
-    """Text as nothing but text, in one line."""
+    """Return the text on one line, with HTML and Markdown escaped."""
     escaped = html.escape(" ".join(text.split())).replace("|", "&#124;")
     return "".join("\\" + char if char in "\\`*_[]~" else char for char in escaped)

@@ -1,10 +1,10 @@
-"""What the tags of runs and deployments say. Pure."""
+"""Tags of runs and deployments in Prefect. Stored tags must keep their spelling."""
 
 from collections.abc import Iterable
 
 LOCAL_CALLER = "local"
 OWNER, REPORT, SCHEDULE = "owner:", "report:", "schedule:"
-# Marks an ended run that flows/schedules/after_run.py still has to handle; it removes the tag.
+# Marks a run that flows/schedules/after_run.py still has to process when it ends; it then removes the tag.
 FOLLOW_UP = "follow-up"
 # A run that delivers a webhook.
 WEBHOOK = "webhook"
@@ -17,5 +17,5 @@ def tag_value(tags: Iterable[str], prefix: str) -> str | None:
 
 
 def owner_from_tags(tags: Iterable[str]) -> str:
-    """What has no owner was started by an operator in Prefect, and is the local caller's."""
+    """Return the owner. A run without one was started by an operator in Prefect: the local caller owns it."""
     return tag_value(tags, OWNER) or LOCAL_CALLER

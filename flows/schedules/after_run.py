@@ -1,14 +1,14 @@
-"""What follows when a run of a recurring export has ended: subscriptions, and a pause of one that only fails.
+"""Follow up a schedule's run when it has ended: send webhooks, and pause a schedule that keeps failing.
 
-Nothing may be lost, so what is to be done stands on the run itself: a tag, from its deployment, that is taken
-away when all has been done. The run's own process does it at once, in a hook. Warm workers look every few
-seconds, and the sweep every hour, for runs that have ended otherwise: cancelled before they began, failed by
-the rescue, their process killed in between. Doing it twice does no harm: a delivery's idempotency key is made
-of the export, the address and the event, and pausing twice is pausing once.
+Every scheduled run carries a tag from its deployment, which is removed when the follow-up is complete, so no
+run is missed. Normally the run's own process follows up, in a hook. Warm workers (every few seconds) and the
+sweep (every hour) find runs that ended in other ways: cancelled before they started, failed by the rescue, or
+killed. Following up twice is harmless: the idempotency key of a delivery consists of the export, the URL and
+the event, and a paused schedule stays paused.
 
-An automation of Prefect's would be less code. But it acts on events, which a restart of the server loses, it
-never looks up what it has missed, and the server would weigh every event of every run against it, in the one
-process that is the ceiling of everything here. Exports that do not recur cost no call.
+A Prefect automation would need less code. But automations act on events, a server restart loses events, and
+the server would match every event of every run against the automation, in the process that limits the
+throughput of the whole service. Exports without a schedule cost no API call here.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ from prefect.exceptions import ObjectNotFound
 from flows.errors import InvalidRequest, NoRows
 from flows.runs import flow_names, tags
 from flows.runs.artifacts import read_progress
-from flows.runs.outcome import CANCELLED, NO_ROWS, Outcome, failure
+from flows.runs.outcome import CANCELLED, NO_ROWS, Outcome, job_error
 from flows.runs.receipt import Receipt
 from flows.runs.tags import DELETED_TAG
 from flows.schedules.auto_pause import pause_if_failing
@@ -50,7 +50,7 @@ logger = logging.getLogger(__name__)
 
 
 def follow_up_hook(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
-    """The hook of the run's own process."""
+    """Follow up a run in its own process, as a hook of the flow."""
     if flow_run.parameters.get("recurring") is None:
         return
     with get_client(sync_client=True) as client:
@@ -58,20 +58,20 @@ def follow_up_hook(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -
 
 
 def follow_up_ended_runs(client: SyncPrefectClient, settings: Settings) -> None:
-    """Every run that has ended and that nobody has looked after yet."""
-    wanted = FlowRunFilter(
+    """Follow up every ended run that still has the tag."""
+    run_filter = FlowRunFilter(
         tags=FlowRunFilterTags(all_=[tags.FOLLOW_UP]),
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(TERMINAL_STATES))),
     )
-    for run in client.read_flow_runs(flow_filter=EXPORTS, flow_run_filter=wanted):
+    for run in client.read_flow_runs(flow_filter=EXPORTS, flow_run_filter=run_filter):
         try:
             follow_up_run(client, run, settings)
-        except Exception:  # one that an operator has written by hand must not hold the others up
-            logger.warning("flow run %s could not be followed up; trying again soon", run.id, exc_info=True)
+        except Exception:  # a run that an operator has edited must not block the others
+            logger.warning("following up flow run %s failed; retrying soon", run.id, exc_info=True)
 
 
 def follow_up_run(client: SyncPrefectClient, run: FlowRun, settings: Settings) -> None:
-    """Nothing, while a worker may still put the run back."""
+    """Follow up a run, unless a worker may still retry it."""
     outcome = _outcome(client, run, settings.attempts)
     if outcome is None:
         return
@@ -81,7 +81,7 @@ def follow_up_run(client: SyncPrefectClient, run: FlowRun, settings: Settings) -
         if outcome.status == "error":
             _pause_if_failing(client, run, outcome, settings)
     if tags.FOLLOW_UP in run.tags:
-        current = client.read_flow_run(run.id).tags  # they may have changed meanwhile
+        current = client.read_flow_run(run.id).tags  # they may have changed
         client.update_flow_run(run.id, tags=[tag for tag in current if tag != tags.FOLLOW_UP])
 
 
@@ -106,8 +106,8 @@ def _outcome(client: SyncPrefectClient, run: FlowRun, attempts: int) -> Outcome 
     receipt = _receipt(client, run.id) if state.is_completed() else None
     if receipt is not None:
         return replace(outcome, receipt=receipt)
-    failed = failure(job_id, state.type.value, state.name or "", state.message or "")
-    return replace(outcome, status="error", error=failed)
+    error = job_error(job_id, state.type.value, state.name or "", state.message or "")
+    return replace(outcome, status="error", error=error)
 
 
 def _receipt(client: SyncPrefectClient, run_id: UUID) -> Receipt | None:
@@ -115,15 +115,15 @@ def _receipt(client: SyncPrefectClient, run_id: UUID) -> Receipt | None:
     return progress.receipt if progress is not None else None
 
 
-def _recurring(run: FlowRun) -> ScheduleParameters:
+def _schedule_parameters(run: FlowRun) -> ScheduleParameters:
     try:
         return parse_schedule_parameters(run.parameters.get("recurring") or {})
-    except InvalidRequest:  # written by hand; the run has failed with what is wrong
+    except InvalidRequest:  # edited by an operator; the run itself fails with the reason
         return ScheduleParameters(None)
 
 
 def _schedule_id(run: FlowRun) -> str:
-    """As the API has it: its own, or the deployment's where an operator keeps it."""
+    """Return the id in the API: the tag's, or the deployment's id if an operator created the schedule."""
     return tags.tag_value(run.tags, tags.SCHEDULE) or str(run.deployment_id)
 
 
@@ -132,16 +132,18 @@ def _notify(
     run: FlowRun,
     event: Event,
     message: Message,
-    once_for: str,
+    deduplicate_by: str,
 ) -> None:
-    """A delivery for each address that wants to hear of it: at most one for what `once_for` names."""
-    wanted = [subscription for subscription in _recurring(run).notify if event in subscription.on]
-    if not wanted:
+    """Start a delivery for every subscription to the event, at most one per `deduplicate_by`."""
+    subscriptions = [
+        subscription for subscription in _schedule_parameters(run).notify if event in subscription.on
+    ]
+    if not subscriptions:
         return
     deployment_id = client.read_deployment_by_name(DELIVERY).id
     owner = tags.owner_from_tags(run.tags)
-    for subscription in wanted:
-        key = "\0".join((once_for, subscription.sealed, message["type"]))
+    for subscription in subscriptions:
+        key = "\0".join((deduplicate_by, subscription.sealed, message["type"]))
         client.create_flow_run_from_deployment(
             deployment_id,
             name=message["type"],
@@ -159,11 +161,11 @@ def _pause_if_failing(client: SyncPrefectClient, run: FlowRun, outcome: Outcome,
     if run.deployment_id is None or not run.auto_scheduled:
         return
     try:
-        found = client.read_deployment(run.deployment_id)
+        deployment = client.read_deployment(run.deployment_id)
     except ObjectNotFound:
         return
-    paused = pause_if_failing(client, found, outcome, settings.attempts, datetime.now(UTC))
+    paused = pause_if_failing(client, deployment, outcome, settings.attempts, datetime.now(UTC))
     if paused is not None:
-        name = found.description or found.name
+        name = deployment.description or deployment.name
         message = pause_message(outcome, name, paused.failures, settings.public_url)
-        _notify(client, run, "paused", message, f"{found.id} {paused.since}")
+        _notify(client, run, "paused", message, f"{deployment.id} {paused.since}")

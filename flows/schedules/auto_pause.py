@@ -1,4 +1,4 @@
-"""Pauses a recurring export whose planned runs only fail, in Prefect."""
+"""Pause a schedule in Prefect after several failed runs in a row."""
 
 import logging
 from collections.abc import Iterator
@@ -25,25 +25,28 @@ from flows.schedules.failure_streak import FAILURES_UNTIL_PAUSE, AutoPause, RunR
 from flows.schedules.parameters import parse_schedule_parameters
 
 COUNTED = [StateType.COMPLETED, StateType.FAILED, StateType.CRASHED]
-LOOKED_BACK = 50
+MAX_RUNS_READ = 50
 
 logger = logging.getLogger(__name__)
 
 
 def pause_if_failing(
-    client: SyncPrefectClient, found: DeploymentResponse, outcome: Outcome, attempts: int, now: datetime
+    client: SyncPrefectClient, deployment: DeploymentResponse, outcome: Outcome, attempts: int, now: datetime
 ) -> AutoPause | None:
-    """The pause that this failed run has brought about, now or when it was looked at before."""
-    active = [schedule for schedule in found.schedules if schedule.active]
+    """Pause the schedule if this failed run completes the streak.
+
+    Return the pause that this run caused, now or when it was processed before, or None.
+    """
+    active = [schedule for schedule in deployment.schedules if schedule.active]
     if not active:
-        paused = _kept_pause(found)
+        paused = _stored_pause(deployment)
         return paused if paused is not None and paused.export_id == outcome.job_id else None
     since = _counted_from(active)
-    failures = count_failures(_ends(_runs(client, found, since), attempts))
+    failures = count_failures(_results(_runs(client, deployment, since), attempts))
     if failures < FAILURES_UNTIL_PAUSE:
         return None
-    found = client.read_deployment(found.id)  # somebody may have changed or resumed it meanwhile
-    active = [schedule for schedule in found.schedules if schedule.active]
+    deployment = client.read_deployment(deployment.id)  # it may have been changed or resumed
+    active = [schedule for schedule in deployment.schedules if schedule.active]
     if not active or _counted_from(active) != since:
         return None
     assert outcome.error is not None  # noqa: S101 - it has failed
@@ -55,51 +58,57 @@ def pause_if_failing(
         code=outcome.error.code,
         message=outcome.error.message,
     )
-    _pause(client, found, active, paused)
+    _pause(client, deployment, active, paused)
     return paused
 
 
 def _pause(
-    client: SyncPrefectClient, found: DeploymentResponse, active: list[DeploymentSchedule], paused: AutoPause
+    client: SyncPrefectClient,
+    deployment: DeploymentResponse,
+    active: list[DeploymentSchedule],
+    paused: AutoPause,
 ) -> None:
-    """The reason first: who finds it paused finds why. Its planned runs go with it."""
-    recurring = {**(found.parameters.get("recurring") or {}), "paused": paused.as_parameter()}
-    parameters = {**found.parameters, "recurring": recurring}
-    client.update_deployment(found.id, DeploymentUpdate(parameters=parameters))
+    """Store the reason before pausing, so that a paused schedule always has one.
+
+    Pausing also deletes the scheduled runs.
+    """
+    recurring = {**(deployment.parameters.get("recurring") or {}), "paused": paused.as_parameter()}
+    parameters = {**deployment.parameters, "recurring": recurring}
+    client.update_deployment(deployment.id, DeploymentUpdate(parameters=parameters))
     for schedule in active:
-        client.update_deployment_schedule(found.id, schedule.id, active=False)
-    logger.info("deployment %s was paused: its last %d planned runs failed", found.id, paused.failures)
+        client.update_deployment_schedule(deployment.id, schedule.id, active=False)
+    logger.info("paused deployment %s: its last %d scheduled runs failed", deployment.id, paused.failures)
 
 
-def _kept_pause(found: DeploymentResponse) -> AutoPause | None:
+def _stored_pause(deployment: DeploymentResponse) -> AutoPause | None:
     try:
-        return parse_schedule_parameters(found.parameters.get("recurring") or {}).paused
-    except InvalidRequest:  # written by hand, and wrongly
+        return parse_schedule_parameters(deployment.parameters.get("recurring") or {}).paused
+    except InvalidRequest:  # edited by an operator
         return None
 
 
-def _runs(client: SyncPrefectClient, found: DeploymentResponse, since: datetime) -> list[FlowRun]:
+def _runs(client: SyncPrefectClient, deployment: DeploymentResponse, since: datetime) -> list[FlowRun]:
     return client.read_flow_runs(
-        deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[found.id])),
+        deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[deployment.id])),
         flow_run_filter=FlowRunFilter(
             state=FlowRunFilterState(type=FlowRunFilterStateType(any_=COUNTED)),
             end_time=FlowRunFilterEndTime(after_=since),
         ),
         sort=FlowRunSort.EXPECTED_START_TIME_DESC,
-        limit=LOOKED_BACK,
+        limit=MAX_RUNS_READ,
     )
 
 
 def _counted_from(active: list[DeploymentSchedule]) -> datetime:
-    """Prefect notes when a schedule was written: whoever changes or resumes it lets the count begin anew."""
-    written = [moment for each in active for moment in (each.created, each.updated) if moment is not None]
-    return max(cast("list[datetime]", written))
+    """Return when the schedule was last changed or resumed, which resets the count."""
+    timestamps = [at for schedule in active for at in (schedule.created, schedule.updated) if at is not None]
+    return max(cast("list[datetime]", timestamps))
 
 
-def _ends(runs: list[FlowRun], attempts: int) -> Iterator[RunResult]:
+def _results(runs: list[FlowRun], attempts: int) -> Iterator[RunResult]:
     for run in runs:
         if run.state_type == StateType.COMPLETED:
             yield "done"
         else:
-            goes_on = run.state_type == StateType.CRASHED and run.run_count < attempts
-            yield "failed" if run.auto_scheduled and not goes_on else "other"
+            will_retry = run.state_type == StateType.CRASHED and run.run_count < attempts
+            yield "failed" if run.auto_scheduled and not will_retry else "other"

@@ -1,4 +1,4 @@
-"""When a recurring export that fails again and again is paused, and what is kept of it. Pure."""
+"""Count consecutive failures of a schedule, and describe the pause that follows."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,8 +11,10 @@ RunResult = Literal["done", "failed", "other"]
 
 @dataclass(frozen=True)
 class AutoPause:
-    """Part of the parameter `recurring`. `since` is where the failures were counted from, `at` is ISO 8601;
-    `code` and `message` are those of the last one, which was `export_id`."""
+    """Part of the parameter `recurring`. Failures were counted from `since`; `at` and `since` are ISO 8601.
+
+    `code` and `message` are those of the last failed run, `export_id`.
+    """
 
     at: str
     since: str
@@ -31,9 +33,9 @@ class AutoPause:
         }
 
     def as_body(self) -> dict[str, Any]:
-        detail = f"Its last {self.failures} planned runs failed. It goes on when it is enabled again."
-        shown = {name: value for name, value in self.as_parameter().items() if name != "since"}
-        return {"code": "failures", "detail": detail, **shown}
+        detail = f"The last {self.failures} scheduled runs failed. Enable the schedule to resume it."
+        fields = {name: value for name, value in self.as_parameter().items() if name != "since"}
+        return {"code": "failures", "detail": detail, **fields}
 
 
 def parse_auto_pause(value: object) -> AutoPause:
@@ -46,14 +48,14 @@ def parse_auto_pause(value: object) -> AutoPause:
             "error": {"code": str(code), "message": str(message)},
         }:
             return AutoPause(at, since, failures, export_id, code, message)
-    raise ValueError("must be as the pause has written it")
+    raise ValueError("must have the form in which the pause was stored")
 
 
-def count_failures(ends: Iterable[RunResult]) -> int:
-    """The newest first. A run that was cancelled, or that nobody planned, counts neither way."""
-    found = 0
-    for end in ends:
-        if end == "done":
+def count_failures(results: Iterable[RunResult]) -> int:
+    """Count failures since the last success; `results` starts with the newest. "other" counts as neither."""
+    failures = 0
+    for result in results:
+        if result == "done":
             break
-        found += end == "failed"
-    return found
+        failures += result == "failed"
+    return failures

@@ -1,6 +1,6 @@
-"""What makes a run one of a recurring export: the flow's second parameter. Pure.
+"""The flow parameter `recurring`, which makes a run one of a schedule.
 
-The same parameter whether the API made the deployment or prefect.yaml holds it.
+It is the same whether the API created the deployment or prefect.yaml declares it.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from flows.errors import InvalidRequest, escape_pointer
+from flows.errors import InvalidRequest, escape_pointer, sentence
 from flows.query import date_range
 from flows.schedules import relative_range
 from flows.schedules.failure_streak import AutoPause, parse_auto_pause
@@ -21,10 +21,10 @@ _NAMES = ("range", "onlyIfRows", "timeZone", "since", "atMidnight", "notify", "p
 
 @dataclass(frozen=True)
 class ScheduleParameters:
-    """`zone` is where days begin and end; None: where the request says. `since` is when it was made.
+    """`zone` is the time zone of the dates; None means the request's. `since` is when it was created.
 
-    `at_midnight`: its slots are in the first hour of a day, so one at 23 o'clock was moved there.
-    `paused`: why it does not go on by itself.
+    `at_midnight` says that all slots are in the first hour of a day (see relative_range.undo_dst_shift).
+    `paused` is set if the schedule was paused because its runs failed.
     """
 
     range: Range | None
@@ -46,62 +46,63 @@ class ScheduleParameters:
             "timeZone": self.zone.key if self.zone is not None else None,
             "since": self.since.isoformat() if self.since is not None else None,
             "atMidnight": self.at_midnight,
-            "notify": [each.as_parameter() for each in self.notify],
+            "notify": [subscription.as_parameter() for subscription in self.notify],
             "paused": self.paused.as_parameter() if self.paused is not None else None,
         }
 
 
 def parse_schedule_parameters(value: object) -> ScheduleParameters:
-    """Reads the parameter; InvalidRequest when somebody has written it by hand, and wrongly."""
+    """Parse the parameter. Raise InvalidRequest if an operator has edited it and it is invalid."""
     if not isinstance(value, dict):
-        raise _invalid("", "type", "It must be an object.")
+        raise _invalid("", "type", "Must be an object.")
     for name in value:
         if name not in _NAMES:
-            raise _invalid(f"/{escape_pointer(name)}", "unknown", "There is no such field.")
-    given = value.get("range")
+            raise _invalid(f"/{escape_pointer(name)}", "unknown", "Unknown field.")
+    range_ = value.get("range")
     return ScheduleParameters(
-        range=relative_range.parse_range(given, "/recurring/range") if given is not None else None,
+        range=relative_range.parse_range(range_, "/recurring/range") if range_ is not None else None,
         only_if_rows=_flag(value, "onlyIfRows"),
         zone=_zone(value.get("timeZone")),
         since=_since(value.get("since")),
         at_midnight=_flag(value, "atMidnight"),
-        notify=_read(value, "notify", parse_subscriptions) or (),
-        paused=_read(value, "paused", parse_auto_pause),
+        notify=_parse(value, "notify", parse_subscriptions) or (),
+        paused=_parse(value, "paused", parse_auto_pause),
     )
 
 
 def request_for_run(
-    request: Mapping[str, Any], recurring: ScheduleParameters, planned: datetime, last: datetime | None
+    request: Mapping[str, Any], parameters: ScheduleParameters, scheduled_at: datetime, last: datetime | None
 ) -> dict[str, Any]:
-    """The request of the run that was planned for `planned`, with the days that it covers.
+    """Return the request of the run scheduled for `scheduled_at`, with the dates that it covers.
 
-    The same however often it is asked, and however late: a request that already has its days keeps them.
+    The result does not depend on when the run starts or how often it is retried: a request that already has
+    dates keeps them. `last` is where the last successful run ended.
     """
     if "from" in request:
         return dict(request)
-    zone = recurring.zone or _request_zone(request) or ZoneInfo("UTC")
+    zone = parameters.zone or _request_zone(request) or ZoneInfo("UTC")
     request_zone = _request_zone(request) or zone
-    if recurring.range is None:
+    if parameters.range is None:
         return {**request, "timeZone": request_zone.key}
-    start = last or recurring.since or planned
-    if recurring.at_midnight and not recurring.needs_last_success:
-        planned = relative_range.past_skipped_midnight(planned, zone)
-    days = relative_range.resolve(recurring.range, planned, zone, request_zone, start)
-    return {**request, "timeZone": request_zone.key, **days}
+    start = last or parameters.since or scheduled_at
+    if parameters.at_midnight and not parameters.needs_last_success:
+        scheduled_at = relative_range.undo_dst_shift(scheduled_at, zone)
+    dates = relative_range.resolve(parameters.range, scheduled_at, zone, request_zone, start)
+    return {**request, "timeZone": request_zone.key, **dates}
 
 
-def _read(value: Mapping[str, Any], name: str, parse: Callable[[object], Any]) -> Any:
+def _parse(value: Mapping[str, Any], name: str, parse: Callable[[object], Any]) -> Any:
     try:
         return parse(value[name]) if value.get(name) is not None else None
     except ValueError as error:
-        raise _invalid(f"/{name}", "invalid", f"It {error}.") from None
+        raise _invalid(f"/{name}", "invalid", sentence(error)) from None
 
 
 def _flag(value: Mapping[str, Any], name: str) -> bool:
-    given = value.get(name) or False
-    if not isinstance(given, bool):
-        raise _invalid(f"/{name}", "type", "It must be true or false.")
-    return given
+    flag = value.get(name) or False
+    if not isinstance(flag, bool):
+        raise _invalid(f"/{name}", "type", "Must be true or false.")
+    return flag
 
 
 def _request_zone(request: Mapping[str, Any]) -> ZoneInfo | None:
@@ -110,26 +111,26 @@ def _request_zone(request: Mapping[str, Any]) -> ZoneInfo | None:
             date_range.parse_time_zone(request["timeZone"]) if request.get("timeZone") is not None else None
         )
     except ValueError as error:
-        raise InvalidRequest.at("/timeZone", "invalid", f"It {error}.") from None
+        raise InvalidRequest.at("/timeZone", "invalid", sentence(error)) from None
 
 
 def _zone(name: object) -> ZoneInfo | None:
     try:
         return date_range.parse_time_zone(name) if name is not None else None
     except ValueError as error:
-        raise _invalid("/timeZone", "invalid", f"It {error}.") from None
+        raise _invalid("/timeZone", "invalid", sentence(error)) from None
 
 
 def _since(text: object) -> datetime | None:
     if text is None:
         return None
     try:
-        moment = date_range.parse_date_or_timestamp(text)
+        since = date_range.parse_date_or_timestamp(text)
     except ValueError as error:
-        raise _invalid("/since", "invalid", f"It {error}.") from None
-    if not isinstance(moment, datetime):
-        raise _invalid("/since", "invalid", "It must be a date-time with an offset.")
-    return moment
+        raise _invalid("/since", "invalid", sentence(error)) from None
+    if not isinstance(since, datetime):
+        raise _invalid("/since", "invalid", "Must be a timestamp with an offset.")
+    return since
 
 
 def _invalid(pointer: str, code: str, detail: str) -> InvalidRequest:

@@ -1,4 +1,4 @@
-"""A run of a recurring export, told which days it covers. The one file that asks Prefect for earlier runs."""
+"""Resolve the dates that a run of a schedule covers, from its scheduled time and the last success."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -23,48 +23,50 @@ from flows.schedules.parameters import parse_schedule_parameters, request_for_ru
 
 
 def resolve_request(job_id: UUID, request: Mapping[str, Any], recurring: Mapping[str, Any]) -> dict[str, Any]:
-    """The request with its days. They are written into the run, so that everybody who reads it sees them,
-    and another attempt covers the same; the other parameters stay."""
-    asked = parse_schedule_parameters(recurring)
+    """Return the request with its dates, and store it in the run's parameters.
+
+    Stored, the dates are visible to every reader, and a retry covers the same dates.
+    """
+    schedule = parse_schedule_parameters(recurring)
     if "from" in request:
         return dict(request)
     with get_client(sync_client=True) as client:
         run = client.read_flow_run(job_id)
-        planned = _planned(run)
-        last = _last_success(client, run, planned) if asked.needs_last_success else None
-        resolved = request_for_run(request, asked, planned, last)
+        scheduled_at = _scheduled_at(run)
+        last = _last_success(client, run, scheduled_at) if schedule.needs_last_success else None
+        resolved = request_for_run(request, schedule, scheduled_at, last)
         client.update_flow_run(job_id, parameters={**run.parameters, "request": resolved})
     return resolved
 
 
-def _planned(run: FlowRun) -> datetime:
-    """The slot, however late the run is, and however often it was tried."""
+def _scheduled_at(run: FlowRun) -> datetime:
+    """Return the scheduled time, which neither a late start nor a retry changes."""
     return cast("datetime | None", run.expected_start_time) or datetime.now(UTC)
 
 
-def _last_success(client: SyncPrefectClient, run: FlowRun, planned: datetime) -> datetime | None:
-    """Where the last successful run before this one ended; None when there was none."""
+def _last_success(client: SyncPrefectClient, run: FlowRun, scheduled_at: datetime) -> datetime | None:
+    """Return where the last successful run before this one ended, or None without one."""
     if run.deployment_id is None:
         return None
-    found = client.read_flow_runs(
+    runs = client.read_flow_runs(
         deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[run.deployment_id])),
         flow_run_filter=FlowRunFilter(
-            expected_start_time=FlowRunFilterExpectedStartTime(before_=planned),
+            expected_start_time=FlowRunFilterExpectedStartTime(before_=scheduled_at),
             state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.COMPLETED])),
         ),
         sort=FlowRunSort.EXPECTED_START_TIME_DESC,
         limit=1,
     )
-    return _ended_at(client, found[0]) if found else None
+    return _covered_until(client, runs[0]) if runs else None
 
 
-def _ended_at(client: SyncPrefectClient, run: FlowRun) -> datetime:
-    """The end of its days, or its snapshot when that was earlier: what came between is in neither file."""
-    ends = [_planned(run), _end_of_days(run), _snapshot(client, run)]
+def _covered_until(client: SyncPrefectClient, run: FlowRun) -> datetime:
+    """Return the end of the run's dates, or its snapshot if earlier: later rows are not in its file."""
+    ends = [_scheduled_at(run), _end_of_dates(run), _snapshot(client, run)]
     return min(end for end in ends if end is not None)
 
 
-def _end_of_days(run: FlowRun) -> datetime | None:
+def _end_of_dates(run: FlowRun) -> datetime | None:
     request = run.parameters.get("request") or {}
     try:
         start, end = (

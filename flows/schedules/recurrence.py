@@ -1,7 +1,7 @@
-"""When an export recurs, as callers write it: `cron`, `rrule` or `every`, in a zone. Pure.
+"""Parse the recurrence of a schedule: `cron`, `rrule` or `every`, in a time zone.
 
-What is refused here would make Prefect's scheduler plan too much, for ever, or never. When the slots are,
-Prefect itself says (api/schedules/timetable.py): one arithmetic, no second opinion.
+Refused are rules that would create too many runs, search without end, or never match. The slots themselves
+are computed by Prefect (api/schedules/timetable.py), so both always agree.
 """
 
 import re
@@ -15,19 +15,19 @@ from zoneinfo import ZoneInfo
 
 from dateutil.rrule import rrule, rrulestr
 
-from flows.errors import InvalidRequest, escape_pointer
+from flows.errors import InvalidRequest, escape_pointer, sentence
 from flows.query import date_range
 
 Kind = Literal["cron", "rrule", "every"]
 KINDS: tuple[Kind, ...] = ("cron", "rrule", "every")
 
-LEAST = timedelta(minutes=15)
-LONGEST = timedelta(days=366)
-# What does not happen within so many days will hardly be missed, and costs the scheduler long searches.
+MIN_INTERVAL = timedelta(minutes=15)
+MAX_INTERVAL = timedelta(days=366)
+# A rule without a slot within this time is refused: the scheduler would search for one on every pass.
 HORIZON = timedelta(days=5 * 366)
-EARLIEST, LATEST = datetime(2020, 1, 1), datetime(2090, 1, 1)  # noqa: DTZ001 - in the rule's own zone
-# Enough for every slot of a day, and of the morning after.
-LOOKED_AT = 100
+EARLIEST, LATEST = datetime(2020, 1, 1), datetime(2090, 1, 1)  # noqa: DTZ001 - in the rule's time zone
+# Covers all slots of one day (96) and the first ones of the next.
+SLOTS_CHECKED = 100
 MAX_LENGTH = 500
 
 _CRON_FIELD = re.compile(r"[0-9A-Za-z*/,#?-]+", re.ASCII)
@@ -36,7 +36,7 @@ _EVERY = re.compile(
     r"P(?:(\d{1,4})W|(\d{1,4})D|T(?=\d)(?:(\d{1,5})H)?(?:(\d{1,6})M)?(?:(\d{1,8})S)?)", re.ASCII
 )
 _RRULE = re.compile(r"(?:DTSTART:(\d{8}T\d{6})\n)?(?:RRULE:)?([A-Z0-9=;,+-]+)", re.ASCII)
-_NO_DURATION = "must be a duration of weeks, days, or hours and minutes, such as P1W, P1D or PT6H"
+_NOT_A_DURATION = "must be a duration of weeks, days, or hours and minutes, such as P1W, P1D or PT6H"
 _PARTS = frozenset(
     {"FREQ", "INTERVAL", "UNTIL", "WKST", "BYSETPOS", "BYWEEKNO", "BYYEARDAY", "BYMONTH", "BYMONTHDAY"}
     | {"BYDAY", "BYHOUR", "BYMINUTE"}
@@ -46,7 +46,7 @@ _FREQUENCIES = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
 
 @dataclass(frozen=True)
 class Recurrence:
-    """`text` is the cron, the rrule or the duration; `anchor` is the slot that `every` counts from."""
+    """`text` is the cron expression, RRULE or duration; `every` counts from the slot `anchor`."""
 
     kind: Kind
     text: str
@@ -55,12 +55,12 @@ class Recurrence:
 
     @property
     def interval(self) -> timedelta:
-        """Whatever an operator has made of it in Prefect, seconds included."""
+        """Duration of `every`. It may have seconds if an operator edited it in Prefect."""
         return _interval(self.text)
 
     @property
     def whole_days(self) -> bool:
-        """Days are as long as the zone's clocks make them; hours and minutes are always the same."""
+        """Return whether `every` counts calendar days, whose length changes with daylight saving time."""
         return self.kind == "every" and "T" not in self.text
 
     def as_body(self) -> dict[str, str]:
@@ -69,45 +69,44 @@ class Recurrence:
 
 
 def parse_recurrence(value: object, now: datetime, pointer: str = "/recurrence") -> Recurrence:
-    """InvalidRequest with one mistake; an `every` without anchor counts from `now`."""
+    """Parse a recurrence, or raise InvalidRequest. An `every` without anchor counts from `now`."""
     if not isinstance(value, dict):
-        raise InvalidRequest.at(pointer, "type", 'It must be an object such as {"cron": "0 9 * * MON"}.')
+        raise InvalidRequest.at(pointer, "type", 'Must be an object such as {"cron": "0 9 * * MON"}.')
     for name in value:
         if name not in (*KINDS, "timeZone", "anchor"):
-            raise InvalidRequest.at(f"{pointer}/{escape_pointer(name)}", "unknown", "There is no such field.")
-    given = [kind for kind in KINDS if value.get(kind) is not None]
-    if len(given) != 1:
-        raise InvalidRequest.at(
-            pointer, "missing" if not given else "range", "It needs one of cron, rrule and every."
-        )
-    kind = given[0]
+            raise InvalidRequest.at(f"{pointer}/{escape_pointer(name)}", "unknown", "Unknown field.")
+    kinds = [kind for kind in KINDS if value.get(kind) is not None]
+    if len(kinds) != 1:
+        code = "range" if kinds else "missing"
+        raise InvalidRequest.at(pointer, code, "Set exactly one of cron, rrule and every.")
+    kind = kinds[0]
     zone_name = "UTC" if value.get("timeZone") is None else value["timeZone"]
-    zone = _read(zone_name, date_range.parse_time_zone, f"{pointer}/timeZone")
-    text = _read(value[kind], lambda text: _PARSERS[kind](text, now), f"{pointer}/{kind}")
+    zone = _parse(zone_name, date_range.parse_time_zone, f"{pointer}/timeZone")
+    text = _parse(value[kind], lambda text: _PARSERS[kind](text, now), f"{pointer}/{kind}")
     if kind != "every":
         if value.get("anchor") is not None:
-            raise InvalidRequest.at(f"{pointer}/anchor", "unknown", "Only `every` has an anchor.")
+            raise InvalidRequest.at(f"{pointer}/anchor", "unknown", "Only `every` takes an anchor.")
         return Recurrence(kind, text, zone)
-    anchor = _read(value.get("anchor"), lambda at: _anchor(at, now), f"{pointer}/anchor")
+    anchor = _parse(value.get("anchor"), lambda at: _anchor(at, now), f"{pointer}/anchor")
     return Recurrence(kind, text, zone, anchor)
 
 
 def parse_cron(text: object, now: datetime) -> str:
-    """Five fields; whether they mean something, Prefect's own reader says."""
-    fields = _short(text).split()
+    """Check for five fields and normalize spaces. Prefect's parser checks their values."""
+    fields = _checked_length(text).split()
     if len(fields) != 5:
         raise ValueError("must have exactly five fields: minute, hour, day, month and weekday")
     if not all(_CRON_FIELD.fullmatch(field) and not _RANDOM.search(field) for field in fields):
-        raise ValueError("is no cron expression such as 0 9 * * MON")
+        raise ValueError("must be a cron expression such as 0 9 * * MON")
     return " ".join(fields)
 
 
 def parse_every(text: object) -> timedelta:
-    interval = _interval(_short(text))
+    interval = _interval(_checked_length(text))
     if interval % timedelta(minutes=1):
-        raise ValueError(_NO_DURATION)
-    if interval > LONGEST:
-        raise ValueError(f"must be at most {LONGEST.days} days")
+        raise ValueError(_NOT_A_DURATION)
+    if interval > MAX_INTERVAL:
+        raise ValueError(f"must be at most {MAX_INTERVAL.days} days")
     check_pace([EARLIEST, EARLIEST + interval])
     return interval
 
@@ -115,99 +114,104 @@ def parse_every(text: object) -> timedelta:
 def _interval(text: str) -> timedelta:
     match = _EVERY.fullmatch(text)
     if match is None:
-        raise ValueError(_NO_DURATION)
+        raise ValueError(_NOT_A_DURATION)
     weeks, days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
     return timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
 
 
 def parse_rrule(text: object, now: datetime) -> str:
-    """One rule of days: RFC 5545 without seconds, COUNT and sub-daily frequencies; a DTSTART is local."""
-    match = _RRULE.fullmatch(_short(text).replace("\r\n", "\n"))
+    """Check an RFC 5545 rule: daily or rarer, without seconds and COUNT; a DTSTART is local time."""
+    match = _RRULE.fullmatch(_checked_length(text).replace("\r\n", "\n"))
     if match is None:
-        raise ValueError("must be one RRULE, with at most a local DTSTART before it")
+        raise ValueError("must be one RRULE, optionally after a local DTSTART")
     start, rule = match.groups()
     _check_parts(rule)
-    whole = (f"DTSTART:{start}\n" if start else "") + f"RRULE:{rule}"
+    text_with_start = (f"DTSTART:{start}\n" if start else "") + f"RRULE:{rule}"
     try:
-        found = rrulestr(whole, dtstart=EARLIEST)
-        until = found._until
-        found = found.replace(until=min(until or LATEST, _naive(now) + HORIZON))
+        parsed = rrulestr(text_with_start, dtstart=EARLIEST)
+        parsed = parsed.replace(until=min(parsed._until or LATEST, _naive_utc(now) + HORIZON))
     except (ValueError, TypeError, OverflowError) as error:
-        raise ValueError(f"is no rule: {error}") from None
-    _check_slots(found, now)
-    return whole
+        raise ValueError(f"must be a valid RRULE: {error}") from None
+    _check_slots(parsed, now)
+    return text_with_start
 
 
 def _check_parts(rule: str) -> None:
     parts = dict(part.partition("=")[::2] for part in rule.split(";"))
     if unknown := sorted(set(parts) - _PARTS):
-        raise ValueError(f"must not have {', '.join(unknown)}")
+        raise ValueError(f"must not contain {', '.join(unknown)}")
     if parts.get("FREQ") not in _FREQUENCIES:
-        raise ValueError(f"must have a FREQ of {', '.join(_FREQUENCIES)}; for less take `every` or `cron`")
+        raise ValueError(
+            f"must have a FREQ of {', '.join(_FREQUENCIES)}; for shorter intervals use `every` or `cron`"
+        )
     if not re.fullmatch(r"[1-9]\d{0,2}", parts.get("INTERVAL", "1"), re.ASCII):
-        raise ValueError("must have an INTERVAL of 1 to 999")
+        raise ValueError("must have an INTERVAL from 1 to 999")
 
 
-def _check_slots(found: rrule, now: datetime) -> None:
-    """The first slots before any search: they show the pace of all, and a search walks over every slot."""
-    if not EARLIEST <= found._dtstart <= LATEST:
+def _check_slots(rule: rrule, now: datetime) -> None:
+    """Check the pace of the first slots, then search for a slot: a search walks over every slot."""
+    if not EARLIEST <= rule._dtstart <= LATEST:
         raise ValueError(f"must have a DTSTART from {EARLIEST:%Y} to {LATEST:%Y}")
-    later = _towards_the_end(found._dtstart.year, max(found._dtstart, _naive(now)) + HORIZON)
-    start, until = found._dtstart + later, found._until + later
-    check_pace(list(islice(found.replace(dtstart=start, until=start + HORIZON), LOOKED_AT)))
-    if found.replace(dtstart=start, until=until).after(_naive(now) + later, inc=True) is None:
-        raise ValueError("does not happen within the next years")
+    later = _calendar_repeats_after(rule._dtstart.year, max(rule._dtstart, _naive_utc(now)) + HORIZON)
+    start, until = rule._dtstart + later, rule._until + later
+    check_pace(list(islice(rule.replace(dtstart=start, until=start + HORIZON), SLOTS_CHECKED)))
+    if rule.replace(dtstart=start, until=until).after(_naive_utc(now) + later, inc=True) is None:
+        raise ValueError("must have a slot within the next 5 years")
 
 
-def _towards_the_end(year: int, last: datetime) -> timedelta:
-    """How much later the calendar from `year` to `last` comes again, as late as Python's calendar has it.
+def _calendar_repeats_after(year: int, last: datetime) -> timedelta:
+    """Return the offset to the last years of Python's calendar that equal the years from `year` to `last`.
 
-    dateutil looks for what never happens until the year 9999, for seconds: there the search is short.
+    dateutil searches for a slot until the year 9999, which takes seconds for a rule that never matches.
+    Shifted to the end of the calendar, the search is short.
     """
     years = last.year - year
     same = next(
         later
         for later in range(MAXYEAR - years, MAXYEAR - years - 28, -1)
         if date(later, 1, 1).weekday() == date(year, 1, 1).weekday()
-        and all(isleap(later + each) == isleap(year + each) for each in range(years + 1))
+        and all(isleap(later + offset) == isleap(year + offset) for offset in range(years + 1))
     )
     return date(same, 1, 1) - date(year, 1, 1)
 
 
 def check_pace(slots: list[datetime]) -> None:
-    if any(later - earlier < LEAST for earlier, later in pairwise(slots)):
-        raise ValueError(f"must leave at least {LEAST // timedelta(minutes=1)} minutes between two runs")
+    """Raise ValueError if two slots in a row are less than 15 minutes apart."""
+    if any(later - earlier < MIN_INTERVAL for earlier, later in pairwise(slots)):
+        raise ValueError(
+            f"must leave at least {MIN_INTERVAL // timedelta(minutes=1)} minutes between two runs"
+        )
 
 
 def every_text(interval: timedelta) -> str:
-    """The duration as it is written."""
+    """Return the ISO 8601 duration, such as `P7D` or `PT6H30M`."""
     if interval % timedelta(days=1) == timedelta():
         return f"P{interval.days}D"
     minutes, seconds = divmod(max(1, round(interval.total_seconds())), 60)
     hours, minutes = divmod(minutes, 60)
     return "PT" + "".join(
-        f"{each}{unit}" for each, unit in zip((hours, minutes, seconds), "HMS", strict=True) if each
+        f"{count}{unit}" for count, unit in zip((hours, minutes, seconds), "HMS", strict=True) if count
     )
 
 
 def _anchor(text: object, now: datetime) -> datetime:
     if text is None:
         return now.replace(microsecond=0)
-    moment: date | datetime = date_range.parse_date_or_timestamp(text)
-    if not isinstance(moment, datetime):
-        raise ValueError("must be a date-time with an offset")
-    if not EARLIEST <= moment.replace(tzinfo=None) <= LATEST:
-        raise ValueError(f"must lie between {EARLIEST:%Y} and {LATEST:%Y}")
-    return moment.replace(microsecond=0)
+    anchor: date | datetime = date_range.parse_date_or_timestamp(text)
+    if not isinstance(anchor, datetime):
+        raise ValueError("must be a timestamp with an offset")
+    if not EARLIEST <= anchor.replace(tzinfo=None) <= LATEST:
+        raise ValueError(f"must be between {EARLIEST:%Y} and {LATEST:%Y}")
+    return anchor.replace(microsecond=0)
 
 
-def _short(text: object) -> str:
+def _checked_length(text: object) -> str:
     if not isinstance(text, str) or not 0 < len(text) <= MAX_LENGTH:
-        raise ValueError(f"must be a text of 1 to {MAX_LENGTH} characters")
+        raise ValueError(f"must be a string of 1 to {MAX_LENGTH} characters")
     return text
 
 
-def _naive(now: datetime) -> datetime:
+def _naive_utc(now: datetime) -> datetime:
     return now.astimezone(UTC).replace(tzinfo=None)
 
 
@@ -218,8 +222,8 @@ _PARSERS: Mapping[Kind, Callable[[object, datetime], str]] = {
 }
 
 
-def _read(value: object, parse: Callable[[Any], Any], pointer: str) -> Any:
+def _parse(value: object, parse: Callable[[Any], Any], pointer: str) -> Any:
     try:
         return parse(value)
     except ValueError as error:
-        raise InvalidRequest.at(pointer, "invalid", f"It {error}.") from None
+        raise InvalidRequest.at(pointer, "invalid", sentence(error)) from None

@@ -1,4 +1,4 @@
-"""Which days a recurring export covers, told from the time it was planned for. Pure; reads no clock."""
+"""The `range` of a schedule: the dates that a run covers, computed from its scheduled time."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -6,34 +6,34 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from flows.errors import InvalidRequest, escape_pointer
+from flows.errors import InvalidRequest, escape_pointer, sentence
 from flows.query import date_range
 from flows.query.date_range import DateRange
 
-Days = tuple[date, date]  # the first and the last, both whole
+Dates = tuple[date, date]  # first and last day, both included
 
 
-def _last_days(count: int) -> Callable[[date], Days]:
+def _last_days(count: int) -> Callable[[date], Dates]:
     return lambda today: (today - timedelta(days=count), today - timedelta(days=1))
 
 
-def _week(today: date) -> Days:
+def _week(today: date) -> Dates:
     monday = today - timedelta(days=today.weekday())
     return monday, today
 
 
-def _previous_week(today: date) -> Days:
+def _previous_week(today: date) -> Dates:
     monday, _ = _week(today)
     return monday - timedelta(days=7), monday - timedelta(days=1)
 
 
-def _previous_month(today: date) -> Days:
+def _previous_month(today: date) -> Dates:
     last = today.replace(day=1) - timedelta(days=1)
     return last.replace(day=1), last
 
 
-# From the day, in the schedule's zone, that the run was planned for; weeks begin on Monday.
-PRESETS: Mapping[str, Callable[[date], Days]] = {
+# Relative to the scheduled day in the schedule's time zone. Weeks start on Monday.
+PRESETS: Mapping[str, Callable[[date], Dates]] = {
     "today": lambda today: (today, today),
     "yesterday": _last_days(1),
     "last-7-days": _last_days(7),
@@ -47,24 +47,27 @@ PRESETS: Mapping[str, Callable[[date], Days]] = {
 }
 
 
-def past_skipped_midnight(planned: datetime, zone: ZoneInfo) -> datetime:
-    """A slot that clocks leave out Prefect plans an hour earlier: one at midnight, on the day before."""
-    later = planned.astimezone(UTC) + timedelta(hours=1)
-    skipped = planned.astimezone(zone).hour == 23 and later.astimezone(zone).hour == 1
-    return later if skipped else planned
+def undo_dst_shift(scheduled_at: datetime, zone: ZoneInfo) -> datetime:
+    """Move a slot at 23:00 back to the next day if midnight does not exist on that day.
+
+    Prefect schedules a slot that the change to summer time skips one hour earlier.
+    """
+    later = scheduled_at.astimezone(UTC) + timedelta(hours=1)
+    skipped = scheduled_at.astimezone(zone).hour == 23 and later.astimezone(zone).hour == 1
+    return later if skipped else scheduled_at
 
 
 @dataclass(frozen=True)
 class Relative:
     preset: str
 
-    def dates(self, planned: datetime, zone: ZoneInfo) -> Days:
-        return PRESETS[self.preset](planned.astimezone(zone).date())
+    def dates(self, scheduled_at: datetime, zone: ZoneInfo) -> Dates:
+        return PRESETS[self.preset](scheduled_at.astimezone(zone).date())
 
 
 @dataclass(frozen=True)
 class Absolute:
-    """The same days in every run, as the caller wrote them."""
+    """The same dates in every run, as the caller wrote them."""
 
     start: str
     end: str
@@ -72,34 +75,36 @@ class Absolute:
 
 @dataclass(frozen=True)
 class SinceLast:
-    """From where the last successful run ended to the planned time."""
+    """From the end of the last successful run to the scheduled time."""
 
 
 Range = Relative | Absolute | SinceLast
 
 
 def parse_range(value: object, pointer: str = "/range") -> Range:
-    """InvalidRequest says what is wrong with it; `pointer` is where it stood."""
+    """Parse a range, or raise InvalidRequest; `pointer` is its place in the request."""
     if not isinstance(value, dict):
         raise InvalidRequest.at(
-            pointer, "type", 'It must be an object such as {"kind": "relative", "preset": "yesterday"}.'
+            pointer, "type", 'Must be an object such as {"kind": "relative", "preset": "yesterday"}.'
         )
     kind = value.get("kind")
     if not isinstance(kind, str) or kind not in _FIELDS:
-        raise InvalidRequest.at(f"{pointer}/kind", _code(kind), f"It must be one of {', '.join(_FIELDS)}.")
+        raise InvalidRequest.at(f"{pointer}/kind", _code(kind), f"Must be one of {', '.join(_FIELDS)}.")
     for name in value:
         if name not in ("kind", *_FIELDS[kind]):
-            raise InvalidRequest.at(f"{pointer}/{escape_pointer(name)}", "unknown", "There is no such field.")
+            raise InvalidRequest.at(f"{pointer}/{escape_pointer(name)}", "unknown", "Unknown field.")
     for name in _FIELDS[kind]:
         if value.get(name) is None:
-            raise InvalidRequest.at(f"{pointer}/{name}", "missing", f"A range of the kind {kind} needs it.")
+            raise InvalidRequest.at(
+                f"{pointer}/{name}", "missing", f"A range of kind {kind} requires this field."
+            )
     return _PARSERS[kind](value, pointer)
 
 
 def _relative(value: Mapping[str, Any], pointer: str) -> Range:
     preset = value["preset"]
     if not isinstance(preset, str) or preset not in PRESETS:
-        raise InvalidRequest.at(f"{pointer}/preset", "invalid", f"It must be one of {', '.join(PRESETS)}.")
+        raise InvalidRequest.at(f"{pointer}/preset", "invalid", f"Must be one of {', '.join(PRESETS)}.")
     return Relative(preset)
 
 
@@ -108,7 +113,7 @@ def _absolute(value: Mapping[str, Any], pointer: str) -> Range:
         try:
             date_range.parse_date_or_timestamp(value[name])
         except ValueError as error:
-            raise InvalidRequest.at(f"{pointer}/{name}", "invalid", f"It {error}.") from None
+            raise InvalidRequest.at(f"{pointer}/{name}", "invalid", sentence(error)) from None
     return Absolute(value["from"], value["to"])
 
 
@@ -124,37 +129,37 @@ _PARSERS: Mapping[str, Callable[[Mapping[str, Any], str], Range]] = {
 }
 
 
-def as_body(asked: Range) -> dict[str, str]:
-    if isinstance(asked, Relative):
-        return {"kind": "relative", "preset": asked.preset}
-    if isinstance(asked, Absolute):
-        return {"kind": "absolute", "from": asked.start, "to": asked.end}
+def as_body(range_: Range) -> dict[str, str]:
+    if isinstance(range_, Relative):
+        return {"kind": "relative", "preset": range_.preset}
+    if isinstance(range_, Absolute):
+        return {"kind": "absolute", "from": range_.start, "to": range_.end}
     return {"kind": "since-last"}
 
 
 def resolve(
-    asked: Range, planned: datetime, zone: ZoneInfo, request_zone: ZoneInfo, last: datetime
+    range_: Range, scheduled_at: datetime, zone: ZoneInfo, request_zone: ZoneInfo, last: datetime
 ) -> dict[str, str]:
-    """`from` and `to` of the request of the run that was planned for `planned`.
+    """Return `from` and `to` of the request of a run.
 
-    Days are those of `zone`. Where the request reads days in another one, they become moments. `last` is
-    where the last success ended, or when the recurring export was made.
+    Dates are in `zone`. If the request has another time zone, they become timestamps. `last` is where the
+    last successful run ended, or when the schedule was created.
     """
-    if isinstance(asked, Absolute):
-        return {"from": asked.start, "to": asked.end}
-    if isinstance(asked, SinceLast):
-        return {"from": _moment(last), "to": _moment(planned)}
-    first, final = asked.dates(planned, zone)
+    if isinstance(range_, Absolute):
+        return {"from": range_.start, "to": range_.end}
+    if isinstance(range_, SinceLast):
+        return {"from": _timestamp(last), "to": _timestamp(scheduled_at)}
+    first, final = range_.dates(scheduled_at, zone)
     if zone.key == request_zone.key:
         return {"from": first.isoformat(), "to": final.isoformat()}
-    return _as_moments(date_range.resolve(first, final, zone))
+    return _as_timestamps(date_range.resolve(first, final, zone))
 
 
-def _as_moments(period: DateRange) -> dict[str, str]:
-    return {"from": _moment(period.start), "to": _moment(period.end)}
+def _as_timestamps(period: DateRange) -> dict[str, str]:
+    return {"from": _timestamp(period.start), "to": _timestamp(period.end)}
 
 
-def _moment(at: datetime) -> str:
+def _timestamp(at: datetime) -> str:
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 

@@ -1,4 +1,4 @@
-"""Finished files in a folder that runs and the API share; links lead to the API's /files route."""
+"""Files in a folder that runs and the API share. Signed links lead to the API's /files route."""
 
 import hashlib
 import hmac
@@ -30,12 +30,12 @@ class FolderStorage:
 
     def list_objects(self) -> Iterator[StoredObject]:
         for path in self._root.glob("*/[!.]*"):
-            yield StoredObject(str(path.relative_to(self._root)), _changed_at(path))
+            yield StoredObject(str(path.relative_to(self._root)), _modified_at(path))
 
     def list_unfinished(self) -> Iterator[StoredObject]:
         for path in self._root.glob("*/.*"):
             name, _, upload_id = path.name[1:].rpartition(".")
-            yield StoredObject(f"{path.parent.name}/{name}", _changed_at(path), upload_id)
+            yield StoredObject(f"{path.parent.name}/{name}", _modified_at(path), upload_id)
 
     def abort_upload(self, upload: StoredObject) -> None:
         path = self._root / upload.key
@@ -55,7 +55,7 @@ class FolderStorage:
         return (self._root / path).stat().st_size
 
     def verify_link(self, key: str, expires: str, disposition: str, signature: str, now: datetime) -> Path:
-        """The file that a link leads to; PermissionError when it is forged or has expired."""
+        """Return the path of a signed link. Raise PermissionError if the link is invalid or has expired."""
         if not hmac.compare_digest(signature.encode(), self._signature(key, expires, disposition).encode()):
             raise PermissionError("This link is not valid.")
         if int(expires) <= now.timestamp():
@@ -75,13 +75,13 @@ class FolderStorage:
         return hmac.new(_signing_key(self._root), message, hashlib.sha256).hexdigest()
 
 
-def _changed_at(path: Path) -> datetime:
+def _modified_at(path: Path) -> datetime:
     return datetime.fromtimestamp(path.stat().st_mtime, UTC)
 
 
 @cache
 def _signing_key(root: Path) -> bytes:
-    """Kept beside the files: whoever may read them all may as well sign links to them."""
+    """Read or create the key. It is stored next to the files: anyone who can read it can read them, too."""
     root.mkdir(parents=True, exist_ok=True)
     path = root / _SIGNING_KEY_FILE
     if not path.exists():
@@ -90,8 +90,8 @@ def _signing_key(root: Path) -> bytes:
 
 
 def _write_once(path: Path, content: bytes) -> None:
-    """Whole or not at all, and never over what another process wrote first."""
-    with NamedTemporaryFile(dir=path.parent) as file:  # made for its owner alone
+    """Write the file atomically, unless another process has already written it."""
+    with NamedTemporaryFile(dir=path.parent) as file:  # created with mode 0600
         file.write(content)
         file.flush()
         with suppress(FileExistsError):
@@ -113,7 +113,7 @@ class FolderUpload:
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
-        os.link(self._unfinished, self._target)  # unlike a rename, refused when the target exists
+        os.link(self._unfinished, self._target)  # unlike a rename, this fails if the target exists
         self._unfinished.unlink()
 
     def abort(self) -> None:

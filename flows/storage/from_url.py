@@ -1,4 +1,4 @@
-"""Which storage a setting names."""
+"""Open the storage that REPORTS_STORAGE_URL names."""
 
 from functools import cache
 from pathlib import Path
@@ -11,7 +11,7 @@ from flows.storage.s3 import S3Storage
 
 @cache
 def open_storage(url: str, public_url: str) -> Storage:
-    """`s3://bucket/prefix` with the usual AWS_* settings, or `file:///folder`, linked through the API."""
+    """Open `s3://bucket/prefix` (configured by AWS_* variables) or `file:///folder` (served by the API)."""
     parts = urlsplit(url)
     if parts.scheme == "s3" and parts.netloc:
         return S3Storage(parts.netloc, parts.path.strip("/"))

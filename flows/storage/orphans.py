@@ -1,4 +1,4 @@
-"""Which stored objects nobody can want any more. Pure."""
+"""Tell which stored objects belong to no run's receipt and can be deleted."""
 
 import re
 from dataclasses import dataclass
@@ -9,36 +9,40 @@ _KEY = re.compile(r"(?P<job>[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})/(?P<attem
 
 @dataclass(frozen=True)
 class StoredObject:
-    """An object, or an upload that has not been finished; `key` as storage.object_key makes it."""
+    """An object or an unfinished upload. `key` is that of protocol.object_key, `modified_at` in UTC."""
 
     key: str
-    since: datetime
+    modified_at: datetime
     upload_id: str = ""
 
     @property
     def job_id(self) -> str | None:
-        """None for what is not ours."""
-        found = _KEY.fullmatch(self.key)
-        return found["job"] if found else None
+        """The run's id, or None if this service did not write the object."""
+        match = _KEY.fullmatch(self.key)
+        return match["job"] if match else None
 
     @property
     def attempt(self) -> int:
-        found = _KEY.fullmatch(self.key)
-        return int(found["attempt"]) if found else 0
+        match = _KEY.fullmatch(self.key)
+        return int(match["attempt"]) if match else 0
 
 
 @dataclass(frozen=True)
 class OwnerRun:
-    """A run as far as its objects go: `attempt` is the one whose file its receipt names."""
+    """The run that an object belongs to. `attempt` is the one in its receipt, or None without a file."""
 
     ended: bool
     attempt: int | None
 
 
 def is_orphan(stored: StoredObject, owner: OwnerRun | None, oldest: datetime) -> bool:
-    """`oldest` is how far back files are kept; the runs of younger ones may just not be known here."""
+    """Return whether the object can be deleted.
+
+    `oldest` is the start of the retention period. A younger object without a known run is kept, because
+    its run may only be missing on this Prefect server.
+    """
     if stored.job_id is None:
         return False
     if owner is None:
-        return stored.since < oldest
+        return stored.modified_at < oldest
     return owner.ended and stored.attempt != owner.attempt

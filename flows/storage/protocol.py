@@ -1,4 +1,4 @@
-"""Where finished files live: whole under their key, or absent."""
+"""The Storage protocol: an object is either complete under its key or absent."""
 
 import logging
 from collections.abc import Iterator
@@ -25,11 +25,11 @@ class Link:
 
 
 class Upload(Protocol):
-    """One object in the making: nothing is to be seen under its key before `commit`."""
+    """An upload in progress. The object is not visible before `commit`."""
 
     @property
     def stored(self) -> int:
-        """Bytes that the storage has acknowledged."""
+        """Number of bytes that the storage has acknowledged."""
 
     def write(self, data: bytes) -> None: ...
     def commit(self) -> None: ...
@@ -41,18 +41,18 @@ class Storage(Protocol):
     def remove(self, key: str) -> None: ...
     def sign(self, key: str, disposition: str, seconds: int, now: datetime) -> Link: ...
     def link_size(self, link: Link) -> int:
-        """How much a holder of the link would get; OSError when it does not answer."""
+        """Return the number of bytes behind the link. Raise OSError if it cannot be read."""
 
     def list_objects(self) -> Iterator[StoredObject]: ...
     def list_unfinished(self) -> Iterator[StoredObject]:
-        """Uploads that were begun and neither committed nor aborted."""
+        """Yield uploads that were neither committed nor aborted."""
 
     def abort_upload(self, upload: StoredObject) -> None: ...
     def warm_up(self) -> None:
-        """Opens what the first call would have to open."""
+        """Open connections ahead of the first call."""
 
     def check(self) -> None:
-        """Raises when files could not be stored now."""
+        """Raise an error if files cannot be stored at the moment."""
 
 
 def object_key(job_id: str, attempt: int, file_name: str) -> str:
@@ -60,8 +60,8 @@ def object_key(job_id: str, attempt: int, file_name: str) -> str:
 
 
 def extension(file_name: str) -> str:
-    """`.csv`, `.csv.gz` or `.zip`."""
-    return next(each for each in (".csv.gz", ".zip", ".csv") if file_name.endswith(each))
+    """Return `.csv`, `.csv.gz` or `.zip`."""
+    return next(suffix for suffix in (".csv.gz", ".zip", ".csv") if file_name.endswith(suffix))
 
 
 def content_type(key: str) -> str:
@@ -69,34 +69,34 @@ def content_type(key: str) -> str:
 
 
 def content_disposition(file_name: str, title: str | None = None) -> str:
-    """`file_name` is ASCII; `title` is the caller's own words and travels percent-encoded (RFC 6266)."""
+    """Build the header. `file_name` is ASCII; `title` is any text and gets percent-encoded (RFC 6266)."""
     encoded = f"; filename*=UTF-8''{quote(title + extension(file_name), safe='')}" if title else ""
     return f'attachment; filename="{file_name}"{encoded}'
 
 
 @contextmanager
 def upload(storage: Storage, key: str) -> Iterator[Upload]:
-    """Whatever ends the block before `commit` leaves nothing behind."""
+    """Upload an object. If the block ends before `commit`, the upload is aborted and nothing is stored."""
     with storage_errors():
-        made = storage.begin_upload(key)
+        started = storage.begin_upload(key)
     try:
         with storage_errors():
-            yield made
+            yield started
     except BaseException:
-        _abort(made)
+        _abort(started)
         raise
 
 
-def _abort(made: Upload) -> None:
+def _abort(started: Upload) -> None:
     try:
-        made.abort()
+        started.abort()
     except (OSError, BotoCoreError, ClientError):
-        logger.warning("an unfinished upload could not be removed; the sweep will", exc_info=True)
+        logger.warning("aborting an upload failed; the sweep will remove it", exc_info=True)
 
 
 @contextmanager
 def storage_errors() -> Iterator[None]:
-    """Turns the storage's errors into the export's own; their text goes to the log only."""
+    """Convert errors of the storage to ExportError. Their text only goes to the log."""
     try:
         yield
     except (OSError, BotoCoreError, ClientError, TimeoutError) as error:

@@ -1,4 +1,4 @@
-"""Finished files in a bucket, by s3fs's own S3 calls."""
+"""Files in an S3 bucket, through the S3 calls of s3fs."""
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,23 +12,23 @@ import s3fs
 from flows.storage.orphans import StoredObject
 from flows.storage.protocol import Link, content_type
 
-# Parts of 8 MiB double with every thousand of them: S3 takes 10,000, and objects of 5 TiB.
+# Parts start at 8 MiB and double after every 1,000, to reach S3's 5 TiB within its 10,000 parts.
 PART_BYTES = 8 << 20
 PARTS_BEFORE_GROWTH = 1000
 PARTS_IN_FLIGHT = 2
-# The longest that signature version 4 allows.
+# Maximum lifetime of a link with signature version 4.
 LONGEST_LINK_SECONDS = 604_800
-LINK_ANSWER_SECONDS = 10
+LINK_TIMEOUT_SECONDS = 10
 
 
 class S3Storage:
     def __init__(self, bucket: str, prefix: str) -> None:
         self._bucket, self._prefix = bucket, prefix
-        # s3fs signs links the old way unless told; small files never need its listing cache.
+        # s3fs signs links with version 2 by default, and its listing cache would only grow.
         self._s3 = s3fs.S3FileSystem(
             config_kwargs={"signature_version": "s3v4", "request_checksum_calculation": "when_required"},
             use_listings_cache=False,
-            skip_instance_cache=True,  # it would keep the address and the credentials of an earlier one
+            skip_instance_cache=True,  # a cached instance keeps old endpoints and credentials
         )
         self._http: httpx.Client | None = None
 
@@ -40,26 +40,28 @@ class S3Storage:
         self._s3.call_s3("delete_object", Bucket=self._bucket, Key=self._key(key))
 
     def list_objects(self) -> Iterator[StoredObject]:
-        place = f"{self._prefix}/" if self._prefix else ""
-        more: dict[str, str] = {}
+        prefix = f"{self._prefix}/" if self._prefix else ""
+        continuation: dict[str, str] = {}
         while True:
-            page = self._s3.call_s3("list_objects_v2", Bucket=self._bucket, Prefix=place, **more)
-            for each in page.get("Contents", []):
-                yield StoredObject(each["Key"].removeprefix(place), each["LastModified"])
+            page = self._s3.call_s3("list_objects_v2", Bucket=self._bucket, Prefix=prefix, **continuation)
+            for item in page.get("Contents", []):
+                yield StoredObject(item["Key"].removeprefix(prefix), item["LastModified"])
             if not page.get("IsTruncated"):
                 return
-            more = {"ContinuationToken": page["NextContinuationToken"]}
+            continuation = {"ContinuationToken": page["NextContinuationToken"]}
 
     def list_unfinished(self) -> Iterator[StoredObject]:
-        place = f"{self._prefix}/" if self._prefix else ""
-        more: dict[str, str] = {}
+        prefix = f"{self._prefix}/" if self._prefix else ""
+        continuation: dict[str, str] = {}
         while True:
-            page = self._s3.call_s3("list_multipart_uploads", Bucket=self._bucket, Prefix=place, **more)
-            for each in page.get("Uploads", []):
-                yield StoredObject(each["Key"].removeprefix(place), each["Initiated"], each["UploadId"])
+            page = self._s3.call_s3(
+                "list_multipart_uploads", Bucket=self._bucket, Prefix=prefix, **continuation
+            )
+            for item in page.get("Uploads", []):
+                yield StoredObject(item["Key"].removeprefix(prefix), item["Initiated"], item["UploadId"])
             if not page.get("IsTruncated"):
                 return
-            more = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
+            continuation = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
 
     def abort_upload(self, upload: StoredObject) -> None:
         self._s3.call_s3(
@@ -81,19 +83,19 @@ class S3Storage:
 
     def link_size(self, link: Link) -> int:
         try:
-            with self._http_client().stream("GET", link.url) as answer:
-                answer.raise_for_status()
-                return int(answer.headers["Content-Length"])
+            with self._http_client().stream("GET", link.url) as response:
+                response.raise_for_status()
+                return int(response.headers["Content-Length"])
         except httpx.HTTPError as error:
-            raise OSError("the signed link does not answer") from error
+            raise OSError("the signed link cannot be read") from error
 
     def warm_up(self) -> None:
         self._s3.connect()
         self._http_client()
 
     def _http_client(self) -> httpx.Client:
-        if self._http is None:  # making one takes 40 ms
-            self._http = httpx.Client(timeout=LINK_ANSWER_SECONDS)
+        if self._http is None:  # creating one takes 40 ms
+            self._http = httpx.Client(timeout=LINK_TIMEOUT_SECONDS)
         return self._http
 
     def check(self) -> None:
@@ -103,14 +105,14 @@ class S3Storage:
         return f"{self._prefix}/{key}" if self._prefix else key
 
     def _credential_seconds(self, now: datetime) -> int:
-        """How long the signing credential itself lives: a link cannot outlive it."""
+        """Return the remaining lifetime of the signing credentials: a link cannot outlive them."""
         credentials = self._s3.s3._request_signer._credentials
         expiry: datetime | None = getattr(credentials, "_expiry_time", None)
         return int((expiry - now).total_seconds()) if expiry is not None else LONGEST_LINK_SECONDS
 
 
 def _trust_tls(client: Any) -> None:
-    """The transport guards each part already; to hash it once more for its signature costs 1 s/GB."""
+    """Turn off payload signing over TLS, which protects the payload already. Hashing it costs 1 s per GB."""
     if client.meta.endpoint_url.startswith("https://"):
         client.meta.config.s3 = {**(client.meta.config.s3 or {}), "payload_signing_enabled": False}
 
@@ -120,16 +122,16 @@ def part_bytes(parts_before: int) -> int:
 
 
 class S3Upload:
-    """A single put for what fits into one part, else a multipart upload with two parts in flight.
+    """A single PUT for a file of one part, otherwise a multipart upload with two parts in flight.
 
-    `stored` is how many bytes the storage has acknowledged.
+    `stored` is the number of bytes that the storage has acknowledged.
     """
 
     def __init__(self, s3: Any, bucket: str, key: str) -> None:
         self._s3 = s3
         self._target = {"Bucket": bucket, "Key": key}
-        self._waiting: list[bytes] = []
-        self._waiting_bytes = 0
+        self._buffer: list[bytes] = []
+        self._buffered_bytes = 0
         self._upload_id: str | None = None
         self._parts: list[Future[dict[str, Any]]] = []
         self._pool = ThreadPoolExecutor(PARTS_IN_FLIGHT, thread_name_prefix="upload")
@@ -137,19 +139,19 @@ class S3Upload:
         self.stored = 0
 
     def write(self, data: bytes) -> None:
-        self._waiting.append(data)
-        self._waiting_bytes += len(data)
-        if self._waiting_bytes >= part_bytes(len(self._parts)):
+        self._buffer.append(data)
+        self._buffered_bytes += len(data)
+        if self._buffered_bytes >= part_bytes(len(self._parts)):
             self._send_part()
 
     def commit(self) -> None:
-        """Refused when the key exists: two attempts can never publish over each other."""
+        """Publish the object. Fails if the key exists, so attempts cannot overwrite each other."""
         if self._upload_id is None:
             kind, body = content_type(self._target["Key"]), self._next_body()
             self._s3.call_s3("put_object", **self._target, Body=body, ContentType=kind, IfNoneMatch="*")
             self._count(body)
         else:
-            if self._waiting:
+            if self._buffer:
                 self._send_part()
             self._s3.call_s3(
                 "complete_multipart_upload",
@@ -168,23 +170,23 @@ class S3Upload:
     def _send_part(self) -> None:
         if self._upload_id is None:
             kind = content_type(self._target["Key"])
-            begun = self._s3.call_s3("create_multipart_upload", **self._target, ContentType=kind)
-            self._upload_id = begun["UploadId"]
+            created = self._s3.call_s3("create_multipart_upload", **self._target, ContentType=kind)
+            self._upload_id = created["UploadId"]
         self._parts.append(self._pool.submit(self._put_part, len(self._parts) + 1, self._next_body()))
-        if len(self._parts) > PARTS_IN_FLIGHT:  # memory stays at a few parts
+        if len(self._parts) > PARTS_IN_FLIGHT:  # bounds memory to a few parts
             self._parts[-1 - PARTS_IN_FLIGHT].result()
 
     def _next_body(self) -> bytes:
-        body = b"".join(self._waiting)
-        self._waiting, self._waiting_bytes = [], 0
+        body = b"".join(self._buffer)
+        self._buffer, self._buffered_bytes = [], 0
         return body
 
     def _put_part(self, number: int, body: bytes) -> dict[str, Any]:
-        stored = self._s3.call_s3(
+        response = self._s3.call_s3(
             "upload_part", **self._target, UploadId=self._upload_id, PartNumber=number, Body=body
         )
         self._count(body)
-        return {"PartNumber": number, "ETag": stored["ETag"]}
+        return {"PartNumber": number, "ETag": response["ETag"]}
 
     def _count(self, body: bytes) -> None:
         with self._counting:

@@ -1,8 +1,8 @@
-"""Which addresses a webhook may have. Pure.
+"""Check webhook URLs against server-side request forgery.
 
-A webhook makes this service send a request to where a caller wants, from inside the operator's network. So
-an address is looked at when it is given, by its text, and again when it is sent to, by what its name
-resolves to: only what is public may be reached, and what the operator has named.
+A webhook makes this service send a request to a URL of the caller's choice, from inside the operator's
+network. So a URL is checked twice: its text when the schedule is saved, and the addresses its host resolves
+to before each request. Only public hosts are allowed, and those that the operator lists.
 """
 
 import ipaddress
@@ -17,9 +17,9 @@ HTTPS_PORT = 443
 MAX_LENGTH = 1024
 _VISIBLE = re.compile(r"[\x21-\x7e]*")
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-# The URL standard: a name whose last label is a number, in any notation, is an IPv4 address.
+# By the URL standard, a host whose last label is a number, in any notation, is an IPv4 address.
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
-# Names that mean something only inside a network, or nowhere.
+# Top-level names that resolve only inside a network, or nowhere.
 _NOT_PUBLIC = {
     *("localhost", "localdomain", "local", "internal", "intranet", "private", "corp", "home", "lan"),
     *("arpa", "test", "invalid", "example", "onion", "alt"),
@@ -32,12 +32,12 @@ IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class InvalidAddress(ValueError):
-    """The sentence is for whoever gave the address; it repeats nothing of it."""
+    """The URL is invalid or not allowed. The message is for the caller and contains no part of the URL."""
 
 
 @dataclass(frozen=True)
 class Address:
-    """`target` is path and query, as sent; it may hold a secret. `private`: the operator has named it."""
+    """`target` is the path and query, which may contain a secret. `private`: the operator lists the host."""
 
     host: str
     port: int
@@ -46,29 +46,29 @@ class Address:
 
     @property
     def host_and_port(self) -> str:
-        """What may be shown and logged."""
+        """`host` or `host:port`: the part of the URL that may be shown and logged."""
         return self.host if self.port == HTTPS_PORT else f"{self.host}:{self.port}"
 
 
 def parse_private_hosts(setting: str) -> frozenset[str]:
-    """`host[:port]`, separated by commas, as the operator lists them."""
-    named = (each.strip().lower() for each in setting.split(","))
-    return frozenset(each.removesuffix(f":{HTTPS_PORT}") for each in named if each)
+    """Parse the operator's list: `host` or `host:port`, separated by commas."""
+    hosts = (host.strip().lower() for host in setting.split(","))
+    return frozenset(host.removesuffix(f":{HTTPS_PORT}") for host in hosts if host)
 
 
 def parse_address(url: object, private: Collection[str]) -> Address:
-    """InvalidAddress says what is wrong with it."""
+    """Parse and check a URL. Raise InvalidAddress if it is invalid or not allowed."""
     if not isinstance(url, str) or not url:
-        raise InvalidAddress("It must be an https address.")
+        raise InvalidAddress("Must be an https URL.")
     if len(url) > MAX_LENGTH:
-        raise InvalidAddress(f"It may have at most {MAX_LENGTH} characters.")
+        raise InvalidAddress(f"Must have at most {MAX_LENGTH} characters.")
     parts = _split(url)
     if parts.scheme != "https":
-        raise InvalidAddress("It must begin with https://.")
+        raise InvalidAddress("Must start with https://.")
     if "@" in parts.netloc:
-        raise InvalidAddress("It must hold no user name or password.")
+        raise InvalidAddress("Must not contain a user name or password.")
     if "#" in url:
-        raise InvalidAddress("It must have no fragment (`#…`): that would not be sent.")
+        raise InvalidAddress("Must not contain a fragment (`#…`), which is never sent.")
     host, port = _host(parts), _port(parts)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     if not _VISIBLE.fullmatch(target):
@@ -81,45 +81,45 @@ def parse_address(url: object, private: Collection[str]) -> Address:
 
 
 def is_public(ip: IpAddress) -> bool:
-    """Whether it is an address of the public Internet, also behind each way to write IPv4 as IPv6."""
+    """Return whether the address is on the public Internet; IPv4 embedded in IPv6 is checked as IPv4."""
     if isinstance(ip, ipaddress.IPv6Address):
         if ip in _NAT64_LOCAL or ip.is_site_local:
             return False
-        if (inner := _inner(ip)) is not None:
-            return is_public(inner)
+        if (ipv4 := _embedded_ipv4(ip)) is not None:
+            return is_public(ipv4)
     return ip.is_global and not ip.is_multicast and not ip.is_reserved
 
 
-def _inner(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+def _embedded_ipv4(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
     if ip in _NAT64 or ip in _IPV4_COMPATIBLE:
         return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
     return ip.ipv4_mapped or ip.sixtofour
 
 
 def _split(url: str) -> SplitResult:
-    # Python would drop or move these, and others read them in yet other ways.
+    # urlsplit drops or moves these characters, and other parsers treat them differently again.
     if any(char.isspace() or not char.isprintable() or char == "\\" for char in url):
-        raise InvalidAddress("It must have no blanks, control characters or backslashes.")
+        raise InvalidAddress("Must not contain spaces, control characters or backslashes.")
     try:
         return urlsplit(url)
     except ValueError:
-        raise InvalidAddress("It is no address.") from None
+        raise InvalidAddress("Not a valid URL.") from None
 
 
 def _host(parts: SplitResult) -> str:
     if "[" in parts.netloc or "]" in parts.netloc:
-        raise InvalidAddress("It must have a name, not the number of a machine.")
+        raise InvalidAddress("Must use a host name, not an IP address.")
     name = (parts.hostname or "").removesuffix(".")
     if not name:
-        raise InvalidAddress("It must name a host.")
+        raise InvalidAddress("Must contain a valid host name.")
     try:
-        # As browsers read it: other scripts' digits and dots become ours here, before they are looked at.
+        # UTS 46, as in browsers: digits and dots of other scripts become ASCII before they are checked.
         ascii_name = name if name.isascii() else idna.encode(name, uts46=True).decode()
     except (idna.IDNAError, UnicodeError):
-        raise InvalidAddress("It must name a host.") from None
+        raise InvalidAddress("Must contain a valid host name.") from None
     ascii_name = ascii_name.lower().removesuffix(".")
     if len(ascii_name) > 253 or not all(_LABEL.fullmatch(label) for label in ascii_name.split(".")):
-        raise InvalidAddress("It must name a host.")
+        raise InvalidAddress("Must contain a valid host name.")
     return ascii_name
 
 
@@ -127,15 +127,15 @@ def _port(parts: SplitResult) -> int:
     try:
         port = parts.port
     except ValueError:
-        raise InvalidAddress("Its port is no port.") from None
+        raise InvalidAddress("The port is not valid.") from None
     return HTTPS_PORT if port is None else port
 
 
 def _check_public(host: str, port: int) -> None:
     labels = host.split(".")
     if _NUMBER.fullmatch(labels[-1]):
-        raise InvalidAddress("It must have a name, not the number of a machine.")
+        raise InvalidAddress("Must use a host name, not an IP address.")
     if len(labels) < 2 or labels[-1] in _NOT_PUBLIC:
-        raise InvalidAddress("It must be a public name.")
+        raise InvalidAddress("Must use a public host name.")
     if port != HTTPS_PORT:
-        raise InvalidAddress("Its port must be 443.")
+        raise InvalidAddress("Must use port 443.")

@@ -1,7 +1,7 @@
-"""What a webhook says, and how it is signed: standardwebhooks.com. Pure.
+"""Build and sign webhook messages according to Standard Webhooks (standardwebhooks.com).
 
-The body is thin: it leads to the API's own routes, where the receiver asks with a key of its own. A signed
-link to the file is never in it.
+The body is thin: it links to the API's routes, which the receiver calls with its own key. It never contains a
+signed link to the file.
 """
 
 import base64
@@ -22,7 +22,7 @@ ANSWERED = "The receiver answered {}."
 
 
 def export_message(outcome: Outcome, base: str) -> Message:
-    """`base` is the API's address as callers see it."""
+    """Return the message for an ended export. `base` is the API's public URL."""
     here, receipt = f"{base}/exports/{outcome.job_id}", outcome.receipt
     data = {
         "id": outcome.job_id,
@@ -44,7 +44,7 @@ def export_message(outcome: Outcome, base: str) -> Message:
 
 
 def pause_message(outcome: Outcome, name: str, failures: int, base: str) -> Message:
-    """`outcome` is that of the last run that failed; `name` is the recurring export's."""
+    """Return the message for a paused schedule named `name`; `outcome` is its last failed run's."""
     here = f"{base}/schedules/{outcome.schedule_id}"
     data = {
         "id": outcome.schedule_id,
@@ -77,7 +77,7 @@ def signed_headers(message_id: str, body: bytes, keys: Sequence[bytes], now: dat
 
 
 def message_id(run_id: UUID) -> str:
-    """That of the run which delivers it: the same at each attempt."""
+    """Return the id of the message that this run delivers. It stays the same when the run is retried."""
     return f"msg_{run_id.hex}"
 
 

@@ -1,5 +1,9 @@
-"""Sends one webhook: the name is resolved once, each address it has must be allowed, and one of those is
-connected to, under the name's certificate. No proxy, no redirect; the answer's body is not read."""
+"""Send one webhook.
+
+The host is resolved once and all its addresses must be public, unless the operator lists the host. The
+request goes to one of these addresses, with the host's certificate. Proxies and redirects are off, and the
+response body is not read.
+"""
 
 import asyncio
 import ipaddress
@@ -17,14 +21,14 @@ TIMEOUT_SECONDS = 5.0
 
 Resolve = Callable[[str, int], Awaitable[Sequence[IpAddress]]]
 
-# At INFO it writes whole addresses, and a webhook's may hold a secret.
+# At INFO, httpx logs whole URLs, and a webhook's URL may contain a secret.
 logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 async def resolve_host(host: str, port: int) -> list[IpAddress]:
-    """Each once, in the order in which the system prefers them."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(ipaddress.ip_address(each[4][0]) for each in found))
+    """Return the host's distinct addresses in the system's order of preference."""
+    infos = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(ipaddress.ip_address(sockaddr[0]) for *_, sockaddr in infos))
 
 
 async def post(
@@ -35,7 +39,7 @@ async def post(
     resolve: Resolve = resolve_host,
     seconds: float = TIMEOUT_SECONDS,
 ) -> int:
-    """The answer's status; a DeliveryError when there was none."""
+    """Return the response's status code; raise DeliveryError if there is no response."""
     try:
         async with asyncio.timeout(seconds):
             return await _post(address, body, headers, ca_file, resolve)
@@ -48,18 +52,18 @@ async def post(
 async def _post(
     address: Address, body: bytes, headers: Mapping[str, str], ca_file: Path | None, resolve: Resolve
 ) -> int:
-    found = await resolve(address.host, address.port)
-    if not address.private and not all(map(is_public, found)):
+    ips = await resolve(address.host, address.port)
+    if not address.private and not all(map(is_public, ips)):
         raise AddressForbidden
     context = httpx.create_ssl_context(trust_env=False)
     if ca_file is not None:
         context.load_verify_locations(ca_file)
     limits = httpx.Timeout(TIMEOUT_SECONDS)
     async with httpx.AsyncClient(verify=context, trust_env=False, timeout=limits) as client:
-        for ip in found:
+        for ip in ips:
             try:
                 return await _post_to(ip, address, body, headers, client)
-            except httpx.ConnectError:  # nothing was sent; the next of the same addresses may be reached
+            except httpx.ConnectError:  # nothing was sent; try the next address
                 continue
     raise ReceiverUnreachable
 
@@ -75,5 +79,5 @@ async def _post_to(
         headers={**headers, "host": address.host_and_port, "connection": "close"},
         extensions={"sni_hostname": address.host},
         follow_redirects=False,
-    ) as answer:
-        return answer.status_code
+    ) as response:
+        return response.status_code

@@ -1,9 +1,9 @@
-"""Keys that are derived from the operator's secrets: each caller's for signing, one to seal addresses. Pure.
+"""Derive keys from the operator's secrets: a signing key per caller, and one that encrypts webhook URLs.
 
-A webhook's path or query may hold a secret of its receiver's. What Prefect keeps of it, and shows to
-operators, is therefore sealed. To change the secret, the new one becomes the first line of the file: new
-addresses are sealed with it, old ones still open, and messages carry a signature by each until the old
-line is removed.
+The path or query of a URL may contain a secret of the receiver, so Prefect stores the URL encrypted
+("sealed"). To rotate the secret, add the new one as the first line of the file. New URLs are then encrypted
+with it, old ones can still be decrypted, and messages carry a signature of each secret until the old line is
+removed.
 """
 
 import base64
@@ -17,39 +17,39 @@ MIN_LENGTH = 24
 
 
 class UnsealError(Exception):
-    """The address was sealed with a secret that is no longer among the operator's."""
+    """The URL was encrypted with a secret that is no longer in the operator's file."""
 
 
 class WebhookSecrets:
-    """At least one; ValueError for one that is too short to be a secret."""
+    """One or more secrets. Raise ValueError for a secret that is too short."""
 
     def __init__(self, secrets: Sequence[str]) -> None:
-        if not secrets or any(len(each) < MIN_LENGTH for each in secrets):
+        if not secrets or any(len(secret) < MIN_LENGTH for secret in secrets):
             raise ValueError(f"a webhook secret needs at least {MIN_LENGTH} characters")
         self._secrets = tuple(secrets)
-        sealing = (base64.urlsafe_b64encode(_key(each, "seal")) for each in secrets)
-        self._seals = MultiFernet([Fernet(key) for key in sealing])
+        keys = (base64.urlsafe_b64encode(_key(secret, "seal")) for secret in secrets)
+        self._fernet = MultiFernet([Fernet(key) for key in keys])
 
     def signing_keys(self, caller: str) -> list[bytes]:
-        """32 bytes each, the one in use first."""
-        return [_key(each, "sign", caller) for each in self._secrets]
+        """Return the caller's keys of 32 bytes, the current one first."""
+        return [_key(secret, "sign", caller) for secret in self._secrets]
 
     def signing_secret(self, caller: str) -> str:
-        """As Standard Webhooks writes a key down."""
+        """Return the caller's current key in the notation of Standard Webhooks (`whsec_…`)."""
         return "whsec_" + base64.b64encode(self.signing_keys(caller)[0]).decode()
 
     def seal(self, url: str) -> str:
-        return self._seals.encrypt(url.encode()).decode()
+        return self._fernet.encrypt(url.encode()).decode()
 
     def unseal(self, sealed: str) -> str:
         try:
-            return self._seals.decrypt(sealed.encode()).decode()
+            return self._fernet.decrypt(sealed.encode()).decode()
         except InvalidToken:
             raise UnsealError from None
 
 
 def parse_secrets(text: str) -> WebhookSecrets:
-    """One a line."""
+    """Parse a file with one secret per line."""
     return WebhookSecrets([line.strip() for line in text.splitlines() if line.strip()])
 
 

@@ -1,4 +1,4 @@
-"""Who wants to hear of a recurring export: part of the flow's parameter `recurring`. Pure."""
+"""Webhook subscriptions of a schedule, as stored in the flow parameter `recurring`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ Event = Literal["done", "error", "cancelled", "paused"]
 Kind = Literal["webhook"]
 KIND: Kind = "webhook"
 EVENTS: tuple[Event, ...] = get_args(Event)
-# `cancelled` comes from whoever cancels, and from every run without rows where none are wanted then.
+# `cancelled` is opt-in: the caller cancelled the run, or it had no rows and the schedule skips empty exports.
 DEFAULT_EVENTS: tuple[Event, ...] = ("done", "error", "paused")
 EVENT_TYPES: Mapping[Event, str] = {
     "done": "export.done",
@@ -22,7 +22,7 @@ EVENT_TYPES: Mapping[Event, str] = {
 
 @dataclass(frozen=True)
 class Subscription:
-    """A webhook: `host` is its host, for eyes; `sealed` its whole address (see webhook_secrets.py)."""
+    """A webhook URL: `host` is for display, `sealed` is the encrypted URL (see signing_keys.py)."""
 
     host: str
     sealed: str
@@ -33,14 +33,14 @@ class Subscription:
 
 
 def parse_subscriptions(value: object) -> tuple[Subscription, ...]:
-    """ValueError for what somebody has written by hand, and wrongly."""
+    """Parse the stored list. Raise ValueError if an operator has edited it and it is invalid."""
     if not isinstance(value, list):
         raise ValueError("must be a list")
-    return tuple(_subscription(each) for each in value)
+    return tuple(map(_subscription, value))
 
 
 def _subscription(value: object) -> Subscription:
     match value:
         case {"kind": "webhook", "host": str(host), "sealed": str(sealed), "on": [*on]}:
-            return Subscription(host, sealed, tuple(each for each in EVENTS if each in on))
-    raise ValueError("must hold webhooks as the API writes them")
+            return Subscription(host, sealed, tuple(event for event in EVENTS if event in on))
+    raise ValueError("must contain webhooks in the form that the API stores")

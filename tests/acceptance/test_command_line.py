@@ -340,7 +340,7 @@ def test_a_schedule_from_creation_to_deletion(
 
     ran = schedules(stack, tmp_path, "run", schedule_id, "-o", "week.csv")
     assert (ran.code, list_files(tmp_path)) == (0, [])
-    assert "There were no rows, so no file was made (rows.none)." in ran.stderr
+    assert "There were no rows, so no file was created (rows.none)." in ran.stderr
     history = json.loads(schedules(stack, tmp_path, "history", schedule_id, "--json").stdout)
     assert [job["scheduleId"] for job in history] == [schedule_id]
 
@@ -380,7 +380,7 @@ def test_preview_creates_no_schedule(stack: Stack, api: httpx.Client, tmp_path: 
         (("create", *SCHEDULE), "--name: A recurring export needs a name."),
         (
             ("preview", *SCHEDULE[:3], "--cron", "@reboot", *RECURRENCE[4:]),
-            "--cron: It must have exactly five",
+            "--cron: Must have exactly five",
         ),
         (("preview", *SCHEDULE[:3], *RECURRENCE[:2], "--range", "next-week"), "--range: "),
         (("preview", *SCHEDULE[:3], *RECURRENCE[:2]), "--range: Say which days each run covers."),

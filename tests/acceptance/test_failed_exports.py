@@ -49,7 +49,7 @@ FAILURES = {
         {"REPORTS_STATEMENT_SECONDS": "1"},
         "source.timeout",
         False,
-        "The database took longer than this report may take.",
+        "The query took longer than the time limit. Narrow the filters or dates.",
     ),
     "the storage is unreachable": Failure(
         ARTICLES_REQUEST,
@@ -63,7 +63,7 @@ FAILURES = {
         {"AWS_SECRET_ACCESS_KEY": CANARY},
         "storage.denied",
         False,
-        "The file storage refused the file.",
+        "The file storage denied access.",
     ),
     "there are too many rows": Failure(
         ARTICLES_REQUEST,
@@ -84,15 +84,16 @@ FAILURES = {
         {},
         "source.unreadable",
         False,
-        "Column status of the row whose key is SO-2023-000007 holds a value that cannot be written.",
+        "Column status of the row with key SO-2023-000007 contains a value"
+        " that cannot be written to the file.",
     ),
     "a row cannot be computed": Failure(
         {"report": "uncountable-orders"},
         {},
         "source.unreadable",
         False,
-        "Column status of the row whose key is 00109e46-2acd-4129-daae-5b5738b043a1"
-        " holds a value that cannot be written.",
+        "Column status of the row with key 00109e46-2acd-4129-daae-5b5738b043a1"
+        " contains a value that cannot be written to the file.",
     ),
 }
 

@@ -318,4 +318,4 @@ def test_a_value_that_the_table_cannot_show_is_reported(custom: Custom) -> None:
             connection.execute("UPDATE visits SET day = ? WHERE id = 4990", [day])
             connection.commit()
     assert answer.status_code == 503
-    assert answer.json()["detail"] == "A row of the report holds a value that cannot be written."
+    assert answer.json()["detail"] == "A row contains a value that cannot be written to the file."

@@ -200,10 +200,10 @@ def test_only_if_rows_skips_the_file_of_a_run_without_rows(api: httpx.Client, cr
     assert job["error"] == {
         "code": "rows.none",
         "retryable": False,
-        "message": "There were no rows, so no file was made.",
+        "message": "There were no rows, so no file was created.",
     }
     polled = api.get("/reports/csv", params={"jobId": job["id"]}).json()["data"]
-    assert (polled["status"], polled["error"]) == ("error", "There were no rows, so no file was made.")
+    assert (polled["status"], polled["error"]) == ("error", "There were no rows, so no file was created.")
     assert job["id"] in ids(api.get("/exports", params={"status": "cancelled", "limit": 100}))
 
 

@@ -168,7 +168,7 @@ def planted(stack: Stack, prefect: httpx.Client, tmp_path_factory: pytest.TempPa
         with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {tokens[0]}"}) as ada:
             session = Session(job_id)
             follow(ada, session)
-            assert session.data["error"] == "The file storage refused the file."
+            assert session.data["error"] == "The file storage denied access."
             ada.get("/exports?X-Amz-Signature=x")
         metrics = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text
         run = prefect.post(create, json={"parameters": {"request": ARTICLES_REQUEST}}).raise_for_status()

@@ -91,6 +91,6 @@ def test_a_job_that_is_lost_again_and_again_ends_in_an_error(
     assert job["error"] == {
         "code": "worker.lost",
         "retryable": WorkerLost.retryable,
-        "message": "The worker that made the file was lost again and again.",
+        "message": "The worker crashed on every attempt.",
     }
     assert cluster.objects(job["id"]) == []

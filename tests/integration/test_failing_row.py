@@ -32,7 +32,7 @@ from flows.rows.columns import OutputColumn
 from flows.sources.postgresql import copy_chunks, copy_rows, failing_row
 from flows.sources.snapshot import Snapshot, open_engine, snapshot
 
-FIRST = "Column {} of the row whose key is k1234 holds a value that cannot be written."
+FIRST = "Column {} of the row with key k1234 contains a value that cannot be written to the file."
 
 cells = Table(
     "cells",

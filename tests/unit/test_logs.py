@@ -12,7 +12,7 @@ from flows import logs
 @pytest.fixture(autouse=True)
 def process_without_a_run() -> Iterator[None]:
     yield
-    logs._of_this_process.clear()
+    logs._process_fields.clear()
 
 
 def line(message: str = "ready", *arguments: object, **extra: Any) -> dict[str, Any]:
@@ -50,9 +50,9 @@ def test_prefects_own_lines_of_a_run_name_the_job_too() -> None:
 
 
 def test_a_line_of_another_run_says_so() -> None:
-    logs._of_this_process.update(job="899e1228")
+    logs._process_fields.update(job="899e1228")
     assert line()["job"] == "899e1228"
-    assert line(facts={"job": "0a1b2c3d"})["job"] == "0a1b2c3d"
+    assert line(fields={"job": "0a1b2c3d"})["job"] == "0a1b2c3d"
 
 
 def test_it_is_one_line_whatever_it_says() -> None:

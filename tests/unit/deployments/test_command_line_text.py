@@ -139,7 +139,7 @@ def test_a_failure_names_the_id_to_quote(error: Any, text: str) -> None:
 
 
 def test_only_the_code_rows_none_means_no_rows() -> None:
-    error = {"code": "rows.none", "message": "There were no rows, so no file was made."}
+    error = {"code": "rows.none", "message": "There were no rows, so no file was created."}
     assert has_no_rows(JOB | {"status": "cancelled", "error": error})
     assert not has_no_rows(JOB | {"status": "cancelled", "error": error | {"code": "source.cancelled"}})
     assert not has_no_rows(JOB)

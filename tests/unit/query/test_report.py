@@ -57,10 +57,10 @@ def scope(pattern: str = ".+") -> Scope:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"name": "Visits"}, "name 'Visits' must be lower case words joined by hyphens"),
-        ({"name": ""}, "name '' must be lower case words joined by hyphens"),
-        ({"name": "a_b"}, "name 'a_b' must be lower case words joined by hyphens"),
-        ({"name": "../x"}, "name '../x' must be lower case words joined by hyphens"),
+        ({"name": "Visits"}, "name: 'Visits' must be lower-case words joined by hyphens"),
+        ({"name": ""}, "name: '' must be lower-case words joined by hyphens"),
+        ({"name": "a_b"}, "name: 'a_b' must be lower-case words joined by hyphens"),
+        ({"name": "../x"}, "name: '../x' must be lower-case words joined by hyphens"),
         ({"select": select()}, "select has no columns"),
         (
             {"select": select(visits.c.id, visits.c.referrer.label("id"))},
@@ -72,48 +72,56 @@ def scope(pattern: str = ".+") -> Scope:
         ),
         (
             {"key": visits.c.referrer},
-            "key: column visits.referrer can be null, so it cannot tell rows apart",
+            "key: column visits.referrer can be null, so it cannot identify rows",
         ),
-        ({"period": visits.c.referrer}, "period: column visits.referrer is a string, not a date"),
-        ({"period": visits.c.id}, "period: column visits.id is a integer, not a date"),
+        (
+            {"period": visits.c.referrer},
+            "period: column visits.referrer has type string, not date or date-time",
+        ),
+        ({"period": visits.c.id}, "period: column visits.id has type integer, not date or date-time"),
         (
             {"sort": "seen_at"},
-            "sort: cannot sort by 'seen_at'; sortable are id, seenAt, referrer",
+            "sort: cannot sort by 'seen_at'; choose from id, seenAt, referrer",
         ),
-        ({"sort": "details"}, "sort: cannot sort by 'details'; sortable are id, seenAt, referrer"),
-        ({"sort": "id,-id"}, "sort: names a column twice"),
+        ({"sort": "details"}, "sort: cannot sort by 'details'; choose from id, seenAt, referrer"),
+        ({"sort": "id,-id"}, "sort: must not name a column twice"),
         (
             {"headings": {"refferer": Heading("From")}},
-            "headings: 'refferer' is not in the select; it has id, seenAt, referrer, details",
+            "headings: 'refferer' is not in the select; choose from id, seenAt, referrer, details",
+        ),
+        (
+            {"scope": {"pageId": visits.c.page_id}},
+            "scope: 'pageId' must be a Scope(column, pattern=…, known=…)",
         ),
         ({"scope": {"page id": scope()}}, "scope: 'page id' must be letters, digits and underscores"),
-        ({"scope": {"from": scope()}}, "scope: 'from' already means something in a request"),
-        ({"scope": {"page": scope()}}, "scope: 'page' already means something in a request"),
+        ({"scope": {"from": scope()}}, "scope: 'from' is a reserved name"),
+        ({"scope": {"page": scope()}}, "scope: 'page' is a reserved name"),
         (
             {"scope": {"pageId": scope("(")}},
-            "scope: 'pageId': the pattern is not one: missing ), unterminated subpattern at position 0",
+            "scope: 'pageId': pattern is not a valid regular expression:"
+            " missing ), unterminated subpattern at position 0",
         ),
         (
             {"scope": {"pageId": replace(scope(), title="path")}},
-            "scope: 'pageId': title: 'path' is not a column, such as table.c.name",
+            "scope: 'pageId': title: 'path' is not a column such as table.c.name",
         ),
         (
             {"scope": {"pageId": replace(scope(), title=visits.c.id)}},
-            "scope: 'pageId': title: column visits.id is a integer, not a text",
+            "scope: 'pageId': title: column visits.id has type integer, not string",
         ),
         (
             {"scope": {"pageId": replace(scope(), title=things.c.words)}},
-            "scope: 'pageId': title must be of the same table as known",
+            "scope: 'pageId': title must be a column of the same table as known",
         ),
         ({"filters": {"a-b": visits.c.id}}, "filters: 'a-b' must be letters, digits and underscores"),
-        ({"filters": {"sort": visits.c.id}}, "filters: 'sort' already means something in a request"),
+        ({"filters": {"sort": visits.c.id}}, "filters: 'sort' is a reserved name or a scope"),
         (
             {"scope": {"pageId": scope()}, "filters": {"pageId": visits.c.page_id}},
-            "filters: 'pageId' already means something in a request",
+            "filters: 'pageId' is a reserved name or a scope",
         ),
         (
             {"filters": {"details": visits.c.details}},
-            "filters: 'details': a json column cannot be filtered by",
+            "filters: 'details': columns of type json cannot be filtered",
         ),
         (
             {"questions": Questions(visits.c.referrer, THREE, {})},
@@ -121,11 +129,11 @@ def scope(pattern: str = ".+") -> Scope:
         ),
         (
             {"questions": Questions(visits.c.details, select(visits.c.id), {})},
-            "questions: select must yield key, label and multiple",
+            "questions: select must return key, label and multiple",
         ),
         (
             {"questions": Questions(visits.c.details, THREE, {"pageId": visits.c.page_id})},
-            "questions: scope 'pageId' is not one of the report's",
+            "questions: scope 'pageId' is not a scope of the report",
         ),
     ],
 )

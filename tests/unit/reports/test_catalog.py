@@ -84,7 +84,7 @@ def test_the_setting_names_modules_separated_by_commas() -> None:
             {"inner/__init__.py": "", "inner/one.py": report_file(more=', sort="seenAt"')},
             "inner",
             "one.py",
-            "sort: cannot sort by 'seenAt'; sortable are id",
+            "sort: cannot sort by 'seenAt'; choose from id",
         ),
         ({"twice.py": report_file("orders")}, "twice", "twice.py", "two reports have the name 'orders'"),
         ({}, "nowhere_to_be_found", "nowhere_to_be_found", "ModuleNotFoundError"),

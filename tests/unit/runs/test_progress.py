@@ -75,7 +75,7 @@ def begun(client: Any, clock: Seconds, attempt: int = 1, expected: int = 100) ->
     """Without its heartbeat: what enters the block starts that."""
     found = ProgressReporter(client, RUN_ID, attempt, clock)
     if attempt > 1:
-        found._take_over()
+        found._resume()
     found.start(expected, NOON)
     return found
 

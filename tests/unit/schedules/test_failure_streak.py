@@ -28,7 +28,7 @@ def test_a_pause_is_read_as_it_was_written() -> None:
 
 @pytest.mark.parametrize("value", [[], {}, "yes", PAUSED.as_parameter() | {"failures": "3"}])
 def test_a_pause_that_somebody_has_written_by_hand_is_refused(value: object) -> None:
-    with pytest.raises(ValueError, match="must be"):
+    with pytest.raises(ValueError, match="must have"):
         parse_auto_pause(value)
 
 
@@ -36,4 +36,4 @@ def test_the_reason_tells_the_last_error_and_what_to_do() -> None:
     body = PAUSED.as_body()
     assert body["error"] == {"code": "internal", "message": "It failed."}
     assert "since" not in body
-    assert body["detail"] == "Its last 3 planned runs failed. It goes on when it is enabled again."
+    assert body["detail"] == "The last 3 scheduled runs failed. Enable the schedule to resume it."

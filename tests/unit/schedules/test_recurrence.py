@@ -12,7 +12,7 @@ from prefect.client.schemas.schedules import IntervalSchedule
 from api.schedules import timetable
 from deployments.stack.prefect_server import SERVER_PLANS_AHEAD
 from flows.errors import InvalidRequest
-from flows.schedules.recurrence import EARLIEST, LATEST, Recurrence, _towards_the_end, parse_recurrence
+from flows.schedules.recurrence import EARLIEST, LATEST, Recurrence, _calendar_repeats_after, parse_recurrence
 from tests.support.clock import NOON
 
 BERLIN, NEW_YORK = ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York")
@@ -325,7 +325,7 @@ def test_a_rule_that_has_ended_has_no_slots() -> None:
 @pytest.mark.parametrize("year", range(EARLIEST.year, LATEST.year + 1))
 def test_a_search_goes_over_the_same_calendar_much_later(year: int) -> None:
     last = datetime(year + 5, 12, 31, tzinfo=UTC)
-    later = _towards_the_end(year, last)
+    later = _calendar_repeats_after(year, last)
     assert (last + later).year > MAXYEAR - 28
     for day in (date(year, 1, 1) + timedelta(days) for days in range(6 * 365)):
         there = day + later

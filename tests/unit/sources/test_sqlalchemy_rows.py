@@ -316,7 +316,8 @@ def test_a_row_that_cannot_be_written_is_named_with_its_column(
         with pytest.raises(UnreadableRow) as raised:
             framed_from(taken, hooked(things_request(), hook))
     assert (
-        str(raised.value) == f"Column {key} of the row whose key is 2 holds a value that cannot be written."
+        str(raised.value)
+        == f"Column {key} of the row with key 2 contains a value that cannot be written to the file."
     )
 
 
@@ -329,7 +330,7 @@ def test_a_text_that_is_not_utf8_is_named_with_its_column(column: str, key: str,
         with pytest.raises(UnreadableRow) as raised:
             framed_from(taken, things_request(sort="id"))
         assert taken.connection.exec_driver_sql("SELECT 'text'").scalar() == "text"
-    assert f"Column {key} of the row whose key is {rows_before + 2} holds" in str(raised.value)
+    assert f"Column {key} of the row with key {rows_before + 2} contains" in str(raised.value)
 
 
 @pytest.mark.parametrize(

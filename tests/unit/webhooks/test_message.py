@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from flows.runs.outcome import CANCELLED, Outcome, failure
+from flows.runs.outcome import CANCELLED, Outcome, job_error
 from flows.runs.receipt import Receipt
 from flows.webhooks.message import encode_message, export_message, message_id, pause_message, signed_headers
 from flows.webhooks.signing_keys import WebhookSecrets
@@ -27,7 +27,7 @@ DONE = Outcome(
     error=None,
 )
 FAILED = replace(
-    DONE, status="error", receipt=None, error=failure(JOB, "FAILED", "source.timeout", "Too long.")
+    DONE, status="error", receipt=None, error=job_error(JOB, "FAILED", "source.timeout", "Too long.")
 )
 OLD, NEW = WebhookSecrets(["an old secret of the operator"]), WebhookSecrets(["a new secret of the operator"])
 
@@ -63,7 +63,7 @@ def test_a_failed_export_is_told_with_its_code_and_without_a_file() -> None:
 
 
 def test_what_has_no_code_of_its_own_says_no_more_than_the_id() -> None:
-    secretive = replace(FAILED, error=failure(JOB, "FAILED", "Failed", "password authentication failed"))
+    secretive = replace(FAILED, error=job_error(JOB, "FAILED", "Failed", "password authentication failed"))
     assert export_message(secretive, BASE)["data"]["error"] == {
         "code": "internal",
         "message": f"The export failed. Quote {JOB}.",

@@ -12,7 +12,7 @@ from flows.runs.receipt import RunProgress
 from tests.support.clock import NOON
 from tests.support.prefect_job import HALF, JOB_ID, RECEIPT, WHOLE, failed, job
 
-LOST = "The worker that made the file was lost again and again."
+LOST = "The worker crashed on every attempt."
 UNKNOWN = f"The export failed. Quote {JOB_ID}."
 
 
