@@ -1,4 +1,4 @@
-"""That an answer which the OpenAPI document does not describe fails the test that got it."""
+"""ResponseValidator: a response that the OpenAPI document does not describe fails the test."""
 
 from typing import Any
 
@@ -31,25 +31,25 @@ DOCUMENT = {
 ETAG = {"etag": '"1"'}
 
 
-def check(method: str, path: str, status: int, **answer: Any) -> None:
+def check(method: str, path: str, status: int, **response: Any) -> None:
     request = httpx.Request(method, f"http://things.example.com{path}")
-    ResponseValidator(DOCUMENT).check(httpx.Response(status, request=request, **answer))
+    ResponseValidator(DOCUMENT).check(httpx.Response(status, request=request, **response))
 
 
-def test_what_is_described_passes() -> None:
+def test_a_described_response_passes() -> None:
     check("GET", "/things/1?x=1", 200, json={"n": 1}, headers=ETAG)
     check("HEAD", "/things/1", 200, headers=ETAG)
     check("GET", "/things/1", 204)
     check("GET", "/things/1", 404, json={}, headers={"content-type": "application/problem+json"})
 
 
-def test_what_is_no_operation_is_not_looked_at() -> None:
+def test_other_requests_are_not_checked() -> None:
     check("GET", "/page/main.js", 200, text="")
     check("PUT", "/things/1", 405)
 
 
 @pytest.mark.parametrize(
-    ("status", "answer"),
+    ("status", "response"),
     [
         (500, {"text": "oh"}),
         (200, {"json": {"n": 1}}),
@@ -61,6 +61,6 @@ def test_what_is_no_operation_is_not_looked_at() -> None:
     ],
     ids=["status", "header", "type", "key", "no JSON", "a body", "content type"],
 )
-def test_what_is_not_described_fails(status: int, answer: dict[str, Any]) -> None:
+def test_an_undescribed_response_fails(status: int, response: dict[str, Any]) -> None:
     with pytest.raises(AssertionError):
-        check("GET", "/things/1", status, **answer)
+        check("GET", "/things/1", status, **response)

@@ -14,8 +14,8 @@ from flows.errors import (
 from flows.sources.snapshot import classify
 
 
-def test_every_code_is_stable_and_says_whether_another_try_may_help() -> None:
-    """Clients and operators read these: a code is never renamed."""
+def test_codes_are_stable_and_say_whether_to_retry() -> None:
+    """Clients depend on these codes, so they are never renamed."""
     assert {code: kind.retryable for code, kind in errors_by_code().items()} == {
         "source.unavailable": True,
         "storage.unavailable": True,
@@ -32,7 +32,7 @@ def test_every_code_is_stable_and_says_whether_another_try_may_help() -> None:
 
 
 @pytest.mark.parametrize("kind", errors_by_code().values(), ids=errors_by_code().keys())
-def test_every_error_is_a_sentence_and_drawn_in_the_tree(kind: type[ExportError]) -> None:
+def test_every_error_has_a_sentence_and_is_in_the_tree(kind: type[ExportError]) -> None:
     assert kind.message.endswith(".")
     assert str(kind()) == kind.message
     assert str(kind("More exactly.")) == "More exactly."
@@ -57,16 +57,16 @@ def test_every_error_is_a_sentence_and_drawn_in_the_tree(kind: type[ExportError]
         (None, "connection refused at host db1", SourceUnavailable),
     ],
 )
-def test_what_a_database_says_becomes_a_code_and_its_text_stays_inside(
+def test_database_errors_become_codes_without_their_text(
     state: str | None, text: str, kind: type[ExportError]
 ) -> None:
     error = psycopg.OperationalError(text)
     error.sqlstate = state
-    found = classify(error)
-    assert type(found) is kind
-    assert str(found) == kind.message
+    classified = classify(error)
+    assert type(classified) is kind
+    assert str(classified) == kind.message
 
 
-def test_a_connection_that_was_lost_is_worth_another_try() -> None:
+def test_a_lost_connection_is_retryable() -> None:
     assert isinstance(classify(RuntimeError("anything"), connection_lost=True), SourceUnavailable)
     assert isinstance(classify(None), Internal)

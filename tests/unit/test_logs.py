@@ -22,7 +22,7 @@ def line(message: str = "ready", *arguments: object, **extra: Any) -> dict[str, 
     return dict(json.loads(logs.JsonLines().format(record)))
 
 
-def test_a_line_says_when_how_bad_who_and_what() -> None:
+def test_a_line_has_time_level_logger_and_message() -> None:
     assert line("report %s", "orders") == {
         "time": "2024-07-19T12:00:00.500+00:00",
         "level": "WARNING",
@@ -31,40 +31,40 @@ def test_a_line_says_when_how_bad_who_and_what() -> None:
     }
 
 
-def test_what_is_said_for_a_request_names_it_and_all_that_was_found_out() -> None:
+def test_lines_of_a_request_have_its_fields() -> None:
     with logs.context(request="r-1"):
         logs.bind(caller="ada")
         logs.bind(job="899e1228")
-        found = line()
-    assert (found["request"], found["caller"], found["job"]) == ("r-1", "ada", "899e1228")
+        fields = line()
+    assert (fields["request"], fields["caller"], fields["job"]) == ("r-1", "ada", "899e1228")
     assert "request" not in line()
 
 
-def test_a_note_that_belongs_to_no_request_is_nobodys() -> None:
+def test_bind_outside_a_context_has_no_effect() -> None:
     logs.bind(caller="ada")
     assert "caller" not in line()
 
 
-def test_prefects_own_lines_of_a_run_name_the_job_too() -> None:
+def test_prefects_lines_of_a_run_have_the_job() -> None:
     assert line(flow_run_id="899e1228")["job"] == "899e1228"
 
 
-def test_a_line_of_another_run_says_so() -> None:
+def test_fields_of_a_line_override_those_of_the_process() -> None:
     logs._process_fields.update(job="899e1228")
     assert line()["job"] == "899e1228"
     assert line(fields={"job": "0a1b2c3d"})["job"] == "0a1b2c3d"
 
 
-def test_it_is_one_line_whatever_it_says() -> None:
+def test_a_record_is_always_one_line() -> None:
     record = logging.LogRecord("x", logging.INFO, "x.py", 1, "two\nlines\u2028\x1b[31m", (), None)
     assert "\n" not in logs.JsonLines().format(record)
     assert line("two\nlines")["message"] == "two\nlines"
 
 
-def test_an_error_comes_with_its_traceback() -> None:
+def test_an_error_has_a_traceback() -> None:
     try:
         raise ValueError("no such colour")
     except ValueError:
-        found = line(exc_info=sys.exc_info())
-    assert found["error"].startswith("Traceback")
-    assert "no such colour" in found["error"]
+        fields = line(exc_info=sys.exc_info())
+    assert fields["error"].startswith("Traceback")
+    assert "no such colour" in fields["error"]

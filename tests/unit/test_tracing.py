@@ -9,11 +9,11 @@ from prefect.telemetry.run_telemetry import LABELS_TRACEPARENT_KEY
 from flows import tracing
 
 
-def test_without_a_trace_a_run_has_no_parent() -> None:
+def test_a_run_outside_a_trace_has_no_labels() -> None:
     assert tracing.trace_labels() == {}
 
 
-def test_a_run_continues_the_trace_that_goes_on_by_prefects_own_label() -> None:
+def test_a_run_continues_the_current_trace_by_prefects_label() -> None:
     context = SpanContext(0xABC, 0xDEF, is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED))
     with trace.use_span(NonRecordingSpan(context)):
         labels = tracing.trace_labels()
@@ -21,18 +21,14 @@ def test_a_run_continues_the_trace_that_goes_on_by_prefects_own_label() -> None:
 
 
 @pytest.mark.parametrize("exporter", [None, "", "none"])
-def test_who_asks_for_no_exporter_gets_no_traces(
-    monkeypatch: pytest.MonkeyPatch, exporter: str | None
-) -> None:
+def test_tracing_is_off_without_an_exporter(monkeypatch: pytest.MonkeyPatch, exporter: str | None) -> None:
     monkeypatch.delenv("OTEL_TRACES_EXPORTER", raising=False)
     if exporter is not None:
         monkeypatch.setenv("OTEL_TRACES_EXPORTER", exporter)
     assert tracing.start("tests") is False
 
 
-def test_that_the_extra_is_not_installed_is_said(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_missing_extra_is_logged(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "otlp")
     monkeypatch.setitem(sys.modules, "opentelemetry.instrumentation", None)
     with caplog.at_level(logging.WARNING):

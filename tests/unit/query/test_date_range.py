@@ -16,7 +16,7 @@ def at(day: int, hour: int = 0, minute: int = 0, month: int = 7, year: int = 202
 
 
 @pytest.mark.parametrize(
-    ("text", "moment"),
+    ("text", "expected"),
     [
         ("2024-7-19", date(2024, 7, 19)),
         ("2024-07-19", date(2024, 7, 19)),
@@ -32,9 +32,9 @@ def at(day: int, hour: int = 0, minute: int = 0, month: int = 7, year: int = 202
         ("2024-07-19T10:30:00.123456Z", datetime(2024, 7, 19, 10, 30, 0, 123456, UTC)),
     ],
 )
-def test_a_date_may_be_unpadded_and_a_date_time_is_rfc_3339(text: str, moment: date | datetime) -> None:
-    assert parse_date_or_timestamp(text) == moment
-    assert type(parse_date_or_timestamp(text)) is type(moment)
+def test_dates_may_be_unpadded_and_timestamps_are_rfc_3339(text: str, expected: date | datetime) -> None:
+    assert parse_date_or_timestamp(text) == expected
+    assert type(parse_date_or_timestamp(text)) is type(expected)
 
 
 @pytest.mark.parametrize(
@@ -87,19 +87,19 @@ def test_a_date_may_be_unpadded_and_a_date_time_is_rfc_3339(text: str, moment: d
         "2024-07-19" * 10_000,
     ],
 )
-def test_what_is_no_date_is_refused_in_words(text: object) -> None:
+def test_an_invalid_date_is_refused_with_a_reason(text: object) -> None:
     with pytest.raises(ValueError, match=r"must|is not a|out of range"):
         parse_date_or_timestamp(text)
 
 
 @given(st.text(max_size=30) | st.from_regex(r"\d{4}-\d{1,2}-\d{1,2}([Tt].{0,20})?", fullmatch=True))
 @settings(max_examples=100)
-def test_any_text_is_a_moment_in_range_or_a_value_error(text: str) -> None:
+def test_any_text_is_parsed_in_range_or_raises_value_error(text: str) -> None:
     try:
-        moment = parse_date_or_timestamp(text)
+        parsed = parse_date_or_timestamp(text)
     except ValueError:
         return
-    assert 1899 <= moment.year <= 2200
+    assert 1899 <= parsed.year <= 2200
 
 
 @pytest.mark.parametrize(
@@ -111,28 +111,30 @@ def test_any_text_is_a_moment_in_range_or_a_value_error(text: str) -> None:
         (date(2024, 10, 27), BERLIN, at(26, 22, month=10), 25),
         (date(2024, 3, 10), NEW_YORK, at(10, 5, month=3), 23),
         (date(2024, 11, 3), NEW_YORK, at(3, 4, month=11), 25),
-        # Here midnight itself is skipped: the day begins at one o'clock.
+        # Midnight is skipped here: the day starts at 01:00.
         (date(2018, 11, 4), SAO_PAULO, at(4, 3, month=11, year=2018), 23),
     ],
 )
-def test_a_day_is_a_whole_day_in_its_zone(day: date, zone: ZoneInfo, start: datetime, hours: int) -> None:
+def test_a_date_covers_the_whole_day_in_its_zone(
+    day: date, zone: ZoneInfo, start: datetime, hours: int
+) -> None:
     assert resolve(day, day, zone) == DateRange(start, start + timedelta(hours=hours))
 
 
 @pytest.mark.parametrize("zone", [BERLIN, NEW_YORK])
-def test_days_follow_each_other_without_gap_or_overlap(zone: ZoneInfo) -> None:
+def test_consecutive_days_have_no_gap_or_overlap(zone: ZoneInfo) -> None:
     days = [date(2024, 1, 1) + timedelta(days=n) for n in range(366)]
     ranges = [resolve(day, day, zone) for day in days]
-    assert [each.end for each in ranges[:-1]] == [each.start for each in ranges[1:]]
+    assert [day.end for day in ranges[:-1]] == [day.start for day in ranges[1:]]
 
 
-def test_a_date_only_end_includes_that_day() -> None:
+def test_an_end_date_is_included() -> None:
     week = resolve(date(2024, 7, 19), date(2024, 7, 26), ZoneInfo("UTC"))
     assert week == DateRange(at(19), at(27))
     assert week.days == 8
 
 
-def test_a_date_time_end_is_not_included() -> None:
+def test_an_end_timestamp_is_excluded() -> None:
     assert resolve(at(19, 10), at(19, 11), BERLIN) == DateRange(at(19, 10), at(19, 11))
 
 
@@ -145,20 +147,20 @@ def test_a_date_time_end_is_not_included() -> None:
         (date(2024, 7, 20), at(20)),
     ],
 )
-def test_a_range_in_which_nothing_lies_is_refused(start: Any, end: Any) -> None:
+def test_an_empty_range_is_refused(start: Any, end: Any) -> None:
     with pytest.raises(ValueError, match="must be after"):
         resolve(start, end, ZoneInfo("UTC"))
 
 
 @pytest.mark.parametrize("zone", ["Etc/GMT+12", "Pacific/Kiritimati"])
-def test_the_first_and_the_last_day_fit_into_every_zone(zone: str) -> None:
+def test_the_first_and_last_dates_work_in_every_zone(zone: str) -> None:
     assert resolve(date(1900, 1, 1), date(2199, 12, 31), ZoneInfo(zone)).days > 100_000
 
 
 @pytest.mark.parametrize(
     "name", ["Mars/Olympus", "", "../etc/passwd", "/etc/localtime", "europe/berlin", "+02:00", 1, None]
 )
-def test_a_zone_is_one_of_the_iana_names(name: object) -> None:
+def test_a_time_zone_must_be_an_iana_name(name: object) -> None:
     assert parse_time_zone("Europe/Berlin") == BERLIN
     with pytest.raises(ValueError, match="IANA"):
         parse_time_zone(name)

@@ -39,7 +39,7 @@ FILTERS = THINGS.filter_columns
         ("size", "small", "small"),
     ],
 )
-def test_a_value_becomes_what_its_column_compares_with(name: str, value: Any, expected: Any) -> None:
+def test_a_filter_value_gets_the_type_of_its_column(name: str, value: Any, expected: Any) -> None:
     parsed = parse_filter_value(value, FILTERS[name])
     assert parsed == expected
     assert type(parsed) is type(expected)
@@ -60,13 +60,13 @@ def test_a_value_becomes_what_its_column_compares_with(name: str, value: Any, ex
         ("size", ["medium", "", "SMALL", 1]),
     ],
 )
-def test_a_value_of_another_type_or_out_of_range_is_refused(name: str, values: list[Any]) -> None:
+def test_a_value_of_the_wrong_type_or_out_of_range_is_refused(name: str, values: list[Any]) -> None:
     for value in values:
         with pytest.raises(ValueError, match=r"must|is not a"):
             parse_filter_value(value, FILTERS[name])
 
 
-def test_an_enum_columns_values_are_its_choices() -> None:
+def test_an_enum_column_limits_the_choices() -> None:
     colour = Filter(Column("colour", Enum("red", "green", name="colour")))
     assert parse_filter_value("red", colour) == "red"
     with pytest.raises(ValueError, match="must be one of red, green"):
@@ -98,7 +98,7 @@ def test_an_enum_columns_values_are_its_choices() -> None:
         ("day", "2024-7-1", "2024-7-1"),
     ],
 )
-def test_a_querys_text_stands_for_a_json_value_or_stays_text(name: str, text: str, value: Any) -> None:
-    found = value_from_text(text, FILTERS[name])
-    assert found == value
-    assert type(found) is type(value)
+def test_query_text_becomes_a_json_value_or_stays_text(name: str, text: str, value: Any) -> None:
+    parsed = value_from_text(text, FILTERS[name])
+    assert parsed == value
+    assert type(parsed) is type(value)

@@ -1,4 +1,4 @@
-"""A report over groups, sorted by an aggregate, is paged like any other."""
+"""A grouped report that is sorted by an aggregate can be paged like any other."""
 
 from sqlalchemy import Column, Integer, MetaData, String, Table, create_engine, func, insert, select
 
@@ -18,7 +18,7 @@ REPORT = Report(
 )
 
 
-def test_pages_by_cursor_are_all_groups_in_order_each_once() -> None:
+def test_paging_by_cursor_returns_every_group_once_in_order() -> None:
     engine = create_engine("sqlite://")
     with engine.begin() as connection:
         calls.create(connection)
@@ -28,12 +28,12 @@ def test_pages_by_cursor_are_all_groups_in_order_each_once() -> None:
         terms = statement.order(request)
         columns = [column.expression for column in REPORT.table_columns.values()]
         whole = statement.rows(request, [*columns, *(term.expression for term in terms)])
-        found = connection.execute(whole).all()
-        assert connection.execute(statement.count(request)).scalar_one() == len(found) == 8
+        all_rows = connection.execute(whole).all()
+        assert connection.execute(statement.count(request)).scalar_one() == len(all_rows) == 8
 
-        paged, wanted = [], whole
-        while page := connection.execute(wanted.limit(3)).all():
+        paged, page_statement = [], whole
+        while page := connection.execute(page_statement.limit(3)).all():
             paged += page
-            wanted = statement.rows_after(whole, terms, page[-1][len(columns) :])
-        assert paged == found
+            page_statement = statement.rows_after(whole, terms, page[-1][len(columns) :])
+        assert paged == all_rows
     engine.dispose()

@@ -1,4 +1,4 @@
-"""What callers see of columns that are about a person, when they may not."""
+"""Reports as callers see them who may not see personal data."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
@@ -33,7 +33,7 @@ SECRET = {
     "mark": UUID("899e1228-d7b8-40fc-8490-70e6f1efb338"),
     "extra": {"secret": 4711},
 }
-ASKED = {"report": "things", "shop": "here", "from": "2024-07-01", "to": "2024-07-31"}
+BODY = {"report": "things", "shop": "here", "from": "2024-07-01", "to": "2024-07-31"}
 
 
 def with_pii(report: Report, *keys: str) -> dict[str, Report]:
@@ -41,54 +41,54 @@ def with_pii(report: Report, *keys: str) -> dict[str, Report]:
 
 
 @pytest.mark.parametrize("key", SECRET)
-def test_a_masked_value_is_nowhere_in_the_file_whatever_its_type(key: str) -> None:
+def test_masked_values_of_every_type_are_absent_from_the_file(key: str) -> None:
     reports = with_pii(THINGS, key)
-    with things_snapshot([SECRET, {}]) as taken:
-        plain = framed_from(taken, parse_request(ASKED, reports)).decode()
-        hidden = framed_from(taken, parse_request(ASKED, mask_reports(reports))).decode()
-    place = [column.name for column in things.c if column.name not in ("shop", "answers")].index(key)
-    shown = [line.split(",")[place] for line in hidden.splitlines()[1:]] if key != "extra" else ["", ""]
-    assert shown == (["***", ""] if key == "words" else ["", ""])
+    with things_snapshot([SECRET, {}]) as snapshot:
+        plain = framed_from(snapshot, parse_request(BODY, reports)).decode()
+        hidden = framed_from(snapshot, parse_request(BODY, mask_reports(reports))).decode()
+    index = [column.name for column in things.c if column.name not in ("shop", "answers")].index(key)
+    cells = [line.split(",")[index] for line in hidden.splitlines()[1:]] if key != "extra" else ["", ""]
+    assert cells == (["***", ""] if key == "words" else ["", ""])
     assert len(hidden.splitlines()) == len(plain.splitlines()) == 3
     assert len(hidden) < len(plain)
 
 
-def test_columns_keep_their_names_types_and_order() -> None:
+def test_masked_columns_keep_names_types_and_order() -> None:
     before = THINGS.table_columns.values()
     after = mask_reports(with_pii(THINGS, *SECRET))["things"].table_columns.values()
-    assert [(each.key, each.label, each.type) for each in before] == [
-        (each.key, each.label, each.type) for each in after
+    assert [(column.key, column.label, column.type) for column in before] == [
+        (column.key, column.label, column.type) for column in after
     ]
 
 
 @pytest.mark.parametrize("sort", ["words", "-words", "madeAt,words"])
-def test_a_masked_column_is_not_sorted_by(sort: str) -> None:
+def test_a_masked_column_cannot_be_sorted_by(sort: str) -> None:
     with pytest.raises(InvalidRequest, match="/sort: Cannot sort by 'words'"):
-        parse_request({**ASKED, "sort": sort}, mask_reports(with_pii(THINGS, "words")))
+        parse_request({**BODY, "sort": sort}, mask_reports(with_pii(THINGS, "words")))
 
 
 @pytest.mark.parametrize("name", ["words", "size"])
-def test_a_masked_column_is_not_filtered_by_under_any_name(name: str) -> None:
+def test_a_masked_column_cannot_be_filtered_under_any_name(name: str) -> None:
     reports = mask_reports(with_pii(THINGS, "words"))
     with pytest.raises(InvalidRequest, match=f"/filters/{name}: Unknown filter"):
-        parse_request({**ASKED, "filters": {name: "a"}}, reports)
+        parse_request({**BODY, "filters": {name: "a"}}, reports)
     with pytest.raises(InvalidRequest, match=f"/{name}: Unknown field"):
-        parse_table_query([*ASKED.items(), (name, "a")], reports)
+        parse_table_query([*BODY.items(), (name, "a")], reports)
 
 
-def test_other_columns_are_still_sorted_and_filtered_by() -> None:
-    found = parse_request(
-        {**ASKED, "sort": "-whole", "filters": {"yes": True}}, mask_reports(with_pii(THINGS, "words"))
+def test_other_columns_can_still_be_sorted_and_filtered() -> None:
+    request = parse_request(
+        {**BODY, "sort": "-whole", "filters": {"yes": True}}, mask_reports(with_pii(THINGS, "words"))
     )
-    assert found.filters == {"yes": (True,)}
+    assert request.filters == {"yes": (True,)}
 
 
-def test_a_default_order_by_a_masked_column_is_none() -> None:
+def test_the_default_order_omits_masked_columns() -> None:
     report = replace(THINGS, sort="-words,madeAt")
     assert str(mask_reports(with_pii(report, "words"))["things"].default_sort[0]) == "madeAt"
 
 
-def test_what_is_made_of_a_masked_column_counts_as_it() -> None:
+def test_filters_computed_from_a_masked_column_are_removed() -> None:
     other = things.alias()
     report = replace(
         THINGS,
@@ -104,25 +104,25 @@ def test_what_is_made_of_a_masked_column_counts_as_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "found_by",
+    "change",
     [
         {"key": things.c.id},
         {"scope": {"shop": Scope(things.c.words, pattern=".*", known=things.c.words)}, "questions": None},
         {"period": things.c.day},
     ],
 )
-def test_a_report_whose_rows_are_found_by_a_masked_column_does_not_exist(found_by: dict[str, Any]) -> None:
-    assert mask_reports(with_pii(replace(THINGS, **found_by), "id", "words", "day")) == {}
+def test_a_report_with_a_masked_key_scope_or_period_is_hidden(change: dict[str, Any]) -> None:
+    assert mask_reports(with_pii(replace(THINGS, **change), "id", "words", "day")) == {}
 
 
-def test_questions_that_are_made_of_a_masked_column_do_not_exist() -> None:
+def test_questions_computed_from_a_masked_column_are_removed() -> None:
     questions = Questions(answers=things.c.extra, select=THINGS.questions.select, scope={})  # type: ignore[union-attr]
     report = replace(THINGS, questions=questions)
     assert mask_reports(with_pii(report, "extra"))["things"].questions is None
     assert mask_reports(with_pii(report, "words"))["things"].questions is questions
 
 
-def test_questions_about_a_person_do_not_exist() -> None:
+def test_questions_with_personal_data_are_removed() -> None:
     report = replace(THINGS, questions=replace(THINGS.questions, pii=True))  # type: ignore[type-var]
     hidden = mask_reports({"things": report})["things"]
     assert hidden.questions is None
@@ -130,31 +130,31 @@ def test_questions_about_a_person_do_not_exist() -> None:
 
 
 @pytest.mark.parametrize(("column", "title"), [("words", None), ("whole", things.c.words)])
-def test_values_are_not_listed_by_a_masked_title(column: str, title: Any) -> None:
+def test_a_masked_title_is_removed_from_the_scope(column: str, title: Any) -> None:
     shop = replace(THINGS.scope["shop"], title=things.c.words)
     hidden = mask_reports(with_pii(replace(THINGS, scope={"shop": shop}), column))["things"].scope["shop"]
     assert hidden == replace(shop, title=title)
 
 
-def test_a_hook_sees_masks_too() -> None:
-    def told(frame: Any) -> Any:
+def test_a_transform_sees_masked_values() -> None:
+    def transform(frame: Any) -> Any:
         seen.extend(frame["words"])
         return frame
 
     seen: list[Any] = []
-    reports = mask_reports(with_pii(replace(THINGS, transform=told), "words"))
-    with things_snapshot([SECRET]) as taken:
-        framed_from(taken, parse_request(ASKED, reports))
+    reports = mask_reports(with_pii(replace(THINGS, transform=transform), "words"))
+    with things_snapshot([SECRET]) as snapshot:
+        framed_from(snapshot, parse_request(BODY, reports))
     assert seen == ["***"]
 
 
-def test_a_request_with_masks_is_another_than_the_same_without() -> None:
+def test_a_masked_request_has_its_own_fingerprint() -> None:
     for reports in (with_pii(THINGS, "words"), {"things": THINGS}):
-        plain, hidden = parse_request(ASKED, reports), parse_request(ASKED, mask_reports(reports))
+        plain, hidden = parse_request(BODY, reports), parse_request(BODY, mask_reports(reports))
         assert plain.fingerprint != hidden.fingerprint
 
 
-def test_the_reports_that_come_along_can_be_masked() -> None:
+def test_the_included_reports_can_be_masked() -> None:
     assert {name: report.masked for name, report in mask_reports(catalog()).items()} == {
         "orders": frozenset({"customer"}),
         "survey-responses": frozenset({"respondentName", "respondentEmail"}),
@@ -175,10 +175,10 @@ def test_a_grouped_report_keeps_its_groups() -> None:
     assert sql.endswith("GROUP BY customers.id, customers.name")
 
 
-def test_moments_of_a_masked_column_are_null_and_zoned_as_before() -> None:
+def test_a_masked_timestamp_is_null_and_keeps_its_time_zone() -> None:
     reports = with_pii(replace(THINGS, period=None, sort=""), "madeAt")
-    found = mask_reports(reports)["things"].table_columns["madeAt"].expression
-    assert getattr(found.type, "timezone", None) is True
-    with things_snapshot([{"made_at": datetime(1815, 12, 10, tzinfo=UTC)}]) as taken:
-        asked = parse_request({"report": "things", "shop": "here"}, mask_reports(reports))
-        assert b"1815" not in framed_from(taken, asked)
+    expression = mask_reports(reports)["things"].table_columns["madeAt"].expression
+    assert getattr(expression.type, "timezone", None) is True
+    with things_snapshot([{"made_at": datetime(1815, 12, 10, tzinfo=UTC)}]) as snapshot:
+        request = parse_request({"report": "things", "shop": "here"}, mask_reports(reports))
+        assert b"1815" not in framed_from(snapshot, request)

@@ -37,7 +37,7 @@ GOOD: dict[str, Any] = {
 THREE = select(visits.c.id, visits.c.referrer, visits.c.page_id)
 
 
-def test_four_lines_declare_a_report() -> None:
+def test_four_fields_declare_a_report() -> None:
     report = Report(**GOOD)
     assert report.table_columns == {
         "id": TableColumn("id", "Id", "integer", False, visits.c.id),
@@ -137,28 +137,28 @@ def scope(pattern: str = ".+") -> Scope:
         ),
     ],
 )
-def test_what_cannot_work_is_refused_by_name(change: dict[str, Any], message: str) -> None:
+def test_an_invalid_declaration_is_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(DeclarationError) as raised:
         Report(**GOOD | change)
     assert str(raised.value) == message
 
 
-def test_a_heading_relabels_a_column_and_marks_what_is_personal() -> None:
+def test_a_heading_sets_a_columns_label_and_marks_personal_data() -> None:
     report = Report(**GOOD, headings={"referrer": Heading("Came from", pii=True), "id": Heading(pii=True)})
-    found = [(column.label, column.pii) for column in report.table_columns.values()]
-    assert found == [("Id", True), ("Seen at", False), ("Came from", True), ("Details", False)]
+    headings = [(column.label, column.pii) for column in report.table_columns.values()]
+    assert headings == [("Id", True), ("Seen at", False), ("Came from", True), ("Details", False)]
 
 
-def test_a_labelled_expression_is_a_column_too() -> None:
+def test_a_labelled_expression_is_a_column() -> None:
     longest = func.char_length(visits.c.referrer).label("referrer_length")
     column = Report(**GOOD | {"select": select(longest)}).table_columns["referrerLength"]
     assert (column.label, column.type) == ("Referrer length", "integer")
 
 
-def test_a_filter_may_be_a_bare_column_and_an_enum_brings_its_choices() -> None:
+def test_a_filter_may_be_a_column_and_an_enum_has_choices() -> None:
     site = Filter(visits.c.page_id, choices=("a", "b"))
     report = Report(**GOOD, filters={"browser": visits.c.browser, "site": site})
-    choices = {name: each.known_choices for name, each in report.filter_columns.items()}
+    choices = {name: filter_.known_choices for name, filter_ in report.filter_columns.items()}
     assert choices == {"browser": ("chrome", "firefox"), "site": ("a", "b")}
 
 
@@ -172,11 +172,11 @@ def test_a_filter_may_be_a_bare_column_and_an_enum_brings_its_choices() -> None:
         (r"\d+", "١٢٣", False),
     ],
 )
-def test_an_id_matches_the_whole_pattern_in_ascii(pattern: str, value: str, matches: bool) -> None:
+def test_a_scope_value_must_match_the_whole_pattern_in_ascii(pattern: str, value: str, matches: bool) -> None:
     assert scope(pattern).matches(value) is matches
 
 
-def test_a_sort_is_keys_in_order_each_in_its_direction() -> None:
+def test_a_sort_lists_keys_with_their_direction() -> None:
     assert parse_sort("-madeAt,id", THINGS) == (SortKey("madeAt", True), SortKey("id", False))
     assert ",".join(map(str, parse_sort("-madeAt,id", THINGS))) == "-madeAt,id"
 
@@ -197,9 +197,9 @@ def test_a_sort_is_keys_in_order_each_in_its_direction() -> None:
         ("extra", "json"),
     ],
 )
-def test_a_type_has_one_word_for_every_database(column: str, kind: str) -> None:
+def test_column_types_have_one_name_for_all_databases(column: str, kind: str) -> None:
     assert type_name(things.c[column].type) == kind
 
 
-def test_a_report_that_is_placed_in_a_file_is_the_same_report() -> None:
+def test_setting_the_file_does_not_change_the_report() -> None:
     assert replace(THINGS, file="things.py").table_columns == THINGS.table_columns

@@ -28,13 +28,13 @@ ARTICLES_BODY = {
 BODY = {"report": "things", "shop": "here", "from": "2024-07-01", "to": "2024-07-31"}
 
 
-def mistakes(body: Any, reports: dict[str, Report] = REPORTS) -> list[FieldError]:
+def request_errors(body: Any, reports: dict[str, Report] = REPORTS) -> list[FieldError]:
     with pytest.raises(InvalidRequest) as raised:
         parse_request(body, reports)
     return raised.value.errors
 
 
-def test_the_articles_body_is_understood() -> None:
+def test_the_request_body_of_the_article_is_accepted() -> None:
     request = parse_request(ARTICLES_BODY, catalog())
     assert request.report.name == "survey-responses"
     assert request.scope == {"surveyId": "668b6fa3b8d693cd865b44bb"}
@@ -49,7 +49,7 @@ def test_the_articles_body_is_understood() -> None:
     assert request.file_name(0) == "survey-responses_668b6fa3b8d693cd865b44bb_2024-07-19_2024-07-26.csv"
 
 
-def test_every_option_is_read() -> None:
+def test_all_options_are_parsed() -> None:
     request = things_request(
         timeZone="Europe/Berlin",
         filters={"whole": [1, None], "price": 9.5},
@@ -138,22 +138,24 @@ def test_every_option_is_read() -> None:
         ({"surveyId": "668b6fa3b8d693cd865b44bb"}, "/surveyId", "unknown"),
     ],
 )
-def test_a_mistake_is_named_by_its_pointer_and_code(change: dict[str, Any], pointer: str, code: str) -> None:
-    found = mistakes(BODY | change)
-    assert [(each.pointer, each.code) for each in found] == [(pointer, code)]
-    assert found[0].detail.endswith(".")
+def test_an_invalid_field_is_refused_with_pointer_and_code(
+    change: dict[str, Any], pointer: str, code: str
+) -> None:
+    errors = request_errors(BODY | change)
+    assert [(error.pointer, error.code) for error in errors] == [(pointer, code)]
+    assert errors[0].detail.endswith(".")
 
 
 @pytest.mark.parametrize("body", [None, [], "text", 5, True, [BODY]])
 def test_a_body_must_be_an_object(body: object) -> None:
-    assert mistakes(body) == [FieldError("", "type", "The body must be a JSON object.")]
+    assert request_errors(body) == [FieldError("", "type", "The body must be a JSON object.")]
 
 
-def test_all_mistakes_are_told_at_once() -> None:
-    found = mistakes(
+def test_all_errors_are_reported_at_once() -> None:
+    errors = request_errors(
         {"report": "things", "from": "now", "filters": {"yes": 1, "no": 2}, "sort": "x", "extra": 1}
     )
-    assert [(each.pointer, each.code) for each in found] == [
+    assert [(error.pointer, error.code) for error in errors] == [
         ("/shop", "missing"),
         ("/from", "invalid"),
         ("/to", "missing"),
@@ -164,30 +166,30 @@ def test_all_mistakes_are_told_at_once() -> None:
     ]
 
 
-def test_a_range_is_checked_beside_other_mistakes() -> None:
-    found = mistakes(BODY | {"to": "2024-06-01", "sort": "nothing", "timeZone": "Europe/Berlin"})
-    assert [each.pointer for each in found] == ["/to", "/sort"]
+def test_the_range_is_checked_despite_other_errors() -> None:
+    errors = request_errors(BODY | {"to": "2024-06-01", "sort": "nothing", "timeZone": "Europe/Berlin"})
+    assert [error.pointer for error in errors] == ["/to", "/sort"]
 
 
-def test_what_all_reports_share_is_checked_for_an_unknown_report_too() -> None:
-    found = mistakes({"report": "nothing", "timeZone": "Mars/Olympus", "name": 5, "shop": 7})
-    assert [(each.pointer, each.code) for each in found] == [
+def test_common_fields_are_checked_for_an_unknown_report() -> None:
+    errors = request_errors({"report": "nothing", "timeZone": "Mars/Olympus", "name": 5, "shop": 7})
+    assert [(error.pointer, error.code) for error in errors] == [
         ("/report", "unknown"),
         ("/timeZone", "invalid"),
         ("/name", "invalid"),
     ]
 
 
-def test_an_unknown_report_says_which_there_are() -> None:
-    assert mistakes({"report": "nothing"}) == [
+def test_an_unknown_report_is_refused_with_the_known_ones() -> None:
+    assert request_errors({"report": "nothing"}) == [
         FieldError("/report", "unknown", "Unknown report. Choose from: things.")
     ]
 
 
-def test_a_report_without_a_period_takes_no_dates() -> None:
+def test_a_report_without_a_period_refuses_dates() -> None:
     timeless = replace(THINGS, period=None)
     assert parse_request({"report": "things", "shop": "here"}, {"things": timeless}).period is None
-    assert [each.pointer for each in mistakes(BODY, {"things": timeless})] == ["/from", "/to"]
+    assert [error.pointer for error in request_errors(BODY, {"things": timeless})] == ["/from", "/to"]
 
 
 @pytest.mark.parametrize(
@@ -199,15 +201,15 @@ def test_a_report_without_a_period_takes_no_dates() -> None:
         (None, "2199-1-1", True),
     ],
 )
-def test_a_range_is_at_most_as_long_as_the_report_says(max_days: int | None, to: str, fits: bool) -> None:
+def test_a_range_is_limited_by_max_days(max_days: int | None, to: str, fits: bool) -> None:
     reports = {"things": replace(THINGS, max_days=max_days)}
     if fits:
         assert parse_request(BODY | {"to": to}, reports).period
     else:
-        assert [each.code for each in mistakes(BODY | {"to": to}, reports)] == ["range"]
+        assert [error.code for error in request_errors(BODY | {"to": to}, reports)] == ["range"]
 
 
-def test_a_year_across_a_change_of_clocks_still_counts_as_whole_days() -> None:
+def test_a_range_across_a_clock_change_counts_whole_days() -> None:
     reports = {"things": replace(THINGS, max_days=30)}
     october = {"from": "2024-10-01", "to": "2024-10-30", "timeZone": "Europe/Berlin"}
     assert parse_request(BODY | october, reports).period
@@ -256,27 +258,27 @@ OTHER_FILES = [
 
 
 @pytest.mark.parametrize("spellings", [SAME_FILE, SAME_FILTERED_FILE])
-def test_requests_for_the_same_file_have_one_fingerprint(spellings: list[dict[str, Any]]) -> None:
-    assert len({things_request(**each).fingerprint for each in spellings}) == 1
+def test_requests_for_the_same_file_have_the_same_fingerprint(spellings: list[dict[str, Any]]) -> None:
+    assert len({things_request(**fields).fingerprint for fields in spellings}) == 1
 
 
 def test_requests_for_different_files_have_different_fingerprints() -> None:
-    assert len({things_request(**each).fingerprint for each in OTHER_FILES}) == len(OTHER_FILES)
+    assert len({things_request(**fields).fingerprint for fields in OTHER_FILES}) == len(OTHER_FILES)
 
 
-def test_a_report_that_is_null_is_the_default_one() -> None:
+def test_a_null_report_is_the_default_report() -> None:
     default = parse_request(ARTICLES_BODY, catalog())
     assert parse_request(ARTICLES_BODY | {"report": None}, catalog()) == default
 
 
-def test_the_body_that_runs_are_given_reads_as_the_same_request() -> None:
+def test_the_body_of_a_request_parses_to_the_same_request() -> None:
     request = things_request(filters={"whole": [1, None]}, sort=None, name="mine")
     assert request.body == BODY | {"filters": {"whole": [1, None]}, "name": "mine"}
     assert parse_request(request.body, REPORTS) == request
 
 
 @pytest.mark.parametrize(
-    ("given", "name"),
+    ("change", "name"),
     [
         ({}, "things_here_2024-07-01_2024-07-31.csv"),
         ({"from": "2024-7-1"}, "things_here_2024-07-01_2024-07-31.csv"),
@@ -290,16 +292,16 @@ def test_the_body_that_runs_are_given_reads_as_the_same_request() -> None:
         ),
     ],
 )
-def test_the_files_name_is_ascii_and_safe(given: dict[str, Any], name: str) -> None:
-    anywhere = replace(THINGS, scope={"shop": replace(THINGS.scope["shop"], pattern=r"(?s).*")})
-    assert parse_request(BODY | given, {"things": anywhere}).file_name(0) == name
+def test_file_names_are_ascii_and_safe(change: dict[str, Any], name: str) -> None:
+    any_shop = replace(THINGS, scope={"shop": replace(THINGS.scope["shop"], pattern=r"(?s).*")})
+    assert parse_request(BODY | change, {"things": any_shop}).file_name(0) == name
 
 
 @given(st.text(max_size=300))
 @settings(max_examples=50)
-def test_whatever_an_id_holds_the_files_name_stays_short_and_plain(shop: str) -> None:
-    anywhere = replace(THINGS, scope={"shop": replace(THINGS.scope["shop"], pattern=r"(?s).*")})
-    name = parse_request(BODY | {"shop": shop}, {"things": anywhere}).file_name(0)
+def test_file_names_stay_short_and_safe_for_any_id(shop: str) -> None:
+    any_shop = replace(THINGS, scope={"shop": replace(THINGS.scope["shop"], pattern=r"(?s).*")})
+    name = parse_request(BODY | {"shop": shop}, {"things": any_shop}).file_name(0)
     assert set(name) <= {*string.ascii_letters, *string.digits, *"._-"}
     assert name.startswith("things_")
     assert name.endswith(".csv")
@@ -317,7 +319,7 @@ FILTERS = st.dictionaries(st.sampled_from([*THINGS.filters]), JSON_VALUES, min_s
 
 @given(st.dictionaries(FIELDS, JSON_VALUES), st.none() | FILTERS)
 @settings(max_examples=100)
-def test_any_json_is_a_request_or_an_invalid_one(
+def test_any_json_is_accepted_or_refused_with_invalid_request(
     change: dict[str, Any], filters: dict[str, Any] | None
 ) -> None:
     with suppress(InvalidRequest):
@@ -336,9 +338,9 @@ def test_any_json_is_a_request_or_an_invalid_one(
         ({"compression": "zip"}, 5, ".zip"),
     ],
 )
-def test_the_files_name_tells_what_it_is(csv: Any, rows: int, extension: str) -> None:
+def test_file_names_have_the_right_extension(csv: Any, rows: int, extension: str) -> None:
     assert things_request(csv=csv).file_name(rows) == "things_here_2024-07-01_2024-07-31" + extension
 
 
-def test_dates_of_a_date_filter_are_dates() -> None:
+def test_a_date_filter_is_parsed_to_dates() -> None:
     assert things_request(filters={"day": ["2024-7-1", None]}).filters == {"day": (date(2024, 7, 1), None)}

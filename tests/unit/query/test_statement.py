@@ -22,14 +22,14 @@ pytestmark = pytest.mark.filterwarnings("ignore:Dialect sqlite.pysqlite does .no
 QUESTIONS = [Question("q1", "Which?", False), Question("q2", "Which ones?", True)]
 
 
-def ids(taken: Snapshot, request: ExportRequest) -> list[int]:
-    found = list(taken.connection.execute(statement.rows(request, [things.c.id])).scalars())
-    assert taken.scalar(statement.count(request)) == len(found)
-    return found
+def ids(snapshot: Snapshot, request: ExportRequest) -> list[int]:
+    row_ids = list(snapshot.connection.execute(statement.rows(request, [things.c.id])).scalars())
+    assert snapshot.scalar(statement.count(request)) == len(row_ids)
+    return row_ids
 
 
 @pytest.mark.parametrize(
-    ("filters", "found"),
+    ("filters", "expected"),
     [
         ({}, [1, 2, 3, 4]),
         ({"whole": 5}, [1, 2]),
@@ -53,35 +53,33 @@ def ids(taken: Snapshot, request: ExportRequest) -> list[int]:
         ({"whole": 5, "words": None}, []),
     ],
 )
-def test_filters_are_equals_any_of_or_null_and_all_must_hold(
-    filters: dict[str, Any], found: list[int]
-) -> None:
+def test_filters_match_a_value_any_of_several_or_null(filters: dict[str, Any], expected: list[int]) -> None:
     rows: list[dict[str, Any]] = [
         {"whole": 5, "words": "wa", "yes": True},
         {"whole": 5, "words": "", "yes": False, "price": Decimal("9.99")},
         {"whole": 7, "mark": UUID("899e1228-d7b8-40fc-8490-70e6f1efb338")},
         {"day": datetime(2024, 7, 1, tzinfo=UTC).date()},
     ]
-    with things_snapshot(rows) as taken:
-        assert ids(taken, things_request(filters=filters)) == found
+    with things_snapshot(rows) as snapshot:
+        assert ids(snapshot, things_request(filters=filters)) == expected
 
 
-def test_only_rows_of_the_scope_are_found() -> None:
-    with things_snapshot([{}, {"shop": "there"}, {"shop": "Here"}]) as taken:
-        assert ids(taken, things_request()) == [1]
-        assert ids(taken, things_request(shop="there")) == [2]
-        assert ids(taken, things_request(shop="nowhere")) == []
+def test_only_rows_of_the_scope_match() -> None:
+    with things_snapshot([{}, {"shop": "there"}, {"shop": "Here"}]) as snapshot:
+        assert ids(snapshot, things_request()) == [1]
+        assert ids(snapshot, things_request(shop="there")) == [2]
+        assert ids(snapshot, things_request(shop="nowhere")) == []
 
 
 @pytest.mark.parametrize(("shop", "exists"), [("here", True), ("nowhere", False)])
-def test_whether_an_id_exists_is_asked_of_the_column_that_lists_them(shop: str, exists: bool) -> None:
-    with things_snapshot([{}]) as taken:
-        found = taken.connection.execute(statement.scope_exists(things_request(shop=shop), "shop")).first()
-        assert (found is not None) is exists
+def test_scope_exists_checks_the_column_of_known_ids(shop: str, exists: bool) -> None:
+    with things_snapshot([{}]) as snapshot:
+        row = snapshot.connection.execute(statement.scope_exists(things_request(shop=shop), "shop")).first()
+        assert (row is not None) is exists
 
 
 @pytest.mark.parametrize(
-    ("given", "found"),
+    ("change", "expected"),
     [
         ({"from": "2024-07-19", "to": "2024-07-19"}, [2, 3]),
         ({"from": "2024-07-18", "to": "2024-07-20"}, [1, 2, 3, 4]),
@@ -90,16 +88,16 @@ def test_whether_an_id_exists_is_asked_of_the_column_that_lists_them(shop: str, 
         ({"from": "2024-07-19T00:00:00+02:00", "to": "2024-07-19T02:00:00+02:00"}, [1]),
     ],
 )
-def test_the_period_begins_with_from_and_ends_before_to(given: dict[str, str], found: list[int]) -> None:
+def test_the_period_includes_from_and_excludes_to(change: dict[str, str], expected: list[int]) -> None:
     midnight = datetime(2024, 7, 19, tzinfo=UTC)
     micro = timedelta(microseconds=1)
     moments = [midnight - micro, midnight, midnight + timedelta(days=1) - micro, midnight + timedelta(days=1)]
-    with things_snapshot([{"made_at": moment} for moment in moments]) as taken:
-        assert ids(taken, things_request(**given)) == found
+    with things_snapshot([{"made_at": moment} for moment in moments]) as snapshot:
+        assert ids(snapshot, things_request(**change)) == expected
 
 
 @pytest.mark.parametrize(
-    ("sort", "found"),
+    ("sort", "expected"),
     [
         ("whole", [3, 1, 5, 2, 4]),
         ("-whole", [1, 5, 3, 2, 4]),
@@ -110,9 +108,9 @@ def test_the_period_begins_with_from_and_ends_before_to(given: dict[str, str], f
         (None, [1, 2, 3, 4, 5]),
     ],
 )
-def test_nulls_come_last_and_ties_are_broken_by_the_key(sort: str | None, found: list[int]) -> None:
-    with things_snapshot([{"whole": whole} for whole in (7, None, 5, None, 7)]) as taken:
-        assert ids(taken, things_request(sort=sort)) == found
+def test_nulls_sort_last_and_the_key_breaks_ties(sort: str | None, expected: list[int]) -> None:
+    with things_snapshot([{"whole": whole} for whole in (7, None, 5, None, 7)]) as snapshot:
+        assert ids(snapshot, things_request(sort=sort)) == expected
 
 
 VALUES = {
@@ -133,22 +131,22 @@ SORT_KEYS = ["id", "whole", "words", "yes", "price", "rate", "day", "madeAt"]
     seed=st.integers(0, 2**16),
 )
 @settings(max_examples=100)
-def test_going_on_after_each_row_meets_every_row_once(
+def test_continuing_after_each_row_returns_every_row_once(
     rows: list[dict[str, Any]], keys: list[str], seed: int
 ) -> None:
     coin = random.Random(seed)  # noqa: S311 - only directions are drawn
     request = things_request(sort=",".join(coin.choice(["", "-"]) + key for key in keys))
     terms = statement.order(request)
-    with things_snapshot(rows) as taken:
+    with things_snapshot(rows) as snapshot:
         every = statement.rows(request, [things.c.id, *(term.expression for term in terms)])
-        in_order = [row[0] for row in taken.connection.execute(every)]
+        in_order = [row[0] for row in snapshot.connection.execute(every)]
         walked: list[int] = []
-        following = taken.connection.execute(every.limit(1)).first()
+        following = snapshot.connection.execute(every.limit(1)).first()
         while following is not None:
             walked.append(following[0])
             values = [_with_zone(value) for value in following[1:]]
             rest = statement.rows_after(every, terms, values).limit(1)
-            following = taken.connection.execute(rest).first()
+            following = snapshot.connection.execute(rest).first()
     assert walked == in_order
     assert sorted(walked) == list(range(1, len(rows) + 1))
 
@@ -166,34 +164,32 @@ def _with_zone(value: Any) -> Any:
         (["answers.q2", "id", "answers.q1"], ["answers.q2", "id", "answers.q1"]),
     ],
 )
-def test_the_files_columns_are_those_asked_for_in_their_order(
-    columns: list[str] | None, keys: list[str]
-) -> None:
-    found = statement.output_columns(things_request(columns=columns), QUESTIONS)
-    assert [column.key for column in found] == keys
+def test_output_columns_follow_the_request(columns: list[str] | None, keys: list[str]) -> None:
+    output = statement.output_columns(things_request(columns=columns), QUESTIONS)
+    assert [column.key for column in output] == keys
 
 
-def test_a_transform_sees_every_column_the_files_own_first() -> None:
+def test_a_transform_gets_all_columns_output_columns_first() -> None:
     request = things_request(columns=["answers.q2", "id"])
     columns = statement.output_columns(request, QUESTIONS)
     assert statement.columns_to_read(request, columns, QUESTIONS) == columns
     transforming = replace(request, report=replace(request.report, transform=lambda frame: frame))
-    read = [each.key for each in statement.columns_to_read(transforming, columns, QUESTIONS)]
-    everything = [each.key for each in statement.output_columns(things_request(columns=None), QUESTIONS)]
+    read = [column.key for column in statement.columns_to_read(transforming, columns, QUESTIONS)]
+    everything = [column.key for column in statement.output_columns(things_request(columns=None), QUESTIONS)]
     assert read[:2] == ["answers.q2", "id"]
     assert sorted(read) == sorted(everything)
 
 
-def test_a_question_is_headed_by_its_own_words() -> None:
-    found = statement.output_columns(things_request(columns=["answers"]), QUESTIONS)
-    assert [column.label for column in found] == ["Which?", "Which ones?"]
+def test_a_question_column_has_the_question_as_label() -> None:
+    output = statement.output_columns(things_request(columns=["answers"]), QUESTIONS)
+    assert [column.label for column in output] == ["Which?", "Which ones?"]
 
 
-def test_a_question_that_there_is_not_is_named() -> None:
+def test_an_unknown_question_is_named() -> None:
     with pytest.raises(KeyError, match=r"answers\.q3"):
         statement.output_columns(things_request(columns=["answers.q3"]), QUESTIONS)
 
 
-def test_questions_are_read_in_their_order() -> None:
-    with things_snapshot([]) as taken:
-        assert taken.questions(statement.questions(things_request())) == QUESTIONS
+def test_questions_keep_their_order() -> None:
+    with things_snapshot([]) as snapshot:
+        assert snapshot.questions(statement.questions(things_request())) == QUESTIONS

@@ -1,4 +1,4 @@
-"""Where reports come from, and that every report which is found can work."""
+"""Sources of reports, and checks that apply to every report in the catalog."""
 
 from pathlib import Path
 from types import ModuleType
@@ -34,7 +34,7 @@ def report_file(name: str = "visits", more: str = "") -> str:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """On the path of modules. Names of modules are used once, because Python remembers them."""
+    """A folder on the module path. Each test uses new module names, because Python caches modules."""
     monkeypatch.syspath_prepend(str(tmp_path))
     return tmp_path
 
@@ -45,26 +45,26 @@ def write(folder: Path, files: dict[str, str]) -> None:
         (folder / name).write_text(content)
 
 
-def test_our_own_reports_are_found() -> None:
+def test_the_included_reports_are_loaded() -> None:
     assert sorted(catalog()) == ["orders", "survey-responses"]
     assert DEFAULT_REPORT in catalog()
 
 
-def test_a_module_of_the_users_adds_its_report(folder: Path) -> None:
+def test_a_users_module_adds_its_report(folder: Path) -> None:
     write(folder, {"my_visits.py": report_file()})
     assert sorted(catalog(("my_visits",))) == ["orders", "survey-responses", "visits"]
     assert catalog(("my_visits",))["visits"].file == str(folder / "my_visits.py")
 
 
-def test_a_package_of_the_users_adds_a_report_for_each_module(folder: Path) -> None:
+def test_a_users_package_adds_a_report_per_module(folder: Path) -> None:
     files = {"__init__.py": "", "visits.py": report_file(), "clicks.py": report_file("clicks")}
     write(folder, {f"my_reports/{name}": content for name, content in files.items()})
     assert sorted(catalog(("my_reports",))) == ["clicks", "orders", "survey-responses", "visits"]
 
 
-def test_the_setting_names_modules_separated_by_commas() -> None:
-    given: dict[str, Any] = {"database_url": "sqlite://", "storage_url": "file:///x", "catalog": " a, b.c,,"}
-    assert Settings(**given).catalog_modules == ("a", "b.c")
+def test_the_catalog_setting_lists_modules_separated_by_commas() -> None:
+    values: dict[str, Any] = {"database_url": "sqlite://", "storage_url": "file:///x", "catalog": " a, b.c,,"}
+    assert Settings(**values).catalog_modules == ("a", "b.c")
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_the_setting_names_modules_separated_by_commas() -> None:
         ({}, "nowhere.to.be_found", "nowhere.to.be_found", "ModuleNotFoundError"),
     ],
 )
-def test_a_report_that_cannot_work_stops_the_start_and_its_file_is_named(
+def test_an_invalid_report_is_refused_with_its_file(
     folder: Path, files: dict[str, str], module: str, named: str, reason: str
 ) -> None:
     write(folder, files)
@@ -101,20 +101,20 @@ def test_a_report_that_cannot_work_stops_the_start_and_its_file_is_named(
     assert reason in str(raised.value)
 
 
-def test_a_module_that_declares_nothing_is_refused(folder: Path) -> None:
+def test_a_module_without_a_report_is_refused(folder: Path) -> None:
     write(folder, {"declares_nothing.py": "X = 1"})
     with pytest.raises(DeclarationError, match=r"declares_nothing\.py: must define REPORT"):
         catalog(("declares_nothing",))
 
 
-def test_two_of_ours_cannot_share_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_reports_cannot_share_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(reports, ModuleType)
     monkeypatch.setattr(reports, "_installed_modules", lambda: ["flows.reports.orders"])
     with pytest.raises(DeclarationError, match="two reports have the name 'orders'"):
         reports.catalog.__wrapped__()
 
 
-# What follows holds for every report that is found: yours too, once it is in the catalog.
+# These tests run for every report in the catalog, including yours.
 
 every_report = pytest.mark.parametrize("report", catalog().values(), ids=catalog().keys())
 every_database = pytest.mark.parametrize(
@@ -124,7 +124,7 @@ every_database = pytest.mark.parametrize(
         for kind in (postgresql, sqlite, mysql, mssql, oracle)
     ],
 )
-# An id of each shape that patterns ask for.
+# Sample ids, one per pattern.
 IDS = ("668b6fa3b8d693cd865b44bb", "899e1228-d7b8-40fc-8490-70e6f1efb338", "1", "a")
 SAMPLES = {
     "string": "a",
@@ -138,26 +138,26 @@ SAMPLES = {
 QUESTIONS = [Question("q1", "Which?", False), Question("q2", "Which ones?", True)]
 
 
-def request_for(report: Report, **given: Any) -> ExportRequest:
+def request_for(report: Report, **fields: Any) -> ExportRequest:
     ids = {
-        name: next((each for each in IDS if scope.matches(each)), None)
+        name: next((sample for sample in IDS if scope.matches(sample)), None)
         for name, scope in report.scope.items()
     }
     if None in ids.values():
         pytest.skip("add an id that matches the report's pattern to IDS")
     dates = {"from": "2024-07-19", "to": "2024-07-19"} if report.period is not None else {}
-    body = {"report": report.name, **ids, **dates, **given}
+    body = {"report": report.name, **ids, **dates, **fields}
     return parse_request(body, {report.name: report})
 
 
 @every_report
-def test_a_report_has_a_title_and_every_column_a_label(report: Report) -> None:
+def test_the_title_and_all_labels_are_set(report: Report) -> None:
     assert report.title.strip()
     assert [key for key, column in report.table_columns.items() if not column.label.strip()] == []
 
 
 @every_report
-def test_a_reports_file_is_named_after_it(report: Report) -> None:
+def test_a_report_has_the_name_of_its_file(report: Report) -> None:
     assert Path(report.file).stem.replace("_", "-") == report.name
 
 
@@ -169,12 +169,12 @@ def test_column_keys_are_unique_and_safe_in_a_query(report: Report) -> None:
 
 
 @every_report
-def test_the_default_sort_is_of_columns_that_there_are(report: Report) -> None:
+def test_the_default_sort_uses_existing_columns(report: Report) -> None:
     assert {key.key for key in report.default_sort} <= set(report.table_columns)
 
 
 @every_report
-def test_a_filter_that_has_a_columns_name_filters_by_that_column(report: Report) -> None:
+def test_a_filter_named_like_a_column_filters_that_column(report: Report) -> None:
     shared = [name for name in report.filters if name in report.table_columns]
     filters, columns = report.filter_columns, report.table_columns
     assert [n for n in shared if filters[n].column is not columns[n].expression] == []
@@ -190,16 +190,16 @@ def test_a_filters_choices_are_values_of_its_column(report: Report) -> None:
 
 
 @every_report
-def test_the_questions_do_not_hide_a_column(report: Report) -> None:
+def test_question_columns_do_not_hide_a_column(report: Report) -> None:
     assert questions_key(report) not in report.table_columns
 
 
 @every_report
 @every_database
-def test_every_statement_can_be_said_to_every_database(report: Report, database: Any) -> None:
+def test_every_statement_compiles_for_every_database(report: Report, database: Any) -> None:
     filters = {
-        name: [next(iter(each.known_choices or ()), SAMPLES[type_name(each.column.type)]), None]
-        for name, each in report.filter_columns.items()
+        name: [next(iter(filter_.known_choices or ()), SAMPLES[type_name(filter_.column.type)]), None]
+        for name, filter_ in report.filter_columns.items()
     }
     sortable = [key for key, column in report.table_columns.items() if column.type != "json"]
     request = request_for(report, filters=filters, sort=",".join(f"-{key}" for key in sortable))
@@ -213,5 +213,5 @@ def test_every_statement_can_be_said_to_every_database(report: Report, database:
     ]
     if database.name == "postgresql":
         statements.append(statement.rows(request, csv_expressions.expressions(columns, request.dialect)))
-    for each in statements:
-        assert each is None or "SELECT" in str(each.compile(dialect=database))
+    for clause in statements:
+        assert clause is None or "SELECT" in str(clause.compile(dialect=database))

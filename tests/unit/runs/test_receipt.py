@@ -23,20 +23,20 @@ RECEIPT = Receipt(
         RunProgress(100, 4200, 4200, "2024-07-19T12:00:00+00:00", RECEIPT),
     ],
 )
-def test_a_standing_survives_the_artifacts_metadata(progress: RunProgress) -> None:
+def test_progress_survives_storage_in_metadata(progress: RunProgress) -> None:
     metadata = progress.as_metadata()
     assert parse_metadata(metadata) == progress
     assert all(isinstance(text, str) and len(text) <= 500 for text in metadata.values())
 
 
-def test_the_longest_texts_fit_into_what_prefect_keeps() -> None:
+def test_the_longest_texts_fit_into_metadata() -> None:
     longest = Receipt(10, "x" * 204, 10**18, 10**18, "f" * 64, "2024-07-19T12:00:00.000000+00:00")
     metadata = RunProgress(100, 10**18, 10**18, longest.snapshot_at, longest).as_metadata()
     assert max(map(len, metadata.values())) <= 500
 
 
 @pytest.mark.parametrize("metadata", [None, {}, {"foo": "bar"}])
-def test_an_artifact_of_somebody_else_is_no_standing(metadata: dict[str, str] | None) -> None:
+def test_foreign_metadata_is_ignored(metadata: dict[str, str] | None) -> None:
     assert parse_metadata(metadata) is None
 
 
@@ -48,7 +48,7 @@ def test_an_artifact_of_somebody_else_is_no_standing(metadata: dict[str, str] | 
         (RunProgress(written=4200, expected=10_000), "4,200 of 10,000 rows"),
     ],
 )
-def test_rows_are_told_in_words(progress: RunProgress, text: str) -> None:
+def test_rows_text(progress: RunProgress, text: str) -> None:
     assert progress.rows_text == text
 
 
@@ -56,7 +56,7 @@ def test_rows_are_told_in_words(progress: RunProgress, text: str) -> None:
     ("written", "expected", "percent"),
     [(0, 0, 99), (0, 10, 0), (5, 10, 49), (10, 10, 99), (11, 10, 99), (1, 10**9, 0)],
 )
-def test_rows_alone_never_make_a_hundred_percent(written: int, expected: int, percent: int) -> None:
+def test_rows_alone_never_reach_100_percent(written: int, expected: int, percent: int) -> None:
     assert percent_written(written, expected) == percent
 
 

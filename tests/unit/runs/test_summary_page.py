@@ -26,19 +26,19 @@ lines | a pipe, <b>bold</b> and *stars*"
 """ % (b"x" * 100)
 
 
-def test_a_runs_page_tells_the_request_the_receipt_and_the_first_rows_without_names() -> None:
+def test_the_summary_has_request_receipt_and_masked_first_rows() -> None:
     rows = summary_page.first_rows(RECORDS, output_columns(REQUEST, []), REQUEST.dialect)
     page = summary_page.markdown(REQUEST, RECEIPT, rows, "http://127.0.0.1:8000/exports/1/download")
     assert (page + "\n").encode() == golden("run_page.md")
 
 
-def test_an_export_of_no_rows_has_a_page_too() -> None:
+def test_an_export_without_rows_has_a_summary() -> None:
     rows = summary_page.first_rows(b"", output_columns(REQUEST, []), REQUEST.dialect)
     assert rows == [["Response", "Name", "UTM source", "Comment"]]
     assert "| Response | Name | UTM source | Comment |" in summary_page.markdown(REQUEST, RECEIPT, rows, "")
 
 
-def test_a_cell_of_any_size_is_cut_short_and_no_obstacle() -> None:
+def test_a_large_cell_is_truncated() -> None:
     columns = output_columns(REQUEST, [])
     _, (_, _, _, comment) = summary_page.first_rows(
         b"1,Ada,wa," + b"x" * 1_000_000 + b"\n", columns, PRESETS["plain"]
@@ -46,7 +46,7 @@ def test_a_cell_of_any_size_is_cut_short_and_no_obstacle() -> None:
     assert comment == "x" * 59 + "…"
 
 
-def test_a_run_page_reads_the_rows_in_the_dialect_they_are_written_in() -> None:
+def test_the_summary_parses_rows_in_their_dialect() -> None:
     columns, dialect = output_columns(REQUEST, []), parse_dialect({"preset": "rfc4180", "delimiter": ";"})
     rows = summary_page.first_rows(b'1;"Ada";wa;"a;b"\r\n2;;;c,d\r\n', columns, dialect)
     assert [row[-1] for row in rows[1:]] == ["a;b", "c,d"]

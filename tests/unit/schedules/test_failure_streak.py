@@ -18,21 +18,21 @@ PAUSED = AutoPause(
         (["failed", "other", "failed", "other", "failed"], 3),
     ],
 )
-def test_only_planned_failures_since_the_last_success_count(ends: list[RunResult], failures: int) -> None:
+def test_scheduled_failures_since_the_last_success_count(ends: list[RunResult], failures: int) -> None:
     assert count_failures(ends) == failures
 
 
-def test_a_pause_is_read_as_it_was_written() -> None:
+def test_a_stored_pause_can_be_parsed() -> None:
     assert parse_auto_pause(PAUSED.as_parameter()) == PAUSED
 
 
 @pytest.mark.parametrize("value", [[], {}, "yes", PAUSED.as_parameter() | {"failures": "3"}])
-def test_a_pause_that_somebody_has_written_by_hand_is_refused(value: object) -> None:
+def test_an_invalid_stored_pause_is_refused(value: object) -> None:
     with pytest.raises(ValueError, match="must have"):
         parse_auto_pause(value)
 
 
-def test_the_reason_tells_the_last_error_and_what_to_do() -> None:
+def test_the_reason_contains_the_last_error_and_what_to_do() -> None:
     body = PAUSED.as_body()
     assert body["error"] == {"code": "internal", "message": "It failed."}
     assert "since" not in body

@@ -1,4 +1,4 @@
-"""When an export recurs: what is understood, what is refused, and that each slot comes once."""
+"""Recurrences: which are accepted, which are refused, and that each slot runs once."""
 
 from collections.abc import Iterable
 from datetime import MAXYEAR, UTC, date, datetime, timedelta
@@ -25,10 +25,10 @@ CHANGES = [
 
 
 def read(value: Any) -> Recurrence:
-    found = parse_recurrence(value, NOON)
-    if found.kind == "cron":
-        timetable.check_cron(found)
-    return found
+    recurrence = parse_recurrence(value, NOON)
+    if recurrence.kind == "cron":
+        timetable.check_cron(recurrence)
+    return recurrence
 
 
 def next_slots(value: Any, after: datetime, count: int) -> list[datetime]:
@@ -59,7 +59,7 @@ def next_slots(value: Any, after: datetime, count: int) -> list[datetime]:
         ({"every": "PT6H", "anchor": "2024-07-19T13:30:00Z"}, datetime(2024, 7, 19, 13, 30, tzinfo=UTC)),
     ],
 )
-def test_the_first_slot_after_noon_of_a_friday(value: dict[str, Any], first: datetime) -> None:
+def test_the_first_slot_after_a_friday_noon(value: dict[str, Any], first: datetime) -> None:
     assert next_slots(value, NOON, 1) == [first]
 
 
@@ -170,11 +170,11 @@ def test_the_first_slot_after_noon_of_a_friday(value: dict[str, Any], first: dat
         ({"every": "P1D", "anchor": 0}, "/recurrence/anchor"),
     ],
 )
-def test_what_does_not_say_when_is_refused_at_its_place(value: Any, pointer: str) -> None:
+def test_an_invalid_recurrence_is_refused_with_its_pointer(value: Any, pointer: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
         read(value)
-    assert [each.pointer for each in refused.value.errors] == [pointer]
-    assert all(each.detail.endswith(".") for each in refused.value.errors)
+    assert [error.pointer for error in refused.value.errors] == [pointer]
+    assert all(error.detail.endswith(".") for error in refused.value.errors)
 
 
 @pytest.mark.parametrize(("zone", "day"), CHANGES)
@@ -194,10 +194,10 @@ def test_what_does_not_say_when_is_refused_at_its_place(value: Any, pointer: str
     ],
     ids=str,
 )
-def test_whenever_the_scheduler_looks_the_slots_around_a_change_of_clocks_are_the_same(
+def test_slots_around_a_clock_change_do_not_depend_on_when_they_are_computed(
     recurrence: dict[str, str], zone: str, day: datetime
 ) -> None:
-    """A slot that depends on when it is computed is missed or fires twice."""
+    """A slot that depends on when it is computed is missed or runs twice."""
     schedule = timetable.as_schedule(read({**recurrence, "timeZone": zone}))
 
     def planned(start: datetime) -> list[datetime]:
@@ -210,7 +210,7 @@ def test_whenever_the_scheduler_looks_the_slots_around_a_change_of_clocks_are_th
     for minutes in range(7, 9 * 60, 20):
         now = begin + timedelta(minutes=minutes)
         seen = planned(now)
-        assert [each for each in seen if each > now] == [each for each in all_of_them if each > now], now
+        assert [slot for slot in seen if slot > now] == [slot for slot in all_of_them if slot > now], now
         assert set(seen) <= set(all_of_them), now
 
 
@@ -224,14 +224,14 @@ def test_whenever_the_scheduler_looks_the_slots_around_a_change_of_clocks_are_th
     ],
     ids=["cron", "rrule", "every"],
 )
-def test_a_day_after_clocks_have_changed_comes_at_the_same_hour(
+def test_a_daily_slot_keeps_its_hour_after_a_clock_change(
     recurrence: dict[str, str], zone: str, day: datetime
 ) -> None:
     offset = {"Europe/Berlin": "+01:00", "America/New_York": "-05:00"}[zone]
-    given = {name: text.format(offset=offset) for name, text in recurrence.items()}
+    fields = {name: text.format(offset=offset) for name, text in recurrence.items()}
     begin = (day - timedelta(days=2)).replace(tzinfo=ZoneInfo(zone))
-    found = next_slots({**given, "timeZone": zone}, begin, 5)
-    local = [each.astimezone(ZoneInfo(zone)).replace(tzinfo=UTC) for each in found]
+    slots = next_slots({**fields, "timeZone": zone}, begin, 5)
+    local = [slot.astimezone(ZoneInfo(zone)).replace(tzinfo=UTC) for slot in slots]
     assert local == [day + timedelta(days=n - 2, hours=9, minutes=30) for n in range(5)]
 
 
@@ -244,27 +244,29 @@ DAILY = [
 
 @pytest.mark.parametrize(("zone", "day"), CHANGES)
 @pytest.mark.parametrize("recurrence", DAILY, ids=str)
-def test_what_is_daily_comes_once_a_day_also_at_an_hour_that_is_left_out_or_comes_twice(
+def test_a_daily_schedule_runs_once_on_days_of_clock_changes(
     recurrence: dict[str, str], zone: str, day: datetime
 ) -> None:
     begin = (day - timedelta(days=2)).replace(tzinfo=ZoneInfo(zone))
-    found = next_slots({**recurrence, "timeZone": zone}, begin - timedelta(seconds=1), 5)
-    days = [slot.astimezone(ZoneInfo(zone)).date() for slot in found]
+    slots = next_slots({**recurrence, "timeZone": zone}, begin - timedelta(seconds=1), 5)
+    days = [slot.astimezone(ZoneInfo(zone)).date() for slot in slots]
     assert days == [(day + timedelta(days=n - 2)).date() for n in range(5)]
 
 
 def planned_by(schedule: timetable.Schedule, looks: Iterable[datetime], at_least: int) -> list[datetime]:
-    """What Prefect's scheduler has planned after these looks: `at_least` so many runs that are to come, and
-    an hour's; a slot that is planned already is not planned again."""
-    found: list[datetime] = []
+    """Return the slots that Prefect's scheduler has created after it ran at `looks`.
+
+    It keeps at least `at_least` future runs and at least an hour of them, and creates each slot once.
+    """
+    slots: list[datetime] = []
     for now in looks:
         ahead = timetable.planned_from(schedule, now)
-        to_come = [slot for slot in found if slot >= now]
+        to_come = [slot for slot in slots if slot >= now]
         if len(to_come) < at_least or to_come[-1] < now + timedelta(hours=1):
-            wanted = list(islice(ahead, at_least))
-            wanted += takewhile(lambda slot: slot < now + timedelta(hours=1), ahead)  # noqa: B023
-            found += [slot for slot in wanted if slot not in found]
-    return found
+            new_slots = list(islice(ahead, at_least))
+            new_slots += takewhile(lambda slot: slot < now + timedelta(hours=1), ahead)  # noqa: B023
+            slots += [slot for slot in new_slots if slot not in slots]
+    return slots
 
 
 @pytest.mark.parametrize(("zone", "day"), CHANGES)
@@ -277,25 +279,25 @@ def planned_by(schedule: timetable.Schedule, looks: Iterable[datetime], at_least
     ],
     ids=str,
 )
-def test_a_server_that_was_away_over_three_slots_has_planned_each_slot_once(
+def test_each_slot_is_scheduled_once_after_an_outage_of_three_slots(
     recurrence: dict[str, str], hours_before: int, zone: str, day: datetime
 ) -> None:
-    """Gone in the minute after a slot, before it has looked again: the worst moment."""
+    """The outage starts right after a slot, before the scheduler has run again: the worst case."""
     schedule = timetable.as_schedule(read({**recurrence, "timeZone": zone}))
     begin = day.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC) - timedelta(hours=hours_before)
     every = timetable.next_slots(schedule, begin, 12)
     ahead = int(SERVER_PLANS_AHEAD["PREFECT_SERVER_SERVICES_SCHEDULER_MIN_RUNS"])
     for gone in range(4):
         before, back = every[gone] - timedelta(seconds=1), every[gone + 3] + timedelta(minutes=5)
-        found = [slot for slot in planned_by(schedule, [before, back], ahead) if slot > before]
-        assert found == sorted(set(found))
-        assert found[:6] == every[gone : gone + 6], every[gone]
+        slots = [slot for slot in planned_by(schedule, [before, back], ahead) if slot > before]
+        assert slots == sorted(set(slots))
+        assert slots[:6] == every[gone : gone + 6], every[gone]
 
 
 @pytest.mark.parametrize(("zone", "day"), CHANGES)
-def test_hours_are_of_sixty_minutes_on_every_day(zone: str, day: datetime) -> None:
-    found = next_slots({"every": "PT1H", "timeZone": zone}, day.replace(tzinfo=UTC), 30)
-    assert {later - earlier for earlier, later in pairwise(found)} == {timedelta(hours=1)}
+def test_an_hourly_interval_is_always_sixty_minutes(zone: str, day: datetime) -> None:
+    slots = next_slots({"every": "PT1H", "timeZone": zone}, day.replace(tzinfo=UTC), 30)
+    assert {later - earlier for earlier, later in pairwise(slots)} == {timedelta(hours=1)}
 
 
 @pytest.mark.parametrize(
@@ -309,21 +311,21 @@ def test_hours_are_of_sixty_minutes_on_every_day(zone: str, day: datetime) -> No
     ],
     ids=str,
 )
-def test_what_prefect_keeps_is_shown_as_it_was_written(value: dict[str, str]) -> None:
-    asked = read(value)
-    shown = timetable.as_recurrence(timetable.as_schedule(asked), asked.kind, asked.zone.key).as_body()
-    assert read(shown) == asked
-    assert set(shown) == set(value)
+def test_a_recurrence_survives_storage_in_prefect(value: dict[str, str]) -> None:
+    parsed = read(value)
+    stored = timetable.as_recurrence(timetable.as_schedule(parsed), parsed.kind, parsed.zone.key).as_body()
+    assert read(stored) == parsed
+    assert set(stored) == set(value)
 
 
-def test_a_rule_that_has_ended_has_no_slots() -> None:
+def test_an_expired_rule_has_no_slots() -> None:
     assert (
         next_slots({"rrule": "FREQ=DAILY;UNTIL=20240801T000000"}, datetime(2024, 9, 1, tzinfo=UTC), 3) == []
     )
 
 
 @pytest.mark.parametrize("year", range(EARLIEST.year, LATEST.year + 1))
-def test_a_search_goes_over_the_same_calendar_much_later(year: int) -> None:
+def test_the_shifted_calendar_equals_the_original(year: int) -> None:
     last = datetime(year + 5, 12, 31, tzinfo=UTC)
     later = _calendar_repeats_after(year, last)
     assert (last + later).year > MAXYEAR - 28
@@ -333,6 +335,6 @@ def test_a_search_goes_over_the_same_calendar_much_later(year: int) -> None:
 
 
 @pytest.mark.parametrize("seconds", [1, 90, 3_600, 86_401])
-def test_an_interval_that_an_operator_has_made_in_prefect_comes_back_as_it_is(seconds: int) -> None:
-    made = IntervalSchedule(interval=timedelta(seconds=seconds), anchor_date=NOON, timezone="UTC")
-    assert timetable.as_schedule(timetable.as_recurrence(made, None)) == made
+def test_an_interval_edited_in_prefect_is_kept(seconds: int) -> None:
+    edited = IntervalSchedule(interval=timedelta(seconds=seconds), anchor_date=NOON, timezone="UTC")
+    assert timetable.as_schedule(timetable.as_recurrence(edited, None)) == edited

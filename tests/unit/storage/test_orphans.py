@@ -25,7 +25,7 @@ OLD = StoredObject(f"{JOB_ID}/1.csv", OLDEST - timedelta(seconds=1))
         (StoredObject(f"{JOB_ID}/12.csv.gz", NOON), OwnerRun(ended=True, attempt=1), True),
     ],
 )
-def test_only_what_nobody_can_want_is_a_orphan(
+def test_an_orphan_is_an_object_that_no_receipt_names(
     stored: StoredObject, owner: OwnerRun | None, orphan: bool
 ) -> None:
     assert is_orphan(stored, owner, OLDEST) is orphan
@@ -35,6 +35,6 @@ def test_only_what_nobody_can_want_is_a_orphan(
     "key",
     ["read-me.txt", f"{JOB_ID}", f"{JOB_ID}/", f"{JOB_ID}/x.csv", f"a/{JOB_ID}/1.csv", f"{JOB_ID}/1.csv/2"],
 )
-def test_what_has_no_key_of_ours_is_left_alone(key: str) -> None:
+def test_foreign_objects_are_kept(key: str) -> None:
     stored = StoredObject(key, OLDEST - timedelta(days=1000))
     assert not is_orphan(stored, None, OLDEST)

@@ -12,10 +12,10 @@ MOST_PARTS, LARGEST_PART, LARGEST_OBJECT = 10_000, 5 * GIB, 5 * TIB
 
 
 class Seen(Exception):
-    """Instead of sending."""
+    """Raised in place of sending the request."""
 
 
-def test_the_parts_that_s3_takes_are_enough_for_the_largest_object() -> None:
+def test_part_sizes_reach_the_largest_object() -> None:
     sizes = [part_bytes(number) for number in range(MOST_PARTS)]
     assert sum(sizes) >= LARGEST_OBJECT
     assert max(sizes) <= LARGEST_PART
@@ -23,17 +23,17 @@ def test_the_parts_that_s3_takes_are_enough_for_the_largest_object() -> None:
 
 
 @pytest.fixture(autouse=True)
-def client_of_its_own() -> Iterator[None]:
-    """s3fs gives everybody the same one."""
+def own_client() -> Iterator[None]:
+    """s3fs shares one instance by default."""
     s3fs.S3FileSystem.clear_instance_cache()
     yield
     s3fs.S3FileSystem.clear_instance_cache()
 
 
 @pytest.mark.parametrize(
-    ("scheme", "is_hashed"), [("http", True), ("https", False)], ids=["in the open", "over TLS"]
+    ("scheme", "is_hashed"), [("http", True), ("https", False)], ids=["without TLS", "over TLS"]
 )
-def test_only_what_the_transport_guards_is_sent_without_a_signature_of_its_own(
+def test_payload_signing_is_off_only_over_tls(
     monkeypatch: pytest.MonkeyPatch, scheme: str, is_hashed: bool
 ) -> None:
     for name, value in {
@@ -47,8 +47,8 @@ def test_only_what_the_transport_guards_is_sent_without_a_signature_of_its_own(
     sent: list[str] = []
 
     def see(request: AWSPreparedRequest, **_: Any) -> None:
-        found = request.headers["X-Amz-Content-SHA256"]
-        sent.append(found.decode() if isinstance(found, bytes) else found)
+        digest = request.headers["X-Amz-Content-SHA256"]
+        sent.append(digest.decode() if isinstance(digest, bytes) else digest)
         raise Seen
 
     upload = storage.begin_upload("key")

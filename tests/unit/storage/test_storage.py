@@ -22,23 +22,21 @@ def storage(tmp_path: Path) -> FolderStorage:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """All that lies there, but for the key that signs links."""
-    found = [path for path in folder.rglob("*") if path.is_file() and path.name != ".signing-key"]
-    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
+    """Return all files in the folder except the signing key."""
+    paths = [path for path in folder.rglob("*") if path.is_file() and path.name != ".signing-key"]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
-def test_an_objects_key_is_its_job_and_attempt() -> None:
+def test_the_object_key_contains_job_and_attempt() -> None:
     assert KEY == "899e1228-d7b8-40fc-8490-70e6f1efb338/1.csv"
 
 
-def test_a_file_is_there_whole_after_its_commit_and_not_before(
-    storage: FolderStorage, tmp_path: Path
-) -> None:
-    with upload(storage, KEY) as made:
-        made.write(b"id,name\n")
-        made.write(b"1,a\n")
+def test_a_file_appears_complete_on_commit(storage: FolderStorage, tmp_path: Path) -> None:
+    with upload(storage, KEY) as started:
+        started.write(b"id,name\n")
+        started.write(b"1,a\n")
         assert KEY not in files(tmp_path)
-        made.commit()
+        started.commit()
     assert files(tmp_path) == {KEY: b"id,name\n1,a\n"}
 
 
@@ -58,12 +56,12 @@ def _disk_full() -> None:
     ("fail", "error"),
     [(_stop, KeyboardInterrupt), (_incomplete, Incomplete), (_disk_full, StorageUnavailable)],
 )
-def test_whatever_ends_an_upload_leaves_nothing(
+def test_an_interrupted_upload_leaves_nothing(
     storage: FolderStorage, tmp_path: Path, fail: Callable[[], None], error: type[BaseException]
 ) -> None:
     def write_half() -> None:
-        with upload(storage, KEY) as made:
-            made.write(b"half")
+        with upload(storage, KEY) as started:
+            started.write(b"half")
             fail()
 
     with pytest.raises(error):
@@ -72,19 +70,17 @@ def test_whatever_ends_an_upload_leaves_nothing(
 
 
 def test_an_upload_that_is_not_committed_publishes_nothing(storage: FolderStorage, tmp_path: Path) -> None:
-    with upload(storage, KEY) as made:
-        made.write(b"half")
-        made.abort()
+    with upload(storage, KEY) as started:
+        started.write(b"half")
+        started.abort()
     assert files(tmp_path) == {}
 
 
-def test_the_second_writer_of_a_key_is_refused_and_the_first_ones_file_stays(
-    storage: FolderStorage, tmp_path: Path
-) -> None:
+def test_a_second_upload_of_the_same_key_is_refused(storage: FolderStorage, tmp_path: Path) -> None:
     def write(content: bytes) -> None:
-        with upload(storage, KEY) as made:
-            made.write(content)
-            made.commit()
+        with upload(storage, KEY) as started:
+            started.write(content)
+            started.commit()
 
     write(b"first")
     with pytest.raises(Internal):
@@ -92,7 +88,7 @@ def test_the_second_writer_of_a_key_is_refused_and_the_first_ones_file_stays(
     assert files(tmp_path) == {KEY: b"first"}
 
 
-def test_two_writers_at_once_publish_one_file(storage: FolderStorage, tmp_path: Path) -> None:
+def test_concurrent_uploads_publish_one_file(storage: FolderStorage, tmp_path: Path) -> None:
     one, other = storage.begin_upload(KEY), storage.begin_upload(KEY)
     one.write(b"one")
     other.write(b"other")
@@ -120,12 +116,12 @@ def client_error(code: str, status: int) -> ClientError:
         (client_error("SlowDown", 503), StorageUnavailable),
     ],
 )
-def test_a_storages_error_becomes_ours_and_keeps_its_text_to_itself(
+def test_storage_errors_become_export_errors_without_their_text(
     raised: Exception, error: type[ExportError]
 ) -> None:
-    with pytest.raises(error) as found, storage_errors():
+    with pytest.raises(error) as caught, storage_errors():
         raise raised
-    assert str(found.value) == error.message
+    assert str(caught.value) == error.message
 
 
 class Closed(FolderStorage):
@@ -133,28 +129,28 @@ class Closed(FolderStorage):
         raise PermissionError(key)
 
 
-def test_a_storage_that_refuses_the_first_call_is_named_too(tmp_path: Path) -> None:
+def test_an_error_on_the_first_call_is_converted(tmp_path: Path) -> None:
     with pytest.raises(StorageDenied), upload(Closed(tmp_path, ""), KEY):
         pass
 
 
-def opened(storage: FolderStorage, url: str, at: Clock, **forged: str) -> Path:
+def open_link(storage: FolderStorage, url: str, at: Clock, **forged: str) -> Path:
     parts = urlsplit(url)
-    given = {name: values[0] for name, values in parse_qs(parts.query).items()}
+    query = {name: values[0] for name, values in parse_qs(parts.query).items()}
     key = parts.path.removeprefix("/files/")
-    return storage.verify_link(**{"key": key, **given, **forged}, now=at.now)
+    return storage.verify_link(**{"key": key, **query, **forged}, now=at.now)
 
 
-def test_a_signed_link_leads_to_its_file_until_it_expires(storage: FolderStorage, tmp_path: Path) -> None:
+def test_a_signed_link_works_until_it_expires(storage: FolderStorage, tmp_path: Path) -> None:
     clock = Clock()
     link = storage.sign(KEY, FILE, 900, clock.now)
     assert link.url.startswith(f"https://reports.example.com/files/{KEY}?")
     clock.move(seconds=899)
-    assert opened(storage, link.url, clock) == tmp_path / KEY
+    assert open_link(storage, link.url, clock) == tmp_path / KEY
     clock.move(seconds=1)
     assert link.expires_at == clock.now
     with pytest.raises(PermissionError, match="expired"):
-        opened(storage, link.url, clock)
+        open_link(storage, link.url, clock)
 
 
 @pytest.mark.parametrize(
@@ -172,36 +168,34 @@ def test_a_signed_link_leads_to_its_file_until_it_expires(storage: FolderStorage
         {"key": f"{KEY}\n1721390400", "expires": FILE, "disposition": ""},
     ],
 )
-def test_a_link_that_was_changed_anywhere_is_refused(storage: FolderStorage, forged: dict[str, str]) -> None:
+def test_a_changed_link_is_refused(storage: FolderStorage, forged: dict[str, str]) -> None:
     link = storage.sign(KEY, FILE, 900, NOON)
     with pytest.raises(PermissionError, match="not valid"):
-        opened(storage, link.url, Clock(), **forged)
+        open_link(storage, link.url, Clock(), **forged)
 
 
-def test_another_folders_key_signs_nothing_here(storage: FolderStorage, tmp_path: Path) -> None:
-    stranger = FolderStorage(tmp_path / "elsewhere", "https://reports.example.com")
+def test_a_link_signed_by_another_folder_is_refused(storage: FolderStorage, tmp_path: Path) -> None:
+    other = FolderStorage(tmp_path / "elsewhere", "https://reports.example.com")
     with pytest.raises(PermissionError, match="not valid"):
-        opened(storage, stranger.sign(KEY, FILE, 900, NOON).url, Clock())
+        open_link(storage, other.sign(KEY, FILE, 900, NOON).url, Clock())
 
 
-def test_the_key_that_signs_is_its_owners_alone_and_outlives_the_process(
-    storage: FolderStorage, tmp_path: Path
-) -> None:
+def test_the_signing_key_is_private_and_persistent(storage: FolderStorage, tmp_path: Path) -> None:
     storage.warm_up()
-    kept = tmp_path / ".signing-key"
-    assert kept.stat().st_mode & 0o777 == 0o600
-    assert len(kept.read_bytes()) == 32
+    key_file = tmp_path / ".signing-key"
+    assert key_file.stat().st_mode & 0o777 == 0o600
+    assert len(key_file.read_bytes()) == 32
     again = FolderStorage(tmp_path, "https://reports.example.com")
     assert again.sign(KEY, FILE, 900, NOON) == storage.sign(KEY, FILE, 900, NOON)
 
 
-def test_what_a_link_would_give_is_counted_or_refused(storage: FolderStorage) -> None:
+def test_link_size_counts_bytes_or_fails(storage: FolderStorage) -> None:
     link = storage.sign(KEY, FILE, 900, NOON)
     with pytest.raises(OSError, match="No such file"):
         storage.link_size(link)
-    with upload(storage, KEY) as made:
-        made.write(b"12345")
-        made.commit()
+    with upload(storage, KEY) as started:
+        started.write(b"12345")
+        started.commit()
     assert storage.link_size(link) == 5
 
 
@@ -217,19 +211,19 @@ def test_what_a_link_would_give_is_counted_or_refused(storage: FolderStorage) ->
         ("a\r\nX-Evil: 1", "attachment; filename=\"x.csv\"; filename*=UTF-8''a%0D%0AX-Evil%3A%201.csv"),
     ],
 )
-def test_a_callers_own_words_travel_percent_encoded(title: str | None, header: str) -> None:
+def test_a_title_is_percent_encoded(title: str | None, header: str) -> None:
     assert content_disposition("x.csv", title) == header
 
 
 @pytest.mark.parametrize(
     "url", ["", "exports", "s3://", "s3:///prefix", "file://", "ftp://host/x", "gs://b/p"]
 )
-def test_a_storage_that_cannot_be_opened_is_refused_by_its_setting(url: str) -> None:
+def test_an_invalid_storage_url_is_refused_with_its_setting(url: str) -> None:
     with pytest.raises(ValueError, match="REPORTS_STORAGE_URL"):
         open_storage(url, "")
 
 
-def test_a_folder_is_opened_by_its_address(tmp_path: Path) -> None:
-    found = open_storage(f"file://{tmp_path}", "")
-    assert isinstance(found, FolderStorage)
-    found.check()
+def test_a_file_url_opens_a_folder(tmp_path: Path) -> None:
+    storage = open_storage(f"file://{tmp_path}", "")
+    assert isinstance(storage, FolderStorage)
+    storage.check()

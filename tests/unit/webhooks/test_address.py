@@ -1,4 +1,4 @@
-"""Every way to name a machine that a webhook must not reach."""
+"""Webhook URLs: public ones are accepted, and all spellings of internal hosts are refused."""
 
 import ipaddress
 
@@ -10,7 +10,7 @@ NUMBER, PUBLIC, PORT, HOST = "not an IP address", "public host name", "port", "v
 
 
 def wide(text: str) -> str:
-    """In full-width letters and digits, which are ours to a browser."""
+    """Return the text in full-width characters, which browsers treat as ASCII."""
     return "".join(char if char == "." else chr(ord(char) + 0xFEE0) for char in text)
 
 
@@ -105,7 +105,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("url", "reason"), REFUSED)
-def test_an_address_that_is_not_public_https_is_refused_with_the_reason(url: object, reason: str) -> None:
+def test_a_url_that_is_not_public_https_is_refused_with_the_reason(url: object, reason: str) -> None:
     with pytest.raises(InvalidAddress, match=reason):
         parse_address(url, ())
 
@@ -118,10 +118,10 @@ def test_an_address_that_is_not_public_https_is_refused_with_the_reason(url: obj
         ("https://hooks.example.com.?x", "hooks.example.com", "/?x"),
         ("https://bücher.example.com/", "xn--bcher-kva.example.com", "/"),
         ("https://xn--bcher-kva.example.com/", "xn--bcher-kva.example.com", "/"),
-        ("https://127.0.0.1.nip.io/", "127.0.0.1.nip.io", "/"),  # what it resolves to is looked at later
+        ("https://127.0.0.1.nip.io/", "127.0.0.1.nip.io", "/"),  # its address is checked before sending
     ],
 )
-def test_a_public_name_is_read_as_it_is_sent_to(url: str, host: str, target: str) -> None:
+def test_a_public_url_is_parsed(url: str, host: str, target: str) -> None:
     address = parse_address(url, ())
     assert (address.host, address.port, address.target, address.private) == (host, 443, target, False)
     assert address.host_and_port == host
@@ -130,22 +130,22 @@ def test_a_public_name_is_read_as_it_is_sent_to(url: str, host: str, target: str
 @pytest.mark.parametrize(
     "url", ["https://localhost:8443/x", "https://hooks.corp/x", "https://10.0.0.5/x", "https://HOOKS.corp./"]
 )
-def test_what_the_operator_has_named_may_be_private(url: str) -> None:
-    named = parse_private_hosts("localhost:8443, hooks.corp:443,10.0.0.5,")
-    assert parse_address(url, named).private
+def test_hosts_listed_by_the_operator_may_be_private(url: str) -> None:
+    hosts = parse_private_hosts("localhost:8443, hooks.corp:443,10.0.0.5,")
+    assert parse_address(url, hosts).private
 
 
 @pytest.mark.parametrize(
     "url",
     ["https://localhost/", "https://localhost:8444/", "https://hooks.corp:8443/", "https://a.hooks.corp/"],
 )
-def test_only_the_very_host_and_port_that_the_operator_has_named(url: str) -> None:
+def test_other_hosts_and_ports_than_the_listed_ones_are_refused(url: str) -> None:
     with pytest.raises(InvalidAddress):
         parse_address(url, parse_private_hosts("localhost:8443,hooks.corp"))
 
 
 @pytest.mark.parametrize("url", ["http://localhost:8443/", "https://me@localhost:8443/"])
-def test_a_private_receiver_too_needs_https_and_no_user(url: str) -> None:
+def test_a_private_url_needs_https_and_no_user_name(url: str) -> None:
     with pytest.raises(InvalidAddress):
         parse_address(url, parse_private_hosts("localhost:8443"))
 
@@ -170,12 +170,12 @@ def test_a_private_receiver_too_needs_https_and_no_user(url: str) -> None:
         *("64:ff9b::127.0.0.1", "64:ff9b::a9fe:a9fe", "64:ff9b:1::8.8.8.8", "2001:0:a00:1::"),
     ],
 )
-def test_an_address_inside_some_network_is_not_reached(ip: str) -> None:
+def test_an_internal_address_is_not_public(ip: str) -> None:
     assert not is_public(ipaddress.ip_address(ip))
 
 
 @pytest.mark.parametrize(
     "ip", ["8.8.8.8", "93.184.215.14", "2606:4700:4700::1111", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8"]
 )
-def test_an_address_of_the_internet_is_reached(ip: str) -> None:
+def test_an_internet_address_is_public(ip: str) -> None:
     assert is_public(ipaddress.ip_address(ip))

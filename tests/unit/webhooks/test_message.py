@@ -1,4 +1,4 @@
-"""What receivers get, read back by Standard Webhooks' own library."""
+"""Webhook messages, verified with the Standard Webhooks library."""
 
 import json
 from dataclasses import replace
@@ -32,7 +32,7 @@ FAILED = replace(
 OLD, NEW = WebhookSecrets(["an old secret of the operator"]), WebhookSecrets(["a new secret of the operator"])
 
 
-def test_a_done_export_is_told_with_its_receipt_and_links_to_the_api_only() -> None:
+def test_a_done_message_has_the_receipt_and_links_to_the_api() -> None:
     assert export_message(DONE, BASE) == {
         "type": "export.done",
         "timestamp": "2026-11-30T08:00:01+00:00",
@@ -55,27 +55,27 @@ def test_a_done_export_is_told_with_its_receipt_and_links_to_the_api_only() -> N
     }
 
 
-def test_a_failed_export_is_told_with_its_code_and_without_a_file() -> None:
+def test_an_error_message_has_the_code_and_no_file() -> None:
     message = export_message(FAILED, BASE)
     assert message["type"] == "export.error"
     assert message["data"]["error"] == {"code": "source.timeout", "message": "Too long."}
     assert (message["data"]["rows"], message["data"]["links"]["download"]) == (None, None)
 
 
-def test_what_has_no_code_of_its_own_says_no_more_than_the_id() -> None:
-    secretive = replace(FAILED, error=job_error(JOB, "FAILED", "Failed", "password authentication failed"))
-    assert export_message(secretive, BASE)["data"]["error"] == {
+def test_an_unknown_error_shows_only_the_job_id() -> None:
+    unknown = replace(FAILED, error=job_error(JOB, "FAILED", "Failed", "password authentication failed"))
+    assert export_message(unknown, BASE)["data"]["error"] == {
         "code": "internal",
         "message": f"The export failed. Quote {JOB}.",
     }
 
 
-def test_a_cancelled_export_is_told_as_such() -> None:
+def test_a_cancelled_export_has_its_own_event_type() -> None:
     cancelled = replace(DONE, status="cancelled", receipt=None, error=CANCELLED)
     assert export_message(cancelled, BASE)["type"] == "export.cancelled"
 
 
-def test_a_pause_is_told_with_the_last_error() -> None:
+def test_a_pause_message_has_the_last_error() -> None:
     message = pause_message(FAILED, "Weekly", 3, BASE)
     assert message["type"] == "schedule.paused"
     assert message["data"] == {
@@ -94,39 +94,39 @@ def test_a_pause_is_told_with_the_last_error() -> None:
     }
 
 
-def signed(*secrets: WebhookSecrets, at: datetime | None = None) -> tuple[bytes, dict[str, str]]:
+def sign(*secrets: WebhookSecrets, at: datetime | None = None) -> tuple[bytes, dict[str, str]]:
     body = encode_message(export_message(DONE, BASE))
     keys = [secret.signing_keys("ada")[0] for secret in secrets]
     return body, signed_headers(message_id(UUID(JOB)), body, keys, at or datetime.now(UTC))
 
 
-def verified(secret: WebhookSecrets, body: bytes, headers: dict[str, str], caller: str = "ada") -> Any:
+def verify(secret: WebhookSecrets, body: bytes, headers: dict[str, str], caller: str = "ada") -> Any:
     return Webhook(secret.signing_secret(caller)).verify(body, headers)
 
 
-def test_the_standards_own_library_verifies_a_message() -> None:
-    body, headers = signed(NEW)
-    assert verified(NEW, body, headers) == json.loads(body)
+def test_the_standard_webhooks_library_verifies_a_message() -> None:
+    body, headers = sign(NEW)
+    assert verify(NEW, body, headers) == json.loads(body)
 
 
-def test_during_a_change_of_secrets_both_verify() -> None:
-    body, headers = signed(NEW, OLD)
-    assert verified(NEW, body, headers) == verified(OLD, body, headers)
+def test_both_secrets_verify_during_a_rotation() -> None:
+    body, headers = sign(NEW, OLD)
+    assert verify(NEW, body, headers) == verify(OLD, body, headers)
 
 
 @pytest.mark.parametrize("changed", ["body", "id", "caller", "secret", "age"])
-def test_nothing_else_verifies(changed: str) -> None:
-    body, headers = signed(NEW, at=datetime.now(UTC) - timedelta(minutes=10) if changed == "age" else None)
+def test_a_changed_message_or_key_does_not_verify(changed: str) -> None:
+    body, headers = sign(NEW, at=datetime.now(UTC) - timedelta(minutes=10) if changed == "age" else None)
     if changed == "body":
         body = body.replace(b'"rows":2', b'"rows":3')
     if changed == "id":
         headers["webhook-id"] = "msg_another"
     with pytest.raises(WebhookVerificationError):
-        verified(OLD if changed == "secret" else NEW, body, headers, "bob" if changed == "caller" else "ada")
+        verify(OLD if changed == "secret" else NEW, body, headers, "bob" if changed == "caller" else "ada")
 
 
-def test_the_id_is_the_deliverys_and_stays() -> None:
+def test_the_message_id_stays_the_same_across_attempts() -> None:
     assert message_id(UUID(JOB)) == "msg_899e1228d7b840fc849070e6f1efb338"
-    first, second = signed(NEW)[1], signed(NEW, at=datetime.now(UTC) + timedelta(minutes=1))[1]
+    first, second = sign(NEW)[1], sign(NEW, at=datetime.now(UTC) + timedelta(minutes=1))[1]
     assert first["webhook-id"] == second["webhook-id"]
     assert first["webhook-timestamp"] != second["webhook-timestamp"]

@@ -8,7 +8,7 @@ OLD, NEW = "an old secret of the operator", "a new secret of the operator"
 URL = "https://hooks.example.com/?token=hush"
 
 
-def test_each_caller_has_a_key_of_their_own() -> None:
+def test_each_caller_has_its_own_key() -> None:
     secrets = WebhookSecrets([OLD])
     assert secrets.signing_keys("ada") == WebhookSecrets([OLD]).signing_keys("ada")
     assert (
@@ -18,20 +18,20 @@ def test_each_caller_has_a_key_of_their_own() -> None:
     )
 
 
-def test_a_key_is_written_down_as_the_standard_has_it() -> None:
-    shown = WebhookSecrets([OLD]).signing_secret("ada")
-    assert shown.startswith("whsec_")
-    assert len(base64.b64decode(shown.removeprefix("whsec_"), validate=True)) == 32
+def test_a_signing_secret_has_the_standard_notation() -> None:
+    secret = WebhookSecrets([OLD]).signing_secret("ada")
+    assert secret.startswith("whsec_")
+    assert len(base64.b64decode(secret.removeprefix("whsec_"), validate=True)) == 32
 
 
-def test_a_sealed_address_shows_nothing_and_opens_again() -> None:
+def test_a_sealed_url_is_unreadable_and_can_be_unsealed() -> None:
     secrets = WebhookSecrets([OLD])
     sealed = secrets.seal(URL)
     assert "hush" not in sealed
     assert secrets.unseal(sealed) == URL
 
 
-def test_a_changed_secret_signs_first_and_opens_what_the_old_one_has_sealed() -> None:
+def test_after_a_rotation_the_new_key_comes_first_and_old_urls_can_be_unsealed() -> None:
     sealed = WebhookSecrets([OLD]).seal(URL)
     both = parse_secrets(f"{NEW}\n\n  {OLD}\n")
     assert both.unseal(sealed) == URL
@@ -43,13 +43,13 @@ def test_a_changed_secret_signs_first_and_opens_what_the_old_one_has_sealed() ->
 
 
 @pytest.mark.parametrize("sealed", ["", "gAAAA", "ü"])
-def test_another_secret_opens_nothing(sealed: str) -> None:
+def test_another_secret_cannot_unseal(sealed: str) -> None:
     for damaged in (sealed, WebhookSecrets([OLD]).seal(URL)):
         with pytest.raises(UnsealError):
             WebhookSecrets([NEW]).unseal(damaged)
 
 
 @pytest.mark.parametrize("text", ["", "\n", "short", f"{OLD}\nshort"])
-def test_a_file_without_a_good_secret_is_of_no_use(text: str) -> None:
+def test_a_file_without_a_long_enough_secret_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="24"):
         parse_secrets(text)
