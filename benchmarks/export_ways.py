@@ -18,7 +18,7 @@ from benchmarks.survey_data import QUESTIONS, Survey
 from flows.query import statement
 from flows.query.request import parse_request
 from flows.reports import catalog
-from flows.sources.postgresql import copy_rows
+from flows.sources.postgresql import copy_out
 from flows.sources.snapshot import open_engine, snapshot
 
 ARTICLE = Path(__file__).with_name("article_way")
@@ -71,9 +71,9 @@ def _same_select(survey: Survey, database_url: str) -> Mapping[str, Any]:
     engine = open_engine(database_url.replace("://", "+psycopg://", 1), 5, poolclass=NullPool)
     with snapshot(engine, "UTC", 60, lambda: datetime.now(UTC)) as taken:
         columns = statement.output_columns(request, taken.questions(statement.questions(request)))
-        rows = copy_rows.select_rows(request, columns)
+        rows = copy_out.select_rows(request, columns, request.options)
         driver: Any = taken.connection.connection.driver_connection
-        sql = psycopg.ClientCursor(driver).mogrify(*copy_rows.compiled(taken, rows))
+        sql = psycopg.ClientCursor(driver).mogrify(*copy_out.compiled(taken, rows))
     return {"sql": sql}
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import obstore
 from obstore.store import S3Store
 
-from flows.storage.protocol import content_type
+from flows.formats.registry import media_type_of
 from flows.storage.s3 import PART_BYTES, PARTS_IN_FLIGHT, S3Storage
 
 
@@ -28,7 +28,7 @@ class ObstoreUpload:
             key,
             buffer_size=PART_BYTES,
             max_concurrency=PARTS_IN_FLIGHT,
-            attributes={"Content-Type": content_type(key)},
+            attributes={"Content-Type": media_type_of(key)},
         )
 
     def write(self, data: bytes) -> None:

@@ -1,12 +1,12 @@
-"""The flow behind every export: fetch ▸ transform to CSV ▸ upload ▸ presign, block by block.
+"""The flow of every export: fetch ▸ transform to CSV ▸ upload ▸ presign, block by block.
 
-The tasks pull from each other, so memory is a few blocks however many rows there are. Prefect walks what
-it is passed, which would drain a bare generator: Stream hides one. See architecture.md, decision 2.
+The tasks pull from each other, so that memory holds a few blocks, whatever the number of rows. Prefect would
+drain a generator that it is passed, so `Stream` hides it.
 """
 
 import logging
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
@@ -33,15 +33,16 @@ from flows.errors import (
     StorageUnavailable,
     Superseded,
 )
-from flows.formats import csv_chunks
-from flows.formats.csv_header import header
-from flows.formats.output_file import Packing
+from flows.formats.csv_chunks import to_csv
+from flows.formats.csv_options import PRESETS
+from flows.formats.output_file import OutputFile
+from flows.formats.protocol import Output
 from flows.query.masking import mask_reports
 from flows.query.request import ExportRequest, parse_request
 from flows.reports import catalog
 from flows.rows.columns import OutputColumn
 from flows.rows.pandas_frames import transform_chunk
-from flows.rows.pipeline import Block, Chunk, Opening, Records, Stream, ended
+from flows.rows.pipeline import Block, Chunk, FirstRows, Opening, Records, Stream, ended
 from flows.runs import artifacts, attempt_result, flow_names, summary_page
 from flows.runs.attempt_result import AttemptResult
 from flows.runs.progress import ProgressReporter
@@ -52,8 +53,8 @@ from flows.schedules.parameters import parse_schedule_parameters
 from flows.schedules.planned_range import resolve_request
 from flows.settings import Settings
 from flows.sources import choose
+from flows.sources.protocol import Reading
 from flows.sources.snapshot import open_engine, snapshot
-from flows.sources.sqlite import adbc_chunks
 from flows.storage.from_url import open_storage
 from flows.storage.protocol import Storage, Upload, content_disposition, object_key, storage_errors
 from flows.storage.protocol import upload as whole_or_absent
@@ -66,7 +67,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Export:
-    """One attempt at one job: what was asked, and where it goes."""
+    """One attempt of a job: its request and its settings."""
 
     job_id: UUID
     attempt: int
@@ -83,8 +84,8 @@ class Export:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """A stored file, with what is left beside it in Prefect: its columns, and a page for operators."""
+class StoredFile:
+    """A stored file, and the facts that Prefect shows beside it."""
 
     receipt: Receipt
     columns: list[OutputColumn]
@@ -92,7 +93,7 @@ class Made:
 
 
 def leave_page(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
-    """After the run has completed: nobody who waits for the file waits for its page."""
+    """Create the run's page after it has completed, so that the file does not wait for it."""
     record: Any = state.data
     if state.name == NoRows.state_name:
         return
@@ -111,10 +112,10 @@ def leave_page(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> No
 def export_report(
     request: dict[str, Any], recurring: dict[str, Any] | None = None, mask_pii: bool = False
 ) -> State[Any]:
-    """Makes the file that `request` asks for; the body is that of `POST /exports`.
+    """Make the file of a request, which is a body of `POST /exports`.
 
-    `recurring` makes it a run of a recurring export: its days are told from the time it was planned for.
-    `mask_pii`: for somebody who may not see what is about a person.
+    `recurring` makes it a run of a schedule, whose dates follow from the scheduled time. `mask_pii` masks
+    the columns with personal data.
     """
     settings = Settings()
     job_id, attempt, report = UUID(flow_run.id), flow_run.run_count, ""
@@ -128,54 +129,55 @@ def export_report(
         parsed = parse_request(request, mask_reports(reports) if mask_pii else reports)
         report = parsed.report.name
         export = Export(job_id, attempt, parsed, settings, only_if_rows)
-        made = _make_file(export)
+        stored_file = _make_file(export)
     except Superseded as error:
         raise Abort from error
-    except NoRows as found:
-        attempt_result.record(AttemptResult(report, found.state_name))
-        return Completed(name=found.state_name, message=str(found))
+    except NoRows as reason:
+        attempt_result.record(AttemptResult(report, reason.state_name))
+        return Completed(name=reason.state_name, message=str(reason))
     except InvalidRequest as error:
         attempt_result.record(AttemptResult(report, "request.invalid"))
         return Failed(name="request.invalid", message=str(error))
-    except Exception as error:  # noqa: BLE001 - every failure ends in a stable code
+    except Exception as error:  # noqa: BLE001 - every failure gets a stable code
         failure = _classified(error)
         attempt_result.record(AttemptResult(report, failure.code))
         if failure.retryable and attempt < settings.attempts:
             pause = timedelta(seconds=settings.retry_seconds * 2 ** (attempt - 1))
             retry_later(job_id, f"{failure.code}: {failure}", pause, datetime.now(UTC))
         return Failed(name=failure.code, message=str(failure))
-    attempt_result.record(AttemptResult(report, "done", made.receipt.rows, made.receipt.bytes))
-    told = f"{made.receipt.rows:,} rows, {made.receipt.bytes:,} bytes"
-    return Completed(message=told, data=_left_beside(made, export))
+    receipt = stored_file.receipt
+    attempt_result.record(AttemptResult(report, "done", receipt.rows, receipt.bytes))
+    message = f"{receipt.rows:,} rows, {receipt.bytes:,} bytes"
+    return Completed(message=message, data=_artifacts(stored_file, export))
 
 
-def _left_beside(made: Made, export: Export) -> list[tuple[str, object]]:
-    """Types and contents of the artifacts."""
+def _artifacts(file: StoredFile, export: Export) -> list[tuple[str, object]]:
+    """Return types and contents of the run's artifacts."""
     download_url = f"{export.settings.public_url}/exports/{export.job_id}/download"
-    columns = [{"key": each.key, "label": each.label, "type": each.type} for each in made.columns]
-    page = summary_page.markdown(export.request, made.receipt, made.first_rows, download_url)
+    columns = [{"key": column.key, "label": column.label, "type": column.type} for column in file.columns]
+    page = summary_page.markdown(export.request, file.receipt, file.first_rows, download_url)
     return [(artifacts.COLUMNS, columns), ("markdown", page)]
 
 
-def _make_file(export: Export) -> Made:
+def _make_file(export: Export) -> StoredFile:
     with (
         get_client(sync_client=True) as client,
         ProgressReporter(client, export.job_id, export.attempt) as progress,
         ended(fetch(export)) as fetched,
     ):
-        batches = _if_rows(fetched) if export.only_if_rows else fetched
+        batches = _unless_empty(fetched) if export.only_if_rows else fetched
         with ended(transform_to_csv(Stream(batches), export)) as blocks:
-            made = upload(Stream(blocks), export, progress)
-        with _removed_on_failure(export, made.receipt):
-            presign(export, made.receipt)
-            progress.finish(made.receipt)
-    return made
+            file = upload(Stream(blocks), export, progress)
+        with _removed_on_failure(export, file.receipt):
+            presign(export, file.receipt)
+            progress.finish(file.receipt)
+    return file
 
 
-def _if_rows(batches: Iterator[Opening | Records | Chunk]) -> Iterator[Opening | Records | Chunk]:
+def _unless_empty(batches: Iterator[Opening | Records | Chunk]) -> Iterator[Opening | Records | Chunk]:
     opening = next(batches)
     if isinstance(opening, Opening) and opening.expected == 0:
-        for _ in batches:  # so that the task ends as one that has done its work
+        for _ in batches:  # let the task complete
             pass
         raise NoRows
     return chain([opening], batches)
@@ -183,7 +185,7 @@ def _if_rows(batches: Iterator[Opening | Records | Chunk]) -> Iterator[Opening |
 
 @contextmanager
 def _removed_on_failure(export: Export, receipt: Receipt) -> Iterator[None]:
-    """A file that no receipt leads to would lie in the storage for nobody."""
+    """Remove the file if the block fails, because no receipt leads to it."""
     try:
         yield
     except BaseException:
@@ -197,93 +199,113 @@ def _removed_on_failure(export: Export, receipt: Receipt) -> Iterator[None]:
 
 @task(persist_result=False)
 def fetch(export: Export) -> Generator[Opening | Records | Chunk, None, None]:
-    """The report's rows, all of one snapshot."""
+    """Yield the report's rows, all of one snapshot."""
     settings, request = export.settings, export.request
     engine = open_engine(settings.database_url.get_secret_value(), CONNECT_SECONDS, poolclass=NullPool)
     zone, seconds, silence = request.zone.key, settings.statement_seconds, settings.silence_seconds
     clock = partial(datetime.now, UTC)
     with snapshot(engine, zone, seconds, clock, silence) as taken:
-        opening = choose.opening(taken, request, settings.rows_per_export)
-        if adbc_chunks.can_read(taken, request, opening.read, opening.expected):
-            with adbc_chunks.shared(taken, clock) as shared:
-                opening = choose.opening(shared.snapshot, request, settings.rows_per_export)
-                yield opening
-                yield from adbc_chunks.fetch(shared, request, opening.read, opening.expected)
-        else:
-            yield opening
-            yield from choose.rows(taken, request, opening)
+        yield from choose.rows(Reading(taken, request, clock, settings.rows_per_export))
 
 
 @task(persist_result=False)
 def transform_to_csv(
     batches: Stream[Opening | Records | Chunk], export: Export
-) -> Generator[Opening | Block, None, None]:
-    """The rows as the bytes that the file will hold."""
-    request, report = export.request, export.request.report
-    columns: list[OutputColumn] = []
-    read: list[OutputColumn] = []
-    for batch in batches:
-        if isinstance(batch, Opening):
-            columns, read = batch.columns, batch.read
-            yield batch
-        elif isinstance(batch, Records):
-            yield Block(batch.rows, batch.data)
-        else:
-            chunk = transform_chunk(batch, read, report.transform, request.zone, report.file)
-            data = csv_chunks.to_csv(
-                chunk.first_columns(len(columns)), columns, request.zone, request.dialect
-            )
-            yield Block(batch.rows, data)
+) -> Generator[Opening | FirstRows | Block, None, None]:
+    """Yield the bytes of the file, in CSV unless the request names another format."""
+    incoming, request = iter(batches), export.request
+    opening = next(incoming)
+    assert isinstance(opening, Opening)  # noqa: S101 - fetch yields it first
+    yield opening
+    with closing(request.format.writer(request.options, output_of(request, opening))) as writer:
+        sampled = False
+        for batch in incoming:
+            assert not isinstance(batch, Opening)  # noqa: S101 - there is only one
+            ready = transform_batch(batch, opening, request)
+            if not sampled:
+                yield _first_rows(ready, opening.columns, request)
+                sampled = True
+            yield from writer.write(ready)
+        yield from writer.finish()
+
+
+def output_of(request: ExportRequest, opening: Opening) -> Output:
+    return Output(
+        columns=opening.columns,
+        rows=opening.expected,
+        zone=request.zone,
+        name=request.file_stem,
+        title=request.report.title,
+        snapshot_at=opening.snapshot_at,
+        request=request.body,
+    )
+
+
+def transform_batch(batch: Records | Chunk, opening: Opening, request: ExportRequest) -> Records | Chunk:
+    if isinstance(batch, Records):
+        return batch
+    report = request.report
+    chunk = transform_chunk(batch, opening.read, report.transform, request.zone, report.file)
+    return chunk.first_columns(len(opening.columns))
+
+
+def _first_rows(batch: Records | Chunk, columns: list[OutputColumn], request: ExportRequest) -> FirstRows:
+    if isinstance(batch, Records):
+        options = request.copy_options or PRESETS["plain"]
+        return FirstRows(summary_page.first_rows(batch.data, columns, options))
+    data = to_csv(batch.slice(0, summary_page.ROWS), columns, request.zone, PRESETS["plain"])
+    return FirstRows(summary_page.first_rows(data, columns, PRESETS["plain"]))
 
 
 @task(persist_result=False)
-def upload(blocks: Stream[Opening | Block], export: Export, progress: ProgressReporter) -> Made:
-    """Stores the file whole; rows that are missing or too many leave nothing behind."""
-    coming, request = iter(blocks), export.request
-    opening = next(coming)
-    assert isinstance(opening, Opening)  # noqa: S101 - fetch begins with it
+def upload(
+    blocks: Stream[Opening | FirstRows | Block], export: Export, progress: ProgressReporter
+) -> StoredFile:
+    """Store the whole file, or nothing. Raise Incomplete if rows are missing or too many."""
+    incoming, request = iter(blocks), export.request
+    opening = next(incoming)
+    assert isinstance(opening, Opening)  # noqa: S101 - fetch yields it first
     progress.start(opening.expected, opening.snapshot_at)
-    rows, first = 0, b""
+    rows, first_rows = 0, summary_page.first_rows(b"", opening.columns, PRESETS["plain"])
     name = request.file_name(opening.expected)
-    with whole_or_absent(export.storage, export.key(name)) as made, _packing(request, opening) as packing:
-        for block in coming:
-            assert isinstance(block, Block)  # noqa: S101 - there is one opening
-            for stored in packing.add(block.rows, block.data):
-                made.write(stored)
+    container = request.format.container(request.options, output_of(request, opening))
+    with whole_or_absent(export.storage, export.key(name)) as target, OutputFile(container) as file:
+        for block in incoming:
+            if isinstance(block, FirstRows):
+                first_rows = block.rows
+                continue
+            assert isinstance(block, Block)  # noqa: S101 - there is only one opening
+            for stored in file.add(block):
+                target.write(stored)
             rows += block.rows
-            first = first or block.data
-            progress.reach(rows * _kept_bytes(made, packing) // max(1, packing.bytes))
+            progress.reach(_stored_rows(rows, target, file))
         if rows != opening.expected:
             raise Incomplete
-        for stored in packing.finish():
-            made.write(stored)
+        for stored in file.finish():
+            target.write(stored)
         progress.check_current()
-        made.commit()
+        target.commit()
         progress.reach(rows)
     receipt = Receipt(
         attempt=export.attempt,
         name=name,
         rows=rows,
-        bytes=packing.bytes,
-        sha256=packing.sha256,
+        bytes=file.bytes,
+        sha256=file.sha256,
         snapshot_at=opening.snapshot_at.isoformat(),
     )
-    return Made(receipt, opening.columns, summary_page.first_rows(first, opening.columns, request.dialect))
+    return StoredFile(receipt, opening.columns, first_rows)
 
 
-def _kept_bytes(made: Upload, packing: Packing) -> int:
-    """What is stored; the beginning counts as such, for a file of one part is stored in one go."""
-    return max(made.stored, min(packing.bytes, FIRST_PART_BYTES))
-
-
-def _packing(request: ExportRequest, opening: Opening) -> Packing:
-    top = header(opening.columns, request.zone, request.dialect)
-    return Packing(request.dialect, top, request.file_stem, opening.expected)
+def _stored_rows(rows: int, target: Upload, file: OutputFile) -> int:
+    """Estimate how many rows are stored. The first part counts at once: small files are stored at the end."""
+    stored = max(target.stored, min(file.bytes, FIRST_PART_BYTES))
+    return rows * stored // file.bytes if file.bytes else 0
 
 
 @task(persist_result=False)
 def presign(export: Export, receipt: Receipt) -> None:
-    """Proves that a signed link to the file answers with all of it; the link itself is thrown away."""
+    """Check that a signed link returns the whole file; the link itself is discarded."""
     with storage_errors():
         disposition = content_disposition(receipt.name)
         link = export.storage.sign(
@@ -296,5 +318,5 @@ def presign(export: Export, receipt: Receipt) -> None:
 def _classified(error: Exception) -> ExportError:
     if isinstance(error, ExportError):
         return error
-    logger.error("the export failed in a way that has no code of its own", exc_info=error)
+    logger.error("the export failed for an unknown reason", exc_info=error)
     return Internal()

@@ -19,6 +19,7 @@ from api.openapi.words import (
     text,
 )
 from flows.formats.csv_options import CHOICES, EXCEL_ROWS, PRESETS
+from flows.formats.registry import FORMATS
 from flows.query.filter_values import MAX_TEXT_LENGTH, bits_of
 from flows.query.question_keys import QUESTION_SEPARATOR, questions_key
 from flows.query.report import DEFAULT_REPORT, Filter, Report, type_name
@@ -126,7 +127,13 @@ def _any_report(days: bool) -> Schema:
 
 def _shared() -> dict[str, Schema]:
     csv = {"anyOf": [ref("CsvPreset"), ref("CsvOptions")], "description": "A preset, or options over one."}
-    return {"timeZone": nullable(zone()), "csv": nullable(csv), "name": nullable(name_of_file())}
+    format_ = nullable(choice(FORMATS, "CSV if left out."))
+    return {
+        "timeZone": nullable(zone()),
+        "format": format_,
+        "csv": nullable(csv),
+        "name": nullable(name_of_file()),
+    }
 
 
 def _day(description: str) -> Schema:

@@ -8,8 +8,8 @@ from fastapi.responses import FileResponse, Response
 
 from api.context import context_of
 from api.web.problems import Problem
+from flows.formats.registry import media_type_of
 from flows.storage.folder import FolderStorage
-from flows.storage.protocol import content_type
 
 router = APIRouter()
 
@@ -32,4 +32,4 @@ async def file(job_id: str, name: str, request: Request) -> Response:
     if not path.is_file():
         raise Problem(HTTPStatus.NOT_FOUND, "There is no such file.")
     headers = {"Content-Disposition": disposition, "Cache-Control": "no-store"}
-    return FileResponse(path, media_type=content_type(key), headers=headers)
+    return FileResponse(path, media_type=media_type_of(key), headers=headers)

@@ -1,4 +1,4 @@
-"""Python values as the texts that PostgreSQL gives them, so that both engines write the same bytes. Pure."""
+"""Python values as the text that PostgreSQL prints, so that every source gives the same bytes."""
 
 import json
 import math
@@ -11,47 +11,47 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import REAL
 
-from flows.formats.csv_options import PRESETS, Dialect
+from flows.formats.csv_options import PRESETS, CsvOptions
 from flows.formats.csv_text import FORMULA_STARTS, guarded, with_decimal_mark
 from flows.rows.columns import OutputColumn, Question
 
 Write = Callable[[Any], str]
 _WriteOrNull = Callable[[Any], str | None]
 
-READ_JSON = json.JSONDecoder(parse_float=Decimal).decode  # each digit stays
+READ_JSON = json.JSONDecoder(parse_float=Decimal).decode  # keeps every digit
 
 _DAY = timedelta(days=1)
 
 
 def column_texts(
-    values: Sequence[Any], column: OutputColumn, zone: ZoneInfo, dialect: Dialect
+    values: Sequence[Any], column: OutputColumn, zone: ZoneInfo, options: CsvOptions
 ) -> Sequence[str | None]:
-    """The cells of one column; None is NULL."""
+    """Return the cells of one column; None is null."""
     if column.type == "json":
         return _written(values, lambda kind: json_text)
-    texts = _written(values, lambda kind: _writer(kind, column, zone, dialect))
-    return _all_guarded(texts) if dialect.formula_guard and column.type == "string" else texts
+    texts = _written(values, lambda kind: _writer(kind, column, zone, options))
+    return _all_guarded(texts) if options.formula_guard and column.type == "string" else texts
 
 
 def cell_text(
-    value: Any, column: OutputColumn, zone: ZoneInfo, dialect: Dialect = PRESETS["plain"]
+    value: Any, column: OutputColumn, zone: ZoneInfo, options: CsvOptions = PRESETS["plain"]
 ) -> str | None:
-    """None is NULL."""
-    return column_texts([value], column, zone, dialect)[0]
+    """Return one cell; None is null."""
+    return column_texts([value], column, zone, options)[0]
 
 
 def answer_texts(answers: Sequence[Any], question: Question) -> Sequence[str | None]:
-    """Values out of each row's JSON, as `->>` gives them: a text without its quotes, null as NULL."""
+    """Return decoded JSON values as `->>` prints them: strings without quotes, null as None."""
     return _written(answers, _choices_writer if question.multiple else _json_writer)
 
 
 def _written(values: Sequence[Any], writer: Callable[[type], _WriteOrNull]) -> Sequence[str | None]:
-    """How to write a type of values is chosen once, for most columns hold but one; None stays None."""
+    """Write each value, None as None. The writer is chosen once per type: most columns have only one."""
     kinds = set(map(type, values))
-    found = kinds - {NoneType}
-    if found == {str} and writer(str) is str:
+    value_types = kinds - {NoneType}
+    if value_types == {str} and writer(str) is str:
         return values
-    writers = {kind: writer(kind) for kind in found}
+    writers = {kind: writer(kind) for kind in value_types}
     if len(writers) != 1:
         return [None if value is None else writers[type(value)](value) for value in values]
     (write,) = writers.values()
@@ -69,7 +69,7 @@ def _choices_writer(kind: type) -> _WriteOrNull:
 
 
 def json_text(value: Any) -> str:
-    """As `jsonb` prints: keys by length and then by bytes, a blank after comma and colon."""
+    """Return the text that `jsonb` prints: keys by length, then by bytes; a space after comma and colon."""
     if isinstance(value, dict):
         keys = sorted(value, key=lambda key: (len(key.encode()), key.encode()))
         inner = (f"{json.dumps(key, ensure_ascii=False)}: {json_text(value[key])}" for key in keys)
@@ -93,8 +93,8 @@ def interval_text(value: timedelta) -> str:
 
 
 def _choices_text(answer: list[Any]) -> str | None:
-    """The choices joined; none at all are NULL."""
-    texts = [each if type(each) is str else json_text(each) for each in answer if each is not None]
+    """Join the choices; without any, return None."""
+    texts = [choice if type(choice) is str else json_text(choice) for choice in answer if choice is not None]
     return "; ".join(texts) if texts else None
 
 
@@ -103,15 +103,15 @@ def _all_guarded(texts: Iterable[str | None]) -> list[str | None]:
     return [guarded(text) if text and text[0] in starts else text for text in texts]
 
 
-def _writer(kind: type, column: OutputColumn, zone: ZoneInfo, dialect: Dialect) -> Write:
+def _writer(kind: type, column: OutputColumn, zone: ZoneInfo, options: CsvOptions) -> Write:
     if issubclass(kind, datetime):
-        return _moment_writer(column.zoned, zone, local=dialect.date_times == "local")
+        return _timestamp_writer(column.zoned, zone, local=options.date_times == "local")
     if kind is float and isinstance(column.expression.type, REAL):
         write: Write = _single_text
     else:
         write = _WRITERS.get(kind, _plain_text)
-    if column.type == "number" and dialect.decimal_mark != "." and kind is not str:
-        return lambda value: with_decimal_mark(write(value), dialect)
+    if column.type == "number" and options.decimal_mark != "." and kind is not str:
+        return lambda value: with_decimal_mark(write(value), options)
     return write
 
 
@@ -122,7 +122,7 @@ def _plain_text(value: Any) -> str:
     return str(value)
 
 
-def _moment_writer(zoned: bool, zone: ZoneInfo, local: bool) -> Write:
+def _timestamp_writer(zoned: bool, zone: ZoneInfo, local: bool) -> Write:
     if not zoned:
         return _local_text if local else _naive_text
     offsets = _Offsets(zone)
@@ -130,24 +130,25 @@ def _moment_writer(zoned: bool, zone: ZoneInfo, local: bool) -> Write:
 
 
 def _zoned_text(value: datetime, offsets: "_Offsets", local: bool) -> str:
-    """A moment without a zone is UTC: so databases keep it that know no zones."""
+    """Naive timestamps are UTC, as in databases without time zones."""
     try:
         if value.tzinfo is not None:
-            there, offset_text = value.astimezone(offsets.zone), ""
+            local_time, offset_text = value.astimezone(offsets.zone), ""
         else:
             offset, offset_text = offsets[value.toordinal(), value.hour, value.minute // 15] or offsets.at(
                 value
             )
-            there = value + offset
+            local_time = value + offset
     except OverflowError:
-        return _beyond_text(value if value.tzinfo is not None else value.replace(tzinfo=UTC), offsets.zone)
-    return _local_text(there) if local else _iso_text(there) + offset_text
+        aware = value if value.tzinfo is not None else value.replace(tzinfo=UTC)
+        return _out_of_range_text(aware, offsets.zone)
+    return _local_text(local_time) if local else _iso_text(local_time) + offset_text
 
 
 class _Offsets(dict[tuple[int, int, int], tuple[timedelta, str] | None]):
-    """A zone's offset from UTC at each quarter of an hour, for asking the zone takes three times as long.
+    """A zone's offset from UTC by quarter hour; asking the zone each time takes three times as long.
 
-    Keys are a day's ordinal, hour and quarter in UTC; the value is None where the offset changes in between.
+    Keys are a day's ordinal, hour and quarter in UTC. The value is None if the offset changes within it.
     """
 
     def __init__(self, zone: ZoneInfo) -> None:
@@ -161,14 +162,13 @@ class _Offsets(dict[tuple[int, int, int], tuple[timedelta, str] | None]):
         return self[quarter]
 
     def at(self, utc: datetime) -> tuple[timedelta, str]:
-        there = utc.replace(tzinfo=UTC).astimezone(self.zone)
-        return there.utcoffset() or timedelta(), there.isoformat()[
-            len(there.replace(tzinfo=None).isoformat()) :
-        ]
+        local_time = utc.replace(tzinfo=UTC).astimezone(self.zone)
+        naive_length = len(local_time.replace(tzinfo=None).isoformat())
+        return local_time.utcoffset() or timedelta(), local_time.isoformat()[naive_length:]
 
 
 def _iso_text(value: datetime) -> str:
-    """Microseconds are always written. Python asked for them would take half as long again."""
+    """Return ISO text with microseconds. Asking for them only where needed saves a third of the time."""
     return value.isoformat() if value.microsecond else value.isoformat("T", "microseconds")
 
 
@@ -180,11 +180,11 @@ def _local_text(value: datetime) -> str:
     return value.isoformat(" ", "seconds")[:19]
 
 
-def _beyond_text(value: datetime, zone: ZoneInfo) -> str:
-    """Of a moment that is in the year 10000 or 1 BC over there, which Python has no dates for."""
-    towards = _DAY if value.year == 1 else -_DAY
-    offset = (value + towards).astimezone(zone).utcoffset() or timedelta()
-    clock = (value + towards + offset).time()
+def _out_of_range_text(value: datetime, zone: ZoneInfo) -> str:
+    """Return the text of a timestamp that falls into the year 10000 or 1 BC in the zone."""
+    into_range = _DAY if value.year == 1 else -_DAY
+    offset = (value + into_range).astimezone(zone).utcoffset() or timedelta()
+    clock = (value + into_range + offset).time()
     day, era = ("0001-12-31", " BC") if value.year == 1 else ("10000-01-01", "")
     sign, seconds = "-" if offset < timedelta() else "+", abs(int(offset.total_seconds()))
     parts = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
@@ -192,7 +192,7 @@ def _beyond_text(value: datetime, zone: ZoneInfo) -> str:
 
 
 def _time_text(value: time) -> str:
-    """PostgreSQL drops the zeros at the end of a fraction."""
+    """PostgreSQL drops trailing zeros of a fraction."""
     text = value.isoformat()
     return text.rstrip("0") if value.microsecond else text
 
@@ -202,25 +202,25 @@ def _decimal_text(value: Decimal) -> str:
 
 
 def _float_text(value: float) -> str:
-    """The shortest digits that read back, in PostgreSQL's layout: `1`, `0.1`, `1e+15`."""
+    """Return the shortest digits that parse to the same float, as PostgreSQL prints: `1`, `0.1`, `1e+15`."""
     text = repr(value)
     if -1e15 < value < 1e15 and "e" not in text:
         return text.removesuffix(".0")
-    return _laid_out(value, plain_digits=15)
+    return _format_float(value, plain_digits=15)
 
 
 def _single_text(value: float) -> str:
-    """PostgreSQL's `real` turns to exponents after 6 digits."""
-    return _laid_out(value, plain_digits=6)
+    """PostgreSQL writes a `real` with an exponent from 6 digits on."""
+    return _format_float(value, plain_digits=6)
 
 
-def _laid_out(value: float, plain_digits: int) -> str:
+def _format_float(value: float, plain_digits: int) -> str:
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
         return "Infinity" if value > 0 else "-Infinity"
     sign, digits, exponent = _shortest(value).normalize().as_tuple()
-    assert isinstance(exponent, int)  # noqa: S101 - infinities and NaN are dealt with above
+    assert isinstance(exponent, int)  # noqa: S101 - infinities and NaN are handled above
     magnitude = len(digits) + exponent - 1
     if value == 0 or -4 <= magnitude < plain_digits:
         return format(Decimal((sign, digits, exponent)), "f")
@@ -229,16 +229,16 @@ def _laid_out(value: float, plain_digits: int) -> str:
 
 
 def _shortest(value: float) -> Decimal:
-    """Unlike Python, PostgreSQL never takes digits that lie exactly between two floats (as 1e23 does)."""
-    if abs(value) < 2**53:  # between those, such digits are more than 17
+    """Unlike Python, PostgreSQL never picks digits exactly halfway between two floats, such as 1e23."""
+    if abs(value) < 2**53:  # halfway values of smaller floats have more than 17 digits
         return Decimal(repr(value))
     candidates = (Decimal(f"{value:.{digits}e}") for digits in range(17))
-    return next(each for each in candidates if float(each) == value and not _is_between(each, value))
+    return next(number for number in candidates if float(number) == value and not _is_halfway(number, value))
 
 
-def _is_between(number: Decimal, value: float) -> bool:
-    beyond = math.nextafter(value, math.inf if number > value else -math.inf)
-    return math.isfinite(beyond) and 2 * int(number) == int(value) + int(beyond)
+def _is_halfway(number: Decimal, value: float) -> bool:
+    neighbour = math.nextafter(value, math.inf if number > value else -math.inf)
+    return math.isfinite(neighbour) and 2 * int(number) == int(value) + int(neighbour)
 
 
 def _hex_text(value: bytes) -> str:

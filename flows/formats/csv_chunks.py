@@ -5,21 +5,21 @@ from functools import partial
 from zoneinfo import ZoneInfo
 
 from flows.formats import column_text, csv_records
-from flows.formats.csv_options import Dialect
+from flows.formats.csv_options import CsvOptions
 from flows.rows.columns import OutputColumn
 from flows.rows.pipeline import Chunk
 from flows.rows.row_errors import apply_to_column
 
 
-def to_csv(chunk: Chunk, columns: Sequence[OutputColumn], zone: ZoneInfo, dialect: Dialect) -> bytes:
+def to_csv(chunk: Chunk, columns: Sequence[OutputColumn], zone: ZoneInfo, options: CsvOptions) -> bytes:
     """Raise UnreadableRow for a value that has no text."""
     texts = [
         apply_to_column(
-            partial(column_text.texts, column=column, zone=zone, dialect=dialect),
+            partial(column_text.texts, column=column, zone=zone, options=options),
             values,
             column,
             chunk.keys,
         )
         for column, values in zip(columns, chunk.values, strict=True)
     ]
-    return csv_records.records(texts, dialect)
+    return csv_records.records(texts, options)

@@ -1,24 +1,25 @@
-"""CSV options and presets: what `csv` in a request may hold."""
+"""CSV options and presets: the values of `csv` in a request."""
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+from typing_extensions import TypeAliasType
+
+from flows.formats.options import InvalidOption, without_defaults
 
 LineEnding = Literal["lf", "crlf"]
 Header = Literal["labels", "keys", "none"]
 DateTimes = Literal["iso", "local"]
 Compression = Literal["none", "gzip", "zip"]
-Stored = Literal["csv", "csv.gz", "zip"]
 
 # Excel opens 1,048,576 rows; the header is one of them.
 EXCEL_ROWS = 1_048_575
 
 
 @dataclass(frozen=True)
-class Dialect:
-    """One way of writing CSV; `csv` in a request names a preset or sets single options.
-
-    `split_rows` is how many rows a file holds at most, not counting its header.
-    """
+class CsvOptions:
+    """The options of a CSV export; `split_rows` is the maximum number of rows per file."""
 
     preset: str = "plain"
     delimiter: str = ","
@@ -35,18 +36,15 @@ class Dialect:
     def line_end(self) -> str:
         return "\r\n" if self.line_ending == "crlf" else "\n"
 
-    def stored_as(self, rows: int) -> Stored:
-        """The kind of file so many rows end in, which is its extension too; only a zip holds several."""
-        if self.compression == "gzip":
-            return "csv.gz"
-        too_many = self.split_rows is not None and rows > self.split_rows
-        return "zip" if self.compression == "zip" or too_many else "csv"
+    def splits(self, rows: int) -> bool:
+        """Return whether the rows need more than one file."""
+        return self.split_rows is not None and rows > self.split_rows
 
 
 PRESETS = {
-    "plain": Dialect(),
-    "rfc4180": Dialect(preset="rfc4180", line_ending="crlf"),
-    "excel": Dialect(
+    "plain": CsvOptions(),
+    "rfc4180": CsvOptions(preset="rfc4180", line_ending="crlf"),
+    "excel": CsvOptions(
         preset="excel",
         line_ending="crlf",
         byte_order_mark=True,
@@ -56,7 +54,7 @@ PRESETS = {
     ),
 }
 
-# As callers name the options: the field of each, and what it may be (splitRows is a number).
+# Field and allowed values of each option, by its name in requests; splitRows is a number.
 _FIELDS = {
     "delimiter": "delimiter",
     "lineEnding": "line_ending",
@@ -82,29 +80,21 @@ OPTIONS = ("preset", *_FIELDS)
 _NAMES = {True: "true", False: "false", "\t": "TAB"}
 
 
-class InvalidOption(ValueError):
-    """`option` is the one to mend, as the caller names it; None when it is the whole value."""
-
-    def __init__(self, option: str | None, reason: str) -> None:
-        super().__init__(reason)
-        self.option = option
-
-
-def parse_dialect(value: object) -> Dialect:
-    """`"plain"`, or an object of options over a preset; InvalidOption says what is wrong, and why."""
+def parse_options(value: object) -> CsvOptions:
+    """Parse a preset's name, or an object of options that override those of a preset."""
     options = _options(value)
     for name in options:
         if name not in OPTIONS:
-            raise InvalidOption(name, f"there is no option {name!r}; there are {', '.join(OPTIONS)}")
+            raise InvalidOption(name, f"unknown option {name!r}; choose from {', '.join(OPTIONS)}")
     preset = options.get("preset", "plain")
     if not isinstance(preset, str) or preset not in PRESETS:
         raise InvalidOption("preset", f"preset must be one of {', '.join(PRESETS)}")
-    given = {name: options[name] for name in _FIELDS if name in options}
-    for name, option in given.items():
-        _check_alone(name, option)
-    dialect = replace(PRESETS[preset], **{_FIELDS[name]: option for name, option in given.items()})
-    _check_together(dialect, given)
-    return dialect
+    overrides = {name: options[name] for name in _FIELDS if name in options}
+    for name, option in overrides.items():
+        _check_value(name, option)
+    parsed = replace(PRESETS[preset], **{_FIELDS[name]: option for name, option in overrides.items()})
+    _check_combination(parsed, overrides)
+    return parsed
 
 
 def _options(value: object) -> dict[str, Any]:
@@ -117,30 +107,67 @@ def _options(value: object) -> dict[str, Any]:
     raise InvalidOption(None, "must be the name of a preset or an object of options")
 
 
-def _check_alone(name: str, value: object) -> None:
+def _check_value(name: str, value: object) -> None:
     if name == "splitRows":
         is_number = isinstance(value, int) and not isinstance(value, bool)
         if value is not None and not (is_number and 1 <= value <= EXCEL_ROWS):  # type: ignore[operator]
             raise InvalidOption(name, f"splitRows must be a whole number from 1 to {EXCEL_ROWS}, or null")
     elif name == "delimiter" and value == '"':
-        raise InvalidOption(name, 'delimiter must not be ", which is the quote')
-    elif not any(value is each or (isinstance(value, str) and value == each) for each in CHOICES[name]):
+        raise InvalidOption(name, 'delimiter must not be ", which is the quote character')
+    elif not any(value is choice or (isinstance(value, str) and value == choice) for choice in CHOICES[name]):
         choices = " ".join(_NAMES.get(choice, choice) for choice in CHOICES[name])
         raise InvalidOption(name, f"{name} must be one of {choices}")
 
 
-def _check_together(dialect: Dialect, given: dict[str, Any]) -> None:
-    """`given` is what the caller has said; it is that, not the preset, that has to be mended."""
-    if dialect.decimal_mark == dialect.delimiter:
-        reason = "decimalMark , needs another delimiter than , such as ;: else numbers fall into two columns"
+def _check_combination(options: CsvOptions, overrides: dict[str, Any]) -> None:
+    """Raise InvalidOption for the caller's own option, not for one that the preset sets."""
+    if options.decimal_mark == options.delimiter:
+        reason = "decimalMark , needs another delimiter, such as ; because numbers would span two columns"
         raise InvalidOption("decimalMark", reason)
-    if dialect.split_rows is None:
+    if options.split_rows is None:
         return
-    if dialect.compression == "gzip":
-        reason = "splitRows must be null with compression gzip, which holds a single file; zip holds several"
-        if "splitRows" in given:
-            raise InvalidOption("splitRows", reason)
-        raise InvalidOption("compression", f"the preset's {reason}")
-    if "splitRows" in given and dialect.compression != "zip":
-        reason = "splitRows needs compression zip, for it makes several files and a download is one"
+    if options.compression == "gzip":
+        if "splitRows" in overrides:
+            raise InvalidOption("splitRows", "splitRows needs compression zip; gzip holds a single file")
+        reason = "compression gzip holds a single file; set splitRows to null or use compression zip"
+        raise InvalidOption("compression", reason)
+    if "splitRows" in overrides and options.compression != "zip":
+        reason = "splitRows needs compression zip, because it produces several files"
         raise InvalidOption("splitRows", reason)
+
+
+def _add_exclusions(schema: dict[str, Any]) -> None:
+    without_defaults(schema)
+    schema["allOf"] = [
+        {
+            "if": {"properties": when, "required": list(when)},
+            "then": {"properties": then, "required": list(then)},
+        }
+        for when, then in (
+            ({"decimalMark": {"const": ","}}, {"delimiter": {"not": {"const": ","}}}),
+            ({"splitRows": {"type": "integer"}}, {"compression": {"const": "zip"}}),
+            (
+                {"preset": {"const": "excel"}, "compression": {"const": "gzip"}},
+                {"splitRows": {"type": "null"}},
+            ),
+        )
+    ]
+
+
+# Describe the options in the OpenAPI document; `parse_options` is what reads them.
+CsvPreset: Any = TypeAliasType("CsvPreset", Literal.__getitem__(tuple(PRESETS)))
+_SPLIT_ROWS = Annotated[int, Field(ge=1, le=EXCEL_ROWS)] | None
+_MODEL_FIELDS: dict[str, Any] = {
+    "preset": (CsvPreset, None),
+    **{
+        name: (bool if choices[0] is True else Literal.__getitem__(choices), None)
+        for name, choices in CHOICES.items()
+    },
+    "splitRows": (_SPLIT_ROWS, Field(None, description="Maximum rows per file. Needs `compression` zip.")),
+}
+CsvOptionsModel: type[BaseModel] = create_model(
+    "CsvOptions",
+    __config__=ConfigDict(extra="forbid", json_schema_extra=_add_exclusions),
+    __doc__="Options that override those of the preset.",
+    **_MODEL_FIELDS,
+)

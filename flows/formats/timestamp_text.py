@@ -1,4 +1,4 @@
-"""Many moments at once as the texts that `cells` gives one by one, in a tenth of the time. Pure."""
+"""Arrays of timestamps as the text that `cell_text` gives one by one, in a tenth of the time."""
 
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -8,34 +8,34 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flows.rows.arrow_columns import MOMENT, TEXT
+from flows.rows.arrow_columns import TEXT, TIMESTAMP
 
 _DAY_MICROSECONDS = 86_400_000_000
 _EPOCH_DAY = datetime(1970, 1, 1, tzinfo=UTC).toordinal()
-# Days since 1970 from which on, and up to which, it is a year of Python's in every zone.
+# First and last day since 1970 whose year Python can hold in every zone.
 _FIRST_DAY = datetime(1, 1, 3, tzinfo=UTC).toordinal() - _EPOCH_DAY
 _LAST_DAY = datetime(9999, 12, 29, tzinfo=UTC).toordinal() - _EPOCH_DAY
 
 
-def naive(moments: pa.Array, local: bool) -> pa.Array:
-    """`moments` are Arrow's, in microseconds, none before the year 1 or after 9999."""
-    texts = moments.cast(TEXT)
+def naive(timestamps: pa.Array, local: bool) -> pa.Array:
+    """Return text of timestamps[us] between the years 1 and 9999."""
+    texts = timestamps.cast(TEXT)
     return pc.utf8_slice_codeunits(texts, 0, 19) if local else pc.utf8_replace_slice(texts, 10, 11, "T")
 
 
-def zoned(moments: pa.Array, zone: ZoneInfo, local: bool) -> pa.Array | None:
-    """`moments` are in UTC; None where one is of a day on which the zone's offset changes or has seconds."""
-    counts = moments.cast(pa.int64())
+def zoned(timestamps: pa.Array, zone: ZoneInfo, local: bool) -> pa.Array | None:
+    """Return text of UTC timestamps; None if a zone offset changes on one of the days or has seconds."""
+    counts = timestamps.cast(pa.int64())
     present = counts.drop_null().to_numpy()
     days, places = np.unique(present // _DAY_MICROSECONDS, return_inverse=True)
     if len(days) and not (days[0] >= _FIRST_DAY and days[-1] <= _LAST_DAY):
         return None
     offsets = [_offset(zone, int(day)) for day in days]
-    known = [each for each in offsets if each is not None]
+    known = [offset for offset in offsets if offset is not None]
     if len(known) < len(offsets):
         return None
-    there = np.array([seconds for seconds, _ in known], np.int64)[places] * 1_000_000 + present
-    texts = naive(pa.array(there).view(MOMENT), local)
+    local_times = np.array([seconds for seconds, _ in known], np.int64)[places] * 1_000_000 + present
+    texts = naive(pa.array(local_times).view(TIMESTAMP), local)
     if not local:
         suffixes = pa.array([text for _, text in known], TEXT).take(pa.array(places))
         texts = pc.binary_join_element_wise(texts, suffixes, pa.scalar("", TEXT))
@@ -48,11 +48,11 @@ def _among_nulls(texts: pa.Array, like: pa.Array) -> pa.Array:
 
 @lru_cache(maxsize=50_000)
 def _offset(zone: ZoneInfo, day: int) -> tuple[int, str] | None:
-    """Of a whole day of UTC: in seconds, and as it is written."""
+    """Return the offset in seconds and as text, if it is the same during the whole UTC day."""
     start = datetime.fromordinal(day + _EPOCH_DAY).replace(tzinfo=UTC)
-    there = [(start + timedelta(minutes=minutes)).astimezone(zone) for minutes in range(0, 1441, 30)]
-    offsets = {each.utcoffset() for each in there}
+    times = [(start + timedelta(minutes=minutes)).astimezone(zone) for minutes in range(0, 1441, 30)]
+    offsets = {time.utcoffset() for time in times}
     offset = offsets.pop()
     if offsets or offset is None or offset % timedelta(minutes=1):
         return None
-    return int(offset.total_seconds()), f"{there[0]:%z}"[:3] + ":" + f"{there[0]:%z}"[3:5]
+    return int(offset.total_seconds()), f"{times[0]:%z}"[:3] + ":" + f"{times[0]:%z}"[3:5]

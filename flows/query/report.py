@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy import types as sql
 
 from flows.errors import DeclarationError
+from flows.formats.registry import FORMATS
 
 Transform = Callable[[pd.DataFrame], pd.DataFrame]
 
@@ -27,7 +28,8 @@ RESERVED = frozenset(
         "columns",
         "sort",
         "timeZone",
-        "csv",
+        "format",
+        *FORMATS,  # each has its options under its name
         "name",
         "page",
         "pageSize",

@@ -14,7 +14,8 @@ from zoneinfo import ZoneInfo
 from pydantic import ValidationError
 
 from flows.errors import FieldError, InvalidRequest
-from flows.formats.csv_options import PRESETS, Dialect
+from flows.formats.csv_options import CsvOptions
+from flows.formats.protocol import Format
 from flows.query import date_range
 from flows.query.date_range import DateRange
 from flows.query.field_errors import Location, field_errors
@@ -35,7 +36,8 @@ class ExportRequest:
     columns: tuple[str, ...] | None
     sort: tuple[SortKey, ...]
     zone: ZoneInfo
-    dialect: Dialect
+    format: Format
+    options: Any
     name: str | None
     body: Mapping[str, Any]
 
@@ -50,7 +52,8 @@ class ExportRequest:
             "columns": self.columns,
             "sort": [str(key) for key in self.sort],
             "zone": self.zone.key,
-            "dialect": asdict(self.dialect),
+            "format": self.format.name,
+            "options": asdict(self.options),
             "name": self.name,
         }
         if self.report.masked is not None:
@@ -60,7 +63,12 @@ class ExportRequest:
 
     def file_name(self, rows: int) -> str:
         """Return the file name with its extension, which may depend on the number of rows."""
-        return f"{self.file_stem}.{self.dialect.stored_as(rows)}"
+        return f"{self.file_stem}.{self.format.extension(self.options, rows)}"
+
+    @property
+    def copy_options(self) -> CsvOptions | None:
+        """How COPY renders the file's records; None if the file needs typed chunks."""
+        return None if self.report.transform else self.format.copy_options(self.options)
 
     @property
     def file_stem(self) -> str:
@@ -110,6 +118,7 @@ def request_errors(error: ValidationError, report: Report | None) -> list[FieldE
 def export_request(report: Report, values: ReportRequest, body: Any) -> ExportRequest:
     zone = values.time_zone or ZoneInfo("UTC")
     has_period = report.period is not None
+    format_, options = values.format_and_options
     return ExportRequest(
         report=report,
         scope=values.scope,
@@ -118,7 +127,8 @@ def export_request(report: Report, values: ReportRequest, body: Any) -> ExportRe
         filters=values.filters.values() if values.filters is not None else {},
         columns=values.columns,
         sort=values.sort if values.sort is not None else report.default_sort,
-        dialect=values.csv if values.csv is not None else PRESETS["plain"],
+        format=format_,
+        options=options,
         name=values.name,
         body={key: value for key, value in body.items() if value is not None},
     )

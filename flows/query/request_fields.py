@@ -4,12 +4,13 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema, create_model
+from pydantic import PlainValidator, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
-from typing_extensions import TypeAliasType
 
 from flows.errors import InvalidRequest, escape_pointer, sentence
-from flows.formats.csv_options import CHOICES, EXCEL_ROWS, PRESETS, Dialect, InvalidOption, parse_dialect
+from flows.formats.options import InvalidOption
+from flows.formats.protocol import Format
+from flows.formats.registry import DEFAULT_FORMAT, FORMATS
 from flows.query import date_range
 from flows.query.filter_values import MAX_TEXT_LENGTH, bits_of, parse_filter_value
 from flows.query.question_keys import QUESTION_SEPARATOR, names_question, questions_key
@@ -46,12 +47,6 @@ def read_by(parse: Any, schema: Schema) -> Any:
 
 def text(parse: Any, **schema: Any) -> Any:
     return read_by(parse, {"type": "string", **schema})
-
-
-def without_defaults(schema: Schema) -> None:
-    """Remove `default`: client generators turn a field that has one into a required field."""
-    for field in schema.get("properties", {}).values():
-        field.pop("default", None)
 
 
 def read_name(value: object) -> str:
@@ -127,48 +122,37 @@ def _read_filter(filter_: Filter, value: object) -> tuple[Any, ...]:
     return tuple(parse_filter_value(item, filter_) for item in values)
 
 
-def _read_csv(value: object) -> Dialect:
+def options_field(format_: Format) -> Any:
+    """Return the type of the field that holds the format's options."""
+    read = PlainValidator(partial(_read_options, format_), json_schema_input_type=format_.options_type)
+    return Annotated[Any, read]
+
+
+def _read_options(format_: Format, value: object, info: ValidationInfo) -> Any:
     try:
-        return parse_dialect(value)
+        options = format_.parse_options(value)
     except InvalidOption as error:
         pointer = f"/{escape_pointer(error.option)}" if error.option is not None else ""
         raise InvalidRequest.at(pointer, "invalid", sentence(error)) from None
+    if "format" in info.data and chosen_format(info.data["format"]) is not format_:
+        raise ValueError(f"options of the format {format_.name}, which is not the requested one")
+    return options
 
 
-def _csv_schema(schema: Schema) -> None:
-    """Add which options exclude each other."""
-    without_defaults(schema)
-    schema["allOf"] = [
-        {
-            "if": {"properties": when, "required": list(when)},
-            "then": {"properties": then, "required": list(then)},
-        }
-        for when, then in (
-            ({"decimalMark": {"const": ","}}, {"delimiter": {"not": {"const": ","}}}),
-            ({"splitRows": {"type": "integer"}}, {"compression": {"const": "zip"}}),
-            (
-                {"preset": {"const": "excel"}, "compression": {"const": "gzip"}},
-                {"splitRows": {"type": "null"}},
-            ),
-        )
-    ]
+def format_field() -> Any:
+    return text(_read_format, enum=list(FORMATS))
 
 
-CsvPreset: Any = TypeAliasType("CsvPreset", one_of(PRESETS))
-_OPTIONS = {name: bool if choices[0] is True else one_of(choices) for name, choices in CHOICES.items()}
-_SPLIT_ROWS = Annotated[int, Field(ge=1, le=EXCEL_ROWS)] | None
-_CSV_FIELDS: dict[str, Any] = {
-    "preset": (CsvPreset, None),
-    **{name: (kind, None) for name, kind in _OPTIONS.items()},
-    "splitRows": (_SPLIT_ROWS, Field(None, description="Maximum rows per file. Needs `compression` zip.")),
-}
-CsvOptions: type[BaseModel] = create_model(
-    "CsvOptions",
-    __config__=ConfigDict(extra="forbid", json_schema_extra=_csv_schema),
-    __doc__="Options that override those of the preset.",
-    **_CSV_FIELDS,
-)
-Csv = Annotated[Dialect, PlainValidator(_read_csv, json_schema_input_type=CsvPreset | CsvOptions)]
+def chosen_format(format_: Format | None) -> Format:
+    return FORMATS[DEFAULT_FORMAT] if format_ is None else format_
+
+
+def _read_format(value: object) -> Format:
+    if not isinstance(value, str) or value not in FORMATS:
+        raise ValueError(f"must be one of {', '.join(FORMATS)}")
+    return FORMATS[value]
+
+
 TimeZone = text(date_range.parse_time_zone, format="iana-time-zone")
 Name = text(read_name, format="line", minLength=1, maxLength=MAX_NAME_LENGTH)
 Day = text(date_range.parse_date_or_timestamp, format="date-or-date-time", pattern=DATE_PATTERN)

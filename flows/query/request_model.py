@@ -23,32 +23,35 @@ from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError
 
 from flows.errors import sentence
-from flows.formats.csv_options import Dialect
+from flows.formats.options import without_defaults
+from flows.formats.protocol import Format
+from flows.formats.registry import FORMATS
 from flows.query import date_range
 from flows.query.report import DEFAULT_REPORT, Report, SortKey
 from flows.query.request_fields import (
-    Csv,
     Day,
     Name,
     TimeZone,
+    chosen_format,
     columns_field,
     filter_field,
+    format_field,
     one_of,
+    options_field,
     read_by,
     scope_field,
     sort_field,
-    without_defaults,
 )
 
 # Prefixes of internal names: a declared name might be one that Pydantic itself uses.
-_SCOPE, _FILTER = "scope_", "filter_"
+_SCOPE, _FILTER, _OPTIONS = "scope_", "filter_", "options_"
 _TIME_ZONE = "IANA time zone in which days begin and times are written. UTC if left out."
 _FROM = "First day, such as 2024-7-19, or a timestamp with an offset."
 _TO = "Last day (included), or a timestamp with an offset (excluded)."
 _FILTERS = "By filter: a value selects equal rows, a list any of its values, null rows without a value."
 _COLUMNS = "Keys of columns, in the order of the file. All if left out."
 _SORT = "Keys of columns, separated by commas; `-` before a key sorts descending."
-_CSV = "A preset, or options that override one."
+_FORMAT = "Output format. CSV if left out."
 _NAME = "Name for people. Browsers save the file under it."
 
 
@@ -91,13 +94,19 @@ class ReportRequest(RequestModel):
         filters: FilterModel | None
         columns: tuple[str, ...] | None
         sort: tuple[SortKey, ...] | None
-        csv: Dialect | None
+        format: Format | None
         name: str | None
 
     @property
     def scope(self) -> dict[str, str]:
         fields = type(self).model_fields.items()
         return {str(field.alias): getattr(self, name) for name, field in fields if name.startswith(_SCOPE)}
+
+    @property
+    def format_and_options(self) -> tuple[Format, Any]:
+        format_ = chosen_format(self.format)
+        options = getattr(self, f"{_OPTIONS}{format_.name}")
+        return format_, format_.parse_options(None) if options is None else options
 
 
 def request_model(report: Report, dates: bool = True) -> type[ReportRequest]:
@@ -161,7 +170,14 @@ def _fields(scope: dict[str, Any], dates: dict[str, Any]) -> dict[str, Any]:
         **scope,
         **dates,
         **dict.fromkeys(("filters", "columns", "sort")),
-        "csv": (Csv | None, Field(None, description=_CSV)),
+        "format": (format_field() | None, Field(None, description=_FORMAT)),
+        **{
+            f"{_OPTIONS}{name}": (
+                options_field(each) | None,
+                Field(None, alias=name, description=each.options_description),
+            )
+            for name, each in FORMATS.items()
+        },
         "name": (Name | None, Field(None, description=_NAME)),
     }
 

@@ -1,4 +1,4 @@
-"""A request's SQL. The table, the count and the export all come from here, so they cannot disagree. Pure."""
+"""A request's SQL. Table, count and export are built here, so that they agree."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ from flows.rows.columns import OutputColumn, Question
 
 
 class Instant(TypeDecorator[datetime]):
-    """An aware moment, bound as the column keeps it: with its zone, or as UTC without one."""
+    """An aware timestamp, bound as the column stores it: with its zone, or as naive UTC."""
 
     impl = DateTime
     cache_ok = True
@@ -50,22 +50,22 @@ class OrderTerm:
 
 
 def output_columns(request: ExportRequest, questions: Sequence[Question]) -> list[OutputColumn]:
-    """The file's columns in order; KeyError holds a question's key that the survey does not have."""
+    """Return the file's columns in order. Raise KeyError for a question that the survey does not have."""
     own = {key: _output(column) for key, column in request.report.table_columns.items()}
     group = questions_key(request.report)
-    asked = {column.key: column for column in _question_columns(request.report, group, questions)}
+    answers = {column.key: column for column in _question_columns(request.report, group, questions)}
     if request.columns is None:
-        return [*own.values(), *asked.values()]
+        return [*own.values(), *answers.values()]
     chosen: list[OutputColumn] = []
     for key in request.columns:
-        chosen.extend(asked.values() if key == group and key not in own else [(own | asked)[key]])
+        chosen.extend(answers.values() if key == group and key not in own else [(own | answers)[key]])
     return chosen
 
 
 def columns_to_read(
     request: ExportRequest, columns: Sequence[OutputColumn], questions: Sequence[Question]
 ) -> list[OutputColumn]:
-    """The file's columns, then those that only the report's transform sees."""
+    """Return the file's columns, then the ones that only the report's transform sees."""
     if request.report.transform is None:
         return list(columns)
     chosen = {column.key for column in columns}
@@ -89,9 +89,8 @@ def _question_columns(
 
 
 def rows(request: ExportRequest, expressions: Sequence[ColumnElement[Any]]) -> Select[Any]:
-    """The request's rows in its order, with these columns."""
-    ordered = [_order_by(term) for term in order(request)]
-    clauses = [clause for pair in ordered for clause in pair]
+    """Select the expressions for the request's rows, in its order."""
+    clauses = [clause for term in order(request) for clause in _order_by(term)]
     return _matching(request, expressions).order_by(None).order_by(*clauses)
 
 
@@ -101,19 +100,19 @@ def count(request: ExportRequest) -> Select[Any]:
 
 
 def rows_after(statement: Select[Any], terms: Sequence[OrderTerm], values: Sequence[Any]) -> Select[Any]:
-    """The rows that come after the one with `values` (one per term) in the same order."""
+    """Add the condition for rows after the one with these values, one per term."""
     alternatives = []
     equal: list[ColumnElement[bool]] = []
     for term, value in zip(terms, values, strict=True):
         alternatives.append(and_(*equal, _beyond(term, value)))
         equal.append(term.expression.is_(None) if value is None else term.expression == _bound(term, value))
     beyond = or_(*alternatives)
-    # What a grouped report sorts by may be an aggregate, which only HAVING can compare.
+    # A grouped report may sort by an aggregate, which only HAVING can compare.
     return statement.having(beyond) if statement._group_by_clauses else statement.where(beyond)
 
 
 def order(request: ExportRequest) -> list[OrderTerm]:
-    """What the rows are sorted by, the report's key last, so that no two rows are equal."""
+    """Return the sort keys; the report's key is the last, so that the order is total."""
     columns = request.report.table_columns
     terms = [_term(columns[key.key].expression, key.descending) for key in request.sort]
     return [*terms, _term(request.report.key, descending=False)]
@@ -132,13 +131,13 @@ def scope_exists(request: ExportRequest, name: str) -> Select[Any]:
 
 
 def scope_choices(scope: Scope, search: str, limit: int) -> Select[Any]:
-    """(value, title) of what is called so, or is the value itself; by title."""
+    """Select (value, title) where the title contains the search or the value equals it, sorted by title."""
     title = scope.title
     if title is None:
         raise ValueError("this scope has no titles")
-    found = select(scope.known, title).order_by(title, scope.known).limit(limit)
-    called_so = title.icontains(search, autoescape=True)
-    return found.where(called_so | (scope.known == search) if scope.matches(search) else called_so)
+    choices = select(scope.known, title).order_by(title, scope.known).limit(limit)
+    in_title = title.icontains(search, autoescape=True)
+    return choices.where(in_title | (scope.known == search) if scope.matches(search) else in_title)
 
 
 def _matching(request: ExportRequest, expressions: Sequence[ColumnElement[Any]]) -> Select[Any]:
@@ -162,7 +161,7 @@ def _period_clauses(request: ExportRequest) -> list[ColumnElement[bool]]:
     if type_name(column.type) == "date":
         start, end = period.start.astimezone(request.zone), period.end.astimezone(request.zone)
         return [column >= start.date(), column < end.date()]
-    return [column >= _moment(column, period.start), column < _moment(column, period.end)]
+    return [column >= _instant(column, period.start), column < _instant(column, period.end)]
 
 
 def _filter_clauses(request: ExportRequest) -> list[ColumnElement[bool]]:
@@ -173,17 +172,17 @@ def _filter_clauses(request: ExportRequest) -> list[ColumnElement[bool]]:
 def _any_of(filter_: Filter, values: tuple[Any, ...]) -> ColumnElement[bool]:
     column = filter_.column
     if type_name(column.type) == "date-time":
-        given: list[Any] = [_moment(column, value) for value in values if value is not None]
+        bound: list[Any] = [_instant(column, value) for value in values if value is not None]
     else:
-        given = [value for value in values if value is not None]
-    clauses = [column == given[0]] if len(given) == 1 else [column.in_(given)] if given else []
+        bound = [value for value in values if value is not None]
+    clauses = [column == bound[0]] if len(bound) == 1 else [column.in_(bound)] if bound else []
     if None in values:
         clauses.append(column.is_(None))
     return or_(false(), *clauses) if len(clauses) != 1 else clauses[0]
 
 
-def _moment(column: ColumnElement[Any], moment: datetime) -> ColumnElement[Any]:
-    return literal(moment, Instant(timezone=bool(getattr(column.type, "timezone", False))))
+def _instant(column: ColumnElement[Any], value: datetime) -> ColumnElement[Any]:
+    return literal(value, Instant(timezone=bool(getattr(column.type, "timezone", False))))
 
 
 def _term(expression: ColumnElement[Any], descending: bool) -> OrderTerm:
@@ -192,7 +191,7 @@ def _term(expression: ColumnElement[Any], descending: bool) -> OrderTerm:
 
 
 def _order_by(term: OrderTerm) -> list[ColumnElement[Any]]:
-    """Nulls last in both directions, on every database; without nulls a plain index still serves."""
+    """Sort nulls last in both directions on every database; a column without them can use its index."""
     by_value = term.expression.desc() if term.descending else term.expression.asc()
     return [term.expression.is_(None), by_value] if term.nullable else [by_value]
 
@@ -207,6 +206,6 @@ def _beyond(term: OrderTerm, value: Any) -> ColumnElement[bool]:
 
 def _bound(term: OrderTerm, value: Any) -> Any:
     if isinstance(value, datetime):
-        return _moment(term.expression, value)
-    # SQLAlchemy takes a bare True for a keyword, which has no order.
+        return _instant(term.expression, value)
+    # SQLAlchemy would render a bare True as a keyword, which cannot be compared.
     return literal(value, term.expression.type) if isinstance(value, bool) else value

@@ -1,4 +1,4 @@
-"""A column's values as one Arrow array, where that holds each of them exactly; else a list of them. Pure."""
+"""A column's values as one Arrow array if Arrow holds each of them exactly, else as a list."""
 
 from collections.abc import Sequence
 from types import NoneType
@@ -12,58 +12,55 @@ Flags: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.bool_]]"
 Values: TypeAlias = Sequence[Any] | pa.Array
 
 TEXT = pa.large_string()  # no limit of 2 GiB a chunk
-MOMENT = pa.timestamp("us")
-_KINDS = {str: TEXT, int: pa.int64(), bool: pa.bool_(), float: pa.float64()}
+TIMESTAMP = pa.timestamp("us")
+_ARROW_TYPES = {str: TEXT, int: pa.int64(), bool: pa.bool_(), float: pa.float64()}
 
 
 def packed(values: Values) -> Values:
-    """As Arrow where all are of one type that it holds; None is NULL."""
+    """Return an array if all values have one type that Arrow holds, else the values; None is null."""
     if isinstance(values, pa.Array):
         return values
-    kinds = set(map(type, values)) - {NoneType}
-    kind = _KINDS.get(kinds.pop()) if len(kinds) == 1 else None
-    if kind is None:
+    types = set(map(type, values)) - {NoneType}
+    arrow_type = _ARROW_TYPES.get(types.pop()) if len(types) == 1 else None
+    if arrow_type is None:
         return values
     try:
-        return pa.array(values, kind)
-    except (OverflowError, UnicodeEncodeError):  # beyond 64 bits; half of a surrogate pair
+        return pa.array(values, arrow_type)
+    except (OverflowError, UnicodeEncodeError):  # more than 64 bits; half of a surrogate pair
         return values
 
 
-def moments(values: Values) -> Values:
-    """ISO texts without an offset as microseconds; the values themselves where one is anything else."""
+def timestamps(values: Values) -> Values:
+    """Parse ISO texts without an offset; return the values themselves if one is anything else."""
     texts = packed(values)
     if not isinstance(texts, pa.LargeStringArray):
         return values
     try:
-        return texts.cast(MOMENT)
+        return texts.cast(TIMESTAMP)
     except ValueError:
         return values
 
 
 def unpacked(values: Values) -> Sequence[Any]:
-    """As Python has them; moments without a zone."""
+    """Return Python values; timestamps are naive."""
     if not isinstance(values, pa.Array):
         return values
-    found: list[Any] = values.to_pylist()
-    return found
+    return values.to_pylist()  # type: ignore[no-any-return]
 
 
 def offsets(texts: pa.Array) -> Offsets:
-    """Where each text begins in the array's buffer, and where the last one ends."""
+    """Return where each text begins in the array's buffer, and where the last one ends."""
     return np.frombuffer(texts.buffers()[1], np.int64)[texts.offset : texts.offset + len(texts) + 1]
 
 
 def data(texts: pa.Array) -> bytes:
-    """All texts one after the other; those under a NULL may be among them."""
-    begins, held = offsets(texts), texts.buffers()[2]
-    if held is None or not len(texts):
+    """Return all texts joined. Nulls may have bytes, too."""
+    begins, buffer = offsets(texts), texts.buffers()[2]
+    if buffer is None or not len(texts):
         return b""
-    found: bytes = held.slice(int(begins[0]), int(begins[-1] - begins[0])).to_pybytes()
-    return found
+    return buffer.slice(int(begins[0]), int(begins[-1] - begins[0])).to_pybytes()  # type: ignore[no-any-return]
 
 
-def flags(found: pa.Array) -> Flags:
-    """`found` are truth values without NULL."""
-    each: Flags = found.to_numpy(zero_copy_only=False)
-    return each
+def flags(booleans: pa.Array) -> Flags:
+    """Return a boolean array without nulls as numpy's."""
+    return booleans.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]

@@ -8,6 +8,8 @@ from sqlalchemy import ColumnElement
 
 @dataclass(frozen=True)
 class Question:
+    """A question of a survey. The answer to one with `multiple` is a list of choices."""
+
     key: str
     label: str
     multiple: bool
@@ -26,5 +28,5 @@ class OutputColumn:
 
     @property
     def zoned(self) -> bool:
-        """Whether it holds moments of the world's time, which are written in the request's time zone."""
+        """True if the column holds instants, which are written in the request's time zone."""
         return self.type == "date-time" and bool(getattr(self.expression.type, "timezone", False))

@@ -1,9 +1,9 @@
-"""A report's rows as the pandas frame that its `transform` takes, and back, each value exactly.
+"""Chunks as the DataFrame that a report's `transform` takes, and back, every value exactly.
 
 integer → Int64 · boolean → boolean · string, uuid → string, where NULL is not '' · number → Float64, or
 Decimals as objects · date, date-time → datetime64[us], zoned in the request's zone · time, json → objects.
-Values that such a column cannot hold, such as whole numbers above 2**63 or PostgreSQL's infinite dates, make
-it a column of objects in their chunk.
+A value that such a dtype cannot hold, such as an integer above 2**63 or PostgreSQL's infinite date, makes the
+column one of objects in its chunk.
 """
 
 import logging
@@ -21,7 +21,7 @@ import pyarrow as pa
 from sqlalchemy import Float, LargeBinary
 
 from flows.errors import TransformFailed
-from flows.rows.arrow_columns import MOMENT, TEXT, Values, unpacked
+from flows.rows.arrow_columns import TEXT, TIMESTAMP, Values, unpacked
 from flows.rows.columns import OutputColumn
 from flows.rows.pipeline import Chunk
 
@@ -34,7 +34,6 @@ _MICROSECONDS = np.dtype("datetime64[us]")
 _NOT_A_TIME = np.iinfo(np.int64).min
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAIVE_EPOCH = _EPOCH.replace(tzinfo=None)
-
 
 logger = logging.getLogger(__name__)
 
@@ -96,17 +95,17 @@ def _read_back(series: "pd.Series[Any]", column: OutputColumn) -> Values:
 
 
 def frame_of(values: Sequence[Values], columns: Sequence[OutputColumn], zone: ZoneInfo) -> pd.DataFrame:
-    arrays = [_array(each, column, zone) for each, column in zip(values, columns, strict=True)]
+    arrays = [_array(own, column, zone) for own, column in zip(values, columns, strict=True)]
     frame = pd.DataFrame(dict(enumerate(arrays)), copy=False)
     frame.columns = pd.Index([column.key for column in columns])
     return frame
 
 
 def values_of(series: "pd.Series[Any]", column: OutputColumn) -> Values:
-    """Whatever dtype the column has come back in; None is what is missing."""
+    """Return the values of a column in any dtype; what is missing is None."""
     kind = series.dtype
     if isinstance(kind, pd.DatetimeTZDtype) or kind.kind == "M":
-        return _moments(series, column)
+        return _timestamps(series, column)
     if isinstance(kind, np.dtype) and kind.kind in "iub":
         return pa.array(series.to_numpy())
     if isinstance(kind, pd.StringDtype):
@@ -118,10 +117,10 @@ def values_of(series: "pd.Series[Any]", column: OutputColumn) -> Values:
 
 def _strings_of(series: "pd.Series[Any]") -> Values:
     try:
-        found = pa.array(series.array).cast(TEXT)
-    except UnicodeEncodeError:  # a row with half of a surrogate pair is told when it is written
+        texts = pa.array(series.array).cast(TEXT)
+    except UnicodeEncodeError:  # half of a surrogate pair; the writer names the row
         return [_plain(value) for value in series.astype(object).tolist()]
-    return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
+    return texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
 
 
 def _array(values: Values, column: OutputColumn, zone: ZoneInfo) -> Any:
@@ -138,7 +137,7 @@ def _array(values: Values, column: OutputColumn, zone: ZoneInfo) -> Any:
 
 
 def _typed_arrow(kind: pa.DataType, column: OutputColumn) -> _Build | None:
-    """What makes the column's own type of an Arrow array; None where the array is of another type."""
+    """Return the function that builds the column's dtype, or None if the array has another type."""
     if isinstance(column.expression.type, LargeBinary):
         return None
     if column.type == "number" and not isinstance(column.expression.type, Float):
@@ -151,17 +150,17 @@ def _of_dtype(dtype: Any) -> _Build:
     return lambda values, column, zone: dtype.__from_arrow__(values)
 
 
-def _moments_of_arrow(values: Any, column: OutputColumn, zone: ZoneInfo) -> Any:
+def _timestamps_of_arrow(values: Any, column: OutputColumn, zone: ZoneInfo) -> Any:
     counts = values.cast(pa.int64()).fill_null(_NOT_A_TIME)
     return _zoned(counts.to_numpy().copy().view(_MICROSECONDS), column, zone)
 
 
 def _days_of_arrow(values: Any, column: OutputColumn, zone: ZoneInfo) -> Any:
-    return _moments_of_arrow(values.cast(MOMENT), column, zone)
+    return _timestamps_of_arrow(values.cast(TIMESTAMP), column, zone)
 
 
 def _typed(column: OutputColumn) -> tuple[set[type], _Build]:
-    """The types of value that the column may hold, and what makes an array of them."""
+    """Return the types of the column's values, and the function that builds an array of them."""
     if column.type == "string" and isinstance(column.expression.type, LargeBinary):
         return set(), _objects
     if column.type == "number" and isinstance(column.expression.type, Float):
@@ -181,12 +180,12 @@ def _floats(values: Sequence[Any], column: OutputColumn, zone: ZoneInfo) -> Any:
     return _masked(values, pd.arrays.FloatingArray, np.dtype(np.float64), 0.0)
 
 
-def _masked(values: Sequence[Any], made: Callable[..., _T], kind: np.dtype[Any], filler: Any) -> _T:
-    """Built by hand: pandas itself would take NaN for NULL."""
+def _masked(values: Sequence[Any], array: Callable[..., _T], dtype: np.dtype[Any], filler: Any) -> _T:
+    """Set the mask here, because pandas would turn NaN into null."""
     if None not in values:
-        return made(np.array(values, kind), np.zeros(len(values), np.bool_))
+        return array(np.array(values, dtype), np.zeros(len(values), np.bool_))
     missing = np.array([value is None for value in values], np.bool_)
-    return made(np.array([filler if value is None else value for value in values], kind), missing)
+    return array(np.array([filler if value is None else value for value in values], dtype), missing)
 
 
 def _texts(values: Sequence[Any], column: OutputColumn, zone: ZoneInfo) -> Any:
@@ -203,18 +202,18 @@ def _days(values: Sequence[Any], column: OutputColumn, zone: ZoneInfo) -> Any:
 
 
 def _datetimes(values: Sequence[Any], column: OutputColumn, zone: ZoneInfo) -> Any:
-    """A moment without a zone is UTC. By way of whole numbers: numpy itself takes six times as long."""
+    """Naive values are UTC. Going through integers takes a sixth of numpy's own conversion."""
     counts = [_NOT_A_TIME if value is None else _microseconds(value) for value in values]
     return _zoned(np.array(counts, np.int64).view(_MICROSECONDS), column, zone)
 
 
-def _zoned(moments: "np.ndarray[Any, Any]", column: OutputColumn, zone: ZoneInfo) -> Any:
-    return pd.DatetimeIndex(moments).tz_localize("UTC").tz_convert(zone) if column.zoned else moments
+def _zoned(instants: "np.ndarray[Any, Any]", column: OutputColumn, zone: ZoneInfo) -> Any:
+    return pd.DatetimeIndex(instants).tz_localize("UTC").tz_convert(zone) if column.zoned else instants
 
 
 def _microseconds(value: datetime) -> int:
-    since = value - (_EPOCH if value.tzinfo is not None else _NAIVE_EPOCH)
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+    elapsed = value - (_EPOCH if value.tzinfo is not None else _NAIVE_EPOCH)
+    return (elapsed.days * 86_400 + elapsed.seconds) * 1_000_000 + elapsed.microseconds
 
 
 def _objects(values: Sequence[Any], column: OutputColumn, zone: ZoneInfo) -> Any:
@@ -222,14 +221,14 @@ def _objects(values: Sequence[Any], column: OutputColumn, zone: ZoneInfo) -> Any
 
 
 def _object_array(values: Sequence[Any]) -> "np.ndarray[Any, np.dtype[np.object_]]":
-    """One object a value, even if each is a list."""
+    """Make each value one object, even if all are lists of the same length."""
     array = np.empty(len(values), object)
     array[:] = list(values)
     return array
 
 
 def _floats_of_arrow(values: pa.Array, column: OutputColumn, zone: ZoneInfo) -> Any:
-    """Built by hand, too: NaN is not NULL."""
+    """Set the mask here, too: NaN is not null."""
     filled = values.fill_null(0.0).to_numpy(zero_copy_only=False).copy()
     return pd.arrays.FloatingArray(filled, values.is_null().to_numpy(zero_copy_only=False))
 
@@ -250,18 +249,18 @@ _TYPED_ARROW: dict[str, tuple[pa.DataType, _Build]] = {
     "string": (TEXT, _of_dtype(_STRING)),
     "uuid": (TEXT, _of_dtype(_STRING)),
     "date": (pa.date32(), _days_of_arrow),
-    "date-time": (MOMENT, _moments_of_arrow),
+    "date-time": (TIMESTAMP, _timestamps_of_arrow),
 }
 
 
-def _moments(series: "pd.Series[Any]", column: OutputColumn) -> pa.Array:
+def _timestamps(series: "pd.Series[Any]", column: OutputColumn) -> pa.Array:
     if isinstance(series.dtype, pd.DatetimeTZDtype):
         series = (series.dt.tz_convert("UTC") if column.zoned else series).dt.tz_localize(None)
-    found = series.to_numpy(_MICROSECONDS)
-    missing = np.isnat(found)
-    is_days = column.type == "date" and bool((missing | (found == found.astype("datetime64[D]"))).all())
-    array = pa.array(found.view(np.int64), mask=missing).view(MOMENT)
-    return array.cast(pa.date32()) if is_days else array
+    instants = series.to_numpy(_MICROSECONDS)
+    missing = np.isnat(instants)
+    is_midnight = missing | (instants == instants.astype("datetime64[D]"))
+    array = pa.array(instants.view(np.int64), mask=missing).view(TIMESTAMP)
+    return array.cast(pa.date32()) if column.type == "date" and is_midnight.all() else array
 
 
 def _plain(value: Any) -> Any:

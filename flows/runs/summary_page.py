@@ -6,7 +6,7 @@ import io
 import json
 from itertools import islice
 
-from flows.formats.csv_options import Dialect
+from flows.formats.csv_options import CsvOptions
 from flows.query.request import ExportRequest
 from flows.rows.columns import OutputColumn
 from flows.runs.receipt import Receipt
@@ -18,7 +18,7 @@ ROWS, COLUMNS, CELL_LENGTH = 5, 8, 60
 csv.field_size_limit(2**31 - 1)
 
 
-def first_rows(records: bytes, columns: list[OutputColumn], dialect: Dialect) -> FirstRows:
+def first_rows(records: bytes, columns: list[OutputColumn], dialect: CsvOptions) -> FirstRows:
     """Return the labels and the first rows, truncated, with personal data masked."""
     columns = columns[:COLUMNS]
     labels = [_truncate(column.label) for column in columns]

@@ -1,4 +1,4 @@
-"""How each column is read, so that Python gets exactly what the database holds. Pure."""
+"""Expressions that read each column exactly as the database holds it."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -13,6 +13,7 @@ from sqlalchemy import (
     Float,
     Interval,
     Numeric,
+    PickleType,
     String,
     Text,
     Time,
@@ -31,7 +32,7 @@ from sqlalchemy.types import TypeEngine
 from flows.formats.cell_text import interval_text
 from flows.rows.columns import OutputColumn
 
-# Of PostgreSQL's own types, those that Python has exact values for.
+# PostgreSQL's own types that Python has exact values for.
 _EXACT_IN_PYTHON = (
     postgresql.BYTEA,
     postgresql.DATE,
@@ -42,38 +43,42 @@ _EXACT_IN_PYTHON = (
 )
 
 
-def read(column: OutputColumn) -> ColumnElement[Any]:
+def is_standard(kind: TypeEngine[Any]) -> bool:
+    """Return whether this is one of SQLAlchemy's types, whose conversions are known; PickleType's are not."""
+    return type(kind).__module__.startswith("sqlalchemy.") and not isinstance(kind, PickleType)
+
+
+def exact_expression(column: OutputColumn) -> ColumnElement[Any]:
     expression = column.expression
     kind = expression.type
     if column.question is not None:
         return DatabaseText(expression, Text())
     if isinstance(kind, Enum):
-        return type_coerce(expression, String)  # the name that is stored, not Python's member
+        return type_coerce(expression, String)  # the stored name, not Python's member
     if isinstance(kind, Numeric) and not isinstance(kind, Float) and kind.asdecimal:
         return type_coerce(expression, ExactDecimal(kind.precision, kind.scale))
     if isinstance(kind, Interval):
         return DatabaseText(expression, IntervalText())
     if isinstance(kind, Time) and kind.timezone:
         return DatabaseText(expression, kind)
-    return text_of(expression) if _is_postgresqls_own(kind) else expression
+    return text_of(expression) if _is_postgresql_specific(kind) else expression
 
 
 def text_of(expression: ColumnElement[Any]) -> ColumnElement[Any]:
-    """As COPY writes it. A cast would take the blanks at the end of a CHAR, and add `/32` to an address."""
+    """Return COPY's text. A cast would strip the trailing spaces of a CHAR and add /32 to an inet."""
     if isinstance(expression.type, String) and not isinstance(expression.type, CHAR | Enum):
         return cast(expression, Text)
     return case((expression.is_not(None), func.concat(expression, type_=Text)))
 
 
-def _is_postgresqls_own(kind: TypeEngine[Any]) -> bool:
-    """Arrays, ranges, intervals, addresses: as text, as COPY writes them."""
-    module = type(kind).__module__
-    own = module.startswith(postgresql.__name__) and not isinstance(kind, _EXACT_IN_PYTHON)
-    return own or isinstance(kind, ARRAY)
+def _is_postgresql_specific(kind: TypeEngine[Any]) -> bool:
+    """Return whether the type is read as text: arrays, ranges, intervals, network addresses."""
+    is_specific = type(kind).__module__.startswith(postgresql.__name__)
+    return isinstance(kind, ARRAY) or (is_specific and not isinstance(kind, _EXACT_IN_PYTHON))
 
 
 class DatabaseText(FunctionElement[Any]):
-    """The text that PostgreSQL gives a value; other databases give the value as they keep it."""
+    """The value's text on PostgreSQL, and the stored value on other databases."""
 
     inherit_cache = True
 
@@ -83,7 +88,7 @@ class DatabaseText(FunctionElement[Any]):
 
 
 @compiles(DatabaseText)
-def _as_it_is(element: DatabaseText, compiler: SQLCompiler, **options: Any) -> str:
+def _stored_value(element: DatabaseText, compiler: SQLCompiler, **options: Any) -> str:
     (expression,) = element.clauses
     return compiler.process(expression, **options)
 
@@ -91,13 +96,13 @@ def _as_it_is(element: DatabaseText, compiler: SQLCompiler, **options: Any) -> s
 @compiles(DatabaseText, "postgresql")
 def _as_text(element: DatabaseText, compiler: SQLCompiler, **options: Any) -> str:
     (expression,) = element.clauses
-    # As the type itself prints, and so does COPY: a cast would add /32 to an address.
+    # The type's own output, like COPY; a cast would add /32 to an inet.
     printed = case((expression.is_not(None), func.concat(expression, type_=Text)))
     return compiler.process(printed, **options)
 
 
 class ExactDecimal(TypeDecorator[Decimal]):
-    """SQLite keeps decimals as whole numbers or floats; SQLAlchemy would make floats of both."""
+    """Decimals of SQLite, which stores integers or floats; SQLAlchemy would turn both into floats."""
 
     impl = Numeric
     cache_ok = True

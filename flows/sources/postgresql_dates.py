@@ -1,4 +1,4 @@
-"""Dates that PostgreSQL has and Python has not: infinite, before Christ, after 9999. Read as text."""
+"""Read PostgreSQL's dates that Python lacks as text: infinity, BC, and years after 9999."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,17 +12,18 @@ _TYPES = ("date", "timestamp", "timestamptz")
 
 
 def read_as_text(connection: psycopg.Connection[Any]) -> None:
+    """Make the connection return such dates as text instead of raising DataError."""
     for name in _TYPES:
         connection.adapters.register_loader(name, _loader(connection, name))
 
 
 def _loader(connection: psycopg.Connection[Any], name: str) -> type[Loader]:
     oid = connection.adapters.types[name].oid
-    exact = connection.adapters.get_loader(oid, Format.TEXT)
-    assert exact is not None  # noqa: S101 - psycopg's own types
-    make: Callable[..., Any] = exact
+    own_loader = connection.adapters.get_loader(oid, Format.TEXT)
+    assert own_loader is not None  # noqa: S101 - psycopg has these types
+    make: Callable[..., Any] = own_loader
 
-    class OrText(Loader):
+    class DateOrText(Loader):
         def __init__(self, oid: int, context: Any = None) -> None:
             super().__init__(oid, context)
             self._load = make(oid, context).load
@@ -33,4 +34,4 @@ def _loader(connection: psycopg.Connection[Any], name: str) -> type[Loader]:
             except psycopg.DataError:
                 return bytes(data).decode()
 
-    return OrText
+    return DateOrText

@@ -1,7 +1,10 @@
-"""A PostgreSQL connection that subscriptions when an answer will never come.
+"""A PostgreSQL connection that notices when the answer to a query will never come.
 
-Keepalives find a peer that is gone; a proxy, a firewall or a frozen host may acknowledge for ever and send
-nothing. After a silence the server is asked, on a connection beside this one, whether it still works for us.
+TCP keepalives detect a host that is gone, but not a proxy, firewall or frozen server that acknowledges
+packets and sends nothing. After REPORTS_SILENCE_SECONDS (60) without data, a second connection asks the
+server whether the backend still works on the query. Without this, an export would wait forever: the server's
+own limit, REPORTS_STATEMENT_SECONDS (3600), does not help if its message never arrives. It costs nothing
+while data arrives, and one short connection per silent interval.
 """
 
 import logging
@@ -16,10 +19,10 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg.abc import PQGen
 
-BESIDE_SECONDS = 5
-# A server that refuses a connection lives; these words begin what it says then, in most of its languages.
+PROBE_SECONDS = 5
+# Severity of a refused connection in most of PostgreSQL's languages; a server that refuses is alive.
 _REFUSED = "FATAL"
-_STANDING = """
+_BACKEND_STATE = """
     SELECT pg_postmaster_start_time(), pid, wait_event_type
     FROM (SELECT) AS once LEFT JOIN pg_stat_activity ON pid = %s
 """
@@ -30,24 +33,24 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Backend:
-    """Who answers us; behind a pooler or a balancer not the one that we have connected to."""
+    """The server process behind a connection; a pooler or load balancer may have chosen it."""
 
     pid: int
     server_started_at: datetime
 
 
 class WatchedConnection(psycopg.Connection[Any]):
-    """Waits as long as the server works; OperationalError when nothing is to be expected any more."""
+    """Waits while the server works on the query; raises OperationalError when no answer will come."""
 
-    beside: Callable[[], "WatchedConnection"]
+    probe: Callable[[], "WatchedConnection"]
     _silence_seconds: float = math.inf
     _is_lost: Callable[[float], bool]
 
     def watch(self, backend: Backend, silence_seconds: float, longest_seconds: float) -> None:
-        """After `longest_seconds` the server itself would have ended the statement."""
+        """Watch for silence. After `longest_seconds` the server itself would have ended the statement."""
 
         def is_lost(silent: float) -> bool:
-            return silent > longest_seconds + 2 * silence_seconds or self._works_no_more(backend)
+            return silent > longest_seconds + 2 * silence_seconds or self._has_stopped(backend)
 
         self._silence_seconds, self._is_lost = silence_seconds, is_lost
 
@@ -55,54 +58,54 @@ class WatchedConnection(psycopg.Connection[Any]):
         return super().wait(self._watched(gen), *how, **more)
 
     def _watched(self, gen: PQGen[T]) -> PQGen[T]:
-        """psycopg resumes a generator when the socket is ready, and with nothing every 0.1 s."""
+        """psycopg resumes the generator when the socket is ready, and without data every 0.1 s."""
         try:
             state = next(gen)
-            heard_at = asked_at = monotonic()
+            received_at = checked_at = monotonic()
             while True:
                 ready = yield state
                 if ready:
-                    heard_at = asked_at = monotonic()
-                elif monotonic() - asked_at > self._silence_seconds:
-                    self._ask(monotonic() - heard_at)
-                    asked_at = monotonic()
+                    received_at = checked_at = monotonic()
+                elif monotonic() - checked_at > self._silence_seconds:
+                    self._check(monotonic() - received_at)
+                    checked_at = monotonic()
                 state = gen.send(ready)
         except StopIteration as end:
-            answer: T = end.value
-            return answer
+            result: T = end.value
+            return result
 
-    def _ask(self, silent: float) -> None:
-        if self._is_lost(silent) and not _has_something_to_read(self.pgconn.socket):
+    def _check(self, silent: float) -> None:
+        if self._is_lost(silent) and not _has_data(self.pgconn.socket):
             self.pgconn.finish()
-            raise psycopg.OperationalError(f"nothing has come from the server for {silent:.0f} s")
+            raise psycopg.OperationalError(f"the server has sent nothing for {silent:.0f} s")
 
-    def _works_no_more(self, backend: Backend) -> bool:
+    def _has_stopped(self, backend: Backend) -> bool:
         try:
-            with self.beside() as other:
-                started_at, pid, waits_for = other.execute(_STANDING, [backend.pid]).fetchall()[0]
+            with self.probe() as connection:
+                started_at, pid, waits_for = connection.execute(_BACKEND_STATE, [backend.pid]).fetchall()[0]
         except psycopg.OperationalError as error:
-            logger.warning("the server is silent, and beside it: %s", str(error).partition("\n")[0])
+            logger.warning("the server is silent, and the probe failed: %s", str(error).partition("\n")[0])
             return _REFUSED not in str(error)
-        if started_at != backend.server_started_at:  # a balancer has led us to another one
+        if started_at != backend.server_started_at:  # a load balancer chose another server
             return False
         return pid is None or waits_for == "Client"
 
 
 def connect(*arguments: Any, **options: Any) -> WatchedConnection:
-    """As psycopg.connect; the one beside it is opened in the same way, and never waited for for long."""
+    """Connect like psycopg.connect. Probes use the same arguments and wait a few seconds at most."""
 
-    def beside() -> WatchedConnection:
-        impatient = {**options, "connect_timeout": BESIDE_SECONDS, "autocommit": True}
-        other = WatchedConnection.connect(*arguments, **impatient)
-        other._silence_seconds, other._is_lost = BESIDE_SECONDS, lambda _: True
-        return other
+    def probe() -> WatchedConnection:
+        short = {**options, "connect_timeout": PROBE_SECONDS, "autocommit": True}
+        probe_connection = WatchedConnection.connect(*arguments, **short)
+        probe_connection._silence_seconds, probe_connection._is_lost = PROBE_SECONDS, lambda _: True
+        return probe_connection
 
     connection = WatchedConnection.connect(*arguments, **options)
-    connection.beside = beside
+    connection.probe = probe
     return connection
 
 
-def _has_something_to_read(socket: int) -> bool:
+def _has_data(socket: int) -> bool:
     poll = select.poll()
     poll.register(socket, select.POLLIN)
     return bool(poll.poll(0))

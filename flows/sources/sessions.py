@@ -1,4 +1,4 @@
-"""What SQLite, MariaDB and MySQL need to be read in one snapshot and in time, and what their errors mean."""
+"""Snapshots, time limits and errors of SQLite, MariaDB and MySQL."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -19,10 +19,10 @@ from flows.errors import (
 )
 
 _MYSQL = ("mysql", "mariadb")
-_SQLITE_STEPS = 10_000  # between two looks at the clock: a fraction of a millisecond
-# Both servers' numbers: https://mariadb.com/kb/en/mariadb-error-code-reference/ and
+_SQLITE_STEPS = 10_000  # virtual machine steps between two checks of the clock, under a millisecond
+# Error numbers of both servers; 2000 to 2999 are the client library's.
+# https://mariadb.com/kb/en/mariadb-error-code-reference/
 # https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html
-# from 2000 to 2999 they are the client's own.
 _MYSQL_NUMBERS: dict[type[ExportError], tuple[int, ...]] = {
     SourceTimeout: (1969, 3024),
     SourceCancelled: (1317,),
@@ -32,9 +32,10 @@ _MYSQL_NUMBERS: dict[type[ExportError], tuple[int, ...]] = {
 
 
 @contextmanager
-def begun(connection: Connection, statement_seconds: int) -> Iterator[None]:
+def begin_snapshot(connection: Connection, statement_seconds: int) -> Iterator[None]:
+    """Begin a read-only transaction whose statements end after this time."""
     if connection.dialect.name == "sqlite":
-        # Python's sqlite3 opens no transaction for reads by itself.
+        # Python's sqlite3 does not begin a transaction for reads.
         connection.exec_driver_sql("BEGIN")
         with _sqlite_limit(connection, statement_seconds):
             yield
@@ -49,7 +50,7 @@ def begun(connection: Connection, statement_seconds: int) -> Iterator[None]:
 
 @contextmanager
 def query_ended(result: CursorResult[Any]) -> Iterator[None]:
-    """A MySQL driver that is to close a cursor reads all its rows first, unless the query is killed."""
+    """Close the result; after an error, kill its query, or a MySQL driver would read all remaining rows."""
     try:
         yield
     except BaseException:
@@ -64,12 +65,12 @@ def query_ended(result: CursorResult[Any]) -> Iterator[None]:
 def _kill_query(connection: Connection) -> None:
     thread_id = getattr(connection.connection.driver_connection, "thread_id", None)
     if connection.dialect.name in _MYSQL and thread_id is not None:
-        with suppress(DBAPIError), connection.engine.connect() as another:
-            another.exec_driver_sql(f"KILL QUERY {int(thread_id())}")
+        with suppress(DBAPIError), connection.engine.connect() as second:
+            second.exec_driver_sql(f"KILL QUERY {int(thread_id())}")
 
 
 def _mysql_session(connection: Connection, statement_seconds: int) -> list[str]:
-    """TIMESTAMP columns come in UTC; the limit has another name on each of the two."""
+    """Return settings: TIMESTAMP columns in UTC, and the time limit, whose name differs between the two."""
     if getattr(connection.dialect, "is_mariadb", False):
         return ["time_zone = '+00:00'", f"max_statement_time = {statement_seconds}"]
     return ["time_zone = '+00:00'", f"max_execution_time = {statement_seconds * 1000}"]
@@ -77,28 +78,28 @@ def _mysql_session(connection: Connection, statement_seconds: int) -> list[str]:
 
 @contextmanager
 def _sqlite_limit(connection: Connection, seconds: int) -> Iterator[None]:
-    """SQLite knows no limit of its own; this one is for all statements of the snapshot together."""
-    driver, until = connection.connection.driver_connection, monotonic() + seconds
+    """Interrupt all statements of the snapshot after this time; SQLite has no limit itself."""
+    driver, deadline = connection.connection.driver_connection, monotonic() + seconds
     if not isinstance(driver, sqlite3.Connection):
         yield
         return
-    driver.set_progress_handler(lambda: monotonic() > until, _SQLITE_STEPS)
+    driver.set_progress_handler(lambda: monotonic() > deadline, _SQLITE_STEPS)
     try:
         yield
     finally:
         driver.set_progress_handler(None, 0)
 
 
-def is_undecodable(error: BaseException | None) -> bool:
-    """Whether SQLite gave a text that is not UTF-8; Python's driver has no code for that."""
+def is_invalid_text(error: BaseException | None) -> bool:
+    """Return whether a text of SQLite is not UTF-8; Python's driver has no error code for that."""
     return isinstance(error, sqlite3.OperationalError) and "decode to UTF-8" in str(error)
 
 
 def classify(error: BaseException | None) -> ExportError | None:
-    """None when the error is not one of these databases', or means the same in all."""
+    """Return None if the error comes from another database or means the same everywhere."""
     if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
         return SourceTimeout()
-    if is_undecodable(error):
+    if is_invalid_text(error):
         return UnreadableRow()
     number = error.args[0] if error is not None and error.args else None
     if not isinstance(number, int):

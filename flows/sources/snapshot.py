@@ -1,4 +1,4 @@
-"""The source database: one snapshot per export, and what its errors mean."""
+"""The source database: connections, one snapshot per export, and the meaning of errors."""
 
 import json
 import logging
@@ -32,9 +32,9 @@ from flows.sources.postgresql_watchdog import Backend, WatchedConnection
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _QUERY_CANCELED = "57014"
 _DATA = "22"
-_PASSING = ("08", "40001", "40P01", "53300", "57P01", "57P02", "57P03")
+_TRANSIENT = ("08", "40001", "40P01", "53300", "57P01", "57P02", "57P03")
 
-# Whatever the server or the role sets otherwise, texts come out the same.
+# Values print the same, whatever the server or the role sets.
 _SESSION = {
     "DateStyle": "ISO, YMD",
     "IntervalStyle": "postgres",
@@ -42,9 +42,9 @@ _SESSION = {
     "extra_float_digits": "1",
     "client_encoding": "UTF8",
 }
-# The server then looks after us while it works: a run that was killed in mid-sort leaves no query behind.
-# Since PostgreSQL 14, and not where the server itself runs on Windows.
-_LOOK_AFTER_CLIENT = text("""
+# Makes the server check during a query that the client still exists: a run that is killed during a sort
+# leaves no query behind. PostgreSQL has it from version 14, except on Windows.
+_CHECK_CLIENT = text("""
     SELECT set_config(name, '1s', true) FROM pg_settings
     WHERE name = 'client_connection_check_interval' AND version() !~* 'windows|mingw|visual c'
 """)
@@ -56,7 +56,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Session:
-    """In which zone moments are written, and how long a statement may take, or the server be silent."""
+    """Time zone of printed timestamps, and limits on a statement's duration and the server's silence."""
 
     zone: str = "UTC"
     statement_seconds: int = 3600
@@ -65,7 +65,7 @@ class Session:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A connection inside one repeatable-read transaction; all that it reads is of one moment."""
+    """A connection inside a repeatable-read transaction, which sees one state of the database."""
 
     connection: Connection
     taken_at: datetime
@@ -83,22 +83,22 @@ class Snapshot:
     def scalar(self, statement: Select[Any]) -> Any:
         return self.connection.execute(statement).scalar_one()
 
-    def allow_until(self, until: float) -> None:
-        """The limit is for all statements together up to `until`, by time.monotonic; PostgreSQL only."""
-        left_ms = int((until - monotonic()) * 1000)
-        if left_ms <= 0:
+    def allow_until(self, deadline: float) -> None:
+        """Limit the next statement on PostgreSQL to the time left until `deadline`, of time.monotonic."""
+        remaining_ms = int((deadline - monotonic()) * 1000)
+        if remaining_ms <= 0:
             raise SourceTimeout
-        self.scalar(select(func.set_config("statement_timeout", f"{left_ms}ms", literal(True))))
+        self.scalar(select(func.set_config("statement_timeout", f"{remaining_ms}ms", literal(True))))
 
     def questions(self, statement: Select[Any] | None) -> list[Question]:
         if statement is None:
             return []
-        found = self.connection.execute(statement)
-        return [Question(str(key), str(label), bool(multiple)) for key, label, multiple in found]
+        rows = self.connection.execute(statement)
+        return [Question(str(key), str(label), bool(multiple)) for key, label, multiple in rows]
 
 
 def open_engine(url: str, connect_seconds: int, **options: Any) -> Engine:
-    """An engine that reads JSON numbers exactly, and whose psycopg connections can be watched."""
+    """Create an engine that decodes JSON numbers exactly and watches its psycopg connections."""
     if url.startswith("postgresql"):
         options["connect_args"] = {"connect_timeout": connect_seconds}
     engine = create_engine(url, json_deserializer=partial(json.loads, parse_float=Decimal), **options)
@@ -121,55 +121,55 @@ def snapshot(
     clock: Callable[[], datetime],
     silence_seconds: float = math.inf,
 ) -> Iterator[Snapshot]:
-    """Opens the transaction that everything of one export is read in; read only, rolled back at the end."""
+    """Open the read-only transaction of an export; it is rolled back at the end."""
     session = Session(zone, statement_seconds, silence_seconds)
-    with source_errors(), engine.connect() as connection, _no_query_left_behind(connection):
+    with source_errors(), engine.connect() as connection, _cancel_on_error(connection):
         if engine.dialect.name == "postgresql":
             connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             yield Snapshot(connection, _set_up(connection, session), session)
         else:
-            with sessions.begun(connection, statement_seconds):
+            with sessions.begin_snapshot(connection, statement_seconds):
                 yield Snapshot(connection, clock().astimezone(UTC), session)
 
 
 def _set_up(connection: Connection, session: Session) -> datetime:
-    """Gives the moment of the snapshot, which the first statement takes."""
+    """Configure the session; return the time of the snapshot, which the first statement takes."""
     limit = f"{session.statement_seconds}s"
     settings = {**_SESSION, "TimeZone": session.zone, "statement_timeout": limit}
     set_all = [func.set_config(name, value, literal(True)) for name, value in settings.items()]
     facts = func.clock_timestamp(), func.pg_backend_pid(), func.pg_postmaster_start_time()
     taken_at, pid, server_started_at, *_ = connection.execute(select(*facts, *set_all)).one()
-    connection.execute(_LOOK_AFTER_CLIENT)
+    connection.execute(_CHECK_CLIENT)
     driver: Any = connection.connection.driver_connection
     if isinstance(driver, WatchedConnection):
         backend = Backend(pid, server_started_at)
         driver.watch(backend, session.silence_seconds, longest_seconds=session.statement_seconds)
-    moment: datetime = taken_at
-    return moment.astimezone(UTC)
+    snapshot_time: datetime = taken_at
+    return snapshot_time.astimezone(UTC)
 
 
 @contextmanager
-def _no_query_left_behind(connection: Connection) -> Iterator[None]:
-    """Whatever ends the block ends the query too, before the connection is given up."""
+def _cancel_on_error(connection: Connection) -> Iterator[None]:
+    """Cancel the running query when the block fails, before the connection is closed."""
     try:
         yield
     except BaseException:
         if not (connection.closed or connection.invalidated):
-            _end_query(connection)
+            _cancel_query(connection)
         raise
 
 
-def _end_query(connection: Connection) -> None:
+def _cancel_query(connection: Connection) -> None:
     driver: Any = connection.connection.driver_connection
     if isinstance(driver, psycopg.Connection) and driver.info.transaction_status == _ACTIVE:
         with suppress(psycopg.Error):
             driver.cancel_safe(timeout=_CANCEL_SECONDS)
-        connection.invalidate()  # its answer is still to come
+        connection.invalidate()  # the query's result is still pending
 
 
 @contextmanager
 def source_errors() -> Iterator[None]:
-    """Turns a driver's errors into the export's own; the driver's text goes to the log only."""
+    """Turn driver errors into export errors. Only the log contains the driver's text."""
     try:
         yield
     except exc.DBAPIError as error:
@@ -179,29 +179,30 @@ def source_errors() -> Iterator[None]:
 
 
 def _logged(meaning: ExportError, error: Exception) -> ExportError:
-    """An outage in one line, for it will be met again and again; anything else with its trace."""
+    """Log an outage as one line, because retries repeat it, and anything else with its traceback."""
     if isinstance(meaning, SourceUnavailable):
-        logger.warning("the source database is not to be reached: %s", str(error).partition("\n")[0])
+        logger.warning("the source database cannot be reached: %s", str(error).partition("\n")[0])
     else:
         logger.error("the source database failed", exc_info=error)
     return meaning
 
 
 def classify(error: BaseException | None, connection_lost: bool = False) -> ExportError:
+    """Return the export error that a driver's error means."""
     state = getattr(error, "sqlstate", None) or ""
-    if (elsewhere := sessions.classify(error)) is not None:
-        return elsewhere
+    if (other_database := sessions.classify(error)) is not None:
+        return other_database
     if state.startswith(_DATA):
         return UnreadableRow()
     if state == _QUERY_CANCELED:
         return SourceTimeout() if "timeout" in str(error) else SourceCancelled()
-    if connection_lost or state.startswith(_PASSING):
+    if connection_lost or state.startswith(_TRANSIENT):
         return SourceUnavailable()
     if type(error).__name__ == "OperationalError" and not state and not _is_sqlite_sql_error(error):
-        return SourceUnavailable()  # PEP 249 has this class, under this name, in every driver
+        return SourceUnavailable()  # every PEP 249 driver has this class, under this name
     return Internal()
 
 
 def _is_sqlite_sql_error(error: BaseException | None) -> bool:
-    """SQLite says OperationalError of a missing table too."""
+    """SQLite raises OperationalError for a missing table, too."""
     return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR

@@ -1,4 +1,4 @@
-"""Which row of an SQLite file holds a text that is not UTF-8: Python's driver does not say."""
+"""Name the row of an SQLite file whose text is not UTF-8, which Python's driver does not."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,36 +12,38 @@ from flows.rows.columns import OutputColumn
 from flows.sources import sessions
 from flows.sources.snapshot import Snapshot
 
-_UNDECODABLE = object()
+_INVALID = object()
 
 
 @contextmanager
-def told(snapshot: Snapshot, statement: Select[Any], columns: Sequence[OutputColumn]) -> Iterator[None]:
-    """`columns` are those that the statement selects, before the report's key."""
+def name_invalid_text(
+    snapshot: Snapshot, query: Select[Any], columns: Sequence[OutputColumn]
+) -> Iterator[None]:
+    """Raise UnreadableRow for such a text; the query selects the columns, then the report's key."""
     try:
         yield
     except DBAPIError as error:
-        if not sessions.is_undecodable(error.orig):
+        if not sessions.is_invalid_text(error.orig):
             raise
-        raise _found(snapshot, statement, columns) from error
+        raise _find_row(snapshot, query, columns) from error
 
 
-def _found(snapshot: Snapshot, statement: Select[Any], columns: Sequence[OutputColumn]) -> UnreadableRow:
-    snapshot.driver.text_factory = _decoded
+def _find_row(snapshot: Snapshot, query: Select[Any], columns: Sequence[OutputColumn]) -> UnreadableRow:
+    snapshot.driver.text_factory = _decode
     try:
-        result = snapshot.connection.execute(statement)
+        result = snapshot.connection.execute(query)
         cursor: Any = result.cursor
-        for *values, key in cursor:  # past SQLAlchemy's types, which take texts only
+        for *values, key in cursor:  # bypasses SQLAlchemy's types, which expect text
             for column, value in zip(columns, values, strict=True):
-                if value is _UNDECODABLE:
+                if value is _INVALID:
                     return UnreadableRow.at(column.key, key)
         return UnreadableRow()
     finally:
         snapshot.driver.text_factory = str
 
 
-def _decoded(data: bytes) -> object:
+def _decode(data: bytes) -> object:
     try:
         return data.decode()
     except UnicodeDecodeError:
-        return _UNDECODABLE
+        return _INVALID

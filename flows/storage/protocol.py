@@ -11,9 +11,8 @@ from urllib.parse import quote
 from botocore.exceptions import BotoCoreError, ClientError
 
 from flows.errors import ExportError, Internal, StorageDenied, StorageUnavailable
+from flows.formats.registry import extension_of
 from flows.storage.orphans import StoredObject
-
-CONTENT_TYPES = {"csv": "text/csv; charset=utf-8", "gz": "application/gzip", "zip": "application/zip"}
 
 logger = logging.getLogger(__name__)
 
@@ -56,21 +55,12 @@ class Storage(Protocol):
 
 
 def object_key(job_id: str, attempt: int, file_name: str) -> str:
-    return f"{job_id}/{attempt}{extension(file_name)}"
-
-
-def extension(file_name: str) -> str:
-    """Return `.csv`, `.csv.gz` or `.zip`."""
-    return next(suffix for suffix in (".csv.gz", ".zip", ".csv") if file_name.endswith(suffix))
-
-
-def content_type(key: str) -> str:
-    return CONTENT_TYPES.get(key.rpartition(".")[2], "application/octet-stream")
+    return f"{job_id}/{attempt}{extension_of(file_name)}"
 
 
 def content_disposition(file_name: str, title: str | None = None) -> str:
     """Build the header. `file_name` is ASCII; `title` is any text and gets percent-encoded (RFC 6266)."""
-    encoded = f"; filename*=UTF-8''{quote(title + extension(file_name), safe='')}" if title else ""
+    encoded = f"; filename*=UTF-8''{quote(title + extension_of(file_name), safe='')}" if title else ""
     return f'attachment; filename="{file_name}"{encoded}'
 
 

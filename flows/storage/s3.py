@@ -9,8 +9,9 @@ from typing import Any
 import httpx
 import s3fs
 
+from flows.formats.registry import media_type_of
 from flows.storage.orphans import StoredObject
-from flows.storage.protocol import Link, content_type
+from flows.storage.protocol import Link
 
 # Parts start at 8 MiB and double after every 1,000, to reach S3's 5 TiB within its 10,000 parts.
 PART_BYTES = 8 << 20
@@ -77,7 +78,7 @@ class S3Storage:
             f"{self._bucket}/{self._key(key)}",
             expires=seconds,
             ResponseContentDisposition=disposition,
-            ResponseContentType=content_type(key),
+            ResponseContentType=media_type_of(key),
         )
         return Link(url, now + timedelta(seconds=seconds))
 
@@ -147,7 +148,7 @@ class S3Upload:
     def commit(self) -> None:
         """Publish the object. Fails if the key exists, so attempts cannot overwrite each other."""
         if self._upload_id is None:
-            kind, body = content_type(self._target["Key"]), self._next_body()
+            kind, body = media_type_of(self._target["Key"]), self._next_body()
             self._s3.call_s3("put_object", **self._target, Body=body, ContentType=kind, IfNoneMatch="*")
             self._count(body)
         else:
@@ -169,7 +170,7 @@ class S3Upload:
 
     def _send_part(self) -> None:
         if self._upload_id is None:
-            kind = content_type(self._target["Key"])
+            kind = media_type_of(self._target["Key"])
             created = self._s3.call_s3("create_multipart_upload", **self._target, ContentType=kind)
             self._upload_id = created["UploadId"]
         self._parts.append(self._pool.submit(self._put_part, len(self._parts) + 1, self._next_body()))

@@ -260,14 +260,14 @@ def test_an_invalid_field_is_refused(
 @pytest.mark.parametrize(
     ("csv", "reason"),
     [
-        ({"delimiter": '"'}, 'Delimiter must not be ", which is the quote.'),
+        ({"delimiter": '"'}, 'Delimiter must not be ", which is the quote character.'),
         (
             {"decimalMark": ","},
-            "decimalMark , needs another delimiter than , such as ;: else numbers fall into two columns.",
+            "decimalMark , needs another delimiter, such as ; because numbers would span two columns.",
         ),
         (
             {"splitRows": 9},
-            "splitRows needs compression zip, for it makes several files and a download is one.",
+            "splitRows needs compression zip, because it produces several files.",
         ),
     ],
 )

@@ -10,7 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from flows.formats.csv_options import parse_dialect
+from flows.formats.csv_format import CsvFormat
+from flows.formats.csv_options import parse_options
 from tests.support import csv_reader
 from tests.support.export_client import EMPTY_SURVEY, SURVEY, Session, export_all
 
@@ -82,7 +83,7 @@ def test_the_receipt_describes_the_stored_file(
     rows = 0 if name == "no rows, zipped" else len(csv_reader.read(exports["plain"].file())[1])
     digest = hashlib.sha256(content).hexdigest()
     assert (file["rows"], file["bytes"], file["sha256"]) == (rows, len(content), digest)
-    kind = parse_dialect(REQUESTS[name].get("csv")).stored_as(rows)
+    kind = CsvFormat().extension(parse_options(REQUESTS[name].get("csv")), rows)
     assert file["name"].endswith(f".{kind}")
 
 

@@ -70,7 +70,7 @@ FAILURES = {
         {"REPORTS_ROWS_PER_EXPORT": "100"},
         "rows.limit",
         False,
-        "It would have 222 rows, and 100 are the most. Narrow it down.",
+        "The export would contain 222 rows; the limit is 100. Narrow the filters or dates.",
     ),
     "the transform raises": Failure(
         {"report": "broken-orders"},

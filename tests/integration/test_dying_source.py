@@ -14,7 +14,7 @@ from sqlalchemy.pool import NullPool
 from flows.errors import ExportError, SourceCancelled, SourceTimeout, SourceUnavailable
 from flows.formats.csv_options import PRESETS
 from flows.rows.pipeline import Records
-from flows.sources.postgresql import copy_rows
+from flows.sources.postgresql import copy_out
 from flows.sources.snapshot import Snapshot, open_engine, snapshot
 from flows.storage.protocol import upload
 from flows.storage.s3 import PART_BYTES, S3Storage
@@ -45,7 +45,7 @@ def stored_while(
     with taken(engine) as snap, upload(storage, key) as made:
         backend = snap.scalar(select(func.pg_backend_pid()))
         written, troubled = 0, False
-        for records in copy_rows.fetch(snap, MANY_ROWS, PLAIN):
+        for records in copy_out.copy(snap, MANY_ROWS, PLAIN):
             made.write(records.data)
             written += len(records.data)
             if written >= at_bytes and not troubled:
@@ -92,7 +92,7 @@ def test_without_trouble_the_same_copy_is_stored_whole(
 
 def test_a_query_over_its_time_is_a_timeout(engine: Engine) -> None:
     with pytest.raises(SourceTimeout), taken(engine, seconds=1) as snap:
-        for _ in copy_rows.fetch(snap, SLOW_ROWS, PLAIN):
+        for _ in copy_out.copy(snap, SLOW_ROWS, PLAIN):
             pass
 
 
@@ -107,6 +107,6 @@ def test_a_password_that_is_wrong_is_no_secret_in_the_error(stack: Stack) -> Non
 
 def test_rows_are_confirmed_by_the_server(engine: Engine) -> None:
     with taken(engine) as snap:
-        blocks: list[Records] = list(copy_rows.fetch(snap, MANY_ROWS, PLAIN))
+        blocks: list[Records] = list(copy_out.copy(snap, MANY_ROWS, PLAIN))
     assert sum(block.rows for block in blocks) == 200_000
     assert all(block.data.endswith(b"\n") for block in blocks)

@@ -1,6 +1,6 @@
 """A row that PostgreSQL cannot render fails the export with its key and the column."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -25,11 +25,10 @@ from sqlalchemy import (
 )
 
 from flows.errors import SourceTimeout, UnreadableRow
-from flows.query import statement
 from flows.query.report import Questions, Report
 from flows.query.request import ExportRequest, parse_request
-from flows.rows.columns import OutputColumn
 from flows.sources.postgresql import copy_chunks, copy_rows, failing_row
+from flows.sources.protocol import Reading
 from flows.sources.snapshot import Snapshot, open_engine, snapshot
 
 FIRST = "Column {} of the row with key k1234 contains a value that cannot be written to the file."
@@ -83,15 +82,8 @@ def broken_place(place: Select[Any]) -> Report:
 
 
 def read(taken: Snapshot, request: ExportRequest) -> None:
-    columns = columns_of(taken, request)
-    with failing_row.told(taken, request, columns):
-        rows = copy_rows.select_rows(request, columns)
-        for _ in copy_rows.fetch(taken, rows, request.dialect):
-            pass
-
-
-def columns_of(taken: Snapshot, request: ExportRequest) -> Sequence[OutputColumn]:
-    return statement.output_columns(request, taken.questions(statement.questions(request)))
+    for _ in copy_rows.rows(Reading(taken, request, lambda: datetime.now(UTC))):
+        pass
 
 
 def failure(engine: Engine, request: ExportRequest) -> str:
@@ -109,11 +101,8 @@ def test_the_first_by_key_is_told_whatever_the_order_of_the_rows(engine: Engine,
 
 
 def read_into_frames(taken: Snapshot, request: ExportRequest) -> None:
-    questions = taken.questions(statement.questions(request))
-    columns = statement.columns_to_read(request, statement.output_columns(request, questions), questions)
-    with failing_row.told(taken, request, columns):
-        for _ in copy_chunks.fetch(taken, request, columns):
-            pass
+    for _ in copy_chunks.rows(Reading(taken, request, lambda: datetime.now(UTC))):
+        pass
 
 
 def test_a_column_that_only_a_transform_sees_is_told_as_well(engine: Engine) -> None:
@@ -134,7 +123,7 @@ def test_what_fails_for_all_rows_together_is_not_put_on_one(engine: Engine) -> N
 def test_the_failure_stays_the_same_when_there_is_no_time_to_find_the_row(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(failing_row, "MOST_SECONDS", 0)
+    monkeypatch.setattr(failing_row, "MAX_SECONDS", 0)
     assert failure(engine, request_of(REPORT)) == UnreadableRow.message
 
 

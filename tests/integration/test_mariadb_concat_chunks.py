@@ -38,11 +38,11 @@ from sqlalchemy.pool import NullPool
 from sqlalchemy.types import TypeEngine
 
 from flows.errors import UnreadableRow
-from flows.query import statement
 from flows.query.report import Questions, Report
 from flows.query.request import ExportRequest, parse_request
 from flows.sources import sqlalchemy_rows
 from flows.sources.mariadb import concat_chunks
+from flows.sources.protocol import Reading
 from flows.sources.snapshot import Snapshot, open_engine
 from tests.support import mariadb
 from tests.support.engines import framed, joined
@@ -250,7 +250,7 @@ def test_texts_of_character_sets_that_do_not_mix(engine: Engine, connection: Con
 def test_no_chunk_crosses_a_files_last_row(engine: Engine, connection: Connection) -> None:
     connection.exec_driver_sql("INSERT INTO joined (id) SELECT seq FROM seq_1_to_%s", (ROWS,))
     request = asked({})
-    request = replace(request, dialect=replace(request.dialect, split_rows=ROWS // 2))
+    request = replace(request, dialect=replace(request.options, split_rows=ROWS // 2))
     assert joined(engine, request) == framed(engine, request)
 
 
@@ -269,8 +269,8 @@ class Shouted(String):
 
 def can_join(engine: Engine, request: ExportRequest) -> bool:
     with engine.connect() as connection:
-        columns = statement.output_columns(request, [])
-        return concat_chunks.can_read(Snapshot(connection, datetime.now(UTC)), request, columns)
+        taken = Snapshot(connection, datetime.now(UTC))
+        return concat_chunks.can_read(Reading(taken, request, lambda: datetime.now(UTC)))
 
 
 @pytest.mark.parametrize(("kind", "can"), [(Text(), True), (LargeBinary(), False), (Shouted(), False)])

@@ -14,7 +14,7 @@ from sqlalchemy.pool import NullPool
 from flows.query import statement
 from flows.query.request import ExportRequest, parse_request
 from flows.sources import sqlalchemy_rows
-from flows.sources.postgresql import copy_rows
+from flows.sources.postgresql import copy_out
 from flows.sources.snapshot import Snapshot, open_engine, snapshot
 from tests.support.moving_rows import HERE, REPORT, THERE, movers
 
@@ -79,12 +79,10 @@ def count_and_fetch(snap: Snapshot, request: ExportRequest, reader: str) -> tupl
     columns = statement.output_columns(request, [])
     counted = snap.scalar(statement.count(request))
     if reader == "copy":
-        query = copy_rows.select_rows(request, columns)
-        fetched = sum(block.rows for block in copy_rows.fetch(snap, query, request.dialect))
+        query = copy_out.select_rows(request, columns, request.options)
+        fetched = sum(block.rows for block in copy_out.copy(snap, query, request.options))
     else:
-        query = statement.rows(request, sqlalchemy_rows.expressions(columns, request.report.key))
-        chunks = sqlalchemy_rows.fetch(snap, query, columns, request.dialect)
-        fetched = sum(chunk.rows for chunk in chunks)
+        fetched = sum(chunk.rows for chunk in sqlalchemy_rows.fetch(snap, request, columns))
     return counted, fetched
 
 

@@ -18,7 +18,7 @@ from sqlalchemy import func, select
 from sqlalchemy.pool import NullPool
 
 from flows.formats.csv_options import PRESETS
-from flows.sources.postgresql import copy_rows
+from flows.sources.postgresql import copy_out
 from flows.sources.snapshot import open_engine, snapshot
 from tests.support import flow_runs
 from tests.support.extra_processes import create_pool, deploy_export, extra_processes
@@ -43,7 +43,7 @@ class Stopped(Exception):
 def read(url: str) -> None:
     engine = open_engine(url, connect_seconds=5, poolclass=NullPool)
     with snapshot(engine, "UTC", 300, lambda: datetime.now(UTC)) as taken:
-        for _ in copy_rows.fetch(taken, SLEEP, PRESETS["plain"]):
+        for _ in copy_out.copy(taken, SLEEP, PRESETS["plain"]):
             pass
 
 

@@ -139,8 +139,8 @@ def export(
 def test_every_question_is_one_column(database_url: str, tmp_path: Path, size: int) -> None:
     opening, content = export(database_url, {"size": str(size), "sort": "id"}, tmp_path)
     assert [column.label for column in opening.columns] == ["Id", *map(label, range(1, size + 1))]
-    rows = [row[1:] for row in csv.reader(io.StringIO(content.decode(), newline=""))]
-    assert rows == [
+    _, *rows = csv.reader(io.StringIO(content.decode(), newline=""))
+    assert [row[1:] for row in rows] == [
         [text((reply or {}).get(key(p)), is_multiple(p)) for p in range(1, size + 1)]
         for reply in answers(size)
     ]
@@ -149,7 +149,7 @@ def test_every_question_is_one_column(database_url: str, tmp_path: Path, size: i
 def test_selected_questions_keep_the_requested_order(database_url: str, tmp_path: Path) -> None:
     request = {"size": "2000", "sort": "id", "columns": ["answers.q1999", "id", "answers.q2"]}
     _, content = export(database_url, request, tmp_path)
-    (first, *_) = csv.reader(io.StringIO(content.decode(), newline=""))
+    _, first, *_ = csv.reader(io.StringIO(content.decode(), newline=""))
     assert (first[0], first[2]) == tuple(answers(2000)[0][key(p)] for p in (1999, 2))
 
 

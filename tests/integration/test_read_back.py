@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from pyarrow import csv as pyarrow_csv
 from sqlalchemy import Engine
 
-from flows.formats.csv_options import Dialect
+from flows.formats.csv_options import CsvOptions
 from flows.query.request import ExportRequest
 from flows.sources.snapshot import open_engine
 from tests.support.column_strategies import (
@@ -70,19 +70,19 @@ def server(scratch_url: str) -> Iterator[psycopg.Connection]:
         yield connection
 
 
-def by_python(content: bytes, dialect: Dialect) -> Rows:
+def by_python(content: bytes, dialect: CsvOptions) -> Rows:
     text = io.StringIO(content.decode("utf-8-sig"), newline="")
     return [[*row] for row in csv.reader(text, strict=True, delimiter=dialect.delimiter)][1:]
 
 
-def by_pandas(content: bytes, dialect: Dialect) -> Rows:
+def by_pandas(content: bytes, dialect: CsvOptions) -> Rows:
     frame = pd.read_csv(
         io.BytesIO(content), sep=dialect.delimiter, dtype=str, keep_default_na=False, encoding="utf-8-sig"
     )
     return [[*row] for row in frame.itertuples(index=False)]
 
 
-def by_pyarrow(content: bytes, dialect: Dialect) -> Rows:
+def by_pyarrow(content: bytes, dialect: CsvOptions) -> Rows:
     names = asked(common).report.table_columns.keys() | {f"answers.{key}" for key in ASKED}
     table = pyarrow_csv.read_csv(
         pa.BufferReader(content),
@@ -105,7 +105,7 @@ READ_CSV = """
 """
 
 
-def by_duckdb(content: bytes, dialect: Dialect, file: Path) -> Rows:
+def by_duckdb(content: bytes, dialect: CsvOptions, file: Path) -> Rows:
     file.write_bytes(content)
     with duckdb.connect() as duck:
         return [[*row] for row in duck.execute(READ_CSV, [str(file), dialect.delimiter]).fetchall()]
@@ -170,10 +170,10 @@ def assert_read(rows: Rows, expected: Table, request: ExportRequest, nulls: bool
             if cell is None or (cell == "" and not nulls):
                 assert value is None or (value == "" and not nulls), key
             else:
-                assert read_value(cell, key, request.dialect) == value, key
+                assert read_value(cell, key, request.options) == value, key
 
 
-def read_value(cell: str, key: str, dialect: Dialect) -> Any:
+def read_value(cell: str, key: str, dialect: CsvOptions) -> Any:
     number = cell.replace(dialect.decimal_mark, ".") if key in NUMBERS else cell
     return READ.get(key, str)(number)
 
@@ -192,10 +192,10 @@ def test_every_reader_reads_what_was_put_in(
     request = asked(common, csv=options, timeZone="America/New_York", sort="id")
     content, expected = copied(filled, request), put(found, request)
     file = tmp_path_factory.getbasetemp() / "read.csv"
-    assert_read(by_python(content, request.dialect), expected, request, nulls=False)
-    assert_read(by_pandas(content, request.dialect), expected, request, nulls=False)
-    assert_read(by_pyarrow(content, request.dialect), expected, request, nulls=True)
-    assert_read(by_duckdb(content, request.dialect, file), expected, request, nulls=True)
+    assert_read(by_python(content, request.options), expected, request, nulls=False)
+    assert_read(by_pandas(content, request.options), expected, request, nulls=False)
+    assert_read(by_pyarrow(content, request.options), expected, request, nulls=True)
+    assert_read(by_duckdb(content, request.options, file), expected, request, nulls=True)
 
 
 # The table as the file has it: answers as texts, and JSON's null as no value.
@@ -230,7 +230,7 @@ def test_postgresqls_copy_from_reads_the_table_back(
     request = asked(of_postgresql, csv=options | {"decimalMark": "."}, timeZone="Europe/Madrid", sort="id")
     content = copied(of_its_own, request)
     emptied.execute("TRUNCATE read_back")
-    reading = f"FORMAT csv, HEADER true, DELIMITER '{request.dialect.delimiter}'"
+    reading = f"FORMAT csv, HEADER true, DELIMITER '{request.options.delimiter}'"
     with emptied.cursor() as cursor, cursor.copy(f"COPY read_back FROM STDIN ({reading})") as copy:
         copy.write(content)
     (put_in,) = emptied.execute(ALL_ROWS.format("as_in_the_file")).fetchone() or ()

@@ -13,7 +13,7 @@ from sqlalchemy.pool import NullPool
 from flows.errors import SourceTimeout, SourceUnavailable
 from flows.formats.csv_options import PRESETS
 from flows.sources import postgresql_watchdog
-from flows.sources.postgresql import copy_rows
+from flows.sources.postgresql import copy_out
 from flows.sources.postgresql_watchdog import WatchedConnection
 from flows.sources.snapshot import Snapshot, open_engine, snapshot
 from tests.support.blockable_proxy import BlockableProxy
@@ -29,7 +29,7 @@ LONG_WAIT = select(func.pg_sleep(4 * SILENCE_SECONDS).label("slept"))
 
 @pytest.fixture
 def way(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[BlockableProxy]:
-    monkeypatch.setattr(postgresql_watchdog, "BESIDE_SECONDS", 2)
+    monkeypatch.setattr(postgresql_watchdog, "PROBE_SECONDS", 2)
     way = BlockableProxy(stack.database_url)
     yield way
     way.close()
@@ -39,13 +39,13 @@ def way(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[BlockableProx
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """What the server was found to be each time: lost or not."""
     answers: list[bool] = []
-    ask = WatchedConnection._works_no_more
+    ask = WatchedConnection._has_stopped
 
     def counted(self: WatchedConnection, *given: postgresql_watchdog.Backend) -> bool:
         answers.append(ask(self, *given))
         return answers[-1]
 
-    monkeypatch.setattr(WatchedConnection, "_works_no_more", counted)
+    monkeypatch.setattr(WatchedConnection, "_has_stopped", counted)
     return answers
 
 
@@ -55,7 +55,7 @@ def read(
     """Rows; the trouble comes after the first of them."""
     engine = open_engine(url, connect_seconds=5, poolclass=NullPool)
     with snapshot(engine, "UTC", seconds, lambda: datetime.now(UTC), SILENCE_SECONDS) as taken:
-        blocks = copy_rows.fetch(taken, wanted, PRESETS["plain"])
+        blocks = copy_out.copy(taken, wanted, PRESETS["plain"])
         rows = next(blocks).rows
         trouble(taken)
         return rows + sum(block.rows for block in blocks)
@@ -82,7 +82,7 @@ def test_an_answer_that_got_lost_is_not_waited_for(
 
     def lose(taken: Snapshot) -> None:
         pid = taken.driver.info.backend_pid
-        taken.driver.beside = lambda: postgresql_watchdog.connect(stack.libpq_url, autocommit=True)
+        taken.driver.probe = lambda: postgresql_watchdog.connect(stack.libpq_url, autocommit=True)
         silence.enter_context(way.blocked("silent"))
         if backend == "is gone":
             database.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])

@@ -61,6 +61,13 @@ def write(engine: Engine, rows: int, *changes: str, values: Sequence[str] = ()) 
             connection.exec_driver_sql(f"UPDATE common SET {change}", tuple(values))  # noqa: S608 - ours
 
 
+def without_raw(request: ExportRequest) -> ExportRequest:
+    """Remove the binary column from the report: a transform sees every column, and ADBC reads no blobs."""
+    columns = [column for column in request.report.select.exported_columns if column.key != "raw"]
+    report = replace(request.report, select=request.report.select.with_only_columns(*columns))
+    return replace(request, report=report)
+
+
 @settings(PROOF, max_examples=60)
 @given(found=rows_of(common), request=requests_of(common), has_hook=st.booleans())
 def test_of_regular_rows_none_is_left_to_python(
@@ -68,7 +75,7 @@ def test_of_regular_rows_none_is_left_to_python(
 ) -> None:
     load(sqlite, common, found)
     read = tuple(key for key in request.columns or COLUMNS if key != "raw") or ("id",)
-    request = replace(request, columns=read)
+    request = without_raw(replace(request, columns=read))
     assert agreed(sqlite, hooked(request) if has_hook else request).rows_by_process == len(found)
 
 

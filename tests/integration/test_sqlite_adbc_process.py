@@ -201,12 +201,12 @@ HOLDS_A_SNAPSHOT = """
 import sys, time
 from datetime import UTC, datetime
 from sqlalchemy.pool import NullPool
-from flows import sqlite_frames
+from flows.sources.sqlite import adbc_chunks
 from flows.sources.snapshot import open_engine, snapshot
 
 clock = lambda: datetime.now(UTC)
 engine = open_engine(sys.argv[1], connect_seconds=5, poolclass=NullPool)
-with snapshot(engine, "UTC", 60, clock) as taken, sqlite_frames.shared(taken, clock) as found:
+with snapshot(engine, "UTC", 60, clock) as taken, adbc_chunks.shared(taken, clock) as found:
     print("shared", flush=True)
     time.sleep(60)
 """

@@ -1,7 +1,10 @@
-"""PostgreSQL's own records as typed columns, for a report with a `transform`: no Python value a cell."""
+"""PostgreSQL's rows as Arrow columns, for transforms and typed formats.
+
+COPY's records are parsed and typed by Arrow, without a Python value per cell. A million rows through a
+DataFrame take 0.84 of the speed of `psql COPY`, 4.1 times as fast as pandas in chunks (docs/speed.md).
+"""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from datetime import date, datetime, time
 from decimal import Decimal
 from functools import partial
@@ -10,64 +13,68 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 from pyarrow import csv
-from sqlalchemy import Float, LargeBinary, Numeric, PickleType, Select, Time
+from sqlalchemy import Float, LargeBinary, Numeric, Select, Time
 from sqlalchemy.types import TypeEngine
 
 from flows.formats.cell_text import READ_JSON
 from flows.formats.csv_options import PRESETS
 from flows.formats.csv_text import BYTE_ORDER_MARK
 from flows.query.request import ExportRequest
-from flows.rows.arrow_columns import MOMENT, TEXT, Values
+from flows.rows.arrow_columns import TEXT, TIMESTAMP, Values
 from flows.rows.columns import OutputColumn
-from flows.rows.pipeline import Chunk, Records
+from flows.rows.pipeline import Chunk, Opening, Records
 from flows.sources import exact_types
-from flows.sources.postgresql import copy_rows
-from flows.sources.snapshot import Snapshot
+from flows.sources.postgresql import copy_out
+from flows.sources.postgresql.failing_row import name_failing_row
+from flows.sources.protocol import Reading
 
 _T = TypeVar("_T")
-_FORMAT = csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False)
+_OPTIONS = PRESETS["plain"]
+_PARSE_OPTIONS = csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False)
 
 
-def can_read(taken: Snapshot, columns: Sequence[OutputColumn]) -> bool:
-    """Whether these are PostgreSQL's columns, not too many, of types whose texts have one meaning."""
-    fits = len(columns) < copy_rows.MOST_COLUMNS
-    return taken.is_postgresql and fits and all(_has_one_meaning(each.expression.type) for each in columns)
+def can_read(reading: Reading) -> bool:
+    columns = reading.opening.read
+    if not reading.snapshot.is_postgresql or len(columns) >= copy_out.MAX_COLUMNS:
+        return False
+    return all(can_parse(column.expression.type) for column in columns)
 
 
-def _has_one_meaning(kind: TypeEngine[Any]) -> bool:
-    """A type of somebody's own may make anything of a value; floats may be asked for as decimals."""
-    is_sqlalchemys = type(kind).__module__.startswith("sqlalchemy.") and not isinstance(kind, PickleType)
-    return is_sqlalchemys and not (isinstance(kind, Numeric) and kind.asdecimal is isinstance(kind, Float))
+def can_parse(kind: TypeEngine[Any]) -> bool:
+    """Return False for types that turn a value into something else than its text says."""
+    is_converted = isinstance(kind, Numeric) and kind.asdecimal is isinstance(kind, Float)
+    return exact_types.is_standard(kind) and not is_converted
 
 
-def fetch(taken: Snapshot, request: ExportRequest, columns: Sequence[OutputColumn]) -> Iterator[Chunk]:
-    """No chunk crosses a file's last row."""
-    plain = replace(request, dialect=replace(PRESETS["plain"], split_rows=request.dialect.split_rows))
-    for block in copy_rows.fetch(taken, select_rows(plain, columns), plain.dialect):
-        yield chunk_of(block, columns, request.zone)
+def rows(reading: Reading) -> Iterator[Opening | Chunk]:
+    yield reading.opening
+    request, columns = reading.request, reading.opening.read
+    with name_failing_row(reading.snapshot, request, columns, _OPTIONS):
+        for block in copy_out.copy(reading.snapshot, select_rows(request, columns), _OPTIONS):
+            yield chunk_of(block, columns, request.zone)
 
 
 def select_rows(request: ExportRequest, columns: Sequence[OutputColumn]) -> Select[Any]:
-    """The report's key comes last, for errors."""
+    """Select the columns and last the report's key, which names a row in errors."""
     key = OutputColumn("key", "", "string", False, exact_types.text_of(request.report.key))
-    return copy_rows.select_rows(request, [*columns, key])
+    return copy_out.select_rows(request, [*columns, key], _OPTIONS)
 
 
 def chunk_of(block: Records, columns: Sequence[OutputColumn], zone: ZoneInfo) -> Chunk:
-    *texts, keys = _columns(block.data, len(columns) + 1)
-    read = [_typed(each, column, zone) for each, column in zip(texts, columns, strict=True)]
-    return Chunk(read, keys)
+    *texts, keys = _parse(block.data, len(columns) + 1)
+    values = [_typed(own, column, zone) for own, column in zip(texts, columns, strict=True)]
+    return Chunk(values, keys)
 
 
-def _columns(data: bytes, count: int) -> list[pa.Array]:
-    """Of texts. NULL is what is empty and not quoted."""
-    if data.startswith(BYTE_ORDER_MARK):  # a value's own; the reader drops one
+def _parse(data: bytes, count: int) -> list[pa.Array]:
+    """Return columns of text; null is an empty cell without quotes."""
+    if data.startswith(BYTE_ORDER_MARK):  # part of the first value; the reader would drop it
         data = BYTE_ORDER_MARK + data
     names = [str(number) for number in range(count)]
     table = csv.read_csv(
         pa.BufferReader(data),
         csv.ReadOptions(column_names=names, use_threads=False, block_size=len(data) + 1),
-        _FORMAT,
+        _PARSE_OPTIONS,
         csv.ConvertOptions(
             column_types=dict.fromkeys(names, TEXT),
             null_values=[""],
@@ -79,52 +86,52 @@ def _columns(data: bytes, count: int) -> list[pa.Array]:
 
 
 def _typed(texts: pa.Array, column: OutputColumn, zone: ZoneInfo) -> Values:
-    """What Arrow has no exact type for comes as Python's values."""
+    """Return an array, or a list of Python values if Arrow has no exact type for the column."""
     kind = column.expression.type
     if column.question is not None or (isinstance(kind, Time) and kind.timezone):
         return texts
     if isinstance(kind, LargeBinary):
-        return _each(texts, lambda text: bytes.fromhex(text[2:]))
+        return _convert(texts, lambda text: bytes.fromhex(text[2:]))
     if column.type == "number" and not isinstance(kind, Float):
-        return _each(texts, Decimal)
+        return _convert(texts, Decimal)
     if column.type == "date-time" and column.zoned:
-        return _cast(texts, pa.timestamp("us", "UTC"), partial(_moment, zone=zone))
-    arrow, read_one = _TYPES.get(column.type, (TEXT, str))
-    return _each(texts, read_one) if arrow is None else _cast(texts, arrow, read_one)
+        return _cast(texts, pa.timestamp("us", "UTC"), partial(_zoned_timestamp, zone=zone))
+    arrow_type, parse = _TYPES.get(column.type, (TEXT, str))
+    return _convert(texts, parse) if arrow_type is None else _cast(texts, arrow_type, parse)
 
 
-def _cast(texts: pa.Array, kind: pa.DataType, read_one: Callable[[str], Any]) -> Values:
-    """One by one where Arrow cannot hold each of them."""
+def _cast(texts: pa.Array, arrow_type: pa.DataType, parse: Callable[[str], Any]) -> Values:
+    """Cast to the Arrow type, or parse one by one if it cannot hold a value."""
     try:
-        found = texts.cast(kind)
+        array = texts.cast(arrow_type)
     except ValueError:
-        return _each(texts, read_one)
-    return found.cast(MOMENT) if pa.types.is_timestamp(kind) else found
+        return _convert(texts, parse)
+    return array.cast(TIMESTAMP) if pa.types.is_timestamp(arrow_type) else array
 
 
-def _each(texts: pa.Array, read_one: Callable[[str], _T]) -> list[_T | str | None]:
-    return [None if text is None else _or_text(text, read_one) for text in texts.to_pylist()]
+def _convert(texts: pa.Array, parse: Callable[[str], _T]) -> list[_T | str | None]:
+    return [None if text is None else _parse_or_keep(text, parse) for text in texts.to_pylist()]
 
 
-def _or_text(text: str, read_one: Callable[[str], _T]) -> _T | str:
-    """As it is where Python has no such value, such as an infinite date."""
+def _parse_or_keep(text: str, parse: Callable[[str], _T]) -> _T | str:
+    """Return the text itself if Python has no such value, such as an infinite date."""
     try:
-        return read_one(text)
+        return parse(text)
     except (ValueError, ArithmeticError):
         return text
 
 
-def _moment(text: str, zone: ZoneInfo) -> datetime:
+def _zoned_timestamp(text: str, zone: ZoneInfo) -> datetime:
     return datetime.fromisoformat(text).astimezone(zone)
 
 
-# By the column's type: Arrow's, and what reads one text where that does not hold it, or where there is none.
+# By column type: Arrow's type, or None, and the function that parses one text if Arrow cannot.
 _TYPES: dict[str, tuple[pa.DataType | None, Callable[[str], Any]]] = {
     "integer": (pa.int64(), int),
     "boolean": (pa.bool_(), str),
     "number": (pa.float64(), float),
     "date": (pa.date32(), date.fromisoformat),
-    "date-time": (MOMENT, datetime.fromisoformat),
+    "date-time": (TIMESTAMP, datetime.fromisoformat),
     "time": (None, time.fromisoformat),
     "json": (None, READ_JSON),
 }

@@ -1,7 +1,8 @@
-"""Which row PostgreSQL's COPY could not render, and which of its columns: PostgreSQL does not say.
+"""Find the row, and the column, that PostgreSQL's COPY could not render.
 
-Nor does the number of rows that it had sent, for it may compute the cells before it sorts the rows. So the
-rows are halved by the report's key until one is left, in the same snapshot; that reads them about twice.
+PostgreSQL does not name them, and the number of rows it sent does not tell either: it may compute the cells
+before it sorts the rows. So the rows are halved by the report's key, in the same snapshot, until one is left.
+That reads them about twice.
 """
 
 import logging
@@ -18,13 +19,14 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import UserDefinedType
 
 from flows.errors import ExportError, UnreadableRow
+from flows.formats.csv_options import CsvOptions
 from flows.query import statement
 from flows.query.request import ExportRequest
 from flows.rows.columns import OutputColumn
-from flows.sources.postgresql import copy_rows
+from flows.sources.postgresql import copy_out
 from flows.sources.snapshot import Snapshot
 
-MOST_SECONDS = 300
+MAX_SECONDS = 300
 
 logger = logging.getLogger(__name__)
 
@@ -36,28 +38,32 @@ class Verbatim(UserDefinedType[str]):
 
 
 @contextmanager
-def told(taken: Snapshot, request: ExportRequest, columns: Sequence[OutputColumn]) -> Iterator[None]:
-    """A COPY that fails for a value's sake fails as UnreadableRow with key and column, if they are found."""
+def name_failing_row(
+    snapshot: Snapshot, request: ExportRequest, columns: Sequence[OutputColumn], options: CsvOptions
+) -> Iterator[None]:
+    """Raise UnreadableRow, with key and column if they are found, when COPY fails because of a value."""
     try:
         yield
     except psycopg.DataError as failure:
-        row = _found(taken, request, columns)
+        row = _find_row(snapshot, request, columns, options)
         if row is None:
             raise
         raise row from failure
 
 
-def _found(taken: Snapshot, request: ExportRequest, columns: Sequence[OutputColumn]) -> UnreadableRow | None:
+def _find_row(
+    snapshot: Snapshot, request: ExportRequest, columns: Sequence[OutputColumn], options: CsvOptions
+) -> UnreadableRow | None:
     try:
-        return _Search(taken, request).row(columns)
+        return _Search(snapshot, request, options).find(columns)
     except (psycopg.Error, DBAPIError, ExportError):
         logger.warning("the row that cannot be rendered was not found", exc_info=True)
         return None
 
 
 @dataclass(frozen=True)
-class _Keys:
-    """Those above one and up to another, as PostgreSQL prints them; None is no limit."""
+class _KeyRange:
+    """Keys above one and up to another, as PostgreSQL prints them; None is unbounded."""
 
     above: str | None = None
     up_to: str | None = None
@@ -72,55 +78,53 @@ def _verbatim(key: str) -> ColumnElement[Any]:
 
 
 class _Search:
-    def __init__(self, taken: Snapshot, request: ExportRequest) -> None:
-        self._taken, self._request = taken, request
-        self._until = monotonic() + min(MOST_SECONDS, taken.session.statement_seconds)
-        self._go_back()
+    def __init__(self, snapshot: Snapshot, request: ExportRequest, options: CsvOptions) -> None:
+        self._snapshot, self._request, self._options = snapshot, request, options
+        self._deadline = monotonic() + min(MAX_SECONDS, snapshot.session.statement_seconds)
+        self._roll_back()
 
-    def row(self, columns: Sequence[OutputColumn]) -> UnreadableRow | None:
-        """None when no rows fail either: cells were then computed for others, as for a window over all."""
-        rows, last = self._middle(_Keys(), 1.0)
-        if not rows or self._fails(columns, _Keys(above=last)):
+    def find(self, columns: Sequence[OutputColumn]) -> UnreadableRow | None:
+        """Return None if the rows fail only together, as with a window function over all of them."""
+        rows, last = self._count_and_split(_KeyRange(), 1.0)
+        if not rows or self._fails(columns, _KeyRange(above=last)):
             return None
-        keys, key = self._narrowed(columns)
-        column = next((each for each in columns if self._fails([each], keys)), None)
+        keys, key = self._narrow(columns)
+        column = next((column for column in columns if self._fails([column], keys)), None)
         return None if column is None else UnreadableRow.at(column.key, key)
 
-    def _narrowed(self, columns: Sequence[OutputColumn]) -> tuple[_Keys, str]:
-        """Down to one row that fails; that some row does is known."""
-        keys = _Keys()
+    def _narrow(self, columns: Sequence[OutputColumn]) -> tuple[_KeyRange, str]:
+        """Halve the range down to one row that fails; one is known to."""
+        keys = _KeyRange()
         while True:
-            rows, middle = self._middle(keys, 0.5)
+            rows, middle = self._count_and_split(keys, 0.5)
             if rows <= 1:
                 return keys, middle
             lower = replace(keys, up_to=middle)
             keys = lower if self._fails(columns, lower) else replace(keys, above=middle)
 
-    def _middle(self, keys: _Keys, fraction: float) -> tuple[int, str]:
-        """How many rows have these keys, and the key that so large a part of them does not exceed."""
-        self._taken.allow_until(self._until)
-        found = statement.rows(self._request, [self._request.report.key.label("key")]).order_by(None)
-        key: ColumnElement[Any] = found.subquery().c.key
+    def _count_and_split(self, keys: _KeyRange, fraction: float) -> tuple[int, str]:
+        """Return the number of rows in the range, and the key at this fraction of them."""
+        self._snapshot.allow_until(self._deadline)
+        rows = statement.rows(self._request, [self._request.report.key.label("key")]).order_by(None)
+        key: ColumnElement[Any] = rows.subquery().c.key
         middle = cast(func.percentile_disc(fraction).within_group(key), Text)
-        wanted = select(func.count(), middle).where(keys.clause(key))
-        rows, printed = self._taken.connection.execute(wanted).one()
-        return int(rows), str(printed)
+        query = select(func.count(), middle).where(keys.clause(key))
+        count, printed = self._snapshot.connection.execute(query).one()
+        return int(count), str(printed)
 
-    def _fails(self, columns: Sequence[OutputColumn], keys: _Keys) -> bool:
-        self._taken.allow_until(self._until)
-        rows = copy_rows.select_rows(self._request, columns).order_by(None)
+    def _fails(self, columns: Sequence[OutputColumn], keys: _KeyRange) -> bool:
+        self._snapshot.allow_until(self._deadline)
+        rows = copy_out.select_rows(self._request, columns, self._options).order_by(None)
         rows = rows.add_columns(self._request.report.key.label("key"))
         *cells, key = rows.subquery().c
         try:
-            for _ in copy_rows.copied(
-                self._taken, select(*cells).where(keys.clause(key)), self._request.dialect
-            ):
+            for _ in copy_out.copy(self._snapshot, select(*cells).where(keys.clause(key)), self._options):
                 pass
         except psycopg.DataError:
-            self._go_back()
+            self._roll_back()
             return True
         return False
 
-    def _go_back(self) -> None:
-        if self._taken.driver.info.transaction_status == TransactionStatus.INERROR:
-            self._taken.driver.execute(f"ROLLBACK TO SAVEPOINT {copy_rows.BEFORE_COPY}")
+    def _roll_back(self) -> None:
+        if self._snapshot.driver.info.transaction_status == TransactionStatus.INERROR:
+            self._snapshot.driver.execute(f"ROLLBACK TO SAVEPOINT {copy_out.BEFORE_COPY}")

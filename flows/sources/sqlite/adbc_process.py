@@ -1,13 +1,13 @@
-"""A process of its own that reads one select of an SQLite file through ADBC and gives it as an Arrow stream.
+"""A child process that reads one select of an SQLite file through ADBC and writes it as an Arrow stream.
 
-A process, and not a thread: two copies of SQLite's library (Python's and ADBC's) in one process would drop
-each other's file locks (https://www.sqlite.org/howtocorrupt.html, 2.2.1). It starts fast, for it imports none
-of our modules.
+It is a process because two copies of SQLite's library (Python's and ADBC's) in one process would release
+each other's file locks (https://www.sqlite.org/howtocorrupt.html, 2.2.1). To start fast, it imports none of
+our modules.
 
-Told in lines of JSON on its standard input: first `{"uri", "batch_rows"}`, then BEGIN or END as often as a
-snapshot is to be taken or given up, each answered by a line, then the select, as `sqlite_select` orders it.
-The stream ends early where a value is not of its column's kind, and at any error: who asked has another way
-to read the rest. The process ends when its standard input does.
+It reads lines of JSON from standard input: first `{"uri", "batch_rows"}`, then any number of BEGIN and END,
+which take and release a snapshot and are each answered with a line, then the order that `adbc_query` makes.
+The stream ends early at a value that is not of its column's type, and at any error; the parent then reads the
+rest itself. The process ends with its standard input.
 """
 
 import json
@@ -27,31 +27,32 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from adbc_driver_manager import AdbcConnection, AdbcStatement, Error
 
-# What a column holds. Whole numbers come as they are, floats with 0.0 for NULL and then a column that says
-# which are, texts with some bytes for NULL: ADBC takes a column's type from its first values.
+# ADBC takes a column's type from its first values, so null is replaced: floats come with 0.0 for null and
+# another column that marks them, texts with certain bytes for null. Integers may be null.
 INTEGER, FLOAT, TEXT = "integer", "float", "text"
 BEGIN, END = "begin", "end"
 DONE, BUSY = b"done\n", b"busy\n"
-NULL_BEGINS = 0xFF  # which is in no text, in UTF-8
-# Not from Python's values: pyarrow would load pandas to convert one, which takes a second.
-_NO_TEXT, _NO_FLOAT = (pa.nulls(1, kind)[0] for kind in (pa.binary(), pa.float64()))
+NULL_BEGINS = 0xFF  # not part of any UTF-8 text
+# Not made from Python values: pyarrow would import pandas to convert them, which takes a second.
+_NULL_TEXT, _NULL_FLOAT = (pa.nulls(1, kind)[0] for kind in (pa.binary(), pa.float64()))
 
-_MOST_DEEP = 500  # documents too deep for Python are so for this process, though it has less on its stack
+_RECURSION_LIMIT = 500  # below the parent's, whose stack is deeper, so that both fail on the same documents
 _LARGE_TEXT = pa.large_string()
 _Order = dict[str, Any]
 
 
 class Irregular(Exception):
-    """These rows hold something that only Python reads exactly."""
+    """The rows contain a value that only the parent process reads exactly."""
 
 
-def batches(found: Iterable[pa.RecordBatch], order: _Order) -> Iterator[pa.RecordBatch]:
-    """`order` is {"kinds": of the columns, "answers": how many columns of JSON follow them, "null": in hex}.
+def checked(batches: Iterable[pa.RecordBatch], order: _Order) -> Iterator[pa.RecordBatch]:
+    """Convert and check the batches of an order.
 
-    Last come, if there are answers, the JSON that they are of, and always what is NULL for a regular row.
+    `order` has the kinds of the columns, the number of answers that follow as JSON, and the text that stands
+    for null, in hex. After the answers comes their document, and last a column that is null in regular rows.
     """
     null = _scalar(bytes.fromhex(order["null"]))
-    for batch in found:
+    for batch in batches:
         columns = iter(batch.columns)
         read = [_READ[kind](columns, null) for kind in order["kinds"]]
         answers = [_text(columns, null) for _ in range(order["answers"])]
@@ -73,7 +74,7 @@ def _integer(columns: Iterator[pa.Array], _: pa.Scalar) -> pa.Array:
 
 def _float(columns: Iterator[pa.Array], _: pa.Scalar) -> pa.Array:
     values, is_null = _of(pa.float64(), next(columns)), _of(pa.int64(), next(columns))
-    return pc.if_else(is_null.cast(pa.bool_()), _NO_FLOAT, values)
+    return pc.if_else(is_null.cast(pa.bool_()), _NULL_FLOAT, values)
 
 
 def _of(kind: pa.DataType, values: pa.Array) -> pa.Array:
@@ -83,15 +84,15 @@ def _of(kind: pa.DataType, values: pa.Array) -> pa.Array:
 
 
 def _text(columns: Iterator[pa.Array], null: pa.Scalar) -> pa.Array:
-    """Proved to be UTF-8."""
-    found = next(columns)
-    if found.type not in (pa.string(), pa.binary()):
+    """Return text that is checked to be UTF-8."""
+    texts = next(columns)
+    if texts.type not in (pa.string(), pa.binary()):
         raise Irregular
-    found = found.view(pa.binary())
-    found.validate(full=True)
-    if _codes(found).max(initial=0) == NULL_BEGINS:
-        found = pc.if_else(pc.equal(found, null), _NO_TEXT, found)
-    return found.cast(_LARGE_TEXT)
+    texts = texts.view(pa.binary())
+    texts.validate(full=True)
+    if _codes(texts).max(initial=0) == NULL_BEGINS:
+        texts = pc.if_else(pc.equal(texts, null), _NULL_TEXT, texts)
+    return texts.cast(_LARGE_TEXT)
 
 
 def _codes(texts: pa.Array) -> "np.ndarray[tuple[int], np.dtype[np.uint8]]":
@@ -107,20 +108,20 @@ _READ: dict[str, Callable[[Iterator[pa.Array], pa.Scalar], pa.Array]] = {
 
 
 def _check_documents(documents: pa.Array, answers: list[pa.Array]) -> None:
-    """No document has a key twice: SQLite takes the first value, and Python the last.
+    """Raise Irregular if a document has a key twice: SQLite returns the first value, Python the last.
 
-    Each key is there once if no more keys can be counted than answers were found. What else looks like a key,
-    in a text, or answers no question, is looked at.
+    Keys are unique in a document that has at most as many keys as answers were found. Documents that seem to
+    have more, such as in a text or of no question, are decoded.
     """
-    if _codes(documents).min(initial=1) == 0:  # ends the text for SQLite
+    if _codes(documents).min(initial=1) == 0:  # SQLite's text ends there
         raise Irregular
-    found = np.sum([np.diff(_offsets(each)) > 0 for each in answers], axis=0)
-    doubtful = [documents[row].as_py() for row in np.flatnonzero(_keys_at_most(documents) > found).tolist()]
-    _KEYS_ARE_UNIQUE.decode(f"[{','.join(doubtful)}]")
+    answered = np.sum([np.diff(_offsets(texts)) > 0 for texts in answers], axis=0)
+    suspects = [documents[row].as_py() for row in np.flatnonzero(_max_keys(documents) > answered).tolist()]
+    _CHECK_KEYS.decode(f"[{','.join(suspects)}]")
 
 
-def _keys_at_most(documents: pa.Array) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
-    """How many colons have a quote or a blank before them, in each document."""
+def _max_keys(documents: pa.Array) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+    """Count the colons after a quote or a space in each document."""
     codes = _codes(documents)
     colons = np.flatnonzero(codes == ord(":"))
     before = codes[colons - 1]
@@ -132,42 +133,42 @@ def _offsets(texts: pa.Array) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
     return np.frombuffer(texts.buffers()[1], np.int64)[: len(texts) + 1]
 
 
-def _unique(members: list[tuple[str, object]]) -> None:
+def _check_members(members: list[tuple[str, object]]) -> None:
     if len({key for key, _ in members}) < len(members):
         raise Irregular
 
 
-_KEYS_ARE_UNIQUE = json.JSONDecoder(object_pairs_hook=_unique, parse_float=Decimal)  # which takes not all
+_CHECK_KEYS = json.JSONDecoder(object_pairs_hook=_check_members, parse_float=Decimal)
 
 
-def main(told: BinaryIO, stream: BinaryIO) -> None:
-    sys.setrecursionlimit(_MOST_DEEP)
-    start = json.loads(told.readline())
+def main(commands: BinaryIO, stream: BinaryIO) -> None:
+    sys.setrecursionlimit(_RECURSION_LIMIT)
+    start = json.loads(commands.readline())
     with adbc_driver_sqlite.connect(start["uri"]) as database, AdbcConnection(database) as connection:
         connection.set_autocommit(False)
-        while (order := json.loads(told.readline())) in (BEGIN, END):
+        while (order := json.loads(commands.readline())) in (BEGIN, END):
             connection.rollback()
             stream.write(DONE if order == END or _can_read(connection) else BUSY)
             stream.flush()
-        Thread(target=_end_with, args=[told.fileno()], daemon=True).start()
-        with _executed(connection, order["sql"], order["parameters"], start["batch_rows"]) as found:
-            _give(batches(_ahead(found), order), stream)
+        Thread(target=_exit_with, args=[commands.fileno()], daemon=True).start()
+        with _executed(connection, order["sql"], order["parameters"], start["batch_rows"]) as batches:
+            _write(checked(_read_ahead(batches), order), stream)
 
 
-def _ahead(found: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """SQLite reads the next batch while this one is looked at and given away."""
+def _read_ahead(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Let SQLite read the next batch while this one is checked and written."""
     with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(next, found, None)
-        while (batch := coming.result()) is not None:
-            coming = pool.submit(next, found, None)
+        pending = pool.submit(next, batches, None)
+        while (batch := pending.result()) is not None:
+            pending = pool.submit(next, batches, None)
             yield batch
 
 
 def _can_read(connection: AdbcConnection) -> bool:
-    """Not while somebody writes. This takes the snapshot."""
+    """Take the snapshot; return False while another connection writes."""
     try:
-        with _executed(connection, "SELECT count(*) FROM sqlite_master", "", 1) as found:
-            found.read_all()
+        with _executed(connection, "SELECT count(*) FROM sqlite_master", "", 1) as batches:
+            batches.read_all()
     except Error:
         return False
     return True
@@ -183,22 +184,23 @@ def _executed(
         if parameters:
             query.bind(pa.ipc.open_stream(b64decode(parameters)).read_next_batch())
         stream, _ = query.execute_query()
-        with pa.RecordBatchReader.from_stream(stream) as found:
-            yield found
+        with pa.RecordBatchReader.from_stream(stream) as batches:
+            yield batches
 
 
-def _give(found: Iterator[pa.RecordBatch], stream: BinaryIO) -> None:
-    first = next(found, None)
+def _write(batches: Iterator[pa.RecordBatch], stream: BinaryIO) -> None:
+    first = next(batches, None)
     if first is None:
         return
     with pa.ipc.new_stream(stream, first.schema) as writer:
         writer.write_batch(first)
-        for batch in found:
+        for batch in batches:
             writer.write_batch(batch)
 
 
-def _end_with(told: int) -> None:
-    while os.read(told, 1):
+def _exit_with(commands: int) -> None:
+    """End the process when the parent closes standard input, even during a query."""
+    while os.read(commands, 1):
         pass
     os._exit(1)
 

@@ -1,7 +1,7 @@
-"""A report's rows as SQLite has to give them so that `sqlite_reader` mistakes no value for another. Pure.
+"""The select from which `adbc_process` reads exactly the values that SQLite stores.
 
-SQLite keeps a type with each value, ADBC one with each column: the last column is not NULL in a row that
-holds a value of another type than its column's.
+SQLite has a type per value, ADBC one per column. So the last column of the select is not null in rows that
+contain a value of another type than its column's.
 """
 
 from base64 import b64encode
@@ -23,7 +23,6 @@ from sqlalchemy import (
     Integer,
     Interval,
     Numeric,
-    PickleType,
     SelectBase,
     String,
     Text,
@@ -52,70 +51,77 @@ from flows.rows.columns import OutputColumn
 from flows.sources import exact_types
 from flows.sources.sqlite.adbc_process import FLOAT, INTEGER, TEXT
 
-MOST_QUESTIONS = 64  # SQLite looks for each of them among all members of the JSON
+MAX_QUESTIONS = 64  # SQLite searches all members of the JSON for each of them
 _AS_TEXT = (String, DateTime, Date, Time, Interval, JSON, Uuid)
-_MOST_AS_FLOAT = 2**53
-_LASTING_FUNCTIONS = frozenset(
+_MAX_EXACT_FLOAT = 2**53
+_STABLE_FUNCTIONS = frozenset(
     ["coalesce", "count", "instr", "length", "max", "min", "nullif", "replace", "substr", "trim"]
 )
 
 
 def can_read(request: ExportRequest, columns: Sequence[OutputColumn]) -> bool:
-    """Whether SQLAlchemy keeps the columns' types in one way only, and SQLite finds all answers fast.
+    """Return whether every type has one stored form, and SQLite finds the answers fast.
 
-    And whether any version of SQLite finds the same: Python and ADBC bring one each.
+    All versions of SQLite must compute the same, because Python and ADBC each bring their own.
     """
     plain, key = [column.expression for column in columns if column.question is None], request.report.key
     questions = question_keys(columns)
     return (
-        all(_kind(each.type) and not _is_dear(each) for each in [*plain, key])
-        and _kind(key.type) != FLOAT  # told in an error as it is kept, which may be as a whole number
-        and all(map(_is_lasting, visitors.iterate(statement.rows(request, plain))))
-        and len(questions) <= MOST_QUESTIONS
-        and not any('"' in each or "\\" in each for each in questions)
+        all(_kind(own.type) and not _is_expensive(own) for own in [*plain, key])
+        and _kind(key.type) != FLOAT  # errors show the stored key, which may be an integer
+        and all(map(_is_stable, visitors.iterate(statement.rows(request, plain))))
+        and len(questions) <= MAX_QUESTIONS
+        and not any('"' in question or "\\" in question for question in questions)
     )
 
 
 def order(
     request: ExportRequest, columns: Sequence[OutputColumn], dialect: Dialect, mark: bytes
 ) -> dict[str, Any]:
-    """What `sqlite_reader` is told. It gives the columns without a question, the key, and the answers.
+    """Return the order for `adbc_process`: the columns without a question, the key, the answers.
 
-    `mark` stands for NULL among texts: it begins with NULL_BEGINS, and nobody could know it beforehand.
+    `mark` replaces null among texts. It starts with NULL_BEGINS and is random.
     """
-    no_text: ColumnElement[Any] = literal_column(f"x'{mark.hex()}'")
-    plain = [(exact_types.read(each), each.expression.type) for each in columns if each.question is None]
-    read = [*plain, (request.report.key, request.report.key.type)]
-    asked, answers = [each for each in columns if each.question is not None], question_keys(columns)
-    given = [each for expression, kind in read for each in _given(expression, kind, no_text)]
-    irregular = [each for expression, kind in read for each in _irregular(expression, kind)]
-    if asked:
-        document = type_coerce(asked[0].expression, Text())
-        given += [*(_answer(document, each) for each in answers), *_given(document, Text(), no_text)]
+    null_text: ColumnElement[Any] = literal_column(f"x'{mark.hex()}'")
+    columns_and_key = [
+        (exact_types.exact_expression(column), column.expression.type)
+        for column in columns
+        if column.question is None
+    ]
+    columns_and_key.append((request.report.key, request.report.key.type))
+    questions = question_keys(columns)
+    selected = [own for expression, kind in columns_and_key for own in _select(expression, kind, null_text)]
+    irregular = [own for expression, kind in columns_and_key for own in _irregular(expression, kind)]
+    if questions:
+        document = type_coerce(_answers(columns), Text())
+        selected += [*(_answer(document, key) for key in questions), *_select(document, Text(), null_text)]
         irregular += [*_irregular(document, Text()), func.json_valid(document) == literal_column("0")]
-    given.append(case((or_(*irregular), literal_column("1"))) if irregular else null())
-    wanted = statement.rows(request, [each.label(f"c{number}") for number, each in enumerate(given)])
-    made: Any = wanted.compile(dialect=dialect)
-    expanded = made.construct_expanded_state()
-    kinds = [_kind(kind) for _, kind in read]
+    selected.append(case((or_(*irregular), literal_column("1"))) if irregular else null())
+    labelled = [expression.label(f"c{number}") for number, expression in enumerate(selected)]
+    compiled: Any = statement.rows(request, labelled).compile(dialect=dialect)
+    expanded = compiled.construct_expanded_state()
     return {
         "sql": expanded.statement,
-        "parameters": _bound(made, expanded),
-        "kinds": kinds,
-        "answers": len(answers),
+        "parameters": _bind(compiled, expanded),
+        "kinds": [_kind(kind) for _, kind in columns_and_key],
+        "answers": len(questions),
         "null": mark.hex(),
     }
 
 
+def _answers(columns: Sequence[OutputColumn]) -> ColumnElement[Any]:
+    """Return the JSON of all questions."""
+    return next(column.expression for column in columns if column.question is not None)
+
+
 def question_keys(columns: Sequence[OutputColumn]) -> list[str]:
-    """Each once, also if a request asks for `answers` and for one of them."""
+    """Return each question once, even if a request names `answers` and one of its questions."""
     return list(dict.fromkeys(column.question.key for column in columns if column.question is not None))
 
 
 def _kind(kind: TypeEngine[Any]) -> str | None:
-    """None of a type that may be kept in more than one way."""
-    is_sqlalchemys = type(kind).__module__.startswith("sqlalchemy.") and "sqlite" not in kind._variant_mapping
-    if not is_sqlalchemys or isinstance(kind, PickleType):
+    """Return None for a type that SQLite may store in more than one form."""
+    if not exact_types.is_standard(kind) or "sqlite" in kind._variant_mapping:
         return None
     if isinstance(kind, Boolean | Integer):
         return INTEGER
@@ -126,67 +132,69 @@ def _kind(kind: TypeEngine[Any]) -> str | None:
     return TEXT if isinstance(kind, _AS_TEXT) else None
 
 
-def _is_dear(expression: ColumnElement[Any]) -> bool:
-    """It would be worked out several times for each row."""
-    return any(isinstance(each, SelectBase) for each in visitors.iterate(expression))
+def _is_expensive(expression: ColumnElement[Any]) -> bool:
+    """Return whether it contains a subquery, which would run several times per row."""
+    return any(isinstance(part, SelectBase) for part in visitors.iterate(expression))
 
 
-def _is_lasting(part: Visitable) -> bool:
-    """Since 3.43 sums of floats differ, later roundings and the texts of floats do."""
+def _is_stable(part: Visitable) -> bool:
+    """Return False for what versions compute differently: sums of floats, rounding, floats as text."""
     if isinstance(part, FunctionElement):
-        return getattr(part, "name", None) in _LASTING_FUNCTIONS
-    is_text = getattr(part, "operator", None) is operators.concat_op
+        return getattr(part, "name", None) in _STABLE_FUNCTIONS
+    is_concatenation = getattr(part, "operator", None) is operators.concat_op
     is_unknown = isinstance(part, TextClause) or getattr(part, "is_literal", False)
-    return not (is_text or is_unknown or isinstance(part, Cast | Extract))
+    return not (is_concatenation or is_unknown or isinstance(part, Cast | Extract))
 
 
-def _given(
-    expression: ColumnElement[Any], kind: TypeEngine[Any], no_text: ColumnElement[Any]
+def _select(
+    expression: ColumnElement[Any], kind: TypeEngine[Any], null_text: ColumnElement[Any]
 ) -> list[ColumnElement[Any]]:
+    """Return the columns of the select from which the process reads this one."""
     if _kind(kind) == TEXT:
-        return [func.coalesce(expression, no_text)]
+        return [func.coalesce(expression, null_text)]
     if _kind(kind) == FLOAT:
         return [func.coalesce(cast(expression, REAL), literal_column("0.0")), expression.is_(None)]
     return [expression]
 
 
 def _irregular(expression: ColumnElement[Any], kind: TypeEngine[Any]) -> list[ColumnElement[bool]]:
-    """Integers are not asked about: among them ADBC itself takes no other value."""
+    """Return conditions on values of another type. Integers need none: ADBC itself refuses other values."""
     if _kind(kind) == TEXT:
-        return [_is_no(expression, "text")]
+        return [_is_other_than(expression, "text")]
     if _kind(kind) != FLOAT:
         return []
     if isinstance(kind, Float):
-        return [_is_no(expression, "real")]
-    most: ColumnElement[Any] = literal_column(str(_MOST_AS_FLOAT))
-    is_fitting_integer = and_(_is(expression, "integer"), expression.between(-most, most))
-    return [and_(_is_no(expression, "real"), not_(is_fitting_integer))]
+        return [_is_other_than(expression, "real")]
+    bound: ColumnElement[Any] = literal_column(str(_MAX_EXACT_FLOAT))
+    is_exact_integer = and_(_has_class(expression, "integer"), expression.between(-bound, bound))
+    return [and_(_is_other_than(expression, "real"), not_(is_exact_integer))]
 
 
-def _is(expression: ColumnElement[Any], storage_class: str) -> ColumnElement[bool]:
+def _has_class(expression: ColumnElement[Any], storage_class: str) -> ColumnElement[bool]:
     return func.typeof(expression) == literal_column(f"'{storage_class}'")
 
 
-def _is_no(expression: ColumnElement[Any], storage_class: str) -> ColumnElement[bool]:
-    """Nor NULL."""
-    return and_(not_(_is(expression, storage_class)), expression.is_not(None))
+def _is_other_than(expression: ColumnElement[Any], storage_class: str) -> ColumnElement[bool]:
+    """Null belongs to every class."""
+    return and_(not_(_has_class(expression, storage_class)), expression.is_not(None))
 
 
 def _answer(document: ColumnElement[Any], key: str) -> ColumnElement[Any]:
-    found = document.op("->", return_type=Text())(literal(f'$."{key}"', String))
-    return func.coalesce(found, literal_column("''"))
+    answer = document.op("->", return_type=Text())(literal(f'$."{key}"', String))
+    return func.coalesce(answer, literal_column("''"))
 
 
-def _bound(made: Any, expanded: Any) -> str:
-    """The values in order, through each type's own binding, as an Arrow stream of one row in base64."""
-    processors = {**made._bind_processors, **expanded.processors}
-    given = [processors.get(name, _itself)(expanded.parameters[name]) for name in expanded.positiontup]
-    row = pa.record_batch([pa.array([value]) for value in given], [str(place) for place in range(len(given))])
+def _bind(compiled: Any, expanded: Any) -> str:
+    """Return the parameters, bound by their types, as an Arrow stream of one row in base64."""
+    processors = {**compiled._bind_processors, **expanded.processors}
+    values = [processors.get(name, _unchanged)(expanded.parameters[name]) for name in expanded.positiontup]
+    names = [str(place) for place in range(len(values))]
+    row = pa.record_batch([pa.array([value]) for value in values], names)
     stream = pa.BufferOutputStream()
     with pa.ipc.new_stream(stream, row.schema) as writer:
         writer.write_batch(row)
-    return b64encode(stream.getvalue()).decode() if given else ""
+    return b64encode(stream.getvalue()).decode() if values else ""
 
 
-def _itself(value: Any) -> Any:
+def _unchanged(value: Any) -> Any:
     return value

@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 from api.app import ROUTERS
 from api.openapi.document import document
 from api.tables.table_query import parse_table_query
-from flows.formats.csv_options import CHOICES, PRESETS, parse_dialect
+from flows.formats.csv_options import CHOICES, PRESETS, parse_options
 from flows.query.request import parse_request
 from flows.reports import catalog
 
@@ -120,7 +120,7 @@ def test_the_schema_takes_the_csv_options_that_are_taken(preset: str, name: str)
         for more in ({}, {"delimiter": ";"}, {"compression": "zip"}, {"splitRows": 9}, {"splitRows": None}):
             given = {"preset": preset, name: value, **more}
             try:
-                parse_dialect(given)
+                parse_options(given)
             except ValueError:
                 accepted = False
             else:

@@ -26,7 +26,7 @@ from sqlalchemy import Uuid as UuidType
 from sqlalchemy.types import TypeEngine
 
 from flows.formats.cell_text import answer_texts, cell_text, column_texts
-from flows.formats.csv_options import Dialect
+from flows.formats.csv_options import CsvOptions
 from flows.query.report import type_name
 from flows.rows.columns import OutputColumn, Question
 
@@ -208,7 +208,7 @@ def test_an_answer_is_one_text_and_choices_are_joined(
     assert list(answer_texts([answers.get(question.key)], question)) == [text]
 
 
-LOCAL = Dialect(date_times="local")
+LOCAL = CsvOptions(date_times="local")
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ def test_a_local_moment_says_no_offset_and_no_fraction(
     assert cell_text(value, column(DateTime(timezone=zoned)), zone, LOCAL) == text
 
 
-COMMA = Dialect(delimiter=";", decimal_mark=",")
+COMMA = CsvOptions(delimiter=";", decimal_mark=",")
 
 
 @pytest.mark.parametrize(
@@ -244,7 +244,7 @@ def test_a_decimal_comma_is_for_numbers_only(value: Any, kind: TypeEngine[Any], 
     assert cell_text(value, column(kind), UTC_ZONE, COMMA) == text
 
 
-GUARDED = Dialect(formula_guard=True)
+GUARDED = CsvOptions(formula_guard=True)
 
 
 @pytest.mark.parametrize(
@@ -276,7 +276,7 @@ def test_only_texts_are_guarded(value: Any, kind: TypeEngine[Any], text: str | N
 def test_remembered_offsets_are_those_of_the_zone(values: list[datetime], name: str) -> None:
     zone = ZoneInfo(name)
     asked = [value.replace(tzinfo=UTC).astimezone(zone).isoformat("T", "microseconds") for value in values]
-    assert list(column_texts(values, column(DateTime(timezone=True)), zone, Dialect())) == asked
+    assert list(column_texts(values, column(DateTime(timezone=True)), zone, CsvOptions())) == asked
 
 
 @pytest.mark.parametrize("minutes", [-1, 0, 14, 15, 29, 30, 31])
@@ -285,12 +285,12 @@ def test_a_change_within_a_quarter_of_an_hour_is_seen(minutes: int) -> None:
     zone, change = ZoneInfo("Africa/Monrovia"), datetime(1972, 1, 7, 0, 44, 30, tzinfo=UTC)
     moments = [change + timedelta(minutes=minutes, seconds=second) for second in (-31, -1, 0, 1, 31)]
     texts = column_texts(
-        [each.replace(tzinfo=None) for each in moments], column(DateTime(timezone=True)), zone, Dialect()
+        [each.replace(tzinfo=None) for each in moments], column(DateTime(timezone=True)), zone, CsvOptions()
     )
     assert list(texts) == [each.astimezone(zone).isoformat("T", "microseconds") for each in moments]
 
 
 def test_a_column_of_many_types_is_written_value_by_value() -> None:
     values = [1, None, "one", Decimal("1.50"), 1.0, True, date(2024, 1, 2)]
-    texts = column_texts(values, column(Text()), UTC_ZONE, Dialect())
+    texts = column_texts(values, column(Text()), UTC_ZONE, CsvOptions())
     assert list(texts) == ["1", None, "one", "1.50", "1", "true", "2024-01-02"]

@@ -14,16 +14,16 @@ from sqlalchemy.types import TypeEngine
 from flows.formats import timestamp_text
 from flows.formats.cell_text import column_texts
 from flows.formats.column_text import texts
-from flows.formats.csv_options import Dialect
+from flows.formats.csv_options import CsvOptions
 from flows.query.report import type_name
-from flows.rows.arrow_columns import MOMENT, moments, packed
+from flows.rows.arrow_columns import TIMESTAMP, packed, timestamps
 from flows.rows.columns import OutputColumn
 
 ZONES = ["UTC", "Europe/Dublin", "Australia/Lord_Howe", "Africa/Monrovia", "Asia/Kathmandu", "Etc/GMT+12"]
 DIALECTS = [
-    Dialect(),
-    Dialect(date_times="local", formula_guard=True),
-    Dialect(delimiter=";", decimal_mark=","),
+    CsvOptions(),
+    CsvOptions(date_times="local", formula_guard=True),
+    CsvOptions(delimiter=";", decimal_mark=","),
 ]
 
 
@@ -59,7 +59,7 @@ values = st.one_of(
 )
 @settings(max_examples=400, deadline=None)
 def test_a_column_at_once_is_its_cells_one_by_one(
-    found: list[Any], kind: TypeEngine[Any], zone: ZoneInfo, dialect: Dialect
+    found: list[Any], kind: TypeEngine[Any], zone: ZoneInfo, dialect: CsvOptions
 ) -> None:
     expected = list(column_texts(found, column(kind), zone, dialect))
     for each in (found, packed(found)):
@@ -77,10 +77,10 @@ def test_a_column_at_once_is_its_cells_one_by_one(
 )
 @settings(max_examples=400, deadline=None)
 def test_moments_at_once_are_those_one_by_one(
-    found: list[datetime | None], zone: ZoneInfo, zoned: bool, dialect: Dialect
+    found: list[datetime | None], zone: ZoneInfo, zoned: bool, dialect: CsvOptions
 ) -> None:
     of_moments = column(DateTime(timezone=zoned))
-    array = pa.array(found, MOMENT)
+    array = pa.array(found, TIMESTAMP)
     expected = list(column_texts(found, of_moments, zone, dialect))
     assert texts(array, of_moments, zone, dialect).to_pylist() == expected
 
@@ -88,12 +88,15 @@ def test_moments_at_once_are_those_one_by_one(
 def test_a_day_on_which_the_clocks_change_is_left_to_python() -> None:
     berlin, change = ZoneInfo("Europe/Berlin"), datetime(2024, 3, 31, tzinfo=UTC)
     for day, at_once in ((change - timedelta(days=1), True), (change, False)):
-        found = timestamp_text.zoned(pa.array([day.replace(tzinfo=None)], MOMENT), berlin, local=False)
+        found = timestamp_text.zoned(pa.array([day.replace(tzinfo=None)], TIMESTAMP), berlin, local=False)
         assert (found is not None) is at_once
 
 
 def test_json_texts_stay_quoted() -> None:
-    assert texts(packed(["a", None]), column(JSON()), ZoneInfo("UTC"), Dialect()).to_pylist() == ['"a"', None]
+    assert texts(packed(["a", None]), column(JSON()), ZoneInfo("UTC"), CsvOptions()).to_pylist() == [
+        '"a"',
+        None,
+    ]
 
 
 @pytest.mark.parametrize("found", [[2**63, 1], ["\ud800"], [1, "1"], [date(2024, 1, 1)], [None]])
@@ -104,7 +107,7 @@ def test_what_arrow_cannot_hold_exactly_stays_as_it_is(found: list[Any]) -> None
 @given(found=st.lists(st.none() | st.datetimes(), max_size=4).filter(any))
 def test_iso_texts_are_read_as_python_reads_them(found: list[datetime | None]) -> None:
     for separator in (" ", "T"):
-        array = moments([each and each.isoformat(separator) for each in found])
+        array = timestamps([each and each.isoformat(separator) for each in found])
         assert isinstance(array, pa.Array)
         assert array.to_pylist() == found
 
@@ -114,4 +117,4 @@ def test_iso_texts_are_read_as_python_reads_them(found: list[datetime | None]) -
 )
 def test_anything_else_among_them_leaves_all_to_python(odd: Any) -> None:
     found = ["2024-07-19 12:30:15.000000", odd]
-    assert moments(found) is found
+    assert timestamps(found) is found

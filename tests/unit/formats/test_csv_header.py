@@ -3,7 +3,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from flows.formats.csv_header import header
-from flows.formats.csv_options import parse_dialect
+from flows.formats.csv_options import parse_options
 from flows.query.statement import output_columns
 from flows.rows.columns import Question
 from tests.support.sample_report import things_request
@@ -27,4 +27,4 @@ QUESTIONS = [Question("q1", "=Which; when?", multiple=False)]
 )
 def test_the_header_is_labels_keys_or_nothing_in_the_files_dialect(csv: object, line: str) -> None:
     columns = output_columns(things_request(columns=["id", "madeAt", "day", "answers.q1"]), QUESTIONS)
-    assert header(columns, BERLIN, parse_dialect(csv)).decode() == line
+    assert header(columns, BERLIN, parse_options(csv)).decode() == line

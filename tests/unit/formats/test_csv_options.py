@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.formats.csv_options import OPTIONS, PRESETS, Dialect, InvalidOption, parse_dialect
+from flows.formats.csv_format import CsvFormat
+from flows.formats.csv_options import OPTIONS, PRESETS, CsvOptions, InvalidOption, parse_options
 from flows.formats.csv_text import guarded, record, with_decimal_mark
 
 PLAIN, RFC_4180, EXCEL = PRESETS["plain"], PRESETS["rfc4180"], PRESETS["excel"]
 CELLS = st.none() | st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from('",\r\n\\.;=\t|'))
 DIALECTS = st.builds(
-    Dialect, delimiter=st.sampled_from([",", ";", "\t", "|"]), line_ending=st.sampled_from(["lf", "crlf"])
+    CsvOptions, delimiter=st.sampled_from([",", ";", "\t", "|"]), line_ending=st.sampled_from(["lf", "crlf"])
 )
 
 
@@ -53,13 +54,13 @@ def test_a_record_is_what_postgresql_writes(cells: list[str | None], line: str) 
         (replace(PLAIN, delimiter="|"), 'a;b|c,d|e\tf|"g|h"|"i\nj"||""\n'),
     ],
 )
-def test_only_what_the_dialect_needs_quoted_is(dialect: Dialect, line: str) -> None:
+def test_only_what_the_dialect_needs_quoted_is(dialect: CsvOptions, line: str) -> None:
     assert record(["a;b", "c,d", "e\tf", "g|h", "i\nj", None, ""], dialect) == line
 
 
 @given(st.lists(CELLS, min_size=2, max_size=6), DIALECTS)
 @settings(max_examples=100)
-def test_pythons_reader_reads_every_record_back(cells: list[str | None], dialect: Dialect) -> None:
+def test_pythons_reader_reads_every_record_back(cells: list[str | None], dialect: CsvOptions) -> None:
     lines = io.StringIO(record(cells, dialect), newline="")
     read = list(csv.reader(lines, strict=True, delimiter=dialect.delimiter))
     assert read == [[cell or "" for cell in cells]]
@@ -68,7 +69,7 @@ def test_pythons_reader_reads_every_record_back(cells: list[str | None], dialect
 @given(st.lists(CELLS, min_size=1, max_size=4), st.lists(CELLS, min_size=1, max_size=4), DIALECTS)
 @settings(max_examples=100)
 def test_two_different_records_are_never_the_same_bytes(
-    one: list[str | None], other: list[str | None], dialect: Dialect
+    one: list[str | None], other: list[str | None], dialect: CsvOptions
 ) -> None:
     assert (record(one, dialect) == record(other, dialect)) == (one == other)
 
@@ -148,8 +149,8 @@ def test_a_decimal_comma_takes_the_points_place(text: str, shown: str) -> None:
         ),
     ],
 )
-def test_csv_names_a_preset_or_sets_single_options(value: object, expected: Dialect) -> None:
-    assert parse_dialect(value) == expected
+def test_csv_names_a_preset_or_sets_single_options(value: object, expected: CsvOptions) -> None:
+    assert parse_options(value) == expected
 
 
 @pytest.mark.parametrize(
@@ -163,8 +164,8 @@ def test_csv_names_a_preset_or_sets_single_options(value: object, expected: Dial
         ({"header": "titles"}, "header", "labels keys none"),
         ({"header": None}, "header", ""),
         ({"header": []}, "header", ""),
-        ({"Header": "keys"}, "Header", "no option 'Header'"),
-        ({"line_ending": "lf"}, "line_ending", "there are preset, delimiter"),
+        ({"Header": "keys"}, "Header", "unknown option 'Header'"),
+        ({"line_ending": "lf"}, "line_ending", "choose from preset, delimiter"),
         ({"delimiter": '"'}, "delimiter", "which is the quote"),
         ({"delimiter": ""}, "delimiter", ", ; TAB |"),
         ({"delimiter": ",,"}, "delimiter", ""),
@@ -192,7 +193,7 @@ def test_csv_names_a_preset_or_sets_single_options(value: object, expected: Dial
         ({"splitRows": 10}, "splitRows", "needs compression zip"),
         ({"preset": "excel", "splitRows": 10}, "splitRows", "needs compression zip"),
         ({"splitRows": 10, "compression": "gzip"}, "splitRows", "single file"),
-        ({"preset": "excel", "compression": "gzip"}, "compression", "splitRows must be null"),
+        ({"preset": "excel", "compression": "gzip"}, "compression", "splitRows to null"),
         (1, None, "name of a preset"),
         (True, None, ""),
         (["plain"], None, ""),
@@ -202,7 +203,7 @@ def test_what_cannot_be_is_refused_with_the_option_and_the_reason(
     value: Any, option: str | None, reason: str
 ) -> None:
     with pytest.raises(InvalidOption) as raised:
-        parse_dialect(value)
+        parse_options(value)
     assert raised.value.option == option
     assert reason in str(raised.value)
     assert option is None or option in str(raised.value)
@@ -220,7 +221,7 @@ def test_what_cannot_be_is_refused_with_the_option_and_the_reason(
 @settings(max_examples=100)
 def test_no_options_together_make_a_file_that_cannot_be(options: dict[str, Any]) -> None:
     with suppress(InvalidOption):
-        dialect = parse_dialect(options)
+        dialect = parse_options(options)
         assert dialect.decimal_mark != dialect.delimiter
         assert not (dialect.compression == "gzip" and dialect.split_rows is not None)
 
@@ -237,6 +238,6 @@ def test_no_options_together_make_a_file_that_cannot_be(options: dict[str, Any])
     ],
 )
 def test_the_kind_of_file_follows_from_the_dialect_and_the_number_of_rows(
-    dialect: Dialect, rows: int, kind: str
+    dialect: CsvOptions, rows: int, kind: str
 ) -> None:
-    assert dialect.stored_as(rows) == kind
+    assert CsvFormat().extension(dialect, rows) == kind

@@ -2,7 +2,7 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.formats.csv_options import Dialect
+from flows.formats.csv_options import CsvOptions
 from flows.formats.csv_records import records
 from flows.formats.csv_text import record
 from flows.rows.arrow_columns import TEXT
@@ -13,7 +13,7 @@ awkward = st.sampled_from(
 encodable = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
 texts = st.none() | awkward | encodable | st.builds("".join, st.lists(awkward, max_size=4))
 dialects = st.builds(
-    Dialect, delimiter=st.sampled_from([",", ";", "\t", "|"]), line_ending=st.sampled_from(["lf", "crlf"])
+    CsvOptions, delimiter=st.sampled_from([",", ";", "\t", "|"]), line_ending=st.sampled_from(["lf", "crlf"])
 )
 
 
@@ -26,7 +26,7 @@ def tables(draw: st.DrawFn) -> list[list[str | None]]:
 @given(columns=tables(), dialect=dialects)
 @settings(max_examples=400)
 def test_many_records_at_once_are_those_of_one_after_the_other(
-    columns: list[list[str | None]], dialect: Dialect
+    columns: list[list[str | None]], dialect: CsvOptions
 ) -> None:
     one_by_one = "".join(record(row, dialect) for row in zip(*columns, strict=True))
     assert records([pa.array(each, TEXT) for each in columns], dialect) == one_by_one.encode()

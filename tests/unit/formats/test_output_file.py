@@ -9,25 +9,49 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import Column, Integer
 
 from flows.formats import zip_stream
-from flows.formats.csv_options import Dialect, parse_dialect
-from flows.formats.output_file import BLOCKS_IN_FLIGHT, Packing
+from flows.formats.containers import Bare
+from flows.formats.csv_format import CsvFormat
+from flows.formats.csv_options import CsvOptions, parse_options
+from flows.formats.output_file import BLOCKS_IN_FLIGHT, OutputFile
+from flows.formats.protocol import Output
+from flows.rows.columns import OutputColumn
+from flows.rows.pipeline import Block, Records
+from tests.support.clock import NOON
 from tests.support.system_programs import require_program
 
 HEADER = b"Id\n"
 MARK = b"\xef\xbb\xbf"
+COLUMN = OutputColumn("id", "Id", "integer", False, Column("id", Integer))
 Blocks = list[tuple[int, bytes]]
 
 
-def packed(csv: Any, blocks: Blocks, header: bytes = HEADER) -> tuple[bytes, Packing]:
-    with Packing(parse_dialect(csv), header, "things", sum(rows for rows, _ in blocks)) as packing:
-        stored = [each for rows, data in blocks for each in packing.add(rows, data)]
-        return b"".join([*stored, *packing.finish()]), packing
+def packed(csv: Any, blocks: Blocks) -> tuple[bytes, OutputFile]:
+    return packed_with(parse_options(csv), blocks)
+
+
+def packed_with(options: CsvOptions, blocks: Blocks) -> tuple[bytes, OutputFile]:
+    output = Output(
+        columns=[COLUMN],
+        rows=sum(rows for rows, _ in blocks),
+        zone=ZoneInfo("UTC"),
+        name="things",
+        title="Things",
+        snapshot_at=NOON,
+        request={},
+    )
+    writer = CsvFormat().writer(options, output)
+    with OutputFile(CsvFormat().container(options, output)) as file:
+        written = [block for rows, data in blocks for block in writer.write(Records(rows, data))]
+        stored = [data for block in (*written, *writer.finish()) for data in file.add(block)]
+        return b"".join([*stored, *file.finish()]), file
 
 
 def members(stored: bytes) -> dict[str, bytes]:
@@ -42,13 +66,13 @@ def numbers(first: int, last: int) -> Blocks:
 
 def test_a_bare_file_is_its_header_and_its_rows() -> None:
     assert packed("plain", numbers(1, 3))[0] == b"Id\n1\n2\n3\n"
-    assert packed("excel", numbers(1, 1), b"Id\r\n")[0] == MARK + b"Id\r\n1\n"
-    assert packed({"preset": "excel", "header": "none"}, numbers(1, 1), b"")[0] == MARK + b"1\n"
+    assert packed("excel", numbers(1, 1))[0] == MARK + b"Id\r\n1\n"
+    assert packed({"preset": "excel", "header": "none"}, numbers(1, 1))[0] == MARK + b"1\n"
 
 
 @pytest.mark.parametrize("csv", ["plain", {"byteOrderMark": True}])
 def test_an_empty_table_is_a_file_with_a_header(csv: Any) -> None:
-    whole = parse_dialect(csv).byte_order_mark * MARK + HEADER
+    whole = parse_options(csv).byte_order_mark * MARK + HEADER
     options = csv if isinstance(csv, dict) else {}
     assert packed(csv, [])[0] == whole
     assert gzip.decompress(packed(options | {"compression": "gzip"}, [])[0]) == whole
@@ -77,9 +101,9 @@ def test_as_many_rows_as_a_file_may_hold_are_one_file() -> None:
 
 def test_excels_preset_becomes_a_zip_only_above_its_rows() -> None:
     half, rest = (600_000, b"x\r\n" * 600_000), 448_575
-    stored, _ = packed("excel", [half, (rest, b"x\r\n" * rest)], b"Id\r\n")
+    stored, _ = packed("excel", [half, (rest, b"x\r\n" * rest)])
     assert stored == MARK + b"Id\r\n" + b"x\r\n" * 1_048_575
-    stored, _ = packed("excel", [half, (rest, b"x\r\n" * rest), (1, b"last\r\n")], b"Id\r\n")
+    stored, _ = packed("excel", [half, (rest, b"x\r\n" * rest), (1, b"last\r\n")])
     found = members(stored)
     assert list(found) == ["things_1.csv", "things_2.csv"]
     assert found["things_1.csv"].count(b"\r\n") == 1_048_576
@@ -89,8 +113,8 @@ def test_excels_preset_becomes_a_zip_only_above_its_rows() -> None:
 @pytest.mark.parametrize("compression", ["none", "gzip", "zip"])
 def test_size_and_hash_are_of_what_is_stored_and_the_same_rows_give_the_same_bytes(compression: str) -> None:
     blocks = [(1000, os.urandom(500_000)) for _ in range(5)]
-    stored, packing = packed({"compression": compression}, blocks)
-    assert (packing.bytes, packing.sha256) == (len(stored), hashlib.sha256(stored).hexdigest())
+    stored, file = packed({"compression": compression}, blocks)
+    assert (file.bytes, file.sha256) == (len(stored), hashlib.sha256(stored).hexdigest())
     assert packed({"compression": compression}, blocks)[0] == stored
 
 
@@ -103,28 +127,29 @@ def test_size_and_hash_are_of_what_is_stored_and_the_same_rows_give_the_same_byt
 def test_whatever_the_rows_they_come_out_as_they_went_in(
     rows: list[bytes], split: int | None, compression: Any
 ) -> None:
-    dialect = Dialect(compression=compression, split_rows=split if compression == "zip" else None)
-    with Packing(dialect, b"", "x", len(rows)) as packing:
-        stored = b"".join([each for row in rows for each in packing.add(1, row)] + packing.finish())
+    options = CsvOptions(
+        compression=compression, split_rows=split if compression == "zip" else None, header="none"
+    )
+    stored, _ = packed_with(options, [(1, row) for row in rows])
     files = {"none": lambda: [stored], "gzip": lambda: [gzip.decompress(stored)]}.get(
         compression, lambda: list(members(stored).values())
     )()
     assert b"".join(files) == b"".join(rows)
-    assert len(files) == max(1, -(-len(rows) // split)) if dialect.split_rows and split else len(files) == 1
+    assert len(files) == max(1, -(-len(rows) // split)) if options.split_rows and split else len(files) == 1
 
 
 def test_only_so_many_blocks_are_in_the_works() -> None:
-    with Packing(Dialect(), b"", "x", 100) as packing:
-        taken = 0
-        for given in range(1, 101):
-            taken += len(packing.add(1, b"x"))
-            assert given - taken <= BLOCKS_IN_FLIGHT
+    with OutputFile(Bare()) as file:
+        ready = 0
+        for added in range(1, 101):
+            ready += len(file.add(Block(1, b"x")))
+            assert added - ready <= BLOCKS_IN_FLIGHT
 
 
 def test_whatever_ends_the_packing_ends_its_thread() -> None:
     before = set(threading.enumerate())
-    with suppress(OSError), Packing(Dialect(), b"", "x", 1) as packing:
-        packing.add(1, b"x")
+    with suppress(OSError), OutputFile(Bare()) as file:
+        file.add(Block(1, b"x"))
         raise OSError
     assert set(threading.enumerate()) <= before
 

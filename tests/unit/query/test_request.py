@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.errors import FieldError, InvalidRequest
-from flows.formats.csv_options import Dialect
+from flows.formats.csv_options import CsvOptions
 from flows.query.date_range import DateRange
 from flows.query.report import Report, SortKey
 from flows.query.request import parse_request
@@ -43,7 +43,7 @@ def test_the_request_body_of_the_article_is_accepted() -> None:
     assert request.columns is None
     assert request.sort == (SortKey("submittedAt", descending=False),)
     assert request.zone == ZoneInfo("UTC")
-    assert request.dialect == Dialect()
+    assert request.options == CsvOptions()
     assert request.name is None
     assert request.body == ARTICLES_BODY
     assert request.file_name(0) == "survey-responses_668b6fa3b8d693cd865b44bb_2024-07-19_2024-07-26.csv"
@@ -64,7 +64,7 @@ def test_all_options_are_parsed() -> None:
     assert request.filters == {"whole": (1, None), "price": (Decimal("9.5"),)}
     assert request.columns == ("price", "answers", "id")
     assert request.sort == (SortKey("price", descending=True), SortKey("id", descending=False))
-    assert request.dialect == Dialect(header="keys")
+    assert request.options == CsvOptions(header="keys")
     assert request.name == "Größen, Juli"
 
 

@@ -212,6 +212,6 @@ def test_every_statement_compiles_for_every_database(report: Report, database: A
         *(statement.scope_exists(request, name) for name in report.scope),
     ]
     if database.name == "postgresql":
-        statements.append(statement.rows(request, csv_expressions.expressions(columns, request.dialect)))
+        statements.append(statement.rows(request, csv_expressions.expressions(columns, request.options)))
     for clause in statements:
         assert clause is None or "SELECT" in str(clause.compile(dialect=database))

@@ -1,4 +1,4 @@
-from flows.formats.csv_options import PRESETS, parse_dialect
+from flows.formats.csv_options import PRESETS, parse_options
 from flows.query.request import parse_request
 from flows.query.statement import output_columns
 from flows.reports import catalog
@@ -27,13 +27,13 @@ lines | a pipe, <b>bold</b> and *stars*"
 
 
 def test_the_summary_has_request_receipt_and_masked_first_rows() -> None:
-    rows = summary_page.first_rows(RECORDS, output_columns(REQUEST, []), REQUEST.dialect)
+    rows = summary_page.first_rows(RECORDS, output_columns(REQUEST, []), REQUEST.options)
     page = summary_page.markdown(REQUEST, RECEIPT, rows, "http://127.0.0.1:8000/exports/1/download")
     assert (page + "\n").encode() == golden("run_page.md")
 
 
 def test_an_export_without_rows_has_a_summary() -> None:
-    rows = summary_page.first_rows(b"", output_columns(REQUEST, []), REQUEST.dialect)
+    rows = summary_page.first_rows(b"", output_columns(REQUEST, []), REQUEST.options)
     assert rows == [["Response", "Name", "UTM source", "Comment"]]
     assert "| Response | Name | UTM source | Comment |" in summary_page.markdown(REQUEST, RECEIPT, rows, "")
 
@@ -47,6 +47,6 @@ def test_a_large_cell_is_truncated() -> None:
 
 
 def test_the_summary_parses_rows_in_their_dialect() -> None:
-    columns, dialect = output_columns(REQUEST, []), parse_dialect({"preset": "rfc4180", "delimiter": ";"})
+    columns, dialect = output_columns(REQUEST, []), parse_options({"preset": "rfc4180", "delimiter": ";"})
     rows = summary_page.first_rows(b'1;"Ada";wa;"a;b"\r\n2;;;c,d\r\n', columns, dialect)
     assert [row[-1] for row in rows[1:]] == ["a;b", "c,d"]

@@ -1,0 +1,59 @@
+"""Containers of a file's bytes: none, gzip, or a zip of one or several files."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from isal import isal_zlib
+
+from flows.formats.zip_stream import LEVEL, ZipFile
+from flows.rows.pipeline import Block
+
+_GZIP_FRAME = 31
+
+
+class Container(Protocol):
+    """Packs blocks; each call returns the next bytes of the result."""
+
+    def add(self, block: Block) -> bytes: ...
+    def finish(self) -> bytes: ...
+
+
+class Bare:
+    """One file as it is."""
+
+    def add(self, block: Block) -> bytes:
+        return block.data
+
+    def finish(self) -> bytes:
+        return b""
+
+
+class Gzip:
+    """One file, without its name or time, so that the same rows give the same bytes."""
+
+    def __init__(self) -> None:
+        self._compressor = isal_zlib.compressobj(LEVEL, wbits=_GZIP_FRAME)
+
+    def add(self, block: Block) -> bytes:
+        return self._compressor.compress(block.data)
+
+    def finish(self) -> bytes:
+        return self._compressor.flush()
+
+
+class Zip:
+    """A zip with one member per `Block.file`; `name_of` returns the member's name for that number."""
+
+    def __init__(self, name_of: Callable[[int], str]) -> None:
+        self._zip, self._name_of, self._file = ZipFile(), name_of, -1
+
+    def add(self, block: Block) -> bytes:
+        head = self._begin(block.file) if block.file != self._file else b""
+        return head + self._zip.write(block.data)
+
+    def _begin(self, file: int) -> bytes:
+        self._file = file
+        return self._zip.begin(self._name_of(file))
+
+    def finish(self) -> bytes:
+        return self._zip.end()

@@ -1,0 +1,106 @@
+"""CSV: PostgreSQL's own records, or typed chunks rendered here, byte for byte the same."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from flows.formats import csv_options
+from flows.formats.containers import Bare, Container, Gzip, Zip
+from flows.formats.csv_chunks import to_csv
+from flows.formats.csv_header import header
+from flows.formats.csv_options import CsvOptions
+from flows.formats.csv_text import BYTE_ORDER_MARK
+from flows.formats.protocol import Output
+from flows.rows.pipeline import Block, Chunk, Records
+
+_LINE_FEED = b"\n"
+
+
+class CsvFormat:
+    name = "csv"
+    label = "CSV"
+    media_types: Mapping[str, str] = {
+        "csv": "text/csv; charset=utf-8",
+        "csv.gz": "application/gzip",
+        "zip": "application/zip",
+    }
+    options_type: Any = csv_options.CsvPreset | csv_options.CsvOptionsModel
+    options_description = "A preset, or options that override one."
+
+    def parse_options(self, value: object) -> CsvOptions:
+        return csv_options.parse_options(value)
+
+    def extension(self, options: CsvOptions, rows: int) -> str:
+        if options.compression == "gzip":
+            return "csv.gz"
+        return "zip" if options.compression == "zip" or options.splits(rows) else "csv"
+
+    def copy_options(self, options: CsvOptions) -> CsvOptions:
+        return options
+
+    def writer(self, options: CsvOptions, output: Output) -> "CsvWriter":
+        return CsvWriter(options, output)
+
+    def container(self, options: CsvOptions, output: Output) -> Container:
+        extension = self.extension(options, output.rows)
+        if extension == "zip":
+            several = options.splits(output.rows)
+            return Zip(lambda file: f"{output.name}_{file + 1}.csv" if several else f"{output.name}.csv")
+        return Gzip() if extension == "csv.gz" else Bare()
+
+
+class CsvWriter:
+    """Starts each file with byte order mark and header, and a new file after `split_rows` rows."""
+
+    def __init__(self, options: CsvOptions, output: Output) -> None:
+        self._options, self._output = options, output
+        mark = BYTE_ORDER_MARK if options.byte_order_mark else b""
+        self._top = mark + header(output.columns, output.zone, options)
+        self._rows = 0
+
+    def write(self, batch: Records | Chunk) -> Iterator[Block]:
+        for part in split(batch, self._rows, self._options.split_rows):
+            yield self._block(part.rows, self._records(part))
+
+    def finish(self) -> Iterator[Block]:
+        if self._rows == 0:
+            yield self._block(0, b"")
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+    def _records(self, part: Records | Chunk) -> bytes:
+        if isinstance(part, Records):
+            return part.data
+        return to_csv(part, self._output.columns, self._output.zone, self._options)
+
+    def _block(self, rows: int, data: bytes) -> Block:
+        file, before = divmod(self._rows, self._options.split_rows or self._rows + 1)
+        self._rows += rows
+        return Block(rows, data if before else self._top + data, file)
+
+
+def split(batch: Records | Chunk, rows_before: int, at_rows: int | None) -> Iterator[Records | Chunk]:
+    """Cut the batch wherever the export's row number reaches a multiple of `at_rows`."""
+    while at_rows is not None and rows_before % at_rows + batch.rows > at_rows:
+        rows = at_rows - rows_before % at_rows
+        first, batch = _cut(batch, rows)
+        rows_before += rows
+        yield first
+    yield batch
+
+
+def _cut(batch: Records | Chunk, rows: int) -> tuple[Records | Chunk, Records | Chunk]:
+    if isinstance(batch, Chunk):
+        return batch.slice(0, rows), batch.slice(rows, batch.rows)
+    end = _end_of_record(batch.data, rows)
+    return Records(rows, batch.data[:end]), Records(batch.rows - rows, batch.data[end:])
+
+
+def _end_of_record(data: bytes, number: int) -> int:
+    """Return where the record with this number ends: at its first line feed outside quotes."""
+    end = 0
+    for _ in range(number):
+        begin, end = end, data.index(_LINE_FEED, end) + 1
+        while data.count(b'"', begin, end) % 2:
+            end = data.index(_LINE_FEED, end) + 1
+    return end

@@ -1,0 +1,24 @@
+"""The output formats, by name."""
+
+from pathlib import PurePath
+
+from flows.formats.csv_format import CsvFormat
+from flows.formats.protocol import Format
+
+DEFAULT_FORMAT = CsvFormat.name
+
+FORMATS: dict[str, Format] = {format_.name: format_ for format_ in (CsvFormat(),)}
+
+
+def extension_of(file_name: str) -> str:
+    """Return the extension with its leading dot; `.csv.gz` is one."""
+    matching = [f".{extension}" for extension in _media_types() if file_name.endswith(f".{extension}")]
+    return max(matching, key=len, default=PurePath(file_name).suffix)
+
+
+def media_type_of(file_name: str) -> str:
+    return _media_types().get(extension_of(file_name)[1:], "application/octet-stream")
+
+
+def _media_types() -> dict[str, str]:
+    return {key: value for format_ in FORMATS.values() for key, value in format_.media_types.items()}

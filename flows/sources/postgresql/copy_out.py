@@ -1,0 +1,107 @@
+"""COPY of a select as CSV records."""
+
+from collections.abc import Generator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from psycopg.abc import PQGen
+from psycopg.errors import error_from_result
+from psycopg.generators import fetch_many
+from psycopg.pq import ExecStatus
+from psycopg.pq.abc import PGconn
+from psycopg.waiting import Wait
+from sqlalchemy import Select, cast, literal_column, select
+from sqlalchemy.dialects.postgresql import JSONB
+
+from flows.errors import Incomplete
+from flows.formats.csv_options import CsvOptions
+from flows.query import statement
+from flows.query.request import ExportRequest
+from flows.rows.columns import OutputColumn
+from flows.rows.pipeline import Records
+from flows.sources.postgresql import csv_expressions
+from flows.sources.snapshot import Snapshot
+
+BLOCK_BYTES = 1 << 20
+# Below PostgreSQL's limit of 1,664 columns: https://www.postgresql.org/docs/current/limits.html
+MAX_COLUMNS = 1600
+# Savepoint to roll back to after a failed COPY, which keeps the snapshot.
+BEFORE_COPY = "before_copy"
+_LINE_FEED = b"\n"
+_END_OF_COPY = -1
+
+
+def select_rows(request: ExportRequest, columns: Sequence[OutputColumn], options: CsvOptions) -> Select[Any]:
+    return statement.rows(
+        request, csv_expressions.expressions(_decode_answers_once(request, columns), options)
+    )
+
+
+def _decode_answers_once(request: ExportRequest, columns: Sequence[OutputColumn]) -> list[OutputColumn]:
+    """Decode the JSON once per row; PostgreSQL would do so per answer, 43 times as slow with 300 of them."""
+    questions = request.report.questions
+    if questions is None or request.report.select._group_by_clauses:
+        return list(columns)
+    decoded = cast(questions.answers, JSONB).op("||", return_type=JSONB())(literal_column("'{}'::jsonb"))
+    subquery = select(decoded.label("answers")).correlate(*questions.answers._from_objects).offset(0)
+    answers = subquery.lateral("unpacked").c.answers
+    return [column if column.question is None else replace(column, expression=answers) for column in columns]
+
+
+def copy(snapshot: Snapshot, query: Select[Any], options: CsvOptions) -> Generator[Records, None, None]:
+    """Yield blocks of about 1 MiB. Raise Incomplete unless the server confirms as many rows as were read."""
+    sql, parameters = compiled(snapshot, query)
+    command = f"COPY ({sql}) TO STDOUT (FORMAT csv, DELIMITER '{options.delimiter}')"
+    driver, line_end = snapshot.driver, options.line_end.encode()
+    total, is_last = 0, False
+    driver.execute(f"SAVEPOINT {BEFORE_COPY}")
+    with driver.cursor() as cursor, cursor.copy(command, parameters):
+        while not is_last:
+            rows, data, is_last = driver.wait(_next_block(driver.pgconn, line_end))
+            total += rows
+            if rows:
+                yield Records(rows, bytes(data))
+        if driver.wait(_confirmed_rows(driver.pgconn)) != total:
+            raise Incomplete
+    driver.execute(f"RELEASE SAVEPOINT {BEFORE_COPY}")
+
+
+def _next_block(connection: PGconn, line_end: bytes) -> PQGen[tuple[int, bytearray, bool]]:
+    """Return the number of rows, their records, and whether they are the last ones.
+
+    psycopg's own loop waits for the socket before each record.
+    """
+    read, block, rows = connection.get_copy_data, bytearray(), 0
+    while len(block) < BLOCK_BYTES:
+        length, record = read(1)
+        if length > 0:
+            block += record
+            rows += 1
+            if line_end != _LINE_FEED:
+                block[-1:] = line_end
+        elif length == _END_OF_COPY:
+            return rows, block, True
+        else:
+            while not (yield Wait.R):
+                pass
+            connection.consume_input()
+    return rows, block, False
+
+
+def _confirmed_rows(connection: PGconn) -> PQGen[int | None]:
+    (result,) = yield from fetch_many(connection)
+    if result.status != ExecStatus.COMMAND_OK:
+        raise error_from_result(result)
+    rows: int | None = result.command_tuples
+    return rows
+
+
+def compiled(snapshot: Snapshot, query: Select[Any]) -> tuple[str, dict[str, Any]]:
+    """Return the SQL and its parameters, bound by each type as SQLAlchemy would."""
+    dialect = snapshot.connection.dialect
+    compiled_statement = query.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
+    processors: Any = compiled_statement._bind_processors
+    values = compiled_statement.construct_params()
+    return str(compiled_statement), {
+        name: processors[name](value) if name in processors else value for name, value in values.items()
+    }

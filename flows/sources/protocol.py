@@ -1,0 +1,55 @@
+"""The protocol of sources: a new one is a module with these two functions, listed in `choose`."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Protocol
+
+from flows.errors import RowsLimit
+from flows.query import statement
+from flows.query.request import ExportRequest
+from flows.rows.pipeline import Chunk, Opening, Records
+from flows.sources.snapshot import Snapshot
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A request and the snapshot it is read in; `max_rows` is the operator's limit, 0 for none."""
+
+    snapshot: Snapshot
+    request: ExportRequest
+    clock: Callable[[], datetime]
+    max_rows: int = 0
+
+    @cached_property
+    def opening(self) -> Opening:
+        """Count the rows and resolve the columns. Raise RowsLimit if there are too many rows."""
+        questions = self.snapshot.questions(statement.questions(self.request))
+        columns = statement.output_columns(self.request, questions)
+        expected = self.snapshot.scalar(statement.count(self.request))
+        check_rows(expected, self.request.report.max_rows, self.max_rows)
+        read = statement.columns_to_read(self.request, columns, questions)
+        return Opening(expected, self.snapshot.taken_at, columns, read)
+
+
+def check_rows(expected: int, *limits: int | None) -> None:
+    """Raise RowsLimit above the lowest limit; None and 0 are no limit."""
+    limit = min(filter(None, limits), default=expected)
+    if expected > limit:
+        size = f"The export would contain {expected:,} rows; the limit is {limit:,}."
+        raise RowsLimit(f"{size} Narrow the filters or dates.")
+
+
+class RowSource(Protocol):
+    """One way to read a request's rows from one kind of database."""
+
+    def can_read(self, reading: Reading) -> bool:
+        """Return whether this source reads every value of these rows exactly, and fast enough to be used."""
+
+    def rows(self, reading: Reading) -> Iterator[Opening | Records | Chunk]:
+        """Yield the opening, then all rows in the request's order.
+
+        Yield `Records` only if `request.copy_options` is not None, rendered with these options. A source that
+        takes another snapshot yields the opening of that one.
+        """
