@@ -9,7 +9,7 @@ import jwt
 from api.access.api_keys import KeyFile
 from api.access.caller import LOCAL, NAME, Caller
 from api.settings import ApiSettings
-from api.web.problems import Problem
+from api.web.problems import Refusal
 
 LONGEST_TOKEN = 8192
 CLOCK_SKEW_SECONDS = 30
@@ -29,7 +29,7 @@ class Authentication:
         return self._keys is not None or self._jwt is not None
 
     def caller(self, authorization: Sequence[str]) -> Caller:
-        """The header's values; Problem 401 says no more than that they will not do."""
+        """The header's values; Refusal 401 says no more than that they will not do."""
         if not self.required:
             return LOCAL
         token = _bearer(authorization)
@@ -76,7 +76,7 @@ def _bearer(authorization: Sequence[str]) -> str | None:
     return token.strip() if scheme.lower() == "bearer" else None
 
 
-def _refused(missing: bool) -> Problem:
+def _refused(missing: bool) -> Refusal:
     detail = "Send an API key: `Authorization: Bearer …`." if missing else "This key or token is not valid."
     challenge = "Bearer" if missing else 'Bearer error="invalid_token"'
-    return Problem(HTTPStatus.UNAUTHORIZED, detail, headers={"WWW-Authenticate": challenge})
+    return Refusal(HTTPStatus.UNAUTHORIZED, detail, headers={"WWW-Authenticate": challenge})

@@ -6,14 +6,14 @@ from datetime import datetime
 from typing import Any, Literal
 
 from flows.errors import NoRows
-from flows.query.report import DEFAULT_REPORT
 from flows.runs.outcome import CANCELLED, NO_ROWS, JobError, job_error
 from flows.runs.receipt import RunProgress
 from flows.runs.tags import EXPIRED_TAG
 
 Status = Literal["queued", "running", "finalizing", "done", "expired", "error", "cancelled"]
+Phase = Literal["waiting", "counting", "exporting", "verifying", "cancelling"]
 
-# What each status means, in one sentence: for the docs, and for people.
+# What each status means, for the documents and for people.
 MEANINGS: Mapping[Status, str] = {
     "queued": "Accepted; waiting for a worker, or for the pause before another attempt.",
     "running": "A worker reads the rows and stores the file.",
@@ -76,10 +76,10 @@ class Job:
         return "expired" if status == "done" and EXPIRED_TAG in self.run.tags else status
 
     @property
-    def phase(self) -> str | None:
-        """What is being done; None when nothing is any more."""
-        exporting = "counting" if self.progress.expected is None else "exporting"
-        phases = {"queued": "waiting", "running": exporting, "finalizing": "verifying"}
+    def phase(self) -> Phase | None:
+        """The present step; None for a finished job."""
+        exporting: Phase = "counting" if self.progress.expected is None else "exporting"
+        phases: dict[Status, Phase] = {"queued": "waiting", "running": exporting, "finalizing": "verifying"}
         return "cancelling" if self.run.state_type == "CANCELLING" else phases.get(self.status)
 
     @property
@@ -162,50 +162,3 @@ def eta_seconds(job: Job, now: datetime) -> int | None:
     assert progress.snapshot_at is not None  # noqa: S101 - it came with the count
     elapsed = (now - datetime.fromisoformat(progress.snapshot_at)).total_seconds()
     return max(0, round(elapsed * (progress.expected - progress.written) / progress.written))
-
-
-def state(
-    job: Job, base: str, file: Mapping[str, Any] | None, position: int, now: datetime
-) -> dict[str, Any]:
-    """The full state of `GET /exports/{id}`; `position` is how many are taken before it."""
-    run, progress, error = job.run, job.progress, job.error
-    return {
-        "id": run.id,
-        "report": run.request.get("report") or DEFAULT_REPORT,
-        "name": run.request.get("name"),
-        "status": job.status,
-        "phase": job.phase,
-        "progress": job.percent,
-        "rows": {"expected": progress.expected, "written": progress.written},
-        "queue": {"position": position},
-        "etaSeconds": eta_seconds(job, now),
-        "heartbeatAt": _text(progress.heartbeat_at),
-        "snapshotAt": progress.snapshot_at,
-        "timeZone": run.request.get("timeZone") or "UTC",
-        "request": dict(run.request),
-        "attempt": run.attempt,
-        "file": file,
-        "error": error and {"code": error.code, "retryable": error.retryable, "message": error.message},
-        "createdAt": _text(run.created_at),
-        "startedAt": _text(run.started_at),
-        "finishedAt": _text(run.finished_at),
-        "scheduleId": job.schedule_id,
-        "retryOf": job.retry_of,
-        "links": _links(job, f"{base}/exports/{run.id}"),
-    }
-
-
-def _links(job: Job, here: str) -> dict[str, str | None]:
-    """Only what would be answered with success now."""
-    done = job.status == "done"
-    return {
-        "self": here,
-        "cancel": None if job.finished else f"{here}/cancel",
-        "retry": f"{here}/retry" if job.finished else None,
-        "download": f"{here}/download" if done else None,
-        "manifest": f"{here}/manifest" if done else None,
-    }
-
-
-def _text(moment: datetime | None) -> str | None:
-    return moment.isoformat() if moment is not None else None

@@ -1,28 +1,24 @@
-"""The query of `GET /exports`, and the cursor that leads to its next page. Pure."""
+"""The query of `GET /exports`, and the cursor that leads to its next page."""
 
-import base64
 import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import get_args
+from typing import Annotated
 from uuid import UUID
+
+from pydantic import AfterValidator, Field, PlainValidator, ValidationInfo, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from api.access.caller import Caller
 from api.exports.job import Status
-from api.tables.table_query import among, whole_number
-from api.web.ids import JOB_ID
-from flows.errors import InvalidRequest
+from api.web.ids import UUID_SCHEMA, is_id
+from api.web.queries import DEFAULT_LIMIT, NEXT_PAGE, Limit, QueryModel, from_cursor, to_cursor
 from flows.query.date_range import EARLIEST, LATEST
-from flows.query.report import Report
-
-DEFAULT_LIMIT, MAX_LIMIT = 20, 100
-_NAMES = ("status", "report", "scheduleId", "limit", "cursor")
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """Which of a caller's jobs; None is any."""
+class ExportFilter:
+    """Selects some of a caller's exports; None selects all."""
 
     caller: Caller
     status: Status | None = None
@@ -32,64 +28,66 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Place:
-    """How far a list has been read, newest first: up to `before`, and of that very moment those `seen`."""
+class Position:
+    """How far a list has been read, newest first: up to `before`, and of that instant the runs `seen`."""
 
     before: datetime
     seen: tuple[UUID, ...] = ()
 
-    def after(self, at: datetime, run_id: UUID) -> "Place":
-        return Place(at, (*self.seen, run_id) if at == self.before else (run_id,))
+    def after(self, at: datetime, run_id: UUID) -> "Position":
+        return Position(at, (*self.seen, run_id) if at == self.before else (run_id,))
 
 
-@dataclass(frozen=True)
-class ListQuery:
-    wanted: Wanted
-    limit: int
-    place: Place
+def encode(position: Position) -> str:
+    content = json.dumps([position.before.isoformat(), *map(str, position.seen)], separators=(",", ":"))
+    return to_cursor(content.encode())
 
 
-def parse(
-    items: Sequence[tuple[str, str]], reports: Mapping[str, Report], caller: Caller, now: datetime
-) -> ListQuery:
-    """Runs that are planned for later than `now` are no jobs yet."""
-    given = among(items, _NAMES)
-    _check_choice(given, "status", get_args(Status))
-    _check_choice(given, "report", tuple(reports))
-    return ListQuery(
-        Wanted(caller, given.get("status"), given.get("report"), _schedule_id(given)),  # type: ignore[arg-type]
-        limit=whole_number(given, "limit", DEFAULT_LIMIT, MAX_LIMIT),
-        place=decode(given["cursor"]) if "cursor" in given else Place(now),
+def decode(text: str) -> Position:
+    """Raise ValueError for a cursor that is damaged."""
+    try:
+        before, *seen = json.loads(from_cursor(text))
+        position = Position(datetime.fromisoformat(before), tuple(UUID(each) for each in seen))
+        if position.before.tzinfo is None or not EARLIEST <= position.before.date() <= LATEST:
+            raise ValueError
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        raise ValueError("the cursor is damaged") from None
+    return position
+
+
+def _read_id(text: str) -> str:
+    if not is_id(text):
+        raise PydanticCustomError("format", "Not the id of a schedule.")
+    return text.lower()
+
+
+def _known_report(name: str, info: ValidationInfo) -> str:
+    assert info.context is not None  # noqa: S101 - the route gives the reports
+    reports = info.context["reports"]
+    if name not in reports:
+        raise PydanticCustomError("invalid", "Must be one of {names}.", {"names": ", ".join(sorted(reports))})
+    return name
+
+
+class PageQuery(QueryModel):
+    """A page of exports."""
+
+    limit: Limit = DEFAULT_LIMIT
+    cursor: Annotated[Position, PlainValidator(decode), WithJsonSchema({"type": "string"})] | None = Field(
+        None, description=NEXT_PAGE
     )
 
 
-def encode(place: Place) -> str:
-    content = json.dumps([place.before.isoformat(), *map(str, place.seen)], separators=(",", ":"))
-    return base64.urlsafe_b64encode(content.encode()).decode().rstrip("=")
+class ExportListQuery(PageQuery):
+    """`report` is checked against the reports of the caller, which come as validation context."""
 
+    status: Status | None = Field(None, description="Only exports with this status.")
+    report: Annotated[str, AfterValidator(_known_report)] | None = Field(
+        None, description="Only exports of this report."
+    )
+    schedule_id: Annotated[str, PlainValidator(_read_id), WithJsonSchema(UUID_SCHEMA)] | None = Field(
+        None, description="Only runs of this schedule."
+    )
 
-def decode(text: str) -> Place:
-    """InvalidRequest for a cursor that is damaged."""
-    try:
-        content = json.loads(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
-        before, *seen = content
-        place = Place(datetime.fromisoformat(before), tuple(UUID(each) for each in seen))
-        if place.before.tzinfo is None or not EARLIEST <= place.before.date() <= LATEST:
-            raise ValueError
-    except (ValueError, TypeError, AttributeError, RecursionError):
-        raise InvalidRequest.at("/cursor", "invalid", "The cursor is damaged.") from None
-    return place
-
-
-def _check_choice(given: Mapping[str, str], name: str, choices: Sequence[str]) -> None:
-    if name in given and given[name] not in choices:
-        detail = f"It must be one of {', '.join(choices)}."
-        raise InvalidRequest.at(f"/{name}", "invalid", detail)
-
-
-def _schedule_id(given: Mapping[str, str]) -> str | None:
-    if "scheduleId" not in given:
-        return None
-    if not JOB_ID.fullmatch(given["scheduleId"]):
-        raise InvalidRequest.at("/scheduleId", "format", "It is no schedule's id.")
-    return given["scheduleId"].lower()
+    def filter(self, caller: Caller) -> ExportFilter:
+        return ExportFilter(caller, self.status, self.report, self.schedule_id)

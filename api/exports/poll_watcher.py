@@ -39,14 +39,14 @@ class Watched:
 
 
 @dataclass(frozen=True)
-class Known:
+class CachedJob:
     """A job as last read; `stale` when Prefect has not answered since."""
 
     job: Job
     stale: bool
 
 
-class Watcher:
+class PollWatcher:
     def __init__(self, runs: RunReader, clock: Callable[[], float]) -> None:
         self._runs, self._clock = runs, clock
         self._watched: OrderedDict[str, Watched] = OrderedDict()
@@ -79,7 +79,7 @@ class Watcher:
         if (found := self._watched.pop(job_id, None)) is not None:
             found.changed.set()
 
-    async def read(self, job_id: str, caller: str) -> Known | None:
+    async def read(self, job_id: str, caller: str) -> CachedJob | None:
         """None for an unknown id and for another caller's alike."""
         found = self._watched.get(job_id)
         if found is None or self._is_old(found):
@@ -88,18 +88,18 @@ class Watcher:
             return None
         found.asked_at = self._clock()
         self._watched.move_to_end(job_id)
-        return Known(found.job, self._stale and not found.job.finished)
+        return CachedJob(found.job, self._stale and not found.job.finished)
 
     def _is_old(self, found: Watched) -> bool:
         return found.job.finished and self._clock() - found.read_at > FINAL_KEPT_SECONDS
 
-    async def _read_anew(self, job_id: str, caller: str, before: Watched | None) -> Known | None:
+    async def _read_anew(self, job_id: str, caller: str, before: Watched | None) -> CachedJob | None:
         try:
             job = await self._read_first(job_id, caller)
         except Unavailable:
             if before is None or before.caller != caller:
                 raise
-            return Known(before.job, stale=True)
+            return CachedJob(before.job, stale=True)
         if job is None:
             if before is not None and before.caller == caller:
                 self.forget(job_id)
@@ -107,7 +107,7 @@ class Watcher:
         if before is not None:
             self.forget(job_id)
         self.watch(job, caller)
-        return Known(job, stale=False)
+        return CachedJob(job, stale=False)
 
     async def _read_first(self, job_id: str, caller: str) -> Job | None:
         """However many ask at once about a job that is not watched yet, Prefect is asked once."""

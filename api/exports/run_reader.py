@@ -34,7 +34,7 @@ from api.exports.flow_run_job import (
     schedule_tag,
 )
 from api.exports.job import Job, Status
-from api.exports.list_query import Place, Wanted
+from api.exports.list_query import ExportFilter, Position
 from api.prefect_server import JobServer
 from flows.runs.artifacts import columns_filter, progress_by_run, progress_filter
 from flows.runs.receipt import RunProgress
@@ -96,7 +96,9 @@ class RunReader:
             jobs.update({str(each.id): as_job(each, progress_by_run, self._attempts) for each in mine})
         return jobs
 
-    async def page(self, wanted: Wanted, limit: int, place: Place) -> tuple[list[Job], Place | None]:
+    async def page(
+        self, wanted: ExportFilter, limit: int, place: Position
+    ) -> tuple[list[Job], Position | None]:
         """Newest first, and where the next page begins; a page may be short where Prefect cannot filter."""
         jobs: list[Job] = []
         for _ in range(READS_PER_PAGE):
@@ -198,7 +200,9 @@ class RunReader:
         heard = [worker.last_heartbeat_time for worker in workers if worker.status == "ONLINE"]
         return sum(1 for at in heard if at is not None and now - at < WORKER_SILENCE)
 
-    async def _read_page(self, wanted: Wanted, place: Place) -> tuple[list[FlowRun], dict[str, RunProgress]]:
+    async def _read_page(
+        self, wanted: ExportFilter, place: Position
+    ) -> tuple[list[FlowRun], dict[str, RunProgress]]:
         async with self._server.answering():
             found = await self._client.read_flow_runs(
                 flow_filter=await self._flow(),
@@ -231,13 +235,13 @@ def _of(caller: str, states: Sequence[StateType]) -> FlowRunFilter:
     )
 
 
-def _is_wanted(job: Job, owner: str | None, wanted: Wanted) -> bool:
+def _is_wanted(job: Job, owner: str | None, wanted: ExportFilter) -> bool:
     """By what Prefect cannot filter by."""
     theirs = owner == wanted.caller.name and wanted.caller.may_see(job.run.masked)
     return theirs and wanted.status in (None, job.status)
 
 
-def _filter(wanted: Wanted, place: Place) -> FlowRunFilter:
+def _filter(wanted: ExportFilter, place: Position) -> FlowRunFilter:
     caller = wanted.caller.name
     tags = [owner_tag(caller)] if caller != LOCAL_CALLER else []
     tags += [report_tag(wanted.report)] if wanted.report else []

@@ -42,7 +42,7 @@ class KeyReused(Exception):
     """The Idempotency-Key came earlier with another request."""
 
 
-class Runs:
+class RunWriter:
     def __init__(self, server: JobServer, reader: RunReader, admission: Admission, attempts: int) -> None:
         self._server, self._client, self._attempts = server, server.client, attempts
         self._reader, self._admission = reader, admission

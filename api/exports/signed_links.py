@@ -14,7 +14,7 @@ LEAST_LIFE = timedelta(minutes=15)
 KEPT = 10_000
 
 
-class Links:
+class SignedLinks:
     def __init__(self, storage: Storage, life_seconds: int, clock: Callable[[], datetime]) -> None:
         self._storage, self._life_seconds, self._clock = storage, life_seconds, clock
         self._kept: OrderedDict[str, Link] = OrderedDict()

@@ -4,26 +4,51 @@ import hashlib
 import logging
 from datetime import UTC, datetime
 from http import HTTPStatus
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, RedirectResponse, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi.responses import JSONResponse, RedirectResponse
+from pydantic import SkipValidation
 
-from api.access.caller import Caller
-from api.context import Context, caller_of, context_of
+from api.dependencies import CallerDep, ContextDep, ExportDep, ReportsDep, get_caller, get_export
 from api.exports import dry_run, list_query
+from api.exports.answers import DryRun, Export, ExportList, Manifest, manifest_answer
 from api.exports.flow_run_job import retry_tag
 from api.exports.job import Job, poll_headers
-from api.exports.poll_watcher import Known
+from api.exports.list_query import ExportListQuery, Position
 from api.exports.prefer_wait import wait_seconds
-from api.openapi import operations
-from api.routes import start_export
-from api.routes.export_state import answer, full_state, full_states
-from api.web.ids import JOB_ID
-from api.web.problems import Problem
-from flows import logs
+from api.routes.export_state import full_state, full_states
+from api.routes.json_route import JsonRoute
+from api.routes.start_export import ExportOrder, ExportOrderDep, answer_start, start
+from api.web import responses
+from api.web.ids import ExportId
+from api.web.problems import Refusal
+from api.web.queries import QueryModel, each_parameter_once
+from api.web.responses import refusals, with_headers
+from api.web.validation import validated
+from flows.query.request import parse_request
 
-router = APIRouter(tags=["exports"])
+router = APIRouter(
+    tags=["exports"], route_class=JsonRoute, dependencies=[Depends(get_caller), Depends(each_parameter_once)]
+)
+Prefer = Annotated[
+    str, Header(alias="Prefer", description="`wait=20`: answer on a change, after 20 s at most.")
+]
+IfNoneMatch = Annotated[
+    str, Header(alias="If-None-Match", description="A known `ETag`: 304 while unchanged.")
+]
 audit = logging.getLogger("report_exports.audit")
+
+
+class StartQuery(QueryModel):
+    """`?dryRun=true` is the older form of `POST /exports/dry-run`, and is not in the OpenAPI document."""
+
+    dry_run: Literal["true", "false"] = "false"
+
+
+async def is_dry_run(request: Request) -> bool:
+    query = validated(StartQuery, dict(request.query_params), "Unknown parameter.")
+    return query.dry_run == "true"
 
 
 @router.post(
@@ -31,175 +56,213 @@ audit = logging.getLogger("report_exports.audit")
     operation_id="startExport",
     summary="Start an export",
     status_code=HTTPStatus.ACCEPTED,
-    openapi_extra=operations.START_EXPORT,
+    response_model=Export,
+    response_description="The new export.",
+    responses={
+        **with_headers(202, responses.STARTED),
+        **with_headers(200, responses.STARTED, model=Export, description="The earlier export that answers."),
+        **refusals(*responses.START),
+    },
 )
-async def start(request: Request) -> Response:
-    """202 with the job's state; 200 when an earlier one answers. `dryRun=true` starts nothing: it tells the
-    number of rows, the estimated size and the first rows."""
-    context, caller = context_of(request), caller_of(request)
-    if dry_run.is_dry_run(request.query_params.multi_items()):
-        start_export.idempotency_key(request)
-        return JSONResponse(
-            await dry_run.preview(await start_export.asked(request, context, caller), context.source)
-        )
-    return await answer(await start_export.from_body(request, context, caller), context, caller)
+async def start_export(
+    order: ExportOrderDep,
+    dry_run_only: Annotated[bool, Depends(is_dry_run)],
+    caller: CallerDep,
+    context: ContextDep,
+    response: Response,
+) -> Export | Response:
+    """Answer 202 with the new export; 200 with an earlier one that has the same key, or that is the same
+    request and still running."""
+    if dry_run_only:
+        sample = await dry_run.preview(order.request, context.source)
+        return JSONResponse(sample.model_dump(mode="json"))
+    return await answer_start(await start(order, context, caller), context, caller, response)
+
+
+@router.post(
+    "/exports/dry-run",
+    operation_id="previewExport",
+    summary="Count, estimate and sample an export",
+    response_model=DryRun,
+    response_description="What the export would hold.",
+    responses=refusals(*responses.BODY),
+)
+async def preview_export(order: ExportOrderDep, context: ContextDep) -> DryRun:
+    """Return the number of rows, the estimated size and the first rows; start nothing."""
+    return await dry_run.preview(order.request, context.source)
+
+
+async def get_list_query(
+    query: Annotated[ExportListQuery, SkipValidation, Query()], reports: ReportsDep
+) -> ExportListQuery:
+    return validated(ExportListQuery, query, "Unknown parameter.", reports=reports)
 
 
 @router.get(
     "/exports",
     operation_id="listExports",
-    summary="My exports, newest first",
-    openapi_extra=operations.LIST_EXPORTS,
+    summary="List my exports, newest first",
+    response_model=ExportList,
+    response_description="One page.",
+    responses=refusals(400, 422),
 )
-async def list_exports(request: Request) -> Response:
-    """`status`, `report` and `scheduleId` narrow the list; `nextCursor` leads to the next page."""
-    context, caller = context_of(request), caller_of(request)
-    asked = list_query.parse(
-        request.query_params.multi_items(), caller.permitted(context.reports), caller, datetime.now(UTC)
+async def list_exports(
+    query: Annotated[ExportListQuery, Depends(get_list_query)],
+    caller: CallerDep,
+    context: ContextDep,
+    response: Response,
+) -> ExportList:
+    """`status`, `report` and `scheduleId` narrow the list."""
+    response.headers["Cache-Control"] = "no-store"
+    position = query.cursor or Position(datetime.now(UTC))
+    jobs, next_position = await context.run_reader.page(query.filter(caller), query.limit, position)
+    return ExportList(
+        items=await full_states(jobs, context, caller),
+        next_cursor=list_query.encode(next_position) if next_position is not None else None,
     )
-    jobs, place = await context.reader.page(asked.wanted, asked.limit, asked.place)
-    body = {
-        "items": await full_states(jobs, context, caller),
-        "nextCursor": list_query.encode(place) if place is not None else None,
-    }
-    return JSONResponse(body, headers={"Cache-Control": "no-store"})
 
 
 @router.get(
-    "/exports/{job_id}",
+    "/exports/{id:id}",
     operation_id="getExport",
-    summary="The full state of an export",
-    openapi_extra=operations.GET_EXPORT,
+    summary="Get the full state of an export",
+    response_model=Export,
+    response_description="The state.",
+    responses={
+        **with_headers(200, responses.POLLED | responses.ETAG),
+        **with_headers(304, responses.POLLED | responses.ETAG, description="Unchanged."),
+        **refusals(404),
+    },
 )
-async def read(job_id: str, request: Request) -> Response:
-    """`Prefer: wait=20` answers when the state has changed, at the latest after so many seconds."""
-    context, caller = context_of(request), caller_of(request)
-    known = await _known(job_id, context, caller)
-    if seconds := wait_seconds(request.headers.get("prefer", "")):
-        await context.watcher.wait_for_change(known.job.run.id, seconds)
-        known = await _known(job_id, context, caller)
-    body = JSONResponse(await full_state(known.job, context, caller))
-    headers = poll_headers(known.job, datetime.now(UTC), known.stale)
-    headers |= {"ETag": _etag(bytes(body.body)), "Cache-Control": "no-cache"}
-    if headers["ETag"] in request.headers.get("if-none-match", ""):
+async def read_export(
+    export_id: ExportId,
+    export: ExportDep,
+    caller: CallerDep,
+    context: ContextDep,
+    prefer: Prefer = "",
+    if_none_match: IfNoneMatch = "",
+) -> Response:
+    """Return the state at once, or with `Prefer: wait=20` as soon as it changes."""
+    if seconds := wait_seconds(prefer):
+        await context.watcher.wait_for_change(export.job.run.id, seconds)
+        export = await get_export(export_id, caller, context)
+    state = await full_state(export.job, context, caller)
+    body = state.model_dump_json().encode()
+    headers = poll_headers(export.job, datetime.now(UTC), export.stale)
+    headers |= {"ETag": _etag(body), "Cache-Control": "no-cache"}
+    if headers["ETag"] in if_none_match:
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-    body.headers.update(headers)
-    return body
+    return Response(body, headers=headers, media_type="application/json")
 
 
 @router.post(
-    "/exports/{job_id}/cancel",
+    "/exports/{id:id}/cancel",
     operation_id="cancelExport",
-    summary="Stop an export",
+    summary="Cancel an export",
     status_code=HTTPStatus.ACCEPTED,
-    openapi_extra=operations.CANCEL_EXPORT,
+    response_model=Export,
+    response_description="It is being cancelled.",
+    responses={**with_headers(202, responses.LOCATION), **refusals(404, 409)},
 )
-async def cancel(job_id: str, request: Request) -> Response:
-    """Ends the database's query too; the record stays."""
-    context, caller = context_of(request), caller_of(request)
-    job = (await _known(job_id, context, caller)).job
-    if job.finished or not await context.runs.cancel(job):
-        raise Problem(HTTPStatus.CONFLICT, "The export has already ended.")
+async def cancel_export(
+    export_id: ExportId, export: ExportDep, caller: CallerDep, context: ContextDep, response: Response
+) -> Export:
+    """Cancel the query in the database too; the record stays."""
+    job = export.job
+    if job.finished or not await context.run_writer.cancel(job):
+        raise Refusal(HTTPStatus.CONFLICT, "The export has already ended.")
     context.watcher.forget(job.run.id)
-    job = (await _known(job_id, context, caller)).job
-    headers = {"Location": f"/exports/{job.run.id}", "Cache-Control": "no-store"}
-    return JSONResponse(await full_state(job, context, caller), HTTPStatus.ACCEPTED, headers)
+    job = (await get_export(export_id, caller, context)).job
+    response.headers.update({"Location": f"/exports/{job.run.id}", "Cache-Control": "no-store"})
+    return await full_state(job, context, caller)
 
 
 @router.post(
-    "/exports/{job_id}/retry",
+    "/exports/{id:id}/retry",
     operation_id="retryExport",
-    summary="The same request again",
+    summary="Start the same request again",
     status_code=HTTPStatus.ACCEPTED,
-    openapi_extra=operations.RETRY_EXPORT,
+    response_model=Export,
+    response_description="The new export.",
+    responses={
+        **with_headers(202, responses.STARTED),
+        **with_headers(200, responses.STARTED, model=Export, description="The earlier export that answers."),
+        **refusals(404, 409, 422, 429),
+    },
 )
-async def retry(job_id: str, request: Request) -> Response:
-    """A new job with an id of its own."""
-    context, caller = context_of(request), caller_of(request)
-    job = (await _known(job_id, context, caller)).job
-    if not job.finished:
-        raise Problem(HTTPStatus.CONFLICT, "The export still goes on.")
-    started = await start_export.again(dict(job.run.request), context, caller, [retry_tag(job.run.id)])
-    return await answer(started, context, caller)
+async def retry_export(
+    export: ExportDep, reports: ReportsDep, caller: CallerDep, context: ContextDep, response: Response
+) -> Export:
+    """Start a new export with an id of its own."""
+    if not export.job.finished:
+        raise Refusal(HTTPStatus.CONFLICT, "The export has not ended yet.")
+    request = parse_request(dict(export.job.run.request), reports)
+    await context.source.check_request(request)
+    tags = [retry_tag(export.job.run.id)]
+    started = await start(ExportOrder(request, None), context, caller, tags)
+    return await answer_start(started, context, caller, response)
 
 
 @router.delete(
-    "/exports/{job_id}",
+    "/exports/{id:id}",
     operation_id="deleteExport",
-    summary="Remove an export and its file",
+    summary="Delete an export and its file",
     status_code=HTTPStatus.NO_CONTENT,
-    openapi_extra=operations.DELETE_EXPORT,
+    response_description="Deleted.",
+    responses=refusals(404),
 )
-async def delete(job_id: str, request: Request) -> Response:
-    """An export that still goes on is stopped first."""
-    context, caller = context_of(request), caller_of(request)
-    job = (await _known(job_id, context, caller)).job
+async def delete_export(export: ExportDep, caller: CallerDep, context: ContextDep) -> None:
+    """Cancel the export first if it is still running."""
+    job = export.job
     if job.progress.receipt is not None:
         await context.links.remove_file(job)
-    await context.runs.forget(job)
+    await context.run_writer.forget(job)
     context.watcher.forget(job.run.id)
     audit.info("deleted job=%s caller=%s", job.run.id, caller.name)
-    return Response(status_code=HTTPStatus.NO_CONTENT)
 
 
 @router.get(
-    "/exports/{job_id}/download",
+    "/exports/{id:id}/download",
     operation_id="downloadExport",
     summary="Download the file",
     status_code=HTTPStatus.SEE_OTHER,
-    openapi_extra=operations.DOWNLOAD_EXPORT,
+    response_class=RedirectResponse,
+    response_description="To the file, by a link signed for this request.",
+    responses={**with_headers(303, responses.LOCATION), **refusals(404, 409, 410)},
 )
-async def download(job_id: str, request: Request) -> Response:
-    """Leads to a link that is signed at this moment."""
-    context, caller = context_of(request), caller_of(request)
-    job = _with_file((await _known(job_id, context, caller)).job)
+async def download_export(export: ExportDep, caller: CallerDep, context: ContextDep) -> Response:
+    """Redirect to the file."""
+    job = _with_file(export.job)
     link = await context.links.fresh_link_to(job)
     audit.info("download job=%s caller=%s", job.run.id, caller.name)
     return RedirectResponse(link.url, HTTPStatus.SEE_OTHER, {"Cache-Control": "no-store"})
 
 
 @router.get(
-    "/exports/{job_id}/manifest",
+    "/exports/{id:id}/manifest",
     operation_id="getManifest",
-    summary="What the file holds, as a file",
-    openapi_extra=operations.GET_MANIFEST,
+    summary="Describe the file, as a file",
+    response_model=Manifest,
+    response_description="The receipt.",
+    responses={**with_headers(200, responses.ATTACHMENT), **refusals(404, 409, 410)},
 )
-async def manifest(job_id: str, request: Request) -> Response:
-    """The receipt: request, snapshot, rows, bytes, SHA-256, columns."""
-    context, caller = context_of(request), caller_of(request)
-    job = _with_file((await _known(job_id, context, caller)).job)
-    receipt = job.progress.receipt
-    assert receipt is not None  # noqa: S101 - a job is done only with a receipt
-    body = {
-        "id": job.run.id,
-        "request": dict(job.run.request),
-        "attempt": receipt.attempt,
-        "name": receipt.name,
-        "snapshotAt": receipt.snapshot_at,
-        "rows": receipt.rows,
-        "bytes": receipt.bytes,
-        "sha256": receipt.sha256,
-        "columns": await context.reader.columns(job),
-    }
-    disposition = f'attachment; filename="{receipt.name}.manifest.json"'
-    return JSONResponse(body, headers={"Content-Disposition": disposition, "Cache-Control": "no-store"})
+async def read_manifest(export: ExportDep, context: ContextDep, response: Response) -> Manifest:
+    """Return the receipt: request, snapshot time, rows, bytes, SHA-256 and columns."""
+    job = _with_file(export.job)
+    manifest = manifest_answer(job, await context.run_reader.columns(job))
+    response.headers["Content-Disposition"] = f'attachment; filename="{manifest.name}.manifest.json"'
+    response.headers["Cache-Control"] = "no-store"
+    return manifest
 
 
 def _with_file(job: Job) -> Job:
+    """Return the job if it has a file; raise Refusal 409 or 410 otherwise."""
     if job.status == "expired":
-        raise Problem(HTTPStatus.GONE, "The file has been removed after its retention.")
+        raise Refusal(HTTPStatus.GONE, "The file has been removed after its retention.")
     if job.status != "done":
         reason = job.error.message if job.error is not None else "The export is not finished yet."
-        raise Problem(HTTPStatus.CONFLICT, reason)
+        raise Refusal(HTTPStatus.CONFLICT, reason)
     return job
-
-
-async def _known(job_id: str, context: Context, caller: Caller) -> Known:
-    known = await context.watcher.read(job_id.lower(), caller.name) if JOB_ID.fullmatch(job_id) else None
-    if known is None or not caller.may_see(known.job.run.masked):
-        raise Problem(HTTPStatus.NOT_FOUND, "There is no export with this id.")
-    logs.bind(job=known.job.run.id)
-    return known
 
 
 def _etag(body: bytes) -> str:

@@ -1,29 +1,60 @@
-"""Whether the process lives, and whether it can serve."""
+"""Liveness, readiness and metrics."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
+from typing import Literal
 
-from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi import APIRouter, Response
+from fastapi.responses import PlainTextResponse
 
-from api.context import Context, context_of
-from api.openapi import operations
+from api.context import Context
+from api.dependencies import ContextDep
+from api.web.answer import Answer
 
 router = APIRouter(tags=["health"])
 
+Check = Literal["ok", "failed"]
 
-@router.get("/healthz", operation_id="isAlive", summary="The process lives", openapi_extra=operations.HEALTH)
-async def healthz() -> dict[str, str]:
-    return {"status": "ok"}
+
+class Health(Answer):
+    status: str
+
+
+class Checks(Answer):
+    database: Check
+    prefect: Check
+    storage: Check
+    worker: Check
+
+
+class Readiness(Answer):
+    status: Literal["ready", "not ready"]
+    checks: Checks
 
 
 @router.get(
-    "/metrics", operation_id="readMetrics", summary="For Prometheus", openapi_extra=operations.METRICS
+    "/healthz",
+    operation_id="isAlive",
+    summary="Report that the process is alive",
+    response_model=Health,
+    response_description="It is alive.",
+    openapi_extra={"security": []},
 )
-async def metrics(request: Request) -> Response:
-    context = context_of(request)
+async def healthz() -> Health:
+    return Health(status="ok")
+
+
+@router.get(
+    "/metrics",
+    operation_id="readMetrics",
+    summary="Metrics for Prometheus",
+    response_class=PlainTextResponse,
+    response_description="Prometheus text format.",
+    openapi_extra={"security": []},
+)
+async def metrics(context: ContextDep) -> Response:
     await context.job_counts.refresh()
     return context.metrics.response()
 
@@ -31,34 +62,34 @@ async def metrics(request: Request) -> Response:
 @router.get(
     "/readyz",
     operation_id="isReady",
-    summary="Exports can be made: database, Prefect, storage, a live worker",
-    openapi_extra=operations.READINESS,
+    summary="Check database, Prefect, storage and a live worker",
+    response_model=Readiness,
+    response_description="Exports can be made.",
+    responses={503: {"model": Readiness, "description": "Not now."}},
+    openapi_extra={"security": []},
 )
-async def readyz(request: Request) -> Response:
-    context = context_of(request)
+async def readyz(context: ContextDep, response: Response) -> Readiness:
     checks = {
         "database": context.source.check,
         "prefect": context.server.check,
         "storage": lambda: asyncio.to_thread(context.storage.check),
-        "worker": lambda: _worker_lives(context),
+        "worker": lambda: _check_worker(context),
     }
     limit = context.settings.outage_seconds
-    found = await asyncio.gather(*(_answers(check, limit) for check in checks.values()))
-    ready = all(found)
-    body = {
-        "status": "ready" if ready else "not ready",
-        "checks": {name: "ok" if ok else "failed" for name, ok in zip(checks, found, strict=True)},
-    }
-    status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
-    return JSONResponse(body, status, {"Cache-Control": "no-store"})
+    passed = await asyncio.gather(*(_passes(check, limit) for check in checks.values()))
+    response.headers["Cache-Control"] = "no-store"
+    if not all(passed):
+        response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    results = {name: "ok" if ok else "failed" for name, ok in zip(checks, passed, strict=True)}
+    return Readiness(status="ready" if all(passed) else "not ready", checks=Checks.model_validate(results))
 
 
-async def _worker_lives(context: Context) -> None:
-    if await context.reader.live_workers(context.settings.work_pool, datetime.now(UTC)) == 0:
+async def _check_worker(context: Context) -> None:
+    if await context.run_reader.live_workers(context.settings.work_pool, datetime.now(UTC)) == 0:
         raise LookupError("no worker is online")
 
 
-async def _answers(check: Callable[[], Awaitable[None]], limit_seconds: float) -> bool:
+async def _passes(check: Callable[[], Awaitable[None]], limit_seconds: float) -> bool:
     try:
         async with asyncio.timeout(limit_seconds):
             await check()

@@ -1,48 +1,85 @@
-"""What the caller may have at a time, and what is left of it."""
+"""The caller's limits, and what is left of them."""
 
 import asyncio
 from datetime import UTC, datetime
 
-from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi import APIRouter, Response
+from pydantic import Field
 
-from api.context import caller_of, context_of
-from api.openapi import operations
+from api.dependencies import CallerDep, ContextDep, ReportsDep
 from api.web import strict_json
+from api.web.answer import Answer, Count
+from api.web.responses import refusals
 
 router = APIRouter(tags=["exports"])
+
+
+class Quota(Answer):
+    limit: Count
+    used: Count
+    left: Count
+
+    @classmethod
+    def of(cls, limit: int, used: int) -> "Quota":
+        return cls(limit=limit, used=used, left=max(0, limit - used))
+
+
+class StartsQuota(Answer):
+    per_second: float
+    burst: Count
+    left: Count
+
+
+class ReportQuota(Answer):
+    """Null is any number."""
+
+    max_days: Count | None
+    max_rows: Count | None
+
+
+class BodyLimits(Answer):
+    bytes: Count
+    depth: Count
+
+
+class Limits(Answer):
+    running: Quota = Field(description="Running exports; further ones wait.")
+    queued: Quota = Field(description="Waiting exports.")
+    starts: StartsQuota
+    rows: Count | None = Field(description="Maximum rows of an export; null is any number.")
+    reports: dict[str, ReportQuota] = Field(description="By the name of the report.")
+    body: BodyLimits
 
 
 @router.get(
     "/limits",
     operation_id="getLimits",
-    summary="My limits, and what is left of them",
-    openapi_extra=operations.GET_LIMITS,
+    summary="Get my limits and what is left of them",
+    response_model=Limits,
+    response_description="The limits.",
+    responses=refusals(),
 )
-async def limits(request: Request) -> Response:
-    """A start beyond them is answered with 429 and `Retry-After`; more than `running` wait for their turn."""
-    context, caller = context_of(request), caller_of(request)
-    settings, reader = context.settings, context.reader
+async def read_limits(
+    reports: ReportsDep, caller: CallerDep, context: ContextDep, response: Response
+) -> Limits:
+    """A start beyond them is refused with 429 and `Retry-After`; more than `running` exports wait."""
+    settings, reader = context.settings, context.run_reader
     running, queued = await asyncio.gather(
         reader.running(caller.name), reader.queued(caller.name, datetime.now(UTC))
     )
-    body = {
-        "running": _quota(settings.running_per_caller, running),
-        "queued": _quota(settings.queued_per_caller, queued),
-        "starts": {
-            "perSecond": settings.starts_per_second,
-            "burst": settings.starts_burst,
-            "left": context.admission.starts_left(caller.name),
+    response.headers["Cache-Control"] = "no-store"
+    return Limits(
+        running=Quota.of(settings.running_per_caller, running),
+        queued=Quota.of(settings.queued_per_caller, queued),
+        starts=StartsQuota(
+            per_second=settings.starts_per_second,
+            burst=settings.starts_burst,
+            left=context.admission.starts_left(caller.name),
+        ),
+        rows=settings.rows_per_export or None,
+        reports={
+            name: ReportQuota(max_days=report.max_days, max_rows=report.max_rows)
+            for name, report in reports.items()
         },
-        "rows": settings.rows_per_export or None,
-        "reports": {
-            name: {"maxDays": report.max_days, "maxRows": report.max_rows}
-            for name, report in caller.permitted(context.reports).items()
-        },
-        "body": {"bytes": strict_json.MAX_BYTES, "depth": strict_json.MAX_DEPTH},
-    }
-    return JSONResponse(body, headers={"Cache-Control": "no-store"})
-
-
-def _quota(limit: int, used: int) -> dict[str, int]:
-    return {"limit": limit, "used": used, "left": max(0, limit - used)}
+        body=BodyLimits(bytes=strict_json.MAX_BYTES, depth=strict_json.MAX_DEPTH),
+    )

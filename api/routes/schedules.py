@@ -1,277 +1,321 @@
-"""Recurring exports: make, list, read, change, remove, preview, run now, history."""
+"""Schedules: create, list, read, change, delete, preview, run now, history."""
 
 import asyncio
-import base64
-import binascii
-import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response
-from starlette.convertors import Convertor, register_url_convertor
+from fastapi import APIRouter, Body, Depends, Query, Request, Response
+from pydantic import Field, PlainValidator, WithJsonSchema
 
-from api.context import Context, caller_of, context_of
+from api.access.caller import Caller
+from api.context import Context
+from api.dependencies import CallerDep, ContextDep, ReportsDep, ScheduleDep, get_caller
 from api.exports import list_query
+from api.exports.answers import Export, ExportList
+from api.exports.list_query import PageQuery, Position
 from api.exports.run_writer import KeyReused
-from api.openapi import operations
-from api.routes import start_export
-from api.routes.export_state import answer, full_states
-from api.schedules import body as schedule_body
-from api.schedules import notify as notify_body
-from api.schedules import timetable
-from api.schedules.body import ALWAYS_CHANGEABLE, RecurringExport
-from api.schedules.delivery_log import Deliveries
-from api.schedules.deployment import Kept, planned_runs, shown
-from api.schedules.notify import Webhooks
-from api.tables.table_query import among, whole_number
-from api.web import strict_json
-from api.web.ids import JOB_ID
-from api.web.problems import Problem
+from api.routes import examples
+from api.routes.export_state import full_states
+from api.routes.json_route import JsonRoute
+from api.routes.start_export import KeyDep, KeyHeader, Started, answer_start, key_reused, read_key
+from api.schedules.answers import (
+    DeliveryList,
+    PlannedRuns,
+    Schedule,
+    ScheduleList,
+    planned_runs,
+    schedule_answer,
+)
+from api.schedules.body import (
+    ALWAYS_CHANGEABLE,
+    NewSchedule,
+    ScheduleChange,
+    SchedulePreview,
+    parse_schedule,
+    rename_or_pause,
+)
+from api.schedules.delivery_log import DeliveryLog
+from api.schedules.deployment import StoredSchedule
+from api.schedules.notify import Webhooks, webhook_answers
+from api.schedules.spec import ScheduleSpec
+from api.schedules.timetable import as_schedule
+from api.web import responses
+from api.web.problems import Refusal
+from api.web.queries import (
+    DEFAULT_LIMIT,
+    NEXT_PAGE,
+    Limit,
+    QueryModel,
+    each_parameter_once,
+    from_offset_cursor,
+    to_offset_cursor,
+)
+from api.web.responses import refusals, with_headers
+from api.web.validation import described_by, read_all
 from flows import logs
 from flows.errors import InvalidRequest
+from flows.query.report import Report
+from flows.query.request import ExportRequest
 
 
-class ScheduleId(Convertor[str]):
-    """`preview` is an address of its own: what it does not take is not a recurring export's."""
-
-    regex = "(?!preview(?:/|$))[^/]+"
-
-    def convert(self, value: str) -> str:
-        return value
-
-    def to_string(self, value: str) -> str:
-        return value
+async def no_store(response: Response) -> None:
+    response.headers["Cache-Control"] = "no-store"
 
 
-register_url_convertor("schedule", ScheduleId())
-router = APIRouter(prefix="/schedules", tags=["recurring exports"])
+router = APIRouter(
+    prefix="/schedules",
+    tags=["schedules"],
+    route_class=JsonRoute,
+    dependencies=[Depends(get_caller), Depends(each_parameter_once), Depends(no_store)],
+)
 
-NO_STORE = {"Cache-Control": "no-store"}
-_PLACE = re.compile(r"[0-9]{1,6}", re.ASCII)
+NewBody = Annotated[Any, described_by(NewSchedule), Body(openapi_examples=examples.SCHEDULES)]
+PreviewBody = Annotated[Any, described_by(SchedulePreview), Body(openapi_examples=examples.SCHEDULES)]
+ChangeBody = Annotated[Any, described_by(ScheduleChange), Body(openapi_examples=examples.CHANGES)]
+_CREATED = responses.LOCATION | responses.REPLAYED
+
+
+class OffsetQuery(QueryModel):
+    """A page of a list that Prefect reads by offset."""
+
+    limit: Limit = DEFAULT_LIMIT
+    cursor: Annotated[int, PlainValidator(from_offset_cursor), WithJsonSchema({"type": "string"})] = Field(
+        0, description=NEXT_PAGE
+    )
+
+
+@dataclass(frozen=True)
+class ScheduleOrder:
+    """A valid schedule, the body that it was read from, and the Idempotency-Key that came with it."""
+
+    spec: ScheduleSpec
+    body: Any
+    key: str | None
+
+
+async def get_schedule_order(
+    request: Request, body: NewBody, reports: ReportsDep, context: ContextDep, key: KeyHeader = None
+) -> ScheduleOrder:
+    (spec, export), key = read_all(
+        lambda: parse_schedule(body, reports, datetime.now(UTC), _webhooks(context)),
+        lambda: read_key(request),
+    )
+    await _check_in_database(export, context)
+    return ScheduleOrder(spec, body, key)
 
 
 @router.post(
     "",
     operation_id="createSchedule",
-    summary="Make a recurring export",
+    summary="Create a schedule",
     status_code=HTTPStatus.CREATED,
-    openapi_extra=operations.CREATE_SCHEDULE,
+    response_model=Schedule,
+    response_description="Created.",
+    responses={
+        **with_headers(201, _CREATED),
+        **with_headers(200, _CREATED, model=Schedule, description="The earlier schedule that answers."),
+        **refusals(*responses.BODY),
+    },
 )
-async def create(request: Request) -> Response:
-    """Its first run is planned at once; each run is an ordinary export with this `scheduleId`. With an
-    `Idempotency-Key`, the same body again is the same recurring export (200)."""
-    context, caller = context_of(request), caller_of(request)
-    key = start_export.idempotency_key(request)
-    body = await _decoded(request)
-    asked = await _asked(body, request)
+async def create_schedule(
+    order: Annotated[ScheduleOrder, Depends(get_schedule_order)],
+    caller: CallerDep,
+    context: ContextDep,
+    response: Response,
+) -> Schedule:
+    """Plan the first run at once. Each run is an ordinary export with this `scheduleId`."""
     try:
-        kept, replayed = await context.schedules.create(asked, caller, key, body, datetime.now(UTC))
+        stored, replayed = await context.schedules.create(
+            order.spec, caller, order.key, order.body, datetime.now(UTC)
+        )
     except KeyReused:
-        raise start_export.key_reused() from None
-    headers = {"Location": f"/schedules/{kept.id}", **NO_STORE}
-    headers |= {"Idempotent-Replayed": "true"} if replayed else {}
-    return JSONResponse(_shown(kept, context), HTTPStatus.OK if replayed else HTTPStatus.CREATED, headers)
+        raise key_reused() from None
+    response.headers["Location"] = f"/schedules/{stored.id}"
+    if replayed:
+        response.status_code = HTTPStatus.OK
+        response.headers["Idempotent-Replayed"] = "true"
+    return _answer(stored, context)
 
 
 @router.get(
     "",
     operation_id="listSchedules",
-    summary="My recurring exports, newest first",
-    openapi_extra=operations.LIST_SCHEDULES,
+    summary="List my schedules, newest first",
+    response_model=ScheduleList,
+    response_description="One page.",
+    responses=refusals(400, 422),
 )
-async def list_schedules(request: Request) -> Response:
-    """Those of `prefect.yaml` too, which are `readOnly`; `nextCursor` leads to the next page. Of webhooks'
-    addresses the list holds the host only."""
-    context = context_of(request)
-    given = among(request.query_params.multi_items(), ("limit", "cursor"))
-    limit = whole_number(given, "limit", list_query.DEFAULT_LIMIT, list_query.MAX_LIMIT)
-    found, place = await context.schedules.page(caller_of(request), limit, _place(given.get("cursor")))
-    # In a thread, for their next slots take milliseconds each: polls go on meanwhile.
-    items = await asyncio.to_thread(lambda: [_shown(kept, context, whole=False) for kept in found])
-    return JSONResponse({"items": items, "nextCursor": _cursor(place)}, headers=NO_STORE)
+async def list_schedules(
+    query: Annotated[OffsetQuery, Query()], caller: CallerDep, context: ContextDep
+) -> ScheduleList:
+    """Include those of `prefect.yaml`, which are `readOnly`. Of webhook URLs the list shows the host only."""
+    schedules, next_offset = await context.schedules.page(caller, query.limit, query.cursor)
+    # In a thread: computing the next runs takes milliseconds each, and polls go on meanwhile.
+    items = await asyncio.to_thread(lambda: [_answer(each, context, whole_urls=False) for each in schedules])
+    return ScheduleList(items=items, next_cursor=to_offset_cursor(next_offset))
 
 
 @router.post(
     "/preview",
     operation_id="previewSchedule",
-    summary="The next runs and their days",
-    openapi_extra=operations.PREVIEW_SCHEDULE,
+    summary="Preview the next runs and their dates",
+    response_model=PlannedRuns,
+    response_description="The next runs.",
+    responses=refusals(*responses.BODY),
 )
-async def preview(request: Request) -> Response:
-    """Takes the body of a recurring export, with or without its name; makes nothing."""
+async def preview_schedule(body: PreviewBody, reports: ReportsDep, context: ContextDep) -> PlannedRuns:
+    """Take the body of a schedule, with or without a name; create nothing."""
     now = datetime.now(UTC)
-    asked = await _asked(await _decoded(request), request, needs_name=False)
-    runs = planned_runs(asked, asked.recurring(now), timetable.as_schedule(asked.recurrence), now)
-    return JSONResponse({"runs": [run.as_body() for run in runs]}, headers=NO_STORE)
+    spec, export = parse_schedule(body, reports, now, _webhooks(context), needs_name=False)
+    await _check_in_database(export, context)
+    return PlannedRuns(runs=planned_runs(spec, spec.recurring(now), as_schedule(spec.recurrence), now))
 
 
 @router.get(
-    "/{schedule_id:schedule}",
+    "/{id:id}",
     operation_id="getSchedule",
-    summary="One recurring export",
-    openapi_extra=operations.GET_SCHEDULE,
+    summary="Get a schedule",
+    response_model=Schedule,
+    response_description="The schedule.",
+    responses=refusals(404),
 )
-async def read(schedule_id: str, request: Request) -> Response:
-    context = context_of(request)
-    return JSONResponse(_shown(await _kept(schedule_id, request), context), headers=NO_STORE)
+async def read_schedule(schedule: ScheduleDep, context: ContextDep) -> Schedule:
+    return _answer(schedule, context)
 
 
 @router.patch(
-    "/{schedule_id:schedule}",
+    "/{id:id}",
     operation_id="changeSchedule",
-    summary="Change, pause or resume",
-    openapi_extra=operations.CHANGE_SCHEDULE,
+    summary="Change, pause or resume a schedule",
+    response_model=Schedule,
+    response_description="The schedule.",
+    responses=refusals(404, 409, *responses.BODY),
 )
-async def change(schedule_id: str, request: Request) -> Response:
-    """What is given replaces what was there; `{"enabled": false}` pauses."""
-    context = context_of(request)
-    kept = _changeable(await _kept(schedule_id, request))
-    asked = await _changed(kept, schedule_body.check_names(await _decoded(request)), request)
-    kept = await context.schedules.change(kept, asked, caller_of(request).name, datetime.now(UTC))
-    return JSONResponse(_shown(kept, context), headers=NO_STORE)
+async def change_schedule(
+    body: ChangeBody, schedule: ScheduleDep, caller: CallerDep, context: ContextDep
+) -> Schedule:
+    """Replace the fields in the body and keep the others; `{"enabled": false}` pauses."""
+    _check_changeable(schedule)
+    spec = await _changed(schedule, body, caller, context)
+    changed = await context.schedules.change(schedule, spec, caller.name, datetime.now(UTC))
+    return _answer(changed, context)
 
 
 @router.delete(
-    "/{schedule_id:schedule}",
+    "/{id:id}",
     operation_id="deleteSchedule",
-    summary="Remove a recurring export",
+    summary="Delete a schedule",
     status_code=HTTPStatus.NO_CONTENT,
-    openapi_extra=operations.DELETE_SCHEDULE,
+    response_description="Deleted; its exports stay.",
+    responses=refusals(404, 409),
 )
-async def delete(schedule_id: str, request: Request) -> Response:
-    """Exports that it has made stay."""
-    context = context_of(request)
-    await context.schedules.remove(_changeable(await _kept(schedule_id, request)))
-    return Response(status_code=HTTPStatus.NO_CONTENT)
+async def delete_schedule(schedule: ScheduleDep, context: ContextDep) -> None:
+    """Keep the exports that it has made."""
+    _check_changeable(schedule)
+    await context.schedules.remove(schedule)
 
 
 @router.post(
-    "/{schedule_id:schedule}/run",
+    "/{id:id}/run",
     operation_id="runSchedule",
-    summary="Run now",
+    summary="Run a schedule now",
     status_code=HTTPStatus.ACCEPTED,
-    openapi_extra=operations.RUN_SCHEDULE,
+    response_model=Export,
+    response_description="The new export.",
+    responses={
+        **with_headers(202, responses.STARTED),
+        **with_headers(200, responses.STARTED, model=Export, description="The earlier export that answers."),
+        **refusals(404, 422, 429),
+    },
 )
-async def run(schedule_id: str, request: Request) -> Response:
-    """A job that covers the days that a run planned for this moment would; works while paused too."""
-    context, caller = context_of(request), caller_of(request)
-    key = start_export.idempotency_key(request)
-    kept = await _kept(schedule_id, request)
-    job, replayed = await context.schedules.run_now(kept, caller.name, key, datetime.now(UTC))
+async def run_schedule(
+    schedule: ScheduleDep, key: KeyDep, caller: CallerDep, context: ContextDep, response: Response
+) -> Export:
+    """Start an export of the dates that a run scheduled for now would cover, even while paused."""
+    job, replayed = await context.schedules.run_now(schedule, caller.name, key, datetime.now(UTC))
     logs.bind(job=job.run.id)
     if not replayed:
         context.watcher.watch(job, caller.name)
-    return await answer(start_export.Started(job, replayed), context, caller)
+    return await answer_start(Started(job, replayed), context, caller, response)
 
 
 @router.get(
-    "/{schedule_id:schedule}/deliveries",
+    "/{id:id}/deliveries",
     operation_id="listDeliveries",
-    summary="Its webhooks, newest first",
-    openapi_extra=operations.LIST_DELIVERIES,
+    summary="List the webhooks of a schedule, newest first",
+    response_model=DeliveryList,
+    response_description="One page.",
+    responses=refusals(400, 404, 422),
 )
-async def deliveries(schedule_id: str, request: Request) -> Response:
-    """When each was sent, where to, how often, and what the receiver answered."""
-    context = context_of(request)
-    given = among(request.query_params.multi_items(), ("limit", "cursor"))
-    limit = whole_number(given, "limit", list_query.DEFAULT_LIMIT, list_query.MAX_LIMIT)
-    start = _place(given.get("cursor"))
-    kept = await _kept(schedule_id, request)
-    found, place = await Deliveries(context.server).page(kept.id, caller_of(request).name, limit, start)
-    body = {"items": [each.as_body() for each in found], "nextCursor": _cursor(place)}
-    return JSONResponse(body, headers=NO_STORE)
+async def list_deliveries(
+    query: Annotated[OffsetQuery, Query()], schedule: ScheduleDep, caller: CallerDep, context: ContextDep
+) -> DeliveryList:
+    """Return when and where each was sent, how often, and how the receiver answered."""
+    log = DeliveryLog(context.server)
+    items, next_offset = await log.page(schedule.id, caller.name, query.limit, query.cursor)
+    return DeliveryList(items=items, next_cursor=to_offset_cursor(next_offset))
 
 
 @router.get(
-    "/{schedule_id:schedule}/runs",
+    "/{id:id}/runs",
     operation_id="listRuns",
-    summary="Its exports, newest first",
-    openapi_extra=operations.LIST_RUNS,
+    summary="List the exports of a schedule, newest first",
+    response_model=ExportList,
+    response_description="One page.",
+    responses=refusals(400, 404, 422),
 )
-async def runs(schedule_id: str, request: Request) -> Response:
-    """Each as in `GET /exports`; runs that are still to come are not among them."""
-    context, caller = context_of(request), caller_of(request)
-    given = among(request.query_params.multi_items(), ("limit", "cursor"))
-    asked = list_query.parse(list(given.items()), context.reports, caller, datetime.now(UTC))
-    kept = await _kept(schedule_id, request)
-    wanted = replace(asked.wanted, deployment_id=kept.deployment_id)
-    jobs, place = await context.reader.page(wanted, asked.limit, asked.place)
-    body = {
-        "items": await full_states(jobs, context, caller),
-        "nextCursor": list_query.encode(place) if place is not None else None,
-    }
-    return JSONResponse(body, headers=NO_STORE)
-
-
-async def _decoded(request: Request) -> Any:
-    return strict_json.decode(await start_export.body(request))
-
-
-async def _asked(
-    body: object, request: Request, needs_name: bool = True, masked: bool = False
-) -> RecurringExport:
-    """Every name in it known, in the database too; InvalidRequest otherwise."""
-    context, caller = context_of(request), caller_of(request)
-    permitted = replace(caller, sees_pii=caller.sees_pii and not masked).permitted(context.reports)
-    webhooks = Webhooks(context.settings.webhook_secrets, context.settings.private_webhook_hosts)
-    asked, export = schedule_body.parse(body, permitted, datetime.now(UTC), webhooks, needs_name)
-    try:
-        await context.source.check_request(export)
-    except InvalidRequest as error:
-        under = [replace(each, pointer=f"/export{each.pointer}") for each in error.errors]
-        raise InvalidRequest(under) from None
-    return asked
-
-
-async def _changed(kept: Kept, given: Mapping[str, Any], request: Request) -> RecurringExport:
-    if not set(given) <= ALWAYS_CHANGEABLE:
-        asked = await _asked({**kept.asked.as_body(), **given}, request, masked=kept.masked)
-        return asked if "notify" in given else replace(asked, notify=kept.asked.notify)
-    return replace(
-        kept.asked,
-        name=schedule_body.name_of(given) if "name" in given else kept.asked.name,
-        enabled=schedule_body.flag(given, "enabled", kept.asked.enabled),
+async def list_runs(
+    query: Annotated[PageQuery, Query()], schedule: ScheduleDep, caller: CallerDep, context: ContextDep
+) -> ExportList:
+    """Return exports as `GET /exports` does, without planned runs."""
+    selected = list_query.ExportFilter(caller, deployment_id=schedule.deployment_id)
+    position = query.cursor or Position(datetime.now(UTC))
+    jobs, next_position = await context.run_reader.page(selected, query.limit, position)
+    return ExportList(
+        items=await full_states(jobs, context, caller),
+        next_cursor=list_query.encode(next_position) if next_position is not None else None,
     )
 
 
-async def _kept(schedule_id: str, request: Request) -> Kept:
-    context, caller = context_of(request), caller_of(request)
-    known = JOB_ID.fullmatch(schedule_id) is not None
-    kept = await context.schedules.read(schedule_id.lower(), caller.name) if known else None
-    if kept is None or not caller.may_see(kept.masked):
-        raise Problem(HTTPStatus.NOT_FOUND, "There is no recurring export with this id.")
-    return kept
+def _webhooks(context: Context) -> Webhooks:
+    return Webhooks(context.settings.webhook_secrets, context.settings.private_webhook_hosts)
 
 
-def _changeable(kept: Kept) -> Kept:
-    if kept.read_only:
-        detail = "This recurring export is kept in prefect.yaml, or was made in Prefect: change it there."
-        raise Problem(HTTPStatus.CONFLICT, detail)
-    return kept
-
-
-def _shown(kept: Kept, context: Context, whole: bool = True) -> dict[str, Any]:
-    """Of webhooks' addresses a list shows the host only."""
-    secrets = context.settings.webhook_secrets if whole and kept.asked.notify else None
-    notify = notify_body.shown(kept.asked.notify, secrets)
-    return shown(kept, notify, datetime.now(UTC), context.settings.public_url)
-
-
-def _cursor(place: int | None) -> str | None:
-    return base64.urlsafe_b64encode(str(place).encode()).decode().rstrip("=") if place is not None else None
-
-
-def _place(cursor: str | None) -> int:
-    if cursor is None:
-        return 0
+async def _check_in_database(export: ExportRequest, context: Context) -> None:
     try:
-        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
-    except (binascii.Error, ValueError):
-        text = ""
-    if not _PLACE.fullmatch(text):
-        raise InvalidRequest.at("/cursor", "invalid", "The cursor is damaged.")
-    return int(text)
+        await context.source.check_request(export)
+    except InvalidRequest as error:
+        errors = [replace(each, pointer=f"/export{each.pointer}") for each in error.errors]
+        raise InvalidRequest(errors) from None
+
+
+async def _changed(schedule: StoredSchedule, body: Any, caller: Caller, context: Context) -> ScheduleSpec:
+    spec = schedule.spec
+    if not isinstance(body, dict) or (set(body) <= ALWAYS_CHANGEABLE and body.get("name", "") is not None):
+        return rename_or_pause(spec, body)
+    reports = _reports_of(schedule, caller, context)
+    whole = {**spec.as_body(), **body}
+    changed, export = parse_schedule(whole, reports, datetime.now(UTC), _webhooks(context))
+    await _check_in_database(export, context)
+    return changed if "notify" in body else replace(changed, notify=spec.notify)
+
+
+def _reports_of(schedule: StoredSchedule, caller: Caller, context: Context) -> Mapping[str, Report]:
+    """Return the reports as the schedule reads them: masked if it was created so."""
+    reader = replace(caller, sees_pii=caller.sees_pii and not schedule.masked)
+    return context.catalog.permitted(reader)
+
+
+def _check_changeable(schedule: StoredSchedule) -> None:
+    if schedule.read_only:
+        detail = "This schedule is defined in prefect.yaml or in Prefect. Change it there."
+        raise Refusal(HTTPStatus.CONFLICT, detail)
+
+
+def _answer(schedule: StoredSchedule, context: Context, whole_urls: bool = True) -> Schedule:
+    secrets = context.settings.webhook_secrets if whole_urls and schedule.spec.notify else None
+    notify = webhook_answers(schedule.spec.notify, secrets)
+    return schedule_answer(schedule, notify, datetime.now(UTC), context.settings.public_url)

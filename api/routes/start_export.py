@@ -1,25 +1,51 @@
-"""From an HTTP request to a started job, the same way on every route that starts one."""
+"""Starting exports: from a request's body and headers to a job, the same way on every route."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Request
+from fastapi import Body, Depends, Header, Request, Response
+from pydantic import SkipValidation, WithJsonSchema
 
 from api.access.caller import Caller
 from api.context import Context
+from api.dependencies import ContextDep, ReportsDep
+from api.exports.answers import Export
 from api.exports.job import Job
 from api.exports.run_writer import KeyReused
-from api.web import strict_json
-from api.web.problems import Problem
+from api.routes import examples
+from api.routes.export_state import full_state
+from api.web.problems import Refusal
+from api.web.validation import described_by, read_all
 from flows import logs
 from flows.errors import FieldError, InvalidRequest
 from flows.query.request import ExportRequest, parse_request
+from flows.query.request_model import any_report_model
 
-IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_KEY_POINTER = "/headers/Idempotency-Key"
+
+ExportBody = Annotated[Any, described_by(any_report_model()), Body(openapi_examples=examples.EXPORTS)]
+KeyHeader = Annotated[
+    str | None,
+    SkipValidation,
+    WithJsonSchema({"type": "string", "pattern": f"^{_KEY.pattern}$"}),
+    Header(
+        alias="Idempotency-Key",
+        description="The same key with the same body names the same job for 24 hours.",
+    ),
+]
+
+
+@dataclass(frozen=True)
+class ExportOrder:
+    """A valid request, and the Idempotency-Key that came with it."""
+
+    request: ExportRequest
+    key: str | None
 
 
 @dataclass(frozen=True)
@@ -29,69 +55,59 @@ class Started:
 
     @property
     def headers(self) -> dict[str, str]:
-        found = {"Location": f"/exports/{self.job.run.id}", "Retry-After": "1", "Cache-Control": "no-store"}
-        return found | ({"Idempotent-Replayed": "true"} if self.replayed else {})
+        replayed = {"Idempotent-Replayed": "true"} if self.replayed else {}
+        return {"Location": f"/exports/{self.job.run.id}", "Retry-After": "1", **replayed}
 
 
-async def from_body(request: Request, context: Context, caller: Caller) -> Started:
-    key = idempotency_key(request)
-    return await start(await asked(request, context, caller), context, caller, key)
+async def get_export_order(
+    request: Request, body: ExportBody, reports: ReportsDep, context: ContextDep, key: KeyHeader = None
+) -> ExportOrder:
+    """Validate body and headers together, then ids and questions against the database."""
+    export_request, key = read_all(lambda: parse_request(body, reports), lambda: read_key(request))
+    await context.source.check_request(export_request)
+    return ExportOrder(export_request, key)
 
 
-async def asked(request: Request, context: Context, caller: Caller) -> ExportRequest:
-    """What the body asks for, every name in it known; InvalidRequest otherwise."""
-    found = parse_request(strict_json.decode(await body(request)), caller.permitted(context.reports))
-    await context.source.check_request(found)
-    return found
+async def get_idempotency_key(request: Request, key: KeyHeader = None) -> str | None:
+    return read_key(request)
 
 
-async def start(
-    asked_for: ExportRequest, context: Context, caller: Caller, key: str | None, tags: Sequence[str] = ()
-) -> Started:
+ExportOrderDep = Annotated[ExportOrder, Depends(get_export_order)]
+KeyDep = Annotated[str | None, Depends(get_idempotency_key)]
+
+
+def read_key(request: Request) -> str | None:
+    keys = request.headers.getlist("idempotency-key")
+    if len(keys) > 1 or not all(_KEY.fullmatch(key) for key in keys):
+        detail = "Send one value of 1 to 255 visible ASCII characters."
+        raise InvalidRequest([FieldError(_KEY_POINTER, "format", detail)])
+    return keys[0] if keys else None
+
+
+async def start(order: ExportOrder, context: Context, caller: Caller, tags: Sequence[str] = ()) -> Started:
     try:
-        job, replayed = await context.runs.start(asked_for, caller.name, key, datetime.now(UTC), tags)
+        job, replayed = await context.run_writer.start(
+            order.request, caller.name, order.key, datetime.now(UTC), tags
+        )
     except KeyReused:
         raise key_reused() from None
     logs.bind(job=job.run.id)
-    context.metrics.starts.labels(asked_for.report.name, str(replayed).lower()).inc()
+    context.metrics.starts.labels(order.request.report.name, str(replayed).lower()).inc()
     if not replayed:
         context.watcher.watch(job, caller.name)
     return Started(job, replayed)
 
 
-def key_reused() -> Problem:
-    detail = "This Idempotency-Key came earlier with another request."
-    error = FieldError("/headers/Idempotency-Key", "reused", detail)
-    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, [error])
+def key_reused() -> Refusal:
+    detail = "This Idempotency-Key was used with another request. Send a new key."
+    return Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, detail, [FieldError(_KEY_POINTER, "reused", detail)])
 
 
-async def again(request: dict[str, Any], context: Context, caller: Caller, tags: Sequence[str]) -> Started:
-    """The request of an earlier job, as if it were asked today."""
-    found = parse_request(request, caller.permitted(context.reports))
-    await context.source.check_request(found)
-    return await start(found, context, caller, None, tags)
-
-
-async def body(request: Request) -> bytes:
-    """At most 64 KiB are read, whatever the client sends or claims."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        # Also what keeps other sites' pages from starting exports: this type they may not send.
-        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send the request as application/json.")
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > strict_json.MAX_BYTES:
-            detail = f"The body is larger than {strict_json.MAX_BYTES // 1024} KiB."
-            raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
-    return body
-
-
-def idempotency_key(request: Request) -> str | None:
-    keys = request.headers.getlist("idempotency-key")
-    if not keys:
-        return None
-    if len(keys) > 1 or not IDEMPOTENCY_KEY.fullmatch(keys[0]):
-        detail = "It must be one value of 1 to 255 visible ASCII characters."
-        raise InvalidRequest.at("/headers/Idempotency-Key", "format", detail)
-    return keys[0]
+async def answer_start(started: Started, context: Context, caller: Caller, response: Response) -> Export:
+    """Return the new job (202), or the present state of the earlier one that answers (200)."""
+    job = started.job
+    if started.replayed and (known := await context.watcher.read(job.run.id, caller.name)) is not None:
+        job = known.job
+    response.status_code = HTTPStatus.OK if started.replayed else HTTPStatus.ACCEPTED
+    response.headers.update(started.headers | {"Cache-Control": "no-store"})
+    return await full_state(job, context, caller)

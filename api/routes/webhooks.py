@@ -1,30 +1,30 @@
-"""What receivers of webhooks verify them with."""
+"""The secret that receivers verify webhooks with."""
 
 from http import HTTPStatus
 
-from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi import APIRouter, Response
 
-from api.context import caller_of, context_of
-from api.openapi import operations
-from api.schedules import notify
-from api.web.problems import Problem
+from api.dependencies import CallerDep, ContextDep
+from api.schedules.answers import WebhookSecret
+from api.schedules.notify import OFF
+from api.web.problems import Refusal
+from api.web.responses import refusals
 
-router = APIRouter(tags=["recurring exports"])
+router = APIRouter(tags=["schedules"])
 
 
 @router.get(
     "/webhook-secret",
     operation_id="getWebhookSecret",
-    summary="The key that my webhooks are signed with",
-    openapi_extra=operations.GET_WEBHOOK_SECRET,
+    summary="Get the secret that signs my webhooks",
+    response_model=WebhookSecret,
+    response_description="The secret.",
+    responses=refusals(404),
 )
-async def webhook_secret(request: Request) -> Response:
-    """As Standard Webhooks' libraries take it. Each caller has one of their own."""
-    context, caller = context_of(request), caller_of(request)
+async def read_webhook_secret(caller: CallerDep, context: ContextDep, response: Response) -> WebhookSecret:
+    """Return it as the libraries of Standard Webhooks take it. Each caller has their own."""
     secrets = context.settings.webhook_secrets
     if secrets is None:
-        raise Problem(HTTPStatus.NOT_FOUND, notify.OFF)
-    return JSONResponse(
-        {"secret": secrets.signing_secret(caller.name)}, headers={"Cache-Control": "no-store"}
-    )
+        raise Refusal(HTTPStatus.NOT_FOUND, OFF)
+    response.headers["Cache-Control"] = "no-store"
+    return WebhookSecret(secret=secrets.signing_secret(caller.name))

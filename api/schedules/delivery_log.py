@@ -1,8 +1,8 @@
-"""The delivery log: the runs of the flow that delivers webhooks, as their owner sees them."""
+"""The delivery log of a schedule: the runs of the flow that delivers webhooks."""
 
 import re
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from prefect.client.schemas.filters import FlowFilter, FlowFilterName, FlowRunFilter, FlowRunFilterTags
 from prefect.client.schemas.objects import FlowRun, State, StateType
@@ -10,35 +10,35 @@ from prefect.client.schemas.sorting import FlowRunSort
 
 from api.exports.flow_run_job import owner_tag, schedule_tag
 from api.prefect_server import JobServer
-from api.schedules.delivery import Delivery, DeliveryStatus
+from api.schedules.answers import Delivery, RunFailure
 from flows.runs import flow_names
 from flows.runs.tags import WEBHOOK
 from flows.webhooks.message import ANSWERED, message_id
 
 FLOW = FlowFilter(name=FlowFilterName(any_=[flow_names.DELIVER]))
-_ANSWER = re.compile(re.escape(ANSWERED).replace(r"\{\}", "([0-9]{3})"))
+_RESPONSE = re.compile(re.escape(ANSWERED).replace(r"\{\}", "([0-9]{3})"))
 _REASON = re.compile(r"(?P<code>webhook\.[a-z]+): (?P<message>.*)", re.DOTALL)
 
 
-class Deliveries:
+class DeliveryLog:
     def __init__(self, server: JobServer) -> None:
         self._server = server
 
     async def page(
-        self, schedule_id: str, caller: str, limit: int, start: int
+        self, schedule_id: str, caller: str, limit: int, offset: int
     ) -> tuple[list[Delivery], int | None]:
-        """Newest first, from number `start` on, and where the next page starts."""
+        """Return deliveries, newest first, and the offset of the next page."""
         tags = FlowRunFilterTags(all_=[WEBHOOK, owner_tag(caller), schedule_tag(schedule_id)])
         async with self._server.answering():
-            found = await self._server.client.read_flow_runs(
+            runs = await self._server.client.read_flow_runs(
                 flow_filter=FLOW,
                 flow_run_filter=FlowRunFilter(tags=tags),
                 sort=FlowRunSort.EXPECTED_START_TIME_DESC,
                 limit=limit + 1,
-                offset=start,
+                offset=offset,
             )
-        more = len(found) > limit
-        return [as_delivery(each) for each in found[:limit]], start + limit if more else None
+        has_more = len(runs) > limit
+        return [as_delivery(run) for run in runs[:limit]], offset + limit if has_more else None
 
 
 def as_delivery(run: FlowRun) -> Delivery:
@@ -46,9 +46,9 @@ def as_delivery(run: FlowRun) -> Delivery:
     message = parameters.get("message") or {}
     data = message.get("data") or {}
     event = str(message.get("type") or "")
-    told = (state.message if state is not None else None) or ""
-    answer = _ANSWER.search(told)
-    waits = state is not None and state.is_scheduled()
+    state_message = (state.message if state is not None else None) or ""
+    response = _RESPONSE.search(state_message)
+    is_waiting = state is not None and state.is_scheduled()
     return Delivery(
         id=message_id(run.id),
         event=event,
@@ -56,26 +56,26 @@ def as_delivery(run: FlowRun) -> Delivery:
         host=str((parameters.get("address") or {}).get("host") or ""),
         status=_status(state.type if state is not None else None),
         attempt=run.run_count,
-        response_status=int(answer[1]) if answer is not None else None,
-        error=_error(state, told),
+        response_status=int(response[1]) if response is not None else None,
+        error=_error(state, state_message),
         created_at=cast("datetime | None", run.created),
         last_attempt_at=run.start_time and cast("datetime | None", state and state.timestamp),
-        next_attempt_at=run.next_scheduled_start_time if waits else None,
+        next_attempt_at=run.next_scheduled_start_time if is_waiting else None,
     )
 
 
-def _status(state_type: StateType | None) -> DeliveryStatus:
+def _status(state_type: StateType | None) -> Literal["waiting", "sending", "delivered", "failed"]:
     if state_type == StateType.COMPLETED:
         return "delivered"
     if state_type in (StateType.FAILED, StateType.CANCELLED):
         return "failed"
-    return "sending" if state_type == StateType.RUNNING else "waiting"  # a worker puts a crashed one back
+    return "sending" if state_type == StateType.RUNNING else "waiting"  # a worker retries a crashed one
 
 
-def _error(state: State[Any] | None, told: str) -> tuple[str, str] | None:
+def _error(state: State[Any] | None, message: str) -> RunFailure | None:
     if state is not None and state.is_failed() and state.name is not None:
-        return state.name, told
+        return RunFailure(code=state.name, message=message)
     if state is not None and state.is_cancelled():
-        return "cancelled", "It was cancelled in Prefect."
-    reason = _REASON.fullmatch(told)
-    return (reason["code"], reason["message"]) if reason is not None else None
+        return RunFailure(code="cancelled", message="It was cancelled in Prefect.")
+    reason = _REASON.fullmatch(message)
+    return RunFailure(code=reason["code"], message=reason["message"]) if reason is not None else None

@@ -1,96 +1,133 @@
-"""Who is to hear of a recurring export, as its body says it. Pure."""
+"""`notify` in the body of a schedule: which webhooks hear of it, and what readers see of them."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from flows.errors import FieldError, InvalidRequest, escape_pointer
-from flows.webhooks.address import InvalidAddress, parse_address
+from pydantic import Field, PlainValidator, TypeAdapter, ValidationError, ValidationInfo, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from api.web.answer import Answer
+from flows.errors import FieldError, InvalidRequest
+from flows.query.field_errors import field_errors
+from flows.query.request_model import RequestModel
+from flows.webhooks import address
+from flows.webhooks.address import Address, InvalidAddress, parse_address
 from flows.webhooks.signing_keys import UnsealError, WebhookSecrets
-from flows.webhooks.subscriptions import DEFAULT_EVENTS, EVENTS, KIND, Event, Subscription
+from flows.webhooks.subscriptions import DEFAULT_EVENTS, EVENTS, KIND, Event, Kind, Subscription
 
-MOST = 3
-OFF = "Webhooks are off here: the operator has not set REPORTS_WEBHOOK_SECRET_FILE."
-_NAMES = ("kind", "url", "on")
+MAX_WEBHOOKS = 3
+OFF = "Webhooks are off: the operator has not set REPORTS_WEBHOOK_SECRET_FILE."
 
 
 @dataclass(frozen=True)
 class Webhooks:
-    """What the operator allows: without secrets, none."""
+    """What the operator allows; without secrets, no webhooks."""
 
     secrets: WebhookSecrets | None
     private_hosts: Collection[str] = frozenset()
 
 
-def parse(value: object, webhooks: Webhooks) -> tuple[Subscription, ...]:
-    """With every address sealed; InvalidRequest tells all mistakes."""
-    if value is None or value == []:
+def _webhooks(info: ValidationInfo) -> Webhooks:
+    assert info.context is not None  # noqa: S101 - whoever validates gives them
+    webhooks: Webhooks = info.context["webhooks"]
+    return webhooks
+
+
+def _read_url(value: object, info: ValidationInfo) -> tuple[str, Address]:
+    try:
+        return str(value), parse_address(value, _webhooks(info).private_hosts)
+    except InvalidAddress as error:
+        raise PydanticCustomError("address", "{text}", {"text": str(error)}) from None
+
+
+def _read_events(value: object) -> tuple[Event, ...]:
+    if not isinstance(value, list) or not value or any(each not in EVENTS for each in value):
+        raise ValueError(f"must be a list of some of {', '.join(EVENTS)}")
+    return tuple(each for each in EVENTS if each in value)
+
+
+class NewWebhook(RequestModel):
+    kind: Kind
+    url: Annotated[
+        Any,
+        PlainValidator(_read_url),
+        WithJsonSchema({"type": "string", "format": "webhook-address", "maxLength": address.MAX_LENGTH}),
+    ] = Field(description="https, on port 443, at a public address.")
+    on: (
+        Annotated[
+            tuple[Event, ...],
+            PlainValidator(_read_events),
+            WithJsonSchema(
+                {"type": "array", "items": {"type": "string", "enum": list(EVENTS)}, "minItems": 1}
+            ),
+        ]
+        | None
+    ) = Field(None, description=f"{', '.join(DEFAULT_EVENTS)} if left out.")
+
+
+class Webhook(Answer):
+    kind: Kind
+    url: str = Field(description="In lists, and where the whole URL may not be seen, its host.")
+    on: list[Event]
+
+
+_NEW_WEBHOOKS = TypeAdapter(list[NewWebhook])
+
+
+def read_notify(value: object, info: ValidationInfo) -> tuple[Subscription, ...]:
+    """Return the webhooks with their URLs sealed; raise InvalidRequest with every mistake."""
+    if value == []:
         return ()
-    if not isinstance(value, list) or len(value) > MOST:
-        raise _invalid("", "type", f"It must be a list of at most {MOST} webhooks.")
-    if webhooks.secrets is None:
-        raise _invalid("", "unsupported", f"{OFF} Leave `notify` out.")
-    found: list[Subscription] = []
-    errors: list[FieldError] = []
-    for place, each in enumerate(value):
-        try:
-            found.append(_subscription(each, place, webhooks.secrets, webhooks.private_hosts))
-        except InvalidRequest as error:
-            errors += error.errors
-    errors += [
-        FieldError(f"/notify/{place}/url", "duplicate", "This address is there already.")
-        for place, each in enumerate(value)
-        if any(each == earlier or _url(each) == _url(earlier) for earlier in value[:place])
-    ]
+    if not isinstance(value, list) or len(value) > MAX_WEBHOOKS:
+        raise PydanticCustomError(
+            "type", "Must be a list of at most {most} webhooks.", {"most": MAX_WEBHOOKS}
+        )
+    secrets = _webhooks(info).secrets
+    if secrets is None:
+        raise PydanticCustomError("unsupported", "{text}", {"text": f"{OFF} Leave `notify` out."})
+    errors = _repeated_urls(value)
+    try:
+        webhooks = _NEW_WEBHOOKS.validate_python(value, context=info.context)
+    except ValidationError as error:
+        raise InvalidRequest(field_errors(error.errors(include_url=False)) + errors) from None
     if errors:
         raise InvalidRequest(errors)
-    return tuple(found)
+    return tuple(_sealed(each, secrets) for each in webhooks)
 
 
-def shown(subscriptions: Sequence[Subscription], secrets: WebhookSecrets | None) -> list[dict[str, Any]]:
-    """With whole addresses only by the secrets that they were sealed with."""
-    return [{"kind": KIND, "url": _shown_url(each, secrets), "on": list(each.on)} for each in subscriptions]
+def _sealed(webhook: NewWebhook, secrets: WebhookSecrets) -> Subscription:
+    url, target = webhook.url
+    return Subscription(target.host_and_port, secrets.seal(url), webhook.on or DEFAULT_EVENTS)
 
 
-def _shown_url(subscription: Subscription, secrets: WebhookSecrets | None) -> str:
+def _repeated_urls(value: list[Any]) -> list[FieldError]:
+    urls = [each.get("url") if isinstance(each, dict) else None for each in value]
+    return [
+        FieldError(f"/{number}/url", "duplicate", "This URL is listed twice.")
+        for number, url in enumerate(urls)
+        if isinstance(url, str) and url in urls[:number]
+    ]
+
+
+NotifyField = Annotated[
+    tuple[Subscription, ...],
+    PlainValidator(
+        read_notify,
+        json_schema_input_type=Annotated[list[NewWebhook], Field(max_length=MAX_WEBHOOKS)],
+    ),
+]
+
+
+def webhook_answers(subscriptions: Sequence[Subscription], secrets: WebhookSecrets | None) -> list[Webhook]:
+    """Return whole URLs only with the secrets that they were sealed with."""
+    return [Webhook(kind=KIND, url=_url(each, secrets), on=list(each.on)) for each in subscriptions]
+
+
+def _url(subscription: Subscription, secrets: WebhookSecrets | None) -> str:
     try:
         if secrets is not None:
             return secrets.unseal(subscription.sealed)
     except UnsealError:
         pass
     return f"https://{subscription.host}/…"
-
-
-def _subscription(
-    value: object, place: int, secrets: WebhookSecrets, private_hosts: Collection[str]
-) -> Subscription:
-    if not isinstance(value, dict):
-        raise _invalid(f"/{place}", "type", f'It must be an object: {{"kind":"{KIND}","url":"https://…"}}.')
-    for name in value:
-        if name not in _NAMES:
-            raise _invalid(f"/{place}/{escape_pointer(name)}", "unknown", "There is no such field.")
-    if value.get("kind") != KIND:
-        raise _invalid(f"/{place}/kind", "invalid", f"It must be `{KIND}`.")
-    on = _events(value.get("on"), place)
-    try:
-        address = parse_address(value.get("url"), private_hosts)
-    except InvalidAddress as error:
-        raise _invalid(f"/{place}/url", "address", str(error)) from None
-    return Subscription(address.host_and_port, secrets.seal(value["url"]), on)
-
-
-def _events(value: object, place: int) -> tuple[Event, ...]:
-    if value is None:
-        return DEFAULT_EVENTS
-    if not isinstance(value, list) or not value or any(each not in EVENTS for each in value):
-        known = ", ".join(f"`{each}`" for each in EVENTS)
-        raise _invalid(f"/{place}/on", "invalid", f"It must be a list of some of {known}.")
-    return tuple(each for each in EVENTS if each in value)
-
-
-def _url(value: object) -> object:
-    return value.get("url", value) if isinstance(value, Mapping) else value
-
-
-def _invalid(pointer: str, code: str, detail: str) -> InvalidRequest:
-    return InvalidRequest.at(f"/notify{pointer}", code, detail)

@@ -1,4 +1,4 @@
-"""A recurrence as Prefect's schedule and back, and its next slots, by Prefect's own arithmetic."""
+"""Recurrences as Prefect schedules and back, and their next slots, computed by Prefect itself."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -14,9 +14,9 @@ from flows.schedules.relative_range import undo_dst_shift
 
 Schedule = CronSchedule | IntervalSchedule | RRuleSchedule
 
-# Any day without a change of clocks.
-AN_ORDINARY_DAY = datetime(2024, 1, 1, tzinfo=UTC)
-MOST_SLOTS = 1000
+# A day on which no clock changes.
+ORDINARY_DAY = datetime(2024, 1, 1, tzinfo=UTC)
+MAX_SLOTS = 1000
 _RULE_OF_DAYS = "RRULE:FREQ=DAILY;INTERVAL="
 _LOCAL = "%Y%m%dT%H%M%S"
 # Where a rule without a start begins for Prefect, which writes it before the rule.
@@ -41,7 +41,7 @@ def as_schedule(recurrence: Recurrence) -> Schedule:
 
 
 def as_recurrence(schedule: Schedule, slug: str | None, zone_name: str | None = None) -> Recurrence:
-    """As the caller wrote it, whose kind is the slug; also for schedules that were written by hand."""
+    """Return the recurrence as the caller wrote it; the slug is its kind. Reads handwritten schedules too."""
     zone = parse_time_zone(zone_name or schedule.timezone or "UTC")
     if isinstance(schedule, CronSchedule):
         return Recurrence("cron", schedule.cron, zone)
@@ -55,43 +55,42 @@ def as_recurrence(schedule: Schedule, slug: str | None, zone_name: str | None = 
 
 
 def next_slots(schedule: Schedule, after: datetime, count: int) -> list[datetime]:
-    """Those after this moment; fewer than `count` when they end."""
-    return list(islice((each for each in planned_from(schedule, after) if each > after), count))
+    """Return the next slots; fewer than `count` if the schedule ends."""
+    return list(islice((slot for slot in planned_from(schedule, after) if slot > after), count))
 
 
 def planned_from(schedule: Schedule, start: datetime) -> Iterator[datetime]:
-    """What Prefect's scheduler plans when it looks at `start`. In an hour that clocks repeat or leave out,
-    that may begin with a slot which has been: the same as before, so that it is not planned again."""
-    for each in _of_the_server(schedule)._get_dates_generator(n=MOST_SLOTS, start=start):
-        yield datetime.fromtimestamp(each.timestamp(), UTC)
+    """Yield the slots that Prefect's scheduler plans at `start`.
+
+    In an hour that clocks repeat or skip, the first may be in the past: Prefect knows it and skips it.
+    """
+    for slot in _server_schedule(schedule)._get_dates_generator(n=MAX_SLOTS, start=start):
+        yield datetime.fromtimestamp(slot.timestamp(), UTC)
 
 
 def at_midnight(recurrence: Recurrence) -> bool:
-    """Whether its slots are in the first hour of a day and none is in the last."""
-    zone, found = (
-        recurrence.zone,
-        islice(planned_from(as_schedule(recurrence), AN_ORDINARY_DAY), SLOTS_CHECKED),
-    )
-    hours = {undo_dst_shift(slot, zone).astimezone(zone).hour for slot in found}
+    """Return whether slots lie in the first hour of a day, and none in the last."""
+    zone, slots = recurrence.zone, islice(planned_from(as_schedule(recurrence), ORDINARY_DAY), SLOTS_CHECKED)
+    hours = {undo_dst_shift(slot, zone).astimezone(zone).hour for slot in slots}
     return 0 in hours and 23 not in hours
 
 
-def check_cron(recurrence: Recurrence) -> None:
-    """Whether Prefect can read it, it ever happens, and not too often; InvalidRequest otherwise."""
+def check_cron(recurrence: Recurrence, pointer: str = "/recurrence") -> None:
+    """Raise InvalidRequest for an expression that Prefect cannot read, or that runs never or too often."""
     try:
-        slots = next_slots(CronSchedule(cron=recurrence.text, timezone="UTC"), AN_ORDINARY_DAY, SLOTS_CHECKED)
+        slots = next_slots(CronSchedule(cron=recurrence.text, timezone="UTC"), ORDINARY_DAY, SLOTS_CHECKED)
         check_pace(slots)
     except ValueError as error:
-        text = (
-            str(error) if str(error).startswith("must") else "must be a cron expression that has a next run"
-        )
-        raise InvalidRequest.at("/recurrence/cron", "invalid", sentence(ValueError(text))) from None
+        known = str(error).startswith("must")
+        detail = sentence(error) if known else "Must be a cron expression that has a next run."
+        raise InvalidRequest.at(f"{pointer}/cron", "invalid", detail) from None
 
 
-def _of_the_server(schedule: Schedule) -> server.SCHEDULE_TYPES:
-    given = schedule.model_dump()
+def _server_schedule(schedule: Schedule) -> server.SCHEDULE_TYPES:
+    """Return the server's own class of it, which has the arithmetic."""
+    fields = schedule.model_dump()
     if isinstance(schedule, CronSchedule):
-        return server.CronSchedule.model_validate(given)
+        return server.CronSchedule.model_validate(fields)
     if isinstance(schedule, IntervalSchedule):
-        return server.IntervalSchedule.model_validate(given)
-    return server.RRuleSchedule.model_validate(given)
+        return server.IntervalSchedule.model_validate(fields)
+    return server.RRuleSchedule.model_validate(fields)

@@ -1,20 +1,60 @@
-"""The table's query string: the request of the export, in one flat line, plus the page. Pure."""
+"""The query string of the table: the export request in one flat line, and the page."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, ValidationInfo
+from pydantic_core import PydanticCustomError
 
 from api.web import strict_json
-from flows.errors import FieldError, InvalidRequest, escape_pointer
+from api.web.queries import NEXT_PAGE, QueryModel, WholeNumber, check_parameters
+from api.web.validation import read_all, validated
+from flows.errors import FieldError, InvalidRequest
+from flows.formats.csv_options import PRESETS
+from flows.formats.registry import FORMATS
 from flows.query.filter_values import value_from_text
-from flows.query.report import DEFAULT_REPORT, Filter, Report, type_name
+from flows.query.report import DEFAULT_REPORT, Filter, Report
 from flows.query.request import ExportRequest, parse_request
+from flows.query.request_fields import Day, Name, TimeZone
 
 DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE = 25, 200
 MAX_PAGE = 1_000_000
-MAX_SEARCH_LENGTH = 200
-_PAGING = ("page", "pageSize", "cursor")
+_NO_EFFECT = "Has no effect on the table; may be left in."
+
+
+def _no_page_beside(cursor: str, info: ValidationInfo) -> str:
+    if info.data.get("page") is not None:
+        raise PydanticCustomError("conflict", "Give either a page or a cursor.")
+    return cursor
+
+
+class Paging(QueryModel):
+    page: Annotated[int, WholeNumber(MAX_PAGE, 1)] | None = Field(None, description="Page number, from 1.")
+    page_size: Annotated[int, WholeNumber(MAX_PAGE_SIZE, DEFAULT_PAGE_SIZE)] = Field(
+        DEFAULT_PAGE_SIZE, description="Rows per page."
+    )
+    cursor: Annotated[str, AfterValidator(_no_page_beside)] | None = Field(
+        None, description=f"{NEXT_PAGE} In place of `page`."
+    )
+
+
+class TableParameters(Paging):
+    """The parameters of every report, for the OpenAPI document, which adds scopes and filters."""
+
+    report: str = Field(DEFAULT_REPORT, description="Name of the report.")
+    from_: Day | None = Field(None, alias="from", description="First day.", examples=["2024-7-19"])
+    to: Day | None = Field(None, description="Last day.", examples=["2024-7-26"])
+    filters: str | None = Field(None, description="All filters, as JSON.", examples=['{"utm":"wa"}'])
+    sort: str | None = Field(None, min_length=1, description="Keys of columns; `-` sorts descending.")
+    columns: str | None = Field(None, min_length=1, description="Keys of columns, separated by commas.")
+    time_zone: TimeZone | None = Field(None, description="IANA time zone of the days. UTC if left out.")
+    format: str | None = Field(None, description=_NO_EFFECT, json_schema_extra={"enum": list(FORMATS)})
+    csv: str | None = Field(None, description=_NO_EFFECT, json_schema_extra={"enum": list(PRESETS)})
+    name: Name | None = Field(None, description=_NO_EFFECT)
+
+
+_PAGING = frozenset(field.alias for field in Paging.model_fields.values())
 
 
 @dataclass(frozen=True)
@@ -25,92 +65,58 @@ class TableQuery:
     cursor: str | None
 
 
-def filter_type(filter_: Filter) -> str:
-    return type_name(filter_.column.type)
-
-
 def parse_table_query(items: Sequence[tuple[str, str]], reports: Mapping[str, Report]) -> TableQuery:
-    """Filters stand as `utm=wa` (repeat for any of), or all together as JSON in `filters={"utm":null}`."""
-    for name, text in items:
-        strict_json.check_text(name + text, f"/{name}")
+    """Read filters as `utm=wa` (repeated for several values), or together as JSON: `filters={"utm":null}`."""
     report = reports.get(dict(items).get("report", DEFAULT_REPORT))
     filters = report.filter_columns if report is not None else {}
-    body: dict[str, Any] = {name: text for name, text in items if name not in filters and name not in _PAGING}
-    _refuse_repeated(items, filters)
-    given = _filters(items, filters, body.pop("filters", None))
-    if given:
-        body["filters"] = given
+    check_parameters(items, may_repeat=frozenset(filters))
+    paging, request = read_all(
+        lambda: validated(Paging, {name: text for name, text in items if name in _PAGING}),
+        lambda: _request(items, filters, reports),
+    )
+    return TableQuery(request, paging.page or 1, paging.page_size, paging.cursor)
+
+
+def _request(
+    items: Sequence[tuple[str, str]], filters: Mapping[str, Filter], reports: Mapping[str, Report]
+) -> ExportRequest:
+    body: dict[str, Any] = {n: text for n, text in items if n not in filters and n not in _PAGING}
+    values = _filter_values(items, filters, body.pop("filters", None))
+    if values:
+        body["filters"] = values
     if "columns" in body:
         body["columns"] = body["columns"].split(",")
     try:
-        request = parse_request(body, reports)
+        return parse_request(body, reports)
     except InvalidRequest as error:
         raise InvalidRequest([_without_filters(each) for each in error.errors]) from None
-    return _with_page(request, dict(items))
 
 
-def _refuse_repeated(items: Sequence[tuple[str, str]], filters: Mapping[str, Filter]) -> None:
-    for name, times in Counter(name for name, _ in items).items():
-        if times > 1 and name not in filters:
-            raise InvalidRequest.at(f"/{name}", "duplicate", "The parameter is given twice.")
-
-
-def _filters(
+def _filter_values(
     items: Sequence[tuple[str, str]], filters: Mapping[str, Filter], as_json: str | None
 ) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    if as_json is not None:
-        try:
-            decoded = strict_json.decode(as_json.encode())
-        except InvalidRequest as error:
-            raise InvalidRequest([_about_filters(each) for each in error.errors]) from None
-        if not isinstance(decoded, dict):
-            raise InvalidRequest.at("/filters", "type", "It must be an object of filters.")
-        found = decoded
+    values = _decoded(as_json) if as_json is not None else {}
     for name, filter_ in filters.items():
-        values = [value_from_text(text, filter_) for key, text in items if key == name]
-        if values and name in found:
-            raise InvalidRequest.at(f"/{name}", "duplicate", "The filter is given twice.")
-        if values:
-            found[name] = values if len(values) > 1 else values[0]
-    return found
+        texts = [value_from_text(text, filter_) for key, text in items if key == name]
+        if texts and name in values:
+            raise InvalidRequest([FieldError(f"/{name}", "duplicate", "The filter is given twice.")])
+        if texts:
+            values[name] = texts if len(texts) > 1 else texts[0]
+    return values
 
 
-def _about_filters(error: FieldError) -> FieldError:
-    return FieldError("/filters" + error.pointer, error.code, error.detail.replace("The body", "It"))
-
-
-def _with_page(request: ExportRequest, given: Mapping[str, str]) -> TableQuery:
-    cursor = given.get("cursor")
-    if cursor is not None and "page" in given:
-        raise InvalidRequest.at("/cursor", "conflict", "Give either a page or a cursor.")
-    return TableQuery(
-        request,
-        page=whole_number(given, "page", 1, MAX_PAGE),
-        page_size=whole_number(given, "pageSize", DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE),
-        cursor=cursor,
-    )
-
-
-def whole_number(given: Mapping[str, str], name: str, default: int, most: int) -> int:
-    text = given.get(name, str(default))
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= most):
-        raise InvalidRequest.at(f"/{name}", "range", f"Must be a whole number from 1 to {most:,}.")
-    return int(text)
-
-
-def among(items: Sequence[tuple[str, str]], names: Sequence[str]) -> dict[str, str]:
-    """What is given, each name one of these and given once."""
-    given = dict(items)
-    if len(given) < len(items):
-        raise InvalidRequest.at("", "duplicate", "A parameter is given twice.")
-    for name in given:
-        if name not in names:
-            raise InvalidRequest.at(f"/{escape_pointer(name)}", "unknown", "There is no such parameter.")
-    return given
+def _decoded(as_json: str) -> dict[str, Any]:
+    try:
+        values = strict_json.decode(as_json.encode())
+    except InvalidRequest as error:
+        errors = [replace(each, pointer=f"/filters{each.pointer}") for each in error.errors]
+        raise InvalidRequest(errors) from None
+    if not isinstance(values, dict):
+        raise InvalidRequest([FieldError("/filters", "type", "Must be a JSON object of filters.")])
+    return values
 
 
 def _without_filters(error: FieldError) -> FieldError:
     """In a query a filter stands under its own name."""
     pointer = error.pointer.removeprefix("/filters") if error.pointer != "/filters" else error.pointer
-    return FieldError(pointer, error.code, error.detail)
+    return replace(error, pointer=pointer)

@@ -1,4 +1,4 @@
-"""Errors as application/problem+json (RFC 9457), with `data: null` for clients that read `data`."""
+"""Refusals: errors as application/problem+json (RFC 9457), with `data: null` for clients that read `data`."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -7,19 +7,25 @@ from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from api.access.rate_limits import LimitReached
 from flows.errors import ExportError, FieldError, Internal, InvalidRequest
+from flows.query.field_errors import Location, field_errors
 
+MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 5
+# Codes of mistakes in the form of a request: 400. All others are mistakes in its values: 422.
+_MALFORMED = ("json", "encoding", "depth", "duplicate")
+# The first step of FastAPI's locations, as the start of a pointer.
+_PARTS = {"body": (), "query": (), "path": (), "header": ("headers",)}
 
 logger = logging.getLogger(__name__)
 
 
-class Problem(Exception):
+class Refusal(Exception):
     """Any answer that is not a success."""
 
     def __init__(
@@ -35,65 +41,67 @@ class Problem(Exception):
         self.headers, self.extra = headers, extra
 
 
-class Unavailable(Problem):
-    """Something that the answer needs cannot be reached; nothing was accepted."""
+class Unavailable(Refusal):
+    """A part that the answer needs cannot be reached; nothing was accepted."""
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, part: str) -> None:
         super().__init__(
             HTTPStatus.SERVICE_UNAVAILABLE,
-            f"{what} cannot be reached at the moment. Please try again in a few seconds.",
+            f"{part} cannot be reached at the moment. Please try again in a few seconds.",
             headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
         )
 
 
-def as_response(problem: Problem) -> JSONResponse:
+def as_response(refusal: Refusal) -> JSONResponse:
     body = {
         "type": "about:blank",
-        "title": problem.status.phrase,
-        "status": int(problem.status),
-        "detail": problem.detail,
-        "errors": [asdict(error) for error in problem.errors],
+        "title": refusal.status.phrase,
+        "status": int(refusal.status),
+        "detail": refusal.detail,
+        "errors": [asdict(error) for error in refusal.errors],
         "data": None,
-        **(problem.extra or {}),
+        **(refusal.extra or {}),
     }
-    headers = {"Cache-Control": "no-store", **(problem.headers or {})}
-    return JSONResponse(body, int(problem.status), headers, media_type="application/problem+json")
+    headers = {"Cache-Control": "no-store", **(refusal.headers or {})}
+    return JSONResponse(body, int(refusal.status), headers, media_type=MEDIA_TYPE)
 
 
-def invalid(error: InvalidRequest) -> Problem:
-    malformed = any(each.code in ("json", "encoding", "depth", "duplicate") for each in error.errors)
+def invalid(errors: Sequence[FieldError]) -> Refusal:
+    malformed = any(each.code in _MALFORMED for each in errors)
     status = HTTPStatus.BAD_REQUEST if malformed else HTTPStatus.UNPROCESSABLE_ENTITY
-    detail = " ".join(
-        f"{each.pointer}: {each.detail}" if each.pointer else each.detail for each in error.errors
-    )
-    return Problem(status, detail, error.errors)
+    detail = " ".join(f"{each.pointer}: {each.detail}" if each.pointer else each.detail for each in errors)
+    return Refusal(status, detail, errors)
 
 
 def install(app: FastAPI) -> None:
-    app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(InvalidRequest, _invalid)
-    app.add_exception_handler(LimitReached, _limit_reached)
+    app.add_exception_handler(RequestValidationError, _not_valid)
     app.add_exception_handler(ExportError, _source_failed)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(ClientDisconnect, _gone)
+    app.add_exception_handler(ClientDisconnect, _disconnected)
     app.add_exception_handler(Exception, _unexpected)
 
 
-async def _problem(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, Problem)  # noqa: S101 - registered for this type
+async def _refused(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Refusal)  # noqa: S101 - registered for this type
     return as_response(error)
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, InvalidRequest)  # noqa: S101 - registered for this type
-    return as_response(invalid(error))
+    return as_response(invalid(error.errors))
 
 
-async def _limit_reached(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, LimitReached)  # noqa: S101 - registered for this type
-    reached = [FieldError("", error.code, error.detail)]
-    headers = {"Retry-After": str(error.retry_seconds)}
-    return as_response(Problem(HTTPStatus.TOO_MANY_REQUESTS, error.detail, reached, headers))
+async def _not_valid(request: Request, error: Exception) -> JSONResponse:
+    """What FastAPI has found in parameters and headers."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this type
+    errors = [{**each, "loc": (*_PARTS[each["loc"][0]], *each["loc"][1:])} for each in error.errors()]
+    return as_response(invalid(field_errors(errors, _unknown_parameter)))
+
+
+def _unknown_parameter(location: Location) -> str:
+    return "Unknown parameter."
 
 
 async def _source_failed(request: Request, error: Exception) -> JSONResponse:
@@ -102,18 +110,18 @@ async def _source_failed(request: Request, error: Exception) -> JSONResponse:
     if error.retryable:
         return as_response(Unavailable("The database that holds the report"))
     detail = "The report cannot be read at the moment." if isinstance(error, Internal) else str(error)
-    return as_response(Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": "60"}))
+    return as_response(Refusal(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": "60"}))
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type
-    return as_response(Problem(HTTPStatus(error.status_code), str(error.detail), headers=error.headers))
+    return as_response(Refusal(HTTPStatus(error.status_code), str(error.detail), headers=error.headers))
 
 
-async def _gone(request: Request, error: Exception) -> JSONResponse:
-    return as_response(Problem(HTTPStatus.BAD_REQUEST, "The request's body ended too early."))
+async def _disconnected(request: Request, error: Exception) -> JSONResponse:
+    return as_response(Refusal(HTTPStatus.BAD_REQUEST, "The request body ended too early."))
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
     logger.error("unexpected error at %s %s", request.method, request.url.path, exc_info=error)
-    return as_response(Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong on our side."))
+    return as_response(Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong on our side."))

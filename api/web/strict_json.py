@@ -1,16 +1,16 @@
-"""JSON as RFC 8259 and RFC 7493 want it: no NaN, no duplicate keys, no NUL, no lone surrogates. Pure."""
+"""Strict JSON (RFC 8259 and RFC 7493): no NaN, no duplicate keys, no NUL, no lone surrogates."""
 
 import json
 from typing import Any, NoReturn
 
-from flows.errors import InvalidRequest
+from flows.errors import FieldError, InvalidRequest, escape_pointer
 
 MAX_BYTES = 64 << 10
 MAX_DEPTH = 16
 
 
 def decode(body: bytes) -> Any:
-    """InvalidRequest says what is wrong; its pointer is empty where the place is not known."""
+    """Raise InvalidRequest for what is not strict JSON; its pointer is empty where the place is unknown."""
     try:
         value = json.loads(
             body.decode("utf-8"), object_pairs_hook=_unique_keys, parse_constant=_refuse_constant
@@ -33,7 +33,7 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            _refuse(f"/{_escape(key)}", "duplicate", "The key is given twice.")
+            _refuse(f"/{_step(key)}", "duplicate", "The key is given twice.")
         found[key] = value
     return found
 
@@ -53,22 +53,22 @@ def _check(value: Any, pointer: str, depth: int) -> None:
     elif isinstance(value, dict):
         for key, item in value.items():
             check_text(key, pointer)
-            _check(item, f"{pointer}/{_escape(key)}", depth + 1)
+            _check(item, f"{pointer}/{_step(key)}", depth + 1)
 
 
 def check_text(text: str, pointer: str) -> None:
     if "\0" in text:
-        _refuse(pointer, "text", "It holds a NUL character.")
+        _refuse(pointer, "text", "Must not contain a NUL character.")
     try:
         text.encode()
     except UnicodeEncodeError:
-        _refuse(pointer, "text", "It holds half of a surrogate pair.")
+        _refuse(pointer, "text", "Must not contain half of a surrogate pair.")
 
 
-def _escape(key: str) -> str:
-    shown = key.encode("utf-8", "replace").decode()
-    return shown.replace("~", "~0").replace("/", "~1")
+def _step(key: str) -> str:
+    """Return the key as a step of a pointer, without what UTF-8 cannot write."""
+    return escape_pointer(key.encode("utf-8", "replace").decode())
 
 
 def _refuse(pointer: str, code: str, detail: str) -> NoReturn:
-    raise InvalidRequest.at(pointer, code, detail)
+    raise InvalidRequest([FieldError(pointer, code, detail)])

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlencode
 
-from api.examples import ARTICLE_REQUEST
+from api.routes.examples import ARTICLE
 from deployments.stack import data_dir, object_storage, postgres, prefect_server, sample_data
 from deployments.stack.child_process import ChildFailed, Program
 from deployments.stack.environment import ui_url
@@ -154,7 +154,7 @@ def banner(plan: Plan) -> str:
     example = f"""
 Try it:
   curl -s -X POST {api}/reports/csv -H 'content-type: application/json' \\
-    -d '{json.dumps(ARTICLE_REQUEST, separators=(",", ":"))}'
+    -d '{json.dumps(ARTICLE, separators=(",", ":"))}'
 """
     login = f"\n               Password: the contents of {plan.prefect_login}" if plan.prefect_login else ""
     return f"""
@@ -168,7 +168,7 @@ Ctrl-C stops it; jobs, files and rows are kept."""
 
 def sample_page() -> str:
     """The page's query that shows the sample survey, in the week of the article."""
-    shown = {name: ARTICLE_REQUEST[name] for name in ("surveyId", "from", "to")}
+    shown = {name: ARTICLE[name] for name in ("surveyId", "from", "to")}
     return f"?{urlencode(shown)}"
 
 

@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from pydantic import ValidationError
-
 from flows.errors import FieldError, InvalidRequest, escape_pointer, sentence
 
 Location = Sequence[str | int]
+UnknownField = Callable[[Location], str | None]
 
+_PYDANTIC_MISSING = "Field required"
 _NOT_AN_OBJECT = ("model_type", "model_attributes_type", "dict_type")
 # The code and the sentence of each Pydantic error type. Our own validators raise ValueError ("invalid") or
 # PydanticCustomError, whose type is the code and whose message is the sentence.
@@ -27,14 +27,13 @@ _TABLE: Mapping[str, tuple[str, str]] = {
 
 
 def field_errors(
-    errors: Sequence[Mapping[str, Any]], unknown_field: Callable[[Location], str | None] = lambda _: None
+    errors: Sequence[Mapping[str, Any]], unknown_field: UnknownField = lambda _: None, at: str = ""
 ) -> list[FieldError]:
-    """Translate `ValidationError.errors()`; `unknown_field` returns a better sentence for a name."""
-    return [field for error in errors for field in _translated(error, unknown_field)]
+    """Translate `ValidationError.errors()`, found in the value at the pointer `at`.
 
-
-def invalid_request(error: ValidationError) -> InvalidRequest:
-    return InvalidRequest(field_errors(error.errors(include_url=False, include_input=False)))
+    `unknown_field` returns the sentence for a name that is not known; None is the usual one.
+    """
+    return [each for error in errors for each in _translated(error, unknown_field, at)]
 
 
 def json_pointer(location: Location) -> str:
@@ -42,23 +41,23 @@ def json_pointer(location: Location) -> str:
     return "".join(f"/{escape_pointer(str(step))}" for step in location)
 
 
-def _translated(
-    error: Mapping[str, Any], unknown_field: Callable[[Location], str | None]
-) -> list[FieldError]:
+def _translated(error: Mapping[str, Any], unknown_field: UnknownField, at: str) -> list[FieldError]:
     kind, location, context = error["type"], error["loc"], error.get("ctx") or {}
-    pointer = json_pointer(location)
+    pointer = at + json_pointer(location)
     if kind == "extra_forbidden" and (text := unknown_field(location)) is not None:
         return [FieldError(pointer, "unknown", text)]
     if kind == "value_error":
-        return _from_validator(pointer, context["error"])
-    if kind in _NOT_AN_OBJECT and not location:
+        return _raised(pointer, context["error"])
+    if not pointer and kind in (*_NOT_AN_OBJECT, "missing"):
         return [FieldError("", "type", "The body must be a JSON object.")]
-    code, text = _TABLE.get(kind, (kind, error["msg"]))
+    if kind not in _TABLE or (kind == "missing" and error["msg"] != _PYDANTIC_MISSING):
+        return [FieldError(pointer, kind, error["msg"])]
+    code, text = _TABLE[kind]
     return [FieldError(pointer, code, text.format(**context))]
 
 
-def _from_validator(pointer: str, error: ValueError) -> list[FieldError]:
-    """Return the errors of our own validator, which may report several below its field."""
+def _raised(pointer: str, error: ValueError) -> list[FieldError]:
+    """A validator may find several mistakes below its own field."""
     if isinstance(error, InvalidRequest):
-        return [replace(field, pointer=pointer + field.pointer) for field in error.errors]
+        return [replace(each, pointer=pointer + each.pointer) for each in error.errors]
     return [FieldError(pointer, "invalid", sentence(error))]

@@ -13,6 +13,7 @@ from flows.errors import InvalidRequest, escape_pointer, sentence
 from flows.query import date_range
 from flows.schedules import relative_range
 from flows.schedules.failure_streak import AutoPause, parse_auto_pause
+from flows.schedules.range_model import parse_range
 from flows.schedules.relative_range import Range, SinceLast
 from flows.webhooks.subscriptions import Subscription, parse_subscriptions
 
@@ -60,7 +61,7 @@ def parse_schedule_parameters(value: object) -> ScheduleParameters:
             raise _invalid(f"/{escape_pointer(name)}", "unknown", "Unknown field.")
     range_ = value.get("range")
     return ScheduleParameters(
-        range=relative_range.parse_range(range_, "/recurring/range") if range_ is not None else None,
+        range=parse_range(range_, "/recurring/range") if range_ is not None else None,
         only_if_rows=_flag(value, "onlyIfRows"),
         zone=_zone(value.get("timeZone")),
         since=_since(value.get("since")),

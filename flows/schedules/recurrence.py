@@ -6,16 +6,14 @@ are computed by Prefect (api/schedules/timetable.py), so both always agree.
 
 import re
 from calendar import isleap
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import MAXYEAR, UTC, date, datetime, timedelta
 from itertools import islice, pairwise
-from typing import Any, Literal
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from dateutil.rrule import rrule, rrulestr
 
-from flows.errors import InvalidRequest, escape_pointer, sentence
 from flows.query import date_range
 
 Kind = Literal["cron", "rrule", "every"]
@@ -68,30 +66,7 @@ class Recurrence:
         return {self.kind: self.text, "timeZone": self.zone.key, **anchor}
 
 
-def parse_recurrence(value: object, now: datetime, pointer: str = "/recurrence") -> Recurrence:
-    """Parse a recurrence, or raise InvalidRequest. An `every` without anchor counts from `now`."""
-    if not isinstance(value, dict):
-        raise InvalidRequest.at(pointer, "type", 'Must be an object such as {"cron": "0 9 * * MON"}.')
-    for name in value:
-        if name not in (*KINDS, "timeZone", "anchor"):
-            raise InvalidRequest.at(f"{pointer}/{escape_pointer(name)}", "unknown", "Unknown field.")
-    kinds = [kind for kind in KINDS if value.get(kind) is not None]
-    if len(kinds) != 1:
-        code = "range" if kinds else "missing"
-        raise InvalidRequest.at(pointer, code, "Set exactly one of cron, rrule and every.")
-    kind = kinds[0]
-    zone_name = "UTC" if value.get("timeZone") is None else value["timeZone"]
-    zone = _parse(zone_name, date_range.parse_time_zone, f"{pointer}/timeZone")
-    text = _parse(value[kind], lambda text: _PARSERS[kind](text, now), f"{pointer}/{kind}")
-    if kind != "every":
-        if value.get("anchor") is not None:
-            raise InvalidRequest.at(f"{pointer}/anchor", "unknown", "Only `every` takes an anchor.")
-        return Recurrence(kind, text, zone)
-    anchor = _parse(value.get("anchor"), lambda at: _anchor(at, now), f"{pointer}/anchor")
-    return Recurrence(kind, text, zone, anchor)
-
-
-def parse_cron(text: object, now: datetime) -> str:
+def parse_cron(text: object) -> str:
     """Check for five fields and normalize spaces. Prefect's parser checks their values."""
     fields = _checked_length(text).split()
     if len(fields) != 5:
@@ -194,9 +169,8 @@ def every_text(interval: timedelta) -> str:
     )
 
 
-def _anchor(text: object, now: datetime) -> datetime:
-    if text is None:
-        return now.replace(microsecond=0)
+def parse_anchor(text: object) -> datetime:
+    """Parse a timestamp with an offset, or raise ValueError."""
     anchor: date | datetime = date_range.parse_date_or_timestamp(text)
     if not isinstance(anchor, datetime):
         raise ValueError("must be a timestamp with an offset")
@@ -213,17 +187,3 @@ def _checked_length(text: object) -> str:
 
 def _naive_utc(now: datetime) -> datetime:
     return now.astimezone(UTC).replace(tzinfo=None)
-
-
-_PARSERS: Mapping[Kind, Callable[[object, datetime], str]] = {
-    "cron": parse_cron,
-    "rrule": parse_rrule,
-    "every": lambda text, now: every_text(parse_every(text)),
-}
-
-
-def _parse(value: object, parse: Callable[[Any], Any], pointer: str) -> Any:
-    try:
-        return parse(value)
-    except ValueError as error:
-        raise InvalidRequest.at(pointer, "invalid", sentence(error)) from None

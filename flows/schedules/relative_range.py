@@ -3,10 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
-from flows.errors import InvalidRequest, escape_pointer, sentence
 from flows.query import date_range
 from flows.query.date_range import DateRange
 
@@ -81,54 +79,6 @@ class SinceLast:
 Range = Relative | Absolute | SinceLast
 
 
-def parse_range(value: object, pointer: str = "/range") -> Range:
-    """Parse a range, or raise InvalidRequest; `pointer` is its place in the request."""
-    if not isinstance(value, dict):
-        raise InvalidRequest.at(
-            pointer, "type", 'Must be an object such as {"kind": "relative", "preset": "yesterday"}.'
-        )
-    kind = value.get("kind")
-    if not isinstance(kind, str) or kind not in _FIELDS:
-        raise InvalidRequest.at(f"{pointer}/kind", _code(kind), f"Must be one of {', '.join(_FIELDS)}.")
-    for name in value:
-        if name not in ("kind", *_FIELDS[kind]):
-            raise InvalidRequest.at(f"{pointer}/{escape_pointer(name)}", "unknown", "Unknown field.")
-    for name in _FIELDS[kind]:
-        if value.get(name) is None:
-            raise InvalidRequest.at(
-                f"{pointer}/{name}", "missing", f"A range of kind {kind} requires this field."
-            )
-    return _PARSERS[kind](value, pointer)
-
-
-def _relative(value: Mapping[str, Any], pointer: str) -> Range:
-    preset = value["preset"]
-    if not isinstance(preset, str) or preset not in PRESETS:
-        raise InvalidRequest.at(f"{pointer}/preset", "invalid", f"Must be one of {', '.join(PRESETS)}.")
-    return Relative(preset)
-
-
-def _absolute(value: Mapping[str, Any], pointer: str) -> Range:
-    for name in ("from", "to"):
-        try:
-            date_range.parse_date_or_timestamp(value[name])
-        except ValueError as error:
-            raise InvalidRequest.at(f"{pointer}/{name}", "invalid", sentence(error)) from None
-    return Absolute(value["from"], value["to"])
-
-
-_FIELDS: Mapping[str, tuple[str, ...]] = {
-    "relative": ("preset",),
-    "absolute": ("from", "to"),
-    "since-last": (),
-}
-_PARSERS: Mapping[str, Callable[[Mapping[str, Any], str], Range]] = {
-    "relative": _relative,
-    "absolute": _absolute,
-    "since-last": lambda value, pointer: SinceLast(),
-}
-
-
 def as_body(range_: Range) -> dict[str, str]:
     if isinstance(range_, Relative):
         return {"kind": "relative", "preset": range_.preset}
@@ -161,7 +111,3 @@ def _as_timestamps(period: DateRange) -> dict[str, str]:
 
 def _timestamp(at: datetime) -> str:
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-def _code(value: object) -> str:
-    return "missing" if value is None else "invalid"

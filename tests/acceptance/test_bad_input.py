@@ -205,7 +205,7 @@ TABLE: list[tuple[str, str, int, str]] = [
 ]
 
 # All lists page in the same way.
-LISTS = ["/exports", "/schedules", f"/schedules/{NO_SUCH_JOB}/runs"]
+LISTS = ["/exports", "/schedules"]
 PAGES: list[tuple[str, int, str]] = [
     *[(f"limit={text}", 422, "/limit") for text in ("", "0", "-1", "101", "1.5", "ten", "1e1", "%D9%A5")],
     *[(f"limit={digits}", 422, "/limit") for digits in ("9" * 5000, "0x10", "%00", "+5", "5%20")],
@@ -215,7 +215,7 @@ PAGES: list[tuple[str, int, str]] = [
     ("Limit=5", 422, "/Limit"),
     ("colour=red", 422, "/colour"),
     ("a%2Fb~c=1", 422, "/a~1b~0c"),
-    ("limit=5&limit=6", 400, ""),
+    ("limit=5&limit=6", 400, "/limit"),
 ]
 DRY_RUNS: list[tuple[str, int, str]] = [
     *[(f"dryRun={text}", 422, "/dryRun") for text in ("", "1", "yes", "True", "null", "true%00")],
@@ -387,7 +387,7 @@ def test_unknown_choices_are_404(api: httpx.Client, path: str) -> None:
         ("search=" + "x" * 201, 422, "/search"),
         ("search=%00", 422, "/search"),
         ("seek=x", 422, "/seek"),
-        ("search=a&search=b", 400, ""),
+        ("search=a&search=b", 400, "/search"),
     ],
 )
 def test_an_invalid_query_of_choices_is_refused(

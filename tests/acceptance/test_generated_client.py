@@ -105,7 +105,7 @@ def test_it_polls_the_articles_route_with_a_typed_response(client: Any, done: An
 
 def test_a_dry_run_has_another_type_than_an_export(client: Any) -> None:
     request = client.models.OrdersExportRequest(report="orders", from_="2024-03-01", to="2024-03-02")
-    dry_run = client.start_export(body=request, dry_run=True).parsed
+    dry_run = client.preview_export(body=request).parsed
     assert isinstance(dry_run, client.models.DryRun)
     assert dry_run.rows >= len(dry_run.sample) > 0
 
@@ -139,11 +139,11 @@ def test_it_creates_changes_and_deletes_a_schedule(client: Any) -> None:
         name="From a generated client",
         recurrence=models.CronRecurrence(cron="0 9 * * MON", time_zone="Europe/Madrid"),
         range_=models.RelativeRange(kind="relative", preset=models.RelativeRangePreset.PREVIOUS_WEEK),
-        export=models.SurveyResponsesRecurringRequest(survey_id=EMPTY_SURVEY),
+        export=models.SurveyResponsesScheduledRequest(survey_id=EMPTY_SURVEY),
     )
     created = client.create_schedule(body=body)
     assert (created.status_code, created.parsed.name, len(created.parsed.next_runs)) == (201, body.name, 3)
-    assert isinstance(created.parsed.recurrence, models.CronRecurrence)
+    assert isinstance(created.parsed.recurrence, models.Cron)
     paused = client.change_schedule(created.parsed.id, body=models.ScheduleChange(enabled=False)).parsed
     assert (paused.enabled, paused.next_runs) == (False, [])
     assert client.delete_schedule(created.parsed.id).status_code == 204

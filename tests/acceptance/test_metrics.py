@@ -13,7 +13,7 @@ def series(api: httpx.Client) -> dict[str, float]:
 
 
 def test_requests_are_counted_by_route_not_by_id(api: httpx.Client, article: Session) -> None:
-    name = 'report_exports_requests_total{method="GET",route="/exports/{job_id}",status="200"}'
+    name = 'report_exports_requests_total{method="GET",route="/exports/{id}",status="200"}'
     before = series(api).get(name, 0)
     api.get(f"/exports/{article.id}").raise_for_status()
     api.get("/no/such/page")

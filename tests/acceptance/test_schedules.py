@@ -294,6 +294,15 @@ def test_the_list_is_newest_first_across_pages(api: httpx.Client, create: Creato
     assert (ids(first) + ids(second))[:3] == created[::-1]
 
 
+@pytest.mark.parametrize("history", ["runs", "deliveries"])
+def test_an_invalid_query_of_a_history_is_refused(api: httpx.Client, create: Creator, history: str) -> None:
+    path = f"/schedules/{create()['id']}/{history}"
+    answer = api.get(f"{path}?limit=0&cursor=%25&colour=red")
+    assert answer.status_code == 422
+    assert {each["pointer"] for each in answer.json()["errors"]} == {"/limit", "/cursor", "/colour"}
+    assert api.get(f"{path}?limit=1&limit=2").status_code == 400
+
+
 def test_a_schedule_from_prefect_yaml_can_be_listed_and_run_but_not_changed(
     api: httpx.Client, prefect: httpx.Client
 ) -> None:

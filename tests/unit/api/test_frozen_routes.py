@@ -9,10 +9,11 @@ from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient, Response
 
 from api.access.caller import LOCAL, Caller
+from api.access.catalog import Catalog
 from api.context import Context
 from api.exports.job import Job
-from api.exports.poll_watcher import Known
-from api.routes import reports
+from api.exports.poll_watcher import CachedJob
+from api.routes import article
 from api.web import problems
 from api.web.metrics import Metrics
 from flows.query.request import ExportRequest
@@ -59,8 +60,8 @@ class Parts:
     def watch(self, *_: Any) -> None:
         pass
 
-    async def read(self, job_id: str, caller: str) -> Known | None:
-        return Known(self.job, stale=False) if job_id == self.job.run.id else None
+    async def read(self, job_id: str, caller: str) -> CachedJob | None:
+        return CachedJob(self.job, stale=False) if job_id == self.job.run.id else None
 
     async def link_to(self, made: Job) -> Link:
         return Link(f"https://files.example.com/{made.run.id}/1.csv?X-Amz-Signature=9f86d0", NOON)
@@ -93,10 +94,10 @@ class Client:
 def client(parts: Parts) -> Client:
     app = FastAPI()
     problems.install(app)
-    app.include_router(reports.router)
+    app.include_router(article.router)
     fakes: dict[str, Any] = dict.fromkeys(Context.__dataclass_fields__, parts)
     app.state.context = Context(
-        **fakes | {"reports": catalog(), "metrics": Metrics(), "authentication": ANYBODY}
+        **fakes | {"catalog": Catalog.of(catalog()), "metrics": Metrics(), "authentication": ANYBODY}
     )
     return Client(app)
 

@@ -1,21 +1,32 @@
-"""The OpenAPI document describes every route, and its examples are what it says."""
+"""The OpenAPI document describes every operation, and its examples are valid."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from jsonschema import Draft202012Validator
 
+from api import openapi
 from api.app import ROUTERS
-from api.openapi.document import document
 from api.tables.table_query import parse_table_query
 from flows.formats.csv_options import CHOICES, PRESETS, parse_options
 from flows.query.request import parse_request
 from flows.reports import catalog
 
 REPORTS = catalog()
-OPEN, GUARDED = document(ROUTERS, REPORTS, False), document(ROUTERS, REPORTS, True)
 METHODS = {"get", "post", "patch", "delete", "put"}
+
+
+def document(authenticates: bool) -> dict[str, Any]:
+    app = FastAPI(title="Report Exports")
+    for router in ROUTERS:
+        app.include_router(router)
+    openapi.install(app, REPORTS, authenticates)
+    return app.openapi()
+
+
+OPEN, GUARDED = document(False), document(True)
 
 
 def operations(described: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -25,21 +36,18 @@ def operations(described: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]
             yield f"{method} {path}", operation
 
 
-def media(part: Any) -> Iterator[dict[str, Any]]:
-    """Everything that has a schema and examples, wherever it stands."""
-    if isinstance(part, dict):
-        if "schema" in part and ("example" in part or "examples" in part):
-            yield part
-        for each in part.values():
-            yield from media(each)
-    elif isinstance(part, list):
+def examples(part: Any) -> Iterator[tuple[dict[str, Any], Any]]:
+    """Yield every schema with each of its examples: of bodies, parameters and fields."""
+    if isinstance(part, list):
         for each in part:
-            yield from media(each)
-
-
-def shown(part: dict[str, Any]) -> list[Any]:
-    single = [part["example"]] if "example" in part else []
-    return single + [each["value"] for each in part.get("examples", {}).values()]
+            yield from examples(each)
+    elif isinstance(part, dict):
+        if "schema" in part:
+            yield from ((part["schema"], each["value"]) for each in part.get("examples", {}).values())
+        elif isinstance(part.get("examples"), list):
+            yield from ((part, each) for each in part["examples"])
+        for each in part.values():
+            yield from examples(each)
 
 
 def refusals(schema: dict[str, Any], value: Any, described: dict[str, Any]) -> list[str]:
@@ -55,6 +63,26 @@ def test_every_operation_says_what_it_is_and_what_it_answers(name: str, operatio
     assert any(code.startswith(("2", "3")) for code in operation["responses"])
     for parameter in operation.get("parameters", []):
         assert parameter["description"]
+
+
+def test_requests_have_no_field_with_a_default_which_clients_would_require() -> None:
+    bodies = ("NewSchedule", "ScheduleChange", "CsvOptions", "SurveyResponsesExportRequest")
+    for name in bodies:
+        for field in OPEN["components"]["schemas"][name]["properties"].values():
+            assert "default" not in field
+
+
+@pytest.mark.parametrize(("name", "operation"), list(operations(OPEN)))
+def test_every_status_answers_one_type(name: str, operation: dict[str, Any]) -> None:
+    for response in operation["responses"].values():
+        schemas = [media["schema"] for media in response.get("content", {}).values()]
+        assert len(schemas) <= 1
+        assert not [schema for schema in schemas if "oneOf" in schema or "anyOf" in schema]
+
+
+def test_path_parameters_are_named_as_in_the_documents() -> None:
+    for path in ("/exports/{id}", "/schedules/{id}", "/report-types/{name}/choices/{scope}"):
+        assert path in OPEN["paths"]
 
 
 def test_no_two_operations_have_the_same_id() -> None:
@@ -85,22 +113,23 @@ def references(part: Any) -> Iterator[str]:
 
 @pytest.mark.parametrize("described", [OPEN, GUARDED], ids=["open", "guarded"])
 def test_every_example_fits_its_schema(described: dict[str, Any]) -> None:
-    found = list(media(described))
+    found = list(examples(described))
     assert len(found) > 30
-    for part in found:
-        for example in shown(part):
-            assert refusals(part["schema"], example, described) == []
+    for schema, example in found:
+        assert refusals(schema, example, described) == []
 
 
 def test_every_example_of_a_request_is_accepted() -> None:
     body = OPEN["paths"]["/exports"]["post"]["requestBody"]["content"]["application/json"]
-    for example in shown(body):
-        parse_request(example, REPORTS)
+    for example in body["examples"].values():
+        parse_request(example["value"], REPORTS)
 
 
 def test_the_examples_of_the_tables_parameters_make_a_request_together() -> None:
-    given = OPEN["paths"]["/reports"]["get"]["parameters"]
-    parse_table_query([(each["name"], each["example"]) for each in given if "example" in each], REPORTS)
+    parameters = OPEN["paths"]["/reports"]["get"]["parameters"]
+    shown = [each for each in parameters if "examples" in each["schema"]]
+    assert {"surveyId", "from", "to"} <= {each["name"] for each in shown}
+    parse_table_query([(each["name"], each["schema"]["examples"][0]) for each in shown], REPORTS)
 
 
 def test_with_authentication_the_document_names_no_report_and_asks_for_a_key() -> None:

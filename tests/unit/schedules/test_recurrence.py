@@ -12,7 +12,8 @@ from prefect.client.schemas.schedules import IntervalSchedule
 from api.schedules import timetable
 from deployments.stack.prefect_server import SERVER_PLANS_AHEAD
 from flows.errors import InvalidRequest
-from flows.schedules.recurrence import EARLIEST, LATEST, Recurrence, _calendar_repeats_after, parse_recurrence
+from flows.schedules.recurrence import EARLIEST, LATEST, Recurrence, _calendar_repeats_after
+from flows.schedules.recurrence_model import parse_recurrence
 from tests.support.clock import NOON
 
 BERLIN, NEW_YORK = ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York")

@@ -10,6 +10,7 @@ from api.schedules import timetable
 from flows.errors import InvalidRequest
 from flows.query import date_range
 from flows.schedules.parameters import ScheduleParameters, parse_schedule_parameters, request_for_run
+from flows.schedules.range_model import parse_range
 from flows.schedules.recurrence import Recurrence
 from flows.schedules.relative_range import (
     PRESETS,
@@ -17,7 +18,6 @@ from flows.schedules.relative_range import (
     Relative,
     SinceLast,
     as_body,
-    parse_range,
     resolve,
 )
 
@@ -220,6 +220,7 @@ def test_an_absolute_range_is_the_same_in_every_run() -> None:
         ({"kind": "relative", "preset": "today", "from": "2024-1-1"}, "/range/from", "unknown"),
         ({"kind": "since-last", "a/b~c": 1}, "/range/a~1b~0c", "unknown"),
         ({"kind": "absolute", "from": "2024-1-1"}, "/range/to", "missing"),
+        ({"kind": "relative", "preset": None}, "/range/preset", "missing"),
         ({"kind": "absolute", "from": "2024-2-30", "to": "2024-3-1"}, "/range/from", "invalid"),
         ({"kind": "absolute", "from": "2024-2-1", "to": 7}, "/range/to", "invalid"),
     ],

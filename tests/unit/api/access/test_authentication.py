@@ -15,7 +15,7 @@ from api.access.api_keys import KeyFile
 from api.access.authentication import Authentication
 from api.access.caller import LOCAL, Caller
 from api.settings import ApiSettings
-from api.web.problems import Problem
+from api.web.problems import Refusal
 from tests.support.clock import NOON
 
 ISSUER, AUDIENCE = "https://login.example.com/", "reports"
@@ -81,7 +81,7 @@ def test_a_key_is_taken_from_the_header(tmp_path: Path) -> None:
     ids=["none", "empty", "scheme", "no token", "basic", "two", "100 kB"],
 )
 def test_what_is_no_key_is_refused_with_a_challenge(tmp_path: Path, header: list[str]) -> None:
-    with pytest.raises(Problem) as refused:
+    with pytest.raises(Refusal) as refused:
         Authentication(settings(keys_file=tmp_path / "keys.json")).caller(header)
     assert refused.value.status == 401
     assert (refused.value.headers or {})["WWW-Authenticate"].startswith("Bearer")
@@ -117,7 +117,7 @@ def test_a_jwts_subject_is_its_caller(by_jwt: Authentication) -> None:
     ],
 )
 def test_a_token_that_is_not_whole_ours_and_valid_now_is_refused(by_jwt: Authentication, token: str) -> None:
-    with pytest.raises(Problem) as refused:
+    with pytest.raises(Refusal) as refused:
         by_jwt.caller([f"Bearer {token}"])
     assert refused.value.status == 401
 

@@ -1,12 +1,12 @@
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, get_args
 
 import pytest
 from prefect.client.schemas.objects import StateType
 
-from api.exports import job as jobs
-from api.exports.job import Job, JobError, Status
+from api.exports.answers import ExportFile, export_answer
+from api.exports.job import MEANINGS, Job, JobError, Status, poll_headers
 from flows.errors import errors_by_code
 from flows.runs.receipt import RunProgress
 from tests.support.clock import NOON
@@ -58,8 +58,8 @@ def test_every_state_that_prefect_knows_can_be_told(
 
 
 def test_every_status_has_one_sentence() -> None:
-    assert set(jobs.MEANINGS) == set(get_args(Status))
-    assert all(sentence.endswith(".") for sentence in jobs.MEANINGS.values())
+    assert set(MEANINGS) == set(get_args(Status))
+    assert all(sentence.endswith(".") for sentence in MEANINGS.values())
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_each_code_is_handed_on_with_whether_a_retry_can_help(code: str) -> None
     [(-5, 1), (0, 1), (9.9, 1), (10, 2), (29.9, 2), (30, 5), (119.9, 5), (120, 10), (86_400, 10)],
 )
 def test_the_older_a_job_the_longer_the_pause_between_polls(age_seconds: float, pause: int) -> None:
-    headers = jobs.poll_headers(job(), NOON + timedelta(seconds=age_seconds), stale=False)
+    headers = poll_headers(job(), NOON + timedelta(seconds=age_seconds), stale=False)
     assert headers["Retry-After"] == str(pause)
 
 
@@ -137,11 +137,23 @@ def test_the_older_a_job_the_longer_the_pause_between_polls(age_seconds: float, 
     ],
 )
 def test_a_polls_headers(made: Job, stale: bool, headers: dict[str, str]) -> None:
-    assert jobs.poll_headers(made, NOON, stale) == {"Cache-Control": "no-store", **headers}
+    assert poll_headers(made, NOON, stale) == {"Cache-Control": "no-store", **headers}
+
+
+def state(job: Job, base_url: str, file: ExportFile | None, position: int, now: datetime) -> dict[str, Any]:
+    return export_answer(job, base_url, file, position, now).model_dump(mode="json")
 
 
 def test_the_full_state() -> None:
-    file = {"name": RECEIPT.name}
+    file = {
+        "name": RECEIPT.name,
+        "rows": RECEIPT.rows,
+        "bytes": RECEIPT.bytes,
+        "sha256": RECEIPT.sha256,
+        "url": "https://files.example.com/1.csv?X-Amz-Signature=9f86d0",
+        "urlExpiresAt": "2024-07-19T13:00:00+00:00",
+        "expiresAt": "2024-07-26T12:00:05+00:00",
+    }
     made = job("COMPLETED", WHOLE, finished_at=NOON + timedelta(seconds=5))
     here = f"https://reports.example.com/exports/{JOB_ID}"
     expected: dict[str, Any] = {
@@ -174,13 +186,13 @@ def test_the_full_state() -> None:
             "manifest": f"{here}/manifest",
         },
     }
-    assert jobs.state(made, "https://reports.example.com", file, 0, NOON) == expected
+    assert state(made, "https://reports.example.com", ExportFile.model_validate(file), 0, NOON) == expected
 
 
 def test_a_running_jobs_state_tells_its_phase_its_pace_and_how_to_stop_it() -> None:
     progress = replace(HALF, heartbeat_at=NOON + timedelta(seconds=20))
     tags = frozenset({"owner:local", "retry-of:1", "schedule:2"})
-    made = jobs.state(job("RUNNING", progress, tags=tags), "", None, 0, NOON + timedelta(seconds=22))
+    made = state(job("RUNNING", progress, tags=tags), "", None, 0, NOON + timedelta(seconds=22))
     assert (made["phase"], made["etaSeconds"]) == ("exporting", 21)
     assert made["heartbeatAt"] == "2024-07-19T12:00:20+00:00"
     assert (made["retryOf"], made["scheduleId"]) == ("1", "2")
@@ -208,7 +220,7 @@ def test_each_phase_has_a_word(made: Job, phase: str | None) -> None:
 
 
 def test_a_failed_jobs_state_has_its_error_and_no_download() -> None:
-    state = jobs.state(failed("source.timeout", "Too long."), "", None, 0, NOON)
-    assert state["error"] == {"code": "source.timeout", "retryable": False, "message": "Too long."}
-    assert state["links"]["download"] is None
-    assert state["file"] is None
+    failure = state(failed("source.timeout", "Too long."), "", None, 0, NOON)
+    assert failure["error"] == {"code": "source.timeout", "retryable": False, "message": "Too long."}
+    assert failure["links"]["download"] is None
+    assert failure["file"] is None

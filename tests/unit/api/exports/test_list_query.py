@@ -8,7 +8,8 @@ import pytest
 
 from api.access.caller import Caller
 from api.exports import list_query
-from api.exports.list_query import Place
+from api.exports.list_query import ExportFilter, ExportListQuery, Position
+from api.web.validation import validated
 from flows.errors import InvalidRequest
 from flows.reports import catalog
 from tests.support.clock import NOON
@@ -22,27 +23,31 @@ def cursor(content: Any) -> str:
     return base64.urlsafe_b64encode(json.dumps(content).encode()).decode().rstrip("=")
 
 
-def test_without_parameters_the_list_begins_with_the_newest_job_of_now() -> None:
-    asked = list_query.parse([], REPORTS, ADA, NOON)
-    assert (asked.limit, asked.place, asked.wanted) == (20, Place(NOON), list_query.Wanted(ADA))
+def read(**query: str) -> ExportListQuery:
+    return validated(ExportListQuery, query, reports=REPORTS)
+
+
+def test_without_parameters_the_list_is_not_narrowed() -> None:
+    query = read()
+    assert (query.limit, query.cursor, query.filter(ADA)) == (20, None, ExportFilter(ADA))
 
 
 def test_each_parameter_narrows_the_list() -> None:
-    given = [("status", "done"), ("report", "orders"), ("scheduleId", str(ONE)), ("limit", "100")]
-    asked = list_query.parse(given, REPORTS, ADA, NOON)
-    assert (asked.limit, asked.wanted) == (100, list_query.Wanted(ADA, "done", "orders", str(ONE)))
+    query = read(status="done", report="orders", scheduleId=str(ONE).upper(), limit="100")
+    assert (query.limit, query.filter(ADA)) == (100, ExportFilter(ADA, "done", "orders", str(ONE)))
 
 
-def test_a_cursor_leads_back_to_its_place() -> None:
-    place = Place(NOON).after(NOON - timedelta(seconds=1), ONE).after(NOON - timedelta(seconds=1), TWO)
-    asked = list_query.parse([("cursor", list_query.encode(place))], REPORTS, ADA, NOON)
-    assert asked.place == Place(NOON - timedelta(seconds=1), (ONE, TWO))
+def test_a_cursor_leads_back_to_its_position() -> None:
+    position = Position(NOON).after(NOON - timedelta(seconds=1), ONE).after(NOON - timedelta(seconds=1), TWO)
+    assert read(cursor=list_query.encode(position)).cursor == Position(
+        NOON - timedelta(seconds=1), (ONE, TWO)
+    )
 
 
 def test_runs_of_one_moment_are_remembered_until_the_next_moment() -> None:
-    place = Place(NOON).after(NOON, ONE).after(NOON, TWO)
-    assert place.seen == (ONE, TWO)
-    assert place.after(NOON - timedelta(microseconds=1), ONE).seen == (ONE,)
+    position = Position(NOON).after(NOON, ONE).after(NOON, TWO)
+    assert position.seen == (ONE, TWO)
+    assert position.after(NOON - timedelta(microseconds=1), ONE).seen == (ONE,)
 
 
 @pytest.mark.parametrize(
@@ -85,10 +90,13 @@ def test_runs_of_one_moment_are_remembered_until_the_next_moment() -> None:
 )
 def test_a_wrong_value_is_refused_by_name(name: str, value: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
-        list_query.parse([(name, value)], REPORTS, ADA, NOON)
+        read(**{name: value})
     assert [error.pointer for error in refused.value.errors] == [f"/{name}"]
 
 
-def test_a_parameter_that_is_given_twice_is_refused() -> None:
-    with pytest.raises(InvalidRequest):
-        list_query.parse([("limit", "5"), ("limit", "6")], REPORTS, ADA, NOON)
+def test_every_mistake_is_reported_at_once() -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        read(status="in-progress", report="nothing", limit="0", cursor="%", colour="red")
+    assert {error.pointer for error in refused.value.errors} == {
+        *("/status", "/report", "/limit", "/cursor", "/colour"),
+    }

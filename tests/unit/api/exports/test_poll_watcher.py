@@ -9,7 +9,7 @@ import pytest
 
 from api.exports import poll_watcher
 from api.exports.job import Job
-from api.exports.poll_watcher import FORGOTTEN_AFTER_SECONDS, Known, Watcher
+from api.exports.poll_watcher import FORGOTTEN_AFTER_SECONDS, CachedJob, PollWatcher
 from api.web.problems import Unavailable
 from flows.runs.receipt import RunProgress
 from tests.support.prefect_job import HALF, JOB_ID, WHOLE, job
@@ -76,11 +76,11 @@ def clock() -> Seconds:
 
 
 @pytest.fixture
-def watched(runs: Any, clock: Seconds) -> Watcher:
-    return Watcher(runs, clock)
+def watched(runs: Any, clock: Seconds) -> PollWatcher:
+    return PollWatcher(runs, clock)
 
 
-def test_many_polls_of_many_jobs_are_one_read(runs: FakeRuns, watched: Watcher) -> None:
+def test_many_polls_of_many_jobs_are_one_read(runs: FakeRuns, watched: PollWatcher) -> None:
     jobs = [numbered(n) for n in range(20)]
     runs.put(*jobs)
 
@@ -94,8 +94,8 @@ def test_many_polls_of_many_jobs_are_one_read(runs: FakeRuns, watched: Watcher) 
     assert [len(batch) for batch in runs.batches] == [20, 20, 20]
 
 
-def test_what_was_read_is_what_polls_hear(runs: FakeRuns, watched: Watcher) -> None:
-    async def course() -> list[Known | None]:
+def test_what_was_read_is_what_polls_hear(runs: FakeRuns, watched: PollWatcher) -> None:
+    async def course() -> list[CachedJob | None]:
         first = await watched.read(JOB_ID, OWNER)
         runs.put(job("COMPLETED", WHOLE))
         before = await watched.read(JOB_ID, OWNER)
@@ -106,7 +106,7 @@ def test_what_was_read_is_what_polls_hear(runs: FakeRuns, watched: Watcher) -> N
     assert [known.job.status for known in heard if known] == ["running", "running", "done"]
 
 
-def test_a_job_that_has_ended_is_never_read_again(runs: FakeRuns, watched: Watcher) -> None:
+def test_a_job_that_has_ended_is_never_read_again(runs: FakeRuns, watched: PollWatcher) -> None:
     runs.put(job("COMPLETED", WHOLE))
 
     async def course() -> None:
@@ -118,8 +118,8 @@ def test_a_job_that_has_ended_is_never_read_again(runs: FakeRuns, watched: Watch
     assert (runs.single_reads, runs.batches) == (1, [])
 
 
-def test_an_unknown_job_and_another_callers_are_the_same(watched: Watcher) -> None:
-    async def course() -> list[Known | None]:
+def test_an_unknown_job_and_another_callers_are_the_same(watched: PollWatcher) -> None:
+    async def course() -> list[CachedJob | None]:
         early = await watched.read(JOB_ID, "another")
         assert await watched.read(JOB_ID, OWNER)
         return [early, await watched.read(JOB_ID, "another"), await watched.read(numbered(7).run.id, OWNER)]
@@ -128,7 +128,7 @@ def test_an_unknown_job_and_another_callers_are_the_same(watched: Watcher) -> No
 
 
 def test_what_nobody_asks_about_is_forgotten_and_what_is_asked_about_is_kept(
-    runs: FakeRuns, watched: Watcher, clock: Seconds
+    runs: FakeRuns, watched: PollWatcher, clock: Seconds
 ) -> None:
     runs.put(kept := numbered(1))
 
@@ -145,7 +145,7 @@ def test_what_nobody_asks_about_is_forgotten_and_what_is_asked_about_is_kept(
 
 
 def test_no_more_than_so_many_are_kept(
-    runs: FakeRuns, watched: Watcher, monkeypatch: pytest.MonkeyPatch
+    runs: FakeRuns, watched: PollWatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(poll_watcher, "MOST_WATCHED", 10)
     for number in range(25):
@@ -154,8 +154,8 @@ def test_no_more_than_so_many_are_kept(
     assert runs.batches == [[numbered(number).run.id for number in range(15, 25)]]
 
 
-def test_a_deleted_job_becomes_unknown(runs: FakeRuns, watched: Watcher) -> None:
-    async def course() -> Known | None:
+def test_a_deleted_job_becomes_unknown(runs: FakeRuns, watched: PollWatcher) -> None:
+    async def course() -> CachedJob | None:
         await watched.read(JOB_ID, OWNER)
         runs.jobs.clear()
         await watched.read_once()
@@ -165,9 +165,9 @@ def test_a_deleted_job_becomes_unknown(runs: FakeRuns, watched: Watcher) -> None
 
 
 def test_while_prefect_is_away_the_last_known_state_is_stale_and_an_unknown_job_unavailable(
-    runs: FakeRuns, watched: Watcher
+    runs: FakeRuns, watched: PollWatcher
 ) -> None:
-    async def course() -> list[Known | None]:
+    async def course() -> list[CachedJob | None]:
         runs.put(done := replace(numbered(1), run=replace(job("COMPLETED").run, id=numbered(1).run.id)))
         runs.put(replace(done, progress=WHOLE))
         for job_id in (JOB_ID, done.run.id):
@@ -185,7 +185,7 @@ def test_while_prefect_is_away_the_last_known_state_is_stale_and_an_unknown_job_
     assert [known.stale for known in heard if known] == [True, False, False]
 
 
-def test_a_long_poll_is_answered_when_the_job_changes(runs: FakeRuns, watched: Watcher) -> None:
+def test_a_long_poll_is_answered_when_the_job_changes(runs: FakeRuns, watched: PollWatcher) -> None:
     async def course() -> bool:
         await watched.read(JOB_ID, OWNER)
         waiting = asyncio.create_task(watched.wait_for_change(JOB_ID, 60))
@@ -201,7 +201,7 @@ def test_a_long_poll_is_answered_when_the_job_changes(runs: FakeRuns, watched: W
     assert asyncio.run(course()) is False
 
 
-def test_a_long_poll_of_an_ended_or_unknown_job_does_not_wait(runs: FakeRuns, watched: Watcher) -> None:
+def test_a_long_poll_of_an_ended_or_unknown_job_does_not_wait(runs: FakeRuns, watched: PollWatcher) -> None:
     runs.put(job("COMPLETED", WHOLE))
 
     async def course() -> None:
@@ -214,11 +214,11 @@ def test_a_long_poll_of_an_ended_or_unknown_job_does_not_wait(runs: FakeRuns, wa
 
 
 def test_an_event_makes_the_read_come_at_once(
-    runs: FakeRuns, watched: Watcher, monkeypatch: pytest.MonkeyPatch
+    runs: FakeRuns, watched: PollWatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(poll_watcher, "TICK_SECONDS", 3600.0)
 
-    async def course() -> Known | None:
+    async def course() -> CachedJob | None:
         await watched.read(JOB_ID, OWNER)
         async with watched.watching(), asyncio.timeout(5):
             runs.put(job("COMPLETED", WHOLE))
@@ -232,7 +232,7 @@ def test_an_event_makes_the_read_come_at_once(
 
 
 def test_without_any_event_the_tick_reads(
-    runs: FakeRuns, watched: Watcher, monkeypatch: pytest.MonkeyPatch
+    runs: FakeRuns, watched: PollWatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(poll_watcher, "TICK_SECONDS", 0.01)
 

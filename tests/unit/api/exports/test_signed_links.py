@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from api.exports import signed_links
-from api.exports.signed_links import Links
+from api.exports.signed_links import SignedLinks
 from flows.storage.folder import FolderStorage
 from flows.storage.protocol import Link
 from tests.support.clock import Clock
@@ -35,14 +35,14 @@ class ShortLived(FolderStorage):
         return super().sign(key, disposition, min(seconds, int((self.dies_at - now).total_seconds())), now)
 
 
-def handed_out(kept: Links) -> Link:
+def handed_out(kept: SignedLinks) -> Link:
     return asyncio.run(kept.link_to(DONE))
 
 
 def test_the_same_link_is_handed_out_until_less_than_15_minutes_are_left(
     storage: FolderStorage, clock: Clock
 ) -> None:
-    kept = Links(storage, HOUR, clock)
+    kept = SignedLinks(storage, HOUR, clock)
     first = handed_out(kept)
     clock.move(minutes=45)
     assert handed_out(kept) == first
@@ -53,7 +53,7 @@ def test_the_same_link_is_handed_out_until_less_than_15_minutes_are_left(
 
 
 def test_whenever_it_is_asked_for_a_link_has_15_minutes_left(storage: FolderStorage, clock: Clock) -> None:
-    kept = Links(storage, HOUR, clock)
+    kept = SignedLinks(storage, HOUR, clock)
     left = []
     for _ in range(200):
         left.append(handed_out(kept).expires_at - clock.now)
@@ -64,7 +64,7 @@ def test_whenever_it_is_asked_for_a_link_has_15_minutes_left(storage: FolderStor
 def test_a_link_lives_no_longer_than_what_signs_it(tmp_path: Path, clock: Clock) -> None:
     storage = ShortLived(tmp_path, "")
     storage.dies_at = clock.now + timedelta(minutes=4)
-    kept = Links(storage, HOUR, clock)
+    kept = SignedLinks(storage, HOUR, clock)
     first = handed_out(kept)
     assert first.expires_at == storage.dies_at
     clock.move(minutes=1)
@@ -74,7 +74,7 @@ def test_a_link_lives_no_longer_than_what_signs_it(tmp_path: Path, clock: Clock)
 
 
 def test_a_fresh_link_is_signed_each_time(storage: FolderStorage, clock: Clock) -> None:
-    kept = Links(storage, HOUR, clock)
+    kept = SignedLinks(storage, HOUR, clock)
     first = asyncio.run(kept.fresh_link_to(DONE))
     clock.move(seconds=1)
     assert asyncio.run(kept.fresh_link_to(DONE)).url != first.url
@@ -84,7 +84,7 @@ def test_only_so_many_links_are_kept_the_ones_asked_for_last(
     storage: FolderStorage, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(signed_links, "KEPT", 2)
-    kept = Links(storage, HOUR, clock)
+    kept = SignedLinks(storage, HOUR, clock)
 
     def url(number: int) -> str:
         made = job("COMPLETED", WHOLE, id=f"{number}{JOB_ID[1:]}")
@@ -99,7 +99,7 @@ def test_only_so_many_links_are_kept_the_ones_asked_for_last(
 
 
 def test_a_link_names_the_object_of_the_attempt_and_the_file(storage: FolderStorage, clock: Clock) -> None:
-    parts = urlsplit(handed_out(Links(storage, HOUR, clock)).url)
+    parts = urlsplit(handed_out(SignedLinks(storage, HOUR, clock)).url)
     assert parts.path == f"/files/{JOB_ID}/1.csv"
     assert parse_qs(parts.query)["disposition"] == [
         'attachment; filename="survey-responses_668b6fa3b8d693cd865b44bb_2024-07-19_2024-07-26.csv"'

@@ -1,47 +1,98 @@
-"""The body of a recurring export; more wrong ones stand in tests/acceptance/test_schedules.py."""
+"""The body of a schedule; tests/acceptance/test_schedules.py has more invalid ones."""
 
 from dataclasses import replace
 
 import pytest
 
-from api.schedule_examples import EXAMPLES
-from api.schedules import body as schedule_body
+from api.routes import examples
+from api.schedules.body import parse_schedule, rename_or_pause
 from api.schedules.notify import Webhooks
 from flows.errors import InvalidRequest
 from flows.reports import catalog
 from flows.webhooks.signing_keys import WebhookSecrets
 from tests.support.clock import NOON
 
+EXAMPLES = {name: example["value"] for name, example in examples.SCHEDULES.items()}
 REPORTS = catalog()
 HERE = Webhooks(WebhookSecrets(["a secret of the operator's"]))
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_each_example_of_the_docs_is_right_and_is_shown_as_it_was_written(name: str) -> None:
-    asked, request = schedule_body.parse(EXAMPLES[name], REPORTS, NOON, HERE)
-    shown = asked.as_body()
-    assert shown["export"] == EXAMPLES[name]["export"]
-    assert schedule_body.parse(shown, REPORTS, NOON, HERE)[0] == replace(asked, notify=())
-    assert len(asked.notify) == len(EXAMPLES[name].get("notify", []))
-    assert request.report.name == asked.report
+def test_each_documented_example_is_valid_and_returned_as_written(name: str) -> None:
+    spec, request = parse_schedule(EXAMPLES[name], REPORTS, NOON, HERE)
+    body = spec.as_body()
+    assert body["export"] == EXAMPLES[name]["export"]
+    assert parse_schedule(body, REPORTS, NOON, HERE)[0] == replace(spec, notify=())
+    assert len(spec.notify) == len(EXAMPLES[name].get("notify", []))
+    assert request.report.name == spec.report
 
 
-def test_the_days_of_a_run_are_read_in_the_recurrences_zone() -> None:
-    _, request = schedule_body.parse(EXAMPLES["weekly"], REPORTS, NOON, HERE)
+def test_the_dates_of_a_run_are_in_the_zone_of_the_recurrence() -> None:
+    _, request = parse_schedule(EXAMPLES["weekly"], REPORTS, NOON, HERE)
     assert request.zone.key == "Europe/Madrid"
     assert request.period is not None
     assert (request.body["from"], request.body["to"]) == ("2024-07-08", "2024-07-14")
 
 
-def test_a_name_may_be_missing_only_where_nothing_is_made() -> None:
+def test_only_a_preview_needs_no_name() -> None:
     body = {name: value for name, value in EXAMPLES["weekly"].items() if name != "name"}
-    assert schedule_body.parse(body, REPORTS, NOON, HERE, needs_name=False)[0].name == ""
+    assert parse_schedule(body, REPORTS, NOON, HERE, needs_name=False)[0].name == ""
     with pytest.raises(InvalidRequest):
-        schedule_body.parse(body, REPORTS, NOON, HERE)
+        parse_schedule(body, REPORTS, NOON, HERE)
 
 
-def test_a_range_that_is_too_wide_for_the_report_is_told_at_the_range() -> None:
+def test_a_range_that_is_too_long_for_the_report_is_reported_at_the_range() -> None:
     body = {**EXAMPLES["weekly"], "range": {"kind": "absolute", "from": "2020-01-01", "to": "2024-01-01"}}
     with pytest.raises(InvalidRequest) as refused:
-        schedule_body.parse(body, REPORTS, NOON, HERE)
+        parse_schedule(body, REPORTS, NOON, HERE)
     assert [each.pointer for each in refused.value.errors] == ["/range"]
+
+
+def test_every_mistake_is_reported_at_once() -> None:
+    body = {
+        "enabled": "yes",
+        "recurrence": {"cron": "@reboot", "timeZone": "Mars/Olympus"},
+        "export": {"surveyId": "x", "from": "2024-01-01", "sort": "nothing", "filters": {"colour": 1}},
+        "range": {"kind": "relative", "preset": "last-8-days"},
+        "notify": [{"kind": "mail", "url": "http://example.com"}],
+        "colour": "red",
+    }
+    with pytest.raises(InvalidRequest) as refused:
+        parse_schedule(body, REPORTS, NOON, HERE)
+    assert {(each.pointer, each.code) for each in refused.value.errors} == {
+        ("/name", "missing"),
+        ("/enabled", "type"),
+        ("/recurrence/timeZone", "invalid"),
+        ("/recurrence/cron", "invalid"),
+        ("/export/surveyId", "format"),
+        ("/export/from", "unknown"),
+        ("/export/sort", "invalid"),
+        ("/export/filters/colour", "unknown"),
+        ("/range/preset", "invalid"),
+        ("/notify/0/kind", "invalid"),
+        ("/notify/0/url", "address"),
+        ("/colour", "unknown"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ([], ""),
+        ({"name": ""}, "/name"),
+        ({"enabled": 1}, "/enabled"),
+        ({"name": "x", "enabled": []}, "/enabled"),
+    ],
+)
+def test_an_invalid_name_or_pause_is_refused(change: object, pointer: str) -> None:
+    spec, _ = parse_schedule(EXAMPLES["weekly"], REPORTS, NOON, HERE)
+    with pytest.raises(InvalidRequest) as refused:
+        rename_or_pause(spec, change)
+    assert [each.pointer for each in refused.value.errors] == [pointer]
+
+
+def test_a_name_or_pause_changes_nothing_else() -> None:
+    spec, _ = parse_schedule(EXAMPLES["weekly"], REPORTS, NOON, HERE)
+    assert rename_or_pause(spec, {"enabled": False}) == replace(spec, enabled=False)
+    assert rename_or_pause(spec, {"name": "Other"}) == replace(spec, name="Other")
+    assert rename_or_pause(spec, {}) == spec

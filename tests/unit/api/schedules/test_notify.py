@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
-from api.schedules import notify
-from api.schedules.notify import Webhooks
+from api.schedules.notify import NotifyField, Webhooks, webhook_answers
+from api.web.validation import validated
 from flows.errors import InvalidRequest
+from flows.query.request_model import RequestModel
 from flows.webhooks.signing_keys import WebhookSecrets
-from flows.webhooks.subscriptions import parse_subscriptions
+from flows.webhooks.subscriptions import Subscription, parse_subscriptions
 
 SECRETS = WebhookSecrets(["a secret of the operator's"])
 HERE = Webhooks(SECRETS, frozenset({"localhost:8443"}))
@@ -16,11 +17,23 @@ URL = "https://hooks.example.com/?token=hush"
 HOOK = {"kind": "webhook", "url": URL}
 
 
+class Body(RequestModel):
+    notify: NotifyField | None = None
+
+
+def parse(value: Any, webhooks: Webhooks) -> tuple[Subscription, ...]:
+    return validated(Body, {"notify": value}, webhooks=webhooks).notify or ()
+
+
 def pointers(value: Any, webhooks: Webhooks = HERE) -> list[str]:
     with pytest.raises(InvalidRequest) as refused:
-        notify.parse(value, webhooks)
+        parse(value, webhooks)
     assert all(each.detail.endswith((".", "}.")) for each in refused.value.errors)
     return [each.pointer for each in refused.value.errors]
+
+
+def shown(notices: tuple[Subscription, ...], secrets: WebhookSecrets | None) -> list[dict[str, Any]]:
+    return [each.model_dump() for each in webhook_answers(notices, secrets)]
 
 
 @pytest.mark.parametrize(
@@ -31,7 +44,7 @@ def pointers(value: Any, webhooks: Webhooks = HERE) -> list[str]:
         ([HOOK] * 4, "/notify"),
         (["https://hooks.example.com/"], "/notify/0"),
         ([[]], "/notify/0"),
-        ([{}], "/notify/0/kind"),
+        ([{"url": URL}], "/notify/0/kind"),
         ([{"kind": "mail", "url": URL}], "/notify/0/kind"),
         ([{"kind": "webhook"}], "/notify/0/url"),
         ([{"kind": "webhook", "url": "http://hooks.example.com/"}], "/notify/0/url"),
@@ -52,41 +65,42 @@ def test_a_wrong_one_is_refused_at_its_place(value: Any, pointer: str) -> None:
 def test_all_mistakes_are_told_at_once() -> None:
     assert pointers([{"kind": "mail"}, {"kind": "webhook", "url": "x"}]) == [
         "/notify/0/kind",
+        "/notify/0/url",
         "/notify/1/url",
     ]
 
 
 def test_the_reason_repeats_nothing_of_the_address() -> None:
     with pytest.raises(InvalidRequest) as refused:
-        notify.parse([{"kind": "webhook", "url": "https://hush:hush@hooks.example.com/hush"}], HERE)
+        parse([{"kind": "webhook", "url": "https://hush:hush@hooks.example.com/hush"}], HERE)
     assert "hush" not in str(refused.value)
 
 
 def test_without_the_operators_secret_it_is_refused_and_the_setting_is_named() -> None:
     with pytest.raises(InvalidRequest, match="REPORTS_WEBHOOK_SECRET_FILE"):
-        notify.parse([HOOK], Webhooks(None))
+        parse([HOOK], Webhooks(None))
 
 
 @pytest.mark.parametrize("value", [None, []])
 def test_an_empty_one_is_none_even_where_webhooks_are_off(value: Any) -> None:
-    assert notify.parse(value, Webhooks(None)) == ()
+    assert parse(value, Webhooks(None)) == ()
 
 
 def test_what_is_kept_holds_the_address_sealed_only_and_is_read_again() -> None:
-    subscriptions = notify.parse([HOOK, {"kind": "webhook", "url": "https://localhost:8443/"}], HERE)
-    parameter = [each.as_parameter() for each in subscriptions]
+    notices = parse([HOOK, {"kind": "webhook", "url": "https://localhost:8443/"}], HERE)
+    parameter = [each.as_parameter() for each in notices]
     assert "hush" not in str(parameter)
     assert [each["host"] for each in parameter] == ["hooks.example.com", "localhost:8443"]
-    assert parse_subscriptions(parameter) == subscriptions
+    assert parse_subscriptions(parameter) == notices
 
 
 def test_its_owner_sees_all_of_it_and_a_list_the_host() -> None:
-    subscriptions = notify.parse([HOOK | {"on": ["paused", "done"]}], HERE)
-    assert notify.shown(subscriptions, SECRETS) == [HOOK | {"on": ["done", "paused"]}]
-    assert notify.shown(subscriptions, None)[0]["url"] == "https://hooks.example.com/…"
+    notices = parse([HOOK | {"on": ["paused", "done"]}], HERE)
+    assert shown(notices, SECRETS) == [HOOK | {"on": ["done", "paused"]}]
+    assert shown(notices, None)[0]["url"] == "https://hooks.example.com/…"
 
 
 def test_where_the_secret_is_lost_the_host_is_still_seen() -> None:
-    subscriptions = notify.parse([HOOK], HERE)
-    shown = notify.shown(subscriptions, WebhookSecrets(["another secret of the operator's"]))
-    assert shown[0]["url"] == "https://hooks.example.com/…"
+    notices = parse([HOOK], HERE)
+    answers = shown(notices, WebhookSecrets(["another secret of the operator's"]))
+    assert answers[0]["url"] == "https://hooks.example.com/…"

@@ -1,0 +1,27 @@
+"""Which reports a caller may use, and with which columns masked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from api.access.caller import Caller
+from flows.query.masking import mask_reports
+from flows.query.report import Report
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Every report by name: as declared, and with personal data masked (made once, as it takes a while)."""
+
+    reports: Mapping[str, Report]
+    masked: Mapping[str, Report]
+
+    @classmethod
+    def of(cls, reports: Mapping[str, Report]) -> "Catalog":
+        return cls(reports, mask_reports(reports))
+
+    def permitted(self, caller: Caller) -> Mapping[str, Report]:
+        """Return the reports that exist for this caller."""
+        reports = self.reports if caller.sees_pii else self.masked
+        if caller.reports is None:
+            return reports
+        return {name: report for name, report in reports.items() if name in caller.reports}

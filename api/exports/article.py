@@ -1,0 +1,44 @@
+"""The bodies of the frozen routes, as the OpenAPI document shows them.
+
+The routes write them without these models: their bytes are fixed, and a poll must be fast.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.web.answer import Uri, Uuid
+
+Percent = Annotated[int, Field(ge=0, le=100)]
+
+
+class ArticleAnswer(BaseModel):
+    """Base: no field is ever added to these."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Started(ArticleAnswer):
+    data: Uuid = Field(description="Id of the job.", examples=["899e1228-d7b8-40fc-8490-70e6f1efb338"])
+
+
+class PollInProgress(ArticleAnswer):
+    status: Literal["in-progress"]
+    progress: Percent = Field(examples=[50])
+
+
+class PollDone(ArticleAnswer):
+    status: Literal["done"]
+    progress: Percent = Field(examples=[100])
+    url: Uri
+
+
+class PollError(ArticleAnswer):
+    status: Literal["error"]
+    progress: Percent
+    error: str = Field(description="The reason, for people.")
+
+
+class Poll(ArticleAnswer):
+    data: PollInProgress | PollDone | PollError = Field(discriminator="status")
+    status: Literal[200]

@@ -1,0 +1,140 @@
+"""The table of a report, the reports there are, and what their scopes may be."""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from pydantic import AfterValidator, Field, SkipValidation, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from api.dependencies import ContextDep, ReportsDep, get_caller
+from api.tables.answers import (
+    CSV_CHOICES,
+    Choice,
+    ChoiceList,
+    ReportType,
+    ReportTypes,
+    TablePage,
+    TablePageColumn,
+    report_type_answer,
+)
+from api.tables.table_query import TableParameters, TableQuery, parse_table_query
+from api.web.problems import Refusal
+from api.web.queries import DEFAULT_LIMIT, Limit, QueryModel, each_parameter_once
+from api.web.responses import refusals
+from flows.query.report import Scope
+from flows.query.request_fields import NO_NUL
+
+router = APIRouter(tags=["reports"], dependencies=[Depends(get_caller)])
+
+MAX_SEARCH_LENGTH = 200
+ReportName = Annotated[str, Path(description="Name of the report.", min_length=1)]
+
+
+async def get_table_query(
+    request: Request, described: Annotated[TableParameters, SkipValidation, Query()], reports: ReportsDep
+) -> TableQuery:
+    """Read the parameters themselves: which there are depends on the report, and filters may repeat."""
+    return parse_table_query(request.query_params.multi_items(), reports)
+
+
+@router.get(
+    "/reports",
+    operation_id="readTable",
+    summary="Read a page of the table",
+    response_model=TablePage,
+    response_description="One page.",
+    responses=refusals(400, 422),
+)
+async def read_table(
+    query: Annotated[TableQuery, Depends(get_table_query)], context: ContextDep, response: Response
+) -> TablePage:
+    """Return the rows of the export with the same parameters, in the same order."""
+    page = await context.source.page(query.request, query.page_size, query.page, query.cursor)
+    sortable = query.request.report.sortable
+    response.headers["Cache-Control"] = "no-store"
+    return TablePage(
+        items=page.rows,
+        page=query.page if query.cursor is None else None,
+        page_size=query.page_size,
+        total=page.total,
+        columns=[TablePageColumn.of_table(column, column.key in sortable) for column in page.columns],
+        next_cursor=page.next_cursor,
+    )
+
+
+@router.get(
+    "/report-types",
+    operation_id="listReportTypes",
+    summary="List the reports",
+    response_model=ReportTypes,
+    response_model_exclude_unset=True,
+    response_description="The reports that the caller may use.",
+    responses=refusals(),
+)
+async def list_report_types(reports: ReportsDep) -> ReportTypes:
+    return ReportTypes(items=[report_type_answer(each) for each in reports.values()], csv=CSV_CHOICES)
+
+
+@router.get(
+    "/report-types/{name}",
+    operation_id="getReportType",
+    summary="Get a report's parameters, filters, columns and limits",
+    response_model=ReportType,
+    response_model_exclude_unset=True,
+    response_description="The report.",
+    responses=refusals(404),
+)
+async def read_report_type(name: ReportName, reports: ReportsDep) -> ReportType:
+    if name not in reports:
+        raise Refusal(HTTPStatus.NOT_FOUND, "There is no report with this name.")
+    return report_type_answer(reports[name])
+
+
+def _read_search(text: str) -> str:
+    if len(text.strip()) > MAX_SEARCH_LENGTH:
+        detail = "Must have at most {length} characters."
+        raise PydanticCustomError("range", detail, {"length": MAX_SEARCH_LENGTH})
+    return text.strip()
+
+
+class ChoicesQuery(QueryModel):
+    search: Annotated[
+        str,
+        AfterValidator(_read_search),
+        WithJsonSchema({"type": "string", "maxLength": MAX_SEARCH_LENGTH, "pattern": NO_NUL}),
+    ] = Field("", description="Part of the title, in any case, or the whole value. All if left out.")
+    limit: Limit = DEFAULT_LIMIT
+
+
+@router.get(
+    "/report-types/{name}/choices/{scope}",
+    operation_id="listChoices",
+    summary="List the values of a scope",
+    response_model=ChoiceList,
+    response_description="Values by title.",
+    responses=refusals(400, 404, 422),
+    dependencies=[Depends(each_parameter_once)],
+)
+async def list_choices(
+    name: ReportName,
+    scope: Annotated[str, Path(description="Name of the scope, such as `surveyId`.", min_length=1)],
+    query: Annotated[ChoicesQuery, Query()],
+    reports: ReportsDep,
+    context: ContextDep,
+    response: Response,
+) -> ChoiceList:
+    """Return values such as the surveys; `more` says that the search finds further ones."""
+    report = reports.get(name)
+    searched = _listable(report.scope.get(scope) if report is not None else None)
+    pairs = await context.source.choices(searched, query.search, query.limit + 1)
+    items = [Choice(value=value, title=title) for value, title in pairs[: query.limit]]
+    response.headers["Cache-Control"] = "no-store"
+    return ChoiceList(items=items, more=len(pairs) > query.limit)
+
+
+def _listable(scope: Scope | None) -> Scope:
+    """Return the scope; without titles its values cannot be listed."""
+    if scope is None or scope.title is None:
+        raise Refusal(HTTPStatus.NOT_FOUND, "There is no such list.")
+    return scope

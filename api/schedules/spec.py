@@ -1,0 +1,49 @@
+"""What a schedule is: when it runs, which dates each run covers, what it exports and who hears of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from api.schedules import timetable
+from flows.query.report import DEFAULT_REPORT
+from flows.schedules import relative_range
+from flows.schedules.parameters import ScheduleParameters
+from flows.schedules.recurrence import Recurrence
+from flows.schedules.relative_range import Range
+from flows.webhooks.subscriptions import Subscription
+
+
+@dataclass(frozen=True)
+class ScheduleSpec:
+    """A schedule as its caller has defined it; `export` is a request without dates."""
+
+    name: str
+    enabled: bool
+    recurrence: Recurrence
+    range: Range | None
+    export: Mapping[str, Any]
+    only_if_rows: bool
+    notify: tuple[Subscription, ...] = ()
+
+    @property
+    def report(self) -> str:
+        return self.export.get("report") or DEFAULT_REPORT
+
+    def recurring(self, since: datetime) -> ScheduleParameters:
+        """Return the flow's parameter."""
+        at_midnight = timetable.at_midnight(self.recurrence)
+        return ScheduleParameters(
+            self.range, self.only_if_rows, self.recurrence.zone, since, at_midnight, self.notify
+        )
+
+    def as_body(self) -> dict[str, Any]:
+        """Return the body that would create it, without `notify`: its URLs are not for every reader."""
+        return {
+            "name": self.name,
+            "enabled": self.enabled,
+            "recurrence": self.recurrence.as_body(),
+            "range": relative_range.as_body(self.range) if self.range is not None else None,
+            "export": dict(self.export),
+            "onlyIfRows": self.only_if_rows,
+        }

@@ -1,0 +1,164 @@
+"""The table, and the reports there are, as the API returns them."""
+
+import re
+from typing import Any, Literal
+
+from pydantic import Field
+from typing_extensions import TypeAliasType
+
+from api.tables.table_query import MAX_PAGE_SIZE
+from api.web.answer import Answer, Count, NextCursor
+from flows.formats.csv_options import CHOICES, PRESETS
+from flows.query.report import Filter, Report, TableColumn, type_name
+from flows.rows.columns import OutputColumn
+
+ColumnType = TypeAliasType(
+    "ColumnType",
+    Literal["string", "boolean", "integer", "number", "date", "date-time", "time", "uuid", "json"],
+)
+
+
+class Column(Answer):
+    key: str = Field(examples=["submittedAt"])
+    label: str = Field(examples=["Submitted at"])
+    type: ColumnType
+
+    @classmethod
+    def of(cls, column: OutputColumn) -> "Column":
+        return cls(key=column.key, label=column.label, type=column.type)
+
+
+class TablePageColumn(Column):
+    sortable: bool
+
+    @classmethod
+    def of_table(cls, column: OutputColumn, sortable: bool) -> "TablePageColumn":
+        return cls(key=column.key, label=column.label, type=column.type, sortable=sortable)
+
+
+class TablePage(Answer):
+    items: list[dict[str, Any]] = Field(description="Values by the keys of the columns.")
+    page: Count | None = Field(description="Null after a cursor.")
+    page_size: Count
+    total: Count
+    columns: list[TablePageColumn]
+    next_cursor: NextCursor
+
+
+class ReportParameter(Answer):
+    name: str = Field(examples=["surveyId"])
+    label: str
+    type: Literal["string", "date"]
+    required: bool
+    pattern: str | None = None
+    choices: str | None = Field(None, description="Path that lists the values by title; null if it cannot.")
+
+
+class ReportFilter(Answer):
+    name: str = Field(examples=["utm"])
+    label: str
+    type: ColumnType
+    choices: list[Any] | None
+
+
+class ReportColumn(Column):
+    pii: bool = Field(description="Personal data.")
+    masked: bool
+    sortable: bool
+
+
+class ReportLimits(Answer):
+    max_days: Count | None
+    max_rows: Count | None
+    max_page_size: Count
+
+
+class ReportType(Answer):
+    name: str = Field(examples=["survey-responses"])
+    title: str
+    parameters: list[ReportParameter]
+    filters: list[ReportFilter]
+    columns: list[ReportColumn]
+    default_sort: str | None
+    questions: bool = Field(description="Whether each question has a column too.")
+    limits: ReportLimits
+
+
+class CsvChoices(Answer):
+    presets: list[str]
+    headers: list[str]
+
+
+class ReportTypes(Answer):
+    items: list[ReportType]
+    csv: CsvChoices
+
+
+class Choice(Answer):
+    value: str = Field(examples=["668b6fa3b8d693cd865b44bb"])
+    title: str = Field(examples=["Open day: how was your visit?"])
+
+
+class ChoiceList(Answer):
+    items: list[Choice]
+    more: bool = Field(description="There are more: narrow the search.")
+
+
+CSV_CHOICES = CsvChoices(presets=list(PRESETS), headers=list(CHOICES["header"]))
+
+
+def report_type_answer(report: Report) -> ReportType:
+    return ReportType(
+        name=report.name,
+        title=report.title,
+        parameters=_parameters(report),
+        filters=[_filter(name, each) for name, each in report.filter_columns.items()],
+        columns=[_column(each, report) for each in report.table_columns.values()],
+        default_sort=report.sort or None,
+        questions=report.questions is not None,
+        limits=ReportLimits(max_days=report.max_days, max_rows=report.max_rows, max_page_size=MAX_PAGE_SIZE),
+    )
+
+
+def _parameters(report: Report) -> list[ReportParameter]:
+    parameters = [
+        ReportParameter(
+            name=name,
+            label=scope.label or _label(name),
+            type="string",
+            pattern=scope.pattern,
+            required=True,
+            choices=f"/report-types/{report.name}/choices/{name}" if scope.title is not None else None,
+        )
+        for name, scope in report.scope.items()
+    ]
+    dates = ("from", "to") if report.period is not None else ()
+    return parameters + [
+        ReportParameter(name=n, label=n.capitalize(), type="date", required=True) for n in dates
+    ]
+
+
+def _filter(name: str, filter_: Filter) -> ReportFilter:
+    choices = filter_.known_choices
+    return ReportFilter(
+        name=name,
+        label=filter_.label or _label(name),
+        type=type_name(filter_.column.type),
+        choices=list(choices) if choices is not None else None,
+    )
+
+
+def _column(column: TableColumn, report: Report) -> ReportColumn:
+    return ReportColumn(
+        key=column.key,
+        label=column.label,
+        type=column.type,
+        pii=column.pii,
+        masked=column.key in (report.masked or ()),
+        sortable=column.key in report.sortable,
+    )
+
+
+def _label(name: str) -> str:
+    """Return `Survey id` for `surveyId`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).replace("_", " ").capitalize()

@@ -1,0 +1,45 @@
+"""Methods: HEAD is answered as GET, and 405 lists what a path supports (RFC 9110, 9.3.2 and 10.2.1)."""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
+from starlette.routing import Match
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from api.web.problems import Refusal, as_response
+
+
+class HeadAsGet:
+    """ASGI middleware. The server leaves out the body, by the method in its own scope."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+        as_get = {**scope, "method": "GET"}
+        await self._app(as_get, receive, send)
+        scope["route"] = as_get.get("route")  # the metrics read it
+
+
+def install(app: FastAPI, routers: Sequence[APIRouter]) -> None:
+    routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
+
+    async def not_allowed(request: Request, error: Exception) -> JSONResponse:
+        allowed = ", ".join(methods_at(request.scope, routes))
+        detail = f"{request.method} is not supported here. Supported: {allowed}."
+        return as_response(Refusal(HTTPStatus.METHOD_NOT_ALLOWED, detail, headers={"Allow": allowed}))
+
+    app.add_middleware(HeadAsGet)
+    app.add_exception_handler(HTTPStatus.METHOD_NOT_ALLOWED, not_allowed)
+
+
+def methods_at(scope: Scope, routes: Sequence[APIRoute]) -> list[str]:
+    here = [route for route in routes if route.matches(scope)[0] is not Match.NONE]
+    methods = {method for route in here for method in route.methods or ()} or {"GET"}  # files, and the docs
+    return sorted(methods | ({"HEAD"} if "GET" in methods else set()))

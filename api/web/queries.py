@@ -1,0 +1,92 @@
+"""Query strings: the base of their models, page limits and cursors."""
+
+import base64
+import binascii
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Request
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.alias_generators import to_camel
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from api.web.strict_json import check_text
+from flows.errors import FieldError, InvalidRequest, escape_pointer
+
+DEFAULT_LIMIT, MAX_LIMIT = 20, 100
+
+
+class QueryModel(BaseModel):
+    """Base of query strings: unknown parameters are refused."""
+
+    model_config = ConfigDict(extra="forbid", alias_generator=to_camel)
+
+
+@dataclass(frozen=True)
+class WholeNumber:
+    """Annotates a parameter that is a whole number from 1 to `largest`."""
+
+    largest: int
+    default: int
+
+    def read(self, value: object) -> int:
+        text = str(value)
+        if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= self.largest):
+            detail = "Must be a whole number from 1 to {largest}."
+            raise PydanticCustomError("range", detail, {"largest": f"{self.largest:,}"})
+        return int(text)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self.read)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> Any:
+        return {"type": "integer", "minimum": 1, "maximum": self.largest, "default": self.default}
+
+
+Limit = Annotated[int, WholeNumber(MAX_LIMIT, DEFAULT_LIMIT), Field(description="Maximum number of items.")]
+NEXT_PAGE = "`nextCursor` of the previous page."
+
+
+async def each_parameter_once(request: Request) -> None:
+    """Refuse a parameter that is given twice, and text that JSON could not hold."""
+    check_parameters(request.query_params.multi_items())
+
+
+def check_parameters(items: Sequence[tuple[str, str]], may_repeat: frozenset[str] = frozenset()) -> None:
+    for name, text in items:
+        check_text(name + text, f"/{escape_pointer(name)}")
+    counts = Counter(name for name, _ in items)
+    repeated = [name for name, count in counts.items() if count > 1 and name not in may_repeat]
+    if repeated:
+        detail = "The parameter is given twice."
+        raise InvalidRequest(
+            [FieldError(f"/{escape_pointer(name)}", "duplicate", detail) for name in repeated]
+        )
+
+
+def to_offset_cursor(offset: int | None) -> str | None:
+    return to_cursor(str(offset).encode()) if offset is not None else None
+
+
+def from_offset_cursor(text: str) -> int:
+    """Raise ValueError for a cursor that is damaged."""
+    content = from_cursor(text)
+    if not re.fullmatch(rb"[0-9]{1,6}", content):
+        raise ValueError("the cursor is damaged")
+    return int(content)
+
+
+def to_cursor(content: bytes) -> str:
+    """Return an opaque text that can stand in a URL."""
+    return base64.urlsafe_b64encode(content).decode().rstrip("=")
+
+
+def from_cursor(text: str) -> bytes:
+    """Raise ValueError for a text that is no cursor."""
+    try:
+        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):  # ValueError: not ASCII
+        raise ValueError("the cursor is damaged") from None
