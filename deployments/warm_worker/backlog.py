@@ -1,8 +1,8 @@
-"""What waits in the pool for this worker, and what goes on in it: read so that nobody is overlooked.
+"""Due and running runs of the work pool, read so that no caller is overlooked.
 
-Prefect hands out at most 200 runs, the oldest first, and no more than its own limits leave room for: behind
-one caller's backlog another's run is not seen. Whose runs these are the worker hears from events, and looks
-again now and then, for events may be lost.
+Prefect hands out at most 200 runs, oldest first, and no more than its own limits allow. Runs behind one
+caller's backlog are therefore not returned. The worker learns of their owners from events, and scans the
+backlog every few seconds in case an event was lost.
 """
 
 import asyncio
@@ -28,136 +28,150 @@ from prefect.client.schemas.responses import WorkerFlowRunResponse
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import PrefectException
 
-from deployments.warm_worker.fair_share import in_turn, owner_of
+from deployments.warm_worker.fair_share import find_owner, select_fairly
 from flows.runs.tags import OWNER
 
-MOST_PER_READ = 200  # Prefect's own limit
-READS_PER_LOOK = 10
-MOST_OWNERS_ASKED = 10
-LOOK_SECONDS = 5.0
-TAKEN = (StateType.PENDING, StateType.RUNNING, StateType.CANCELLING)
+PAGE_SIZE = 200  # Prefect's maximum
+MAX_PAGES_PER_SCAN = 10
+MAX_OWNERS_PER_QUERY = 10
+SCAN_INTERVAL_SECONDS = 5.0
+CLAIMED_STATES = (StateType.PENDING, StateType.RUNNING, StateType.CANCELLING)
 
 logger = logging.getLogger(__name__)
 
 
 class Backlog:
-    """`own` are the owners of the runs that this worker has taken, `limit` is how many each may have."""
+    """Chooses the next runs. `claimed` maps this worker's runs to their owners; `limit` is per owner."""
 
     def __init__(
-        self, client: PrefectClient, work_pool: str, worker: str, own: Mapping[UUID, str | None], limit: int
+        self,
+        client: PrefectClient,
+        work_pool: str,
+        worker: str,
+        claimed: Mapping[UUID, str | None],
+        limit: int,
     ) -> None:
-        self._client, self._worker, self._own, self._limit = client, worker, own, limit
-        self._name = work_pool
-        self._pool = WorkPoolFilter(name=WorkPoolFilterName(any_=[work_pool]))
-        self._alone = False
-        self._overlooked: dict[str, None] = {}  # an ordered set of owners
-        self._waits = False
+        self._client, self._worker, self._claimed, self._limit = client, worker, claimed, limit
+        self._pool_name = work_pool
+        self._pool_filter = WorkPoolFilter(name=WorkPoolFilterName(any_=[work_pool]))
+        self._is_only_worker = False
+        self._waiting_owners: dict[str, None] = {}  # an ordered set
+        self._has_due_runs = False
 
-    def heard_of(self, owners: Iterable[str]) -> None:
-        """Something of theirs waits; it may be hidden."""
-        self._overlooked |= dict.fromkeys(owners)
+    def add_waiting_owners(self, owners: Iterable[str]) -> None:
+        """Remember owners with due runs, which Prefect may not hand out."""
+        self._waiting_owners |= dict.fromkeys(owners)
 
     async def next_runs(
-        self, seen: Sequence[WorkerFlowRunResponse], free_slots: Callable[[], int]
+        self, handed_out: Sequence[WorkerFlowRunResponse], free_slots: Callable[[], int]
     ) -> list[WorkerFlowRunResponse]:
-        """Of those that Prefect has handed out and those behind them, as many as fit, each in turn."""
-        self._waits = bool(seen)
-        if not seen:
+        """Return the runs to claim, from those that Prefect handed out and those behind them."""
+        self._has_due_runs = bool(handed_out)
+        if not handed_out:
             return []
-        hidden, elsewhere = await asyncio.gather(self._hidden(seen), self._elsewhere())
-        due = [each for each in [*seen, *hidden] if each.flow_run.id not in self._own]
-        places = {each.work_queue_id: place for place, each in reversed(list(enumerate(seen)))}
-        due.sort(key=lambda each: places[each.work_queue_id])
-        return in_turn(
+        hidden, claimed_elsewhere = await asyncio.gather(
+            self._read_hidden(handed_out), self._read_claimed_elsewhere()
+        )
+        due = [run for run in [*handed_out, *hidden] if run.flow_run.id not in self._claimed]
+        queue_order = {run.work_queue_id: index for index, run in reversed(list(enumerate(handed_out)))}
+        due.sort(key=lambda run: queue_order[run.work_queue_id])
+        return select_fairly(
             due,
-            owner=lambda each: owner_of(each.flow_run.tags),
-            queue=lambda each: each.work_queue_id,
-            running=({**elsewhere, **self._own}).values(),
+            get_owner=lambda run: find_owner(run.flow_run.tags),
+            get_queue=lambda run: run.work_queue_id,
+            running=({**claimed_elsewhere, **self._claimed}).values(),
             limit=self._limit,
-            slots=min(free_slots(), len(seen)),
+            slots=min(free_slots(), len(handed_out)),
         )
 
-    async def has_room(self, claimed: FlowRun) -> bool:
-        """Whether a run that was just claimed is within its owner's limit: other workers may have looked at
-        the same moment. Of several that were, the earliest have room."""
-        owner = owner_of(claimed.tags)
-        if self._alone or owner is None:
-            return True
-        theirs = [run for run in await self._taken(owner) if owner_of(run.tags) == owner]
-        first = sorted(theirs, key=_claimed_at)[: self._limit]
-        return len(theirs) <= self._limit or claimed.id in [run.id for run in first]
+    async def is_within_limit(self, run: FlowRun) -> bool:
+        """Return whether a run that was just claimed is within its owner's limit.
 
-    async def keep_looking(self) -> None:
+        Other workers may have claimed runs of the same owner at the same time; the earliest claims count.
+        """
+        owner = find_owner(run.tags)
+        if self._is_only_worker or owner is None:
+            return True
+        runs = [other for other in await self._read_claimed(owner) if find_owner(other.tags) == owner]
+        earliest = sorted(runs, key=_claim_order)[: self._limit]
+        return len(runs) <= self._limit or run.id in [other.id for other in earliest]
+
+    async def scan_forever(self) -> None:
         while True:
             try:
-                await self.look()
+                await self.scan()
             except (httpx.HTTPError, PrefectException, OSError):
-                logger.debug("looking through the backlog failed; trying again soon", exc_info=True)
-            await anyio.sleep(LOOK_SECONDS)
+                logger.debug("scanning the backlog failed; retrying soon", exc_info=True)
+            await anyio.sleep(SCAN_INTERVAL_SECONDS)
 
-    async def look(self) -> None:
-        """Whether other workers serve the pool, and whose runs wait beyond those that Prefect hands out."""
-        workers = await self._client.read_workers_for_work_pool(self._name)
-        self._alone = all(each.name == self._worker for each in workers if each.status == "ONLINE")
-        for number in range(READS_PER_LOOK if self._waits else 0):
-            found = await self._read(_due(), number * MOST_PER_READ, MOST_PER_READ)
-            self.heard_of(owner for run in found if (owner := owner_of(run.tags)) is not None)
-            if len(found) < MOST_PER_READ:
+    async def scan(self) -> None:
+        """Check whether other workers serve the pool, and which owners have due runs."""
+        workers = await self._client.read_workers_for_work_pool(self._pool_name)
+        self._is_only_worker = all(
+            worker.name == self._worker for worker in workers if worker.status == "ONLINE"
+        )
+        for page in range(MAX_PAGES_PER_SCAN if self._has_due_runs else 0):
+            runs = await self._read(_due_filter(), page * PAGE_SIZE, PAGE_SIZE)
+            self.add_waiting_owners(owner for run in runs if (owner := find_owner(run.tags)) is not None)
+            if len(runs) < PAGE_SIZE:
                 return
 
-    async def _hidden(self, seen: Sequence[WorkerFlowRunResponse]) -> list[WorkerFlowRunResponse]:
-        """The first of each owner who was heard of and is not seen, in queues that hand out something."""
-        for each in seen:
-            self._overlooked.pop(owner_of(each.flow_run.tags) or "", None)
-        asked = list(self._overlooked)[:MOST_OWNERS_ASKED]
-        most = min(self._limit, MOST_PER_READ)
-        found = await asyncio.gather(*(self._read(_due(owner), 0, most) for owner in asked))
-        for owner, runs in zip(asked, found, strict=True):
-            self._overlooked.pop(owner, None)
-            if runs:  # asked again after all others
-                self._overlooked[owner] = None
-        queues = {each.work_queue_id: each.work_pool_id for each in seen}
+    async def _read_hidden(self, handed_out: Sequence[WorkerFlowRunResponse]) -> list[WorkerFlowRunResponse]:
+        """Return the first due runs of waiting owners that Prefect did not hand out.
+
+        Queues that hand out nothing are at their own limit, so their runs are left out.
+        """
+        for run in handed_out:
+            self._waiting_owners.pop(find_owner(run.flow_run.tags) or "", None)
+        owners = list(self._waiting_owners)[:MAX_OWNERS_PER_QUERY]
+        count = min(self._limit, PAGE_SIZE)
+        runs_by_owner = await asyncio.gather(*(self._read(_due_filter(owner), 0, count) for owner in owners))
+        for owner, runs in zip(owners, runs_by_owner, strict=True):
+            self._waiting_owners.pop(owner, None)
+            if runs:  # move to the end, so that all others are queried first
+                self._waiting_owners[owner] = None
+        pools = {run.work_queue_id: run.work_pool_id for run in handed_out}
         return [
             WorkerFlowRunResponse(
-                work_pool_id=queues[run.work_queue_id], work_queue_id=run.work_queue_id, flow_run=run
+                work_pool_id=pools[run.work_queue_id], work_queue_id=run.work_queue_id, flow_run=run
             )
-            for runs in found
+            for runs in runs_by_owner
             for run in runs
-            if run.work_queue_id in queues and run.empirical_policy.retry_type != "in_process"
+            if run.work_queue_id in pools and run.empirical_policy.retry_type != "in_process"
         ]
 
-    async def _elsewhere(self) -> dict[UUID, str | None]:
-        """Owners of what all workers have taken; with no other worker the own runs are all there are."""
-        if self._alone:
+    async def _read_claimed_elsewhere(self) -> dict[UUID, str | None]:
+        """Return the owners of all claimed runs; skip the query if this is the only worker."""
+        if self._is_only_worker:
             return {}
-        return {run.id: owner_of(run.tags) for run in await self._taken()}
+        return {run.id: find_owner(run.tags) for run in await self._read_claimed()}
 
-    async def _taken(self, owner: str | None = None) -> list[FlowRun]:
-        return await self._read(_of(owner, *TAKEN), 0, MOST_PER_READ)
+    async def _read_claimed(self, owner: str | None = None) -> list[FlowRun]:
+        return await self._read(_state_filter(owner, *CLAIMED_STATES), 0, PAGE_SIZE)
 
-    async def _read(self, wanted: FlowRunFilter, start: int, limit: int) -> list[FlowRun]:
+    async def _read(self, run_filter: FlowRunFilter, offset: int, limit: int) -> list[FlowRun]:
         return await self._client.read_flow_runs(
-            flow_run_filter=wanted,
-            work_pool_filter=self._pool,
+            flow_run_filter=run_filter,
+            work_pool_filter=self._pool_filter,
             sort=FlowRunSort.NEXT_SCHEDULED_START_TIME_ASC,
-            offset=start,
+            offset=offset,
             limit=limit,
         )
 
 
-def _due(owner: str | None = None) -> FlowRunFilter:
-    found = _of(owner, StateType.SCHEDULED)
-    found.next_scheduled_start_time = FlowRunFilterNextScheduledStartTime(before_=datetime.now(UTC))
-    return found
+def _due_filter(owner: str | None = None) -> FlowRunFilter:
+    run_filter = _state_filter(owner, StateType.SCHEDULED)
+    run_filter.next_scheduled_start_time = FlowRunFilterNextScheduledStartTime(before_=datetime.now(UTC))
+    return run_filter
 
 
-def _of(owner: str | None, *states: StateType) -> FlowRunFilter:
+def _state_filter(owner: str | None, *states: StateType) -> FlowRunFilter:
     return FlowRunFilter(
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(states))),
         tags=FlowRunFilterTags(all_=[f"{OWNER}{owner}"]) if owner is not None else None,
     )
 
 
-def _claimed_at(run: FlowRun) -> tuple[bool, datetime | None, UUID]:
-    """Those that run already come first; they had room."""
+def _claim_order(run: FlowRun) -> tuple[bool, datetime | None, UUID]:
+    """Sort running runs first, because they were within the limit when they started."""
     return run.state_type == StateType.PENDING, run.state.timestamp if run.state else None, run.id

@@ -1,4 +1,4 @@
-"""Inside a warm process: import, open clients, wait for one run, run it, end."""
+"""Main function of a warm process: import, open clients, wait for one run, run it, exit."""
 
 import gc
 import logging
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 READY = b"ready"
 
-# Imported once, before the first fork. The last ones are what a run would import late, 100 ms in all.
+# Imported once, before the first fork. A run would import the later entries lazily, which takes 100 ms.
 PRELOAD = [
     "flows.export",
     "flows.delivery",
@@ -51,46 +51,47 @@ class Job:
 
 
 def main(connection: Connection) -> None:
-    """Ends quietly when the worker goes away before it had a run for it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is the worker's to deal with
-    with _warmed_up() as settings:
+    """Run one job and exit; exit with 0 if the worker ends before it sends one."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the worker handles Ctrl-C
+    with _warm_up() as settings:
         try:
             connection.send_bytes(READY)
             job = connection.recv()
         except (EOFError, BrokenPipeError):
             os._exit(0)
-        _begin_log(job, settings.log_format)
-        code = _exit_code_of(job)
-        with suppress(OSError):  # the worker may be gone
+        _configure_log(job, settings.log_format)
+        code = _run(job)
+        with suppress(OSError):  # the worker may have ended
             connection.send(attempt_result.last())
         tracing.flush()
-        # Threads of clients and drivers have nothing left to say; waiting for them would hold a slot.
+        # Skip the exit of client and driver threads: waiting for them would occupy a slot.
         os._exit(code)
 
 
-def _begin_log(job: Job, log_format: logs.Format) -> None:
+def _configure_log(job: Job, log_format: logs.Format) -> None:
     from api.exports.flow_run_job import caller_of
 
     caller = caller_of(job.flow_run)
     logs.bind_run(log_format, job=str(job.flow_run.id), **({"caller": caller} if caller else {}))
 
 
-def _exit_code_of(job: Job) -> int:
+def _run(job: Job) -> int:
+    """Run the flow and return the exit code."""
     from deployments.warm_worker.prefect_internals import run_flow
 
     try:
         run_flow(job.flow_run, job.entrypoint, job.environment)
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 1
+    except SystemExit as exit_:
+        return exit_.code if isinstance(exit_.code, int) else 1
     except BaseException:
-        logging.getLogger(__name__).exception("flow run %s ended with an error", job.flow_run.id)
+        logging.getLogger(__name__).exception("flow run %s failed", job.flow_run.id)
         return 1
     return 0
 
 
 @contextmanager
-def _warmed_up() -> "Iterator[Settings]":
-    """What cannot be shared across a fork: clients, their threads, the first event loop."""
+def _warm_up() -> "Iterator[Settings]":
+    """Open what cannot be shared across a fork: clients, their threads, the first event loop."""
     from prefect.context import SyncClientContext
 
     from deployments.warm_worker.prefect_internals import keep_result_storage, open_background_services
@@ -103,7 +104,7 @@ def _warmed_up() -> "Iterator[Settings]":
     settings = Settings()
     catalog(settings.catalog_modules)
     open_storage(settings.storage_url, settings.public_url).warm_up()
-    # The engine takes the client that it finds: connected, and its TLS context (40 ms) made.
+    # The engine reuses this client, which is connected and has its TLS context (40 ms).
     with SyncClientContext.get_or_create():
         keep_result_storage()
         gc.freeze()

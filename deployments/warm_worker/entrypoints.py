@@ -1,4 +1,4 @@
-"""The entrypoints that a worker runs."""
+"""Entrypoints that the worker may run."""
 
 # An entrypoint may name any function that Python can import, `subprocess.getoutput` included, and whoever can
 # create a deployment chooses it. Prefect has no roles, so the worker keeps its own list.
@@ -6,7 +6,7 @@ OWN = frozenset({"flows.export.export_report", "flows.delivery.deliver_webhook",
 ANY = "*"
 
 
-def refusal(entrypoint: str, others: frozenset[str]) -> str | None:
+def check_entrypoint(entrypoint: str, others: frozenset[str]) -> str | None:
     """Return why the worker does not run this entrypoint, or None if it does."""
     if entrypoint in OWN or entrypoint in others or ANY in others:
         return None

@@ -1,8 +1,8 @@
-"""Whose run is next: callers take turns, whoever came first. Pure.
+"""Selection of the next runs: callers take turns, regardless of who came first.
 
-The worker chooses, and not Prefect's work queues: one per caller, each with its `concurrency_limit`, would
-hold back what one caller runs, but queues have an order of priority and no turns, each of them is read and
-written at every poll, and nothing ever removes one.
+The worker selects, rather than Prefect's work queues. One queue per caller with a `concurrency_limit` would
+cap each caller, but queues have priorities and no turns, every queue is read and written on every poll, and
+queues are never removed.
 """
 
 from collections import Counter
@@ -16,47 +16,53 @@ from flows.runs.tags import OWNER, REPORT
 T = TypeVar("T")
 
 
-def owner_of(tags: Iterable[str]) -> str | None:
-    """Of an export's run; None for all others, which nobody's limit is about."""
-    named = {prefix: tag for tag in tags for prefix in (OWNER, REPORT) if tag.startswith(prefix)}
-    return named[OWNER].removeprefix(OWNER) if len(named) == 2 else None
+def find_owner(tags: Iterable[str]) -> str | None:
+    """Return the owner of an export's run; None for other runs, which have no limit."""
+    by_prefix = {prefix: tag for tag in tags for prefix in (OWNER, REPORT) if tag.startswith(prefix)}
+    return by_prefix[OWNER].removeprefix(OWNER) if len(by_prefix) == 2 else None
 
 
-def in_turn(
+def select_fairly(
     due: Sequence[T],
-    owner: Callable[[T], str | None],
-    queue: Callable[[T], object],
+    get_owner: Callable[[T], str | None],
+    get_queue: Callable[[T], object],
     running: Iterable[str | None],
     limit: int,
     slots: int,
 ) -> list[T]:
-    """The next of those due, at most `slots`: always from whom the fewest are running.
+    """Return at most `slots` of the due runs, each from the owner with the fewest running runs.
 
-    `due` stands in Prefect's order: by the priority of its queues, then by time. A queue with a higher
-    priority still goes first; `running` names the owner of each run that goes on, `limit` is for each owner.
+    `due` is in Prefect's order, by queue priority and then by time; queues with a higher priority still go
+    first. `running` holds the owner of each running run; `limit` is the maximum per owner.
     """
-    busy, chosen = Counter(running), list[T]()
-    for _, of_one_queue in groupby(due, queue):
-        chosen += _of_one_queue(list(of_one_queue), owner, busy, limit, slots - len(chosen))
-    return chosen
+    running_counts, selected = Counter(running), list[T]()
+    for _, queue_runs in groupby(due, get_queue):
+        selected += _select_from_queue(
+            list(queue_runs), get_owner, running_counts, limit, slots - len(selected)
+        )
+    return selected
 
 
-def _of_one_queue(
-    due: list[T], owner: Callable[[T], str | None], busy: Counter[str | None], limit: int, slots: int
+def _select_from_queue(
+    due: list[T],
+    get_owner: Callable[[T], str | None],
+    running_counts: Counter[str | None],
+    limit: int,
+    slots: int,
 ) -> list[T]:
     waiting: dict[str | None, list[int]] = {}
-    for place, each in enumerate(due):
-        waiting.setdefault(owner(each), []).append(place)
-    turns = [(busy[name], places[0], name) for name, places in waiting.items()]
+    for index, run in enumerate(due):
+        waiting.setdefault(get_owner(run), []).append(index)
+    turns = [(running_counts[owner], indexes[0], owner) for owner, indexes in waiting.items()]
     heapify(turns)
-    chosen: list[T] = []
-    while turns and len(chosen) < slots:
-        count, place, name = heappop(turns)
-        if name is not None and count >= limit:
+    selected: list[T] = []
+    while turns and len(selected) < slots:
+        count, index, owner = heappop(turns)
+        if owner is not None and count >= limit:
             continue
-        chosen.append(due[place])
-        busy[name] += 1
-        del waiting[name][0]
-        if waiting[name]:
-            heappush(turns, (busy[name], waiting[name][0], name))
-    return chosen
+        selected.append(due[index])
+        running_counts[owner] += 1
+        del waiting[owner][0]
+        if waiting[owner]:
+            heappush(turns, (running_counts[owner], waiting[owner][0], owner))
+    return selected

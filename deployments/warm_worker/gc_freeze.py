@@ -1,4 +1,4 @@
-"""Imported last before the first fork: what has been imported until then is no garbage in any child."""
+"""Imported last before the first fork, so that the children's garbage collector skips everything imported."""
 
 import gc
 

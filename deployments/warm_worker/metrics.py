@@ -1,6 +1,6 @@
-"""The worker's queue, and what its runs made, in numbers for Prometheus.
+"""Prometheus metrics of the worker and its runs.
 
-Prefect's own client metrics server serves them: PREFECT_CLIENT_METRICS_ENABLED=true,
+Prefect's client metrics server serves them if PREFECT_CLIENT_METRICS_ENABLED=true, on
 PREFECT_CLIENT_METRICS_PORT (4201).
 """
 
@@ -10,38 +10,38 @@ from flows.runs.attempt_result import AttemptResult
 
 PREFIX = "report_exports_worker"
 
-limit = Gauge(f"{PREFIX}_limit", "Runs that may go on at a time.")
-running = Gauge(f"{PREFIX}_running", "Runs that go on.")
-warm = Gauge(f"{PREFIX}_warm_processes", "Processes that wait for a run.")
-put_back = Counter(f"{PREFIX}_put_back", "Runs of lost workers that were put back.")
+limit = Gauge(f"{PREFIX}_limit", "Maximum number of concurrent runs.")
+running = Gauge(f"{PREFIX}_running", "Running runs.")
+warm = Gauge(f"{PREFIX}_warm_processes", "Processes that are ready for a run.")
+put_back = Counter(f"{PREFIX}_put_back", "Runs of lost workers that were rescheduled.")
 wait_seconds = Histogram(
     f"{PREFIX}_wait_seconds",
-    "From the moment a run was due to the moment this worker took it.",
+    "Seconds from the scheduled start of a run until this worker claimed it.",
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
 )
 attempts = Counter(
     f"{PREFIX}_attempts",
-    "Attempts at exports that have ended: done, rows.none, the code of a failure, or crashed.",
+    "Ended attempts of exports, by code: done, rows.none, an error code, or crashed.",
     ["report", "code"],
 )
 attempt_seconds = Histogram(
     f"{PREFIX}_attempt_seconds",
-    "From the moment a process was given an attempt to the end of the process.",
+    "Seconds from the start of an attempt to the exit of its process.",
     ["report"],
     buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600),
 )
-rows = Counter(f"{PREFIX}_rows", "Rows in the files that were made.", ["report"])
-file_bytes = Counter(f"{PREFIX}_bytes", "Bytes of the files that were made.", ["report"])
+rows = Counter(f"{PREFIX}_rows", "Rows in finished files.", ["report"])
+file_bytes = Counter(f"{PREFIX}_bytes", "Bytes in finished files.", ["report"])
 
-# The process was killed, or died, before it could tell.
+# Code of an attempt whose process ended without reporting a result.
 CRASHED = "crashed"
 
 
-def count(ended: AttemptResult | None, seconds: float) -> None:
-    """None is the end of another flow's run."""
-    if ended is None:
+def count_attempt(result: AttemptResult | None, seconds: float) -> None:
+    """Count an attempt; `result` is None for runs of other flows, which are not counted."""
+    if result is None:
         return
-    attempts.labels(ended.report, ended.code).inc()
-    attempt_seconds.labels(ended.report).observe(seconds)
-    rows.labels(ended.report).inc(ended.rows)
-    file_bytes.labels(ended.report).inc(ended.bytes)
+    attempts.labels(result.report, result.code).inc()
+    attempt_seconds.labels(result.report).observe(seconds)
+    rows.labels(result.report).inc(result.rows)
+    file_bytes.labels(result.report).inc(result.bytes)

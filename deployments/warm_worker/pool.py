@@ -1,4 +1,4 @@
-"""A handful of warm processes that wait for a run each; every one is used once."""
+"""Pool of warm processes, each of which waits for one run and exits after it."""
 
 import asyncio
 import logging
@@ -17,9 +17,9 @@ from deployments.warm_worker.child import Job
 from flows.runs.attempt_result import AttemptResult
 
 WARM_UP_SECONDS = 60.0
-# A new process is made when the run that took one has likely ended, unless somebody waits for it.
+# Delay before a replacement starts, so that it does not slow the run that took the process. A caller that
+# waits for a process ends the delay.
 REFILL_PAUSE_SECONDS = 1.0
-END_SECONDS = 2.0
 
 logger = logging.getLogger(__name__)
 
@@ -27,30 +27,30 @@ logger = logging.getLogger(__name__)
 class WarmProcess:
     def __init__(self, process: ForkServerProcess, connection: Connection) -> None:
         self.process, self._connection = process, connection
-        self._begun = 0.0
+        self._started_at = 0.0
 
-    async def ready(self) -> bool:
-        """False when it ended, or took too long, before it could wait for a run."""
+    async def wait_until_ready(self) -> bool:
+        """Return False if the process ended, or did not warm up in time."""
         try:
             async with asyncio.timeout(WARM_UP_SECONDS):
-                await _readable(self._connection.fileno())
+                await _wait_until_readable(self._connection.fileno())
             return self._connection.recv_bytes() == child.READY
         except (TimeoutError, EOFError, OSError):
             self.kill()
             return False
 
-    def give(self, job: Job) -> None:
-        self._begun = time.monotonic()
+    def start(self, job: Job) -> None:
+        self._started_at = time.monotonic()
         self._connection.send(job)
 
-    async def ended(self) -> None:
-        await _readable(self.process.sentinel)
+    async def wait_until_ended(self) -> None:
+        await _wait_until_readable(self.process.sentinel)
         self.process.join()
-        metrics.count(self._attempt_result(), time.monotonic() - self._begun)
+        metrics.count_attempt(self._read_attempt_result(), time.monotonic() - self._started_at)
         self._connection.close()
 
-    def _attempt_result(self) -> AttemptResult | None:
-        """As the process has told it; one that was killed has told nothing."""
+    def _read_attempt_result(self) -> AttemptResult | None:
+        """Return what the process reported; CRASHED if it was killed before."""
         try:
             return self._connection.recv() if self._connection.poll() else AttemptResult("", metrics.CRASHED)
         except (EOFError, OSError):
@@ -61,8 +61,8 @@ class WarmProcess:
             self.process.kill()
 
 
-class Pool:
-    """`size` processes wait, ready or warming up; more run."""
+class WarmProcessPool:
+    """Keeps `size` processes ready or warming up, besides those that run."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -71,59 +71,57 @@ class Pool:
         self._warming: set[asyncio.Task[None]] = set()
         self._ready: deque[WarmProcess] = deque()
         self._changed = asyncio.Condition()
-        self._needed = asyncio.Event()
-        self._closed = False
+        self._refill_now = asyncio.Event()
 
-    async def __aenter__(self) -> "Pool":
+    async def __aenter__(self) -> "WarmProcessPool":
         for _ in range(self._size):
-            self._warm_one(0)
+            self._add_process(0)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._closed = True
         for task in self._warming:
             task.cancel()
         await asyncio.gather(*self._warming, return_exceptions=True)
-        for waiting in self._ready:
-            waiting.kill()
+        for process in self._ready:
+            process.kill()
 
-    async def warmed_up(self) -> None:
-        """Until a run that comes would find a process."""
+    async def wait_until_ready(self) -> None:
+        """Wait until at least one process is ready."""
         async with self._changed:
             await self._changed.wait_for(lambda: bool(self._ready))
 
     @property
-    def waiting(self) -> int:
+    def ready_count(self) -> int:
         return len(self._ready)
 
-    async def take(self) -> WarmProcess:
+    async def acquire(self) -> WarmProcess:
         async with self._changed:
             while True:
                 while not self._ready:
-                    self._needed.set()
+                    self._refill_now.set()
                     if not self._warming:
-                        self._warm_one(0)
+                        self._add_process(0)
                     await self._changed.wait()
-                self._needed.clear()
-                taken = self._ready.popleft()
-                self._warm_one(REFILL_PAUSE_SECONDS)
-                if taken.process.is_alive():  # somebody may have killed it while it waited
-                    return taken
+                self._refill_now.clear()
+                process = self._ready.popleft()
+                self._add_process(REFILL_PAUSE_SECONDS)
+                if process.process.is_alive():  # it may have been killed while it waited
+                    return process
 
-    def _warm_one(self, pause_seconds: float) -> None:
-        task = asyncio.get_running_loop().create_task(self._warm(pause_seconds))
+    def _add_process(self, pause_seconds: float) -> None:
+        task = asyncio.get_running_loop().create_task(self._start_after(pause_seconds))
         self._warming.add(task)
         task.add_done_callback(self._warming.discard)
 
-    async def _warm(self, pause_seconds: float) -> None:
+    async def _start_after(self, pause_seconds: float) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(pause_seconds):
-                await self._needed.wait()
+                await self._refill_now.wait()
         process = await asyncio.to_thread(self._start)
         try:
-            ready = await process.ready()
+            ready = await process.wait_until_ready()
         except asyncio.CancelledError:
             process.kill()
             raise
@@ -131,22 +129,22 @@ class Pool:
             if ready:
                 self._ready.append(process)
             else:
-                logger.warning("a warm process ended before it was ready; making another")
-                self._warm_one(1.0)
+                logger.warning("a warm process ended before it was ready; starting another")
+                self._add_process(1.0)
             self._changed.notify_all()
 
     def _start(self) -> WarmProcess:
-        ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=child.main, args=(theirs,), name="warm run", daemon=True)
-        with _no_main_module():
+        parent_end, child_end = self._context.Pipe()
+        process = self._context.Process(target=child.main, args=(child_end,), name="warm run", daemon=True)
+        with _hidden_main_module():
             process.start()
-        theirs.close()
-        return WarmProcess(process, ours)
+        child_end.close()
+        return WarmProcess(process, parent_end)
 
 
 @contextmanager
-def _no_main_module() -> Iterator[None]:
-    """Children would import the worker's command line again; they need nothing of it."""
+def _hidden_main_module() -> Iterator[None]:
+    """Hide `__main__`, which children would otherwise import again."""
     main = sys.modules["__main__"]
     spec, file = main.__spec__, getattr(main, "__file__", None)
     main.__spec__ = None
@@ -160,7 +158,7 @@ def _no_main_module() -> Iterator[None]:
             main.__file__ = file
 
 
-async def _readable(descriptor: int) -> None:
+async def _wait_until_readable(descriptor: int) -> None:
     loop = asyncio.get_running_loop()
     ready = asyncio.Event()
     loop.add_reader(descriptor, ready.set)

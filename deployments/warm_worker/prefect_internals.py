@@ -1,16 +1,19 @@
-"""All that the warm worker uses of Prefect beyond its public API, read in Prefect 3.8.8.
+"""Uses of Prefect beyond its public API, checked against Prefect 3.8.8.
 
-FlowRunExecutorContext: cancellation, crash detection and hooks exactly as the stock worker has them.
-ProcessHandle: what an executor's starter hands over.
-_run_flow_from_runtime_entrypoint: what `python -m prefect.flow_engine` does, in a process already there.
-EventsWorker, APILogWorker: are drained before a child ends; their own exit hooks do not run in it.
-observe_flow_run_suspension: blocks each run about 140 ms for a websocket that a short run never uses.
-related_resources_from_run_context: five reads a run for names that an event shows beside its ids.
-_cache_api_version_check: a question that the worker has asked already.
-_send_heartbeats: ends up to a second late, and the progress artifact is the heartbeat here.
-load_flow_run: a read of what the worker has just been given; the engine reads the run again once it runs.
-start_client_metrics_server: opens the worker's own port once more, which fails the run.
-_read_server_default_result_storage_block_id: a read per run for results that are not kept.
+Used as they are:
+FlowRunExecutorContext: gives the same cancellation, crash detection and hooks as Prefect's process worker.
+ProcessHandle: the value that an executor's starter returns.
+_run_flow_from_runtime_entrypoint: `python -m prefect.flow_engine`, but in an existing process.
+EventsWorker, APILogWorker: drained before a child exits with os._exit(), which skips their exit hooks.
+_cache_api_version_check: skips a version check that the worker has already made.
+
+Replaced in the child process:
+observe_flow_run_suspension: blocks each run for 140 ms to open a websocket that short runs never use.
+related_resources_from_run_context: reads five objects per run for names that events show beside ids.
+_send_heartbeats: ends up to a second late; here, the progress artifact is the heartbeat.
+load_flow_run: reads the run that the worker has just received; the engine reads it again anyway.
+start_client_metrics_server: opens the worker's port a second time, which fails the run.
+_read_server_default_result_storage_block_id: one read per run, for results that are never stored.
 """
 
 import contextvars
@@ -35,13 +38,11 @@ from prefect.events.worker import EventsWorker
 from prefect.flow_engine import _run_flow_from_runtime_entrypoint
 from prefect.logging.handlers import APILogWorker
 from prefect.runner._flow_run_executor import FlowRunExecutorContext
-from prefect.runner._hook_runner import HookRunner
 from prefect.runner._process_manager import ProcessHandle
 from prefect.settings import PREFECT_API_URL
 
 __all__ = [
     "FlowRunExecutorContext",
-    "HookRunner",
     "ProcessHandle",
     "UntestedPrefect",
     "check_version",
@@ -51,40 +52,40 @@ __all__ = [
 ]
 
 TESTED_VERSION = "3.8.8"
-# A run that lasts longer is watched for suspension from then on.
-WATCHED_AFTER_SECONDS = 2.0
+# Runs that last longer are observed for suspension.
+OBSERVE_AFTER_SECONDS = 2.0
 DRAIN_SECONDS = 5.0
 
 
 class UntestedPrefect(RuntimeError):
-    """The installed Prefect is not the one whose internals are used here."""
+    """The installed version of Prefect is not the tested one."""
 
 
 def check_version() -> None:
-    found = version("prefect")
-    if found != TESTED_VERSION:
+    installed = version("prefect")
+    if installed != TESTED_VERSION:
         raise UntestedPrefect(
-            f"The warm worker was tested with Prefect {TESTED_VERSION}, and {found} is installed. Install"
-            f" prefect=={TESTED_VERSION}, or use a work pool of type process meanwhile."
+            f"The warm worker is tested with Prefect {TESTED_VERSION}, but {installed} is installed. Install"
+            f" prefect=={TESTED_VERSION}, or use a work pool of type process."
         )
 
 
 def open_background_services() -> None:
-    """Starts the threads that carry events and logs, so that a run does not wait for them."""
+    """Start the threads that send events and logs, so that no run waits for their start."""
     _cache_api_version_check(_api_version_check_key(str(PREFECT_API_URL.value()), prefect.__version__))
-    vars(events_worker).update(related_resources_from_run_context=_related_to_run)
+    vars(events_worker).update(related_resources_from_run_context=_related_resources)
     EventsWorker.instance()
     APILogWorker.instance()
 
 
 def keep_result_storage() -> None:
-    """Where the server keeps results by default, as it is now; opens the client's connection too."""
-    found = results._read_server_default_result_storage_block_id()
-    vars(results).update(_read_server_default_result_storage_block_id=lambda: found)
+    """Read the server's default result storage once for all runs; this also opens the client's connection."""
+    block_id = results._read_server_default_result_storage_block_id()
+    vars(results).update(_read_server_default_result_storage_block_id=lambda: block_id)
 
 
 def run_flow(flow_run: FlowRun, entrypoint: str, environment: dict[str, str]) -> None:
-    """Runs it as `python -m prefect.flow_engine` would; SystemExit tells how it went."""
+    """Run the flow as `python -m prefect.flow_engine` does; SystemExit carries the exit code."""
     os.environ.update(environment)
     vars(flow_engine).update(
         load_flow_run=lambda flow_run_id: flow_run,
@@ -99,24 +100,24 @@ def run_flow(flow_run: FlowRun, entrypoint: str, environment: dict[str, str]) ->
         APILogWorker.drain_all(timeout=DRAIN_SECONDS)
 
 
-async def _related_to_run(client: Any, exclude: Set[str] | None = None) -> list[RelatedResource]:
-    """The same resources by their ids, from what the run knows of itself."""
+async def _related_resources(client: Any, exclude: Set[str] | None = None) -> list[RelatedResource]:
+    """Return the related resources by id, from the run's context."""
     context = FlowRunContext.get()
     run = context.flow_run if context is not None else None
     if run is None:
         return []
-    named = {
+    ids_by_role = {
         "flow-run": run.id,
         "flow": run.flow_id,
         "deployment": run.deployment_id,
         "work-queue": run.work_queue_id,
     }
-    ids = {role: f"prefect.{role}.{found}" for role, found in named.items() if found is not None}
-    related = [*ids.items(), *(("tag", f"prefect.tag.{tag}") for tag in sorted(run.tags))]
+    resources = {role: f"prefect.{role}.{id_}" for role, id_ in ids_by_role.items() if id_ is not None}
+    related = [*resources.items(), *(("tag", f"prefect.tag.{tag}") for tag in sorted(run.tags))]
     return [
-        RelatedResource({"prefect.resource.id": found, "prefect.resource.role": role})
-        for role, found in related
-        if found not in (exclude or ())
+        RelatedResource({"prefect.resource.id": resource_id, "prefect.resource.role": role})
+        for role, resource_id in related
+        if resource_id not in (exclude or ())
     ]
 
 
@@ -127,7 +128,7 @@ def _observe_later(
     ended = threading.Event()
 
     def watch() -> None:
-        if not ended.wait(WATCHED_AFTER_SECONDS):
+        if not ended.wait(OBSERVE_AFTER_SECONDS):
             with observe_flow_run_suspension(flow_run_id, suspension_request, polling_interval):
                 ended.wait()
 

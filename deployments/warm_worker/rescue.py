@@ -1,8 +1,8 @@
-"""Finds runs whose worker is dead and puts them back, under the same id, for a new attempt.
+"""Rescue of lost runs: reschedule a run whose worker died, under the same id, for a new attempt.
 
-A run is lost when it was claimed and never started, when its progress artifact (the heartbeat, touched at
-least every 5 s) has been silent too long, or when Prefect saw it crash. A run that is alive and slow goes
-on touching its artifact, so nothing here ever takes one.
+A run is lost if it was claimed but never started, if its progress artifact (the heartbeat, updated at least
+every 5 s) is too old, or if Prefect marked it as crashed. A slow run keeps updating its artifact, so it is
+never taken for a lost one.
 """
 
 import logging
@@ -36,20 +36,20 @@ from flows.runs.artifacts import progress_filter
 from flows.runs.progress import HEARTBEAT_SECONDS
 from flows.settings import Settings
 
-# The flows that may be run again; others are left as they ended. An export touches its progress artifact,
-# and a webhook takes 5 s at most: both are heard of within the time that a silent run has.
-RUN_AGAIN = [flow_names.EXPORT, flow_names.DELIVER]
-LOSABLE = (StateType.PENDING, StateType.RUNNING, StateType.CRASHED)
-SWEEP_SECONDS = 5.0
+# Flows that may run again; other runs keep their state. Exports update their progress artifact and webhooks
+# take at most 5 s, so SILENT_SECONDS fits both.
+RESCUED_FLOWS = [flow_names.EXPORT, flow_names.DELIVER]
+LOSABLE_STATES = (StateType.PENDING, StateType.RUNNING, StateType.CRASHED)
+SWEEP_INTERVAL_SECONDS = 5.0
 PENDING_SECONDS = 20.0
 SILENT_SECONDS = 4 * HEARTBEAT_SECONDS
-CRASHED_WITHIN = timedelta(hours=24)
+MAX_CRASH_AGE = timedelta(hours=24)
 
 logger = logging.getLogger(__name__)
 
 
-class Rescue:
-    """`own` are the runs in this worker's processes, `claimed` also those that wait for a process."""
+class Rescuer:
+    """Reschedules lost runs. `own` maps this worker's runs to processes; `claimed` includes waiting runs."""
 
     def __init__(
         self, client: PrefectClient, work_pool: str, own: Mapping[UUID, WarmProcess], claimed: Set[UUID]
@@ -58,76 +58,79 @@ class Rescue:
         settings = Settings()
         self._attempts, self._webhook_attempts = settings.attempts, settings.webhook_attempts
 
-    async def keep_sweeping(self) -> None:
+    async def sweep_forever(self) -> None:
         while True:
-            # Workers that started together must not sweep together.
-            await anyio.sleep(SWEEP_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311 - not a secret
+            # Jitter, so that workers that started together do not sweep together.
+            await anyio.sleep(SWEEP_INTERVAL_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311 - not a secret
             try:
                 await self.sweep(datetime.now(UTC))
             except (httpx.HTTPError, PrefectException, OSError):
-                logger.warning("looking for lost runs failed; trying again soon", exc_info=True)
+                logger.warning("the search for lost runs failed; retrying soon", exc_info=True)
 
     async def sweep(self, now: datetime) -> list[UUID]:
-        """Puts back every lost run; the ids of those."""
-        runs = await self._active()
-        heartbeats = await self._heartbeats([run.id for run in runs if run.state_type == StateType.RUNNING])
+        """Reschedule all lost runs and return their ids."""
+        runs = await self._read_losable_runs()
+        heartbeats = await self._read_heartbeats(
+            [run.id for run in runs if run.state_type == StateType.RUNNING]
+        )
         lost = [run for run in runs if is_lost(run, heartbeats.get(run.id), now)]
         for run in lost:
             if (process := self._own.get(run.id)) is not None:
-                process.kill()  # ours, and silent: it hangs; next time it is seen as crashed
+                process.kill()  # it hangs; the next sweep finds it crashed
             elif run.id not in self._claimed:
-                await self._put_back(run, "Its worker was lost.")
+                await self._reschedule(run, "Its worker was lost.")
         return [run.id for run in lost]
 
-    async def put_back(self, run_id: UUID, reason: str) -> None:
-        await self._put_back(await self._client.read_flow_run(run_id), reason)
+    async def reschedule(self, run_id: UUID, reason: str) -> None:
+        await self._reschedule(await self._client.read_flow_run(run_id), reason)
 
-    async def _put_back(self, run: FlowRun, reason: str) -> None:
+    async def _reschedule(self, run: FlowRun, reason: str) -> None:
         current = await self._client.read_flow_run(run.id)
-        if current.state_type not in LOSABLE or current.state_id != run.state_id:
-            return  # it went on, or another worker was faster
-        lost: type[WorkerLost | DeliveryLost] = WorkerLost
+        if current.state_type not in LOSABLE_STATES or current.state_id != run.state_id:
+            return  # it has continued, or another worker has rescheduled it
+        error: type[WorkerLost | DeliveryLost] = WorkerLost
         attempts = self._attempts
         if tags.WEBHOOK in run.tags:
-            lost, attempts = DeliveryLost, self._webhook_attempts
+            error, attempts = DeliveryLost, self._webhook_attempts
         if run.run_count < attempts:
             state: State[Any] = AwaitingRetry(scheduled_time=datetime.now(UTC), message=reason)
         else:
-            state = Failed(name=lost.code, message=lost.message)
-        # The state may be final (Crashed), and no rule of Prefect's leads out of it.
+            state = Failed(name=error.code, message=error.message)
+        # Crashed is a final state, which Prefect's rules do not let a run leave: force it.
         await self._client.set_flow_run_state(run.id, state, force=True)
         metrics.put_back.inc()
-        facts = {"job": str(run.id)}
-        logger.info("flow run %s: %s It is %s now.", run.id, reason, state.name, extra={"fields": facts})
+        fields = {"job": str(run.id)}
+        logger.info("flow run %s: %s New state: %s.", run.id, reason, state.name, extra={"fields": fields})
 
-    async def _active(self) -> list[FlowRun]:
+    async def _read_losable_runs(self) -> list[FlowRun]:
         return await self._client.read_flow_runs(
-            flow_filter=FlowFilter(name=FlowFilterName(any_=RUN_AGAIN)),
+            flow_filter=FlowFilter(name=FlowFilterName(any_=RESCUED_FLOWS)),
             flow_run_filter=FlowRunFilter(
-                state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(LOSABLE)))
+                state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(LOSABLE_STATES)))
             ),
             work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[self._work_pool])),
         )
 
-    async def _heartbeats(self, run_ids: list[UUID]) -> dict[UUID, datetime]:
+    async def _read_heartbeats(self, run_ids: list[UUID]) -> dict[UUID, datetime]:
         if not run_ids:
             return {}
-        found = await self._client.read_artifacts(artifact_filter=progress_filter(run_ids))
+        artifacts = await self._client.read_artifacts(artifact_filter=progress_filter(run_ids))
         return {
             artifact.flow_run_id: artifact.updated
-            for artifact in found
+            for artifact in artifacts
             if artifact.flow_run_id is not None and artifact.updated is not None
         }
 
 
 def is_lost(run: FlowRun, heartbeat: datetime | None, now: datetime) -> bool:
+    """Return whether the run's worker is gone; `heartbeat` is the last update of its progress artifact."""
     state = run.state
     if state is None:
         return False
     age = now - state.timestamp
     if state.is_crashed():
-        return age < CRASHED_WITHIN
+        return age < MAX_CRASH_AGE
     if state.is_pending():
         return age.total_seconds() > PENDING_SECONDS
-    last = max(heartbeat, state.timestamp) if heartbeat is not None else state.timestamp
-    return state.is_running() and (now - last).total_seconds() > SILENT_SECONDS
+    last_sign = max(heartbeat, state.timestamp) if heartbeat is not None else state.timestamp
+    return state.is_running() and (now - last_sign).total_seconds() > SILENT_SECONDS

@@ -1,4 +1,4 @@
-"""Hears of runs the moment they are scheduled, and whose they are."""
+"""Events of scheduled runs, so that the worker need not wait for its next poll."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -17,8 +17,11 @@ _OWNER_TAG = f"prefect.tag.{OWNER}"
 logger = logging.getLogger(__name__)
 
 
-async def scheduled_runs_heard(work_pool_id: UUID) -> AsyncIterator[list[str]]:
-    """The run's owner, once per event; nobody after each (re)connection: something may have been missed."""
+async def watch_scheduled_runs(work_pool_id: UUID) -> AsyncIterator[list[str]]:
+    """Yield the owners of each scheduled run.
+
+    Yields an empty list after each (re)connection, because events may have been missed.
+    """
     scheduled = EventFilter(
         event=EventNameFilter(name=["prefect.flow-run.Scheduled", "prefect.flow-run.AwaitingRetry"]),
         any_resource=EventAnyResourceFilter(id=[f"prefect.work-pool.{work_pool_id}"]),
@@ -28,12 +31,12 @@ async def scheduled_runs_heard(work_pool_id: UUID) -> AsyncIterator[list[str]]:
             async with get_events_subscriber(filter=scheduled) as events:
                 yield []
                 async for event in events:
-                    yield _owners(event)
+                    yield _list_owners(event)
         except Exception:
-            logger.debug("the event stream broke; connecting again", exc_info=True)
+            logger.debug("the event stream was interrupted; reconnecting", exc_info=True)
         await anyio.sleep(RECONNECT_SECONDS)
 
 
-def _owners(event: Event) -> list[str]:
-    tags = (each.id for each in event.related if each.role == "tag")
+def _list_owners(event: Event) -> list[str]:
+    tags = (resource.id for resource in event.related if resource.role == "tag")
     return [tag.removeprefix(_OWNER_TAG) for tag in tags if tag.startswith(_OWNER_TAG)]

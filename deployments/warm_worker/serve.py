@@ -1,4 +1,4 @@
-"""Runs a warm worker until it is told to stop: `report-exports worker`."""
+"""`report-exports worker`: run a warm worker until a signal stops it."""
 
 import asyncio
 import signal
@@ -12,7 +12,7 @@ __all__ = ["UntestedPrefect", "WorkerRefused", "serve"]
 
 
 async def serve(work_pool: str, name: str | None, limit: int | None, grace_seconds: float) -> None:
-    """WorkerRefused, UntestedPrefect: this worker cannot serve that pool."""
+    """Serve the work pool; raise WorkerRefused or UntestedPrefect if this worker cannot."""
     logs.configure(Settings().log_format)
     worker = WarmWorker(work_pool, name=name, limit=limit, create_pool_if_not_found=False)
     stop = asyncio.Event()

@@ -1,7 +1,7 @@
-"""The worker: hears of runs at once, claims them in one round trip, has a warm process run each.
+"""The warm worker: claims a run in one request as soon as it is scheduled, and hands it to a warm process.
 
-It is an ordinary Prefect worker on an ordinary work pool. What a stock worker does between a claim and
-`run()` (four more calls) is left out; execution, cancellation and crash detection are the stock executor's.
+It is a regular Prefect worker on a regular work pool. It skips the four requests that Prefect's own worker
+makes between a claim and `run()`. Prefect's executor handles execution, cancellation and crash detection.
 """
 
 import asyncio
@@ -24,30 +24,30 @@ from prefect.states import Failed, Scheduled
 from prefect.workers.base import BaseJobConfiguration, BaseVariables, BaseWorker, BaseWorkerResult
 
 from deployments.warm_worker import metrics, prefect_internals
-from deployments.warm_worker.after_run_loop import keep_following_up
+from deployments.warm_worker.after_run_loop import follow_up_forever
 from deployments.warm_worker.backlog import Backlog
 from deployments.warm_worker.child import Job
-from deployments.warm_worker.entrypoints import refusal
-from deployments.warm_worker.fair_share import owner_of
-from deployments.warm_worker.pool import Pool, WarmProcess
-from deployments.warm_worker.rescue import Rescue
-from deployments.warm_worker.scheduled_events import scheduled_runs_heard
+from deployments.warm_worker.entrypoints import check_entrypoint
+from deployments.warm_worker.fair_share import find_owner
+from deployments.warm_worker.pool import WarmProcess, WarmProcessPool
+from deployments.warm_worker.rescue import Rescuer
+from deployments.warm_worker.scheduled_events import watch_scheduled_runs
 from flows.settings import Settings
 
 TYPE = "warm"
 DEFAULT_LIMIT = 2 * (os.cpu_count() or 1)
-ENTRYPOINT_KEPT_SECONDS = 10.0
-CRASH_SEEN_SECONDS = 2.0
-# An event can overtake the run's own commit.
-LOOKS_PER_EVENT, SECONDS_BETWEEN_LOOKS = 3, 0.02
+ENTRYPOINT_CACHE_SECONDS = 10.0
+CRASH_DETECTION_SECONDS = 2.0
+# Attempts to read a run after its event, which can arrive before the run is committed.
+READS_PER_EVENT, SECONDS_BETWEEN_READS = 3, 0.02
 
 
 class WorkerRefused(RuntimeError):
-    """The worker cannot serve this pool; the sentence says what to do."""
+    """The worker cannot serve this work pool; the message says what to do."""
 
 
 class WarmVariables(BaseVariables):
-    """No variables: a warm process is made before anybody knows for which run."""
+    """No variables, because a warm process starts before its run is known."""
 
 
 class WarmConfiguration(BaseJobConfiguration):
@@ -59,17 +59,17 @@ class WarmResult(BaseWorkerResult):
 
 
 class WarmStarter:
-    """What the stock executor starts a run with: here, a process that is there already."""
+    """Starter for Prefect's executor that uses a waiting process instead of a new one."""
 
     def __init__(
-        self, pool: Pool, entrypoint: str, control_channel: Any, own: dict[UUID, WarmProcess]
+        self, pool: WarmProcessPool, entrypoint: str, control_channel: Any, own: dict[UUID, WarmProcess]
     ) -> None:
         self._pool, self._entrypoint, self._control, self._own = pool, entrypoint, control_channel, own
 
     async def start(
         self, flow_run: FlowRun, task_status: anyio.abc.TaskStatus[Any] = anyio.TASK_STATUS_IGNORED
     ) -> None:
-        process = await self._pool.take()
+        process = await self._pool.acquire()
         port, token = self._control.register(flow_run.id)
         environment = {
             "PREFECT__FLOW_RUN_ID": str(flow_run.id),
@@ -78,11 +78,11 @@ class WarmStarter:
             "PREFECT__CONTROL_TOKEN": token,
             "PREFECT__ENABLE_CANCELLATION_AND_CRASHED_HOOKS": "false",
         }
-        process.give(Job(flow_run, self._entrypoint, environment))
+        process.start(Job(flow_run, self._entrypoint, environment))
         self._own[flow_run.id] = process
         task_status.started(prefect_internals.ProcessHandle(cast(Any, process.process)))
         try:
-            await process.ended()
+            await process.wait_until_ended()
         finally:
             del self._own[flow_run.id]
 
@@ -97,7 +97,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
     job_configuration = WarmConfiguration
     job_configuration_variables = WarmVariables
     _display_name = "Warm"
-    _description = "Runs flows in processes that have imported everything beforehand: 0.3 s instead of 10 s."
+    _description = "Runs flows in processes with all imports done: 0.3 s instead of 10 s."
 
     def __init__(self, work_pool_name: str, **options: Any) -> None:
         prefect_internals.check_version()
@@ -106,7 +106,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         super().__init__(work_pool_name, **options)
         self._own: dict[UUID, WarmProcess] = {}
         self._wake = asyncio.Event()
-        self._looks = 1
+        self._reads = 1
         self._draining = False
         self._other_entrypoints = Settings().other_entrypoints
         self._entrypoints: dict[UUID, tuple[float, str]] = {}
@@ -119,18 +119,18 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         configuration: WarmConfiguration,
         task_status: anyio.abc.TaskStatus[int] | None = None,
     ) -> WarmResult:
-        raise NotImplementedError("the warm worker runs what deployments of its pool schedule")
+        raise NotImplementedError("the warm worker runs only runs of deployments")
 
     async def setup(self) -> None:
         await super().setup()
         self._check_pool()
         enter = self._exit_stack.enter_async_context
         self._executors = await enter(prefect_internals.FlowRunExecutorContext())
-        self._pool = await enter(Pool(min(self.limiter_size, DEFAULT_LIMIT)))
-        await self._pool.warmed_up()
+        self._pool = await enter(WarmProcessPool(min(self.limiter_size, DEFAULT_LIMIT)))
+        await self._pool.wait_until_ready()
         metrics.limit.set(self.limiter_size)
-        metrics.warm.set_function(lambda: self._pool.waiting)
-        self._rescue = Rescue(self.client, self._work_pool_name, self._own, self._submitting_flow_run_ids)
+        metrics.warm.set_function(lambda: self._pool.ready_count)
+        self._rescuer = Rescuer(self.client, self._work_pool_name, self._own, self._submitting_flow_run_ids)
         self._backlog = Backlog(
             self.client, self._work_pool_name, self.name, self._owners, Settings().running_per_caller
         )
@@ -141,36 +141,36 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         return int(self.limiter.total_tokens)
 
     async def drain(self, seconds: float) -> None:
-        """Takes nothing new; what does not end in time is stopped and goes back to the other workers."""
+        """Claim no more runs; after `seconds`, kill the remaining ones and reschedule them."""
         self._draining = True
         in_flight = dict(self._in_flight)
         if not in_flight:
             return
         await asyncio.wait(in_flight.values(), timeout=seconds)
-        left = [run_id for run_id, task in in_flight.items() if not task.done()]
-        for run_id in left:
+        unfinished = [run_id for run_id, task in in_flight.items() if not task.done()]
+        for run_id in unfinished:
             if (process := self._own.get(run_id)) is not None:
                 process.kill()
-        await asyncio.wait(in_flight.values(), timeout=CRASH_SEEN_SECONDS)
-        for run_id in left:
-            await self._rescue.put_back(run_id, "The worker was stopped.")
+        await asyncio.wait(in_flight.values(), timeout=CRASH_DETECTION_SECONDS)
+        for run_id in unfinished:
+            await self._rescuer.reschedule(run_id, "The worker was stopped.")
 
     async def get_and_submit_flow_runs(self) -> list[FlowRun]:
         return [] if self._draining else await super().get_and_submit_flow_runs()
 
     async def _get_scheduled_flow_runs(self) -> list[WorkerFlowRunResponse]:
-        """Those that are taken now: no more than there are slots, callers in turn."""
+        """Return the runs to claim now: as many as there are free slots, with callers taking turns."""
         if self.limiter.available_tokens < 1:
             return []
-        found = await super()._get_scheduled_flow_runs()
-        due = [each for each in found if each.flow_run.id not in self._submitting_flow_run_ids]
-        taken = await self._backlog.next_runs(due, lambda: int(self.limiter.available_tokens))
-        # From here to the claim nothing is waited for: two looks at once do not take the same.
-        self._owners |= {each.flow_run.id: owner_of(each.flow_run.tags) for each in taken}
-        return taken
+        scheduled = await super()._get_scheduled_flow_runs()
+        due = [run for run in scheduled if run.flow_run.id not in self._submitting_flow_run_ids]
+        selected = await self._backlog.next_runs(due, lambda: int(self.limiter.available_tokens))
+        # There is no await between here and the claim, so concurrent reads cannot select the same run.
+        self._owners |= {run.flow_run.id: find_owner(run.flow_run.tags) for run in selected}
+        return selected
 
     async def _submit_run(self, flow_run: FlowRun) -> None:
-        """Claims the run and stays with it until its process has ended."""
+        """Claim the run, execute it, and return when its process has ended."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - anyio runs on asyncio here
         self._in_flight[flow_run.id] = task
@@ -179,15 +179,17 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         if due is not None:
             metrics.wait_seconds.observe(max(0.0, (datetime.now(UTC) - due).total_seconds()))
         try:
-            entrypoint = await self._entrypoint(flow_run)
+            entrypoint = await self._find_entrypoint(flow_run)
             if entrypoint is not None and await self._propose_pending_state(flow_run):
-                if await self._backlog.has_room(flow_run):
+                if await self._backlog.is_within_limit(flow_run):
                     await self._execute(flow_run, entrypoint)
                 else:
-                    await self._leave_for_later(flow_run)
+                    await self._reschedule(flow_run)
         except Exception:
-            facts = {"job": str(flow_run.id)}
-            self._logger.exception("Flow run '%s' could not be run", flow_run.id, extra={"fields": facts})
+            fields = {"job": str(flow_run.id)}
+            self._logger.exception(
+                "Flow run '%s' could not be executed", flow_run.id, extra={"fields": fields}
+            )
         finally:
             del self._in_flight[flow_run.id]
             self._owners.pop(flow_run.id, None)
@@ -208,13 +210,13 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         )
         await executor.submit()
 
-    async def _leave_for_later(self, flow_run: FlowRun) -> None:
-        """At its old place among those that wait."""
-        message = "Its owner has as many runs as they may have at a time."
-        waits: State[Any] = Scheduled(scheduled_time=flow_run.expected_start_time, message=message)
-        await self.client.set_flow_run_state(flow_run.id, waits)
+    async def _reschedule(self, flow_run: FlowRun) -> None:
+        """Return the run to its place in the backlog."""
+        message = "The caller has reached their limit of concurrent runs."
+        state: State[Any] = Scheduled(scheduled_time=flow_run.expected_start_time, message=message)
+        await self.client.set_flow_run_state(flow_run.id, state)
 
-    async def _entrypoint(self, flow_run: FlowRun) -> str | None:
+    async def _find_entrypoint(self, flow_run: FlowRun) -> str | None:
         """Return the deployment's entrypoint, or None after ending a run that must not start.
 
         Deployments are read at most every few seconds.
@@ -223,7 +225,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         if deployment_id is None:
             return None
         read_at, entrypoint = self._entrypoints.get(deployment_id, (0.0, ""))
-        if not entrypoint or time.monotonic() - read_at > ENTRYPOINT_KEPT_SECONDS:
+        if not entrypoint or time.monotonic() - read_at > ENTRYPOINT_CACHE_SECONDS:
             try:
                 entrypoint = (await self.client.read_deployment(deployment_id)).entrypoint or ""
             except ObjectNotFound:
@@ -232,7 +234,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
                 )
                 return None
             self._entrypoints[deployment_id] = (time.monotonic(), entrypoint)
-        if message := refusal(entrypoint, self._other_entrypoints):
+        if message := check_entrypoint(entrypoint, self._other_entrypoints):
             self._logger.error("Flow run '%s' is refused: %s", flow_run.id, message)
             await self.client.set_flow_run_state(flow_run.id, Failed(message=message))
             return None
@@ -242,43 +244,43 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         pool = self._work_pool
         if pool is None:
             raise WorkerRefused(
-                f"There is no work pool {self._work_pool_name!r}. Make it with"
+                f"There is no work pool {self._work_pool_name!r}. Create it with"
                 f" `prefect work-pool create {self._work_pool_name} --type {TYPE}`."
             )
         if pool.type != TYPE:
             raise WorkerRefused(
-                f"Work pool {pool.name!r} is of type {pool.type!r}, and this worker serves pools of type"
-                f" {TYPE!r}. Start a worker of that type, or make another pool for this one."
+                f"Work pool {pool.name!r} is of type {pool.type!r}, but this worker serves pools of type"
+                f" {TYPE!r}. Start a worker of type {pool.type!r}, or create a pool of type {TYPE!r}."
             )
 
     @asynccontextmanager
     async def _services(self) -> AsyncIterator[None]:
         async with anyio.create_task_group() as services:
             services.start_soon(self._listen)
-            services.start_soon(self._pick_up_when_woken)
-            services.start_soon(self._rescue.keep_sweeping)
-            services.start_soon(keep_following_up)
-            services.start_soon(self._backlog.keep_looking)
+            services.start_soon(self._claim_when_woken)
+            services.start_soon(self._rescuer.sweep_forever)
+            services.start_soon(follow_up_forever)
+            services.start_soon(self._backlog.scan_forever)
             yield
             services.cancel_scope.cancel()
 
     async def _listen(self) -> None:
         assert self._work_pool is not None  # noqa: S101 - checked at set-up
-        async for owners in scheduled_runs_heard(self._work_pool.id):
-            self._backlog.heard_of(owners)
-            self._looks = LOOKS_PER_EVENT
+        async for owners in watch_scheduled_runs(self._work_pool.id):
+            self._backlog.add_waiting_owners(owners)
+            self._reads = READS_PER_EVENT
             self._wake.set()
 
-    async def _pick_up_when_woken(self) -> None:
-        """Polling goes on beside this as the durable path: events may be lost."""
+    async def _claim_when_woken(self) -> None:
+        """Claim runs on each event or free slot. Polling continues as well, because events may be lost."""
         while True:
             await self._wake.wait()
             self._wake.clear()
-            looks, self._looks = self._looks, 1
+            reads, self._reads = self._reads, 1
             try:
-                for _ in range(looks):
+                for _ in range(reads):
                     if await self.get_and_submit_flow_runs():
                         break
-                    await anyio.sleep(SECONDS_BETWEEN_LOOKS)
+                    await anyio.sleep(SECONDS_BETWEEN_READS)
             except Exception:
-                self._logger.debug("Looking for runs failed; the next poll will", exc_info=True)
+                self._logger.debug("Reading scheduled runs failed; the next poll retries", exc_info=True)

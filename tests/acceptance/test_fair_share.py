@@ -1,4 +1,4 @@
-"""Callers take turns: the many exports of one do not hold another's, whatever came first."""
+"""Callers take turns: a backlog of one caller does not delay the exports of another."""
 
 import secrets
 from collections.abc import Iterator
@@ -21,23 +21,23 @@ POOL = "turns"
 LIMIT, SLOTS = 3, 4
 BACKLOGS = {"ada": 40, "carol": 8}
 
-HOUSE = {"REPORTS_CATALOG": "tests.acceptance.custom_reports.brief_orders"}
+CATALOG = {"REPORTS_CATALOG": "tests.acceptance.custom_reports.brief_orders"}
 
 
 @pytest.fixture(scope="module")
 def callers(
     stack: Stack, prefect: httpx.Client, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, httpx.Client]]:
-    """Prefect hands out no more runs than the pool has room for: behind a backlog nobody else's are seen."""
+    """Yield API clients of a pool whose limit makes Prefect hand out only runs from the backlog."""
     keys = tmp_path_factory.mktemp("keys") / "keys.json"
     create_pool(prefect, POOL, "warm", concurrency_limit=SLOTS)
     deploy_export(prefect, POOL, POOL)
-    with extra_processes(stack) as others:
+    with extra_processes(stack) as processes:
         limit = {"REPORTS_RUNNING_PER_CALLER": str(LIMIT)}
-        workers = [others.start_warm_worker(POOL, "--limit", "2", **HOUSE, **limit) for _ in range(2)]
-        url = others.start_api(**pool_settings(POOL, POOL), REPORTS_KEYS_FILE=str(keys), **HOUSE)
+        workers = [processes.start_warm_worker(POOL, "--limit", "2", **CATALOG, **limit) for _ in range(2)]
+        url = processes.start_api(**pool_settings(POOL, POOL), REPORTS_KEYS_FILE=str(keys), **CATALOG)
         for worker in workers:
-            others.wait_for_output(worker, "started!")
+            processes.wait_for_output(worker, "started!")
         with ExitStack() as clients:
             yield {name: clients.enter_context(client_of(url, keys, name)) for name in (*BACKLOGS, "bob")}
 
@@ -49,35 +49,35 @@ def start(caller: httpx.Client) -> str:
 
 @pytest.fixture(scope="module")
 def runs(prefect: httpx.Client, callers: dict[str, httpx.Client]) -> dict[str, list[dict[str, Any]]]:
-    """Each caller's, as they were when Bob's only one had ended."""
-    wanted = [callers[name] for name, number in BACKLOGS.items() for _ in range(number)]
+    """Return each caller's runs, as they were when Bob's only run had ended."""
+    owners = [callers[name] for name, number in BACKLOGS.items() for _ in range(number)]
     with ThreadPoolExecutor(2) as pool:
-        ids = list(pool.map(start, wanted))
-    (his,) = flow_runs.wait_until_finished(prefect, start(callers["bob"]))
-    found = [flow_runs.read(prefect, run_id) for run_id in ids]
+        ids = list(pool.map(start, owners))
+    (bobs_run,) = flow_runs.wait_until_finished(prefect, start(callers["bob"]))
+    others = [flow_runs.read(prefect, run_id) for run_id in ids]
     for run_id in ids:
         prefect.post(f"/flow_runs/{run_id}/set_state", json={"state": {"type": "CANCELLED"}, "force": True})
     ada = BACKLOGS["ada"]
-    return {"ada": found[:ada], "carol": found[ada:], "bob": [his]}
+    return {"ada": others[:ada], "carol": others[ada:], "bob": [bobs_run]}
 
 
-def test_anothers_one_does_not_wait_for_a_backlog(runs: dict[str, list[dict[str, Any]]]) -> None:
-    (his,) = runs["bob"]
-    before = [*runs["ada"], *runs["carol"]]
+def test_a_single_export_does_not_wait_for_a_backlog(runs: dict[str, list[dict[str, Any]]]) -> None:
+    (bobs_run,) = runs["bob"]
+    earlier = [*runs["ada"], *runs["carol"]]
     job = median(
         flow_runs.epoch_seconds(run["end_time"]) - flow_runs.epoch_seconds(run["start_time"])
-        for run in before
+        for run in earlier
         if run["state_type"] == "COMPLETED"
     )
-    wait = flow_runs.epoch_seconds(his["start_time"]) - flow_runs.epoch_seconds(his["created"])
-    waiting = sum(1 for run in before if run["state_type"] == "SCHEDULED")
+    wait = flow_runs.epoch_seconds(bobs_run["start_time"]) - flow_runs.epoch_seconds(bobs_run["created"])
+    waiting = sum(1 for run in earlier if run["state_type"] == "SCHEDULED")
     print(f"waited {wait / job:.2f} job times of {job:.2f} s; {waiting} of others' wait on")  # noqa: T201
-    assert his["state_type"] == "COMPLETED"
+    assert bobs_run["state_type"] == "COMPLETED"
     assert waiting > 3 * SLOTS
     assert wait <= 2 * job
 
 
-def test_nobody_runs_more_than_their_limit_on_all_workers_together(
+def test_the_limit_per_caller_holds_across_workers(
     runs: dict[str, list[dict[str, Any]]],
 ) -> None:
     most = {name: most_at_once(runs[name]) for name in BACKLOGS}
@@ -94,4 +94,4 @@ def most_at_once(runs: list[dict[str, Any]]) -> int:
         for run in runs
         if run["start_time"]
     ]
-    return max(sum(1 for start, end in spans if start <= moment < end) for moment, _ in spans)
+    return max(sum(1 for start, end in spans if start <= time < end) for time, _ in spans)

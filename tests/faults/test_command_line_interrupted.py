@@ -1,4 +1,4 @@
-"""The command line while something goes wrong in an export: a signal, a silence, somebody else."""
+"""The command line during a signal, an outage, and a cancellation by another client."""
 
 import signal
 import time
@@ -12,30 +12,30 @@ from tests.support.blockable_proxy import BlockableProxy
 from tests.support.command_line import launch, list_files, run, wait_for_exit, wait_for_stderr
 from tests.support.worker_faults import Cluster, separate_cluster
 
-RUNNING_WITHIN_SECONDS = 60.0
+START_TIMEOUT_SECONDS = 60.0
 SLOW, STALLED = ("export", "slow-orders"), ("export", "stalled-orders")
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    with separate_cluster() as found:
-        found.start_workers(1)
-        yield found
+    with separate_cluster() as separate:
+        separate.start_workers(1)
+        yield separate
 
 
-def url(cluster: Cluster) -> str:
+def api_url(cluster: Cluster) -> str:
     return str(cluster.api.base_url)
 
 
-def until_running(cluster: Cluster, job_id: str) -> None:
-    end = time.monotonic() + RUNNING_WITHIN_SECONDS
+def wait_until_running(cluster: Cluster, job_id: str) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_SECONDS
     while cluster.job(job_id)["status"] != "running":
-        assert time.monotonic() < end
+        assert time.monotonic() < deadline
         time.sleep(0.05)
 
 
-def id_in(said: str) -> str:
-    return said.partition("Export ")[2][:36]
+def find_id(stderr: str) -> str:
+    return stderr.partition("Export ")[2][:36]
 
 
 @pytest.mark.parametrize(
@@ -44,9 +44,9 @@ def id_in(said: str) -> str:
 def test_a_signal_cancels_the_export_and_leaves_no_file(
     cluster: Cluster, tmp_path: Path, number: int, code: int
 ) -> None:
-    process = launch(url(cluster), tmp_path, *STALLED, "-o", "slow.csv")
-    job_id = id_in(wait_for_stderr(process, "Export "))
-    until_running(cluster, job_id)
+    process = launch(api_url(cluster), tmp_path, *STALLED, "-o", "slow.csv")
+    job_id = find_id(wait_for_stderr(process, "Export "))
+    wait_until_running(cluster, job_id)
     process.send_signal(number)
     ran = wait_for_exit(process)
     assert (ran.code, ran.stdout) == (code, b"")
@@ -55,13 +55,15 @@ def test_a_signal_cancels_the_export_and_leaves_no_file(
     assert cluster.wait_until_finished(job_id)["status"] == "cancelled"
 
 
-def test_an_export_that_somebody_else_cancels_is_1_and_names_its_id(cluster: Cluster, tmp_path: Path) -> None:
-    process = launch(url(cluster), tmp_path, *STALLED)
-    job_id = id_in(wait_for_stderr(process, "Export "))
-    until_running(cluster, job_id)
-    cancelled = run(url(cluster), tmp_path, "cancel", job_id)
+def test_an_export_cancelled_elsewhere_exits_with_1_and_names_its_id(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    process = launch(api_url(cluster), tmp_path, *STALLED)
+    job_id = find_id(wait_for_stderr(process, "Export "))
+    wait_until_running(cluster, job_id)
+    cancelled = run(api_url(cluster), tmp_path, "cancel", job_id)
     assert (cancelled.code, cancelled.stdout) == (0, f"Export {job_id} is cancelled.\n".encode())
-    again = run(url(cluster), tmp_path, "cancel", job_id)
+    again = run(api_url(cluster), tmp_path, "cancel", job_id)
     assert (again.code, again.stdout) == (0, cancelled.stdout)
     ran = wait_for_exit(process)
     assert ran.code == 1
@@ -70,14 +72,12 @@ def test_an_export_that_somebody_else_cancels_is_1_and_names_its_id(cluster: Clu
 
 
 @pytest.mark.parametrize("how", ["closed", "silent"])
-def test_a_service_that_is_away_for_a_while_is_no_failed_export(
-    cluster: Cluster, tmp_path: Path, how: str
-) -> None:
-    way = BlockableProxy(url(cluster))
+def test_a_short_outage_does_not_fail_the_export(cluster: Cluster, tmp_path: Path, how: str) -> None:
+    way = BlockableProxy(api_url(cluster))
     try:
         process = launch(way.url, tmp_path, *SLOW, "-o", "slow.csv")
-        job_id = id_in(wait_for_stderr(process, "Export "))
-        until_running(cluster, job_id)
+        job_id = find_id(wait_for_stderr(process, "Export "))
+        wait_until_running(cluster, job_id)
         with way.blocked(how):
             time.sleep(3)
         ran = wait_for_exit(process)
@@ -90,10 +90,10 @@ def test_a_service_that_is_away_for_a_while_is_no_failed_export(
         assert (tmp_path / "slow.csv").read_bytes() == client.get(link).content
 
 
-def test_a_service_that_stays_away_is_3_and_the_export_goes_on(cluster: Cluster, tmp_path: Path) -> None:
-    way = BlockableProxy(url(cluster))
+def test_a_long_outage_exits_with_3_and_the_export_continues(cluster: Cluster, tmp_path: Path) -> None:
+    way = BlockableProxy(api_url(cluster))
     process = launch(way.url, tmp_path, *SLOW, "-o", "slow.csv", "--timeout", "2")
-    job_id = id_in(wait_for_stderr(process, "Export "))
+    job_id = find_id(wait_for_stderr(process, "Export "))
     way.close()
     ran = wait_for_exit(process)
     assert ran.code == 3
@@ -102,8 +102,8 @@ def test_a_service_that_stays_away_is_3_and_the_export_goes_on(cluster: Cluster,
     assert cluster.wait_until_finished(job_id)["status"] == "done"
 
 
-def test_progress_is_told_in_rows_speed_and_time(cluster: Cluster, tmp_path: Path) -> None:
-    ran = run(url(cluster), tmp_path, *SLOW, "-o", "slow.csv")
+def test_progress_lines_show_rows(cluster: Cluster, tmp_path: Path) -> None:
+    ran = run(api_url(cluster), tmp_path, *SLOW, "-o", "slow.csv")
     assert ran.code == 0
     lines = [line for line in ran.stderr.splitlines() if line.startswith("Exporting: ")]
     assert lines

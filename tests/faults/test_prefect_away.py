@@ -1,4 +1,4 @@
-"""While Prefect does not answer: known jobs keep their last known state, nothing new is accepted, no 500."""
+"""Prefect outages: known jobs keep their last state, new exports get a 503, and nothing answers 500."""
 
 import signal
 import time
@@ -17,14 +17,14 @@ from tests.support.export_client import ARTICLES_REQUEST, EMPTY_SURVEY, follow, 
 from tests.support.running_stack import Stack, running_stack
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
-ANSWERED_WITHIN_SECONDS = 2.5
+RESPONSE_TIMEOUT_SECONDS = 2.5
 SLOT = timedelta(seconds=2)
 MISSED_SLOTS = 3
 STALE = '110 - "Response is Stale"'
 
 
 @pytest.fixture(scope="module")
-def own() -> Iterator[Stack]:
+def separate_stack() -> Iterator[Stack]:
     with (
         TemporaryDirectory(prefix="reports-", ignore_cleanup_errors=True) as folder,
         running_stack(Path(folder) / "data", {"REPORTS_OUTAGE_SECONDS": "1.5"}) as stack,  # as by default
@@ -33,8 +33,8 @@ def own() -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="module")
-def own_api(own: Stack) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=own.api_url, timeout=30, trust_env=False) as client:
+def separate_api(separate_stack: Stack) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=separate_stack.api_url, timeout=30, trust_env=False) as client:
         yield client
 
 
@@ -52,49 +52,49 @@ def poll(api: httpx.Client, job_id: str) -> httpx.Response:
     return api.get("/reports/csv", params={"jobId": job_id})
 
 
-def test_it_goes_on_by_itself_when_prefect_is_back(own: Stack, own_api: httpx.Client) -> None:
-    done = start(own_api, ARTICLES_REQUEST)
-    follow(own_api, done)
-    begun = start(own_api, {**ARTICLES_REQUEST, "filters": {}})
-    with frozen(own.pids["prefect"]):
-        until = time.monotonic() + 20
-        while "warning" not in (answer := poll(own_api, begun.id)).headers:
+def test_exports_continue_when_prefect_is_back(separate_stack: Stack, separate_api: httpx.Client) -> None:
+    done = start(separate_api, ARTICLES_REQUEST)
+    follow(separate_api, done)
+    running = start(separate_api, {**ARTICLES_REQUEST, "filters": {}})
+    with frozen(separate_stack.pids["prefect"]):
+        deadline = time.monotonic() + 20
+        while "warning" not in (answer := poll(separate_api, running.id)).headers:
             assert answer.status_code == 200
-            assert time.monotonic() < until
+            assert time.monotonic() < deadline
             time.sleep(0.1)
         assert answer.headers["warning"] == STALE
         assert answer.json()["data"]["status"] == "in-progress"
 
-        asked = time.monotonic()
-        refused = own_api.post("/reports/csv", json={**ARTICLES_REQUEST, "filters": {"utm": "fb"}})
+        requested_at = time.monotonic()
+        refused = separate_api.post("/reports/csv", json={**ARTICLES_REQUEST, "filters": {"utm": "fb"}})
         assert refused.status_code == 503
-        assert time.monotonic() - asked < ANSWERED_WITHIN_SECONDS
+        assert time.monotonic() - requested_at < RESPONSE_TIMEOUT_SECONDS
         assert int(refused.headers["retry-after"]) > 0
 
-        assert poll(own_api, UNKNOWN).status_code == 503
-        finished = poll(own_api, done.id)
+        assert poll(separate_api, UNKNOWN).status_code == 503
+        finished = poll(separate_api, done.id)
         assert finished.json()["data"]["status"] == "done"
         assert "warning" not in finished.headers
-        assert own_api.get("/healthz").status_code == 200
-        assert own_api.get("/readyz").status_code == 503
-    follow(own_api, begun)
-    assert begun.data["status"] == "done"
-    assert begun.file().count(b"\n") > 900
-    assert "warning" not in poll(own_api, begun.id).headers
+        assert separate_api.get("/healthz").status_code == 200
+        assert separate_api.get("/readyz").status_code == 503
+    follow(separate_api, running)
+    assert running.data["status"] == "done"
+    assert running.file().count(b"\n") > 900
+    assert "warning" not in poll(separate_api, running.id).headers
 
 
 @contextmanager
-def stopped(own: Stack, prefect: httpx.Client) -> Iterator[None]:
-    """Killed; whoever would start it again is frozen until the block ends."""
-    server = psutil.Process(own.pids["prefect"])
+def stopped(separate_stack: Stack, prefect: httpx.Client) -> Iterator[None]:
+    """Kill the server, and freeze the supervisor, which would restart it, until the block ends."""
+    server = psutil.Process(separate_stack.pids["prefect"])
     supervisor = server.parent()
     assert supervisor is not None
     with frozen(supervisor.pid):
         server.kill()
         yield
-    until = time.monotonic() + 90
+    deadline = time.monotonic() + 90
     while not _answers(prefect):
-        assert time.monotonic() < until
+        assert time.monotonic() < deadline
         time.sleep(0.1)
 
 
@@ -106,49 +106,51 @@ def _answers(prefect: httpx.Client) -> bool:
 
 
 def slots_of(prefect: httpx.Client, deployment_id: str, **state: str) -> list[datetime]:
-    """Of its runs in this state, first to last; a page of them is enough here."""
+    """Return the scheduled times of the deployment's runs, oldest first; one page is enough here."""
     chosen = {"state": {"type": {"any_": [state["type"]]}}} if state else {}
     body = {"flow_runs": {"deployment_id": {"any_": [deployment_id]}, **chosen}}
     answer = prefect.post("/flow_runs/filter", json={**body, "sort": "EXPECTED_START_TIME_ASC"})
     return [datetime.fromisoformat(run["expected_start_time"]) for run in answer.raise_for_status().json()]
 
 
-def recurring_every_two_seconds(api: httpx.Client, prefect: httpx.Client) -> str:
-    """The id of its deployment; only Prefect itself lets slots be so close."""
-    asked = {
+def create_schedule_every_two_seconds(api: httpx.Client, prefect: httpx.Client) -> str:
+    """Create a schedule; return its deployment's id. The API would reject such a short interval."""
+    body = {
         "name": "through an outage",
         "recurrence": {"every": "PT15M"},
         "range": {"kind": "relative", "preset": "yesterday"},
         "export": {"surveyId": EMPTY_SURVEY},
         "onlyIfRows": True,
     }
-    made = api.post("/schedules", json=asked).raise_for_status().json()["id"]
-    found = prefect.get(f"/deployments/name/export-report/recurring-{made}").raise_for_status().json()
+    schedule_id = api.post("/schedules", json=body).raise_for_status().json()["id"]
+    deployment = (
+        prefect.get(f"/deployments/name/export-report/recurring-{schedule_id}").raise_for_status().json()
+    )
     anchor = datetime.now(UTC).replace(microsecond=0).isoformat()
-    often = {"interval": SLOT.total_seconds(), "anchor_date": anchor, "timezone": "UTC"}
-    change = {"schedules": [{"schedule": often, "active": True, "slug": "every"}]}
-    prefect.patch(f"/deployments/{found['id']}", json=change).raise_for_status()
-    prefect.post(f"/deployments/{found['id']}/schedule", json={}).raise_for_status()
-    return str(found["id"])
+    interval = {"interval": SLOT.total_seconds(), "anchor_date": anchor, "timezone": "UTC"}
+    change = {"schedules": [{"schedule": interval, "active": True, "slug": "every"}]}
+    prefect.patch(f"/deployments/{deployment['id']}", json=change).raise_for_status()
+    prefect.post(f"/deployments/{deployment['id']}/schedule", json={}).raise_for_status()
+    return str(deployment["id"])
 
 
-def test_slots_that_pass_while_prefect_is_away_are_made_up_each_once(
-    own: Stack, own_api: httpx.Client
+def test_runs_missed_during_an_outage_are_caught_up_once(
+    separate_stack: Stack, separate_api: httpx.Client
 ) -> None:
-    with own.prefect_client() as prefect:
-        deployment_id = recurring_every_two_seconds(own_api, prefect)
-        until = time.monotonic() + 60
+    with separate_stack.prefect_client() as prefect:
+        deployment_id = create_schedule_every_two_seconds(separate_api, prefect)
+        deadline = time.monotonic() + 60
         while not (done := slots_of(prefect, deployment_id, type="COMPLETED")):
-            assert time.monotonic() < until
+            assert time.monotonic() < deadline
             time.sleep(0.2)
-        with stopped(own, prefect):
+        with stopped(separate_stack, prefect):
             stopped_at = datetime.now(UTC)
             time.sleep((MISSED_SLOTS + 0.5) * SLOT.total_seconds())
             started_at = datetime.now(UTC)
-        slots = passed(done[0], started_at)
-        until = time.monotonic() + 60
+        slots = list_slots(done[0], started_at)
+        deadline = time.monotonic() + 60
         while set(slots) - set(done := slots_of(prefect, deployment_id, type="COMPLETED")):
-            if time.monotonic() > until:
+            if time.monotonic() > deadline:
                 break
             time.sleep(0.2)
         runs = Counter(slots_of(prefect, deployment_id))
@@ -161,5 +163,5 @@ def test_slots_that_pass_while_prefect_is_away_are_made_up_each_once(
     assert (missed, doubled) == ([], [])
 
 
-def passed(first: datetime, until: datetime) -> list[datetime]:
+def list_slots(first: datetime, until: datetime) -> list[datetime]:
     return [first + number * SLOT for number in range((until - first) // SLOT + 1)]

@@ -1,4 +1,4 @@
-"""Workers and runs are killed and frozen: each job ends done, with exactly one whole file."""
+"""Killed and frozen workers and processes: every job ends done, with exactly one complete file."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -23,8 +23,8 @@ ATTEMPTS = 3
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    with separate_cluster() as found:
-        yield found
+    with separate_cluster() as separate:
+        yield separate
 
 
 @pytest.fixture(scope="module")
@@ -33,60 +33,58 @@ def outcome(cluster: Cluster) -> Outcome:
 
 
 @pytest.fixture(scope="module")
-def struck(outcome: Outcome) -> dict[str, RecoveredJob]:
+def recovered(outcome: Outcome) -> dict[str, RecoveredJob]:
     return outcome.jobs
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_the_job_is_done_within_a_minute(struck: dict[str, RecoveredJob], fault: str) -> None:
-    assert struck[fault].job["status"] == "done"
-    assert struck[fault].recovery_seconds < FINISH_TIMEOUT_SECONDS
+def test_the_job_recovers_within_a_minute(recovered: dict[str, RecoveredJob], fault: str) -> None:
+    assert recovered[fault].job["status"] == "done"
+    assert recovered[fault].recovery_seconds < FINISH_TIMEOUT_SECONDS
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_there_is_one_file_and_it_is_whole(
-    cluster: Cluster, struck: dict[str, RecoveredJob], fault: str
-) -> None:
-    job = struck[fault].job
+def test_there_is_one_complete_file(cluster: Cluster, recovered: dict[str, RecoveredJob], fault: str) -> None:
+    job = recovered[fault].job
     assert cluster.objects(job["id"]) == [f"{job['id']}/{job['attempt']}.csv"]
     assert cluster.is_whole(job)
     assert job["file"]["rows"] == 200
 
 
-def test_a_job_whose_worker_alone_was_killed_ends_in_its_first_attempt(
-    struck: dict[str, RecoveredJob],
+def test_a_job_keeps_its_attempt_if_only_its_worker_dies(
+    recovered: dict[str, RecoveredJob],
 ) -> None:
-    assert struck["the worker"].job["attempt"] == 1
+    assert recovered["the worker"].job["attempt"] == 1
 
 
 @pytest.fixture(scope="module")
-def slow_and_doomed(cluster: Cluster, outcome: Outcome) -> tuple[dict[str, Any], dict[str, Any]]:
-    """One job from whose database nothing comes for long, and one whose process is killed at each attempt."""
+def slow_and_failing(cluster: Cluster, outcome: Outcome) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a job whose query is slow, and one whose process is killed on every attempt."""
     slow = cluster.start("stalled-orders")
-    reads_slowly = cluster.wait_for_reader(outcome.rescuer)
-    doomed = cluster.start()
+    slow_reader = cluster.wait_for_reader(outcome.rescuer)
+    failing = cluster.start()
     for _ in range(ATTEMPTS):
-        reads = cluster.wait_for_reader(outcome.rescuer, other_than=reads_slowly)
-        reads.kill()
-        reads.wait(10)  # or it would be found again while it dies
-    return cluster.wait_until_finished(slow), cluster.wait_until_finished(doomed)
+        reader = cluster.wait_for_reader(outcome.rescuer, other_than=slow_reader)
+        reader.kill()
+        reader.wait(10)  # otherwise the next iteration could find it while it exits
+    return cluster.wait_until_finished(slow), cluster.wait_until_finished(failing)
 
 
-def test_a_job_that_is_slow_and_alive_is_left_alone(
-    cluster: Cluster, slow_and_doomed: tuple[dict[str, Any], dict[str, Any]]
+def test_a_slow_job_is_not_rescued(
+    cluster: Cluster, slow_and_failing: tuple[dict[str, Any], dict[str, Any]]
 ) -> None:
-    job = slow_and_doomed[0]
+    job = slow_and_failing[0]
     assert (job["status"], job["attempt"]) == ("done", 1)
     states = flow_runs.states(cluster.prefect, job["id"])
     assert [state["name"] for state in states] == ["Scheduled", "Pending", "Running", "Completed"]
     running, completed = (flow_runs.epoch_seconds(state["timestamp"]) for state in states[2:])
-    assert completed - running > SILENT_SECONDS, "it would not show that nothing takes it"
+    assert completed - running > SILENT_SECONDS, "too fast to show that a slow job is not rescued"
 
 
-def test_a_job_that_is_lost_again_and_again_ends_in_an_error(
-    cluster: Cluster, slow_and_doomed: tuple[dict[str, Any], dict[str, Any]]
+def test_a_job_that_loses_every_worker_ends_in_an_error(
+    cluster: Cluster, slow_and_failing: tuple[dict[str, Any], dict[str, Any]]
 ) -> None:
-    job = slow_and_doomed[1]
+    job = slow_and_failing[1]
     assert (job["status"], job["attempt"]) == ("error", ATTEMPTS)
     assert job["error"] == {
         "code": "worker.lost",

@@ -1,1 +1,1 @@
-"""Reports that take their time, so that there is a moment at which a fault can strike."""
+"""Slow reports, which leave time to inject a fault."""

@@ -1,4 +1,4 @@
-"""8 seconds: 200 rows of 40 ms."""
+"""200 rows of 40 ms each: 8 seconds."""
 
 from sqlalchemy import func, select
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from deployments.warm_worker.entrypoints import OWN, refusal
+from deployments.warm_worker.entrypoints import OWN, check_entrypoint
 
 PREFECT_YAML = Path(__file__).parents[3] / "prefect.yaml"
 SHELL = "subprocess.getoutput"
@@ -16,18 +16,18 @@ def test_the_workers_own_entrypoints_are_those_of_prefect_yaml() -> None:
 
 @pytest.mark.parametrize("entrypoint", sorted(OWN))
 def test_own_entrypoints_run(entrypoint: str) -> None:
-    assert refusal(entrypoint, frozenset()) is None
+    assert check_entrypoint(entrypoint, frozenset()) is None
 
 
 @pytest.mark.parametrize(
     "entrypoint", [SHELL, "", "flows.export", "flows.export:export_report", "./x.py:flow"]
 )
 def test_any_other_entrypoint_is_refused(entrypoint: str) -> None:
-    message = refusal(entrypoint, frozenset({"my.flows.nightly"}))
+    message = check_entrypoint(entrypoint, frozenset({"my.flows.nightly"}))
     assert message
     assert repr(entrypoint) in message
 
 
 @pytest.mark.parametrize("others", [{SHELL}, {"*"}])
 def test_the_operator_may_allow_others(others: set[str]) -> None:
-    assert refusal(SHELL, frozenset(others)) is None
+    assert check_entrypoint(SHELL, frozenset(others)) is None

@@ -21,31 +21,29 @@ def after(seconds: float) -> datetime:
 @pytest.mark.parametrize(
     ("seconds", "lost"), [(0, False), (PENDING_SECONDS, False), (PENDING_SECONDS + 1, True)]
 )
-def test_a_run_that_was_claimed_and_does_not_start_is_lost(seconds: float, lost: bool) -> None:
+def test_a_claimed_run_that_does_not_start_is_lost(seconds: float, lost: bool) -> None:
     assert is_lost(run(StateType.PENDING), None, after(seconds)) is lost
 
 
 @pytest.mark.parametrize(
     ("seconds", "lost"), [(0, False), (SILENT_SECONDS, False), (SILENT_SECONDS + 1, True)]
 )
-def test_a_run_that_never_gave_a_sign_of_life_is_lost_when_its_start_is_long_ago(
-    seconds: float, lost: bool
-) -> None:
+def test_a_run_without_a_heartbeat_is_lost_after_its_start(seconds: float, lost: bool) -> None:
     assert is_lost(run(StateType.RUNNING), None, after(seconds)) is lost
 
 
 @pytest.mark.parametrize(
     ("silent", "lost"), [(1, False), (SILENT_SECONDS, False), (SILENT_SECONDS + 1, True)]
 )
-def test_a_run_is_lost_by_its_silence_however_long_it_runs(silent: float, lost: bool) -> None:
+def test_an_old_heartbeat_means_lost_however_long_the_run_takes(silent: float, lost: bool) -> None:
     assert is_lost(run(StateType.RUNNING), after(DAY - silent), after(DAY)) is lost
 
 
-def test_the_heartbeat_of_an_earlier_attempt_says_nothing_of_this_one() -> None:
+def test_the_heartbeat_of_an_earlier_attempt_is_ignored() -> None:
     assert not is_lost(run(StateType.RUNNING), after(-DAY), after(1))
 
 
-def test_a_crash_is_mended_on_the_same_day_and_left_alone_later() -> None:
+def test_a_crashed_run_is_lost_only_for_a_day() -> None:
     assert is_lost(run(StateType.CRASHED), None, after(1))
     assert not is_lost(run(StateType.CRASHED), None, after(DAY))
 
@@ -61,7 +59,7 @@ def test_a_crash_is_mended_on_the_same_day_and_left_alone_later() -> None:
         StateType.CANCELLED,
     ],
 )
-def test_no_other_run_is_lost_ever(state_type: StateType) -> None:
+def test_runs_in_other_states_are_never_lost(state_type: StateType) -> None:
     assert not is_lost(run(state_type), None, after(7 * DAY))
 
 
