@@ -1,7 +1,7 @@
-"""An S3 server that keeps nothing but sizes: what an export takes when storing costs nothing.
+"""S3 server that stores only sizes, to measure an export without the cost of storage.
 
-`python -m benchmarks.discarding_sink` says its address and serves until its input is closed.
-It answers what an export asks: put, multipart, head, the headers of a get, delete.
+`python -m benchmarks.discarding_sink` prints its URL and serves until stdin is closed. It supports what an
+export needs: PUT, multipart uploads, HEAD, the headers of a GET, and DELETE.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ import httptools
 import uvloop
 
 ETAG = '"00000000000000000000000000000000"'
-NAMED = "<Bucket>bucket</Bucket><Key>key</Key>"
+LOCATION = "<Bucket>bucket</Bucket><Key>key</Key>"
 REASONS = {200: "OK", 204: "No Content", 404: "Not Found"}
 
 upload_ids = itertools.count(1)
@@ -23,7 +23,7 @@ parts: dict[str, dict[str, int]] = defaultdict(dict)
 
 
 class Connection(asyncio.Protocol):
-    """One request after the other; bodies are counted and dropped."""
+    """HTTP connection that counts and discards request bodies."""
 
     def connection_made(self, transport: asyncio.WriteTransport) -> None:  # type: ignore[override]
         self._transport = transport
@@ -42,7 +42,7 @@ class Connection(asyncio.Protocol):
         name = name.lower()
         if name == b"expect":
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        elif name == b"x-amz-decoded-content-length":  # the body also holds chunk heads and a checksum
+        elif name == b"x-amz-decoded-content-length":  # the body also contains chunk headers and a checksum
             self._content_bytes = int(value)
 
     def on_body(self, body: bytes) -> None:
@@ -52,51 +52,51 @@ class Connection(asyncio.Protocol):
         url = urlsplit(self._url.decode())
         query = {name: values[0] for name, values in parse_qs(url.query, keep_blank_values=True).items()}
         method = self._parser.get_method().decode()
-        self._transport.write(answer(method, url.path, query, self._content_bytes or self._body_bytes))
+        self._transport.write(handle(method, url.path, query, self._content_bytes or self._body_bytes))
 
 
-def answer(method: str, path: str, query: dict[str, str], size: int) -> bytes:
+def handle(method: str, path: str, query: dict[str, str], size: int) -> bytes:
     if "uploads" in query:
-        return response(
-            200, f"{NAMED}<UploadId>{next(upload_ids)}</UploadId>", "InitiateMultipartUploadResult"
+        return build_response(
+            200, f"{LOCATION}<UploadId>{next(upload_ids)}</UploadId>", "InitiateMultipartUploadResult"
         )
     if "uploadId" in query:
-        return multipart(method, path, query, size)
+        return handle_multipart(method, path, query, size)
     if "list-type" in query:
-        return listing(path.rstrip("/"))
+        return list_objects(path.rstrip("/"))
     if method == "PUT":
         sizes[path] = size
     elif method == "DELETE":
         sizes.pop(path, None)
-        return response(204)
+        return build_response(204)
     elif path.rstrip("/") not in sizes:
-        return response(404)
-    # Whoever gets reads the headers and hangs up.
-    return response(200, length=sizes.get(path, 0) if method in ("GET", "HEAD") else 0)
+        return build_response(404)
+    # Clients of a GET read only the headers and close the connection.
+    return build_response(200, length=sizes.get(path, 0) if method in ("GET", "HEAD") else 0)
 
 
-def multipart(method: str, path: str, query: dict[str, str], size: int) -> bytes:
+def handle_multipart(method: str, path: str, query: dict[str, str], size: int) -> bytes:
     upload_id = query["uploadId"]
     if method == "PUT":
         parts[upload_id][query["partNumber"]] = size
-        return response(200)
+        return build_response(200)
     stored = parts.pop(upload_id, {})
     if method == "DELETE":
-        return response(204)
+        return build_response(204)
     sizes[path] = sum(stored.values())
-    return response(200, f"{NAMED}<ETag>{ETAG}</ETag>", "CompleteMultipartUploadResult")
+    return build_response(200, f"{LOCATION}<ETag>{ETAG}</ETag>", "CompleteMultipartUploadResult")
 
 
-def listing(bucket: str) -> bytes:
-    found = [
+def list_objects(bucket: str) -> bytes:
+    contents = [
         f"<Contents><Key>{path.removeprefix(f'{bucket}/')}</Key><Size>{size}</Size></Contents>"
         for path, size in sizes.items()
         if path.startswith(f"{bucket}/")
     ]
-    return response(200, "".join(found), "ListBucketResult")
+    return build_response(200, "".join(contents), "ListBucketResult")
 
 
-def response(status: int, inner: str = "", root: str = "", length: int = 0) -> bytes:
+def build_response(status: int, inner: str = "", root: str = "", length: int = 0) -> bytes:
     body = f"<{root}>{inner}</{root}>" if root else ""
     head = [f"HTTP/1.1 {status} {REASONS[status]}", f"ETag: {ETAG}", "Content-Type: application/xml"]
     return "\r\n".join([*head, f"Content-Length: {length or len(body)}", "", body]).encode()

@@ -15,10 +15,10 @@ from pathlib import Path
 from benchmarks import export_plots
 from benchmarks.export_findings import Findings, Found, Place, ratio
 from benchmarks.export_ways import ALL, FEW, LIMIT, MILLION, WAYS, Way
-from benchmarks.exporting import stack_of_its_own
-from benchmarks.measured_process import WayFailed, measured
-from benchmarks.measured_storage import SINK, WEED, Target, discarding_sink, target
-from benchmarks.outcome import last_line, say, table
+from benchmarks.exporting import separate_stack
+from benchmarks.measured_process import MeasurementFailed, measure_process
+from benchmarks.measured_storage import SINK, WEED, Target, discarding_sink, open_target
+from benchmarks.outcome import print_line, print_result, print_table
 from benchmarks.survey_data import Survey, copy_to_sqlite, make
 from tests.support.running_stack import Stack, clean_environment
 
@@ -51,11 +51,11 @@ class Field:
         if not found.failure:
             try:
                 self._measure(number, survey, where, way, found)
-            except WayFailed as failure:
+            except MeasurementFailed as failure:
                 found.failure = str(failure)
                 sys.stderr.write(self._log(way).read_text(errors="replace")[-3000:])
         outcome = found.failure or f"{found.turns[number].seconds:.2f} s"
-        say(f"round {number + 1}, {where.name}, {survey.rows:,} rows, {way.title}: {outcome}")
+        print_line(f"round {number + 1}, {where.name}, {survey.rows:,} rows, {way.title}: {outcome}")
 
     def _measure(self, number: int, survey: Survey, where: Target, way: Way, found: Found) -> None:
         with where.bucket(f"turn-{number}-{survey.rows}-{way.name}") as bucket:
@@ -65,10 +65,10 @@ class Field:
             os.sync()  # what the turns before have left to be written is not this one's
             environment = self._environment(where, bucket, url)
             within = 60 + survey.rows / 2000
-            turn = measured(way.command, order, environment, within, self._log(way))
+            turn = measure_process(way.command, order, environment, within, self._log(way))
             found.stored_bytes = sum(stored["Size"] for stored in where.objects(bucket))
             if not found.turns and where.name == WEED and survey.rows <= FEW:
-                _check(where.records(bucket), survey.rows)
+                _check(where.count_records(bucket), survey.rows)
             found.turns[number] = turn
 
     def _log(self, way: Way) -> Path:
@@ -96,31 +96,33 @@ def takes_part(way: Way, rows: int, number: int) -> bool:
 
 def _check(records: int, rows: int) -> None:
     if records != rows:
-        raise WayFailed(f"stored {records:,} rows")
+        raise MeasurementFailed(f"stored {records:,} rows")
 
 
 @contextmanager
 def field_of(surveys: Sequence[Survey], names: Sequence[str]) -> Iterator[Field]:
-    with stack_of_its_own() as stack, discarding_sink() as sink_url:
-        say("making the rows ...")
+    with separate_stack() as stack, discarding_sink() as sink_url:
+        print_line("making the rows ...")
         database_url = make(stack.libpq_url, surveys)
         few = [survey for survey in surveys if survey.rows <= MILLION]
         sqlite_url = copy_to_sqlite(database_url, few, stack.data_dir / "measured.db")
         urls = {WEED: stack.s3_endpoint_url, SINK: sink_url}
-        yield Field(stack, database_url, sqlite_url, [target(name, urls[name], stack.aws) for name in names])
+        yield Field(
+            stack, database_url, sqlite_url, [open_target(name, urls[name], stack.aws) for name in names]
+        )
 
 
 def show(findings: Findings, ways: Sequence[Way]) -> None:
     for place, found in findings.items():
-        say()
-        say(f"{place.rows:,} rows to {place.target}")
+        print_line()
+        print_line(f"{place.rows:,} rows to {place.target}")
         rows = [line(findings, place, way, found[way.name]) for way in ways if way.name in found]
-        table(("way", "of the limit", "s", "min", "max", "CPU s", "MB/s", "peak MB", "turns"), rows)
+        print_table(("way", "of the limit", "s", "min", "max", "CPU s", "MB/s", "peak MB", "turns"), rows)
         for way in ways:
             if way.name in found and found[way.name].failure:
-                say(f"{NONE} {way.title}: {found[way.name].failure}")
+                print_line(f"{NONE} {way.title}: {found[way.name].failure}")
             elif place.rows > way.most_rows:
-                say(f"{NONE} {way.title}: measured up to {way.most_rows:,} rows")
+                print_line(f"{NONE} {way.title}: measured up to {way.most_rows:,} rows")
 
 
 def line(findings: Findings, place: Place, way: Way, found: Found) -> Sequence[object]:
@@ -185,12 +187,12 @@ def main() -> None:
                 field.round(number, surveys, ways)
         except KeyboardInterrupt:
             interrupted = True
-            say("interrupted; this was found until then:")
+            print_line("interrupted; this was found until then:")
         findings = field.findings
     show(findings, ways)
     if options.plots and findings:
         export_plots.draw(findings, ways, options.plots)
-    last_line(benchmark="export", rounds=options.rounds, cores=os.cpu_count(), found=facts(findings))
+    print_result(benchmark="export", rounds=options.rounds, cores=os.cpu_count(), found=facts(findings))
     sys.exit(130 if interrupted else 0)
 
 

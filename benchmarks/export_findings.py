@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from statistics import median
 
 from benchmarks.export_ways import LIMIT
-from benchmarks.measured_process import Turn
-from benchmarks.outcome import middle
+from benchmarks.measured_process import Measurement
 
 
 @dataclass(frozen=True)
@@ -20,17 +20,17 @@ class Place:
 class Found:
     """One way at one place: its turns by round, or why there are none."""
 
-    turns: dict[int, Turn] = field(default_factory=dict)
+    turns: dict[int, Measurement] = field(default_factory=dict)
     stored_bytes: int = 0
     failure: str = ""
 
     @property
     def seconds(self) -> float:
-        return middle([turn.seconds for turn in self.turns.values()])
+        return median([turn.seconds for turn in self.turns.values()])
 
     @property
     def cpu_seconds(self) -> float:
-        return middle([turn.cpu_seconds for turn in self.turns.values()])
+        return median([turn.cpu_seconds for turn in self.turns.values()])
 
     @property
     def peak_mb(self) -> float:

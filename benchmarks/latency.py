@@ -1,59 +1,66 @@
-"""POST to link, one small export at a time: the warm worker against Prefect's stock process worker.
+"""Time from POST to link of one small export: the warm worker against Prefect's process worker.
 
-Both on the same Prefect server, database and storage, in turns; the stock worker polls each second.
+Both use the same Prefect server, database and storage, and take turns. The process worker polls every second.
 """
 
 import argparse
 import asyncio
+from statistics import median
 
-from benchmarks.exporting import client, seconds_to_link, stack_of_its_own
-from benchmarks.outcome import last_line, middle, say, table
+from benchmarks.exporting import open_client, separate_stack, time_to_link
+from benchmarks.outcome import print_line, print_result, print_table
 from tests.support.extra_processes import create_pool, deploy_export, extra_processes, pool_settings
 
-STOCK = "stock"
+PROCESS = "stock"
 FAST_POLLING = {"PREFECT_WORKER_QUERY_SECONDS": "1"}
 POLL_SECONDS = 0.02
-WARM_PER_STOCK = 4
-# A person does not click at once again; and what a run leaves running must not slow the next one down:
-# the stock worker's processes go on for seconds after the link.
-PAUSE_SECONDS, PAUSE_AFTER_STOCK_SECONDS = 1.0, 5.0
+WARM_PER_PROCESS = 4
+# Pauses keep one run from slowing down the next: the process worker's processes run on for seconds.
+PAUSE_SECONDS, PAUSE_AFTER_PROCESS_SECONDS = 1.0, 5.0
 
 
-async def in_turns(warm_url: str, stock_url: str, turns: int) -> tuple[list[float], list[float]]:
-    warm, stock = [], []
-    async with client(warm_url) as warm_api, client(stock_url) as stock_api:
-        for api in (warm_api, stock_api):
-            await seconds_to_link(api, POLL_SECONDS)  # what only the first one pays
+async def measure_alternately(warm_url: str, process_url: str, turns: int) -> tuple[list[float], list[float]]:
+    warm, process = [], []
+    async with open_client(warm_url) as warm_api, open_client(process_url) as process_api:
+        for api in (warm_api, process_api):
+            await time_to_link(api, POLL_SECONDS)  # warm-up
         for _ in range(turns):
-            for _ in range(WARM_PER_STOCK):
-                warm.append(await seconds_to_link(warm_api, POLL_SECONDS))
+            for _ in range(WARM_PER_PROCESS):
+                warm.append(await time_to_link(warm_api, POLL_SECONDS))
                 await asyncio.sleep(PAUSE_SECONDS)
-            stock.append(await seconds_to_link(stock_api, POLL_SECONDS))
-            await asyncio.sleep(PAUSE_AFTER_STOCK_SECONDS)
-    return warm, stock
+            process.append(await time_to_link(process_api, POLL_SECONDS))
+            await asyncio.sleep(PAUSE_AFTER_PROCESS_SECONDS)
+    return warm, process
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.latency", description=__doc__)
-    parser.add_argument("--turns", type=int, default=6, help="each is 4 warm exports and a stock one")
+    parser.add_argument(
+        "--turns",
+        type=int,
+        default=6,
+        help="turns of 4 exports by the warm worker and 1 by the process worker (default: %(default)s)",
+    )
     turns = parser.parse_args().turns
-    with stack_of_its_own() as stack, extra_processes(stack) as others:
+    with separate_stack() as stack, extra_processes(stack) as processes:
         with stack.prefect_client() as prefect:
-            create_pool(prefect, STOCK, "process")
-            deploy_export(prefect, STOCK, STOCK)
-        worker = others.start_process_worker(STOCK, **FAST_POLLING)
-        stock_url = others.start_api(**pool_settings(STOCK, STOCK))
-        others.wait_for_output(worker, "started!")
-        warm, stock = asyncio.run(in_turns(stack.api_url, stock_url, turns))
+            create_pool(prefect, PROCESS, "process")
+            deploy_export(prefect, PROCESS, PROCESS)
+        worker = processes.start_process_worker(PROCESS, **FAST_POLLING)
+        process_url = processes.start_api(**pool_settings(PROCESS, PROCESS))
+        processes.wait_for_output(worker, "started!")
+        warm, process = asyncio.run(measure_alternately(stack.api_url, process_url, turns))
     columns = ("worker", "exports", "median ms", "min ms", "max ms")
-    found = [(name, [1000 * s for s in each]) for name, each in (("warm", warm), ("process", stock))]
-    table(columns, [(name, len(ms), middle(ms), min(ms), max(ms)) for name, ms in found])
-    ratio = middle(stock) / middle(warm)
-    say(f"The warm worker is {ratio:.1f} times as fast.")
-    last_line(
+    results = [
+        (name, [1000 * s for s in seconds]) for name, seconds in (("warm", warm), ("process", process))
+    ]
+    print_table(columns, [(name, len(ms), median(ms), min(ms), max(ms)) for name, ms in results])
+    ratio = median(process) / median(warm)
+    print_line(f"The warm worker is {ratio:.1f} times as fast.")
+    print_result(
         benchmark="latency",
-        warm_median_ms=round(1000 * middle(warm)),
-        stock_median_ms=round(1000 * middle(stock)),
+        warm_median_ms=round(1000 * median(warm)),
+        stock_median_ms=round(1000 * median(process)),
         ratio=round(ratio, 1),
     )
 

@@ -1,4 +1,4 @@
-"""Runs one way in processes of its own: the seconds from the word to the stored object, the peak memory."""
+"""Measurement of a command: seconds from the start signal to the stored object, peak memory and CPU time."""
 
 import ctypes
 import json
@@ -14,41 +14,45 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.turn import DONE, READY, Order
+from benchmarks.turn import DONE, READY, Parameters
 
-READY_WITHIN_SECONDS = 60.0
-LOOK_EVERY_SECONDS = 0.03
+READY_TIMEOUT_SECONDS = 60.0
+POLL_SECONDS = 0.03
 PR_SET_PDEATHSIG = 1
 
 
-class WayFailed(Exception):
-    """It ended before it was done, or was not done in time; the text is the last that it said."""
+class MeasurementFailed(Exception):
+    """The process failed or timed out; the message is its last line of output."""
 
 
 @dataclass(frozen=True)
-class Turn:
-    """`cpu_seconds` are those of its own processes, without the database and the storage."""
+class Measurement:
+    """Result of one turn; CPU time and memory exclude the database and the storage."""
 
     seconds: float
     peak_bytes: int
     cpu_seconds: float
 
 
-def measured(
-    command: Sequence[str], order: Order, environment: Mapping[str, str], within_seconds: float, log: Path
-) -> Turn:
+def measure_process(
+    command: Sequence[str],
+    parameters: Parameters,
+    environment: Mapping[str, str],
+    timeout_seconds: float,
+    log: Path,
+) -> Measurement:
     with log.open("wb") as errors:
-        process = subprocess.Popen(  # noqa: S603 - commands of ours
+        process = subprocess.Popen(  # noqa: S603 - our own commands
             command,
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
-            start_new_session=True,  # one group with all that it starts
+            start_new_session=True,  # a process group with its children
             preexec_fn=_die_with_parent,
         )
     try:
-        return _Watched(process, log).turn(order, within_seconds)
+        return _Monitor(process, log).run_turn(parameters, timeout_seconds)
     finally:
         end_group(process)
 
@@ -62,56 +66,58 @@ def end_group(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-class _Watched:
+class _Monitor:
     def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
         assert process.stdin is not None  # noqa: S101 - both are pipes
         assert process.stdout is not None  # noqa: S101
         self._pid, self._log = process.pid, log
-        self._to, self._from = process.stdin, process.stdout
+        self._stdin, self._stdout = process.stdin, process.stdout
         self._peaks: dict[int, int] = {}
 
-    def turn(self, order: Order, within_seconds: float) -> Turn:
-        self._say(json.dumps(order))
-        self._until(READY, READY_WITHIN_SECONDS)
-        begun, cpu_begun = time.perf_counter(), cpu_seconds(_tree(self._pid))
-        self._say("go")
-        self._until(DONE, within_seconds)
-        seconds = time.perf_counter() - begun
-        self._look()
-        return Turn(seconds, sum(self._peaks.values()), cpu_seconds(_tree(self._pid)) - cpu_begun)
+    def run_turn(self, parameters: Parameters, timeout_seconds: float) -> Measurement:
+        self._send(json.dumps(parameters))
+        self._wait_for(READY, READY_TIMEOUT_SECONDS)
+        started_at, cpu_before = time.perf_counter(), cpu_seconds(_process_tree(self._pid))
+        self._send("go")
+        self._wait_for(DONE, timeout_seconds)
+        seconds = time.perf_counter() - started_at
+        self._update_peaks()
+        return Measurement(
+            seconds, sum(self._peaks.values()), cpu_seconds(_process_tree(self._pid)) - cpu_before
+        )
 
-    def _say(self, line: str) -> None:
+    def _send(self, line: str) -> None:
         try:
-            self._to.write(f"{line}\n".encode())
-            self._to.flush()
+            self._stdin.write(f"{line}\n".encode())
+            self._stdin.flush()
         except BrokenPipeError:
-            raise WayFailed(self._last_words()) from None
+            raise MeasurementFailed(self._last_error()) from None
 
-    def _until(self, word: str, within_seconds: float) -> None:
-        until = time.monotonic() + within_seconds
-        while time.monotonic() < until:
-            self._look()
-            if select.select([self._from], [], [], LOOK_EVERY_SECONDS)[0]:
-                if os.read(self._from.fileno(), 100).decode().strip() != word:
-                    raise WayFailed(self._last_words())
+    def _wait_for(self, word: str, timeout_seconds: float) -> None:
+        deadline = time.monotonic() + timeout_seconds
+        while time.monotonic() < deadline:
+            self._update_peaks()
+            if select.select([self._stdout], [], [], POLL_SECONDS)[0]:
+                if os.read(self._stdout.fileno(), 100).decode().strip() != word:
+                    raise MeasurementFailed(self._last_error())
                 return
-        os.kill(self._pid, signal.SIGABRT)  # a Python says where it hangs
+        os.kill(self._pid, signal.SIGABRT)  # faulthandler prints where Python hangs
         time.sleep(1.0)
-        raise WayFailed(f"not done within {within_seconds:.0f} s")
+        raise MeasurementFailed(f"not done within {timeout_seconds:.0f} s")
 
-    def _look(self) -> None:
-        """Peaks only grow; of one that has ended, what was seen last stays."""
-        for pid in _tree(self._pid):
+    def _update_peaks(self) -> None:
+        """Record the peak memory of all processes; an ended process keeps its last value."""
+        for pid in _process_tree(self._pid):
             if peak := peak_bytes(pid):
                 self._peaks[pid] = peak
 
-    def _last_words(self) -> str:
-        found = re.findall(r"^[A-Za-z][\w. ]*: .+$", self._log.read_text(errors="replace"), re.MULTILINE)
-        return found[-1].rpartition("FailedRun: ")[2] if found else "ended without a word"
+    def _last_error(self) -> str:
+        errors = re.findall(r"^[A-Za-z][\w. ]*: .+$", self._log.read_text(errors="replace"), re.MULTILINE)
+        return errors[-1].rpartition("FailedRun: ")[2] if errors else "ended without output"
 
 
 def peak_bytes(pid: int) -> int:
-    """Of resident memory, by Linux; 0 for a process that has ended."""
+    """Return the peak resident memory on Linux; 0 for a process that has ended."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except (FileNotFoundError, ProcessLookupError):
@@ -120,7 +126,7 @@ def peak_bytes(pid: int) -> int:
 
 
 def cpu_seconds(pids: Sequence[int]) -> float:
-    """Of these and of the children that they have seen end, by Linux."""
+    """Return the CPU time of the processes and of the children they have waited for, on Linux."""
     ticks = 0
     for pid in pids:
         with suppress(FileNotFoundError, ProcessLookupError):
@@ -129,15 +135,15 @@ def cpu_seconds(pids: Sequence[int]) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def _tree(pid: int) -> list[int]:
-    found = [pid]
-    for each in found:
+def _process_tree(pid: int) -> list[int]:
+    pids = [pid]
+    for ancestor in pids:
         try:
-            tasks = list(Path(f"/proc/{each}/task").iterdir())
-            found += [int(child) for task in tasks for child in (task / "children").read_text().split()]
+            tasks = list(Path(f"/proc/{ancestor}/task").iterdir())
+            pids += [int(child) for task in tasks for child in (task / "children").read_text().split()]
         except (FileNotFoundError, ProcessLookupError):
             continue
-    return found
+    return pids
 
 
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None

@@ -1,4 +1,4 @@
-"""Where the measured ways store: a bucket for each turn, looked into and dropped afterwards."""
+"""Storage for measurements: one bucket per turn, checked and deleted afterwards."""
 
 import csv
 import gzip
@@ -28,7 +28,7 @@ class Target:
     def bucket(self, name: str) -> Iterator[str]:
         self.s3.create_bucket(Bucket=name)
         try:
-            # The first object of a bucket makes its volumes.
+            # The first object of a bucket creates its volumes, which takes time.
             self.s3.put_object(Bucket=name, Key="first", Body=b"first")
             self.s3.delete_object(Bucket=name, Key="first")
             yield name
@@ -40,15 +40,15 @@ class Target:
     def objects(self, bucket: str) -> list[dict[str, Any]]:
         return list(self.s3.list_objects_v2(Bucket=bucket).get("Contents", []))
 
-    def records(self, bucket: str) -> int:
-        """Of the only object, without its header; a compressed one is opened."""
+    def count_records(self, bucket: str) -> int:
+        """Return the number of records in the only object, without the header; unpack it if necessary."""
         (stored,) = self.objects(bucket)
         data = self.s3.get_object(Bucket=bucket, Key=stored["Key"])["Body"].read()
-        text = io.TextIOWrapper(io.BytesIO(_opened(data)), encoding="utf-8", newline="")
+        text = io.TextIOWrapper(io.BytesIO(_unpack(data)), encoding="utf-8", newline="")
         return sum(1 for _ in csv.reader(text)) - 1
 
 
-def _opened(data: bytes) -> bytes:
+def _unpack(data: bytes) -> bytes:
     if data.startswith(b"\x1f\x8b"):
         return gzip.decompress(data)
     if data.startswith(b"PK"):
@@ -57,7 +57,7 @@ def _opened(data: bytes) -> bytes:
     return data
 
 
-def target(name: str, endpoint: str, aws: Mapping[str, str]) -> Target:
+def open_target(name: str, endpoint: str, aws: Mapping[str, str]) -> Target:
     environment = {**aws, "AWS_ENDPOINT_URL": endpoint}
     s3 = botocore.session.Session().create_client(
         "s3",
@@ -71,7 +71,7 @@ def target(name: str, endpoint: str, aws: Mapping[str, str]) -> Target:
 
 @contextmanager
 def discarding_sink() -> Iterator[str]:
-    """Its address."""
+    """Start the sink and yield its URL."""
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "benchmarks.discarding_sink"],
         stdin=subprocess.PIPE,

@@ -1,39 +1,35 @@
-"""How every benchmark says what it found: a table, and as the last line one JSON object."""
+"""Output of every benchmark: tables, and one JSON object on the last line."""
 
 import json
 import sys
 from collections.abc import Sequence
-from statistics import median, quantiles
+from statistics import quantiles
 from typing import Any
 
 
-def say(line: str = "") -> None:
+def print_line(line: str = "") -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    cells = [[_text(cell) for cell in row] for row in (head, *rows)]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
+def print_table(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    cells = [[_format_cell(cell) for cell in row] for row in (headings, *rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(headings))]
     for row in cells:
         first, *rest = (
             cell.rjust(width) if i else cell.ljust(width)
             for i, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
-        say("  ".join([first, *rest]))
+        print_line("  ".join([first, *rest]))
 
 
-def last_line(**facts: Any) -> None:
-    say(json.dumps(facts))
+def print_result(**fields: Any) -> None:
+    print_line(json.dumps(fields))
 
 
 def percentile(values: Sequence[float], percent: int) -> float:
     return quantiles(values, n=100, method="inclusive")[percent - 1] if len(values) > 1 else values[0]
 
 
-def middle(values: Sequence[float]) -> float:
-    return float(median(values))
-
-
-def _text(cell: Any) -> str:
+def _format_cell(cell: Any) -> str:
     return f"{cell:,.2f}" if isinstance(cell, float) else str(cell)

@@ -1,7 +1,7 @@
-"""The load of benchmarks/polling.py, in a process of its own: `python -m benchmarks.pollers` with its order
-as JSON on standard input; what it met, as JSON on standard output.
+"""Load generator of benchmarks/polling.py, as a separate process.
 
-Speaks HTTP/1.1 by hand over kept connections: a client library would measure itself.
+`python -m benchmarks.pollers` reads parameters as JSON from stdin and writes results as JSON to stdout.
+It sends HTTP/1.1 requests directly to persistent connections: a client library would dominate the result.
 """
 
 import asyncio
@@ -11,32 +11,32 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 
-ANSWERED_WITHIN_SECONDS = 10.0
+RESPONSE_TIMEOUT_SECONDS = 10.0
 
 
 async def poll(
-    host: str, port: int, job_id: str, first_after: float, seconds: float, met: list[tuple[float, str]]
+    host: str, port: int, job_id: str, delay: float, seconds: float, results: list[tuple[float, str]]
 ) -> None:
-    """Once a second, on one connection."""
-    await asyncio.sleep(first_after)
+    """Poll once a second on one connection, and append (seconds, status) to `results`."""
+    await asyncio.sleep(delay)
     reader, writer = await asyncio.open_connection(host, port)
     request = f"GET /reports/csv?jobId={job_id} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode()
-    until = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds
     try:
-        while (begun := time.monotonic()) < until:
+        while (started_at := time.monotonic()) < deadline:
             try:
-                async with asyncio.timeout(ANSWERED_WITHIN_SECONDS):
-                    status = await ask(reader, writer, request)
+                async with asyncio.timeout(RESPONSE_TIMEOUT_SECONDS):
+                    status = await send_request(reader, writer, request)
             except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
-                met.append((time.monotonic() - begun, type(error).__name__))
+                results.append((time.monotonic() - started_at, type(error).__name__))
                 return
-            met.append((time.monotonic() - begun, status))
-            await asyncio.sleep(max(0.0, begun + 1.0 - time.monotonic()))
+            results.append((time.monotonic() - started_at, status))
+            await asyncio.sleep(max(0.0, started_at + 1.0 - time.monotonic()))
     finally:
         writer.close()
 
 
-async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> str:
+async def send_request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> str:
     writer.write(request)
     head = await reader.readuntil(b"\r\n\r\n")
     length = next(
@@ -49,15 +49,15 @@ async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, reques
 
 
 async def poll_all(host: str, port: int, job_ids: Sequence[str], pollers: int, seconds: float) -> str:
-    met: list[tuple[float, str]] = []
+    results: list[tuple[float, str]] = []
     await asyncio.gather(
         *(
-            poll(host, port, job_ids[number % len(job_ids)], number / pollers, seconds, met)
+            poll(host, port, job_ids[number % len(job_ids)], number / pollers, seconds, results)
             for number in range(pollers)
         )
     )
-    answers = Counter(status for _, status in met)
-    return json.dumps({"seconds": sorted(each for each, _ in met), "answers": answers})
+    answers = Counter(status for _, status in results)
+    return json.dumps({"seconds": sorted(seconds for seconds, _ in results), "answers": answers})
 
 
 def main() -> None:

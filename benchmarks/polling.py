@@ -1,4 +1,4 @@
-"""2,000 clients poll once a second while 20 exports run: what they wait, and what reaches Prefect."""
+"""Poll latency for 2,000 clients that poll once a second while 20 exports run, and the calls to Prefect."""
 
 import argparse
 import asyncio
@@ -7,8 +7,8 @@ import sys
 from urllib.parse import urlsplit
 
 from benchmarks.counting_proxy import Counts, counting_proxy
-from benchmarks.exporting import client, link, stack_of_its_own, start
-from benchmarks.outcome import last_line, percentile, say, table
+from benchmarks.exporting import open_client, separate_stack, start_export, wait_for_link
+from benchmarks.outcome import percentile, print_line, print_result, print_table
 from tests.support.extra_processes import (
     ExtraProcesses,
     create_pool,
@@ -23,36 +23,36 @@ JOBS = 20
 
 
 async def measure(
-    stack: Stack, others: ExtraProcesses, pollers: int, seconds: float
+    stack: Stack, processes: ExtraProcesses, pollers: int, seconds: float
 ) -> tuple[list[float], Counts, Counts]:
     counts = Counts()
     async with counting_proxy(stack.prefect_api_url, counts) as url:
         with stack.prefect_client() as prefect:
             create_pool(prefect, POOL, "warm")
             deploy_export(prefect, POOL, POOL)
-        worker = others.start_warm_worker(POOL)
+        worker = processes.start_warm_worker(POOL)
         api_url = await asyncio.to_thread(
-            lambda: others.start_api(PREFECT_API_URL=url, **pool_settings(POOL, POOL))
+            lambda: processes.start_api(PREFECT_API_URL=url, **pool_settings(POOL, POOL))
         )
-        await asyncio.to_thread(others.wait_for_output, worker, "started!")
-        async with client(api_url) as api:
-            await link(api, await start(api), 0.2)
-            job_ids = await asyncio.gather(*(start(api) for _ in range(JOBS)))
+        await asyncio.to_thread(processes.wait_for_output, worker, "started!")
+        async with open_client(api_url) as api:
+            await wait_for_link(api, await start_export(api), 0.2)
+            job_ids = await asyncio.gather(*(start_export(api) for _ in range(JOBS)))
             counts.clear()
-            met = await in_another_process(api_url, job_ids, pollers, seconds)
-            called = Counts(counts)
+            report = await run_pollers(api_url, job_ids, pollers, seconds)
+            calls = Counts(counts)
             for job_id in job_ids:
-                await link(api, job_id, 0.2)
-    return met["seconds"], Counts(met["answers"]), called
+                await wait_for_link(api, job_id, 0.2)
+    return report["seconds"], Counts(report["answers"]), calls
 
 
-async def in_another_process(
+async def run_pollers(
     api_url: str, job_ids: list[str], pollers: int, seconds: float
 ) -> dict[str, list[float]]:
-    where = urlsplit(api_url)
-    order = {
-        "host": where.hostname,
-        "port": where.port,
+    url = urlsplit(api_url)
+    parameters = {
+        "host": url.hostname,
+        "port": url.port,
         "job_ids": job_ids,
         "pollers": pollers,
         "seconds": seconds,
@@ -65,12 +65,12 @@ async def in_another_process(
     )
     try:
         async with asyncio.timeout(seconds + 60):
-            said, _ = await process.communicate(json.dumps(order).encode())
+            stdout, _ = await process.communicate(json.dumps(parameters).encode())
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
-    return dict(json.loads(said))
+    return dict(json.loads(stdout))
 
 
 def main() -> None:
@@ -78,20 +78,21 @@ def main() -> None:
     parser.add_argument("--pollers", type=int, default=2000)
     parser.add_argument("--seconds", type=float, default=30.0)
     options = parser.parse_args()
-    with stack_of_its_own() as stack, extra_processes(stack) as others:
-        found = asyncio.run(measure(stack, others, options.pollers, options.seconds))
-    seconds, answers, called = found
-    ms = [1000 * each for each in seconds]
+    with separate_stack() as stack, extra_processes(stack) as processes:
+        seconds, answers, calls = asyncio.run(measure(stack, processes, options.pollers, options.seconds))
+    ms = [1000 * s for s in seconds]
     p50, p99 = percentile(ms, 50), percentile(ms, 99)
     errors = sum(number for status, number in answers.items() if status != "200")
-    polls_per_second, calls_per_second = len(ms) / options.seconds, called.calls / options.seconds
-    say(f"{options.pollers} clients, {JOBS} exports, {options.seconds:.0f} s; answers: {dict(answers)}")
-    table(
+    polls_per_second, calls_per_second = len(ms) / options.seconds, calls.calls / options.seconds
+    print_line(
+        f"{options.pollers} clients, {JOBS} exports, {options.seconds:.0f} s; answers: {dict(answers)}"
+    )
+    print_table(
         ("polls/s", "p50 ms", "p99 ms", "max ms", "errors", "calls to Prefect/s"),
         [(f"{polls_per_second:,.0f}", p50, p99, max(ms), errors, calls_per_second)],
     )
-    table(("call", "times"), called.most_common())
-    last_line(
+    print_table(("call", "times"), calls.most_common())
+    print_result(
         benchmark="polling",
         polls_per_second=round(polls_per_second),
         p50_ms=round(p50, 1),

@@ -1,44 +1,47 @@
-"""Workers and runs are killed and frozen, each fault several times: how soon does every job end, and how?
+"""Recovery time and outcome of jobs whose workers or processes are killed or frozen, over several rounds.
 
-One worker that lives rescues the jobs of five that do not; with more, it would only be sooner.
+One live worker rescues the jobs of five others; more live workers would only be faster.
 """
 
 import argparse
 from collections import defaultdict
+from statistics import median
 
-from benchmarks.exporting import stack_of_its_own
-from benchmarks.outcome import last_line, middle, say, table
+from benchmarks.exporting import separate_stack
+from benchmarks.outcome import print_line, print_result, print_table
 from tests.support.extra_processes import extra_processes
 from tests.support.worker_faults import FAULTS, Cluster, RecoveredJob, cluster_on, inject_faults
 
 
-def in_rounds(cluster: Cluster, times: int) -> dict[str, list[RecoveredJob]]:
-    found = defaultdict(list)
+def run_rounds(cluster: Cluster, times: int) -> dict[str, list[RecoveredJob]]:
+    recovered = defaultdict(list)
     for number in range(times):
         outcome = inject_faults(cluster)
         outcome.rescuer.kill()
-        for fault, struck in outcome.jobs.items():
-            found[fault].append(struck)
-        slowest = max(each.recovery_seconds for each in outcome.jobs.values())
-        say(f"round {number + 1} of {times}: {slowest:.0f} s")
-    return found
+        for fault, job in outcome.jobs.items():
+            recovered[fault].append(job)
+        slowest = max(job.recovery_seconds for job in outcome.jobs.values())
+        print_line(f"round {number + 1} of {times}: {slowest:.0f} s")
+    return recovered
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.rescue", description=__doc__)
-    parser.add_argument("--times", type=int, default=10, help="each about a minute")
+    parser.add_argument(
+        "--times", type=int, default=10, help="number of rounds, about a minute each (default: %(default)s)"
+    )
     times = parser.parse_args().times
     with (
-        stack_of_its_own() as stack,
-        extra_processes(stack) as others,
+        separate_stack() as stack,
+        extra_processes(stack) as processes,
         stack.prefect_client() as prefect,
-        cluster_on(stack, others, prefect) as cluster,
+        cluster_on(stack, processes, prefect) as cluster,
     ):
-        found = in_rounds(cluster, times)
+        recovered = run_rounds(cluster, times)
         rows, lost, wrong = [], 0, 0
         for fault in FAULTS:
-            seconds = [each.recovery_seconds for each in found[fault]]
-            done = [each.job for each in found[fault] if each.job["status"] == "done"]
+            seconds = [result.recovery_seconds for result in recovered[fault]]
+            done = [result.job for result in recovered[fault] if result.job["status"] == "done"]
             files = [len(cluster.objects(job["id"])) for job in done]
             whole = sum(
                 1 for job, number in zip(done, files, strict=True) if number == 1 and cluster.is_whole(job)
@@ -46,11 +49,11 @@ def main() -> None:
             lost += times - len(done)
             wrong += len(done) - whole
             rows.append(
-                (fault, times, middle(seconds), max(seconds), times - len(done), sum(files) / len(done))
+                (fault, times, median(seconds), max(seconds), times - len(done), sum(files) / len(done))
             )
-    table(("fault", "times", "p50 s", "max s", "lost", "files per job"), rows)
+    print_table(("fault", "times", "p50 s", "max s", "lost", "files per job"), rows)
     longest = max(row[3] for row in rows)
-    last_line(
+    print_result(
         benchmark="rescue", times=times, max_seconds=round(longest, 1), lost=lost, not_one_whole_file=wrong
     )
 

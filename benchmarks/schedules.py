@@ -1,28 +1,29 @@
-"""What 500 recurring exports cost a start: the same start with them and without, in turns.
+"""Cost of 500 schedules for starting an export: the same start with and without them, in turns.
 
-Two stacks of their own, one with the recurring exports, each a deployment whose runs are planned. Only what
-the caller waits for is timed: from POST to the job's id.
+Uses two separate stacks, one of them with the schedules, each of which is a deployment with planned runs. The
+time is what the caller waits for: from POST to the job's id.
 """
 
 import argparse
 import asyncio
 import time
+from statistics import median
 
 import httpx
 
-from benchmarks.exporting import client, link, stack_of_its_own, start
-from benchmarks.outcome import last_line, middle, percentile, say, table
+from benchmarks.exporting import open_client, separate_stack, start_export, wait_for_link
+from benchmarks.outcome import percentile, print_line, print_result, print_table
 from tests.support.export_client import EMPTY_SURVEY
 
 POLL_SECONDS = 0.05
 PAUSE_SECONDS = 0.3
-AT_ONCE = 2
-PATIENCE = 20
-WARM_UP = 3
+CONCURRENT_REQUESTS = 2
+MAX_RETRIES = 20
+WARM_UP_STARTS = 3
 
 
-def recurring(number: int) -> dict[str, object]:
-    """Spread over the hours of the week, none of them soon enough to fire often."""
+def schedule_body(number: int) -> dict[str, object]:
+    """Return a weekly schedule; they are spread over the week, so that few of them run."""
     cron = f"{number % 60} {number % 24} * * {number % 7}"
     return {
         "name": f"number {number}",
@@ -32,64 +33,68 @@ def recurring(number: int) -> dict[str, object]:
     }
 
 
-async def make(api: httpx.AsyncClient, count: int) -> float:
-    begun = time.monotonic()
-    free = asyncio.Semaphore(AT_ONCE)
+async def create_schedules(api: httpx.AsyncClient, count: int) -> float:
+    started_at = time.monotonic()
+    semaphore = asyncio.Semaphore(CONCURRENT_REQUESTS)
 
-    async def one(number: int) -> None:
-        async with free:
-            answer = await api.post("/schedules", json=recurring(number))
-            for _ in range(PATIENCE):
-                if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+    async def create(number: int) -> None:
+        async with semaphore:
+            response = await api.post("/schedules", json=schedule_body(number))
+            for _ in range(MAX_RETRIES):
+                if response.status_code != httpx.codes.SERVICE_UNAVAILABLE:
                     break
-                await asyncio.sleep(PAUSE_SECONDS)  # the Prefect server is busy with those before
-                answer = await api.post("/schedules", json=recurring(number))
-            answer.raise_for_status()
+                await asyncio.sleep(PAUSE_SECONDS)  # the Prefect server is busy
+                response = await api.post("/schedules", json=schedule_body(number))
+            response.raise_for_status()
 
-    await asyncio.gather(*(one(number) for number in range(count)))
-    return time.monotonic() - begun
+    await asyncio.gather(*(create(number) for number in range(count)))
+    return time.monotonic() - started_at
 
 
-async def seconds_to_id(api: httpx.AsyncClient) -> float:
-    begun = time.monotonic()
-    job_id = await start(api)
-    seconds = time.monotonic() - begun
-    await link(api, job_id, POLL_SECONDS)  # the next one begins when this one is no longer in its way
+async def time_to_id(api: httpx.AsyncClient) -> float:
+    started_at = time.monotonic()
+    job_id = await start_export(api)
+    seconds = time.monotonic() - started_at
+    await wait_for_link(api, job_id, POLL_SECONDS)  # so that it does not slow the next one down
     await asyncio.sleep(PAUSE_SECONDS)
     return seconds
 
 
-async def in_turns(without_url: str, with_url: str, count: int, turns: int) -> dict[str, list[float]]:
-    found: dict[str, list[float]] = {"without": [], "with": []}
-    async with client(without_url) as without, client(with_url) as with_many:
+async def measure_alternately(
+    without_url: str, with_url: str, count: int, turns: int
+) -> dict[str, list[float]]:
+    times: dict[str, list[float]] = {"without": [], "with": []}
+    async with open_client(without_url) as without, open_client(with_url) as with_many:
         apis = {"without": without, "with": with_many}
-        say(f"{count} recurring exports made in {await make(with_many, count):.0f} s")
-        for _ in range(WARM_UP):
+        print_line(f"{count} schedules created in {await create_schedules(with_many, count):.0f} s")
+        for _ in range(WARM_UP_STARTS):
             for api in apis.values():
-                await seconds_to_id(api)
+                await time_to_id(api)
         for turn in range(turns):
             for name in sorted(apis, reverse=turn % 2 == 0):
-                found[name].append(await seconds_to_id(apis[name]))
-    return found
+                times[name].append(await time_to_id(apis[name]))
+    return times
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.schedules", description=__doc__)
     parser.add_argument("--schedules", type=int, default=500)
-    parser.add_argument("--turns", type=int, default=40, help="each is one start with and one without")
+    parser.add_argument(
+        "--turns", type=int, default=40, help="turns of one start with and one without (default: %(default)s)"
+    )
     options = parser.parse_args()
-    with stack_of_its_own() as bare, stack_of_its_own() as full:
-        found = asyncio.run(in_turns(bare.api_url, full.api_url, options.schedules, options.turns))
-    rows = [(name, [1000 * each for each in seconds]) for name, seconds in found.items()]
-    columns = ("recurring exports", "starts", "median ms", "p90 ms", "min ms")
-    table(columns, [(name, len(ms), middle(ms), percentile(ms, 90), min(ms)) for name, ms in rows])
-    ratio = middle(found["with"]) / middle(found["without"])
-    say(f"A start with {options.schedules} recurring exports takes {ratio:.2f} times as long as without.")
-    last_line(
+    with separate_stack() as bare, separate_stack() as full:
+        times = asyncio.run(measure_alternately(bare.api_url, full.api_url, options.schedules, options.turns))
+    rows = [(name, [1000 * s for s in seconds]) for name, seconds in times.items()]
+    columns = ("schedules", "starts", "median ms", "p90 ms", "min ms")
+    print_table(columns, [(name, len(ms), median(ms), percentile(ms, 90), min(ms)) for name, ms in rows])
+    ratio = median(times["with"]) / median(times["without"])
+    print_line(f"A start with {options.schedules} schedules takes {ratio:.2f} times as long as without.")
+    print_result(
         benchmark="schedules",
         schedules=options.schedules,
-        without_median_ms=round(1000 * middle(found["without"]), 1),
-        with_median_ms=round(1000 * middle(found["with"]), 1),
+        without_median_ms=round(1000 * median(times["without"]), 1),
+        with_median_ms=round(1000 * median(times["with"]), 1),
         ratio=round(ratio, 2),
     )
 

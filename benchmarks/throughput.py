@@ -1,6 +1,6 @@
-"""Many exports at once, and what each costs the Prefect server: warm worker against stock process worker.
+"""Concurrent exports, and their cost on the Prefect server: warm worker against process worker.
 
-Each worker has an API of its own; both speak to the same Prefect server through proxies that count.
+Each worker has a separate API. Both reach the same Prefect server through proxies that count requests.
 """
 
 import argparse
@@ -8,14 +8,21 @@ import asyncio
 import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from statistics import median
 
 import httpx
 import psutil
 import psycopg
 
 from benchmarks.counting_proxy import Counts, counting_proxy
-from benchmarks.exporting import client, link, seconds_to_link, stack_of_its_own, start
-from benchmarks.outcome import last_line, middle, table
+from benchmarks.exporting import (
+    open_client,
+    separate_stack,
+    start_export,
+    time_to_link,
+    wait_for_link,
+)
+from benchmarks.outcome import print_result, print_table
 from tests.support.extra_processes import (
     ExtraProcesses,
     create_pool,
@@ -25,16 +32,16 @@ from tests.support.extra_processes import (
 )
 from tests.support.running_stack import Stack
 
-AT_ONCE = (5, 20)
-# As many runs at a time as the warm worker of this machine takes; the stock one has no limit otherwise.
+CONCURRENT_JOBS = (5, 20)
+# The default limit of the warm worker; the process worker would have none.
 LIMIT = 2 * (psutil.cpu_count() or 1)
 POLL_SECONDS = 0.2
-QUIET_SECONDS = 4.0  # in which the last events and logs of a wave are written
+QUIET_SECONDS = 4.0  # for the last events and logs of a batch to be written
 
 
 @dataclass
-class Side:
-    """One worker with an API before it."""
+class Contender:
+    """A worker and its API."""
 
     name: str
     api: httpx.AsyncClient
@@ -42,23 +49,23 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Wave:
+class Batch:
     seconds: float
     jobs_per_second: float
     server_cpu_per_job: float
     calls_per_job: float
 
 
-async def wave(side: Side, jobs: int, server: psutil.Process) -> Wave:
-    cpu = cpu_seconds(server)
-    calls = side.counts.calls
-    begun = time.monotonic()
-    ids = await asyncio.gather(*(start(side.api) for _ in range(jobs)))
-    await asyncio.gather(*(link(side.api, job_id, POLL_SECONDS) for job_id in ids))
-    seconds = time.monotonic() - begun
+async def run_batch(contender: Contender, jobs: int, server: psutil.Process) -> Batch:
+    cpu_before = cpu_seconds(server)
+    calls_before = contender.counts.calls
+    started_at = time.monotonic()
+    ids = await asyncio.gather(*(start_export(contender.api) for _ in range(jobs)))
+    await asyncio.gather(*(wait_for_link(contender.api, job_id, POLL_SECONDS) for job_id in ids))
+    seconds = time.monotonic() - started_at
     await asyncio.sleep(QUIET_SECONDS)
-    spent, called = cpu_seconds(server) - cpu, side.counts.calls - calls
-    return Wave(seconds, jobs / seconds, spent / jobs, called / jobs)
+    cpu, calls = cpu_seconds(server) - cpu_before, contender.counts.calls - calls_before
+    return Batch(seconds, jobs / seconds, cpu / jobs, calls / jobs)
 
 
 def cpu_seconds(process: psutil.Process) -> float:
@@ -66,72 +73,80 @@ def cpu_seconds(process: psutil.Process) -> float:
     return float(times.user + times.system)
 
 
-def open_sides(prefect: httpx.Client, others: ExtraProcesses, urls: dict[str, str]) -> dict[str, str]:
-    """The address of each side's API."""
+def start_workers(prefect: httpx.Client, processes: ExtraProcesses, urls: dict[str, str]) -> dict[str, str]:
+    """Start a worker and an API per name; return the URLs of the APIs."""
     for name, url in urls.items():
         pool = f"measured-{name}"
         create_pool(prefect, pool, name)
         deploy_export(prefect, pool, pool)
-        through = {"PREFECT_API_URL": url}
+        proxied = {"PREFECT_API_URL": url}
         if name == "warm":
-            worker = others.start_warm_worker(pool, "--limit", str(LIMIT), **through)
+            worker = processes.start_warm_worker(pool, "--limit", str(LIMIT), **proxied)
         else:
-            fast = {"PREFECT_WORKER_QUERY_SECONDS": "1"}
-            worker = others.start_process_worker(pool, "--limit", str(LIMIT), **through, **fast)
-        others.wait_for_output(worker, "started!")
+            fast_polling = {"PREFECT_WORKER_QUERY_SECONDS": "1"}
+            worker = processes.start_process_worker(pool, "--limit", str(LIMIT), **proxied, **fast_polling)
+        processes.wait_for_output(worker, "started!")
     return {
-        name: others.start_api(PREFECT_API_URL=url, **pool_settings(f"measured-{name}", f"measured-{name}"))
+        name: processes.start_api(
+            PREFECT_API_URL=url, **pool_settings(f"measured-{name}", f"measured-{name}")
+        )
         for name, url in urls.items()
     }
 
 
 async def measure(
-    stack: Stack, others: ExtraProcesses, turns: int
-) -> tuple[dict[tuple[str, int], list[Wave]], Counts]:
+    stack: Stack, processes: ExtraProcesses, turns: int
+) -> tuple[dict[tuple[str, int], list[Batch]], Counts]:
     server = psutil.Process(stack.pids["prefect"])
-    found: dict[tuple[str, int], list[Wave]] = {}
-    async with AsyncExitStack() as opened:
-        enter = opened.enter_async_context
+    batches: dict[tuple[str, int], list[Batch]] = {}
+    async with AsyncExitStack() as exit_stack:
+        enter = exit_stack.enter_async_context
         counts = {name: Counts() for name in ("warm", "process")}
         urls = {
             name: await enter(counting_proxy(stack.prefect_api_url, counts[name]))
             for name in ("warm", "process")
         }
         with stack.prefect_client() as prefect:
-            apis = await asyncio.to_thread(open_sides, prefect, others, urls)
-        sides = [Side(name, await enter(client(url)), counts[name]) for name, url in apis.items()]
-        for side in sides:
-            await seconds_to_link(side.api, POLL_SECONDS)  # what only the first one pays
-        routes = await calls_of_one(sides[0])
+            apis = await asyncio.to_thread(start_workers, prefect, processes, urls)
+        contenders = [
+            Contender(name, await enter(open_client(url)), counts[name]) for name, url in apis.items()
+        ]
+        for contender in contenders:
+            await time_to_link(contender.api, POLL_SECONDS)  # warm-up
+        routes = await count_calls_per_run(contenders[0])
         for _ in range(turns):
-            for jobs in AT_ONCE:
-                for side in sides:
-                    found.setdefault((side.name, jobs), []).append(await wave(side, jobs, server))
-    return found, routes
+            for jobs in CONCURRENT_JOBS:
+                for contender in contenders:
+                    batch = await run_batch(contender, jobs, server)
+                    batches.setdefault((contender.name, jobs), []).append(batch)
+    return batches, routes
 
 
-async def calls_of_one(side: Side, jobs: int = 5) -> Counts:
-    """By route, of `jobs` exports one after the other, without what goes on when there are none."""
+async def count_calls_per_run(contender: Contender, jobs: int = 5) -> Counts:
+    """Return ten times the calls per run by route, without those of an idle system.
+
+    They are measured over `jobs` exports, one after the other.
+    """
     await asyncio.sleep(QUIET_SECONDS)
-    side.counts.clear()
-    begun = time.monotonic()
+    contender.counts.clear()
+    started_at = time.monotonic()
     for _ in range(jobs):
-        await seconds_to_link(side.api, POLL_SECONDS)
+        await time_to_link(contender.api, POLL_SECONDS)
         await asyncio.sleep(2)
     await asyncio.sleep(QUIET_SECONDS)
-    lasted, busy = time.monotonic() - begun, Counts(side.counts)
-    side.counts.clear()
+    seconds, busy = time.monotonic() - started_at, Counts(contender.counts)
+    contender.counts.clear()
     await asyncio.sleep(10)
     return Counts(
         {
-            name: round(max(0.0, number - side.counts[name] * lasted / 10) / jobs * 10)
+            name: round(max(0.0, number - contender.counts[name] * seconds / 10) / jobs * 10)
             for name, number in busy.items()
         }
     )
 
 
 def events_per_run(stack: Stack) -> float:
-    """All that the server keeps, its own included."""
+    """Return the stored events per run, including those of the server itself."""
     url = stack.libpq_url.rpartition("/")[0] + "/prefect"
     with psycopg.connect(url) as database:
         events = database.execute("SELECT count(*) FROM events WHERE event NOT LIKE '%heartbeat%'").fetchone()
@@ -143,29 +158,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.throughput", description=__doc__)
     parser.add_argument("--turns", type=int, default=2)
     turns = parser.parse_args().turns
-    with stack_of_its_own() as stack, extra_processes(stack) as others:
-        found, routes = asyncio.run(measure(stack, others, turns))
+    with separate_stack() as stack, extra_processes(stack) as processes:
+        batches, routes = asyncio.run(measure(stack, processes, turns))
         events = events_per_run(stack)
-    table(
+    print_table(
         ("calls to Prefect of one warm run", "times"),
         [(name, n / 10) for name, n in routes.most_common() if n],
     )
-    head = ("worker", "at once", "last link s", "jobs/s", "server CPU s/job", "calls/job")
-    means = {
+    headings = ("worker", "concurrent", "last link s", "jobs/s", "server CPU s/job", "calls/job")
+    medians = {
         pair: [
-            middle([getattr(each, field) for each in waves])
+            median([getattr(batch, field) for batch in pair_batches])
             for field in ("seconds", "jobs_per_second", "server_cpu_per_job", "calls_per_job")
         ]
-        for pair, waves in found.items()
+        for pair, pair_batches in batches.items()
     }
-    table(head, [(name, jobs, *values) for (name, jobs), values in means.items()])
-    most = AT_ONCE[-1]
-    last_line(
+    print_table(headings, [(name, jobs, *values) for (name, jobs), values in medians.items()])
+    largest = CONCURRENT_JOBS[-1]
+    print_result(
         benchmark="throughput",
-        **{f"{name}_{jobs}_jobs_per_second": round(each[1], 2) for (name, jobs), each in means.items()},
-        ratio=round(means["warm", most][1] / means["process", most][1], 1),
-        warm_server_cpu_seconds_per_job=round(means["warm", most][2], 3),
-        stock_server_cpu_seconds_per_job=round(means["process", most][2], 3),
+        **{f"{name}_{jobs}_jobs_per_second": round(values[1], 2) for (name, jobs), values in medians.items()},
+        ratio=round(medians["warm", largest][1] / medians["process", largest][1], 1),
+        warm_server_cpu_seconds_per_job=round(medians["warm", largest][2], 3),
+        stock_server_cpu_seconds_per_job=round(medians["process", largest][2], 3),
         calls_per_warm_run=round(sum(n for name, n in routes.items() if not name.startswith("→")) / 10, 1),
         events_per_run=round(events, 1),
     )

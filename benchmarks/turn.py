@@ -1,6 +1,6 @@
-"""A way's own side of a measurement, in the process that is measured.
+"""The measured process's side of a measurement.
 
-Gets ready untimed, waits for the word, does its work, and stays until its peak memory was read.
+It prepares untimed, waits for the start signal, works, and stays until its peak memory has been read.
 """
 
 import faulthandler
@@ -13,29 +13,29 @@ from typing import Any, NoReturn
 
 READY, DONE = "ready", "done"
 
-Order = dict[str, Any]
+Parameters = dict[str, Any]
 
 
-def take_turn(prepare: Callable[[Order], Callable[[], None]]) -> NoReturn:
-    """`prepare` is given the order and answers with the work."""
+def run_turn(prepare: Callable[[Parameters], Callable[[], None]]) -> NoReturn:
+    """Run one turn and exit; `prepare` receives the parameters and returns the function to measure."""
     faulthandler.enable()
     code = 1
     try:
-        _take(prepare)
+        _run(prepare)
         code = 0
-    except BaseException:  # noqa: BLE001 - told to who measures
+    except BaseException:  # noqa: BLE001 - reported to the parent
         traceback.print_exc()
     finally:
         sys.stderr.flush()
-        os._exit(code)  # threads of clients would have it wait
+        os._exit(code)  # client threads would delay the exit
 
 
-def _take(prepare: Callable[[Order], Callable[[], None]]) -> None:
-    said = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # whatever a library prints is not for who measures
+def _run(prepare: Callable[[Parameters], Callable[[], None]]) -> None:
+    output = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # keep what libraries print out of the protocol
     work = prepare(json.loads(sys.stdin.readline()))
-    said.write(f"{READY}\n")
+    output.write(f"{READY}\n")
     if sys.stdin.readline():
         work()
-        said.write(f"{DONE}\n")
+        output.write(f"{DONE}\n")
         sys.stdin.read()

@@ -10,7 +10,7 @@ from typing import IO, Any
 import botocore.session
 from botocore.config import Config
 
-from benchmarks.turn import Order, take_turn
+from benchmarks.turn import Parameters, run_turn
 from deployments.stack.postgres import BINARIES
 
 PART_BYTES = 8 << 20
@@ -18,15 +18,22 @@ PARTS_IN_FLIGHT = 2
 PIPE_BYTES = 1 << 20  # the most that Linux gives everybody
 
 
-def prepare(order: Order) -> Callable[[], None]:
+def prepare(parameters: Parameters) -> Callable[[], None]:
     config = Config(request_checksum_calculation="when_required", max_pool_connections=4)
     s3 = botocore.session.Session().create_client("s3", config=config)
-    s3.head_bucket(Bucket=order["bucket"])
-    target = {"Bucket": order["bucket"], "Key": order["key"]}
-    copy = f"COPY ({order['sql']}) TO STDOUT (FORMAT csv, HEADER)"
+    s3.head_bucket(Bucket=parameters["bucket"])
+    target = {"Bucket": parameters["bucket"], "Key": parameters["key"]}
+    copy = f"COPY ({parameters['sql']}) TO STDOUT (FORMAT csv, HEADER)"
 
     def work() -> None:
-        command = [str(BINARIES / "psql"), "--no-psqlrc", "--quiet", "--command", copy, order["database_url"]]
+        command = [
+            str(BINARIES / "psql"),
+            "--no-psqlrc",
+            "--quiet",
+            "--command",
+            copy,
+            parameters["database_url"],
+        ]
         with subprocess.Popen(command, stdout=subprocess.PIPE, bufsize=0) as psql:  # noqa: S603 - ours
             assert psql.stdout is not None  # noqa: S101 - it is a pipe
             store(psql.stdout, s3, target)
@@ -69,4 +76,4 @@ def parts(pipe: IO[bytes]) -> Iterator[bytearray]:
 
 
 if __name__ == "__main__":
-    take_turn(prepare)
+    run_turn(prepare)

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 from prefect.client.schemas.objects import FlowRun
 
-from benchmarks.turn import Order, take_turn
+from benchmarks.turn import Parameters, run_turn
 from deployments.warm_worker import child
 from deployments.warm_worker.prefect_internals import run_flow
 from flows import export
@@ -19,11 +19,11 @@ from flows.runs import flow_names
 ENTRYPOINT = "flows.export.export_report"
 
 
-def prepare(order: Order) -> Callable[[], None]:
-    if order["obstore"]:
+def prepare(parameters: Parameters) -> Callable[[], None]:
+    if parameters["obstore"]:
         from benchmarks.obstore_storage import ObstoreStorage
 
-        storage = ObstoreStorage(order["bucket"])
+        storage = ObstoreStorage(parameters["bucket"])
         vars(export).update(open_storage=lambda *_: storage)
     child._warmed_up().__enter__()
     prefect = httpx.Client(
@@ -31,7 +31,7 @@ def prepare(order: Order) -> Callable[[], None]:
         auth=httpx.BasicAuth(*os.environ["PREFECT_API_AUTH_STRING"].split(":", 1)),
         trust_env=False,
     )
-    flow_run = pending_run(prefect, order["request"])
+    flow_run = pending_run(prefect, parameters["request"])
     return lambda: run(prefect, flow_run)
 
 
@@ -51,4 +51,4 @@ def run(prefect: httpx.Client, flow_run: FlowRun) -> None:
 
 
 if __name__ == "__main__":
-    take_turn(prepare)
+    run_turn(prepare)

@@ -6,18 +6,18 @@ import pandas as pd
 import s3fs
 from sqlalchemy import create_engine
 
-from benchmarks.turn import Order, take_turn
+from benchmarks.turn import Parameters, run_turn
 
 CHUNK_ROWS = 10_000
 
 
-def prepare(order: Order) -> Callable[[], None]:
-    url = order["database_url"].replace("postgresql://", "postgresql+psycopg://")
-    path = f"{order['bucket']}/{order['key']}"
+def prepare(parameters: Parameters) -> Callable[[], None]:
+    url = parameters["database_url"].replace("postgresql://", "postgresql+psycopg://")
+    path = f"{parameters['bucket']}/{parameters['key']}"
     create_engine(url).connect().close()
-    s3fs.S3FileSystem().exists(order["bucket"])
-    way = in_chunks if order["chunks"] else at_once
-    return lambda: way(order["sql"], url, path)
+    s3fs.S3FileSystem().exists(parameters["bucket"])
+    way = in_chunks if parameters["chunks"] else at_once
+    return lambda: way(parameters["sql"], url, path)
 
 
 def at_once(sql: str, url: str, path: str) -> None:
@@ -35,4 +35,4 @@ def in_chunks(sql: str, url: str, path: str) -> None:
 
 
 if __name__ == "__main__":
-    take_turn(prepare)
+    run_turn(prepare)
