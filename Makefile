@@ -11,19 +11,19 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
 up: $(VENV)/.runtime  ## start the whole stack with sample data
 	@$(BIN)/report-exports up $(ARGS)
 
-test: $(VENV)/.dev  ## every test, against the real parts
+test: $(VENV)/.dev  ## run all tests against the real services
 	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile $(ARGS)
 
-check: $(VENV)/.dev  ## lint, format, types, import arrows
+check: $(VENV)/.dev  ## check lint, format, types and import layers
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-coverage: $(VENV)/.dev  ## branch coverage of the unit tests; what runs in processes of its own is not counted
+coverage: $(VENV)/.dev  ## measure branch coverage of the unit tests; child processes are not counted
 	@$(BIN)/python -m pytest -q tests/unit --cov --cov-report=term:skip-covered $(ARGS)
 
-lock:  ## renew both lock files from pyproject.toml (needs uv)
+lock:  ## update both lock files from pyproject.toml (needs uv)
 	$(LOCK) --output-file requirements.txt $(ARGS)
 	$(LOCK) --extra dev --extra otel --constraint requirements.txt --output-file requirements-dev.txt $(ARGS)
 
@@ -31,7 +31,7 @@ clean:  ## remove the environment and the local data
 	rm -rf $(VENV) .local
 
 $(VENV)/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; PYTHON=python3.12 make ... names another."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is required. Choose one with PYTHON=python3.12 make ..."; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.runtime: requirements.txt pyproject.toml | $(VENV)/bin/python

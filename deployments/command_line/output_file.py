@@ -87,7 +87,7 @@ def resolve_path(output: str | None, service_name: str) -> Path:
 
 
 def safe_name(service_name: str) -> str:
-    """Return a file name that is no path, not hidden, and cannot be mistaken for an option."""
+    """Return a bare file name that is not hidden and does not look like an option."""
     last_part = PureWindowsPath(PurePosixPath(service_name).name).name
     name = "".join(char if char.isprintable() else "_" for char in last_part).lstrip(".-")
     return name or "export.csv"

@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def remove_link(job: Mapping[str, Any]) -> dict[str, Any]:
-    """Remove the signed link: whoever has it can read the file, and output may end up in logs."""
+    """Remove the signed link, which gives access to the file: output may end up in logs."""
     file = job.get("file")
     public = file and {name: value for name, value in file.items() if name not in ("url", "urlExpiresAt")}
     return {**job, "file": public}

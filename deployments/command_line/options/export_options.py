@@ -55,12 +55,16 @@ def add_report(add: AddOption) -> None:
 
 def add_selection(add: AddOption) -> None:
     """Add the options that select rows, columns and the CSV format."""
-    _add_pairs(add, "--scope", "a scope by its name, such as surveyId=…")
-    _add_pairs(add, "--filter", "true, 5 and null are read as JSON; repeat a name to match any of its values")
+    _add_pairs(add, "--scope", "set a scope by its name, such as surveyId=…")
+    _add_pairs(
+        add,
+        "--filter",
+        "keep matching rows; true, 5 and null are read as JSON, and a repeated name matches any value",
+    )
     add("--columns", metavar="KEYS", help="columns in the order of the file, separated by commas")
     add("--sort", metavar="KEYS", help="sort keys, separated by commas; - sorts descending: --sort=-score")
     add("--csv", metavar="PRESET", help="CSV format: plain, rfc4180 or excel")
-    _add_pairs(add, "--csv-option", "one option of the CSV format, such as header=keys")
+    _add_pairs(add, "--csv-option", "set one option of the CSV format, such as header=keys")
 
 
 def _add_pairs(add: AddOption, name: str, help_text: str) -> None:

@@ -73,7 +73,7 @@ def has_no_rows(job: Mapping[str, Any]) -> bool:
 
 
 def format_failure(job: Mapping[str, Any]) -> str:
-    """Return why there is no file, with the error code and the id to quote."""
+    """Return the reason for a missing file, with the error code and the id to quote."""
     error = job.get("error") or {}
     reason = strip_controls(str(error.get("message") or "The export ended without a file."))
     code = f" ({error['code']})" if error.get("code") else ""
