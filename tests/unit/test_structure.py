@@ -1,4 +1,4 @@
-"""Limits on the size of modules, functions and folders."""
+"""Limits on the size of modules, functions and folders, and a docstring in every package."""
 
 import ast
 from itertools import chain
@@ -32,10 +32,10 @@ def relative(path: Path) -> str:
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=relative)
-def test_folder_is_a_small_package(folder: Path) -> None:
+def test_folder_is_a_small_package_with_a_docstring(folder: Path) -> None:
     modules = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
-    assert (folder / "__init__.py").exists()
     assert len(modules) <= MAX_MODULES_PER_FOLDER
+    assert ast.get_docstring(ast.parse((folder / "__init__.py").read_text()))
 
 
 def test_no_module_is_too_long() -> None:
