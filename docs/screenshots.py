@@ -51,12 +51,12 @@ def options(page: Page) -> None:
 
 
 def schedule(page: Page) -> None:
-    page.get_by_label("Attended").select_option("Yes")
+    page.get_by_label("Attended", exact=True).select_option("Yes")
     page.locator("table[aria-busy=false]").wait_for()
     options(page)
     page.get_by_role("button", name="Schedule…", exact=True).click()
     dialog = page.get_by_role("dialog")
-    dialog.get_by_label("Time zone").select_option("Europe/Madrid")
+    dialog.get_by_label("Time zone").fill("Europe/Madrid")
     dialog.locator(".next li").nth(2).wait_for()
 
 

@@ -1,6 +1,7 @@
-/** A field whose values people know by their titles: typed to search, or filled with a value as it stands. */
+/** A field whose values have titles: type to search, or enter a value directly. */
 
 import { html, useEffect, useState } from "./html.js";
+import { t } from "./texts.js";
 import { learn, useTitleOf } from "./titles.js";
 
 const SEARCH_AFTER = 200; // milliseconds after the last key
@@ -8,7 +9,7 @@ const NONE = { items: null, more: false, problem: null };
 
 const ask = (client, path, search, signal) => client.ask("GET", `${path}?search=${encodeURIComponent(search.slice(0, 200))}`, { signal });
 
-/** What is found for the search, while there is one (null: none). */
+/** Matches of the search; a null search asks nothing. */
 function useChoices(client, path, search) {
   const [found, setFound] = useState(NONE);
   useEffect(() => {
@@ -26,10 +27,11 @@ function useChoices(client, path, search) {
 }
 
 export function Combobox({ client, path, label, value, isValue, onCommit, id, ...facts }) {
-  const [text, setText] = useState(null); // what is being typed, null: nothing
+  const [text, setText] = useState(null); // what is being typed, if anything
   const [isOpen, setOpen] = useState(false);
   const [active, setActive] = useState(-1);
-  const title = useTitleOf(client, isValue(value) ? path : null, value);
+  const known = useTitleOf(client, isValue(value) ? path : null, value);
+  const title = known ?? ""; // no flash of the raw ID while its title loads
   const { items: found, more, problem } = useChoices(client, path, isOpen ? (text ?? "").trim() : null);
   const items = found ?? [];
   const close = () => (setOpen(false), setActive(-1));
@@ -43,12 +45,13 @@ export function Combobox({ client, path, label, value, isValue, onCommit, id, ..
     setText(null);
     if (typed !== value && typed !== title) onCommit(typed);
   };
-  /** What was typed is a value, or leads to one, or becomes a mistake beside the field; unanswered, it stays as it is. */
+  /** Resolve typed text to a value; text that matches nothing is committed and becomes a mistake. */
   const leave = () => {
     close();
-    const typed = text?.trim() ?? title;
+    if (text === null) return;
+    const typed = text.trim();
     if (!typed || typed === title || isValue(typed)) return commit(typed);
-    meantBy(client, path, typed).then((meant) => (meant ? pick(meant) : commit(typed)), () => {});
+    bestMatch(client, path, typed).then((match) => (match ? pick(match) : commit(typed)), () => {});
   };
   const move = (by) => {
     setOpen(true);
@@ -70,11 +73,11 @@ export function Combobox({ client, path, label, value, isValue, onCommit, id, ..
   }, [active]);
   return html`<div class="combobox">
     <input ...${facts} id=${id} type="text" role="combobox" class="wide" autocomplete="off" spellcheck="false"
-      placeholder="Type to search" aria-expanded=${isOpen ? "true" : "false"} aria-controls=${list} aria-autocomplete="list"
+      placeholder=${value && known === null ? t.loading : t.typeToSearch} aria-expanded=${isOpen ? "true" : "false"} aria-controls=${list} aria-autocomplete="list"
       aria-activedescendant=${isOpen && items[active] ? `${list}-${active}` : undefined} value=${text ?? title}
       onFocus=${(event) => event.target.select()} onClick=${() => setOpen(true)} onInput=${type} onKeyDown=${press} onBlur=${leave} />
     <div class="choices" hidden=${!isOpen} onMouseDown=${(event) => event.preventDefault()}>
-      <ul id=${list} role="listbox" aria-label="${label} matches">
+      <ul id=${list} role="listbox" aria-label=${t.matchesOf(label)}>
         ${items.map(
           (each, place) => html`<li key=${each.value} id="${list}-${place}" role="option" aria-selected=${each.value === value ? "true" : "false"}
             class=${place === active ? "active" : undefined} onClick=${() => pick(each)}><span>${each.title}</span><code>${each.value}</code></li>`,
@@ -85,15 +88,15 @@ export function Combobox({ client, path, label, value, isValue, onCommit, id, ..
   </div>`;
 }
 
-/** The one that is called so, or the only one that it finds. */
-async function meantBy(client, path, typed) {
+/** The match with exactly this title, or the only match. */
+async function bestMatch(client, path, typed) {
   const { state } = await ask(client, path, typed);
   const same = state.items.filter((each) => each.title.toLowerCase() === typed.toLowerCase());
   return same.length === 1 ? same[0] : state.items.length === 1 ? state.items[0] : null;
 }
 
 function noteOf(found, more, problem) {
-  if (problem) return `Couldn't load the list. ${problem.message}`;
-  if (found?.length === 0) return "No matches";
-  return more ? "Keep typing to narrow the list" : "";
+  if (problem) return `${t.listFailed} ${problem.message}`;
+  if (found?.length === 0) return t.noMatches;
+  return more ? t.keepTyping : "";
 }

@@ -7,7 +7,7 @@ export type ExportStatus =
   | "error"
   | "cancelled";
 
-/** The body of `POST /exports`: a report's own ids stand beside these. */
+/** Body of `POST /exports`; the report's own scope ids are further properties. */
 export interface ExportRequest {
   report?: string;
   from?: string;
@@ -67,13 +67,13 @@ export interface Problem {
 export class ExportProblem extends Error {
   readonly status: number;
   readonly problem: Problem;
-  /** Whether the same request may succeed in a moment: no answer, 429, 5xx. */
+  /** True for temporary failures: no response, 429, 5xx. */
   readonly passing: boolean;
 }
 
 export interface Following {
   onState?: (state: ExportState) => void;
-  /** Called at each failed try, with its number; the next `onState` means that it is over. */
+  /** Called after each failed request with the number of failures in a row; the next `onState` ends the row. */
   onReconnecting?: (failures: number) => void;
   /** Stops the polling, not the export. */
   signal?: AbortSignal;
@@ -85,7 +85,10 @@ export interface ExportClient {
   cancel(id: string): Promise<ExportState>;
   retry(id: string): Promise<ExportState>;
   remove(id: string): Promise<void>;
+  /** Redirects to a signed link; works as a plain link where the API needs no key. */
   downloadUrl(id: string): string;
+  /** A fresh signed link to the file, or null if there is no file. Needed where the API requires a key. */
+  signedUrl(id: string): Promise<string | null>;
   ask(
     method: string,
     path: string,
@@ -95,4 +98,14 @@ export interface ExportClient {
 
 export function isFinal(state: Pick<ExportState, "status">): boolean;
 
-export function exportClient(options?: { base?: string; fetch?: typeof fetch }): ExportClient;
+export interface ClientOptions {
+  /** Path or URL of the API, without a trailing slash. */
+  base?: string;
+  /** Headers of every request, such as `() => ({ Authorization: "Bearer …" })`. */
+  headers?: () => Record<string, string>;
+  /** Replacement for `JSON.parse`. */
+  parse?: (text: string) => any;
+  fetch?: typeof fetch;
+}
+
+export function exportClient(options?: ClientOptions): ExportClient;

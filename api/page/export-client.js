@@ -1,11 +1,11 @@
-/** Start, follow, cancel and download exports. No framework: lift it into React, Vue or anything. */
+/** Start, follow, cancel and download exports. No framework: copy it into React, Vue or anything else. */
 
 const FINAL = new Set(["done", "error", "cancelled", "expired"]);
-const [LEAST_PAUSE, FIRST_RETRY, LONGEST_RETRY] = [250, 1000, 15000]; // milliseconds
+const [MIN_PAUSE, FIRST_RETRY, MAX_RETRY] = [250, 1000, 15000]; // milliseconds
 
 export const isFinal = (state) => FINAL.has(state.status);
 
-/** An answer that is no success; `problem` is its RFC 9457 body, and `status` is 0 when there was none. */
+/** A failed request; `problem` is its RFC 9457 body, `status` is 0 if there was no response. */
 export class ExportProblem extends Error {
   constructor(status, problem) {
     super(problem.detail ?? "Couldn't reach the server.");
@@ -13,9 +13,10 @@ export class ExportProblem extends Error {
   }
 }
 
-export function exportClient({ base = "", fetch = (...given) => globalThis.fetch(...given) } = {}) {
-  async function ask(method, path, { body, headers, signal } = {}) {
-    const sent = { method, signal, headers: { ...headers } };
+/** `headers()` are sent with every request, such as Authorization; `parse` reads JSON. */
+export function exportClient({ base = "", headers = () => ({}), parse = JSON.parse, fetch = (...given) => globalThis.fetch(...given) } = {}) {
+  async function ask(method, path, { body, headers: extra, signal } = {}) {
+    const sent = { method, signal, headers: { ...headers(), ...extra } };
     if (body !== undefined) {
       sent.headers["Content-Type"] = "application/json";
       sent.body = JSON.stringify(body);
@@ -23,52 +24,53 @@ export function exportClient({ base = "", fetch = (...given) => globalThis.fetch
     const answer = await fetch(base + path, sent).catch((error) => {
       throw signal?.aborted ? error : new ExportProblem(0, {});
     });
-    const read = answer.status === 204 ? null : await answer.json().catch(() => null);
-    if (!answer.ok) throw new ExportProblem(answer.status, read ?? {});
-    if (read === null && answer.status !== 204) throw new ExportProblem(0, {});
-    return { state: read, retryAfter: Number(answer.headers.get("Retry-After")) || 1 };
+    const state = await answer.text().then(parse).catch(() => null);
+    if (!answer.ok) throw new ExportProblem(answer.status, state ?? {});
+    if (state === null && answer.status !== 204) throw new ExportProblem(0, {});
+    return { state, retryAfter: Number(answer.headers.get("Retry-After")) || 1 };
   }
 
   /**
-   * Asks one time after the other until the export is final; resolves to its last state. The pause that
-   * Retry-After wants is spent waiting at the server (`Prefer: wait`), so that news arrive at once. What may
-   * pass is asked again after growing pauses, at once when the tab becomes visible or the network is back.
+   * Poll until the export is final and return its last state, one request at a time. The server holds each
+   * request for up to `Retry-After` seconds (`Prefer: wait`) and answers earlier on a change. Temporary failures
+   * are retried with growing pauses, and at once when the tab becomes visible or the network is back.
    */
   async function follow(id, { onState = () => {}, onReconnecting = () => {}, signal } = {}) {
     for (let wait = 0, failures = 0; ; ) {
       try {
-        const headers = wait ? { Prefer: `wait=${wait}` } : {};
-        const { state, retryAfter } = await ask("GET", `/exports/${id}`, { headers, signal });
+        const { state, retryAfter } = await ask("GET", `/exports/${id}`, { headers: wait ? { Prefer: `wait=${wait}` } : {}, signal });
         [wait, failures] = [retryAfter, 0];
         onState(state);
         if (isFinal(state)) return state;
-        await pause(LEAST_PAUSE, signal);
+        await pause(MIN_PAUSE, signal);
       } catch (error) {
         if (!error.passing) throw error;
         wait = 0;
         onReconnecting(++failures);
-        await pause(Math.min(FIRST_RETRY * 2 ** (failures - 1), LONGEST_RETRY), signal);
+        await pause(Math.min(FIRST_RETRY * 2 ** (failures - 1), MAX_RETRY), signal);
       }
     }
   }
 
+  const read = async (method, path, body) => (await ask(method, path, { body })).state;
   return {
     ask,
     follow,
-    start: async (request) => (await ask("POST", "/exports", { body: request })).state,
-    cancel: async (id) => (await ask("POST", `/exports/${id}/cancel`)).state,
-    retry: async (id) => (await ask("POST", `/exports/${id}/retry`)).state,
-    remove: async (id) => void (await ask("DELETE", `/exports/${id}`)),
+    start: (request) => read("POST", "/exports", request),
+    cancel: (id) => read("POST", `/exports/${id}/cancel`),
+    retry: (id) => read("POST", `/exports/${id}/retry`),
+    remove: async (id) => void (await read("DELETE", `/exports/${id}`)),
     downloadUrl: (id) => `${base}/exports/${id}/download`,
+    signedUrl: async (id) => (await read("GET", `/exports/${id}`)).file?.url ?? null,
   };
 }
 
 function pause(milliseconds, signal) {
   return new Promise((resolve, reject) => {
-    const heard = new AbortController();
-    const end = (settle) => (clearTimeout(timer), heard.abort(), settle());
+    const ended = new AbortController();
+    const end = (settle) => (clearTimeout(timer), ended.abort(), settle());
     const timer = setTimeout(end, milliseconds, resolve);
-    const on = (target, name, act) => target?.addEventListener(name, act, { signal: heard.signal });
+    const on = (target, name, act) => target?.addEventListener(name, act, { signal: ended.signal });
     if (signal?.aborted) end(() => reject(signal.reason));
     on(signal, "abort", () => end(() => reject(signal.reason)));
     on(globalThis.document, "visibilitychange", () => document.hidden || end(resolve));

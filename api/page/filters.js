@@ -1,29 +1,56 @@
-/** The fields above the table, drawn from what the report declares. */
+/** The fields above the table, drawn from the report's declaration. */
 
 import { Combobox } from "./combobox.js";
-import { Field } from "./field.js";
+import { PRESETS, presetChoices, presetOf, todayIn } from "./dates.js";
+import { Field, Select } from "./field.js";
+import { day } from "./format.js";
 import { html, useEffect, useState } from "./html.js";
-import { setFilter, setParameter, shownValues } from "./query.js";
-import { day } from "./words.js";
+import { setFilter, setParameter, shownValues, zoneOf } from "./query.js";
+import { t } from "./texts.js";
+
+const PHONE = matchMedia("(max-width: 760px)");
 
 export function Filters({ client, query, type, go, mistakes }) {
-  return html`<form class="filters" aria-label="Filters" onSubmit=${(event) => event.preventDefault()}>
+  const active = activeFilters(query, type);
+  const [isOpen, setOpen] = useState(() => !PHONE.matches);
+  const isWrong = type.filters.some((each) => mistakes[each.name]);
+  return html`<form class="filters" aria-label=${t.filters} onSubmit=${(event) => event.preventDefault()}>
+    <${Dates} ...${{ query, type, go }} />
     ${type.parameters.map(
-      (each) => html`<${Field} key=${each.name} id="field-${each.name}" label=${each.label} mistake=${mistakes[each.name]}
+      (each) => html`<${Field} key=${each.name} id="field-${each.name}" label=${t.parameters[each.name] ?? each.label} mistake=${mistakes[each.name]}
         hint=${!query.get(each.name) && hintOf(each)}>
         ${(facts) => html`<${ParameterInput} ...${facts} client=${client} parameter=${each} value=${query.get(each.name) ?? ""}
           onCommit=${(text) => go((next) => setParameter(next, each.name, text))} />`}
       <//>`,
     )}
-    ${type.filters.map(
-      (each) => html`<${Field} key=${each.name} id="field-${each.name}" label=${each.label} mistake=${mistakes[each.name]}>
-        ${(facts) => html`<${FilterInput} ...${facts} filter=${each} values=${shownValues(query, type, each.name)}
-          onCommit=${(values) => go((next) => setFilter(next, type, each.name, values))} />`}
-      <//>`,
-    )}
-    ${hasFilters(query, type) &&
-    html`<button type="button" class="link clear" onClick=${() => go((next) => clear(next, type))}>Clear filters</button>`}
+    ${type.filters.length > 0 &&
+    html`<button type="button" class="fold" aria-expanded=${isOpen || isWrong ? "true" : "false"} aria-controls="more-filters" onClick=${() => setOpen(!isOpen)}>
+      ${active ? t.filtersActive(active) : t.filters} <span aria-hidden="true">▾</span></button>`}
+    <div id="more-filters" class="more-filters ${isOpen || isWrong ? "" : "folded"}">
+      ${type.filters.map(
+        (each) => html`<${Field} key=${each.name} id="field-${each.name}" label=${each.label} mistake=${mistakes[each.name]}>
+          ${(facts) => html`<${FilterInput} ...${facts} filter=${each} values=${shownValues(query, type, each.name)}
+            onCommit=${(values) => go((next) => setFilter(next, type, each.name, values))} />`}
+        <//>`,
+      )}
+    </div>
+    ${active > 0 && html`<button type="button" class="link clear" onClick=${() => go((next) => clear(next, type))}>${t.clearFilters}</button>`}
   </form>`;
+}
+
+function Dates({ query, type, go }) {
+  if (!type.parameters.some((each) => each.name === "from")) return null;
+  const today = todayIn(zoneOf(query));
+  const [from, to] = ["from", "to"].map((name) => day(query.get(name) ?? ""));
+  const pick = (name) =>
+    name &&
+    go((next) => {
+      const [first, last] = PRESETS[name](today);
+      setParameter(next, "from", first);
+      setParameter(next, "to", last);
+    });
+  return html`<${Select} id="date-preset" label=${t.dates} value=${presetOf(from, to, today)} onChange=${pick}
+    choices=${[["", t.customDates], ...presetChoices(today, type.limits.maxDays)]} />`;
 }
 
 function ParameterInput({ client, parameter, value, ...facts }) {
@@ -32,7 +59,7 @@ function ParameterInput({ client, parameter, value, ...facts }) {
     isValue=${(text) => fits(text, parameter.pattern)} />`;
 }
 
-/** Keeps what is being typed until it is committed, whatever else is drawn meanwhile. */
+/** Keeps what is being typed until it is committed, even if the page renders meanwhile. */
 function Draft({ value, onCommit, ...facts }) {
   const [draft, setDraft] = useState(value);
   useEffect(() => setDraft(value), [value]);
@@ -48,20 +75,20 @@ function FilterInput({ filter, values, onCommit, ...facts }) {
   const choices = filter.type === "boolean" ? ["true", "false"] : filter.choices?.map(String);
   if (!choices) {
     const split = (text) => onCommit(text.split(",").map((each) => each.trim()).filter(Boolean));
-    return html`<${Draft} ...${facts} type="text" placeholder="Any" autocomplete="off" value=${values.join(", ")} onCommit=${split} />`;
+    return html`<${Draft} ...${facts} type="text" placeholder=${t.any} autocomplete="off" value=${values.join(", ")} onCommit=${split} />`;
   }
   const several = values.length > 1 || (values.length === 1 && !choices.includes(values[0]));
   const pick = (event) => onCommit(event.target.value ? [event.target.value] : []);
   return html`<select ...${facts} value=${several ? values.join("\n") : (values[0] ?? "")} onChange=${pick}>
-    <option value="">Any</option>
+    <option value="">${t.any}</option>
     ${choices.map((each) => html`<option key=${each} value=${each}>${shownChoice(each, filter.type)}</option>`)}
-    ${several && html`<option value=${values.join("\n")}>${values.join(" or ")}</option>`}
+    ${several && html`<option value=${values.join("\n")}>${values.join(t.or)}</option>`}
   </select>`;
 }
 
 function shownChoice(text, kind) {
-  if (kind === "boolean") return text === "true" ? "Yes" : "No";
-  return text[0].toUpperCase() + text.slice(1);
+  if (kind === "boolean") return text === "true" ? t.Yes : t.No;
+  return text.slice(0, 1).toUpperCase() + text.slice(1);
 }
 
 function kindOf(parameter, value) {
@@ -69,54 +96,53 @@ function kindOf(parameter, value) {
   return { type: "text", autocomplete: "off", spellcheck: false, class: parameter.pattern ? "id" : undefined };
 }
 
-/** A date field can hold nothing else. */
+/** A date field can only hold real dates. */
 function isDay(text) {
   const moment = new Date(`${text}T00:00:00Z`);
   return !isNaN(moment) && moment.toISOString().slice(0, 10) === text;
 }
 
 function hintOf(parameter) {
-  if (parameter.type === "date") return "Choose a date";
-  const label = parameter.label.toLowerCase();
-  return parameter.choices ? "Search by name or ID" : `Enter the ${label} ID`;
+  if (parameter.type === "date") return t.chooseDate;
+  return parameter.choices ? t.searchByName : t.enterId(parameter.label);
 }
 
-const hasFilters = (query, type) => query.has("filters") || type.filters.some((each) => query.has(each.name));
+/** Number of filters that are set. */
+const activeFilters = (query, type) => type.filters.filter((each) => shownValues(query, type, each.name).length > 0).length || (query.has("filters") ? 1 : 0);
 
 export function clear(next, type) {
   for (const name of [...type.filters.map((each) => each.name), "filters", "page", "cursor"]) next.delete(name);
 }
 
-/** What is wrong before anything is asked. */
+/** Mistakes that need no request to find. */
 export function ownMistakes(query, type) {
-  const found = {};
+  const mistakes = {};
   for (const { name, label, pattern, choices } of type.parameters) {
     const text = query.get(name);
     if (!text || !pattern || fits(text, pattern)) continue;
-    found[name] = choices ? `No ${label.toLowerCase()} found` : "Not a valid ID";
+    mistakes[name] = choices ? t.noneFound(label) : t.notAnId;
   }
   const [from, to] = ["from", "to"].map((name) => day(query.get(name) ?? ""));
-  if (from.length === 10 && to.length === 10 && to < from) found.to = "End date is before start date";
-  return found;
+  if (from.length === 10 && to.length === 10 && to < from) mistakes.to = t.endBeforeStart;
+  return mistakes;
 }
 
 function fits(text, pattern) {
   try {
     return new RegExp(`^(?:${pattern})$`).test(text);
   } catch {
-    return true; // a pattern that only the server understands
+    return true; // a pattern only the server understands
   }
 }
 
-/** Mistakes in parts of the address that no field shows. */
+/** Mistakes in parts of the address that have no field. */
 export function StrayMistakes({ mistakes, type, go }) {
   const fields = new Set([...type.parameters, ...type.filters].map((each) => each.name));
   const stray = Object.entries(mistakes).filter(([name]) => !fields.has(name));
   return stray.map(
     ([name, detail]) => html`<p key=${name} class="mistake stray" role="alert">
-      <strong>${name || "The address"}</strong>: ${detail}${" "}
-      <button type="button" class="link" onClick=${() => go((next) => next.delete(next.has(name) ? name : "filters"))}>Remove</button>
+      <strong>${name || t.theAddress}</strong>: ${detail}${" "}
+      <button type="button" class="link" onClick=${() => go((next) => next.delete(next.has(name) ? name : "filters"))}>${t.remove}</button>
     </p>`,
   );
 }
-

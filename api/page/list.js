@@ -1,40 +1,75 @@
-/** A list from the API, newest first, refreshed at intervals. */
+/** A list from the API, newest first: one page at a time, refreshed while the tab is visible. */
 
 import { html, useCallback, useEffect, useRef, useState } from "./html.js";
+import { t } from "./texts.js";
 
-const [FIRST, MORE, MOST] = [5, 20, 100];
+const PAGE = 5;
+const [SEARCH_PAGE, MAX_SEARCHED] = [100, 1000];
+const RETRY_AFTER = 5000; // milliseconds
+
+/** Fetch a page, or with `matches` the first items that match among the newest MAX_SEARCHED. */
+async function fetchPage(client, path, query, cursor, matches) {
+  const get = async (limit, from) => (await client.ask("GET", `${path}?${new URLSearchParams({ ...query, limit, ...(from ? { cursor: from } : {}) })}`)).state;
+  if (!matches) return get(PAGE, cursor);
+  const items = [];
+  for (let seen = 0, from = null; seen < MAX_SEARCHED; seen += SEARCH_PAGE) {
+    const state = await get(SEARCH_PAGE, from);
+    items.push(...state.items.filter(matches));
+    from = state.nextCursor;
+    if (!from) break;
+  }
+  return { items, nextCursor: null };
+}
 
 /**
- * Reload when `news` changes, and `pauseAfter(items)` milliseconds after each load while the tab is visible.
- * `items` is null until the first load.
+ * Reload when `news`, the query or the page changes, `pauseAfter(items)` milliseconds after each load while the tab
+ * is visible, and when it becomes visible. `items` is null until the first load.
  */
-export function useList(client, path, news, pauseAfter) {
+export function useList(client, path, { query = {}, matches = null, search = "", news = "", pauseAfter }) {
   const [now, setNow] = useState({ items: null, nextCursor: null, failed: false });
-  const limit = useRef(FIRST);
+  const [cursors, setCursors] = useState([null]); // of the pages up to the shown one
+  const latest = useRef(0);
+  const cursor = cursors.at(-1);
+  const asked = JSON.stringify([query, search, cursor]);
   const load = useCallback(async () => {
-    try {
-      const { state } = await client.ask("GET", `${path}?limit=${limit.current}`);
-      setNow({ ...state, failed: false });
-    } catch {
-      setNow((before) => ({ ...before, failed: true }));
-    }
-  }, [path]);
-  useEffect(() => void load(), [news]);
+    const turn = (latest.current += 1);
+    const set = (change) => turn === latest.current && setNow((before) => ({ ...before, ...change }));
+    await fetchPage(client, path, query, cursor, matches).then(
+      (state) => set({ ...state, failed: false }),
+      () => set({ failed: true }),
+    );
+  }, [path, asked]);
+  const previous = useRef(JSON.stringify([query, search]));
   useEffect(() => {
-    const timer = setTimeout(() => document.hidden || load(), pauseAfter(now.items ?? []));
-    return () => clearTimeout(timer);
-  }, [now]);
-  const more = () => ((limit.current = Math.min(MOST, limit.current + MORE)), load());
-  return { ...now, load, more: now.nextCursor && now.items.length < MOST ? more : null };
+    if (previous.current === JSON.stringify([query, search])) return;
+    previous.current = JSON.stringify([query, search]);
+    setCursors([null]);
+  }, [asked]);
+  useEffect(() => void load(), [news, asked]);
+  useEffect(() => {
+    const refresh = () => document.hidden || load();
+    const timer = setTimeout(refresh, now.failed ? RETRY_AFTER : pauseAfter(now.items ?? []));
+    document.addEventListener("visibilitychange", refresh);
+    return () => (clearTimeout(timer), document.removeEventListener("visibilitychange", refresh));
+  }, [now, load]);
+  const older = now.nextCursor ? () => setCursors([...cursors, now.nextCursor]) : null;
+  const newer = cursors.length > 1 ? () => setCursors(cursors.slice(0, -1)) : null;
+  return { ...now, load, older, newer };
 }
 
 /** The list under its heading; `children` renders an item, `nothing` is the text of an empty list. */
-export function ListSection({ id, title, list, nothing, children }) {
+export function ListSection({ id, title, list, nothing, tools, children }) {
   return html`<section class="mine" aria-labelledby=${id}>
     <h2 id=${id}>${title}</h2>
-    ${list.failed && html`<p class="mistake" role="status">Couldn't refresh. Retrying…</p>`}
+    ${tools}
+    ${list.failed && html`<p class="mistake" role="status">${t.refreshFailed}</p>`}
+    ${list.items === null && !list.failed && html`<p class="quiet">${t.loading}</p>`}
     ${list.items?.length === 0 && html`<p class="quiet">${nothing}</p>`}
     <ul>${list.items?.map(children)}</ul>
-    ${list.more && html`<button type="button" class="link" onClick=${list.more}>Show more</button>`}
+    ${(list.newer || list.older) &&
+    html`<nav class="actions" aria-label=${t.pagesOf(title)}>
+      <button type="button" aria-disabled=${!list.newer} onClick=${() => list.newer?.()}>${t.newer}</button>
+      <button type="button" aria-disabled=${!list.older} onClick=${() => list.older?.()}>${t.older}</button>
+    </nav>`}
   </section>`;
 }

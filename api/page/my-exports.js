@@ -1,88 +1,102 @@
 /** The caller's exports, newest first. */
 
+import { ConfirmDialog } from "./dialog.js";
+import { DownloadLink, downloadManifest } from "./download.js";
 import { isFinal } from "./export-client.js";
-import { ConfirmDialog } from "./confirm-dialog.js";
-import { html } from "./html.js";
+import { causeOf } from "./failure.js";
+import { count, expiry, formatOf, requestInWords, rows, size, when } from "./format.js";
+import { html, useState } from "./html.js";
 import { ListSection, useList } from "./list.js";
+import { ProgressBar } from "./progress-bar.js";
+import { t } from "./texts.js";
 import { ScopeTitles } from "./titles.js";
-import { count, expiry, requestInWords, rows, size, when } from "./words.js";
 
-const [SOON, LATER] = [3000, 30_000]; // milliseconds between refreshes: while an export runs, and otherwise
-const STATUSES = {
-  queued: "Queued",
-  running: "Running",
-  finalizing: "Checking",
-  done: "Ready",
-  expired: "Expired",
-  error: "Failed",
-  cancelled: "Cancelled",
-};
+const [SOON, LATER] = [3000, 30_000]; // milliseconds between refreshes: while an unfollowed export runs, and otherwise
 
 /** A skipped run without rows counts as cancelled in the API, but nobody cancelled it. */
-export const statusInWords = ({ status, error }) => (error?.code === "rows.none" ? "No rows" : STATUSES[status]);
+export const statusInWords = ({ status, error }) => (error?.code === "rows.none" ? t.statuses.noRows : t.statuses[status]);
 
-export const useMyExports = (client, news) =>
-  useList(client, "/exports", news, (items) => (items.some((each) => !isFinal(each)) ? SOON : LATER));
+/** The list with its search and status filter; the export `followed` elsewhere needs no refresh of its own. */
+export function useMyExports(client, news, followed, titleOf) {
+  const [search, setSearch] = useState("");
+  const [status, setStatus] = useState("");
+  const words = search.trim().toLowerCase();
+  const matches = words && ((state) => `${titleOf(state)} ${state.file?.name ?? ""} ${state.id}`.toLowerCase().includes(words));
+  const pauseAfter = (items) => (items.some((each) => !isFinal(each) && each.id !== followed?.id) ? SOON : LATER);
+  const list = useList(client, "/exports", { query: status ? { status } : {}, matches, search: words, news, pauseAfter });
+  const items = list.items?.map((each) => (each.id === followed?.id ? followed : each)) ?? null;
+  return { ...list, items, search, setSearch, status, setStatus };
+}
 
-export function MyExports({ mine, types, client, onAgain, onDelete, onSchedule, onProblem }) {
+export function MyExports({ mine, types, client, titleOf, onAgain, onDelete, onSchedule, onProblem, onCopy }) {
   const cancel = async (state) => {
     await client.cancel(state.id).catch((problem) => onProblem(problem.message));
     mine.load();
   };
-  return html`<${ListSection} id="mine" title="My exports" list=${mine} nothing="Your exports appear here for 7 days.">
-    ${(each) => html`<${Item} key=${each.id} state=${each} type=${types.find((type) => type.name === each.report)} client=${client}
-      onCancel=${() => cancel(each)} onAgain=${() => onAgain(each)} onDelete=${() => onDelete(each)} onSchedule=${() => onSchedule(each)} />`}
+  const isFiltered = mine.search || mine.status;
+  const tools = html`<div class="tools">
+    <input type="search" aria-label=${t.searchExports} placeholder=${t.searchExports} value=${mine.search} onInput=${(event) => mine.setSearch(event.target.value)} />
+    <select aria-label=${t.statusFilter} value=${mine.status} onChange=${(event) => mine.setStatus(event.target.value)}>
+      <option value="">${t.anyStatus}</option>
+      ${Object.keys(t.statuses).filter((each) => each !== "noRows").map((each) => html`<option key=${each} value=${each}>${t.statuses[each]}</option>`)}
+    </select>
+  </div>`;
+  return html`<${ListSection} id="mine" title=${t.myExports} list=${mine} nothing=${isFiltered ? t.noMatches : t.noExports} tools=${tools}>
+    ${(each) => html`<${Item} key=${each.id} state=${each} type=${types.find((type) => type.name === each.report)} title=${titleOf(each)} ...${{ client, onProblem }}
+      onCancel=${() => cancel(each)} onAgain=${() => onAgain(each)} onDelete=${() => onDelete(each)} onSchedule=${() => onSchedule(each)} onCopy=${() => onCopy(each)} />`}
   <//>`;
 }
 
-function Item({ state, type, client, onCancel, onAgain, onDelete, onSchedule }) {
+function Item({ state, type, title, client, onCancel, onAgain, onDelete, onSchedule, onProblem, onCopy }) {
   const now = Date.now();
-  const title = state.name ?? type?.title ?? state.report;
-  const named = (verb) => `${verb} ${title}, ${when(state.createdAt, now)}`;
-  return html`<li>
+  const named = (verb) => t.named(verb, title, when(state.createdAt, now));
+  const button = (text, act) => html`<button type="button" aria-label=${named(text)} onClick=${act}>${text}</button>`;
+  const isDone = isFinal(state);
+  return html`<li id="export-${state.id}">
     <div class="head"><strong>${title}</strong><span class="badge ${state.status}">${statusInWords(state)}</span></div>
     <${ScopeTitles} ...${{ client, type }} request=${state.request} />
     <p class="quiet">${requestInWords(state.request, type)}</p>
+    <p class="quiet">${formatOf(state.request)}</p>
     <p class="quiet">${factsOf(state, now)}</p>
-    ${state.status === "error" && html`<p class="mistake">${state.error.message}</p>`}
-    ${!isFinal(state) &&
-    html`<progress aria-label=${named("Progress of")} max="100" ...${state.rows.expected === null ? {} : { value: state.progress }} />`}
+    ${state.status === "error" && html`<p class="mistake">${causeOf(state.error)}</p>`}
+    ${!isDone && html`<${ProgressBar} aria-label=${named(t.progressOf)} value=${state.rows.expected === null ? null : state.progress} />`}
     <div class="actions">
-      ${state.status === "done" && html`<a class="button" href=${client.downloadUrl(state.id)} download="" aria-label=${named("Download")}>Download</a>`}
-      ${!isFinal(state) && state.phase !== "cancelling" && html`<button type="button" aria-label=${named("Cancel")} onClick=${onCancel}>Cancel</button>`}
-      ${isFinal(state) && html`<button type="button" aria-label=${named("Run again")} onClick=${onAgain}>Run again</button>`}
-      ${type && !state.scheduleId && html`<button type="button" aria-label=${named("Schedule…")} onClick=${onSchedule}>Schedule…</button>`}
-      ${isFinal(state) && html`<button type="button" aria-label=${named("Delete")} onClick=${onDelete}>Delete</button>`}
+      ${state.status === "done" && html`<${DownloadLink} class="button" ...${{ client, onProblem }} id=${state.id} label=${named(t.download)}>${t.download}<//>`}
+      ${!isDone && state.phase !== "cancelling" && button(t.cancel, onCancel)}
+      ${isDone && button(t.runAgain, onAgain)}
+      ${type && !state.scheduleId && button(t.scheduleAction, onSchedule)}
+      ${button(t.copyLink, onCopy)}
+      ${isDone && button(t.delete, onDelete)}
     </div>
-    ${state.file && html`<${Receipt} state=${state} />`}
+    ${state.file && html`<${Receipt} ...${{ state, client, onProblem }} />`}
   </li>`;
 }
 
 function factsOf(state, now) {
-  const parts = [when(state.createdAt, now).replace(/^now$/, "just now")];
+  const parts = [when(state.createdAt, now)];
   if (state.file) parts.push(rows(state.file.rows), size(state.file.bytes), expiry(state.file.expiresAt, now));
   else if (!isFinal(state)) parts.push(`${state.progress}%`);
   return parts.join(" · ");
 }
 
-function Receipt({ state }) {
+function Receipt({ state, client, onProblem }) {
   const { file } = state;
+  const save = () => downloadManifest(client, state.id).catch((problem) => onProblem(problem.message));
   return html`<details>
-    <summary>Receipt</summary>
+    <summary>${t.receipt}</summary>
     <dl>
-      <dt>File</dt><dd>${file.name}</dd>
-      <dt>Rows</dt><dd>${count(file.rows)} of ${count(state.rows.expected ?? file.rows)}</dd>
-      <dt>Size</dt><dd>${count(file.bytes)} bytes</dd>
+      <dt>${t.file}</dt><dd>${file.name}</dd>
+      <dt>${t.format}</dt><dd>${formatOf(state.request)}</dd>
+      <dt>${t.rowCount}</dt><dd>${t.someOf(count(file.rows), count(state.rows.expected ?? file.rows))}</dd>
+      <dt>${t.fileSize}</dt><dd>${t.bytes(count(file.bytes))}</dd>
       <dt>SHA-256</dt><dd><code>${file.sha256}</code></dd>
-      <dt>Data as of</dt><dd>${state.snapshotAt}</dd>
+      <dt>${t.dataAsOf}</dt><dd>${state.snapshotAt}</dd>
       <dt>ID</dt><dd><code>${state.id}</code></dd>
     </dl>
-    <a href="/exports/${state.id}/manifest" download="">Download receipt</a>
+    <button type="button" class="link" onClick=${save}>${t.downloadReceipt}</button>
   </details>`;
 }
 
-export function DeleteDialog({ state, onClose, onConfirm }) {
-  return html`<${ConfirmDialog} title="Delete this export?" act="Delete" onConfirm=${onConfirm} onClose=${onClose}>
-    Deletes ${state.file ? state.file.name : "the export"} and its record. Source data isn't affected.
-  <//>`;
-}
+export const DeleteDialog = ({ state, onClose, onConfirm }) => html`<${ConfirmDialog} title=${t.deleteExport} act=${t.delete} ...${{ onConfirm, onClose }}>
+  ${t.deleteExportNote(state.file?.name)}
+<//>`;

@@ -1,10 +1,11 @@
-/** The page's address as the table's query and as the export's request. Pure, but for `useQuery`. */
+/** The page's address as the table's query and as an export request. */
 
 import { useCallback, useEffect, useState } from "./html.js";
 
-/** What the address holds for the page itself; all else goes to the API as it stands. */
-const OWN = ["export"];
-const NOT_FOR_EXPORTS = ["page", "pageSize", "cursor", "filters"];
+/** Parameters for the page itself. */
+const OWN = ["export", "columns"];
+const TABLE_ONLY = ["page", "pageSize", "cursor"];
+const COMMON = ["report", "sort", "timeZone", "filters", ...OWN, ...TABLE_ONLY];
 export const DEFAULT_REPORT = "survey-responses";
 export const EMPTY = "(empty)";
 
@@ -25,46 +26,77 @@ export function useQuery() {
   return [query, go];
 }
 
-/** The query of `GET /reports`. */
+/** The query without parameters that neither the page nor the report knows, such as `utm_source`. */
+export function knownPart(query, type) {
+  const known = new Set([...COMMON, ...type.parameters.map((each) => each.name), ...type.filters.map((each) => each.name)]);
+  return new URLSearchParams([...query].filter(([name]) => known.has(name)));
+}
+
+/** Reduce the address to its known part. */
+export function prune(next, type) {
+  const known = knownPart(next, type);
+  for (const name of new Set(next.keys())) if (!known.has(name)) next.delete(name);
+}
+
+/** The time zone of the address, UTC where there is none or it is wrong. */
+export const zoneOf = (query) => (isZone(query.get("timeZone") ?? "") ? query.get("timeZone") : "UTC");
+
+/** Whether the browser knows the IANA name. */
+export function isZone(text) {
+  try {
+    return Boolean(new Intl.DateTimeFormat("en", { timeZone: text }));
+  } catch {
+    return false;
+  }
+}
+
+/** Query of `GET /reports`. */
 export function tableQuery(query) {
   const asked = new URLSearchParams(query);
   OWN.forEach((name) => asked.delete(name));
   return asked.toString();
 }
 
-/** Whether every value that the report must have is there. */
+/** Required parameters that have no value yet. */
 export const missing = (query, type) => type.parameters.filter((each) => each.required && !query.get(each.name));
 
-/** The body of `POST /exports` for the same rows in the same order. */
+/** Body of `POST /exports` for the table's rows in the table's order. */
 export function exportRequest(query, type) {
-  const filters = filtersOf(query, type);
   const body = {};
   for (const [name, text] of query) {
-    const isFilter = type.filters.some((each) => each.name === name);
-    if (!isFilter && !OWN.includes(name) && !NOT_FOR_EXPORTS.includes(name)) body[name] = text;
+    const isFilter = name === "filters" || type.filters.some((each) => each.name === name);
+    if (!isFilter && !OWN.includes(name) && !TABLE_ONLY.includes(name)) body[name] = text;
   }
-  if (body.columns) body.columns = body.columns.split(",");
+  const filters = filtersOf(query, type);
   return Object.keys(filters).length ? { ...body, filters } : body;
 }
 
-/** name → value or list of values, typed as JSON wants them. */
+/** Keys of the columns in the address that the report has, in their order; null for all. */
+export function columnsOf(query, columns) {
+  if (!query.get("columns")) return null;
+  const keys = columns.map((each) => each.key);
+  const chosen = [...new Set(query.get("columns").split(","))].filter((key) => keys.includes(key));
+  return chosen.length ? chosen : null;
+}
+
+/** Name → value or list of values, typed for JSON. */
 export function filtersOf(query, type) {
-  const found = {};
+  const filters = {};
   try {
-    Object.assign(found, JSON.parse(query.get("filters") ?? "{}"));
+    Object.assign(filters, JSON.parse(query.get("filters") ?? "{}"));
   } catch {
-    // The API says what is wrong with it.
+    // The API reports what is wrong with it.
   }
   for (const { name, type: kind } of type.filters) {
     const values = query.getAll(name).map((text) => typed(text, kind));
-    if (values.length) found[name] = values.length > 1 ? values : values[0];
+    if (values.length) filters[name] = values.length > 1 ? values : values[0];
   }
-  return found;
+  return filters;
 }
 
 function typed(text, kind) {
   if (kind === "boolean") return { true: true, false: false }[text] ?? text;
-  const isNumber = (kind === "integer" || kind === "number") && /^-?\d+(\.\d+)?$/.test(text);
+  const isNumber = (kind === "integer" || kind === "number") && String(Number(text)) === text;
   return isNumber ? Number(text) : text;
 }
 
@@ -75,7 +107,7 @@ export function shownValues(query, type, name) {
   return (Array.isArray(value) ? value : [value]).map((each) => (each === null ? EMPTY : String(each)));
 }
 
-/** Puts a filter's values into the address; a null cannot stand alone there, so all go together as JSON. */
+/** Put a filter's values into the address; null needs the JSON form, and then all filters go there. */
 export function setFilter(next, type, name, shown) {
   const all = filtersOf(next, type);
   const kind = type.filters.find((each) => each.name === name).type;
@@ -101,18 +133,18 @@ export function firstPage(next) {
   next.delete("cursor");
 }
 
-/** "-submittedAt" → {key, descending}; of several keys the first. */
+/** "-submittedAt" → {key, descending}; the first of several keys. */
 export function sortOf(query, type) {
   const [first = ""] = (query.get("sort") ?? type.defaultSort ?? "").toString().split(",");
   return { key: first.replace(/^-/, ""), descending: first.startsWith("-") };
 }
 
-/** The API's mistakes by the name of the field that they are about. */
+/** The API's mistakes by field name. */
 export function mistakesOf(problem) {
-  const found = {};
+  const mistakes = {};
   for (const { pointer, detail } of problem?.errors ?? []) {
     const name = pointer.replace(/^\/(filters\/)?/, "").replace(/~1/g, "/").replace(/~0/g, "~");
-    found[name] ??= detail;
+    mistakes[name] ??= detail;
   }
-  return found;
+  return mistakes;
 }

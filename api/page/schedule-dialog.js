@@ -1,11 +1,13 @@
 /** Create or edit a schedule, with a preview of the next runs and the dates they cover. */
 
-import { Field, Select, zones } from "./field.js";
-import { html, useEffect, useMemo, useRef, useState } from "./html.js";
+import { Dialog } from "./dialog.js";
+import { Field, Select, ZoneField } from "./field.js";
+import { formatOf, requestInWords } from "./format.js";
+import { html, useEffect, useMemo, useState } from "./html.js";
 import { mistakesOf } from "./query.js";
-import { choiceOf, coveredInWords, cronOf, FREQUENCIES, PRESETS, rangeInWords, recurrenceInWords, SINCE_LAST, slotInWords, USUAL_PRESET, WEEKDAYS } from "./schedule-words.js";
+import { choiceOf, coveredInWords, cronOf, FREQUENCIES, PRESETS, rangeInWords, recurrenceInWords, slotInWords, USUAL_PRESET, WEEKDAYS } from "./schedule-text.js";
+import { t } from "./texts.js";
 import { ScopeTitles } from "./titles.js";
-import { day, requestInWords } from "./words.js";
 
 const PREVIEW_AFTER = 300; // milliseconds after the last change
 const [CRON, KEPT] = ["cron", "kept"]; // frequencies the simple fields cannot express
@@ -40,7 +42,6 @@ const rangeOf = ({ range, frequency }) => range ?? { kind: "relative", preset: U
 const choiceOfRange = (range) => (range.kind === "relative" ? range.preset : range.kind);
 
 export function ScheduleDialog({ client, type, first, onSaved, onClose }) {
-  const dialog = useRef();
   const [form, setForm] = useState(first);
   const [refused, setRefused] = useState(null);
   const [isSaving, setSaving] = useState(false);
@@ -50,12 +51,11 @@ export function ScheduleDialog({ client, type, first, onSaved, onClose }) {
   const key = useMemo(() => [...crypto.getRandomValues(new Uint32Array(4))].join("-"), [text]);
   const { runs, problem } = usePreview(client, form.time && name.trim() ? text : null);
   const change = (part) => (setForm((before) => ({ ...before, ...part })), setRefused(null));
-  const own = { ...(name.trim() ? {} : { name: "Enter a name." }), ...(form.time ? {} : { time: "Choose a time." }) };
+  const own = { ...(name.trim() ? {} : { name: t.enterName }), ...(form.time ? {} : { time: t.chooseTime }) };
   const mistakes = { ...placed(problem), ...placed(refused), ...own };
   const isWrong = Object.keys(own).length > 0 || (problem !== null && !problem.passing);
-  useEffect(() => dialog.current.showModal(), []);
 
-  const save = async (event) => {
+  const save = (close) => async (event) => {
     event.preventDefault();
     if (isSaving || isWrong) return;
     setSaving(true);
@@ -65,7 +65,7 @@ export function ScheduleDialog({ client, type, first, onSaved, onClose }) {
         ? client.ask("PATCH", `/schedules/${form.id}`, { body: changes })
         : client.ask("POST", "/schedules", { body, headers: { "Idempotency-Key": key } });
       const { state } = await asked;
-      dialog.current.close();
+      close();
       onSaved(state);
     } catch (found) {
       setRefused(found);
@@ -73,53 +73,49 @@ export function ScheduleDialog({ client, type, first, onSaved, onClose }) {
     setSaving(false);
   };
 
-  return html`<dialog ref=${dialog} class="schedule" aria-labelledby="schedule-title" onClose=${onClose}>
-    <h2 id="schedule-title">${form.id ? "Edit schedule" : "Create schedule"}</h2>
-    <${ScopeTitles} ...${{ client, type }} request=${form.exported} />
-    <p class="quiet">${type?.title ?? form.exported.report}, ${requestInWords(form.exported, type, "no filters")}</p>
-    <form onSubmit=${save}>
-      <${Field} id="schedule-name" label="Name" mistake=${mistakes.name}>
-        ${(facts) => html`<input ...${facts} type="text" class="wide" maxlength="200" autocomplete="off" value=${name} onInput=${(event) => change({ name: event.target.value })} />`}
-      <//>
-      <${When} ...${{ form, change, mistakes }} />
-      ${form.hasDays &&
-      html`<${Select} id="schedule-range" label="Each run covers" value=${choiceOfRange(body.range)} choices=${ranges(form.days)} mistake=${mistakes.range}
-        onChange=${(choice) => change({ range: rangeFrom(choice, form.days) })} />`}
-      <label class="check"><input type="checkbox" checked=${form.onlyIfRows} onChange=${(event) => change({ onlyIfRows: event.target.checked })} />
-        <span>Skip runs with no rows</span></label>
-      <${Advanced} ...${{ form, change, body }} mistake=${mistakes.cron} />
-      <${NextRuns} runs=${isWrong ? null : runs} zone=${body.recurrence.timeZone} words=${form.time ? sentence(body) : ""} />
-      ${mistakes.other && html`<p class="mistake" role="alert">${mistakes.other}</p>`}
-      <div class="actions">
-        <button type="submit" class="primary" aria-disabled=${isSaving || isWrong}>${form.id ? "Save" : "Create schedule"}</button>
-        <button type="button" onClick=${() => dialog.current.close()}>Cancel</button>
-      </div>
-    </form>
-  </dialog>`;
+  return html`<${Dialog} id="schedule" title=${form.id ? t.editSchedule : t.createSchedule} kind="schedule" onClose=${onClose}>
+    ${(close) => html`<${ScopeTitles} ...${{ client, type }} request=${form.exported} />
+      <p class="quiet">${type?.title ?? form.exported.report}, ${requestInWords(form.exported, type, t.noFilters)} · ${formatOf(form.exported)}</p>
+      <form onSubmit=${save(close)}>
+        <${Field} id="schedule-name" label=${t.name} mistake=${mistakes.name}>
+          ${(facts) => html`<input ...${facts} type="text" class="wide" maxlength="200" autocomplete="off" value=${name} onInput=${(event) => change({ name: event.target.value })} />`}
+        <//>
+        <${When} ...${{ form, change, mistakes }} />
+        ${form.hasDays &&
+        html`<${Select} id="schedule-range" label=${t.eachRunCovers} value=${choiceOfRange(body.range)} choices=${ranges(form.days)} mistake=${mistakes.range}
+          onChange=${(choice) => change({ range: rangeFrom(choice, form.days) })} />`}
+        <label class="check"><input type="checkbox" checked=${form.onlyIfRows} onChange=${(event) => change({ onlyIfRows: event.target.checked })} />
+          <span>${t.skipEmpty}</span></label>
+        <${Advanced} ...${{ form, change, body }} mistake=${mistakes.cron} />
+        <${NextRuns} runs=${isWrong ? null : runs} zone=${body.recurrence.timeZone} words=${form.time ? sentence(body) : ""} />
+        ${mistakes.other && html`<p class="mistake" role="alert">${mistakes.other}</p>`}
+        <div class="actions">
+          <button type="submit" class="primary" aria-disabled=${isSaving || isWrong}>${form.id ? t.save : t.createSchedule}</button>
+          <button type="button" onClick=${close}>${t.cancel}</button>
+        </div>
+      </form>`}
+  <//>`;
 }
 
-function usualName({ frequency }, type) {
-  const often = { daily: "Daily", weekdays: "Weekday", weekly: "Weekly", monthly: "Monthly" }[frequency] ?? "Scheduled";
-  return `${often} ${(type?.title ?? "export").toLowerCase()}`;
-}
+const usualName = ({ frequency }, type) => t.usualName(frequency, type?.title ?? t.export);
 
-const sentence = (body) => `${recurrenceInWords(body.recurrence)}, for ${rangeInWords(body.range)}.`;
+const sentence = (body) => `${t.recurrenceForRange(recurrenceInWords(body.recurrence), rangeInWords(body.range))}.`;
 
 function When({ form, change, mistakes }) {
   const { frequency, weekday, monthday, time, zone, recurrence } = form;
-  const own = frequency === CRON ? [[CRON, "Custom (cron)"]] : [];
+  const own = frequency === CRON ? [[CRON, t.customCron]] : [];
   if (recurrence && !recurrence.cron) own.push([KEPT, recurrenceInWords(recurrence)]);
   const isPlain = frequency in FREQUENCIES;
   return html`<div class="when">
-    <${Select} id="schedule-often" label="How often" value=${frequency} choices=${[...Object.entries(FREQUENCIES), ...own]} onChange=${(found) => change({ frequency: found })} />
-    ${frequency === "weekly" && html`<${Select} id="schedule-weekday" label="On" value=${weekday} choices=${Object.entries(WEEKDAYS)} onChange=${(found) => change({ weekday: found })} />`}
-    ${frequency === "monthly" && html`<${Select} id="schedule-monthday" label="On day" value=${monthday} choices=${MONTHDAYS.map((each) => [each, each])} onChange=${(found) => change({ monthday: found })} />`}
+    <${Select} id="schedule-often" label=${t.howOften} value=${frequency} choices=${[...Object.entries(FREQUENCIES), ...own]} onChange=${(found) => change({ frequency: found })} />
+    ${frequency === "weekly" && html`<${Select} id="schedule-weekday" label=${t.onWeekday} value=${weekday} choices=${Object.entries(WEEKDAYS)} onChange=${(found) => change({ weekday: found })} />`}
+    ${frequency === "monthly" && html`<${Select} id="schedule-monthday" label=${t.onDay} value=${monthday} choices=${MONTHDAYS.map((each) => [each, each])} onChange=${(found) => change({ monthday: found })} />`}
     ${isPlain &&
-    html`<${Field} id="schedule-time" label="At" mistake=${mistakes.time}>
+    html`<${Field} id="schedule-time" label=${t.atTime} mistake=${mistakes.time}>
       ${(facts) => html`<input ...${facts} type="time" value=${time} onInput=${(event) => change({ time: event.target.value })} />`}
     <//>`}
     ${frequency !== KEPT &&
-    html`<${Select} id="schedule-zone" label="Time zone" value=${zone} choices=${zones(zone)} mistake=${mistakes.zone} onChange=${(found) => change({ zone: found })} />`}
+    html`<${ZoneField} id="schedule-zone" value=${zone} mistake=${mistakes.zone} onChange=${(found) => change({ zone: found })} />`}
   </div>`;
 }
 
@@ -133,8 +129,8 @@ function Advanced({ form, change, body, mistake }) {
     change(choice ? { ...choice, cron: text } : { frequency: CRON, cron: text });
   };
   return html`<details open=${isOpen}>
-    <summary>Advanced</summary>
-    <${Field} id="schedule-cron" label="Cron expression" mistake=${mistake} hint="Minute, hour, day of month, month, day of week.">
+    <summary>${t.advanced}</summary>
+    <${Field} id="schedule-cron" label=${t.cronExpression} mistake=${mistake} hint=${t.cronHint}>
       ${(facts) => html`<input ...${facts} type="text" class="id" autocomplete="off" spellcheck="false" value=${typed ?? body.recurrence.cron ?? ""}
         onInput=${(event) => write(event.target.value)} onBlur=${() => setTyped(null)} />`}
     <//>
@@ -142,15 +138,15 @@ function Advanced({ form, change, body, mistake }) {
 }
 
 function NextRuns({ runs, zone, words }) {
-  return html`<section class="next" aria-label="Next runs">
+  return html`<section class="next" aria-label=${t.nextRuns}>
     <p role="status">${words}</p>
     <ol>
       ${runs?.map(
         (each) => html`<li key=${each.plannedAt}><strong>${slotInWords(each.plannedAt, zone)}</strong>
-          <span class="quiet">covers ${coveredInWords(each.from, each.to, zone)}</span></li>`,
+          <span class="quiet">${t.covers(coveredInWords(each.from, each.to, zone))}</span></li>`,
       )}
     </ol>
-    ${runs?.length === 0 && html`<p class="mistake">No next run.</p>`}
+    ${runs?.length === 0 && html`<p class="mistake">${t.noNextRun}</p>`}
   </section>`;
 }
 
@@ -184,8 +180,8 @@ function placed(problem) {
 
 const ranges = (days) => [
   ...Object.entries(PRESETS),
-  ["since-last", SINCE_LAST],
-  ...(days ? [["absolute", `always ${day(days.from)} to ${day(days.to)}`]] : []),
+  ["since-last", t.sinceLast],
+  ...(days ? [["absolute", t.always(coveredInWords(days.from, days.to, "UTC"))]] : []),
 ];
 
 function rangeFrom(choice, days) {

@@ -1,8 +1,8 @@
-/** What people call the values of scopes, such as surveys; each is looked up once. */
+/** Titles of scope values, such as survey names; each is looked up once. */
 
 import { html, useEffect, useState } from "./html.js";
 
-const asked = new Map(); // the look-up's address → the promise of the title
+const asked = new Map(); // look-up path → promise of the title
 
 const addressOf = (path, value) => `${path}?search=${encodeURIComponent(value)}`;
 
@@ -18,22 +18,24 @@ function titleOf(client, path, value) {
   return asked.get(address);
 }
 
-/** The value itself while, or where, it has no title; nothing is asked without a path. */
+/** The value's title; null while it loads, the value itself without a path or without a title. */
 export function useTitleOf(client, path, value) {
   const [known, setKnown] = useState({});
   useEffect(() => {
     if (!path || !value) return;
     let isLeft = false;
-    titleOf(client, path, value).then((title) => isLeft || setKnown({ value, title }), () => {});
+    const set = (title) => isLeft || setKnown({ value, title });
+    titleOf(client, path, value).then(set, () => set(value));
     return () => (isLeft = true);
   }, [path, value]);
-  return known.value === value ? known.title : value;
+  if (!path || !value) return value;
+  return known.value === value ? known.title : null;
 }
 
-/** Which survey, or the like, a request is about. */
+/** The titles of a request's scopes, such as its survey. */
 export function ScopeTitles({ client, type, request }) {
   const scopes = type?.parameters.filter((each) => each.pattern && request[each.name]) ?? [];
   return scopes.map((each) => html`<${ScopeTitle} key=${each.name} client=${client} path=${each.choices} value=${request[each.name]} />`);
 }
 
-const ScopeTitle = ({ client, path, value }) => html`<p class="quiet">${useTitleOf(client, path, value)}</p>`;
+const ScopeTitle = ({ client, path, value }) => html`<p class="quiet">${useTitleOf(client, path, value) ?? "\u00a0"}</p>`;

@@ -1,25 +1,26 @@
 /** Short messages in a live region; each leaves after a while, unless the pointer or the focus is on it. */
 
 import { html, useCallback, useEffect, useState } from "./html.js";
+import { t } from "./texts.js";
 
-const SHOWN_FOR = 8000; // milliseconds
+const [SHOWN_FOR, MOST] = [8000, 3]; // milliseconds, messages
 
 export function useToasts() {
   const [toasts, setToasts] = useState([]);
-  const say = useCallback((text, link = null) => {
-    setToasts((before) => [...before.slice(-2), { id: crypto.getRandomValues(new Uint32Array(1))[0], text, link }]);
+  const say = useCallback((text, action = null) => {
+    setToasts((before) => [...before.slice(1 - MOST), { id: crypto.getRandomValues(new Uint32Array(1))[0], text, action }]);
   }, []);
   const close = useCallback((id) => setToasts((before) => before.filter((each) => each.id !== id)), []);
   return { toasts, say, close };
 }
 
-export function Toasts({ toasts, close, onClosed }) {
+export function Toasts({ toasts, close }) {
   return html`<div class="toasts" role="status" aria-live="polite">
-    ${toasts.map((each) => html`<${Toast} key=${each.id} ...${each} onClose=${() => (close(each.id), onClosed())} />`)}
+    ${toasts.map((each) => html`<${Toast} key=${each.id} ...${each} onClose=${() => close(each.id)} />`)}
   </div>`;
 }
 
-function Toast({ text, link, onClose }) {
+function Toast({ text, action, onClose }) {
   const [isHeld, setHeld] = useState(false);
   useEffect(() => {
     if (isHeld) return;
@@ -29,7 +30,7 @@ function Toast({ text, link, onClose }) {
   const [hold, release] = [() => setHeld(true), () => setHeld(false)];
   return html`<div class="toast" onMouseEnter=${hold} onMouseLeave=${release} onFocusIn=${hold} onFocusOut=${release}>
     <p>${text}</p>
-    <button type="button" class="icon" aria-label="Dismiss" onClick=${onClose}>×</button>
-    ${link && html`<a class="button" href=${link} download="">Download</a>`}
+    <button type="button" class="icon" aria-label=${t.dismiss} onClick=${onClose}>×</button>
+    ${action}
   </div>`;
 }

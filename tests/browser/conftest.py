@@ -37,7 +37,7 @@ Open = Callable[..., Watched]
 
 
 def export_id(page: Page) -> str:
-    """Of the export that the page shows."""
+    """ID of the export the page follows."""
     found = re.search(r"export=([0-9a-f-]{36})", page.url)
     assert found, page.url
     return found[1]
@@ -45,7 +45,7 @@ def export_id(page: Page) -> str:
 
 @pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
-    """Ends with these tests: as long as it lives, Playwright keeps an event loop running in their thread."""
+    """Closed after the browser tests, because Playwright keeps an event loop running in their thread."""
     path = shutil.which("chromium")
     if path is None and os.environ.get("CI") != "true":
         pytest.skip("no chromium on this machine: apt-get install chromium")
@@ -58,7 +58,7 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def open_page(chromium: Browser, stack: Stack) -> Iterator[Open]:
-    """Opens watched pages; what they complain of fails the test when it ends."""
+    """Open watched pages; any complaint fails the test at its end."""
     with ExitStack() as pages:
 
         def open_at(address: str, base_url: str = stack.api_url, **options: Any) -> Watched:
@@ -72,7 +72,7 @@ def open_page(chromium: Browser, stack: Stack) -> Iterator[Open]:
 
 @pytest.fixture
 def sample(open_page: Open) -> Page:
-    """The page as `make up` says to open it, its table filled."""
+    """The page at the address that `make up` prints, with its table loaded."""
     page = open_page(SAMPLE).page
     page.locator("tbody tr").first.wait_for()
     return page
@@ -86,7 +86,7 @@ def others(stack: Stack) -> Iterator[ExtraProcesses]:
 
 @pytest.fixture(scope="module")
 def slow_settings(prefect: httpx.Client) -> dict[str, str]:
-    """Of an API, and of workers, that have the slow report, in a pool of their own; what fails has failed."""
+    """Settings of an API and workers with the slow reports, in their own pool and without retries."""
     create_pool(prefect, "browser", "warm")
     deploy_export(prefect, "browser", "browser")
     patient = {"REPORTS_OUTAGE_SECONDS": "10"}  # a busy machine is not an outage

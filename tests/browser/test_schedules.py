@@ -12,7 +12,7 @@ from tests.browser.conftest import SAMPLE, Open
 from tests.support.export_client import SURVEY
 from tests.support.schedules import schedule_from_prefect_yaml
 
-SLOT = r"Mon, \d{1,2} \w{3,4} \d{4}, 09:00"
+SLOT = r"Mon, \w{3} \d{1,2}, \d{4}, 09:00"
 
 
 @pytest.fixture(autouse=True)
@@ -46,11 +46,13 @@ def test_current_filters_run_every_monday(open_page: Open, api: httpx.Client) ->
     page = opened.page
     dialog = dialog_of(page)
     expect(dialog.get_by_text("Survey responses, 2024")).to_have_count(0)
-    expect(dialog.get_by_text("Survey responses, Attended: yes · Europe/Madrid")).to_be_visible()
+    expect(
+        dialog.get_by_text("Survey responses, Attended: yes · Europe/Madrid · CSV for Excel")
+    ).to_be_visible()
     expect(dialog.get_by_text("Every Monday at 09:00, Europe/Madrid, for the previous week.")).to_be_visible()
     runs = dialog.get_by_role("region", name="Next runs").get_by_role("listitem")
     expect(runs).to_have_count(3)
-    expect(runs.first).to_have_text(re.compile(rf"{SLOT}\s*covers \d{{1,2}}.*\d{{4}}"))
+    expect(runs.first).to_have_text(re.compile(rf"{SLOT}\s*covers \w{{3}} \d{{1,2}}.*\d{{4}}"))
     assert opened.axe_violations() == []
     dialog.get_by_role("button", name="Create schedule", exact=True).click()
     expect(dialog).to_be_hidden()
@@ -64,6 +66,7 @@ def test_current_filters_run_every_monday(open_page: Open, api: httpx.Client) ->
         "surveyId": SURVEY,
         "timeZone": "Europe/Madrid",
         "filters": {"isAttended": True},
+        "csv": {"preset": "excel"},
     }
     item = entry(page, "Weekly survey responses")
     expect(item).to_contain_text("Every Monday at 09:00, Europe/Madrid · the previous week")
@@ -145,14 +148,14 @@ def test_schedule_an_earlier_export_in_another_time_zone(open_page: Open) -> Non
     mine = page.get_by_role("region", name="My exports").locator(":scope > ul > li").first
     mine.get_by_role("button", name="Schedule… Orders").click()
     dialog = page.get_by_role("dialog", name="Create schedule")
-    expect(dialog.get_by_text("Orders, Status: paid")).to_be_visible()
+    expect(dialog.get_by_text("Orders, Status: paid · CSV for Excel")).to_be_visible()
     expect(dialog.get_by_label("Each run covers").locator("option").last).to_have_text(
-        "always 2024-01-01 to 2024-01-02"
+        re.compile("always Jan 1 . 2, 2024")
     )
     dialog.get_by_label("How often").select_option("Every day")
-    dialog.get_by_label("Time zone").select_option("Asia/Tokyo")
+    dialog.get_by_label("Time zone").fill("Asia/Tokyo")
     runs = dialog.get_by_role("region", name="Next runs").get_by_role("listitem")
-    expect(runs.first).to_have_text(re.compile(r"\w{3}, .* 09:00\s*covers \d{1,2} \w+ \d{4}$"))
+    expect(runs.first).to_have_text(re.compile(r"\w{3}, .* 09:00\s*covers \w+ \d{1,2}, \d{4}$"))
 
 
 def test_a_schedule_from_prefect_yaml_can_only_be_run(sample: Page, prefect: httpx.Client) -> None:

@@ -7,7 +7,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.conftest import SAMPLE, Open
 from tests.support.export_client import EMPTY_SURVEY, SURVEY
 
-WEEK = "/?from=2024-7-19&to=2024-7-26"
+WEEK = "/?report=survey-responses&from=2024-7-19&to=2024-7-26"
 TITLE = "Open day: how was your visit?"
 
 

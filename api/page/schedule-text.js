@@ -1,34 +1,16 @@
 /** Describe when a schedule runs and which dates each run covers. */
 
-export const FREQUENCIES = { daily: "Every day", weekdays: "Every weekday", weekly: "Every week", monthly: "Every month" };
-export const WEEKDAYS = {
-  MON: "Monday",
-  TUE: "Tuesday",
-  WED: "Wednesday",
-  THU: "Thursday",
-  FRI: "Friday",
-  SAT: "Saturday",
-  SUN: "Sunday",
-};
+import { locale, t } from "./texts.js";
+
+export const FREQUENCIES = t.frequencies;
+export const WEEKDAYS = t.weekdays;
 /** Relative range presets of the API. */
-export const PRESETS = {
-  "previous-week": "the previous week",
-  "previous-month": "the previous month",
-  yesterday: "yesterday",
-  today: "today so far",
-  "last-7-days": "the last 7 days",
-  "last-30-days": "the last 30 days",
-  "last-90-days": "the last 90 days",
-  "week-to-date": "this week so far",
-  "month-to-date": "this month so far",
-  "year-to-date": "this year so far",
-};
-export const SINCE_LAST = "new since last run";
+export const PRESETS = t.ranges;
 /** Default preset of each frequency. */
 export const USUAL_PRESET = { daily: "yesterday", weekdays: "yesterday", weekly: "previous-week", monthly: "previous-month" };
 
 const DAYS = Object.keys(WEEKDAYS);
-const PLAIN_CRON = /^(\d{1,2}) (\d{1,2}) (\*|\d{1,2}) \* (\S+)$/;
+const SIMPLE_CRON = /^(\d{1,2}) (\d{1,2}) (\*|\d{1,2}) \* (\S+)$/;
 
 /** {frequency, weekday, monthday, time} → five fields of cron. */
 export function cronOf({ frequency, weekday, monthday, time }) {
@@ -39,7 +21,7 @@ export function cronOf({ frequency, weekday, monthday, time }) {
 
 /** The simple fields for a cron expression, or null if they cannot express it. */
 export function choiceOf(cron) {
-  const [, minute, hour, day, of] = PLAIN_CRON.exec(cron.trim()) ?? [];
+  const [, minute, hour, day, of] = SIMPLE_CRON.exec(cron.trim()) ?? [];
   if (minute === undefined || hour > 23 || minute > 59) return null;
   const time = `${hour.padStart(2, "0")}:${minute.padStart(2, "0")}`;
   if (day !== "*") return of === "*" && day >= 1 && day <= 28 ? { frequency: "monthly", monthday: String(Number(day)), time } : null;
@@ -52,44 +34,44 @@ export function choiceOf(cron) {
 /** "Every Monday at 09:00, Europe/Madrid". */
 export function recurrenceInWords({ cron, rrule, every, timeZone = "UTC" }) {
   const choice = cron && choiceOf(cron);
-  if (choice) return `${slot(choice)} at ${choice.time}, ${timeZone}`;
-  if (every) return `Every ${interval(every)}`;
-  return `Custom (${cron ? `cron ${cron}` : rrule}), ${timeZone}`;
+  if (choice) return t.recurrence(slot(choice), choice.time, timeZone);
+  if (every) return t.every(interval(every));
+  return t.customRecurrence(cron ? `cron ${cron}` : rrule, timeZone);
 }
 
 function slot({ frequency, weekday, monthday }) {
-  if (frequency === "weekly") return `Every ${WEEKDAYS[weekday]}`;
-  return frequency === "monthly" ? `On day ${monthday} of every month` : FREQUENCIES[frequency];
+  if (frequency === "weekly") return t.everyWeekday(WEEKDAYS[weekday]);
+  return frequency === "monthly" ? t.everyMonthOn(monthday) : FREQUENCIES[frequency];
 }
 
-/** "P1W" → "week", "PT6H" → "6 hours". */
+/** "P1W" → "1 week", "PT6H" → "6 hours". */
 function interval(text) {
   const units = { W: "week", D: "day", H: "hour", M: "minute" };
   const parts = [...text.matchAll(/(\d+)([WDHM])/g)].map(([, number, unit]) =>
-    Number(number) === 1 ? units[unit] : `${Number(number)} ${units[unit]}s`,
+    new Intl.NumberFormat(locale, { style: "unit", unit: units[unit], unitDisplay: "long" }).format(number),
   );
-  return parts.join(" and ") || text;
+  return parts.length ? new Intl.ListFormat(locale).format(parts) : text;
 }
 
 export function rangeInWords(range) {
-  if (!range) return "all rows";
-  if (range.kind === "absolute") return `always ${range.from} to ${range.to}`;
-  return range.kind === "since-last" ? SINCE_LAST : (PRESETS[range.preset] ?? range.preset);
+  if (!range) return t.everyRow;
+  if (range.kind === "absolute") return t.always(coveredInWords(range.from, range.to, "UTC"));
+  return range.kind === "since-last" ? t.sinceLast : (PRESETS[range.preset] ?? range.preset);
 }
 
 const formats = (zone) => {
   const day = { day: "numeric", month: "short", year: "numeric", timeZone: zone };
-  const time = { hour: "2-digit", minute: "2-digit" };
-  const made = (options) => new Intl.DateTimeFormat("en-GB", options);
+  const time = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+  const made = (options) => new Intl.DateTimeFormat(locale, options);
   return { days: made(day), moments: made({ ...day, ...time }), slots: made({ weekday: "short", ...day, ...time }), clock: made({ ...time, timeZone: zone }) };
 };
 
-/** "Mon, 30 Nov 2026, 09:00", by the clocks of the zone. */
+/** "Mon, 30 Nov 2026, 09:00" in the zone. */
 export const slotInWords = (moment, zone) => formats(zone).slots.format(new Date(moment));
 
-/** "23–29 Nov 2026"; moments are written as days where they begin and end at midnight. */
+/** "23–29 Nov 2026"; ranges from midnight to midnight are shown as days. */
 export function coveredInWords(from, to, zone) {
-  if (!from) return "all rows";
+  if (!from) return t.everyRow;
   const isDays = !from.includes("T");
   const { days, moments, clock } = formats(isDays ? "UTC" : zone);
   const [start, end] = [new Date(from), new Date(to)];

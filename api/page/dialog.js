@@ -1,0 +1,25 @@
+/** Modal dialogs: closed by Esc, which returns the focus to where it was. */
+
+import { html, useEffect, useRef } from "./html.js";
+import { t } from "./texts.js";
+
+/** `children` is a function of the dialog's `close`. */
+export function Dialog({ id, title, kind = "", onClose, children }) {
+  const dialog = useRef();
+  useEffect(() => dialog.current.showModal(), []);
+  return html`<dialog ref=${dialog} class=${kind} aria-labelledby="${id}-title" onClose=${onClose}>
+    <h2 id="${id}-title">${title}</h2>
+    ${children(() => dialog.current.close())}
+  </dialog>`;
+}
+
+/** Ask for confirmation before an action that cannot be undone. */
+export function ConfirmDialog({ title, act, onConfirm, onClose, children }) {
+  return html`<${Dialog} id="confirm" title=${title} kind="small" onClose=${onClose}>
+    ${(close) => html`<p>${children}</p>
+      <div class="actions">
+        <button type="button" class="danger" onClick=${() => (close(), onConfirm())}>${act}</button>
+        <button type="button" autofocus onClick=${close}>${t.cancel}</button>
+      </div>`}
+  <//>`;
+}

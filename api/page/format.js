@@ -1,0 +1,114 @@
+/** Numbers, sizes, times, requests and states as text; the current time is an argument. */
+
+import { optionsInWords } from "./options.js";
+import { locale, t } from "./texts.js";
+
+const plain = new Intl.NumberFormat(locale);
+const relative = new Intl.RelativeTimeFormat(locale, { numeric: "auto" });
+const clock = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const days = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
+const UNITS = [
+  ["day", 86_400_000],
+  ["hour", 3_600_000],
+  ["minute", 60_000],
+];
+const NUMBERS = ["integer", "number"];
+
+export const count = (number) => plain.format(number);
+export const rows = (number) => t.rows(number, count(number));
+export const timeOfDay = (moment) => clock.format(new Date(moment));
+export const isNumber = (column) => NUMBERS.includes(column.type);
+
+export function size(bytes) {
+  if (bytes < 1000) return `${bytes} B`;
+  const step = Math.min(3, Math.floor(Math.log10(bytes) / 3));
+  const value = bytes / 1000 ** step;
+  return `${value.toLocaleString(locale, { maximumFractionDigits: value < 10 ? 1 : 0 })} ${["B", "kB", "MB", "GB"][step]}`;
+}
+
+/** "in 6 days", "2 hours ago", "just now". */
+export function when(moment, now) {
+  const distance = new Date(moment) - now;
+  const [unit, length] = UNITS.find(([, each]) => Math.abs(distance) >= each * 0.99) ?? ["second", 1000];
+  return unit === "second" ? t.justNow : relative.format(Math.round(distance / length), unit);
+}
+
+export function expiry(moment, now) {
+  const left = new Date(moment) - now;
+  if (left <= 0) return t.expired;
+  return left < 60_000 ? t.expiresSoon : t.expires(when(moment, now));
+}
+
+/** "19–26 Jul 2024"; texts that are not dates stay as they are. */
+export function dateRange(from, to) {
+  const [first, last] = [from, to].map((text) => new Date(`${day(text)}T00:00:00Z`));
+  return isNaN(first) || isNaN(last) ? `${from} – ${to}` : days.formatRange(first, last);
+}
+
+/** A request's dates and filters: "19–26 Jul 2024 · Attended: yes". */
+export function requestInWords(request, type, nothing = t.allRows) {
+  const parts = request.from && request.to ? [dateRange(request.from, request.to)] : [];
+  for (const [name, value] of Object.entries(request.filters ?? {})) {
+    const label = type?.filters.find((each) => each.name === name)?.label ?? name;
+    parts.push(`${label}: ${(Array.isArray(value) ? value : [value]).map(filterValue).join(t.or)}`);
+  }
+  if (request.timeZone && request.timeZone !== "UTC") parts.push(request.timeZone);
+  return parts.join(" · ") || nothing;
+}
+
+/** Format and columns of a request: "CSV for Excel · 3 columns". */
+export const formatOf = (request) => optionsInWords(request).join(" · ");
+
+/** Zero-padded, as date fields need it; other texts stay as they are. */
+export function day(text) {
+  const match = /^(\d{4})-(\d{1,2})-(\d{1,2})$/.exec(text);
+  return match ? `${match[1]}-${match[2].padStart(2, "0")}-${match[3].padStart(2, "0")}` : text;
+}
+
+function filterValue(value) {
+  if (value === null) return t.empty;
+  if (typeof value === "boolean") return value ? t.yes : t.no;
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
+}
+
+/** A cell's text, or null for an empty cell. No digit is lost: large numbers arrive as text. */
+export function cell(value, column) {
+  if (value === null || value === undefined || value === "") return null;
+  if (typeof value === "boolean") return value ? t.Yes : t.No;
+  if (typeof value === "object") return JSON.stringify(value);
+  if (column.type === "date-time") return String(value).replace("T", " ").replace(/(:\d\d)[.,]\d+/, "$1").replace(/Z|\+00:00$/, "");
+  return isNumber(column) ? grouped(String(value)) : String(value);
+}
+
+/** "1234567.50" → "1,234,567.50". */
+function grouped(text) {
+  const [, sign, whole, fraction = ""] = /^(-?)(\d+)(?:\.(\d+))?$/.exec(text) ?? [];
+  if (whole === undefined) return text;
+  const point = plain.formatToParts(1.5).find((part) => part.type === "decimal").value;
+  return sign + plain.format(BigInt(whole)) + (fraction && point + fraction);
+}
+
+export function progressInWords(state, now) {
+  const { expected, written } = state.rows;
+  if (state.phase === "cancelling") return t.cancelling;
+  if (state.status === "queued") return t.inQueue(state.queue.position && count(state.queue.position));
+  if (state.status === "finalizing") return t.checkingFile;
+  if (expected === null) return t.countingRows;
+  return [t.exporting(state.progress, count(written), rows(expected)), ...paceOf(state, now)].join(" · ");
+}
+
+/** Time left and speed, once they can be told. */
+function paceOf(state, now) {
+  const seconds = (now - new Date(state.snapshotAt ?? state.startedAt)) / 1000;
+  if (state.etaSeconds === null || seconds < 2) return [];
+  return [t.timeLeft(duration(state.etaSeconds)), t.speed(count(Math.round(state.rows.written / seconds)))];
+}
+
+function duration(seconds) {
+  const [amount, unit] = seconds < 90 ? [seconds, "second"] : [seconds / 60, "minute"];
+  return new Intl.NumberFormat(locale, { style: "unit", unit, unitDisplay: "short", maximumFractionDigits: 0 }).format(Math.max(1, amount));
+}
+
+export function readyInWords({ file, rows: counted }) {
+  return t.ready(file.name, count(file.rows), rows(counted.expected ?? file.rows), size(file.bytes));
+}

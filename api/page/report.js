@@ -1,0 +1,206 @@
+/** One report: its filters, table and Export button, beside the caller's exports and schedules. */
+
+import { ColumnsDialog, RowDialog } from "./column-picker.js";
+import { firstParameters } from "./dates.js";
+import { download, DownloadLink } from "./download.js";
+import { isFinal } from "./export-client.js";
+import { ExportPanel, useExport } from "./exporting.js";
+import { Filters, ownMistakes, StrayMistakes } from "./filters.js";
+import { count, readyInWords, rows } from "./format.js";
+import { html, useCallback, useEffect, useMemo, useRef, useState } from "./html.js";
+import { DeleteDialog, MyExports, useMyExports } from "./my-exports.js";
+import { differences, remember, remembered, withOptions } from "./options.js";
+import { OptionsDialog } from "./options-dialog.js";
+import { columnsOf, exportRequest, knownPart, missing, mistakesOf, prune, setParameter, tableQuery, zoneOf } from "./query.js";
+import { ScheduleDialogs, ScheduleList, useSchedules } from "./schedules.js";
+import { notify, useSignals } from "./signals.js";
+import { Table, useTable } from "./table.js";
+import { t } from "./texts.js";
+import { Toasts, useToasts } from "./toasts.js";
+
+/** The table's query, or null while something is missing or wrong. */
+function asked(query, type, mistakes) {
+  if (missing(query, type).length || Object.keys(mistakes).length) return null;
+  const wanted = new URLSearchParams(tableQuery(query));
+  wanted.set("report", type.name);
+  return wanted.toString();
+}
+
+/** Fill in parameters on a first visit; true while they are searched for. */
+function useFirstParameters(client, type, query, go) {
+  const isGiven = (each) => Boolean(query.get(each.name));
+  const isFirst = type.parameters.length > 0 && !type.parameters.some((each) => each.type === "date" && isGiven(each)) && missing(query, type).length > 0;
+  const [isSearching, setSearching] = useState(isFirst);
+  useEffect(() => {
+    if (!isFirst) return;
+    const given = Object.fromEntries(query);
+    firstParameters(client, type, given)
+      .then((found) => found && go((next) => (next.set("report", type.name), Object.entries(found).forEach(([name, text]) => next.get(name) || next.set(name, text))), true))
+      .catch(() => {}) // the fields stay empty
+      .finally(() => setSearching(false));
+  }, []);
+  return isSearching;
+}
+
+/** Options, columns and widths of the report, remembered in this browser; the address wins for columns. */
+function useChoices(type, query, go, columns) {
+  const [choices, setChoices] = useState(() => remembered(type.name));
+  const picked = query.has("columns") ? columnsOf(query, columns) : columnsOf(new URLSearchParams({ columns: choices.columns?.join(",") ?? "" }), columns);
+  const change = (part) => {
+    const next = { ...choices, columns: picked, ...part };
+    setChoices(next);
+    remember(type.name, next);
+    if ("columns" in part) go((address) => (part.columns ? address.set("columns", part.columns.join(",")) : address.delete("columns")), true);
+  };
+  return { ...choices, columns: picked, change };
+}
+
+/** The table's columns as the reader arranged them. */
+function layoutOf(columns, { columns: picked, widths, change }) {
+  const shown = picked ? picked.map((key) => columns.find((each) => each.key === key)) : columns;
+  const keys = shown.map((each) => each.key);
+  const place = (key, before) => {
+    const rest = keys.filter((each) => each !== key);
+    const target = keys.indexOf(key) < keys.indexOf(before) ? rest.indexOf(before) + 1 : rest.indexOf(before);
+    change({ columns: rest.toSpliced(target, 0, key) });
+  };
+  const move = (key, by) => keys[keys.indexOf(key) + by] && place(key, keys[keys.indexOf(key) + by]);
+  return { columns: shown, widths, place, move, resize: (key, width) => change({ widths: { ...widths, [key]: width } }) };
+}
+
+export function Report({ client, prefectUi, types, type, csv, query: address, go: change, picker, LoadError }) {
+  const query = useMemo(() => knownPart(address, type), [address, type]);
+  /** Changes the address, without what is unknown there. */
+  const go = useCallback((act, replace) => change((next) => (prune(next, type), act(next)), replace), [type]);
+  const [open, setOpen] = useState(null); // the open dialog: {options}, {columns}, {row} or {leaving}
+  const [scheduling, setScheduling] = useState(null);
+  const [tab, setTab] = useState("table");
+  const button = useRef();
+  const { toasts, say, close } = useToasts();
+  const isFilling = useFirstParameters(client, type, query, go);
+  const own = useMemo(() => ownMistakes(query, type), [query, type]);
+  const table = useTable(client, isFilling ? null : asked(query, type, own));
+  const columns = table.page?.columns ?? type.columns;
+  const choices = useChoices(type, query, go, columns);
+  const zone = zoneOf(query);
+  const setFollowed = (id) => go((next) => (id ? next.set("export", id) : next.delete("export")), true);
+
+  const startedHere = useRef(new Set());
+  const onEnd = (state, isOurs) => {
+    startedHere.current.delete(state.id);
+    notify(state);
+    if (state.status === "done") {
+      say(readyInWords(state), html`<${DownloadLink} class="button" id=${state.id} ...${{ client }} onProblem=${say}>${t.download}<//>`);
+      if (isOurs) download(client, state.id).catch((problem) => say(problem.message));
+      setFollowed(null);
+    } else if (state.status !== "error") {
+      say(t.ended[state.error?.code] ?? state.error.message);
+      setFollowed(null);
+      if (state.status === "cancelled") button.current?.focus();
+    }
+  };
+  const onStarted = (id) => (startedHere.current.add(id), setFollowed(id));
+  const [resumeId] = useState(() => query.get("export"));
+  const running = useExport(client, { onStarted, onEnd, onGone: () => setFollowed(null), resumeId });
+  const hasRun = running.state?.scheduleId && isFinal(running.state) ? running.id : "";
+  const schedules = useSchedules(client, hasRun);
+  const titleOf = (state) =>
+    state.name ?? schedules.items?.find((each) => each.id === state.scheduleId)?.name ?? types.find((each) => each.name === state.report)?.title ?? state.report;
+  const news = `${running.id} ${running.state && isFinal(running.state)} ${running.problem}`;
+  const mine = useMyExports(client, news, running.state, titleOf);
+  useSignals(running, type.title);
+  useEffect(() => {
+    // Exports started here that the panel no longer follows.
+    for (const each of mine.items ?? []) if (each.id !== running.id && isFinal(each) && startedHere.current.has(each.id)) onEnd(each, true);
+  }, [mine.items]);
+
+  const request = { report: type.name, ...exportRequest(query, type) };
+  const last = useRef(null);
+  const begin = (make) => (last.current = make) && running.start(make);
+  const again = () => begin(last.current ?? (() => client.retry(running.id)));
+  const exportNow = async () => {
+    if (!table.page?.total || running.starting) return;
+    const before = running.isRunning && running.id;
+    const id = await begin(() => client.start(withOptions(request, choices.options, choices.columns)));
+    if (id && id === before) document.getElementById("running-export")?.focus(); // the same request is the same export
+  };
+  const exportChosen = ({ options, columns: keys, zone: chosen }, made) => {
+    choices.change({ options, columns: keys });
+    go((next) => setParameter(next, "timeZone", chosen === "UTC" ? "" : chosen), true);
+    begin(() => client.start(made));
+  };
+  const runNow = ({ id }) => begin(async () => (await client.ask("POST", `/schedules/${id}/run`)).state);
+  const remove = async (state) => {
+    await client.remove(state.id).catch((problem) => problem.status === 404 || say(problem.message));
+    if (state.id === running.id) (running.close(), setFollowed(null));
+    mine.load();
+  };
+  const copy = (text) => navigator.clipboard.writeText(text).then(() => say(t.copied), () => say(t.notCopied));
+  const copyLink = (state) => copy(`${location.origin}${location.pathname}?${new URLSearchParams({ report: state.report, export: state.id })}`);
+  const share = () => {
+    const shared = new URLSearchParams(query);
+    shared.delete("export");
+    shared.set("report", type.name);
+    if (choices.columns) shared.set("columns", choices.columns.join(","));
+    copy(`${location.origin}${location.pathname}?${shared}`);
+  };
+  const mistakes = { ...mistakesOf(table.problem?.problem), ...own };
+  const closeDialog = () => setOpen(null);
+  const closePanel = () => (running.close(), setFollowed(null));
+
+  return html`
+    <div class="title">
+      <h1><span>${type.title}</span> ${table.page && html`<span class="badge count">${count(table.page.total)}</span>`}</h1>
+      <div class="actions">
+        <button type="button" onClick=${share}>${t.share}</button>
+        <${ExportButton} ref_=${button} ...${{ running, choices }} page=${table.page} onExport=${exportNow} onOptions=${() => table.page?.total && setOpen({ options: true })} />
+      </div>
+    </div>
+    <${ExportPanel} ...${{ client, running, prefectUi }} isShared=${resumeId === running.id && !startedHere.current.has(running.id) && query.has("export")} onRetry=${again} onClose=${closePanel} onCopy=${copy} onProblem=${say} />
+    <div class="tabs" role="group" aria-label=${t.view}>
+      <button type="button" aria-pressed=${tab === "table" ? "true" : "false"} onClick=${() => setTab("table")}>${t.tableTab}</button>
+      <button type="button" aria-pressed=${tab === "exports" ? "true" : "false"} onClick=${() => setTab("exports")}>${t.exportsTab}</button>
+    </div>
+    <div class="columns-of-page show-${tab}">
+      <section class="sheet" aria-label=${t.table}>
+        <div class="bar">${types.length > 1 && picker}<${Filters} ...${{ client, query, type, go, mistakes }} /></div>
+        <${StrayMistakes} mistakes=${mistakes} type=${type} go=${go} />
+        <${Content} ...${{ table, type, query, go, mistakes, zone, isFilling, LoadError }} layout=${layoutOf(columns, choices)}
+          onColumns=${() => setOpen({ columns: true })} onRow=${(item) => setOpen({ row: item })} />
+      </section>
+      <aside>
+        <${MyExports} ...${{ mine, types, client, titleOf }} onProblem=${say} onDelete=${(state) => setOpen({ leaving: state })} onCopy=${copyLink}
+          onAgain=${(state) => begin(() => client.retry(state.id))} onSchedule=${(state) => setScheduling({ make: state.request })} />
+        <${ScheduleList} ...${{ client, types, schedules }} onProblem=${say} onRun=${runNow}
+          onChange=${(each) => setScheduling({ change: each })} onDelete=${(each) => setScheduling({ remove: each })} />
+      </aside>
+    </div>
+    ${open?.options &&
+    html`<${OptionsDialog} ...${{ client, csv, request, columns }} chosen=${{ options: choices.options, columns: choices.columns, zone }} onExport=${exportChosen}
+      onSchedule=${(made) => setScheduling({ make: made })} onClose=${closeDialog} />`}
+    ${open?.columns && html`<${ColumnsDialog} columns=${columns} picked=${choices.columns} onChange=${(keys) => choices.change({ columns: keys })} onClose=${closeDialog} />`}
+    ${open?.row && html`<${RowDialog} columns=${columns} item=${open.row} onClose=${closeDialog} />`}
+    ${open?.leaving && html`<${DeleteDialog} state=${open.leaving} onConfirm=${() => remove(open.leaving)} onClose=${closeDialog} />`}
+    <${ScheduleDialogs} ...${{ client, types, schedules, say }} asked=${scheduling} onClose=${() => setScheduling(null)} />
+    <${Toasts} toasts=${toasts} close=${close} />`;
+}
+
+/** Says what the file will be: "Export 509 rows · 1 column · Plain CSV". */
+function ExportButton({ ref_, running, page, choices, onExport, onOptions }) {
+  const cannot = !page?.total;
+  const label = page?.total ? [t.exportRows(rows(page.total)), ...differences(choices.options, choices.columns)].join(" · ") : t.export;
+  return html`<div class="split" role="group" aria-label=${t.export}>
+    <button ref=${ref_} id="export" type="button" class="primary" aria-disabled=${cannot || running.starting} onClick=${onExport}>${label}</button>
+    <button type="button" class="primary caret" aria-label=${t.exportOptions} aria-haspopup="dialog" aria-disabled=${cannot} onClick=${onOptions}><span aria-hidden="true">▾</span></button>
+  </div>`;
+}
+
+function Content({ table, type, query, mistakes, isFilling, LoadError, ...rest }) {
+  if (isFilling) return html`<p class="empty" role="status">${t.loading}</p>`;
+  const needed = missing(query, type);
+  if (needed.length) return html`<p class="empty">${t.chooseToSee(needed, type.title)}</p>`;
+  if (Object.keys(mistakes).length) return html`<p class="empty">${t.fixFields}</p>`;
+  if (table.problem) return html`<${LoadError} problem=${table.problem} onRetry=${table.reload} />`;
+  if (!table.page) return html`<p class="empty" role="status">${t.loading}</p>`;
+  return html`<div class=${table.isLoading ? "stale" : ""}><${Table} page=${table.page} isLoading=${table.isLoading} ...${{ type, query }} ...${rest} /></div>`;
+}
