@@ -28,6 +28,7 @@ from api.schedules.store import ScheduleStore
 from api.settings import ApiSettings
 from api.tables.source import Source
 from api.web import methods, problems
+from api.web.forwarded_prefix import ForwardedPrefix
 from api.web.metrics import Measured, Metrics
 from api.web.request_log import RequestLog
 from api.web.security_headers import SecurityHeaders
@@ -69,7 +70,7 @@ def create_app() -> RequestLog:
     limit_problem.install(app)
     methods.install(app, ROUTERS)
     app.add_middleware(Measured, metrics=app.state.metrics)
-    return RequestLog(SecurityHeaders(app, DOCS_PATH))
+    return RequestLog(ForwardedPrefix(SecurityHeaders(app, DOCS_PATH)))
 
 
 @asynccontextmanager

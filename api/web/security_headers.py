@@ -51,7 +51,7 @@ class SecurityHeaders:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-        elif scope["path"] == self._docs_path:
+        elif scope["path"].removeprefix(scope.get("root_path", "")) == self._docs_path:
             await self._app(scope, receive, _SendDocs(send))
         else:
             await self._app(scope, receive, _with_headers(send))
