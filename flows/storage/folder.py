@@ -81,7 +81,7 @@ def _modified_at(path: Path) -> datetime:
 
 @cache
 def _signing_key(root: Path) -> bytes:
-    """Read or create the key. It is stored next to the files: anyone who can read it can read them, too."""
+    """Read or create the signing key, next to the files: access to the folder gives access to both."""
     root.mkdir(parents=True, exist_ok=True)
     path = root / _SIGNING_KEY_FILE
     if not path.exists():

@@ -1,4 +1,4 @@
-"""Tell which stored objects belong to no run's receipt and can be deleted."""
+"""Find stored objects that no run's receipt names, so that they can be deleted."""
 
 import re
 from dataclasses import dataclass

@@ -51,7 +51,7 @@ class Storage(Protocol):
         """Open connections ahead of the first call."""
 
     def check(self) -> None:
-        """Raise an error if files cannot be stored at the moment."""
+        """Raise an error if files cannot be stored now."""
 
 
 def object_key(job_id: str, attempt: int, file_name: str) -> str:

@@ -25,7 +25,7 @@ LINK_TIMEOUT_SECONDS = 10
 class S3Storage:
     def __init__(self, bucket: str, prefix: str) -> None:
         self._bucket, self._prefix = bucket, prefix
-        # s3fs signs links with version 2 by default, and its listing cache would only grow.
+        # s3fs signs links with version 2 by default. Its listing cache is not needed.
         self._s3 = s3fs.S3FileSystem(
             config_kwargs={"signature_version": "s3v4", "request_checksum_calculation": "when_required"},
             use_listings_cache=False,

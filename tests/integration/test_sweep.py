@@ -15,7 +15,7 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
 from flows.storage.s3 import S3Storage
-from flows.sweep import Swept, sweep
+from flows.sweep import SweepCounts, sweep
 from tests.support.export_client import ARTICLES_REQUEST, EMPTY_SURVEY, Session, follow, start
 from tests.support.running_stack import Stack, running_stack
 
@@ -48,7 +48,7 @@ class SweepStack:
     def uploads(self) -> set[str]:
         return {item.key for item in self.storage.list_unfinished()}
 
-    def sweep(self, retention: timedelta = LONG_AGO) -> Swept:
+    def sweep(self, retention: timedelta = LONG_AGO) -> SweepCounts:
         return sweep(self.client, self.storage, datetime.now(UTC) - retention)
 
 
@@ -90,7 +90,7 @@ def test_files_without_a_receipt_are_deleted_and_all_others_stay(sweep_stack: Sw
     assert (swept.objects, swept.uploads, swept.expired) == (1, 1, 0)
     assert sweep_stack.objects() == files | {"read-me.txt"}
     assert sweep_stack.uploads() == set()
-    assert sweep_stack.sweep() == Swept()
+    assert sweep_stack.sweep() == SweepCounts()
 
 
 def test_files_of_unknown_runs_stay_for_the_retention_period(sweep_stack: SweepStack) -> None:
