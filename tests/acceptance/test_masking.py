@@ -15,7 +15,7 @@ from flows.sources.snapshot import open_engine
 from tests.acceptance.test_callers import EXPORT_ROUTES, client_of
 from tests.acceptance.test_run_page import artifacts_of
 from tests.support import csv_reader
-from tests.support.engines import copied, framed
+from tests.support.engines import file_by_copy, file_by_sqlalchemy
 from tests.support.export_client import SURVEY, Session, follow
 from tests.support.extra_processes import extra_processes
 from tests.support.running_stack import Stack
@@ -128,8 +128,8 @@ def test_both_engines_write_the_same_masks(stack: Stack, body: dict[str, Any]) -
     request = parse_request(body, mask_reports(catalog()))
     engine = open_engine(stack.database_url, 5)
     try:
-        assert copied(engine, request) == framed(engine, request)
-        assert b"***" in copied(engine, request)
+        assert file_by_copy(engine, request) == file_by_sqlalchemy(engine, request)
+        assert b"***" in file_by_copy(engine, request)
     finally:
         engine.dispose()
 

@@ -59,7 +59,7 @@ def stored_while(
     ("how", "becomes"),
     [("pg_terminate_backend", SourceUnavailable), ("pg_cancel_backend", SourceCancelled)],
 )
-def test_what_stops_the_backend_leaves_nothing_stored(
+def test_a_stopped_backend_leaves_nothing_stored(
     engine: Engine,
     storage: S3Storage,
     s3: Any,
@@ -80,7 +80,7 @@ def test_what_stops_the_backend_leaves_nothing_stored(
     assert s3.list_multipart_uploads(**where).get("Uploads", []) == []
 
 
-def test_without_trouble_the_same_copy_is_stored_whole(
+def test_an_undisturbed_copy_is_stored_whole(
     engine: Engine, storage: S3Storage, s3: Any, stack: Stack
 ) -> None:
     """The control."""
@@ -90,13 +90,13 @@ def test_without_trouble_the_same_copy_is_stored_whole(
     assert content.count(b"\n") == 200_000
 
 
-def test_a_query_over_its_time_is_a_timeout(engine: Engine) -> None:
+def test_a_query_beyond_its_time_limit_is_a_timeout(engine: Engine) -> None:
     with pytest.raises(SourceTimeout), taken(engine, seconds=1) as snap:
         for _ in copy_out.copy(snap, SLOW_ROWS, PLAIN):
             pass
 
 
-def test_a_password_that_is_wrong_is_no_secret_in_the_error(stack: Stack) -> None:
+def test_a_wrong_password_does_not_appear_in_the_error(stack: Stack) -> None:
     password = "wrong-" + secrets.token_hex(4)
     url = stack.database_url.replace("://postgres:", f"://postgres:{password}")
     refused = open_engine(url, connect_seconds=5, poolclass=NullPool)
@@ -105,7 +105,7 @@ def test_a_password_that_is_wrong_is_no_secret_in_the_error(stack: Stack) -> Non
     assert password not in str(caught.value)
 
 
-def test_rows_are_confirmed_by_the_server(engine: Engine) -> None:
+def test_the_server_confirms_the_number_of_rows(engine: Engine) -> None:
     with taken(engine) as snap:
         blocks: list[Records] = list(copy_out.copy(snap, MANY_ROWS, PLAIN))
     assert sum(block.rows for block in blocks) == 200_000

@@ -18,15 +18,15 @@ from flows.sources.snapshot import open_engine
 from tests.support.column_strategies import (
     PROOF,
     ZONES,
-    asked,
     common,
+    kinds_request,
     load,
-    made,
     of_postgresql,
     requests_of,
     rows_of,
+    table_in,
 )
-from tests.support.engines import copied, copied_through_frames, framed, hooked
+from tests.support.engines import file_by_copy, file_by_copy_chunks, file_by_sqlalchemy, with_transform
 
 # SQLAlchemy says of SQLite that it keeps decimals as floats; two digits of twelve are safe in those.
 pytestmark = pytest.mark.filterwarnings("ignore:Dialect sqlite.pysqlite does .not. support Decimal")
@@ -53,42 +53,42 @@ def postgresql(scratch_url: str) -> Iterator[Engine]:
 
 @pytest.fixture(scope="module")
 def common_rows(postgresql: Engine) -> Iterator[Engine]:
-    yield from made(postgresql, common)
+    yield from table_in(postgresql, common)
 
 
 @pytest.fixture(scope="module")
 def own_rows(postgresql: Engine) -> Iterator[Engine]:
-    yield from made(postgresql, of_postgresql)
+    yield from table_in(postgresql, of_postgresql)
 
 
 @pytest.fixture(scope="module")
 def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     file: Path = tmp_path_factory.mktemp("sqlite") / "kinds.db"
-    yield from made(open_engine(f"sqlite:///{file}", connect_seconds=5, poolclass=NullPool), common)
+    yield from table_in(open_engine(f"sqlite:///{file}", connect_seconds=5, poolclass=NullPool), common)
 
 
 @proof
 @given(found=rows_of(common), request=requests_of(common))
-def test_three_ways_to_the_same_bytes(
+def test_copy_and_both_databases_give_the_same_bytes(
     common_rows: Engine, sqlite: Engine, found: list[dict[str, Any]], request: ExportRequest
 ) -> None:
     load(common_rows, common, found)
     load(sqlite, common, found)
-    expected = copied(common_rows, request)
-    assert framed(common_rows, request) == expected
-    assert copied_through_frames(common_rows, hooked(request)) == expected
-    assert framed(sqlite, request) == expected
+    expected = file_by_copy(common_rows, request)
+    assert file_by_sqlalchemy(common_rows, request) == expected
+    assert file_by_copy_chunks(common_rows, with_transform(request)) == expected
+    assert file_by_sqlalchemy(sqlite, request) == expected
 
 
 @proof
 @given(found=rows_of(of_postgresql), request=requests_of(of_postgresql))
-def test_the_same_bytes_of_all_that_postgresql_has(
+def test_all_sources_of_postgresql_give_the_same_bytes(
     own_rows: Engine, found: list[dict[str, Any]], request: ExportRequest
 ) -> None:
     load(own_rows, of_postgresql, found)
-    expected = copied(own_rows, request)
-    assert framed(own_rows, request) == expected
-    assert copied_through_frames(own_rows, hooked(request)) == expected
+    expected = file_by_copy(own_rows, request)
+    assert file_by_sqlalchemy(own_rows, request) == expected
+    assert file_by_copy_chunks(own_rows, with_transform(request)) == expected
 
 
 INSERT = """
@@ -100,7 +100,9 @@ INSERT = """
 
 @pytest.mark.parametrize("zone", ZONES)
 @pytest.mark.parametrize("date_times", ["iso", "local"])
-def test_moments_that_only_postgresql_has(own_rows: Engine, zone: str, date_times: str) -> None:
+def test_dates_beyond_pythons_range_stay_as_postgresql_prints_them(
+    own_rows: Engine, zone: str, date_times: str
+) -> None:
     """Infinite ones, and those before the year 1 and after 9999, stay as PostgreSQL writes them."""
     moments = ["infinity", "-infinity", "0044-03-15 12:00:00 BC", "12345-06-07 08:09:10", None]
     load(own_rows, of_postgresql, [])
@@ -109,18 +111,20 @@ def test_moments_that_only_postgresql_has(own_rows: Engine, zone: str, date_time
             connection.execute(text(f"SET LOCAL {setting}"))
         connection.execute(text(INSERT), [{"id": number, "at": each} for number, each in enumerate(moments)])
     csv = {"dateTimes": date_times, "header": "none"}
-    request = asked(of_postgresql, columns=["day", "localAt", "at"], timeZone=zone, sort="id", csv=csv)
-    copy = copied(own_rows, request)
+    request = kinds_request(
+        of_postgresql, columns=["day", "localAt", "at"], timeZone=zone, sort="id", csv=csv
+    )
+    copy = file_by_copy(own_rows, request)
     forever, _, early, late, nothing = copy.decode().splitlines()
     assert forever == "infinity,infinity,infinity"
     assert early.startswith("0044-03-15 BC,0044-03-15 12:00:00 BC,0044-03-15 ")
     assert late.startswith("12345-06-07,12345-06-07 08:09:10,12345-06-07 ")
     assert nothing == ",,"
-    assert framed(own_rows, request) == copy
-    assert copied_through_frames(own_rows, hooked(request)) == copy
+    assert file_by_sqlalchemy(own_rows, request) == copy
+    assert file_by_copy_chunks(own_rows, with_transform(request)) == copy
 
 
-def test_the_bytes_themselves(common_rows: Engine, sqlite: Engine) -> None:
+def test_the_bytes_are_the_expected_ones(common_rows: Engine, sqlite: Engine) -> None:
     found = [
         {
             "words": 'He said "hi",\nthen left',
@@ -150,8 +154,8 @@ def test_the_bytes_themselves(common_rows: Engine, sqlite: Engine) -> None:
         b'"{""a"": {""long"": true}, ""b"": [1, null, ""x""]}",=1+1,a; b; c,\n'
         b"2,,,,,,,,,,1879-12-31T23:45:16.000000-00:14:44,,,,,,,,,\n"
     )
-    request = asked(common, timeZone="Europe/Madrid", sort="id", csv={"header": "none"})
+    request = kinds_request(common, timeZone="Europe/Madrid", sort="id", csv={"header": "none"})
     for engine in (common_rows, sqlite):
         load(engine, common, found)
-        assert framed(engine, request) == expected
-    assert copied(common_rows, request) == expected
+        assert file_by_sqlalchemy(engine, request) == expected
+    assert file_by_copy(common_rows, request) == expected

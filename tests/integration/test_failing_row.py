@@ -96,7 +96,7 @@ def failure(engine: Engine, request: ExportRequest) -> str:
 
 
 @pytest.mark.parametrize("sort", ["place", "-place", "words"])
-def test_the_first_by_key_is_told_whatever_the_order_of_the_rows(engine: Engine, sort: str) -> None:
+def test_the_first_failing_row_by_key_is_named_in_any_order(engine: Engine, sort: str) -> None:
     assert failure(engine, request_of(REPORT, sort=sort)) == FIRST.format("answers.one")
 
 
@@ -105,7 +105,7 @@ def read_into_frames(taken: Snapshot, request: ExportRequest) -> None:
         pass
 
 
-def test_a_column_that_only_a_transform_sees_is_told_as_well(engine: Engine) -> None:
+def test_a_column_that_only_a_transform_sees_is_named(engine: Engine) -> None:
     request = request_of(replace(REPORT, transform=lambda frame: frame), columns=["place"])
     with (
         snapshot(engine, "UTC", 60, lambda: datetime.now(UTC)) as taken,
@@ -115,19 +115,17 @@ def test_a_column_that_only_a_transform_sees_is_told_as_well(engine: Engine) -> 
     assert str(raised.value) == FIRST.format("answers.one")
 
 
-def test_what_fails_for_all_rows_together_is_not_put_on_one(engine: Engine) -> None:
+def test_a_failure_of_all_rows_together_names_no_row(engine: Engine) -> None:
     over_all = func.sum(cast(cells.c.words, Integer) / (cells.c.place + 1_234)).over()
     assert failure(engine, request_of(broken_place(select(over_all.label("share"))))) == UnreadableRow.message
 
 
-def test_the_failure_stays_the_same_when_there_is_no_time_to_find_the_row(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_time_for_the_search_no_row_is_named(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(failing_row, "MAX_SECONDS", 0)
     assert failure(engine, request_of(REPORT)) == UnreadableRow.message
 
 
-def test_a_statement_that_takes_too_long_is_still_that(engine: Engine) -> None:
+def test_a_timeout_stays_a_timeout(engine: Engine) -> None:
     report = broken_place(select(cells.c.place, func.pg_sleep(1).label("slept")))
     with (
         pytest.raises(SourceTimeout),

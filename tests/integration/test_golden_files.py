@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Engine, insert
 
 from flows.sources.snapshot import open_engine
-from tests.support.engines import copied, copied_through_frames, framed, hooked
+from tests.support.engines import file_by_copy, file_by_copy_chunks, file_by_sqlalchemy, with_transform
 from tests.support.golden import golden
 from tests.support.golden_rows import FILES, ROWS, request
 from tests.support.sample_report import metadata, things
@@ -27,15 +27,15 @@ def filled(scratch_url: str) -> Iterator[Engine]:
 
 
 @pytest.mark.parametrize(("name", "csv"), FILES.items(), ids=FILES.keys())
-def test_the_databases_copy_writes_the_golden_file(filled: Engine, name: str, csv: Any) -> None:
-    assert copied(filled, request(csv)) == golden(name)
+def test_copy_writes_the_golden_file(filled: Engine, name: str, csv: Any) -> None:
+    assert file_by_copy(filled, request(csv)) == golden(name)
 
 
 @pytest.mark.parametrize(("name", "csv"), FILES.items(), ids=FILES.keys())
-def test_pandas_writes_the_golden_file_too(filled: Engine, name: str, csv: Any) -> None:
-    assert framed(filled, request(csv)) == golden(name)
+def test_the_general_source_writes_the_golden_file(filled: Engine, name: str, csv: Any) -> None:
+    assert file_by_sqlalchemy(filled, request(csv)) == golden(name)
 
 
 @pytest.mark.parametrize(("name", "csv"), FILES.items(), ids=FILES.keys())
-def test_a_report_with_a_transform_has_the_golden_file_too(filled: Engine, name: str, csv: Any) -> None:
-    assert copied_through_frames(filled, hooked(request(csv))) == golden(name)
+def test_a_transform_writes_the_golden_file(filled: Engine, name: str, csv: Any) -> None:
+    assert file_by_copy_chunks(filled, with_transform(request(csv))) == golden(name)

@@ -108,12 +108,12 @@ def exactly(rows: list[Row]) -> list[list[str]]:
     return [[repr(float(cell) if type(cell) is int else cell) for cell in row] for row in rows]
 
 
-def test_every_cell_is_what_was_meant(tmp_path: Path) -> None:
+def test_every_cell_has_the_intended_value(tmp_path: Path) -> None:
     found = opened(FOLDER / "excel.csv", IMPORT.format(delimiter=ord(","), language=ENGLISH), tmp_path)
     assert exactly(found) == exactly([HEADER, *ROWS])
 
 
-def test_every_cell_of_the_decimal_comma_form_is_what_was_meant(tmp_path: Path) -> None:
+def test_every_cell_with_a_decimal_comma_has_the_intended_value(tmp_path: Path) -> None:
     how = IMPORT.format(delimiter=ord(";"), language=GERMAN)
     found = opened(FOLDER / "excel_comma.csv", how, tmp_path)
     assert exactly(found) == exactly([HEADER, *([in_german(cell) for cell in row] for row in ROWS)])

@@ -56,7 +56,7 @@ from flows.query.request import ExportRequest, parse_request
 from flows.sources import sqlalchemy_rows
 from flows.sources.snapshot import Snapshot, open_engine, snapshot
 from tests.support import mariadb
-from tests.support.engines import framed, framed_from
+from tests.support.engines import file_by_sqlalchemy, file_from_snapshot
 
 ROWS = 3 * sqlalchemy_rows.CHUNK_ROWS
 
@@ -153,19 +153,19 @@ def taken(engine: Engine, seconds: int = 60) -> Any:
     return snapshot(engine, "UTC", seconds, lambda: datetime.now(UTC))
 
 
-def test_every_type_comes_exactly(engine: Engine, load: Callable[..., None]) -> None:
+def test_every_type_is_read_exactly(engine: Engine, load: Callable[..., None]) -> None:
     load(FULL, {"words": ""}, {})
     expected = f'1,{FULL_TEXT}2,"",{"," * 14}\n3,{"," * 15}\n'
-    assert framed(engine, requested()).decode() == expected
+    assert file_by_sqlalchemy(engine, requested()).decode() == expected
 
 
-def test_a_hook_that_changes_nothing_changes_no_byte(engine: Engine, load: Callable[..., None]) -> None:
+def test_a_transform_that_changes_nothing_changes_no_byte(engine: Engine, load: Callable[..., None]) -> None:
     load(FULL, {"words": ""}, {})
     through = replace(REPORT, transform=lambda frame: frame)
-    assert framed(engine, requested(through)) == framed(engine, requested())
+    assert file_by_sqlalchemy(engine, requested(through)) == file_by_sqlalchemy(engine, requested())
 
 
-def test_a_hook_recodes(engine: Engine, load: Callable[..., None]) -> None:
+def test_a_transform_recodes(engine: Engine, load: Callable[..., None]) -> None:
     def recode(frame: pd.DataFrame) -> pd.DataFrame:
         frame["words"] = frame["words"].fillna("none").str.upper()
         frame["yes"] = ~frame["yes"]
@@ -173,17 +173,15 @@ def test_a_hook_recodes(engine: Engine, load: Callable[..., None]) -> None:
 
     load({"words": "a", "yes": False}, {})
     request = requested(replace(REPORT, transform=recode), columns=["words", "yes"])
-    assert framed(engine, request) == b"A,true\nNONE,\n"
+    assert file_by_sqlalchemy(engine, request) == b"A,true\nNONE,\n"
 
 
-def test_a_timestamp_is_a_moment_whatever_zone_the_server_is_in(
-    engine: Engine, load: Callable[..., None]
-) -> None:
+def test_timestamps_do_not_depend_on_the_servers_time_zone(engine: Engine, load: Callable[..., None]) -> None:
     load({"at": datetime(2024, 7, 19, 12, tzinfo=UTC)})
     try:
         with engine.begin() as connection:
             connection.exec_driver_sql("SET GLOBAL time_zone = '+05:30'")
-        assert framed(engine, requested(columns=["at"])) == b"2024-07-19T14:00:00.000000+02:00\n"
+        assert file_by_sqlalchemy(engine, requested(columns=["at"])) == b"2024-07-19T14:00:00.000000+02:00\n"
     finally:
         with engine.begin() as connection:
             connection.exec_driver_sql("SET GLOBAL time_zone = 'SYSTEM'")
@@ -194,12 +192,12 @@ WORDS = ["b", "A", "a", "Ä", "a ", "ä", "B", "", "ß", "ss", "Z", None, "é", 
 
 @pytest.mark.parametrize("sort", ["words", "-words"])
 @pytest.mark.parametrize("by", ["page", "cursor"])
-def test_all_pages_joined_are_the_file_in_the_servers_own_order(
+def test_all_pages_joined_equal_the_file_in_the_servers_order(
     url: str, engine: Engine, load: Callable[..., None], sort: str, by: str
 ) -> None:
     load(*[{"words": each} for each in WORDS])
     request = requested(sort=sort, columns=["id", "words"])
-    written = [line.split(",") for line in framed(engine, request).decode().splitlines()]
+    written = [line.split(",") for line in file_by_sqlalchemy(engine, request).decode().splitlines()]
     source = Source(ApiSettings(database_url=url, storage_url="file:///nowhere"), lambda: datetime.now(UTC))
     rows, number, cursor = [], 1, None
     while True:
@@ -213,11 +211,11 @@ def test_all_pages_joined_are_the_file_in_the_servers_own_order(
     assert sorted(row["id"] for row in rows) == list(range(1, len(WORDS) + 1))
 
 
-def test_a_filter_is_as_wide_as_the_columns_collation(engine: Engine, load: Callable[..., None]) -> None:
+def test_a_filter_follows_the_columns_collation(engine: Engine, load: Callable[..., None]) -> None:
     load(*[{"words": each} for each in ("a", "A", "b")])
     with taken(engine) as snap:
         assert snap.scalar(statement.count(requested(filters={"words": "a"}))) == 2
-    assert framed(engine, requested(columns=["words"], filters={"words": "a"})) == b"a\nA\n"
+    assert file_by_sqlalchemy(engine, requested(columns=["words"], filters={"words": "a"})) == b"a\nA\n"
 
 
 def counted_and_came(snap: Snapshot, engine: Engine) -> tuple[int, int]:
@@ -230,20 +228,20 @@ def counted_and_came(snap: Snapshot, engine: Engine) -> tuple[int, int]:
     return counted, sum(chunk.rows for chunk in sqlalchemy_rows.fetch(snap, request, columns))
 
 
-def test_count_and_rows_are_of_one_moment(engine: Engine, load: Callable[..., None]) -> None:
+def test_count_and_rows_come_from_one_snapshot(engine: Engine, load: Callable[..., None]) -> None:
     load(*[{}] * 50)
     with taken(engine) as snap:
         assert counted_and_came(snap, engine) == (50, 50)
 
 
-def test_without_the_snapshot_the_same_writer_is_noticed(engine: Engine, load: Callable[..., None]) -> None:
+def test_without_a_snapshot_count_and_rows_differ(engine: Engine, load: Callable[..., None]) -> None:
     """The control: else the test above would prove nothing."""
     load(*[{}] * 50)
     with engine.connect().execution_options(isolation_level="READ COMMITTED") as connection:
         assert counted_and_came(Snapshot(connection, datetime.now(UTC)), engine) == (50, 10)
 
 
-def test_nothing_can_be_written_in_a_snapshot(engine: Engine) -> None:
+def test_a_snapshot_is_read_only(engine: Engine) -> None:
     with pytest.raises(ExportError), taken(engine) as snap:
         snap.connection.execute(delete(things))
 
@@ -258,17 +256,17 @@ slow = Report(
 
 def fails_as(engine: Engine, request: ExportRequest, seconds: int = 60) -> type[ExportError]:
     with pytest.raises(ExportError) as raised, taken(engine, seconds) as snap:
-        framed_from(snap, request)
+        file_from_snapshot(snap, request)
     return type(raised.value)
 
 
-def test_a_statement_has_its_limit(engine: Engine, load: Callable[..., None]) -> None:
+def test_a_statement_has_a_time_limit(engine: Engine, load: Callable[..., None]) -> None:
     load(*[{}] * 100)
     assert fails_as(engine, requested(slow), seconds=1) is SourceTimeout
 
 
 @pytest.mark.parametrize(("kill", "kind"), [("QUERY", SourceCancelled), ("CONNECTION", SourceUnavailable)])
-def test_a_killed_query_and_a_killed_connection_are_told_apart(
+def test_a_killed_query_differs_from_a_killed_connection(
     engine: Engine, load: Callable[..., None], kill: str, kind: type[ExportError]
 ) -> None:
     load(*[{}] * 100)
@@ -291,7 +289,7 @@ def test_a_killed_query_and_a_killed_connection_are_told_apart(
         thread.join()
 
 
-def test_an_export_that_is_given_up_leaves_no_query(engine: Engine, load: Callable[..., None]) -> None:
+def test_an_abandoned_export_leaves_no_query(engine: Engine, load: Callable[..., None]) -> None:
     load(*[{"words": "x" * 200}] * ROWS)
     many = select(things.c.id, things.c.words).join(things.alias("others"), literal(True))
     report = Report(name="many", title="Many", select=many, key=things.c.id)
@@ -307,13 +305,13 @@ def test_an_export_that_is_given_up_leaves_no_query(engine: Engine, load: Callab
         assert connection.exec_driver_sql(running).scalar_one() == 0
 
 
-def test_a_missing_table_is_not_worth_another_try(engine: Engine) -> None:
+def test_a_missing_table_is_not_retried(engine: Engine) -> None:
     nothing = Table("nothing", MetaData(), Column("id", Integer, primary_key=True))
     report = Report(name="nothing", title="Nothing", select=select(nothing), key=nothing.c.id)
     assert fails_as(engine, requested(report)) is Internal
 
 
-def test_a_column_that_is_missing_is_not_worth_another_try(engine: Engine) -> None:
+def test_a_missing_column_is_not_retried(engine: Engine) -> None:
     report = Report(name="gap", title="Gap", select=select(things.c.id, column("gap")), key=things.c.id)
     assert fails_as(engine, requested(report)) is Internal
 
@@ -321,31 +319,27 @@ def test_a_column_that_is_missing_is_not_worth_another_try(engine: Engine) -> No
 # PyMySQL leaves the socket of a refused connection to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("given", [{"unix_socket": "/nowhere/socket"}, {"user": "nobody", "password": "x"}])
-def test_a_server_that_lets_nobody_in_is_worth_another_try(url: str, given: dict[str, str]) -> None:
+def test_a_refused_connection_is_retried(url: str, given: dict[str, str]) -> None:
     engine = open_engine(url, connect_seconds=5, poolclass=NullPool, connect_args=given)
     with pytest.raises(SourceUnavailable), taken(engine):
         pass
     gc.collect()
 
 
-def test_a_row_that_cannot_be_written_is_named_with_its_column(
-    engine: Engine, load: Callable[..., None]
-) -> None:
+def test_an_unreadable_row_is_named_with_its_column(engine: Engine, load: Callable[..., None]) -> None:
     load({}, {"words": "soon"})
     wrong = Table("things", MetaData(), Column("id", Integer, primary_key=True), Column("words", JSON))
     report = Report(name="wrong", title="Wrong", select=select(wrong), key=wrong.c.id)
     with pytest.raises(UnreadableRow, match="Column words of the row whose key is 2 holds"):
-        framed(engine, requested(report))
+        file_by_sqlalchemy(engine, requested(report))
 
 
-def test_a_number_of_one_bit_is_a_number_where_the_report_says_so(
-    engine: Engine, load: Callable[..., None]
-) -> None:
+def test_tinyint_1_is_a_number_if_the_report_declares_one(engine: Engine, load: Callable[..., None]) -> None:
     load({"yes": True})
     kinds: list[TypeEngine[Any]] = [Boolean(), Integer(), mysql.TINYINT(1), BigInteger()]
     written = []
     for kind in kinds:
         table = Table("things", MetaData(), Column("id", Integer, primary_key=True), Column("yes", kind))
         report = Report(name="bits", title="Bits", select=select(table.c.yes), key=table.c.id)
-        written.append((type_name(kind), framed(engine, requested(report))))
+        written.append((type_name(kind), file_by_sqlalchemy(engine, requested(report))))
     assert written == [("boolean", b"true\n"), *[("integer", b"1\n")] * 3]

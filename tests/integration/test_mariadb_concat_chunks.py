@@ -45,7 +45,7 @@ from flows.sources.mariadb import concat_chunks
 from flows.sources.protocol import Reading
 from flows.sources.snapshot import Snapshot, open_engine
 from tests.support import mariadb
-from tests.support.engines import framed, joined
+from tests.support.engines import file_by_concat, file_by_sqlalchemy
 
 ROWS = 2 * sqlalchemy_rows.CHUNK_ROWS + 1
 WORDS = [
@@ -161,16 +161,16 @@ def various() -> Iterator[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("preset", ["plain", "excel"])
-def test_the_bytes_are_those_of_the_drivers_own_values(
+def test_the_bytes_equal_those_of_the_drivers_values(
     engine: Engine, connection: Connection, caplog: pytest.LogCaptureFixture, preset: str
 ) -> None:
     put(connection, *various())
     request = asked(COLUMNS, csv={"preset": preset})
-    assert joined(engine, request) == framed(engine, request)
+    assert file_by_concat(engine, request) == file_by_sqlalchemy(engine, request)
     assert not driver_reads_from(caplog)
 
 
-def test_a_hook_sees_the_same_frame(engine: Engine, connection: Connection) -> None:
+def test_a_transform_gets_the_same_frame(engine: Engine, connection: Connection) -> None:
     seen: list[pd.DataFrame] = []
 
     def look(frame: pd.DataFrame) -> pd.DataFrame:
@@ -180,7 +180,7 @@ def test_a_hook_sees_the_same_frame(engine: Engine, connection: Connection) -> N
     put(connection, *various())
     request = asked(COLUMNS)
     request = replace(request, report=replace(request.report, transform=look))
-    assert joined(engine, request) == framed(engine, request)
+    assert file_by_concat(engine, request) == file_by_sqlalchemy(engine, request)
     first, second = seen
     pd.testing.assert_frame_equal(first, second)
 
@@ -196,25 +196,25 @@ IRREGULAR = {
 
 
 @pytest.mark.parametrize("case", IRREGULAR)
-def test_from_what_the_text_cannot_say_the_driver_reads(
+def test_the_driver_reads_what_a_string_cannot_hold(
     engine: Engine, connection: Connection, caplog: pytest.LogCaptureFixture, case: str
 ) -> None:
     name, kind, value = IRREGULAR[case]
     connection.exec_driver_sql("INSERT INTO joined (id) SELECT seq FROM seq_1_to_%s", (ROWS,))
     connection.exec_driver_sql(f"UPDATE joined SET {name} = %s WHERE id = %s", (value, ROWS))  # noqa: S608
     request = asked({name: kind})
-    assert joined(engine, request) == framed(engine, request)
+    assert file_by_concat(engine, request) == file_by_sqlalchemy(engine, request)
     first = 1 if case == "bytes" else ROWS
     assert driver_reads_from(caplog) == [f"from row {first} on the driver's own values are read"]
 
 
-def test_more_than_a_packet_takes_is_read_by_the_driver(
+def test_the_driver_reads_rows_larger_than_a_packet(
     engine: Engine, connection: Connection, caplog: pytest.LogCaptureFixture
 ) -> None:
     put(connection, {})
     connection.exec_driver_sql("UPDATE joined SET words = repeat('a', 9000000), west = repeat('b', 9000000)")
     request = asked({"words": Text(), "west": Text()})
-    assert joined(engine, request) == framed(engine, request)
+    assert file_by_concat(engine, request) == file_by_sqlalchemy(engine, request)
     assert len(driver_reads_from(caplog)) == 1
 
 
@@ -232,32 +232,34 @@ MISTAKEN = {
 
 
 @pytest.mark.parametrize("case", MISTAKEN)
-def test_a_column_of_another_type_than_the_report_says_is_written_as_before(
+def test_a_column_of_another_type_than_declared_has_the_drivers_bytes(
     engine: Engine, connection: Connection, case: str
 ) -> None:
     name, kind, value = MISTAKEN[case]
     put(connection, {name: value}, {})
     request = asked({name: kind})
-    assert joined(engine, request) == framed(engine, request)
+    assert file_by_concat(engine, request) == file_by_sqlalchemy(engine, request)
 
 
-def test_texts_of_character_sets_that_do_not_mix(engine: Engine, connection: Connection) -> None:
+def test_character_sets_without_a_common_one_are_read_by_the_driver(
+    engine: Engine, connection: Connection
+) -> None:
     put(connection, {"west": "é", "east": "ő"})
     request = asked({"west": Text(), "east": Text()}, csv={"header": "none"})
-    assert joined(engine, request) == framed(engine, request) == "1,é,ő,,\n".encode()
+    assert file_by_concat(engine, request) == file_by_sqlalchemy(engine, request) == "1,é,ő,,\n".encode()
 
 
-def test_no_chunk_crosses_a_files_last_row(engine: Engine, connection: Connection) -> None:
+def test_split_files_equal_those_of_the_driver(engine: Engine, connection: Connection) -> None:
     connection.exec_driver_sql("INSERT INTO joined (id) SELECT seq FROM seq_1_to_%s", (ROWS,))
     request = asked({})
-    request = replace(request, dialect=replace(request.options, split_rows=ROWS // 2))
-    assert joined(engine, request) == framed(engine, request)
+    request = replace(request, options=replace(request.options, split_rows=ROWS // 2))
+    assert file_by_concat(engine, request) == file_by_sqlalchemy(engine, request)
 
 
-def test_a_value_that_cannot_be_read_is_told_with_its_row(engine: Engine, connection: Connection) -> None:
+def test_an_unreadable_value_is_named_with_its_row(engine: Engine, connection: Connection) -> None:
     put(connection, {}, {"words": "no json"})
     with pytest.raises(UnreadableRow, match="Column words of the row whose key is 2 holds"):
-        joined(engine, asked({"words": JSON()}))
+        file_by_concat(engine, asked({"words": JSON()}))
 
 
 class Shouted(String):
@@ -274,13 +276,13 @@ def can_join(engine: Engine, request: ExportRequest) -> bool:
 
 
 @pytest.mark.parametrize(("kind", "can"), [(Text(), True), (LargeBinary(), False), (Shouted(), False)])
-def test_what_may_not_stand_in_a_text_is_left_to_the_driver(
+def test_types_that_cannot_be_concatenated_are_left_to_the_driver(
     engine: Engine, kind: TypeEngine[Any], can: bool
 ) -> None:
     assert can_join(engine, asked({"words": kind})) is can
 
 
-def test_of_a_distinct_select_the_driver_reads(engine: Engine) -> None:
+def test_a_distinct_select_is_left_to_the_driver(engine: Engine) -> None:
     request = asked({})
     distinct = replace(request.report, select=request.report.select.distinct())
     assert not can_join(engine, replace(request, report=distinct))

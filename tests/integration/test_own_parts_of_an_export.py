@@ -37,7 +37,7 @@ def export(stack: Stack) -> Any:
     return run
 
 
-def test_an_export_runs_through_its_own_source_and_format(
+def test_an_export_runs_through_a_new_source_and_format(
     export: Any, stack: Stack, s3: Any, prefect: httpx.Client, database: psycopg.Connection
 ) -> None:
     ending, errors = export(REQUEST)
@@ -62,7 +62,7 @@ def test_an_export_runs_through_its_own_source_and_format(
     assert progress["metadata_"]["file_name"] == "orders_2024-07-01_2024-07-31.lines.txt"
 
 
-def test_the_formats_own_options_are_checked(export: Any) -> None:
+def test_the_options_of_a_new_format_are_validated(export: Any) -> None:
     ending, _ = export(REQUEST | {"lines": {"colour": "red"}})
     assert ending["name"] == "request.invalid"
     assert "/lines: Must be an object with a separator." in ending["message"]

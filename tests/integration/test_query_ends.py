@@ -83,7 +83,7 @@ def interrupted_by(error: type[BaseException], database: psycopg.Connection) -> 
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, Stopped, SystemExit])
-def test_the_query_ends_when_an_exception_leaves_the_export(
+def test_an_exception_in_the_export_ends_the_query(
     stack: Stack, database: psycopg.Connection, error: type[BaseException]
 ) -> None:
     with pytest.raises(error), interrupted_by(error, database):
@@ -91,7 +91,7 @@ def test_the_query_ends_when_an_exception_leaves_the_export(
     until(database, 0, ENDED_WITHIN_SECONDS)
 
 
-def test_the_query_of_a_killed_process_ends_before_its_first_row(
+def test_killing_the_process_ends_the_query_before_its_first_row(
     stack: Stack, database: psycopg.Connection
 ) -> None:
     with subprocess.Popen([sys.executable, "-c", READS_FOR_EVER, stack.database_url]) as process:  # noqa: S603
@@ -100,7 +100,7 @@ def test_the_query_of_a_killed_process_ends_before_its_first_row(
     until(database, 0, ENDED_WITHIN_SECONDS)
 
 
-def test_the_query_of_a_cancelled_export_ends(
+def test_cancelling_the_export_ends_the_query(
     stack: Stack, database: psycopg.Connection, prefect: httpx.Client
 ) -> None:
     create_pool(prefect, POOL, "warm")

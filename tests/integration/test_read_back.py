@@ -25,22 +25,22 @@ from flows.sources.snapshot import open_engine
 from tests.support.column_strategies import (
     ASKED,
     PROOF,
-    asked,
     common,
-    dialects,
+    csv_options,
+    kinds_request,
     load,
-    made,
     of_postgresql,
     rows_of,
+    table_in,
 )
-from tests.support.engines import copied
+from tests.support.engines import file_by_copy
 
 Rows = list[list[str | None]]
 Table = list[dict[str, Any]]
 
 proof = settings(PROOF, max_examples=80)
 # What changes no value, and needs no unpacking.
-unchanged = dialects().map(
+unchanged = csv_options().map(
     lambda options: (
         options
         | {
@@ -56,12 +56,12 @@ unchanged = dialects().map(
 
 @pytest.fixture(scope="module")
 def filled(scratch_url: str) -> Iterator[Engine]:
-    yield from made(open_engine(scratch_url, connect_seconds=5), common)
+    yield from table_in(open_engine(scratch_url, connect_seconds=5), common)
 
 
 @pytest.fixture(scope="module")
 def of_its_own(scratch_url: str) -> Iterator[Engine]:
-    yield from made(open_engine(scratch_url, connect_seconds=5), of_postgresql)
+    yield from table_in(open_engine(scratch_url, connect_seconds=5), of_postgresql)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def by_pandas(content: bytes, dialect: CsvOptions) -> Rows:
 
 
 def by_pyarrow(content: bytes, dialect: CsvOptions) -> Rows:
-    names = asked(common).report.table_columns.keys() | {f"answers.{key}" for key in ASKED}
+    names = kinds_request(common).report.table_columns.keys() | {f"answers.{key}" for key in ASKED}
     table = pyarrow_csv.read_csv(
         pa.BufferReader(content),
         parse_options=pyarrow_csv.ParseOptions(
@@ -180,7 +180,7 @@ def read_value(cell: str, key: str, dialect: CsvOptions) -> Any:
 
 @proof
 @given(found=rows_of(common), options=unchanged)
-def test_every_reader_reads_what_was_put_in(
+def test_every_program_reads_the_stored_values(
     filled: Engine,
     tmp_path_factory: pytest.TempPathFactory,
     found: Table,
@@ -189,8 +189,8 @@ def test_every_reader_reads_what_was_put_in(
     for row in found:  # all answers as texts
         row["answers"] = {key: text for key, text in row["answers"].items() if isinstance(text, str)}
     load(filled, common, found)
-    request = asked(common, csv=options, timeZone="America/New_York", sort="id")
-    content, expected = copied(filled, request), put(found, request)
+    request = kinds_request(common, csv=options, timeZone="America/New_York", sort="id")
+    content, expected = file_by_copy(filled, request), put(found, request)
     file = tmp_path_factory.getbasetemp() / "read.csv"
     assert_read(by_python(content, request.options), expected, request, nulls=False)
     assert_read(by_pandas(content, request.options), expected, request, nulls=False)
@@ -223,12 +223,14 @@ def emptied(of_its_own: Engine, server: psycopg.Connection) -> psycopg.Connectio
 
 @proof
 @given(found=rows_of(of_postgresql), options=unchanged)
-def test_postgresqls_copy_from_reads_the_table_back(
+def test_copy_from_restores_the_table(
     of_its_own: Engine, emptied: psycopg.Connection, found: Table, options: dict[str, Any]
 ) -> None:
     load(of_its_own, of_postgresql, found)
-    request = asked(of_postgresql, csv=options | {"decimalMark": "."}, timeZone="Europe/Madrid", sort="id")
-    content = copied(of_its_own, request)
+    request = kinds_request(
+        of_postgresql, csv=options | {"decimalMark": "."}, timeZone="Europe/Madrid", sort="id"
+    )
+    content = file_by_copy(of_its_own, request)
     emptied.execute("TRUNCATE read_back")
     reading = f"FORMAT csv, HEADER true, DELIMITER '{request.options.delimiter}'"
     with emptied.cursor() as cursor, cursor.copy(f"COPY read_back FROM STDIN ({reading})") as copy:
@@ -238,13 +240,13 @@ def test_postgresqls_copy_from_reads_the_table_back(
 
 
 @pytest.mark.parametrize(("compression", "extension"), [("gzip", "csv.gz"), ("zip", "zip")])
-def test_packed_files_are_opened_as_they_are(
+def test_compressed_files_open_without_unpacking(
     filled: Engine, tmp_path: Path, compression: str, extension: str
 ) -> None:
     load(filled, common, [{"words": f"row, {number}", "answers": {}} for number in range(5000)])
-    request = asked(common, csv={"compression": compression}, columns=["id", "words"], sort="id")
+    request = kinds_request(common, csv={"compression": compression}, columns=["id", "words"], sort="id")
     file = tmp_path / f"file.{extension}"
-    file.write_bytes(copied(filled, request))
+    file.write_bytes(file_by_copy(filled, request))
     expected = [(number + 1, f"row, {number}") for number in range(5000)]
     assert list(pd.read_csv(file).itertuples(index=False, name=None)) == expected
     if compression == "gzip":

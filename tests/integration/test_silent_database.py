@@ -66,7 +66,7 @@ def nothing(_: Snapshot) -> None:
 
 
 @pytest.mark.parametrize("wanted", [LONG_WAIT, LONG_SUM], ids=["waits", "computes"])
-def test_a_server_that_works_is_waited_for(
+def test_a_working_server_is_waited_for(
     way: BlockableProxy, asked: list[bool], wanted: Select[tuple[object, ...]]
 ) -> None:
     assert read(way.url, wanted, nothing) == 1
@@ -74,7 +74,7 @@ def test_a_server_that_works_is_waited_for(
 
 
 @pytest.mark.parametrize("backend", ["waits for us", "is gone"])
-def test_an_answer_that_got_lost_is_not_waited_for(
+def test_a_lost_answer_is_not_waited_for(
     way: BlockableProxy, stack: Stack, database: psycopg.Connection, asked: list[bool], backend: str
 ) -> None:
     """Only what has been opened before is silent: the server can be asked."""
@@ -92,18 +92,18 @@ def test_an_answer_that_got_lost_is_not_waited_for(
     assert asked[-1] is True
 
 
-def test_a_server_that_cannot_be_reached_any_more_is_given_up(way: BlockableProxy, asked: list[bool]) -> None:
+def test_an_unreachable_server_is_abandoned(way: BlockableProxy, asked: list[bool]) -> None:
     with ExitStack() as silence, pytest.raises(SourceUnavailable):
         read(way.url, MANY_BYTES, lambda _: silence.enter_context(way.blocked("silent")))
     assert asked == [True]
 
 
-def test_a_slow_reader_of_ours_is_not_the_servers_silence(way: BlockableProxy, asked: list[bool]) -> None:
+def test_a_slow_consumer_is_not_the_servers_silence(way: BlockableProxy, asked: list[bool]) -> None:
     assert read(way.url, MANY_BYTES, lambda _: time.sleep(3 * SILENCE_SECONDS)) == 200_000
     assert asked == []
 
 
-def test_a_long_wait_ends_with_its_own_timeout(way: BlockableProxy, asked: list[bool]) -> None:
+def test_a_long_wait_ends_with_the_statements_timeout(way: BlockableProxy, asked: list[bool]) -> None:
     with pytest.raises(SourceTimeout):
         read(way.url, LONG_WAIT, nothing, seconds=1)
     assert set(asked) == {False}

@@ -16,19 +16,19 @@ from flows.query.request import ExportRequest
 from flows.sources import sqlalchemy_rows
 from flows.sources.snapshot import open_engine
 from flows.sources.sqlite import adbc_chunks
-from tests.support.adbc_comparison import agreed
+from tests.support.adbc_comparison import compare_sources
 from tests.support.column_strategies import (
     ASKED,
     PROOF,
     REPORTS,
-    asked,
     common,
+    kinds_request,
     load,
-    made,
     requests_of,
     rows_of,
+    table_in,
 )
-from tests.support.engines import hooked
+from tests.support.engines import with_transform
 
 pytestmark = pytest.mark.filterwarnings("ignore:Dialect sqlite.pysqlite does .not. support Decimal")
 
@@ -43,7 +43,7 @@ ROW = dict.fromkeys(each.name for each in common.c if each.name != "id") | {
 @pytest.fixture(scope="module")
 def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     file: Path = tmp_path_factory.mktemp("sqlite") / "kinds.db"
-    yield from made(open_engine(f"sqlite:///{file}", connect_seconds=5, poolclass=NullPool), common)
+    yield from table_in(open_engine(f"sqlite:///{file}", connect_seconds=5, poolclass=NullPool), common)
 
 
 @pytest.fixture
@@ -70,13 +70,15 @@ def without_raw(request: ExportRequest) -> ExportRequest:
 
 @settings(PROOF, max_examples=60)
 @given(found=rows_of(common), request=requests_of(common), has_hook=st.booleans())
-def test_of_regular_rows_none_is_left_to_python(
+def test_the_second_process_reads_all_regular_rows(
     sqlite: Engine, found: list[dict[str, Any]], request: ExportRequest, has_hook: bool
 ) -> None:
     load(sqlite, common, found)
     read = tuple(key for key in request.columns or COLUMNS if key != "raw") or ("id",)
     request = without_raw(replace(request, columns=read))
-    assert agreed(sqlite, hooked(request) if has_hook else request).rows_by_process == len(found)
+    assert compare_sources(sqlite, with_transform(request) if has_hook else request).rows_by_process == len(
+        found
+    )
 
 
 DIGITS = "1" * 5000
@@ -163,31 +165,33 @@ def short(given: object) -> str:
 
 @pytest.mark.usefixtures("small_chunks")
 @pytest.mark.parametrize(("name", "value"), VALUES, ids=short)
-def test_a_value_that_another_program_may_have_written(sqlite: Engine, name: str, value: str) -> None:
+def test_values_of_another_type_give_the_same_result(sqlite: Engine, name: str, value: str) -> None:
     write(sqlite, 7, f"{name} = {value} WHERE id = 6")
-    assert agreed(sqlite, asked(common, columns=["id", camel_case(name)])).rows_by_process >= 4
+    assert (
+        compare_sources(sqlite, kinds_request(common, columns=["id", camel_case(name)])).rows_by_process >= 4
+    )
 
 
 @pytest.mark.usefixtures("small_chunks")
 @pytest.mark.parametrize("document", DOCUMENTS, ids=short)
 @pytest.mark.parametrize("column", ["extra", "answers"])
-def test_a_document_that_another_program_may_have_written(sqlite: Engine, column: str, document: str) -> None:
+def test_irregular_documents_give_the_same_result(sqlite: Engine, column: str, document: str) -> None:
     write(sqlite, 7, f"{column} = ? WHERE id = 6", values=[document])
-    assert agreed(sqlite, asked(common, columns=["id", column])).rows_by_process >= 4
+    assert compare_sources(sqlite, kinds_request(common, columns=["id", column])).rows_by_process >= 4
 
 
 @pytest.mark.usefixtures("small_chunks")
 @pytest.mark.parametrize("value", ["5", "1.5", "cast('{}' AS blob)", "cast(x'7b22ff223a317d' AS text)"])
-def test_answers_that_are_no_text(sqlite: Engine, value: str) -> None:
+def test_answers_of_another_type_give_the_same_result(sqlite: Engine, value: str) -> None:
     write(sqlite, 7, f"answers = {value} WHERE id = 6")
-    assert agreed(sqlite, asked(common, columns=["id", "answers"])).rows_by_process == 4
+    assert compare_sources(sqlite, kinds_request(common, columns=["id", "answers"])).rows_by_process == 4
 
 
 @pytest.mark.usefixtures("small_chunks")
 @pytest.mark.parametrize(("place", "left"), [(1, 7), (4, 7), (5, 3), (7, 3)])
-def test_python_reads_from_the_batch_that_holds_the_odd_row(sqlite: Engine, place: int, left: int) -> None:
+def test_the_general_source_reads_from_the_irregular_batch_on(sqlite: Engine, place: int, left: int) -> None:
     write(sqlite, 7, f"words = x'61' WHERE id = {place}")
-    assert agreed(sqlite, asked(common, columns=COLUMNS)).rows_by_process == 7 - left
+    assert compare_sources(sqlite, kinds_request(common, columns=COLUMNS)).rows_by_process == 7 - left
 
 
 # No text, no moment (for Arrow, for anybody), half of a pair that is met when the row is written.
@@ -201,27 +205,31 @@ ODD += ["at = 'x'", """extra = '"\\ud800"'""", """answers = '{"one":"\\ud800"}'"
     odd=st.lists(st.tuples(st.integers(1, 12), st.sampled_from(ODD)), min_size=2, max_size=4),
     split_rows=st.sampled_from([None, 1, 3, 5]),
 )
-def test_of_several_odd_rows_the_same_one_is_told(
+def test_both_sources_name_the_same_one_of_several_bad_rows(
     sqlite: Engine, odd: list[tuple[int, str]], split_rows: int | None
 ) -> None:
     write(sqlite, 12, *(f"{change} WHERE id = {place}" for place, change in odd))
     csv = {"compression": "zip", "splitRows": split_rows}
-    agreed(sqlite, asked(common, columns=["words", "localAt", "at", "extra", "answers"], csv=csv))
+    compare_sources(
+        sqlite, kinds_request(common, columns=["words", "localAt", "at", "extra", "answers"], csv=csv)
+    )
 
 
 @pytest.mark.usefixtures("small_chunks")
 @pytest.mark.parametrize("split_rows", [1, 2, 3, 5, 7, 13])
-def test_each_file_ends_where_it_should_whoever_reads(sqlite: Engine, split_rows: int) -> None:
-    request = asked(common, columns=["id", "words"], csv={"compression": "zip", "splitRows": split_rows})
+def test_split_files_are_the_same_from_both_sources(sqlite: Engine, split_rows: int) -> None:
+    request = kinds_request(
+        common, columns=["id", "words"], csv={"compression": "zip", "splitRows": split_rows}
+    )
     write(sqlite, 13)
-    assert agreed(sqlite, request).rows_by_process == 13
+    assert compare_sources(sqlite, request).rows_by_process == 13
     write(sqlite, 13, "words = x'61' WHERE id = 6")
-    assert agreed(sqlite, request).rows_by_process == 4
+    assert compare_sources(sqlite, request).rows_by_process == 4
 
 
-def test_a_question_that_is_asked_for_twice(sqlite: Engine) -> None:
-    request = asked(common, columns=["answers", "answers.one"])
+def test_a_question_may_be_requested_twice(sqlite: Engine) -> None:
+    request = kinds_request(common, columns=["answers", "answers.one"])
     write(sqlite, 3)
-    assert agreed(sqlite, request).rows_by_process == 3
+    assert compare_sources(sqlite, request).rows_by_process == 3
     write(sqlite, 3, """answers = '{"one":1,"one":2}' WHERE id = 2""")
-    assert agreed(sqlite, request).rows_by_process == 0
+    assert compare_sources(sqlite, request).rows_by_process == 0

@@ -114,7 +114,7 @@ def said(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline()
 
 
-def test_both_see_one_committed_state(engine: Engine, file: Path) -> None:
+def test_both_processes_see_one_committed_state(engine: Engine, file: Path) -> None:
     """The count is the first process's, the rows are the second's."""
     by_two, seen = 0, set()
     with beside(MOVES, file) as mover:
@@ -133,13 +133,13 @@ def test_both_see_one_committed_state(engine: Engine, file: Path) -> None:
     assert by_two > EXPORTS // 2
 
 
-def test_the_second_really_reads(engine: Engine) -> None:
+def test_the_second_process_reads_all_rows(engine: Engine) -> None:
     columns = statement.output_columns(REQUEST, [])
     with shared(engine) as found:
         assert sum(each.rows for each in adbc_chunks._chunks(found, REQUEST, columns)) == ROWS
 
 
-def test_somebody_who_waits_to_write_gets_a_turn(engine: Engine, file: Path) -> None:
+def test_a_waiting_writer_gets_its_turn(engine: Engine, file: Path) -> None:
     with taken(engine) as snap:
         assert snap.scalar(statement.count(REQUEST)) == ROWS
         with beside(WRITES, file) as writer:
@@ -152,7 +152,7 @@ def test_somebody_who_waits_to_write_gets_a_turn(engine: Engine, file: Path) -> 
 
 
 @pytest.mark.parametrize("after", [0, 1, ROWS // 2])
-def test_python_goes_on_when_the_second_is_killed(engine: Engine, after: int) -> None:
+def test_the_general_source_continues_after_a_kill(engine: Engine, after: int) -> None:
     with shared(engine) as found:
         coming = ids(found)
         first = [next(coming) for _ in range(after)]
@@ -161,7 +161,7 @@ def test_python_goes_on_when_the_second_is_killed(engine: Engine, after: int) ->
 
 
 @pytest.mark.parametrize("program", ["false", "there is none"])
-def test_python_reads_when_the_second_cannot_start(
+def test_the_general_source_reads_without_a_second_process(
     engine: Engine, program: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "executable", program)
@@ -170,7 +170,7 @@ def test_python_reads_when_the_second_cannot_start(
         assert list(ids(found)) == list(range(1, ROWS + 1))
 
 
-def test_the_time_limit_is_for_both(engine: Engine) -> None:
+def test_the_time_limit_covers_both_processes(engine: Engine) -> None:
     """A select that would take days."""
     others = [movers.alias() for _ in range(4)]
     endless = select(movers.c.id, *(each.c.note.label(f"n{n}") for n, each in enumerate(others))).where(
@@ -188,7 +188,7 @@ def test_the_time_limit_is_for_both(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("after", [0, 1])
-def test_no_second_process_is_left_by_who_stops_early(engine: Engine, after: int) -> None:
+def test_stopping_early_leaves_no_second_process(engine: Engine, after: int) -> None:
     with shared(engine) as found:
         coming = ids(found)
         for _ in range(after):
@@ -212,7 +212,7 @@ with snapshot(engine, "UTC", 60, clock) as taken, adbc_chunks.shared(taken, cloc
 """
 
 
-def test_the_second_ends_with_a_first_that_was_killed(engine: Engine) -> None:
+def test_killing_the_first_process_ends_the_second(engine: Engine) -> None:
     with beside(HOLDS_A_SNAPSHOT, engine.url) as first:
         (second,) = readers_of(psutil.Process(first.pid))
         first.kill()
@@ -229,7 +229,7 @@ def gone(process: psutil.Process) -> bool:
     return False
 
 
-def test_the_second_loads_no_pandas(file: Path) -> None:
+def test_the_second_process_does_not_import_pandas(file: Path) -> None:
     """pyarrow would, for a Python value that it is to convert: a second at each start."""
     with closing(sqlite3.connect(file)) as connection:
         connection.execute("UPDATE movers SET note = NULL WHERE id % 2 = 0")

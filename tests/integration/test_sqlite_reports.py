@@ -43,8 +43,8 @@ from flows.query.request import parse_request
 from flows.sources import sqlalchemy_rows
 from flows.sources.snapshot import open_engine
 from flows.sources.sqlite import adbc_chunks
-from tests.support.adbc_comparison import Agreed, agreed
-from tests.support.column_strategies import made
+from tests.support.adbc_comparison import Comparison, compare_sources
+from tests.support.column_strategies import table_in
 
 pytestmark = pytest.mark.filterwarnings("ignore:Dialect sqlite.pysqlite does .not. support Decimal")
 
@@ -76,7 +76,7 @@ FILL = """
 def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     file: Path = tmp_path_factory.mktemp("sqlite") / "it's 100% #1?.db"
     engine = open_engine("sqlite://", 5, poolclass=NullPool, creator=partial(sqlite3.connect, file))
-    for empty in made(engine, visits):
+    for empty in table_in(engine, visits):
         with empty.begin() as connection:
             connection.exec_driver_sql(FILL)
         yield empty
@@ -92,8 +92,8 @@ def report_of(*columns: ColumnElement[Any], **given: Any) -> Report:
     return Report(name="visits", title="Visits", **{"select": select(*columns), "key": v.id} | given)
 
 
-def found(engine: Engine, report: Report, **given: Any) -> Agreed:
-    return agreed(engine, parse_request({"report": "visits"} | given, {"visits": report}))
+def found(engine: Engine, report: Report, **given: Any) -> Comparison:
+    return compare_sources(engine, parse_request({"report": "visits"} | given, {"visits": report}))
 
 
 EVERYTHING = [v.id, v.guest, v.nights, v.rate, v.paid, v.vip, v.day]
@@ -123,7 +123,7 @@ def test_sorted_rows(sqlite: Engine, sort: str) -> None:
 def test_filtered_rows(sqlite: Engine, filters: dict[str, Any]) -> None:
     names = {name: visits.c[name] for name in ("guest", "nights", "vip", "paid", "day")}
     read = found(sqlite, report_of(*EVERYTHING, filters=names), filters=filters, csv={"header": "none"})
-    assert read.rows_by_process == read.given.count(b"2024-07-0")
+    assert read.rows_by_process == read.result.count(b"2024-07-0")
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_filtered_rows(sqlite: Engine, filters: dict[str, Any]) -> None:
         literal("a"),
     ],
 )
-def test_expressions_that_each_version_of_sqlite_finds_alike(
+def test_stable_expressions_are_read_by_the_second_process(
     sqlite: Engine, expression: ColumnElement[Any]
 ) -> None:
     assert found(sqlite, report_of(v.id, expression.label("made"))).rows_by_process == ROWS
@@ -156,7 +156,7 @@ def test_expressions_that_each_version_of_sqlite_finds_alike(
         literal_column("rate || ''", Text),
     ],
 )
-def test_what_versions_of_sqlite_find_each_its_own_way_is_python_s(
+def test_version_dependent_expressions_are_left_to_the_general_source(
     sqlite: Engine, expression: ColumnElement[Any]
 ) -> None:
     assert found(sqlite, report_of(v.id, expression.label("made"))).rows_by_process == 0
@@ -186,23 +186,21 @@ def test_groups(sqlite: Engine, total: ColumnElement[Any], by_process: int) -> N
         v.nights.in_([]),
     ],
 )
-def test_values_of_its_author_s_are_bound_as_columns_keep_them(
-    sqlite: Engine, condition: ColumnElement[bool]
-) -> None:
+def test_literals_of_a_report_are_bound_as_stored(sqlite: Engine, condition: ColumnElement[bool]) -> None:
     read = found(sqlite, report_of(select=select(v.id, v.day).where(condition)), csv={"header": "none"})
-    assert read.rows_by_process == read.given.count(b"2024-07-0")
+    assert read.rows_by_process == read.result.count(b"2024-07-0")
 
 
-def test_a_condition_in_sql_of_its_author_s(sqlite: Engine) -> None:
+def test_a_condition_in_literal_sql(sqlite: Engine) -> None:
     report = report_of(select=select(v.id).where(text("round(rate, 1) > 0.25")))
     assert found(sqlite, report).rows_by_process == 0
 
 
-def test_a_key_that_is_a_number_is_told_as_it_is_kept(sqlite: Engine) -> None:
+def test_a_numeric_key_is_named_as_stored(sqlite: Engine) -> None:
     assert found(sqlite, report_of(v.id, key=v.paid)).rows_by_process == 0
 
 
-def test_a_hook_sees_the_same_frames(sqlite: Engine) -> None:
+def test_a_transform_gets_the_same_frames(sqlite: Engine) -> None:
     seen: list[Any] = []
 
     def look(frame: pd.DataFrame) -> pd.DataFrame:
@@ -247,7 +245,7 @@ def asking(keys: Sequence[str]) -> Report:
 
 @pytest.mark.parametrize("written", [json.dumps, partial(json.dumps, ensure_ascii=False), as_escapes])
 @pytest.mark.parametrize(("more", "by_process"), [([], 0), (['"'], -ROWS), (["\\"], -ROWS)])
-def test_any_keys_of_questions(
+def test_any_question_keys(
     sqlite: Engine, written: Callable[[str], str], more: list[str], by_process: int
 ) -> None:
     keys = [*KEYS, *more]
@@ -255,5 +253,5 @@ def test_any_keys_of_questions(
     with sqlite.begin() as connection:
         connection.exec_driver_sql("UPDATE visits SET answers = ? WHERE id < 5", (document,))
     read = found(sqlite, asking(keys), csv={"header": "none"}, columns=["id", "answers"])
-    assert read.given.startswith(("1," + ",".join(map(str, range(len(keys)))) + "\n").encode())
+    assert read.result.startswith(("1," + ",".join(map(str, range(len(keys)))) + "\n").encode())
     assert read.rows_by_process == ROWS + by_process

@@ -1,4 +1,4 @@
-"""An export from SQLite as it is read with a second process, held against the one that Python alone reads."""
+"""Compare an export of SQLite through the second process with the general source's."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,23 +11,24 @@ from flows.errors import ExportError
 from flows.query.request import ExportRequest
 from flows.rows.pipeline import Chunk
 from flows.sources.sqlite import adbc_chunks
-from tests.support.engines import framed, framed_by_second_process
+from tests.support.engines import file_by_second_process, file_by_sqlalchemy
 
 
 @dataclass(frozen=True)
-class Agreed:
-    """What both gave: the file, or the error's code and sentence; a row's tells its key and the column."""
+class Comparison:
+    """The result of both: the file, or the error's code and message with key and column."""
 
-    given: bytes | tuple[str, str]
+    result: bytes | tuple[str, str]
     rows_by_process: int
 
 
-def agreed(engine: Engine, request: ExportRequest) -> Agreed:
+def compare_sources(engine: Engine, request: ExportRequest) -> Comparison:
+    """Fail unless both sources give the same file or the same error."""
     counts: list[int] = []
     with patch.object(adbc_chunks, "_chunks", _counted(adbc_chunks._chunks, counts)):
-        found = _outcome(framed_by_second_process, engine, request)
-    assert found == _outcome(framed, engine, request)
-    return Agreed(found, sum(counts))
+        result = _result(file_by_second_process, engine, request)
+    assert result == _result(file_by_sqlalchemy, engine, request)
+    return Comparison(result, sum(counts))
 
 
 def _counted(chunks: Callable[..., Iterator[Chunk]], counts: list[int]) -> Callable[..., Iterator[Chunk]]:
@@ -39,10 +40,10 @@ def _counted(chunks: Callable[..., Iterator[Chunk]], counts: list[int]) -> Calla
     return counted
 
 
-def _outcome(
-    wrote: Callable[[Engine, ExportRequest], bytes], engine: Engine, request: ExportRequest
+def _result(
+    write_file: Callable[[Engine, ExportRequest], bytes], engine: Engine, request: ExportRequest
 ) -> bytes | tuple[str, str]:
     try:
-        return wrote(engine, request)
+        return write_file(engine, request)
     except ExportError as error:
         return error.code, str(error)

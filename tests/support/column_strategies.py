@@ -1,4 +1,4 @@
-"""Tables of every type of column, and what hypothesis puts into them."""
+"""Tables with every type of column, and Hypothesis strategies for their rows and for requests."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -41,7 +41,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, INET, INT4RANGE, JSONB, Range
 from flows.query.report import Questions, Report
 from flows.query.request import ExportRequest, parse_request
 
-# The same examples each time, however long one takes.
+# The same examples in every run, without a time limit per example.
 PROOF = settings(
     deadline=None,
     derandomize=True,
@@ -54,8 +54,8 @@ PROOF = settings(
 MOODS = ("fine", "so, so", '"bad"', "=1")
 
 
-def everywhere(mood: str) -> list[Column[Any]]:
-    """Kinds that every database has; `mood` is what the enum is called."""
+def common_columns(mood: str) -> list[Column[Any]]:
+    """Return columns of types that every database has; `mood` is the name of the enum type."""
     return [
         Column("id", Integer, primary_key=True),
         Column("words", Text),
@@ -78,11 +78,11 @@ def everywhere(mood: str) -> list[Column[Any]]:
     ]
 
 
-common = Table("common", MetaData(), *everywhere("mood"))
+common = Table("common", MetaData(), *common_columns("mood"))
 of_postgresql = Table(
     "of_postgresql",
     MetaData(),
-    *everywhere("mood_of_postgresql"),
+    *common_columns("mood_of_postgresql"),
     Column("padded", CHAR(6)),
     Column("small", SmallInteger),
     Column("amount", Numeric),
@@ -125,11 +125,11 @@ def report_of(table: Table) -> Report:
 REPORTS = {table: report_of(table) for table in (common, of_postgresql)}
 
 
-def asked(table: Table, **given: Any) -> ExportRequest:
-    return parse_request({"report": "kinds"} | given, {"kinds": REPORTS[table]})
+def kinds_request(table: Table, **fields: Any) -> ExportRequest:
+    return parse_request({"report": "kinds"} | fields, {"kinds": REPORTS[table]})
 
 
-# As PostgreSQL takes it: no NUL, no half of a surrogate pair.
+# Text that PostgreSQL accepts: no NUL, no half of a surrogate pair.
 texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12)
 AWKWARD = [
     "",
@@ -154,14 +154,14 @@ words = texts | st.sampled_from(AWKWARD)
 words |= st.builds("".join, st.lists(words, max_size=4))
 EDGES = [date(1900, 1, 1), date(1969, 12, 31), date(1972, 1, 7), date(2000, 2, 29), date(9999, 12, 31)]
 days = st.dates() | st.sampled_from(EDGES)
-moments = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30)) | st.datetimes(  # noqa: DTZ001 - zones come later
+moments = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30)) | st.datetimes(  # noqa: DTZ001 - the zones are added below
     datetime(1880, 1, 1),  # noqa: DTZ001
     datetime(2040, 1, 1),  # noqa: DTZ001
 )
-# On both sides of changes to and from summer time in the zones below.
+# On both sides of daylight saving changes in the zones below.
 CHANGES = ["2024-03-31T00:59:59.999999", "2024-03-31T01:00:00", "2024-10-27T00:30:00", "2024-10-27T01:30:00"]
 CHANGES += ["2024-11-03T05:30:00", "2024-11-03T06:30:00", "1972-01-07T00:44:29", "1972-01-07T00:44:30"]
-moments |= st.sampled_from([datetime.fromisoformat(each) for each in CHANGES])
+moments |= st.sampled_from([datetime.fromisoformat(text) for text in CHANGES])
 ZONES = [
     "UTC",
     "Europe/Madrid",
@@ -194,7 +194,7 @@ _EVERYWHERE: dict[str, st.SearchStrategy[Any]] = {
     "uid": st.uuids(),
     "raw": st.binary(max_size=9),
     "mood": st.sampled_from(MOODS),
-    # SQLite keeps a document that is only a number as a number, and not as it was written.
+    # SQLite stores a document that is only a number as a number, without its text.
     "extra": extras.filter(
         lambda document: isinstance(document, bool) or not isinstance(document, int | float)
     ),
@@ -229,8 +229,8 @@ def rows_of(table: Table) -> st.SearchStrategy[list[dict[str, Any]]]:
 
 
 @st.composite
-def dialects(draw: st.DrawFn) -> dict[str, Any]:
-    """Options that go together."""
+def csv_options(draw: st.DrawFn) -> dict[str, Any]:
+    """Draw options that do not contradict each other."""
     delimiter = draw(st.sampled_from([",", ";", "\t", "|"]))
     compression, split_rows = draw(
         st.sampled_from([("none", None), ("gzip", None), ("zip", None), ("zip", 1), ("zip", 2)])
@@ -250,12 +250,16 @@ def dialects(draw: st.DrawFn) -> dict[str, Any]:
 
 
 def requests_of(table: Table) -> st.SearchStrategy[ExportRequest]:
-    """Any dialect, any zone, any columns in any order."""
+    """Return requests with any options, time zone, columns and order."""
     keys = [*REPORTS[table].table_columns, *(f"answers.{key}" for key in ASKED)]
     sortable = [key for key, column in REPORTS[table].table_columns.items() if column.type != "json"]
+
+    def build(**fields: Any) -> ExportRequest:
+        return kinds_request(table, **{name: value for name, value in fields.items() if value is not None})
+
     return st.builds(
-        lambda **given: asked(table, **{name: value for name, value in given.items() if value is not None}),
-        csv=dialects(),
+        build,
+        csv=csv_options(),
         timeZone=st.sampled_from(ZONES),
         columns=st.none() | st.lists(st.sampled_from(keys), min_size=1, unique=True),
         sort=st.sampled_from(["id", "-id", "words,-id", "-price", "at", "-yes,day"]).filter(
@@ -264,7 +268,8 @@ def requests_of(table: Table) -> st.SearchStrategy[ExportRequest]:
     )
 
 
-def made(engine: Engine, table: Table) -> Iterator[Engine]:
+def table_in(engine: Engine, table: Table) -> Iterator[Engine]:
+    """Yield the engine of a database with the empty table, for a fixture."""
     table.metadata.drop_all(engine)
     table.metadata.create_all(engine)
     yield engine
@@ -272,9 +277,10 @@ def made(engine: Engine, table: Table) -> Iterator[Engine]:
     engine.dispose()
 
 
-def load(engine: Engine, table: Table, found: list[dict[str, Any]]) -> None:
-    stored = [{"id": number, **row} for number, row in enumerate(found, start=1)]
-    if engine.dialect.name == "sqlite":  # it keeps no zones: by convention UTC
+def load(engine: Engine, table: Table, rows: list[dict[str, Any]]) -> None:
+    """Replace the table's rows."""
+    stored = [{"id": number, **row} for number, row in enumerate(rows, start=1)]
+    if engine.dialect.name == "sqlite":  # it stores no time zones; values are UTC
         stored = [{**row, "at": row["at"] and row["at"].replace(tzinfo=None)} for row in stored]
     with engine.begin() as connection:
         connection.execute(delete(table))

@@ -1,4 +1,4 @@
-"""A CSV file read by pyarrow, which tells nothing (NULL) from an empty string."""
+"""Read a CSV file with pyarrow, which distinguishes null from an empty string."""
 
 import pyarrow as pa
 from pyarrow import csv
@@ -7,7 +7,7 @@ Row = list[str | None]
 
 
 def read(content: bytes) -> tuple[list[str], list[Row]]:
-    """The header, and the rows as texts."""
+    """Return the header, and the rows as text."""
     names = _parsed(content, read_rows=0).column_names
     table = _parsed(content, types=dict.fromkeys(names, pa.string()))
     return names, [list(row) for row in zip(*(column.to_pylist() for column in table.columns), strict=True)]

@@ -23,30 +23,30 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def copied(engine: Engine, request: ExportRequest) -> bytes:
+def file_by_copy(engine: Engine, request: ExportRequest) -> bytes:
     return read_by(copy_rows, engine, request)
 
 
-def copied_through_frames(engine: Engine, request: ExportRequest) -> bytes:
+def file_by_copy_chunks(engine: Engine, request: ExportRequest) -> bytes:
     """Read as PostgreSQL's rows are for a report with a `transform`."""
     return read_by(copy_chunks, engine, request)
 
 
-def joined(engine: Engine, request: ExportRequest) -> bytes:
+def file_by_concat(engine: Engine, request: ExportRequest) -> bytes:
     """Read as MariaDB's rows are where all columns have SQLAlchemy's own types."""
     return read_by(concat_chunks, engine, request)
 
 
-def framed(engine: Engine, request: ExportRequest) -> bytes:
+def file_by_sqlalchemy(engine: Engine, request: ExportRequest) -> bytes:
     with reading(engine, request) as opened:
-        return framed_from(opened.snapshot, request)
+        return file_from_snapshot(opened.snapshot, request)
 
 
-def framed_from(taken: Snapshot, request: ExportRequest) -> bytes:
+def file_from_snapshot(taken: Snapshot, request: ExportRequest) -> bytes:
     return file_of(sqlalchemy_rows.rows(Reading(taken, request, now)), request)
 
 
-def framed_by_second_process(engine: Engine, request: ExportRequest) -> bytes:
+def file_by_second_process(engine: Engine, request: ExportRequest) -> bytes:
     """Read as a large SQLite table is, however small this one is."""
     with reading(engine, request) as opened, adbc_chunks.shared(opened.snapshot, now) as shared:
         assert shared.process is not None
@@ -55,7 +55,7 @@ def framed_by_second_process(engine: Engine, request: ExportRequest) -> bytes:
         return write_file(opening, chunks, request)
 
 
-def hooked(request: ExportRequest) -> ExportRequest:
+def with_transform(request: ExportRequest) -> ExportRequest:
     """Add a transform that changes nothing, so that every value goes into a frame and comes out of it."""
     return replace(request, report=replace(request.report, transform=lambda frame: frame))
 

@@ -1,4 +1,4 @@
-"""The rows of the golden files, one for each preset: what an export of them is, byte for byte."""
+"""The rows of the golden files, and the options of each file."""
 
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -52,7 +52,7 @@ ROWS: list[dict[str, Any]] = [
         "answers": {"q1": -0.5, "q2": "\rline"},
     },
 ]
-# The file's name, and what is asked for.
+# Options by file name.
 FILES: dict[str, Any] = {
     "plain.csv": "plain",
     "rfc4180.csv": "rfc4180",

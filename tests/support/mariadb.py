@@ -1,4 +1,4 @@
-"""A MariaDB server of the tests' own, in a folder that is thrown away."""
+"""A MariaDB server for the tests, in a temporary folder."""
 
 import getpass
 import os
@@ -16,19 +16,19 @@ import pytest
 READY_WITHIN_SECONDS = 60
 ENDED_WITHIN_SECONDS = 20
 DATABASE = "reports"
-# Debian keeps servers where an ordinary user's path does not lead.
+# Debian installs servers outside of an ordinary user's PATH.
 PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
 
 
 @contextmanager
 def running() -> Iterator[str]:
-    """The URL of an empty database."""
+    """Yield the URL of an empty database."""
     server, install = (shutil.which(name, path=PATH) for name in ("mariadbd", "mariadb-install-db"))
     if server is None or install is None:
-        why_not(
+        skip_or_fail(
             "mariadbd and mariadb-install-db are not installed; on Debian: apt-get install mariadb-server"
         )
-    # Not pytest's own folder: the path of a socket has room for 107 characters.
+    # Not pytest's folder, because a socket's path has at most 107 characters.
     with TemporaryDirectory(prefix="mariadb-", ignore_cleanup_errors=True) as folder:
         options = ["--no-defaults", f"--datadir={folder}/data", f"--user={getpass.getuser()}"]
         fresh = ["--auth-root-authentication-method=normal", "--skip-test-db"]
@@ -42,7 +42,7 @@ def running() -> Iterator[str]:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C ends the tests; they end the server
+                start_new_session=True,  # Ctrl-C ends the tests, which end the server
             )
         try:
             _make_database(process, socket, Path(folder, "log"))
@@ -51,8 +51,8 @@ def running() -> Iterator[str]:
             end(process)
 
 
-def why_not(reason: str) -> None:
-    """CI has what the tests need."""
+def skip_or_fail(reason: str) -> None:
+    """Fail on CI, where all programs are installed."""
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)
@@ -69,7 +69,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 def _make_database(process: subprocess.Popen[bytes], socket: str, log: Path) -> None:
     until = time.monotonic() + READY_WITHIN_SECONDS
-    while not Path(socket).exists():  # it listens as soon as it is there
+    while not Path(socket).exists():  # the server listens once the socket exists
         assert process.poll() is None, log.read_text()
         assert time.monotonic() < until, log.read_text()
         time.sleep(0.05)

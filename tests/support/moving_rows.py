@@ -1,4 +1,4 @@
-"""A table whose rows move between two places, and a report of one of them."""
+"""A table whose rows move between two places, and a report on one place."""
 
 from sqlalchemy import Column, Integer, MetaData, String, Table, Text, select
 

@@ -80,9 +80,7 @@ def column(kind: TypeEngine[Any]) -> OutputColumn:
         ("soon", DateTime(timezone=True), "soon"),
     ],
 )
-def test_a_cell_is_the_text_that_postgresql_gives(
-    value: Any, kind: TypeEngine[Any], text: str | None
-) -> None:
+def test_cells_have_postgresqls_text(value: Any, kind: TypeEngine[Any], text: str | None) -> None:
     assert cell_text(value, column(kind), UTC_ZONE) == text
 
 
@@ -111,13 +109,13 @@ def test_a_cell_is_the_text_that_postgresql_gives(
         (-math.inf, "-Infinity"),
     ],
 )
-def test_a_float_has_postgresqls_layout(value: float, text: str) -> None:
+def test_floats_are_formatted_like_postgresqls(value: float, text: str) -> None:
     assert cell_text(value, column(Double()), UTC_ZONE) == text
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
 @settings(max_examples=100)
-def test_a_floats_text_reads_back_as_the_same_float(value: float) -> None:
+def test_float_text_parses_to_the_same_float(value: float) -> None:
     text = cell_text(value, column(Double()), UTC_ZONE)
     assert text is not None
     assert float(text) == value
@@ -151,7 +149,7 @@ def test_a_floats_text_reads_back_as_the_same_float(value: float) -> None:
         (datetime(1, 1, 1, tzinfo=UTC), True, ZoneInfo("Etc/GMT+5"), "0001-12-31 19:00:00-05 BC"),
     ],
 )
-def test_a_moment_is_told_in_the_requests_zone(
+def test_timestamps_are_written_in_the_requests_time_zone(
     value: datetime, zoned: bool, zone: ZoneInfo, text: str
 ) -> None:
     assert cell_text(value, column(DateTime(timezone=zoned)), zone) == text
@@ -173,7 +171,7 @@ def test_a_moment_is_told_in_the_requests_zone(
         ({'q"': "tab\t \u0001 ü 😀 /"}, '{"q\\"": "tab\\t \\u0001 ü 😀 /"}'),
     ],
 )
-def test_json_is_laid_out_as_jsonb_is(value: Any, text: str | None) -> None:
+def test_json_is_formatted_like_jsonb(value: Any, text: str | None) -> None:
     assert cell_text(value, column(JSON()), UTC_ZONE) == text
 
 
@@ -202,7 +200,7 @@ def test_json_is_laid_out_as_jsonb_is(value: Any, text: str | None) -> None:
         ({}, MANY, None),
     ],
 )
-def test_an_answer_is_one_text_and_choices_are_joined(
+def test_answers_become_text_and_choices_are_joined(
     answers: Any, question: Question, text: str | None
 ) -> None:
     assert list(answer_texts([answers.get(question.key)], question)) == [text]
@@ -219,7 +217,7 @@ LOCAL = CsvOptions(date_times="local")
         (JULY.replace(tzinfo=None, microsecond=5), False, BERLIN, "2024-07-19 12:30:15"),
     ],
 )
-def test_a_local_moment_says_no_offset_and_no_fraction(
+def test_local_timestamps_have_no_offset_and_no_fraction(
     value: datetime, zoned: bool, zone: ZoneInfo, text: str
 ) -> None:
     assert cell_text(value, column(DateTime(timezone=zoned)), zone, LOCAL) == text
@@ -240,7 +238,9 @@ COMMA = CsvOptions(delimiter=";", decimal_mark=",")
         (None, Double(), None),
     ],
 )
-def test_a_decimal_comma_is_for_numbers_only(value: Any, kind: TypeEngine[Any], text: str | None) -> None:
+def test_the_decimal_comma_applies_to_numbers_only(
+    value: Any, kind: TypeEngine[Any], text: str | None
+) -> None:
     assert cell_text(value, column(kind), UTC_ZONE, COMMA) == text
 
 
@@ -262,7 +262,7 @@ GUARDED = CsvOptions(formula_guard=True)
         ([-1], JSON(), "[-1]"),
     ],
 )
-def test_only_texts_are_guarded(value: Any, kind: TypeEngine[Any], text: str | None) -> None:
+def test_the_formula_guard_applies_to_text_only(value: Any, kind: TypeEngine[Any], text: str | None) -> None:
     assert cell_text(value, column(kind), UTC_ZONE, GUARDED) == text
 
 
@@ -273,14 +273,14 @@ def test_only_texts_are_guarded(value: Any, kind: TypeEngine[Any], text: str | N
     ),
 )
 @settings(max_examples=200)
-def test_remembered_offsets_are_those_of_the_zone(values: list[datetime], name: str) -> None:
+def test_cached_offsets_match_the_time_zone(values: list[datetime], name: str) -> None:
     zone = ZoneInfo(name)
     asked = [value.replace(tzinfo=UTC).astimezone(zone).isoformat("T", "microseconds") for value in values]
     assert list(column_texts(values, column(DateTime(timezone=True)), zone, CsvOptions())) == asked
 
 
 @pytest.mark.parametrize("minutes", [-1, 0, 14, 15, 29, 30, 31])
-def test_a_change_within_a_quarter_of_an_hour_is_seen(minutes: int) -> None:
+def test_an_offset_change_within_a_quarter_hour_is_noticed(minutes: int) -> None:
     # Liberia's clocks went 44 minutes and 30 seconds forward at 00:44:30 UTC.
     zone, change = ZoneInfo("Africa/Monrovia"), datetime(1972, 1, 7, 0, 44, 30, tzinfo=UTC)
     moments = [change + timedelta(minutes=minutes, seconds=second) for second in (-31, -1, 0, 1, 31)]
@@ -290,7 +290,7 @@ def test_a_change_within_a_quarter_of_an_hour_is_seen(minutes: int) -> None:
     assert list(texts) == [each.astimezone(zone).isoformat("T", "microseconds") for each in moments]
 
 
-def test_a_column_of_many_types_is_written_value_by_value() -> None:
+def test_a_column_of_mixed_types_is_written_value_by_value() -> None:
     values = [1, None, "one", Decimal("1.50"), 1.0, True, date(2024, 1, 2)]
     texts = column_texts(values, column(Text()), UTC_ZONE, CsvOptions())
     assert list(texts) == ["1", None, "one", "1.50", "1", "true", "2024-01-02"]

@@ -58,7 +58,7 @@ values = st.one_of(
     dialect=st.sampled_from(DIALECTS),
 )
 @settings(max_examples=400, deadline=None)
-def test_a_column_at_once_is_its_cells_one_by_one(
+def test_a_whole_column_has_the_text_of_its_single_cells(
     found: list[Any], kind: TypeEngine[Any], zone: ZoneInfo, dialect: CsvOptions
 ) -> None:
     expected = list(column_texts(found, column(kind), zone, dialect))
@@ -76,7 +76,7 @@ def test_a_column_at_once_is_its_cells_one_by_one(
     dialect=st.sampled_from(DIALECTS),
 )
 @settings(max_examples=400, deadline=None)
-def test_moments_at_once_are_those_one_by_one(
+def test_an_array_of_timestamps_has_the_text_of_single_ones(
     found: list[datetime | None], zone: ZoneInfo, zoned: bool, dialect: CsvOptions
 ) -> None:
     of_moments = column(DateTime(timezone=zoned))
@@ -85,14 +85,14 @@ def test_moments_at_once_are_those_one_by_one(
     assert texts(array, of_moments, zone, dialect).to_pylist() == expected
 
 
-def test_a_day_on_which_the_clocks_change_is_left_to_python() -> None:
+def test_days_with_a_clock_change_are_left_to_python() -> None:
     berlin, change = ZoneInfo("Europe/Berlin"), datetime(2024, 3, 31, tzinfo=UTC)
     for day, at_once in ((change - timedelta(days=1), True), (change, False)):
         found = timestamp_text.zoned(pa.array([day.replace(tzinfo=None)], TIMESTAMP), berlin, local=False)
         assert (found is not None) is at_once
 
 
-def test_json_texts_stay_quoted() -> None:
+def test_json_strings_keep_their_quotes() -> None:
     assert texts(packed(["a", None]), column(JSON()), ZoneInfo("UTC"), CsvOptions()).to_pylist() == [
         '"a"',
         None,
@@ -100,12 +100,12 @@ def test_json_texts_stay_quoted() -> None:
 
 
 @pytest.mark.parametrize("found", [[2**63, 1], ["\ud800"], [1, "1"], [date(2024, 1, 1)], [None]])
-def test_what_arrow_cannot_hold_exactly_stays_as_it_is(found: list[Any]) -> None:
+def test_values_without_an_exact_arrow_type_stay_a_list(found: list[Any]) -> None:
     assert packed(found) is found
 
 
 @given(found=st.lists(st.none() | st.datetimes(), max_size=4).filter(any))
-def test_iso_texts_are_read_as_python_reads_them(found: list[datetime | None]) -> None:
+def test_iso_texts_parse_as_in_python(found: list[datetime | None]) -> None:
     for separator in (" ", "T"):
         array = timestamps([each and each.isoformat(separator) for each in found])
         assert isinstance(array, pa.Array)
@@ -115,6 +115,6 @@ def test_iso_texts_are_read_as_python_reads_them(found: list[datetime | None]) -
 @pytest.mark.parametrize(
     "odd", ["soon", "2024-07-19 12:30:15+02:00", 5, b"2024-07-19", "2024-07-19 25:00:00"]
 )
-def test_anything_else_among_them_leaves_all_to_python(odd: Any) -> None:
+def test_any_other_text_leaves_the_column_unparsed(odd: Any) -> None:
     found = ["2024-07-19 12:30:15.000000", odd]
     assert timestamps(found) is found

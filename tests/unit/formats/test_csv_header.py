@@ -25,6 +25,6 @@ QUESTIONS = [Question("q1", "=Which; when?", multiple=False)]
         ({"preset": "excel", "header": "none"}, ""),
     ],
 )
-def test_the_header_is_labels_keys_or_nothing_in_the_files_dialect(csv: object, line: str) -> None:
+def test_the_header_follows_the_options(csv: object, line: str) -> None:
     columns = output_columns(things_request(columns=["id", "madeAt", "day", "answers.q1"]), QUESTIONS)
     assert header(columns, BERLIN, parse_options(csv)).decode() == line

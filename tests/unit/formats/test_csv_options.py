@@ -40,7 +40,7 @@ DIALECTS = st.builds(
         (["😀", "שלום", "e\u0301"], "😀,שלום,e\u0301\n"),
     ],
 )
-def test_a_record_is_what_postgresql_writes(cells: list[str | None], line: str) -> None:
+def test_records_equal_postgresqls(cells: list[str | None], line: str) -> None:
     assert record(cells, PLAIN) == line
 
 
@@ -54,13 +54,13 @@ def test_a_record_is_what_postgresql_writes(cells: list[str | None], line: str) 
         (replace(PLAIN, delimiter="|"), 'a;b|c,d|e\tf|"g|h"|"i\nj"||""\n'),
     ],
 )
-def test_only_what_the_dialect_needs_quoted_is(dialect: CsvOptions, line: str) -> None:
+def test_only_necessary_quotes_are_written(dialect: CsvOptions, line: str) -> None:
     assert record(["a;b", "c,d", "e\tf", "g|h", "i\nj", None, ""], dialect) == line
 
 
 @given(st.lists(CELLS, min_size=2, max_size=6), DIALECTS)
 @settings(max_examples=100)
-def test_pythons_reader_reads_every_record_back(cells: list[str | None], dialect: CsvOptions) -> None:
+def test_pythons_csv_reader_reads_every_record_back(cells: list[str | None], dialect: CsvOptions) -> None:
     lines = io.StringIO(record(cells, dialect), newline="")
     read = list(csv.reader(lines, strict=True, delimiter=dialect.delimiter))
     assert read == [[cell or "" for cell in cells]]
@@ -68,7 +68,7 @@ def test_pythons_reader_reads_every_record_back(cells: list[str | None], dialect
 
 @given(st.lists(CELLS, min_size=1, max_size=4), st.lists(CELLS, min_size=1, max_size=4), DIALECTS)
 @settings(max_examples=100)
-def test_two_different_records_are_never_the_same_bytes(
+def test_different_records_have_different_bytes(
     one: list[str | None], other: list[str | None], dialect: CsvOptions
 ) -> None:
     assert (record(one, dialect) == record(other, dialect)) == (one == other)
@@ -100,7 +100,7 @@ def test_two_different_records_are_never_the_same_bytes(
         ("\n=1", "\n=1"),
     ],
 )
-def test_the_guard_stands_before_what_begins_as_a_formula_and_spares_numbers(text: str, shown: str) -> None:
+def test_the_guard_precedes_formulas_but_not_numbers(text: str, shown: str) -> None:
     assert guarded(text) == shown
 
 
@@ -114,7 +114,7 @@ def test_the_guard_stands_before_what_begins_as_a_formula_and_spares_numbers(tex
         ("-Infinity", "-Infinity"),
     ],
 )
-def test_a_decimal_comma_takes_the_points_place(text: str, shown: str) -> None:
+def test_the_decimal_comma_replaces_the_point(text: str, shown: str) -> None:
     assert with_decimal_mark(text, replace(PLAIN, decimal_mark=",")) == shown
     assert with_decimal_mark(text, PLAIN) == text
 
@@ -149,7 +149,7 @@ def test_a_decimal_comma_takes_the_points_place(text: str, shown: str) -> None:
         ),
     ],
 )
-def test_csv_names_a_preset_or_sets_single_options(value: object, expected: CsvOptions) -> None:
+def test_csv_is_a_preset_or_an_object_of_options(value: object, expected: CsvOptions) -> None:
     assert parse_options(value) == expected
 
 
@@ -199,7 +199,7 @@ def test_csv_names_a_preset_or_sets_single_options(value: object, expected: CsvO
         (["plain"], None, ""),
     ],
 )
-def test_what_cannot_be_is_refused_with_the_option_and_the_reason(
+def test_invalid_options_are_refused_with_name_and_reason(
     value: Any, option: str | None, reason: str
 ) -> None:
     with pytest.raises(InvalidOption) as raised:
@@ -219,7 +219,7 @@ def test_what_cannot_be_is_refused_with_the_option_and_the_reason(
     )
 )
 @settings(max_examples=100)
-def test_no_options_together_make_a_file_that_cannot_be(options: dict[str, Any]) -> None:
+def test_accepted_options_never_contradict_each_other(options: dict[str, Any]) -> None:
     with suppress(InvalidOption):
         dialect = parse_options(options)
         assert dialect.decimal_mark != dialect.delimiter
@@ -237,7 +237,5 @@ def test_no_options_together_make_a_file_that_cannot_be(options: dict[str, Any])
         (replace(PLAIN, compression="zip", split_rows=5), 5, "zip"),
     ],
 )
-def test_the_kind_of_file_follows_from_the_dialect_and_the_number_of_rows(
-    dialect: CsvOptions, rows: int, kind: str
-) -> None:
+def test_the_extension_follows_from_options_and_rows(dialect: CsvOptions, rows: int, kind: str) -> None:
     assert CsvFormat().extension(dialect, rows) == kind

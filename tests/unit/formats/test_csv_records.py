@@ -25,7 +25,7 @@ def tables(draw: st.DrawFn) -> list[list[str | None]]:
 
 @given(columns=tables(), dialect=dialects)
 @settings(max_examples=400)
-def test_many_records_at_once_are_those_of_one_after_the_other(
+def test_columns_give_the_same_records_as_single_rows(
     columns: list[list[str | None]], dialect: CsvOptions
 ) -> None:
     one_by_one = "".join(record(row, dialect) for row in zip(*columns, strict=True))

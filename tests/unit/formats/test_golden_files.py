@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.engines import framed_from
+from tests.support.engines import file_from_snapshot
 from tests.support.golden import golden
 from tests.support.golden_rows import FILES, ROWS, request
 from tests.support.sample_report import things_snapshot
@@ -13,6 +13,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:Dialect sqlite.pysqlite does .no
 
 
 @pytest.mark.parametrize(("name", "csv"), FILES.items(), ids=FILES.keys())
-def test_the_golden_file(name: str, csv: Any) -> None:
+def test_a_preset_reproduces_its_golden_file(name: str, csv: Any) -> None:
     with things_snapshot(ROWS) as taken:
-        assert framed_from(taken, request(csv)) == golden(name)
+        assert file_from_snapshot(taken, request(csv)) == golden(name)

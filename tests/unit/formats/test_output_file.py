@@ -64,14 +64,14 @@ def numbers(first: int, last: int) -> Blocks:
     return [(1, b"%d\n" % number) for number in range(first, last + 1)]
 
 
-def test_a_bare_file_is_its_header_and_its_rows() -> None:
+def test_a_plain_file_is_header_and_rows() -> None:
     assert packed("plain", numbers(1, 3))[0] == b"Id\n1\n2\n3\n"
     assert packed("excel", numbers(1, 1))[0] == MARK + b"Id\r\n1\n"
     assert packed({"preset": "excel", "header": "none"}, numbers(1, 1))[0] == MARK + b"1\n"
 
 
 @pytest.mark.parametrize("csv", ["plain", {"byteOrderMark": True}])
-def test_an_empty_table_is_a_file_with_a_header(csv: Any) -> None:
+def test_an_export_without_rows_is_a_file_with_a_header(csv: Any) -> None:
     whole = parse_options(csv).byte_order_mark * MARK + HEADER
     options = csv if isinstance(csv, dict) else {}
     assert packed(csv, [])[0] == whole
@@ -79,12 +79,12 @@ def test_an_empty_table_is_a_file_with_a_header(csv: Any) -> None:
     assert members(packed(options | {"compression": "zip"}, [])[0]) == {"things.csv": whole}
 
 
-def test_gzip_holds_the_file_and_the_zip_a_member_of_its_name() -> None:
+def test_gzip_and_zip_contain_the_file() -> None:
     assert gzip.decompress(packed({"compression": "gzip"}, numbers(1, 3))[0]) == b"Id\n1\n2\n3\n"
     assert members(packed({"compression": "zip"}, numbers(1, 3))[0]) == {"things.csv": b"Id\n1\n2\n3\n"}
 
 
-def test_each_of_several_files_has_its_mark_and_its_header() -> None:
+def test_every_split_file_has_byte_order_mark_and_header() -> None:
     stored, _ = packed({"compression": "zip", "splitRows": 2, "byteOrderMark": True}, numbers(1, 5))
     assert members(stored) == {
         "things_1.csv": MARK + b"Id\n1\n2\n",
@@ -93,13 +93,13 @@ def test_each_of_several_files_has_its_mark_and_its_header() -> None:
     }
 
 
-def test_as_many_rows_as_a_file_may_hold_are_one_file() -> None:
+def test_rows_up_to_the_limit_are_one_file() -> None:
     csv = {"compression": "zip", "splitRows": 2}
     assert list(members(packed(csv, numbers(1, 2))[0])) == ["things.csv"]
     assert list(members(packed(csv, numbers(1, 4))[0])) == ["things_1.csv", "things_2.csv"]
 
 
-def test_excels_preset_becomes_a_zip_only_above_its_rows() -> None:
+def test_the_excel_preset_makes_a_zip_only_above_excels_rows() -> None:
     half, rest = (600_000, b"x\r\n" * 600_000), 448_575
     stored, _ = packed("excel", [half, (rest, b"x\r\n" * rest)])
     assert stored == MARK + b"Id\r\n" + b"x\r\n" * 1_048_575
@@ -111,7 +111,7 @@ def test_excels_preset_becomes_a_zip_only_above_its_rows() -> None:
 
 
 @pytest.mark.parametrize("compression", ["none", "gzip", "zip"])
-def test_size_and_hash_are_of_what_is_stored_and_the_same_rows_give_the_same_bytes(compression: str) -> None:
+def test_size_and_hash_match_the_reproducible_bytes(compression: str) -> None:
     blocks = [(1000, os.urandom(500_000)) for _ in range(5)]
     stored, file = packed({"compression": compression}, blocks)
     assert (file.bytes, file.sha256) == (len(stored), hashlib.sha256(stored).hexdigest())
@@ -124,7 +124,7 @@ def test_size_and_hash_are_of_what_is_stored_and_the_same_rows_give_the_same_byt
     st.sampled_from(["none", "gzip", "zip"]),
 )
 @settings(max_examples=50, deadline=None)
-def test_whatever_the_rows_they_come_out_as_they_went_in(
+def test_every_container_returns_the_rows_unchanged(
     rows: list[bytes], split: int | None, compression: Any
 ) -> None:
     options = CsvOptions(
@@ -138,7 +138,7 @@ def test_whatever_the_rows_they_come_out_as_they_went_in(
     assert len(files) == max(1, -(-len(rows) // split)) if options.split_rows and split else len(files) == 1
 
 
-def test_only_so_many_blocks_are_in_the_works() -> None:
+def test_the_number_of_pending_blocks_is_bounded() -> None:
     with OutputFile(Bare()) as file:
         ready = 0
         for added in range(1, 101):
@@ -146,7 +146,7 @@ def test_only_so_many_blocks_are_in_the_works() -> None:
             assert added - ready <= BLOCKS_IN_FLIGHT
 
 
-def test_whatever_ends_the_packing_ends_its_thread() -> None:
+def test_the_thread_ends_with_the_block() -> None:
     before = set(threading.enumerate())
     with suppress(OSError), OutputFile(Bare()) as file:
         file.add(Block(1, b"x"))
@@ -177,13 +177,13 @@ def unzipped(stored: bytes, folder: Path) -> str:
 FILES = [("one.csv", [b"a" * 3000, b"b" * 3000]), ("größe.csv", []), ("three.csv", [os.urandom(3000)])]
 
 
-def test_a_zip_is_read_by_python_and_by_unzip(tmp_path: Path) -> None:
+def test_python_and_unzip_read_the_zip(tmp_path: Path) -> None:
     stored = zipped(FILES)
     assert members(stored) == {name: b"".join(blocks) for name, blocks in FILES}
     assert "No errors detected" in unzipped(stored, tmp_path)
 
 
-def test_where_32_bits_are_too_few_there_are_64(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_sizes_use_zip64_fields(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The writer's limits made small, as a member of 4 GiB takes too long; Python's reader has its own."""
     monkeypatch.setattr(zip_stream, "LIMIT_32", 1000)
     stored = zipped(FILES)
@@ -192,7 +192,7 @@ def test_where_32_bits_are_too_few_there_are_64(tmp_path: Path, monkeypatch: pyt
     assert "No errors detected" in unzipped(stored, tmp_path)
 
 
-def test_more_files_than_16_bits_count(tmp_path: Path) -> None:
+def test_a_zip_may_have_more_than_65535_files(tmp_path: Path) -> None:
     stored = zipped([(f"{number}.csv", [b"x"]) for number in range(70_000)])
     with zipfile.ZipFile(io.BytesIO(stored)) as archive:
         assert len(archive.namelist()) == 70_000

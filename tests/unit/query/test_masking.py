@@ -16,7 +16,7 @@ from flows.query.report import Filter, Heading, Questions, Report, Scope
 from flows.query.request import parse_request
 from flows.reports import catalog
 from flows.reports.orders import customers, orders
-from tests.support.engines import framed_from
+from tests.support.engines import file_from_snapshot
 from tests.support.sample_report import THINGS, things, things_snapshot
 
 pytestmark = pytest.mark.filterwarnings("ignore:Dialect sqlite.pysqlite does .not. support Decimal")
@@ -44,8 +44,8 @@ def with_pii(report: Report, *keys: str) -> dict[str, Report]:
 def test_masked_values_of_every_type_are_absent_from_the_file(key: str) -> None:
     reports = with_pii(THINGS, key)
     with things_snapshot([SECRET, {}]) as snapshot:
-        plain = framed_from(snapshot, parse_request(BODY, reports)).decode()
-        hidden = framed_from(snapshot, parse_request(BODY, mask_reports(reports))).decode()
+        plain = file_from_snapshot(snapshot, parse_request(BODY, reports)).decode()
+        hidden = file_from_snapshot(snapshot, parse_request(BODY, mask_reports(reports))).decode()
     index = [column.name for column in things.c if column.name not in ("shop", "answers")].index(key)
     cells = [line.split(",")[index] for line in hidden.splitlines()[1:]] if key != "extra" else ["", ""]
     assert cells == (["***", ""] if key == "words" else ["", ""])
@@ -144,7 +144,7 @@ def test_a_transform_sees_masked_values() -> None:
     seen: list[Any] = []
     reports = mask_reports(with_pii(replace(THINGS, transform=transform), "words"))
     with things_snapshot([SECRET]) as snapshot:
-        framed_from(snapshot, parse_request(BODY, reports))
+        file_from_snapshot(snapshot, parse_request(BODY, reports))
     assert seen == ["***"]
 
 
@@ -181,4 +181,4 @@ def test_a_masked_timestamp_is_null_and_keeps_its_time_zone() -> None:
     assert getattr(expression.type, "timezone", None) is True
     with things_snapshot([{"made_at": datetime(1815, 12, 10, tzinfo=UTC)}]) as snapshot:
         request = parse_request({"report": "things", "shop": "here"}, mask_reports(reports))
-        assert b"1815" not in framed_from(snapshot, request)
+        assert b"1815" not in file_from_snapshot(snapshot, request)

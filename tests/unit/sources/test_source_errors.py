@@ -24,22 +24,22 @@ from flows.sources.snapshot import classify, source_errors
         (ValueError("anything else"), Internal),
     ],
 )
-def test_a_driver_error_means_what_to_do_next(error: Exception, kind: type[ExportError]) -> None:
+def test_driver_errors_are_classified(error: Exception, kind: type[ExportError]) -> None:
     assert type(classify(error)) is kind
 
 
-def test_a_sqlite_file_that_cannot_be_opened_is_worth_another_try() -> None:
+def test_an_sqlite_file_that_cannot_be_opened_is_retried() -> None:
     engine = create_engine("sqlite:////nowhere/at/all.db")
     with pytest.raises(SourceUnavailable), source_errors(), engine.connect():
         pass
 
 
-def test_a_missing_table_is_not_worth_another_try() -> None:
+def test_a_missing_table_is_not_retried() -> None:
     with pytest.raises(Internal), source_errors(), create_engine("sqlite://").connect() as connection:
         connection.execute(text("SELECT * FROM nothing"))
 
 
-def test_the_drivers_words_stay_out_of_the_error() -> None:
+def test_errors_do_not_contain_the_drivers_text() -> None:
     secret = sqlite3.OperationalError("password=hunter2 host=db.internal")
     with pytest.raises(ExportError) as caught, source_errors():
         raise DBAPIError("SELECT 1", {}, secret)

@@ -25,7 +25,7 @@ from flows.rows import pandas_frames
 from flows.rows.columns import OutputColumn
 from flows.rows.pipeline import Chunk
 from flows.sources import sqlalchemy_rows
-from tests.support.engines import framed_from
+from tests.support.engines import file_from_snapshot
 from tests.support.golden import golden
 from tests.support.sample_report import things_request, things_snapshot
 
@@ -50,7 +50,7 @@ FULL = {
 
 def file_of(rows: list[dict[str, Any]], request: ExportRequest, transform: Transform | None = None) -> bytes:
     with things_snapshot(rows) as taken:
-        return framed_from(taken, hooked(request, transform))
+        return file_from_snapshot(taken, hooked(request, transform))
 
 
 def hooked(request: ExportRequest, transform: Transform | None) -> ExportRequest:
@@ -71,7 +71,7 @@ def frame_seen(rows: list[dict[str, Any]], **given: Any) -> pd.DataFrame:
     return pd.concat(seen)
 
 
-def test_a_whole_file() -> None:
+def test_a_file_of_all_types() -> None:
     rows: list[dict[str, Any]] = [FULL, {}, {"words": "", "answers": {}, "extra": {}, "yes": False}]
     assert file_of(rows, things_request(timeZone="Europe/Berlin")) == golden("things.csv")
 
@@ -86,24 +86,24 @@ def test_a_whole_file() -> None:
         ({"csv": {"header": "none"}}, b""),
     ],
 )
-def test_an_export_of_no_rows_is_its_header(given: dict[str, Any], file: bytes) -> None:
+def test_an_export_without_rows_is_its_header(given: dict[str, Any], file: bytes) -> None:
     assert file_of([], things_request(**given)) == file
 
 
-def test_columns_stand_in_the_order_asked_for_whatever_their_kind() -> None:
+def test_columns_keep_the_requested_order() -> None:
     request = things_request(
         columns=["answers.q2", "whole", "answers.q1", "id"], csv={"header": "none"}, sort="id"
     )
     assert file_of([FULL, {}], request) == b'"one; two, three",3,' + "שלום 😀".encode() + b",1\n,,,2\n"
 
 
-def test_whole_numbers_with_nulls_among_them_stay_whole() -> None:
+def test_integers_stay_integers_among_nulls() -> None:
     request = things_request(columns=["whole", "large"], csv={"header": "none"})
     rows = [{"whole": 1, "large": 2**62 + 1}, {}, {"whole": 3}]
     assert file_of(rows, request) == b"1,4611686018427387905\n,\n3,\n"
 
 
-def test_chunks_join_without_a_seam() -> None:
+def test_no_row_is_lost_between_chunks() -> None:
     rows = sqlalchemy_rows.CHUNK_ROWS * 2 + 1
     request = things_request(columns=["id"], csv={"header": "none"}, sort="id")
     assert file_of([{}] * rows, request) == b"".join(b"%d\n" % n for n in range(1, rows + 1))
@@ -152,7 +152,7 @@ def _raise(frame: pd.DataFrame) -> pd.DataFrame:
         ),
     ],
 )
-def test_a_transform_that_does_more_fails_the_export_in_words(
+def test_a_transform_that_returns_something_else_fails_the_export(
     transform: Callable[[pd.DataFrame], Any], sentence: str
 ) -> None:
     with pytest.raises(TransformFailed) as raised:
@@ -160,13 +160,13 @@ def test_a_transform_that_does_more_fails_the_export_in_words(
     assert str(raised.value) == f"The report's transform (recoded_things.py) {sentence}"
 
 
-def test_zones_do_not_change_what_is_no_moment() -> None:
+def test_time_zones_do_not_change_dates_and_times() -> None:
     request = things_request(columns=["day", "hour"], csv={"header": "none"}, timeZone="Asia/Kolkata")
     assert request.zone == ZoneInfo("Asia/Kolkata")
     assert file_of([FULL], request) == b"2024-07-09,09:05:00\n"
 
 
-def test_a_hook_gets_the_types_that_an_analyst_expects() -> None:
+def test_a_transform_gets_pandas_types() -> None:
     frame = frame_seen([FULL, {}], timeZone="Europe/Berlin")
     assert {key: str(dtype) for key, dtype in frame.dtypes.items()} == {
         "id": "Int64",
@@ -186,12 +186,12 @@ def test_a_hook_gets_the_types_that_an_analyst_expects() -> None:
     }
 
 
-def test_types_do_not_depend_on_what_a_chunk_happens_to_hold() -> None:
+def test_types_do_not_depend_on_a_chunks_values() -> None:
     full, empty = frame_seen([FULL]), frame_seen([{}])
     assert full.dtypes.to_dict() == empty.dtypes.to_dict()
 
 
-def test_an_analyst_computes_with_them() -> None:
+def test_a_transform_can_compute_with_its_columns() -> None:
     def recode(frame: pd.DataFrame) -> pd.DataFrame:
         frame["whole"] = frame["whole"] * 2
         frame["words"] = frame["words"].str.len().astype("string")
@@ -229,12 +229,12 @@ values = {
 
 @given(rows=st.lists(st.fixed_dictionaries(values), min_size=1, max_size=4))
 @settings(max_examples=60, deadline=None)
-def test_a_hook_that_changes_nothing_changes_no_byte(rows: list[dict[str, Any]]) -> None:
+def test_a_transform_that_changes_nothing_changes_no_byte(rows: list[dict[str, Any]]) -> None:
     request = things_request(timeZone="Asia/Kathmandu")
     assert file_of(rows, request, lambda frame: frame) == file_of(rows, request)
 
 
-def test_what_is_no_number_is_not_null_in_a_frame() -> None:
+def test_nan_is_not_null_in_a_frame() -> None:
     rate = OutputColumn("rate", "Rate", "number", False, Column("rate", Double))
     numbers = pa.array([math.nan, None, 1.0, math.inf])
     series = pandas_frames.frame_of([numbers], [rate], UTC_ZONE)["rate"]
@@ -271,7 +271,7 @@ KINDS = [
 
 @pytest.mark.parametrize(("kind", "found", "file"), KINDS)
 @pytest.mark.parametrize("hook", [None, lambda frame: frame])
-def test_what_a_frame_cannot_hold_passes_through_it(
+def test_values_without_a_dtype_survive_a_frame(
     kind: TypeEngine[Any], found: list[Any], file: bytes | None, hook: Transform | None
 ) -> None:
     column = OutputColumn("c", "C", type_name(kind), False, Column("c", kind))
@@ -307,13 +307,13 @@ def stored(column: str, value: Any) -> Callable[[Connection], None]:
         ("price", "a lot", "price"),
     ],
 )
-def test_a_row_that_cannot_be_written_is_named_with_its_column(
+def test_an_unreadable_row_is_named_with_its_column(
     column: str, value: Any, key: str, hook: Transform | None
 ) -> None:
     with things_snapshot([{}, {}, {}]) as taken:
         stored(column, value)(taken.connection)
         with pytest.raises(UnreadableRow) as raised:
-            framed_from(taken, hooked(things_request(), hook))
+            file_from_snapshot(taken, hooked(things_request(), hook))
     assert (
         str(raised.value)
         == f"Column {key} of the row with key 2 contains a value that cannot be written to the file."
@@ -322,12 +322,12 @@ def test_a_row_that_cannot_be_written_is_named_with_its_column(
 
 @pytest.mark.parametrize(("column", "key"), [("words", "words"), ("answers", "answers.q1"), ("day", "day")])
 @pytest.mark.parametrize("rows_before", [0, sqlalchemy_rows.CHUNK_ROWS])
-def test_a_text_that_is_not_utf8_is_named_with_its_column(column: str, key: str, rows_before: int) -> None:
+def test_text_that_is_not_utf8_is_named_with_its_column(column: str, key: str, rows_before: int) -> None:
     with things_snapshot([{}] * rows_before + [FULL, {}, {}]) as taken:
         update = f"UPDATE things SET {column} = CAST(x'61ff' AS TEXT) WHERE id = ?"  # noqa: S608 - a column of ours
         taken.connection.exec_driver_sql(update, (rows_before + 2,))
         with pytest.raises(UnreadableRow) as raised:
-            framed_from(taken, things_request(sort="id"))
+            file_from_snapshot(taken, things_request(sort="id"))
         assert taken.connection.exec_driver_sql("SELECT 'text'").scalar() == "text"
     assert f"Column {key} of the row with key {rows_before + 2} contains" in str(raised.value)
 
@@ -344,22 +344,22 @@ def test_a_text_that_is_not_utf8_is_named_with_its_column(column: str, key: str,
         ('{"q1": 1, "q1": 2}', b"2,"),
     ],
 )
-def test_answers_are_read_as_they_are_kept(answers: str, file: bytes) -> None:
+def test_answers_are_read_as_stored(answers: str, file: bytes) -> None:
     with things_snapshot([{}, {}]) as taken:
         stored("answers", answers)(taken.connection)
         request = things_request(columns=["answers"], csv={"header": "none"}, sort="id")
-        assert framed_from(taken, request) == b",\n" + file + b"\n"
+        assert file_from_snapshot(taken, request) == b",\n" + file + b"\n"
 
 
-def test_decimals_keep_every_digit_that_sqlite_keeps() -> None:
+def test_decimals_keep_every_digit_that_sqlite_stores() -> None:
     with things_snapshot([{}, {}, {}]) as taken:
         for number, price in enumerate([2**53 + 1, 9.9, 5], start=1):
             taken.connection.exec_driver_sql("UPDATE things SET price = ? WHERE id = ?", (price, number))
         request = things_request(columns=["price", "id"], csv={"header": "none"}, sort="id")
-        assert framed_from(taken, request) == b"9007199254740993.00,1\n9.90,2\n5.00,3\n"
+        assert file_from_snapshot(taken, request) == b"9007199254740993.00,1\n9.90,2\n5.00,3\n"
 
 
-def test_a_report_without_a_hook_makes_no_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_report_without_a_transform_makes_no_frame(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[object] = []
     monkeypatch.setattr(pandas_frames, "frame_of", lambda *given: made.append(given))
     file_of([FULL], things_request())

@@ -78,20 +78,20 @@ def read(data: bytes, kind: TypeEngine[Any], rows: int = 1) -> Any:
         (b"899e1228-d7b8-40fc-8490-70e6f1efb338", Uuid(), "899e1228-d7b8-40fc-8490-70e6f1efb338"),
     ],
 )
-def test_a_cell_is_the_value_that_python_has_for_it(cell: bytes, kind: TypeEngine[Any], value: Any) -> None:
+def test_cells_become_exact_python_values(cell: bytes, kind: TypeEngine[Any], value: Any) -> None:
     (found,) = unpacked(read(cell + b",1\n", kind))
     assert found == value
     assert type(found) is type(value)
 
 
-def test_one_odd_cell_leaves_the_column_to_python() -> None:
+def test_one_value_without_an_arrow_type_makes_the_column_a_list() -> None:
     data = b"2024-07-09,1\ninfinity,2\n,3\n"
     assert isinstance(read(data, Date(), 3), list)
     assert read(data, Date(), 3) == [date(2024, 7, 9), "infinity", None]
     assert isinstance(read(data.replace(b"infinity", b"2024-07-10"), Date(), 3), pa.Array)
 
 
-def test_the_key_tells_the_rows_apart() -> None:
+def test_the_last_column_is_the_key() -> None:
     chunk = copy_chunks.chunk_of(Records(2, b"a,k1\nb,k2\n"), [column(Text())], MADRID)
     assert chunk.rows == 2
     assert unpacked(chunk.keys) == ["k1", "k2"]
@@ -116,7 +116,5 @@ class Backwards(TypeDecorator[str]):
         (Float(asdecimal=True), False),
     ],
 )
-def test_types_that_make_something_else_of_a_value_are_read_by_python(
-    kind: TypeEngine[Any], has: bool
-) -> None:
+def test_types_that_convert_values_are_not_parsed(kind: TypeEngine[Any], has: bool) -> None:
     assert copy_chunks.can_parse(kind) is has

@@ -59,7 +59,7 @@ def one_by_one(found: list[str], question: Question) -> list[str | None]:
         ('{"bb":1,"a":[]}', '{"a": [], "bb": 1}', '{"a": [], "bb": 1}'),
     ],
 )
-def test_an_answer_as_text(found: str, single: str | None, multiple: str | None) -> None:
+def test_one_answer_becomes_text(found: str, single: str | None, multiple: str | None) -> None:
     alone = pa.array([found], TEXT)
     assert texts(alone, ONE) == [single]
     assert texts(alone, MANY) == [multiple]
@@ -78,11 +78,11 @@ def test_an_answer_as_text(found: str, single: str | None, multiple: str | None)
         ('[",",["x"],"b"]', ',; ["x"]; b'),
     ],
 )
-def test_a_choice_that_is_a_comma_is_no_end_of_a_choice(found: str, expected: str) -> None:
+def test_a_choice_that_is_a_comma_is_not_a_separator(found: str, expected: str) -> None:
     assert texts(pa.array([found], TEXT), MANY) == [expected]
 
 
-def test_a_number_with_more_digits_than_python_reads_is_refused() -> None:
+def test_a_number_with_more_digits_than_python_parses_is_refused() -> None:
     """As it is of the whole document."""
     with pytest.raises(ValueError, match="digits"):
         texts(pa.array(["1" * 5000], TEXT), ONE)
@@ -128,12 +128,12 @@ commas = _lists(st.sampled_from(['""', '","', '"a"', '",a"', '"a,"', "1", "null"
     before=st.integers(0, 8),
     question=st.sampled_from([ONE, MANY]),
 )
-def test_any_answers_as_texts(found: list[str], before: int, question: Question) -> None:
+def test_any_answers_have_the_text_of_single_ones(found: list[str], before: int, question: Question) -> None:
     whole = pa.array(found, TEXT)
     assert texts(whole, question) == one_by_one(found, question)
     assert texts(whole.slice(before, 3), question) == one_by_one(found[before : before + 3], question)
 
 
-def test_answers_of_all_kinds_together() -> None:
+def test_answers_of_all_kinds_in_one_array() -> None:
     found = ["", '"a"', "1", '["a","b"]', '["\\n"]', "null", "-1", "[]", "1E2"] * 500
     assert texts(pa.array(found, TEXT), MANY) == one_by_one(found, MANY)
