@@ -1,4 +1,4 @@
-"""A source that dies, stalls or is cancelled in mid-COPY: a stable code, and nothing stored."""
+"""A source that dies, stalls or is cancelled during COPY: a stable code, and nothing stored."""
 
 import secrets
 from collections.abc import Callable, Iterator
@@ -33,30 +33,30 @@ def engine(stack: Stack) -> Engine:
 
 
 @contextmanager
-def taken(engine: Engine, seconds: int = 60) -> Iterator[Snapshot]:
+def open_snapshot(engine: Engine, seconds: int = 60) -> Iterator[Snapshot]:
     with snapshot(engine, "UTC", seconds, lambda: datetime.now(UTC)) as snap:
         yield snap
 
 
-def stored_while(
-    engine: Engine, storage: S3Storage, key: str, at_bytes: int, trouble: Callable[[int], Any]
+def store_with_fault(
+    engine: Engine, storage: S3Storage, key: str, at_bytes: int, fault: Callable[[int], Any]
 ) -> None:
-    """Copies until so many bytes have been written, then makes trouble for the backend, and goes on."""
-    with taken(engine) as snap, upload(storage, key) as made:
+    """Store a COPY; cause the fault once after this many bytes, and continue."""
+    with open_snapshot(engine) as snap, upload(storage, key) as target:
         backend = snap.scalar(select(func.pg_backend_pid()))
-        written, troubled = 0, False
+        written, faulted = 0, False
         for records in copy_out.copy(snap, MANY_ROWS, PLAIN):
-            made.write(records.data)
+            target.write(records.data)
             written += len(records.data)
-            if written >= at_bytes and not troubled:
-                trouble(backend)
-                troubled = True
-        made.commit()
+            if written >= at_bytes and not faulted:
+                fault(backend)
+                faulted = True
+        target.commit()
 
 
 @pytest.mark.parametrize("at_bytes", [1, 2 * PART_BYTES], ids=["before the first part", "after two parts"])
 @pytest.mark.parametrize(
-    ("how", "becomes"),
+    ("function", "error"),
     [("pg_terminate_backend", SourceUnavailable), ("pg_cancel_backend", SourceCancelled)],
 )
 def test_a_stopped_backend_leaves_nothing_stored(
@@ -65,16 +65,16 @@ def test_a_stopped_backend_leaves_nothing_stored(
     s3: Any,
     stack: Stack,
     database: psycopg.Connection,
-    how: str,
-    becomes: type[ExportError],
+    function: str,
+    error: type[ExportError],
     at_bytes: int,
 ) -> None:
     key = f"{secrets.token_hex(8)}/1.csv"
-    with pytest.raises(becomes) as caught:
-        stored_while(
-            engine, storage, key, at_bytes, lambda backend: database.execute(f"SELECT {how}(%s)", [backend])
+    with pytest.raises(error) as raised:
+        store_with_fault(
+            engine, storage, key, at_bytes, lambda pid: database.execute(f"SELECT {function}(%s)", [pid])
         )
-    assert str(caught.value) == becomes.message
+    assert str(raised.value) == error.message
     where = {"Bucket": stack.bucket, "Prefix": f"tests/{key}"}
     assert s3.list_objects_v2(**where).get("Contents", []) == []
     assert s3.list_multipart_uploads(**where).get("Uploads", []) == []
@@ -83,15 +83,15 @@ def test_a_stopped_backend_leaves_nothing_stored(
 def test_an_undisturbed_copy_is_stored_whole(
     engine: Engine, storage: S3Storage, s3: Any, stack: Stack
 ) -> None:
-    """The control."""
+    """Control: without the fault, the same code stores the file."""
     key = f"{secrets.token_hex(8)}/1.csv"
-    stored_while(engine, storage, key, 1, lambda _: None)
+    store_with_fault(engine, storage, key, 1, lambda _: None)
     content = s3.get_object(Bucket=stack.bucket, Key=f"tests/{key}")["Body"].read()
     assert content.count(b"\n") == 200_000
 
 
 def test_a_query_beyond_its_time_limit_is_a_timeout(engine: Engine) -> None:
-    with pytest.raises(SourceTimeout), taken(engine, seconds=1) as snap:
+    with pytest.raises(SourceTimeout), open_snapshot(engine, seconds=1) as snap:
         for _ in copy_out.copy(snap, SLOW_ROWS, PLAIN):
             pass
 
@@ -100,13 +100,13 @@ def test_a_wrong_password_does_not_appear_in_the_error(stack: Stack) -> None:
     password = "wrong-" + secrets.token_hex(4)
     url = stack.database_url.replace("://postgres:", f"://postgres:{password}")
     refused = open_engine(url, connect_seconds=5, poolclass=NullPool)
-    with pytest.raises(ExportError) as caught, taken(refused):
+    with pytest.raises(ExportError) as raised, open_snapshot(refused):
         pass
-    assert password not in str(caught.value)
+    assert password not in str(raised.value)
 
 
 def test_the_server_confirms_the_number_of_rows(engine: Engine) -> None:
-    with taken(engine) as snap:
+    with open_snapshot(engine) as snap:
         blocks: list[Records] = list(copy_out.copy(snap, MANY_ROWS, PLAIN))
     assert sum(block.rows for block in blocks) == 200_000
     assert all(block.data.endswith(b"\n") for block in blocks)

@@ -1,4 +1,4 @@
-"""The same rows give the same bytes, in any dialect: COPY, Python on PostgreSQL, Python on SQLite."""
+"""Every source gives the same bytes for the same rows, with any options."""
 
 import uuid
 from collections.abc import Iterator
@@ -28,10 +28,10 @@ from tests.support.column_strategies import (
 )
 from tests.support.engines import file_by_copy, file_by_copy_chunks, file_by_sqlalchemy, with_transform
 
-# SQLAlchemy says of SQLite that it keeps decimals as floats; two digits of twelve are safe in those.
+# SQLAlchemy warns that SQLite stores decimals as floats, which hold twelve digits exactly.
 pytestmark = pytest.mark.filterwarnings("ignore:Dialect sqlite.pysqlite does .not. support Decimal")
 
-# A server may be set to anything.
+# Settings of a server that must not change the file.
 SETTINGS = {
     "TimeZone": "Asia/Kolkata",
     "DateStyle": "SQL, DMY",
@@ -39,7 +39,7 @@ SETTINGS = {
     "bytea_output": "escape",
     "extra_float_digits": "-3",
 }
-proof = settings(PROOF, max_examples=120)
+examples = settings(PROOF, max_examples=120)
 
 
 @pytest.fixture(scope="module")
@@ -67,25 +67,25 @@ def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     yield from table_in(open_engine(f"sqlite:///{file}", connect_seconds=5, poolclass=NullPool), common)
 
 
-@proof
-@given(found=rows_of(common), request=requests_of(common))
+@examples
+@given(rows=rows_of(common), request=requests_of(common))
 def test_copy_and_both_databases_give_the_same_bytes(
-    common_rows: Engine, sqlite: Engine, found: list[dict[str, Any]], request: ExportRequest
+    common_rows: Engine, sqlite: Engine, rows: list[dict[str, Any]], request: ExportRequest
 ) -> None:
-    load(common_rows, common, found)
-    load(sqlite, common, found)
+    load(common_rows, common, rows)
+    load(sqlite, common, rows)
     expected = file_by_copy(common_rows, request)
     assert file_by_sqlalchemy(common_rows, request) == expected
     assert file_by_copy_chunks(common_rows, with_transform(request)) == expected
     assert file_by_sqlalchemy(sqlite, request) == expected
 
 
-@proof
-@given(found=rows_of(of_postgresql), request=requests_of(of_postgresql))
+@examples
+@given(rows=rows_of(of_postgresql), request=requests_of(of_postgresql))
 def test_all_sources_of_postgresql_give_the_same_bytes(
-    own_rows: Engine, found: list[dict[str, Any]], request: ExportRequest
+    own_rows: Engine, rows: list[dict[str, Any]], request: ExportRequest
 ) -> None:
-    load(own_rows, of_postgresql, found)
+    load(own_rows, of_postgresql, rows)
     expected = file_by_copy(own_rows, request)
     assert file_by_sqlalchemy(own_rows, request) == expected
     assert file_by_copy_chunks(own_rows, with_transform(request)) == expected
@@ -103,29 +103,30 @@ INSERT = """
 def test_dates_beyond_pythons_range_stay_as_postgresql_prints_them(
     own_rows: Engine, zone: str, date_times: str
 ) -> None:
-    """Infinite ones, and those before the year 1 and after 9999, stay as PostgreSQL writes them."""
-    moments = ["infinity", "-infinity", "0044-03-15 12:00:00 BC", "12345-06-07 08:09:10", None]
+    timestamps = ["infinity", "-infinity", "0044-03-15 12:00:00 BC", "12345-06-07 08:09:10", None]
     load(own_rows, of_postgresql, [])
     with own_rows.begin() as connection:
         for setting in ("TimeZone TO 'UTC'", "DateStyle TO 'ISO, YMD'"):
             connection.execute(text(f"SET LOCAL {setting}"))
-        connection.execute(text(INSERT), [{"id": number, "at": each} for number, each in enumerate(moments)])
+        connection.execute(
+            text(INSERT), [{"id": number, "at": value} for number, value in enumerate(timestamps)]
+        )
     csv = {"dateTimes": date_times, "header": "none"}
     request = kinds_request(
         of_postgresql, columns=["day", "localAt", "at"], timeZone=zone, sort="id", csv=csv
     )
     copy = file_by_copy(own_rows, request)
-    forever, _, early, late, nothing = copy.decode().splitlines()
-    assert forever == "infinity,infinity,infinity"
+    infinite, _, early, late, empty = copy.decode().splitlines()
+    assert infinite == "infinity,infinity,infinity"
     assert early.startswith("0044-03-15 BC,0044-03-15 12:00:00 BC,0044-03-15 ")
     assert late.startswith("12345-06-07,12345-06-07 08:09:10,12345-06-07 ")
-    assert nothing == ",,"
+    assert empty == ",,"
     assert file_by_sqlalchemy(own_rows, request) == copy
     assert file_by_copy_chunks(own_rows, with_transform(request)) == copy
 
 
 def test_the_bytes_are_the_expected_ones(common_rows: Engine, sqlite: Engine) -> None:
-    found = [
+    rows = [
         {
             "words": 'He said "hi",\nthen left',
             "code": "",
@@ -156,6 +157,6 @@ def test_the_bytes_are_the_expected_ones(common_rows: Engine, sqlite: Engine) ->
     )
     request = kinds_request(common, timeZone="Europe/Madrid", sort="id", csv={"header": "none"})
     for engine in (common_rows, sqlite):
-        load(engine, common, found)
+        load(engine, common, rows)
         assert file_by_sqlalchemy(engine, request) == expected
     assert file_by_copy(common_rows, request) == expected

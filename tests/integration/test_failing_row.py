@@ -42,13 +42,13 @@ cells = Table(
     Column("document", JSON),
     Column("answers", JSON),
 )
-# NUL, which jsonb and texts cannot hold, and json takes.
+# NUL: json accepts it, jsonb and text do not.
 FILL = """
     INSERT INTO cells SELECT 'k' || n, -n, n, '{}',
         CASE WHEN n IN (1234, 4321) THEN '{"one": "\\u0000"}' ELSE '{"one": 1}' END::json
     FROM generate_series(1, 5000) AS n
 """
-asked = values(column("key", String), column("label", String), name="asked").data([("one", "One")])
+questions = values(column("key", String), column("label", String), name="questions").data([("one", "One")])
 PLAIN = select(cells.c.place, cells.c.words, cells.c.document)
 REPORT = Report(
     name="cells",
@@ -56,7 +56,7 @@ REPORT = Report(
     select=PLAIN,
     key=cells.c.key,
     questions=Questions(
-        answers=cells.c.answers, select=select(asked.c.key, asked.c.label, literal(False)), scope={}
+        answers=cells.c.answers, select=select(questions.c.key, questions.c.label, literal(False)), scope={}
     ),
 )
 
@@ -73,62 +73,65 @@ def engine(scratch_url: str) -> Iterator[Engine]:
     engine.dispose()
 
 
-def request_of(report: Report, **given: Any) -> ExportRequest:
-    return parse_request({"report": "cells"} | given, {"cells": report})
+def cells_request(report: Report, **fields: Any) -> ExportRequest:
+    return parse_request({"report": "cells"} | fields, {"cells": report})
 
 
-def broken_place(place: Select[Any]) -> Report:
+def report_on(place: Select[Any]) -> Report:
     return replace(REPORT, select=place, questions=None)
 
 
-def read(taken: Snapshot, request: ExportRequest) -> None:
-    for _ in copy_rows.rows(Reading(taken, request, lambda: datetime.now(UTC))):
+def read(snap: Snapshot, request: ExportRequest) -> None:
+    for _ in copy_rows.rows(Reading(snap, request, lambda: datetime.now(UTC))):
         pass
 
 
-def failure(engine: Engine, request: ExportRequest) -> str:
+def error_message(engine: Engine, request: ExportRequest) -> str:
     with (
         pytest.raises(UnreadableRow) as raised,
-        snapshot(engine, "UTC", 60, lambda: datetime.now(UTC)) as taken,
+        snapshot(engine, "UTC", 60, lambda: datetime.now(UTC)) as snap,
     ):
-        read(taken, request)
+        read(snap, request)
     return str(raised.value)
 
 
 @pytest.mark.parametrize("sort", ["place", "-place", "words"])
 def test_the_first_failing_row_by_key_is_named_in_any_order(engine: Engine, sort: str) -> None:
-    assert failure(engine, request_of(REPORT, sort=sort)) == FIRST.format("answers.one")
+    assert error_message(engine, cells_request(REPORT, sort=sort)) == FIRST.format("answers.one")
 
 
-def read_into_frames(taken: Snapshot, request: ExportRequest) -> None:
-    for _ in copy_chunks.rows(Reading(taken, request, lambda: datetime.now(UTC))):
+def read_chunks(snap: Snapshot, request: ExportRequest) -> None:
+    for _ in copy_chunks.rows(Reading(snap, request, lambda: datetime.now(UTC))):
         pass
 
 
 def test_a_column_that_only_a_transform_sees_is_named(engine: Engine) -> None:
-    request = request_of(replace(REPORT, transform=lambda frame: frame), columns=["place"])
+    request = cells_request(replace(REPORT, transform=lambda frame: frame), columns=["place"])
     with (
-        snapshot(engine, "UTC", 60, lambda: datetime.now(UTC)) as taken,
+        snapshot(engine, "UTC", 60, lambda: datetime.now(UTC)) as snap,
         pytest.raises(UnreadableRow) as raised,
     ):
-        read_into_frames(taken, request)
+        read_chunks(snap, request)
     assert str(raised.value) == FIRST.format("answers.one")
 
 
 def test_a_failure_of_all_rows_together_names_no_row(engine: Engine) -> None:
     over_all = func.sum(cast(cells.c.words, Integer) / (cells.c.place + 1_234)).over()
-    assert failure(engine, request_of(broken_place(select(over_all.label("share"))))) == UnreadableRow.message
+    assert (
+        error_message(engine, cells_request(report_on(select(over_all.label("share")))))
+        == UnreadableRow.message
+    )
 
 
 def test_without_time_for_the_search_no_row_is_named(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(failing_row, "MAX_SECONDS", 0)
-    assert failure(engine, request_of(REPORT)) == UnreadableRow.message
+    assert error_message(engine, cells_request(REPORT)) == UnreadableRow.message
 
 
 def test_a_timeout_stays_a_timeout(engine: Engine) -> None:
-    report = broken_place(select(cells.c.place, func.pg_sleep(1).label("slept")))
+    report = report_on(select(cells.c.place, func.pg_sleep(1).label("slept")))
     with (
         pytest.raises(SourceTimeout),
-        snapshot(engine, "UTC", 1, lambda: datetime.now(UTC)) as taken,
+        snapshot(engine, "UTC", 1, lambda: datetime.now(UTC)) as snap,
     ):
-        read(taken, request_of(report))
+        read(snap, cells_request(report))

@@ -1,4 +1,4 @@
-"""Each preset's file, byte for byte, from the real PostgreSQL by each engine."""
+"""Each source of PostgreSQL writes the golden file of each preset."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""LibreOffice opens the golden files of the `excel` preset with every cell as meant."""
+"""LibreOffice opens the golden files of the `excel` preset with the intended value in every cell."""
 
 import subprocess
 from collections.abc import Iterator
@@ -11,14 +11,14 @@ from tests.support.golden import FOLDER
 from tests.support.system_programs import require_program
 
 NAMES = {name: f"urn:oasis:names:tc:opendocument:xmlns:{name}:1.0" for name in ("table", "office", "text")}
-# Delimiter, quote, UTF-8, from line 1, columns as they come, language, quoted is not text, find dates.
+# Delimiter, quote, UTF-8, first line, column types, language, quoted is not text, detect dates.
 IMPORT = "CSV:{delimiter},34,76,1,,{language},false,true"
 ENGLISH, GERMAN = 1033, 1031
 CONVERT_SECONDS = 120
 
 Row = list[Any]
 
-NOTHING = None
+EMPTY = None
 HEADER = [
     *("Id", "Made at (Europe/Berlin)", "Words", "Whole", "Large", "Price", "Rate", "Yes", "Day", "Hour"),
     *("Mark", "Extra", "Which?", "Which ones?"),
@@ -26,47 +26,47 @@ HEADER = [
 ROWS: list[Row] = [
     [
         *(1, datetime.fromisoformat("2024-07-19T14:30:15"), 'a "quoted", comma; a semicolon\nand a line', 3),
-        9.22337203685478e18,  # spreadsheets have 15 digits, whatever is in the file
+        9.22337203685478e18,  # spreadsheets keep 15 digits
         *(9.9, 1e15, True, date(2024, 7, 9), time(9, 5), "899e1228-d7b8-40fc-8490-70e6f1efb338"),
         *('{"a": [null, "ü"], "bb": 1.5}', "שלום 😀", "one; two, three"),
     ],
     [2, datetime.fromisoformat("2024-07-20T02:00:00")],
     [
-        *(3, datetime.fromisoformat("2024-10-27T02:30:00"), NOTHING, -3, NOTHING, -1234.5, -0.25, False),
-        *(date(1969, 12, 31), NOTHING, NOTHING, "{}"),
+        *(3, datetime.fromisoformat("2024-10-27T02:30:00"), EMPTY, -3, EMPTY, -1234.5, -0.25, False),
+        *(date(1969, 12, 31), EMPTY, EMPTY, "{}"),
     ],
     [
-        *(4, datetime.fromisoformat("2024-10-27T02:30:00"), '\'=HYPERLINK("x")', NOTHING, NOTHING, NOTHING),
-        *(1.5e-07, NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, -5, "'@one; two"),
+        *(4, datetime.fromisoformat("2024-10-27T02:30:00"), '\'=HYPERLINK("x")', EMPTY, EMPTY, EMPTY),
+        *(1.5e-07, EMPTY, EMPTY, EMPTY, EMPTY, EMPTY, -5, "'@one; two"),
     ],
-    [5, datetime.fromisoformat("2024-10-28T01:00:00"), "'-5+3", *[NOTHING] * 9, "'+34 600", "'=x"],
-    [6, datetime.fromisoformat("2024-10-29T01:00:00"), "'\ttab", *[NOTHING] * 9, -0.5, "'\nline"],
+    [5, datetime.fromisoformat("2024-10-28T01:00:00"), "'-5+3", *[EMPTY] * 9, "'+34 600", "'=x"],
+    [6, datetime.fromisoformat("2024-10-29T01:00:00"), "'\ttab", *[EMPTY] * 9, -0.5, "'\nline"],
 ]
 
 
-def opened(file: Path, how: str, folder: Path) -> list[Row]:
+def open_in_libreoffice(file: Path, import_filter: str, folder: Path) -> list[Row]:
     office = [
         require_program("soffice"),
         f"-env:UserInstallation={(folder / 'profile').as_uri()}",
         "--headless",
     ]
-    convert = ["--infilter=" + how, "--convert-to", "fods", "--outdir", str(folder), str(file)]
+    convert = ["--infilter=" + import_filter, "--convert-to", "fods", "--outdir", str(folder), str(file)]
     subprocess.run([*office, *convert], check=True, capture_output=True, timeout=CONVERT_SECONDS)  # noqa: S603
     table = XML.parse(folder / f"{file.stem}.fods")  # noqa: S314 - from our own program
     return [[*cells(row)] for row in table.iterfind(".//table:table-row", NAMES)]
 
 
 def cells(row: XML.Element) -> Iterator[Any]:
-    """Until the last that holds something."""
-    waiting = 0
+    """Yield the cells up to the last one with a value."""
+    empty = 0
     for cell in row.iterfind("table:table-cell", NAMES):
         repeated = int(attribute(cell, "table", "number-columns-repeated") or 1)
         if attribute(cell, "office", "value-type") is None:
-            waiting += repeated
+            empty += repeated
         else:
-            yield from [NOTHING] * waiting
+            yield from [EMPTY] * empty
             yield from [value(cell)] * repeated
-            waiting = 0
+            empty = 0
 
 
 def value(cell: XML.Element) -> Any:
@@ -80,8 +80,8 @@ def value(cell: XML.Element) -> Any:
         text = attribute(cell, "office", "date-value") or ""
         return datetime.fromisoformat(text) if "T" in text else date.fromisoformat(text)
     if kind == "time":
-        found = (attribute(cell, "office", "time-value") or "").removeprefix("PT").rstrip("S")
-        return time.fromisoformat(found.replace("H", ":").replace("M", ":"))
+        rows = (attribute(cell, "office", "time-value") or "").removeprefix("PT").rstrip("S")
+        return time.fromisoformat(rows.replace("H", ":").replace("M", ":"))
     assert kind == "string"
     return "\n".join(text_of(line) for line in cell.iterfind("text:p", NAMES))
 
@@ -99,21 +99,23 @@ def attribute(element: XML.Element, space: str, name: str) -> str | None:
 
 
 def in_german(cell: Any) -> Any:
-    """There `true` is no truth value, and what JSON holds keeps its point."""
+    """Return what the German locale reads: `true` is text, and numbers in JSON keep their point."""
     return str(cell).lower() if cell is True or cell is False or cell == -0.5 else cell
 
 
-def exactly(rows: list[Row]) -> list[list[str]]:
-    """So that True is not 1."""
+def typed(rows: list[Row]) -> list[list[str]]:
+    """Return texts that tell True from 1."""
     return [[repr(float(cell) if type(cell) is int else cell) for cell in row] for row in rows]
 
 
 def test_every_cell_has_the_intended_value(tmp_path: Path) -> None:
-    found = opened(FOLDER / "excel.csv", IMPORT.format(delimiter=ord(","), language=ENGLISH), tmp_path)
-    assert exactly(found) == exactly([HEADER, *ROWS])
+    rows = open_in_libreoffice(
+        FOLDER / "excel.csv", IMPORT.format(delimiter=ord(","), language=ENGLISH), tmp_path
+    )
+    assert typed(rows) == typed([HEADER, *ROWS])
 
 
 def test_every_cell_with_a_decimal_comma_has_the_intended_value(tmp_path: Path) -> None:
-    how = IMPORT.format(delimiter=ord(";"), language=GERMAN)
-    found = opened(FOLDER / "excel_comma.csv", how, tmp_path)
-    assert exactly(found) == exactly([HEADER, *([in_german(cell) for cell in row] for row in ROWS)])
+    import_filter = IMPORT.format(delimiter=ord(";"), language=GERMAN)
+    rows = open_in_libreoffice(FOLDER / "excel_comma.csv", import_filter, tmp_path)
+    assert typed(rows) == typed([HEADER, *([in_german(cell) for cell in row] for row in ROWS)])

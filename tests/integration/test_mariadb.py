@@ -1,4 +1,4 @@
-"""Exports from a real MariaDB: one snapshot, every type exact, its collations left to it."""
+"""Exports from a real MariaDB: one snapshot, exact types, and the server's collations."""
 
 import gc
 import threading
@@ -80,18 +80,20 @@ things = Table(
     Column("extra", JSON),
     Column("answers", JSON),
 )
-asked = union_all(
+questions = union_all(
     select(literal("one").label("key"), literal("One?").label("label"), literal(False).label("multiple")),
     select(literal("many"), literal("Many?"), literal(True)),
 ).subquery()
 REPORT = Report(
     name="things",
     title="Things",
-    select=select(*[each for each in things.c if each.name != "answers"]),
+    select=select(*[column_ for column_ in things.c if column_.name != "answers"]),
     key=things.c.id,
     sort="id",
     filters={"words": things.c.words},
-    questions=Questions(things.c.answers, select(asked.c.key, asked.c.label, asked.c.multiple), {}),
+    questions=Questions(
+        things.c.answers, select(questions.c.key, questions.c.label, questions.c.multiple), {}
+    ),
 )
 FULL = {
     "words": 'He said "hi",\r\nthen left 🌳',
@@ -144,25 +146,25 @@ def load(engine: Engine) -> Callable[..., None]:
     return load
 
 
-def requested(report: Report = REPORT, **given: Any) -> ExportRequest:
+def things_request(report: Report = REPORT, **fields: Any) -> ExportRequest:
     body = {"report": report.name, "timeZone": "Europe/Berlin", "csv": {"header": "none"}}
-    return parse_request(body | given, {report.name: report})
+    return parse_request(body | fields, {report.name: report})
 
 
-def taken(engine: Engine, seconds: int = 60) -> Any:
+def open_snapshot(engine: Engine, seconds: int = 60) -> Any:
     return snapshot(engine, "UTC", seconds, lambda: datetime.now(UTC))
 
 
 def test_every_type_is_read_exactly(engine: Engine, load: Callable[..., None]) -> None:
     load(FULL, {"words": ""}, {})
     expected = f'1,{FULL_TEXT}2,"",{"," * 14}\n3,{"," * 15}\n'
-    assert file_by_sqlalchemy(engine, requested()).decode() == expected
+    assert file_by_sqlalchemy(engine, things_request()).decode() == expected
 
 
 def test_a_transform_that_changes_nothing_changes_no_byte(engine: Engine, load: Callable[..., None]) -> None:
     load(FULL, {"words": ""}, {})
     through = replace(REPORT, transform=lambda frame: frame)
-    assert file_by_sqlalchemy(engine, requested(through)) == file_by_sqlalchemy(engine, requested())
+    assert file_by_sqlalchemy(engine, things_request(through)) == file_by_sqlalchemy(engine, things_request())
 
 
 def test_a_transform_recodes(engine: Engine, load: Callable[..., None]) -> None:
@@ -172,7 +174,7 @@ def test_a_transform_recodes(engine: Engine, load: Callable[..., None]) -> None:
         return frame
 
     load({"words": "a", "yes": False}, {})
-    request = requested(replace(REPORT, transform=recode), columns=["words", "yes"])
+    request = things_request(replace(REPORT, transform=recode), columns=["words", "yes"])
     assert file_by_sqlalchemy(engine, request) == b"A,true\nNONE,\n"
 
 
@@ -181,7 +183,10 @@ def test_timestamps_do_not_depend_on_the_servers_time_zone(engine: Engine, load:
     try:
         with engine.begin() as connection:
             connection.exec_driver_sql("SET GLOBAL time_zone = '+05:30'")
-        assert file_by_sqlalchemy(engine, requested(columns=["at"])) == b"2024-07-19T14:00:00.000000+02:00\n"
+        assert (
+            file_by_sqlalchemy(engine, things_request(columns=["at"]))
+            == b"2024-07-19T14:00:00.000000+02:00\n"
+        )
     finally:
         with engine.begin() as connection:
             connection.exec_driver_sql("SET GLOBAL time_zone = 'SYSTEM'")
@@ -195,8 +200,8 @@ WORDS = ["b", "A", "a", "Ä", "a ", "ä", "B", "", "ß", "ss", "Z", None, "é", 
 def test_all_pages_joined_equal_the_file_in_the_servers_order(
     url: str, engine: Engine, load: Callable[..., None], sort: str, by: str
 ) -> None:
-    load(*[{"words": each} for each in WORDS])
-    request = requested(sort=sort, columns=["id", "words"])
+    load(*[{"words": text} for text in WORDS])
+    request = things_request(sort=sort, columns=["id", "words"])
     written = [line.split(",") for line in file_by_sqlalchemy(engine, request).decode().splitlines()]
     source = Source(ApiSettings(database_url=url, storage_url="file:///nowhere"), lambda: datetime.now(UTC))
     rows, number, cursor = [], 1, None
@@ -212,15 +217,15 @@ def test_all_pages_joined_equal_the_file_in_the_servers_order(
 
 
 def test_a_filter_follows_the_columns_collation(engine: Engine, load: Callable[..., None]) -> None:
-    load(*[{"words": each} for each in ("a", "A", "b")])
-    with taken(engine) as snap:
-        assert snap.scalar(statement.count(requested(filters={"words": "a"}))) == 2
-    assert file_by_sqlalchemy(engine, requested(columns=["words"], filters={"words": "a"})) == b"a\nA\n"
+    load(*[{"words": text} for text in ("a", "A", "b")])
+    with open_snapshot(engine) as snap:
+        assert snap.scalar(statement.count(things_request(filters={"words": "a"}))) == 2
+    assert file_by_sqlalchemy(engine, things_request(columns=["words"], filters={"words": "a"})) == b"a\nA\n"
 
 
-def counted_and_came(snap: Snapshot, engine: Engine) -> tuple[int, int]:
-    """A writer deletes between the two."""
-    request = requested(columns=["id"])
+def count_and_fetch(snap: Snapshot, engine: Engine) -> tuple[int, int]:
+    """Delete rows between the count and the fetch."""
+    request = things_request(columns=["id"])
     counted = snap.scalar(statement.count(request))
     with engine.begin() as connection:
         connection.execute(delete(things).where(things.c.id > 10))
@@ -230,19 +235,19 @@ def counted_and_came(snap: Snapshot, engine: Engine) -> tuple[int, int]:
 
 def test_count_and_rows_come_from_one_snapshot(engine: Engine, load: Callable[..., None]) -> None:
     load(*[{}] * 50)
-    with taken(engine) as snap:
-        assert counted_and_came(snap, engine) == (50, 50)
+    with open_snapshot(engine) as snap:
+        assert count_and_fetch(snap, engine) == (50, 50)
 
 
 def test_without_a_snapshot_count_and_rows_differ(engine: Engine, load: Callable[..., None]) -> None:
-    """The control: else the test above would prove nothing."""
+    """Control: READ COMMITTED must show a difference, or the test above would prove nothing."""
     load(*[{}] * 50)
     with engine.connect().execution_options(isolation_level="READ COMMITTED") as connection:
-        assert counted_and_came(Snapshot(connection, datetime.now(UTC)), engine) == (50, 10)
+        assert count_and_fetch(Snapshot(connection, datetime.now(UTC)), engine) == (50, 10)
 
 
 def test_a_snapshot_is_read_only(engine: Engine) -> None:
-    with pytest.raises(ExportError), taken(engine) as snap:
+    with pytest.raises(ExportError), open_snapshot(engine) as snap:
         snap.connection.execute(delete(things))
 
 
@@ -254,15 +259,15 @@ slow = Report(
 )
 
 
-def fails_as(engine: Engine, request: ExportRequest, seconds: int = 60) -> type[ExportError]:
-    with pytest.raises(ExportError) as raised, taken(engine, seconds) as snap:
+def error_type(engine: Engine, request: ExportRequest, seconds: int = 60) -> type[ExportError]:
+    with pytest.raises(ExportError) as raised, open_snapshot(engine, seconds) as snap:
         file_from_snapshot(snap, request)
     return type(raised.value)
 
 
 def test_a_statement_has_a_time_limit(engine: Engine, load: Callable[..., None]) -> None:
     load(*[{}] * 100)
-    assert fails_as(engine, requested(slow), seconds=1) is SourceTimeout
+    assert error_type(engine, things_request(slow), seconds=1) is SourceTimeout
 
 
 @pytest.mark.parametrize(("kill", "kind"), [("QUERY", SourceCancelled), ("CONNECTION", SourceUnavailable)])
@@ -272,7 +277,7 @@ def test_a_killed_query_differs_from_a_killed_connection(
     load(*[{}] * 100)
     killed = threading.Event()
 
-    def strike() -> None:
+    def kill_slow_queries() -> None:
         running = "SELECT id FROM information_schema.processlist WHERE info LIKE 'SELECT things%%sleep%%'"
         with engine.connect() as connection:
             while not killed.is_set():
@@ -280,10 +285,10 @@ def test_a_killed_query_differs_from_a_killed_connection(
                     connection.exec_driver_sql(f"KILL {kill} {victim}")
                     killed.set()
 
-    thread = threading.Thread(target=strike)
+    thread = threading.Thread(target=kill_slow_queries)
     thread.start()
     try:
-        assert fails_as(engine, requested(slow)) is kind
+        assert error_type(engine, things_request(slow)) is kind
     finally:
         killed.set()
         thread.join()
@@ -293,9 +298,9 @@ def test_an_abandoned_export_leaves_no_query(engine: Engine, load: Callable[...,
     load(*[{"words": "x" * 200}] * ROWS)
     many = select(things.c.id, things.c.words).join(things.alias("others"), literal(True))
     report = Report(name="many", title="Many", select=many, key=things.c.id)
-    request = requested(report)
+    request = things_request(report)
     columns = statement.output_columns(request, [])
-    with taken(engine) as snap:
+    with open_snapshot(engine) as snap:
         chunks = sqlalchemy_rows.fetch(snap, request, columns)
         assert next(chunks).rows == sqlalchemy_rows.CHUNK_ROWS
         chunks.close()  # type: ignore[attr-defined]
@@ -308,20 +313,20 @@ def test_an_abandoned_export_leaves_no_query(engine: Engine, load: Callable[...,
 def test_a_missing_table_is_not_retried(engine: Engine) -> None:
     nothing = Table("nothing", MetaData(), Column("id", Integer, primary_key=True))
     report = Report(name="nothing", title="Nothing", select=select(nothing), key=nothing.c.id)
-    assert fails_as(engine, requested(report)) is Internal
+    assert error_type(engine, things_request(report)) is Internal
 
 
 def test_a_missing_column_is_not_retried(engine: Engine) -> None:
     report = Report(name="gap", title="Gap", select=select(things.c.id, column("gap")), key=things.c.id)
-    assert fails_as(engine, requested(report)) is Internal
+    assert error_type(engine, things_request(report)) is Internal
 
 
-# PyMySQL leaves the socket of a refused connection to the garbage collector.
+# pymysql leaves the socket of a refused connection to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("given", [{"unix_socket": "/nowhere/socket"}, {"user": "nobody", "password": "x"}])
-def test_a_refused_connection_is_retried(url: str, given: dict[str, str]) -> None:
-    engine = open_engine(url, connect_seconds=5, poolclass=NullPool, connect_args=given)
-    with pytest.raises(SourceUnavailable), taken(engine):
+@pytest.mark.parametrize("fields", [{"unix_socket": "/nowhere/socket"}, {"user": "nobody", "password": "x"}])
+def test_a_refused_connection_is_retried(url: str, fields: dict[str, str]) -> None:
+    engine = open_engine(url, connect_seconds=5, poolclass=NullPool, connect_args=fields)
+    with pytest.raises(SourceUnavailable), open_snapshot(engine):
         pass
     gc.collect()
 
@@ -330,8 +335,8 @@ def test_an_unreadable_row_is_named_with_its_column(engine: Engine, load: Callab
     load({}, {"words": "soon"})
     wrong = Table("things", MetaData(), Column("id", Integer, primary_key=True), Column("words", JSON))
     report = Report(name="wrong", title="Wrong", select=select(wrong), key=wrong.c.id)
-    with pytest.raises(UnreadableRow, match="Column words of the row whose key is 2 holds"):
-        file_by_sqlalchemy(engine, requested(report))
+    with pytest.raises(UnreadableRow, match="Column words of the row with key 2 contains"):
+        file_by_sqlalchemy(engine, things_request(report))
 
 
 def test_tinyint_1_is_a_number_if_the_report_declares_one(engine: Engine, load: Callable[..., None]) -> None:
@@ -341,5 +346,5 @@ def test_tinyint_1_is_a_number_if_the_report_declares_one(engine: Engine, load: 
     for kind in kinds:
         table = Table("things", MetaData(), Column("id", Integer, primary_key=True), Column("yes", kind))
         report = Report(name="bits", title="Bits", select=select(table.c.yes), key=table.c.id)
-        written.append((type_name(kind), file_by_sqlalchemy(engine, requested(report))))
+        written.append((type_name(kind), file_by_sqlalchemy(engine, things_request(report))))
     assert written == [("boolean", b"true\n"), *[("integer", b"1\n")] * 3]

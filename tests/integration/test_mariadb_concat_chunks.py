@@ -1,4 +1,4 @@
-"""Rows that MariaDB gives as one text each make the file that the driver's own values make."""
+"""Concatenated rows of MariaDB give the same file as the driver's own values."""
 
 import logging
 import random
@@ -99,7 +99,7 @@ def engine() -> Iterator[Engine]:
 
 @pytest.fixture
 def connection(engine: Engine) -> Iterator[Connection]:
-    """In which a test puts rows into an empty table."""
+    """A connection to an empty table."""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("SET sql_mode = ''")
         connection.exec_driver_sql(DDL)
@@ -108,15 +108,15 @@ def connection(engine: Engine) -> Iterator[Connection]:
 
 def put(connection: Connection, *rows: dict[str, Any]) -> None:
     for number, row in enumerate(rows, start=1):
-        given = {"id": number} | row
-        marks = ", ".join(["%s"] * len(given))
+        values = {"id": number} | row
+        marks = ", ".join(["%s"] * len(values))
         connection.exec_driver_sql(
-            f"INSERT INTO joined ({', '.join(given)}) VALUES ({marks})",  # noqa: S608 - names of ours
-            tuple(given.values()),
+            f"INSERT INTO joined ({', '.join(values)}) VALUES ({marks})",  # noqa: S608 - names of ours
+            tuple(values.values()),
         )
 
 
-def asked(columns: dict[str, TypeEngine[Any]], **given: Any) -> ExportRequest:
+def joined_request(columns: dict[str, TypeEngine[Any]], **values: Any) -> ExportRequest:
     table = Table("joined", MetaData(), Column("id", Integer, primary_key=True), Column("answers", JSON))
     for name, kind in columns.items():
         table.append_column(Column(name, kind))
@@ -132,11 +132,11 @@ def asked(columns: dict[str, TypeEngine[Any]], **given: Any) -> ExportRequest:
         sort="id",
         questions=Questions(table.c.answers, select(*questions.c), {}),
     )
-    return parse_request({"report": "joined", "timeZone": "Europe/Berlin"} | given, {"joined": report})
+    return parse_request({"report": "joined", "timeZone": "Europe/Berlin"} | values, {"joined": report})
 
 
-def driver_reads_from(caplog: pytest.LogCaptureFixture) -> Sequence[str]:
-    return [each.message for each in caplog.records if each.name == concat_chunks.__name__]
+def fallback_messages(caplog: pytest.LogCaptureFixture) -> Sequence[str]:
+    return [record.message for record in caplog.records if record.name == concat_chunks.__name__]
 
 
 @pytest.fixture(autouse=True)
@@ -145,8 +145,8 @@ def logged(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def various() -> Iterator[dict[str, Any]]:
-    chance = random.Random(1)  # noqa: S311 - the same each time
-    doubles = [struct.unpack("d", chance.randbytes(8))[0] for _ in range(300)]
+    randomness = random.Random(1)  # noqa: S311 - the same each time
+    doubles = [struct.unpack("d", randomness.randbytes(8))[0] for _ in range(300)]
     for rate in [*DOUBLES, *(each for each in doubles if abs(each) < float("inf"))]:
         yield {"rate": rate}
     for words in WORDS:
@@ -165,9 +165,9 @@ def test_the_bytes_equal_those_of_the_drivers_values(
     engine: Engine, connection: Connection, caplog: pytest.LogCaptureFixture, preset: str
 ) -> None:
     put(connection, *various())
-    request = asked(COLUMNS, csv={"preset": preset})
+    request = joined_request(COLUMNS, csv={"preset": preset})
     assert file_by_concat(engine, request) == file_by_sqlalchemy(engine, request)
-    assert not driver_reads_from(caplog)
+    assert not fallback_messages(caplog)
 
 
 def test_a_transform_gets_the_same_frame(engine: Engine, connection: Connection) -> None:
@@ -178,7 +178,7 @@ def test_a_transform_gets_the_same_frame(engine: Engine, connection: Connection)
         return frame
 
     put(connection, *various())
-    request = asked(COLUMNS)
+    request = joined_request(COLUMNS)
     request = replace(request, report=replace(request.report, transform=look))
     assert file_by_concat(engine, request) == file_by_sqlalchemy(engine, request)
     first, second = seen
@@ -202,10 +202,10 @@ def test_the_driver_reads_what_a_string_cannot_hold(
     name, kind, value = IRREGULAR[case]
     connection.exec_driver_sql("INSERT INTO joined (id) SELECT seq FROM seq_1_to_%s", (ROWS,))
     connection.exec_driver_sql(f"UPDATE joined SET {name} = %s WHERE id = %s", (value, ROWS))  # noqa: S608
-    request = asked({name: kind})
+    request = joined_request({name: kind})
     assert file_by_concat(engine, request) == file_by_sqlalchemy(engine, request)
     first = 1 if case == "bytes" else ROWS
-    assert driver_reads_from(caplog) == [f"from row {first} on the driver's own values are read"]
+    assert fallback_messages(caplog) == [f"from row {first} on the driver's own values are read"]
 
 
 def test_the_driver_reads_rows_larger_than_a_packet(
@@ -213,9 +213,9 @@ def test_the_driver_reads_rows_larger_than_a_packet(
 ) -> None:
     put(connection, {})
     connection.exec_driver_sql("UPDATE joined SET words = repeat('a', 9000000), west = repeat('b', 9000000)")
-    request = asked({"words": Text(), "west": Text()})
+    request = joined_request({"words": Text(), "west": Text()})
     assert file_by_concat(engine, request) == file_by_sqlalchemy(engine, request)
-    assert len(driver_reads_from(caplog)) == 1
+    assert len(fallback_messages(caplog)) == 1
 
 
 # What the report says of a column is not what it is.
@@ -237,7 +237,7 @@ def test_a_column_of_another_type_than_declared_has_the_drivers_bytes(
 ) -> None:
     name, kind, value = MISTAKEN[case]
     put(connection, {name: value}, {})
-    request = asked({name: kind})
+    request = joined_request({name: kind})
     assert file_by_concat(engine, request) == file_by_sqlalchemy(engine, request)
 
 
@@ -245,31 +245,31 @@ def test_character_sets_without_a_common_one_are_read_by_the_driver(
     engine: Engine, connection: Connection
 ) -> None:
     put(connection, {"west": "é", "east": "ő"})
-    request = asked({"west": Text(), "east": Text()}, csv={"header": "none"})
+    request = joined_request({"west": Text(), "east": Text()}, csv={"header": "none"})
     assert file_by_concat(engine, request) == file_by_sqlalchemy(engine, request) == "1,é,ő,,\n".encode()
 
 
 def test_split_files_equal_those_of_the_driver(engine: Engine, connection: Connection) -> None:
     connection.exec_driver_sql("INSERT INTO joined (id) SELECT seq FROM seq_1_to_%s", (ROWS,))
-    request = asked({})
+    request = joined_request({})
     request = replace(request, options=replace(request.options, split_rows=ROWS // 2))
     assert file_by_concat(engine, request) == file_by_sqlalchemy(engine, request)
 
 
 def test_an_unreadable_value_is_named_with_its_row(engine: Engine, connection: Connection) -> None:
     put(connection, {}, {"words": "no json"})
-    with pytest.raises(UnreadableRow, match="Column words of the row whose key is 2 holds"):
-        file_by_concat(engine, asked({"words": JSON()}))
+    with pytest.raises(UnreadableRow, match="Column words of the row with key 2 contains"):
+        file_by_concat(engine, joined_request({"words": JSON()}))
 
 
 class Shouted(String):
-    """Is selected through a function."""
+    """A type that is selected through a function."""
 
     def column_expression(self, column: Any) -> Any:
         return func.upper(column, type_=self)
 
 
-def can_join(engine: Engine, request: ExportRequest) -> bool:
+def can_read(engine: Engine, request: ExportRequest) -> bool:
     with engine.connect() as connection:
         taken = Snapshot(connection, datetime.now(UTC))
         return concat_chunks.can_read(Reading(taken, request, lambda: datetime.now(UTC)))
@@ -279,10 +279,10 @@ def can_join(engine: Engine, request: ExportRequest) -> bool:
 def test_types_that_cannot_be_concatenated_are_left_to_the_driver(
     engine: Engine, kind: TypeEngine[Any], can: bool
 ) -> None:
-    assert can_join(engine, asked({"words": kind})) is can
+    assert can_read(engine, joined_request({"words": kind})) is can
 
 
 def test_a_distinct_select_is_left_to_the_driver(engine: Engine) -> None:
-    request = asked({})
+    request = joined_request({})
     distinct = replace(request.report, select=request.report.select.distinct())
-    assert not can_join(engine, replace(request, report=distinct))
+    assert not can_read(engine, replace(request, report=distinct))

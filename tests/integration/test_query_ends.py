@@ -1,4 +1,4 @@
-"""Whatever ends an export ends its query in the database too, though it may not have sent a row yet."""
+"""The end of an export ends its query in the database, even before the first row."""
 
 import os
 import signal
@@ -26,9 +26,9 @@ from tests.support.running_stack import Stack
 
 POOL = "query-ends"
 SLOW_REPORTS = {"REPORTS_CATALOG": "tests.faults.slow_reports"}
-# One row that takes longer than any test here.
+# One row that takes longer than any test in this file.
 SLEEP = select(func.pg_sleep(120).label("slept"))
-READS_FOR_EVER = """
+READ_FOREVER = """
 import sys
 from tests.integration.test_query_ends import read
 read(sys.argv[1])
@@ -37,7 +37,7 @@ ENDED_WITHIN_SECONDS, SEEN_WITHIN_SECONDS = 5, 60
 
 
 class Stopped(Exception):
-    """What a handler of a signal raises."""
+    """Raised by a signal handler."""
 
 
 def read(url: str) -> None:
@@ -47,33 +47,33 @@ def read(url: str) -> None:
             pass
 
 
-def running(database: psycopg.Connection) -> int:
-    found = database.execute("""
+def running_queries(database: psycopg.Connection) -> int:
+    rows = database.execute("""
         SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'COPY%pg_sleep%'
     """)
-    return int(found.fetchall()[0][0])
+    return int(rows.fetchall()[0][0])
 
 
-def until(database: psycopg.Connection, number: int, seconds: float) -> None:
+def wait_for_queries(database: psycopg.Connection, number: int, seconds: float) -> None:
     limit = time.monotonic() + seconds
-    while running(database) != number:
-        assert time.monotonic() < limit, f"{running(database)} queries, not {number}"
+    while running_queries(database) != number:
+        assert time.monotonic() < limit, f"{running_queries(database)} queries, not {number}"
         time.sleep(0.05)
 
 
 @contextmanager
-def interrupted_by(error: type[BaseException], database: psycopg.Connection) -> Iterator[None]:
-    """Raised in the middle of the query, as a signal's handler does."""
+def interrupt_with(error: type[BaseException], database: psycopg.Connection) -> Iterator[None]:
+    """Raise the error during the query, from a signal handler."""
 
     def stop(*_: object) -> None:
         raise error
 
-    def when_it_runs() -> None:
-        until(database, 1, SEEN_WITHIN_SECONDS)
+    def interrupt() -> None:
+        wait_for_queries(database, 1, SEEN_WITHIN_SECONDS)
         os.kill(os.getpid(), signal.SIGUSR1)
 
     before = signal.signal(signal.SIGUSR1, stop)
-    timer = Timer(0, when_it_runs)
+    timer = Timer(0, interrupt)
     timer.start()
     try:
         yield
@@ -86,18 +86,18 @@ def interrupted_by(error: type[BaseException], database: psycopg.Connection) -> 
 def test_an_exception_in_the_export_ends_the_query(
     stack: Stack, database: psycopg.Connection, error: type[BaseException]
 ) -> None:
-    with pytest.raises(error), interrupted_by(error, database):
+    with pytest.raises(error), interrupt_with(error, database):
         read(stack.database_url)
-    until(database, 0, ENDED_WITHIN_SECONDS)
+    wait_for_queries(database, 0, ENDED_WITHIN_SECONDS)
 
 
 def test_killing_the_process_ends_the_query_before_its_first_row(
     stack: Stack, database: psycopg.Connection
 ) -> None:
-    with subprocess.Popen([sys.executable, "-c", READS_FOR_EVER, stack.database_url]) as process:  # noqa: S603
-        until(database, 1, SEEN_WITHIN_SECONDS)
+    with subprocess.Popen([sys.executable, "-c", READ_FOREVER, stack.database_url]) as process:  # noqa: S603
+        wait_for_queries(database, 1, SEEN_WITHIN_SECONDS)
         process.kill()
-    until(database, 0, ENDED_WITHIN_SECONDS)
+    wait_for_queries(database, 0, ENDED_WITHIN_SECONDS)
 
 
 def test_cancelling_the_export_ends_the_query(
@@ -110,7 +110,7 @@ def test_cancelling_the_export_ends_the_query(
         worker = others.start_warm_worker(POOL, **SLOW_REPORTS)
         others.wait_for_output(worker, "started!")
         run = flow_runs.start(prefect, deployment, request)
-        until(database, 1, SEEN_WITHIN_SECONDS)
+        wait_for_queries(database, 1, SEEN_WITHIN_SECONDS)
         flow_runs.cancel(prefect, run)
-        until(database, 0, 2 * ENDED_WITHIN_SECONDS)
+        wait_for_queries(database, 0, 2 * ENDED_WITHIN_SECONDS)
         assert flow_runs.wait_until_finished(prefect, run)[0]["state_type"] == "CANCELLED"

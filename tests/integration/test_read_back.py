@@ -1,4 +1,4 @@
-"""What other programs read out of our files is what was put into the table."""
+"""Other programs read the stored values from our files."""
 
 import csv
 import io
@@ -38,9 +38,9 @@ from tests.support.engines import file_by_copy
 Rows = list[list[str | None]]
 Table = list[dict[str, Any]]
 
-proof = settings(PROOF, max_examples=80)
-# What changes no value, and needs no unpacking.
-unchanged = csv_options().map(
+examples = settings(PROOF, max_examples=80)
+# Options that change no value, and need no unpacking.
+readable_options = csv_options().map(
     lambda options: (
         options
         | {
@@ -60,7 +60,7 @@ def filled(scratch_url: str) -> Iterator[Engine]:
 
 
 @pytest.fixture(scope="module")
-def of_its_own(scratch_url: str) -> Iterator[Engine]:
+def own_rows(scratch_url: str) -> Iterator[Engine]:
     yield from table_in(open_engine(scratch_url, connect_seconds=5), of_postgresql)
 
 
@@ -111,11 +111,11 @@ def by_duckdb(content: bytes, dialect: CsvOptions, file: Path) -> Rows:
         return [[*row] for row in duck.execute(READ_CSV, [str(file), dialect.delimiter]).fetchall()]
 
 
-def moment(text: str) -> datetime:
+def instant(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)
 
 
-def truth(text: str) -> bool:
+def boolean(text: str) -> bool:
     return {"true": True, "false": False}[text]
 
 
@@ -129,10 +129,10 @@ READ: dict[str, Callable[[str], Any]] = {
     "large": int,
     "price": Decimal,
     "rate": float,
-    "yes": truth,
+    "yes": boolean,
     "day": date.fromisoformat,
     "hour": time.fromisoformat,
-    "at": moment,
+    "at": instant,
     "localAt": datetime.fromisoformat,
     "uid": UUID,
     "raw": lambda text: bytes.fromhex(text.removeprefix("\\x")),
@@ -141,29 +141,29 @@ READ: dict[str, Callable[[str], Any]] = {
 NUMBERS = ("price", "rate")
 
 
-def kept(value: Any) -> Any:
-    """As JSON holds it: every number exactly."""
+def json_value(value: Any) -> Any:
+    """Return the value after JSON, with exact numbers."""
     return document(json.dumps(value)) if value is not None else None
 
 
-def put(found: Table, request: ExportRequest) -> Table:
-    """The rows by the file's keys, in its order."""
+def file_rows(rows_in: Table, request: ExportRequest) -> Table:
+    """Return the rows with the file's keys, in its order."""
     columns = {column.name: key for key, column in zip(request.report.table_columns, common.c, strict=False)}
     return [
-        {key: row.get(name) if name != "extra" else kept(row[name]) for name, key in columns.items()}
+        {key: row.get(name) if name != "extra" else json_value(row[name]) for name, key in columns.items()}
         | {"id": number}
         | {f"answers.{key}": answer_text(row["answers"], key) for key in ASKED}
-        for number, row in enumerate(found, start=1)
+        for number, row in enumerate(rows_in, start=1)
     ]
 
 
 def answer_text(answers: dict[str, Any], key: str) -> Any:
-    """Only texts are compared here; tests/integration/test_engines_agree.py has the other answers."""
+    """Return a text answer; test_engines_agree.py covers other types."""
     return answers.get(key)
 
 
 def assert_read(rows: Rows, expected: Table, request: ExportRequest, nulls: bool) -> None:
-    """`nulls`: the reader tells NULL from an empty text."""
+    """Compare cell by cell; with `nulls`, the reader distinguishes null from an empty string."""
     assert len(rows) == len(expected)
     for cells, row in zip(rows, expected, strict=True):
         for cell, (key, value) in zip(cells, row.items(), strict=True):
@@ -178,19 +178,19 @@ def read_value(cell: str, key: str, dialect: CsvOptions) -> Any:
     return READ.get(key, str)(number)
 
 
-@proof
-@given(found=rows_of(common), options=unchanged)
+@examples
+@given(rows_in=rows_of(common), options=readable_options)
 def test_every_program_reads_the_stored_values(
     filled: Engine,
     tmp_path_factory: pytest.TempPathFactory,
-    found: Table,
+    rows_in: Table,
     options: dict[str, Any],
 ) -> None:
-    for row in found:  # all answers as texts
+    for row in rows_in:  # keep text answers
         row["answers"] = {key: text for key, text in row["answers"].items() if isinstance(text, str)}
-    load(filled, common, found)
+    load(filled, common, rows_in)
     request = kinds_request(common, csv=options, timeZone="America/New_York", sort="id")
-    content, expected = file_by_copy(filled, request), put(found, request)
+    content, expected = file_by_copy(filled, request), file_rows(rows_in, request)
     file = tmp_path_factory.getbasetemp() / "read.csv"
     assert_read(by_python(content, request.options), expected, request, nulls=False)
     assert_read(by_pandas(content, request.options), expected, request, nulls=False)
@@ -198,7 +198,7 @@ def test_every_program_reads_the_stored_values(
     assert_read(by_duckdb(content, request.options, file), expected, request, nulls=True)
 
 
-# The table as the file has it: answers as texts, and JSON's null as no value.
+# The table like the file: answers as text, and JSON's null as null.
 AS_IN_THE_FILE = """
     CREATE TEMPORARY VIEW as_in_the_file AS SELECT id, {plain},
         answers ->> 'one' AS one,
@@ -212,7 +212,7 @@ ALL_ROWS = "SELECT string_agg(t::text, chr(10) ORDER BY t.id) FROM {} AS t"
 
 
 @pytest.fixture(scope="module")
-def emptied(of_its_own: Engine, server: psycopg.Connection) -> psycopg.Connection:
+def empty_copy(own_rows: Engine, server: psycopg.Connection) -> psycopg.Connection:
     json_ = {"extra": "nullif(extra::jsonb, 'null')", "document": "nullif(document, 'null')"}
     names = [column.name for column in of_postgresql.c if column.name not in ("id", "answers")]
     plain = ", ".join(f"{json_[name]} AS {name}" if name in json_ else name for name in names)
@@ -221,22 +221,22 @@ def emptied(of_its_own: Engine, server: psycopg.Connection) -> psycopg.Connectio
     return server
 
 
-@proof
-@given(found=rows_of(of_postgresql), options=unchanged)
+@examples
+@given(rows_in=rows_of(of_postgresql), options=readable_options)
 def test_copy_from_restores_the_table(
-    of_its_own: Engine, emptied: psycopg.Connection, found: Table, options: dict[str, Any]
+    own_rows: Engine, empty_copy: psycopg.Connection, rows_in: Table, options: dict[str, Any]
 ) -> None:
-    load(of_its_own, of_postgresql, found)
+    load(own_rows, of_postgresql, rows_in)
     request = kinds_request(
         of_postgresql, csv=options | {"decimalMark": "."}, timeZone="Europe/Madrid", sort="id"
     )
-    content = file_by_copy(of_its_own, request)
-    emptied.execute("TRUNCATE read_back")
+    content = file_by_copy(own_rows, request)
+    empty_copy.execute("TRUNCATE read_back")
     reading = f"FORMAT csv, HEADER true, DELIMITER '{request.options.delimiter}'"
-    with emptied.cursor() as cursor, cursor.copy(f"COPY read_back FROM STDIN ({reading})") as copy:
+    with empty_copy.cursor() as cursor, cursor.copy(f"COPY read_back FROM STDIN ({reading})") as copy:
         copy.write(content)
-    (put_in,) = emptied.execute(ALL_ROWS.format("as_in_the_file")).fetchone() or ()
-    assert emptied.execute(ALL_ROWS.format("read_back")).fetchone() == (put_in,)
+    (stored,) = empty_copy.execute(ALL_ROWS.format("as_in_the_file")).fetchone() or ()
+    assert empty_copy.execute(ALL_ROWS.format("read_back")).fetchone() == (stored,)
 
 
 @pytest.mark.parametrize(("compression", "extension"), [("gzip", "csv.gz"), ("zip", "zip")])

@@ -1,4 +1,4 @@
-"""A database that says nothing: one that works is waited for, one that will never answer is given up."""
+"""A silent database: the export waits while the server works, and fails if it will never answer."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -28,36 +28,36 @@ LONG_WAIT = select(func.pg_sleep(4 * SILENCE_SECONDS).label("slept"))
 
 
 @pytest.fixture
-def way(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[BlockableProxy]:
+def proxy(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[BlockableProxy]:
     monkeypatch.setattr(postgresql_watchdog, "PROBE_SECONDS", 2)
-    way = BlockableProxy(stack.database_url)
-    yield way
-    way.close()
+    proxy = BlockableProxy(stack.database_url)
+    yield proxy
+    proxy.close()
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """What the server was found to be each time: lost or not."""
-    answers: list[bool] = []
-    ask = WatchedConnection._has_stopped
+def probes(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Record the result of every probe: True if the server has stopped working on the query."""
+    results: list[bool] = []
+    has_stopped = WatchedConnection._has_stopped
 
-    def counted(self: WatchedConnection, *given: postgresql_watchdog.Backend) -> bool:
-        answers.append(ask(self, *given))
-        return answers[-1]
+    def recorded(self: WatchedConnection, *arguments: postgresql_watchdog.Backend) -> bool:
+        results.append(has_stopped(self, *arguments))
+        return results[-1]
 
-    monkeypatch.setattr(WatchedConnection, "_has_stopped", counted)
-    return answers
+    monkeypatch.setattr(WatchedConnection, "_has_stopped", recorded)
+    return results
 
 
 def read(
-    url: str, wanted: Select[tuple[object, ...]], trouble: Callable[[Snapshot], None], seconds: int = 60
+    url: str, query: Select[tuple[object, ...]], fault: Callable[[Snapshot], None], seconds: int = 60
 ) -> int:
-    """Rows; the trouble comes after the first of them."""
+    """Return the number of rows; cause the fault after the first block."""
     engine = open_engine(url, connect_seconds=5, poolclass=NullPool)
     with snapshot(engine, "UTC", seconds, lambda: datetime.now(UTC), SILENCE_SECONDS) as taken:
-        blocks = copy_out.copy(taken, wanted, PRESETS["plain"])
+        blocks = copy_out.copy(taken, query, PRESETS["plain"])
         rows = next(blocks).rows
-        trouble(taken)
+        fault(taken)
         return rows + sum(block.rows for block in blocks)
 
 
@@ -65,45 +65,45 @@ def nothing(_: Snapshot) -> None:
     pass
 
 
-@pytest.mark.parametrize("wanted", [LONG_WAIT, LONG_SUM], ids=["waits", "computes"])
+@pytest.mark.parametrize("query", [LONG_WAIT, LONG_SUM], ids=["waits", "computes"])
 def test_a_working_server_is_waited_for(
-    way: BlockableProxy, asked: list[bool], wanted: Select[tuple[object, ...]]
+    proxy: BlockableProxy, probes: list[bool], query: Select[tuple[object, ...]]
 ) -> None:
-    assert read(way.url, wanted, nothing) == 1
-    assert asked[0] is False  # the last time it may just have answered
+    assert read(proxy.url, query, nothing) == 1
+    assert probes[0] is False  # before the last probe it may have just answered
 
 
 @pytest.mark.parametrize("backend", ["waits for us", "is gone"])
 def test_a_lost_answer_is_not_waited_for(
-    way: BlockableProxy, stack: Stack, database: psycopg.Connection, asked: list[bool], backend: str
+    proxy: BlockableProxy, stack: Stack, database: psycopg.Connection, probes: list[bool], backend: str
 ) -> None:
-    """Only what has been opened before is silent: the server can be asked."""
+    """Only existing connections are silent; probes reach the server."""
     silence = ExitStack()
 
     def lose(taken: Snapshot) -> None:
         pid = taken.driver.info.backend_pid
         taken.driver.probe = lambda: postgresql_watchdog.connect(stack.libpq_url, autocommit=True)
-        silence.enter_context(way.blocked("silent"))
+        silence.enter_context(proxy.blocked("silent"))
         if backend == "is gone":
             database.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
 
     with silence, pytest.raises(SourceUnavailable):
-        read(way.url, MANY_BYTES, lose)
-    assert asked[-1] is True
+        read(proxy.url, MANY_BYTES, lose)
+    assert probes[-1] is True
 
 
-def test_an_unreachable_server_is_abandoned(way: BlockableProxy, asked: list[bool]) -> None:
+def test_an_unreachable_server_is_abandoned(proxy: BlockableProxy, probes: list[bool]) -> None:
     with ExitStack() as silence, pytest.raises(SourceUnavailable):
-        read(way.url, MANY_BYTES, lambda _: silence.enter_context(way.blocked("silent")))
-    assert asked == [True]
+        read(proxy.url, MANY_BYTES, lambda _: silence.enter_context(proxy.blocked("silent")))
+    assert probes == [True]
 
 
-def test_a_slow_consumer_is_not_the_servers_silence(way: BlockableProxy, asked: list[bool]) -> None:
-    assert read(way.url, MANY_BYTES, lambda _: time.sleep(3 * SILENCE_SECONDS)) == 200_000
-    assert asked == []
+def test_a_slow_consumer_is_not_the_servers_silence(proxy: BlockableProxy, probes: list[bool]) -> None:
+    assert read(proxy.url, MANY_BYTES, lambda _: time.sleep(3 * SILENCE_SECONDS)) == 200_000
+    assert probes == []
 
 
-def test_a_long_wait_ends_with_the_statements_timeout(way: BlockableProxy, asked: list[bool]) -> None:
+def test_a_long_wait_ends_with_the_statements_timeout(proxy: BlockableProxy, probes: list[bool]) -> None:
     with pytest.raises(SourceTimeout):
-        read(way.url, LONG_WAIT, nothing, seconds=1)
-    assert set(asked) == {False}
+        read(proxy.url, LONG_WAIT, nothing, seconds=1)
+    assert set(probes) == {False}

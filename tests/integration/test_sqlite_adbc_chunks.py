@@ -1,4 +1,4 @@
-"""Whatever an SQLite file holds, with a second process that reads it comes what Python alone gives."""
+"""The second process gives the general source's file or error, whatever an SQLite file contains."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -48,14 +48,14 @@ def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of two rows, two a batch."""
+    """Read chunks of two rows, two chunks per batch."""
     monkeypatch.setattr(sqlalchemy_rows, "CHUNK_ROWS", 2)
     monkeypatch.setattr(adbc_chunks, "BATCH_ROWS", 4)
 
 
-def write(engine: Engine, rows: int, *changes: str, values: Sequence[str] = ()) -> None:
-    """Regular rows, and then something past SQLAlchemy."""
-    load(engine, common, [ROW] * rows)
+def write(engine: Engine, count: int, *changes: str, values: Sequence[str] = ()) -> None:
+    """Load regular rows, then change them with SQL, past SQLAlchemy's types."""
+    load(engine, common, [ROW] * count)
     with engine.begin() as connection:
         for change in changes:
             connection.exec_driver_sql(f"UPDATE common SET {change}", tuple(values))  # noqa: S608 - ours
@@ -69,16 +69,16 @@ def without_raw(request: ExportRequest) -> ExportRequest:
 
 
 @settings(PROOF, max_examples=60)
-@given(found=rows_of(common), request=requests_of(common), has_hook=st.booleans())
+@given(rows=rows_of(common), request=requests_of(common), has_transform=st.booleans())
 def test_the_second_process_reads_all_regular_rows(
-    sqlite: Engine, found: list[dict[str, Any]], request: ExportRequest, has_hook: bool
+    sqlite: Engine, rows: list[dict[str, Any]], request: ExportRequest, has_transform: bool
 ) -> None:
-    load(sqlite, common, found)
+    load(sqlite, common, rows)
     read = tuple(key for key in request.columns or COLUMNS if key != "raw") or ("id",)
     request = without_raw(replace(request, columns=read))
-    assert compare_sources(sqlite, with_transform(request) if has_hook else request).rows_by_process == len(
-        found
-    )
+    assert compare_sources(
+        sqlite, with_transform(request) if has_transform else request
+    ).rows_by_process == len(rows)
 
 
 DIGITS = "1" * 5000
@@ -159,12 +159,12 @@ DOCUMENTS = [
 ]
 
 
-def short(given: object) -> str:
-    return str(given)[:40]
+def short_id(value: object) -> str:
+    return str(value)[:40]
 
 
 @pytest.mark.usefixtures("small_chunks")
-@pytest.mark.parametrize(("name", "value"), VALUES, ids=short)
+@pytest.mark.parametrize(("name", "value"), VALUES, ids=short_id)
 def test_values_of_another_type_give_the_same_result(sqlite: Engine, name: str, value: str) -> None:
     write(sqlite, 7, f"{name} = {value} WHERE id = 6")
     assert (
@@ -173,7 +173,7 @@ def test_values_of_another_type_give_the_same_result(sqlite: Engine, name: str, 
 
 
 @pytest.mark.usefixtures("small_chunks")
-@pytest.mark.parametrize("document", DOCUMENTS, ids=short)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=short_id)
 @pytest.mark.parametrize("column", ["extra", "answers"])
 def test_irregular_documents_give_the_same_result(sqlite: Engine, column: str, document: str) -> None:
     write(sqlite, 7, f"{column} = ? WHERE id = 6", values=[document])
@@ -194,21 +194,26 @@ def test_the_general_source_reads_from_the_irregular_batch_on(sqlite: Engine, pl
     assert compare_sources(sqlite, kinds_request(common, columns=COLUMNS)).rows_by_process == 7 - left
 
 
-# No text, no moment (for Arrow, for anybody), half of a pair that is met when the row is written.
-ODD = ["words = x'ff'", "at = '2024-01-01 10:00:60'", "local_at = '0000-01-01 00:00:00'", "local_at = 'x'"]
-ODD += ["at = 'x'", """extra = '"\\ud800"'""", """answers = '{"one":"\\ud800"}'"""]
+# Not a text; not a timestamp (for Arrow, for Python); half of a surrogate pair, which fails when written.
+BAD_VALUES = [
+    "words = x'ff'",
+    "at = '2024-01-01 10:00:60'",
+    "local_at = '0000-01-01 00:00:00'",
+    "local_at = 'x'",
+]
+BAD_VALUES += ["at = 'x'", """extra = '"\\ud800"'""", """answers = '{"one":"\\ud800"}'"""]
 
 
 @pytest.mark.usefixtures("small_chunks")
 @settings(PROOF, max_examples=40)
 @given(
-    odd=st.lists(st.tuples(st.integers(1, 12), st.sampled_from(ODD)), min_size=2, max_size=4),
+    bad_rows=st.lists(st.tuples(st.integers(1, 12), st.sampled_from(BAD_VALUES)), min_size=2, max_size=4),
     split_rows=st.sampled_from([None, 1, 3, 5]),
 )
 def test_both_sources_name_the_same_one_of_several_bad_rows(
-    sqlite: Engine, odd: list[tuple[int, str]], split_rows: int | None
+    sqlite: Engine, bad_rows: list[tuple[int, str]], split_rows: int | None
 ) -> None:
-    write(sqlite, 12, *(f"{change} WHERE id = {place}" for place, change in odd))
+    write(sqlite, 12, *(f"{change} WHERE id = {place}" for place, change in bad_rows))
     csv = {"compression": "zip", "splitRows": split_rows}
     compare_sources(
         sqlite, kinds_request(common, columns=["words", "localAt", "at", "extra", "answers"], csv=csv)

@@ -1,4 +1,4 @@
-"""Two processes read one SQLite file in one snapshot; whatever befalls the second, the rows are the same."""
+"""Two processes read one SQLite file in one snapshot; the rows survive any fault of the second."""
 
 import json
 import sqlite3
@@ -35,13 +35,13 @@ REQUEST = parse_request({"report": "movers", "place": HERE}, {"movers": REPORT})
 
 @pytest.fixture(params=["delete", "wal"])
 def file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """In both of SQLite's ways to commit: where readers wait for writers, and where they do not."""
+    """A file in each journal mode: in one, readers wait for writers."""
     file = tmp_path / "what's in it, 50% #1.db"
     with closing(sqlite3.connect(file)) as connection:
         connection.execute(f"PRAGMA journal_mode = {request.param}")
         connection.execute("CREATE TABLE movers (id INTEGER PRIMARY KEY, place VARCHAR NOT NULL, note TEXT)")
-        everyone = ((number, HERE, "x" * (number % 300)) for number in range(1, ROWS + 1))
-        connection.executemany("INSERT INTO movers VALUES (?, ?, ?)", everyone)
+        people = ((number, HERE, "x" * (number % 300)) for number in range(1, ROWS + 1))
+        connection.executemany("INSERT INTO movers VALUES (?, ?, ?)", people)
         connection.commit()
     return file
 
@@ -52,31 +52,31 @@ def engine(file: Path) -> Engine:
 
 
 @contextmanager
-def taken(engine: Engine, seconds: int = 60) -> Iterator[Snapshot]:
+def open_snapshot(engine: Engine, seconds: int = 60) -> Iterator[Snapshot]:
     with snapshot(engine, "UTC", seconds, lambda: datetime.now(UTC)) as snap:
         yield snap
 
 
 @contextmanager
 def shared(engine: Engine, seconds: int = 60) -> Iterator[Shared]:
-    with taken(engine, seconds) as snap, adbc_chunks.shared(snap, lambda: datetime.now(UTC)) as found:
-        yield found
+    with open_snapshot(engine, seconds) as snap, adbc_chunks.shared(snap, lambda: datetime.now(UTC)) as both:
+        yield both
 
 
-def ids(found: Shared, request: ExportRequest = REQUEST, expected: int = ROWS) -> Iterator[int]:
+def ids(both: Shared, request: ExportRequest = REQUEST, expected: int = ROWS) -> Iterator[int]:
     columns = statement.output_columns(request, [])
-    for chunk in adbc_chunks.fetch(found, request, columns, expected):
+    for chunk in adbc_chunks.fetch(both, request, columns, expected):
         yield from unpacked(chunk.keys)
 
 
-def readers_of(process: psutil.Process) -> list[psutil.Process]:
+def reading_processes(process: psutil.Process) -> list[psutil.Process]:
     name = Path(str(adbc_process.__file__)).name
-    return [each for each in process.children() if any(part.endswith(name) for part in each.cmdline())]
+    return [child for child in process.children() if any(part.endswith(name) for part in child.cmdline())]
 
 
-def reader() -> psutil.Process:
-    (found,) = readers_of(psutil.Process())
-    return found
+def reading_process() -> psutil.Process:
+    (both,) = reading_processes(psutil.Process())
+    return both
 
 
 MOVES = f"""
@@ -86,7 +86,7 @@ while True:
     for place in ("{THERE}", "{HERE}"):
         connection.execute("UPDATE movers SET place = ? WHERE id <= {MOVED}", [place])
         print("moved", flush=True)
-        time.sleep(0.01)  # somebody who never stops writing leaves readers no moment
+        time.sleep(0.01)  # without a pause, readers would never get their turn
 """  # noqa: S608 - ours
 WRITES = """
 import sqlite3, sys
@@ -98,66 +98,66 @@ connection.commit()
 
 
 @contextmanager
-def beside(program: str, argument: object) -> Iterator[subprocess.Popen[str]]:
-    """In a process of its own: in this one, SQLite would settle by itself who waits for whom."""
+def run_in_process(program: str, argument: object) -> Iterator[subprocess.Popen[str]]:
+    """Run the program in a child process; within one process, SQLite would resolve locks itself."""
     command = [sys.executable, "-c", program, str(argument)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - ours
         try:
-            assert said(process)
+            assert read_line(process)
             yield process
         finally:
             process.kill()
 
 
-def said(process: subprocess.Popen[str]) -> str:
+def read_line(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
     return process.stdout.readline()
 
 
 def test_both_processes_see_one_committed_state(engine: Engine, file: Path) -> None:
-    """The count is the first process's, the rows are the second's."""
-    by_two, seen = 0, set()
-    with beside(MOVES, file) as mover:
-        moves = iter(lambda: said(mover), "")
+    """The first process counts, the second one reads the rows."""
+    shared_count, seen = 0, set()
+    with run_in_process(MOVES, file) as mover:
+        moves = iter(lambda: read_line(mover), "")
         for _ in range(EXPORTS):
-            with shared(engine) as found:
-                counted = found.snapshot.scalar(statement.count(REQUEST))
-                came = list(ids(found, expected=counted))
-                by_two += found.process is not None
-            assert len(came) == counted
-            assert came == sorted(came)
+            with shared(engine) as both:
+                counted = both.snapshot.scalar(statement.count(REQUEST))
+                fetched = list(ids(both, expected=counted))
+                shared_count += both.process is not None
+            assert len(fetched) == counted
+            assert fetched == sorted(fetched)
             seen.add(counted)
             next(moves)
         assert mover.poll() is None
     assert seen <= {ROWS, ROWS - MOVED}
-    assert by_two > EXPORTS // 2
+    assert shared_count > EXPORTS // 2
 
 
 def test_the_second_process_reads_all_rows(engine: Engine) -> None:
     columns = statement.output_columns(REQUEST, [])
-    with shared(engine) as found:
-        assert sum(each.rows for each in adbc_chunks._chunks(found, REQUEST, columns)) == ROWS
+    with shared(engine) as both:
+        assert sum(each.rows for each in adbc_chunks._chunks(both, REQUEST, columns)) == ROWS
 
 
 def test_a_waiting_writer_gets_its_turn(engine: Engine, file: Path) -> None:
-    with taken(engine) as snap:
+    with open_snapshot(engine) as snap:
         assert snap.scalar(statement.count(REQUEST)) == ROWS
-        with beside(WRITES, file) as writer:
-            time.sleep(0.3)  # by now it holds new readers up, unless it could write at once
-            with adbc_chunks.shared(snap, lambda: datetime.now(UTC)) as found:
-                counted = found.snapshot.scalar(statement.count(REQUEST))
-                assert len(list(ids(found, expected=counted))) == counted
+        with run_in_process(WRITES, file) as writer:
+            time.sleep(0.3)  # by now it blocks new readers, unless it could write at once
+            with adbc_chunks.shared(snap, lambda: datetime.now(UTC)) as both:
+                counted = both.snapshot.scalar(statement.count(REQUEST))
+                assert len(list(ids(both, expected=counted))) == counted
             snap.connection.exec_driver_sql("ROLLBACK")
             assert writer.wait(30) == 0
 
 
 @pytest.mark.parametrize("after", [0, 1, ROWS // 2])
 def test_the_general_source_continues_after_a_kill(engine: Engine, after: int) -> None:
-    with shared(engine) as found:
-        coming = ids(found)
-        first = [next(coming) for _ in range(after)]
-        reader().kill()
-        assert [*first, *coming] == list(range(1, ROWS + 1))
+    with shared(engine) as both:
+        remaining = ids(both)
+        first = [next(remaining) for _ in range(after)]
+        reading_process().kill()
+        assert [*first, *remaining] == list(range(1, ROWS + 1))
 
 
 @pytest.mark.parametrize("program", ["false", "there is none"])
@@ -165,35 +165,35 @@ def test_the_general_source_reads_without_a_second_process(
     engine: Engine, program: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "executable", program)
-    with shared(engine) as found:
-        assert found.process is None
-        assert list(ids(found)) == list(range(1, ROWS + 1))
+    with shared(engine) as both:
+        assert both.process is None
+        assert list(ids(both)) == list(range(1, ROWS + 1))
 
 
 def test_the_time_limit_covers_both_processes(engine: Engine) -> None:
-    """A select that would take days."""
+    """Read a select that would take days."""
     others = [movers.alias() for _ in range(4)]
     endless = select(movers.c.id, *(each.c.note.label(f"n{n}") for n, each in enumerate(others))).where(
         *(each.c.id != movers.c.id for each in others)
     )
     report = Report(name="endless", title="Endless", select=endless, key=movers.c.id, sort="-id")
     request = parse_request({"report": "endless"}, {"endless": report})
-    begun = time.monotonic()
-    with shared(engine, seconds=2) as found:
-        assert found.process is not None
+    started_at = time.monotonic()
+    with shared(engine, seconds=2) as both:
+        assert both.process is not None
         with pytest.raises(SourceTimeout), source_errors():
-            list(ids(found, request, expected=10**12))
-    assert time.monotonic() - begun < 20
-    assert readers_of(psutil.Process()) == []
+            list(ids(both, request, expected=10**12))
+    assert time.monotonic() - started_at < 20
+    assert reading_processes(psutil.Process()) == []
 
 
 @pytest.mark.parametrize("after", [0, 1])
 def test_stopping_early_leaves_no_second_process(engine: Engine, after: int) -> None:
-    with shared(engine) as found:
-        coming = ids(found)
+    with shared(engine) as both:
+        remaining = ids(both)
         for _ in range(after):
-            next(coming)
-        process = reader()
+            next(remaining)
+        process = reading_process()
     assert not process.is_running()
 
 
@@ -206,21 +206,21 @@ from flows.sources.snapshot import open_engine, snapshot
 
 clock = lambda: datetime.now(UTC)
 engine = open_engine(sys.argv[1], connect_seconds=5, poolclass=NullPool)
-with snapshot(engine, "UTC", 60, clock) as taken, adbc_chunks.shared(taken, clock) as found:
+with snapshot(engine, "UTC", 60, clock) as open_snapshot, adbc_chunks.shared(open_snapshot, clock) as both:
     print("shared", flush=True)
     time.sleep(60)
 """
 
 
 def test_killing_the_first_process_ends_the_second(engine: Engine) -> None:
-    with beside(HOLDS_A_SNAPSHOT, engine.url) as first:
-        (second,) = readers_of(psutil.Process(first.pid))
+    with run_in_process(HOLDS_A_SNAPSHOT, engine.url) as first:
+        (second,) = reading_processes(psutil.Process(first.pid))
         first.kill()
-        assert gone(second)
+        assert wait_until_gone(second)
 
 
-def gone(process: psutil.Process) -> bool:
-    """It is nobody's child here, and may stay as a zombie of whoever adopts it."""
+def wait_until_gone(process: psutil.Process) -> bool:
+    """The process is not our child, and may stay as a zombie of another one."""
     until = time.monotonic() + 10
     while time.monotonic() < until:
         if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
@@ -230,14 +230,14 @@ def gone(process: psutil.Process) -> bool:
 
 
 def test_the_second_process_does_not_import_pandas(file: Path) -> None:
-    """pyarrow would, for a Python value that it is to convert: a second at each start."""
+    """pyarrow imports it, which takes a second, if it has to convert a Python value."""
     with closing(sqlite3.connect(file)) as connection:
         connection.execute("UPDATE movers SET note = NULL WHERE id % 2 = 0")
         connection.commit()
     select_all = """SELECT id, coalesce(note, x'ff'), id, '"a"', '{"a": "b"}', NULL FROM movers ORDER BY id"""
     order = {"sql": select_all, "parameters": "", "kinds": ["integer", "text", "integer"]}
     order |= {"answers": 1, "null": "ff"}
-    said = [{"uri": f"file:{quote(str(file))}?mode=ro", "batch_rows": 100}, "begin", order]
+    lines = [{"uri": f"file:{quote(str(file))}?mode=ro", "batch_rows": 100}, "begin", order]
     command = [sys.executable, "-X", "importtime", str(adbc_process.__file__)]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as second:  # noqa: S603 - ours
@@ -247,7 +247,7 @@ def test_the_second_process_does_not_import_pandas(file: Path) -> None:
         errors: list[bytes] = []
         reading = threading.Thread(target=lambda: errors.append(second.stderr.read()))  # type: ignore[union-attr]
         reading.start()
-        second.stdin.write(b"".join(json.dumps(each).encode() + b"\n" for each in said))
+        second.stdin.write(b"".join(json.dumps(each).encode() + b"\n" for each in lines))
         second.stdin.flush()
         assert second.stdout.readline() == adbc_process.DONE
         with pa.ipc.open_stream(second.stdout) as batches:

@@ -1,4 +1,4 @@
-"""Whatever a report on SQLite selects, with a second process that reads it comes what Python alone gives."""
+"""The second process gives the general source's file, whatever a report on SQLite selects."""
 
 import json
 import sqlite3
@@ -88,12 +88,12 @@ def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(adbc_chunks, "BATCH_ROWS", 4)
 
 
-def report_of(*columns: ColumnElement[Any], **given: Any) -> Report:
-    return Report(name="visits", title="Visits", **{"select": select(*columns), "key": v.id} | given)
+def report_of(*columns: ColumnElement[Any], **fields: Any) -> Report:
+    return Report(name="visits", title="Visits", **{"select": select(*columns), "key": v.id} | fields)
 
 
-def found(engine: Engine, report: Report, **given: Any) -> Comparison:
-    return compare_sources(engine, parse_request({"report": "visits"} | given, {"visits": report}))
+def compare(engine: Engine, report: Report, **fields: Any) -> Comparison:
+    return compare_sources(engine, parse_request({"report": "visits"} | fields, {"visits": report}))
 
 
 EVERYTHING = [v.id, v.guest, v.nights, v.rate, v.paid, v.vip, v.day]
@@ -103,7 +103,7 @@ EVERYTHING = [v.id, v.guest, v.nights, v.rate, v.paid, v.vip, v.day]
     "sort", ["id", "-id", "guest", "-guest,nights", "nights,-paid", "-nights", "-vip,-day"]
 )
 def test_sorted_rows(sqlite: Engine, sort: str) -> None:
-    assert found(sqlite, report_of(*EVERYTHING), sort=sort).rows_by_process == ROWS
+    assert compare(sqlite, report_of(*EVERYTHING), sort=sort).rows_by_process == ROWS
 
 
 @pytest.mark.parametrize(
@@ -122,8 +122,9 @@ def test_sorted_rows(sqlite: Engine, sort: str) -> None:
 )
 def test_filtered_rows(sqlite: Engine, filters: dict[str, Any]) -> None:
     names = {name: visits.c[name] for name in ("guest", "nights", "vip", "paid", "day")}
-    read = found(sqlite, report_of(*EVERYTHING, filters=names), filters=filters, csv={"header": "none"})
-    assert read.rows_by_process == read.result.count(b"2024-07-0")
+    report = report_of(*EVERYTHING, filters=names)
+    comparison = compare(sqlite, report, filters=filters, csv={"header": "none"})
+    assert comparison.rows_by_process == comparison.result.count(b"2024-07-0")
 
 
 @pytest.mark.parametrize(
@@ -142,7 +143,7 @@ def test_filtered_rows(sqlite: Engine, filters: dict[str, Any]) -> None:
 def test_stable_expressions_are_read_by_the_second_process(
     sqlite: Engine, expression: ColumnElement[Any]
 ) -> None:
-    assert found(sqlite, report_of(v.id, expression.label("made"))).rows_by_process == ROWS
+    assert compare(sqlite, report_of(v.id, expression.label("made"))).rows_by_process == ROWS
 
 
 @pytest.mark.parametrize(
@@ -159,25 +160,25 @@ def test_stable_expressions_are_read_by_the_second_process(
 def test_version_dependent_expressions_are_left_to_the_general_source(
     sqlite: Engine, expression: ColumnElement[Any]
 ) -> None:
-    assert found(sqlite, report_of(v.id, expression.label("made"))).rows_by_process == 0
+    assert compare(sqlite, report_of(v.id, expression.label("made"))).rows_by_process == 0
     hidden = select(v.id, expression.label("made")).subquery()
-    assert found(sqlite, report_of(hidden.c.id, hidden.c.made, key=hidden.c.id)).rows_by_process == 0
+    assert compare(sqlite, report_of(hidden.c.id, hidden.c.made, key=hidden.c.id)).rows_by_process == 0
     if not isinstance(expression, type(func.sum(v.rate).over())):
         report = report_of(v.id, select=select(v.id).where(expression != literal("9")))
-        assert found(sqlite, report).rows_by_process == 0
+        assert compare(sqlite, report).rows_by_process == 0
 
 
 @pytest.mark.parametrize(("total", "by_process"), [(func.count(v.id), ROWS), (func.sum(v.rate), 0)])
 def test_groups(sqlite: Engine, total: ColumnElement[Any], by_process: int) -> None:
     grouped = select(v.day, total.label("total")).group_by(v.day)
     report = report_of(select=grouped, key=v.day, sort="-total")
-    assert found(sqlite, report).rows_by_process == by_process
+    assert compare(sqlite, report).rows_by_process == by_process
 
 
 @pytest.mark.parametrize(
     "condition",
     [
-        v.at.in_([datetime(2024, 7, 2, 10), datetime(2024, 7, 3, 10)]),  # noqa: DTZ001 - as the column keeps it
+        v.at.in_([datetime(2024, 7, 2, 10), datetime(2024, 7, 3, 10)]),  # noqa: DTZ001 - the column is naive
         v.at.not_in([datetime(2024, 7, 2, 10)]),  # noqa: DTZ001
         v.at == datetime(2024, 7, 2, 10),  # noqa: DTZ001
         v.day.in_([date(2024, 7, 2)]),
@@ -187,17 +188,18 @@ def test_groups(sqlite: Engine, total: ColumnElement[Any], by_process: int) -> N
     ],
 )
 def test_literals_of_a_report_are_bound_as_stored(sqlite: Engine, condition: ColumnElement[bool]) -> None:
-    read = found(sqlite, report_of(select=select(v.id, v.day).where(condition)), csv={"header": "none"})
-    assert read.rows_by_process == read.result.count(b"2024-07-0")
+    report = report_of(select=select(v.id, v.day).where(condition))
+    comparison = compare(sqlite, report, csv={"header": "none"})
+    assert comparison.rows_by_process == comparison.result.count(b"2024-07-0")
 
 
 def test_a_condition_in_literal_sql(sqlite: Engine) -> None:
     report = report_of(select=select(v.id).where(text("round(rate, 1) > 0.25")))
-    assert found(sqlite, report).rows_by_process == 0
+    assert compare(sqlite, report).rows_by_process == 0
 
 
 def test_a_numeric_key_is_named_as_stored(sqlite: Engine) -> None:
-    assert found(sqlite, report_of(v.id, key=v.paid)).rows_by_process == 0
+    assert compare(sqlite, report_of(v.id, key=v.paid)).rows_by_process == 0
 
 
 def test_a_transform_gets_the_same_frames(sqlite: Engine) -> None:
@@ -207,7 +209,7 @@ def test_a_transform_gets_the_same_frames(sqlite: Engine) -> None:
         seen.append((frame.dtypes.map(str).to_dict(), frame.to_csv()))
         return frame.assign(guest=frame["guest"].str.upper())
 
-    assert found(sqlite, report_of(*EVERYTHING, transform=look), sort="-nights").rows_by_process == ROWS
+    assert compare(sqlite, report_of(*EVERYTHING, transform=look), sort="-nights").rows_by_process == ROWS
     assert seen[: len(seen) // 2] == seen[len(seen) // 2 :]
 
 
@@ -237,21 +239,21 @@ def as_escapes(word: str) -> str:
     return '"' + "".join(f"\\u{units[place : place + 4]}" for place in range(0, len(units), 4)) + '"'
 
 
-def asking(keys: Sequence[str]) -> Report:
+def report_asking(keys: Sequence[str]) -> Report:
     rows = [select(literal(key).label("key"), literal(key).label("label"), literal(False)) for key in keys]
     listed: Select[Any] = select(*union_all(*rows).subquery().c)
     return report_of(v.id, questions=Questions(answers=v.answers, select=listed, scope={}))
 
 
-@pytest.mark.parametrize("written", [json.dumps, partial(json.dumps, ensure_ascii=False), as_escapes])
+@pytest.mark.parametrize("dump", [json.dumps, partial(json.dumps, ensure_ascii=False), as_escapes])
 @pytest.mark.parametrize(("more", "by_process"), [([], 0), (['"'], -ROWS), (["\\"], -ROWS)])
 def test_any_question_keys(
-    sqlite: Engine, written: Callable[[str], str], more: list[str], by_process: int
+    sqlite: Engine, dump: Callable[[str], str], more: list[str], by_process: int
 ) -> None:
     keys = [*KEYS, *more]
-    document = "{" + ",".join(f"{written(key)}:{number}" for number, key in enumerate(keys)) + "}"
+    document = "{" + ",".join(f"{dump(key)}:{number}" for number, key in enumerate(keys)) + "}"
     with sqlite.begin() as connection:
         connection.exec_driver_sql("UPDATE visits SET answers = ? WHERE id < 5", (document,))
-    read = found(sqlite, asking(keys), csv={"header": "none"}, columns=["id", "answers"])
-    assert read.result.startswith(("1," + ",".join(map(str, range(len(keys)))) + "\n").encode())
-    assert read.rows_by_process == ROWS + by_process
+    comparison = compare(sqlite, report_asking(keys), csv={"header": "none"}, columns=["id", "answers"])
+    assert comparison.result.startswith(("1," + ",".join(map(str, range(len(keys)))) + "\n").encode())
+    assert comparison.rows_by_process == ROWS + by_process

@@ -75,7 +75,7 @@ def column(kind: TypeEngine[Any]) -> OutputColumn:
         (timedelta(days=1), Text(), "1 day"),
         (timedelta(days=-1, seconds=3600), Text(), "-1 days +01:00:00"),
         (timedelta(days=2, seconds=5, microseconds=500000), Text(), "2 days 00:00:05.5"),
-        # Text where its database should have something else: SQLite keeps what it is given.
+        # Text in a column of another type, which SQLite stores as it is.
         ("about ten", Integer(), "about ten"),
         ("soon", DateTime(timezone=True), "soon"),
     ],
@@ -130,20 +130,20 @@ def test_float_text_parses_to_the_same_float(value: float) -> None:
         (JULY.replace(month=1), True, BERLIN, "2024-01-19T13:30:15.000000+01:00"),
         (JULY.replace(microsecond=7), True, UTC_ZONE, "2024-07-19T12:30:15.000007+00:00"),
         (JULY.astimezone(timezone(timedelta(hours=-7))), True, BERLIN, "2024-07-19T14:30:15.000000+02:00"),
-        # SQLite keeps UTC without saying so.
+        # SQLite stores UTC without an offset.
         (JULY.replace(tzinfo=None), True, BERLIN, "2024-07-19T14:30:15.000000+02:00"),
         (JULY.replace(tzinfo=None), False, BERLIN, "2024-07-19T12:30:15.000000"),
-        # The hour that comes twice.
+        # The hour that occurs twice.
         (datetime(2024, 10, 27, 0, 30, tzinfo=UTC), True, BERLIN, "2024-10-27T02:30:00.000000+02:00"),
         (datetime(2024, 10, 27, 1, 30, tzinfo=UTC), True, BERLIN, "2024-10-27T02:30:00.000000+01:00"),
-        # A zone that had seconds in its offset.
+        # A time zone that had seconds in its offset.
         (
             datetime(1880, 1, 1, tzinfo=UTC),
             True,
             ZoneInfo("Europe/Madrid"),
             "1879-12-31T23:45:16.000000-00:14:44",
         ),
-        # Over there it is a year that Python has no dates for.
+        # A year in the time zone that Python has no dates for.
         (datetime(9999, 12, 31, 23, 30, 0, 500000, UTC), True, BERLIN, "10000-01-01 00:30:00.5+01"),
         (datetime(9999, 12, 31, 23, 30, tzinfo=UTC), True, KOLKATA, "10000-01-01 05:00:00+05:30"),
         (datetime(1, 1, 1, tzinfo=UTC), True, ZoneInfo("Etc/GMT+5"), "0001-12-31 19:00:00-05 BC"),
@@ -275,19 +275,19 @@ def test_the_formula_guard_applies_to_text_only(value: Any, kind: TypeEngine[Any
 @settings(max_examples=200)
 def test_cached_offsets_match_the_time_zone(values: list[datetime], name: str) -> None:
     zone = ZoneInfo(name)
-    asked = [value.replace(tzinfo=UTC).astimezone(zone).isoformat("T", "microseconds") for value in values]
-    assert list(column_texts(values, column(DateTime(timezone=True)), zone, CsvOptions())) == asked
+    expected = [value.replace(tzinfo=UTC).astimezone(zone).isoformat("T", "microseconds") for value in values]
+    assert list(column_texts(values, column(DateTime(timezone=True)), zone, CsvOptions())) == expected
 
 
 @pytest.mark.parametrize("minutes", [-1, 0, 14, 15, 29, 30, 31])
 def test_an_offset_change_within_a_quarter_hour_is_noticed(minutes: int) -> None:
-    # Liberia's clocks went 44 minutes and 30 seconds forward at 00:44:30 UTC.
+    # Liberia's clocks moved 44 minutes and 30 seconds forward at 00:44:30 UTC.
     zone, change = ZoneInfo("Africa/Monrovia"), datetime(1972, 1, 7, 0, 44, 30, tzinfo=UTC)
-    moments = [change + timedelta(minutes=minutes, seconds=second) for second in (-31, -1, 0, 1, 31)]
+    times = [change + timedelta(minutes=minutes, seconds=second) for second in (-31, -1, 0, 1, 31)]
     texts = column_texts(
-        [each.replace(tzinfo=None) for each in moments], column(DateTime(timezone=True)), zone, CsvOptions()
+        [time_.replace(tzinfo=None) for time_ in times], column(DateTime(timezone=True)), zone, CsvOptions()
     )
-    assert list(texts) == [each.astimezone(zone).isoformat("T", "microseconds") for each in moments]
+    assert list(texts) == [time_.astimezone(zone).isoformat("T", "microseconds") for time_ in times]
 
 
 def test_a_column_of_mixed_types_is_written_value_by_value() -> None:

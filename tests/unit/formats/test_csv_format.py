@@ -1,4 +1,4 @@
-"""How the CSV writer splits rows over several files."""
+"""The CSV writer splits rows over several files."""
 
 from hypothesis import given
 from hypothesis import strategies as st

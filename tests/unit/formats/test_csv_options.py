@@ -14,7 +14,7 @@ from flows.formats.csv_text import guarded, record, with_decimal_mark
 
 PLAIN, RFC_4180, EXCEL = PRESETS["plain"], PRESETS["rfc4180"], PRESETS["excel"]
 CELLS = st.none() | st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from('",\r\n\\.;=\t|'))
-DIALECTS = st.builds(
+ALL_OPTIONS = st.builds(
     CsvOptions, delimiter=st.sampled_from([",", ";", "\t", "|"]), line_ending=st.sampled_from(["lf", "crlf"])
 )
 
@@ -45,7 +45,7 @@ def test_records_equal_postgresqls(cells: list[str | None], line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("dialect", "line"),
+    ("options", "line"),
     [
         (PLAIN, 'a;b,"c,d",e\tf,g|h,"i\nj",,""\n'),
         (RFC_4180, 'a;b,"c,d",e\tf,g|h,"i\nj",,""\r\n'),
@@ -54,28 +54,28 @@ def test_records_equal_postgresqls(cells: list[str | None], line: str) -> None:
         (replace(PLAIN, delimiter="|"), 'a;b|c,d|e\tf|"g|h"|"i\nj"||""\n'),
     ],
 )
-def test_only_necessary_quotes_are_written(dialect: CsvOptions, line: str) -> None:
-    assert record(["a;b", "c,d", "e\tf", "g|h", "i\nj", None, ""], dialect) == line
+def test_only_necessary_quotes_are_written(options: CsvOptions, line: str) -> None:
+    assert record(["a;b", "c,d", "e\tf", "g|h", "i\nj", None, ""], options) == line
 
 
-@given(st.lists(CELLS, min_size=2, max_size=6), DIALECTS)
+@given(st.lists(CELLS, min_size=2, max_size=6), ALL_OPTIONS)
 @settings(max_examples=100)
-def test_pythons_csv_reader_reads_every_record_back(cells: list[str | None], dialect: CsvOptions) -> None:
-    lines = io.StringIO(record(cells, dialect), newline="")
-    read = list(csv.reader(lines, strict=True, delimiter=dialect.delimiter))
+def test_pythons_csv_reader_reads_every_record_back(cells: list[str | None], options: CsvOptions) -> None:
+    lines = io.StringIO(record(cells, options), newline="")
+    read = list(csv.reader(lines, strict=True, delimiter=options.delimiter))
     assert read == [[cell or "" for cell in cells]]
 
 
-@given(st.lists(CELLS, min_size=1, max_size=4), st.lists(CELLS, min_size=1, max_size=4), DIALECTS)
+@given(st.lists(CELLS, min_size=1, max_size=4), st.lists(CELLS, min_size=1, max_size=4), ALL_OPTIONS)
 @settings(max_examples=100)
 def test_different_records_have_different_bytes(
-    one: list[str | None], other: list[str | None], dialect: CsvOptions
+    first: list[str | None], second: list[str | None], options: CsvOptions
 ) -> None:
-    assert (record(one, dialect) == record(other, dialect)) == (one == other)
+    assert (record(first, options) == record(second, options)) == (first == second)
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    ("text", "written"),
     [
         ("=1+1", "'=1+1"),
         ("+x", "'+x"),
@@ -100,12 +100,12 @@ def test_different_records_have_different_bytes(
         ("\n=1", "\n=1"),
     ],
 )
-def test_the_guard_precedes_formulas_but_not_numbers(text: str, shown: str) -> None:
-    assert guarded(text) == shown
+def test_the_guard_precedes_formulas_but_not_numbers(text: str, written: str) -> None:
+    assert guarded(text) == written
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    ("text", "written"),
     [
         ("1234.50", "1234,50"),
         ("1.5e+20", "1,5e+20"),
@@ -114,8 +114,8 @@ def test_the_guard_precedes_formulas_but_not_numbers(text: str, shown: str) -> N
         ("-Infinity", "-Infinity"),
     ],
 )
-def test_the_decimal_comma_replaces_the_point(text: str, shown: str) -> None:
-    assert with_decimal_mark(text, replace(PLAIN, decimal_mark=",")) == shown
+def test_the_decimal_comma_replaces_the_point(text: str, written: str) -> None:
+    assert with_decimal_mark(text, replace(PLAIN, decimal_mark=",")) == written
     assert with_decimal_mark(text, PLAIN) == text
 
 
@@ -221,13 +221,13 @@ def test_invalid_options_are_refused_with_name_and_reason(
 @settings(max_examples=100)
 def test_accepted_options_never_contradict_each_other(options: dict[str, Any]) -> None:
     with suppress(InvalidOption):
-        dialect = parse_options(options)
-        assert dialect.decimal_mark != dialect.delimiter
-        assert not (dialect.compression == "gzip" and dialect.split_rows is not None)
+        options = parse_options(options)
+        assert options.decimal_mark != options.delimiter
+        assert not (options.compression == "gzip" and options.split_rows is not None)
 
 
 @pytest.mark.parametrize(
-    ("dialect", "rows", "kind"),
+    ("options", "rows", "extension"),
     [
         (PLAIN, 10**9, "csv"),
         (EXCEL, 1_048_575, "csv"),
@@ -237,5 +237,5 @@ def test_accepted_options_never_contradict_each_other(options: dict[str, Any]) -
         (replace(PLAIN, compression="zip", split_rows=5), 5, "zip"),
     ],
 )
-def test_the_extension_follows_from_options_and_rows(dialect: CsvOptions, rows: int, kind: str) -> None:
-    assert CsvFormat().extension(dialect, rows) == kind
+def test_the_extension_follows_from_options_and_rows(options: CsvOptions, rows: int, extension: str) -> None:
+    assert CsvFormat().extension(options, rows) == extension

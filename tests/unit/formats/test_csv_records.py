@@ -7,12 +7,12 @@ from flows.formats.csv_records import records
 from flows.formats.csv_text import record
 from flows.rows.arrow_columns import TEXT
 
-awkward = st.sampled_from(
+special = st.sampled_from(
     ["", " ", ",", ";", "\t", "|", '"', '""', "\n", "\r", "\r\n", "\\.", "NULL", "'", "é🌳"]
 )
 encodable = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
-texts = st.none() | awkward | encodable | st.builds("".join, st.lists(awkward, max_size=4))
-dialects = st.builds(
+texts = st.none() | special | encodable | st.builds("".join, st.lists(special, max_size=4))
+all_options = st.builds(
     CsvOptions, delimiter=st.sampled_from([",", ";", "\t", "|"]), line_ending=st.sampled_from(["lf", "crlf"])
 )
 
@@ -23,10 +23,10 @@ def tables(draw: st.DrawFn) -> list[list[str | None]]:
     return [draw(st.lists(texts, min_size=rows, max_size=rows)) for _ in range(width)]
 
 
-@given(columns=tables(), dialect=dialects)
+@given(columns=tables(), options=all_options)
 @settings(max_examples=400)
 def test_columns_give_the_same_records_as_single_rows(
-    columns: list[list[str | None]], dialect: CsvOptions
+    columns: list[list[str | None]], options: CsvOptions
 ) -> None:
-    one_by_one = "".join(record(row, dialect) for row in zip(*columns, strict=True))
-    assert records([pa.array(each, TEXT) for each in columns], dialect) == one_by_one.encode()
+    one_by_one = "".join(record(row, options) for row in zip(*columns, strict=True))
+    assert records([pa.array(column, TEXT) for column in columns], options) == one_by_one.encode()

@@ -1,4 +1,4 @@
-"""Each preset's file, byte for byte, from SQLite; tests/integration has it from PostgreSQL."""
+"""The general source writes the golden file of each preset from SQLite, too."""
 
 from typing import Any
 
@@ -14,5 +14,5 @@ pytestmark = pytest.mark.filterwarnings("ignore:Dialect sqlite.pysqlite does .no
 
 @pytest.mark.parametrize(("name", "csv"), FILES.items(), ids=FILES.keys())
 def test_a_preset_reproduces_its_golden_file(name: str, csv: Any) -> None:
-    with things_snapshot(ROWS) as taken:
-        assert file_from_snapshot(taken, request(csv)) == golden(name)
+    with things_snapshot(ROWS) as snap:
+        assert file_from_snapshot(snap, request(csv)) == golden(name)

@@ -1,4 +1,4 @@
-"""A column of answers gives the texts that `cells` gives of each answer alone."""
+"""An array of answers has the text that `cell_text` gives one by one."""
 
 import json
 from decimal import Decimal
@@ -17,20 +17,20 @@ from flows.sources.sqlite import json_answers
 ONE, MANY = Question("one", "One", multiple=False), Question("many", "Many", multiple=True)
 
 
-def texts(found: pa.Array, question: Question) -> list[str | None]:
-    read = json_answers.texts(found, question)
+def texts(answers: pa.Array, question: Question) -> list[str | None]:
+    read = json_answers.texts(answers, question)
     assert read.type == TEXT
     return list(read.to_pylist())
 
 
-def one_by_one(found: list[str], question: Question) -> list[str | None]:
-    """'' is no answer."""
-    values = [json.loads(each, parse_float=Decimal) if each else None for each in found]
+def one_by_one(answers: list[str], question: Question) -> list[str | None]:
+    """Convert each answer single_answer; an empty string is no answer."""
+    values = [json.loads(text, parse_float=Decimal) if text else None for text in answers]
     return list(cell_text.answer_texts(values, question))
 
 
 @pytest.mark.parametrize(
-    ("found", "single", "multiple"),
+    ("answer", "single", "multiple"),
     [
         ("", None, None),
         ("null", None, None),
@@ -59,14 +59,14 @@ def one_by_one(found: list[str], question: Question) -> list[str | None]:
         ('{"bb":1,"a":[]}', '{"a": [], "bb": 1}', '{"a": [], "bb": 1}'),
     ],
 )
-def test_one_answer_becomes_text(found: str, single: str | None, multiple: str | None) -> None:
-    alone = pa.array([found], TEXT)
-    assert texts(alone, ONE) == [single]
-    assert texts(alone, MANY) == [multiple]
+def test_one_answer_becomes_text(answer: str, single: str | None, multiple: str | None) -> None:
+    single_answer = pa.array([answer], TEXT)
+    assert texts(single_answer, ONE) == [single]
+    assert texts(single_answer, MANY) == [multiple]
 
 
 @pytest.mark.parametrize(
-    ("found", "expected"),
+    ("answer", "expected"),
     [
         ('[","]', ","),
         ('[",",","]', ",; ,"),
@@ -78,12 +78,12 @@ def test_one_answer_becomes_text(found: str, single: str | None, multiple: str |
         ('[",",["x"],"b"]', ',; ["x"]; b'),
     ],
 )
-def test_a_choice_that_is_a_comma_is_not_a_separator(found: str, expected: str) -> None:
-    assert texts(pa.array([found], TEXT), MANY) == [expected]
+def test_a_choice_that_is_a_comma_is_not_a_separator(answer: str, expected: str) -> None:
+    assert texts(pa.array([answer], TEXT), MANY) == [expected]
 
 
 def test_a_number_with_more_digits_than_python_parses_is_refused() -> None:
-    """As it is of the whole document."""
+    """Python refuses the whole document for the same reason."""
     with pytest.raises(ValueError, match="digits"):
         texts(pa.array(["1" * 5000], TEXT), ONE)
     assert texts(pa.array(["0." + "1" * 5000], TEXT), ONE) == ["0." + "1" * 5000]
@@ -96,7 +96,7 @@ numbers |= st.from_regex(r"-?(0|[1-9][0-9]{0,4})(\.[0-9]{1,5})?([eE][+-]?[0-9]{1
 
 
 def escaped(word: str) -> str:
-    """With each character as an escape, or as a pair of them."""
+    """Write each character as one escape, or as a surrogate pair."""
     units = word.encode("utf-16-be").hex()
     return '"' + "".join(f"\\u{units[place : place + 4]}" for place in range(0, len(units), 4)) + '"'
 
@@ -106,12 +106,12 @@ json_texts |= words.map(lambda word: json.dumps(word).replace("/", "\\/"))
 
 
 def _lists(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    return st.lists(inner, max_size=4).map(lambda each: f"[{','.join(each)}]")
+    return st.lists(inner, max_size=4).map(lambda items: f"[{','.join(items)}]")
 
 
 def _objects(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     members = st.dictionaries(words.map(json.dumps), inner, max_size=3)
-    return members.map(lambda found: "{" + ",".join(f"{key}:{each}" for key, each in found.items()) + "}")
+    return members.map(lambda items: "{" + ",".join(f"{key}:{value}" for key, value in items.items()) + "}")
 
 
 documents = st.recursive(
@@ -124,16 +124,18 @@ commas = _lists(st.sampled_from(['""', '","', '"a"', '",a"', '"a,"', "1", "null"
 
 @settings(deadline=None, derandomize=True, max_examples=400)
 @given(
-    found=st.lists(st.one_of(st.just(""), documents, json_texts, commas), max_size=8),
+    answers=st.lists(st.one_of(st.just(""), documents, json_texts, commas), max_size=8),
     before=st.integers(0, 8),
     question=st.sampled_from([ONE, MANY]),
 )
-def test_any_answers_have_the_text_of_single_ones(found: list[str], before: int, question: Question) -> None:
-    whole = pa.array(found, TEXT)
-    assert texts(whole, question) == one_by_one(found, question)
-    assert texts(whole.slice(before, 3), question) == one_by_one(found[before : before + 3], question)
+def test_any_answers_have_the_text_of_single_ones(
+    answers: list[str], before: int, question: Question
+) -> None:
+    whole = pa.array(answers, TEXT)
+    assert texts(whole, question) == one_by_one(answers, question)
+    assert texts(whole.slice(before, 3), question) == one_by_one(answers[before : before + 3], question)
 
 
 def test_answers_of_all_kinds_in_one_array() -> None:
-    found = ["", '"a"', "1", '["a","b"]', '["\\n"]', "null", "-1", "[]", "1E2"] * 500
-    assert texts(pa.array(found, TEXT), MANY) == one_by_one(found, MANY)
+    answers = ["", '"a"', "1", '["a","b"]', '["\\n"]', "null", "-1", "[]", "1E2"] * 500
+    assert texts(pa.array(answers, TEXT), MANY) == one_by_one(answers, MANY)
