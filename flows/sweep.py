@@ -47,13 +47,13 @@ class SweepCounts:
     """Numbers of removed files, exports, objects and uploads."""
 
     expired: int = 0
-    forgotten: int = 0
+    deleted: int = 0
     objects: int = 0
     uploads: int = 0
 
     def __str__(self) -> str:
         return (
-            f"{self.expired} expired, {self.forgotten} deleted exports,"
+            f"{self.expired} expired, {self.deleted} deleted exports,"
             f" {self.objects} objects, {self.uploads} unfinished uploads"
         )
 
@@ -81,7 +81,7 @@ def sweep(client: SyncPrefectClient, storage: Storage, oldest: datetime) -> Swee
         counts.uploads += 1
     for run in _deleted(client):
         client.delete_flow_run(run.id)
-        counts.forgotten += 1
+        counts.deleted += 1
     return counts
 
 

@@ -67,7 +67,7 @@ def bits_of(filter_: Filter) -> int:
 def parse_integer(value: object, bits: int) -> int:
     limit = 1 << (bits - 1)
     if not isinstance(value, int) or isinstance(value, bool) or not -limit <= value < limit:
-        raise ValueError(f"must be a {bits}-bit integer")
+        raise ValueError(f"must be a whole number from {-limit} to {limit - 1}")
     return value
 
 

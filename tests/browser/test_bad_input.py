@@ -11,7 +11,7 @@ from tests.support.export_client import SURVEY
 WEEK = "from=2024-7-19&to=2024-7-26"
 BAD = [
     (f"/?surveyId={SURVEY}&from=2024-7-26&to=2024-7-19", "To", "End date is before start date"),
-    (f"/?surveyId={SURVEY}&from=2024-7-26&to=2099-7-19", "To", "At most 366 days fit"),
+    (f"/?surveyId={SURVEY}&from=2024-7-26&to=2099-7-19", "To", "at most 366 days"),
     (f"/?surveyId={SURVEY}&from=2024-2-31&to=2024-7-19", "From", "2024-2-31 is not a day of the calendar."),
     (f"/?surveyId={SURVEY}&from=yesterday&to=2024-7-19", "From", "Must be a date such as 2024-07-19"),
     (f"/?surveyId=mine&{WEEK}", "Survey", "No survey found"),
@@ -25,7 +25,7 @@ BAD = [
 ]
 STRAY = [
     (f"{SAMPLE}&filters=%7B", "filters: It is not JSON"),
-    (f"{SAMPLE}&filters=%7B%22colour%22%3A1%7D", "colour: There is no such filter"),
+    (f"{SAMPLE}&filters=%7B%22colour%22%3A1%7D", "colour: Unknown filter"),
     (f"{SAMPLE}&sort=-colour", "sort: Cannot sort by 'colour'"),
     (f"{SAMPLE}&page=0", "page: Must be a whole number from 1"),
     (f"{SAMPLE}&page=many", "page: Must be a whole number from 1"),
