@@ -9,7 +9,6 @@ from statistics import median
 
 from benchmarks.exporting import separate_stack
 from benchmarks.outcome import print_line, print_result, print_table
-from tests.support.extra_processes import extra_processes
 from tests.support.worker_faults import FAULTS, Cluster, RecoveredJob, cluster_on, inject_faults
 
 
@@ -33,9 +32,8 @@ def main() -> None:
     times = parser.parse_args().times
     with (
         separate_stack() as stack,
-        extra_processes(stack) as processes,
         stack.prefect_client() as prefect,
-        cluster_on(stack, processes, prefect) as cluster,
+        cluster_on(stack, prefect) as cluster,
     ):
         recovered = run_rounds(cluster, times)
         rows, lost, wrong = [], 0, 0

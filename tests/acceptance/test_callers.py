@@ -11,8 +11,6 @@ import pytest
 
 from api.access.api_keys import KeyFile
 from tests.support.export_client import EMPTY_SURVEY, Session, follow
-from tests.support.extra_processes import extra_processes
-from tests.support.running_stack import Stack
 
 REQUEST = {"surveyId": EMPTY_SURVEY, "from": "2025-1-1", "to": "2025-1-2"}
 ORDERS = {"report": "orders", "from": "2024-03-01", "to": "2024-03-02"}
@@ -37,17 +35,6 @@ GUARDED_ROUTES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("keys") / "keys.json"
-
-
-@pytest.fixture(scope="module")
-def guarded_url(stack: Stack, keys: Path) -> Iterator[str]:
-    with extra_processes(stack) as processes:
-        yield processes.start_api(REPORTS_KEYS_FILE=str(keys))
-
-
 def client_of(
     url: str, keys: Path, caller: str, reports: list[str] | None = None, pii: bool = True
 ) -> httpx.Client:
@@ -57,14 +44,14 @@ def client_of(
 
 
 @pytest.fixture(scope="module")
-def ada(guarded_url: str, keys: Path) -> Iterator[httpx.Client]:
-    with client_of(guarded_url, keys, "ada") as client:
+def ada(guarded_url: str, guarded_keys: Path) -> Iterator[httpx.Client]:
+    with client_of(guarded_url, guarded_keys, "ada") as client:
         yield client
 
 
 @pytest.fixture(scope="module")
-def bob(guarded_url: str, keys: Path) -> Iterator[httpx.Client]:
-    with client_of(guarded_url, keys, "bob", ["survey-responses"]) as client:
+def bob(guarded_url: str, guarded_keys: Path) -> Iterator[httpx.Client]:
+    with client_of(guarded_url, guarded_keys, "bob", ["survey-responses"]) as client:
         yield client
 
 
@@ -118,11 +105,11 @@ def test_each_caller_has_a_separate_webhook_secret(ada: httpx.Client, bob: httpx
 
 
 def test_a_report_that_the_key_does_not_permit_is_unknown(
-    bob: httpx.Client, guarded_url: str, keys: Path
+    bob: httpx.Client, guarded_url: str, guarded_keys: Path
 ) -> None:
     assert [report["name"] for report in bob.get("/report-types").json()["items"]] == ["survey-responses"]
     assert bob.get("/report-types/orders").status_code == 404
-    with client_of(guarded_url, keys, "clerk", ["orders"]) as clerk:
+    with client_of(guarded_url, guarded_keys, "clerk", ["orders"]) as clerk:
         assert clerk.get("/report-types/survey-responses/choices/surveyId").status_code == 404
     assert bob.get("/report-types/survey-responses/choices/surveyId").status_code == 200
     assert bob.post("/exports", json=ORDERS).json()["errors"][0]["pointer"] == "/report"
@@ -130,11 +117,11 @@ def test_a_report_that_the_key_does_not_permit_is_unknown(
     assert bob.get("/exports", params={"report": "orders"}).status_code == 422
 
 
-def test_a_revoked_key_stops_working_at_once(guarded_url: str, keys: Path) -> None:
-    with client_of(guarded_url, keys, "eve") as eve:
+def test_a_revoked_key_stops_working_at_once(guarded_url: str, guarded_keys: Path) -> None:
+    with client_of(guarded_url, guarded_keys, "eve") as eve:
         assert eve.get("/exports").status_code == 200
-        key_id = next(key.id for key in KeyFile(keys).keys().values() if key.caller == "eve")
-        KeyFile(keys).revoke(key_id)
+        key_id = next(key.id for key in KeyFile(guarded_keys).keys().values() if key.caller == "eve")
+        KeyFile(guarded_keys).revoke(key_id)
         assert eve.get("/exports").status_code == 401
 
 

@@ -17,7 +17,6 @@ from tests.acceptance.test_run_page import artifacts_of
 from tests.support import csv_reader
 from tests.support.engines import file_by_copy, file_by_sqlalchemy
 from tests.support.export_client import SURVEY, Session, follow
-from tests.support.extra_processes import extra_processes
 from tests.support.running_stack import Stack
 
 DAY = {"surveyId": SURVEY, "from": "2024-8-1", "to": "2024-8-1"}
@@ -30,28 +29,17 @@ SECRETS = """
 
 
 @pytest.fixture(scope="module")
-def clients(
-    stack: Stack, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[httpx.Client, httpx.Client]]:
-    """One caller with two keys: with and without access to personal data."""
-    keys: Path = tmp_path_factory.mktemp("keys") / "keys.json"
-    with extra_processes(stack) as processes:
-        url = processes.start_api(REPORTS_KEYS_FILE=str(keys))
-        with (
-            client_of(url, keys, "eve") as unmasked_client,
-            client_of(url, keys, "eve", pii=False) as masked_client,
-        ):
-            yield unmasked_client, masked_client
+def unmasked_client(guarded_url: str, guarded_keys: Path) -> Iterator[httpx.Client]:
+    """A caller whose key gives access to personal data."""
+    with client_of(guarded_url, guarded_keys, "grace") as client:
+        yield client
 
 
 @pytest.fixture(scope="module")
-def unmasked_client(clients: tuple[httpx.Client, httpx.Client]) -> httpx.Client:
-    return clients[0]
-
-
-@pytest.fixture(scope="module")
-def masked_client(clients: tuple[httpx.Client, httpx.Client]) -> httpx.Client:
-    return clients[1]
+def masked_client(guarded_url: str, guarded_keys: Path) -> Iterator[httpx.Client]:
+    """The same caller with a key without access to personal data."""
+    with client_of(guarded_url, guarded_keys, "grace", pii=False) as client:
+        yield client
 
 
 @pytest.fixture(scope="module")

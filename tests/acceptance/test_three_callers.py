@@ -5,8 +5,9 @@ LEAK_EXAMPLES=300 runs more examples than CI, different ones each time.
 
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -24,8 +25,6 @@ from hypothesis.stateful import (
 from api.access.api_keys import KeyFile
 from tests.support.caller_model import UNKNOWN, Caller, Resource, World, without_name
 from tests.support.export_client import EMPTY_SURVEY, ONE_ROW_SURVEY
-from tests.support.extra_processes import extra_processes
-from tests.support.running_stack import Stack
 
 EXAMPLES = int(os.environ.get("LEAK_EXAMPLES", "8"))
 STEPS = 35
@@ -253,21 +252,18 @@ def _is_rate_limited(answer: httpx.Response) -> bool:
     return answer.status_code == httpx.codes.TOO_MANY_REQUESTS and int(answer.headers["retry-after"]) >= 0
 
 
-@pytest.fixture(scope="module")
-def new_world(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], World]]:
+@pytest.fixture
+def new_world(guarded_url: str, guarded_keys: Path) -> Callable[[], World]:
     """A factory for three new callers of an API that requires keys."""
-    path = tmp_path_factory.mktemp("keys") / "keys.json"
-    keys = KeyFile(path)
+    keys = KeyFile(guarded_keys)
 
-    def caller(url: str, reports: tuple[str, ...]) -> Caller:
+    def caller(reports: tuple[str, ...]) -> Caller:
         name = f"caller-{secrets.token_hex(6)}"
         headers = {"Authorization": f"Bearer {keys.create(name, reports, datetime.now(UTC))}"}
-        http = httpx.Client(base_url=url, headers=headers, timeout=30, trust_env=False)
+        http = httpx.Client(base_url=guarded_url, headers=headers, timeout=30, trust_env=False)
         return Caller(name, http, frozenset(reports))
 
-    with extra_processes(stack) as processes:
-        url = processes.start_api(REPORTS_KEYS_FILE=str(path), REPORTS_OUTAGE_SECONDS="60")
-        yield lambda: World([caller(url, reports) for reports in (REPORTS, REPORTS[:1], REPORTS)])
+    return lambda: World([caller(reports) for reports in (REPORTS, REPORTS[:1], REPORTS)])
 
 
 @pytest.mark.timeout(0 if EXAMPLES > 8 else 300)

@@ -3,19 +3,21 @@
 import time
 from collections.abc import Iterator
 
+import httpx
 import psycopg
 import pytest
 
-from tests.support.worker_faults import BUSY, Cluster, separate_cluster
+from tests.support.running_stack import Stack
+from tests.support.worker_faults import BUSY, Cluster, cluster_on
 
 TIMEOUT_SECONDS = 15.0
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    with separate_cluster() as separate:
-        separate.start_workers(1)
-        yield separate
+def cluster(stack: Stack, prefect: httpx.Client) -> Iterator[Cluster]:
+    with cluster_on(stack, prefect) as cluster:
+        cluster.start_workers(1)
+        yield cluster
 
 
 def count_queries(cluster: Cluster) -> int:
@@ -31,8 +33,8 @@ def wait_until(condition: object, seconds: float = TIMEOUT_SECONDS) -> None:
         time.sleep(0.05)
 
 
-def list_uploads(cluster: Cluster) -> list[str]:
-    listing = cluster.s3.list_multipart_uploads(Bucket=cluster.stack.bucket)
+def list_uploads(cluster: Cluster, job_id: str) -> list[str]:
+    listing = cluster.s3.list_multipart_uploads(Bucket=cluster.stack.bucket, Prefix=f"{job_id}/")
     return [upload["Key"] for upload in listing.get("Uploads", [])]
 
 
@@ -46,7 +48,7 @@ def test_a_cancelled_export_ends_its_query_and_leaves_no_file(cluster: Cluster) 
     job = cluster.wait_until_finished(job_id)
     assert (job["status"], job["error"]["code"]) == ("cancelled", "cancelled")
     assert cluster.objects(job_id) == []
-    assert list_uploads(cluster) == []
+    assert list_uploads(cluster, job_id) == []
     assert cluster.api.post(f"/exports/{job_id}/cancel").status_code == 409
 
 

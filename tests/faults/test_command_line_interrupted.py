@@ -10,17 +10,18 @@ import pytest
 
 from tests.support.blockable_proxy import BlockableProxy
 from tests.support.command_line import launch, list_files, run, wait_for_exit, wait_for_stderr
-from tests.support.worker_faults import Cluster, separate_cluster
+from tests.support.running_stack import Stack
+from tests.support.worker_faults import Cluster, cluster_on
 
 START_TIMEOUT_SECONDS = 60.0
 SLOW, STALLED = ("export", "slow-orders"), ("export", "stalled-orders")
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    with separate_cluster() as separate:
-        separate.start_workers(1)
-        yield separate
+def cluster(stack: Stack, prefect: httpx.Client) -> Iterator[Cluster]:
+    with cluster_on(stack, prefect) as cluster:
+        cluster.start_workers(1)
+        yield cluster
 
 
 def api_url(cluster: Cluster) -> str:

@@ -3,28 +3,30 @@
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 
 from deployments.warm_worker.rescue import SILENT_SECONDS
 from flows.errors import WorkerLost
 from tests.support import flow_runs
+from tests.support.running_stack import Stack
 from tests.support.worker_faults import (
     FAULTS,
     FINISH_TIMEOUT_SECONDS,
     Cluster,
     Outcome,
     RecoveredJob,
+    cluster_on,
     inject_faults,
-    separate_cluster,
 )
 
 ATTEMPTS = 3
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    with separate_cluster() as separate:
-        yield separate
+def cluster(stack: Stack, prefect: httpx.Client) -> Iterator[Cluster]:
+    with cluster_on(stack, prefect) as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,6 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import botocore.session
@@ -24,9 +22,8 @@ from tests.support.extra_processes import (
     extra_processes,
     pool_settings,
 )
-from tests.support.running_stack import Stack, running_stack
+from tests.support.running_stack import Stack
 
-POOL = "faults"
 CATALOG = {"REPORTS_CATALOG": "tests.faults.slow_reports"}
 BUSY = "SELECT client_port FROM pg_stat_activity WHERE query LIKE 'COPY%pg_sleep%' AND state = 'active'"
 FINISH_TIMEOUT_SECONDS = 60.0
@@ -56,6 +53,7 @@ class Victim:
 class Cluster:
     """An API, a work pool and workers on a stack."""
 
+    pool: str
     stack: Stack
     processes: ExtraProcesses
     prefect: httpx.Client
@@ -65,7 +63,7 @@ class Cluster:
     def start_workers(self, count: int, limit: int = 1) -> list[Victim]:
         """Start workers concurrently and wait until all are ready."""
         options = ("--limit", str(limit), "--grace", "0")
-        workers = [self.processes.start_warm_worker(POOL, *options, **CATALOG) for _ in range(count)]
+        workers = [self.processes.start_warm_worker(self.pool, *options, **CATALOG) for _ in range(count)]
         for worker in workers:
             self.processes.wait_for_output(worker, "started!")
         return [Victim(worker) for worker in workers]
@@ -129,22 +127,11 @@ def _local_ports(process: psutil.Process) -> set[int]:
 
 
 @contextmanager
-def separate_cluster() -> Iterator[Cluster]:
-    """Start a cluster on a separate stack, so that killing its processes affects no other test."""
-    with (
-        TemporaryDirectory(prefix="reports-", ignore_cleanup_errors=True) as folder,
-        running_stack(Path(folder) / "data") as stack,
-        extra_processes(stack) as processes,
-        stack.prefect_client() as prefect,
-        cluster_on(stack, processes, prefect) as cluster,
-    ):
-        yield cluster
-
-
-@contextmanager
-def cluster_on(stack: Stack, processes: ExtraProcesses, prefect: httpx.Client) -> Iterator[Cluster]:
-    create_pool(prefect, POOL, "warm")
-    deploy_export(prefect, POOL, POOL)
+def cluster_on(stack: Stack, prefect: httpx.Client) -> Iterator[Cluster]:
+    """Start an API on the stack with a separate work pool, whose runs the stack's own worker leaves alone."""
+    pool = f"faults-{secrets.token_hex(4)}"
+    create_pool(prefect, pool, "warm")
+    deploy_export(prefect, pool, pool)
     s3 = botocore.session.Session().create_client(
         "s3",
         region_name="us-east-1",
@@ -152,10 +139,11 @@ def cluster_on(stack: Stack, processes: ExtraProcesses, prefect: httpx.Client) -
         aws_access_key_id=stack.aws_access_key_id,
         aws_secret_access_key=stack.aws_secret_access_key,
     )
-    url = processes.start_api(**pool_settings(POOL, POOL), **CATALOG)
     try:
-        with httpx.Client(base_url=url, timeout=30, trust_env=False) as api:
-            yield Cluster(stack, processes, prefect, api, s3)
+        with extra_processes(stack) as processes:
+            url = processes.start_api(**pool_settings(pool, pool), **CATALOG)
+            with httpx.Client(base_url=url, timeout=30, trust_env=False) as api:
+                yield Cluster(pool, stack, processes, prefect, api, s3)
     finally:
         s3.close()
 

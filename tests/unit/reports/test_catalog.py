@@ -22,7 +22,7 @@ from flows.sources.postgresql import csv_expressions
 
 VISITS = """
 from sqlalchemy import Column, Integer, MetaData, Table, select
-from flows.reports import Report
+from flows.reports import Heading, Report
 visits = Table("visits", MetaData(), Column("id", Integer, primary_key=True))
 REPORT = Report(name="{name}", title="Visits", select=select(visits.c.id), key=visits.c.id{more})
 """
@@ -85,6 +85,18 @@ def test_the_catalog_setting_lists_modules_separated_by_commas() -> None:
             "inner",
             "one.py",
             "sort: cannot sort by 'seenAt'; choose from id",
+        ),
+        (
+            {"wrong_heading.py": report_file(more=', headings={"totl": Heading()}')},
+            "wrong_heading",
+            "wrong_heading.py",
+            "totl",
+        ),
+        (
+            {"wrong_filter.py": report_file(more=', filters={"total": visits.c.totl}')},
+            "wrong_filter",
+            "wrong_filter.py",
+            "totl",
         ),
         ({"twice.py": report_file("orders")}, "twice", "twice.py", "two reports have the name 'orders'"),
         ({}, "nowhere_to_be_found", "nowhere_to_be_found", "ModuleNotFoundError"),
