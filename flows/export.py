@@ -204,8 +204,8 @@ def fetch(export: Export) -> Generator[Opening | Records | Chunk, None, None]:
     engine = open_engine(settings.database_url.get_secret_value(), CONNECT_SECONDS, poolclass=NullPool)
     zone, seconds, silence = request.zone.key, settings.statement_seconds, settings.silence_seconds
     clock = partial(datetime.now, UTC)
-    with snapshot(engine, zone, seconds, clock, silence) as taken:
-        yield from choose.rows(Reading(taken, request, clock, settings.rows_per_export))
+    with snapshot(engine, zone, seconds, clock, silence) as source_snapshot:
+        yield from choose.rows(Reading(source_snapshot, request, clock, settings.rows_per_export))
 
 
 @task(persist_result=False)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -300,8 +301,10 @@ def test_an_abandoned_export_leaves_no_query(engine: Engine, load: Callable[...,
     report = Report(name="many", title="Many", select=many, key=things.c.id)
     request = things_request(report)
     columns = statement.output_columns(request, [])
+    query = statement.rows(request, sqlalchemy_rows.expressions(columns, things.c.id)).order_by(None)
     with open_snapshot(engine) as snap:
-        chunks = sqlalchemy_rows.fetch(snap, request, columns)
+        reader = partial(sqlalchemy_rows.chunk_of, columns=columns)
+        chunks = sqlalchemy_rows.fetch_with(lambda _: reader, snap, query)
         assert next(chunks).rows == sqlalchemy_rows.CHUNK_ROWS
         chunks.close()  # type: ignore[attr-defined]
         assert snap.scalar(select(literal(1))) == 1
