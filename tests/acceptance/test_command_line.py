@@ -245,10 +245,8 @@ def test_detach_prints_the_id_and_a_repeated_key_returns_it(stack: Stack, tmp_pa
     followed = export(stack, tmp_path, *EMPTY, *key, "-o", "a.csv")
     assert followed.code == 0
     other = export(stack, tmp_path, *ORDERS, *key, "--detach")
-    assert (other.code, other.stderr) == (
-        2,
-        "report-exports: --idempotency-key: This Idempotency-Key came earlier with another request.\n",
-    )
+    assert other.code == 2
+    assert "--idempotency-key: This Idempotency-Key was used with another request." in other.stderr
 
 
 def test_cancel_rejects_an_unknown_id(stack: Stack, tmp_path: Path) -> None:
@@ -292,7 +290,7 @@ def test_the_json_list_has_all_fields_but_the_links(stack: Stack, api: httpx.Cli
 def test_the_list_rejects_an_unknown_status(stack: Stack, tmp_path: Path) -> None:
     ran = run(stack.api_url, tmp_path, "list", "--status", "finished")
     assert ran.code == 2
-    assert "--status: It must be one of queued, running" in ran.stderr
+    assert "--status: Must be one of " in ran.stderr
 
 
 RECURRENCE = ("--cron", "0 9 * * MON", "--time-zone", "Europe/Madrid", "--range", "previous-week")
@@ -346,7 +344,7 @@ def test_a_schedule_from_creation_to_deletion(
 
     assert schedules(stack, tmp_path, "delete", schedule_id).code == 0
     gone = schedules(stack, tmp_path, "history", schedule_id)
-    assert (gone.code, gone.stderr) == (2, "report-exports: There is no recurring export with this id.\n")
+    assert (gone.code, gone.stderr) == (2, "report-exports: There is no schedule with this id.\n")
     assert api.get(f"/exports/{history[0]['id']}").status_code == 200
 
 
@@ -377,19 +375,19 @@ def test_preview_creates_no_schedule(stack: Stack, api: httpx.Client, tmp_path: 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("create", *SCHEDULE), "--name: A recurring export needs a name."),
+        (("create", *SCHEDULE), "--name: This field is required."),
         (
             ("preview", *SCHEDULE[:3], "--cron", "@reboot", *RECURRENCE[4:]),
             "--cron: Must have exactly five",
         ),
         (("preview", *SCHEDULE[:3], *RECURRENCE[:2], "--range", "next-week"), "--range: "),
-        (("preview", *SCHEDULE[:3], *RECURRENCE[:2]), "--range: Say which days each run covers."),
+        (("preview", *SCHEDULE[:3], *RECURRENCE[:2]), "--range: Choose the dates that each run covers."),
         (("preview", *SCHEDULE, "--filter", "colour=red"), "--filter colour: Unknown filter"),
         (("preview", "survey-responses", *RECURRENCE), "--survey: "),
         (("preview", *SCHEDULE, "--from", "2024-01-01"), "--from: unknown option"),
         (("create", *SCHEDULE, "--name", "x", "--idempotency-key", "a b"), "--idempotency-key: "),
         (("create", *SCHEDULE, "--every", "P1D"), "not allowed with argument --cron"),
-        (("pause", UNKNOWN), "There is no recurring export with this id."),
+        (("pause", UNKNOWN), "There is no schedule with this id."),
         (("history", "a/b"), "report-exports: "),
         (("delete", ""), "must not be empty."),
         ((), "required: ACTION"),

@@ -259,10 +259,10 @@ def test_an_untested_prefect_is_refused_with_an_explanation(workers: Workers, tm
     )
     refused = workers.processes.start(str(script))
     assert refused.wait(60) == 2
-    said = " ".join(workers.processes.output(refused).split())
-    assert "The warm worker is tested with Prefect 2.0.0, but 3." in said
-    assert "use a work pool of type process." in said
-    assert "Traceback" not in said
+    output = " ".join(workers.processes.output(refused).split())
+    assert "The warm worker is tested with Prefect 2.0.0, but 3." in output
+    assert "use a work pool of type process." in output
+    assert "Traceback" not in output
 
 
 def spans_of(workers: Workers, run_ids: list[str]) -> list[tuple[float, float]]:

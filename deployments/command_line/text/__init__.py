@@ -1,5 +1,5 @@
 """Terminal output: progress, tables, and values in words.
 
-Here: formatting of what the service answered, made safe for a terminal.
+Here: formatting of responses, made safe for a terminal.
 Not here: requests to the service or decisions about exit codes.
 """
