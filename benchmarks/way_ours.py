@@ -25,7 +25,7 @@ def prepare(parameters: Parameters) -> Callable[[], None]:
 
         storage = ObstoreStorage(parameters["bucket"])
         vars(export).update(open_storage=lambda *_: storage)
-    child._warmed_up().__enter__()
+    child._warm_up().__enter__()
     prefect = httpx.Client(
         base_url=os.environ["PREFECT_API_URL"],
         auth=httpx.BasicAuth(*os.environ["PREFECT_API_AUTH_STRING"].split(":", 1)),

@@ -299,7 +299,7 @@ def test_an_invalid_query_of_a_history_is_refused(api: httpx.Client, create: Cre
     path = f"/schedules/{create()['id']}/{history}"
     answer = api.get(f"{path}?limit=0&cursor=%25&colour=red")
     assert answer.status_code == 422
-    assert {each["pointer"] for each in answer.json()["errors"]} == {"/limit", "/cursor", "/colour"}
+    assert {error["pointer"] for error in answer.json()["errors"]} == {"/limit", "/cursor", "/colour"}
     assert api.get(f"{path}?limit=1&limit=2").status_code == 400
 
 
