@@ -193,6 +193,7 @@ _TYPE_NAMES: tuple[tuple[type[sql.TypeEngine[Any]], str], ...] = (
     (sql.Boolean, "boolean"),
     (sql.Integer, "integer"),
     (sql.Numeric, "number"),
+    (sql.Float, "number"),  # not a Numeric since SQLAlchemy 2.1
     (sql.DateTime, "date-time"),
     (sql.Date, "date"),
     (sql.Time, "time"),

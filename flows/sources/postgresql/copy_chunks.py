@@ -42,7 +42,7 @@ def can_read(reading: Reading) -> bool:
 
 def can_parse(kind: TypeEngine[Any]) -> bool:
     """Return False for types that turn a value into something else than its text says."""
-    is_converted = isinstance(kind, Numeric) and kind.asdecimal is isinstance(kind, Float)
+    is_converted = isinstance(kind, Numeric | Float) and kind.asdecimal is isinstance(kind, Float)
     return exact_types.is_standard(kind) and not is_converted
 
 
