@@ -70,8 +70,8 @@ function layoutOf(columns, { columns: picked, widths, change }) {
 
 export function Report({ client, prefectUi, types, type, csv, query: address, go: change, picker, LoadError }) {
   const query = useMemo(() => knownPart(address, type), [address, type]);
-  /** Changes the address, without what is unknown there. */
   const go = useCallback((act, replace) => change((next) => (prune(next, type), act(next)), replace), [type]);
+  useEffect(() => void (query.size < address.size && change((next) => prune(next, type), true)), [query]);
   const [open, setOpen] = useState(null); // the open dialog: {options}, {columns}, {row} or {leaving}
   const [scheduling, setScheduling] = useState(null);
   const [tab, setTab] = useState("table");
