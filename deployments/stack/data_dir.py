@@ -34,6 +34,9 @@ def claim(directory: Path) -> IO[str]:
 def clear(directory: Path) -> None:
     """What a killed supervisor could not tidy up; to be called by who holds the claim."""
     orphan_processes.end_all(mark(directory, ""))
+    for name in ("lock", "ports.json"):  # earlier versions left them readable for all accounts
+        if (directory / name).exists():
+            (directory / name).chmod(0o600)
     (directory / STACK_FILE).unlink(missing_ok=True)
     (directory / "logs").mkdir(mode=0o700, exist_ok=True)
     for log in (directory / "logs").glob("*.log"):

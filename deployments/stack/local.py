@@ -3,6 +3,7 @@
 import asyncio
 import ipaddress
 import json
+import os
 import signal
 import sys
 from collections.abc import Iterator, Mapping
@@ -173,7 +174,8 @@ def sample_page() -> str:
 
 
 def up(options: Options, inherited: Mapping[str, str], terminal: Terminal) -> int:
-    """The exit code: 0 after a clean stop, 1 when a part failed, 128 + n when signal n came before ready."""
+    """Return the exit code: 0 after a clean stop, 1 if a part failed, 128 + n for signal n before ready."""
+    os.umask(0o077)  # everything the stack and its processes write is for this account only
     with data_dir.claim(options.data_dir), _temporary() as temporary:
         data_dir.clear(options.data_dir)
         decided = plan(options, inherited, Path(temporary))

@@ -66,7 +66,7 @@ class FolderStorage:
         _signing_key(self._root)
 
     def check(self) -> None:
-        self._root.mkdir(parents=True, exist_ok=True)
+        _make_private_folder(self._root)
         if not os.access(self._root, os.W_OK):
             raise PermissionError(self._root)
 
@@ -82,7 +82,7 @@ def _modified_at(path: Path) -> datetime:
 @cache
 def _signing_key(root: Path) -> bytes:
     """Read or create the signing key, next to the files: access to the folder gives access to both."""
-    root.mkdir(parents=True, exist_ok=True)
+    _make_private_folder(root)
     path = root / _SIGNING_KEY_FILE
     if not path.exists():
         _write_once(path, secrets.token_bytes(32))
@@ -98,12 +98,23 @@ def _write_once(path: Path, content: bytes) -> None:
             os.link(file.name, path)
 
 
+def _make_private_folder(path: Path) -> None:
+    """Create a folder, and its missing parents, for the owner only. An existing folder keeps its mode."""
+    if not path.exists():
+        _make_private_folder(path.parent)
+        path.mkdir(mode=0o700, exist_ok=True)
+
+
+def _create_private_file(path: Path) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+
+
 class FolderUpload:
     def __init__(self, target: Path) -> None:
         self._target = target
-        target.parent.mkdir(parents=True, exist_ok=True)
+        _make_private_folder(target.parent)
         self._unfinished = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
-        self._file = self._unfinished.open("xb")
+        self._file = os.fdopen(_create_private_file(self._unfinished), "wb")
         self.stored = 0
 
     def write(self, data: bytes) -> None:

@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,19 @@ def test_a_file_appears_complete_on_commit(storage: FolderStorage, tmp_path: Pat
         assert KEY not in files(tmp_path)
         started.commit()
     assert files(tmp_path) == {KEY: b"id,name\n1,a\n"}
+
+
+def test_files_and_their_folders_are_for_the_owner_only(tmp_path: Path) -> None:
+    previous = os.umask(0)
+    try:
+        with upload(FolderStorage(tmp_path / "new" / "root", ""), KEY) as made:
+            made.write(b"1,a\n")
+            made.commit()
+    finally:
+        os.umask(previous)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "new").rglob("*")}
+    assert modes == {"root": 0o700, KEY.partition("/")[0]: 0o700, "1.csv": 0o600}
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
 
 
 def _stop() -> None:
