@@ -1,0 +1,29 @@
+"""Attacks on the stack as `make up` starts it. Every attempt must be refused; none may have an effect."""
+
+import secrets
+from collections.abc import Iterator
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.support.running_stack import Stack
+
+SECRET_ROW = b"id,email\r\n1,ada@example.com\r\n"
+
+
+@pytest.fixture(scope="session")
+def storage_ports(stack: Stack) -> list[int]:
+    """All ports that the embedded storage listens on."""
+    connections = psutil.Process(stack.pids["storage"]).net_connections("tcp")
+    return sorted({each.laddr.port for each in connections if each.status == psutil.CONN_LISTEN})
+
+
+@pytest.fixture
+def stored_object(stack: Stack, s3: Any) -> Iterator[str]:
+    """The key of an object that must still be there, unchanged, after the attack."""
+    key = f"security/{secrets.token_hex(8)}.csv"
+    s3.put_object(Bucket=stack.bucket, Key=key, Body=SECRET_ROW)
+    yield key
+    assert s3.get_object(Bucket=stack.bucket, Key=key)["Body"].read() == SECRET_ROW
+    s3.delete_object(Bucket=stack.bucket, Key=key)

@@ -1,0 +1,161 @@
+"""A web page that the operator opens, from another origin and on a host name rebound to 127.0.0.1.
+
+At commit 4f602ff, the page ran shell commands: the Prefect server answered every origin, needed no password,
+and the worker called whatever a deployment named. An image on it deleted all exports.
+"""
+
+import json
+import secrets
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, Route, sync_playwright
+
+from tests.support import flow_runs
+from tests.support.export_client import SURVEY
+from tests.support.running_stack import Stack
+from tests.support.system_programs import require_program
+
+PAGE = Path(__file__).with_name("attack.html")
+EVIL, REBOUND = "evil.test", "rebound.test"
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    f"--host-resolver-rules=MAP {EVIL} 127.0.0.1, MAP {REBOUND} 127.0.0.1",
+    # Chromium keeps public pages away from this machine; other browsers do not, and it must not be needed.
+    "--disable-features=LocalNetworkAccessChecks,LocalNetworkAccessChecksWebSockets",
+]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=require_program("chromium"), args=FLAGS)
+        yield browser
+        browser.close()
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@contextmanager
+def attackers_server() -> Iterator[int]:
+    handler = partial(QuietHandler, directory=str(PAGE.parent))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_address[1]
+        server.shutdown()
+        thread.join()
+
+
+@dataclass(frozen=True)
+class Attack:
+    """One attack on the stack; `marker` is in the name of whatever it would create."""
+
+    stack: Stack
+    storage_ports: list[int]
+    marker: str
+    proof: Path
+
+    def run(self, page: Page, host: str = "127.0.0.1", token: str | None = None) -> dict[str, str]:
+        """Run every attempt in the page; return the evidence of those that succeeded."""
+        target = {
+            "prefect": self.stack.prefect_api_url.replace("127.0.0.1", host),
+            "api": self.stack.api_url.replace("127.0.0.1", host),
+            "storage": [f"http://{host}:{port}" for port in self.storage_ports],
+            "token": token,
+            "flow": self.marker,
+            "command": f"touch {self.proof}",
+            "exportRequest": json.dumps(self.export_request),
+        }
+        results = page.evaluate("target => attack(target)", target)
+        assert len(results) > 20
+        return {name: evidence for name, evidence in results.items() if evidence}
+
+    @property
+    def export_request(self) -> dict[str, str]:
+        """A request that no other test makes."""
+        return {
+            "surveyId": SURVEY,
+            "from": "2024-02-29",
+            "to": f"2024-03-{int(self.marker[-2:], 16) % 28 + 1:02}",
+        }
+
+    def assert_no_effect(self, prefect: httpx.Client) -> None:
+        assert not self.proof.exists()
+        created = prefect.post("/flows/filter", json={"flows": {"name": {"like_": self.marker}}})
+        assert created.raise_for_status().json() == []
+        tagged = {"flow_runs": {"name": {"like_": "survey-responses"}}, "limit": 200}
+        runs = prefect.post("/flow_runs/filter", json=tagged).raise_for_status().json()
+        assert self.export_request not in [run["parameters"].get("request") for run in runs]
+
+
+@pytest.fixture
+def attack(stack: Stack, storage_ports: list[int], tmp_path: Path) -> Attack:
+    return Attack(stack, storage_ports, f"attack-{secrets.token_hex(8)}", tmp_path / "proof")
+
+
+@contextmanager
+def page_on(chromium: Browser, origin: str) -> Iterator[Page]:
+    """Open the attacker's page, as if the origin's name had pointed to the attacker's server until then."""
+    context = chromium.new_context()
+    page = context.new_page()
+
+    def serve(route: Route) -> None:
+        route.fulfill(body=PAGE.read_bytes(), content_type="text/html")
+
+    page.route(f"{origin}/attack.html", serve)
+    page.goto(f"{origin}/attack.html")
+    yield page
+    context.close()
+
+
+def test_a_page_on_another_origin_obtains_and_changes_nothing(
+    chromium: Browser, attack: Attack, prefect: httpx.Client, stored_object: str
+) -> None:
+    with attackers_server() as port:
+        page = chromium.new_page()
+        page.goto(f"http://{EVIL}:{port}/{PAGE.name}")
+        assert attack.run(page) == {}
+        page.close()
+    attack.assert_no_effect(prefect)
+
+
+@pytest.mark.parametrize("target", ["prefect", "storage"])
+def test_a_page_on_a_rebound_name_obtains_and_changes_nothing(
+    chromium: Browser, attack: Attack, prefect: httpx.Client, stored_object: str, target: str
+) -> None:
+    """The browser takes the service for the page's own origin, so it lets the page read every response."""
+    ports = json.loads((attack.stack.data_dir / "ports.json").read_text())
+    for port in [port for role, port in ports.items() if role.startswith(target)]:
+        with page_on(chromium, f"http://{REBOUND}:{port}") as page:
+            assert attack.run(page, REBOUND) == {}
+    attack.assert_no_effect(prefect)
+
+
+def test_the_same_page_succeeds_with_the_password_but_the_worker_refuses_its_command(
+    chromium: Browser, attack: Attack, prefect: httpx.Client
+) -> None:
+    """This shows that the attempts above fail because they are refused, not because they are wrong."""
+    origin = attack.stack.prefect_api_url.removesuffix("/api")
+    with page_on(chromium, origin) as page:
+        evidence = attack.run(page, token=attack.stack.prefect_api_auth_string)
+    assert {name for name in evidence if " at " not in name} == {
+        *("run a shell command", "read artifacts", "read flow runs", "read the server's settings"),
+        *("watch events", "send events", "watch logs", "join as a worker"),
+    }
+    (run,) = flow_runs.wait_until_finished(prefect, evidence["run a shell command"])
+    assert run["state_type"] == "FAILED"
+    assert "does not run the entrypoint 'subprocess.getoutput'" in run["state"]["message"]
+    assert not attack.proof.exists()
