@@ -66,7 +66,7 @@ def scratch_url(stack: Stack) -> str:
     with psycopg.connect(stack.libpq_url, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE IF EXISTS {SCRATCH} WITH (FORCE)")
         connection.execute(f"CREATE DATABASE {SCRATCH}")
-    return stack.database_url.rpartition("/")[0] + f"/{SCRATCH}"
+    return stack.admin_database_url.rpartition("/")[0] + f"/{SCRATCH}"
 
 
 @pytest.fixture(scope="session")

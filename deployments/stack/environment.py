@@ -19,6 +19,7 @@ class Connections:
     prefect_api_url: str
     prefect_api_auth_string: str | None
     database_url: str
+    admin_database_url: str | None  # the embedded database's superuser; the service does not use it
     storage_url: str
     s3_endpoint_url: str | None
     aws_access_key_id: str | None

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from urllib.parse import urlencode
 
 from api.routes.examples import ARTICLE
-from deployments.stack import data_dir, object_storage, postgres, prefect_server, sample_data
+from deployments.stack import data_dir, database_roles, object_storage, postgres, prefect_server, sample_data
 from deployments.stack.child_process import ChildFailed, Program
 from deployments.stack.environment import ui_url
 from deployments.stack.plan import Options, Plan, plan, reached_at
@@ -73,7 +73,7 @@ class Stack:
             await self._supervisor.run(first_time)
             postgres.keep(cluster)
         await self._supervisor.start(postgres.server(cluster, self._plan.environment), parts)
-        await postgres.make_databases(cluster, "reports", "prefect")
+        await database_roles.prepare_databases(cluster)
 
     async def _start_prefect(self, parts: asyncio.TaskGroup) -> None:
         if self._plan.cluster and self._plan.prefect_port:
@@ -95,7 +95,8 @@ class Stack:
             return
         wanted = self._plan.options.sample_responses
         with self._terminal.part("Sample data"):
-            loaded = await asyncio.to_thread(sample_data.load, self._plan.connections.database_url, wanted)
+            url = self._plan.connections.admin_database_url or ""
+            loaded = await asyncio.to_thread(sample_data.load, url, wanted)
         if not loaded:
             self._terminal.say("  The sample data of an earlier start are kept.")
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deployments.stack import data_dir, environment, object_storage, orphan_processes, postgres
+from deployments.stack.database_roles import READER, REPORTS_DATABASE
 from deployments.stack.environment import Connections, Replaced
 from deployments.stack.object_storage import Storage
 from deployments.stack.ports import API_PORT, PREFECT_PORT, Ports
-from deployments.stack.postgres import Cluster
+from deployments.stack.postgres import SUPERUSER, Cluster
 from deployments.stack.secret_file import secret
 
 PREFECT_LOGIN = "prefect-login"
@@ -75,7 +76,8 @@ def plan(options: Options, inherited: Mapping[str, str], temporary: Path) -> Pla
             # `user:password`, so that clients for basic authentication can send it too.
             else secret(data / PREFECT_LOGIN, prefix="admin:")
         ),
-        database_url=replaced.database_url or (cluster.url("reports", "psycopg") if cluster else ""),
+        database_url=replaced.database_url or _database_url(cluster, READER) or "",
+        admin_database_url=None if replaced.database_url else _database_url(cluster, SUPERUSER),
         storage_url=replaced.storage_url or f"s3://{object_storage.BUCKET}",
         s3_endpoint_url=storage.endpoint if storage else inherited.get("AWS_ENDPOINT_URL"),
         aws_access_key_id=storage.access_key if storage else inherited.get("AWS_ACCESS_KEY_ID"),
@@ -102,6 +104,10 @@ def plan(options: Options, inherited: Mapping[str, str], temporary: Path) -> Pla
         mark=mark,
         temporary=temporary,
     )
+
+
+def _database_url(cluster: Cluster | None, role: str) -> str | None:
+    return cluster.url(REPORTS_DATABASE, "psycopg", role) if cluster else None
 
 
 def _webhook_secret(data: Path) -> Path:

@@ -53,10 +53,12 @@ class Cluster:
     def password_file(self) -> Path:
         return self.home / "password"
 
-    def url(self, database: str, driver: str = "") -> str:
+    def password(self, role: str) -> str:
+        return secret(self.password_file if role == SUPERUSER else self.home / f"password-{role}")
+
+    def url(self, database: str, driver: str = "", role: str = SUPERUSER) -> str:
         scheme = f"postgresql+{driver}" if driver else "postgresql"
-        password = self.password_file.read_text()
-        return f"{scheme}://{SUPERUSER}:{password}@127.0.0.1:{self.port}/{database}"
+        return f"{scheme}://{role}:{self.password(role)}@127.0.0.1:{self.port}/{database}"
 
 
 def account() -> str | None:
@@ -148,15 +150,6 @@ def server(cluster: Cluster, environment: Mapping[str, str]) -> Program:
         stop_signals=(signal.SIGINT, signal.SIGQUIT),  # fast, then immediate shutdown
         user=cluster.account,
     )
-
-
-async def make_databases(cluster: Cluster, *names: str) -> None:
-    async with await psycopg.AsyncConnection.connect(cluster.url("postgres"), autocommit=True) as connection:
-        rows = await (await connection.execute("SELECT datname FROM pg_database")).fetchall()
-        for name in {*names} - {row[0] for row in rows}:
-            await connection.execute(
-                psycopg.sql.SQL("CREATE DATABASE {}").format(psycopg.sql.Identifier(name))
-            )
 
 
 async def _answers(cluster: Cluster) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 
 from deployments.stack.child_process import Program
+from deployments.stack.database_roles import PREFECT_DATABASE, PREFECT_OWNER
 from deployments.stack.environment import is_of_postgres
 from deployments.stack.postgres import Cluster
 
@@ -41,7 +42,7 @@ def server(cluster: Cluster, port: int, home: Path, environment: Mapping[str, st
         command=[*PREFECT, "server", "start", "--host", "127.0.0.1", "--port", str(port)],
         environment={
             **{name: value for name, value in environment.items() if not is_of_postgres(name)},
-            "PREFECT_SERVER_DATABASE_CONNECTION_URL": cluster.url("prefect", "asyncpg"),
+            "PREFECT_SERVER_DATABASE_CONNECTION_URL": cluster.url(PREFECT_DATABASE, "asyncpg", PREFECT_OWNER),
             "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(interface),
             "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
             **_only_for_us(port, environment["PREFECT_API_AUTH_STRING"]),

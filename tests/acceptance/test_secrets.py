@@ -14,6 +14,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from psycopg import sql
+from sqlalchemy.engine import make_url
 
 from api.access.api_keys import KeyFile
 from tests.support.export_client import ARTICLES_REQUEST, EMPTY_SURVEY, Session, follow, start
@@ -72,11 +73,11 @@ def prefects_database(stack: Stack) -> Iterator[psycopg.Connection]:
 
 @pytest.fixture
 def secret_words(stack: Stack, api: httpx.Client) -> list[str]:
-    password = psycopg.conninfo.conninfo_to_dict(stack.libpq_url)["password"]
+    passwords = [make_url(url).password for url in (stack.database_url, stack.admin_database_url)]
     operator_secret = (stack.data_dir / "webhook-secret").read_text()
     caller_secret = str(api.get("/webhook-secret").json()["secret"]).removeprefix("whsec_")
     webhooks = ["hush-in-the-path", "hush-in-the-query", operator_secret, caller_secret]
-    return ["X-Amz-Signature", str(password), stack.aws_secret_access_key, *webhooks]
+    return ["X-Amz-Signature", *map(str, passwords), stack.aws_secret_access_key, *webhooks]
 
 
 def tables_with(connection: psycopg.Connection, word: str) -> list[str]:
@@ -148,7 +149,7 @@ def planted(stack: Stack, prefect: httpx.Client, tmp_path_factory: pytest.TempPa
         "REPORTS_JWT_AUDIENCE": AUDIENCE,
     }
     json_lines = {"REPORTS_LOG_FORMAT": "json", "REPORTS_ATTEMPTS": "1"}
-    wrong_password = str(psycopg.conninfo.conninfo_to_dict(stack.libpq_url)["password"])
+    wrong_password = str(make_url(stack.database_url).password)
     wrong_database = stack.database_url.replace(wrong_password, CANARY)
     create_pool(prefect, POOL, "warm")
     deploy_export(prefect, POOL, POOL)

@@ -112,7 +112,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
 
 
 def rows(facts: dict[str, Any]) -> int:
-    with psycopg.connect(facts["database_url"].replace("+psycopg", "")) as connection:
+    with psycopg.connect(facts["admin_database_url"].replace("+psycopg", "")) as connection:
         row = connection.execute("SELECT count(*) FROM survey_responses").fetchone()
     assert row
     return int(row[0])
@@ -158,7 +158,7 @@ def test_it_is_ready_when_it_says_so_and_tells_where_everything_is(stack: Up) ->
 
 
 def test_the_sample_has_surveys_of_all_sizes_and_cells_of_all_kinds(stack: Up) -> None:
-    url = stack.facts["database_url"]
+    url = stack.facts["admin_database_url"]
     assert not sample_data.load(url, 9), "it is loaded once"
     with psycopg.connect(url.replace("+psycopg", "")) as connection:
         sizes = connection.execute(

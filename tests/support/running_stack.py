@@ -35,6 +35,7 @@ class Stack:
     prefect_api_url: str
     prefect_api_auth_string: str
     database_url: str
+    admin_database_url: str
     storage_url: str
     s3_endpoint_url: str
     aws_access_key_id: str
@@ -47,7 +48,8 @@ class Stack:
 
     @property
     def libpq_url(self) -> str:
-        return self.database_url.replace("+psycopg", "")
+        """The URL of the database's superuser."""
+        return self.admin_database_url.replace("+psycopg", "")
 
     def prefect_client(self) -> httpx.Client:
         """Return a client for Prefect's REST API."""
