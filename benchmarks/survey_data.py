@@ -1,7 +1,7 @@
 """Generate surveys with an exact number of responses, in a separate database on the stack's server.
 
-The rows repeat those of deployments/stack/sample_rows.sql (11 columns, one of them a JSON document with up to
-10 answers) at other times of the year, with ids in chronological order, as in a live table.
+The rows repeat those of deployments/stack/parts/sample_rows.sql (11 columns, one of them a JSON document
+with up to 10 answers) at other times of the year, with ids in chronological order, as in a live table.
 """
 
 import sqlite3
@@ -14,7 +14,7 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import create_engine
 
-from deployments.stack import sample_data
+from deployments.stack.parts import sample_data
 from flows.reports.survey_responses import metadata
 
 DATABASE = "measured"

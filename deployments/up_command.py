@@ -13,9 +13,9 @@ from api.settings import ApiSettings
 from deployments.stack.data_dir import DataDirUnusable
 from deployments.stack.environment import is_of_postgres
 from deployments.stack.local import up
+from deployments.stack.parts.postgres import NoAccount
 from deployments.stack.plan import Options
 from deployments.stack.ports import PortTaken, is_free
-from deployments.stack.postgres import NoAccount
 from deployments.stack.terminal import Terminal
 from flows.errors import DeclarationError
 from flows.reports import catalog

@@ -13,9 +13,10 @@ from tempfile import TemporaryDirectory
 from urllib.parse import urlencode
 
 from api.routes.examples import ARTICLE
-from deployments.stack import data_dir, database_roles, object_storage, postgres, prefect_server, sample_data
+from deployments.stack import data_dir
 from deployments.stack.child_process import ChildFailed, Program
 from deployments.stack.environment import ui_url
+from deployments.stack.parts import database_roles, object_storage, postgres, prefect_server, sample_data
 from deployments.stack.plan import Options, Plan, plan, reached_at
 from deployments.stack.ports import API_PORT, PREFECT_PORT
 from deployments.stack.readiness import Readiness

@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from deployments.stack import data_dir, environment, object_storage, orphan_processes, postgres
-from deployments.stack.database_roles import READER, REPORTS_DATABASE
+from deployments.stack import data_dir, environment, orphan_processes
 from deployments.stack.environment import Connections, Replaced
-from deployments.stack.object_storage import Storage
+from deployments.stack.parts import object_storage, postgres
+from deployments.stack.parts.database_roles import READER, REPORTS_DATABASE
+from deployments.stack.parts.object_storage import Storage
+from deployments.stack.parts.postgres import SUPERUSER, Cluster
 from deployments.stack.ports import API_PORT, PREFECT_PORT, Ports
-from deployments.stack.postgres import SUPERUSER, Cluster
 from deployments.stack.secret_file import secret
 
 PREFECT_LOGIN = "prefect-login"

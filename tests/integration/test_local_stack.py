@@ -21,7 +21,8 @@ import psycopg
 import pytest
 
 from api.access.api_keys import KeyFile
-from deployments.stack import orphan_processes, sample_data
+from deployments.stack import orphan_processes
+from deployments.stack.parts import sample_data
 from deployments.stack.ports import Ports
 
 COMMAND = [str(Path(sys.executable).with_name("report-exports")), "up"]

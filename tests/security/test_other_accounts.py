@@ -16,7 +16,7 @@ import psutil
 import psycopg
 import pytest
 
-from deployments.stack.object_storage import WEED
+from deployments.stack.parts.object_storage import WEED
 from tests.support.running_stack import Stack
 
 ROOT, NOBODY = 0, 65534

@@ -10,7 +10,7 @@ import pytest
 from prefect.client.schemas.schedules import IntervalSchedule
 
 from api.schedules import timetable
-from deployments.stack.prefect_server import SERVER_PLANS_AHEAD
+from deployments.stack.parts.prefect_server import SERVER_PLANS_AHEAD
 from flows.errors import InvalidRequest
 from flows.schedules.recurrence import EARLIEST, LATEST, Recurrence, _calendar_repeats_after
 from flows.schedules.recurrence_model import parse_recurrence

@@ -10,7 +10,7 @@ from typing import LiteralString
 from psycopg import AsyncConnection
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
-from deployments.stack.postgres import Cluster
+from deployments.stack.parts.postgres import Cluster
 
 READER, PREFECT_OWNER = "reports_reader", "prefect"
 REPORTS_DATABASE, PREFECT_DATABASE = "reports", "prefect"

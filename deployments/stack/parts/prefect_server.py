@@ -7,9 +7,9 @@ from pathlib import Path
 import httpx
 
 from deployments.stack.child_process import Program
-from deployments.stack.database_roles import PREFECT_DATABASE, PREFECT_OWNER
 from deployments.stack.environment import is_of_postgres
-from deployments.stack.postgres import Cluster
+from deployments.stack.parts.database_roles import PREFECT_DATABASE, PREFECT_OWNER
+from deployments.stack.parts.postgres import Cluster
 
 PREFECT = [sys.executable, "-P", "-m", "prefect"]
 POOL = "exports"

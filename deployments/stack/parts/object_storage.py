@@ -14,9 +14,9 @@ from pathlib import Path
 
 import httpx
 
-from deployments.stack.certificates import Certificates
 from deployments.stack.child_process import Program
 from deployments.stack.environment import without_settings
+from deployments.stack.parts.certificates import Certificates
 from deployments.stack.ports import GRPC_OFFSET, Ports
 from deployments.stack.secret_file import secret
 
