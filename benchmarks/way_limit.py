@@ -10,13 +10,8 @@ from typing import IO, Any
 import botocore.session
 from botocore.config import Config
 
-<<<<<<< HEAD
 from benchmarks.turn import Parameters, run_turn
-from deployments.stack.postgres import BINARIES
-=======
-from benchmarks.turn import Order, take_turn
 from deployments.stack.parts.postgres import BINARIES
->>>>>>> 2509f14 (Move the embedded parts of the stack to a package of their own)
 
 PART_BYTES = 8 << 20
 PARTS_IN_FLIGHT = 2

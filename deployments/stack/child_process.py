@@ -1,3 +1,5 @@
+"""Child processes of the supervisor: how one starts, becomes ready and stops."""
+
 import asyncio
 import ctypes
 import signal
@@ -9,36 +11,40 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
-LOOK_AGAIN_SECONDS = 0.05
+POLL_SECONDS = 0.05
+LOG_TAIL_BYTES = 8_000
 
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
-async def _at_once() -> bool:
+async def _immediately() -> bool:
     return True
 
 
-async def _nothing() -> None:
+async def _do_nothing() -> None:
     pass
 
 
 @dataclass(frozen=True)
 class Program:
-    """What to run as one part of the stack, and how to tell that it is ready."""
+    """One part of the stack: its command, and how to tell that it is ready.
+
+    It is ready once `ready_output` is in its log and `is_ready` returns True.
+    """
 
     role: str
     title: str
     command: list[str]
     environment: Mapping[str, str]
-    is_ready: Callable[[], Awaitable[bool]] = _at_once
-    says_when_ready: str = ""
-    before_start: Callable[[], Awaitable[None]] = _nothing
+    is_ready: Callable[[], Awaitable[bool]] = _immediately
+    ready_output: str = ""
+    before_start: Callable[[], Awaitable[None]] = _do_nothing
     stop_signals: tuple[int, ...] = (signal.SIGTERM,)
     user: str | None = None
 
 
 class ChildFailed(Exception):
-    """A part of the stack ended, or did not get ready, while the stack was starting."""
+    """A part of the stack ended, or did not become ready, while the stack was starting."""
 
 
 @dataclass
@@ -46,8 +52,8 @@ class Child:
     program: Program
     log: Path
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
-    _started: float = field(default=0.0, init=False)
-    _log_begins: int = field(default=0, init=False)
+    _started_at: float = field(default=0.0, init=False)
+    _log_start: int = field(default=0, init=False)
 
     @property
     def pid(self) -> int | None:
@@ -58,83 +64,85 @@ class Child:
         return self._process.poll() if self._process else None
 
     @property
-    def lived_seconds(self) -> float:
-        return time.monotonic() - self._started
+    def age_seconds(self) -> float:
+        """Seconds since the latest start."""
+        return time.monotonic() - self._started_at
 
     async def start(self) -> None:
         await self.program.before_start()
         self._spawn(self.program.user)
 
     def _spawn(self, user: str | None) -> None:
-        self._started = time.monotonic()
+        self._started_at = time.monotonic()
         with self.log.open("ab") as output:
-            self._log_begins = output.tell()
-            self._process = subprocess.Popen(  # noqa: S603 - a command of ours, no shell
+            self._log_start = output.tell()
+            self._process = subprocess.Popen(  # noqa: S603 - our own command, without a shell
                 self.program.command,
                 env=self.program.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C in the terminal reaches the supervisor only
-                preexec_fn=_die_with_supervisor,
+                start_new_session=True,  # the terminal's Ctrl-C reaches the supervisor only
+                preexec_fn=_end_with_supervisor,
                 user=user,
                 group=user,
                 extra_groups=[] if user else None,
             )
 
-    async def until_ready(self, within_seconds: float) -> None:
-        while not (self.program.says_when_ready in self._said() and await self.program.is_ready()):
+    async def wait_until_ready(self, timeout_seconds: float) -> None:
+        """Raise ChildFailed if the process ends or the time is up first."""
+        while not (self.program.ready_output in self._output() and await self.program.is_ready()):
             if self.exit_code is not None:
-                raise ChildFailed(self.obituary())
-            if self.lived_seconds > within_seconds:
+                raise ChildFailed(self.describe_end())
+            if self.age_seconds > timeout_seconds:
                 raise ChildFailed(
-                    f"{self.program.title} was not ready after {within_seconds:.0f} s.\n{self.tail()}"
+                    f"{self.program.title} was not ready after {timeout_seconds:.0f} s.\n{self.log_tail()}"
                 )
-            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
 
-    async def until_ended(self) -> int:
-        while (code := self.exit_code) is None:  # noqa: ASYNC110 - asyncio's own way takes a thread per child
-            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+    async def wait_for_end(self) -> int:
+        while (code := self.exit_code) is None:  # noqa: ASYNC110 - asyncio would use a thread per child
+            await asyncio.sleep(POLL_SECONDS)
         return code
 
     async def stop(self, grace_seconds: float) -> None:
-        """Each stop signal gets an equal part of the grace; what is left then is killed."""
+        """Send the stop signals, each with an equal share of the grace period, then SIGKILL."""
         for number in self.program.stop_signals:
-            if await self._ended_by(number, grace_seconds / len(self.program.stop_signals)):
+            if await self._ends_after(number, grace_seconds / len(self.program.stop_signals)):
                 return
-        await self._ended_by(signal.SIGKILL, 1.0)
+        await self._ends_after(signal.SIGKILL, 1.0)
 
-    async def _ended_by(self, number: int, within_seconds: float) -> bool:
+    async def _ends_after(self, number: int, timeout_seconds: float) -> bool:
         if self._process is None or self.exit_code is not None:
             return True
         self._process.send_signal(number)
         try:
-            await asyncio.wait_for(self.until_ended(), within_seconds)
+            await asyncio.wait_for(self.wait_for_end(), timeout_seconds)
         except TimeoutError:
             return False
         return True
 
-    def obituary(self) -> str:
-        return f"{self.program.title} ended with {_meaning(self.exit_code)}.\n{self.tail()}"
+    def describe_end(self) -> str:
+        return f"{self.program.title} ended with {_describe(self.exit_code)}.\n{self.log_tail()}"
 
-    def tail(self, lines: int = 15) -> str:
-        last = self._said().splitlines()[-lines:]
-        return "\n".join([f"The end of {self.log}:", *(f"  | {line}" for line in last)])
+    def log_tail(self, lines: int = 15) -> str:
+        last = self._output().splitlines()[-lines:]
+        return "\n".join([f"Last lines of {self.log}:", *(f"  | {line}" for line in last)])
 
-    def _said(self) -> str:
-        """Since it was started last; of much only the end."""
+    def _output(self) -> str:
+        """Return the output since the latest start, or its end if there is much."""
         with self.log.open("rb") as log:
-            log.seek(max(self._log_begins, self.log.stat().st_size - 8_000))
+            log.seek(max(self._log_start, self.log.stat().st_size - LOG_TAIL_BYTES))
             return log.read().decode(errors="replace")
 
 
-def _meaning(code: int | None) -> str:
+def _describe(code: int | None) -> str:
     if code is not None and code < 0:
         return f"signal {signal.Signals(-code).name} ({code})"
     return f"exit code {code}"
 
 
-def _die_with_supervisor() -> None:
-    # Bound to the thread that forks: children are started from the main thread only.
+def _end_with_supervisor() -> None:
+    # The kernel ties this to the thread that forks, so children are started from the main thread only.
     if _libc is not None:
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,3 +1,5 @@
+"""The data directory: one stack at a time, and what an interrupted stack left in it."""
+
 import fcntl
 import os
 from pathlib import Path
@@ -6,14 +8,16 @@ from typing import IO
 from deployments.stack import orphan_processes
 
 STACK_FILE = "stack.json"
+# Earlier versions left these readable for all accounts.
+PRIVATE_FILES = ("lock", "ports.json")
 
 
 class DataDirUnusable(Exception):
-    """The data directory cannot be used, or is in use."""
+    """The data directory is in use or cannot be written."""
 
 
 def claim(directory: Path) -> IO[str]:
-    """One stack per data directory; the claim lasts until the answered file is closed."""
+    """Lock the data directory for one stack. Closing the returned file releases it."""
     lock = _open_lock(directory)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -23,7 +27,7 @@ def claim(directory: Path) -> IO[str]:
         lock.close()
         raise DataDirUnusable(
             f"{directory} is in use by another `report-exports up` (process {holder})."
-            " Stop that one first, or choose another place with --data-dir."
+            " Stop it first, or choose another directory with --data-dir."
         ) from None
     lock.truncate(0)
     lock.write(f"{os.getpid()}\n")
@@ -31,10 +35,10 @@ def claim(directory: Path) -> IO[str]:
     return lock
 
 
-def clear(directory: Path) -> None:
-    """What a killed supervisor could not tidy up; to be called by who holds the claim."""
+def clean_up(directory: Path) -> None:
+    """End the processes of a killed supervisor and rotate its logs. The caller must hold the lock."""
     orphan_processes.end_all(mark(directory, ""))
-    for name in ("lock", "ports.json"):  # earlier versions left them readable for all accounts
+    for name in PRIVATE_FILES:
         if (directory / name).exists():
             (directory / name).chmod(0o600)
     (directory / STACK_FILE).unlink(missing_ok=True)
@@ -44,6 +48,7 @@ def clear(directory: Path) -> None:
 
 
 def mark(directory: Path, run: str) -> str:
+    """Return the value of the environment variable by which the processes of a stack are found."""
     return f"{directory}:{run}"
 
 
@@ -51,7 +56,7 @@ def _open_lock(directory: Path) -> IO[str]:
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         return (directory / "lock").open("a+")
-    except OSError as failure:
+    except OSError as error:
         raise DataDirUnusable(
-            f"{directory} cannot be used as the data directory: {failure.strerror}."
-        ) from failure
+            f"{directory} cannot be used as the data directory: {error.strerror}."
+        ) from error

@@ -1,5 +1,8 @@
-"""The environment of the stack's processes: what the user set for a replaced part is kept, all else that
-could lead them elsewhere (profiles, proxies for loopback, a session token) is not."""
+"""The environment variables of the stack's processes.
+
+Variables for a replaced part are passed on. All others that could change a part or point to another one are
+not: Prefect profiles, proxies for loopback addresses, AWS session tokens.
+"""
 
 import os
 from collections.abc import Mapping
@@ -13,7 +16,7 @@ LOOPBACK_NAMES = "127.0.0.1,localhost,::1"
 
 @dataclass(frozen=True)
 class Connections:
-    """Where each part is reached; these are the fields of stack.json."""
+    """The address and credentials of each part; the fields of stack.json."""
 
     api_url: str
     prefect_api_url: str
@@ -28,23 +31,23 @@ class Connections:
 
 @dataclass(frozen=True)
 class Replaced:
-    """The settings by which a part is replaced by one that already runs."""
+    """Settings that replace an embedded part by one that already runs."""
 
     database_url: str | None = None
     storage_url: str | None = None
     prefect_api_url: str | None = None
 
     @classmethod
-    def by(cls, environment: Mapping[str, str]) -> "Replaced":
+    def from_environment(cls, environment: Mapping[str, str]) -> "Replaced":
         return cls(
             database_url=environment.get("REPORTS_DATABASE_URL") or None,
             storage_url=environment.get("REPORTS_STORAGE_URL") or None,
             prefect_api_url=environment.get("PREFECT_API_URL") or None,
         )
 
-    def kept(self, name: str) -> bool:
+    def passes_on(self, name: str) -> bool:
         if name == "WEB_CONCURRENCY" or name.startswith(("UVICORN_", "WEED_")):
-            return False  # each would change how the servers run
+            return False  # would change how the embedded servers run
         if name.startswith("PREFECT_"):
             return self.prefect_api_url is not None and name.startswith(("PREFECT_API_", "PREFECT_CLIENT_"))
         if name.startswith("AWS_"):
@@ -58,12 +61,15 @@ def is_of_postgres(name: str) -> bool:
     return name.startswith("PG")
 
 
-def of_children(inherited: Mapping[str, str], replaced: Replaced, connections: Connections) -> dict[str, str]:
-    environment = {name: value for name, value in inherited.items() if replaced.kept(name)}
+def for_children(
+    inherited: Mapping[str, str], replaced: Replaced, connections: Connections
+) -> dict[str, str]:
+    """Return the environment of the API and the worker."""
+    environment = {name: value for name, value in inherited.items() if replaced.passes_on(name)}
     environment |= _offline(inherited)
     environment |= _prefect(connections)
     if replaced.storage_url is None:
-        environment |= _own_storage(connections)
+        environment |= _embedded_storage(connections)
     if "PYTHONPATH" in inherited:
         environment["PYTHONPATH"] = _absolute(inherited["PYTHONPATH"])
     return environment | {
@@ -75,19 +81,19 @@ def of_children(inherited: Mapping[str, str], replaced: Replaced, connections: C
 
 
 def without_settings(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment without our settings, some of which are secrets that no server needs."""
-    return {name: value for name, value in environment.items() if name == MARK or not is_setting(name)}
+    """Return the environment without our settings, some of which are secrets that the servers do not need."""
+    return {name: value for name, value in environment.items() if name == MARK or not _is_setting(name)}
 
 
-def is_setting(name: str) -> bool:
+def _is_setting(name: str) -> bool:
     return name.startswith(("REPORTS_", "PREFECT_", "AWS_"))
 
 
 def _offline(inherited: Mapping[str, str]) -> dict[str, str]:
-    spared = ",".join(filter(None, [inherited.get("NO_PROXY"), LOOPBACK_NAMES]))
+    without_proxy = ",".join(filter(None, [inherited.get("NO_PROXY"), LOOPBACK_NAMES]))
     return {
-        "NO_PROXY": spared,
-        "no_proxy": spared,
+        "NO_PROXY": without_proxy,
+        "no_proxy": without_proxy,
         "DO_NOT_TRACK": "1",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
@@ -111,7 +117,7 @@ def _prefect(connections: Connections) -> dict[str, str]:
     }
 
 
-def _own_storage(connections: Connections) -> dict[str, str]:
+def _embedded_storage(connections: Connections) -> dict[str, str]:
     return {
         "AWS_ACCESS_KEY_ID": connections.aws_access_key_id or "",
         "AWS_SECRET_ACCESS_KEY": connections.aws_secret_access_key or "",
@@ -125,7 +131,7 @@ def _own_storage(connections: Connections) -> dict[str, str]:
 
 
 def _absolute(path: str) -> str:
-    """Runs start in folders of their own, where a relative entry would mean something else."""
+    """Make the entries absolute, because runs start in other folders."""
     return os.pathsep.join(str(Path(entry).absolute()) for entry in path.split(os.pathsep) if entry)
 
 

@@ -1,7 +1,6 @@
-"""The whole stack on one machine, each part a child process of its own."""
+"""Start the parts in order, and stop them when a signal arrives."""
 
 import asyncio
-import ipaddress
 import json
 import os
 import signal
@@ -10,15 +9,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from urllib.parse import urlencode
 
-from api.routes.examples import ARTICLE
 from deployments.stack import data_dir
 from deployments.stack.child_process import ChildFailed, Program
-from deployments.stack.environment import ui_url
+from deployments.stack.messages import banner, greeting
 from deployments.stack.parts import database_roles, object_storage, postgres, prefect_server, sample_data
-from deployments.stack.plan import Options, Plan, plan, reached_at
-from deployments.stack.ports import API_PORT, PREFECT_PORT
+from deployments.stack.plan import Options, Plan, make_plan
 from deployments.stack.readiness import Readiness
 from deployments.stack.supervisor import Supervisor
 from deployments.stack.terminal import Terminal
@@ -32,13 +28,13 @@ class Stack:
 
     @property
     def is_ready(self) -> bool:
-        return self._supervisor.settled
+        return self._supervisor.is_ready
 
     async def run(self) -> None:
-        """Until it is cancelled, or a part fails while the stack starts."""
+        """Run until cancelled. A part that fails during the start raises an ExceptionGroup of ChildFailed."""
         async with asyncio.TaskGroup() as parts:
             await self._start(parts)
-            self._supervisor.settled = True
+            self._supervisor.is_ready = True
             self._write_stack_file()
             self._terminal.say(banner(self._plan))
 
@@ -49,13 +45,13 @@ class Stack:
             object_storage.remove_sockets(self._plan.storage)
 
     async def _start(self, parts: asyncio.TaskGroup) -> None:
-        async with asyncio.TaskGroup() as kept_data:
-            kept_data.create_task(self._start_database(parts))
-            kept_data.create_task(self._start_storage(parts))
-        async with asyncio.TaskGroup() as rest:
-            rest.create_task(self._start_prefect(parts))
-            rest.create_task(self._register_and_start_worker(parts))
-            rest.create_task(self._start_api(parts))
+        async with asyncio.TaskGroup() as stores:
+            stores.create_task(self._start_database(parts))
+            stores.create_task(self._start_storage(parts))
+        async with asyncio.TaskGroup() as services:
+            services.create_task(self._start_prefect(parts))
+            services.create_task(self._register_and_start_worker(parts))
+            services.create_task(self._start_api(parts))
 
     async def _start_storage(self, parts: asyncio.TaskGroup) -> None:
         if self._plan.storage:
@@ -65,14 +61,14 @@ class Stack:
     async def _start_database(self, parts: asyncio.TaskGroup) -> None:
         if (cluster := self._plan.cluster) is None:
             return
-        if passable := postgres.open_the_way(cluster):
+        if folders := postgres.grant_access(cluster):
             self._terminal.say(
-                f"PostgreSQL does not run as root; its account {cluster.account} may now pass through (o+x): "
-                + ", ".join(map(str, passable))
+                f"PostgreSQL does not run as root. Its account {cluster.account} may now pass through"
+                f" (o+x): {', '.join(map(str, folders))}"
             )
-        if first_time := postgres.initdb(cluster, self._plan.environment):
-            await self._supervisor.run(first_time)
-            postgres.keep(cluster)
+        if initdb := postgres.initdb(cluster, self._plan.environment):
+            await self._supervisor.run(initdb)
+            postgres.publish(cluster)
         await self._supervisor.start(postgres.server(cluster, self._plan.environment), parts)
         await database_roles.prepare_databases(cluster)
 
@@ -92,14 +88,12 @@ class Stack:
         await self._supervisor.start(api(self._plan, self._terminal), parts)
 
     async def _load_sample_data(self) -> None:
-        if not self._plan.own_database:
+        if (url := self._plan.connections.admin_database_url) is None:
             return
-        wanted = self._plan.options.sample_responses
         with self._terminal.part("Sample data"):
-            url = self._plan.connections.admin_database_url or ""
-            loaded = await asyncio.to_thread(sample_data.load, url, wanted)
+            loaded = await asyncio.to_thread(sample_data.load, url, self._plan.options.sample_responses)
         if not loaded:
-            self._terminal.say("  The sample data of an earlier start are kept.")
+            self._terminal.say("  The sample data of an earlier start is kept.")
 
     def _write_stack_file(self) -> None:
         if not self.is_ready:
@@ -116,7 +110,7 @@ def api(plan: Plan, terminal: Terminal) -> Program:
     installed = Path(__file__).resolve().parents[2]
     options = ["--host", plan.options.host, "--port", str(plan.api_port), "--workers", "1"]
     options += ["--no-access-log", "--timeout-graceful-shutdown", "1"]
-    options += ["--app-dir", str(installed)]  # or else the current folder, which may have an `api` of its own
+    options += ["--app-dir", str(installed)]  # instead of the current folder, which may contain another `api`
     return Program(
         role="api",
         title="API",
@@ -126,104 +120,59 @@ def api(plan: Plan, terminal: Terminal) -> Program:
     )
 
 
-def greeting(plan: Plan) -> str:
-    lines = [f"Report Exports, its data in {plan.options.data_dir}"]
-    lines += list(_who_may_call(plan))
-    for name, asked, default, got in (
-        ("API", plan.options.port, API_PORT, plan.api_port),
-        ("Prefect server", plan.options.prefect_port, PREFECT_PORT, plan.prefect_port),
-    ):
-        if asked is None and got not in (default, None):
-            lines.append(f"Port {default} is taken; the {name} gets {got}.")
-    return "\n".join(lines)
-
-
-def _who_may_call(plan: Plan) -> Iterator[str]:
-    if not plan.options.authenticated:
-        yield "Runs without authentication: one caller, `local`, and loopback addresses only."
-        return
-    yield f"Every caller needs an API key or a token; the API listens on {plan.options.host}."
-    if ipaddress.ip_address(plan.options.host).is_loopback:
-        return
-    public_url = plan.environment["REPORTS_PUBLIC_URL"]
-    if public_url == plan.connections.api_url and plan.options.host != reached_at(plan.options.host):
-        yield f"Links name {public_url}: set REPORTS_PUBLIC_URL to the address that other machines use."
-    if plan.storage:
-        yield "Links to files of the embedded storage work on this machine only: set REPORTS_STORAGE_URL."
-
-
-def banner(plan: Plan) -> str:
-    api = plan.connections.api_url
-    example = f"""
-Try it:
-  curl -s -X POST {api}/reports/csv -H 'content-type: application/json' \\
-    -d '{json.dumps(ARTICLE, separators=(",", ":"))}'
-"""
-    login = f"\n               Password: the contents of {plan.prefect_login}" if plan.prefect_login else ""
-    return f"""
-Ready.
-  The page     {api}/{sample_page() if plan.own_database else ""}
-  API docs     {api}/docs
-  Prefect UI   {ui_url(plan.connections.prefect_api_url)}{login}
-{example if plan.own_database else ""}
-Ctrl-C stops it; jobs, files and rows are kept."""
-
-
-def sample_page() -> str:
-    """The page's query that shows the sample survey, in the week of the article."""
-    shown = {name: ARTICLE[name] for name in ("surveyId", "from", "to")}
-    return f"?{urlencode(shown)}"
-
-
 def up(options: Options, inherited: Mapping[str, str], terminal: Terminal) -> int:
     """Return the exit code: 0 after a clean stop, 1 if a part failed, 128 + n for signal n before ready."""
     os.umask(0o077)  # everything the stack and its processes write is for this account only
-    with data_dir.claim(options.data_dir), _temporary() as temporary:
-        data_dir.clear(options.data_dir)
-        decided = plan(options, inherited, Path(temporary))
-        terminal.say(greeting(decided))
+    with data_dir.claim(options.data_dir), _temporary_folder() as temporary:
+        data_dir.clean_up(options.data_dir)
+        plan = make_plan(options, inherited, Path(temporary))
+        terminal.say(greeting(plan))
         try:
-            return asyncio.run(_until_stopped(decided, terminal))
+            return asyncio.run(_run_until_stopped(plan, terminal))
         finally:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C, when all has ended
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C after everything has stopped
 
 
-def _temporary() -> TemporaryDirectory[str]:
-    """Not in the data directory, whose path may be too long for the sockets that are made in it; not the
-    common one either, where Prefect shares a folder with whichever user was first."""
+def _temporary_folder() -> TemporaryDirectory[str]:
+    """Create a folder for temporary files.
+
+    Paths in the data directory may be too long for sockets, and in the system's folder Prefect would share a
+    folder with the first user of the machine that ran it.
+    """
     return TemporaryDirectory(prefix="report-exports-", ignore_cleanup_errors=True)
 
 
-async def _until_stopped(decided: Plan, terminal: Terminal) -> int:
-    stack = Stack(decided, terminal)
+async def _run_until_stopped(plan: Plan, terminal: Terminal) -> int:
+    stack = Stack(plan, terminal)
     running = asyncio.ensure_future(stack.run())
-    received = _cancelled_by_signals(running)
+    received = _cancel_on_signals(running)
     try:
         await running
         return 0
     except asyncio.CancelledError:
         return 0 if stack.is_ready else 128 + received[0]
     except ExceptionGroup as failures:
-        for failure in dict.fromkeys(map(str, _parts(failures))):
-            terminal.fail(failure)
+        for message in dict.fromkeys(map(str, _failed_parts(failures))):
+            terminal.fail(message)
         return 1
     finally:
         terminal.say("Stopping ...")
         await stack.stop()
 
 
-def _parts(failures: ExceptionGroup[Exception]) -> Iterator[ChildFailed]:
-    """Task groups nest what failed. Anything but a failed part is a fault of ours and stays an error."""
+def _failed_parts(failures: ExceptionGroup[Exception]) -> Iterator[ChildFailed]:
+    """Flatten the failures of nested task groups. Anything but a failed part is a bug and is raised."""
     for failure in failures.exceptions:
         if isinstance(failure, ExceptionGroup):
-            yield from _parts(failure)
+            yield from _failed_parts(failure)
         elif isinstance(failure, ChildFailed):
             yield failure
         else:
             raise failure
 
 
-def _cancelled_by_signals(running: asyncio.Future[None]) -> list[int]:
+def _cancel_on_signals(running: asyncio.Future[None]) -> list[int]:
+    """Cancel `running` at the first signal; return a list that receives the number of each signal."""
     received: list[int] = []
 
     def cancel(number: int) -> None:

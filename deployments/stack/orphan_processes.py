@@ -1,8 +1,10 @@
-"""Ends what a stack has left behind. Run processes of a worker live in sessions of their own and outlast
-it; all processes of a stack inherit one environment variable, by which they are found.
+"""End processes that outlive their stack.
 
-As a program it is the stack's last will: it waits until its standard input is closed, which happens when
-the supervisor is gone in whatever way, then ends all of that stack and tidies up.
+A worker's run processes are in other sessions and outlive it. All processes of a stack inherit one
+environment variable, by which they are found.
+
+Run as a program, this module watches over a stack: it waits until its standard input is closed, which happens
+however the supervisor ends, then ends the stack's processes and cleans up.
 """
 
 import os
@@ -17,27 +19,27 @@ import psutil
 MARK = "REPORTS_STACK"
 
 
-def end_all(mark: str, within_seconds: float = 0.8) -> None:
-    """Kills until none is found, because a process may start another while it is being looked for."""
-    until = time.monotonic() + within_seconds
-    while (found := _marked(mark)) and time.monotonic() < until:
-        for process in found:
+def end_all(mark: str, timeout_seconds: float = 0.8) -> None:
+    """Kill all processes whose mark starts with `mark`, until none is left: one may just start another."""
+    deadline = time.monotonic() + timeout_seconds
+    while (processes := _marked(mark)) and time.monotonic() < deadline:
+        for process in processes:
             try:
                 process.kill()
             except psutil.NoSuchProcess:
                 continue
-        psutil.wait_procs(found, timeout=0.2)
+        psutil.wait_procs(processes, timeout=0.2)
 
 
 def _marked(mark: str) -> list[psutil.Process]:
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get(MARK, "").startswith(mark) and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
+    return [process for process in psutil.process_iter() if _is_marked(process, mark)]
+
+
+def _is_marked(process: psutil.Process, mark: str) -> bool:
+    try:
+        return process.environ().get(MARK, "").startswith(mark) and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""All that is decided before the first process starts: ports, secrets, addresses, environment."""
+"""Everything that is decided before the first process starts: ports, secrets, addresses, environment."""
 
 import secrets
 from collections.abc import Mapping
@@ -15,6 +15,7 @@ from deployments.stack.ports import API_PORT, PREFECT_PORT, Ports
 from deployments.stack.secret_file import secret
 
 PREFECT_LOGIN = "prefect-login"
+WEBHOOK_SECRET = "webhook-secret"  # noqa: S105 - the name of a file
 WEBHOOK_SECRET_FILE = "REPORTS_WEBHOOK_SECRET_FILE"  # noqa: S105 - the name of a setting
 
 
@@ -30,14 +31,14 @@ class Options:
 
 @dataclass(frozen=True)
 class Plan:
-    """A part that is None is replaced by one that already runs."""
+    """The parts to start. `cluster`, `storage` and `prefect_port` are None for parts that already run."""
 
     options: Options
     cluster: Cluster | None
     storage: Storage | None
     prefect_port: int | None
     api_port: int
-    own_database: bool
+    embeds_database: bool
     connections: Connections
     environment: Mapping[str, str]
     mark: str
@@ -53,30 +54,26 @@ class Plan:
 
     @property
     def prefect_login(self) -> Path | None:
-        """The file with the password of the Prefect UI; None if Prefect is not ours."""
+        """The file with the password of the embedded Prefect server."""
         return self.options.data_dir / PREFECT_LOGIN if self.prefect_port else None
 
 
-def plan(options: Options, inherited: Mapping[str, str], temporary: Path) -> Plan:
-    data, replaced = options.data_dir, Replaced.by(inherited)
+def make_plan(options: Options, inherited: Mapping[str, str], temporary: Path) -> Plan:
+    """Choose ports and create secrets in the data directory. PortTaken, NoAccount: the stack cannot start."""
+    data, replaced = options.data_dir, Replaced.from_environment(inherited)
     ports = Ports(data / "ports.json")
-    api_port = ports.asked("api", options.port, API_PORT, options.host)
+    api_port = ports.choose("api", options.port, API_PORT, options.host)
     prefect_port = cluster = storage = None
     if not replaced.prefect_api_url:
-        prefect_port = ports.asked("prefect", options.prefect_port, PREFECT_PORT, "127.0.0.1")
+        prefect_port = ports.choose("prefect", options.prefect_port, PREFECT_PORT, "127.0.0.1")
     if not (replaced.database_url and replaced.prefect_api_url):
-        cluster = postgres.lay_out(data / "postgres", ports.free("postgres"))
+        cluster = postgres.lay_out(data / "postgres", ports.any_free("postgres"))
     if not replaced.storage_url:
         storage = object_storage.lay_out(data / "storage", ports)
     connections = Connections(
-        api_url=_url(reached_at(options.host), api_port),
+        api_url=_url(local_address(options.host), api_port),
         prefect_api_url=replaced.prefect_api_url or f"http://127.0.0.1:{prefect_port}/api",
-        prefect_api_auth_string=(
-            inherited.get("PREFECT_API_AUTH_STRING")
-            if replaced.prefect_api_url
-            # `user:password`, so that clients for basic authentication can send it too.
-            else secret(data / PREFECT_LOGIN, prefix="admin:")
-        ),
+        prefect_api_auth_string=_prefect_auth_string(data, replaced, inherited),
         database_url=replaced.database_url or _database_url(cluster, READER) or "",
         admin_database_url=None if replaced.database_url else _database_url(cluster, SUPERUSER),
         storage_url=replaced.storage_url or f"s3://{object_storage.BUCKET}",
@@ -85,40 +82,47 @@ def plan(options: Options, inherited: Mapping[str, str], temporary: Path) -> Pla
         aws_secret_access_key=storage.secret_key if storage else inherited.get("AWS_SECRET_ACCESS_KEY"),
     )
     mark = data_dir.mark(data, secrets.token_hex(8))
-    handed_down = environment.of_children(inherited, replaced, connections)
-    if not handed_down.get(WEBHOOK_SECRET_FILE):
-        handed_down[WEBHOOK_SECRET_FILE] = str(_webhook_secret(data))
-    own = {
-        orphan_processes.MARK: mark,
-        "TMPDIR": str(temporary),
-        **environment.prefect_home(data / "prefect"),
-    }
     return Plan(
         options=options,
         cluster=cluster,
         storage=storage,
         prefect_port=prefect_port,
         api_port=api_port,
-        own_database=not replaced.database_url,
+        embeds_database=not replaced.database_url,
         connections=connections,
-        environment={**handed_down, **own},
+        environment={
+            **_webhook_secret(data, inherited),
+            **environment.for_children(inherited, replaced, connections),
+            **environment.prefect_home(data / "prefect"),
+            orphan_processes.MARK: mark,
+            "TMPDIR": str(temporary),
+        },
         mark=mark,
         temporary=temporary,
     )
+
+
+def _prefect_auth_string(data: Path, replaced: Replaced, inherited: Mapping[str, str]) -> str | None:
+    if replaced.prefect_api_url:
+        return inherited.get("PREFECT_API_AUTH_STRING")
+    # `user:password`, which any client for HTTP basic authentication can send.
+    return secret(data / PREFECT_LOGIN, prefix="admin:")
 
 
 def _database_url(cluster: Cluster | None, role: str) -> str | None:
     return cluster.url(REPORTS_DATABASE, "psycopg", role) if cluster else None
 
 
-def _webhook_secret(data: Path) -> Path:
-    kept = data / "webhook-secret"
-    secret(kept)
-    return kept
+def _webhook_secret(data: Path, inherited: Mapping[str, str]) -> dict[str, str]:
+    file = inherited.get(WEBHOOK_SECRET_FILE)
+    if not file:
+        file = str(data / WEBHOOK_SECRET)
+        secret(Path(file))
+    return {WEBHOOK_SECRET_FILE: file}
 
 
-def reached_at(host: str) -> str:
-    """From this machine: a wildcard is every address it has."""
+def local_address(host: str) -> str:
+    """Return the address for connections from this machine, also for 0.0.0.0 and ::."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - nothing is bound here
 
 

@@ -1,18 +1,19 @@
+"""Ports on this machine, kept in the data directory so that addresses survive a restart."""
+
 import json
 import random
 import socket
 from pathlib import Path
 
-# Below the range that outgoing connections take theirs from (32768 and up on Linux), also with the
-# 10,000 that the storage server adds for its gRPC listeners.
+# Below the range that outgoing connections use (32768 and up on Linux), also with the 10,000 that the storage
+# server adds for its gRPC ports.
 LOWEST, HIGHEST = 12_000, 22_000
 GRPC_OFFSET = 10_000
-# Where people look first.
 API_PORT, PREFECT_PORT = 8000, 4200
 
 
 class PortTaken(Exception):
-    """A port that was asked for is in use."""
+    """The requested port is in use."""
 
 
 def is_free(port: int, host: str = "127.0.0.1") -> bool:
@@ -27,34 +28,34 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
 
 
 class Ports:
-    """The ports of one stack by role; those of the last run on the same data directory are preferred."""
+    """The ports of one stack by role. It reuses those of the last run on the same data directory."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
         self._last: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
         self._chosen: dict[str, int] = {}
 
-    def free(self, role: str, host: str = "127.0.0.1", *, grpc: bool = False) -> int:
+    def any_free(self, role: str, host: str = "127.0.0.1", *, grpc: bool = False) -> int:
         port = self._last.get(role)
-        while port is None or not self._usable(port, host, grpc):
+        while port is None or not self._is_usable(port, host, grpc):
             port = random.randint(LOWEST, HIGHEST)  # noqa: S311 - a port, not a secret
-        return self._keep(role, port)
+        return self._remember(role, port)
 
-    def asked(self, role: str, port: int | None, default: int, host: str) -> int:
-        """`None` is the default, or a free one when that is taken; 0 is any free one."""
+    def choose(self, role: str, port: int | None, default: int, host: str) -> int:
+        """Return `port`, or raise PortTaken. 0 means any free port; None means the default if it is free."""
         if port == 0:
-            return self.free(role, host)
+            return self.any_free(role, host)
         if is_free(port or default, host):
-            return self._keep(role, port or default)
+            return self._remember(role, port or default)
         if port is None:
-            return self.free(role, host)
-        raise PortTaken(f"Port {port} on {host} is taken. Choose another one, or 0 for any free one.")
+            return self.any_free(role, host)
+        raise PortTaken(f"Port {port} on {host} is in use. Choose another one, or 0 for any free port.")
 
-    def _usable(self, port: int, host: str, grpc: bool) -> bool:
-        wanted = [port, port + GRPC_OFFSET] if grpc else [port]
-        return port not in self._chosen.values() and all(is_free(each, host) for each in wanted)
+    def _is_usable(self, port: int, host: str, grpc: bool) -> bool:
+        needed = [port, port + GRPC_OFFSET] if grpc else [port]
+        return port not in self._chosen.values() and all(is_free(number, host) for number in needed)
 
-    def _keep(self, role: str, port: int) -> int:
+    def _remember(self, role: str, port: int) -> int:
         self._chosen[role] = port
         self._file.write_text(json.dumps({**self._last, **self._chosen}, indent=1))
         return port

@@ -1,3 +1,5 @@
+"""Output of `report-exports up`."""
+
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -7,15 +9,15 @@ from rich.text import Text
 
 
 class Terminal:
-    """What the user sees: a line for each part when it is ready, on a terminal also what is under way."""
+    """Prints a line for each part that is ready and, on a terminal, shows which parts are starting."""
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(highlight=False, soft_wrap=True, markup=False)
-        self._under_way: list[str] = []
+        self._starting: list[str] = []
         self._status = self._console.status("", spinner="dots")
 
     def say(self, text: str = "", style: str = "") -> None:
-        # Nobody may be reading any more, which is no reason to stop half way (rich would exit).
+        # rich exits when the output is closed, but the stack still has to stop its processes.
         with suppress(OSError, SystemExit):
             self._console.print(Text(text, style=style))
 
@@ -27,25 +29,22 @@ class Terminal:
 
     @contextmanager
     def part(self, title: str) -> Iterator[None]:
-        started = time.monotonic()
-        self._show(begun=title)
+        """Show that a part is starting, and print how long it took unless the block raises."""
+        started_at = time.monotonic()
+        self._starting.append(title)
+        self._update_status()
         try:
             yield
-        except BaseException:
-            self._show(ended=title)
-            raise
-        self._show(ended=title)
-        self.say(f"  {title:<30}{time.monotonic() - started:5.1f} s")
+        finally:
+            self._starting.remove(title)
+            self._update_status()
+        self.say(f"  {title:<30}{time.monotonic() - started_at:5.1f} s")
 
-    def _show(self, begun: str | None = None, ended: str | None = None) -> None:
-        if begun:
-            self._under_way.append(begun)
-        if ended in self._under_way:
-            self._under_way.remove(ended)
+    def _update_status(self) -> None:
         if not self._console.is_terminal:
             return
-        self._status.update(f"Starting {', '.join(self._under_way)} ...")
-        if self._under_way:
+        self._status.update(f"Starting {', '.join(self._starting)} ...")
+        if self._starting:
             self._status.start()
         else:
             self._status.stop()

@@ -1,4 +1,4 @@
-"""`report-exports up`, started for real."""
+"""`report-exports up`: start, ready, restart of a part, stop, refusals."""
 
 import json
 import os
@@ -27,9 +27,9 @@ from deployments.stack.ports import Ports
 
 COMMAND = [str(Path(sys.executable).with_name("report-exports")), "up"]
 ROLES = {"postgres", "storage", "prefect", "worker", "api"}
-READY_WITHIN_SECONDS = 90
-# What users may have set for other work; none of it is meant for the stack.
-DISTRACTIONS = {
+READY_TIMEOUT_SECONDS = 120
+# Variables that users may have set for other programs. The stack must ignore them.
+UNRELATED = {
     "HTTP_PROXY": "http://127.0.0.1:9",
     "PGSSLMODE": "require",
     "PREFECT_PROFILE": "of-the-user",
@@ -39,8 +39,8 @@ DISTRACTIONS = {
 REQUEST = {"surveyId": "668b6fa3b8d693cd865b44bb", "from": "2024-7-19", "to": "2024-7-26"}
 
 
-# Only the database can tell that this cannot work.
-ILL_FITTING_REPORT = """
+# Valid until the columns are compared with the database's.
+REPORT_WITHOUT_COLUMN = """
 from sqlalchemy import Column, Integer, MetaData, Table, select
 from flows.reports import Report
 
@@ -69,19 +69,19 @@ class Up:
     def facts(self) -> dict[str, Any]:
         return dict(json.loads((self.data_dir / "stack.json").read_text()))
 
-    def until(self, condition: str, within_seconds: float = READY_WITHIN_SECONDS) -> None:
-        deadline = time.monotonic() + within_seconds
-        while condition not in self.output:
-            assert time.monotonic() < deadline, f"no {condition!r} in: {self.output}"
+    def wait_for_output(self, text: str, timeout_seconds: float = READY_TIMEOUT_SECONDS) -> None:
+        deadline = time.monotonic() + timeout_seconds
+        while text not in self.output:
+            assert time.monotonic() < deadline, f"no {text!r} in: {self.output}"
             assert self.process.poll() is None, self.output
             time.sleep(0.05)
 
     def processes(self) -> list[psutil.Process]:
         return psutil.Process(self.process.pid).children(recursive=True)
 
-    def end(self, number: int = signal.SIGTERM, within_seconds: float = 5) -> int:
+    def end(self, number: int = signal.SIGTERM, timeout_seconds: float = 5) -> int:
         self.process.send_signal(number)
-        return self.process.wait(within_seconds)
+        return self.process.wait(timeout_seconds)
 
 
 @contextmanager
@@ -100,19 +100,19 @@ def up(data_dir: Path, *options: str, **settings: str) -> Iterator[Up]:
 
 
 def _without_settings() -> dict[str, str]:
-    foreign = ("REPORTS_", "PREFECT_", "AWS_", "PG")
-    return {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+    prefixes = ("REPORTS_", "PREFECT_", "AWS_", "PG")
+    return {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     data_dir = tmp_path_factory.mktemp("stack") / "data"
-    with up(data_dir, "--sample-responses", "2000", **DISTRACTIONS) as started:
-        started.until("Ready.")
+    with up(data_dir, "--sample-responses", "2000", **UNRELATED) as started:
+        started.wait_for_output("Ready.")
         yield started
 
 
-def rows(facts: dict[str, Any]) -> int:
+def count_responses(facts: dict[str, Any]) -> int:
     with psycopg.connect(facts["admin_database_url"].replace("+psycopg", "")) as connection:
         row = connection.execute("SELECT count(*) FROM survey_responses").fetchone()
     assert row
@@ -132,35 +132,36 @@ def bucket(facts: dict[str, Any]) -> Iterator[Any]:
     client.close()
 
 
-def left(processes: list[psutil.Process], within_seconds: float) -> list[psutil.Process]:
-    deadline = time.monotonic() + within_seconds
-    while (living := [each for each in processes if _lives(each)]) and time.monotonic() < deadline:
+def survivors(processes: list[psutil.Process], timeout_seconds: float) -> list[psutil.Process]:
+    """Return those that still run when the time is up."""
+    deadline = time.monotonic() + timeout_seconds
+    while (running := [process for process in processes if _runs(process)]) and time.monotonic() < deadline:
         time.sleep(0.05)
-    return living
+    return running
 
 
-def _lives(process: psutil.Process) -> bool:
-    try:  # one that has ended may wait for init to take note of it
+def _runs(process: psutil.Process) -> bool:
+    try:  # one that has ended stays a zombie until its parent reads the exit code
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
 
 
-def test_it_is_ready_when_it_says_so_and_tells_where_everything_is(stack: Up) -> None:
+def test_ready_stack_serves_and_writes_its_addresses(stack: Up) -> None:
     facts = stack.facts
     assert facts["pids"].keys() == ROLES
     children = {child.pid for child in psutil.Process(stack.process.pid).children()}
     assert children >= set(facts["pids"].values())
     assert stat.S_IMODE((stack.data_dir / "stack.json").stat().st_mode) == 0o600
     assert httpx.get(f"{facts['api_url']}/readyz").status_code == 200
-    assert rows(facts) == 2000
+    assert count_responses(facts) == 2000
     assert f"{facts['api_url']}/docs" in stack.output
-    assert "without authentication" in stack.output
+    assert "No authentication: everyone on this machine is the caller `local`." in stack.output
 
 
-def test_the_sample_has_surveys_of_all_sizes_and_cells_of_all_kinds(stack: Up) -> None:
+def test_sample_data_covers_all_sizes_and_kinds_of_values(stack: Up) -> None:
     url = stack.facts["admin_database_url"]
-    assert not sample_data.load(url, 9), "it is loaded once"
+    assert not sample_data.load(url, 9), "it is loaded only once"
     with psycopg.connect(url.replace("+psycopg", "")) as connection:
         sizes = connection.execute(
             "SELECT count(r.id) FROM surveys s LEFT JOIN survey_responses r ON r.survey_id = s.id"
@@ -174,7 +175,7 @@ def test_the_sample_has_surveys_of_all_sizes_and_cells_of_all_kinds(stack: Up) -
     assert any(comment and "\r\n" in comment for comment in comments)
 
 
-def test_the_prefect_ui_works_and_knows_the_deployment(stack: Up) -> None:
+def test_prefect_ui_and_deployment_exist(stack: Up) -> None:
     api = stack.facts["prefect_api_url"]
     page = httpx.get(api.removesuffix("/api"), headers={"accept": "text/html"}, follow_redirects=True)
     assert "<title>Prefect" in page.text
@@ -185,7 +186,7 @@ def test_the_prefect_ui_works_and_knows_the_deployment(stack: Up) -> None:
     assert deployment["path"] is None
 
 
-def test_files_are_read_with_credentials_only(stack: Up) -> None:
+def test_files_need_credentials(stack: Up) -> None:
     facts = stack.facts
     with bucket(facts) as s3:
         s3.put_object(Bucket="report-exports", Key="test/secret.csv", Body=b"secret")
@@ -195,7 +196,7 @@ def test_files_are_read_with_credentials_only(stack: Up) -> None:
             assert _body(f"http://127.0.0.1:{listener}{path}") != b"secret"
 
 
-def test_everything_listens_on_loopback_only(stack: Up) -> None:
+def test_every_part_listens_on_loopback_only(stack: Up) -> None:
     addresses = {
         connection.laddr.ip
         for process in [psutil.Process(pid) for pid in stack.facts["pids"].values()]
@@ -206,41 +207,41 @@ def test_everything_listens_on_loopback_only(stack: Up) -> None:
 
 
 @pytest.mark.parametrize("role", sorted(ROLES))
-def test_a_part_that_dies_is_named_and_runs_again_at_the_same_place(stack: Up, role: str) -> None:
+def test_killed_part_is_reported_and_restarted_at_its_address(stack: Up, role: str) -> None:
     before = stack.facts
-    said = stack.output.count("ended with signal SIGKILL (-9)")
+    reports = stack.output.count("ended with signal SIGKILL (-9)")
     psutil.Process(before["pids"][role]).kill()
     _wait_for(lambda: stack.facts["pids"][role] != before["pids"][role], 10)
-    assert stack.output.count("ended with signal SIGKILL (-9)") == said + 1
-    stack.until(f"runs again (process {stack.facts['pids'][role]})", 60)
+    assert stack.output.count("ended with signal SIGKILL (-9)") == reports + 1
+    stack.wait_for_output(f"restarted (process {stack.facts['pids'][role]})", 60)
     _wait_for(lambda: _status(f"{before['api_url']}/readyz") == 200, 60)
     assert {**before, "pids": None} == {**stack.facts, "pids": None}
-    assert rows(stack.facts) == 2000
+    assert count_responses(stack.facts) == 2000
 
 
-def test_a_second_one_on_the_same_data_is_refused(stack: Up) -> None:
+def test_second_stack_on_the_same_data_is_refused(stack: Up) -> None:
     answer = _run("--data-dir", str(stack.data_dir))
     assert answer.returncode == 2
     assert f"in use by another `report-exports up` (process {stack.process.pid})" in answer.stdout
     assert httpx.get(f"{stack.facts['api_url']}/readyz").status_code == 200
 
 
-def test_a_taken_port_that_was_asked_for_is_refused(stack: Up, tmp_path: Path) -> None:
-    taken = stack.facts["api_url"].rpartition(":")[2]
-    answer = _run("--data-dir", str(tmp_path / "data"), "--port", taken)
+def test_requested_port_in_use_is_refused(stack: Up, tmp_path: Path) -> None:
+    port = stack.facts["api_url"].rpartition(":")[2]
+    answer = _run("--data-dir", str(tmp_path / "data"), "--port", port)
     assert answer.returncode == 2
-    assert f"Port {taken} on 127.0.0.1 is taken" in answer.stdout
+    assert f"Port {port} on 127.0.0.1 is in use" in answer.stdout
 
 
-def test_a_default_port_that_is_taken_is_replaced(tmp_path: Path) -> None:
+def test_default_port_in_use_is_replaced(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
-        taken = other.getsockname()[1]
-        chosen = Ports(tmp_path / "ports.json").asked("api", None, taken, "127.0.0.1")
-    assert chosen != taken
-    assert Ports(tmp_path / "ports.json").free("api") == chosen, "the next start prefers it"
+        default = other.getsockname()[1]
+        chosen = Ports(tmp_path / "ports.json").choose("api", None, default, "127.0.0.1")
+    assert chosen != default
+    assert Ports(tmp_path / "ports.json").any_free("api") == chosen, "the next start reuses it"
 
 
-def test_parts_that_already_run_are_not_started_and_with_keys_others_may_call(
+def test_replaced_parts_are_not_started_and_keys_open_the_api_to_other_machines(
     stack: Up, tmp_path: Path
 ) -> None:
     keys = KeyFile(tmp_path / "keys.json")
@@ -254,21 +255,22 @@ def test_parts_that_already_run_are_not_started_and_with_keys_others_may_call(
         "PREFECT_API_AUTH_STRING": stack.facts["prefect_api_auth_string"],
     }
     with up(tmp_path / "data", "--host", "0.0.0.0", **settings) as second:  # noqa: S104 - with keys
-        second.until("Ready.")
+        second.wait_for_output("Ready.")
         assert second.facts["pids"].keys() == {"worker", "api"}
         assert second.facts["storage_url"] == settings["REPORTS_STORAGE_URL"]
-        assert "Every caller needs an API key or a token; the API listens on 0.0.0.0." in second.output
+        assert "every caller needs an API key or a token. The API listens on 0.0.0.0." in second.output
         elsewhere = second.facts["api_url"].replace("127.0.0.1", "127.0.0.2")
         assert _status(f"{elsewhere}/exports") == 401
-        made = httpx.post(f"{elsewhere}/exports", json=REQUEST, headers=headers).raise_for_status().json()
-        assert made["links"]["self"] == f"https://reports.example.com/exports/{made['id']}"
+        response = httpx.post(f"{elsewhere}/exports", json=REQUEST, headers=headers).raise_for_status()
+        export = response.json()
+        assert export["links"]["self"] == f"https://reports.example.com/exports/{export['id']}"
         assert second.end() == 0
 
 
-def test_a_stop_leaves_no_process_and_a_start_finds_all_again(tmp_path: Path) -> None:
+def test_stop_leaves_no_process_and_restart_keeps_all_data(tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
     with up(data_dir, "--sample-responses", "500") as first:
-        first.until("Ready.")
+        first.wait_for_output("Ready.")
         facts, processes = first.facts, first.processes()
         job = httpx.post(f"{facts['api_url']}/reports/csv", json=REQUEST).raise_for_status().json()["data"]
         with bucket(facts) as s3:
@@ -276,43 +278,43 @@ def test_a_stop_leaves_no_process_and_a_start_finds_all_again(tmp_path: Path) ->
         processes += first.processes()
         first.process.send_signal(signal.SIGINT)
         assert first.end(signal.SIGINT) == 0, "pressed twice"
-        assert not left(processes, 0)
+        assert not survivors(processes, 0)
         assert not (data_dir / "stack.json").exists()
     (data_dir / "ports.json").unlink()
     with up(data_dir) as again:
-        again.until("Ready.")
-        assert "are kept" in again.output
-        assert rows(again.facts) == 500
+        again.wait_for_output("Ready.")
+        assert "is kept" in again.output
+        assert count_responses(again.facts) == 500
         with bucket(again.facts) as s3:
             assert s3.get_object(Bucket="report-exports", Key="test/kept")["Body"].read() == b"kept"
         assert _prefect(again.facts, f"/flow_runs/{job}").status_code == 200
         processes = again.processes()
         again.process.kill()
         again.process.wait()
-        assert not left(processes, 5), "a killed supervisor takes its children along"
+        assert not survivors(processes, 5), "its children end with a killed supervisor"
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_it_can_be_stopped_while_it_starts(tmp_path: Path, number: int, code: int) -> None:
+def test_stack_can_be_stopped_while_it_starts(tmp_path: Path, number: int, code: int) -> None:
     with up(tmp_path / "data") as stack:
-        stack.until("PostgreSQL  ")
+        stack.wait_for_output("PostgreSQL  ")
         time.sleep(1)
         processes = stack.processes()
         assert stack.end(number) == code
-        assert not left(processes, 0)
+        assert not survivors(processes, 0)
 
 
-def test_a_part_that_cannot_start_ends_the_start(tmp_path: Path) -> None:
-    (tmp_path / "ill_fitting.py").write_text(ILL_FITTING_REPORT)
-    settings = {"PYTHONPATH": str(tmp_path), "REPORTS_CATALOG": "ill_fitting"}
+def test_failing_part_ends_the_start(tmp_path: Path) -> None:
+    (tmp_path / "without_column.py").write_text(REPORT_WITHOUT_COLUMN)
+    settings = {"PYTHONPATH": str(tmp_path), "REPORTS_CATALOG": "without_column"}
     with up(tmp_path / "data", **settings) as stack:
-        stack.until("PostgreSQL  ")
+        stack.wait_for_output("PostgreSQL  ")
         processes = stack.processes()
-        assert stack.process.wait(READY_WITHIN_SECONDS) == 1
+        assert stack.process.wait(READY_TIMEOUT_SECONDS) == 1
         assert "API ended with exit code 3" in stack.output
-        assert "ill_fitting.py" in stack.output
+        assert "without_column.py" in stack.output
         assert "no_such_column" in stack.output
-        assert not left(processes, 0)
+        assert not survivors(processes, 0)
 
 
 @pytest.mark.parametrize(
@@ -331,14 +333,14 @@ def test_a_part_that_cannot_start_ends_the_start(tmp_path: Path) -> None:
         (["--unknown"], "unrecognized arguments"),
     ],
 )
-def test_a_wrong_option_is_refused_in_words(options: list[str], sentence: str) -> None:
+def test_invalid_option_is_refused(options: list[str], sentence: str) -> None:
     answer = _run(*options)
     assert answer.returncode == 2
     assert sentence in answer.stdout + answer.stderr
     assert "Traceback" not in answer.stderr
 
 
-def test_an_address_that_this_machine_does_not_have_is_refused_in_words(tmp_path: Path) -> None:
+def test_foreign_address_is_refused(tmp_path: Path) -> None:
     answer = _run("--host", "192.0.2.1", REPORTS_KEYS_FILE=str(tmp_path / "keys.json"))
     assert answer.returncode == 2
     assert "this machine has no address 192.0.2.1" in answer.stderr
@@ -347,7 +349,7 @@ def test_an_address_that_this_machine_does_not_have_is_refused_in_words(tmp_path
 @pytest.mark.parametrize(
     "setting", ["REPORTS_DATABASE_URL=nonsense", "REPORTS_STORAGE_URL=gs://bucket", "PREFECT_API_URL=here"]
 )
-def test_a_wrong_setting_is_refused_in_words(setting: str, tmp_path: Path) -> None:
+def test_invalid_setting_is_refused(setting: str, tmp_path: Path) -> None:
     name, _, value = setting.partition("=")
     answer = _run("--data-dir", str(tmp_path / "data"), **{name: value})
     assert answer.returncode == 2
@@ -384,8 +386,8 @@ def _status(url: str) -> int:
         return 0
 
 
-def _wait_for(condition: Any, within_seconds: float) -> None:
-    deadline = time.monotonic() + within_seconds
+def _wait_for(condition: Any, timeout_seconds: float) -> None:
+    deadline = time.monotonic() + timeout_seconds
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)

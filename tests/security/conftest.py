@@ -16,7 +16,7 @@ SECRET_ROW = b"id,email\r\n1,ada@example.com\r\n"
 def storage_ports(stack: Stack) -> list[int]:
     """All ports that the embedded storage listens on."""
     connections = psutil.Process(stack.pids["storage"]).net_connections("tcp")
-    return sorted({each.laddr.port for each in connections if each.status == psutil.CONN_LISTEN})
+    return sorted({socket.laddr.port for socket in connections if socket.status == psutil.CONN_LISTEN})
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """A web page that the operator opens, from another origin and on a host name rebound to 127.0.0.1.
 
 At commit 4f602ff, the page ran shell commands: the Prefect server answered every origin, needed no password,
-and the worker called whatever a deployment named. An image on it deleted all exports.
+and the worker called any function that a deployment named. An image on it deleted all exports.
 """
 
 import json
@@ -61,7 +61,7 @@ def attackers_server() -> Iterator[int]:
 
 @dataclass(frozen=True)
 class Attack:
-    """One attack on the stack; `marker` is in the name of whatever it would create."""
+    """One attack on the stack; `marker` is in the name of everything that it would create."""
 
     stack: Stack
     storage_ports: list[int]

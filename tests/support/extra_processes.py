@@ -104,7 +104,7 @@ def extra_processes(stack: Stack) -> Iterator[ExtraProcesses]:
         try:
             yield processes
         finally:
-            orphan_processes.end_all(mark, within_seconds=5)
+            orphan_processes.end_all(mark, timeout_seconds=5)
             processes.reap()
 
 

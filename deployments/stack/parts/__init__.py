@@ -1,1 +1,1 @@
-"""Parts that the stack brings along, each replaceable by one that already runs."""
+"""The servers that come with the stack: PostgreSQL, S3 storage, Prefect."""

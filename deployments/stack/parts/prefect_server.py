@@ -1,4 +1,4 @@
-"""The parts of the stack that are Prefect's: its server, the deployments of prefect.yaml, the worker."""
+"""Prefect's server, the deployments of prefect.yaml, and the worker."""
 
 import sys
 from collections.abc import Mapping
@@ -13,29 +13,29 @@ from deployments.stack.parts.postgres import Cluster
 
 PREFECT = [sys.executable, "-P", "-m", "prefect"]
 POOL = "exports"
-# Its grace fits into the seconds in which the whole stack ends; what is left goes back to the queue.
+# The grace period fits into the time in which the whole stack stops. Unfinished runs go back to the queue.
 WORKER = [
     *(sys.executable, "-P", "-m", "deployments.cli", "worker"),
     *("--pool", POOL, "--name", "local", "--grace", "0.3"),
 ]
 
-# The server's default is a transaction for each of a run's twelve task-run events, in its one event loop.
-SERVER_WRITES_IN_BATCHES = {
+# By default the server commits each of a run's twelve task-run events separately, in its only event loop.
+BATCHED_WRITES = {
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
 }
-# What is planned survives a server that is away, and runs when it is back; what is not is never planned.
-# The next is planned up to a minute after a run has begun, and where clocks leave an hour out one that has
-# been counts as to come: so there are always three.
-SERVER_PLANS_AHEAD = {"PREFECT_SERVER_SERVICES_SCHEDULER_MIN_RUNS": "5"}
+# Runs that are due while the server is down start when it is back, but only if they were planned before.
+# The server plans the next run up to a minute after one has started, and when clocks skip an hour it counts
+# a past run as a future one. With five, three are always planned.
+PLANNED_RUNS = {"PREFECT_SERVER_SERVICES_SCHEDULER_MIN_RUNS": "5"}
 
 
 def server(cluster: Cluster, port: int, home: Path, environment: Mapping[str, str]) -> Program:
-    """One process: `prefect server start` runs API, UI and services in it unless told otherwise."""
+    """Run API, UI and services in one process, the default of `prefect server start`."""
     url = f"http://127.0.0.1:{port}/api"
-    interface = home / "ui"
+    ui = home / "ui"
     home.mkdir(mode=0o700, exist_ok=True)
-    interface.mkdir(exist_ok=True)
+    ui.mkdir(exist_ok=True)
     return Program(
         role="prefect",
         title="Prefect server",
@@ -43,13 +43,13 @@ def server(cluster: Cluster, port: int, home: Path, environment: Mapping[str, st
         environment={
             **{name: value for name, value in environment.items() if not is_of_postgres(name)},
             "PREFECT_SERVER_DATABASE_CONNECTION_URL": cluster.url(PREFECT_DATABASE, "asyncpg", PREFECT_OWNER),
-            "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(interface),
+            "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(ui),
             "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
             **_only_for_us(port, environment["PREFECT_API_AUTH_STRING"]),
-            **SERVER_WRITES_IN_BATCHES,
-            **SERVER_PLANS_AHEAD,
+            **BATCHED_WRITES,
+            **PLANNED_RUNS,
         },
-        is_ready=lambda: answers(f"{url}/health"),
+        is_ready=lambda: is_healthy(f"{url}/health"),
     )
 
 
@@ -80,12 +80,12 @@ def worker(environment: Mapping[str, str]) -> Program:
         title="Worker",
         command=WORKER,
         environment={**environment, "PREFECT_WORKER_QUERY_SECONDS": "2"},
-        # Its entry on the server does not tell: that of the worker before looks alive for a minute.
-        says_when_ready="started!",
+        # Its entry on the server says nothing: the previous worker's entry looks alive for a minute.
+        ready_output="started!",
     )
 
 
-async def answers(url: str) -> bool:
+async def is_healthy(url: str) -> bool:
     try:
         async with httpx.AsyncClient(trust_env=False, timeout=2) as client:
             return (await client.get(url)).status_code == httpx.codes.OK

@@ -1,15 +1,15 @@
-"""Sample surveys and orders, made inside the database."""
+"""Sample surveys and orders, generated inside the database."""
 
 from pathlib import Path
 
 import psycopg
 
 HERE = Path(__file__).parent
-LOCK = 668_000_001  # any number that is always the same
+LOCK = 668_000_001  # an arbitrary constant
 
 
 def load(database_url: str, responses: int) -> bool:
-    """All of it or nothing; False when the tables are there already, whatever they hold."""
+    """Create the tables and rows in one transaction. Return False if the tables already exist."""
     with psycopg.connect(_without_driver(database_url), autocommit=True) as connection:
         with connection.transaction():
             connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])

@@ -1,0 +1,65 @@
+"""The texts that `report-exports up` prints before and after the start."""
+
+import ipaddress
+import json
+from collections.abc import Iterator
+from urllib.parse import urlencode
+
+from api.routes.examples import ARTICLE
+from deployments.stack.environment import ui_url
+from deployments.stack.plan import Plan, local_address
+from deployments.stack.ports import API_PORT, PREFECT_PORT
+
+
+def greeting(plan: Plan) -> str:
+    lines = [f"Report Exports, data in {plan.options.data_dir}"]
+    lines += _access(plan)
+    for name, requested, default, port in (
+        ("API", plan.options.port, API_PORT, plan.api_port),
+        ("Prefect server", plan.options.prefect_port, PREFECT_PORT, plan.prefect_port),
+    ):
+        if requested is None and port not in (default, None):
+            lines.append(f"Port {default} is in use, so the {name} uses port {port}.")
+    return "\n".join(lines)
+
+
+def _access(plan: Plan) -> Iterator[str]:
+    if not plan.options.authenticated:
+        yield "No authentication: everyone on this machine is the caller `local`."
+        return
+    yield f"Authentication: every caller needs an API key or a token. The API listens on {plan.options.host}."
+    if ipaddress.ip_address(plan.options.host).is_loopback:
+        return
+    public_url = plan.environment["REPORTS_PUBLIC_URL"]
+    if public_url == plan.connections.api_url and plan.options.host != local_address(plan.options.host):
+        yield f"Links point to {public_url}. Set REPORTS_PUBLIC_URL to the address that other machines use."
+    if plan.storage:
+        yield "Links to files of the embedded storage work on this machine only. Set REPORTS_STORAGE_URL."
+
+
+def banner(plan: Plan) -> str:
+    api = plan.connections.api_url
+    lines = [
+        "",
+        "Ready.",
+        f"  Page         {api}/{sample_query() if plan.embeds_database else ''}",
+        f"  API docs     {api}/docs",
+        f"  Prefect UI   {ui_url(plan.connections.prefect_api_url)}",
+    ]
+    if plan.prefect_login:
+        lines.append(f"               Log in with the contents of {plan.prefect_login}")
+    if plan.embeds_database:
+        lines += ["", "Try it:", *_example(api)]
+    return "\n".join([*lines, "", "Press Ctrl-C to stop. Jobs, files and rows are kept."])
+
+
+def _example(api: str) -> list[str]:
+    return [
+        f"  curl -s -X POST {api}/reports/csv -H 'content-type: application/json' \\",
+        f"    -d '{json.dumps(ARTICLE, separators=(',', ':'))}'",
+    ]
+
+
+def sample_query() -> str:
+    """Return the page's query for the sample survey, in the week of the article."""
+    return "?" + urlencode({name: ARTICLE[name] for name in ("surveyId", "from", "to")})
