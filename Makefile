@@ -3,10 +3,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 TEST_PROCESSES := 2
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
+ADVISORIES := https://api.osv.dev
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command "make lock" --extra build pyproject.toml
 
-.PHONY: up test check coverage lock clean
+.PHONY: up test check audit coverage lock clean
 
 up: $(VENV)/.runtime  ## start the whole stack with sample data
 	@$(BIN)/report-exports up $(ARGS)
@@ -19,6 +20,14 @@ check: $(VENV)/.dev  ## check lint, format, types and import layers
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+audit: $(VENV)/.dev  ## look up the locked packages in the advisory database, if that is reachable
+	@if $(BIN)/python -c 'import httpx; httpx.get("$(ADVISORIES)", timeout=10)' 2>/dev/null; then \
+		$(BIN)/pip-audit --vulnerability-service osv --disable-pip --progress-spinner off \
+			--requirement requirements-dev.txt $(ARGS); \
+	else \
+		echo "Audit: $(ADVISORIES) is not reachable, so no package was checked."; \
+	fi
 
 coverage: $(VENV)/.dev  ## measure branch coverage of the unit tests; child processes are not counted
 	@$(BIN)/python -m pytest -q tests/unit --cov --cov-report=term:skip-covered $(ARGS)
