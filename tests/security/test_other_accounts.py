@@ -60,7 +60,7 @@ def weed_shell(stack: Stack, commands: str, environment: dict[str, str], **optio
 
 
 def file_id(stack: Stack, key: str) -> str:
-    """Return an object's id on the volume server: volume, sequence and cookie, all of which can be guessed."""
+    """Return an object's id on the volume server: volume, sequence and cookie. It can be guessed."""
     output = weed_shell(stack, f"fs.meta.cat /buckets/{stack.bucket}/{key}\n", credentials(stack))
     (line,) = [line for line in output.splitlines() if '"fileId"' in line]
     return line.split('"')[3]

@@ -10,7 +10,7 @@ import pytest
 from prefect.client.schemas.schedules import IntervalSchedule
 
 from api.schedules import timetable
-from deployments.stack.parts.prefect_server import SERVER_PLANS_AHEAD
+from deployments.stack.parts.prefect_server import PLANNED_RUNS
 from flows.errors import InvalidRequest
 from flows.schedules.recurrence import EARLIEST, LATEST, Recurrence, _calendar_repeats_after
 from flows.schedules.recurrence_model import parse_recurrence
@@ -287,7 +287,7 @@ def test_each_slot_is_scheduled_once_after_an_outage_of_three_slots(
     schedule = timetable.as_schedule(read({**recurrence, "timeZone": zone}))
     begin = day.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC) - timedelta(hours=hours_before)
     every = timetable.next_slots(schedule, begin, 12)
-    ahead = int(SERVER_PLANS_AHEAD["PREFECT_SERVER_SERVICES_SCHEDULER_MIN_RUNS"])
+    ahead = int(PLANNED_RUNS["PREFECT_SERVER_SERVICES_SCHEDULER_MIN_RUNS"])
     for gone in range(4):
         before, back = every[gone] - timedelta(seconds=1), every[gone + 3] + timedelta(minutes=5)
         slots = [slot for slot in planned_by(schedule, [before, back], ahead) if slot > before]
