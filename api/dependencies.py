@@ -1,4 +1,4 @@
-"""What routes depend on: the context, the caller, and what the caller may use.
+"""Dependencies of routes: the context, the caller, and what the caller may use.
 
 Rights are enforced here and nowhere else: a route that takes a ReportsDep, an ExportDep or a ScheduleDep
 never sees a report, an export or a schedule that the caller may not see.
@@ -48,19 +48,19 @@ async def get_reports(caller: CallerDep, context: ContextDep) -> Mapping[str, Re
 
 async def get_export(export_id: ExportId, caller: CallerDep, context: ContextDep) -> CachedJob:
     """Return the export of the path; another caller's is answered as an unknown one is."""
-    known = await context.watcher.read(export_id.lower(), caller.name) if is_id(export_id) else None
-    if known is None or not caller.may_see(known.job.run.masked):
-        raise Refusal(HTTPStatus.NOT_FOUND, "There is no export with this id.")
-    logs.bind(job=known.job.run.id)
-    return known
+    cached = await context.watcher.read(export_id.lower(), caller.name) if is_id(export_id) else None
+    if cached is None or not caller.may_see(cached.job.run.masked):
+        raise Refusal(HTTPStatus.NOT_FOUND, "No export has this id.")
+    logs.bind(job=cached.job.run.id)
+    return cached
 
 
 async def get_schedule(schedule_id: ScheduleId, caller: CallerDep, context: ContextDep) -> StoredSchedule:
     """Return the schedule of the path; another caller's is answered as an unknown one is."""
-    known = is_id(schedule_id)
-    schedule = await context.schedules.read(schedule_id.lower(), caller.name) if known else None
+    store = context.schedules
+    schedule = await store.read(schedule_id.lower(), caller.name) if is_id(schedule_id) else None
     if schedule is None or not caller.may_see(schedule.masked):
-        raise Refusal(HTTPStatus.NOT_FOUND, "There is no schedule with this id.")
+        raise Refusal(HTTPStatus.NOT_FOUND, "No schedule has this id.")
     return schedule
 
 

@@ -60,7 +60,7 @@ class Problem(Answer):
 
 
 def install(app: FastAPI, reports: Mapping[str, Report], authenticates: bool) -> None:
-    """With authentication only callers may see the catalog: the document then describes no report."""
+    """Serve the document. With authentication it describes no report: only callers may see the catalog."""
     document = describe(app, {} if authenticates else reports)
     if authenticates:
         document["security"] = [{BEARER: []}]
@@ -167,11 +167,11 @@ def _references(part: Any) -> set[str]:
 def _remove_titles(part: Any) -> None:
     """Remove generated titles, which repeat names."""
     if isinstance(part, list):
-        for each in part:
-            _remove_titles(each)
+        for item in part:
+            _remove_titles(item)
     elif isinstance(part, dict):
         if isinstance(part.get("title"), str) and not {"version", "status"} & part.keys():
             del part["title"]
-        for name, each in list(part.items()):
+        for name, value in list(part.items()):
             if name not in ("example", "examples", "const", "enum"):
-                _remove_titles(each)
+                _remove_titles(value)

@@ -1,4 +1,4 @@
-"""The connection to the Prefect server: the deployment that exports are runs of, and how long to wait."""
+"""The connection to the Prefect server: the deployment of exports, and timeouts."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -11,7 +11,7 @@ from prefect.exceptions import ObjectNotFound
 
 from api.web.problems import Unavailable
 
-LONGEST_WAIT_SECONDS = 15.0  # for a Prefect that answers, but not yet to us
+MAX_WAIT_SECONDS = 15.0  # while Prefect answers other requests
 
 
 class JobServer:
@@ -21,7 +21,7 @@ class JobServer:
         self.client = client(httpx_settings={"event_hooks": {"response": [self.heard]}})
         self._name, self._outage_seconds = deployment, outage_seconds
         self._deployment: DeploymentResponse | None = None
-        # Each wait for Prefect, and when it ends whatever happens, in the loop's seconds.
+        # Running timeouts, each with its hard end, in seconds of the event loop's clock.
         self._waiting: dict[asyncio.Timeout, float] = {}
 
     @asynccontextmanager
@@ -35,13 +35,13 @@ class JobServer:
         return self._deployment
 
     async def check(self) -> None:
-        """Raises Unavailable when no run could be started now."""
+        """Raise Unavailable if no run could be started now."""
         async with self.answering():
             self._deployment = None
             await self.deployment()
 
     async def heard(self, _: httpx.Response) -> None:
-        """Prefect is busy, not away: whoever waits for it may wait on."""
+        """Extend all timeouts: a response to any request shows that Prefect is only busy."""
         now = asyncio.get_running_loop().time()
         for limit, latest in self._waiting.items():
             if not limit.expired():
@@ -49,8 +49,8 @@ class JobServer:
 
     @asynccontextmanager
     async def answering(self) -> AsyncIterator[None]:
-        """Prefect answers somebody soon, or the caller hears in words that it does not."""
-        latest = asyncio.get_running_loop().time() + LONGEST_WAIT_SECONDS
+        """Raise Unavailable if Prefect answers no request within the outage time."""
+        latest = asyncio.get_running_loop().time() + MAX_WAIT_SECONDS
         try:
             async with asyncio.timeout(self._outage_seconds) as limit:
                 self._waiting[limit] = latest

@@ -1,4 +1,4 @@
-"""API keys: random, kept as SHA-256 in one file that may be a mounted secret. Read again when it changes.
+"""API keys: random, stored as SHA-256 in one file, which may be a mounted secret and is reread on change.
 
 The file is JSON: {"keys": [{"id", "caller", "sha256", "createdAt", "reports": [...] or null, "pii": true}]}.
 """
@@ -21,7 +21,7 @@ KEY = re.compile(r"rex_(?P<id>[0-9a-f]{8})_(?P<secret>[A-Za-z0-9_-]{43})")
 
 
 class KeyFileUnusable(Exception):
-    """The file is there and is not a file of keys; the message says why."""
+    """The file exists but does not hold keys; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -42,51 +42,51 @@ class Key:
 class KeyFile:
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._read_of: tuple[int, int, int] | None = None
+        self._version: tuple[int, int, int] | None = None
         self._keys: dict[str, Key] = {}
 
     def caller_of(self, token: str) -> Caller | None:
-        """None for what is no key, or no longer one."""
-        found = KEY.fullmatch(token)
-        if found is None:
+        """Return None for a token that is not a valid key, or no longer one."""
+        match = KEY.fullmatch(token)
+        if match is None:
             return None
-        key = self.keys().get(found["id"])
+        key = self.keys().get(match["id"])
         digest = hashlib.sha256(token.encode()).hexdigest()
         return key.holder if key is not None and hmac.compare_digest(key.sha256, digest) else None
 
     def keys(self) -> dict[str, Key]:
-        """By id; KeyFileUnusable."""
+        """Return the keys by id; raise KeyFileUnusable."""
         try:
-            found = self._path.stat()
+            status = self._path.stat()
         except FileNotFoundError:
             return {}
-        state = (found.st_mtime_ns, found.st_size, found.st_ino)
-        if state != self._read_of:
+        version = (status.st_mtime_ns, status.st_size, status.st_ino)
+        if version != self._version:
             self._keys = {key.id: key for key in _parse(self._path)}
-            self._read_of = state
+            self._version = version
         return self._keys
 
     def create(self, caller: str, reports: Sequence[str] | None, now: datetime, pii: bool = True) -> str:
-        """The key itself: it is shown this once. `pii`: its holder sees what is about a person."""
+        """Return the new key, which is shown only once. `pii`: its holder sees personal data."""
         if not NAME.fullmatch(caller):
             raise ValueError("a caller's name is 1 to 200 visible ASCII characters")
         token = f"rex_{secrets.token_hex(4)}_{secrets.token_urlsafe(32)}"
         digest = hashlib.sha256(token.encode()).hexdigest()
-        covered = tuple(reports) if reports is not None else None
-        made = Key(token[4:12], caller, digest, now.isoformat(), covered, pii)
-        self._write([*self.keys().values(), made])
+        allowed = tuple(reports) if reports is not None else None
+        key = Key(token[4:12], caller, digest, now.isoformat(), allowed, pii)
+        self._write([*self.keys().values(), key])
         return token
 
     def revoke(self, key_id: str) -> bool:
-        """False when there is no such key."""
-        kept = [key for key in self.keys().values() if key.id != key_id]
-        if len(kept) == len(self.keys()):
+        """Return False for an unknown key."""
+        remaining = [key for key in self.keys().values() if key.id != key_id]
+        if len(remaining) == len(self.keys()):
             return False
-        self._write(kept)
+        self._write(remaining)
         return True
 
     def _write(self, keys: Sequence[Key]) -> None:
-        """Whole or not at all, for its owner alone."""
+        """Replace the file atomically; only its owner can read it."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with NamedTemporaryFile("w", dir=self._path.parent, delete=False, encoding="utf-8") as file:
             json.dump({"keys": [asdict(key) for key in keys]}, file, indent=2)
@@ -98,17 +98,17 @@ class KeyFile:
 def _parse(path: Path) -> list[Key]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return [_key(each) for each in content["keys"]]
+        return [_key(fields) for fields in content["keys"]]
     except (ValueError, KeyError, TypeError) as error:
         raise KeyFileUnusable(f"{path} is not a file of API keys: {error}") from None
 
 
-def _key(given: dict[str, object]) -> Key:
-    texts = {name: str(given[name]) for name in ("id", "caller", "sha256", "createdAt")}
-    reports = given.get("reports")
+def _key(fields: dict[str, object]) -> Key:
+    texts = {name: str(fields[name]) for name in ("id", "caller", "sha256", "createdAt")}
+    reports = fields.get("reports")
     if reports is not None and not isinstance(reports, list):
         raise ValueError("`reports` must be a list or null")
-    pii = given.get("pii", True)
+    pii = fields.get("pii", True)
     if not isinstance(pii, bool):
         raise ValueError("`pii` must be true or false")
     return Key(**texts, reports=tuple(map(str, reports)) if reports is not None else None, pii=pii)

@@ -1,4 +1,4 @@
-"""From a request's Authorization to its caller: an API key, a JWT, or nobody."""
+"""Authentication: the caller of an API key or a JWT."""
 
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -11,14 +11,14 @@ from api.access.caller import LOCAL, NAME, Caller
 from api.settings import ApiSettings
 from api.web.problems import Refusal
 
-LONGEST_TOKEN = 8192
+MAX_TOKEN_LENGTH = 8192
 CLOCK_SKEW_SECONDS = 30
-# false: masks what is about a person; the caller sees all when the token does not say.
+# false masks personal data; a token without the claim shows it.
 PII_CLAIM = "pii"
 
 
 class Authentication:
-    """Without a file of keys and without a JWT key everybody is the one local caller."""
+    """Without a key file and without a JWT key, every request comes from the local caller."""
 
     def __init__(self, settings: ApiSettings) -> None:
         self._keys = KeyFile(settings.keys_file) if settings.keys_file is not None else None
@@ -29,22 +29,22 @@ class Authentication:
         return self._keys is not None or self._jwt is not None
 
     def caller(self, authorization: Sequence[str]) -> Caller:
-        """The header's values; Refusal 401 says no more than that they will not do."""
+        """Return the caller of the header's values; Refusal 401 does not say why."""
         if not self.required:
             return LOCAL
         token = _bearer(authorization)
-        found = None
+        caller = None
         if token is not None and self._keys is not None:
-            found = self._keys.caller_of(token)
-        if token is not None and found is None and self._jwt is not None:
-            found = self._jwt.caller_of(token)
-        if found is None:
+            caller = self._keys.caller_of(token)
+        if token is not None and caller is None and self._jwt is not None:
+            caller = self._jwt.caller_of(token)
+        if caller is None:
             raise _refused(missing=not authorization)
-        return found
+        return caller
 
 
 class JwtCheck:
-    """Issuer, audience and algorithm are pinned by the settings; the token's own header decides nothing."""
+    """Verifies JWTs. The settings fix issuer, audience and algorithm; the token's header does not count."""
 
     def __init__(self, settings: ApiSettings) -> None:
         self._algorithm = settings.jwt_algorithm
@@ -65,12 +65,12 @@ class JwtCheck:
         except (jwt.PyJWTError, ValueError, RecursionError):
             return None
         name, sees_pii = claims["sub"], claims.get(PII_CLAIM, True)
-        known = isinstance(name, str) and NAME.fullmatch(name) and isinstance(sees_pii, bool)
-        return Caller(name, sees_pii=sees_pii) if known else None
+        is_valid = isinstance(name, str) and NAME.fullmatch(name) and isinstance(sees_pii, bool)
+        return Caller(name, sees_pii=sees_pii) if is_valid else None
 
 
 def _bearer(authorization: Sequence[str]) -> str | None:
-    if len(authorization) != 1 or len(authorization[0]) > LONGEST_TOKEN:
+    if len(authorization) != 1 or len(authorization[0]) > MAX_TOKEN_LENGTH:
         return None
     scheme, _, token = authorization[0].partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None

@@ -1,4 +1,4 @@
-"""Which reports a caller may use, and with which columns masked."""
+"""Permitted reports of a caller, with the columns masked that they may not see."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

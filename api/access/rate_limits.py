@@ -1,7 +1,7 @@
-"""What one caller may start, and the refusal beyond it. Pure: the clock is given.
+"""Limits on what one caller may start. The clock is an argument.
 
-How many of theirs wait is Prefect's to say; the rate is counted by each API process for itself, in a
-token bucket per caller: with several processes a caller may start so much faster.
+Prefect counts a caller's waiting exports. Each API process counts the rate of starts for itself, in a token
+bucket per caller, so the effective rate grows with the number of processes.
 """
 
 import math
@@ -13,7 +13,7 @@ QUEUE_PAUSE_SECONDS = 5
 
 
 class LimitReached(Exception):
-    """Nothing was started; in so many whole seconds it may be."""
+    """Nothing was started. `retry_seconds` is when to try again."""
 
     def __init__(self, code: str, detail: str, retry_seconds: int) -> None:
         super().__init__(detail)
@@ -21,11 +21,11 @@ class LimitReached(Exception):
 
 
 class Rate:
-    """A bucket of `burst` starts for each caller, into which `per_second` come back."""
+    """A token bucket per caller: it holds `burst` starts and refills at `per_second`."""
 
     def __init__(self, per_second: float, burst: int) -> None:
         self._per_second, self._burst = per_second, burst
-        # What was left, and when; the longest untouched first. A full bucket is not kept.
+        # Tokens left, and when; least recently used first. Full buckets are dropped.
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def left(self, caller: str, now: float) -> float:
@@ -33,17 +33,17 @@ class Rate:
         return min(float(self._burst), tokens + (now - at) * self._per_second)
 
     def take(self, caller: str, now: float) -> float:
-        """0, and a start is taken; otherwise the seconds until there is one."""
+        """Take a start and return 0, or return the seconds until one is available."""
         left = self.left(caller, now)
         if left < 1:
             return (1 - left) / self._per_second
-        self._keep(caller, left - 1, now)
+        self._store(caller, left - 1, now)
         return 0.0
 
     def give_back(self, caller: str, now: float) -> None:
-        self._keep(caller, self.left(caller, now) + 1, now)
+        self._store(caller, self.left(caller, now) + 1, now)
 
-    def _keep(self, caller: str, left: float, now: float) -> None:
+    def _store(self, caller: str, left: float, now: float) -> None:
         self._left[caller] = (left, now)
         self._left.move_to_end(caller)
         full_again = now - self._burst / self._per_second
@@ -52,43 +52,47 @@ class Rate:
 
 
 class Entry:
-    """One start on its way. `before` are the caller's that were on their way when it came."""
+    """A start in progress. `earlier` counts the caller's starts that were in progress before it."""
 
-    def __init__(self, before: int) -> None:
-        self.before = before
+    def __init__(self, earlier: int) -> None:
+        self.earlier = earlier
         self.started = False
-        self.took = False
+        self.took_token = False
 
 
 class Admission:
     def __init__(self, queued: int, rate: Rate, clock: Callable[[], float]) -> None:
         self._queued, self._rate, self._clock = queued, rate, clock
-        self._on_their_way: Counter[str] = Counter()
+        self._in_progress: Counter[str] = Counter()
 
     def starts_left(self, caller: str) -> int:
         return int(self._rate.left(caller, self._clock()))
 
     @contextmanager
     def entry(self, caller: str) -> Iterator[Entry]:
-        """Opened before the queue is counted, so that every earlier start is on its way, or in that count.
+        """Enter before the queue is counted, so that every earlier start is in progress or in that count.
 
-        What has started nothing in the end costs nothing.
+        A start that fails gives its token back.
         """
-        entry = Entry(self._on_their_way[caller])
-        self._on_their_way[caller] += 1
+        entry = Entry(self._in_progress[caller])
+        self._in_progress[caller] += 1
         try:
             yield entry
         finally:
-            self._on_their_way -= Counter([caller])  # without those that are at 0
-            if entry.took and not entry.started:
+            self._in_progress -= Counter([caller])  # drops counts of 0
+            if entry.took_token and not entry.started:
                 self._rate.give_back(caller, self._clock())
 
     def refusal(self, entry: Entry, caller: str, queued: int) -> LimitReached | None:
-        """`queued` of theirs wait already; with a refusal, only an earlier job may answer."""
-        if queued + entry.before >= self._queued:
-            detail = f"{self._queued:,} of your exports wait already. Try again when some of them have begun."
+        """Return the refusal of a start beyond the limits; `queued` of the caller's exports are waiting."""
+        if queued + entry.earlier >= self._queued:
+            detail = (
+                f"{self._queued:,} of your exports are waiting. Try again when some of them have started."
+            )
             return LimitReached("limit.queued", detail, QUEUE_PAUSE_SECONDS)
         if seconds := self._rate.take(caller, self._clock()):
-            return LimitReached("limit.rate", "These are too many starts at once.", math.ceil(seconds))
-        entry.took = True
+            wait = math.ceil(seconds)
+            detail = f"Too many exports started. Try again in {wait} second{'s' if wait > 1 else ''}."
+            return LimitReached("limit.rate", detail, wait)
+        entry.took_token = True
         return None

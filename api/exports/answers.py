@@ -32,7 +32,7 @@ class ExportFile(Answer):
     rows: Count = Field(examples=[417])
     bytes: Count = Field(examples=[90_183])
     sha256: str = Field(pattern="^[0-9a-f]{64}$", examples=[_SHA256])
-    url: Uri = Field(description="Signed: whoever has it can download the file.")
+    url: Uri = Field(description="Signed: it downloads the file without a key.")
     url_expires_at: Timestamp
     expires_at: Timestamp = Field(description="When the file is removed.")
 

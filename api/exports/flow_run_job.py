@@ -1,4 +1,4 @@
-"""What a Prefect flow run says of a job: whose it is, what was asked, how it stands. Pure."""
+"""Flow runs of Prefect as jobs: owner, request and state."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -35,68 +35,70 @@ def retry_tag(job_id: str) -> str:
 
 
 def run_parameters(request: ExportRequest) -> dict[str, Any]:
-    """Of the flow. That columns are masked stands beside the request: no caller can write it there."""
+    """Return the flow's parameters; `mask_pii` is outside the request, where callers cannot set it."""
     masked = {"mask_pii": True} if request.report.masked is not None else {}
     return {"request": dict(request.body), **masked}
 
 
-def caller_of(found: FlowRun) -> str | None:
-    """A run that an operator started in the Prefect UI has no owner and is the local caller's; None is
-    for a run that its owner has deleted."""
-    if DELETED_TAG in found.tags:
+def caller_of(flow_run: FlowRun) -> str | None:
+    """Return the owner; None for a run that its owner has deleted.
+
+    A run without an owner was started by an operator in the Prefect UI and belongs to the local caller.
+    """
+    if DELETED_TAG in flow_run.tags:
         return None
-    return owner_from_tags(found.tags)
+    return owner_from_tags(flow_run.tags)
 
 
-def forgotten(tags: Sequence[str]) -> list[str]:
-    """The tags of a run whose record is to be removed once its work has stopped."""
+def tags_once_deleted(tags: Sequence[str]) -> list[str]:
+    """Return the tags of a run that is to be removed once its work has stopped."""
     return [*(tag for tag in tags if not tag.startswith((OWNER, "request:"))), DELETED_TAG]
 
 
-def ended_without_receipt(found: FlowRun, progress_by_run: Mapping[str, RunProgress]) -> bool:
-    """The progress may have been read before the state: it must be read again."""
-    progress = progress_by_run.get(str(found.id))
-    return found.state_type in TERMINAL_STATES and (progress is None or progress.receipt is None)
+def ended_without_receipt(flow_run: FlowRun, progress_by_run: Mapping[str, RunProgress]) -> bool:
+    """Return whether the progress must be read again: it may have been read before the state."""
+    progress = progress_by_run.get(str(flow_run.id))
+    return flow_run.state_type in TERMINAL_STATES and (progress is None or progress.receipt is None)
 
 
-def as_job(found: FlowRun, progress_by_run: Mapping[str, RunProgress], attempts: int) -> Job:
-    return Job(_as_run(found, attempts), progress_by_run.get(str(found.id), RunProgress()))
+def as_job(flow_run: FlowRun, progress_by_run: Mapping[str, RunProgress], attempts: int) -> Job:
+    return Job(_as_run(flow_run, attempts), progress_by_run.get(str(flow_run.id), RunProgress()))
 
 
-def _as_run(found: FlowRun, attempts: int) -> Run:
-    state = found.state
+def _as_run(flow_run: FlowRun, attempts: int) -> Run:
+    state = flow_run.state
     return Run(
-        id=str(found.id),
-        name=found.name,
+        id=str(flow_run.id),
+        name=flow_run.name,
         state_type=state.type.value if state else "SCHEDULED",
         state_name=(state.name if state else None) or "",
         state_message=(state.message if state else None) or "",
-        request=_request(found),
-        masked=bool(found.parameters.get("mask_pii")),
-        tags=frozenset(found.tags),
-        attempt=found.run_count,
-        attempts_left=found.run_count < attempts,
-        created_at=_created_at(found),
-        started_at=found.start_time,
-        finished_at=found.end_time,
+        request=_request(flow_run),
+        masked=bool(flow_run.parameters.get("mask_pii")),
+        tags=frozenset(flow_run.tags),
+        attempt=flow_run.run_count,
+        attempts_left=flow_run.run_count < attempts,
+        created_at=_created_at(flow_run),
+        started_at=flow_run.start_time,
+        finished_at=flow_run.end_time,
     )
 
 
-def _request(found: FlowRun) -> dict[str, Any]:
-    """With the days that the run covers; until it has begun, those of `since-last` are not known."""
-    request: Any = found.parameters.get("request")
+def _request(flow_run: FlowRun) -> dict[str, Any]:
+    """Return the request with its dates; those of `since-last` are unknown until the run starts."""
+    request: Any = flow_run.parameters.get("request")
     if not isinstance(request, dict):
         return {}
     try:
-        asked = parse_schedule_parameters(found.parameters.get("recurring") or {})
-        if asked.needs_last_success or found.expected_start_time is None:
+        schedule = parse_schedule_parameters(flow_run.parameters.get("recurring") or {})
+        if schedule.needs_last_success or flow_run.expected_start_time is None:
             return request
-        return request_for_run(request, asked, found.expected_start_time, None)
-    except InvalidRequest:  # written by hand; the run itself will say what is wrong
+        return request_for_run(request, schedule, flow_run.expected_start_time, None)
+    except InvalidRequest:  # edited by an operator; the run itself reports the mistake
         return request
 
 
-def _created_at(found: FlowRun) -> datetime:
-    """A planned run becomes a job at its time; Prefect makes it days before."""
-    planned = found.expected_start_time if found.auto_scheduled else None
-    return planned or cast("datetime | None", found.created) or datetime.now(UTC)
+def _created_at(flow_run: FlowRun) -> datetime:
+    """Return when the job began to exist: a planned run does so at its slot, days after Prefect made it."""
+    slot = flow_run.expected_start_time if flow_run.auto_scheduled else None
+    return slot or cast("datetime | None", flow_run.created) or datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""A flow run as the job that a caller sees. Pure: run and progress in, bodies and headers out."""
+"""A flow run as the job that a caller sees: its status, phase, error, and the answers to polls."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,8 +20,8 @@ MEANINGS: Mapping[Status, str] = {
     "finalizing": "The file is stored and is being verified.",
     "done": "The whole, verified file can be downloaded.",
     "expired": "There was a file; it has been removed after its retention.",
-    "error": "There is no file; `error` says why and whether another try can help.",
-    "cancelled": "Somebody stopped it, or there were no rows and then no file was wanted; there is none.",
+    "error": "It failed; `error` says why and whether a retry can help.",
+    "cancelled": "It was cancelled, or it had no rows and was not to make a file then.",
 }
 _BY_STATE_TYPE: Mapping[str, Status] = {
     "SCHEDULED": "queued",
@@ -34,13 +34,13 @@ _BY_STATE_TYPE: Mapping[str, Status] = {
     "CRASHED": "error",
     "CANCELLED": "cancelled",
 }
-_LATER_PAUSES = ((10, 1), (30, 2), (120, 5))  # up to this age in seconds, ask again after so many
-_LONGEST_PAUSE = 10
+_POLL_PAUSES = ((10, 1), (30, 2), (120, 5))  # up to this age, the pause between polls; in seconds
+_MAX_PAUSE = 10
 
 
 @dataclass(frozen=True)
 class Run:
-    """What the API reads of a Prefect flow run."""
+    """A Prefect flow run, as far as the API reads it."""
 
     id: str
     name: str
@@ -66,7 +66,7 @@ class Job:
     def status(self) -> Status:
         status = _BY_STATE_TYPE[self.run.state_type]
         if self.run.state_type == "CRASHED" and self.run.attempts_left:
-            return "queued"  # a worker will put it back
+            return "queued"  # a worker will retry it
         if status == "running" and self.progress.receipt is not None:
             return "finalizing"
         if status == "done" and self.had_no_rows:
@@ -84,7 +84,7 @@ class Job:
 
     @property
     def had_no_rows(self) -> bool:
-        """A run of a recurring export with `onlyIfRows`: it did what was asked, and there is no file."""
+        """True for a run of a schedule with `onlyIfRows` that had no rows and made no file."""
         return self.run.state_name == NoRows.state_name
 
     @property
@@ -121,7 +121,7 @@ class Job:
 
 
 def frozen_body(job: Job, url: str | None) -> dict[str, Any]:
-    """The poll's body as the article has it: not a key more, not a key less."""
+    """Return the body of a poll exactly as the article has it."""
     data: dict[str, Any] = {"status": "in-progress", "progress": job.percent}
     if job.status == "done":
         data = {"status": "done", "progress": 100, "url": url}
@@ -144,18 +144,18 @@ def poll_headers(job: Job, now: datetime, stale: bool) -> dict[str, str]:
 
 
 def export_status(job: Job) -> str:
-    """As FHIR Bulk Data's separate-export-status: 202 while it goes on, 200 done, 500 failed, 410 gone."""
+    """Return 202 while it runs, 200 done, 500 failed or 410 expired, as FHIR Bulk Data does."""
     statuses = {"done": "200", "expired": "410", "error": "500", "cancelled": "500"}
     return statuses.get(job.status, "202")
 
 
 def pause_seconds(job: Job, now: datetime) -> int:
     age = (now - job.run.created_at).total_seconds()
-    return next((pause for limit, pause in _LATER_PAUSES if age < limit), _LONGEST_PAUSE)
+    return next((pause for limit, pause in _POLL_PAUSES if age < limit), _MAX_PAUSE)
 
 
 def eta_seconds(job: Job, now: datetime) -> int | None:
-    """At the pace since the snapshot; None when there is none yet."""
+    """Return the time left at the pace since the snapshot; None before the first rows."""
     progress = job.progress
     if job.status != "running" or not progress.written or progress.expected is None:
         return None

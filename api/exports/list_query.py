@@ -29,7 +29,7 @@ class ExportFilter:
 
 @dataclass(frozen=True)
 class Position:
-    """How far a list has been read, newest first: up to `before`, and of that instant the runs `seen`."""
+    """A position in a list, newest first: after `before`, and after the runs `seen` of that instant."""
 
     before: datetime
     seen: tuple[UUID, ...] = ()

@@ -1,7 +1,7 @@
-"""Coalesces polls: however many clients ask about however many jobs, Prefect is asked once per tick.
+"""Coalesces polls: Prefect is read once per tick, for any number of clients and jobs.
 
-A job that is asked about is watched until it is final, or until nobody has asked for a while. Events make a
-tick come at once; the tick itself is the safety net. Final jobs are kept for a minute, and cost no call.
+A polled job is watched until it is final, or has not been polled for a while. Events trigger a read at once;
+the tick is the fallback. Final jobs are cached for a minute and cost no read.
 """
 
 import asyncio
@@ -16,12 +16,12 @@ from api.exports.run_reader import RunReader
 from api.web.problems import Unavailable
 
 TICK_SECONDS = 1.0
-# Events come in bursts; one read serves all that came meanwhile.
-LEAST_SECONDS_BETWEEN_READS = 0.02
-FORGOTTEN_AFTER_SECONDS = 60.0
-# Another process may have deleted a final job, or its file.
-FINAL_KEPT_SECONDS = 60.0
-MOST_WATCHED = 20_000
+# Events come in bursts; one read serves a burst.
+MIN_SECONDS_BETWEEN_READS = 0.02
+DROPPED_AFTER_SECONDS = 60.0
+# Another process may delete a final job or its file.
+FINAL_CACHED_SECONDS = 60.0
+MAX_WATCHED = 20_000
 RECONNECT_SECONDS = 2.0
 
 logger = logging.getLogger(__name__)
@@ -29,18 +29,18 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class Watched:
-    """`caller` owns the job; times are the loop's own, in seconds."""
+    """`caller` owns the job; times are in seconds of the event loop's clock."""
 
     job: Job
     caller: str
-    asked_at: float
+    polled_at: float
     read_at: float
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(frozen=True)
 class CachedJob:
-    """A job as last read; `stale` when Prefect has not answered since."""
+    """A job as last read; `stale` if Prefect has not answered since."""
 
     job: Job
     stale: bool
@@ -66,8 +66,8 @@ class PollWatcher:
 
     def watch(self, job: Job, caller: str) -> None:
         now = self._clock()
-        self._watched.setdefault(job.run.id, Watched(job, caller, asked_at=now, read_at=now))
-        while len(self._watched) > MOST_WATCHED:
+        self._watched.setdefault(job.run.id, Watched(job, caller, polled_at=now, read_at=now))
+        while len(self._watched) > MAX_WATCHED:
             self._watched.popitem(last=False)
 
     @property
@@ -75,25 +75,25 @@ class PollWatcher:
         return len(self._watched)
 
     def forget(self, job_id: str) -> None:
-        """It is read anew when somebody asks again."""
-        if (found := self._watched.pop(job_id, None)) is not None:
-            found.changed.set()
+        """Drop the job from the cache; the next poll reads it again."""
+        if (watched_job := self._watched.pop(job_id, None)) is not None:
+            watched_job.changed.set()
 
     async def read(self, job_id: str, caller: str) -> CachedJob | None:
-        """None for an unknown id and for another caller's alike."""
-        found = self._watched.get(job_id)
-        if found is None or self._is_old(found):
-            return await self._read_anew(job_id, caller, found)
-        if found.caller != caller:
+        """Return None for an unknown id and for another caller's."""
+        watched_job = self._watched.get(job_id)
+        if watched_job is None or self._is_old(watched_job):
+            return await self._read_again(job_id, caller, watched_job)
+        if watched_job.caller != caller:
             return None
-        found.asked_at = self._clock()
+        watched_job.polled_at = self._clock()
         self._watched.move_to_end(job_id)
-        return CachedJob(found.job, self._stale and not found.job.finished)
+        return CachedJob(watched_job.job, self._stale and not watched_job.job.finished)
 
-    def _is_old(self, found: Watched) -> bool:
-        return found.job.finished and self._clock() - found.read_at > FINAL_KEPT_SECONDS
+    def _is_old(self, watched_job: Watched) -> bool:
+        return watched_job.job.finished and self._clock() - watched_job.read_at > FINAL_CACHED_SECONDS
 
-    async def _read_anew(self, job_id: str, caller: str, before: Watched | None) -> CachedJob | None:
+    async def _read_again(self, job_id: str, caller: str, before: Watched | None) -> CachedJob | None:
         try:
             job = await self._read_first(job_id, caller)
         except Unavailable:
@@ -110,26 +110,26 @@ class PollWatcher:
         return CachedJob(job, stale=False)
 
     async def _read_first(self, job_id: str, caller: str) -> Job | None:
-        """However many ask at once about a job that is not watched yet, Prefect is asked once."""
-        asked = (job_id, caller)
-        reading = self._reading.get(asked)
+        """Read Prefect once for concurrent polls of a job that is not watched yet."""
+        poll = (job_id, caller)
+        reading = self._reading.get(poll)
         if reading is None:
-            reading = self._reading[asked] = asyncio.ensure_future(self._runs.read(job_id, caller))
-            reading.add_done_callback(lambda _: self._reading.pop(asked))
+            reading = self._reading[poll] = asyncio.ensure_future(self._runs.read(job_id, caller))
+            reading.add_done_callback(lambda _: self._reading.pop(poll))
         return await asyncio.shield(reading)
 
     async def wait_for_change(self, job_id: str, seconds: float) -> None:
-        """Until the job is no longer what it was, or so many seconds are over."""
-        found = self._watched.get(job_id)
-        if found is None or found.job.finished:
+        """Return when the job changes, or after this time."""
+        watched_job = self._watched.get(job_id)
+        if watched_job is None or watched_job.job.finished:
             return
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await found.changed.wait()
+                await watched_job.changed.wait()
 
     async def read_once(self) -> None:
-        """One batched read of all unfinished jobs."""
-        self._forget()
+        """Read all unfinished jobs in one batch."""
+        self._drop_unpolled()
         ids = [job_id for job_id, each in self._watched.items() if not each.job.finished]
         if not ids:
             return
@@ -146,21 +146,21 @@ class PollWatcher:
         watched = self._watched.get(job_id)
         if watched is None:
             return
-        if job is None:  # deleted meanwhile
+        if job is None:  # deleted
             del self._watched[job_id]
         else:
             watched.read_at = self._clock()
-            before, watched.job = watched.job, job  # the heartbeat is new; it is no change to wait for
+            before, watched.job = watched.job, job  # a new heartbeat alone does not count
             if job == before:
                 return
         watched.changed.set()
         watched.changed = asyncio.Event()
 
-    def _forget(self) -> None:
-        limit = self._clock() - FORGOTTEN_AFTER_SECONDS
+    def _drop_unpolled(self) -> None:
+        limit = self._clock() - DROPPED_AFTER_SECONDS
         while self._watched:
             job_id, oldest = next(iter(self._watched.items()))
-            if oldest.asked_at >= limit:
+            if oldest.polled_at >= limit:
                 return
             del self._watched[job_id]
 
@@ -173,8 +173,8 @@ class PollWatcher:
             try:
                 await self.read_once()
             except Exception:
-                logger.exception("reading the watched jobs failed; trying again")
-            await asyncio.sleep(LEAST_SECONDS_BETWEEN_READS)
+                logger.exception("cannot read the watched jobs; will retry")
+            await asyncio.sleep(MIN_SECONDS_BETWEEN_READS)
 
     async def _keep_listening(self) -> None:
         while True:
@@ -183,5 +183,5 @@ class PollWatcher:
                     if run_id in self._watched:
                         self._wake.set()
             except Exception:
-                logger.debug("the event stream broke; connecting again", exc_info=True)
+                logger.debug("the event stream broke; will reconnect", exc_info=True)
             await asyncio.sleep(RECONNECT_SECONDS)

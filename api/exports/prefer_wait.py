@@ -1,11 +1,11 @@
-"""How long a client wants to wait for news (RFC 7240). Pure."""
+"""`Prefer: wait=20` (RFC 7240): how long a client waits for a change."""
 
 import re
 
 WAIT = re.compile(r"\bwait=(\d{1,4})\b", re.ASCII)
-LONGEST_WAIT_SECONDS = 60
+MAX_WAIT_SECONDS = 60
 
 
 def wait_seconds(prefer: str) -> int:
-    found = WAIT.search(prefer)
-    return min(int(found[1]), LONGEST_WAIT_SECONDS) if found else 0
+    match = WAIT.search(prefer)
+    return min(int(match[1]), MAX_WAIT_SECONDS) if match else 0

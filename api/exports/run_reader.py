@@ -1,4 +1,4 @@
-"""Reads flow runs as jobs: one, many, a page of a caller's, and hears of their changes."""
+"""Reads flow runs as jobs: one, many, a page of a caller's, and their changes."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -40,19 +40,19 @@ from flows.runs.artifacts import columns_filter, progress_by_run, progress_filte
 from flows.runs.receipt import RunProgress
 from flows.runs.tags import EXPIRED_TAG
 
-MOST_PER_READ = 200  # Prefect's own limit
+MAX_PER_READ = 200  # Prefect's own limit
 READS_PER_PAGE = 5
 WORKER_SILENCE = timedelta(seconds=90)  # a worker reports every 30 s
-# Prefect's clock may be ahead of ours.
+# Prefect's clock may run ahead of ours.
 SOON = timedelta(minutes=1)
-# The job is queued before and after.
-NOTHING_TO_SEE = ("prefect.flow-run.Scheduled", "prefect.flow-run.Pending")
+# A job is queued before and after these.
+IGNORED_EVENTS = ("prefect.flow-run.Scheduled", "prefect.flow-run.Pending")
 WAITING = (StateType.SCHEDULED, StateType.PENDING)
-GOING_ON = (StateType.RUNNING, StateType.CANCELLING)
-STATES_OF: dict[Status, tuple[StateType, ...]] = {
+RUNNING = (StateType.RUNNING, StateType.CANCELLING)
+STATE_TYPES: dict[Status, tuple[StateType, ...]] = {
     "queued": (*WAITING, StateType.PAUSED, StateType.CRASHED),
-    "running": GOING_ON,
-    "finalizing": GOING_ON,
+    "running": RUNNING,
+    "finalizing": RUNNING,
     "done": (StateType.COMPLETED,),
     "expired": (StateType.COMPLETED,),
     "error": (StateType.FAILED, StateType.CRASHED, StateType.COMPLETED),
@@ -65,123 +65,125 @@ class RunReader:
         self._server, self._client, self._attempts = server, server.client, attempts
 
     async def read(self, job_id: str, caller: str) -> Job | None:
-        """None for an unknown id and for another caller's alike."""
+        """Return None for an unknown id and for another caller's."""
         async with self._server.answering():
             deployment = await self._server.deployment()
             run_id = UUID(job_id)
-            found, progress_by_run = await asyncio.gather(
+            flow_run, progress_by_run = await asyncio.gather(
                 self._read_run(run_id), self._read_progress([run_id])
             )
-            if found is not None and ended_without_receipt(found, progress_by_run):
+            if flow_run is not None and ended_without_receipt(flow_run, progress_by_run):
                 progress_by_run = await self._read_progress([run_id])
-        if found is None or found.flow_id != deployment.flow_id or caller_of(found) != caller:
+        if flow_run is None or flow_run.flow_id != deployment.flow_id or caller_of(flow_run) != caller:
             return None
-        return as_job(found, progress_by_run, self._attempts)
+        return as_job(flow_run, progress_by_run, self._attempts)
 
     async def read_many(self, job_ids: Sequence[str]) -> dict[str, Job]:
-        """Those that exist and are still anybody's, in two calls, seldom three, for every 200."""
+        """Return the jobs that exist and are not deleted, in two or three calls per 200."""
         jobs: dict[str, Job] = {}
-        for start in range(0, len(job_ids), MOST_PER_READ):
-            ids = [UUID(job_id) for job_id in job_ids[start : start + MOST_PER_READ]]
+        for start in range(0, len(job_ids), MAX_PER_READ):
+            ids = [UUID(job_id) for job_id in job_ids[start : start + MAX_PER_READ]]
             async with self._server.answering():
-                found, progress_by_run = await asyncio.gather(
+                runs, progress_by_run = await asyncio.gather(
                     self._client.read_flow_runs(
-                        flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=ids)), limit=MOST_PER_READ
+                        flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=ids)), limit=MAX_PER_READ
                     ),
                     self._read_progress(ids),
                 )
-                ended = [each.id for each in found if ended_without_receipt(each, progress_by_run)]
+                ended = [run.id for run in runs if ended_without_receipt(run, progress_by_run)]
                 progress_by_run |= await self._read_progress(ended)
-            mine = [each for each in found if caller_of(each) is not None]
-            jobs.update({str(each.id): as_job(each, progress_by_run, self._attempts) for each in mine})
+            owned = [run for run in runs if caller_of(run) is not None]
+            jobs.update({str(run.id): as_job(run, progress_by_run, self._attempts) for run in owned})
         return jobs
 
     async def page(
-        self, wanted: ExportFilter, limit: int, place: Position
+        self, selected: ExportFilter, limit: int, position: Position
     ) -> tuple[list[Job], Position | None]:
-        """Newest first, and where the next page begins; a page may be short where Prefect cannot filter."""
+        """Return jobs, newest first, and the next position. A page may be short if Prefect cannot filter."""
         jobs: list[Job] = []
         for _ in range(READS_PER_PAGE):
-            found, progress_by_run = await self._read_page(wanted, place)
-            for each in found:
-                job = as_job(each, progress_by_run, self._attempts)
-                if _is_wanted(job, caller_of(each), wanted):
+            runs, progress_by_run = await self._read_page(selected, position)
+            for run in runs:
+                job = as_job(run, progress_by_run, self._attempts)
+                if _is_selected(job, caller_of(run), selected):
                     if len(jobs) == limit:
-                        return jobs, place
+                        return jobs, position
                     jobs.append(job)
-                place = place.after(cast(datetime, each.expected_start_time), each.id)
-            if len(found) < MOST_PER_READ:
+                position = position.after(cast(datetime, run.expected_start_time), run.id)
+            if len(runs) < MAX_PER_READ:
                 return jobs, None
-        return jobs, place
+        return jobs, position
 
     async def columns(self, job: Job) -> list[dict[str, Any]] | None:
-        """The file's columns; None where the run could not leave them."""
+        """Return the columns of the file; None if the run has left none."""
         columns = columns_filter(UUID(job.run.id))
-        for pause_seconds in (0.0, 0.2, 0.5, 1.0):  # it comes a moment after the run's end
+        for pause_seconds in (0.0, 0.2, 0.5, 1.0):  # written shortly after the end of the run
             await asyncio.sleep(pause_seconds)
             async with self._server.answering():
-                found = await self._client.read_artifacts(artifact_filter=columns)
-            if found:
-                return cast("list[dict[str, Any]]", found[0].data)
+                artifacts = await self._client.read_artifacts(artifact_filter=columns)
+            if artifacts:
+                return cast("list[dict[str, Any]]", artifacts[0].data)
         return None
 
     async def waiting_before(self, job: Job, caller: str) -> int:
-        """How many of the caller's own are to be taken first: callers take turns, so others' do not count."""
-        before = _of(caller, WAITING)
+        """Count the caller's exports that start first. Callers take turns, so others' do not count."""
+        before = _filter_by_state(caller, WAITING)
         before.expected_start_time = FlowRunFilterExpectedStartTime(before_=job.run.created_at)
         before.id = FlowRunFilterId(not_any_=[UUID(job.run.id)])
         return await self._count(before)
 
     async def waiting(self, caller: str) -> dict[str, datetime]:
-        """The caller's own that wait, by id, and when each was to begin; as many as Prefect reads at once."""
+        """Return the caller's waiting runs by id, with their due times; at most one read of Prefect."""
         async with self._server.answering():
-            found = await self._client.read_flow_runs(
+            runs = await self._client.read_flow_runs(
                 flow_filter=await self._flow(),
-                flow_run_filter=_of(caller, WAITING),
+                flow_run_filter=_filter_by_state(caller, WAITING),
                 sort=FlowRunSort.EXPECTED_START_TIME_ASC,
-                limit=MOST_PER_READ,
+                limit=MAX_PER_READ,
             )
-        return {str(each.id): each.expected_start_time for each in found if each.expected_start_time}
+        return {str(run.id): run.expected_start_time for run in runs if run.expected_start_time}
 
     async def queued(self, caller: str, now: datetime) -> int:
-        """How many of the caller's wait; those that are planned for later do not yet."""
-        waiting = _of(caller, WAITING)
+        """Count the caller's waiting exports, without those planned for later."""
+        waiting = _filter_by_state(caller, WAITING)
         waiting.expected_start_time = FlowRunFilterExpectedStartTime(before_=now + SOON)
         return await self._count(waiting)
 
     async def running(self, caller: str) -> int:
-        return await self._count(_of(caller, GOING_ON))
+        return await self._count(_filter_by_state(caller, RUNNING))
 
     async def run_with_key(self, key: str) -> FlowRun | None:
-        """By Prefect's idempotency key, which is one run's at most."""
+        """Return the run with this idempotency key of Prefect's."""
         async with self._server.answering():
-            found = await self._client.read_flow_runs(
+            runs = await self._client.read_flow_runs(
                 flow_filter=await self._flow(),
                 flow_run_filter=FlowRunFilter(idempotency_key=FlowRunFilterIdempotencyKey(any_=[key])),
                 limit=1,
             )
-        return found[0] if found else None
+        return runs[0] if runs else None
 
-    async def _count(self, wanted: FlowRunFilter) -> int:
+    async def _count(self, selected: FlowRunFilter) -> int:
         async with self._server.answering():
-            return await self._client.count_flow_runs(flow_filter=await self._flow(), flow_run_filter=wanted)
+            return await self._client.count_flow_runs(
+                flow_filter=await self._flow(), flow_run_filter=selected
+            )
 
     async def counts(self, now: datetime) -> dict[str, int]:
-        """Of all callers: what waits and is due, and what goes on."""
+        """Count the queued and the running exports of all callers."""
         due = FlowRunFilterExpectedStartTime(before_=now)
-        found: dict[str, int] = {}
-        for status, states in (("queued", WAITING), ("running", STATES_OF["running"])):
+        counts: dict[str, int] = {}
+        for status, states in (("queued", WAITING), ("running", STATE_TYPES["running"])):
             chosen = FlowRunFilter(
                 state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(states))),
                 expected_start_time=due,
             )
             async with self._server.answering():
                 flow = await self._flow()
-                found[status] = await self._client.count_flow_runs(flow_filter=flow, flow_run_filter=chosen)
-        return found
+                counts[status] = await self._client.count_flow_runs(flow_filter=flow, flow_run_filter=chosen)
+        return counts
 
     async def changes(self) -> AsyncIterator[str]:
-        """The id of each run of the flow whose state has changed, by Prefect's events; ends when they do."""
+        """Yield the id of run run whose state changes, from Prefect's events; end when the stream ends."""
         async with self._server.answering():
             flow_id = (await self._server.deployment()).flow_id
         changed = EventFilter(
@@ -190,7 +192,7 @@ class RunReader:
         )
         async with get_events_subscriber(filter=changed) as events:
             async for event in events:
-                if event.event in NOTHING_TO_SEE:
+                if event.event in IGNORED_EVENTS:
                     continue
                 yield event.resource.id.removeprefix("prefect.flow-run.")
 
@@ -201,16 +203,16 @@ class RunReader:
         return sum(1 for at in heard if at is not None and now - at < WORKER_SILENCE)
 
     async def _read_page(
-        self, wanted: ExportFilter, place: Position
+        self, selected: ExportFilter, position: Position
     ) -> tuple[list[FlowRun], dict[str, RunProgress]]:
         async with self._server.answering():
-            found = await self._client.read_flow_runs(
+            runs = await self._client.read_flow_runs(
                 flow_filter=await self._flow(),
-                flow_run_filter=_filter(wanted, place),
+                flow_run_filter=_filter(selected, position),
                 sort=FlowRunSort.EXPECTED_START_TIME_DESC,
-                limit=MOST_PER_READ,
+                limit=MAX_PER_READ,
             )
-            return found, await self._read_progress([each.id for each in found])
+            return runs, await self._read_progress([run.id for run in runs])
 
     async def _flow(self) -> FlowFilter:
         return FlowFilter(id=FlowFilterId(any_=[(await self._server.deployment()).flow_id]))
@@ -228,31 +230,31 @@ class RunReader:
         return progress_by_run(artifacts)
 
 
-def _of(caller: str, states: Sequence[StateType]) -> FlowRunFilter:
+def _filter_by_state(caller: str, states: Sequence[StateType]) -> FlowRunFilter:
     return FlowRunFilter(
         tags=FlowRunFilterTags(all_=[owner_tag(caller)]),
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(states))),
     )
 
 
-def _is_wanted(job: Job, owner: str | None, wanted: ExportFilter) -> bool:
-    """By what Prefect cannot filter by."""
-    theirs = owner == wanted.caller.name and wanted.caller.may_see(job.run.masked)
-    return theirs and wanted.status in (None, job.status)
+def _is_selected(job: Job, owner: str | None, selected: ExportFilter) -> bool:
+    """Return whether the job passes the filters that Prefect does not have."""
+    is_owned = owner == selected.caller.name and selected.caller.may_see(job.run.masked)
+    return is_owned and selected.status in (None, job.status)
 
 
-def _filter(wanted: ExportFilter, place: Position) -> FlowRunFilter:
-    caller = wanted.caller.name
+def _filter(selected: ExportFilter, position: Position) -> FlowRunFilter:
+    caller = selected.caller.name
     tags = [owner_tag(caller)] if caller != LOCAL_CALLER else []
-    tags += [report_tag(wanted.report)] if wanted.report else []
-    tags += [schedule_tag(wanted.schedule_id)] if wanted.schedule_id else []
-    tags += [EXPIRED_TAG] if wanted.status == "expired" else []
-    states = STATES_OF[wanted.status] if wanted.status is not None else None
-    deployment = [wanted.deployment_id] if wanted.deployment_id is not None else None
+    tags += [report_tag(selected.report)] if selected.report else []
+    tags += [schedule_tag(selected.schedule_id)] if selected.schedule_id else []
+    tags += [EXPIRED_TAG] if selected.status == "expired" else []
+    states = STATE_TYPES[selected.status] if selected.status is not None else None
+    deployment = [selected.deployment_id] if selected.deployment_id is not None else None
     return FlowRunFilter(
-        expected_start_time=FlowRunFilterExpectedStartTime(before_=place.before),
+        expected_start_time=FlowRunFilterExpectedStartTime(before_=position.before),
         deployment_id=FlowRunFilterDeploymentId(any_=deployment) if deployment else None,
-        id=FlowRunFilterId(not_any_=list(place.seen)) if place.seen else None,
+        id=FlowRunFilterId(not_any_=list(position.seen)) if position.seen else None,
         tags=FlowRunFilterTags(all_=tags) if tags else None,
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(states))) if states else None,
     )

@@ -1,4 +1,4 @@
-"""Starts flow runs for callers, stops them, and forgets them."""
+"""Starts, cancels and deletes flow runs for callers."""
 
 import asyncio
 import hashlib
@@ -23,11 +23,11 @@ from api.access.rate_limits import Admission
 from api.exports.flow_run_job import (
     as_job,
     caller_of,
-    forgotten,
     owner_tag,
     report_tag,
     request_tag,
     run_parameters,
+    tags_once_deleted,
 )
 from api.exports.job import Job
 from api.exports.run_reader import RunReader
@@ -39,7 +39,7 @@ KEY_LIFE = timedelta(hours=24)
 
 
 class KeyReused(Exception):
-    """The Idempotency-Key came earlier with another request."""
+    """The Idempotency-Key was used with another request."""
 
 
 class RunWriter:
@@ -56,38 +56,38 @@ class RunWriter:
         now: datetime,
         tags: Sequence[str] = (),
     ) -> tuple[Job, bool]:
-        """The job, and whether it is an earlier one: same key, or same request still going on.
+        """Return the job, and whether it is an earlier one: same key, or same request still running.
 
-        LimitReached where that would be one more than the caller may have.
+        Raise LimitReached beyond the caller's limits.
         """
-        flight = _hash(caller, key or "", request.fingerprint)
-        if (going := self._starting.get(flight)) is not None:  # many clicks at once are one call
-            return (await asyncio.shield(going))[0], True
-        going = asyncio.create_task(self._start(request, caller, key, now, tags))
-        self._starting[flight] = going
-        going.add_done_callback(lambda _: self._starting.pop(flight))
-        return await asyncio.shield(going)
+        start_id = _hash(caller, key or "", request.fingerprint)
+        if (task := self._starting.get(start_id)) is not None:  # concurrent identical starts are one call
+            return (await asyncio.shield(task))[0], True
+        task = asyncio.create_task(self._start(request, caller, key, now, tags))
+        self._starting[start_id] = task
+        task.add_done_callback(lambda _: self._starting.pop(start_id))
+        return await asyncio.shield(task)
 
     async def cancel(self, job: Job) -> bool:
-        """False when it had ended before."""
+        """Return False for a job that has already ended."""
         async with self._server.answering():
             state: State[Any] = Cancelling()
             answer = await self._client.set_flow_run_state(UUID(job.run.id), state)
-        # What no worker has claimed yet Prefect sends straight on to Cancelled.
+        # Prefect moves a run that no worker has claimed straight to Cancelled.
         return answer.state is not None and answer.state.type in (StateType.CANCELLING, StateType.CANCELLED)
 
-    async def forget(self, job: Job) -> None:
-        """Removes the record; where work still goes on, stops it and leaves the record to the sweep."""
+    async def delete(self, job: Job) -> None:
+        """Delete the record. Cancel a running job first, and leave its record to the sweep."""
         run_id = UUID(job.run.id)
         async with self._server.answering():
             try:
                 if job.finished:
                     await self._client.delete_flow_run(run_id)
                 else:
-                    await self._client.update_flow_run(run_id, tags=forgotten(sorted(job.run.tags)))
+                    await self._client.update_flow_run(run_id, tags=tags_once_deleted(sorted(job.run.tags)))
                     await self._client.set_flow_run_state(run_id, Cancelling())
             except ObjectNotFound:
-                return  # somebody was faster
+                return  # deleted by another request
 
     async def _start(
         self,
@@ -100,47 +100,47 @@ class RunWriter:
         async with self._server.answering():
             oldest = now - KEY_LIFE if key is not None else None
             with self._admission.entry(caller) as entry:
-                own_key, queued = await asyncio.gather(
-                    self._own_key(request, caller, key), self._reader.queued(caller, now)
+                prefect_key, queued = await asyncio.gather(
+                    self._prefect_key(request, caller, key), self._reader.queued(caller, now)
                 )
                 refusal = self._admission.refusal(entry, caller, queued)
-                if refusal is not None and not await self._is_replay(own_key, oldest):
+                if refusal is not None and not await self._is_replay(prefect_key, oldest):
                     raise refusal
-                found, replayed = await self._create(request, caller, own_key, oldest, tags)
+                flow_run, replayed = await self._create(request, caller, prefect_key, oldest, tags)
                 entry.started = not replayed
-            if key is not None and replayed and request_tag(request) not in found.tags:
+            if key is not None and replayed and request_tag(request) not in flow_run.tags:
                 raise KeyReused
-            return as_job(found, {}, self._attempts), replayed
+            return as_job(flow_run, {}, self._attempts), replayed
 
-    async def _own_key(self, request: ExportRequest, caller: str, key: str | None) -> str:
+    async def _prefect_key(self, request: ExportRequest, caller: str, key: str | None) -> str:
         if key is not None:
             return _hash(caller, "key", key)
-        return _hash(caller, "request", request.fingerprint, await self._last_finished(request, caller))
+        return _hash(caller, "request", request.fingerprint, await self._last_finished_id(request, caller))
 
     async def _create(
         self, request: ExportRequest, caller: str, key: str, oldest: datetime | None, tags: Sequence[str]
     ) -> tuple[FlowRun, bool]:
-        """Prefect never releases a key; a run that no longer answers for it hands it on."""
+        """Create a run, or find the one of the key. Prefect never releases a key; a stale run has a next."""
         while True:
-            found, replayed = await self._create_by(request, caller, key, tags)
-            if not replayed or _answers(found, oldest):
-                return found, replayed
-            key = _handed_on(key, found)
+            flow_run, replayed = await self._create_with_key(request, caller, key, tags)
+            if not replayed or _answers_for_key(flow_run, oldest):
+                return flow_run, replayed
+            key = _next_key(key, flow_run)
 
     async def _is_replay(self, key: str, oldest: datetime | None) -> bool:
-        """Whether `_create` would find a run rather than make one."""
-        while (found := await self._reader.run_with_key(key)) is not None:
-            if _answers(found, oldest):
+        """Return whether `_create` would find a run instead of creating one."""
+        while (flow_run := await self._reader.run_with_key(key)) is not None:
+            if _answers_for_key(flow_run, oldest):
                 return True
-            key = _handed_on(key, found)
+            key = _next_key(key, flow_run)
         return False
 
-    async def _create_by(
+    async def _create_with_key(
         self, request: ExportRequest, caller: str, key: str, tags: Sequence[str]
     ) -> tuple[FlowRun, bool]:
-        # The name is ours alone: a run that comes back under another one was there before.
+        # The name is unique: a run that comes back with another name existed before.
         name = f"{request.report.name}-{secrets.token_hex(6)}"
-        found = await self._client.create_flow_run_from_deployment(
+        flow_run = await self._client.create_flow_run_from_deployment(
             (await self._server.deployment()).id,
             parameters=run_parameters(request),
             name=name,
@@ -148,10 +148,10 @@ class RunWriter:
             idempotency_key=key,
             labels=tracing.trace_labels(),
         )
-        return found, found.name != name
+        return flow_run, flow_run.name != name
 
-    async def _last_finished(self, request: ExportRequest, caller: str) -> str:
-        found = await self._client.read_flow_runs(
+    async def _last_finished_id(self, request: ExportRequest, caller: str) -> str:
+        runs = await self._client.read_flow_runs(
             flow_run_filter=FlowRunFilter(
                 tags=FlowRunFilterTags(all_=[owner_tag(caller), request_tag(request)]),
                 state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(TERMINAL_STATES))),
@@ -159,21 +159,21 @@ class RunWriter:
             sort=FlowRunSort.END_TIME_DESC,
             limit=1,
         )
-        return str(found[0].id) if found else ""
+        return str(runs[0].id) if runs else ""
 
 
-def _answers(found: FlowRun, oldest: datetime | None) -> bool:
-    """For its key: a run that was deleted, or made before `oldest`, does not."""
-    too_old = oldest is not None and found.created is not None and found.created < oldest
-    return not too_old and caller_of(found) is not None
+def _answers_for_key(flow_run: FlowRun, oldest: datetime | None) -> bool:
+    """Return whether the run answers for its key: not if it was deleted, or created before `oldest`."""
+    too_old = oldest is not None and flow_run.created is not None and flow_run.created < oldest
+    return not too_old and caller_of(flow_run) is not None
 
 
-def _handed_on(key: str, found: FlowRun) -> str:
-    return _hash(key, str(found.id))
+def _next_key(key: str, flow_run: FlowRun) -> str:
+    return _hash(key, str(flow_run.id))
 
 
 def caller_key(*parts: str) -> str:
-    """What Prefect keeps in place of a caller's Idempotency-Key."""
+    """Return the key that Prefect stores in place of a caller's Idempotency-Key."""
     return _hash(*parts)
 
 

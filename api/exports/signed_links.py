@@ -1,4 +1,4 @@
-"""Signed links, made when they are asked for and handed out again while they have long enough to live."""
+"""Signed links: made on request, and reused while they stay valid long enough."""
 
 import asyncio
 from collections import OrderedDict
@@ -10,31 +10,31 @@ from api.web.problems import Unavailable
 from flows.errors import StorageUnavailable
 from flows.storage.protocol import Link, Storage, content_disposition, object_key, storage_errors
 
-LEAST_LIFE = timedelta(minutes=15)
-KEPT = 10_000
+MIN_LIFE = timedelta(minutes=15)
+MAX_CACHED = 10_000
 
 
 class SignedLinks:
     def __init__(self, storage: Storage, life_seconds: int, clock: Callable[[], datetime]) -> None:
         self._storage, self._life_seconds, self._clock = storage, life_seconds, clock
-        self._kept: OrderedDict[str, Link] = OrderedDict()
+        self._links: OrderedDict[str, Link] = OrderedDict()
 
     async def link_to(self, job: Job) -> Link:
-        """At least 15 minutes are left, unless the credential that signs has less itself."""
-        kept = self._kept.get(job.run.id)
-        if kept is None or kept.expires_at - self._clock() < LEAST_LIFE:
-            kept = await asyncio.to_thread(self._sign, job)
-            self._kept[job.run.id] = kept
-        self._kept.move_to_end(job.run.id)
-        while len(self._kept) > KEPT:
-            self._kept.popitem(last=False)
-        return kept
+        """Return a link valid for at least 15 minutes, unless the signing credential expires earlier."""
+        link = self._links.get(job.run.id)
+        if link is None or link.expires_at - self._clock() < MIN_LIFE:
+            link = await asyncio.to_thread(self._sign, job)
+            self._links[job.run.id] = link
+        self._links.move_to_end(job.run.id)
+        while len(self._links) > MAX_CACHED:
+            self._links.popitem(last=False)
+        return link
 
     async def fresh_link_to(self, job: Job) -> Link:
         return await asyncio.to_thread(self._sign, job)
 
     async def remove_file(self, job: Job) -> None:
-        self._kept.pop(job.run.id, None)
+        self._links.pop(job.run.id, None)
         try:
             await asyncio.to_thread(self._remove, job)
         except StorageUnavailable as error:
@@ -42,7 +42,7 @@ class SignedLinks:
 
     def _remove(self, job: Job) -> None:
         receipt = job.progress.receipt
-        assert receipt is not None  # noqa: S101 - without one there is no file
+        assert receipt is not None  # noqa: S101 - only a job with a receipt has a file
         with storage_errors():
             self._storage.remove(object_key(job.run.id, receipt.attempt, receipt.name))
 

@@ -78,13 +78,13 @@ class PollQuery(QueryModel):
 async def poll_csv(query: Annotated[PollQuery, Query()], caller: CallerDep, context: ContextDep) -> Response:
     """Return status and progress; the link when the export is done, the reason when it failed."""
     job_id = str(query.job_id)
-    known = await context.watcher.read(job_id, caller.name)
-    if known is None or not caller.may_see(known.job.run.masked):
+    cached = await context.watcher.read(job_id, caller.name)
+    if cached is None or not caller.may_see(cached.job.run.masked):
         raise _unknown_job()
-    job = known.job
+    job = cached.job
     logs.bind(job=job.run.id)
     url = (await context.links.link_to(job)).url if job.status == "done" else None
-    return JSONResponse(frozen_body(job, url), headers=poll_headers(job, datetime.now(UTC), known.stale))
+    return JSONResponse(frozen_body(job, url), headers=poll_headers(job, datetime.now(UTC), cached.stale))
 
 
 def _unknown_job() -> Refusal:

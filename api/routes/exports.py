@@ -193,7 +193,7 @@ async def cancel_export(
 async def retry_export(
     export: ExportDep, reports: ReportsDep, caller: CallerDep, context: ContextDep, response: Response
 ) -> Export:
-    """Start a new export with an id of its own."""
+    """Start a new export with a new id."""
     if not export.job.finished:
         raise Refusal(HTTPStatus.CONFLICT, "The export has not ended yet.")
     request = parse_request(dict(export.job.run.request), reports)
@@ -216,7 +216,7 @@ async def delete_export(export: ExportDep, caller: CallerDep, context: ContextDe
     job = export.job
     if job.progress.receipt is not None:
         await context.links.remove_file(job)
-    await context.run_writer.forget(job)
+    await context.run_writer.delete(job)
     context.watcher.forget(job.run.id)
     audit.info("deleted job=%s caller=%s", job.run.id, caller.name)
 

@@ -93,6 +93,6 @@ async def _passes(check: Callable[[], Awaitable[None]], limit_seconds: float) ->
     try:
         async with asyncio.timeout(limit_seconds):
             await check()
-    except Exception:  # noqa: BLE001 - whatever it is, the part does not serve
+    except Exception:  # noqa: BLE001 - any error means that the part does not serve
         return False
     return True

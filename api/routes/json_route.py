@@ -37,7 +37,7 @@ class _DecodedRequest(Request):
 
 
 async def read_body(request: Request) -> bytes:
-    """Read at most 64 KiB, whatever length the client declares."""
+    """Read at most 64 KiB; the declared length does not count."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         # Pages of other sites cannot send this type, so they cannot start exports.

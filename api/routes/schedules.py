@@ -153,7 +153,7 @@ async def list_schedules(
 ) -> ScheduleList:
     """Include those of `prefect.yaml`, which are `readOnly`. Of webhook URLs the list shows the host only."""
     schedules, next_offset = await context.schedules.page(caller, query.limit, query.cursor)
-    # In a thread: computing the next runs takes milliseconds each, and polls go on meanwhile.
+    # In a thread, so that polls are not delayed: the next runs of a schedule take milliseconds.
     items = await asyncio.to_thread(lambda: [_answer(each, context, whole_urls=False) for each in schedules])
     return ScheduleList(items=items, next_cursor=to_offset_cursor(next_offset))
 

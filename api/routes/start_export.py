@@ -106,8 +106,8 @@ def key_reused() -> Refusal:
 async def answer_start(started: Started, context: Context, caller: Caller, response: Response) -> Export:
     """Return the new job (202), or the present state of the earlier one that answers (200)."""
     job = started.job
-    if started.replayed and (known := await context.watcher.read(job.run.id, caller.name)) is not None:
-        job = known.job
+    if started.replayed and (cached := await context.watcher.read(job.run.id, caller.name)) is not None:
+        job = cached.job
     response.status_code = HTTPStatus.OK if started.replayed else HTTPStatus.ACCEPTED
     response.headers.update(started.headers | {"Cache-Control": "no-store"})
     return await full_state(job, context, caller)

@@ -73,7 +73,7 @@ async def read_table(
     responses=refusals(),
 )
 async def list_report_types(reports: ReportsDep) -> ReportTypes:
-    return ReportTypes(items=[report_type_answer(each) for each in reports.values()], csv=CSV_CHOICES)
+    return ReportTypes(items=[report_type_answer(report) for report in reports.values()], csv=CSV_CHOICES)
 
 
 @router.get(
@@ -87,7 +87,7 @@ async def list_report_types(reports: ReportsDep) -> ReportTypes:
 )
 async def read_report_type(name: ReportName, reports: ReportsDep) -> ReportType:
     if name not in reports:
-        raise Refusal(HTTPStatus.NOT_FOUND, "There is no report with this name.")
+        raise Refusal(HTTPStatus.NOT_FOUND, "No report has this name.")
     return report_type_answer(reports[name])
 
 
@@ -136,5 +136,5 @@ async def list_choices(
 def _listable(scope: Scope | None) -> Scope:
     """Return the scope; without titles its values cannot be listed."""
     if scope is None or scope.title is None:
-        raise Refusal(HTTPStatus.NOT_FOUND, "There is no such list.")
+        raise Refusal(HTTPStatus.NOT_FOUND, "The values of this scope cannot be listed.")
     return scope

@@ -1,6 +1,5 @@
-"""Where a page of the table ends, as an opaque text: the sort values of its last row. Pure."""
+"""Cursors of the table: the sort values of the last row of a page, as an opaque text."""
 
-import base64
 import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time
@@ -8,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from api.web.queries import from_cursor, to_cursor
 from api.web.strict_json import check_text
 from flows.errors import InvalidRequest
 from flows.query.filter_values import parse_integer
@@ -26,28 +26,27 @@ _READERS: dict[str, Callable[[str], Any]] = {
 
 def encode(request: ExportRequest, values: Sequence[Any]) -> str:
     texts = [value if isinstance(value, bool | int | str | None) else str(value) for value in values]
-    content = json.dumps([_mark(request), *texts], separators=(",", ":"))
-    return base64.urlsafe_b64encode(content.encode()).decode().rstrip("=")
+    content = json.dumps([_request_id(request), *texts], separators=(",", ":"))
+    return to_cursor(content.encode())
 
 
 def decode(text: str, request: ExportRequest, terms: Sequence[OrderTerm]) -> list[Any]:
-    """InvalidRequest for a cursor that is damaged or was made for another request."""
+    """Raise InvalidRequest for a cursor that is damaged or belongs to another request."""
     try:
-        padded = text + "=" * (-len(text) % 4)
-        content = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-        if not isinstance(content, list) or content[0] != _mark(request):
+        content = json.loads(from_cursor(text))
+        if not isinstance(content, list) or content[0] != _request_id(request):
             raise ValueError
-        return [_read(value, term) for value, term in zip(content[1:], terms, strict=True)]
+        return [_value(value, term) for value, term in zip(content[1:], terms, strict=True)]
     except (ValueError, IndexError, ArithmeticError, RecursionError):
         detail = "The cursor is damaged or belongs to another request."
         raise InvalidRequest.at("/cursor", "invalid", detail) from None
 
 
-def _mark(request: ExportRequest) -> str:
+def _request_id(request: ExportRequest) -> str:
     return request.fingerprint[:16]
 
 
-def _read(value: Any, term: OrderTerm) -> Any:
+def _value(value: Any, term: OrderTerm) -> Any:
     if value is None:
         return None
     kind = type_name(term.expression.type)

@@ -1,4 +1,4 @@
-"""What the API itself reads of the source database: pages of the table, and whether an id exists."""
+"""Reads of the API from the source database: pages of the table, choices, and whether ids exist."""
 
 import json
 import math
@@ -31,7 +31,7 @@ from flows.rows.pandas_frames import transform_chunk
 from flows.sources import sqlalchemy_rows
 from flows.sources.snapshot import Snapshot, open_engine, snapshot, source_errors
 
-CONNECT_SECONDS = 2  # the least that libpq takes
+CONNECT_SECONDS = 2  # the minimum of libpq
 READERS = 20
 LOOKUP_SECONDS = 5
 
@@ -56,11 +56,11 @@ class Source:
         self._limiter = CapacityLimiter(READERS)
 
     async def check(self) -> None:
-        """Raises Unavailable when the database does not answer."""
+        """Raise Unavailable if the database does not answer."""
         await self._in_time(self._ping)
 
     async def check_request(self, request: ExportRequest) -> None:
-        """InvalidRequest when an id or a question that it names is not in the database."""
+        """Raise InvalidRequest for ids and questions that are not in the database."""
         await self._in_time(lambda: self._check_request(request))
 
     async def page(self, request: ExportRequest, size: int, number: int, cursor: str | None) -> Page:
@@ -68,16 +68,16 @@ class Source:
         return await self._in_thread(lambda: self._page(request, size, number, cursor))
 
     async def choices(self, scope: Scope, search: str, limit: int) -> list[tuple[str, str]]:
-        """(value, title) of what the search finds."""
+        """Return (value, title) pairs that match the search."""
         await self._in_time(self._ping)
         return await self._in_thread(lambda: self._choices(statement.scope_choices(scope, search, limit)))
 
     def missing_tables(self, report: Report) -> list[str]:
-        """Of the report's; where none is missing and its select cannot run all the same, DeclarationError."""
+        """Return the missing tables of the report. Raise DeclarationError for a select that fails."""
         with source_errors(), self._engine.connect() as connection:
-            known = inspect(connection)
-            tables = [table for each in report.select.get_final_froms() for table in find_tables(each)]
-            missing = [t.fullname for t in tables if not known.has_table(t.name, schema=t.schema)]
+            inspector = inspect(connection)
+            tables = [table for part in report.select.get_final_froms() for table in find_tables(part)]
+            missing = [t.fullname for t in tables if not inspector.has_table(t.name, schema=t.schema)]
             if not missing:
                 self._try(report, connection)
             return missing
@@ -107,72 +107,76 @@ class Source:
         with source_errors(), self._engine.connect() as connection:
             connection.execute(select(1))
 
-    def _choices(self, wanted: Select[Any]) -> list[tuple[str, str]]:
-        with snapshot(self._engine, "UTC", LOOKUP_SECONDS, self._clock) as taken:
-            return [(str(value), title) for value, title in taken.connection.execute(wanted)]
+    def _choices(self, query: Select[Any]) -> list[tuple[str, str]]:
+        with snapshot(self._engine, "UTC", LOOKUP_SECONDS, self._clock) as opened:
+            return [(str(value), title) for value, title in opened.connection.execute(query)]
 
     def _check_request(self, request: ExportRequest) -> None:
-        with snapshot(self._engine, request.zone.key, LOOKUP_SECONDS, self._clock) as taken:
-            self._check_known(request, taken)
+        with snapshot(self._engine, request.zone.key, LOOKUP_SECONDS, self._clock) as opened:
+            self._check_known(request, opened)
 
-    def _check_known(self, request: ExportRequest, taken: Snapshot) -> None:
-        for name in request.report.scope:
-            if taken.connection.execute(statement.scope_exists(request, name)).first() is None:
-                raise InvalidRequest([FieldError(f"/{name}", "unknown", "There is nothing with this id.")])
+    def _check_known(self, request: ExportRequest, opened: Snapshot) -> None:
+        unknown = [
+            name
+            for name in request.report.scope
+            if opened.connection.execute(statement.scope_exists(request, name)).first() is None
+        ]
+        if unknown:
+            detail = "Unknown id."
+            raise InvalidRequest([FieldError(f"/{name}", "unknown", detail) for name in unknown])
         if any(names_question(key, request.report) for key in request.columns or ()):
-            self._columns(request, taken)
+            self._columns(request, opened)
 
-    def _columns(self, request: ExportRequest, taken: Snapshot) -> list[OutputColumn]:
+    def _columns(self, request: ExportRequest, opened: Snapshot) -> list[OutputColumn]:
         try:
-            return statement.output_columns(request, taken.questions(statement.questions(request)))
+            return statement.output_columns(request, opened.questions(statement.questions(request)))
         except KeyError as error:
-            detail = f"There is no column {error.args[0]!r}."
-            raise InvalidRequest([FieldError("/columns", "unknown", detail)]) from None
+            raise InvalidRequest.at("/columns", "unknown", f"Unknown column {error.args[0]!r}.") from None
 
     def _read(
-        self, request: ExportRequest, columns: list[OutputColumn], taken: Snapshot
+        self, request: ExportRequest, columns: list[OutputColumn], opened: Snapshot
     ) -> list[OutputColumn]:
         if request.report.transform is None:
             return columns
-        questions = taken.questions(statement.questions(request))
+        questions = opened.questions(statement.questions(request))
         return statement.columns_to_read(request, columns, questions)
 
     def _page(self, request: ExportRequest, size: int, number: int, cursor: str | None) -> Page:
         terms = statement.order(request)
         after = cursors.decode(cursor, request, terms) if cursor is not None else None
-        with snapshot(self._engine, request.zone.key, self._settings.table_seconds, self._clock) as taken:
-            self._check_known(request, taken)
-            columns = self._columns(request, taken)
-            read = self._read(request, columns, taken)
+        with snapshot(self._engine, request.zone.key, self._settings.table_seconds, self._clock) as opened:
+            self._check_known(request, opened)
+            columns = self._columns(request, opened)
+            read = self._read(request, columns, opened)
             expressions = sqlalchemy_rows.expressions(read)
-            sort_values = [term.expression.label(f"s{place}") for place, term in enumerate(terms)]
-            wanted = statement.rows(request, [*expressions, *sort_values])
+            sort_values = [term.expression.label(f"s{number}") for number, term in enumerate(terms)]
+            query = statement.rows(request, [*expressions, *sort_values])
             if after is not None:
-                wanted = statement.rows_after(wanted, terms, after)
+                query = statement.rows_after(query, terms, after)
             else:
-                wanted = wanted.offset((number - 1) * size)
-            found = _all(taken.connection.execute(wanted.limit(size + 1)))
-            total = taken.scalar(statement.count(request))
-        more, found = len(found) > size, found[:size]
-        last = [_sortable(value) for value in found[-1][len(expressions) :]] if more else None
+                query = query.offset((number - 1) * size)
+            rows = _fetch_all(opened.connection.execute(query.limit(size + 1)))
+            total = opened.scalar(statement.count(request))
+        has_more, rows = len(rows) > size, rows[:size]
+        last = [_with_zone(value) for value in rows[-1][len(expressions) :]] if has_more else None
         return Page(
-            rows=_items(found, columns, read, request),
+            rows=_items(rows, columns, read, request),
             total=total,
             columns=columns,
             next_cursor=cursors.encode(request, last) if last is not None else None,
         )
 
 
-def _all(result: CursorResult[Any]) -> Sequence[Row[Any]]:
+def _fetch_all(result: CursorResult[Any]) -> Sequence[Row[Any]]:
     try:
         return result.all()
-    # Of what SQLite, which takes anything in any column, holds where SQLAlchemy expects something else.
+    # SQLite accepts any value in any column, also those that SQLAlchemy cannot convert.
     except (ValueError, ArithmeticError, TypeError) as error:
         raise UnreadableRow from error
 
 
-def _sortable(value: Any) -> Any:
-    """An instant says its zone, whatever the database keeps."""
+def _with_zone(value: Any) -> Any:
+    """Return a naive timestamp in UTC, as databases without time zones store it."""
     return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
 
 
@@ -182,7 +186,7 @@ def _items(
     read: list[OutputColumn],
     request: ExportRequest,
 ) -> list[dict[str, Any]]:
-    """As the file has them, the report's transform included."""
+    """Return the rows as the file has them, after the report's transform."""
     if not rows:
         return []
     report, chunk = request.report, sqlalchemy_rows.chunk_of(rows, read)
@@ -199,10 +203,10 @@ def _items(
 
 
 def _json_value(value: Any, column: OutputColumn, zone: ZoneInfo) -> Any:
-    """Numbers and truth values as JSON has them; what JSON lacks, as the file's text."""
+    """Return the value if JSON has its type, or the text of the file."""
     if isinstance(value, float) and not math.isfinite(value):
         return cell_text.cell_text(value, column, zone)
-    if isinstance(value, dict | list):  # with exact decimals in it
+    if isinstance(value, dict | list):  # may hold exact decimals
         return json.loads(cell_text.json_text(value))
     if isinstance(value, Decimal | datetime | date | time | UUID | bytes):
         return cell_text.cell_text(value, column, zone)

@@ -1,4 +1,4 @@
-"""What an operator can plot: requests, starts, jobs. Prometheus' text at /metrics."""
+"""Metrics for Prometheus: requests, starts and jobs."""
 
 import time
 
@@ -12,7 +12,7 @@ OTHER = "(other)"
 
 
 class Metrics:
-    """One set per application: processes share nothing."""
+    """One registry per application; processes share nothing."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -24,26 +24,26 @@ class Metrics:
         )
         self.seconds = Histogram(
             "report_exports_request_seconds",
-            "From the request's arrival to the end of its answer.",
+            "From the arrival of the request to the end of the response.",
             ["route"],
             buckets=SECONDS,
             registry=self.registry,
         )
         self.starts = Counter(
             "report_exports_starts",
-            "Exports asked for; replayed are those that an earlier job answers.",
+            "Starts of exports; `replayed` ones were answered with an earlier job.",
             ["report", "replayed"],
             registry=self.registry,
         )
         self.jobs = Gauge(
             "report_exports_jobs",
-            "Jobs of all callers that wait for a worker or run, as Prefect counts them.",
+            "Waiting and running jobs of all callers, counted by Prefect.",
             ["status"],
             registry=self.registry,
         )
         self.watched = Gauge(
             "report_exports_watched_jobs",
-            "Jobs that somebody has asked about lately.",
+            "Recently polled jobs.",
             registry=self.registry,
         )
 
@@ -52,7 +52,7 @@ class Metrics:
 
 
 class Measured:
-    """ASGI middleware; a route's template is its name, so that ids do not become labels."""
+    """ASGI middleware. Requests are labelled by the template of their route, which has no ids."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app, self._metrics = app, metrics
@@ -72,7 +72,7 @@ class Measured:
         try:
             await self._app(scope, receive, noting)
         finally:
-            # Routing has left its finding in the scope; only known routes and methods become labels.
+            # Routing has set the route in the scope. Only known routes and methods become labels.
             route = getattr(scope.get("route"), "path_format", OTHER)
             method = scope["method"] if route != OTHER else OTHER
             self._metrics.requests.labels(method, route, status).inc()

@@ -1,4 +1,4 @@
-"""Each request has an id: in its answer's headers, in all that is logged for it, in a line of its own."""
+"""Request ids and the access log: the id is in the response headers and in every log line of the request."""
 
 import logging
 import re
@@ -17,7 +17,7 @@ access = logging.getLogger(logs.ACCESS)
 
 
 class RequestLog:
-    """ASGI middleware, around everything that may log. The line holds the path and never the query."""
+    """ASGI middleware around everything that logs. The access line has the path, never the query."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -45,6 +45,6 @@ class RequestLog:
 
 
 def _id_of(headers: Headers) -> str:
-    """The caller's own, where it is one."""
+    """Return the id of the client if it is valid, or a new one."""
     given = headers.get(HEADER, "")
     return given if _GIVEN.fullmatch(given) else secrets.token_hex(8)

@@ -1,4 +1,4 @@
-"""The headers that tell browsers what an answer may do. On every answer, whoever made it."""
+"""Security headers, on every response."""
 
 import base64
 import hashlib
@@ -33,7 +33,7 @@ def policy(directives: Mapping[str, str]) -> str:
 
 
 def docs_policy(html: bytes) -> str:
-    """Swagger UI starts in an inline script, allowed by its hash, and styles its elements inline."""
+    """Allow the inline script of Swagger UI by its hash, and its inline styles."""
     hashes = [
         f"'sha256-{base64.b64encode(hashlib.sha256(script).digest()).decode()}'"
         for script in _INLINE_SCRIPT.findall(html)
@@ -43,7 +43,7 @@ def docs_policy(html: bytes) -> str:
 
 
 class SecurityHeaders:
-    """Around the whole application, error answers included."""
+    """ASGI middleware around the whole application, so that errors have the headers too."""
 
     def __init__(self, app: ASGIApp, docs_path: str) -> None:
         self._app, self._docs_path = app, docs_path
@@ -67,7 +67,7 @@ def _with_headers(send: Send) -> Send:
 
 
 class _SendDocs:
-    """Holds the start back until the body, which is sent in one piece, is there to be hashed."""
+    """Delays the start until the body, which comes in one piece, can be hashed."""
 
     def __init__(self, send: Send) -> None:
         self._send = send

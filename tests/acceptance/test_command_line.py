@@ -251,7 +251,7 @@ def test_detach_prints_the_id_and_a_repeated_key_returns_it(stack: Stack, tmp_pa
 
 def test_cancel_rejects_an_unknown_id(stack: Stack, tmp_path: Path) -> None:
     ran = run(stack.api_url, tmp_path, "cancel", UNKNOWN)
-    assert (ran.code, ran.stderr) == (2, "report-exports: There is no export with this id.\n")
+    assert (ran.code, ran.stderr) == (2, "report-exports: No export has this id.\n")
 
 
 def test_cancel_rejects_an_export_that_has_ended(stack: Stack, api: httpx.Client, tmp_path: Path) -> None:

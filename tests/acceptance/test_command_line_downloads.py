@@ -200,5 +200,5 @@ def test_an_export_deleted_before_its_download_exits_with_1(front: FlakyProxy, t
     front.tamper_call = spoil
     ran = export(front, tmp_path, "-o", "week.csv")
     assert ran.code == 1
-    assert "There is no export with this id. Quote " in ran.stderr
+    assert "No export has this id. Quote " in ran.stderr
     assert list_files(tmp_path) == []

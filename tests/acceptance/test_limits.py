@@ -173,7 +173,7 @@ def test_the_command_line_waits_until_it_may_start(
     client.delete(f"/exports/{queued.pop()}").raise_for_status()
     result = wait_for_exit(process)
     assert result.code == 0
-    assert "3 of your exports wait already" in stderr
+    assert "3 of your exports are waiting" in stderr
     queued.append(result.stdout.decode().strip())
     assert client.get(f"/exports/{queued[-1]}").json()["status"] == "queued"
 

@@ -16,7 +16,7 @@ BAD = [
     (f"/?surveyId={SURVEY}&from=yesterday&to=2024-7-19", "From", "Must be a date such as 2024-07-19"),
     (f"/?surveyId=mine&{WEEK}", "Survey", "No survey found"),
     (f"/?surveyId=%3Cb%3E&{WEEK}", "Survey", "No survey found"),
-    (f"/?surveyId={'0' * 24}&{WEEK}", "Survey", "There is nothing with this id."),
+    (f"/?surveyId={'0' * 24}&{WEEK}", "Survey", "Unknown id."),
     (f"{SAMPLE}&isAttended=perhaps", "Attended", "Must be true or false."),
     ("/?report=orders&from=2024-7-19&to=2024-7-26&status=lost", "Status", "Must be one of pending"),
     ("/?report=orders&from=2024-7-19&to=2024-7-26&items=many", "Items", "integer"),

@@ -9,7 +9,7 @@ import pytest
 
 from api.exports import poll_watcher
 from api.exports.job import Job
-from api.exports.poll_watcher import FORGOTTEN_AFTER_SECONDS, CachedJob, PollWatcher
+from api.exports.poll_watcher import DROPPED_AFTER_SECONDS, CachedJob, PollWatcher
 from api.web.problems import Unavailable
 from flows.runs.receipt import RunProgress
 from tests.support.prefect_job import HALF, JOB_ID, WHOLE, job
@@ -135,7 +135,7 @@ def test_what_nobody_asks_about_is_forgotten_and_what_is_asked_about_is_kept(
     async def course() -> None:
         for job_id in (JOB_ID, kept.run.id):
             await watched.read(job_id, OWNER)
-        clock.now += FORGOTTEN_AFTER_SECONDS - 1
+        clock.now += DROPPED_AFTER_SECONDS - 1
         await watched.read(kept.run.id, OWNER)
         clock.now += 2
         await watched.read_once()
@@ -147,7 +147,7 @@ def test_what_nobody_asks_about_is_forgotten_and_what_is_asked_about_is_kept(
 def test_no_more_than_so_many_are_kept(
     runs: FakeRuns, watched: PollWatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(poll_watcher, "MOST_WATCHED", 10)
+    monkeypatch.setattr(poll_watcher, "MAX_WATCHED", 10)
     for number in range(25):
         watched.watch(numbered(number), OWNER)
     asyncio.run(watched.read_once())

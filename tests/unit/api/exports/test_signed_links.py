@@ -83,7 +83,7 @@ def test_a_fresh_link_is_signed_each_time(storage: FolderStorage, clock: Clock) 
 def test_only_so_many_links_are_kept_the_ones_asked_for_last(
     storage: FolderStorage, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(signed_links, "KEPT", 2)
+    monkeypatch.setattr(signed_links, "MAX_CACHED", 2)
     kept = SignedLinks(storage, HOUR, clock)
 
     def url(number: int) -> str:
