@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import JSONResponse
 from pydantic import Field, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from api.dependencies import CallerDep, ContextDep, get_caller
+from api.dependencies import CallerDep, ContextDep
 from api.exports.article import Poll, Started
 from api.exports.job import frozen_body, poll_headers
 from api.routes.json_route import JsonRoute
@@ -22,36 +22,12 @@ from api.web.responses import refusals, with_headers
 from flows import logs
 from flows.errors import FieldError
 
-router = APIRouter(tags=["the article's routes"], route_class=JsonRoute, dependencies=[Depends(get_caller)])
+# The poll comes first, and without a second dependency on the caller: it is most of the load.
+router = APIRouter(tags=["the article's routes"], route_class=JsonRoute)
 
 Prefer = Annotated[
     str, Header(alias="Prefer", description="`respond-async`: 202 in place of 200, same body.")
 ]
-
-
-@router.post(
-    "/reports/csv",
-    operation_id="startCsv",
-    summary="Start an export",
-    response_model=Started,
-    response_description="The id of the job.",
-    responses={
-        **with_headers(200, responses.STARTED),
-        **with_headers(202, responses.STARTED, model=Started, description="With `Prefer: respond-async`."),
-        **refusals(*responses.START),
-    },
-)
-async def start_csv(
-    order: ExportOrderDep,
-    caller: CallerDep,
-    context: ContextDep,
-    prefer: Prefer = "",
-) -> Response:
-    """Answer at once with the id of the job."""
-    started = await start(order, context, caller)
-    status = HTTPStatus.ACCEPTED if "respond-async" in prefer else HTTPStatus.OK
-    headers = started.headers | {"Cache-Control": "no-store"}
-    return JSONResponse({"data": started.job.run.id}, status, headers)
 
 
 def _read_job_id(values: list[str]) -> str:
@@ -91,3 +67,28 @@ def _unknown_job() -> Refusal:
     detail = "There is no job with this id."
     errors = [FieldError("/jobId", "unknown", detail)]
     return Refusal(HTTPStatus.NOT_FOUND, detail, errors, extra={"message": "Job Id not found!"})
+
+
+@router.post(
+    "/reports/csv",
+    operation_id="startCsv",
+    summary="Start an export",
+    response_model=Started,
+    response_description="The id of the job.",
+    responses={
+        **with_headers(200, responses.STARTED),
+        **with_headers(202, responses.STARTED, model=Started, description="With `Prefer: respond-async`."),
+        **refusals(*responses.START),
+    },
+)
+async def start_csv(
+    order: ExportOrderDep,
+    caller: CallerDep,
+    context: ContextDep,
+    prefer: Prefer = "",
+) -> Response:
+    """Answer at once with the id of the job."""
+    started = await start(order, context, caller)
+    status = HTTPStatus.ACCEPTED if "respond-async" in prefer else HTTPStatus.OK
+    headers = started.headers | {"Cache-Control": "no-store"}
+    return JSONResponse({"data": started.job.run.id}, status, headers)
