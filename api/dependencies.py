@@ -1,7 +1,7 @@
 """Dependencies of routes: the context, the caller, and what the caller may use.
 
-Rights are enforced here and nowhere else: a route that takes a ReportsDep, an ExportDep or a ScheduleDep
-never sees a report, an export or a schedule that the caller may not see.
+Rights are enforced here, and for polls in routes/article.py: a route that takes a ReportsDep, an ExportDep
+or a ScheduleDep gets only reports, exports and schedules that the caller may see.
 """
 
 from collections.abc import Mapping
@@ -47,7 +47,7 @@ async def get_reports(caller: CallerDep, context: ContextDep) -> Mapping[str, Re
 
 
 async def get_export(export_id: ExportId, caller: CallerDep, context: ContextDep) -> CachedJob:
-    """Return the export of the path; another caller's is answered as an unknown one is."""
+    """Return the export of the path. Raise Refusal 404 alike for an unknown id and another caller's."""
     cached = await context.watcher.read(export_id.lower(), caller.name) if is_id(export_id) else None
     if cached is None or not caller.may_see(cached.job.run.masked):
         raise Refusal(HTTPStatus.NOT_FOUND, "No export has this id.")
@@ -56,7 +56,7 @@ async def get_export(export_id: ExportId, caller: CallerDep, context: ContextDep
 
 
 async def get_schedule(schedule_id: ScheduleId, caller: CallerDep, context: ContextDep) -> StoredSchedule:
-    """Return the schedule of the path; another caller's is answered as an unknown one is."""
+    """Return the schedule of the path. Raise Refusal 404 alike for an unknown id and another caller's."""
     store = context.schedules
     schedule = await store.read(schedule_id.lower(), caller.name) if is_id(schedule_id) else None
     if schedule is None or not caller.may_see(schedule.masked):

@@ -94,7 +94,7 @@ def _schemas(models: list[Any], mode: Any) -> dict[str, Any]:
 
 
 def _narrow_requests(schemas: dict[str, Any], reports: Mapping[str, Report]) -> None:
-    """Replace the request for any report by the requests for each."""
+    """Replace the general request by the union of the requests of each report."""
     for name, dates in (("ExportRequest", True), ("ScheduledRequest", False)):
         models = [request_model(report, dates) for report in reports.values()]
         schemas |= _schemas(models, "validation")
@@ -124,7 +124,7 @@ def _table_parameters(reports: Mapping[str, Report]) -> Iterator[dict[str, Any]]
 
 
 def _tidy_parameter(parameter: dict[str, Any], reports: Mapping[str, Report]) -> None:
-    """A parameter can be left out, but not be null; `report` is one of the catalog."""
+    """Remove null, which a parameter cannot have, and list the reports of the catalog."""
     schema = parameter["schema"]
     if {"type": "null"} in schema.get("anyOf", ()):
         schema |= schema.pop("anyOf")[0]
@@ -150,7 +150,7 @@ def _operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _used_schemas(document: dict[str, Any]) -> dict[str, Any]:
-    """Return the schemas that operations lead to; FastAPI also lists the types behind validators."""
+    """Return the schemas that operations refer to. FastAPI also lists types behind validators."""
     schemas = document["components"]["schemas"]
     used: set[str] = set()
     names = _references(document["paths"])

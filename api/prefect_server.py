@@ -21,7 +21,7 @@ class JobServer:
         self.client = client(httpx_settings={"event_hooks": {"response": [self.heard]}})
         self._name, self._outage_seconds = deployment, outage_seconds
         self._deployment: DeploymentResponse | None = None
-        # Running timeouts, each with its hard end, in seconds of the event loop's clock.
+        # Running timeouts and the latest end of each, in seconds of the event loop's clock.
         self._waiting: dict[asyncio.Timeout, float] = {}
 
     @asynccontextmanager
@@ -41,7 +41,7 @@ class JobServer:
             await self.deployment()
 
     async def heard(self, _: httpx.Response) -> None:
-        """Extend all timeouts: a response to any request shows that Prefect is only busy."""
+        """Extend all timeouts, since a response to any request shows that Prefect is up."""
         now = asyncio.get_running_loop().time()
         for limit, latest in self._waiting.items():
             if not limit.expired():

@@ -18,7 +18,7 @@ class Caller:
     sees_pii: bool = True
 
     def may_see(self, masked: bool) -> bool:
-        """Return whether they may see what was made with masks, or without."""
+        """Return whether they may see an export that was created with or without masks."""
         return masked or self.sees_pii
 
 

@@ -10,7 +10,7 @@ from flows.query.report import Report
 
 @dataclass(frozen=True)
 class Catalog:
-    """Every report by name: as declared, and with personal data masked (made once, as it takes a while)."""
+    """Every report by name: as declared, and with personal data masked (computed once)."""
 
     reports: Mapping[str, Report]
     masked: Mapping[str, Report]

@@ -1,4 +1,4 @@
-"""The refusal beyond a limit: 429 with the code of the limit, and when to try again."""
+"""The response beyond a limit: 429 with the code of the limit and `Retry-After`."""
 
 from http import HTTPStatus
 

@@ -13,7 +13,7 @@ QUEUE_PAUSE_SECONDS = 5
 
 
 class LimitReached(Exception):
-    """Nothing was started. `retry_seconds` is when to try again."""
+    """A limit refused the start. It may succeed after `retry_seconds`."""
 
     def __init__(self, code: str, detail: str, retry_seconds: int) -> None:
         super().__init__(detail)

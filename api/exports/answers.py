@@ -44,7 +44,7 @@ class ExportError(Answer):
 
 
 class ExportLinks(Answer):
-    """A link is null where the request would be refused now."""
+    """A link is null while its request would be refused."""
 
     self_: Uri = Field(alias="self")
     cancel: Uri | None

@@ -13,7 +13,7 @@ Percent = Annotated[int, Field(ge=0, le=100)]
 
 
 class ArticleAnswer(BaseModel):
-    """Base: no field is ever added to these."""
+    """Base of the frozen bodies, to which no field is ever added."""
 
     model_config = ConfigDict(extra="forbid")
 

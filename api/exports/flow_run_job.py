@@ -99,6 +99,6 @@ def _request(flow_run: FlowRun) -> dict[str, Any]:
 
 
 def _created_at(flow_run: FlowRun) -> datetime:
-    """Return when the job began to exist: a planned run does so at its slot, days after Prefect made it."""
+    """Return when the job was created: for a planned run its slot, not when Prefect planned it."""
     slot = flow_run.expected_start_time if flow_run.auto_scheduled else None
     return slot or cast("datetime | None", flow_run.created) or datetime.now(UTC)

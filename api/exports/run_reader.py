@@ -133,7 +133,7 @@ class RunReader:
         return await self._count(before)
 
     async def waiting(self, caller: str) -> dict[str, datetime]:
-        """Return the caller's waiting runs by id, with their due times; at most one read of Prefect."""
+        """Return the caller's waiting runs by id, with their due times; at most 200 of them."""
         async with self._server.answering():
             runs = await self._client.read_flow_runs(
                 flow_filter=await self._flow(),
@@ -183,7 +183,7 @@ class RunReader:
         return counts
 
     async def changes(self) -> AsyncIterator[str]:
-        """Yield the id of run run whose state changes, from Prefect's events; end when the stream ends."""
+        """Yield the id of each run whose state changes, from Prefect's events; end when the stream ends."""
         async with self._server.answering():
             flow_id = (await self._server.deployment()).flow_id
         changed = EventFilter(

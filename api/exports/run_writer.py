@@ -120,7 +120,7 @@ class RunWriter:
     async def _create(
         self, request: ExportRequest, caller: str, key: str, oldest: datetime | None, tags: Sequence[str]
     ) -> tuple[FlowRun, bool]:
-        """Create a run, or find the one of the key. Prefect never releases a key; a stale run has a next."""
+        """Create a run, or find the one of the key. Prefect never releases a key: go on to the next."""
         while True:
             flow_run, replayed = await self._create_with_key(request, caller, key, tags)
             if not replayed or _answers_for_key(flow_run, oldest):

@@ -22,7 +22,7 @@ from api.web.responses import refusals, with_headers
 from flows import logs
 from flows.errors import FieldError
 
-# The poll comes first, and without a second dependency on the caller: it is most of the load.
+# Polls are most of the load: their route is matched first, and depends on the caller only once.
 router = APIRouter(tags=["the article's routes"], route_class=JsonRoute)
 
 Prefer = Annotated[
@@ -37,7 +37,7 @@ def _read_job_id(values: list[str]) -> str:
 
 
 class PollQuery(QueryModel):
-    # FastAPI hands a list on whole, so that an id that is given twice can be refused.
+    # A list, so that FastAPI passes every value and a repeated id can be refused.
     job_id: Annotated[list[str], PlainValidator(_read_job_id), WithJsonSchema(UUID_SCHEMA)] = Field(
         description="The id that the start returned."
     )

@@ -1,4 +1,4 @@
-"""The table of a report, the reports there are, and what their scopes may be."""
+"""Tables, reports, and the values of scopes."""
 
 from http import HTTPStatus
 from typing import Annotated

@@ -88,7 +88,7 @@ class SchedulePreview(RequestModel):
     recurrence: _RecurrenceField
     range: _RangeField = Field(None, description=_RANGE, validate_default=True)
     export: _ExportField = Field(description="The request without its dates.")
-    only_if_rows: bool | None = Field(None, description="Make no file when there are no rows.")
+    only_if_rows: bool | None = Field(None, description="Skip the file if there are no rows.")
     notify: NotifyField | None = None
 
 

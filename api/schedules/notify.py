@@ -1,4 +1,4 @@
-"""`notify` in the body of a schedule: which webhooks hear of it, and what readers see of them."""
+"""`notify` in the body of a schedule: its webhooks, as callers send them and as readers see them."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -22,14 +22,14 @@ OFF = "Webhooks are off: the operator has not set REPORTS_WEBHOOK_SECRET_FILE."
 
 @dataclass(frozen=True)
 class Webhooks:
-    """What the operator allows; without secrets, no webhooks."""
+    """The operator's settings for webhooks; they are off without secrets."""
 
     secrets: WebhookSecrets | None
     private_hosts: Collection[str] = frozenset()
 
 
 def _webhooks(info: ValidationInfo) -> Webhooks:
-    assert info.context is not None  # noqa: S101 - whoever validates gives them
+    assert info.context is not None  # noqa: S101 - always passed
     webhooks: Webhooks = info.context["webhooks"]
     return webhooks
 

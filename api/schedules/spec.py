@@ -1,4 +1,4 @@
-"""What a schedule is: when it runs, which dates each run covers, what it exports and who hears of it."""
+"""A schedule as data: recurrence, range, export and webhooks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -19,7 +19,7 @@ ORDINARY_DAY = datetime(2024, 1, 1, tzinfo=UTC)
 MAX_SLOTS = 1000
 _RULE_OF_DAYS = "RRULE:FREQ=DAILY;INTERVAL="
 _LOCAL = "%Y%m%dT%H%M%S"
-# Where a rule without a start begins for Prefect, which writes it before the rule.
+# The start that Prefect assumes for a rule without one, and writes before it.
 _IMPLIED_START = f"DTSTART:{EARLIEST:{_LOCAL}}\n"
 
 
@@ -31,12 +31,12 @@ def as_schedule(recurrence: Recurrence) -> Schedule:
         return RRuleSchedule(rrule=text, timezone=zone.key)
     assert recurrence.anchor is not None  # noqa: S101 - parse_recurrence gives one
     if recurrence.whole_days:
-        # Not Prefect's interval: over a change of clocks its slots depend on when they are computed, so
-        # that one is missed or comes twice. A rule of days keeps the hour.
+        # Not an IntervalSchedule: when clocks change, its slots depend on when they are computed, so a run
+        # is missed or repeated. A daily RRULE keeps the hour.
         start = recurrence.anchor.astimezone(zone).strftime(_LOCAL)
         rule = f"DTSTART:{start}\n{_RULE_OF_DAYS}{recurrence.interval.days}"
         return RRuleSchedule(rrule=rule, timezone=zone.key)
-    # In UTC an hour is an hour on every day.
+    # UTC has no change of clocks: every interval has the same length.
     return IntervalSchedule(interval=recurrence.interval, anchor_date=recurrence.anchor, timezone="UTC")
 
 
@@ -87,7 +87,7 @@ def check_cron(recurrence: Recurrence, pointer: str = "/recurrence") -> None:
 
 
 def _server_schedule(schedule: Schedule) -> server.SCHEDULE_TYPES:
-    """Return the server's own class of it, which has the arithmetic."""
+    """Return the schedule as the server's class, which computes slots."""
     fields = schedule.model_dump()
     if isinstance(schedule, CronSchedule):
         return server.CronSchedule.model_validate(fields)

@@ -1,4 +1,4 @@
-"""The table, and the reports there are, as the API returns them."""
+"""Tables and reports as the API returns them."""
 
 import re
 from typing import Any, Literal

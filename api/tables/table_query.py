@@ -1,4 +1,4 @@
-"""The query string of the table: the export request in one flat line, and the page."""
+"""The query string of the table: the export request as flat parameters, and the page."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -117,6 +117,6 @@ def _decoded(as_json: str) -> dict[str, Any]:
 
 
 def _without_filters(error: FieldError) -> FieldError:
-    """In a query a filter stands under its own name."""
+    """Point to the filter's own parameter."""
     pointer = error.pointer.removeprefix("/filters") if error.pointer != "/filters" else error.pointer
     return replace(error, pointer=pointer)

@@ -11,7 +11,7 @@ PATTERN = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 _ID = re.compile(PATTERN, re.ASCII)
 UUID_SCHEMA = {"type": "string", "format": "uuid", "pattern": f"^{PATTERN}$"}
 
-# Not checked by FastAPI: an id that is none is answered as an unknown one is.
+# FastAPI does not check these, so that a malformed id is answered like an unknown one.
 ExportId = Annotated[str, WithJsonSchema(UUID_SCHEMA), Path(alias="id", description="Id of the export.")]
 ScheduleId = Annotated[str, WithJsonSchema(UUID_SCHEMA), Path(alias="id", description="Id of the schedule.")]
 

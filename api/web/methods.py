@@ -13,7 +13,7 @@ from api.web.problems import Refusal, as_response
 
 
 class HeadAsGet:
-    """ASGI middleware. The server leaves out the body, by the method in its own scope."""
+    """ASGI middleware. The server still sees HEAD, and leaves out the body."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

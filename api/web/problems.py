@@ -17,9 +17,9 @@ from flows.query.field_errors import Location, field_errors
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 5
-# Codes of mistakes in the form of a request: 400. All others are mistakes in its values: 422.
+# Codes of malformed requests (400). All other codes are invalid values (422).
 _MALFORMED = ("json", "encoding", "depth", "duplicate")
-# The first step of FastAPI's locations, as the start of a pointer.
+# The start of the pointer for the first step of FastAPI's locations.
 _PARTS = {"body": (), "query": (), "path": (), "header": ("headers",)}
 
 logger = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class Refusal(Exception):
 
 
 class Unavailable(Refusal):
-    """A part that the answer needs cannot be reached; nothing was accepted."""
+    """A part of the service cannot be reached. Nothing was accepted."""
 
     def __init__(self, part: str) -> None:
         super().__init__(
@@ -94,7 +94,7 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _not_valid(request: Request, error: Exception) -> JSONResponse:
-    """What FastAPI has found in parameters and headers."""
+    """Answer with the mistakes that FastAPI found in parameters and headers."""
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this type
     errors = [{**each, "loc": (*_PARTS[each["loc"][0]], *each["loc"][1:])} for each in error.errors()]
     return as_response(invalid(field_errors(errors, _unknown_parameter)))
@@ -105,7 +105,7 @@ def _unknown_parameter(location: Location) -> str:
 
 
 async def _source_failed(request: Request, error: Exception) -> JSONResponse:
-    """The source database failed while the API itself was reading it, for the table or a check."""
+    """Answer 503: the source database failed while the API read a table or checked a request."""
     assert isinstance(error, ExportError)  # noqa: S101 - registered for this type
     if error.retryable:
         return as_response(Unavailable("The database that holds the report"))

@@ -85,7 +85,7 @@ def to_cursor(content: bytes) -> str:
 
 
 def from_cursor(text: str) -> bytes:
-    """Raise ValueError for a text that is no cursor."""
+    """Raise ValueError for a text that is not a cursor."""
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):  # ValueError: not ASCII

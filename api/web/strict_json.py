@@ -66,7 +66,7 @@ def check_text(text: str, pointer: str) -> None:
 
 
 def _step(key: str) -> str:
-    """Return the key as a step of a pointer, without what UTF-8 cannot write."""
+    """Return the key as a step of a pointer, without lone surrogates."""
     return escape_pointer(key.encode("utf-8", "replace").decode())
 
 

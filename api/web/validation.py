@@ -1,8 +1,8 @@
-"""Validation that needs more than the request: FastAPI's own knows nothing of the caller.
+"""Validation with a context, which FastAPI's own validation does not have.
 
-A body that is annotated with `described_by(Model)` is described by the model in the OpenAPI document, reaches
-the dependency as it was sent, and is validated there with a context, such as the caller's reports. Queries
-do the same with Pydantic's SkipValidation.
+A body annotated with `described_by(Model)` has the model's schema in the OpenAPI document and reaches the
+dependency unchanged. The dependency validates it with `validated(Model, …)` and a context, such as the
+caller's reports. Queries do the same with Pydantic's SkipValidation.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ def validated(model: type[M], value: Any, unknown_field: str = "Unknown field.",
 
 
 def read_all(*reads: Callable[[], Any]) -> list[Any]:
-    """Return what each part of a request reads as; raise InvalidRequest with the mistakes of all parts."""
+    """Return the results of all reads, or raise InvalidRequest with the mistakes of all."""
     values: list[Any] = []
     errors: list[FieldError] = []
     for read in reads:

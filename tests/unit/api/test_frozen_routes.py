@@ -1,4 +1,4 @@
-"""The article's two routes: whole bodies, byte for byte, from the routes themselves on fakes."""
+"""The two routes of the article on fakes: whole bodies, byte for byte."""
 
 import asyncio
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ ANYBODY = Open()
 
 
 class Parts:
-    """Source, runs, links and watcher in one: it knows one job, and remembers what was started."""
+    """Source, runs, links and watcher in one: knows one job and records starts."""
 
     def __init__(self) -> None:
         self.job, self.replayed = job("SCHEDULED", RunProgress()), False
@@ -116,12 +116,12 @@ def test_a_start_answers_with_the_jobs_id(client: Client, parts: Parts) -> None:
     assert parts.started == [ARTICLES_BODY]
 
 
-def test_who_prefers_an_asynchronous_answer_gets_the_same_body(client: Client) -> None:
+def test_an_asynchronous_answer_has_the_same_body(client: Client) -> None:
     answer = client.post("/reports/csv", json=ARTICLES_BODY, headers={"Prefer": "respond-async"})
     assert (answer.status_code, answer.content) == (202, golden("start.json"))
 
 
-def test_a_replayed_start_says_so_in_a_header_only(client: Client, parts: Parts) -> None:
+def test_a_replayed_start_differs_only_in_a_header(client: Client, parts: Parts) -> None:
     parts.replayed = True
     answer = client.post("/reports/csv", json=ARTICLES_BODY)
     assert (answer.status_code, answer.content) == (200, golden("start.json"))
@@ -142,7 +142,7 @@ def test_a_replayed_start_says_so_in_a_header_only(client: Client, parts: Parts)
         (job("CANCELLED"), "poll_cancelled.json"),
     ],
 )
-def test_a_polls_body_is_the_articles_byte_for_byte(
+def test_the_body_of_a_poll_matches_the_article_byte_for_byte(
     client: Client, parts: Parts, made: Job, body: str
 ) -> None:
     parts.job = made
@@ -158,7 +158,7 @@ def test_an_unknown_job_is_not_found(client: Client) -> None:
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-def test_an_ids_letters_may_be_capitals(client: Client) -> None:
+def test_an_id_may_have_capital_letters(client: Client) -> None:
     assert poll(client, JOB_ID.upper()).content == golden("poll_queued.json")
 
 
@@ -219,7 +219,7 @@ def test_a_refusal_names_every_mistake_and_starts_nothing(
         ({"Content-Type": "application/json", "Idempotency-Key": "x" * 256}, b"{}", 422),
     ],
 )
-def test_a_body_of_another_kind_or_size_starts_nothing(
+def test_an_unacceptable_body_starts_nothing(
     client: Client, parts: Parts, headers: dict[str, str], content: bytes, status: int
 ) -> None:
     answer = client.post("/reports/csv", content=content, headers=headers)

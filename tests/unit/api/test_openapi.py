@@ -56,7 +56,7 @@ def refusals(schema: dict[str, Any], value: Any, described: dict[str, Any]) -> l
 
 
 @pytest.mark.parametrize(("name", "operation"), list(operations(OPEN)))
-def test_every_operation_says_what_it_is_and_what_it_answers(name: str, operation: dict[str, Any]) -> None:
+def test_every_operation_is_described(name: str, operation: dict[str, Any]) -> None:
     assert operation["operationId"].isidentifier()
     assert operation["summary"]
     assert operation["tags"][0] in [each["name"] for each in OPEN["tags"]]
@@ -65,7 +65,7 @@ def test_every_operation_says_what_it_is_and_what_it_answers(name: str, operatio
         assert parameter["description"]
 
 
-def test_requests_have_no_field_with_a_default_which_clients_would_require() -> None:
+def test_request_fields_have_no_defaults() -> None:
     bodies = ("NewSchedule", "ScheduleChange", "CsvOptions", "SurveyResponsesExportRequest")
     for name in bodies:
         for field in OPEN["components"]["schemas"][name]["properties"].values():
@@ -91,7 +91,7 @@ def test_no_two_operations_have_the_same_id() -> None:
 
 
 @pytest.mark.parametrize("described", [OPEN, GUARDED], ids=["open", "guarded"])
-def test_every_schema_is_one_and_every_reference_leads_somewhere(described: dict[str, Any]) -> None:
+def test_every_schema_and_reference_is_valid(described: dict[str, Any]) -> None:
     for schema in described["components"]["schemas"].values():
         Draft202012Validator.check_schema(schema)
     for reference in references(described):
@@ -132,7 +132,7 @@ def test_the_examples_of_the_tables_parameters_make_a_request_together() -> None
     parse_table_query([(each["name"], each["schema"]["examples"][0]) for each in shown], REPORTS)
 
 
-def test_with_authentication_the_document_names_no_report_and_asks_for_a_key() -> None:
+def test_with_authentication_the_document_requires_a_key_and_names_no_report() -> None:
     names = {each["name"] for each in GUARDED["paths"]["/reports"]["get"]["parameters"]}
     for report in REPORTS.values():
         assert not names & {*report.scope, *report.filter_columns}
@@ -143,7 +143,7 @@ def test_with_authentication_the_document_names_no_report_and_asks_for_a_key() -
 
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("name", CHOICES)
-def test_the_schema_takes_the_csv_options_that_are_taken(preset: str, name: str) -> None:
+def test_the_schema_accepts_exactly_the_valid_csv_options(preset: str, name: str) -> None:
     schema = {"$ref": "#/components/schemas/CsvOptions"}
     for value in (*CHOICES[name], "no such", 7):
         for more in ({}, {"delimiter": ";"}, {"compression": "zip"}, {"splitRows": 9}, {"splitRows": None}):

@@ -16,21 +16,21 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "keys.json"
 
 
-def test_a_key_names_its_caller_and_the_reports_they_may_use(path: Path) -> None:
+def test_a_key_identifies_its_caller_and_their_reports(path: Path) -> None:
     keys = KeyFile(path)
     ada, bob = keys.create("ada", None, NOON), keys.create("bob", ["orders"], NOON)
     assert keys.caller_of(ada) == Caller("ada")
     assert keys.caller_of(bob) == Caller("bob", frozenset({"orders"}))
 
 
-def test_a_key_says_whether_its_holder_sees_what_is_about_a_person(path: Path) -> None:
+def test_a_key_grants_or_denies_personal_data(path: Path) -> None:
     keys = KeyFile(path)
     ada, bob = keys.create("ada", None, NOON), keys.create("bob", None, NOON, pii=False)
     assert keys.caller_of(ada) == Caller("ada", sees_pii=True)
     assert KeyFile(path).caller_of(bob) == Caller("bob", sees_pii=False)
 
 
-def test_a_key_of_before_there_were_masks_sees_all(path: Path) -> None:
+def test_a_key_from_before_masking_sees_personal_data(path: Path) -> None:
     token = KeyFile(path).create("ada", None, NOON)
     older = json.loads(path.read_text())
     del older["keys"][0]["pii"]
@@ -38,14 +38,14 @@ def test_a_key_of_before_there_were_masks_sees_all(path: Path) -> None:
     assert KeyFile(path).caller_of(token) == Caller("ada", sees_pii=True)
 
 
-def test_the_file_holds_no_key_and_is_its_owners_alone(path: Path) -> None:
+def test_the_file_holds_only_hashes_and_is_private(path: Path) -> None:
     token = KeyFile(path).create("ada", None, NOON)
     assert token not in path.read_text()
     assert token[13:] not in path.read_text()
     assert path.stat().st_mode & 0o077 == 0
 
 
-def test_what_another_process_writes_is_seen(path: Path) -> None:
+def test_changes_by_another_process_are_read(path: Path) -> None:
     serving, writing = KeyFile(path), KeyFile(path)
     assert serving.keys() == {}
     token = writing.create("ada", None, NOON)
@@ -58,13 +58,13 @@ def test_what_another_process_writes_is_seen(path: Path) -> None:
 @pytest.mark.parametrize(
     "change", [lambda key: key[:-1] + "!", lambda key: key[:-1], lambda key: key + "A", str.upper]
 )
-def test_a_key_that_is_not_quite_right_is_nobodys(path: Path, change: "type[str]") -> None:
+def test_an_altered_key_has_no_caller(path: Path, change: "type[str]") -> None:
     keys = KeyFile(path)
     assert keys.caller_of(change(keys.create("ada", None, NOON))) is None
 
 
 @pytest.mark.parametrize("token", ["", "rex_", "rex_00000000_" + "A" * 43, "x" * 100_000, "rex_\n"])
-def test_anything_else_is_nobodys_too(path: Path, token: str) -> None:
+def test_other_text_has_no_caller(path: Path, token: str) -> None:
     keys = KeyFile(path)
     keys.create("ada", None, NOON)
     assert keys.caller_of(token) is None
@@ -73,14 +73,14 @@ def test_anything_else_is_nobodys_too(path: Path, token: str) -> None:
 @pytest.mark.parametrize(
     "content", ["", "[]", '{"keys": 7}', '{"keys": [{}]}', json.dumps({"keys": [7]}), WRONG_PII]
 )
-def test_a_file_that_holds_no_keys_is_an_error_and_not_nobody(path: Path, content: str) -> None:
+def test_an_invalid_key_file_is_an_error(path: Path, content: str) -> None:
     path.write_text(content)
     with pytest.raises(KeyFileUnusable):
         KeyFile(path).keys()
 
 
 @pytest.mark.parametrize("name", ["", "two words", "a\nb", "x" * 201, "ädä"])
-def test_a_callers_name_is_a_word(path: Path, name: str) -> None:
+def test_a_caller_name_has_no_spaces(path: Path, name: str) -> None:
     with pytest.raises(ValueError, match="visible ASCII"):
         KeyFile(path).create(name, None, NOON)
     assert not os.path.exists(path)

@@ -1,4 +1,4 @@
-"""Who a request's Authorization says that it is."""
+"""The caller of a request by its Authorization header."""
 
 import base64
 import json
@@ -54,12 +54,12 @@ def by_jwt(tmp_path: Path) -> Authentication:
     return Authentication(settings(jwt_key_file=path, jwt_issuer=ISSUER, jwt_audience=AUDIENCE))
 
 
-def test_without_any_configured_everybody_is_the_local_caller() -> None:
+def test_without_authentication_every_request_is_the_local_callers() -> None:
     assert Authentication(settings()).caller([]) == LOCAL
     assert Authentication(settings()).caller(["Bearer whatever"]) == LOCAL
 
 
-def test_a_key_is_taken_from_the_header(tmp_path: Path) -> None:
+def test_a_key_is_read_from_the_header(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
     token = KeyFile(path).create("ada", ["orders"], NOON)
     found = Authentication(settings(keys_file=path))
@@ -80,14 +80,14 @@ def test_a_key_is_taken_from_the_header(tmp_path: Path) -> None:
     ],
     ids=["none", "empty", "scheme", "no token", "basic", "two", "100 kB"],
 )
-def test_what_is_no_key_is_refused_with_a_challenge(tmp_path: Path, header: list[str]) -> None:
+def test_an_invalid_key_is_refused_with_a_challenge(tmp_path: Path, header: list[str]) -> None:
     with pytest.raises(Refusal) as refused:
         Authentication(settings(keys_file=tmp_path / "keys.json")).caller(header)
     assert refused.value.status == 401
     assert (refused.value.headers or {})["WWW-Authenticate"].startswith("Bearer")
 
 
-def test_a_jwts_subject_is_its_caller(by_jwt: Authentication) -> None:
+def test_the_subject_of_a_jwt_is_its_caller(by_jwt: Authentication) -> None:
     assert by_jwt.caller([f"Bearer {signed()}"]) == Caller("ada")
 
 
@@ -116,7 +116,7 @@ def test_a_jwts_subject_is_its_caller(by_jwt: Authentication) -> None:
         "." * 5000,
     ],
 )
-def test_a_token_that_is_not_whole_ours_and_valid_now_is_refused(by_jwt: Authentication, token: str) -> None:
+def test_an_invalid_token_is_refused(by_jwt: Authentication, token: str) -> None:
     with pytest.raises(Refusal) as refused:
         by_jwt.caller([f"Bearer {token}"])
     assert refused.value.status == 401
@@ -128,7 +128,7 @@ def test_a_jwt_key_needs_an_issuer_and_an_audience(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("claim", "sees_pii"), [({}, True), ({"pii": True}, True), ({"pii": False}, False)])
-def test_a_token_says_whether_its_caller_sees_what_is_about_a_person(
+def test_a_token_grants_or_denies_personal_data(
     by_jwt: Authentication, claim: dict[str, bool], sees_pii: bool
 ) -> None:
     assert by_jwt.caller([f"Bearer {signed(**claim)}"]) == Caller("ada", sees_pii=sees_pii)

@@ -1,4 +1,4 @@
-"""How much one caller may start."""
+"""Limits on the starts of one caller."""
 
 from dataclasses import dataclass
 
@@ -31,7 +31,7 @@ def start(admission: Admission, caller: str = "ada", queued: int = 0) -> LimitRe
     return refusal
 
 
-def test_a_burst_is_let_in_and_the_next_start_must_wait(clock: Seconds) -> None:
+def test_a_burst_is_admitted_and_the_next_start_waits(clock: Seconds) -> None:
     found = admission(clock)
     assert [start(found) for _ in range(10)] == [None] * 10
     refusal = start(found)
@@ -39,7 +39,7 @@ def test_a_burst_is_let_in_and_the_next_start_must_wait(clock: Seconds) -> None:
     assert (refusal.code, refusal.retry_seconds) == ("limit.rate", 1)
 
 
-def test_whoever_waits_as_long_as_was_said_is_let_in(clock: Seconds) -> None:
+def test_a_start_is_admitted_after_the_stated_wait(clock: Seconds) -> None:
     found = admission(clock, per_second=0.3, burst=1)
     assert start(found) is None
     refusal = start(found)
@@ -48,7 +48,7 @@ def test_whoever_waits_as_long_as_was_said_is_let_in(clock: Seconds) -> None:
     assert start(found) is None
 
 
-def test_a_bucket_fills_up_to_its_burst_and_no_further(clock: Seconds) -> None:
+def test_a_bucket_fills_up_to_its_burst(clock: Seconds) -> None:
     found = admission(clock, burst=3)
     for _ in range(3):
         start(found)
@@ -57,7 +57,7 @@ def test_a_bucket_fills_up_to_its_burst_and_no_further(clock: Seconds) -> None:
     assert [start(found) is None for _ in range(4)] == [True, True, True, False]
 
 
-def test_each_caller_has_a_bucket_of_their_own(clock: Seconds) -> None:
+def test_each_caller_has_a_bucket(clock: Seconds) -> None:
     found = admission(clock, burst=1)
     assert start(found, "ada") is None
     assert start(found, "ada") is not None
@@ -69,7 +69,7 @@ def _let_in_without_prefect(found: Admission, entry: Entry) -> None:
     raise OSError("Prefect is away")
 
 
-def test_what_started_nothing_costs_nothing(clock: Seconds) -> None:
+def test_a_failed_start_costs_nothing(clock: Seconds) -> None:
     found = admission(clock, burst=1)
     with found.entry("ada") as entry:
         assert found.refusal(entry, "ada", 0) is None  # and an earlier job answered
@@ -79,20 +79,20 @@ def test_what_started_nothing_costs_nothing(clock: Seconds) -> None:
 
 
 @pytest.mark.parametrize(("waiting", "let_in"), [(0, True), (49, True), (50, False), (51, False)])
-def test_a_full_queue_takes_no_more(clock: Seconds, waiting: int, let_in: bool) -> None:
+def test_a_full_queue_refuses_starts(clock: Seconds, waiting: int, let_in: bool) -> None:
     refusal = start(admission(clock), queued=waiting)
     assert (refusal is None) == let_in
     if refusal is not None:
         assert (refusal.code, refusal.retry_seconds) == ("limit.queued", 5)
 
 
-def test_a_start_that_a_full_queue_refuses_takes_nothing_from_the_bucket(clock: Seconds) -> None:
+def test_a_start_refused_by_a_full_queue_takes_no_token(clock: Seconds) -> None:
     found = admission(clock)
     start(found, queued=50)
     assert found.starts_left("ada") == 10
 
 
-def test_starts_on_their_way_count_as_waiting(clock: Seconds) -> None:
+def test_starts_in_progress_count_as_waiting(clock: Seconds) -> None:
     found = admission(clock, queued=2)
     with found.entry("ada") as first, found.entry("ada") as second, found.entry("ada") as third:
         assert found.refusal(third, "ada", 0) is not None
@@ -103,7 +103,7 @@ def test_starts_on_their_way_count_as_waiting(clock: Seconds) -> None:
     assert start(found, queued=1) is None
 
 
-def test_a_start_that_ends_while_another_counts_the_queue_is_not_overlooked(clock: Seconds) -> None:
+def test_a_start_that_ends_while_another_counts_the_queue_still_counts(clock: Seconds) -> None:
     found = admission(clock, queued=1)
     with found.entry("ada") as first:
         second = found.entry("ada")
@@ -115,7 +115,7 @@ def test_a_start_that_ends_while_another_counts_the_queue_is_not_overlooked(cloc
     second.__exit__(None, None, None)
 
 
-def test_callers_who_have_been_quiet_take_no_memory(clock: Seconds) -> None:
+def test_idle_callers_take_no_memory(clock: Seconds) -> None:
     rate = Rate(per_second=1.0, burst=10)
     for number in range(5_000):
         clock.now += 1

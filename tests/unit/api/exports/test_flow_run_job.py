@@ -1,4 +1,4 @@
-"""A run of a recurring export tells its days before it has begun, and after."""
+"""A run of a schedule shows its dates before it starts, and after."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -25,7 +25,7 @@ def planned(recurring: Any, request: Any = None, auto_scheduled: bool = True) ->
     )
 
 
-def test_a_run_that_waits_shows_the_days_of_its_slot() -> None:
+def test_a_waiting_run_shows_the_dates_of_its_slot() -> None:
     recurring = {"range": {"kind": "relative", "preset": "yesterday"}, "timeZone": "Europe/Berlin"}
     assert as_job(planned(recurring), {}, 3).run.request == {
         **REQUEST,
@@ -35,18 +35,18 @@ def test_a_run_that_waits_shows_the_days_of_its_slot() -> None:
     }
 
 
-def test_a_run_since_the_last_one_shows_its_days_only_when_they_are_known() -> None:
+def test_a_since_last_run_shows_its_dates_once_they_are_known() -> None:
     recurring = {"range": {"kind": "since-last"}, "timeZone": "Europe/Berlin"}
     assert as_job(planned(recurring), {}, 3).run.request == REQUEST
     known = {**REQUEST, "from": "2024-03-30T07:00:00Z", "to": "2024-03-31T07:00:00Z"}
     assert as_job(planned(recurring, known), {}, 3).run.request == known
 
 
-def test_what_was_written_by_hand_wrongly_is_shown_as_it_is() -> None:
+def test_an_invalid_handwritten_request_is_shown_unchanged() -> None:
     assert as_job(planned({"range": "always"}), {}, 3).run.request == REQUEST
     assert as_job(planned([]), {}, 3).run.request["surveyId"] == REQUEST["surveyId"]
 
 
-def test_a_planned_run_becomes_a_job_at_its_time() -> None:
+def test_a_planned_run_is_created_at_its_slot() -> None:
     assert as_job(planned({}), {}, 3).run.created_at == SLOT
     assert as_job(planned({}, auto_scheduled=False), {}, 3).run.created_at == SLOT - timedelta(days=3)

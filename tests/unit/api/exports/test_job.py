@@ -40,7 +40,7 @@ UNKNOWN = f"The export failed. Quote {JOB_ID}."
         (job("CANCELLED", WHOLE), "cancelled"),
     ],
 )
-def test_each_state_of_a_run_is_one_status_of_the_job(made: Job, status: str) -> None:
+def test_each_run_state_maps_to_one_status(made: Job, status: str) -> None:
     assert made.status == status
     assert made.finished is (status in ("done", "expired", "error", "cancelled"))
 
@@ -48,7 +48,7 @@ def test_each_state_of_a_run_is_one_status_of_the_job(made: Job, status: str) ->
 @pytest.mark.parametrize("state_type", list(StateType))
 @pytest.mark.parametrize("progress", [RunProgress(), HALF, WHOLE])
 @pytest.mark.parametrize("attempts_left", [True, False])
-def test_every_state_that_prefect_knows_can_be_told(
+def test_every_state_of_prefect_has_a_status(
     state_type: StateType, progress: RunProgress, attempts_left: bool
 ) -> None:
     made = job(state_type.value, progress, attempts_left=attempts_left)
@@ -57,7 +57,7 @@ def test_every_state_that_prefect_knows_can_be_told(
     assert (made.percent == 100) is (made.status == "done")
 
 
-def test_every_status_has_one_sentence() -> None:
+def test_every_status_has_a_description() -> None:
     assert set(MEANINGS) == set(get_args(Status))
     assert all(sentence.endswith(".") for sentence in MEANINGS.values())
 
@@ -89,12 +89,12 @@ def test_every_status_has_one_sentence() -> None:
         (job("CRASHED", attempts_left=True), None),
     ],
 )
-def test_an_error_is_a_stable_code_and_a_sentence_of_ours(made: Job, error: JobError | None) -> None:
+def test_an_error_has_a_stable_code_and_our_own_message(made: Job, error: JobError | None) -> None:
     assert made.error == error
 
 
 @pytest.mark.parametrize("code", sorted(set(errors_by_code()) - {"internal"}))
-def test_each_code_is_handed_on_with_whether_a_retry_can_help(code: str) -> None:
+def test_each_code_says_whether_a_retry_can_help(code: str) -> None:
     kind = errors_by_code()[code]
     assert failed(code, kind.message).error == JobError(code, kind.retryable, kind.message)
 
@@ -103,7 +103,7 @@ def test_each_code_is_handed_on_with_whether_a_retry_can_help(code: str) -> None
     ("age_seconds", "pause"),
     [(-5, 1), (0, 1), (9.9, 1), (10, 2), (29.9, 2), (30, 5), (119.9, 5), (120, 10), (86_400, 10)],
 )
-def test_the_older_a_job_the_longer_the_pause_between_polls(age_seconds: float, pause: int) -> None:
+def test_the_pause_between_polls_grows_with_the_age_of_the_job(age_seconds: float, pause: int) -> None:
     headers = poll_headers(job(), NOON + timedelta(seconds=age_seconds), stale=False)
     assert headers["Retry-After"] == str(pause)
 
@@ -136,7 +136,7 @@ def test_the_older_a_job_the_longer_the_pause_between_polls(age_seconds: float, 
         (job("CANCELLED"), False, {"X-Export-Status": "500", "X-Progress": "211 of 417 rows"}),
     ],
 )
-def test_a_polls_headers(made: Job, stale: bool, headers: dict[str, str]) -> None:
+def test_poll_headers(made: Job, stale: bool, headers: dict[str, str]) -> None:
     assert poll_headers(made, NOON, stale) == {"Cache-Control": "no-store", **headers}
 
 
@@ -189,7 +189,7 @@ def test_the_full_state() -> None:
     assert state(made, "https://reports.example.com", ExportFile.model_validate(file), 0, NOON) == expected
 
 
-def test_a_running_jobs_state_tells_its_phase_its_pace_and_how_to_stop_it() -> None:
+def test_the_state_of_a_running_job_has_phase_time_left_and_links() -> None:
     progress = replace(HALF, heartbeat_at=NOON + timedelta(seconds=20))
     tags = frozenset({"owner:local", "retry-of:1", "schedule:2"})
     made = state(job("RUNNING", progress, tags=tags), "", None, 0, NOON + timedelta(seconds=22))
@@ -215,11 +215,11 @@ def test_a_running_jobs_state_tells_its_phase_its_pace_and_how_to_stop_it() -> N
         (job("CANCELLED", HALF), None),
     ],
 )
-def test_each_phase_has_a_word(made: Job, phase: str | None) -> None:
+def test_each_phase_has_a_name(made: Job, phase: str | None) -> None:
     assert made.phase == phase
 
 
-def test_a_failed_jobs_state_has_its_error_and_no_download() -> None:
+def test_the_state_of_a_failed_job_has_an_error_and_no_download() -> None:
     failure = state(failed("source.timeout", "Too long."), "", None, 0, NOON)
     assert failure["error"] == {"code": "source.timeout", "retryable": False, "message": "Too long."}
     assert failure["links"]["download"] is None

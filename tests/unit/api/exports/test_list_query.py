@@ -44,7 +44,7 @@ def test_a_cursor_leads_back_to_its_position() -> None:
     )
 
 
-def test_runs_of_one_moment_are_remembered_until_the_next_moment() -> None:
+def test_runs_of_the_same_instant_are_remembered_until_the_next_instant() -> None:
     position = Position(NOON).after(NOON, ONE).after(NOON, TWO)
     assert position.seen == (ONE, TWO)
     assert position.after(NOON - timedelta(microseconds=1), ONE).seen == (ONE,)
@@ -88,7 +88,7 @@ def test_runs_of_one_moment_are_remembered_until_the_next_moment() -> None:
         ("page", "2"),
     ],
 )
-def test_a_wrong_value_is_refused_by_name(name: str, value: str) -> None:
+def test_an_invalid_value_is_refused_by_name(name: str, value: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
         read(**{name: value})
     assert [error.pointer for error in refused.value.errors] == [f"/{name}"]

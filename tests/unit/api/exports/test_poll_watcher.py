@@ -1,4 +1,4 @@
-"""However many clients poll, Prefect is asked once per tick."""
+"""Prefect is read once per tick for any number of polls."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -24,7 +24,7 @@ def numbered(number: int) -> Job:
 
 @dataclass
 class FakeRuns:
-    """Prefect's side: the jobs there are, and how often they were asked for."""
+    """Stands for Prefect: the jobs, and the number of reads."""
 
     jobs: dict[str, Job] = field(default_factory=dict)
     single_reads: int = 0
@@ -80,7 +80,7 @@ def watched(runs: Any, clock: Seconds) -> PollWatcher:
     return PollWatcher(runs, clock)
 
 
-def test_many_polls_of_many_jobs_are_one_read(runs: FakeRuns, watched: PollWatcher) -> None:
+def test_polls_of_many_jobs_share_one_read(runs: FakeRuns, watched: PollWatcher) -> None:
     jobs = [numbered(n) for n in range(20)]
     runs.put(*jobs)
 
@@ -94,7 +94,7 @@ def test_many_polls_of_many_jobs_are_one_read(runs: FakeRuns, watched: PollWatch
     assert [len(batch) for batch in runs.batches] == [20, 20, 20]
 
 
-def test_what_was_read_is_what_polls_hear(runs: FakeRuns, watched: PollWatcher) -> None:
+def test_polls_return_the_last_read(runs: FakeRuns, watched: PollWatcher) -> None:
     async def course() -> list[CachedJob | None]:
         first = await watched.read(JOB_ID, OWNER)
         runs.put(job("COMPLETED", WHOLE))
@@ -106,7 +106,7 @@ def test_what_was_read_is_what_polls_hear(runs: FakeRuns, watched: PollWatcher) 
     assert [known.job.status for known in heard if known] == ["running", "running", "done"]
 
 
-def test_a_job_that_has_ended_is_never_read_again(runs: FakeRuns, watched: PollWatcher) -> None:
+def test_a_final_job_is_not_read_again(runs: FakeRuns, watched: PollWatcher) -> None:
     runs.put(job("COMPLETED", WHOLE))
 
     async def course() -> None:
@@ -118,7 +118,7 @@ def test_a_job_that_has_ended_is_never_read_again(runs: FakeRuns, watched: PollW
     assert (runs.single_reads, runs.batches) == (1, [])
 
 
-def test_an_unknown_job_and_another_callers_are_the_same(watched: PollWatcher) -> None:
+def test_unknown_jobs_and_jobs_of_others_are_the_same(watched: PollWatcher) -> None:
     async def course() -> list[CachedJob | None]:
         early = await watched.read(JOB_ID, "another")
         assert await watched.read(JOB_ID, OWNER)
@@ -127,7 +127,7 @@ def test_an_unknown_job_and_another_callers_are_the_same(watched: PollWatcher) -
     assert asyncio.run(course()) == [None, None, None]
 
 
-def test_what_nobody_asks_about_is_forgotten_and_what_is_asked_about_is_kept(
+def test_unpolled_jobs_are_dropped_and_polled_ones_stay(
     runs: FakeRuns, watched: PollWatcher, clock: Seconds
 ) -> None:
     runs.put(kept := numbered(1))
@@ -144,7 +144,7 @@ def test_what_nobody_asks_about_is_forgotten_and_what_is_asked_about_is_kept(
     assert runs.batches == [[kept.run.id]]
 
 
-def test_no_more_than_so_many_are_kept(
+def test_the_number_of_watched_jobs_is_limited(
     runs: FakeRuns, watched: PollWatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(poll_watcher, "MAX_WATCHED", 10)
@@ -164,7 +164,7 @@ def test_a_deleted_job_becomes_unknown(runs: FakeRuns, watched: PollWatcher) -> 
     assert asyncio.run(course()) is None
 
 
-def test_while_prefect_is_away_the_last_known_state_is_stale_and_an_unknown_job_unavailable(
+def test_without_prefect_known_jobs_are_stale_and_others_unavailable(
     runs: FakeRuns, watched: PollWatcher
 ) -> None:
     async def course() -> list[CachedJob | None]:
@@ -185,7 +185,7 @@ def test_while_prefect_is_away_the_last_known_state_is_stale_and_an_unknown_job_
     assert [known.stale for known in heard if known] == [True, False, False]
 
 
-def test_a_long_poll_is_answered_when_the_job_changes(runs: FakeRuns, watched: PollWatcher) -> None:
+def test_a_long_poll_returns_when_the_job_changes(runs: FakeRuns, watched: PollWatcher) -> None:
     async def course() -> bool:
         await watched.read(JOB_ID, OWNER)
         waiting = asyncio.create_task(watched.wait_for_change(JOB_ID, 60))
@@ -201,7 +201,7 @@ def test_a_long_poll_is_answered_when_the_job_changes(runs: FakeRuns, watched: P
     assert asyncio.run(course()) is False
 
 
-def test_a_long_poll_of_an_ended_or_unknown_job_does_not_wait(runs: FakeRuns, watched: PollWatcher) -> None:
+def test_a_long_poll_of_a_final_or_unknown_job_returns_at_once(runs: FakeRuns, watched: PollWatcher) -> None:
     runs.put(job("COMPLETED", WHOLE))
 
     async def course() -> None:
@@ -213,7 +213,7 @@ def test_a_long_poll_of_an_ended_or_unknown_job_does_not_wait(runs: FakeRuns, wa
     asyncio.run(course())
 
 
-def test_an_event_makes_the_read_come_at_once(
+def test_an_event_triggers_a_read(
     runs: FakeRuns, watched: PollWatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(poll_watcher, "TICK_SECONDS", 3600.0)
@@ -231,7 +231,7 @@ def test_an_event_makes_the_read_come_at_once(
     assert known.job.status == "done"
 
 
-def test_without_any_event_the_tick_reads(
+def test_without_events_the_tick_reads(
     runs: FakeRuns, watched: PollWatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(poll_watcher, "TICK_SECONDS", 0.01)

@@ -1,4 +1,4 @@
-"""What is read of Prefect in two calls at once still fits together."""
+"""State and progress, read in two concurrent calls, are consistent."""
 
 import asyncio
 from typing import Any
@@ -18,7 +18,7 @@ FLOW_ID = UUID(int=7)
 
 
 class FinishingPrefect:
-    """A run whose progress is read a moment before it ends, and whose state a moment after."""
+    """A run whose progress is read just before it ends, and whose state just after."""
 
     def __init__(self, *earlier_reads: RunProgress) -> None:
         self.earlier_reads = list(earlier_reads)
@@ -47,7 +47,7 @@ def reader_of(prefect: FinishingPrefect) -> RunReader:
 
 
 @pytest.mark.parametrize("ask", ["one", "many"])
-def test_a_final_state_is_never_shown_with_a_progress_older_than_it(ask: str) -> None:
+def test_a_final_state_is_never_shown_with_older_progress(ask: str) -> None:
     prefect = FinishingPrefect(HALF, WHOLE)
 
     async def read() -> str:

@@ -27,7 +27,7 @@ def storage(tmp_path: Path) -> FolderStorage:
 
 
 class ShortLived(FolderStorage):
-    """Signs with a credential that itself dies at `dies_at`."""
+    """Signs with a credential that expires at `dies_at`."""
 
     dies_at: datetime
 
@@ -39,9 +39,7 @@ def handed_out(kept: SignedLinks) -> Link:
     return asyncio.run(kept.link_to(DONE))
 
 
-def test_the_same_link_is_handed_out_until_less_than_15_minutes_are_left(
-    storage: FolderStorage, clock: Clock
-) -> None:
+def test_a_link_is_reused_until_less_than_15_minutes_are_left(storage: FolderStorage, clock: Clock) -> None:
     kept = SignedLinks(storage, HOUR, clock)
     first = handed_out(kept)
     clock.move(minutes=45)
@@ -52,7 +50,7 @@ def test_the_same_link_is_handed_out_until_less_than_15_minutes_are_left(
     assert fresh.expires_at == clock.now + timedelta(hours=1)
 
 
-def test_whenever_it_is_asked_for_a_link_has_15_minutes_left(storage: FolderStorage, clock: Clock) -> None:
+def test_a_link_always_has_15_minutes_left(storage: FolderStorage, clock: Clock) -> None:
     kept = SignedLinks(storage, HOUR, clock)
     left = []
     for _ in range(200):
@@ -61,7 +59,7 @@ def test_whenever_it_is_asked_for_a_link_has_15_minutes_left(storage: FolderStor
     assert min(left) >= timedelta(minutes=15)
 
 
-def test_a_link_lives_no_longer_than_what_signs_it(tmp_path: Path, clock: Clock) -> None:
+def test_a_link_expires_no_later_than_its_credential(tmp_path: Path, clock: Clock) -> None:
     storage = ShortLived(tmp_path, "")
     storage.dies_at = clock.now + timedelta(minutes=4)
     kept = SignedLinks(storage, HOUR, clock)
@@ -73,14 +71,14 @@ def test_a_link_lives_no_longer_than_what_signs_it(tmp_path: Path, clock: Clock)
     assert handed_out(kept).expires_at == clock.now + timedelta(hours=1)
 
 
-def test_a_fresh_link_is_signed_each_time(storage: FolderStorage, clock: Clock) -> None:
+def test_a_fresh_link_is_signed_on_each_request(storage: FolderStorage, clock: Clock) -> None:
     kept = SignedLinks(storage, HOUR, clock)
     first = asyncio.run(kept.fresh_link_to(DONE))
     clock.move(seconds=1)
     assert asyncio.run(kept.fresh_link_to(DONE)).url != first.url
 
 
-def test_only_so_many_links_are_kept_the_ones_asked_for_last(
+def test_the_most_recently_used_links_are_cached(
     storage: FolderStorage, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(signed_links, "MAX_CACHED", 2)
@@ -98,7 +96,7 @@ def test_only_so_many_links_are_kept_the_ones_asked_for_last(
     assert url(2) != second
 
 
-def test_a_link_names_the_object_of_the_attempt_and_the_file(storage: FolderStorage, clock: Clock) -> None:
+def test_a_link_names_object_and_file(storage: FolderStorage, clock: Clock) -> None:
     parts = urlsplit(handed_out(SignedLinks(storage, HOUR, clock)).url)
     assert parts.path == f"/files/{JOB_ID}/1.csv"
     assert parse_qs(parts.query)["disposition"] == [

@@ -1,4 +1,4 @@
-"""A run that delivers a webhook, as its owner reads of it."""
+"""Runs that deliver webhooks, as their owner sees them."""
 
 from datetime import timedelta
 from typing import Any
@@ -51,7 +51,7 @@ def run(state: State[Any], event: str = "export.done", **data: Any) -> FlowRun:
     ],
     ids=lambda value: getattr(value, "name", None),
 )
-def test_each_state_of_the_run_is_told_in_the_logs_words(
+def test_each_run_state_maps_to_a_delivery_status(
     state: State[Any], status: str, response: int | None, code: str | None
 ) -> None:
     body = as_delivery(run(state)).model_dump(mode="json")
@@ -60,18 +60,18 @@ def test_each_state_of_the_run_is_told_in_the_logs_words(
     assert (body["nextAttemptAt"] is not None) is (state.type == StateType.SCHEDULED)
 
 
-def test_it_tells_the_host_and_nothing_else_of_the_address() -> None:
+def test_a_delivery_shows_only_the_host() -> None:
     body = as_delivery(run(Running())).model_dump(mode="json")
     assert body["host"] == "hooks.example.com"
     assert "hush" not in str(body)
     assert body["id"] == "msg_4f2d1c0a9b8e4d7f8a6b5c4d3e2f1a0b"
 
 
-def test_a_pause_leads_to_the_export_that_brought_it_about() -> None:
+def test_a_pause_names_the_export_that_caused_it() -> None:
     paused = run(Running(), event="schedule.paused", exportId="the last export")
     assert as_delivery(paused).export_id == "the last export"
 
 
-def test_a_run_that_somebody_has_started_by_hand_without_parameters_is_no_error() -> None:
+def test_a_run_without_parameters_is_still_listed() -> None:
     bare = FlowRun(id=RUN, flow_id=UUID(int=1), state=Running())
     assert as_delivery(bare).model_dump(mode="json")["event"] == ""

@@ -1,4 +1,4 @@
-"""`notify` in the body of a recurring export: what it may be, and what its readers see of it."""
+"""`notify` in the body of a schedule: valid values, and what readers see."""
 
 from typing import Any
 
@@ -58,11 +58,11 @@ def shown(notices: tuple[Subscription, ...], secrets: WebhookSecrets | None) -> 
         ([HOOK | {"a/b": "x"}], "/notify/0/a~1b"),
     ],
 )
-def test_a_wrong_one_is_refused_at_its_place(value: Any, pointer: str) -> None:
+def test_an_invalid_webhook_is_refused_at_its_pointer(value: Any, pointer: str) -> None:
     assert pointers(value) == [pointer]
 
 
-def test_all_mistakes_are_told_at_once() -> None:
+def test_all_mistakes_are_reported_at_once() -> None:
     assert pointers([{"kind": "mail"}, {"kind": "webhook", "url": "x"}]) == [
         "/notify/0/kind",
         "/notify/0/url",
@@ -70,23 +70,23 @@ def test_all_mistakes_are_told_at_once() -> None:
     ]
 
 
-def test_the_reason_repeats_nothing_of_the_address() -> None:
+def test_the_reason_does_not_repeat_the_url() -> None:
     with pytest.raises(InvalidRequest) as refused:
         parse([{"kind": "webhook", "url": "https://hush:hush@hooks.example.com/hush"}], HERE)
     assert "hush" not in str(refused.value)
 
 
-def test_without_the_operators_secret_it_is_refused_and_the_setting_is_named() -> None:
+def test_without_a_secret_webhooks_are_refused_and_the_setting_is_named() -> None:
     with pytest.raises(InvalidRequest, match="REPORTS_WEBHOOK_SECRET_FILE"):
         parse([HOOK], Webhooks(None))
 
 
 @pytest.mark.parametrize("value", [None, []])
-def test_an_empty_one_is_none_even_where_webhooks_are_off(value: Any) -> None:
+def test_an_empty_list_is_accepted_while_webhooks_are_off(value: Any) -> None:
     assert parse(value, Webhooks(None)) == ()
 
 
-def test_what_is_kept_holds_the_address_sealed_only_and_is_read_again() -> None:
+def test_the_stored_url_is_sealed_and_can_be_read_again() -> None:
     notices = parse([HOOK, {"kind": "webhook", "url": "https://localhost:8443/"}], HERE)
     parameter = [each.as_parameter() for each in notices]
     assert "hush" not in str(parameter)
@@ -94,13 +94,13 @@ def test_what_is_kept_holds_the_address_sealed_only_and_is_read_again() -> None:
     assert parse_subscriptions(parameter) == notices
 
 
-def test_its_owner_sees_all_of_it_and_a_list_the_host() -> None:
+def test_the_owner_sees_the_url_and_a_list_the_host() -> None:
     notices = parse([HOOK | {"on": ["paused", "done"]}], HERE)
     assert shown(notices, SECRETS) == [HOOK | {"on": ["done", "paused"]}]
     assert shown(notices, None)[0]["url"] == "https://hooks.example.com/…"
 
 
-def test_where_the_secret_is_lost_the_host_is_still_seen() -> None:
+def test_without_the_old_secret_the_host_is_shown() -> None:
     notices = parse([HOOK], HERE)
     answers = shown(notices, WebhookSecrets(["another secret of the operator's"]))
     assert answers[0]["url"] == "https://hooks.example.com/…"

@@ -69,13 +69,13 @@ def test_values_survive_the_cursor(sort: str, value: Any) -> None:
     assert type(found[0]) is (Decimal if isinstance(value, float) else type(value))
 
 
-def test_a_cursor_can_stand_in_an_address() -> None:
+def test_a_cursor_is_safe_in_a_url() -> None:
     text = cursor.encode(things_request(sort="words"), ["??>>~~ÿ" * 10, 1])
     assert set(text) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 
 
 @pytest.mark.parametrize("other", [{"sort": "-words"}, {"shop": "there"}, {"filters": {"whole": 1}}])
-def test_another_requests_cursor_is_refused(other: dict[str, Any]) -> None:
+def test_a_cursor_of_another_request_is_refused(other: dict[str, Any]) -> None:
     text = cursor.encode(things_request(**{"sort": "words"} | other), ["a", 1])
     assert refused(text, "words") == [REFUSED]
 
@@ -169,6 +169,6 @@ def test_random_text_is_always_refused_as_an_invalid_request(text: str) -> None:
     values=st.lists(JSON_VALUES, max_size=3),
 )
 @settings(max_examples=100)
-def test_whatever_is_forged_raises_nothing_else(sort: str, values: list[Any]) -> None:
+def test_a_forged_cursor_raises_nothing_else(sort: str, values: list[Any]) -> None:
     with suppress(InvalidRequest):
         assert len(decoded(made(mark(sort), *values), sort)) == 2

@@ -1,4 +1,4 @@
-"""What a scope may be is found by what people call it."""
+"""The values of a scope are found by their titles."""
 
 import pytest
 
@@ -27,20 +27,18 @@ ROWS = [
         ("nothing", []),
     ],
 )
-def test_a_search_finds_titles_in_any_case_and_whole_values_in_the_order_of_titles(
-    search: str, found: list[str]
-) -> None:
+def test_a_search_matches_titles_in_any_case_and_whole_values(search: str, found: list[str]) -> None:
     with things_snapshot(ROWS) as taken:
         rows = taken.connection.execute(scope_choices(SHOPS, search, 10)).all()
     assert [row[0] for row in rows] == found
 
 
-def test_no_more_are_read_than_are_wanted() -> None:
+def test_a_search_reads_no_more_than_its_limit() -> None:
     with things_snapshot(ROWS) as taken:
         assert len(taken.connection.execute(scope_choices(SHOPS, "", 2)).all()) == 2
 
 
-def test_what_is_no_value_is_not_compared_with_values() -> None:
-    """A column of numbers or UUIDs would refuse it."""
+def test_an_invalid_value_is_not_compared() -> None:
+    """A column of numbers or UUIDs would raise an error."""
     assert " OR " not in str(scope_choices(SHOPS, "Baker 50", 1))
     assert " OR " in str(scope_choices(SHOPS, "baker", 1))

@@ -1,4 +1,4 @@
-"""What the table answers for a value, whatever the database holds."""
+"""Values of the table, as JSON."""
 
 import json
 import math
@@ -26,7 +26,7 @@ from flows.rows.columns import OutputColumn
         (JSON(), None, None),
     ],
 )
-def test_every_value_is_one_that_json_has(kind: TypeEngine[Any], value: Any, answered: Any) -> None:
+def test_every_value_is_valid_json(kind: TypeEngine[Any], value: Any, answered: Any) -> None:
     column = OutputColumn("c", "C", type_name(kind), False, Column("c", kind))
     found = _json_value(value, column, ZoneInfo("UTC"))
     assert json.loads(json.dumps(found, allow_nan=False)) == answered

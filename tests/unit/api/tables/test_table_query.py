@@ -25,13 +25,11 @@ BASE = [("report", "things"), ("shop", "here"), ("from", "2024-07-01"), ("to", "
         ([("filters", "{}")], {}),
     ],
 )
-def test_filters_stand_alone_or_all_together_as_json(
-    query: list[tuple[str, str]], filters: dict[str, Any]
-) -> None:
+def test_filters_are_parameters_or_json(query: list[tuple[str, str]], filters: dict[str, Any]) -> None:
     assert parse_table_query(BASE + query, REPORTS).request.filters == filters
 
 
-def test_the_same_words_ask_for_the_same_rows_as_in_a_body() -> None:
+def test_a_query_means_the_same_as_a_body() -> None:
     query = [("sort", "-price,id"), ("columns", "id,answers"), ("timeZone", "Asia/Kolkata"), ("whole", "5")]
     body = things_request(
         sort="-price,id", columns=["id", "answers"], timeZone="Asia/Kolkata", filters={"whole": 5}
@@ -104,7 +102,7 @@ def test_a_page_is_numbered_or_follows_a_cursor(
         ([("cursor", "abc"), ("page", "1")], "/cursor", "conflict"),
     ],
 )
-def test_a_mistake_in_the_query_is_named(query: list[tuple[str, str]], pointer: str, code: str) -> None:
+def test_a_mistake_in_the_query_is_reported(query: list[tuple[str, str]], pointer: str, code: str) -> None:
     with pytest.raises(InvalidRequest) as raised:
         parse_table_query(BASE + query, REPORTS)
     assert [(each.pointer, each.code) for each in raised.value.errors] == [(pointer, code)]

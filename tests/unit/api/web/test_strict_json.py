@@ -29,7 +29,7 @@ def mistake(body: bytes) -> FieldError:
         (b'[{"a": 1}, {"a": 2}]', [{"a": 1}, {"a": 2}]),
     ],
 )
-def test_good_json_is_read(body: bytes, value: Any) -> None:
+def test_valid_json_is_read(body: bytes, value: Any) -> None:
     assert decode(body) == value
 
 
@@ -72,7 +72,7 @@ def test_good_json_is_read(body: bytes, value: Any) -> None:
         (b"[" * 100_000, "", "depth"),
     ],
 )
-def test_what_is_not_strict_json_is_refused_by_place_and_kind(body: bytes, pointer: str, code: str) -> None:
+def test_invalid_json_is_refused_with_pointer_and_code(body: bytes, pointer: str, code: str) -> None:
     found = mistake(body)
     assert (found.pointer, found.code) == (pointer, code)
     found.detail.encode()
@@ -81,7 +81,7 @@ def test_what_is_not_strict_json_is_refused_by_place_and_kind(body: bytes, point
 
 @given(st.binary(max_size=40) | st.text('{}[]:,"\\u0d8aN1e-. ', max_size=40).map(str.encode))
 @settings(max_examples=100)
-def test_any_bytes_are_json_or_an_invalid_request(body: bytes) -> None:
+def test_any_bytes_are_json_or_refused(body: bytes) -> None:
     try:
         decode(body)
     except InvalidRequest as error:
