@@ -1,4 +1,4 @@
-"""Snapshots, time limits and errors of SQLite, MariaDB and MySQL."""
+"""Snapshots and time limits of SQLite, MariaDB and MySQL."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -9,26 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, CursorResult
 from sqlalchemy.exc import DBAPIError
 
-from flows.errors import (
-    ExportError,
-    Internal,
-    SourceCancelled,
-    SourceTimeout,
-    SourceUnavailable,
-    UnreadableRow,
-)
-
 _MYSQL = ("mysql", "mariadb")
 _SQLITE_STEPS = 10_000  # virtual machine steps between two checks of the clock, under a millisecond
-# Error numbers of both servers; 2000 to 2999 are the client library's.
-# https://mariadb.com/kb/en/mariadb-error-code-reference/
-# https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html
-_MYSQL_NUMBERS: dict[type[ExportError], tuple[int, ...]] = {
-    SourceTimeout: (1969, 3024),
-    SourceCancelled: (1317,),
-    SourceUnavailable: (1040, 1044, 1045, 1049, 1053, 1130, 1152, 1159, 1205, 1213, 1927, *range(2000, 3000)),
-    UnreadableRow: (1264, 1365, 1366, 1411, 1690),
-}
 
 
 @contextmanager
@@ -88,20 +70,3 @@ def _sqlite_limit(connection: Connection, seconds: int) -> Iterator[None]:
         yield
     finally:
         driver.set_progress_handler(None, 0)
-
-
-def is_invalid_text(error: BaseException | None) -> bool:
-    """Return whether a text of SQLite is not UTF-8; Python's driver has no error code for that."""
-    return isinstance(error, sqlite3.OperationalError) and "decode to UTF-8" in str(error)
-
-
-def classify(error: BaseException | None) -> ExportError | None:
-    """Return None if the error comes from another database or means the same everywhere."""
-    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
-        return SourceTimeout()
-    if is_invalid_text(error):
-        return UnreadableRow()
-    number = error.args[0] if error is not None and error.args else None
-    if not isinstance(number, int):
-        return None
-    return next((kind() for kind, numbers in _MYSQL_NUMBERS.items() if number in numbers), Internal())

@@ -3,7 +3,6 @@
 import json
 import logging
 import math
-import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,22 +16,11 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection, Engine, Select, create_engine, event, exc, func, literal, select, text
 
-from flows.errors import (
-    ExportError,
-    Internal,
-    SourceCancelled,
-    SourceTimeout,
-    SourceUnavailable,
-    UnreadableRow,
-)
+from flows.errors import ExportError, SourceTimeout, SourceUnavailable
 from flows.rows.columns import Question
 from flows.sources import postgresql_dates, postgresql_watchdog, sessions
+from flows.sources.driver_errors import classify
 from flows.sources.postgresql_watchdog import Backend, WatchedConnection
-
-# https://www.postgresql.org/docs/current/errcodes-appendix.html
-_QUERY_CANCELED = "57014"
-_DATA = "22"
-_TRANSIENT = ("08", "40001", "40P01", "53300", "57P01", "57P02", "57P03")
 
 # Values print the same, whatever the server or the role sets.
 _SESSION = {
@@ -172,9 +160,7 @@ def source_errors() -> Iterator[None]:
     """Turn driver errors into export errors. Only the log contains the driver's text."""
     try:
         yield
-    except exc.DBAPIError as error:
-        raise _logged(classify(error.orig, error.connection_invalidated), error) from error
-    except psycopg.Error as error:
+    except (exc.DBAPIError, exc.TimeoutError, psycopg.Error) as error:
         raise _logged(classify(error), error) from error
 
 
@@ -185,24 +171,3 @@ def _logged(meaning: ExportError, error: Exception) -> ExportError:
     else:
         logger.error("the source database failed", exc_info=error)
     return meaning
-
-
-def classify(error: BaseException | None, connection_lost: bool = False) -> ExportError:
-    """Return the export error that a driver's error means."""
-    state = getattr(error, "sqlstate", None) or ""
-    if (other_database := sessions.classify(error)) is not None:
-        return other_database
-    if state.startswith(_DATA):
-        return UnreadableRow()
-    if state == _QUERY_CANCELED:
-        return SourceTimeout() if "timeout" in str(error) else SourceCancelled()
-    if connection_lost or state.startswith(_TRANSIENT):
-        return SourceUnavailable()
-    if type(error).__name__ == "OperationalError" and not state and not _is_sqlite_sql_error(error):
-        return SourceUnavailable()  # every PEP 249 driver has this class, under this name
-    return Internal()
-
-
-def _is_sqlite_sql_error(error: BaseException | None) -> bool:
-    """SQLite raises OperationalError for a missing table, too."""
-    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR

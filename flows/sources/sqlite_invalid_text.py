@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from flows.errors import UnreadableRow
 from flows.rows.columns import OutputColumn
-from flows.sources import sessions
+from flows.sources import driver_errors
 from flows.sources.snapshot import Snapshot
 
 _INVALID = object()
@@ -23,7 +23,7 @@ def name_invalid_text(
     try:
         yield
     except DBAPIError as error:
-        if not sessions.is_invalid_text(error.orig):
+        if not driver_errors.is_invalid_text(error.orig):
             raise
         raise _find_row(snapshot, query, columns) from error
 

@@ -11,7 +11,7 @@ from flows.errors import (
     UnreadableRow,
     errors_by_code,
 )
-from flows.sources.snapshot import classify
+from flows.sources.driver_errors import classify
 
 
 def test_codes_are_stable_and_say_whether_to_retry() -> None:

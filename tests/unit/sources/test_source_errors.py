@@ -1,12 +1,24 @@
+import socket
 import sqlite3
+from collections.abc import Iterator
 
 import psycopg
+import pymysql
 import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as SQLAlchemyTimeoutError
 
-from flows.errors import ExportError, Internal, SourceCancelled, SourceTimeout, SourceUnavailable
-from flows.sources.snapshot import classify, source_errors
+from flows.errors import (
+    ExportError,
+    Internal,
+    SourceCancelled,
+    SourceTimeout,
+    SourceUnavailable,
+    UnreadableRow,
+)
+from flows.sources.driver_errors import classify
+from flows.sources.snapshot import open_engine, source_errors
 
 
 @pytest.mark.parametrize(
@@ -44,3 +56,111 @@ def test_errors_do_not_contain_the_drivers_text() -> None:
     with pytest.raises(ExportError) as caught, source_errors():
         raise DBAPIError("SELECT 1", {}, secret)
     assert "hunter2" not in str(caught.value)
+
+
+# SQLSTATEs, by class; the rest of psycopg's tree means Internal.
+TRANSIENT = ("08", "25P03", "40001", "40P01", "53", "55P03", "57P", "58000", "58030")
+# Every class without an SQLSTATE, by driver; a class that a new version of a driver adds fails the test.
+UNNUMBERED: dict[str, type[ExportError]] = {
+    "psycopg.Error": Internal,
+    "psycopg.InterfaceError": Internal,
+    "psycopg.DatabaseError": Internal,
+    "psycopg.DataError": Internal,
+    "psycopg.OperationalError": SourceUnavailable,
+    "psycopg.errors.ConnectionTimeout": SourceUnavailable,
+    "psycopg.errors.CancellationTimeout": SourceUnavailable,
+    "psycopg.errors._WaitTimeout": SourceUnavailable,
+    "psycopg.errors.PipelineAborted": SourceUnavailable,
+    "psycopg.IntegrityError": Internal,
+    "psycopg.InternalError": Internal,
+    "psycopg.ProgrammingError": Internal,
+    "psycopg.transaction.OutOfOrderTransactionNesting": Internal,
+    "psycopg.NotSupportedError": Internal,
+    "pymysql.err.Error": Internal,
+    "pymysql.err.InterfaceError": Internal,
+    "pymysql.err.DatabaseError": Internal,
+    "pymysql.err.DataError": Internal,
+    "pymysql.err.OperationalError": SourceUnavailable,
+    "pymysql.err.IntegrityError": Internal,
+    "pymysql.err.InternalError": Internal,
+    "pymysql.err.ProgrammingError": Internal,
+    "pymysql.err.NotSupportedError": Internal,
+    "sqlite3.Error": Internal,
+    "sqlite3.InterfaceError": Internal,
+    "sqlite3.DatabaseError": Internal,
+    "sqlite3.InternalError": Internal,
+    "sqlite3.OperationalError": SourceUnavailable,
+    "sqlite3.ProgrammingError": Internal,
+    "sqlite3.IntegrityError": Internal,
+    "sqlite3.DataError": Internal,
+    "sqlite3.NotSupportedError": Internal,
+}
+
+
+def tree(kind: type[Exception]) -> Iterator[type[Exception]]:
+    """Yield the drivers' own classes, without those that tests and other packages derive."""
+    yield kind
+    for subclass in kind.__subclasses__():
+        if subclass.__module__.partition(".")[0] in {"psycopg", "pymysql", "sqlite3"}:
+            yield from tree(subclass)
+
+
+TREE = [kind for root in (psycopg.Error, pymysql.err.Error, sqlite3.Error) for kind in tree(root)]
+
+
+def name(kind: type[Exception]) -> str:
+    return f"{kind.__module__}.{kind.__name__}"
+
+
+def expected(kind: type[Exception]) -> type[ExportError]:
+    state = getattr(kind, "sqlstate", None)
+    if state is None:
+        return UNNUMBERED[name(kind)]
+    special = {"57014": SourceCancelled, "25P04": SourceTimeout}
+    if state in special or state.startswith("22"):
+        return special.get(state, UnreadableRow)
+    return SourceUnavailable if state.startswith(TRANSIENT) else Internal
+
+
+@pytest.mark.parametrize("kind", TREE, ids=name)
+def test_every_class_of_every_driver_has_a_meaning(kind: type[Exception]) -> None:
+    assert type(classify(kind("anything"))) is expected(kind)
+    assert type(classify(DBAPIError("SELECT 1", {}, kind("anything")))) is expected(kind)
+
+
+def test_the_table_has_no_class_that_the_drivers_do_not_have() -> None:
+    assert set(UNNUMBERED) <= {name(kind) for kind in TREE}
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (psycopg.errors.ConnectionTimeout("connection timeout expired"), SourceUnavailable),
+        (
+            psycopg.errors.TransactionTimeout("terminating connection due to transaction timeout"),
+            SourceTimeout,
+        ),
+        (pymysql.err.OperationalError(2003, "Can't connect"), SourceUnavailable),
+        (pymysql.err.OperationalError(1969, "max_statement_time exceeded"), SourceTimeout),
+        (pymysql.err.InterfaceError(0, ""), SourceUnavailable),
+        (pymysql.err.ProgrammingError(1146, "no such table"), Internal),
+        (TimeoutError("not a driver's"), Internal),
+        (SQLAlchemyTimeoutError("QueuePool limit reached"), SourceUnavailable),
+    ],
+)
+def test_numbers_decide_before_classes(error: Exception, kind: type[ExportError]) -> None:
+    assert type(classify(error)) is kind
+
+
+def test_a_timeout_that_closes_the_connection_is_still_a_timeout() -> None:
+    error = psycopg.errors.TransactionTimeout("terminating connection due to transaction timeout")
+    assert type(classify(error, connection_lost=True)) is SourceTimeout
+
+
+def test_a_database_that_never_answers_at_connect_is_retryable() -> None:
+    """The kernel completes the TCP handshake, but no server reads the socket."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"postgresql+psycopg://any@127.0.0.1:{silent.getsockname()[1]}/any"
+        engine = open_engine(url, connect_seconds=2)
+        with pytest.raises(SourceUnavailable), source_errors(), engine.connect():
+            pass
