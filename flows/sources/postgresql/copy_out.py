@@ -97,11 +97,15 @@ def _confirmed_rows(connection: PGconn) -> PQGen[int | None]:
 
 
 def compiled(snapshot: Snapshot, query: Select[Any]) -> tuple[str, dict[str, Any]]:
-    """Return the SQL and its parameters, bound by each type as SQLAlchemy would."""
+    """Return the SQL and its parameters, bound by each type as SQLAlchemy would.
+
+    SQLAlchemy doubles each percent sign; psycopg halves them only in SQL that has parameters.
+    """
     dialect = snapshot.connection.dialect
     compiled_statement = query.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
     processors: Any = compiled_statement._bind_processors
     values = compiled_statement.construct_params()
-    return str(compiled_statement), {
+    sql = str(compiled_statement) if values else str(compiled_statement) % ()
+    return sql, {
         name: processors[name](value) if name in processors else value for name, value in values.items()
     }
