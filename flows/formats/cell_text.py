@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import REAL
 
 from flows.formats.csv_options import PRESETS, CsvOptions
-from flows.formats.csv_text import FORMULA_STARTS, guarded, with_decimal_mark
+from flows.formats.csv_text import guarded, with_decimal_mark
 from flows.rows.columns import OutputColumn, Question
 
 Write = Callable[[Any], str]
@@ -99,8 +99,7 @@ def _choices_text(answer: list[Any]) -> str | None:
 
 
 def _all_guarded(texts: Iterable[str | None]) -> list[str | None]:
-    starts = frozenset(FORMULA_STARTS)
-    return [guarded(text) if text and text[0] in starts else text for text in texts]
+    return [guarded(text) if text else text for text in texts]
 
 
 def _writer(kind: type, column: OutputColumn, zone: ZoneInfo, options: CsvOptions) -> Write:

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from flows.formats import cell_text, timestamp_text
 from flows.formats.csv_options import CsvOptions
-from flows.formats.csv_text import FORMULA_STARTS, guarded
+from flows.formats.csv_text import FORMULA_STARTS, INNER_FORMULA_START, guarded
 from flows.rows.arrow_columns import TEXT, Values, packed, unpacked
 from flows.rows.columns import OutputColumn
 
@@ -42,7 +42,9 @@ def _has_same_text(kind: pa.DataType) -> bool:
 
 
 def _guarded(array: pa.Array) -> pa.Array:
-    starts = reduce(pc.or_, (pc.starts_with(array, start) for start in FORMULA_STARTS)).fill_null(False)
+    inside = pc.match_substring_regex(array, INNER_FORMULA_START)
+    starts = reduce(pc.or_, (pc.starts_with(array, start) for start in FORMULA_STARTS), inside)
+    starts = starts.fill_null(False)
     if starts.true_count == 0:
         return array
     texts = [guarded(text) for text in array.filter(starts).to_pylist()]

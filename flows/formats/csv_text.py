@@ -26,18 +26,24 @@ def _quoted(cell: str, delimiter: str) -> str:
 
 # Spreadsheets read a cell that starts with one of these as a formula:
 # https://owasp.org/www-community/attacks/CSV_Injection
-FORMULA_STARTS = "=+-@\t\r"
+# At the start of a file, U+FEFF is a byte order mark that is dropped before the formula.
+FORMULA_STARTS = "=+-@\t\r\n\ufeff"
 GUARD = "'"
 # In the syntax that Python's and PostgreSQL's regular expressions share.
 PLAIN_NUMBER = r"[+-]?[0-9]+([.,][0-9]+)?([eE][+-]?[0-9]+)?"
 _PLAIN_NUMBER = re.compile(PLAIN_NUMBER)
+# Where a spreadsheet with another list separator starts a cell that is a formula, in the same shared syntax.
+INNER_FORMULA_START = "[;,\t|\r\n][=+@-]"
+INNER_FORMULA = f"([;,\t|\r\n])(?=[=+@-])(?!{PLAIN_NUMBER}([;,\t|\r\n]|$))"
+INNER_GUARD = rf"\1{GUARD}"
+_INNER_FORMULA = re.compile(INNER_FORMULA)
 
 
 def guarded(text: str) -> str:
     """Return text that no spreadsheet runs. Numbers stay as they are, or a sum of them would be 0."""
     if text[:1] in FORMULA_STARTS and text and not _PLAIN_NUMBER.fullmatch(text):
-        return GUARD + text
-    return text
+        text = GUARD + text
+    return _INNER_FORMULA.sub(INNER_GUARD, text)
 
 
 def with_decimal_mark(number: str, options: CsvOptions) -> str:

@@ -23,7 +23,14 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from flows.formats.csv_options import CsvOptions
-from flows.formats.csv_text import FORMULA_STARTS, GUARD, PLAIN_NUMBER
+from flows.formats.csv_text import (
+    FORMULA_STARTS,
+    GUARD,
+    INNER_FORMULA,
+    INNER_FORMULA_START,
+    INNER_GUARD,
+    PLAIN_NUMBER,
+)
 from flows.rows.columns import OutputColumn, Question
 from flows.sources.exact_types import text_of
 
@@ -93,7 +100,10 @@ def _guarded(text: ColumnElement[Any]) -> ColumnElement[Any]:
     """Test only texts that start like a formula with the regular expression: 1.2x the time, not 1.5x."""
     starts = func.ascii(text, type_=Integer).in_([literal(ord(start), Integer) for start in FORMULA_STARTS])
     is_number = text.op("~")(literal(f"^{PLAIN_NUMBER}$", String))
-    return case((and_(starts, ~is_number), func.concat(GUARD, text, type_=Text)), else_=text)
+    at_start = case((and_(starts, ~is_number), func.concat(GUARD, text, type_=Text)), else_=text)
+    inner, guard = literal(INNER_FORMULA, String), literal(INNER_GUARD, String)
+    replaced = func.regexp_replace(at_start, inner, guard, "g", type_=Text)
+    return case((text.op("~")(literal(INNER_FORMULA_START, String)), replaced), else_=at_start)
 
 
 def _answer(answers: ColumnElement[Any], question: Question) -> ColumnElement[Any]:

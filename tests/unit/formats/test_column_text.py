@@ -31,7 +31,9 @@ def column(kind: TypeEngine[Any]) -> OutputColumn:
     return OutputColumn("c", "C", type_name(kind), False, Column("c", kind))
 
 
-formulas = st.sampled_from(["=1+1", "-5", "+1,5", "@x", "\tx", "-", "a=1", "", "é"])
+formulas = st.sampled_from(
+    ["=1+1", "-5", "+1,5", "@x", "\tx", "\n", "\ufeffa", "x;=1", "x;-1", "a|@", "-", "a=1", "", "é"]
+)
 # Values of any type in a column of any type, which SQLite allows.
 values = st.one_of(
     *(
