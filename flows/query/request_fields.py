@@ -20,6 +20,9 @@ Schema = dict[str, Any]
 
 MAX_ANY_OF = 1000
 MAX_NAME_LENGTH = 200
+# Not printable for Python, but part of names: no-break and ideographic spaces, and the joiners U+200C of
+# Persian and U+200D of emoji families.
+_ALSO_IN_NAMES = str.maketrans("", "", "\u00a0\u202f\u3000\u200c\u200d")
 DATE_PATTERN = (
     r"^(\d{4}-\d{1,2}-\d{1,2}|\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,6})?([Zz]|[+-]\d{2}:\d{2}))$"
 )
@@ -50,9 +53,14 @@ def text(parse: Any, **schema: Any) -> Any:
 
 
 def read_name(value: object) -> str:
-    if not isinstance(value, str) or not 0 < len(value) <= MAX_NAME_LENGTH or not value.isprintable():
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_NAME_LENGTH or not _is_printable(value):
         raise ValueError(f"must be one line of 1 to {MAX_NAME_LENGTH} printable characters")
     return value
+
+
+def _is_printable(name: str) -> bool:
+    visible = name.translate(_ALSO_IN_NAMES)
+    return bool(visible) and visible.isprintable()
 
 
 def scope_field(scope: Scope) -> Any:

@@ -130,6 +130,7 @@ def test_all_options_are_parsed() -> None:
         ({"name": ""}, "/name", "invalid"),
         ({"name": "x" * 201}, "/name", "invalid"),
         ({"name": "two\nlines"}, "/name", "invalid"),
+        ({"name": "\u200d\u3000"}, "/name", "invalid"),
         ({"name": "\u202egpj.exe"}, "/name", "invalid"),
         ({"name": 5}, "/name", "invalid"),
         ({"email": "a@b"}, "/email", "unknown"),
@@ -254,6 +255,7 @@ OTHER_FILES = [
     {"csv": {"header": "keys"}},
     {"csv": {"header": "none"}},
     {"name": "mine"},
+    {"name": "売上\u3000報告\u00a0می\u200cخواهم 👨\u200d👩\u200d👧"},  # noqa: RUF001 - Persian
 ]
 
 
