@@ -344,7 +344,7 @@ def test_a_schedule_from_creation_to_deletion(
 
     assert schedules(stack, tmp_path, "delete", schedule_id).code == 0
     gone = schedules(stack, tmp_path, "history", schedule_id)
-    assert (gone.code, gone.stderr) == (2, "report-exports: There is no schedule with this id.\n")
+    assert (gone.code, gone.stderr) == (2, "report-exports: No schedule has this id.\n")
     assert api.get(f"/exports/{history[0]['id']}").status_code == 200
 
 
@@ -387,7 +387,7 @@ def test_preview_creates_no_schedule(stack: Stack, api: httpx.Client, tmp_path: 
         (("preview", *SCHEDULE, "--from", "2024-01-01"), "--from: unknown option"),
         (("create", *SCHEDULE, "--name", "x", "--idempotency-key", "a b"), "--idempotency-key: "),
         (("create", *SCHEDULE, "--every", "P1D"), "not allowed with argument --cron"),
-        (("pause", UNKNOWN), "There is no schedule with this id."),
+        (("pause", UNKNOWN), "No schedule has this id."),
         (("history", "a/b"), "report-exports: "),
         (("delete", ""), "must not be empty."),
         ((), "required: ACTION"),

@@ -19,7 +19,11 @@ BAD = [
     (f"/?surveyId={'0' * 24}&{WEEK}", "Survey", "Unknown id."),
     (f"{SAMPLE}&isAttended=perhaps", "Attended", "Must be true or false."),
     ("/?report=orders&from=2024-7-19&to=2024-7-26&status=lost", "Status", "Must be one of pending"),
-    ("/?report=orders&from=2024-7-19&to=2024-7-26&items=many", "Items", "integer"),
+    (
+        "/?report=orders&from=2024-7-19&to=2024-7-26&items=many",
+        "Items",
+        "Must be a whole number from -2147483648 to 2147483647.",
+    ),
     (f"{SAMPLE}&from=2024-7-20", "From", "The parameter is given twice."),
     ("/?report=invoices", "Report", "No report named “invoices”. Choose another report."),
 ]

@@ -66,6 +66,16 @@ class Receiver:
             time.sleep(0.05)
         return requests
 
+    def wait_for_type(self, path: str, secret: str, message_type: str) -> list[dict[str, Any]]:
+        """Return every message to the path once one of this type is among them."""
+        deadline = time.monotonic() + ARRIVAL_TIMEOUT_SECONDS
+        while True:
+            messages = [request.verify(secret) for request in self.requests_to(path)]
+            if any(message["type"] == message_type for message in messages):
+                return messages
+            assert time.monotonic() < deadline, [message["type"] for message in messages]
+            time.sleep(0.05)
+
     def next_status(self, path: str) -> int:
         remaining = self.statuses.get(path.partition("?")[0]) or [204]
         return remaining.pop(0) if len(remaining) > 1 else remaining[0]
