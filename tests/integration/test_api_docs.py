@@ -6,7 +6,7 @@ import httpx
 
 
 def test_the_page_links_to_the_docs(api: httpx.Client) -> None:
-    assert 'href="/docs"' in api.get("/").raise_for_status().text
+    assert 'href="docs"' in api.get("/").raise_for_status().text
 
 
 def test_the_docs_load_everything_from_the_api_itself(api: httpx.Client) -> None:
