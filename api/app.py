@@ -28,6 +28,7 @@ from api.schedules.store import ScheduleStore
 from api.settings import ApiSettings
 from api.tables.source import Source
 from api.web import methods, problems
+from api.web.allowed_hosts import AllowedHosts
 from api.web.forwarded_prefix import ForwardedPrefix
 from api.web.metrics import Measured, Metrics
 from api.web.request_log import RequestLog
@@ -70,7 +71,8 @@ def create_app() -> RequestLog:
     limit_problem.install(app)
     methods.install(app, ROUTERS)
     app.add_middleware(Measured, metrics=app.state.metrics)
-    return RequestLog(ForwardedPrefix(SecurityHeaders(app, DOCS_PATH)))
+    known_hosts = AllowedHosts(app, settings.answered_hosts)
+    return RequestLog(ForwardedPrefix(SecurityHeaders(known_hosts, DOCS_PATH)))
 
 
 @asynccontextmanager

@@ -1,11 +1,15 @@
 """Settings of the API, beside those that runs read too (flows/settings.py)."""
 
+import re
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from flows.settings import Settings
+
+_HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
 
 
 class ApiSettings(Settings):
@@ -24,6 +28,9 @@ class ApiSettings(Settings):
     )
     jwt_issuer: str = Field("", description="The required issuer of JWTs.")
     jwt_audience: str = Field("", description="The required audience of JWTs.")
+    allowed_hosts: str = Field(
+        "", description="More host names that the API answers under, without ports, separated by commas."
+    )
 
     queued_per_caller: int = Field(50, ge=1, description="Exports of one caller that may wait.")
     starts_per_second: float = Field(1.0, gt=0, description="Exports per second that one caller may start.")
@@ -35,6 +42,27 @@ class ApiSettings(Settings):
             raise ValueError("jwt_key_file needs jwt_issuer and jwt_audience")
         return self
 
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _check_hosts(cls, hosts: str) -> str:
+        for host in _split(hosts):
+            if not _HOST.fullmatch(host):
+                raise ValueError(f"{host!r} is not a host name; write it without scheme, port and path")
+        return hosts
+
+    @property
+    def answered_hosts(self) -> frozenset[str] | None:
+        """Hosts that the API answers under besides loopback, in lower case; None means all."""
+        names = frozenset(host.lower().strip("[]") for host in _split(self.allowed_hosts))
+        if self.authenticates and not names:
+            return None
+        public = urlsplit(self.public_url).hostname
+        return names | {public} if public is not None else names
+
     @property
     def authenticates(self) -> bool:
         return self.keys_file is not None or self.jwt_key_file is not None
+
+
+def _split(names: str) -> list[str]:
+    return [name.strip() for name in names.split(",") if name.strip()]

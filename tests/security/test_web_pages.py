@@ -132,7 +132,7 @@ def test_a_page_on_another_origin_obtains_and_changes_nothing(
     attack.assert_no_effect(prefect)
 
 
-@pytest.mark.parametrize("target", ["prefect", "storage"])
+@pytest.mark.parametrize("target", ["prefect", "storage", "api"])
 def test_a_page_on_a_rebound_name_obtains_and_changes_nothing(
     chromium: Browser, attack: Attack, prefect: httpx.Client, stored_object: str, target: str
 ) -> None:
