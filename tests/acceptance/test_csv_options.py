@@ -4,6 +4,7 @@ import csv
 import gzip
 import hashlib
 import io
+import re
 import zipfile
 from typing import Any
 
@@ -37,6 +38,10 @@ KINDS = {
     "csv.gz": "application/gzip",
     "zip": "application/zip",
 }
+
+
+# The apostrophe before a cell, or a part of one, that a spreadsheet would run.
+GUARD = re.compile(r"(^|[;,\t|\r\n])'(?=[=+@\t\r\n-])")
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +118,7 @@ def test_an_excel_file_has_the_rows_of_the_plain_one_in_local_time(exports: dict
     expected = [[cell or "" for cell in row] for row in plain]
     for row in expected:
         row[timestamp] = row[timestamp][:19].replace("T", " ")
-    assert [[cell.removeprefix("'") for cell in row] for row in rows] == expected
+    assert [[GUARD.sub(r"\1", cell) for cell in row] for row in rows] == expected
 
 
 def test_semicolons_and_decimal_commas_change_only_the_notation(exports: dict[str, Session]) -> None:
