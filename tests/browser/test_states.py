@@ -233,9 +233,8 @@ def test_polling_survives_an_api_restart(
         assert page.get_by_role("alert").count() == 0
         assert opened.axe_violations() == []
     finally:
-        slow_api.start()
-    with page.expect_download(timeout=LATER) as download:
-        pass
+        with page.expect_download(timeout=3 * LATER) as download:
+            slow_api.start()
     assert Path(download.value.path()).read_bytes().count(b"\n") == ROWS + 1
 
 
