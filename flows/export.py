@@ -33,8 +33,8 @@ from flows.errors import (
     StorageUnavailable,
     Superseded,
 )
-from flows.formats.csv_chunks import to_csv
-from flows.formats.csv_options import PRESETS
+from flows.formats.csv.chunks import to_csv
+from flows.formats.csv.options import PRESETS
 from flows.formats.output_file import OutputFile
 from flows.formats.protocol import Output
 from flows.query.masking import mask_reports

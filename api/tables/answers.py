@@ -8,7 +8,7 @@ from typing_extensions import TypeAliasType
 
 from api.tables.table_query import MAX_PAGE_SIZE
 from api.web.answer import Answer, Count, NextCursor
-from flows.formats.csv_options import CHOICES, PRESETS
+from flows.formats.csv.options import CHOICES, PRESETS
 from flows.query.report import Filter, Report, TableColumn, type_name
 from flows.rows.columns import OutputColumn
 

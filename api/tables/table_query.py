@@ -11,7 +11,7 @@ from api.web import strict_json
 from api.web.queries import NEXT_PAGE, QueryModel, WholeNumber, check_parameters
 from api.web.validation import read_all, validated
 from flows.errors import FieldError, InvalidRequest
-from flows.formats.csv_options import PRESETS
+from flows.formats.csv.options import PRESETS
 from flows.formats.registry import FORMATS
 from flows.query.filter_values import value_from_text
 from flows.query.report import DEFAULT_REPORT, Filter, Report

@@ -1,5 +1,5 @@
-"""Output formats: from typed columns, or from PostgreSQL's own CSV records, to the bytes of a file.
+"""Output formats. They turn typed columns, or PostgreSQL's own CSV records, into the bytes of a file.
 
-Here: one `*_format` module per format, listed in `registry`, and what those modules share.
-Not here: where a file is stored (`storage`), what a request may contain (`query`).
+Each format has a module or a package here and is listed in `registry`, together with what formats share.
+Where a file is stored belongs in `storage`; what a request may contain belongs in `query`.
 """

@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import REAL
 
-from flows.formats.csv_options import PRESETS, CsvOptions
-from flows.formats.csv_text import guarded, with_decimal_mark
+from flows.formats.csv.options import PRESETS, CsvOptions
+from flows.formats.csv.text import guarded, with_decimal_mark
 from flows.rows.columns import OutputColumn, Question
 
 Write = Callable[[Any], str]

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flows.formats import cell_text, timestamp_text
-from flows.formats.csv_options import CsvOptions
-from flows.formats.csv_text import FORMULA_STARTS, INNER_FORMULA_START, guarded
+from flows.formats.csv.options import CsvOptions
+from flows.formats.csv.text import FORMULA_STARTS, INNER_FORMULA_START, guarded
 from flows.rows.arrow_columns import TEXT, Values, packed, unpacked
 from flows.rows.columns import OutputColumn
 

@@ -1,4 +1,4 @@
-"""The protocol of output formats: a new one is a `*_format` module, listed in `registry`."""
+"""Protocols that an output format implements."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from flows.formats.containers import Container
-from flows.formats.csv_options import CsvOptions
+from flows.formats.csv.options import CsvOptions
 from flows.rows.columns import OutputColumn
 from flows.rows.pipeline import Block, Chunk, Records
 

@@ -2,7 +2,7 @@
 
 from pathlib import PurePath
 
-from flows.formats.csv_format import CsvFormat
+from flows.formats.csv.format import CsvFormat
 from flows.formats.protocol import Format
 
 DEFAULT_FORMAT = CsvFormat.name

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from pydantic import ValidationError
 
 from flows.errors import FieldError, InvalidRequest
-from flows.formats.csv_options import CsvOptions
+from flows.formats.csv.options import CsvOptions
 from flows.formats.protocol import Format
 from flows.query import date_range
 from flows.query.date_range import DateRange

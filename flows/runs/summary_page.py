@@ -6,7 +6,7 @@ import io
 import json
 from itertools import islice
 
-from flows.formats.csv_options import CsvOptions
+from flows.formats.csv.options import CsvOptions
 from flows.query.request import ExportRequest
 from flows.rows.columns import OutputColumn
 from flows.runs.receipt import Receipt

@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from flows.formats.csv_format import CsvFormat
-from flows.formats.csv_options import parse_options
+from flows.formats.csv.format import CsvFormat
+from flows.formats.csv.options import parse_options
 from tests.support import csv_reader
 from tests.support.export_client import EMPTY_SURVEY, SURVEY, Session, export_all
 

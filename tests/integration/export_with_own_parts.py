@@ -8,7 +8,7 @@ from typing import Any
 
 from flows.export import export_report
 from flows.formats.containers import Bare, Container
-from flows.formats.csv_options import CsvOptions
+from flows.formats.csv.options import CsvOptions
 from flows.formats.options import InvalidOption
 from flows.formats.protocol import Output
 from flows.formats.registry import FORMATS

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, String, func, literal, select
 from sqlalchemy.pool import NullPool
 
 from flows.errors import ExportError, SourceCancelled, SourceTimeout, SourceUnavailable
-from flows.formats.csv_options import PRESETS
+from flows.formats.csv.options import PRESETS
 from flows.rows.pipeline import Records
 from flows.sources.postgresql import copy_out
 from flows.sources.snapshot import Snapshot, open_engine, snapshot

@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.pool import NullPool
 
-from flows.formats.csv_options import PRESETS
+from flows.formats.csv.options import PRESETS
 from flows.sources.postgresql import copy_out
 from flows.sources.snapshot import open_engine, snapshot
 from tests.support import flow_runs

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from pyarrow import csv as pyarrow_csv
 from sqlalchemy import Engine
 
-from flows.formats.csv_options import CsvOptions
+from flows.formats.csv.options import CsvOptions
 from flows.query.request import ExportRequest
 from flows.sources.snapshot import open_engine
 from tests.support.column_strategies import (

@@ -11,7 +11,7 @@ from sqlalchemy import Select, String, func, join, literal, select, true
 from sqlalchemy.pool import NullPool
 
 from flows.errors import SourceTimeout, SourceUnavailable
-from flows.formats.csv_options import PRESETS
+from flows.formats.csv.options import PRESETS
 from flows.sources import postgresql_watchdog
 from flows.sources.postgresql import copy_out
 from flows.sources.postgresql_watchdog import WatchedConnection

@@ -14,7 +14,7 @@ from deployments.cli import main
 from deployments.command_line.exit_codes import EXIT_CODES
 from deployments.command_line.options.schedule_options import ACTIONS
 from flows.errors import errors_by_code
-from flows.formats.csv_options import CHOICES, OPTIONS, PRESETS
+from flows.formats.csv.options import CHOICES, OPTIONS, PRESETS
 from flows.query.report import Report
 from flows.reports import catalog
 

@@ -17,8 +17,8 @@ from sqlalchemy import Float, LargeBinary, Numeric, Select, Time
 from sqlalchemy.types import TypeEngine
 
 from flows.formats.cell_text import READ_JSON
-from flows.formats.csv_options import PRESETS
-from flows.formats.csv_text import BYTE_ORDER_MARK
+from flows.formats.csv.options import PRESETS
+from flows.formats.csv.text import BYTE_ORDER_MARK
 from flows.query.request import ExportRequest
 from flows.rows.arrow_columns import TEXT, TIMESTAMP, Values
 from flows.rows.columns import OutputColumn

@@ -14,7 +14,7 @@ from sqlalchemy import Select, cast, literal_column, select
 from sqlalchemy.dialects.postgresql import JSONB
 
 from flows.errors import Incomplete
-from flows.formats.csv_options import CsvOptions
+from flows.formats.csv.options import CsvOptions
 from flows.query import statement
 from flows.query.request import ExportRequest
 from flows.rows.columns import OutputColumn

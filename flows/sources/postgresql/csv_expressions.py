@@ -22,8 +22,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from flows.formats.csv_options import CsvOptions
-from flows.formats.csv_text import (
+from flows.formats.csv.options import CsvOptions
+from flows.formats.csv.text import (
     FORMULA_STARTS,
     GUARD,
     INNER_FORMULA,

@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import UserDefinedType
 
 from flows.errors import ExportError, UnreadableRow
-from flows.formats.csv_options import CsvOptions
+from flows.formats.csv.options import CsvOptions
 from flows.query import statement
 from flows.query.request import ExportRequest
 from flows.rows.columns import OutputColumn

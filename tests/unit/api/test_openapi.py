@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 from api import openapi
 from api.app import ROUTERS
 from api.tables.table_query import parse_table_query
-from flows.formats.csv_options import CHOICES, PRESETS, parse_options
+from flows.formats.csv.options import CHOICES, PRESETS, parse_options
 from flows.query.request import parse_request
 from flows.reports import catalog
 

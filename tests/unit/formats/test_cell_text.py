@@ -26,7 +26,7 @@ from sqlalchemy import Uuid as UuidType
 from sqlalchemy.types import TypeEngine
 
 from flows.formats.cell_text import answer_texts, cell_text, column_texts
-from flows.formats.csv_options import CsvOptions
+from flows.formats.csv.options import CsvOptions
 from flows.query.report import type_name
 from flows.rows.columns import OutputColumn, Question
 

@@ -14,7 +14,7 @@ from sqlalchemy.types import TypeEngine
 from flows.formats import timestamp_text
 from flows.formats.cell_text import column_texts
 from flows.formats.column_text import texts
-from flows.formats.csv_options import CsvOptions
+from flows.formats.csv.options import CsvOptions
 from flows.query.report import type_name
 from flows.rows.arrow_columns import TIMESTAMP, packed, timestamps
 from flows.rows.columns import OutputColumn

@@ -18,8 +18,8 @@ from sqlalchemy import Column, Integer
 
 from flows.formats import zip_stream
 from flows.formats.containers import Bare
-from flows.formats.csv_format import CsvFormat
-from flows.formats.csv_options import CsvOptions, parse_options
+from flows.formats.csv.format import CsvFormat
+from flows.formats.csv.options import CsvOptions, parse_options
 from flows.formats.output_file import BLOCKS_IN_FLIGHT, OutputFile
 from flows.formats.protocol import Output
 from flows.rows.columns import OutputColumn

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.errors import FieldError, InvalidRequest
-from flows.formats.csv_options import CsvOptions
+from flows.formats.csv.options import CsvOptions
 from flows.query.date_range import DateRange
 from flows.query.report import Report, SortKey
 from flows.query.request import parse_request

@@ -17,8 +17,9 @@ from sqlalchemy import Column, Date, DateTime, Double, Integer, LargeBinary, Num
 from sqlalchemy.types import TypeEngine
 
 from flows.errors import TransformFailed
-from flows.formats import column_text, csv_chunks
-from flows.formats.csv_options import PRESETS
+from flows.formats import column_text
+from flows.formats.csv import chunks as csv_chunks
+from flows.formats.csv.options import PRESETS
 from flows.query.report import Transform, type_name
 from flows.rows import pandas_frames
 from flows.rows.columns import OutputColumn

@@ -1,4 +1,4 @@
-from flows.formats.csv_options import PRESETS, parse_options
+from flows.formats.csv.options import PRESETS, parse_options
 from flows.query.request import parse_request
 from flows.query.statement import output_columns
 from flows.reports import catalog

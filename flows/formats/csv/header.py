@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
-from flows.formats.csv_options import CsvOptions
-from flows.formats.csv_text import guarded, record
+from flows.formats.csv.options import CsvOptions
+from flows.formats.csv.text import guarded, record
 from flows.rows.columns import OutputColumn
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from flows.formats.csv_options import CsvOptions
+from flows.formats.csv.options import CsvOptions
 
 BYTE_ORDER_MARK = "\ufeff".encode()
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.formats.csv_format import CsvFormat
-from flows.formats.csv_options import OPTIONS, PRESETS, CsvOptions, InvalidOption, parse_options
-from flows.formats.csv_text import guarded, record, with_decimal_mark
+from flows.formats.csv.format import CsvFormat
+from flows.formats.csv.options import OPTIONS, PRESETS, CsvOptions, InvalidOption, parse_options
+from flows.formats.csv.text import guarded, record, with_decimal_mark
 
 PLAIN, RFC_4180, EXCEL = PRESETS["plain"], PRESETS["rfc4180"], PRESETS["excel"]
 CELLS = st.none() | st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from('",\r\n\\.;=\t|'))

@@ -2,9 +2,9 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.formats.csv_options import CsvOptions
-from flows.formats.csv_records import records
-from flows.formats.csv_text import record
+from flows.formats.csv.options import CsvOptions
+from flows.formats.csv.records import records
+from flows.formats.csv.text import record
 from flows.rows.arrow_columns import TEXT
 
 special = st.sampled_from(

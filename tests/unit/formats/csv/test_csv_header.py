@@ -2,8 +2,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from flows.formats.csv_header import header
-from flows.formats.csv_options import parse_options
+from flows.formats.csv.header import header
+from flows.formats.csv.options import parse_options
 from flows.query.statement import output_columns
 from flows.rows.columns import Question
 from tests.support.sample_report import things_request

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from flows.formats import csv_options
 from flows.formats.containers import Bare, Container, Gzip, Zip
-from flows.formats.csv_chunks import to_csv
-from flows.formats.csv_header import header
-from flows.formats.csv_options import CsvOptions
-from flows.formats.csv_text import BYTE_ORDER_MARK
+from flows.formats.csv import options as csv_options
+from flows.formats.csv.chunks import to_csv
+from flows.formats.csv.header import header
+from flows.formats.csv.options import CsvOptions
+from flows.formats.csv.text import BYTE_ORDER_MARK
 from flows.formats.protocol import Output
 from flows.rows.pipeline import Block, Chunk, Records
 

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from functools import partial
 from zoneinfo import ZoneInfo
 
-from flows.formats import column_text, csv_records
-from flows.formats.csv_options import CsvOptions
+from flows.formats import column_text
+from flows.formats.csv import records as csv_records
+from flows.formats.csv.options import CsvOptions
 from flows.rows.columns import OutputColumn
 from flows.rows.pipeline import Chunk
 from flows.rows.row_errors import apply_to_column

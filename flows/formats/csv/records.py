@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flows.formats.csv_options import CsvOptions
-from flows.formats.csv_text import record
+from flows.formats.csv.options import CsvOptions
+from flows.formats.csv.text import record
 from flows.rows.arrow_columns import TEXT, Flags, Offsets, data, flags, offsets
 
 
