@@ -43,7 +43,7 @@ def escape_pointer(name: str) -> str:
     return name.replace("~", "~0").replace("/", "~1")
 
 
-def sentence(error: ValueError) -> str:
+def sentence(error: ValueError | str) -> str:
     """Return a parser's message as a sentence; names such as splitRows keep their first letter."""
     text = str(error)
     first = text.partition(" ")[0]

@@ -1,14 +1,18 @@
 """Helpers for the options of every format."""
 
+from collections.abc import Mapping
 from typing import Any
 
 
-class InvalidOption(ValueError):
-    """`option` is the name of the wrong option; None when the whole value is wrong."""
+class InvalidOptions(ValueError):
+    """Options that a format does not accept.
 
-    def __init__(self, option: str | None, reason: str) -> None:
-        super().__init__(reason)
-        self.option = option
+    `reasons` maps the name of each wrong option to the reason. The name is None if the whole value is wrong.
+    """
+
+    def __init__(self, reasons: Mapping[str | None, str]) -> None:
+        super().__init__("; ".join(reasons.values()))
+        self.reasons = reasons
 
 
 def without_defaults(schema: dict[str, Any]) -> None:

@@ -66,7 +66,7 @@ class Format(Protocol):
     def options_description(self) -> str: ...
 
     def parse_options(self, value: object) -> Any:
-        """Parse the request field into a dataclass; None means the defaults. Raise InvalidOption."""
+        """Parse the request field into a dataclass; None means the defaults. Raises InvalidOptions."""
 
     def extension(self, options: Any, rows: int) -> str:
         """Return the extension, a key of `media_types`, for a file with this many rows."""

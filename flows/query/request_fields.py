@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import PlainValidator, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from flows.errors import InvalidRequest, escape_pointer, sentence
-from flows.formats.options import InvalidOption
+from flows.errors import FieldError, InvalidRequest, escape_pointer, sentence
+from flows.formats.options import InvalidOptions
 from flows.formats.protocol import Format
 from flows.formats.registry import DEFAULT_FORMAT, FORMATS
 from flows.query import date_range
@@ -109,9 +109,10 @@ def _read_scope(scope: Scope, value: object) -> str:
 def _read_columns(report: Report, value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or not value or not all(isinstance(key, str) for key in value):
         raise ValueError("must be a list of at least one column key")
-    for key in value:
-        if key not in report.table_columns and not names_question(key, report):
-            raise ValueError(f"unknown column {key!r}; choose from {', '.join(report.table_columns)}")
+    unknown = [key for key in value if key not in report.table_columns and not names_question(key, report)]
+    if unknown:
+        names = f"column{'s' if len(unknown) > 1 else ''} {', '.join(map(repr, unknown))}"
+        raise ValueError(f"unknown {names}; choose from {', '.join(report.table_columns)}")
     if len(set(value)) < len(value):
         raise ValueError("must not name a column twice")
     return tuple(value)
@@ -139,12 +140,16 @@ def options_field(format_: Format) -> Any:
 def _read_options(format_: Format, value: object, info: ValidationInfo) -> Any:
     try:
         options = format_.parse_options(value)
-    except InvalidOption as error:
-        pointer = f"/{escape_pointer(error.option)}" if error.option is not None else ""
-        raise InvalidRequest.at(pointer, "invalid", sentence(error)) from None
+    except InvalidOptions as error:
+        raise InvalidRequest([_option_error(*reason) for reason in error.reasons.items()]) from None
     if "format" in info.data and chosen_format(info.data["format"]) is not format_:
         raise ValueError(f"options of the format {format_.name}, which is not the requested one")
     return options
+
+
+def _option_error(option: str | None, reason: str) -> FieldError:
+    pointer = f"/{escape_pointer(option)}" if option is not None else ""
+    return FieldError(pointer, "invalid", sentence(reason))
 
 
 def format_field() -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 from flows.export import export_report
 from flows.formats.containers import Bare, Container
 from flows.formats.csv.options import CsvOptions
-from flows.formats.options import InvalidOption
+from flows.formats.options import InvalidOptions
 from flows.formats.protocol import Output
 from flows.formats.registry import FORMATS
 from flows.query import statement
@@ -38,7 +38,7 @@ class LinesFormat:
     def parse_options(self, value: object) -> LinesOptions:
         options = {} if value is None else value
         if not isinstance(options, dict) or not options.keys() <= {"separator"}:
-            raise InvalidOption(None, "must be an object with a separator")
+            raise InvalidOptions({None: "must be an object with a separator"})
         return LinesOptions(**options)
 
     def extension(self, options: LinesOptions, rows: int) -> str:

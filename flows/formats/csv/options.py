@@ -1,12 +1,13 @@
 """CSV options and presets: the values of `csv` in a request."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 from typing_extensions import TypeAliasType
 
-from flows.formats.options import InvalidOption, without_defaults
+from flows.formats.options import InvalidOptions, without_defaults
 
 LineEnding = Literal["lf", "crlf"]
 Header = Literal["labels", "keys", "none"]
@@ -81,19 +82,16 @@ _NAMES = {True: "true", False: "false", "\t": "TAB"}
 
 
 def parse_options(value: object) -> CsvOptions:
-    """Parse a preset's name, or an object of options that override those of a preset."""
+    """Parse the name of a preset, or an object of options that override those of a preset.
+
+    Raises InvalidOptions with every wrong option.
+    """
     options = _options(value)
-    for name in options:
-        if name not in OPTIONS:
-            raise InvalidOption(name, f"unknown option {name!r}; choose from {', '.join(OPTIONS)}")
-    preset = options.get("preset", "plain")
-    if not isinstance(preset, str) or preset not in PRESETS:
-        raise InvalidOption("preset", f"preset must be one of {', '.join(PRESETS)}")
+    _raise_any({name: reason for name in options if (reason := _reason(name, options[name])) is not None})
     overrides = {name: options[name] for name in _FIELDS if name in options}
-    for name, option in overrides.items():
-        _check_value(name, option)
-    parsed = replace(PRESETS[preset], **{_FIELDS[name]: option for name, option in overrides.items()})
-    _check_combination(parsed, overrides)
+    preset = PRESETS[options.get("preset", "plain")]
+    parsed = replace(preset, **{_FIELDS[name]: option for name, option in overrides.items()})
+    _raise_any(_contradictions(parsed, overrides))
     return parsed
 
 
@@ -104,36 +102,52 @@ def _options(value: object) -> dict[str, Any]:
         return {"preset": value}
     if isinstance(value, dict):
         return value
-    raise InvalidOption(None, "must be the name of a preset or an object of options")
+    raise InvalidOptions({None: "must be the name of a preset or an object of options"})
 
 
-def _check_value(name: str, value: object) -> None:
+def _raise_any(reasons: Mapping[str | None, str]) -> None:
+    if reasons:
+        raise InvalidOptions(reasons)
+
+
+def _reason(name: str, value: object) -> str | None:
+    """Return why the option cannot have this value, or None."""
+    if name not in OPTIONS:
+        return f"unknown option {name!r}; choose from {', '.join(OPTIONS)}"
+    if name == "preset":
+        known = isinstance(value, str) and value in PRESETS
+        return None if known else f"preset must be one of {', '.join(PRESETS)}"
     if name == "splitRows":
-        is_number = isinstance(value, int) and not isinstance(value, bool)
-        if value is not None and not (is_number and 1 <= value <= EXCEL_ROWS):  # type: ignore[operator]
-            raise InvalidOption(name, f"splitRows must be a whole number from 1 to {EXCEL_ROWS}, or null")
-    elif name == "delimiter" and value == '"':
-        raise InvalidOption(name, 'delimiter must not be ", which is the quote character')
-    elif not any(value is choice or (isinstance(value, str) and value == choice) for choice in CHOICES[name]):
-        choices = " ".join(_NAMES.get(choice, choice) for choice in CHOICES[name])
-        raise InvalidOption(name, f"{name} must be one of {choices}")
+        known = value is None or (type(value) is int and 1 <= value <= EXCEL_ROWS)
+        return None if known else f"splitRows must be a whole number from 1 to {EXCEL_ROWS}, or null"
+    if name == "delimiter" and value == '"':
+        return 'delimiter must not be ", which is the quote character'
+    return _choice_reason(name, value)
 
 
-def _check_combination(options: CsvOptions, overrides: dict[str, Any]) -> None:
-    """Raise InvalidOption for the caller's own option, not for one that the preset sets."""
+def _choice_reason(name: str, value: object) -> str | None:
+    if any(value is choice or (isinstance(value, str) and value == choice) for choice in CHOICES[name]):
+        return None
+    return f"{name} must be one of {' '.join(_NAMES.get(choice, choice) for choice in CHOICES[name])}"
+
+
+def _contradictions(options: CsvOptions, overrides: Mapping[str, Any]) -> dict[str | None, str]:
+    """Return the reasons by option, blaming the caller's own options and not those that the preset sets."""
+    reasons: dict[str | None, str] = {}
     if options.decimal_mark == options.delimiter:
-        reason = "decimalMark , needs another delimiter, such as ; because numbers would span two columns"
-        raise InvalidOption("decimalMark", reason)
-    if options.split_rows is None:
-        return
-    if options.compression == "gzip":
+        reasons["decimalMark"] = (
+            "decimalMark , needs another delimiter, such as ; because numbers would span two columns"
+        )
+    if options.split_rows is not None and options.compression == "gzip":
         if "splitRows" in overrides:
-            raise InvalidOption("splitRows", "splitRows needs compression zip; gzip holds a single file")
-        reason = "compression gzip holds a single file; set splitRows to null or use compression zip"
-        raise InvalidOption("compression", reason)
-    if "splitRows" in overrides and options.compression != "zip":
-        reason = "splitRows needs compression zip, because it produces several files"
-        raise InvalidOption("splitRows", reason)
+            reasons["splitRows"] = "splitRows needs compression zip; gzip holds a single file"
+        else:
+            reasons["compression"] = (
+                "compression gzip holds a single file; set splitRows to null or use compression zip"
+            )
+    elif overrides.get("splitRows") is not None and options.compression != "zip":
+        reasons["splitRows"] = "splitRows needs compression zip, because it produces several files"
+    return reasons
 
 
 def _add_exclusions(schema: dict[str, Any]) -> None:

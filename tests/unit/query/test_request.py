@@ -49,6 +49,11 @@ def test_the_request_body_of_the_article_is_accepted() -> None:
     assert request.file_name(0) == "survey-responses_668b6fa3b8d693cd865b44bb_2024-07-19_2024-07-26.csv"
 
 
+def test_every_unknown_column_is_named() -> None:
+    (error,) = request_errors(BODY | {"columns": ["id", "colour", "size"]})
+    assert error.detail.startswith("Unknown columns 'colour', 'size'; choose from ")
+
+
 def test_all_options_are_parsed() -> None:
     request = things_request(
         timeZone="Europe/Berlin",

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.formats.csv.format import CsvFormat
-from flows.formats.csv.options import OPTIONS, PRESETS, CsvOptions, InvalidOption, parse_options
+from flows.formats.csv.options import OPTIONS, PRESETS, CsvOptions, InvalidOptions, parse_options
 from flows.formats.csv.text import guarded, record, with_decimal_mark
 
 PLAIN, RFC_4180, EXCEL = PRESETS["plain"], PRESETS["rfc4180"], PRESETS["excel"]
@@ -208,11 +208,17 @@ def test_csv_is_a_preset_or_an_object_of_options(value: object, expected: CsvOpt
 def test_invalid_options_are_refused_with_name_and_reason(
     value: Any, option: str | None, reason: str
 ) -> None:
-    with pytest.raises(InvalidOption) as raised:
+    with pytest.raises(InvalidOptions) as raised:
         parse_options(value)
-    assert raised.value.option == option
-    assert reason in str(raised.value)
-    assert option is None or option in str(raised.value)
+    assert list(raised.value.reasons) == [option]
+    assert reason in raised.value.reasons[option]
+    assert option is None or option in raised.value.reasons[option]
+
+
+def test_every_invalid_option_is_reported() -> None:
+    with pytest.raises(InvalidOptions) as raised:
+        parse_options({"delimiter": "x", "header": 1, "colour": "red", "splitRows": 0, "compression": "zip"})
+    assert set(raised.value.reasons) == {"delimiter", "header", "colour", "splitRows"}
 
 
 @given(
@@ -226,7 +232,7 @@ def test_invalid_options_are_refused_with_name_and_reason(
 )
 @settings(max_examples=100)
 def test_accepted_options_never_contradict_each_other(options: dict[str, Any]) -> None:
-    with suppress(InvalidOption):
+    with suppress(InvalidOptions):
         options = parse_options(options)
         assert options.decimal_mark != options.delimiter
         assert not (options.compression == "gzip" and options.split_rows is not None)
