@@ -1,5 +1,6 @@
-"""Reading the rows of a request from a database, all in one snapshot.
+"""Read the rows of a request from a database in one snapshot.
 
-Here: connections, snapshots, errors of databases, and the sources, in order in `choose`.
-Not here: what is selected (`query`), how a value is written (`formats`).
+This package opens connections and snapshots, classifies database errors, and contains the row sources.
+`choose` lists the sources in the order in which they are tried. The `query` package builds the statements,
+and the `formats` package writes the values.
 """

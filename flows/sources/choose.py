@@ -1,4 +1,4 @@
-"""The sources, in the order in which they are tried."""
+"""Choose the row source for a report's database."""
 
 from collections.abc import Iterator
 
@@ -9,10 +9,10 @@ from flows.sources.postgresql import copy_chunks, copy_rows
 from flows.sources.protocol import Reading, RowSource
 from flows.sources.sqlite import adbc_chunks
 
-# Fast paths first; the last source reads from every database.
+# The fast paths come first. The last source can read from every database.
 SOURCES: list[RowSource] = [copy_rows, copy_chunks, adbc_chunks, concat_chunks, sqlalchemy_rows]
 
 
 def rows(reading: Reading) -> Iterator[Opening | Records | Chunk]:
-    """Yield the opening and all rows from the first source that can read them."""
+    """Yield the opening and then all rows, using the first source that can read them."""
     return next(source for source in SOURCES if source.can_read(reading)).rows(reading)

@@ -1,7 +1,7 @@
-"""The export error that a driver's error means, by class and by error number.
+"""Map database driver errors to export errors.
 
-Classes are those of PEP 249, which all drivers share; subclasses count as their base class.
-Numbers are SQLSTATEs of PostgreSQL, result codes of SQLite, and error numbers of MariaDB and MySQL.
+Errors are classified by the exception classes of PEP 249, which all drivers share, and by error number: the
+SQLSTATE for PostgreSQL, the result code for SQLite, and the server's error number for MariaDB and MySQL.
 """
 
 import sqlite3
@@ -24,14 +24,14 @@ _TRANSACTION_TIMEOUT = "25P04"
 _DATA = "22"
 # Lost connections, conflicts, exhausted resources, locks, shutdown, I/O errors.
 _TRANSIENT = ("08", "25P03", "40001", "40P01", "53", "55P03", "57P", "58000", "58030")
-_SQLITE_PRIMARY = 0xFF  # the low byte of an extended result code
-# Error numbers of both servers; 2000 to 2999 are the client library's.
+_SQLITE_PRIMARY = 0xFF  # The low byte of an extended result code.
+# Error numbers of MariaDB and MySQL. The client library uses 2000 to 2999.
 # https://mariadb.com/kb/en/mariadb-error-code-reference/
 # https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html
 _MYSQL_NUMBERS: dict[type[ExportError], tuple[int, ...]] = {
     SourceTimeout: (1969, 3024),
     SourceCancelled: (1317,),
-    # 0 is pymysql's number for a connection that is closed.
+    # pymysql uses 0 for a closed connection.
     SourceUnavailable: (
         0,
         1040,
@@ -52,28 +52,28 @@ _MYSQL_NUMBERS: dict[type[ExportError], tuple[int, ...]] = {
 
 
 def classify(error: BaseException | None, connection_lost: bool = False) -> ExportError:
-    """Return the export error that an error of a driver, or SQLAlchemy's wrapper of it, means."""
+    """Return the export error for an error raised by a driver or wrapped by SQLAlchemy."""
     if isinstance(error, exc.DBAPIError):
         return classify(error.orig, connection_lost or error.connection_invalidated)
-    meaning = _meaning(error)
-    return SourceUnavailable() if connection_lost and isinstance(meaning, Internal) else meaning
+    export_error = _by_driver(error)
+    return SourceUnavailable() if connection_lost and isinstance(export_error, Internal) else export_error
 
 
-def _meaning(error: BaseException | None) -> ExportError:
+def _by_driver(error: BaseException | None) -> ExportError:
     if isinstance(error, psycopg.Error):
         return _postgresql(error)
     if isinstance(error, sqlite3.Error):
         return _sqlite(error)
     if _names(error) & {"DatabaseError", "InterfaceError"}:
         return _mysql(error)
-    if isinstance(error, exc.TimeoutError | exc.DisconnectionError):  # no connection of the pool is free
+    if isinstance(error, exc.TimeoutError | exc.DisconnectionError):  # The connection pool is exhausted.
         return SourceUnavailable()
     return Internal()
 
 
 def _postgresql(error: psycopg.Error) -> ExportError:
     state = error.sqlstate
-    if state is None:  # the client's own error: no server answered
+    if state is None:  # The client raised this error, so no server has answered.
         return SourceUnavailable() if isinstance(error, psycopg.OperationalError) else Internal()
     if state == _QUERY_CANCELED:
         return SourceTimeout() if "timeout" in str(error) else SourceCancelled()
@@ -85,7 +85,10 @@ def _postgresql(error: psycopg.Error) -> ExportError:
 
 
 def is_invalid_text(error: BaseException | None) -> bool:
-    """Return whether a text of SQLite is not UTF-8; Python's driver has no error code for that."""
+    """Return whether SQLite returned text that is not UTF-8.
+
+    Python's driver has no error code for this, so the message is checked.
+    """
     return isinstance(error, sqlite3.OperationalError) and "decode to UTF-8" in str(error)
 
 
@@ -95,13 +98,16 @@ def _sqlite(error: sqlite3.Error) -> ExportError:
         return SourceTimeout()
     if is_invalid_text(error):
         return UnreadableRow()
-    # SQLite raises OperationalError for a missing table, too.
+    # SQLite also raises OperationalError for a missing table.
     is_outage = isinstance(error, sqlite3.OperationalError) and code != sqlite3.SQLITE_ERROR
     return SourceUnavailable() if is_outage else Internal()
 
 
 def _mysql(error: BaseException | None) -> ExportError:
-    """The drivers of MariaDB and MySQL are optional, so their classes are known by name only."""
+    """Classify an error of MariaDB or MySQL.
+
+    Their drivers are optional dependencies, so the exception classes are compared by name.
+    """
     number = error.args[0] if error is not None and error.args else None
     if not isinstance(number, int):
         return SourceUnavailable() if "OperationalError" in _names(error) else Internal()
@@ -109,5 +115,4 @@ def _mysql(error: BaseException | None) -> ExportError:
 
 
 def _names(error: BaseException | None) -> set[str]:
-    """Return the names of the error's class and its base classes."""
     return {kind.__name__ for kind in type(error).__mro__}

@@ -1,4 +1,4 @@
-"""Expressions that read each column exactly as the database holds it."""
+"""Build SQL expressions that read each column exactly as the database stores it."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -32,7 +32,7 @@ from sqlalchemy.types import TypeEngine
 from flows.formats.cell_text import interval_text
 from flows.rows.columns import OutputColumn
 
-# PostgreSQL's own types that Python has exact values for.
+# PostgreSQL types whose values Python can represent exactly.
 _EXACT_IN_PYTHON = (
     postgresql.BYTEA,
     postgresql.DATE,
@@ -44,7 +44,10 @@ _EXACT_IN_PYTHON = (
 
 
 def is_standard(kind: TypeEngine[Any]) -> bool:
-    """Return whether this is one of SQLAlchemy's types, whose conversions are known; PickleType's are not."""
+    """Return whether this is a built-in SQLAlchemy type with a known conversion.
+
+    PickleType is excluded because it can return any Python object.
+    """
     return type(kind).__module__.startswith("sqlalchemy.") and not isinstance(kind, PickleType)
 
 
@@ -54,7 +57,7 @@ def exact_expression(column: OutputColumn) -> ColumnElement[Any]:
     if column.question is not None:
         return DatabaseText(expression, Text())
     if isinstance(kind, Enum):
-        return type_coerce(expression, String)  # the stored name, not Python's member
+        return type_coerce(expression, String)  # Read the stored name instead of the Python enum member.
     if isinstance(kind, Numeric) and not isinstance(kind, Float) and kind.asdecimal:
         return type_coerce(expression, ExactDecimal(kind.precision, kind.scale))
     if isinstance(kind, Interval):
@@ -65,20 +68,23 @@ def exact_expression(column: OutputColumn) -> ColumnElement[Any]:
 
 
 def text_of(expression: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Return COPY's text. A cast would strip the trailing spaces of a CHAR and add /32 to an inet."""
+    """Return an expression for the text that COPY would print.
+
+    A cast would strip the trailing spaces of a CHAR and append /32 to an inet.
+    """
     if isinstance(expression.type, String) and not isinstance(expression.type, CHAR | Enum):
         return cast(expression, Text)
     return case((expression.is_not(None), func.concat(expression, type_=Text)))
 
 
 def _is_postgresql_specific(kind: TypeEngine[Any]) -> bool:
-    """Return whether the type is read as text: arrays, ranges, intervals, network addresses."""
+    """Return whether the column is read as text, such as an array, a range or a network address."""
     is_specific = type(kind).__module__.startswith(postgresql.__name__)
     return isinstance(kind, ARRAY) or (is_specific and not isinstance(kind, _EXACT_IN_PYTHON))
 
 
 class DatabaseText(FunctionElement[Any]):
-    """The value's text on PostgreSQL, and the stored value on other databases."""
+    """An expression that is rendered as text on PostgreSQL and unchanged on other databases."""
 
     inherit_cache = True
 
@@ -96,13 +102,16 @@ def _stored_value(element: DatabaseText, compiler: SQLCompiler, **options: Any) 
 @compiles(DatabaseText, "postgresql")
 def _as_text(element: DatabaseText, compiler: SQLCompiler, **options: Any) -> str:
     (expression,) = element.clauses
-    # The type's own output, like COPY; a cast would add /32 to an inet.
+    # concat() uses the type's own output function, as COPY does. A cast would append /32 to an inet.
     printed = case((expression.is_not(None), func.concat(expression, type_=Text)))
     return compiler.process(printed, **options)
 
 
 class ExactDecimal(TypeDecorator[Decimal]):
-    """Decimals of SQLite, which stores integers or floats; SQLAlchemy would turn both into floats."""
+    """Exact decimals on SQLite.
+
+    SQLite stores decimals as integers or floats, and SQLAlchemy would convert both to float.
+    """
 
     impl = Numeric
     cache_ok = True

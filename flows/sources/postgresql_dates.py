@@ -1,4 +1,7 @@
-"""Read PostgreSQL's dates that Python lacks as text: infinity, BC, and years after 9999."""
+"""Return PostgreSQL dates that Python cannot represent as text.
+
+These are infinity, BC dates, and years after 9999.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +15,7 @@ _TYPES = ("date", "timestamp", "timestamptz")
 
 
 def read_as_text(connection: psycopg.Connection[Any]) -> None:
-    """Make the connection return such dates as text instead of raising DataError."""
+    """Make the connection return unsupported dates as text instead of raising DataError."""
     for name in _TYPES:
         connection.adapters.register_loader(name, _loader(connection, name))
 

@@ -1,10 +1,12 @@
-"""A PostgreSQL connection that notices when the answer to a query will never come.
+"""Detect PostgreSQL connections on which a result will never arrive.
 
-TCP keepalives detect a host that is gone, but not a proxy, firewall or frozen server that acknowledges
-packets and sends nothing. After REPORTS_SILENCE_SECONDS (60) without data, a second connection asks the
-server whether the backend still works on the query. Without this, an export would wait forever: the server's
-own limit, REPORTS_STATEMENT_SECONDS (3600), does not help if its message never arrives. It costs nothing
-while data arrives, and one short connection per silent interval.
+TCP keepalives detect an unreachable host. They do not detect a proxy, firewall or frozen server that
+acknowledges packets but sends no data. After REPORTS_SILENCE_SECONDS (60) without data, a second connection
+asks the server whether the backend is still working on the query. Without this check an export could wait
+forever: the server's own limit, REPORTS_STATEMENT_SECONDS (3600), does not help if its error message never
+arrives.
+
+The check costs nothing while data arrives, and one short connection per silent interval otherwise.
 """
 
 import logging
@@ -20,7 +22,8 @@ import psycopg
 from psycopg.abc import PQGen
 
 PROBE_SECONDS = 5
-# Severity of a refused connection in most of PostgreSQL's languages; a server that refuses is alive.
+# Severity of a refused connection, untranslated in most languages. A server that refuses connections is
+# alive.
 _REFUSED = "FATAL"
 _BACKEND_STATE = """
     SELECT pg_postmaster_start_time(), pid, wait_event_type
@@ -33,21 +36,28 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Backend:
-    """The server process behind a connection; a pooler or load balancer may have chosen it."""
+    """The server process behind a connection.
+
+    A pooler or load balancer may have chosen the server, so its start time is recorded as well.
+    """
 
     pid: int
     server_started_at: datetime
 
 
 class WatchedConnection(psycopg.Connection[Any]):
-    """Waits while the server works on the query; raises OperationalError when no answer will come."""
+    """A connection that raises OperationalError if the result of a query will never arrive."""
 
     probe: Callable[[], "WatchedConnection"]
     _silence_seconds: float = math.inf
     _is_lost: Callable[[float], bool]
 
     def watch(self, backend: Backend, silence_seconds: float, longest_seconds: float) -> None:
-        """Watch for silence. After `longest_seconds` the server itself would have ended the statement."""
+        """Start to check the backend whenever the connection is silent for this long.
+
+        `longest_seconds` is the server's own statement timeout. A connection that is silent for longer is
+        lost.
+        """
 
         def is_lost(silent: float) -> bool:
             return silent > longest_seconds + 2 * silence_seconds or self._has_stopped(backend)
@@ -58,7 +68,10 @@ class WatchedConnection(psycopg.Connection[Any]):
         return super().wait(self._watched(gen), *how, **more)
 
     def _watched(self, gen: PQGen[T]) -> PQGen[T]:
-        """psycopg resumes the generator when the socket is ready, and without data every 0.1 s."""
+        """Wrap a psycopg generator and check the backend during silence.
+
+        psycopg resumes the generator when the socket is ready, or every 0.1 s without data.
+        """
         try:
             state = next(gen)
             received_at = checked_at = monotonic()
@@ -84,15 +97,18 @@ class WatchedConnection(psycopg.Connection[Any]):
             with self.probe() as connection:
                 started_at, pid, waits_for = connection.execute(_BACKEND_STATE, [backend.pid]).fetchall()[0]
         except psycopg.OperationalError as error:
-            logger.warning("the server is silent, and the probe failed: %s", str(error).partition("\n")[0])
+            logger.warning("the server is silent and the probe failed: %s", str(error).partition("\n")[0])
             return _REFUSED not in str(error)
-        if started_at != backend.server_started_at:  # a load balancer chose another server
+        if started_at != backend.server_started_at:  # A load balancer has chosen another server.
             return False
         return pid is None or waits_for == "Client"
 
 
 def connect(*arguments: Any, **options: Any) -> WatchedConnection:
-    """Connect like psycopg.connect. Probes use the same arguments and wait a few seconds at most."""
+    """Connect like psycopg.connect.
+
+    Probes use the same arguments, with a connection timeout of a few seconds.
+    """
 
     def probe() -> WatchedConnection:
         short = {**options, "connect_timeout": PROBE_SECONDS, "autocommit": True}

@@ -1,4 +1,7 @@
-"""The protocol of sources: a new one is a module with these two functions, listed in `choose`."""
+"""The protocol of row sources.
+
+To add a source, write a module with these two functions and list it in `choose`.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,7 +18,10 @@ from flows.sources.snapshot import Snapshot
 
 @dataclass(frozen=True)
 class Reading:
-    """A request and the snapshot it is read in; `max_rows` is the operator's limit, 0 for none."""
+    """A request and the snapshot it is read from.
+
+    `max_rows` is the operator's limit; 0 means no limit.
+    """
 
     snapshot: Snapshot
     request: ExportRequest
@@ -24,7 +30,10 @@ class Reading:
 
     @cached_property
     def opening(self) -> Opening:
-        """Count the rows and resolve the columns. Raise RowsLimit if there are too many rows."""
+        """Count the rows and resolve the columns.
+
+        Raises RowsLimit if there are too many rows.
+        """
         questions = self.snapshot.questions(statement.questions(self.request))
         columns = statement.output_columns(self.request, questions)
         expected = self.snapshot.scalar(statement.count(self.request))
@@ -34,7 +43,7 @@ class Reading:
 
 
 def check_rows(expected: int, *limits: int | None) -> None:
-    """Raise RowsLimit above the lowest limit; None and 0 are no limit."""
+    """Raise RowsLimit if `expected` exceeds the lowest limit. None and 0 mean no limit."""
     limit = min(filter(None, limits), default=expected)
     if expected > limit:
         size = f"The export would contain {expected:,} rows; the limit is {limit:,}."
@@ -45,11 +54,11 @@ class RowSource(Protocol):
     """One way to read a request's rows from one kind of database."""
 
     def can_read(self, reading: Reading) -> bool:
-        """Return whether this source reads every value of these rows exactly, and fast enough to be used."""
+        """Return whether this source reads these rows exactly and is worth its overhead."""
 
     def rows(self, reading: Reading) -> Iterator[Opening | Records | Chunk]:
-        """Yield the opening, then all rows in the request's order.
+        """Yield the opening, followed by all rows in the order of the request.
 
-        Yield `Records` only if `request.copy_options` is not None, rendered with these options. A source that
-        takes another snapshot yields the opening of that one.
+        Yield `Records` only if `request.copy_options` is set, and render them with these options. A source
+        that takes a new snapshot yields an opening for the new snapshot.
         """

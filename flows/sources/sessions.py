@@ -1,4 +1,4 @@
-"""Snapshots and time limits of SQLite, MariaDB and MySQL."""
+"""Begin snapshots and set time limits on SQLite, MariaDB and MySQL."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -10,14 +10,15 @@ from sqlalchemy import Connection, CursorResult
 from sqlalchemy.exc import DBAPIError
 
 _MYSQL = ("mysql", "mariadb")
-_SQLITE_STEPS = 10_000  # virtual machine steps between two checks of the clock, under a millisecond
+# Virtual machine steps between two checks of the clock. They take less than a millisecond.
+_SQLITE_STEPS = 10_000
 
 
 @contextmanager
 def begin_snapshot(connection: Connection, statement_seconds: int) -> Iterator[None]:
-    """Begin a read-only transaction whose statements end after this time."""
+    """Begin a read-only transaction with a time limit for its statements."""
     if connection.dialect.name == "sqlite":
-        # Python's sqlite3 does not begin a transaction for reads.
+        # Python's sqlite3 does not start a transaction for reads.
         connection.exec_driver_sql("BEGIN")
         with _sqlite_limit(connection, statement_seconds):
             yield
@@ -32,7 +33,10 @@ def begin_snapshot(connection: Connection, statement_seconds: int) -> Iterator[N
 
 @contextmanager
 def query_ended(result: CursorResult[Any]) -> Iterator[None]:
-    """Close the result; after an error, kill its query, or a MySQL driver would read all remaining rows."""
+    """Close the result at the end of the block, and kill its query first if the block raises.
+
+    Otherwise a MySQL driver would read all remaining rows.
+    """
     try:
         yield
     except BaseException:
@@ -52,7 +56,10 @@ def _kill_query(connection: Connection) -> None:
 
 
 def _mysql_session(connection: Connection, statement_seconds: int) -> list[str]:
-    """Return settings: TIMESTAMP columns in UTC, and the time limit, whose name differs between the two."""
+    """Return session settings: UTC for TIMESTAMP columns, and the time limit of a statement.
+
+    MariaDB and MySQL have different settings for the time limit.
+    """
     if getattr(connection.dialect, "is_mariadb", False):
         return ["time_zone = '+00:00'", f"max_statement_time = {statement_seconds}"]
     return ["time_zone = '+00:00'", f"max_execution_time = {statement_seconds * 1000}"]
@@ -60,7 +67,7 @@ def _mysql_session(connection: Connection, statement_seconds: int) -> list[str]:
 
 @contextmanager
 def _sqlite_limit(connection: Connection, seconds: int) -> Iterator[None]:
-    """Interrupt all statements of the snapshot after this time; SQLite has no limit itself."""
+    """Interrupt the statements of the snapshot after this time, because SQLite has no such setting."""
     driver, deadline = connection.connection.driver_connection, monotonic() + seconds
     if not isinstance(driver, sqlite3.Connection):
         yield

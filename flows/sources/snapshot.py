@@ -1,4 +1,4 @@
-"""The source database: connections, one snapshot per export, and the meaning of errors."""
+"""Connect to the source database and open one snapshot per export."""
 
 import json
 import logging
@@ -22,7 +22,7 @@ from flows.sources import postgresql_dates, postgresql_watchdog, sessions
 from flows.sources.driver_errors import classify
 from flows.sources.postgresql_watchdog import Backend, WatchedConnection
 
-# Values print the same, whatever the server or the role sets.
+# These settings override those of the server and the role, so that values always print the same.
 _SESSION = {
     "DateStyle": "ISO, YMD",
     "IntervalStyle": "postgres",
@@ -30,8 +30,8 @@ _SESSION = {
     "extra_float_digits": "1",
     "client_encoding": "UTF8",
 }
-# Makes the server check during a query that the client still exists: a run that is killed during a sort
-# leaves no query behind. PostgreSQL has it from version 14, except on Windows.
+# Makes the server check for a lost client while it runs a query, so that a run killed during a sort does not
+# leave the query running. Available since PostgreSQL 14, except on Windows.
 _CHECK_CLIENT = text("""
     SELECT set_config(name, '1s', true) FROM pg_settings
     WHERE name = 'client_connection_check_interval' AND version() !~* 'windows|mingw|visual c'
@@ -44,7 +44,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Session:
-    """Time zone of printed timestamps, and limits on a statement's duration and the server's silence."""
+    """Session settings: the time zone of printed timestamps, and the time limits.
+
+    `silence_seconds` is how long the server may be silent before it is checked.
+    """
 
     zone: str = "UTC"
     statement_seconds: int = 3600
@@ -53,7 +56,7 @@ class Session:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A connection inside a repeatable-read transaction, which sees one state of the database."""
+    """A connection in a repeatable-read transaction, which sees a single state of the database."""
 
     connection: Connection
     taken_at: datetime
@@ -65,14 +68,16 @@ class Snapshot:
 
     @property
     def driver(self) -> Any:
-        """The driver's own connection."""
         return self.connection.connection.driver_connection
 
     def scalar(self, statement: Select[Any]) -> Any:
         return self.connection.execute(statement).scalar_one()
 
     def allow_until(self, deadline: float) -> None:
-        """Limit the next statement on PostgreSQL to the time left until `deadline`, of time.monotonic."""
+        """Limit the next statement on PostgreSQL to the time left until `deadline`.
+
+        `deadline` is a value of time.monotonic. Raises SourceTimeout if no time is left.
+        """
         remaining_ms = int((deadline - monotonic()) * 1000)
         if remaining_ms <= 0:
             raise SourceTimeout
@@ -86,7 +91,7 @@ class Snapshot:
 
 
 def open_engine(url: str, connect_seconds: int, **options: Any) -> Engine:
-    """Create an engine that decodes JSON numbers exactly and watches its psycopg connections."""
+    """Create an engine that decodes JSON numbers exactly and watches psycopg connections."""
     if url.startswith("postgresql"):
         options["connect_args"] = {"connect_timeout": connect_seconds}
     engine = create_engine(url, json_deserializer=partial(json.loads, parse_float=Decimal), **options)
@@ -109,7 +114,7 @@ def snapshot(
     clock: Callable[[], datetime],
     silence_seconds: float = math.inf,
 ) -> Iterator[Snapshot]:
-    """Open the read-only transaction of an export; it is rolled back at the end."""
+    """Open the read-only transaction of an export and roll it back at the end."""
     session = Session(zone, statement_seconds, silence_seconds)
     with source_errors(), engine.connect() as connection, _cancel_on_error(connection):
         if engine.dialect.name == "postgresql":
@@ -121,7 +126,10 @@ def snapshot(
 
 
 def _set_up(connection: Connection, session: Session) -> datetime:
-    """Configure the session; return the time of the snapshot, which the first statement takes."""
+    """Configure the session and return the time of the snapshot.
+
+    The snapshot is taken by the first statement, which also reads the time.
+    """
     limit = f"{session.statement_seconds}s"
     settings = {**_SESSION, "TimeZone": session.zone, "statement_timeout": limit}
     set_all = [func.set_config(name, value, literal(True)) for name, value in settings.items()]
@@ -138,7 +146,7 @@ def _set_up(connection: Connection, session: Session) -> datetime:
 
 @contextmanager
 def _cancel_on_error(connection: Connection) -> Iterator[None]:
-    """Cancel the running query when the block fails, before the connection is closed."""
+    """If the block raises, cancel the running query before the connection is closed."""
     try:
         yield
     except BaseException:
@@ -152,12 +160,15 @@ def _cancel_query(connection: Connection) -> None:
     if isinstance(driver, psycopg.Connection) and driver.info.transaction_status == _ACTIVE:
         with suppress(psycopg.Error):
             driver.cancel_safe(timeout=_CANCEL_SECONDS)
-        connection.invalidate()  # the query's result is still pending
+        connection.invalidate()  # The result of the query is still pending.
 
 
 @contextmanager
 def source_errors() -> Iterator[None]:
-    """Turn driver errors into export errors. Only the log contains the driver's text."""
+    """Convert driver errors into export errors.
+
+    The driver's message appears only in the log, because it may contain data.
+    """
     try:
         yield
     except (exc.DBAPIError, exc.TimeoutError, psycopg.Error) as error:
@@ -165,7 +176,10 @@ def source_errors() -> Iterator[None]:
 
 
 def _logged(meaning: ExportError, error: Exception) -> ExportError:
-    """Log an outage as one line, because retries repeat it, and anything else with its traceback."""
+    """Log the error and return it.
+
+    An outage is logged on one line, because every retry repeats it. Other errors are logged with a traceback.
+    """
     if isinstance(meaning, SourceUnavailable):
         logger.warning("the source database cannot be reached: %s", str(error).partition("\n")[0])
     else:

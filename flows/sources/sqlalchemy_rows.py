@@ -1,4 +1,4 @@
-"""The general source: rows of any database that SQLAlchemy can read, as typed chunks."""
+"""Read rows from any database that SQLAlchemy supports, as typed chunks."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -20,7 +20,7 @@ from flows.sources import exact_types, sessions, sqlite_invalid_text
 from flows.sources.protocol import Reading
 from flows.sources.snapshot import Snapshot
 
-CHUNK_ROWS = 3000  # fewer cost more calls into Arrow, more do not fit into a core's caches
+CHUNK_ROWS = 3000  # Smaller chunks need more calls into Arrow; larger chunks do not fit into a core's cache.
 
 DriverRows: TypeAlias = Sequence[Sequence[Any]]
 Converter = Callable[[Values], Values]
@@ -38,7 +38,7 @@ def rows(reading: Reading) -> Iterator[Opening | Chunk]:
 def fetch(
     snapshot: Snapshot, request: ExportRequest, columns: Sequence[OutputColumn], offset: int = 0
 ) -> Iterator[Chunk]:
-    """Yield the request's rows after the first `offset`."""
+    """Yield the rows of the request, skipping the first `offset` rows."""
     query = statement.rows(request, expressions(columns, request.report.key))
     query = query.offset(offset) if offset else query
 
@@ -54,8 +54,8 @@ def fetch_with(
     snapshot: Snapshot,
     query: Select[Any],
 ) -> Iterator[Chunk]:
-    """Yield the chunks that the reader makes of the driver's rows."""
-    options = {"stream_results": True}  # a server-side cursor, so that only one chunk is in memory
+    """Yield the driver's rows as chunks. `make_reader` returns the function that converts the rows."""
+    options = {"stream_results": True}  # A server-side cursor keeps only one chunk in memory.
     result = snapshot.connection.execute(query, execution_options=options)
     with sessions.query_ended(result):
         read = make_reader(result)
@@ -64,9 +64,9 @@ def fetch_with(
 
 
 def _next_rows(result: CursorResult[Any]) -> DriverRows:
-    """Fetch from the driver, because SQLAlchemy converts row by row; empty after the last row.
+    """Fetch rows straight from the driver, or return an empty list after the last row.
 
-    SQLAlchemy closes the cursor after the last row.
+    This bypasses SQLAlchemy, which converts row by row. SQLAlchemy closes the cursor after the last row.
     """
     if result.cursor is None:
         return []
@@ -78,32 +78,38 @@ def _next_rows(result: CursorResult[Any]) -> DriverRows:
 def expressions(
     columns: Sequence[OutputColumn], key: ColumnElement[Any] | None = None
 ) -> list[ColumnElement[Any]]:
-    """Return exact expressions of the columns, then the report's key. All questions share one, their JSON."""
+    """Return exact expressions for the columns, followed by the report's key.
+
+    All questions share one expression, the JSON of their answers.
+    """
     exact = [exact_types.exact_expression(column) for column in _selected(columns)]
     labelled = exact if key is None else [*exact, key]
     return [expression.label(f"c{number}") for number, expression in enumerate(labelled)]
 
 
 def _selected(columns: Sequence[OutputColumn]) -> list[OutputColumn]:
-    """Return the columns without a question, and the first question for all of them."""
+    """Return the columns without a question, followed by the first question in place of all questions."""
     questions = [column for column in columns if column.question is not None]
     return [*(column for column in columns if column.question is None), *questions[:1]]
 
 
 def chunk_of(rows: DriverRows, columns: Sequence[OutputColumn]) -> Chunk:
-    """Return rows that SQLAlchemy has converted; they hold `expressions`, the report's key last."""
+    """Build a chunk from rows that SQLAlchemy has already converted.
+
+    Each row contains the values of `expressions`, with the report's key last.
+    """
     return _chunk(rows, columns, [])
 
 
 def _chunk(rows: DriverRows, columns: Sequence[OutputColumn], converters: Sequence[Converter]) -> Chunk:
-    """Convert at least one row; without converters the values are converted already."""
+    """Convert at least one row. Without converters, the values are used unchanged."""
     return chunk_of_columns(list(zip(*rows, strict=True)), columns, converters)
 
 
 def chunk_of_columns(
     selected: Sequence[Values], columns: Sequence[OutputColumn], converters: Sequence[Converter]
 ) -> Chunk:
-    """Convert the columns of `expressions`, of which the report's key is the last."""
+    """Build a chunk from the values of `expressions`, column by column, with the report's key last."""
     keys = selected[-1]
     plain = [column for column in columns if column.question is None]
     values: dict[str, Values] = {column.key: own for column, own in zip(plain, selected, strict=False)}
@@ -115,7 +121,7 @@ def chunk_of_columns(
 
 
 def _converters(snapshot: Snapshot, query: Select[Any], result: CursorResult[Any]) -> list[Converter]:
-    """Return what SQLAlchemy would convert each value with, for whole columns."""
+    """Return column-wise versions of the conversions that SQLAlchemy would apply to each value."""
     dialect = snapshot.connection.dialect
     cursor: Any = result.cursor
     described = zip(query.exported_columns, cursor.description, strict=True)
@@ -123,14 +129,17 @@ def _converters(snapshot: Snapshot, query: Select[Any], result: CursorResult[Any
 
 
 def converter(kind: TypeEngine[Any], dialect: Dialect, driver_type: object = None) -> Converter:
-    """Return the converter of a column; `driver_type` is the type code of the driver's cursor."""
+    """Return the converter of a column.
+
+    `driver_type` is the type code in the description of the driver's cursor.
+    """
     implementation = kind.dialect_impl(dialect)
     convert_one = implementation.result_processor(dialect, driver_type)
     return partial(_convert, convert_one, _is_iso_text(implementation))
 
 
 def _is_iso_text(kind: TypeEngine[Any]) -> bool:
-    """Return whether SQLite stores the timestamps as ISO text, which another storage format changes."""
+    """Return whether SQLite stores the timestamps in SQLAlchemy's default ISO format."""
     return type(kind) is sqlite.DATETIME and not {"_storage_format", "_reg"} & vars(kind).keys()
 
 
@@ -157,9 +166,9 @@ def _answer_texts(documents: Sequence[dict[str, Any]], question: Question) -> Se
 
 
 def _documents(values: Sequence[Any]) -> list[dict[str, Any]]:
-    """Decode the answers of each row; anything but an object has none.
+    """Decode the answers of each row. Anything other than a JSON object becomes an empty dict.
 
-    Texts are decoded together, which is faster than one by one.
+    The texts are decoded together, which is faster than one by one.
     """
     if len(values) > 1 and set(map(type, values)) == {str}:
         with suppress(ValueError):

@@ -1,4 +1,7 @@
-"""Name the row of an SQLite file whose text is not UTF-8, which Python's driver does not."""
+"""Find the row of an SQLite database whose text is not UTF-8.
+
+Python's driver raises an error without naming the row.
+"""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +22,10 @@ _INVALID = object()
 def name_invalid_text(
     snapshot: Snapshot, query: Select[Any], columns: Sequence[OutputColumn]
 ) -> Iterator[None]:
-    """Raise UnreadableRow for such a text; the query selects the columns, then the report's key."""
+    """Convert the driver's error for invalid UTF-8 into UnreadableRow.
+
+    The query must select `columns`, followed by the report's key.
+    """
     try:
         yield
     except DBAPIError as error:
@@ -33,7 +39,7 @@ def _find_row(snapshot: Snapshot, query: Select[Any], columns: Sequence[OutputCo
     try:
         result = snapshot.connection.execute(query)
         cursor: Any = result.cursor
-        for *values, key in cursor:  # bypasses SQLAlchemy's types, which expect text
+        for *values, key in cursor:  # Bypass SQLAlchemy's types, which expect text.
             for column, value in zip(columns, values, strict=True):
                 if value is _INVALID:
                     return UnreadableRow.at(column.key, key)

@@ -1,5 +1,5 @@
-"""MariaDB: rows as one string each, split by Arrow.
+"""Read rows from MariaDB as one string per row, which Arrow splits into columns.
 
-Here: everything that this fast path needs; all of it can go if `choose` no longer lists `concat_chunks`.
-Not here: MariaDB's snapshots and errors (`sources.sessions`), which the general source needs as well.
+This package contains only the fast path. It can be deleted once `choose` no longer lists `concat_chunks`.
+MariaDB's snapshots and time limits are in `sources.sessions`, because the general source needs them too.
 """

@@ -1,11 +1,11 @@
-"""Rows of MariaDB as one string each, which Arrow splits into columns.
+"""Read rows from MariaDB as one string per row, which Arrow splits into columns.
 
-pymysql takes as long for one value as for a row of one, so a row is selected as CONCAT_WS of its columns.
-A row of the survey report takes 12.3 µs, which is 1.9 times as fast as pandas in chunks, where the general
-source is 1.2 times as fast; without the JSON columns it is 2.3 against 1.0 times (200,000 rows,
-docs/speed.md). A driver in C made no difference.
+pymysql needs as much time for a single value as for a row with one column, so each row is selected as
+CONCAT_WS of its columns. On the survey report (200,000 rows, docs/speed.md) a row takes 12.3 µs. That is 1.9
+times as fast as pandas in chunks; the general source is 1.2 times as fast. Without the JSON columns the
+factors are 2.3 and 1.0. A driver written in C made no difference.
 
-At the first rows that a string does not hold exactly, the general source takes over.
+The general source takes over at the first row that cannot be represented exactly as a string.
 """
 
 import logging
@@ -42,9 +42,11 @@ from flows.sources.protocol import Reading
 from flows.sources.snapshot import Snapshot
 from flows.sources.sqlalchemy_rows import Converter, DriverRows
 
-_SEPARATOR = "\x1f"  # a text that contains it makes one cell too many, which is noticed
+# If a text contains the separator, the number of cells no longer matches and the general source is used.
+_SEPARATOR = "\x1f"
 _MARK = "+"
-_NO_END = 1 << 40  # of a slice; without one, Arrow asks for negative memory
+# The end of an unbounded slice. Without an end, Arrow tries to allocate a negative amount of memory.
+_NO_END = 1 << 40
 _NULL = pa.scalar(None, TEXT)
 _NO_COMMON_CHARACTER_SET = (1267, 1270, 1271)
 _MIN_TIMESTAMP = pa.scalar(datetime(MINYEAR, 1, 1), TIMESTAMP)  # noqa: DTZ001 - the columns are naive
@@ -53,22 +55,25 @@ logger = logging.getLogger(__name__)
 
 
 class Irregular(Exception):
-    """The rows hold a value that only the driver reads exactly."""
+    """The rows contain a value that only the driver reads exactly."""
 
 
 def can_read(reading: Reading) -> bool:
-    """Return whether this is MariaDB and every column may be part of an expression."""
+    """Return whether this is MariaDB and every column can be part of a concatenation."""
     if not getattr(reading.snapshot.connection.dialect, "is_mariadb", False):
         return False
     report = reading.request.report
-    if report.select._distinct:  # DISTINCT would compare the concatenated texts
+    if report.select._distinct:  # DISTINCT would compare the concatenated texts.
         return False
     expressions = [*(column.expression for column in reading.opening.read), report.key]
     return all(_can_concatenate(expression.type) for expression in expressions)
 
 
 def _can_concatenate(kind: TypeEngine[Any]) -> bool:
-    """A custom type may be selected through a function of its own."""
+    """Return whether the type can be concatenated.
+
+    A custom type is excluded because it may wrap the selected column in a function.
+    """
     return exact_types.is_standard(kind) and not isinstance(kind, LargeBinary)
 
 
@@ -90,7 +95,7 @@ def fetch(snapshot: Snapshot, request: ExportRequest, columns: Sequence[OutputCo
                 done += chunk.rows
             return
         except Irregular:
-            logger.info("reading the driver's own values from row %d on", done + 1, exc_info=True)
+            logger.info("reading without string concatenation from row %d", done + 1, exc_info=True)
         except DBAPIError as error:
             if done or not error.orig or error.orig.args[0] not in _NO_COMMON_CHARACTER_SET:
                 raise
@@ -98,7 +103,10 @@ def fetch(snapshot: Snapshot, request: ExportRequest, columns: Sequence[OutputCo
 
 
 def _driver_types(snapshot: Snapshot, rows: Select[Any]) -> list[int]:
-    """Return the types that the database declares, which may differ from the report's."""
+    """Return the driver's type code of each column.
+
+    The declared type in the database may differ from the type in the report.
+    """
     with snapshot.connection.execute(rows.order_by(None).limit(0)) as nothing:
         cursor: Any = nothing.cursor
         return [description[1] for description in cursor.description]
@@ -116,11 +124,15 @@ def _record(expressions: Sequence[ColumnElement[Any]], driver_types: Sequence[in
 
 
 def _cell(expression: ColumnElement[Any], is_text: bool) -> ColumnElement[Any]:
-    """Return an empty string for null, and a mark before each text to tell it from null."""
+    """Return the cell's text: empty for null, and prefixed with a mark if it is a text.
+
+    The mark distinguishes an empty string from null.
+    """
     empty: ColumnElement[Any] = literal_column("''")
     if not is_text:
         return func.ifnull(expression, empty, type_=Text)
-    # If the text is longer than a packet, CONCAT returns null: a cell is missing, which is noticed.
+    # If the text does not fit into a packet, CONCAT returns null. Then a cell is missing and `_columns`
+    # raises Irregular.
     null = case((expression.is_(None), empty))
     return func.ifnull(func.concat(literal_column(f"'{_MARK}'"), expression, type_=Text), null, type_=Text)
 
@@ -145,9 +157,10 @@ def _reader(
 
 
 def _split(rows: DriverRows, driver_types: Sequence[int]) -> list[Values]:
-    """Return the columns that the driver would have returned."""
+    """Return the columns as the driver would have returned them."""
     records = [record for (record,) in rows]
-    if set(map(type, records)) != {str}:  # bytes among texts, or more than fits into a packet
+    # Some records are bytes, or too long for a packet and therefore null.
+    if set(map(type, records)) != {str}:
         raise Irregular
     try:
         columns = _columns(pa.array(records, TEXT), len(driver_types))
@@ -157,7 +170,7 @@ def _split(rows: DriverRows, driver_types: Sequence[int]) -> list[Values]:
 
 
 def _columns(records: pa.Array, count: int) -> list[pa.Array]:
-    """Split the records; an empty cell is null."""
+    """Split the records into one array per column. Empty cells become null."""
     if not pc.all(pc.equal(pc.count_substring(records, _SEPARATOR), count - 1)).as_py():
         raise Irregular
     cells = pc.split_pattern(records, _SEPARATOR).flatten()
@@ -190,13 +203,13 @@ def _parse_dates(cells: pa.Array) -> Values:
 
 
 def _check_years(dates: pa.Array) -> pa.Array:
-    """Raise Irregular for a year before 1, such as of MariaDB's zero dates."""
+    """Raise Irregular for a year before 1, as in MariaDB's zero dates."""
     if pc.any(pc.less(dates.cast(TIMESTAMP), _MIN_TIMESTAMP)).as_py():
         raise Irregular
     return dates
 
 
-# By the protocol's number of a type: https://mariadb.com/kb/en/result-set-packets/#field-types
+# Parsers by the type number in MariaDB's protocol: https://mariadb.com/kb/en/result-set-packets/#field-types
 _PARSERS: dict[int, Callable[[pa.Array], Values]] = {
     **dict.fromkeys((1, 2, 3, 8, 9), _parse_integers),
     5: _parse_floats,

@@ -1,5 +1,5 @@
-"""PostgreSQL: COPY, straight into the file or into typed columns, and the row that COPY fails on.
+"""Read rows from PostgreSQL with COPY, either straight into the file or as typed columns.
 
-Here: everything that only PostgreSQL's sources need.
-Not here: connections and snapshots, which the API uses as well (`sources.snapshot`).
+The package also finds the row on which a COPY failed. Connections and snapshots are in `sources.snapshot`,
+because the API uses them too.
 """

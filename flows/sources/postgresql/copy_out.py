@@ -1,4 +1,4 @@
-"""COPY of a select as CSV records."""
+"""Run COPY of a select and read its CSV records."""
 
 from collections.abc import Generator, Sequence
 from dataclasses import replace
@@ -23,9 +23,9 @@ from flows.sources.postgresql import csv_expressions
 from flows.sources.snapshot import Snapshot
 
 BLOCK_BYTES = 1 << 20
-# Below PostgreSQL's limit of 1,664 columns: https://www.postgresql.org/docs/current/limits.html
+# PostgreSQL allows at most 1,664 columns: https://www.postgresql.org/docs/current/limits.html
 MAX_COLUMNS = 1600
-# Savepoint to roll back to after a failed COPY, which keeps the snapshot.
+# After a failed COPY, rolling back to this savepoint keeps the snapshot.
 BEFORE_COPY = "before_copy"
 _LINE_FEED = b"\n"
 _END_OF_COPY = -1
@@ -38,7 +38,10 @@ def select_rows(request: ExportRequest, columns: Sequence[OutputColumn], options
 
 
 def _decode_answers_once(request: ExportRequest, columns: Sequence[OutputColumn]) -> list[OutputColumn]:
-    """Decode the JSON once per row; PostgreSQL would do so per answer, 43 times as slow with 300 of them."""
+    """Decode the JSON of the answers once per row, in a lateral subquery.
+
+    Otherwise PostgreSQL decodes it once per question, which is 43 times as slow with 300 questions.
+    """
     questions = request.report.questions
     if questions is None or request.report.select._group_by_clauses:
         return list(columns)
@@ -49,7 +52,10 @@ def _decode_answers_once(request: ExportRequest, columns: Sequence[OutputColumn]
 
 
 def copy(snapshot: Snapshot, query: Select[Any], options: CsvOptions) -> Generator[Records, None, None]:
-    """Yield blocks of about 1 MiB. Raise Incomplete unless the server confirms as many rows as were read."""
+    """Yield blocks of about 1 MiB of CSV records.
+
+    Raises Incomplete if the server reports a different number of rows than were read.
+    """
     sql, parameters = compiled(snapshot, query)
     command = f"COPY ({sql}) TO STDOUT (FORMAT csv, DELIMITER '{options.delimiter}')"
     driver, line_end = snapshot.driver, options.line_end.encode()
@@ -67,9 +73,9 @@ def copy(snapshot: Snapshot, query: Select[Any], options: CsvOptions) -> Generat
 
 
 def _next_block(connection: PGconn, line_end: bytes) -> PQGen[tuple[int, bytearray, bool]]:
-    """Return the number of rows, their records, and whether they are the last ones.
+    """Return the number of rows, their records, and whether this is the last block.
 
-    psycopg's own loop waits for the socket before each record.
+    psycopg's own loop would wait for the socket before each record.
     """
     read, block, rows = connection.get_copy_data, bytearray(), 0
     while len(block) < BLOCK_BYTES:
@@ -97,9 +103,9 @@ def _confirmed_rows(connection: PGconn) -> PQGen[int | None]:
 
 
 def compiled(snapshot: Snapshot, query: Select[Any]) -> tuple[str, dict[str, Any]]:
-    """Return the SQL and its parameters, bound by each type as SQLAlchemy would.
+    """Return the SQL and its parameters, with the bind conversion that SQLAlchemy would apply.
 
-    SQLAlchemy doubles each percent sign; psycopg halves them only in SQL that has parameters.
+    SQLAlchemy doubles every percent sign. psycopg only undoes this in SQL that has parameters.
     """
     dialect = snapshot.connection.dialect
     compiled_statement = query.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})

@@ -1,4 +1,4 @@
-"""PostgreSQL renders the CSV of the file itself, with COPY of the report's select."""
+"""Let PostgreSQL render the CSV itself, with COPY of the report's select."""
 
 from collections.abc import Iterator
 

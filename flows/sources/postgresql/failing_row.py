@@ -1,8 +1,8 @@
-"""Find the row, and the column, that PostgreSQL's COPY could not render.
+"""Find the row and column that PostgreSQL's COPY could not render.
 
-PostgreSQL does not name them, and the number of rows it sent does not tell either: it may compute the cells
-before it sorts the rows. So the rows are halved by the report's key, in the same snapshot, until one is left.
-That reads them about twice.
+PostgreSQL does not report them, and the number of rows sent so far does not help, because cells may be
+computed before the rows are sorted. So this module bisects the rows by the report's key, in the same
+snapshot, until a single row is left. This reads the rows about twice.
 """
 
 import logging
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 
 class Verbatim(UserDefinedType[str]):
-    """A value as PostgreSQL prints it, parsed by PostgreSQL as the type it is compared with."""
+    """A literal in PostgreSQL's own text format. The server parses it as the type it is compared with."""
 
     cache_ok = True
 
@@ -41,7 +41,10 @@ class Verbatim(UserDefinedType[str]):
 def name_failing_row(
     snapshot: Snapshot, request: ExportRequest, columns: Sequence[OutputColumn], options: CsvOptions
 ) -> Iterator[None]:
-    """Raise UnreadableRow, with key and column if they are found, when COPY fails because of a value."""
+    """Convert a COPY failure caused by a value into UnreadableRow.
+
+    The error names the row's key and column if they can be determined.
+    """
     try:
         yield
     except psycopg.DataError as failure:
@@ -57,13 +60,16 @@ def _find_row(
     try:
         return _Search(snapshot, request, options).find(columns)
     except (psycopg.Error, DBAPIError, ExportError):
-        logger.warning("the row that cannot be rendered was not found", exc_info=True)
+        logger.warning("could not find the row that COPY failed on", exc_info=True)
         return None
 
 
 @dataclass(frozen=True)
 class _KeyRange:
-    """Keys above one and up to another, as PostgreSQL prints them; None is unbounded."""
+    """A range of keys, from `above` (exclusive) to `up_to` (inclusive).
+
+    Keys are in PostgreSQL's text format. None means unbounded.
+    """
 
     above: str | None = None
     up_to: str | None = None
@@ -84,7 +90,10 @@ class _Search:
         self._roll_back()
 
     def find(self, columns: Sequence[OutputColumn]) -> UnreadableRow | None:
-        """Return None if the rows fail only together, as with a window function over all of them."""
+        """Return the error for the first failing row, or None if no single row fails.
+
+        The latter happens with a window function, for example, which fails only over all rows.
+        """
         rows, last = self._count_and_split(_KeyRange(), 1.0)
         if not rows or self._fails(columns, _KeyRange(above=last)):
             return None
@@ -93,7 +102,7 @@ class _Search:
         return None if column is None else UnreadableRow.at(column.key, key)
 
     def _narrow(self, columns: Sequence[OutputColumn]) -> tuple[_KeyRange, str]:
-        """Halve the range down to one row that fails; one is known to."""
+        """Bisect the rows until a single failing row is left. At least one row must fail."""
         keys = _KeyRange()
         while True:
             rows, middle = self._count_and_split(keys, 0.5)
@@ -103,7 +112,7 @@ class _Search:
             keys = lower if self._fails(columns, lower) else replace(keys, above=middle)
 
     def _count_and_split(self, keys: _KeyRange, fraction: float) -> tuple[int, str]:
-        """Return the number of rows in the range, and the key at this fraction of them."""
+        """Return the number of rows in the range and the key at this quantile."""
         self._snapshot.allow_until(self._deadline)
         rows = statement.rows(self._request, [self._request.report.key.label("key")]).order_by(None)
         key: ColumnElement[Any] = rows.subquery().c.key

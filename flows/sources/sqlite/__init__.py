@@ -1,5 +1,5 @@
-"""SQLite: large tables, read as Arrow columns by a second process.
+"""Read large SQLite tables as Arrow columns, in a child process.
 
-Here: everything that this fast path needs; all of it can go if `choose` no longer lists `adbc_chunks`.
-Not here: SQLite's snapshots and errors (`sources.sessions`), which the general source needs as well.
+This package contains only the fast path. It can be deleted once `choose` no longer lists `adbc_chunks`.
+SQLite's snapshots and time limits are in `sources.sessions`, because the general source needs them too.
 """

@@ -1,12 +1,12 @@
-"""Large SQLite tables, read as Arrow columns by a second process, `adbc_process`.
+"""Read large SQLite tables as Arrow columns, in the child process `adbc_process`.
 
-It makes no Python object per value and lets SQLite find the answers in JSON. A million rows of the survey
-report take 5.1 s, 3.3 times as fast as pandas in chunks (16.8 s) and 0.75 of the speed of `psql COPY` on
-PostgreSQL; the general source reaches 0.28. The price is a fifth of a second to start the process, so that
-100,000 rows are only 1.5 times as fast as pandas, and 450 to 480 MB in both processes (docs/speed.md).
+This creates no Python object per value, and SQLite extracts the answers from the JSON. A million rows of the
+survey report take 5.1 s. That is 3.3 times as fast as pandas in chunks (16.8 s) and 75 % of the speed of
+`psql COPY` on PostgreSQL; the general source reaches 28 %. Starting the process takes 0.2 s, so 100,000 rows
+are only 1.5 times as fast as pandas. Both processes together use 450 to 480 MB (docs/speed.md).
 
-Both processes read the same snapshot. At the first rows that the second one does not read exactly, or if it
-fails, the general source takes over.
+Both processes read the same snapshot. The general source takes over if the child process fails or reaches a
+value that it cannot read exactly.
 """
 
 import json
@@ -37,10 +37,10 @@ from flows.sources.sqlalchemy_rows import Converter
 from flows.sources.sqlite import adbc_process, adbc_query, json_answers
 from flows.sources.sqlite.adbc_process import BEGIN, END, NULL_BEGINS
 
-FROM_ROWS = 50_000  # with fewer rows, starting the process would take longer than it saves
+FROM_ROWS = 50_000  # For fewer rows, starting the process takes longer than it saves.
 BATCH_ROWS = (
     3 * sqlalchemy_rows.CHUNK_ROWS
-)  # whole chunks, so that both sources name the same one of several bad rows
+)  # A multiple of the chunk size, so that both sources report the same row if several are bad.
 MAX_TRIES = 10
 
 logger = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Process:
-    """The pipes of `adbc_process`."""
+    """The pipes of the `adbc_process` child process."""
 
     commands: IO[bytes]
     stream: IO[bytes]
@@ -64,14 +64,17 @@ class Process:
 
 @dataclass(frozen=True)
 class Shared:
-    """A snapshot, and the process that reads the same one; None if there is no such process."""
+    """A snapshot and the child process that reads the same snapshot.
+
+    `process` is None if the snapshot could not be shared.
+    """
 
     snapshot: Snapshot
     process: Process | None
 
 
 def can_read(reading: Reading) -> bool:
-    """Return whether there is a file, ADBC reads its columns exactly, and there are enough rows."""
+    """Return whether the child process can read these rows exactly and is worth starting."""
     dialect, opening = reading.snapshot.connection.dialect, reading.opening
     if (dialect.name, dialect.driver) != ("sqlite", "pysqlite") or opening.expected < FROM_ROWS:
         return False
@@ -86,7 +89,7 @@ def rows(reading: Reading) -> Iterator[Opening | Chunk]:
 
 
 def _file(snapshot: Snapshot) -> str | None:
-    """Return None if there is no file or its texts are not UTF-8."""
+    """Return the path of the database file, or None for an in-memory database or one not in UTF-8."""
     encoding = snapshot.connection.exec_driver_sql("PRAGMA encoding").scalar()
     databases = snapshot.connection.exec_driver_sql("PRAGMA database_list")
     files: list[str] = [file for _, name, file in databases if name == "main"]
@@ -95,9 +98,9 @@ def _file(snapshot: Snapshot) -> str | None:
 
 @contextmanager
 def shared(snapshot: Snapshot, clock: Callable[[], datetime]) -> Iterator[Shared]:
-    """Take the snapshot again, together with the process.
+    """Retake the snapshot together with the child process.
 
-    Two transactions see the same if no other connection commits between their beginnings.
+    Two transactions see the same data if no other connection commits between their starts.
     """
     with ExitStack() as stack:
         both = Shared(snapshot, None)
@@ -105,13 +108,13 @@ def shared(snapshot: Snapshot, clock: Callable[[], datetime]) -> Iterator[Shared
             process = stack.enter_context(_started(snapshot.session.statement_seconds))
             both = _share(snapshot, process, clock)
         except OSError:
-            logger.warning("reading from SQLite without a second process", exc_info=True)
+            logger.warning("could not start the SQLite child process; reading without it", exc_info=True)
         yield both
 
 
 @contextmanager
 def _started(seconds: float) -> Iterator[Process]:
-    """Start the process; it is killed at the end of the block or after this time."""
+    """Start the child process. It is killed at the end of the block or after this time."""
     command = [sys.executable, "-P", str(Path(adbc_process.__file__))]
     pipe = subprocess.PIPE
     process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe)  # noqa: S603 - our own module
@@ -127,7 +130,7 @@ def _started(seconds: float) -> Iterator[Process]:
         process.kill()
         process.wait()
         if message := errors.read():
-            logger.info("the second process wrote: %s", message.decode(errors="replace"))
+            logger.info("output of the SQLite child process: %s", message.decode(errors="replace"))
         for pipe_end in (commands, stream, errors):
             with suppress(OSError):
                 pipe_end.close()
@@ -144,7 +147,7 @@ def _share(snapshot: Snapshot, process: Process, clock: Callable[[], datetime]) 
                 connection.exec_driver_sql(statement)
             if process.succeeds(BEGIN) and _data_version(observer) == version:
                 return Shared(snapshot, process)
-            process.succeeds(END)  # its lock could block a writer that blocks this process
+            process.succeeds(END)  # The child's lock could block a writer that blocks this process.
     return Shared(snapshot, None)
 
 
@@ -165,7 +168,7 @@ def fetch(
             yield chunk
             done += chunk.rows
     except Exception:
-        logger.info("reading without the second process from row %d on", done + 1, exc_info=True)
+        logger.info("reading without the SQLite child process from row %d", done + 1, exc_info=True)
     if done < expected:
         yield from sqlalchemy_rows.fetch(shared.snapshot, request, columns, done)
 
@@ -197,7 +200,7 @@ def _booleans(values: Any) -> Values:
 def _chunk(
     arrays: Sequence[pa.Array], columns: Sequence[OutputColumn], converters: Sequence[Converter]
 ) -> Chunk:
-    """Convert the arrays: the columns without a question, the key, the answers by question."""
+    """Build a chunk from the arrays of the plain columns, the key, and the answers to each question."""
     keys = arrays[len(converters)]
     plain = iter(zip(converters, arrays, strict=False))
     answers = dict(zip(adbc_query.question_keys(columns), arrays[len(converters) + 1 :], strict=True))

@@ -1,13 +1,15 @@
-"""A child process that reads one select of an SQLite file through ADBC and writes it as an Arrow stream.
+"""Read one select from an SQLite file through ADBC and write it as an Arrow stream.
 
-It is a process because two copies of SQLite's library (Python's and ADBC's) in one process would release
-each other's file locks (https://www.sqlite.org/howtocorrupt.html, 2.2.1). To start fast, it imports none of
-our modules.
+This runs as a child process because two copies of the SQLite library in one process (Python's and ADBC's)
+would release each other's file locks (https://www.sqlite.org/howtocorrupt.html, 2.2.1). It imports none of
+our modules, so that it starts quickly.
 
-It reads lines of JSON from standard input: first `{"uri", "batch_rows"}`, then any number of BEGIN and END,
-which take and release a snapshot and are each answered with a line, then the order that `adbc_query` makes.
-The stream ends early at a value that is not of its column's type, and at any error; the parent then reads the
-rest itself. The process ends with its standard input.
+Standard input has one JSON value per line. The first is `{"uri", "batch_rows"}`. Any number of BEGIN and END
+commands follow, which take and release a snapshot; each is answered with one line. The last is the order
+built by `adbc_query`.
+
+The stream ends early at a value of the wrong type or at any error, and the parent reads the remaining rows
+itself. The process exits when its standard input is closed.
 """
 
 import json
@@ -27,16 +29,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from adbc_driver_manager import AdbcConnection, AdbcStatement, Error
 
-# ADBC takes a column's type from its first values, so null is replaced: floats come with 0.0 for null and
-# another column that marks them, texts with certain bytes for null. Integers may be null.
+# ADBC derives a column's type from the first values, so null is replaced in the select. Floats are 0.0 for
+# null, with a second column that marks nulls. Texts are a special byte string for null. Integers may be null.
 INTEGER, FLOAT, TEXT = "integer", "float", "text"
 BEGIN, END = "begin", "end"
 DONE, BUSY = b"done\n", b"busy\n"
-NULL_BEGINS = 0xFF  # not part of any UTF-8 text
-# Not made from Python values: pyarrow would import pandas to convert them, which takes a second.
+NULL_BEGINS = 0xFF  # This byte does not occur in UTF-8.
+# pa.nulls() avoids converting Python values, for which pyarrow would import pandas. That takes a second.
 _NULL_TEXT, _NULL_FLOAT = (pa.nulls(1, kind)[0] for kind in (pa.binary(), pa.float64()))
 
-_RECURSION_LIMIT = 500  # below the parent's, whose stack is deeper, so that both fail on the same documents
+# Lower than in the parent, whose stack is deeper, so that both fail on the same documents.
+_RECURSION_LIMIT = 500
 _LARGE_TEXT = pa.large_string()
 _Order = dict[str, Any]
 
@@ -46,21 +49,25 @@ class Irregular(Exception):
 
 
 def checked(batches: Iterable[pa.RecordBatch], order: _Order) -> Iterator[pa.RecordBatch]:
-    """Convert and check the batches of an order.
+    """Check and convert the batches of an order.
 
-    `order` has the kinds of the columns, the number of answers that follow as JSON, and the text that stands
-    for null, in hex. After the answers comes their document, and last a column that is null in regular rows.
+    `order` contains the kinds of the columns, the number of answers, and the byte string that replaces null,
+    in hex. A batch contains the columns, the answers as JSON, the whole document if there are answers, and a
+    column that is null in regular rows.
+
+    Raises Irregular for rows that only the parent process reads exactly.
     """
     null = _scalar(bytes.fromhex(order["null"]))
     for batch in batches:
         columns = iter(batch.columns)
-        read = [_READ[kind](columns, null) for kind in order["kinds"]]
+        arrays = [_READ[kind](columns, null) for kind in order["kinds"]]
         answers = [_text(columns, null) for _ in range(order["answers"])]
         if answers:
             _check_documents(_text(columns, null), answers)
         if next(columns).null_count < len(batch):
             raise Irregular
-        yield pa.record_batch(read + answers, names=[str(number) for number in range(len(read + answers))])
+        arrays += answers
+        yield pa.record_batch(arrays, names=[str(number) for number in range(len(arrays))])
 
 
 def _scalar(value: bytes) -> pa.Scalar:
@@ -84,7 +91,10 @@ def _of(kind: pa.DataType, values: pa.Array) -> pa.Array:
 
 
 def _text(columns: Iterator[pa.Array], null: pa.Scalar) -> pa.Array:
-    """Return text that is checked to be UTF-8."""
+    """Return the next column as text.
+
+    Raises an error if it is not valid UTF-8.
+    """
     texts = next(columns)
     if texts.type not in (pa.string(), pa.binary()):
         raise Irregular
@@ -108,12 +118,13 @@ _READ: dict[str, Callable[[Iterator[pa.Array], pa.Scalar], pa.Array]] = {
 
 
 def _check_documents(documents: pa.Array, answers: list[pa.Array]) -> None:
-    """Raise Irregular if a document has a key twice: SQLite returns the first value, Python the last.
+    """Raise Irregular if a document contains a key twice.
 
-    Keys are unique in a document that has at most as many keys as answers were found. Documents that seem to
-    have more, such as in a text or of no question, are decoded.
+    SQLite would return the first value and Python the last. A document with at most as many keys as it has
+    answers cannot contain a duplicate. Only documents that seem to have more keys are decoded, for example if
+    a text contains a colon or a key belongs to no question.
     """
-    if _codes(documents).min(initial=1) == 0:  # SQLite's text ends there
+    if _codes(documents).min(initial=1) == 0:  # SQLite ends the text at a null byte.
         raise Irregular
     answered = np.sum([np.diff(_offsets(texts)) > 0 for texts in answers], axis=0)
     suspects = [documents[row].as_py() for row in np.flatnonzero(_max_keys(documents) > answered).tolist()]
@@ -121,7 +132,10 @@ def _check_documents(documents: pa.Array, answers: list[pa.Array]) -> None:
 
 
 def _max_keys(documents: pa.Array) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
-    """Count the colons after a quote or a space in each document."""
+    """Return an upper bound for the number of keys in each document.
+
+    It counts the colons that follow a quote or whitespace.
+    """
     codes = _codes(documents)
     colons = np.flatnonzero(codes == ord(":"))
     before = codes[colons - 1]
@@ -156,7 +170,7 @@ def main(commands: BinaryIO, stream: BinaryIO) -> None:
 
 
 def _read_ahead(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Let SQLite read the next batch while this one is checked and written."""
+    """Let SQLite read the next batch while the current one is checked and written."""
     with ThreadPoolExecutor(1) as pool:
         pending = pool.submit(next, batches, None)
         while (batch := pending.result()) is not None:
@@ -165,7 +179,7 @@ def _read_ahead(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 
 def _can_read(connection: AdbcConnection) -> bool:
-    """Take the snapshot; return False while another connection writes."""
+    """Take the snapshot and return True, or return False while another connection is writing."""
     try:
         with _executed(connection, "SELECT count(*) FROM sqlite_master", "", 1) as batches:
             batches.read_all()
@@ -199,7 +213,7 @@ def _write(batches: Iterator[pa.RecordBatch], stream: BinaryIO) -> None:
 
 
 def _exit_with(commands: int) -> None:
-    """End the process when the parent closes standard input, even during a query."""
+    """Exit when the parent closes standard input, even during a query."""
     while os.read(commands, 1):
         pass
     os._exit(1)

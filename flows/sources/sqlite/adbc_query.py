@@ -1,7 +1,7 @@
-"""The select from which `adbc_process` reads exactly the values that SQLite stores.
+"""Build the select with which `adbc_process` reads exactly the values that SQLite stores.
 
-SQLite has a type per value, ADBC one per column. So the last column of the select is not null in rows that
-contain a value of another type than its column's.
+SQLite has a type per value, but ADBC has one per column. So the select ends with a column that is not null in
+rows with a value of another type.
 """
 
 from base64 import b64encode
@@ -51,7 +51,7 @@ from flows.rows.columns import OutputColumn
 from flows.sources import exact_types
 from flows.sources.sqlite.adbc_process import FLOAT, INTEGER, TEXT
 
-MAX_QUESTIONS = 64  # SQLite searches all members of the JSON for each of them
+MAX_QUESTIONS = 64  # SQLite scans the whole JSON document for each question.
 _AS_TEXT = (String, DateTime, Date, Time, Interval, JSON, Uuid)
 _MAX_EXACT_FLOAT = 2**53
 _STABLE_FUNCTIONS = frozenset(
@@ -60,15 +60,16 @@ _STABLE_FUNCTIONS = frozenset(
 
 
 def can_read(request: ExportRequest, columns: Sequence[OutputColumn]) -> bool:
-    """Return whether every type has one stored form, and SQLite finds the answers fast.
+    """Return whether ADBC reads these columns exactly and SQLite extracts the answers quickly.
 
-    All versions of SQLite must compute the same, because Python and ADBC each bring their own.
+    Every type must have a single stored form. The expressions must give the same result in all versions of
+    SQLite, because Python and ADBC each bundle their own.
     """
     plain, key = [column.expression for column in columns if column.question is None], request.report.key
     questions = question_keys(columns)
     return (
         all(_kind(own.type) and not _is_expensive(own) for own in [*plain, key])
-        and _kind(key.type) != FLOAT  # errors show the stored key, which may be an integer
+        and _kind(key.type) != FLOAT  # Errors show the stored key, which may be an integer.
         and all(map(_is_stable, visitors.iterate(statement.rows(request, plain))))
         and len(questions) <= MAX_QUESTIONS
         and not any('"' in question or "\\" in question for question in questions)
@@ -78,9 +79,9 @@ def can_read(request: ExportRequest, columns: Sequence[OutputColumn]) -> bool:
 def order(
     request: ExportRequest, columns: Sequence[OutputColumn], dialect: Dialect, mark: bytes
 ) -> dict[str, Any]:
-    """Return the order for `adbc_process`: the columns without a question, the key, the answers.
+    """Return the order for `adbc_process`: the columns without a question, the key, then the answers.
 
-    `mark` replaces null among texts. It starts with NULL_BEGINS and is random.
+    `mark` replaces null in text columns. It starts with NULL_BEGINS and is random.
     """
     null_text: ColumnElement[Any] = literal_column(f"x'{mark.hex()}'")
     columns_and_key = [
@@ -110,17 +111,20 @@ def order(
 
 
 def _answers(columns: Sequence[OutputColumn]) -> ColumnElement[Any]:
-    """Return the JSON of all questions."""
+    """Return the JSON column that contains the answers to all questions."""
     return next(column.expression for column in columns if column.question is not None)
 
 
 def question_keys(columns: Sequence[OutputColumn]) -> list[str]:
-    """Return each question once, even if a request names `answers` and one of its questions."""
+    """Return the keys of the questions without duplicates.
+
+    A request may name both `answers` and one of its questions.
+    """
     return list(dict.fromkeys(column.question.key for column in columns if column.question is not None))
 
 
 def _kind(kind: TypeEngine[Any]) -> str | None:
-    """Return None for a type that SQLite may store in more than one form."""
+    """Return the kind of column, or None if SQLite may store the type in more than one form."""
     if not exact_types.is_standard(kind) or "sqlite" in kind._variant_mapping:
         return None
     if isinstance(kind, Boolean | Integer):
@@ -133,12 +137,15 @@ def _kind(kind: TypeEngine[Any]) -> str | None:
 
 
 def _is_expensive(expression: ColumnElement[Any]) -> bool:
-    """Return whether it contains a subquery, which would run several times per row."""
+    """Return whether the expression contains a subquery, which would run several times per row."""
     return any(isinstance(part, SelectBase) for part in visitors.iterate(expression))
 
 
 def _is_stable(part: Visitable) -> bool:
-    """Return False for what versions compute differently: sums of floats, rounding, floats as text."""
+    """Return whether every version of SQLite gives the same result for this part.
+
+    Sums of floats, rounding and the text of a float differ between versions.
+    """
     if isinstance(part, FunctionElement):
         return getattr(part, "name", None) in _STABLE_FUNCTIONS
     is_concatenation = getattr(part, "operator", None) is operators.concat_op
@@ -149,7 +156,7 @@ def _is_stable(part: Visitable) -> bool:
 def _select(
     expression: ColumnElement[Any], kind: TypeEngine[Any], null_text: ColumnElement[Any]
 ) -> list[ColumnElement[Any]]:
-    """Return the columns of the select from which the process reads this one."""
+    """Return the columns to select so that the process can read this column."""
     if _kind(kind) == TEXT:
         return [func.coalesce(expression, null_text)]
     if _kind(kind) == FLOAT:
@@ -158,7 +165,10 @@ def _select(
 
 
 def _irregular(expression: ColumnElement[Any], kind: TypeEngine[Any]) -> list[ColumnElement[bool]]:
-    """Return conditions on values of another type. Integers need none: ADBC itself refuses other values."""
+    """Return the conditions under which a stored value has another type than the column.
+
+    Integers need none, because ADBC rejects other values in an integer column.
+    """
     if _kind(kind) == TEXT:
         return [_is_other_than(expression, "text")]
     if _kind(kind) != FLOAT:
@@ -175,7 +185,7 @@ def _has_class(expression: ColumnElement[Any], storage_class: str) -> ColumnElem
 
 
 def _is_other_than(expression: ColumnElement[Any], storage_class: str) -> ColumnElement[bool]:
-    """Null belongs to every class."""
+    """Return whether the value is neither null nor of this storage class."""
     return and_(not_(_has_class(expression, storage_class)), expression.is_not(None))
 
 
@@ -185,7 +195,7 @@ def _answer(document: ColumnElement[Any], key: str) -> ColumnElement[Any]:
 
 
 def _bind(compiled: Any, expanded: Any) -> str:
-    """Return the parameters, bound by their types, as an Arrow stream of one row in base64."""
+    """Return the bound parameters as a base64-encoded Arrow stream with one row."""
     processors = {**compiled._bind_processors, **expanded.processors}
     values = [processors.get(name, _unchanged)(expanded.parameters[name]) for name in expanded.positiontup]
     names = [str(place) for place in range(len(values))]

@@ -1,4 +1,7 @@
-"""Arrays of answers, as SQLite's `->` returns them, as the text that `cell_text` gives one by one."""
+"""Convert the JSON answers that SQLite's `->` returns into cell text, a whole column at a time.
+
+The result is the same as converting one value at a time with `cell_text`.
+"""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -14,11 +17,15 @@ from flows.rows.columns import Question
 
 _Codes: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.uint8]]"
 
-_MAX_DIGITS = sys.int_info.str_digits_check_threshold  # Python can be configured to refuse longer numbers
+_MAX_DIGITS = sys.int_info.str_digits_check_threshold  # Python rejects longer numbers if it is so configured.
 
 
 def texts(answers: pa.Array, question: Question) -> pa.Array:
-    """Convert large strings of JSON without spaces between tokens; an empty string is no answer."""
+    """Convert answers to cell text.
+
+    `answers` are large strings that contain JSON without spaces between tokens. An empty string means that
+    the question was not answered.
+    """
     joined = data(answers)
     first = _first_codes(joined, offsets(answers))
     is_text, is_plain, is_missing = first == ord('"'), _are_plain(answers, joined, first), _are_null(first)
@@ -51,7 +58,7 @@ def _one_by_one(answers: Sequence[str], question: Question) -> pa.Array:
 
 
 def _first_codes(joined: bytes, begins: Offsets) -> _Codes:
-    """Return the first byte of each text, 0 for an empty one."""
+    """Return the first byte of each text, or 0 for an empty text."""
     codes = np.frombuffer(joined or b"\0", np.uint8)
     places = np.minimum(begins[:-1] - begins[0], len(codes) - 1)
     first: _Codes = codes[places] * (np.diff(begins) > 0)
@@ -64,7 +71,7 @@ def _are_null(first: _Codes) -> Flags:
 
 
 def _are_plain(answers: pa.Array, joined: bytes, first: _Codes) -> Flags:
-    """Booleans and positive numbers without an exponent are their own text."""
+    """Return which answers are printed unchanged: booleans, and positive numbers without an exponent."""
     is_short = np.diff(offsets(answers)) <= _MAX_DIGITS
     is_digit: Flags = (first >= ord("0")) & (first <= ord("9")) & is_short
     if is_digit.any() and (b"e" in joined or b"E" in joined):
@@ -74,14 +81,18 @@ def _are_plain(answers: pa.Array, joined: bytes, first: _Codes) -> Flags:
 
 
 def _are_choices(answers: pa.Array) -> Flags:
-    """Find non-empty lists of strings. Without backslashes, every quote begins or ends a string."""
+    """Return which answers are non-empty lists of strings.
+
+    Answers with backslashes are excluded by the caller, so every quote starts or ends a string.
+    """
     candidates = flags(pc.starts_with(answers, '["')) & flags(pc.ends_with(answers, '"]'))
-    inner = _strip(answers, 2)  # a first choice that is a comma has no quote before it here
+    # The first quote is stripped too, so a first choice of "," is not counted as a separator.
+    inner = _strip(answers, 2)
     quotes, separators = (pc.count_substring(inner, token).to_numpy() for token in ('"', '","'))
     are_choices: Flags = candidates & (quotes == 2 * separators)
     return are_choices
 
 
 def _strip(answers: pa.Array, size: int) -> pa.Array:
-    """Remove `size` bytes at both ends."""
+    """Remove `size` bytes from both ends."""
     return pc.binary_slice(answers.view(pa.large_binary()), size, -size).view(TEXT)
