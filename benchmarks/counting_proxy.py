@@ -1,6 +1,6 @@
-"""Proxy in front of the Prefect server that counts calls by route, and messages on its event streams.
+"""Proxy for the Prefect server that counts requests by route and messages on its WebSocket streams.
 
-It forwards every byte unchanged, so that the traffic stays the same.
+It forwards every byte unchanged.
 """
 
 import asyncio
@@ -18,7 +18,10 @@ NAME = re.compile(r"(?<=/work_pools/)[^/]+|(?<=/name/).+")
 
 
 class Counts(Counter[str]):
-    """Calls by route, such as `POST /api/artifacts/`; `→ …/events/in` counts the messages of a stream."""
+    """Number of calls for each route, such as `POST /api/artifacts/`.
+
+    Keys that start with `→`, such as `→ /api/events/in`, count the messages sent on a WebSocket.
+    """
 
     @property
     def calls(self) -> int:
@@ -27,7 +30,7 @@ class Counts(Counter[str]):
 
 @asynccontextmanager
 async def counting_proxy(api_url: str, counts: Counts) -> AsyncIterator[str]:
-    """Yield the URL to use instead of `api_url`."""
+    """Start a proxy for `api_url` and yield its URL."""
     upstream = urlsplit(api_url)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -57,7 +60,7 @@ async def _forward(
 
 
 class _RequestCounter:
-    """Counts the requests and messages that a client sends on one connection."""
+    """Counts the HTTP requests and WebSocket messages that a client sends on one connection."""
 
     def __init__(self, counts: Counts) -> None:
         self._counts, self._buffer, self._stream = counts, b"", ""
@@ -82,7 +85,10 @@ class _RequestCounter:
         self._buffer = self._buffer[max(end, len(self._buffer) - MAX_LINE_BYTES) :]
 
     def _count_messages(self) -> None:
-        """Count frames of RFC 6455: two bytes, an optional long length, a mask of four bytes, data."""
+        """Count the complete WebSocket frames in the buffer.
+
+        A client frame has a 2-byte header, an optional extended length, a 4-byte mask and the payload.
+        """
         while len(self._buffer) >= 14 or (len(self._buffer) >= 6 and self._buffer[1] & 127 < 126):
             short = self._buffer[1] & 127
             extra = {126: 2, 127: 8}.get(short, 0)

@@ -1,7 +1,7 @@
-"""S3 server that stores only sizes, to measure an export without the cost of storage.
+"""S3 server that discards object contents, for measuring exports without the cost of storage.
 
-`python -m benchmarks.discarding_sink` prints its URL and serves until stdin is closed. It supports what an
-export needs: PUT, multipart uploads, HEAD, the headers of a GET, and DELETE.
+`python -m benchmarks.discarding_sink` prints its URL and serves until stdin is closed. It implements the
+requests that an export sends: PUT, multipart uploads, HEAD, DELETE, and GET without a body.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ class Connection(asyncio.Protocol):
         name = name.lower()
         if name == b"expect":
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        elif name == b"x-amz-decoded-content-length":  # the body also contains chunk headers and a checksum
+        elif name == b"x-amz-decoded-content-length":  # the body adds chunk headers and a checksum
             self._content_bytes = int(value)
 
     def on_body(self, body: bytes) -> None:
@@ -71,7 +71,7 @@ def handle(method: str, path: str, query: dict[str, str], size: int) -> bytes:
         return build_response(204)
     elif path.rstrip("/") not in sizes:
         return build_response(404)
-    # Clients of a GET read only the headers and close the connection.
+    # After a GET, exports read only the headers and close the connection.
     return build_response(200, length=sizes.get(path, 0) if method in ("GET", "HEAD") else 0)
 
 

@@ -1,4 +1,4 @@
-"""What benchmarks/export.py finds out, and the ratios in it."""
+"""Results of benchmarks/export.py and their ratios to the limit."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,18 +9,18 @@ from benchmarks.measured_process import Measurement
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where the ways are comparable: one target, so many rows."""
+class Scenario:
+    """A target and a number of rows. Results are compared only within a scenario."""
 
     target: str
     rows: int
 
 
 @dataclass
-class Found:
-    """One way at one place: its turns by round, or why there are none."""
+class Result:
+    """Measurements of one way in one scenario. `failure` says why it could not be measured."""
 
-    turns: dict[int, Measurement] = field(default_factory=dict)
+    turns: dict[int, Measurement] = field(default_factory=dict)  # by round
     stored_bytes: int = 0
     failure: str = ""
 
@@ -37,12 +37,12 @@ class Found:
         return max(turn.peak_bytes for turn in self.turns.values()) / 1e6
 
 
-Findings = Mapping[Place, Mapping[str, Found]]
+Findings = Mapping[Scenario, Mapping[str, Result]]  # the inner keys are the names of ways
 
 
-def ratio(findings: Findings, place: Place, way: str) -> float | None:
-    """How fast against the limit; None where one of both has no turn."""
-    found, limit = findings[place].get(way), findings[place].get(LIMIT)
-    if not found or not limit or not found.turns or not limit.turns:
+def ratio(findings: Findings, scenario: Scenario, way: str) -> float | None:
+    """Return the speed of a way relative to the limit, or None if either was not measured."""
+    result, limit = findings[scenario].get(way), findings[scenario].get(LIMIT)
+    if not result or not limit or not result.turns or not limit.turns:
         return None
-    return limit.seconds / found.seconds
+    return limit.seconds / result.seconds

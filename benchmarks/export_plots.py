@@ -1,4 +1,4 @@
-"""The pictures of benchmarks/export.py: how fast against the limit, how much memory over how many rows."""
+"""Plot the results of benchmarks/export.py: speed relative to the limit, and peak memory by row count."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,9 +14,9 @@ from benchmarks.export_ways import LIMIT, Way
 SPEED_FILE, MEMORY_FILE = "export-speed.png", "export-memory.png"
 INK, QUIET, FAINT = "#24292f", "#6e7781", "#d8dee4"
 OURS, OTHERS = "#0969da", "#afb8c1"
-NAME_HEIGHT = 0.045  # of the plot's
+NAME_HEIGHT = 0.045  # as a share of the height of the plot
 MB_TICKS = (50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000)
-# What has a bar or a line; the rest is in the table.
+# The plots show only these ways. The table lists all of them.
 SPEED_WAYS = ("copy", "frame", "copy-gzip", "pandas-chunks", "pandas", "sqlite", "sqlite-pandas", "article")
 MEMORY_WAYS = (LIMIT, "copy", "frame", "pandas-chunks", "pandas", "article")
 STYLE = {
@@ -41,21 +41,21 @@ def draw(findings: Findings, ways: Sequence[Way], folder: Path) -> None:
 
 
 def _speed(findings: Findings, ways: Sequence[Way]) -> Figure:
-    """A panel for each target, at the most rows that nearly all ways were measured with."""
-    most = max(len(found) for found in findings.values())
-    rows = max(place.rows for place, found in findings.items() if len(found) == most)
-    places = [place for place in findings if place.rows == rows]
-    shown = [
+    """Draw one panel per target, for the largest number of rows with results for the most ways."""
+    most = max(len(results) for results in findings.values())
+    rows = max(scenario.rows for scenario, results in findings.items() if len(results) == most)
+    scenarios = [scenario for scenario in findings if scenario.rows == rows]
+    plotted = [
         way
         for way in ways
-        if way.name in SPEED_WAYS and any(ratio(findings, place, way.name) for place in places)
+        if way.name in SPEED_WAYS and any(ratio(findings, scenario, way.name) for scenario in scenarios)
     ]
-    figure = Figure(figsize=(9.5, 1.3 + 0.42 * len(shown)), layout="constrained")
-    panels = figure.subplots(1, len(places), sharey=True, squeeze=False)[0]
-    for axes, place in zip(panels, places, strict=True):
-        _bars(axes, shown, [ratio(findings, place, way.name) or 0.0 for way in shown])
-        axes.set_title(f"to {place.target}", loc="left", fontsize=10, color=QUIET)
-    panels[0].invert_yaxis()  # which all share
+    figure = Figure(figsize=(9.5, 1.3 + 0.42 * len(plotted)), layout="constrained")
+    panels = figure.subplots(1, len(scenarios), sharey=True, squeeze=False)[0]
+    for axes, scenario in zip(panels, scenarios, strict=True):
+        _bars(axes, plotted, [ratio(findings, scenario, way.name) or 0.0 for way in plotted])
+        axes.set_title(f"to {scenario.target}", loc="left", fontsize=10, color=QUIET)
+    panels[0].invert_yaxis()  # the panels share this axis
     figure.suptitle(
         f"Speed of an export of {rows:,} rows; 1 is psql COPY piped into a multipart upload",
         x=0.01,
@@ -74,10 +74,10 @@ def _bars(axes: Axes, ways: Sequence[Way], ratios: Sequence[float]) -> None:
     axes.tick_params(axis="both", length=0)
     axes.grid(axis="x", color=FAINT, linewidth=0.6)
     axes.set_axisbelow(True)
-    for number, each in enumerate(ratios):
-        inside = each > 0.5
+    for number, of_limit in enumerate(ratios):
+        inside = of_limit > 0.5
         axes.text(
-            *(each + (-0.02 if inside else 0.02), number, f"{each:.2f}"),
+            *(of_limit + (-0.02 if inside else 0.02), number, f"{of_limit:.2f}"),
             ha="right" if inside else "left",
             va="center",
             fontsize=9,
@@ -86,10 +86,10 @@ def _bars(axes: Axes, ways: Sequence[Way], ratios: Sequence[float]) -> None:
 
 
 def _memory(findings: Findings, ways: Sequence[Way]) -> Figure:
-    """The larger of what a way took at any target; both scales are logarithmic."""
+    """Draw the peak memory of each way by number of rows, on logarithmic scales."""
     figure = Figure(figsize=(9.5, 4.6), layout="constrained")
     axes = figure.subplots()
-    sizes = sorted({place.rows for place in findings})
+    sizes = sorted({scenario.rows for scenario in findings})
     lines = [(way, _peaks(findings, way.name)) for way in ways if way.name in MEMORY_WAYS]
     lines = [(way, peaks) for way, peaks in lines if peaks]
     for way, peaks in lines:
@@ -115,28 +115,31 @@ def _memory(findings: Findings, ways: Sequence[Way]) -> Figure:
 
 
 def _peaks(findings: Findings, way: str) -> dict[int, float]:
-    """By rows."""
+    """Return the peak memory in MB by number of rows. The target with the highest peak counts."""
     peaks: dict[int, float] = {}
-    for place in sorted(findings, key=lambda place: place.rows):
-        found = findings[place].get(way)
-        if found and found.turns:
-            peaks[place.rows] = max(peaks.get(place.rows, 0.0), found.peak_mb)
+    for scenario in sorted(findings, key=lambda scenario: scenario.rows):
+        result = findings[scenario].get(way)
+        if result and result.turns:
+            peaks[scenario.rows] = max(peaks.get(scenario.rows, 0.0), result.peak_mb)
     return peaks
 
 
 def _line(axes: Axes, way: Way, peaks: dict[int, float]) -> None:
-    ours = _is_ours(way.name)
+    is_ours = _is_ours(way.name)
     rows, mb = list(peaks), list(peaks.values())
-    color = OURS if ours else QUIET if way.name == LIMIT else OTHERS
-    axes.plot(rows, mb, color=color, linewidth=2.2 if ours else 1.4, marker="o", markersize=4)
+    color = OURS if is_ours else QUIET if way.name == LIMIT else OTHERS
+    axes.plot(rows, mb, color=color, linewidth=2.2 if is_ours else 1.4, marker="o", markersize=4)
 
 
 def _heights(lines: Sequence[tuple[Way, dict[int, float]]], span: float) -> list[float]:
-    """Where the names stand, in MB: beside the line's end, or above a name that is there already."""
+    """Return the height of each label on the memory axis, in MB.
+
+    A label is at the end of its line, unless it has to move up so as not to cover another label.
+    """
     ends = [(list(peaks)[-1], list(peaks.values())[-1]) for _, peaks in lines]
     heights: dict[int, float] = {}
     above: dict[int, float] = {}
-    for number in sorted(range(len(ends)), key=lambda each: ends[each][1]):
+    for number in sorted(range(len(ends)), key=lambda line: ends[line][1]):
         rows, mb = ends[number]
         heights[number] = max(mb, above.get(rows, 0.0))
         above[rows] = heights[number] * span**NAME_HEIGHT

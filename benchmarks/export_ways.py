@@ -1,4 +1,4 @@
-"""The ways that benchmarks/export.py measures against each other, and what each is told."""
+"""Define the ways that benchmarks/export.py compares, with the command and parameters of each."""
 
 import shutil
 import subprocess
@@ -28,20 +28,17 @@ FEW, MILLION, ALL = 100_000, 1_000_000, 10_000_000
 
 @dataclass(frozen=True)
 class Way:
-    """`order` is what its program is told beside where to read and store; `missing` says why it cannot run.
-
-    `slow` ways take part in every third round only. Ways that hold all rows in memory stop at `most_rows`.
-    `sqlite` ways read the same rows from an SQLite file.
-    """
+    """A way to export the rows, run as a separate program."""
 
     name: str
     title: str
     command: Sequence[str]
-    order: Callable[[Survey, str], Mapping[str, Any]]
-    slow: bool = False
-    most_rows: int = ALL
-    sqlite: bool = False
-    missing: Callable[[], str] = field(default=lambda: "")
+    # Called with the survey and the database URL. The program also receives its database URL, bucket and key.
+    parameters: Callable[[Survey, str], Mapping[str, Any]]
+    slow: bool = False  # takes part in every third round only
+    max_rows: int = ALL  # lower for ways that load all rows into memory
+    sqlite: bool = False  # reads the same rows from an SQLite file
+    missing: Callable[[], str] = field(default=lambda: "")  # returns why the program cannot run, or ""
 
 
 def _python(module: str) -> list[str]:
@@ -51,14 +48,14 @@ def _python(module: str) -> list[str]:
 def _ours(
     report: str = "survey-responses", obstore: bool = False, **csv: Any
 ) -> Callable[[Survey, str], Mapping[str, Any]]:
-    def order(survey: Survey, _: str) -> Mapping[str, Any]:
+    def parameters(survey: Survey, _: str) -> Mapping[str, Any]:
         return {"request": {**survey.request, "report": report, "csv": csv}, "obstore": obstore}
 
-    return order
+    return parameters
 
 
-def _hand_written(**facts: Any) -> Callable[[Survey, str], Mapping[str, Any]]:
-    return lambda survey, _: {"sql": survey.select, **facts}
+def _hand_written(**options: Any) -> Callable[[Survey, str], Mapping[str, Any]]:
+    return lambda survey, _: {"sql": survey.select, **options}
 
 
 def _hand_written_for_sqlite(survey: Survey, _: str) -> Mapping[str, Any]:
@@ -66,14 +63,14 @@ def _hand_written_for_sqlite(survey: Survey, _: str) -> Mapping[str, Any]:
 
 
 def _same_select(survey: Survey, database_url: str) -> Mapping[str, Any]:
-    """The select that ours runs, its values written into it."""
+    """Return the query that the service runs, with its parameters inlined."""
     request = parse_request(survey.request, catalog())
     engine = open_engine(database_url.replace("://", "+psycopg://", 1), 5, poolclass=NullPool)
-    with snapshot(engine, "UTC", 60, lambda: datetime.now(UTC)) as taken:
-        columns = statement.output_columns(request, taken.questions(statement.questions(request)))
+    with snapshot(engine, "UTC", 60, lambda: datetime.now(UTC)) as opened:
+        columns = statement.output_columns(request, opened.questions(statement.questions(request)))
         rows = copy_out.select_rows(request, columns, request.options)
-        driver: Any = taken.connection.connection.driver_connection
-        sql = psycopg.ClientCursor(driver).mogrify(*copy_out.compiled(taken, rows))
+        driver: Any = opened.connection.connection.driver_connection
+        sql = psycopg.ClientCursor(driver).mogrify(*copy_out.compiled(opened, rows))
     return {"sql": sql}
 
 
@@ -86,14 +83,14 @@ def _no_obstore() -> str:
 
 
 def _no_node() -> str:
-    """Installs the packages of its lock file at the first time."""
+    """Return why Node.js cannot be used, or "". Installs the npm packages on first use."""
     npm = shutil.which("npm")
     if npm is None or shutil.which("node") is None:
         return "Node.js is not installed"
     if not (ARTICLE / "node_modules").exists():
         install = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        made = subprocess.run(install, cwd=ARTICLE, capture_output=True, check=False)  # noqa: S603 - ours
-        return "" if made.returncode == 0 else "its npm packages could not be installed"
+        npm_ci = subprocess.run(install, cwd=ARTICLE, capture_output=True, check=False)  # noqa: S603 - fixed arguments
+        return "" if npm_ci.returncode == 0 else "its npm packages could not be installed"
     return ""
 
 
@@ -101,7 +98,8 @@ LIMIT_PROGRAM, OUR_PROGRAM, PANDAS_PROGRAM = map(_python, ("way_limit", "way_our
 ARTICLE_PROGRAM = ["node", str(ARTICLE / "way.js")]
 
 WAYS = (
-    # The same select, so the same records; by hand, dates and lists look as PostgreSQL prints them.
+    # The limit runs the query of the service and produces the same records. The hand-written queries leave
+    # the format of dates and lists to PostgreSQL.
     Way(LIMIT, "the limit: psql COPY | multipart", LIMIT_PROGRAM, _same_select),
     Way("by-hand", "the same with a select by hand", LIMIT_PROGRAM, _hand_written()),
     Way("copy", "ours, copy", OUR_PROGRAM, _ours()),
@@ -111,11 +109,11 @@ WAYS = (
         "ours, copy, upload by obstore",
         OUR_PROGRAM,
         _ours(obstore=True),
-        most_rows=MILLION,
+        max_rows=MILLION,
         missing=_no_obstore,
     ),
-    Way("copy-gzip", "ours, copy, gzip", OUR_PROGRAM, _ours(compression="gzip"), most_rows=MILLION),
-    Way("copy-zip", "ours, copy, zip", OUR_PROGRAM, _ours(compression="zip"), most_rows=MILLION),
+    Way("copy-gzip", "ours, copy, gzip", OUR_PROGRAM, _ours(compression="gzip"), max_rows=MILLION),
+    Way("copy-zip", "ours, copy, zip", OUR_PROGRAM, _ours(compression="zip"), max_rows=MILLION),
     Way("pandas-chunks", "pandas, in chunks", PANDAS_PROGRAM, _hand_written(chunks=True), slow=True),
     Way(
         "pandas",
@@ -123,16 +121,16 @@ WAYS = (
         PANDAS_PROGRAM,
         _hand_written(chunks=False),
         slow=True,
-        most_rows=MILLION,
+        max_rows=MILLION,
     ),
-    Way("sqlite", "ours, from SQLite", OUR_PROGRAM, _ours(), most_rows=MILLION, sqlite=True),
+    Way("sqlite", "ours, from SQLite", OUR_PROGRAM, _ours(), max_rows=MILLION, sqlite=True),
     Way(
         "sqlite-pandas",
         "pandas, in chunks, from SQLite",
         PANDAS_PROGRAM,
         _hand_written_for_sqlite,
         slow=True,
-        most_rows=MILLION,
+        max_rows=MILLION,
         sqlite=True,
     ),
     Way(
@@ -141,7 +139,7 @@ WAYS = (
         ARTICLE_PROGRAM,
         _article,
         slow=True,
-        most_rows=MILLION,
+        max_rows=MILLION,
         missing=_no_node,
     ),
 )

@@ -1,4 +1,4 @@
-"""Exports through the API: start one and poll until it has a link."""
+"""Start exports through the API and poll until they have a download link."""
 
 import asyncio
 import secrets
@@ -19,7 +19,7 @@ TIMEOUT_SECONDS = 240.0
 
 
 class ExportFailed(Exception):
-    """The export ended in an error, or did not end in time."""
+    """The export failed or did not finish in time."""
 
 
 @contextmanager
@@ -36,7 +36,7 @@ def open_client(url: str) -> httpx.AsyncClient:
 
 
 async def start_export(api: httpx.AsyncClient, request: Any = SMALL_EXPORT) -> str:
-    """Start an export with a random key, so that identical requests are separate exports."""
+    """Start an export and return its job id. A random key keeps identical requests separate."""
     key = {"Idempotency-Key": secrets.token_hex(8)}
     response = await api.post("/reports/csv", json=request, headers=key)
     return str(response.raise_for_status().json()["data"])
@@ -53,7 +53,7 @@ async def wait_for_link(api: httpx.AsyncClient, job_id: str, poll_seconds: float
             if data["status"] == "error":
                 raise ExportFailed(f"{job_id}: {data['error']}")
         await asyncio.sleep(poll_seconds)
-    raise ExportFailed(f"{job_id} did not end within {TIMEOUT_SECONDS:.0f} s")
+    raise ExportFailed(f"{job_id} did not finish within {TIMEOUT_SECONDS:.0f} s")
 
 
 async def time_to_link(api: httpx.AsyncClient, poll_seconds: float) -> float:

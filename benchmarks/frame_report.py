@@ -1,4 +1,4 @@
-"""The survey report with a transform that changes nothing, so that the frame engine writes it."""
+"""Survey report with a `transform` that changes nothing, which makes the service export it through pandas."""
 
 from dataclasses import replace
 

@@ -1,6 +1,7 @@
-"""Time from POST to link of one small export: the warm worker against Prefect's process worker.
+"""Compare how long a small export takes with the warm worker and with Prefect's process worker.
 
-Both use the same Prefect server, database and storage, and take turns. The process worker polls every second.
+The time is measured from the POST to the download link. Both workers use the same Prefect server, database
+and storage, and take turns. The process worker polls every second.
 """
 
 import argparse
@@ -15,7 +16,7 @@ PROCESS = "stock"
 FAST_POLLING = {"PREFECT_WORKER_QUERY_SECONDS": "1"}
 POLL_SECONDS = 0.02
 WARM_PER_PROCESS = 4
-# Pauses keep one run from slowing down the next: the process worker's processes run on for seconds.
+# Without pauses, a run would slow down the next one. The processes of the process worker linger for seconds.
 PAUSE_SECONDS, PAUSE_AFTER_PROCESS_SECONDS = 1.0, 5.0
 
 

@@ -1,4 +1,4 @@
-"""Measurement of a command: seconds from the start signal to the stored object, peak memory and CPU time."""
+"""Run a command and measure its duration, peak memory and CPU time."""
 
 import ctypes
 import json
@@ -22,12 +22,12 @@ PR_SET_PDEATHSIG = 1
 
 
 class MeasurementFailed(Exception):
-    """The process failed or timed out; the message is its last line of output."""
+    """The process failed or timed out. The message is its last error, if it wrote one."""
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """Result of one turn; CPU time and memory exclude the database and the storage."""
+    """Result of one turn. CPU time and memory do not include the database and the storage."""
 
     seconds: float
     peak_bytes: int
@@ -42,13 +42,13 @@ def measure_process(
     log: Path,
 ) -> Measurement:
     with log.open("wb") as errors:
-        process = subprocess.Popen(  # noqa: S603 - our own commands
+        process = subprocess.Popen(  # noqa: S603 - fixed commands
             command,
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
-            start_new_session=True,  # a process group with its children
+            start_new_session=True,  # so that end_group() also ends its children
             preexec_fn=_die_with_parent,
         )
     try:
@@ -101,12 +101,12 @@ class _Monitor:
                 if os.read(self._stdout.fileno(), 100).decode().strip() != word:
                     raise MeasurementFailed(self._last_error())
                 return
-        os.kill(self._pid, signal.SIGABRT)  # faulthandler prints where Python hangs
+        os.kill(self._pid, signal.SIGABRT)  # makes faulthandler print where Python hangs
         time.sleep(1.0)
         raise MeasurementFailed(f"not done within {timeout_seconds:.0f} s")
 
     def _update_peaks(self) -> None:
-        """Record the peak memory of all processes; an ended process keeps its last value."""
+        """Record the peak memory of all running processes. An ended process keeps its last value."""
         for pid in _process_tree(self._pid):
             if peak := peak_bytes(pid):
                 self._peaks[pid] = peak
@@ -117,7 +117,7 @@ class _Monitor:
 
 
 def peak_bytes(pid: int) -> int:
-    """Return the peak resident memory on Linux; 0 for a process that has ended."""
+    """Return the peak resident memory, or 0 if the process has ended. Reads /proc, so Linux only."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except (FileNotFoundError, ProcessLookupError):
@@ -126,7 +126,7 @@ def peak_bytes(pid: int) -> int:
 
 
 def cpu_seconds(pids: Sequence[int]) -> float:
-    """Return the CPU time of the processes and of the children they have waited for, on Linux."""
+    """Return the CPU time of the processes and of their reaped children. Reads /proc, so Linux only."""
     ticks = 0
     for pid in pids:
         with suppress(FileNotFoundError, ProcessLookupError):

@@ -1,4 +1,4 @@
-"""Storage for measurements: one bucket per turn, checked and deleted afterwards."""
+"""S3 targets for measurements. Each turn gets an empty bucket, which is deleted afterwards."""
 
 import csv
 import gzip
@@ -28,7 +28,7 @@ class Target:
     def bucket(self, name: str) -> Iterator[str]:
         self.s3.create_bucket(Bucket=name)
         try:
-            # The first object of a bucket creates its volumes, which takes time.
+            # SeaweedFS creates the volumes of a bucket with its first object, which takes time.
             self.s3.put_object(Bucket=name, Key="first", Body=b"first")
             self.s3.delete_object(Bucket=name, Key="first")
             yield name
@@ -41,7 +41,7 @@ class Target:
         return list(self.s3.list_objects_v2(Bucket=bucket).get("Contents", []))
 
     def count_records(self, bucket: str) -> int:
-        """Return the number of records in the only object, without the header; unpack it if necessary."""
+        """Return the number of records in the bucket's only object, not counting the header."""
         (stored,) = self.objects(bucket)
         data = self.s3.get_object(Bucket=bucket, Key=stored["Key"])["Body"].read()
         text = io.TextIOWrapper(io.BytesIO(_unpack(data)), encoding="utf-8", newline="")
@@ -71,7 +71,7 @@ def open_target(name: str, endpoint: str, aws: Mapping[str, str]) -> Target:
 
 @contextmanager
 def discarding_sink() -> Iterator[str]:
-    """Start the sink and yield its URL."""
+    """Start the discarding sink and yield its URL."""
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "benchmarks.discarding_sink"],
         stdin=subprocess.PIPE,
@@ -79,7 +79,7 @@ def discarding_sink() -> Iterator[str]:
         start_new_session=True,
     )
     try:
-        assert process.stdout is not None  # noqa: S101 - it is a pipe
+        assert process.stdout is not None  # noqa: S101 - stdout is a pipe
         yield process.stdout.readline().decode().strip()
     finally:
         end_group(process)

@@ -1,4 +1,4 @@
-"""S3 storage that uploads with obstore's writer instead of s3fs, for comparison."""
+"""S3 storage that uploads with obstore instead of s3fs, for comparison."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ class ObstoreStorage(S3Storage):
 
 
 class ObstoreUpload:
-    """Upload without protection against a second writer of the key: obstore's writer has no If-None-Match."""
+    """Upload without protection against concurrent writers, because obstore cannot send If-None-Match."""
 
     def __init__(self, store: S3Store, key: str) -> None:
         self.stored = 0
@@ -33,10 +33,10 @@ class ObstoreUpload:
 
     def write(self, data: bytes) -> None:
         self._writer.write(data)
-        self.stored += len(data)  # the writer does not report what the storage has acknowledged
+        self.stored += len(data)  # obstore does not report the acknowledged bytes
 
     def commit(self) -> None:
         self._writer.close()
 
     def abort(self) -> None:
-        """Do nothing: the object does not exist before `commit`."""
+        """Do nothing, because the object does not exist before `commit`."""

@@ -1,4 +1,4 @@
-"""Output of every benchmark: tables, and one JSON object on the last line."""
+"""Print benchmark results as tables, and as one JSON object on the last line."""
 
 import json
 import sys

@@ -1,7 +1,7 @@
-"""Load generator of benchmarks/polling.py, as a separate process.
+"""Load generator for benchmarks/polling.py, which runs it in a separate process.
 
 `python -m benchmarks.pollers` reads parameters as JSON from stdin and writes results as JSON to stdout.
-It sends HTTP/1.1 requests directly to persistent connections: a client library would dominate the result.
+It writes HTTP/1.1 requests directly to sockets, because a client library would dominate the result.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ RESPONSE_TIMEOUT_SECONDS = 10.0
 async def poll(
     host: str, port: int, job_id: str, delay: float, seconds: float, results: list[tuple[float, str]]
 ) -> None:
-    """Poll once a second on one connection, and append (seconds, status) to `results`."""
+    """Poll once a second on one connection and append (seconds, status) pairs to `results`."""
     await asyncio.sleep(delay)
     reader, writer = await asyncio.open_connection(host, port)
     request = f"GET /reports/csv?jobId={job_id} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode()
@@ -56,8 +56,8 @@ async def poll_all(host: str, port: int, job_ids: Sequence[str], pollers: int, s
             for number in range(pollers)
         )
     )
-    answers = Counter(status for _, status in results)
-    return json.dumps({"seconds": sorted(seconds for seconds, _ in results), "answers": answers})
+    statuses = Counter(status for _, status in results)
+    return json.dumps({"seconds": sorted(seconds for seconds, _ in results), "statuses": statuses})
 
 
 def main() -> None:

@@ -1,9 +1,10 @@
-"""Poll latency for 2,000 clients that poll once a second while 20 exports run, and the calls to Prefect."""
+"""Measure poll latency and calls to Prefect while 2,000 clients poll 20 running exports once a second."""
 
 import argparse
 import asyncio
 import json
 import sys
+from typing import Any
 from urllib.parse import urlsplit
 
 from benchmarks.counting_proxy import Counts, counting_proxy
@@ -43,12 +44,10 @@ async def measure(
             calls = Counts(counts)
             for job_id in job_ids:
                 await wait_for_link(api, job_id, 0.2)
-    return report["seconds"], Counts(report["answers"]), calls
+    return report["seconds"], Counts(report["statuses"]), calls
 
 
-async def run_pollers(
-    api_url: str, job_ids: list[str], pollers: int, seconds: float
-) -> dict[str, list[float]]:
+async def run_pollers(api_url: str, job_ids: list[str], pollers: int, seconds: float) -> dict[str, Any]:
     url = urlsplit(api_url)
     parameters = {
         "host": url.hostname,
@@ -79,13 +78,13 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30.0)
     options = parser.parse_args()
     with separate_stack() as stack, extra_processes(stack) as processes:
-        seconds, answers, calls = asyncio.run(measure(stack, processes, options.pollers, options.seconds))
+        seconds, statuses, calls = asyncio.run(measure(stack, processes, options.pollers, options.seconds))
     ms = [1000 * s for s in seconds]
     p50, p99 = percentile(ms, 50), percentile(ms, 99)
-    errors = sum(number for status, number in answers.items() if status != "200")
+    errors = sum(number for status, number in statuses.items() if status != "200")
     polls_per_second, calls_per_second = len(ms) / options.seconds, calls.calls / options.seconds
     print_line(
-        f"{options.pollers} clients, {JOBS} exports, {options.seconds:.0f} s; answers: {dict(answers)}"
+        f"{options.pollers} clients, {JOBS} exports, {options.seconds:.0f} s; statuses: {dict(statuses)}"
     )
     print_table(
         ("polls/s", "p50 ms", "p99 ms", "max ms", "errors", "calls to Prefect/s"),

@@ -1,6 +1,6 @@
-"""Recovery time and outcome of jobs whose workers or processes are killed or frozen, over several rounds.
+"""Measure how long it takes to recover jobs after their worker or process is killed or frozen.
 
-One live worker rescues the jobs of five others; more live workers would only be faster.
+One healthy worker rescues the jobs of five others. More healthy workers would only be faster.
 """
 
 import argparse

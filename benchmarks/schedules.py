@@ -1,7 +1,7 @@
-"""Cost of 500 schedules for starting an export: the same start with and without them, in turns.
+"""Measure how much 500 schedules slow down the start of an export.
 
-Uses two separate stacks, one of them with the schedules, each of which is a deployment with planned runs. The
-time is what the caller waits for: from POST to the job's id.
+Each schedule is a Prefect deployment with planned runs. Two separate stacks, one with the schedules and one
+without, take turns. The time is measured from the POST to the response with the job id.
 """
 
 import argparse
@@ -23,7 +23,7 @@ WARM_UP_STARTS = 3
 
 
 def schedule_body(number: int) -> dict[str, object]:
-    """Return a weekly schedule; they are spread over the week, so that few of them run."""
+    """Return a weekly schedule. The times are spread over the week, so few schedules run while measuring."""
     cron = f"{number % 60} {number % 24} * * {number % 7}"
     return {
         "name": f"number {number}",
@@ -55,7 +55,7 @@ async def time_to_id(api: httpx.AsyncClient) -> float:
     started_at = time.monotonic()
     job_id = await start_export(api)
     seconds = time.monotonic() - started_at
-    await wait_for_link(api, job_id, POLL_SECONDS)  # so that it does not slow the next one down
+    await wait_for_link(api, job_id, POLL_SECONDS)  # a running export would slow down the next start
     await asyncio.sleep(PAUSE_SECONDS)
     return seconds
 

@@ -1,7 +1,8 @@
-"""Generate surveys with an exact number of responses, in a separate database on the stack's server.
+"""Generate surveys with a given number of responses in a separate database on the stack's server.
 
-The rows repeat those of deployments/stack/parts/sample_rows.sql (11 columns, one of them a JSON document
-with up to 10 answers) at other times of the year, with ids in chronological order, as in a live table.
+The responses are copies of the rows in deployments/stack/parts/sample_rows.sql with other timestamps. Each
+has 11 columns, one of which is a JSON document with up to 10 answers. As in a live table, ids increase with
+time.
 """
 
 import sqlite3
@@ -48,17 +49,17 @@ class Survey:
 
     @property
     def request(self) -> dict[str, str]:
-        """Request for all responses of the survey."""
+        """Body of an export request for all responses of the survey."""
         return {"report": "survey-responses", "surveyId": self.id, "from": FIRST_DAY, "to": LAST_DAY}
 
     @property
     def select(self) -> str:
-        """Hand-written SQL for the same columns."""
+        """Hand-written SQL that selects the columns of the report from PostgreSQL."""
         return f"SELECT {COLUMNS}, {ANSWERS} {self._from}"
 
     @property
     def select_of_sqlite(self) -> str:
-        """The same SQL for the SQLite file, which stores timestamps as text."""
+        """Hand-written SQL for the SQLite file, which stores timestamps as text."""
         return self.select.replace(
             f"timestamptz '{LAST_DAY}' + interval '1 day'", f"date('{LAST_DAY}', '+1 day')"
         )
@@ -84,8 +85,8 @@ QUESTIONS = (
 ANSWERS = ", ".join(f"answers->>'{key}' AS {key}" for key in QUESTIONS)
 
 
-def make(server_url: str, surveys: Iterable[Survey]) -> str:
-    """Create and fill the database; return its libpq URL."""
+def create_database(server_url: str, surveys: Iterable[Survey]) -> str:
+    """Create a database with the surveys and return its libpq URL."""
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
     url = f"{server_url.rpartition('/')[0]}/{DATABASE}"
@@ -96,7 +97,7 @@ def make(server_url: str, surveys: Iterable[Survey]) -> str:
         for survey in surveys:
             _fill(connection, survey, first_id)
             first_id += survey.rows
-        # Otherwise the first reader of every row would set hint bits and write its page.
+        # Otherwise the first query to read a row would set its hint bits and rewrite its page.
         connection.execute("VACUUM (FREEZE, ANALYZE) survey_responses")
         connection.execute("CHECKPOINT")
     return url
@@ -120,7 +121,7 @@ def _fill(connection: psycopg.Connection, survey: Survey, first_id: int) -> None
 
 
 def copy_to_sqlite(url: str, surveys: Iterable[Survey], file: Path) -> str:
-    """Copy the rows to a SQLite file, in SQLAlchemy's format; return its URL."""
+    """Copy the surveys to an SQLite file, formatted as SQLAlchemy would write them, and return its URL."""
     target = create_engine(f"sqlite:///{file}")
     metadata.create_all(target)
     target.dispose()
@@ -132,7 +133,7 @@ def copy_to_sqlite(url: str, surveys: Iterable[Survey], file: Path) -> str:
         ):
             scope = "id" if table == "surveys" else "survey_id"
             rows = source.cursor(f"all_{table}").execute(
-                f"SELECT {columns} FROM {table} WHERE {scope} = ANY(%s)",  # noqa: S608 - our own names
+                f"SELECT {columns} FROM {table} WHERE {scope} = ANY(%s)",  # noqa: S608 - constant names
                 [[survey.id for survey in surveys]],
             )
             placeholders = ", ".join("?" * len(rows.description or ()))

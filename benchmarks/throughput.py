@@ -1,4 +1,4 @@
-"""Concurrent exports, and their cost on the Prefect server: warm worker against process worker.
+"""Compare the warm worker with Prefect's process worker: throughput, and load on the Prefect server.
 
 Each worker has a separate API. Both reach the same Prefect server through proxies that count requests.
 """
@@ -33,15 +33,15 @@ from tests.support.extra_processes import (
 from tests.support.running_stack import Stack
 
 CONCURRENT_JOBS = (5, 20)
-# The default limit of the warm worker; the process worker would have none.
+# The default of the warm worker. The process worker has no limit by default.
 LIMIT = 2 * (psutil.cpu_count() or 1)
 POLL_SECONDS = 0.2
-QUIET_SECONDS = 4.0  # for the last events and logs of a batch to be written
+QUIET_SECONDS = 4.0  # lets the last events and logs of a batch be written
 
 
 @dataclass
 class Contender:
-    """A worker and its API."""
+    """A measured worker with its API. `counts` are the calls of both to the Prefect server."""
 
     name: str
     api: httpx.AsyncClient
@@ -74,7 +74,7 @@ def cpu_seconds(process: psutil.Process) -> float:
 
 
 def start_workers(prefect: httpx.Client, processes: ExtraProcesses, urls: dict[str, str]) -> dict[str, str]:
-    """Start a worker and an API per name; return the URLs of the APIs."""
+    """Start a worker and an API for each name and return the URLs of the APIs."""
     for name, url in urls.items():
         pool = f"measured-{name}"
         create_pool(prefect, pool, name)
@@ -123,9 +123,9 @@ async def measure(
 
 
 async def count_calls_per_run(contender: Contender, jobs: int = 5) -> Counts:
-    """Return ten times the calls per run by route, without those of an idle system.
+    """Return ten times the calls per run for each route, without the calls of an idle system.
 
-    They are measured over `jobs` exports, one after the other.
+    The calls are counted over `jobs` exports that run one after the other.
     """
     await asyncio.sleep(QUIET_SECONDS)
     contender.counts.clear()
@@ -146,7 +146,7 @@ async def count_calls_per_run(contender: Contender, jobs: int = 5) -> Counts:
 
 
 def events_per_run(stack: Stack) -> float:
-    """Return the stored events per run, including those of the server itself."""
+    """Return the number of stored events per run, including the server's internal events."""
     url = stack.libpq_url.rpartition("/")[0] + "/prefect"
     with psycopg.connect(url) as database:
         events = database.execute("SELECT count(*) FROM events WHERE event NOT LIKE '%heartbeat%'").fetchone()

@@ -1,6 +1,6 @@
-"""The measured process's side of a measurement.
+"""Run the work of a measured process between the start signal and the end of the measurement.
 
-It prepares untimed, waits for the start signal, works, and stays until its peak memory has been read.
+The preparation is not timed. After the work, the process keeps running until its peak memory has been read.
 """
 
 import faulthandler
@@ -17,22 +17,22 @@ Parameters = dict[str, Any]
 
 
 def run_turn(prepare: Callable[[Parameters], Callable[[], None]]) -> NoReturn:
-    """Run one turn and exit; `prepare` receives the parameters and returns the function to measure."""
+    """Run one turn and exit. `prepare` receives the parameters and returns the function to measure."""
     faulthandler.enable()
     code = 1
     try:
         _run(prepare)
         code = 0
-    except BaseException:  # noqa: BLE001 - reported to the parent
+    except BaseException:  # noqa: BLE001 - the parent reads it from stderr
         traceback.print_exc()
     finally:
         sys.stderr.flush()
-        os._exit(code)  # client threads would delay the exit
+        os._exit(code)  # threads of the clients would delay a normal exit
 
 
 def _run(prepare: Callable[[Parameters], Callable[[], None]]) -> None:
     output = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # keep what libraries print out of the protocol
+    os.dup2(2, 1)  # send the output of libraries to stderr, because stdout carries the protocol
     work = prepare(json.loads(sys.stdin.readline()))
     output.write(f"{READY}\n")
     if sys.stdin.readline():

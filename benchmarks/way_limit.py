@@ -1,4 +1,4 @@
-"""The limit: `psql` COPY piped into a multipart upload by Amazon's own client: 8 MiB parts, two in flight."""
+"""Export with `psql` COPY piped into a multipart upload, as the upper limit of the comparison."""
 
 import fcntl
 import subprocess
@@ -15,7 +15,7 @@ from deployments.stack.parts.postgres import BINARIES
 
 PART_BYTES = 8 << 20
 PARTS_IN_FLIGHT = 2
-PIPE_BYTES = 1 << 20  # the most that Linux gives everybody
+PIPE_BYTES = 1 << 20  # the default maximum of Linux for unprivileged users
 
 
 def prepare(parameters: Parameters) -> Callable[[], None]:
@@ -34,31 +34,31 @@ def prepare(parameters: Parameters) -> Callable[[], None]:
             copy,
             parameters["database_url"],
         ]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, bufsize=0) as psql:  # noqa: S603 - ours
-            assert psql.stdout is not None  # noqa: S101 - it is a pipe
+        with subprocess.Popen(command, stdout=subprocess.PIPE, bufsize=0) as psql:  # noqa: S603 - a fixed command
+            assert psql.stdout is not None  # noqa: S101 - stdout is a pipe
             store(psql.stdout, s3, target)
         if psql.returncode:
-            raise SystemExit(f"psql ended with {psql.returncode}")
+            raise SystemExit(f"psql exited with code {psql.returncode}")
 
     return work
 
 
 def store(pipe: IO[bytes], s3: Any, target: dict[str, str]) -> None:
-    begun = s3.create_multipart_upload(**target)["UploadId"]
+    upload_id = s3.create_multipart_upload(**target)["UploadId"]
     stored: list[dict[str, Any]] = []
     in_flight: deque[Future[dict[str, Any]]] = deque()
 
     def put(number: int, body: bytearray) -> dict[str, Any]:
-        answer = s3.upload_part(**target, UploadId=begun, PartNumber=number, Body=body)
-        return {"PartNumber": number, "ETag": answer["ETag"]}
+        response = s3.upload_part(**target, UploadId=upload_id, PartNumber=number, Body=body)
+        return {"PartNumber": number, "ETag": response["ETag"]}
 
     with ThreadPoolExecutor(PARTS_IN_FLIGHT) as pool:
         for number, part in enumerate(parts(pipe), start=1):
             in_flight.append(pool.submit(put, number, part))
             if len(in_flight) > PARTS_IN_FLIGHT:
                 stored.append(in_flight.popleft().result())
-        stored += [each.result() for each in in_flight]
-    s3.complete_multipart_upload(**target, UploadId=begun, MultipartUpload={"Parts": stored})
+        stored += [upload.result() for upload in in_flight]
+    s3.complete_multipart_upload(**target, UploadId=upload_id, MultipartUpload={"Parts": stored})
 
 
 def parts(pipe: IO[bytes]) -> Iterator[bytearray]:

@@ -1,6 +1,6 @@
-"""Ours as the product runs it: a process warmed up as the worker's are, a flow run on the Prefect server.
+"""Run the export flow in a warm process with a Prefect server, as the worker does in production.
 
-The clock starts when such a process is handed the run, as it does when somebody clicks.
+The time is measured from the moment at which a warm process receives the flow run.
 """
 
 import os
@@ -36,11 +36,11 @@ def prepare(parameters: Parameters) -> Callable[[], None]:
 
 
 def pending_run(prefect: httpx.Client, request: dict[str, Any]) -> FlowRun:
-    """As a worker leaves it to the process."""
+    """Create a pending flow run, which is the state in which the worker passes a run to a process."""
     flow_id = prefect.post("/flows/", json={"name": flow_names.EXPORT}).raise_for_status().json()["id"]
     body = {"flow_id": flow_id, "parameters": {"request": request}, "state": {"type": "PENDING"}}
-    made = prefect.post("/flow_runs/", json=body).raise_for_status()
-    return FlowRun.model_validate(made.json())
+    response = prefect.post("/flow_runs/", json=body).raise_for_status()
+    return FlowRun.model_validate(response.json())
 
 
 def run(prefect: httpx.Client, flow_run: FlowRun) -> None:

@@ -1,4 +1,4 @@
-"""pandas as most people write it: read_sql and to_csv, at once or in chunks, into s3fs's open."""
+"""Export with pandas, using read_sql and to_csv, either all rows at once or in chunks."""
 
 from collections.abc import Callable
 

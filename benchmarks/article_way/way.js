@@ -1,4 +1,4 @@
-// Fetch, transform to CSV, upload: each step takes all that the one before it made.
+// Fetch all rows, convert them to one CSV string, and upload it, as the article does.
 import { createInterface } from "node:readline";
 import { PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { Parser } from "@json2csv/plainjs";
@@ -23,12 +23,12 @@ const transformToCsv = (rows, questions) => {
 const upload = (s3, target, csv) => s3.send(new PutObjectCommand({ ...target, Body: csv }));
 
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
-const order = JSON.parse((await lines.next()).value);
+const parameters = JSON.parse((await lines.next()).value);
 const s3 = new S3Client({ forcePathStyle: true });
 console.log("ready");
 await lines.next();
-const rows = await fetchReport(order.database_url, order.sql);
-const csv = transformToCsv(rows, order.questions);
-await upload(s3, { Bucket: order.bucket, Key: order.key }, csv);
+const rows = await fetchReport(parameters.database_url, parameters.sql);
+const csv = transformToCsv(rows, parameters.questions);
+await upload(s3, { Bucket: parameters.bucket, Key: parameters.key }, csv);
 console.log("done");
 await lines.next();
