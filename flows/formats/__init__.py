@@ -1,5 +1,5 @@
-"""Output formats. They turn typed columns, or PostgreSQL's own CSV records, into the bytes of a file.
+"""Convert typed columns, or PostgreSQL's own CSV records, to the bytes of an output file.
 
-Each format has a module or a package here and is listed in `registry`, together with what formats share.
-Where a file is stored belongs in `storage`; what a request may contain belongs in `query`.
+Each format is a module or package here and is listed in `registry`. Code that formats share also belongs
+here. The `storage` package stores the file, and the `query` package defines what a request may contain.
 """

@@ -1,4 +1,4 @@
-"""Python values as the text that PostgreSQL prints, so that every source gives the same bytes."""
+"""Convert Python values to the text that PostgreSQL prints, so that every source produces the same bytes."""
 
 import json
 import math
@@ -18,7 +18,7 @@ from flows.rows.columns import OutputColumn, Question
 Write = Callable[[Any], str]
 _WriteOrNull = Callable[[Any], str | None]
 
-READ_JSON = json.JSONDecoder(parse_float=Decimal).decode  # keeps every digit
+READ_JSON = json.JSONDecoder(parse_float=Decimal).decode  # Decimals keep every digit.
 
 _DAY = timedelta(days=1)
 
@@ -26,7 +26,7 @@ _DAY = timedelta(days=1)
 def column_texts(
     values: Sequence[Any], column: OutputColumn, zone: ZoneInfo, options: CsvOptions
 ) -> Sequence[str | None]:
-    """Return the cells of one column; None is null."""
+    """Return the text of each cell in a column, or None for null."""
     if column.type == "json":
         return _written(values, lambda kind: json_text)
     texts = _written(values, lambda kind: _writer(kind, column, zone, options))
@@ -36,17 +36,23 @@ def column_texts(
 def cell_text(
     value: Any, column: OutputColumn, zone: ZoneInfo, options: CsvOptions = PRESETS["plain"]
 ) -> str | None:
-    """Return one cell; None is null."""
+    """Return the text of a single cell, or None for null."""
     return column_texts([value], column, zone, options)[0]
 
 
 def answer_texts(answers: Sequence[Any], question: Question) -> Sequence[str | None]:
-    """Return decoded JSON values as `->>` prints them: strings without quotes, null as None."""
+    """Return decoded JSON values as `->>` prints them.
+
+    Strings have no quotes, and null is None.
+    """
     return _written(answers, _choices_writer if question.multiple else _json_writer)
 
 
 def _written(values: Sequence[Any], writer: Callable[[type], _WriteOrNull]) -> Sequence[str | None]:
-    """Write each value, None as None. The writer is chosen once per type: most columns have only one."""
+    """Convert each value to text; None stays None.
+
+    The writer is chosen once per type, because most columns contain a single type.
+    """
     kinds = set(map(type, values))
     value_types = kinds - {NoneType}
     if value_types == {str} and writer(str) is str:
@@ -69,7 +75,10 @@ def _choices_writer(kind: type) -> _WriteOrNull:
 
 
 def json_text(value: Any) -> str:
-    """Return the text that `jsonb` prints: keys by length, then by bytes; a space after comma and colon."""
+    """Return the text that `jsonb` prints.
+
+    Keys are ordered by length and then by bytes. A space follows each comma and colon.
+    """
     if isinstance(value, dict):
         keys = sorted(value, key=lambda key: (len(key.encode()), key.encode()))
         inner = (f"{json.dumps(key, ensure_ascii=False)}: {json_text(value[key])}" for key in keys)
@@ -84,7 +93,7 @@ def json_text(value: Any) -> str:
 
 
 def interval_text(value: timedelta) -> str:
-    """`1 day 02:03:04.5`, `-1 days +01:00:00`, `00:00:00`."""
+    """Return an interval as PostgreSQL prints it, such as `1 day 02:03:04.5` or `-1 days +01:00:00`."""
     days, clock = value.days, datetime.fromordinal(1) + value % _DAY
     parts = [f"{days} day{'' if days == 1 else 's'}"] if days else []
     if value % _DAY or not days:
@@ -93,7 +102,7 @@ def interval_text(value: timedelta) -> str:
 
 
 def _choices_text(answer: list[Any]) -> str | None:
-    """Join the choices; without any, return None."""
+    """Join the choices, or return None if there are none."""
     texts = [choice if type(choice) is str else json_text(choice) for choice in answer if choice is not None]
     return "; ".join(texts) if texts else None
 
@@ -129,7 +138,10 @@ def _timestamp_writer(zoned: bool, zone: ZoneInfo, local: bool) -> Write:
 
 
 def _zoned_text(value: datetime, offsets: "_Offsets", local: bool) -> str:
-    """Naive timestamps are UTC, as in databases without time zones."""
+    """Return the timestamp in the zone of `offsets`.
+
+    Naive timestamps are UTC, as in databases without time zones.
+    """
     try:
         if value.tzinfo is not None:
             local_time, offset_text = value.astimezone(offsets.zone), ""
@@ -145,9 +157,10 @@ def _zoned_text(value: datetime, offsets: "_Offsets", local: bool) -> str:
 
 
 class _Offsets(dict[tuple[int, int, int], tuple[timedelta, str] | None]):
-    """A zone's offset from UTC by quarter hour; asking the zone each time takes three times as long.
+    """The UTC offsets of a time zone, cached by quarter hour.
 
-    Keys are a day's ordinal, hour and quarter in UTC. The value is None if the offset changes within it.
+    Computing each offset from the zone would take three times as long. Keys are the ordinal of the day, the
+    hour and the quarter, in UTC. The value is None if the offset changes within the quarter.
     """
 
     def __init__(self, zone: ZoneInfo) -> None:
@@ -167,7 +180,10 @@ class _Offsets(dict[tuple[int, int, int], tuple[timedelta, str] | None]):
 
 
 def _iso_text(value: datetime) -> str:
-    """Return ISO text with microseconds. Asking for them only where needed saves a third of the time."""
+    """Return ISO text with microseconds.
+
+    isoformat() is a third faster with its default precision, so the precision is passed only when needed.
+    """
     return value.isoformat() if value.microsecond else value.isoformat("T", "microseconds")
 
 
@@ -180,7 +196,7 @@ def _local_text(value: datetime) -> str:
 
 
 def _out_of_range_text(value: datetime, zone: ZoneInfo) -> str:
-    """Return the text of a timestamp that falls into the year 10000 or 1 BC in the zone."""
+    """Return the text of a timestamp that falls into the year 10000 or 1 BC in this zone."""
     into_range = _DAY if value.year == 1 else -_DAY
     offset = (value + into_range).astimezone(zone).utcoffset() or timedelta()
     clock = (value + into_range + offset).time()
@@ -191,17 +207,17 @@ def _out_of_range_text(value: datetime, zone: ZoneInfo) -> str:
 
 
 def _time_text(value: time) -> str:
-    """PostgreSQL drops trailing zeros of a fraction."""
+    """Return the time without trailing zeros in the fraction, as PostgreSQL prints it."""
     text = value.isoformat()
     return text.rstrip("0") if value.microsecond else text
 
 
 def _decimal_text(value: Decimal) -> str:
-    return format(value or abs(value), "f")  # PostgreSQL has no negative zero
+    return format(value or abs(value), "f")  # PostgreSQL has no negative zero.
 
 
 def _float_text(value: float) -> str:
-    """Return the shortest digits that parse to the same float, as PostgreSQL prints: `1`, `0.1`, `1e+15`."""
+    """Return the shortest text that parses to the same float, such as `1`, `0.1` or `1e+15`."""
     text = repr(value)
     if -1e15 < value < 1e15 and "e" not in text:
         return text.removesuffix(".0")
@@ -209,7 +225,7 @@ def _float_text(value: float) -> str:
 
 
 def _single_text(value: float) -> str:
-    """PostgreSQL writes a `real` with an exponent from 6 digits on."""
+    """Return the text of a `real`. PostgreSQL uses an exponent from 1e+06."""
     return _format_float(value, plain_digits=6)
 
 
@@ -228,8 +244,11 @@ def _format_float(value: float, plain_digits: int) -> str:
 
 
 def _shortest(value: float) -> Decimal:
-    """Unlike Python, PostgreSQL never picks digits exactly halfway between two floats, such as 1e23."""
-    if abs(value) < 2**53:  # halfway values of smaller floats have more than 17 digits
+    """Return the shortest decimal that PostgreSQL would print for this float.
+
+    Unlike Python, PostgreSQL never picks a decimal exactly halfway between two floats, such as 1e23.
+    """
+    if abs(value) < 2**53:  # For smaller floats, the halfway values have more than 17 digits.
         return Decimal(repr(value))
     candidates = (Decimal(f"{value:.{digits}e}") for digits in range(17))
     return next(number for number in candidates if float(number) == value and not _is_halfway(number, value))

@@ -1,4 +1,4 @@
-"""The cells of a column as text: by Arrow where that gives `cell_text`'s bytes, else one by one."""
+"""Convert the cells of a column to text, with Arrow if its text equals that of `cell_text`."""
 
 from functools import reduce
 from zoneinfo import ZoneInfo
@@ -14,7 +14,7 @@ from flows.rows.columns import OutputColumn
 
 
 def texts(values: Values, column: OutputColumn, zone: ZoneInfo, options: CsvOptions) -> pa.Array:
-    """Return large strings; nulls stay null."""
+    """Return the cells as large strings. Nulls stay null."""
     if column.type != "json":
         array = values if isinstance(values, pa.Array) else packed(values)
         written = _written(array, column, zone, options) if isinstance(array, pa.Array) else None
@@ -24,7 +24,7 @@ def texts(values: Values, column: OutputColumn, zone: ZoneInfo, options: CsvOpti
 
 
 def _written(array: pa.Array, column: OutputColumn, zone: ZoneInfo, options: CsvOptions) -> pa.Array | None:
-    """Return None if Arrow's text is not PostgreSQL's."""
+    """Return Arrow's text of the column, or None if it differs from PostgreSQL's."""
     if array.type == TEXT:
         return array
     if _has_same_text(array.type):

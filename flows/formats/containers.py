@@ -1,4 +1,4 @@
-"""Containers of a file's bytes: none, gzip, or a zip of one or several files."""
+"""Pack the bytes of a file: unchanged, with gzip, or as a zip of one or more files."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -12,14 +12,14 @@ _GZIP_FRAME = 31
 
 
 class Container(Protocol):
-    """Packs blocks; each call returns the next bytes of the result."""
+    """Packs blocks. Each method returns the next bytes of the packed file."""
 
     def add(self, block: Block) -> bytes: ...
     def finish(self) -> bytes: ...
 
 
 class Bare:
-    """One file as it is."""
+    """Leaves the bytes of a single file unchanged."""
 
     def add(self, block: Block) -> bytes:
         return block.data
@@ -29,7 +29,10 @@ class Bare:
 
 
 class Gzip:
-    """One file, without its name or time, so that the same rows give the same bytes."""
+    """Packs a single file.
+
+    The header contains no name or time, so that the same rows always give the same bytes.
+    """
 
     def __init__(self) -> None:
         self._compressor = isal_zlib.compressobj(LEVEL, wbits=_GZIP_FRAME)
@@ -42,7 +45,10 @@ class Gzip:
 
 
 class Zip:
-    """A zip with one member per `Block.file`; `name_of` returns the member's name for that number."""
+    """Packs files into a zip, one for each value of `Block.file`.
+
+    `name_of` returns the file name for this number.
+    """
 
     def __init__(self, name_of: Callable[[int], str]) -> None:
         self._zip, self._name_of, self._file = ZipFile(), name_of, -1

@@ -1,13 +1,14 @@
-"""Helpers for the options of every format."""
+"""Share helpers between the options of all formats."""
 
 from collections.abc import Mapping
 from typing import Any
 
 
 class InvalidOptions(ValueError):
-    """Options that a format does not accept.
+    """Raised for options that a format does not accept.
 
-    `reasons` maps the name of each wrong option to the reason. The name is None if the whole value is wrong.
+    `reasons` maps the name of each invalid option to the reason. The name is None if the value as a whole is
+    invalid.
     """
 
     def __init__(self, reasons: Mapping[str | None, str]) -> None:
@@ -16,6 +17,9 @@ class InvalidOptions(ValueError):
 
 
 def without_defaults(schema: dict[str, Any]) -> None:
-    """Remove `default`: client generators turn a field that has one into a required field."""
+    """Remove `default` from the schema's properties.
+
+    Client generators would turn a field with a default into a required field.
+    """
     for field in schema.get("properties", {}).values():
         field.pop("default", None)

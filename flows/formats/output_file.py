@@ -1,4 +1,4 @@
-"""The stored file: packed and hashed in a thread while the database sends the next rows."""
+"""Pack and hash the output file in a thread while the database sends the next rows."""
 
 import hashlib
 from collections import deque
@@ -12,7 +12,10 @@ BLOCKS_IN_FLIGHT = 2
 
 
 class OutputFile:
-    """Packs blocks into the container; `bytes` and `sha256` are final once `finish` has returned."""
+    """Packs blocks into a container.
+
+    `bytes` and `sha256` are final once `finish` has returned.
+    """
 
     def __init__(self, container: Container) -> None:
         self._container = container
@@ -34,7 +37,10 @@ class OutputFile:
         return self._digest.hexdigest()
 
     def add(self, block: Block) -> list[bytes]:
-        """Take a block; return the bytes that are ready to be stored, of this block or earlier ones."""
+        """Submit a block and return the bytes that are ready to be stored.
+
+        They may belong to earlier blocks.
+        """
         self._pending.append(self._thread.submit(lambda: self._count(self._container.add(block))))
         return self._ready(BLOCKS_IN_FLIGHT)
 
@@ -48,7 +54,7 @@ class OutputFile:
         return packed
 
     def _ready(self, most_pending: int) -> list[bytes]:
-        """Wait until at most `most_pending` blocks are being packed, which bounds the memory."""
+        """Wait until at most `most_pending` blocks are being packed, to limit memory."""
         ready = []
         while self._pending and (len(self._pending) > most_pending or self._pending[0].done()):
             ready.append(self._pending.popleft().result())

@@ -1,4 +1,4 @@
-"""Protocols that an output format implements."""
+"""Protocols for output formats."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ from flows.rows.pipeline import Block, Chunk, Records
 
 @dataclass(frozen=True, kw_only=True)
 class Output:
-    """Facts about the file that are known before the first row.
+    """The metadata of a file, known before the first row.
 
-    `rows` is the exact number of rows, `name` the file name without extension, `request` the body of
-    `POST /exports`. Date-times are written in `zone`.
+    `rows` is the exact number of rows, `name` the file name without its extension, and `request` the body of
+    `POST /exports`. Timestamps are written in `zone`.
     """
 
     columns: Sequence[OutputColumn]
@@ -30,27 +30,27 @@ class Output:
 
 
 class Writer(Protocol):
-    """Turns rows into the bytes of a file: the blocks of `write` and `finish`, in order.
+    """Converts rows to the bytes of a file, which are the blocks of `write` and `finish` in order.
 
-    Memory must stay constant. A writer whose bytes are ready only at the end keeps them on disk, and yields
-    an empty block with the number of rows for each batch, so that the export shows progress.
+    Memory must stay constant. A writer that has no bytes until the end must buffer them on disk. It yields an
+    empty block with the number of rows for each batch, so that the export shows progress.
     """
 
     def write(self, batch: Records | Chunk) -> Iterator[Block]:
-        """Write a batch; it is `Records` only if `Format.copy_options` returns options."""
+        """Write a batch. It is a `Records` only if `Format.copy_options` returns options."""
 
     def finish(self) -> Iterator[Block]:
-        """Yield what follows the last row. A table without rows is a valid file, too."""
+        """Yield the blocks after the last row. The file must be valid even if there are no rows."""
 
     def close(self) -> None:
-        """Release resources; also called when the export fails."""
+        """Release resources. This is also called if the export fails."""
 
 
 class Format(Protocol):
-    """One output format.
+    """An output format.
 
-    `name` is the value of `format` in a request, and the name of the request field with its options.
-    `media_types` maps each extension that its files can have, without the dot, to the media type.
+    `name` is the value of `format` in a request, and also the name of the request field that contains its
+    options. `media_types` maps each possible file extension, without the dot, to its media type.
     `options_type` is the Pydantic type that describes the options in the OpenAPI document.
     """
 
@@ -66,13 +66,16 @@ class Format(Protocol):
     def options_description(self) -> str: ...
 
     def parse_options(self, value: object) -> Any:
-        """Parse the request field into a dataclass; None means the defaults. Raises InvalidOptions."""
+        """Parse the request field into a dataclass. None means the defaults.
+
+        Raises InvalidOptions.
+        """
 
     def extension(self, options: Any, rows: int) -> str:
-        """Return the extension, a key of `media_types`, for a file with this many rows."""
+        """Return the file extension for this many rows, which is a key of `media_types`."""
 
     def copy_options(self, options: Any) -> CsvOptions | None:
-        """Return the CSV options for PostgreSQL's COPY if the writer takes its records as they are.
+        """Return the CSV options for PostgreSQL's COPY, if the writer can use its records unchanged.
 
         Return None if the writer needs typed chunks from every database.
         """
@@ -80,4 +83,4 @@ class Format(Protocol):
     def writer(self, options: Any, output: Output) -> Writer: ...
 
     def container(self, options: Any, output: Output) -> Container:
-        """Return the container of the file's bytes; `Bare` leaves them unchanged."""
+        """Return the container for the bytes of the file, such as `Bare`, which leaves them unchanged."""

@@ -1,4 +1,4 @@
-"""The output formats, by name."""
+"""Registry of the output formats, by name."""
 
 from pathlib import PurePath
 
@@ -11,7 +11,7 @@ FORMATS: dict[str, Format] = {format_.name: format_ for format_ in (CsvFormat(),
 
 
 def extension_of(file_name: str) -> str:
-    """Return the extension with its leading dot; `.csv.gz` is one."""
+    """Return the extension of a file name, with the leading dot. `.csv.gz` counts as one extension."""
     matching = [f".{extension}" for extension in _media_types() if file_name.endswith(f".{extension}")]
     return max(matching, key=len, default=PurePath(file_name).suffix)
 

@@ -1,4 +1,7 @@
-"""Arrays of timestamps as the text that `cell_text` gives one by one, in a tenth of the time."""
+"""Convert arrays of timestamps to text.
+
+The result is the same as that of `cell_text`, in a tenth of the time.
+"""
 
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -12,32 +15,34 @@ from flows.rows.arrow_columns import TEXT, TIMESTAMP
 
 _DAY_MICROSECONDS = 86_400_000_000
 _EPOCH_DAY = datetime(1970, 1, 1, tzinfo=UTC).toordinal()
-# First and last day since 1970 whose year Python can hold in every zone.
+# The first and last day, counted from 1970, whose year is between 1 and 9999 in every time zone.
 _FIRST_DAY = datetime(1, 1, 3, tzinfo=UTC).toordinal() - _EPOCH_DAY
 _LAST_DAY = datetime(9999, 12, 29, tzinfo=UTC).toordinal() - _EPOCH_DAY
 
 
 def naive(timestamps: pa.Array, local: bool) -> pa.Array:
-    """Return text of timestamps[us] between the years 1 and 9999."""
+    """Return the text of naive timestamps. They have microseconds and lie between the years 1 and 9999."""
     texts = timestamps.cast(TEXT)
     return pc.utf8_slice_codeunits(texts, 0, 19) if local else pc.utf8_replace_slice(texts, 10, 11, "T")
 
 
 def zoned(timestamps: pa.Array, zone: ZoneInfo, local: bool) -> pa.Array | None:
-    """Return text of UTC timestamps; None if a zone offset changes on one of the days or has seconds."""
+    """Return the text of UTC timestamps in this zone.
+
+    Return None if the offset of the zone changes on one of the days or includes seconds.
+    """
     counts = timestamps.cast(pa.int64())
     present = counts.drop_null().to_numpy()
     days, places = np.unique(present // _DAY_MICROSECONDS, return_inverse=True)
     if len(days) and not (days[0] >= _FIRST_DAY and days[-1] <= _LAST_DAY):
         return None
-    offsets = [_offset(zone, int(day)) for day in days]
-    known = [offset for offset in offsets if offset is not None]
-    if len(known) < len(offsets):
+    offsets = [offset for day in days if (offset := _offset(zone, int(day))) is not None]
+    if len(offsets) < len(days):
         return None
-    local_times = np.array([seconds for seconds, _ in known], np.int64)[places] * 1_000_000 + present
+    local_times = np.array([seconds for seconds, _ in offsets], np.int64)[places] * 1_000_000 + present
     texts = naive(pa.array(local_times).view(TIMESTAMP), local)
     if not local:
-        suffixes = pa.array([text for _, text in known], TEXT).take(pa.array(places))
+        suffixes = pa.array([text for _, text in offsets], TEXT).take(pa.array(places))
         texts = pc.binary_join_element_wise(texts, suffixes, pa.scalar("", TEXT))
     return texts if counts.null_count == 0 else _among_nulls(texts, counts)
 
@@ -48,7 +53,7 @@ def _among_nulls(texts: pa.Array, like: pa.Array) -> pa.Array:
 
 @lru_cache(maxsize=50_000)
 def _offset(zone: ZoneInfo, day: int) -> tuple[int, str] | None:
-    """Return the offset in seconds and as text, if it is the same during the whole UTC day."""
+    """Return the UTC offset in seconds and as text, or None if it changes during the UTC day."""
     start = datetime.fromordinal(day + _EPOCH_DAY).replace(tzinfo=UTC)
     times = [(start + timedelta(minutes=minutes)).astimezone(zone) for minutes in range(0, 1441, 30)]
     offsets = {time.utcoffset() for time in times}

@@ -1,4 +1,4 @@
-"""Content of an export: report declarations, requests, filters, dates, masking, and the SQL statement.
+"""Define what an export contains: report declarations, requests, filters, masking and the SQL statement.
 
-Nothing here connects to a database (see `sources`) or formats a file (see `formats`).
+Nothing in this package connects to a database (see `sources`) or formats a file (see `formats`).
 """

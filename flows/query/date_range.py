@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
-# Dates outside this range are typing errors, and arithmetic on them can overflow.
+# Dates outside this range are typos, and date arithmetic on them can overflow.
 EARLIEST, LATEST = date(1900, 1, 1), date(2199, 12, 31)
 
 _DATE = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})", re.ASCII)
@@ -15,7 +15,7 @@ _DATE_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,6})?([Zz
 
 @dataclass(frozen=True)
 class DateRange:
-    """The timestamps `start <= t < end`, both aware and in UTC."""
+    """A half-open range of timestamps, `start <= t < end`. Both ends are aware and in UTC."""
 
     start: datetime
     end: datetime
@@ -26,7 +26,10 @@ class DateRange:
 
 
 def parse_date_or_timestamp(text: object) -> date | datetime:
-    """Parse a date (`2024-7-19`) or an RFC 3339 timestamp with an offset, or raise ValueError."""
+    """Parse a date (`2024-7-19`) or an RFC 3339 timestamp with an offset.
+
+    Raises ValueError if the text is neither.
+    """
     if not isinstance(text, str):
         raise ValueError("must be a string with a date such as 2024-07-19")
     if match := _DATE.fullmatch(text):
@@ -62,7 +65,7 @@ def _check_range(day: date) -> date:
 
 @cache
 def time_zone_names() -> frozenset[str]:
-    """Return the names of the IANA zones, without the aliases of this machine's own setting."""
+    """Return the names of all IANA time zones, without aliases for the local setting of the machine."""
     return frozenset(available_timezones()) - {"localtime", "posixrules", "Factory"}
 
 
@@ -73,7 +76,10 @@ def parse_time_zone(name: object) -> ZoneInfo:
 
 
 def resolve(start: date | datetime, end: date | datetime, zone: ZoneInfo) -> DateRange:
-    """Resolve dates in `zone`; the end date is included. Raise ValueError if the range is empty."""
+    """Resolve a range of days or timestamps to UTC. Days are those of `zone`, and the last day is included.
+
+    Raises ValueError if the range is empty.
+    """
     resolved = DateRange(_to_utc(start, zone), _to_utc(_exclusive_end(end), zone))
     if resolved.start >= resolved.end:
         raise ValueError("must be after `from`")

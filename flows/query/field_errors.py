@@ -1,4 +1,4 @@
-"""Pydantic's validation errors as field errors: JSON pointers, stable codes, sentences for people."""
+"""Convert Pydantic's validation errors to field errors with JSON pointers, stable codes and messages."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -11,8 +11,8 @@ UnknownField = Callable[[Location], str | None]
 
 _PYDANTIC_MISSING = "Field required"
 _NOT_AN_OBJECT = ("model_type", "model_attributes_type", "dict_type")
-# The code and the sentence of each Pydantic error type. Our own validators raise ValueError ("invalid") or
-# PydanticCustomError, whose type is the code and whose message is the sentence.
+# The code and message of each Pydantic error type. Our own validators raise ValueError, which has the code
+# "invalid", or PydanticCustomError, whose type is the code.
 _TABLE: Mapping[str, tuple[str, str]] = {
     "missing": ("missing", "This field is required."),
     "extra_forbidden": ("unknown", "Unknown field."),
@@ -29,11 +29,11 @@ _TABLE: Mapping[str, tuple[str, str]] = {
 def field_errors(
     errors: Sequence[Mapping[str, Any]], unknown_field: UnknownField = lambda _: None, at: str = ""
 ) -> list[FieldError]:
-    """Translate `ValidationError.errors()`, found in the value at the pointer `at`.
+    """Convert the errors of a ValidationError. `at` is the JSON pointer of the validated value.
 
-    `unknown_field` returns the sentence for a name that is not known; None is the usual one.
+    `unknown_field` returns the message for an unknown field, or None for the default message.
     """
-    return [each for error in errors for each in _translated(error, unknown_field, at)]
+    return [field_error for error in errors for field_error in _translated(error, unknown_field, at)]
 
 
 def json_pointer(location: Location) -> str:
@@ -57,7 +57,10 @@ def _translated(error: Mapping[str, Any], unknown_field: UnknownField, at: str) 
 
 
 def _raised(pointer: str, error: ValueError) -> list[FieldError]:
-    """A validator may find several mistakes below its own field."""
+    """Convert an error from one of our own validators.
+
+    A validator of a nested value may report several errors, with pointers relative to its field.
+    """
     if isinstance(error, InvalidRequest):
-        return [replace(each, pointer=pointer + each.pointer) for each in error.errors]
+        return [replace(nested, pointer=pointer + nested.pointer) for nested in error.errors]
     return [FieldError(pointer, "invalid", sentence(error))]

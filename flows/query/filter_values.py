@@ -1,4 +1,4 @@
-"""Parse one filter value, from JSON or a query string, to the type of its column."""
+"""Parse a filter value from JSON or a query string to the type of its column."""
 
 import re
 import uuid
@@ -13,13 +13,16 @@ from flows.query.date_range import parse_date_or_timestamp
 from flows.query.report import Filter, type_name
 
 MAX_TEXT_LENGTH = 1000
-MOST_DIGITS = 300  # before the decimal point; a double has at most 308
+MOST_DIGITS = 300  # The limit is before the decimal point; a double has up to 308 digits.
 
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 
 
 def parse_filter_value(value: object, filter_: Filter) -> Any:
-    """Parse a JSON value; None stays None (matches null). Raise ValueError if it is invalid."""
+    """Parse a JSON value. None is returned unchanged and matches null.
+
+    Raises ValueError if the value is invalid.
+    """
     if value is None:
         return None
     kind = type_name(filter_.column.type)
@@ -31,7 +34,10 @@ def parse_filter_value(value: object, filter_: Filter) -> Any:
 
 
 def value_from_text(text: str, filter_: Filter) -> Any:
-    """Convert a query string's text to the JSON value it stands for. Invalid text stays a string."""
+    """Convert text from a query string to the equivalent JSON value.
+
+    Invalid text is returned unchanged, so that validation reports it.
+    """
     kind = type_name(filter_.column.type)
     if kind == "boolean":
         return {"true": True, "false": False}.get(text, text)
@@ -56,7 +62,10 @@ def _boolean(value: object) -> bool:
 
 
 def _integer(value: object, filter_: Filter) -> int:
-    """Check the range of the column's type: PostgreSQL cannot compare with values outside it."""
+    """Parse an integer within the range of the column's type.
+
+    PostgreSQL cannot compare the column with a value outside this range.
+    """
     return parse_integer(value, bits_of(filter_))
 
 
@@ -79,7 +88,7 @@ def _number(value: object) -> Decimal:
     except InvalidOperation:
         raise ValueError("must be a number") from None
     if not number.is_finite() or number.adjusted() >= MOST_DIGITS:
-        raise ValueError(f"must be a number of at most {MOST_DIGITS} digits")
+        raise ValueError(f"must be a number with at most {MOST_DIGITS} digits before the decimal point")
     return number
 
 
@@ -99,7 +108,7 @@ def _date_time(value: object) -> datetime:
 
 def _uuid(value: object) -> uuid.UUID:
     text = _text(value)
-    if not text.isascii():  # uuid.UUID accepts digits of any script
+    if not text.isascii():  # uuid.UUID accepts digits of any script.
         raise ValueError("must be a UUID")
     try:
         return uuid.UUID(text)

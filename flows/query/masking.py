@@ -1,8 +1,8 @@
-"""Mask personal data in a report, for callers who may not see it.
+"""Mask personal data in a report for callers who may not see it.
 
-The mask is part of the SELECT, so the table, count, preview and file are masked alike and the values never
-leave the database. Text becomes `***` and other types become NULL. No filter, sort or default order may use a
-masked column, because its values could be found by searching.
+The mask is part of the SELECT. So the table, count, preview and file all show the same, and the values never
+leave the database. Text becomes `***`, and other types become NULL. Masked columns cannot be used in a
+filter, sort or default order, because a caller could find their values by searching.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,10 @@ MASK = "***"
 
 
 def mask_reports(reports: Mapping[str, Report]) -> dict[str, Report]:
-    """Return masked reports, without those whose key, scope or period uses a masked column."""
+    """Return masked copies of the reports.
+
+    Reports whose key, scope or period uses a masked column are left out.
+    """
     return {name: _mask(report) for name, report in reports.items() if _can_be_masked(report)}
 
 
@@ -51,7 +54,7 @@ def _can_be_masked(report: Report) -> bool:
 
 
 def _without_secret_title(scope: Scope, secret: frozenset[Any]) -> Scope:
-    """Remove a masked title, so that values can neither be listed nor searched by title."""
+    """Remove the title if it is masked, so that its values can be neither listed nor searched."""
     hidden = scope.title is not None and _sources(scope.title) & secret
     return replace(scope, title=None) if hidden else scope
 
@@ -62,13 +65,13 @@ def _masked_expression(column: TableColumn) -> ColumnElement[Any]:
         return expression
     if column.type == "string":
         masked = case((expression.is_not(None), literal(MASK, Text())))
-    else:  # always NULL, and of the column's type on every database
+    else:  # This is always NULL and has the column's type on every database.
         masked = case((expression.is_(None), expression))
     return masked.label(expression.key)
 
 
 def _secret(report: Report) -> frozenset[Any]:
-    """Return the table columns that the masked columns are computed from."""
+    """Return the table columns from which the masked columns are computed."""
     masked = [column.expression for column in report.table_columns.values() if column.pii]
     if report.questions is not None and report.questions.pii:
         masked.append(report.questions.answers)
@@ -76,6 +79,6 @@ def _secret(report: Report) -> frozenset[Any]:
 
 
 def _sources(expression: ColumnElement[Any]) -> frozenset[Any]:
-    """Return the table columns in an expression, also through aliases, labels and subqueries."""
+    """Return the table columns that an expression uses, also through aliases, labels and subqueries."""
     columns = [part for part in visitors.iterate(expression) if isinstance(part, ColumnClause)]
     return frozenset(base for column in columns for base in column.base_columns)

@@ -1,4 +1,4 @@
-"""Keys of question columns: `answers` stands for all of them, `answers.<question>` for one."""
+"""Parse the keys of question columns: `answers` for all questions, and `answers.<question>` for one."""
 
 from flows.query.report import Report, camel_case
 
@@ -6,11 +6,14 @@ QUESTION_SEPARATOR = "."
 
 
 def questions_key(report: Report) -> str | None:
-    """Return the key that stands for all question columns, such as `answers`."""
+    """Return the key that selects all question columns, such as `answers`, or None without questions."""
     return camel_case(str(report.questions.answers.key)) if report.questions is not None else None
 
 
 def names_question(key: str, report: Report) -> bool:
-    """Return whether `key` is `answers` or `answers.<question>`; only the database knows the questions."""
+    """Return whether `key` is `answers` or `answers.<question>`.
+
+    The question may not exist, because only the database knows the questions.
+    """
     group = questions_key(report)
     return group is not None and (key == group or key.startswith(group + QUESTION_SEPARATOR))

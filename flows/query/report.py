@@ -1,4 +1,4 @@
-"""Report and its parts: Scope, Filter, Heading and Questions, checked when declared."""
+"""Declare reports. A declaration is checked when it is created."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ Transform = Callable[[pd.DataFrame], pd.DataFrame]
 DEFAULT_REPORT = "survey-responses"
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-# Field and parameter names of requests, which scopes and filters may not use.
+# Names of request fields and parameters. Scopes and filters must not use them.
 RESERVED = frozenset(
     [
         "report",
@@ -29,19 +29,19 @@ RESERVED = frozenset(
         "sort",
         "timeZone",
         "format",
-        *FORMATS,  # each has its options under its name
+        *FORMATS,  # Each format has a field for its options.
         "name",
         "page",
         "pageSize",
         "cursor",
-        "export",  # the page's parameter for the export it shows
+        "export",  # The page uses this query parameter to show an export.
     ]
 )
 
 
 @dataclass(frozen=True)
 class Heading:
-    """Label of a column; its type and position come from the select. `pii` marks personal data."""
+    """The label of a column. Its type and position come from the select. `pii` marks personal data."""
 
     label: str | None = None
     pii: bool = False
@@ -49,10 +49,11 @@ class Heading:
 
 @dataclass(frozen=True)
 class Scope:
-    """A value that every request must contain, such as a survey's id.
+    """A value that every request must contain, such as the id of a survey.
 
-    `pattern` is a regular expression for the value, `known` the column with all existing values. `title` is
-    the column with their names, from the same table; with it, callers can list and search the values.
+    `pattern` is a regular expression that values must match, and `known` is the column that lists the
+    existing values. `title` is an optional column of the same table with a display name for each value. If it
+    is set, callers can list and search the values.
     """
 
     column: ColumnElement[Any]
@@ -82,9 +83,10 @@ class Filter:
 class Questions:
     """Expand a JSON column into one column per question.
 
-    `select` returns (key, label, multiple) in the order of the questions; if `multiple` is true, the answer
-    is a list and joined with `; `. `scope` limits the questions to the request's, like `Report.scope`. `pii`
-    marks the answers as personal data: callers who may not see it get no question columns.
+    `select` returns (key, label, multiple) in the order of the questions. If `multiple` is true, the answer
+    is a list, and its items are joined with `; `. `scope` restricts the questions to those of the request,
+    like `Report.scope`. `pii` marks the answers as personal data; callers who may not see personal data get
+    no question columns.
     """
 
     answers: ColumnElement[Any]
@@ -95,8 +97,6 @@ class Questions:
 
 @dataclass(frozen=True)
 class TableColumn:
-    """A column of the report's select."""
-
     key: str
     label: str
     type: str
@@ -106,11 +106,12 @@ class TableColumn:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """One report. `select` has columns, joins and conditions; `key` is a unique column that is never null.
+    """A report that can be exported.
 
-    `period` is the column that `from` and `to` limit, and `max_days` the longest range. `sort` is the default
-    order: column keys separated by commas, with `-` for descending. `masked` holds the keys of the masked
-    columns; only mask_reports() sets it.
+    `select` contains the columns, joins and conditions. `key` is a unique column that is never null. `from`
+    and `to` limit the column `period`, by at most `max_days` days. `sort` is the default order: column keys
+    separated by commas, with `-` for descending. `masked` holds the keys of the masked columns and is set
+    only by mask_reports().
     """
 
     name: str
@@ -127,14 +128,17 @@ class Report:
     questions: Questions | None = None
     transform: Transform | None = None
     masked: frozenset[str] | None = None
-    file: str = ""  # path of the declaring file, set by the catalog
+    file: str = ""  # Path of the declaring file, set by the catalog.
 
     def __post_init__(self) -> None:
         _check(self)
 
     @cached_property
     def table_columns(self) -> dict[str, TableColumn]:
-        """Columns of the select by key: `submitted_at` has the key `submittedAt`, label `Submitted at`."""
+        """The columns of the select, by key.
+
+        The column `submitted_at` has the key `submittedAt` and the default label `Submitted at`.
+        """
         columns = {}
         for expression in self.select.exported_columns:
             key = camel_case(str(expression.key))
@@ -172,7 +176,10 @@ class SortKey:
 
 
 def parse_sort(text: str, report: Report) -> tuple[SortKey, ...]:
-    """Parse sort keys such as `-submittedAt,id`, or raise ValueError."""
+    """Parse sort keys such as `-submittedAt,id`.
+
+    Raises ValueError for a key that is unknown or repeated.
+    """
     keys = tuple(SortKey(part.removeprefix("-"), part.startswith("-")) for part in text.split(","))
     for part in keys:
         if part.key not in report.sortable:
@@ -193,7 +200,7 @@ _TYPE_NAMES: tuple[tuple[type[sql.TypeEngine[Any]], str], ...] = (
     (sql.Boolean, "boolean"),
     (sql.Integer, "integer"),
     (sql.Numeric, "number"),
-    (sql.Float, "number"),  # not a Numeric since SQLAlchemy 2.1
+    (sql.Float, "number"),  # Float is not a subclass of Numeric since SQLAlchemy 2.1.
     (sql.DateTime, "date-time"),
     (sql.Date, "date"),
     (sql.Time, "time"),
@@ -203,8 +210,8 @@ _TYPE_NAMES: tuple[tuple[type[sql.TypeEngine[Any]], str], ...] = (
 
 
 def type_name(kind: sql.TypeEngine[Any]) -> str:
-    """Return the API's name of a column type, the same for every database."""
-    return next((name for known, name in _TYPE_NAMES if isinstance(kind, known)), "string")
+    """Return the API's name for a column type. It is the same for every database."""
+    return next((name for base, name in _TYPE_NAMES if isinstance(kind, base)), "string")
 
 
 def _check(report: Report) -> None:
@@ -224,7 +231,7 @@ def _check(report: Report) -> None:
 
 
 def _check_kinds(report: Report) -> None:
-    """Refuse values of the wrong type now, rather than on the first request."""
+    """Reject values of the wrong type when the report is declared instead of on the first request."""
     for name, scope in report.scope.items():
         if not isinstance(scope, Scope):
             raise DeclarationError(f"scope: {name!r} must be a Scope(column, pattern=…, known=…)")

@@ -1,4 +1,4 @@
-"""ExportRequest, a validated request. The API, the flow and schedules all validate requests here."""
+"""Validate export requests. The API, the flow and schedules all use this module."""
 
 import hashlib
 import json
@@ -27,7 +27,10 @@ MAX_FILE_NAME_LENGTH = 200
 
 @dataclass(frozen=True)
 class ExportRequest:
-    """A validated request. `filters` maps names to matching values; None matches null."""
+    """A validated request.
+
+    `filters` maps filter names to the values to match; None matches null.
+    """
 
     report: Report
     scope: Mapping[str, str]
@@ -43,7 +46,7 @@ class ExportRequest:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of the request: equal for two requests that yield the same file."""
+        """A hash of the request. It is equal for two requests that produce the same file."""
         content = {
             "report": self.report.name,
             "scope": dict(self.scope),
@@ -62,24 +65,27 @@ class ExportRequest:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def file_name(self, rows: int) -> str:
-        """Return the file name with its extension, which may depend on the number of rows."""
+        """Return the file name with its extension. The extension may depend on the number of rows."""
         return f"{self.file_stem}.{self.format.extension(self.options, rows)}"
 
     @property
     def copy_options(self) -> CsvOptions | None:
-        """How COPY renders the file's records; None if the file needs typed chunks."""
+        """The options for COPY to render the file's records, or None if the file needs typed chunks."""
         return None if self.report.transform else self.format.copy_options(self.options)
 
     @property
     def file_stem(self) -> str:
-        """File name without extension, such as `survey-responses_668b…_2024-07-19_2024-07-26`. ASCII only."""
+        """The file name without its extension, such as `survey-responses_668b…_2024-07-19_2024-07-26`.
+
+        It contains only ASCII characters.
+        """
         days = [_day_text(self.body[key]) for key in ("from", "to") if key in self.body]
         stem = "_".join([self.report.name, *self.scope.values(), *days])
         return re.sub(r"[^A-Za-z0-9._-]", "-", stem)[:MAX_FILE_NAME_LENGTH]
 
 
 def _normalized(values: tuple[Any, ...]) -> list[str]:
-    """Sort values and drop duplicates, since a filter matches any of its values."""
+    """Sort the values and drop duplicates, because a filter matches any of its values in any order."""
     return sorted({json.dumps(value, default=_plain_text) for value in values})
 
 
@@ -93,19 +99,25 @@ def _day_text(text: str) -> str:
 
 
 def parse_request(body: object, reports: Mapping[str, Report]) -> ExportRequest:
-    """Validate a decoded JSON body; raise InvalidRequest with every mistake in it."""
+    """Validate a decoded JSON body.
+
+    Raises InvalidRequest, which lists every error in the body.
+    """
     report = requested_report(body, reports)
     try:
         model = any_report_model() if report is None else request_model(report)
         values = model.model_validate(body, context={"reports": reports})
     except ValidationError as error:
         raise InvalidRequest(request_errors(error, report)) from None
-    assert report is not None  # noqa: S101 - any_report_model() refuses every report
+    assert report is not None  # noqa: S101 - any_report_model() rejects every report
     return export_request(report, values, body)
 
 
 def requested_report(body: object, reports: Mapping[str, Report]) -> Report | None:
-    """Return the report that the body names, or the default one; None if it is unknown."""
+    """Return the report that the body names, or None if there is no such report.
+
+    If the body names no report, return the default report.
+    """
     name = body.get("report") if isinstance(body, dict) else None
     name = DEFAULT_REPORT if name is None else name
     return reports.get(name) if isinstance(name, str) else None

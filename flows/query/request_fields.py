@@ -1,4 +1,4 @@
-"""Types of the fields of an export request: how each is read, and its JSON schema."""
+"""Build the field types of an export request, with their parsers and JSON schemas."""
 
 from collections.abc import Iterable, Mapping
 from functools import partial
@@ -20,8 +20,8 @@ Schema = dict[str, Any]
 
 MAX_ANY_OF = 1000
 MAX_NAME_LENGTH = 200
-# Not printable for Python, but part of names: no-break and ideographic spaces, and the joiners U+200C of
-# Persian and U+200D of emoji families.
+# Python does not consider these characters printable, but names contain them: the no-break and ideographic
+# spaces, and the joiners U+200C (in Persian) and U+200D (in emoji).
 _ALSO_IN_NAMES = str.maketrans("", "", "\u00a0\u202f\u3000\u200c\u200d")
 DATE_PATTERN = (
     r"^(\d{4}-\d{1,2}-\d{1,2}|\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,6})?([Zz]|[+-]\d{2}:\d{2}))$"
@@ -39,12 +39,12 @@ _FILTER_SCHEMAS: Mapping[str, Schema] = {
 
 
 def one_of(values: Iterable[Any]) -> Any:
-    """Return the Literal type of values that are known only at run time."""
+    """Return a Literal type of values that are known only at run time."""
     return Literal.__getitem__(tuple(values))
 
 
 def read_by(parse: Any, schema: Schema) -> Any:
-    """Return a type that `parse` reads (it raises ValueError) and that has this JSON schema."""
+    """Return a type with this JSON schema that is parsed by `parse`, which may raise ValueError."""
     return Annotated[Any, PlainValidator(parse), WithJsonSchema(schema)]
 
 
@@ -89,7 +89,7 @@ def filter_field(filter_: Filter) -> Any:
 
 
 def filter_schema(filter_: Filter) -> Schema:
-    """Return the JSON schema of one value of the filter."""
+    """Return the JSON schema of a single filter value."""
     kind = type_name(filter_.column.type)
     schema = _FILTER_SCHEMAS[kind]
     if filter_.known_choices is not None:
@@ -132,7 +132,7 @@ def _read_filter(filter_: Filter, value: object) -> tuple[Any, ...]:
 
 
 def options_field(format_: Format) -> Any:
-    """Return the type of the field that holds the format's options."""
+    """Return the type of the field that contains the format's options."""
     read = PlainValidator(partial(_read_options, format_), json_schema_input_type=format_.options_type)
     return Annotated[Any, read]
 
@@ -143,7 +143,7 @@ def _read_options(format_: Format, value: object, info: ValidationInfo) -> Any:
     except InvalidOptions as error:
         raise InvalidRequest([_option_error(*reason) for reason in error.reasons.items()]) from None
     if "format" in info.data and chosen_format(info.data["format"]) is not format_:
-        raise ValueError(f"options of the format {format_.name}, which is not the requested one")
+        raise ValueError(f"options for {format_.name}, which is not the requested format")
     return options
 
 

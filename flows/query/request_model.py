@@ -1,6 +1,7 @@
-"""Pydantic models of export requests: one per report, made from the report's declaration.
+"""Build a Pydantic model of export requests for each report.
 
-The API, the flow and schedules validate with these models, and the OpenAPI document shows them.
+The API, the flow and schedules validate requests with these models, and the OpenAPI document is generated
+from them.
 """
 
 from datetime import date, datetime
@@ -43,20 +44,23 @@ from flows.query.request_fields import (
     sort_field,
 )
 
-# Prefixes of internal names: a declared name might be one that Pydantic itself uses.
+# Internal field names have a prefix, because a declared name might clash with an attribute of Pydantic
+# models.
 _SCOPE, _FILTER, _OPTIONS = "scope_", "filter_", "options_"
-_TIME_ZONE = "IANA time zone in which days begin and times are written. UTC if left out."
+_TIME_ZONE = "IANA time zone of the days and of the timestamps in the file. Defaults to UTC."
 _FROM = "First day, such as 2024-7-19, or a timestamp with an offset."
-_TO = "Last day (included), or a timestamp with an offset (excluded)."
-_FILTERS = "By filter: a value selects equal rows, a list any of its values, null rows without a value."
-_COLUMNS = "Keys of columns, in the order of the file. All if left out."
-_SORT = "Keys of columns, separated by commas; `-` before a key sorts descending."
-_FORMAT = "Output format. CSV if left out."
-_NAME = "Name for people. Browsers save the file under it."
+_TO = "Last day (inclusive), or a timestamp with an offset (exclusive)."
+_FILTERS = (
+    "Filters by name. A value matches equal rows, a list matches any of its values, and null matches null."
+)
+_COLUMNS = "Column keys, in the order of the file. Defaults to all columns."
+_SORT = "Column keys, separated by commas. Put `-` before a key to sort in descending order."
+_FORMAT = "Output format. Defaults to CSV."
+_NAME = "Display name of the export. Browsers save the file under this name."
 
 
 class RequestModel(BaseModel):
-    """Base of what clients send: unknown fields are refused, and a null counts as left out."""
+    """Base class of request models. Unknown fields are rejected, and null is treated as omitted."""
 
     model_config = ConfigDict(
         extra="forbid", strict=True, alias_generator=to_camel, json_schema_extra=without_defaults
@@ -72,7 +76,7 @@ class RequestModel(BaseModel):
 
 
 class FilterModel(BaseModel):
-    """Base of a report's filters, where null is a value: it selects rows without one."""
+    """Base class of a report's filters. Here null is a value, which matches rows where the column is null."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra=without_defaults)
 
@@ -85,7 +89,7 @@ class FilterModel(BaseModel):
 
 
 class ReportRequest(RequestModel):
-    """Base of the models that this module makes."""
+    """Base class of the generated request models."""
 
     if TYPE_CHECKING:
         time_zone: ZoneInfo | None
@@ -110,7 +114,10 @@ class ReportRequest(RequestModel):
 
 
 def request_model(report: Report, dates: bool = True) -> type[ReportRequest]:
-    """Return the model of requests for the report; without dates, of what its schedules request."""
+    """Return the model of requests for the report.
+
+    Without `dates`, return the model of its schedules, whose dates are computed for each run.
+    """
     cached = "request_model" if dates else "scheduled_request_model"
     if cached not in vars(report):
         vars(report)[cached] = _model(report, dates)
@@ -120,7 +127,10 @@ def request_model(report: Report, dates: bool = True) -> type[ReportRequest]:
 
 @cache
 def any_report_model(dates: bool = True) -> type[ReportRequest]:
-    """Return the model of requests for an unknown report, which checks only what all reports share."""
+    """Return the model of requests for an unknown report.
+
+    It rejects the report, and checks the fields that all reports share so that their errors are reported too.
+    """
     fields = _fields({}, _optional_dates() if dates else _no_dates())
     fields |= {
         "report": (
@@ -132,7 +142,7 @@ def any_report_model(dates: bool = True) -> type[ReportRequest]:
         "sort": (str | None, Field(None, description=_SORT)),
     }
     name = "ExportRequest" if dates else "ScheduledRequest"
-    description = "Beside these fields, the ids that scope the report, such as `surveyId`."
+    description = "In addition to these fields, pass the ids that scope the report, such as `surveyId`."
     config = ConfigDict(extra="allow")
     base = type("Base", (ReportRequest,), {"model_config": config, "__module__": __name__})
     return create_model(name, __base__=base, __doc__=description, **fields)
@@ -163,7 +173,10 @@ def _model(report: Report, dates: bool) -> type[ReportRequest]:
 
 
 def _fields(scope: dict[str, Any], dates: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields in the order in which they are checked: dates are read in the time zone."""
+    """Return the fields in the order in which they are validated.
+
+    The time zone comes first because parsing the dates needs it.
+    """
     return {
         "report": None,
         "time_zone": (TimeZone | None, Field(None, description=_TIME_ZONE)),
@@ -173,17 +186,17 @@ def _fields(scope: dict[str, Any], dates: dict[str, Any]) -> dict[str, Any]:
         "format": (format_field() | None, Field(None, description=_FORMAT)),
         **{
             f"{_OPTIONS}{name}": (
-                options_field(each) | None,
-                Field(None, alias=name, description=each.options_description),
+                options_field(format_) | None,
+                Field(None, alias=name, description=format_.options_description),
             )
-            for name, each in FORMATS.items()
+            for name, format_ in FORMATS.items()
         },
         "name": (Name | None, Field(None, description=_NAME)),
     }
 
 
 def _report_field(**options: Any) -> Any:
-    return Field(None, description=f"{DEFAULT_REPORT} if left out.", **options)
+    return Field(None, description=f"Defaults to {DEFAULT_REPORT}.", **options)
 
 
 def _dates(report: Report) -> dict[str, Any]:
@@ -211,7 +224,7 @@ def _filters(report: Report) -> type[FilterModel]:
 
 def _check_period(report: Report, end: date | datetime, info: ValidationInfo) -> date | datetime:
     if not {"from_", "time_zone"} <= info.data.keys():
-        return end  # the missing field has its own error
+        return end  # The missing field is reported separately.
     try:
         period = date_range.resolve(info.data["from_"], end, info.data["time_zone"] or ZoneInfo("UTC"))
     except ValueError as error:

@@ -1,4 +1,7 @@
-"""A request's SQL. Table, count and export are built here, so that they agree."""
+"""Build the SQL of a request.
+
+Table, count and export all use this module, so they always agree.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +30,10 @@ from flows.rows.columns import OutputColumn, Question
 
 
 class Instant(TypeDecorator[datetime]):
-    """An aware timestamp, bound as the column stores it: with its zone, or as naive UTC."""
+    """An aware timestamp that is bound in the form that the column stores.
+
+    This is the timestamp itself for a column with a time zone on PostgreSQL, and naive UTC otherwise.
+    """
 
     impl = DateTime
     cache_ok = True
@@ -50,7 +56,10 @@ class OrderTerm:
 
 
 def output_columns(request: ExportRequest, questions: Sequence[Question]) -> list[OutputColumn]:
-    """Return the file's columns in order. Raise KeyError for a question that the survey does not have."""
+    """Return the columns of the file, in order.
+
+    Raises KeyError for a question that does not exist.
+    """
     own = {key: _output(column) for key, column in request.report.table_columns.items()}
     group = questions_key(request.report)
     answers = {column.key: column for column in _question_columns(request.report, group, questions)}
@@ -65,7 +74,7 @@ def output_columns(request: ExportRequest, questions: Sequence[Question]) -> lis
 def columns_to_read(
     request: ExportRequest, columns: Sequence[OutputColumn], questions: Sequence[Question]
 ) -> list[OutputColumn]:
-    """Return the file's columns, then the ones that only the report's transform sees."""
+    """Return the columns of the file, followed by columns that only the report's transform needs."""
     if request.report.transform is None:
         return list(columns)
     chosen = {column.key for column in columns}
@@ -89,7 +98,7 @@ def _question_columns(
 
 
 def rows(request: ExportRequest, expressions: Sequence[ColumnElement[Any]]) -> Select[Any]:
-    """Select the expressions for the request's rows, in its order."""
+    """Select expressions from the rows of the request, in the order of the request."""
     clauses = [clause for term in order(request) for clause in _order_by(term)]
     return _matching(request, expressions).order_by(None).order_by(*clauses)
 
@@ -100,19 +109,19 @@ def count(request: ExportRequest) -> Select[Any]:
 
 
 def rows_after(statement: Select[Any], terms: Sequence[OrderTerm], values: Sequence[Any]) -> Select[Any]:
-    """Add the condition for rows after the one with these values, one per term."""
+    """Restrict a statement to the rows after the row with these values. There is one value per term."""
     alternatives = []
     equal: list[ColumnElement[bool]] = []
     for term, value in zip(terms, values, strict=True):
         alternatives.append(and_(*equal, _beyond(term, value)))
         equal.append(term.expression.is_(None) if value is None else term.expression == _bound(term, value))
     beyond = or_(*alternatives)
-    # A grouped report may sort by an aggregate, which only HAVING can compare.
+    # A grouped report may sort by an aggregate, which can only be compared in HAVING.
     return statement.having(beyond) if statement._group_by_clauses else statement.where(beyond)
 
 
 def order(request: ExportRequest) -> list[OrderTerm]:
-    """Return the sort keys; the report's key is the last, so that the order is total."""
+    """Return the sort terms. The report's key comes last, so that the order is total."""
     columns = request.report.table_columns
     terms = [_term(columns[key.key].expression, key.descending) for key in request.sort]
     return [*terms, _term(request.report.key, descending=False)]
@@ -126,12 +135,15 @@ def questions(request: ExportRequest) -> Select[Any] | None:
 
 
 def scope_exists(request: ExportRequest, name: str) -> Select[Any]:
-    known = request.report.scope[name].known
-    return select(literal(1)).where(known == request.scope[name]).limit(1)
+    column = request.report.scope[name].known
+    return select(literal(1)).where(column == request.scope[name]).limit(1)
 
 
 def scope_choices(scope: Scope, search: str, limit: int) -> Select[Any]:
-    """Select (value, title) where the title contains the search or the value equals it, sorted by title."""
+    """Select the (value, title) pairs that match a search, ordered by title.
+
+    A pair matches if its title contains the search text or its value equals it.
+    """
     title = scope.title
     if title is None:
         raise ValueError("this scope has no titles")
@@ -191,7 +203,10 @@ def _term(expression: ColumnElement[Any], descending: bool) -> OrderTerm:
 
 
 def _order_by(term: OrderTerm) -> list[ColumnElement[Any]]:
-    """Sort nulls last in both directions on every database; a column without them can use its index."""
+    """Sort nulls last in both directions on every database.
+
+    Columns that are never null are sorted directly, so that the database can use an index.
+    """
     by_value = term.expression.desc() if term.descending else term.expression.asc()
     return [term.expression.is_(None), by_value] if term.nullable else [by_value]
 

@@ -1,4 +1,4 @@
-"""The CSV format: its options, header, records and the bytes of the file.
+"""Write CSV files.
 
-Modules that another format can use as well, such as the text of a cell, belong in the parent package.
+Modules that other formats can use too, such as `cell_text`, belong in the parent package.
 """

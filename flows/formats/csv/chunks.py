@@ -1,4 +1,4 @@
-"""A chunk of typed columns as CSV records."""
+"""Convert a chunk of typed columns to CSV records."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -13,7 +13,10 @@ from flows.rows.row_errors import apply_to_column
 
 
 def to_csv(chunk: Chunk, columns: Sequence[OutputColumn], zone: ZoneInfo, options: CsvOptions) -> bytes:
-    """Raise UnreadableRow for a value that has no text."""
+    """Return the CSV records of a chunk.
+
+    Raises UnreadableRow for a value that cannot be written as text.
+    """
     texts = [
         apply_to_column(
             partial(column_text.texts, column=column, zone=zone, options=options),

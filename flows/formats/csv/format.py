@@ -1,4 +1,4 @@
-"""CSV: PostgreSQL's own records, or typed chunks rendered here, byte for byte the same."""
+"""Write CSV from PostgreSQL's own records or from typed chunks. The bytes are the same."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -49,7 +49,10 @@ class CsvFormat:
 
 
 class CsvWriter:
-    """Starts each file with byte order mark and header, and a new file after `split_rows` rows."""
+    """Writes CSV files and starts a new file after every `split_rows` rows.
+
+    Each file starts with the byte order mark and the header, if the options contain them.
+    """
 
     def __init__(self, options: CsvOptions, output: Output) -> None:
         self._options, self._output = options, output
@@ -66,7 +69,7 @@ class CsvWriter:
             yield self._block(0, b"")
 
     def close(self) -> None:
-        """Nothing to release."""
+        """Do nothing, because there are no resources to release."""
 
     def _records(self, part: Records | Chunk) -> bytes:
         if isinstance(part, Records):
@@ -80,7 +83,7 @@ class CsvWriter:
 
 
 def split(batch: Records | Chunk, rows_before: int, at_rows: int | None) -> Iterator[Records | Chunk]:
-    """Cut the batch wherever the export's row number reaches a multiple of `at_rows`."""
+    """Split a batch before every row whose number in the export is a multiple of `at_rows`."""
     while at_rows is not None and rows_before % at_rows + batch.rows > at_rows:
         rows = at_rows - rows_before % at_rows
         first, batch = _cut(batch, rows)
@@ -97,7 +100,10 @@ def _cut(batch: Records | Chunk, rows: int) -> tuple[Records | Chunk, Records | 
 
 
 def _end_of_record(data: bytes, number: int) -> int:
-    """Return where the record with this number ends: at its first line feed outside quotes."""
+    """Return the offset at which record `number` ends.
+
+    A record ends at its first line feed outside quotes.
+    """
     end = 0
     for _ in range(number):
         begin, end = end, data.index(_LINE_FEED, end) + 1

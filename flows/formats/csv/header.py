@@ -1,4 +1,4 @@
-"""The header record of a CSV file."""
+"""Build the header record of a CSV file."""
 
 from collections.abc import Sequence
 from zoneinfo import ZoneInfo
@@ -15,7 +15,10 @@ def header(columns: Sequence[OutputColumn], zone: ZoneInfo, options: CsvOptions)
 
 
 def name(column: OutputColumn, zone: ZoneInfo, options: CsvOptions) -> str:
-    """Return a column's name; the label of local times without an offset includes the time zone."""
+    """Return the header text of a column.
+
+    Local times have no offset, so their label includes the time zone.
+    """
     if options.header == "keys":
         text = column.key
     elif options.date_times == "local" and column.zoned:

@@ -1,4 +1,4 @@
-"""CSV options and presets: the values of `csv` in a request."""
+"""Parse and validate CSV options, the value of `csv` in a request."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,13 +14,13 @@ Header = Literal["labels", "keys", "none"]
 DateTimes = Literal["iso", "local"]
 Compression = Literal["none", "gzip", "zip"]
 
-# Excel opens 1,048,576 rows; the header is one of them.
+# Excel's limit is 1,048,576 rows, including the header.
 EXCEL_ROWS = 1_048_575
 
 
 @dataclass(frozen=True)
 class CsvOptions:
-    """The options of a CSV export; `split_rows` is the maximum number of rows per file."""
+    """Options of a CSV export. `split_rows` is the maximum number of rows per file."""
 
     preset: str = "plain"
     delimiter: str = ","
@@ -38,7 +38,7 @@ class CsvOptions:
         return "\r\n" if self.line_ending == "crlf" else "\n"
 
     def splits(self, rows: int) -> bool:
-        """Return whether the rows need more than one file."""
+        """Return whether this many rows need more than one file."""
         return self.split_rows is not None and rows > self.split_rows
 
 
@@ -55,7 +55,7 @@ PRESETS = {
     ),
 }
 
-# Field and allowed values of each option, by its name in requests; splitRows is a number.
+# Fields of CsvOptions by the option's name in requests.
 _FIELDS = {
     "delimiter": "delimiter",
     "lineEnding": "line_ending",
@@ -82,9 +82,9 @@ _NAMES = {True: "true", False: "false", "\t": "TAB"}
 
 
 def parse_options(value: object) -> CsvOptions:
-    """Parse the name of a preset, or an object of options that override those of a preset.
+    """Parse the name of a preset, or an object whose options override those of a preset.
 
-    Raises InvalidOptions with every wrong option.
+    Raises InvalidOptions, which lists every invalid option.
     """
     options = _options(value)
     _raise_any({name: reason for name in options if (reason := _reason(name, options[name])) is not None})
@@ -111,15 +111,15 @@ def _raise_any(reasons: Mapping[str | None, str]) -> None:
 
 
 def _reason(name: str, value: object) -> str | None:
-    """Return why the option cannot have this value, or None."""
+    """Return the reason why the option cannot have this value, or None if it can."""
     if name not in OPTIONS:
         return f"unknown option {name!r}; choose from {', '.join(OPTIONS)}"
     if name == "preset":
-        known = isinstance(value, str) and value in PRESETS
-        return None if known else f"preset must be one of {', '.join(PRESETS)}"
+        is_preset = isinstance(value, str) and value in PRESETS
+        return None if is_preset else f"preset must be one of {', '.join(PRESETS)}"
     if name == "splitRows":
-        known = value is None or (type(value) is int and 1 <= value <= EXCEL_ROWS)
-        return None if known else f"splitRows must be a whole number from 1 to {EXCEL_ROWS}, or null"
+        is_valid = value is None or (type(value) is int and 1 <= value <= EXCEL_ROWS)
+        return None if is_valid else f"splitRows must be a whole number from 1 to {EXCEL_ROWS}, or null"
     if name == "delimiter" and value == '"':
         return 'delimiter must not be ", which is the quote character'
     return _choice_reason(name, value)
@@ -132,7 +132,10 @@ def _choice_reason(name: str, value: object) -> str | None:
 
 
 def _contradictions(options: CsvOptions, overrides: Mapping[str, Any]) -> dict[str | None, str]:
-    """Return the reasons by option, blaming the caller's own options and not those that the preset sets."""
+    """Return the reasons why the options conflict, by option.
+
+    A conflict is attributed to an option of the caller, not to one that the preset sets.
+    """
     reasons: dict[str | None, str] = {}
     if options.decimal_mark == options.delimiter:
         reasons["decimalMark"] = (
@@ -168,7 +171,7 @@ def _add_exclusions(schema: dict[str, Any]) -> None:
     ]
 
 
-# Describe the options in the OpenAPI document; `parse_options` is what reads them.
+# These types only describe the options in the OpenAPI document. parse_options() validates them.
 CsvPreset: Any = TypeAliasType("CsvPreset", Literal.__getitem__(tuple(PRESETS)))
 _SPLIT_ROWS = Annotated[int, Field(ge=1, le=EXCEL_ROWS)] | None
 _MODEL_FIELDS: dict[str, Any] = {

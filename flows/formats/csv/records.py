@@ -1,7 +1,7 @@
-"""The CSV records of a few thousand rows, column by column.
+"""Build the CSV records of a chunk, column by column.
 
-`csv_text.record` gives the same bytes row by row, and takes twenty times as long: most columns of most chunks
-have nothing to quote, which one look at the column's bytes shows.
+The result is the same as calling `text.record` for each row, which takes twenty times as long. Most columns
+of a chunk contain nothing to quote, and checking this takes a single pass over the bytes of the column.
 """
 
 from collections.abc import Sequence
@@ -17,8 +17,8 @@ from flows.rows.arrow_columns import TEXT, Flags, Offsets, data, flags, offsets
 
 
 def records(columns: Sequence[pa.Array], options: CsvOptions) -> bytes:
-    """Return the records of columns, which are arrays of large strings with the same length."""
-    if len(columns) == 1:  # null, '' and `\\.` are special when alone on a line
+    """Return the records of a chunk. The columns are arrays of large strings with equal lengths."""
+    if len(columns) == 1:  # A null, an empty string or `\\.` needs special quoting in a file with one column.
         return "".join(record([cell], options) for cell in columns[0].to_pylist()).encode()
     *others, last = (_cells(column, options) for column in columns)
     last = _joined(last, options.line_end, "")
@@ -26,7 +26,7 @@ def records(columns: Sequence[pa.Array], options: CsvOptions) -> bytes:
 
 
 def _joined(*arrays_and_separator: pa.Array | str) -> pa.Array:
-    """Join element by element; null counts as an empty string."""
+    """Join arrays element by element. Null is treated as an empty string."""
     *parts, separator = arrays_and_separator
     parts = [pa.scalar(part, TEXT) if isinstance(part, str) else part for part in parts]
     return pc.binary_join_element_wise(
@@ -49,7 +49,10 @@ def _marks(joined: bytes, options: CsvOptions) -> list[str]:
 
 
 def _have_marks(joined: bytes, begins: Offsets, marks: Sequence[str]) -> Flags:
-    """Return for each text whether it has a mark; the texts are joined, and `begins` are their offsets."""
+    """Return for each text whether it contains one of the marks.
+
+    The texts are joined, and `begins` holds their offsets.
+    """
     codes = np.frombuffer(joined, np.uint8)
     places = np.flatnonzero(reduce(np.logical_or, (codes == ord(mark) for mark in marks)))
     have_marks = np.zeros(len(begins) - 1, np.bool_)
@@ -58,7 +61,7 @@ def _have_marks(joined: bytes, begins: Offsets, marks: Sequence[str]) -> Flags:
 
 
 def _not_null(texts: pa.Array, mask: Flags) -> Flags:
-    """The bytes of a null may be anything."""
+    """Clear the mask for nulls, whose bytes are undefined."""
     return mask & flags(texts.is_valid()) if texts.null_count else mask
 
 
