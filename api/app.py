@@ -1,4 +1,4 @@
-"""The HTTP API: `uvicorn --factory api.app:create_app`."""
+"""Application factory of the HTTP API. Run it with `uvicorn --factory api.app:create_app`."""
 
 import asyncio
 import logging
@@ -40,9 +40,10 @@ from flows.reports import catalog
 from flows.storage.from_url import open_storage
 
 DOCS_PATH = "/docs"
-# The polled route comes first: routes are matched in this order.
+# Routes are matched in this order. Polls are the most frequent requests, so their route comes first.
 ROUTERS = [
-    each.router for each in (article, exports, schedules, webhooks, tables, limits, files, health, page)
+    resource.router
+    for resource in (article, exports, schedules, webhooks, tables, limits, files, health, page)
 ]
 TEXT_LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -50,13 +51,16 @@ logger = logging.getLogger(__name__)
 
 
 def create_app() -> RequestLog:
-    """Raise DeclarationError for a report that cannot work, before anything is served."""
+    """Build the application from environment variables.
+
+    Raises DeclarationError if a report is declared incorrectly.
+    """
     settings = ApiSettings()
     logs.configure(settings.log_format)
-    logging.basicConfig(format=TEXT_LINE)  # without a handler, no line of ours below a warning is written
+    logging.basicConfig(format=TEXT_LINE)  # without a handler, Python drops messages below WARNING
     reports = catalog(settings.catalog_modules)
     if not os.environ.get("PREFECT_API_URL"):
-        raise RuntimeError("PREFECT_API_URL must name the Prefect server; without it, jobs would be lost")
+        raise RuntimeError("PREFECT_API_URL is not set. Set it to the URL of the Prefect server.")
     app: FastAPI = FastAPIOffline(
         title="Report Exports", lifespan=_lifespan, docs_url=DOCS_PATH, redoc_url=None
     )
@@ -119,13 +123,17 @@ def _context(
 
 
 def _check_reports(source: Source, reports: Mapping[str, Report]) -> None:
-    """Raise DeclarationError for a select that does not fit its tables; warn if those are missing."""
+    """Check the reports against the source database.
+
+    Raises DeclarationError if a report's select fails. Missing tables are only logged, because they may be
+    created later.
+    """
     try:
         for name, report in reports.items():
             if missing := source.missing_tables(report):
                 logger.warning("report %s cannot be read: the database has no %s", name, ", ".join(missing))
     except ExportError:
-        logger.warning("the source database does not answer: reports are not checked against it")
+        logger.warning("cannot reach the source database; the reports were not checked against it")
 
 
 def _now() -> datetime:

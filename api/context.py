@@ -1,4 +1,4 @@
-"""The parts of the service that routes work with."""
+"""Objects that all routes share, built once when the application starts."""
 
 from dataclasses import dataclass
 

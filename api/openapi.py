@@ -1,4 +1,4 @@
-"""The OpenAPI document: what FastAPI generates, narrowed to the reports of the catalog."""
+"""Generate the OpenAPI document and narrow its request schemas to the reports of the catalog."""
 
 import json
 import re
@@ -21,16 +21,16 @@ _EXAMPLES = {"surveyId": "668b6fa3b8d693cd865b44bb"}
 _REF = "#/components/schemas/{model}"
 _TAGS = {
     "exports": "Start, follow, cancel, retry, delete and download exports.",
-    "schedules": "Exports that start by themselves, each over the dates of its time.",
-    "reports": "The rows behind an export, and the reports there are.",
-    "the article's routes": "Start and poll, as existing front ends do. Their bodies do not change.",
-    "health": "For operators.",
+    "schedules": "Run exports at regular times, over dates computed for each run.",
+    "reports": "List the available reports and read their rows.",
+    "the article's routes": "Start and poll exports from existing front ends. The bodies never change.",
+    "health": "Health checks and metrics for operators.",
 }
 _INFO: dict[str, Any] = {
-    "summary": "Start an export, poll it, download a complete and verified CSV.",
+    "summary": "Start an export, poll it and download a complete, verified CSV file.",
     "description": (
-        "Refusals are `application/problem+json` (RFC 9457) and name every mistake by a JSON pointer. "
-        "JSON is read strictly: unknown and duplicate keys are refused. "
+        "Errors are `application/problem+json` (RFC 9457) and name each invalid field by a JSON pointer. "
+        "JSON is parsed strictly: unknown and duplicate keys are rejected. "
         "Callers see only their own exports and schedules."
     ),
     "license_info": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
@@ -43,24 +43,27 @@ _SECURITY_SCHEME = {
 
 
 class FieldMistake(Answer):
-    pointer: str = Field(description="JSON pointer (RFC 6901) into the body; `/name` for a parameter.")
+    pointer: str = Field(description="JSON pointer (RFC 6901) into the body, or `/name` for a parameter.")
     code: str
     detail: str
 
 
 class Problem(Answer):
-    """RFC 9457."""
+    """An error response as defined by RFC 9457."""
 
     type: str
     title: str
     status: int = Field(ge=400, le=599)
-    detail: str = Field(description="For people.")
-    errors: list[FieldMistake] = Field(description="Every mistake in the request.")
-    data: None = Field(description="For clients that read `data` first.")
+    detail: str = Field(description="A message to show to users.")
+    errors: list[FieldMistake] = Field(description="All errors in the request.")
+    data: None = Field(description="Always null, for clients that read `data` before the status code.")
 
 
 def install(app: FastAPI, reports: Mapping[str, Report], authenticates: bool) -> None:
-    """Serve the document. With authentication it describes no report: only callers may see the catalog."""
+    """Build the OpenAPI document and let the application serve it.
+
+    If callers must authenticate, the document names no reports, because anyone can read it.
+    """
     document = describe(app, {} if authenticates else reports)
     if authenticates:
         document["security"] = [{BEARER: []}]
@@ -82,7 +85,7 @@ def describe(app: FastAPI, reports: Mapping[str, Report]) -> dict[str, Any]:
         for parameter in operation.get("parameters", []):
             _tidy_parameter(parameter, reports)
         if "application/json" in operation["responses"].get("422", {}).get("content", {}):
-            del operation["responses"]["422"]  # FastAPI's own, which no operation answers with
+            del operation["responses"]["422"]  # FastAPI's default, which our error handlers replace
     _remove_titles(document)
     components["schemas"] = _used_schemas(document)
     return document
@@ -94,7 +97,7 @@ def _schemas(models: list[Any], mode: Any) -> dict[str, Any]:
 
 
 def _narrow_requests(schemas: dict[str, Any], reports: Mapping[str, Report]) -> None:
-    """Replace the general request by the union of the requests of each report."""
+    """Replace the generic request schema with one schema for each report."""
     for name, dates in (("ExportRequest", True), ("ScheduledRequest", False)):
         models = [request_model(report, dates) for report in reports.values()]
         schemas |= _schemas(models, "validation")
@@ -106,7 +109,7 @@ def _narrow_requests(schemas: dict[str, Any], reports: Mapping[str, Report]) -> 
 
 
 def _table_parameters(reports: Mapping[str, Report]) -> Iterator[dict[str, Any]]:
-    """Yield the scopes and filters of all reports as parameters of the table."""
+    """Yield the query parameters of the table for the scopes and filters of all reports."""
     for name in _names(report.scope for report in reports.values()):
         owners = [report for report in reports.values() if name in report.scope]
         patterns = "|".join(dict.fromkeys(report.scope[name].pattern for report in owners))
@@ -120,11 +123,12 @@ def _table_parameters(reports: Mapping[str, Report]) -> Iterator[dict[str, Any]]
         same = all(kind == kinds[0] for kind in kinds)
         items = kinds[0] if same else {"type": "string", "pattern": NO_NUL}
         array: dict[str, Any] = {"type": "array", "items": items, "minItems": 1}
-        yield _parameter(name, array, f"A filter of {_titles(owners)}. Repeat it to select several values.")
+        description = f"Filter of {_titles(owners)}. Repeat the parameter to select several values."
+        yield _parameter(name, array, description)
 
 
 def _tidy_parameter(parameter: dict[str, Any], reports: Mapping[str, Report]) -> None:
-    """Remove null, which a parameter cannot have, and list the reports of the catalog."""
+    """Remove null, which a query parameter cannot express, and list the names of the reports."""
     schema = parameter["schema"]
     if {"type": "null"} in schema.get("anyOf", ()):
         schema |= schema.pop("anyOf")[0]
@@ -150,7 +154,10 @@ def _operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _used_schemas(document: dict[str, Any]) -> dict[str, Any]:
-    """Return the schemas that operations refer to. FastAPI also lists types behind validators."""
+    """Return the schemas that the operations refer to.
+
+    FastAPI also lists schemas that no operation uses, such as the types behind validators.
+    """
     schemas = document["components"]["schemas"]
     used: set[str] = set()
     names = _references(document["paths"])
@@ -165,7 +172,7 @@ def _references(part: Any) -> set[str]:
 
 
 def _remove_titles(part: Any) -> None:
-    """Remove generated titles, which repeat names."""
+    """Remove the generated titles, which only repeat the field names."""
     if isinstance(part, list):
         for item in part:
             _remove_titles(item)

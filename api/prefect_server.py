@@ -1,4 +1,4 @@
-"""The connection to the Prefect server: the deployment of exports, and timeouts."""
+"""Connect to the Prefect server, look up the export deployment and limit how long requests wait."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -11,7 +11,7 @@ from prefect.exceptions import ObjectNotFound
 
 from api.web.problems import Unavailable
 
-MAX_WAIT_SECONDS = 15.0  # while Prefect answers other requests
+MAX_WAIT_SECONDS = 15.0  # limit for one request while Prefect still responds to others
 
 
 class JobServer:
@@ -21,7 +21,7 @@ class JobServer:
         self.client = client(httpx_settings={"event_hooks": {"response": [self.heard]}})
         self._name, self._outage_seconds = deployment, outage_seconds
         self._deployment: DeploymentResponse | None = None
-        # Running timeouts and the latest end of each, in seconds of the event loop's clock.
+        # Active timeouts and the time after which they are no longer extended, by the event loop's clock.
         self._waiting: dict[asyncio.Timeout, float] = {}
 
     @asynccontextmanager
@@ -35,13 +35,13 @@ class JobServer:
         return self._deployment
 
     async def check(self) -> None:
-        """Raise Unavailable if no run could be started now."""
+        """Raise Unavailable if Prefect does not respond or the deployment does not exist."""
         async with self.answering():
             self._deployment = None
             await self.deployment()
 
     async def heard(self, _: httpx.Response) -> None:
-        """Extend all timeouts, since a response to any request shows that Prefect is up."""
+        """Extend all active timeouts. A response to any request shows that Prefect is up."""
         now = asyncio.get_running_loop().time()
         for limit, latest in self._waiting.items():
             if not limit.expired():
@@ -49,7 +49,10 @@ class JobServer:
 
     @asynccontextmanager
     async def answering(self) -> AsyncIterator[None]:
-        """Raise Unavailable if Prefect answers no request within the outage time."""
+        """Run the block with a timeout.
+
+        Raises Unavailable if Prefect responds to no request within `outage_seconds`.
+        """
         latest = asyncio.get_running_loop().time() + MAX_WAIT_SECONDS
         try:
             async with asyncio.timeout(self._outage_seconds) as limit:

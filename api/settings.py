@@ -1,4 +1,4 @@
-"""Settings of the API, beside those that runs read too (flows/settings.py)."""
+"""Settings of the API, in addition to those in flows/settings.py, which export runs use too."""
 
 import re
 from pathlib import Path
@@ -52,7 +52,7 @@ class ApiSettings(Settings):
 
     @property
     def answered_hosts(self) -> frozenset[str] | None:
-        """Hosts that the API answers under besides loopback, in lower case; None means all."""
+        """Host names that the API accepts in addition to loopback, in lower case. None accepts all."""
         names = frozenset(host.lower().strip("[]") for host in _split(self.allowed_hosts))
         if self.authenticates and not names:
             return None

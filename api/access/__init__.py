@@ -1,5 +1,5 @@
-"""Access to the API: authentication, API keys, callers and their limits.
+"""Authentication, API keys, callers and rate limits.
 
-Code that decides who calls and how much they may use belongs here. Masking of columns belongs in
-`flows.query`.
+Code that identifies callers or limits their use of the API belongs here. Code that masks columns belongs
+in `flows.query`.
 """

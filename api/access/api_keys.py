@@ -1,6 +1,7 @@
-"""API keys: random, stored as SHA-256 in one file, which may be a mounted secret and is reread on change.
+"""Create, revoke and verify API keys.
 
-The file is JSON: {"keys": [{"id", "caller", "sha256", "createdAt", "reports": [...] or null, "pii": true}]}.
+The keys are stored as SHA-256 digests in a JSON file, which is read again whenever it changes. It has the
+form {"keys": [{"id", "caller", "sha256", "createdAt", "reports": [...] or null, "pii": true}]}.
 """
 
 import hashlib
@@ -21,7 +22,7 @@ KEY = re.compile(r"rex_(?P<id>[0-9a-f]{8})_(?P<secret>[A-Za-z0-9_-]{43})")
 
 
 class KeyFileUnusable(Exception):
-    """The file exists but does not hold keys; the message says why."""
+    """The key file exists but is not valid."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class KeyFile:
         self._keys: dict[str, Key] = {}
 
     def caller_of(self, token: str) -> Caller | None:
-        """Return None for a token that is not a valid key, or no longer one."""
+        """Return the caller that the key belongs to, or None if the key is malformed, unknown or revoked."""
         match = KEY.fullmatch(token)
         if match is None:
             return None
@@ -55,7 +56,10 @@ class KeyFile:
         return key.holder if key is not None and hmac.compare_digest(key.sha256, digest) else None
 
     def keys(self) -> dict[str, Key]:
-        """Return the keys by id; raise KeyFileUnusable."""
+        """Return all keys by id.
+
+        Raises KeyFileUnusable if the file is not valid.
+        """
         try:
             status = self._path.stat()
         except FileNotFoundError:
@@ -67,7 +71,10 @@ class KeyFile:
         return self._keys
 
     def create(self, caller: str, reports: Sequence[str] | None, now: datetime, pii: bool = True) -> str:
-        """Return the new key, which is shown only once. `pii`: its holder sees personal data."""
+        """Create a key and return it. It cannot be read again, because only its digest is stored.
+
+        `pii` decides whether the key gives access to personal data.
+        """
         if not NAME.fullmatch(caller):
             raise ValueError("a caller's name is 1 to 200 visible ASCII characters")
         token = f"rex_{secrets.token_hex(4)}_{secrets.token_urlsafe(32)}"
@@ -78,7 +85,7 @@ class KeyFile:
         return token
 
     def revoke(self, key_id: str) -> bool:
-        """Return False for an unknown key."""
+        """Delete the key and return whether it existed."""
         remaining = [key for key in self.keys().values() if key.id != key_id]
         if len(remaining) == len(self.keys()):
             return False
@@ -86,7 +93,7 @@ class KeyFile:
         return True
 
     def _write(self, keys: Sequence[Key]) -> None:
-        """Replace the file atomically; only its owner can read it."""
+        """Replace the file atomically. NamedTemporaryFile makes it readable only by its owner."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with NamedTemporaryFile("w", dir=self._path.parent, delete=False, encoding="utf-8") as file:
             json.dump({"keys": [asdict(key) for key in keys]}, file, indent=2)
@@ -100,7 +107,7 @@ def _parse(path: Path) -> list[Key]:
         content = json.loads(path.read_text(encoding="utf-8"))
         return [_key(fields) for fields in content["keys"]]
     except (ValueError, KeyError, TypeError) as error:
-        raise KeyFileUnusable(f"{path} is not a file of API keys: {error}") from None
+        raise KeyFileUnusable(f"{path} is not a valid API key file: {error}") from None
 
 
 def _key(fields: dict[str, object]) -> Key:

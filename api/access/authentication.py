@@ -1,4 +1,4 @@
-"""Authentication: the caller of an API key or a JWT."""
+"""Identify the caller of a request by an API key or a JWT."""
 
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -13,12 +13,15 @@ from api.web.problems import Refusal
 
 MAX_TOKEN_LENGTH = 8192
 CLOCK_SKEW_SECONDS = 30
-# false masks personal data; a token without the claim shows it.
+# The value false masks personal data. Tokens without this claim give access to it.
 PII_CLAIM = "pii"
 
 
 class Authentication:
-    """Without a key file and without a JWT key, every request comes from the local caller."""
+    """Identifies callers by API key or JWT, if either is configured.
+
+    Otherwise, all requests belong to the local caller.
+    """
 
     def __init__(self, settings: ApiSettings) -> None:
         self._keys = KeyFile(settings.keys_file) if settings.keys_file is not None else None
@@ -29,7 +32,10 @@ class Authentication:
         return self._keys is not None or self._jwt is not None
 
     def caller(self, authorization: Sequence[str]) -> Caller:
-        """Return the caller of the header's values; Refusal 401 does not say why."""
+        """Return the caller identified by the values of the Authorization header.
+
+        Raises Refusal 401 if the credentials are missing or not valid. The response does not say why.
+        """
         if not self.required:
             return LOCAL
         token = _bearer(authorization)
@@ -44,7 +50,10 @@ class Authentication:
 
 
 class JwtCheck:
-    """Verifies JWTs. The settings fix issuer, audience and algorithm; the token's header does not count."""
+    """Verifies JWTs.
+
+    The issuer, audience and algorithm come from the settings. The algorithm in the token's header is ignored.
+    """
 
     def __init__(self, settings: ApiSettings) -> None:
         self._algorithm = settings.jwt_algorithm

@@ -1,24 +1,22 @@
-"""The caller: who sends a request, and what they may see."""
+"""The caller of a request and their permissions."""
 
 import re
 from dataclasses import dataclass
 
 from flows.runs.tags import LOCAL_CALLER as LOCAL_CALLER
 
-# The name becomes a tag of the run: no spaces, no line breaks.
+# The name becomes part of a Prefect tag, so spaces and line breaks are not allowed.
 NAME = re.compile(r"[\x21-\x7e]{1,200}")
 
 
 @dataclass(frozen=True)
 class Caller:
-    """`reports` names the reports they may use; None is all. `sees_pii`: unmasked personal data."""
-
     name: str
-    reports: frozenset[str] | None = None
-    sees_pii: bool = True
+    reports: frozenset[str] | None = None  # names of the permitted reports; None permits all
+    sees_pii: bool = True  # False masks personal data
 
     def may_see(self, masked: bool) -> bool:
-        """Return whether they may see an export that was created with or without masks."""
+        """Return whether the caller may see an export or schedule, given whether its data is masked."""
         return masked or self.sees_pii
 
 

@@ -1,4 +1,4 @@
-"""Permitted reports of a caller, with the columns masked that they may not see."""
+"""Select the reports that a caller may use and mask personal data in them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from flows.query.report import Report
 
 @dataclass(frozen=True)
 class Catalog:
-    """Every report by name: as declared, and with personal data masked (computed once)."""
+    """All reports by name, both as declared and with personal data masked."""
 
     reports: Mapping[str, Report]
     masked: Mapping[str, Report]
@@ -20,7 +20,7 @@ class Catalog:
         return cls(reports, mask_reports(reports))
 
     def permitted(self, caller: Caller) -> Mapping[str, Report]:
-        """Return the reports that exist for this caller."""
+        """Return the reports that the caller may use, masked if they may not see personal data."""
         reports = self.reports if caller.sees_pii else self.masked
         if caller.reports is None:
             return reports

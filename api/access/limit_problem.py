@@ -1,4 +1,4 @@
-"""The response beyond a limit: 429 with the code of the limit and `Retry-After`."""
+"""Respond with 429 and `Retry-After` when a caller exceeds a limit."""
 
 from http import HTTPStatus
 

@@ -1,7 +1,7 @@
-"""Limits on what one caller may start. The clock is an argument.
+"""Limit how many exports a caller may start and how many may wait.
 
-Prefect counts a caller's waiting exports. Each API process counts the rate of starts for itself, in a token
-bucket per caller, so the effective rate grows with the number of processes.
+Prefect counts the waiting exports. The rate of starts is counted in each API process separately, so the
+effective rate limit grows with the number of processes.
 """
 
 import math
@@ -13,7 +13,7 @@ QUEUE_PAUSE_SECONDS = 5
 
 
 class LimitReached(Exception):
-    """A limit refused the start. It may succeed after `retry_seconds`."""
+    """A start was rejected by a limit and may succeed after `retry_seconds`."""
 
     def __init__(self, code: str, detail: str, retry_seconds: int) -> None:
         super().__init__(detail)
@@ -21,38 +21,38 @@ class LimitReached(Exception):
 
 
 class Rate:
-    """A token bucket per caller: it holds `burst` starts and refills at `per_second`."""
+    """A token bucket for each caller, which holds `burst` tokens and gains `per_second` tokens per second."""
 
     def __init__(self, per_second: float, burst: int) -> None:
         self._per_second, self._burst = per_second, burst
-        # Tokens left, and when; least recently used first. Full buckets are dropped.
-        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        # Tokens and the time they were counted, least recently used first. Full buckets are dropped.
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def left(self, caller: str, now: float) -> float:
-        tokens, at = self._left.get(caller, (float(self._burst), now))
+        tokens, at = self._buckets.get(caller, (float(self._burst), now))
         return min(float(self._burst), tokens + (now - at) * self._per_second)
 
     def take(self, caller: str, now: float) -> float:
-        """Take a start and return 0, or return the seconds until one is available."""
-        left = self.left(caller, now)
-        if left < 1:
-            return (1 - left) / self._per_second
-        self._store(caller, left - 1, now)
+        """Take a token and return 0, or return the seconds until a token is available."""
+        tokens = self.left(caller, now)
+        if tokens < 1:
+            return (1 - tokens) / self._per_second
+        self._store(caller, tokens - 1, now)
         return 0.0
 
     def give_back(self, caller: str, now: float) -> None:
         self._store(caller, self.left(caller, now) + 1, now)
 
-    def _store(self, caller: str, left: float, now: float) -> None:
-        self._left[caller] = (left, now)
-        self._left.move_to_end(caller)
+    def _store(self, caller: str, tokens: float, now: float) -> None:
+        self._buckets[caller] = (tokens, now)
+        self._buckets.move_to_end(caller)
         full_again = now - self._burst / self._per_second
-        while next(iter(self._left.values()))[1] < full_again:
-            self._left.popitem(last=False)
+        while next(iter(self._buckets.values()))[1] < full_again:
+            self._buckets.popitem(last=False)
 
 
 class Entry:
-    """A start in progress. `earlier` counts the caller's starts that were in progress before it."""
+    """A start in progress. `earlier` is the number of the caller's starts that were already in progress."""
 
     def __init__(self, earlier: int) -> None:
         self.earlier = earlier
@@ -70,9 +70,10 @@ class Admission:
 
     @contextmanager
     def entry(self, caller: str) -> Iterator[Entry]:
-        """Enter before the queue is counted, so that every earlier start is in progress or in that count.
+        """Register a start in progress. If it fails, its token is returned to the bucket.
 
-        A start that fails gives its token back.
+        Enter before counting the queue. Every earlier start is then either still in progress or already in
+        the count, and no start escapes the limit.
         """
         entry = Entry(self._in_progress[caller])
         self._in_progress[caller] += 1
@@ -84,7 +85,10 @@ class Admission:
                 self._rate.give_back(caller, self._clock())
 
     def refusal(self, entry: Entry, caller: str, queued: int) -> LimitReached | None:
-        """Return the refusal of a start beyond the limits; `queued` of the caller's exports are waiting."""
+        """Take a token and return None, or return the limit that the start would exceed.
+
+        `queued` is the number of the caller's waiting exports.
+        """
         if queued + entry.earlier >= self._queued:
             detail = (
                 f"{self._queued:,} of your exports are waiting. Try again when some of them have started."

@@ -1,4 +1,7 @@
-"""Cursors of the table: the sort values of the last row of a page, as an opaque text."""
+"""Encode and decode cursors of the table.
+
+A cursor contains the sort values of the last row on a page and identifies the request that it belongs to.
+"""
 
 import json
 from collections.abc import Callable, Sequence
@@ -31,14 +34,17 @@ def encode(request: ExportRequest, values: Sequence[Any]) -> str:
 
 
 def decode(text: str, request: ExportRequest, terms: Sequence[OrderTerm]) -> list[Any]:
-    """Raise InvalidRequest for a cursor that is damaged or belongs to another request."""
+    """Return the sort values in the cursor.
+
+    Raises InvalidRequest if the cursor is malformed or belongs to another request.
+    """
     try:
         content = json.loads(from_cursor(text))
         if not isinstance(content, list) or content[0] != _request_id(request):
             raise ValueError
         return [_value(value, term) for value, term in zip(content[1:], terms, strict=True)]
     except (ValueError, IndexError, ArithmeticError, RecursionError):
-        detail = "The cursor is damaged or belongs to another request."
+        detail = "The cursor is malformed or belongs to another request."
         raise InvalidRequest.at("/cursor", "invalid", detail) from None
 
 

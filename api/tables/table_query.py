@@ -107,9 +107,9 @@ def _filter_values(
 
 def _decoded(as_json: str) -> dict[str, Any]:
     try:
-        values = strict_json.decode(as_json.encode())
+        values = strict_json.decode(as_json.encode(), "The parameter `filters`")
     except InvalidRequest as error:
-        errors = [replace(each, pointer=f"/filters{each.pointer}") for each in error.errors]
+        errors = [replace(item, pointer=f"/filters{item.pointer}") for item in error.errors]
         raise InvalidRequest(errors) from None
     if not isinstance(values, dict):
         raise InvalidRequest([FieldError("/filters", "type", "Must be a JSON object of filters.")])

@@ -1,4 +1,5 @@
-"""HTTP plumbing that knows no resource: problems, strict JSON, headers, request log, metrics.
+"""HTTP code shared by all routes: error responses, strict JSON, headers, the request log and metrics.
 
-Code that mentions an export, a schedule or a report belongs in `routes` or the package behind it.
+Nothing in this package depends on exports, schedules or reports. Code that does belongs in `routes` or in
+the packages behind it.
 """

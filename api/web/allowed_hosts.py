@@ -1,6 +1,7 @@
-"""Answer only known host names, so that a web page whose name was rebound to this machine is refused.
+"""Reject requests for unknown host names to prevent DNS rebinding.
 
-The browser sends such a page's requests with the page's host name and lets it read the responses.
+In this attack, a malicious page points its own host name at this machine. The browser then treats our
+responses as part of that page and lets it read them, but the Host header still contains the page's name.
 """
 
 import re
@@ -13,17 +14,17 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.web.problems import Refusal, as_response
 
-# Load balancers ask for it by IP address, and it contains no data.
+# Load balancers request this path by IP address. Its response contains no data.
 OPEN_PATH = "/healthz"
 _HOST = re.compile(r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::[0-9]*)?")
 _DETAIL = (
-    "The service does not answer under this host name. Use the host of REPORTS_PUBLIC_URL, or add the name"
-    " to REPORTS_ALLOWED_HOSTS."
+    "This host name is not allowed. Use the host name in REPORTS_PUBLIC_URL, or add this one to"
+    " REPORTS_ALLOWED_HOSTS."
 )
 
 
 def host_of(header: str) -> str | None:
-    """Return the host in lower case, without port and brackets; None for an invalid Host header."""
+    """Return the host in lower case without port and brackets, or None if the header is not valid."""
     match = _HOST.fullmatch(header)
     return (match["ipv6"] or match["name"]).lower() if match is not None else None
 
@@ -38,10 +39,10 @@ def is_loopback(host: str) -> bool:
 
 
 class AllowedHosts:
-    """ASGI middleware that answers 421 for a host that is neither loopback nor in `hosts`.
+    """ASGI middleware that responds with 421 unless the host is loopback or listed in `hosts`.
 
-    `hosts` are in lower case, without ports; None allows all. Only the Host header counts: a page can set
-    X-Forwarded-Host.
+    `hosts` are in lower case and without ports. None allows all. X-Forwarded-Host is ignored, because a web
+    page can set it.
     """
 
     def __init__(self, app: ASGIApp, hosts: Iterable[str] | None) -> None:

@@ -1,4 +1,4 @@
-"""Base of the models that the API answers with."""
+"""Base class and field types of response models."""
 
 from datetime import datetime
 from typing import Annotated
@@ -8,7 +8,7 @@ from pydantic.alias_generators import to_camel
 
 
 class Answer(BaseModel):
-    """An object in an answer: every field is present, and later versions may add some."""
+    """Base of the objects in responses. All fields are always present; later versions may add more."""
 
     model_config = ConfigDict(
         alias_generator=to_camel, validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
@@ -24,4 +24,4 @@ TimestampText = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 Count = Annotated[int, Field(ge=0)]
 Uuid = Annotated[str, Field(json_schema_extra={"format": "uuid"})]
 Uri = Annotated[str, Field(json_schema_extra={"format": "uri"})]
-NextCursor = Annotated[str | None, Field(description="Leads to the next page; null on the last page.")]
+NextCursor = Annotated[str | None, Field(description="Cursor of the next page, or null on the last page.")]

@@ -1,4 +1,4 @@
-"""Serve under a path prefix behind a reverse proxy."""
+"""Support path prefixes that a reverse proxy removes."""
 
 import re
 
@@ -9,17 +9,17 @@ _PREFIX = re.compile(rb"(/[A-Za-z0-9._~-]+)+")
 
 
 def _under(prefix: str, scope: Scope) -> Scope:
-    """ASGI's `path` includes `root_path`, which the proxy has taken away."""
-    path = scope["path"]
+    path = scope["path"]  # ASGI expects `root_path` at its start, but the proxy has removed it
     if not path.startswith(f"{prefix}/"):
         path = prefix + path
     return {**scope, "root_path": prefix, "path": path, "raw_path": path.encode()}
 
 
 class ForwardedPrefix:
-    """Take the proxy's `X-Forwarded-Prefix` as `root_path`, so that the API docs find their files.
+    """ASGI middleware that sets `root_path` from the proxy's `X-Forwarded-Prefix` header.
 
-    The page itself uses relative addresses only. Without the header, a prefix set with `--root-path` stays.
+    The API docs need it for the URLs of their files. The page uses only relative URLs. A prefix set with
+    `--root-path` is kept if the header is missing.
     """
 
     def __init__(self, app: ASGIApp) -> None:

@@ -1,4 +1,4 @@
-"""Ids of exports and schedules: UUIDs, as the API returns them."""
+"""Path parameters for the ids of exports and schedules, which are UUIDs."""
 
 import re
 from typing import Annotated
@@ -11,7 +11,7 @@ PATTERN = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 _ID = re.compile(PATTERN, re.ASCII)
 UUID_SCHEMA = {"type": "string", "format": "uuid", "pattern": f"^{PATTERN}$"}
 
-# FastAPI does not check these, so that a malformed id is answered like an unknown one.
+# FastAPI does not check the pattern, so malformed ids get the same 404 response as unknown ones.
 ExportId = Annotated[str, WithJsonSchema(UUID_SCHEMA), Path(alias="id", description="Id of the export.")]
 ScheduleId = Annotated[str, WithJsonSchema(UUID_SCHEMA), Path(alias="id", description="Id of the schedule.")]
 
@@ -21,7 +21,7 @@ def is_id(text: str) -> bool:
 
 
 class IdConvertor(Convertor[str]):
-    """`{id:id}` in a path; `preview` and `dry-run` are paths of their own, not ids."""
+    """Path convertor for `{id:id}`. It does not match `preview` and `dry-run`, which are separate routes."""
 
     regex = "(?!(?:preview|dry-run)(?:/|$))[^/]+"
 

@@ -1,4 +1,7 @@
-"""Methods: HEAD is answered as GET, and 405 lists what a path supports (RFC 9110, 9.3.2 and 10.2.1)."""
+"""Handle HEAD requests like GET, and list the supported methods in 405 responses.
+
+See RFC 9110, sections 9.3.2 and 10.2.1.
+"""
 
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -13,7 +16,7 @@ from api.web.problems import Refusal, as_response
 
 
 class HeadAsGet:
-    """ASGI middleware. The server still sees HEAD, and leaves out the body."""
+    """ASGI middleware that passes HEAD requests on as GET. The server still omits the body."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -41,5 +44,6 @@ def install(app: FastAPI, routers: Sequence[APIRouter]) -> None:
 
 def methods_at(scope: Scope, routes: Sequence[APIRoute]) -> list[str]:
     here = [route for route in routes if route.matches(scope)[0] is not Match.NONE]
-    methods = {method for route in here for method in route.methods or ()} or {"GET"}  # files, and the docs
+    # Static files and the API docs are not in `routes` and support only GET.
+    methods = {method for route in here for method in route.methods or ()} or {"GET"}
     return sorted(methods | ({"HEAD"} if "GET" in methods else set()))

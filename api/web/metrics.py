@@ -1,4 +1,4 @@
-"""Metrics for Prometheus: requests, starts and jobs."""
+"""Prometheus metrics for requests, starts and jobs."""
 
 import time
 
@@ -12,7 +12,7 @@ OTHER = "(other)"
 
 
 class Metrics:
-    """One registry per application; processes share nothing."""
+    """The metrics of one application. Processes do not share them."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -52,7 +52,7 @@ class Metrics:
 
 
 class Measured:
-    """ASGI middleware. Requests are labelled by the template of their route, which has no ids."""
+    """ASGI middleware that counts and times requests by route template, which contains no ids."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app, self._metrics = app, metrics
@@ -61,19 +61,19 @@ class Measured:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        begun, status = time.perf_counter(), 500
+        started_at, status = time.perf_counter(), 500
 
-        async def noting(message: Message) -> None:
+        async def send_and_record(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
 
         try:
-            await self._app(scope, receive, noting)
+            await self._app(scope, receive, send_and_record)
         finally:
-            # Routing has set the route in the scope. Only known routes and methods become labels.
+            # Unknown paths and methods share one label, so clients cannot create new time series.
             route = getattr(scope.get("route"), "path_format", OTHER)
             method = scope["method"] if route != OTHER else OTHER
             self._metrics.requests.labels(method, route, status).inc()
-            self._metrics.seconds.labels(route).observe(time.perf_counter() - begun)
+            self._metrics.seconds.labels(route).observe(time.perf_counter() - started_at)

@@ -1,8 +1,8 @@
-"""Join the page's ES modules into one script and hash it, so that a first visit takes few requests.
+"""Bundle the page's ES modules into one script to save requests on the first visit.
 
-The modules stay plain files that a browser can load one by one. Here each becomes a function in one script,
-after the modules it imports; texts loaded with `import()` stay files of their own. The page's modules write
-each import and export as a statement of the forms matched below; anything else is refused.
+Each module becomes a function in the script and follows the modules that it imports. Files loaded with
+`import()`, such as the translations, are not included. Only the import and export statements matched below
+are supported. The modules themselves are unchanged, so a browser can also load them one by one.
 """
 
 import gzip
@@ -23,7 +23,7 @@ _LEFT_OVER = re.compile(r"^(?:import|export)\b", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Bundle:
-    """A text with its gzipped form and a digest for its address."""
+    """A script or style sheet, its gzipped form and a digest for its URL."""
 
     text: bytes
     zipped: bytes
@@ -31,7 +31,10 @@ class Bundle:
 
 
 def bundle_script(folder: Path, entry: str) -> Bundle:
-    """ValueError for an import or export that is written in another way."""
+    """Bundle the entry module with all modules that it imports.
+
+    Raises ValueError for an unsupported import or export statement.
+    """
     parts = [
         f'modules["{name}"] = await (async () => {{\n{_as_function(folder, name)}\n}})();'
         for name in _in_order(folder, entry)
@@ -45,12 +48,12 @@ def bundle_text(text: str) -> Bundle:
 
 
 def newest_change(folder: Path) -> int:
-    """Nanoseconds; the bundle is made again when a module changes."""
+    """Return the latest modification time of the page's scripts and style sheets in nanoseconds."""
     return max(path.stat().st_mtime_ns for path in folder.rglob("*") if path.suffix in (".js", ".css"))
 
 
 def _in_order(folder: Path, entry: str) -> list[str]:
-    """Names of `entry` and all that it imports, each after its own imports."""
+    """Return the names of `entry` and its direct and indirect imports, dependencies first."""
     order: list[str] = []
 
     def add(name: str) -> None:
@@ -97,8 +100,8 @@ def _as_function(folder: Path, name: str) -> str:
         return ""
 
     def listed(match: re.Match[str]) -> str:
-        for each in match[1].strip("{} ").split(","):
-            local, _, public = each.strip().partition(" as ")
+        for name in _plain_names(match[1]):
+            local, _, public = name.partition(" as ")
             exported.append(f"{public}: {local}" if public else local)
         return ""
 
@@ -107,11 +110,12 @@ def _as_function(folder: Path, name: str) -> str:
     if _DEFAULT.search(text):
         text = _DEFAULT.sub("const default_ = ", text)
         exported.append("default: default_")
-    if left := _LEFT_OVER.search(text):
-        raise ValueError(f"{name}: cannot bundle {text[left.start() : left.start() + 60]!r}")
+    if unsupported := _LEFT_OVER.search(text):
+        start = unsupported.start()
+        raise ValueError(f"{name}: unsupported import or export: {text[start : start + 60]!r}")
     text = _INDENT.sub("", text)
     return f"{text}\nreturn {{ {', '.join(exported)} }};"
 
 
 def _plain_names(braces: str) -> list[str]:
-    return [each.strip() for each in braces.strip("{} ").split(",")]
+    return [name.strip() for name in braces.strip("{} ").split(",")]

@@ -1,4 +1,7 @@
-"""Refusals: errors as application/problem+json (RFC 9457), with `data: null` for clients that read `data`."""
+"""Error responses as application/problem+json (RFC 9457).
+
+They also contain `data: null`, because existing clients read `data` from every response.
+"""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -17,16 +20,16 @@ from flows.query.field_errors import Location, field_errors
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 5
-# Codes of malformed requests (400). All other codes are invalid values (422).
+# Error codes that mean a malformed request (400). All others mean an invalid value (422).
 _MALFORMED = ("json", "encoding", "depth", "duplicate")
-# The start of the pointer for the first step of FastAPI's locations.
+# Maps the first element of an error location in FastAPI to the start of our pointer.
 _PARTS = {"body": (), "query": (), "path": (), "header": ("headers",)}
 
 logger = logging.getLogger(__name__)
 
 
 class Refusal(Exception):
-    """Any answer that is not a success."""
+    """Raised by a route to send an error response."""
 
     def __init__(
         self,
@@ -42,12 +45,12 @@ class Refusal(Exception):
 
 
 class Unavailable(Refusal):
-    """A part of the service cannot be reached. Nothing was accepted."""
+    """A dependency, such as the database, cannot be reached. The request had no effect."""
 
     def __init__(self, part: str) -> None:
         super().__init__(
             HTTPStatus.SERVICE_UNAVAILABLE,
-            f"{part} cannot be reached at the moment. Please try again in a few seconds.",
+            f"{part} cannot be reached at the moment. Try again in a few seconds.",
             headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
         )
 
@@ -67,10 +70,10 @@ def as_response(refusal: Refusal) -> JSONResponse:
 
 
 def invalid(errors: Sequence[FieldError]) -> Refusal:
-    malformed = any(each.code in _MALFORMED for each in errors)
+    malformed = any(error.code in _MALFORMED for error in errors)
     status = HTTPStatus.BAD_REQUEST if malformed else HTTPStatus.UNPROCESSABLE_ENTITY
-    detail = " ".join(f"{each.pointer}: {each.detail}" if each.pointer else each.detail for each in errors)
-    return Refusal(status, detail, errors)
+    details = [f"{error.pointer}: {error.detail}" if error.pointer else error.detail for error in errors]
+    return Refusal(status, " ".join(details), errors)
 
 
 def install(app: FastAPI) -> None:
@@ -94,9 +97,9 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _not_valid(request: Request, error: Exception) -> JSONResponse:
-    """Answer with the mistakes that FastAPI found in parameters and headers."""
+    """Report the errors that FastAPI found in parameters and headers."""
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this type
-    errors = [{**each, "loc": (*_PARTS[each["loc"][0]], *each["loc"][1:])} for each in error.errors()]
+    errors = [{**item, "loc": (*_PARTS[item["loc"][0]], *item["loc"][1:])} for item in error.errors()]
     return as_response(invalid(field_errors(errors, _unknown_parameter)))
 
 
@@ -105,7 +108,7 @@ def _unknown_parameter(location: Location) -> str:
 
 
 async def _source_failed(request: Request, error: Exception) -> JSONResponse:
-    """Answer 503: the source database failed while the API read a table or checked a request."""
+    """Respond with 503 when the source database fails while the API reads a table or checks a request."""
     assert isinstance(error, ExportError)  # noqa: S101 - registered for this type
     if error.retryable:
         return as_response(Unavailable("The database that holds the report"))

@@ -1,4 +1,4 @@
-"""Query strings: the base of their models, page limits and cursors."""
+"""Base class and field types of query parameters, and the encoding of cursors."""
 
 import base64
 import binascii
@@ -20,14 +20,14 @@ DEFAULT_LIMIT, MAX_LIMIT = 20, 100
 
 
 class QueryModel(BaseModel):
-    """Base of query strings: unknown parameters are refused."""
+    """Base of query parameter models. Unknown parameters are rejected."""
 
     model_config = ConfigDict(extra="forbid", alias_generator=to_camel)
 
 
 @dataclass(frozen=True)
 class WholeNumber:
-    """Annotates a parameter that is a whole number from 1 to `largest`."""
+    """Annotation for a query parameter that is a whole number from 1 to `largest`."""
 
     largest: int
     default: int
@@ -51,7 +51,7 @@ NEXT_PAGE = "`nextCursor` of the previous page."
 
 
 async def each_parameter_once(request: Request) -> None:
-    """Refuse a parameter that is given twice, and text that JSON could not hold."""
+    """Raise InvalidRequest for repeated parameters, NUL characters and lone surrogates."""
     check_parameters(request.query_params.multi_items())
 
 
@@ -72,21 +72,27 @@ def to_offset_cursor(offset: int | None) -> str | None:
 
 
 def from_offset_cursor(text: str) -> int:
-    """Raise ValueError for a cursor that is damaged."""
+    """Return the offset that the cursor contains.
+
+    Raises ValueError for a malformed cursor.
+    """
     content = from_cursor(text)
     if not re.fullmatch(rb"[0-9]{1,6}", content):
-        raise ValueError("the cursor is damaged")
+        raise ValueError("the cursor is malformed")
     return int(content)
 
 
 def to_cursor(content: bytes) -> str:
-    """Return an opaque text that can stand in a URL."""
+    """Encode the content as URL-safe Base64 without padding."""
     return base64.urlsafe_b64encode(content).decode().rstrip("=")
 
 
 def from_cursor(text: str) -> bytes:
-    """Raise ValueError for a text that is not a cursor."""
+    """Decode URL-safe Base64 without padding.
+
+    Raises ValueError for a malformed cursor.
+    """
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):  # ValueError: not ASCII
-        raise ValueError("the cursor is damaged") from None
+        raise ValueError("the cursor is malformed") from None

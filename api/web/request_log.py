@@ -1,4 +1,7 @@
-"""Request ids and the access log: the id is in the response headers and in every log line of the request."""
+"""Write the access log and give every request an id.
+
+The id is sent in a response header and appears in all log lines of the request.
+"""
 
 import logging
 import re
@@ -11,13 +14,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from flows import logs
 
 HEADER = "X-Request-Id"
-_GIVEN = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 access = logging.getLogger(logs.ACCESS)
 
 
 class RequestLog:
-    """ASGI middleware around everything that logs. The access line has the path, never the query."""
+    """ASGI middleware that writes the access log.
+
+    The query string is left out, because it may contain signatures. This must be the outermost middleware, so
+    that the others log the request id too.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -26,9 +33,9 @@ class RequestLog:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        begun, status, request_id = time.perf_counter(), 500, _id_of(Headers(scope=scope))
+        started_at, status, request_id = time.perf_counter(), 500, _id_of(Headers(scope=scope))
 
-        async def noting(message: Message) -> None:
+        async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -37,14 +44,14 @@ class RequestLog:
 
         with logs.context(request=request_id):
             try:
-                await self._app(scope, receive, noting)
+                await self._app(scope, receive, send_with_id)
             finally:
-                method, path, seconds = scope["method"], scope["path"], time.perf_counter() - begun
-                facts = {"method": method, "path": path, "status": status, "seconds": round(seconds, 4)}
-                access.info("%s %s %d", method, path, status, extra={"fields": facts})
+                method, path, seconds = scope["method"], scope["path"], time.perf_counter() - started_at
+                fields = {"method": method, "path": path, "status": status, "seconds": round(seconds, 4)}
+                access.info("%s %s %d", method, path, status, extra={"fields": fields})
 
 
 def _id_of(headers: Headers) -> str:
-    """Return the id of the client if it is valid, or a new one."""
-    given = headers.get(HEADER, "")
-    return given if _GIVEN.fullmatch(given) else secrets.token_hex(8)
+    """Return the id sent by the client, or a new one if it is missing or not valid."""
+    request_id = headers.get(HEADER, "")
+    return request_id if _ID.fullmatch(request_id) else secrets.token_hex(8)

@@ -1,4 +1,4 @@
-"""Responses in the OpenAPI document: refusals, and the headers of successes."""
+"""Error responses and response headers for the OpenAPI document."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -16,42 +16,50 @@ def header(description: str, schema: Mapping[str, Any] = _TEXT, required: bool =
     return {"schema": dict(schema), "description": description, "required": required}
 
 
-_RETRY_AFTER = {"Retry-After": header("Seconds after which to ask again.", _SECONDS)}
-LOCATION = {"Location": header("Where the export is.", {"type": "string", "format": "uri-reference"})}
-REPLAYED = {"Idempotent-Replayed": header("An earlier one answers.", {"enum": ["true"]}, required=False)}
+_RETRY_AFTER = {"Retry-After": header("Seconds to wait before the next request.", _SECONDS)}
+LOCATION = {"Location": header("URL of the resource.", {"type": "string", "format": "uri-reference"})}
+REPLAYED = {
+    "Idempotent-Replayed": header(
+        "Present if the resource already existed.", {"enum": ["true"]}, required=False
+    )
+}
 STARTED = LOCATION | _RETRY_AFTER | REPLAYED
 POLLED = {
     "X-Export-Status": header(
-        "202 while it runs, 200 done, 500 failed, 410 expired.",
+        "202 while the export runs, 200 when it is done, 500 if it failed, 410 if it expired.",
         {"type": "string", "enum": ["202", "200", "500", "410"]},
     ),
-    "X-Progress": header("For people, such as `4,200 of 10,000 rows`."),
-    "Retry-After": header("While it runs: seconds after which to ask again.", _SECONDS, required=False),
-    "Warning": header("110: the last known state; the job server does not answer.", required=False),
+    "X-Progress": header("Progress as text, such as `4,200 of 10,000 rows`."),
+    "Retry-After": header(
+        "Seconds to wait before the next poll, while the export runs.", _SECONDS, required=False
+    ),
+    "Warning": header(
+        "Code 110 if this is the last known state because the job server does not respond.", required=False
+    ),
 }
-ETAG = {"ETag": header("For `If-None-Match`.")}
-ATTACHMENT = {"Content-Disposition": header("With the name of the file.")}
-_CHALLENGE = {"WWW-Authenticate": header("RFC 6750.")}
+ETAG = {"ETag": header("Version of the state, to send in `If-None-Match`.")}
+ATTACHMENT = {"Content-Disposition": header("Contains the name of the file.")}
+_CHALLENGE = {"WWW-Authenticate": header("Challenge as defined by RFC 6750.")}
 
-# The refusals of an operation that reads a body, and of one that starts an export.
+# Error statuses of operations that read a body, and of those that start an export.
 BODY = (400, 413, 415, 422)
 START = (*BODY, 429)
 _REFUSALS: Mapping[int, tuple[str, dict[str, Any]]] = {
-    400: ("Malformed: not JSON, or a field or parameter given twice.", {}),
+    400: ("The request is malformed: invalid JSON, or a repeated field or parameter.", {}),
     401: ("The API key or token is missing or not valid.", _CHALLENGE),
-    404: ("Unknown, or another caller's.", {}),
-    409: ("Not possible in its present state.", {}),
-    410: ("The file has been removed after its retention.", {}),
+    404: ("Not found, or it belongs to another caller.", {}),
+    409: ("Not possible in the current state.", {}),
+    410: ("The file has expired and was removed.", {}),
     413: ("The body is too large.", {}),
-    415: ("The body is not declared as application/json.", {}),
-    422: ("Invalid values; `errors` names each.", {}),
-    429: ("A limit of the caller is reached; nothing was started.", _RETRY_AFTER),
-    503: ("A part that the answer needs cannot be reached; nothing was accepted.", _RETRY_AFTER),
+    415: ("The content type is not application/json.", {}),
+    422: ("The request contains invalid values, listed in `errors`.", {}),
+    429: ("The caller has reached a limit. Nothing was started.", _RETRY_AFTER),
+    503: ("The database, storage or job server cannot be reached. The request had no effect.", _RETRY_AFTER),
 }
 
 
 def refusals(*statuses: int) -> Responses:
-    """Return the refusals of an operation, and those that every operation of a caller may answer with."""
+    """Return the error responses for these statuses and for 401 and 503, which all operations share."""
     return {status: _refusal(status) for status in sorted({401, 503, *statuses})}
 
 

@@ -1,4 +1,4 @@
-"""Security headers, on every response."""
+"""Add security headers to all responses."""
 
 import base64
 import hashlib
@@ -33,7 +33,7 @@ def policy(directives: Mapping[str, str]) -> str:
 
 
 def docs_policy(html: bytes) -> str:
-    """Allow the inline script of Swagger UI by its hash, and its inline styles."""
+    """Return a policy that allows the inline script of Swagger UI by its hash, and inline styles."""
     hashes = [
         f"'sha256-{base64.b64encode(hashlib.sha256(script).digest()).decode()}'"
         for script in _INLINE_SCRIPT.findall(html)
@@ -43,7 +43,7 @@ def docs_policy(html: bytes) -> str:
 
 
 class SecurityHeaders:
-    """ASGI middleware around the whole application, so that errors have the headers too."""
+    """ASGI middleware that adds security headers to all responses, including errors."""
 
     def __init__(self, app: ASGIApp, docs_path: str) -> None:
         self._app, self._docs_path = app, docs_path
@@ -67,7 +67,10 @@ def _with_headers(send: Send) -> Send:
 
 
 class _SendDocs:
-    """Delays the start until the body, which comes in one piece, can be hashed."""
+    """Delays the headers until the body has arrived, because the policy contains a hash of its script.
+
+    The body of the API docs is a single message.
+    """
 
     def __init__(self, send: Send) -> None:
         self._send = send

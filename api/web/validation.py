@@ -1,8 +1,8 @@
-"""Validation with a context, which FastAPI's own validation does not have.
+"""Validate requests with a Pydantic context, such as the caller's reports.
 
-A body annotated with `described_by(Model)` has the model's schema in the OpenAPI document and reaches the
-dependency unchanged. The dependency validates it with `validated(Model, …)` and a context, such as the
-caller's reports. Queries do the same with Pydantic's SkipValidation.
+FastAPI cannot pass a context. A body annotated with `described_by(Model)` therefore only takes its schema
+from the model. FastAPI passes its value on unchanged, and the dependency validates it with
+`validated(Model, ...)`. Query models use Pydantic's SkipValidation for the same purpose.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,10 @@ def described_by(model: type[BaseModel]) -> PlainValidator:
 
 
 def validated(model: type[M], value: Any, unknown_field: str = "Unknown field.", **context: Any) -> M:
-    """Raise InvalidRequest with every mistake."""
+    """Validate the value with the context.
+
+    Raises InvalidRequest with all errors.
+    """
     try:
         return model.model_validate(value, context=context)
     except ValidationError as error:
@@ -29,7 +32,10 @@ def validated(model: type[M], value: Any, unknown_field: str = "Unknown field.",
 
 
 def read_all(*reads: Callable[[], Any]) -> list[Any]:
-    """Return the results of all reads, or raise InvalidRequest with the mistakes of all."""
+    """Call all functions and return their results.
+
+    If any raises InvalidRequest, raises one InvalidRequest with the errors of all.
+    """
     values: list[Any] = []
     errors: list[FieldError] = []
     for read in reads:

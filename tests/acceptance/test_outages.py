@@ -81,10 +81,7 @@ def assert_unavailable(answer: httpx.Response, component: str) -> None:
     assert int(answer.headers["retry-after"]) > 0
     problem = answer.json()
     assert (problem["status"], problem["data"]) == (503, None)
-    assert (
-        problem["detail"]
-        == f"{component} cannot be reached at the moment. Please try again in a few seconds."
-    )
+    assert problem["detail"] == f"{component} cannot be reached at the moment. Try again in a few seconds."
 
 
 @pytest.mark.parametrize("mode", MODES)

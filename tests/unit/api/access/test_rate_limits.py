@@ -120,4 +120,4 @@ def test_idle_callers_take_no_memory(clock: Seconds) -> None:
     for number in range(5_000):
         clock.now += 1
         rate.take(f"caller {number}", clock.now)
-    assert len(rate._left) <= 11
+    assert len(rate._buckets) <= 11

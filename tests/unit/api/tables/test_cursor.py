@@ -15,7 +15,7 @@ from flows.errors import FieldError, InvalidRequest
 from flows.query import statement
 from tests.support.sample_report import things_request
 
-REFUSED = FieldError("/cursor", "invalid", "The cursor is damaged or belongs to another request.")
+REFUSED = FieldError("/cursor", "invalid", "The cursor is malformed or belongs to another request.")
 MARK = UUID("899e1228-d7b8-40fc-8490-70e6f1efb338")
 
 

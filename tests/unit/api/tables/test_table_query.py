@@ -112,3 +112,18 @@ def test_an_unknown_report_is_named_before_its_filters() -> None:
     with pytest.raises(InvalidRequest) as raised:
         parse_table_query([("report", "nothing"), ("words", "wa")], REPORTS)
     assert [each.pointer for each in raised.value.errors] == ["/report"]
+
+
+@pytest.mark.parametrize(
+    ("text", "detail"),
+    [
+        ("{", "The parameter `filters` is not JSON: Expecting property name enclosed in double quotes"),
+        ("[" * 5000, "The parameter `filters` is nested deeper than 16 levels."),
+        ("[" * 20 + "]" * 20, "The parameter `filters` is nested deeper than 16 levels."),
+        ("9" * 5000, "The parameter `filters` cannot be read: "),
+    ],
+)
+def test_malformed_filters_are_reported_by_the_name_of_the_parameter(text: str, detail: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        parse_table_query([*BASE, ("filters", text)], REPORTS)
+    assert caught.value.errors[0].detail.startswith(detail)
