@@ -1,6 +1,7 @@
-"""The flow that delivers one webhook to one URL.
+"""Deliver one webhook to one URL.
 
-Its runs are the delivery log: the state contains the receiver's response, the run count the attempts.
+The runs of this flow serve as the delivery log. The state of a run contains the receiver's response, and its
+run count is the number of attempts.
 """
 
 import asyncio
@@ -23,13 +24,16 @@ from flows.webhooks.message import ANSWERED, Message, encode_message, message_id
 from flows.webhooks.sender import post
 from flows.webhooks.signing_keys import UnsealError
 
-RETRY_PAUSE_FACTOR = 4
+RETRY_DELAY_FACTOR = 4
 GONE = 410
 
 
 @flow(name=flow_names.DELIVER, persist_result=False, validate_parameters=False)
 def deliver_webhook(message: Message, address: dict[str, str], caller: str) -> State[Any]:
-    """Deliver `message`. `address` has the host and the encrypted URL; `caller`'s key signs the message."""
+    """Deliver `message` and schedule retries.
+
+    `address` contains the host and the encrypted URL. The message is signed with the key of `caller`.
+    """
     settings = Settings()
     run_id, attempt = UUID(flow_run.id), flow_run.run_count
     logs.bind_run(settings.log_format, job=str(run_id), caller=caller)
@@ -37,8 +41,8 @@ def deliver_webhook(message: Message, address: dict[str, str], caller: str) -> S
         status = send_webhook(message, address["sealed"], caller, run_id, settings, datetime.now(UTC))
     except DeliveryError as error:
         if error.retryable and attempt < settings.webhook_attempts:
-            pause = timedelta(seconds=settings.webhook_retry_seconds * RETRY_PAUSE_FACTOR ** (attempt - 1))
-            retry_later(run_id, f"{error.code}: {error}", pause, datetime.now(UTC))
+            delay = timedelta(seconds=settings.webhook_retry_seconds * RETRY_DELAY_FACTOR ** (attempt - 1))
+            retry_later(run_id, f"{error.code}: {error}", delay, datetime.now(UTC))
         return Failed(name=error.code, message=str(error))
     return Completed(name="Delivered", message=ANSWERED.format(status))
 
@@ -46,7 +50,10 @@ def deliver_webhook(message: Message, address: dict[str, str], caller: str) -> S
 def send_webhook(
     message: Message, sealed: str, caller: str, run_id: UUID, settings: Settings, now: datetime
 ) -> int:
-    """Return the status code of a response that accepts the message; raise DeliveryError otherwise."""
+    """Send the webhook and return the status code of the response.
+
+    Raises DeliveryError unless the status code is 2xx.
+    """
     secrets = settings.webhook_secrets
     if secrets is None:
         raise SecretMissing
@@ -54,11 +61,11 @@ def send_webhook(
         address = parse_address(secrets.unseal(sealed), settings.private_webhook_hosts)
     except UnsealError:
         raise SecretMissing from None
-    except InvalidAddress:  # the operator may have removed the host from the private ones
+    except InvalidAddress:  # The operator may no longer allow this host.
         raise AddressForbidden from None
     body = encode_message(message)
     headers = signed_headers(message_id(run_id), body, secrets.signing_keys(caller), now)
-    # Not asyncio.run(), which would wait for a hanging resolver thread.
+    # asyncio.run() would wait for a resolver thread that hangs.
     loop = asyncio.new_event_loop()
     try:
         status = loop.run_until_complete(post(address, body, headers, settings.webhook_ca_file))

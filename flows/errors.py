@@ -1,10 +1,10 @@
-"""All errors of exports and webhooks, grouped by what to do about them.
+"""Define the errors of exports and webhooks, grouped by how to handle them.
 
-    InvalidRequest           the caller has to change the request; nothing was started
-    DeclarationError         the report's author has to fix the report; the service does not start
+    InvalidRequest           the caller must change the request; nothing was started
+    DeclarationError         the author must fix the report; the service does not start
     Superseded               another attempt has taken over this run
-    NoRows                   the export would be empty, and the schedule skips empty exports
-    ExportError              the run ended without a file; `code` is stable, `message` is for people
+    NoRows                   the export has no rows, and the schedule skips empty exports
+    ExportError              the run ended without a file; `code` is stable, `message` is for users
     ├── RetryableError       the same request may succeed later
     │   ├── SourceUnavailable
     │   ├── StorageUnavailable
@@ -18,11 +18,11 @@
         ├── TransformFailed
         ├── WorkerLost
         └── Internal
-    DeliveryError            a webhook was not delivered; `retryable` says whether it is sent again
+    DeliveryError            a webhook was not delivered; it is retried if `retryable` is true
     ├── ReceiverUnreachable, ReceiverSilent, ReceiverRefused, SecretMissing, DeliveryLost
     └── ReceiverGone, AddressForbidden
 
-Messages never contain driver errors, host names, SQL or credentials. Those go to the log.
+Messages never contain driver errors, host names, SQL or credentials. These appear only in the log.
 """
 
 from dataclasses import dataclass
@@ -31,7 +31,10 @@ from typing import ClassVar
 
 @dataclass(frozen=True)
 class FieldError:
-    """One error in a request; `pointer` is an RFC 6901 JSON pointer, or `?name` for a query parameter."""
+    """An error in a request.
+
+    `pointer` is an RFC 6901 JSON pointer, or `?name` for a query parameter.
+    """
 
     pointer: str
     code: str
@@ -44,7 +47,10 @@ def escape_pointer(name: str) -> str:
 
 
 def sentence(error: ValueError | str) -> str:
-    """Return a parser's message as a sentence; names such as splitRows keep their first letter."""
+    """Return a parser's message as a sentence.
+
+    The first letter stays lower-case in names such as splitRows.
+    """
     text = str(error)
     first = text.partition(" ")[0]
     return f"{text[:1].upper()}{text[1:]}." if first.islower() else f"{text}."
@@ -65,7 +71,7 @@ class DeclarationError(Exception):
 
 
 class Superseded(Exception):
-    """Another attempt has taken over this run, so this one must stop and publish nothing."""
+    """Another attempt has taken over this run, so this attempt must stop without publishing a file."""
 
 
 class NoRows(Exception):
@@ -153,7 +159,7 @@ class WorkerLost(FinalError):
 
 class Internal(FinalError):
     code = "internal"
-    message = "The export failed."  # the API adds the job id
+    message = "The export failed."  # The API adds the id of the job.
 
 
 def errors_by_code() -> dict[str, type[ExportError]]:

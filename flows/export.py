@@ -1,7 +1,7 @@
-"""The flow of every export: fetch ▸ transform to CSV ▸ upload ▸ presign, block by block.
+"""Export a report in one flow: fetch, transform to CSV, upload, presign.
 
-The tasks pull from each other, so that memory holds a few blocks, whatever the number of rows. Prefect would
-drain a generator that it is passed, so `Stream` hides it.
+The tasks pull blocks from each other, so memory holds only a few blocks, regardless of the number of rows.
+`Stream` hides the generators from Prefect, which would exhaust them.
 """
 
 import logging
@@ -67,7 +67,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Export:
-    """One attempt of a job: its request and its settings."""
+    """An attempt of a job, with its request and settings."""
 
     job_id: UUID
     attempt: int
@@ -85,7 +85,7 @@ class Export:
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A stored file, and the facts that Prefect shows beside it."""
+    """A stored file, with the data that Prefect shows on the run's page."""
 
     receipt: Receipt
     columns: list[OutputColumn]
@@ -93,7 +93,7 @@ class StoredFile:
 
 
 def leave_page(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
-    """Create the run's page after it has completed, so that the file does not wait for it."""
+    """Create the run's page after the run has completed, so that it does not delay the file."""
     record: Any = state.data
     if state.name == NoRows.state_name:
         return
@@ -112,10 +112,10 @@ def leave_page(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> No
 def export_report(
     request: dict[str, Any], recurring: dict[str, Any] | None = None, mask_pii: bool = False
 ) -> State[Any]:
-    """Make the file of a request, which is a body of `POST /exports`.
+    """Export the file of a request, which is a body of `POST /exports`.
 
-    `recurring` makes it a run of a schedule, whose dates follow from the scheduled time. `mask_pii` masks
-    the columns with personal data.
+    `recurring` is set for a run of a schedule, whose dates are computed from the scheduled time. `mask_pii`
+    masks the columns with personal data.
     """
     settings = Settings()
     job_id, attempt, report = UUID(flow_run.id), flow_run.run_count, ""
@@ -142,8 +142,8 @@ def export_report(
         failure = _classified(error)
         attempt_result.record(AttemptResult(report, failure.code))
         if failure.retryable and attempt < settings.attempts:
-            pause = timedelta(seconds=settings.retry_seconds * 2 ** (attempt - 1))
-            retry_later(job_id, f"{failure.code}: {failure}", pause, datetime.now(UTC))
+            delay = timedelta(seconds=settings.retry_seconds * 2 ** (attempt - 1))
+            retry_later(job_id, f"{failure.code}: {failure}", delay, datetime.now(UTC))
         return Failed(name=failure.code, message=str(failure))
     receipt = stored_file.receipt
     attempt_result.record(AttemptResult(report, "done", receipt.rows, receipt.bytes))
@@ -152,7 +152,7 @@ def export_report(
 
 
 def _artifacts(file: StoredFile, export: Export) -> list[tuple[str, object]]:
-    """Return types and contents of the run's artifacts."""
+    """Return the type and content of each of the run's artifacts."""
     download_url = f"{export.settings.public_url}/exports/{export.job_id}/download"
     columns = [{"key": column.key, "label": column.label, "type": column.type} for column in file.columns]
     page = summary_page.markdown(export.request, file.receipt, file.first_rows, download_url)
@@ -177,7 +177,7 @@ def _make_file(export: Export) -> StoredFile:
 def _unless_empty(batches: Iterator[Opening | Records | Chunk]) -> Iterator[Opening | Records | Chunk]:
     opening = next(batches)
     if isinstance(opening, Opening) and opening.expected == 0:
-        for _ in batches:  # let the task complete
+        for _ in batches:  # Exhaust the generator, so that the task completes.
             pass
         raise NoRows
     return chain([opening], batches)
@@ -185,7 +185,7 @@ def _unless_empty(batches: Iterator[Opening | Records | Chunk]) -> Iterator[Open
 
 @contextmanager
 def _removed_on_failure(export: Export, receipt: Receipt) -> Iterator[None]:
-    """Remove the file if the block fails, because no receipt leads to it."""
+    """Remove the file if the block fails, because it has no receipt."""
     try:
         yield
     except BaseException:
@@ -193,13 +193,13 @@ def _removed_on_failure(export: Export, receipt: Receipt) -> Iterator[None]:
             with storage_errors():
                 export.storage.remove(export.key(receipt.name))
         except ExportError:
-            logger.warning("the file of a failed attempt could not be removed; the sweep will")
+            logger.warning("could not remove the file of a failed attempt; the sweep will remove it")
         raise
 
 
 @task(persist_result=False)
 def fetch(export: Export) -> Generator[Opening | Records | Chunk, None, None]:
-    """Yield the report's rows, all of one snapshot."""
+    """Yield the rows of the report, read from a single snapshot."""
     settings, request = export.settings, export.request
     engine = open_engine(settings.database_url.get_secret_value(), CONNECT_SECONDS, poolclass=NullPool)
     zone, seconds, silence = request.zone.key, settings.statement_seconds, settings.silence_seconds
@@ -212,7 +212,7 @@ def fetch(export: Export) -> Generator[Opening | Records | Chunk, None, None]:
 def transform_to_csv(
     batches: Stream[Opening | Records | Chunk], export: Export
 ) -> Generator[Opening | FirstRows | Block, None, None]:
-    """Yield the bytes of the file, in CSV unless the request names another format."""
+    """Yield the bytes of the file, in CSV unless the request specifies another format."""
     incoming, request = iter(batches), export.request
     opening = next(incoming)
     assert isinstance(opening, Opening)  # noqa: S101 - fetch yields it first
@@ -261,7 +261,10 @@ def _first_rows(batch: Records | Chunk, columns: list[OutputColumn], request: Ex
 def upload(
     blocks: Stream[Opening | FirstRows | Block], export: Export, progress: ProgressReporter
 ) -> StoredFile:
-    """Store the whole file, or nothing. Raise Incomplete if rows are missing or too many."""
+    """Store the file as a whole or not at all.
+
+    Raises Incomplete if the number of rows differs from the number counted.
+    """
     incoming, request = iter(blocks), export.request
     opening = next(incoming)
     assert isinstance(opening, Opening)  # noqa: S101 - fetch yields it first
@@ -298,14 +301,17 @@ def upload(
 
 
 def _stored_rows(rows: int, target: Upload, file: OutputFile) -> int:
-    """Estimate how many rows are stored. The first part counts at once: small files are stored at the end."""
+    """Estimate how many rows have been stored.
+
+    Bytes of the first part count as stored at once, because a small file is only stored at the end.
+    """
     stored = max(target.stored, min(file.bytes, FIRST_PART_BYTES))
     return rows * stored // file.bytes if file.bytes else 0
 
 
 @task(persist_result=False)
 def presign(export: Export, receipt: Receipt) -> None:
-    """Check that a signed link returns the whole file; the link itself is discarded."""
+    """Check that a signed link returns the whole file, and discard the link."""
     with storage_errors():
         disposition = content_disposition(receipt.name)
         link = export.storage.sign(

@@ -1,7 +1,7 @@
-"""JSON logs: one object per line, with the job, caller and request it belongs to.
+"""Write logs as JSON, one object per line, with the job, caller and request of each line.
 
-Fields: "time" (RFC 3339, UTC), "level", "logger", "message", and if known "job", "caller", "request", and
-"error" (a traceback). Prefect's log lines have the same form.
+The fields are "time" (RFC 3339, UTC), "level", "logger" and "message", plus "job", "caller", "request" and
+"error" (a traceback) where they apply. Prefect's log lines have the same format.
 """
 
 import json
@@ -20,8 +20,8 @@ ACCESS = "report_exports.access"
 
 _task_fields: ContextVar[dict[str, str] | None] = ContextVar("task_fields", default=None)
 _process_fields: dict[str, str] = {}
-# Prefect reconfigures logging repeatedly, and reuses a handler by name while a reference to it exists.
-# Without these references it would attach new console handlers.
+# Prefect reconfigures logging repeatedly. It reuses a handler by name while a reference to it exists, so
+# these references prevent it from adding new console handlers.
 _replaced: list[logging.Handler] = []
 
 
@@ -36,7 +36,7 @@ class JsonLines(logging.Formatter):
             **(_task_fields.get() or {}),
             **getattr(record, "fields", {}),
         }
-        if (run := getattr(record, "flow_run_id", None)) is not None:  # set by Prefect
+        if (run := getattr(record, "flow_run_id", None)) is not None:  # Prefect sets this attribute.
             line.setdefault("job", str(run))
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
@@ -44,7 +44,10 @@ class JsonLines(logging.Formatter):
 
 
 def configure(log_format: Format) -> None:
-    """Configure logging; repeated calls have no effect. "text" leaves all lines in Prefect's format."""
+    """Configure logging. Repeated calls have no effect.
+
+    "text" leaves the log in Prefect's format.
+    """
     for name in LOGGERS:
         logging.getLogger(name).setLevel(logging.INFO)
     logging.getLogger(ACCESS).setLevel(logging.INFO if log_format == "json" else logging.WARNING)
@@ -55,19 +58,19 @@ def configure(log_format: Format) -> None:
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(JsonLines())
         logging.root.addHandler(handler)
-        # uvicorn's access log contains query strings; the log of this service does not.
+        # uvicorn's access log contains query strings. This service's own access log does not.
         logging.getLogger("uvicorn.access").setLevel(logging.CRITICAL)
 
 
 def bind_run(log_format: Format, **fields: str) -> None:
-    """Add these fields to all later lines of this process."""
+    """Add fields to all subsequent log lines of this process."""
     configure(log_format)
     _process_fields.update(fields)
 
 
 @contextmanager
 def context(**fields: str) -> Iterator[None]:
-    """Add these fields to all lines within the block; `bind` adds more later."""
+    """Add fields to all log lines within the block. `bind` can add more."""
     token = _task_fields.set(dict(fields))
     try:
         yield

@@ -1,4 +1,7 @@
-"""Settings of a run, from environment variables named REPORTS_ plus the field's name in capitals."""
+"""Settings of a run.
+
+Each is read from an environment variable named REPORTS_ plus the field's name in capitals.
+"""
 
 import logging
 from datetime import timedelta
@@ -49,8 +52,8 @@ class Settings(BaseSettings):
 
     worker_entrypoints: str = Field(
         "",
-        description="Entrypoints that the worker runs besides those of prefect.yaml, separated by commas;"
-        " * allows any.",
+        description="Additional entrypoints that the worker runs, next to those in prefect.yaml, separated by"
+        " commas; * allows any.",
     )
     log_format: Literal["text", "json"] = Field(
         "text", description="Log format; json writes one object per line, with the job's id."
@@ -59,7 +62,7 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _select_driver(cls, url: SecretStr) -> SecretStr:
-        """Select psycopg for PostgreSQL: the default driver of `postgresql://` is not installed."""
+        """Select psycopg for PostgreSQL, because the default driver of `postgresql://` is not installed."""
         scheme, separator, rest = url.get_secret_value().partition("://")
         dialect = "postgresql+psycopg" if scheme in ("postgres", "postgresql") else scheme
         return SecretStr(dialect + separator + rest)
@@ -75,13 +78,16 @@ class Settings(BaseSettings):
 
     @property
     def webhook_secrets(self) -> WebhookSecrets | None:
-        """Secrets for webhooks, or None if they are off. Read on every access, so changes apply at once."""
+        """The webhook secrets, or None if webhooks are disabled.
+
+        The file is read on every access, so that changes take effect immediately.
+        """
         if self.webhook_secret_file is None:
             return None
         try:
             return parse_secrets(self.webhook_secret_file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            logger.error("webhooks are off: the secret file cannot be used: %s", error)
+            logger.error("webhooks are disabled because the secret file cannot be used: %s", error)
             return None
 
     @property

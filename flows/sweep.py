@@ -1,9 +1,11 @@
-"""The flow that deletes expired files, deleted exports and orphaned objects.
+"""Delete expired files, deleted exports and orphaned objects.
 
-It also follows up ended runs if no warm worker does. An object is valid if its attempt is the one in its
-run's receipt. Any other object under the run's id is an orphan: of an attempt that was replaced, an upload
-whose response was lost, or a process that was killed. Orphans are deleted when their run has ended; without a
-known run, when they are older than the retention period.
+This flow also follows up ended runs, in case no warm worker is running.
+
+An object is valid if its attempt is the one in its run's receipt. Every other object under the run's id is an
+orphan. It belongs to an attempt that was replaced, an upload whose response was lost, or a process that was
+killed. Orphans are deleted once their run has ended. An object without a known run is deleted when it is
+older than the retention period.
 """
 
 from collections.abc import Iterator, Sequence
@@ -38,13 +40,13 @@ from flows.storage.orphans import OwnerRun, StoredObject, is_orphan
 from flows.storage.protocol import Storage
 
 EXPORTS = FlowFilter(name=FlowFilterName(any_=[flow_names.EXPORT]))
-PAGE_SIZE = 200  # Prefect's own limit
+PAGE_SIZE = 200  # This is Prefect's own limit.
 LOOKBACK = timedelta(days=30)
 
 
 @dataclass
 class SweepCounts:
-    """Numbers of removed files, exports, objects and uploads."""
+    """The numbers of removed files, exports, objects and uploads."""
 
     expired: int = 0
     deleted: int = 0
@@ -72,7 +74,7 @@ def sweep(client: SyncPrefectClient, storage: Storage, oldest: datetime) -> Swee
     counts = SweepCounts()
     stored, unfinished = list(storage.list_objects()), list(storage.list_unfinished())
     for run in _expired(client, oldest):
-        # Tag the run first, so that the API never links to a file that is gone.
+        # Tag the run first, so that the API never links to a file that no longer exists.
         client.update_flow_run(run.id, tags=[*run.tags, EXPIRED_TAG])
         counts.expired += 1
     counts.objects = _remove_orphans(client, storage, stored, oldest)
@@ -97,7 +99,10 @@ def _remove_orphans(
 def _orphans(
     client: SyncPrefectClient, stored: Sequence[StoredObject], oldest: datetime
 ) -> Iterator[StoredObject]:
-    """Yield orphans. Runs are read after the listing, so a run that has ended since has its receipt."""
+    """Yield the orphans.
+
+    The runs are read after the listing, so a run that has ended since then already has its receipt.
+    """
     job_ids = sorted({item.job_id for item in stored if item.job_id is not None})
     owners: dict[str, OwnerRun] = {}
     for start in range(0, len(job_ids), PAGE_SIZE):
@@ -115,7 +120,7 @@ def _owners(client: SyncPrefectClient, run_ids: list[UUID]) -> dict[str, OwnerRu
 
 def _owner(run: FlowRun, attempt: int | None) -> OwnerRun:
     has_file = run.state_type == StateType.COMPLETED and not {EXPIRED_TAG, DELETED_TAG} & set(run.tags)
-    # A crashed run may be retried, but later attempts have their own keys.
+    # A crashed run may be retried, but its later attempts have their own keys.
     ended = run.state_type in TERMINAL_STATES
     return OwnerRun(ended, attempt if has_file else None)
 
@@ -130,7 +135,10 @@ def _attempts_with_receipt(client: SyncPrefectClient, run_ids: list[UUID]) -> di
 
 
 def _expired(client: SyncPrefectClient, oldest: datetime) -> Iterator[FlowRun]:
-    """Yield runs whose file has expired, up to 30 days back: longer outages of the sweep get noticed."""
+    """Yield the runs whose file has expired.
+
+    This looks back 30 days, so the sweep may be down for up to 30 days.
+    """
     ended = FlowRunFilterEndTime(after_=oldest - LOOKBACK, before_=oldest)
     state = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.COMPLETED]))
     yield from (

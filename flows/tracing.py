@@ -1,7 +1,7 @@
 """Send OpenTelemetry traces if the extra `otel` is installed and OTEL_TRACES_EXPORTER is set.
 
-Prefect creates a span for every run and task, under the parent that a label names. So the request that starts
-an export and the run itself form one trace.
+Prefect creates a span for every run and task. Its parent is named in a label, so the request that starts an
+export and the run itself form one trace.
 """
 
 import logging
@@ -10,12 +10,12 @@ from typing import Any
 
 from opentelemetry import propagate, trace
 
-# prefect.telemetry.run_telemetry.LABELS_TRACEPARENT_KEY, which is not public.
+# Equals prefect.telemetry.run_telemetry.LABELS_TRACEPARENT_KEY, which is not public.
 PARENT_LABEL = "__OTEL_TRACEPARENT"
 FLUSH_MILLISECONDS = 2000
-# Signed links of a folder: a span contains the whole URL, which is a credential here.
+# Signed links of a folder. A span contains the whole URL, which acts as a credential here.
 UNTRACED = "/files/"
-# Metrics and logs are not sent through OpenTelemetry, which would do so by default.
+# By default, OpenTelemetry would also send metrics and logs.
 _DEFAULTS = {
     "OTEL_METRICS_EXPORTER": "none",
     "OTEL_LOGS_EXPORTER": "none",
@@ -26,14 +26,14 @@ logger = logging.getLogger(__name__)
 
 
 def start(service: str) -> bool:
-    """Start tracing this process. Return whether it is enabled."""
+    """Start tracing in this process. Return whether tracing is enabled."""
     if os.environ.get("OTEL_TRACES_EXPORTER", "none") in ("", "none"):
         return False
     try:
         from opentelemetry.instrumentation import auto_instrumentation
     except ImportError:
         logger.warning(
-            "OTEL_TRACES_EXPORTER is set, but report-exports[otel] is not installed: tracing is off"
+            "tracing is disabled: OTEL_TRACES_EXPORTER is set, but report-exports[otel] is not installed"
         )
         return False
     for name, value in {**_DEFAULTS, "OTEL_SERVICE_NAME": service}.items():
@@ -43,7 +43,10 @@ def start(service: str) -> bool:
 
 
 def instrument_app(app: Any) -> None:
-    """Trace the app's requests, after `start`. OTEL_PYTHON_FASTAPI_EXCLUDED_URLS excludes more URLs."""
+    """Trace the requests of the app. Call this after `start`.
+
+    OTEL_PYTHON_FASTAPI_EXCLUDED_URLS excludes additional URLs.
+    """
     from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 
     excluded = os.environ.get("OTEL_PYTHON_FASTAPI_EXCLUDED_URLS", "")
@@ -51,7 +54,7 @@ def instrument_app(app: Any) -> None:
 
 
 def trace_labels() -> dict[str, bool | int | float | str]:
-    """Return the labels with which a run continues the current trace; empty without one."""
+    """Return the labels that make a run continue the current trace, or an empty dict without a trace."""
     carrier: dict[str, str] = {}
     propagate.inject(carrier)
     return {PARENT_LABEL: carrier["traceparent"]} if "traceparent" in carrier else {}

@@ -1,9 +1,9 @@
-"""The catalog of reports. Each module of this package declares one report as REPORT, and nothing else.
+"""Load the catalog of reports. Each module in this package declares one report as REPORT.
 
-Reports are found in three places:
+Reports are loaded from three places:
 
 flows/reports/<name>.py                     a module with REPORT = Report(…)
-REPORTS_CATALOG=module[,module]             your own modules or packages
+REPORTS_CATALOG=module[,module]             modules or packages of the operator
 entry point group `report_exports.reports`  installed distributions
 """
 
@@ -25,7 +25,10 @@ ENTRY_POINT_GROUP = "report_exports.reports"
 
 @cache
 def catalog(extra_modules: tuple[str, ...] = ()) -> MappingProxyType[str, Report]:
-    """Load all reports, by name. Raise DeclarationError, which names the file, for an invalid one."""
+    """Load all reports, by name.
+
+    Raises DeclarationError if a report is invalid. The message names the file.
+    """
     reports: dict[str, Report] = {}
     for module_name in (*_own_modules(), *_installed_modules(), *extra_modules):
         for module in _import_all(module_name):
@@ -48,7 +51,7 @@ def _installed_modules() -> list[str]:
 
 
 def _import_all(name: str) -> Iterator[ModuleType]:
-    """Yield the module itself, or every module of the package."""
+    """Yield the module itself, or all modules of a package."""
     module = _import(name)
     folders = getattr(module, "__path__", None)
     if folders is None or hasattr(module, "REPORT"):
@@ -58,7 +61,7 @@ def _import_all(name: str) -> Iterator[ModuleType]:
 
 
 def _public(folders: Iterable[str]) -> list[str]:
-    """Return the modules of a package, without private ones such as `_tables.py`."""
+    """Return the names of the modules in a package, without private ones such as `_tables.py`."""
     return [info.name for info in pkgutil.iter_modules(folders) if not info.name.startswith("_")]
 
 

@@ -1,4 +1,4 @@
-"""Every order, with its customer."""
+"""Sample report that lists orders with their customers."""
 
 from sqlalchemy import (
     Boolean,

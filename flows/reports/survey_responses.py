@@ -1,4 +1,4 @@
-"""Every response to a survey, with one column per question."""
+"""Sample report that lists the responses to a survey, with one column per question."""
 
 from sqlalchemy import JSON, Boolean, Column, DateTime, Integer, MetaData, String, Table, Text, select
 from sqlalchemy.dialects.postgresql import JSONB

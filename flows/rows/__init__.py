@@ -1,5 +1,5 @@
-"""Rows on their way from a source to a file: columns, chunks, blocks, and the report's transform.
+"""Represent rows on their way from a source to a file: columns, chunks, blocks, and the report's transform.
 
-Here: what the tasks of an export pass to each other, and what every source and format needs of it.
-Not here: reading from a database (`sources`), writing a file (`formats`).
+The tasks of an export pass these types to each other, and all sources and formats use them. The `sources`
+package reads rows from a database, and the `formats` package writes files.
 """

@@ -1,4 +1,4 @@
-"""A column's values as one Arrow array if Arrow holds each of them exactly, else as a list."""
+"""Hold a column as an Arrow array if Arrow represents each value exactly, and as a list otherwise."""
 
 from collections.abc import Sequence
 from types import NoneType
@@ -11,13 +11,16 @@ Offsets: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.int64]]"
 Flags: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.bool_]]"
 Values: TypeAlias = Sequence[Any] | pa.Array
 
-TEXT = pa.large_string()  # no limit of 2 GiB a chunk
+TEXT = pa.large_string()  # Unlike string(), it has no limit of 2 GiB per chunk.
 TIMESTAMP = pa.timestamp("us")
 _ARROW_TYPES = {str: TEXT, int: pa.int64(), bool: pa.bool_(), float: pa.float64()}
 
 
 def packed(values: Values) -> Values:
-    """Return an array if all values have one type that Arrow holds, else the values; None is null."""
+    """Return the values as an Arrow array if possible, and unchanged otherwise.
+
+    This is possible if all values have the same type and Arrow represents them exactly. None becomes null.
+    """
     if isinstance(values, pa.Array):
         return values
     types = set(map(type, values)) - {NoneType}
@@ -26,12 +29,13 @@ def packed(values: Values) -> Values:
         return values
     try:
         return pa.array(values, arrow_type)
-    except (OverflowError, UnicodeEncodeError):  # more than 64 bits; half of a surrogate pair
+    # The value is an integer of more than 64 bits, or text with an unpaired surrogate.
+    except (OverflowError, UnicodeEncodeError):
         return values
 
 
 def timestamps(values: Values) -> Values:
-    """Parse ISO texts without an offset; return the values themselves if one is anything else."""
+    """Parse ISO texts without an offset, or return the values unchanged if one is not such a text."""
     texts = packed(values)
     if not isinstance(texts, pa.LargeStringArray):
         return values
@@ -42,19 +46,19 @@ def timestamps(values: Values) -> Values:
 
 
 def unpacked(values: Values) -> Sequence[Any]:
-    """Return Python values; timestamps are naive."""
+    """Return the values as Python objects. Timestamps are naive."""
     if not isinstance(values, pa.Array):
         return values
     return values.to_pylist()  # type: ignore[no-any-return]
 
 
 def offsets(texts: pa.Array) -> Offsets:
-    """Return where each text begins in the array's buffer, and where the last one ends."""
+    """Return the offset of each text in the array's buffer, followed by the end of the last text."""
     return np.frombuffer(texts.buffers()[1], np.int64)[texts.offset : texts.offset + len(texts) + 1]
 
 
 def data(texts: pa.Array) -> bytes:
-    """Return all texts joined. Nulls may have bytes, too."""
+    """Return the bytes of all texts joined, which may include bytes of nulls."""
     begins, buffer = offsets(texts), texts.buffers()[2]
     if buffer is None or not len(texts):
         return b""
@@ -62,5 +66,5 @@ def data(texts: pa.Array) -> bytes:
 
 
 def flags(booleans: pa.Array) -> Flags:
-    """Return a boolean array without nulls as numpy's."""
+    """Convert a boolean array without nulls to NumPy."""
     return booleans.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""The columns of an export."""
+"""Describe the columns of an export."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement
 
 @dataclass(frozen=True)
 class Question:
-    """A question of a survey. The answer to one with `multiple` is a list of choices."""
+    """A survey question. If `multiple` is true, its answer is a list of choices."""
 
     key: str
     label: str
@@ -17,7 +17,7 @@ class Question:
 
 @dataclass(frozen=True)
 class OutputColumn:
-    """A column of the file; where `question` is set, `expression` is the JSON that holds the answer."""
+    """A column of the file. If `question` is set, `expression` is the JSON document with the answers."""
 
     key: str
     label: str
@@ -28,5 +28,5 @@ class OutputColumn:
 
     @property
     def zoned(self) -> bool:
-        """True if the column holds instants, which are written in the request's time zone."""
+        """Whether the column has a time zone. Its values are then written in the time zone of the request."""
         return self.type == "date-time" and bool(getattr(self.expression.type, "timezone", False))

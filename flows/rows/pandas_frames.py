@@ -1,9 +1,16 @@
-"""Chunks as the DataFrame that a report's `transform` takes, and back, every value exactly.
+"""Convert chunks to the DataFrame that a report's `transform` receives, and back, without losing precision.
 
-integer → Int64 · boolean → boolean · string, uuid → string, where NULL is not '' · number → Float64, or
-Decimals as objects · date, date-time → datetime64[us], zoned in the request's zone · time, json → objects.
-A value that such a dtype cannot hold, such as an integer above 2**63 or PostgreSQL's infinite date, makes the
-column one of objects in its chunk.
+The dtype depends on the type of the column:
+
+integer            Int64
+boolean            boolean
+string, uuid       string; null is distinct from ''
+number             Float64, or object with Decimals
+date, date-time    datetime64[us], in the time zone of the request if the column has a time zone
+time, json         object
+
+If a chunk contains a value that the dtype cannot represent, such as an integer above 2**63 or PostgreSQL's
+infinite date, the column has dtype object in this chunk.
 """
 
 import logging
@@ -45,10 +52,10 @@ def transform_chunk(
     zone: ZoneInfo,
     declared_in: str,
 ) -> Chunk:
-    """Return the chunk as the report's `transform` changes it; without one, the chunk itself.
+    """Apply the report's `transform` to a chunk, or return the chunk unchanged if there is none.
 
-    `declared_in` is the report's file. Raise TransformFailed when the transform raises or returns something
-    else than a frame with the same columns and as many rows.
+    `declared_in` is the path of the report's file, for the error message. Raises TransformFailed if the
+    transform raises, or does not return a frame with the same columns and number of rows.
     """
     if transform is None:
         return chunk
@@ -63,7 +70,7 @@ def transform_chunk(
 
 
 class _BadTransform(Exception):
-    """The text completes the sentence "The transform …"."""
+    """The transform failed. The message completes the sentence "The report's transform …"."""
 
 
 def _call(transform: Transform, frame: pd.DataFrame) -> Any:
@@ -76,15 +83,15 @@ def _call(transform: Transform, frame: pd.DataFrame) -> Any:
 
 def _check_frame(frame: Any, rows: int, keys: Sequence[str]) -> None:
     if not isinstance(frame, pd.DataFrame):
-        raise _BadTransform("returned no DataFrame")
+        raise _BadTransform("did not return a DataFrame")
     if len(frame) != rows:
-        raise _BadTransform(f"changed the number of rows, from {rows} to {len(frame)}")
+        raise _BadTransform(f"changed the number of rows from {rows} to {len(frame)}")
     missing = [key for key in keys if key not in frame.columns]
     if missing:
-        raise _BadTransform(f"dropped {', '.join(missing)}")
+        raise _BadTransform(f"dropped columns: {', '.join(missing)}")
     duplicates = [key for key in keys if isinstance(frame[key], pd.DataFrame)]
     if duplicates:
-        raise _BadTransform(f"returned more than one column {', '.join(duplicates)}")
+        raise _BadTransform(f"returned duplicate columns: {', '.join(duplicates)}")
 
 
 def _read_back(series: "pd.Series[Any]", column: OutputColumn) -> Values:
@@ -102,7 +109,7 @@ def frame_of(values: Sequence[Values], columns: Sequence[OutputColumn], zone: Zo
 
 
 def values_of(series: "pd.Series[Any]", column: OutputColumn) -> Values:
-    """Return the values of a column in any dtype; what is missing is None."""
+    """Return the values of a column of any dtype. Missing values become None."""
     kind = series.dtype
     if isinstance(kind, pd.DatetimeTZDtype) or kind.kind == "M":
         return _timestamps(series, column)
@@ -118,7 +125,7 @@ def values_of(series: "pd.Series[Any]", column: OutputColumn) -> Values:
 def _strings_of(series: "pd.Series[Any]") -> Values:
     try:
         texts = pa.array(series.array).cast(TEXT)
-    except UnicodeEncodeError:  # half of a surrogate pair; the writer names the row
+    except UnicodeEncodeError:  # The text has an unpaired surrogate. The writer reports the row.
         return [_plain(value) for value in series.astype(object).tolist()]
     return texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
 
@@ -137,7 +144,7 @@ def _array(values: Values, column: OutputColumn, zone: ZoneInfo) -> Any:
 
 
 def _typed_arrow(kind: pa.DataType, column: OutputColumn) -> _Build | None:
-    """Return the function that builds the column's dtype, or None if the array has another type."""
+    """Return the function that builds the column's dtype, or None if the Arrow type does not match it."""
     if isinstance(column.expression.type, LargeBinary):
         return None
     if column.type == "number" and not isinstance(column.expression.type, Float):
@@ -181,7 +188,7 @@ def _floats(values: Sequence[Any], column: OutputColumn, zone: ZoneInfo) -> Any:
 
 
 def _masked(values: Sequence[Any], array: Callable[..., _T], dtype: np.dtype[Any], filler: Any) -> _T:
-    """Set the mask here, because pandas would turn NaN into null."""
+    """Build a masked array with an explicit mask, because pandas would treat NaN as null."""
     if None not in values:
         return array(np.array(values, dtype), np.zeros(len(values), np.bool_))
     missing = np.array([value is None for value in values], np.bool_)
@@ -193,7 +200,7 @@ def _texts(values: Sequence[Any], column: OutputColumn, zone: ZoneInfo) -> Any:
         values = [value and str(value) for value in values]
     try:
         return _of_dtype(_STRING)(pa.array(values, TEXT), column, zone)
-    except UnicodeEncodeError:  # half of a surrogate pair
+    except UnicodeEncodeError:  # The text has an unpaired surrogate.
         return pd.array(_object_array(values), dtype=pd.StringDtype("python"))
 
 
@@ -202,7 +209,10 @@ def _days(values: Sequence[Any], column: OutputColumn, zone: ZoneInfo) -> Any:
 
 
 def _datetimes(values: Sequence[Any], column: OutputColumn, zone: ZoneInfo) -> Any:
-    """Naive values are UTC. Going through integers takes a sixth of numpy's own conversion."""
+    """Convert datetimes to an array. Naive values are UTC.
+
+    Converting to integers first takes a sixth of the time of NumPy's own conversion.
+    """
     counts = [_NOT_A_TIME if value is None else _microseconds(value) for value in values]
     return _zoned(np.array(counts, np.int64).view(_MICROSECONDS), column, zone)
 
@@ -221,14 +231,14 @@ def _objects(values: Sequence[Any], column: OutputColumn, zone: ZoneInfo) -> Any
 
 
 def _object_array(values: Sequence[Any]) -> "np.ndarray[Any, np.dtype[np.object_]]":
-    """Make each value one object, even if all are lists of the same length."""
+    """Return an array with one object per value, even if all values are lists of the same length."""
     array = np.empty(len(values), object)
     array[:] = list(values)
     return array
 
 
 def _floats_of_arrow(values: pa.Array, column: OutputColumn, zone: ZoneInfo) -> Any:
-    """Set the mask here, too: NaN is not null."""
+    """Build the array with an explicit mask, because NaN is not null."""
     filled = values.fill_null(0.0).to_numpy(zero_copy_only=False).copy()
     return pd.arrays.FloatingArray(filled, values.is_null().to_numpy(zero_copy_only=False))
 

@@ -1,4 +1,4 @@
-"""The items that the tasks of an export pull from each other."""
+"""Items that the tasks of an export pull from each other."""
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -14,7 +14,10 @@ T = TypeVar("T")
 
 
 class Stream(Generic[T]):
-    """Hides a generator from Prefect, which would drain it: it looks into collections it is passed."""
+    """Wraps a generator to hide it from Prefect.
+
+    Prefect looks into the collections that a task receives and would exhaust the generator.
+    """
 
     __slots__ = ("_items",)
 
@@ -27,10 +30,10 @@ class Stream(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """The first item: the exact number of rows, the snapshot's time, and the columns.
+    """The first item of an export: the exact number of rows, the time of the snapshot, and the columns.
 
-    `columns` are those of the file. `read` are those of the chunks: the same, followed by the ones that only
-    the report's transform sees.
+    `columns` are the columns of the file. `read` are the columns of the chunks, which are `columns` followed
+    by those that only the report's transform needs.
     """
 
     expected: int
@@ -41,7 +44,7 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """Whole CSV records, as PostgreSQL's COPY rendered them."""
+    """Complete CSV records as rendered by PostgreSQL's COPY."""
 
     rows: int
     data: bytes
@@ -49,22 +52,25 @@ class Records:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Rows as typed columns; `keys` are the values of the report's key, which name a row in errors.
+    """Rows as typed columns.
 
-    Each column is an Arrow array, or a list of Python values where Arrow has no exact type for one of them.
-    A column may be an array in one chunk and a list in the next. By `OutputColumn.type`:
+    `keys` are the values of the report's key, which identify rows in error messages. Each column is an Arrow
+    array, or a list of Python values if Arrow has no exact type for one of its values. The same column may
+    be an array in one chunk and a list in the next. The types depend on `OutputColumn.type`:
 
-    integer         int64, or int
-    number          float64, or Decimal, float
-    boolean         bool
-    date            date32, or date
-    date-time       timestamp[us] without a zone, or datetime; zoned columns are in UTC, lists may hold
-                    aware values
-    string, uuid    large_string, or str, UUID, bytes
-    time, json      lists of time, and of decoded JSON, where numbers with a point are Decimals
+                    array               list
+    integer         int64               int
+    number          float64             Decimal, float
+    boolean         bool                bool
+    date            date32              date
+    date-time       timestamp[us]       datetime
+    string, uuid    large_string        str, UUID, bytes
+    time            -                   time
+    json            -                   decoded JSON; numbers with a decimal point are Decimals
 
-    A value that Python cannot hold, such as an infinite date, is the database's text for it. Null is null in
-    an array and None in a list.
+    Arrays of timestamps have no time zone. They are in UTC if the column has a time zone. A list may also
+    contain aware timestamps. A value that Python cannot represent, such as an infinite date, is the text that
+    the database prints for it. Null is null in an array and None in a list.
     """
 
     values: Sequence[Values]
@@ -83,10 +89,10 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Bytes of an output file, before they are compressed.
+    """Bytes of an output file, before compression.
 
-    `rows` is how many rows the writer took for it. `file` is the number of the file, from 0; only a format
-    that splits rows over several files increases it.
+    `rows` is the number of rows that the writer consumed for this block. `file` is the number of the file,
+    from 0. It stays 0 unless the format splits rows into several files.
     """
 
     rows: int
@@ -96,20 +102,20 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class FirstRows:
-    """The labels and a few rows as text, for the run's page in Prefect."""
+    """The labels and the first few rows as text, for the run's page in Prefect."""
 
     rows: list[list[str]]
 
 
 @contextmanager
 def ended(items: Generator[T, None, None]) -> Iterator[Generator[T, None, None]]:
-    """Close the generator with the block, in case another task failed.
+    """Close the generator at the end of the block, even if another task failed.
 
-    If Python closed it at exit, Prefect would hang: it starts a thread to report the task, and no thread can
-    start any more.
+    If Python closed it at exit instead, Prefect would hang. It reports the end of a task from a new thread,
+    which cannot be started at that time.
     """
     try:
         yield items
     finally:
-        with suppress(ExportError):  # the other task's failure is the cause
+        with suppress(ExportError):  # The error of the other task is the cause.
             items.close()

@@ -1,4 +1,4 @@
-"""Name the row and the column that hold a value which cannot be read or written."""
+"""Report the row and column of a value that cannot be read or written."""
 
 import logging
 from collections.abc import Callable
@@ -14,9 +14,10 @@ T = TypeVar("T")
 
 
 def apply_to_column(function: Callable[[Any], T], values: Any, column: OutputColumn, keys: Values) -> T:
-    """Return `function(values)`, or raise UnreadableRow for the first value that it fails on.
+    """Return `function(values)`.
 
-    `keys` are the rows' keys, one for each value.
+    If it fails, raise UnreadableRow for the first value on which it fails. `keys` contains the key of the row
+    for each value.
     """
     try:
         return function(values)

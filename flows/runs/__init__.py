@@ -1,5 +1,5 @@
-"""One run of an export in Prefect: its progress, receipt, result, tags, artifacts and page.
+"""Track a run of an export in Prefect: its progress, receipt, result, tags, artifacts and page.
 
-Code that reads or writes a run's state in Prefect belongs here. What a schedule does with a run belongs in
-`schedules`, and the file itself in `formats` and `storage`.
+Code that reads or writes the state of a run in Prefect belongs here. The `schedules` package follows up the
+runs of a schedule, and `formats` and `storage` handle the file itself.
 """

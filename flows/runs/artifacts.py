@@ -1,4 +1,4 @@
-"""Prefect artifacts of a run: its progress, and the columns of its file."""
+"""Read the Prefect artifacts of a run, which contain its progress and the columns of its file."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -12,7 +12,8 @@ from prefect.client.schemas.objects import Artifact
 
 from flows.runs.receipt import RunProgress, parse_metadata
 
-# Artifact types. `columns` has its own artifact because Prefect truncates metadata at 500 characters.
+# Types of artifacts. The columns have their own artifact because Prefect truncates metadata at 500
+# characters.
 PROGRESS, COLUMNS = "progress", "columns"
 
 
@@ -32,7 +33,7 @@ def _filter(artifact_type: str, run_ids: Iterable[UUID]) -> ArtifactFilter:
 
 
 def read_progress(client: SyncPrefectClient, run_ids: Iterable[UUID]) -> dict[str, RunProgress]:
-    """Return the progress of at most 200 runs, by run id; a run without progress is missing."""
+    """Return the progress of up to 200 runs, by run id. Runs without progress are omitted."""
     return progress_by_run(client.read_artifacts(artifact_filter=progress_filter(run_ids)))
 
 

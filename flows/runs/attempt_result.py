@@ -1,11 +1,14 @@
-"""Result of this process's attempt, for the worker's metrics. Every attempt has its own process."""
+"""Record the result of an attempt for the worker's metrics.
+
+Every attempt has its own process, so the result is stored in a module variable.
+"""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class AttemptResult:
-    """`code` is `done`, `rows.none`, or the stable code of an error."""
+    """The result of an attempt. `code` is `done`, or says why there is no file."""
 
     report: str
     code: str
@@ -21,5 +24,5 @@ def record(result: AttemptResult) -> None:
 
 
 def last() -> AttemptResult | None:
-    """Return None if the flow has recorded no result."""
+    """Return the last recorded result of the flow, or None."""
     return _last[0] if _last else None

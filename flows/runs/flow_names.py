@@ -1,3 +1,3 @@
-"""Names of the flows in Prefect. prefect.yaml uses the same names."""
+"""Names of the flows in Prefect. They must match prefect.yaml."""
 
 EXPORT, DELIVER, SWEEP = "export-report", "deliver-webhook", "sweep-files"

@@ -1,4 +1,4 @@
-"""Final status of a run and its error, as the API and webhooks report them."""
+"""Describe how a run ended, as reported by the API and webhooks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ CANCELLED = JobError("cancelled", True, "The export was cancelled.")
 
 @dataclass(frozen=True)
 class Outcome:
-    """`receipt` is set if the status is `done`, and `error` if it is not."""
+    """The final status of a run. `receipt` is set if the status is `done`; `error` is set otherwise."""
 
     job_id: str
     schedule_id: str | None
@@ -34,10 +34,13 @@ class Outcome:
 
 
 def job_error(job_id: str, state_type: str, state_name: str, state_message: str) -> JobError:
-    """Return the error of a failed run. An unknown one names only the job's id."""
-    known = errors_by_code().get(state_name)
-    if known is not None and known.code != "internal":
-        return JobError(known.code, known.retryable, state_message)
+    """Return the error of a failed run.
+
+    For an unknown error, the message contains only the job's id.
+    """
+    error_class = errors_by_code().get(state_name)
+    if error_class is not None and error_class.code != "internal":
+        return JobError(error_class.code, error_class.retryable, state_message)
     if state_name == "request.invalid":
         return JobError("request.invalid", False, state_message)
     if state_type == "CRASHED":

@@ -1,8 +1,9 @@
 """Report a run's progress and heartbeat to Prefect, in one progress artifact per run.
 
-The artifact is written at most once a second and at least every 5 s; its `updated` timestamp is the
-heartbeat. A worker may replace an attempt that misses its heartbeat (deployments/warm_worker/rescue.py). So
-an attempt that was silent for longer checks that it is still the current one, and stops if it is not.
+The artifact is written at most once a second and at least every 5 s. Its `updated` timestamp is the
+heartbeat. A worker may replace an attempt whose heartbeat is late (deployments/warm_worker/rescue.py). So an
+attempt that could not write its heartbeat for a while checks whether it is still the current attempt, and
+stops if it is not.
 """
 
 import logging
@@ -25,14 +26,17 @@ from flows.runs.receipt import Receipt, RunProgress, parse_metadata, percent_wri
 
 SECONDS_BETWEEN_WRITES = 1.0
 HEARTBEAT_SECONDS = 5.0
-# Shorter than the silence after which a worker replaces a run.
+# Must be shorter than the silence after which a worker replaces a run.
 LEASE_SECONDS = 2 * HEARTBEAT_SECONDS
 
 logger = logging.getLogger(__name__)
 
 
 class ProgressReporter:
-    """The percentage never falls: a retry starts at the percentage of the attempt before it."""
+    """Reports the progress of one attempt.
+
+    The percentage never falls. A retry starts at the percentage of the previous attempt.
+    """
 
     def __init__(
         self,
@@ -64,7 +68,10 @@ class ProgressReporter:
         self._progress = RunProgress(self._progress.percent, 0, expected, snapshot_at.isoformat())
 
     def advance(self, rows: int) -> None:
-        """Count rows as written. Raise Superseded if another attempt has taken over."""
+        """Add `rows` to the number of rows written.
+
+        Raises Superseded if another attempt has taken over.
+        """
         before = self._progress
         assert before.expected is not None  # noqa: S101 - start() comes first
         written = before.written + rows
@@ -75,11 +82,14 @@ class ProgressReporter:
             self._write()
 
     def reach(self, rows: int) -> None:
-        """Set the number of rows written; it never falls."""
+        """Raise the number of rows written to `rows`. A lower number has no effect."""
         self.advance(max(0, rows - self._progress.written))
 
     def check_current(self) -> None:
-        """Raise Superseded if another attempt has taken over. Ask Prefect only when the lease has expired."""
+        """Raise Superseded if another attempt has taken over.
+
+        Prefect is only asked if the lease has expired.
+        """
         if self._superseded:
             raise Superseded
         if self._clock() - self._alive_at < LEASE_SECONDS:
@@ -105,7 +115,7 @@ class ProgressReporter:
             except Superseded:
                 return
             except (httpx.HTTPError, PrefectException):
-                logger.warning("writing the heartbeat failed; retrying", exc_info=True)
+                logger.warning("could not write the heartbeat; retrying", exc_info=True)
 
     def _resume(self) -> None:
         for artifact in self._client.read_artifacts(artifact_filter=progress_filter([self._run_id])):

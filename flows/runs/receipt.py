@@ -1,4 +1,4 @@
-"""Progress of a run and the receipt of its file, as stored in the progress artifact's metadata."""
+"""Store a run's progress and the receipt of its file in the metadata of the progress artifact."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -7,7 +7,7 @@ from datetime import datetime
 
 @dataclass(frozen=True)
 class Receipt:
-    """A stored file. `attempt` and `name` give its key (see storage.protocol.object_key)."""
+    """Describes a stored file. `attempt` and `name` determine its key (see storage.protocol.object_key)."""
 
     attempt: int
     name: str
@@ -19,9 +19,10 @@ class Receipt:
 
 @dataclass(frozen=True)
 class RunProgress:
-    """Rows written and expected. `expected` is exact, or None while rows are being counted.
+    """Progress of a run.
 
-    `heartbeat_at` is the last time the artifact was written. It is set only when read from Prefect.
+    `expected` is the exact number of rows, or None while they are being counted. `heartbeat_at` is the time
+    at which the artifact was last written; it is set only on progress read from Prefect.
     """
 
     percent: int = 0
@@ -36,7 +37,10 @@ class RunProgress:
         return "counting rows" if self.expected is None else f"{self.written:,} of {self.expected:,} rows"
 
     def as_metadata(self) -> dict[str, str]:
-        """Return strings, as artifact metadata requires. Prefect truncates each at 500 characters."""
+        """Return the fields as strings, as artifact metadata requires.
+
+        Prefect truncates each string at 500 characters.
+        """
         fields = {**asdict(self), "receipt": None, "heartbeat_at": None}
         receipt = asdict(self.receipt) if self.receipt is not None else {}
         metadata = {**fields, **{f"file_{name}": value for name, value in receipt.items()}}
@@ -44,7 +48,7 @@ class RunProgress:
 
 
 def parse_metadata(metadata: Mapping[str, str] | None) -> RunProgress | None:
-    """Return None for an artifact that this service did not write."""
+    """Parse the metadata of an artifact, or return None if it is not a progress artifact of this service."""
     if metadata is None or "percent" not in metadata:
         return None
     expected = metadata.get("expected")
@@ -69,5 +73,8 @@ def _receipt(metadata: Mapping[str, str]) -> Receipt:
 
 
 def percent_written(written: int, expected: int) -> int:
-    """Return at most 99. Progress reaches 100 when the file is stored and verified."""
+    """Return the percentage of rows written, at most 99.
+
+    It becomes 100 only when the file has been stored and verified.
+    """
     return 99 if expected == 0 else min(99, 99 * written // expected)

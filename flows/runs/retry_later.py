@@ -1,7 +1,7 @@
-"""Retry a run later, in a new process and under the same id.
+"""Retry a run later, in a new process with the same run id.
 
-Prefect's own retries would keep the process waiting. A flow that returns a scheduled state ends its process
-with exit code 1, which Prefect reports as a crash.
+Prefect's own retries would keep the process waiting. If a flow returned a scheduled state instead, its
+process would end with exit code 1, which Prefect reports as a crash.
 """
 
 from datetime import datetime, timedelta
@@ -15,11 +15,14 @@ from prefect.exceptions import Abort, Pause
 from prefect.states import AwaitingRetry
 
 
-def retry_later(run_id: UUID, message: str, pause: timedelta, now: datetime) -> NoReturn:
-    """Schedule the run's next attempt after `pause` and end this one. Raises Pause, or Abort if cancelled."""
-    state: State[Any] = AwaitingRetry(scheduled_time=now + pause, message=message)
+def retry_later(run_id: UUID, message: str, delay: timedelta, now: datetime) -> NoReturn:
+    """End this attempt and schedule the next one after `delay`.
+
+    Raises Pause, or Abort if the run has been cancelled.
+    """
+    state: State[Any] = AwaitingRetry(scheduled_time=now + delay, message=message)
     with get_client(sync_client=True) as client:
         response = client.set_flow_run_state(run_id, state)
-    if response.status != SetStateStatus.ACCEPT:  # the run was cancelled
+    if response.status != SetStateStatus.ACCEPT:  # The run has been cancelled.
         raise Abort
     raise Pause(state=response.state)

@@ -1,4 +1,4 @@
-"""Markdown summary of an export, shown to operators on the run's page in the Prefect UI."""
+"""Write the summary of an export that operators see on the run's page in the Prefect UI."""
 
 import csv
 import html
@@ -14,12 +14,12 @@ from flows.runs.receipt import Receipt
 FirstRows = list[list[str]]
 
 ROWS, COLUMNS, CELL_LENGTH = 5, 8, 60
-# The csv module's default limit is 128 KiB; cells of an export have no limit.
+# The csv module limits cells to 128 KiB by default, but cells of an export have no limit.
 csv.field_size_limit(2**31 - 1)
 
 
 def first_rows(records: bytes, columns: list[OutputColumn], dialect: CsvOptions) -> FirstRows:
-    """Return the labels and the first rows, truncated, with personal data masked."""
+    """Return the labels and the first rows. Cells are truncated and personal data is masked."""
     columns = columns[:COLUMNS]
     labels = [_truncate(column.label) for column in columns]
     rows = csv.reader(io.StringIO(records.decode(), newline=""), delimiter=dialect.delimiter)
@@ -27,7 +27,7 @@ def first_rows(records: bytes, columns: list[OutputColumn], dialect: CsvOptions)
 
 
 def markdown(request: ExportRequest, receipt: Receipt, rows: FirstRows, download_url: str) -> str:
-    facts = {
+    receipt_rows = {
         "Rows": f"{receipt.rows:,}",
         "Bytes": f"{receipt.bytes:,}",
         "SHA-256": receipt.sha256,
@@ -39,7 +39,7 @@ def markdown(request: ExportRequest, receipt: Receipt, rows: FirstRows, download
         [
             f"# {request.report.title}",
             f"[{receipt.name}]({download_url})",
-            _table([["Receipt", ""], *map(list, facts.items())]),
+            _table([["Receipt", ""], *map(list, receipt_rows.items())]),
             f"```json\n{body}\n```",
             _table(rows),
         ]
@@ -61,6 +61,6 @@ def _table(rows: list[list[str]]) -> str:
 
 
 def _cell(text: str) -> str:
-    """Return the text on one line, with HTML and Markdown escaped."""
+    """Return the text on a single line, with HTML and Markdown escaped."""
     escaped = html.escape(" ".join(text.split())).replace("|", "&#124;")
     return "".join("\\" + char if char in "\\`*_[]~" else char for char in escaped)

@@ -1,14 +1,14 @@
-"""Tags of runs and deployments in Prefect. Stored tags must keep their spelling."""
+"""Tags of runs and deployments in Prefect. They are stored there, so they must not be renamed."""
 
 from collections.abc import Iterable
 
 LOCAL_CALLER = "local"
 OWNER, REPORT, SCHEDULE = "owner:", "report:", "schedule:"
-# Marks a run that flows/schedules/after_run.py still has to process when it ends; it then removes the tag.
+# Marks a run that after_run.py must process when it ends. It removes the tag when it is done.
 FOLLOW_UP = "follow-up"
-# A run that delivers a webhook.
+# Marks a run that delivers a webhook.
 WEBHOOK = "webhook"
-# A run whose file was removed after its retention; a run that its owner has deleted.
+# Mark a run whose file was removed after the retention period, and a run that its owner has deleted.
 EXPIRED_TAG, DELETED_TAG = "expired", "forgotten"
 
 
@@ -17,5 +17,8 @@ def tag_value(tags: Iterable[str], prefix: str) -> str | None:
 
 
 def owner_from_tags(tags: Iterable[str]) -> str:
-    """Return the owner. A run without one was started by an operator in Prefect: the local caller owns it."""
+    """Return the owner.
+
+    A run without an owner was started by an operator in Prefect and belongs to the local caller.
+    """
     return tag_value(tags, OWNER) or LOCAL_CALLER

@@ -1,4 +1,4 @@
-"""Schedules: recurrence rules, the dates each run covers, and what happens after a run.
+"""Compute the recurrence and dates of schedules, and follow up their runs.
 
-Reading and storing schedules for the API belongs in `api.schedules`; the run itself belongs in `runs`.
+The API reads and stores schedules in `api.schedules`. The run itself belongs in `runs`.
 """

@@ -1,14 +1,15 @@
-"""Follow up a schedule's run when it has ended: send webhooks, and pause a schedule that keeps failing.
+"""Follow up the ended runs of schedules: send webhooks, and pause schedules that keep failing.
 
-Every scheduled run carries a tag from its deployment, which is removed when the follow-up is complete, so no
-run is missed. Normally the run's own process follows up, in a hook. Warm workers (every few seconds) and the
-sweep (every hour) find runs that ended in other ways: cancelled before they started, failed by the rescue, or
-killed. Following up twice is harmless: the idempotency key of a delivery consists of the export, the URL and
-the event, and a paused schedule stays paused.
+Every scheduled run inherits a tag from its deployment. The tag is removed when the follow-up is complete, so
+no run is missed. Normally the run's own process follows up, in a hook of the flow. Warm workers (every few
+seconds) and the sweep (every hour) find the other runs, for example those cancelled before they started or
+whose process was killed. Following up twice is harmless. The idempotency key of a delivery consists of the
+export, the URL and the event, and a paused schedule stays paused.
 
-A Prefect automation would need less code. But automations act on events, a server restart loses events, and
-the server would match every event of every run against the automation, in the process that limits the
-throughput of the whole service. Exports without a schedule cost no API call here.
+A Prefect automation would need less code, but it would be less reliable, because it acts on events and the
+server loses events when it restarts. It would also be slower. The server would match every event of every run
+against the automation, in the process that limits the throughput of the whole service. This module makes no
+API calls for exports without a schedule.
 """
 
 import hashlib
@@ -50,7 +51,7 @@ logger = logging.getLogger(__name__)
 
 
 def follow_up_hook(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
-    """Follow up a run in its own process, as a hook of the flow."""
+    """Follow up a run at the end of its own process. This is a hook of the flow."""
     if flow_run.parameters.get("recurring") is None:
         return
     with get_client(sync_client=True) as client:
@@ -58,7 +59,7 @@ def follow_up_hook(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -
 
 
 def follow_up_ended_runs(client: SyncPrefectClient, settings: Settings) -> None:
-    """Follow up every ended run that still has the tag."""
+    """Follow up every ended run that still has the follow-up tag."""
     run_filter = FlowRunFilter(
         tags=FlowRunFilterTags(all_=[tags.FOLLOW_UP]),
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(TERMINAL_STATES))),
@@ -66,12 +67,15 @@ def follow_up_ended_runs(client: SyncPrefectClient, settings: Settings) -> None:
     for run in client.read_flow_runs(flow_filter=EXPORTS, flow_run_filter=run_filter):
         try:
             follow_up_run(client, run, settings)
-        except Exception:  # a run that an operator has edited must not block the others
-            logger.warning("following up flow run %s failed; retrying soon", run.id, exc_info=True)
+        except Exception:  # A run that an operator has edited must not block the others.
+            logger.warning("could not follow up flow run %s; retrying soon", run.id, exc_info=True)
 
 
 def follow_up_run(client: SyncPrefectClient, run: FlowRun, settings: Settings) -> None:
-    """Follow up a run, unless a worker may still retry it."""
+    """Send the webhooks of an ended run and pause its schedule if it keeps failing.
+
+    A run that a worker may still retry is skipped.
+    """
     outcome = _outcome(client, run, settings.attempts)
     if outcome is None:
         return
@@ -81,7 +85,7 @@ def follow_up_run(client: SyncPrefectClient, run: FlowRun, settings: Settings) -
         if outcome.status == "error":
             _pause_if_failing(client, run, outcome, settings)
     if tags.FOLLOW_UP in run.tags:
-        current = client.read_flow_run(run.id).tags  # they may have changed
+        current = client.read_flow_run(run.id).tags  # The tags may have changed.
         client.update_flow_run(run.id, tags=[tag for tag in current if tag != tags.FOLLOW_UP])
 
 
@@ -118,12 +122,16 @@ def _receipt(client: SyncPrefectClient, run_id: UUID) -> Receipt | None:
 def _schedule_parameters(run: FlowRun) -> ScheduleParameters:
     try:
         return parse_schedule_parameters(run.parameters.get("recurring") or {})
-    except InvalidRequest:  # edited by an operator; the run itself fails with the reason
+    except InvalidRequest:  # An operator has edited the parameter. The run itself fails with the reason.
         return ScheduleParameters(None)
 
 
 def _schedule_id(run: FlowRun) -> str:
-    """Return the id in the API: the tag's, or the deployment's id if an operator created the schedule."""
+    """Return the id of the schedule in the API.
+
+    It is in the run's tags, unless an operator created the schedule in Prefect. Then it is the id of the
+    deployment.
+    """
     return tags.tag_value(run.tags, tags.SCHEDULE) or str(run.deployment_id)
 
 
@@ -134,7 +142,10 @@ def _notify(
     message: Message,
     deduplicate_by: str,
 ) -> None:
-    """Start a delivery for every subscription to the event, at most one per `deduplicate_by`."""
+    """Start a delivery for every subscription to the event.
+
+    Calls with the same `deduplicate_by` start each delivery only once.
+    """
     subscriptions = [
         subscription for subscription in _schedule_parameters(run).notify if event in subscription.on
     ]

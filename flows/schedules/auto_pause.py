@@ -1,4 +1,4 @@
-"""Pause a schedule in Prefect after several failed runs in a row."""
+"""Pause a schedule in Prefect after several consecutive failures."""
 
 import logging
 from collections.abc import Iterator
@@ -33,9 +33,10 @@ logger = logging.getLogger(__name__)
 def pause_if_failing(
     client: SyncPrefectClient, deployment: DeploymentResponse, outcome: Outcome, attempts: int, now: datetime
 ) -> AutoPause | None:
-    """Pause the schedule if this failed run completes the streak.
+    """Pause the schedule if this failed run is one failure too many.
 
-    Return the pause that this run caused, now or when it was processed before, or None.
+    Return the pause caused by this run, or None. The pause is also returned if the run is processed a second
+    time.
     """
     active = [schedule for schedule in deployment.schedules if schedule.active]
     if not active:
@@ -45,7 +46,8 @@ def pause_if_failing(
     failures = count_failures(_results(_runs(client, deployment, since), attempts))
     if failures < FAILURES_UNTIL_PAUSE:
         return None
-    deployment = client.read_deployment(deployment.id)  # it may have been changed or resumed
+    # The schedule may have been changed or resumed in the meantime.
+    deployment = client.read_deployment(deployment.id)
     active = [schedule for schedule in deployment.schedules if schedule.active]
     if not active or _counted_from(active) != since:
         return None
@@ -68,7 +70,7 @@ def _pause(
     active: list[DeploymentSchedule],
     paused: AutoPause,
 ) -> None:
-    """Store the reason before pausing, so that a paused schedule always has one.
+    """Store the reason and then pause the schedule, so that every paused schedule has a reason.
 
     Pausing also deletes the scheduled runs.
     """
@@ -83,7 +85,7 @@ def _pause(
 def _stored_pause(deployment: DeploymentResponse) -> AutoPause | None:
     try:
         return parse_schedule_parameters(deployment.parameters.get("recurring") or {}).paused
-    except InvalidRequest:  # edited by an operator
+    except InvalidRequest:  # An operator has edited the parameter.
         return None
 
 
@@ -100,7 +102,7 @@ def _runs(client: SyncPrefectClient, deployment: DeploymentResponse, since: date
 
 
 def _counted_from(active: list[DeploymentSchedule]) -> datetime:
-    """Return when the schedule was last changed or resumed, which resets the count."""
+    """Return the time at which the schedule was last changed or resumed, which resets the count."""
     timestamps = [at for schedule in active for at in (schedule.created, schedule.updated) if at is not None]
     return max(cast("list[datetime]", timestamps))
 

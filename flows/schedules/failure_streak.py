@@ -1,4 +1,4 @@
-"""Count consecutive failures of a schedule, and describe the pause that follows."""
+"""Count the consecutive failures of a schedule, and describe the resulting pause."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,9 +11,10 @@ RunResult = Literal["done", "failed", "other"]
 
 @dataclass(frozen=True)
 class AutoPause:
-    """Part of the parameter `recurring`. Failures were counted from `since`; `at` and `since` are ISO 8601.
+    """A pause caused by failed runs, as stored in the parameter `recurring`.
 
-    `code` and `message` are those of the last failed run, `export_id`.
+    `at` is the time of the pause, and failures were counted from `since`; both are in ISO 8601. `code` and
+    `message` are the error of the last failed run, whose id is `export_id`.
     """
 
     at: str
@@ -52,7 +53,10 @@ def parse_auto_pause(value: object) -> AutoPause:
 
 
 def count_failures(results: Iterable[RunResult]) -> int:
-    """Count failures since the last success; `results` starts with the newest. "other" counts as neither."""
+    """Count the failures since the last success.
+
+    `results` starts with the most recent run. "other" is neither a failure nor a success.
+    """
     failures = 0
     for result in results:
         if result == "done":

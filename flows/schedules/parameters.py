@@ -1,6 +1,6 @@
-"""The flow parameter `recurring`, which makes a run one of a schedule.
+"""Parse the flow parameter `recurring`, which marks a run as belonging to a schedule.
 
-It is the same whether the API created the deployment or prefect.yaml declares it.
+Its format is the same for deployments created by the API and those declared in prefect.yaml.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,10 +22,11 @@ _NAMES = ("range", "onlyIfRows", "timeZone", "since", "atMidnight", "notify", "p
 
 @dataclass(frozen=True)
 class ScheduleParameters:
-    """`zone` is the time zone of the dates; None means the request's. `since` is when it was created.
+    """The parsed parameter.
 
-    `at_midnight` says that all slots are in the first hour of a day (see relative_range.undo_dst_shift).
-    `paused` is set if the schedule was paused because its runs failed.
+    `zone` is the time zone of the dates; None means that of the request. `since` is the time at which the
+    schedule was created. `at_midnight` is true if all slots are in the first hour of a day (see
+    relative_range.undo_dst_shift). `paused` is set if the schedule was paused because its runs failed.
     """
 
     range: Range | None
@@ -53,7 +54,10 @@ class ScheduleParameters:
 
 
 def parse_schedule_parameters(value: object) -> ScheduleParameters:
-    """Parse the parameter. Raise InvalidRequest if an operator has edited it and it is invalid."""
+    """Parse the parameter.
+
+    Raises InvalidRequest if it is invalid, because an operator may have edited it in Prefect.
+    """
     if not isinstance(value, dict):
         raise _invalid("", "type", "Must be an object.")
     for name in value:
@@ -74,10 +78,10 @@ def parse_schedule_parameters(value: object) -> ScheduleParameters:
 def request_for_run(
     request: Mapping[str, Any], parameters: ScheduleParameters, scheduled_at: datetime, last: datetime | None
 ) -> dict[str, Any]:
-    """Return the request of the run scheduled for `scheduled_at`, with the dates that it covers.
+    """Return the request of the run scheduled for `scheduled_at`, including its dates.
 
-    The result does not depend on when the run starts or how often it is retried: a request that already has
-    dates keeps them. `last` is where the last successful run ended.
+    The result does not depend on when the run starts or how often it is retried. Dates that the request
+    already contains are kept. `last` is the end of the period that the last successful run covered.
     """
     if "from" in request:
         return dict(request)

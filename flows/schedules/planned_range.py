@@ -1,4 +1,4 @@
-"""Resolve the dates that a run of a schedule covers, from its scheduled time and the last success."""
+"""Compute the dates that a scheduled run covers, from its scheduled time and the last success."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -23,9 +23,9 @@ from flows.schedules.parameters import parse_schedule_parameters, request_for_ru
 
 
 def resolve_request(job_id: UUID, request: Mapping[str, Any], recurring: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the request with its dates, and store it in the run's parameters.
+    """Add the dates to the request and store it in the run's parameters.
 
-    Stored, the dates are visible to every reader, and a retry covers the same dates.
+    Stored dates are visible to every reader of the run, and a retry covers the same dates.
     """
     schedule = parse_schedule_parameters(recurring)
     if "from" in request:
@@ -40,12 +40,12 @@ def resolve_request(job_id: UUID, request: Mapping[str, Any], recurring: Mapping
 
 
 def _scheduled_at(run: FlowRun) -> datetime:
-    """Return the scheduled time, which neither a late start nor a retry changes."""
+    """Return the scheduled time. A late start or a retry does not change it."""
     return cast("datetime | None", run.expected_start_time) or datetime.now(UTC)
 
 
 def _last_success(client: SyncPrefectClient, run: FlowRun, scheduled_at: datetime) -> datetime | None:
-    """Return where the last successful run before this one ended, or None without one."""
+    """Return the end of the period that the last successful run covered, or None if there is no such run."""
     if run.deployment_id is None:
         return None
     runs = client.read_flow_runs(
@@ -61,7 +61,10 @@ def _last_success(client: SyncPrefectClient, run: FlowRun, scheduled_at: datetim
 
 
 def _covered_until(client: SyncPrefectClient, run: FlowRun) -> datetime:
-    """Return the end of the run's dates, or its snapshot if earlier: later rows are not in its file."""
+    """Return the end of the period that the run covered.
+
+    This is at most the time of its snapshot, because the file does not contain later rows.
+    """
     ends = [_scheduled_at(run), _end_of_dates(run), _snapshot(client, run)]
     return min(end for end in ends if end is not None)
 

@@ -1,4 +1,4 @@
-"""Pydantic models of a schedule's range, which the API and the flow's parameter validate with."""
+"""Pydantic models of a schedule's range. The API and the flow parameter are validated with them."""
 
 from typing import Annotated, Any, Literal
 
@@ -13,7 +13,7 @@ from flows.schedules.relative_range import PRESETS, Absolute, Range, Relative, S
 
 
 def _date_text(value: object) -> str:
-    """Return the text as the caller wrote it."""
+    """Validate the date and return it in the caller's own notation."""
     date_range.parse_date_or_timestamp(value)
     return str(value)
 
@@ -57,7 +57,7 @@ class _UnknownRange(RequestModel):
     kind: Literal["relative", "absolute", "since-last"]
 
     def as_range(self) -> Range:
-        raise AssertionError("each kind has a model of its own")
+        raise AssertionError("every kind has its own model")
 
 
 _MODELS: dict[str, type[RelativeRange | AbsoluteRange | SinceLastRange]] = {
@@ -68,7 +68,10 @@ _MODELS: dict[str, type[RelativeRange | AbsoluteRange | SinceLastRange]] = {
 
 
 def read_range(value: Any) -> Range:
-    """Raise ValidationError with every mistake."""
+    """Parse a range.
+
+    Raises ValidationError, which lists every error.
+    """
     kind = value.get("kind") if isinstance(value, dict) else None
     model = _MODELS.get(kind) if isinstance(kind, str) else None
     return (model or _UnknownRange).model_validate(value).as_range()
@@ -80,7 +83,10 @@ RangeField = Annotated[
 
 
 def parse_range(value: object, pointer: str = "/range") -> Range:
-    """Raise InvalidRequest with every mistake; `pointer` is where the range stands."""
+    """Parse a range.
+
+    Raises InvalidRequest, which lists every error. `pointer` is the location of the range in the body.
+    """
     try:
         return read_range(value)
     except ValidationError as error:

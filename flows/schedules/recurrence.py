@@ -1,7 +1,7 @@
 """Parse the recurrence of a schedule: `cron`, `rrule` or `every`, in a time zone.
 
-Refused are rules that would create too many runs, search without end, or never match. The slots themselves
-are computed by Prefect (api/schedules/timetable.py), so both always agree.
+Rules that would create too many runs, take too long to evaluate or never match are rejected. Prefect computes
+the slots (api/schedules/timetable.py), so the slots shown always match the runs.
 """
 
 import re
@@ -21,10 +21,11 @@ KINDS: tuple[Kind, ...] = ("cron", "rrule", "every")
 
 MIN_INTERVAL = timedelta(minutes=15)
 MAX_INTERVAL = timedelta(days=366)
-# A rule without a slot within this time is refused: the scheduler would search for one on every pass.
+# Rules without a slot within this time are rejected, because the scheduler would search for one on every
+# pass.
 HORIZON = timedelta(days=5 * 366)
 EARLIEST, LATEST = datetime(2020, 1, 1), datetime(2090, 1, 1)  # noqa: DTZ001 - in the rule's time zone
-# Covers all slots of one day (96) and the first ones of the next.
+# Covers all slots of one day (96) and the first slots of the next day.
 SLOTS_CHECKED = 100
 MAX_LENGTH = 500
 
@@ -44,7 +45,10 @@ _FREQUENCIES = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
 
 @dataclass(frozen=True)
 class Recurrence:
-    """`text` is the cron expression, RRULE or duration; `every` counts from the slot `anchor`."""
+    """A recurrence rule.
+
+    `text` is the cron expression, the RRULE or the duration. An `every` rule counts from the slot `anchor`.
+    """
 
     kind: Kind
     text: str
@@ -53,12 +57,12 @@ class Recurrence:
 
     @property
     def interval(self) -> timedelta:
-        """Duration of `every`. It may have seconds if an operator edited it in Prefect."""
+        """The duration of an `every` rule. It may contain seconds if an operator edited it in Prefect."""
         return _interval(self.text)
 
     @property
     def whole_days(self) -> bool:
-        """Return whether `every` counts calendar days, whose length changes with daylight saving time."""
+        """Whether an `every` rule counts calendar days, whose length changes with daylight saving time."""
         return self.kind == "every" and "T" not in self.text
 
     def as_body(self) -> dict[str, str]:
@@ -67,7 +71,7 @@ class Recurrence:
 
 
 def parse_cron(text: object) -> str:
-    """Check for five fields and normalize spaces. Prefect's parser checks their values."""
+    """Check that there are five fields and normalize spaces. Prefect's parser checks the values."""
     fields = _checked_length(text).split()
     if len(fields) != 5:
         raise ValueError("must have exactly five fields: minute, hour, day, month and weekday")
@@ -95,7 +99,10 @@ def _interval(text: str) -> timedelta:
 
 
 def parse_rrule(text: object, now: datetime) -> str:
-    """Check an RFC 5545 rule: daily or rarer, without seconds and COUNT; a DTSTART is local time."""
+    """Validate an RFC 5545 rule and return it in normalized form.
+
+    The rule must be daily or rarer, without seconds and COUNT. DTSTART is local time.
+    """
     match = _RRULE.fullmatch(_checked_length(text).replace("\r\n", "\n"))
     if match is None:
         raise ValueError("must be one RRULE, optionally after a local DTSTART")
@@ -124,7 +131,10 @@ def _check_parts(rule: str) -> None:
 
 
 def _check_slots(rule: rrule, now: datetime) -> None:
-    """Check the pace of the first slots, then search for a slot: a search walks over every slot."""
+    """Check that the rule has a slot and is not too frequent.
+
+    The interval is checked first, because the search for a slot visits every slot.
+    """
     if not EARLIEST <= rule._dtstart <= LATEST:
         raise ValueError(f"must have a DTSTART from {EARLIEST:%Y} to {LATEST:%Y}")
     later = _calendar_repeats_after(rule._dtstart.year, max(rule._dtstart, _naive_utc(now)) + HORIZON)
@@ -135,10 +145,10 @@ def _check_slots(rule: rrule, now: datetime) -> None:
 
 
 def _calendar_repeats_after(year: int, last: datetime) -> timedelta:
-    """Return the offset to the last years of Python's calendar that equal the years from `year` to `last`.
+    """Return an offset that moves the years from `year` to `last` to the end of Python's calendar.
 
-    dateutil searches for a slot until the year 9999, which takes seconds for a rule that never matches.
-    Shifted to the end of the calendar, the search is short.
+    The target years have the same weekdays and leap years. dateutil searches for a slot until the year 9999,
+    which takes seconds for a rule that never matches. At the end of the calendar the search is short.
     """
     years = last.year - year
     same = next(
@@ -151,7 +161,7 @@ def _calendar_repeats_after(year: int, last: datetime) -> timedelta:
 
 
 def check_pace(slots: list[datetime]) -> None:
-    """Raise ValueError if two slots in a row are less than 15 minutes apart."""
+    """Raise ValueError if two consecutive slots are less than 15 minutes apart."""
     if any(later - earlier < MIN_INTERVAL for earlier, later in pairwise(slots)):
         raise ValueError(
             f"must leave at least {MIN_INTERVAL // timedelta(minutes=1)} minutes between two runs"
@@ -159,7 +169,7 @@ def check_pace(slots: list[datetime]) -> None:
 
 
 def every_text(interval: timedelta) -> str:
-    """Return the ISO 8601 duration, such as `P7D` or `PT6H30M`."""
+    """Format a duration in ISO 8601, such as `P7D` or `PT6H30M`."""
     if interval % timedelta(days=1) == timedelta():
         return f"P{interval.days}D"
     minutes, seconds = divmod(max(1, round(interval.total_seconds())), 60)
@@ -170,7 +180,10 @@ def every_text(interval: timedelta) -> str:
 
 
 def parse_anchor(text: object) -> datetime:
-    """Parse a timestamp with an offset, or raise ValueError."""
+    """Parse a timestamp with an offset.
+
+    Raises ValueError if it is invalid or out of range.
+    """
     anchor: date | datetime = date_range.parse_date_or_timestamp(text)
     if not isinstance(anchor, datetime):
         raise ValueError("must be a timestamp with an offset")

@@ -1,4 +1,4 @@
-"""Pydantic models of a schedule's recurrence, as callers send it."""
+"""Pydantic models of a schedule's recurrence, as sent by callers."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -34,7 +34,7 @@ def _read_every(text: object) -> str:
 
 
 def _now(info: ValidationInfo) -> datetime:
-    assert info.context is not None  # noqa: S101 - read_recurrence gives it
+    assert info.context is not None  # noqa: S101 - read_recurrence passes it
     now: datetime = info.context["now"]
     return now
 
@@ -47,7 +47,7 @@ _LENGTH = {"minLength": 1, "maxLength": MAX_LENGTH}
 
 
 class _Recurrence(RequestModel):
-    time_zone: TimeZone | None = Field(None, description="IANA time zone of the slots. UTC if left out.")
+    time_zone: TimeZone | None = Field(None, description="IANA time zone of the slots. Defaults to UTC.")
 
     @property
     def zone(self) -> ZoneInfo:
@@ -56,7 +56,7 @@ class _Recurrence(RequestModel):
 
 class CronRecurrence(_Recurrence):
     cron: Annotated[str, PlainValidator(parse_cron), _schema("cron", **_LENGTH)] = Field(
-        description="Five fields: minute, hour, day, month, weekday; at least 15 minutes between runs."
+        description="Five fields: minute, hour, day, month, weekday. Runs must be at least 15 minutes apart."
     )
 
     def as_recurrence(self, now: datetime) -> Recurrence:
@@ -65,7 +65,7 @@ class CronRecurrence(_Recurrence):
 
 class RruleRecurrence(_Recurrence):
     rrule: Annotated[str, PlainValidator(_read_rrule), _schema("rrule", **_LENGTH)] = Field(
-        description="One RFC 5545 rule, daily or rarer; may follow a local DTSTART."
+        description="One RFC 5545 rule, daily or rarer, optionally after a DTSTART in local time."
     )
 
     def as_recurrence(self, now: datetime) -> Recurrence:
@@ -75,9 +75,9 @@ class RruleRecurrence(_Recurrence):
 class IntervalRecurrence(_Recurrence):
     every: Annotated[
         str, PlainValidator(_read_every), _schema("duration-of-minutes", pattern=_EVERY_PATTERN)
-    ] = Field(description="`P2W`, `P1D`, `PT6H` or `PT1H30M`; at least 15 minutes.")
+    ] = Field(description="ISO 8601 duration of at least 15 minutes, such as `P2W`, `P1D` or `PT1H30M`.")
     anchor: Annotated[datetime, PlainValidator(parse_anchor), _schema("date-time")] | None = Field(
-        None, description="A slot from which `every` counts. The time of the request if left out."
+        None, description="A slot from which `every` counts. Defaults to the time of the request."
     )
 
     def as_recurrence(self, now: datetime) -> Recurrence:
@@ -93,24 +93,30 @@ RecurrenceBody = CronRecurrence | RruleRecurrence | IntervalRecurrence
 
 
 def read_recurrence(value: Any, now: datetime) -> Recurrence:
-    """Raise ValidationError or InvalidRequest; an `every` without an anchor counts from `now`."""
+    """Parse a recurrence. An `every` without an anchor counts from `now`.
+
+    Raises ValidationError or InvalidRequest.
+    """
     if not isinstance(value, dict):
         return CronRecurrence.model_validate(value).as_recurrence(now)
     may_be_null = (*KINDS, "anchor")
-    value = {name: each for name, each in value.items() if each is not None or name not in may_be_null}
+    value = {name: item for name, item in value.items() if item is not None or name not in may_be_null}
     kinds = [kind for kind in KINDS if kind in value]
     if len(kinds) != 1:
         code = "range" if kinds else "missing"
-        raise InvalidRequest([FieldError("", code, "Give one of `cron`, `rrule` and `every`.")])
+        raise InvalidRequest([FieldError("", code, "Set exactly one of `cron`, `rrule` and `every`.")])
     return _MODELS[kinds[0]].model_validate(value, context={"now": now}).as_recurrence(now)
 
 
 def parse_recurrence(value: object, now: datetime, pointer: str = "/recurrence") -> Recurrence:
-    """Raise InvalidRequest with every mistake; `pointer` is where the recurrence stands."""
+    """Parse a recurrence.
+
+    Raises InvalidRequest, which lists every error. `pointer` is the location of the recurrence in the body.
+    """
     try:
         return read_recurrence(value, now)
     except ValidationError as error:
         errors = field_errors(error.errors(include_url=False), at=pointer)
     except InvalidRequest as error:
-        errors = [replace(each, pointer=pointer + each.pointer) for each in error.errors]
+        errors = [replace(nested, pointer=pointer + nested.pointer) for nested in error.errors]
     raise InvalidRequest(errors)

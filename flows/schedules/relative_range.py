@@ -1,4 +1,4 @@
-"""The `range` of a schedule: the dates that a run covers, computed from its scheduled time."""
+"""Compute the dates that a run covers, from the `range` of its schedule and its scheduled time."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from flows.query import date_range
 from flows.query.date_range import DateRange
 
-Dates = tuple[date, date]  # first and last day, both included
+Dates = tuple[date, date]  # The first and last day, both inclusive.
 
 
 def _last_days(count: int) -> Callable[[date], Dates]:
@@ -30,7 +30,7 @@ def _previous_month(today: date) -> Dates:
     return last.replace(day=1), last
 
 
-# Relative to the scheduled day in the schedule's time zone. Weeks start on Monday.
+# Presets are relative to the scheduled day in the schedule's time zone. Weeks start on Monday.
 PRESETS: Mapping[str, Callable[[date], Dates]] = {
     "today": lambda today: (today, today),
     "yesterday": _last_days(1),
@@ -46,9 +46,9 @@ PRESETS: Mapping[str, Callable[[date], Dates]] = {
 
 
 def undo_dst_shift(scheduled_at: datetime, zone: ZoneInfo) -> datetime:
-    """Move a slot at 23:00 back to the next day if midnight does not exist on that day.
+    """Move a slot from 23:00 to the next day if that day has no midnight.
 
-    Prefect schedules a slot that the change to summer time skips one hour earlier.
+    If daylight saving time skips a slot, Prefect schedules it one hour earlier.
     """
     later = scheduled_at.astimezone(UTC) + timedelta(hours=1)
     skipped = scheduled_at.astimezone(zone).hour == 23 and later.astimezone(zone).hour == 1
@@ -65,7 +65,7 @@ class Relative:
 
 @dataclass(frozen=True)
 class Absolute:
-    """The same dates in every run, as the caller wrote them."""
+    """The same dates in every run, in the notation of the caller."""
 
     start: str
     end: str
@@ -90,10 +90,10 @@ def as_body(range_: Range) -> dict[str, str]:
 def resolve(
     range_: Range, scheduled_at: datetime, zone: ZoneInfo, request_zone: ZoneInfo, last: datetime
 ) -> dict[str, str]:
-    """Return `from` and `to` of the request of a run.
+    """Return `from` and `to` for the request of a run.
 
-    Dates are in `zone`. If the request has another time zone, they become timestamps. `last` is where the
-    last successful run ended, or when the schedule was created.
+    They are dates in `zone`. If the request has another time zone, they are timestamps instead. `last` is the
+    end of the period that the last successful run covered, or the time at which the schedule was created.
     """
     if isinstance(range_, Absolute):
         return {"from": range_.start, "to": range_.end}

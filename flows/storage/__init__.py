@@ -1,4 +1,4 @@
-"""Storage of finished files: the Storage protocol, S3, a shared folder, and the search for orphans.
+"""Store finished files in S3 or a shared folder, and find orphaned objects.
 
-The bytes of a file are made in `formats`. Which attempt's file is valid is recorded in `runs.receipt`.
+The `formats` package produces the bytes of a file. `runs.receipt` records the attempt whose file is valid.
 """

@@ -1,4 +1,4 @@
-"""Files in a folder that runs and the API share. Signed links lead to the API's /files route."""
+"""Store files in a folder shared by the workers and the API, which serves signed links at /files."""
 
 import hashlib
 import hmac
@@ -55,7 +55,10 @@ class FolderStorage:
         return (self._root / path).stat().st_size
 
     def verify_link(self, key: str, expires: str, disposition: str, signature: str, now: datetime) -> Path:
-        """Return the path of a signed link. Raise PermissionError if the link is invalid or has expired."""
+        """Return the path of the file behind a signed link.
+
+        Raises PermissionError if the link is invalid or has expired.
+        """
         if not hmac.compare_digest(signature.encode(), self._signature(key, expires, disposition).encode()):
             raise PermissionError("This link is not valid.")
         if int(expires) <= now.timestamp():
@@ -81,7 +84,10 @@ def _modified_at(path: Path) -> datetime:
 
 @cache
 def _signing_key(root: Path) -> bytes:
-    """Read or create the signing key, next to the files: access to the folder gives access to both."""
+    """Read or create the signing key.
+
+    It is stored next to the files, because access to the folder gives access to both.
+    """
     _make_private_folder(root)
     path = root / _SIGNING_KEY_FILE
     if not path.exists():
@@ -90,8 +96,8 @@ def _signing_key(root: Path) -> bytes:
 
 
 def _write_once(path: Path, content: bytes) -> None:
-    """Write the file atomically, unless another process has already written it."""
-    with NamedTemporaryFile(dir=path.parent) as file:  # created with mode 0600
+    """Write a file atomically, unless another process has already written it."""
+    with NamedTemporaryFile(dir=path.parent) as file:  # NamedTemporaryFile creates the file with mode 0600.
         file.write(content)
         file.flush()
         with suppress(FileExistsError):
@@ -99,7 +105,10 @@ def _write_once(path: Path, content: bytes) -> None:
 
 
 def _make_private_folder(path: Path) -> None:
-    """Create a folder, and its missing parents, for the owner only. An existing folder keeps its mode."""
+    """Create a folder and its missing parents with access for the owner only.
+
+    Existing folders keep their mode.
+    """
     if not path.exists():
         _make_private_folder(path.parent)
         path.mkdir(mode=0o700, exist_ok=True)
@@ -124,7 +133,7 @@ class FolderUpload:
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
-        os.link(self._unfinished, self._target)  # unlike a rename, this fails if the target exists
+        os.link(self._unfinished, self._target)  # Unlike a rename, this fails if the target exists.
         self._unfinished.unlink()
 
     def abort(self) -> None:

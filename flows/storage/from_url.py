@@ -1,4 +1,4 @@
-"""Open the storage that REPORTS_STORAGE_URL names."""
+"""Open the storage configured by REPORTS_STORAGE_URL."""
 
 from functools import cache
 from pathlib import Path
@@ -11,7 +11,11 @@ from flows.storage.s3 import S3Storage
 
 @cache
 def open_storage(url: str, public_url: str) -> Storage:
-    """Open `s3://bucket/prefix` (configured by AWS_* variables) or `file:///folder` (served by the API)."""
+    """Open `s3://bucket/prefix` or `file:///folder`.
+
+    S3 is configured by AWS_* variables. The files of a folder are served by the API. Raises ValueError for
+    any other URL.
+    """
     parts = urlsplit(url)
     if parts.scheme == "s3" and parts.netloc:
         return S3Storage(parts.netloc, parts.path.strip("/"))

@@ -1,4 +1,4 @@
-"""Find stored objects that no run's receipt names, so that they can be deleted."""
+"""Find stored objects that are not named by the receipt of a run, so that they can be deleted."""
 
 import re
 from dataclasses import dataclass
@@ -9,7 +9,10 @@ _KEY = re.compile(r"(?P<job>[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})/(?P<attem
 
 @dataclass(frozen=True)
 class StoredObject:
-    """An object or an unfinished upload. `key` is that of protocol.object_key, `modified_at` in UTC."""
+    """A stored object or an unfinished upload.
+
+    `key` has the form of protocol.object_key. `modified_at` is in UTC.
+    """
 
     key: str
     modified_at: datetime
@@ -17,7 +20,7 @@ class StoredObject:
 
     @property
     def job_id(self) -> str | None:
-        """The run's id, or None if this service did not write the object."""
+        """The id of the run, or None if the object was not written by this service."""
         match = _KEY.fullmatch(self.key)
         return match["job"] if match else None
 
@@ -29,7 +32,10 @@ class StoredObject:
 
 @dataclass(frozen=True)
 class OwnerRun:
-    """The run that an object belongs to. `attempt` is the one in its receipt, or None without a file."""
+    """The run to which an object belongs.
+
+    `attempt` is the number in its receipt, or None if the run has no file.
+    """
 
     ended: bool
     attempt: int | None
@@ -38,8 +44,8 @@ class OwnerRun:
 def is_orphan(stored: StoredObject, owner: OwnerRun | None, oldest: datetime) -> bool:
     """Return whether the object can be deleted.
 
-    `oldest` is the start of the retention period. A younger object without a known run is kept, because
-    its run may only be missing on this Prefect server.
+    `oldest` is the start of the retention period. Newer objects without a known run are kept, because their
+    run may be recorded on another Prefect server.
     """
     if stored.job_id is None:
         return False

@@ -1,4 +1,4 @@
-"""The Storage protocol: an object is either complete under its key or absent."""
+"""The Storage protocol. An object is either complete under its key or absent."""
 
 import logging
 from collections.abc import Iterator
@@ -24,11 +24,11 @@ class Link:
 
 
 class Upload(Protocol):
-    """An upload in progress. The object is not visible before `commit`."""
+    """An upload in progress. The object becomes visible on `commit`."""
 
     @property
     def stored(self) -> int:
-        """Number of bytes that the storage has acknowledged."""
+        """The number of bytes that the storage has acknowledged."""
 
     def write(self, data: bytes) -> None: ...
     def commit(self) -> None: ...
@@ -40,7 +40,10 @@ class Storage(Protocol):
     def remove(self, key: str) -> None: ...
     def sign(self, key: str, disposition: str, seconds: int, now: datetime) -> Link: ...
     def link_size(self, link: Link) -> int:
-        """Return the number of bytes behind the link. Raise OSError if it cannot be read."""
+        """Return the size of the file behind the link.
+
+        Raises OSError if the link cannot be read.
+        """
 
     def list_objects(self) -> Iterator[StoredObject]: ...
     def list_unfinished(self) -> Iterator[StoredObject]:
@@ -48,10 +51,10 @@ class Storage(Protocol):
 
     def abort_upload(self, upload: StoredObject) -> None: ...
     def warm_up(self) -> None:
-        """Open connections ahead of the first call."""
+        """Open connections, so that the first call is not delayed."""
 
     def check(self) -> None:
-        """Raise an error if files cannot be stored now."""
+        """Raise an error if files cannot be stored at present."""
 
 
 def object_key(job_id: str, attempt: int, file_name: str) -> str:
@@ -59,14 +62,20 @@ def object_key(job_id: str, attempt: int, file_name: str) -> str:
 
 
 def content_disposition(file_name: str, title: str | None = None) -> str:
-    """Build the header. `file_name` is ASCII; `title` is any text and gets percent-encoded (RFC 6266)."""
+    """Build the Content-Disposition header.
+
+    `file_name` is ASCII. `title` may be any text and is percent-encoded (RFC 6266).
+    """
     encoded = f"; filename*=UTF-8''{quote(title + extension_of(file_name), safe='')}" if title else ""
     return f'attachment; filename="{file_name}"{encoded}'
 
 
 @contextmanager
 def upload(storage: Storage, key: str) -> Iterator[Upload]:
-    """Upload an object. If the block ends before `commit`, the upload is aborted and nothing is stored."""
+    """Upload an object.
+
+    If the block ends without `commit`, the upload is aborted and nothing is stored.
+    """
     with storage_errors():
         started = storage.begin_upload(key)
     try:
@@ -81,12 +90,15 @@ def _abort(started: Upload) -> None:
     try:
         started.abort()
     except (OSError, BotoCoreError, ClientError):
-        logger.warning("aborting an upload failed; the sweep will remove it", exc_info=True)
+        logger.warning("could not abort an upload; the sweep will remove it", exc_info=True)
 
 
 @contextmanager
 def storage_errors() -> Iterator[None]:
-    """Convert errors of the storage to ExportError. Their text only goes to the log."""
+    """Convert storage errors to ExportError.
+
+    Their messages appear only in the log.
+    """
     try:
         yield
     except (OSError, BotoCoreError, ClientError, TimeoutError) as error:

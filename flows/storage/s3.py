@@ -1,4 +1,4 @@
-"""Files in an S3 bucket, through the S3 calls of s3fs."""
+"""Store files in an S3 bucket, using the S3 calls of s3fs."""
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,11 +13,12 @@ from flows.formats.registry import media_type_of
 from flows.storage.orphans import StoredObject
 from flows.storage.protocol import Link
 
-# Parts start at 8 MiB and double after every 1,000, to reach S3's 5 TiB within its 10,000 parts.
+# Parts start at 8 MiB and double in size every 1,000 parts. This reaches S3's limit of 5 TiB within its limit
+# of 10,000 parts.
 PART_BYTES = 8 << 20
 PARTS_BEFORE_GROWTH = 1000
 PARTS_IN_FLIGHT = 2
-# Maximum lifetime of a link with signature version 4.
+# The maximum lifetime of a link with signature version 4.
 LONGEST_LINK_SECONDS = 604_800
 LINK_TIMEOUT_SECONDS = 10
 
@@ -25,11 +26,11 @@ LINK_TIMEOUT_SECONDS = 10
 class S3Storage:
     def __init__(self, bucket: str, prefix: str) -> None:
         self._bucket, self._prefix = bucket, prefix
-        # s3fs signs links with version 2 by default. Its listing cache is not needed.
+        # By default, s3fs signs links with version 2. Its listing cache is not needed.
         self._s3 = s3fs.S3FileSystem(
             config_kwargs={"signature_version": "s3v4", "request_checksum_calculation": "when_required"},
             use_listings_cache=False,
-            skip_instance_cache=True,  # a cached instance keeps old endpoints and credentials
+            skip_instance_cache=True,  # A cached instance would keep old endpoints and credentials.
         )
         self._http: httpx.Client | None = None
 
@@ -95,7 +96,7 @@ class S3Storage:
         self._http_client()
 
     def _http_client(self) -> httpx.Client:
-        if self._http is None:  # creating one takes 40 ms
+        if self._http is None:  # Creating a client takes 40 ms.
             self._http = httpx.Client(timeout=LINK_TIMEOUT_SECONDS)
         return self._http
 
@@ -106,14 +107,17 @@ class S3Storage:
         return f"{self._prefix}/{key}" if self._prefix else key
 
     def _credential_seconds(self, now: datetime) -> int:
-        """Return the remaining lifetime of the signing credentials: a link cannot outlive them."""
+        """Return the remaining lifetime of the signing credentials, because a link cannot outlive them."""
         credentials = self._s3.s3._request_signer._credentials
         expiry: datetime | None = getattr(credentials, "_expiry_time", None)
         return int((expiry - now).total_seconds()) if expiry is not None else LONGEST_LINK_SECONDS
 
 
 def _trust_tls(client: Any) -> None:
-    """Turn off payload signing over TLS, which protects the payload already. Hashing it costs 1 s per GB."""
+    """Turn off payload signing on TLS connections, where TLS already protects the payload.
+
+    Hashing the payload takes 1 s per GB.
+    """
     if client.meta.endpoint_url.startswith("https://"):
         client.meta.config.s3 = {**(client.meta.config.s3 or {}), "payload_signing_enabled": False}
 
@@ -123,9 +127,10 @@ def part_bytes(parts_before: int) -> int:
 
 
 class S3Upload:
-    """A single PUT for a file of one part, otherwise a multipart upload with two parts in flight.
+    """An upload to S3.
 
-    `stored` is the number of bytes that the storage has acknowledged.
+    A file that fits into one part is sent in a single PUT. Larger files use a multipart upload with two parts
+    in flight. `stored` is the number of bytes that S3 has acknowledged.
     """
 
     def __init__(self, s3: Any, bucket: str, key: str) -> None:
@@ -146,7 +151,10 @@ class S3Upload:
             self._send_part()
 
     def commit(self) -> None:
-        """Publish the object. Fails if the key exists, so attempts cannot overwrite each other."""
+        """Publish the object.
+
+        This fails if the key exists, so that attempts cannot overwrite each other.
+        """
         if self._upload_id is None:
             kind, body = media_type_of(self._target["Key"]), self._next_body()
             self._s3.call_s3("put_object", **self._target, Body=body, ContentType=kind, IfNoneMatch="*")
@@ -174,7 +182,7 @@ class S3Upload:
             created = self._s3.call_s3("create_multipart_upload", **self._target, ContentType=kind)
             self._upload_id = created["UploadId"]
         self._parts.append(self._pool.submit(self._put_part, len(self._parts) + 1, self._next_body()))
-        if len(self._parts) > PARTS_IN_FLIGHT:  # bounds memory to a few parts
+        if len(self._parts) > PARTS_IN_FLIGHT:  # This limits memory to a few parts.
             self._parts[-1 - PARTS_IN_FLIGHT].result()
 
     def _next_body(self) -> bytes:

@@ -1,5 +1,5 @@
-"""Webhooks: subscriptions, allowed URLs, messages, signing keys and sending.
+"""Send signed webhooks to the URLs of subscriptions.
 
-The flow that delivers one webhook, with its retries, is `flows.delivery`. Another notification channel would
-be a sibling package.
+The flow that delivers a webhook and retries it is `flows.delivery`. To add another notification channel, add
+a package next to this one.
 """

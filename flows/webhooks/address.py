@@ -1,8 +1,8 @@
-"""Check webhook URLs against server-side request forgery.
+"""Check webhook URLs to prevent server-side request forgery.
 
-A webhook makes this service send a request to a URL of the caller's choice, from inside the operator's
-network. So a URL is checked twice: its text when the schedule is saved, and the addresses its host resolves
-to before each request. Only public hosts are allowed, and those that the operator lists.
+A webhook makes this service send a request from inside the operator's network to a URL that a caller has
+chosen. So the text of the URL is checked when the schedule is saved, and the addresses of the host are
+checked before each request. Only public hosts are allowed, unless the operator has allowed the host.
 """
 
 import ipaddress
@@ -17,9 +17,9 @@ HTTPS_PORT = 443
 MAX_LENGTH = 1024
 _VISIBLE = re.compile(r"[\x21-\x7e]*")
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-# By the URL standard, a host whose last label is a number, in any notation, is an IPv4 address.
+# According to the URL standard, a host is an IPv4 address if its last label is a number in any notation.
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
-# Top-level names that resolve only inside a network, or nowhere.
+# Top-level domains that resolve only inside a network, or not at all.
 _NOT_PUBLIC = {
     *("localhost", "localdomain", "local", "internal", "intranet", "private", "corp", "home", "lan"),
     *("arpa", "test", "invalid", "example", "onion", "alt"),
@@ -32,12 +32,19 @@ IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class InvalidAddress(ValueError):
-    """The URL is invalid or not allowed. The message is for the caller and contains no part of the URL."""
+    """The URL is invalid or not allowed.
+
+    The message is shown to the caller and contains no part of the URL.
+    """
 
 
 @dataclass(frozen=True)
 class Address:
-    """`target` is the path and query, which may contain a secret. `private`: the operator lists the host."""
+    """A parsed webhook URL.
+
+    `target` is the path with the query string and may contain a secret. `private` is true if the operator has
+    allowed this host.
+    """
 
     host: str
     port: int
@@ -46,18 +53,21 @@ class Address:
 
     @property
     def host_and_port(self) -> str:
-        """`host` or `host:port`: the part of the URL that may be shown and logged."""
+        """The part of the URL that may be shown and logged: `host`, or `host:port` if the port is not 443."""
         return self.host if self.port == HTTPS_PORT else f"{self.host}:{self.port}"
 
 
 def parse_private_hosts(setting: str) -> frozenset[str]:
-    """Parse the operator's list: `host` or `host:port`, separated by commas."""
+    """Parse the operator's list of allowed hosts: `host` or `host:port`, separated by commas."""
     hosts = (host.strip().lower() for host in setting.split(","))
     return frozenset(host.removesuffix(f":{HTTPS_PORT}") for host in hosts if host)
 
 
 def parse_address(url: object, private: Collection[str]) -> Address:
-    """Parse and check a URL. Raise InvalidAddress if it is invalid or not allowed."""
+    """Parse and check a URL.
+
+    Raises InvalidAddress if it is invalid or not allowed.
+    """
     if not isinstance(url, str) or not url:
         raise InvalidAddress("Must be an https URL.")
     if len(url) > MAX_LENGTH:
@@ -81,7 +91,10 @@ def parse_address(url: object, private: Collection[str]) -> Address:
 
 
 def is_public(ip: IpAddress) -> bool:
-    """Return whether the address is on the public Internet; IPv4 embedded in IPv6 is checked as IPv4."""
+    """Return whether the address is on the public Internet.
+
+    An IPv4 address embedded in an IPv6 address is checked as IPv4.
+    """
     if isinstance(ip, ipaddress.IPv6Address):
         if ip in _NAT64_LOCAL or ip.is_site_local:
             return False
@@ -97,7 +110,7 @@ def _embedded_ipv4(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
 
 
 def _split(url: str) -> SplitResult:
-    # urlsplit drops or moves these characters, and other parsers treat them differently again.
+    # urlsplit drops or moves these characters, and other parsers treat them differently.
     if any(char.isspace() or not char.isprintable() or char == "\\" for char in url):
         raise InvalidAddress("Must not contain spaces, control characters or backslashes.")
     try:
@@ -113,7 +126,8 @@ def _host(parts: SplitResult) -> str:
     if not name:
         raise InvalidAddress("Must contain a valid host name.")
     try:
-        # UTS 46, as in browsers: digits and dots of other scripts become ASCII before they are checked.
+        # UTS 46 processing, as in browsers, turns digits and dots of other scripts into ASCII before the
+        # checks.
         ascii_name = name if name.isascii() else idna.encode(name, uts46=True).decode()
     except (idna.IDNAError, UnicodeError):
         raise InvalidAddress("Must contain a valid host name.") from None

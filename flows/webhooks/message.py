@@ -1,7 +1,7 @@
 """Build and sign webhook messages according to Standard Webhooks (standardwebhooks.com).
 
-The body is thin: it links to the API's routes, which the receiver calls with its own key. It never contains a
-signed link to the file.
+The body contains links to the API, which the receiver calls with its own API key. It never contains a signed
+link to the file.
 """
 
 import base64
@@ -22,7 +22,7 @@ ANSWERED = "The receiver answered {}."
 
 
 def export_message(outcome: Outcome, base: str) -> Message:
-    """Return the message for an ended export. `base` is the API's public URL."""
+    """Return the message for an export that has ended. `base` is the public URL of the API."""
     here, receipt = f"{base}/exports/{outcome.job_id}", outcome.receipt
     data = {
         "id": outcome.job_id,
@@ -44,7 +44,10 @@ def export_message(outcome: Outcome, base: str) -> Message:
 
 
 def pause_message(outcome: Outcome, name: str, failures: int, base: str) -> Message:
-    """Return the message for a paused schedule named `name`; `outcome` is its last failed run's."""
+    """Return the message for a paused schedule.
+
+    `name` is the name of the schedule, and `outcome` belongs to its last failed run.
+    """
     here = f"{base}/schedules/{outcome.schedule_id}"
     data = {
         "id": outcome.schedule_id,
@@ -77,7 +80,7 @@ def signed_headers(message_id: str, body: bytes, keys: Sequence[bytes], now: dat
 
 
 def message_id(run_id: UUID) -> str:
-    """Return the id of the message that this run delivers. It stays the same when the run is retried."""
+    """Return the id of the message that this run delivers. It is the same for every attempt."""
     return f"msg_{run_id.hex}"
 
 

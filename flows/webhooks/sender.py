@@ -1,8 +1,8 @@
-"""Send one webhook.
+"""Send a single webhook.
 
-The host is resolved once and all its addresses must be public, unless the operator lists the host. The
-request goes to one of these addresses, with the host's certificate. Proxies and redirects are off, and the
-response body is not read.
+The host is resolved once. All its addresses must be public, unless the operator has allowed the host. The
+request goes to one of these addresses and verifies the certificate of the host. Proxies and redirects are
+disabled, and the response body is not read.
 """
 
 import asyncio
@@ -21,12 +21,12 @@ TIMEOUT_SECONDS = 5.0
 
 Resolve = Callable[[str, int], Awaitable[Sequence[IpAddress]]]
 
-# At INFO, httpx logs whole URLs, and a webhook's URL may contain a secret.
+# At INFO, httpx logs whole URLs, but the URL of a webhook may contain a secret.
 logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 async def resolve_host(host: str, port: int) -> list[IpAddress]:
-    """Return the host's distinct addresses in the system's order of preference."""
+    """Return the addresses of the host without duplicates, in the system's order of preference."""
     infos = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(ipaddress.ip_address(sockaddr[0]) for *_, sockaddr in infos))
 
@@ -39,7 +39,10 @@ async def post(
     resolve: Resolve = resolve_host,
     seconds: float = TIMEOUT_SECONDS,
 ) -> int:
-    """Return the response's status code; raise DeliveryError if there is no response."""
+    """Send a webhook and return the status code of the response.
+
+    Raises DeliveryError if there was no response.
+    """
     try:
         async with asyncio.timeout(seconds):
             return await _post(address, body, headers, ca_file, resolve)
@@ -63,7 +66,7 @@ async def _post(
         for ip in ips:
             try:
                 return await _post_to(ip, address, body, headers, client)
-            except httpx.ConnectError:  # nothing was sent; try the next address
+            except httpx.ConnectError:  # Nothing was sent, so try the next address.
                 continue
     raise ReceiverUnreachable
 

@@ -1,9 +1,10 @@
-"""Derive keys from the operator's secrets: a signing key per caller, and one that encrypts webhook URLs.
+"""Derive keys from the operator's secrets, to sign messages and to encrypt webhook URLs.
 
-The path or query of a URL may contain a secret of the receiver, so Prefect stores the URL encrypted
-("sealed"). To rotate the secret, add the new one as the first line of the file. New URLs are then encrypted
-with it, old ones can still be decrypted, and messages carry a signature of each secret until the old line is
-removed.
+Every caller has a separate signing key. The path or query of a URL may contain a secret of the receiver, so
+the URL is encrypted ("sealed") before it is stored in Prefect.
+
+To rotate the secret, add a new one as the first line of the file. New URLs are encrypted with it, and
+existing URLs can still be decrypted. Messages have a signature for each secret until the old line is removed.
 """
 
 import base64
@@ -21,7 +22,10 @@ class UnsealError(Exception):
 
 
 class WebhookSecrets:
-    """One or more secrets. Raise ValueError for a secret that is too short."""
+    """The operator's secrets, with the current one first.
+
+    Raises ValueError if a secret is too short.
+    """
 
     def __init__(self, secrets: Sequence[str]) -> None:
         if not secrets or any(len(secret) < MIN_LENGTH for secret in secrets):
@@ -31,11 +35,11 @@ class WebhookSecrets:
         self._fernet = MultiFernet([Fernet(key) for key in keys])
 
     def signing_keys(self, caller: str) -> list[bytes]:
-        """Return the caller's keys of 32 bytes, the current one first."""
+        """Return the caller's signing keys of 32 bytes each, with the current one first."""
         return [_key(secret, "sign", caller) for secret in self._secrets]
 
     def signing_secret(self, caller: str) -> str:
-        """Return the caller's current key in the notation of Standard Webhooks (`whsec_…`)."""
+        """Return the caller's current key in the format of Standard Webhooks (`whsec_…`)."""
         return "whsec_" + base64.b64encode(self.signing_keys(caller)[0]).decode()
 
     def seal(self, url: str) -> str:
@@ -49,7 +53,7 @@ class WebhookSecrets:
 
 
 def parse_secrets(text: str) -> WebhookSecrets:
-    """Parse a file with one secret per line."""
+    """Parse a file that contains one secret per line."""
     return WebhookSecrets([line.strip() for line in text.splitlines() if line.strip()])
 
 

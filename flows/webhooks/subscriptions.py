@@ -1,4 +1,4 @@
-"""Webhook subscriptions of a schedule, as stored in the flow parameter `recurring`."""
+"""Parse the webhook subscriptions of a schedule, which are stored in the flow parameter `recurring`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,11 +6,11 @@ from typing import Any, Literal, get_args
 
 Event = Literal["done", "error", "cancelled", "paused"]
 
-# The only notification channel. A second kind is a second module beside this one.
+# The only notification channel so far. To add another one, add a module next to this one.
 Kind = Literal["webhook"]
 KIND: Kind = "webhook"
 EVENTS: tuple[Event, ...] = get_args(Event)
-# `cancelled` is opt-in: the caller cancelled the run, or it had no rows and the schedule skips empty exports.
+# `cancelled` is opt-in, because the caller cancelled the run, or the schedule skips exports without rows.
 DEFAULT_EVENTS: tuple[Event, ...] = ("done", "error", "paused")
 EVENT_TYPES: Mapping[Event, str] = {
     "done": "export.done",
@@ -22,7 +22,10 @@ EVENT_TYPES: Mapping[Event, str] = {
 
 @dataclass(frozen=True)
 class Subscription:
-    """A webhook URL: `host` is for display, `sealed` is the encrypted URL (see signing_keys.py)."""
+    """A subscription to webhooks.
+
+    `host` is for display, and `sealed` is the encrypted URL (see signing_keys.py).
+    """
 
     host: str
     sealed: str
@@ -33,7 +36,10 @@ class Subscription:
 
 
 def parse_subscriptions(value: object) -> tuple[Subscription, ...]:
-    """Parse the stored list. Raise ValueError if an operator has edited it and it is invalid."""
+    """Parse the stored list.
+
+    Raises ValueError if it is invalid, because an operator may have edited it in Prefect.
+    """
     if not isinstance(value, list):
         raise ValueError("must be a list")
     return tuple(map(_subscription, value))

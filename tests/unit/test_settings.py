@@ -22,7 +22,7 @@ def test_an_invalid_secret_file_turns_webhooks_off(
     if content is not None:
         file.write_bytes(content.encode("latin-1"))
     assert Settings(webhook_secret_file=file, **REQUIRED).webhook_secrets is None
-    assert "webhooks are off" in caplog.text
+    assert "webhooks are disabled" in caplog.text
 
 
 @pytest.mark.parametrize("name", ApiSettings.model_fields)

@@ -74,12 +74,12 @@ def _raise(frame: pd.DataFrame) -> pd.DataFrame:
     ("transform", "sentence"),
     [
         (_raise, "raised KeyError."),
-        (lambda frame: frame.drop(columns=["words"]), "dropped words."),
-        (lambda frame: frame.head(1), "changed the number of rows, from 2 to 1."),
-        (lambda frame: pd.concat([frame, frame]), "changed the number of rows, from 2 to 4."),
-        (lambda frame: None, "returned no DataFrame."),
-        (lambda frame: frame["words"], "returned no DataFrame."),
-        (lambda frame: pd.concat([frame, frame["words"]], axis=1), "returned more than one column words."),
+        (lambda frame: frame.drop(columns=["words"]), "dropped columns: words."),
+        (lambda frame: frame.head(1), "changed the number of rows from 2 to 1."),
+        (lambda frame: pd.concat([frame, frame]), "changed the number of rows from 2 to 4."),
+        (lambda frame: None, "did not return a DataFrame."),
+        (lambda frame: frame["words"], "did not return a DataFrame."),
+        (lambda frame: pd.concat([frame, frame["words"]], axis=1), "returned duplicate columns: words."),
         (
             lambda frame: frame.assign(madeAt=frame["madeAt"].dt.tz_localize(None)),
             "returned timestamps without a time zone in madeAt.",
