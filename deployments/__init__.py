@@ -1,5 +1,5 @@
 """Programs that run the service: the command line, the warm worker and the local stack.
 
-Here: code that starts, registers or operates processes, and the commands of the terminal.
-Not here: anything that an export, a schedule or an HTTP request needs (`flows`, `api`).
+This package contains code that starts, registers or operates processes, and the terminal commands. Code that
+an export, a schedule or an HTTP request needs belongs in `flows` or `api`.
 """

@@ -1,6 +1,6 @@
-"""Entry point of `report-exports`.
+"""Entry point of the `report-exports` command.
 
-Commands that talk to a running service start at once: only `up` and `worker` import the service.
+`up`, `worker` and `keys` import the service only when they run, so the client commands start quickly.
 """
 
 import argparse
@@ -36,8 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Problem as problem:
         print_to_stderr(f"report-exports: {problem.detail}")
         return RequestRejected.code
-    except BrokenPipeError:  # as in `… -o - | head`
-        # Python flushes stdout at exit, which would fail again.
+    except BrokenPipeError:  # for example in `report-exports export … -o - | head`
+        # Python flushes stdout at exit. Redirect it, or the flush would raise the same error again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OperationFailed.code
 
@@ -65,15 +65,15 @@ def _run(argv: list[str]) -> int:
 
 
 def _up(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
-    from deployments import up_command  # imports pandas: 1 s
+    from deployments import up_command  # takes 1 s, because it imports pandas
 
     return up_command.run(parser, arguments)
 
 
 def _worker(arguments: argparse.Namespace) -> int:
-    """Return 0 after a clean stop, 2 if this worker cannot serve the work pool."""
+    """Run a worker and return 0 after a clean stop, or 2 if it cannot serve the work pool."""
     from deployments.stack.terminal import Terminal
-    from deployments.warm_worker.serve import UntestedPrefect, WorkerRefused, serve  # imports Prefect: 2 s
+    from deployments.warm_worker.serve import UntestedPrefect, WorkerRefused, serve  # takes 2 s
 
     try:
         asyncio.run(serve(arguments.pool, arguments.name, arguments.limit, arguments.grace))
@@ -84,7 +84,7 @@ def _worker(arguments: argparse.Namespace) -> int:
 
 
 def _build_parser() -> tuple[argparse.ArgumentParser, dict[str, set[str]]]:
-    """Return the parser, and the declared options of commands that also take a report's scopes."""
+    """Return the parser, and the declared options of the commands that also accept a report's scopes."""
     parser = argparse.ArgumentParser(prog="report-exports", allow_abbrev=False)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_up(commands)

@@ -1,4 +1,4 @@
-"""`report-exports keys`: create, list and revoke API keys in the file that the API reads."""
+"""Implement `report-exports keys`, which creates, lists and revokes API keys in the API's key file."""
 
 import argparse
 import os
@@ -21,12 +21,12 @@ def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "keys",
         help="create, list and revoke API keys",
-        description="Create, list and revoke API keys. A running API applies the change to its next request.",
+        description="Create, list and revoke API keys. A running API applies changes immediately.",
         allow_abbrev=False,
     )
-    parser.add_argument("--file", type=Path, metavar="FILE", help=f"file of the keys (default: {SETTING})")
+    parser.add_argument("--file", type=Path, metavar="FILE", help=f"key file (default: {SETTING})")
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    create = actions.add_parser("create", help="create a key and print it once", allow_abbrev=False)
+    create = actions.add_parser("create", help="create a key and print it", allow_abbrev=False)
     create.add_argument(
         "--caller", required=True, metavar="NAME", help="name of the caller, who sees only their own exports"
     )
@@ -45,7 +45,7 @@ def add_parser(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from api.access.api_keys import KeyFile, KeyFileUnusable  # only `keys` needs the service's code
+    from api.access.api_keys import KeyFile, KeyFileUnusable  # other commands start faster without it
 
     keys = KeyFile(_choose_file(arguments.file))
     try:
@@ -73,13 +73,13 @@ def _create(keys: "KeyFile", caller: str, reports: list[str] | None, pii: bool) 
         token = keys.create(caller, reports, datetime.now(UTC), pii)
     except ValueError as error:
         raise RequestRejected(f"--caller {caller!r}: {error}.") from None
-    print_to_stderr("Save this key now: it is stored as a hash and cannot be shown again.")
+    print_to_stderr("Save this key now. Only its hash is stored, so it cannot be shown again.")
     sys.stdout.write(f"{token}\n")
 
 
 def _revoke(keys: "KeyFile", key_id: str) -> None:
     if not keys.revoke(key_id):
-        raise RequestRejected(f"There is no key {key_id!r}. `keys list` prints the ids.")
+        raise RequestRejected(f"No key has the id {key_id!r}. Run `keys list` to see the ids.")
     print_to_stderr(f"Key {key_id} is revoked.")
 
 

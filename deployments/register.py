@@ -1,6 +1,6 @@
-"""Registers the deployments of prefect.yaml with the Prefect server.
+"""Register the deployments in prefect.yaml with the Prefect server.
 
-The stack runs it in its own process, so that its slow imports overlap with the server's start.
+The local stack runs this module in a separate process, so its slow imports overlap with the server's start.
 """
 
 import os
@@ -20,19 +20,19 @@ from prefect.exceptions import ObjectAlreadyExists
 
 from deployments.warm_worker import WarmWorker
 
-# A low limit for separate queues, so that slow webhook receivers leave the workers' slots to exports.
+# Slow webhook receivers must not occupy all worker slots, so separate queues have a low limit.
 QUEUE_CONCURRENCY_LIMIT = 2
 PREFECT_YAML = Path(__file__).resolve().parent.parent / "prefect.yaml"
 
 
 def import_flows(deployments: list[dict[str, Any]]) -> None:
-    """Import each flow's module, because Prefect registers a placeholder for one that fails to import."""
+    """Import each flow's module to fail early. Prefect would register a placeholder if the import fails."""
     for deployment in deployments:
         import_module(deployment["entrypoint"].rpartition(".")[0])
 
 
 def wait_for_server(health_url: str) -> None:
-    """Poll the server every 0.1 s; Prefect's own client would back off to longer intervals."""
+    """Poll the server every 0.1 s until it is healthy. Prefect's client would poll less often."""
     while True:
         try:
             httpx.get(health_url, timeout=2).raise_for_status()

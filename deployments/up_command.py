@@ -1,4 +1,4 @@
-"""`report-exports up`: check the settings and start the whole stack on this machine."""
+"""Implement `report-exports up`, which checks the settings and starts the whole stack on this machine."""
 
 import argparse
 import ipaddress
@@ -29,7 +29,7 @@ def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     if error := check_host(arguments.host, authenticated):
         parser.error(f"argument --host: {error}")
     for name in filter(is_of_postgres, environment):
-        del os.environ[name]  # PG* variables point to another server than the embedded one
+        del os.environ[name]  # libpq must not connect to another server than the embedded one
     if arguments.port is not None and arguments.port == arguments.prefect_port != 0:
         parser.error(f"--port and --prefect-port are both {arguments.port}. Choose different ports.")
     options = Options(
@@ -50,7 +50,7 @@ def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
 
 
 def check_settings(environment: Mapping[str, str]) -> str | None:
-    """Return what is wrong with the settings, which would otherwise only show minutes into the start."""
+    """Return an error message for the first invalid setting, or None."""
     storage_url = environment.get("REPORTS_STORAGE_URL")
     if storage_url and not storage_url.startswith(("s3://", "file:///")):
         return "REPORTS_STORAGE_URL must be s3://bucket/prefix or file:///folder."
@@ -66,7 +66,7 @@ def check_settings(environment: Mapping[str, str]) -> str | None:
 
 
 def check_host(host: str, authenticated: bool) -> str | None:
-    """Return why the API cannot be served at this address, or None."""
+    """Return an error message if the API cannot listen on this address, or None."""
     if not authenticated and not ipaddress.ip_address(host).is_loopback:
         return (
             f"{host} is reachable from other machines, and authentication is not configured. Set"

@@ -1,5 +1,5 @@
-"""Client side of the command line: talk to a running service over HTTP.
+"""Commands that talk to a running service over HTTP.
 
-Here: requests to the API, polling, downloads, exit codes and signals.
-Not here: imports of the service itself (`flows`, `api`, Prefect, pandas), which would delay every start.
+This package contains requests to the API, polling, downloads, exit codes and signal handling. It must not
+import the service itself (`flows`, `api`, Prefect, pandas), because that would delay every command.
 """

@@ -1,4 +1,4 @@
-"""Client of the export service's REST API: retries, and refusals as exceptions."""
+"""HTTP client for the export service, with retries. Error responses are raised as exceptions."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -20,7 +20,10 @@ _RETRYABLE_CLIENT_ERRORS = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.REQUEST_TIM
 
 
 class Problem(Exception):
-    """A refusal by the service: `errors` are those of its RFC 9457 document, with JSON pointers."""
+    """An error response of the service.
+
+    `detail` and `errors` are the members of its RFC 9457 document. Each error has a JSON pointer.
+    """
 
     def __init__(self, status: int, detail: str, errors: list[dict[str, str]]) -> None:
         super().__init__(detail)
@@ -44,11 +47,11 @@ class ApiClient:
 
     @property
     def address(self) -> str:
-        """URL of the service without credentials, safe to print."""
+        """URL of the service without credentials, which is safe to print."""
         return str(self._url.copy_with(username=None, password=None))
 
     def request_timeout(self, wait_seconds: int = 0) -> httpx.Timeout:
-        """Return the limits of one attempt; a long poll may take `wait_seconds` longer."""
+        """Return the timeout of one attempt. A long poll may take `wait_seconds` longer."""
         limit = max(MIN_TIMEOUT_SECONDS, self.timeout_seconds)
         response_seconds = min(RESPONSE_SECONDS, limit) + wait_seconds
         return httpx.Timeout(response_seconds, connect=min(CONNECT_SECONDS, limit))
@@ -63,9 +66,10 @@ class ApiClient:
         wrap_attempt: Callable[[Callable[[], httpx.Response]], httpx.Response] = lambda send: send(),
         **content: Any,
     ) -> httpx.Response:
-        """Return a success or a redirect, with retries; raise Problem or ServiceUnreachable.
+        """Send a request, with retries, and return the successful response or the redirect.
 
-        `wrap_attempt` is called with each single attempt.
+        Each attempt is a call of `wrap_attempt` with the function that sends the request. Raises Problem for
+        an error response and ServiceUnreachable after the timeout.
         """
         backoff = backoff or Backoff(self.timeout_seconds, self.clock)
         prefer = {"Prefer": f"wait={wait_seconds}"} if wait_seconds else {}
@@ -84,7 +88,7 @@ class ApiClient:
             self.pause(backoff, response, self._describe_failure(response))
 
     def pause(self, backoff: Backoff, response: httpx.Response | None, reason: str) -> None:
-        """Wait before the next attempt; raise ServiceUnreachable once the timeout has passed."""
+        """Wait before the next attempt, or raise ServiceUnreachable if the timeout would pass."""
         header = response.headers.get("retry-after") if response is not None else None
         limited = response is not None and response.status_code == HTTPStatus.TOO_MANY_REQUESTS
         next_pause = backoff.pause_after_rate_limit if limited else backoff.pause_after_failure
@@ -96,7 +100,7 @@ class ApiClient:
 
     def _describe_failure(self, response: httpx.Response | None) -> str:
         if response is None:
-            return f"The service at {self.address} does not answer."
+            return f"The service at {self.address} does not respond."
         detail = parse_problem(response).detail
         return f"The service at {self.address} is unavailable: {detail}"
 
@@ -119,7 +123,7 @@ def _raise_for_problem(response: httpx.Response) -> httpx.Response:
 
 
 def parse_problem(response: httpx.Response) -> Problem:
-    """Return the problem; its detail is the status line if the body is not a problem document."""
+    """Parse an error response. If its body is not a problem document, the detail is the status line."""
     status_line = f"{response.status_code} {response.reason_phrase}".strip()
     try:
         body = response.json()
@@ -131,7 +135,10 @@ def parse_problem(response: httpx.Response) -> Problem:
 
 
 def parse_json(response: httpx.Response, *members: str) -> dict[str, Any]:
-    """Return the JSON object; raise RequestRejected if it lacks `members`: this is not the service."""
+    """Return the JSON object in the response.
+
+    Raises RequestRejected if the object lacks one of `members`, because the server is not an export service.
+    """
     try:
         body = response.json()
     except ValueError:

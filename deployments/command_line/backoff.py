@@ -1,4 +1,4 @@
-"""Retry policy: exponential backoff within a time limit. Callers pass the clock."""
+"""Exponential backoff with a time limit."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ INITIAL_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.5, 10.0
 
 
 class Backoff:
-    """Pauses between retries, until `timeout_seconds` have passed since the first failure.
+    """Computes the delays between retries until `timeout_seconds` have passed since the first failure.
 
     Rate limits do not count against the timeout unless `limit_rate_waits` is set.
     """
@@ -19,14 +19,14 @@ class Backoff:
         self.reset()
 
     def reset(self) -> None:
-        """Start over after a success: the next failure gets the full timeout."""
+        """Reset after a success, so the next failure gets the full timeout."""
         self._deadline: float | None = None
         self._next_pause = INITIAL_PAUSE_SECONDS
 
     def pause_after_failure(self, retry_after: float | None = None) -> float | None:
         """Return the seconds to wait before the next attempt, or None if the timeout would pass.
 
-        The service's `retry_after` takes precedence over the exponential pause.
+        `retry_after`, if set, takes precedence over the exponential delay.
         """
         default, self._next_pause = self._next_pause, min(2 * self._next_pause, MAX_PAUSE_SECONDS)
         pause, now = retry_after if retry_after is not None else default, self._clock()
@@ -35,7 +35,7 @@ class Backoff:
         return pause if now + pause <= self._deadline else None
 
     def pause_after_rate_limit(self, retry_after: float | None) -> float | None:
-        """Return the seconds to wait after a 429: the service is up and says when to come back."""
+        """Return the seconds to wait after a 429. The service is up, so this does not use up the timeout."""
         if retry_after is None or self._limit_rate_waits:
             return self.pause_after_failure(retry_after)
         self.reset()
@@ -43,6 +43,6 @@ class Backoff:
 
 
 def parse_retry_after(header: str | None) -> float | None:
-    """Return the seconds of a Retry-After header; None for a date, because the two clocks may differ."""
+    """Return the seconds in a Retry-After header, or None. Dates are ignored, because clocks may differ."""
     text = (header or "").strip()
     return float(text) if text.isascii() and text.isdigit() and len(text) < 7 else None

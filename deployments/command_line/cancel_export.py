@@ -1,4 +1,4 @@
-"""Cancellation of an export, on request or after a signal."""
+"""Cancel an export, on request or after a signal."""
 
 from collections.abc import Callable
 
@@ -10,12 +10,12 @@ from deployments.command_line.exit_codes import CommandError
 from deployments.command_line.polling import FINAL, Job, fetch_job, job_path, parse_job, wait_until_ended
 from deployments.command_line.text.display import print_to_stderr
 
-# After Ctrl-C, give up on an unreachable service soon.
+# The user has pressed Ctrl-C, so do not retry for long.
 INTERRUPTED_TIMEOUT_SECONDS = 5.0
 
 
 def cancel(client: ApiClient, job_id: str, show: Callable[[Job], None]) -> Job:
-    """Cancel an export and return its final state; it may have ended in another way."""
+    """Cancel an export and return its final state. It may have ended before the cancellation."""
     path = f"{job_path(job_id)}/cancel"
     try:
         job = parse_job(client.request("POST", path))
@@ -27,7 +27,7 @@ def cancel(client: ApiClient, job_id: str, show: Callable[[Job], None]) -> Job:
 
 
 def cancel_after_signal(client: ApiClient, job: Job, report: Callable[[str], None]) -> None:
-    """Request the cancellation without waiting for its end; report a failure instead of raising it."""
+    """Request a cancellation without waiting for it. Failures are printed, not raised."""
     if job["status"] in FINAL:
         return
     backoff = Backoff(INTERRUPTED_TIMEOUT_SECONDS, client.clock, limit_rate_waits=True)
@@ -36,6 +36,6 @@ def cancel_after_signal(client: ApiClient, job: Job, report: Callable[[str], Non
     except Problem as problem:
         print_to_stderr(f"Export {job['id']} was not cancelled: {problem.detail}")
     except CommandError:
-        print_to_stderr(f"Export {job['id']} could not be cancelled: the service does not answer.")
+        print_to_stderr(f"Export {job['id']} could not be cancelled: the service does not respond.")
     else:
-        report(f"Export {job['id']} is cancelled.")
+        report(f"Export {job['id']} was cancelled.")

@@ -1,4 +1,4 @@
-"""Download of a finished export from a signed link, with resume and verification."""
+"""Download the file of an export from a signed link, resume after interruptions, and verify it."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -13,13 +13,13 @@ from deployments.command_line.backoff import Backoff
 from deployments.command_line.exit_codes import CommandError, OperationFailed, VerificationFailed
 from deployments.command_line.output_file import Output
 
-# Refusals of freshly signed links, after which the storage is considered misconfigured.
-MAX_REFUSALS = 3
+# After this many error responses to freshly signed links, assume that the storage is misconfigured.
+MAX_REJECTIONS = 3
 
 
 @dataclass
 class PartialDownload:
-    """Bytes written to the output so far, checked against the receipt."""
+    """The bytes written so far. They are compared with the size and SHA-256 of the job's receipt."""
 
     output: Output
     job_id: str
@@ -44,19 +44,19 @@ class PartialDownload:
             raise self.verification_error("its SHA-256 differs from its receipt")
 
     def verification_error(self, reason: str) -> VerificationFailed:
-        return VerificationFailed(f"The file does not verify: {reason}. Quote {self.job_id}.")
+        return VerificationFailed(f"The file failed verification: {reason}. Quote {self.job_id}.")
 
 
 def download(
     client: ApiClient, job: Mapping[str, Any], output: Output, show: Callable[[int, int], None]
 ) -> None:
-    """Write the file to `output` and commit it; an interrupted transfer resumes where it stopped.
+    """Download the file to `output` and commit it. Interrupted transfers resume where they stopped.
 
-    Raises VerificationFailed if size or SHA-256 differ from the job's receipt.
+    Raises VerificationFailed if the size or SHA-256 differs from the job's receipt.
     """
     file = job["file"]
     partial = PartialDownload(output, job["id"], int(file["bytes"]), str(file["sha256"]))
-    backoff, refusals = Backoff(client.timeout_seconds, client.clock), 0
+    backoff, rejections = Backoff(client.timeout_seconds, client.clock), 0
     while True:
         count_before = partial.count
         response = _receive(client, partial, show)
@@ -65,8 +65,8 @@ def download(
         if partial.count > count_before:
             backoff.reset()
         elif response is not None and not is_retryable(response):
-            refusals += 1
-        if response is not None and refusals == MAX_REFUSALS:
+            rejections += 1
+        if response is not None and rejections == MAX_REJECTIONS:
             raise _final_error(response, partial)
         client.pause(backoff, response, "The download was interrupted.")
     partial.verify()
@@ -78,20 +78,20 @@ def _final_error(response: httpx.Response, partial: PartialDownload) -> CommandE
         counts = f"{partial.count:,} of {partial.expected_bytes:,} bytes"
         return partial.verification_error(f"it ends after {counts}")
     return OperationFailed(
-        f"The file storage refused the download ({response.status_code}). Quote {partial.job_id}."
+        f"The file storage rejected the download ({response.status_code}). Quote {partial.job_id}."
     )
 
 
 def _receive(
     client: ApiClient, partial: PartialDownload, show: Callable[[int, int], None]
 ) -> httpx.Response | None:
-    """Return the storage's response, or None if the connection broke.
+    """Request a new link and download from it. Return the response, or None if the connection broke.
 
-    Each attempt requests a new link, because links expire.
+    Each attempt needs a new link, because links expire.
     """
     path = f"/exports/{partial.job_id}/download"
     link = client.request("GET", path).headers["location"]
-    # Ranges count stored bytes, so rule out a transfer encoding.
+    # Ranges refer to stored bytes, so the response must not be compressed.
     headers = {"Accept-Encoding": "identity"}
     if partial.count:
         headers["Range"] = f"bytes={partial.count}-"
@@ -105,9 +105,9 @@ def _receive(
 
 
 def _append_all(response: httpx.Response, partial: PartialDownload, show: Callable[[int, int], None]) -> None:
-    # A storage without range support sends the whole file again: skip the bytes already written.
+    # Storage without range support sends the whole file again, so skip the bytes that were already written.
     to_skip = partial.count if response.status_code != HTTPStatus.PARTIAL_CONTENT else 0
-    for data in response.iter_raw():  # unbuffered, so a broken connection loses nothing that arrived
+    for data in response.iter_raw():  # unbuffered, so no received bytes are lost if the connection breaks
         new, to_skip = data[to_skip:], max(0, to_skip - len(data))
         if new:
             partial.append(new)

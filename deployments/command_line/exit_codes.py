@@ -1,11 +1,13 @@
-"""Exit codes for scripts, and the exceptions that end a command with one.
+"""Exit codes, and the exceptions that end a command with one of them.
 
 CommandError
-├── OperationFailed       1: the export failed, or its file could not be written here
-├── RequestRejected       2: wrong usage, or the service refused the request
+├── OperationFailed       1: the export failed, or its file could not be written
+├── RequestRejected       2: wrong usage, or the service rejected the request
 ├── ServiceUnreachable    3: no usable response within --timeout
 └── VerificationFailed    4: the downloaded file differs from its receipt
-Interrupted               a signal; a BaseException, so that no error handler swallows it
+Interrupted               128 + the number of the signal
+
+Interrupted is a BaseException, so `except Exception` does not catch it.
 """
 
 import signal
@@ -43,9 +45,9 @@ class Interrupted(BaseException):
 EXIT_CODES = """\
 exit codes:
   0    done
-  1    the export failed, or its file could not be written here
-  2    wrong usage, or the service refused the request
+  1    the export failed, or its file could not be written
+  2    wrong usage, or the service rejected the request
   3    the service could not be reached within --timeout
-  4    the downloaded file does not verify
+  4    the downloaded file failed verification
   130  stopped by Ctrl-C (143 by SIGTERM, 129 by a closed terminal)
 """

@@ -1,4 +1,4 @@
-"""An export from its start to its file on this machine."""
+"""Start an export, wait for it and download its file."""
 
 import secrets
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from deployments.command_line.text.display import Display
 
 @dataclass(frozen=True)
 class Destination:
-    """`path` may be a file, a folder, `-` for stdout, or None for the current folder."""
+    """Where to write the file: a file, a folder, `-` for stdout, or None for the current folder."""
 
     path: str | None
     force: bool
@@ -29,20 +29,23 @@ class Destination:
 def start_export(
     client: ApiClient, path: str, key: str | None, signals: SignalHandler, **content: Any
 ) -> tuple[Job, float]:
-    """Return the job and the seconds until the first poll; raise Problem if the service refuses."""
+    """Start an export and return its job and the seconds to wait before the first poll.
+
+    Raises Problem if the service rejects the request.
+    """
 
     def send_uninterrupted(send: Any) -> httpx.Response:
-        response: httpx.Response = signals.defer_during(send)  # without its id, a job cannot be cancelled
+        response: httpx.Response = signals.defer_during(send)  # cancelling needs the job id in the response
         if not response.is_success:
             signals.raise_deferred()
         return response
 
-    # A random key makes it safe to resend a start without a response. It also keeps Ctrl-C from cancelling
-    # an identical export that belongs to another client.
+    # With a random key, the request can be resent if no response arrives. An identical export of another
+    # client stays a separate job, so Ctrl-C does not cancel it.
     headers = {"Idempotency-Key": key if key is not None else secrets.token_hex(16)}
     response = client.request("POST", path, headers, wrap_attempt=send_uninterrupted, **content)
     job = parse_job(response)
-    if response.status_code == httpx.codes.OK:  # an earlier job with this key: fetch its current state
+    if response.status_code == httpx.codes.OK:  # a job with this key exists: fetch its current state
         return fetch_job(client, str(job["id"])), 0.0
     return job, parse_retry_after(response.headers.get("retry-after")) or 0.0
 

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a closed terminal, raised as an exception so that a command can clean up."""
+"""Turn Ctrl-C, SIGTERM and SIGHUP into an exception, so commands can clean up."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -13,13 +13,16 @@ T = TypeVar("T")
 
 
 class SignalHandler:
-    """Raises Interrupted on a signal, at once or after a section that must not be interrupted."""
+    """Raises Interrupted when a signal arrives, or after a section that must not be interrupted."""
 
     def __init__(self) -> None:
         self._deferring, self._deferred = False, 0
 
     def defer_during(self, act: Callable[[], T]) -> T:
-        """Run `act` and keep a signal for `raise_deferred`; if `act` fails, raise Interrupted."""
+        """Run `act` and return its result. A signal that arrives meanwhile waits for `raise_deferred`.
+
+        If `act` fails, the signal is raised instead of the failure.
+        """
         self._deferring = True
         try:
             result = act()
@@ -43,7 +46,7 @@ class SignalHandler:
 
 @contextmanager
 def handle_signals() -> Iterator[SignalHandler]:
-    """Install the handler; signals that the parent process ignores (`nohup`) stay ignored."""
+    """Install a signal handler and yield it. Ignored signals, as under `nohup`, stay ignored."""
     handler = SignalHandler()
     handled = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
     previous = {number: signal.signal(number, handler.handle) for number in handled}

@@ -1,4 +1,4 @@
-"""Destination of a download: stdout, or a file that appears only once it is whole and verified."""
+"""Write a download to stdout, or to a file that appears only after it is complete and verified."""
 
 import os
 import secrets
@@ -31,7 +31,7 @@ class StdoutOutput:
 
 
 class AtomicFile:
-    """Temporary file in the target folder; `commit` moves it to its path in one step."""
+    """Temporary file in the target folder. `commit` moves it to its final path atomically."""
 
     def __init__(self, path: Path, force: bool) -> None:
         self.path, self._force = path, force
@@ -56,15 +56,15 @@ class AtomicFile:
         _sync_folder(self.path.parent)
 
     def abort(self) -> None:
-        """Remove the temporary file; does nothing after a commit."""
-        with suppress(OSError):  # closing flushes, which fails again on a full disk
+        """Remove the temporary file. Does nothing after a commit."""
+        with suppress(OSError):  # close() flushes, which fails if the disk is full
             self._file.close()
         self._temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def open_output(output: str | None, force: bool, service_name: str) -> Iterator[Output]:
-    """Yield the output. Unless the block commits it, no file remains."""
+    """Open the output and yield it. No file remains unless the block commits the output."""
     if output == STDOUT:
         yield StdoutOutput()
         return
@@ -81,20 +81,20 @@ def open_output(output: str | None, force: bool, service_name: str) -> Iterator[
 
 
 def resolve_path(output: str | None, service_name: str) -> Path:
-    """Return the file's path; in a folder, the file gets the service's name for it."""
+    """Return the path of the file. If `output` is a folder, the file gets the name chosen by the service."""
     path = Path(output) if output is not None else Path()
     return path / safe_name(service_name) if path.is_dir() else path
 
 
 def safe_name(service_name: str) -> str:
-    """Return a bare file name that is not hidden and does not look like an option."""
+    """Return a file name without folders that is not hidden and does not look like an option."""
     last_part = PureWindowsPath(PurePosixPath(service_name).name).name
     name = "".join(char if char.isprintable() else "_" for char in last_part).lstrip(".-")
     return name or "export.csv"
 
 
 def check_output(output: str | None, force: bool) -> None:
-    """Reject an unusable --output before the export starts, as far as that is known."""
+    """Raise RequestRejected if --output is already known to be unusable before the export starts."""
     if output is None or output == STDOUT or Path(output).is_dir():
         return
     path = Path(output)
@@ -116,10 +116,10 @@ def _already_exists(path: Path) -> RequestRejected:
 
 def _move_without_overwriting(temporary: Path, path: Path) -> None:
     try:
-        os.link(temporary, path)  # unlike a rename, this fails if the path exists by now
+        os.link(temporary, path)  # fails if the path exists by now, unlike a rename
     except FileExistsError:
         raise _already_exists(path) from None
-    except OSError:  # a file system without hard links
+    except OSError:  # the file system does not support hard links
         check_path(path, force=False)
         temporary.replace(path)
     else:
@@ -127,7 +127,7 @@ def _move_without_overwriting(temporary: Path, path: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    with suppress(OSError):  # not every system can open a folder
+    with suppress(OSError):  # some systems cannot open folders
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""Lists from the service, page by page."""
+"""Fetch lists from the service page by page."""
 
 import argparse
 from collections.abc import Iterator, Mapping

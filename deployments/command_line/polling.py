@@ -1,4 +1,4 @@
-"""State of an export, and long polls until it ends."""
+"""Read the state of an export, and wait for its end with long polls."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -28,7 +28,7 @@ def job_path(job_id: str) -> str:
 
 
 def wait_until_ended(client: ApiClient, job: Job, show: Callable[[Job], None], pause: float = 0.0) -> Job:
-    """Return the final state; `pause` is the number of seconds before the first poll."""
+    """Poll until the export has ended and return its final state. The first poll is after `pause` seconds."""
     show(job)
     while job["status"] not in FINAL:
         client.sleep(pause)
@@ -36,7 +36,7 @@ def wait_until_ended(client: ApiClient, job: Job, show: Callable[[Job], None], p
         response = client.request("GET", job_path(job["id"]), wait_seconds=LONG_POLL_SECONDS)
         job = parse_job(response)
         show(job)
-        # Retry-After counts from the request, so a long poll that took that long needs no pause.
+        # Retry-After is counted from the request, so a long poll may already have waited long enough.
         retry_after = parse_retry_after(response.headers.get("retry-after")) or 0.0
         pause = max(0.0, requested_at + retry_after - client.clock())
     return job

@@ -1,4 +1,4 @@
-"""Description of a report: its scopes and filters, which define some of the options."""
+"""Fetch the description of a report, whose scopes and filters define some of the options."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from deployments.command_line.exit_codes import RequestRejected
 
 
 def fetch_report_type(client: ApiClient, name: str) -> Mapping[str, Any]:
-    """Return the report's description; RequestRejected lists the reports if there is none of this name."""
+    """Return the description of a report. If it is unknown, raise RequestRejected with the known names."""
     try:
         path = f"/report-types/{quote(name, safe='')}"
         return parse_json(client.request("GET", path), "parameters", "filters")
@@ -20,4 +20,4 @@ def fetch_report_type(client: ApiClient, name: str) -> Mapping[str, Any]:
             raise
     report_types = parse_json(client.request("GET", "/report-types"), "items")["items"]
     names = ", ".join(sorted(str(report_type["name"]) for report_type in report_types))
-    raise RequestRejected(f"REPORT: there is no report {name!r}. Choose one of {names}.")
+    raise RequestRejected(f"REPORT: unknown report {name!r}. Choose one of {names}.")

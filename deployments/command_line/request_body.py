@@ -1,4 +1,4 @@
-"""Body of `POST /exports`, built from options; and the service's errors, named by option."""
+"""Build the body of `POST /exports` from options, and map the service's errors back to options."""
 
 import json
 import math
@@ -22,7 +22,7 @@ _OPTIONS = {
     "name": "--name",
     "report": "REPORT",
 }
-# Filters of these types take strings only, so `5` is the string "5"; `null` is still null.
+# Filters of these types accept only strings and null, so `5` is sent as the string "5".
 _STRING_TYPES = ("string", "uuid", "date", "date-time")
 
 
@@ -48,7 +48,7 @@ def build_selection(
     report: Mapping[str, Any],
     declared_options: Collection[str],
 ) -> dict[str, Any]:
-    """Return the fields that exports and schedules share: all but dates, time zone and name."""
+    """Return the fields that exports and schedules have in common: all except dates, time zone and name."""
     fields: dict[str, Any] = {
         "filters": build_filters(arguments.filter, report) or None,
         "columns": arguments.columns.split(",") if arguments.columns is not None else None,
@@ -67,7 +67,7 @@ def drop_nones(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def build_filters(pairs: Sequence[Pair], report: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the filters; one that is repeated matches any of its values."""
+    """Return the filters by name. A repeated name becomes a list that matches any of its values."""
     types = {filter_["name"]: filter_["type"] for filter_ in report.get("filters", [])}
     filters: dict[str, list[Any]] = {}
     for name, text in pairs:
@@ -77,7 +77,7 @@ def build_filters(pairs: Sequence[Pair], report: Mapping[str, Any]) -> dict[str,
 
 
 def parse_value(text: str, type_name: str | None = None) -> Any:
-    """Return the value of JSON such as `true`, `null`, `5` or `["a","b"]`; any other text unchanged."""
+    """Parse JSON such as `true`, `null`, `5` or `["a","b"]`. Return any other text unchanged."""
     try:
         value = json.loads(text, parse_constant=_reject_constant)
     except (ValueError, RecursionError):
@@ -101,7 +101,7 @@ def build_csv(preset: str | None, options: Sequence[Pair]) -> str | dict[str, An
 
 
 def describe_errors(errors: Sequence[Mapping[str, str]], scope_names: Mapping[str, str]) -> list[str]:
-    """Return the service's sentences, each after the option that caused it."""
+    """Return the service's error messages, each prefixed with the option that caused it."""
     lines = []
     for error in errors:
         option = option_for_pointer(error.get("pointer", ""), scope_names)
@@ -111,7 +111,7 @@ def describe_errors(errors: Sequence[Mapping[str, str]], scope_names: Mapping[st
 
 
 def option_for_pointer(pointer: str, scope_names: Mapping[str, str]) -> str:
-    """Return the option for a JSON pointer: `/filters/utm` → `--filter utm`.
+    """Return the option for a JSON pointer, such as `--filter utm` for `/filters/utm`.
 
     `scope_names` maps each scope of the report to its option.
     """

@@ -1,4 +1,4 @@
-"""Body of `POST /schedules`, built from options; and the service's errors, named by option."""
+"""Build the body of `POST /schedules` from options, and map the service's errors back to options."""
 
 from argparse import Namespace
 from collections.abc import Collection, Mapping, Sequence
@@ -8,7 +8,7 @@ from deployments.command_line.options.scope_options import Pair
 from deployments.command_line.request_body import build_selection, describe_errors, drop_nones
 
 SINCE_LAST = "since-last"
-# `--name` names the schedule here, so the export's own name has another option.
+# `--name` is the name of the schedule, so the name of its exports needs a different option.
 _EXPORT_NAME_OPTION = "--file-name"
 
 
@@ -37,7 +37,7 @@ def build_schedule_body(
 
 
 def parse_range(text: str) -> dict[str, str]:
-    """Return the range of `previous-week`, `since-last` or `2024-07-01..2024-07-31`."""
+    """Parse a range such as `previous-week`, `since-last` or `2024-07-01..2024-07-31`."""
     start, dots, end = text.partition("..")
     if dots:
         return {"kind": "absolute", "from": start, "to": end}
@@ -54,7 +54,7 @@ def describe_schedule_errors(
 
 
 def _to_export_pointer(pointer: str) -> str:
-    """Flatten a pointer: `/export/filters/utm` → `/filters/utm`, `/recurrence/cron` → `/cron`."""
+    """Return the pointer without its first level: `/filters/utm` for `/export/filters/utm`."""
     if pointer == "/export/name":
         return "/file-name"
     if pointer == "/recurrence":

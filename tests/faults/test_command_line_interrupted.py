@@ -51,7 +51,7 @@ def test_a_signal_cancels_the_export_and_leaves_no_file(
     process.send_signal(number)
     ran = wait_for_exit(process)
     assert (ran.code, ran.stdout) == (code, b"")
-    assert ran.stderr.endswith(f"Export {job_id} is cancelled.\n")
+    assert ran.stderr.endswith(f"Export {job_id} was cancelled.\n")
     assert list_files(tmp_path) == []
     assert cluster.wait_until_finished(job_id)["status"] == "cancelled"
 
@@ -63,7 +63,7 @@ def test_an_export_cancelled_elsewhere_exits_with_1_and_names_its_id(
     job_id = find_id(wait_for_stderr(process, "Export "))
     wait_until_running(cluster, job_id)
     cancelled = run(api_url(cluster), tmp_path, "cancel", job_id)
-    assert (cancelled.code, cancelled.stdout) == (0, f"Export {job_id} is cancelled.\n".encode())
+    assert (cancelled.code, cancelled.stdout) == (0, f"Export {job_id} was cancelled.\n".encode())
     again = run(api_url(cluster), tmp_path, "cancel", job_id)
     assert (again.code, again.stdout) == (0, cancelled.stdout)
     ran = wait_for_exit(process)
@@ -85,7 +85,7 @@ def test_a_short_outage_does_not_fail_the_export(cluster: Cluster, tmp_path: Pat
     finally:
         way.close()
     assert ran.code == 0
-    assert "does not answer. Trying again in" in ran.stderr
+    assert "does not respond. Trying again in" in ran.stderr
     with httpx.Client(trust_env=False) as client:
         link = cluster.job(job_id)["file"]["url"]
         assert (tmp_path / "slow.csv").read_bytes() == client.get(link).content

@@ -1,5 +1,5 @@
-"""One module per command: connect to the service, call it, print the result.
+"""Commands that call the service and print the result, with one module per command.
 
-Here: `run(arguments)` for each command that calls the service.
-Not here: option parsing (`options`), wording (`text`), or work that two commands share (the package above).
+Each module has a function `run(arguments)`. Option parsing belongs in `options`, formatting in `text`, and
+code that several commands share in the parent package.
 """

@@ -1,4 +1,4 @@
-"""`report-exports cancel`: cancel an export and print the outcome."""
+"""Implement `report-exports cancel`, which cancels an export and prints the outcome."""
 
 import argparse
 import sys
@@ -36,11 +36,11 @@ def run(arguments: argparse.Namespace) -> int:
         job = cancel(client, arguments.id, lambda job: None)
     if job["status"] != "cancelled":
         raise RequestRejected(f"Export {strip_controls(job['id'])} had already ended: {job['status']}.")
-    sys.stdout.write(f"Export {strip_controls(job['id'])} is cancelled.\n")
+    sys.stdout.write(f"Export {strip_controls(job['id'])} was cancelled.\n")
     return DONE
 
 
 def _parse_id(text: str) -> str:
-    if not text or text in (".", ".."):  # these have a meaning in a URL path
-        raise argparse.ArgumentTypeError(f"{text!r} is not the id of an export.")
+    if not text or text in (".", ".."):  # dots would change the URL path
+        raise argparse.ArgumentTypeError(f"{text!r} is not a valid export id.")
     return text

@@ -1,4 +1,4 @@
-"""`report-exports export`: start an export, follow it, download and verify its file."""
+"""Implement `report-exports export`, which starts an export, waits for it and downloads its file."""
 
 import argparse
 import sys
@@ -19,7 +19,7 @@ from deployments.command_line.text.display import open_display, print_to_stderr
 
 
 def run(arguments: argparse.Namespace, scope_pairs: Sequence[Pair], declared_options: Collection[str]) -> int:
-    """Run the command; `scope_pairs` are options that only the report defines."""
+    """Run the command and return its exit code. `scope_pairs` are the options defined by the report."""
     if not arguments.detach:
         check_output(arguments.output, arguments.force)
     with (

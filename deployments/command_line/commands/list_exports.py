@@ -1,4 +1,4 @@
-"""`report-exports list`: recent exports, newest first, as a table or as JSON."""
+"""Implement `report-exports list`, which prints exports as a table or as JSON, newest first."""
 
 import argparse
 from collections.abc import Mapping, Sequence
@@ -29,7 +29,8 @@ def add_parser(commands: Commands) -> None:
         allow_abbrev=False,
     )
     parser.add_argument(
-        "--status", help="only this status: queued, running, finalizing, done, expired, error or cancelled"
+        "--status",
+        help="only exports with this status: queued, running, finalizing, done, expired, error or cancelled",
     )
     add_list_options(parser)
     add_service_options(parser)
@@ -51,14 +52,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def remove_link(job: Mapping[str, Any]) -> dict[str, Any]:
-    """Remove the signed link, which gives access to the file: output may end up in logs."""
+    """Return the job without its signed link, because output may be logged and the link gives access."""
     file = job.get("file")
     public = file and {name: value for name, value in file.items() if name not in ("url", "urlExpiresAt")}
     return {**job, "file": public}
 
 
 def format_row(job: Mapping[str, Any], zone: tzinfo | None) -> list[str]:
-    """Return the cells of an export; `zone` None is the time zone of this machine."""
+    """Return the table cells of an export. Without a `zone`, times are in the time zone of this machine."""
     file, rows = job.get("file") or {}, job["rows"]
     row_count = file.get("rows", rows["written"] if rows["expected"] is not None else None)
     return [

@@ -1,4 +1,4 @@
-"""`report-exports schedules`: create, preview, list, pause, resume, run and delete schedules."""
+"""Implement `report-exports schedules`, which creates, lists, changes and runs schedules."""
 
 import argparse
 import secrets
@@ -28,7 +28,7 @@ FIELDS = ("id", "name", "enabled", "nextRuns")
 
 
 def run(arguments: Arguments, scope_pairs: Sequence[Pair], declared_options: Collection[str]) -> int:
-    """Run the command; `scope_pairs` are options that only the report defines."""
+    """Run the command and return its exit code. `scope_pairs` are the options defined by the report."""
     if arguments.action == "run":
         return _run_now(arguments)
     with (
@@ -56,7 +56,7 @@ def _create_or_preview(
 
 
 def _create(client: ApiClient, arguments: Arguments, body: Mapping[str, Any]) -> None:
-    # A random key makes it safe to resend the request if the response was lost.
+    # With a random key, the request can be resent if the response is lost.
     key = arguments.idempotency_key if arguments.idempotency_key is not None else secrets.token_hex(16)
     response = client.request("POST", "/schedules", {"Idempotency-Key": key}, json=body)
     schedule = parse_json(response, *FIELDS)
@@ -91,7 +91,7 @@ def _pause_or_resume(client: ApiClient, arguments: Arguments) -> None:
 
 def _delete(client: ApiClient, arguments: Arguments) -> None:
     client.request("DELETE", _schedule_path(arguments.id))
-    sys.stdout.write(f"Schedule {strip_controls(arguments.id)} is deleted. Its exports are kept.\n")
+    sys.stdout.write(f"Schedule {strip_controls(arguments.id)} was deleted. Its exports are kept.\n")
 
 
 def _print_history(client: ApiClient, arguments: Arguments) -> None:
@@ -100,7 +100,7 @@ def _print_history(client: ApiClient, arguments: Arguments) -> None:
 
 
 def _run_now(arguments: Arguments) -> int:
-    """Start an export and print its id; with --output, wait for it and download its file."""
+    """Start an export. Print its id, or with --output wait for it and download its file."""
     wants_file = arguments.output is not None
     if wants_file:
         check_output(arguments.output, arguments.force)

@@ -1,5 +1,4 @@
-"""Options of each command, and the scope options that only a report defines.
+"""Command-line options, including the scope options that are defined by a report.
 
-Here: argparse declarations, their help texts and their checks.
-Not here: requests to the service or printing.
+This package contains argparse declarations, help texts and validation. It does not send requests or print.
 """

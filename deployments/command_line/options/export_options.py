@@ -1,4 +1,4 @@
-"""Options of `report-exports export`, and those that it shares with `schedules`."""
+"""Options of `report-exports export`, some of which `schedules` also has."""
 
 import argparse
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from deployments.command_line.options.service_options import add_service_options
 
 DESCRIPTION = """\
 Start an export, wait for it, download its file and verify it. Ctrl-C cancels the export.
-A report's scopes are options, too: a report with the scope surveyId has --survey and --survey-id."""
+Each scope of a report is also an option: a report with the scope surveyId has --survey and --survey-id."""
 EXAMPLE = """\
 example:
   report-exports export survey-responses --survey 668b6fa3b8d693cd865b44bb --from 2024-7-19 --to 2024-7-26 \\
@@ -22,7 +22,7 @@ AddOption: TypeAlias = Callable[..., Any]
 
 
 def add_parser(commands: Commands) -> set[str]:
-    """Add the command and return the names of its options; the report defines all others."""
+    """Add the command and return the names of its options. A report defines further options."""
     parser = commands.add_parser(
         "export",
         help="export a report and download the file",
@@ -37,14 +37,18 @@ def add_parser(commands: Commands) -> set[str]:
         declared_options.update(parser.add_argument(*names, **settings).option_strings)
 
     add_report(add)
-    add("--from", dest="start", metavar="DAY", help="first day, or a timestamp with an offset")
-    add("--to", dest="end", metavar="DAY", help="last day, inclusive; or a timestamp, exclusive")
+    add("--from", dest="start", metavar="DAY", help="first day, or a timestamp with a UTC offset")
+    add("--to", dest="end", metavar="DAY", help="last day (inclusive), or a timestamp (exclusive)")
     add_selection(add)
     add("--time-zone", metavar="ZONE", help="time zone of days and of times in the file (default: UTC)")
     add("--name", help="name of the export and its file")
     add_file(add)
     add("--detach", action="store_true", help="start the export, print its id and exit")
-    add("--idempotency-key", metavar="KEY", help="reuse the export that this key started within a day")
+    add(
+        "--idempotency-key",
+        metavar="KEY",
+        help="reuse the export that was started with this key in the last 24 hours",
+    )
     declared_options.update(add_service_options(parser))
     return declared_options
 
@@ -59,10 +63,15 @@ def add_selection(add: AddOption) -> None:
     _add_pairs(
         add,
         "--filter",
-        "keep matching rows; true, 5 and null are read as JSON, and a repeated name matches any value",
+        "export only matching rows; values such as true, 5 and null are parsed as JSON;"
+        " repeat a name to match any of several values",
     )
     add("--columns", metavar="KEYS", help="columns in the order of the file, separated by commas")
-    add("--sort", metavar="KEYS", help="sort keys, separated by commas; - sorts descending: --sort=-score")
+    add(
+        "--sort",
+        metavar="KEYS",
+        help="sort keys, separated by commas; use - for descending: --sort=-score",
+    )
     add("--csv", metavar="PRESET", help="CSV format: plain, rfc4180 or excel")
     _add_pairs(add, "--csv-option", "set one option of the CSV format, such as header=keys")
 
@@ -76,7 +85,8 @@ def add_file(add: AddOption) -> None:
         "-o",
         "--output",
         metavar="FILE",
-        help="file or folder to write to, or - for stdout (default: the service's name, in this folder)",
+        help="file or folder to write to, or - for stdout"
+        "  (default: the service's name, in the current folder)",
     )
     add("--force", action="store_true", help="overwrite an existing file")
     add("--quiet", action="store_true", help="print errors only")
@@ -85,7 +95,7 @@ def add_file(add: AddOption) -> None:
 def parse_pair(text: str) -> Pair:
     name, equals, value = text.partition("=")
     if not (name and equals):
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=VALUE.")
+        raise argparse.ArgumentTypeError(f"{text!r} does not have the form NAME=VALUE.")
     return name, value
 
 

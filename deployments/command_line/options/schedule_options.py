@@ -15,8 +15,8 @@ from deployments.command_line.options.service_options import add_service_options
 from deployments.command_line.pagination import add_list_options
 
 DESCRIPTION = """\
-Create and manage schedules. Each run exports the days of --range, counted from its scheduled time.
-`create` and `preview` take the scopes and options of a report, as `export` does."""
+Create and manage schedules. Each run exports the days of --range, relative to its scheduled time.
+`create` and `preview` accept the scopes and filters of a report, like `export`."""
 EXAMPLE = """\
 example:
   report-exports schedules create survey-responses --survey 668b6fa3b8d693cd865b44bb \\
@@ -26,18 +26,18 @@ example:
 ACTIONS = {
     "list": "list the schedules",
     "create": "create a schedule, and print its id and next runs",
-    "preview": "print the next runs and the days that each covers, without creating a schedule",
+    "preview": "print the next runs and the days they would export, without creating a schedule",
     "pause": "pause a schedule",
     "resume": "resume a schedule",
     "run": "start an export now, even if the schedule is paused",
-    "delete": "delete a schedule; its exports stay",
+    "delete": "delete a schedule and keep its exports",
     "history": "list the exports of a schedule, newest first",
 }
 ACTIONS_WITH_BODY = ("create", "preview")
 
 
 def add_parser(commands: Commands) -> set[str]:
-    """Add the command and return the options of `create` and `preview`; the report defines all others."""
+    """Add the command and return the options of its actions. A report defines further options."""
     parser = _add(
         commands, "schedules", "create and manage schedules", DESCRIPTION, f"{EXAMPLE}\n{EXIT_CODES}"
     )
@@ -56,7 +56,7 @@ def add_parser(commands: Commands) -> set[str]:
         if action == "run":
             add_file(action_parser.add_argument)
             action_parser.add_argument(
-                "--idempotency-key", metavar="KEY", help="reuse the export that this key started"
+                "--idempotency-key", metavar="KEY", help="reuse the export that was started with this key"
             )
         declared_options |= {*add_service_options(action_parser)}
     return declared_options
@@ -96,14 +96,14 @@ def _add_body_options(parser: argparse.ArgumentParser, action: str) -> set[str]:
     add(
         "--range",
         metavar="DAYS",
-        help="days that each run covers: a preset such as previous-week or yesterday,"
+        help="days that each run exports: a preset such as previous-week or yesterday,"
         " since-last, or fixed days FROM..TO",
     )
     add("--only-if-rows", action="store_true", help="create no file if a run has no rows")
     add_selection(add)
-    add("--file-name", metavar="NAME", help="name of each run's export and file")
+    add("--file-name", metavar="NAME", help="name of each export and its file")
     if action == "create":
-        add("--idempotency-key", metavar="KEY", help="reuse the schedule that this key created")
+        add("--idempotency-key", metavar="KEY", help="reuse the schedule that was created with this key")
     return declared_options
 
 
@@ -118,9 +118,9 @@ def _add_recurrence(parser: argparse.ArgumentParser) -> set[str]:
             metavar="DURATION",
             help="interval such as PT6H, P1D or P2W, counted from --anchor (default: now)",
         ),
-        kinds.add_argument("--rrule", metavar="RULE", help="recurrence rule of RFC 5545, at most once a day"),
+        kinds.add_argument("--rrule", metavar="RULE", help="RFC 5545 recurrence rule, at most once a day"),
         parser.add_argument(
-            "--anchor", metavar="TIMESTAMP", help="start of the intervals of --every, with an offset"
+            "--anchor", metavar="TIMESTAMP", help="start of the --every intervals, with a UTC offset"
         ),
     ]
     return {name for option in options for name in option.option_strings}

@@ -1,4 +1,4 @@
-"""Options that a report defines: one with the scope `surveyId` has `--survey`."""
+"""Options defined by the scopes of a report, such as `--survey` for the scope `surveyId`."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -13,7 +13,10 @@ PERIOD = ("from", "to")
 def split_scope_options(
     arguments: Sequence[str], declared_options: Collection[str]
 ) -> tuple[list[str], list[Pair]]:
-    """Return the arguments for argparse, and an (option, value) pair for each undeclared long option."""
+    """Split off the undeclared long options.
+
+    Returns the arguments for argparse, and an (option, value) pair for each undeclared option.
+    """
     rest: list[str] = []
     pairs: list[Pair] = []
     pending = list(arguments)
@@ -34,14 +37,14 @@ def split_scope_options(
 
 
 def spell_options(scope: str, declared_options: Collection[str]) -> list[str]:
-    """Return the options of a scope: `surveyId` → `--survey`, `--survey-id`, `--surveyId`."""
+    """Return the options of a scope, such as `--survey`, `--survey-id` and `--surveyId` for `surveyId`."""
     kebab = re.sub(r"(?<=[a-z0-9])([A-Z])", r"-\1", scope).lower()
     spellings = dict.fromkeys([f"--{kebab.removesuffix('-id')}", f"--{kebab}", f"--{scope}"])
     return [option for option in spellings if option not in declared_options]
 
 
 def map_options_to_scopes(report: Mapping[str, Any], declared_options: Collection[str]) -> dict[str, str]:
-    """Return the scope of each option; if two scopes share a spelling, only an exact match keeps it."""
+    """Return the scope of each option. An option that fits several scopes must be spelled exactly."""
     candidates: dict[str, list[str]] = {}
     for scope in list_scopes(report):
         for option in spell_options(scope, declared_options):
@@ -62,12 +65,12 @@ def build_scope(
     named_pairs: Sequence[Pair],
     declared_options: Collection[str],
 ) -> dict[str, str]:
-    """Return the value of each scope, from `--survey X` and `--scope surveyId=X` alike."""
+    """Return the value of each scope, set with either `--survey X` or `--scope surveyId=X`."""
     scopes = map_options_to_scopes(report, declared_options)
     for option, _ in scope_pairs:
         if option not in scopes:
             options = ", ".join(preferred_options(report, declared_options).values()) or "none"
-            raise RequestRejected(f"{option}: unknown option. The options of this report: {options}.")
+            raise RequestRejected(f"{option}: unknown option. This report has the options: {options}.")
     values: dict[str, str] = {}
     for name, value in [*((scopes[option], value) for option, value in scope_pairs), *named_pairs]:
         if name in values:
@@ -78,7 +81,7 @@ def build_scope(
 
 
 def preferred_options(report: Mapping[str, Any], declared_options: Collection[str]) -> dict[str, str]:
-    """Return the option to show for each scope: its shortest spelling, or `--scope name=`."""
+    """Return the shortest option for each scope, or `--scope name=` if it has none."""
     shortest: dict[str, str] = {}
     for option, scope in map_options_to_scopes(report, declared_options).items():
         shortest.setdefault(scope, option)

@@ -1,4 +1,4 @@
-"""Options of every command that talks to the service: its address, and the retry timeout."""
+"""Options that all client commands have: the address of the service and the retry timeout."""
 
 import argparse
 import os
@@ -35,7 +35,7 @@ def _parse_url(text: str) -> httpx.URL:
     except httpx.InvalidURL:
         url = httpx.URL()
     if url.scheme not in ("http", "https") or not url.host or url.query or url.fragment:
-        # Do not repeat the text: it may contain a password.
+        # The message does not repeat the text, because it may contain a password.
         raise argparse.ArgumentTypeError(f"not an http or https URL, such as {API_URL}.")
     return url
 

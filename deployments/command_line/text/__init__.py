@@ -1,5 +1,5 @@
-"""Terminal output: progress, tables, and values in words.
+"""Terminal output such as progress, tables and formatted values.
 
-Here: formatting of responses, made safe for a terminal.
-Not here: requests to the service or decisions about exit codes.
+This package formats responses and makes them safe for a terminal. It does not send requests or choose exit
+codes.
 """

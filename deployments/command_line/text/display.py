@@ -1,4 +1,4 @@
-"""Progress on stderr: a bar on a terminal, occasional lines elsewhere, nothing with --quiet."""
+"""Show progress on stderr, as a bar on a terminal or as occasional lines elsewhere."""
 
 import sys
 import time
@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from deployments.command_line.text import progress_text
 from deployments.command_line.text.progress_text import RowRate
 
-# One line per second would fill cron mails and CI logs.
+# Frequent lines would fill cron mails and CI logs.
 SECONDS_BETWEEN_LINES = 10.0
 
 
@@ -45,7 +45,7 @@ class LineDisplay:
         self._print_progress("Downloading", progress_text.format_download(byte_count, total))
 
     def _print_progress(self, phase: str, progress: str, job_id: str = "") -> None:
-        """Print a new phase at once, and progress within a phase every few seconds."""
+        """Print a line if the phase has changed or the last line is older than SECONDS_BETWEEN_LINES."""
         now = self._clock()
         if phase == self._phase and now - self._printed_at < SECONDS_BETWEEN_LINES:
             return
@@ -87,7 +87,7 @@ def open_display(quiet: bool) -> Iterator[Display]:
         BarColumn(bar_width=30),
         TextColumn("{task.fields[progress]}", markup=False),
     )
-    # The file may go to stdout, so leave both streams alone.
+    # stdout may be the output file, so rich must not redirect it.
     with Progress(
         *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
     ) as bar:
@@ -95,6 +95,6 @@ def open_display(quiet: bool) -> Iterator[Display]:
 
 
 def print_to_stderr(text: str) -> None:
-    with suppress(OSError):  # the reader may have closed it
+    with suppress(OSError):  # the other end of the pipe may be closed
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()

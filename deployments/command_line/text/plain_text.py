@@ -1,4 +1,4 @@
-"""Values formatted for a terminal, and untrusted text made safe for one."""
+"""Format values for a terminal, and remove control characters from untrusted text."""
 
 from datetime import datetime, tzinfo
 
@@ -8,12 +8,12 @@ _MINUTE, _HOUR = 60, 3600
 
 
 def strip_controls(text: str) -> str:
-    """Replace control characters with spaces: they could recolor or rewrite the user's terminal."""
+    """Replace control characters with spaces, because they could manipulate the terminal."""
     return "".join(char if char.isprintable() else " " for char in text)
 
 
 def format_size(byte_count: int) -> str:
-    """Format a size: 52125 → `52.1 kB`."""
+    """Format a number of bytes, such as `52.1 kB`."""
     number, unit = float(byte_count), 0
     while number >= _STEP - 0.05 and unit < len(_UNITS) - 1:
         number, unit = number / _STEP, unit + 1
@@ -21,7 +21,7 @@ def format_size(byte_count: int) -> str:
 
 
 def format_duration(seconds: int) -> str:
-    """Format a duration: 3725 → `1 h 2 min`."""
+    """Format a duration, such as `1 h 2 min`."""
     if seconds < _MINUTE:
         return f"{seconds} s"
     if seconds < _HOUR:
@@ -30,10 +30,10 @@ def format_duration(seconds: int) -> str:
 
 
 def format_count(number: int, noun: str) -> str:
-    """Format a count: `1 row`, `1,200 rows`."""
+    """Format a number with its noun, such as `1 row` or `1,200 rows`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def format_local_time(timestamp: str | None, zone: tzinfo | None) -> str:
-    """Format an ISO timestamp in `zone`; None is the time zone of this machine."""
+    """Format an ISO timestamp in `zone`, or in the time zone of this machine if `zone` is None."""
     return f"{datetime.fromisoformat(timestamp).astimezone(zone):%Y-%m-%d %H:%M}" if timestamp else ""

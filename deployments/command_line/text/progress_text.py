@@ -1,4 +1,4 @@
-"""Progress and outcome of an export in words, for the bar and for plain lines."""
+"""Format the progress and the outcome of an export."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -20,7 +20,7 @@ _PHASES = {
 
 
 class RowRate:
-    """Rows per second since the first rows of the current attempt."""
+    """Measures the rows per second since the first rows of the current attempt."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -29,7 +29,7 @@ class RowRate:
     def update(self, rows_written: int) -> int | None:
         """Return the rate, or None while it is unknown."""
         now = self._clock()
-        # Fewer rows than before mean that a new attempt has started.
+        # A lower row count means that a new attempt has started.
         if not rows_written or self._start is None or rows_written < self._start[1]:
             self._start = (now, rows_written) if rows_written else None
             return None
@@ -42,7 +42,7 @@ def format_phase(job: Mapping[str, Any]) -> str:
 
 
 def format_progress(job: Mapping[str, Any], rows_per_second: int | None) -> str:
-    """Return `4,200 of 10,000 rows, 1,200 rows/s, 5 s left`, without the parts that are unknown."""
+    """Format the progress as `4,200 of 10,000 rows, 1,200 rows/s, 5 s left`, without unknown parts."""
     rows = job["rows"]
     if job["status"] == "queued":
         position = int(job["queue"]["position"])
@@ -68,12 +68,12 @@ def format_summary(job: Mapping[str, Any], label: str) -> str:
 
 
 def has_no_rows(job: Mapping[str, Any]) -> bool:
-    """Return True for a scheduled export without rows and with `onlyIfRows`: no file, but no failure."""
+    """Return whether a scheduled export has no file because of `onlyIfRows`, which is not a failure."""
     return (job.get("error") or {}).get("code") == "rows.none"
 
 
 def format_failure(job: Mapping[str, Any]) -> str:
-    """Return the reason for a missing file, with the error code and the id to quote."""
+    """Return why there is no file, with the error code and the job id to quote."""
     error = job.get("error") or {}
     reason = strip_controls(str(error.get("message") or "The export ended without a file."))
     code = f" ({error['code']})" if error.get("code") else ""

@@ -1,4 +1,4 @@
-"""A schedule as a table row, and its planned runs as lines."""
+"""Format schedules as table rows, and planned runs as lines."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -12,7 +12,7 @@ DEFAULT_REPORT = "survey-responses"
 
 
 def format_row(schedule: Mapping[str, Any]) -> list[str]:
-    """Return the cells; the next run is in the schedule's time zone, shown in its own column."""
+    """Return the table cells of a schedule. The next run is in the time zone of the schedule."""
     recurrence, runs = schedule["recurrence"], schedule["nextRuns"]
     rule = next((str(recurrence[kind]) for kind in _KINDS if recurrence.get(kind)), "")
     cells = [
@@ -29,7 +29,7 @@ def format_row(schedule: Mapping[str, Any]) -> list[str]:
 
 
 def format_range(range_: Mapping[str, Any] | None) -> str:
-    """Return the range in the form that --range accepts."""
+    """Format a range in the syntax of --range."""
     if range_ is None:
         return ""
     if range_["kind"] == "absolute":
@@ -38,13 +38,13 @@ def format_range(range_: Mapping[str, Any] | None) -> str:
 
 
 def format_state(schedule: Mapping[str, Any]) -> str:
-    """Return the state; a schedule from prefect.yaml is read-only here."""
+    """Return the state of a schedule. Schedules from prefect.yaml are read-only."""
     state = "active" if schedule["enabled"] else "paused"
     return f"{state}, read-only" if schedule["readOnly"] else state
 
 
 def format_planned_runs(runs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return a line per run: `Mon 2024-07-22 09:00 +02:00: 2024-07-15 to 2024-07-21`."""
+    """Format each run as a line such as `Mon 2024-07-22 09:00 +02:00: 2024-07-15 to 2024-07-21`."""
     if not runs:
         return ["No runs are planned."]
     return [f"{_format_timestamp(run['plannedAt'])}{_format_days(run['from'], run['to'])}" for run in runs]

@@ -1,4 +1,4 @@
-"""Rows on stdout: a table for people, JSON for scripts."""
+"""Print rows to stdout as a table or as JSON."""
 
 import json
 import sys
@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-# Wide enough to truncate nothing when stdout is a file or a pipe.
+# Files and pipes have no width, so nothing may be truncated there.
 UNLIMITED_WIDTH = 10_000
 ID_WIDTH = 36
 NUMERIC_HEADINGS = ("ROWS", "SIZE")
