@@ -1,7 +1,7 @@
-"""Dependencies of routes: the context, the caller, and what the caller may use.
+"""FastAPI dependencies for the context, the caller and the resources that the caller may access.
 
-Rights are enforced here, and for polls in routes/article.py: a route that takes a ReportsDep, an ExportDep
-or a ScheduleDep gets only reports, exports and schedules that the caller may see.
+All permission checks are here. Routes use ReportsDep, ExportDep and ScheduleDep, which return only the
+reports, exports and schedules that the caller may see.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,10 @@ from flows.query.report import Report
 
 
 def authenticate(request: Request) -> Caller:
-    """Return the caller; raise Refusal 401 for a key or token that is missing or not valid."""
+    """Return the caller of the request.
+
+    Raises Refusal 401 if the API key or token is missing or not valid.
+    """
     context: Context = request.app.state.context
     caller = context.authentication.caller(request.headers.getlist("authorization"))
     logs.bind(caller=caller.name)
@@ -42,21 +45,35 @@ CallerDep = Annotated[Caller, Depends(get_caller)]
 
 
 async def get_reports(caller: CallerDep, context: ContextDep) -> Mapping[str, Report]:
-    """Return the reports that exist for the caller, with the columns masked that they may not see."""
+    """Return the reports that the caller may use, masked if they may not see personal data."""
     return context.catalog.permitted(caller)
 
 
 async def get_export(export_id: ExportId, caller: CallerDep, context: ContextDep) -> CachedJob:
-    """Return the export of the path. Raise Refusal 404 alike for an unknown id and another caller's."""
-    cached = await context.watcher.read(export_id.lower(), caller.name) if is_id(export_id) else None
-    if cached is None or not caller.may_see(cached.job.run.masked):
+    """Return the export with the id in the path.
+
+    Raises Refusal 404 if it does not exist or belongs to another caller. Both responses are identical.
+    """
+    export = await find_export(export_id, caller, context)
+    if export is None:
         raise Refusal(HTTPStatus.NOT_FOUND, "No export has this id.")
-    logs.bind(job=cached.job.run.id)
-    return cached
+    return export
+
+
+async def find_export(export_id: str, caller: Caller, context: Context) -> CachedJob | None:
+    """Return the export, or None if it does not exist or the caller may not see it."""
+    export = await context.watcher.read(export_id.lower(), caller.name) if is_id(export_id) else None
+    if export is None or not caller.may_see(export.job.run.masked):
+        return None
+    logs.bind(job=export.job.run.id)
+    return export
 
 
 async def get_schedule(schedule_id: ScheduleId, caller: CallerDep, context: ContextDep) -> StoredSchedule:
-    """Return the schedule of the path. Raise Refusal 404 alike for an unknown id and another caller's."""
+    """Return the schedule with the id in the path.
+
+    Raises Refusal 404 if it does not exist or belongs to another caller. Both responses are identical.
+    """
     store = context.schedules
     schedule = await store.read(schedule_id.lower(), caller.name) if is_id(schedule_id) else None
     if schedule is None or not caller.may_see(schedule.masked):

@@ -1,4 +1,4 @@
-"""The frozen routes of the original article: start an export, poll it."""
+"""The frozen routes `POST /reports/csv` and `GET /reports/csv` of the original article."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 from pydantic import Field, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from api.dependencies import CallerDep, ContextDep
+from api.dependencies import CallerDep, ContextDep, find_export
 from api.exports.article import Poll, Started
 from api.exports.job import frozen_body, poll_headers
 from api.routes.json_route import JsonRoute
@@ -19,27 +19,26 @@ from api.web.ids import UUID_SCHEMA, is_id
 from api.web.problems import Refusal
 from api.web.queries import QueryModel
 from api.web.responses import refusals, with_headers
-from flows import logs
 from flows.errors import FieldError
 
-# Polls are most of the load: their route is matched first, and depends on the caller only once.
+# Most requests are polls. Their route is the first to be matched and has no router-wide dependencies.
 router = APIRouter(tags=["the article's routes"], route_class=JsonRoute)
 
 Prefer = Annotated[
-    str, Header(alias="Prefer", description="`respond-async`: 202 in place of 200, same body.")
+    str, Header(alias="Prefer", description="`respond-async` changes the status from 200 to 202.")
 ]
 
 
 def _read_job_id(values: list[str]) -> str:
     if len(values) != 1 or not is_id(values[0]):
-        raise PydanticCustomError("format", "Give one job id, as POST /reports/csv returned it.")
+        raise PydanticCustomError("format", "Send one job id, as returned by POST /reports/csv.")
     return values[0].lower()
 
 
 class PollQuery(QueryModel):
-    # A list, so that FastAPI passes every value and a repeated id can be refused.
+    # Declared as a list, because FastAPI would otherwise silently drop all ids but the last.
     job_id: Annotated[list[str], PlainValidator(_read_job_id), WithJsonSchema(UUID_SCHEMA)] = Field(
-        description="The id that the start returned."
+        description="Id of the job, as returned by `POST /reports/csv`."
     )
 
 
@@ -52,15 +51,13 @@ class PollQuery(QueryModel):
     responses={**with_headers(200, responses.POLLED), **refusals(404, 422)},
 )
 async def poll_csv(query: Annotated[PollQuery, Query()], caller: CallerDep, context: ContextDep) -> Response:
-    """Return status and progress; the link when the export is done, the reason when it failed."""
-    job_id = str(query.job_id)
-    cached = await context.watcher.read(job_id, caller.name)
-    if cached is None or not caller.may_see(cached.job.run.masked):
+    """Return the status and progress of the export, and its download link or error once it has ended."""
+    export = await find_export(str(query.job_id), caller, context)
+    if export is None:
         raise _unknown_job()
-    job = cached.job
-    logs.bind(job=job.run.id)
+    job = export.job
     url = (await context.links.link_to(job)).url if job.status == "done" else None
-    return JSONResponse(frozen_body(job, url), headers=poll_headers(job, datetime.now(UTC), cached.stale))
+    return JSONResponse(frozen_body(job, url), headers=poll_headers(job, datetime.now(UTC), export.stale))
 
 
 def _unknown_job() -> Refusal:
@@ -87,7 +84,7 @@ async def start_csv(
     context: ContextDep,
     prefer: Prefer = "",
 ) -> Response:
-    """Answer at once with the id of the job."""
+    """Start an export and return the id of its job immediately."""
     started = await start(order, context, caller)
     status = HTTPStatus.ACCEPTED if "respond-async" in prefer else HTTPStatus.OK
     headers = started.headers | {"Cache-Control": "no-store"}
