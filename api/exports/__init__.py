@@ -1,5 +1,5 @@
-"""Exports as resources: start, list, read, cancel and watch runs in Prefect.
+"""Start, list, read, cancel and watch exports, which are flow runs in Prefect.
 
-Code that maps runs to jobs belongs here. HTTP parameters and responses belong in `routes`, and what a run
-does belongs in `flows`.
+Code that presents flow runs as jobs belongs here. HTTP endpoints belong in `routes`, and the work of a run
+belongs in `flows`.
 """

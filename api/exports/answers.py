@@ -1,4 +1,4 @@
-"""Exports as the API returns them."""
+"""Response models of exports."""
 
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ from api.web.answer import Answer, Count, NextCursor, Timestamp, TimestampText, 
 from flows.errors import errors_by_code
 from flows.query.report import DEFAULT_REPORT
 
-# Codes that a run's error has beside those it can fail with.
+# Error codes of exports that no exception class defines.
 _OTHER_CODES = ("request.invalid", "rows.none", "cancelled", "expired")
 _ID = "899e1228-d7b8-40fc-8490-70e6f1efb338"
 _SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
@@ -24,7 +24,7 @@ class ExportRows(Answer):
 
 
 class ExportQueue(Answer):
-    position: Count = Field(description="Exports of the caller that start before this one.")
+    position: Count = Field(description="Number of the caller's exports that start before this one.")
 
 
 class ExportFile(Answer):
@@ -32,19 +32,19 @@ class ExportFile(Answer):
     rows: Count = Field(examples=[417])
     bytes: Count = Field(examples=[90_183])
     sha256: str = Field(pattern="^[0-9a-f]{64}$", examples=[_SHA256])
-    url: Uri = Field(description="Signed: it downloads the file without a key.")
+    url: Uri = Field(description="Signed URL, which downloads the file without an API key.")
     url_expires_at: Timestamp
-    expires_at: Timestamp = Field(description="When the file is removed.")
+    expires_at: Timestamp = Field(description="Time when the file is removed.")
 
 
 class ExportError(Answer):
     code: str = Field(json_schema_extra={"enum": [*errors_by_code(), *_OTHER_CODES]})
-    retryable: bool = Field(description="Whether a retry can help.")
-    message: str = Field(description="For people.")
+    retryable: bool = Field(description="Whether a retry may succeed.")
+    message: str = Field(description="A message to show to users.")
 
 
 class ExportLinks(Answer):
-    """A link is null while its request would be refused."""
+    """URLs of the actions on an export. A URL is null while its action is not possible."""
 
     self_: Uri = Field(alias="self")
     cancel: Uri | None
@@ -59,21 +59,21 @@ class Export(Answer):
     name: str | None
     status: Status = Field(description=" ".join(f"`{name}`: {text}" for name, text in MEANINGS.items()))
     phase: Phase | None
-    progress: int = Field(ge=0, le=100, description="100 once the file is whole, stored and verified.")
+    progress: int = Field(ge=0, le=100, description="Percentage, 100 once the file is stored and verified.")
     rows: ExportRows
     queue: ExportQueue
     eta_seconds: Count | None
     heartbeat_at: Timestamp | None
     snapshot_at: TimestampText | None
     time_zone: str = Field(examples=["UTC"])
-    request: dict[str, Any] = Field(description="The request, with its dates.")
+    request: dict[str, Any] = Field(description="The request, including its dates.")
     attempt: Count
     file: ExportFile | None
     error: ExportError | None
     created_at: Timestamp
     started_at: Timestamp | None
     finished_at: Timestamp | None
-    schedule_id: str | None = Field(description="The schedule that this is a run of.")
+    schedule_id: str | None = Field(description="Id of the schedule that started this export.")
     retry_of: Uuid | None
     links: ExportLinks
 
@@ -85,10 +85,10 @@ class ExportList(Answer):
 
 class DryRun(Answer):
     rows: Count
-    estimated_bytes: Count = Field(description="Uncompressed.")
+    estimated_bytes: Count = Field(description="Estimated uncompressed size of the file.")
     file_name: str = Field(examples=[_FILE_NAME])
     columns: list[Column]
-    sample: list[dict[str, Any]] = Field(description="The first rows: values by the keys of the columns.")
+    sample: list[dict[str, Any]] = Field(description="The first rows, keyed by column.")
 
 
 class Manifest(Answer):
@@ -100,11 +100,11 @@ class Manifest(Answer):
     rows: Count
     bytes: Count
     sha256: str = Field(pattern="^[0-9a-f]{64}$", examples=[_SHA256])
-    columns: list[dict[str, Any]] | None = Field(description="Null if the run has left none.")
+    columns: list[dict[str, Any]] | None = Field(description="Columns of the file, or null if unknown.")
 
 
 def export_answer(job: Job, base_url: str, file: ExportFile | None, position: int, now: datetime) -> Export:
-    """Return the full state of `GET /exports/{id}`; `position` exports start before it."""
+    """Build the response of `GET /exports/{id}`. `position` is the number of exports that start earlier."""
     run, progress, error = job.run, job.progress, job.error
     return Export(
         id=run.id,

@@ -1,6 +1,6 @@
-"""The bodies of the frozen routes, as the OpenAPI document shows them.
+"""Response models of the frozen routes, used only for the OpenAPI document.
 
-The routes write them without these models: their bytes are fixed, and a poll must be fast.
+The routes build their bodies without these models, because every byte is fixed and polls must be fast.
 """
 
 from typing import Annotated, Literal
@@ -13,7 +13,7 @@ Percent = Annotated[int, Field(ge=0, le=100)]
 
 
 class ArticleAnswer(BaseModel):
-    """Base of the frozen bodies, to which no field is ever added."""
+    """Base of the frozen bodies. No fields may be added to them."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -36,7 +36,7 @@ class PollDone(ArticleAnswer):
 class PollError(ArticleAnswer):
     status: Literal["error"]
     progress: Percent
-    error: str = Field(description="The reason, for people.")
+    error: str = Field(description="An error message to show to users.")
 
 
 class Poll(ArticleAnswer):

@@ -1,4 +1,4 @@
-"""Dry runs: how many rows an export would have, its approximate size, and its first rows."""
+"""Preview an export by counting its rows, estimating its size and reading its first rows."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ async def preview(request: ExportRequest, source: Source) -> DryRun:
 
 
 def estimated_bytes(page: Page) -> int:
-    """Return the uncompressed size if all rows were like those of the page."""
+    """Estimate the uncompressed size of the file from the average row size of the page."""
     header = sum(len(column.label.encode()) + 1 for column in page.columns)
     sizes = [sum(len(_text(value).encode()) + 1 for value in row.values()) for row in page.rows]
     return header + round(page.total * sum(sizes) / len(sizes)) if sizes else header

@@ -1,4 +1,4 @@
-"""Flow runs of Prefect as jobs: owner, request and state."""
+"""Convert Prefect flow runs to jobs, and tag and read the owner of a run."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -35,15 +35,18 @@ def retry_tag(job_id: str) -> str:
 
 
 def run_parameters(request: ExportRequest) -> dict[str, Any]:
-    """Return the flow's parameters; `mask_pii` is outside the request, where callers cannot set it."""
+    """Return the parameters of the flow.
+
+    `mask_pii` is not part of the request, so that callers cannot set it.
+    """
     masked = {"mask_pii": True} if request.report.masked is not None else {}
     return {"request": dict(request.body), **masked}
 
 
 def caller_of(flow_run: FlowRun) -> str | None:
-    """Return the owner; None for a run that its owner has deleted.
+    """Return the owner of the run, or None if the owner has deleted it.
 
-    A run without an owner was started by an operator in the Prefect UI and belongs to the local caller.
+    Runs without an owner were started in the Prefect UI and belong to the local caller.
     """
     if DELETED_TAG in flow_run.tags:
         return None
@@ -51,12 +54,15 @@ def caller_of(flow_run: FlowRun) -> str | None:
 
 
 def tags_once_deleted(tags: Sequence[str]) -> list[str]:
-    """Return the tags of a run that is to be removed once its work has stopped."""
+    """Return the tags that hide a run from its owner until it has stopped and can be deleted."""
     return [*(tag for tag in tags if not tag.startswith((OWNER, "request:"))), DELETED_TAG]
 
 
 def ended_without_receipt(flow_run: FlowRun, progress_by_run: Mapping[str, RunProgress]) -> bool:
-    """Return whether the progress must be read again: it may have been read before the state."""
+    """Return whether the run has ended but its progress contains no receipt.
+
+    The progress is then read again, because it may have been read before the run ended.
+    """
     progress = progress_by_run.get(str(flow_run.id))
     return flow_run.state_type in TERMINAL_STATES and (progress is None or progress.receipt is None)
 
@@ -85,7 +91,7 @@ def _as_run(flow_run: FlowRun, attempts: int) -> Run:
 
 
 def _request(flow_run: FlowRun) -> dict[str, Any]:
-    """Return the request with its dates; those of `since-last` are unknown until the run starts."""
+    """Return the request with its dates, unless they depend on the last successful run."""
     request: Any = flow_run.parameters.get("request")
     if not isinstance(request, dict):
         return {}
@@ -94,11 +100,11 @@ def _request(flow_run: FlowRun) -> dict[str, Any]:
         if schedule.needs_last_success or flow_run.expected_start_time is None:
             return request
         return request_for_run(request, schedule, flow_run.expected_start_time, None)
-    except InvalidRequest:  # edited by an operator; the run itself reports the mistake
+    except InvalidRequest:  # edited by an operator; the run will fail and report the error
         return request
 
 
 def _created_at(flow_run: FlowRun) -> datetime:
-    """Return when the job was created: for a planned run its slot, not when Prefect planned it."""
+    """Return the scheduled time of a run that a schedule planned, and the creation time of other runs."""
     slot = flow_run.expected_start_time if flow_run.auto_scheduled else None
     return slot or cast("datetime | None", flow_run.created) or datetime.now(UTC)

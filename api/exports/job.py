@@ -1,4 +1,4 @@
-"""A flow run as the job that a caller sees: its status, phase, error, and the answers to polls."""
+"""Derive a job's status, phase and error from its flow run, and build the responses to polls."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ from flows.runs.tags import EXPIRED_TAG
 Status = Literal["queued", "running", "finalizing", "done", "expired", "error", "cancelled"]
 Phase = Literal["waiting", "counting", "exporting", "verifying", "cancelling"]
 
-# What each status means, for the documents and for people.
+# The meaning of each status, as shown in the documentation.
 MEANINGS: Mapping[Status, str] = {
-    "queued": "Accepted; waiting for a worker, or for the pause before another attempt.",
-    "running": "A worker reads the rows and stores the file.",
+    "queued": "Waiting for a worker, or for the next attempt.",
+    "running": "A worker is reading the rows and storing the file.",
     "finalizing": "The file is stored and is being verified.",
-    "done": "The whole, verified file can be downloaded.",
-    "expired": "There was a file; it has been removed after its retention.",
-    "error": "It failed; `error` says why and whether a retry can help.",
-    "cancelled": "It was cancelled, or it had no rows and was not to make a file then.",
+    "done": "The file is complete, verified and ready to download.",
+    "expired": "The file has expired and was removed.",
+    "error": "The export failed. `error` contains the reason and whether a retry may succeed.",
+    "cancelled": "The export was cancelled, or skipped because it had no rows.",
 }
 _BY_STATE_TYPE: Mapping[str, Status] = {
     "SCHEDULED": "queued",
@@ -34,13 +34,13 @@ _BY_STATE_TYPE: Mapping[str, Status] = {
     "CRASHED": "error",
     "CANCELLED": "cancelled",
 }
-_POLL_PAUSES = ((10, 1), (30, 2), (120, 5))  # up to this age, the pause between polls; in seconds
-_MAX_PAUSE = 10
+_POLL_DELAYS = ((10, 1), (30, 2), (120, 5))  # (maximum age of the job, delay between polls) in seconds
+_MAX_POLL_DELAY = 10
 
 
 @dataclass(frozen=True)
 class Run:
-    """A Prefect flow run, as far as the API reads it."""
+    """The parts of a Prefect flow run that the API uses."""
 
     id: str
     name: str
@@ -77,14 +77,14 @@ class Job:
 
     @property
     def phase(self) -> Phase | None:
-        """The present step; None for a finished job."""
+        """The current step, or None if the job has finished."""
         exporting: Phase = "counting" if self.progress.expected is None else "exporting"
         phases: dict[Status, Phase] = {"queued": "waiting", "running": exporting, "finalizing": "verifying"}
         return "cancelling" if self.run.state_type == "CANCELLING" else phases.get(self.status)
 
     @property
     def had_no_rows(self) -> bool:
-        """True for a run of a schedule with `onlyIfRows` that had no rows and made no file."""
+        """True if a schedule with `onlyIfRows` started the run and it produced no file for lack of rows."""
         return self.run.state_name == NoRows.state_name
 
     @property
@@ -113,7 +113,7 @@ class Job:
         if self.status == "cancelled":
             return CANCELLED
         if self.status == "expired":
-            return JobError("expired", True, "The file has been removed after its retention.")
+            return JobError("expired", True, "The file has expired and was removed.")
         if self.status != "error":
             return None
         run = self.run
@@ -121,7 +121,7 @@ class Job:
 
 
 def frozen_body(job: Job, url: str | None) -> dict[str, Any]:
-    """Return the body of a poll exactly as the article has it."""
+    """Return the body of a poll on the frozen route. Its format never changes."""
     data: dict[str, Any] = {"status": "in-progress", "progress": job.percent}
     if job.status == "done":
         data = {"status": "done", "progress": 100, "url": url}
@@ -139,23 +139,29 @@ def poll_headers(job: Job, now: datetime, stale: bool) -> dict[str, str]:
     if stale:
         headers["Warning"] = '110 - "Response is Stale"'
     if not job.finished:
-        headers["Retry-After"] = str(pause_seconds(job, now))
+        headers["Retry-After"] = str(poll_delay_seconds(job, now))
     return headers
 
 
 def export_status(job: Job) -> str:
-    """Return 202 while it runs, 200 done, 500 failed or 410 expired, as FHIR Bulk Data does."""
+    """Return the HTTP status that FHIR Bulk Data defines for the job.
+
+    This is 202 while it runs, 200 when it is done, 500 if it failed, and 410 if its file has expired.
+    """
     statuses = {"done": "200", "expired": "410", "error": "500", "cancelled": "500"}
     return statuses.get(job.status, "202")
 
 
-def pause_seconds(job: Job, now: datetime) -> int:
+def poll_delay_seconds(job: Job, now: datetime) -> int:
     age = (now - job.run.created_at).total_seconds()
-    return next((pause for limit, pause in _POLL_PAUSES if age < limit), _MAX_PAUSE)
+    return next((delay for limit, delay in _POLL_DELAYS if age < limit), _MAX_POLL_DELAY)
 
 
 def eta_seconds(job: Job, now: datetime) -> int | None:
-    """Return the time left at the pace since the snapshot; None before the first rows."""
+    """Estimate the remaining time from the average speed so far.
+
+    Returns None if the job is not running or has not written any rows yet.
+    """
     progress = job.progress
     if job.status != "running" or not progress.written or progress.expected is None:
         return None

@@ -1,4 +1,4 @@
-"""Gauges of waiting and running jobs, read from Prefect when they are scraped."""
+"""Update the gauges of waiting and running jobs from Prefect when metrics are scraped."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -8,8 +8,7 @@ from prometheus_client import Gauge
 from api.exports.run_reader import RunReader
 from api.web.problems import Unavailable
 
-# Several scrapers share one read.
-CACHED_SECONDS = 5.0
+CACHED_SECONDS = 5.0  # requests by several scrapers share one read
 UNKNOWN = float("nan")
 
 
@@ -19,7 +18,7 @@ class JobCounts:
         self._read_at = -CACHED_SECONDS
 
     async def refresh(self) -> None:
-        """Set NaN, which plots leave out, while Prefect is down."""
+        """Update the gauges, or set them to NaN if Prefect is down. Graphs show NaN as a gap."""
         if self._clock() - self._read_at < CACHED_SECONDS:
             return
         self._read_at = self._clock()

@@ -1,4 +1,4 @@
-"""The query of `GET /exports`, and the cursor that leads to its next page."""
+"""Query parameters and cursors of `GET /exports`."""
 
 import json
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from flows.query.date_range import EARLIEST, LATEST
 
 @dataclass(frozen=True)
 class ExportFilter:
-    """Selects some of a caller's exports; None selects all."""
+    """Filter for a caller's exports. Fields that are None do not restrict the list."""
 
     caller: Caller
     status: Status | None = None
@@ -29,7 +29,11 @@ class ExportFilter:
 
 @dataclass(frozen=True)
 class Position:
-    """A position in a list, newest first: after `before`, and after the runs `seen` of that instant."""
+    """A position in a list that is sorted from newest to oldest.
+
+    The next page starts at the time `before` and skips the runs in `seen`, which have exactly that time and
+    were already returned.
+    """
 
     before: datetime
     seen: tuple[UUID, ...] = ()
@@ -44,14 +48,17 @@ def encode(position: Position) -> str:
 
 
 def decode(text: str) -> Position:
-    """Raise ValueError for a cursor that is damaged."""
+    """Decode a cursor.
+
+    Raises ValueError if it is malformed.
+    """
     try:
         before, *seen = json.loads(from_cursor(text))
-        position = Position(datetime.fromisoformat(before), tuple(UUID(each) for each in seen))
+        position = Position(datetime.fromisoformat(before), tuple(UUID(run_id) for run_id in seen))
         if position.before.tzinfo is None or not EARLIEST <= position.before.date() <= LATEST:
             raise ValueError
     except (ValueError, TypeError, AttributeError, RecursionError):
-        raise ValueError("the cursor is damaged") from None
+        raise ValueError("the cursor is malformed") from None
     return position
 
 
@@ -62,7 +69,7 @@ def _read_id(text: str) -> str:
 
 
 def _known_report(name: str, info: ValidationInfo) -> str:
-    assert info.context is not None  # noqa: S101 - the route gives the reports
+    assert info.context is not None  # noqa: S101 - the route passes the reports
     reports = info.context["reports"]
     if name not in reports:
         raise PydanticCustomError("invalid", "Must be one of {names}.", {"names": ", ".join(sorted(reports))})
@@ -70,7 +77,7 @@ def _known_report(name: str, info: ValidationInfo) -> str:
 
 
 class PageQuery(QueryModel):
-    """A page of exports."""
+    """Parameters that select a page of exports."""
 
     limit: Limit = DEFAULT_LIMIT
     cursor: Annotated[Position, PlainValidator(decode), WithJsonSchema({"type": "string"})] | None = Field(
@@ -79,7 +86,7 @@ class PageQuery(QueryModel):
 
 
 class ExportListQuery(PageQuery):
-    """`report` is checked against the reports of the caller, which come as validation context."""
+    """Parameters of `GET /exports`. Validation requires the caller's `reports` as context."""
 
     status: Status | None = Field(None, description="Only exports with this status.")
     report: Annotated[str, AfterValidator(_known_report)] | None = Field(

@@ -1,7 +1,7 @@
-"""Coalesces polls: Prefect is read once per tick, for any number of clients and jobs.
+"""Answer polls from a cache, so that the load on Prefect does not grow with the number of polls.
 
-A polled job is watched until it is final, or has not been polled for a while. Events trigger a read at once;
-the tick is the fallback. Final jobs are cached for a minute and cost no read.
+A job is watched after its first poll, until it finishes or is no longer polled. Once per tick, one batch
+reads all watched jobs. Events from Prefect trigger this read earlier. Finished jobs stay cached for a minute.
 """
 
 import asyncio
@@ -16,10 +16,10 @@ from api.exports.run_reader import RunReader
 from api.web.problems import Unavailable
 
 TICK_SECONDS = 1.0
-# Events come in bursts; one read serves a burst.
+# Events arrive in bursts, and one read covers a whole burst.
 MIN_SECONDS_BETWEEN_READS = 0.02
 DROPPED_AFTER_SECONDS = 60.0
-# Another process may delete a final job or its file.
+# Finished jobs are read again after this time, because another process may delete them or their files.
 FINAL_CACHED_SECONDS = 60.0
 MAX_WATCHED = 20_000
 RECONNECT_SECONDS = 2.0
@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class Watched:
-    """`caller` owns the job; times are in seconds of the event loop's clock."""
+    """A job in the cache, which belongs to `caller`. Times are in seconds of the event loop's clock."""
 
     job: Job
     caller: str
@@ -40,7 +40,7 @@ class Watched:
 
 @dataclass(frozen=True)
 class CachedJob:
-    """A job as last read; `stale` if Prefect has not answered since."""
+    """The last known state of a job. `stale` is true while Prefect does not respond."""
 
     job: Job
     stale: bool
@@ -75,12 +75,12 @@ class PollWatcher:
         return len(self._watched)
 
     def forget(self, job_id: str) -> None:
-        """Drop the job from the cache; the next poll reads it again."""
+        """Remove the job from the cache, so that the next poll reads it from Prefect."""
         if (watched_job := self._watched.pop(job_id, None)) is not None:
             watched_job.changed.set()
 
     async def read(self, job_id: str, caller: str) -> CachedJob | None:
-        """Return None for an unknown id and for another caller's."""
+        """Return the job, or None if it does not exist or belongs to another caller."""
         watched_job = self._watched.get(job_id)
         if watched_job is None or self._is_old(watched_job):
             return await self._read_again(job_id, caller, watched_job)
@@ -110,7 +110,7 @@ class PollWatcher:
         return CachedJob(job, stale=False)
 
     async def _read_first(self, job_id: str, caller: str) -> Job | None:
-        """Read Prefect once for concurrent polls of a job that is not watched yet."""
+        """Read a job that is not watched yet. Concurrent polls of the same job share one read."""
         poll = (job_id, caller)
         reading = self._reading.get(poll)
         if reading is None:
@@ -119,7 +119,7 @@ class PollWatcher:
         return await asyncio.shield(reading)
 
     async def wait_for_change(self, job_id: str, seconds: float) -> None:
-        """Return when the job changes, or after this time."""
+        """Wait until the job changes, but no longer than this time."""
         watched_job = self._watched.get(job_id)
         if watched_job is None or watched_job.job.finished:
             return
@@ -128,9 +128,9 @@ class PollWatcher:
                 await watched_job.changed.wait()
 
     async def read_once(self) -> None:
-        """Read all unfinished jobs in one batch."""
+        """Read the states of all unfinished jobs in one batch."""
         self._drop_unpolled()
-        ids = [job_id for job_id, each in self._watched.items() if not each.job.finished]
+        ids = [job_id for job_id, watched in self._watched.items() if not watched.job.finished]
         if not ids:
             return
         try:
@@ -150,8 +150,8 @@ class PollWatcher:
             del self._watched[job_id]
         else:
             watched.read_at = self._clock()
-            before, watched.job = watched.job, job  # a new heartbeat alone does not count
-            if job == before:
+            before, watched.job = watched.job, job
+            if job == before:  # heartbeats are not compared, so they do not wake waiting clients
                 return
         watched.changed.set()
         watched.changed = asyncio.Event()
@@ -173,7 +173,7 @@ class PollWatcher:
             try:
                 await self.read_once()
             except Exception:
-                logger.exception("cannot read the watched jobs; will retry")
+                logger.exception("could not read the watched jobs; will retry")
             await asyncio.sleep(MIN_SECONDS_BETWEEN_READS)
 
     async def _keep_listening(self) -> None:
@@ -183,5 +183,5 @@ class PollWatcher:
                     if run_id in self._watched:
                         self._wake.set()
             except Exception:
-                logger.debug("the event stream broke; will reconnect", exc_info=True)
+                logger.debug("lost the event stream; will reconnect", exc_info=True)
             await asyncio.sleep(RECONNECT_SECONDS)

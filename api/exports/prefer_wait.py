@@ -1,4 +1,4 @@
-"""`Prefer: wait=20` (RFC 7240): how long a client waits for a change."""
+"""Parse the `Prefer: wait=20` header (RFC 7240) of long polls."""
 
 import re
 

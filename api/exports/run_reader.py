@@ -1,4 +1,4 @@
-"""Reads flow runs as jobs: one, many, a page of a caller's, and their changes."""
+"""Read and count flow runs in Prefect, and receive events about their changes."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -42,10 +42,10 @@ from flows.runs.tags import EXPIRED_TAG
 
 MAX_PER_READ = 200  # Prefect's own limit
 READS_PER_PAGE = 5
-WORKER_SILENCE = timedelta(seconds=90)  # a worker reports every 30 s
+WORKER_SILENCE = timedelta(seconds=90)  # workers send a heartbeat every 30 s
 # Prefect's clock may run ahead of ours.
 SOON = timedelta(minutes=1)
-# A job is queued before and after these.
+# These events do not change the status of a job, which is queued before and after them.
 IGNORED_EVENTS = ("prefect.flow-run.Scheduled", "prefect.flow-run.Pending")
 WAITING = (StateType.SCHEDULED, StateType.PENDING)
 RUNNING = (StateType.RUNNING, StateType.CANCELLING)
@@ -65,7 +65,7 @@ class RunReader:
         self._server, self._client, self._attempts = server, server.client, attempts
 
     async def read(self, job_id: str, caller: str) -> Job | None:
-        """Return None for an unknown id and for another caller's."""
+        """Return the job, or None if it does not exist or belongs to another caller."""
         async with self._server.answering():
             deployment = await self._server.deployment()
             run_id = UUID(job_id)
@@ -79,7 +79,10 @@ class RunReader:
         return as_job(flow_run, progress_by_run, self._attempts)
 
     async def read_many(self, job_ids: Sequence[str]) -> dict[str, Job]:
-        """Return the jobs that exist and are not deleted, in two or three calls per 200."""
+        """Return the jobs by id. Jobs that do not exist are left out.
+
+        Each batch of 200 jobs takes two or three requests.
+        """
         jobs: dict[str, Job] = {}
         for start in range(0, len(job_ids), MAX_PER_READ):
             ids = [UUID(job_id) for job_id in job_ids[start : start + MAX_PER_READ]]
@@ -99,7 +102,10 @@ class RunReader:
     async def page(
         self, selected: ExportFilter, limit: int, position: Position
     ) -> tuple[list[Job], Position | None]:
-        """Return jobs, newest first, and the next position. A page may be short if Prefect cannot filter."""
+        """Return jobs from newest to oldest and the position of the next page.
+
+        A page may contain fewer than `limit` jobs, because Prefect does not support all filters.
+        """
         jobs: list[Job] = []
         for _ in range(READS_PER_PAGE):
             runs, progress_by_run = await self._read_page(selected, position)
@@ -115,10 +121,10 @@ class RunReader:
         return jobs, position
 
     async def columns(self, job: Job) -> list[dict[str, Any]] | None:
-        """Return the columns of the file; None if the run has left none."""
+        """Return the columns of the file, or None if the run has not recorded them."""
         columns = columns_filter(UUID(job.run.id))
-        for pause_seconds in (0.0, 0.2, 0.5, 1.0):  # written shortly after the end of the run
-            await asyncio.sleep(pause_seconds)
+        for delay_seconds in (0.0, 0.2, 0.5, 1.0):  # they are recorded shortly after the run has ended
+            await asyncio.sleep(delay_seconds)
             async with self._server.answering():
                 artifacts = await self._client.read_artifacts(artifact_filter=columns)
             if artifacts:
@@ -126,14 +132,17 @@ class RunReader:
         return None
 
     async def waiting_before(self, job: Job, caller: str) -> int:
-        """Count the caller's exports that start first. Callers take turns, so others' do not count."""
+        """Count the caller's exports that start before this job.
+
+        Exports of other callers are not counted, because callers take turns.
+        """
         before = _filter_by_state(caller, WAITING)
         before.expected_start_time = FlowRunFilterExpectedStartTime(before_=job.run.created_at)
         before.id = FlowRunFilterId(not_any_=[UUID(job.run.id)])
         return await self._count(before)
 
     async def waiting(self, caller: str) -> dict[str, datetime]:
-        """Return the caller's waiting runs by id, with their due times; at most 200 of them."""
+        """Return the scheduled times of the caller's next 200 waiting runs by run id."""
         async with self._server.answering():
             runs = await self._client.read_flow_runs(
                 flow_filter=await self._flow(),
@@ -144,7 +153,7 @@ class RunReader:
         return {str(run.id): run.expected_start_time for run in runs if run.expected_start_time}
 
     async def queued(self, caller: str, now: datetime) -> int:
-        """Count the caller's waiting exports, without those planned for later."""
+        """Count the caller's waiting exports, except those planned for later."""
         waiting = _filter_by_state(caller, WAITING)
         waiting.expected_start_time = FlowRunFilterExpectedStartTime(before_=now + SOON)
         return await self._count(waiting)
@@ -153,7 +162,7 @@ class RunReader:
         return await self._count(_filter_by_state(caller, RUNNING))
 
     async def run_with_key(self, key: str) -> FlowRun | None:
-        """Return the run with this idempotency key of Prefect's."""
+        """Return the run that Prefect stores under this idempotency key, or None."""
         async with self._server.answering():
             runs = await self._client.read_flow_runs(
                 flow_filter=await self._flow(),
@@ -169,21 +178,21 @@ class RunReader:
             )
 
     async def counts(self, now: datetime) -> dict[str, int]:
-        """Count the queued and the running exports of all callers."""
+        """Count the queued and running exports of all callers by status."""
         due = FlowRunFilterExpectedStartTime(before_=now)
         counts: dict[str, int] = {}
         for status, states in (("queued", WAITING), ("running", STATE_TYPES["running"])):
-            chosen = FlowRunFilter(
+            runs = FlowRunFilter(
                 state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(states))),
                 expected_start_time=due,
             )
             async with self._server.answering():
                 flow = await self._flow()
-                counts[status] = await self._client.count_flow_runs(flow_filter=flow, flow_run_filter=chosen)
+                counts[status] = await self._client.count_flow_runs(flow_filter=flow, flow_run_filter=runs)
         return counts
 
     async def changes(self) -> AsyncIterator[str]:
-        """Yield the id of each run whose state changes, from Prefect's events; end when the stream ends."""
+        """Yield the id of a run whenever Prefect sends an event that its state has changed."""
         async with self._server.answering():
             flow_id = (await self._server.deployment()).flow_id
         changed = EventFilter(
@@ -199,8 +208,8 @@ class RunReader:
     async def live_workers(self, work_pool: str, now: datetime) -> int:
         async with self._server.answering():
             workers = await self._client.read_workers_for_work_pool(work_pool)
-        heard = [worker.last_heartbeat_time for worker in workers if worker.status == "ONLINE"]
-        return sum(1 for at in heard if at is not None and now - at < WORKER_SILENCE)
+        heartbeats = [worker.last_heartbeat_time for worker in workers if worker.status == "ONLINE"]
+        return sum(1 for time in heartbeats if time is not None and now - time < WORKER_SILENCE)
 
     async def _read_page(
         self, selected: ExportFilter, position: Position
@@ -238,7 +247,7 @@ def _filter_by_state(caller: str, states: Sequence[StateType]) -> FlowRunFilter:
 
 
 def _is_selected(job: Job, owner: str | None, selected: ExportFilter) -> bool:
-    """Return whether the job passes the filters that Prefect does not have."""
+    """Return whether the job matches the filters that Prefect does not support."""
     is_owned = owner == selected.caller.name and selected.caller.may_see(job.run.masked)
     return is_owned and selected.status in (None, job.status)
 

@@ -1,4 +1,4 @@
-"""Starts, cancels and deletes flow runs for callers."""
+"""Start, cancel and delete flow runs for callers."""
 
 import asyncio
 import hashlib
@@ -39,7 +39,7 @@ KEY_LIFE = timedelta(hours=24)
 
 
 class KeyReused(Exception):
-    """The Idempotency-Key was used with another request."""
+    """The Idempotency-Key was already used with a different request."""
 
 
 class RunWriter:
@@ -56,12 +56,13 @@ class RunWriter:
         now: datetime,
         tags: Sequence[str] = (),
     ) -> tuple[Job, bool]:
-        """Return the job, and whether it is an earlier one: same key, or same request still running.
+        """Start an export and return its job and whether the job already existed.
 
-        Raise LimitReached beyond the caller's limits.
+        An existing job is returned for the same idempotency key, or without a key for the same request while
+        it is still running. Raises LimitReached if the caller has reached a limit.
         """
         start_id = _hash(caller, key or "", request.fingerprint)
-        if (task := self._starting.get(start_id)) is not None:  # concurrent identical starts are one call
+        if (task := self._starting.get(start_id)) is not None:  # join an identical start in progress
             return (await asyncio.shield(task))[0], True
         task = asyncio.create_task(self._start(request, caller, key, now, tags))
         self._starting[start_id] = task
@@ -69,15 +70,18 @@ class RunWriter:
         return await asyncio.shield(task)
 
     async def cancel(self, job: Job) -> bool:
-        """Return False for a job that has already ended."""
+        """Cancel the job and return whether it had not ended yet."""
         async with self._server.answering():
             state: State[Any] = Cancelling()
             answer = await self._client.set_flow_run_state(UUID(job.run.id), state)
-        # Prefect moves a run that no worker has claimed straight to Cancelled.
+        # Prefect sets runs that no worker has claimed yet directly to Cancelled.
         return answer.state is not None and answer.state.type in (StateType.CANCELLING, StateType.CANCELLED)
 
     async def delete(self, job: Job) -> None:
-        """Delete the record. Cancel a running job first, and leave its record to the sweep."""
+        """Delete the record of the job.
+
+        A running job is cancelled and hidden from its owner. The sweep flow deletes its record later.
+        """
         run_id = UUID(job.run.id)
         async with self._server.answering():
             try:
@@ -120,7 +124,10 @@ class RunWriter:
     async def _create(
         self, request: ExportRequest, caller: str, key: str, oldest: datetime | None, tags: Sequence[str]
     ) -> tuple[FlowRun, bool]:
-        """Create a run, or find the one of the key. Prefect never releases a key: go on to the next."""
+        """Create a run, or return the existing run with this key, and whether it existed.
+
+        Prefect never releases a key. If the run of a key has expired or was deleted, the next key is tried.
+        """
         while True:
             flow_run, replayed = await self._create_with_key(request, caller, key, tags)
             if not replayed or _answers_for_key(flow_run, oldest):
@@ -128,7 +135,7 @@ class RunWriter:
             key = _next_key(key, flow_run)
 
     async def _is_replay(self, key: str, oldest: datetime | None) -> bool:
-        """Return whether `_create` would find a run instead of creating one."""
+        """Return whether `_create` would return an existing run."""
         while (flow_run := await self._reader.run_with_key(key)) is not None:
             if _answers_for_key(flow_run, oldest):
                 return True
@@ -138,7 +145,7 @@ class RunWriter:
     async def _create_with_key(
         self, request: ExportRequest, caller: str, key: str, tags: Sequence[str]
     ) -> tuple[FlowRun, bool]:
-        # The name is unique: a run that comes back with another name existed before.
+        # Every start uses a unique name. If Prefect returns a run with another name, it already existed.
         name = f"{request.report.name}-{secrets.token_hex(6)}"
         flow_run = await self._client.create_flow_run_from_deployment(
             (await self._server.deployment()).id,
@@ -163,7 +170,10 @@ class RunWriter:
 
 
 def _answers_for_key(flow_run: FlowRun, oldest: datetime | None) -> bool:
-    """Return whether the run answers for its key: not if it was deleted, or created before `oldest`."""
+    """Return whether the run may be returned for its key.
+
+    This is not the case if it was deleted or created before `oldest`.
+    """
     too_old = oldest is not None and flow_run.created is not None and flow_run.created < oldest
     return not too_old and caller_of(flow_run) is not None
 
@@ -173,7 +183,7 @@ def _next_key(key: str, flow_run: FlowRun) -> str:
 
 
 def caller_key(*parts: str) -> str:
-    """Return the key that Prefect stores in place of a caller's Idempotency-Key."""
+    """Return the idempotency key for Prefect, which is unique across callers."""
     return _hash(*parts)
 
 

@@ -1,4 +1,4 @@
-"""Signed links: made on request, and reused while they stay valid long enough."""
+"""Sign download links, and reuse them while they remain valid long enough."""
 
 import asyncio
 from collections import OrderedDict
@@ -20,7 +20,10 @@ class SignedLinks:
         self._links: OrderedDict[str, Link] = OrderedDict()
 
     async def link_to(self, job: Job) -> Link:
-        """Return a link valid for at least 15 minutes, unless the signing credential expires earlier."""
+        """Return a link that is valid for at least 15 minutes.
+
+        It may expire earlier if the storage credentials do.
+        """
         link = self._links.get(job.run.id)
         if link is None or link.expires_at - self._clock() < MIN_LIFE:
             link = await asyncio.to_thread(self._sign, job)

@@ -1,4 +1,5 @@
-"""One module per resource: parse the request, call the package behind it, build the response.
+"""HTTP endpoints, with one module for each resource.
 
-Queries to Prefect, the database or storage belong in `exports`, `schedules` and `tables`.
+An endpoint parses the request, calls the package behind it and builds the response. Code that talks to
+Prefect, the database or storage belongs in `exports`, `schedules` and `tables`.
 """

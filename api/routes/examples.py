@@ -1,4 +1,4 @@
-"""Examples of requests for the API documents; the article's own request comes first."""
+"""Example requests for the API docs."""
 
 from typing import Any
 
@@ -15,8 +15,8 @@ ORDERS: dict[str, Any] = {
     "filters": {"status": ["paid", "shipped"]},
 }
 EXPORTS: dict[str, Any] = {
-    "survey": {"summary": "A week of one survey", "value": ARTICLE},
-    "orders": {"summary": "Orders of a month", "value": ORDERS},
+    "survey": {"summary": "One week of a survey", "value": ARTICLE},
+    "orders": {"summary": "One month of orders", "value": ORDERS},
 }
 
 _WEEKLY: dict[str, Any] = {

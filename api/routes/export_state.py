@@ -1,4 +1,4 @@
-"""The full state of exports, with the signed link of the file and the position in the queue."""
+"""Build the full state of exports, including the download link and the position in the queue."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ async def full_state(job: Job, context: Context, caller: Caller) -> Export:
 
 
 async def full_states(jobs: Sequence[Job], context: Context, caller: Caller) -> list[Export]:
-    """Read the queue once for all of them."""
+    """Return the states of several exports, reading the queue only once."""
     is_queued = any(job.status == "queued" for job in jobs)
     waiting = await context.run_reader.waiting(caller.name) if is_queued else {}
     return [await _state(job, context, _position(job, waiting)) for job in jobs]
@@ -35,7 +35,7 @@ async def _state(job: Job, context: Context, position: int) -> Export:
 async def _file(job: Job, context: Context) -> ExportFile:
     receipt, finished_at = job.progress.receipt, job.run.finished_at
     assert receipt is not None  # noqa: S101 - a job is done only with a receipt
-    assert finished_at is not None  # noqa: S101 - a job is done only when it has ended
+    assert finished_at is not None  # noqa: S101 - Prefect sets it when a run ends
     link = await context.links.link_to(job)
     return ExportFile(
         name=receipt.name,

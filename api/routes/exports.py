@@ -1,4 +1,4 @@
-"""Exports as resources: start, list, read, cancel, retry, delete, download."""
+"""Endpoints that start, list, read, cancel, retry, delete and download exports."""
 
 import hashlib
 import logging
@@ -32,16 +32,20 @@ router = APIRouter(
     tags=["exports"], route_class=JsonRoute, dependencies=[Depends(get_caller), Depends(each_parameter_once)]
 )
 Prefer = Annotated[
-    str, Header(alias="Prefer", description="`wait=20`: answer on a change, after 20 s at most.")
+    str, Header(alias="Prefer", description="`wait=20` delays the response until a change or for 20 seconds.")
 ]
 IfNoneMatch = Annotated[
-    str, Header(alias="If-None-Match", description="A known `ETag`: 304 while unchanged.")
+    str,
+    Header(alias="If-None-Match", description="A previous `ETag`. The status is 304 if it still matches."),
 ]
 audit = logging.getLogger("report_exports.audit")
 
 
 class StartQuery(QueryModel):
-    """`?dryRun=true` is the older form of `POST /exports/dry-run`, and is not in the OpenAPI document."""
+    """Query of `POST /exports`.
+
+    `?dryRun=true` is an older form of `POST /exports/dry-run` that the OpenAPI document does not describe.
+    """
 
     dry_run: Literal["true", "false"] = "false"
 
@@ -60,7 +64,7 @@ async def is_dry_run(request: Request) -> bool:
     response_description="The new export.",
     responses={
         **with_headers(202, responses.STARTED),
-        **with_headers(200, responses.STARTED, model=Export, description="The earlier export that answers."),
+        **with_headers(200, responses.STARTED, model=Export, description="The existing export."),
         **refusals(*responses.START),
     },
 )
@@ -71,8 +75,11 @@ async def start_export(
     context: ContextDep,
     response: Response,
 ) -> Export | Response:
-    """Answer 202 with the new export; 200 with an earlier one that has the same key, or that is the same
-    request and still running."""
+    """Start an export and return it with status 202.
+
+    Returns an existing export with status 200 if it has the same idempotency key, or the same request and is
+    still running.
+    """
     if dry_run_only:
         sample = await dry_run.preview(order.request, context.source)
         return JSONResponse(sample.model_dump(mode="json"))
@@ -84,11 +91,11 @@ async def start_export(
     operation_id="previewExport",
     summary="Count, estimate and sample an export",
     response_model=DryRun,
-    response_description="What the export would hold.",
+    response_description="The preview.",
     responses=refusals(*responses.BODY),
 )
 async def preview_export(order: ExportOrderDep, context: ContextDep) -> DryRun:
-    """Return the number of rows, the estimated size and the first rows; start nothing."""
+    """Return the number of rows, the estimated size and the first rows without starting an export."""
     return await dry_run.preview(order.request, context.source)
 
 
@@ -112,7 +119,7 @@ async def list_exports(
     context: ContextDep,
     response: Response,
 ) -> ExportList:
-    """`status`, `report` and `scheduleId` narrow the list."""
+    """List the caller's exports. `status`, `report` and `scheduleId` filter the list."""
     response.headers["Cache-Control"] = "no-store"
     position = query.cursor or Position(datetime.now(UTC))
     jobs, next_position = await context.run_reader.page(query.filter(caller), query.limit, position)
@@ -127,7 +134,7 @@ async def list_exports(
     operation_id="getExport",
     summary="Get the full state of an export",
     response_model=Export,
-    response_description="The state.",
+    response_description="The state of the export.",
     responses={
         **with_headers(200, responses.POLLED | responses.ETAG),
         **with_headers(304, responses.POLLED | responses.ETAG, description="Unchanged."),
@@ -142,7 +149,7 @@ async def read_export(
     prefer: Prefer = "",
     if_none_match: IfNoneMatch = "",
 ) -> Response:
-    """Return the state at once, or with `Prefer: wait=20` as soon as it changes."""
+    """Return the state immediately, or when it next changes if `Prefer: wait=20` is sent."""
     if seconds := wait_seconds(prefer):
         await context.watcher.wait_for_change(export.job.run.id, seconds)
         export = await get_export(export_id, caller, context)
@@ -161,13 +168,13 @@ async def read_export(
     summary="Cancel an export",
     status_code=HTTPStatus.ACCEPTED,
     response_model=Export,
-    response_description="It is being cancelled.",
+    response_description="The export is being cancelled.",
     responses={**with_headers(202, responses.LOCATION), **refusals(404, 409)},
 )
 async def cancel_export(
     export_id: ExportId, export: ExportDep, caller: CallerDep, context: ContextDep, response: Response
 ) -> Export:
-    """Cancel the query in the database too; the record stays."""
+    """Cancel the export and its running database query. The export remains in the list."""
     job = export.job
     if job.finished or not await context.run_writer.cancel(job):
         raise Refusal(HTTPStatus.CONFLICT, "The export has already ended.")
@@ -186,14 +193,14 @@ async def cancel_export(
     response_description="The new export.",
     responses={
         **with_headers(202, responses.STARTED),
-        **with_headers(200, responses.STARTED, model=Export, description="The earlier export that answers."),
+        **with_headers(200, responses.STARTED, model=Export, description="The existing export."),
         **refusals(404, 409, 422, 429),
     },
 )
 async def retry_export(
     export: ExportDep, reports: ReportsDep, caller: CallerDep, context: ContextDep, response: Response
 ) -> Export:
-    """Start a new export with a new id."""
+    """Start a new export with the same request."""
     if not export.job.finished:
         raise Refusal(HTTPStatus.CONFLICT, "The export has not ended yet.")
     request = parse_request(dict(export.job.run.request), reports)
@@ -212,7 +219,7 @@ async def retry_export(
     responses=refusals(404),
 )
 async def delete_export(export: ExportDep, caller: CallerDep, context: ContextDep) -> None:
-    """Cancel the export first if it is still running."""
+    """Delete the export and its file. A running export is cancelled first."""
     job = export.job
     if job.progress.receipt is not None:
         await context.links.remove_file(job)
@@ -227,11 +234,11 @@ async def delete_export(export: ExportDep, caller: CallerDep, context: ContextDe
     summary="Download the file",
     status_code=HTTPStatus.SEE_OTHER,
     response_class=RedirectResponse,
-    response_description="To the file, by a link signed for this request.",
+    response_description="Redirect to the signed URL of the file.",
     responses={**with_headers(303, responses.LOCATION), **refusals(404, 409, 410)},
 )
 async def download_export(export: ExportDep, caller: CallerDep, context: ContextDep) -> Response:
-    """Redirect to the file."""
+    """Redirect to the file through a signed URL that is created for this request."""
     job = _with_file(export.job)
     link = await context.links.fresh_link_to(job)
     audit.info("download job=%s caller=%s", job.run.id, caller.name)
@@ -241,13 +248,13 @@ async def download_export(export: ExportDep, caller: CallerDep, context: Context
 @router.get(
     "/exports/{id:id}/manifest",
     operation_id="getManifest",
-    summary="Describe the file, as a file",
+    summary="Download the manifest of the file",
     response_model=Manifest,
-    response_description="The receipt.",
+    response_description="The manifest.",
     responses={**with_headers(200, responses.ATTACHMENT), **refusals(404, 409, 410)},
 )
 async def read_manifest(export: ExportDep, context: ContextDep, response: Response) -> Manifest:
-    """Return the receipt: request, snapshot time, rows, bytes, SHA-256 and columns."""
+    """Return the request, snapshot time, number of rows, size, SHA-256 digest and columns of the file."""
     job = _with_file(export.job)
     manifest = manifest_answer(job, await context.run_reader.columns(job))
     response.headers["Content-Disposition"] = f'attachment; filename="{manifest.name}.manifest.json"'
@@ -256,9 +263,12 @@ async def read_manifest(export: ExportDep, context: ContextDep, response: Respon
 
 
 def _with_file(job: Job) -> Job:
-    """Return the job if it has a file; raise Refusal 409 or 410 otherwise."""
+    """Return the job if its file exists.
+
+    Raises Refusal 410 if the file has expired and Refusal 409 if the export did not produce one.
+    """
     if job.status == "expired":
-        raise Refusal(HTTPStatus.GONE, "The file has been removed after its retention.")
+        raise Refusal(HTTPStatus.GONE, "The file has expired and was removed.")
     if job.status != "done":
         reason = job.error.message if job.error is not None else "The export is not finished yet."
         raise Refusal(HTTPStatus.CONFLICT, reason)

@@ -1,4 +1,4 @@
-"""The files behind signed links when the storage is a folder."""
+"""Serve files through signed links if they are stored in a local folder."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus

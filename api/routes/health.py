@@ -1,4 +1,4 @@
-"""Liveness, readiness and metrics."""
+"""Endpoints for liveness, readiness and metrics."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -37,9 +37,9 @@ class Readiness(Answer):
 @router.get(
     "/healthz",
     operation_id="isAlive",
-    summary="Report that the process is alive",
+    summary="Check that the process is running",
     response_model=Health,
-    response_description="It is alive.",
+    response_description="The process is running.",
     openapi_extra={"security": []},
 )
 async def healthz() -> Health:
@@ -49,7 +49,7 @@ async def healthz() -> Health:
 @router.get(
     "/metrics",
     operation_id="readMetrics",
-    summary="Metrics for Prometheus",
+    summary="Read metrics in the Prometheus format",
     response_class=PlainTextResponse,
     response_description="Prometheus text format.",
     openapi_extra={"security": []},
@@ -62,10 +62,10 @@ async def metrics(context: ContextDep) -> Response:
 @router.get(
     "/readyz",
     operation_id="isReady",
-    summary="Check database, Prefect, storage and a live worker",
+    summary="Check the database, Prefect, storage and workers",
     response_model=Readiness,
-    response_description="Exports can be made.",
-    responses={503: {"model": Readiness, "description": "Not now."}},
+    response_description="Exports can run.",
+    responses={503: {"model": Readiness, "description": "Exports cannot run, because a check failed."}},
     openapi_extra={"security": []},
 )
 async def readyz(context: ContextDep, response: Response) -> Readiness:
@@ -93,6 +93,6 @@ async def _passes(check: Callable[[], Awaitable[None]], limit_seconds: float) ->
     try:
         async with asyncio.timeout(limit_seconds):
             await check()
-    except Exception:  # noqa: BLE001 - any error means that the part does not serve
+    except Exception:  # noqa: BLE001 - any error means that the check failed
         return False
     return True

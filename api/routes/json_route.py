@@ -1,4 +1,4 @@
-"""The route class of the API: a body is JSON of limited size, read strictly, and only from known callers."""
+"""Route class that authenticates the caller before reading the body and parses JSON strictly."""
 
 from collections.abc import Callable, Coroutine
 from http import HTTPStatus
@@ -15,7 +15,7 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class JsonRoute(APIRoute):
-    """Decodes the body in place of FastAPI, which would accept duplicate keys, NaN and any size."""
+    """Route that decodes its body. FastAPI would accept duplicate keys, NaN and bodies of any size."""
 
     def get_route_handler(self) -> Handler:
         handle = super().get_route_handler()
@@ -23,7 +23,7 @@ class JsonRoute(APIRoute):
             return handle
 
         async def handle_decoded(request: Request) -> Response:
-            authenticate(request)  # before the body, which may be long in coming
+            authenticate(request)  # before reading the body, which may be large or slow
             body = await read_body(request)
             return await handle(_DecodedRequest(request, body, strict_json.decode(body)))
 
@@ -33,15 +33,18 @@ class JsonRoute(APIRoute):
 class _DecodedRequest(Request):
     def __init__(self, request: Request, body: bytes, decoded: Any) -> None:
         super().__init__(request.scope, request.receive)
-        self._body, self._json = body, decoded  # what body() and json() return
+        self._body, self._json = body, decoded  # Starlette's caches for body() and json()
 
 
 async def read_body(request: Request) -> bytes:
-    """Read at most 64 KiB; the declared length does not count."""
+    """Read a JSON body.
+
+    Raises Refusal for another content type or more than 64 KiB, regardless of the declared length.
+    """
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
-        # Pages of other sites cannot send this type, so they cannot start exports.
-        raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send the request as application/json.")
+        # Other websites cannot send this content type without our consent, so they cannot start exports.
+        raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send the body with Content-Type: application/json.")
     body = b""
     async for chunk in request.stream():
         body += chunk

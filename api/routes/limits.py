@@ -1,4 +1,4 @@
-"""The caller's limits, and what is left of them."""
+"""Endpoint that returns the caller's limits and their current use."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -31,7 +31,7 @@ class StartsQuota(Answer):
 
 
 class ReportQuota(Answer):
-    """Null is any number."""
+    """Limits of a report. Null means unlimited."""
 
     max_days: Count | None
     max_rows: Count | None
@@ -43,18 +43,18 @@ class BodyLimits(Answer):
 
 
 class Limits(Answer):
-    running: Quota = Field(description="Running exports; further ones wait.")
-    queued: Quota = Field(description="Waiting exports.")
+    running: Quota = Field(description="Exports that run at the same time. Others wait.")
+    queued: Quota = Field(description="Exports that wait.")
     starts: StartsQuota
-    rows: Count | None = Field(description="Maximum rows of an export; null is any number.")
-    reports: dict[str, ReportQuota] = Field(description="By the name of the report.")
+    rows: Count | None = Field(description="Maximum number of rows in an export, or null if unlimited.")
+    reports: dict[str, ReportQuota] = Field(description="Limits by the name of the report.")
     body: BodyLimits
 
 
 @router.get(
     "/limits",
     operation_id="getLimits",
-    summary="Get my limits and what is left of them",
+    summary="Get my limits and how much of them is left",
     response_model=Limits,
     response_description="The limits.",
     responses=refusals(),
@@ -62,7 +62,11 @@ class Limits(Answer):
 async def read_limits(
     reports: ReportsDep, caller: CallerDep, context: ContextDep, response: Response
 ) -> Limits:
-    """A start beyond them is refused with 429 and `Retry-After`; more than `running` exports wait."""
+    """Return the caller's limits.
+
+    Starts that exceed a limit are rejected with status 429 and `Retry-After`. Exports that exceed the number
+    of running exports wait.
+    """
     settings, reader = context.settings, context.run_reader
     running, queued = await asyncio.gather(
         reader.running(caller.name), reader.queued(caller.name, datetime.now(UTC))

@@ -1,4 +1,4 @@
-"""The page: static files, and the HTML that loads them."""
+"""Serve the web page and its script, style sheet and static files."""
 
 import os
 import re
@@ -14,7 +14,7 @@ from fastapi.staticfiles import StaticFiles
 from api.web.page_bundle import Bundle, bundle_script, bundle_text, newest_change
 
 FILES = Path(__file__).parents[1] / "page"
-# Modules of two versions must never meet, so every load asks whether they have changed.
+# Browsers must check for changes on every load, so that modules of different versions are never mixed.
 REVALIDATED = {"Cache-Control": "no-cache"}
 IMMUTABLE = {"Cache-Control": "public, max-age=31536000, immutable"}
 
@@ -31,31 +31,34 @@ class PageFiles(StaticFiles):
 @router.api_route("/", methods=["GET", "HEAD"])
 async def page() -> HTMLResponse:
     template = (FILES / "index.html").read_text(encoding="utf-8")
-    addresses = {
+    urls = {
         "page/main.js": f"page/app.{_bundles()['js'].digest}.js",
         "page/style.css": f"page/app.{_bundles()['css'].digest}.css",
     }
     html = filled(template, os.environ.get("PREFECT_UI_URL", ""))
-    for plain, hashed in addresses.items():
+    for plain, hashed in urls.items():
         html = html.replace(plain, hashed)
     return HTMLResponse(html, headers=REVALIDATED)
 
 
 @router.api_route("/page/app.{digest}.{kind}", methods=["GET", "HEAD"])
 async def bundle(digest: str, kind: str, request: Request) -> Response:
-    """The script or style sheet in one piece; an older digest gets the current one, uncached."""
-    made = _bundles().get(kind)
-    if made is None:
+    """Return the bundled script or style sheet.
+
+    A page that was loaded before an update requests an old digest. It gets the current bundle, uncached.
+    """
+    content = _bundles().get(kind)
+    if content is None:
         return Response(status_code=404)
-    headers = dict(IMMUTABLE if digest == made.digest else REVALIDATED) | {"Vary": "Accept-Encoding"}
+    headers = dict(IMMUTABLE if digest == content.digest else REVALIDATED) | {"Vary": "Accept-Encoding"}
     media_type = {"js": "text/javascript", "css": "text/css"}[kind]
     if re.search(r"\bgzip\b", request.headers.get("accept-encoding", "")):
-        return Response(made.zipped, headers=headers | {"Content-Encoding": "gzip"}, media_type=media_type)
-    return Response(made.text, headers=headers, media_type=media_type)
+        return Response(content.zipped, headers=headers | {"Content-Encoding": "gzip"}, media_type=media_type)
+    return Response(content.text, headers=headers, media_type=media_type)
 
 
 def filled(template: str, prefect_ui: str) -> str:
-    """Fill in what the page cannot ask for."""
+    """Insert the URL of the Prefect UI, which no endpoint returns."""
     empty = '<meta name="prefect-ui" content="">'
     if empty not in template:
         raise ValueError(f"index.html has no {empty}")

@@ -1,4 +1,4 @@
-"""Schedules: create, list, read, change, delete, preview, run now, history."""
+"""Endpoints that create, list, read, change, delete, preview and run schedules, and list their history."""
 
 import asyncio
 from collections.abc import Mapping
@@ -79,7 +79,7 @@ _CREATED = responses.LOCATION | responses.REPLAYED
 
 
 class OffsetQuery(QueryModel):
-    """A page of a list that Prefect reads by offset."""
+    """Parameters that select a page of a list that Prefect reads by offset."""
 
     limit: Limit = DEFAULT_LIMIT
     cursor: Annotated[int, PlainValidator(from_offset_cursor), WithJsonSchema({"type": "string"})] = Field(
@@ -89,7 +89,7 @@ class OffsetQuery(QueryModel):
 
 @dataclass(frozen=True)
 class ScheduleOrder:
-    """A valid schedule, the body that it was read from, and the Idempotency-Key that came with it."""
+    """A valid schedule with the request body and Idempotency-Key that it was sent with."""
 
     spec: ScheduleSpec
     body: Any
@@ -113,10 +113,10 @@ async def get_schedule_order(
     summary="Create a schedule",
     status_code=HTTPStatus.CREATED,
     response_model=Schedule,
-    response_description="Created.",
+    response_description="The new schedule.",
     responses={
         **with_headers(201, _CREATED),
-        **with_headers(200, _CREATED, model=Schedule, description="The earlier schedule that answers."),
+        **with_headers(200, _CREATED, model=Schedule, description="The existing schedule with the same key."),
         **refusals(*responses.BODY),
     },
 )
@@ -126,7 +126,7 @@ async def create_schedule(
     context: ContextDep,
     response: Response,
 ) -> Schedule:
-    """Plan the first run at once. Each run is an ordinary export with this `scheduleId`."""
+    """Create a schedule and plan its first run. Its runs are ordinary exports with this `scheduleId`."""
     try:
         stored, replayed = await context.schedules.create(
             order.spec, caller, order.key, order.body, datetime.now(UTC)
@@ -151,10 +151,15 @@ async def create_schedule(
 async def list_schedules(
     query: Annotated[OffsetQuery, Query()], caller: CallerDep, context: ContextDep
 ) -> ScheduleList:
-    """Include those of `prefect.yaml`, which are `readOnly`. Of webhook URLs the list shows the host only."""
+    """List the caller's schedules.
+
+    Schedules defined in `prefect.yaml` are `readOnly`. The list shows only the hosts of webhook URLs.
+    """
     schedules, next_offset = await context.schedules.page(caller, query.limit, query.cursor)
-    # In a thread, so that polls are not delayed: the next runs of a schedule take milliseconds.
-    items = await asyncio.to_thread(lambda: [_answer(each, context, whole_urls=False) for each in schedules])
+    # Computing the next runs takes milliseconds for each schedule. A thread keeps polls from being delayed.
+    items = await asyncio.to_thread(
+        lambda: [_answer(schedule, context, whole_urls=False) for schedule in schedules]
+    )
     return ScheduleList(items=items, next_cursor=to_offset_cursor(next_offset))
 
 
@@ -167,7 +172,7 @@ async def list_schedules(
     responses=refusals(*responses.BODY),
 )
 async def preview_schedule(body: PreviewBody, reports: ReportsDep, context: ContextDep) -> PlannedRuns:
-    """Take the body of a schedule, with or without a name; create nothing."""
+    """Return the next runs of a schedule without creating it. The name may be omitted."""
     now = datetime.now(UTC)
     spec, export = parse_schedule(body, reports, now, _webhooks(context), needs_name=False)
     await _check_in_database(export, context)
@@ -197,7 +202,7 @@ async def read_schedule(schedule: ScheduleDep, context: ContextDep) -> Schedule:
 async def change_schedule(
     body: ChangeBody, schedule: ScheduleDep, caller: CallerDep, context: ContextDep
 ) -> Schedule:
-    """Replace the fields in the body and keep the others; `{"enabled": false}` pauses."""
+    """Change the fields that the body contains. `{"enabled": false}` pauses the schedule."""
     _check_changeable(schedule)
     spec = await _changed(schedule, body, caller, context)
     changed = await context.schedules.change(schedule, spec, caller.name, datetime.now(UTC))
@@ -209,11 +214,11 @@ async def change_schedule(
     operation_id="deleteSchedule",
     summary="Delete a schedule",
     status_code=HTTPStatus.NO_CONTENT,
-    response_description="Deleted; its exports stay.",
+    response_description="Deleted.",
     responses=refusals(404, 409),
 )
 async def delete_schedule(schedule: ScheduleDep, context: ContextDep) -> None:
-    """Keep the exports that it has made."""
+    """Delete the schedule. Its exports are kept."""
     _check_changeable(schedule)
     await context.schedules.remove(schedule)
 
@@ -227,14 +232,14 @@ async def delete_schedule(schedule: ScheduleDep, context: ContextDep) -> None:
     response_description="The new export.",
     responses={
         **with_headers(202, responses.STARTED),
-        **with_headers(200, responses.STARTED, model=Export, description="The earlier export that answers."),
+        **with_headers(200, responses.STARTED, model=Export, description="The existing export."),
         **refusals(404, 422, 429),
     },
 )
 async def run_schedule(
     schedule: ScheduleDep, key: KeyDep, caller: CallerDep, context: ContextDep, response: Response
 ) -> Export:
-    """Start an export of the dates that a run scheduled for now would cover, even while paused."""
+    """Start an export over the dates of a run scheduled for now, even if the schedule is paused."""
     job, replayed = await context.schedules.run_now(schedule, caller.name, key, datetime.now(UTC))
     logs.bind(job=job.run.id)
     if not replayed:
@@ -253,7 +258,7 @@ async def run_schedule(
 async def list_deliveries(
     query: Annotated[OffsetQuery, Query()], schedule: ScheduleDep, caller: CallerDep, context: ContextDep
 ) -> DeliveryList:
-    """Return when and where each was sent, how often, and how the receiver answered."""
+    """List the deliveries with the receiver, the attempts and the last response of each."""
     log = DeliveryLog(context.server)
     items, next_offset = await log.page(schedule.id, caller.name, query.limit, query.cursor)
     return DeliveryList(items=items, next_cursor=to_offset_cursor(next_offset))
@@ -270,7 +275,7 @@ async def list_deliveries(
 async def list_runs(
     query: Annotated[PageQuery, Query()], schedule: ScheduleDep, caller: CallerDep, context: ContextDep
 ) -> ExportList:
-    """Return exports as `GET /exports` does, without planned runs."""
+    """List the schedule's exports in the format of `GET /exports`, without planned runs."""
     selected = list_query.ExportFilter(caller, deployment_id=schedule.deployment_id)
     position = query.cursor or Position(datetime.now(UTC))
     jobs, next_position = await context.run_reader.page(selected, query.limit, position)
@@ -288,7 +293,7 @@ async def _check_in_database(export: ExportRequest, context: Context) -> None:
     try:
         await context.source.check_request(export)
     except InvalidRequest as error:
-        errors = [replace(each, pointer=f"/export{each.pointer}") for each in error.errors]
+        errors = [replace(item, pointer=f"/export{item.pointer}") for item in error.errors]
         raise InvalidRequest(errors) from None
 
 
@@ -304,7 +309,7 @@ async def _changed(schedule: StoredSchedule, body: Any, caller: Caller, context:
 
 
 def _reports_of(schedule: StoredSchedule, caller: Caller, context: Context) -> Mapping[str, Report]:
-    """Return the reports as the schedule reads them: masked if it was created so."""
+    """Return the reports that the schedule may use, masked if the schedule or the caller is restricted."""
     reader = replace(caller, sees_pii=caller.sees_pii and not schedule.masked)
     return context.catalog.permitted(reader)
 

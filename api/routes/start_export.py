@@ -1,4 +1,4 @@
-"""Starting exports: from a request's body and headers to a job, the same way on every route."""
+"""Validate requests and start exports. All routes that start exports share this code."""
 
 import re
 from collections.abc import Sequence
@@ -35,14 +35,14 @@ KeyHeader = Annotated[
     WithJsonSchema({"type": "string", "pattern": f"^{_KEY.pattern}$"}),
     Header(
         alias="Idempotency-Key",
-        description="The same key with the same body names the same job for 24 hours.",
+        description="Within 24 hours, requests with the same key and body return the same job.",
     ),
 ]
 
 
 @dataclass(frozen=True)
 class ExportOrder:
-    """A valid request, and the Idempotency-Key that came with it."""
+    """A valid request and its Idempotency-Key."""
 
     request: ExportRequest
     key: str | None
@@ -62,7 +62,7 @@ class Started:
 async def get_export_order(
     request: Request, body: ExportBody, reports: ReportsDep, context: ContextDep, key: KeyHeader = None
 ) -> ExportOrder:
-    """Validate body and headers together, then ids and questions against the database."""
+    """Validate the body and headers, and check in the database that ids and questions exist."""
     export_request, key = read_all(lambda: parse_request(body, reports), lambda: read_key(request))
     await context.source.check_request(export_request)
     return ExportOrder(export_request, key)
@@ -99,12 +99,12 @@ async def start(order: ExportOrder, context: Context, caller: Caller, tags: Sequ
 
 
 def key_reused() -> Refusal:
-    detail = "This Idempotency-Key was used with another request. Send a new key."
+    detail = "This Idempotency-Key was already used with a different request. Send a new key."
     return Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, detail, [FieldError(_KEY_POINTER, "reused", detail)])
 
 
 async def answer_start(started: Started, context: Context, caller: Caller, response: Response) -> Export:
-    """Return the new job (202), or the present state of the earlier one that answers (200)."""
+    """Return the new job with status 202, or the current state of an existing job with status 200."""
     job = started.job
     if started.replayed and (cached := await context.watcher.read(job.run.id, caller.name)) is not None:
         job = cached.job

@@ -1,4 +1,4 @@
-"""Tables, reports, and the values of scopes."""
+"""Endpoints that list the reports, read their rows and list the values of their scopes."""
 
 from http import HTTPStatus
 from typing import Annotated
@@ -34,7 +34,7 @@ ReportName = Annotated[str, Path(description="Name of the report.", min_length=1
 async def get_table_query(
     request: Request, described: Annotated[TableParameters, SkipValidation, Query()], reports: ReportsDep
 ) -> TableQuery:
-    """Read the parameters themselves: which there are depends on the report, and filters may repeat."""
+    """Parse the raw query string, because its parameters depend on the report and filters may repeat."""
     return parse_table_query(request.query_params.multi_items(), reports)
 
 
@@ -49,7 +49,7 @@ async def get_table_query(
 async def read_table(
     query: Annotated[TableQuery, Depends(get_table_query)], context: ContextDep, response: Response
 ) -> TablePage:
-    """Return the rows of the export with the same parameters, in the same order."""
+    """Return a page of the rows that an export with the same parameters would contain, in the same order."""
     page = await context.source.page(query.request, query.page_size, query.page, query.cursor)
     sortable = query.request.report.sortable
     response.headers["Cache-Control"] = "no-store"
@@ -103,7 +103,9 @@ class ChoicesQuery(QueryModel):
         str,
         AfterValidator(_read_search),
         WithJsonSchema({"type": "string", "maxLength": MAX_SEARCH_LENGTH, "pattern": NO_NUL}),
-    ] = Field("", description="Part of the title, in any case, or the whole value. All if left out.")
+    ] = Field(
+        "", description="Part of the title, in any case, or the whole value. Omit it to list all values."
+    )
     limit: Limit = DEFAULT_LIMIT
 
 
@@ -112,7 +114,7 @@ class ChoicesQuery(QueryModel):
     operation_id="listChoices",
     summary="List the values of a scope",
     response_model=ChoiceList,
-    response_description="Values by title.",
+    response_description="The values and their titles.",
     responses=refusals(400, 404, 422),
     dependencies=[Depends(each_parameter_once)],
 )
@@ -124,7 +126,7 @@ async def list_choices(
     context: ContextDep,
     response: Response,
 ) -> ChoiceList:
-    """Return values such as the surveys; `more` says that the search finds further ones."""
+    """List the values of a scope, such as all surveys. `more` is true if not all matches are returned."""
     report = reports.get(name)
     searched = _listable(report.scope.get(scope) if report is not None else None)
     pairs = await context.source.choices(searched, query.search, query.limit + 1)
@@ -134,7 +136,10 @@ async def list_choices(
 
 
 def _listable(scope: Scope | None) -> Scope:
-    """Return the scope; without titles its values cannot be listed."""
+    """Return the scope.
+
+    Raises Refusal 404 if it does not exist or has no titles to list.
+    """
     if scope is None or scope.title is None:
         raise Refusal(HTTPStatus.NOT_FOUND, "The values of this scope cannot be listed.")
     return scope

@@ -1,4 +1,4 @@
-"""The secret that receivers verify webhooks with."""
+"""Endpoint that returns the secret for verifying webhooks."""
 
 from http import HTTPStatus
 
@@ -22,7 +22,7 @@ router = APIRouter(tags=["schedules"])
     responses=refusals(404),
 )
 async def read_webhook_secret(caller: CallerDep, context: ContextDep, response: Response) -> WebhookSecret:
-    """Return it as the libraries of Standard Webhooks take it. Each caller has their own."""
+    """Return the caller's signing secret in the format of Standard Webhooks."""
     secrets = context.settings.webhook_secrets
     if secrets is None:
         raise Refusal(HTTPStatus.NOT_FOUND, OFF)

@@ -1,5 +1,5 @@
-"""Schedules as resources: create, change, preview and list them as deployments in Prefect.
+"""Create, change, preview and list schedules, which are deployments in Prefect.
 
-Code that stores a schedule or reads its runs belongs here. Recurrence rules and relative days belong in
-`flows.schedules`.
+Code that stores and presents schedules belongs here. Recurrence rules and relative date ranges belong in
+`flows.schedules`, because runs need them too.
 """

@@ -1,4 +1,4 @@
-"""Schedules as the API returns them."""
+"""Response models of schedules and webhook deliveries."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -53,7 +53,9 @@ class DatesSinceLast(Answer):
 
 class PlannedRun(Answer):
     planned_at: Timestamp = Field(examples=["2026-11-30T09:00:00+01:00"])
-    from_: str | None = Field(alias="from", description="A day or a timestamp; null until it is known.")
+    from_: str | None = Field(
+        alias="from", description="A day or timestamp. Null if it depends on a run that has not finished."
+    )
     to: str | None
 
 
@@ -63,15 +65,15 @@ class PlannedRuns(Answer):
 
 class RunFailure(Answer):
     code: str
-    message: str = Field(description="For people.")
+    message: str = Field(description="A message to show to users.")
 
 
 class PausedReason(Answer):
     code: Literal["failures"]
-    detail: str = Field(description="For people.")
+    detail: str = Field(description="A message to show to users.")
     at: TimestampText
     failures: Count
-    export_id: Uuid = Field(description="The last export that failed.")
+    export_id: Uuid = Field(description="Id of the last failed export.")
     error: RunFailure
 
 
@@ -92,8 +94,10 @@ class Schedule(Answer):
     only_if_rows: bool
     notify: list[Webhook]
     paused_reason: PausedReason | None
-    read_only: bool = Field(description="Defined in prefect.yaml or in Prefect: change it there.")
-    next_runs: list[PlannedRun] = Field(description="None while it is paused.")
+    read_only: bool = Field(
+        description="True if the schedule is defined in prefect.yaml or in Prefect and must be changed there."
+    )
+    next_runs: list[PlannedRun] = Field(description="The next runs. Empty while the schedule is paused.")
     created_at: Timestamp
     updated_at: Timestamp
     links: ScheduleLinks
@@ -105,7 +109,7 @@ class ScheduleList(Answer):
 
 
 class Delivery(Answer):
-    id: str = Field(description="The `webhook-id` that the receiver sees.")
+    id: str = Field(description="The `webhook-id` header sent to the receiver.")
     event: str = Field(json_schema_extra={"enum": list(EVENT_TYPES.values())})
     export_id: Uuid | None
     host: str = Field(examples=["hooks.example.com"])
@@ -115,7 +119,7 @@ class Delivery(Answer):
     error: RunFailure | None
     created_at: Timestamp | None
     last_attempt_at: Timestamp | None
-    next_attempt_at: Timestamp | None = Field(description="Only while it waits.")
+    next_attempt_at: Timestamp | None = Field(description="Null unless `status` is `waiting`.")
 
 
 class DeliveryList(Answer):
@@ -124,11 +128,13 @@ class DeliveryList(Answer):
 
 
 class WebhookSecret(Answer):
-    secret: str = Field(description="Begins with `whsec_`.")
+    secret: str = Field(
+        description="Signing secret in the format of Standard Webhooks, with prefix `whsec_`."
+    )
 
 
 def schedule_answer(stored: StoredSchedule, notify: list[Webhook], now: datetime, base_url: str) -> Schedule:
-    """Return the state of `GET /schedules/{id}`; `notify` as its reader may see it."""
+    """Build the response of `GET /schedules/{id}` with the webhooks in `notify`."""
     spec, url = stored.spec, f"{base_url}/schedules/{stored.id}"
     paused = stored.recurring.paused if not spec.enabled else None
     return Schedule(
@@ -152,7 +158,7 @@ def schedule_answer(stored: StoredSchedule, notify: list[Webhook], now: datetime
 def planned_runs(
     spec: ScheduleSpec, recurring: ScheduleParameters, schedule: timetable.Schedule, now: datetime
 ) -> list[PlannedRun]:
-    """Return the next runs, each with the dates that it covers if all before it succeed."""
+    """Return the next runs and the dates that each covers, provided that the runs before it succeed."""
     runs: list[PlannedRun] = []
     previous: datetime | None = None
     for slot in timetable.next_slots(schedule, now, SHOWN_SLOTS):

@@ -1,6 +1,7 @@
-"""The bodies that create, preview and change a schedule.
+"""Models and parsing of the request bodies that create, preview or change a schedule.
 
-They are validated with a context: `reports` of the caller, `now`, and `webhooks`, which the operator allows.
+The models require a validation context with the caller's `reports`, the `report` to export, the current time
+`now` and the operator's settings for `webhooks`.
 """
 
 from collections.abc import Mapping
@@ -27,24 +28,24 @@ from flows.schedules.recurrence import Recurrence
 from flows.schedules.recurrence_model import RecurrenceBody, read_recurrence
 from flows.schedules.relative_range import Range
 
-# These can be changed even when the rest is no longer valid, such as when a report is gone.
+# These fields can be changed even if others are no longer valid, for example because a report was removed.
 ALWAYS_CHANGEABLE = frozenset({"name", "enabled"})
 
 
 def _context(info: ValidationInfo, name: str) -> Any:
-    assert info.context is not None  # noqa: S101 - parse_schedule gives it
+    assert info.context is not None  # noqa: S101 - parse_schedule passes it
     return info.context[name]
 
 
 def _read_recurrence(value: object, info: ValidationInfo) -> Recurrence:
-    found = read_recurrence(value, _context(info, "now"))
-    if found.kind == "cron":
-        timetable.check_cron(found, pointer="")
-    return found
+    rule = read_recurrence(value, _context(info, "now"))
+    if rule.kind == "cron":
+        timetable.check_cron(rule, pointer="")
+    return rule
 
 
 def _read_export(value: object, info: ValidationInfo) -> dict[str, Any]:
-    """Return the request without its nulls; the model of its report has no dates."""
+    """Validate a request without dates and return it without its null fields."""
     if not isinstance(value, dict):
         raise PydanticCustomError("type", "Must be a JSON object: the request without `from` and `to`.")
     reports = _context(info, "reports")
@@ -54,7 +55,7 @@ def _read_export(value: object, info: ValidationInfo) -> dict[str, Any]:
         model.model_validate(value, context={"reports": reports})
     except ValidationError as error:
         raise InvalidRequest(request_errors(error, report)) from None
-    return {name: each for name, each in value.items() if each is not None}
+    return {name: field for name, field in value.items() if field is not None}
 
 
 def _read_range(value: object, info: ValidationInfo) -> Range | None:
@@ -64,7 +65,7 @@ def _read_range(value: object, info: ValidationInfo) -> Range | None:
             raise PydanticCustomError("missing", "Choose the dates that each run covers.")
         return read_range(value)
     if value is not None:
-        raise PydanticCustomError("unknown", "This report has no dates. Leave `range` out.")
+        raise PydanticCustomError("unknown", "This report has no dates. Omit `range`.")
     return None
 
 
@@ -80,11 +81,12 @@ _RangeField = Annotated[
     PlainValidator(_read_range, json_schema_input_type=RelativeRange | AbsoluteRange | SinceLastRange | None),
 ]
 _RANGE = "The dates that a run covers, computed from its scheduled time."
+_NAME = "Name to show to users."
 
 
 class SchedulePreview(RequestModel):
-    name: Name | None = Field(None, description="Name for people.")
-    enabled: bool | None = Field(None, description="true if left out.")
+    name: Name | None = Field(None, description=_NAME)
+    enabled: bool | None = Field(None, description="Defaults to true.")
     recurrence: _RecurrenceField
     range: _RangeField = Field(None, description=_RANGE, validate_default=True)
     export: _ExportField = Field(description="The request without its dates.")
@@ -93,13 +95,13 @@ class SchedulePreview(RequestModel):
 
 
 class NewSchedule(SchedulePreview):
-    name: Name = Field(description="Name for people.")
+    name: Name = Field(description=_NAME)
 
 
 class ScheduleChange(RequestModel):
-    """Fields that are left out keep their values."""
+    """A change to a schedule. Omitted fields keep their values."""
 
-    name: Name = Field("", description="Name for people.")
+    name: Name = Field("", description=_NAME)
     enabled: bool | None = Field(None, description="false pauses the schedule, true resumes it.")
     recurrence: _RecurrenceField | None = None
     range: _RangeField = Field(None, description=_RANGE)
@@ -115,7 +117,10 @@ def parse_schedule(
     webhooks: Webhooks,
     needs_name: bool = True,
 ) -> tuple[ScheduleSpec, ExportRequest]:
-    """Return the schedule, and the request of a run scheduled for now; InvalidRequest with every mistake."""
+    """Validate the body and return the schedule and the request of a run scheduled for now.
+
+    Raises InvalidRequest with all errors.
+    """
     model = NewSchedule if needs_name else SchedulePreview
     report = requested_report(body.get("export"), reports) if isinstance(body, dict) else None
     values = validated(model, body, reports=reports, report=report, now=now, webhooks=webhooks)
@@ -132,21 +137,24 @@ def parse_schedule(
 
 
 def rename_or_pause(spec: ScheduleSpec, change: Any) -> ScheduleSpec:
-    """Apply a change that holds nothing but ALWAYS_CHANGEABLE fields."""
+    """Apply a change that contains only ALWAYS_CHANGEABLE fields."""
     values = validated(ScheduleChange, change)
     enabled = spec.enabled if values.enabled is None else values.enabled
     return replace(spec, name=values.name or spec.name, enabled=enabled)
 
 
 def _request_at(spec: ScheduleSpec, reports: Mapping[str, Report], now: datetime) -> ExportRequest:
-    """Validate the whole request of a run; a mistake in its dates is one of the range."""
-    since = now - recurrence.MIN_INTERVAL  # for since-last: something must lie between
+    """Return the request of a run scheduled for now.
+
+    Raises InvalidRequest with pointers into the body of the schedule.
+    """
+    since = now - recurrence.MIN_INTERVAL  # the range `since-last` must not be empty
     try:
         return parse_request(request_for_run(spec.export, spec.recurring(since), now, None), reports)
     except InvalidRequest as error:
-        raise InvalidRequest([_at_its_place(each) for each in error.errors]) from None
+        raise InvalidRequest([_in_schedule_body(item) for item in error.errors]) from None
 
 
-def _at_its_place(error: FieldError) -> FieldError:
+def _in_schedule_body(error: FieldError) -> FieldError:
     pointer = "/range" if error.pointer in ("/from", "/to") else f"/export{error.pointer}"
     return FieldError(pointer, error.code, error.detail)

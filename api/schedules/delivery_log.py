@@ -1,4 +1,4 @@
-"""The delivery log of a schedule: the runs of the flow that delivers webhooks."""
+"""List the webhook deliveries of a schedule from the runs of the flow that sends them."""
 
 import re
 from datetime import datetime
@@ -27,7 +27,7 @@ class DeliveryLog:
     async def page(
         self, schedule_id: str, caller: str, limit: int, offset: int
     ) -> tuple[list[Delivery], int | None]:
-        """Return deliveries, newest first, and the offset of the next page."""
+        """Return deliveries from newest to oldest and the offset of the next page."""
         tags = FlowRunFilterTags(all_=[WEBHOOK, owner_tag(caller), schedule_tag(schedule_id)])
         async with self._server.answering():
             runs = await self._server.client.read_flow_runs(
@@ -69,7 +69,7 @@ def _status(state_type: StateType | None) -> Literal["waiting", "sending", "deli
         return "delivered"
     if state_type in (StateType.FAILED, StateType.CANCELLED):
         return "failed"
-    return "sending" if state_type == StateType.RUNNING else "waiting"  # a worker retries a crashed one
+    return "sending" if state_type == StateType.RUNNING else "waiting"  # workers retry crashed runs
 
 
 def _error(state: State[Any] | None, message: str) -> RunFailure | None:

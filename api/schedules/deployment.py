@@ -1,4 +1,4 @@
-"""Schedules as Prefect deployments: one deployment each, read as a stored schedule."""
+"""Convert Prefect deployments to schedules. Each schedule is stored as one deployment."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,21 +20,17 @@ NAME_PREFIX = "recurring-"
 
 @dataclass(frozen=True)
 class StoredSchedule:
-    """A schedule in Prefect.
-
-    `read_only`: defined in prefect.yaml, or made in Prefect itself. `version` identifies the body that
-    created it. `masked`: created by a caller who may not see personal data.
-    """
+    """A schedule as stored in Prefect."""
 
     id: str
     deployment_id: UUID
-    read_only: bool
+    read_only: bool  # defined in prefect.yaml or created in the Prefect UI
     spec: ScheduleSpec
     recurring: ScheduleParameters
     schedule: timetable.Schedule
     slug: str | None
-    version: str | None
-    masked: bool
+    version: str | None  # hash of the request body that created the schedule
+    masked: bool  # created by a caller who may not see personal data
     created_at: datetime
     updated_at: datetime
 
@@ -48,19 +44,19 @@ def owner_of(deployment: DeploymentResponse) -> str:
 
 
 def id_of(deployment: DeploymentResponse) -> str:
-    """Return the id in the tag that the API has set, or else the deployment's own."""
+    """Return the schedule id from the tag that the API sets, or the deployment id if there is no such tag."""
     return tag_value(deployment.tags, SCHEDULE) or str(deployment.id)
 
 
 def as_stored_schedule(deployment: DeploymentResponse) -> StoredSchedule | None:
-    """Return None for a deployment without a schedule."""
+    """Return the schedule stored in the deployment, or None if the deployment has no schedule."""
     if not deployment.schedules:
         return None
     first = deployment.schedules[0]
     parameters: Mapping[str, Any] = {**deployment.parameters, **first.parameters}
     try:
         recurring = parse_schedule_parameters(parameters.get("recurring") or {})
-    except InvalidRequest:  # written by hand
+    except InvalidRequest:  # an operator has edited the deployment
         recurring = ScheduleParameters(None)
     created = cast(datetime, deployment.created)
     return StoredSchedule(
@@ -90,7 +86,7 @@ def _spec(
     made_by_api = id_of(deployment) != str(deployment.id)
     return ScheduleSpec(
         name=(deployment.description or deployment.name) if made_by_api else deployment.name,
-        enabled=not deployment.paused and any(each.active for each in deployment.schedules),
+        enabled=not deployment.paused and any(schedule.active for schedule in deployment.schedules),
         recurrence=timetable.as_recurrence(schedule, first.slug, zone_name),
         range=recurring.range,
         export=export if isinstance(export, dict) else {},

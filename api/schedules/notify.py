@@ -1,4 +1,4 @@
-"""`notify` in the body of a schedule: its webhooks, as callers send them and as readers see them."""
+"""Validate and return the `notify` field of a schedule, which lists its webhooks."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ from flows.webhooks.signing_keys import UnsealError, WebhookSecrets
 from flows.webhooks.subscriptions import DEFAULT_EVENTS, EVENTS, KIND, Event, Kind, Subscription
 
 MAX_WEBHOOKS = 3
-OFF = "Webhooks are off: the operator has not set REPORTS_WEBHOOK_SECRET_FILE."
+OFF = "Webhooks are disabled because REPORTS_WEBHOOK_SECRET_FILE is not set."
 
 
 @dataclass(frozen=True)
 class Webhooks:
-    """The operator's settings for webhooks; they are off without secrets."""
+    """The operator's settings for webhooks. Webhooks are disabled if `secrets` is None."""
 
     secrets: WebhookSecrets | None
     private_hosts: Collection[str] = frozenset()
@@ -42,9 +42,9 @@ def _read_url(value: object, info: ValidationInfo) -> tuple[str, Address]:
 
 
 def _read_events(value: object) -> tuple[Event, ...]:
-    if not isinstance(value, list) or not value or any(each not in EVENTS for each in value):
-        raise ValueError(f"must be a list of some of {', '.join(EVENTS)}")
-    return tuple(each for each in EVENTS if each in value)
+    if not isinstance(value, list) or not value or any(event not in EVENTS for event in value):
+        raise ValueError(f"must be a list of one or more of {', '.join(EVENTS)}")
+    return tuple(event for event in EVENTS if event in value)
 
 
 class NewWebhook(RequestModel):
@@ -53,7 +53,7 @@ class NewWebhook(RequestModel):
         Any,
         PlainValidator(_read_url),
         WithJsonSchema({"type": "string", "format": "webhook-address", "maxLength": address.MAX_LENGTH}),
-    ] = Field(description="https, on port 443, at a public address.")
+    ] = Field(description="An https URL on port 443 with a public address.")
     on: (
         Annotated[
             tuple[Event, ...],
@@ -63,12 +63,12 @@ class NewWebhook(RequestModel):
             ),
         ]
         | None
-    ) = Field(None, description=f"{', '.join(DEFAULT_EVENTS)} if left out.")
+    ) = Field(None, description=f"Events to send. Defaults to {', '.join(DEFAULT_EVENTS)}.")
 
 
 class Webhook(Answer):
     kind: Kind
-    url: str = Field(description="In lists, and where the whole URL may not be seen, its host.")
+    url: str = Field(description="The URL. Lists show only its host, because the path may contain a secret.")
     on: list[Event]
 
 
@@ -76,7 +76,10 @@ _NEW_WEBHOOKS = TypeAdapter(list[NewWebhook])
 
 
 def read_notify(value: object, info: ValidationInfo) -> tuple[Subscription, ...]:
-    """Return the webhooks with their URLs sealed; raise InvalidRequest with every mistake."""
+    """Validate the webhooks and return them with encrypted URLs.
+
+    Raises InvalidRequest with all errors.
+    """
     if value == []:
         return ()
     if not isinstance(value, list) or len(value) > MAX_WEBHOOKS:
@@ -85,7 +88,7 @@ def read_notify(value: object, info: ValidationInfo) -> tuple[Subscription, ...]
         )
     secrets = _webhooks(info).secrets
     if secrets is None:
-        raise PydanticCustomError("unsupported", "{text}", {"text": f"{OFF} Leave `notify` out."})
+        raise PydanticCustomError("unsupported", "{text}", {"text": f"{OFF} Omit `notify`."})
     errors = _repeated_urls(value)
     try:
         webhooks = _NEW_WEBHOOKS.validate_python(value, context=info.context)
@@ -93,7 +96,7 @@ def read_notify(value: object, info: ValidationInfo) -> tuple[Subscription, ...]
         raise InvalidRequest(field_errors(error.errors(include_url=False)) + errors) from None
     if errors:
         raise InvalidRequest(errors)
-    return tuple(_sealed(each, secrets) for each in webhooks)
+    return tuple(_sealed(webhook, secrets) for webhook in webhooks)
 
 
 def _sealed(webhook: NewWebhook, secrets: WebhookSecrets) -> Subscription:
@@ -102,7 +105,7 @@ def _sealed(webhook: NewWebhook, secrets: WebhookSecrets) -> Subscription:
 
 
 def _repeated_urls(value: list[Any]) -> list[FieldError]:
-    urls = [each.get("url") if isinstance(each, dict) else None for each in value]
+    urls = [webhook.get("url") if isinstance(webhook, dict) else None for webhook in value]
     return [
         FieldError(f"/{number}/url", "duplicate", "This URL is listed twice.")
         for number, url in enumerate(urls)
@@ -120,8 +123,8 @@ NotifyField = Annotated[
 
 
 def webhook_answers(subscriptions: Sequence[Subscription], secrets: WebhookSecrets | None) -> list[Webhook]:
-    """Return whole URLs only with the secrets that they were sealed with."""
-    return [Webhook(kind=KIND, url=_url(each, secrets), on=list(each.on)) for each in subscriptions]
+    """Return the webhooks with their full URLs, or only with their hosts if `secrets` cannot decrypt them."""
+    return [Webhook(kind=KIND, url=_url(item, secrets), on=list(item.on)) for item in subscriptions]
 
 
 def _url(subscription: Subscription, secrets: WebhookSecrets | None) -> str:

@@ -1,4 +1,4 @@
-"""A schedule as data: recurrence, range, export and webhooks."""
+"""The definition of a schedule, independent of HTTP and Prefect."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from flows.webhooks.subscriptions import Subscription
 
 @dataclass(frozen=True)
 class ScheduleSpec:
-    """A schedule as its caller has defined it; `export` is a request without dates."""
+    """A schedule as defined by its caller. `export` is a request without dates."""
 
     name: str
     enabled: bool
@@ -31,14 +31,14 @@ class ScheduleSpec:
         return self.export.get("report") or DEFAULT_REPORT
 
     def recurring(self, since: datetime) -> ScheduleParameters:
-        """Return the flow's parameter."""
+        """Return the schedule's parameters for the export flow."""
         at_midnight = timetable.at_midnight(self.recurrence)
         return ScheduleParameters(
             self.range, self.only_if_rows, self.recurrence.zone, since, at_midnight, self.notify
         )
 
     def as_body(self) -> dict[str, Any]:
-        """Return the body that would create it, without `notify`: its URLs are not for every reader."""
+        """Return the request body that creates this schedule, without `notify`."""
         return {
             "name": self.name,
             "enabled": self.enabled,

@@ -1,4 +1,4 @@
-"""Schedules in Prefect: each is a deployment of the same flow, with one Prefect schedule."""
+"""Store schedules in Prefect as deployments of the export flow."""
 
 import asyncio
 import json
@@ -67,11 +67,15 @@ class ScheduleStore:
     async def create(
         self, spec: ScheduleSpec, caller: Caller, key: str | None, body: object, now: datetime
     ) -> tuple[StoredSchedule, bool]:
-        """Return the schedule, and whether it existed: same key and same body."""
+        """Create a schedule and return it and whether it already existed.
+
+        An existing schedule is returned for the same idempotency key and body. Raises KeyReused if the key
+        was used with a different body.
+        """
         masked = [] if caller.sees_pii else ["masked"]
         version = caller_key(caller.name, json.dumps(body, sort_keys=True), *masked)
         schedule_id = str(uuid5(_KEY_NAMESPACE, caller_key(caller.name, key)) if key is not None else uuid4())
-        # Prefect would let the second of two concurrent creates overwrite the first.
+        # Without the lock, the second of two concurrent requests would overwrite the first one's deployment.
         async with self._creating.setdefault(schedule_id, asyncio.Lock()):
             if key is not None and (earlier := await self.read(schedule_id, caller.name)) is not None:
                 if earlier.version != version:
@@ -111,7 +115,7 @@ class ScheduleStore:
         return await self._read_again(deployment_id)
 
     async def read(self, schedule_id: str, caller: str) -> StoredSchedule | None:
-        """Return None for an unknown id and for another caller's."""
+        """Return the schedule, or None if it does not exist or belongs to another caller."""
         async with self._server.answering():
             shipped = await self._server.deployment()
             deployment = await self._find(schedule_id)
@@ -121,7 +125,7 @@ class ScheduleStore:
         return stored if stored is not None and stored.id == schedule_id else None
 
     async def page(self, caller: Caller, limit: int, start: int) -> tuple[list[StoredSchedule], int | None]:
-        """Return schedules, newest first, and the offset of the next page among the deployments."""
+        """Return schedules from newest to oldest and the deployment offset of the next page."""
         schedules: list[StoredSchedule] = []
         while True:
             read = await self._read_page(caller.name, start)
@@ -142,10 +146,10 @@ class ScheduleStore:
     async def change(
         self, stored: StoredSchedule, spec: ScheduleSpec, caller: str, now: datetime
     ) -> StoredSchedule:
-        """Change parameters, schedule and pause in one call; runs planned before are dropped."""
+        """Update the deployment in one request and delete the runs that the old schedule had planned."""
         kind = spec.recurrence.kind
         renamed = {"replaces": stored.slug} if stored.slug not in (None, kind) else {}
-        # The reason for a pause holds until the schedule is resumed.
+        # Keep the reason for an automatic pause until the schedule is resumed.
         paused = None if spec.enabled else stored.recurring.paused
         update = DeploymentUpdate(
             description=spec.name,
@@ -169,10 +173,10 @@ class ScheduleStore:
         return await self._read_again(stored.deployment_id)
 
     async def remove(self, stored: StoredSchedule) -> None:
-        """Remove the schedule and its planned runs; runs that have started, and files, stay.
+        """Delete the schedule and its planned runs. Runs that have started and their files are kept.
 
-        Prefect would also remove runs that a caller has requested and no worker has claimed yet. Cancel
-        those instead.
+        Prefect would also delete runs that a caller has requested and no worker has claimed yet. These are
+        cancelled instead, so that they stay visible.
         """
         async with self._server.answering():
             for run_id in await self._requested_runs(stored.deployment_id):
@@ -184,9 +188,9 @@ class ScheduleStore:
     async def run_now(
         self, stored: StoredSchedule, caller: str, key: str | None, now: datetime
     ) -> tuple[Job, bool]:
-        """Return a job scheduled for now, and whether an earlier one answers for the same key.
+        """Start a run now and return its job and whether it already existed for the same idempotency key.
 
-        Raise LimitReached beyond the caller's limits.
+        Raises LimitReached if the caller has reached a limit.
         """
         name = f"{stored.spec.report}-{token_hex(6)}"
         own_key = caller_key(caller, "schedule", stored.id, key) if key is not None else None
@@ -209,19 +213,19 @@ class ScheduleStore:
         return own_key is not None and await self._reader.run_with_key(own_key) is not None
 
     async def _drop_others(self, deployment_id: UUID, spec: ScheduleSpec, now: datetime) -> None:
-        """Delete runs that Prefect's scheduler has planned by the old schedule while it changed."""
+        """Delete runs that Prefect's scheduler has planned from the old schedule during the change."""
         async with self._server.answering():
             planned = [run for run in await self._waiting(deployment_id) if _is_planned(run, now)]
             last = max((cast(datetime, run.expected_start_time) for run in planned), default=now)
             new = timetable.planned_from(timetable.as_schedule(spec.recurrence), now) if spec.enabled else ()
-            wanted = set(takewhile(lambda slot: slot <= last, new))
+            slots = set(takewhile(lambda slot: slot <= last, new))
             for run in planned:
-                if run.expected_start_time not in wanted:
+                if run.expected_start_time not in slots:
                     with suppress(ObjectNotFound):
                         await self._client.delete_flow_run(run.id)
 
     async def _requested_runs(self, deployment_id: UUID) -> list[UUID]:
-        """Return waiting runs that no schedule has planned."""
+        """Return the ids of waiting runs that callers have requested."""
         return [run.id for run in await self._waiting(deployment_id) if not run.auto_scheduled]
 
     async def _waiting(self, deployment_id: UUID) -> list[FlowRun]:
@@ -234,7 +238,10 @@ class ScheduleStore:
         )
 
     async def _plan_now(self, deployment_id: UUID) -> None:
-        """Plan runs at once: Prefect's scheduler does so within a minute, too late for an early first run."""
+        """Let Prefect plan the next runs immediately.
+
+        Its scheduler would take up to a minute, which may be too late for the first run.
+        """
         try:
             async with self._server.answering():
                 await self._client.request(
@@ -242,13 +249,13 @@ class ScheduleStore:
                 )
         except (Unavailable, httpx.HTTPError):
             logger.warning(
-                "the runs of deployment %s are not planned yet; Prefect will plan them", deployment_id
+                "could not plan the runs of deployment %s; Prefect's scheduler will plan them", deployment_id
             )
 
     async def _read_again(self, deployment_id: UUID) -> StoredSchedule:
         async with self._server.answering():
             stored = as_stored_schedule(await self._client.read_deployment(deployment_id))
-        assert stored is not None  # noqa: S101 - it was made with a schedule
+        assert stored is not None  # noqa: S101 - the deployment was created with a schedule
         return stored
 
     async def _find(self, schedule_id: str) -> DeploymentResponse | None:
@@ -273,7 +280,7 @@ class ScheduleStore:
 
 
 def _is_planned(run: FlowRun, now: datetime) -> bool:
-    """Return whether a schedule has planned the run for later, and it was not yet tried."""
+    """Return whether a schedule has planned the run for a later time and it has not been attempted yet."""
     due = run.expected_start_time
     return run.auto_scheduled and run.run_count == 0 and due is not None and due > now
 

@@ -1,4 +1,4 @@
-"""Recurrences as Prefect schedules and back, and their next slots, computed by Prefect itself."""
+"""Convert recurrences to Prefect schedules and back, and compute their slots with Prefect's own code."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -14,12 +14,12 @@ from flows.schedules.relative_range import undo_dst_shift
 
 Schedule = CronSchedule | IntervalSchedule | RRuleSchedule
 
-# A day on which no clock changes.
+# A day without a clock change in any time zone.
 ORDINARY_DAY = datetime(2024, 1, 1, tzinfo=UTC)
 MAX_SLOTS = 1000
 _RULE_OF_DAYS = "RRULE:FREQ=DAILY;INTERVAL="
 _LOCAL = "%Y%m%dT%H%M%S"
-# The start that Prefect assumes for a rule without one, and writes before it.
+# Prefect adds this start to rules that have none.
 _IMPLIED_START = f"DTSTART:{EARLIEST:{_LOCAL}}\n"
 
 
@@ -29,19 +29,22 @@ def as_schedule(recurrence: Recurrence) -> Schedule:
         return CronSchedule(cron=text, timezone=zone.key)
     if recurrence.kind == "rrule":
         return RRuleSchedule(rrule=text, timezone=zone.key)
-    assert recurrence.anchor is not None  # noqa: S101 - parse_recurrence gives one
+    assert recurrence.anchor is not None  # noqa: S101 - set by parse_recurrence
     if recurrence.whole_days:
-        # Not an IntervalSchedule: when clocks change, its slots depend on when they are computed, so a run
-        # is missed or repeated. A daily RRULE keeps the hour.
+        # The slots of an IntervalSchedule depend on when they are computed if the clocks change, so that
+        # runs may be skipped or repeated. A daily RRULE always keeps the hour.
         start = recurrence.anchor.astimezone(zone).strftime(_LOCAL)
         rule = f"DTSTART:{start}\n{_RULE_OF_DAYS}{recurrence.interval.days}"
         return RRuleSchedule(rrule=rule, timezone=zone.key)
-    # UTC has no change of clocks: every interval has the same length.
+    # UTC has no clock changes, so all intervals have the same length.
     return IntervalSchedule(interval=recurrence.interval, anchor_date=recurrence.anchor, timezone="UTC")
 
 
 def as_recurrence(schedule: Schedule, slug: str | None, zone_name: str | None = None) -> Recurrence:
-    """Return the recurrence as the caller wrote it; the slug is its kind. Reads handwritten schedules too."""
+    """Return the recurrence as the caller defined it.
+
+    The slug is the kind of the recurrence. It may be missing in schedules that were created in Prefect.
+    """
     zone = parse_time_zone(zone_name or schedule.timezone or "UTC")
     if isinstance(schedule, CronSchedule):
         return Recurrence("cron", schedule.cron, zone)
@@ -49,45 +52,45 @@ def as_recurrence(schedule: Schedule, slug: str | None, zone_name: str | None = 
         return Recurrence("every", every_text(schedule.interval), zone, schedule.anchor_date)
     start, separator, days = schedule.rrule.partition(f"\n{_RULE_OF_DAYS}")
     if slug == "every" and separator:
-        local = datetime.strptime(start.removeprefix("DTSTART:"), _LOCAL)  # noqa: DTZ007 - the zone's own
+        local = datetime.strptime(start.removeprefix("DTSTART:"), _LOCAL)  # noqa: DTZ007 - zone is set below
         return Recurrence("every", f"P{days}D", zone, local.replace(tzinfo=zone))
     return Recurrence("rrule", schedule.rrule.removeprefix(_IMPLIED_START), zone)
 
 
 def next_slots(schedule: Schedule, after: datetime, count: int) -> list[datetime]:
-    """Return the next slots; fewer than `count` if the schedule ends."""
+    """Return the next `count` slots, or fewer if the schedule ends earlier."""
     return list(islice((slot for slot in planned_from(schedule, after) if slot > after), count))
 
 
 def planned_from(schedule: Schedule, start: datetime) -> Iterator[datetime]:
-    """Yield the slots that Prefect's scheduler plans at `start`.
+    """Yield the slots that Prefect's scheduler computes from `start` on.
 
-    In an hour that clocks repeat or skip, the first may be in the past: Prefect knows it and skips it.
+    If the clocks change in this hour, the first slot may be in the past. Prefect has then already planned it.
     """
     for slot in _server_schedule(schedule)._get_dates_generator(n=MAX_SLOTS, start=start):
         yield datetime.fromtimestamp(slot.timestamp(), UTC)
 
 
 def at_midnight(recurrence: Recurrence) -> bool:
-    """Return whether slots lie in the first hour of a day, and none in the last."""
+    """Return whether there are slots in the first hour of a day and none in the last hour."""
     zone, slots = recurrence.zone, islice(planned_from(as_schedule(recurrence), ORDINARY_DAY), SLOTS_CHECKED)
     hours = {undo_dst_shift(slot, zone).astimezone(zone).hour for slot in slots}
     return 0 in hours and 23 not in hours
 
 
 def check_cron(recurrence: Recurrence, pointer: str = "/recurrence") -> None:
-    """Raise InvalidRequest for an expression that Prefect cannot read, or that runs never or too often."""
+    """Raise InvalidRequest if the cron expression is invalid, never matches or matches too often."""
     try:
         slots = next_slots(CronSchedule(cron=recurrence.text, timezone="UTC"), ORDINARY_DAY, SLOTS_CHECKED)
         check_pace(slots)
     except ValueError as error:
-        known = str(error).startswith("must")
-        detail = sentence(error) if known else "Must be a cron expression that has a next run."
+        is_our_message = str(error).startswith("must")
+        detail = sentence(error) if is_our_message else "Must be a cron expression that has a next run."
         raise InvalidRequest.at(f"{pointer}/cron", "invalid", detail) from None
 
 
 def _server_schedule(schedule: Schedule) -> server.SCHEDULE_TYPES:
-    """Return the schedule as the server's class, which computes slots."""
+    """Convert the schedule to the class of the Prefect server, which can compute slots."""
     fields = schedule.model_dump()
     if isinstance(schedule, CronSchedule):
         return server.CronSchedule.model_validate(fields)

@@ -1,4 +1,4 @@
-"""The table view of a report: pages of rows, cursors and choices of a scope.
+"""Read pages of a report's rows and the choices for its scopes.
 
-Reads for a screen belong here. Reads of whole exports belong in `flows.sources`.
+Queries for the screen belong here. Queries for whole exports belong in `flows.sources`.
 """

@@ -1,4 +1,4 @@
-"""Tables and reports as the API returns them."""
+"""Response models of tables and reports."""
 
 import re
 from typing import Any, Literal
@@ -37,8 +37,8 @@ class TablePageColumn(Column):
 
 
 class TablePage(Answer):
-    items: list[dict[str, Any]] = Field(description="Values by the keys of the columns.")
-    page: Count | None = Field(description="Null after a cursor.")
+    items: list[dict[str, Any]] = Field(description="Rows, keyed by column.")
+    page: Count | None = Field(description="Page number, or null if the request contained a cursor.")
     page_size: Count
     total: Count
     columns: list[TablePageColumn]
@@ -51,7 +51,9 @@ class ReportParameter(Answer):
     type: Literal["string", "date"]
     required: bool
     pattern: str | None = None
-    choices: str | None = Field(None, description="Path that lists the values by title; null if it cannot.")
+    choices: str | None = Field(
+        None, description="Path that lists the values and their titles, or null if they cannot be listed."
+    )
 
 
 class ReportFilter(Answer):
@@ -62,7 +64,7 @@ class ReportFilter(Answer):
 
 
 class ReportColumn(Column):
-    pii: bool = Field(description="Personal data.")
+    pii: bool = Field(description="True if the column contains personal data.")
     masked: bool
     sortable: bool
 
@@ -80,7 +82,7 @@ class ReportType(Answer):
     filters: list[ReportFilter]
     columns: list[ReportColumn]
     default_sort: str | None
-    questions: bool = Field(description="Whether each question has a column too.")
+    questions: bool = Field(description="True if the report also has a column for each question.")
     limits: ReportLimits
 
 
@@ -101,7 +103,7 @@ class Choice(Answer):
 
 class ChoiceList(Answer):
     items: list[Choice]
-    more: bool = Field(description="There are more: narrow the search.")
+    more: bool = Field(description="True if there are more matches than `limit`. Narrow the search.")
 
 
 CSV_CHOICES = CsvChoices(presets=list(PRESETS), headers=list(CHOICES["header"]))
@@ -112,8 +114,8 @@ def report_type_answer(report: Report) -> ReportType:
         name=report.name,
         title=report.title,
         parameters=_parameters(report),
-        filters=[_filter(name, each) for name, each in report.filter_columns.items()],
-        columns=[_column(each, report) for each in report.table_columns.values()],
+        filters=[_filter(name, filter_) for name, filter_ in report.filter_columns.items()],
+        columns=[_column(column, report) for column in report.table_columns.values()],
         default_sort=report.sort or None,
         questions=report.questions is not None,
         limits=ReportLimits(max_days=report.max_days, max_rows=report.max_rows, max_page_size=MAX_PAGE_SIZE),
@@ -134,7 +136,7 @@ def _parameters(report: Report) -> list[ReportParameter]:
     ]
     dates = ("from", "to") if report.period is not None else ()
     return parameters + [
-        ReportParameter(name=n, label=n.capitalize(), type="date", required=True) for n in dates
+        ReportParameter(name=name, label=name.capitalize(), type="date", required=True) for name in dates
     ]
 
 
@@ -160,5 +162,5 @@ def _column(column: TableColumn, report: Report) -> ReportColumn:
 
 
 def _label(name: str) -> str:
-    """Return `Survey id` for `surveyId`."""
+    """Turn a camelCase name such as `surveyId` into a label such as `Survey id`."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).replace("_", " ").capitalize()

@@ -1,4 +1,4 @@
-"""Reads of the API from the source database: pages of the table, choices, and whether ids exist."""
+"""Read table pages and choices from the source database, and check that ids in requests exist."""
 
 import json
 import math
@@ -31,7 +31,7 @@ from flows.rows.pandas_frames import transform_chunk
 from flows.sources import sqlalchemy_rows
 from flows.sources.snapshot import Snapshot, open_engine, snapshot, source_errors
 
-CONNECT_SECONDS = 2  # the minimum of libpq
+CONNECT_SECONDS = 2  # libpq does not support less
 READERS = 20
 LOOKUP_SECONDS = 5
 
@@ -40,7 +40,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Page:
-    """`rows` are ready for JSON, keyed like `columns`; `next_cursor` is None on the last page."""
+    """A page of the table.
+
+    `rows` contain JSON values by column key. `next_cursor` is None on the last page.
+    """
 
     rows: list[dict[str, Any]]
     total: int
@@ -56,11 +59,11 @@ class Source:
         self._limiter = CapacityLimiter(READERS)
 
     async def check(self) -> None:
-        """Raise Unavailable if the database does not answer."""
+        """Raise Unavailable if the database does not respond."""
         await self._in_time(self._ping)
 
     async def check_request(self, request: ExportRequest) -> None:
-        """Raise InvalidRequest for ids and questions that are not in the database."""
+        """Raise InvalidRequest if ids or questions in the request do not exist in the database."""
         await self._in_time(lambda: self._check_request(request))
 
     async def page(self, request: ExportRequest, size: int, number: int, cursor: str | None) -> Page:
@@ -68,12 +71,15 @@ class Source:
         return await self._in_thread(lambda: self._page(request, size, number, cursor))
 
     async def choices(self, scope: Scope, search: str, limit: int) -> list[tuple[str, str]]:
-        """Return (value, title) pairs that match the search."""
+        """Return the values that match the search as (value, title) pairs."""
         await self._in_time(self._ping)
         return await self._in_thread(lambda: self._choices(statement.scope_choices(scope, search, limit)))
 
     def missing_tables(self, report: Report) -> list[str]:
-        """Return the missing tables of the report. Raise DeclarationError for a select that fails."""
+        """Return the report's tables that do not exist.
+
+        Raises DeclarationError if all tables exist and the select fails.
+        """
         with source_errors(), self._engine.connect() as connection:
             inspector = inspect(connection)
             tables = [table for part in report.select.get_final_froms() for table in find_tables(part)]
@@ -186,7 +192,7 @@ def _items(
     read: list[OutputColumn],
     request: ExportRequest,
 ) -> list[dict[str, Any]]:
-    """Return the rows as the file has them, after the report's transform."""
+    """Apply the report's transform and return the rows as JSON values by column key."""
     if not rows:
         return []
     report, chunk = request.report, sqlalchemy_rows.chunk_of(rows, read)
@@ -203,10 +209,10 @@ def _items(
 
 
 def _json_value(value: Any, column: OutputColumn, zone: ZoneInfo) -> Any:
-    """Return the value if JSON has its type, or the text of the file."""
+    """Return the value if JSON can represent it exactly, or its text as in the file."""
     if isinstance(value, float) and not math.isfinite(value):
         return cell_text.cell_text(value, column, zone)
-    if isinstance(value, dict | list):  # may hold exact decimals
+    if isinstance(value, dict | list):  # may contain decimals
         return json.loads(cell_text.json_text(value))
     if isinstance(value, Decimal | datetime | date | time | UUID | bytes):
         return cell_text.cell_text(value, column, zone)

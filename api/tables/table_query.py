@@ -1,4 +1,4 @@
-"""The query string of the table: the export request as flat parameters, and the page."""
+"""Parse the query string of the table, which contains an export request and the page to read."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,12 +20,12 @@ from flows.query.request_fields import Day, Name, TimeZone
 
 DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE = 25, 200
 MAX_PAGE = 1_000_000
-_NO_EFFECT = "Has no effect on the table; may be left in."
+_NO_EFFECT = "Accepted, but has no effect on the table."
 
 
-def _no_page_beside(cursor: str, info: ValidationInfo) -> str:
+def _without_page(cursor: str, info: ValidationInfo) -> str:
     if info.data.get("page") is not None:
-        raise PydanticCustomError("conflict", "Give either a page or a cursor.")
+        raise PydanticCustomError("conflict", "Send either `page` or `cursor`, not both.")
     return cursor
 
 
@@ -34,21 +34,25 @@ class Paging(QueryModel):
     page_size: Annotated[int, WholeNumber(MAX_PAGE_SIZE, DEFAULT_PAGE_SIZE)] = Field(
         DEFAULT_PAGE_SIZE, description="Rows per page."
     )
-    cursor: Annotated[str, AfterValidator(_no_page_beside)] | None = Field(
-        None, description=f"{NEXT_PAGE} In place of `page`."
+    cursor: Annotated[str, AfterValidator(_without_page)] | None = Field(
+        None, description=f"{NEXT_PAGE} Replaces `page`."
     )
 
 
 class TableParameters(Paging):
-    """The parameters of every report, for the OpenAPI document, which adds scopes and filters."""
+    """Parameters that all reports share, for the OpenAPI document. It adds those for scopes and filters."""
 
     report: str = Field(DEFAULT_REPORT, description="Name of the report.")
     from_: Day | None = Field(None, alias="from", description="First day.", examples=["2024-7-19"])
     to: Day | None = Field(None, description="Last day.", examples=["2024-7-26"])
-    filters: str | None = Field(None, description="All filters, as JSON.", examples=['{"utm":"wa"}'])
-    sort: str | None = Field(None, min_length=1, description="Keys of columns; `-` sorts descending.")
-    columns: str | None = Field(None, min_length=1, description="Keys of columns, separated by commas.")
-    time_zone: TimeZone | None = Field(None, description="IANA time zone of the days. UTC if left out.")
+    filters: str | None = Field(None, description="Filters as a JSON object.", examples=['{"utm":"wa"}'])
+    sort: str | None = Field(
+        None,
+        min_length=1,
+        description="Comma-separated column keys. Prefix a key with `-` to sort descending.",
+    )
+    columns: str | None = Field(None, min_length=1, description="Comma-separated column keys.")
+    time_zone: TimeZone | None = Field(None, description="IANA time zone of the days. Defaults to UTC.")
     format: str | None = Field(None, description=_NO_EFFECT, json_schema_extra={"enum": list(FORMATS)})
     csv: str | None = Field(None, description=_NO_EFFECT, json_schema_extra={"enum": list(PRESETS)})
     name: Name | None = Field(None, description=_NO_EFFECT)
@@ -66,7 +70,11 @@ class TableQuery:
 
 
 def parse_table_query(items: Sequence[tuple[str, str]], reports: Mapping[str, Report]) -> TableQuery:
-    """Read filters as `utm=wa` (repeated for several values), or together as JSON: `filters={"utm":null}`."""
+    """Parse the query string.
+
+    Filters are parameters such as `utm=wa`, which may repeat, or one JSON object such as
+    `filters={"utm":null}`.
+    """
     report = reports.get(dict(items).get("report", DEFAULT_REPORT))
     filters = report.filter_columns if report is not None else {}
     check_parameters(items, may_repeat=frozenset(filters))
@@ -80,7 +88,7 @@ def parse_table_query(items: Sequence[tuple[str, str]], reports: Mapping[str, Re
 def _request(
     items: Sequence[tuple[str, str]], filters: Mapping[str, Filter], reports: Mapping[str, Report]
 ) -> ExportRequest:
-    body: dict[str, Any] = {n: text for n, text in items if n not in filters and n not in _PAGING}
+    body: dict[str, Any] = {name: text for name, text in items if name not in filters and name not in _PAGING}
     values = _filter_values(items, filters, body.pop("filters", None))
     if values:
         body["filters"] = values
@@ -89,7 +97,7 @@ def _request(
     try:
         return parse_request(body, reports)
     except InvalidRequest as error:
-        raise InvalidRequest([_without_filters(each) for each in error.errors]) from None
+        raise InvalidRequest([_without_filters(item) for item in error.errors]) from None
 
 
 def _filter_values(
@@ -117,6 +125,6 @@ def _decoded(as_json: str) -> dict[str, Any]:
 
 
 def _without_filters(error: FieldError) -> FieldError:
-    """Point to the filter's own parameter."""
+    """Point to the parameter of the filter, which is not nested in `filters`."""
     pointer = error.pointer.removeprefix("/filters") if error.pointer != "/filters" else error.pointer
     return replace(error, pointer=pointer)

@@ -34,7 +34,7 @@ STRAY = [
     (f"{SAMPLE}&page=0", "page: Must be a whole number from 1"),
     (f"{SAMPLE}&page=many", "page: Must be a whole number from 1"),
     (f"{SAMPLE}&cursor=nonsense", "cursor: "),
-    (f"{SAMPLE}&page=2&cursor=nonsense", "cursor: Give either a page or a cursor."),
+    (f"{SAMPLE}&page=2&cursor=nonsense", "cursor: Send either `page` or `cursor`, not both."),
     (f"{SAMPLE}&pageSize=9999", "pageSize: Must be a whole number from 1 to 200."),
     (f"{SAMPLE}&timeZone=Mars/Olympus", "timeZone: Must be an IANA time zone"),
 ]
