@@ -1,4 +1,4 @@
-"""Child processes of the supervisor: how one starts, becomes ready and stops."""
+"""Start and stop child processes, and wait until they are ready."""
 
 import asyncio
 import ctypes
@@ -27,9 +27,9 @@ async def _do_nothing() -> None:
 
 @dataclass(frozen=True)
 class Program:
-    """One part of the stack: its command, and how to tell that it is ready.
+    """Command of a part of the stack.
 
-    It is ready once `ready_output` is in its log and `is_ready` returns True.
+    The part is ready when its log contains `ready_output` and `is_ready` returns True.
     """
 
     role: str
@@ -44,7 +44,7 @@ class Program:
 
 
 class ChildFailed(Exception):
-    """A part of the stack ended, or did not become ready, while the stack was starting."""
+    """A part of the stack ended before it was ready, or did not become ready in time."""
 
 
 @dataclass
@@ -76,13 +76,13 @@ class Child:
         self._started_at = time.monotonic()
         with self.log.open("ab") as output:
             self._log_start = output.tell()
-            self._process = subprocess.Popen(  # noqa: S603 - our own command, without a shell
+            self._process = subprocess.Popen(  # noqa: S603 - a fixed command, without a shell
                 self.program.command,
                 env=self.program.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # the terminal's Ctrl-C reaches the supervisor only
+                start_new_session=True,  # Ctrl-C in the terminal must reach only the supervisor
                 preexec_fn=_end_with_supervisor,
                 user=user,
                 group=user,
@@ -90,7 +90,7 @@ class Child:
             )
 
     async def wait_until_ready(self, timeout_seconds: float) -> None:
-        """Raise ChildFailed if the process ends or the time is up first."""
+        """Wait until the program is ready. Raises ChildFailed if it ends first or the timeout has passed."""
         while not (self.program.ready_output in self._output() and await self.program.is_ready()):
             if self.exit_code is not None:
                 raise ChildFailed(self.describe_end())
@@ -106,7 +106,7 @@ class Child:
         return code
 
     async def stop(self, grace_seconds: float) -> None:
-        """Send the stop signals, each with an equal share of the grace period, then SIGKILL."""
+        """Send the stop signals one after the other, then SIGKILL. The signals share the grace period."""
         for number in self.program.stop_signals:
             if await self._ends_after(number, grace_seconds / len(self.program.stop_signals)):
                 return
@@ -130,7 +130,7 @@ class Child:
         return "\n".join([f"Last lines of {self.log}:", *(f"  | {line}" for line in last)])
 
     def _output(self) -> str:
-        """Return the output since the latest start, or its end if there is much."""
+        """Return the last LOG_TAIL_BYTES of the output since the latest start."""
         with self.log.open("rb") as log:
             log.seek(max(self._log_start, self.log.stat().st_size - LOG_TAIL_BYTES))
             return log.read().decode(errors="replace")
@@ -143,6 +143,6 @@ def _describe(code: int | None) -> str:
 
 
 def _end_with_supervisor() -> None:
-    # The kernel ties this to the thread that forks, so children are started from the main thread only.
+    # The signal is sent when the forking thread ends, so children are started only in the main thread.
     if _libc is not None:
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""The data directory: one stack at a time, and what an interrupted stack left in it."""
+"""Lock the data directory for one stack, and clean up after a stack that was killed."""
 
 import fcntl
 import os
@@ -8,7 +8,7 @@ from typing import IO
 from deployments.stack import orphan_processes
 
 STACK_FILE = "stack.json"
-# Earlier versions left these readable for all accounts.
+# Earlier versions created these files readable by every user.
 PRIVATE_FILES = ("lock", "ports.json")
 
 
@@ -17,7 +17,7 @@ class DataDirUnusable(Exception):
 
 
 def claim(directory: Path) -> IO[str]:
-    """Lock the data directory for one stack. Closing the returned file releases it."""
+    """Lock the data directory for one stack. Closing the returned file releases the lock."""
     lock = _open_lock(directory)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -48,7 +48,7 @@ def clean_up(directory: Path) -> None:
 
 
 def mark(directory: Path, run: str) -> str:
-    """Return the value of the environment variable by which the processes of a stack are found."""
+    """Return the value of the environment variable that identifies the processes of a stack."""
     return f"{directory}:{run}"
 
 

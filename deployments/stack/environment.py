@@ -1,7 +1,7 @@
-"""The environment variables of the stack's processes.
+"""Build the environment variables of the stack's processes.
 
-Variables for a replaced part are passed on. All others that could change a part or point to another one are
-not: Prefect profiles, proxies for loopback addresses, AWS session tokens.
+Variables that configure an external part are passed on. Other variables that could misconfigure an embedded
+part, such as PREFECT_PROFILE or AWS_SESSION_TOKEN, are dropped.
 """
 
 import os
@@ -16,13 +16,13 @@ LOOPBACK_NAMES = "127.0.0.1,localhost,::1"
 
 @dataclass(frozen=True)
 class Connections:
-    """The address and credentials of each part; the fields of stack.json."""
+    """Address and credentials of each part. The fields are also those of stack.json."""
 
     api_url: str
     prefect_api_url: str
     prefect_api_auth_string: str | None
     database_url: str
-    admin_database_url: str | None  # the embedded database's superuser; the service does not use it
+    admin_database_url: str | None  # superuser of the embedded database, not used by the service
     storage_url: str
     s3_endpoint_url: str | None
     aws_access_key_id: str | None
@@ -31,7 +31,7 @@ class Connections:
 
 @dataclass(frozen=True)
 class Replaced:
-    """Settings that replace an embedded part by one that already runs."""
+    """Settings that replace an embedded part with an external one."""
 
     database_url: str | None = None
     storage_url: str | None = None
@@ -47,7 +47,7 @@ class Replaced:
 
     def passes_on(self, name: str) -> bool:
         if name == "WEB_CONCURRENCY" or name.startswith(("UVICORN_", "WEED_")):
-            return False  # would change how the embedded servers run
+            return False  # these would change how the embedded servers run
         if name.startswith("PREFECT_"):
             return self.prefect_api_url is not None and name.startswith(("PREFECT_API_", "PREFECT_CLIENT_"))
         if name.startswith("AWS_"):
@@ -81,7 +81,7 @@ def for_children(
 
 
 def without_settings(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment without our settings, some of which are secrets that the servers do not need."""
+    """Return the environment without our settings. The servers do not need them, and some are secrets."""
     return {name: value for name, value in environment.items() if name == MARK or not _is_setting(name)}
 
 
@@ -131,7 +131,7 @@ def _embedded_storage(connections: Connections) -> dict[str, str]:
 
 
 def _absolute(path: str) -> str:
-    """Make the entries absolute, because runs start in other folders."""
+    """Make the entries of PYTHONPATH absolute, because runs start in other folders."""
     return os.pathsep.join(str(Path(entry).absolute()) for entry in path.split(os.pathsep) if entry)
 
 

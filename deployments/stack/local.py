@@ -1,4 +1,4 @@
-"""Start the parts in order, and stop them when a signal arrives."""
+"""Start the parts of the stack in order, and stop them when a signal arrives."""
 
 import asyncio
 import json
@@ -31,7 +31,7 @@ class Stack:
         return self._supervisor.is_ready
 
     async def run(self) -> None:
-        """Run until cancelled. A part that fails during the start raises an ExceptionGroup of ChildFailed."""
+        """Run until cancelled. Raises an ExceptionGroup of ChildFailed if a part fails during the start."""
         async with asyncio.TaskGroup() as parts:
             await self._start(parts)
             self._supervisor.is_ready = True
@@ -63,8 +63,8 @@ class Stack:
             return
         if folders := postgres.grant_access(cluster):
             self._terminal.say(
-                f"PostgreSQL does not run as root. Its account {cluster.account} may now pass through"
-                f" (o+x): {', '.join(map(str, folders))}"
+                f"PostgreSQL cannot run as root, so it runs as {cluster.account}. To let this user in, these"
+                f" folders were made accessible (o+x): {', '.join(map(str, folders))}"
             )
         if initdb := postgres.initdb(cluster, self._plan.environment):
             await self._supervisor.run(initdb)
@@ -84,7 +84,7 @@ class Stack:
         await self._supervisor.start(prefect_server.worker(self._plan.environment), parts)
 
     async def _start_api(self, parts: asyncio.TaskGroup) -> None:
-        await self._load_sample_data()  # first, because the API checks the reports against the tables
+        await self._load_sample_data()  # the API needs the tables to check the reports
         await self._supervisor.start(api(self._plan, self._terminal), parts)
 
     async def _load_sample_data(self) -> None:
@@ -93,7 +93,7 @@ class Stack:
         with self._terminal.part("Sample data"):
             loaded = await asyncio.to_thread(sample_data.load, url, self._plan.options.sample_responses)
         if not loaded:
-            self._terminal.say("  The sample data of an earlier start is kept.")
+            self._terminal.say("  Keeping the existing sample data.")
 
     def _write_stack_file(self) -> None:
         if not self.is_ready:
@@ -110,7 +110,7 @@ def api(plan: Plan, terminal: Terminal) -> Program:
     installed = Path(__file__).resolve().parents[2]
     options = ["--host", plan.options.host, "--port", str(plan.api_port), "--workers", "1"]
     options += ["--no-access-log", "--timeout-graceful-shutdown", "1"]
-    options += ["--app-dir", str(installed)]  # instead of the current folder, which may contain another `api`
+    options += ["--app-dir", str(installed)]  # the current folder may contain another `api`
     return Program(
         role="api",
         title="API",
@@ -121,8 +121,11 @@ def api(plan: Plan, terminal: Terminal) -> Program:
 
 
 def up(options: Options, inherited: Mapping[str, str], terminal: Terminal) -> int:
-    """Return the exit code: 0 after a clean stop, 1 if a part failed, 128 + n for signal n before ready."""
-    os.umask(0o077)  # everything the stack and its processes write is for this account only
+    """Run the stack until a signal stops it, and return the exit code.
+
+    The code is 0 after a clean stop, 1 if a part failed, and 128 + n if signal n arrived during the start.
+    """
+    os.umask(0o077)  # only this user may read the files of the stack
     with data_dir.claim(options.data_dir), _temporary_folder() as temporary:
         data_dir.clean_up(options.data_dir)
         plan = make_plan(options, inherited, Path(temporary))
@@ -130,14 +133,14 @@ def up(options: Options, inherited: Mapping[str, str], terminal: Terminal) -> in
         try:
             return asyncio.run(_run_until_stopped(plan, terminal))
         finally:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C after everything has stopped
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # ignore a second Ctrl-C from now on
 
 
 def _temporary_folder() -> TemporaryDirectory[str]:
     """Create a folder for temporary files.
 
-    Paths in the data directory may be too long for sockets, and in the system's folder Prefect would share a
-    folder with the first user of the machine that ran it.
+    The data directory is unsuitable, because its path may be too long for sockets. So is the system's folder:
+    there, Prefect uses a folder that belongs to the first user who ran it on the machine.
     """
     return TemporaryDirectory(prefix="report-exports-", ignore_cleanup_errors=True)
 
@@ -161,7 +164,7 @@ async def _run_until_stopped(plan: Plan, terminal: Terminal) -> int:
 
 
 def _failed_parts(failures: ExceptionGroup[Exception]) -> Iterator[ChildFailed]:
-    """Flatten the failures of nested task groups. Anything but a failed part is a bug and is raised."""
+    """Flatten the failures of nested task groups. Raises the first one that is not a ChildFailed."""
     for failure in failures.exceptions:
         if isinstance(failure, ExceptionGroup):
             yield from _failed_parts(failure)
@@ -172,7 +175,10 @@ def _failed_parts(failures: ExceptionGroup[Exception]) -> Iterator[ChildFailed]:
 
 
 def _cancel_on_signals(running: asyncio.Future[None]) -> list[int]:
-    """Cancel `running` at the first signal; return a list that receives the number of each signal."""
+    """Cancel `running` when the first signal arrives.
+
+    Returns a list to which the number of each received signal is appended.
+    """
     received: list[int] = []
 
     def cancel(number: int) -> None:

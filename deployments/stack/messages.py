@@ -1,4 +1,4 @@
-"""The texts that `report-exports up` prints before and after the start."""
+"""Format the messages that `report-exports up` prints before and after the start."""
 
 import ipaddress
 import json
@@ -12,7 +12,7 @@ from deployments.stack.ports import API_PORT, PREFECT_PORT
 
 
 def greeting(plan: Plan) -> str:
-    lines = [f"Report Exports, data in {plan.options.data_dir}"]
+    lines = [f"Report Exports (data directory: {plan.options.data_dir})"]
     lines += _access(plan)
     for name, requested, default, port in (
         ("API", plan.options.port, API_PORT, plan.api_port),
@@ -32,9 +32,9 @@ def _access(plan: Plan) -> Iterator[str]:
         return
     public_url = plan.environment["REPORTS_PUBLIC_URL"]
     if public_url == plan.connections.api_url and plan.options.host != local_address(plan.options.host):
-        yield f"Links point to {public_url}. Set REPORTS_PUBLIC_URL to the address that other machines use."
+        yield f"Links point to {public_url}. Set REPORTS_PUBLIC_URL to the address for other machines."
     if plan.storage:
-        yield "Links to files of the embedded storage work on this machine only. Set REPORTS_STORAGE_URL."
+        yield "Links to files in the embedded storage work only on this machine. Set REPORTS_STORAGE_URL."
 
 
 def banner(plan: Plan) -> str:
@@ -50,7 +50,7 @@ def banner(plan: Plan) -> str:
         lines.append(f"               Log in with the contents of {plan.prefect_login}")
     if plan.embeds_database:
         lines += ["", "Try it:", *_example(api)]
-    return "\n".join([*lines, "", "Press Ctrl-C to stop. Jobs, files and rows are kept."])
+    return "\n".join([*lines, "", "Press Ctrl-C to stop. All data is kept."])
 
 
 def _example(api: str) -> list[str]:
@@ -61,5 +61,5 @@ def _example(api: str) -> list[str]:
 
 
 def sample_query() -> str:
-    """Return the page's query for the sample survey, in the week of the article."""
+    """Return the query string that opens the page with the sample survey and a week that has responses."""
     return "?" + urlencode({name: ARTICLE[name] for name in ("surveyId", "from", "to")})

@@ -1,10 +1,10 @@
 """End processes that outlive their stack.
 
-A worker's run processes are in other sessions and outlive it. All processes of a stack inherit one
-environment variable, by which they are found.
+The processes in which a worker executes runs are in other sessions, so they can outlive the worker. They are
+identified by an environment variable that all processes of a stack inherit.
 
-Run as a program, this module watches over a stack: it waits until its standard input is closed, which happens
-however the supervisor ends, then ends the stack's processes and cleans up.
+Run as a program, this module is the watchdog of a stack. It waits until its standard input is closed, which
+happens even if the supervisor is killed. Then it ends the remaining processes and cleans up.
 """
 
 import os
@@ -20,7 +20,7 @@ MARK = "REPORTS_STACK"
 
 
 def end_all(mark: str, timeout_seconds: float = 0.8) -> None:
-    """Kill all processes whose mark starts with `mark`, until none is left: one may just start another."""
+    """Kill all processes whose mark starts with `mark`. Repeats, because a process may just start another."""
     deadline = time.monotonic() + timeout_seconds
     while (processes := _marked(mark)) and time.monotonic() < deadline:
         for process in processes:

@@ -1,4 +1,4 @@
-"""Everything that is decided before the first process starts: ports, secrets, addresses, environment."""
+"""Choose ports, secrets, addresses and environment variables before the first process starts."""
 
 import secrets
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Plan:
-    """The parts to start. `cluster`, `storage` and `prefect_port` are None for parts that already run."""
+    """The parts to start. `cluster`, `storage` and `prefect_port` are None if an external one is used."""
 
     options: Options
     cluster: Cluster | None
@@ -54,12 +54,15 @@ class Plan:
 
     @property
     def prefect_login(self) -> Path | None:
-        """The file with the password of the embedded Prefect server."""
+        """File with the user and password of the embedded Prefect server, or None for an external one."""
         return self.options.data_dir / PREFECT_LOGIN if self.prefect_port else None
 
 
 def make_plan(options: Options, inherited: Mapping[str, str], temporary: Path) -> Plan:
-    """Choose ports and create secrets in the data directory. PortTaken, NoAccount: the stack cannot start."""
+    """Choose ports, create secrets in the data directory and return the plan.
+
+    Raises PortTaken if a requested port is in use and NoAccount if PostgreSQL has no user to run as.
+    """
     data, replaced = options.data_dir, Replaced.from_environment(inherited)
     ports = Ports(data / "ports.json")
     api_port = ports.choose("api", options.port, API_PORT, options.host)
@@ -105,7 +108,7 @@ def make_plan(options: Options, inherited: Mapping[str, str], temporary: Path) -
 def _prefect_auth_string(data: Path, replaced: Replaced, inherited: Mapping[str, str]) -> str | None:
     if replaced.prefect_api_url:
         return inherited.get("PREFECT_API_AUTH_STRING")
-    # `user:password`, which any client for HTTP basic authentication can send.
+    # In the form `user:password`, as HTTP basic authentication requires.
     return secret(data / PREFECT_LOGIN, prefix="admin:")
 
 
@@ -122,7 +125,7 @@ def _webhook_secret(data: Path, inherited: Mapping[str, str]) -> dict[str, str]:
 
 
 def local_address(host: str) -> str:
-    """Return the address for connections from this machine, also for 0.0.0.0 and ::."""
+    """Return the address at which this machine reaches a server that listens on `host`."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - nothing is bound here
 
 

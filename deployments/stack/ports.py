@@ -1,12 +1,12 @@
-"""Ports on this machine, kept in the data directory so that addresses survive a restart."""
+"""Choose free ports, and store them in the data directory so that a restart uses the same ones."""
 
 import json
 import random
 import socket
 from pathlib import Path
 
-# Below the range that outgoing connections use (32768 and up on Linux), also with the 10,000 that the storage
-# server adds for its gRPC ports.
+# Linux uses ports from 32768 for outgoing connections. The gRPC ports of the storage server, which are higher
+# by 10,000, must also be below that.
 LOWEST, HIGHEST = 12_000, 22_000
 GRPC_OFFSET = 10_000
 API_PORT, PREFECT_PORT = 8000, 4200
@@ -28,7 +28,7 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
 
 
 class Ports:
-    """The ports of one stack by role. It reuses those of the last run on the same data directory."""
+    """Ports of a stack by role. The ports of the last start are reused if they are still free."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -42,7 +42,11 @@ class Ports:
         return self._remember(role, port)
 
     def choose(self, role: str, port: int | None, default: int, host: str) -> int:
-        """Return `port`, or raise PortTaken. 0 means any free port; None means the default if it is free."""
+        """Return a port for the role.
+
+        `port` 0 stands for any free port, and None for the default, or any free port if the default is in
+        use. Raises PortTaken if another `port` is in use.
+        """
         if port == 0:
             return self.any_free(role, host)
         if is_free(port or default, host):

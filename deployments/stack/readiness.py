@@ -1,4 +1,4 @@
-"""Ask the API whether it can serve, and say what it waits for if that takes long."""
+"""Check whether the API is ready, and report what it is waiting for if that takes long."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Start the programs of a stack, restart those that end, and stop them all."""
+"""Start the programs of a stack, restart them when they end, and stop them."""
 
 import asyncio
 import subprocess
@@ -13,8 +13,8 @@ from deployments.stack.terminal import Terminal
 READY_TIMEOUT_SECONDS = 120.0
 HEALTHY_AFTER_SECONDS = 10.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 30.0
-# Roles, and their grace period in seconds. A part stops before those that it needs; the sum stays below the
-# promised five seconds.
+# Roles with their grace period in seconds. A part stops before the parts that it uses. The sum is below the
+# five seconds that the documentation promises.
 STOP_ORDER = ((("api", "worker"), 1.2), (("prefect", "storage"), 1.9), (("postgres",), 1.0))
 
 
@@ -30,12 +30,12 @@ class Supervisor:
 
     @property
     def pids(self) -> dict[str, int]:
-        """The process ids by role, without programs that run once."""
+        """Process ids by role. Programs that run only once, such as initdb, are not included."""
         children = self._children.items()
         return {role: child.pid for role, child in children if child.pid and _keeps_running(role)}
 
     async def start(self, program: Program, group: asyncio.TaskGroup) -> None:
-        """Return when the program is ready. From then on, `group` contains a task that restarts it."""
+        """Start a program and wait until it is ready. A task in `group` restarts it whenever it ends."""
         child = self._add(program)
         with self._terminal.part(program.title):
             await child.start()
@@ -43,7 +43,7 @@ class Supervisor:
             await child.wait_until_ready(READY_TIMEOUT_SECONDS)
 
     async def run(self, program: Program) -> None:
-        """Run a program to its end. ChildFailed if it reports an error."""
+        """Run a program to its end. Raises ChildFailed if its exit code is not 0."""
         child = self._add(program)
         with self._terminal.part(program.title):
             await child.start()
@@ -90,10 +90,10 @@ def _keeps_running(role: str) -> bool:
 
 
 def _start_watchdog(plan: Plan) -> subprocess.Popen[bytes]:
-    """Start a process that ends the stack if this process ends without doing so."""
+    """Start a process that ends the stack if this process is killed."""
     unmarked = {name: value for name, value in plan.environment.items() if name != orphan_processes.MARK}
     arguments = [plan.mark, str(plan.stack_file), str(plan.temporary)]
-    return subprocess.Popen(  # noqa: S603 - our own module
+    return subprocess.Popen(  # noqa: S603 - a module of this package
         [sys.executable, "-P", "-m", "deployments.stack.orphan_processes", *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""Output of `report-exports up`."""
+"""Print the output of `report-exports up`."""
 
 import time
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ class Terminal:
         self._status = self._console.status("", spinner="dots")
 
     def say(self, text: str = "", style: str = "") -> None:
-        # rich exits when the output is closed, but the stack still has to stop its processes.
+        # rich exits the program if the output is closed, but the stack still has to stop its processes.
         with suppress(OSError, SystemExit):
             self._console.print(Text(text, style=style))
 
@@ -29,7 +29,7 @@ class Terminal:
 
     @contextmanager
     def part(self, title: str) -> Iterator[None]:
-        """Show that a part is starting, and print how long it took unless the block raises."""
+        """Show that a part is starting. Print how long that took unless the block raises."""
         started_at = time.monotonic()
         self._starting.append(title)
         self._update_status()

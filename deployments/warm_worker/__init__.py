@@ -1,7 +1,8 @@
-"""Prefect worker of type `warm`: child processes import everything before they receive a run.
+"""Prefect worker of type `warm`, which runs flows in processes that have already imported everything.
 
-Here: claiming runs, the process pool, fair share between callers, recovery of lost runs, metrics.
-Not here: what a run does (`flows`). The entry point `prefect.collections` makes Prefect know `--type warm`.
+This package contains the process pool, fair scheduling between callers, the recovery of crashed runs, and
+metrics. What a run does is in `flows`. Prefect finds the worker type by the entry point
+`prefect.collections`.
 """
 
 from deployments.warm_worker.worker import WarmWorker

@@ -1,4 +1,4 @@
-"""Loop that handles ended runs whose own process could not: see flows/schedules/after_run.py."""
+"""Follow up on ended runs whose process crashed before it could do so (see flows/schedules/after_run.py)."""
 
 import logging
 import random
@@ -19,9 +19,9 @@ async def follow_up_forever() -> None:
     settings = Settings()
     with get_client(sync_client=True) as client:
         while True:
-            # Jitter, so that workers that started together do not query together.
+            # Jitter spreads the queries of workers that started at the same time.
             await anyio.sleep(INTERVAL_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311 - not a secret
             try:
                 await anyio.to_thread.run_sync(follow_up_ended_runs, client, settings, abandon_on_cancel=True)
-            except Exception:  # no error may stop the worker
+            except Exception:  # an error must not stop the worker
                 logger.warning("follow-up of ended runs failed; retrying soon", exc_info=True)

@@ -1,7 +1,7 @@
-"""Due and running runs of the work pool, read so that no caller is overlooked.
+"""Read the due and running runs of the work pool, and choose the next ones fairly.
 
-Prefect hands out at most 200 runs, oldest first, and no more than its own limits allow. Runs behind one
-caller's backlog are therefore not returned. The worker learns of their owners from events, and scans the
+Prefect returns at most 200 due runs, oldest first. If one caller has a long backlog, the runs of other
+callers are missing from that list. The worker learns about these callers from events. It also scans the
 backlog every few seconds in case an event was lost.
 """
 
@@ -41,7 +41,11 @@ logger = logging.getLogger(__name__)
 
 
 class Backlog:
-    """Chooses the next runs. `claimed` maps this worker's runs to their owners; `limit` is per owner."""
+    """Chooses the next runs for a worker.
+
+    `claimed` maps the ids of the worker's current runs to their owners. `limit` is the maximum number of
+    running runs per owner.
+    """
 
     def __init__(
         self,
@@ -59,21 +63,21 @@ class Backlog:
         self._has_due_runs = False
 
     def add_waiting_owners(self, owners: Iterable[str]) -> None:
-        """Remember owners with due runs, which Prefect may not hand out."""
+        """Remember owners that have due runs, because Prefect may not return these runs."""
         self._waiting_owners |= dict.fromkeys(owners)
 
     async def next_runs(
-        self, handed_out: Sequence[WorkerFlowRunResponse], free_slots: Callable[[], int]
+        self, polled_runs: Sequence[WorkerFlowRunResponse], free_slots: Callable[[], int]
     ) -> list[WorkerFlowRunResponse]:
-        """Return the runs to claim, from those that Prefect handed out and those behind them."""
-        self._has_due_runs = bool(handed_out)
-        if not handed_out:
+        """Return the runs to claim, chosen from `polled_runs` and from the due runs of waiting owners."""
+        self._has_due_runs = bool(polled_runs)
+        if not polled_runs:
             return []
         hidden, claimed_elsewhere = await asyncio.gather(
-            self._read_hidden(handed_out), self._read_claimed_elsewhere()
+            self._read_hidden(polled_runs), self._read_claimed_elsewhere()
         )
-        due = [run for run in [*handed_out, *hidden] if run.flow_run.id not in self._claimed]
-        queue_order = {run.work_queue_id: index for index, run in reversed(list(enumerate(handed_out)))}
+        due = [run for run in [*polled_runs, *hidden] if run.flow_run.id not in self._claimed]
+        queue_order = {run.work_queue_id: index for index, run in reversed(list(enumerate(polled_runs)))}
         due.sort(key=lambda run: queue_order[run.work_queue_id])
         return select_fairly(
             due,
@@ -81,13 +85,13 @@ class Backlog:
             get_queue=lambda run: run.work_queue_id,
             running=({**claimed_elsewhere, **self._claimed}).values(),
             limit=self._limit,
-            slots=min(free_slots(), len(handed_out)),
+            slots=min(free_slots(), len(polled_runs)),
         )
 
     async def is_within_limit(self, run: FlowRun) -> bool:
         """Return whether a run that was just claimed is within its owner's limit.
 
-        Other workers may have claimed runs of the same owner at the same time; the earliest claims count.
+        Other workers may have claimed runs of the same owner at the same time. The earliest claims win.
         """
         owner = find_owner(run.tags)
         if self._is_only_worker or owner is None:
@@ -105,7 +109,7 @@ class Backlog:
             await anyio.sleep(SCAN_INTERVAL_SECONDS)
 
     async def scan(self) -> None:
-        """Check whether other workers serve the pool, and which owners have due runs."""
+        """Find out whether other workers serve the pool and which owners have due runs."""
         workers = await self._client.read_workers_for_work_pool(self._pool_name)
         self._is_only_worker = all(
             worker.name == self._worker for worker in workers if worker.status == "ONLINE"
@@ -116,21 +120,21 @@ class Backlog:
             if len(runs) < PAGE_SIZE:
                 return
 
-    async def _read_hidden(self, handed_out: Sequence[WorkerFlowRunResponse]) -> list[WorkerFlowRunResponse]:
-        """Return the first due runs of waiting owners that Prefect did not hand out.
+    async def _read_hidden(self, polled_runs: Sequence[WorkerFlowRunResponse]) -> list[WorkerFlowRunResponse]:
+        """Return the first due runs of each waiting owner, which Prefect's response may lack.
 
-        Queues that hand out nothing are at their own limit, so their runs are left out.
+        Runs of queues without any run in the response are left out, because these queues are at their limit.
         """
-        for run in handed_out:
+        for run in polled_runs:
             self._waiting_owners.pop(find_owner(run.flow_run.tags) or "", None)
         owners = list(self._waiting_owners)[:MAX_OWNERS_PER_QUERY]
         count = min(self._limit, PAGE_SIZE)
         runs_by_owner = await asyncio.gather(*(self._read(_due_filter(owner), 0, count) for owner in owners))
         for owner, runs in zip(owners, runs_by_owner, strict=True):
             self._waiting_owners.pop(owner, None)
-            if runs:  # move to the end, so that all others are queried first
+            if runs:  # move the owner to the end, so other owners are queried first
                 self._waiting_owners[owner] = None
-        pools = {run.work_queue_id: run.work_pool_id for run in handed_out}
+        pools = {run.work_queue_id: run.work_pool_id for run in polled_runs}
         return [
             WorkerFlowRunResponse(
                 work_pool_id=pools[run.work_queue_id], work_queue_id=run.work_queue_id, flow_run=run
@@ -141,7 +145,7 @@ class Backlog:
         ]
 
     async def _read_claimed_elsewhere(self) -> dict[UUID, str | None]:
-        """Return the owners of all claimed runs; skip the query if this is the only worker."""
+        """Return the owner of each claimed run in the pool, or nothing if this is the only worker."""
         if self._is_only_worker:
             return {}
         return {run.id: find_owner(run.tags) for run in await self._read_claimed()}
@@ -173,5 +177,5 @@ def _state_filter(owner: str | None, *states: StateType) -> FlowRunFilter:
 
 
 def _claim_order(run: FlowRun) -> tuple[bool, datetime | None, UUID]:
-    """Sort running runs first, because they were within the limit when they started."""
+    """Return a sort key that puts running runs first, because they were within the limit at their start."""
     return run.state_type == StateType.PENDING, run.state.timestamp if run.state else None, run.id

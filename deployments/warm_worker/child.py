@@ -1,4 +1,4 @@
-"""Main function of a warm process: import, open clients, wait for one run, run it, exit."""
+"""Main function of a warm process, which prepares everything, waits for one run, executes it and exits."""
 
 import gc
 import logging
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 READY = b"ready"
 
-# Imported once, before the first fork. A run would import the later entries lazily, which takes 100 ms.
+# Modules to import before the first fork. Without the later entries, each run would take 100 ms to import
+# them.
 PRELOAD = [
     "flows.export",
     "flows.delivery",
@@ -51,7 +52,7 @@ class Job:
 
 
 def main(connection: Connection) -> None:
-    """Run one job and exit; exit with 0 if the worker ends before it sends one."""
+    """Wait for a job, run it and exit. Exits with 0 if the worker ends without sending a job."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the worker handles Ctrl-C
     with _warm_up() as settings:
         try:
@@ -64,7 +65,7 @@ def main(connection: Connection) -> None:
         with suppress(OSError):  # the worker may have ended
             connection.send(attempt_result.last())
         tracing.flush()
-        # Skip the exit of client and driver threads: waiting for them would occupy a slot.
+        # A normal exit would wait for the threads of clients and drivers, which would occupy a slot.
         os._exit(code)
 
 
@@ -91,7 +92,7 @@ def _run(job: Job) -> int:
 
 @contextmanager
 def _warm_up() -> "Iterator[Settings]":
-    """Open what cannot be shared across a fork: clients, their threads, the first event loop."""
+    """Open clients, their threads and an event loop, which a forked process cannot inherit."""
     from prefect.context import SyncClientContext
 
     from deployments.warm_worker.prefect_internals import keep_result_storage, open_background_services
@@ -104,7 +105,7 @@ def _warm_up() -> "Iterator[Settings]":
     settings = Settings()
     catalog(settings.catalog_modules)
     open_storage(settings.storage_url, settings.public_url).warm_up()
-    # The engine reuses this client, which is connected and has its TLS context (40 ms).
+    # The flow engine reuses this connected client, which saves 40 ms for its TLS context.
     with SyncClientContext.get_or_create():
         keep_result_storage()
         gc.freeze()

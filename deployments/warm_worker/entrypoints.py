@@ -1,13 +1,13 @@
-"""Entrypoints that the worker may run."""
+"""Restrict the entrypoints that the worker runs."""
 
-# An entrypoint may name any function that Python can import, `subprocess.getoutput` included, and whoever can
-# create a deployment chooses it. Prefect has no roles, so the worker keeps its own list.
+# Everyone who can create a deployment can choose its entrypoint, which may be any function that Python can
+# import, such as `subprocess.getoutput`. Prefect has no roles, so the worker restricts entrypoints itself.
 OWN = frozenset({"flows.export.export_report", "flows.delivery.deliver_webhook", "flows.sweep.sweep_files"})
 ANY = "*"
 
 
 def check_entrypoint(entrypoint: str, others: frozenset[str]) -> str | None:
-    """Return why the worker does not run this entrypoint, or None if it does."""
+    """Return an error message if the worker must not run this entrypoint, or None."""
     if entrypoint in OWN or entrypoint in others or ANY in others:
         return None
     return (

@@ -1,8 +1,8 @@
-"""Selection of the next runs: callers take turns, regardless of who came first.
+"""Select the next runs so that callers take turns, regardless of the order of their requests.
 
-The worker selects, rather than Prefect's work queues. One queue per caller with a `concurrency_limit` would
-cap each caller, but queues have priorities and no turns, every queue is read and written on every poll, and
-queues are never removed.
+Prefect's work queues cannot do this. A queue per caller with a `concurrency_limit` would limit each caller,
+but queues have fixed priorities instead of turns. In addition, every poll reads and writes all queues, and
+queues are never deleted.
 """
 
 from collections import Counter
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 def find_owner(tags: Iterable[str]) -> str | None:
-    """Return the owner of an export's run; None for other runs, which have no limit."""
+    """Return the owner of an export run, or None for other runs, which have no limit per owner."""
     by_prefix = {prefix: tag for tag in tags for prefix in (OWNER, REPORT) if tag.startswith(prefix)}
     return by_prefix[OWNER].removeprefix(OWNER) if len(by_prefix) == 2 else None
 
@@ -32,8 +32,9 @@ def select_fairly(
 ) -> list[T]:
     """Return at most `slots` of the due runs, each from the owner with the fewest running runs.
 
-    `due` is in Prefect's order, by queue priority and then by time; queues with a higher priority still go
-    first. `running` holds the owner of each running run; `limit` is the maximum per owner.
+    `due` must be ordered by queue priority and then by time, as in Prefect's response. Queues with a higher
+    priority go first. `running` contains the owner of each running run. `limit` is the maximum number of
+    running runs per owner.
     """
     running_counts, selected = Counter(running), list[T]()
     for _, queue_runs in groupby(due, get_queue):

@@ -1,4 +1,7 @@
-"""Imported last before the first fork, so that the children's garbage collector skips everything imported."""
+"""Freeze all imported objects, so the garbage collector of child processes skips them.
+
+This must be the last module that is imported before the first fork.
+"""
 
 import gc
 

@@ -1,7 +1,7 @@
 """Prometheus metrics of the worker and its runs.
 
-Prefect's client metrics server serves them if PREFECT_CLIENT_METRICS_ENABLED=true, on
-PREFECT_CLIENT_METRICS_PORT (4201).
+If PREFECT_CLIENT_METRICS_ENABLED is true, Prefect's client serves them on port PREFECT_CLIENT_METRICS_PORT
+(4201 by default).
 """
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -13,7 +13,7 @@ PREFIX = "report_exports_worker"
 limit = Gauge(f"{PREFIX}_limit", "Maximum number of concurrent runs.")
 running = Gauge(f"{PREFIX}_running", "Running runs.")
 warm = Gauge(f"{PREFIX}_warm_processes", "Processes that are ready for a run.")
-put_back = Counter(f"{PREFIX}_put_back", "Runs of lost workers that were rescheduled.")
+put_back = Counter(f"{PREFIX}_put_back", "Runs of crashed or stopped workers that were queued again.")
 wait_seconds = Histogram(
     f"{PREFIX}_wait_seconds",
     "Seconds from the scheduled start of a run until this worker claimed it.",
@@ -33,12 +33,12 @@ attempt_seconds = Histogram(
 rows = Counter(f"{PREFIX}_rows", "Rows in finished files.", ["report"])
 file_bytes = Counter(f"{PREFIX}_bytes", "Bytes in finished files.", ["report"])
 
-# Code of an attempt whose process ended without reporting a result.
+# Code for an attempt whose process ended without reporting a result.
 CRASHED = "crashed"
 
 
 def count_attempt(result: AttemptResult | None, seconds: float) -> None:
-    """Count an attempt; `result` is None for runs of other flows, which are not counted."""
+    """Count the attempt of an export. Runs of other flows have no `result` and are not counted."""
     if result is None:
         return
     attempts.labels(result.report, result.code).inc()

@@ -1,4 +1,4 @@
-"""Pool of warm processes, each of which waits for one run and exits after it."""
+"""Pool of warm processes. Each process waits for one run, executes it and exits."""
 
 import asyncio
 import logging
@@ -17,9 +17,9 @@ from deployments.warm_worker.child import Job
 from flows.runs.attempt_result import AttemptResult
 
 WARM_UP_SECONDS = 60.0
-# Delay before a replacement starts, so that it does not slow the run that took the process. A caller that
-# waits for a process ends the delay.
-REFILL_PAUSE_SECONDS = 1.0
+# Delay before a replacement process starts, because its start slows down the current run. The delay ends
+# early if a run is waiting for a process.
+REFILL_DELAY_SECONDS = 1.0
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ class WarmProcess:
         self._started_at = 0.0
 
     async def wait_until_ready(self) -> bool:
-        """Return False if the process ended, or did not warm up in time."""
+        """Return whether the process became ready in time. A process that did not is killed."""
         try:
             async with asyncio.timeout(WARM_UP_SECONDS):
                 await _wait_until_readable(self._connection.fileno())
@@ -50,7 +50,7 @@ class WarmProcess:
         self._connection.close()
 
     def _read_attempt_result(self) -> AttemptResult | None:
-        """Return what the process reported; CRASHED if it was killed before."""
+        """Return the result that the process reported, or CRASHED if it ended without a report."""
         try:
             return self._connection.recv() if self._connection.poll() else AttemptResult("", metrics.CRASHED)
         except (EOFError, OSError):
@@ -62,7 +62,7 @@ class WarmProcess:
 
 
 class WarmProcessPool:
-    """Keeps `size` processes ready or warming up, besides those that run."""
+    """Keeps `size` processes ready or warming up, in addition to the processes that execute runs."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -106,18 +106,18 @@ class WarmProcessPool:
                     await self._changed.wait()
                 self._refill_now.clear()
                 process = self._ready.popleft()
-                self._add_process(REFILL_PAUSE_SECONDS)
-                if process.process.is_alive():  # it may have been killed while it waited
+                self._add_process(REFILL_DELAY_SECONDS)
+                if process.process.is_alive():  # an idle process may have been killed
                     return process
 
-    def _add_process(self, pause_seconds: float) -> None:
-        task = asyncio.get_running_loop().create_task(self._start_after(pause_seconds))
+    def _add_process(self, delay_seconds: float) -> None:
+        task = asyncio.get_running_loop().create_task(self._start_after(delay_seconds))
         self._warming.add(task)
         task.add_done_callback(self._warming.discard)
 
-    async def _start_after(self, pause_seconds: float) -> None:
+    async def _start_after(self, delay_seconds: float) -> None:
         with suppress(TimeoutError):
-            async with asyncio.timeout(pause_seconds):
+            async with asyncio.timeout(delay_seconds):
                 await self._refill_now.wait()
         process = await asyncio.to_thread(self._start)
         try:
@@ -144,7 +144,7 @@ class WarmProcessPool:
 
 @contextmanager
 def _hidden_main_module() -> Iterator[None]:
-    """Hide `__main__`, which children would otherwise import again."""
+    """Hide `__main__` from multiprocessing, because child processes would import it again."""
     main = sys.modules["__main__"]
     spec, file = main.__spec__, getattr(main, "__file__", None)
     main.__spec__ = None

@@ -1,19 +1,22 @@
-"""Uses of Prefect beyond its public API, checked against Prefect 3.8.8.
+"""Wrap and replace private functions of Prefect 3.8.8.
 
-Used as they are:
-FlowRunExecutorContext: gives the same cancellation, crash detection and hooks as Prefect's process worker.
-ProcessHandle: the value that an executor's starter returns.
-_run_flow_from_runtime_entrypoint: `python -m prefect.flow_engine`, but in an existing process.
-EventsWorker, APILogWorker: drained before a child exits with os._exit(), which skips their exit hooks.
-_cache_api_version_check: skips a version check that the worker has already made.
+We use these private functions unchanged:
 
-Replaced in the child process:
-observe_flow_run_suspension: blocks each run for 140 ms to open a websocket that short runs never use.
-related_resources_from_run_context: reads five objects per run for names that events show beside ids.
-_send_heartbeats: ends up to a second late; here, the progress artifact is the heartbeat.
-load_flow_run: reads the run that the worker has just received; the engine reads it again anyway.
-start_client_metrics_server: opens the worker's port a second time, which fails the run.
-_read_server_default_result_storage_block_id: one read per run, for results that are never stored.
+* FlowRunExecutorContext provides the same cancellation, crash detection and hooks as in Prefect's process
+  worker.
+* ProcessHandle is the type that an executor's starter has to return.
+* * _run_flow_from_runtime_entrypoint runs a flow like `python -m prefect.flow_engine`, but in this process.
+* EventsWorker and APILogWorker are drained before a child calls os._exit(), which skips their exit hooks.
+* _cache_api_version_check skips a version check that the worker has already made.
+
+We replace these functions in the child process:
+
+* observe_flow_run_suspension blocks each run for 140 ms to open a WebSocket that short runs never use.
+* related_resources_from_run_context reads five objects per run to show names next to ids in events.
+* _send_heartbeats can delay the end of a run by a second. Our progress artifact serves as the heartbeat.
+* load_flow_run reads the run that the worker has just received. The engine reads it again anyway.
+* start_client_metrics_server opens the worker's port a second time, which fails the run.
+* _read_server_default_result_storage_block_id sends a request per run for results that are never stored.
 """
 
 import contextvars
@@ -52,13 +55,13 @@ __all__ = [
 ]
 
 TESTED_VERSION = "3.8.8"
-# Runs that last longer are observed for suspension.
+# Shorter runs are not observed for suspension.
 OBSERVE_AFTER_SECONDS = 2.0
 DRAIN_SECONDS = 5.0
 
 
 class UntestedPrefect(RuntimeError):
-    """The installed version of Prefect is not the tested one."""
+    """The installed version of Prefect has not been tested with this worker."""
 
 
 def check_version() -> None:
@@ -71,7 +74,7 @@ def check_version() -> None:
 
 
 def open_background_services() -> None:
-    """Start the threads that send events and logs, so that no run waits for their start."""
+    """Start the threads that send events and logs, so runs do not have to wait for them."""
     _cache_api_version_check(_api_version_check_key(str(PREFECT_API_URL.value()), prefect.__version__))
     vars(events_worker).update(related_resources_from_run_context=_related_resources)
     EventsWorker.instance()
@@ -79,13 +82,13 @@ def open_background_services() -> None:
 
 
 def keep_result_storage() -> None:
-    """Read the server's default result storage once for all runs; this also opens the client's connection."""
+    """Cache the server's default result storage. The request also opens the client's connection."""
     block_id = results._read_server_default_result_storage_block_id()
     vars(results).update(_read_server_default_result_storage_block_id=lambda: block_id)
 
 
 def run_flow(flow_run: FlowRun, entrypoint: str, environment: dict[str, str]) -> None:
-    """Run the flow as `python -m prefect.flow_engine` does; SystemExit carries the exit code."""
+    """Run the flow as `python -m prefect.flow_engine` does. Raises SystemExit with the exit code."""
     os.environ.update(environment)
     vars(flow_engine).update(
         load_flow_run=lambda flow_run_id: flow_run,
@@ -101,7 +104,7 @@ def run_flow(flow_run: FlowRun, entrypoint: str, environment: dict[str, str]) ->
 
 
 async def _related_resources(client: Any, exclude: Set[str] | None = None) -> list[RelatedResource]:
-    """Return the related resources by id, from the run's context."""
+    """Return the related resources without names. The ids come from the run's context."""
     context = FlowRunContext.get()
     run = context.flow_run if context is not None else None
     if run is None:

@@ -1,8 +1,7 @@
-"""Rescue of lost runs: reschedule a run whose worker died, under the same id, for a new attempt.
+"""Reschedule lost runs, whose worker or process has crashed, for another attempt with the same id.
 
-A run is lost if it was claimed but never started, if its progress artifact (the heartbeat, updated at least
-every 5 s) is too old, or if Prefect marked it as crashed. A slow run keeps updating its artifact, so it is
-never taken for a lost one.
+A run is lost in three cases: it was claimed but not started, Prefect marked it as crashed, or its progress
+artifact is too old. A healthy run updates the artifact at least every 5 s, however slow its export is.
 """
 
 import logging
@@ -36,8 +35,8 @@ from flows.runs.artifacts import progress_filter
 from flows.runs.progress import HEARTBEAT_SECONDS
 from flows.settings import Settings
 
-# Flows that may run again; other runs keep their state. Exports update their progress artifact and webhooks
-# take at most 5 s, so SILENT_SECONDS fits both.
+# Only these flows may run again. SILENT_SECONDS works for both, because exports update their progress
+# artifact and webhooks take at most 5 s.
 RESCUED_FLOWS = [flow_names.EXPORT, flow_names.DELIVER]
 LOSABLE_STATES = (StateType.PENDING, StateType.RUNNING, StateType.CRASHED)
 SWEEP_INTERVAL_SECONDS = 5.0
@@ -49,7 +48,11 @@ logger = logging.getLogger(__name__)
 
 
 class Rescuer:
-    """Reschedules lost runs. `own` maps this worker's runs to processes; `claimed` includes waiting runs."""
+    """Reschedules lost runs.
+
+    `own` maps the ids of this worker's runs to their processes. `claimed` also contains runs that are waiting
+    for a process.
+    """
 
     def __init__(
         self, client: PrefectClient, work_pool: str, own: Mapping[UUID, WarmProcess], claimed: Set[UUID]
@@ -60,12 +63,12 @@ class Rescuer:
 
     async def sweep_forever(self) -> None:
         while True:
-            # Jitter, so that workers that started together do not sweep together.
+            # Jitter spreads the sweeps of workers that started at the same time.
             await anyio.sleep(SWEEP_INTERVAL_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311 - not a secret
             try:
                 await self.sweep(datetime.now(UTC))
             except (httpx.HTTPError, PrefectException, OSError):
-                logger.warning("the search for lost runs failed; retrying soon", exc_info=True)
+                logger.warning("searching for lost runs failed; retrying soon", exc_info=True)
 
     async def sweep(self, now: datetime) -> list[UUID]:
         """Reschedule all lost runs and return their ids."""
@@ -76,9 +79,9 @@ class Rescuer:
         lost = [run for run in runs if is_lost(run, heartbeats.get(run.id), now)]
         for run in lost:
             if (process := self._own.get(run.id)) is not None:
-                process.kill()  # it hangs; the next sweep finds it crashed
+                process.kill()  # the process hangs; the next sweep reschedules the crashed run
             elif run.id not in self._claimed:
-                await self._reschedule(run, "Its worker was lost.")
+                await self._reschedule(run, "Its worker crashed.")
         return [run.id for run in lost]
 
     async def reschedule(self, run_id: UUID, reason: str) -> None:
@@ -87,7 +90,7 @@ class Rescuer:
     async def _reschedule(self, run: FlowRun, reason: str) -> None:
         current = await self._client.read_flow_run(run.id)
         if current.state_type not in LOSABLE_STATES or current.state_id != run.state_id:
-            return  # it has continued, or another worker has rescheduled it
+            return  # the run has continued, or another worker has rescheduled it
         error: type[WorkerLost | DeliveryLost] = WorkerLost
         attempts = self._attempts
         if tags.WEBHOOK in run.tags:
@@ -96,7 +99,7 @@ class Rescuer:
             state: State[Any] = AwaitingRetry(scheduled_time=datetime.now(UTC), message=reason)
         else:
             state = Failed(name=error.code, message=error.message)
-        # Crashed is a final state, which Prefect's rules do not let a run leave: force it.
+        # Without `force`, Prefect does not let a run leave the final state Crashed.
         await self._client.set_flow_run_state(run.id, state, force=True)
         metrics.put_back.inc()
         fields = {"job": str(run.id)}
@@ -123,7 +126,7 @@ class Rescuer:
 
 
 def is_lost(run: FlowRun, heartbeat: datetime | None, now: datetime) -> bool:
-    """Return whether the run's worker is gone; `heartbeat` is the last update of its progress artifact."""
+    """Return whether the run is lost. `heartbeat` is the time of the last update of its progress artifact."""
     state = run.state
     if state is None:
         return False

@@ -1,4 +1,4 @@
-"""Events of scheduled runs, so that the worker need not wait for its next poll."""
+"""Listen for events of scheduled runs, so the worker does not have to wait for its next poll."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -18,9 +18,9 @@ logger = logging.getLogger(__name__)
 
 
 async def watch_scheduled_runs(work_pool_id: UUID) -> AsyncIterator[list[str]]:
-    """Yield the owners of each scheduled run.
+    """Yield the owners of each run that is scheduled.
 
-    Yields an empty list after each (re)connection, because events may have been missed.
+    Also yields an empty list after each connection, because earlier events may have been missed.
     """
     scheduled = EventFilter(
         event=EventNameFilter(name=["prefect.flow-run.Scheduled", "prefect.flow-run.AwaitingRetry"]),

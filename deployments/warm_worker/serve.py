@@ -1,4 +1,4 @@
-"""`report-exports worker`: run a warm worker until a signal stops it."""
+"""Implement `report-exports worker`, which runs a warm worker until a signal stops it."""
 
 import asyncio
 import signal
@@ -12,7 +12,10 @@ __all__ = ["UntestedPrefect", "WorkerRefused", "serve"]
 
 
 async def serve(work_pool: str, name: str | None, limit: int | None, grace_seconds: float) -> None:
-    """Serve the work pool; raise WorkerRefused or UntestedPrefect if this worker cannot."""
+    """Serve the work pool until a signal arrives.
+
+    Raises WorkerRefused or UntestedPrefect if the worker cannot start.
+    """
     logs.configure(Settings().log_format)
     worker = WarmWorker(work_pool, name=name, limit=limit, create_pool_if_not_found=False)
     stop = asyncio.Event()

@@ -1,7 +1,8 @@
-"""The warm worker: claims a run in one request as soon as it is scheduled, and hands it to a warm process.
+"""Prefect worker that claims a run as soon as it is scheduled and executes it in a warm process.
 
-It is a regular Prefect worker on a regular work pool. It skips the four requests that Prefect's own worker
-makes between a claim and `run()`. Prefect's executor handles execution, cancellation and crash detection.
+It is a regular Prefect worker with a regular work pool. A claim takes one request. The four requests that
+Prefect's base class sends between a claim and `run()` are skipped. Prefect's executor handles execution,
+cancellation and crash detection.
 """
 
 import asyncio
@@ -38,16 +39,16 @@ TYPE = "warm"
 DEFAULT_LIMIT = 2 * (os.cpu_count() or 1)
 ENTRYPOINT_CACHE_SECONDS = 10.0
 CRASH_DETECTION_SECONDS = 2.0
-# Attempts to read a run after its event, which can arrive before the run is committed.
+# An event can arrive before its run is committed, so the worker reads scheduled runs several times.
 READS_PER_EVENT, SECONDS_BETWEEN_READS = 3, 0.02
 
 
 class WorkerRefused(RuntimeError):
-    """The worker cannot serve this work pool; the message says what to do."""
+    """The worker cannot serve this work pool. The message says what to do."""
 
 
 class WarmVariables(BaseVariables):
-    """No variables, because a warm process starts before its run is known."""
+    """Job variables of the work pool. There are none, because a process starts before its run is known."""
 
 
 class WarmConfiguration(BaseJobConfiguration):
@@ -59,7 +60,7 @@ class WarmResult(BaseWorkerResult):
 
 
 class WarmStarter:
-    """Starter for Prefect's executor that uses a waiting process instead of a new one."""
+    """Starter for Prefect's executor that uses a warm process instead of starting a new one."""
 
     def __init__(
         self, pool: WarmProcessPool, entrypoint: str, control_channel: Any, own: dict[UUID, WarmProcess]
@@ -88,7 +89,7 @@ class WarmStarter:
 
 
 async def _load_flow(entrypoint: str, _: FlowRun) -> Flow[..., Any]:
-    """Load the flow for its hooks. Prefect's own loader would run the deployment's pull steps first."""
+    """Load the flow, whose hooks the executor needs. Prefect's loader would also run the pull steps."""
     return load_flow_from_entrypoint(entrypoint, use_placeholder_flow=False)
 
 
@@ -141,7 +142,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         return int(self.limiter.total_tokens)
 
     async def drain(self, seconds: float) -> None:
-        """Claim no more runs; after `seconds`, kill the remaining ones and reschedule them."""
+        """Stop claiming runs. After `seconds`, kill unfinished runs and reschedule them."""
         self._draining = True
         in_flight = dict(self._in_flight)
         if not in_flight:
@@ -159,18 +160,18 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         return [] if self._draining else await super().get_and_submit_flow_runs()
 
     async def _get_scheduled_flow_runs(self) -> list[WorkerFlowRunResponse]:
-        """Return the runs to claim now: as many as there are free slots, with callers taking turns."""
+        """Return the runs to claim now, at most one per free slot. Callers take turns."""
         if self.limiter.available_tokens < 1:
             return []
         scheduled = await super()._get_scheduled_flow_runs()
         due = [run for run in scheduled if run.flow_run.id not in self._submitting_flow_run_ids]
         selected = await self._backlog.next_runs(due, lambda: int(self.limiter.available_tokens))
-        # There is no await between here and the claim, so concurrent reads cannot select the same run.
+        # Without an await between here and the claim, concurrent reads cannot select the same run.
         self._owners |= {run.flow_run.id: find_owner(run.flow_run.tags) for run in selected}
         return selected
 
     async def _submit_run(self, flow_run: FlowRun) -> None:
-        """Claim the run, execute it, and return when its process has ended."""
+        """Claim the run and execute it. Returns when its process has ended."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - anyio runs on asyncio here
         self._in_flight[flow_run.id] = task
@@ -211,15 +212,15 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         await executor.submit()
 
     async def _reschedule(self, flow_run: FlowRun) -> None:
-        """Return the run to its place in the backlog."""
+        """Reschedule the run for its original time, so it keeps its place in the backlog."""
         message = "The caller has reached their limit of concurrent runs."
         state: State[Any] = Scheduled(scheduled_time=flow_run.expected_start_time, message=message)
         await self.client.set_flow_run_state(flow_run.id, state)
 
     async def _find_entrypoint(self, flow_run: FlowRun) -> str | None:
-        """Return the deployment's entrypoint, or None after ending a run that must not start.
+        """Return the entrypoint of the run's deployment, which is cached for a few seconds.
 
-        Deployments are read at most every few seconds.
+        If the run must not start, end it and return None.
         """
         deployment_id = flow_run.deployment_id
         if deployment_id is None:
@@ -235,7 +236,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
                 return None
             self._entrypoints[deployment_id] = (time.monotonic(), entrypoint)
         if message := check_entrypoint(entrypoint, self._other_entrypoints):
-            self._logger.error("Flow run '%s' is refused: %s", flow_run.id, message)
+            self._logger.error("Flow run '%s' was rejected: %s", flow_run.id, message)
             await self.client.set_flow_run_state(flow_run.id, Failed(message=message))
             return None
         return entrypoint
@@ -244,7 +245,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         pool = self._work_pool
         if pool is None:
             raise WorkerRefused(
-                f"There is no work pool {self._work_pool_name!r}. Create it with"
+                f"Work pool {self._work_pool_name!r} does not exist. Create it with"
                 f" `prefect work-pool create {self._work_pool_name} --type {TYPE}`."
             )
         if pool.type != TYPE:
@@ -265,14 +266,14 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
             services.cancel_scope.cancel()
 
     async def _listen(self) -> None:
-        assert self._work_pool is not None  # noqa: S101 - checked at set-up
+        assert self._work_pool is not None  # noqa: S101 - checked in setup()
         async for owners in watch_scheduled_runs(self._work_pool.id):
             self._backlog.add_waiting_owners(owners)
             self._reads = READS_PER_EVENT
             self._wake.set()
 
     async def _claim_when_woken(self) -> None:
-        """Claim runs on each event or free slot. Polling continues as well, because events may be lost."""
+        """Claim runs after each event, and when a slot becomes free. Polling covers lost events."""
         while True:
             await self._wake.wait()
             self._wake.clear()

@@ -1,5 +1,5 @@
-"""The servers that come with the stack: PostgreSQL with its roles and sample data, S3 storage, Prefect.
+"""Embedded servers of the stack: PostgreSQL with its roles and sample data, S3 storage, and Prefect.
 
-Code that knows how one of them is configured, secured and started belongs here. Ports, addresses and restarts
-do not; they are the same for every part.
+Each module knows how to configure, secure and start one server. The parent package chooses ports and restarts
+processes, which is the same for every server.
 """

@@ -1,4 +1,4 @@
-"""Certificates for mutual TLS between the parts of one server, all in one process on this machine."""
+"""Create certificates for mutual TLS between the components of the storage server."""
 
 import ipaddress
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-# They are replaced at each start, so this only has to outlast one process.
+# Certificates are replaced at each start, so they only need to be valid while the process runs.
 VALID_FOR = timedelta(days=3650)
 CLOCK_SKEW = timedelta(days=1)
 
@@ -32,9 +32,9 @@ class Certificates:
         return self.folder / "key.pem"
 
     def create(self) -> None:
-        """Write an authority's certificate, and one for 127.0.0.1 with its key, readable by the owner only.
+        """Write a CA certificate, and a certificate with its key for 127.0.0.1, with mode 600.
 
-        The authority's key is discarded, so nothing else can ever be signed with it.
+        The key of the CA is discarded, so it cannot sign any other certificate.
         """
         authority_key = ec.generate_private_key(ec.SECP256R1())
         authority = _builder("ca", authority_key).add_extension(x509.BasicConstraints(True, 0), critical=True)

@@ -1,8 +1,8 @@
-"""Roles of the embedded PostgreSQL. The service reads as one, Prefect's server writes as another.
+"""Create the roles of the embedded PostgreSQL, one for the service and one for the Prefect server.
 
-Neither is a superuser, whom PostgreSQL lets read files and run programs, and neither can read the other's
-tables. Every start repeats these statements, so data directories of earlier versions are migrated: there,
-the superuser owned and read everything.
+Neither role is a superuser, because a superuser can read files and run programs. Neither role can read the
+tables of the other. The statements run at every start. This migrates data directories of earlier versions,
+in which everything belonged to the superuser.
 """
 
 from typing import LiteralString
@@ -19,7 +19,7 @@ READ_ONLY: tuple[LiteralString, ...] = (
     "ALTER ROLE reports_reader SET default_transaction_read_only = on",
     "REVOKE TEMPORARY ON DATABASE reports FROM PUBLIC",
     "REVOKE EXECUTE ON FUNCTION lo_creat(integer), lo_create(oid), lo_from_bytea(oid, bytea) FROM PUBLIC",
-    # For schemas and tables that the superuser creates later.
+    # These apply to schemas and tables that the superuser creates later.
     "ALTER DEFAULT PRIVILEGES GRANT USAGE ON SCHEMAS TO reports_reader",
     "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO reports_reader",
 )
@@ -30,7 +30,7 @@ CLOSED: tuple[LiteralString, ...] = (
     "REVOKE ALL ON DATABASE template1 FROM PUBLIC",
 )
 SCHEMAS = "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'"
-# Sequences that belong to a column follow its table; what belongs to an extension stays with it.
+# Sequences of a column change their owner with the table. Objects of extensions keep their owner.
 SUPERUSERS_OBJECTS = """
     WITH owned AS (
         SELECT 'pg_class'::regclass AS catalog, oid,
@@ -58,7 +58,7 @@ SUPERUSERS_OBJECTS = """
 
 
 async def prepare_databases(cluster: Cluster) -> None:
-    """Create the roles and databases that are missing, and give each role its rights and no others."""
+    """Create missing roles and databases, and grant each role only the privileges that it needs."""
     async with await _connect(cluster, "postgres") as connection:
         for role in (READER, PREFECT_OWNER):
             await _create_role(connection, role, cluster.password(role))
@@ -73,7 +73,7 @@ async def prepare_databases(cluster: Cluster) -> None:
 
 
 async def grant_reading(connection: AsyncConnection) -> None:
-    """Let the reader read every table that exists."""
+    """Grant the service's role SELECT on all existing tables."""
     for (name,) in await _rows(connection, SCHEMAS):
         schema, reader = Identifier(name), Identifier(READER)
         await connection.execute(SQL("GRANT USAGE ON SCHEMA {} TO {}").format(schema, reader))
@@ -83,7 +83,7 @@ async def grant_reading(connection: AsyncConnection) -> None:
 async def hand_over(connection: AsyncConnection, role: str) -> None:
     """Make `role` the owner of everything in schema `public` that the superuser owns.
 
-    `REASSIGN OWNED` cannot be used: it refuses the superuser that the cluster was created with.
+    `REASSIGN OWNED` does not work for the superuser that was created by initdb.
     """
     for kind, name in await _rows(connection, SUPERUSERS_OBJECTS):
         statement = SQL("ALTER {} {} OWNER TO {}").format(SQL(kind), SQL(name), Identifier(role))
@@ -93,7 +93,7 @@ async def hand_over(connection: AsyncConnection, role: str) -> None:
 async def _create_role(connection: AsyncConnection, role: str, password: str) -> None:
     if not await _rows(connection, SQL("SELECT FROM pg_roles WHERE rolname = {}").format(Literal(role))):
         await connection.execute(SQL("CREATE ROLE {} LOGIN").format(Identifier(role)))
-    # The server would log the statement with a plain password if it failed.
+    # If the statement fails, the server logs it, so it must not contain the plain password.
     encrypted = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256")
     statement = SQL("ALTER ROLE {} PASSWORD {}").format(Identifier(role), Literal(encrypted.decode()))
     await connection.execute(statement)

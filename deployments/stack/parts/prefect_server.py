@@ -1,4 +1,4 @@
-"""Prefect's server, the deployments of prefect.yaml, and the worker."""
+"""Define how to run the Prefect server, the registration of prefect.yaml, and the worker."""
 
 import sys
 from collections.abc import Mapping
@@ -13,25 +13,25 @@ from deployments.stack.parts.postgres import Cluster
 
 PREFECT = [sys.executable, "-P", "-m", "prefect"]
 POOL = "exports"
-# The grace period fits into the time in which the whole stack stops. Unfinished runs go back to the queue.
+# The grace period is short because the whole stack must stop in time. Unfinished runs are rescheduled.
 WORKER = [
     *(sys.executable, "-P", "-m", "deployments.cli", "worker"),
     *("--pool", POOL, "--name", "local", "--grace", "0.3"),
 ]
 
-# By default the server commits each of a run's twelve task-run events separately, in its only event loop.
+# By default, the server commits each of a run's twelve task-run events separately and blocks its event loop.
 BATCHED_WRITES = {
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
 }
-# Runs that are due while the server is down start when it is back, but only if they were planned before.
-# The server plans the next run up to a minute after one has started, and when clocks skip an hour it counts
-# a past run as a future one. With five, three are always planned.
+# If a run becomes due while the server is down, it starts once the server is back, provided that it was
+# already planned. The server plans up to a minute late, and it counts a past run as a future one when clocks
+# are set forward. With a minimum of five, at least three runs are always planned.
 PLANNED_RUNS = {"PREFECT_SERVER_SERVICES_SCHEDULER_MIN_RUNS": "5"}
 
 
 def server(cluster: Cluster, port: int, home: Path, environment: Mapping[str, str]) -> Program:
-    """Run API, UI and services in one process, the default of `prefect server start`."""
+    """Return the program that runs Prefect's API, UI and services in one process."""
     url = f"http://127.0.0.1:{port}/api"
     ui = home / "ui"
     home.mkdir(mode=0o700, exist_ok=True)
@@ -54,10 +54,11 @@ def server(cluster: Cluster, port: int, home: Path, environment: Mapping[str, st
 
 
 def _only_for_us(port: int, auth_string: str) -> dict[str, str]:
-    """Without a password, any web page that the operator visits could run code through this server.
+    """Return the settings that protect the server with a password and a list of allowed origins.
 
-    The origin list alone is not enough: some POST requests need no preflight, the server's WebSockets
-    ignore `Origin`, and it answers to any host name, which lets a page on a rebound name pass as same-origin.
+    Without a password, any web page that the operator visits could run code through the server. Allowed
+    origins are not sufficient: some POST requests need no preflight, and the WebSockets ignore `Origin`. The
+    server also accepts any host name, so DNS rebinding makes a page same-origin.
     """
     return {
         "PREFECT_SERVER_API_AUTH_STRING": auth_string,
@@ -80,7 +81,7 @@ def worker(environment: Mapping[str, str]) -> Program:
         title="Worker",
         command=WORKER,
         environment={**environment, "PREFECT_WORKER_QUERY_SECONDS": "2"},
-        # Its entry on the server says nothing: the previous worker's entry looks alive for a minute.
+        # The worker's status on the server is no help, because the previous worker looks alive for a minute.
         ready_output="started!",
     )
 

@@ -1,4 +1,4 @@
-"""Sample surveys and orders, generated inside the database."""
+"""Load the sample surveys and orders, which are generated in the database."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ LOCK = 668_000_001  # an arbitrary constant
 
 
 def load(database_url: str, responses: int) -> bool:
-    """Create the tables and rows in one transaction. Return False if the tables already exist."""
+    """Create the tables and rows in one transaction. Return whether the tables were missing."""
     with psycopg.connect(_without_driver(database_url), autocommit=True) as connection:
         with connection.transaction():
             connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])

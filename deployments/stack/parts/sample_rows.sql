@@ -1,4 +1,4 @@
--- The same rows for the same number of responses, everywhere: each value is picked by a hash of the row's id.
+-- Each value is chosen by a hash of the row's id, so the same number of responses always gives the same rows.
 
 SET LOCAL timezone = 'UTC';
 SET LOCAL datestyle = 'ISO';
@@ -10,7 +10,7 @@ CREATE FUNCTION pg_temp.pick(id bigint, salt int, choices int) RETURNS int LANGU
 CREATE FUNCTION pg_temp.one_of(texts text[], id bigint, salt int) RETURNS text LANGUAGE sql IMMUTABLE
     RETURN texts[1 + ((hashint8extended(id, salt) & 2147483647) % cardinality(texts))];
 
--- Mostly by day; some with milliseconds, some with microseconds, some on the very edges of the day.
+-- Most timestamps are during the day. Some have milliseconds or microseconds, and some are at midnight.
 CREATE FUNCTION pg_temp.moment(day date, id bigint) RETURNS timestamptz LANGUAGE sql STABLE
     RETURN CASE pg_temp.pick(id, 1, 400)
         WHEN 0 THEN day::timestamptz
