@@ -1,4 +1,4 @@
-/** Export options: columns, name, time zone and format, with a preview of the file by a dry run. */
+/** Dialog for the columns, name, time zone and format of an export, with a preview of the file. */
 
 import { ColumnPicker } from "./column-picker.js";
 import { Dialog } from "./dialog.js";
@@ -11,13 +11,13 @@ import { t } from "./texts.js";
 const PREVIEW_AFTER = 300; // milliseconds after the last change
 const SHOWN_ROWS = 5;
 
-/** `chosen` is {options, columns, name, zone}; `request` has neither. */
+/** `chosen` is {options, columns, name, zone}. `request` does not contain these options yet. */
 export function OptionsDialog({ client, columns, csv, request, chosen: before, onExport, onSchedule, onClose }) {
   const [chosen, setChosen] = useState({ ...before, name: "" });
   const change = (part) => setChosen((now) => ({ ...now, ...part }));
   const { timeZone: _, ...rest } = request;
   const zoned = chosen.zone === "UTC" ? rest : { ...rest, timeZone: chosen.zone };
-  const asked = withOptions(zoned, chosen.options, chosen.columns, chosen.name);
+  const body = withOptions(zoned, chosen.options, chosen.columns, chosen.name);
   const isEmpty = chosen.columns?.length === 0;
   const reset = () => change({ options: DEFAULTS, columns: null, name: "", zone: "UTC" });
   return html`<${Dialog} id="options" title=${t.exportOptions} kind="options" onClose=${onClose}>
@@ -27,10 +27,10 @@ export function OptionsDialog({ client, columns, csv, request, chosen: before, o
           <${ColumnPicker} columns=${columns} picked=${chosen.columns} onChange=${(keys) => change({ columns: keys })} key=${chosen.columns === null ? "all" : "some"} />
           <${FileOptions} ...${{ csv, chosen, change }} />
         </div>
-        ${isEmpty ? html`<p class="mistake" role="status">${t.oneColumn}</p>` : html`<${Preview} client=${client} asked=${asked} />`}
+        ${isEmpty ? html`<p class="mistake" role="status">${t.oneColumn}</p>` : html`<${Preview} ...${{ client, body }} />`}
         <div class="actions">
-          <button type="button" class="primary" aria-disabled=${isEmpty} onClick=${leave(() => onExport(chosen, asked))}>${t.export}</button>
-          <button type="button" aria-disabled=${isEmpty} onClick=${leave(() => onSchedule(asked))}>${t.scheduleAction}</button>
+          <button type="button" class="primary" aria-disabled=${isEmpty} onClick=${leave(() => onExport(chosen, body))}>${t.export}</button>
+          <button type="button" aria-disabled=${isEmpty} onClick=${leave(() => onSchedule(body))}>${t.scheduleAction}</button>
           <button type="button" onClick=${reset}>${t.reset}</button>
           <button type="button" onClick=${close}>${t.cancel}</button>
         </div>`;
@@ -41,16 +41,16 @@ export function OptionsDialog({ client, columns, csv, request, chosen: before, o
 function FileOptions({ csv, chosen, change }) {
   const { options, name, zone } = chosen;
   const set = (part) => change({ options: { ...options, ...part } });
-  const choices = (values, texts) => values.map((each) => [each, texts[each] ?? each]);
+  const choices = (values, texts) => values.map((value) => [value, texts[value] ?? value]);
   const setDecimal = (decimalMark) => set({ decimalMark, ...(decimalMark === "," && options.delimiter === "," ? { delimiter: ";" } : {}) });
   const setDelimiter = (delimiter) => set({ delimiter, ...(delimiter === "," ? { decimalMark: "." } : {}) });
-  const isUnusual = ["delimiter", "decimalMark", "compression"].some((each) => options[each] !== DEFAULTS[each]);
+  const isUnusual = ["delimiter", "decimalMark", "compression"].some((option) => options[option] !== DEFAULTS[option]);
   return html`<div>
     <${Field} id="option-name" label=${t.exportName} hint=${t.exportNameHint}>
-      ${(facts) => html`<input ...${facts} type="text" class="wide" maxlength="200" autocomplete="off" value=${name} onInput=${(event) => change({ name: event.target.value })} />`}
+      ${(attributes) => html`<input ...${attributes} type="text" class="wide" maxlength="200" autocomplete="off" value=${name} onInput=${(event) => change({ name: event.target.value })} />`}
     <//>
     <${Select} id="option-preset" label=${t.format} value=${options.preset} onChange=${(preset) => set({ preset })} choices=${choices(csv.presets, t.presets)} hint=${t.presetHints[options.preset]} />
-    <${ZoneField} id="option-zone" value=${zone} onChange=${(found) => change({ zone: found })} hint=${t.zoneHint} />
+    <${ZoneField} id="option-zone" value=${zone} onChange=${(timeZone) => change({ zone: timeZone })} hint=${t.zoneHint} />
     <details open=${isUnusual}>
       <summary>${t.moreOptions}</summary>
       <${Select} id="option-header" label=${t.headerRow} value=${options.header} onChange=${(header) => set({ header })} choices=${choices(csv.headers, t.headers)} />
@@ -61,13 +61,13 @@ function FileOptions({ csv, chosen, change }) {
   </div>`;
 }
 
-function Preview({ client, asked }) {
-  const text = JSON.stringify(asked);
+function Preview({ client, body }) {
+  const text = JSON.stringify(body);
   const [now, setNow] = useState({ preview: null, problem: null });
   useEffect(() => {
     const leaving = new AbortController();
     const look = () =>
-      client.ask("POST", "/exports?dryRun=true", { body: asked, signal: leaving.signal }).then(
+      client.ask("POST", "/exports/dry-run", { body, signal: leaving.signal }).then(
         ({ state }) => setNow({ preview: state, problem: null }),
         (problem) => leaving.signal.aborted || setNow({ preview: null, problem }),
       );
@@ -77,18 +77,18 @@ function Preview({ client, asked }) {
   const { preview, problem } = now;
   if (problem) return html`<p class="mistake" role="status">${problem.message}</p>`;
   if (!preview) return html`<p class="quiet preview" role="status">${t.loadingPreview}</p>`;
-  const facts = [rows(preview.rows), t.about(size(preview.estimatedBytes)), t.columnCount(preview.columns.length)];
+  const parts = [rows(preview.rows), t.about(size(preview.estimatedBytes)), t.columnCount(preview.columns.length)];
   return html`<section class="preview" aria-label=${t.preview}>
-    <p role="status">${facts.join(" · ")} · <code>${preview.fileName}</code></p>
+    <p role="status">${parts.join(" · ")} · <code>${preview.fileName}</code></p>
     ${preview.lines ? html`<pre class="scroll" role="region" aria-label=${t.firstLines} tabindex="0">${preview.lines.join("\n")}</pre>` : html`<${Sample} preview=${preview} />`}
   </section>`;
 }
 
 const Sample = ({ preview }) => html`<div class="scroll" role="region" aria-label=${t.firstRows} tabindex="0">
   <table class="sample">
-    <thead><tr>${preview.columns.map((each) => html`<th scope="col" key=${each.key}><span class="clamp">${each.label}</span></th>`)}</tr></thead>
+    <thead><tr>${preview.columns.map((column) => html`<th scope="col" key=${column.key}><span class="clamp">${column.label}</span></th>`)}</tr></thead>
     <tbody>${preview.sample.slice(0, SHOWN_ROWS).map(
-      (item, place) => html`<tr key=${place}>${preview.columns.map((each) => html`<td key=${each.key}><span class="clamp">${cell(item[each.key], each)?.slice(0, 100)}</span></td>`)}</tr>`,
+      (item, place) => html`<tr key=${place}>${preview.columns.map((column) => html`<td key=${column.key}><span class="clamp">${cell(item[column.key], column)?.slice(0, 100)}</span></td>`)}</tr>`,
     )}</tbody>
   </table>
 </div>`;
