@@ -1,21 +1,21 @@
-/** Choose and order columns; the table and the export both follow. Also all values of one row. */
+/** Dialogs that choose the columns of the table and export, and show all values of a row. */
 
 import { Dialog } from "./dialog.js";
 import { cell } from "./format.js";
 import { html, useState } from "./html.js";
 import { t } from "./texts.js";
 
-/** `picked` is null for all columns in the report's order; `onChange` gets the same, or [] for none. */
+/** `picked` is a list of column keys, or null for all columns in the report's order. */
 export function ColumnPicker({ columns, picked, onChange }) {
   const [order, setOrder] = useState(() => inOrder(columns, picked));
   const [moved, setMoved] = useState("");
-  const all = columns.map((each) => each.key);
+  const all = columns.map((column) => column.key);
   const isPicked = (key) => picked === null || picked.includes(key);
-  const tell = (nextOrder, keys) => {
-    const chosen = nextOrder.map((each) => each.key).filter((key) => keys.includes(key));
+  const update = (nextOrder, keys) => {
+    const chosen = nextOrder.map((column) => column.key).filter((key) => keys.includes(key));
     onChange(chosen.join("\n") === all.join("\n") ? null : chosen);
   };
-  const toggle = (key) => tell(order, isPicked(key) ? (picked ?? all).filter((each) => each !== key) : [...picked, key]);
+  const toggle = (key) => update(order, isPicked(key) ? (picked ?? all).filter((pickedKey) => pickedKey !== key) : [...picked, key]);
   const move = (place, by) => () => {
     const target = place + by;
     if (target < 0 || target >= order.length) return;
@@ -23,7 +23,7 @@ export function ColumnPicker({ columns, picked, onChange }) {
     next.splice(target, 0, ...next.splice(place, 1));
     setOrder(next);
     setMoved(t.columnMoved(order[place].label, target + 1, order.length));
-    tell(next, picked ?? all);
+    update(next, picked ?? all);
   };
   const reset = () => (setOrder(columns), onChange(null));
   return html`<fieldset class="columns">
@@ -34,11 +34,11 @@ export function ColumnPicker({ columns, picked, onChange }) {
     </p>
     <ol tabindex="0" aria-label=${t.columnOrder}>
       ${order.map(
-        (each, place) => html`<li key=${each.key}>
-          <label><input type="checkbox" checked=${isPicked(each.key)} onChange=${() => toggle(each.key)} />
-            <span>${each.label}</span></label>
-          <button type="button" class="icon" aria-label=${t.moveUp(each.label)} aria-disabled=${place === 0} onClick=${move(place, -1)}>↑</button>
-          <button type="button" class="icon" aria-label=${t.moveDown(each.label)} aria-disabled=${place === order.length - 1} onClick=${move(place, 1)}>↓</button>
+        (column, place) => html`<li key=${column.key}>
+          <label><input type="checkbox" checked=${isPicked(column.key)} onChange=${() => toggle(column.key)} />
+            <span>${column.label}</span></label>
+          <button type="button" class="icon" aria-label=${t.moveUp(column.label)} aria-disabled=${place === 0} onClick=${move(place, -1)}>↑</button>
+          <button type="button" class="icon" aria-label=${t.moveDown(column.label)} aria-disabled=${place === order.length - 1} onClick=${move(place, 1)}>↓</button>
         </li>`,
       )}
     </ol>
@@ -46,11 +46,11 @@ export function ColumnPicker({ columns, picked, onChange }) {
   </fieldset>`;
 }
 
-/** Picked columns first, in their order; the others in the report's order. */
+/** Return the picked columns in their order, followed by the others in the report's order. */
 function inOrder(columns, picked) {
   if (!picked) return columns;
-  const chosen = picked.map((key) => columns.find((each) => each.key === key)).filter(Boolean);
-  return [...chosen, ...columns.filter((each) => !picked.includes(each.key))];
+  const chosen = picked.map((key) => columns.find((column) => column.key === key)).filter(Boolean);
+  return [...chosen, ...columns.filter((column) => !picked.includes(column.key))];
 }
 
 export function ColumnsDialog({ columns, picked: before, onChange, onClose }) {
@@ -70,7 +70,7 @@ export function ColumnsDialog({ columns, picked: before, onChange, onClose }) {
 export function RowDialog({ columns, item, onClose }) {
   return html`<${Dialog} id="row" title=${t.rowDetails} onClose=${onClose}>
     ${(close) => html`<dl class="row" tabindex="0">
-        ${columns.map((each) => html`<dt key=${each.key}>${each.label}</dt><dd key=${`${each.key} value`}>${cell(item[each.key], each) ?? html`<span class="quiet">${t.empty}</span>`}</dd>`)}
+        ${columns.map((column) => html`<dt key=${column.key}>${column.label}</dt><dd key=${`${column.key} value`}>${cell(item[column.key], column) ?? html`<span class="quiet">${t.empty}</span>`}</dd>`)}
       </dl>
       <div class="actions"><button type="button" autofocus onClick=${close}>${t.close}</button></div>`}
   <//>`;

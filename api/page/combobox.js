@@ -1,4 +1,4 @@
-/** A field whose values have titles: type to search, or enter a value directly. */
+/** A field that searches values by title and also accepts a value directly. */
 
 import { html, useEffect, useState } from "./html.js";
 import { t } from "./texts.js";
@@ -9,31 +9,31 @@ const NONE = { items: null, more: false, problem: null };
 
 const ask = (client, path, search, signal) => client.ask("GET", `${path}?search=${encodeURIComponent(search.slice(0, 200))}`, { signal });
 
-/** Matches of the search; a null search asks nothing. */
+/** Return the matches of the search. Nothing is requested while `search` is null. */
 function useChoices(client, path, search) {
-  const [found, setFound] = useState(NONE);
+  const [matches, setMatches] = useState(NONE);
   useEffect(() => {
     if (search === null) return;
     const leaving = new AbortController();
     const look = () =>
       ask(client, path, search, leaving.signal).then(
-        ({ state }) => setFound({ ...state, problem: null }),
-        (problem) => leaving.signal.aborted || setFound({ ...NONE, problem }),
+        ({ state }) => setMatches({ ...state, problem: null }),
+        (problem) => leaving.signal.aborted || setMatches({ ...NONE, problem }),
       );
     const timer = setTimeout(look, search ? SEARCH_AFTER : 0);
     return () => (clearTimeout(timer), leaving.abort());
   }, [path, search]);
-  return found;
+  return matches;
 }
 
-export function Combobox({ client, path, label, value, isValue, onCommit, id, ...facts }) {
-  const [text, setText] = useState(null); // what is being typed, if anything
+export function Combobox({ client, path, label, value, isValue, onCommit, id, ...attributes }) {
+  const [text, setText] = useState(null); // the typed text, or null while the user is not typing
   const [isOpen, setOpen] = useState(false);
   const [active, setActive] = useState(-1);
-  const known = useTitleOf(client, isValue(value) ? path : null, value);
-  const title = known ?? ""; // no flash of the raw ID while its title loads
-  const { items: found, more, problem } = useChoices(client, path, isOpen ? (text ?? "").trim() : null);
-  const items = found ?? [];
+  const loadedTitle = useTitleOf(client, isValue(value) ? path : null, value);
+  const title = loadedTitle ?? ""; // do not show the raw ID while its title loads
+  const { items: matches, more, problem } = useChoices(client, path, isOpen ? (text ?? "").trim() : null);
+  const items = matches ?? [];
   const close = () => (setOpen(false), setActive(-1));
   const pick = (item) => {
     learn(path, item);
@@ -45,7 +45,7 @@ export function Combobox({ client, path, label, value, isValue, onCommit, id, ..
     setText(null);
     if (typed !== value && typed !== title) onCommit(typed);
   };
-  /** Resolve typed text to a value; text that matches nothing is committed and becomes a mistake. */
+  /** Resolve the typed text to a value. Text without a match is committed unchanged and reported as an error. */
   const leave = () => {
     close();
     if (text === null) return;
@@ -72,31 +72,31 @@ export function Combobox({ client, path, label, value, isValue, onCommit, id, ..
     if (active >= 0) document.getElementById(`${list}-${active}`)?.scrollIntoView({ block: "nearest" });
   }, [active]);
   return html`<div class="combobox">
-    <input ...${facts} id=${id} type="text" role="combobox" class="wide" autocomplete="off" spellcheck="false"
-      placeholder=${value && known === null ? t.loading : t.typeToSearch} aria-expanded=${isOpen ? "true" : "false"} aria-controls=${list} aria-autocomplete="list"
+    <input ...${attributes} id=${id} type="text" role="combobox" class="wide" autocomplete="off" spellcheck="false"
+      placeholder=${value && loadedTitle === null ? t.loading : t.typeToSearch} aria-expanded=${isOpen ? "true" : "false"} aria-controls=${list} aria-autocomplete="list"
       aria-activedescendant=${isOpen && items[active] ? `${list}-${active}` : undefined} value=${text ?? title}
       onFocus=${(event) => event.target.select()} onClick=${() => setOpen(true)} onInput=${type} onKeyDown=${press} onBlur=${leave} />
     <div class="choices" hidden=${!isOpen} onMouseDown=${(event) => event.preventDefault()}>
       <ul id=${list} role="listbox" aria-label=${t.matchesOf(label)}>
         ${items.map(
-          (each, place) => html`<li key=${each.value} id="${list}-${place}" role="option" aria-selected=${each.value === value ? "true" : "false"}
-            class=${place === active ? "active" : undefined} onClick=${() => pick(each)}><span>${each.title}</span><code>${each.value}</code></li>`,
+          (item, place) => html`<li key=${item.value} id="${list}-${place}" role="option" aria-selected=${item.value === value ? "true" : "false"}
+            class=${place === active ? "active" : undefined} onClick=${() => pick(item)}><span>${item.title}</span><code>${item.value}</code></li>`,
         )}
       </ul>
-      <p class=${problem ? "mistake" : "quiet"} role="status">${isOpen && noteOf(found, more, problem)}</p>
+      <p class=${problem ? "mistake" : "quiet"} role="status">${isOpen && noteOf(matches, more, problem)}</p>
     </div>
   </div>`;
 }
 
-/** The match with exactly this title, or the only match. */
+/** Return the only match with exactly this title, or the only match overall, or null. */
 async function bestMatch(client, path, typed) {
   const { state } = await ask(client, path, typed);
-  const same = state.items.filter((each) => each.title.toLowerCase() === typed.toLowerCase());
+  const same = state.items.filter((item) => item.title.toLowerCase() === typed.toLowerCase());
   return same.length === 1 ? same[0] : state.items.length === 1 ? state.items[0] : null;
 }
 
-function noteOf(found, more, problem) {
+function noteOf(matches, more, problem) {
   if (problem) return `${t.listFailed} ${problem.message}`;
-  if (found?.length === 0) return t.noMatches;
+  if (matches?.length === 0) return t.noMatches;
   return more ? t.keepTyping : "";
 }

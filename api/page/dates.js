@@ -1,4 +1,4 @@
-/** Date presets of the filter bar, and the dates of a first visit. */
+/** Date presets of the filter bar and the default dates on the first visit. */
 
 import { zoneOf } from "./query.js";
 import { t } from "./texts.js";
@@ -9,10 +9,10 @@ const plus = (day, days) => iso(Date.parse(day) + days * DAY);
 const month = (day, by) => iso(Date.UTC(Number(day.slice(0, 4)), Number(day.slice(5, 7)) - 1 + by, 1));
 const sinceQuarter = (day) => (Number(day.slice(5, 7)) - 1) % 3;
 
-/** Today's date in a time zone, as "2026-11-30". */
+/** Return today's date in a time zone, such as "2026-11-30". */
 export const todayIn = (zone) => new Intl.DateTimeFormat("sv", { timeZone: zone, dateStyle: "short" }).format(new Date());
 
-/** First and last day of each preset, both included. */
+/** First and last day of each preset, both inclusive. */
 export const PRESETS = {
   today: (today) => [today, today],
   yesterday: (today) => [plus(today, -1), plus(today, -1)],
@@ -27,45 +27,45 @@ export const PRESETS = {
 
 const daysIn = ([from, to]) => (Date.parse(to) - Date.parse(from)) / DAY + 1;
 
-/** [name, text] of the presets that fit into `maxDays`. */
+/** Return the presets that cover at most `maxDays` days as [name, text] pairs. */
 export const presetChoices = (today, maxDays) =>
   Object.keys(PRESETS)
     .filter((name) => maxDays === null || daysIn(PRESETS[name](today)) <= maxDays)
     .map((name) => [name, t.datePresets[name]]);
 
-/** Name of the preset that these dates are, or "". */
+/** Return the name of the preset with these dates, or an empty string. */
 export const presetOf = (from, to, today) =>
   Object.keys(PRESETS).find((name) => PRESETS[name](today).join() === `${from},${to}`) ?? "";
 
 const [USUAL_DAYS, WINDOW_DAYS, MAX_WINDOWS, MAX_SCOPES] = [30, 366, 6, 4];
 
 /**
- * Parameters for a first visit: the first value of each scope and the last 30 days that have rows, searched
- * backwards in windows as long as the report allows. Null if there are none to be found.
+ * Return parameters for the first visit, or null if no rows were found. They select the first scope value with
+ * rows and the last 30 days that have any. The search goes back in windows of the report's maximum length.
  */
-export async function firstParameters(client, type, given) {
-  const scopes = type.parameters.filter((each) => each.pattern);
-  if (scopes.length > 1 || scopes.some((each) => !each.choices)) return null;
-  for (const scope of await scopeValues(client, scopes[0], given)) {
-    const dates = hasDates(type) ? await latestDates(client, type, scope, given) : {};
+export async function firstParameters(client, type, current) {
+  const scopes = type.parameters.filter((parameter) => parameter.pattern);
+  if (scopes.length > 1 || scopes.some((parameter) => !parameter.choices)) return null;
+  for (const scope of await scopeValues(client, scopes[0], current)) {
+    const dates = hasDates(type) ? await latestDates(client, type, scope, current) : {};
     if (dates) return { ...scope, ...dates };
   }
   return null;
 }
 
-const hasDates = (type) => type.parameters.some((each) => each.name === "from");
+const hasDates = (type) => type.parameters.some((parameter) => parameter.name === "from");
 
-async function scopeValues(client, parameter, given) {
+async function scopeValues(client, parameter, current) {
   if (!parameter) return [{}];
-  if (given[parameter.name]) return [{ [parameter.name]: given[parameter.name] }];
+  if (current[parameter.name]) return [{ [parameter.name]: current[parameter.name] }];
   const { state } = await client.ask("GET", `${parameter.choices}?limit=${MAX_SCOPES}`);
   return state.items.map(({ value }) => ({ [parameter.name]: value }));
 }
 
-async function latestDates(client, type, scope, given) {
+async function latestDates(client, type, scope, current) {
   const width = Math.min(type.limits.maxDays ?? WINDOW_DAYS, WINDOW_DAYS);
-  const today = todayIn(zoneOf(new URLSearchParams(given)));
-  for (let to = today, left = MAX_WINDOWS; left > 0; to = plus(to, -width), left -= 1) {
+  const today = todayIn(zoneOf(new URLSearchParams(current)));
+  for (let to = today, windows = MAX_WINDOWS; windows > 0; to = plus(to, -width), windows -= 1) {
     const last = await lastDay(client, type, { ...scope, from: plus(to, 1 - width), to });
     if (last) return last > plus(today, -USUAL_DAYS) ? datesUntil(today, width) : datesUntil(last, width);
   }
@@ -74,11 +74,14 @@ async function latestDates(client, type, scope, given) {
 
 const datesUntil = (to, width) => ({ from: plus(to, 1 - Math.min(USUAL_DAYS, width)), to });
 
-/** Day of the newest row, or null without rows; the last day of the window where no column tells. */
+/**
+ * Return the day of the newest row, or null if there are no rows. If no sortable column contains a date, return
+ * the last day of the window.
+ */
 async function lastDay(client, type, parameters) {
-  const sortable = type.columns.filter((each) => each.sortable && ["date", "date-time"].includes(each.type));
+  const sortable = type.columns.filter((column) => column.sortable && ["date", "date-time"].includes(column.type));
   const usual = String(type.defaultSort ?? "").replace(/^-/, "");
-  const key = (sortable.find((each) => each.key === usual) ?? sortable[0])?.key;
+  const key = (sortable.find((column) => column.key === usual) ?? sortable[0])?.key;
   const query = new URLSearchParams({ report: type.name, ...parameters, pageSize: "1", ...(key ? { sort: `-${key}` } : {}) });
   const { state } = await client.ask("GET", `/reports?${query}`);
   if (!state.total) return null;

@@ -1,9 +1,9 @@
-/** Modal dialogs: closed by Esc, which returns the focus to where it was. */
+/** Modal dialogs. Esc closes them and the browser restores the focus. */
 
 import { html, useEffect, useRef } from "./html.js";
 import { t } from "./texts.js";
 
-/** `children` is a function of the dialog's `close`. */
+/** `children` is a function that receives `close` and returns the content of the dialog. */
 export function Dialog({ id, title, kind = "", onClose, children }) {
   const dialog = useRef();
   useEffect(() => dialog.current.showModal(), []);

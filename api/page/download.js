@@ -3,7 +3,7 @@
 import { html } from "./html.js";
 import { currentKey } from "./session.js";
 
-/** Click a temporary link: the answer is an attachment, so the page stays. */
+/** Click a temporary link. The response is an attachment, so the browser does not leave the page. */
 export function openDownload(url, name = "") {
   const link = Object.assign(document.createElement("a"), { href: url, download: name });
   document.body.append(link);
@@ -11,7 +11,7 @@ export function openDownload(url, name = "") {
   link.remove();
 }
 
-/** Download the file of an export. A link cannot send a key, so with one the signed link is fetched first. */
+/** Download the file of an export. A plain link cannot send an API key, so a signed link is requested if there is one. */
 export async function download(client, id) {
   if (!currentKey()) return openDownload(client.downloadUrl(id));
   const url = await client.signedUrl(id);

@@ -7,7 +7,7 @@ export type ExportStatus =
   | "error"
   | "cancelled";
 
-/** Body of `POST /exports`; the report's own scope ids are further properties. */
+/** Body of `POST /exports`. The ids of the report's scopes are additional properties. */
 export interface ExportRequest {
   report?: string;
   from?: string;
@@ -67,15 +67,15 @@ export interface Problem {
 export class ExportProblem extends Error {
   readonly status: number;
   readonly problem: Problem;
-  /** True for temporary failures: no response, 429, 5xx. */
+  /** True for temporary failures, which are a missing response and the statuses 429 and 5xx. */
   readonly passing: boolean;
 }
 
 export interface Following {
   onState?: (state: ExportState) => void;
-  /** Called after each failed request with the number of failures in a row; the next `onState` ends the row. */
+  /** Called after each failed request with the number of failures since the last successful one. */
   onReconnecting?: (failures: number) => void;
-  /** Stops the polling, not the export. */
+  /** Stops polling without cancelling the export. */
   signal?: AbortSignal;
 }
 
@@ -85,9 +85,9 @@ export interface ExportClient {
   cancel(id: string): Promise<ExportState>;
   retry(id: string): Promise<ExportState>;
   remove(id: string): Promise<void>;
-  /** Redirects to a signed link; works as a plain link where the API needs no key. */
+  /** URL that redirects to the file. It can be used as a link if the API does not require a key. */
   downloadUrl(id: string): string;
-  /** A fresh signed link to the file, or null if there is no file. Needed where the API requires a key. */
+  /** Returns a new signed link to the file, or null if there is no file. Use it if the API requires a key. */
   signedUrl(id: string): Promise<string | null>;
   ask(
     method: string,
@@ -101,7 +101,7 @@ export function isFinal(state: Pick<ExportState, "status">): boolean;
 export interface ClientOptions {
   /** Path or URL of the API, without a trailing slash. */
   base?: string;
-  /** Headers of every request, such as `() => ({ Authorization: "Bearer …" })`. */
+  /** Returns headers for every request, such as `() => ({ Authorization: "Bearer …" })`. */
   headers?: () => Record<string, string>;
   /** Replacement for `JSON.parse`. */
   parse?: (text: string) => any;

@@ -1,11 +1,11 @@
-/** Start, follow, cancel and download exports. No framework: copy it into React, Vue or anything else. */
+/** Start, follow, cancel and download exports. This file has no dependencies, so you can copy it into any app. */
 
 const FINAL = new Set(["done", "error", "cancelled", "expired"]);
-const [MIN_PAUSE, FIRST_RETRY, MAX_RETRY] = [250, 1000, 15000]; // milliseconds
+const [POLL_DELAY, FIRST_RETRY, MAX_RETRY] = [250, 1000, 15000]; // milliseconds
 
 export const isFinal = (state) => FINAL.has(state.status);
 
-/** A failed request; `problem` is its RFC 9457 body, `status` is 0 if there was no response. */
+/** A failed request. `problem` is the RFC 9457 body of the response. `status` is 0 if there was no response. */
 export class ExportProblem extends Error {
   constructor(status, problem) {
     super(problem.detail ?? "Couldn't reach the server.");
@@ -13,27 +13,27 @@ export class ExportProblem extends Error {
   }
 }
 
-/** `headers()` are sent with every request, such as Authorization; `parse` reads JSON. */
-export function exportClient({ base = "", headers = () => ({}), parse = JSON.parse, fetch = (...given) => globalThis.fetch(...given) } = {}) {
+/** Create a client. `headers()` returns headers for every request, such as Authorization. `parse` parses JSON. */
+export function exportClient({ base = "", headers = () => ({}), parse = JSON.parse, fetch = (...args) => globalThis.fetch(...args) } = {}) {
   async function ask(method, path, { body, headers: extra, signal } = {}) {
-    const sent = { method, signal, headers: { ...headers(), ...extra } };
+    const init = { method, signal, headers: { ...headers(), ...extra } };
     if (body !== undefined) {
-      sent.headers["Content-Type"] = "application/json";
-      sent.body = JSON.stringify(body);
+      init.headers["Content-Type"] = "application/json";
+      init.body = JSON.stringify(body);
     }
-    const answer = await fetch(base + path, sent).catch((error) => {
+    const response = await fetch(base + path, init).catch((error) => {
       throw signal?.aborted ? error : new ExportProblem(0, {});
     });
-    const state = await answer.text().then(parse).catch(() => null);
-    if (!answer.ok) throw new ExportProblem(answer.status, state ?? {});
-    if (state === null && answer.status !== 204) throw new ExportProblem(0, {});
-    return { state, retryAfter: Number(answer.headers.get("Retry-After")) || 1 };
+    const state = await response.text().then(parse).catch(() => null);
+    if (!response.ok) throw new ExportProblem(response.status, state ?? {});
+    if (state === null && response.status !== 204) throw new ExportProblem(0, {});
+    return { state, retryAfter: Number(response.headers.get("Retry-After")) || 1 };
   }
 
   /**
-   * Poll until the export is final and return its last state, one request at a time. The server holds each
-   * request for up to `Retry-After` seconds (`Prefer: wait`) and answers earlier on a change. Temporary failures
-   * are retried with growing pauses, and at once when the tab becomes visible or the network is back.
+   * Poll until the export has ended and return its last state. The server delays each response until the state
+   * changes, but no longer than the last `Retry-After`. Temporary failures are retried with increasing delays,
+   * and immediately when the tab becomes visible or the network connection returns.
    */
   async function follow(id, { onState = () => {}, onReconnecting = () => {}, signal } = {}) {
     for (let wait = 0, failures = 0; ; ) {
@@ -42,7 +42,7 @@ export function exportClient({ base = "", headers = () => ({}), parse = JSON.par
         [wait, failures] = [retryAfter, 0];
         onState(state);
         if (isFinal(state)) return state;
-        await pause(MIN_PAUSE, signal);
+        await pause(POLL_DELAY, signal);
       } catch (error) {
         if (!error.passing) throw error;
         wait = 0;

@@ -1,4 +1,4 @@
-/** The followed export: start it, follow it, resume after a reload, and show its progress. */
+/** Start or resume an export, follow it and show its progress. */
 
 import { DownloadLink } from "./download.js";
 import { ExportProblem, isFinal } from "./export-client.js";
@@ -12,7 +12,7 @@ import { t } from "./texts.js";
 const [SLOW_AFTER, STALLED_AFTER, QUEUED_TOO_LONG, ASK_WORKER_EVERY] = [90_000, 30_000, 4000, 10_000]; // milliseconds
 const NONE = { id: null, state: null, failures: 0, problem: null, starting: false };
 
-/** `onEnd(state, startedHere)` is called once for each export that ends while it is followed. */
+/** Follow one export. `onEnd(state, startedHere)` is called once when it ends. */
 export function useExport(client, { onStarted, onEnd, onGone, resumeId }) {
   const [now, setNow] = useState(NONE);
   const following = useRef(null);
@@ -23,7 +23,7 @@ export function useExport(client, { onStarted, onEnd, onGone, resumeId }) {
     following.current?.abort();
     const { signal } = (following.current = new AbortController());
     const update = (change) => signal.aborted || setNow((before) => ({ ...before, ...change }));
-    let wasOver = null; // an export that had ended before is not announced again
+    let wasOver = null; // do not announce an export that had already ended
     const onState = (state) => {
       wasOver ??= isFinal(state);
       update({ state, failures: 0 });
@@ -35,12 +35,12 @@ export function useExport(client, { onStarted, onEnd, onGone, resumeId }) {
         if (!(problem instanceof ExportProblem)) return;
         if (startedHere) return update({ problem, state: null });
         setNow(NONE);
-        handlers.current.onGone(); // another caller's export, or a deleted one
+        handlers.current.onGone(); // deleted, or it belongs to another caller
       },
     );
   }, []);
 
-  /** `request` starts the export, a new one or an earlier one again; returns its ID, undefined after a failure. */
+  /** Call `request` to start or retry an export. Return the export ID, or undefined if the request failed. */
   const start = useCallback(async (request) => {
     setNow((before) => ({ ...before, problem: null, starting: true }));
     try {
@@ -89,7 +89,7 @@ export function ExportPanel({ client, running, isShared, prefectUi, onRetry, onC
   return state?.status === "done" && isShared ? html`<${Ready} ...${{ client, state, onClose, onProblem }} />` : null;
 }
 
-/** An export opened by its link. */
+/** Panel of a finished export that was opened through a shared link. */
 const Ready = ({ client, state, onClose, onProblem }) => html`<section class="panel" aria-label=${t.sharedExport}>
   <div class="grow"><p>${readyInWords(state)}</p></div>
   <div class="actions">
@@ -125,10 +125,10 @@ function noteOf(state, now, hasWorker, movedAt) {
   return now - new Date(state.createdAt) > SLOW_AFTER ? t.takingLong : null;
 }
 
-/** Screen readers hear every quarter, not every percent. */
+/** Round the progress to quarters, so that screen readers do not announce every percent. */
 const quarter = (percent) => (percent < 25 ? "" : t.quarter(Math.floor(percent / 25) * 25));
 
-/** The time, once a second. */
+/** Return the current time and rerender every second. */
 function useClock() {
   const [now, setNow] = useState(() => Date.now());
   useEffect(() => {
@@ -138,7 +138,7 @@ function useClock() {
   return now;
 }
 
-/** When rows were last written or the phase last changed, as far as this page has seen. */
+/** Return the time when this page last saw new rows or a new phase. */
 function useLastMove(state) {
   const last = useRef({ mark: null, at: Date.now() });
   const mark = state && `${state.status} ${state.phase} ${state.rows.written} ${state.attempt}`;
@@ -146,7 +146,7 @@ function useLastMove(state) {
   return last.current.at;
 }
 
-/** False when an export has been queued for some seconds and /readyz reports no worker. */
+/** Return false if the export has been queued for a few seconds and /readyz reports that no worker is online. */
 function useWorker(client, state) {
   const [hasWorker, setWorker] = useState(true);
   const isQueued = state?.status === "queued" && state.id;

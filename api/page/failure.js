@@ -1,23 +1,23 @@
-/** What went wrong, in plain words by error code, and what to do about it. */
+/** Error panel that explains the cause and the next step for each error code. */
 
 import { html } from "./html.js";
 import { t } from "./texts.js";
 
-/** Codes whose server message holds a figure or name that the general text cannot. */
+/** Error codes whose message from the server contains details that the general text lacks. */
 const DETAILED = ["rows.limit", "source.unreadable", "request.invalid", "report.invalid"];
 
 export const causeOf = (error) => t.failures[error.code]?.cause ?? error.message;
 
-/** `error` is {code, retryable, message}; a request that was refused has no code. */
+/** `error` is {code, retryable, message}. The code is null if the API rejected the request. */
 export function Failure({ title, error, id, runUrl, onRetry, onClose, onCopy }) {
-  const known = t.failures[error.code];
+  const texts = t.failures[error.code];
   const canHelp = error.retryable;
   return html`<section class="panel failed" role="alert">
     <div>
       <h2>${title}</h2>
       <p>${causeOf(error)}</p>
-      ${known && DETAILED.includes(error.code) && html`<p class="quiet">${error.message}</p>`}
-      <p>${known?.action ?? (canHelp ? t.tryLater : t.contactSupport)}</p>
+      ${texts && DETAILED.includes(error.code) && html`<p class="quiet">${error.message}</p>`}
+      <p>${texts?.action ?? (canHelp ? t.tryLater : t.contactSupport)}</p>
       ${id && html`<p class="quiet">ID <code>${id}</code>${" "}
         <button type="button" class="link" onClick=${() => onCopy(id)}>${t.copyId}</button>
         ${runUrl && html`${" · "}<a href=${runUrl}>${t.openRun}</a>`}</p>`}

@@ -1,4 +1,4 @@
-/** The fields above the table, drawn from the report's declaration. */
+/** Fields for the report's parameters and filters above the table. */
 
 import { Combobox } from "./combobox.js";
 import { PRESETS, presetChoices, presetOf, todayIn } from "./dates.js";
@@ -13,14 +13,14 @@ const PHONE = matchMedia("(max-width: 760px)");
 export function Filters({ client, query, type, go, mistakes }) {
   const active = activeFilters(query, type);
   const [isOpen, setOpen] = useState(() => !PHONE.matches);
-  const isWrong = type.filters.some((each) => mistakes[each.name]);
+  const isWrong = type.filters.some((filter) => mistakes[filter.name]);
   return html`<form class="filters" aria-label=${t.filters} onSubmit=${(event) => event.preventDefault()}>
     <${Dates} ...${{ query, type, go }} />
     ${type.parameters.map(
-      (each) => html`<${Field} key=${each.name} id="field-${each.name}" label=${t.parameters[each.name] ?? each.label} mistake=${mistakes[each.name]}
-        hint=${!query.get(each.name) && hintOf(each)}>
-        ${(facts) => html`<${ParameterInput} ...${facts} client=${client} parameter=${each} value=${query.get(each.name) ?? ""}
-          onCommit=${(text) => go((next) => setParameter(next, each.name, text))} />`}
+      (parameter) => html`<${Field} key=${parameter.name} id="field-${parameter.name}" label=${t.parameters[parameter.name] ?? parameter.label} mistake=${mistakes[parameter.name]}
+        hint=${!query.get(parameter.name) && hintOf(parameter)}>
+        ${(attributes) => html`<${ParameterInput} ...${attributes} client=${client} parameter=${parameter} value=${query.get(parameter.name) ?? ""}
+          onCommit=${(text) => go((next) => setParameter(next, parameter.name, text))} />`}
       <//>`,
     )}
     ${type.filters.length > 0 &&
@@ -28,9 +28,9 @@ export function Filters({ client, query, type, go, mistakes }) {
       ${active ? t.filtersActive(active) : t.filters} <span aria-hidden="true">▾</span></button>`}
     <div id="more-filters" class="more-filters ${isOpen || isWrong ? "" : "folded"}">
       ${type.filters.map(
-        (each) => html`<${Field} key=${each.name} id="field-${each.name}" label=${each.label} mistake=${mistakes[each.name]}>
-          ${(facts) => html`<${FilterInput} ...${facts} filter=${each} values=${shownValues(query, type, each.name)}
-            onCommit=${(values) => go((next) => setFilter(next, type, each.name, values))} />`}
+        (filter) => html`<${Field} key=${filter.name} id="field-${filter.name}" label=${filter.label} mistake=${mistakes[filter.name]}>
+          ${(attributes) => html`<${FilterInput} ...${attributes} filter=${filter} values=${shownValues(query, type, filter.name)}
+            onCommit=${(values) => go((next) => setFilter(next, type, filter.name, values))} />`}
         <//>`,
       )}
     </div>
@@ -39,7 +39,7 @@ export function Filters({ client, query, type, go, mistakes }) {
 }
 
 function Dates({ query, type, go }) {
-  if (!type.parameters.some((each) => each.name === "from")) return null;
+  if (!type.parameters.some((parameter) => parameter.name === "from")) return null;
   const today = todayIn(zoneOf(query));
   const [from, to] = ["from", "to"].map((name) => day(query.get(name) ?? ""));
   const pick = (name) =>
@@ -53,14 +53,14 @@ function Dates({ query, type, go }) {
     choices=${[["", t.customDates], ...presetChoices(today, type.limits.maxDays)]} />`;
 }
 
-function ParameterInput({ client, parameter, value, ...facts }) {
-  if (!parameter.choices) return html`<${Draft} ...${facts} ...${kindOf(parameter, value)} value=${day(value)} />`;
-  return html`<${Combobox} ...${facts} ...${{ client, value }} path=${parameter.choices} label=${parameter.label}
+function ParameterInput({ client, parameter, value, ...attributes }) {
+  if (!parameter.choices) return html`<${Draft} ...${attributes} ...${kindOf(parameter, value)} value=${day(value)} />`;
+  return html`<${Combobox} ...${attributes} ...${{ client, value }} path=${parameter.choices} label=${parameter.label}
     isValue=${(text) => fits(text, parameter.pattern)} />`;
 }
 
-/** Keeps what is being typed until it is committed, even if the page renders meanwhile. */
-function Draft({ value, onCommit, ...facts }) {
+/** Text input that keeps its draft until it is committed, even if the page rerenders. */
+function Draft({ value, onCommit, ...attributes }) {
   const [draft, setDraft] = useState(value);
   useEffect(() => setDraft(value), [value]);
   const commit = (event) => {
@@ -68,20 +68,20 @@ function Draft({ value, onCommit, ...facts }) {
     if (validity.rangeUnderflow || validity.rangeOverflow || validity.badInput) return;
     if (text.trim() !== value) onCommit(text.trim());
   };
-  return html`<input ...${facts} value=${draft} onInput=${(event) => setDraft(event.target.value)} onChange=${commit} />`;
+  return html`<input ...${attributes} value=${draft} onInput=${(event) => setDraft(event.target.value)} onChange=${commit} />`;
 }
 
-function FilterInput({ filter, values, onCommit, ...facts }) {
+function FilterInput({ filter, values, onCommit, ...attributes }) {
   const choices = filter.type === "boolean" ? ["true", "false"] : filter.choices?.map(String);
   if (!choices) {
-    const split = (text) => onCommit(text.split(",").map((each) => each.trim()).filter(Boolean));
-    return html`<${Draft} ...${facts} type="text" placeholder=${t.any} autocomplete="off" value=${values.join(", ")} onCommit=${split} />`;
+    const split = (text) => onCommit(text.split(",").map((value) => value.trim()).filter(Boolean));
+    return html`<${Draft} ...${attributes} type="text" placeholder=${t.any} autocomplete="off" value=${values.join(", ")} onCommit=${split} />`;
   }
   const several = values.length > 1 || (values.length === 1 && !choices.includes(values[0]));
   const pick = (event) => onCommit(event.target.value ? [event.target.value] : []);
-  return html`<select ...${facts} value=${several ? values.join("\n") : (values[0] ?? "")} onChange=${pick}>
+  return html`<select ...${attributes} value=${several ? values.join("\n") : (values[0] ?? "")} onChange=${pick}>
     <option value="">${t.any}</option>
-    ${choices.map((each) => html`<option key=${each} value=${each}>${shownChoice(each, filter.type)}</option>`)}
+    ${choices.map((choice) => html`<option key=${choice} value=${choice}>${shownChoice(choice, filter.type)}</option>`)}
     ${several && html`<option value=${values.join("\n")}>${values.join(t.or)}</option>`}
   </select>`;
 }
@@ -96,7 +96,7 @@ function kindOf(parameter, value) {
   return { type: "text", autocomplete: "off", spellcheck: false, class: parameter.pattern ? "id" : undefined };
 }
 
-/** A date field can only hold real dates. */
+/** Return whether the text is an existing date. Date inputs cannot contain anything else. */
 function isDay(text) {
   const moment = new Date(`${text}T00:00:00Z`);
   return !isNaN(moment) && moment.toISOString().slice(0, 10) === text;
@@ -107,14 +107,14 @@ function hintOf(parameter) {
   return parameter.choices ? t.searchByName : t.enterId(parameter.label);
 }
 
-/** Number of filters that are set. */
-const activeFilters = (query, type) => type.filters.filter((each) => shownValues(query, type, each.name).length > 0).length || (query.has("filters") ? 1 : 0);
+/** Return the number of active filters. */
+const activeFilters = (query, type) => type.filters.filter((filter) => shownValues(query, type, filter.name).length > 0).length || (query.has("filters") ? 1 : 0);
 
 export function clear(next, type) {
-  for (const name of [...type.filters.map((each) => each.name), "filters", "page", "cursor"]) next.delete(name);
+  for (const name of [...type.filters.map((filter) => filter.name), "filters", "page", "cursor"]) next.delete(name);
 }
 
-/** Mistakes that need no request to find. */
+/** Return errors that the page can detect without a request, by field name. */
 export function ownMistakes(query, type) {
   const mistakes = {};
   for (const { name, label, pattern, choices } of type.parameters) {
@@ -131,13 +131,13 @@ function fits(text, pattern) {
   try {
     return new RegExp(`^(?:${pattern})$`).test(text);
   } catch {
-    return true; // a pattern only the server understands
+    return true; // only the server understands this pattern
   }
 }
 
-/** Mistakes in parts of the address that have no field. */
+/** Errors in URL parameters that have no field. */
 export function StrayMistakes({ mistakes, type, go }) {
-  const fields = new Set([...type.parameters, ...type.filters].map((each) => each.name));
+  const fields = new Set([...type.parameters, ...type.filters].map((field) => field.name));
   const stray = Object.entries(mistakes).filter(([name]) => !fields.has(name));
   return stray.map(
     ([name, detail]) => html`<p key=${name} class="mistake stray" role="alert">

@@ -1,4 +1,4 @@
-/** Numbers, sizes, times, requests and states as text; the current time is an argument. */
+/** Format numbers, sizes, times, requests and states as text. */
 
 import { optionsInWords } from "./options.js";
 import { locale, t } from "./texts.js";
@@ -26,40 +26,40 @@ export function size(bytes) {
   return `${value.toLocaleString(locale, { maximumFractionDigits: value < 10 ? 1 : 0 })} ${["B", "kB", "MB", "GB"][step]}`;
 }
 
-/** "in 6 days", "2 hours ago", "just now". */
+/** Format a relative time, such as "in 6 days", "2 hours ago" or "just now". */
 export function when(moment, now) {
   const distance = new Date(moment) - now;
-  const [unit, length] = UNITS.find(([, each]) => Math.abs(distance) >= each * 0.99) ?? ["second", 1000];
+  const [unit, length] = UNITS.find(([, milliseconds]) => Math.abs(distance) >= milliseconds * 0.99) ?? ["second", 1000];
   return unit === "second" ? t.justNow : relative.format(Math.round(distance / length), unit);
 }
 
 export function expiry(moment, now) {
-  const left = new Date(moment) - now;
-  if (left <= 0) return t.expired;
-  return left < 60_000 ? t.expiresSoon : t.expires(when(moment, now));
+  const remaining = new Date(moment) - now;
+  if (remaining <= 0) return t.expired;
+  return remaining < 60_000 ? t.expiresSoon : t.expires(when(moment, now));
 }
 
-/** "19–26 Jul 2024"; texts that are not dates stay as they are. */
+/** Format a date range, such as "19–26 Jul 2024". Text that is not a date is kept. */
 export function dateRange(from, to) {
   const [first, last] = [from, to].map((text) => new Date(`${day(text)}T00:00:00Z`));
   return isNaN(first) || isNaN(last) ? `${from} – ${to}` : days.formatRange(first, last);
 }
 
-/** A request's dates and filters: "19–26 Jul 2024 · Attended: yes". */
+/** Summarize the dates and filters of a request, such as "19–26 Jul 2024 · Attended: yes". */
 export function requestInWords(request, type, nothing = t.allRows) {
   const parts = request.from && request.to ? [dateRange(request.from, request.to)] : [];
   for (const [name, value] of Object.entries(request.filters ?? {})) {
-    const label = type?.filters.find((each) => each.name === name)?.label ?? name;
+    const label = type?.filters.find((filter) => filter.name === name)?.label ?? name;
     parts.push(`${label}: ${(Array.isArray(value) ? value : [value]).map(filterValue).join(t.or)}`);
   }
   if (request.timeZone && request.timeZone !== "UTC") parts.push(request.timeZone);
   return parts.join(" · ") || nothing;
 }
 
-/** Format and columns of a request: "CSV for Excel · 3 columns". */
+/** Summarize the format and columns of a request, such as "CSV for Excel · 3 columns". */
 export const formatOf = (request) => optionsInWords(request).join(" · ");
 
-/** Zero-padded, as date fields need it; other texts stay as they are. */
+/** Pad a date with zeros, as date inputs require. Text that is not a date is kept. */
 export function day(text) {
   const match = /^(\d{4})-(\d{1,2})-(\d{1,2})$/.exec(text);
   return match ? `${match[1]}-${match[2].padStart(2, "0")}-${match[3].padStart(2, "0")}` : text;
@@ -71,7 +71,7 @@ function filterValue(value) {
   return typeof value === "object" ? JSON.stringify(value) : String(value);
 }
 
-/** A cell's text, or null for an empty cell. No digit is lost: large numbers arrive as text. */
+/** Return the text of a cell, or null if it is empty. Large numbers arrive as text, so no digits are lost. */
 export function cell(value, column) {
   if (value === null || value === undefined || value === "") return null;
   if (typeof value === "boolean") return value ? t.Yes : t.No;
@@ -80,7 +80,7 @@ export function cell(value, column) {
   return isNumber(column) ? grouped(String(value)) : String(value);
 }
 
-/** "1234567.50" → "1,234,567.50". */
+/** Add group separators, such as "1234567.50" → "1,234,567.50". */
 function grouped(text) {
   const [, sign, whole, fraction = ""] = /^(-?)(\d+)(?:\.(\d+))?$/.exec(text) ?? [];
   if (whole === undefined) return text;
@@ -97,7 +97,7 @@ export function progressInWords(state, now) {
   return [t.exporting(state.progress, count(written), rows(expected)), ...paceOf(state, now)].join(" · ");
 }
 
-/** Time left and speed, once they can be told. */
+/** Return the remaining time and the speed, or an empty list while they cannot be estimated. */
 function paceOf(state, now) {
   const seconds = (now - new Date(state.snapshotAt ?? state.startedAt)) / 1000;
   if (state.etaSeconds === null || seconds < 2) return [];

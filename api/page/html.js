@@ -1,4 +1,4 @@
-/** Preact and htm, in one place. */
+/** Re-export Preact and htm from one place. */
 
 import { h } from "./vendor/preact.module.js";
 import htm from "./vendor/htm.module.js";

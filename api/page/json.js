@@ -1,4 +1,4 @@
-/** JSON without rounding: numbers that JavaScript cannot hold exactly stay text. */
+/** Parse JSON without rounding. Numbers that JavaScript cannot represent exactly become strings. */
 
 const TOKEN = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/gs;
 

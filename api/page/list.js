@@ -1,4 +1,4 @@
-/** A list from the API, newest first: one page at a time, refreshed while the tab is visible. */
+/** Paged lists from the API that refresh while the tab is visible. */
 
 import { html, useCallback, useEffect, useRef, useState } from "./html.js";
 import { t } from "./texts.js";
@@ -7,7 +7,7 @@ const PAGE = 5;
 const [SEARCH_PAGE, MAX_SEARCHED] = [100, 1000];
 const RETRY_AFTER = 5000; // milliseconds
 
-/** Fetch a page, or with `matches` the first items that match among the newest MAX_SEARCHED. */
+/** Fetch a page. With `matches`, fetch the matching items among the newest MAX_SEARCHED instead. */
 async function fetchPage(client, path, query, cursor, matches) {
   const get = async (limit, from) => (await client.ask("GET", `${path}?${new URLSearchParams({ ...query, limit, ...(from ? { cursor: from } : {}) })}`)).state;
   if (!matches) return get(PAGE, cursor);
@@ -22,15 +22,15 @@ async function fetchPage(client, path, query, cursor, matches) {
 }
 
 /**
- * Reload when `news`, the query or the page changes, `pauseAfter(items)` milliseconds after each load while the tab
- * is visible, and when it becomes visible. `items` is null until the first load.
+ * Load a list and reload it when `news`, the query or the page changes. While the tab is visible, the list is also
+ * reloaded `pauseAfter(items)` milliseconds after each load. `items` is null until the first load.
  */
 export function useList(client, path, { query = {}, matches = null, search = "", news = "", pauseAfter }) {
   const [now, setNow] = useState({ items: null, nextCursor: null, failed: false });
-  const [cursors, setCursors] = useState([null]); // of the pages up to the shown one
+  const [cursors, setCursors] = useState([null]); // cursors of all pages up to the current one
   const latest = useRef(0);
   const cursor = cursors.at(-1);
-  const asked = JSON.stringify([query, search, cursor]);
+  const requested = JSON.stringify([query, search, cursor]);
   const load = useCallback(async () => {
     const turn = (latest.current += 1);
     const set = (change) => turn === latest.current && setNow((before) => ({ ...before, ...change }));
@@ -38,14 +38,14 @@ export function useList(client, path, { query = {}, matches = null, search = "",
       (state) => set({ ...state, failed: false }),
       () => set({ failed: true }),
     );
-  }, [path, asked]);
+  }, [path, requested]);
   const previous = useRef(JSON.stringify([query, search]));
   useEffect(() => {
     if (previous.current === JSON.stringify([query, search])) return;
     previous.current = JSON.stringify([query, search]);
     setCursors([null]);
-  }, [asked]);
-  useEffect(() => void load(), [news, asked]);
+  }, [requested]);
+  useEffect(() => void load(), [news, requested]);
   useEffect(() => {
     const refresh = () => document.hidden || load();
     const timer = setTimeout(refresh, now.failed ? RETRY_AFTER : pauseAfter(now.items ?? []));
@@ -57,7 +57,7 @@ export function useList(client, path, { query = {}, matches = null, search = "",
   return { ...now, load, older, newer };
 }
 
-/** The list under its heading; `children` renders an item, `nothing` is the text of an empty list. */
+/** A list with a heading. `children` renders an item. `nothing` is the text for an empty list. */
 export function ListSection({ id, title, list, nothing, tools, children }) {
   return html`<section class="mine" aria-labelledby=${id}>
     <h2 id=${id}>${title}</h2>

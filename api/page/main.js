@@ -1,4 +1,4 @@
-/** The page: sign-in where the API requires a key, then one report at a time. */
+/** Entry point of the page. Shows the sign-in form if the API requires a key, and then the selected report. */
 
 import { exportClient } from "./export-client.js";
 import { html, render, useCallback, useEffect, useState } from "./html.js";
@@ -60,10 +60,10 @@ const LoadError = ({ problem, onRetry }) => html`<div class="panel failed" role=
 function Reports({ types, csv }) {
   const [query, go] = useQuery();
   const name = query.get("report") ?? DEFAULT_REPORT;
-  const type = types.find((each) => each.name === name) ?? (query.has("report") ? null : types[0]);
+  const type = types.find((item) => item.name === name) ?? (query.has("report") ? null : types[0]);
   const choose = (event) =>
     go((next) => {
-      for (const each of [...next.keys()]) next.delete(each);
+      for (const parameter of [...next.keys()]) next.delete(parameter);
       next.set("report", event.target.value);
     });
   const unknown = type === null && t.noSuchReport(name);
@@ -71,7 +71,7 @@ function Reports({ types, csv }) {
     <label for="report">${t.report}</label>
     <select id="report" value=${type?.name ?? ""} onChange=${choose} aria-describedby=${unknown ? "report-note" : undefined}>
       ${unknown && html`<option value="">${t.chooseReport}</option>`}
-      ${types.map((each) => html`<option key=${each.name} value=${each.name}>${each.title}</option>`)}
+      ${types.map((item) => html`<option key=${item.name} value=${item.name}>${item.title}</option>`)}
     </select>
     ${unknown && html`<p id="report-note" class="mistake">${unknown}</p>`}
   </div>`;

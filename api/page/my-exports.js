@@ -1,4 +1,4 @@
-/** The caller's exports, newest first. */
+/** The list of the caller's exports. */
 
 import { ConfirmDialog } from "./dialog.js";
 import { DownloadLink, downloadManifest } from "./download.js";
@@ -11,20 +11,21 @@ import { ProgressBar } from "./progress-bar.js";
 import { t } from "./texts.js";
 import { ScopeTitles } from "./titles.js";
 
-const [SOON, LATER] = [3000, 30_000]; // milliseconds between refreshes: while an unfollowed export runs, and otherwise
+// Milliseconds between refreshes. SOON applies while an export runs that the panel does not follow.
+const [SOON, LATER] = [3000, 30_000];
 
-/** A skipped run without rows counts as cancelled in the API, but nobody cancelled it. */
+/** Return the status text. Runs without rows are `cancelled` in the API but shown as "No rows". */
 export const statusInWords = ({ status, error }) => (error?.code === "rows.none" ? t.statuses.noRows : t.statuses[status]);
 
-/** The list with its search and status filter; the export `followed` elsewhere needs no refresh of its own. */
+/** Load the list with search and status filter. `followed` is the state of the export that the panel follows. */
 export function useMyExports(client, news, followed, titleOf) {
   const [search, setSearch] = useState("");
   const [status, setStatus] = useState("");
   const words = search.trim().toLowerCase();
   const matches = words && ((state) => `${titleOf(state)} ${state.file?.name ?? ""} ${state.id}`.toLowerCase().includes(words));
-  const pauseAfter = (items) => (items.some((each) => !isFinal(each) && each.id !== followed?.id) ? SOON : LATER);
+  const pauseAfter = (items) => (items.some((item) => !isFinal(item) && item.id !== followed?.id) ? SOON : LATER);
   const list = useList(client, "/exports", { query: status ? { status } : {}, matches, search: words, news, pauseAfter });
-  const items = list.items?.map((each) => (each.id === followed?.id ? followed : each)) ?? null;
+  const items = list.items?.map((item) => (item.id === followed?.id ? followed : item)) ?? null;
   return { ...list, items, search, setSearch, status, setStatus };
 }
 
@@ -38,12 +39,12 @@ export function MyExports({ mine, types, client, titleOf, onAgain, onDelete, onS
     <input type="search" aria-label=${t.searchExports} placeholder=${t.searchExports} value=${mine.search} onInput=${(event) => mine.setSearch(event.target.value)} />
     <select aria-label=${t.statusFilter} value=${mine.status} onChange=${(event) => mine.setStatus(event.target.value)}>
       <option value="">${t.anyStatus}</option>
-      ${Object.keys(t.statuses).filter((each) => each !== "noRows").map((each) => html`<option key=${each} value=${each}>${t.statuses[each]}</option>`)}
+      ${Object.keys(t.statuses).filter((status) => status !== "noRows").map((status) => html`<option key=${status} value=${status}>${t.statuses[status]}</option>`)}
     </select>
   </div>`;
   return html`<${ListSection} id="mine" title=${t.myExports} list=${mine} nothing=${isFiltered ? t.noMatches : t.noExports} tools=${tools}>
-    ${(each) => html`<${Item} key=${each.id} state=${each} type=${types.find((type) => type.name === each.report)} title=${titleOf(each)} ...${{ client, onProblem }}
-      onCancel=${() => cancel(each)} onAgain=${() => onAgain(each)} onDelete=${() => onDelete(each)} onSchedule=${() => onSchedule(each)} onCopy=${() => onCopy(each)} />`}
+    ${(state) => html`<${Item} key=${state.id} state=${state} type=${types.find((type) => type.name === state.report)} title=${titleOf(state)} ...${{ client, onProblem }}
+      onCancel=${() => cancel(state)} onAgain=${() => onAgain(state)} onDelete=${() => onDelete(state)} onSchedule=${() => onSchedule(state)} onCopy=${() => onCopy(state)} />`}
   <//>`;
 }
 

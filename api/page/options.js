@@ -1,11 +1,11 @@
-/** File options: the page's defaults, the part of a request they make, what differs in words, and what is remembered. */
+/** File options and their defaults, as part of a request, as text and in the browser's storage. */
 
 import { BASE } from "./session.js";
 import { locale, t } from "./texts.js";
 
 const DECIMAL_COMMA = new Intl.NumberFormat(locale).format(1.5).includes(",");
 
-/** CSV for Excel as spreadsheets in the reader's country read it; the API's own default is plain CSV. */
+/** The page's defaults suit spreadsheets in the user's country. The API defaults to plain CSV. */
 export const DEFAULTS = {
   preset: "excel",
   header: "labels",
@@ -16,9 +16,9 @@ export const DEFAULTS = {
 const API_DEFAULTS = { preset: "plain", header: "labels", delimiter: ",", decimalMark: ".", compression: "none" };
 const NAMES = Object.keys(DEFAULTS);
 
-/** `request` with its columns (null for all), name and CSV options. */
+/** Return the request with columns, name and CSV options. `columns` is null for all columns. */
 export function withOptions(request, options, columns = null, name = "") {
-  const csv = Object.fromEntries(NAMES.filter((each) => options[each] !== API_DEFAULTS[each]).map((each) => [each, options[each]]));
+  const csv = Object.fromEntries(NAMES.filter((option) => options[option] !== API_DEFAULTS[option]).map((option) => [option, options[option]]));
   if (csv.preset === "excel" && csv.compression === "gzip") csv.splitRows = null; // a gzip file cannot hold several parts
   return {
     ...request,
@@ -36,23 +36,23 @@ const TEXTS = {
   compression: (value) => value,
 };
 
-/** What differs from the page's defaults: ["1 column", "Plain CSV"]. */
+/** Return the options that differ from the page's defaults as text, such as ["1 column", "Plain CSV"]. */
 export function differences(options, columns) {
   const different = NAMES.filter((name) => options[name] !== DEFAULTS[name]).map((name) => TEXTS[name](options[name]));
   return columns ? [t.columnCount(columns.length), ...different] : different;
 }
 
-/** Format and columns of a request that was sent, whoever sent it. */
+/** Return the format and columns of any request as text. */
 export function optionsInWords({ csv, columns }) {
-  const given = { ...API_DEFAULTS, ...(typeof csv === "string" ? { preset: csv } : csv) };
-  const different = NAMES.filter((name) => name !== "preset" && given[name] !== API_DEFAULTS[name]);
-  const format = [TEXTS.preset(given.preset), ...different.map((name) => TEXTS[name](given[name]) ?? given[name])];
+  const options = { ...API_DEFAULTS, ...(typeof csv === "string" ? { preset: csv } : csv) };
+  const different = NAMES.filter((name) => name !== "preset" && options[name] !== API_DEFAULTS[name]);
+  const format = [TEXTS.preset(options.preset), ...different.map((name) => TEXTS[name](options[name]) ?? options[name])];
   return columns ? [...format, t.columnCount(columns.length)] : format;
 }
 
 const keyOf = (report) => `report-exports ${BASE} ${report}`;
 
-/** Remembered choices of a report: {options, columns, widths}. */
+/** Return the remembered choices for a report as {options, columns, widths}. */
 export function remembered(report) {
   try {
     const { options, columns = null, widths = {} } = JSON.parse(localStorage.getItem(keyOf(report)) ?? "{}");
@@ -66,6 +66,6 @@ export function remember(report, choices) {
   try {
     localStorage.setItem(keyOf(report), JSON.stringify(choices));
   } catch {
-    // Storage is full or blocked: the choices last until the page is left.
+    // Storage is full or blocked. The choices are lost when the user leaves the page.
   }
 }

@@ -1,5 +1,5 @@
-/** A progress bar; without a value it shows that something is going on. */
+/** A progress bar, which is indeterminate if `value` is null. */
 
 import { html } from "./html.js";
 
-export const ProgressBar = ({ value, ...facts }) => html`<div class="meter"><progress ...${facts} max="100" ...${value === null ? {} : { value }} /></div>`;
+export const ProgressBar = ({ value, ...attributes }) => html`<div class="meter"><progress ...${attributes} max="100" ...${value === null ? {} : { value }} /></div>`;

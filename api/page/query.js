@@ -1,8 +1,8 @@
-/** The page's address as the table's query and as an export request. */
+/** Read and change the page's URL query, and convert it to a table query or an export request. */
 
 import { useCallback, useEffect, useState } from "./html.js";
 
-/** Parameters for the page itself. */
+/** Parameters that only the page uses. */
 const OWN = ["export", "columns"];
 const TABLE_ONLY = ["page", "pageSize", "cursor"];
 const COMMON = ["report", "sort", "timeZone", "filters", ...OWN, ...TABLE_ONLY];
@@ -26,22 +26,22 @@ export function useQuery() {
   return [query, go];
 }
 
-/** The query without parameters that neither the page nor the report knows, such as `utm_source`. */
+/** Return the query without parameters that neither the page nor the report uses, such as `utm_source`. */
 export function knownPart(query, type) {
-  const known = new Set([...COMMON, ...type.parameters.map((each) => each.name), ...type.filters.map((each) => each.name)]);
-  return new URLSearchParams([...query].filter(([name]) => known.has(name)));
+  const names = new Set([...COMMON, ...type.parameters.map(({ name }) => name), ...type.filters.map(({ name }) => name)]);
+  return new URLSearchParams([...query].filter(([name]) => names.has(name)));
 }
 
-/** Reduce the address to its known part. */
+/** Delete parameters that neither the page nor the report uses. */
 export function prune(next, type) {
-  const known = knownPart(next, type);
-  for (const name of new Set(next.keys())) if (!known.has(name)) next.delete(name);
+  const pruned = knownPart(next, type);
+  for (const name of new Set(next.keys())) if (!pruned.has(name)) next.delete(name);
 }
 
-/** The time zone of the address, UTC where there is none or it is wrong. */
+/** Return the time zone in the query, or UTC if it is missing or invalid. */
 export const zoneOf = (query) => (isZone(query.get("timeZone") ?? "") ? query.get("timeZone") : "UTC");
 
-/** Whether the browser knows the IANA name. */
+/** Return whether the browser knows this IANA time zone. */
 export function isZone(text) {
   try {
     return Boolean(new Intl.DateTimeFormat("en", { timeZone: text }));
@@ -50,42 +50,42 @@ export function isZone(text) {
   }
 }
 
-/** Query of `GET /reports`. */
+/** Return the query of `GET /reports`. */
 export function tableQuery(query) {
-  const asked = new URLSearchParams(query);
-  OWN.forEach((name) => asked.delete(name));
-  return asked.toString();
+  const parameters = new URLSearchParams(query);
+  OWN.forEach((name) => parameters.delete(name));
+  return parameters.toString();
 }
 
-/** Required parameters that have no value yet. */
-export const missing = (query, type) => type.parameters.filter((each) => each.required && !query.get(each.name));
+/** Return the required parameters that have no value. */
+export const missing = (query, type) => type.parameters.filter((parameter) => parameter.required && !query.get(parameter.name));
 
-/** Body of `POST /exports` for the table's rows in the table's order. */
+/** Return the body of `POST /exports` for the rows of the table in the same order. */
 export function exportRequest(query, type) {
   const body = {};
   for (const [name, text] of query) {
-    const isFilter = name === "filters" || type.filters.some((each) => each.name === name);
+    const isFilter = name === "filters" || type.filters.some((filter) => filter.name === name);
     if (!isFilter && !OWN.includes(name) && !TABLE_ONLY.includes(name)) body[name] = text;
   }
   const filters = filtersOf(query, type);
   return Object.keys(filters).length ? { ...body, filters } : body;
 }
 
-/** Keys of the columns in the address that the report has, in their order; null for all. */
+/** Return the valid column keys in the query, or null for all columns. */
 export function columnsOf(query, columns) {
   if (!query.get("columns")) return null;
-  const keys = columns.map((each) => each.key);
+  const keys = columns.map((column) => column.key);
   const chosen = [...new Set(query.get("columns").split(","))].filter((key) => keys.includes(key));
   return chosen.length ? chosen : null;
 }
 
-/** Name → value or list of values, typed for JSON. */
+/** Return the filters by name. Each is a JSON value or a list of them. */
 export function filtersOf(query, type) {
   const filters = {};
   try {
     Object.assign(filters, JSON.parse(query.get("filters") ?? "{}"));
   } catch {
-    // The API reports what is wrong with it.
+    // The API reports malformed filters.
   }
   for (const { name, type: kind } of type.filters) {
     const values = query.getAll(name).map((text) => typed(text, kind));
@@ -100,21 +100,21 @@ function typed(text, kind) {
   return isNumber ? Number(text) : text;
 }
 
-/** A filter's values as the form shows them. */
+/** Return the values of a filter as text for the form. */
 export function shownValues(query, type, name) {
   const value = filtersOf(query, type)[name];
   if (value === undefined) return [];
-  return (Array.isArray(value) ? value : [value]).map((each) => (each === null ? EMPTY : String(each)));
+  return (Array.isArray(value) ? value : [value]).map((item) => (item === null ? EMPTY : String(item)));
 }
 
-/** Put a filter's values into the address; null needs the JSON form, and then all filters go there. */
-export function setFilter(next, type, name, shown) {
+/** Set the values of a filter. If any filter contains null, all are written to `filters` as JSON. */
+export function setFilter(next, type, name, texts) {
   const all = filtersOf(next, type);
-  const kind = type.filters.find((each) => each.name === name).type;
-  const values = shown.map((text) => (text === EMPTY ? null : typed(text, kind)));
+  const kind = type.filters.find((filter) => filter.name === name).type;
+  const values = texts.map((text) => (text === EMPTY ? null : typed(text, kind)));
   if (values.length) all[name] = values;
   else delete all[name];
-  for (const each of type.filters) next.delete(each.name);
+  for (const filter of type.filters) next.delete(filter.name);
   next.delete("filters");
   const lists = Object.entries(all).map(([key, value]) => [key, Array.isArray(value) ? value : [value]]);
   if (lists.some(([, list]) => list.includes(null))) next.set("filters", JSON.stringify(all));
@@ -133,13 +133,13 @@ export function firstPage(next) {
   next.delete("cursor");
 }
 
-/** "-submittedAt" → {key, descending}; the first of several keys. */
+/** Return the first sort key, such as "-submittedAt", as {key, descending}. */
 export function sortOf(query, type) {
   const [first = ""] = (query.get("sort") ?? type.defaultSort ?? "").toString().split(",");
   return { key: first.replace(/^-/, ""), descending: first.startsWith("-") };
 }
 
-/** The API's mistakes by field name. */
+/** Return the errors of an API response by field name. */
 export function mistakesOf(problem) {
   const mistakes = {};
   for (const { pointer, detail } of problem?.errors ?? []) {

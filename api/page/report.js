@@ -1,4 +1,4 @@
-/** One report: its filters, table and Export button, beside the caller's exports and schedules. */
+/** The view of a report with filters, table and export button, and the lists of exports and schedules. */
 
 import { ColumnsDialog, RowDialog } from "./column-picker.js";
 import { firstParameters } from "./dates.js";
@@ -18,31 +18,31 @@ import { Table, useTable } from "./table.js";
 import { t } from "./texts.js";
 import { Toasts, useToasts } from "./toasts.js";
 
-/** The table's query, or null while something is missing or wrong. */
-function asked(query, type, mistakes) {
+/** Return the query of the table, or null if a parameter is missing or invalid. */
+function requestedPage(query, type, mistakes) {
   if (missing(query, type).length || Object.keys(mistakes).length) return null;
-  const wanted = new URLSearchParams(tableQuery(query));
-  wanted.set("report", type.name);
-  return wanted.toString();
+  const parameters = new URLSearchParams(tableQuery(query));
+  parameters.set("report", type.name);
+  return parameters.toString();
 }
 
-/** Fill in parameters on a first visit; true while they are searched for. */
+/** Fill in default parameters on the first visit. Return true while they are being searched. */
 function useFirstParameters(client, type, query, go) {
-  const isGiven = (each) => Boolean(query.get(each.name));
-  const isFirst = type.parameters.length > 0 && !type.parameters.some((each) => each.type === "date" && isGiven(each)) && missing(query, type).length > 0;
+  const isGiven = (parameter) => Boolean(query.get(parameter.name));
+  const isFirst = type.parameters.length > 0 && !type.parameters.some((parameter) => parameter.type === "date" && isGiven(parameter)) && missing(query, type).length > 0;
   const [isSearching, setSearching] = useState(isFirst);
   useEffect(() => {
     if (!isFirst) return;
-    const given = Object.fromEntries(query);
-    firstParameters(client, type, given)
-      .then((found) => found && go((next) => (next.set("report", type.name), Object.entries(found).forEach(([name, text]) => next.get(name) || next.set(name, text))), true))
+    const current = Object.fromEntries(query);
+    firstParameters(client, type, current)
+      .then((parameters) => parameters && go((next) => (next.set("report", type.name), Object.entries(parameters).forEach(([name, text]) => next.get(name) || next.set(name, text))), true))
       .catch(() => {}) // the fields stay empty
       .finally(() => setSearching(false));
   }, []);
   return isSearching;
 }
 
-/** Options, columns and widths of the report, remembered in this browser; the address wins for columns. */
+/** Return the options, columns and widths stored in this browser. Columns in the URL take precedence. */
 function useChoices(type, query, go, columns) {
   const [choices, setChoices] = useState(() => remembered(type.name));
   const picked = query.has("columns") ? columnsOf(query, columns) : columnsOf(new URLSearchParams({ columns: choices.columns?.join(",") ?? "" }), columns);
@@ -55,31 +55,31 @@ function useChoices(type, query, go, columns) {
   return { ...choices, columns: picked, change };
 }
 
-/** The table's columns as the reader arranged them. */
+/** Return the columns of the table in the user's order, with functions that move and resize them. */
 function layoutOf(columns, { columns: picked, widths, change }) {
-  const shown = picked ? picked.map((key) => columns.find((each) => each.key === key)) : columns;
-  const keys = shown.map((each) => each.key);
+  const visible = picked ? picked.map((key) => columns.find((column) => column.key === key)) : columns;
+  const keys = visible.map((column) => column.key);
   const place = (key, before) => {
-    const rest = keys.filter((each) => each !== key);
+    const rest = keys.filter((column) => column !== key);
     const target = keys.indexOf(key) < keys.indexOf(before) ? rest.indexOf(before) + 1 : rest.indexOf(before);
     change({ columns: rest.toSpliced(target, 0, key) });
   };
   const move = (key, by) => keys[keys.indexOf(key) + by] && place(key, keys[keys.indexOf(key) + by]);
-  return { columns: shown, widths, place, move, resize: (key, width) => change({ widths: { ...widths, [key]: width } }) };
+  return { columns: visible, widths, place, move, resize: (key, width) => change({ widths: { ...widths, [key]: width } }) };
 }
 
 export function Report({ client, prefectUi, types, type, csv, query: address, go: change, picker, LoadError }) {
   const query = useMemo(() => knownPart(address, type), [address, type]);
   const go = useCallback((act, replace) => change((next) => (prune(next, type), act(next)), replace), [type]);
   useEffect(() => void (query.size < address.size && change((next) => prune(next, type), true)), [query]);
-  const [open, setOpen] = useState(null); // the open dialog: {options}, {columns}, {row} or {leaving}
+  const [open, setOpen] = useState(null); // the open dialog as {options}, {columns}, {row} or {leaving}
   const [scheduling, setScheduling] = useState(null);
   const [tab, setTab] = useState("table");
   const button = useRef();
   const { toasts, say, close } = useToasts();
   const isFilling = useFirstParameters(client, type, query, go);
   const own = useMemo(() => ownMistakes(query, type), [query, type]);
-  const table = useTable(client, isFilling ? null : asked(query, type, own));
+  const table = useTable(client, isFilling ? null : requestedPage(query, type, own));
   const columns = table.page?.columns ?? type.columns;
   const choices = useChoices(type, query, go, columns);
   const zone = zoneOf(query);
@@ -105,13 +105,13 @@ export function Report({ client, prefectUi, types, type, csv, query: address, go
   const hasRun = running.state?.scheduleId && isFinal(running.state) ? running.id : "";
   const schedules = useSchedules(client, hasRun);
   const titleOf = (state) =>
-    state.name ?? schedules.items?.find((each) => each.id === state.scheduleId)?.name ?? types.find((each) => each.name === state.report)?.title ?? state.report;
+    state.name ?? schedules.items?.find((item) => item.id === state.scheduleId)?.name ?? types.find((item) => item.name === state.report)?.title ?? state.report;
   const news = `${running.id} ${running.state && isFinal(running.state)} ${running.problem}`;
   const mine = useMyExports(client, news, running.state, titleOf);
   useSignals(running, type.title);
   useEffect(() => {
-    // Exports started here that the panel no longer follows.
-    for (const each of mine.items ?? []) if (each.id !== running.id && isFinal(each) && startedHere.current.has(each.id)) onEnd(each, true);
+    // Announce exports that were started here but that the panel no longer follows.
+    for (const state of mine.items ?? []) if (state.id !== running.id && isFinal(state) && startedHere.current.has(state.id)) onEnd(state, true);
   }, [mine.items]);
 
   const request = { report: type.name, ...exportRequest(query, type) };
@@ -122,12 +122,12 @@ export function Report({ client, prefectUi, types, type, csv, query: address, go
     if (!table.page?.total || running.starting) return;
     const before = running.isRunning && running.id;
     const id = await begin(() => client.start(withOptions(request, choices.options, choices.columns)));
-    if (id && id === before) document.getElementById("running-export")?.focus(); // the same request is the same export
+    if (id && id === before) document.getElementById("running-export")?.focus(); // the request matched the running export
   };
-  const exportChosen = ({ options, columns: keys, zone: chosen }, made) => {
+  const exportChosen = ({ options, columns: keys, zone: chosen }, body) => {
     choices.change({ options, columns: keys });
     go((next) => setParameter(next, "timeZone", chosen === "UTC" ? "" : chosen), true);
-    begin(() => client.start(made));
+    begin(() => client.start(body));
   };
   const runNow = ({ id }) => begin(async () => (await client.ask("POST", `/schedules/${id}/run`)).state);
   const remove = async (state) => {
@@ -172,20 +172,20 @@ export function Report({ client, prefectUi, types, type, csv, query: address, go
         <${MyExports} ...${{ mine, types, client, titleOf }} onProblem=${say} onDelete=${(state) => setOpen({ leaving: state })} onCopy=${copyLink}
           onAgain=${(state) => begin(() => client.retry(state.id))} onSchedule=${(state) => setScheduling({ make: state.request })} />
         <${ScheduleList} ...${{ client, types, schedules }} onProblem=${say} onRun=${runNow}
-          onChange=${(each) => setScheduling({ change: each })} onDelete=${(each) => setScheduling({ remove: each })} />
+          onChange=${(schedule) => setScheduling({ change: schedule })} onDelete=${(schedule) => setScheduling({ remove: schedule })} />
       </aside>
     </div>
     ${open?.options &&
     html`<${OptionsDialog} ...${{ client, csv, request, columns }} chosen=${{ options: choices.options, columns: choices.columns, zone }} onExport=${exportChosen}
-      onSchedule=${(made) => setScheduling({ make: made })} onClose=${closeDialog} />`}
+      onSchedule=${(body) => setScheduling({ make: body })} onClose=${closeDialog} />`}
     ${open?.columns && html`<${ColumnsDialog} columns=${columns} picked=${choices.columns} onChange=${(keys) => choices.change({ columns: keys })} onClose=${closeDialog} />`}
     ${open?.row && html`<${RowDialog} columns=${columns} item=${open.row} onClose=${closeDialog} />`}
     ${open?.leaving && html`<${DeleteDialog} state=${open.leaving} onConfirm=${() => remove(open.leaving)} onClose=${closeDialog} />`}
-    <${ScheduleDialogs} ...${{ client, types, schedules, say }} asked=${scheduling} onClose=${() => setScheduling(null)} />
+    <${ScheduleDialogs} ...${{ client, types, schedules, say }} action=${scheduling} onClose=${() => setScheduling(null)} />
     <${Toasts} toasts=${toasts} close=${close} />`;
 }
 
-/** Says what the file will be: "Export 509 rows · 1 column · Plain CSV". */
+/** Export button that describes the file, such as "Export 509 rows · 1 column · Plain CSV". */
 function ExportButton({ ref_, running, page, choices, onExport, onOptions }) {
   const cannot = !page?.total;
   const label = page?.total ? [t.exportRows(rows(page.total)), ...differences(choices.options, choices.columns)].join(" · ") : t.export;

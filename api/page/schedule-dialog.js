@@ -1,4 +1,4 @@
-/** Create or edit a schedule, with a preview of the next runs and the dates they cover. */
+/** Dialog that creates or edits a schedule and previews its next runs. */
 
 import { Dialog } from "./dialog.js";
 import { Field, Select, ZoneField } from "./field.js";
@@ -10,31 +10,31 @@ import { t } from "./texts.js";
 import { ScopeTitles } from "./titles.js";
 
 const PREVIEW_AFTER = 300; // milliseconds after the last change
-const [CRON, KEPT] = ["cron", "kept"]; // frequencies the simple fields cannot express
+const [CRON, UNCHANGED] = ["cron", "unchanged"]; // frequencies that the simple fields cannot express
 const MONTHDAYS = Array.from({ length: 28 }, (_, place) => String(place + 1));
 const FIRST = { frequency: "weekly", weekday: "MON", monthday: "1", time: "09:00", cron: "", onlyIfRows: false };
 
-/** Initial form of a new schedule: this request, every Monday. */
+/** Return the initial form of a new schedule, which runs the request every Monday. */
 export function newSchedule(request, type) {
   const { from, to, name, ...exported } = request;
   const zone = request.timeZone ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
-  const hasDays = type.parameters.some((each) => each.name === "from");
+  const hasDays = type.parameters.some((parameter) => parameter.name === "from");
   const days = from && to ? { kind: "absolute", from, to } : null;
   return { ...FIRST, id: null, name: name ?? null, zone, exported, hasDays, days, range: null, recurrence: null };
 }
 
-/** Form of an existing schedule. */
+/** Return the form of an existing schedule. */
 export function savedSchedule({ id, name, recurrence, range, export: exported, onlyIfRows }) {
-  const choice = recurrence.cron ? (choiceOf(recurrence.cron) ?? { frequency: CRON, cron: recurrence.cron }) : { frequency: KEPT };
+  const choice = recurrence.cron ? (choiceOf(recurrence.cron) ?? { frequency: CRON, cron: recurrence.cron }) : { frequency: UNCHANGED };
   const days = range?.kind === "absolute" ? range : null;
   return { ...FIRST, ...choice, id, name, zone: recurrence.timeZone, exported, hasDays: range !== null, days, range, recurrence, onlyIfRows };
 }
 
-/** The body of `POST /schedules`. */
+/** Return the body of `POST /schedules`. */
 function bodyOf(form, name) {
   const { frequency, zone, cron, recurrence, hasDays, exported, onlyIfRows } = form;
-  const plain = { cron: frequency === CRON ? cron : frequency === KEPT ? "" : cronOf(form) };
-  const when = frequency === KEPT ? recurrence : { ...plain, timeZone: zone };
+  const plain = { cron: frequency === CRON ? cron : frequency === UNCHANGED ? "" : cronOf(form) };
+  const when = frequency === UNCHANGED ? recurrence : { ...plain, timeZone: zone };
   return { name, recurrence: when, ...(hasDays ? { range: rangeOf(form) } : {}), export: exported, onlyIfRows };
 }
 
@@ -61,14 +61,14 @@ export function ScheduleDialog({ client, type, first, onSaved, onClose }) {
     setSaving(true);
     try {
       const { export: _, ...changes } = body;
-      const asked = form.id
+      const saving = form.id
         ? client.ask("PATCH", `/schedules/${form.id}`, { body: changes })
         : client.ask("POST", "/schedules", { body, headers: { "Idempotency-Key": key } });
-      const { state } = await asked;
+      const { state } = await saving;
       close();
       onSaved(state);
-    } catch (found) {
-      setRefused(found);
+    } catch (error) {
+      setRefused(error);
     }
     setSaving(false);
   };
@@ -78,7 +78,7 @@ export function ScheduleDialog({ client, type, first, onSaved, onClose }) {
       <p class="quiet">${type?.title ?? form.exported.report}, ${requestInWords(form.exported, type, t.noFilters)} · ${formatOf(form.exported)}</p>
       <form onSubmit=${save(close)}>
         <${Field} id="schedule-name" label=${t.name} mistake=${mistakes.name}>
-          ${(facts) => html`<input ...${facts} type="text" class="wide" maxlength="200" autocomplete="off" value=${name} onInput=${(event) => change({ name: event.target.value })} />`}
+          ${(attributes) => html`<input ...${attributes} type="text" class="wide" maxlength="200" autocomplete="off" value=${name} onInput=${(event) => change({ name: event.target.value })} />`}
         <//>
         <${When} ...${{ form, change, mistakes }} />
         ${form.hasDays &&
@@ -104,25 +104,25 @@ const sentence = (body) => `${t.recurrenceForRange(recurrenceInWords(body.recurr
 function When({ form, change, mistakes }) {
   const { frequency, weekday, monthday, time, zone, recurrence } = form;
   const own = frequency === CRON ? [[CRON, t.customCron]] : [];
-  if (recurrence && !recurrence.cron) own.push([KEPT, recurrenceInWords(recurrence)]);
+  if (recurrence && !recurrence.cron) own.push([UNCHANGED, recurrenceInWords(recurrence)]);
   const isPlain = frequency in FREQUENCIES;
   return html`<div class="when">
-    <${Select} id="schedule-often" label=${t.howOften} value=${frequency} choices=${[...Object.entries(FREQUENCIES), ...own]} onChange=${(found) => change({ frequency: found })} />
-    ${frequency === "weekly" && html`<${Select} id="schedule-weekday" label=${t.onWeekday} value=${weekday} choices=${Object.entries(WEEKDAYS)} onChange=${(found) => change({ weekday: found })} />`}
-    ${frequency === "monthly" && html`<${Select} id="schedule-monthday" label=${t.onDay} value=${monthday} choices=${MONTHDAYS.map((each) => [each, each])} onChange=${(found) => change({ monthday: found })} />`}
+    <${Select} id="schedule-often" label=${t.howOften} value=${frequency} choices=${[...Object.entries(FREQUENCIES), ...own]} onChange=${(value) => change({ frequency: value })} />
+    ${frequency === "weekly" && html`<${Select} id="schedule-weekday" label=${t.onWeekday} value=${weekday} choices=${Object.entries(WEEKDAYS)} onChange=${(value) => change({ weekday: value })} />`}
+    ${frequency === "monthly" && html`<${Select} id="schedule-monthday" label=${t.onDay} value=${monthday} choices=${MONTHDAYS.map((number) => [number, number])} onChange=${(value) => change({ monthday: value })} />`}
     ${isPlain &&
     html`<${Field} id="schedule-time" label=${t.atTime} mistake=${mistakes.time}>
-      ${(facts) => html`<input ...${facts} type="time" value=${time} onInput=${(event) => change({ time: event.target.value })} />`}
+      ${(attributes) => html`<input ...${attributes} type="time" value=${time} onInput=${(event) => change({ time: event.target.value })} />`}
     <//>`}
-    ${frequency !== KEPT &&
-    html`<${ZoneField} id="schedule-zone" value=${zone} mistake=${mistakes.zone} onChange=${(found) => change({ zone: found })} />`}
+    ${frequency !== UNCHANGED &&
+    html`<${ZoneField} id="schedule-zone" value=${zone} mistake=${mistakes.zone} onChange=${(value) => change({ zone: value })} />`}
   </div>`;
 }
 
-/** A cron expression that the simple fields can express fills them in. */
+/** Field for a cron expression. If possible, the expression is transferred to the simple fields. */
 function Advanced({ form, change, body, mistake }) {
   const [isOpen] = useState(form.frequency === CRON);
-  const [typed, setTyped] = useState(null); // what is being typed
+  const [typed, setTyped] = useState(null); // the typed text, or null while the user is not typing
   const write = (text) => {
     setTyped(text);
     const choice = choiceOf(text);
@@ -131,7 +131,7 @@ function Advanced({ form, change, body, mistake }) {
   return html`<details open=${isOpen}>
     <summary>${t.advanced}</summary>
     <${Field} id="schedule-cron" label=${t.cronExpression} mistake=${mistake} hint=${t.cronHint}>
-      ${(facts) => html`<input ...${facts} type="text" class="id" autocomplete="off" spellcheck="false" value=${typed ?? body.recurrence.cron ?? ""}
+      ${(attributes) => html`<input ...${attributes} type="text" class="id" autocomplete="off" spellcheck="false" value=${typed ?? body.recurrence.cron ?? ""}
         onInput=${(event) => write(event.target.value)} onBlur=${() => setTyped(null)} />`}
     <//>
   </details>`;
@@ -142,15 +142,15 @@ function NextRuns({ runs, zone, words }) {
     <p role="status">${words}</p>
     <ol>
       ${runs?.map(
-        (each) => html`<li key=${each.plannedAt}><strong>${slotInWords(each.plannedAt, zone)}</strong>
-          <span class="quiet">${t.covers(coveredInWords(each.from, each.to, zone))}</span></li>`,
+        (run) => html`<li key=${run.plannedAt}><strong>${slotInWords(run.plannedAt, zone)}</strong>
+          <span class="quiet">${t.covers(coveredInWords(run.from, run.to, zone))}</span></li>`,
       )}
     </ol>
     ${runs?.length === 0 && html`<p class="mistake">${t.noNextRun}</p>`}
   </section>`;
 }
 
-/** {runs, problem} of the latest preview; refreshed shortly after each change. */
+/** Return the latest preview as {runs, problem}. It is refreshed shortly after each change. */
 function usePreview(client, text) {
   const [now, setNow] = useState({ runs: null, problem: null });
   useEffect(() => {
@@ -167,15 +167,15 @@ function usePreview(client, text) {
   return now;
 }
 
-/** A refusal's messages by form field. */
+/** Return the messages of an error response by form field. */
 function placed(problem) {
   if (!problem) return {};
-  const found = {};
+  const messages = {};
   for (const [name, detail] of Object.entries(mistakesOf(problem.problem))) {
     const field = /^recurrence\/timeZone/.test(name) ? "zone" : /^recurrence/.test(name) ? "cron" : /^range/.test(name) ? "range" : name === "name" ? "name" : "other";
-    found[field] ??= detail;
+    messages[field] ??= detail;
   }
-  return Object.keys(found).length ? found : { other: problem.message };
+  return Object.keys(messages).length ? messages : { other: problem.message };
 }
 
 const ranges = (days) => [

@@ -12,14 +12,14 @@ export const USUAL_PRESET = { daily: "yesterday", weekdays: "yesterday", weekly:
 const DAYS = Object.keys(WEEKDAYS);
 const SIMPLE_CRON = /^(\d{1,2}) (\d{1,2}) (\*|\d{1,2}) \* (\S+)$/;
 
-/** {frequency, weekday, monthday, time} → five fields of cron. */
+/** Convert the simple fields {frequency, weekday, monthday, time} to a cron expression. */
 export function cronOf({ frequency, weekday, monthday, time }) {
   const [hour, minute] = time.split(":").map(Number);
   const [day, of] = { daily: ["*", "*"], weekdays: ["*", "MON-FRI"], weekly: ["*", weekday], monthly: [monthday, "*"] }[frequency];
   return `${minute} ${hour} ${day} * ${of}`;
 }
 
-/** The simple fields for a cron expression, or null if they cannot express it. */
+/** Convert a cron expression to the simple fields, or return null if they cannot express it. */
 export function choiceOf(cron) {
   const [, minute, hour, day, of] = SIMPLE_CRON.exec(cron.trim()) ?? [];
   if (minute === undefined || hour > 23 || minute > 59) return null;
@@ -31,7 +31,7 @@ export function choiceOf(cron) {
   return weekday in WEEKDAYS ? { frequency: "weekly", weekday, time } : null;
 }
 
-/** "Every Monday at 09:00, Europe/Madrid". */
+/** Describe a recurrence, such as "Every Monday at 09:00, Europe/Madrid". */
 export function recurrenceInWords({ cron, rrule, every, timeZone = "UTC" }) {
   const choice = cron && choiceOf(cron);
   if (choice) return t.recurrence(slot(choice), choice.time, timeZone);
@@ -44,7 +44,7 @@ function slot({ frequency, weekday, monthday }) {
   return frequency === "monthly" ? t.everyMonthOn(monthday) : FREQUENCIES[frequency];
 }
 
-/** "P1W" → "1 week", "PT6H" → "6 hours". */
+/** Format an ISO 8601 duration, such as "PT6H" → "6 hours". */
 function interval(text) {
   const units = { W: "week", D: "day", H: "hour", M: "minute" };
   const parts = [...text.matchAll(/(\d+)([WDHM])/g)].map(([, number, unit]) =>
@@ -62,20 +62,20 @@ export function rangeInWords(range) {
 const formats = (zone) => {
   const day = { day: "numeric", month: "short", year: "numeric", timeZone: zone };
   const time = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
-  const made = (options) => new Intl.DateTimeFormat(locale, options);
-  return { days: made(day), moments: made({ ...day, ...time }), slots: made({ weekday: "short", ...day, ...time }), clock: made({ ...time, timeZone: zone }) };
+  const format = (options) => new Intl.DateTimeFormat(locale, options);
+  return { days: format(day), moments: format({ ...day, ...time }), slots: format({ weekday: "short", ...day, ...time }), clock: format({ ...time, timeZone: zone }) };
 };
 
-/** "Mon, 30 Nov 2026, 09:00" in the zone. */
+/** Format the time of a run in the zone, such as "Mon, 30 Nov 2026, 09:00". */
 export const slotInWords = (moment, zone) => formats(zone).slots.format(new Date(moment));
 
-/** "23–29 Nov 2026"; ranges from midnight to midnight are shown as days. */
+/** Format the range that a run covers, such as "23–29 Nov 2026". Times are omitted if both are midnight. */
 export function coveredInWords(from, to, zone) {
   if (!from) return t.everyRow;
   const isDays = !from.includes("T");
   const { days, moments, clock } = formats(isDays ? "UTC" : zone);
   const [start, end] = [new Date(from), new Date(to)];
   if (isDays) return days.formatRange(start, end);
-  const isWhole = [start, end].every((each) => clock.format(each) === "00:00");
+  const isWhole = [start, end].every((moment) => clock.format(moment) === "00:00");
   return isWhole ? days.formatRange(start, end - 1) : moments.formatRange(start, end);
 }

@@ -1,4 +1,4 @@
-/** The caller's schedules. */
+/** The list of the caller's schedules and its dialogs. */
 
 import { ConfirmDialog } from "./dialog.js";
 import { DownloadLink } from "./download.js";
@@ -18,20 +18,20 @@ const SHOWN_RUNS = 5;
 
 export const useSchedules = (client, news) => useList(client, "/schedules", { news, pauseAfter: () => REFRESH_AFTER });
 
-const typeOf = (types, { report = DEFAULT_REPORT }) => types.find((each) => each.name === report);
+const typeOf = (types, { report = DEFAULT_REPORT }) => types.find((type) => type.name === report);
 
-/** The open schedule dialog, if any: `asked` is {make: request}, {change: schedule}, {remove: schedule} or null. */
-export function ScheduleDialogs({ client, types, asked, schedules, say, onClose }) {
-  if (asked === null) return null;
-  if (asked.remove) {
+/** The open dialog, if any. `action` is {make: request}, {change: schedule}, {remove: schedule} or null. */
+export function ScheduleDialogs({ client, types, action, schedules, say, onClose }) {
+  if (action === null) return null;
+  if (action.remove) {
     const remove = async () => {
-      await client.ask("DELETE", `/schedules/${asked.remove.id}`).catch((problem) => problem.status === 404 || say(problem.message));
+      await client.ask("DELETE", `/schedules/${action.remove.id}`).catch((problem) => problem.status === 404 || say(problem.message));
       schedules.load();
     };
-    return html`<${ConfirmDialog} title=${t.deleteSchedule} act=${t.delete} onConfirm=${remove} onClose=${onClose}>${t.deleteScheduleNote(asked.remove.name)}<//>`;
+    return html`<${ConfirmDialog} title=${t.deleteSchedule} act=${t.delete} onConfirm=${remove} onClose=${onClose}>${t.deleteScheduleNote(action.remove.name)}<//>`;
   }
-  const type = typeOf(types, asked.make ?? asked.change.export);
-  const first = asked.make ? newSchedule(asked.make, type) : savedSchedule(asked.change);
+  const type = typeOf(types, action.make ?? action.change.export);
+  const first = action.make ? newSchedule(action.make, type) : savedSchedule(action.change);
   const saved = (state) => {
     say(`${t.saved(state.name)} ${nextInWords(state)}.`);
     schedules.load();
@@ -45,8 +45,8 @@ export function ScheduleList({ client, types, schedules, onRun, onChange, onDele
     schedules.load();
   };
   return html`<${ListSection} id="schedules" title=${t.schedules} list=${schedules} nothing=${t.noSchedules}>
-    ${(each) => html`<${Item} key=${each.id} ...${{ client, types, onProblem }} news=${schedules.items} schedule=${each} onPause=${() => pause(each)}
-      onRun=${() => onRun(each)} onChange=${() => onChange(each)} onDelete=${() => onDelete(each)} />`}
+    ${(schedule) => html`<${Item} key=${schedule.id} ...${{ client, types, onProblem }} news=${schedules.items} schedule=${schedule} onPause=${() => pause(schedule)}
+      onRun=${() => onRun(schedule)} onChange=${() => onChange(schedule)} onDelete=${() => onDelete(schedule)} />`}
   <//>`;
 }
 
@@ -83,7 +83,7 @@ function lastInWords(runs) {
   return runs.length ? t.lastRun(resultInWords(runs[0])) : t.noRuns;
 }
 
-/** "2 hours ago · Ready · 417 rows"; for a failed run, the reason instead of the rows. */
+/** Describe a run, such as "2 hours ago · Ready · 417 rows". Failed runs show the cause instead of the rows. */
 function resultInWords(state) {
   const parts = [when(state.createdAt, Date.now()), statusInWords(state)];
   if (state.file) parts.push(rows(state.file.rows));
@@ -91,14 +91,14 @@ function resultInWords(state) {
   return parts.join(" · ");
 }
 
-/** The schedule's latest runs; null until loaded. */
+/** Return the latest runs of the schedule, or null until they are loaded. */
 function useRuns(client, id, news) {
   const [runs, setRuns] = useState(null);
   useEffect(() => {
     const leaving = new AbortController();
     client.ask("GET", `/schedules/${id}/runs?limit=${SHOWN_RUNS}`, { signal: leaving.signal }).then(
       ({ state }) => setRuns(state.items),
-      () => {}, // retried with the next list
+      () => {}, // retried when the list of schedules is refreshed
     );
     return () => leaving.abort();
   }, [id, news]);
@@ -112,8 +112,8 @@ function History({ client, runs, onProblem }) {
     <summary>${t.history}</summary>
     <ul class="history">
       ${runs.map(
-        (each) => html`<li key=${each.id}><span class="grow">${coveredBy(each)}${resultInWords(each)}</span>
-          ${each.status === "done" && html`<${DownloadLink} ...${{ client, onProblem }} id=${each.id} label=${`${t.download} ${each.file.name}`}>${t.download}<//>`}</li>`,
+        (run) => html`<li key=${run.id}><span class="grow">${coveredBy(run)}${resultInWords(run)}</span>
+          ${run.status === "done" && html`<${DownloadLink} ...${{ client, onProblem }} id=${run.id} label=${`${t.download} ${run.file.name}`}>${t.download}<//>`}</li>`,
       )}
     </ul>
   </details>`;

@@ -1,9 +1,9 @@
-/** The API key of this tab, and the form that asks for it. */
+/** Store the API key for this tab and show the form to enter it. */
 
 import { html, useState } from "./html.js";
 import { t } from "./texts.js";
 
-/** Path of the page without its trailing slash: "" or "/exports-app". */
+/** Path of the page without a trailing slash, such as "/exports-app" or an empty string. */
 export const BASE = new URL(".", location.href).pathname.replace(/\/$/, "");
 const NAME = `report-exports key ${BASE}`;
 const REFUSED = "report-exports:unauthorized";
@@ -12,11 +12,11 @@ export const currentKey = () => sessionStorage.getItem(NAME);
 export const authorization = () => (currentKey() ? { Authorization: `Bearer ${currentKey()}` } : {});
 export const forgetKey = () => sessionStorage.removeItem(NAME);
 
-/** `fetch` that announces every 401, so that the page can ask for a key. */
-export async function watchedFetch(...given) {
-  const answer = await fetch(...given);
-  if (answer.status === 401) dispatchEvent(new Event(REFUSED));
-  return answer;
+/** `fetch` that also dispatches an event for status 401, so that the page can ask for a key. */
+export async function watchedFetch(...args) {
+  const response = await fetch(...args);
+  if (response.status === 401) dispatchEvent(new Event(REFUSED));
+  return response;
 }
 
 export function onRefused(act) {

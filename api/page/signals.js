@@ -1,4 +1,4 @@
-/** Progress outside the page: title, favicon and an optional notification. */
+/** Show progress in the tab's title and favicon, and send an optional notification. */
 
 import { isFinal } from "./export-client.js";
 import { readyInWords } from "./format.js";
@@ -8,13 +8,13 @@ import { t } from "./texts.js";
 const icon = () => document.querySelector('link[rel="icon"]');
 const PLAIN = icon()?.href;
 
-/** A ring filled to `percent`, or a check mark when done. */
+/** Draw the favicon as a ring filled to `percent`, or as a check mark if `percent` is null. */
 function drawnIcon(percent) {
   const ring = percent === null ? '<path d="M9 17l5 5 9-11" fill="none" stroke="#fff" stroke-width="3"/>' : `<circle cx="16" cy="16" r="9" fill="none" stroke="#fff" stroke-width="6" pathLength="100" stroke-dasharray="${percent} 100" transform="rotate(-90 16 16)"/>`;
   return `data:image/svg+xml,${encodeURIComponent(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><circle cx="16" cy="16" r="15" fill="${percent === null ? "#146c43" : "#3451c7"}"/>${ring}</svg>`)}`;
 }
 
-/** Title and favicon follow the export; "done" stays until the tab is looked at. */
+/** Update the title and favicon with the export. The check mark remains until the tab becomes visible. */
 export function useSignals(running, title) {
   const { state, isRunning } = running;
   const [news, setNews] = useState(false);
@@ -33,23 +33,23 @@ export function useSignals(running, title) {
   }, [isRunning, state?.progress, isReady, title]);
 }
 
-const WANTED = "report-exports notify";
+const STORAGE_KEY = "report-exports notify";
 
 export const mayNotify = () => "Notification" in window && Notification.permission !== "denied";
 
 export function NotifyChoice() {
-  const [isOn, setOn] = useState(() => localStorage.getItem(WANTED) === "yes" && Notification.permission === "granted");
+  const [isOn, setOn] = useState(() => localStorage.getItem(STORAGE_KEY) === "yes" && Notification.permission === "granted");
   const change = async (event) => {
-    const wanted = event.target.checked && (await Notification.requestPermission()) === "granted";
-    localStorage.setItem(WANTED, wanted ? "yes" : "no");
-    setOn(wanted);
+    const isEnabled = event.target.checked && (await Notification.requestPermission()) === "granted";
+    localStorage.setItem(STORAGE_KEY, isEnabled ? "yes" : "no");
+    setOn(isEnabled);
   };
   return html`<label class="check"><input type="checkbox" checked=${isOn} onChange=${change} /><span>${t.notifyMe}</span></label>`;
 }
 
-/** Tell the user about a finished export if they asked for it and look elsewhere. */
+/** Send a notification about a finished export if the user has enabled it and the tab is hidden. */
 export function notify(state) {
-  if (!document.hidden || !mayNotify() || Notification.permission !== "granted" || localStorage.getItem(WANTED) !== "yes") return;
+  if (!document.hidden || !mayNotify() || Notification.permission !== "granted" || localStorage.getItem(STORAGE_KEY) !== "yes") return;
   const text = state.status === "done" ? readyInWords(state) : t.exportFailed;
   new Notification("Report Exports", { body: text, tag: state.id }).onclick = () => window.focus();
 }

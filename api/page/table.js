@@ -1,29 +1,29 @@
-/** The table of a report: loaded page by page and sorted by the server, columns arranged by the reader. */
+/** The table of a report. The server pages and sorts the rows. Users can move and resize the columns. */
 
 import { cell, count, isNumber, rows } from "./format.js";
 import { html, useCallback, useEffect, useRef, useState } from "./html.js";
 import { firstPage, sortOf } from "./query.js";
 import { t } from "./texts.js";
 
-const MAX_SHOWN = 1000; // characters of a cell
+const MAX_SHOWN = 1000; // characters per cell
 const PAGE_SIZES = [10, 25, 50, 100, 200];
 const [MIN_WIDTH, USUAL_WIDTH, MAX_WIDTH, WIDTH_STEP] = [48, 160, 800, 16]; // pixels
 const DRAGGED = "application/x-report-column";
 
-/** {page, problem, isLoading, reload}; the previous page stays until the next one has loaded. */
-export function useTable(client, asked) {
+/** Load a page and return {page, problem, isLoading, reload}. The previous page remains until the next has loaded. */
+export function useTable(client, parameters) {
   const [now, setNow] = useState({ page: null, problem: null, isLoading: false });
   const [tries, setTries] = useState(0);
   useEffect(() => {
-    if (asked === null) return setNow({ page: null, problem: null, isLoading: false });
+    if (parameters === null) return setNow({ page: null, problem: null, isLoading: false });
     const leaving = new AbortController();
     setNow((before) => ({ ...before, isLoading: true }));
-    client.ask("GET", `/reports?${asked}`, { signal: leaving.signal }).then(
+    client.ask("GET", `/reports?${parameters}`, { signal: leaving.signal }).then(
       ({ state }) => setNow({ page: state, problem: null, isLoading: false }),
       (problem) => leaving.signal.aborted || setNow({ page: null, problem, isLoading: false }),
     );
     return () => leaving.abort();
-  }, [asked, tries]);
+  }, [parameters, tries]);
   return { ...now, reload: useCallback(() => setTries((number) => number + 1), []) };
 }
 
@@ -39,13 +39,13 @@ export function Table({ page, type, query, go, isLoading, layout, zone, onColumn
   return html`<div class="scroll" role="region" aria-label=${t.tableOf(type.title)} tabindex="0">
       <table aria-busy=${isLoading ? "true" : "false"}>
         <thead><tr>
-          ${columns.map((each) => html`<${Heading} key=${each.key} column=${each} ...${{ sort, go, layout }} />`)}
+          ${columns.map((column) => html`<${Heading} key=${column.key} column=${column} ...${{ sort, go, layout }} />`)}
           <th scope="col" class="open"><span class="hidden">${t.rowDetails}</span></th>
         </tr></thead>
         <tbody>
           ${page.items.map(
             (item, place) => html`<tr key=${place}>
-              ${columns.map((each) => html`<${Cell} key=${each.key} column=${each} value=${item[each.key]} width=${widths[each.key]} />`)}
+              ${columns.map((column) => html`<${Cell} key=${column.key} column=${column} value=${item[column.key]} width=${widths[column.key]} />`)}
               <td class="open"><button type="button" class="icon" aria-label=${t.showRow(place + 1)} title=${t.rowDetails} onClick=${() => onRow(item)}><span aria-hidden="true">⤢</span></button></td>
             </tr>`,
           )}
@@ -85,7 +85,7 @@ const widthOf = (width) => (width ? { width: `${width}px`, maxWidth: `${width}px
 
 function Resizer({ column, width, resize }) {
   const from = useRef(null);
-  const set = (wanted) => resize(column.key, Math.round(Math.min(MAX_WIDTH, Math.max(MIN_WIDTH, wanted))));
+  const set = (pixels) => resize(column.key, Math.round(Math.min(MAX_WIDTH, Math.max(MIN_WIDTH, pixels))));
   const begin = (event) => {
     event.preventDefault();
     event.target.setPointerCapture(event.pointerId);
@@ -136,7 +136,7 @@ function Pager({ page, go, zone, onColumns }) {
     ${tools}
     <label>${t.rowsPerPage}
       <select value=${page.pageSize} onChange=${resize}>
-        ${[...new Set([...PAGE_SIZES, page.pageSize])].sort((a, b) => a - b).map((each) => html`<option key=${each} value=${each}>${each}</option>`)}
+        ${[...new Set([...PAGE_SIZES, page.pageSize])].sort((a, b) => a - b).map((size) => html`<option key=${size} value=${size}>${size}</option>`)}
       </select>
     </label>
     <button type="button" aria-disabled=${page.page <= 1} onClick=${() => turn(page.page - 1)}>${t.previous}</button>

@@ -1,41 +1,41 @@
-/** Titles of scope values, such as survey names; each is looked up once. */
+/** Look up the titles of scope values, such as survey names, and cache them. */
 
 import { html, useEffect, useState } from "./html.js";
 
-const asked = new Map(); // look-up path → promise of the title
+const titles = new Map(); // promises of titles by request path
 
 const addressOf = (path, value) => `${path}?search=${encodeURIComponent(value)}`;
 
-export const learn = (path, { value, title }) => asked.set(addressOf(path, value), Promise.resolve(title));
+export const learn = (path, { value, title }) => titles.set(addressOf(path, value), Promise.resolve(title));
 
 function titleOf(client, path, value) {
   const address = addressOf(path, value);
-  if (!asked.has(address)) {
-    const title = client.ask("GET", address).then(({ state }) => state.items.find((each) => each.value === value)?.title ?? value);
-    asked.set(address, title);
-    title.catch(() => asked.delete(address));
+  if (!titles.has(address)) {
+    const title = client.ask("GET", address).then(({ state }) => state.items.find((item) => item.value === value)?.title ?? value);
+    titles.set(address, title);
+    title.catch(() => titles.delete(address));
   }
-  return asked.get(address);
+  return titles.get(address);
 }
 
-/** The value's title; null while it loads, the value itself without a path or without a title. */
+/** Return the title of the value, or null while it loads. Without a path or title, return the value itself. */
 export function useTitleOf(client, path, value) {
-  const [known, setKnown] = useState({});
+  const [loaded, setLoaded] = useState({});
   useEffect(() => {
     if (!path || !value) return;
     let isLeft = false;
-    const set = (title) => isLeft || setKnown({ value, title });
+    const set = (title) => isLeft || setLoaded({ value, title });
     titleOf(client, path, value).then(set, () => set(value));
     return () => (isLeft = true);
   }, [path, value]);
   if (!path || !value) return value;
-  return known.value === value ? known.title : null;
+  return loaded.value === value ? loaded.title : null;
 }
 
 /** The titles of a request's scopes, such as its survey. */
 export function ScopeTitles({ client, type, request }) {
-  const scopes = type?.parameters.filter((each) => each.pattern && request[each.name]) ?? [];
-  return scopes.map((each) => html`<${ScopeTitle} key=${each.name} client=${client} path=${each.choices} value=${request[each.name]} />`);
+  const scopes = type?.parameters.filter((parameter) => parameter.pattern && request[parameter.name]) ?? [];
+  return scopes.map((parameter) => html`<${ScopeTitle} key=${parameter.name} client=${client} path=${parameter.choices} value=${request[parameter.name]} />`);
 }
 
 const ScopeTitle = ({ client, path, value }) => html`<p class="quiet">${useTitleOf(client, path, value) ?? "\u00a0"}</p>`;

@@ -1,4 +1,4 @@
-/** Short messages in a live region; each leaves after a while, unless the pointer or the focus is on it. */
+/** Short messages that disappear after a while, unless the pointer or the focus is on them. */
 
 import { html, useCallback, useEffect, useState } from "./html.js";
 import { t } from "./texts.js";
@@ -10,13 +10,13 @@ export function useToasts() {
   const say = useCallback((text, action = null) => {
     setToasts((before) => [...before.slice(1 - MOST), { id: crypto.getRandomValues(new Uint32Array(1))[0], text, action }]);
   }, []);
-  const close = useCallback((id) => setToasts((before) => before.filter((each) => each.id !== id)), []);
+  const close = useCallback((id) => setToasts((before) => before.filter((toast) => toast.id !== id)), []);
   return { toasts, say, close };
 }
 
 export function Toasts({ toasts, close }) {
   return html`<div class="toasts" role="status" aria-live="polite">
-    ${toasts.map((each) => html`<${Toast} key=${each.id} ...${each} onClose=${() => close(each.id)} />`)}
+    ${toasts.map((toast) => html`<${Toast} key=${toast.id} ...${toast} onClose=${() => close(toast.id)} />`)}
   </div>`;
 }
 

@@ -1,8 +1,8 @@
-/** English texts. Every catalogue has the same keys, and functions where a text has parts to fill in. */
+/** English texts. All catalogues have the same keys. Texts with variable parts are functions. */
 
 const article = (noun) => `${/^[aeiou]/i.test(noun) ? "an" : "a"} ${noun}`;
 
-/** "a survey and dates". */
+/** List the parameters, such as "a survey and dates". */
 const named = (parameters) => [...new Set(parameters.map(({ type, label }) => (type === "date" ? "dates" : article(label.toLowerCase()))))].join(" and ");
 
 export const en = {
@@ -193,15 +193,15 @@ export const en = {
     "source.incomplete": { cause: "The database sent fewer or more rows than it had counted, so the file was discarded.", action: "Try again." },
     "source.timeout": { cause: "The database took too long.", action: "Choose a shorter date range or add a filter." },
     "source.cancelled": { cause: "A database administrator stopped the query.", action: "Ask your administrator before you try again." },
-    "source.unreadable": { cause: "A row has a value that can't be written to the file.", action: "Ask your administrator to correct the row, or leave its column out." },
+    "source.unreadable": { cause: "A row contains a value that can't be written to the file.", action: "Ask your administrator to correct the row, or remove the column from the export." },
     "storage.unavailable": { cause: "The file storage didn't respond.", action: "Try again in a moment." },
     "storage.timeout": { cause: "The file storage took too long.", action: "Try again in a moment." },
-    "storage.denied": { cause: "The file storage refused the file.", action: "Contact support with the ID: the service needs write access." },
+    "storage.denied": { cause: "The file storage denied access.", action: "Contact support with the ID. The service needs write access." },
     "storage.full": { cause: "The file storage is full.", action: "Contact support with the ID, or delete exports you no longer need." },
     "rows.limit": { cause: "The export would have too many rows.", action: "Choose a shorter date range or add a filter." },
-    "transform.failed": { cause: "The report has a fault in its own code.", action: "Contact support with the ID." },
+    "transform.failed": { cause: "The report's own code failed.", action: "Contact support with the ID." },
     "report.invalid": { cause: "The report doesn't match the database.", action: "Contact support with the ID." },
-    "request.invalid": { cause: "The request isn't valid for this report any more.", action: "Adjust the filters and export again." },
+    "request.invalid": { cause: "The request is no longer valid for this report.", action: "Adjust the filters and export again." },
     "worker.lost": { cause: "The worker crashed on every attempt.", action: "Contact support with the ID." },
     internal: { cause: "An unexpected error occurred.", action: "Contact support with the ID." },
   },
