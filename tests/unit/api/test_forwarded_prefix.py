@@ -1,4 +1,4 @@
-"""X-Forwarded-Prefix becomes the root path of a request, and only if it is one."""
+"""Test that X-Forwarded-Prefix becomes the root path of a request if it is a valid path."""
 
 import asyncio
 
@@ -30,12 +30,12 @@ def get(path: str, prefix: str) -> httpx.Response:
     return asyncio.run(ask())
 
 
-def test_the_prefix_is_part_of_built_addresses() -> None:
+def test_the_prefix_is_part_of_generated_urls() -> None:
     answer = get("/echo", "/exports-app/").json()
     assert answer == {"root": "/exports-app", "url": "http://host/exports-app/echo"}
 
 
-def test_mounted_routes_are_found_whether_or_not_the_proxy_strips_the_prefix() -> None:
+def test_mounted_routes_work_with_and_without_a_stripped_prefix() -> None:
     for path in ("/under/x", "/exports-app/under/x"):
         assert get(path, "/exports-app").status_code == 200
 

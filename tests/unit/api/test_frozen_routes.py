@@ -1,4 +1,4 @@
-"""The two routes of the article on fakes: whole bodies, byte for byte."""
+"""Test the two routes of the article with fake dependencies and compare their bodies byte for byte."""
 
 import asyncio
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from tests.support.clock import NOON
 from tests.support.golden import golden
 from tests.support.prefect_job import HALF, JOB_ID, WHOLE, failed, job
 
-ARTICLES_BODY = {
+ARTICLE_BODY = {
     "surveyId": "668b6fa3b8d693cd865b44bb",
     "from": "2024-7-19",
     "to": "2024-7-26",
@@ -33,18 +33,18 @@ ARTICLES_BODY = {
 UNAVAILABLE = "The database that holds the report could not be reached."
 
 
-class Open:
-    """Without authentication."""
+class AllowAll:
+    """Authentication that accepts every request as the local caller."""
 
     def caller(self, _: Any) -> Caller:
         return LOCAL
 
 
-ANYBODY = Open()
+ALLOW_ALL = AllowAll()
 
 
-class Parts:
-    """Source, runs, links and watcher in one: knows one job and records starts."""
+class Fakes:
+    """Fake dependencies of the frozen routes, with one known job. It records the started requests."""
 
     def __init__(self) -> None:
         self.job, self.replayed = job("SCHEDULED", RunProgress()), False
@@ -63,41 +63,41 @@ class Parts:
     async def read(self, job_id: str, caller: str) -> CachedJob | None:
         return CachedJob(self.job, stale=False) if job_id == self.job.run.id else None
 
-    async def link_to(self, made: Job) -> Link:
-        return Link(f"https://files.example.com/{made.run.id}/1.csv?X-Amz-Signature=9f86d0", NOON)
+    async def link_to(self, export_job: Job) -> Link:
+        return Link(f"https://files.example.com/{export_job.run.id}/1.csv?X-Amz-Signature=9f86d0", NOON)
 
 
 @pytest.fixture
-def parts() -> Parts:
-    return Parts()
+def fakes() -> Fakes:
+    return Fakes()
 
 
 @dataclass
 class Client:
-    """Calls the routes in this process, without a network."""
+    """Calls the routes in the same process, without a network."""
 
     app: FastAPI
 
-    def get(self, url: str, **given: Any) -> Response:
-        return asyncio.run(self._call("GET", url, **given))
+    def get(self, url: str, **options: Any) -> Response:
+        return asyncio.run(self._call("GET", url, **options))
 
-    def post(self, url: str, **given: Any) -> Response:
-        return asyncio.run(self._call("POST", url, **given))
+    def post(self, url: str, **options: Any) -> Response:
+        return asyncio.run(self._call("POST", url, **options))
 
-    async def _call(self, method: str, url: str, **given: Any) -> Response:
+    async def _call(self, method: str, url: str, **options: Any) -> Response:
         transport = ASGITransport(self.app)
         async with AsyncClient(transport=transport, base_url="https://reports.example.com") as client:
-            return await client.request(method, url, **given)
+            return await client.request(method, url, **options)
 
 
 @pytest.fixture
-def client(parts: Parts) -> Client:
+def client(fakes: Fakes) -> Client:
     app = FastAPI()
     problems.install(app)
     app.include_router(article.router)
-    fakes: dict[str, Any] = dict.fromkeys(Context.__dataclass_fields__, parts)
+    parts: dict[str, Any] = dict.fromkeys(Context.__dataclass_fields__, fakes)
     app.state.context = Context(
-        **fakes | {"catalog": Catalog.of(catalog()), "metrics": Metrics(), "authentication": ANYBODY}
+        **parts | {"catalog": Catalog.of(catalog()), "metrics": Metrics(), "authentication": ALLOW_ALL}
     )
     return Client(app)
 
@@ -106,30 +106,30 @@ def poll(client: Client, job_id: str = JOB_ID) -> Response:
     return client.get("/reports/csv", params={"jobId": job_id})
 
 
-def test_a_start_answers_with_the_jobs_id(client: Client, parts: Parts) -> None:
-    answer = client.post("/reports/csv", json=ARTICLES_BODY)
-    assert (answer.status_code, answer.content) == (200, golden("start.json"))
-    assert answer.headers["content-type"] == "application/json"
-    assert answer.headers["location"] == f"/exports/{JOB_ID}"
-    assert answer.headers["retry-after"] == "1"
-    assert "idempotent-replayed" not in answer.headers
-    assert parts.started == [ARTICLES_BODY]
+def test_a_start_returns_the_job_id(client: Client, fakes: Fakes) -> None:
+    response = client.post("/reports/csv", json=ARTICLE_BODY)
+    assert (response.status_code, response.content) == (200, golden("start.json"))
+    assert response.headers["content-type"] == "application/json"
+    assert response.headers["location"] == f"/exports/{JOB_ID}"
+    assert response.headers["retry-after"] == "1"
+    assert "idempotent-replayed" not in response.headers
+    assert fakes.started == [ARTICLE_BODY]
 
 
-def test_an_asynchronous_answer_has_the_same_body(client: Client) -> None:
-    answer = client.post("/reports/csv", json=ARTICLES_BODY, headers={"Prefer": "respond-async"})
-    assert (answer.status_code, answer.content) == (202, golden("start.json"))
+def test_an_asynchronous_response_has_the_same_body(client: Client) -> None:
+    response = client.post("/reports/csv", json=ARTICLE_BODY, headers={"Prefer": "respond-async"})
+    assert (response.status_code, response.content) == (202, golden("start.json"))
 
 
-def test_a_replayed_start_differs_only_in_a_header(client: Client, parts: Parts) -> None:
-    parts.replayed = True
-    answer = client.post("/reports/csv", json=ARTICLES_BODY)
-    assert (answer.status_code, answer.content) == (200, golden("start.json"))
-    assert answer.headers["idempotent-replayed"] == "true"
+def test_a_replayed_start_differs_only_in_one_header(client: Client, fakes: Fakes) -> None:
+    fakes.replayed = True
+    response = client.post("/reports/csv", json=ARTICLE_BODY)
+    assert (response.status_code, response.content) == (200, golden("start.json"))
+    assert response.headers["idempotent-replayed"] == "true"
 
 
 @pytest.mark.parametrize(
-    ("made", "body"),
+    ("export_job", "body"),
     [
         (job("SCHEDULED", RunProgress()), "poll_queued.json"),
         (job("RUNNING", RunProgress()), "poll_queued.json"),
@@ -143,22 +143,22 @@ def test_a_replayed_start_differs_only_in_a_header(client: Client, parts: Parts)
     ],
 )
 def test_the_body_of_a_poll_matches_the_article_byte_for_byte(
-    client: Client, parts: Parts, made: Job, body: str
+    client: Client, fakes: Fakes, export_job: Job, body: str
 ) -> None:
-    parts.job = made
-    answer = poll(client)
-    assert (answer.status_code, answer.content) == (200, golden(body))
-    assert answer.headers["content-type"] == "application/json"
-    assert answer.headers["cache-control"] == "no-store"
+    fakes.job = export_job
+    response = poll(client)
+    assert (response.status_code, response.content) == (200, golden(body))
+    assert response.headers["content-type"] == "application/json"
+    assert response.headers["cache-control"] == "no-store"
 
 
 def test_an_unknown_job_is_not_found(client: Client) -> None:
-    answer = poll(client, JOB_ID.replace("8", "0"))
-    assert (answer.status_code, answer.content) == (404, golden("poll_unknown.json"))
-    assert answer.headers["content-type"] == "application/problem+json"
+    response = poll(client, JOB_ID.replace("8", "0"))
+    assert (response.status_code, response.content) == (404, golden("poll_unknown.json"))
+    assert response.headers["content-type"] == "application/problem+json"
 
 
-def test_an_id_may_have_capital_letters(client: Client) -> None:
+def test_an_id_may_contain_capital_letters(client: Client) -> None:
     assert poll(client, JOB_ID.upper()).content == golden("poll_queued.json")
 
 
@@ -178,11 +178,11 @@ def test_an_id_may_have_capital_letters(client: Client) -> None:
         f"jobId={JOB_ID}&extra=1",
     ],
 )
-def test_a_malformed_job_id_is_refused_by_name(client: Client, query: str) -> None:
-    answer = client.get(f"/reports/csv?{query}")
-    assert answer.status_code == 422
-    assert answer.json()["errors"][0]["pointer"] in ("/jobId", "/jobid", "/extra")
-    assert answer.json()["data"] is None
+def test_a_malformed_job_id_is_rejected_by_name(client: Client, query: str) -> None:
+    response = client.get(f"/reports/csv?{query}")
+    assert response.status_code == 422
+    assert response.json()["errors"][0]["pointer"] in ("/jobId", "/jobid", "/extra")
+    assert response.json()["data"] is None
 
 
 @pytest.mark.parametrize(
@@ -197,13 +197,13 @@ def test_a_malformed_job_id_is_refused_by_name(client: Client, query: str) -> No
         (b"", 400, "start_not_json.json"),
     ],
 )
-def test_a_refusal_names_every_mistake_and_starts_nothing(
-    client: Client, parts: Parts, content: bytes, status: int, body: str
+def test_an_invalid_request_reports_all_errors_and_starts_nothing(
+    client: Client, fakes: Fakes, content: bytes, status: int, body: str
 ) -> None:
-    answer = client.post("/reports/csv", content=content, headers={"Content-Type": "application/json"})
-    assert (answer.status_code, answer.content) == (status, golden(body))
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert parts.started == []
+    response = client.post("/reports/csv", content=content, headers={"Content-Type": "application/json"})
+    assert (response.status_code, response.content) == (status, golden(body))
+    assert response.headers["content-type"] == "application/problem+json"
+    assert fakes.started == []
 
 
 @pytest.mark.parametrize(
@@ -220,10 +220,10 @@ def test_a_refusal_names_every_mistake_and_starts_nothing(
     ],
 )
 def test_an_unacceptable_body_starts_nothing(
-    client: Client, parts: Parts, headers: dict[str, str], content: bytes, status: int
+    client: Client, fakes: Fakes, headers: dict[str, str], content: bytes, status: int
 ) -> None:
-    answer = client.post("/reports/csv", content=content, headers=headers)
-    assert answer.status_code == status
-    assert answer.json()["status"] == status
-    assert answer.json()["data"] is None
-    assert parts.started == []
+    response = client.post("/reports/csv", content=content, headers=headers)
+    assert response.status_code == status
+    assert response.json()["status"] == status
+    assert response.json()["data"] is None
+    assert fakes.started == []

@@ -1,4 +1,4 @@
-"""The OpenAPI document describes every operation, and its examples are valid."""
+"""Test that the OpenAPI document describes every operation and that its examples are valid."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -37,29 +37,29 @@ def operations(described: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]
 
 
 def examples(part: Any) -> Iterator[tuple[dict[str, Any], Any]]:
-    """Yield every schema with each of its examples: of bodies, parameters and fields."""
+    """Yield every schema of a body, parameter or field with each of its examples."""
     if isinstance(part, list):
-        for each in part:
-            yield from examples(each)
+        for item in part:
+            yield from examples(item)
     elif isinstance(part, dict):
         if "schema" in part:
-            yield from ((part["schema"], each["value"]) for each in part.get("examples", {}).values())
+            yield from ((part["schema"], example["value"]) for example in part.get("examples", {}).values())
         elif isinstance(part.get("examples"), list):
-            yield from ((part, each) for each in part["examples"])
-        for each in part.values():
-            yield from examples(each)
+            yield from ((part, example) for example in part["examples"])
+        for child in part.values():
+            yield from examples(child)
 
 
 def refusals(schema: dict[str, Any], value: Any, described: dict[str, Any]) -> list[str]:
     whole = {**schema, "components": described["components"]}
-    return [each.message for each in Draft202012Validator(whole).iter_errors(value)]
+    return [error.message for error in Draft202012Validator(whole).iter_errors(value)]
 
 
 @pytest.mark.parametrize(("name", "operation"), list(operations(OPEN)))
 def test_every_operation_is_described(name: str, operation: dict[str, Any]) -> None:
     assert operation["operationId"].isidentifier()
     assert operation["summary"]
-    assert operation["tags"][0] in [each["name"] for each in OPEN["tags"]]
+    assert operation["tags"][0] in [tag["name"] for tag in OPEN["tags"]]
     assert any(code.startswith(("2", "3")) for code in operation["responses"])
     for parameter in operation.get("parameters", []):
         assert parameter["description"]
@@ -73,14 +73,14 @@ def test_request_fields_have_no_defaults() -> None:
 
 
 @pytest.mark.parametrize(("name", "operation"), list(operations(OPEN)))
-def test_every_status_answers_one_type(name: str, operation: dict[str, Any]) -> None:
+def test_every_status_has_at_most_one_schema(name: str, operation: dict[str, Any]) -> None:
     for response in operation["responses"].values():
         schemas = [media["schema"] for media in response.get("content", {}).values()]
         assert len(schemas) <= 1
         assert not [schema for schema in schemas if "oneOf" in schema or "anyOf" in schema]
 
 
-def test_path_parameters_are_named_as_in_the_documents() -> None:
+def test_path_parameters_are_named_as_in_the_docs() -> None:
     for path in ("/exports/{id}", "/schedules/{id}", "/report-types/{name}/choices/{scope}"):
         assert path in OPEN["paths"]
 
@@ -95,27 +95,27 @@ def test_every_schema_and_reference_is_valid(described: dict[str, Any]) -> None:
     for schema in described["components"]["schemas"].values():
         Draft202012Validator.check_schema(schema)
     for reference in references(described):
-        found: Any = described
+        target: Any = described
         for step in reference.removeprefix("#/").split("/"):
-            found = found[step]
+            target = target[step]
 
 
 def references(part: Any) -> Iterator[str]:
     if isinstance(part, dict):
         if isinstance(part.get("$ref"), str):
             yield part["$ref"]
-        for each in part.values():
-            yield from references(each)
+        for child in part.values():
+            yield from references(child)
     elif isinstance(part, list):
-        for each in part:
-            yield from references(each)
+        for item in part:
+            yield from references(item)
 
 
 @pytest.mark.parametrize("described", [OPEN, GUARDED], ids=["open", "guarded"])
-def test_every_example_fits_its_schema(described: dict[str, Any]) -> None:
-    found = list(examples(described))
-    assert len(found) > 30
-    for schema, example in found:
+def test_every_example_matches_its_schema(described: dict[str, Any]) -> None:
+    pairs = list(examples(described))
+    assert len(pairs) > 30
+    for schema, example in pairs:
         assert refusals(schema, example, described) == []
 
 
@@ -125,18 +125,19 @@ def test_every_example_of_a_request_is_accepted() -> None:
         parse_request(example["value"], REPORTS)
 
 
-def test_the_examples_of_the_tables_parameters_make_a_request_together() -> None:
+def test_the_examples_of_the_table_parameters_form_a_valid_request() -> None:
     parameters = OPEN["paths"]["/reports"]["get"]["parameters"]
-    shown = [each for each in parameters if "examples" in each["schema"]]
-    assert {"surveyId", "from", "to"} <= {each["name"] for each in shown}
-    parse_table_query([(each["name"], each["schema"]["examples"][0]) for each in shown], REPORTS)
+    with_examples = [parameter for parameter in parameters if "examples" in parameter["schema"]]
+    assert {"surveyId", "from", "to"} <= {parameter["name"] for parameter in with_examples}
+    query = [(parameter["name"], parameter["schema"]["examples"][0]) for parameter in with_examples]
+    parse_table_query(query, REPORTS)
 
 
-def test_with_authentication_the_document_requires_a_key_and_names_no_report() -> None:
-    names = {each["name"] for each in GUARDED["paths"]["/reports"]["get"]["parameters"]}
+def test_with_authentication_the_document_requires_a_key_and_lists_no_reports() -> None:
+    names = {parameter["name"] for parameter in GUARDED["paths"]["/reports"]["get"]["parameters"]}
     for report in REPORTS.values():
         assert not names & {*report.scope, *report.filter_columns}
-        assert not [each for each in GUARDED["components"]["schemas"] if report.name.capitalize() in each]
+        assert not [name for name in GUARDED["components"]["schemas"] if report.name.capitalize() in name]
     assert GUARDED["security"] == [{"bearer": []}]
     assert "security" not in OPEN
 
@@ -147,11 +148,11 @@ def test_the_schema_accepts_exactly_the_valid_csv_options(preset: str, name: str
     schema = {"$ref": "#/components/schemas/CsvOptions"}
     for value in (*CHOICES[name], "no such", 7):
         for more in ({}, {"delimiter": ";"}, {"compression": "zip"}, {"splitRows": 9}, {"splitRows": None}):
-            given = {"preset": preset, name: value, **more}
+            options = {"preset": preset, name: value, **more}
             try:
-                parse_options(given)
+                parse_options(options)
             except ValueError:
                 accepted = False
             else:
                 accepted = True
-            assert (refusals(schema, given, OPEN) == []) is accepted, given
+            assert (refusals(schema, options, OPEN) == []) is accepted, options

@@ -1,4 +1,4 @@
-"""The page's files: small, complete, licensed and self-contained."""
+"""Test that the files of the page are small, complete, licensed and self-contained."""
 
 import re
 from pathlib import Path
@@ -27,14 +27,14 @@ def test_script_and_style_stay_below_50_kib_compressed() -> None:
     assert sent < MAX_BYTES_SENT
 
 
-def test_the_bundle_holds_every_module_but_the_lazy_texts() -> None:
+def test_the_bundle_contains_all_modules_except_lazy_texts() -> None:
     text = bundle_script(FILES, "main.js").text.decode()
     names = re.findall(r'^modules\["([^"]+)"\]', text, re.MULTILINE)
     assert sorted(names) == sorted(str(path.relative_to(FILES)) for path in MODULES if path.name != "de.js")
     assert len(names) == len(set(names))
 
 
-def test_the_bundle_refuses_what_it_does_not_understand(tmp_path: Path) -> None:
+def test_the_bundle_rejects_unsupported_syntax(tmp_path: Path) -> None:
     (tmp_path / "main.js").write_text('import * as all from "./other.js";\n')
     with pytest.raises(ValueError, match="unsupported import or export"):
         bundle_script(tmp_path, "main.js")
@@ -51,9 +51,9 @@ def test_the_export_client_is_under_80_lines_without_imports() -> None:
 
 
 def test_every_export_of_the_export_client_is_typed() -> None:
-    given = re.findall(r"^export (?:const|class|function) (\w+)", _text("export-client.js"), re.MULTILINE)
+    exported = re.findall(r"^export (?:const|class|function) (\w+)", _text("export-client.js"), re.MULTILINE)
     typed = re.findall(r"^export (?:function|class) (\w+)", _text("export-client.d.ts"), re.MULTILINE)
-    assert sorted(given) == sorted(typed)
+    assert sorted(exported) == sorted(typed)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
@@ -99,9 +99,9 @@ def test_every_catalogue_covers_presets_statuses_and_error_codes(path: Path) -> 
 
 
 def test_every_text_that_the_page_uses_is_in_the_catalogue() -> None:
-    known = {key for depth, key in _keys(FILES / "texts" / "en.js") if depth == 2}
+    catalogue = {key for depth, key in _keys(FILES / "texts" / "en.js") if depth == 2}
     used = {name for path in OURS if path.suffix == ".js" for name in re.findall(r"\bt\.(\w+)", _code(path))}
-    assert used == known
+    assert used == catalogue
 
 
 def test_server_values_are_escaped_in_the_page() -> None:
@@ -111,7 +111,7 @@ def test_server_values_are_escaped_in_the_page() -> None:
 
 
 def _keys(path: Path) -> list[tuple[int, str]]:
-    """Depth (2 for a text, 4 inside a group) and name of each key."""
+    """Return the depth and name of each key. Texts have depth 2, or 4 inside a group."""
     return [
         (len(indent), name or quoted)
         for indent, name, quoted, _ in KEY.findall(path.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""The caller of a request by its Authorization header."""
+"""Test that the Authorization header identifies the caller of a request."""
 
 import base64
 import json
@@ -23,8 +23,8 @@ OURS, ANOTHER = (rsa.generate_private_key(public_exponent=65537, key_size=2048) 
 
 
 def claims(**changes: Any) -> dict[str, Any]:
-    found = {"iss": ISSUER, "aud": AUDIENCE, "sub": "ada", "exp": time.time() + 300} | changes
-    return {name: value for name, value in found.items() if value is not None}
+    payload = {"iss": ISSUER, "aud": AUDIENCE, "sub": "ada", "exp": time.time() + 300} | changes
+    return {name: value for name, value in payload.items() if value is not None}
 
 
 def signed(key: Any = OURS, algorithm: str = "RS256", **changes: Any) -> str:
@@ -43,8 +43,8 @@ def public_key() -> bytes:
     )
 
 
-def settings(**given: Any) -> ApiSettings:
-    return ApiSettings.model_validate({"database_url": "sqlite://", "storage_url": "s3://b"} | given)
+def settings(**values: Any) -> ApiSettings:
+    return ApiSettings.model_validate({"database_url": "sqlite://", "storage_url": "s3://b"} | values)
 
 
 @pytest.fixture
@@ -54,17 +54,17 @@ def by_jwt(tmp_path: Path) -> Authentication:
     return Authentication(settings(jwt_key_file=path, jwt_issuer=ISSUER, jwt_audience=AUDIENCE))
 
 
-def test_without_authentication_every_request_is_the_local_callers() -> None:
+def test_without_authentication_every_caller_is_the_local_caller() -> None:
     assert Authentication(settings()).caller([]) == LOCAL
-    assert Authentication(settings()).caller(["Bearer whatever"]) == LOCAL
+    assert Authentication(settings()).caller(["Bearer anything"]) == LOCAL
 
 
 def test_a_key_is_read_from_the_header(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
     token = KeyFile(path).create("ada", ["orders"], NOON)
-    found = Authentication(settings(keys_file=path))
-    assert found.caller([f"Bearer {token}"]) == Caller("ada", frozenset({"orders"}))
-    assert found.caller([f"bearer  {token}"]) == Caller("ada", frozenset({"orders"}))
+    authentication = Authentication(settings(keys_file=path))
+    assert authentication.caller([f"Bearer {token}"]) == Caller("ada", frozenset({"orders"}))
+    assert authentication.caller([f"bearer  {token}"]) == Caller("ada", frozenset({"orders"}))
 
 
 @pytest.mark.parametrize(
@@ -80,11 +80,11 @@ def test_a_key_is_read_from_the_header(tmp_path: Path) -> None:
     ],
     ids=["none", "empty", "scheme", "no token", "basic", "two", "100 kB"],
 )
-def test_an_invalid_key_is_refused_with_a_challenge(tmp_path: Path, header: list[str]) -> None:
-    with pytest.raises(Refusal) as refused:
+def test_an_invalid_key_is_rejected_with_a_challenge(tmp_path: Path, header: list[str]) -> None:
+    with pytest.raises(Refusal) as raised:
         Authentication(settings(keys_file=tmp_path / "keys.json")).caller(header)
-    assert refused.value.status == 401
-    assert (refused.value.headers or {})["WWW-Authenticate"].startswith("Bearer")
+    assert raised.value.status == 401
+    assert (raised.value.headers or {})["WWW-Authenticate"].startswith("Bearer")
 
 
 def test_the_subject_of_a_jwt_is_its_caller(by_jwt: Authentication) -> None:
@@ -116,10 +116,10 @@ def test_the_subject_of_a_jwt_is_its_caller(by_jwt: Authentication) -> None:
         "." * 5000,
     ],
 )
-def test_an_invalid_token_is_refused(by_jwt: Authentication, token: str) -> None:
-    with pytest.raises(Refusal) as refused:
+def test_an_invalid_token_is_rejected(by_jwt: Authentication, token: str) -> None:
+    with pytest.raises(Refusal) as raised:
         by_jwt.caller([f"Bearer {token}"])
-    assert refused.value.status == 401
+    assert raised.value.status == 401
 
 
 def test_a_jwt_key_needs_an_issuer_and_an_audience(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A run of a schedule shows its dates before it starts, and after."""
+"""Test that a run of a schedule shows its dates both before and after it starts."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,7 +13,7 @@ SLOT = datetime(2024, 3, 31, 7, tzinfo=UTC)
 REQUEST = {"surveyId": "668b6fa3b8d693cd865b44bb"}
 
 
-def planned(recurring: Any, request: Any = None, auto_scheduled: bool = True) -> FlowRun:
+def scheduled_run(recurring: Any, request: Any = None, auto_scheduled: bool = True) -> FlowRun:
     return FlowRun(
         id=UUID(int=1),
         created=SLOT - timedelta(days=3),
@@ -27,7 +27,7 @@ def planned(recurring: Any, request: Any = None, auto_scheduled: bool = True) ->
 
 def test_a_waiting_run_shows_the_dates_of_its_slot() -> None:
     recurring = {"range": {"kind": "relative", "preset": "yesterday"}, "timeZone": "Europe/Berlin"}
-    assert as_job(planned(recurring), {}, 3).run.request == {
+    assert as_job(scheduled_run(recurring), {}, 3).run.request == {
         **REQUEST,
         "timeZone": "Europe/Berlin",
         "from": "2024-03-30",
@@ -37,16 +37,16 @@ def test_a_waiting_run_shows_the_dates_of_its_slot() -> None:
 
 def test_a_since_last_run_shows_its_dates_once_they_are_known() -> None:
     recurring = {"range": {"kind": "since-last"}, "timeZone": "Europe/Berlin"}
-    assert as_job(planned(recurring), {}, 3).run.request == REQUEST
-    known = {**REQUEST, "from": "2024-03-30T07:00:00Z", "to": "2024-03-31T07:00:00Z"}
-    assert as_job(planned(recurring, known), {}, 3).run.request == known
+    assert as_job(scheduled_run(recurring), {}, 3).run.request == REQUEST
+    dated_request = {**REQUEST, "from": "2024-03-30T07:00:00Z", "to": "2024-03-31T07:00:00Z"}
+    assert as_job(scheduled_run(recurring, dated_request), {}, 3).run.request == dated_request
 
 
 def test_an_invalid_handwritten_request_is_shown_unchanged() -> None:
-    assert as_job(planned({"range": "always"}), {}, 3).run.request == REQUEST
-    assert as_job(planned([]), {}, 3).run.request["surveyId"] == REQUEST["surveyId"]
+    assert as_job(scheduled_run({"range": "always"}), {}, 3).run.request == REQUEST
+    assert as_job(scheduled_run([]), {}, 3).run.request["surveyId"] == REQUEST["surveyId"]
 
 
 def test_a_planned_run_is_created_at_its_slot() -> None:
-    assert as_job(planned({}), {}, 3).run.created_at == SLOT
-    assert as_job(planned({}, auto_scheduled=False), {}, 3).run.created_at == SLOT - timedelta(days=3)
+    assert as_job(scheduled_run({}), {}, 3).run.created_at == SLOT
+    assert as_job(scheduled_run({}, auto_scheduled=False), {}, 3).run.created_at == SLOT - timedelta(days=3)

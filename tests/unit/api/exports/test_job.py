@@ -17,7 +17,7 @@ UNKNOWN = f"The export failed. Quote {JOB_ID}."
 
 
 @pytest.mark.parametrize(
-    ("made", "status"),
+    ("export_job", "status"),
     [
         (job("SCHEDULED", RunProgress()), "queued"),
         (job("SCHEDULED", state_name="AwaitingRetry"), "queued"),
@@ -40,9 +40,9 @@ UNKNOWN = f"The export failed. Quote {JOB_ID}."
         (job("CANCELLED", WHOLE), "cancelled"),
     ],
 )
-def test_each_run_state_maps_to_one_status(made: Job, status: str) -> None:
-    assert made.status == status
-    assert made.finished is (status in ("done", "expired", "error", "cancelled"))
+def test_each_run_state_maps_to_one_status(export_job: Job, status: str) -> None:
+    assert export_job.status == status
+    assert export_job.finished is (status in ("done", "expired", "error", "cancelled"))
 
 
 @pytest.mark.parametrize("state_type", list(StateType))
@@ -51,10 +51,10 @@ def test_each_run_state_maps_to_one_status(made: Job, status: str) -> None:
 def test_every_state_of_prefect_has_a_status(
     state_type: StateType, progress: RunProgress, attempts_left: bool
 ) -> None:
-    made = job(state_type.value, progress, attempts_left=attempts_left)
-    assert made.status in get_args(Status)
-    assert (made.error is not None) is (made.status in ("error", "cancelled", "expired"))
-    assert (made.percent == 100) is (made.status == "done")
+    export_job = job(state_type.value, progress, attempts_left=attempts_left)
+    assert export_job.status in get_args(Status)
+    assert (export_job.error is not None) is (export_job.status in ("error", "cancelled", "expired"))
+    assert (export_job.percent == 100) is (export_job.status == "done")
 
 
 def test_every_status_has_a_description() -> None:
@@ -63,7 +63,7 @@ def test_every_status_has_a_description() -> None:
 
 
 @pytest.mark.parametrize(
-    ("made", "error"),
+    ("export_job", "error"),
     [
         (
             failed("source.unavailable", "The database that holds the report could not be reached."),
@@ -89,8 +89,8 @@ def test_every_status_has_a_description() -> None:
         (job("CRASHED", attempts_left=True), None),
     ],
 )
-def test_an_error_has_a_stable_code_and_our_own_message(made: Job, error: JobError | None) -> None:
-    assert made.error == error
+def test_an_error_has_a_stable_code_and_our_own_message(export_job: Job, error: JobError | None) -> None:
+    assert export_job.error == error
 
 
 @pytest.mark.parametrize("code", sorted(set(errors_by_code()) - {"internal"}))
@@ -100,16 +100,16 @@ def test_each_code_says_whether_a_retry_can_help(code: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("age_seconds", "pause"),
+    ("age_seconds", "delay"),
     [(-5, 1), (0, 1), (9.9, 1), (10, 2), (29.9, 2), (30, 5), (119.9, 5), (120, 10), (86_400, 10)],
 )
-def test_the_pause_between_polls_grows_with_the_age_of_the_job(age_seconds: float, pause: int) -> None:
+def test_the_delay_between_polls_grows_with_the_age_of_the_job(age_seconds: float, delay: int) -> None:
     headers = poll_headers(job(), NOON + timedelta(seconds=age_seconds), stale=False)
-    assert headers["Retry-After"] == str(pause)
+    assert headers["Retry-After"] == str(delay)
 
 
 @pytest.mark.parametrize(
-    ("made", "stale", "headers"),
+    ("export_job", "stale", "headers"),
     [
         (
             job("SCHEDULED", RunProgress()),
@@ -136,8 +136,8 @@ def test_the_pause_between_polls_grows_with_the_age_of_the_job(age_seconds: floa
         (job("CANCELLED"), False, {"X-Export-Status": "500", "X-Progress": "211 of 417 rows"}),
     ],
 )
-def test_poll_headers(made: Job, stale: bool, headers: dict[str, str]) -> None:
-    assert poll_headers(made, NOON, stale) == {"Cache-Control": "no-store", **headers}
+def test_poll_headers(export_job: Job, stale: bool, headers: dict[str, str]) -> None:
+    assert poll_headers(export_job, NOON, stale) == {"Cache-Control": "no-store", **headers}
 
 
 def state(job: Job, base_url: str, file: ExportFile | None, position: int, now: datetime) -> dict[str, Any]:
@@ -154,7 +154,7 @@ def test_the_full_state() -> None:
         "urlExpiresAt": "2024-07-19T13:00:00+00:00",
         "expiresAt": "2024-07-26T12:00:05+00:00",
     }
-    made = job("COMPLETED", WHOLE, finished_at=NOON + timedelta(seconds=5))
+    export_job = job("COMPLETED", WHOLE, finished_at=NOON + timedelta(seconds=5))
     here = f"https://reports.example.com/exports/{JOB_ID}"
     expected: dict[str, Any] = {
         "id": JOB_ID,
@@ -186,17 +186,19 @@ def test_the_full_state() -> None:
             "manifest": f"{here}/manifest",
         },
     }
-    assert state(made, "https://reports.example.com", ExportFile.model_validate(file), 0, NOON) == expected
+    assert (
+        state(export_job, "https://reports.example.com", ExportFile.model_validate(file), 0, NOON) == expected
+    )
 
 
 def test_the_state_of_a_running_job_has_phase_time_left_and_links() -> None:
     progress = replace(HALF, heartbeat_at=NOON + timedelta(seconds=20))
     tags = frozenset({"owner:local", "retry-of:1", "schedule:2"})
-    made = state(job("RUNNING", progress, tags=tags), "", None, 0, NOON + timedelta(seconds=22))
-    assert (made["phase"], made["etaSeconds"]) == ("exporting", 21)
-    assert made["heartbeatAt"] == "2024-07-19T12:00:20+00:00"
-    assert (made["retryOf"], made["scheduleId"]) == ("1", "2")
-    assert made["links"] == {
+    body = state(job("RUNNING", progress, tags=tags), "", None, 0, NOON + timedelta(seconds=22))
+    assert (body["phase"], body["etaSeconds"]) == ("exporting", 21)
+    assert body["heartbeatAt"] == "2024-07-19T12:00:20+00:00"
+    assert (body["retryOf"], body["scheduleId"]) == ("1", "2")
+    assert body["links"] == {
         "self": f"/exports/{JOB_ID}",
         "cancel": f"/exports/{JOB_ID}/cancel",
         "retry": None,
@@ -206,7 +208,7 @@ def test_the_state_of_a_running_job_has_phase_time_left_and_links() -> None:
 
 
 @pytest.mark.parametrize(
-    ("made", "phase"),
+    ("export_job", "phase"),
     [
         (job("SCHEDULED", RunProgress()), "waiting"),
         (job("RUNNING", RunProgress()), "counting"),
@@ -215,8 +217,8 @@ def test_the_state_of_a_running_job_has_phase_time_left_and_links() -> None:
         (job("CANCELLED", HALF), None),
     ],
 )
-def test_each_phase_has_a_name(made: Job, phase: str | None) -> None:
-    assert made.phase == phase
+def test_each_phase_has_a_name(export_job: Job, phase: str | None) -> None:
+    assert export_job.phase == phase
 
 
 def test_the_state_of_a_failed_job_has_an_error_and_no_download() -> None:

@@ -27,12 +27,12 @@ def read(**query: str) -> ExportListQuery:
     return validated(ExportListQuery, query, reports=REPORTS)
 
 
-def test_without_parameters_the_list_is_not_narrowed() -> None:
+def test_without_parameters_the_list_is_not_filtered() -> None:
     query = read()
     assert (query.limit, query.cursor, query.filter(ADA)) == (20, None, ExportFilter(ADA))
 
 
-def test_each_parameter_narrows_the_list() -> None:
+def test_each_parameter_filters_the_list() -> None:
     query = read(status="done", report="orders", scheduleId=str(ONE).upper(), limit="100")
     assert (query.limit, query.filter(ADA)) == (100, ExportFilter(ADA, "done", "orders", str(ONE)))
 
@@ -44,7 +44,7 @@ def test_a_cursor_leads_back_to_its_position() -> None:
     )
 
 
-def test_runs_of_the_same_instant_are_remembered_until_the_next_instant() -> None:
+def test_a_position_remembers_the_runs_of_its_timestamp() -> None:
     position = Position(NOON).after(NOON, ONE).after(NOON, TWO)
     assert position.seen == (ONE, TWO)
     assert position.after(NOON - timedelta(microseconds=1), ONE).seen == (ONE,)
@@ -78,8 +78,9 @@ def test_runs_of_the_same_instant_are_remembered_until_the_next_instant() -> Non
         ("cursor", cursor(["now"])),
         ("cursor", cursor([7])),
         ("cursor", cursor([["2024-07-19T12:00:00+00:00"]])),
-        ("cursor", cursor(["2024-07-19T12:00:00"])),  # without a zone
-        ("cursor", cursor(["0001-01-01T00:00:00+23:59"])),  # before the first moment there is
+        ("cursor", cursor(["2024-07-19T12:00:00"])),  # The timestamp has no offset.
+        # The timestamp is outside the range of datetime in UTC.
+        ("cursor", cursor(["0001-01-01T00:00:00+23:59"])),
         ("cursor", cursor(["9999-12-31T23:59:59-23:59"])),
         ("cursor", cursor(["2024-07-19T12:00:00+00:00", "7"])),
         ("cursor", cursor(["2024-07-19T12:00:00+00:00", 7])),
@@ -88,15 +89,15 @@ def test_runs_of_the_same_instant_are_remembered_until_the_next_instant() -> Non
         ("page", "2"),
     ],
 )
-def test_an_invalid_value_is_refused_by_name(name: str, value: str) -> None:
-    with pytest.raises(InvalidRequest) as refused:
+def test_an_invalid_value_is_rejected_by_name(name: str, value: str) -> None:
+    with pytest.raises(InvalidRequest) as raised:
         read(**{name: value})
-    assert [error.pointer for error in refused.value.errors] == [f"/{name}"]
+    assert [error.pointer for error in raised.value.errors] == [f"/{name}"]
 
 
-def test_every_mistake_is_reported_at_once() -> None:
-    with pytest.raises(InvalidRequest) as refused:
+def test_all_errors_are_reported_at_once() -> None:
+    with pytest.raises(InvalidRequest) as raised:
         read(status="in-progress", report="nothing", limit="0", cursor="%", colour="red")
-    assert {error.pointer for error in refused.value.errors} == {
+    assert {error.pointer for error in raised.value.errors} == {
         *("/status", "/report", "/limit", "/cursor", "/colour"),
     }

@@ -1,4 +1,4 @@
-"""Prefect is read once per tick for any number of polls."""
+"""Test that any number of polls causes only one read from Prefect per tick."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -18,13 +18,13 @@ OWNER = "local"
 
 
 def numbered(number: int) -> Job:
-    made = job("RUNNING", HALF)
-    return replace(made, run=replace(made.run, id=f"{number:08x}{JOB_ID[8:]}"))
+    running = job("RUNNING", HALF)
+    return replace(running, run=replace(running.run, id=f"{number:08x}{JOB_ID[8:]}"))
 
 
 @dataclass
 class FakeRuns:
-    """Stands for Prefect: the jobs, and the number of reads."""
+    """Fake of Prefect that returns fixed jobs and counts the reads."""
 
     jobs: dict[str, Job] = field(default_factory=dict)
     single_reads: int = 0
@@ -35,22 +35,22 @@ class FakeRuns:
     async def read(self, job_id: str, caller: str) -> Job | None:
         self.single_reads += 1
         await asyncio.sleep(0)
-        self._answer()
+        self._raise_if_down()
         return self.jobs.get(job_id) if caller == OWNER else None
 
     async def read_many(self, job_ids: Sequence[str]) -> dict[str, Job]:
         self.batches.append(list(job_ids))
-        self._answer()
-        return {each: self.jobs[each] for each in job_ids if each in self.jobs}
+        self._raise_if_down()
+        return {job_id: self.jobs[job_id] for job_id in job_ids if job_id in self.jobs}
 
     async def changes(self) -> AsyncIterator[str]:
         while True:
             yield await self.changed.get()
 
     def put(self, *jobs: Job) -> None:
-        self.jobs.update({each.run.id: each for each in jobs})
+        self.jobs.update({job.run.id: job for job in jobs})
 
-    def _answer(self) -> None:
+    def _raise_if_down(self) -> None:
         if self.down:
             raise Unavailable("The job server")
 
@@ -65,9 +65,9 @@ class Seconds:
 
 @pytest.fixture
 def runs() -> FakeRuns:
-    found = FakeRuns()
-    found.put(job("RUNNING", HALF))
-    return found
+    fake = FakeRuns()
+    fake.put(job("RUNNING", HALF))
+    return fake
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_polls_of_many_jobs_share_one_read(runs: FakeRuns, watched: PollWatcher)
 
     async def poll_all() -> None:
         for _ in range(3):
-            await asyncio.gather(*(watched.read(each.run.id, OWNER) for each in jobs for _ in range(100)))
+            await asyncio.gather(*(watched.read(job.run.id, OWNER) for job in jobs for _ in range(100)))
             await watched.read_once()
 
     asyncio.run(poll_all())
@@ -95,53 +95,53 @@ def test_polls_of_many_jobs_share_one_read(runs: FakeRuns, watched: PollWatcher)
 
 
 def test_polls_return_the_last_read(runs: FakeRuns, watched: PollWatcher) -> None:
-    async def course() -> list[CachedJob | None]:
+    async def scenario() -> list[CachedJob | None]:
         first = await watched.read(JOB_ID, OWNER)
         runs.put(job("COMPLETED", WHOLE))
         before = await watched.read(JOB_ID, OWNER)
         await watched.read_once()
         return [first, before, await watched.read(JOB_ID, OWNER)]
 
-    heard = asyncio.run(course())
-    assert [known.job.status for known in heard if known] == ["running", "running", "done"]
+    responses = asyncio.run(scenario())
+    assert [cached.job.status for cached in responses if cached] == ["running", "running", "done"]
 
 
 def test_a_final_job_is_not_read_again(runs: FakeRuns, watched: PollWatcher) -> None:
     runs.put(job("COMPLETED", WHOLE))
 
-    async def course() -> None:
+    async def scenario() -> None:
         for _ in range(5):
             await watched.read(JOB_ID, OWNER)
             await watched.read_once()
 
-    asyncio.run(course())
+    asyncio.run(scenario())
     assert (runs.single_reads, runs.batches) == (1, [])
 
 
-def test_unknown_jobs_and_jobs_of_others_are_the_same(watched: PollWatcher) -> None:
-    async def course() -> list[CachedJob | None]:
+def test_jobs_of_others_look_like_unknown_jobs(watched: PollWatcher) -> None:
+    async def scenario() -> list[CachedJob | None]:
         early = await watched.read(JOB_ID, "another")
         assert await watched.read(JOB_ID, OWNER)
         return [early, await watched.read(JOB_ID, "another"), await watched.read(numbered(7).run.id, OWNER)]
 
-    assert asyncio.run(course()) == [None, None, None]
+    assert asyncio.run(scenario()) == [None, None, None]
 
 
-def test_unpolled_jobs_are_dropped_and_polled_ones_stay(
+def test_jobs_are_dropped_when_they_are_no_longer_polled(
     runs: FakeRuns, watched: PollWatcher, clock: Seconds
 ) -> None:
-    runs.put(kept := numbered(1))
+    runs.put(polled := numbered(1))
 
-    async def course() -> None:
-        for job_id in (JOB_ID, kept.run.id):
+    async def scenario() -> None:
+        for job_id in (JOB_ID, polled.run.id):
             await watched.read(job_id, OWNER)
         clock.now += DROPPED_AFTER_SECONDS - 1
-        await watched.read(kept.run.id, OWNER)
+        await watched.read(polled.run.id, OWNER)
         clock.now += 2
         await watched.read_once()
 
-    asyncio.run(course())
-    assert runs.batches == [[kept.run.id]]
+    asyncio.run(scenario())
+    assert runs.batches == [[polled.run.id]]
 
 
 def test_the_number_of_watched_jobs_is_limited(
@@ -155,19 +155,19 @@ def test_the_number_of_watched_jobs_is_limited(
 
 
 def test_a_deleted_job_becomes_unknown(runs: FakeRuns, watched: PollWatcher) -> None:
-    async def course() -> CachedJob | None:
+    async def scenario() -> CachedJob | None:
         await watched.read(JOB_ID, OWNER)
         runs.jobs.clear()
         await watched.read_once()
         return await watched.read(JOB_ID, OWNER)
 
-    assert asyncio.run(course()) is None
+    assert asyncio.run(scenario()) is None
 
 
 def test_without_prefect_known_jobs_are_stale_and_others_unavailable(
     runs: FakeRuns, watched: PollWatcher
 ) -> None:
-    async def course() -> list[CachedJob | None]:
+    async def scenario() -> list[CachedJob | None]:
         runs.put(done := replace(numbered(1), run=replace(job("COMPLETED").run, id=numbered(1).run.id)))
         runs.put(replace(done, progress=WHOLE))
         for job_id in (JOB_ID, done.run.id):
@@ -181,12 +181,12 @@ def test_without_prefect_known_jobs_are_stale_and_others_unavailable(
         await watched.read_once()
         return [*away, await watched.read(JOB_ID, OWNER)]
 
-    heard = asyncio.run(course())
-    assert [known.stale for known in heard if known] == [True, False, False]
+    responses = asyncio.run(scenario())
+    assert [cached.stale for cached in responses if cached] == [True, False, False]
 
 
 def test_a_long_poll_returns_when_the_job_changes(runs: FakeRuns, watched: PollWatcher) -> None:
-    async def course() -> bool:
+    async def scenario() -> bool:
         await watched.read(JOB_ID, OWNER)
         waiting = asyncio.create_task(watched.wait_for_change(JOB_ID, 60))
         await watched.read_once()
@@ -198,19 +198,19 @@ def test_a_long_poll_returns_when_the_job_changes(runs: FakeRuns, watched: PollW
             await waiting
         return unchanged
 
-    assert asyncio.run(course()) is False
+    assert asyncio.run(scenario()) is False
 
 
 def test_a_long_poll_of_a_final_or_unknown_job_returns_at_once(runs: FakeRuns, watched: PollWatcher) -> None:
     runs.put(job("COMPLETED", WHOLE))
 
-    async def course() -> None:
+    async def scenario() -> None:
         await watched.read(JOB_ID, OWNER)
         async with asyncio.timeout(5):
             await watched.wait_for_change(JOB_ID, 60)
             await watched.wait_for_change(numbered(7).run.id, 60)
 
-    asyncio.run(course())
+    asyncio.run(scenario())
 
 
 def test_an_event_triggers_a_read(
@@ -218,7 +218,7 @@ def test_an_event_triggers_a_read(
 ) -> None:
     monkeypatch.setattr(poll_watcher, "TICK_SECONDS", 3600.0)
 
-    async def course() -> CachedJob | None:
+    async def scenario() -> CachedJob | None:
         await watched.read(JOB_ID, OWNER)
         async with watched.watching(), asyncio.timeout(5):
             runs.put(job("COMPLETED", WHOLE))
@@ -226,9 +226,9 @@ def test_an_event_triggers_a_read(
             await watched.wait_for_change(JOB_ID, 60)
         return await watched.read(JOB_ID, OWNER)
 
-    known = asyncio.run(course())
-    assert known is not None
-    assert known.job.status == "done"
+    cached = asyncio.run(scenario())
+    assert cached is not None
+    assert cached.job.status == "done"
 
 
 def test_without_events_the_tick_reads(
@@ -236,10 +236,10 @@ def test_without_events_the_tick_reads(
 ) -> None:
     monkeypatch.setattr(poll_watcher, "TICK_SECONDS", 0.01)
 
-    async def course() -> None:
+    async def scenario() -> None:
         await watched.read(JOB_ID, OWNER)
         async with watched.watching(), asyncio.timeout(5):
             runs.put(job("COMPLETED", WHOLE))
             await watched.wait_for_change(JOB_ID, 60)
 
-    asyncio.run(course())
+    asyncio.run(scenario())

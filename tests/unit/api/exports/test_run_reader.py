@@ -1,4 +1,4 @@
-"""State and progress, read in two concurrent calls, are consistent."""
+"""Test that the state and progress of a run are consistent, although they are read in two calls."""
 
 import asyncio
 from typing import Any
@@ -18,7 +18,7 @@ FLOW_ID = UUID(int=7)
 
 
 class FinishingPrefect:
-    """A run whose progress is read just before it ends, and whose state just after."""
+    """Fake of Prefect where a run ends between the read of its progress and the read of its state."""
 
     def __init__(self, *earlier_reads: RunProgress) -> None:
         self.earlier_reads = list(earlier_reads)

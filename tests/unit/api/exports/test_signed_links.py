@@ -27,66 +27,68 @@ def storage(tmp_path: Path) -> FolderStorage:
 
 
 class ShortLived(FolderStorage):
-    """Signs with a credential that expires at `dies_at`."""
+    """Storage whose signing credential expires at `credential_expires_at`."""
 
-    dies_at: datetime
+    credential_expires_at: datetime
 
     def sign(self, key: str, disposition: str, seconds: int, now: datetime) -> Link:
-        return super().sign(key, disposition, min(seconds, int((self.dies_at - now).total_seconds())), now)
+        return super().sign(
+            key, disposition, min(seconds, int((self.credential_expires_at - now).total_seconds())), now
+        )
 
 
-def handed_out(kept: SignedLinks) -> Link:
-    return asyncio.run(kept.link_to(DONE))
+def current_link(links: SignedLinks) -> Link:
+    return asyncio.run(links.link_to(DONE))
 
 
 def test_a_link_is_reused_until_less_than_15_minutes_are_left(storage: FolderStorage, clock: Clock) -> None:
-    kept = SignedLinks(storage, HOUR, clock)
-    first = handed_out(kept)
+    links = SignedLinks(storage, HOUR, clock)
+    first = current_link(links)
     clock.move(minutes=45)
-    assert handed_out(kept) == first
+    assert current_link(links) == first
     clock.move(seconds=1)
-    fresh = handed_out(kept)
+    fresh = current_link(links)
     assert fresh.url != first.url
     assert fresh.expires_at == clock.now + timedelta(hours=1)
 
 
 def test_a_link_always_has_15_minutes_left(storage: FolderStorage, clock: Clock) -> None:
-    kept = SignedLinks(storage, HOUR, clock)
-    left = []
+    links = SignedLinks(storage, HOUR, clock)
+    remaining = []
     for _ in range(200):
-        left.append(handed_out(kept).expires_at - clock.now)
+        remaining.append(current_link(links).expires_at - clock.now)
         clock.move(seconds=97)
-    assert min(left) >= timedelta(minutes=15)
+    assert min(remaining) >= timedelta(minutes=15)
 
 
 def test_a_link_expires_no_later_than_its_credential(tmp_path: Path, clock: Clock) -> None:
     storage = ShortLived(tmp_path, "")
-    storage.dies_at = clock.now + timedelta(minutes=4)
-    kept = SignedLinks(storage, HOUR, clock)
-    first = handed_out(kept)
-    assert first.expires_at == storage.dies_at
+    storage.credential_expires_at = clock.now + timedelta(minutes=4)
+    links = SignedLinks(storage, HOUR, clock)
+    first = current_link(links)
+    assert first.expires_at == storage.credential_expires_at
     clock.move(minutes=1)
-    assert handed_out(kept).expires_at == storage.dies_at
-    storage.dies_at = clock.now + timedelta(hours=12)  # the credential has been renewed
-    assert handed_out(kept).expires_at == clock.now + timedelta(hours=1)
+    assert current_link(links).expires_at == storage.credential_expires_at
+    storage.credential_expires_at = clock.now + timedelta(hours=12)  # The credential has been renewed.
+    assert current_link(links).expires_at == clock.now + timedelta(hours=1)
 
 
 def test_a_fresh_link_is_signed_on_each_request(storage: FolderStorage, clock: Clock) -> None:
-    kept = SignedLinks(storage, HOUR, clock)
-    first = asyncio.run(kept.fresh_link_to(DONE))
+    links = SignedLinks(storage, HOUR, clock)
+    first = asyncio.run(links.fresh_link_to(DONE))
     clock.move(seconds=1)
-    assert asyncio.run(kept.fresh_link_to(DONE)).url != first.url
+    assert asyncio.run(links.fresh_link_to(DONE)).url != first.url
 
 
 def test_the_most_recently_used_links_are_cached(
     storage: FolderStorage, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(signed_links, "MAX_CACHED", 2)
-    kept = SignedLinks(storage, HOUR, clock)
+    links = SignedLinks(storage, HOUR, clock)
 
     def url(number: int) -> str:
-        made = job("COMPLETED", WHOLE, id=f"{number}{JOB_ID[1:]}")
-        return asyncio.run(kept.link_to(made)).url
+        done = job("COMPLETED", WHOLE, id=f"{number}{JOB_ID[1:]}")
+        return asyncio.run(links.link_to(done)).url
 
     first, second = url(1), url(2)
     clock.move(seconds=1)
@@ -97,7 +99,7 @@ def test_the_most_recently_used_links_are_cached(
 
 
 def test_a_link_names_object_and_file(storage: FolderStorage, clock: Clock) -> None:
-    parts = urlsplit(handed_out(SignedLinks(storage, HOUR, clock)).url)
+    parts = urlsplit(current_link(SignedLinks(storage, HOUR, clock)).url)
     assert parts.path == f"/files/{JOB_ID}/1.csv"
     assert parse_qs(parts.query)["disposition"] == [
         'attachment; filename="survey-responses_668b6fa3b8d693cd865b44bb_2024-07-19_2024-07-26.csv"'

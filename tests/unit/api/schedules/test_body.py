@@ -1,4 +1,4 @@
-"""The body of a schedule; tests/acceptance/test_schedules.py has more invalid ones."""
+"""Test the validation of a schedule's body. tests/acceptance/test_schedules.py has more invalid bodies."""
 
 from dataclasses import replace
 
@@ -43,12 +43,12 @@ def test_only_a_preview_needs_no_name() -> None:
 
 def test_a_range_that_is_too_long_for_the_report_is_reported_at_the_range() -> None:
     body = {**EXAMPLES["weekly"], "range": {"kind": "absolute", "from": "2020-01-01", "to": "2024-01-01"}}
-    with pytest.raises(InvalidRequest) as refused:
+    with pytest.raises(InvalidRequest) as raised:
         parse_schedule(body, REPORTS, NOON, HERE)
-    assert [each.pointer for each in refused.value.errors] == ["/range"]
+    assert [error.pointer for error in raised.value.errors] == ["/range"]
 
 
-def test_every_mistake_is_reported_at_once() -> None:
+def test_all_errors_are_reported_at_once() -> None:
     body = {
         "enabled": "yes",
         "recurrence": {"cron": "@reboot", "timeZone": "Mars/Olympus"},
@@ -57,9 +57,9 @@ def test_every_mistake_is_reported_at_once() -> None:
         "notify": [{"kind": "mail", "url": "http://example.com"}],
         "colour": "red",
     }
-    with pytest.raises(InvalidRequest) as refused:
+    with pytest.raises(InvalidRequest) as raised:
         parse_schedule(body, REPORTS, NOON, HERE)
-    assert {(each.pointer, each.code) for each in refused.value.errors} == {
+    assert {(error.pointer, error.code) for error in raised.value.errors} == {
         ("/name", "missing"),
         ("/enabled", "type"),
         ("/recurrence/timeZone", "invalid"),
@@ -84,11 +84,11 @@ def test_every_mistake_is_reported_at_once() -> None:
         ({"name": "x", "enabled": []}, "/enabled"),
     ],
 )
-def test_an_invalid_name_or_pause_is_refused(change: object, pointer: str) -> None:
+def test_an_invalid_name_or_pause_is_rejected(change: object, pointer: str) -> None:
     spec, _ = parse_schedule(EXAMPLES["weekly"], REPORTS, NOON, HERE)
-    with pytest.raises(InvalidRequest) as refused:
+    with pytest.raises(InvalidRequest) as raised:
         rename_or_pause(spec, change)
-    assert [each.pointer for each in refused.value.errors] == [pointer]
+    assert [error.pointer for error in raised.value.errors] == [pointer]
 
 
 def test_a_name_or_pause_changes_nothing_else() -> None:

@@ -1,4 +1,4 @@
-"""Runs that deliver webhooks, as their owner sees them."""
+"""Test how the owner of a schedule sees the runs that deliver its webhooks."""
 
 from datetime import timedelta
 from typing import Any

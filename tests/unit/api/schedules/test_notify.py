@@ -1,4 +1,4 @@
-"""`notify` in the body of a schedule: valid values, and what readers see."""
+"""Test the validation of `notify` in the body of a schedule, and how it is shown to readers."""
 
 from typing import Any
 
@@ -26,14 +26,14 @@ def parse(value: Any, webhooks: Webhooks) -> tuple[Subscription, ...]:
 
 
 def pointers(value: Any, webhooks: Webhooks = HERE) -> list[str]:
-    with pytest.raises(InvalidRequest) as refused:
+    with pytest.raises(InvalidRequest) as raised:
         parse(value, webhooks)
-    assert all(each.detail.endswith((".", "}.")) for each in refused.value.errors)
-    return [each.pointer for each in refused.value.errors]
+    assert all(error.detail.endswith((".", "}.")) for error in raised.value.errors)
+    return [error.pointer for error in raised.value.errors]
 
 
 def shown(notices: tuple[Subscription, ...], secrets: WebhookSecrets | None) -> list[dict[str, Any]]:
-    return [each.model_dump() for each in webhook_answers(notices, secrets)]
+    return [answer.model_dump() for answer in webhook_answers(notices, secrets)]
 
 
 @pytest.mark.parametrize(
@@ -58,11 +58,11 @@ def shown(notices: tuple[Subscription, ...], secrets: WebhookSecrets | None) -> 
         ([HOOK | {"a/b": "x"}], "/notify/0/a~1b"),
     ],
 )
-def test_an_invalid_webhook_is_refused_at_its_pointer(value: Any, pointer: str) -> None:
+def test_an_invalid_webhook_is_reported_at_its_pointer(value: Any, pointer: str) -> None:
     assert pointers(value) == [pointer]
 
 
-def test_all_mistakes_are_reported_at_once() -> None:
+def test_all_errors_are_reported_at_once() -> None:
     assert pointers([{"kind": "mail"}, {"kind": "webhook", "url": "x"}]) == [
         "/notify/0/kind",
         "/notify/0/url",
@@ -70,31 +70,31 @@ def test_all_mistakes_are_reported_at_once() -> None:
     ]
 
 
-def test_the_reason_does_not_repeat_the_url() -> None:
-    with pytest.raises(InvalidRequest) as refused:
+def test_the_error_does_not_contain_the_url() -> None:
+    with pytest.raises(InvalidRequest) as raised:
         parse([{"kind": "webhook", "url": "https://hush:hush@hooks.example.com/hush"}], HERE)
-    assert "hush" not in str(refused.value)
+    assert "hush" not in str(raised.value)
 
 
-def test_without_a_secret_webhooks_are_refused_and_the_setting_is_named() -> None:
+def test_without_a_secret_the_error_names_the_setting() -> None:
     with pytest.raises(InvalidRequest, match="REPORTS_WEBHOOK_SECRET_FILE"):
         parse([HOOK], Webhooks(None))
 
 
 @pytest.mark.parametrize("value", [None, []])
-def test_an_empty_list_is_accepted_while_webhooks_are_off(value: Any) -> None:
+def test_an_empty_list_is_accepted_while_webhooks_are_disabled(value: Any) -> None:
     assert parse(value, Webhooks(None)) == ()
 
 
-def test_the_stored_url_is_sealed_and_can_be_read_again() -> None:
+def test_the_stored_url_is_encrypted_and_can_be_read_back() -> None:
     notices = parse([HOOK, {"kind": "webhook", "url": "https://localhost:8443/"}], HERE)
-    parameter = [each.as_parameter() for each in notices]
+    parameter = [notice.as_parameter() for notice in notices]
     assert "hush" not in str(parameter)
-    assert [each["host"] for each in parameter] == ["hooks.example.com", "localhost:8443"]
+    assert [webhook["host"] for webhook in parameter] == ["hooks.example.com", "localhost:8443"]
     assert parse_subscriptions(parameter) == notices
 
 
-def test_the_owner_sees_the_url_and_a_list_the_host() -> None:
+def test_the_owner_sees_the_url_but_a_list_shows_the_host() -> None:
     notices = parse([HOOK | {"on": ["paused", "done"]}], HERE)
     assert shown(notices, SECRETS) == [HOOK | {"on": ["done", "paused"]}]
     assert shown(notices, None)[0]["url"] == "https://hooks.example.com/…"

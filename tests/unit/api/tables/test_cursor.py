@@ -30,7 +30,7 @@ def refused(text: str, sort: str) -> list[FieldError]:
     return raised.value.errors
 
 
-def made(*content: Any) -> str:
+def cursor_of(*content: Any) -> str:
     return base64.urlsafe_b64encode(json.dumps(content).encode()).decode().rstrip("=")
 
 
@@ -61,12 +61,12 @@ def mark(sort: str) -> str:
         *[(key, None) for key in ("price", "rate", "day", "hour", "mark", "yes", "words", "whole")],
     ],
 )
-def test_values_survive_the_cursor(sort: str, value: Any) -> None:
+def test_values_survive_a_round_trip(sort: str, value: Any) -> None:
     text = cursor.encode(things_request(sort=sort), [value, 12])
-    found = decoded(text, sort)
-    assert found[1:] == [12]
-    assert found[0] == value or float(found[0]) == value
-    assert type(found[0]) is (Decimal if isinstance(value, float) else type(value))
+    values = decoded(text, sort)
+    assert values[1:] == [12]
+    assert values[0] == value or float(values[0]) == value
+    assert type(values[0]) is (Decimal if isinstance(value, float) else type(value))
 
 
 def test_a_cursor_is_safe_in_a_url() -> None:
@@ -75,13 +75,13 @@ def test_a_cursor_is_safe_in_a_url() -> None:
 
 
 @pytest.mark.parametrize("other", [{"sort": "-words"}, {"shop": "there"}, {"filters": {"whole": 1}}])
-def test_a_cursor_of_another_request_is_refused(other: dict[str, Any]) -> None:
+def test_a_cursor_of_another_request_is_rejected(other: dict[str, Any]) -> None:
     text = cursor.encode(things_request(**{"sort": "words"} | other), ["a", 1])
     assert refused(text, "words") == [REFUSED]
 
 
 @pytest.mark.parametrize("length", range(0, 60, 7))
-def test_a_truncated_cursor_is_refused(length: int) -> None:
+def test_a_truncated_cursor_is_rejected(length: int) -> None:
     assert refused(cursor.encode(things_request(sort="words"), ["a" * 40, 1])[:length], "words") == [REFUSED]
 
 
@@ -118,8 +118,8 @@ def test_a_truncated_cursor_is_refused(length: int) -> None:
         ("madeAt", ["0001-01-01T00:00:00+23:59", 1]),
     ],
 )
-def test_a_forged_cursor_of_other_types_is_refused(sort: str, values: list[Any]) -> None:
-    assert refused(made(mark(sort), *values), sort) == [REFUSED]
+def test_a_forged_cursor_with_wrong_types_is_rejected(sort: str, values: list[Any]) -> None:
+    assert refused(cursor_of(mark(sort), *values), sort) == [REFUSED]
 
 
 @pytest.mark.parametrize(
@@ -134,8 +134,8 @@ def test_a_forged_cursor_of_other_types_is_refused(sort: str, values: list[Any])
         "a b c",
         "AAAA",
         "/+/+",
-        made(),
-        made(None),
+        cursor_of(),
+        cursor_of(None),
         base64.urlsafe_b64encode(b'"text"').decode(),
         base64.urlsafe_b64encode(b"{}").decode(),
         base64.urlsafe_b64encode(b"\xff\xfe").decode(),
@@ -143,7 +143,7 @@ def test_a_forged_cursor_of_other_types_is_refused(sort: str, values: list[Any])
         base64.urlsafe_b64encode(b"[" * 48_000).decode(),
     ],
 )
-def test_garbage_is_refused(text: str) -> None:
+def test_garbage_is_rejected(text: str) -> None:
     assert refused(text, "words") == [REFUSED]
 
 
@@ -157,10 +157,10 @@ JSON_VALUES = st.recursive(
 @given(
     st.text(max_size=60)
     | st.binary(max_size=60).map(lambda data: base64.urlsafe_b64encode(data).decode())
-    | JSON_VALUES.map(made)
+    | JSON_VALUES.map(cursor_of)
 )
 @settings(max_examples=100)
-def test_random_text_is_always_refused_as_an_invalid_request(text: str) -> None:
+def test_random_text_raises_invalid_request(text: str) -> None:
     assert refused(text, "words") == [REFUSED]
 
 
@@ -169,6 +169,6 @@ def test_random_text_is_always_refused_as_an_invalid_request(text: str) -> None:
     values=st.lists(JSON_VALUES, max_size=3),
 )
 @settings(max_examples=100)
-def test_a_forged_cursor_raises_nothing_else(sort: str, values: list[Any]) -> None:
+def test_a_forged_cursor_raises_only_invalid_request(sort: str, values: list[Any]) -> None:
     with suppress(InvalidRequest):
-        assert len(decoded(made(mark(sort), *values), sort)) == 2
+        assert len(decoded(cursor_of(mark(sort), *values), sort)) == 2

@@ -1,4 +1,4 @@
-"""The values of a scope are found by their titles."""
+"""Test the search for values of a scope by their titles."""
 
 import pytest
 
@@ -16,7 +16,7 @@ ROWS = [
 
 
 @pytest.mark.parametrize(
-    ("search", "found"),
+    ("search", "values"),
     [
         ("", ["b", "c", "a", "z"]),
         ("bAkER", ["b", "c"]),
@@ -27,18 +27,18 @@ ROWS = [
         ("nothing", []),
     ],
 )
-def test_a_search_matches_titles_in_any_case_and_whole_values(search: str, found: list[str]) -> None:
-    with things_snapshot(ROWS) as taken:
-        rows = taken.connection.execute(scope_choices(SHOPS, search, 10)).all()
-    assert [row[0] for row in rows] == found
+def test_a_search_matches_titles_in_any_case_and_complete_values(search: str, values: list[str]) -> None:
+    with things_snapshot(ROWS) as snapshot:
+        rows = snapshot.connection.execute(scope_choices(SHOPS, search, 10)).all()
+    assert [row[0] for row in rows] == values
 
 
-def test_a_search_reads_no_more_than_its_limit() -> None:
-    with things_snapshot(ROWS) as taken:
-        assert len(taken.connection.execute(scope_choices(SHOPS, "", 2)).all()) == 2
+def test_a_search_reads_at_most_its_limit() -> None:
+    with things_snapshot(ROWS) as snapshot:
+        assert len(snapshot.connection.execute(scope_choices(SHOPS, "", 2)).all()) == 2
 
 
 def test_an_invalid_value_is_not_compared() -> None:
-    """A column of numbers or UUIDs would raise an error."""
+    """Comparing it would raise an error for a column of numbers or UUIDs."""
     assert " OR " not in str(scope_choices(SHOPS, "Baker 50", 1))
     assert " OR " in str(scope_choices(SHOPS, "baker", 1))

@@ -1,4 +1,4 @@
-"""Values of the table, as JSON."""
+"""Test the conversion of table values to JSON."""
 
 import json
 import math
@@ -16,7 +16,7 @@ from flows.rows.columns import OutputColumn
 
 
 @pytest.mark.parametrize(
-    ("kind", "value", "answered"),
+    ("kind", "value", "expected"),
     [
         (Double(), 1.5, 1.5),
         (Double(), math.nan, "NaN"),
@@ -26,7 +26,7 @@ from flows.rows.columns import OutputColumn
         (JSON(), None, None),
     ],
 )
-def test_every_value_is_valid_json(kind: TypeEngine[Any], value: Any, answered: Any) -> None:
+def test_every_value_is_valid_json(kind: TypeEngine[Any], value: Any, expected: Any) -> None:
     column = OutputColumn("c", "C", type_name(kind), False, Column("c", kind))
-    found = _json_value(value, column, ZoneInfo("UTC"))
-    assert json.loads(json.dumps(found, allow_nan=False)) == answered
+    json_value = _json_value(value, column, ZoneInfo("UTC"))
+    assert json.loads(json.dumps(json_value, allow_nan=False)) == expected

@@ -25,11 +25,11 @@ BASE = [("report", "things"), ("shop", "here"), ("from", "2024-07-01"), ("to", "
         ([("filters", "{}")], {}),
     ],
 )
-def test_filters_are_parameters_or_json(query: list[tuple[str, str]], filters: dict[str, Any]) -> None:
+def test_filters_can_be_parameters_or_json(query: list[tuple[str, str]], filters: dict[str, Any]) -> None:
     assert parse_table_query(BASE + query, REPORTS).request.filters == filters
 
 
-def test_a_query_means_the_same_as_a_body() -> None:
+def test_a_query_and_a_body_give_the_same_request() -> None:
     query = [("sort", "-price,id"), ("columns", "id,answers"), ("timeZone", "Asia/Kolkata"), ("whole", "5")]
     body = things_request(
         sort="-price,id", columns=["id", "answers"], timeZone="Asia/Kolkata", filters={"whole": 5}
@@ -102,16 +102,16 @@ def test_a_page_is_numbered_or_follows_a_cursor(
         ([("cursor", "abc"), ("page", "1")], "/cursor", "conflict"),
     ],
 )
-def test_a_mistake_in_the_query_is_reported(query: list[tuple[str, str]], pointer: str, code: str) -> None:
+def test_an_error_in_the_query_is_reported(query: list[tuple[str, str]], pointer: str, code: str) -> None:
     with pytest.raises(InvalidRequest) as raised:
         parse_table_query(BASE + query, REPORTS)
-    assert [(each.pointer, each.code) for each in raised.value.errors] == [(pointer, code)]
+    assert [(error.pointer, error.code) for error in raised.value.errors] == [(pointer, code)]
 
 
-def test_an_unknown_report_is_named_before_its_filters() -> None:
+def test_an_unknown_report_is_reported_before_its_filters() -> None:
     with pytest.raises(InvalidRequest) as raised:
         parse_table_query([("report", "nothing"), ("words", "wa")], REPORTS)
-    assert [each.pointer for each in raised.value.errors] == ["/report"]
+    assert [error.pointer for error in raised.value.errors] == ["/report"]
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_an_unknown_report_is_named_before_its_filters() -> None:
         ("9" * 5000, "The parameter `filters` cannot be read: "),
     ],
 )
-def test_malformed_filters_are_reported_by_the_name_of_the_parameter(text: str, detail: str) -> None:
+def test_the_error_for_malformed_filters_names_the_parameter(text: str, detail: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         parse_table_query([*BASE, ("filters", text)], REPORTS)
     assert caught.value.errors[0].detail.startswith(detail)

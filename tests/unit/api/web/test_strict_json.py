@@ -8,11 +8,11 @@ from api.web.strict_json import decode
 from flows.errors import FieldError, InvalidRequest
 
 
-def mistake(body: bytes) -> FieldError:
+def error_of(body: bytes) -> FieldError:
     with pytest.raises(InvalidRequest) as raised:
         decode(body)
-    (found,) = raised.value.errors
-    return found
+    (error,) = raised.value.errors
+    return error
 
 
 @pytest.mark.parametrize(
@@ -72,16 +72,16 @@ def test_valid_json_is_read(body: bytes, value: Any) -> None:
         (b"[" * 100_000, "", "depth"),
     ],
 )
-def test_invalid_json_is_refused_with_pointer_and_code(body: bytes, pointer: str, code: str) -> None:
-    found = mistake(body)
-    assert (found.pointer, found.code) == (pointer, code)
-    found.detail.encode()
-    assert len(found.detail) < 200
+def test_invalid_json_is_rejected_with_pointer_and_code(body: bytes, pointer: str, code: str) -> None:
+    error = error_of(body)
+    assert (error.pointer, error.code) == (pointer, code)
+    error.detail.encode()
+    assert len(error.detail) < 200
 
 
 @given(st.binary(max_size=40) | st.text('{}[]:,"\\u0d8aN1e-. ', max_size=40).map(str.encode))
 @settings(max_examples=100)
-def test_any_bytes_are_json_or_refused(body: bytes) -> None:
+def test_any_bytes_are_parsed_or_rejected(body: bytes) -> None:
     try:
         decode(body)
     except InvalidRequest as error:
