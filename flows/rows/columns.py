@@ -28,5 +28,8 @@ class OutputColumn:
 
     @property
     def zoned(self) -> bool:
-        """Return whether the column has a time zone. Its values are then written in the time zone of the request."""
+        """Return whether the column has a time zone.
+
+        Its values are then written in the time zone of the request.
+        """
         return self.type == "date-time" and bool(getattr(self.expression.type, "timezone", False))

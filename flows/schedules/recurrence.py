@@ -62,7 +62,10 @@ class Recurrence:
 
     @property
     def whole_days(self) -> bool:
-        """Return whether an `every` rule counts calendar days, whose length changes with daylight saving time."""
+        """Return whether an `every` rule counts calendar days.
+
+        Their length changes with daylight saving time.
+        """
         return self.kind == "every" and "T" not in self.text
 
     def as_body(self) -> dict[str, str]:

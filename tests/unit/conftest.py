@@ -1,5 +1,5 @@
 from hypothesis import settings
 
-# Other people's work on the same machine must not fail an example that is merely slow.
+# Hypothesis must not fail an example only because the machine is busy.
 settings.register_profile("shared machine", deadline=None)
 settings.load_profile("shared machine")

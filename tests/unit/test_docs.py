@@ -1,4 +1,4 @@
-"""The documents describe what exists, and all of it."""
+"""Test that the documentation is complete and describes only what exists."""
 
 import json
 import re
@@ -90,7 +90,7 @@ def test_documented_exit_codes_match_the_help() -> None:
     assert documented == re.findall(r"^ +(\d+) +(.+)$", EXIT_CODES, re.MULTILINE)
 
 
-def test_documented_metrics_are_the_served_ones() -> None:
+def test_documented_metrics_match_the_served_metrics() -> None:
     served: set[str] = set()
     for registry in (Metrics().registry, REGISTRY):
         for metric in registry.collect():
@@ -118,7 +118,7 @@ def anchors(page: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_link_leads_somewhere(page: str) -> None:
+def test_every_link_has_a_target(page: str) -> None:
     for link in re.findall(r"\]\(([^):]+)\)", PAGES[page]):
         file, _, anchor = link.partition("#")
         target = (ROOT / page).parent / file if file else ROOT / page
@@ -169,7 +169,7 @@ def test_the_first_report_of_a_page_works(
 def test_the_examples_in_the_guide_to_reports_run() -> None:
     namespace: dict[str, object] = {}
     for block in python_blocks("docs/reports.md"):
-        exec(block, namespace)  # noqa: S102 - our own document
+        exec(block, namespace)  # noqa: S102 - code from our own documentation
     assert sum(isinstance(value, Report) for value in namespace.values()) >= 1
 
 
@@ -179,19 +179,19 @@ def test_every_report_of_the_repository_is_in_the_changelog() -> None:
 
 
 @pytest.mark.parametrize("name", ["use-export.js", "export-button.jsx"])
-def test_the_documented_react_example_is_the_tested_one(name: str) -> None:
+def test_the_documented_react_example_matches_the_tested_files(name: str) -> None:
     code = (ROOT / "docs/react" / name).read_text(encoding="utf-8")
     assert f"```{Path(name).suffix[1:]}\n{code}```" in PAGES["docs/front-end.md"]
 
 
-def test_the_lock_of_the_react_example_names_no_registry() -> None:
+def test_the_react_lock_file_names_no_registry() -> None:
     lock = (ROOT / "docs/react/package-lock.json").read_text(encoding="utf-8")
     assert '"integrity"' in lock
     assert "resolved" not in lock
     assert "http" not in lock
 
 
-def test_every_test_named_as_proof_exists() -> None:
+def test_every_test_named_in_the_guarantees_exists() -> None:
     paths = re.findall(r"`(\w+/[\w/]+\.py)`", PAGES["docs/guarantees.md"])
     assert paths
     assert [path for path in paths if not (ROOT / "tests" / path).exists()] == []

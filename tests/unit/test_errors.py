@@ -14,8 +14,8 @@ from flows.errors import (
 from flows.sources.driver_errors import classify
 
 
-def test_codes_are_stable_and_say_whether_to_retry() -> None:
-    """Clients depend on these codes, so they are never renamed."""
+def test_codes_and_retryability_are_stable() -> None:
+    """Clients depend on these codes, so they must never be renamed."""
     assert {code: kind.retryable for code, kind in errors_by_code().items()} == {
         "source.unavailable": True,
         "storage.unavailable": True,
@@ -32,7 +32,7 @@ def test_codes_are_stable_and_say_whether_to_retry() -> None:
 
 
 @pytest.mark.parametrize("kind", errors_by_code().values(), ids=errors_by_code().keys())
-def test_every_error_has_a_sentence_and_is_in_the_tree(kind: type[ExportError]) -> None:
+def test_every_error_has_a_message_and_is_in_the_tree(kind: type[ExportError]) -> None:
     assert kind.message.endswith(".")
     assert str(kind()) == kind.message
     assert str(kind("More exactly.")) == "More exactly."

@@ -10,12 +10,12 @@ from flows.settings import Settings
 REQUIRED: dict[str, Any] = {"database_url": "sqlite://", "storage_url": "file:///exports"}
 
 
-def test_the_api_has_all_settings_of_runs() -> None:
+def test_the_api_settings_include_all_run_settings() -> None:
     assert set(Settings.model_fields) < set(ApiSettings.model_fields)
 
 
 @pytest.mark.parametrize("content", [None, "", "short", "\xff" * 30])
-def test_an_invalid_secret_file_turns_webhooks_off(
+def test_an_invalid_secret_file_disables_webhooks(
     tmp_path: Path, content: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     file = tmp_path / "secrets"
@@ -44,7 +44,7 @@ def test_every_setting_has_a_description(name: str) -> None:
         ("table_seconds", 0),
     ],
 )
-def test_a_setting_out_of_range_is_refused(name: str, value: int) -> None:
+def test_a_setting_out_of_range_is_rejected(name: str, value: int) -> None:
     with pytest.raises(ValidationError, match=name):
         ApiSettings(**REQUIRED | {name: value})
 

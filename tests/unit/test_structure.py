@@ -1,4 +1,4 @@
-"""Limits on the size of modules, functions and folders, and a docstring in every package."""
+"""Test the limits on the size of modules, functions and folders, and that every package has a docstring."""
 
 import ast
 from itertools import chain
@@ -18,7 +18,7 @@ FOLDERS = sorted({module.parent for module in MODULES})
 
 
 def function_lengths(package: str) -> list[int]:
-    """Lines per function, with its signature and docstring."""
+    """Return the number of lines of each function, including its signature and docstring."""
     trees = [ast.parse(path.read_text()) for path in (ROOT / package).rglob("*.py")]
     return [
         node.end_lineno - node.lineno + 1

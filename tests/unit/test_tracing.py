@@ -13,7 +13,7 @@ def test_a_run_outside_a_trace_has_no_labels() -> None:
     assert tracing.trace_labels() == {}
 
 
-def test_a_run_continues_the_current_trace_by_prefects_label() -> None:
+def test_a_run_continues_the_current_trace() -> None:
     context = SpanContext(0xABC, 0xDEF, is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED))
     with trace.use_span(NonRecordingSpan(context)):
         labels = tracing.trace_labels()
@@ -21,7 +21,9 @@ def test_a_run_continues_the_current_trace_by_prefects_label() -> None:
 
 
 @pytest.mark.parametrize("exporter", [None, "", "none"])
-def test_tracing_is_off_without_an_exporter(monkeypatch: pytest.MonkeyPatch, exporter: str | None) -> None:
+def test_tracing_is_disabled_without_an_exporter(
+    monkeypatch: pytest.MonkeyPatch, exporter: str | None
+) -> None:
     monkeypatch.delenv("OTEL_TRACES_EXPORTER", raising=False)
     if exporter is not None:
         monkeypatch.setenv("OTEL_TRACES_EXPORTER", exporter)

@@ -27,7 +27,7 @@ def test_no_pause_ends_after_the_timeout(clock: Clock) -> None:
 
 def test_the_timeout_starts_at_the_first_failure(clock: Clock) -> None:
     retries = backoff(clock, 3)
-    clock.move(seconds=20)  # a long poll
+    clock.move(seconds=20)  # Simulates a long poll.
     assert retries.pause_after_failure() == 0.5
 
 

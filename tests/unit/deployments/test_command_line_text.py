@@ -1,4 +1,4 @@
-"""Output of the command line: values, progress and failures."""
+"""Test how the command line formats values, progress and failures."""
 
 from typing import Any
 

@@ -10,7 +10,7 @@ from deployments.command_line.interrupts import handle_signals
 
 @pytest.fixture(autouse=True)
 def default_handlers() -> Iterator[None]:
-    """Restore the handlers, because a test run in the background ignores signals."""
+    """Set the default handlers, because a process in the background ignores some signals."""
     previous = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGTERM, signal.SIGHUP)}
     yield
     for number, handler in previous.items():

@@ -56,7 +56,9 @@ def test_without_a_file_the_error_names_the_setting(
     assert "REPORTS_KEYS_FILE" in capsys.readouterr().err
 
 
-def test_a_file_that_is_no_key_file_is_left_unchanged(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_is_not_a_key_file_is_left_unchanged(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path.write_text("something else")
     assert main(["keys", "create", "--caller", "ada"]) == 1
     assert path.read_text() == "something else"

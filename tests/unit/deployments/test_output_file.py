@@ -10,7 +10,7 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_the_file_appears_only_with_the_commit(tmp_path: Path) -> None:
+def test_the_file_appears_only_on_commit(tmp_path: Path) -> None:
     with output_file.open_output(str(tmp_path / "a.csv"), False, "b.csv") as output:
         output.write(b"1\n")
         assert "a.csv" not in names(tmp_path)
@@ -74,5 +74,5 @@ def test_an_unwritable_folder_fails_with_the_reason(tmp_path: Path) -> None:
         ("", "export.csv"),
     ],
 )
-def test_the_services_name_is_never_a_path(name: str, safe: str) -> None:
+def test_a_file_name_from_the_service_is_never_a_path(name: str, safe: str) -> None:
     assert output_file.safe_name(name) == safe

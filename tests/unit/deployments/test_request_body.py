@@ -51,7 +51,7 @@ def test_a_repeated_filter_matches_any_of_its_values() -> None:
     assert build_filters(pairs, REPORT) == {"score": [1, None, 2, 3], "utm": "wa"}
 
 
-def test_an_empty_list_is_sent_for_the_service_to_refuse() -> None:
+def test_an_empty_list_is_sent_for_the_service_to_reject() -> None:
     assert build_filters([("score", "[]")], REPORT) == {"score": []}
 
 

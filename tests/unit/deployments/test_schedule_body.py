@@ -25,7 +25,7 @@ def body(**arguments: Any) -> dict[str, Any]:
     return build_schedule_body(Namespace(**UNSET | arguments), scope_pairs, REPORT, {"--name", "--csv"})
 
 
-def test_unset_options_are_left_out() -> None:
+def test_unset_options_are_omitted() -> None:
     assert body(cron="0 9 * * MON") == {
         "recurrence": {"cron": "0 9 * * MON"},
         "export": {"report": "survey-responses", "surveyId": "668b"},

@@ -71,5 +71,5 @@ def test_planned_runs_show_weekday_offset_and_days() -> None:
     ]
 
 
-def test_an_empty_plan_is_stated() -> None:
+def test_an_empty_plan_has_a_message() -> None:
     assert format_planned_runs([]) == ["No runs are planned."]

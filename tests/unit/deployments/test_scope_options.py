@@ -45,7 +45,7 @@ def test_an_undeclared_option_needs_a_value(arguments: list[str]) -> None:
         ("name", []),
     ],
 )
-def test_a_scope_has_several_spellings_but_no_declared_option(parameter: str, expected: list[str]) -> None:
+def test_the_spellings_of_a_scope_exclude_declared_options(parameter: str, expected: list[str]) -> None:
     assert scope_options.spell_options(parameter, DECLARED) == expected
 
 
@@ -54,7 +54,7 @@ def test_an_exact_match_wins_if_two_scopes_share_a_spelling() -> None:
     assert scopes == {"--survey": "survey", "--survey-id": "surveyId", "--surveyId": "surveyId"}
 
 
-def test_an_ambiguous_spelling_is_no_option() -> None:
+def test_an_ambiguous_spelling_is_rejected() -> None:
     with pytest.raises(RequestRejected, match="This report has the options: --shop-Id, --shopId"):
         scope_options.build_scope(report("shop-Id", "shopId"), [("--shop", "7")], [], DECLARED)
 

@@ -75,12 +75,12 @@ def column(kind: TypeEngine[Any]) -> OutputColumn:
         (timedelta(days=1), Text(), "1 day"),
         (timedelta(days=-1, seconds=3600), Text(), "-1 days +01:00:00"),
         (timedelta(days=2, seconds=5, microseconds=500000), Text(), "2 days 00:00:05.5"),
-        # Text in a column of another type, which SQLite stores as it is.
+        # SQLite can store text in a column of another type.
         ("about ten", Integer(), "about ten"),
         ("soon", DateTime(timezone=True), "soon"),
     ],
 )
-def test_cells_have_postgresqls_text(value: Any, kind: TypeEngine[Any], text: str | None) -> None:
+def test_cells_are_formatted_like_postgresql(value: Any, kind: TypeEngine[Any], text: str | None) -> None:
     assert cell_text(value, column(kind), UTC_ZONE) == text
 
 
@@ -109,7 +109,7 @@ def test_cells_have_postgresqls_text(value: Any, kind: TypeEngine[Any], text: st
         (-math.inf, "-Infinity"),
     ],
 )
-def test_floats_are_formatted_like_postgresqls(value: float, text: str) -> None:
+def test_floats_are_formatted_like_postgresql(value: float, text: str) -> None:
     assert cell_text(value, column(Double()), UTC_ZONE) == text
 
 
@@ -133,17 +133,17 @@ def test_float_text_parses_to_the_same_float(value: float) -> None:
         # SQLite stores UTC without an offset.
         (JULY.replace(tzinfo=None), True, BERLIN, "2024-07-19T14:30:15.000000+02:00"),
         (JULY.replace(tzinfo=None), False, BERLIN, "2024-07-19T12:30:15.000000"),
-        # The hour that occurs twice.
+        # This hour occurs twice.
         (datetime(2024, 10, 27, 0, 30, tzinfo=UTC), True, BERLIN, "2024-10-27T02:30:00.000000+02:00"),
         (datetime(2024, 10, 27, 1, 30, tzinfo=UTC), True, BERLIN, "2024-10-27T02:30:00.000000+01:00"),
-        # A time zone that had seconds in its offset.
+        # At this time, the offset of the zone had seconds.
         (
             datetime(1880, 1, 1, tzinfo=UTC),
             True,
             ZoneInfo("Europe/Madrid"),
             "1879-12-31T23:45:16.000000-00:14:44",
         ),
-        # A year in the time zone that Python has no dates for.
+        # In this zone, the timestamp falls into a year that Python cannot represent.
         (datetime(9999, 12, 31, 23, 30, 0, 500000, UTC), True, BERLIN, "10000-01-01 00:30:00.5+01"),
         (datetime(9999, 12, 31, 23, 30, tzinfo=UTC), True, KOLKATA, "10000-01-01 05:00:00+05:30"),
         (datetime(1, 1, 1, tzinfo=UTC), True, ZoneInfo("Etc/GMT+5"), "0001-12-31 19:00:00-05 BC"),
@@ -280,8 +280,8 @@ def test_cached_offsets_match_the_time_zone(values: list[datetime], name: str) -
 
 
 @pytest.mark.parametrize("minutes", [-1, 0, 14, 15, 29, 30, 31])
-def test_an_offset_change_within_a_quarter_hour_is_noticed(minutes: int) -> None:
-    # Liberia's clocks moved 44 minutes and 30 seconds forward at 00:44:30 UTC.
+def test_an_offset_change_within_a_quarter_hour_is_detected(minutes: int) -> None:
+    # Liberia's clocks moved forward by 44 minutes and 30 seconds at 00:44:30 UTC.
     zone, change = ZoneInfo("Africa/Monrovia"), datetime(1972, 1, 7, 0, 44, 30, tzinfo=UTC)
     times = [change + timedelta(minutes=minutes, seconds=second) for second in (-31, -1, 0, 1, 31)]
     texts = column_texts(

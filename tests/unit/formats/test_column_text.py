@@ -1,4 +1,4 @@
-"""Arrow writes whole columns with the text that `cell_text` gives one by one."""
+"""Test that Arrow converts whole columns to the same text as `cell_text`."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -34,7 +34,7 @@ def column(kind: TypeEngine[Any]) -> OutputColumn:
 formulas = st.sampled_from(
     ["=1+1", "-5", "+1,5", "@x", "\tx", "\n", "\ufeffa", "x;=1", "x;-1", "a|@", "-", "a=1", "", "é"]
 )
-# Values of any type in a column of any type, which SQLite allows.
+# SQLite allows values of any type in any column.
 values = st.one_of(
     *(
         st.lists(st.none() | kind, min_size=1, max_size=5)
@@ -64,8 +64,8 @@ def test_a_whole_column_has_the_text_of_its_single_cells(
     cells: list[Any], kind: TypeEngine[Any], zone: ZoneInfo, options: CsvOptions
 ) -> None:
     expected = list(column_texts(cells, column(kind), zone, options))
-    for each in (cells, packed(cells)):
-        assert texts(each, column(kind), zone, options).to_pylist() == expected
+    for cell_values in (cells, packed(cells)):
+        assert texts(cell_values, column(kind), zone, options).to_pylist() == expected
 
 
 @given(
@@ -78,7 +78,7 @@ def test_a_whole_column_has_the_text_of_its_single_cells(
     options=st.sampled_from(OPTIONS),
 )
 @settings(max_examples=400, deadline=None)
-def test_an_array_of_timestamps_has_the_text_of_single_ones(
+def test_an_array_of_timestamps_has_the_text_of_its_single_values(
     cells: list[datetime | None], zone: ZoneInfo, zoned: bool, options: CsvOptions
 ) -> None:
     timestamp_column = column(DateTime(timezone=zoned))
@@ -87,7 +87,7 @@ def test_an_array_of_timestamps_has_the_text_of_single_ones(
     assert texts(array, timestamp_column, zone, options).to_pylist() == expected
 
 
-def test_days_with_a_clock_change_are_left_to_python() -> None:
+def test_days_with_a_clock_change_are_formatted_by_python() -> None:
     berlin, change = ZoneInfo("Europe/Berlin"), datetime(2024, 3, 31, tzinfo=UTC)
     for day, is_array in ((change - timedelta(days=1), True), (change, False)):
         cells = timestamp_text.zoned(pa.array([day.replace(tzinfo=None)], TIMESTAMP), berlin, local=False)
@@ -107,9 +107,9 @@ def test_values_without_an_exact_arrow_type_stay_a_list(cells: list[Any]) -> Non
 
 
 @given(cells=st.lists(st.none() | st.datetimes(), max_size=4).filter(any))
-def test_iso_texts_parse_as_in_python(cells: list[datetime | None]) -> None:
+def test_iso_texts_are_parsed_like_python_does(cells: list[datetime | None]) -> None:
     for separator in (" ", "T"):
-        array = timestamps([each and each.isoformat(separator) for each in cells])
+        array = timestamps([cell and cell.isoformat(separator) for cell in cells])
         assert isinstance(array, pa.Array)
         assert array.to_pylist() == cells
 

@@ -1,4 +1,4 @@
-"""The general source writes the golden file of each preset from SQLite, too."""
+"""Test that the general source writes the golden file of each preset from SQLite."""
 
 from typing import Any
 

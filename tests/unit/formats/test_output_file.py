@@ -99,15 +99,15 @@ def test_rows_up_to_the_limit_are_one_file() -> None:
     assert list(members(packed(csv, numbers(1, 4))[0])) == ["things_1.csv", "things_2.csv"]
 
 
-def test_the_excel_preset_makes_a_zip_only_above_excels_rows() -> None:
+def test_the_excel_preset_creates_a_zip_only_above_the_row_limit() -> None:
     half, rest = (600_000, b"x\r\n" * 600_000), 448_575
     stored, _ = packed("excel", [half, (rest, b"x\r\n" * rest)])
     assert stored == MARK + b"Id\r\n" + b"x\r\n" * 1_048_575
     stored, _ = packed("excel", [half, (rest, b"x\r\n" * rest), (1, b"last\r\n")])
-    found = members(stored)
-    assert list(found) == ["things_1.csv", "things_2.csv"]
-    assert found["things_1.csv"].count(b"\r\n") == 1_048_576
-    assert found["things_2.csv"] == MARK + b"Id\r\nlast\r\n"
+    files = members(stored)
+    assert list(files) == ["things_1.csv", "things_2.csv"]
+    assert files["things_1.csv"].count(b"\r\n") == 1_048_576
+    assert files["things_2.csv"] == MARK + b"Id\r\nlast\r\n"
 
 
 @pytest.mark.parametrize("compression", ["none", "gzip", "zip"])
@@ -154,18 +154,18 @@ def test_the_thread_ends_with_the_block() -> None:
     assert set(threading.enumerate()) <= before
 
 
-# The zip itself, read by two programs that are not ours.
+# The zip is read by Python and by the unzip program.
 
 
 def zipped(files: list[tuple[str, list[bytes]]]) -> bytes:
-    def pieces() -> Iterator[bytes]:
-        made = zip_stream.ZipFile()
+    def parts() -> Iterator[bytes]:
+        archive = zip_stream.ZipFile()
         for name, blocks in files:
-            yield made.begin(name)
-            yield from (made.write(block) for block in blocks)
-        yield made.end()
+            yield archive.begin(name)
+            yield from (archive.write(block) for block in blocks)
+        yield archive.end()
 
-    return b"".join(pieces())
+    return b"".join(parts())
 
 
 def unzipped(stored: bytes, folder: Path) -> str:
@@ -184,7 +184,10 @@ def test_python_and_unzip_read_the_zip(tmp_path: Path) -> None:
 
 
 def test_large_sizes_use_zip64_fields(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The writer's limits made small, as a member of 4 GiB takes too long; Python's reader has its own."""
+    """Lower the writer's limit, because a file of 4 GiB would take too long.
+
+    Python's reader still uses the real limit.
+    """
     monkeypatch.setattr(zip_stream, "LIMIT_32", 1000)
     stored = zipped(FILES)
     assert b"PK\6\6" in stored

@@ -55,7 +55,7 @@ def test_dates_may_be_unpadded_and_timestamps_are_rfc_3339(text: str, expected: 
         "",
         "now",
         "today",
-        # Arabic-Indic and fullwidth digits, all and one.
+        # Arabic-Indic and full-width digits.
         "\u0662\u0660\u0662\u0664-\u0660\u0667-\u0661\u0669",
         "\uff12\uff10\uff12\uff14-07-19",
         "2024-07-1\uff19",
@@ -87,7 +87,7 @@ def test_dates_may_be_unpadded_and_timestamps_are_rfc_3339(text: str, expected: 
         "2024-07-19" * 10_000,
     ],
 )
-def test_an_invalid_date_is_refused_with_a_reason(text: object) -> None:
+def test_an_invalid_date_is_rejected_with_a_reason(text: object) -> None:
     with pytest.raises(ValueError, match=r"must|is not a|out of range"):
         parse_date_or_timestamp(text)
 
@@ -111,7 +111,7 @@ def test_any_text_is_parsed_in_range_or_raises_value_error(text: str) -> None:
         (date(2024, 10, 27), BERLIN, at(26, 22, month=10), 25),
         (date(2024, 3, 10), NEW_YORK, at(10, 5, month=3), 23),
         (date(2024, 11, 3), NEW_YORK, at(3, 4, month=11), 25),
-        # Midnight is skipped here: the day starts at 01:00.
+        # On this day the clocks skip midnight, so it starts at 01:00.
         (date(2018, 11, 4), SAO_PAULO, at(4, 3, month=11, year=2018), 23),
     ],
 )
@@ -147,7 +147,7 @@ def test_an_end_timestamp_is_excluded() -> None:
         (date(2024, 7, 20), at(20)),
     ],
 )
-def test_an_empty_range_is_refused(start: Any, end: Any) -> None:
+def test_an_empty_range_is_rejected(start: Any, end: Any) -> None:
     with pytest.raises(ValueError, match="must be after"):
         resolve(start, end, ZoneInfo("UTC"))
 

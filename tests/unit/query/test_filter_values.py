@@ -39,7 +39,7 @@ FILTERS = THINGS.filter_columns
         ("size", "small", "small"),
     ],
 )
-def test_a_filter_value_gets_the_type_of_its_column(name: str, value: Any, expected: Any) -> None:
+def test_a_filter_value_is_parsed_to_the_type_of_its_column(name: str, value: Any, expected: Any) -> None:
     parsed = parse_filter_value(value, FILTERS[name])
     assert parsed == expected
     assert type(parsed) is type(expected)
@@ -60,7 +60,7 @@ def test_a_filter_value_gets_the_type_of_its_column(name: str, value: Any, expec
         ("size", ["medium", "", "SMALL", 1]),
     ],
 )
-def test_a_value_of_the_wrong_type_or_out_of_range_is_refused(name: str, values: list[Any]) -> None:
+def test_a_value_of_the_wrong_type_or_out_of_range_is_rejected(name: str, values: list[Any]) -> None:
     for value in values:
         with pytest.raises(ValueError, match=r"must|is not a"):
             parse_filter_value(value, FILTERS[name])

@@ -1,4 +1,4 @@
-"""A grouped report that is sorted by an aggregate can be paged like any other."""
+"""Test paging through a grouped report that is sorted by an aggregate."""
 
 from sqlalchemy import Column, Integer, MetaData, String, Table, create_engine, func, insert, select
 

@@ -1,4 +1,4 @@
-"""Reports as callers see them who may not see personal data."""
+"""Test the reports that callers without access to personal data see."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
@@ -45,12 +45,12 @@ def test_masked_values_of_every_type_are_absent_from_the_file(key: str) -> None:
     reports = with_pii(THINGS, key)
     with things_snapshot([SECRET, {}]) as snapshot:
         plain = file_from_snapshot(snapshot, parse_request(BODY, reports)).decode()
-        hidden = file_from_snapshot(snapshot, parse_request(BODY, mask_reports(reports))).decode()
+        masked = file_from_snapshot(snapshot, parse_request(BODY, mask_reports(reports))).decode()
     index = [column.name for column in things.c if column.name not in ("shop", "answers")].index(key)
-    cells = [line.split(",")[index] for line in hidden.splitlines()[1:]] if key != "extra" else ["", ""]
+    cells = [line.split(",")[index] for line in masked.splitlines()[1:]] if key != "extra" else ["", ""]
     assert cells == (["***", ""] if key == "words" else ["", ""])
-    assert len(hidden.splitlines()) == len(plain.splitlines()) == 3
-    assert len(hidden) < len(plain)
+    assert len(masked.splitlines()) == len(plain.splitlines()) == 3
+    assert len(masked) < len(plain)
 
 
 def test_masked_columns_keep_names_types_and_order() -> None:
@@ -124,16 +124,16 @@ def test_questions_computed_from_a_masked_column_are_removed() -> None:
 
 def test_questions_with_personal_data_are_removed() -> None:
     report = replace(THINGS, questions=replace(THINGS.questions, pii=True))  # type: ignore[type-var]
-    hidden = mask_reports({"things": report})["things"]
-    assert hidden.questions is None
-    assert list(hidden.table_columns) == list(THINGS.table_columns)
+    masked = mask_reports({"things": report})["things"]
+    assert masked.questions is None
+    assert list(masked.table_columns) == list(THINGS.table_columns)
 
 
 @pytest.mark.parametrize(("column", "title"), [("words", None), ("whole", things.c.words)])
 def test_a_masked_title_is_removed_from_the_scope(column: str, title: Any) -> None:
     shop = replace(THINGS.scope["shop"], title=things.c.words)
-    hidden = mask_reports(with_pii(replace(THINGS, scope={"shop": shop}), column))["things"].scope["shop"]
-    assert hidden == replace(shop, title=title)
+    masked = mask_reports(with_pii(replace(THINGS, scope={"shop": shop}), column))["things"].scope["shop"]
+    assert masked == replace(shop, title=title)
 
 
 def test_a_transform_sees_masked_values() -> None:
@@ -150,8 +150,8 @@ def test_a_transform_sees_masked_values() -> None:
 
 def test_a_masked_request_has_its_own_fingerprint() -> None:
     for reports in (with_pii(THINGS, "words"), {"things": THINGS}):
-        plain, hidden = parse_request(BODY, reports), parse_request(BODY, mask_reports(reports))
-        assert plain.fingerprint != hidden.fingerprint
+        plain, masked = parse_request(BODY, reports), parse_request(BODY, mask_reports(reports))
+        assert plain.fingerprint != masked.fingerprint
 
 
 def test_the_included_reports_can_be_masked() -> None:

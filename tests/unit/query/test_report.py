@@ -137,7 +137,7 @@ def scope(pattern: str = ".+") -> Scope:
         ),
     ],
 )
-def test_an_invalid_declaration_is_refused(change: dict[str, Any], message: str) -> None:
+def test_an_invalid_declaration_is_rejected(change: dict[str, Any], message: str) -> None:
     with pytest.raises(DeclarationError) as raised:
         Report(**GOOD | change)
     assert str(raised.value) == message

@@ -19,7 +19,7 @@ from flows.query.request_fields import MAX_ANY_OF
 from flows.reports import catalog
 from tests.support.sample_report import REPORTS, THINGS, things_request
 
-ARTICLES_BODY = {
+ARTICLE_BODY = {
     "surveyId": "668b6fa3b8d693cd865b44bb",
     "from": "2024-7-19",
     "to": "2024-7-26",
@@ -35,7 +35,7 @@ def request_errors(body: Any, reports: dict[str, Report] = REPORTS) -> list[Fiel
 
 
 def test_the_request_body_of_the_article_is_accepted() -> None:
-    request = parse_request(ARTICLES_BODY, catalog())
+    request = parse_request(ARTICLE_BODY, catalog())
     assert request.report.name == "survey-responses"
     assert request.scope == {"surveyId": "668b6fa3b8d693cd865b44bb"}
     assert request.period == DateRange(datetime(2024, 7, 19, tzinfo=UTC), datetime(2024, 7, 27, tzinfo=UTC))
@@ -45,7 +45,7 @@ def test_the_request_body_of_the_article_is_accepted() -> None:
     assert request.zone == ZoneInfo("UTC")
     assert request.options == CsvOptions()
     assert request.name is None
-    assert request.body == ARTICLES_BODY
+    assert request.body == ARTICLE_BODY
     assert request.file_name(0) == "survey-responses_668b6fa3b8d693cd865b44bb_2024-07-19_2024-07-26.csv"
 
 
@@ -144,7 +144,7 @@ def test_all_options_are_parsed() -> None:
         ({"surveyId": "668b6fa3b8d693cd865b44bb"}, "/surveyId", "unknown"),
     ],
 )
-def test_an_invalid_field_is_refused_with_pointer_and_code(
+def test_an_invalid_field_is_rejected_with_pointer_and_code(
     change: dict[str, Any], pointer: str, code: str
 ) -> None:
     errors = request_errors(BODY | change)
@@ -186,20 +186,20 @@ def test_common_fields_are_checked_for_an_unknown_report() -> None:
     ]
 
 
-def test_an_unknown_report_is_refused_with_the_known_ones() -> None:
+def test_the_error_for_an_unknown_report_lists_the_known_reports() -> None:
     assert request_errors({"report": "nothing"}) == [
         FieldError("/report", "unknown", "Unknown report. Choose from: things.")
     ]
 
 
-def test_a_report_without_a_period_refuses_dates() -> None:
+def test_a_report_without_a_period_rejects_dates() -> None:
     timeless = replace(THINGS, period=None)
     assert parse_request({"report": "things", "shop": "here"}, {"things": timeless}).period is None
     assert [error.pointer for error in request_errors(BODY, {"things": timeless})] == ["/from", "/to"]
 
 
 @pytest.mark.parametrize(
-    ("max_days", "to", "fits"),
+    ("max_days", "to", "is_accepted"),
     [
         (366, "2025-06-30", True),
         (366, "2025-07-02", False),
@@ -207,9 +207,9 @@ def test_a_report_without_a_period_refuses_dates() -> None:
         (None, "2199-1-1", True),
     ],
 )
-def test_a_range_is_limited_by_max_days(max_days: int | None, to: str, fits: bool) -> None:
+def test_a_range_is_limited_by_max_days(max_days: int | None, to: str, is_accepted: bool) -> None:
     reports = {"things": replace(THINGS, max_days=max_days)}
-    if fits:
+    if is_accepted:
         assert parse_request(BODY | {"to": to}, reports).period
     else:
         assert [error.code for error in request_errors(BODY | {"to": to}, reports)] == ["range"]
@@ -274,8 +274,8 @@ def test_requests_for_different_files_have_different_fingerprints() -> None:
 
 
 def test_a_null_report_is_the_default_report() -> None:
-    default = parse_request(ARTICLES_BODY, catalog())
-    assert parse_request(ARTICLES_BODY | {"report": None}, catalog()) == default
+    default = parse_request(ARTICLE_BODY, catalog())
+    assert parse_request(ARTICLE_BODY | {"report": None}, catalog()) == default
 
 
 def test_the_body_of_a_request_parses_to_the_same_request() -> None:
@@ -326,7 +326,7 @@ FILTERS = st.dictionaries(st.sampled_from([*THINGS.filters]), JSON_VALUES, min_s
 
 @given(st.dictionaries(FIELDS, JSON_VALUES), st.none() | FILTERS)
 @settings(max_examples=100)
-def test_any_json_is_accepted_or_refused_with_invalid_request(
+def test_any_json_is_accepted_or_raises_invalid_request(
     change: dict[str, Any], filters: dict[str, Any] | None
 ) -> None:
     with suppress(InvalidRequest):

@@ -16,7 +16,7 @@ from flows.sources.snapshot import Snapshot
 from tests.support.clock import NOON
 from tests.support.sample_report import THINGS, things, things_request, things_snapshot
 
-# SQLAlchemy says of SQLite that it keeps decimals as floats; prices are safe in those.
+# SQLAlchemy warns that SQLite stores decimals as floats. These prices fit into a float.
 pytestmark = pytest.mark.filterwarnings("ignore:Dialect sqlite.pysqlite does .not. support Decimal")
 
 QUESTIONS = [Question("q1", "Which?", False), Question("q2", "Which ones?", True)]
@@ -53,7 +53,7 @@ def ids(snapshot: Snapshot, request: ExportRequest) -> list[int]:
         ({"whole": 5, "words": None}, []),
     ],
 )
-def test_filters_match_a_value_any_of_several_or_null(filters: dict[str, Any], expected: list[int]) -> None:
+def test_filters_match_one_value_any_of_several_or_null(filters: dict[str, Any], expected: list[int]) -> None:
     rows: list[dict[str, Any]] = [
         {"whole": 5, "words": "wa", "yes": True},
         {"whole": 5, "words": "", "yes": False, "price": Decimal("9.99")},
@@ -91,8 +91,13 @@ def test_scope_exists_checks_the_column_of_known_ids(shop: str, exists: bool) ->
 def test_the_period_includes_from_and_excludes_to(change: dict[str, str], expected: list[int]) -> None:
     midnight = datetime(2024, 7, 19, tzinfo=UTC)
     micro = timedelta(microseconds=1)
-    moments = [midnight - micro, midnight, midnight + timedelta(days=1) - micro, midnight + timedelta(days=1)]
-    with things_snapshot([{"made_at": moment} for moment in moments]) as snapshot:
+    timestamps = [
+        midnight - micro,
+        midnight,
+        midnight + timedelta(days=1) - micro,
+        midnight + timedelta(days=1),
+    ]
+    with things_snapshot([{"made_at": timestamp} for timestamp in timestamps]) as snapshot:
         assert ids(snapshot, things_request(**change)) == expected
 
 
@@ -134,21 +139,21 @@ SORT_KEYS = ["id", "whole", "words", "yes", "price", "rate", "day", "madeAt"]
 def test_continuing_after_each_row_returns_every_row_once(
     rows: list[dict[str, Any]], keys: list[str], seed: int
 ) -> None:
-    coin = random.Random(seed)  # noqa: S311 - only directions are drawn
-    request = things_request(sort=",".join(coin.choice(["", "-"]) + key for key in keys))
+    generator = random.Random(seed)  # noqa: S311 - not used for security
+    request = things_request(sort=",".join(generator.choice(["", "-"]) + key for key in keys))
     terms = statement.order(request)
     with things_snapshot(rows) as snapshot:
-        every = statement.rows(request, [things.c.id, *(term.expression for term in terms)])
-        in_order = [row[0] for row in snapshot.connection.execute(every)]
-        walked: list[int] = []
-        following = snapshot.connection.execute(every.limit(1)).first()
-        while following is not None:
-            walked.append(following[0])
-            values = [_with_zone(value) for value in following[1:]]
-            rest = statement.rows_after(every, terms, values).limit(1)
-            following = snapshot.connection.execute(rest).first()
-    assert walked == in_order
-    assert sorted(walked) == list(range(1, len(rows) + 1))
+        all_rows = statement.rows(request, [things.c.id, *(term.expression for term in terms)])
+        in_order = [row[0] for row in snapshot.connection.execute(all_rows)]
+        visited: list[int] = []
+        next_row = snapshot.connection.execute(all_rows.limit(1)).first()
+        while next_row is not None:
+            visited.append(next_row[0])
+            values = [_with_zone(value) for value in next_row[1:]]
+            rest = statement.rows_after(all_rows, terms, values).limit(1)
+            next_row = snapshot.connection.execute(rest).first()
+    assert visited == in_order
+    assert sorted(visited) == list(range(1, len(rows) + 1))
 
 
 def _with_zone(value: Any) -> Any:
@@ -169,7 +174,7 @@ def test_output_columns_follow_the_request(columns: list[str] | None, keys: list
     assert [column.key for column in output] == keys
 
 
-def test_a_transform_gets_all_columns_output_columns_first() -> None:
+def test_a_transform_receives_the_output_columns_then_all_others() -> None:
     request = things_request(columns=["answers.q2", "id"])
     columns = statement.output_columns(request, QUESTIONS)
     assert statement.columns_to_read(request, columns, QUESTIONS) == columns

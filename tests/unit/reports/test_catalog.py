@@ -1,4 +1,4 @@
-"""Sources of reports, and checks that apply to every report in the catalog."""
+"""Test how reports are loaded, and check every report in the catalog."""
 
 from pathlib import Path
 from types import ModuleType
@@ -34,7 +34,10 @@ def report_file(name: str = "visits", more: str = "") -> str:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder on the module path. Each test uses new module names, because Python caches modules."""
+    """Return a folder on the module path.
+
+    Each test needs new module names, because Python caches modules.
+    """
     monkeypatch.syspath_prepend(str(tmp_path))
     return tmp_path
 
@@ -50,13 +53,13 @@ def test_the_included_reports_are_loaded() -> None:
     assert DEFAULT_REPORT in catalog()
 
 
-def test_a_users_module_adds_its_report(folder: Path) -> None:
+def test_a_user_module_adds_its_report(folder: Path) -> None:
     write(folder, {"my_visits.py": report_file()})
     assert sorted(catalog(("my_visits",))) == ["orders", "survey-responses", "visits"]
     assert catalog(("my_visits",))["visits"].file == str(folder / "my_visits.py")
 
 
-def test_a_users_package_adds_a_report_per_module(folder: Path) -> None:
+def test_a_user_package_adds_a_report_per_module(folder: Path) -> None:
     files = {"__init__.py": "", "visits.py": report_file(), "clicks.py": report_file("clicks")}
     write(folder, {f"my_reports/{name}": content for name, content in files.items()})
     assert sorted(catalog(("my_reports",))) == ["clicks", "orders", "survey-responses", "visits"]
@@ -103,7 +106,7 @@ def test_the_catalog_setting_lists_modules_separated_by_commas() -> None:
         ({}, "nowhere.to.be_found", "nowhere.to.be_found", "ModuleNotFoundError"),
     ],
 )
-def test_an_invalid_report_is_refused_with_its_file(
+def test_the_error_for_an_invalid_report_names_its_file(
     folder: Path, files: dict[str, str], module: str, named: str, reason: str
 ) -> None:
     write(folder, files)
@@ -113,7 +116,7 @@ def test_an_invalid_report_is_refused_with_its_file(
     assert reason in str(raised.value)
 
 
-def test_a_module_without_a_report_is_refused(folder: Path) -> None:
+def test_a_module_without_a_report_is_rejected(folder: Path) -> None:
     write(folder, {"declares_nothing.py": "X = 1"})
     with pytest.raises(DeclarationError, match=r"declares_nothing\.py: must define REPORT"):
         catalog(("declares_nothing",))
@@ -126,7 +129,7 @@ def test_two_reports_cannot_share_a_name(monkeypatch: pytest.MonkeyPatch) -> Non
         reports.catalog.__wrapped__()
 
 
-# These tests run for every report in the catalog, including yours.
+# The following tests run for every report in the catalog, including reports that users add.
 
 every_report = pytest.mark.parametrize("report", catalog().values(), ids=catalog().keys())
 every_database = pytest.mark.parametrize(
@@ -136,7 +139,7 @@ every_database = pytest.mark.parametrize(
         for kind in (postgresql, sqlite, mysql, mssql, oracle)
     ],
 )
-# Sample ids, one per pattern.
+# Sample ids, one for each pattern in use.
 IDS = ("668b6fa3b8d693cd865b44bb", "899e1228-d7b8-40fc-8490-70e6f1efb338", "1", "a")
 SAMPLES = {
     "string": "a",

@@ -1,4 +1,4 @@
-"""Transforms get every chunk as a DataFrame, and may change values only."""
+"""Test that transforms receive every chunk as a DataFrame and can change only its values."""
 
 import math
 from collections.abc import Callable
@@ -31,15 +31,15 @@ UTC_ZONE = ZoneInfo("UTC")
 pytestmark = pytest.mark.filterwarnings("ignore:Dialect sqlite.pysqlite does .not. support Decimal")
 
 
-def frame_seen(rows: list[dict[str, Any]], **fields: Any) -> pd.DataFrame:
-    """Return the frame that a transform gets."""
+def received_frame(rows: list[dict[str, Any]], **fields: Any) -> pd.DataFrame:
+    """Return the frame that a transform receives."""
     frames: list[pd.DataFrame] = []
 
-    def look(frame: pd.DataFrame) -> pd.DataFrame:
+    def record(frame: pd.DataFrame) -> pd.DataFrame:
         frames.append(frame)
         return frame
 
-    file_of(rows, things_request(**fields), look)
+    file_of(rows, things_request(**fields), record)
     return pd.concat(frames)
 
 
@@ -71,7 +71,7 @@ def _raise(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize(
-    ("transform", "sentence"),
+    ("transform", "message"),
     [
         (_raise, "raised KeyError."),
         (lambda frame: frame.drop(columns=["words"]), "dropped columns: words."),
@@ -86,16 +86,16 @@ def _raise(frame: pd.DataFrame) -> pd.DataFrame:
         ),
     ],
 )
-def test_a_transform_that_returns_something_else_fails_the_export(
-    transform: Callable[[pd.DataFrame], Any], sentence: str
+def test_a_transform_that_returns_anything_else_fails_the_export(
+    transform: Callable[[pd.DataFrame], Any], message: str
 ) -> None:
     with pytest.raises(TransformFailed) as raised:
         file_of([{"whole": 1}, {}], things_request(columns=["whole", "words", "madeAt"]), transform)
-    assert str(raised.value) == f"The report's transform (recoded_things.py) {sentence}"
+    assert str(raised.value) == f"The report's transform (recoded_things.py) {message}"
 
 
-def test_a_transform_gets_pandas_types() -> None:
-    frame = frame_seen([FULL, {}], timeZone="Europe/Berlin")
+def test_a_transform_receives_pandas_types() -> None:
+    frame = received_frame([FULL, {}], timeZone="Europe/Berlin")
     assert {key: str(dtype) for key, dtype in frame.dtypes.items()} == {
         "id": "Int64",
         "madeAt": "datetime64[us, Europe/Berlin]",
@@ -115,7 +115,7 @@ def test_a_transform_gets_pandas_types() -> None:
 
 
 def test_types_do_not_depend_on_a_chunks_values() -> None:
-    full, empty = frame_seen([FULL]), frame_seen([{}])
+    full, empty = received_frame([FULL]), received_frame([{}])
     assert full.dtypes.to_dict() == empty.dtypes.to_dict()
 
 
@@ -157,7 +157,7 @@ values = {
 
 @given(rows=st.lists(st.fixed_dictionaries(values), min_size=1, max_size=4))
 @settings(max_examples=60, deadline=None)
-def test_a_transform_that_changes_nothing_changes_no_byte(rows: list[dict[str, Any]]) -> None:
+def test_a_transform_that_changes_nothing_keeps_every_byte(rows: list[dict[str, Any]]) -> None:
     request = things_request(timeZone="Asia/Kathmandu")
     assert file_of(rows, request, lambda frame: frame) == file_of(rows, request)
 
@@ -199,7 +199,7 @@ KINDS = [
 
 @pytest.mark.parametrize(("kind", "cells", "file"), KINDS)
 @pytest.mark.parametrize("transform", [None, lambda frame: frame])
-def test_values_without_a_dtype_survive_a_frame(
+def test_values_without_a_dtype_keep_their_text(
     kind: TypeEngine[Any], cells: list[Any], file: bytes | None, transform: Transform | None
 ) -> None:
     column = OutputColumn("c", "C", type_name(kind), False, Column("c", kind))
@@ -209,7 +209,7 @@ def test_values_without_a_dtype_survive_a_frame(
     if file is None:
         assert list(ready.values[0]) == cells
         return
-    # A column more, for a NULL that is alone on its line is quoted.
+    # A second column is needed, because a null that is alone on its line would be quoted.
     end = OutputColumn("e", "E", "string", False, Column("e", Text()))
     both = Chunk([ready.values[0], ["."] * len(cells)], chunk.keys)
     written = csv_chunks.to_csv(both, [column, end], request.zone, request.options)
@@ -217,8 +217,8 @@ def test_values_without_a_dtype_survive_a_frame(
     assert written == b"".join(line + b",.\n" for line in lines)
 
 
-def test_a_report_without_a_transform_makes_no_frame(monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[object] = []
-    monkeypatch.setattr(pandas_frames, "frame_of", lambda *given: made.append(given))
+def test_a_report_without_a_transform_builds_no_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames: list[object] = []
+    monkeypatch.setattr(pandas_frames, "frame_of", lambda *arguments: frames.append(arguments))
     file_of([FULL], things_request())
-    assert made == []
+    assert frames == []

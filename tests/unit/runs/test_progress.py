@@ -1,4 +1,4 @@
-"""ProgressReporter: how often it writes, and when it checks whether its attempt is current."""
+"""Test how often ProgressReporter writes, and when it checks that its attempt is the current one."""
 
 import threading
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ class Seconds:
 
 @dataclass
 class FakeClient:
-    """The methods of Prefect's client that ProgressReporter calls; records what is written."""
+    """Fake of Prefect's client that records what ProgressReporter writes."""
 
     attempt: int = 1
     running: bool = True
@@ -72,7 +72,7 @@ def clock() -> Seconds:
 
 
 def started(client: Any, clock: Seconds, attempt: int = 1, expected: int = 100) -> ProgressReporter:
-    """Start a reporter without its heartbeat thread, which `__enter__` starts."""
+    """Start a reporter without the heartbeat thread that `__enter__` starts."""
     reporter = ProgressReporter(client, RUN_ID, attempt, clock)
     if attempt > 1:
         reporter._resume()
@@ -108,7 +108,7 @@ def test_progress_stays_below_100_before_the_receipt(client: FakeClient, clock: 
     assert client.percents == [99]
 
 
-def test_a_retry_never_shows_less_than_the_attempt_before(client: FakeClient, clock: Seconds) -> None:
+def test_a_retry_never_shows_less_than_the_previous_attempt(client: FakeClient, clock: Seconds) -> None:
     client.earlier = [SimpleNamespace(id=uuid4(), metadata_=HALF.as_metadata())]
     reporter = started(client, clock, attempt=2)
     for rows in (1, 48, 1, 20):
@@ -166,4 +166,4 @@ def test_the_heartbeat_continues_without_new_rows(
     writes = len(client.written)
     clock.now += HEARTBEAT_SECONDS
     threading.Event().wait(0.05)
-    assert len(client.written) == writes, "the heartbeat goes on after the run"
+    assert len(client.written) == writes, "the heartbeat continues after the run"

@@ -27,7 +27,7 @@ def test_a_stored_pause_can_be_parsed() -> None:
 
 
 @pytest.mark.parametrize("value", [[], {}, "yes", PAUSED.as_parameter() | {"failures": "3"}])
-def test_an_invalid_stored_pause_is_refused(value: object) -> None:
+def test_an_invalid_stored_pause_is_rejected(value: object) -> None:
     with pytest.raises(ValueError, match="must have"):
         parse_auto_pause(value)
 

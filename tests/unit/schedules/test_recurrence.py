@@ -1,4 +1,4 @@
-"""Recurrences: which are accepted, which are refused, and that each slot runs once."""
+"""Test which recurrences are accepted, and that each slot runs exactly once."""
 
 from collections.abc import Iterable
 from datetime import MAXYEAR, UTC, date, datetime, timedelta
@@ -171,11 +171,11 @@ def test_the_first_slot_after_a_friday_noon(value: dict[str, Any], first: dateti
         ({"every": "P1D", "anchor": 0}, "/recurrence/anchor"),
     ],
 )
-def test_an_invalid_recurrence_is_refused_with_its_pointer(value: Any, pointer: str) -> None:
-    with pytest.raises(InvalidRequest) as refused:
+def test_an_invalid_recurrence_is_rejected_with_its_pointer(value: Any, pointer: str) -> None:
+    with pytest.raises(InvalidRequest) as raised:
         read(value)
-    assert [error.pointer for error in refused.value.errors] == [pointer]
-    assert all(error.detail.endswith(".") for error in refused.value.errors)
+    assert [error.pointer for error in raised.value.errors] == [pointer]
+    assert all(error.detail.endswith(".") for error in raised.value.errors)
 
 
 @pytest.mark.parametrize(("zone", "day"), CHANGES)
@@ -198,7 +198,7 @@ def test_an_invalid_recurrence_is_refused_with_its_pointer(value: Any, pointer: 
 def test_slots_around_a_clock_change_do_not_depend_on_when_they_are_computed(
     recurrence: dict[str, str], zone: str, day: datetime
 ) -> None:
-    """A slot that depends on when it is computed is missed or runs twice."""
+    """A slot that depends on the time of the computation would be missed or run twice."""
     schedule = timetable.as_schedule(read({**recurrence, "timeZone": zone}))
 
     def planned(start: datetime) -> list[datetime]:
@@ -206,13 +206,13 @@ def test_slots_around_a_clock_change_do_not_depend_on_when_they_are_computed(
 
     begin = day.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC) - timedelta(hours=3)
     end = begin + timedelta(hours=30)
-    all_of_them = planned(begin)
-    assert len(all_of_them) == len(set(all_of_them))
+    all_slots = planned(begin)
+    assert len(all_slots) == len(set(all_slots))
     for minutes in range(7, 9 * 60, 20):
         now = begin + timedelta(minutes=minutes)
-        seen = planned(now)
-        assert [slot for slot in seen if slot > now] == [slot for slot in all_of_them if slot > now], now
-        assert set(seen) <= set(all_of_them), now
+        slots = planned(now)
+        assert [slot for slot in slots if slot > now] == [slot for slot in all_slots if slot > now], now
+        assert set(slots) <= set(all_slots), now
 
 
 @pytest.mark.parametrize(("zone", "day"), CHANGES)
@@ -254,16 +254,17 @@ def test_a_daily_schedule_runs_once_on_days_of_clock_changes(
     assert days == [(day + timedelta(days=n - 2)).date() for n in range(5)]
 
 
-def planned_by(schedule: timetable.Schedule, looks: Iterable[datetime], at_least: int) -> list[datetime]:
-    """Return the slots that Prefect's scheduler has created after it ran at `looks`.
+def planned_by(schedule: timetable.Schedule, run_times: Iterable[datetime], at_least: int) -> list[datetime]:
+    """Return the slots that Prefect's scheduler creates if it runs at the times `run_times`.
 
-    It keeps at least `at_least` future runs and at least an hour of them, and creates each slot once.
+    The scheduler keeps at least `at_least` future runs, covering at least an hour, and creates each slot only
+    once.
     """
     slots: list[datetime] = []
-    for now in looks:
+    for now in run_times:
         ahead = timetable.planned_from(schedule, now)
-        to_come = [slot for slot in slots if slot >= now]
-        if len(to_come) < at_least or to_come[-1] < now + timedelta(hours=1):
+        future = [slot for slot in slots if slot >= now]
+        if len(future) < at_least or future[-1] < now + timedelta(hours=1):
             new_slots = list(islice(ahead, at_least))
             new_slots += takewhile(lambda slot: slot < now + timedelta(hours=1), ahead)  # noqa: B023
             slots += [slot for slot in new_slots if slot not in slots]
@@ -283,16 +284,16 @@ def planned_by(schedule: timetable.Schedule, looks: Iterable[datetime], at_least
 def test_each_slot_is_scheduled_once_after_an_outage_of_three_slots(
     recurrence: dict[str, str], hours_before: int, zone: str, day: datetime
 ) -> None:
-    """The outage starts right after a slot, before the scheduler has run again: the worst case."""
+    """In the worst case the outage starts just after a slot, before the scheduler runs again."""
     schedule = timetable.as_schedule(read({**recurrence, "timeZone": zone}))
     begin = day.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC) - timedelta(hours=hours_before)
-    every = timetable.next_slots(schedule, begin, 12)
+    all_slots = timetable.next_slots(schedule, begin, 12)
     ahead = int(PLANNED_RUNS["PREFECT_SERVER_SERVICES_SCHEDULER_MIN_RUNS"])
-    for gone in range(4):
-        before, back = every[gone] - timedelta(seconds=1), every[gone + 3] + timedelta(minutes=5)
+    for missed in range(4):
+        before, back = all_slots[missed] - timedelta(seconds=1), all_slots[missed + 3] + timedelta(minutes=5)
         slots = [slot for slot in planned_by(schedule, [before, back], ahead) if slot > before]
         assert slots == sorted(set(slots))
-        assert slots[:6] == every[gone : gone + 6], every[gone]
+        assert slots[:6] == all_slots[missed : missed + 6], all_slots[missed]
 
 
 @pytest.mark.parametrize(("zone", "day"), CHANGES)
@@ -331,8 +332,8 @@ def test_the_shifted_calendar_equals_the_original(year: int) -> None:
     later = _calendar_repeats_after(year, last)
     assert (last + later).year > MAXYEAR - 28
     for day in (date(year, 1, 1) + timedelta(days) for days in range(6 * 365)):
-        there = day + later
-        assert (there.month, there.day, there.weekday()) == (day.month, day.day, day.weekday())
+        shifted = day + later
+        assert (shifted.month, shifted.day, shifted.weekday()) == (day.month, day.day, day.weekday())
 
 
 @pytest.mark.parametrize("seconds", [1, 90, 3_600, 86_401])

@@ -1,4 +1,4 @@
-"""Dates that a run covers: every preset, on ordinary days and on days of clock changes."""
+"""Test the dates that a run covers, for every preset and around clock changes."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -91,9 +91,9 @@ def test_all_times_on_a_day_of_a_clock_change_cover_the_same_dates(
 ) -> None:
     begins = day.replace(tzinfo=zone).astimezone(UTC)
     tomorrow = begins + timedelta(hours=hours)
-    moments = [begins + timedelta(minutes=5 * n) for n in range(hours * 12)]
+    times = [begins + timedelta(minutes=5 * n) for n in range(hours * 12)]
     yesterday = (day - timedelta(days=1)).date().isoformat()
-    assert {covered_dates("yesterday", moment, zone) for moment in moments} == {(yesterday, yesterday)}
+    assert {covered_dates("yesterday", time, zone) for time in times} == {(yesterday, yesterday)}
     today = day.date().isoformat()
     assert {
         covered_dates("yesterday", tomorrow + timedelta(minutes=5 * n), zone) for n in range(24 * 12)
@@ -225,10 +225,10 @@ def test_an_absolute_range_is_the_same_in_every_run() -> None:
         ({"kind": "absolute", "from": "2024-2-1", "to": 7}, "/range/to", "invalid"),
     ],
 )
-def test_an_invalid_range_is_refused_with_its_pointer(value: Any, pointer: str, code: str) -> None:
-    with pytest.raises(InvalidRequest) as refused:
+def test_an_invalid_range_is_rejected_with_its_pointer(value: Any, pointer: str, code: str) -> None:
+    with pytest.raises(InvalidRequest) as raised:
         parse_range(value)
-    assert [(error.pointer, error.code) for error in refused.value.errors] == [(pointer, code)]
+    assert [(error.pointer, error.code) for error in raised.value.errors] == [(pointer, code)]
 
 
 def test_schedule_parameters_can_be_serialized_and_parsed() -> None:
@@ -248,7 +248,7 @@ def test_schedule_parameters_can_be_serialized_and_parsed() -> None:
         ({"range": {"kind": "relative"}}, "/recurring/range/preset"),
     ],
 )
-def test_invalid_schedule_parameters_are_refused(value: Any, pointer: str) -> None:
-    with pytest.raises(InvalidRequest) as refused:
+def test_invalid_schedule_parameters_are_rejected(value: Any, pointer: str) -> None:
+    with pytest.raises(InvalidRequest) as raised:
         parse_schedule_parameters(value)
-    assert [error.pointer for error in refused.value.errors] == [pointer]
+    assert [error.pointer for error in raised.value.errors] == [pointer]

@@ -58,9 +58,9 @@ def test_errors_do_not_contain_the_drivers_text() -> None:
     assert "hunter2" not in str(caught.value)
 
 
-# SQLSTATEs, by class; the rest of psycopg's tree means Internal.
+# Prefixes of SQLSTATEs for transient errors. All other SQLSTATEs in psycopg's class tree map to Internal.
 TRANSIENT = ("08", "25P03", "40001", "40P01", "53", "55P03", "57P", "58000", "58030")
-# Every class without an SQLSTATE, by driver; a class that a new version of a driver adds fails the test.
+# Every class without an SQLSTATE, by driver. If a new version of a driver adds a class, the test fails.
 UNNUMBERED: dict[str, type[ExportError]] = {
     "psycopg.Error": Internal,
     "psycopg.InterfaceError": Internal,
@@ -98,7 +98,7 @@ UNNUMBERED: dict[str, type[ExportError]] = {
 
 
 def tree(kind: type[Exception]) -> Iterator[type[Exception]]:
-    """Yield the drivers' own classes, without those that tests and other packages derive."""
+    """Yield a class and its subclasses, without subclasses from tests and other packages."""
     yield kind
     for subclass in kind.__subclasses__():
         if subclass.__module__.partition(".")[0] in {"psycopg", "pymysql", "sqlite3"}:
@@ -123,12 +123,12 @@ def expected(kind: type[Exception]) -> type[ExportError]:
 
 
 @pytest.mark.parametrize("kind", TREE, ids=name)
-def test_every_class_of_every_driver_has_a_meaning(kind: type[Exception]) -> None:
+def test_every_driver_error_class_is_classified(kind: type[Exception]) -> None:
     assert type(classify(kind("anything"))) is expected(kind)
     assert type(classify(DBAPIError("SELECT 1", {}, kind("anything")))) is expected(kind)
 
 
-def test_the_table_has_no_class_that_the_drivers_do_not_have() -> None:
+def test_the_table_lists_only_existing_classes() -> None:
     assert set(UNNUMBERED) <= {name(kind) for kind in TREE}
 
 
@@ -148,7 +148,7 @@ def test_the_table_has_no_class_that_the_drivers_do_not_have() -> None:
         (SQLAlchemyTimeoutError("QueuePool limit reached"), SourceUnavailable),
     ],
 )
-def test_numbers_decide_before_classes(error: Exception, kind: type[ExportError]) -> None:
+def test_error_numbers_take_precedence_over_classes(error: Exception, kind: type[ExportError]) -> None:
     assert type(classify(error)) is kind
 
 
@@ -157,8 +157,8 @@ def test_a_timeout_that_closes_the_connection_is_still_a_timeout() -> None:
     assert type(classify(error, connection_lost=True)) is SourceTimeout
 
 
-def test_a_database_that_never_answers_at_connect_is_retryable() -> None:
-    """The kernel completes the TCP handshake, but no server reads the socket."""
+def test_a_server_that_never_accepts_the_connection_is_retryable() -> None:
+    """The kernel completes the TCP handshake, but no server reads from the socket."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"postgresql+psycopg://any@127.0.0.1:{silent.getsockname()[1]}/any"
         engine = open_engine(url, connect_seconds=2)

@@ -1,4 +1,4 @@
-"""The general source, on SQLite."""
+"""Test the general source on SQLite."""
 
 from collections.abc import Callable
 from typing import Any
@@ -34,7 +34,7 @@ def test_a_file_of_all_types() -> None:
         ({"csv": {"header": "none"}}, b""),
     ],
 )
-def test_an_export_without_rows_is_its_header(fields: dict[str, Any], file: bytes) -> None:
+def test_an_export_without_rows_contains_only_the_header(fields: dict[str, Any], file: bytes) -> None:
     assert file_of([], things_request(**fields)) == file
 
 
@@ -64,8 +64,8 @@ def test_time_zones_do_not_change_dates_and_times() -> None:
 
 
 def stored(column: str, value: Any) -> Callable[[Connection], None]:
-    """SQLite keeps whatever it is fields in a column of any type."""
-    update = f"UPDATE things SET {column} = ? WHERE id = 2"  # noqa: S608 - a column of ours
+    """Return a function that stores a value of any type in the column, which SQLite allows."""
+    update = f"UPDATE things SET {column} = ? WHERE id = 2"  # noqa: S608 - `column` comes from this file
     return lambda connection: connection.exec_driver_sql(update, (value,))
 
 
@@ -81,7 +81,7 @@ def stored(column: str, value: Any) -> Callable[[Connection], None]:
         ("price", "a lot", "price"),
     ],
 )
-def test_an_unreadable_row_is_named_with_its_column(
+def test_the_error_names_row_and_column_of_an_unreadable_value(
     column: str, value: Any, key: str, transform: Transform | None
 ) -> None:
     with things_snapshot([{}, {}, {}]) as snap:
@@ -96,9 +96,11 @@ def test_an_unreadable_row_is_named_with_its_column(
 
 @pytest.mark.parametrize(("column", "key"), [("words", "words"), ("answers", "answers.q1"), ("day", "day")])
 @pytest.mark.parametrize("rows_before", [0, sqlalchemy_rows.CHUNK_ROWS])
-def test_text_that_is_not_utf8_is_named_with_its_column(column: str, key: str, rows_before: int) -> None:
+def test_the_error_names_row_and_column_of_text_that_is_not_utf8(
+    column: str, key: str, rows_before: int
+) -> None:
     with things_snapshot([{}] * rows_before + [FULL, {}, {}]) as snap:
-        update = f"UPDATE things SET {column} = CAST(x'61ff' AS TEXT) WHERE id = ?"  # noqa: S608 - a column of ours
+        update = f"UPDATE things SET {column} = CAST(x'61ff' AS TEXT) WHERE id = ?"  # noqa: S608 - `column` comes from this file
         snap.connection.exec_driver_sql(update, (rows_before + 2,))
         with pytest.raises(UnreadableRow) as raised:
             file_from_snapshot(snap, things_request(sort="id"))

@@ -8,23 +8,23 @@ from botocore.awsrequest import AWSPreparedRequest
 from flows.storage.s3 import S3Storage, part_bytes
 
 GIB, TIB = 1 << 30, 1 << 40
-MOST_PARTS, LARGEST_PART, LARGEST_OBJECT = 10_000, 5 * GIB, 5 * TIB
+MAX_PARTS, MAX_PART, MAX_OBJECT = 10_000, 5 * GIB, 5 * TIB
 
 
-class Seen(Exception):
-    """Raised in place of sending the request."""
+class NotSent(Exception):
+    """Raised instead of sending the request."""
 
 
 def test_part_sizes_reach_the_largest_object() -> None:
-    sizes = [part_bytes(number) for number in range(MOST_PARTS)]
-    assert sum(sizes) >= LARGEST_OBJECT
-    assert max(sizes) <= LARGEST_PART
+    sizes = [part_bytes(number) for number in range(MAX_PARTS)]
+    assert sum(sizes) >= MAX_OBJECT
+    assert max(sizes) <= MAX_PART
     assert sum(sizes[:1000]) == 1000 * 8 * (1 << 20)
 
 
 @pytest.fixture(autouse=True)
 def own_client() -> Iterator[None]:
-    """s3fs shares one instance by default."""
+    """Clear the cache of s3fs, which would otherwise share one instance between tests."""
     s3fs.S3FileSystem.clear_instance_cache()
     yield
     s3fs.S3FileSystem.clear_instance_cache()
@@ -46,14 +46,14 @@ def test_payload_signing_is_off_only_over_tls(
     storage = S3Storage("bucket", "")
     sent: list[str] = []
 
-    def see(request: AWSPreparedRequest, **_: Any) -> None:
+    def record(request: AWSPreparedRequest, **_: Any) -> None:
         digest = request.headers["X-Amz-Content-SHA256"]
         sent.append(digest.decode() if isinstance(digest, bytes) else digest)
-        raise Seen
+        raise NotSent
 
     upload = storage.begin_upload("key")
-    storage._s3.s3.meta.events.register("before-send.s3.PutObject", see)
+    storage._s3.s3.meta.events.register("before-send.s3.PutObject", record)
     upload.write(b"content")
-    with pytest.raises(Seen):
+    with pytest.raises(NotSent):
         upload.commit()
     assert (sent[0] == "UNSIGNED-PAYLOAD") is not is_hashed

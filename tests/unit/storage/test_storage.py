@@ -23,7 +23,7 @@ def storage(tmp_path: Path) -> FolderStorage:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """Return all files in the folder except the signing key."""
+    """Return the content of all files in the folder except the signing key."""
     paths = [path for path in folder.rglob("*") if path.is_file() and path.name != ".signing-key"]
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
@@ -44,9 +44,9 @@ def test_a_file_appears_complete_on_commit(storage: FolderStorage, tmp_path: Pat
 def test_files_and_their_folders_are_for_the_owner_only(tmp_path: Path) -> None:
     previous = os.umask(0)
     try:
-        with upload(FolderStorage(tmp_path / "new" / "root", ""), KEY) as made:
-            made.write(b"1,a\n")
-            made.commit()
+        with upload(FolderStorage(tmp_path / "new" / "root", ""), KEY) as started:
+            started.write(b"1,a\n")
+            started.commit()
     finally:
         os.umask(previous)
     modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "new").rglob("*")}
@@ -90,7 +90,7 @@ def test_an_upload_that_is_not_committed_publishes_nothing(storage: FolderStorag
     assert files(tmp_path) == {}
 
 
-def test_a_second_upload_of_the_same_key_is_refused(storage: FolderStorage, tmp_path: Path) -> None:
+def test_a_second_upload_of_the_same_key_fails(storage: FolderStorage, tmp_path: Path) -> None:
     def write(content: bytes) -> None:
         with upload(storage, KEY) as started:
             started.write(content)
@@ -182,13 +182,13 @@ def test_a_signed_link_works_until_it_expires(storage: FolderStorage, tmp_path: 
         {"key": f"{KEY}\n1721390400", "expires": FILE, "disposition": ""},
     ],
 )
-def test_a_changed_link_is_refused(storage: FolderStorage, forged: dict[str, str]) -> None:
+def test_a_changed_link_is_rejected(storage: FolderStorage, forged: dict[str, str]) -> None:
     link = storage.sign(KEY, FILE, 900, NOON)
     with pytest.raises(PermissionError, match="not valid"):
         open_link(storage, link.url, Clock(), **forged)
 
 
-def test_a_link_signed_by_another_folder_is_refused(storage: FolderStorage, tmp_path: Path) -> None:
+def test_a_link_signed_by_another_folder_is_rejected(storage: FolderStorage, tmp_path: Path) -> None:
     other = FolderStorage(tmp_path / "elsewhere", "https://reports.example.com")
     with pytest.raises(PermissionError, match="not valid"):
         open_link(storage, other.sign(KEY, FILE, 900, NOON).url, Clock())
@@ -199,8 +199,8 @@ def test_the_signing_key_is_private_and_persistent(storage: FolderStorage, tmp_p
     key_file = tmp_path / ".signing-key"
     assert key_file.stat().st_mode & 0o777 == 0o600
     assert len(key_file.read_bytes()) == 32
-    again = FolderStorage(tmp_path, "https://reports.example.com")
-    assert again.sign(KEY, FILE, 900, NOON) == storage.sign(KEY, FILE, 900, NOON)
+    reopened = FolderStorage(tmp_path, "https://reports.example.com")
+    assert reopened.sign(KEY, FILE, 900, NOON) == storage.sign(KEY, FILE, 900, NOON)
 
 
 def test_link_size_counts_bytes_or_fails(storage: FolderStorage) -> None:
@@ -232,7 +232,7 @@ def test_a_title_is_percent_encoded(title: str | None, header: str) -> None:
 @pytest.mark.parametrize(
     "url", ["", "exports", "s3://", "s3:///prefix", "file://", "ftp://host/x", "gs://b/p"]
 )
-def test_an_invalid_storage_url_is_refused_with_its_setting(url: str) -> None:
+def test_the_error_for_an_invalid_storage_url_names_the_setting(url: str) -> None:
     with pytest.raises(ValueError, match="REPORTS_STORAGE_URL"):
         open_storage(url, "")
 

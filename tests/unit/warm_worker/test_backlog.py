@@ -1,4 +1,4 @@
-"""The backlog queries every waiting owner, however many there are."""
+"""Test that the backlog queries every waiting owner, even if there are many."""
 
 import asyncio
 from typing import Any, cast
@@ -14,7 +14,7 @@ NAMES = [f"owner {number}" for number in range(MAX_OWNERS_PER_QUERY + 1)]
 
 
 class BusyServer:
-    """Every owner has a due run."""
+    """Fake of Prefect's client where every owner has a due run."""
 
     def __init__(self) -> None:
         self.queried: list[str] = []
@@ -31,9 +31,9 @@ def test_every_owner_is_queried_once_before_any_is_queried_again() -> None:
     server = BusyServer()
     backlog = Backlog(cast("Any", server), "pool", "worker", {}, 5)
     backlog.add_waiting_owners(NAMES)
-    handed_out = WorkerFlowRunResponse(
+    response = WorkerFlowRunResponse(
         work_pool_id=uuid4(), work_queue_id=uuid4(), flow_run=FlowRun(flow_id=uuid4())
     )
     for _ in range(2):
-        asyncio.run(backlog.next_runs([handed_out], lambda: 4))
+        asyncio.run(backlog.next_runs([response], lambda: 4))
     assert set(server.queried[: len(NAMES)]) == set(NAMES)

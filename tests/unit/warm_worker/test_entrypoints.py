@@ -9,20 +9,20 @@ PREFECT_YAML = Path(__file__).parents[3] / "prefect.yaml"
 SHELL = "subprocess.getoutput"
 
 
-def test_the_workers_own_entrypoints_are_those_of_prefect_yaml() -> None:
+def test_the_default_entrypoints_match_prefect_yaml() -> None:
     deployments = yaml.safe_load(PREFECT_YAML.read_text())["deployments"]
     assert {deployment["entrypoint"] for deployment in deployments} == OWN
 
 
 @pytest.mark.parametrize("entrypoint", sorted(OWN))
-def test_own_entrypoints_run(entrypoint: str) -> None:
+def test_default_entrypoints_are_allowed(entrypoint: str) -> None:
     assert check_entrypoint(entrypoint, frozenset()) is None
 
 
 @pytest.mark.parametrize(
     "entrypoint", [SHELL, "", "flows.export", "flows.export:export_report", "./x.py:flow"]
 )
-def test_any_other_entrypoint_is_refused(entrypoint: str) -> None:
+def test_any_other_entrypoint_is_rejected(entrypoint: str) -> None:
     message = check_entrypoint(entrypoint, frozenset({"my.flows.nightly"}))
     assert message
     assert repr(entrypoint) in message

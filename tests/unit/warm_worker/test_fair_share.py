@@ -1,4 +1,4 @@
-"""Fair selection of the next runs."""
+"""Test the fair selection of the next runs."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ class Due:
 
 
 def due(owners: str, queue: str = "default", start: int = 0) -> list[Due]:
-    """Return a run per letter, owned by that letter; `-` has no owner."""
+    """Return one run per letter, owned by that letter. `-` means no owner."""
     names = [None if name == "-" else name for name in owners]
     return [Due(number, name, queue) for number, name in enumerate(names, start)]
 

@@ -35,7 +35,7 @@ def test_a_run_without_a_heartbeat_is_lost_after_its_start(seconds: float, lost:
 @pytest.mark.parametrize(
     ("silent", "lost"), [(1, False), (SILENT_SECONDS, False), (SILENT_SECONDS + 1, True)]
 )
-def test_an_old_heartbeat_means_lost_however_long_the_run_takes(silent: float, lost: bool) -> None:
+def test_a_run_with_an_old_heartbeat_is_lost_regardless_of_its_duration(silent: float, lost: bool) -> None:
     assert is_lost(run(StateType.RUNNING), after(DAY - silent), after(DAY)) is lost
 
 

@@ -1,4 +1,4 @@
-"""Webhook URLs: public ones are accepted, and all spellings of internal hosts are refused."""
+"""Test that public webhook URLs are accepted and all notations of internal hosts are rejected."""
 
 import ipaddress
 
@@ -14,7 +14,7 @@ def wide(text: str) -> str:
     return "".join(char if char == "." else chr(ord(char) + 0xFEE0) for char in text)
 
 
-REFUSED = [
+REJECTED = [
     ("", "https URL"),
     (None, "https URL"),
     (7, "https URL"),
@@ -104,8 +104,8 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("url", "reason"), REFUSED)
-def test_a_url_that_is_not_public_https_is_refused_with_the_reason(url: object, reason: str) -> None:
+@pytest.mark.parametrize(("url", "reason"), REJECTED)
+def test_a_url_that_is_not_public_https_is_rejected_with_the_reason(url: object, reason: str) -> None:
     with pytest.raises(InvalidAddress, match=reason):
         parse_address(url, ())
 
@@ -118,7 +118,8 @@ def test_a_url_that_is_not_public_https_is_refused_with_the_reason(url: object, 
         ("https://hooks.example.com.?x", "hooks.example.com", "/?x"),
         ("https://bücher.example.com/", "xn--bcher-kva.example.com", "/"),
         ("https://xn--bcher-kva.example.com/", "xn--bcher-kva.example.com", "/"),
-        ("https://127.0.0.1.nip.io/", "127.0.0.1.nip.io", "/"),  # its address is checked before sending
+        # The address of this host is checked before sending.
+        ("https://127.0.0.1.nip.io/", "127.0.0.1.nip.io", "/"),
     ],
 )
 def test_a_public_url_is_parsed(url: str, host: str, target: str) -> None:
@@ -139,7 +140,7 @@ def test_hosts_listed_by_the_operator_may_be_private(url: str) -> None:
     "url",
     ["https://localhost/", "https://localhost:8444/", "https://hooks.corp:8443/", "https://a.hooks.corp/"],
 )
-def test_other_hosts_and_ports_than_the_listed_ones_are_refused(url: str) -> None:
+def test_hosts_and_ports_that_are_not_listed_are_rejected(url: str) -> None:
     with pytest.raises(InvalidAddress):
         parse_address(url, parse_private_hosts("localhost:8443,hooks.corp"))
 

@@ -1,4 +1,4 @@
-"""Webhook messages, verified with the Standard Webhooks library."""
+"""Test webhook messages by verifying them with the Standard Webhooks library."""
 
 import json
 from dataclasses import replace

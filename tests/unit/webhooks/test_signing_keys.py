@@ -18,7 +18,7 @@ def test_each_caller_has_its_own_key() -> None:
     )
 
 
-def test_a_signing_secret_has_the_standard_notation() -> None:
+def test_a_signing_secret_has_the_standard_format() -> None:
     secret = WebhookSecrets([OLD]).signing_secret("ada")
     assert secret.startswith("whsec_")
     assert len(base64.b64decode(secret.removeprefix("whsec_"), validate=True)) == 32
@@ -44,12 +44,12 @@ def test_after_a_rotation_the_new_key_comes_first_and_old_urls_can_be_unsealed()
 
 @pytest.mark.parametrize("sealed", ["", "gAAAA", "ü"])
 def test_another_secret_cannot_unseal(sealed: str) -> None:
-    for damaged in (sealed, WebhookSecrets([OLD]).seal(URL)):
+    for undecryptable in (sealed, WebhookSecrets([OLD]).seal(URL)):
         with pytest.raises(UnsealError):
-            WebhookSecrets([NEW]).unseal(damaged)
+            WebhookSecrets([NEW]).unseal(undecryptable)
 
 
 @pytest.mark.parametrize("text", ["", "\n", "short", f"{OLD}\nshort"])
-def test_a_file_without_a_long_enough_secret_is_refused(text: str) -> None:
+def test_a_file_with_a_secret_that_is_too_short_is_rejected(text: str) -> None:
     with pytest.raises(ValueError, match="24"):
         parse_secrets(text)

@@ -1,4 +1,4 @@
-"""The CSV writer splits rows over several files."""
+"""Test that the CSV writer splits rows into several files."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +13,7 @@ blocks_of_rows = st.lists(st.lists(cells, min_size=1, max_size=6), max_size=5)
 
 
 def split_all(batches: list[Records] | list[Chunk], at_rows: int) -> list[list[Records | Chunk]]:
-    """Return the parts of each file; fail if a part reaches over the end of a file."""
+    """Return the parts of each file and check that no part crosses the end of a file."""
     files: dict[int, list[Records | Chunk]] = {}
     rows_before = 0
     for batch in batches:
@@ -47,8 +47,10 @@ def test_chunks_are_cut_where_a_file_is_full(sizes: list[int], at_rows: int) -> 
         for start, size in zip(starts, sizes, strict=True)
     ]
     files = split_all(chunks, at_rows)
-    found = [[key for part in parts if isinstance(part, Chunk) for key in part.values[0]] for parts in files]
-    assert found == [keys[start : start + at_rows] for start in range(0, len(keys), at_rows)]
+    file_keys = [
+        [key for part in parts if isinstance(part, Chunk) for key in part.values[0]] for parts in files
+    ]
+    assert file_keys == [keys[start : start + at_rows] for start in range(0, len(keys), at_rows)]
 
 
 def test_without_a_limit_batches_stay_whole() -> None:

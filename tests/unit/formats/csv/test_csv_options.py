@@ -32,7 +32,7 @@ ALL_OPTIONS = st.builds(
         (["two\nlines"], '"two\nlines"\n'),
         (["two\r\nlines"], '"two\r\nlines"\n'),
         (["\r"], '"\r"\n'),
-        ([" blanks ", "\t"], " blanks ,\t\n"),
+        ([" spaces ", "\t"], " spaces ,\t\n"),
         (["=1+1", "@x", "-5"], "=1+1,@x,-5\n"),
         (["'", ";", "\\"], "',;,\\\n"),
         (["\\."], '"\\."\n'),
@@ -40,7 +40,7 @@ ALL_OPTIONS = st.builds(
         (["😀", "שלום", "e\u0301"], "😀,שלום,e\u0301\n"),
     ],
 )
-def test_records_equal_postgresqls(cells: list[str | None], line: str) -> None:
+def test_records_match_postgresql(cells: list[str | None], line: str) -> None:
     assert record(cells, PLAIN) == line
 
 
@@ -60,7 +60,7 @@ def test_only_necessary_quotes_are_written(options: CsvOptions, line: str) -> No
 
 @given(st.lists(CELLS, min_size=2, max_size=6), ALL_OPTIONS)
 @settings(max_examples=100)
-def test_pythons_csv_reader_reads_every_record_back(cells: list[str | None], options: CsvOptions) -> None:
+def test_the_csv_module_reads_every_record_back(cells: list[str | None], options: CsvOptions) -> None:
     lines = io.StringIO(record(cells, options), newline="")
     read = list(csv.reader(lines, strict=True, delimiter=options.delimiter))
     assert read == [[cell or "" for cell in cells]]
@@ -106,7 +106,7 @@ def test_different_records_have_different_bytes(
         ("'=1", "'=1"),
     ],
 )
-def test_the_guard_precedes_formulas_but_not_numbers(text: str, written: str) -> None:
+def test_the_guard_is_added_to_formulas_but_not_to_numbers(text: str, written: str) -> None:
     assert guarded(text) == written
 
 
@@ -205,7 +205,7 @@ def test_csv_is_a_preset_or_an_object_of_options(value: object, expected: CsvOpt
         (["plain"], None, ""),
     ],
 )
-def test_invalid_options_are_refused_with_name_and_reason(
+def test_invalid_options_are_rejected_with_name_and_reason(
     value: Any, option: str | None, reason: str
 ) -> None:
     with pytest.raises(InvalidOptions) as raised:
@@ -231,7 +231,7 @@ def test_every_invalid_option_is_reported() -> None:
     )
 )
 @settings(max_examples=100)
-def test_accepted_options_never_contradict_each_other(options: dict[str, Any]) -> None:
+def test_accepted_options_never_conflict(options: dict[str, Any]) -> None:
     with suppress(InvalidOptions):
         options = parse_options(options)
         assert options.decimal_mark != options.delimiter
@@ -249,5 +249,5 @@ def test_accepted_options_never_contradict_each_other(options: dict[str, Any]) -
         (replace(PLAIN, compression="zip", split_rows=5), 5, "zip"),
     ],
 )
-def test_the_extension_follows_from_options_and_rows(options: CsvOptions, rows: int, extension: str) -> None:
+def test_the_extension_depends_on_options_and_rows(options: CsvOptions, rows: int, extension: str) -> None:
     assert CsvFormat().extension(options, rows) == extension

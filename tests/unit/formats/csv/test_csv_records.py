@@ -25,7 +25,7 @@ def tables(draw: st.DrawFn) -> list[list[str | None]]:
 
 @given(columns=tables(), options=all_options)
 @settings(max_examples=400)
-def test_columns_give_the_same_records_as_single_rows(
+def test_columns_and_single_rows_give_the_same_records(
     columns: list[list[str | None]], options: CsvOptions
 ) -> None:
     one_by_one = "".join(record(row, options) for row in zip(*columns, strict=True))

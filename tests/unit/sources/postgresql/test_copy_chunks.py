@@ -1,4 +1,4 @@
-"""COPY's records become typed columns."""
+"""Test how COPY's records are converted to typed columns."""
 
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -66,7 +66,7 @@ def read(data: bytes, kind: TypeEngine[Any], rows: int = 1) -> Any:
         (b"0044-03-15 BC", Date(), "0044-03-15 BC"),
         (b"2024-07-19T14:30:15.000007+02:00", DateTime(timezone=True), datetime(2024, 7, 19, 12, 30, 15, 7)),  # noqa: DTZ001 - UTC
         (b"2024-07-19T14:30:15.000007", DateTime(), datetime(2024, 7, 19, 14, 30, 15, 7)),  # noqa: DTZ001
-        # An offset with seconds, which Arrow does not parse.
+        # Arrow cannot parse an offset with seconds.
         (b"1879-12-31T23:45:16.000000-00:14:44", DateTime(timezone=True), datetime(1880, 1, 1, tzinfo=UTC)),
         (b"10000-01-01 00:30:00.5+01", DateTime(timezone=True), "10000-01-01 00:30:00.5+01"),
         (b"09:05:01.5", Time(), time(9, 5, 1, 500000)),
@@ -103,7 +103,7 @@ class Backwards(TypeDecorator[str]):
 
 
 @pytest.mark.parametrize(
-    ("kind", "can"),
+    ("kind", "parseable"),
     [
         (Interval(), True),
         (Enum("a", "b"), True),
@@ -116,5 +116,5 @@ class Backwards(TypeDecorator[str]):
         (Float(asdecimal=True), False),
     ],
 )
-def test_types_that_convert_values_are_not_parsed(kind: TypeEngine[Any], can: bool) -> None:
-    assert copy_chunks.can_parse(kind) is can
+def test_types_that_convert_values_are_not_parsed(kind: TypeEngine[Any], parseable: bool) -> None:
+    assert copy_chunks.can_parse(kind) is parseable

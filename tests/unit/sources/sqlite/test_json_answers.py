@@ -1,4 +1,4 @@
-"""An array of answers has the text that `cell_text` gives one by one."""
+"""Test that an array of answers is converted to the same text as by `cell_text`."""
 
 import json
 from decimal import Decimal
@@ -18,13 +18,13 @@ ONE, MANY = Question("one", "One", multiple=False), Question("many", "Many", mul
 
 
 def texts(answers: pa.Array, question: Question) -> list[str | None]:
-    read = json_answers.texts(answers, question)
-    assert read.type == TEXT
-    return list(read.to_pylist())
+    array = json_answers.texts(answers, question)
+    assert array.type == TEXT
+    return list(array.to_pylist())
 
 
 def one_by_one(answers: list[str], question: Question) -> list[str | None]:
-    """Convert each answer single_answer; an empty string is no answer."""
+    """Convert the answers one at a time with `cell_text`. An empty string means that there is no answer."""
     values = [json.loads(text, parse_float=Decimal) if text else None for text in answers]
     return list(cell_text.answer_texts(values, question))
 
@@ -82,8 +82,8 @@ def test_a_choice_that_is_a_comma_is_not_a_separator(answer: str, expected: str)
     assert texts(pa.array([answer], TEXT), MANY) == [expected]
 
 
-def test_a_number_with_more_digits_than_python_parses_is_refused() -> None:
-    """Python refuses the whole document for the same reason."""
+def test_a_number_with_more_digits_than_python_parses_is_rejected() -> None:
+    """Python rejects a document with such a number for the same reason."""
     with pytest.raises(ValueError, match="digits"):
         texts(pa.array(["1" * 5000], TEXT), ONE)
     assert texts(pa.array(["0." + "1" * 5000], TEXT), ONE) == ["0." + "1" * 5000]
@@ -96,7 +96,7 @@ numbers |= st.from_regex(r"-?(0|[1-9][0-9]{0,4})(\.[0-9]{1,5})?([eE][+-]?[0-9]{1
 
 
 def escaped(word: str) -> str:
-    """Write each character as one escape, or as a surrogate pair."""
+    """Write every character as an escape sequence, with surrogate pairs where needed."""
     units = word.encode("utf-16-be").hex()
     return '"' + "".join(f"\\u{units[place : place + 4]}" for place in range(0, len(units), 4)) + '"'
 
@@ -128,7 +128,7 @@ commas = _lists(st.sampled_from(['""', '","', '"a"', '",a"', '"a,"', "1", "null"
     before=st.integers(0, 8),
     question=st.sampled_from([ONE, MANY]),
 )
-def test_any_answers_have_the_text_of_single_ones(
+def test_any_answers_have_the_text_of_single_answers(
     answers: list[str], before: int, question: Question
 ) -> None:
     whole = pa.array(answers, TEXT)

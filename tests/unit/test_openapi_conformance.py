@@ -1,4 +1,4 @@
-"""ResponseValidator: a response that the OpenAPI document does not describe fails the test."""
+"""Test that ResponseValidator rejects responses that the OpenAPI document does not describe."""
 
 from typing import Any
 
