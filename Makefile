@@ -21,12 +21,12 @@ check: $(VENV)/.dev  ## check lint, format, types and import layers
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-audit: $(VENV)/.dev  ## look up the locked packages in the advisory database, if that is reachable
+audit: $(VENV)/.dev  ## check the locked packages for known vulnerabilities, if the database is reachable
 	@if $(BIN)/python -c 'import httpx; httpx.get("$(ADVISORIES)", timeout=10)' 2>/dev/null; then \
 		$(BIN)/pip-audit --vulnerability-service osv --disable-pip --progress-spinner off \
 			--requirement requirements-dev.txt $(ARGS); \
 	else \
-		echo "Audit: $(ADVISORIES) is not reachable, so no package was checked."; \
+		echo "Audit: $(ADVISORIES) is not reachable, so the packages were not checked."; \
 	fi
 
 coverage: $(VENV)/.dev  ## measure branch coverage of the unit tests; child processes are not counted

@@ -22,16 +22,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session")
 def receiver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
-    """A webhook receiver that the stack's settings allow."""
+    """Run a webhook receiver to which the stack may send webhooks."""
     with running_receiver(tmp_path_factory.mktemp("receiver")) as receiver:
         yield receiver
 
 
 @pytest.fixture(scope="session")
 def stack(receiver: Receiver) -> Iterator[Stack]:
-    """The stack that all tests share; none of them changes its sample data."""
+    """Run the stack that all tests share. Tests must not change its sample data."""
     webhook_retries = {"REPORTS_WEBHOOK_ATTEMPTS": "3", "REPORTS_WEBHOOK_RETRY_SECONDS": "0.2"}
-    # pytest's temporary folders may not be readable for the account that PostgreSQL runs as.
+    # The user that PostgreSQL runs as may not be able to read pytest's temporary folders.
     with (
         TemporaryDirectory(prefix="reports-", ignore_cleanup_errors=True) as folder,
         running_stack(Path(folder) / "data", receiver.settings | webhook_retries) as stack,
@@ -41,7 +41,7 @@ def stack(receiver: Receiver) -> Iterator[Stack]:
 
 @pytest.fixture(scope="session")
 def api(stack: Stack) -> Iterator[httpx.Client]:
-    """A client that validates every response against the OpenAPI document."""
+    """Return a client that validates every response against the OpenAPI document."""
     hooks = {"response": [response_hook(stack.api_url)]}
     with httpx.Client(base_url=stack.api_url, timeout=30, trust_env=False, event_hooks=hooks) as client:
         yield client
@@ -55,14 +55,14 @@ def prefect(stack: Stack) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def database(stack: Stack) -> Iterator[psycopg.Connection]:
-    """A direct connection to the source database."""
+    """Connect to the source database as its superuser."""
     with psycopg.connect(stack.libpq_url, autocommit=True) as connection:
         yield connection
 
 
 @pytest.fixture(scope="session")
 def scratch_url(stack: Stack) -> str:
-    """An empty database on the stack's PostgreSQL, for tables that tests create."""
+    """Create an empty database on the stack's PostgreSQL server and return its URL."""
     with psycopg.connect(stack.libpq_url, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE IF EXISTS {SCRATCH} WITH (FORCE)")
         connection.execute(f"CREATE DATABASE {SCRATCH}")
@@ -71,18 +71,18 @@ def scratch_url(stack: Stack) -> str:
 
 @pytest.fixture(scope="session")
 def storage(stack: Stack) -> S3Storage:
-    """The service's own storage class on the stack's S3 server."""
+    """Return the service's storage class, connected to the stack's S3 server."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in stack.aws.items():
             patch.setenv(name, value)
         storage = S3Storage(stack.bucket, "tests")
-        storage.check()  # reads the environment when it connects
+        storage.check()  # connects while the environment is patched
         return storage
 
 
 @pytest.fixture(scope="session")
 def s3(stack: Stack) -> Iterator[Any]:
-    """A plain botocore client for the stack's S3 server."""
+    """Return a botocore client for the stack's S3 server."""
     client = botocore.session.Session().create_client(
         "s3",
         region_name="us-east-1",

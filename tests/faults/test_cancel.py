@@ -1,4 +1,4 @@
-"""Cancelling an export ends its database query and leaves no file or upload behind."""
+"""Test that cancelling an export ends its database query and leaves no file or upload behind."""
 
 import time
 from collections.abc import Iterator
@@ -41,9 +41,9 @@ def list_uploads(cluster: Cluster, job_id: str) -> list[str]:
 def test_a_cancelled_export_ends_its_query_and_leaves_no_file(cluster: Cluster) -> None:
     job_id = cluster.start("stalled-orders")
     wait_until(lambda: count_queries(cluster) == 1, 40)
-    answer = cluster.api.post(f"/exports/{job_id}/cancel")
-    assert answer.status_code == 202
-    assert answer.json()["phase"] == "cancelling"
+    response = cluster.api.post(f"/exports/{job_id}/cancel")
+    assert response.status_code == 202
+    assert response.json()["phase"] == "cancelling"
     wait_until(lambda: count_queries(cluster) == 0)
     job = cluster.wait_until_finished(job_id)
     assert (job["status"], job["error"]["code"]) == ("cancelled", "cancelled")
@@ -52,7 +52,7 @@ def test_a_cancelled_export_ends_its_query_and_leaves_no_file(cluster: Cluster) 
     assert cluster.api.post(f"/exports/{job_id}/cancel").status_code == 409
 
 
-def test_a_queued_export_is_cancelled_at_once(cluster: Cluster) -> None:
+def test_a_queued_export_is_cancelled_immediately(cluster: Cluster) -> None:
     first, waiting = cluster.start("stalled-orders"), cluster.start("stalled-orders")
     wait_until(lambda: cluster.job(first)["status"] == "running", 40)
     assert cluster.job(waiting)["queue"]["position"] == 0
@@ -62,7 +62,7 @@ def test_a_queued_export_is_cancelled_at_once(cluster: Cluster) -> None:
     cluster.wait_until_finished(first)
 
 
-def test_deleting_a_running_export_stops_it_and_removes_it_at_once(cluster: Cluster) -> None:
+def test_deleting_a_running_export_stops_and_removes_it_immediately(cluster: Cluster) -> None:
     job_id = cluster.start("stalled-orders")
     wait_until(lambda: count_queries(cluster) == 1, 40)
     assert cluster.api.delete(f"/exports/{job_id}").status_code == 204

@@ -1,4 +1,4 @@
-"""The command line during a signal, an outage, and a cancellation by another client."""
+"""Test the command line during signals, outages, and cancellations by another client."""
 
 import signal
 import time
@@ -49,9 +49,9 @@ def test_a_signal_cancels_the_export_and_leaves_no_file(
     job_id = find_id(wait_for_stderr(process, "Export "))
     wait_until_running(cluster, job_id)
     process.send_signal(number)
-    ran = wait_for_exit(process)
-    assert (ran.code, ran.stdout) == (code, b"")
-    assert ran.stderr.endswith(f"Export {job_id} was cancelled.\n")
+    result = wait_for_exit(process)
+    assert (result.code, result.stdout) == (code, b"")
+    assert result.stderr.endswith(f"Export {job_id} was cancelled.\n")
     assert list_files(tmp_path) == []
     assert cluster.wait_until_finished(job_id)["status"] == "cancelled"
 
@@ -64,48 +64,48 @@ def test_an_export_cancelled_elsewhere_exits_with_1_and_names_its_id(
     wait_until_running(cluster, job_id)
     cancelled = run(api_url(cluster), tmp_path, "cancel", job_id)
     assert (cancelled.code, cancelled.stdout) == (0, f"Export {job_id} was cancelled.\n".encode())
-    again = run(api_url(cluster), tmp_path, "cancel", job_id)
-    assert (again.code, again.stdout) == (0, cancelled.stdout)
-    ran = wait_for_exit(process)
-    assert ran.code == 1
-    assert ran.stderr.endswith(f"report-exports: The export was cancelled (cancelled). Quote {job_id}.\n")
+    repeated = run(api_url(cluster), tmp_path, "cancel", job_id)
+    assert (repeated.code, repeated.stdout) == (0, cancelled.stdout)
+    result = wait_for_exit(process)
+    assert result.code == 1
+    assert result.stderr.endswith(f"report-exports: The export was cancelled (cancelled). Quote {job_id}.\n")
     assert list_files(tmp_path) == []
 
 
-@pytest.mark.parametrize("how", ["closed", "silent"])
-def test_a_short_outage_does_not_fail_the_export(cluster: Cluster, tmp_path: Path, how: str) -> None:
-    way = BlockableProxy(api_url(cluster))
+@pytest.mark.parametrize("mode", ["closed", "silent"])
+def test_a_short_outage_does_not_fail_the_export(cluster: Cluster, tmp_path: Path, mode: str) -> None:
+    proxy = BlockableProxy(api_url(cluster))
     try:
-        process = launch(way.url, tmp_path, *SLOW, "-o", "slow.csv")
+        process = launch(proxy.url, tmp_path, *SLOW, "-o", "slow.csv")
         job_id = find_id(wait_for_stderr(process, "Export "))
         wait_until_running(cluster, job_id)
-        with way.blocked(how):
+        with proxy.blocked(mode):
             time.sleep(3)
-        ran = wait_for_exit(process)
+        result = wait_for_exit(process)
     finally:
-        way.close()
-    assert ran.code == 0
-    assert "does not respond. Trying again in" in ran.stderr
+        proxy.close()
+    assert result.code == 0
+    assert "does not respond. Trying again in" in result.stderr
     with httpx.Client(trust_env=False) as client:
         link = cluster.job(job_id)["file"]["url"]
         assert (tmp_path / "slow.csv").read_bytes() == client.get(link).content
 
 
 def test_a_long_outage_exits_with_3_and_the_export_continues(cluster: Cluster, tmp_path: Path) -> None:
-    way = BlockableProxy(api_url(cluster))
-    process = launch(way.url, tmp_path, *SLOW, "-o", "slow.csv", "--timeout", "2")
+    proxy = BlockableProxy(api_url(cluster))
+    process = launch(proxy.url, tmp_path, *SLOW, "-o", "slow.csv", "--timeout", "2")
     job_id = find_id(wait_for_stderr(process, "Export "))
-    way.close()
-    ran = wait_for_exit(process)
-    assert ran.code == 3
-    assert f"Quote {job_id}" in ran.stderr
+    proxy.close()
+    result = wait_for_exit(process)
+    assert result.code == 3
+    assert f"Quote {job_id}" in result.stderr
     assert list_files(tmp_path) == []
     assert cluster.wait_until_finished(job_id)["status"] == "done"
 
 
 def test_progress_lines_show_rows(cluster: Cluster, tmp_path: Path) -> None:
-    ran = run(api_url(cluster), tmp_path, *SLOW, "-o", "slow.csv")
-    assert ran.code == 0
-    lines = [line for line in ran.stderr.splitlines() if line.startswith("Exporting: ")]
+    result = run(api_url(cluster), tmp_path, *SLOW, "-o", "slow.csv")
+    assert result.code == 0
+    lines = [line for line in result.stderr.splitlines() if line.startswith("Exporting: ")]
     assert lines
     assert all(" of 200 rows" in line for line in lines)

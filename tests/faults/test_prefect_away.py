@@ -1,4 +1,4 @@
-"""Prefect outages: known jobs keep their last state, new exports get a 503, and nothing answers 500."""
+"""Test that the API keeps responding while Prefect is down, and that scheduled runs are caught up."""
 
 import signal
 import time
@@ -27,7 +27,7 @@ STALE = '110 - "Response is Stale"'
 def separate_stack() -> Iterator[Stack]:
     with (
         TemporaryDirectory(prefix="reports-", ignore_cleanup_errors=True) as folder,
-        running_stack(Path(folder) / "data", {"REPORTS_OUTAGE_SECONDS": "1.5"}) as stack,  # as by default
+        running_stack(Path(folder) / "data", {"REPORTS_OUTAGE_SECONDS": "1.5"}) as stack,  # the default
     ):
         yield stack
 
@@ -58,18 +58,18 @@ def test_exports_continue_when_prefect_is_back(separate_stack: Stack, separate_a
     running = start(separate_api, {**ARTICLES_REQUEST, "filters": {}})
     with frozen(separate_stack.pids["prefect"]):
         deadline = time.monotonic() + 20
-        while "warning" not in (answer := poll(separate_api, running.id)).headers:
-            assert answer.status_code == 200
+        while "warning" not in (response := poll(separate_api, running.id)).headers:
+            assert response.status_code == 200
             assert time.monotonic() < deadline
             time.sleep(0.1)
-        assert answer.headers["warning"] == STALE
-        assert answer.json()["data"]["status"] == "in-progress"
+        assert response.headers["warning"] == STALE
+        assert response.json()["data"]["status"] == "in-progress"
 
         requested_at = time.monotonic()
-        refused = separate_api.post("/reports/csv", json={**ARTICLES_REQUEST, "filters": {"utm": "fb"}})
-        assert refused.status_code == 503
+        rejected = separate_api.post("/reports/csv", json={**ARTICLES_REQUEST, "filters": {"utm": "fb"}})
+        assert rejected.status_code == 503
         assert time.monotonic() - requested_at < RESPONSE_TIMEOUT_SECONDS
-        assert int(refused.headers["retry-after"]) > 0
+        assert int(rejected.headers["retry-after"]) > 0
 
         assert poll(separate_api, UNKNOWN).status_code == 503
         finished = poll(separate_api, done.id)
@@ -85,7 +85,7 @@ def test_exports_continue_when_prefect_is_back(separate_stack: Stack, separate_a
 
 @contextmanager
 def stopped(separate_stack: Stack, prefect: httpx.Client) -> Iterator[None]:
-    """Kill the server, and freeze the supervisor, which would restart it, until the block ends."""
+    """Kill the Prefect server for the block. The supervisor is frozen, so it does not restart the server."""
     server = psutil.Process(separate_stack.pids["prefect"])
     supervisor = server.parent()
     assert supervisor is not None
@@ -93,12 +93,12 @@ def stopped(separate_stack: Stack, prefect: httpx.Client) -> Iterator[None]:
         server.kill()
         yield
     deadline = time.monotonic() + 90
-    while not _answers(prefect):
+    while not _is_up(prefect):
         assert time.monotonic() < deadline
         time.sleep(0.1)
 
 
-def _answers(prefect: httpx.Client) -> bool:
+def _is_up(prefect: httpx.Client) -> bool:
     try:
         return prefect.get("/health").is_success
     except httpx.TransportError:
@@ -106,15 +106,18 @@ def _answers(prefect: httpx.Client) -> bool:
 
 
 def slots_of(prefect: httpx.Client, deployment_id: str, **state: str) -> list[datetime]:
-    """Return the scheduled times of the deployment's runs, oldest first; one page is enough here."""
-    chosen = {"state": {"type": {"any_": [state["type"]]}}} if state else {}
-    body = {"flow_runs": {"deployment_id": {"any_": [deployment_id]}, **chosen}}
-    answer = prefect.post("/flow_runs/filter", json={**body, "sort": "EXPECTED_START_TIME_ASC"})
-    return [datetime.fromisoformat(run["expected_start_time"]) for run in answer.raise_for_status().json()]
+    """Return the scheduled times of the deployment's runs, oldest first."""
+    state_filter = {"state": {"type": {"any_": [state["type"]]}}} if state else {}
+    body = {"flow_runs": {"deployment_id": {"any_": [deployment_id]}, **state_filter}}
+    response = prefect.post("/flow_runs/filter", json={**body, "sort": "EXPECTED_START_TIME_ASC"})
+    return [datetime.fromisoformat(run["expected_start_time"]) for run in response.raise_for_status().json()]
 
 
 def create_schedule_every_two_seconds(api: httpx.Client, prefect: httpx.Client) -> str:
-    """Create a schedule; return its deployment's id. The API would reject such a short interval."""
+    """Create a schedule and return the id of its deployment.
+
+    The interval is set in Prefect, because the API would reject such a short one.
+    """
     body = {
         "name": "through an outage",
         "recurrence": {"every": "PT15M"},
@@ -155,11 +158,12 @@ def test_runs_missed_during_an_outage_are_caught_up_once(
             time.sleep(0.2)
         runs = Counter(slots_of(prefect, deployment_id))
         prefect.delete(f"/deployments/{deployment_id}").raise_for_status()
-    away = [slot for slot in slots if stopped_at < slot < started_at]
+    due_in_outage = [slot for slot in slots if stopped_at < slot < started_at]
     missed = [slot for slot in slots if slot not in done]
     doubled = [slot for slot in slots if runs[slot] > 1]
-    print(f"slots {len(slots)}, while away {len(away)}, missed {len(missed)}, doubled {len(doubled)}")  # noqa: T201
-    assert len(away) >= MISSED_SLOTS
+    counts = {"slots": slots, "in outage": due_in_outage, "missed": missed, "doubled": doubled}
+    print({name: len(values) for name, values in counts.items()})  # noqa: T201
+    assert len(due_in_outage) >= MISSED_SLOTS
     assert (missed, doubled) == ([], [])
 
 

@@ -1,4 +1,4 @@
-"""Killed and frozen workers and processes: every job ends done, with exactly one complete file."""
+"""Test that jobs of killed and frozen workers are rescued and end with exactly one complete file."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -61,14 +61,14 @@ def test_a_job_keeps_its_attempt_if_only_its_worker_dies(
 
 @pytest.fixture(scope="module")
 def slow_and_failing(cluster: Cluster, outcome: Outcome) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return a job whose query is slow, and one whose process is killed on every attempt."""
+    """Return a finished job with a slow query, and one whose process was killed on every attempt."""
     slow = cluster.start("stalled-orders")
     slow_reader = cluster.wait_for_reader(outcome.rescuer)
     failing = cluster.start()
     for _ in range(ATTEMPTS):
         reader = cluster.wait_for_reader(outcome.rescuer, other_than=slow_reader)
         reader.kill()
-        reader.wait(10)  # otherwise the next iteration could find it while it exits
+        reader.wait(10)  # or the next iteration could find the process while it exits
     return cluster.wait_until_finished(slow), cluster.wait_until_finished(failing)
 
 

@@ -23,8 +23,8 @@ from flows.formats.csv.options import CsvOptions
 from flows.query.request import ExportRequest
 from flows.sources.snapshot import open_engine
 from tests.support.column_strategies import (
-    ASKED,
     PROOF,
+    QUESTIONS,
     common,
     csv_options,
     kinds_request,
@@ -83,7 +83,7 @@ def by_pandas(content: bytes, dialect: CsvOptions) -> Rows:
 
 
 def by_pyarrow(content: bytes, dialect: CsvOptions) -> Rows:
-    names = kinds_request(common).report.table_columns.keys() | {f"answers.{key}" for key in ASKED}
+    names = kinds_request(common).report.table_columns.keys() | {f"answers.{key}" for key in QUESTIONS}
     table = pyarrow_csv.read_csv(
         pa.BufferReader(content),
         parse_options=pyarrow_csv.ParseOptions(
@@ -152,7 +152,7 @@ def file_rows(rows_in: Table, request: ExportRequest) -> Table:
     return [
         {key: row.get(name) if name != "extra" else json_value(row[name]) for name, key in columns.items()}
         | {"id": number}
-        | {f"answers.{key}": answer_text(row["answers"], key) for key in ASKED}
+        | {f"answers.{key}": answer_text(row["answers"], key) for key in QUESTIONS}
         for number, row in enumerate(rows_in, start=1)
     ]
 

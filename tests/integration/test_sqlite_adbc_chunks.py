@@ -18,8 +18,8 @@ from flows.sources.snapshot import open_engine
 from flows.sources.sqlite import adbc_chunks
 from tests.support.adbc_comparison import compare_sources
 from tests.support.column_strategies import (
-    ASKED,
     PROOF,
+    QUESTIONS,
     REPORTS,
     common,
     kinds_request,
@@ -32,7 +32,7 @@ from tests.support.engines import with_transform
 
 pytestmark = pytest.mark.filterwarnings("ignore:Dialect sqlite.pysqlite does .not. support Decimal")
 
-ANSWERS = [f"answers.{key}" for key in ASKED]
+ANSWERS = [f"answers.{key}" for key in QUESTIONS]
 COLUMNS = [*(key for key in REPORTS[common].table_columns if key != "raw"), *ANSWERS]
 ROW = dict.fromkeys(each.name for each in common.c if each.name != "id") | {
     "words": "a",

@@ -1,4 +1,4 @@
-"""Compare an export of SQLite through the second process with the general source's."""
+"""Compare the SQLite source that reads in a second process with the SQLAlchemy source."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ from tests.support.engines import file_by_second_process, file_by_sqlalchemy
 
 @dataclass(frozen=True)
 class Comparison:
-    """The result of both: the file, or the error's code and message with key and column."""
+    """Result on which both sources agree: the file, or the code and message of the error."""
 
     result: bytes | tuple[str, str]
-    rows_by_process: int
+    rows_by_process: int  # rows read by the second process
 
 
 def compare_sources(engine: Engine, request: ExportRequest) -> Comparison:
-    """Fail unless both sources give the same file or the same error."""
+    """Run the request with both sources. Fails unless they produce the same file or the same error."""
     counts: list[int] = []
     with patch.object(adbc_chunks, "_chunks", _counted(adbc_chunks._chunks, counts)):
         result = _result(file_by_second_process, engine, request)

@@ -1,4 +1,7 @@
-"""TCP proxy that can be blocked: `closed` refuses connections, `silent` accepts them and never answers."""
+"""TCP proxy that can simulate an outage.
+
+In the mode `closed` it refuses connections. In the mode `silent` it accepts them but forwards nothing.
+"""
 
 import socket
 import threading
@@ -22,7 +25,7 @@ class BlockableProxy:
 
     @property
     def url(self) -> str:
-        """The target's URL with the proxy's port."""
+        """URL of the target with the port of the proxy."""
         return self._target_url.replace(f":{self._target[1]}", f":{self._port}")
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""Three callers of one service, and a model of what each of them may see."""
+"""Model of several callers that use one service, and of what each of them is allowed to see."""
 
 import re
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ _VOLATILE_HEADERS = ("date", "retry-after", "x-request-id")
 
 @dataclass
 class Resource:
-    """A job or a schedule, and the request body that created it."""
+    """A job or schedule with the request body that created it."""
 
     id: str
     body: Mapping[str, Any]
@@ -23,7 +23,7 @@ class Resource:
 
 @dataclass
 class Caller:
-    """A caller with the jobs and schedules it has created and not deleted, by id."""
+    """A caller. `jobs` and `schedules` contain what it has created and not deleted, by id."""
 
     name: str
     http: httpx.Client
@@ -42,7 +42,10 @@ class World:
     owners: dict[str, Caller] = field(default_factory=dict)
 
     def request(self, caller: Caller, method: str, path: str, **content: Any) -> httpx.Response:
-        """Send a request; fail on a 5xx and on any trace of another caller in the response."""
+        """Send a request and return the response.
+
+        Fails on a 5xx, and if the response contains the name or an id of another caller.
+        """
         response = caller.http.request(method, path, **content)
         text = response.text + "".join(response.headers.values())
         assert response.status_code < 500, (method, path, text)
@@ -53,7 +56,7 @@ class World:
         return response
 
     def assert_unknown(self, caller: Caller, method: str, path: str, id_: str, **content: Any) -> None:
-        """Assert a 404 identical to the one for an id that does not exist."""
+        """Assert that the response is the same 404 as for an id that does not exist."""
         response = self.request(caller, method, path.format(id_), **content)
         expected = self.request(caller, method, path.format(UNKNOWN), **content)
         assert comparable(response) == comparable(expected), (method, path)
@@ -64,7 +67,7 @@ class World:
         self.owners[id_] = caller
 
     def list_ids(self, caller: Caller, path: str, **params: str) -> list[str]:
-        """Return the ids on all pages of a list."""
+        """Fetch all pages of a list and return the ids."""
         ids: list[str] = []
         while True:
             page = self.request(caller, "GET", path, params=params).raise_for_status().json()
@@ -80,5 +83,5 @@ def comparable(response: httpx.Response) -> tuple[int, bytes, dict[str, str]]:
 
 
 def without_name(response: httpx.Response, name: str) -> tuple[int, str]:
-    """Return status and body with the report's name masked: the request itself contained it."""
+    """Return status and body without the report's name, which the response may repeat from the request."""
     return response.status_code, re.sub(rf"\b{re.escape(name)}\b", "(name)", response.text)

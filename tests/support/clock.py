@@ -1,4 +1,4 @@
-"""A clock that stands still until a test moves it."""
+"""Clock that only moves when a test moves it."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Tables with every type of column, and Hypothesis strategies for their rows and for requests."""
+"""Tables with columns of every type, and Hypothesis strategies for their rows and for requests."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -41,7 +41,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, INET, INT4RANGE, JSONB, Range
 from flows.query.report import Questions, Report
 from flows.query.request import ExportRequest, parse_request
 
-# The same examples in every run, without a time limit per example.
+# Use the same examples in every run, and set no time limit per example.
 PROOF = settings(
     deadline=None,
     derandomize=True,
@@ -55,7 +55,7 @@ MOODS = ("fine", "so, so", '"bad"', "=1")
 
 
 def common_columns(mood: str) -> list[Column[Any]]:
-    """Return columns of types that every database has; `mood` is the name of the enum type."""
+    """Return a column of each type that all databases support. `mood` is the name of the enum type."""
     return [
         Column("id", Integer, primary_key=True),
         Column("words", Text),
@@ -104,11 +104,11 @@ def _question(key: str, label: str, multiple: bool) -> Any:
     )
 
 
-ASKED = {"one": ("=One?", False), "many": ('Many, or "all"?', True), "two words": ("-", False)}
+QUESTIONS = {"one": ("=One?", False), "many": ('Many, or "all"?', True), "two words": ("-", False)}
 
 
 def report_of(table: Table) -> Report:
-    asked = union_all(*(_question(key, *rest) for key, rest in ASKED.items())).subquery()
+    questions = union_all(*(_question(key, *rest) for key, rest in QUESTIONS.items())).subquery()
     return Report(
         name="kinds",
         title="Kinds",
@@ -116,7 +116,7 @@ def report_of(table: Table) -> Report:
         key=table.c.id,
         questions=Questions(
             answers=table.c.answers,
-            select=select(asked.c.key, asked.c.label, asked.c.multiple),
+            select=select(questions.c.key, questions.c.label, questions.c.multiple),
             scope={},
         ),
     )
@@ -129,7 +129,7 @@ def kinds_request(table: Table, **fields: Any) -> ExportRequest:
     return parse_request({"report": "kinds"} | fields, {"kinds": REPORTS[table]})
 
 
-# Text that PostgreSQL accepts: no NUL, no half of a surrogate pair.
+# PostgreSQL accepts neither NUL nor surrogates.
 texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12)
 AWKWARD = [
     "",
@@ -158,7 +158,7 @@ moments = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30)) | st.datetimes
     datetime(1880, 1, 1),  # noqa: DTZ001
     datetime(2040, 1, 1),  # noqa: DTZ001
 )
-# On both sides of daylight saving changes in the zones below.
+# Timestamps around clock changes in the time zones below.
 CHANGES = ["2024-03-31T00:59:59.999999", "2024-03-31T01:00:00", "2024-10-27T00:30:00", "2024-10-27T01:30:00"]
 CHANGES += ["2024-11-03T05:30:00", "2024-11-03T06:30:00", "1972-01-07T00:44:29", "1972-01-07T00:44:30"]
 moments |= st.sampled_from([datetime.fromisoformat(text) for text in CHANGES])
@@ -194,7 +194,7 @@ _EVERYWHERE: dict[str, st.SearchStrategy[Any]] = {
     "uid": st.uuids(),
     "raw": st.binary(max_size=9),
     "mood": st.sampled_from(MOODS),
-    # SQLite stores a document that is only a number as a number, without its text.
+    # SQLite stores a document that consists of a number as a number, which loses its original text.
     "extra": extras.filter(
         lambda document: isinstance(document, bool) or not isinstance(document, int | float)
     ),
@@ -230,7 +230,7 @@ def rows_of(table: Table) -> st.SearchStrategy[list[dict[str, Any]]]:
 
 @st.composite
 def csv_options(draw: st.DrawFn) -> dict[str, Any]:
-    """Draw options that do not contradict each other."""
+    """Draw valid combinations of options."""
     delimiter = draw(st.sampled_from([",", ";", "\t", "|"]))
     compression, split_rows = draw(
         st.sampled_from([("none", None), ("gzip", None), ("zip", None), ("zip", 1), ("zip", 2)])
@@ -250,8 +250,8 @@ def csv_options(draw: st.DrawFn) -> dict[str, Any]:
 
 
 def requests_of(table: Table) -> st.SearchStrategy[ExportRequest]:
-    """Return requests with any options, time zone, columns and order."""
-    keys = [*REPORTS[table].table_columns, *(f"answers.{key}" for key in ASKED)]
+    """Return a strategy for requests with any options, time zone, columns and sort keys."""
+    keys = [*REPORTS[table].table_columns, *(f"answers.{key}" for key in QUESTIONS)]
     sortable = [key for key, column in REPORTS[table].table_columns.items() if column.type != "json"]
 
     def build(**fields: Any) -> ExportRequest:
@@ -269,7 +269,7 @@ def requests_of(table: Table) -> st.SearchStrategy[ExportRequest]:
 
 
 def table_in(engine: Engine, table: Table) -> Iterator[Engine]:
-    """Yield the engine of a database with the empty table, for a fixture."""
+    """Create the empty table, yield the engine, and drop the table afterwards. Fixtures use this."""
     table.metadata.drop_all(engine)
     table.metadata.create_all(engine)
     yield engine
@@ -278,9 +278,9 @@ def table_in(engine: Engine, table: Table) -> Iterator[Engine]:
 
 
 def load(engine: Engine, table: Table, rows: list[dict[str, Any]]) -> None:
-    """Replace the table's rows."""
+    """Replace all rows of the table."""
     stored = [{"id": number, **row} for number, row in enumerate(rows, start=1)]
-    if engine.dialect.name == "sqlite":  # it stores no time zones; values are UTC
+    if engine.dialect.name == "sqlite":  # SQLite stores no time zones
         stored = [{**row, "at": row["at"] and row["at"].replace(tzinfo=None)} for row in stored]
     with engine.begin() as connection:
         connection.execute(delete(table))

@@ -1,4 +1,4 @@
-"""Run `report-exports` as a child process, as a user or cron would."""
+"""Run `report-exports` in a child process."""
 
 import signal
 import subprocess
@@ -27,7 +27,7 @@ class Result:
 
 
 def launch(api_url: str, folder: Path, *arguments: str, **settings: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(  # noqa: S603 - our own command
+    return subprocess.Popen(  # noqa: S603 - a fixed program
         [PROGRAM, *arguments],
         cwd=folder,
         env={**clean_environment(), "REPORTS_API_URL": api_url, **settings},
@@ -40,7 +40,7 @@ def launch(api_url: str, folder: Path, *arguments: str, **settings: str) -> subp
 
 
 def _reset_signals() -> None:
-    """Restore default handlers: a background test run ignores these signals, and children inherit that."""
+    """Restore the default handlers, because a test run in the background ignores these signals."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
 
@@ -63,7 +63,7 @@ def run(api_url: str, folder: Path, *arguments: str, **settings: str) -> Result:
 
 
 def wait_for_stderr(process: subprocess.Popen[bytes], text: str) -> str:
-    """Read stderr line by line until it contains the text; return everything read so far."""
+    """Read lines from stderr until they contain the text, and return them."""
     assert process.stderr is not None
     stderr, deadline = "", time.monotonic() + TIMEOUT_SECONDS
     while text not in stderr:

@@ -1,4 +1,4 @@
-"""Read a CSV file with pyarrow, which distinguishes null from an empty string."""
+"""Read CSV with pyarrow, because it distinguishes nulls from empty strings."""
 
 import pyarrow as pa
 from pyarrow import csv
@@ -7,7 +7,7 @@ Row = list[str | None]
 
 
 def read(content: bytes) -> tuple[list[str], list[Row]]:
-    """Return the header, and the rows as text."""
+    """Return the header and the rows. All values are strings or None."""
     names = _parsed(content, read_rows=0).column_names
     table = _parsed(content, types=dict.fromkeys(names, pa.string()))
     return names, [list(row) for row in zip(*(column.to_pylist() for column in table.columns), strict=True)]

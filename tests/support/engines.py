@@ -1,4 +1,4 @@
-"""The file of a request as each source reads it, without a flow around it."""
+"""Export a request with a chosen source, without running the flow."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -28,12 +28,12 @@ def file_by_copy(engine: Engine, request: ExportRequest) -> bytes:
 
 
 def file_by_copy_chunks(engine: Engine, request: ExportRequest) -> bytes:
-    """Read as PostgreSQL's rows are for a report with a `transform`."""
+    """Return the file as read by the PostgreSQL source for reports with a `transform`."""
     return read_by(copy_chunks, engine, request)
 
 
 def file_by_concat(engine: Engine, request: ExportRequest) -> bytes:
-    """Read as MariaDB's rows are where all columns have SQLAlchemy's own types."""
+    """Return the file as read by the MariaDB source for columns with built-in SQLAlchemy types."""
     return read_by(concat_chunks, engine, request)
 
 
@@ -42,12 +42,12 @@ def file_by_sqlalchemy(engine: Engine, request: ExportRequest) -> bytes:
         return file_from_snapshot(opened.snapshot, request)
 
 
-def file_from_snapshot(taken: Snapshot, request: ExportRequest) -> bytes:
-    return file_of(sqlalchemy_rows.rows(Reading(taken, request, now)), request)
+def file_from_snapshot(opened: Snapshot, request: ExportRequest) -> bytes:
+    return file_of(sqlalchemy_rows.rows(Reading(opened, request, now)), request)
 
 
 def file_by_second_process(engine: Engine, request: ExportRequest) -> bytes:
-    """Read as a large SQLite table is, however small this one is."""
+    """Return the file as read by the SQLite source for large tables, regardless of the table's size."""
     with reading(engine, request) as opened, adbc_chunks.shared(opened.snapshot, now) as shared:
         assert shared.process is not None
         opening = replace(opened, snapshot=shared.snapshot).opening
@@ -56,14 +56,14 @@ def file_by_second_process(engine: Engine, request: ExportRequest) -> bytes:
 
 
 def with_transform(request: ExportRequest) -> ExportRequest:
-    """Add a transform that changes nothing, so that every value goes into a frame and comes out of it."""
+    """Add a transform that changes nothing. It makes the export convert every value to pandas and back."""
     return replace(request, report=replace(request.report, transform=lambda frame: frame))
 
 
 @contextmanager
 def reading(engine: Engine, request: ExportRequest) -> Iterator[Reading]:
-    with snapshot(engine, request.zone.key, 60, now) as taken:
-        yield Reading(taken, request, now)
+    with snapshot(engine, request.zone.key, 60, now) as opened:
+        yield Reading(opened, request, now)
 
 
 def read_by(source: RowSource, engine: Engine, request: ExportRequest) -> bytes:
@@ -81,13 +81,13 @@ def file_of(items: Iterator[Opening | Records | Chunk], request: ExportRequest) 
 def write_file(opening: Opening, batches: Iterator[Records | Chunk], request: ExportRequest) -> bytes:
     output = output_of(request, opening)
     with (
-        closing(batches),  # type: ignore[type-var] # pytest's log would keep its cursor, and a lock
+        closing(batches),  # type: ignore[type-var] # a failed test would keep the cursor and its lock
         closing(request.format.writer(request.options, output)) as writer,
         OutputFile(request.format.container(request.options, output)) as file,
     ):
-        ready = (transform_batch(each, opening, request) for each in batches)
+        transformed = (transform_batch(batch, opening, request) for batch in batches)
         blocks: Iterable[bytes] = (
-            data for each in ready for block in writer.write(each) for data in file.add(block)
+            data for batch in transformed for block in writer.write(batch) for data in file.add(block)
         )
         stored = [*blocks]
         stored += [data for block in writer.finish() for data in file.add(block)]

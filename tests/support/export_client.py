@@ -1,4 +1,4 @@
-"""Start, poll and download exports through the frozen routes."""
+"""Start, poll and download exports through `/reports/csv`."""
 
 import time
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ ARTICLES_REQUEST = {
 
 @dataclass
 class Session:
-    """The responses about one job: to the start, and to each poll."""
+    """A job with the responses to its start and to each poll."""
 
     id: str
     start_response: httpx.Response | None = None
@@ -31,7 +31,7 @@ class Session:
 
     @property
     def data(self) -> dict[str, Any]:
-        """`data` of the last poll."""
+        """The member `data` of the last poll's response."""
         return dict(self.polls[-1].json()["data"])
 
     @property
@@ -63,7 +63,7 @@ def follow(api: httpx.Client, *sessions: Session) -> None:
 
 
 def export_all(api: httpx.Client, requests: Mapping[str, Any]) -> dict[str, Session]:
-    """Run the exports concurrently; return their sessions under the requests' names."""
+    """Run the exports concurrently and return their sessions by name."""
     sessions: dict[str, Session] = {}
     for name, request in requests.items():
         sessions[name] = start(api, request)

@@ -1,4 +1,4 @@
-"""Extra APIs and workers for a test, on the shared stack. All of them end with the `with` block."""
+"""Start additional APIs and workers on the shared stack for a test."""
 
 import os
 import secrets
@@ -42,10 +42,10 @@ class ExtraProcesses:
         }
 
     def start(self, *arguments: str, **settings: str) -> subprocess.Popen[bytes]:
-        """Start Python with these arguments; its output goes to a log file that `output` reads."""
+        """Start Python with the arguments. Use `output` to read the output of the process."""
         log = self._folder / f"{secrets.token_hex(4)}.log"
         with log.open("wb") as output:
-            process = subprocess.Popen(  # noqa: S603 - our own modules
+            process = subprocess.Popen(  # noqa: S603 - fixed modules
                 [sys.executable, "-P", *arguments],
                 env=self.environment(**settings),
                 stdin=subprocess.DEVNULL,
@@ -81,7 +81,7 @@ class ExtraProcesses:
         return self.start(*command, *options, **settings)
 
     def start_api(self, **settings: str) -> str:
-        """Start an API, wait until it is ready and return its URL; `api_process` is the latest one."""
+        """Start an API, wait until it is healthy and return its URL. Sets `api_process`."""
         port = free_port()
         options = ("--host", "127.0.0.1", "--port", str(port), "--no-access-log")
         url = f"http://127.0.0.1:{port}"
@@ -98,6 +98,7 @@ class ExtraProcesses:
 
 @contextmanager
 def extra_processes(stack: Stack) -> Iterator[ExtraProcesses]:
+    """Yield a starter of processes, and end all of its processes after the block."""
     mark = f"extra-{secrets.token_hex(8)}"
     with TemporaryDirectory(prefix="reports-", ignore_cleanup_errors=True) as folder:
         processes = ExtraProcesses(stack, Path(folder), mark)
@@ -109,8 +110,8 @@ def extra_processes(stack: Stack) -> Iterator[ExtraProcesses]:
 
 
 def create_pool(prefect: httpx.Client, name: str, kind: str, **fields: Any) -> None:
-    """Create a work pool; one of type `warm` gets the job template that the worker would give it."""
-    from deployments.warm_worker import WarmWorker  # imports Prefect: 2 s
+    """Create a work pool. A pool of type `warm` needs the worker's default job template."""
+    from deployments.warm_worker import WarmWorker  # takes 2 s, because it imports Prefect
 
     template = WarmWorker.get_default_base_job_template() if kind == "warm" else {}
     body = {"name": name, "type": kind, "base_job_template": template, **fields}
@@ -118,7 +119,7 @@ def create_pool(prefect: httpx.Client, name: str, kind: str, **fields: Any) -> N
 
 
 def deploy_export(prefect: httpx.Client, name: str, pool: str) -> str:
-    """Copy the shipped export deployment to another pool; return its id."""
+    """Copy the export deployment of prefect.yaml to another pool and return the id of the copy."""
     shipped = prefect.get("/deployments/name/export-report/export").raise_for_status().json()
     copied = {key: shipped[key] for key in ("flow_id", "entrypoint", "path")}
     response = prefect.post("/deployments/", json={**copied, "name": name, "work_pool_name": pool})
@@ -145,5 +146,5 @@ def _is_healthy(url: str) -> bool:
 
 
 def pool_settings(deployment: str, pool: str) -> Mapping[str, str]:
-    """Return the settings that make an API start its exports in this deployment and pool."""
+    """Return the settings with which an API starts exports in this deployment and work pool."""
     return {"REPORTS_DEPLOYMENT": f"export-report/{deployment}", "REPORTS_WORK_POOL": pool}

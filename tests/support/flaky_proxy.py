@@ -1,4 +1,4 @@
-"""HTTP proxy in front of the service and its downloads that can tamper with the responses."""
+"""HTTP proxy for the API and for downloads. Tests use it to change or break responses."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ _RESPONSE_HEADERS = ("content-type", "content-range", "retry-after")
 
 @dataclass
 class Answer:
-    """A response; the connection breaks after `cut_after` bytes, whatever the headers announce."""
+    """A response. If `cut_after` is set, the connection breaks after that many bytes of the body."""
 
     status: int
     headers: dict[str, str]
@@ -36,7 +36,11 @@ Tamper = Callable[[int, Answer], None]
 
 @dataclass
 class FlakyProxy:
-    """`tamper_download(n, answer)` may change the n-th download, `tamper_call` the n-th other response."""
+    """A proxy in front of `target`.
+
+    `tamper_download(n, answer)` may modify the nth download, and `tamper_call(n, answer)` the nth other
+    response.
+    """
 
     target: str
     tamper_download: Tamper = lambda number, answer: None
@@ -82,7 +86,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(headers.get("content-length", 0)))
         answer = self.proxy.forward(ProxiedRequest(self.command, self.path, headers), body)
         if answer.cut_after == 0 and not answer.body:
-            return  # drop the connection without a response
+            return  # close the connection without sending a response
         self.send_response(answer.status)
         for name, value in {"content-length": str(len(answer.body)), **answer.headers}.items():
             self.send_header(name, value)
@@ -93,7 +97,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_POST = do_GET
 
     def log_message(self, format: str, *arguments: Any) -> None:
-        """Log nothing: the tests report what is wrong."""
+        """Log nothing."""
 
 
 @contextmanager

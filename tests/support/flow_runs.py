@@ -1,4 +1,4 @@
-"""Flow runs over Prefect's REST API."""
+"""Start, read and cancel flow runs through Prefect's REST API."""
 
 import time
 from collections.abc import Mapping
@@ -55,7 +55,7 @@ def cancel(prefect: httpx.Client, run_id: str) -> None:
 
 
 def states(prefect: httpx.Client, run_id: str) -> list[dict[str, Any]]:
-    """Return the states that the run has had, oldest first."""
+    """Return the state history of the run, oldest first."""
     response = prefect.get("/flow_run_states/", params={"flow_run_id": run_id}).raise_for_status()
     return sorted(response.json(), key=lambda state: str(state["timestamp"]))
 

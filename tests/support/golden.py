@@ -1,4 +1,4 @@
-"""Golden files: complete expected responses and exports."""
+"""Read golden files, which contain complete expected responses and exports."""
 
 from pathlib import Path
 
@@ -6,6 +6,6 @@ FOLDER = Path(__file__).parent.parent / "golden"
 
 
 def golden(name: str) -> bytes:
-    """Return the file's bytes; JSON files end with a newline that the responses do not have."""
+    """Return the content of a golden file. The final newline of JSON files is not part of the response."""
     content = (FOLDER / name).read_bytes()
     return content.removesuffix(b"\n") if name.endswith(".json") else content

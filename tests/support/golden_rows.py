@@ -1,4 +1,4 @@
-"""The rows of the golden files, and the options of each file."""
+"""Rows and CSV options from which the golden files are made."""
 
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -52,7 +52,7 @@ ROWS: list[dict[str, Any]] = [
         "answers": {"q1": -0.5, "q2": "\rline"},
     },
 ]
-# Options by file name.
+# CSV options by name of the golden file.
 FILES: dict[str, Any] = {
     "plain.csv": "plain",
     "rfc4180.csv": "rfc4180",

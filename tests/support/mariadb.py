@@ -1,4 +1,4 @@
-"""A MariaDB server for the tests, in a temporary folder."""
+"""Start a MariaDB server in a temporary folder."""
 
 import getpass
 import os
@@ -10,25 +10,25 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import pymysql
+import pymysql  # type: ignore[import-untyped]  # types-PyMySQL is not installed
 import pytest
 
-READY_WITHIN_SECONDS = 60
-ENDED_WITHIN_SECONDS = 20
+READY_TIMEOUT_SECONDS = 60
+STOP_TIMEOUT_SECONDS = 20
 DATABASE = "reports"
-# Debian installs servers outside of an ordinary user's PATH.
+# On Debian, servers are in folders that are not in the PATH of an ordinary user.
 PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
 
 
 @contextmanager
 def running() -> Iterator[str]:
-    """Yield the URL of an empty database."""
+    """Start a server and yield the URL of an empty database."""
     server, install = (shutil.which(name, path=PATH) for name in ("mariadbd", "mariadb-install-db"))
     if server is None or install is None:
         skip_or_fail(
             "mariadbd and mariadb-install-db are not installed; on Debian: apt-get install mariadb-server"
         )
-    # Not pytest's folder, because a socket's path has at most 107 characters.
+    # The path of a socket has at most 107 characters, so pytest's folders are too long.
     with TemporaryDirectory(prefix="mariadb-", ignore_cleanup_errors=True) as folder:
         options = ["--no-defaults", f"--datadir={folder}/data", f"--user={getpass.getuser()}"]
         fresh = ["--auth-root-authentication-method=normal", "--skip-test-db"]
@@ -42,17 +42,17 @@ def running() -> Iterator[str]:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C ends the tests, which end the server
+                start_new_session=True,  # Ctrl-C must end the tests first
             )
         try:
-            _make_database(process, socket, Path(folder, "log"))
+            _create_database(process, socket, Path(folder, "log"))
             yield f"mysql+pymysql://root@localhost/{DATABASE}?unix_socket={socket}"
         finally:
             end(process)
 
 
 def skip_or_fail(reason: str) -> None:
-    """Fail on CI, where all programs are installed."""
+    """Skip the test, or fail it in CI, where all programs must be installed."""
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)
@@ -61,17 +61,17 @@ def skip_or_fail(reason: str) -> None:
 def end(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
     try:
-        process.wait(ENDED_WITHIN_SECONDS)
+        process.wait(STOP_TIMEOUT_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
 
 
-def _make_database(process: subprocess.Popen[bytes], socket: str, log: Path) -> None:
-    until = time.monotonic() + READY_WITHIN_SECONDS
-    while not Path(socket).exists():  # the server listens once the socket exists
+def _create_database(process: subprocess.Popen[bytes], socket: str, log: Path) -> None:
+    deadline = time.monotonic() + READY_TIMEOUT_SECONDS
+    while not Path(socket).exists():  # the server creates it when it starts to listen
         assert process.poll() is None, log.read_text()
-        assert time.monotonic() < until, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
         time.sleep(0.05)
     connection = pymysql.connect(unix_socket=socket, user="root")
     with connection, connection.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""A table whose rows move between two places, and a report on one place."""
+"""Report with the scope `place`, for tests that move rows between two places while they are exported."""
 
 from sqlalchemy import Column, Integer, MetaData, String, Table, Text, select
 

@@ -1,4 +1,4 @@
-"""Validate the API's responses against its own OpenAPI document."""
+"""Validate the responses of the API against its OpenAPI document."""
 
 import json
 import re
@@ -7,13 +7,13 @@ from functools import cache
 from typing import Any
 
 import httpx
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 UNDOCUMENTED = {405}  # no operation documents the response to an unsupported method
 
 
 def response_hook(url: str) -> Callable[[httpx.Response], None]:
-    """Return a response hook for a client's `event_hooks`."""
+    """Return a validator for the `event_hooks` of an httpx client."""
     document = httpx.get(f"{url}/openapi.json", trust_env=False).raise_for_status().json()
     return ResponseValidator(document).check
 
@@ -25,7 +25,7 @@ class ResponseValidator:
         self._validator = cache(self._validator_for)
 
     def check(self, response: httpx.Response) -> None:
-        """Assert that the document allows the response; ignore paths without operations, such as the page."""
+        """Assert that the document allows the response. Ignores paths without an operation, such as `/`."""
         operation = self._operation(response.request)
         if operation is None or response.status_code in UNDOCUMENTED:
             return
@@ -50,9 +50,10 @@ class ResponseValidator:
 
     def _operation(self, request: httpx.Request) -> dict[str, Any] | None:
         path, _, query = request.url.raw_path.decode().partition("?")
-        path += "/dry-run" if path == "/exports" and "dryRun=true" in query else ""  # its older form
+        if path == "/exports" and "dryRun=true" in query:
+            path += "/dry-run"  # the document describes only this form of a dry run
         method = "get" if request.method == "HEAD" else request.method.lower()
-        # /schedules/preview also matches /schedules/{scheduleId}: take the path that has the method.
+        # /schedules/preview also matches /schedules/{scheduleId}, so choose the path that has the method.
         matches = [operations for pattern, operations in self._paths if pattern.fullmatch(path)]
         return next((operations[method] for operations in matches if method in operations), None)
 

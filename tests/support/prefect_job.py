@@ -1,4 +1,4 @@
-"""Sample jobs as read from Prefect."""
+"""Sample jobs in the states that the API can read from Prefect."""
 
 from typing import Any
 

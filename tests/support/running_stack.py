@@ -1,4 +1,4 @@
-"""Start the whole stack with `report-exports up`, in a child process."""
+"""Run `report-exports up` in a child process."""
 
 import json
 import os
@@ -15,20 +15,20 @@ import httpx
 
 READY_TIMEOUT_SECONDS = 180
 STOP_TIMEOUT_SECONDS = 20
-# Tests start more exports than one caller may. The tests of the limits override these settings.
+# Tests start more exports than the default limits allow. Tests of the limits override these settings.
 GENEROUS_LIMITS = {
     "REPORTS_RUNNING_PER_CALLER": "1000",
     "REPORTS_QUEUED_PER_CALLER": "10000",
     "REPORTS_STARTS_PER_SECOND": "1000",
     "REPORTS_STARTS_BURST": "10000",
-    "REPORTS_OUTAGE_SECONDS": "10",  # a machine busy with other tests is not an outage
+    "REPORTS_OUTAGE_SECONDS": "10",  # slow responses on a busy machine are not an outage
 }
 STACK_VARIABLES = ("REPORTS_", "PREFECT_", "AWS_", "PG")
 
 
 @dataclass(frozen=True)
 class Stack:
-    """The contents of `stack.json`, and the data directory."""
+    """A running stack. Except for the data directory, the fields are read from stack.json."""
 
     data_dir: Path
     api_url: str
@@ -48,17 +48,17 @@ class Stack:
 
     @property
     def libpq_url(self) -> str:
-        """The URL of the database's superuser."""
+        """URL that connects to the reports database as its superuser."""
         return self.admin_database_url.replace("+psycopg", "")
 
     def prefect_client(self) -> httpx.Client:
-        """Return a client for Prefect's REST API."""
+        """Return an HTTP client for Prefect's REST API."""
         login = httpx.BasicAuth(*self.prefect_api_auth_string.split(":", 1))
         return httpx.Client(base_url=self.prefect_api_url, auth=login, timeout=30, trust_env=False)
 
     @property
     def settings(self) -> dict[str, str]:
-        """Environment variables for another API or a run on this stack."""
+        """Environment variables for an additional API or worker on this stack."""
         return {
             "PREFECT_API_URL": self.prefect_api_url,
             "PREFECT_API_AUTH_STRING": self.prefect_api_auth_string,
@@ -81,7 +81,7 @@ class Stack:
 
 
 def clean_environment() -> dict[str, str]:
-    """Return the environment without variables that could redirect a part of the stack."""
+    """Return the environment without variables that would replace a part of the stack."""
     return {name: value for name, value in os.environ.items() if not name.startswith(STACK_VARIABLES)}
 
 
@@ -90,13 +90,13 @@ def running_stack(data_dir: Path, settings: Mapping[str, str] | None = None) -> 
     options = ["up", "--port", "0", "--prefect-port", "0", "--data-dir", str(data_dir)]
     output = data_dir.with_name("output.txt")
     with output.open("w") as file:
-        process = subprocess.Popen(  # noqa: S603 - our own module
+        process = subprocess.Popen(  # noqa: S603 - a fixed module
             [sys.executable, "-m", "deployments.cli", *options],
             env={**clean_environment(), **GENEROUS_LIMITS, **(settings or {})},
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C stops the tests; they stop the stack
+            start_new_session=True,  # Ctrl-C must stop the tests first
         )
     try:
         yield Stack(data_dir, **_read_stack_file(process, data_dir / "stack.json", output))

@@ -1,4 +1,4 @@
-"""Files of the sample report, written from SQLite, with and without a transform."""
+"""Export the sample report from SQLite, with or without a transform."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
@@ -11,7 +11,7 @@ from flows.query.request import ExportRequest
 from tests.support.engines import file_from_snapshot
 from tests.support.sample_report import things_snapshot
 
-# A row with a value in every column.
+# A row without nulls.
 FULL: dict[str, Any] = {
     "made_at": datetime(2024, 7, 19, 12, 30, 15, 7, UTC),
     "words": 'a "quoted", comma\r\nand a line',
@@ -34,6 +34,6 @@ def file_of(rows: list[dict[str, Any]], request: ExportRequest, transform: Trans
 
 
 def with_transform(request: ExportRequest, transform: Transform | None) -> ExportRequest:
-    """Return the request for a report that declares this transform in its own file."""
+    """Return the request with a report that is declared with this transform in another file."""
     report = replace(request.report, transform=transform, file="/srv/house/recoded_things.py")
     return replace(request, report=report)

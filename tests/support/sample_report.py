@@ -1,4 +1,4 @@
-"""A small report with a column of every type, and requests for it."""
+"""Sample report with a column of every type, and requests for it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -83,14 +83,14 @@ REPORTS = {THINGS.name: THINGS}
 
 
 def things_request(**changes: Any) -> ExportRequest:
-    """Return a request for the things of July 2024, with the changes applied."""
+    """Return a request for July 2024. `changes` override or add fields of its body."""
     body = {"report": "things", "shop": "here", "from": "2024-07-01", "to": "2024-07-31"}
     return parse_request(body | changes, REPORTS)
 
 
 @contextmanager
 def things_snapshot(rows: list[dict[str, Any]]) -> Iterator[Snapshot]:
-    """Open an in-memory database with these rows; by default all have the same shop and day."""
+    """Open a snapshot of an in-memory database with these rows. Missing columns get default values."""
     engine: Engine = open_engine(
         "sqlite://", 1, poolclass=StaticPool, connect_args={"check_same_thread": False}
     )

@@ -1,4 +1,4 @@
-"""Sample schedules."""
+"""Sample schedules, created through the API or in Prefect."""
 
 import secrets
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ WEEKLY: dict[str, Any] = {
 
 @contextmanager
 def schedule_from_prefect_yaml(prefect: httpx.Client) -> Iterator[tuple[str, str]]:
-    """Create a schedule like WEEKLY in Prefect itself, as from prefect.yaml; yield its id and name."""
+    """Create a schedule in Prefect, as `prefect deploy` does from prefect.yaml. Yields its id and name."""
     shipped = prefect.get("/deployments/name/export-report/export").json()
     name = f"from-yaml-{secrets.token_hex(4)}"
     body = {

@@ -1,4 +1,4 @@
-"""A browser's page under watch: what it must never do is kept, and fails the test at its end."""
+"""Open a page in a browser and fail the test if the page logs errors or sends requests to other hosts."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,20 +8,20 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
 
-# The wheel's script; its own wrapper gives counts, where a test wants to say which element it is.
+# The tests run this script directly, because the package's wrapper reports only counts and not the elements.
 AXE = files("axe_playwright_python") / "axe.min.js"
 Scheme = Literal["light", "dark"]
 WIDTHS: tuple[int, ...] = (1440, 390)
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 FAILED_REQUEST = "Failed to load resource"
-TELL_VIOLATIONS = """
+LOG_VIOLATIONS = """
 addEventListener("securitypolicyviolation", (event) =>
   console.error(`policy violated: ${event.violatedDirective} ${event.blockedURI}`));
 """
 
 
 class Watched:
-    """`failures_allowed`: requests may be refused, as a test that makes them fail wants it."""
+    """A page with the complaints recorded so far. Failed requests count unless `failures_allowed` is set."""
 
     def __init__(self, context: BrowserContext, hosts: set[str]) -> None:
         self.page: Page = context.new_page()
@@ -44,37 +44,36 @@ class Watched:
             self.complaints.append(f"off-host: {request.url}")
 
     def axe_violations(self) -> list[str]:
-        """Of the page as it stands, in every look: on a desk and on a phone, light and dark.
-
-        Through the debugger, because the page's policy lets no script in."""
-        before = self.page.viewport_size
+        """Return the accessibility violations of the page for each window width and color scheme."""
+        original_size = self.page.viewport_size
+        # Evaluation bypasses the page's content security policy, unlike a script element.
         self.page.evaluate(AXE.read_text(encoding="utf-8"))
-        found = [
-            f"{scheme}, {width} wide: {each}"
+        violations = [
+            f"{scheme}, {width} wide: {violation}"
             for width in WIDTHS
             for scheme in SCHEMES
-            for each in self._violations_in(width, scheme)
+            for violation in self._violations_in(width, scheme)
         ]
         self.page.emulate_media(color_scheme=None)
-        if before is not None:
-            self.page.set_viewport_size(before)
-        return found
+        if original_size is not None:
+            self.page.set_viewport_size(original_size)
+        return violations
 
     def _violations_in(self, width: int, scheme: Scheme) -> list[str]:
         self.page.set_viewport_size({"width": width, "height": 900})
         self.page.emulate_media(color_scheme=scheme)
-        # One frame, no transition: colours that are still changing are no colours.
+        # Wait for transitions to end, because axe would measure the contrast of intermediate colors.
         self.page.evaluate(
-            "Promise.all(document.getAnimations().map((each) => each.effect"
-            ".getComputedTiming().iterations === Infinity || each.finished))"
+            "Promise.all(document.getAnimations().map((animation) => animation.effect"
+            ".getComputedTiming().iterations === Infinity || animation.finished))"
         )
-        found: dict[str, Any] = self.page.evaluate(
+        results: dict[str, Any] = self.page.evaluate(
             "axe.run(document.querySelector('dialog[open]') ?? document, {resultTypes: ['violations']})"
         )
         return [
-            f"{each['id']}: {node['target']} {node['failureSummary']}"
-            for each in found["violations"]
-            for node in each["nodes"]
+            f"{violation['id']}: {node['target']} {node['failureSummary']}"
+            for violation in results["violations"]
+            for node in violation["nodes"]
         ]
 
 
@@ -83,10 +82,10 @@ def watched(browser: Browser, base_url: str, hosts: set[str], **options: Any) ->
     options = {"viewport": {"width": 1440, "height": 900}, **options}
     context = browser.new_context(base_url=base_url, accept_downloads=True, **options)
     context.set_default_timeout(30_000)
-    context.add_init_script(TELL_VIOLATIONS)
+    context.add_init_script(LOG_VIOLATIONS)
     try:
-        found = Watched(context, hosts)
-        yield found
-        assert found.complaints == [], "\n".join(found.complaints)
+        page = Watched(context, hosts)
+        yield page
+        assert page.complaints == [], "\n".join(page.complaints)
     finally:
         context.close()

@@ -1,4 +1,4 @@
-"""A webhook receiver: a real HTTPS server on loopback with a certificate from a test CA."""
+"""Run an HTTPS server on loopback that receives webhooks and has a certificate of a test CA."""
 
 import ssl
 import threading
@@ -15,7 +15,7 @@ from standardwebhooks import Webhook
 
 HOST = "localhost"
 ARRIVAL_TIMEOUT_SECONDS = 60
-HANG = 0  # instead of a status: never respond
+HANG = 0  # stands for a status, but the receiver never responds
 HANG_SECONDS = 30.0
 
 
@@ -30,13 +30,16 @@ class ReceivedRequest:
         return self.headers["webhook-id"]
 
     def verify(self, secret: str) -> dict[str, Any]:
-        """Verify the signature with the standardwebhooks library; return the message."""
+        """Verify the signature with the standardwebhooks library and return the message."""
         return dict(Webhook(secret).verify(self.body, dict(self.headers)))
 
 
 @dataclass
 class Receiver:
-    """Responds to each path with its statuses in turn and repeats the last one; 204 without any."""
+    """Records requests and responds with the statuses set for their path.
+
+    The last status of a path is repeated. Paths without statuses respond with 204.
+    """
 
     ca_file: Path
     port: int = 0
@@ -46,7 +49,7 @@ class Receiver:
 
     @property
     def settings(self) -> dict[str, str]:
-        """The settings with which an operator allows this receiver."""
+        """Settings that allow the service to send webhooks to this receiver."""
         return {
             "REPORTS_WEBHOOK_PRIVATE_HOSTS": f"{HOST}:{self.port}",
             "REPORTS_WEBHOOK_CA_FILE": str(self.ca_file),
@@ -67,7 +70,7 @@ class Receiver:
         return requests
 
     def wait_for_type(self, path: str, secret: str, message_type: str) -> list[dict[str, Any]]:
-        """Return every message to the path once one of this type is among them."""
+        """Wait for a message of this type, and return all messages to the path."""
         deadline = time.monotonic() + ARRIVAL_TIMEOUT_SECONDS
         while True:
             messages = [request.verify(secret) for request in self.requests_to(path)]
@@ -110,11 +113,11 @@ class Server(ThreadingHTTPServer):
         self.receiver, self.context = receiver, context
 
     def finish_request(self, request: Any, client_address: Any) -> None:
-        """Do the TLS handshake in the connection's thread, so that a hanging one cannot block the others."""
+        """Do the TLS handshake in the connection's thread, so a slow client does not block other clients."""
         try:
             with self.context.wrap_socket(request, server_side=True) as connection:
                 super().finish_request(connection, client_address)
-        except OSError:  # the client has hung up or does not trust the certificate
+        except OSError:  # the client closed the connection or does not trust the certificate
             return
 
 
@@ -137,4 +140,4 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Log nothing: the tests read `received`."""
+        """Log nothing."""

@@ -1,4 +1,4 @@
-"""Faults injected into workers and runs, for the fault tests and benchmarks/rescue.py."""
+"""Kill and freeze workers and their processes, for the fault tests and benchmarks/rescue.py."""
 
 import hashlib
 import secrets
@@ -34,13 +34,13 @@ FAULTS = ("the worker", "its process", "both", NEVER_STARTED, "both frozen")
 
 @dataclass(frozen=True)
 class Victim:
-    """A worker with one process."""
+    """A worker that a test kills or freezes."""
 
     worker: subprocess.Popen[bytes]
 
     @property
     def children(self) -> list[psutil.Process]:
-        """The fork server's children; the fork server itself is a child of the worker."""
+        """Processes that execute runs. Their parent is the fork server, which is a child of the worker."""
         helpers = psutil.Process(self.worker.pid).children()
         return [child for helper in helpers for child in helper.children()]
 
@@ -51,7 +51,7 @@ class Victim:
 
 @dataclass
 class Cluster:
-    """An API, a work pool and workers on a stack."""
+    """An API with a separate work pool and workers on a stack."""
 
     pool: str
     stack: Stack
@@ -61,7 +61,7 @@ class Cluster:
     s3: Any
 
     def start_workers(self, count: int, limit: int = 1) -> list[Victim]:
-        """Start workers concurrently and wait until all are ready."""
+        """Start workers concurrently and wait until all of them are ready."""
         options = ("--limit", str(limit), "--grace", "0")
         workers = [self.processes.start_warm_worker(self.pool, *options, **CATALOG) for _ in range(count)]
         for worker in workers:
@@ -74,14 +74,14 @@ class Cluster:
         return str(response.raise_for_status().json()["data"])
 
     def claimed_job(self, victim: Victim, job_ids: Iterable[str]) -> str:
-        """Return the job that the worker has claimed: the last one that its log mentions."""
+        """Return the job that the worker has claimed, which is the last one mentioned in its log."""
         log = self.processes.output(victim.worker)
         return max(job_ids, key=log.rfind)
 
     def wait_for_reader(
         self, victim: Victim, other_than: psutil.Process | None = None, within_seconds: float = 40
     ) -> psutil.Process:
-        """Return the worker's child process once it reads a slow report from the database."""
+        """Wait for a child process of the worker to read a slow report, and return the process."""
         deadline = time.monotonic() + within_seconds
         with psycopg.connect(self.stack.libpq_url, autocommit=True) as database:
             while time.monotonic() < deadline:
@@ -109,18 +109,18 @@ class Cluster:
         return [stored["Key"] for stored in listing.get("Contents", [])]
 
     def is_whole(self, job: dict[str, Any]) -> bool:
-        """Compare the job's only object with its download and its receipt."""
+        """Return whether the job's only object matches its download and its receipt."""
         (key,) = self.objects(job["id"])
         content = self.s3.get_object(Bucket=self.stack.bucket, Key=key)["Body"].read()
         downloaded = httpx.get(job["file"]["url"], trust_env=False).content
         sha256 = hashlib.sha256(content).hexdigest()
-        return (
+        return bool(
             content == downloaded and sha256 == job["file"]["sha256"] and len(content) == job["file"]["bytes"]
         )
 
 
 def _local_ports(process: psutil.Process) -> set[int]:
-    """Return the process's local TCP ports; none if it has ended."""
+    """Return the local TCP ports of the process, or an empty set if it has ended."""
     with suppress(psutil.NoSuchProcess):
         return {connection.laddr.port for connection in process.net_connections("tcp")}
     return set()
@@ -128,7 +128,7 @@ def _local_ports(process: psutil.Process) -> set[int]:
 
 @contextmanager
 def cluster_on(stack: Stack, prefect: httpx.Client) -> Iterator[Cluster]:
-    """Start an API on the stack with a separate work pool, whose runs the stack's own worker leaves alone."""
+    """Start an API with a separate work pool on the stack. The stack's worker does not serve this pool."""
     pool = f"faults-{secrets.token_hex(4)}"
     create_pool(prefect, pool, "warm")
     deploy_export(prefect, pool, pool)
@@ -150,7 +150,7 @@ def cluster_on(stack: Stack, prefect: httpx.Client) -> Iterator[Cluster]:
 
 @dataclass(frozen=True)
 class RecoveredJob:
-    """A finished job, and the seconds from the fault until it finished."""
+    """A finished job and the seconds from the fault to its end."""
 
     job: dict[str, Any]
     recovery_seconds: float
@@ -158,14 +158,14 @@ class RecoveredJob:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The job of each fault, and the worker that rescued them."""
+    """The job affected by each fault, and the worker that rescued these jobs."""
 
     jobs: dict[str, RecoveredJob]
     rescuer: Victim
 
 
 def inject_faults(cluster: Cluster) -> Outcome:
-    """Inject all faults at once, each into a worker with one job; then start one worker that rescues all."""
+    """Inject each fault into a different worker with one job, then start a worker that rescues the jobs."""
     victims = dict(zip(FAULTS, cluster.start_workers(len(FAULTS)), strict=True))
     for child in _wait_for_children(victims[NEVER_STARTED]):
         child.suspend()  # it receives the run but never starts it
@@ -179,14 +179,14 @@ def inject_faults(cluster: Cluster) -> Outcome:
     recovered = _wait_for_recovery(cluster, faults, fault_time)
     for process in frozen:
         process.resume()
-    time.sleep(3)  # gives the resumed process time to do damage
+    time.sleep(3)  # the resumed processes now have time to do damage
     for fault in ("its process", "both frozen"):
         victims[fault].kill()
     return Outcome(recovered, rescuer)
 
 
 def _kill_and_freeze(cluster: Cluster, victims: dict[str, Victim]) -> list[psutil.Process]:
-    """Inject the faults; return the frozen processes."""
+    """Inject the faults and return the frozen processes."""
     readers = {
         fault: cluster.wait_for_reader(victim) for fault, victim in victims.items() if fault != NEVER_STARTED
     }

@@ -1,1 +1,1 @@
-"""Slow reports, which leave time to inject a fault."""
+"""Slow reports that give a test time to inject a fault."""

@@ -1,4 +1,4 @@
-"""One row, for which the database takes 26 seconds without sending anything."""
+"""Report with one row, for which the database sends nothing for 26 seconds."""
 
 from sqlalchemy import func, select
 
