@@ -1,6 +1,6 @@
-"""Draw docs/session.svg for the README from a real session: `python docs/draw_session.py [API URL]`.
+"""Draw docs/session.svg for the README from a real session.
 
-Needs a running stack (`make up`).
+Usage: `python docs/draw_session.py [API URL]`. This needs a running stack (`make up`).
 """
 
 import io
@@ -39,17 +39,17 @@ def draw(api_url: str) -> str:
     console = Console(record=True, width=112, file=io.StringIO())
     with httpx.Client(base_url=api_url, timeout=30) as api:
         started = time.perf_counter()
-        typed(console, "curl -X POST $API/reports/csv -d '" + json.dumps(ARTICLE_REQUEST) + "'")
-        job_id = answered(console, api.post("/reports/csv", json=ARTICLE_REQUEST))["data"]
-        typed(console, f"curl '$API/reports/csv?jobId={job_id}'")
-        while (data := answered(console, poll(api, job_id))["data"])["status"] == "in-progress":
+        print_command(console, "curl -X POST $API/reports/csv -d '" + json.dumps(ARTICLE_REQUEST) + "'")
+        job_id = print_response(console, api.post("/reports/csv", json=ARTICLE_REQUEST))["data"]
+        print_command(console, f"curl '$API/reports/csv?jobId={job_id}'")
+        while (data := print_response(console, poll(api, job_id))["data"])["status"] == "in-progress":
             time.sleep(0.25)
         seconds = time.perf_counter() - started
-        typed(console, f"curl $API/exports/{job_id}    # {seconds:.1f} s later")
+        print_command(console, f"curl $API/exports/{job_id}    # {seconds:.1f} s later")
         export = api.get(f"/exports/{job_id}").json()
         receipt = {key: export["file"][key] for key in ("name", "rows", "bytes", "sha256")}
         console.print(Text(json.dumps(receipt, indent=1)))
-        typed(console, "curl $URL | head -3")
+        print_command(console, "curl $URL | head -3")
         for line in api.get(data["url"]).text.splitlines()[:3]:
             console.print(Text(line[:108] + "…"), soft_wrap=False)
     return console.export_svg(title="Report Exports", code_format=TEMPLATE)
@@ -59,14 +59,14 @@ def poll(api: httpx.Client, job_id: str) -> httpx.Response:
     return api.get("/reports/csv", params={"jobId": job_id})
 
 
-def typed(console: Console, command: str) -> None:
+def print_command(console: Console, command: str) -> None:
     console.print(Text("$ " + command, style="bold green"))
 
 
-def answered(console: Console, answer: httpx.Response) -> dict:
-    shown = answer.text if len(answer.text) < 200 else answer.text[:96] + "…"
-    console.print(Text(shown))
-    return answer.json()
+def print_response(console: Console, response: httpx.Response) -> dict:
+    text = response.text if len(response.text) < 200 else response.text[:96] + "…"
+    console.print(Text(text))
+    return response.json()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Take the screenshots in docs/: `python docs/screenshots.py [API URL]`.
+"""Take the screenshots in docs/.
 
-Needs chromium and a stack with enough sample data that an export can be caught while it runs:
-`make up ARGS="--sample-responses 1000000"`.
+Usage: `python docs/screenshots.py [API URL]`. This needs Chromium and a stack with enough sample data for an
+export to take a while: `make up ARGS="--sample-responses 1000000"`.
 """
 
 import re
@@ -26,16 +26,19 @@ DESK, PHONE = {"width": 1440, "height": 810}, {"width": 390, "height": 844}
 
 
 def exporting(page: Page) -> None:
-    """Hold back the poll that would end the export, so that the bar stays in the middle."""
+    """Start an export and keep its progress bar in the middle.
+
+    Responses with a final status are withheld from the page.
+    """
     page.route(re.compile(r"/exports/[0-9a-f-]{36}$"), until_final)
     page.locator("#export").click()
     page.get_by_text(re.compile(r"Exporting [2-9]\d% · ")).wait_for()
 
 
 def until_final(route: Route) -> None:
-    answer = route.fetch()
-    if answer.json()["status"] in ("queued", "running"):
-        route.fulfill(response=answer)
+    response = route.fetch()
+    if response.json()["status"] in ("queued", "running"):
+        route.fulfill(response=response)
 
 
 def done(page: Page) -> None:
@@ -82,7 +85,7 @@ def shoot(browser: Browser, base_url: str, name: str) -> None:
     page.goto(SAMPLE)
     nothing(page)
     act(page)
-    page.wait_for_timeout(400)  # transitions
+    page.wait_for_timeout(400)  # Wait for CSS transitions.
     page.screenshot(path=HERE / f"{name}.png")
     page.unroute_all(behavior="ignoreErrors")
     context.close()
@@ -91,7 +94,7 @@ def shoot(browser: Browser, base_url: str, name: str) -> None:
 if __name__ == "__main__":
     url = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:8000"
     with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-        for each in PICTURES:
-            shoot(found, url, each)
-        found.close()
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        for name in PICTURES:
+            shoot(browser, url, name)
+        browser.close()

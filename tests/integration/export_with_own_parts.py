@@ -1,4 +1,4 @@
-"""Run one export with a source and a format that only this process knows; print how it ended as JSON."""
+"""Run one export with a source and a format defined here, and print its final state as JSON."""
 
 import json
 import sys
@@ -18,7 +18,7 @@ from flows.rows.pipeline import Block, Chunk, Opening, Records
 from flows.sources.choose import SOURCES
 from flows.sources.protocol import Reading
 
-ROWS_A_CHUNK = 100
+ROWS_PER_CHUNK = 100
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class LinesOptions:
 
 
 class LinesFormat:
-    """A row a line, between a line of keys and a line that counts the rows."""
+    """Format with one row per line, between a line of column keys and a line with the number of rows."""
 
     name = "lines"
     label = "Lines"
@@ -73,8 +73,8 @@ class LinesWriter:
         print("closed", file=sys.stderr)  # noqa: T201 - the test reads it
 
 
-class ShoutingSource:
-    """Reads row by row with SQLAlchemy alone, and in capitals, which shows who has read."""
+class UpperCaseSource:
+    """Source that converts values to upper case, so that its rows can be recognized."""
 
     def can_read(self, reading: Reading) -> bool:
         return reading.request.format.name == "lines"
@@ -83,14 +83,14 @@ class ShoutingSource:
         yield reading.opening
         expressions = [column.expression for column in reading.opening.columns]
         result = reading.snapshot.connection.execute(statement.rows(reading.request, expressions))
-        for partition in result.partitions(ROWS_A_CHUNK):
+        for partition in result.partitions(ROWS_PER_CHUNK):
             columns = [[str(value).upper() for value in values] for values in zip(*partition, strict=True)]
             yield Chunk(columns, columns[0])
 
 
 if __name__ == "__main__":
     FORMATS[LinesFormat.name] = LinesFormat()
-    SOURCES.insert(0, ShoutingSource())
+    SOURCES.insert(0, UpperCaseSource())
     state = export_report(json.loads(sys.argv[1]), return_state=True)
-    ending = {"run": str(state.state_details.flow_run_id), "name": state.name, "message": state.message}
-    print(json.dumps(ending))  # noqa: T201 - the test reads it
+    result = {"run": str(state.state_details.flow_run_id), "name": state.name, "message": state.message}
+    print(json.dumps(result))  # noqa: T201 - the test reads it

@@ -1,4 +1,4 @@
-"""Small flows that cover every final state."""
+"""Flows for the tests of the warm worker. Together they cover every final state."""
 
 import os
 import time
@@ -35,8 +35,8 @@ def times_out() -> None:
 def sleeps(seconds: float, pid_file: str = "") -> None:
     if pid_file:
         Path(pid_file).write_text(str(os.getpid()))
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
         time.sleep(0.05)
 
 

@@ -1,4 +1,4 @@
-"""The API docs work offline."""
+"""Test that the API docs work offline."""
 
 import re
 
@@ -19,7 +19,7 @@ def test_the_docs_load_everything_from_the_api_itself(api: httpx.Client) -> None
     assert not re.search(r"https?://", page)
 
 
-def test_the_docs_show_the_articles_request(api: httpx.Client) -> None:
+def test_the_docs_show_the_request_of_the_article(api: httpx.Client) -> None:
     spec = api.get("/openapi.json").raise_for_status().json()
     start = spec["paths"]["/reports/csv"]["post"]["requestBody"]["content"]["application/json"]
     assert start["examples"]["survey"]["value"]["surveyId"] == "668b6fa3b8d693cd865b44bb"

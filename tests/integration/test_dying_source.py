@@ -1,4 +1,4 @@
-"""A source that dies, stalls or is cancelled during COPY: a stable code, and nothing stored."""
+"""Test that an export stores nothing if its source fails, stalls or is cancelled during COPY."""
 
 import secrets
 from collections.abc import Callable, Iterator
@@ -41,7 +41,7 @@ def open_snapshot(engine: Engine, seconds: int = 60) -> Iterator[Snapshot]:
 def store_with_fault(
     engine: Engine, storage: S3Storage, key: str, at_bytes: int, fault: Callable[[int], Any]
 ) -> None:
-    """Store a COPY; cause the fault once after this many bytes, and continue."""
+    """Store the result of a COPY and cause the fault once, after this many bytes."""
     with open_snapshot(engine) as snap, upload(storage, key) as target:
         backend = snap.scalar(select(func.pg_backend_pid()))
         written, faulted = 0, False
@@ -80,10 +80,10 @@ def test_a_stopped_backend_leaves_nothing_stored(
     assert s3.list_multipart_uploads(**where).get("Uploads", []) == []
 
 
-def test_an_undisturbed_copy_is_stored_whole(
+def test_a_copy_without_a_fault_is_stored_completely(
     engine: Engine, storage: S3Storage, s3: Any, stack: Stack
 ) -> None:
-    """Control: without the fault, the same code stores the file."""
+    """This is the control: without the fault, the same code stores the file."""
     key = f"{secrets.token_hex(8)}/1.csv"
     store_with_fault(engine, storage, key, 1, lambda _: None)
     content = s3.get_object(Bucket=stack.bucket, Key=f"tests/{key}")["Body"].read()
@@ -99,13 +99,13 @@ def test_a_query_beyond_its_time_limit_is_a_timeout(engine: Engine) -> None:
 def test_a_wrong_password_does_not_appear_in_the_error(stack: Stack) -> None:
     password = "wrong-" + secrets.token_hex(4)
     url = stack.database_url.replace("://reports_reader:", f"://reports_reader:{password}")
-    refused = open_engine(url, connect_seconds=5, poolclass=NullPool)
-    with pytest.raises(ExportError) as raised, open_snapshot(refused):
+    engine = open_engine(url, connect_seconds=5, poolclass=NullPool)
+    with pytest.raises(ExportError) as raised, open_snapshot(engine):
         pass
     assert password not in str(raised.value)
 
 
-def test_the_server_confirms_the_number_of_rows(engine: Engine) -> None:
+def test_a_complete_copy_returns_all_rows(engine: Engine) -> None:
     with open_snapshot(engine) as snap:
         blocks: list[Records] = list(copy_out.copy(snap, MANY_ROWS, PLAIN))
     assert sum(block.rows for block in blocks) == 200_000

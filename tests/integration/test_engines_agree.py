@@ -1,4 +1,4 @@
-"""Every source gives the same bytes for the same rows, with any options."""
+"""Test that every source writes the same bytes for the same rows, with any options."""
 
 import uuid
 from collections.abc import Iterator
@@ -28,10 +28,11 @@ from tests.support.column_strategies import (
 )
 from tests.support.engines import file_by_copy, file_by_copy_chunks, file_by_sqlalchemy, with_transform
 
-# SQLAlchemy warns that SQLite stores decimals as floats, which hold twelve digits exactly.
+# SQLAlchemy warns that SQLite stores decimals as floats. These decimals have at most twelve digits, which a
+# float holds exactly.
 pytestmark = pytest.mark.filterwarnings("ignore:Dialect sqlite.pysqlite does .not. support Decimal")
 
-# Settings of a server that must not change the file.
+# Settings of the server that must not change the file.
 SETTINGS = {
     "TimeZone": "Asia/Kolkata",
     "DateStyle": "SQL, DMY",
@@ -100,7 +101,7 @@ INSERT = """
 
 @pytest.mark.parametrize("zone", ZONES)
 @pytest.mark.parametrize("date_times", ["iso", "local"])
-def test_dates_beyond_pythons_range_stay_as_postgresql_prints_them(
+def test_dates_outside_pythons_range_are_written_as_postgresql_prints_them(
     own_rows: Engine, zone: str, date_times: str
 ) -> None:
     timestamps = ["infinity", "-infinity", "0044-03-15 12:00:00 BC", "12345-06-07 08:09:10", None]
@@ -125,7 +126,7 @@ def test_dates_beyond_pythons_range_stay_as_postgresql_prints_them(
     assert file_by_copy_chunks(own_rows, with_transform(request)) == copy
 
 
-def test_the_bytes_are_the_expected_ones(common_rows: Engine, sqlite: Engine) -> None:
+def test_the_bytes_match_the_expected_bytes(common_rows: Engine, sqlite: Engine) -> None:
     rows = [
         {
             "words": 'He said "hi",\nthen left',

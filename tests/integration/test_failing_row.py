@@ -1,4 +1,4 @@
-"""A row that PostgreSQL cannot render fails the export with its key and the column."""
+"""Test that the error for a row that PostgreSQL cannot render names its key and column."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -42,7 +42,7 @@ cells = Table(
     Column("document", JSON),
     Column("answers", JSON),
 )
-# NUL: json accepts it, jsonb and text do not.
+# The document contains a NUL, which json accepts but jsonb and text reject.
 FILL = """
     INSERT INTO cells SELECT 'k' || n, -n, n, '{}',
         CASE WHEN n IN (1234, 4321) THEN '{"one": "\\u0000"}' ELSE '{"one": 1}' END::json
@@ -96,7 +96,7 @@ def error_message(engine: Engine, request: ExportRequest) -> str:
 
 
 @pytest.mark.parametrize("sort", ["place", "-place", "words"])
-def test_the_first_failing_row_by_key_is_named_in_any_order(engine: Engine, sort: str) -> None:
+def test_the_error_names_the_first_failing_row_by_key_in_any_order(engine: Engine, sort: str) -> None:
     assert error_message(engine, cells_request(REPORT, sort=sort)) == FIRST.format("answers.one")
 
 
@@ -105,7 +105,7 @@ def read_chunks(snap: Snapshot, request: ExportRequest) -> None:
         pass
 
 
-def test_a_column_that_only_a_transform_sees_is_named(engine: Engine) -> None:
+def test_the_error_names_a_column_that_only_a_transform_sees(engine: Engine) -> None:
     request = cells_request(replace(REPORT, transform=lambda frame: frame), columns=["place"])
     with (
         snapshot(engine, "UTC", 60, lambda: datetime.now(UTC)) as snap,
@@ -115,7 +115,7 @@ def test_a_column_that_only_a_transform_sees_is_named(engine: Engine) -> None:
     assert str(raised.value) == FIRST.format("answers.one")
 
 
-def test_a_failure_of_all_rows_together_names_no_row(engine: Engine) -> None:
+def test_an_error_of_all_rows_together_names_no_row(engine: Engine) -> None:
     over_all = func.sum(cast(cells.c.words, Integer) / (cells.c.place + 1_234)).over()
     assert (
         error_message(engine, cells_request(report_on(select(over_all.label("share")))))
@@ -123,7 +123,9 @@ def test_a_failure_of_all_rows_together_names_no_row(engine: Engine) -> None:
     )
 
 
-def test_without_time_for_the_search_no_row_is_named(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_time_for_the_search_the_error_names_no_row(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(failing_row, "MAX_SECONDS", 0)
     assert error_message(engine, cells_request(REPORT)) == UnreadableRow.message
 

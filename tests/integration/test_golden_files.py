@@ -1,4 +1,4 @@
-"""Each source of PostgreSQL writes the golden file of each preset."""
+"""Test that every PostgreSQL source produces the golden file for each preset."""
 
 from collections.abc import Iterator
 from typing import Any

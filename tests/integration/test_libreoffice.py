@@ -1,4 +1,4 @@
-"""LibreOffice opens the golden files of the `excel` preset with the intended value in every cell."""
+"""Test that LibreOffice reads the intended value from every cell of the `excel` preset's golden files."""
 
 import subprocess
 from collections.abc import Iterator
@@ -11,7 +11,8 @@ from tests.support.golden import FOLDER
 from tests.support.system_programs import require_program
 
 NAMES = {name: f"urn:oasis:names:tc:opendocument:xmlns:{name}:1.0" for name in ("table", "office", "text")}
-# Delimiter, quote, UTF-8, first line, column types, language, quoted is not text, detect dates.
+# The tokens are delimiter, quote, UTF-8, first line, column types, language, quoted as text, and detect
+# dates.
 IMPORT = "CSV:{delimiter},34,76,1,,{language},false,true"
 ENGLISH, GERMAN = 1033, 1031
 CONVERT_SECONDS = 120
@@ -26,7 +27,7 @@ HEADER = [
 ROWS: list[Row] = [
     [
         *(1, datetime.fromisoformat("2024-07-19T14:30:15"), 'a "quoted", comma; a semicolon\nand a line', 3),
-        9.22337203685478e18,  # spreadsheets keep 15 digits
+        9.22337203685478e18,  # Spreadsheets keep 15 digits.
         *(9.9, 1e15, True, date(2024, 7, 9), time(9, 5), "899e1228-d7b8-40fc-8490-70e6f1efb338"),
         *('{"a": [null, "ü"], "bb": 1.5}', "שלום 😀", "one; two, three"),
     ],
@@ -52,12 +53,12 @@ def open_in_libreoffice(file: Path, import_filter: str, folder: Path) -> list[Ro
     ]
     convert = ["--infilter=" + import_filter, "--convert-to", "fods", "--outdir", str(folder), str(file)]
     subprocess.run([*office, *convert], check=True, capture_output=True, timeout=CONVERT_SECONDS)  # noqa: S603
-    table = XML.parse(folder / f"{file.stem}.fods")  # noqa: S314 - from our own program
+    table = XML.parse(folder / f"{file.stem}.fods")  # noqa: S314 - written by LibreOffice
     return [[*cells(row)] for row in table.iterfind(".//table:table-row", NAMES)]
 
 
 def cells(row: XML.Element) -> Iterator[Any]:
-    """Yield the cells up to the last one with a value."""
+    """Yield the cells of a row up to the last cell with a value."""
     empty = 0
     for cell in row.iterfind("table:table-cell", NAMES):
         repeated = int(attribute(cell, "table", "number-columns-repeated") or 1)
@@ -80,8 +81,8 @@ def value(cell: XML.Element) -> Any:
         text = attribute(cell, "office", "date-value") or ""
         return datetime.fromisoformat(text) if "T" in text else date.fromisoformat(text)
     if kind == "time":
-        rows = (attribute(cell, "office", "time-value") or "").removeprefix("PT").rstrip("S")
-        return time.fromisoformat(rows.replace("H", ":").replace("M", ":"))
+        duration = (attribute(cell, "office", "time-value") or "").removeprefix("PT").rstrip("S")
+        return time.fromisoformat(duration.replace("H", ":").replace("M", ":"))
     assert kind == "string"
     return "\n".join(text_of(line) for line in cell.iterfind("text:p", NAMES))
 
@@ -89,8 +90,8 @@ def value(cell: XML.Element) -> Any:
 def text_of(line: XML.Element) -> str:
     text = line.text or ""
     for part in line:
-        own = {"tab": "\t", "s": " "}.get(part.tag.partition("}")[2], text_of(part))
-        text += own + (part.tail or "")
+        content = {"tab": "\t", "s": " "}.get(part.tag.partition("}")[2], text_of(part))
+        text += content + (part.tail or "")
     return text
 
 
@@ -99,12 +100,15 @@ def attribute(element: XML.Element, space: str, name: str) -> str | None:
 
 
 def in_german(cell: Any) -> Any:
-    """Return what the German locale reads: `true` is text, and numbers in JSON keep their point."""
+    """Return the value that the German locale reads.
+
+    `true` is read as text, and numbers in JSON keep their decimal point.
+    """
     return str(cell).lower() if cell is True or cell is False or cell == -0.5 else cell
 
 
 def typed(rows: list[Row]) -> list[list[str]]:
-    """Return texts that tell True from 1."""
+    """Return the cells as texts that distinguish True from 1."""
     return [[repr(float(cell) if type(cell) is int else cell) for cell in row] for row in rows]
 
 

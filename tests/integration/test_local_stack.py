@@ -1,4 +1,4 @@
-"""`report-exports up`: start, ready, restart of a part, stop, refusals."""
+"""Test how `report-exports up` starts, restarts and stops its parts, and which options it rejects."""
 
 import json
 import os
@@ -39,7 +39,7 @@ UNRELATED = {
 REQUEST = {"surveyId": "668b6fa3b8d693cd865b44bb", "from": "2024-7-19", "to": "2024-7-26"}
 
 
-# Valid until the columns are compared with the database's.
+# This report is valid until its columns are compared with the database.
 REPORT_WITHOUT_COLUMN = """
 from sqlalchemy import Column, Integer, MetaData, Table, select
 from flows.reports import Report
@@ -66,7 +66,7 @@ class Up:
         return self._output.read_text()
 
     @property
-    def facts(self) -> dict[str, Any]:
+    def info(self) -> dict[str, Any]:
         return dict(json.loads((self.data_dir / "stack.json").read_text()))
 
     def wait_for_output(self, text: str, timeout_seconds: float = READY_TIMEOUT_SECONDS) -> None:
@@ -112,28 +112,28 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
         yield started
 
 
-def count_responses(facts: dict[str, Any]) -> int:
-    with psycopg.connect(facts["admin_database_url"].replace("+psycopg", "")) as connection:
+def count_responses(info: dict[str, Any]) -> int:
+    with psycopg.connect(info["admin_database_url"].replace("+psycopg", "")) as connection:
         row = connection.execute("SELECT count(*) FROM survey_responses").fetchone()
     assert row
     return int(row[0])
 
 
 @contextmanager
-def bucket(facts: dict[str, Any]) -> Iterator[Any]:
+def bucket(info: dict[str, Any]) -> Iterator[Any]:
     client = botocore.session.Session().create_client(
         "s3",
         region_name="us-east-1",
-        endpoint_url=facts["s3_endpoint_url"],
-        aws_access_key_id=facts["aws_access_key_id"],
-        aws_secret_access_key=facts["aws_secret_access_key"],
+        endpoint_url=info["s3_endpoint_url"],
+        aws_access_key_id=info["aws_access_key_id"],
+        aws_secret_access_key=info["aws_secret_access_key"],
     )
     yield client
     client.close()
 
 
 def survivors(processes: list[psutil.Process], timeout_seconds: float) -> list[psutil.Process]:
-    """Return those that still run when the time is up."""
+    """Return the processes that are still running after the timeout."""
     deadline = time.monotonic() + timeout_seconds
     while (running := [process for process in processes if _runs(process)]) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -141,26 +141,26 @@ def survivors(processes: list[psutil.Process], timeout_seconds: float) -> list[p
 
 
 def _runs(process: psutil.Process) -> bool:
-    try:  # one that has ended stays a zombie until its parent reads the exit code
+    try:  # A process that has ended stays a zombie until its parent reads the exit code.
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
 
 
-def test_ready_stack_serves_and_writes_its_addresses(stack: Up) -> None:
-    facts = stack.facts
-    assert facts["pids"].keys() == ROLES
+def test_ready_stack_answers_and_writes_its_addresses(stack: Up) -> None:
+    info = stack.info
+    assert info["pids"].keys() == ROLES
     children = {child.pid for child in psutil.Process(stack.process.pid).children()}
-    assert children >= set(facts["pids"].values())
+    assert children >= set(info["pids"].values())
     assert stat.S_IMODE((stack.data_dir / "stack.json").stat().st_mode) == 0o600
-    assert httpx.get(f"{facts['api_url']}/readyz").status_code == 200
-    assert count_responses(facts) == 2000
-    assert f"{facts['api_url']}/docs" in stack.output
+    assert httpx.get(f"{info['api_url']}/readyz").status_code == 200
+    assert count_responses(info) == 2000
+    assert f"{info['api_url']}/docs" in stack.output
     assert "No authentication: everyone on this machine is the caller `local`." in stack.output
 
 
 def test_sample_data_covers_all_sizes_and_kinds_of_values(stack: Up) -> None:
-    url = stack.facts["admin_database_url"]
+    url = stack.info["admin_database_url"]
     assert not sample_data.load(url, 9), "it is loaded only once"
     with psycopg.connect(url.replace("+psycopg", "")) as connection:
         sizes = connection.execute(
@@ -176,10 +176,10 @@ def test_sample_data_covers_all_sizes_and_kinds_of_values(stack: Up) -> None:
 
 
 def test_prefect_ui_and_deployment_exist(stack: Up) -> None:
-    api = stack.facts["prefect_api_url"]
+    api = stack.info["prefect_api_url"]
     page = httpx.get(api.removesuffix("/api"), headers={"accept": "text/html"}, follow_redirects=True)
     assert "<title>Prefect" in page.text
-    deployment = _prefect(stack.facts, "/deployments/name/export-report/export").raise_for_status().json()
+    deployment = _prefect(stack.info, "/deployments/name/export-report/export").raise_for_status().json()
     assert deployment["entrypoint"] == "flows.export.export_report"
     assert deployment["schedules"] == []
     assert not deployment["pull_steps"]
@@ -187,11 +187,11 @@ def test_prefect_ui_and_deployment_exist(stack: Up) -> None:
 
 
 def test_files_need_credentials(stack: Up) -> None:
-    facts = stack.facts
-    with bucket(facts) as s3:
+    info = stack.info
+    with bucket(info) as s3:
         s3.put_object(Bucket="report-exports", Key="test/secret.csv", Body=b"secret")
-    assert httpx.get(f"{facts['s3_endpoint_url']}/report-exports/test/secret.csv").status_code == 403
-    for listener in _listeners(facts["pids"]["storage"]):
+    assert httpx.get(f"{info['s3_endpoint_url']}/report-exports/test/secret.csv").status_code == 403
+    for listener in _listeners(info["pids"]["storage"]):
         for path in ("/buckets/report-exports/test/secret.csv", "/report-exports/test/secret.csv"):
             assert _body(f"http://127.0.0.1:{listener}{path}") != b"secret"
 
@@ -199,7 +199,7 @@ def test_files_need_credentials(stack: Up) -> None:
 def test_every_part_listens_on_loopback_only(stack: Up) -> None:
     addresses = {
         connection.laddr.ip
-        for process in [psutil.Process(pid) for pid in stack.facts["pids"].values()]
+        for process in [psutil.Process(pid) for pid in stack.info["pids"].values()]
         for connection in process.net_connections("tcp")
         if connection.status == psutil.CONN_LISTEN
     }
@@ -208,29 +208,29 @@ def test_every_part_listens_on_loopback_only(stack: Up) -> None:
 
 @pytest.mark.parametrize("role", sorted(ROLES))
 def test_killed_part_is_reported_and_restarted_at_its_address(stack: Up, role: str) -> None:
-    before = stack.facts
+    before = stack.info
     reports = stack.output.count("ended with signal SIGKILL (-9)")
     psutil.Process(before["pids"][role]).kill()
-    _wait_for(lambda: stack.facts["pids"][role] != before["pids"][role], 10)
+    _wait_for(lambda: stack.info["pids"][role] != before["pids"][role], 10)
     assert stack.output.count("ended with signal SIGKILL (-9)") == reports + 1
-    stack.wait_for_output(f"restarted (process {stack.facts['pids'][role]})", 60)
+    stack.wait_for_output(f"restarted (process {stack.info['pids'][role]})", 60)
     _wait_for(lambda: _status(f"{before['api_url']}/readyz") == 200, 60)
-    assert {**before, "pids": None} == {**stack.facts, "pids": None}
-    assert count_responses(stack.facts) == 2000
+    assert {**before, "pids": None} == {**stack.info, "pids": None}
+    assert count_responses(stack.info) == 2000
 
 
-def test_second_stack_on_the_same_data_is_refused(stack: Up) -> None:
-    answer = _run("--data-dir", str(stack.data_dir))
-    assert answer.returncode == 2
-    assert f"in use by another `report-exports up` (process {stack.process.pid})" in answer.stdout
-    assert httpx.get(f"{stack.facts['api_url']}/readyz").status_code == 200
+def test_second_stack_on_the_same_data_is_rejected(stack: Up) -> None:
+    result = _run("--data-dir", str(stack.data_dir))
+    assert result.returncode == 2
+    assert f"in use by another `report-exports up` (process {stack.process.pid})" in result.stdout
+    assert httpx.get(f"{stack.info['api_url']}/readyz").status_code == 200
 
 
-def test_requested_port_in_use_is_refused(stack: Up, tmp_path: Path) -> None:
-    port = stack.facts["api_url"].rpartition(":")[2]
-    answer = _run("--data-dir", str(tmp_path / "data"), "--port", port)
-    assert answer.returncode == 2
-    assert f"Port {port} on 127.0.0.1 is in use" in answer.stdout
+def test_requested_port_in_use_is_rejected(stack: Up, tmp_path: Path) -> None:
+    port = stack.info["api_url"].rpartition(":")[2]
+    result = _run("--data-dir", str(tmp_path / "data"), "--port", port)
+    assert result.returncode == 2
+    assert f"Port {port} on 127.0.0.1 is in use" in result.stdout
 
 
 def test_default_port_in_use_is_replaced(tmp_path: Path) -> None:
@@ -247,19 +247,19 @@ def test_replaced_parts_are_not_started_and_keys_open_the_api_to_other_machines(
     keys = KeyFile(tmp_path / "keys.json")
     headers = {"Authorization": f"Bearer {keys.create('ada', None, datetime.now(UTC))}"}
     settings = {
-        "REPORTS_DATABASE_URL": stack.facts["database_url"],
+        "REPORTS_DATABASE_URL": stack.info["database_url"],
         "REPORTS_STORAGE_URL": f"file://{tmp_path}/files",
         "REPORTS_KEYS_FILE": str(tmp_path / "keys.json"),
         "REPORTS_PUBLIC_URL": "https://reports.example.com/",
-        "PREFECT_API_URL": stack.facts["prefect_api_url"],
-        "PREFECT_API_AUTH_STRING": stack.facts["prefect_api_auth_string"],
+        "PREFECT_API_URL": stack.info["prefect_api_url"],
+        "PREFECT_API_AUTH_STRING": stack.info["prefect_api_auth_string"],
     }
-    with up(tmp_path / "data", "--host", "0.0.0.0", **settings) as second:  # noqa: S104 - with keys
+    with up(tmp_path / "data", "--host", "0.0.0.0", **settings) as second:  # noqa: S104 - API keys are required
         second.wait_for_output("Ready.")
-        assert second.facts["pids"].keys() == {"worker", "api"}
-        assert second.facts["storage_url"] == settings["REPORTS_STORAGE_URL"]
+        assert second.info["pids"].keys() == {"worker", "api"}
+        assert second.info["storage_url"] == settings["REPORTS_STORAGE_URL"]
         assert "every caller needs an API key or a token. The API listens on 0.0.0.0." in second.output
-        elsewhere = second.facts["api_url"].replace("127.0.0.1", "127.0.0.2")
+        elsewhere = second.info["api_url"].replace("127.0.0.1", "127.0.0.2")
         assert _status(f"{elsewhere}/exports") == 401
         response = httpx.post(f"{elsewhere}/exports", json=REQUEST, headers=headers).raise_for_status()
         export = response.json()
@@ -271,9 +271,9 @@ def test_stop_leaves_no_process_and_restart_keeps_all_data(tmp_path: Path) -> No
     data_dir = tmp_path / "data"
     with up(data_dir, "--sample-responses", "500") as first:
         first.wait_for_output("Ready.")
-        facts, processes = first.facts, first.processes()
-        job = httpx.post(f"{facts['api_url']}/reports/csv", json=REQUEST).raise_for_status().json()["data"]
-        with bucket(facts) as s3:
+        info, processes = first.info, first.processes()
+        job = httpx.post(f"{info['api_url']}/reports/csv", json=REQUEST).raise_for_status().json()["data"]
+        with bucket(info) as s3:
             s3.put_object(Bucket="report-exports", Key="test/kept", Body=b"kept")
         processes += first.processes()
         first.process.send_signal(signal.SIGINT)
@@ -281,16 +281,16 @@ def test_stop_leaves_no_process_and_restart_keeps_all_data(tmp_path: Path) -> No
         assert not survivors(processes, 0)
         assert not (data_dir / "stack.json").exists()
     (data_dir / "ports.json").unlink()
-    with up(data_dir) as again:
-        again.wait_for_output("Ready.")
-        assert "is kept" in again.output
-        assert count_responses(again.facts) == 500
-        with bucket(again.facts) as s3:
+    with up(data_dir) as second:
+        second.wait_for_output("Ready.")
+        assert "is kept" in second.output
+        assert count_responses(second.info) == 500
+        with bucket(second.info) as s3:
             assert s3.get_object(Bucket="report-exports", Key="test/kept")["Body"].read() == b"kept"
-        assert _prefect(again.facts, f"/flow_runs/{job}").status_code == 200
-        processes = again.processes()
-        again.process.kill()
-        again.process.wait()
+        assert _prefect(second.info, f"/flow_runs/{job}").status_code == 200
+        processes = second.processes()
+        second.process.kill()
+        second.process.wait()
         assert not survivors(processes, 5), "its children end with a killed supervisor"
 
 
@@ -318,14 +318,14 @@ def test_failing_part_ends_the_start(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "sentence"),
+    ("options", "message"),
     [
         (["--port", "70000"], "is not a whole number from 0 to 65,535"),
         (["--port", "-1"], "is not a whole number"),
         (["--prefect-port", "x"], "is not a whole number"),
         (["--sample-responses", "0"], "from 1 to"),
         (["--sample-responses", "1e9"], "from 1 to"),
-        (["--host", "0.0.0.0"], "authentication is not configured"),  # noqa: S104 - refused
+        (["--host", "0.0.0.0"], "authentication is not configured"),  # noqa: S104 - rejected
         (["--host", "192.0.2.1"], "authentication is not configured"),
         (["--host", "::"], "authentication is not configured"),
         (["--host", "example"], "is not an IP address"),
@@ -333,27 +333,27 @@ def test_failing_part_ends_the_start(tmp_path: Path) -> None:
         (["--unknown"], "unrecognized arguments"),
     ],
 )
-def test_invalid_option_is_refused(options: list[str], sentence: str) -> None:
-    answer = _run(*options)
-    assert answer.returncode == 2
-    assert sentence in answer.stdout + answer.stderr
-    assert "Traceback" not in answer.stderr
+def test_invalid_option_is_rejected(options: list[str], message: str) -> None:
+    result = _run(*options)
+    assert result.returncode == 2
+    assert message in result.stdout + result.stderr
+    assert "Traceback" not in result.stderr
 
 
-def test_foreign_address_is_refused(tmp_path: Path) -> None:
-    answer = _run("--host", "192.0.2.1", REPORTS_KEYS_FILE=str(tmp_path / "keys.json"))
-    assert answer.returncode == 2
-    assert "this machine has no address 192.0.2.1" in answer.stderr
+def test_foreign_address_is_rejected(tmp_path: Path) -> None:
+    result = _run("--host", "192.0.2.1", REPORTS_KEYS_FILE=str(tmp_path / "keys.json"))
+    assert result.returncode == 2
+    assert "this machine has no address 192.0.2.1" in result.stderr
 
 
 @pytest.mark.parametrize(
     "setting", ["REPORTS_DATABASE_URL=nonsense", "REPORTS_STORAGE_URL=gs://bucket", "PREFECT_API_URL=here"]
 )
-def test_invalid_setting_is_refused(setting: str, tmp_path: Path) -> None:
+def test_invalid_setting_is_rejected(setting: str, tmp_path: Path) -> None:
     name, _, value = setting.partition("=")
-    answer = _run("--data-dir", str(tmp_path / "data"), **{name: value})
-    assert answer.returncode == 2
-    assert f"{name} must be" in answer.stderr
+    result = _run("--data-dir", str(tmp_path / "data"), **{name: value})
+    assert result.returncode == 2
+    assert f"{name} must be" in result.stderr
 
 
 def _run(*options: str, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -362,20 +362,20 @@ def _run(*options: str, **settings: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def _prefect(facts: dict[str, Any], path: str) -> httpx.Response:
-    login = httpx.BasicAuth(*facts["prefect_api_auth_string"].split(":", 1))
-    return httpx.get(f"{facts['prefect_api_url']}{path}", auth=login)
+def _prefect(info: dict[str, Any], path: str) -> httpx.Response:
+    login = httpx.BasicAuth(*info["prefect_api_auth_string"].split(":", 1))
+    return httpx.get(f"{info['prefect_api_url']}{path}", auth=login)
 
 
 def _listeners(pid: int) -> set[int]:
     connections = psutil.Process(pid).net_connections("tcp")
-    return {each.laddr.port for each in connections if each.status == psutil.CONN_LISTEN}
+    return {connection.laddr.port for connection in connections if connection.status == psutil.CONN_LISTEN}
 
 
 def _body(url: str) -> bytes:
     try:
         return httpx.get(url, timeout=2).content
-    except httpx.TransportError:  # a gRPC listener
+    except httpx.TransportError:  # This port belongs to a gRPC listener.
         return b""
 
 

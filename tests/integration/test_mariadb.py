@@ -1,4 +1,4 @@
-"""Exports from a real MariaDB: one snapshot, exact types, and the server's collations."""
+"""Test exports from a real MariaDB: a single snapshot, exact types, and the collations of the server."""
 
 import gc
 import threading
@@ -162,10 +162,12 @@ def test_every_type_is_read_exactly(engine: Engine, load: Callable[..., None]) -
     assert file_by_sqlalchemy(engine, things_request()).decode() == expected
 
 
-def test_a_transform_that_changes_nothing_changes_no_byte(engine: Engine, load: Callable[..., None]) -> None:
+def test_a_transform_that_changes_nothing_keeps_every_byte(engine: Engine, load: Callable[..., None]) -> None:
     load(FULL, {"words": ""}, {})
-    through = replace(REPORT, transform=lambda frame: frame)
-    assert file_by_sqlalchemy(engine, things_request(through)) == file_by_sqlalchemy(engine, things_request())
+    unchanged = replace(REPORT, transform=lambda frame: frame)
+    assert file_by_sqlalchemy(engine, things_request(unchanged)) == file_by_sqlalchemy(
+        engine, things_request()
+    )
 
 
 def test_a_transform_recodes(engine: Engine, load: Callable[..., None]) -> None:
@@ -198,7 +200,7 @@ WORDS = ["b", "A", "a", "Ä", "a ", "ä", "B", "", "ß", "ss", "Z", None, "é", 
 
 @pytest.mark.parametrize("sort", ["words", "-words"])
 @pytest.mark.parametrize("by", ["page", "cursor"])
-def test_all_pages_joined_equal_the_file_in_the_servers_order(
+def test_all_pages_together_equal_the_file_in_the_servers_order(
     url: str, engine: Engine, load: Callable[..., None], sort: str, by: str
 ) -> None:
     load(*[{"words": text} for text in WORDS])
@@ -225,7 +227,7 @@ def test_a_filter_follows_the_columns_collation(engine: Engine, load: Callable[.
 
 
 def count_and_fetch(snap: Snapshot, engine: Engine) -> tuple[int, int]:
-    """Delete rows between the count and the fetch."""
+    """Count the rows, delete most of them in another connection, and fetch. Return both numbers."""
     request = things_request(columns=["id"])
     counted = snap.scalar(statement.count(request))
     with engine.begin() as connection:
@@ -241,7 +243,7 @@ def test_count_and_rows_come_from_one_snapshot(engine: Engine, load: Callable[..
 
 
 def test_without_a_snapshot_count_and_rows_differ(engine: Engine, load: Callable[..., None]) -> None:
-    """Control: READ COMMITTED must show a difference, or the test above would prove nothing."""
+    """This is the control: if READ COMMITTED showed no difference, the test above would prove nothing."""
     load(*[{}] * 50)
     with engine.connect().execution_options(isolation_level="READ COMMITTED") as connection:
         assert count_and_fetch(Snapshot(connection, datetime.now(UTC)), engine) == (50, 10)
@@ -334,7 +336,9 @@ def test_a_refused_connection_is_retried(url: str, fields: dict[str, str]) -> No
     gc.collect()
 
 
-def test_an_unreadable_row_is_named_with_its_column(engine: Engine, load: Callable[..., None]) -> None:
+def test_the_error_names_row_and_column_of_an_unreadable_value(
+    engine: Engine, load: Callable[..., None]
+) -> None:
     load({}, {"words": "soon"})
     wrong = Table("things", MetaData(), Column("id", Integer, primary_key=True), Column("words", JSON))
     report = Report(name="wrong", title="Wrong", select=select(wrong), key=wrong.c.id)
@@ -342,7 +346,9 @@ def test_an_unreadable_row_is_named_with_its_column(engine: Engine, load: Callab
         file_by_sqlalchemy(engine, things_request(report))
 
 
-def test_tinyint_1_is_a_number_if_the_report_declares_one(engine: Engine, load: Callable[..., None]) -> None:
+def test_tinyint_1_is_a_number_if_the_report_declares_a_number(
+    engine: Engine, load: Callable[..., None]
+) -> None:
     load({"yes": True})
     kinds: list[TypeEngine[Any]] = [Boolean(), Integer(), mysql.TINYINT(1), BigInteger()]
     written = []

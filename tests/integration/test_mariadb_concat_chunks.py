@@ -1,4 +1,4 @@
-"""Concatenated rows of MariaDB give the same file as the driver's own values."""
+"""Test that rows concatenated by MariaDB give the same file as values from the driver."""
 
 import logging
 import random
@@ -68,7 +68,7 @@ WORDS = [
 ]
 WHOLE = [0, -1, 2**31 - 1, -(2**31)]
 DOUBLES = [0.0, 0.1 + 0.2, 1e15, -1e-5, 1e23, 5e-324, 1.7976931348623157e308, 123456789.123456789]
-MOMENTS = ["0001-01-01 00:00:00", "2024-10-27 00:30:00.000007", "9999-12-31 23:59:59.999999"]
+TIMESTAMPS = ["0001-01-01 00:00:00", "2024-10-27 00:30:00.000007", "9999-12-31 23:59:59.999999"]
 
 DDL = """CREATE OR REPLACE TABLE joined (
     id INT PRIMARY KEY, words LONGTEXT, whole INT, price DECIMAL(38, 2), rate DOUBLE, yes BOOL, day DATE,
@@ -99,7 +99,7 @@ def engine() -> Iterator[Engine]:
 
 @pytest.fixture
 def connection(engine: Engine) -> Iterator[Connection]:
-    """A connection to an empty table."""
+    """Return a connection to a database with an empty table."""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("SET sql_mode = ''")
         connection.exec_driver_sql(DDL)
@@ -111,7 +111,7 @@ def put(connection: Connection, *rows: dict[str, Any]) -> None:
         values = {"id": number} | row
         marks = ", ".join(["%s"] * len(values))
         connection.exec_driver_sql(
-            f"INSERT INTO joined ({', '.join(values)}) VALUES ({marks})",  # noqa: S608 - names of ours
+            f"INSERT INTO joined ({', '.join(values)}) VALUES ({marks})",  # noqa: S608 - the names come from this file
             tuple(values.values()),
         )
 
@@ -145,23 +145,28 @@ def logged(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def various() -> Iterator[dict[str, Any]]:
-    randomness = random.Random(1)  # noqa: S311 - the same each time
+    randomness = random.Random(1)  # noqa: S311 - the same values in every run
     doubles = [struct.unpack("d", randomness.randbytes(8))[0] for _ in range(300)]
-    for rate in [*DOUBLES, *(each for each in doubles if abs(each) < float("inf"))]:
+    for rate in [*DOUBLES, *(number for number in doubles if abs(number) < float("inf"))]:
         yield {"rate": rate}
     for words in WORDS:
         yield {"words": words}
         yield {"words": words, "answers": '{"one": 12345678901234567890123, "many": ["a", "b\\n"]}'}
     for whole in WHOLE:
         yield {"whole": whole, "price": Decimal(whole) / 100, "yes": whole < 0}
-    for moment in MOMENTS:
-        yield {"at": moment, "day": moment[:10], "kind": "big", "extra": '{"bb": 1.50, "a": [null, "ü"]}'}
+    for timestamp in TIMESTAMPS:
+        yield {
+            "at": timestamp,
+            "day": timestamp[:10],
+            "kind": "big",
+            "extra": '{"bb": 1.50, "a": [null, "ü"]}',
+        }
     yield {"price": Decimal("-" + "9" * 36 + ".99"), "uid": "899e1228-d7b8-40fc-8490-70e6f1efb338"}
     yield {}
 
 
 @pytest.mark.parametrize("preset", ["plain", "excel"])
-def test_the_bytes_equal_those_of_the_drivers_values(
+def test_the_bytes_match_values_from_the_driver(
     engine: Engine, connection: Connection, caplog: pytest.LogCaptureFixture, preset: str
 ) -> None:
     put(connection, *various())
@@ -170,25 +175,25 @@ def test_the_bytes_equal_those_of_the_drivers_values(
     assert not fallback_messages(caplog)
 
 
-def test_a_transform_gets_the_same_frame(engine: Engine, connection: Connection) -> None:
-    seen: list[pd.DataFrame] = []
+def test_a_transform_receives_the_same_frame(engine: Engine, connection: Connection) -> None:
+    frames: list[pd.DataFrame] = []
 
-    def look(frame: pd.DataFrame) -> pd.DataFrame:
-        seen.append(frame)
+    def record(frame: pd.DataFrame) -> pd.DataFrame:
+        frames.append(frame)
         return frame
 
     put(connection, *various())
     request = joined_request(COLUMNS)
-    request = replace(request, report=replace(request.report, transform=look))
+    request = replace(request, report=replace(request.report, transform=record))
     assert file_by_concat(engine, request) == file_by_sqlalchemy(engine, request)
-    first, second = seen
+    first, second = frames
     pd.testing.assert_frame_equal(first, second)
 
 
 IRREGULAR = {
     "beyond 64 bits": ("large", Integer(), 2**64 - 1),
-    "no day": ("day", Date(), "0000-00-00"),
-    "half a day": ("at", DateTime(), "2024-02-00"),
+    "zero date": ("day", Date(), "0000-00-00"),
+    "day zero": ("at", DateTime(), "2024-02-00"),
     "before year 1": ("at", DateTime(), "0000-03-01 10:00:00"),
     "the separator": ("words", Text(), "a\x1fb"),
     "bytes": ("raw", Text(), b"\xff\0"),
@@ -196,7 +201,7 @@ IRREGULAR = {
 
 
 @pytest.mark.parametrize("case", IRREGULAR)
-def test_the_driver_reads_what_a_string_cannot_hold(
+def test_the_driver_reads_values_that_a_string_cannot_represent(
     engine: Engine, connection: Connection, caplog: pytest.LogCaptureFixture, case: str
 ) -> None:
     name, kind, value = IRREGULAR[case]
@@ -218,52 +223,52 @@ def test_the_driver_reads_rows_larger_than_a_packet(
     assert len(fallback_messages(caplog)) == 1
 
 
-# What the report says of a column is not what it is.
-MISTAKEN = {
+# In these cases the type in the report differs from the type of the database column.
+MISDECLARED = {
     "a text for a number": ("words", Integer(), "007"),
-    "a text for a moment": ("words", DateTime(timezone=True), "2024-07-19 12:00:00"),
-    "a moment for a text": ("at", Text(), "2024-07-19 12:00:00"),
+    "a text for a timestamp": ("words", DateTime(timezone=True), "2024-07-19 12:00:00"),
+    "a timestamp for a text": ("at", Text(), "2024-07-19 12:00:00"),
     "a number for a text": ("padded", Text(), 7),
-    "a day for a moment": ("day", DateTime(), "2024-07-19"),
+    "a day for a timestamp": ("day", DateTime(), "2024-07-19"),
     "a double for a text": ("rate", Text(), 1e15),
     "a decimal for a double": ("price", Double(), "1.10"),
-    "a text for a truth value": ("words", Text(), "true"),
+    "a text for a boolean": ("words", Text(), "true"),
 }
 
 
-@pytest.mark.parametrize("case", MISTAKEN)
-def test_a_column_of_another_type_than_declared_has_the_drivers_bytes(
+@pytest.mark.parametrize("case", MISDECLARED)
+def test_a_column_with_another_type_than_declared_gives_the_same_bytes(
     engine: Engine, connection: Connection, case: str
 ) -> None:
-    name, kind, value = MISTAKEN[case]
+    name, kind, value = MISDECLARED[case]
     put(connection, {name: value}, {})
     request = joined_request({name: kind})
     assert file_by_concat(engine, request) == file_by_sqlalchemy(engine, request)
 
 
-def test_character_sets_without_a_common_one_are_read_by_the_driver(
-    engine: Engine, connection: Connection
-) -> None:
+def test_incompatible_character_sets_are_read_by_the_driver(engine: Engine, connection: Connection) -> None:
     put(connection, {"west": "é", "east": "ő"})
     request = joined_request({"west": Text(), "east": Text()}, csv={"header": "none"})
     assert file_by_concat(engine, request) == file_by_sqlalchemy(engine, request) == "1,é,ő,,\n".encode()
 
 
-def test_split_files_equal_those_of_the_driver(engine: Engine, connection: Connection) -> None:
+def test_split_files_match_values_from_the_driver(engine: Engine, connection: Connection) -> None:
     connection.exec_driver_sql("INSERT INTO joined (id) SELECT seq FROM seq_1_to_%s", (ROWS,))
     request = joined_request({})
     request = replace(request, options=replace(request.options, split_rows=ROWS // 2))
     assert file_by_concat(engine, request) == file_by_sqlalchemy(engine, request)
 
 
-def test_an_unreadable_value_is_named_with_its_row(engine: Engine, connection: Connection) -> None:
+def test_the_error_names_row_and_column_of_an_unreadable_value(
+    engine: Engine, connection: Connection
+) -> None:
     put(connection, {}, {"words": "no json"})
     with pytest.raises(UnreadableRow, match="Column words of the row with key 2 contains"):
         file_by_concat(engine, joined_request({"words": JSON()}))
 
 
-class Shouted(String):
-    """A type that is selected through a function."""
+class UpperCase(String):
+    """Type that is selected through a function."""
 
     def column_expression(self, column: Any) -> Any:
         return func.upper(column, type_=self)
@@ -271,18 +276,18 @@ class Shouted(String):
 
 def can_read(engine: Engine, request: ExportRequest) -> bool:
     with engine.connect() as connection:
-        taken = Snapshot(connection, datetime.now(UTC))
-        return concat_chunks.can_read(Reading(taken, request, lambda: datetime.now(UTC)))
+        snapshot = Snapshot(connection, datetime.now(UTC))
+        return concat_chunks.can_read(Reading(snapshot, request, lambda: datetime.now(UTC)))
 
 
-@pytest.mark.parametrize(("kind", "can"), [(Text(), True), (LargeBinary(), False), (Shouted(), False)])
-def test_types_that_cannot_be_concatenated_are_left_to_the_driver(
-    engine: Engine, kind: TypeEngine[Any], can: bool
+@pytest.mark.parametrize(("kind", "expected"), [(Text(), True), (LargeBinary(), False), (UpperCase(), False)])
+def test_types_that_cannot_be_concatenated_are_read_by_the_driver(
+    engine: Engine, kind: TypeEngine[Any], expected: bool
 ) -> None:
-    assert can_read(engine, joined_request({"words": kind})) is can
+    assert can_read(engine, joined_request({"words": kind})) is expected
 
 
-def test_a_distinct_select_is_left_to_the_driver(engine: Engine) -> None:
+def test_a_distinct_select_is_read_by_the_driver(engine: Engine) -> None:
     request = joined_request({})
     distinct = replace(request.report, select=request.report.select.distinct())
     assert not can_read(engine, replace(request, report=distinct))

@@ -1,4 +1,4 @@
-"""Count and rows of an export come from one snapshot, despite concurrent commits."""
+"""Test that the count and the rows of an export come from the same snapshot despite concurrent commits."""
 
 import threading
 from collections.abc import Iterator
@@ -41,7 +41,10 @@ def engine(scratch_url: str) -> Iterator[Engine]:
 
 @pytest.fixture
 def mover(engine: Engine, scratch_url: str) -> Iterator[Mover]:
-    """A thread that moves some rows back and forth, all in one commit; the total number never changes."""
+    """Run a thread that moves some rows back and forth.
+
+    Each move is a single commit, so the total number of rows never changes.
+    """
     mover, stop = Mover(), threading.Event()
 
     def move() -> None:
@@ -75,7 +78,7 @@ def open_snapshot(engine: Engine) -> Iterator[Snapshot]:
 
 
 def count_and_fetch(snap: Snapshot, request: ExportRequest, reader: str) -> tuple[int, int]:
-    """Return the counted and the fetched number of rows."""
+    """Return the number of rows that were counted and the number that were fetched."""
     columns = statement.output_columns(request, [])
     counted = snap.scalar(statement.count(request))
     if reader == "copy":
@@ -90,13 +93,13 @@ def count_and_fetch(snap: Snapshot, request: ExportRequest, reader: str) -> tupl
 def test_count_and_rows_come_from_one_committed_state(
     engine: Engine, mover: Mover, request_here: ExportRequest, reader: str
 ) -> None:
-    seen = set()
+    counts = set()
     for _ in range(EXPORTS):
         with open_snapshot(engine) as snap:
             counted, fetched = count_and_fetch(snap, request_here, reader)
         assert fetched == counted
-        seen.add(counted)
-    assert seen <= {ROWS, ROWS - MOVED}
+        counts.add(counted)
+    assert counts <= {ROWS, ROWS - MOVED}
     assert mover.moves > EXPORTS
 
 
@@ -111,7 +114,7 @@ def test_the_total_number_of_rows_never_changes(engine: Engine, mover: Mover) ->
 def test_without_a_snapshot_count_and_rows_differ(
     engine: Engine, mover: Mover, request_here: ExportRequest
 ) -> None:
-    """Control: READ COMMITTED must show a difference, or the tests above would prove nothing."""
+    """This is the control: if READ COMMITTED showed no difference, the tests above would prove nothing."""
     for _ in range(CONTROL_EXPORTS):
         with engine.connect() as connection:
             counted, fetched = count_and_fetch(Snapshot(connection, datetime.now(UTC)), request_here, "copy")

@@ -1,4 +1,4 @@
-"""A source and a format that the product does not have, run through the real flow and the real storage."""
+"""Test an export with a new source and a new format, through the real flow and storage."""
 
 import json
 import subprocess
@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.running_stack import Stack, clean_environment
 
-WITHIN_SECONDS = 120
+TIMEOUT_SECONDS = 120
 REQUEST = {
     "report": "orders",
     "from": "2024-07-01",
@@ -26,13 +26,13 @@ REQUEST = {
 @pytest.fixture
 def export(stack: Stack) -> Any:
     def run(request: dict[str, Any]) -> tuple[dict[str, str], str]:
-        """Return how the run ended, and what it wrote to standard error."""
+        """Return the final state of the run and its standard error output."""
         command = [sys.executable, "-m", "tests.integration.export_with_own_parts", json.dumps(request)]
         environment = {**clean_environment(), **stack.settings}
-        ended = subprocess.run(  # noqa: S603 - our own module
-            command, env=environment, capture_output=True, text=True, timeout=WITHIN_SECONDS, check=True
+        completed = subprocess.run(  # noqa: S603 - our own module
+            command, env=environment, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=True
         )
-        return json.loads(ended.stdout.splitlines()[-1]), ended.stderr
+        return json.loads(completed.stdout.splitlines()[-1]), completed.stderr
 
     return run
 
@@ -40,11 +40,11 @@ def export(stack: Stack) -> Any:
 def test_an_export_runs_through_a_new_source_and_format(
     export: Any, stack: Stack, s3: Any, prefect: httpx.Client, database: psycopg.Connection
 ) -> None:
-    ending, errors = export(REQUEST)
-    assert ending["name"] == "Completed", ending
+    result, errors = export(REQUEST)
+    assert result["name"] == "Completed", result
     assert "closed" in errors
 
-    stored = s3.get_object(Bucket=stack.bucket, Key=f"{ending['run']}/1.lines.txt")
+    stored = s3.get_object(Bucket=stack.bucket, Key=f"{result['run']}/1.lines.txt")
     head, *rows, foot = stored["Body"].read().decode().splitlines()
     assert stored["ContentType"] == "text/x-lines"
     assert head == "number / status"
@@ -54,28 +54,30 @@ def test_an_export_runs_through_a_new_source_and_format(
         " WHERE placed_at >= '2024-07-01Z' AND placed_at < '2024-08-01Z' ORDER BY number"
     ).fetchall()
     assert rows == [row for (row,) in expected]
-    assert len(rows) > 100  # several chunks
+    assert len(rows) > 100  # The rows span several chunks.
 
-    wanted = {"artifacts": {"flow_run_id": {"any_": [ending["run"]]}, "type": {"any_": ["progress"]}}}
-    (progress,) = prefect.post("/artifacts/filter", json=wanted).raise_for_status().json()
+    artifact_filter = {
+        "artifacts": {"flow_run_id": {"any_": [result["run"]]}, "type": {"any_": ["progress"]}}
+    }
+    (progress,) = prefect.post("/artifacts/filter", json=artifact_filter).raise_for_status().json()
     assert progress["data"] == 100
     assert progress["metadata_"]["file_name"] == "orders_2024-07-01_2024-07-31.lines.txt"
 
 
 def test_the_options_of_a_new_format_are_validated(export: Any) -> None:
-    ending, _ = export(REQUEST | {"lines": {"colour": "red"}})
-    assert ending["name"] == "request.invalid"
-    assert "/lines: Must be an object with a separator." in ending["message"]
+    result, _ = export(REQUEST | {"lines": {"colour": "red"}})
+    assert result["name"] == "request.invalid"
+    assert "/lines: Must be an object with a separator." in result["message"]
 
 
-def test_options_of_a_format_that_is_not_requested_are_refused(export: Any) -> None:
-    ending, _ = export(REQUEST | {"csv": "excel"})
-    assert ending["name"] == "request.invalid"
-    assert "/csv" in ending["message"]
+def test_options_of_another_format_are_rejected(export: Any) -> None:
+    result, _ = export(REQUEST | {"csv": "excel"})
+    assert result["name"] == "request.invalid"
+    assert "/csv" in result["message"]
 
 
-def test_csv_stays_the_default_beside_other_formats(export: Any, stack: Stack, s3: Any) -> None:
-    ending, _ = export({name: REQUEST[name] for name in ("report", "from", "to", "columns", "sort")})
-    assert ending["name"] == "Completed", ending
-    stored = s3.get_object(Bucket=stack.bucket, Key=f"{ending['run']}/1.csv")
+def test_csv_stays_the_default_next_to_other_formats(export: Any, stack: Stack, s3: Any) -> None:
+    result, _ = export({name: REQUEST[name] for name in ("report", "from", "to", "columns", "sort")})
+    assert result["name"] == "Completed", result
+    stored = s3.get_object(Bucket=stack.bucket, Key=f"{result['run']}/1.csv")
     assert stored["Body"].read().startswith(b"Number,Status\n")

@@ -1,4 +1,4 @@
-"""PostgreSQL exports names and operators with percent signs, with bound values and without."""
+"""Test exports from PostgreSQL with percent signs in names and operators, with and without bound values."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Long polls on a real Prefect server."""
+"""Test long polls against a real Prefect server."""
 
 import time
 

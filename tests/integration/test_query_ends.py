@@ -1,4 +1,4 @@
-"""The end of an export ends its query in the database, even before the first row."""
+"""Test that a query ends in the database when its export ends, even before the first row."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ from tests.support.running_stack import Stack
 
 POOL = "query-ends"
 SLOW_REPORTS = {"REPORTS_CATALOG": "tests.faults.slow_reports"}
-# One row that takes longer than any test in this file.
+# This row takes longer than any test in this file.
 SLEEP = select(func.pg_sleep(120).label("slept"))
 READ_FOREVER = """
 import sys
@@ -42,8 +42,8 @@ class Stopped(Exception):
 
 def read(url: str) -> None:
     engine = open_engine(url, connect_seconds=5, poolclass=NullPool)
-    with snapshot(engine, "UTC", 300, lambda: datetime.now(UTC)) as taken:
-        for _ in copy_out.copy(taken, SLEEP, PRESETS["plain"]):
+    with snapshot(engine, "UTC", 300, lambda: datetime.now(UTC)) as snap:
+        for _ in copy_out.copy(snap, SLEEP, PRESETS["plain"]):
             pass
 
 
@@ -55,15 +55,15 @@ def running_queries(database: psycopg.Connection) -> int:
 
 
 def wait_for_queries(database: psycopg.Connection, number: int, seconds: float) -> None:
-    limit = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds
     while running_queries(database) != number:
-        assert time.monotonic() < limit, f"{running_queries(database)} queries, not {number}"
+        assert time.monotonic() < deadline, f"{running_queries(database)} queries, not {number}"
         time.sleep(0.05)
 
 
 @contextmanager
 def interrupt_with(error: type[BaseException], database: psycopg.Connection) -> Iterator[None]:
-    """Raise the error during the query, from a signal handler."""
+    """Raise the error in a signal handler while the query is running."""
 
     def stop(*_: object) -> None:
         raise error

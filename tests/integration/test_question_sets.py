@@ -1,4 +1,4 @@
-"""Surveys with 0 to 2,000 questions: one column per question, whatever the answers contain."""
+"""Test surveys with 0 to 2,000 questions. Each question becomes one column."""
 
 import csv
 import io
@@ -21,7 +21,7 @@ from flows.query.request import parse_request
 from flows.settings import Settings
 from flows.sources.snapshot import open_engine
 
-# PostgreSQL allows 1,664 columns in a SELECT.
+# The sizes include PostgreSQL's limit of 1,664 columns in a SELECT.
 SIZES = (0, 1, 300, 1500, 1664, 2000)
 
 metadata = MetaData()
@@ -71,7 +71,7 @@ def key(position: int) -> str:
 
 
 def label(position: int) -> str:
-    """Return a label; pairs of questions share one."""
+    """Return the label of a question. Two questions share each label."""
     return f'Question {position // 2}: "why", or why not?\nSay it'
 
 
@@ -80,7 +80,7 @@ def is_multiple(position: int) -> bool:
 
 
 def answers(size: int) -> list[Any]:
-    """Return the answers of several replies to a survey of this size."""
+    """Return the answers of several replies to a survey with this many questions."""
     positions = range(1, size + 1)
     varied = itertools.cycle(
         [None, True, 17, 2.50, "", 'a "b",\nc', ["x", None, "y; z"], [], {"b": 1, "a": [2]}]

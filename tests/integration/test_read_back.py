@@ -1,4 +1,4 @@
-"""Other programs read the stored values from our files."""
+"""Test that other programs read the stored values from our files."""
 
 import csv
 import io
@@ -39,7 +39,7 @@ Rows = list[list[str | None]]
 Table = list[dict[str, Any]]
 
 examples = settings(PROOF, max_examples=80)
-# Options that change no value, and need no unpacking.
+# Options that neither change values nor compress the file.
 readable_options = csv_options().map(
     lambda options: (
         options
@@ -142,12 +142,12 @@ NUMBERS = ("price", "rate")
 
 
 def json_value(value: Any) -> Any:
-    """Return the value after JSON, with exact numbers."""
+    """Return the value after a round trip through JSON, with exact numbers."""
     return document(json.dumps(value)) if value is not None else None
 
 
 def file_rows(rows_in: Table, request: ExportRequest) -> Table:
-    """Return the rows with the file's keys, in its order."""
+    """Return the rows with the keys of the file, in the order of its columns."""
     columns = {column.name: key for key, column in zip(request.report.table_columns, common.c, strict=False)}
     return [
         {key: row.get(name) if name != "extra" else json_value(row[name]) for name, key in columns.items()}
@@ -158,12 +158,15 @@ def file_rows(rows_in: Table, request: ExportRequest) -> Table:
 
 
 def answer_text(answers: dict[str, Any], key: str) -> Any:
-    """Return a text answer; test_engines_agree.py covers other types."""
+    """Return a text answer. test_engines_agree.py covers answers of other types."""
     return answers.get(key)
 
 
 def assert_read(rows: Rows, expected: Table, request: ExportRequest, nulls: bool) -> None:
-    """Compare cell by cell; with `nulls`, the reader distinguishes null from an empty string."""
+    """Compare all cells with the expected values.
+
+    `nulls` is true if the reader distinguishes null from an empty string.
+    """
     assert len(rows) == len(expected)
     for cells, row in zip(rows, expected, strict=True):
         for cell, (key, value) in zip(cells, row.items(), strict=True):
@@ -186,7 +189,7 @@ def test_every_program_reads_the_stored_values(
     rows_in: Table,
     options: dict[str, Any],
 ) -> None:
-    for row in rows_in:  # keep text answers
+    for row in rows_in:  # Keep only text answers.
         row["answers"] = {key: text for key, text in row["answers"].items() if isinstance(text, str)}
     load(filled, common, rows_in)
     request = kinds_request(common, csv=options, timeZone="America/New_York", sort="id")
@@ -198,7 +201,7 @@ def test_every_program_reads_the_stored_values(
     assert_read(by_duckdb(content, request.options, file), expected, request, nulls=True)
 
 
-# The table like the file: answers as text, and JSON's null as null.
+# This view shows the table as it is written to the file, with answers as text and JSON's null as null.
 AS_IN_THE_FILE = """
     CREATE TEMPORARY VIEW as_in_the_file AS SELECT id, {plain},
         answers ->> 'one' AS one,

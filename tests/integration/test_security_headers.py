@@ -1,4 +1,4 @@
-"""Every response has the security headers."""
+"""Test that every response has the security headers."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""A silent database: the export waits while the server works, and fails if it will never answer."""
+"""Test that an export waits while a silent database still works, and fails if a result will never arrive."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -37,7 +37,7 @@ def proxy(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[BlockablePr
 
 @pytest.fixture
 def probes(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Record the result of every probe: True if the server has stopped working on the query."""
+    """Record the result of every probe. True means that the server has stopped working on the query."""
     results: list[bool] = []
     has_stopped = WatchedConnection._has_stopped
 
@@ -52,12 +52,12 @@ def probes(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 def read(
     url: str, query: Select[tuple[object, ...]], fault: Callable[[Snapshot], None], seconds: int = 60
 ) -> int:
-    """Return the number of rows; cause the fault after the first block."""
+    """Cause the fault after the first block and return the number of rows."""
     engine = open_engine(url, connect_seconds=5, poolclass=NullPool)
-    with snapshot(engine, "UTC", seconds, lambda: datetime.now(UTC), SILENCE_SECONDS) as taken:
-        blocks = copy_out.copy(taken, query, PRESETS["plain"])
+    with snapshot(engine, "UTC", seconds, lambda: datetime.now(UTC), SILENCE_SECONDS) as snap:
+        blocks = copy_out.copy(snap, query, PRESETS["plain"])
         rows = next(blocks).rows
-        fault(taken)
+        fault(snap)
         return rows + sum(block.rows for block in blocks)
 
 
@@ -70,19 +70,20 @@ def test_a_working_server_is_waited_for(
     proxy: BlockableProxy, probes: list[bool], query: Select[tuple[object, ...]]
 ) -> None:
     assert read(proxy.url, query, nothing) == 1
-    assert probes[0] is False  # before the last probe it may have just answered
+    # The result may arrive just before the last probe, so only the first is checked.
+    assert probes[0] is False
 
 
 @pytest.mark.parametrize("backend", ["waits for us", "is gone"])
 def test_a_lost_answer_is_not_waited_for(
     proxy: BlockableProxy, stack: Stack, database: psycopg.Connection, probes: list[bool], backend: str
 ) -> None:
-    """Only existing connections are silent; probes reach the server."""
+    """Only existing connections become silent. Probes still reach the server."""
     silence = ExitStack()
 
-    def lose(taken: Snapshot) -> None:
-        pid = taken.driver.info.backend_pid
-        taken.driver.probe = lambda: postgresql_watchdog.connect(stack.libpq_url, autocommit=True)
+    def lose(snap: Snapshot) -> None:
+        pid = snap.driver.info.backend_pid
+        snap.driver.probe = lambda: postgresql_watchdog.connect(stack.libpq_url, autocommit=True)
         silence.enter_context(proxy.blocked("silent"))
         if backend == "is gone":
             database.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])

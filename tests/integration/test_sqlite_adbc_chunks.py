@@ -1,4 +1,4 @@
-"""The second process gives the general source's file or error, whatever an SQLite file contains."""
+"""Test that the child process and the general source agree on any content of an SQLite file."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Dialect sqlite.pysqlite does .no
 
 ANSWERS = [f"answers.{key}" for key in QUESTIONS]
 COLUMNS = [*(key for key in REPORTS[common].table_columns if key != "raw"), *ANSWERS]
-ROW = dict.fromkeys(each.name for each in common.c if each.name != "id") | {
+ROW = dict.fromkeys(column.name for column in common.c if column.name != "id") | {
     "words": "a",
     "answers": {"one": "b"},
 }
@@ -48,21 +48,24 @@ def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Read chunks of two rows, two chunks per batch."""
+    """Use chunks of two rows and two chunks per batch."""
     monkeypatch.setattr(sqlalchemy_rows, "CHUNK_ROWS", 2)
     monkeypatch.setattr(adbc_chunks, "BATCH_ROWS", 4)
 
 
 def write(engine: Engine, count: int, *changes: str, values: Sequence[str] = ()) -> None:
-    """Load regular rows, then change them with SQL, past SQLAlchemy's types."""
+    """Load regular rows and change them with SQL, which bypasses SQLAlchemy's types."""
     load(engine, common, [ROW] * count)
     with engine.begin() as connection:
         for change in changes:
-            connection.exec_driver_sql(f"UPDATE common SET {change}", tuple(values))  # noqa: S608 - ours
+            connection.exec_driver_sql(f"UPDATE common SET {change}", tuple(values))  # noqa: S608 - our own SQL
 
 
 def without_raw(request: ExportRequest) -> ExportRequest:
-    """Remove the binary column from the report: a transform sees every column, and ADBC reads no blobs."""
+    """Remove the binary column from the report.
+
+    A transform receives every column, but ADBC does not read binary columns.
+    """
     columns = [column for column in request.report.select.exported_columns if column.key != "raw"]
     report = replace(request.report, select=request.report.select.with_only_columns(*columns))
     return replace(request, report=report)
@@ -70,7 +73,7 @@ def without_raw(request: ExportRequest) -> ExportRequest:
 
 @settings(PROOF, max_examples=60)
 @given(rows=rows_of(common), request=requests_of(common), has_transform=st.booleans())
-def test_the_second_process_reads_all_regular_rows(
+def test_the_child_process_reads_all_regular_rows(
     sqlite: Engine, rows: list[dict[str, Any]], request: ExportRequest, has_transform: bool
 ) -> None:
     load(sqlite, common, rows)
@@ -83,21 +86,21 @@ def test_the_second_process_reads_all_regular_rows(
 
 DIGITS = "1" * 5000
 VALUES = [
-    *(("words", each) for each in ["5", "1.5", "x'61'", "x'ff'", "x''", "cast(x'ff' AS text)"]),
+    *(("words", value) for value in ["5", "1.5", "x'61'", "x'ff'", "x''", "cast(x'ff' AS text)"]),
     *(
-        ("words", each)
-        for each in ["cast(x'61ff' AS text)", "cast(x'eda080' AS text)", "'a' || char(0) || 'b'"]
+        ("words", value)
+        for value in ["cast(x'61ff' AS text)", "cast(x'eda080' AS text)", "'a' || char(0) || 'b'"]
     ),
-    *(("code", each) for each in ["''", "'\ufeff'", "char(0)", "cast(x'c080' AS text)"]),
-    *(("whole", each) for each in ["'x'", "''", "1.5", "9e999", "x'01'", "9223372036854775807"]),
-    *(("rate", each) for each in ["'x'", "'1.5x'", "x'01'", "9e999", "-9e999", "-0.0", "9007199254740993"]),
-    *(("price", each) for each in ["'x'", "'nan'", "x'01'", "9e999", "-9e999", "-0.0", "7", "-7", "1.005"]),
-    *(("price", each) for each in ["9007199254740992", "9007199254740993", "-9007199254740993", "1e300"]),
-    *(("yes", each) for each in ["'x'", "2", "-1", "0.5", "x''"]),
-    *(("uid", each) for each in ["'x'", "5", "''"]),
-    *(("mood", each) for each in ["'other'", "5", "''"]),
+    *(("code", value) for value in ["''", "'\ufeff'", "char(0)", "cast(x'c080' AS text)"]),
+    *(("whole", value) for value in ["'x'", "''", "1.5", "9e999", "x'01'", "9223372036854775807"]),
+    *(("rate", value) for value in ["'x'", "'1.5x'", "x'01'", "9e999", "-9e999", "-0.0", "9007199254740993"]),
+    *(("price", value) for value in ["'x'", "'nan'", "x'01'", "9e999", "-9e999", "-0.0", "7", "-7", "1.005"]),
+    *(("price", value) for value in ["9007199254740992", "9007199254740993", "-9007199254740993", "1e300"]),
+    *(("yes", value) for value in ["'x'", "2", "-1", "0.5", "x''"]),
+    *(("uid", value) for value in ["'x'", "5", "''"]),
+    *(("mood", value) for value in ["'other'", "5", "''"]),
 ]
-MOMENTS = [
+TIMESTAMPS = [
     *["''", "'x'", "5", "1.5", "x'61'", "'2024-01-01'", "'2024-01-01T00:00:00'", "'2024-01-01 00:00'"],
     *["'2024-01-01 00:00:00.5'", "'2024-01-01 00:00:00+02:00'", "'0000-01-01 00:00:00.000000'"],
     *[
@@ -109,8 +112,8 @@ MOMENTS = [
     ],
     *["'2024-01-01 00:00:00.000000' || char(0)", "' 2024-01-01 00:00:00.000000'", "'2024-01-01 00:00:60'"],
 ]
-VALUES += [(name, each) for name in ("at", "span") for each in MOMENTS]
-VALUES += [(name, each) for name in ("day", "hour", "local_at") for each in MOMENTS[3:17:3]]
+VALUES += [(name, value) for name in ("at", "span") for value in TIMESTAMPS]
+VALUES += [(name, value) for name in ("day", "hour", "local_at") for value in TIMESTAMPS[3:17:3]]
 DOCUMENTS = [
     *['{"one": 1, "one": 2}', '{"one":1,"\\u006fne":2}', '{"one":{"a":1,"a":2}}', '{"many":[{"a":1,"a":2}]}'],
     *[
@@ -188,13 +191,16 @@ def test_answers_of_another_type_give_the_same_result(sqlite: Engine, value: str
 
 
 @pytest.mark.usefixtures("small_chunks")
-@pytest.mark.parametrize(("place", "left"), [(1, 7), (4, 7), (5, 3), (7, 3)])
-def test_the_general_source_reads_from_the_irregular_batch_on(sqlite: Engine, place: int, left: int) -> None:
+@pytest.mark.parametrize(("place", "remaining"), [(1, 7), (4, 7), (5, 3), (7, 3)])
+def test_the_general_source_takes_over_at_the_irregular_batch(
+    sqlite: Engine, place: int, remaining: int
+) -> None:
     write(sqlite, 7, f"words = x'61' WHERE id = {place}")
-    assert compare_sources(sqlite, kinds_request(common, columns=COLUMNS)).rows_by_process == 7 - left
+    assert compare_sources(sqlite, kinds_request(common, columns=COLUMNS)).rows_by_process == 7 - remaining
 
 
-# Not a text; not a timestamp (for Arrow, for Python); half of a surrogate pair, which fails when written.
+# The values are invalid text, timestamps that Arrow or Python rejects, and unpaired surrogates, which fail on
+# writing.
 BAD_VALUES = [
     "words = x'ff'",
     "at = '2024-01-01 10:00:60'",
@@ -210,7 +216,7 @@ BAD_VALUES += ["at = 'x'", """extra = '"\\ud800"'""", """answers = '{"one":"\\ud
     bad_rows=st.lists(st.tuples(st.integers(1, 12), st.sampled_from(BAD_VALUES)), min_size=2, max_size=4),
     split_rows=st.sampled_from([None, 1, 3, 5]),
 )
-def test_both_sources_name_the_same_one_of_several_bad_rows(
+def test_both_sources_report_the_same_of_several_bad_rows(
     sqlite: Engine, bad_rows: list[tuple[int, str]], split_rows: int | None
 ) -> None:
     write(sqlite, 12, *(f"{change} WHERE id = {place}" for place, change in bad_rows))

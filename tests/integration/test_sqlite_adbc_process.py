@@ -1,4 +1,4 @@
-"""Two processes read one SQLite file in one snapshot; the rows survive any fault of the second."""
+"""Test that both processes read an SQLite file in one snapshot and that no fault loses rows."""
 
 import json
 import sqlite3
@@ -35,13 +35,13 @@ REQUEST = parse_request({"report": "movers", "place": HERE}, {"movers": REPORT})
 
 @pytest.fixture(params=["delete", "wal"])
 def file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A file in each journal mode: in one, readers wait for writers."""
+    """Create a database file in each journal mode. In `delete` mode, readers wait for writers."""
     file = tmp_path / "what's in it, 50% #1.db"
     with closing(sqlite3.connect(file)) as connection:
         connection.execute(f"PRAGMA journal_mode = {request.param}")
         connection.execute("CREATE TABLE movers (id INTEGER PRIMARY KEY, place VARCHAR NOT NULL, note TEXT)")
-        people = ((number, HERE, "x" * (number % 300)) for number in range(1, ROWS + 1))
-        connection.executemany("INSERT INTO movers VALUES (?, ?, ?)", people)
+        rows = ((number, HERE, "x" * (number % 300)) for number in range(1, ROWS + 1))
+        connection.executemany("INSERT INTO movers VALUES (?, ?, ?)", rows)
         connection.commit()
     return file
 
@@ -75,8 +75,8 @@ def reading_processes(process: psutil.Process) -> list[psutil.Process]:
 
 
 def reading_process() -> psutil.Process:
-    (both,) = reading_processes(psutil.Process())
-    return both
+    (process,) = reading_processes(psutil.Process())
+    return process
 
 
 MOVES = f"""
@@ -86,8 +86,8 @@ while True:
     for place in ("{THERE}", "{HERE}"):
         connection.execute("UPDATE movers SET place = ? WHERE id <= {MOVED}", [place])
         print("moved", flush=True)
-        time.sleep(0.01)  # without a pause, readers would never get their turn
-"""  # noqa: S608 - ours
+        time.sleep(0.01)  # without this delay, readers would never get a turn
+"""  # noqa: S608 - our own SQL
 WRITES = """
 import sqlite3, sys
 connection = sqlite3.connect(sys.argv[1], timeout=30)
@@ -99,9 +99,9 @@ connection.commit()
 
 @contextmanager
 def run_in_process(program: str, argument: object) -> Iterator[subprocess.Popen[str]]:
-    """Run the program in a child process; within one process, SQLite would resolve locks itself."""
+    """Run the program in a child process, because SQLite handles locks differently within one process."""
     command = [sys.executable, "-c", program, str(argument)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - ours
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own program
         try:
             assert read_line(process)
             yield process
@@ -115,8 +115,8 @@ def read_line(process: subprocess.Popen[str]) -> str:
 
 
 def test_both_processes_see_one_committed_state(engine: Engine, file: Path) -> None:
-    """The first process counts, the second one reads the rows."""
-    shared_count, seen = 0, set()
+    """The parent process counts the rows, and the child process reads them."""
+    shared_count, counts = 0, set()
     with run_in_process(MOVES, file) as mover:
         moves = iter(lambda: read_line(mover), "")
         for _ in range(EXPORTS):
@@ -126,24 +126,24 @@ def test_both_processes_see_one_committed_state(engine: Engine, file: Path) -> N
                 shared_count += both.process is not None
             assert len(fetched) == counted
             assert fetched == sorted(fetched)
-            seen.add(counted)
+            counts.add(counted)
             next(moves)
         assert mover.poll() is None
-    assert seen <= {ROWS, ROWS - MOVED}
+    assert counts <= {ROWS, ROWS - MOVED}
     assert shared_count > EXPORTS // 2
 
 
-def test_the_second_process_reads_all_rows(engine: Engine) -> None:
+def test_the_child_process_reads_all_rows(engine: Engine) -> None:
     columns = statement.output_columns(REQUEST, [])
     with shared(engine) as both:
-        assert sum(each.rows for each in adbc_chunks._chunks(both, REQUEST, columns)) == ROWS
+        assert sum(chunk.rows for chunk in adbc_chunks._chunks(both, REQUEST, columns)) == ROWS
 
 
-def test_a_waiting_writer_gets_its_turn(engine: Engine, file: Path) -> None:
+def test_a_waiting_writer_gets_a_turn(engine: Engine, file: Path) -> None:
     with open_snapshot(engine) as snap:
         assert snap.scalar(statement.count(REQUEST)) == ROWS
         with run_in_process(WRITES, file) as writer:
-            time.sleep(0.3)  # by now it blocks new readers, unless it could write at once
+            time.sleep(0.3)  # By now the writer has either finished or blocks new readers.
             with adbc_chunks.shared(snap, lambda: datetime.now(UTC)) as both:
                 counted = both.snapshot.scalar(statement.count(REQUEST))
                 assert len(list(ids(both, expected=counted))) == counted
@@ -161,7 +161,7 @@ def test_the_general_source_continues_after_a_kill(engine: Engine, after: int) -
 
 
 @pytest.mark.parametrize("program", ["false", "there is none"])
-def test_the_general_source_reads_without_a_second_process(
+def test_the_general_source_reads_if_the_child_process_cannot_start(
     engine: Engine, program: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "executable", program)
@@ -171,10 +171,10 @@ def test_the_general_source_reads_without_a_second_process(
 
 
 def test_the_time_limit_covers_both_processes(engine: Engine) -> None:
-    """Read a select that would take days."""
+    """This select would take days."""
     others = [movers.alias() for _ in range(4)]
-    endless = select(movers.c.id, *(each.c.note.label(f"n{n}") for n, each in enumerate(others))).where(
-        *(each.c.id != movers.c.id for each in others)
+    endless = select(movers.c.id, *(other.c.note.label(f"n{n}") for n, other in enumerate(others))).where(
+        *(other.c.id != movers.c.id for other in others)
     )
     report = Report(name="endless", title="Endless", select=endless, key=movers.c.id, sort="-id")
     request = parse_request({"report": "endless"}, {"endless": report})
@@ -188,7 +188,7 @@ def test_the_time_limit_covers_both_processes(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("after", [0, 1])
-def test_stopping_early_leaves_no_second_process(engine: Engine, after: int) -> None:
+def test_stopping_early_leaves_no_child_process(engine: Engine, after: int) -> None:
     with shared(engine) as both:
         remaining = ids(both)
         for _ in range(after):
@@ -212,7 +212,7 @@ with snapshot(engine, "UTC", 60, clock) as open_snapshot, adbc_chunks.shared(ope
 """
 
 
-def test_killing_the_first_process_ends_the_second(engine: Engine) -> None:
+def test_killing_the_parent_process_ends_the_child(engine: Engine) -> None:
     with run_in_process(HOLDS_A_SNAPSHOT, engine.url) as first:
         (second,) = reading_processes(psutil.Process(first.pid))
         first.kill()
@@ -220,17 +220,20 @@ def test_killing_the_first_process_ends_the_second(engine: Engine) -> None:
 
 
 def wait_until_gone(process: psutil.Process) -> bool:
-    """The process is not our child, and may stay as a zombie of another one."""
-    until = time.monotonic() + 10
-    while time.monotonic() < until:
+    """Return whether the process ends within 10 s.
+
+    It is not our child, so it may remain as a zombie.
+    """
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
         if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
             return True
         time.sleep(0.05)
     return False
 
 
-def test_the_second_process_does_not_import_pandas(file: Path) -> None:
-    """pyarrow imports it, which takes a second, if it has to convert a Python value."""
+def test_the_child_process_does_not_import_pandas(file: Path) -> None:
+    """pyarrow imports pandas if it has to convert a Python value. That takes a second."""
     with closing(sqlite3.connect(file)) as connection:
         connection.execute("UPDATE movers SET note = NULL WHERE id % 2 = 0")
         connection.commit()
@@ -240,14 +243,14 @@ def test_the_second_process_does_not_import_pandas(file: Path) -> None:
     lines = [{"uri": f"file:{quote(str(file))}?mode=ro", "batch_rows": 100}, "begin", order]
     command = [sys.executable, "-X", "importtime", str(adbc_process.__file__)]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as second:  # noqa: S603 - ours
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as second:  # noqa: S603 - our own program
         assert second.stdin is not None
         assert second.stdout is not None
         assert second.stderr is not None
         errors: list[bytes] = []
         reading = threading.Thread(target=lambda: errors.append(second.stderr.read()))  # type: ignore[union-attr]
         reading.start()
-        second.stdin.write(b"".join(json.dumps(each).encode() + b"\n" for each in lines))
+        second.stdin.write(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
         second.stdin.flush()
         assert second.stdout.readline() == adbc_process.DONE
         with pa.ipc.open_stream(second.stdout) as batches:

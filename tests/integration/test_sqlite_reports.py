@@ -1,4 +1,4 @@
-"""The second process gives the general source's file, whatever a report on SQLite selects."""
+"""Test that the child process and the general source give the same file for any report on SQLite."""
 
 import json
 import sqlite3
@@ -117,7 +117,7 @@ def test_sorted_rows(sqlite: Engine, sort: str) -> None:
         {"vip": [False, None], "nights": [1, 2, 3, 4]},
         {"paid": [1.5, 3]},
         {"day": ["2024-07-02", "2024-07-03"]},
-        {"guest": "nobody"},
+        {"guest": "no guest"},
     ],
 )
 def test_filtered_rows(sqlite: Engine, filters: dict[str, Any]) -> None:
@@ -134,16 +134,16 @@ def test_filtered_rows(sqlite: Engine, filters: dict[str, Any]) -> None:
         v.rate * 2,
         -v.rate,
         v.nights > 2,
-        func.coalesce(v.guest, "it's ? :nobody %s"),
+        func.coalesce(v.guest, "it's ? :name %s"),
         case((v.nights > 2, "long"), (v.guest.is_(None), None), else_="short"),
         func.max(v.nights, 2, type_=Integer),
         literal("a"),
     ],
 )
-def test_stable_expressions_are_read_by_the_second_process(
+def test_stable_expressions_are_read_by_the_child_process(
     sqlite: Engine, expression: ColumnElement[Any]
 ) -> None:
-    assert compare(sqlite, report_of(v.id, expression.label("made"))).rows_by_process == ROWS
+    assert compare(sqlite, report_of(v.id, expression.label("computed"))).rows_by_process == ROWS
 
 
 @pytest.mark.parametrize(
@@ -157,12 +157,12 @@ def test_stable_expressions_are_read_by_the_second_process(
         literal_column("rate || ''", Text),
     ],
 )
-def test_version_dependent_expressions_are_left_to_the_general_source(
+def test_version_dependent_expressions_are_read_by_the_general_source(
     sqlite: Engine, expression: ColumnElement[Any]
 ) -> None:
-    assert compare(sqlite, report_of(v.id, expression.label("made"))).rows_by_process == 0
-    hidden = select(v.id, expression.label("made")).subquery()
-    assert compare(sqlite, report_of(hidden.c.id, hidden.c.made, key=hidden.c.id)).rows_by_process == 0
+    assert compare(sqlite, report_of(v.id, expression.label("computed"))).rows_by_process == 0
+    nested = select(v.id, expression.label("computed")).subquery()
+    assert compare(sqlite, report_of(nested.c.id, nested.c.computed, key=nested.c.id)).rows_by_process == 0
     if not isinstance(expression, type(func.sum(v.rate).over())):
         report = report_of(v.id, select=select(v.id).where(expression != literal("9")))
         assert compare(sqlite, report).rows_by_process == 0
@@ -198,19 +198,19 @@ def test_a_condition_in_literal_sql(sqlite: Engine) -> None:
     assert compare(sqlite, report).rows_by_process == 0
 
 
-def test_a_numeric_key_is_named_as_stored(sqlite: Engine) -> None:
+def test_a_numeric_key_is_read_by_the_general_source(sqlite: Engine) -> None:
     assert compare(sqlite, report_of(v.id, key=v.paid)).rows_by_process == 0
 
 
-def test_a_transform_gets_the_same_frames(sqlite: Engine) -> None:
-    seen: list[Any] = []
+def test_a_transform_receives_the_same_frames(sqlite: Engine) -> None:
+    frames: list[Any] = []
 
-    def look(frame: pd.DataFrame) -> pd.DataFrame:
-        seen.append((frame.dtypes.map(str).to_dict(), frame.to_csv()))
+    def record(frame: pd.DataFrame) -> pd.DataFrame:
+        frames.append((frame.dtypes.map(str).to_dict(), frame.to_csv()))
         return frame.assign(guest=frame["guest"].str.upper())
 
-    assert compare(sqlite, report_of(*EVERYTHING, transform=look), sort="-nights").rows_by_process == ROWS
-    assert seen[: len(seen) // 2] == seen[len(seen) // 2 :]
+    assert compare(sqlite, report_of(*EVERYTHING, transform=record), sort="-nights").rows_by_process == ROWS
+    assert frames[: len(frames) // 2] == frames[len(frames) // 2 :]
 
 
 KEYS = [

@@ -1,4 +1,4 @@
-"""A sweep deletes all stored files that do not belong to an export."""
+"""Test that a sweep deletes all stored files that do not belong to an export."""
 
 import time
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ SWEEP_TIMEOUT_SECONDS = 60
 
 
 class SweepStack:
-    """A separate stack, because a sweep deletes files of all tests."""
+    """A separate stack for these tests, because a sweep deletes the files of all tests."""
 
     def __init__(self, stack: Stack, api: httpx.Client, client: SyncPrefectClient, s3: Any) -> None:
         self.stack, self.api, self.client, self.s3 = stack, api, client, s3
@@ -80,7 +80,7 @@ def sweep_stack() -> Iterator[SweepStack]:
         s3.close()
 
 
-def test_files_without_a_receipt_are_deleted_and_all_others_stay(sweep_stack: SweepStack) -> None:
+def test_files_without_a_receipt_are_deleted_and_all_others_are_kept(sweep_stack: SweepStack) -> None:
     done = sweep_stack.export()
     files = sweep_stack.objects()
     sweep_stack.put(f"{done}/2.csv")
@@ -93,7 +93,7 @@ def test_files_without_a_receipt_are_deleted_and_all_others_stay(sweep_stack: Sw
     assert sweep_stack.sweep() == SweepCounts()
 
 
-def test_files_of_unknown_runs_stay_for_the_retention_period(sweep_stack: SweepStack) -> None:
+def test_files_of_unknown_runs_are_kept_for_the_retention_period(sweep_stack: SweepStack) -> None:
     sweep_stack.put(f"{UNKNOWN}/1.csv")
     sweep_stack.sweep()
     assert f"{UNKNOWN}/1.csv" in sweep_stack.objects()

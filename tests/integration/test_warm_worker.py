@@ -1,4 +1,4 @@
-"""The warm worker ends runs in the same states as Prefect's process worker, but starts them sooner."""
+"""Test that runs end in the same states under the warm worker as under Prefect's process worker."""
 
 import subprocess
 import time
@@ -19,7 +19,7 @@ FLOWS = "tests.integration.small_flows"
 WARM, STOCK = "warm-tests", "stock-tests"
 LIMIT = 3
 ANY_ENTRYPOINT = {"REPORTS_WORKER_ENTRYPOINTS": "*"}
-# Longer than any test here, so a run that starts sooner was not found by polling.
+# Longer than any of these tests, so a run that starts sooner was not found by polling.
 POLLING_SECONDS = 60
 
 
@@ -29,8 +29,8 @@ class Workers:
     prefect: httpx.Client
     warm: subprocess.Popen[bytes]
 
-    def deployment(self, flow: str, pool: str = WARM, **facts: Any) -> str:
-        return deploy(self.prefect, flow, f"{FLOWS}.{flow}", pool, **facts)
+    def deployment(self, flow: str, pool: str = WARM, **options: Any) -> str:
+        return deploy(self.prefect, flow, f"{FLOWS}.{flow}", pool, **options)
 
     def start(self, flow: str, pool: str = WARM, **parameters: Any) -> str:
         return flow_runs.start(self.prefect, self.deployment(flow, pool), parameters)
@@ -83,7 +83,7 @@ SCENARIOS: dict[str, tuple[str, Callable[[Workers, str, str], str]]] = {
 
 @dataclass(frozen=True)
 class History:
-    """A finished run: the names of its states, its run count, and its last message."""
+    """The names of a finished run's states, its run count, and its last message."""
 
     states: list[str]
     run_count: int
@@ -133,7 +133,7 @@ def test_the_limit_holds_and_the_next_run_starts_when_one_ends(
     workers: Workers,
 ) -> None:
     spans = spans_of(workers, [workers.start("sleeps", seconds=1.0) for _ in range(2 * LIMIT)])
-    assert most_at_once(spans) == LIMIT
+    assert max_concurrency(spans) == LIMIT
     first_ends, next_starts = sorted(end for _, end in spans)[0], sorted(start for start, _ in spans)[LIMIT]
     assert next_starts - first_ends < POLLING_SECONDS / 2
 
@@ -152,7 +152,7 @@ def test_the_limit_of_the_work_pool_holds(workers: Workers) -> None:
         spans = spans_of(workers, [workers.start("sleeps", seconds=0.5) for _ in range(3)])
     finally:
         workers.prefect.patch(f"/work_pools/{WARM}", json={"concurrency_limit": None})
-    assert most_at_once(spans) == 1
+    assert max_concurrency(spans) == 1
 
 
 def test_killing_a_waiting_process_affects_no_run(workers: Workers) -> None:
@@ -164,7 +164,7 @@ def test_killing_a_waiting_process_affects_no_run(workers: Workers) -> None:
 
 
 def test_killing_a_running_process_affects_only_its_run(workers: Workers, tmp_path: Path) -> None:
-    """A flow without heartbeats stays Crashed, as under the process worker."""
+    """A flow without heartbeats stays Crashed, as it does under the process worker."""
     pid_file = tmp_path / "pid"
     killed = workers.start("sleeps", seconds=60, pid_file=str(pid_file))
     other = workers.start("sleeps", seconds=2)
@@ -233,22 +233,22 @@ def test_a_run_with_a_foreign_entrypoint_fails_without_running(workers: Workers,
 
 
 @pytest.mark.parametrize(
-    ("pool", "sentence"),
+    ("pool", "message"),
     [
         ("missing-pool", "Work pool 'missing-pool' does not exist. Create it with"),
         (STOCK, f"Work pool '{STOCK}' is of type 'process', but this worker serves pools of type 'warm'."),
     ],
 )
-def test_an_unsuitable_pool_is_refused_with_an_explanation(
-    workers: Workers, pool: str, sentence: str
+def test_an_unsuitable_pool_is_rejected_with_an_explanation(
+    workers: Workers, pool: str, message: str
 ) -> None:
-    refused = workers.processes.start_warm_worker(pool)
-    assert refused.wait(60) == 2
-    assert sentence in " ".join(workers.processes.output(refused).split())
-    assert "Traceback" not in workers.processes.output(refused)
+    worker = workers.processes.start_warm_worker(pool)
+    assert worker.wait(60) == 2
+    assert message in " ".join(workers.processes.output(worker).split())
+    assert "Traceback" not in workers.processes.output(worker)
 
 
-def test_an_untested_prefect_is_refused_with_an_explanation(workers: Workers, tmp_path: Path) -> None:
+def test_an_untested_prefect_is_rejected_with_an_explanation(workers: Workers, tmp_path: Path) -> None:
     script = tmp_path / "with_another_prefect.py"
     script.write_text(
         "import sys\n"
@@ -257,9 +257,9 @@ def test_an_untested_prefect_is_refused_with_an_explanation(workers: Workers, tm
         "prefect_internals.TESTED_VERSION = '2.0.0'\n"
         "sys.exit(cli.main(['worker']))\n"
     )
-    refused = workers.processes.start(str(script))
-    assert refused.wait(60) == 2
-    output = " ".join(workers.processes.output(refused).split())
+    worker = workers.processes.start(str(script))
+    assert worker.wait(60) == 2
+    output = " ".join(workers.processes.output(worker).split())
     assert "The warm worker is tested with Prefect 2.0.0, but 3." in output
     assert "use a work pool of type process." in output
     assert "Traceback" not in output
@@ -273,19 +273,19 @@ def spans_of(workers: Workers, run_ids: list[str]) -> list[tuple[float, float]]:
     ]
 
 
-def most_at_once(spans: list[tuple[float, float]]) -> int:
+def max_concurrency(spans: list[tuple[float, float]]) -> int:
     return max(sum(1 for start, end in spans if start <= time_ < end) for time_, _ in spans)
 
 
 def warm_processes(worker: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    """Return the children of the fork server, which is a child of the worker."""
+    """Return the children of the fork server. The fork server is itself a child of the worker."""
     children = psutil.Process(worker.pid).children()
     return [grandchild for child in children for grandchild in child.children()]
 
 
 def process_in(pid_file: Path) -> psutil.Process:
-    until = time.monotonic() + 30
+    deadline = time.monotonic() + 30
     while not (pid_file.exists() and pid_file.read_text()):
-        assert time.monotonic() < until, "the flow has not started"
+        assert time.monotonic() < deadline, "the flow has not started"
         time.sleep(0.02)
     return psutil.Process(int(pid_file.read_text()))

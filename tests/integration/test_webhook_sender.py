@@ -1,4 +1,4 @@
-"""Send webhooks over real TLS: address checks, certificates, redirects and timeouts."""
+"""Test sending webhooks over real TLS, with address checks, certificates, redirects and timeouts."""
 
 import asyncio
 import ipaddress
@@ -44,7 +44,7 @@ def send(
     return asyncio.run(post(address, b"{}", {"webhook-id": "msg_1"}, ca_file, resolve, seconds))
 
 
-def test_it_connects_to_the_resolved_address_and_verifies_the_host_name(receiver: Receiver) -> None:
+def test_the_request_goes_to_the_resolved_address_and_verifies_the_host_name(receiver: Receiver) -> None:
     address = allowed_address(receiver, "/named?token=a%20b", 200)
     assert send(address, receiver.ca_file, resolver(LOOPBACK)) == 200
     (received,) = receiver.requests_to("/named")
@@ -54,10 +54,10 @@ def test_it_connects_to_the_resolved_address_and_verifies_the_host_name(receiver
 
 
 @pytest.mark.parametrize("addresses", [[LOOPBACK], [PUBLIC, LOOPBACK], [MAPPED]])
-def test_a_public_name_with_a_private_address_is_refused(
+def test_a_public_name_with_a_private_address_is_rejected(
     receiver: Receiver, addresses: list[IpAddress]
 ) -> None:
-    """One private address among several is enough to refuse the name."""
+    """The name is rejected even if only one of its addresses is private."""
     public = replace(allowed_address(receiver, "/private", 200), private=False)
     before = len(receiver.received)
     with pytest.raises(AddressForbidden):
@@ -66,7 +66,7 @@ def test_a_public_name_with_a_private_address_is_refused(
 
 
 def test_a_name_is_resolved_only_once(receiver: Receiver) -> None:
-    """A second lookup could return an address that was not checked."""
+    """A second lookup could return an address that has not been checked."""
     lookups: list[str] = []
 
     async def resolve(host: str, port: int) -> Sequence[IpAddress]:

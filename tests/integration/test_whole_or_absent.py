@@ -1,4 +1,4 @@
-"""The real S3 server contains a complete object or none, however an upload ends."""
+"""Test that the real S3 server stores a complete object or none, no matter how the upload ends."""
 
 import hashlib
 import random
@@ -31,7 +31,7 @@ def key() -> str:
 
 @pytest.fixture(params=SIZES.values(), ids=SIZES)
 def content(request: pytest.FixtureRequest) -> bytes:
-    return random.Random(0).randbytes(request.param)  # noqa: S311 - the same in every run
+    return random.Random(0).randbytes(request.param)  # noqa: S311 - the same bytes in every run
 
 
 def write(storage: S3Storage, key: str, content: bytes, *, dies: bool = False) -> None:
@@ -44,7 +44,7 @@ def write(storage: S3Storage, key: str, content: bytes, *, dies: bool = False) -
 
 
 def stored(s3: Any, stack: Stack, key: str) -> list[str]:
-    """Return the objects and unfinished uploads whose key starts with this one."""
+    """Return the objects and unfinished uploads whose key starts with `key`."""
     prefix = {"Bucket": stack.bucket, "Prefix": f"tests/{key}"}
     objects = s3.list_objects_v2(**prefix).get("Contents", [])
     uploads = s3.list_multipart_uploads(**prefix).get("Uploads", [])
@@ -72,7 +72,7 @@ def test_an_exception_during_the_upload_leaves_nothing(
 def test_an_unfinished_upload_is_visible_to_these_tests(
     storage: S3Storage, s3: Any, stack: Stack, key: str
 ) -> None:
-    """Without this, the test above would prove nothing."""
+    """This is the control: the test above proves something only if unfinished uploads are visible."""
     unfinished = storage.begin_upload(key)
     unfinished.write(bytes(MANY_PARTS))
     assert stored(s3, stack, key) == [f"upload of tests/{key}"]
@@ -80,7 +80,7 @@ def test_an_unfinished_upload_is_visible_to_these_tests(
     assert stored(s3, stack, key) == []
 
 
-def test_a_second_writer_of_a_key_is_refused_and_changes_nothing(
+def test_a_second_writer_of_a_key_fails_and_changes_nothing(
     storage: S3Storage, s3: Any, stack: Stack, key: str, content: bytes
 ) -> None:
     write(storage, key, content)
@@ -110,7 +110,7 @@ def test_a_link_works_until_it_expires(storage: S3Storage, s3: Any, stack: Stack
     link = storage.sign(key, content_disposition("a.csv"), 2, now)
     assert link.expires_at == now + timedelta(seconds=2)
     assert storage.link_size(link) == 4
-    time.sleep(3.1)  # S3 expiry has a resolution of one second
+    time.sleep(3.1)  # S3 checks the expiry of a link to the second.
     assert httpx.get(link.url).status_code == httpx.codes.FORBIDDEN
     with pytest.raises(OSError, match="cannot be read"):
         storage.link_size(link)
