@@ -24,7 +24,7 @@ REQUESTS = {
 
 @pytest.fixture(scope="session")
 def sessions(api: httpx.Client) -> dict[str, Session]:
-    """Finished exports of `REQUESTS`, run concurrently."""
+    """Run all `REQUESTS` concurrently and return the finished exports."""
     return export_all(api, REQUESTS)
 
 
@@ -35,12 +35,12 @@ def article(sessions: dict[str, Session]) -> Session:
 
 @pytest.fixture(scope="session")
 def guarded_keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The key file of the guarded API; each test module creates keys for its own callers."""
+    """Return the key file of the guarded API. Each test module creates keys for its own callers."""
     return tmp_path_factory.mktemp("keys") / "keys.json"
 
 
 @pytest.fixture(scope="session")
 def guarded_url(stack: Stack, guarded_keys: Path) -> Iterator[str]:
-    """An API on the stack that requires a key."""
+    """Start another API on the stack that requires a key."""
     with extra_processes(stack) as processes:
         yield processes.start_api(REPORTS_KEYS_FILE=str(guarded_keys), REPORTS_OUTAGE_SECONDS="60")

@@ -1,6 +1,7 @@
-"""schemathesis hooks (SCHEMATHESIS_HOOKS) that make generated data valid where no schema can.
+"""schemathesis hooks that make generated data valid where the schema cannot describe it.
 
-They replace dates, ids and recurrence rules with valid ones. Deliberately invalid data is sent unchanged.
+They replace dates, ids and recurrence rules with valid values. Deliberately invalid data is sent unchanged.
+schemathesis loads this module through SCHEMATHESIS_HOOKS.
 """
 
 import secrets
@@ -12,14 +13,14 @@ import schemathesis
 
 SURVEY_REPORT = "survey-responses"
 SURVEY = "668b6fa3b8d693cd865b44bb"
-# The generated value selects one of these; null stays null.
+# Each generated value is replaced by one of these. Null is kept.
 CHOICES: dict[str, Sequence[str]] = {
     "surveyId": (SURVEY, "678460aa4e2f1b00c7d3095e", "66f0b9e27a5d3c0019f4b6d8"),
     "from": ("2024-7-19", "2024-07-19", "2024-07-19T10:00:00.5+02:00", "2024-02-29"),
     "to": ("2024-7-26", "2025-01-31", "2024-07-26T23:00:00Z", "2024-08-01t00:00:00z"),
     "timeZone": ("UTC", "Europe/Madrid", "America/New_York", "Pacific/Kiritimati", "Asia/Kathmandu"),
-    "sort": ("country", "-country"),  # in both reports
-    # Rare slots: Prefect schedules the next hundred runs of each, which would otherwise keep it busy.
+    "sort": ("country", "-country"),  # both reports have this column
+    # Prefect plans the next hundred runs of each schedule. Rare slots keep it from starting any of them.
     "cron": ("0 9 * * MON", "15 6 1 * *", "30 23 29 2 *"),
     "rrule": (
         "FREQ=YEARLY;BYMONTH=2;BYDAY=1MO",
@@ -46,7 +47,7 @@ def map_case(context: Any, case: Any) -> Any:
     if case.operation.path == "/reports":
         case.query = _query_for_one_report(case.query or {})
     if case.headers and "Idempotency-Key" in case.headers:
-        case.headers["Idempotency-Key"] = secrets.token_hex(16)  # a reused key with another body is refused
+        case.headers["Idempotency-Key"] = secrets.token_hex(16)  # keys cannot be reused with another body
     return case
 
 
@@ -72,14 +73,14 @@ def _choose(name: str, value: str) -> str:
 
 
 def _limit_to_one_question(fields: dict[str, Any]) -> None:
-    """Replace answer columns by one that exists in the sample survey."""
+    """Replace all answer columns with one that exists in the sample survey."""
     columns = [key for key in fields["columns"] if not key.startswith("answers")]
     if len(columns) < len(fields["columns"]):
         fields |= {"columns": [*columns, "answers.overall"], "surveyId": SURVEY}
 
 
 def _query_for_one_report(query: dict[str, Any]) -> dict[str, Any]:
-    """Drop parameters of other reports: OpenAPI cannot say that parameters exclude each other."""
+    """Remove parameters of other reports. OpenAPI cannot express that parameters exclude each other."""
     report = query.get("report", SURVEY_REPORT)
     report_parameters = {name for names in OF_REPORT.values() for name in names} | {
         "items",

@@ -1,8 +1,8 @@
-"""The API answers every documented request as its OpenAPI document says, and refuses all others.
+"""Test with schemathesis that the API conforms to its OpenAPI document.
 
-schemathesis tests a real API with all of its checks: undocumented statuses, content types, headers and
-bodies; accepted invalid data; refused valid data; unsupported methods; server errors. In CI it sends a
-bounded number of requests, always the same ones. For a longer run with this many other requests per route:
+All checks of schemathesis are enabled. They report undocumented statuses, content types, headers and bodies,
+accepted invalid data, rejected valid data, unsupported methods and server errors. CI sends a limited number
+of requests that are the same every time. To send 500 other requests to each route, run:
 
     make test ARGS="tests/acceptance/test_any_request.py --requests 500 --timeout 0"
 """
@@ -22,12 +22,13 @@ from tests.support.running_stack import Stack
 
 HERE = Path(__file__).parent
 DEPLOYMENT, HOOKS = "unworked", "schemathesis_hooks"
-# These take the same body as startExport, or one that is slow to generate: random values must suffice.
+# These operations take the same body as startExport or one that is slow to generate. They are only tested
+# with random values.
 SIMILAR = ["startCsv", "createSchedule", "changeSchedule", "previewSchedule"]
 IN_CI = {
     "boundary values": [
         "--phases=examples,coverage",
-        "--max-time=20",  # enough for a part of a thousand requests
+        "--max-time=20",  # seconds, which covers only some of about a thousand requests
         *(f"--exclude-operation-id={id_}" for id_ in SIMILAR),
     ],
     "random values": ["--phases=fuzzing", "--max-examples=2"],
@@ -37,10 +38,10 @@ IN_CI = {
 
 @pytest.fixture(scope="module")
 def url(stack: Stack, prefect: httpx.Client, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """An API whose pool has no worker: hundreds of exports would delay those of other tests."""
+    """Start an API whose work pool has no worker, so its hundreds of exports do not delay other tests."""
     create_pool(prefect, DEPLOYMENT, "process")
     deploy_export(prefect, DEPLOYMENT, DEPLOYMENT)
-    # A machine busy with other tests is not an outage.
+    # A long timeout, so that a machine that is busy with other tests is not mistaken for an outage.
     settings = {"REPORTS_DEPLOYMENT": f"export-report/{DEPLOYMENT}", "REPORTS_OUTAGE_SECONDS": "30"}
     secret = tmp_path_factory.mktemp("secret") / "webhooks"
     secret.write_text(token_urlsafe(32))
@@ -51,7 +52,7 @@ def url(stack: Stack, prefect: httpx.Client, tmp_path_factory: pytest.TempPathFa
 
 
 def delete_all(prefect: httpx.Client) -> None:
-    """Delete the pool with its runs and deployments: other tests list exports of the same caller."""
+    """Delete the pool with its runs and deployments, because other tests list exports of the same caller."""
     in_pool = {"work_pools": {"name": {"any_": [DEPLOYMENT]}}}
     for kind in ("deployments", "flow_runs"):
         while items := prefect.post(f"/{kind}/filter", json=in_pool).raise_for_status().json():

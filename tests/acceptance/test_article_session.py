@@ -1,4 +1,4 @@
-"""The session shown in the article, response by response, on a real stack."""
+"""Test the responses of the session shown in the article."""
 
 import hashlib
 import re

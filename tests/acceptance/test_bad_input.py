@@ -1,4 +1,4 @@
-"""Invalid input is refused with a 4xx that names the field, and starts nothing."""
+"""Test that invalid input is rejected with a 4xx that names the field, and starts nothing."""
 
 import json
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ def filters(**values: Any) -> dict[str, Any]:
     return {"filters": values}
 
 
-# A change to a valid body, and the expected status and pointer.
+# Changes to a valid body with the expected status and pointer.
 FIELDS: list[tuple[dict[str, Any], int, str]] = [
     ({"surveyId": NO_SUCH_SURVEY}, 422, "/surveyId"),
     ({"surveyId": "668b6fa3b8d693cd865b44bB"}, 422, "/surveyId"),
@@ -129,7 +129,7 @@ FIELDS: list[tuple[dict[str, Any], int, str]] = [
     ({"unknown": 1}, 422, "/unknown"),
     ({"": 1}, 422, "/"),
 ]
-# Raw bodies, with the expected status and pointer.
+# Raw bodies with the expected status and pointer.
 BODIES: list[tuple[str, bytes, int, str]] = [
     ("empty", b"", 400, ""),
     ("not JSON", b"surveyId=1", 400, ""),
@@ -204,7 +204,7 @@ TABLE: list[tuple[str, str, int, str]] = [
     ("timeZone", "Mars/Olympus", 422, "/timeZone"),
 ]
 
-# All lists page in the same way.
+# All lists have the same paging parameters.
 LISTS = ["/exports", "/schedules"]
 PAGES: list[tuple[str, int, str]] = [
     *[(f"limit={text}", 422, "/limit") for text in ("", "0", "-1", "101", "1.5", "ten", "1e1", "%D9%A5")],

@@ -1,4 +1,4 @@
-"""The API does not start with a broken report; the error names the file and the mistake."""
+"""Test that the API does not start with a broken report and names its file and the cause."""
 
 import subprocess
 
@@ -22,7 +22,7 @@ def report(name: str, columns: str = "orders.c.number", more: str = "") -> str:
     return HEAD + REPORT.format(name=name, columns=columns, more=more)
 
 
-# The module's source, and the name that the error must mention. tests/unit/reports tests other mistakes.
+# Source code of the report and the name that the error must mention. See also tests/unit/reports.
 BROKEN = {
     "heading_of_unknown_column": (report("a", more=", headings={'totl': Heading()}"), "totl"),
     "column_without_table": (report("c", columns="orders.c.number, column('totl')"), "totl"),
@@ -31,7 +31,7 @@ BROKEN = {
 
 @pytest.fixture(scope="module")
 def failed_starts(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, str]]:
-    """Exit code and output of the API for each broken report."""
+    """Start an API with each broken report and return the exit codes and output."""
     folder = tmp_path_factory.mktemp("broken")
     results: dict[str, tuple[int, str]] = {}
     running: dict[str, subprocess.Popen[bytes]] = {}
@@ -48,7 +48,7 @@ def failed_starts(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> dic
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_the_start_fails_and_names_file_and_mistake(
+def test_the_start_fails_and_names_the_file_and_the_error(
     failed_starts: dict[str, tuple[int, str]], name: str
 ) -> None:
     code, output = failed_starts[name]

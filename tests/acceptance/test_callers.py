@@ -1,4 +1,4 @@
-"""API keys: callers see only their own exports and permitted reports; all else is unknown to them."""
+"""Test that callers see only their own exports and permitted reports."""
 
 import json
 from base64 import b64encode

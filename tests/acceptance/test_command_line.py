@@ -1,4 +1,4 @@
-"""The command line against the real service: export, refusals, list, cancel, schedules."""
+"""Test the command line against the running service."""
 
 import csv
 import hashlib
@@ -77,7 +77,7 @@ def test_a_terminal_shows_a_progress_bar(stack: Stack, tmp_path: Path) -> None:
 def _read(controller: int) -> bytes:
     try:
         return os.read(controller, 65_536)
-    except OSError:  # the other end is closed
+    except OSError:  # the command has ended and closed the terminal
         return b""
 
 
@@ -303,7 +303,7 @@ def schedules(stack: Stack, folder: Path, *arguments: str) -> Result:
 
 @pytest.fixture
 def schedule_id(stack: Stack, api: httpx.Client, tmp_path: Path) -> Iterator[str]:
-    """Yield a schedule with --only-if-rows whose runs have no rows."""
+    """Create a schedule with --only-if-rows whose runs have no rows."""
     name = ("--name", "Weekly attendees", "--only-if-rows")
     created = schedules(stack, tmp_path, "create", *SCHEDULE, *name, "--filter", "isAttended=true")
     assert created.code == 0, created.stderr

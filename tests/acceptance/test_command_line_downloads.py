@@ -1,4 +1,4 @@
-"""Faulty downloads: the file is complete and verified, or there is none."""
+"""Test that faulty downloads either produce a complete, verified file or none at all."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,7 +31,7 @@ def longer(number: int, answer: Answer) -> None:
 
 
 def shorter(number: int, answer: Answer) -> None:
-    """Answer with a shorter file that its headers call complete, and refuse ranges."""
+    """Truncate the file without changing its headers, and reject range requests."""
     if answer.status == 206:
         answer.status, answer.body = 416, b""
     answer.body = answer.body[:10_000]
@@ -148,7 +148,7 @@ def test_an_unavailable_storage_exits_with_3(front: FlakyProxy, tmp_path: Path) 
 
 
 def test_retried_requests_start_one_export(front: FlakyProxy, tmp_path: Path) -> None:
-    """Every call first gets no answer, although it was served, and then a 503."""
+    """Drop the first response to each request and send 503 to the second attempt."""
 
     def spoil(number: int, answer: Answer) -> None:
         if number % 3 == 1:

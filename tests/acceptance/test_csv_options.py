@@ -1,4 +1,4 @@
-"""Exports in other CSV dialects, compressed and split, as a caller downloads them."""
+"""Test downloaded exports with other CSV dialects, compression and several parts."""
 
 import csv
 import gzip
@@ -40,7 +40,7 @@ KINDS = {
 }
 
 
-# The apostrophe before a cell, or a part of one, that a spreadsheet would run.
+# An apostrophe in front of a cell, or part of a cell, that a spreadsheet would evaluate as a formula.
 GUARD = re.compile(r"(^|[;,\t|\r\n])'(?=[=+@\t\r\n-])")
 
 
@@ -56,7 +56,7 @@ def members(content: bytes) -> dict[str, bytes]:
 
 
 def read_excel(content: bytes, delimiter: str = ",") -> list[list[str]]:
-    """Parse a file of the `excel` preset with csv.reader; NULL and the empty string both become ''."""
+    """Parse a file in the `excel` preset. NULL and the empty string both become ''."""
     assert content.startswith(b"\xef\xbb\xbf")
     assert content.endswith(b"\r\n")
     text = io.StringIO(content.decode("utf-8-sig"), newline="")

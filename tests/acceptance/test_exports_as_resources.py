@@ -1,4 +1,4 @@
-"""The `/exports` routes: start, dry run, list, state, retry, delete, download, manifest."""
+"""Test the `/exports` routes."""
 
 import csv
 import io
@@ -14,7 +14,7 @@ UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
 
 def start_small(api: httpx.Client, **extra: Any) -> dict[str, Any]:
-    """Start a small export that no other test shares."""
+    """Start a small export that no other test uses."""
     request = {"surveyId": EMPTY_SURVEY, "from": "2025-1-1", "to": "2025-1-2", "name": secrets.token_hex(8)}
     return dict(api.post("/exports", json=request | extra).raise_for_status().json())
 

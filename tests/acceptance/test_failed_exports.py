@@ -1,4 +1,4 @@
-"""A failed export reports a stable code and a plain message, and nothing else."""
+"""Test that a failed export reports only a stable code and a plain message."""
 
 import threading
 import time
@@ -100,7 +100,7 @@ FAILURES = {
 
 @pytest.fixture(scope="module")
 def failed(api: httpx.Client, stack: Stack, prefect: httpx.Client) -> dict[str, Session]:
-    """Run each export in its own environment, the way Prefect executes a run without a worker."""
+    """Run each export with its own environment variables, without a worker, and return the results."""
     create_pool(prefect, POOL, "process")
     create = f"/deployments/{deploy_export(prefect, POOL, POOL)}/create_flow_run"
     sessions: dict[str, Session] = {}
@@ -183,7 +183,10 @@ def test_a_source_that_dies_once_is_read_again_from_the_beginning(
 
 @contextmanager
 def one_backend_terminated(libpq_url: str, query: str) -> Iterator[list[bool]]:
-    """Terminate the first backend that runs such a query, from a thread."""
+    """Terminate the first backend that runs a matching query.
+
+    A thread watches for it. The yielded list is empty until then.
+    """
     terminated: list[bool] = []
     stop = threading.Event()
 

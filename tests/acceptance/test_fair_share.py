@@ -1,4 +1,4 @@
-"""Callers take turns: a backlog of one caller does not delay the exports of another."""
+"""Test that a backlog of one caller does not delay the exports of another caller."""
 
 import secrets
 from collections.abc import Iterator
@@ -17,8 +17,7 @@ from tests.support.extra_processes import create_pool, deploy_export, extra_proc
 from tests.support.running_stack import Stack
 
 POOL = "turns"
-# Two workers with two slots each.
-LIMIT, SLOTS = 3, 4
+LIMIT, SLOTS = 3, 4  # there are two workers with two slots each
 BACKLOGS = {"ada": 40, "carol": 8}
 
 CATALOG = {"REPORTS_CATALOG": "tests.acceptance.custom_reports.brief_orders"}
@@ -28,7 +27,11 @@ CATALOG = {"REPORTS_CATALOG": "tests.acceptance.custom_reports.brief_orders"}
 def callers(
     stack: Stack, prefect: httpx.Client, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, httpx.Client]]:
-    """Yield API clients of a pool whose limit makes Prefect hand out only runs from the backlog."""
+    """Yield API clients by caller.
+
+    The concurrency limit of the pool equals the number of slots. Without turns, Prefect would assign all of
+    them to the backlog.
+    """
     keys = tmp_path_factory.mktemp("keys") / "keys.json"
     create_pool(prefect, POOL, "warm", concurrency_limit=SLOTS)
     deploy_export(prefect, POOL, POOL)
@@ -49,7 +52,7 @@ def start(caller: httpx.Client) -> str:
 
 @pytest.fixture(scope="module")
 def runs(prefect: httpx.Client, callers: dict[str, httpx.Client]) -> dict[str, list[dict[str, Any]]]:
-    """Return each caller's runs, as they were when Bob's only run had ended."""
+    """Return the runs of each caller, in their state at the time when Bob's only run ended."""
     owners = [callers[name] for name, number in BACKLOGS.items() for _ in range(number)]
     with ThreadPoolExecutor(2) as pool:
         ids = list(pool.map(start, owners))

@@ -1,4 +1,4 @@
-"""The file equals hand-written SQL, parsed with libraries other than those that wrote it."""
+"""Test that the file contains the result of hand-written SQL, using independent libraries to read both."""
 
 import json
 from collections.abc import Callable
@@ -66,7 +66,7 @@ def parse(cells: csv_reader.Row, kinds: list[Callable[[str], Any]]) -> list[Any]
 
 
 def answer(answers: dict[str, Any], key: str) -> str | None:
-    """Return the expected cell: choices joined, numbers and booleans as in JSON."""
+    """Return the expected text of a cell. Choices are joined. Numbers and booleans have their JSON form."""
     value = answers.get(key)
     if isinstance(value, list):
         return "; ".join(value) or None

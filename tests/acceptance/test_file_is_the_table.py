@@ -1,4 +1,4 @@
-"""All pages of the table together equal the export: same rows, order and count."""
+"""Test that the pages of the table contain the same rows in the same order as the export."""
 
 import json
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "orders by a nullable date": ORDERS | {"sort": "-shippedOn,total"},
     "orders by a float": ORDERS | {"sort": "discountRate", "filters": {"gift": False, "items": [1, 2, 3]}},
 }
-PAGE_SIZE = 37  # makes the last page a partial one
+PAGE_SIZE = 37  # does not divide the number of rows, so the last page is shorter
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def test_all_pages_together_equal_the_file(
 
 
 def to_cell(value: Any) -> Any:
-    """Convert a JSON value to the file's cell; floats stay numbers, since JSON formats them differently."""
+    """Convert a JSON value to the text of a cell. Floats are kept, because JSON formats them differently."""
     if isinstance(value, bool):
         return str(value).lower()
     return value if value is None or isinstance(value, float | str) else str(value)

@@ -1,4 +1,4 @@
-"""A client generated from the live OpenAPI document works without hand-written code."""
+"""Test that a client generated from the OpenAPI document works without changes."""
 
 import importlib
 import secrets
@@ -20,7 +20,7 @@ POST_HOOKS = "post_hooks: []  # skip formatting\n"
 
 
 class Generated:
-    """Calls operations by name: `client.get_export(…)` returns the whole parsed response."""
+    """Calls generated operations by name. `client.get_export(...)` returns the parsed response."""
 
     def __init__(self, url: str) -> None:
         package = importlib.import_module(PACKAGE)

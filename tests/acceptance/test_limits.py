@@ -1,4 +1,4 @@
-"""Limits on what one caller may start, and the refusals beyond them."""
+"""Test the limits on starts and waiting exports, and the errors for callers that exceed them."""
 
 import secrets
 import time
@@ -61,14 +61,13 @@ def url(processes: ExtraProcesses, keys: Path) -> str:
 
 @pytest.fixture
 def caller(url: str, keys: Path) -> Iterator[httpx.Client]:
-    """A new caller without exports."""
     with fresh_caller(url, keys) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
 def full(url: str, keys: Path) -> Iterator[tuple[httpx.Client, list[str]]]:
-    """A caller with a full queue, and the ids of the queued exports."""
+    """Yield a caller with a full queue and the ids of the queued exports."""
     with fresh_caller(url, keys) as client:
         answers = [start(client).raise_for_status() for _ in range(QUEUED)]
         yield client, [answer.json()["id"] for answer in answers]

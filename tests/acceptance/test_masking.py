@@ -1,4 +1,4 @@
-"""Callers without access to personal data see masks in the table, the preview and the file."""
+"""Test that personal data is masked for callers without access to it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,14 +30,14 @@ SECRETS = """
 
 @pytest.fixture(scope="module")
 def unmasked_client(guarded_url: str, guarded_keys: Path) -> Iterator[httpx.Client]:
-    """A caller whose key gives access to personal data."""
+    """Yield a client whose key gives access to personal data."""
     with client_of(guarded_url, guarded_keys, "grace") as client:
         yield client
 
 
 @pytest.fixture(scope="module")
 def masked_client(guarded_url: str, guarded_keys: Path) -> Iterator[httpx.Client]:
-    """The same caller with a key without access to personal data."""
+    """Yield a client of the same caller whose key does not give access to personal data."""
     with client_of(guarded_url, guarded_keys, "grace", pii=False) as client:
         yield client
 
@@ -51,7 +51,7 @@ def secrets(stack: Stack) -> set[str]:
 
 @pytest.fixture(scope="module")
 def exports(unmasked_client: httpx.Client, masked_client: httpx.Client) -> dict[str, Session]:
-    """Finished exports of the same request with both keys, run concurrently."""
+    """Export the same request with both keys and return the finished exports."""
     clients = {"unmasked": unmasked_client, "masked": masked_client}
     sessions = {
         name: Session(client.post("/exports", json=DAY).raise_for_status().json()["id"])

@@ -1,4 +1,4 @@
-"""`/metrics` exposes Prometheus metrics."""
+"""Test the Prometheus metrics at `/metrics`."""
 
 import httpx
 

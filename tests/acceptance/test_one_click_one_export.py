@@ -1,4 +1,4 @@
-"""A repeated request for an unfinished export returns the same job."""
+"""Test that repeated requests for an unfinished export return the same job."""
 
 import secrets
 from collections.abc import Iterator
@@ -14,12 +14,12 @@ CLICKS = 30
 
 
 def fresh_request() -> dict[str, Any]:
-    """Return a small request that no test has started before."""
+    """Return a small request that no other test has started."""
     return {"surveyId": EMPTY_SURVEY, "from": "2025-1-1", "to": "2025-1-2", "name": secrets.token_hex(8)}
 
 
 def runs_named(prefect: httpx.Client, name: str) -> int:
-    """Count the flow runs with the request of this name."""
+    """Count the flow runs whose request has this name."""
     newest = {"sort": "EXPECTED_START_TIME_DESC", "limit": 200}
     runs = prefect.post("/flow_runs/filter", json=newest).raise_for_status().json()
     return sum(run["parameters"].get("request", {}).get("name") == name for run in runs)
@@ -27,7 +27,7 @@ def runs_named(prefect: httpx.Client, name: str) -> int:
 
 @pytest.fixture
 def unneeded(prefect: httpx.Client) -> Iterator[list[Session]]:
-    """Started jobs that are cancelled after the test."""
+    """Yield a list for jobs to cancel after the test."""
     sessions: list[Session] = []
     yield sessions
     for session in sessions:

@@ -1,4 +1,4 @@
-"""When a component is unreachable, routes that need it answer 503 promptly; all others keep working."""
+"""Test that routes promptly respond with 503 if they need an unreachable component, and otherwise work."""
 
 import time
 import uuid
@@ -24,13 +24,13 @@ MODES = ["closed", "silent"]
 
 @dataclass(frozen=True)
 class Api:
-    """An API whose connections all pass through blockable proxies."""
+    """An API that connects to its components through proxies that tests can block."""
 
     client: httpx.Client
     proxies: dict[str, BlockableProxy]
 
     def request(self, target: str) -> httpx.Response:
-        """Start an export (`start`) or get a path; print and check how long the response takes."""
+        """Request a path, or start an export for the target `start`, and check the response time."""
         started = time.perf_counter()
         if target == "start":
             answer = self.client.post("/reports/csv", json=ARTICLES_REQUEST)
@@ -71,7 +71,6 @@ def proxied(stack: Stack) -> Iterator[Api]:
 
 
 def unknown_job() -> str:
-    """Return a job id that this API process has not cached."""
     return str(uuid.uuid4())
 
 

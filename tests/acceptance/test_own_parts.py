@@ -1,4 +1,4 @@
-"""Custom components: a SQLite database, a storage folder and a report catalog from REPORTS_CATALOG."""
+"""Test the service with a SQLite database, a storage folder and custom reports."""
 
 import hashlib
 import io
@@ -47,7 +47,7 @@ SURVEYS_FILE = (
     '2,2024-01-01T00:00:00.000000+09:00,false,,,,JP,,"",,"so\nit\nis"\n'
     '1,2024-01-31T23:59:59.999999+09:00,true,wa,"Ann ""A"" Lee",ann@example.org,DE,8,"a, b",x; y,3.5\n'
 )
-# Table rows with timestamps in UTC; the last one is on 1 February in Tokyo.
+# Table rows with timestamps in UTC. The last one is on 1 February in Tokyo.
 QUESTIONS = [
     {"position": 2, "key": "why", "label": "Why?", "kind": "text"},
     {"position": 1, "key": "w", "label": "Which?", "kind": "multiple-choice"},
@@ -93,7 +93,7 @@ class Custom:
 
 @pytest.fixture(scope="module")
 def custom(stack: Stack, prefect: httpx.Client, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Custom]:
-    """Finished exports of an API and runs that use only Prefect from the stack."""
+    """Start an API and run exports that use only Prefect from the stack."""
     home = tmp_path_factory.mktemp("custom")
     fill(home / "custom.db")
     create_pool(prefect, POOL, "process")
@@ -119,7 +119,7 @@ def custom(stack: Stack, prefect: httpx.Client, tmp_path_factory: pytest.TempPat
 
 
 def fill(file: Path) -> None:
-    """Create the SQLite tables; SQLite timestamps have no time zone and are UTC by convention."""
+    """Create and fill the tables. SQLite timestamps have no time zone and are treated as UTC."""
     engine = create_engine(f"sqlite:///{file}")
     with engine.begin() as connection:
         for table in (visits, surveys, survey_questions, responses):
@@ -137,7 +137,7 @@ def fill(file: Path) -> None:
 
 
 def large_survey_response(number: int) -> dict[str, Any]:
-    """Return a table row; in one, `answers` is a number: SQLite allows it, and it counts as no answers."""
+    """Return a table row. In one row, `answers` is a number, which SQLite allows and exports ignore."""
     answers: Any = {"why": number}
     if number % 7:
         answers = {"why": f'no. {number}, "so"', "w": ["x", "y"][: number % 3]}
@@ -209,7 +209,7 @@ def test_two_processes_read_all_rows_of_a_large_sqlite_table(custom: Custom) -> 
 
 
 def large_survey_row(number: int) -> list[str | None]:
-    """Return the parsed row of the file; NULL is None."""
+    """Return the expected row of the file, in which None means NULL."""
     response = large_survey_response(number)
     answers = response["answers"] if isinstance(response["answers"], dict) else {}
     why, which = answers.get("why"), answers.get("w")
@@ -305,7 +305,7 @@ def test_the_table_shows_the_transformed_rows(custom: Custom) -> None:
 
 
 def test_a_value_that_the_table_cannot_show_is_reported(custom: Custom) -> None:
-    """SQLite accepts invalid dates."""
+    """Store an invalid date, which SQLite accepts."""
     with closing(sqlite3.connect(custom.database)) as connection:
         (day,) = connection.execute("SELECT day FROM visits WHERE id = 4990").fetchone()
         try:

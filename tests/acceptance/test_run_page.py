@@ -1,4 +1,4 @@
-"""The Prefect UI shows an export's run, tasks and artifacts."""
+"""Test the names, tasks and artifacts of export runs that the Prefect UI shows."""
 
 import time
 from typing import Any
@@ -19,7 +19,7 @@ def artifacts(prefect: httpx.Client, article: Session) -> list[dict[str, Any]]:
 
 
 def artifacts_of(prefect: httpx.Client, run_id: str) -> list[dict[str, Any]]:
-    """Return the run's artifacts, including the summary page, which follows shortly after the link."""
+    """Return the artifacts of the run. Wait for the summary page, which is written after the link."""
     query = {"artifacts": {"flow_run_id": {"any_": [run_id]}}}
     deadline = time.monotonic() + PAGE_SECONDS
     while True:

@@ -1,4 +1,4 @@
-"""The `/schedules` routes on a real Prefect: create, list, change, pause, run, delete."""
+"""Test the `/schedules` routes."""
 
 import secrets
 import time
@@ -338,7 +338,7 @@ def test_a_schedule_runs_at_its_slot_and_covers_the_days_before_it(
     day = slot.astimezone(ZoneInfo("Pacific/Kiritimati")).date()
     assert (job["status"], job["scheduleId"]) == ("done", schedule["id"])
     assert datetime.fromisoformat(job["createdAt"]) == slot
-    # Prefect waits in whole seconds, so a run may start up to a second before its slot.
+    # Prefect rounds delays to whole seconds, so a run may start up to a second before its slot.
     assert datetime.fromisoformat(job["startedAt"]) > slot - timedelta(seconds=1)
     assert job["request"]["from"] == (day - timedelta(days=7)).isoformat()
     assert job["request"]["to"] == (day - timedelta(days=1)).isoformat()
@@ -350,7 +350,7 @@ def test_a_schedule_runs_at_its_slot_and_covers_the_days_before_it(
 def test_a_late_run_covers_the_range_of_its_slot(
     api: httpx.Client, create: Creator, prefect: httpx.Client
 ) -> None:
-    """Run a slot three days late, as after an outage: dates are computed from the scheduled time."""
+    """Start a run three days late, as after an outage. Its dates are computed from its scheduled time."""
     schedule = create(range={"kind": "relative", "preset": "yesterday"})
     slot = datetime.now(UTC) - timedelta(days=3)
     deployment_id = deployment(prefect, schedule["id"])["id"]

@@ -1,4 +1,4 @@
-"""Links and credentials reach neither the logs nor Prefect's database."""
+"""Test that links and credentials appear neither in the logs nor in Prefect's database."""
 
 import json
 import time
@@ -42,7 +42,7 @@ DAILY = {
 
 @pytest.fixture(scope="module", autouse=True)
 def downloaded(api: httpx.Client) -> Session:
-    """A finished export whose state and download have been requested."""
+    """Finish an export and request its state and download."""
     session = start(api, ARTICLES_REQUEST | {"name": "canary export"})
     follow(api, session)
     api.get(f"/exports/{session.id}").raise_for_status()
@@ -52,7 +52,7 @@ def downloaded(api: httpx.Client) -> Session:
 
 @pytest.fixture(scope="module", autouse=True)
 def webhook_sent(api: httpx.Client, receiver: Receiver) -> Iterator[None]:
-    """A webhook that fails once; its URL contains secrets in the path and the query."""
+    """Send a webhook that fails once. Its URL contains secrets in the path and the query."""
     response = api.post(
         "/schedules",
         json=DAILY | {"notify": [{"kind": "webhook", "url": receiver.url(HOOK_PATH, 500, 204)}]},
@@ -81,7 +81,7 @@ def secret_words(stack: Stack, api: httpx.Client) -> list[str]:
 
 
 def tables_with(connection: psycopg.Connection, word: str) -> list[str]:
-    """Return the tables with a row whose text contains the word."""
+    """Return the names of all tables that contain the word."""
     tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
     query = sql.SQL("SELECT EXISTS (SELECT FROM {} AS t WHERE strpos(t::text, %s) > 0)")
     return [
@@ -97,8 +97,8 @@ def test_prefects_database_contains_no_secret(
     assert [(word, table) for word in secret_words for table in tables_with(prefects_database, word)] == []
 
 
-def test_the_search_finds_what_is_there(prefects_database: psycopg.Connection, downloaded: Session) -> None:
-    """Without this, the test above would prove nothing."""
+def test_the_search_finds_known_words(prefects_database: psycopg.Connection, downloaded: Session) -> None:
+    """Verify that the search of the previous test can succeed."""
     assert {"flow_run", "artifact"} <= set(tables_with(prefects_database, downloaded.id))
 
 
@@ -114,7 +114,7 @@ def test_a_download_is_logged_with_job_and_caller(stack: Stack, downloaded: Sess
 
 @dataclass(frozen=True)
 class Planted:
-    """Logs of an API, a worker and a run that were given secret or wrong credentials."""
+    """Logs of an API, a worker and a run whose settings contain secret or wrong credentials."""
 
     words: list[str]
     logs: dict[str, str]

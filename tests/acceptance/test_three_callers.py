@@ -1,6 +1,6 @@
-"""Random actions of three callers: none of them sees, changes or infers anything of another.
+"""Test with random actions that three callers cannot see, change or infer each other's data.
 
-LEAK_EXAMPLES=300 runs more examples than CI, different ones each time.
+Set LEAK_EXAMPLES=300 to run more examples than in CI, which differ every time.
 """
 
 import os
@@ -34,7 +34,7 @@ REQUESTS: list[dict[str, Any]] = [
     {"surveyId": ONE_ROW_SURVEY, "from": "2024-09-24", "to": "2024-09-24"},
     {"report": "orders", "from": "2024-03-01", "to": "2024-03-01"},
 ]
-# None of them runs during the test.
+# None of these schedules runs during the test.
 SCHEDULES: list[dict[str, Any]] = [
     {
         "name": name,
@@ -77,7 +77,7 @@ class ThreeCallers(RuleBasedStateMachine):
         super().__init__()
         self.world = world
 
-    # The bundles mix the ids of all callers; the requesting caller is drawn independently of the owner.
+    # The bundles contain the ids of all callers. The requesting caller is drawn independently of the owner.
 
     @rule(
         target=jobs,
@@ -248,13 +248,12 @@ class ThreeCallers(RuleBasedStateMachine):
 
 
 def _is_rate_limited(answer: httpx.Response) -> bool:
-    """Return whether the response is a 429 with a Retry-After."""
     return answer.status_code == httpx.codes.TOO_MANY_REQUESTS and int(answer.headers["retry-after"]) >= 0
 
 
 @pytest.fixture
 def new_world(guarded_url: str, guarded_keys: Path) -> Callable[[], World]:
-    """A factory for three new callers of an API that requires keys."""
+    """Return a function that creates three callers of an API that requires keys."""
     keys = KeyFile(guarded_keys)
 
     def caller(reports: tuple[str, ...]) -> Caller:

@@ -1,4 +1,4 @@
-"""A request and the run it starts share one OpenTelemetry trace."""
+"""Test that a request and the run that it starts belong to the same OpenTelemetry trace."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""A client in TypeScript compiles under --strict against the types that openapi-typescript generates."""
+"""Test that a TypeScript client compiles with --strict against types generated from the OpenAPI document."""
 
 import json
 import os
@@ -16,7 +16,7 @@ TIMEOUT_SECONDS = 240
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project with its locked packages installed."""
+    """Copy the TypeScript project and install its locked packages."""
     npm = shutil.which("npm")
     if npm is None and os.environ.get("CI") != "true":
         pytest.skip("npm is not installed: apt-get install nodejs npm")

@@ -1,4 +1,4 @@
-"""Webhooks of schedules, from a real Prefect to a real receiver; a schedule that keeps failing is paused."""
+"""Test that schedules send webhooks and are paused after repeated failures."""
 
 import secrets
 import time
@@ -24,7 +24,7 @@ Create = Callable[..., dict[str, Any]]
 
 
 def post(api: httpx.Client, path: str, body: object = None) -> httpx.Response:
-    """Post with an idempotency key, and retry while Prefect is too busy (503)."""
+    """Send a POST request with an idempotency key and retry it while the status is 503."""
     key, deadline = {"Idempotency-Key": secrets.token_hex(8)}, time.monotonic() + TIMEOUT_SECONDS
     while (answer := api.post(path, json=body, headers=key)).status_code == 503:
         assert time.monotonic() < deadline, answer.text
@@ -72,7 +72,7 @@ def run_now(api: httpx.Client, schedule_id: str) -> str:
 
 
 def wait_for_deliveries(api: httpx.Client, schedule_id: str, count: int) -> list[dict[str, Any]]:
-    """Return the delivery log once it has this many entries, all delivered or failed."""
+    """Wait until the delivery log contains `count` entries that are delivered or failed, and return them."""
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while True:
         entries = api.get(f"/schedules/{schedule_id}/deliveries").raise_for_status().json()["items"]
@@ -84,7 +84,7 @@ def wait_for_deliveries(api: httpx.Client, schedule_id: str, count: int) -> list
 
 @pytest.fixture(scope="module")
 def abandoned_delivery(prefect: httpx.Client, create: Create, receiver: Receiver) -> str:
-    """The path of a delivery that a worker has claimed but never started."""
+    """Create a delivery that a worker has claimed but never started, and return its path."""
     path = random_path()
     schedule = create(hook(receiver.url(path)))
     sealed = deployment_of(prefect, schedule["id"])["parameters"]["recurring"]["notify"][0]
@@ -104,7 +104,7 @@ def abandoned_delivery(prefect: httpx.Client, create: Create, receiver: Receiver
 
 @pytest.fixture(scope="module")
 def sent(api: httpx.Client, create: Create, receiver: Receiver, abandoned_delivery: str) -> dict[str, Any]:
-    """Webhooks of finished exports to receivers that respond in different ways, and their delivery logs."""
+    """Send webhooks to receivers that respond in different ways, and return the delivery logs."""
     paths = {name: random_path() for name in ("once", "twice", "redirects", "gone", "hangs", "errors only")}
     statuses = {"twice": [500, 200], "redirects": [302], "gone": [410], "hangs": [HANG, 204]}
     on = {"errors only": ["error"]}
@@ -187,14 +187,14 @@ def test_a_hanging_receiver_is_retried(receiver: Receiver, sent: dict[str, Any])
     assert (sent["logs"]["hangs"][0]["attempt"], sent["logs"]["hangs"][0]["status"]) == (2, "delivered")
 
 
-def test_a_channel_for_errors_gets_nothing_else(receiver: Receiver, sent: dict[str, Any]) -> None:
+def test_a_channel_for_errors_receives_only_errors(receiver: Receiver, sent: dict[str, Any]) -> None:
     assert requests_for(receiver, sent, "errors only") == []
 
 
 def test_a_repeated_follow_up_sends_no_second_webhook(
     prefect: httpx.Client, receiver: Receiver, sent: dict[str, Any]
 ) -> None:
-    """Restore the follow-up tag, as if the process had died before removing it."""
+    """Restore the follow-up tag, as if the process had crashed before removing it."""
     job_id = sent["jobs"]["once"]
     tags = flow_runs.read(prefect, job_id)["tags"]
     assert "follow-up" not in tags
@@ -230,7 +230,7 @@ def test_changing_other_fields_keeps_the_urls(api: httpx.Client, sent: dict[str,
 def test_a_run_cancelled_before_its_start_sends_a_webhook(
     api: httpx.Client, prefect: httpx.Client, create: Create, receiver: Receiver, secret: str
 ) -> None:
-    """No process of that run ever existed that could send it."""
+    """The run never had a process that could send the webhook, so a worker must do it."""
     path = random_path()
     schedule = create(hook(receiver.url(path), "cancelled"))
     deployment = deployment_of(prefect, schedule["id"])
@@ -243,7 +243,7 @@ def test_a_run_cancelled_before_its_start_sends_a_webhook(
 
 
 def fail_until_paused(api: httpx.Client, prefect: httpx.Client, schedule_id: str) -> dict[str, Any]:
-    """Break the schedule's report and run it every two seconds, scheduled by Prefect, until it is paused."""
+    """Break the schedule's report and let Prefect run it every two seconds until it is paused."""
     deployment = deployment_of(prefect, schedule_id)
     url, slots = f"/deployments/{deployment['id']}", f"/schedules/{deployment['schedules'][0]['id']}"
     broken = {**deployment["parameters"], "request": {"report": "gone"}}
@@ -294,7 +294,7 @@ def test_the_failures_and_the_pause_send_webhooks(
 
 def test_renaming_a_paused_schedule_leaves_it_paused(api: httpx.Client, paused: dict[str, Any]) -> None:
     path = f"/schedules/{paused['state']['id']}"
-    # Another run may have failed since and become the reason, so read it again.
+    # Read the schedule again, because a later run may have failed and become the reason.
     reason = api.get(path).raise_for_status().json()["pausedReason"]
     renamed = api.patch(path, json={"name": "Still paused"}).raise_for_status().json()
     assert (renamed["enabled"], renamed["pausedReason"]) == (False, reason)
@@ -356,7 +356,7 @@ def test_an_invalid_url_is_refused_with_a_pointer_and_a_sentence(
 def test_a_url_that_cannot_be_decrypted_fails_the_delivery(
     api: httpx.Client, prefect: httpx.Client, create: Create
 ) -> None:
-    """Corrupt the sealed URL, as if the old secret had been removed too early."""
+    """Corrupt the encrypted URL, as if the old secret had been removed too early."""
     schedule = create(hook("https://no-such-receiver.example.com/"))
     deployment = deployment_of(prefect, schedule["id"])
     parameters = deployment["parameters"]
@@ -384,6 +384,5 @@ def test_an_invalid_query_of_the_log_is_refused(
 def test_an_abandoned_delivery_is_taken_over_by_another_worker(
     receiver: Receiver, abandoned_delivery: str, secret: str
 ) -> None:
-    """The delivery has been waiting since the first test of this module."""
     (received,) = receiver.wait_for(abandoned_delivery)
     assert received.verify(secret)["type"] == "export.done"

@@ -37,15 +37,18 @@ Open = Callable[..., Watched]
 
 
 def export_id(page: Page) -> str:
-    """ID of the export the page follows."""
-    found = re.search(r"export=([0-9a-f-]{36})", page.url)
-    assert found, page.url
-    return found[1]
+    """Return the ID of the export that the page follows."""
+    match = re.search(r"export=([0-9a-f-]{36})", page.url)
+    assert match, page.url
+    return match[1]
 
 
 @pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
-    """Closed after the browser tests, because Playwright keeps an event loop running in their thread."""
+    """Start Chromium for all browser tests.
+
+    It is closed before other tests run, because Playwright keeps an event loop running in the same thread.
+    """
     path = shutil.which("chromium")
     if path is None and os.environ.get("CI") != "true":
         pytest.skip("no chromium on this machine: apt-get install chromium")
@@ -58,21 +61,21 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def open_page(chromium: Browser, stack: Stack) -> Iterator[Open]:
-    """Open watched pages; any complaint fails the test at its end."""
+    """Return a function that opens pages. Errors that these pages report fail the test when it ends."""
     with ExitStack() as pages:
 
         def open_at(address: str, base_url: str = stack.api_url, **options: Any) -> Watched:
             hosts = {urlsplit(url).netloc for url in (base_url, stack.s3_endpoint_url)}
-            found = pages.enter_context(watched(chromium, base_url, hosts, **options))
-            found.page.goto(address)
-            return found
+            opened = pages.enter_context(watched(chromium, base_url, hosts, **options))
+            opened.page.goto(address)
+            return opened
 
         yield open_at
 
 
 @pytest.fixture
 def sample(open_page: Open) -> Page:
-    """The page at the address that `make up` prints, with its table loaded."""
+    """Open the page at the address that `make up` prints, and wait for its table."""
     page = open_page(SAMPLE).page
     page.locator("tbody tr").first.wait_for()
     return page
@@ -86,8 +89,8 @@ def others(stack: Stack) -> Iterator[ExtraProcesses]:
 
 @pytest.fixture(scope="module")
 def slow_settings(prefect: httpx.Client) -> dict[str, str]:
-    """Settings of an API and workers with the slow reports, in their own pool and without retries."""
+    """Create a work pool and return the settings for an API and workers with slow reports and no retries."""
     create_pool(prefect, "browser", "warm")
     deploy_export(prefect, "browser", "browser")
-    patient = {"REPORTS_OUTAGE_SECONDS": "10"}  # a busy machine is not an outage
+    patient = {"REPORTS_OUTAGE_SECONDS": "10"}  # do not mistake a busy machine for an outage
     return {**pool_settings("browser", "browser"), **CATALOG, **patient, "REPORTS_ATTEMPTS": "1"}

@@ -1,4 +1,4 @@
-"""Where the API requires a key, the page asks for one and every action works with it."""
+"""Test that the page asks for an API key if one is required, and sends it with every action."""
 
 import re
 from datetime import UTC, datetime
@@ -34,7 +34,7 @@ def sign_in(page: Page, key: str) -> None:
 
 def test_sign_in_export_download_and_sign_out(open_page: Open, guarded_url: str, key: str) -> None:
     opened = open_page("/docs", guarded_url)
-    opened.failures_allowed = True  # every request before the sign-in is refused
+    opened.failures_allowed = True  # all requests before the sign-in are rejected
     page = opened.page
     page.goto(SAMPLE)
     expect(page.get_by_label("API key")).to_be_visible()

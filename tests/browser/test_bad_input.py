@@ -1,4 +1,4 @@
-"""Every mistake is shown next to its field; the page is never blank."""
+"""Test that errors are shown next to their fields and never leave the page empty."""
 
 import re
 
@@ -41,7 +41,9 @@ STRAY = [
 
 
 @pytest.mark.parametrize(("address", "label", "sentence"), BAD)
-def test_mistakes_are_next_to_their_field(open_page: Open, address: str, label: str, sentence: str) -> None:
+def test_errors_are_shown_next_to_their_fields(
+    open_page: Open, address: str, label: str, sentence: str
+) -> None:
     opened = open_page("/docs")
     opened.failures_allowed = True
     page = opened.page
@@ -54,7 +56,7 @@ def test_mistakes_are_next_to_their_field(open_page: Open, address: str, label: 
 
 
 @pytest.mark.parametrize(("address", "sentence"), STRAY)
-def test_a_mistake_without_a_field_can_be_removed(open_page: Open, address: str, sentence: str) -> None:
+def test_an_error_without_a_field_can_be_removed(open_page: Open, address: str, sentence: str) -> None:
     opened = open_page("/docs")
     opened.failures_allowed = True
     page = opened.page
@@ -102,7 +104,7 @@ def test_a_page_that_does_not_exist_links_to_the_first(open_page: Open) -> None:
     expect(page.locator("tbody tr")).to_have_count(25)
 
 
-def test_an_export_of_somebody_else_in_the_address_is_ignored(open_page: Open) -> None:
+def test_another_callers_export_in_the_address_is_ignored(open_page: Open) -> None:
     opened = open_page("/docs")
     opened.failures_allowed = True
     opened.page.goto(f"{SAMPLE}&export=899e1228-d7b8-40fc-8490-70e6f1efb338")

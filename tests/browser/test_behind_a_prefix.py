@@ -1,4 +1,4 @@
-"""The page, its downloads and the API docs behind nginx at /exports-app/."""
+"""Test the page, its downloads and the API docs behind nginx with a path prefix."""
 
 import re
 import subprocess

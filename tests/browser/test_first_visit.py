@@ -1,4 +1,4 @@
-"""A first visit shows rows at once; date presets and languages follow the reader."""
+"""Test the first visit to the page, its date presets and its languages."""
 
 import csv
 import io
@@ -46,7 +46,7 @@ def test_a_date_preset_sets_both_dates(open_page: Open) -> None:
 
 
 def test_the_page_arrives_in_few_small_requests(open_page: Open) -> None:
-    """Before any data: HTML, script, style and icon."""
+    """Count the HTML page, script, style sheet and icon, but no data."""
     opened = open_page("/docs")
     page = opened.page
     static: list[str] = []

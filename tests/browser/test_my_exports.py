@@ -1,4 +1,4 @@
-"""The list of exports: refreshed, searched, filtered and paged; several at once."""
+"""Test that the list of exports can be refreshed, searched, filtered and paged."""
 
 import re
 import time
@@ -20,7 +20,7 @@ PHONE = {"width": 390, "height": 844}
 
 @pytest.fixture(scope="module")
 def many(api: httpx.Client) -> Iterator[list[str]]:
-    """Twelve exports with names, the last of them started last."""
+    """Start twelve named exports and return their ids, oldest first."""
     names = [f"batch {number:02}" for number in range(12)]
     ids = [
         str(api.post("/exports", json={**ONE_DAY, "name": name}).raise_for_status().json()["id"])
@@ -40,8 +40,8 @@ def test_search_by_name_reaches_exports_on_later_pages(open_page: Open, many: li
     page = opened.page
     expect(page.get_by_role("heading", name="My exports")).to_be_visible()
     page.get_by_label("Search by name").fill("batch 01")
-    found = page.locator("section[aria-labelledby=mine] > ul > li strong")
-    expect(found).to_have_text(["batch 01"], timeout=20_000)
+    names = page.locator("section[aria-labelledby=mine] > ul > li strong")
+    expect(names).to_have_text(["batch 01"], timeout=20_000)
     assert opened.axe_violations() == []
     page.get_by_label("Search by name").fill("nothing like that")
     expect(page.get_by_role("region", name="My exports").get_by_text("No matches")).to_be_visible()
@@ -72,33 +72,33 @@ def test_the_list_refreshes_when_a_hidden_tab_is_shown_again(open_page: Open, ap
     page.locator("tbody tr").first.wait_for()
     page.evaluate(LEAVE)
     page.clock.fast_forward(120_000)
-    job_id = api.post("/exports", json={**ONE_DAY, "name": "made meanwhile"}).raise_for_status().json()["id"]
+    job_id = api.post("/exports", json={**ONE_DAY, "name": "while hidden"}).raise_for_status().json()["id"]
     page.clock.fast_forward(120_000)
-    expect(page.get_by_text("made meanwhile")).to_have_count(0)
+    expect(page.get_by_text("while hidden")).to_have_count(0)
     page.evaluate(RETURN)
-    expect(page.locator(f"#export-{job_id}")).to_contain_text("made meanwhile")
+    expect(page.locator(f"#export-{job_id}")).to_contain_text("while hidden")
     api.delete(f"/exports/{job_id}")
-    page.clock.fast_forward(31_000)  # the timer runs again as well
+    page.clock.fast_forward(31_000)  # the refresh timer runs again, too
     expect(page.locator(f"#export-{job_id}")).to_have_count(0)
 
 
 def test_only_the_followed_export_is_polled(sample: Page) -> None:
-    asked: list[str] = []
+    urls: list[str] = []
 
     def note(request: Request) -> None:
         if re.search(r"/exports(\?|/[0-9a-f-]{36}$)", request.url):
-            asked.append(request.url)
+            urls.append(request.url)
 
     sample.on("request", note)
     with sample.expect_download():
         sample.locator("#export").click()
     expect(sample.locator(".mine .badge.done").first).to_be_visible()
-    lists = [url for url in asked if "/exports?" in url]
-    assert len(lists) <= 3, asked
+    lists = [url for url in urls if "/exports?" in url]
+    assert len(lists) <= 3, urls
 
 
 def test_another_export_can_start_while_one_runs(sample: Page) -> None:
-    """Both files arrive, though the page follows one at a time."""
+    """The page follows one export at a time but downloads both files."""
     button = sample.locator("#export")
     files: list[str] = []
     sample.on("download", lambda download: files.append(download.suggested_filename))
@@ -133,7 +133,7 @@ def test_on_a_phone_my_exports_is_a_tab_of_its_own(open_page: Open, many: list[s
     assert opened.axe_violations() == []
 
 
-def test_a_very_long_name_pushes_nothing_off(open_page: Open, api: httpx.Client) -> None:
+def test_a_very_long_name_does_not_break_the_layout(open_page: Open, api: httpx.Client) -> None:
     name = "Quarterly" + "AndYearly" * 20
     job_id = api.post("/exports", json={**ONE_DAY, "name": name}).raise_for_status().json()["id"]
     page = open_page(SAMPLE).page

@@ -1,4 +1,4 @@
-"""The example of docs/front-end.md, built as a reader would build it, against the real API."""
+"""Build the example from docs/front-end.md as documented and test it against the API."""
 
 import hashlib
 import os
@@ -28,7 +28,7 @@ new MutationObserver(() => { window.barWasSeen ||= document.querySelector("progr
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Its locked packages installed and its files bundled, in a folder of the test's own."""
+    """Copy the example, install its locked packages and return the bundled script."""
     npm = shutil.which("npm")
     if npm is None and os.environ.get("CI") != "true":
         pytest.skip("no npm on this machine: apt-get install nodejs npm")
@@ -38,15 +38,15 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> str:
     (home / USES[1]).parent.mkdir(parents=True)
     shutil.copy(ROOT / USES[1], home / USES[1])
     for command in (["ci", "--ignore-scripts", "--no-audit", "--no-fund"], ["run", "build"]):
-        made = subprocess.run(  # noqa: S603 - what the docs say
+        result = subprocess.run(  # noqa: S603 - the commands from the documentation
             [npm, *command], cwd=home / USES[0], capture_output=True, text=True, timeout=BUILT_WITHIN_SECONDS
         )
-        assert made.returncode == 0, made.stdout + made.stderr
+        assert result.returncode == 0, result.stdout + result.stderr
     return (home / USES[0] / "built.js").read_text(encoding="utf-8")
 
 
 def test_the_react_example_exports_a_whole_file(open_page: Open, api: httpx.Client, bundle: str) -> None:
-    """Served beside the API, as the API lets no other origin in, and under the strict policy of the page."""
+    """Serve the example from the API's origin and with its policy, because the API allows no other origin."""
     policy = api.get("/").headers["content-security-policy"]
 
     def serve(route: Route) -> None:

@@ -1,4 +1,4 @@
-"""Schedules on the page: create, preview, pause, run, edit, delete."""
+"""Test that schedules can be created, previewed, paused, run, edited and deleted on the page."""
 
 import re
 from collections.abc import Iterator
@@ -17,11 +17,11 @@ SLOT = r"Mon, \w{3} \d{1,2}, \d{4}, 09:00"
 
 @pytest.fixture(autouse=True)
 def delete_new_schedules(api: httpx.Client) -> Iterator[None]:
-    before = {each["id"] for each in listed(api)}
+    before = {schedule["id"] for schedule in listed(api)}
     yield
-    for each in listed(api):
-        if each["id"] not in before:
-            api.delete(f"/schedules/{each['id']}")
+    for schedule in listed(api):
+        if schedule["id"] not in before:
+            api.delete(f"/schedules/{schedule['id']}")
 
 
 def listed(api: httpx.Client) -> list[dict[str, Any]]:
@@ -57,11 +57,11 @@ def test_current_filters_run_every_monday(open_page: Open, api: httpx.Client) ->
     dialog.get_by_role("button", name="Create schedule", exact=True).click()
     expect(dialog).to_be_hidden()
     expect(page.locator(".toast")).to_contain_text("Saved “Weekly survey responses”. Next run: Mon, ")
-    made = listed(api)[0]
-    assert (made["name"], made["onlyIfRows"]) == ("Weekly survey responses", False)
-    assert made["recurrence"] == {"cron": "0 9 * * MON", "timeZone": "Europe/Madrid"}
-    assert made["range"] == {"kind": "relative", "preset": "previous-week"}
-    assert made["export"] == {
+    created = listed(api)[0]
+    assert (created["name"], created["onlyIfRows"]) == ("Weekly survey responses", False)
+    assert created["recurrence"] == {"cron": "0 9 * * MON", "timeZone": "Europe/Madrid"}
+    assert created["range"] == {"kind": "relative", "preset": "previous-week"}
+    assert created["export"] == {
         "report": "survey-responses",
         "surveyId": SURVEY,
         "timeZone": "Europe/Madrid",
@@ -106,10 +106,10 @@ def test_pause_resume_run_edit_and_delete(sample: Page, api: httpx.Client) -> No
     item.get_by_role("button", name="Delete").click()
     sample.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(item).to_have_count(0)
-    assert changed["id"] not in [each["id"] for each in listed(api)]
+    assert changed["id"] not in [schedule["id"] for schedule in listed(api)]
 
 
-def test_mistakes_are_shown_next_to_their_fields_and_cron_fills_the_simple_ones(
+def test_errors_are_shown_next_to_their_fields_and_cron_fills_the_simple_fields(
     open_page: Open, api: httpx.Client
 ) -> None:
     opened = open_page(SAMPLE)

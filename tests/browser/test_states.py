@@ -1,4 +1,4 @@
-"""Every state of an export on the page, with real workers, a real storage and real outages."""
+"""Test how the page shows exports in every state, including outages of the database, storage and API."""
 
 import re
 import socket
@@ -24,7 +24,7 @@ from tests.support.running_stack import Stack
 SLOW = "/?report=wide-orders&pageSize=1"
 NARROW = "/?report=million&pageSize=1"
 POLL = re.compile(r"/exports/[0-9a-f-]{36}$")
-SOON, LATER = 15_000, 40_000  # milliseconds; what is waited for takes a second or so
+SOON, LATER = 15_000, 40_000  # timeouts in milliseconds, although the expected changes take about a second
 
 
 @pytest.fixture(scope="module")
@@ -36,19 +36,19 @@ def storage_way(stack: Stack) -> Iterator[BlockableProxy]:
 
 @pytest.fixture(scope="module")
 def database_way(stack: Stack) -> Iterator[BlockableProxy]:
-    """Of the API alone: the workers have their own."""
+    """Yield a proxy between the API and the database. Workers connect to the database directly."""
     way = BlockableProxy(stack.database_url)
     yield way
     way.close()
 
 
 class Api:
-    """One that can be stopped and started again at the same address."""
+    """An API that can be stopped and restarted at the same address."""
 
     def __init__(self, others: ExtraProcesses, settings: dict[str, str]) -> None:
-        with socket.socket() as found:
-            found.bind(("127.0.0.1", 0))
-            self._port = int(found.getsockname()[1])
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            self._port = int(listener.getsockname()[1])
         self.url = f"http://127.0.0.1:{self._port}"
         self._others, self._settings = others, {**settings, "REPORTS_PUBLIC_URL": self.url}
         self._process: subprocess.Popen[bytes] | None = None
@@ -77,7 +77,7 @@ def slow_api(others: ExtraProcesses, slow_settings: dict[str, str], database_way
 def worker(
     others: ExtraProcesses, slow_settings: dict[str, str], storage_way: BlockableProxy
 ) -> subprocess.Popen[bytes]:
-    """Started by the first test that needs it; it takes one export at a time."""
+    """Start a worker that runs one export at a time. Tests of queued exports must come before it starts."""
     settings = {**slow_settings, "AWS_ENDPOINT_URL": storage_way.url}
     process = others.start_warm_worker("browser", "--limit", "1", "--grace", "0", **settings)
     others.wait_for_output(process, "started!")
@@ -85,7 +85,7 @@ def worker(
 
 
 def begin(page: Page) -> None:
-    """By a click; ends what an earlier test left."""
+    """Start an export with the button."""
     page.get_by_role("button", name=f"Export {ROWS} rows").click()
     page.get_by_label("Running export").wait_for()
 
@@ -98,7 +98,7 @@ def until_running(page: Page) -> None:
 
 @contextmanager
 def polls_held(page: Page) -> Iterator[None]:
-    """The page stays as it is for as long as it is looked at; the export goes on."""
+    """Hold the polls of the page, so that it keeps its state while a test examines it."""
     held: list[Route] = []
     is_held = True
     page.route(POLL, lambda route: held.append(route) if is_held else route.continue_())
@@ -167,7 +167,7 @@ def test_an_expired_export_can_be_run_again(
     session = start(api, ARTICLES_REQUEST | {"name": "long ago"})
     follow(api, session)
     tags = prefect.get(f"/flow_runs/{session.id}").raise_for_status().json()["tags"]
-    # As the sweep does it, which would let all files of the stack expire.
+    # Set the tag as the sweep does. Running the sweep itself would expire all files of the stack.
     prefect.patch(f"/flow_runs/{session.id}", json={"tags": [*tags, EXPIRED_TAG]}).raise_for_status()
     opened = open_page(f"{SAMPLE}&pageSize=5&export={session.id}", slow_api.url)
     page = opened.page
@@ -187,7 +187,7 @@ def test_a_running_export_survives_a_reload_and_can_be_cancelled(
     until_running(page)
     expect(page).to_have_title(re.compile(r"\d+% · Wide orders"))
     assert page.locator("link[rel=icon]").get_attribute("href").startswith("data:image/svg+xml")  # type: ignore[union-attr]
-    page.locator("#export").click()  # the same request again is the same export
+    page.locator("#export").click()  # the same request returns the running export
     expect(page.get_by_label("Running export")).to_be_focused()
     page.reload()
     until_running(page)
@@ -196,7 +196,7 @@ def test_a_running_export_survives_a_reload_and_can_be_cancelled(
     expect(page.get_by_role("region", name="My exports").locator("li").first).to_contain_text("Cancelled")
 
 
-def test_a_slow_export_and_a_stalled_one_say_so(
+def test_slow_and_stalled_exports_are_reported(
     open_page: Open, slow_api: Api, worker: subprocess.Popen[bytes]
 ) -> None:
     opened = open_page("/docs", slow_api.url)
@@ -281,7 +281,7 @@ def test_a_dead_download_link_does_not_replace_the_page(open_page: Open, api: ht
     expect(item.get_by_role("link", name="Download soon gone")).to_be_visible()
     api.delete(f"/exports/{job_id}").raise_for_status()
     item.get_by_role("link", name="Download soon gone").click()
-    expect(page).to_have_title(re.compile("Report Exports"))  # a dead link does not replace the page
+    expect(page).to_have_title(re.compile("Report Exports"))  # the error response did not replace the page
     page.reload()
     expect(page.get_by_role("heading", name="My exports")).to_be_visible()
     expect(page.get_by_text("soon gone")).to_have_count(0)

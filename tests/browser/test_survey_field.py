@@ -1,4 +1,4 @@
-"""Surveys can be found by title or by ID."""
+"""Test that surveys can be selected by title or by ID."""
 
 import re
 
@@ -40,7 +40,7 @@ def test_the_survey_in_the_address_is_shown_by_title_and_can_be_changed(open_pag
     expect(matches(page).get_by_role("option")).to_have_count(0)
 
 
-def test_a_full_title_selects_its_survey_and_an_unknown_one_is_a_mistake(open_page: Open) -> None:
+def test_a_full_title_selects_its_survey_and_an_unknown_title_is_an_error(open_page: Open) -> None:
     page = open_page(WEEK).page
     field = page.get_by_label("Survey", exact=True)
     field.fill("open day: HOW was your visit?")

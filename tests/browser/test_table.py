@@ -1,4 +1,4 @@
-"""The table as readers arrange it, and values that must keep every digit."""
+"""Test paging, column layout and exact values in the table."""
 
 import csv
 import io

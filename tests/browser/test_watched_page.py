@@ -1,4 +1,4 @@
-"""Accessibility in every theme and width, no third-party requests; and tests of the watch itself."""
+"""Test the accessibility of the page in all themes and widths, and the shared checks of browser tests."""
 
 import re
 
@@ -9,13 +9,13 @@ from tests.browser.conftest import SAMPLE, Open
 from tests.support.running_stack import Stack
 from tests.support.watched_page import watched
 
-FEW = f"{SAMPLE}&pageSize=5"  # each cell takes axe its time
+FEW = f"{SAMPLE}&pageSize=5"  # axe needs time for every cell
 
 
 def test_axe_finds_no_violations(open_page: Open) -> None:
     opened = open_page("/")
     page = opened.page
-    page.locator("tbody tr").first.wait_for()  # a first visit shows rows
+    page.locator("tbody tr").first.wait_for()  # the first visit also shows rows
     assert opened.axe_violations() == []
     page.goto("/?report=survey-responses&from=2024-07-19&to=2024-07-26")
     expect(page.get_by_text("Choose a survey to see")).to_be_visible()

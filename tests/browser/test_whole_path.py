@@ -1,4 +1,4 @@
-"""From the table to the file, as a user goes through the page."""
+"""Test the path from the table to the file as a user follows it."""
 
 import csv
 import hashlib
@@ -19,7 +19,7 @@ IN_THE_WEEK = """
 SELECT count(*) FROM survey_responses
 WHERE survey_id = %s AND submitted_at >= '2024-07-19Z' AND submitted_at < '2024-07-27Z'
 """
-# Every export in My exports adds several tab stops.
+# The list of exports adds several tab stops for each export.
 MOST_STOPS = 400
 
 
@@ -61,10 +61,10 @@ def test_the_file_has_the_rows_and_order_of_the_table(sample: Page) -> None:
     sample.get_by_role("button", name="Response", exact=True).click()
     expect(sample.get_by_role("columnheader", name="Response")).to_have_attribute("aria-sort", "descending")
     expect(sample.locator("table[aria-busy=false]")).to_be_visible()
-    shown = [text.replace(",", "") for text in sample.locator("tbody td:first-child").all_inner_texts()]
+    ids = [text.replace(",", "") for text in sample.locator("tbody td:first-child").all_inner_texts()]
     _, content = downloaded(sample, sample.locator("#export").click)
     rows = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline="")))
-    assert [row["Response"] for row in rows[: len(shown)]] == shown
+    assert [row["Response"] for row in rows[: len(ids)]] == ids
     assert {(row["Attended"], row["UTM source"]) for row in rows} == {("true", "wa"), ("true", "fb")}
 
 

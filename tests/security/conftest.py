@@ -1,4 +1,4 @@
-"""Attacks on the stack as `make up` starts it. Every attempt must be refused; none may have an effect."""
+"""Fixtures for attacks on a stack as `make up` starts it."""
 
 import secrets
 from collections.abc import Iterator
@@ -14,14 +14,14 @@ SECRET_ROW = b"id,email\r\n1,ada@example.com\r\n"
 
 @pytest.fixture(scope="session")
 def storage_ports(stack: Stack) -> list[int]:
-    """All ports that the embedded storage listens on."""
+    """Return all ports that the embedded storage listens on."""
     connections = psutil.Process(stack.pids["storage"]).net_connections("tcp")
     return sorted({socket.laddr.port for socket in connections if socket.status == psutil.CONN_LISTEN})
 
 
 @pytest.fixture
 def stored_object(stack: Stack, s3: Any) -> Iterator[str]:
-    """The key of an object that must still be there, unchanged, after the attack."""
+    """Store an object, yield its key, and check after the test that the object is unchanged."""
     key = f"security/{secrets.token_hex(8)}.csv"
     s3.put_object(Bucket=stack.bucket, Key=key, Body=SECRET_ROW)
     yield key

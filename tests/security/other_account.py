@@ -1,10 +1,11 @@
-"""Attempts of another local account. This file runs by itself, as root, with the standard library only.
+"""Attack the stack from another local account.
 
-The interpreter may be closed to other accounts, so this becomes one after it has started. It reads a JSON
-list of attempts from standard input and prints what each obtained, as JSON; "" means that it was refused.
+Tests run this script as root in a separate process. It switches to the other account after it has started,
+because that account may not be able to execute the interpreter. The script reads a JSON list of attempts from
+standard input and prints what each obtained as JSON. An empty string means that the attempt was rejected.
 """
 
-import encodings.idna  # noqa: F401 - nothing can be imported after the change of account
+import encodings.idna  # noqa: F401 - imports may fail after the switch to the other account
 import http.client
 import json
 import os
@@ -19,7 +20,7 @@ HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00
 
 
 def request(port: int, method: str, path: str, body: str = "") -> str:
-    """Return the response if its status is a success."""
+    """Return the response if it was successful, or an empty string."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS)
     connection.request(method, path, body.encode() or None)
     response = connection.getresponse()
@@ -28,7 +29,7 @@ def request(port: int, method: str, path: str, body: str = "") -> str:
 
 
 def grpc(port: int) -> str:
-    """Return the server's HTTP/2 settings, the first thing that it sends to a client that it accepts."""
+    """Return the HTTP/2 settings that a server sends first to every client that it accepts."""
     with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_SECONDS) as connection:
         connection.sendall(HTTP2_PREFACE)
         return connection.recv(100).hex()

@@ -1,6 +1,7 @@
-"""The roles of the embedded database.
+"""Test the permissions of the roles in the embedded database.
 
-At commit 4f602ff, the service and Prefect's server connected as the superuser: each of these statements ran.
+At commit 4f602ff, the service and the Prefect server connected as superuser and could run all of these
+statements.
 """
 
 import asyncio
@@ -82,7 +83,7 @@ def test_service_reads_but_does_not_write(reader: psycopg.Connection) -> None:
     ],
 )
 def test_statement_is_not_allowed(reader: psycopg.Connection, statement: str) -> None:
-    reader.execute("SET default_transaction_read_only = off")  # a default, not the protection
+    reader.execute("SET default_transaction_read_only = off")  # the role itself must prevent writes
     with pytest.raises((InsufficientPrivilege, psycopg.errors.FeatureNotSupported)):
         reader.execute(statement.encode())
 
@@ -117,7 +118,7 @@ def test_tables_that_the_operator_adds_are_readable(
 
 @pytest.fixture
 def old_database(stack: Stack, database: psycopg.Connection) -> Iterator[str]:
-    """A database in which the superuser owns everything, as in data directories of earlier versions."""
+    """Create a database whose objects belong to the superuser, as in data directories of earlier versions."""
     name = Identifier("old_prefect")
     database.execute(SQL("CREATE DATABASE {}").format(name))
     database.execute(SQL("CREATE ROLE {}").format(Identifier(NEW_OWNER)))

@@ -1,4 +1,4 @@
-"""DNS rebinding without a browser: the running API refuses unknown host names on every route."""
+"""Test that all routes of the API reject unknown host names, which prevents DNS rebinding."""
 
 import socket
 from urllib.parse import urlsplit

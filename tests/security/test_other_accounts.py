@@ -1,7 +1,8 @@
-"""Another account on the same machine.
+"""Test that another account on the same machine cannot access the stack.
 
-At commit 4f602ff, it listed, read, overwrote and deleted every export: the storage's master signed a read
-token for `/dir/lookup`, its gRPC ports asked for nothing, and `/col/delete` deleted the whole collection.
+At commit 4f602ff, it could list, read, overwrite and delete all exports. The storage master signed read
+tokens in `/dir/lookup`, the gRPC ports did not authenticate clients, and `/col/delete` deleted the whole
+collection.
 """
 
 import json
@@ -23,7 +24,7 @@ ROOT, NOBODY = 0, 65534
 GRPC_LISTENERS = 5
 SHELL_SECONDS = 4
 ATTEMPTS = Path(__file__).with_name("other_account.py")
-# The master's overview of the cluster: the number of volumes, no names and no content.
+# The overview of the cluster shows the number of volumes, but no names or contents.
 HARMLESS = {"/", "/cluster/status"}
 as_root = pytest.mark.skipif(
     os.geteuid() != 0 and os.environ.get("CI") != "true", reason="only root can become another account"
@@ -31,7 +32,7 @@ as_root = pytest.mark.skipif(
 
 
 def leaks(attempts: list[tuple[Any, ...]]) -> dict[str, str]:
-    """Make the attempts as another account; return those that succeeded."""
+    """Run the attempts as another account and return those that succeeded."""
     return successes(attempts, NOBODY)
 
 
@@ -44,7 +45,7 @@ def successes(attempts: list[tuple[Any, ...]], account: int) -> dict[str, str]:
 
 
 def weed_shell(stack: Stack, commands: str, environment: dict[str, str], **options: Any) -> str:
-    """Run commands in the storage's own shell for a few seconds; return its output."""
+    """Run commands in the shell of the storage for a few seconds and return the output."""
     command = [
         "timeout",
         str(SHELL_SECONDS),
@@ -60,7 +61,7 @@ def weed_shell(stack: Stack, commands: str, environment: dict[str, str], **optio
 
 
 def file_id(stack: Stack, key: str) -> str:
-    """Return an object's id on the volume server: volume, sequence and cookie. It can be guessed."""
+    """Return the id of the object on the volume server, which an attacker could guess."""
     output = weed_shell(stack, f"fs.meta.cat /buckets/{stack.bucket}/{key}\n", credentials(stack))
     (line,) = [line for line in output.splitlines() if '"fileId"' in line]
     return line.split('"')[3]
@@ -77,7 +78,7 @@ def _port(stack: Stack, name: str) -> int:
 
 @pytest.fixture
 def large_object(stack: Stack, s3: Any) -> Iterator[str]:
-    """An object on the volume server. The filer keeps small ones inline."""
+    """Store an object that is large enough for the volume server. The filer keeps small objects inline."""
     key = "security/large.csv"
     content = b"1,ada@example.com\r\n" * 10_000
     s3.put_object(Bucket=stack.bucket, Key=key, Body=content)
@@ -129,7 +130,7 @@ def test_no_grpc_port_answers_without_a_certificate(stack: Stack, storage_ports:
 
 
 def _is_http1(answer: str) -> bool:
-    """Tell an HTTP/1.1 server's complaint about HTTP/2 from HTTP/2."""
+    """Return whether the server speaks HTTP/1.1 and has rejected the HTTP/2 preface."""
     return bytes.fromhex(answer).startswith(b"HTTP/1.1 ")
 
 
@@ -163,7 +164,7 @@ def _family(pid: int) -> list[psutil.Process]:
 
 
 def test_no_secret_is_on_a_command_line(stack: Stack) -> None:
-    """Every account can read the command lines of all processes."""
+    """All accounts on a machine can read the command lines of its processes."""
     secrets = [stack.prefect_api_auth_string, stack.aws_secret_access_key, stack.database_url.split(":")[2]]
     secrets += [(stack.data_dir / "webhook-secret").read_text(), stack.aws_access_key_id]
     for pid in stack.pids.values():

@@ -1,6 +1,6 @@
-"""The embedded Prefect server without its password, or with a wrong one.
+"""Test that the embedded Prefect server rejects requests without the right password.
 
-At commit 4f602ff, every one of these requests was answered.
+At commit 4f602ff, it accepted all of these requests.
 """
 
 import base64
@@ -83,7 +83,7 @@ def test_no_other_origin_may_read_a_response(anonymous: httpx.Client) -> None:
 
 
 def socket_answer(stack: Stack, path: str, protocols: list[Any] | None, token: str | None) -> str:
-    """Return the first message, or "" if the server refused the connection."""
+    """Return the first message from the server, or an empty string if it refused the connection."""
     url = f"{stack.prefect_api_url.replace('http', 'ws')}/{path}"
     try:
         with connect(url, subprotocols=protocols, origin="http://evil.test", proxy=None) as socket:  # type: ignore[arg-type]

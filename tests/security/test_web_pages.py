@@ -1,7 +1,8 @@
-"""A web page that the operator opens, from another origin and on a host name rebound to 127.0.0.1.
+"""Test that a malicious web page in the operator's browser cannot attack the stack.
 
-At commit 4f602ff, the page ran shell commands: the Prefect server answered every origin, needed no password,
-and the worker called any function that a deployment named. An image on it deleted all exports.
+The page is opened from another origin and on a host name that is rebound to 127.0.0.1. At commit 4f602ff, it
+could run shell commands. The Prefect server accepted all origins without a password, and workers called any
+function that a deployment named. An image on the page could delete all exports.
 """
 
 import json
@@ -30,7 +31,7 @@ FLAGS = [
     "--headless",
     "--no-sandbox",
     f"--host-resolver-rules=MAP {EVIL} 127.0.0.1, MAP {REBOUND} 127.0.0.1",
-    # Chromium keeps public pages away from this machine; other browsers do not, and it must not be needed.
+    # Chromium blocks requests from public pages to local addresses. Other browsers do not, so disable it.
     "--disable-features=LocalNetworkAccessChecks,LocalNetworkAccessChecksWebSockets",
 ]
 
@@ -61,7 +62,7 @@ def attackers_server() -> Iterator[int]:
 
 @dataclass(frozen=True)
 class Attack:
-    """One attack on the stack; `marker` is in the name of everything that it would create."""
+    """An attack on the stack. Everything that it would create has `marker` in its name."""
 
     stack: Stack
     storage_ports: list[int]
@@ -69,7 +70,7 @@ class Attack:
     proof: Path
 
     def run(self, page: Page, host: str = "127.0.0.1", token: str | None = None) -> dict[str, str]:
-        """Run every attempt in the page; return the evidence of those that succeeded."""
+        """Run all attempts in the page and return the evidence of those that succeeded."""
         target = {
             "prefect": self.stack.prefect_api_url.replace("127.0.0.1", host),
             "api": self.stack.api_url.replace("127.0.0.1", host),
@@ -85,7 +86,7 @@ class Attack:
 
     @property
     def export_request(self) -> dict[str, str]:
-        """A request that no other test makes."""
+        """Return a request that no other test sends."""
         return {
             "surveyId": SURVEY,
             "from": "2024-02-29",
@@ -108,7 +109,7 @@ def attack(stack: Stack, storage_ports: list[int], tmp_path: Path) -> Attack:
 
 @contextmanager
 def page_on(chromium: Browser, origin: str) -> Iterator[Page]:
-    """Open the attacker's page, as if the origin's name had pointed to the attacker's server until then."""
+    """Open the attacker's page, as if the host name of the origin still pointed to the attacker's server."""
     context = chromium.new_context()
     page = context.new_page()
 
@@ -136,7 +137,7 @@ def test_a_page_on_another_origin_obtains_and_changes_nothing(
 def test_a_page_on_a_rebound_name_obtains_and_changes_nothing(
     chromium: Browser, attack: Attack, prefect: httpx.Client, stored_object: str, target: str
 ) -> None:
-    """The browser takes the service for the page's own origin, so it lets the page read every response."""
+    """Both have the same origin for the browser, so it lets the page read all responses."""
     ports = json.loads((attack.stack.data_dir / "ports.json").read_text())
     for port in [port for role, port in ports.items() if role.startswith(target)]:
         with page_on(chromium, f"http://{REBOUND}:{port}") as page:
@@ -147,7 +148,7 @@ def test_a_page_on_a_rebound_name_obtains_and_changes_nothing(
 def test_the_same_page_succeeds_with_the_password_but_the_worker_refuses_its_command(
     chromium: Browser, attack: Attack, prefect: httpx.Client
 ) -> None:
-    """This shows that the attempts above fail because they are refused, not because they are wrong."""
+    """Show that the attempts above fail because they are rejected and not because they are malformed."""
     origin = attack.stack.prefect_api_url.removesuffix("/api")
     with page_on(chromium, origin) as page:
         evidence = attack.run(page, token=attack.stack.prefect_api_auth_string)

@@ -1,1 +1,1 @@
-"""Custom reports, loaded through REPORTS_CATALOG."""
+"""Reports for acceptance tests, which load them through REPORTS_CATALOG."""

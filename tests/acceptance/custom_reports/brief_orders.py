@@ -1,4 +1,4 @@
-"""A report that takes one second."""
+"""Test report whose query takes one second."""
 
 from sqlalchemy import func, select
 

@@ -1,4 +1,4 @@
-"""A report whose transform raises."""
+"""Test report whose transform raises an exception."""
 
 import pandas as pd
 from sqlalchemy import select

@@ -1,4 +1,4 @@
-"""A report that takes 10 ms per row."""
+"""Test report whose query takes 10 ms per row."""
 
 from sqlalchemy import func, select
 

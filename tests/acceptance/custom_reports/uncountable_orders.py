@@ -1,4 +1,4 @@
-"""A report whose query fails: it casts text to an integer."""
+"""Test report whose query fails because it casts text to an integer."""
 
 from sqlalchemy import Integer, cast, select
 

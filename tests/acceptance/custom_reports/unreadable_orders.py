@@ -1,4 +1,4 @@
-"""A report in which one value is refused by its column's type."""
+"""Test report with a column type that raises an exception for one value."""
 
 from typing import Any
 

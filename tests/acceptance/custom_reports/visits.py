@@ -1,4 +1,4 @@
-"""A report on a custom table; its transform masks the IP addresses."""
+"""Test report on a custom table with a transform that masks IP addresses."""
 
 import pandas as pd
 from sqlalchemy import Boolean, Column, Date, Integer, MetaData, String, Table, select

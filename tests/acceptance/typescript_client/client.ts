@@ -1,4 +1,4 @@
-// Compiled by test_typescript_client.py; openapi-typescript makes schema.d.ts.
+// Compiled by test_typescript_client.py, which generates schema.d.ts with openapi-typescript.
 import type { components, operations, paths } from "./schema";
 
 type Schemas = components["schemas"];
@@ -12,7 +12,7 @@ type Answer<Operation extends keyof operations, Status> = operations[Operation] 
     : never
   : never;
 
-// Fields that have a default may be left out.
+// Fields with a default are optional.
 const article: Schemas["ExportRequest"] = {
   surveyId: "668b6fa3b8d693cd865b44bb",
   from: "2024-7-19",
@@ -36,7 +36,7 @@ const paused: Schemas["ScheduleChange"] = { enabled: false };
 const query: paths["/reports"]["get"]["parameters"]["query"] = { report: "orders", status: ["paid"] };
 const path: paths["/exports/{id}"]["get"]["parameters"]["path"] = { id: "899e1228-d7b8-40fc-8490-70e6f1efb338" };
 
-// Each status of an operation answers with one type.
+// Each response status of an operation has one type.
 const describe = (started: Answer<"startExport", 202> | Answer<"startExport", 200>): string =>
   `${started.id}: ${started.progress} %`;
 const rows = (preview: Answer<"previewExport", 200>): number => preview.rows;
@@ -44,9 +44,9 @@ const link = ({ data }: Answer<"pollCsv", 200>): string =>
   data.status === "done" ? data.url : data.status === "error" ? data.error : `${data.progress} %`;
 const mistakes = (problem: Schemas["Problem"]): string[] => problem.errors.map((each) => each.pointer);
 
-// @ts-expect-error: an unknown field
+// @ts-expect-error: unknown field
 const unknown: Schemas["ExportRequest"] = { ...article, colour: "red" };
-// @ts-expect-error: a schedule needs a recurrence
+// @ts-expect-error: the recurrence is missing
 const incomplete: Schemas["NewSchedule"] = { name: "Weekly", export: { report: "orders" } };
 
 export { article, describe, incomplete, link, mistakes, options, path, paused, query, rows, schedule, unknown };

@@ -1,1 +1,1 @@
-"""Reports for browser tests: a slow one and one with a million rows."""
+"""Reports for browser tests."""

@@ -1,4 +1,7 @@
-"""Values that a page can easily show wrong: beyond 53 bits, JSON, Arabic, 60 columns, a long title."""
+"""Test report with values that are hard to display.
+
+It has integers beyond 53 bits, JSON, Arabic text, 60 columns and a long title.
+"""
 
 from sqlalchemy import BigInteger, Integer, Numeric, Text, cast, column, func, literal, select
 from sqlalchemy.dialects.postgresql import JSONB

@@ -1,4 +1,4 @@
-"""A million rows that no table needs to hold."""
+"""Test report with a million rows, which its query generates without a table."""
 
 from sqlalchemy import Integer, column, func, select
 
