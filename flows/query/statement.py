@@ -23,6 +23,7 @@ from sqlalchemy import (
     select,
 )
 
+from flows.query.comparison import comparable, matching
 from flows.query.question_keys import QUESTION_SEPARATOR, questions_key
 from flows.query.report import Filter, Report, Scope, TableColumn, type_name
 from flows.query.request import ExportRequest
@@ -171,9 +172,12 @@ def _period_clauses(request: ExportRequest) -> list[ColumnElement[bool]]:
     if column is None or period is None:
         return []
     if type_name(column.type) == "date":
-        start, end = period.start.astimezone(request.zone), period.end.astimezone(request.zone)
-        return [column >= start.date(), column < end.date()]
-    return [column >= _instant(column, period.start), column < _instant(column, period.end)]
+        start: Any = period.start.astimezone(request.zone).date()
+        end: Any = period.end.astimezone(request.zone).date()
+    else:
+        start, end = _instant(column, period.start), _instant(column, period.end)
+    value = comparable(column)
+    return [matching(and_(value >= start, value < end), column)]
 
 
 def _filter_clauses(request: ExportRequest) -> list[ColumnElement[bool]]:
@@ -183,11 +187,12 @@ def _filter_clauses(request: ExportRequest) -> list[ColumnElement[bool]]:
 
 def _any_of(filter_: Filter, values: tuple[Any, ...]) -> ColumnElement[bool]:
     column = filter_.column
+    bound: list[Any] = [value for value in values if value is not None]
     if type_name(column.type) == "date-time":
-        bound: list[Any] = [_instant(column, value) for value in values if value is not None]
-    else:
-        bound = [value for value in values if value is not None]
-    clauses = [column == bound[0]] if len(bound) == 1 else [column.in_(bound)] if bound else []
+        bound = [_instant(column, value) for value in bound]
+    value = comparable(column)
+    equal = [value == bound[0]] if len(bound) == 1 else [value.in_(bound)] if bound else []
+    clauses = [matching(condition, column) for condition in equal]
     if None in values:
         clauses.append(column.is_(None))
     return or_(false(), *clauses) if len(clauses) != 1 else clauses[0]
@@ -199,7 +204,7 @@ def _instant(column: ColumnElement[Any], value: datetime) -> ColumnElement[Any]:
 
 def _term(expression: ColumnElement[Any], descending: bool) -> OrderTerm:
     plain = expression.element if isinstance(expression, Label) else expression
-    return OrderTerm(plain, descending, bool(getattr(plain, "nullable", True)))
+    return OrderTerm(comparable(plain), descending, bool(getattr(plain, "nullable", True)))
 
 
 def _order_by(term: OrderTerm) -> list[ColumnElement[Any]]:

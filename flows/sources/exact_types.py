@@ -1,6 +1,7 @@
 """Build SQL expressions that read each column exactly as the database stores it."""
 
-from datetime import timedelta
+import re
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -8,6 +9,8 @@ from sqlalchemy import (
     ARRAY,
     CHAR,
     ColumnElement,
+    Date,
+    DateTime,
     Dialect,
     Enum,
     Float,
@@ -30,8 +33,14 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeEngine
 
 from flows.formats.cell_text import interval_text
+from flows.query.comparison import stores_text
 from flows.rows.columns import OutputColumn
 
+# The spellings of timestamps that SQLite can compare as well.
+_TIMESTAMP = re.compile(
+    r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-](0\d|1[0-4]):[0-5]\d)?)?", re.ASCII
+)
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 # PostgreSQL types whose values Python can represent exactly.
 _EXACT_IN_PYTHON = (
     postgresql.BYTEA,
@@ -60,6 +69,9 @@ def exact_expression(column: OutputColumn) -> ColumnElement[Any]:
         return type_coerce(expression, String)  # Read the stored name instead of the Python enum member.
     if isinstance(kind, Numeric) and not isinstance(kind, Float) and kind.asdecimal:
         return type_coerce(expression, ExactDecimal(kind.precision, kind.scale))
+    if stores_text(kind):
+        exact = ExactTimestamp(kind.timezone) if isinstance(kind, DateTime) else ExactDate()
+        return type_coerce(expression, exact)
     if isinstance(kind, Interval):
         return DatabaseText(expression, IntervalText())
     if isinstance(kind, Time) and kind.timezone:
@@ -123,6 +135,28 @@ class ExactDecimal(TypeDecorator[Decimal]):
         return lambda value: _decimal(value, scale)
 
 
+class ExactTimestamp(TypeDecorator[datetime]):
+    """Timestamps of SQLite in any spelling, as naive UTC."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def __init__(self, timezone: bool) -> None:
+        super().__init__(timezone=timezone)
+        self.timezone = timezone
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+        return _timestamp if dialect.name == "sqlite" else super().result_processor(dialect, coltype)
+
+
+class ExactDate(TypeDecorator[date]):
+    impl = Date
+    cache_ok = True
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+        return _date if dialect.name == "sqlite" else super().result_processor(dialect, coltype)
+
+
 class IntervalText(TypeDecorator[str]):
     impl = Interval
     cache_ok = True
@@ -142,6 +176,23 @@ def _decimal(value: int | float | str | None, scale: int | None) -> Decimal | No
     if isinstance(value, int):
         return Decimal(f"{value}.{'0' * scale}" if scale else value)
     return Decimal(f"{value:.{scale}f}")
+
+
+def _timestamp(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    if not _TIMESTAMP.fullmatch(text):
+        raise ValueError("not a timestamp that can be compared")
+    value = datetime.fromisoformat(text.upper())
+    return value if value.tzinfo is None else value.astimezone(UTC).replace(tzinfo=None)
+
+
+def _date(text: str | None) -> date | None:
+    if text is None:
+        return None
+    if not _DAY.fullmatch(text):
+        raise ValueError("not a date that can be compared")
+    return date.fromisoformat(text)
 
 
 def _interval(value: timedelta | None) -> str | None:

@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from sqlalchemy import ColumnElement, CursorResult, Dialect, Select
-from sqlalchemy.dialects import sqlite
 from sqlalchemy.types import TypeEngine
 
 from flows.formats import cell_text
@@ -135,12 +134,8 @@ def converter(kind: TypeEngine[Any], dialect: Dialect, driver_type: object = Non
     """
     implementation = kind.dialect_impl(dialect)
     convert_one = implementation.result_processor(dialect, driver_type)
-    return partial(_convert, convert_one, _is_iso_text(implementation))
-
-
-def _is_iso_text(kind: TypeEngine[Any]) -> bool:
-    """Return whether SQLite stores the timestamps in SQLAlchemy's default ISO format."""
-    return type(kind) is sqlite.DATETIME and not {"_storage_format", "_reg"} & vars(kind).keys()
+    is_iso_text = dialect.name == "sqlite" and isinstance(kind, exact_types.ExactTimestamp)
+    return partial(_convert, convert_one, is_iso_text)
 
 
 def _convert(convert_one: Callable[[Any], Any] | None, is_iso_text: bool, values: Values) -> Values:

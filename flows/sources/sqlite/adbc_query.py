@@ -55,7 +55,10 @@ MAX_QUESTIONS = 64  # SQLite scans the whole JSON document for each question.
 _AS_TEXT = (String, DateTime, Date, Time, Interval, JSON, Uuid)
 _MAX_EXACT_FLOAT = 2**53
 _STABLE_FUNCTIONS = frozenset(
-    ["coalesce", "count", "instr", "length", "max", "min", "nullif", "replace", "substr", "trim"]
+    [
+        *("coalesce", "count", "instr", "length", "max", "min", "nullif", "replace", "substr", "trim"),
+        *("comparable", "matching"),
+    ]
 )
 
 
