@@ -212,7 +212,10 @@ def fetch(export: Export) -> Generator[Opening | Records | Chunk, None, None]:
 def transform_to_csv(
     batches: Stream[Opening | Records | Chunk], export: Export
 ) -> Generator[Opening | FirstRows | Block, None, None]:
-    """Yield the bytes of the file, in CSV unless the request specifies another format."""
+    """Convert the rows to the bytes of the file.
+
+    The format is CSV unless the request specifies another format.
+    """
     incoming, request = iter(batches), export.request
     opening = next(incoming)
     assert isinstance(opening, Opening)  # noqa: S101 - fetch yields it first
@@ -303,7 +306,8 @@ def upload(
 def _stored_rows(rows: int, target: Upload, file: OutputFile) -> int:
     """Estimate how many rows have been stored.
 
-    Bytes of the first part count as stored at once, because a small file is only stored at the end.
+    A small file is stored only at the end. So bytes that have been packed count as stored, up to the size of
+    the first part.
     """
     stored = max(target.stored, min(file.bytes, FIRST_PART_BYTES))
     return rows * stored // file.bytes if file.bytes else 0

@@ -1,6 +1,6 @@
 """Settings of a run.
 
-Each is read from an environment variable named REPORTS_ plus the field's name in capitals.
+Each setting is read from the environment variable REPORTS_ followed by the field's name in capitals.
 """
 
 import logging

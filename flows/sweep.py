@@ -137,7 +137,7 @@ def _attempts_with_receipt(client: SyncPrefectClient, run_ids: list[UUID]) -> di
 def _expired(client: SyncPrefectClient, oldest: datetime) -> Iterator[FlowRun]:
     """Yield the runs whose file has expired.
 
-    This looks back 30 days, so the sweep may be down for up to 30 days.
+    This looks back 30 days, so that no file remains if the sweep did not run for some time.
     """
     ended = FlowRunFilterEndTime(after_=oldest - LOOKBACK, before_=oldest)
     state = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.COMPLETED]))

@@ -13,7 +13,7 @@ from opentelemetry import propagate, trace
 # Equals prefect.telemetry.run_telemetry.LABELS_TRACEPARENT_KEY, which is not public.
 PARENT_LABEL = "__OTEL_TRACEPARENT"
 FLUSH_MILLISECONDS = 2000
-# Signed links of a folder. A span contains the whole URL, which acts as a credential here.
+# Signed links of a folder are not traced. A span contains the whole URL, which is a credential here.
 UNTRACED = "/files/"
 # By default, OpenTelemetry would also send metrics and logs.
 _DEFAULTS = {
@@ -54,7 +54,10 @@ def instrument_app(app: Any) -> None:
 
 
 def trace_labels() -> dict[str, bool | int | float | str]:
-    """Return the labels that make a run continue the current trace, or an empty dict without a trace."""
+    """Return the labels with which a run continues the current trace.
+
+    They are empty if there is no trace.
+    """
     carrier: dict[str, str] = {}
     propagate.inject(carrier)
     return {PARENT_LABEL: carrier["traceparent"]} if "traceparent" in carrier else {}

@@ -225,7 +225,10 @@ def _float_text(value: float) -> str:
 
 
 def _single_text(value: float) -> str:
-    """Return the text of a `real`. PostgreSQL uses an exponent from 1e+06."""
+    """Return the text of a `real`.
+
+    PostgreSQL prints an exponent for values of 1e+06 and above.
+    """
     return _format_float(value, plain_digits=6)
 
 

@@ -1,4 +1,8 @@
-"""Convert the cells of a column to text, with Arrow if its text equals that of `cell_text`."""
+"""Convert the cells of a column to text.
+
+Arrow converts the whole column if its text is the same as that of `cell_text`. Otherwise the cells are
+converted one by one.
+"""
 
 from functools import reduce
 from zoneinfo import ZoneInfo
@@ -24,7 +28,7 @@ def texts(values: Values, column: OutputColumn, zone: ZoneInfo, options: CsvOpti
 
 
 def _written(array: pa.Array, column: OutputColumn, zone: ZoneInfo, options: CsvOptions) -> pa.Array | None:
-    """Return Arrow's text of the column, or None if it differs from PostgreSQL's."""
+    """Return the text of the column as formatted by Arrow, or None if it would differ from PostgreSQL's."""
     if array.type == TEXT:
         return array
     if _has_same_text(array.type):

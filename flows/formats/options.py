@@ -1,4 +1,4 @@
-"""Share helpers between the options of all formats."""
+"""Helpers for the options of output formats."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -16,8 +16,8 @@ from flows.rows.pipeline import Block, Chunk, Records
 class Output:
     """The metadata of a file, known before the first row.
 
-    `rows` is the exact number of rows, `name` the file name without its extension, and `request` the body of
-    `POST /exports`. Timestamps are written in `zone`.
+    `rows` is the exact number of rows. `name` is the file name without its extension. `request` is the body
+    of `POST /exports`. Timestamps are written in `zone`.
     """
 
     columns: Sequence[OutputColumn]
@@ -30,14 +30,18 @@ class Output:
 
 
 class Writer(Protocol):
-    """Converts rows to the bytes of a file, which are the blocks of `write` and `finish` in order.
+    """Converts rows to the blocks of a file.
 
-    Memory must stay constant. A writer that has no bytes until the end must buffer them on disk. It yields an
-    empty block with the number of rows for each batch, so that the export shows progress.
+    The file consists of the blocks from `write`, followed by the blocks from `finish`. Memory must stay
+    constant. A writer that has no bytes until the end must buffer them on disk. It yields an empty block with
+    the number of rows for each batch, so that the export shows progress.
     """
 
     def write(self, batch: Records | Chunk) -> Iterator[Block]:
-        """Write a batch. It is a `Records` only if `Format.copy_options` returns options."""
+        """Yield the blocks of a batch.
+
+        The batch is a `Records` only if `Format.copy_options` returns options.
+        """
 
     def finish(self) -> Iterator[Block]:
         """Yield the blocks after the last row. The file must be valid even if there are no rows."""
@@ -72,7 +76,7 @@ class Format(Protocol):
         """
 
     def extension(self, options: Any, rows: int) -> str:
-        """Return the file extension for this many rows, which is a key of `media_types`."""
+        """Return the file extension for this number of rows. It is a key of `media_types`."""
 
     def copy_options(self, options: Any) -> CsvOptions | None:
         """Return the CSV options for PostgreSQL's COPY, if the writer can use its records unchanged.

@@ -47,7 +47,10 @@ class _Member:
 
 
 class ZipFile:
-    """Writes a zip. Call `begin` and `write` for each file and then `end`; each returns the next bytes."""
+    """Writes a zip.
+
+    Call `begin` and `write` for each file, then `end`. Each method returns the next bytes of the zip.
+    """
 
     def __init__(self) -> None:
         self._written = 0

@@ -76,9 +76,9 @@ def parse_time_zone(name: object) -> ZoneInfo:
 
 
 def resolve(start: date | datetime, end: date | datetime, zone: ZoneInfo) -> DateRange:
-    """Resolve a range of days or timestamps to UTC. Days are those of `zone`, and the last day is included.
+    """Resolve a range of dates or timestamps to UTC.
 
-    Raises ValueError if the range is empty.
+    Dates are in `zone`, and the end date is included. Raises ValueError if the range is empty.
     """
     resolved = DateRange(_to_utc(start, zone), _to_utc(_exclusive_end(end), zone))
     if resolved.start >= resolved.end:

@@ -37,7 +37,7 @@ def field_errors(
 
 
 def json_pointer(location: Location) -> str:
-    """Return the RFC 6901 pointer, such as `/filters/utm` or `/notify/0/url`."""
+    """Return the RFC 6901 pointer of a location, such as `/filters/utm` or `/notify/0/url`."""
     return "".join(f"/{escape_pointer(str(step))}" for step in location)
 
 

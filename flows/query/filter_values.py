@@ -13,7 +13,7 @@ from flows.query.date_range import parse_date_or_timestamp
 from flows.query.report import Filter, type_name
 
 MAX_TEXT_LENGTH = 1000
-MOST_DIGITS = 300  # The limit is before the decimal point; a double has up to 308 digits.
+MOST_DIGITS = 300  # Maximum digits before the decimal point. A double has at most 308.
 
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 

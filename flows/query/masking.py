@@ -1,8 +1,8 @@
 """Mask personal data in a report for callers who may not see it.
 
-The mask is part of the SELECT. So the table, count, preview and file all show the same, and the values never
-leave the database. Text becomes `***`, and other types become NULL. Masked columns cannot be used in a
-filter, sort or default order, because a caller could find their values by searching.
+The mask is part of the SELECT, so the values never leave the database, and the table, count, preview and file
+always agree. Text becomes `***`, and other types become NULL. Masked columns cannot be used in a filter, sort
+or default order, because a caller could find their values by searching.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ MASK = "***"
 def mask_reports(reports: Mapping[str, Report]) -> dict[str, Report]:
     """Return masked copies of the reports.
 
-    Reports whose key, scope or period uses a masked column are left out.
+    Reports whose key, scope or period uses a masked column are omitted.
     """
     return {name: _mask(report) for name, report in reports.items() if _can_be_masked(report)}
 
@@ -79,6 +79,6 @@ def _secret(report: Report) -> frozenset[Any]:
 
 
 def _sources(expression: ColumnElement[Any]) -> frozenset[Any]:
-    """Return the table columns that an expression uses, also through aliases, labels and subqueries."""
+    """Return the table columns used by an expression, even through aliases, labels and subqueries."""
     columns = [part for part in visitors.iterate(expression) if isinstance(part, ColumnClause)]
     return frozenset(base for column in columns for base in column.base_columns)

@@ -108,10 +108,10 @@ class TableColumn:
 class Report:
     """A report that can be exported.
 
-    `select` contains the columns, joins and conditions. `key` is a unique column that is never null. `from`
-    and `to` limit the column `period`, by at most `max_days` days. `sort` is the default order: column keys
-    separated by commas, with `-` for descending. `masked` holds the keys of the masked columns and is set
-    only by mask_reports().
+    `select` contains the columns, joins and conditions. `key` is a unique column that is never null. `period`
+    is the column that `from` and `to` restrict, to at most `max_days` days. `sort` is the default order:
+    column keys separated by commas, with `-` for descending. `masked` holds the keys of the masked columns
+    and is set only by mask_reports().
     """
 
     name: str

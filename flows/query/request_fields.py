@@ -44,7 +44,10 @@ def one_of(values: Iterable[Any]) -> Any:
 
 
 def read_by(parse: Any, schema: Schema) -> Any:
-    """Return a type with this JSON schema that is parsed by `parse`, which may raise ValueError."""
+    """Return a field type that is parsed by `parse` and described by `schema`.
+
+    `parse` raises ValueError for an invalid value.
+    """
     return Annotated[Any, PlainValidator(parse), WithJsonSchema(schema)]
 
 

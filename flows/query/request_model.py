@@ -76,7 +76,10 @@ class RequestModel(BaseModel):
 
 
 class FilterModel(BaseModel):
-    """Base class of a report's filters. Here null is a value, which matches rows where the column is null."""
+    """Base class of a report's filters.
+
+    In a filter, null is a value. It matches rows where the column is null.
+    """
 
     model_config = ConfigDict(extra="forbid", json_schema_extra=without_defaults)
 
@@ -114,9 +117,10 @@ class ReportRequest(RequestModel):
 
 
 def request_model(report: Report, dates: bool = True) -> type[ReportRequest]:
-    """Return the model of requests for the report.
+    """Return the model that validates requests for the report.
 
-    Without `dates`, return the model of its schedules, whose dates are computed for each run.
+    If `dates` is false, requests must not contain dates. This is used for schedules, whose dates are computed
+    for each run.
     """
     cached = "request_model" if dates else "scheduled_request_model"
     if cached not in vars(report):

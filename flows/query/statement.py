@@ -31,9 +31,9 @@ from flows.rows.columns import OutputColumn, Question
 
 
 class Instant(TypeDecorator[datetime]):
-    """An aware timestamp that is bound in the form that the column stores.
+    """A parameter type for aware timestamps.
 
-    This is the timestamp itself for a column with a time zone on PostgreSQL, and naive UTC otherwise.
+    A PostgreSQL column with a time zone receives the timestamp itself. All other columns receive naive UTC.
     """
 
     impl = DateTime
@@ -99,7 +99,7 @@ def _question_columns(
 
 
 def rows(request: ExportRequest, expressions: Sequence[ColumnElement[Any]]) -> Select[Any]:
-    """Select expressions from the rows of the request, in the order of the request."""
+    """Select expressions for the rows that match the request, in its sort order."""
     clauses = [clause for term in order(request) for clause in _order_by(term)]
     return _matching(request, expressions).order_by(None).order_by(*clauses)
 

@@ -1,4 +1,7 @@
-"""Hold a column as an Arrow array if Arrow represents each value exactly, and as a list otherwise."""
+"""Convert columns between Python lists and Arrow arrays.
+
+A column is an array only if Arrow represents each of its values exactly.
+"""
 
 from collections.abc import Sequence
 from types import NoneType
@@ -19,7 +22,7 @@ _ARROW_TYPES = {str: TEXT, int: pa.int64(), bool: pa.bool_(), float: pa.float64(
 def packed(values: Values) -> Values:
     """Return the values as an Arrow array if possible, and unchanged otherwise.
 
-    This is possible if all values have the same type and Arrow represents them exactly. None becomes null.
+    They must all have the same type, and Arrow must represent them exactly. None becomes null.
     """
     if isinstance(values, pa.Array):
         return values
@@ -35,7 +38,10 @@ def packed(values: Values) -> Values:
 
 
 def timestamps(values: Values) -> Values:
-    """Parse ISO texts without an offset, or return the values unchanged if one is not such a text."""
+    """Parse ISO timestamps without an offset.
+
+    Return the values unchanged if any of them has another form.
+    """
     texts = packed(values)
     if not isinstance(texts, pa.LargeStringArray):
         return values
@@ -58,7 +64,7 @@ def offsets(texts: pa.Array) -> Offsets:
 
 
 def data(texts: pa.Array) -> bytes:
-    """Return the bytes of all texts joined, which may include bytes of nulls."""
+    """Return the joined bytes of all texts. Nulls may contribute bytes, too."""
     begins, buffer = offsets(texts), texts.buffers()[2]
     if buffer is None or not len(texts):
         return b""
@@ -66,5 +72,5 @@ def data(texts: pa.Array) -> bytes:
 
 
 def flags(booleans: pa.Array) -> Flags:
-    """Convert a boolean array without nulls to NumPy."""
+    """Convert a boolean array without nulls to a NumPy array."""
     return booleans.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]

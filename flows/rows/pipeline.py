@@ -111,11 +111,11 @@ class FirstRows:
 def ended(items: Generator[T, None, None]) -> Iterator[Generator[T, None, None]]:
     """Close the generator at the end of the block, even if another task failed.
 
-    If Python closed it at exit instead, Prefect would hang. It reports the end of a task from a new thread,
-    which cannot be started at that time.
+    Otherwise Python would close it at exit, and Prefect would hang. Prefect reports the end of a task from a
+    new thread, and threads cannot be started at exit.
     """
     try:
         yield items
     finally:
-        with suppress(ExportError):  # The error of the other task is the cause.
+        with suppress(ExportError):  # The error of the other task is the actual cause.
             items.close()

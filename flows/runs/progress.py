@@ -82,13 +82,13 @@ class ProgressReporter:
             self._write()
 
     def reach(self, rows: int) -> None:
-        """Raise the number of rows written to `rows`. A lower number has no effect."""
+        """Increase the number of rows written to `rows`. A lower number has no effect."""
         self.advance(max(0, rows - self._progress.written))
 
     def check_current(self) -> None:
         """Raise Superseded if another attempt has taken over.
 
-        Prefect is only asked if the lease has expired.
+        Prefect is asked only if the lease has expired.
         """
         if self._superseded:
             raise Superseded

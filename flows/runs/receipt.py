@@ -7,7 +7,10 @@ from datetime import datetime
 
 @dataclass(frozen=True)
 class Receipt:
-    """Describes a stored file. `attempt` and `name` determine its key (see storage.protocol.object_key)."""
+    """The receipt of a stored file.
+
+    `attempt` and `name` determine its key (see storage.protocol.object_key).
+    """
 
     attempt: int
     name: str

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 LOCAL_CALLER = "local"
 OWNER, REPORT, SCHEDULE = "owner:", "report:", "schedule:"
-# Marks a run that after_run.py must process when it ends. It removes the tag when it is done.
+# Marks a run that must be followed up by after_run.py. The follow-up removes the tag.
 FOLLOW_UP = "follow-up"
 # Marks a run that delivers a webhook.
 WEBHOOK = "webhook"

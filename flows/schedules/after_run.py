@@ -129,8 +129,8 @@ def _schedule_parameters(run: FlowRun) -> ScheduleParameters:
 def _schedule_id(run: FlowRun) -> str:
     """Return the id of the schedule in the API.
 
-    It is in the run's tags, unless an operator created the schedule in Prefect. Then it is the id of the
-    deployment.
+    The run's tags contain it, unless an operator created the schedule in Prefect. In that case the id of the
+    deployment is used.
     """
     return tags.tag_value(run.tags, tags.SCHEDULE) or str(run.deployment_id)
 

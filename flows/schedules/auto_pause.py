@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 def pause_if_failing(
     client: SyncPrefectClient, deployment: DeploymentResponse, outcome: Outcome, attempts: int, now: datetime
 ) -> AutoPause | None:
-    """Pause the schedule if this failed run is one failure too many.
+    """Pause the schedule if this run completes a streak of failures.
 
     Return the pause caused by this run, or None. The pause is also returned if the run is processed a second
     time.
@@ -102,7 +102,10 @@ def _runs(client: SyncPrefectClient, deployment: DeploymentResponse, since: date
 
 
 def _counted_from(active: list[DeploymentSchedule]) -> datetime:
-    """Return the time at which the schedule was last changed or resumed, which resets the count."""
+    """Return the time from which failures are counted.
+
+    Changing or resuming the schedule resets the count.
+    """
     timestamps = [at for schedule in active for at in (schedule.created, schedule.updated) if at is not None]
     return max(cast("list[datetime]", timestamps))
 

@@ -24,9 +24,9 @@ _NAMES = ("range", "onlyIfRows", "timeZone", "since", "atMidnight", "notify", "p
 class ScheduleParameters:
     """The parsed parameter.
 
-    `zone` is the time zone of the dates; None means that of the request. `since` is the time at which the
-    schedule was created. `at_midnight` is true if all slots are in the first hour of a day (see
-    relative_range.undo_dst_shift). `paused` is set if the schedule was paused because its runs failed.
+    `zone` is the time zone of the dates. If it is None, the time zone of the request is used. `since` is the
+    time at which the schedule was created. `at_midnight` is true if all slots are in the first hour of a day
+    (see relative_range.undo_dst_shift). `paused` is set if the schedule was paused because its runs failed.
     """
 
     range: Range | None

@@ -13,7 +13,7 @@ from flows.schedules.relative_range import PRESETS, Absolute, Range, Relative, S
 
 
 def _date_text(value: object) -> str:
-    """Validate the date and return it in the caller's own notation."""
+    """Validate a date or timestamp and return it as the caller wrote it."""
     date_range.parse_date_or_timestamp(value)
     return str(value)
 
@@ -43,7 +43,7 @@ class AbsoluteRange(RequestModel):
 
 
 class SinceLastRange(RequestModel):
-    """From the end of the last successful run to the scheduled time."""
+    """A range from the end of the last successful run to the scheduled time."""
 
     kind: Literal["since-last"]
 

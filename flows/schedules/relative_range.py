@@ -65,7 +65,7 @@ class Relative:
 
 @dataclass(frozen=True)
 class Absolute:
-    """The same dates in every run, in the notation of the caller."""
+    """A range with the same dates in every run, as the caller wrote them."""
 
     start: str
     end: str
@@ -73,7 +73,7 @@ class Absolute:
 
 @dataclass(frozen=True)
 class SinceLast:
-    """From the end of the last successful run to the scheduled time."""
+    """A range from the end of the last successful run to the scheduled time."""
 
 
 Range = Relative | Absolute | SinceLast

@@ -22,7 +22,7 @@ from flows.errors import (
 _QUERY_CANCELED = "57014"
 _TRANSACTION_TIMEOUT = "25P04"
 _DATA = "22"
-# Lost connections, conflicts, exhausted resources, locks, shutdown, I/O errors.
+# SQLSTATE prefixes of lost connections, conflicts, exhausted resources, locks, shutdowns and I/O errors.
 _TRANSIENT = ("08", "25P03", "40001", "40P01", "53", "55P03", "57P", "58000", "58030")
 _SQLITE_PRIMARY = 0xFF  # The low byte of an extended result code.
 # Error numbers of MariaDB and MySQL. The client library uses 2000 to 2999.

@@ -90,7 +90,10 @@ def text_of(expression: ColumnElement[Any]) -> ColumnElement[Any]:
 
 
 def _is_postgresql_specific(kind: TypeEngine[Any]) -> bool:
-    """Return whether the column is read as text, such as an array, a range or a network address."""
+    """Return whether the type is read as text.
+
+    This applies to arrays, ranges and network addresses, for example.
+    """
     is_specific = type(kind).__module__.startswith(postgresql.__name__)
     return isinstance(kind, ARRAY) or (is_specific and not isinstance(kind, _EXACT_IN_PYTHON))
 

@@ -1,6 +1,6 @@
-"""Return PostgreSQL dates that Python cannot represent as text.
+"""Read PostgreSQL dates as text if Python cannot represent them.
 
-These are infinity, BC dates, and years after 9999.
+Examples are infinity, BC dates, and years after 9999.
 """
 
 from collections.abc import Callable

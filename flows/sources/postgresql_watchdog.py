@@ -22,8 +22,8 @@ import psycopg
 from psycopg.abc import PQGen
 
 PROBE_SECONDS = 5
-# Severity of a refused connection, untranslated in most languages. A server that refuses connections is
-# alive.
+# The severity of a refused connection, which is not translated in most languages. A server that refuses
+# connections is alive.
 _REFUSED = "FATAL"
 _BACKEND_STATE = """
     SELECT pg_postmaster_start_time(), pid, wait_event_type
@@ -53,7 +53,7 @@ class WatchedConnection(psycopg.Connection[Any]):
     _is_lost: Callable[[float], bool]
 
     def watch(self, backend: Backend, silence_seconds: float, longest_seconds: float) -> None:
-        """Start to check the backend whenever the connection is silent for this long.
+        """Check the backend from now on whenever the connection is silent for `silence_seconds`.
 
         `longest_seconds` is the server's own statement timeout. A connection that is silent for longer is
         lost.

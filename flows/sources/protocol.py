@@ -18,7 +18,7 @@ from flows.sources.snapshot import Snapshot
 
 @dataclass(frozen=True)
 class Reading:
-    """A request and the snapshot it is read from.
+    """An export request, with the snapshot from which its rows are read.
 
     `max_rows` is the operator's limit; 0 means no limit.
     """

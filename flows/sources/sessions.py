@@ -1,4 +1,4 @@
-"""Begin snapshots and set time limits on SQLite, MariaDB and MySQL."""
+"""Configure snapshots and time limits for SQLite, MariaDB and MySQL."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -67,7 +67,10 @@ def _mysql_session(connection: Connection, statement_seconds: int) -> list[str]:
 
 @contextmanager
 def _sqlite_limit(connection: Connection, seconds: int) -> Iterator[None]:
-    """Interrupt the statements of the snapshot after this time, because SQLite has no such setting."""
+    """Interrupt the statements of the snapshot after this time.
+
+    SQLite itself has no setting for a time limit.
+    """
     driver, deadline = connection.connection.driver_connection, monotonic() + seconds
     if not isinstance(driver, sqlite3.Connection):
         yield

@@ -30,8 +30,8 @@ _SESSION = {
     "extra_float_digits": "1",
     "client_encoding": "UTF8",
 }
-# Makes the server check for a lost client while it runs a query, so that a run killed during a sort does not
-# leave the query running. Available since PostgreSQL 14, except on Windows.
+# This setting makes the server check for a lost client while it runs a query, so that a run killed during a
+# sort does not leave the query running. It exists since PostgreSQL 14, except on Windows.
 _CHECK_CLIENT = text("""
     SELECT set_config(name, '1s', true) FROM pg_settings
     WHERE name = 'client_connection_check_interval' AND version() !~* 'windows|mingw|visual c'

@@ -11,7 +11,7 @@ _KEY = re.compile(r"(?P<job>[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})/(?P<attem
 class StoredObject:
     """A stored object or an unfinished upload.
 
-    `key` has the form of protocol.object_key. `modified_at` is in UTC.
+    `key` is in the format of protocol.object_key(). `modified_at` is in UTC.
     """
 
     key: str

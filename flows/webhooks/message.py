@@ -46,7 +46,7 @@ def export_message(outcome: Outcome, base: str) -> Message:
 def pause_message(outcome: Outcome, name: str, failures: int, base: str) -> Message:
     """Return the message for a paused schedule.
 
-    `name` is the name of the schedule, and `outcome` belongs to its last failed run.
+    `name` is the name of the schedule, and `outcome` describes its last failed run.
     """
     here = f"{base}/schedules/{outcome.schedule_id}"
     data = {

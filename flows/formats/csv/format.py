@@ -1,4 +1,4 @@
-"""Write CSV from PostgreSQL's own records or from typed chunks. The bytes are the same."""
+"""Write CSV files from PostgreSQL's own records or from typed chunks, with identical bytes."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -51,7 +51,7 @@ class CsvFormat:
 class CsvWriter:
     """Writes CSV files and starts a new file after every `split_rows` rows.
 
-    Each file starts with the byte order mark and the header, if the options contain them.
+    Each file starts with a byte order mark and a header, if the options require them.
     """
 
     def __init__(self, options: CsvOptions, output: Output) -> None:

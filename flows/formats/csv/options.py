@@ -55,7 +55,7 @@ PRESETS = {
     ),
 }
 
-# Fields of CsvOptions by the option's name in requests.
+# Maps the names of options in requests to the fields of CsvOptions.
 _FIELDS = {
     "delimiter": "delimiter",
     "lineEnding": "line_ending",

@@ -35,7 +35,8 @@ GUARD = "'"
 # Uses only syntax that the regular expressions of Python and PostgreSQL share.
 PLAIN_NUMBER = r"[+-]?[0-9]+([.,][0-9]+)?([eE][+-]?[0-9]+)?"
 _PLAIN_NUMBER = re.compile(PLAIN_NUMBER)
-# A spreadsheet with another list separator may start a new cell here. This also uses only shared syntax.
+# A spreadsheet with a different list separator may start a new cell after these characters. This pattern,
+# too, uses only syntax that both share.
 INNER_FORMULA_START = "[;,\t|\r\n][=+@-]"
 INNER_FORMULA = f"([;,\t|\r\n])(?=[=+@-])(?!{PLAIN_NUMBER}([;,\t|\r\n]|$))"
 INNER_GUARD = rf"\1{GUARD}"

@@ -124,9 +124,10 @@ def _record(expressions: Sequence[ColumnElement[Any]], driver_types: Sequence[in
 
 
 def _cell(expression: ColumnElement[Any], is_text: bool) -> ColumnElement[Any]:
-    """Return the cell's text: empty for null, and prefixed with a mark if it is a text.
+    """Return the cell as text.
 
-    The mark distinguishes an empty string from null.
+    Null becomes an empty string. Values of text columns have a prefix that distinguishes an empty string from
+    null.
     """
     empty: ColumnElement[Any] = literal_column("''")
     if not is_text:

@@ -44,8 +44,8 @@ def can_read(reading: Reading) -> bool:
 def can_parse(kind: TypeEngine[Any]) -> bool:
     """Return whether the report's value can be parsed from COPY's text.
 
-    Custom types can change the value, and so do numeric types that return floats and float types that return
-    decimals.
+    It cannot if the type is custom and may change the value, or if it converts decimals to floats or floats
+    to decimals.
     """
     is_converted = isinstance(kind, Numeric | Float) and kind.asdecimal is isinstance(kind, Float)
     return exact_types.is_standard(kind) and not is_converted
@@ -134,8 +134,8 @@ def _zoned_timestamp(text: str, zone: ZoneInfo) -> datetime:
     return datetime.fromisoformat(text).astimezone(zone)
 
 
-# By column type: the Arrow type (or None), and the parser for a single text, used if Arrow cannot cast the
-# column.
+# Maps a column type to its Arrow type, if any, and to the parser for a single text. The parser is used if
+# Arrow cannot cast the column.
 _TYPES: dict[str, tuple[pa.DataType | None, Callable[[str], Any]]] = {
     "integer": (pa.int64(), int),
     "boolean": (pa.bool_(), str),

@@ -1,4 +1,4 @@
-"""Run COPY of a select and read its CSV records."""
+"""Run a COPY of a select and read its CSV records."""
 
 from collections.abc import Generator, Sequence
 from dataclasses import replace

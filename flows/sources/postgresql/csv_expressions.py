@@ -87,9 +87,10 @@ def _timestamp(expression: ColumnElement[Any], zoned: bool, options: CsvOptions)
 
 
 def _within(expression: ColumnElement[Any], first_year: str, next_year: str) -> ColumnElement[bool]:
-    """Return whether the value lies between two years.
+    """Return a condition for values between two years.
 
-    PostgreSQL parses the bounds as the type of the expression, so years are those of the session's time zone.
+    PostgreSQL parses the bounds as the type of the expression, so the years are those of the session's time
+    zone.
     """
     start: ColumnElement[Any] = literal_column(f"'{first_year}-01-01'")
     end: ColumnElement[Any] = literal_column(f"'{next_year}-01-01'")

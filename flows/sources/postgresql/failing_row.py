@@ -92,7 +92,7 @@ class _Search:
     def find(self, columns: Sequence[OutputColumn]) -> UnreadableRow | None:
         """Return the error for the first failing row, or None if no single row fails.
 
-        The latter happens with a window function, for example, which fails only over all rows.
+        A window function, for example, may fail only over all rows together.
         """
         rows, last = self._count_and_split(_KeyRange(), 1.0)
         if not rows or self._fails(columns, _KeyRange(above=last)):

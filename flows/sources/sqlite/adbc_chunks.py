@@ -89,7 +89,10 @@ def rows(reading: Reading) -> Iterator[Opening | Chunk]:
 
 
 def _file(snapshot: Snapshot) -> str | None:
-    """Return the path of the database file, or None for an in-memory database or one not in UTF-8."""
+    """Return the path of the database file.
+
+    Return None if the database is in memory or is not encoded in UTF-8.
+    """
     encoding = snapshot.connection.exec_driver_sql("PRAGMA encoding").scalar()
     databases = snapshot.connection.exec_driver_sql("PRAGMA database_list")
     files: list[str] = [file for _, name, file in databases if name == "main"]

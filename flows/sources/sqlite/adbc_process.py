@@ -5,8 +5,8 @@ would release each other's file locks (https://www.sqlite.org/howtocorrupt.html,
 our modules, so that it starts quickly.
 
 Standard input has one JSON value per line. The first is `{"uri", "batch_rows"}`. Any number of BEGIN and END
-commands follow, which take and release a snapshot; each is answered with one line. The last is the order
-built by `adbc_query`.
+commands follow. They take and release a snapshot, and each is answered with one line. The last value is the
+order built by `adbc_query`.
 
 The stream ends early at a value of the wrong type or at any error, and the parent reads the remaining rows
 itself. The process exits when its standard input is closed.
@@ -29,8 +29,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from adbc_driver_manager import AdbcConnection, AdbcStatement, Error
 
-# ADBC derives a column's type from the first values, so null is replaced in the select. Floats are 0.0 for
-# null, with a second column that marks nulls. Texts are a special byte string for null. Integers may be null.
+# ADBC derives a column's type from the first values, so null is replaced in the select. A null float becomes
+# 0.0, and a second column marks it. A null text becomes a special byte string. Integers may be null.
 INTEGER, FLOAT, TEXT = "integer", "float", "text"
 BEGIN, END = "begin", "end"
 DONE, BUSY = b"done\n", b"busy\n"
@@ -93,7 +93,7 @@ def _of(kind: pa.DataType, values: pa.Array) -> pa.Array:
 def _text(columns: Iterator[pa.Array], null: pa.Scalar) -> pa.Array:
     """Return the next column as text.
 
-    Raises an error if it is not valid UTF-8.
+    Raises an error if the text is not valid UTF-8.
     """
     texts = next(columns)
     if texts.type not in (pa.string(), pa.binary()):

@@ -168,7 +168,7 @@ def _select(
 
 
 def _irregular(expression: ColumnElement[Any], kind: TypeEngine[Any]) -> list[ColumnElement[bool]]:
-    """Return the conditions under which a stored value has another type than the column.
+    """Return the conditions for stored values whose type differs from the column's.
 
     Integers need none, because ADBC rejects other values in an integer column.
     """
@@ -188,7 +188,7 @@ def _has_class(expression: ColumnElement[Any], storage_class: str) -> ColumnElem
 
 
 def _is_other_than(expression: ColumnElement[Any], storage_class: str) -> ColumnElement[bool]:
-    """Return whether the value is neither null nor of this storage class."""
+    """Return a condition for values that are neither null nor of this storage class."""
     return and_(not_(_has_class(expression, storage_class)), expression.is_not(None))
 
 

@@ -17,7 +17,7 @@ from flows.rows.columns import Question
 
 _Codes: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.uint8]]"
 
-_MAX_DIGITS = sys.int_info.str_digits_check_threshold  # Python rejects longer numbers if it is so configured.
+_MAX_DIGITS = sys.int_info.str_digits_check_threshold  # Python can be configured to reject longer numbers.
 
 
 def texts(answers: pa.Array, question: Question) -> pa.Array:

@@ -1,4 +1,4 @@
-"""Test the reports that callers without access to personal data see."""
+"""Test how reports are masked for callers who may not see personal data."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, time

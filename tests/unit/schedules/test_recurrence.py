@@ -284,7 +284,7 @@ def planned_by(schedule: timetable.Schedule, run_times: Iterable[datetime], at_l
 def test_each_slot_is_scheduled_once_after_an_outage_of_three_slots(
     recurrence: dict[str, str], hours_before: int, zone: str, day: datetime
 ) -> None:
-    """In the worst case the outage starts just after a slot, before the scheduler runs again."""
+    """The outage starts just after a slot and before the scheduler runs again, which is the worst case."""
     schedule = timetable.as_schedule(read({**recurrence, "timeZone": zone}))
     begin = day.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC) - timedelta(hours=hours_before)
     all_slots = timetable.next_slots(schedule, begin, 12)

@@ -1,4 +1,4 @@
-"""Test that an array of answers is converted to the same text as by `cell_text`."""
+"""Test that the text of an array of answers is the same as that of `cell_text`."""
 
 import json
 from decimal import Decimal
