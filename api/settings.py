@@ -29,7 +29,7 @@ class ApiSettings(Settings):
     jwt_issuer: str = Field("", description="The required issuer of JWTs.")
     jwt_audience: str = Field("", description="The required audience of JWTs.")
     allowed_hosts: str = Field(
-        "", description="More host names that the API answers under, without ports, separated by commas."
+        "", description="Additional host names that the API accepts, without ports and separated by commas."
     )
 
     queued_per_caller: int = Field(50, ge=1, description="Exports of one caller that may wait.")

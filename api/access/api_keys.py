@@ -1,7 +1,7 @@
 """Create, revoke and verify API keys.
 
-The keys are stored as SHA-256 digests in a JSON file, which is read again whenever it changes. It has the
-form {"keys": [{"id", "caller", "sha256", "createdAt", "reports": [...] or null, "pii": true}]}.
+The keys are stored as SHA-256 digests in a JSON file, which is read again whenever it changes. The file has
+the form {"keys": [{"id", "caller", "sha256", "createdAt", "reports": [...] or null, "pii": true}]}.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ KEY = re.compile(r"rex_(?P<id>[0-9a-f]{8})_(?P<secret>[A-Za-z0-9_-]{43})")
 
 
 class KeyFileUnusable(Exception):
-    """The key file exists but is not valid."""
+    """Raised if the key file exists but is not valid."""
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ PII_CLAIM = "pii"
 
 
 class Authentication:
-    """Identifies callers by API key or JWT, if either is configured.
+    """Authentication by API key or JWT.
 
-    Otherwise, all requests belong to the local caller.
+    If neither is configured, all requests belong to the local caller.
     """
 
     def __init__(self, settings: ApiSettings) -> None:
@@ -50,7 +50,7 @@ class Authentication:
 
 
 class JwtCheck:
-    """Verifies JWTs.
+    """Verification of JWTs.
 
     The issuer, audience and algorithm come from the settings. The algorithm in the token's header is ignored.
     """

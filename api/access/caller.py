@@ -16,7 +16,10 @@ class Caller:
     sees_pii: bool = True  # False masks personal data
 
     def may_see(self, masked: bool) -> bool:
-        """Return whether the caller may see an export or schedule, given whether its data is masked."""
+        """Return whether the caller may see an export or schedule.
+
+        `masked` is true if personal data is masked in it.
+        """
         return masked or self.sees_pii
 
 

@@ -13,7 +13,7 @@ QUEUE_PAUSE_SECONDS = 5
 
 
 class LimitReached(Exception):
-    """A start was rejected by a limit and may succeed after `retry_seconds`."""
+    """Raised when a start exceeds a limit. It may succeed after `retry_seconds`."""
 
     def __init__(self, code: str, detail: str, retry_seconds: int) -> None:
         super().__init__(detail)
@@ -80,7 +80,7 @@ class Admission:
         try:
             yield entry
         finally:
-            self._in_progress -= Counter([caller])  # drops counts of 0
+            self._in_progress -= Counter([caller])  # this also removes counts of zero
             if entry.took_token and not entry.started:
                 self._rate.give_back(caller, self._clock())
 

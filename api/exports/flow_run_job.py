@@ -1,4 +1,4 @@
-"""Convert Prefect flow runs to jobs, and tag and read the owner of a run."""
+"""Convert Prefect flow runs to jobs, and define the tags that identify them."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -91,7 +91,7 @@ def _as_run(flow_run: FlowRun, attempts: int) -> Run:
 
 
 def _request(flow_run: FlowRun) -> dict[str, Any]:
-    """Return the request with its dates, unless they depend on the last successful run."""
+    """Return the request, including its dates unless they depend on the last successful run."""
     request: Any = flow_run.parameters.get("request")
     if not isinstance(request, dict):
         return {}

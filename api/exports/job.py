@@ -84,7 +84,7 @@ class Job:
 
     @property
     def had_no_rows(self) -> bool:
-        """True if a schedule with `onlyIfRows` started the run and it produced no file for lack of rows."""
+        """True if the run had no rows and created no file because its schedule sets `onlyIfRows`."""
         return self.run.state_name == NoRows.state_name
 
     @property
@@ -165,6 +165,6 @@ def eta_seconds(job: Job, now: datetime) -> int | None:
     progress = job.progress
     if job.status != "running" or not progress.written or progress.expected is None:
         return None
-    assert progress.snapshot_at is not None  # noqa: S101 - it came with the count
+    assert progress.snapshot_at is not None  # noqa: S101 - set together with `expected`
     elapsed = (now - datetime.fromisoformat(progress.snapshot_at)).total_seconds()
     return max(0, round(elapsed * (progress.expected - progress.written) / progress.written))

@@ -64,7 +64,7 @@ def decode(text: str) -> Position:
 
 def _read_id(text: str) -> str:
     if not is_id(text):
-        raise PydanticCustomError("format", "Not the id of a schedule.")
+        raise PydanticCustomError("format", "Not a valid schedule id.")
     return text.lower()
 
 

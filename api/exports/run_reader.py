@@ -40,7 +40,7 @@ from flows.runs.artifacts import columns_filter, progress_by_run, progress_filte
 from flows.runs.receipt import RunProgress
 from flows.runs.tags import EXPIRED_TAG
 
-MAX_PER_READ = 200  # Prefect's own limit
+MAX_PER_READ = 200  # Prefect returns at most 200 items per request
 READS_PER_PAGE = 5
 WORKER_SILENCE = timedelta(seconds=90)  # workers send a heartbeat every 30 s
 # Prefect's clock may run ahead of ours.

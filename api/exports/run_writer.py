@@ -39,7 +39,7 @@ KEY_LIFE = timedelta(hours=24)
 
 
 class KeyReused(Exception):
-    """The Idempotency-Key was already used with a different request."""
+    """Raised if the Idempotency-Key was already used with a different request."""
 
 
 class RunWriter:

@@ -24,13 +24,13 @@ async def read_file(
     signature: str = "",
 ) -> Response:
     if not isinstance(context.storage, FolderStorage):
-        raise Refusal(HTTPStatus.NOT_FOUND, "No such file.")
+        raise Refusal(HTTPStatus.NOT_FOUND, "The file does not exist.")
     key = f"{job_id}/{name}"
     try:
         path = context.storage.verify_link(key, expires, disposition, signature, datetime.now(UTC))
     except PermissionError as error:
         raise Refusal(HTTPStatus.FORBIDDEN, str(error)) from None
     if not path.is_file():
-        raise Refusal(HTTPStatus.NOT_FOUND, "No such file.")
+        raise Refusal(HTTPStatus.NOT_FOUND, "The file does not exist.")
     headers = {"Content-Disposition": disposition, "Cache-Control": "no-store"}
     return FileResponse(path, media_type=media_type_of(key), headers=headers)

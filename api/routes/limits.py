@@ -64,8 +64,8 @@ async def read_limits(
 ) -> Limits:
     """Return the caller's limits.
 
-    Starts that exceed a limit are rejected with status 429 and `Retry-After`. Exports that exceed the number
-    of running exports wait.
+    Starts that exceed a limit are rejected with status 429 and `Retry-After`. While the maximum number of
+    exports is running, other exports wait.
     """
     settings, reader = context.settings, context.run_reader
     running, queued = await asyncio.gather(

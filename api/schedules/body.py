@@ -1,4 +1,4 @@
-"""Models and parsing of the request bodies that create, preview or change a schedule.
+"""Validate the request bodies that create, preview or change a schedule.
 
 The models require a validation context with the caller's `reports`, the `report` to export, the current time
 `now` and the operator's settings for `webhooks`.
@@ -47,7 +47,9 @@ def _read_recurrence(value: object, info: ValidationInfo) -> Recurrence:
 def _read_export(value: object, info: ValidationInfo) -> dict[str, Any]:
     """Validate a request without dates and return it without its null fields."""
     if not isinstance(value, dict):
-        raise PydanticCustomError("type", "Must be a JSON object: the request without `from` and `to`.")
+        raise PydanticCustomError(
+            "type", "Must be a JSON object that contains the request without `from` and `to`."
+        )
     reports = _context(info, "reports")
     report = requested_report(value, reports)
     model = request_model(report, dates=False) if report is not None else any_report_model(dates=False)

@@ -49,7 +49,7 @@ from flows import tracing
 from flows.runs.tags import FOLLOW_UP
 from flows.schedules.failure_streak import AutoPause
 
-MAX_PER_READ = 200  # Prefect's own limit
+MAX_PER_READ = 200  # Prefect returns at most 200 items per request
 _KEY_NAMESPACE = UUID("6f0f5a4e-3c1d-4a55-9d0a-7f1f2f1f6b90")
 
 logger = logging.getLogger(__name__)
@@ -213,7 +213,7 @@ class ScheduleStore:
         return own_key is not None and await self._reader.run_with_key(own_key) is not None
 
     async def _drop_others(self, deployment_id: UUID, spec: ScheduleSpec, now: datetime) -> None:
-        """Delete runs that Prefect's scheduler has planned from the old schedule during the change."""
+        """Delete runs that Prefect's scheduler planned from the old schedule while it was being changed."""
         async with self._server.answering():
             planned = [run for run in await self._waiting(deployment_id) if _is_planned(run, now)]
             last = max((cast(datetime, run.expected_start_time) for run in planned), default=now)

@@ -63,9 +63,9 @@ def next_slots(schedule: Schedule, after: datetime, count: int) -> list[datetime
 
 
 def planned_from(schedule: Schedule, start: datetime) -> Iterator[datetime]:
-    """Yield the slots that Prefect's scheduler computes from `start` on.
+    """Yield the slots from `start` onwards as Prefect's scheduler computes them.
 
-    If the clocks change in this hour, the first slot may be in the past. Prefect has then already planned it.
+    If the clocks change in this hour, the first slot may be in the past. Prefect has already planned its run.
     """
     for slot in _server_schedule(schedule)._get_dates_generator(n=MAX_SLOTS, start=start):
         yield datetime.fromtimestamp(slot.timestamp(), UTC)

@@ -31,7 +31,7 @@ from flows.rows.pandas_frames import transform_chunk
 from flows.sources import sqlalchemy_rows
 from flows.sources.snapshot import Snapshot, open_engine, snapshot, source_errors
 
-CONNECT_SECONDS = 2  # libpq does not support less
+CONNECT_SECONDS = 2  # libpq does not support shorter timeouts
 READERS = 20
 LOOKUP_SECONDS = 5
 
@@ -176,13 +176,13 @@ class Source:
 def _fetch_all(result: CursorResult[Any]) -> Sequence[Row[Any]]:
     try:
         return result.all()
-    # SQLite accepts any value in any column, also those that SQLAlchemy cannot convert.
+    # SQLite accepts any value in any column, including values that SQLAlchemy cannot convert.
     except (ValueError, ArithmeticError, TypeError) as error:
         raise UnreadableRow from error
 
 
 def _with_zone(value: Any) -> Any:
-    """Return a naive timestamp in UTC, as databases without time zones store it."""
+    """Set the time zone of a naive timestamp to UTC. Databases without time zones store UTC."""
     return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
 
 

@@ -40,7 +40,10 @@ class Paging(QueryModel):
 
 
 class TableParameters(Paging):
-    """Parameters that all reports share, for the OpenAPI document. It adds those for scopes and filters."""
+    """Query parameters that all reports share.
+
+    Only the OpenAPI document uses this model, and adds the parameters for scopes and filters.
+    """
 
     report: str = Field(DEFAULT_REPORT, description="Name of the report.")
     from_: Day | None = Field(None, alias="from", description="First day.", examples=["2024-7-19"])
@@ -125,6 +128,6 @@ def _decoded(as_json: str) -> dict[str, Any]:
 
 
 def _without_filters(error: FieldError) -> FieldError:
-    """Point to the parameter of the filter, which is not nested in `filters`."""
+    """Remove `/filters` from the pointer, because query parameters of filters are not nested."""
     pointer = error.pointer.removeprefix("/filters") if error.pointer != "/filters" else error.pointer
     return replace(error, pointer=pointer)

@@ -27,7 +27,7 @@ class HeadAsGet:
             return
         as_get = {**scope, "method": "GET"}
         await self._app(as_get, receive, send)
-        scope["route"] = as_get.get("route")  # the metrics read it
+        scope["route"] = as_get.get("route")  # the metrics middleware reads it
 
 
 def install(app: FastAPI, routers: Sequence[APIRouter]) -> None:

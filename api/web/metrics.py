@@ -18,32 +18,32 @@ class Metrics:
         self.registry = CollectorRegistry()
         self.requests = Counter(
             "report_exports_requests",
-            "Requests answered.",
+            "Number of requests.",
             ["method", "route", "status"],
             registry=self.registry,
         )
         self.seconds = Histogram(
             "report_exports_request_seconds",
-            "From the arrival of the request to the end of the response.",
+            "Time from receiving a request to sending the complete response.",
             ["route"],
             buckets=SECONDS,
             registry=self.registry,
         )
         self.starts = Counter(
             "report_exports_starts",
-            "Starts of exports; `replayed` ones were answered with an earlier job.",
+            "Number of started exports. `replayed` is true if an existing job was returned.",
             ["report", "replayed"],
             registry=self.registry,
         )
         self.jobs = Gauge(
             "report_exports_jobs",
-            "Waiting and running jobs of all callers, counted by Prefect.",
+            "Number of waiting and running jobs of all callers.",
             ["status"],
             registry=self.registry,
         )
         self.watched = Gauge(
             "report_exports_watched_jobs",
-            "Recently polled jobs.",
+            "Number of recently polled jobs.",
             registry=self.registry,
         )
 

@@ -45,7 +45,7 @@ class Refusal(Exception):
 
 
 class Unavailable(Refusal):
-    """A dependency, such as the database, cannot be reached. The request had no effect."""
+    """Raised when a dependency, such as the database, cannot be reached. The request had no effect."""
 
     def __init__(self, part: str) -> None:
         super().__init__(
@@ -127,4 +127,6 @@ async def _disconnected(request: Request, error: Exception) -> JSONResponse:
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
     logger.error("unexpected error at %s %s", request.method, request.url.path, exc_info=error)
-    return as_response(Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong on our side."))
+    return as_response(
+        Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "An unexpected error occurred. Try again later.")
+    )

@@ -94,5 +94,5 @@ def from_cursor(text: str) -> bytes:
     """
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):  # ValueError: not ASCII
+    except (binascii.Error, ValueError):  # ValueError if the text is not ASCII
         raise ValueError("the cursor is malformed") from None

@@ -67,9 +67,9 @@ def _with_headers(send: Send) -> Send:
 
 
 class _SendDocs:
-    """Delays the headers until the body has arrived, because the policy contains a hash of its script.
+    """An ASGI `send` that delays the headers until the body has arrived.
 
-    The body of the API docs is a single message.
+    The policy contains a hash of the script in the body. The API docs are sent as a single message.
     """
 
     def __init__(self, send: Send) -> None:

@@ -29,7 +29,7 @@ def decode(body: bytes, name: str = "The body") -> Any:
         _refuse("", "json", f"{name} is not JSON: {error.msg} at character {error.pos}.")
     except RecursionError:
         _refuse_depth("", name)
-    except ValueError as error:  # an integer of thousands of digits
+    except ValueError as error:  # for example, an integer with thousands of digits
         _refuse("", "json", f"{name} cannot be read: {error}.")
     _check(value, "", 1, name)
     return value

@@ -28,7 +28,7 @@ SIMILAR = ["startCsv", "createSchedule", "changeSchedule", "previewSchedule"]
 IN_CI = {
     "boundary values": [
         "--phases=examples,coverage",
-        "--max-time=20",  # seconds, which covers only some of about a thousand requests
+        "--max-time=20",  # seconds; there are about a thousand requests, so some of them are never sent
         *(f"--exclude-operation-id={id_}" for id_ in SIMILAR),
     ],
     "random values": ["--phases=fuzzing", "--max-examples=2"],

@@ -20,7 +20,7 @@ POST_HOOKS = "post_hooks: []  # skip formatting\n"
 
 
 class Generated:
-    """Calls generated operations by name. `client.get_export(...)` returns the parsed response."""
+    """The generated client with its operations as methods. They return the parsed response."""
 
     def __init__(self, url: str) -> None:
         package = importlib.import_module(PACKAGE)

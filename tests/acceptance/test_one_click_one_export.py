@@ -27,7 +27,7 @@ def runs_named(prefect: httpx.Client, name: str) -> int:
 
 @pytest.fixture
 def unneeded(prefect: httpx.Client) -> Iterator[list[Session]]:
-    """Yield a list for jobs to cancel after the test."""
+    """Yield a list. Jobs that a test appends to it are cancelled after the test."""
     sessions: list[Session] = []
     yield sessions
     for session in sessions:

@@ -1,4 +1,7 @@
-"""Test that routes promptly respond with 503 if they need an unreachable component, and otherwise work."""
+"""Test that routes respond with 503 quickly if a component that they need is unreachable.
+
+All other routes must keep working.
+"""
 
 import time
 import uuid

@@ -21,7 +21,7 @@ FINISHED = {"done", "error", "cancelled"}
 
 
 class Creator:
-    """Creates schedules and deletes them after the test."""
+    """A factory for schedules, which are deleted after the test."""
 
     def __init__(self, api: httpx.Client) -> None:
         self._api, self._ids = api, list[str]()

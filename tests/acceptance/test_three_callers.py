@@ -1,6 +1,6 @@
 """Test with random actions that three callers cannot see, change or infer each other's data.
 
-Set LEAK_EXAMPLES=300 to run more examples than in CI, which differ every time.
+Set LEAK_EXAMPLES=300 to run more examples than in CI, and different ones each time.
 """
 
 import os

@@ -9,7 +9,7 @@ from tests.browser.conftest import SAMPLE, Open
 from tests.support.running_stack import Stack
 from tests.support.watched_page import watched
 
-FEW = f"{SAMPLE}&pageSize=5"  # axe needs time for every cell
+FEW = f"{SAMPLE}&pageSize=5"  # the time that axe takes grows with the number of cells
 
 
 def test_axe_finds_no_violations(open_page: Open) -> None:

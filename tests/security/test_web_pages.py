@@ -31,7 +31,8 @@ FLAGS = [
     "--headless",
     "--no-sandbox",
     f"--host-resolver-rules=MAP {EVIL} 127.0.0.1, MAP {REBOUND} 127.0.0.1",
-    # Chromium blocks requests from public pages to local addresses. Other browsers do not, so disable it.
+    # Chromium blocks requests from public pages to local addresses, but other browsers do not. The service
+    # must be safe without this protection.
     "--disable-features=LocalNetworkAccessChecks,LocalNetworkAccessChecksWebSockets",
 ]
 
@@ -137,7 +138,7 @@ def test_a_page_on_another_origin_obtains_and_changes_nothing(
 def test_a_page_on_a_rebound_name_obtains_and_changes_nothing(
     chromium: Browser, attack: Attack, prefect: httpx.Client, stored_object: str, target: str
 ) -> None:
-    """Both have the same origin for the browser, so it lets the page read all responses."""
+    """The browser considers the service part of the page's origin, so the page can read all responses."""
     ports = json.loads((attack.stack.data_dir / "ports.json").read_text())
     for port in [port for role, port in ports.items() if role.startswith(target)]:
         with page_on(chromium, f"http://{REBOUND}:{port}") as page:
