@@ -32,8 +32,8 @@ class Stream(Generic[T]):
 class Opening:
     """The first item of an export: the exact number of rows, the time of the snapshot, and the columns.
 
-    `columns` are the columns of the file. `read` are the columns of the chunks, which are `columns` followed
-    by those that only the report's transform needs.
+    `columns` are the columns of the file. `read` are the columns of the chunks: `columns`, followed by the
+    columns that only the report's transform needs.
     """
 
     expected: int

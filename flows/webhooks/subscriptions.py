@@ -10,7 +10,7 @@ Event = Literal["done", "error", "cancelled", "paused"]
 Kind = Literal["webhook"]
 KIND: Kind = "webhook"
 EVENTS: tuple[Event, ...] = get_args(Event)
-# `cancelled` is opt-in, because the caller cancelled the run, or the schedule skips exports without rows.
+# `cancelled` is opt-in. The caller knows of a cancelled run, or has chosen to skip exports without rows.
 DEFAULT_EVENTS: tuple[Event, ...] = ("done", "error", "paused")
 EVENT_TYPES: Mapping[Event, str] = {
     "done": "export.done",

@@ -1,4 +1,4 @@
-"""Test that the error for a row that PostgreSQL cannot render names its key and column."""
+"""Test that an export names the key and column of a value that PostgreSQL cannot render."""
 
 from collections.abc import Iterator
 from dataclasses import replace

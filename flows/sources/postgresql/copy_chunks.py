@@ -44,8 +44,8 @@ def can_read(reading: Reading) -> bool:
 def can_parse(kind: TypeEngine[Any]) -> bool:
     """Return whether the report's value can be parsed from COPY's text.
 
-    It cannot if the type is custom and may change the value, or if it converts decimals to floats or floats
-    to decimals.
+    Custom types are excluded because they may change the value. So are types that convert decimals to floats
+    or floats to decimals.
     """
     is_converted = isinstance(kind, Numeric | Float) and kind.asdecimal is isinstance(kind, Float)
     return exact_types.is_standard(kind) and not is_converted

@@ -54,7 +54,7 @@ def _decode_answers_once(request: ExportRequest, columns: Sequence[OutputColumn]
 def copy(snapshot: Snapshot, query: Select[Any], options: CsvOptions) -> Generator[Records, None, None]:
     """Yield blocks of about 1 MiB of CSV records.
 
-    Raises Incomplete if the server reports a different number of rows than were read.
+    Raises Incomplete unless the server reports the same number of rows at the end.
     """
     sql, parameters = compiled(snapshot, query)
     command = f"COPY ({sql}) TO STDOUT (FORMAT csv, DELIMITER '{options.delimiter}')"
