@@ -36,7 +36,7 @@ from flows.formats.cell_text import interval_text
 from flows.query.comparison import stores_text
 from flows.rows.columns import OutputColumn
 
-# The spellings of timestamps that SQLite can compare as well.
+# Only formats of timestamps that SQLite itself can compare.
 _TIMESTAMP = re.compile(
     r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-](0\d|1[0-4]):[0-5]\d)?)?", re.ASCII
 )
@@ -139,7 +139,7 @@ class ExactDecimal(TypeDecorator[Decimal]):
 
 
 class ExactTimestamp(TypeDecorator[datetime]):
-    """Timestamps of SQLite in any spelling, as naive UTC."""
+    """Timestamps that SQLite stores in any ISO format, read as naive UTC."""
 
     impl = DateTime
     cache_ok = True

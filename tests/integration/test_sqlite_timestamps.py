@@ -1,4 +1,4 @@
-"""Timestamps of SQLite are compared as instants, in whatever spelling an application stores them."""
+"""Test that SQLite's timestamps are compared as instants, in any format that an application may store."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -71,14 +71,14 @@ def load(engine: Engine, column: str, values: list[Any]) -> None:
 
 
 def ids(engine: Engine, source: Source, request: ExportRequest) -> list[int]:
-    """Return the ids in the file, which must be those of the table."""
+    """Return the ids in the file, and check that the table shows the same ids."""
     written = [int(line.partition(b",")[0]) for line in file_by_sqlalchemy(engine, request).splitlines()]
     for size in (1, 3):
         assert [row["id"] for row in rows_by_pages(source, request, size)] == written
     return written
 
 
-SPELLINGS = [
+FORMATS = [
     "2024-07-18 23:59:59",
     "2024-07-19 00:00:00",
     "2024-07-19 12:00:00",
@@ -95,9 +95,9 @@ SPELLINGS = [
 
 
 @pytest.mark.parametrize("column", ["at", "localAt"])
-def test_a_day_has_the_rows_of_its_instants(engine: Engine, source: Source, column: str) -> None:
+def test_a_day_contains_the_rows_of_its_instants(engine: Engine, source: Source, column: str) -> None:
     name = "local_at" if column == "localAt" else column
-    load(engine, name, SPELLINGS)
+    load(engine, name, FORMATS)
     assert ids(engine, source, visits_request(v[name], sort="id")) == [2, 3, 4, 6, 7, 9, 10]
     in_order = [2, 6, 7, 10, 3, 4, 9]
     assert ids(engine, source, visits_request(v[name], sort=column)) == in_order
@@ -109,7 +109,9 @@ def test_a_day_has_the_rows_of_its_instants(engine: Engine, source: Source, colu
 @pytest.mark.parametrize(
     "value", ["n/a", "19.07.2024", "20240719T100000", 1721347200, b"x", "2024-07-19 24:00"]
 )
-def test_a_row_without_an_instant_is_named(engine: Engine, source: Source, column: str, value: Any) -> None:
+def test_the_error_names_a_row_with_an_invalid_timestamp(
+    engine: Engine, source: Source, column: str, value: Any
+) -> None:
     load(engine, column, ["1999-01-01 10:00:00", value])
     request = visits_request(v[column])
     key = "localAt" if column == "local_at" else column
@@ -119,11 +121,11 @@ def test_a_row_without_an_instant_is_named(engine: Engine, source: Source, colum
         rows_by_pages(source, request)
 
 
-def test_the_second_process_compares_instants_too(engine: Engine) -> None:
-    load(engine, "at", SPELLINGS)
+def test_the_child_process_also_compares_instants(engine: Engine) -> None:
+    load(engine, "at", FORMATS)
     comparison = compare_sources(engine, visits_request(sort="-at"))
     assert (comparison.rows_by_process, comparison.result.count(b"\n")) == (7, 7)
-    load(engine, "at", [*SPELLINGS, "n/a"])
+    load(engine, "at", [*FORMATS, "n/a"])
     assert compare_sources(engine, visits_request()).result[0] == UnreadableRow.code
 
 
@@ -142,8 +144,8 @@ instants |= st.datetimes(datetime(1, 1, 3), datetime(9999, 12, 29), timezones=st
 
 
 @st.composite
-def spelled(draw: st.DrawFn) -> tuple[datetime, str]:
-    """Draw an instant, and one of its texts."""
+def formatted_instants(draw: st.DrawFn) -> tuple[datetime, str]:
+    """Draw an instant together with one of the texts that represent it."""
     instant = draw(instants)
     precision, digits = draw(st.sampled_from([("microseconds", 6), ("milliseconds", 3), ("seconds", 0)]))
     microseconds = instant.microsecond // 10 ** (6 - digits) * 10 ** (6 - digits)
@@ -156,8 +158,8 @@ def spelled(draw: st.DrawFn) -> tuple[datetime, str]:
 
 
 @settings(PROOF, max_examples=40)
-@given(values=st.lists(spelled(), max_size=8), descending=st.booleans())
-def test_any_spelling_has_the_period_and_the_order_of_its_instant(
+@given(values=st.lists(formatted_instants(), max_size=8), descending=st.booleans())
+def test_any_format_is_filtered_and_sorted_by_its_instant(
     engine: Engine, source: Source, values: list[tuple[datetime, str]], descending: bool
 ) -> None:
     load(engine, "at", [text for _, text in values])
@@ -168,5 +170,5 @@ def test_any_spelling_has_the_period_and_the_order_of_its_instant(
         if midnight <= instant < midnight + timedelta(days=1)
     ]
     request = visits_request(timeZone="Europe/Madrid", sort="-at" if descending else "at")
-    expected = sorted(within, key=lambda each: (each[0].timestamp() * (-1 if descending else 1), each[1]))
+    expected = sorted(within, key=lambda pair: (pair[0].timestamp() * (-1 if descending else 1), pair[1]))
     assert ids(engine, source, request) == [number for _, number in expected]
