@@ -58,7 +58,7 @@ def create_app() -> RequestLog:
     settings = ApiSettings()
     logs.configure(settings.log_format)
     logging.basicConfig(format=TEXT_LINE)  # without a handler, Python drops messages below WARNING
-    reports = catalog(settings.catalog_modules)
+    reports = catalog(settings.catalog_modules, settings.default_report)
     if not os.environ.get("PREFECT_API_URL"):
         raise RuntimeError("PREFECT_API_URL is not set. Set it to the URL of the Prefect server.")
     app: FastAPI = FastAPIOffline(
@@ -85,7 +85,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     source = Source(settings, _now)
     try:
         async with JobServer(settings.deployment, settings.outage_seconds).connected() as server:
-            reports = catalog(settings.catalog_modules)
+            reports = catalog(settings.catalog_modules, settings.default_report)
             await asyncio.to_thread(_check_reports, source, reports)
             context = _context(settings, app.state.metrics, reports, source, server)
             app.state.context = context

@@ -64,7 +64,7 @@ def _hand_written_for_sqlite(survey: Survey, _: str) -> Mapping[str, Any]:
 
 def _same_select(survey: Survey, database_url: str) -> Mapping[str, Any]:
     """Return the query that the service runs, with its parameters inlined."""
-    request = parse_request(survey.request, catalog())
+    request = parse_request(survey.request, catalog(("flows.samples",)))
     engine = open_engine(database_url.replace("://", "+psycopg://", 1), 5, poolclass=NullPool)
     with snapshot(engine, "UTC", 60, lambda: datetime.now(UTC)) as opened:
         columns = statement.output_columns(request, opened.questions(statement.questions(request)))

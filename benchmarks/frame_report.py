@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from flows.reports.survey_responses import REPORT as SURVEY_RESPONSES
+from flows.samples.survey_responses import REPORT as SURVEY_RESPONSES
 
 
 def unchanged(frame: pd.DataFrame) -> pd.DataFrame:

@@ -16,7 +16,7 @@ from psycopg import sql
 from sqlalchemy import create_engine
 
 from deployments.stack.parts import sample_data
-from flows.reports.survey_responses import metadata
+from flows.samples.survey_responses import metadata
 
 DATABASE = "measured"
 SAMPLE_RESPONSES = 60_000

@@ -11,7 +11,7 @@ from sqlalchemy.exc import ArgumentError
 
 from api.settings import ApiSettings
 from deployments.stack.data_dir import DataDirUnusable
-from deployments.stack.environment import is_of_postgres
+from deployments.stack.environment import is_of_postgres, report_modules
 from deployments.stack.local import up
 from deployments.stack.parts.postgres import NoAccount
 from deployments.stack.plan import Options
@@ -92,9 +92,9 @@ def _check_values(environment: Mapping[str, str]) -> str | None:
 
 
 def _check_reports(environment: Mapping[str, str]) -> str | None:
-    modules = environment.get("REPORTS_CATALOG", "")
+    modules = report_modules(environment)
     try:
-        catalog(tuple(name.strip() for name in modules.split(",") if name.strip()))
+        catalog(tuple(modules.split(",")) if modules else (), environment.get("REPORTS_DEFAULT_REPORT", ""))
     except DeclarationError as error:
         return str(error)
     return None

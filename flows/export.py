@@ -38,7 +38,7 @@ from flows.formats.csv.options import PRESETS
 from flows.formats.output_file import OutputFile
 from flows.formats.protocol import Output
 from flows.query.masking import mask_reports
-from flows.query.request import ExportRequest, parse_request
+from flows.query.request import ExportRequest, parse_stored_request
 from flows.reports import catalog
 from flows.rows.columns import OutputColumn
 from flows.rows.pandas_frames import transform_chunk
@@ -125,8 +125,8 @@ def export_report(
         if recurring is not None:
             request = resolve_request(job_id, request, recurring)
             only_if_rows = parse_schedule_parameters(recurring).only_if_rows
-        reports = catalog(settings.catalog_modules)
-        parsed = parse_request(request, mask_reports(reports) if mask_pii else reports)
+        reports = catalog(settings.catalog_modules, settings.default_report)
+        parsed = parse_stored_request(request, mask_reports(reports) if mask_pii else reports)
         report = parsed.report.name
         export = Export(job_id, attempt, parsed, settings, only_if_rows)
         stored_file = _make_file(export)

@@ -24,6 +24,9 @@ class Settings(BaseSettings):
     storage_url: str = Field(description="Where files are stored: s3://bucket/prefix or file:///folder.")
     public_url: str = Field("http://127.0.0.1:8000", description="Public URL of the API.")
     catalog: str = Field("", description="Modules or packages with more reports, separated by commas.")
+    default_report: str = Field(
+        "", description="Report of requests that name none. Unset: `survey-responses`, or the only report."
+    )
     link_seconds: int = Field(3600, ge=900, le=604800, description="Lifetime of a signed link, in seconds.")
     statement_seconds: int = Field(3600, ge=1, description="Time limit of an export's query, in seconds.")
     silence_seconds: float = Field(

@@ -3,7 +3,7 @@
 import { exportClient } from "./export-client.js";
 import { html, render, useCallback, useEffect, useState } from "./html.js";
 import { parseExactly } from "./json.js";
-import { DEFAULT_REPORT, useQuery } from "./query.js";
+import { useQuery } from "./query.js";
 import { Report } from "./report.js";
 import { authorization, BASE, currentKey, forgetKey, onRefused, SignIn, watchedFetch } from "./session.js";
 import { language, t } from "./texts.js";
@@ -59,7 +59,7 @@ const LoadError = ({ problem, onRetry }) => html`<div class="panel failed" role=
 
 function Reports({ types, csv }) {
   const [query, go] = useQuery();
-  const name = query.get("report") ?? DEFAULT_REPORT;
+  const name = query.get("report") ?? types.find((item) => item.default)?.name;
   const type = types.find((item) => item.name === name) ?? (query.has("report") ? null : types[0]);
   const choose = (event) =>
     go((next) => {

@@ -6,7 +6,6 @@ import { useCallback, useEffect, useState } from "./html.js";
 const OWN = ["export", "columns"];
 const TABLE_ONLY = ["page", "pageSize", "cursor"];
 const COMMON = ["report", "sort", "timeZone", "filters", ...OWN, ...TABLE_ONLY];
-export const DEFAULT_REPORT = "survey-responses";
 export const EMPTY = "(empty)";
 
 export function useQuery() {

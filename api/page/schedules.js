@@ -7,7 +7,6 @@ import { dateRange, rows, when } from "./format.js";
 import { html, useEffect, useState } from "./html.js";
 import { ListSection, useList } from "./list.js";
 import { statusInWords } from "./my-exports.js";
-import { DEFAULT_REPORT } from "./query.js";
 import { newSchedule, savedSchedule, ScheduleDialog } from "./schedule-dialog.js";
 import { coveredInWords, rangeInWords, recurrenceInWords, slotInWords } from "./schedule-text.js";
 import { t } from "./texts.js";
@@ -18,7 +17,7 @@ const SHOWN_RUNS = 5;
 
 export const useSchedules = (client, news) => useList(client, "/schedules", { news, pauseAfter: () => REFRESH_AFTER });
 
-const typeOf = (types, { report = DEFAULT_REPORT }) => types.find((type) => type.name === report);
+const typeOf = (types, { report }) => types.find((type) => (report ? type.name === report : type.default));
 
 /** The open dialog, if any. `action` is {make: request}, {change: schedule}, {remove: schedule} or null. */
 export function ScheduleDialogs({ client, types, action, schedules, say, onClose }) {

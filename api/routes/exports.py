@@ -26,7 +26,7 @@ from api.web.problems import Refusal
 from api.web.queries import QueryModel, each_parameter_once
 from api.web.responses import refusals, with_headers
 from api.web.validation import validated
-from flows.query.request import parse_request
+from flows.query.request import parse_stored_request
 
 router = APIRouter(
     tags=["exports"], route_class=JsonRoute, dependencies=[Depends(get_caller), Depends(each_parameter_once)]
@@ -203,7 +203,7 @@ async def retry_export(
     """Start a new export with the same request."""
     if not export.job.finished:
         raise Refusal(HTTPStatus.CONFLICT, "The export has not ended yet.")
-    request = parse_request(dict(export.job.run.request), reports)
+    request = parse_stored_request(export.job.run.request, reports)
     await context.source.check_request(request)
     tags = [retry_tag(export.job.run.id)]
     started = await start(ExportOrder(request, None), context, caller, tags)

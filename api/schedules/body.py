@@ -18,7 +18,13 @@ from api.schedules.spec import ScheduleSpec
 from api.web.validation import validated
 from flows.errors import FieldError, InvalidRequest
 from flows.query.report import Report
-from flows.query.request import ExportRequest, parse_request, request_errors, requested_report
+from flows.query.request import (
+    ExportRequest,
+    parse_stored_request,
+    request_errors,
+    requested_report,
+    stored_body,
+)
 from flows.query.request_fields import Name
 from flows.query.request_model import RequestModel, any_report_model, request_model
 from flows.schedules import recurrence
@@ -57,7 +63,7 @@ def _read_export(value: object, info: ValidationInfo) -> dict[str, Any]:
         model.model_validate(value, context={"reports": reports})
     except ValidationError as error:
         raise InvalidRequest(request_errors(error, report)) from None
-    return {name: field for name, field in value.items() if field is not None}
+    return stored_body(report, value) if report is not None else value
 
 
 def _read_range(value: object, info: ValidationInfo) -> Range | None:
@@ -152,7 +158,7 @@ def _request_at(spec: ScheduleSpec, reports: Mapping[str, Report], now: datetime
     """
     since = now - recurrence.MIN_INTERVAL  # the range `since-last` must not be empty
     try:
-        return parse_request(request_for_run(spec.export, spec.recurring(since), now, None), reports)
+        return parse_stored_request(request_for_run(spec.export, spec.recurring(since), now, None), reports)
     except InvalidRequest as error:
         raise InvalidRequest([_in_schedule_body(item) for item in error.errors]) from None
 

@@ -78,6 +78,7 @@ class ReportLimits(Answer):
 class ReportType(Answer):
     name: str = Field(examples=["survey-responses"])
     title: str
+    default: bool = Field(description="Whether requests that name no report get this one.")
     parameters: list[ReportParameter]
     filters: list[ReportFilter]
     columns: list[ReportColumn]
@@ -113,6 +114,7 @@ def report_type_answer(report: Report) -> ReportType:
     return ReportType(
         name=report.name,
         title=report.title,
+        default=report.is_default,
         parameters=_parameters(report),
         filters=[_filter(name, filter_) for name, filter_ in report.filter_columns.items()],
         columns=[_column(column, report) for column in report.table_columns.values()],

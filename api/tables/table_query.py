@@ -14,8 +14,8 @@ from flows.errors import FieldError, InvalidRequest
 from flows.formats.csv.options import PRESETS
 from flows.formats.registry import FORMATS
 from flows.query.filter_values import value_from_text
-from flows.query.report import DEFAULT_REPORT, Filter, Report
-from flows.query.request import ExportRequest, parse_request
+from flows.query.report import Filter, Report
+from flows.query.request import ExportRequest, parse_request, requested_report
 from flows.query.request_fields import Day, Name, TimeZone
 
 DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE = 25, 200
@@ -45,7 +45,7 @@ class TableParameters(Paging):
     Only the OpenAPI document uses this model, and adds the parameters for scopes and filters.
     """
 
-    report: str = Field(DEFAULT_REPORT, description="Name of the report.")
+    report: str | None = Field(None, description="Name of the report. Defaults to the default report.")
     from_: Day | None = Field(None, alias="from", description="First day.", examples=["2024-7-19"])
     to: Day | None = Field(None, description="Last day.", examples=["2024-7-26"])
     filters: str | None = Field(None, description="Filters as a JSON object.", examples=['{"utm":"wa"}'])
@@ -78,7 +78,7 @@ def parse_table_query(items: Sequence[tuple[str, str]], reports: Mapping[str, Re
     Filters are parameters such as `utm=wa`, which may repeat, or one JSON object such as
     `filters={"utm":null}`.
     """
-    report = reports.get(dict(items).get("report", DEFAULT_REPORT))
+    report = requested_report(dict(items), reports)
     filters = report.filter_columns if report is not None else {}
     check_parameters(items, may_repeat=frozenset(filters))
     paging, request = read_all(

@@ -103,7 +103,7 @@ def _warm_up() -> "Iterator[Settings]":
     tracing.start("report-exports-run")
     open_background_services()
     settings = Settings()
-    catalog(settings.catalog_modules)
+    catalog(settings.catalog_modules, settings.default_report)
     open_storage(settings.storage_url, settings.public_url).warm_up()
     # The flow engine reuses this connected client, which saves 40 ms for its TLS context.
     with SyncClientContext.get_or_create():

@@ -15,6 +15,7 @@ from flows.formats.registry import FORMATS
 
 Transform = Callable[[pd.DataFrame], pd.DataFrame]
 
+# The default report if it exists. Stored requests for any other report contain its name.
 DEFAULT_REPORT = "survey-responses"
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -129,6 +130,7 @@ class Report:
     transform: Transform | None = None
     masked: frozenset[str] | None = None
     file: str = ""  # Path of the declaring file, set by the catalog.
+    is_default: bool = False  # Whether requests without a report use this one, set by the catalog.
 
     def __post_init__(self) -> None:
         _check(self)

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -119,8 +119,28 @@ def requested_report(body: object, reports: Mapping[str, Report]) -> Report | No
     If the body names no report, return the default report.
     """
     name = body.get("report") if isinstance(body, dict) else None
-    name = DEFAULT_REPORT if name is None else name
+    if name is None:
+        return default_report(reports)
     return reports.get(name) if isinstance(name, str) else None
+
+
+def default_report(reports: Mapping[str, Report]) -> Report | None:
+    return next((report for report in reports.values() if report.is_default), None)
+
+
+def parse_stored_request(body: Mapping[str, Any], reports: Mapping[str, Report]) -> ExportRequest:
+    """Parse a body that `stored_body` returned, with the default report of that time."""
+    named = {"report": DEFAULT_REPORT, **body} if DEFAULT_REPORT in reports else body
+    return replace(parse_request(named, reports), body=body)
+
+
+def stored_body(report: Report, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the body without its nulls, and with the report's name unless that is DEFAULT_REPORT.
+
+    So it means the same report if the default report changes.
+    """
+    values = {key: value for key, value in body.items() if value is not None}
+    return values if report.name == DEFAULT_REPORT else {"report": report.name, **values}
 
 
 def request_errors(error: ValidationError, report: Report | None) -> list[FieldError]:
@@ -142,7 +162,7 @@ def export_request(report: Report, values: ReportRequest, body: Any) -> ExportRe
         format=format_,
         options=options,
         name=values.name,
-        body={key: value for key, value in body.items() if value is not None},
+        body=stored_body(report, body),
     )
 
 

@@ -28,7 +28,7 @@ from flows.formats.options import without_defaults
 from flows.formats.protocol import Format
 from flows.formats.registry import FORMATS
 from flows.query import date_range
-from flows.query.report import DEFAULT_REPORT, Report, SortKey
+from flows.query.report import Report, SortKey
 from flows.query.request_fields import (
     Day,
     Name,
@@ -139,7 +139,7 @@ def any_report_model(dates: bool = True) -> type[ReportRequest]:
     fields |= {
         "report": (
             read_by(_refuse_report, {"type": ["string", "null"]}),
-            _report_field(validate_default=True),
+            _report_field("the default report", validate_default=True),
         ),
         "filters": (dict[str, Any] | None, Field(None, description=_FILTERS)),
         "columns": (list[str] | None, Field(None, description=_COLUMNS, min_length=1)),
@@ -167,7 +167,7 @@ def _model(report: Report, dates: bool) -> type[ReportRequest]:
         (_dates(report) if report.period is not None else {}) if dates else _no_dates(),
     )
     fields |= {
-        "report": (name | None, _report_field()) if report.name == DEFAULT_REPORT else (name, Field()),
+        "report": (name | None, _report_field(report.name)) if report.is_default else (name, Field()),
         "filters": (_filters(report) | None, Field(None, description=_FILTERS)),
         "columns": (columns_field(report) | None, Field(None, description=_COLUMNS)),
         "sort": (sort_field(report) | None, Field(None, description=_SORT)),
@@ -199,8 +199,8 @@ def _fields(scope: dict[str, Any], dates: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _report_field(**options: Any) -> Any:
-    return Field(None, description=f"Defaults to {DEFAULT_REPORT}.", **options)
+def _report_field(default: str, **options: Any) -> Any:
+    return Field(None, description=f"Defaults to {default}.", **options)
 
 
 def _dates(report: Report) -> dict[str, Any]:
@@ -245,8 +245,11 @@ def _refuse_date(value: object) -> None:
 
 def _refuse_report(value: object, info: ValidationInfo) -> None:
     assert info.context is not None  # noqa: S101 - parse_request passes the reports
-    names = ", ".join(sorted(info.context["reports"]))
-    raise PydanticCustomError("unknown", "Unknown report. Choose from: {names}.", {"names": names})
+    if not (reports := info.context["reports"]):
+        raise PydanticCustomError("unknown", "No report has been declared.")
+    code, reason = ("missing", "Name a report.") if value is None else ("unknown", "Unknown report.")
+    names = ", ".join(sorted(reports))
+    raise PydanticCustomError(code, f"{reason} Choose from: {{names}}.", {"names": names})
 
 
 _UNKNOWN_REPORT = read_by(_refuse_report, {"type": ["string", "null"]})

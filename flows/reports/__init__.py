@@ -9,14 +9,14 @@ entry point group `report_exports.reports`  installed distributions
 
 import importlib.util
 import pkgutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from importlib.metadata import entry_points
 from types import MappingProxyType, ModuleType
 
 from flows.errors import DeclarationError
-from flows.query.report import Filter, Heading, Questions, Report, Scope
+from flows.query.report import DEFAULT_REPORT, Filter, Heading, Questions, Report, Scope
 
 __all__ = ["Filter", "Heading", "Questions", "Report", "Scope", "catalog"]
 
@@ -24,13 +24,15 @@ ENTRY_POINT_GROUP = "report_exports.reports"
 
 
 @cache
-def catalog(extra_modules: tuple[str, ...] = ()) -> MappingProxyType[str, Report]:
+def catalog(extra_modules: tuple[str, ...] = (), default: str = "") -> MappingProxyType[str, Report]:
     """Load all reports, by name.
 
+    The default report is the one named `default`. Without a name, it is `survey-responses` or
+    the only report.
     Raises DeclarationError if a report is invalid. The message names the file.
     """
     reports: dict[str, Report] = {}
-    for module_name in (*_own_modules(), *_installed_modules(), *extra_modules):
+    for module_name in dict.fromkeys((*_own_modules(), *_installed_modules(), *extra_modules)):
         for module in _import_all(module_name):
             report = _report_of(module)
             if report.name in reports:
@@ -39,7 +41,20 @@ def catalog(extra_modules: tuple[str, ...] = ()) -> MappingProxyType[str, Report
                     f"two reports have the name {report.name!r}: {other} and {report.file}"
                 )
             reports[report.name] = report
+    if (name := _default_name(reports, default)) is not None:
+        reports[name] = replace(reports[name], is_default=True)
     return MappingProxyType(reports)
+
+
+def _default_name(reports: Mapping[str, Report], default: str) -> str | None:
+    if default and default not in reports:
+        names = ", ".join(sorted(reports)) or "none"
+        raise DeclarationError(f"REPORTS_DEFAULT_REPORT: no report is named {default!r}; reports: {names}")
+    if default:
+        return default
+    if DEFAULT_REPORT in reports:
+        return DEFAULT_REPORT
+    return next(iter(reports)) if len(reports) == 1 else None
 
 
 def _own_modules() -> list[str]:

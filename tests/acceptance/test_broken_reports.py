@@ -12,7 +12,7 @@ HEAD = """
 from sqlalchemy import column, select
 
 from flows.reports import Heading, Report
-from flows.reports.orders import orders
+from flows.samples.orders import orders
 
 """
 REPORT = 'REPORT = Report(name="{name}", title="X", select=select({columns}), key=orders.c.id{more})\n'

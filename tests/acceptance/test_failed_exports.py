@@ -23,7 +23,7 @@ TERMINATE = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'active' AND query LIKE %s
 """
 RUN_TIMEOUT_SECONDS = 90
-CATALOG = "tests.acceptance.custom_reports"
+CATALOG = "flows.samples,tests.acceptance.custom_reports"
 ONE_ATTEMPT = {"REPORTS_ATTEMPTS": "1", "REPORTS_CATALOG": CATALOG}
 
 

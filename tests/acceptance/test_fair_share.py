@@ -20,7 +20,7 @@ POOL = "turns"
 LIMIT, SLOTS = 3, 4  # there are two workers with two slots each
 BACKLOGS = {"ada": 40, "carol": 8}
 
-CATALOG = {"REPORTS_CATALOG": "tests.acceptance.custom_reports.brief_orders"}
+CATALOG = {"REPORTS_CATALOG": "flows.samples,tests.acceptance.custom_reports.brief_orders"}
 
 
 @pytest.fixture(scope="module")

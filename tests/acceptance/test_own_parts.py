@@ -15,7 +15,7 @@ import httpx
 import pytest
 from sqlalchemy import create_engine, insert
 
-from flows.reports.survey_responses import responses, survey_questions, surveys
+from flows.samples.survey_responses import responses, survey_questions, surveys
 from flows.sources.sqlite.adbc_chunks import FROM_ROWS
 from flows.storage.folder import FolderStorage
 from flows.storage.protocol import content_disposition
@@ -25,7 +25,7 @@ from tests.support.export_client import Session, follow, start
 from tests.support.extra_processes import create_pool, deploy_export, extra_processes, pool_settings
 from tests.support.running_stack import Stack
 
-CATALOG = "tests.acceptance.custom_reports.visits"
+CATALOG = "flows.samples,tests.acceptance.custom_reports.visits"
 POOL = "custom-components"
 SURVEY, LARGE_SURVEY = "a" * 24, "b" * 24
 LARGE = FROM_ROWS + 10_000

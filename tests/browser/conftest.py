@@ -32,7 +32,7 @@ FLAGS = [
     "--disable-sync",
 ]
 SAMPLE = f"/?surveyId={SURVEY}&from=2024-7-19&to=2024-7-26"
-CATALOG = {"REPORTS_CATALOG": "tests.browser.slow_reports"}
+CATALOG = {"REPORTS_CATALOG": "flows.samples,tests.browser.slow_reports"}
 Open = Callable[..., Watched]
 
 

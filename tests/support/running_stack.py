@@ -65,6 +65,7 @@ class Stack:
             "PREFECT_HOME": str(self.data_dir / "tests"),
             "REPORTS_DATABASE_URL": self.database_url,
             "REPORTS_STORAGE_URL": self.storage_url,
+            "REPORTS_CATALOG": "flows.samples",
             "REPORTS_WEBHOOK_SECRET_FILE": str(self.data_dir / "webhook-secret"),
             **GENEROUS_LIMITS,
             **self.aws,

@@ -28,7 +28,7 @@ export const de = {
   loading: "Wird geladen …",
   reports: "Berichte",
   report: "Bericht",
-  noReports: "Es sind noch keine Berichte eingerichtet.",
+  noReports: "Es sind noch keine Berichte eingerichtet. Die Anleitung docs/tutorial.md erklärt, wie der erste entsteht.",
   noSuchReport: (name) => `Einen Bericht „${name}“ gibt es nicht. Wählen Sie einen anderen.`,
   chooseReport: "Bericht wählen",
   reportFailed: "Der Bericht konnte nicht geladen werden.",

@@ -30,7 +30,7 @@ export const en = {
   loading: "Loading…",
   reports: "Reports",
   report: "Report",
-  noReports: "No reports have been declared yet.",
+  noReports: "No reports have been declared yet. The tutorial in docs/tutorial.md explains how to declare the first one.",
   noSuchReport: (name) => `No report named “${name}”. Choose another report.`,
   chooseReport: "Choose a report",
   reportFailed: "Couldn't load this report.",

@@ -3,7 +3,7 @@
 from sqlalchemy import func, select
 
 from flows.reports import Report
-from flows.reports.orders import orders
+from flows.samples.orders import orders
 
 REPORT = Report(
     name="brief-orders",

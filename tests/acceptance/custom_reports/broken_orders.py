@@ -4,7 +4,7 @@ import pandas as pd
 from sqlalchemy import select
 
 from flows.reports import Report
-from flows.reports.orders import orders
+from flows.samples.orders import orders
 
 
 def canary(frame: pd.DataFrame) -> pd.DataFrame:

@@ -6,7 +6,7 @@ Five rows fill a block of the file, so that its progress changes often.
 from sqlalchemy import func, literal, select
 
 from flows.reports import Report
-from flows.reports.orders import orders
+from flows.samples.orders import orders
 
 ROWS = 60
 

@@ -32,6 +32,8 @@ ARTICLE_BODY = {
 }
 UNAVAILABLE = "The database that holds the report could not be reached."
 
+SAMPLES = Catalog.of(catalog(("flows.samples",)))
+
 
 class AllowAll:
     """Authentication that accepts every request as the local caller."""
@@ -97,7 +99,7 @@ def client(fakes: Fakes) -> Client:
     app.include_router(article.router)
     parts: dict[str, Any] = dict.fromkeys(Context.__dataclass_fields__, fakes)
     app.state.context = Context(
-        **parts | {"catalog": Catalog.of(catalog()), "metrics": Metrics(), "authentication": ALLOW_ALL}
+        **parts | {"catalog": SAMPLES, "metrics": Metrics(), "authentication": ALLOW_ALL}
     )
     return Client(app)
 

@@ -14,7 +14,7 @@ from flows.formats.csv.options import CHOICES, PRESETS, parse_options
 from flows.query.request import parse_request
 from flows.reports import catalog
 
-REPORTS = catalog()
+REPORTS = catalog(("flows.samples",))
 METHODS = {"get", "post", "patch", "delete", "put"}
 
 

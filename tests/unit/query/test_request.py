@@ -35,7 +35,7 @@ def request_errors(body: Any, reports: dict[str, Report] = REPORTS) -> list[Fiel
 
 
 def test_the_request_body_of_the_article_is_accepted() -> None:
-    request = parse_request(ARTICLE_BODY, catalog())
+    request = parse_request(ARTICLE_BODY, catalog(("flows.samples",)))
     assert request.report.name == "survey-responses"
     assert request.scope == {"surveyId": "668b6fa3b8d693cd865b44bb"}
     assert request.period == DateRange(datetime(2024, 7, 19, tzinfo=UTC), datetime(2024, 7, 27, tzinfo=UTC))
@@ -274,8 +274,8 @@ def test_requests_for_different_files_have_different_fingerprints() -> None:
 
 
 def test_a_null_report_is_the_default_report() -> None:
-    default = parse_request(ARTICLE_BODY, catalog())
-    assert parse_request(ARTICLE_BODY | {"report": None}, catalog()) == default
+    default = parse_request(ARTICLE_BODY, catalog(("flows.samples",)))
+    assert parse_request(ARTICLE_BODY | {"report": None}, catalog(("flows.samples",))) == default
 
 
 def test_the_body_of_a_request_parses_to_the_same_request() -> None:

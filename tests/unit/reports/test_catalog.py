@@ -9,11 +9,11 @@ from sqlalchemy import ClauseElement
 from sqlalchemy.dialects import mssql, mysql, oracle, postgresql, sqlite
 
 from flows import reports
-from flows.errors import DeclarationError
+from flows.errors import DeclarationError, FieldError, InvalidRequest
 from flows.query import statement
 from flows.query.question_keys import questions_key
 from flows.query.report import DEFAULT_REPORT, FILTERABLE, Report, camel_case, type_name
-from flows.query.request import ExportRequest, parse_request
+from flows.query.request import ExportRequest, default_report, parse_request, parse_stored_request
 from flows.reports import catalog
 from flows.rows.columns import Question
 from flows.settings import Settings
@@ -48,21 +48,69 @@ def write(folder: Path, files: dict[str, str]) -> None:
         (folder / name).write_text(content)
 
 
-def test_the_included_reports_are_loaded() -> None:
-    assert sorted(catalog()) == ["orders", "survey-responses"]
-    assert DEFAULT_REPORT in catalog()
+def test_sample_reports_are_in_the_catalog_only_if_it_names_them() -> None:
+    assert catalog() == {}
+    assert sorted(catalog(("flows.samples",))) == ["orders", "survey-responses"]
+
+
+def default_of(*arguments: Any) -> str | None:
+    report = default_report(catalog(*arguments))
+    return report and report.name
+
+
+def test_survey_responses_is_the_default_report_where_it_exists() -> None:
+    assert default_of(("flows.samples",)) == DEFAULT_REPORT
+
+
+def test_the_only_report_is_the_default() -> None:
+    assert default_of(("flows.samples.orders",)) == "orders"
+
+
+def test_the_setting_names_the_default_report() -> None:
+    assert default_of(("flows.samples",), "orders") == "orders"
+
+
+def test_an_unknown_default_report_is_rejected() -> None:
+    with pytest.raises(
+        DeclarationError, match="REPORTS_DEFAULT_REPORT: no report is named 'order'; reports: orders"
+    ):
+        catalog(("flows.samples.orders",), "order")
+
+
+def test_several_reports_without_a_default_must_be_named(folder: Path) -> None:
+    write(
+        folder,
+        {"several/__init__.py": "", "several/a.py": report_file("a"), "several/b.py": report_file("b")},
+    )
+    with pytest.raises(InvalidRequest) as raised:
+        parse_request({}, catalog(("several",)))
+    assert raised.value.errors == [FieldError("/report", "missing", "Name a report. Choose from: a, b.")]
+
+
+def test_an_empty_catalog_is_reported() -> None:
+    with pytest.raises(InvalidRequest, match="No report has been declared"):
+        parse_request({"report": "orders"}, catalog())
+
+
+def test_a_stored_request_keeps_its_report_when_the_default_changes() -> None:
+    article = {"surveyId": IDS[0], "from": "2024-07-19", "to": "2024-07-19"}
+    for before, after in (("", "orders"), ("orders", "")):
+        body = article if before == "" else {"from": "2024-07-19", "to": "2024-07-19"}
+        request = parse_request(body, catalog(("flows.samples",), before))
+        again = parse_stored_request(request.body, catalog(("flows.samples",), after))
+        assert again.report.name == request.report.name
 
 
 def test_a_user_module_adds_its_report(folder: Path) -> None:
     write(folder, {"my_visits.py": report_file()})
-    assert sorted(catalog(("my_visits",))) == ["orders", "survey-responses", "visits"]
+    assert sorted(catalog(("my_visits",))) == ["visits"]
     assert catalog(("my_visits",))["visits"].file == str(folder / "my_visits.py")
 
 
 def test_a_user_package_adds_a_report_per_module(folder: Path) -> None:
     files = {"__init__.py": "", "visits.py": report_file(), "clicks.py": report_file("clicks")}
     write(folder, {f"my_reports/{name}": content for name, content in files.items()})
-    assert sorted(catalog(("my_reports",))) == ["clicks", "orders", "survey-responses", "visits"]
+    assert sorted(catalog(("my_reports",))) == ["clicks", "visits"]
 
 
 def test_the_catalog_setting_lists_modules_separated_by_commas() -> None:
@@ -101,7 +149,12 @@ def test_the_catalog_setting_lists_modules_separated_by_commas() -> None:
             "wrong_filter.py",
             "totl",
         ),
-        ({"twice.py": report_file("orders")}, "twice", "twice.py", "two reports have the name 'orders'"),
+        (
+            {"twice/__init__.py": "", "twice/a.py": report_file(), "twice/b.py": report_file()},
+            "twice",
+            "b.py",
+            "'visits'",
+        ),
         ({}, "nowhere_to_be_found", "nowhere_to_be_found", "ModuleNotFoundError"),
         ({}, "nowhere.to.be_found", "nowhere.to.be_found", "ModuleNotFoundError"),
     ],
@@ -124,14 +177,15 @@ def test_a_module_without_a_report_is_rejected(folder: Path) -> None:
 
 def test_two_reports_cannot_share_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(reports, ModuleType)
-    monkeypatch.setattr(reports, "_installed_modules", lambda: ["flows.reports.orders"])
+    monkeypatch.setattr(reports, "_installed_modules", lambda: ["flows.samples"])
     with pytest.raises(DeclarationError, match="two reports have the name 'orders'"):
-        reports.catalog.__wrapped__()
+        reports.catalog.__wrapped__(("flows.samples.orders",))
 
 
 # The following tests run for every report in the catalog, including reports that users add.
 
-every_report = pytest.mark.parametrize("report", catalog().values(), ids=catalog().keys())
+REPORTS = catalog(("flows.samples",))
+every_report = pytest.mark.parametrize("report", REPORTS.values(), ids=REPORTS.keys())
 every_database = pytest.mark.parametrize(
     "database",
     [

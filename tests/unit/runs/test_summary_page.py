@@ -14,7 +14,7 @@ REQUEST = parse_request(
         "name": "```<script>",
         "columns": ["id", "respondentName", "utm", "comment"],
     },
-    catalog(),
+    catalog(("flows.samples",)),
 )
 RECORDS = b"""1,Ada Lovelace,wa,"two
 lines | a pipe, <b>bold</b> and *stars*"

@@ -14,7 +14,7 @@ from flows.errors import InvalidRequest
 from flows.reports import catalog
 from tests.support.clock import NOON
 
-REPORTS = catalog()
+REPORTS = catalog(("flows.samples",))
 ADA = Caller("ada")
 ONE, TWO = UUID(int=1), UUID(int=2)
 

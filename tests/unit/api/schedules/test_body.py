@@ -13,7 +13,7 @@ from flows.webhooks.signing_keys import WebhookSecrets
 from tests.support.clock import NOON
 
 EXAMPLES = {name: example["value"] for name, example in examples.SCHEDULES.items()}
-REPORTS = catalog()
+REPORTS = catalog(("flows.samples",))
 HERE = Webhooks(WebhookSecrets(["a secret of the operator's"]))
 
 
