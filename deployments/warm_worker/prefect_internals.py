@@ -5,7 +5,7 @@ We use these private functions unchanged:
 * FlowRunExecutorContext provides the same cancellation, crash detection and hooks as in Prefect's process
   worker.
 * ProcessHandle is the type that an executor's starter has to return.
-* * _run_flow_from_runtime_entrypoint runs a flow like `python -m prefect.flow_engine`, but in this process.
+* _run_flow_from_runtime_entrypoint runs a flow like `python -m prefect.flow_engine`, but in this process.
 * EventsWorker and APILogWorker are drained before a child calls os._exit(), which skips their exit hooks.
 * _cache_api_version_check skips a version check that the worker has already made.
 
