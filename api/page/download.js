@@ -11,7 +11,7 @@ export function openDownload(url, name = "") {
   link.remove();
 }
 
-/** Download the file of an export. A plain link cannot send an API key, so a signed link is requested if there is one. */
+/** Download the file of an export. Links cannot send an API key, so signed-in users get a signed link. */
 export async function download(client, id) {
   if (!currentKey()) return openDownload(client.downloadUrl(id));
   const url = await client.signedUrl(id);

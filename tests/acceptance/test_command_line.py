@@ -54,7 +54,7 @@ def test_without_a_terminal_progress_is_plain_lines(stack: Stack, tmp_path: Path
 def test_a_terminal_shows_a_progress_bar(stack: Stack, tmp_path: Path) -> None:
     controller, terminal = pty.openpty()
     environment = {**clean_environment(), "REPORTS_API_URL": stack.api_url, "TERM": "xterm", "COLUMNS": "120"}
-    process = subprocess.Popen(  # noqa: S603 - our own command
+    process = subprocess.Popen(  # noqa: S603 - our command line
         [PROGRAM, "export", *ORDERS],
         cwd=tmp_path,
         env=environment,
@@ -102,7 +102,7 @@ def test_stdout_receives_only_the_file(stack: Stack, article: Session, tmp_path:
 def test_a_closed_pipe_ends_the_command_quietly(stack: Stack, tmp_path: Path) -> None:
     command = f"{PROGRAM} export orders --from 2024-01-01 --to 2024-12-31 --quiet -o - | head -c 10"
     environment = {**clean_environment(), "REPORTS_API_URL": stack.api_url}
-    ran = subprocess.run(  # noqa: S603 - our own command
+    ran = subprocess.run(  # noqa: S603 - our command line
         ["/bin/bash", "-c", f"set -o pipefail; {command}"],
         cwd=tmp_path,
         env=environment,
@@ -411,7 +411,7 @@ def test_client_commands_do_not_import_the_service(command: str) -> None:
         f"finally: print([name for name in {heavy} if name in sys.modules])\n"
     )
     arguments = {"export": ["orders"], "list": [], "cancel": [UNKNOWN], "schedules": ["list"]}[command]
-    ran = subprocess.run(  # noqa: S603 - our own module
+    ran = subprocess.run(  # noqa: S603 - a module of this project
         [sys.executable, "-c", script, *arguments], capture_output=True, text=True, timeout=60, check=True
     )
     assert "does not respond" in ran.stderr

@@ -50,7 +50,7 @@ def nginx_url(others: ExtraProcesses, tmp_path_factory: pytest.TempPathFactory) 
     config = folder / "nginx.conf"
     config.write_text(CONFIG.format(folder=folder, port=port, api_url=api_url), encoding="utf-8")
     command = [nginx, "-p", str(folder), "-c", str(config)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)  # noqa: S603 - ours
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)  # noqa: S603 - a fixed command
     try:
         until = time.monotonic() + 20
         while not _answers(url + PREFIX + "/healthz"):
