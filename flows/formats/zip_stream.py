@@ -101,9 +101,9 @@ def _directory_entry(member: _Member) -> bytes:
         extra = struct.pack("<2H", 1, len(extra)) + extra
     size, packed, offset = map(_in_32_bits, sizes)
     version = _VERSION_ZIP64 if extra else _VERSION
-    how = (_MADE_ON_UNIX | version, version, _UTF_8_NAME_AND_DESCRIPTOR, _DEFLATED, _TIME, _DATE)
-    what = (member.checksum, packed, size, len(member.name), len(extra), 0, 0, 0, _PLAIN_FILE, offset)
-    return struct.pack("<4s6H3L5H2L", b"PK\1\2", *how, *what) + member.name + extra
+    encoding = (_MADE_ON_UNIX | version, version, _UTF_8_NAME_AND_DESCRIPTOR, _DEFLATED, _TIME, _DATE)
+    content = (member.checksum, packed, size, len(member.name), len(extra), 0, 0, 0, _PLAIN_FILE, offset)
+    return struct.pack("<4s6H3L5H2L", b"PK\1\2", *encoding, *content) + member.name + extra
 
 
 def _end(count: int, size: int, start: int) -> bytes:

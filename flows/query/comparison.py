@@ -94,10 +94,10 @@ def _instant(column: ColumnElement[Any]) -> ColumnElement[Any]:
     text = cast(column, Text)
     point = func.instr(text, _quoted("."))
     offset = case((_is_like(text, _OFFSET), func.substr(text, _number(-6))), else_=_quoted(""))
-    whole = case(
+    without_fraction = case(
         (point > _number(0), func.substr(text, _number(1), point - _number(1)).concat(offset)), else_=text
     )
-    seconds = func.strftime(_quoted("%Y-%m-%d %H:%M:%S"), whole)
+    seconds = func.strftime(_quoted("%Y-%m-%d %H:%M:%S"), without_fraction)
     digits = _quoted("0.").concat(func.substr(text, point + _number(1), _number(6)))
     count = cast(func.round(cast(digits, REAL) * _number(1_000_000)), Integer)
     padded = func.substr(_quoted("00000").concat(count), _number(-6))

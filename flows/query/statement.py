@@ -61,14 +61,14 @@ def output_columns(request: ExportRequest, questions: Sequence[Question]) -> lis
 
     Raises KeyError for a question that does not exist.
     """
-    own = {key: _output(column) for key, column in request.report.table_columns.items()}
+    plain = {key: _output(column) for key, column in request.report.table_columns.items()}
     group = questions_key(request.report)
     answers = {column.key: column for column in _question_columns(request.report, group, questions)}
     if request.columns is None:
-        return [*own.values(), *answers.values()]
+        return [*plain.values(), *answers.values()]
     chosen: list[OutputColumn] = []
     for key in request.columns:
-        chosen.extend(answers.values() if key == group and key not in own else [(own | answers)[key]])
+        chosen.extend(answers.values() if key == group and key not in plain else [(plain | answers)[key]])
     return chosen
 
 

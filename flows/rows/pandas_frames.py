@@ -102,7 +102,9 @@ def _read_back(series: "pd.Series[Any]", column: OutputColumn) -> Values:
 
 
 def frame_of(values: Sequence[Values], columns: Sequence[OutputColumn], zone: ZoneInfo) -> pd.DataFrame:
-    arrays = [_array(own, column, zone) for own, column in zip(values, columns, strict=True)]
+    arrays = [
+        _array(column_values, column, zone) for column_values, column in zip(values, columns, strict=True)
+    ]
     frame = pd.DataFrame(dict(enumerate(arrays)), copy=False)
     frame.columns = pd.Index([column.key for column in columns])
     return frame

@@ -31,5 +31,5 @@ def _try_one(function: Callable[[Any], Any], value: Any, column: OutputColumn, k
     try:
         function(value)
     except Exception as error:
-        logger.exception("a row holds a value that cannot be read or written")
+        logger.exception("a row contains a value that cannot be read or written")
         raise UnreadableRow.at(column.key, key) from error

@@ -49,7 +49,7 @@ def parse_auto_pause(value: object) -> AutoPause:
             "error": {"code": str(code), "message": str(message)},
         }:
             return AutoPause(at, since, failures, export_id, code, message)
-    raise ValueError("must have the form in which the pause was stored")
+    raise ValueError("must have the format in which the API stores a pause")
 
 
 def count_failures(results: Iterable[RunResult]) -> int:

@@ -104,7 +104,7 @@ def _interval(text: str) -> timedelta:
 def parse_rrule(text: object, now: datetime) -> str:
     """Validate an RFC 5545 rule and return it in normalized form.
 
-    The rule must be daily or rarer, without seconds and COUNT. DTSTART is local time.
+    The rule must be daily or rarer, without seconds or COUNT. DTSTART is local time.
     """
     match = _RRULE.fullmatch(_checked_length(text).replace("\r\n", "\n"))
     if match is None:

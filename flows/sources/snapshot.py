@@ -133,8 +133,8 @@ def _set_up(connection: Connection, session: Session) -> datetime:
     limit = f"{session.statement_seconds}s"
     settings = {**_SESSION, "TimeZone": session.zone, "statement_timeout": limit}
     set_all = [func.set_config(name, value, literal(True)) for name, value in settings.items()]
-    facts = func.clock_timestamp(), func.pg_backend_pid(), func.pg_postmaster_start_time()
-    taken_at, pid, server_started_at, *_ = connection.execute(select(*facts, *set_all)).one()
+    metadata = func.clock_timestamp(), func.pg_backend_pid(), func.pg_postmaster_start_time()
+    taken_at, pid, server_started_at, *_ = connection.execute(select(*metadata, *set_all)).one()
     connection.execute(_CHECK_CLIENT)
     driver: Any = connection.connection.driver_connection
     if isinstance(driver, WatchedConnection):

@@ -111,7 +111,9 @@ def chunk_of_columns(
     """Build a chunk from the values of `expressions`, column by column, with the report's key last."""
     keys = selected[-1]
     plain = [column for column in columns if column.question is None]
-    values: dict[str, Values] = {column.key: own for column, own in zip(plain, selected, strict=False)}
+    values: dict[str, Values] = {
+        column.key: column_values for column, column_values in zip(plain, selected, strict=False)
+    }
     for column, convert in zip(plain, converters, strict=False):
         values[column.key] = apply_to_column(convert, values[column.key], column, keys)
     if len(plain) < len(columns):

@@ -49,4 +49,4 @@ def _subscription(value: object) -> Subscription:
     match value:
         case {"kind": "webhook", "host": str(host), "sealed": str(sealed), "on": [*on]}:
             return Subscription(host, sealed, tuple(event for event in EVENTS if event in on))
-    raise ValueError("must contain webhooks in the form that the API stores")
+    raise ValueError("must contain webhooks in the format in which the API stores them")

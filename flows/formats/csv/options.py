@@ -143,10 +143,10 @@ def _contradictions(options: CsvOptions, overrides: Mapping[str, Any]) -> dict[s
         )
     if options.split_rows is not None and options.compression == "gzip":
         if "splitRows" in overrides:
-            reasons["splitRows"] = "splitRows needs compression zip; gzip holds a single file"
+            reasons["splitRows"] = "splitRows needs compression zip; gzip contains a single file"
         else:
             reasons["compression"] = (
-                "compression gzip holds a single file; set splitRows to null or use compression zip"
+                "compression gzip contains a single file; set splitRows to null or use compression zip"
             )
     elif overrides.get("splitRows") is not None and options.compression != "zip":
         reasons["splitRows"] = "splitRows needs compression zip, because it produces several files"

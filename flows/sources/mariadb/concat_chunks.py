@@ -165,7 +165,9 @@ def _split(rows: DriverRows, driver_types: Sequence[int]) -> list[Values]:
         raise Irregular
     try:
         columns = _columns(pa.array(records, TEXT), len(driver_types))
-        return [_PARSERS[own](column) for own, column in zip(driver_types, columns, strict=True)]
+        return [
+            _PARSERS[driver_type](column) for driver_type, column in zip(driver_types, columns, strict=True)
+        ]
     except ValueError as error:
         raise Irregular from error
 

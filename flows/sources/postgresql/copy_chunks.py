@@ -67,7 +67,7 @@ def select_rows(request: ExportRequest, columns: Sequence[OutputColumn]) -> Sele
 
 def chunk_of(block: Records, columns: Sequence[OutputColumn], zone: ZoneInfo) -> Chunk:
     *texts, keys = _parse(block.data, len(columns) + 1)
-    values = [_typed(own, column, zone) for own, column in zip(texts, columns, strict=True)]
+    values = [_typed(column_texts, column, zone) for column_texts, column in zip(texts, columns, strict=True)]
     return Chunk(values, keys)
 
 

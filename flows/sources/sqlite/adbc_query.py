@@ -71,7 +71,7 @@ def can_read(request: ExportRequest, columns: Sequence[OutputColumn]) -> bool:
     plain, key = [column.expression for column in columns if column.question is None], request.report.key
     questions = question_keys(columns)
     return (
-        all(_kind(own.type) and not _is_expensive(own) for own in [*plain, key])
+        all(_kind(selected.type) and not _is_expensive(selected) for selected in [*plain, key])
         and _kind(key.type) != FLOAT  # Errors show the stored key, which may be an integer.
         and all(map(_is_stable, visitors.iterate(statement.rows(request, plain))))
         and len(questions) <= MAX_QUESTIONS
@@ -94,8 +94,10 @@ def order(
     ]
     columns_and_key.append((request.report.key, request.report.key.type))
     questions = question_keys(columns)
-    selected = [own for expression, kind in columns_and_key for own in _select(expression, kind, null_text)]
-    irregular = [own for expression, kind in columns_and_key for own in _irregular(expression, kind)]
+    selected = [part for expression, kind in columns_and_key for part in _select(expression, kind, null_text)]
+    irregular = [
+        condition for expression, kind in columns_and_key for condition in _irregular(expression, kind)
+    ]
     if questions:
         document = type_coerce(_answers(columns), Text())
         selected += [*(_answer(document, key) for key in questions), *_select(document, Text(), null_text)]
