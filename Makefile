@@ -6,6 +6,8 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no
 ADVISORIES := https://api.osv.dev
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command "make lock" --extra build pyproject.toml
+LOCK_OLDEST := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--custom-compile-command "make lock" --no-deps
 
 .PHONY: up test check audit coverage lock clean
 
@@ -32,9 +34,10 @@ audit: $(VENV)/.dev  ## check the locked packages for known vulnerabilities, if 
 coverage: $(VENV)/.dev  ## measure branch coverage of the unit tests; child processes are not counted
 	@$(BIN)/python -m pytest -q tests/unit --cov --cov-report=term:skip-covered $(ARGS)
 
-lock:  ## update both lock files from pyproject.toml (needs uv)
+lock:  ## update the lock files from pyproject.toml and tests/requirements-oldest.in (needs uv)
 	$(LOCK) --output-file requirements.txt $(ARGS)
 	$(LOCK) --extra dev --extra otel --constraint requirements.txt --output-file requirements-dev.txt $(ARGS)
+	$(LOCK_OLDEST) tests/requirements-oldest.in --output-file tests/requirements-oldest.txt
 
 clean:  ## remove the environment and the local data
 	rm -rf $(VENV) .local

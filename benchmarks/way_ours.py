@@ -11,8 +11,8 @@ import httpx
 from prefect.client.schemas.objects import FlowRun
 
 from benchmarks.turn import Parameters, run_turn
-from deployments.warm_worker import child
-from deployments.warm_worker.prefect_internals import run_flow
+from deployments.warm_worker.processes import child
+from deployments.warm_worker.processes.prefect_internals import run_flow
 from flows import export
 from flows.runs import flow_names
 

@@ -73,11 +73,11 @@ def _up(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
 def _worker(arguments: argparse.Namespace) -> int:
     """Run a worker and return 0 after a clean stop, or 2 if it cannot serve the work pool."""
     from deployments.stack.terminal import Terminal
-    from deployments.warm_worker.serve import UntestedPrefect, WorkerRefused, serve  # takes 2 s
+    from deployments.warm_worker.serve import WorkerRefused, serve  # takes 2 s
 
     try:
         asyncio.run(serve(arguments.pool, arguments.name, arguments.limit, arguments.grace))
-    except (WorkerRefused, UntestedPrefect) as refusal:
+    except WorkerRefused as refusal:
         Terminal().fail(str(refusal))
         return 2
     return 0

@@ -5,6 +5,13 @@ metrics. What a run does is in `flows`. Prefect finds the worker type by the ent
 `prefect.collections`.
 """
 
-from deployments.warm_worker.worker import WarmWorker
+from typing import TYPE_CHECKING
+
+from deployments.warm_worker.versions import installed_version, is_tested
+
+if TYPE_CHECKING or is_tested(installed_version()):
+    from deployments.warm_worker.worker import WarmWorker
+else:  # imports no internals of Prefect
+    from deployments.warm_worker.stock_worker import StockWorker as WarmWorker
 
 __all__ = ["WarmWorker"]

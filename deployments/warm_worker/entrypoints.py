@@ -1,5 +1,8 @@
 """Restrict the entrypoints that the worker runs."""
 
+from collections.abc import Sequence
+from typing import Any
+
 # Everyone who can create a deployment can choose its entrypoint, which may be any function that Python can
 # import, such as `subprocess.getoutput`. Prefect has no roles, so the worker restricts entrypoints itself.
 OWN = frozenset({"flows.export.export_report", "flows.delivery.deliver_webhook", "flows.sweep.sweep_files"})
@@ -14,3 +17,10 @@ def check_entrypoint(entrypoint: str, others: frozenset[str]) -> str | None:
         f"The worker does not run the entrypoint {entrypoint!r}. To allow it, add it to"
         " REPORTS_WORKER_ENTRYPOINTS in the environment of the worker, and restart the worker."
     )
+
+
+def check_pull_steps(steps: Sequence[dict[str, Any]] | None, others: frozenset[str]) -> str | None:
+    """Return an error message if the deployment has pull steps, which could run any command, or None."""
+    if not steps or ANY in others:
+        return None
+    return "The worker executes no pull steps. Remove them from the deployment."

@@ -8,7 +8,7 @@ import logging
 import random
 from collections.abc import Mapping, Set
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 import anyio
@@ -28,7 +28,6 @@ from prefect.exceptions import PrefectException
 from prefect.states import AwaitingRetry, Failed
 
 from deployments.warm_worker import metrics
-from deployments.warm_worker.pool import WarmProcess
 from flows.errors import DeliveryLost, WorkerLost
 from flows.runs import flow_names, tags
 from flows.runs.artifacts import progress_filter
@@ -47,6 +46,10 @@ MAX_CRASH_AGE = timedelta(hours=24)
 logger = logging.getLogger(__name__)
 
 
+class Killable(Protocol):
+    def kill(self) -> None: ...
+
+
 class Rescuer:
     """Reschedules lost runs.
 
@@ -55,7 +58,7 @@ class Rescuer:
     """
 
     def __init__(
-        self, client: PrefectClient, work_pool: str, own: Mapping[UUID, WarmProcess], claimed: Set[UUID]
+        self, client: PrefectClient, work_pool: str, own: Mapping[UUID, Killable], claimed: Set[UUID]
     ) -> None:
         self._client, self._work_pool, self._own, self._claimed = client, work_pool, own, claimed
         settings = Settings()

@@ -1,22 +1,28 @@
 """Implement `report-exports worker`, which runs a warm worker until a signal stops it."""
 
 import asyncio
+import logging
 import signal
 
-from deployments.warm_worker.prefect_internals import UntestedPrefect
-from deployments.warm_worker.worker import WarmWorker, WorkerRefused
+from deployments.warm_worker import WarmWorker
+from deployments.warm_worker.versions import installed_version, is_tested, untested_warning
+from deployments.warm_worker.work_pool import WorkerRefused
 from flows import logs
 from flows.settings import Settings
 
-__all__ = ["UntestedPrefect", "WorkerRefused", "serve"]
+__all__ = ["WorkerRefused", "serve"]
+
+logger = logging.getLogger(__name__)
 
 
 async def serve(work_pool: str, name: str | None, limit: int | None, grace_seconds: float) -> None:
     """Serve the work pool until a signal arrives.
 
-    Raises WorkerRefused or UntestedPrefect if the worker cannot start.
+    Raises WorkerRefused if the worker cannot start.
     """
     logs.configure(Settings().log_format)
+    if not is_tested(installed := installed_version()):
+        logger.warning(untested_warning(installed))
     worker = WarmWorker(work_pool, name=name, limit=limit, create_pool_if_not_found=False)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -6,7 +6,6 @@ cancellation and crash detection.
 """
 
 import asyncio
-import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,41 +21,32 @@ from prefect.client.schemas.responses import WorkerFlowRunResponse
 from prefect.exceptions import ObjectNotFound
 from prefect.flows import Flow, load_flow_from_entrypoint
 from prefect.states import Failed, Scheduled
-from prefect.workers.base import BaseJobConfiguration, BaseVariables, BaseWorker, BaseWorkerResult
+from prefect.workers.base import BaseWorker
 
-from deployments.warm_worker import metrics, prefect_internals
+from deployments.warm_worker import metrics
 from deployments.warm_worker.after_run_loop import follow_up_forever
 from deployments.warm_worker.backlog import Backlog
-from deployments.warm_worker.child import Job
 from deployments.warm_worker.entrypoints import check_entrypoint
 from deployments.warm_worker.fair_share import find_owner
-from deployments.warm_worker.pool import WarmProcess, WarmProcessPool
+from deployments.warm_worker.processes import prefect_internals
+from deployments.warm_worker.processes.child import Job
+from deployments.warm_worker.processes.pool import WarmProcess, WarmProcessPool
 from deployments.warm_worker.rescue import Rescuer
 from deployments.warm_worker.scheduled_events import watch_scheduled_runs
+from deployments.warm_worker.work_pool import (
+    DEFAULT_LIMIT,
+    TYPE,
+    WarmConfiguration,
+    WarmResult,
+    WarmVariables,
+    check_pool,
+)
 from flows.settings import Settings
 
-TYPE = "warm"
-DEFAULT_LIMIT = 2 * (os.cpu_count() or 1)
 ENTRYPOINT_CACHE_SECONDS = 10.0
 CRASH_DETECTION_SECONDS = 2.0
 # An event can arrive before its run is committed, so the worker reads scheduled runs several times.
 READS_PER_EVENT, SECONDS_BETWEEN_READS = 3, 0.02
-
-
-class WorkerRefused(RuntimeError):
-    """The worker cannot serve this work pool. The message says what to do."""
-
-
-class WarmVariables(BaseVariables):
-    """Job variables of the work pool. There are none, because a process starts before its run is known."""
-
-
-class WarmConfiguration(BaseJobConfiguration):
-    pass
-
-
-class WarmResult(BaseWorkerResult):
-    pass
 
 
 class WarmStarter:
@@ -101,7 +91,6 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
     _description = "Runs flows in processes with all imports done: 0.3 s instead of 10 s."
 
     def __init__(self, work_pool_name: str, **options: Any) -> None:
-        prefect_internals.check_version()
         if options.get("limit") is None:
             options["limit"] = DEFAULT_LIMIT
         super().__init__(work_pool_name, **options)
@@ -124,7 +113,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
 
     async def setup(self) -> None:
         await super().setup()
-        self._check_pool()
+        check_pool(self._work_pool, self._work_pool_name)
         enter = self._exit_stack.enter_async_context
         self._executors = await enter(prefect_internals.FlowRunExecutorContext())
         self._pool = await enter(WarmProcessPool(min(self.limiter_size, DEFAULT_LIMIT)))
@@ -240,19 +229,6 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
             await self.client.set_flow_run_state(flow_run.id, Failed(message=message))
             return None
         return entrypoint
-
-    def _check_pool(self) -> None:
-        pool = self._work_pool
-        if pool is None:
-            raise WorkerRefused(
-                f"Work pool {self._work_pool_name!r} does not exist. Create it with"
-                f" `prefect work-pool create {self._work_pool_name} --type {TYPE}`."
-            )
-        if pool.type != TYPE:
-            raise WorkerRefused(
-                f"Work pool {pool.name!r} is of type {pool.type!r}, but this worker serves pools of type"
-                f" {TYPE!r}. Start a worker of type {pool.type!r}, or create a pool of type {TYPE!r}."
-            )
 
     @asynccontextmanager
     async def _services(self) -> AsyncIterator[None]:

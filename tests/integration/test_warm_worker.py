@@ -19,6 +19,9 @@ FLOWS = "tests.integration.small_flows"
 WARM, STOCK = "warm-tests", "stock-tests"
 LIMIT = 3
 ANY_ENTRYPOINT = {"REPORTS_WORKER_ENTRYPOINTS": "*"}
+SMALL_FLOWS = {
+    "REPORTS_WORKER_ENTRYPOINTS": ",".join(f"{FLOWS}.{name}" for name in ("completes", "fails", "sleeps"))
+}
 # Longer than any of these tests, so a run that starts sooner was not found by polling.
 POLLING_SECONDS = 60
 
@@ -248,21 +251,63 @@ def test_an_unsuitable_pool_is_rejected_with_an_explanation(
     assert "Traceback" not in workers.processes.output(worker)
 
 
-def test_an_untested_prefect_is_rejected_with_an_explanation(workers: Workers, tmp_path: Path) -> None:
-    script = tmp_path / "with_another_prefect.py"
+@pytest.fixture(scope="module")
+def untested(workers: Workers, tmp_path_factory: pytest.TempPathFactory) -> subprocess.Popen[bytes]:
+    """Start a worker that sees another version of Prefect than the installed one."""
+    script = tmp_path_factory.mktemp("untested") / "worker.py"
     script.write_text(
-        "import sys\n"
+        "import sys, importlib.metadata as metadata\n"
+        "real = metadata.version\n"
+        "metadata.version = lambda name: '3.99.0' if name == 'prefect' else real(name)\n"
+        "sys.modules['deployments.warm_worker.processes'] = None\n"  # its import raises an error
         "from deployments import cli\n"
-        "from deployments.warm_worker import prefect_internals\n"
-        "prefect_internals.TESTED_VERSION = '2.0.0'\n"
-        "sys.exit(cli.main(['worker']))\n"
+        "sys.exit(cli.main(['worker', '--pool', 'untested', '--grace', '0']))\n"
     )
-    worker = workers.processes.start(str(script))
-    assert worker.wait(60) == 2
-    output = " ".join(workers.processes.output(worker).split())
-    assert "The warm worker is tested with Prefect 2.0.0, but 3." in output
-    assert "use a work pool of type process." in output
-    assert "Traceback" not in output
+    create_pool(workers.prefect, "untested", "warm")
+    worker = workers.processes.start(str(script), PREFECT_WORKER_QUERY_SECONDS="1", **SMALL_FLOWS)
+    workers.processes.wait_for_output(worker, "started!")
+    return worker
+
+
+def test_untested_prefect_completes_runs_and_logs_a_warning(
+    workers: Workers, untested: subprocess.Popen[bytes]
+) -> None:
+    runs = [workers.start(flow, "untested") for flow in ("completes", "fails")]
+    completed, failed = flow_runs.wait_until_finished(workers.prefect, *runs, within_seconds=90)
+    assert (completed["state_type"], failed["state_type"]) == ("COMPLETED", "FAILED")
+    output = " ".join(workers.processes.output(untested).split())
+    assert "is tested with Prefect 3.8.8 to 3.9.1, but 3.99.0 is installed" in output
+
+
+def test_untested_prefect_cancels_running_flows(workers: Workers, untested: subprocess.Popen[bytes]) -> None:
+    run_id = workers.start("sleeps", "untested", seconds=300)
+    flow_runs.wait_for_state(workers.prefect, run_id, "RUNNING")
+    flow_runs.cancel(workers.prefect, run_id)
+    (run,) = flow_runs.wait_until_finished(workers.prefect, run_id, within_seconds=60)
+    assert run["state_type"] == "CANCELLED"
+
+
+@pytest.mark.parametrize(
+    ("entrypoint", "pull_steps", "sentence"),
+    [
+        ("subprocess.getoutput", [], "The worker does not run the entrypoint"),
+        (f"{FLOWS}.completes", [{"prefect.deployments.steps.set_working_directory": {"directory": "/"}}],
+         "The worker executes no pull steps"),
+    ],
+)  # fmt: skip
+def test_untested_prefect_runs_only_allowed_code(
+    workers: Workers,
+    untested: subprocess.Popen[bytes],
+    entrypoint: str,
+    pull_steps: list[dict[str, Any]],
+    sentence: str,
+) -> None:
+    deployment = deploy(workers.prefect, "shell", entrypoint, "untested", pull_steps=pull_steps)
+    (run,) = flow_runs.wait_until_finished(
+        workers.prefect, flow_runs.start(workers.prefect, deployment, {}), within_seconds=60
+    )
+    assert run["state_type"] == "FAILED"
+    assert sentence in run["state"]["message"]
 
 
 def spans_of(workers: Workers, run_ids: list[str]) -> list[tuple[float, float]]:

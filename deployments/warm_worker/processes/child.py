@@ -38,9 +38,9 @@ PRELOAD = [
     "encodings.idna",
     "stringprep",
     "api.exports.flow_run_job",
-    "deployments.warm_worker.prefect_internals",
-    "deployments.warm_worker.child",
-    "deployments.warm_worker.gc_freeze",
+    "deployments.warm_worker.processes.prefect_internals",
+    "deployments.warm_worker.processes.child",
+    "deployments.warm_worker.processes.gc_freeze",
 ]
 
 
@@ -78,7 +78,7 @@ def _configure_log(job: Job, log_format: logs.Format) -> None:
 
 def _run(job: Job) -> int:
     """Run the flow and return the exit code."""
-    from deployments.warm_worker.prefect_internals import run_flow
+    from deployments.warm_worker.processes.prefect_internals import run_flow
 
     try:
         run_flow(job.flow_run, job.entrypoint, job.environment)
@@ -95,7 +95,10 @@ def _warm_up() -> "Iterator[Settings]":
     """Open clients, their threads and an event loop, which a forked process cannot inherit."""
     from prefect.context import SyncClientContext
 
-    from deployments.warm_worker.prefect_internals import keep_result_storage, open_background_services
+    from deployments.warm_worker.processes.prefect_internals import (
+        keep_result_storage,
+        open_background_services,
+    )
     from flows.reports import catalog
     from flows.settings import Settings
     from flows.storage.from_url import open_storage

@@ -12,8 +12,9 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from types import TracebackType
 
-from deployments.warm_worker import child, metrics
-from deployments.warm_worker.child import Job
+from deployments.warm_worker import metrics
+from deployments.warm_worker.processes import child
+from deployments.warm_worker.processes.child import Job
 from flows.runs.attempt_result import AttemptResult
 
 WARM_UP_SECONDS = 60.0

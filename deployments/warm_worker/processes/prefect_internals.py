@@ -1,4 +1,4 @@
-"""Wrap and replace private functions of Prefect 3.8.8.
+"""Wrap and replace private functions of Prefect 3.8.8 and 3.9.1.
 
 We use these private functions unchanged:
 
@@ -24,7 +24,6 @@ import os
 import threading
 from collections.abc import Iterator, Set
 from contextlib import contextmanager
-from importlib.metadata import version
 from typing import Any
 from uuid import UUID
 
@@ -47,30 +46,14 @@ from prefect.settings import PREFECT_API_URL
 __all__ = [
     "FlowRunExecutorContext",
     "ProcessHandle",
-    "UntestedPrefect",
-    "check_version",
     "keep_result_storage",
     "open_background_services",
     "run_flow",
 ]
 
-TESTED_VERSION = "3.8.8"
 # Shorter runs are not observed for suspension.
 OBSERVE_AFTER_SECONDS = 2.0
 DRAIN_SECONDS = 5.0
-
-
-class UntestedPrefect(RuntimeError):
-    """The installed version of Prefect has not been tested with this worker."""
-
-
-def check_version() -> None:
-    installed = version("prefect")
-    if installed != TESTED_VERSION:
-        raise UntestedPrefect(
-            f"The warm worker is tested with Prefect {TESTED_VERSION}, but {installed} is installed. Install"
-            f" prefect=={TESTED_VERSION}, or use a work pool of type process."
-        )
 
 
 def open_background_services() -> None:

@@ -1,0 +1,1 @@
+"""Warm processes: the child process that executes runs, and the pool of these processes."""

@@ -1,0 +1,42 @@
+"""Define the work pool type `warm`, and check whether a worker can serve a work pool."""
+
+import os
+
+from prefect.client.schemas.objects import WorkPool
+from prefect.workers.base import BaseJobConfiguration, BaseVariables, BaseWorkerResult
+
+TYPE = "warm"
+DEFAULT_LIMIT = 2 * (os.cpu_count() or 1)
+
+
+class WorkerRefused(RuntimeError):
+    """The worker cannot serve this work pool. The message says what to do."""
+
+
+class WarmVariables(BaseVariables):
+    """Job variables of the work pool. There are none, because a process starts before its run is known."""
+
+
+class WarmConfiguration(BaseJobConfiguration):
+    pass
+
+
+class WarmResult(BaseWorkerResult):
+    pass
+
+
+def check_pool(pool: WorkPool | None, name: str) -> None:
+    """Check that the pool exists and has the right type.
+
+    Raises WorkerRefused if it does not.
+    """
+    if pool is None:
+        raise WorkerRefused(
+            f"Work pool {name!r} does not exist. Create it with"
+            f" `prefect work-pool create {name} --type {TYPE}`."
+        )
+    if pool.type != TYPE:
+        raise WorkerRefused(
+            f"Work pool {pool.name!r} is of type {pool.type!r}, but this worker serves pools of type"
+            f" {TYPE!r}. Start a worker of type {pool.type!r}, or create a pool of type {TYPE!r}."
+        )
