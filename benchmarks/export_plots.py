@@ -41,7 +41,7 @@ def draw(findings: Findings, ways: Sequence[Way], folder: Path) -> None:
 
 
 def _speed(findings: Findings, ways: Sequence[Way]) -> Figure:
-    """Draw one panel per target, for the largest number of rows with results for the most ways."""
+    """Draw one panel per target, for the largest number of rows that (nearly) all ways were measured with."""
     most = max(len(results) for results in findings.values())
     rows = max(scenario.rows for scenario, results in findings.items() if len(results) == most)
     scenarios = [scenario for scenario in findings if scenario.rows == rows]
@@ -115,7 +115,7 @@ def _memory(findings: Findings, ways: Sequence[Way]) -> Figure:
 
 
 def _peaks(findings: Findings, way: str) -> dict[int, float]:
-    """Return the peak memory in MB by number of rows. The target with the highest peak counts."""
+    """Return the peak memory in MB by number of rows, as the maximum over all targets."""
     peaks: dict[int, float] = {}
     for scenario in sorted(findings, key=lambda scenario: scenario.rows):
         result = findings[scenario].get(way)

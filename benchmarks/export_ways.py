@@ -98,8 +98,8 @@ LIMIT_PROGRAM, OUR_PROGRAM, PANDAS_PROGRAM = map(_python, ("way_limit", "way_our
 ARTICLE_PROGRAM = ["node", str(ARTICLE / "way.js")]
 
 WAYS = (
-    # The limit runs the query of the service and produces the same records. The hand-written queries leave
-    # the format of dates and lists to PostgreSQL.
+    # The limit runs the query of the service and produces the same records. In the hand-written queries,
+    # PostgreSQL chooses the format of dates and lists.
     Way(LIMIT, "the limit: psql COPY | multipart", LIMIT_PROGRAM, _same_select),
     Way("by-hand", "the same with a select by hand", LIMIT_PROGRAM, _hand_written()),
     Way("copy", "ours, copy", OUR_PROGRAM, _ours()),

@@ -1,4 +1,4 @@
-"""Survey report with a `transform` that changes nothing, which makes the service export it through pandas."""
+"""Survey report with a `transform` that changes nothing, so that the service exports it through pandas."""
 
 from dataclasses import replace
 

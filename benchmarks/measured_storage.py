@@ -1,4 +1,4 @@
-"""S3 targets for measurements. Each turn gets an empty bucket, which is deleted afterwards."""
+"""S3 targets for measurements. Each turn uses a new bucket."""
 
 import csv
 import gzip
@@ -28,7 +28,7 @@ class Target:
     def bucket(self, name: str) -> Iterator[str]:
         self.s3.create_bucket(Bucket=name)
         try:
-            # SeaweedFS creates the volumes of a bucket with its first object, which takes time.
+            # The first object in a bucket is slow, because SeaweedFS creates the volumes of the bucket.
             self.s3.put_object(Bucket=name, Key="first", Body=b"first")
             self.s3.delete_object(Bucket=name, Key="first")
             yield name

@@ -1,4 +1,4 @@
-"""Load generator for benchmarks/polling.py, which runs it in a separate process.
+"""Load generator for benchmarks/polling.py, run in a separate process.
 
 `python -m benchmarks.pollers` reads parameters as JSON from stdin and writes results as JSON to stdout.
 It writes HTTP/1.1 requests directly to sockets, because a client library would dominate the result.

@@ -36,7 +36,7 @@ CONCURRENT_JOBS = (5, 20)
 # The default of the warm worker. The process worker has no limit by default.
 LIMIT = 2 * (psutil.cpu_count() or 1)
 POLL_SECONDS = 0.2
-QUIET_SECONDS = 4.0  # lets the last events and logs of a batch be written
+QUIET_SECONDS = 4.0  # time for the last events and logs of a batch to be written
 
 
 @dataclass

@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print_to_stderr(f"report-exports: {problem.detail}")
         return RequestRejected.code
     except BrokenPipeError:  # for example in `report-exports export … -o - | head`
-        # Python flushes stdout at exit. Redirect it, or the flush would raise the same error again.
+        # Python flushes stdout at exit. Unless stdout is redirected, that would raise the same error again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OperationFailed.code
 

@@ -26,7 +26,7 @@ PREFECT_YAML = Path(__file__).resolve().parent.parent / "prefect.yaml"
 
 
 def import_flows(deployments: list[dict[str, Any]]) -> None:
-    """Import each flow's module to fail early. Prefect would register a placeholder if the import fails."""
+    """Import each flow's module, because Prefect registers a placeholder if the import fails."""
     for deployment in deployments:
         import_module(deployment["entrypoint"].rpartition(".")[0])
 

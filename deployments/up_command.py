@@ -29,7 +29,7 @@ def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     if error := check_host(arguments.host, authenticated):
         parser.error(f"argument --host: {error}")
     for name in filter(is_of_postgres, environment):
-        del os.environ[name]  # libpq must not connect to another server than the embedded one
+        del os.environ[name]  # libpq must connect only to the embedded server
     if arguments.port is not None and arguments.port == arguments.prefect_port != 0:
         parser.error(f"--port and --prefect-port are both {arguments.port}. Choose different ports.")
     options = Options(

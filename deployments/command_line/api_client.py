@@ -47,7 +47,7 @@ class ApiClient:
 
     @property
     def address(self) -> str:
-        """URL of the service without credentials, which is safe to print."""
+        """URL of the service without credentials, safe to print."""
         return str(self._url.copy_with(username=None, password=None))
 
     def request_timeout(self, wait_seconds: int = 0) -> httpx.Timeout:
@@ -68,8 +68,8 @@ class ApiClient:
     ) -> httpx.Response:
         """Send a request, with retries, and return the successful response or the redirect.
 
-        Each attempt is a call of `wrap_attempt` with the function that sends the request. Raises Problem for
-        an error response and ServiceUnreachable after the timeout.
+        Each attempt calls `wrap_attempt` with the function that sends the request. Raises Problem for an
+        error response and ServiceUnreachable after the timeout.
         """
         backoff = backoff or Backoff(self.timeout_seconds, self.clock)
         prefer = {"Prefer": f"wait={wait_seconds}"} if wait_seconds else {}
@@ -88,7 +88,7 @@ class ApiClient:
             self.pause(backoff, response, self._describe_failure(response))
 
     def pause(self, backoff: Backoff, response: httpx.Response | None, reason: str) -> None:
-        """Wait before the next attempt, or raise ServiceUnreachable if the timeout would pass."""
+        """Wait before the next attempt. Raises ServiceUnreachable if the wait would exceed the timeout."""
         header = response.headers.get("retry-after") if response is not None else None
         limited = response is not None and response.status_code == HTTPStatus.TOO_MANY_REQUESTS
         next_pause = backoff.pause_after_rate_limit if limited else backoff.pause_after_failure

@@ -24,7 +24,7 @@ class Backoff:
         self._next_pause = INITIAL_PAUSE_SECONDS
 
     def pause_after_failure(self, retry_after: float | None = None) -> float | None:
-        """Return the seconds to wait before the next attempt, or None if the timeout would pass.
+        """Return the seconds to wait before the next attempt, or None if the wait would exceed the timeout.
 
         `retry_after`, if set, takes precedence over the exponential delay.
         """

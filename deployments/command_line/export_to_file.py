@@ -35,7 +35,8 @@ def start_export(
     """
 
     def send_uninterrupted(send: Any) -> httpx.Response:
-        response: httpx.Response = signals.defer_during(send)  # cancelling needs the job id in the response
+        # A signal must wait for the response, because cancelling needs the job id in it.
+        response: httpx.Response = signals.defer_during(send)
         if not response.is_success:
             signals.raise_deferred()
         return response

@@ -19,7 +19,7 @@ class SignalHandler:
         self._deferring, self._deferred = False, 0
 
     def defer_during(self, act: Callable[[], T]) -> T:
-        """Run `act` and return its result. A signal that arrives meanwhile waits for `raise_deferred`.
+        """Run `act` and return its result. `raise_deferred` raises a signal that arrives in the meantime.
 
         If `act` fails, the signal is raised instead of the failure.
         """

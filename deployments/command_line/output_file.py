@@ -57,7 +57,7 @@ class AtomicFile:
 
     def abort(self) -> None:
         """Remove the temporary file. Does nothing after a commit."""
-        with suppress(OSError):  # close() flushes, which fails if the disk is full
+        with suppress(OSError):  # close() flushes and fails if the disk is full
             self._file.close()
         self._temporary.unlink(missing_ok=True)
 
@@ -94,7 +94,7 @@ def safe_name(service_name: str) -> str:
 
 
 def check_output(output: str | None, force: bool) -> None:
-    """Raise RequestRejected if --output is already known to be unusable before the export starts."""
+    """Check --output before the export starts. Raises RequestRejected if it cannot be used."""
     if output is None or output == STDOUT or Path(output).is_dir():
         return
     path = Path(output)

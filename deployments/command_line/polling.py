@@ -28,7 +28,7 @@ def job_path(job_id: str) -> str:
 
 
 def wait_until_ended(client: ApiClient, job: Job, show: Callable[[Job], None], pause: float = 0.0) -> Job:
-    """Poll until the export has ended and return its final state. The first poll is after `pause` seconds."""
+    """Wait `pause` seconds, then poll until the export has ended, and return its final state."""
     show(job)
     while job["status"] not in FINAL:
         client.sleep(pause)

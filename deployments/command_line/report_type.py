@@ -1,4 +1,4 @@
-"""Fetch the description of a report, whose scopes and filters define some of the options."""
+"""Fetch the description of a report. Its scopes and filters define some of the options."""
 
 from collections.abc import Mapping
 from typing import Any

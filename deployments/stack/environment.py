@@ -17,7 +17,7 @@ LOOPBACK_NAMES = "127.0.0.1,localhost,::1"
 
 @dataclass(frozen=True)
 class Connections:
-    """Address and credentials of each part. The fields are also those of stack.json."""
+    """Address and credentials of each part. stack.json contains the same fields."""
 
     api_url: str
     prefect_api_url: str

@@ -139,8 +139,8 @@ def up(options: Options, inherited: Mapping[str, str], terminal: Terminal) -> in
 def _temporary_folder() -> TemporaryDirectory[str]:
     """Create a folder for temporary files.
 
-    The data directory is unsuitable, because its path may be too long for sockets. So is the system's folder:
-    there, Prefect uses a folder that belongs to the first user who ran it on the machine.
+    The path of the data directory may be too long for sockets. In the system's folder, Prefect would use a
+    subfolder that belongs to the first user who ran it on the machine.
     """
     return TemporaryDirectory(prefix="report-exports-", ignore_cleanup_errors=True)
 

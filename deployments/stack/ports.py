@@ -5,8 +5,8 @@ import random
 import socket
 from pathlib import Path
 
-# Linux uses ports from 32768 for outgoing connections. The gRPC ports of the storage server, which are higher
-# by 10,000, must also be below that.
+# Linux uses ports from 32768 for outgoing connections. The storage server adds 10,000 to each port for gRPC,
+# so HIGHEST plus 10,000 must be below that.
 LOWEST, HIGHEST = 12_000, 22_000
 GRPC_OFFSET = 10_000
 API_PORT, PREFECT_PORT = 8000, 4200
@@ -44,8 +44,8 @@ class Ports:
     def choose(self, role: str, port: int | None, default: int, host: str) -> int:
         """Return a port for the role.
 
-        `port` 0 stands for any free port, and None for the default, or any free port if the default is in
-        use. Raises PortTaken if another `port` is in use.
+        0 means any free port. None means the default, or any free port if the default is in use. Raises
+        PortTaken if any other `port` is in use.
         """
         if port == 0:
             return self.any_free(role, host)

@@ -1,4 +1,4 @@
-"""Follow up on ended runs whose process crashed before it could do so (see flows/schedules/after_run.py)."""
+"""Periodically follow up on ended runs whose own process could not, as flows/schedules/after_run.py explains."""
 
 import logging
 import random

@@ -121,9 +121,9 @@ class Backlog:
                 return
 
     async def _read_hidden(self, polled_runs: Sequence[WorkerFlowRunResponse]) -> list[WorkerFlowRunResponse]:
-        """Return the first due runs of each waiting owner, which Prefect's response may lack.
+        """Return the first due runs of each waiting owner, in case Prefect's response does not contain them.
 
-        Runs of queues without any run in the response are left out, because these queues are at their limit.
+        If the response contains no run of a queue, the queue is at its limit, so its runs are omitted.
         """
         for run in polled_runs:
             self._waiting_owners.pop(find_owner(run.flow_run.tags) or "", None)

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 def find_owner(tags: Iterable[str]) -> str | None:
-    """Return the owner of an export run, or None for other runs, which have no limit per owner."""
+    """Return the owner of an export run, or None for other runs. Only export runs are limited per owner."""
     by_prefix = {prefix: tag for tag in tags for prefix in (OWNER, REPORT) if tag.startswith(prefix)}
     return by_prefix[OWNER].removeprefix(OWNER) if len(by_prefix) == 2 else None
 

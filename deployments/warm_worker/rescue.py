@@ -1,7 +1,8 @@
-"""Reschedule lost runs, whose worker or process has crashed, for another attempt with the same id.
+"""Reschedule lost runs for another attempt with the same id.
 
-A run is lost in three cases: it was claimed but not started, Prefect marked it as crashed, or its progress
-artifact is too old. A healthy run updates the artifact at least every 5 s, however slow its export is.
+A run is lost if its worker or process has crashed. There are three signs: the run was claimed but not
+started, Prefect marked it as crashed, or its progress artifact is too old. A healthy run updates the artifact
+at least every 5 s, even if its export is slow.
 """
 
 import logging

@@ -79,7 +79,7 @@ class WarmStarter:
 
 
 async def _load_flow(entrypoint: str, _: FlowRun) -> Flow[..., Any]:
-    """Load the flow, whose hooks the executor needs. Prefect's loader would also run the pull steps."""
+    """Load the flow, because the executor needs its hooks. Prefect's loader would also run the pull steps."""
     return load_flow_from_entrypoint(entrypoint, use_placeholder_flow=False)
 
 
@@ -207,7 +207,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         await self.client.set_flow_run_state(flow_run.id, state)
 
     async def _find_entrypoint(self, flow_run: FlowRun) -> str | None:
-        """Return the entrypoint of the run's deployment, which is cached for a few seconds.
+        """Return the entrypoint of the run's deployment. Deployments are cached for a few seconds.
 
         If the run must not start, end it and return None.
         """
@@ -249,7 +249,10 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
             self._wake.set()
 
     async def _claim_when_woken(self) -> None:
-        """Claim runs after each event, and when a slot becomes free. Polling covers lost events."""
+        """Claim runs after each event and whenever a slot becomes free.
+
+        Polling continues as well, because events may be lost.
+        """
         while True:
             await self._wake.wait()
             self._wake.clear()

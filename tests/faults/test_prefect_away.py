@@ -85,7 +85,7 @@ def test_exports_continue_when_prefect_is_back(separate_stack: Stack, separate_a
 
 @contextmanager
 def stopped(separate_stack: Stack, prefect: httpx.Client) -> Iterator[None]:
-    """Kill the Prefect server for the block. The supervisor is frozen, so it does not restart the server."""
+    """Kill the Prefect server during the block. The supervisor is frozen, so it cannot restart the server."""
     server = psutil.Process(separate_stack.pids["prefect"])
     supervisor = server.parent()
     assert supervisor is not None

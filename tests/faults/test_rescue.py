@@ -68,7 +68,7 @@ def slow_and_failing(cluster: Cluster, outcome: Outcome) -> tuple[dict[str, Any]
     for _ in range(ATTEMPTS):
         reader = cluster.wait_for_reader(outcome.rescuer, other_than=slow_reader)
         reader.kill()
-        reader.wait(10)  # or the next iteration could find the process while it exits
+        reader.wait(10)  # otherwise the next iteration could find the same process
     return cluster.wait_until_finished(slow), cluster.wait_until_finished(failing)
 
 

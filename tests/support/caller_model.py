@@ -23,7 +23,7 @@ class Resource:
 
 @dataclass
 class Caller:
-    """A caller. `jobs` and `schedules` contain what it has created and not deleted, by id."""
+    """A caller. `jobs` and `schedules` contain by id what the caller has created and not deleted."""
 
     name: str
     http: httpx.Client
@@ -83,5 +83,5 @@ def comparable(response: httpx.Response) -> tuple[int, bytes, dict[str, str]]:
 
 
 def without_name(response: httpx.Response, name: str) -> tuple[int, str]:
-    """Return status and body without the report's name, which the response may repeat from the request."""
+    """Return status and body with the report's name masked, because it was part of the request."""
     return response.status_code, re.sub(rf"\b{re.escape(name)}\b", "(name)", response.text)

@@ -158,7 +158,7 @@ moments = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30)) | st.datetimes
     datetime(1880, 1, 1),  # noqa: DTZ001
     datetime(2040, 1, 1),  # noqa: DTZ001
 )
-# Timestamps around clock changes in the time zones below.
+# These timestamps are close to clock changes in the time zones below.
 CHANGES = ["2024-03-31T00:59:59.999999", "2024-03-31T01:00:00", "2024-10-27T00:30:00", "2024-10-27T01:30:00"]
 CHANGES += ["2024-11-03T05:30:00", "2024-11-03T06:30:00", "1972-01-07T00:44:29", "1972-01-07T00:44:30"]
 moments |= st.sampled_from([datetime.fromisoformat(text) for text in CHANGES])
@@ -194,7 +194,7 @@ _EVERYWHERE: dict[str, st.SearchStrategy[Any]] = {
     "uid": st.uuids(),
     "raw": st.binary(max_size=9),
     "mood": st.sampled_from(MOODS),
-    # SQLite stores a document that consists of a number as a number, which loses its original text.
+    # SQLite stores a document that is only a number as a number, so its original text is lost.
     "extra": extras.filter(
         lambda document: isinstance(document, bool) or not isinstance(document, int | float)
     ),

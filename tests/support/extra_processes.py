@@ -98,7 +98,7 @@ class ExtraProcesses:
 
 @contextmanager
 def extra_processes(stack: Stack) -> Iterator[ExtraProcesses]:
-    """Yield a starter of processes, and end all of its processes after the block."""
+    """Yield an object that starts processes, and end these processes after the block."""
     mark = f"extra-{secrets.token_hex(8)}"
     with TemporaryDirectory(prefix="reports-", ignore_cleanup_errors=True) as folder:
         processes = ExtraProcesses(stack, Path(folder), mark)

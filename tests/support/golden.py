@@ -1,4 +1,4 @@
-"""Read golden files, which contain complete expected responses and exports."""
+"""Read golden files. They contain complete expected responses and exports."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Sample jobs in the states that the API can read from Prefect."""
+"""Build jobs as the API reads them from Prefect."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The table of a report as the API returns it, without an API around it."""
+"""Read the table of a report in the same way as the API, but without an API."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ def table_source(engine: Engine) -> Iterator[Source]:
 
 
 def rows_by_pages(source: Source, request: ExportRequest, size: int = 200) -> list[dict[str, Any]]:
-    """Read all pages, each after the cursor of the one before."""
+    """Read all pages of the table by following the cursors, and return the rows."""
     rows: list[dict[str, Any]] = []
     cursor = None
     while True:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
 
-# The tests run this script directly, because the package's wrapper reports only counts and not the elements.
+# The package's wrapper reports only counts, so the tests run its script directly to get the elements.
 AXE = files("axe_playwright_python") / "axe.min.js"
 Scheme = Literal["light", "dark"]
 WIDTHS: tuple[int, ...] = (1440, 390)
@@ -21,7 +21,7 @@ addEventListener("securitypolicyviolation", (event) =>
 
 
 class Watched:
-    """A page with the complaints recorded so far. Failed requests count unless `failures_allowed` is set."""
+    """A page that records complaints. Failed requests are complaints unless `failures_allowed` is set."""
 
     def __init__(self, context: BrowserContext, hosts: set[str]) -> None:
         self.page: Page = context.new_page()

@@ -15,7 +15,7 @@ from standardwebhooks import Webhook
 
 HOST = "localhost"
 ARRIVAL_TIMEOUT_SECONDS = 60
-HANG = 0  # stands for a status, but the receiver never responds
+HANG = 0  # use this as a status to make the receiver never respond
 HANG_SECONDS = 30.0
 
 

@@ -40,7 +40,7 @@ class Victim:
 
     @property
     def children(self) -> list[psutil.Process]:
-        """Processes that execute runs. Their parent is the fork server, which is a child of the worker."""
+        """Processes that execute runs. They are children of the worker's fork server."""
         helpers = psutil.Process(self.worker.pid).children()
         return [child for helper in helpers for child in helper.children()]
 
@@ -74,7 +74,7 @@ class Cluster:
         return str(response.raise_for_status().json()["data"])
 
     def claimed_job(self, victim: Victim, job_ids: Iterable[str]) -> str:
-        """Return the job that the worker has claimed, which is the last one mentioned in its log."""
+        """Return the job that the worker has claimed. Its id is the last one in the worker's log."""
         log = self.processes.output(victim.worker)
         return max(job_ids, key=log.rfind)
 
@@ -179,7 +179,7 @@ def inject_faults(cluster: Cluster) -> Outcome:
     recovered = _wait_for_recovery(cluster, faults, fault_time)
     for process in frozen:
         process.resume()
-    time.sleep(3)  # the resumed processes now have time to do damage
+    time.sleep(3)  # give the resumed processes time to do damage
     for fault in ("its process", "both frozen"):
         victims[fault].kill()
     return Outcome(recovered, rescuer)

@@ -56,7 +56,7 @@ def _create_or_preview(
 
 
 def _create(client: ApiClient, arguments: Arguments, body: Mapping[str, Any]) -> None:
-    # With a random key, the request can be resent if the response is lost.
+    # With a random key, it is safe to resend the request if the response is lost.
     key = arguments.idempotency_key if arguments.idempotency_key is not None else secrets.token_hex(16)
     response = client.request("POST", "/schedules", {"Idempotency-Key": key}, json=body)
     schedule = parse_json(response, *FIELDS)

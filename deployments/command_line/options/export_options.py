@@ -1,4 +1,4 @@
-"""Options of `report-exports export`, some of which `schedules` also has."""
+"""Options of `report-exports export`. `schedules` shares some of them."""
 
 import argparse
 from collections.abc import Callable

@@ -13,7 +13,7 @@ PERIOD = ("from", "to")
 def split_scope_options(
     arguments: Sequence[str], declared_options: Collection[str]
 ) -> tuple[list[str], list[Pair]]:
-    """Split off the undeclared long options.
+    """Separate the undeclared long options from the other arguments.
 
     Returns the arguments for argparse, and an (option, value) pair for each undeclared option.
     """
@@ -44,7 +44,7 @@ def spell_options(scope: str, declared_options: Collection[str]) -> list[str]:
 
 
 def map_options_to_scopes(report: Mapping[str, Any], declared_options: Collection[str]) -> dict[str, str]:
-    """Return the scope of each option. An option that fits several scopes must be spelled exactly."""
+    """Return the scope of each option. If several scopes share a short option, it is omitted."""
     candidates: dict[str, list[str]] = {}
     for scope in list_scopes(report):
         for option in spell_options(scope, declared_options):

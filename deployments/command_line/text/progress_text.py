@@ -68,7 +68,7 @@ def format_summary(job: Mapping[str, Any], label: str) -> str:
 
 
 def has_no_rows(job: Mapping[str, Any]) -> bool:
-    """Return whether a scheduled export has no file because of `onlyIfRows`, which is not a failure."""
+    """Return whether a scheduled export has no file because of `onlyIfRows`. This is not a failure."""
     return (job.get("error") or {}).get("code") == "rows.none"
 
 

@@ -1,5 +1,5 @@
 """Embedded servers of the stack: PostgreSQL with its roles and sample data, S3 storage, and Prefect.
 
-Each module knows how to configure, secure and start one server. The parent package chooses ports and restarts
-processes, which is the same for every server.
+Each module configures, secures and starts one server. Choosing ports and restarting processes is the same for
+every server and belongs in the parent package.
 """

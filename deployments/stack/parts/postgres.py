@@ -39,7 +39,7 @@ PASSABLE = stat.S_IXOTH
 
 
 class NoAccount(Exception):
-    """PostgreSQL cannot run as root, and a user for it could not be created."""
+    """PostgreSQL cannot run as root, and no other user could be created."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def lay_out(home: Path, port: int) -> Cluster:
 def grant_access(cluster: Cluster) -> list[Path]:
     """Give the server's user access to its programs and data.
 
-    Returns the folders whose mode was changed to let the user pass through.
+    Returns the folders that were made accessible to the user.
     """
     if cluster.account is None:
         return []

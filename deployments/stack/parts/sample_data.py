@@ -1,4 +1,4 @@
-"""Load the sample surveys and orders, which are generated in the database."""
+"""Load the sample surveys and orders. SQL statements generate them in the database."""
 
 from pathlib import Path
 

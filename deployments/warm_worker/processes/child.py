@@ -1,4 +1,4 @@
-"""Main function of a warm process, which prepares everything, waits for one run, executes it and exits."""
+"""Main function of a warm process. The process imports everything, waits for one run and executes it."""
 
 import gc
 import logging
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
 READY = b"ready"
 
-# Modules to import before the first fork. Without the later entries, each run would take 100 ms to import
-# them.
+# Modules to import before the first fork. Otherwise, each run would take 100 ms to import the later entries.
 PRELOAD = [
     "flows.export",
     "flows.delivery",
@@ -65,7 +64,7 @@ def main(connection: Connection) -> None:
         with suppress(OSError):  # the worker may have ended
             connection.send(attempt_result.last())
         tracing.flush()
-        # A normal exit would wait for the threads of clients and drivers, which would occupy a slot.
+        # A normal exit would wait for the threads of clients and drivers, and occupy a slot meanwhile.
         os._exit(code)
 
 
@@ -92,7 +91,7 @@ def _run(job: Job) -> int:
 
 @contextmanager
 def _warm_up() -> "Iterator[Settings]":
-    """Open clients, their threads and an event loop, which a forked process cannot inherit."""
+    """Open clients and an event loop in this process, because they cannot be inherited through a fork."""
     from prefect.context import SyncClientContext
 
     from deployments.warm_worker.processes.prefect_internals import (
@@ -108,7 +107,7 @@ def _warm_up() -> "Iterator[Settings]":
     settings = Settings()
     catalog(settings.catalog_modules, settings.default_report)
     open_storage(settings.storage_url, settings.public_url).warm_up()
-    # The flow engine reuses this connected client, which saves 40 ms for its TLS context.
+    # The flow engine reuses this connected client. Creating its TLS context takes 40 ms.
     with SyncClientContext.get_or_create():
         keep_result_storage()
         gc.freeze()
