@@ -41,7 +41,10 @@ def draw(findings: Findings, ways: Sequence[Way], folder: Path) -> None:
 
 
 def _speed(findings: Findings, ways: Sequence[Way]) -> Figure:
-    """Draw one panel per target, for the largest number of rows that (nearly) all ways were measured with."""
+    """Draw the speed of each way, with one panel per target.
+
+    The plot uses the largest number of rows among those with results for the most ways.
+    """
     most = max(len(results) for results in findings.values())
     rows = max(scenario.rows for scenario, results in findings.items() if len(results) == most)
     scenarios = [scenario for scenario in findings if scenario.rows == rows]

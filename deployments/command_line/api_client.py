@@ -137,7 +137,7 @@ def parse_problem(response: httpx.Response) -> Problem:
 def parse_json(response: httpx.Response, *members: str) -> dict[str, Any]:
     """Return the JSON object in the response.
 
-    Raises RequestRejected if the object lacks one of `members`, because the server is not an export service.
+    Raises RequestRejected if the object lacks one of `members`. Then the server is not an export service.
     """
     try:
         body = response.json()

@@ -1,4 +1,4 @@
-"""Periodically follow up on ended runs whose own process could not, as flows/schedules/after_run.py explains."""
+"""Periodically follow up on ended runs whose process did not (see flows/schedules/after_run.py)."""
 
 import logging
 import random
