@@ -180,7 +180,7 @@ def test_dates_use_the_schedules_time_zone_unless_the_request_has_one() -> None:
     assert request["from"] == "2024-07-17T22:00:00Z"
 
 
-def test_a_report_without_dates_gets_none() -> None:
+def test_a_report_without_dates_stays_without_dates() -> None:
     parameters = ScheduleParameters(None, zone=BERLIN)
     assert request_for_run({"report": "customers"}, parameters, CREATED, None) == {
         "report": "customers",

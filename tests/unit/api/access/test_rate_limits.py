@@ -79,14 +79,14 @@ def test_a_failed_start_costs_nothing(clock: Seconds) -> None:
 
 
 @pytest.mark.parametrize(("waiting", "let_in"), [(0, True), (49, True), (50, False), (51, False)])
-def test_a_full_queue_refuses_starts(clock: Seconds, waiting: int, let_in: bool) -> None:
+def test_a_full_queue_rejects_starts(clock: Seconds, waiting: int, let_in: bool) -> None:
     refusal = start(new_admission(clock), queued=waiting)
     assert (refusal is None) == let_in
     if refusal is not None:
         assert (refusal.code, refusal.retry_seconds) == ("limit.queued", 5)
 
 
-def test_a_start_refused_by_a_full_queue_takes_no_token(clock: Seconds) -> None:
+def test_a_start_rejected_by_a_full_queue_takes_no_token(clock: Seconds) -> None:
     admission = new_admission(clock)
     start(admission, queued=50)
     assert admission.starts_left("ada") == 10

@@ -124,6 +124,6 @@ def test_an_unknown_report_is_reported_before_its_filters() -> None:
     ],
 )
 def test_the_error_for_malformed_filters_names_the_parameter(text: str, detail: str) -> None:
-    with pytest.raises(InvalidRequest) as caught:
+    with pytest.raises(InvalidRequest) as raised:
         parse_table_query([*BASE, ("filters", text)], REPORTS)
-    assert caught.value.errors[0].detail.startswith(detail)
+    assert raised.value.errors[0].detail.startswith(detail)

@@ -89,7 +89,7 @@ def test_loopback_and_the_public_host_are_answered_on_any_port(host: str) -> Non
         "[localhost]",
     ],
 )
-def test_any_other_host_is_refused(host: str) -> None:
+def test_any_other_host_is_rejected(host: str) -> None:
     assert status(host) == 421
 
 
@@ -109,7 +109,7 @@ def test_only_one_host_header_counts(headers: Headers) -> None:
     assert call(headers)["status"] == 421
 
 
-def test_the_refusal_is_a_problem() -> None:
+def test_a_rejection_is_a_problem_response() -> None:
     answer = call([(b"host", b"rebound.test")])
     assert (b"content-type", b"application/problem+json") in answer["headers"]
     assert b'"status":421' in answer["body"]
@@ -137,6 +137,6 @@ def test_with_authentication_any_host_is_answered_until_the_setting_names_some()
 
 
 @pytest.mark.parametrize("hosts", ["*", "https://a.example", "a.example:443", "a.example/x", "::1", "a b"])
-def test_an_invalid_setting_is_refused(hosts: str) -> None:
+def test_an_invalid_setting_is_rejected(hosts: str) -> None:
     with pytest.raises(ValueError, match="is not a host name"):
         ApiSettings.model_validate(REQUIRED | {"allowed_hosts": hosts})
