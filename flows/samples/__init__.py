@@ -1,4 +1,4 @@
-"""Sample reports about the tables of the embedded sample database.
+"""Sample reports on the tables of the embedded sample database.
 
 `report-exports up` adds this package to the catalog only if it starts that database.
 """

@@ -1,4 +1,4 @@
-"""Test that a warm worker with the oldest supported Prefect serves a server with the newest."""
+"""Test that a warm worker on the oldest supported Prefect works with the installed Prefect server."""
 
 import subprocess
 import sys
@@ -58,7 +58,7 @@ class OldestWorker:
 def worker(
     stack: Stack, prefect: httpx.Client, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[OldestWorker]:
-    """Start a worker whose Python finds the oldest Prefect before the installed one."""
+    """Start a worker that imports the oldest supported Prefect instead of the installed version."""
     packages = tmp_path_factory.mktemp("oldest")
     pip = (sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
     options = ("--no-deps", "--require-hashes", "--target", str(packages))

@@ -253,7 +253,7 @@ def test_an_unsuitable_pool_is_rejected_with_an_explanation(
 
 @pytest.fixture(scope="module")
 def untested(workers: Workers, tmp_path_factory: pytest.TempPathFactory) -> subprocess.Popen[bytes]:
-    """Start a worker that sees another version of Prefect than the installed one."""
+    """Start a worker for which Prefect seems to have a different version."""
     script = tmp_path_factory.mktemp("untested") / "worker.py"
     script.write_text(
         "import sys, importlib.metadata as metadata\n"
