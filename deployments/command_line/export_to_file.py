@@ -20,7 +20,7 @@ from deployments.command_line.text.display import Display
 
 @dataclass(frozen=True)
 class Destination:
-    """Where to write the file: a file, a folder, `-` for stdout, or None for the current folder."""
+    """Destination of the file. `path` is a file, a folder, `-` for stdout, or None for the current folder."""
 
     path: str | None
     force: bool

@@ -1,8 +1,8 @@
 """Serve a warm work pool with versions of Prefect that the warm worker is not tested with.
 
 This worker is slower, but it uses only the public API of Prefect. It starts `prefect flow-run execute` for
-each run, in which Prefect handles states, cancellation and crashes. It also reschedules lost runs and follows
-up schedules, like the warm worker. Callers do not take turns.
+each run. Prefect handles states, cancellation and crashes in that process. Like the warm worker, it
+reschedules lost runs and follows up on scheduled runs, but callers do not take turns.
 """
 
 import asyncio
@@ -52,8 +52,8 @@ class StockWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
     async def setup(self) -> None:
         await super().setup()
         check_pool(self._work_pool, self._work_pool_name)
-        # The processes are not passed as `own`. They start slowly, and the rescuer kills the process of a run
-        # that stays Pending for long.
+        # The processes are not passed as `own`, because the rescuer would kill processes that are still
+        # starting.
         self._rescuer = Rescuer(self.client, self._work_pool_name, {}, self._processes.keys())
         await self._exit_stack.enter_async_context(self._services())
 
@@ -69,7 +69,7 @@ class StockWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         """Execute the run in a new process. Job variables are ignored, as in the warm worker."""
         task_status = task_status or anyio.TASK_STATUS_IGNORED
         if message := await self._check(flow_run):
-            self._logger.error("Flow run '%s' is refused: %s", flow_run.id, message)
+            self._logger.error("Flow run '%s' was rejected: %s", flow_run.id, message)
             await self.client.set_flow_run_state(flow_run.id, Failed(message=message))
             task_status.started(os.getpid())
             return WarmResult(identifier="refused", status_code=0)
@@ -98,7 +98,7 @@ class StockWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         raise InfrastructureNotFound(f"Process {infrastructure_pid} does not exist.")
 
     async def drain(self, seconds: float) -> None:
-        """Stop claiming runs. After `seconds`, kill the runs that are left and reschedule them."""
+        """Stop claiming runs. After `seconds`, kill unfinished runs and reschedule them."""
         self._draining = True
         with anyio.move_on_after(seconds):
             while self._processes:  # noqa: ASYNC110 - a poll twice a second is cheap

@@ -1,4 +1,4 @@
-"""Define the versions of Prefect that the warm worker supports. StockWorker serves with any other."""
+"""Define the versions of Prefect that the warm worker supports. StockWorker works with any version."""
 
 from importlib.metadata import version
 

@@ -3,7 +3,7 @@ import { exportClient } from "../../api/page/export-client.js"; // your copy of 
 
 export const client = exportClient();
 
-/** `data` is the export's state, `error` an ExportProblem; nothing is asked while there is no id. */
+/** `data` is the export's state, `error` an ExportProblem; no request is sent until there is an id. */
 export function useExport(id) {
   return useSWRSubscription(id && ["export", id], ([, id], { next }) => {
     const leaving = new AbortController();

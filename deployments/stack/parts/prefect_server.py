@@ -81,7 +81,8 @@ def worker(environment: Mapping[str, str]) -> Program:
         title="Worker",
         command=WORKER,
         environment={**environment, "PREFECT_WORKER_QUERY_SECONDS": "2"},
-        # The worker's status on the server is no help, because the previous worker looks alive for a minute.
+        # The worker's status on the server cannot be used, because the previous worker looks online for a
+        # minute.
         ready_output="started!",
     )
 

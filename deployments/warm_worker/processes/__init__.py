@@ -1,1 +1,1 @@
-"""Warm processes: the child process that executes runs, and the pool of these processes."""
+"""Child processes that execute runs, and the pool that keeps them ready."""

@@ -64,7 +64,7 @@ def main(connection: Connection) -> None:
         with suppress(OSError):  # the worker may have ended
             connection.send(attempt_result.last())
         tracing.flush()
-        # A normal exit would wait for the threads of clients and drivers, and occupy a slot meanwhile.
+        # A normal exit would wait for the threads of clients and drivers, which keeps the slot occupied.
         os._exit(code)
 
 
