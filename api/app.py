@@ -15,7 +15,7 @@ from api import openapi
 from api.access import limit_problem
 from api.access.authentication import Authentication
 from api.access.catalog import Catalog
-from api.access.rate_limits import Admission, Rate
+from api.access.rate_limits import Limits
 from api.context import Context
 from api.exports.job_gauges import JobCounts
 from api.exports.poll_watcher import PollWatcher
@@ -101,8 +101,7 @@ def _context(
 ) -> Context:
     clock = asyncio.get_running_loop().time
     storage = open_storage(settings.storage_url, settings.public_url)
-    rate = Rate(settings.starts_per_second, settings.starts_burst)
-    admission = Admission(settings.queued_per_caller, rate, clock)
+    limits = Limits.of(settings, clock)
     reader = RunReader(server, settings.attempts)
     return Context(
         settings=settings,
@@ -112,10 +111,10 @@ def _context(
         links=SignedLinks(storage, settings.link_seconds, _now),
         authentication=Authentication(settings),
         server=server,
-        admission=admission,
+        limits=limits,
         run_reader=reader,
-        run_writer=RunWriter(server, reader, admission, settings.attempts),
-        schedules=ScheduleStore(server, reader, admission, settings.deployment, settings.attempts),
+        run_writer=RunWriter(server, reader, limits.starts, settings.attempts),
+        schedules=ScheduleStore(server, reader, limits, settings.deployment, settings.attempts),
         watcher=PollWatcher(reader, clock),
         metrics=metrics,
         job_counts=JobCounts(reader, metrics.jobs, clock),

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from api.access.authentication import Authentication
 from api.access.catalog import Catalog
-from api.access.rate_limits import Admission
+from api.access.rate_limits import Limits
 from api.exports.job_gauges import JobCounts
 from api.exports.poll_watcher import PollWatcher
 from api.exports.run_reader import RunReader
@@ -27,7 +27,7 @@ class Context:
     links: SignedLinks
     authentication: Authentication
     server: JobServer
-    admission: Admission
+    limits: Limits
     run_reader: RunReader
     run_writer: RunWriter
     schedules: ScheduleStore

@@ -49,6 +49,11 @@ async def get_reports(caller: CallerDep, context: ContextDep) -> Mapping[str, Re
     return context.catalog.permitted(caller)
 
 
+async def limit_previews(caller: CallerDep, context: ContextDep) -> None:
+    """Count a dry run or a preview of a schedule. Raises LimitReached if the caller requests too many."""
+    context.limits.previews.spend(caller.name)
+
+
 async def get_export(export_id: ExportId, caller: CallerDep, context: ContextDep) -> CachedJob:
     """Return the export with the id in the path.
 

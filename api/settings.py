@@ -35,6 +35,13 @@ class ApiSettings(Settings):
     queued_per_caller: int = Field(50, ge=1, description="Exports of one caller that may wait.")
     starts_per_second: float = Field(1.0, gt=0, description="Exports per second that one caller may start.")
     starts_burst: int = Field(10, ge=1, description="Exports that one caller may start at once.")
+    schedules_per_caller: int = Field(100, ge=1, description="Schedules that one caller may have.")
+    previews_per_second: float = Field(
+        2.0, gt=0, description="Dry runs and schedule previews per second that one caller may request."
+    )
+    previews_burst: int = Field(
+        20, ge=1, description="Dry runs and schedule previews that one caller may request at once."
+    )
 
     @model_validator(mode="after")
     def _pin_the_issuer(self) -> "ApiSettings":

@@ -1,19 +1,20 @@
-"""Limit how many exports a caller may start and how many may wait.
+"""Limit what a caller may start, schedule and preview.
 
-Prefect counts the waiting exports. The rate of starts is counted in each API process separately, so the
-effective rate limit grows with the number of processes.
+Prefect counts the waiting exports and the schedules. The rates are counted in each API process separately, so
+the effective rate limits grow with the number of processes.
 """
 
 import math
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
-QUEUE_PAUSE_SECONDS = 5
+from api.settings import ApiSettings
 
 
 class LimitReached(Exception):
-    """Raised when a start exceeds a limit. It may succeed after `retry_seconds`."""
+    """Raised when a request exceeds a limit. It may succeed after `retry_seconds`."""
 
     def __init__(self, code: str, detail: str, retry_seconds: int) -> None:
         super().__init__(detail)
@@ -51,6 +52,46 @@ class Rate:
             self._buckets.popitem(last=False)
 
 
+class Throttle:
+    """Limits how often a caller may do something. Several throttles may share a rate."""
+
+    def __init__(self, rate: Rate, clock: Callable[[], float], detail: str) -> None:
+        self._rate, self._clock, self._detail = rate, clock, detail
+
+    def left(self, caller: str) -> int:
+        return int(self._rate.left(caller, self._clock()))
+
+    def spend(self, caller: str) -> None:
+        """Take a token, or raise LimitReached if the caller has none."""
+        if seconds := self._rate.take(caller, self._clock()):
+            wait = math.ceil(seconds)
+            plural = "s" if wait > 1 else ""
+            raise LimitReached("limit.rate", f"{self._detail} Try again in {wait} second{plural}.", wait)
+
+    def give_back(self, caller: str) -> None:
+        self._rate.give_back(caller, self._clock())
+
+
+@dataclass(frozen=True)
+class Quota:
+    """The number of exports or schedules that a caller may have, and the error beyond it."""
+
+    limit: int
+    code: str
+    detail: str
+    retry_seconds: int
+
+    @classmethod
+    def of_waiting_exports(cls, limit: int) -> "Quota":
+        detail = f"{limit:,} of your exports are waiting. Try again when some of them have started."
+        return cls(limit, "limit.queued", detail, retry_seconds=5)
+
+    @classmethod
+    def of_schedules(cls, limit: int) -> "Quota":
+        detail = f"You have {limit:,} schedules, which is the limit. Delete one that you no longer need."
+        return cls(limit, "limit.schedules", detail, retry_seconds=60)
+
+
 class Entry:
     """A start in progress. `earlier` is the number of the caller's starts that were already in progress."""
 
@@ -61,19 +102,18 @@ class Entry:
 
 
 class Admission:
-    def __init__(self, queued: int, rate: Rate, clock: Callable[[], float]) -> None:
-        self._queued, self._rate, self._clock = queued, rate, clock
-        self._in_progress: Counter[str] = Counter()
+    """Admits starts of exports, or new schedules, within a quota and a rate."""
 
-    def starts_left(self, caller: str) -> int:
-        return int(self._rate.left(caller, self._clock()))
+    def __init__(self, quota: Quota, throttle: Throttle) -> None:
+        self._quota, self.throttle = quota, throttle
+        self._in_progress: Counter[str] = Counter()
 
     @contextmanager
     def entry(self, caller: str) -> Iterator[Entry]:
         """Register a start in progress. If it fails, its token is returned to the bucket.
 
-        Enter before counting the queue. Every earlier start is then either still in progress or already in
-        the count, and no start escapes the limit.
+        Enter before counting what the caller has. Every earlier start is then either still in progress or
+        already in the count, and no start escapes the limit.
         """
         entry = Entry(self._in_progress[caller])
         self._in_progress[caller] += 1
@@ -82,21 +122,44 @@ class Admission:
         finally:
             self._in_progress -= Counter([caller])  # this also removes counts of zero
             if entry.took_token and not entry.started:
-                self._rate.give_back(caller, self._clock())
+                self.throttle.give_back(caller)
 
-    def refusal(self, entry: Entry, caller: str, queued: int) -> LimitReached | None:
+    def refusal(self, entry: Entry, caller: str, count: int) -> LimitReached | None:
         """Take a token and return None, or return the limit that the start would exceed.
 
-        `queued` is the number of the caller's waiting exports.
+        `count` is the number of the caller's waiting exports or of their schedules.
         """
-        if queued + entry.earlier >= self._queued:
-            detail = (
-                f"{self._queued:,} of your exports are waiting. Try again when some of them have started."
-            )
-            return LimitReached("limit.queued", detail, QUEUE_PAUSE_SECONDS)
-        if seconds := self._rate.take(caller, self._clock()):
-            wait = math.ceil(seconds)
-            detail = f"Too many exports started. Try again in {wait} second{'s' if wait > 1 else ''}."
-            return LimitReached("limit.rate", detail, wait)
+        quota = self._quota
+        if count + entry.earlier >= quota.limit:
+            return LimitReached(quota.code, quota.detail, quota.retry_seconds)
+        try:
+            self.throttle.spend(caller)
+        except LimitReached as refusal:
+            return refusal
         entry.took_token = True
         return None
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The limits of all callers: starts of exports, schedules, and previews of both."""
+
+    starts: Admission
+    schedules: Admission
+    previews: Throttle
+
+    @classmethod
+    def of(cls, settings: ApiSettings, clock: Callable[[], float]) -> "Limits":
+        starts = Rate(settings.starts_per_second, settings.starts_burst)
+        previews = Rate(settings.previews_per_second, settings.previews_burst)
+        return cls(
+            Admission(
+                Quota.of_waiting_exports(settings.queued_per_caller),
+                Throttle(starts, clock, "Too many exports started."),
+            ),
+            Admission(
+                Quota.of_schedules(settings.schedules_per_caller),
+                Throttle(starts, clock, "Too many schedules created or changed."),
+            ),
+            Throttle(previews, clock, "Too many previews requested."),
+        )

@@ -10,7 +10,15 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 from pydantic import SkipValidation
 
-from api.dependencies import CallerDep, ContextDep, ExportDep, ReportsDep, get_caller, get_export
+from api.dependencies import (
+    CallerDep,
+    ContextDep,
+    ExportDep,
+    ReportsDep,
+    get_caller,
+    get_export,
+    limit_previews,
+)
 from api.exports import dry_run, list_query
 from api.exports.answers import DryRun, Export, ExportList, Manifest, manifest_answer
 from api.exports.flow_run_job import retry_tag
@@ -50,8 +58,10 @@ class StartQuery(QueryModel):
     dry_run: Literal["true", "false"] = "false"
 
 
-async def is_dry_run(request: Request) -> bool:
+async def is_dry_run(request: Request, caller: CallerDep, context: ContextDep) -> bool:
     query = validated(StartQuery, dict(request.query_params), "Unknown parameter.")
+    if query.dry_run == "true":
+        await limit_previews(caller, context)
     return query.dry_run == "true"
 
 
@@ -69,8 +79,8 @@ async def is_dry_run(request: Request) -> bool:
     },
 )
 async def start_export(
-    order: ExportOrderDep,
     dry_run_only: Annotated[bool, Depends(is_dry_run)],
+    order: ExportOrderDep,
     caller: CallerDep,
     context: ContextDep,
     response: Response,
@@ -92,7 +102,8 @@ async def start_export(
     summary="Count, estimate and sample an export",
     response_model=DryRun,
     response_description="The preview.",
-    responses=refusals(*responses.BODY),
+    responses=refusals(*responses.START),
+    dependencies=[Depends(limit_previews)],
 )
 async def preview_export(order: ExportOrderDep, context: ContextDep) -> DryRun:
     """Return the number of rows, the estimated size and the first rows without starting an export."""

@@ -24,7 +24,7 @@ class Quota(Answer):
         return cls(limit=limit, used=used, left=max(0, limit - used))
 
 
-class StartsQuota(Answer):
+class RateQuota(Answer):
     per_second: float
     burst: Count
     left: Count
@@ -45,7 +45,9 @@ class BodyLimits(Answer):
 class Limits(Answer):
     running: Quota = Field(description="Exports that run at the same time. Others wait.")
     queued: Quota = Field(description="Exports that wait.")
-    starts: StartsQuota
+    starts: RateQuota = Field(description="Starts of exports, and schedules created or changed.")
+    schedules: Quota = Field(description="Schedules.")
+    previews: RateQuota = Field(description="Dry runs and previews of schedules.")
     rows: Count | None = Field(description="Maximum number of rows in an export, or null if unlimited.")
     reports: dict[str, ReportQuota] = Field(description="Limits by the name of the report.")
     body: BodyLimits
@@ -68,17 +70,25 @@ async def read_limits(
     exports is running, other exports wait.
     """
     settings, reader = context.settings, context.run_reader
-    running, queued = await asyncio.gather(
-        reader.running(caller.name), reader.queued(caller.name, datetime.now(UTC))
+    running, queued, schedules = await asyncio.gather(
+        reader.running(caller.name),
+        reader.queued(caller.name, datetime.now(UTC)),
+        context.schedules.count(caller.name),
     )
     response.headers["Cache-Control"] = "no-store"
     return Limits(
         running=Quota.of(settings.running_per_caller, running),
         queued=Quota.of(settings.queued_per_caller, queued),
-        starts=StartsQuota(
+        starts=RateQuota(
             per_second=settings.starts_per_second,
             burst=settings.starts_burst,
-            left=context.admission.starts_left(caller.name),
+            left=context.limits.starts.throttle.left(caller.name),
+        ),
+        schedules=Quota.of(settings.schedules_per_caller, schedules),
+        previews=RateQuota(
+            per_second=settings.previews_per_second,
+            burst=settings.previews_burst,
+            left=context.limits.previews.left(caller.name),
         ),
         rows=settings.rows_per_export or None,
         reports={

@@ -148,14 +148,19 @@ def schedule_answer(stored: StoredSchedule, notify: list[Webhook], now: datetime
         notify=notify,
         paused_reason=PausedReason.model_validate(paused.as_body()) if paused is not None else None,
         read_only=stored.read_only,
-        next_runs=planned_runs(spec, stored.recurring, stored.schedule, now) if spec.enabled else [],
+        next_runs=_planned_runs(spec, stored.recurring, stored.schedule, now) if spec.enabled else [],
         created_at=stored.created_at,
         updated_at=stored.updated_at,
         links=ScheduleLinks(self_=url, run=f"{url}/run", runs=f"{url}/runs", deliveries=f"{url}/deliveries"),
     )
 
 
-def planned_runs(
+def runs_of_new_schedule(spec: ScheduleSpec, now: datetime) -> list[PlannedRun]:
+    """Return the next runs of a schedule that would be created now."""
+    return _planned_runs(spec, spec.recurring(now), timetable.as_schedule(spec.recurrence), now)
+
+
+def _planned_runs(
     spec: ScheduleSpec, recurring: ScheduleParameters, schedule: timetable.Schedule, now: datetime
 ) -> list[PlannedRun]:
     """Return the next runs and the dates that each covers, provided that the runs before it succeed."""

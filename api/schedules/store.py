@@ -35,7 +35,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled
 
 from api.access.caller import LOCAL_CALLER, Caller
-from api.access.rate_limits import Admission
+from api.access.rate_limits import Limits
 from api.exports.flow_run_job import as_job, owner_tag, report_tag, schedule_tag
 from api.exports.job import Job
 from api.exports.run_reader import RunReader
@@ -57,10 +57,10 @@ logger = logging.getLogger(__name__)
 
 class ScheduleStore:
     def __init__(
-        self, server: JobServer, reader: RunReader, admission: Admission, deployment: str, attempts: int
+        self, server: JobServer, reader: RunReader, limits: Limits, deployment: str, attempts: int
     ) -> None:
         self._server, self._client, self._attempts = server, server.client, attempts
-        self._reader, self._admission = reader, admission
+        self._reader, self._limits = reader, limits
         self._flow_name = deployment.partition("/")[0]
         self._creating: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -70,7 +70,7 @@ class ScheduleStore:
         """Create a schedule and return it and whether it already existed.
 
         An existing schedule is returned for the same idempotency key and body. Raises KeyReused if the key
-        was used with a different body.
+        was used with a different body, and LimitReached if the caller has reached a limit.
         """
         masked = [] if caller.sees_pii else ["masked"]
         version = caller_key(caller.name, json.dumps(body, sort_keys=True), *masked)
@@ -81,7 +81,13 @@ class ScheduleStore:
                 if earlier.version != version:
                     raise KeyReused
                 return earlier, True
-            return await self._create(spec, caller, schedule_id, version, now), False
+            with self._limits.schedules.entry(caller.name) as entry:
+                count = await self.count(caller.name)
+                if (refusal := self._limits.schedules.refusal(entry, caller.name, count)) is not None:
+                    raise refusal
+                stored = await self._create(spec, caller, schedule_id, version, now)
+                entry.started = True
+            return stored, False
 
     async def _create(
         self, spec: ScheduleSpec, caller: Caller, schedule_id: str, version: str, now: datetime
@@ -143,10 +149,24 @@ class ScheduleStore:
             if len(read) < MAX_PER_READ:
                 return schedules, None
 
+    async def count(self, caller: str) -> int:
+        """Return the number of schedules that the caller has created with the API."""
+        async with self._server.answering():
+            flow = FlowFilter(id=FlowFilterId(any_=[(await self._server.deployment()).flow_id]))
+            owned = DeploymentFilter(tags=DeploymentFilterTags(all_=[owner_tag(caller)]))
+            filters = {"flows": flow.model_dump(mode="json"), "deployments": owned.model_dump(mode="json")}
+            response = await self._client.request("POST", "/deployments/count", json=filters)
+            return int(response.json())
+
     async def change(
         self, stored: StoredSchedule, spec: ScheduleSpec, caller: str, now: datetime
     ) -> StoredSchedule:
-        """Update the deployment in one request and delete the runs that the old schedule had planned."""
+        """Update the deployment in one request and delete the runs that the old schedule had planned.
+
+        Raises LimitReached if the caller exceeds the rate limit, which does not apply to a pause.
+        """
+        if spec.enabled:
+            self._limits.schedules.throttle.spend(caller)
         kind = spec.recurrence.kind
         renamed = {"replaces": stored.slug} if stored.slug not in (None, kind) else {}
         # Keep the reason for an automatic pause until the schedule is resumed.
@@ -195,8 +215,9 @@ class ScheduleStore:
         name = f"{stored.spec.report}-{token_hex(6)}"
         own_key = caller_key(caller, "schedule", stored.id, key) if key is not None else None
         async with self._server.answering():
-            with self._admission.entry(caller) as entry:
-                refusal = self._admission.refusal(entry, caller, await self._reader.queued(caller, now))
+            with self._limits.starts.entry(caller) as entry:
+                queued = await self._reader.queued(caller, now)
+                refusal = self._limits.starts.refusal(entry, caller, queued)
                 if refusal is not None and not await self._is_replay(own_key):
                     raise refusal
                 flow_run = await self._client.create_flow_run_from_deployment(
@@ -218,7 +239,7 @@ class ScheduleStore:
             planned = [run for run in await self._waiting(deployment_id) if _is_planned(run, now)]
             last = max((cast(datetime, run.expected_start_time) for run in planned), default=now)
             new = timetable.planned_from(timetable.as_schedule(spec.recurrence), now) if spec.enabled else ()
-            slots = set(takewhile(lambda slot: slot <= last, new))
+            slots = await asyncio.to_thread(lambda: set(takewhile(lambda slot: slot <= last, new)))
             for run in planned:
                 if run.expected_start_time not in slots:
                     with suppress(ObjectNotFound):

@@ -14,8 +14,8 @@ from flows.schedules.relative_range import undo_dst_shift
 
 Schedule = CronSchedule | IntervalSchedule | RRuleSchedule
 
-# A day without a clock change in any time zone.
-ORDINARY_DAY = datetime(2024, 1, 1, tzinfo=UTC)
+# A day without a clock change in any time zone. RRULEs have no earlier slots that would need to be skipped.
+ORDINARY_DAY = EARLIEST.replace(tzinfo=UTC)
 MAX_SLOTS = 1000
 _RULE_OF_DAYS = "RRULE:FREQ=DAILY;INTERVAL="
 _LOCAL = "%Y%m%dT%H%M%S"

@@ -8,7 +8,7 @@ import re
 from calendar import isleap
 from dataclasses import dataclass
 from datetime import MAXYEAR, UTC, date, datetime, timedelta
-from itertools import islice, pairwise
+from itertools import islice, pairwise, takewhile
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -28,6 +28,9 @@ EARLIEST, LATEST = datetime(2020, 1, 1), datetime(2090, 1, 1)  # noqa: DTZ001 - 
 # Covers all slots of one day (96) and the first slots of the next day.
 SLOTS_CHECKED = 100
 MAX_LENGTH = 500
+# Prefect walks over all slots since DTSTART whenever it plans runs, which takes 20 to 30 µs per slot.
+MAX_SLOTS = 20_000
+GROWTH = timedelta(days=366)
 
 _CRON_FIELD = re.compile(r"[0-9A-Za-z*/,#?-]+", re.ASCII)
 _RANDOM = re.compile(r"(^|[,/-])[RHrh]($|[,/(-])", re.ASCII)
@@ -118,6 +121,7 @@ def parse_rrule(text: object, now: datetime) -> str:
     except (ValueError, TypeError, OverflowError) as error:
         raise ValueError(f"must be a valid RRULE: {error}") from None
     _check_slots(parsed, now)
+    _check_number_of_slots(parsed, now)
     return text_with_start
 
 
@@ -145,6 +149,16 @@ def _check_slots(rule: rrule, now: datetime) -> None:
     check_pace(list(islice(rule.replace(dtstart=start, until=start + HORIZON), SLOTS_CHECKED)))
     if rule.replace(dtstart=start, until=until).after(_naive_utc(now) + later, inc=True) is None:
         raise ValueError("must have a slot within the next 5 years")
+
+
+def _check_number_of_slots(rule: rrule, now: datetime) -> None:
+    last = max(rule._dtstart, _naive_utc(now)) + GROWTH
+    slots = takewhile(lambda slot: slot <= last, rule)
+    if next(islice(slots, MAX_SLOTS, None), None) is not None:
+        raise ValueError(
+            f"must have at most {MAX_SLOTS:,} slots from its DTSTART until a year from now. Set a later"
+            f" DTSTART than {rule._dtstart:%Y%m%dT%H%M%S}, or use `every` or `cron`"
+        )
 
 
 def _calendar_repeats_after(year: int, last: datetime) -> timedelta:

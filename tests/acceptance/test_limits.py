@@ -25,7 +25,7 @@ from tests.support.running_stack import Stack
 
 # The pool has no worker, so every export stays queued.
 POOL = "no-worker"
-QUEUED, BURST = 3, 6
+QUEUED, BURST, SCHEDULES = 3, 6, 2
 WEEKLY = {
     "name": "Weekly",
     "recurrence": {"cron": "0 9 * * MON"},
@@ -55,6 +55,9 @@ def url(processes: ExtraProcesses, keys: Path) -> str:
         "REPORTS_QUEUED_PER_CALLER": str(QUEUED),
         "REPORTS_STARTS_BURST": str(BURST),
         "REPORTS_STARTS_PER_SECOND": "1",
+        "REPORTS_SCHEDULES_PER_CALLER": str(SCHEDULES),
+        "REPORTS_PREVIEWS_PER_SECOND": "1",
+        "REPORTS_PREVIEWS_BURST": str(BURST),
     }
     return processes.start_api(**pool_settings(POOL, POOL), **limits)
 
@@ -116,6 +119,32 @@ def test_concurrent_starts_do_not_exceed_the_queue_limit(caller: httpx.Client) -
     assert 0 < len(started) <= QUEUED
     assert all(is_refused(answer, "limit.queued") for answer in answers if answer not in started)
     assert caller.get("/limits").json()["queued"]["used"] == len(started)
+
+
+def test_concurrent_requests_do_not_create_more_schedules_than_allowed(caller: httpx.Client) -> None:
+    with ThreadPoolExecutor(5) as pool:
+        answers = list(pool.map(lambda _: caller.post("/schedules", json=WEEKLY), range(5)))
+    created = [answer.json()["id"] for answer in answers if answer.status_code == 201]
+    assert 0 < len(created) <= SCHEDULES
+    assert all(is_refused(answer, "limit.schedules") for answer in answers if answer.status_code != 201)
+    assert caller.get("/limits").json()["schedules"]["used"] == len(created)
+    pause = {"enabled": False}
+    while caller.patch(f"/schedules/{created[0]}", json={"name": secrets.token_hex(4)}).status_code == 200:
+        pass
+    assert caller.patch(f"/schedules/{created[0]}", json=pause).raise_for_status().json()["enabled"] is False
+    for schedule in created:
+        caller.delete(f"/schedules/{schedule}").raise_for_status()
+    assert caller.get("/limits").json()["schedules"]["used"] == 0
+
+
+@pytest.mark.parametrize("path", ["/exports?dryRun=true", "/exports/dry-run"])
+def test_dry_runs_are_limited(caller: httpx.Client, path: str) -> None:
+    allowed = 0
+    while (answer := caller.post(path, json=request())).status_code == 200:
+        allowed += 1
+        assert allowed < 5 * BURST
+    assert allowed >= BURST
+    assert is_refused(answer, "limit.rate")
 
 
 @pytest.mark.parametrize("how", ["/exports", "/reports/csv", "retry", "run"])
@@ -183,10 +212,13 @@ def test_limits_report_what_is_left(caller: httpx.Client) -> None:
     assert answer.headers["cache-control"] == "no-store"
     body = answer.json()
     assert body["starts"].pop("left") in (BURST - 1, BURST)
+    assert body["previews"].pop("left") == BURST
     assert body == {
         "running": {"limit": 3, "used": 0, "left": 3},
         "queued": {"limit": QUEUED, "used": 1, "left": QUEUED - 1},
         "starts": {"perSecond": 1.0, "burst": BURST},
+        "schedules": {"limit": SCHEDULES, "used": 0, "left": SCHEDULES},
+        "previews": {"perSecond": 1.0, "burst": BURST},
         "rows": None,
         "reports": {
             "survey-responses": {"maxDays": 366, "maxRows": None},

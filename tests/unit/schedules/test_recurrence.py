@@ -320,6 +320,37 @@ def test_a_recurrence_survives_storage_in_prefect(value: dict[str, str]) -> None
     assert set(stored) == set(value)
 
 
+EVERY_QUARTER_HOUR = f"FREQ=DAILY;BYHOUR={','.join(map(str, range(24)))};BYMINUTE=0,15,30,45"
+EVERY_HOUR = f"FREQ=DAILY;BYHOUR={','.join(map(str, range(24)))}"
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        EVERY_QUARTER_HOUR,
+        f"DTSTART:20200101T000000\nRRULE:{EVERY_QUARTER_HOUR}",
+        f"DTSTART:20240719T000000\nRRULE:{EVERY_QUARTER_HOUR}",
+        EVERY_HOUR,
+        f"DTSTART:20890101T000000\nRRULE:{EVERY_QUARTER_HOUR};UNTIL=20891231T000000",
+    ],
+)
+def test_a_rule_with_too_many_slots_is_refused(rule: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        read({"rrule": rule, "timeZone": "America/Scoresbysund"})
+    assert [error.pointer for error in refused.value.errors] == ["/recurrence/rrule"]
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        f"DTSTART:20240101T000000\nRRULE:{EVERY_HOUR}",
+        "FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR;BYHOUR=9,10,11,12,13,14,15,16",
+    ],
+)
+def test_a_dense_rule_is_accepted_up_to_the_limit(rule: str) -> None:
+    assert read({"rrule": rule}).kind == "rrule"
+
+
 def test_an_expired_rule_has_no_slots() -> None:
     assert (
         next_slots({"rrule": "FREQ=DAILY;UNTIL=20240801T000000"}, datetime(2024, 9, 1, tzinfo=UTC), 3) == []

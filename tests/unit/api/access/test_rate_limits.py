@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from api.access.rate_limits import Admission, Entry, LimitReached, Rate
+from api.access.rate_limits import Admission, Entry, LimitReached, Quota, Rate, Throttle
 
 
 @dataclass
@@ -21,7 +21,8 @@ def clock() -> Seconds:
 
 
 def new_admission(clock: Seconds, queued: int = 50, per_second: float = 1.0, burst: int = 10) -> Admission:
-    return Admission(queued, Rate(per_second, burst), clock)
+    throttle = Throttle(Rate(per_second, burst), clock, "Too many exports started.")
+    return Admission(Quota.of_waiting_exports(queued), throttle)
 
 
 def start(admission: Admission, caller: str = "ada", queued: int = 0) -> LimitReached | None:
@@ -53,7 +54,7 @@ def test_a_bucket_fills_up_to_its_burst(clock: Seconds) -> None:
     for _ in range(3):
         start(admission)
     clock.now += 3600
-    assert admission.starts_left("ada") == 3
+    assert admission.throttle.left("ada") == 3
     assert [start(admission) is None for _ in range(4)] == [True, True, True, False]
 
 
@@ -89,7 +90,7 @@ def test_a_full_queue_rejects_starts(clock: Seconds, waiting: int, let_in: bool)
 def test_a_start_rejected_by_a_full_queue_takes_no_token(clock: Seconds) -> None:
     admission = new_admission(clock)
     start(admission, queued=50)
-    assert admission.starts_left("ada") == 10
+    assert admission.throttle.left("ada") == 10
 
 
 def test_starts_in_progress_count_as_waiting(clock: Seconds) -> None:
@@ -121,3 +122,26 @@ def test_idle_callers_take_no_memory(clock: Seconds) -> None:
         clock.now += 1
         rate.take(f"caller {number}", clock.now)
     assert len(rate._buckets) <= 11
+
+
+def test_throttles_that_share_a_rate_share_its_tokens(clock: Seconds) -> None:
+    rate = Rate(per_second=1.0, burst=2)
+    exports, schedules = (
+        Throttle(rate, clock, text) for text in ("Too many exports.", "Too many schedules.")
+    )
+    exports.spend("ada")
+    schedules.spend("ada")
+    with pytest.raises(LimitReached, match=r"Too many exports\. Try again in 1 second\.") as refused:
+        exports.spend("ada")
+    assert refused.value.code == "limit.rate"
+    schedules.spend("bob")
+
+
+def test_a_caller_with_all_allowed_schedules_may_not_create_another(clock: Seconds) -> None:
+    throttle = Throttle(Rate(per_second=1.0, burst=10), clock, "Too many schedules.")
+    schedules = Admission(Quota.of_schedules(3), throttle)
+    assert start(schedules, queued=2) is None
+    refusal = start(schedules, queued=3)
+    assert refusal is not None
+    assert refusal.code == "limit.schedules"
+    assert throttle.left("ada") == 9

@@ -1,0 +1,103 @@
+"""Test that previews of schedules are limited and do not block the event loop."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from httpx import ASGITransport, AsyncClient, Response
+
+from api.access import limit_problem
+from api.access.caller import LOCAL, Caller
+from api.access.catalog import Catalog
+from api.access.rate_limits import Limits
+from api.context import Context
+from api.routes import schedules
+from api.settings import ApiSettings
+from api.web import problems
+from flows.query.request import ExportRequest
+from flows.reports import catalog
+
+BURST = 3
+HOURS = ",".join(map(str, range(24)))
+BODY = {
+    "recurrence": {
+        "rrule": f"DTSTART:20260101T000000\nRRULE:FREQ=DAILY;BYHOUR={HOURS}",
+        "timeZone": "America/Scoresbysund",
+    },
+    "range": {"kind": "relative", "preset": "yesterday"},
+    "export": {"surveyId": "668b6fa3b8d693cd865b44bb"},
+}
+
+
+class NoAuthentication:
+    def caller(self, _: Any) -> Caller:
+        return LOCAL
+
+
+class EmptySource:
+    async def check_request(self, request: ExportRequest) -> None:
+        pass
+
+
+@dataclass
+class Ticker:
+    """Counts how often the event loop runs another task."""
+
+    ticks: int = 0
+    running: bool = True
+
+    async def run(self) -> None:
+        while self.running:
+            self.ticks += 1
+            await asyncio.sleep(0.001)
+
+
+@pytest.fixture
+def app() -> FastAPI:
+    app = FastAPI()
+    problems.install(app)
+    limit_problem.install(app)
+    app.include_router(schedules.router)
+    settings = ApiSettings(
+        database_url="sqlite://", storage_url="file:///tmp", previews_burst=BURST, previews_per_second=0.001
+    )
+    parts: dict[str, Any] = dict.fromkeys(Context.__dataclass_fields__)
+    parts |= {
+        "settings": settings,
+        "catalog": Catalog.of(catalog(("flows.samples",))),
+        "source": EmptySource(),
+        "authentication": NoAuthentication(),
+        "limits": Limits.of(settings, lambda: 0.0),
+    }
+    app.state.context = Context(**parts)
+    return app
+
+
+async def preview(app: FastAPI) -> Response:
+    async with AsyncClient(transport=ASGITransport(app), base_url="http://localhost") as client:
+        return await client.post("/schedules/preview", json=BODY)
+
+
+async def preview_beside_a_ticker(app: FastAPI) -> tuple[Response, int]:
+    ticker = Ticker()
+    task = asyncio.create_task(ticker.run())
+    response = await preview(app)
+    ticker.running = False
+    await task
+    return response, ticker.ticks
+
+
+def test_a_preview_leaves_the_event_loop_free(app: FastAPI) -> None:
+    response, ticks = asyncio.run(preview_beside_a_ticker(app))
+    assert len(response.raise_for_status().json()["runs"]) == 3
+    assert ticks > 10
+
+
+def test_previews_are_limited_for_each_caller(app: FastAPI) -> None:
+    responses = [asyncio.run(preview(app)) for _ in range(BURST + 1)]
+    assert [response.status_code for response in responses] == [200] * BURST + [429]
+    refusal = responses[-1]
+    assert refusal.json()["errors"][0]["code"] == "limit.rate"
+    assert int(refusal.headers["retry-after"]) > 0
