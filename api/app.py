@@ -102,10 +102,11 @@ def _context(
     clock = asyncio.get_running_loop().time
     storage = open_storage(settings.storage_url, settings.public_url)
     limits = Limits.of(settings, clock)
-    reader = RunReader(server, settings.attempts)
+    permitted = Catalog.of(reports)
+    reader = RunReader(server, permitted, settings.attempts)
     return Context(
         settings=settings,
-        catalog=Catalog.of(reports),
+        catalog=permitted,
         source=source,
         storage=storage,
         links=SignedLinks(storage, settings.link_seconds, _now),
@@ -114,7 +115,7 @@ def _context(
         limits=limits,
         run_reader=reader,
         run_writer=RunWriter(server, reader, limits.starts, settings.attempts),
-        schedules=ScheduleStore(server, reader, limits, settings.deployment, settings.attempts),
+        schedules=ScheduleStore(server, reader, permitted, limits, settings.deployment, settings.attempts),
         watcher=PollWatcher(reader, clock),
         metrics=metrics,
         job_counts=JobCounts(reader, metrics.jobs, clock),

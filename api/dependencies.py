@@ -57,7 +57,8 @@ async def limit_previews(caller: CallerDep, context: ContextDep) -> None:
 async def get_export(export_id: ExportId, caller: CallerDep, context: ContextDep) -> CachedJob:
     """Return the export with the id in the path.
 
-    Raises Refusal 404 if it does not exist or belongs to another caller. Both responses are identical.
+    Raises Refusal 404 if it does not exist, belongs to another caller, or is not covered by the key. The
+    responses are identical.
     """
     export = await find_export(export_id, caller, context)
     if export is None:
@@ -68,7 +69,7 @@ async def get_export(export_id: ExportId, caller: CallerDep, context: ContextDep
 async def find_export(export_id: str, caller: Caller, context: Context) -> CachedJob | None:
     """Return the export, or None if it does not exist or the caller may not see it."""
     export = await context.watcher.read(export_id.lower(), caller.name) if is_id(export_id) else None
-    if export is None or not caller.may_see(export.job.run.masked):
+    if export is None or not context.catalog.covers(caller, export.job.run):
         return None
     logs.bind(job=export.job.run.id)
     return export
@@ -77,11 +78,12 @@ async def find_export(export_id: str, caller: Caller, context: Context) -> Cache
 async def get_schedule(schedule_id: ScheduleId, caller: CallerDep, context: ContextDep) -> StoredSchedule:
     """Return the schedule with the id in the path.
 
-    Raises Refusal 404 if it does not exist or belongs to another caller. Both responses are identical.
+    Raises Refusal 404 if it does not exist, belongs to another caller, or is not covered by the key. The
+    responses are identical.
     """
     store = context.schedules
     schedule = await store.read(schedule_id.lower(), caller.name) if is_id(schedule_id) else None
-    if schedule is None or not caller.may_see(schedule.masked):
+    if schedule is None or not context.catalog.covers(caller, schedule):
         raise Refusal(HTTPStatus.NOT_FOUND, "No schedule has this id.")
     return schedule
 

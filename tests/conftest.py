@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from flows.storage.s3 import S3Storage
+from tests.support.extra_processes import extra_processes
 from tests.support.openapi_conformance import response_hook
 from tests.support.running_stack import Stack, running_stack
 from tests.support.webhook_receiver import Receiver, running_receiver
@@ -92,3 +93,17 @@ def s3(stack: Stack) -> Iterator[Any]:
     )
     yield client
     client.close()
+
+
+@pytest.fixture(scope="session")
+def guarded_keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The key file of the guarded API; each test module creates keys for its own callers."""
+    return tmp_path_factory.mktemp("keys") / "keys.json"
+
+
+@pytest.fixture(scope="session")
+def guarded_url(stack: Stack, guarded_keys: Path, receiver: Receiver) -> Iterator[str]:
+    """An API on the stack that requires a key."""
+    settings = receiver.settings | {"REPORTS_KEYS_FILE": str(guarded_keys), "REPORTS_OUTAGE_SECONDS": "60"}
+    with extra_processes(stack) as processes:
+        yield processes.start_api(**settings)

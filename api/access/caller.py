@@ -1,5 +1,6 @@
 """The caller of a request and their permissions."""
 
+import json
 import re
 from dataclasses import dataclass
 
@@ -15,12 +16,22 @@ class Caller:
     reports: frozenset[str] | None = None  # names of the permitted reports; None permits all
     sees_pii: bool = True  # False masks personal data
 
-    def may_see(self, masked: bool) -> bool:
-        """Return whether the caller may see an export or schedule.
+    @property
+    def is_limited(self) -> bool:
+        """Return whether another key of the caller may have more rights."""
+        return self.reports is not None or not self.sees_pii
 
-        `masked` is true if personal data is masked in it.
+    @property
+    def idempotency_space(self) -> str:
+        """Return a text that keys with the same rights share.
+
+        An Idempotency-Key names an export or a schedule only among these. Otherwise a key would find what
+        another key of the caller has started, and what it does not cover.
         """
-        return masked or self.sees_pii
+        if not self.is_limited:
+            return self.name
+        reports = sorted(self.reports) if self.reports is not None else None
+        return "\0".join((self.name, json.dumps([reports, self.sees_pii])))
 
 
 LOCAL = Caller(LOCAL_CALLER)

@@ -108,7 +108,7 @@ def export_answer(job: Job, base_url: str, file: ExportFile | None, position: in
     run, progress, error = job.run, job.progress, job.error
     return Export(
         id=run.id,
-        report=run.request.get("report") or DEFAULT_REPORT,
+        report=run.report,
         name=run.request.get("name"),
         status=job.status,
         phase=job.phase,

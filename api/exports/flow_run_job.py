@@ -8,6 +8,7 @@ from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun
 
 from api.exports.job import Job, Run
 from flows.errors import InvalidRequest
+from flows.query.report import DEFAULT_REPORT
 from flows.query.request import ExportRequest
 from flows.runs.receipt import RunProgress
 from flows.runs.tags import DELETED_TAG, OWNER, REPORT, SCHEDULE, owner_from_tags
@@ -72,14 +73,15 @@ def as_job(flow_run: FlowRun, progress_by_run: Mapping[str, RunProgress], attemp
 
 
 def _as_run(flow_run: FlowRun, attempts: int) -> Run:
-    state = flow_run.state
+    state, request = flow_run.state, _request(flow_run)
     return Run(
         id=str(flow_run.id),
         name=flow_run.name,
         state_type=state.type.value if state else "SCHEDULED",
         state_name=(state.name if state else None) or "",
         state_message=(state.message if state else None) or "",
-        request=_request(flow_run),
+        request=request,
+        report=str(request.get("report") or DEFAULT_REPORT),
         masked=bool(flow_run.parameters.get("mask_pii")),
         tags=frozenset(flow_run.tags),
         attempt=flow_run.run_count,

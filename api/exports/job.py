@@ -40,7 +40,7 @@ _MAX_POLL_DELAY = 10
 
 @dataclass(frozen=True)
 class Run:
-    """The parts of a Prefect flow run that the API uses."""
+    """The parts of a Prefect flow run that the API uses. `report` is the one that its request names."""
 
     id: str
     name: str
@@ -48,6 +48,7 @@ class Run:
     state_name: str
     state_message: str
     request: Mapping[str, Any]
+    report: str
     masked: bool
     tags: frozenset[str]
     attempt: int

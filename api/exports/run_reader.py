@@ -24,7 +24,8 @@ from prefect.events.clients import get_events_subscriber
 from prefect.events.filters import EventAnyResourceFilter, EventFilter, EventNameFilter
 from prefect.exceptions import ObjectNotFound
 
-from api.access.caller import LOCAL_CALLER
+from api.access.caller import LOCAL_CALLER, Caller
+from api.access.catalog import Catalog
 from api.exports.flow_run_job import (
     as_job,
     caller_of,
@@ -38,7 +39,7 @@ from api.exports.list_query import ExportFilter, Position
 from api.prefect_server import JobServer
 from flows.runs.artifacts import columns_filter, progress_by_run, progress_filter
 from flows.runs.receipt import RunProgress
-from flows.runs.tags import EXPIRED_TAG
+from flows.runs.tags import EXPIRED_TAG, owner_from_tags
 
 MAX_PER_READ = 200  # Prefect returns at most 200 items per request
 READS_PER_PAGE = 5
@@ -61,8 +62,9 @@ STATE_TYPES: dict[Status, tuple[StateType, ...]] = {
 
 
 class RunReader:
-    def __init__(self, server: JobServer, attempts: int) -> None:
+    def __init__(self, server: JobServer, catalog: Catalog, attempts: int) -> None:
         self._server, self._client, self._attempts = server, server.client, attempts
+        self._catalog = catalog
 
     async def read(self, job_id: str, caller: str) -> Job | None:
         """Return the job, or None if it does not exist or belongs to another caller."""
@@ -111,7 +113,7 @@ class RunReader:
             runs, progress_by_run = await self._read_page(selected, position)
             for run in runs:
                 job = as_job(run, progress_by_run, self._attempts)
-                if _is_selected(job, caller_of(run), selected):
+                if self._is_selected(job, caller_of(run), selected):
                     if len(jobs) == limit:
                         return jobs, position
                     jobs.append(job)
@@ -119,6 +121,17 @@ class RunReader:
             if len(runs) < MAX_PER_READ:
                 return jobs, None
         return jobs, position
+
+    async def covered(self, job_ids: Sequence[str], caller: Caller) -> set[str]:
+        """Return the ids of the jobs that exist and that the caller's key covers."""
+        jobs = await self.read_many(job_ids)
+        own = {job_id: job for job_id, job in jobs.items() if owner_from_tags(job.run.tags) == caller.name}
+        return {job_id for job_id, job in own.items() if self._catalog.covers(caller, job.run)}
+
+    def _is_selected(self, job: Job, owner: str | None, selected: ExportFilter) -> bool:
+        """Return whether the job passes the filters that Prefect does not have."""
+        is_visible = owner == selected.caller.name and self._catalog.covers(selected.caller, job.run)
+        return is_visible and selected.status in (None, job.status)
 
     async def columns(self, job: Job) -> list[dict[str, Any]] | None:
         """Return the columns of the file, or None if the run has not recorded them."""
@@ -244,12 +257,6 @@ def _filter_by_state(caller: str, states: Sequence[StateType]) -> FlowRunFilter:
         tags=FlowRunFilterTags(all_=[owner_tag(caller)]),
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(states))),
     )
-
-
-def _is_selected(job: Job, owner: str | None, selected: ExportFilter) -> bool:
-    """Return whether the job matches the filters that Prefect does not support."""
-    is_owned = owner == selected.caller.name and selected.caller.may_see(job.run.masked)
-    return is_owned and selected.status in (None, job.status)
 
 
 def _filter(selected: ExportFilter, position: Position) -> FlowRunFilter:

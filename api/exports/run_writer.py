@@ -19,6 +19,7 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelling
 
+from api.access.caller import Caller
 from api.access.rate_limits import Admission
 from api.exports.flow_run_job import (
     as_job,
@@ -51,7 +52,7 @@ class RunWriter:
     async def start(
         self,
         request: ExportRequest,
-        caller: str,
+        caller: Caller,
         key: str | None,
         now: datetime,
         tags: Sequence[str] = (),
@@ -61,7 +62,7 @@ class RunWriter:
         An existing job is returned for the same idempotency key, or without a key for the same request while
         it is still running. Raises LimitReached if the caller has reached a limit.
         """
-        start_id = _hash(caller, key or "", request.fingerprint)
+        start_id = _hash(caller.idempotency_space, key or "", request.fingerprint)
         if (task := self._starting.get(start_id)) is not None:  # join an identical start in progress
             return (await asyncio.shield(task))[0], True
         task = asyncio.create_task(self._start(request, caller, key, now, tags))
@@ -96,30 +97,31 @@ class RunWriter:
     async def _start(
         self,
         request: ExportRequest,
-        caller: str,
+        caller: Caller,
         key: str | None,
         now: datetime,
         tags: Sequence[str],
     ) -> tuple[Job, bool]:
         async with self._server.answering():
             oldest = now - KEY_LIFE if key is not None else None
-            with self._admission.entry(caller) as entry:
+            with self._admission.entry(caller.name) as entry:
                 prefect_key, queued = await asyncio.gather(
-                    self._prefect_key(request, caller, key), self._reader.queued(caller, now)
+                    self._prefect_key(request, caller, key), self._reader.queued(caller.name, now)
                 )
-                refusal = self._admission.refusal(entry, caller, queued)
+                refusal = self._admission.refusal(entry, caller.name, queued)
                 if refusal is not None and not await self._is_replay(prefect_key, oldest):
                     raise refusal
-                flow_run, replayed = await self._create(request, caller, prefect_key, oldest, tags)
+                flow_run, replayed = await self._create(request, caller.name, prefect_key, oldest, tags)
                 entry.started = not replayed
             if key is not None and replayed and request_tag(request) not in flow_run.tags:
                 raise KeyReused
             return as_job(flow_run, {}, self._attempts), replayed
 
-    async def _prefect_key(self, request: ExportRequest, caller: str, key: str | None) -> str:
+    async def _prefect_key(self, request: ExportRequest, caller: Caller, key: str | None) -> str:
         if key is not None:
-            return _hash(caller, "key", key)
-        return _hash(caller, "request", request.fingerprint, await self._last_finished_id(request, caller))
+            return _hash(caller.idempotency_space, "key", key)
+        last_id = await self._last_finished_id(request, caller.name)
+        return _hash(caller.name, "request", request.fingerprint, last_id)
 
     async def _create(
         self, request: ExportRequest, caller: str, key: str, oldest: datetime | None, tags: Sequence[str]

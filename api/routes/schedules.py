@@ -240,7 +240,7 @@ async def run_schedule(
     schedule: ScheduleDep, key: KeyDep, caller: CallerDep, context: ContextDep, response: Response
 ) -> Export:
     """Start an export over the dates of a run scheduled for now, even if the schedule is paused."""
-    job, replayed = await context.schedules.run_now(schedule, caller.name, key, datetime.now(UTC))
+    job, replayed = await context.schedules.run_now(schedule, caller, key, datetime.now(UTC))
     logs.bind(job=job.run.id)
     if not replayed:
         context.watcher.watch(job, caller.name)
@@ -259,8 +259,8 @@ async def list_deliveries(
     query: Annotated[OffsetQuery, Query()], schedule: ScheduleDep, caller: CallerDep, context: ContextDep
 ) -> DeliveryList:
     """List the deliveries with the receiver, the attempts and the last response of each."""
-    log = DeliveryLog(context.server)
-    items, next_offset = await log.page(schedule.id, caller.name, query.limit, query.cursor)
+    log = DeliveryLog(context.server, context.run_reader)
+    items, next_offset = await log.page(schedule.id, caller, query.limit, query.cursor)
     return DeliveryList(items=items, next_cursor=to_offset_cursor(next_offset))
 
 

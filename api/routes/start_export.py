@@ -87,7 +87,7 @@ def read_key(request: Request) -> str | None:
 async def start(order: ExportOrder, context: Context, caller: Caller, tags: Sequence[str] = ()) -> Started:
     try:
         job, replayed = await context.run_writer.start(
-            order.request, caller.name, order.key, datetime.now(UTC), tags
+            order.request, caller, order.key, datetime.now(UTC), tags
         )
     except KeyReused:
         raise key_reused() from None
@@ -106,6 +106,8 @@ def key_reused() -> Refusal:
 async def answer_start(started: Started, context: Context, caller: Caller, response: Response) -> Export:
     """Return the new job with status 202, or the current state of an existing job with status 200."""
     job = started.job
+    if started.replayed and not context.catalog.covers(caller, job.run):
+        raise key_reused()
     if started.replayed and (cached := await context.watcher.read(job.run.id, caller.name)) is not None:
         job = cached.job
     response.status_code = HTTPStatus.OK if started.replayed else HTTPStatus.ACCEPTED

@@ -8,7 +8,9 @@ from prefect.client.schemas.filters import FlowFilter, FlowFilterName, FlowRunFi
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 
+from api.access.caller import Caller
 from api.exports.flow_run_job import owner_tag, schedule_tag
+from api.exports.run_reader import MAX_PER_READ, RunReader
 from api.prefect_server import JobServer
 from api.schedules.answers import Delivery, RunFailure
 from flows.runs import flow_names
@@ -21,24 +23,47 @@ _REASON = re.compile(r"(?P<code>webhook\.[a-z]+): (?P<message>.*)", re.DOTALL)
 
 
 class DeliveryLog:
-    def __init__(self, server: JobServer) -> None:
-        self._server = server
+    def __init__(self, server: JobServer, reader: RunReader) -> None:
+        self._server, self._reader = server, reader
 
     async def page(
-        self, schedule_id: str, caller: str, limit: int, offset: int
+        self, schedule_id: str, caller: Caller, limit: int, offset: int
     ) -> tuple[list[Delivery], int | None]:
         """Return deliveries from newest to oldest and the offset of the next page."""
-        tags = FlowRunFilterTags(all_=[WEBHOOK, owner_tag(caller), schedule_tag(schedule_id)])
+        deliveries: list[Delivery] = []
+        while True:
+            block = await self._read(schedule_id, caller, offset)
+            covered = await self._covered_exports(block, caller)
+            for delivery in block:
+                if covered is None or delivery.export_id in covered:
+                    if len(deliveries) == limit:
+                        return deliveries, offset
+                    deliveries.append(delivery)
+                offset += 1
+            if len(block) < MAX_PER_READ:
+                return deliveries, None
+
+    async def _covered_exports(self, block: list[Delivery], caller: Caller) -> set[str] | None:
+        """Return the exports that the caller's key covers; None for all.
+
+        The schedule may have been changed, so a key that covers it now may not cover its earlier exports.
+        """
+        if not caller.is_limited:
+            return None
+        ids = {delivery.export_id for delivery in block if delivery.export_id is not None}
+        return await self._reader.covered(sorted(ids), caller)
+
+    async def _read(self, schedule_id: str, caller: Caller, offset: int) -> list[Delivery]:
+        tags = FlowRunFilterTags(all_=[WEBHOOK, owner_tag(caller.name), schedule_tag(schedule_id)])
         async with self._server.answering():
             runs = await self._server.client.read_flow_runs(
                 flow_filter=FLOW,
                 flow_run_filter=FlowRunFilter(tags=tags),
                 sort=FlowRunSort.EXPECTED_START_TIME_DESC,
-                limit=limit + 1,
+                limit=MAX_PER_READ,
                 offset=offset,
             )
-        has_more = len(runs) > limit
-        return [as_delivery(run) for run in runs[:limit]], offset + limit if has_more else None
+        return [as_delivery(run) for run in runs]
 
 
 def as_delivery(run: FlowRun) -> Delivery:

@@ -35,6 +35,10 @@ class StoredSchedule:
     updated_at: datetime
 
     @property
+    def report(self) -> str:
+        return self.spec.report
+
+    @property
     def since(self) -> datetime:
         return self.recurring.since or self.created_at
 

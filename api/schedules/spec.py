@@ -28,7 +28,7 @@ class ScheduleSpec:
 
     @property
     def report(self) -> str:
-        return self.export.get("report") or DEFAULT_REPORT
+        return str(self.export.get("report") or DEFAULT_REPORT)
 
     def recurring(self, since: datetime) -> ScheduleParameters:
         """Return the schedule's parameters for the export flow."""

@@ -35,6 +35,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled
 
 from api.access.caller import LOCAL_CALLER, Caller
+from api.access.catalog import Catalog
 from api.access.rate_limits import Limits
 from api.exports.flow_run_job import as_job, owner_tag, report_tag, schedule_tag
 from api.exports.job import Job
@@ -57,10 +58,16 @@ logger = logging.getLogger(__name__)
 
 class ScheduleStore:
     def __init__(
-        self, server: JobServer, reader: RunReader, limits: Limits, deployment: str, attempts: int
+        self,
+        server: JobServer,
+        reader: RunReader,
+        catalog: Catalog,
+        limits: Limits,
+        deployment: str,
+        attempts: int,
     ) -> None:
         self._server, self._client, self._attempts = server, server.client, attempts
-        self._reader, self._limits = reader, limits
+        self._reader, self._catalog, self._limits = reader, catalog, limits
         self._flow_name = deployment.partition("/")[0]
         self._creating: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -72,13 +79,14 @@ class ScheduleStore:
         An existing schedule is returned for the same idempotency key and body. Raises KeyReused if the key
         was used with a different body, and LimitReached if the caller has reached a limit.
         """
-        masked = [] if caller.sees_pii else ["masked"]
-        version = caller_key(caller.name, json.dumps(body, sort_keys=True), *masked)
-        schedule_id = str(uuid5(_KEY_NAMESPACE, caller_key(caller.name, key)) if key is not None else uuid4())
+        version = caller_key(caller.name, json.dumps(body, sort_keys=True))
+        space = caller.idempotency_space
+        schedule_id = str(uuid5(_KEY_NAMESPACE, caller_key(space, key)) if key is not None else uuid4())
         # Without the lock, the second of two concurrent requests would overwrite the first one's deployment.
         async with self._creating.setdefault(schedule_id, asyncio.Lock()):
             if key is not None and (earlier := await self.read(schedule_id, caller.name)) is not None:
-                if earlier.version != version:
+                # A key with more rights may have changed it.
+                if earlier.version != version or not self._catalog.covers(caller, earlier):
                     raise KeyReused
                 return earlier, True
             with self._limits.schedules.entry(caller.name) as entry:
@@ -140,7 +148,7 @@ class ScheduleStore:
                 if (
                     stored is not None
                     and owner_of(deployment) == caller.name
-                    and caller.may_see(stored.masked)
+                    and self._catalog.covers(caller, stored)
                 ):
                     if len(schedules) == limit:
                         return schedules, start
@@ -206,24 +214,25 @@ class ScheduleStore:
                 await self._client.delete_deployment(stored.deployment_id)
 
     async def run_now(
-        self, stored: StoredSchedule, caller: str, key: str | None, now: datetime
+        self, stored: StoredSchedule, caller: Caller, key: str | None, now: datetime
     ) -> tuple[Job, bool]:
         """Start a run now and return its job and whether it already existed for the same idempotency key.
 
         Raises LimitReached if the caller has reached a limit.
         """
         name = f"{stored.spec.report}-{token_hex(6)}"
-        own_key = caller_key(caller, "schedule", stored.id, key) if key is not None else None
+        space = caller.idempotency_space
+        own_key = caller_key(space, "schedule", stored.id, key) if key is not None else None
         async with self._server.answering():
-            with self._limits.starts.entry(caller) as entry:
-                queued = await self._reader.queued(caller, now)
-                refusal = self._limits.starts.refusal(entry, caller, queued)
+            with self._limits.starts.entry(caller.name) as entry:
+                queued = await self._reader.queued(caller.name, now)
+                refusal = self._limits.starts.refusal(entry, caller.name, queued)
                 if refusal is not None and not await self._is_replay(own_key):
                     raise refusal
                 flow_run = await self._client.create_flow_run_from_deployment(
                     stored.deployment_id,
                     name=name,
-                    tags=_tags(stored.spec, caller, stored.id),
+                    tags=_tags(stored.spec, caller.name, stored.id),
                     idempotency_key=own_key,
                     labels=tracing.trace_labels(),
                 )

@@ -1,6 +1,7 @@
-"""Model of several callers that use one service, and of what each of them is allowed to see."""
+"""Model of callers with several keys that use one service, and of what each key is allowed to see."""
 
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,73 +9,123 @@ from typing import Any
 import httpx
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
+MAX_ATTEMPTS = 20
 # These headers depend on the time of the response, not on its content.
 _VOLATILE_HEADERS = ("date", "retry-after", "x-request-id")
 
 
 @dataclass
 class Resource:
-    """A job or schedule with the request body that created it."""
+    """A job or schedule with the request body that created or changed it last."""
 
     id: str
     body: Mapping[str, Any]
+    masked: bool
     schedule_id: str | None = None
+
+    @property
+    def report(self) -> str:
+        return report_of(self.body.get("export", self.body))
 
 
 @dataclass
 class Caller:
-    """A caller. `jobs` and `schedules` contain by id what the caller has created and not deleted."""
+    """A caller. `jobs` and `schedules` contain by id what its keys have created and not deleted."""
 
     name: str
-    http: httpx.Client
-    reports: frozenset[str]
     jobs: dict[str, Resource] = field(default_factory=dict)
     schedules: dict[str, Resource] = field(default_factory=dict)
-    keys: dict[tuple[str, str], Resource] = field(default_factory=dict)
+
+
+@dataclass
+class Key:
+    """A key of a caller with its rights, and what its Idempotency-Keys have created."""
+
+    caller: Caller
+    http: httpx.Client
+    reports: frozenset[str]
+    sees_pii: bool
+    created: dict[tuple[str, str], Resource] = field(default_factory=dict)
 
     def may(self, body: Mapping[str, Any]) -> bool:
-        return body.get("report", "survey-responses") in self.reports
+        return report_of(body) in self.reports
+
+    def covers(self, resource: Resource) -> bool:
+        return resource.report in self.reports and (resource.masked or self.sees_pii)
+
+    @property
+    def jobs(self) -> dict[str, Resource]:
+        return {id_: job for id_, job in self.caller.jobs.items() if self.covers(job)}
+
+    @property
+    def schedules(self) -> dict[str, Resource]:
+        return {id_: each for id_, each in self.caller.schedules.items() if self.covers(each)}
+
+
+def report_of(body: Mapping[str, Any]) -> str:
+    return str(body.get("report", "survey-responses"))
 
 
 @dataclass
 class World:
-    callers: list[Caller]
+    keys: list[Key]
     owners: dict[str, Caller] = field(default_factory=dict)
 
-    def request(self, caller: Caller, method: str, path: str, **content: Any) -> httpx.Response:
+    def request(self, key: Key, method: str, path: str, **content: Any) -> httpx.Response:
         """Send a request and return the response.
 
-        Fails on a 5xx, and if the response contains the name or an id of another caller.
+        Fails on a 5xx, and if the response contains the name of another caller or an id that the key does not
+        cover.
         """
-        response = caller.http.request(method, path, **content)
+        hidden = self._hidden_ids(key)
+        response = send(key.http, method, path, **content)
         text = response.text + "".join(response.headers.values())
         assert response.status_code < 500, (method, path, text)
-        for other in self.callers:
-            assert other is caller or other.name not in text, (method, path, text)
-        leaked = [id_ for id_, owner in self.owners.items() if owner is not caller and id_ in text]
+        for other in self.keys:
+            assert other.caller is key.caller or other.caller.name not in text, (method, path, text)
+        leaked = [id_ for id_ in hidden if id_ in text]
         assert leaked == [], (method, path, text)
         return response
 
-    def assert_unknown(self, caller: Caller, method: str, path: str, id_: str, **content: Any) -> None:
+    def _hidden_ids(self, key: Key) -> list[str]:
+        """Return the ids of other callers, and those of the caller that the key does not cover."""
+        shown = {**key.jobs, **key.schedules}
+        # An export names its schedule even when that now needs a report that the key does not cover.
+        named = {job.schedule_id for job in key.jobs.values()}
+        own = {**key.caller.jobs, **key.caller.schedules}
+        foreign = [id_ for id_, owner in self.owners.items() if owner is not key.caller]
+        return foreign + [id_ for id_ in own if id_ not in shown and id_ not in named]
+
+    def assert_unknown(self, key: Key, method: str, path: str, id_: str, **content: Any) -> None:
         """Assert that the response is the same 404 as for an id that does not exist."""
-        response = self.request(caller, method, path.format(id_), **content)
-        expected = self.request(caller, method, path.format(UNKNOWN), **content)
+        response = self.request(key, method, path.format(id_), **content)
+        expected = self.request(key, method, path.format(UNKNOWN), **content)
         assert comparable(response) == comparable(expected), (method, path)
         assert response.status_code == httpx.codes.NOT_FOUND
 
-    def assert_new(self, caller: Caller, id_: str) -> None:
-        assert self.owners.get(id_, caller) is caller, "the id belongs to another caller"
-        self.owners[id_] = caller
+    def assert_new(self, key: Key, id_: str) -> None:
+        assert self.owners.get(id_, key.caller) is key.caller, "the id belongs to another caller"
+        self.owners[id_] = key.caller
 
-    def list_ids(self, caller: Caller, path: str, **params: str) -> list[str]:
+    def list_ids(self, key: Key, path: str, **params: str) -> list[str]:
         """Fetch all pages of a list and return the ids."""
         ids: list[str] = []
         while True:
-            page = self.request(caller, "GET", path, params=params).raise_for_status().json()
+            page = self.request(key, "GET", path, params=params).raise_for_status().json()
             ids += [item["id"] for item in page["items"]]
             if page["nextCursor"] is None:
                 return ids
             params["cursor"] = page["nextCursor"]
+
+
+def send(http: httpx.Client, method: str, path: str, **content: Any) -> httpx.Response:
+    """Send a request, and repeat it while a limit or a busy Prefect rejects it."""
+    for _ in range(MAX_ATTEMPTS):
+        response = http.request(method, path, **content)
+        if response.status_code not in (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE):
+            break
+        time.sleep(float(response.headers["retry-after"]))
+    return response
 
 
 def comparable(response: httpx.Response) -> tuple[int, bytes, dict[str, str]]:

@@ -27,6 +27,7 @@ def job(state_type: str = "RUNNING", progress: RunProgress = HALF, **fields: Any
         "state_name": state_type.capitalize(),
         "state_message": "",
         "request": {"surveyId": "668b6fa3b8d693cd865b44bb", "from": "2024-7-19", "to": "2024-7-26"},
+        "report": "survey-responses",
         "masked": False,
         "tags": frozenset({"owner:local"}),
         "attempt": 1,

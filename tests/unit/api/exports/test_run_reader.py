@@ -9,6 +9,7 @@ from prefect.client.schemas.objects import Artifact, FlowRun
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.states import Completed
 
+from api.access.catalog import Catalog
 from api.exports.run_reader import RunReader
 from api.prefect_server import JobServer
 from flows.runs.receipt import RunProgress
@@ -43,7 +44,7 @@ def reader_of(prefect: FinishingPrefect) -> RunReader:
         return prefect
 
     server = JobServer("export-report/export", 5, client)
-    return RunReader(server, attempts=3)
+    return RunReader(server, Catalog.of({}), attempts=3)
 
 
 @pytest.mark.parametrize("ask", ["one", "many"])
