@@ -23,6 +23,7 @@ from api.exports.run_reader import RunReader
 from api.exports.run_writer import RunWriter
 from api.exports.signed_links import SignedLinks
 from api.prefect_server import JobServer
+from api.readiness import Check, ReadinessChecks
 from api.routes import article, exports, files, health, limits, page, schedules, tables, webhooks
 from api.schedules.store import ScheduleStore
 from api.settings import ApiSettings
@@ -38,6 +39,7 @@ from flows.errors import ExportError
 from flows.query.report import Report
 from flows.reports import catalog
 from flows.storage.from_url import open_storage
+from flows.storage.protocol import Storage
 
 DOCS_PATH = "/docs"
 # Routes are matched in this order. Polls are the most frequent requests, so their route comes first.
@@ -104,13 +106,15 @@ def _context(
     limits = Limits.of(settings, clock)
     permitted = Catalog.of(reports)
     reader = RunReader(server, permitted, settings.attempts)
+    authentication = Authentication(settings)
+    checks = _checks(settings, source, server, storage, reader, authentication)
     return Context(
         settings=settings,
         catalog=permitted,
         source=source,
         storage=storage,
         links=SignedLinks(storage, settings.link_seconds, _now),
-        authentication=Authentication(settings),
+        authentication=authentication,
         server=server,
         limits=limits,
         run_reader=reader,
@@ -119,7 +123,32 @@ def _context(
         watcher=PollWatcher(reader, clock),
         metrics=metrics,
         job_counts=JobCounts(reader, metrics.jobs, clock),
+        readiness=ReadinessChecks(checks, settings.outage_seconds, clock),
     )
+
+
+def _checks(
+    settings: ApiSettings,
+    source: Source,
+    server: JobServer,
+    storage: Storage,
+    reader: RunReader,
+    authentication: Authentication,
+) -> dict[str, Check]:
+    async def check_worker() -> None:
+        if await reader.live_workers(settings.work_pool, _now()) == 0:
+            raise LookupError("no worker is online")
+
+    async def check_keys() -> str:
+        return authentication.check_keys()
+
+    return {
+        "database": source.check,
+        "prefect": server.check,
+        "storage": lambda: asyncio.to_thread(storage.check),
+        "worker": check_worker,
+        "keys": check_keys,
+    }
 
 
 def _check_reports(source: Source, reports: Mapping[str, Report]) -> None:

@@ -11,6 +11,7 @@ from api.exports.run_reader import RunReader
 from api.exports.run_writer import RunWriter
 from api.exports.signed_links import SignedLinks
 from api.prefect_server import JobServer
+from api.readiness import ReadinessChecks
 from api.schedules.store import ScheduleStore
 from api.settings import ApiSettings
 from api.tables.source import Source
@@ -34,3 +35,4 @@ class Context:
     watcher: PollWatcher
     metrics: Metrics
     job_counts: JobCounts
+    readiness: ReadinessChecks

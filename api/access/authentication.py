@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from http import HTTPStatus
 from pathlib import Path
+from typing import Literal
 
 import jwt
 
@@ -30,6 +31,10 @@ class Authentication:
     @property
     def required(self) -> bool:
         return self._keys is not None or self._jwt is not None
+
+    def check_keys(self) -> Literal["ok", "stale", "failed"]:
+        """Return `stale` or `failed` if the key file is configured but not valid. See `KeyFile.check`."""
+        return self._keys.check() if self._keys is not None else "ok"
 
     def caller(self, authorization: Sequence[str]) -> Caller:
         """Return the caller identified by the values of the Authorization header.

@@ -1,15 +1,12 @@
 """Endpoints for liveness, readiness and metrics."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Literal
 
 from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
+from pydantic import Field
 
-from api.context import Context
 from api.dependencies import ContextDep
 from api.web.answer import Answer
 
@@ -27,6 +24,9 @@ class Checks(Answer):
     prefect: Check
     storage: Check
     worker: Check
+    keys: Literal["ok", "stale", "failed"] = Field(
+        description="`stale` if the key file is not valid and the last valid keys are in use."
+    )
 
 
 class Readiness(Answer):
@@ -69,30 +69,10 @@ async def metrics(context: ContextDep) -> Response:
     openapi_extra={"security": []},
 )
 async def readyz(context: ContextDep, response: Response) -> Readiness:
-    checks = {
-        "database": context.source.check,
-        "prefect": context.server.check,
-        "storage": lambda: asyncio.to_thread(context.storage.check),
-        "worker": lambda: _check_worker(context),
-    }
-    limit = context.settings.outage_seconds
-    passed = await asyncio.gather(*(_passes(check, limit) for check in checks.values()))
+    """Run the checks. `stale` keys do not stop exports: the API uses the last valid keys."""
+    results = await context.readiness.results()
     response.headers["Cache-Control"] = "no-store"
-    if not all(passed):
+    ready = "failed" not in results.values()
+    if not ready:
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
-    results = {name: "ok" if ok else "failed" for name, ok in zip(checks, passed, strict=True)}
-    return Readiness(status="ready" if all(passed) else "not ready", checks=Checks.model_validate(results))
-
-
-async def _check_worker(context: Context) -> None:
-    if await context.run_reader.live_workers(context.settings.work_pool, datetime.now(UTC)) == 0:
-        raise LookupError("no worker is online")
-
-
-async def _passes(check: Callable[[], Awaitable[None]], limit_seconds: float) -> bool:
-    try:
-        async with asyncio.timeout(limit_seconds):
-            await check()
-    except Exception:  # noqa: BLE001 - any error means that the check failed
-        return False
-    return True
+    return Readiness(status="ready" if ready else "not ready", checks=Checks.model_validate(results))

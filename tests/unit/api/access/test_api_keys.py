@@ -1,10 +1,13 @@
 import json
 import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 
-from api.access.api_keys import KeyFile, KeyFileUnusable
+from api.access.api_keys import Key, KeyFile, KeyFileUnusable
 from api.access.caller import Caller
 from tests.support.clock import NOON
 
@@ -70,13 +73,84 @@ def test_other_text_has_no_caller(path: Path, token: str) -> None:
     assert keys.caller_of(token) is None
 
 
-@pytest.mark.parametrize(
-    "content", ["", "[]", '{"keys": 7}', '{"keys": [{}]}', json.dumps({"keys": [7]}), WRONG_PII]
-)
+INVALID = ["", "[]", '{"keys": 7}', '{"keys": [{}]}', json.dumps({"keys": [7]}), WRONG_PII]
+
+
+@pytest.mark.parametrize("content", INVALID)
 def test_an_invalid_key_file_is_an_error(path: Path, content: str) -> None:
     path.write_text(content)
     with pytest.raises(KeyFileUnusable):
         KeyFile(path).keys()
+
+
+@pytest.mark.parametrize("content", INVALID)
+def test_a_key_is_valid_while_the_file_is_torn(
+    path: Path, content: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    serving = KeyFile(path)
+    token = serving.create("ada", None, NOON)
+    assert serving.caller_of(token) == Caller("ada")
+    valid = path.read_text()
+    path.write_text(content)
+    for _ in range(3):
+        assert serving.caller_of(token) == Caller("ada")
+    assert serving.check() == "stale"
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert token[4:12] not in caplog.text
+    path.write_text(valid.replace("ada", "bob"))
+    assert serving.caller_of(token) == Caller("bob")
+    assert serving.check() == "ok"
+
+
+def test_a_torn_file_is_neither_used_at_the_start_nor_overwritten(path: Path) -> None:
+    token = KeyFile(path).create("ada", None, NOON)
+    torn = path.read_text()[:-20]
+    path.write_text(torn)
+    keys = KeyFile(path)
+    assert keys.caller_of(token) is None
+    assert keys.check() == "failed"
+    with pytest.raises(KeyFileUnusable):
+        keys.create("bob", None, NOON)
+    with pytest.raises(KeyFileUnusable):
+        keys.revoke(token[4:12])
+    assert path.read_text() == torn
+
+
+def test_a_deleted_file_revokes_all_keys(path: Path) -> None:
+    keys = KeyFile(path)
+    token = keys.create("ada", None, NOON)
+    path.unlink()
+    assert keys.caller_of(token) is None
+    assert keys.check() == "ok"
+
+
+class SlowKeyFile(KeyFile):
+    """Waits before it writes, so that a second writer can overtake it unless it is locked out."""
+
+    def __init__(self, path: Path, overtaken: Event) -> None:
+        super().__init__(path)
+        self.overtaken, self.writing = overtaken, Event()
+
+    def _write(self, keys: Sequence[Key]) -> None:
+        self.writing.set()
+        self.overtaken.wait(0.3)
+        super()._write(keys)
+
+
+def test_a_key_revoked_while_another_is_created_stays_revoked(path: Path) -> None:
+    ada = KeyFile(path).create("ada", None, NOON)
+    overtaken = Event()
+    creating = SlowKeyFile(path, overtaken)
+    with ThreadPoolExecutor(2) as pool:
+        created = pool.submit(creating.create, "bob", None, NOON)
+        assert creating.writing.wait(5)
+        revoked = pool.submit(KeyFile(path).revoke, ada[4:12])
+        revoked.add_done_callback(lambda _: overtaken.set())
+        assert revoked.result()
+        bob = created.result()
+    assert KeyFile(path).caller_of(ada) is None
+    assert KeyFile(path).caller_of(bob) == Caller("bob")
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
 @pytest.mark.parametrize("name", ["", "two words", "a\nb", "x" * 201, "ädä"])

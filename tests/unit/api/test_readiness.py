@@ -1,0 +1,50 @@
+"""Test that checks of readiness are shared and report stale keys."""
+
+import asyncio
+from dataclasses import dataclass
+
+from api.readiness import CACHED_SECONDS, ReadinessChecks
+
+
+@dataclass
+class Seconds:
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Database:
+    checks: int = 0
+    seconds: float = 0.0
+
+    async def check(self) -> None:
+        self.checks += 1
+        await asyncio.sleep(self.seconds)
+
+
+async def stale() -> str:
+    return "stale"
+
+
+def test_requests_within_two_seconds_share_a_check() -> None:
+    clock, database = Seconds(), Database(seconds=0.01)
+    readiness = ReadinessChecks({"database": database.check}, 5.0, clock)
+
+    async def ask_often() -> list[dict[str, str]]:
+        answers = await asyncio.gather(*(readiness.results() for _ in range(60)))
+        clock.now += CACHED_SECONDS - 0.1
+        return [*answers, await readiness.results()]
+
+    assert asyncio.run(ask_often()) == [{"database": "ok"}] * 61
+    assert database.checks == 1
+    clock.now += 0.1
+    asyncio.run(readiness.results())
+    assert database.checks == 2
+
+
+def test_a_slow_check_fails_and_does_not_hide_other_results() -> None:
+    database = Database(seconds=5)
+    readiness = ReadinessChecks({"database": database.check, "keys": stale}, 0.01, Seconds())
+    assert asyncio.run(readiness.results()) == {"database": "failed", "keys": "stale"}
