@@ -27,7 +27,8 @@ from api.readiness import Check, ReadinessChecks
 from api.routes import article, exports, files, health, limits, page, schedules, tables, webhooks
 from api.schedules.store import ScheduleStore
 from api.settings import ApiSettings
-from api.tables.source import Source
+from api.tables.readers import Readers
+from api.tables.source import PAGE_READERS, PAGE_READERS_PER_CALLER, Source
 from api.web import methods, problems
 from api.web.allowed_hosts import AllowedHosts
 from api.web.forwarded_prefix import ForwardedPrefix
@@ -112,6 +113,7 @@ def _context(
         settings=settings,
         catalog=permitted,
         source=source,
+        readers=Readers(PAGE_READERS, PAGE_READERS_PER_CALLER),
         storage=storage,
         links=SignedLinks(storage, settings.link_seconds, _now),
         authentication=authentication,

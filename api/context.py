@@ -14,6 +14,7 @@ from api.prefect_server import JobServer
 from api.readiness import ReadinessChecks
 from api.schedules.store import ScheduleStore
 from api.settings import ApiSettings
+from api.tables.readers import Readers
 from api.tables.source import Source
 from api.web.metrics import Metrics
 from flows.storage.protocol import Storage
@@ -24,6 +25,7 @@ class Context:
     settings: ApiSettings
     catalog: Catalog
     source: Source
+    readers: Readers
     storage: Storage
     links: SignedLinks
     authentication: Authentication

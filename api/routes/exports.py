@@ -10,6 +10,8 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 from pydantic import SkipValidation
 
+from api.access.caller import Caller
+from api.context import Context
 from api.dependencies import (
     CallerDep,
     ContextDep,
@@ -91,7 +93,7 @@ async def start_export(
     still running.
     """
     if dry_run_only:
-        sample = await dry_run.preview(order.request, context.source)
+        sample = await _preview(order, caller, context)
         return JSONResponse(sample.model_dump(mode="json"))
     return await answer_start(await start(order, context, caller), context, caller, response)
 
@@ -105,9 +107,14 @@ async def start_export(
     responses=refusals(*responses.START),
     dependencies=[Depends(limit_previews)],
 )
-async def preview_export(order: ExportOrderDep, context: ContextDep) -> DryRun:
+async def preview_export(order: ExportOrderDep, caller: CallerDep, context: ContextDep) -> DryRun:
     """Return the number of rows, the estimated size and the first rows without starting an export."""
-    return await dry_run.preview(order.request, context.source)
+    return await _preview(order, caller, context)
+
+
+async def _preview(order: ExportOrder, caller: Caller, context: Context) -> DryRun:
+    async with context.readers.reading(caller.name):
+        return await dry_run.preview(order.request, context.source)
 
 
 async def get_list_query(

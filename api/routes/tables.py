@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import AfterValidator, Field, SkipValidation, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from api.dependencies import ContextDep, ReportsDep, get_caller
+from api.dependencies import CallerDep, ContextDep, ReportsDep, get_caller
 from api.tables.answers import (
     CSV_CHOICES,
     Choice,
@@ -44,13 +44,17 @@ async def get_table_query(
     summary="Read a page of the table",
     response_model=TablePage,
     response_description="One page.",
-    responses=refusals(400, 422),
+    responses=refusals(400, 422, 429),
 )
 async def read_table(
-    query: Annotated[TableQuery, Depends(get_table_query)], context: ContextDep, response: Response
+    query: Annotated[TableQuery, Depends(get_table_query)],
+    caller: CallerDep,
+    context: ContextDep,
+    response: Response,
 ) -> TablePage:
     """Return a page of the rows that an export with the same parameters would contain, in the same order."""
-    page = await context.source.page(query.request, query.page_size, query.page, query.cursor)
+    async with context.readers.reading(caller.name):
+        page = await context.source.page(query.request, query.page_size, query.page, query.cursor)
     sortable = query.request.report.sortable
     response.headers["Cache-Control"] = "no-store"
     return TablePage(
@@ -115,7 +119,7 @@ class ChoicesQuery(QueryModel):
     summary="List the values of a scope",
     response_model=ChoiceList,
     response_description="The values and their titles.",
-    responses=refusals(400, 404, 422),
+    responses=refusals(400, 404, 422, 429),
     dependencies=[Depends(each_parameter_once)],
 )
 async def list_choices(
@@ -123,13 +127,15 @@ async def list_choices(
     scope: Annotated[str, Path(description="Name of the scope, such as `surveyId`.", min_length=1)],
     query: Annotated[ChoicesQuery, Query()],
     reports: ReportsDep,
+    caller: CallerDep,
     context: ContextDep,
     response: Response,
 ) -> ChoiceList:
     """List the values of a scope, such as all surveys. `more` is true if not all matches are returned."""
     report = reports.get(name)
     searched = _listable(report.scope.get(scope) if report is not None else None)
-    pairs = await context.source.choices(searched, query.search, query.limit + 1)
+    async with context.readers.reading(caller.name):
+        pairs = await context.source.choices(searched, query.search, query.limit + 1)
     items = [Choice(value=value, title=title) for value, title in pairs[: query.limit]]
     response.headers["Cache-Control"] = "no-store"
     return ChoiceList(items=items, more=len(pairs) > query.limit)

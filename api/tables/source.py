@@ -33,6 +33,8 @@ from flows.sources.snapshot import Snapshot, open_engine, snapshot, source_error
 
 CONNECT_SECONDS = 2  # libpq does not support shorter timeouts
 READERS = 20
+PAGE_READERS = 14  # the others are reserved for checks of starts and of readiness
+PAGE_READERS_PER_CALLER = 8
 LOOKUP_SECONDS = 5
 
 T = TypeVar("T")

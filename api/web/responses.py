@@ -53,7 +53,7 @@ _REFUSALS: Mapping[int, tuple[str, dict[str, Any]]] = {
     413: ("The body is too large.", {}),
     415: ("The content type is not application/json.", {}),
     422: ("The request contains invalid values, listed in `errors`.", {}),
-    429: ("The caller has reached a limit. Nothing was started.", _RETRY_AFTER),
+    429: ("The caller has reached a limit. The request had no effect.", _RETRY_AFTER),
     503: ("The database, storage or job server cannot be reached. The request had no effect.", _RETRY_AFTER),
 }
 

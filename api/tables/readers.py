@@ -1,0 +1,47 @@
+"""Limit how many pages of tables are read at a time, so that starts of exports always find a free reader."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from weakref import WeakValueDictionary
+
+from api.access.rate_limits import LimitReached
+from api.web.problems import Unavailable
+
+WAIT_SECONDS = 5.0
+
+
+class Readers:
+    """Admits `per_caller` reads of one caller and `total` of all callers at a time. Further reads wait."""
+
+    def __init__(self, total: int, per_caller: int, wait_seconds: float = WAIT_SECONDS) -> None:
+        self._all, self._per_caller, self._wait_seconds = asyncio.Semaphore(total), per_caller, wait_seconds
+        self._by_caller: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def reading(self, caller: str) -> AsyncIterator[None]:
+        """Hold a reader while the block runs.
+
+        Raises LimitReached if the caller's other reads take too long, and Unavailable if those of all do.
+        """
+        own = self._by_caller.setdefault(caller, asyncio.Semaphore(self._per_caller))
+        if not await self._acquired(own):
+            seconds = round(self._wait_seconds) or 1
+            detail = f"You are reading too many pages at a time. Try again in {seconds} seconds."
+            raise LimitReached("limit.reads", detail, seconds)
+        try:
+            if not await self._acquired(self._all):
+                raise Unavailable("The database that holds the report")
+            try:
+                yield
+            finally:
+                self._all.release()
+        finally:
+            own.release()
+
+    async def _acquired(self, semaphore: asyncio.Semaphore) -> bool:
+        try:
+            async with asyncio.timeout(self._wait_seconds):
+                return await semaphore.acquire()
+        except TimeoutError:
+            return False
