@@ -119,7 +119,7 @@ class PollWatcher:
         return await asyncio.shield(reading)
 
     async def wait_for_change(self, job_id: str, seconds: float) -> None:
-        """Wait until the job changes, but no longer than this time."""
+        """Wait until the job changes or the time is over."""
         watched_job = self._watched.get(job_id)
         if watched_job is None or watched_job.job.finished:
             return

@@ -185,7 +185,7 @@ def test_a_source_that_dies_once_is_read_again_from_the_beginning(
 def one_backend_terminated(libpq_url: str, query: str) -> Iterator[list[bool]]:
     """Terminate the first backend that runs a matching query.
 
-    A thread watches for it. The yielded list is empty until then.
+    A background thread looks for it. The yielded list stays empty until a backend has been terminated.
     """
     terminated: list[bool] = []
     stop = threading.Event()
