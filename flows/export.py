@@ -123,7 +123,7 @@ def export_report(
     try:
         only_if_rows = False
         if recurring is not None:
-            request = resolve_request(job_id, request, recurring)
+            request = resolve_request(job_id, request, recurring, datetime.now(UTC))
             only_if_rows = parse_schedule_parameters(recurring).only_if_rows
         reports = catalog(settings.catalog_modules, settings.default_report)
         parsed = parse_stored_request(request, mask_reports(reports) if mask_pii else reports)

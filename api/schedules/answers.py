@@ -171,7 +171,7 @@ def _planned_runs(
             request = request_for_run(spec.export, recurring, slot, previous)
         except InvalidRequest:
             request = {}
-        planned_at = slot.astimezone(spec.recurrence.zone)
+        planned_at = recurring.starts_at(slot).astimezone(spec.recurrence.zone)
         runs.append(PlannedRun(planned_at=planned_at, from_=request.get("from"), to=request.get("to")))
         previous = slot
     return runs

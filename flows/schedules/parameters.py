@@ -41,6 +41,16 @@ class ScheduleParameters:
     def needs_last_success(self) -> bool:
         return isinstance(self.range, SinceLast)
 
+    def starts_at(self, scheduled_at: datetime, zone: ZoneInfo | None = None) -> datetime:
+        """Return when the run of a slot starts.
+
+        A slot at a midnight that the clocks skip starts right after the skipped time, when the day before
+        is over.
+        """
+        if not self.at_midnight or self.needs_last_success:
+            return scheduled_at
+        return relative_range.undo_dst_shift(scheduled_at, self.zone or zone or ZoneInfo("UTC"))
+
     def as_parameter(self) -> dict[str, Any]:
         return {
             "range": relative_range.as_body(self.range) if self.range is not None else None,
@@ -90,9 +100,8 @@ def request_for_run(
     if parameters.range is None:
         return {**request, "timeZone": request_zone.key}
     start = last or parameters.since or scheduled_at
-    if parameters.at_midnight and not parameters.needs_last_success:
-        scheduled_at = relative_range.undo_dst_shift(scheduled_at, zone)
-    dates = relative_range.resolve(parameters.range, scheduled_at, zone, request_zone, start)
+    slot = parameters.starts_at(scheduled_at, zone)
+    dates = relative_range.resolve(parameters.range, slot, zone, request_zone, start)
     return {**request, "timeZone": request_zone.key, **dates}
 
 

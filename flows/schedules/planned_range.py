@@ -19,13 +19,17 @@ from prefect.client.schemas.sorting import FlowRunSort
 
 from flows.query import date_range
 from flows.runs.artifacts import read_progress
+from flows.runs.retry_later import retry_later
 from flows.schedules.parameters import parse_schedule_parameters, request_for_run
 
 
-def resolve_request(job_id: UUID, request: Mapping[str, Any], recurring: Mapping[str, Any]) -> dict[str, Any]:
+def resolve_request(
+    job_id: UUID, request: Mapping[str, Any], recurring: Mapping[str, Any], now: datetime
+) -> dict[str, Any]:
     """Add the dates to the request and store it in the run's parameters.
 
-    Stored dates are visible to every reader of the run, and a retry covers the same dates.
+    Stored dates are visible to every reader of the run, and a retry covers the same dates. A run that Prefect
+    started too early, because the clocks skip its slot, is postponed.
     """
     schedule = parse_schedule_parameters(recurring)
     if "from" in request:
@@ -33,6 +37,9 @@ def resolve_request(job_id: UUID, request: Mapping[str, Any], recurring: Mapping
     with get_client(sync_client=True) as client:
         run = client.read_flow_run(job_id)
         scheduled_at = _scheduled_at(run)
+        starts_at = schedule.starts_at(scheduled_at)
+        if now < starts_at and scheduled_at < starts_at:
+            retry_later(job_id, "The clocks skip the time of this run.", starts_at - now, now)
         last = _last_success(client, run, scheduled_at) if schedule.needs_last_success else None
         resolved = request_for_run(request, schedule, scheduled_at, last)
         client.update_flow_run(job_id, parameters={**run.parameters, "request": resolved})
