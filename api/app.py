@@ -89,8 +89,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     try:
         async with JobServer(settings.deployment, settings.outage_seconds).connected() as server:
             reports = catalog(settings.catalog_modules, settings.default_report)
-            await asyncio.to_thread(_check_reports, source, reports)
-            context = _context(settings, app.state.metrics, reports, source, server)
+            checked = await asyncio.to_thread(_check_reports, source, reports)
+            context = _context(settings, app.state.metrics, checked, source, server)
             app.state.context = context
             context.metrics.watched.set_function(lambda: context.watcher.watched)
             async with context.watcher.watching():
@@ -153,18 +153,21 @@ def _checks(
     }
 
 
-def _check_reports(source: Source, reports: Mapping[str, Report]) -> None:
-    """Check the reports against the source database.
+def _check_reports(source: Source, reports: Mapping[str, Report]) -> Mapping[str, Report]:
+    """Return the reports as the source database supports them.
 
-    Raises DeclarationError if a report's select fails. Missing tables are only logged, because they may be
-    created later.
+    Raises DeclarationError if a report cannot work on its tables. Missing tables are only logged, because
+    they may be created later.
     """
+    checked = dict(reports)
     try:
         for name, report in reports.items():
-            if missing := source.missing_tables(report):
+            checked[name], missing = source.check_report(report)
+            if missing:
                 logger.warning("report %s cannot be read: the database has no %s", name, ", ".join(missing))
     except ExportError:
         logger.warning("cannot reach the source database; the reports were not checked against it")
+    return checked
 
 
 def _now() -> datetime:

@@ -71,13 +71,16 @@ function filterValue(value) {
   return typeof value === "object" ? JSON.stringify(value) : String(value);
 }
 
-/** Return the text of a cell, or null if it is empty. Large numbers arrive as text, so no digits are lost. */
+/**
+ * Return the text of a cell, or null if it is empty. The table's cells arrive as the text of the file, so no digits are
+ * lost. Integers are not grouped, because many are ids or years.
+ */
 export function cell(value, column) {
   if (value === null || value === undefined || value === "") return null;
-  if (typeof value === "boolean") return value ? t.Yes : t.No;
+  if (column.type === "boolean") return { true: t.Yes, false: t.No }[value] ?? String(value);
   if (typeof value === "object") return JSON.stringify(value);
   if (column.type === "date-time") return String(value).replace("T", " ").replace(/(:\d\d)[.,]\d+/, "$1").replace(/Z|\+00:00$/, "");
-  return isNumber(column) ? grouped(String(value)) : String(value);
+  return column.type === "number" ? grouped(String(value)) : String(value);
 }
 
 /** Add group separators, such as "1234567.50" → "1,234,567.50". */

@@ -18,7 +18,7 @@ export function useTable(client, parameters) {
     if (parameters === null) return setNow({ page: null, problem: null, isLoading: false });
     const leaving = new AbortController();
     setNow((before) => ({ ...before, isLoading: true }));
-    client.ask("GET", `/reports?${parameters}`, { signal: leaving.signal }).then(
+    client.ask("GET", `/reports?${parameters}&cells=text`, { signal: leaving.signal }).then(
       ({ state }) => setNow({ page: state, problem: null, isLoading: false }),
       (problem) => leaving.signal.aborted || setNow({ page: null, problem, isLoading: false }),
     );

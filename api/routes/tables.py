@@ -18,10 +18,11 @@ from api.tables.answers import (
     TablePageColumn,
     report_type_answer,
 )
-from api.tables.table_query import TableParameters, TableQuery, parse_table_query
+from api.tables.table_query import TableParameters, TableQuery, at_parameters, parse_table_query
 from api.web.problems import Refusal
 from api.web.queries import DEFAULT_LIMIT, Limit, QueryModel, each_parameter_once
 from api.web.responses import refusals
+from flows.errors import InvalidRequest
 from flows.query.report import Scope
 from flows.query.request_fields import NO_NUL
 
@@ -54,7 +55,12 @@ async def read_table(
 ) -> TablePage:
     """Return a page of the rows that an export with the same parameters would contain, in the same order."""
     async with context.readers.reading(caller.name):
-        page = await context.source.page(query.request, query.page_size, query.page, query.cursor)
+        try:
+            page = await context.source.page(
+                query.request, query.page_size, query.page, query.cursor, query.cells
+            )
+        except InvalidRequest as error:
+            raise at_parameters(error) from None
     sortable = query.request.report.sortable
     response.headers["Cache-Control"] = "no-store"
     return TablePage(

@@ -1,11 +1,12 @@
 """Encode and decode cursors of the table.
 
-A cursor contains the sort values of the last row on a page and identifies the request that it belongs to.
+A cursor contains the sort values of the last row on a page, as the database returned them, and identifies the
+request that it belongs to.
 """
 
 import json
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -13,24 +14,24 @@ from uuid import UUID
 from api.web.queries import from_cursor, to_cursor
 from api.web.strict_json import check_text
 from flows.errors import InvalidRequest
-from flows.query.filter_values import parse_integer
-from flows.query.report import type_name
 from flows.query.request import ExportRequest
 from flows.query.statement import OrderTerm
 
-_READERS: dict[str, Callable[[str], Any]] = {
-    "date-time": lambda text: datetime.fromisoformat(text).astimezone(UTC),
-    "date": date.fromisoformat,
-    "time": time.fromisoformat,
-    "number": Decimal,
-    "uuid": UUID,
+_MAX_INTEGER = 1 << 64
+# Types of drivers that JSON does not have: how each is written and read, by its name in the cursor.
+_TYPES: dict[str, tuple[type, Callable[[Any], str], Callable[[str], Any]]] = {
+    "number": (Decimal, str, Decimal),
+    "bytes": (bytes, bytes.hex, bytes.fromhex),
+    "date-time": (datetime, datetime.isoformat, datetime.fromisoformat),
+    "date": (date, date.isoformat, date.fromisoformat),
+    "time": (time, time.isoformat, time.fromisoformat),
+    "uuid": (UUID, str, UUID),
 }
 
 
 def encode(request: ExportRequest, values: Sequence[Any]) -> str:
-    texts = [value if isinstance(value, bool | int | str | None) else str(value) for value in values]
-    content = json.dumps([_request_id(request), *texts], separators=(",", ":"))
-    return to_cursor(content.encode())
+    content = [_request_id(request), *map(_written, values)]
+    return to_cursor(json.dumps(content, separators=(",", ":")).encode())
 
 
 def decode(text: str, request: ExportRequest, terms: Sequence[OrderTerm]) -> list[Any]:
@@ -42,25 +43,36 @@ def decode(text: str, request: ExportRequest, terms: Sequence[OrderTerm]) -> lis
         content = json.loads(from_cursor(text))
         if not isinstance(content, list) or content[0] != _request_id(request):
             raise ValueError
-        return [_value(value, term) for value, term in zip(content[1:], terms, strict=True)]
+        return [_read(value) for value, _ in zip(content[1:], terms, strict=True)]
     except (ValueError, IndexError, ArithmeticError, RecursionError):
-        detail = "The cursor is malformed or belongs to another request."
-        raise InvalidRequest.at("/cursor", "invalid", detail) from None
+        raise malformed() from None
+
+
+def malformed() -> InvalidRequest:
+    return InvalidRequest.at("/cursor", "invalid", "The cursor is malformed or belongs to another request.")
 
 
 def _request_id(request: ExportRequest) -> str:
     return request.fingerprint[:16]
 
 
-def _value(value: Any, term: OrderTerm) -> Any:
-    if value is None:
-        return None
-    kind = type_name(term.expression.type)
-    if kind == "integer":
-        return parse_integer(value, bits=64)
-    if kind == "boolean" and isinstance(value, bool):
+def _written(value: Any) -> Any:
+    if isinstance(value, bool | int | float | str | None):
         return value
-    if kind == "boolean" or not isinstance(value, str):
+    for name, (kind, write, _) in _TYPES.items():
+        if isinstance(value, kind):
+            return [name, write(value)]
+    return str(value)
+
+
+def _read(value: Any) -> Any:
+    if isinstance(value, list):
+        name, text = value
+        if not isinstance(name, str) or name not in _TYPES or not isinstance(text, str):
+            raise ValueError
+        return _TYPES[name][2](text)
+    if isinstance(value, str):
+        check_text(value, "/cursor")
+    elif isinstance(value, dict) or (isinstance(value, int) and abs(value) >= _MAX_INTEGER):
         raise ValueError
-    check_text(value, "/cursor")
-    return _READERS[kind](value) if kind in _READERS else value
+    return value

@@ -1,34 +1,28 @@
 """Read table pages and choices from the source database, and check that ids in requests exist."""
 
-import json
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
-from decimal import Decimal
+from datetime import datetime
 from typing import Any, TypeVar
-from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import anyio
 from anyio import CapacityLimiter, to_thread
-from sqlalchemy import Connection, CursorResult, Engine, Row, Select, inspect, select
+from sqlalchemy import CursorResult, Engine, Row, Select, select
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.sql.util import find_tables
 
 from api.settings import ApiSettings
 from api.tables import cursor as cursors
+from api.tables import report_checks
+from api.tables.page_rows import PageRows
+from api.tables.value_checks import accepted, check_filters
 from api.web.problems import Unavailable
-from flows.errors import DeclarationError, FieldError, InvalidRequest, UnreadableRow
-from flows.formats import cell_text
+from flows.errors import FieldError, InvalidRequest, UnreadableRow
 from flows.query import statement
 from flows.query.question_keys import names_question
 from flows.query.report import Report, Scope
 from flows.query.request import ExportRequest
-from flows.rows.arrow_columns import unpacked
 from flows.rows.columns import OutputColumn
-from flows.rows.pandas_frames import transform_chunk
-from flows.sources import sqlalchemy_rows
+from flows.sources.driver_errors import classify
 from flows.sources.snapshot import Snapshot, open_engine, snapshot, source_errors
 
 CONNECT_SECONDS = 2  # libpq does not support shorter timeouts
@@ -68,35 +62,26 @@ class Source:
         """Raise InvalidRequest if ids or questions in the request do not exist in the database."""
         await self._in_time(lambda: self._check_request(request))
 
-    async def page(self, request: ExportRequest, size: int, number: int, cursor: str | None) -> Page:
+    async def page(
+        self, request: ExportRequest, size: int, number: int, cursor: str | None, cells: str = "json"
+    ) -> Page:
+        """Return a page of the table. `cells` is `text` for the text of the file, else `json`."""
         await self._in_time(self._ping)
-        return await self._in_thread(lambda: self._page(request, size, number, cursor))
+        return await self._in_thread(lambda: self._page(request, size, number, cursor, cells))
 
     async def choices(self, scope: Scope, search: str, limit: int) -> list[tuple[str, str]]:
         """Return the values that match the search as (value, title) pairs."""
         await self._in_time(self._ping)
         return await self._in_thread(lambda: self._choices(statement.scope_choices(scope, search, limit)))
 
-    def missing_tables(self, report: Report) -> list[str]:
-        """Return the report's tables that do not exist.
+    def check_report(self, report: Report) -> tuple[Report, list[str]]:
+        """Return the report as its database supports it, and the tables that do not exist.
 
-        Raises DeclarationError if all tables exist and the select fails.
+        Raises DeclarationError if all tables exist and the report cannot work.
         """
         with source_errors(), self._engine.connect() as connection:
-            inspector = inspect(connection)
-            tables = [table for part in report.select.get_final_froms() for table in find_tables(part)]
-            missing = [t.fullname for t in tables if not inspector.has_table(t.name, schema=t.schema)]
-            if not missing:
-                self._try(report, connection)
-            return missing
-
-    def _try(self, report: Report, connection: Connection) -> None:
-        try:
-            connection.execute(report.select.limit(0))
-        except DBAPIError as error:
-            if error.connection_invalidated:
-                raise
-            raise DeclarationError(f"{report.file}: {error.orig}") from error
+            missing = report_checks.missing_tables(report, connection)
+            return (report, missing) if missing else (report_checks.checked(report, connection), [])
 
     def close(self) -> None:
         self._engine.dispose()
@@ -127,11 +112,12 @@ class Source:
         unknown = [
             name
             for name in request.report.scope
-            if opened.connection.execute(statement.scope_exists(request, name)).first() is None
+            if not accepted(opened, statement.scope_exists(request, name), has_row=True)
         ]
         if unknown:
             detail = "Unknown id."
             raise InvalidRequest([FieldError(f"/{name}", "unknown", detail) for name in unknown])
+        check_filters(request, opened)
         if any(names_question(key, request.report) for key in request.columns or ()):
             self._columns(request, opened)
 
@@ -149,30 +135,40 @@ class Source:
         questions = opened.questions(statement.questions(request))
         return statement.columns_to_read(request, columns, questions)
 
-    def _page(self, request: ExportRequest, size: int, number: int, cursor: str | None) -> Page:
+    def _page(self, request: ExportRequest, size: int, number: int, cursor: str | None, cells: str) -> Page:
         terms = statement.order(request)
         after = cursors.decode(cursor, request, terms) if cursor is not None else None
         with snapshot(self._engine, request.zone.key, self._settings.table_seconds, self._clock) as opened:
             self._check_known(request, opened)
             columns = self._columns(request, opened)
             read = self._read(request, columns, opened)
-            expressions = sqlalchemy_rows.expressions(read)
-            sort_values = [term.expression.label(f"s{number}") for number, term in enumerate(terms)]
-            query = statement.rows(request, [*expressions, *sort_values])
+            page_rows = PageRows(opened, request, columns, read)
+            expressions = page_rows.expressions()
+            query = statement.rows(request, [*expressions, *statement.cursor_values(terms)])
             if after is not None:
                 query = statement.rows_after(query, terms, after)
             else:
                 query = query.offset((number - 1) * size)
-            rows = _fetch_all(opened.connection.execute(query.limit(size + 1)))
+            rows = _after_cursor(opened, query.limit(size + 1), is_first=after is None)
             total = opened.scalar(statement.count(request))
         has_more, rows = len(rows) > size, rows[:size]
-        last = [_with_zone(value) for value in rows[-1][len(expressions) :]] if has_more else None
         return Page(
-            rows=_items(rows, columns, read, request),
+            rows=page_rows.items(rows, cells),
             total=total,
             columns=columns,
-            next_cursor=cursors.encode(request, last) if last is not None else None,
+            next_cursor=cursors.encode(request, rows[-1][len(expressions) :]) if has_more else None,
         )
+
+
+def _after_cursor(opened: Snapshot, query: Select[Any], is_first: bool) -> Sequence[Row[Any]]:
+    """Return the rows. The values of a cursor come from the client, so the database may refuse them."""
+    try:
+        return _fetch_all(opened.connection.execute(query))
+    except (DBAPIError, OverflowError) as error:
+        is_refused = isinstance(error, OverflowError) or isinstance(classify(error), UnreadableRow)
+        if is_first or not is_refused:
+            raise
+        raise cursors.malformed() from error
 
 
 def _fetch_all(result: CursorResult[Any]) -> Sequence[Row[Any]]:
@@ -181,41 +177,3 @@ def _fetch_all(result: CursorResult[Any]) -> Sequence[Row[Any]]:
     # SQLite accepts any value in any column, including values that SQLAlchemy cannot convert.
     except (ValueError, ArithmeticError, TypeError) as error:
         raise UnreadableRow from error
-
-
-def _with_zone(value: Any) -> Any:
-    """Set the time zone of a naive timestamp to UTC. Databases without time zones store UTC."""
-    return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
-
-
-def _items(
-    rows: Sequence[Sequence[Any]],
-    columns: list[OutputColumn],
-    read: list[OutputColumn],
-    request: ExportRequest,
-) -> list[dict[str, Any]]:
-    """Apply the report's transform and return the rows as JSON values by column key."""
-    if not rows:
-        return []
-    report, chunk = request.report, sqlalchemy_rows.chunk_of(rows, read)
-    chunk = transform_chunk(chunk, read, report.transform, request.zone, report.file).first_columns(
-        len(columns)
-    )
-    return [
-        {
-            column.key: _json_value(value, column, request.zone)
-            for column, value in zip(columns, row, strict=True)
-        }
-        for row in zip(*map(unpacked, chunk.values), strict=True)
-    ]
-
-
-def _json_value(value: Any, column: OutputColumn, zone: ZoneInfo) -> Any:
-    """Return the value if JSON can represent it exactly, or its text as in the file."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return cell_text.cell_text(value, column, zone)
-    if isinstance(value, dict | list):  # may contain decimals
-        return json.loads(cell_text.json_text(value))
-    if isinstance(value, Decimal | datetime | date | time | UUID | bytes):
-        return cell_text.cell_text(value, column, zone)
-    return value

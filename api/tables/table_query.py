@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo
 from pydantic_core import PydanticCustomError
@@ -29,6 +29,9 @@ def _without_page(cursor: str, info: ValidationInfo) -> str:
     return cursor
 
 
+Cells = Literal["json", "text"]
+
+
 class Paging(QueryModel):
     page: Annotated[int, WholeNumber(MAX_PAGE, 1)] | None = Field(None, description="Page number, from 1.")
     page_size: Annotated[int, WholeNumber(MAX_PAGE_SIZE, DEFAULT_PAGE_SIZE)] = Field(
@@ -36,6 +39,9 @@ class Paging(QueryModel):
     )
     cursor: Annotated[str, AfterValidator(_without_page)] | None = Field(
         None, description=f"{NEXT_PAGE} Replaces `page`."
+    )
+    cells: Cells = Field(
+        "json", description="`json` returns JSON values where JSON has the type, `text` the text of the file."
     )
 
 
@@ -70,6 +76,7 @@ class TableQuery:
     page: int
     page_size: int
     cursor: str | None
+    cells: Cells = "json"
 
 
 def parse_table_query(items: Sequence[tuple[str, str]], reports: Mapping[str, Report]) -> TableQuery:
@@ -85,7 +92,7 @@ def parse_table_query(items: Sequence[tuple[str, str]], reports: Mapping[str, Re
         lambda: validated(Paging, {name: text for name, text in items if name in _PAGING}),
         lambda: _request(items, filters, reports),
     )
-    return TableQuery(request, paging.page or 1, paging.page_size, paging.cursor)
+    return TableQuery(request, paging.page or 1, paging.page_size, paging.cursor, paging.cells)
 
 
 def _request(
@@ -100,7 +107,12 @@ def _request(
     try:
         return parse_request(body, reports)
     except InvalidRequest as error:
-        raise InvalidRequest([_without_filters(item) for item in error.errors]) from None
+        raise at_parameters(error) from None
+
+
+def at_parameters(error: InvalidRequest) -> InvalidRequest:
+    """Return the error of a request body with pointers to query parameters."""
+    return InvalidRequest([_without_filters(item) for item in error.errors])
 
 
 def _filter_values(

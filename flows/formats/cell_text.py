@@ -1,6 +1,5 @@
 """Convert Python values to the text that PostgreSQL prints, so that every source produces the same bytes."""
 
-import json
 import math
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
@@ -14,11 +13,10 @@ from sqlalchemy import REAL
 from flows.formats.csv.options import PRESETS, CsvOptions
 from flows.formats.csv.text import guarded, with_decimal_mark
 from flows.rows.columns import OutputColumn, Question
+from flows.rows.json_documents import decimal_text, json_text
 
 Write = Callable[[Any], str]
 _WriteOrNull = Callable[[Any], str | None]
-
-READ_JSON = json.JSONDecoder(parse_float=Decimal).decode  # Decimals keep every digit.
 
 _DAY = timedelta(days=1)
 
@@ -28,7 +26,7 @@ def column_texts(
 ) -> Sequence[str | None]:
     """Return the text of each cell in a column, or None for null."""
     if column.type == "json":
-        return _written(values, lambda kind: json_text)
+        return _written(values, lambda kind: str if kind is str else json_text)
     texts = _written(values, lambda kind: _writer(kind, column, zone, options))
     return _all_guarded(texts) if options.formula_guard and column.type == "string" else texts
 
@@ -72,24 +70,6 @@ def _json_writer(kind: type) -> Write:
 
 def _choices_writer(kind: type) -> _WriteOrNull:
     return _choices_text if kind is list else _json_writer(kind)
-
-
-def json_text(value: Any) -> str:
-    """Return the text that `jsonb` prints.
-
-    Keys are ordered by length and then by bytes. A space follows each comma and colon.
-    """
-    if isinstance(value, dict):
-        keys = sorted(value, key=lambda key: (len(key.encode()), key.encode()))
-        inner = (f"{json.dumps(key, ensure_ascii=False)}: {json_text(value[key])}" for key in keys)
-        return "{" + ", ".join(inner) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(json_text, value)) + "]"
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
-    if isinstance(value, float):
-        return _decimal_text(Decimal(repr(value)))
-    return "null" if value is None else _plain_text(value)
 
 
 def interval_text(value: timedelta) -> str:
@@ -212,10 +192,6 @@ def _time_text(value: time) -> str:
     return text.rstrip("0") if value.microsecond else text
 
 
-def _decimal_text(value: Decimal) -> str:
-    return format(value or abs(value), "f")  # PostgreSQL has no negative zero.
-
-
 def _float_text(value: float) -> str:
     """Return the shortest text that parses to the same float, such as `1`, `0.1` or `1e+15`."""
     text = repr(value)
@@ -270,7 +246,7 @@ _WRITERS: dict[type, Write] = {
     str: str,
     bool: {True: "true", False: "false"}.__getitem__,
     int: str,
-    Decimal: _decimal_text,
+    Decimal: decimal_text,
     float: _float_text,
     date: date.isoformat,
     time: _time_text,

@@ -19,9 +19,9 @@ from flows.rows.columns import OutputColumn
 
 def texts(values: Values, column: OutputColumn, zone: ZoneInfo, options: CsvOptions) -> pa.Array:
     """Return the cells as large strings. Nulls stay null."""
-    if column.type != "json":
-        array = values if isinstance(values, pa.Array) else packed(values)
-        written = _written(array, column, zone, options) if isinstance(array, pa.Array) else None
+    array = values if isinstance(values, pa.Array) else packed(values)
+    if isinstance(array, pa.Array):
+        written = _written(array, column, zone, options)
         if written is not None:
             return _guarded(written) if options.formula_guard and column.type == "string" else written
     return pa.array(cell_text.column_texts(unpacked(values), column, zone, options), TEXT)

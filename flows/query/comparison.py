@@ -1,11 +1,15 @@
-"""Compare SQLite's timestamps as instants instead of as text.
+"""Compare column values by what they mean instead of by how they are stored.
 
 SQLite stores timestamps as text, in the format of the application that wrote them. For example,
 `2024-07-19 00:00:00`, `2024-07-19T00:00:00Z` and `2024-07-19T02:00:00.000+02:00` are different texts for the
-same instant. A text that is not a valid timestamp matches every condition, so that reading the row raises an
-error.
+same instant. A value that is invalid for its column matches every condition, so that reading the row raises
+an error.
+
+MariaDB sorts an enum by its position but compares it by its name. It also compares a FLOAT with more digits
+than it prints.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import (
@@ -14,17 +18,25 @@ from sqlalchemy import (
     ColumnElement,
     Date,
     DateTime,
+    Double,
+    Enum,
+    Float,
     Integer,
     Text,
+    Time,
+    Uuid,
     case,
     cast,
     func,
     literal_column,
+    null,
+    type_coerce,
 )
+from sqlalchemy.dialects import mysql
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
-from sqlalchemy.types import TypeEngine
+from sqlalchemy.types import NullType, TypeEngine
 
 _DIGIT = "[0-9]"
 _DATE = "-".join([_DIGIT * 4, _DIGIT * 2, _DIGIT * 2])
@@ -33,6 +45,11 @@ _DATE = "-".join([_DIGIT * 4, _DIGIT * 2, _DIGIT * 2])
 # is rejected when it is read.
 _SQLALCHEMY_FORMAT = f"????-??-?? ??:??:??.?????{_DIGIT}"
 _OFFSET = f"*[+-]{_DIGIT * 2}:{_DIGIT * 2}"
+_MYSQL = ("mysql", "mariadb")
+
+
+def is_standard(kind: TypeEngine[Any]) -> bool:
+    return type(kind).__module__.startswith("sqlalchemy.")
 
 
 def stores_text(kind: TypeEngine[Any]) -> bool:
@@ -40,19 +57,55 @@ def stores_text(kind: TypeEngine[Any]) -> bool:
 
     A custom type or storage format may store something else.
     """
-    if not isinstance(kind, DateTime | Date) or not type(kind).__module__.startswith("sqlalchemy."):
+    if not isinstance(kind, DateTime | Date) or not is_standard(kind):
         return False
     return "sqlite" not in kind._variant_mapping and not {"_storage_format", "_reg"} & vars(kind).keys()
 
 
+def operand(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return the column for an operator, which SQLAlchemy declares for few of a database's own types."""
+    is_specific = type(column.type).__module__.startswith("sqlalchemy.dialects.")
+    return type_coerce(column, NullType()) if is_specific else column
+
+
+def printed(value: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return the text that PostgreSQL prints for any type. concat() prints null as an empty text.
+
+    A composite value IS NOT NULL only if none of its fields is null, but it is always distinct from null.
+    """
+    return case((operand(value).is_distinct_from(null()), func.concat(value, type_=Text)))
+
+
 def comparable(column: ColumnElement[Any]) -> ColumnElement[Any]:
     """Return an expression that compares and sorts like the values of the column."""
-    return Comparable(column) if stores_text(column.type) else column
+    return Comparable(column) if stores_text(column.type) else operand(column)
+
+
+def shown(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return an expression that equals the values as the file shows them."""
+    has_forms = isinstance(column.type, Boolean | Float | Uuid) and is_standard(column.type)
+    return Shown(column) if has_forms else comparable(column)
+
+
+def sortable(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return an expression for ORDER BY whose comparisons have the same order."""
+    has_positions = isinstance(column.type, Boolean | Enum | mysql.SET | mysql.BIT) and is_standard(
+        column.type
+    )
+    return Position(column) if has_positions else comparable(column)
+
+
+def cursor_value(expression: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return a row's exact value for a cursor, which is text on PostgreSQL."""
+    return CursorValue(expression)
 
 
 def matching(condition: ColumnElement[bool], column: ColumnElement[Any]) -> ColumnElement[bool]:
     """Extend the condition to values that are invalid for the column that it compares."""
-    return Matching(condition, column) if stores_text(column.type) else condition
+    may_be_invalid = stores_text(column.type) or (
+        isinstance(column.type, Boolean) and is_standard(column.type)
+    )
+    return Matching(condition, column) if may_be_invalid else condition
 
 
 class Comparable(FunctionElement[Any]):
@@ -64,6 +117,22 @@ class Comparable(FunctionElement[Any]):
         self.type = column.type
 
 
+class Shown(Comparable):
+    name = "shown"
+    inherit_cache = True
+
+
+class Position(Comparable):
+    name = "position"
+    inherit_cache = True
+
+
+class CursorValue(FunctionElement[Any]):
+    name = "cursor_value"
+    inherit_cache = True
+    type = NullType()
+
+
 class Matching(FunctionElement[bool]):
     name = "matching"
     type = Boolean()
@@ -71,22 +140,58 @@ class Matching(FunctionElement[bool]):
 
 
 @compiles(Comparable)
+@compiles(CursorValue)
 @compiles(Matching)
-def _unchanged(element: Comparable | Matching, compiler: SQLCompiler, **options: Any) -> str:
+def _unchanged(element: FunctionElement[Any], compiler: SQLCompiler, **options: Any) -> str:
     return compiler.process(next(iter(element.clauses)), **options)
 
 
 @compiles(Comparable, "sqlite")
 def _comparable_on_sqlite(element: Comparable, compiler: SQLCompiler, **options: Any) -> str:
     (column,) = element.clauses
-    is_instant = isinstance(element.type, DateTime)
-    return compiler.process(_instant(column) if is_instant else _day(column), **options)
+    convert = next((convert for kind, convert in _MEANINGS if isinstance(element.type, kind)), None)
+    return compiler.process(column if convert is None else convert(column), **options)
+
+
+@compiles(Shown, *_MYSQL)
+def _as_driver_reads(element: Shown, compiler: SQLCompiler, **options: Any) -> str:
+    """Compare floats by their text: the server prints a FLOAT of 0.1 as 0.1 but compares 0.10000000149."""
+    (column,) = element.clauses
+    value: ColumnElement[Any] = case((column != _number(0), _number(1)), (column.is_not(None), _number(0)))
+    if isinstance(element.type, Float):
+        value = cast(cast(column, mysql.CHAR), Double)
+    elif isinstance(element.type, Uuid):
+        value = _hexadecimal(column)
+    return compiler.process(value, **options)
+
+
+@compiles(Position, *_MYSQL)
+def _by_position(element: Position, compiler: SQLCompiler, **options: Any) -> str:
+    (column,) = element.clauses
+    return compiler.process(type_coerce(column, Integer) + _number(0), **options)
+
+
+@compiles(CursorValue, "postgresql")
+def _as_text(element: CursorValue, compiler: SQLCompiler, **options: Any) -> str:
+    (value,) = element.clauses
+    return compiler.process(printed(value), **options)
+
+
+@compiles(CursorValue, *_MYSQL)
+def _exactly(element: CursorValue, compiler: SQLCompiler, **options: Any) -> str:
+    """Select what the driver would lose: digits of floats, durations, and dates that Python does not have."""
+    (value,) = element.clauses
+    if isinstance(value.type, Float):
+        value = cast(value, Double)
+    elif isinstance(value.type, Date | DateTime | Time):
+        value = cast(value, mysql.CHAR)
+    return compiler.process(value, **options)
 
 
 @compiles(Matching, "sqlite")
 def _matching_on_sqlite(element: Matching, compiler: SQLCompiler, **options: Any) -> str:
     condition, column = element.clauses
-    return compiler.process(func.coalesce(condition, column.is_not(None)), **options)
+    return compiler.process(func.coalesce(condition, operand(column).is_not(None)), **options)
 
 
 def _instant(column: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -110,6 +215,15 @@ def _day(column: ColumnElement[Any]) -> ColumnElement[Any]:
     return case((_is_like(column, _DATE), column))
 
 
+def _boolean(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    is_number = func.typeof(column) == _quoted("integer")
+    return case((is_number, type_coerce(column, Integer) != _number(0)))
+
+
+def _hexadecimal(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    return func.lower(func.replace(column, _quoted("-"), _quoted("")))
+
+
 def _is_like(column: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
     return column.op("GLOB", return_type=Boolean())(_quoted(pattern))
 
@@ -120,3 +234,11 @@ def _quoted(text: str) -> ColumnElement[Any]:
 
 def _number(value: int) -> ColumnElement[Any]:
     return literal_column(str(value), Integer)
+
+
+_MEANINGS: list[tuple[type[TypeEngine[Any]], Callable[[ColumnElement[Any]], ColumnElement[Any]]]] = [
+    (DateTime, _instant),
+    (Date, _day),
+    (Boolean, _boolean),
+    (Uuid, _hexadecimal),
+]

@@ -15,10 +15,28 @@ _DATE_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,6})?([Zz
 
 @dataclass(frozen=True)
 class DateRange:
-    """A half-open range of timestamps, `start <= t < end`. Both ends are aware and in UTC."""
+    """A half-open range: `first` is part of it, `after` is not.
 
-    start: datetime
-    end: datetime
+    Each end is a day in `zone` or an aware timestamp.
+    """
+
+    first: date | datetime
+    after: date | datetime
+    zone: ZoneInfo
+
+    @property
+    def start(self) -> datetime:
+        """Return the first instant in UTC."""
+        return _to_utc(self.first, self.zone)
+
+    @property
+    def end(self) -> datetime:
+        return _to_utc(self.after, self.zone)
+
+    @property
+    def dates(self) -> tuple[date, date]:
+        """Return the first day, and the first day after the range."""
+        return _day(self.first, self.zone), _day(self.after, self.zone)
 
     @property
     def days(self) -> float:
@@ -76,14 +94,18 @@ def parse_time_zone(name: object) -> ZoneInfo:
 
 
 def resolve(start: date | datetime, end: date | datetime, zone: ZoneInfo) -> DateRange:
-    """Resolve a range of dates or timestamps to UTC.
+    """Resolve a range of days of `zone` or of timestamps; the last day is included.
 
-    Dates are in `zone`, and the end date is included. Raises ValueError if the range is empty.
+    Raises ValueError if the range is empty. A day that the zone skipped is not empty: it has a date.
     """
-    resolved = DateRange(_to_utc(start, zone), _to_utc(_exclusive_end(end), zone))
-    if resolved.start >= resolved.end:
+    resolved = DateRange(start, _exclusive_end(end), zone)
+    if resolved.start >= resolved.end and not _has_days(start, end):
         raise ValueError("must be after `from`")
     return resolved
+
+
+def _has_days(start: date | datetime, end: date | datetime) -> bool:
+    return not isinstance(start, datetime) and not isinstance(end, datetime) and start <= end
 
 
 def _exclusive_end(end: date | datetime) -> date | datetime:
@@ -94,3 +116,7 @@ def _to_utc(day: date | datetime, zone: ZoneInfo) -> datetime:
     if isinstance(day, datetime):
         return day.astimezone(UTC)
     return datetime.combine(day, time(), zone).astimezone(UTC)
+
+
+def _day(day: date | datetime, zone: ZoneInfo) -> date:
+    return day.astimezone(zone).date() if isinstance(day, datetime) else day

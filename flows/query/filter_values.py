@@ -8,6 +8,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from sqlalchemy import types as sql
+from sqlalchemy.dialects import mysql
 
 from flows.query.date_range import parse_date_or_timestamp
 from flows.query.report import Filter, type_name
@@ -15,6 +16,7 @@ from flows.query.report import Filter, type_name
 MAX_TEXT_LENGTH = 1000
 MOST_DIGITS = 300  # Maximum digits before the decimal point. A double has at most 308.
 
+_HEXADECIMAL = re.compile(r"\\x([0-9A-Fa-f]{2})*", re.ASCII)
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 
 
@@ -26,7 +28,12 @@ def parse_filter_value(value: object, filter_: Filter) -> Any:
     if value is None:
         return None
     kind = type_name(filter_.column.type)
-    parsed = _integer(value, filter_) if kind == "integer" else _PARSERS[kind](value)
+    if kind == "integer":
+        parsed: Any = _integer(value, filter_)
+    elif isinstance(filter_.column.type, sql.LargeBinary):
+        parsed = _bytes(value)
+    else:
+        parsed = _PARSERS[kind](value)
     choices = filter_.known_choices
     if choices is not None and parsed not in choices:
         raise ValueError(f"must be one of {', '.join(map(str, choices))}")
@@ -43,7 +50,7 @@ def value_from_text(text: str, filter_: Filter) -> Any:
         return {"true": True, "false": False}.get(text, text)
     if kind in ("integer", "number") and _NUMBER.fullmatch(text):
         try:
-            return int(text) if kind == "integer" else float(text)
+            return int(text) if kind == "integer" else Decimal(text)
         except ValueError:
             return text
     return text
@@ -53,6 +60,13 @@ def _text(value: object) -> str:
     if not isinstance(value, str) or len(value) > MAX_TEXT_LENGTH:
         raise ValueError(f"must be a string of at most {MAX_TEXT_LENGTH} characters")
     return value
+
+
+def _bytes(value: object) -> bytes:
+    text = _text(value)
+    if not _HEXADECIMAL.fullmatch(text):
+        raise ValueError(r"must be \x and hexadecimal digits, as in the file")
+    return bytes.fromhex(text[2:])
 
 
 def _boolean(value: object) -> bool:
@@ -66,22 +80,23 @@ def _integer(value: object, filter_: Filter) -> int:
 
     PostgreSQL cannot compare the column with a value outside this range.
     """
-    return parse_integer(value, bits_of(filter_))
-
-
-def bits_of(filter_: Filter) -> int:
-    return 64 if isinstance(filter_.column.type, sql.BigInteger) else 32
-
-
-def parse_integer(value: object, bits: int) -> int:
-    limit = 1 << (bits - 1)
-    if not isinstance(value, int) or isinstance(value, bool) or not -limit <= value < limit:
-        raise ValueError(f"must be a whole number from {-limit} to {limit - 1}")
+    lowest, highest = integer_range(filter_.column.type)
+    if not isinstance(value, int) or isinstance(value, bool) or not lowest <= value <= highest:
+        raise ValueError(f"must be a whole number from {lowest} to {highest}")
     return value
 
 
+def integer_range(kind: sql.TypeEngine[Any]) -> tuple[int, int]:
+    if isinstance(kind, sql.SmallInteger):
+        bits = 16
+    else:
+        bits = 32 if isinstance(kind, sql.Integer) and not isinstance(kind, sql.BigInteger) else 64
+    is_unsigned = getattr(kind, "unsigned", False) or isinstance(kind, mysql.BIT)
+    return (0, (1 << bits) - 1) if is_unsigned else (-(1 << bits - 1), (1 << bits - 1) - 1)
+
+
 def _number(value: object) -> Decimal:
-    if not isinstance(value, int | float) or isinstance(value, bool):
+    if not isinstance(value, int | float | Decimal) or isinstance(value, bool):
         raise ValueError("must be a number")
     try:
         number = Decimal(str(value))

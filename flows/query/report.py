@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy import types as sql
+from sqlalchemy.dialects import mysql
 
 from flows.errors import DeclarationError
 from flows.formats.registry import FORMATS
@@ -35,6 +36,7 @@ RESERVED = frozenset(
         "page",
         "pageSize",
         "cursor",
+        "cells",
         "export",  # The page uses this query parameter to show an export.
     ]
 )
@@ -112,7 +114,8 @@ class Report:
     `select` contains the columns, joins and conditions. `key` is a unique column that is never null. `period`
     is the column that `from` and `to` restrict, to at most `max_days` days. `sort` is the default order:
     column keys separated by commas, with `-` for descending. `masked` holds the keys of the masked columns
-    and is set only by mask_reports().
+    and is set only by mask_reports(). `unsortable` holds the keys of columns that the database
+    cannot sort by, and is set only by the API's check at start.
     """
 
     name: str
@@ -129,6 +132,7 @@ class Report:
     questions: Questions | None = None
     transform: Transform | None = None
     masked: frozenset[str] | None = None
+    unsortable: frozenset[str] = frozenset()
     file: str = ""  # Path of the declaring file, set by the catalog.
     is_default: bool = False  # Whether requests without a report use this one, set by the catalog.
 
@@ -158,9 +162,9 @@ class Report:
 
     @cached_property
     def sortable(self) -> list[str]:
-        masked = self.masked or frozenset()
+        excluded = self.unsortable | (self.masked or frozenset())
         return [
-            key for key, column in self.table_columns.items() if column.type != "json" and key not in masked
+            key for key, column in self.table_columns.items() if column.type != "json" and key not in excluded
         ]
 
     @cached_property
@@ -201,6 +205,8 @@ FILTERABLE = ("string", "boolean", "integer", "number", "date", "date-time", "uu
 _TYPE_NAMES: tuple[tuple[type[sql.TypeEngine[Any]], str], ...] = (
     (sql.Boolean, "boolean"),
     (sql.Integer, "integer"),
+    (mysql.BIT, "integer"),
+    (mysql.YEAR, "integer"),
     (sql.Numeric, "number"),
     (sql.Float, "number"),  # Float is not a subclass of Numeric since SQLAlchemy 2.1.
     (sql.DateTime, "date-time"),

@@ -50,7 +50,7 @@ class ExportRequest:
         content = {
             "report": self.report.name,
             "scope": dict(self.scope),
-            "period": self.period and asdict(self.period),
+            "period": self.period and [self.period.start, self.period.end, *self.period.dates],
             "filters": {name: _normalized(values) for name, values in self.filters.items()},
             "columns": self.columns,
             "sort": [str(key) for key in self.sort],

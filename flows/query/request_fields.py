@@ -6,13 +6,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import PlainValidator, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
+from sqlalchemy import LargeBinary
 
 from flows.errors import FieldError, InvalidRequest, escape_pointer, sentence
 from flows.formats.options import InvalidOptions
 from flows.formats.protocol import Format
 from flows.formats.registry import DEFAULT_FORMAT, FORMATS
 from flows.query import date_range
-from flows.query.filter_values import MAX_TEXT_LENGTH, bits_of, parse_filter_value
+from flows.query.filter_values import MAX_TEXT_LENGTH, integer_range, parse_filter_value
 from flows.query.question_keys import QUESTION_SEPARATOR, names_question, questions_key
 from flows.query.report import Filter, Report, Scope, parse_sort, type_name
 
@@ -26,6 +27,7 @@ _ALSO_IN_NAMES = str.maketrans("", "", "\u00a0\u202f\u3000\u200c\u200d")
 DATE_PATTERN = (
     r"^(\d{4}-\d{1,2}-\d{1,2}|\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,6})?([Zz]|[+-]\d{2}:\d{2}))$"
 )
+HEXADECIMAL = r"^\\x([0-9A-Fa-f]{2})*$"
 NO_NUL = r"^[^\u0000]*$"
 _FILTER_SCHEMAS: Mapping[str, Schema] = {
     "string": {"type": "string", "maxLength": MAX_TEXT_LENGTH, "pattern": NO_NUL},
@@ -98,8 +100,10 @@ def filter_schema(filter_: Filter) -> Schema:
     if filter_.known_choices is not None:
         return {"type": schema["type"], "enum": list(filter_.known_choices)}
     if kind == "integer":
-        bound = 1 << (bits_of(filter_) - 1)
-        return {**schema, "minimum": -bound, "maximum": bound - 1}
+        lowest, highest = integer_range(filter_.column.type)
+        return {**schema, "minimum": lowest, "maximum": highest}
+    if isinstance(filter_.column.type, LargeBinary):
+        return {**schema, "pattern": HEXADECIMAL}
     return dict(schema)
 
 

@@ -5,16 +5,12 @@ Table, count and export all use this module, so they always agree.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
-    DateTime,
-    Dialect,
     Label,
     Select,
-    TypeDecorator,
     and_,
     false,
     func,
@@ -23,30 +19,12 @@ from sqlalchemy import (
     select,
 )
 
-from flows.query.comparison import comparable, matching
+from flows.query.bound_values import bound, bound_cursor_value, bound_days
+from flows.query.comparison import comparable, cursor_value, matching, operand, shown, sortable
 from flows.query.question_keys import QUESTION_SEPARATOR, questions_key
 from flows.query.report import Filter, Report, Scope, TableColumn, type_name
 from flows.query.request import ExportRequest
 from flows.rows.columns import OutputColumn, Question
-
-
-class Instant(TypeDecorator[datetime]):
-    """A parameter type for aware timestamps.
-
-    A PostgreSQL column with a time zone receives the timestamp itself. All other columns receive naive UTC.
-    """
-
-    impl = DateTime
-    cache_ok = True
-
-    def __init__(self, timezone: bool) -> None:
-        super().__init__(timezone=timezone)
-        self.timezone = timezone
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None or (self.timezone and dialect.name == "postgresql"):
-            return value
-        return value.astimezone(UTC).replace(tzinfo=None)
 
 
 @dataclass(frozen=True)
@@ -109,13 +87,20 @@ def count(request: ExportRequest) -> Select[Any]:
     return select(func.count()).select_from(matching.subquery())
 
 
+def cursor_values(terms: Sequence[OrderTerm]) -> list[ColumnElement[Any]]:
+    """Return the expressions whose values `rows_after` takes, labelled by position."""
+    return [cursor_value(term.expression).label(f"s{number}") for number, term in enumerate(terms)]
+
+
 def rows_after(statement: Select[Any], terms: Sequence[OrderTerm], values: Sequence[Any]) -> Select[Any]:
     """Restrict a statement to the rows after the row with these values. There is one value per term."""
     alternatives = []
     equal: list[ColumnElement[bool]] = []
     for term, value in zip(terms, values, strict=True):
         alternatives.append(and_(*equal, _beyond(term, value)))
-        equal.append(term.expression.is_(None) if value is None else term.expression == _bound(term, value))
+        equal.append(
+            term.expression.is_(None) if value is None else term.expression == bound_cursor_value(value)
+        )
     beyond = or_(*alternatives)
     # A grouped report may sort by an aggregate, which can only be compared in HAVING.
     return statement.having(beyond) if statement._group_by_clauses else statement.where(beyond)
@@ -135,6 +120,17 @@ def questions(request: ExportRequest) -> Select[Any] | None:
     return declared.select.where(*_scope_clauses(request, declared.scope))
 
 
+def without_rows(request: ExportRequest, filters: Sequence[str]) -> Select[Any]:
+    """Select nothing where these filters match, which makes the database check their values."""
+    columns = request.report.filter_columns
+    clauses = [_any_of(columns[name], request.filters[name]) for name in filters]
+    return (
+        request.report.select.with_only_columns(literal(1), maintain_column_froms=True)
+        .where(*clauses)
+        .limit(0)
+    )
+
+
 def scope_exists(request: ExportRequest, name: str) -> Select[Any]:
     column = request.report.scope[name].known
     return select(literal(1)).where(column == request.scope[name]).limit(1)
@@ -150,7 +146,9 @@ def scope_choices(scope: Scope, search: str, limit: int) -> Select[Any]:
         raise ValueError("this scope has no titles")
     choices = select(scope.known, title).order_by(title, scope.known).limit(limit)
     in_title = title.icontains(search, autoescape=True)
-    return choices.where(in_title | (scope.known == search) if scope.matches(search) else in_title)
+    return choices.where(
+        in_title | (operand(scope.known) == bound(scope.known, search)) if scope.matches(search) else in_title
+    )
 
 
 def _matching(request: ExportRequest, expressions: Sequence[ColumnElement[Any]]) -> Select[Any]:
@@ -164,7 +162,7 @@ def _matching(request: ExportRequest, expressions: Sequence[ColumnElement[Any]])
 def _scope_clauses(
     request: ExportRequest, columns: Mapping[str, ColumnElement[Any]]
 ) -> list[ColumnElement[bool]]:
-    return [column == request.scope[name] for name, column in columns.items()]
+    return [operand(column) == bound(column, request.scope[name]) for name, column in columns.items()]
 
 
 def _period_clauses(request: ExportRequest) -> list[ColumnElement[bool]]:
@@ -172,10 +170,9 @@ def _period_clauses(request: ExportRequest) -> list[ColumnElement[bool]]:
     if column is None or period is None:
         return []
     if type_name(column.type) == "date":
-        start: Any = period.start.astimezone(request.zone).date()
-        end: Any = period.end.astimezone(request.zone).date()
+        start, end = (bound(column, day) for day in period.dates)
     else:
-        start, end = _instant(column, period.start), _instant(column, period.end)
+        start, end = bound_days(column, period, by_database=request.copy_options is not None)
     value = comparable(column)
     return [matching(and_(value >= start, value < end), column)]
 
@@ -187,24 +184,18 @@ def _filter_clauses(request: ExportRequest) -> list[ColumnElement[bool]]:
 
 def _any_of(filter_: Filter, values: tuple[Any, ...]) -> ColumnElement[bool]:
     column = filter_.column
-    bound: list[Any] = [value for value in values if value is not None]
-    if type_name(column.type) == "date-time":
-        bound = [_instant(column, value) for value in bound]
-    value = comparable(column)
-    equal = [value == bound[0]] if len(bound) == 1 else [value.in_(bound)] if bound else []
+    wanted = [bound(column, value) for value in values if value is not None]
+    value = shown(column)
+    equal = [value == wanted[0]] if len(wanted) == 1 else [value.in_(wanted)] if wanted else []
     clauses = [matching(condition, column) for condition in equal]
     if None in values:
-        clauses.append(column.is_(None))
+        clauses.append(operand(column).is_(None))
     return or_(false(), *clauses) if len(clauses) != 1 else clauses[0]
-
-
-def _instant(column: ColumnElement[Any], value: datetime) -> ColumnElement[Any]:
-    return literal(value, Instant(timezone=bool(getattr(column.type, "timezone", False))))
 
 
 def _term(expression: ColumnElement[Any], descending: bool) -> OrderTerm:
     plain = expression.element if isinstance(expression, Label) else expression
-    return OrderTerm(comparable(plain), descending, bool(getattr(plain, "nullable", True)))
+    return OrderTerm(sortable(plain), descending, bool(getattr(plain, "nullable", True)))
 
 
 def _order_by(term: OrderTerm) -> list[ColumnElement[Any]]:
@@ -219,13 +210,6 @@ def _order_by(term: OrderTerm) -> list[ColumnElement[Any]]:
 def _beyond(term: OrderTerm, value: Any) -> ColumnElement[bool]:
     if value is None:
         return false()
-    bound = _bound(term, value)
-    further = term.expression < bound if term.descending else term.expression > bound
+    last = bound_cursor_value(value)
+    further = term.expression < last if term.descending else term.expression > last
     return or_(further, term.expression.is_(None)) if term.nullable else further
-
-
-def _bound(term: OrderTerm, value: Any) -> Any:
-    if isinstance(value, datetime):
-        return _instant(term.expression, value)
-    # SQLAlchemy would render a bare True as a keyword, which cannot be compared.
-    return literal(value, term.expression.type) if isinstance(value, bool) else value

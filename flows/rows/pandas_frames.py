@@ -28,6 +28,7 @@ import pyarrow as pa
 from sqlalchemy import Float, LargeBinary
 
 from flows.errors import TransformFailed
+from flows.rows import json_documents
 from flows.rows.arrow_columns import TEXT, TIMESTAMP, Values, unpacked
 from flows.rows.columns import OutputColumn
 from flows.rows.pipeline import Chunk
@@ -62,7 +63,10 @@ def transform_chunk(
     try:
         frame = _call(transform, frame_of(chunk.values, columns, zone))
         _check_frame(frame, chunk.rows, [column.key for column in columns])
-        values = [_read_back(frame[column.key], column) for column in columns]
+        values = [
+            _read_back(frame[column.key], column, own)
+            for column, own in zip(columns, chunk.values, strict=True)
+        ]
     except _BadTransform as error:
         message = f"The report's transform ({Path(declared_in).name}) {error}."
         raise TransformFailed(message) from error.__cause__
@@ -94,11 +98,12 @@ def _check_frame(frame: Any, rows: int, keys: Sequence[str]) -> None:
         raise _BadTransform(f"returned duplicate columns: {', '.join(duplicates)}")
 
 
-def _read_back(series: "pd.Series[Any]", column: OutputColumn) -> Values:
+def _read_back(series: "pd.Series[Any]", column: OutputColumn, stored: Values) -> Values:
     is_naive = series.dtype.kind == "M" and not isinstance(series.dtype, pd.DatetimeTZDtype)
     if column.zoned and is_naive and series.notna().any():
         raise _BadTransform(f"returned timestamps without a time zone in {column.key}")
-    return values_of(series, column)
+    values = values_of(series, column)
+    return json_documents.encode(unpacked(values), unpacked(stored)) if column.type == "json" else values
 
 
 def frame_of(values: Sequence[Values], columns: Sequence[OutputColumn], zone: ZoneInfo) -> pd.DataFrame:
@@ -133,6 +138,8 @@ def _strings_of(series: "pd.Series[Any]") -> Values:
 
 
 def _array(values: Values, column: OutputColumn, zone: ZoneInfo) -> Any:
+    if column.type == "json":
+        return _objects(json_documents.decode(unpacked(values)), column, zone)
     if isinstance(values, pa.Array):
         build = _typed_arrow(values.type, column)
         return build(values, column, zone) if build else _objects(unpacked(values), column, zone)

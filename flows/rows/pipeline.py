@@ -66,7 +66,7 @@ class Chunk:
     date-time       timestamp[us]       datetime
     string, uuid    large_string        str, UUID, bytes
     time            -                   time
-    json            -                   decoded JSON; numbers with a decimal point are Decimals
+    json            large_string        str
 
     Arrays of timestamps have no time zone. They are in UTC if the column has a time zone. A list may also
     contain aware timestamps. A value that Python cannot represent, such as an infinite date, is the text that

@@ -13,11 +13,13 @@ from flows.query import statement
 from flows.query.request import ExportRequest
 from flows.rows.arrow_columns import Values, packed, timestamps, unpacked
 from flows.rows.columns import OutputColumn, Question
+from flows.rows.json_documents import READ_JSON
 from flows.rows.pipeline import Chunk, Opening
 from flows.rows.row_errors import apply_to_column
 from flows.sources import exact_types, sessions, sqlite_invalid_text
 from flows.sources.protocol import Reading
 from flows.sources.snapshot import Snapshot
+from flows.sources.stored_values import ExactTimestamp
 
 CHUNK_ROWS = 3000  # Smaller chunks need more calls into Arrow; larger chunks do not fit into a core's cache.
 
@@ -136,7 +138,7 @@ def converter(kind: TypeEngine[Any], dialect: Dialect, driver_type: object = Non
     """
     implementation = kind.dialect_impl(dialect)
     convert_one = implementation.result_processor(dialect, driver_type)
-    is_iso_text = dialect.name == "sqlite" and isinstance(kind, exact_types.ExactTimestamp)
+    is_iso_text = dialect.name == "sqlite" and isinstance(kind, ExactTimestamp)
     return partial(_convert, convert_one, is_iso_text)
 
 
@@ -169,7 +171,7 @@ def _documents(values: Sequence[Any]) -> list[dict[str, Any]]:
     """
     if len(values) > 1 and set(map(type, values)) == {str}:
         with suppress(ValueError):
-            documents = cell_text.READ_JSON(f"[{','.join(values)}]")
+            documents = READ_JSON(f"[{','.join(values)}]")
             if len(documents) == len(values):
                 return [document if type(document) is dict else {} for document in documents]
     return [_document(value) for value in values]
@@ -177,5 +179,5 @@ def _documents(values: Sequence[Any]) -> list[dict[str, Any]]:
 
 def _document(value: Any) -> dict[str, Any]:
     text = value.decode() if isinstance(value, bytes) else value
-    document = cell_text.READ_JSON(text) if isinstance(text, str) else value
+    document = READ_JSON(text) if isinstance(text, str) else value
     return document if isinstance(document, dict) else {}

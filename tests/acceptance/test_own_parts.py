@@ -317,5 +317,5 @@ def test_a_value_that_the_table_cannot_show_is_reported(custom: Custom) -> None:
         finally:
             connection.execute("UPDATE visits SET day = ? WHERE id = 4990", [day])
             connection.commit()
-    assert answer.status_code == 503
+    assert answer.status_code == 500
     assert answer.json()["detail"] == "A row contains a value that cannot be written to the file."

@@ -113,9 +113,9 @@ def test_no_digit_is_lost_and_json_stays_json(open_page: Open, slow_url: str) ->
     opened = open_page(EXACT, slow_url)
     page = opened.page
     row = page.locator("tbody tr").first
-    expect(row.locator("[data-label=Snowflake]")).to_have_text("352,776,136,104,522,888")
+    expect(row.locator("[data-label=Snowflake]")).to_have_text("352776136104522888")
     expect(row.locator("[data-label=Amount]")).to_have_text("12,345,678,901,234,567,890.50")
-    expect(row.locator("[data-label=Details]")).to_have_text('{"n":1,"tags":["a","b"]}')
+    expect(row.locator("[data-label=Details]")).to_have_text('{"n": 1, "tags": ["a", "b"]}')
     expect(row.locator("[data-label=Greeting]")).to_have_text("مرحبا بالعالم")
     expect(page.locator(".sheet thead th .clamp")).to_have_count(61)
     assert opened.axe_violations() == []

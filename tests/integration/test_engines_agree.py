@@ -153,7 +153,7 @@ def test_the_bytes_match_the_expected_bytes(common_rows: Engine, sqlite: Engine)
         b'1,"He said ""hi"",\nthen left","",-5,-9223372036854775808,1234.50,0.3333333333333333,true,'
         b"2024-02-29,23:59:59.5,2024-07-20T01:59:59.999999+02:00,2024-07-19T08:30:00.000000,"
         b'899e1228-d7b8-40fc-8490-70e6f1efb338,\\x00ff2c,"so, so",,'
-        b'"{""a"": {""long"": true}, ""b"": [1, null, ""x""]}",=1+1,a; b; c,\n'
+        b'"{""b"": [1, null, ""x""], ""a"": {""long"": true}}",=1+1,a; b; c,\n'
         b"2,,,,,,,,,,1879-12-31T23:45:16.000000-00:14:44,,,,,,,,,\n"
     )
     request = kinds_request(common, timeZone="Europe/Madrid", sort="id", csv={"header": "none"})

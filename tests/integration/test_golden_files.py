@@ -1,6 +1,8 @@
 """Test that every PostgreSQL source produces the golden file for each preset."""
 
+import json
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,7 +17,9 @@ from tests.support.sample_report import metadata, things
 
 @pytest.fixture(scope="module")
 def filled(scratch_url: str) -> Iterator[Engine]:
-    engine = open_engine(scratch_url, connect_seconds=5)
+    engine = open_engine(
+        scratch_url, connect_seconds=5, json_serializer=partial(json.dumps, ensure_ascii=False)
+    )
     metadata.drop_all(engine)
     metadata.create_all(engine)
     with engine.begin() as connection:

@@ -23,7 +23,7 @@ FULL: dict[str, Any] = {
     "day": date(2024, 7, 9),
     "hour": time(9, 5),
     "mark": UUID("899e1228-d7b8-40fc-8490-70e6f1efb338"),
-    "extra": {"bb": 1.5, "a": [None, "ü"]},
+    "extra": {"a": [None, "ü"], "bb": 1.5},
     "answers": {"q1": "שלום 😀", "q2": ["one", "two, three"]},
 }
 

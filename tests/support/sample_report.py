@@ -1,7 +1,9 @@
 """Sample report with a column of every type, and requests for it."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from sqlalchemy import (
@@ -92,7 +94,11 @@ def things_request(**changes: Any) -> ExportRequest:
 def things_snapshot(rows: list[dict[str, Any]]) -> Iterator[Snapshot]:
     """Open a snapshot of an in-memory database with these rows. Missing columns get default values."""
     engine: Engine = open_engine(
-        "sqlite://", 1, poolclass=StaticPool, connect_args={"check_same_thread": False}
+        "sqlite://",
+        1,
+        poolclass=StaticPool,
+        connect_args={"check_same_thread": False},
+        json_serializer=partial(json.dumps, ensure_ascii=False),
     )
     try:
         metadata.create_all(engine)

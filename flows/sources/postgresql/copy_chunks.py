@@ -17,7 +17,6 @@ from pyarrow import csv
 from sqlalchemy import Float, LargeBinary, Numeric, Select, Time
 from sqlalchemy.types import TypeEngine
 
-from flows.formats.cell_text import READ_JSON
 from flows.formats.csv.options import PRESETS
 from flows.formats.csv.text import BYTE_ORDER_MARK
 from flows.query.request import ExportRequest
@@ -25,7 +24,7 @@ from flows.rows.arrow_columns import TEXT, TIMESTAMP, Values
 from flows.rows.columns import OutputColumn
 from flows.rows.pipeline import Chunk, Opening, Records
 from flows.sources import exact_types
-from flows.sources.postgresql import copy_out
+from flows.sources.postgresql import copy_out, csv_expressions
 from flows.sources.postgresql.failing_row import name_failing_row
 from flows.sources.protocol import Reading
 
@@ -36,7 +35,7 @@ _PARSE_OPTIONS = csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=Fa
 
 def can_read(reading: Reading) -> bool:
     columns = reading.opening.read
-    if not reading.snapshot.is_postgresql or len(columns) >= copy_out.MAX_COLUMNS:
+    if not reading.snapshot.is_postgresql or len(columns) >= csv_expressions.MAX_COLUMNS:
         return False
     return all(can_parse(column.expression.type) for column in columns)
 
@@ -143,5 +142,4 @@ _TYPES: dict[str, tuple[pa.DataType | None, Callable[[str], Any]]] = {
     "date": (pa.date32(), date.fromisoformat),
     "date-time": (TIMESTAMP, datetime.fromisoformat),
     "time": (None, time.fromisoformat),
-    "json": (None, READ_JSON),
 }

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from flows.rows.pipeline import Opening, Records
-from flows.sources.postgresql import copy_out
+from flows.sources.postgresql import copy_out, csv_expressions
 from flows.sources.postgresql.failing_row import name_failing_row
 from flows.sources.protocol import Reading
 
@@ -11,7 +11,7 @@ from flows.sources.protocol import Reading
 def can_read(reading: Reading) -> bool:
     if not reading.snapshot.is_postgresql or reading.request.copy_options is None:
         return False
-    return len(reading.opening.columns) <= copy_out.MAX_COLUMNS
+    return len(reading.opening.columns) <= csv_expressions.MAX_COLUMNS
 
 
 def rows(reading: Reading) -> Iterator[Opening | Records]:

@@ -16,11 +16,11 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from sqlalchemy import ColumnElement, Text, and_, bindparam, cast, func, select, true
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.types import UserDefinedType
 
 from flows.errors import ExportError, UnreadableRow
 from flows.formats.csv.options import CsvOptions
 from flows.query import statement
+from flows.query.bound_values import Verbatim
 from flows.query.request import ExportRequest
 from flows.rows.columns import OutputColumn
 from flows.sources.postgresql import copy_out
@@ -29,12 +29,6 @@ from flows.sources.snapshot import Snapshot
 MAX_SECONDS = 300
 
 logger = logging.getLogger(__name__)
-
-
-class Verbatim(UserDefinedType[str]):
-    """A literal in PostgreSQL's own text format. The server parses it as the type it is compared with."""
-
-    cache_ok = True
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from flows.formats import cell_text
 from flows.rows.arrow_columns import TEXT, Flags, Offsets, data, flags, offsets
 from flows.rows.columns import Question
+from flows.rows.json_documents import READ_JSON
 
 _Codes: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.uint8]]"
 
@@ -53,7 +54,7 @@ def _replace(texts: pa.Array, where: Flags, replacement: Callable[[], pa.Array |
 
 
 def _one_by_one(answers: Sequence[str], question: Question) -> pa.Array:
-    values = cell_text.READ_JSON(f"[{','.join(answers)}]")
+    values = READ_JSON(f"[{','.join(answers)}]")
     return pa.array(cell_text.answer_texts(values, question), TEXT)
 
 

@@ -95,7 +95,7 @@ def test_days_with_a_clock_change_are_formatted_by_python() -> None:
 
 
 def test_json_strings_keep_their_quotes() -> None:
-    assert texts(packed(["a", None]), column(JSON()), ZoneInfo("UTC"), CsvOptions()).to_pylist() == [
+    assert texts(packed(['"a"', None]), column(JSON()), ZoneInfo("UTC"), CsvOptions()).to_pylist() == [
         '"a"',
         None,
     ]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.query.date_range import DateRange, parse_date_or_timestamp, parse_time_zone, resolve
+from flows.query.date_range import parse_date_or_timestamp, parse_time_zone, resolve
 
 BERLIN, NEW_YORK, SAO_PAULO = map(ZoneInfo, ("Europe/Berlin", "America/New_York", "America/Sao_Paulo"))
 
@@ -118,7 +118,8 @@ def test_any_text_is_parsed_in_range_or_raises_value_error(text: str) -> None:
 def test_a_date_covers_the_whole_day_in_its_zone(
     day: date, zone: ZoneInfo, start: datetime, hours: int
 ) -> None:
-    assert resolve(day, day, zone) == DateRange(start, start + timedelta(hours=hours))
+    period = resolve(day, day, zone)
+    assert (period.start, period.end) == (start, start + timedelta(hours=hours))
 
 
 @pytest.mark.parametrize("zone", [BERLIN, NEW_YORK])
@@ -130,12 +131,20 @@ def test_consecutive_days_have_no_gap_or_overlap(zone: ZoneInfo) -> None:
 
 def test_an_end_date_is_included() -> None:
     week = resolve(date(2024, 7, 19), date(2024, 7, 26), ZoneInfo("UTC"))
-    assert week == DateRange(at(19), at(27))
+    assert (week.start, week.end) == (at(19), at(27))
     assert week.days == 8
 
 
 def test_an_end_timestamp_is_excluded() -> None:
-    assert resolve(at(19, 10), at(19, 11), BERLIN) == DateRange(at(19, 10), at(19, 11))
+    hour = resolve(at(19, 10), at(19, 11), BERLIN)
+    assert (hour.start, hour.end) == (at(19, 10), at(19, 11))
+
+
+def test_a_day_that_the_zone_skipped_has_a_date_but_no_instant() -> None:
+    skipped = date(2011, 12, 30)
+    period = resolve(skipped, skipped, ZoneInfo("Pacific/Apia"))
+    assert period.dates == (skipped, date(2011, 12, 31))
+    assert period.start == period.end
 
 
 @pytest.mark.parametrize(

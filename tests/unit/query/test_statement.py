@@ -143,21 +143,16 @@ def test_continuing_after_each_row_returns_every_row_once(
     request = things_request(sort=",".join(generator.choice(["", "-"]) + key for key in keys))
     terms = statement.order(request)
     with things_snapshot(rows) as snapshot:
-        all_rows = statement.rows(request, [things.c.id, *(term.expression for term in terms)])
+        all_rows = statement.rows(request, [things.c.id, *statement.cursor_values(terms)])
         in_order = [row[0] for row in snapshot.connection.execute(all_rows)]
         visited: list[int] = []
         next_row = snapshot.connection.execute(all_rows.limit(1)).first()
         while next_row is not None:
             visited.append(next_row[0])
-            values = [_with_zone(value) for value in next_row[1:]]
-            rest = statement.rows_after(all_rows, terms, values).limit(1)
+            rest = statement.rows_after(all_rows, terms, next_row[1:]).limit(1)
             next_row = snapshot.connection.execute(rest).first()
     assert visited == in_order
     assert sorted(visited) == list(range(1, len(rows) + 1))
-
-
-def _with_zone(value: Any) -> Any:
-    return value.replace(tzinfo=UTC) if isinstance(value, datetime) else value
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def test_a_key_is_valid_while_the_file_is_torn(
     assert serving.check() == "stale"
     assert [record.levelname for record in caplog.records] == ["ERROR"]
     assert token[4:12] not in caplog.text
-    path.write_text(valid.replace('"ada"', '"bob"'))
+    path.write_text(valid.replace("ada", "bob"))
     assert serving.caller_of(token) == Caller("bob")
     assert serving.check() == "ok"
 

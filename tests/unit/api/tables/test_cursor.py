@@ -1,7 +1,7 @@
 import base64
 import json
 from contextlib import suppress
-from datetime import UTC, date, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -39,34 +39,31 @@ def mark(sort: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("sort", "value"),
+    "value",
     [
-        ("madeAt", datetime(2024, 7, 19, 12, 30, 15, 7, UTC)),
-        ("madeAt", datetime(2024, 7, 19, 12, 30, tzinfo=timezone(timedelta(hours=2)))),
-        ("madeAt", datetime(1, 1, 1, tzinfo=UTC)),
-        ("price", Decimal("9.90")),
-        ("price", Decimal("-1E+20")),
-        ("rate", 0.1),
-        ("rate", 5e-324),
-        ("day", date(2024, 7, 9)),
-        ("hour", time(9, 5, 1, 20)),
-        ("mark", MARK),
-        ("yes", True),
-        ("yes", False),
-        ("words", ""),
-        ("words", 'a "quoted"\nline, שלום 😀'),
-        ("words", "2024-07-19"),
-        ("whole", -5),
-        ("large", 2**63 - 1),
-        *[(key, None) for key in ("price", "rate", "day", "hour", "mark", "yes", "words", "whole")],
+        None,
+        True,
+        0.1,
+        5e-324,
+        -5,
+        2**64 - 1,
+        "",
+        'a "quoted"\nline, שלום 😀',
+        "0044-03-15 00:00:00+00 BC",
+        Decimal("9.90"),
+        Decimal("-1E+20"),
+        b"\x00\xff",
+        datetime(2024, 7, 19, 12, 30, 15, 7, UTC),
+        datetime(9999, 12, 31, 23, 59),  # noqa: DTZ001 - drivers return naive timestamps
+        date(2024, 7, 9),
+        time(9, 5, 1, 20),
+        MARK,
     ],
 )
-def test_values_survive_a_round_trip(sort: str, value: Any) -> None:
-    text = cursor.encode(things_request(sort=sort), [value, 12])
-    values = decoded(text, sort)
-    assert values[1:] == [12]
-    assert values[0] == value or float(values[0]) == value
-    assert type(values[0]) is (Decimal if isinstance(value, float) else type(value))
+def test_values_of_every_driver_survive_a_round_trip(value: Any) -> None:
+    decoded_value, number = decoded(cursor.encode(things_request(sort="words"), [value, 12]), "words")
+    assert (decoded_value, number) == (value, 12)
+    assert type(decoded_value) is type(value)
 
 
 def test_a_cursor_is_safe_in_a_url() -> None:
@@ -86,40 +83,31 @@ def test_a_truncated_cursor_is_rejected(length: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sort", "values"),
+    "values",
     [
-        ("words", []),
-        ("words", ["a"]),
-        ("words", ["a", 1, 2]),
-        ("words", [5, 1]),
-        ("words", [True, 1]),
-        ("words", [["a"], 1]),
-        ("words", [{}, 1]),
-        ("words", ["a\0b", 1]),
-        ("words", ["\ud800", 1]),
-        ("words", ["a", "1"]),
-        ("words", ["a", 1.0]),
-        ("words", ["a", True]),
-        ("words", ["a", 2**63]),
-        ("large", [10**4000, 1]),
-        ("yes", [1, 1]),
-        ("yes", ["true", 1]),
-        ("mark", [5, 1]),
-        ("mark", ["5", 1]),
-        ("price", ["five", 1]),
-        ("price", [5, 1]),
-        ("price", [[0, [1], 2], 1]),
-        ("day", ["2024-13-01", 1]),
-        ("day", [20240701, 1]),
-        ("hour", ["25:00", 1]),
-        ("madeAt", ["yesterday", 1]),
-        ("madeAt", [1720000000, 1]),
-        ("madeAt", ["9999-12-31T23:59:59-23:59", 1]),
-        ("madeAt", ["0001-01-01T00:00:00+23:59", 1]),
+        [],
+        ["a"],
+        ["a", 1, 2],
+        [["a"], 1],
+        [{}, 1],
+        ["a\0b", 1],
+        ["\ud800", 1],
+        ["a", 2**64],
+        [10**4000, 1],
+        [["number", "five"], 1],
+        [["number", 5], 1],
+        [["bytes", "xyz"], 1],
+        [["date", "2024-13-01"], 1],
+        [["time", "25:00"], 1],
+        [["date-time", "yesterday"], 1],
+        [["uuid", "5"], 1],
+        [["unknown", "5"], 1],
+        [[[], "5"], 1],
+        [["number", "1", "2"], 1],
     ],
 )
-def test_a_forged_cursor_with_wrong_types_is_rejected(sort: str, values: list[Any]) -> None:
-    assert refused(cursor_of(mark(sort), *values), sort) == [REFUSED]
+def test_a_forged_cursor_is_rejected(values: list[Any]) -> None:
+    assert refused(cursor_of(mark("words"), *values), "words") == [REFUSED]
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def read(data: bytes, kind: TypeEngine[Any], rows: int = 1) -> Any:
         (b"09:05:01.5", Time(), time(9, 5, 1, 500000)),
         (b"24:00:00", Time(), "24:00:00"),
         (b"09:05:00+00", Time(timezone=True), "09:05:00+00"),
-        (b'"{""a"": 1.50}"', JSON(), {"a": Decimal("1.50")}),
+        (b'"{""a"": 1.50}"', JSON(), '{"a": 1.50}'),
         (b"\\x00ff", LargeBinary(), b"\x00\xff"),
         (b"1 day", Interval(), "1 day"),
         (b"899e1228-d7b8-40fc-8490-70e6f1efb338", Uuid(), "899e1228-d7b8-40fc-8490-70e6f1efb338"),

@@ -1,0 +1,139 @@
+"""Bind the values of filters, periods and cursors so that each database compares them exactly.
+
+PostgreSQL receives text and parses it as the type of the column, whatever the report declares: `0.1` means
+the same to a `real`, a `numeric` and a `money` column. Other databases receive the driver's own values.
+"""
+
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    DateTime,
+    Dialect,
+    Enum,
+    Integer,
+    Interval,
+    String,
+    Text,
+    TypeDecorator,
+    case,
+    cast,
+    func,
+    literal,
+)
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import NullType, TypeEngine, UserDefinedType
+
+from flows.query.date_range import DateRange
+
+
+class Verbatim(UserDefinedType[str]):
+    """Text without a type, which PostgreSQL parses as the type it is compared with."""
+
+    cache_ok = True
+
+
+class Bound(TypeDecorator[Any]):
+    """A value that is compared with a column of the type `kind`."""
+
+    impl = NullType
+    cache_ok = True
+
+    def __init__(self, kind: TypeEngine[Any]) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return Verbatim() if dialect.name == "postgresql" else _driver_type(self.kind)
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        is_zoned = bool(getattr(self.kind, "timezone", False))
+        if isinstance(value, datetime) and not (is_zoned and dialect.name == "postgresql"):
+            value = value.astimezone(UTC).replace(tzinfo=None)
+        return _text(value) if dialect.name == "postgresql" else value
+
+
+def bound(column: ColumnElement[Any], value: Any) -> ColumnElement[Any]:
+    """Return the value for a comparison with the column."""
+    kind = column.type
+    is_custom = not type(kind).__module__.startswith("sqlalchemy.")
+    return literal(value, kind if is_custom else Bound(kind))
+
+
+def bound_cursor_value(value: Any) -> ColumnElement[Any]:
+    """Return a value of the driver, or PostgreSQL's text, as `statement.cursor_values` selected it."""
+    return literal(value, Bound(NullType()))
+
+
+def bound_days(
+    column: ColumnElement[Any], period: DateRange, by_database: bool
+) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+    """Return the first instant of the period and the first one after it.
+
+    The texts of a file and the bounds of its days must come from the same time zone data. So PostgreSQL
+    computes both, unless Python writes the file.
+    """
+
+    def instant(day: date | datetime, utc: datetime) -> ColumnElement[Any]:
+        value = bound(column, utc)
+        return value if isinstance(day, datetime) or not by_database else DayStart(column, day, period, value)
+
+    return instant(period.first, period.start), instant(period.after, period.end)
+
+
+class DayStart(FunctionElement[datetime]):
+    """The first instant of a day, which PostgreSQL computes with its own time zone data."""
+
+    name = "day_start"
+    inherit_cache = True
+
+    def __init__(
+        self, column: ColumnElement[Any], day: date, period: DateRange, by_python: ColumnElement[Any]
+    ) -> None:
+        zone = literal(period.zone.key, Text())
+        super().__init__(literal(day.isoformat(), Text()), zone, by_python)
+        self.type = DateTime(timezone=bool(getattr(column.type, "timezone", False)))
+
+
+@compiles(DayStart)
+def _by_python(element: DayStart, compiler: SQLCompiler, **options: Any) -> str:
+    *_, by_python = element.clauses
+    return compiler.process(by_python, **options)
+
+
+@compiles(DayStart, "postgresql")
+def _by_postgresql(element: DayStart, compiler: SQLCompiler, **options: Any) -> str:
+    """Midnight may come twice; PostgreSQL takes the second one, and the day begins with the first."""
+    day, zone, _ = element.clauses
+    midnight = cast(day, DateTime)
+    second = func.timezone(zone, midnight)
+    day_before = func.timezone("UTC", func.timezone("UTC", second) - timedelta(hours=24))
+    offset = func.timezone(zone, day_before) - func.timezone("UTC", day_before)
+    first = func.timezone("UTC", midnight - cast(offset, Interval))
+    start = case((func.timezone(zone, first) == midnight, func.least(first, second)), else_=second)
+    is_zoned = getattr(element.type, "timezone", False)
+    return compiler.process(start if is_zoned else func.timezone("UTC", start), **options)
+
+
+def _driver_type(kind: TypeEngine[Any]) -> TypeEngine[Any]:
+    """Return the type that converts a value for the driver."""
+    if isinstance(kind, Enum):  # A filter may have choices that the enum does not have.
+        return String()
+    return BigInteger() if isinstance(kind, Integer) else kind
+
+
+def _text(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bytes):
+        return f"\\x{value.hex()}"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    return value.isoformat() if isinstance(value, date | time) else str(value)

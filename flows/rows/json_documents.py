@@ -1,0 +1,80 @@
+"""JSON documents as text, and as the Python values that a report's `transform` receives.
+
+A document that the transform does not change is written as it is stored: decoding it loses repeated keys, the
+spelling of numbers and the spaces.
+"""
+
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from decimal import Decimal
+from typing import Any
+
+# Not every library can read or write deeper documents.
+MAX_DEPTH = 100
+READ_JSON = json.JSONDecoder(parse_float=Decimal).decode  # Decimals keep every digit.
+
+
+def decode(texts: Sequence[str | None]) -> list[Any]:
+    """Decode each document. One that Python cannot decode, such as a very deep one, stays text."""
+    return [None if text is None else _decode(text) for text in texts]
+
+
+def encode(documents: Sequence[Any], stored: Sequence[str | None]) -> list[str | None]:
+    """Return the text of each document, which is the stored text if it is the same document."""
+    return [_encode(document, text) for document, text in zip(documents, stored, strict=True)]
+
+
+def checked_depth(document: Any, left: int = MAX_DEPTH) -> Any:
+    """Return the document, or raise ValueError if it is too deep."""
+    if not left:
+        raise ValueError("the document is too deep")
+    if isinstance(document, dict | list):
+        for inner in document.values() if isinstance(document, dict) else document:
+            checked_depth(inner, left - 1)
+    return document
+
+
+def json_text(value: Any) -> str:
+    """Return JSON in the format of `jsonb`.
+
+    Keys are sorted by length, then by bytes. Commas and colons are followed by a space.
+    """
+    if isinstance(value, dict):
+        keys = sorted(value, key=lambda key: (len(key.encode()), key.encode()))
+        inner = (f"{json.dumps(key, ensure_ascii=False)}: {json_text(value[key])}" for key in keys)
+        return "{" + ", ".join(inner) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(json_text, value)) + "]"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    return "null" if value is None else _scalar_text(value)
+
+
+def decimal_text(value: Decimal) -> str:
+    return format(value or abs(value), "f")  # PostgreSQL has no negative zero.
+
+
+def _scalar_text(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float | Decimal):
+        return decimal_text(Decimal(repr(value)) if isinstance(value, float) else value)
+    return str(value)
+
+
+def _decode(text: str) -> Any:
+    with suppress(ValueError, RecursionError):
+        return checked_depth(READ_JSON(text))
+    return text
+
+
+def _encode(document: Any, stored: str | None) -> str | None:
+    if document is None:
+        return None
+    if stored is None:
+        return json_text(document)
+    if document == stored:  # It could not be decoded.
+        return stored
+    text = json_text(document)
+    return stored if text == json_text(_decode(stored)) else text
