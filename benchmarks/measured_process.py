@@ -77,13 +77,13 @@ class _Monitor:
     def run_turn(self, parameters: Parameters, timeout_seconds: float) -> Measurement:
         self._send(json.dumps(parameters))
         self._wait_for(READY, READY_TIMEOUT_SECONDS)
-        started_at, cpu_before = time.perf_counter(), cpu_seconds(_process_tree(self._pid))
+        started_at, cpu_before = time.perf_counter(), cpu_seconds(process_tree(self._pid))
         self._send("go")
         self._wait_for(DONE, timeout_seconds)
         seconds = time.perf_counter() - started_at
         self._update_peaks()
         return Measurement(
-            seconds, sum(self._peaks.values()), cpu_seconds(_process_tree(self._pid)) - cpu_before
+            seconds, sum(self._peaks.values()), cpu_seconds(process_tree(self._pid)) - cpu_before
         )
 
     def _send(self, line: str) -> None:
@@ -107,7 +107,7 @@ class _Monitor:
 
     def _update_peaks(self) -> None:
         """Record the peak memory of all running processes. An ended process keeps its last value."""
-        for pid in _process_tree(self._pid):
+        for pid in process_tree(self._pid):
             if peak := peak_bytes(pid):
                 self._peaks[pid] = peak
 
@@ -135,7 +135,7 @@ def cpu_seconds(pids: Sequence[int]) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def _process_tree(pid: int) -> list[int]:
+def process_tree(pid: int) -> list[int]:
     pids = [pid]
     for ancestor in pids:
         try:

@@ -75,8 +75,15 @@ def _worker(arguments: argparse.Namespace) -> int:
     from deployments.stack.terminal import Terminal
     from deployments.warm_worker.serve import WorkerRefused, serve  # takes 2 s
 
+    values = (
+        arguments.pool,
+        arguments.name,
+        arguments.limit,
+        arguments.grace,
+        arguments.jobs_per_process,
+    )
     try:
-        asyncio.run(serve(arguments.pool, arguments.name, arguments.limit, arguments.grace))
+        asyncio.run(serve(*values))
     except WorkerRefused as refusal:
         Terminal().fail(str(refusal))
         return 2
@@ -134,6 +141,13 @@ def _add_worker(commands: Commands) -> None:
     command.add_argument("--name", help="name of the worker in the Prefect UI")
     command.add_argument(
         "--limit", type=_parse_limit, help="maximum number of concurrent runs (default: twice the CPU cores)"
+    )
+    command.add_argument(
+        "--jobs-per-process",
+        type=_parse_limit,
+        default=50,
+        metavar="N",
+        help="runs after which a process is replaced; 1 gives each run a new process (default: %(default)s)",
     )
     command.add_argument(
         "--grace",

@@ -68,6 +68,11 @@ def bind_run(log_format: Format, **fields: str) -> None:
     _process_fields.update(fields)
 
 
+def unbind_run() -> None:
+    """Remove the fields that `bind_run` added."""
+    _process_fields.clear()
+
+
 @contextmanager
 def context(**fields: str) -> Iterator[None]:
     """Add fields to all log lines within the block. `bind` can add more."""

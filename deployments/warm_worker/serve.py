@@ -15,7 +15,9 @@ __all__ = ["WorkerRefused", "serve"]
 logger = logging.getLogger(__name__)
 
 
-async def serve(work_pool: str, name: str | None, limit: int | None, grace_seconds: float) -> None:
+async def serve(
+    work_pool: str, name: str | None, limit: int | None, grace_seconds: float, runs_per_process: int
+) -> None:
     """Serve the work pool until a signal arrives.
 
     Raises WorkerRefused if the worker cannot start.
@@ -23,7 +25,9 @@ async def serve(work_pool: str, name: str | None, limit: int | None, grace_secon
     logs.configure(Settings().log_format)
     if not is_tested(installed := installed_version()):
         logger.warning(untested_warning(installed))
-    worker = WarmWorker(work_pool, name=name, limit=limit, create_pool_if_not_found=False)
+    worker = WarmWorker(
+        work_pool, name=name, limit=limit, runs_per_process=runs_per_process, create_pool_if_not_found=False
+    )
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

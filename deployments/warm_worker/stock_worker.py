@@ -41,7 +41,8 @@ class StockWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
     _display_name = "Warm"
     _description = "Runs flows in processes with all imports done: 0.3 s instead of 10 s."
 
-    def __init__(self, work_pool_name: str, **options: Any) -> None:
+    def __init__(self, work_pool_name: str, *, runs_per_process: int = 1, **options: Any) -> None:
+        """`runs_per_process` is for the warm worker only."""
         if options.get("limit") is None:
             options["limit"] = DEFAULT_LIMIT
         super().__init__(work_pool_name, **options)

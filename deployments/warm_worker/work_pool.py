@@ -7,6 +7,7 @@ from prefect.workers.base import BaseJobConfiguration, BaseVariables, BaseWorker
 
 TYPE = "warm"
 DEFAULT_LIMIT = 2 * (os.cpu_count() or 1)
+RUNS_PER_PROCESS = 50
 
 
 class WorkerRefused(RuntimeError):

@@ -30,11 +30,13 @@ from deployments.warm_worker.entrypoints import check_entrypoint
 from deployments.warm_worker.fair_share import find_owner
 from deployments.warm_worker.processes import prefect_internals
 from deployments.warm_worker.processes.child import Job
-from deployments.warm_worker.processes.pool import WarmProcess, WarmProcessPool
+from deployments.warm_worker.processes.pool import WarmProcessPool
+from deployments.warm_worker.processes.process import Lease
 from deployments.warm_worker.rescue import Rescuer
 from deployments.warm_worker.scheduled_events import watch_scheduled_runs
 from deployments.warm_worker.work_pool import (
     DEFAULT_LIMIT,
+    RUNS_PER_PROCESS,
     TYPE,
     WarmConfiguration,
     WarmResult,
@@ -50,10 +52,13 @@ READS_PER_EVENT, SECONDS_BETWEEN_READS = 3, 0.02
 
 
 class WarmStarter:
-    """Starter for Prefect's executor that uses a warm process instead of starting a new one."""
+    """Starter for Prefect's executor that uses a warm process instead of starting a new one.
+
+    A process is reused only if its run completed. A failed or cancelled run ends its process.
+    """
 
     def __init__(
-        self, pool: WarmProcessPool, entrypoint: str, control_channel: Any, own: dict[UUID, WarmProcess]
+        self, pool: WarmProcessPool, entrypoint: str, control_channel: Any, own: dict[UUID, Lease]
     ) -> None:
         self._pool, self._entrypoint, self._control, self._own = pool, entrypoint, control_channel, own
 
@@ -69,13 +74,17 @@ class WarmStarter:
             "PREFECT__CONTROL_TOKEN": token,
             "PREFECT__ENABLE_CANCELLATION_AND_CRASHED_HOOKS": "false",
         }
-        process.start(Job(flow_run, self._entrypoint, environment))
-        self._own[flow_run.id] = process
-        task_status.started(prefect_internals.ProcessHandle(cast(Any, process.process)))
+        lease = process.start(Job(flow_run, self._entrypoint, environment))
+        self._own[flow_run.id] = lease
+        task_status.started(prefect_internals.ProcessHandle(cast(Any, lease), lease))
+        reusable = False
         try:
-            await process.wait_until_ended()
+            end = await process.wait_for_run()
+            lease.returncode = end.exit_code
+            reusable = end.completed and not lease.was_signalled
         finally:
             del self._own[flow_run.id]
+            self._pool.release(process, reusable)
 
 
 async def _load_flow(entrypoint: str, _: FlowRun) -> Flow[..., Any]:
@@ -90,11 +99,14 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
     _display_name = "Warm"
     _description = "Runs flows in processes with all imports done: 0.3 s instead of 10 s."
 
-    def __init__(self, work_pool_name: str, **options: Any) -> None:
+    def __init__(
+        self, work_pool_name: str, *, runs_per_process: int = RUNS_PER_PROCESS, **options: Any
+    ) -> None:
         if options.get("limit") is None:
             options["limit"] = DEFAULT_LIMIT
         super().__init__(work_pool_name, **options)
-        self._own: dict[UUID, WarmProcess] = {}
+        self._own: dict[UUID, Lease] = {}
+        self._runs_per_process = runs_per_process
         self._wake = asyncio.Event()
         self._reads = 1
         self._draining = False
@@ -116,7 +128,9 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         check_pool(self._work_pool, self._work_pool_name)
         enter = self._exit_stack.enter_async_context
         self._executors = await enter(prefect_internals.FlowRunExecutorContext())
-        self._pool = await enter(WarmProcessPool(min(self.limiter_size, DEFAULT_LIMIT)))
+        self._pool = await enter(
+            WarmProcessPool(min(self.limiter_size, DEFAULT_LIMIT), self._runs_per_process)
+        )
         await self._pool.wait_until_ready()
         metrics.limit.set(self.limiter_size)
         metrics.warm.set_function(lambda: self._pool.ready_count)

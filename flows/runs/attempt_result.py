@@ -1,6 +1,6 @@
 """Record the result of an attempt for the worker's metrics.
 
-Every attempt has its own process, so the result is stored in a module variable.
+A process executes one attempt at a time, so the result is stored in a module variable.
 """
 
 from dataclasses import dataclass
@@ -21,6 +21,10 @@ _last: list[AttemptResult] = []
 
 def record(result: AttemptResult) -> None:
     _last[:] = [result]
+
+
+def clear() -> None:
+    _last.clear()
 
 
 def last() -> AttemptResult | None:

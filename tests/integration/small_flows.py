@@ -1,10 +1,20 @@
 """Flows for the tests of the warm worker. Together they cover every final state."""
 
+import json
+import logging
 import os
+import random
+import signal
+import socket
+import sys
 import time
+import warnings
+from contextvars import ContextVar
 from pathlib import Path
+from threading import Thread
 
 from prefect import flow, get_run_logger, task
+from prefect.context import TagsContext
 from prefect.runtime import flow_run
 
 
@@ -48,3 +58,82 @@ def a_failing_task() -> None:
 @flow
 def fails_in_a_task() -> None:
     a_failing_task()
+
+
+@task
+def a_task() -> None:
+    get_run_logger().info("a line of the task")
+
+
+@flow
+def runs_a_task() -> None:
+    a_task()
+
+
+LEAK = "REPORTS_TEST_LEAK"
+_leaked: ContextVar[str] = ContextVar("leaked", default="")
+
+
+@flow
+def leaks(folder: str) -> None:
+    """Change all state that a run can change in its process, and complete."""
+    os.environ[LEAK] = "leaked"
+    os.environ.pop("PREFECT__FLOW_ENTRYPOINT", None)
+    _leaked.set("leaked")
+    os.chdir(folder)
+    os.umask(0)
+    sys.path.insert(0, folder)
+    sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - left open on purpose
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    socket.setdefaulttimeout(1.5)
+    warnings.simplefilter("error")
+    logging.disable(logging.CRITICAL)
+    logging.getLogger("flows").setLevel(logging.CRITICAL)
+    logging.getLogger("prefect.flow_runs").handlers.clear()
+    random.seed(1)
+
+
+@flow
+def shows_process_state(state_file: str) -> None:
+    """Write what this run can see of its process to a file."""
+    get_run_logger().info("a line of the flow")
+    state = {
+        "environment": {
+            name: value for name, value in os.environ.items() if not name.startswith("PREFECT__")
+        },
+        "run": os.environ["PREFECT__FLOW_RUN_ID"],
+        "context": _leaked.get(),
+        "folder": os.getcwd(),
+        "umask": _umask(),
+        "path": sys.path,
+        "stderr": sys.stderr.name,
+        "signal": str(signal.getsignal(signal.SIGUSR1)),
+        "timeout": socket.getdefaulttimeout(),
+        "warnings": str(warnings.filters),
+        "logging": [logging.root.manager.disable, logging.getLogger("flows").level],
+        "handlers": str([type(handler) for handler in logging.getLogger("prefect.flow_runs").handlers]),
+        "tags": sorted(TagsContext.get().current_tags),
+        "runtime": str(flow_run.id),
+    }
+    random_value = random.random()  # noqa: S311 - shows a leaked seed
+    Path(state_file).write_text(json.dumps({"pid": os.getpid(), "random": random_value, "state": state}))
+
+
+_kept: list[bytearray] = []
+
+
+@flow
+def grows() -> None:
+    """Keep more memory than a process may have gained."""
+    _kept.append(bytearray(os.urandom(1) * (200 << 20)))
+
+
+@flow
+def leaves_a_thread() -> None:
+    Thread(target=time.sleep, args=(600,), daemon=False).start()
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current

@@ -122,14 +122,8 @@ def test_a_run_has_the_same_states_as_under_the_process_worker(
 def test_the_log_of_a_run_is_stored_in_prefect(workers: Workers) -> None:
     run_id = workers.start("completes")
     flow_runs.wait_until_finished(workers.prefect, run_id)
-    log_filter = {"logs": {"flow_run_id": {"any_": [run_id]}}}
-    lines: list[str] = []
-    for _ in range(100):
-        lines = [line["message"] for line in workers.prefect.post("/logs/filter", json=log_filter).json()]
-        if any("Finished in state" in line for line in lines):
-            break
-        time.sleep(0.1)
-    assert "a line of the flow" in lines
+    flow_runs.wait_for_log_line(workers.prefect, run_id, "Finished in state")
+    assert "a line of the flow" in flow_runs.log_lines(workers.prefect, run_id)
 
 
 def test_the_limit_holds_and_the_next_run_starts_when_one_ends(

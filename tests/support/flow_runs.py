@@ -62,3 +62,27 @@ def states(prefect: httpx.Client, run_id: str) -> list[dict[str, Any]]:
 
 def epoch_seconds(timestamp: str) -> float:
     return datetime.fromisoformat(timestamp).timestamp()
+
+
+def log_lines(prefect: httpx.Client, run_id: str) -> list[str]:
+    log_filter = {"logs": {"flow_run_id": {"any_": [run_id]}}}
+    return [line["message"] for line in prefect.post("/logs/filter", json=log_filter).json()]
+
+
+def wait_for_log_line(prefect: httpx.Client, run_id: str, text: str, within_seconds: float = 10) -> None:
+    deadline = time.monotonic() + within_seconds
+    while not any(text in line for line in log_lines(prefect, run_id)):
+        assert time.monotonic() < deadline, log_lines(prefect, run_id)
+        time.sleep(0.1)
+
+
+def wait_for_task_run(prefect: httpx.Client, run_id: str, within_seconds: float = 10) -> dict[str, Any]:
+    """Return the only task run of a flow run, in its final state."""
+    run_filter = {"flow_runs": {"id": {"any_": [run_id]}}}
+    deadline = time.monotonic() + within_seconds
+    while True:
+        task_runs = prefect.post("/task_runs/filter", json=run_filter).raise_for_status().json()
+        if [run["state_type"] in FINAL for run in task_runs] == [True]:
+            return dict(task_runs[0])
+        assert time.monotonic() < deadline, task_runs
+        time.sleep(0.1)

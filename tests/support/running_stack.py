@@ -90,13 +90,25 @@ def clean_environment() -> dict[str, str]:
 
 
 @contextmanager
-def running_stack(data_dir: Path, settings: Mapping[str, str] | None = None) -> Iterator[Stack]:
+def running_stack(
+    data_dir: Path,
+    settings: Mapping[str, str] | None = None,
+    python: str = sys.executable,
+    checkout: Path | None = None,
+) -> Iterator[Stack]:
+    """Run `report-exports up`. `checkout` is the root of another version of this repository."""
     options = ["up", "--port", "0", "--prefect-port", "0", "--data-dir", str(data_dir)]
     output = data_dir.with_name("output.txt")
     with output.open("w") as file:
         process = subprocess.Popen(  # noqa: S603 - a fixed module
-            [sys.executable, "-m", "deployments.cli", *options],
-            env={**clean_environment(), **GENEROUS_LIMITS, **(settings or {})},
+            [python, "-m", "deployments.cli", *options],
+            env={
+                **clean_environment(),
+                **GENEROUS_LIMITS,
+                **({"PYTHONPATH": str(checkout)} if checkout else {}),
+                **(settings or {}),
+            },
+            cwd=checkout,
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,

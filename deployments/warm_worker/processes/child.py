@@ -1,4 +1,4 @@
-"""Main function of a warm process. The process imports everything, waits for one run and executes it."""
+"""Main function of a warm process. The process imports everything and executes one run after another."""
 
 import gc
 import logging
@@ -7,18 +7,21 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
+import psutil
+
+from deployments.warm_worker.processes.isolation import leftover_threads, run_isolated
 from flows import logs, tracing
 from flows.runs import attempt_result
+from flows.runs.attempt_result import AttemptResult
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
 
     from flows.settings import Settings
-
-READY = b"ready"
 
 # Modules to import before the first fork. Otherwise, each run would take 100 ms to import the later entries.
 PRELOAD = [
@@ -39,6 +42,7 @@ PRELOAD = [
     "api.exports.flow_run_job",
     "deployments.warm_worker.processes.prefect_internals",
     "deployments.warm_worker.processes.child",
+    "deployments.warm_worker.processes.isolation",
     "deployments.warm_worker.processes.gc_freeze",
 ]
 
@@ -50,22 +54,74 @@ class Job:
     environment: dict[str, str]
 
 
+@dataclass(frozen=True)
+class Ready:
+    """Message that the process is ready for a run. `bytes` is its resident memory."""
+
+    bytes: int
+
+
+@dataclass(frozen=True)
+class RunEnd:
+    """Message that a run has ended. `result` is None for flows that report no result."""
+
+    exit_code: int
+    completed: bool
+    result: AttemptResult | None
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Unusable:
+    """Message that the process must not execute another run, because the last run left something behind."""
+
+    reason: str
+
+
 def main(connection: Connection) -> None:
-    """Wait for a job, run it and exit. Exits with 0 if the worker ends without sending a job."""
+    """Execute runs until the worker closes the connection, or until a run leaves something behind."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the worker handles Ctrl-C
-    with _warm_up() as settings:
-        try:
-            connection.send_bytes(READY)
-            job = connection.recv()
-        except (EOFError, BrokenPipeError):
-            os._exit(0)
-        _configure_log(job, settings.log_format)
-        code = _run(job)
-        with suppress(OSError):  # the worker may have ended
-            connection.send(attempt_result.last())
-        tracing.flush()
-        # A normal exit would wait for the threads of clients and drivers, which keeps the slot occupied.
-        os._exit(code)
+    with _warm_up() as settings, suppress(EOFError, OSError):
+        reason = None
+        while reason is None:
+            connection.send(Ready(_resident_bytes()))
+            _run_next(connection, settings)
+            reason = _find_leftovers()
+        connection.send(Unusable(reason))
+    _finish()
+    # A normal exit would wait for the threads of clients and drivers.
+    os._exit(0)
+
+
+def _run_next(connection: Connection, settings: "Settings") -> None:
+    job: Job = connection.recv()
+    attempt_result.clear()
+    exit_code, completed = run_isolated(partial(_run, job, settings.log_format))
+    logs.unbind_run()
+    connection.send(RunEnd(exit_code, completed, attempt_result.last(), _resident_bytes()))
+
+
+def _find_leftovers() -> str | None:
+    """Send the run's remaining events, log lines and spans. Return why the process is unusable, or None."""
+    from deployments.warm_worker.processes.prefect_internals import flush_background_services
+
+    tracing.flush()
+    if not flush_background_services():
+        return "its last events or log lines could not be sent in time"
+    if threads := leftover_threads():
+        return f"the run left threads: {', '.join(thread.name for thread in threads)}"
+    return None
+
+
+def _finish() -> None:
+    from deployments.warm_worker.processes.prefect_internals import close_background_services
+
+    close_background_services()
+    tracing.flush()
+
+
+def _resident_bytes() -> int:
+    return int(psutil.Process().memory_info().rss)
 
 
 def _configure_log(job: Job, log_format: logs.Format) -> None:
@@ -75,24 +131,25 @@ def _configure_log(job: Job, log_format: logs.Format) -> None:
     logs.bind_run(log_format, job=str(job.flow_run.id), **({"caller": caller} if caller else {}))
 
 
-def _run(job: Job) -> int:
-    """Run the flow and return the exit code."""
+def _run(job: Job, log_format: logs.Format) -> tuple[int, bool]:
+    """Run the flow. Return the exit code, and whether the run completed."""
     from deployments.warm_worker.processes.prefect_internals import run_flow
 
     try:
-        run_flow(job.flow_run, job.entrypoint, job.environment)
+        _configure_log(job, log_format)
+        return 0, run_flow(job.flow_run, job.entrypoint, job.environment)
     except SystemExit as exit_:
-        return exit_.code if isinstance(exit_.code, int) else 1
+        return exit_.code if isinstance(exit_.code, int) else 1, False
     except BaseException:
         logging.getLogger(__name__).exception("flow run %s failed", job.flow_run.id)
-        return 1
-    return 0
+        return 1, False
 
 
 @contextmanager
 def _warm_up() -> "Iterator[Settings]":
     """Open clients and an event loop in this process, because they cannot be inherited through a fork."""
     from prefect.context import SyncClientContext
+    from prefect.logging.configuration import setup_logging
 
     from deployments.warm_worker.processes.prefect_internals import (
         keep_result_storage,
@@ -105,6 +162,8 @@ def _warm_up() -> "Iterator[Settings]":
     tracing.start("report-exports-run")
     open_background_services()
     settings = Settings()
+    setup_logging()
+    logs.configure(settings.log_format)
     catalog(settings.catalog_modules, settings.default_report)
     open_storage(settings.storage_url, settings.public_url).warm_up()
     # The flow engine reuses this connected client. Creating its TLS context takes 40 ms.

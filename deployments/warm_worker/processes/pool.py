@@ -1,78 +1,37 @@
-"""Pool of warm processes. Each process waits for one run, executes it and exits."""
+"""Pool of warm processes. Each process executes one run after another."""
 
 import asyncio
-import logging
 import multiprocessing
 import sys
-import time
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from multiprocessing.connection import Connection
-from multiprocessing.context import ForkServerProcess
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from types import TracebackType
+from typing import Any
 
-from deployments.warm_worker import metrics
 from deployments.warm_worker.processes import child
-from deployments.warm_worker.processes.child import Job
-from flows.runs.attempt_result import AttemptResult
+from deployments.warm_worker.processes.process import WarmProcess
 
-WARM_UP_SECONDS = 60.0
-# Delay before a replacement process starts, because its start slows down the current run. The delay ends
-# early if a run is waiting for a process.
+# Delay before a replacement process starts, because its start slows down other runs. The delay ends early if
+# a run is waiting for a process.
 REFILL_DELAY_SECONDS = 1.0
-
-logger = logging.getLogger(__name__)
-
-
-class WarmProcess:
-    def __init__(self, process: ForkServerProcess, connection: Connection) -> None:
-        self.process, self._connection = process, connection
-        self._started_at = 0.0
-
-    async def wait_until_ready(self) -> bool:
-        """Return whether the process became ready in time. A process that did not is killed."""
-        try:
-            async with asyncio.timeout(WARM_UP_SECONDS):
-                await _wait_until_readable(self._connection.fileno())
-            return self._connection.recv_bytes() == child.READY
-        except (TimeoutError, EOFError, OSError):
-            self.kill()
-            return False
-
-    def start(self, job: Job) -> None:
-        self._started_at = time.monotonic()
-        self._connection.send(job)
-
-    async def wait_until_ended(self) -> None:
-        await _wait_until_readable(self.process.sentinel)
-        self.process.join()
-        metrics.count_attempt(self._read_attempt_result(), time.monotonic() - self._started_at)
-        self._connection.close()
-
-    def _read_attempt_result(self) -> AttemptResult | None:
-        """Return the result that the process reported, or CRASHED if it ended without a report."""
-        try:
-            return self._connection.recv() if self._connection.poll() else AttemptResult("", metrics.CRASHED)
-        except (EOFError, OSError):
-            return AttemptResult("", metrics.CRASHED)
-
-    def kill(self) -> None:
-        if self.process.is_alive():
-            self.process.kill()
 
 
 class WarmProcessPool:
-    """Keeps `size` processes ready or warming up, in addition to the processes that execute runs."""
+    """Keeps `size` processes, and starts more while all are busy.
 
-    def __init__(self, size: int) -> None:
-        self._size = size
+    Each process is replaced after `runs_per_process` runs.
+    """
+
+    def __init__(self, size: int, runs_per_process: int) -> None:
+        self._size, self._runs_per_process = size, runs_per_process
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(child.PRELOAD)
-        self._warming: set[asyncio.Task[None]] = set()
         self._ready: deque[WarmProcess] = deque()
         self._changed = asyncio.Condition()
-        self._refill_now = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._processes: set[WarmProcess] = set()
+        self._waiting = self._preparing = self._busy = 0
 
     async def __aenter__(self) -> "WarmProcessPool":
         for _ in range(self._size):
@@ -82,10 +41,10 @@ class WarmProcessPool:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for task in self._warming:
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._warming, return_exceptions=True)
-        for process in self._ready:
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for process in self._processes:
             process.kill()
 
     async def wait_until_ready(self) -> None:
@@ -99,40 +58,73 @@ class WarmProcessPool:
 
     async def acquire(self) -> WarmProcess:
         async with self._changed:
-            while True:
-                while not self._ready:
-                    self._refill_now.set()
-                    if not self._warming:
+            self._waiting += 1
+            try:
+                while not (process := self._next_ready()):
+                    if self._preparing < self._waiting:
                         self._add_process(0)
                     await self._changed.wait()
-                self._refill_now.clear()
-                process = self._ready.popleft()
-                self._add_process(REFILL_DELAY_SECONDS)
-                if process.process.is_alive():  # an idle process may have been killed
-                    return process
+            finally:
+                self._waiting -= 1
+            self._busy += 1
+            return process
+
+    def release(self, process: WarmProcess, reusable: bool) -> None:
+        """Return a process to the pool after a run. `reusable` is true if another run may use it."""
+        self._busy -= 1
+        is_good = reusable and process.runs < self._runs_per_process and not process.has_grown
+        if is_good and self._is_short():
+            self._preparing += 1
+            self._start_task(self._make_ready(process))
+            return
+        self._start_task(self._retire(process))
+        if self._is_short():
+            self._add_process(REFILL_DELAY_SECONDS)
+
+    def _is_short(self) -> bool:
+        processes = len(self._ready) + self._preparing + self._busy
+        return processes < self._size or self._preparing < self._waiting
+
+    def _next_ready(self) -> WarmProcess | None:
+        while self._ready:
+            process = self._ready.popleft()
+            if process.is_alive():  # an idle process may have been killed
+                return process
+            self._start_task(self._retire(process))
+            self._add_process(0)
+        return None
 
     def _add_process(self, delay_seconds: float) -> None:
-        task = asyncio.get_running_loop().create_task(self._start_after(delay_seconds))
-        self._warming.add(task)
-        task.add_done_callback(self._warming.discard)
+        self._preparing += 1
+        self._start_task(self._start_after(delay_seconds))
 
     async def _start_after(self, delay_seconds: float) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(delay_seconds):
-                await self._refill_now.wait()
+        for _ in range(int(delay_seconds * 10)):
+            if self._waiting:
+                break
+            await asyncio.sleep(0.1)
         process = await asyncio.to_thread(self._start)
-        try:
-            ready = await process.wait_until_ready()
-        except asyncio.CancelledError:
-            process.kill()
-            raise
+        await self._make_ready(process)
+
+    async def _make_ready(self, process: WarmProcess) -> None:
+        ready = await process.wait_until_ready()
         async with self._changed:
+            self._preparing -= 1
             if ready:
                 self._ready.append(process)
             else:
-                logger.warning("a warm process ended before it was ready; starting another")
-                self._add_process(1.0)
+                self._start_task(self._retire(process))
+                self._add_process(REFILL_DELAY_SECONDS)
             self._changed.notify_all()
+
+    async def _retire(self, process: WarmProcess) -> None:
+        await process.retire()
+        self._processes.discard(process)
+
+    def _start_task(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _start(self) -> WarmProcess:
         parent_end, child_end = self._context.Pipe()
@@ -140,7 +132,9 @@ class WarmProcessPool:
         with _hidden_main_module():
             process.start()
         child_end.close()
-        return WarmProcess(process, parent_end)
+        started = WarmProcess(process, parent_end)
+        self._processes.add(started)
+        return started
 
 
 @contextmanager
@@ -157,13 +151,3 @@ def _hidden_main_module() -> Iterator[None]:
         main.__spec__ = spec
         if file is not None:
             main.__file__ = file
-
-
-async def _wait_until_readable(descriptor: int) -> None:
-    loop = asyncio.get_running_loop()
-    ready = asyncio.Event()
-    loop.add_reader(descriptor, ready.set)
-    try:
-        await ready.wait()
-    finally:
-        loop.remove_reader(descriptor)

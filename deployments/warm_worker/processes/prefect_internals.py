@@ -6,11 +6,14 @@ We use these private functions unchanged:
   worker.
 * ProcessHandle is the type that an executor's starter has to return.
 * _run_flow_from_runtime_entrypoint runs a flow like `python -m prefect.flow_engine`, but in this process.
-* EventsWorker and APILogWorker are drained before a child calls os._exit(), which skips their exit hooks.
+* EventsWorker and APILogWorker are flushed after each run. They are drained before a child calls os._exit(),
+  which skips their exit hooks.
 * _cache_api_version_check skips a version check that the worker has already made.
 
 We replace these functions in the child process:
 
+* report_engine_outcome sends the outcome of a run to the worker. Under load, the worker may not receive it in
+  time, so the child also keeps it.
 * observe_flow_run_suspension blocks each run for 140 ms to open a WebSocket that short runs never use.
 * related_resources_from_run_context reads five objects per run to show names next to ids in events.
 * _send_heartbeats can delay the end of a run by a second. Our progress artifact serves as the heartbeat.
@@ -24,21 +27,23 @@ import os
 import threading
 from collections.abc import Iterator, Set
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import prefect
 from prefect import context as prefect_context
 from prefect import flow_engine, results
 from prefect._flow_run_suspension import FlowRunSuspensionRequest, observe_flow_run_suspension
+from prefect._internal.attempt_control import EngineOutcomeReceipt
+from prefect._internal.control_listener import report_engine_outcome
 from prefect._internal.version_checking import _api_version_check_key, _cache_api_version_check
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.context import FlowRunContext
 from prefect.events import worker as events_worker
 from prefect.events.schemas.events import RelatedResource
 from prefect.events.worker import EventsWorker
 from prefect.flow_engine import _run_flow_from_runtime_entrypoint
-from prefect.logging.handlers import APILogWorker
+from prefect.logging import handlers
 from prefect.runner._flow_run_executor import FlowRunExecutorContext
 from prefect.runner._process_manager import ProcessHandle
 from prefect.settings import PREFECT_API_URL
@@ -46,6 +51,8 @@ from prefect.settings import PREFECT_API_URL
 __all__ = [
     "FlowRunExecutorContext",
     "ProcessHandle",
+    "close_background_services",
+    "flush_background_services",
     "keep_result_storage",
     "open_background_services",
     "run_flow",
@@ -60,6 +67,7 @@ def open_background_services() -> None:
     """Start the threads that send events and logs, so runs do not have to wait for them."""
     _cache_api_version_check(_api_version_check_key(str(PREFECT_API_URL.value()), prefect.__version__))
     vars(events_worker).update(related_resources_from_run_context=_related_resources)
+    vars(handlers).update(APILogWorker=APILogWorker)
     EventsWorker.instance()
     APILogWorker.instance()
 
@@ -70,20 +78,64 @@ def keep_result_storage() -> None:
     vars(results).update(_read_server_default_result_storage_block_id=lambda: block_id)
 
 
-def run_flow(flow_run: FlowRun, entrypoint: str, environment: dict[str, str]) -> None:
-    """Run the flow as `python -m prefect.flow_engine` does. Raises SystemExit with the exit code."""
+def run_flow(flow_run: FlowRun, entrypoint: str, environment: dict[str, str]) -> bool:
+    """Run the flow as `python -m prefect.flow_engine` does. Return whether the run completed.
+
+    Raises SystemExit with the exit code if the engine exits, for example after a pause or an error.
+    """
+    outcomes: list[EngineOutcomeReceipt] = []
+
+    def report(outcome: EngineOutcomeReceipt) -> bool:
+        outcomes.append(outcome)
+        return report_engine_outcome(outcome)
+
     os.environ.update(environment)
     vars(flow_engine).update(
         load_flow_run=lambda flow_run_id: flow_run,
         observe_flow_run_suspension=_observe_later,
+        report_engine_outcome=report,
         _send_heartbeats=_no_heartbeats,
     )
     vars(prefect_context).update(start_client_metrics_server=lambda: None)
-    try:
-        _run_flow_from_runtime_entrypoint(flow_run.id, entrypoint)
-    finally:
-        EventsWorker.drain_all(timeout=DRAIN_SECONDS)
-        APILogWorker.drain_all(timeout=DRAIN_SECONDS)
+    _run_flow_from_runtime_entrypoint(flow_run.id, entrypoint)
+    return bool(outcomes) and outcomes[-1].state_type == StateType.COMPLETED.value
+
+
+def flush_background_services() -> bool:
+    """Send all events and log lines of the last run. Return whether all were sent in time."""
+    flush = _Flush()
+    APILogWorker.instance().send(cast(Any, flush))
+    queue = EventsWorker.instance()._queue
+    with queue.all_tasks_done:
+        sent = queue.all_tasks_done.wait_for(lambda: not queue.unfinished_tasks, DRAIN_SECONDS)
+    return sent and flush.done.wait(DRAIN_SECONDS)
+
+
+def close_background_services() -> None:
+    EventsWorker.drain_all(timeout=DRAIN_SECONDS)
+    APILogWorker.drain_all(timeout=DRAIN_SECONDS)
+
+
+class _Flush:
+    """Item in the queue of log lines that ends the current batch."""
+
+    def __init__(self) -> None:
+        self.done = threading.Event()
+
+
+class APILogWorker(handlers.APILogWorker):
+    """Log worker that sends its current batch on request. Prefect's own waits for up to two seconds."""
+
+    def _get_size(self, item: Any) -> int:
+        return self.max_batch_size if isinstance(item, _Flush) else super()._get_size(item)
+
+    async def _handle_batch(self, items: list[Any]) -> None:
+        lines = [item for item in items if not isinstance(item, _Flush)]
+        if lines:
+            await super()._handle_batch(lines)
+        for item in items:
+            if isinstance(item, _Flush):
+                item.done.set()
 
 
 async def _related_resources(client: Any, exclude: Set[str] | None = None) -> list[RelatedResource]:

@@ -1,0 +1,137 @@
+"""Compare two commits: time to link, exports per second, and CPU time per export.
+
+Each commit is checked out into a temporary folder and runs a separate stack. The two stacks take turns, so
+that other load on the machine affects both. The numbers are medians over the turns.
+"""
+
+import argparse
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+import psutil
+
+from benchmarks.exporting import open_client, start_export, time_to_link, wait_for_link
+from benchmarks.measured_process import cpu_seconds, process_tree
+from benchmarks.outcome import print_result, print_table
+from tests.support.running_stack import Stack, running_stack
+
+CONCURRENT_JOBS = (1, 5, 20, 100)
+POLL_SECONDS = 0.05
+WARM_UP_EXPORTS = 8
+QUIET_SECONDS = 3.0  # for the last events and log lines of a batch, and for replaced processes
+PARTS = ("worker", "prefect", "postgres", "api")
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Seconds until the last link, exports per second, and CPU seconds per export of each part."""
+
+    seconds: float
+    jobs_per_second: float
+    worker: float
+    prefect: float
+    postgres: float
+    api: float
+
+
+@contextmanager
+def checked_out(commit: str) -> Iterator[Path]:
+    git = ("git", "-C", str(ROOT), "worktree")
+    with TemporaryDirectory(prefix="reports-") as folder:
+        checkout = Path(folder) / "checkout"
+        run = (*git, "add", "--quiet", "--detach", str(checkout), commit)
+        subprocess.run(run, check=True)  # noqa: S603 - a fixed command
+        try:
+            yield checkout
+        finally:
+            subprocess.run((*git, "remove", "--force", str(checkout)), check=True)  # noqa: S603 - a fixed command
+
+
+@contextmanager
+def stack_of(commit: str, python: str) -> Iterator[Stack]:
+    with (
+        checked_out(commit) as checkout,
+        TemporaryDirectory(prefix="reports-") as folder,
+        running_stack(Path(folder) / "data", python=python, checkout=checkout) as stack,
+    ):
+        yield stack
+
+
+async def run_batch(stack: Stack, jobs: int) -> Batch:
+    before = cpu_of_parts(stack)
+    async with open_client(stack.api_url) as api:
+        started_at = time.monotonic()
+        ids = await asyncio.gather(*(start_export(api) for _ in range(jobs)))
+        await asyncio.gather(*(wait_for_link(api, job_id, POLL_SECONDS) for job_id in ids))
+        seconds = time.monotonic() - started_at
+    await asyncio.sleep(QUIET_SECONDS)
+    cpu = [(after - earlier) / jobs for earlier, after in zip(before, cpu_of_parts(stack), strict=True)]
+    return Batch(seconds, jobs / seconds, *cpu)
+
+
+def cpu_of_parts(stack: Stack) -> list[float]:
+    return [cpu_seconds(process_tree(stack.pids[part])) for part in PARTS]
+
+
+async def measure(stacks: list[Stack], turns: int) -> dict[tuple[int, int], list[Batch]]:
+    """Return the batches by stack index and number of concurrent exports."""
+    for stack in stacks:
+        async with open_client(stack.api_url) as api:
+            for _ in range(WARM_UP_EXPORTS):
+                await time_to_link(api, POLL_SECONDS)
+    batches: dict[tuple[int, int], list[Batch]] = {}
+    for _ in range(turns):
+        for jobs in CONCURRENT_JOBS:
+            for index, stack in enumerate(stacks):
+                batches.setdefault((index, jobs), []).append(await run_batch(stack, jobs))
+    return batches
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.commits", description=__doc__)
+    parser.add_argument("base", help="commit to compare with")
+    parser.add_argument("commit", nargs="?", default="HEAD", help="default: %(default)s")
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--base-python", default=sys.executable, help="Python with the base's packages")
+    arguments = parser.parse_args()
+    sides = ((arguments.base, arguments.base_python), (arguments.commit, sys.executable))
+    with ExitStack() as exit_stack:
+        stacks = [exit_stack.enter_context(stack_of(commit, python)) for commit, python in sides]
+        batches = asyncio.run(measure(stacks, arguments.turns))
+    medians = {
+        key: [median(values) for values in zip(*map(astuple, group), strict=True)]
+        for key, group in batches.items()
+    }
+    headings = ("exports at once", "commit", "last link s", "exports/s", *(f"{part} CPU s" for part in PARTS))
+    print_table(
+        headings,
+        [
+            (str(jobs), sides[index][0], *medians[index, jobs])
+            for jobs in CONCURRENT_JOBS
+            for index in range(len(sides))
+        ],
+    )
+    print_result(
+        benchmark="commits",
+        load_average=round(psutil.getloadavg()[1], 1),
+        **{
+            f"{name}_ratio_at_{jobs}": round(
+                medians[1, jobs][column] / max(medians[0, jobs][column], 1e-9), 2
+            )
+            for jobs in CONCURRENT_JOBS
+            for name, column in (("speed", 1), ("worker_cpu", 2), ("prefect_cpu", 3))
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()
