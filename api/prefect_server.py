@@ -1,6 +1,5 @@
 """Connect to the Prefect server, look up the export deployment and limit how long requests wait."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -9,20 +8,30 @@ from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectNotFound
 
+from api.outage import MAX_WAIT_SECONDS, OutageLimit
+from api.prefect_transport import PrefectTransport
 from api.web.problems import Unavailable
 
-MAX_WAIT_SECONDS = 15.0  # limit for one request while Prefect still responds to others
+# httpx's own timeouts end a call that its caller no longer waits for.
+CALL_TIMEOUT_SECONDS = MAX_WAIT_SECONDS
+PROBES_PER_OUTAGE = 3
 
 
 class JobServer:
     def __init__(
         self, deployment: str, outage_seconds: float, client: Callable[..., PrefectClient] = get_client
     ) -> None:
-        self.client = client(httpx_settings={"event_hooks": {"response": [self.heard]}})
-        self._name, self._outage_seconds = deployment, outage_seconds
+        self._limit = OutageLimit(outage_seconds)
+        transport = PrefectTransport(
+            open_transport=lambda: _open_transport(client),
+            health_url=lambda: f"{self.client.api_url}health",
+            probe_seconds=outage_seconds / PROBES_PER_OUTAGE,
+            note_response=self._limit.note_response,
+        )
+        settings = {"transport": transport, "timeout": CALL_TIMEOUT_SECONDS}
+        self.client = client(httpx_settings=settings)
+        self._name = deployment
         self._deployment: DeploymentResponse | None = None
-        # Active timeouts and the time after which they are no longer extended, by the event loop's clock.
-        self._waiting: dict[asyncio.Timeout, float] = {}
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator["JobServer"]:
@@ -40,29 +49,20 @@ class JobServer:
             self._deployment = None
             await self.deployment()
 
-    async def heard(self, _: httpx.Response) -> None:
-        """Extend all active timeouts. A response to any request shows that Prefect is up."""
-        now = asyncio.get_running_loop().time()
-        for limit, latest in self._waiting.items():
-            if not limit.expired():
-                limit.reschedule(min(now + self._outage_seconds, latest))
-
     @asynccontextmanager
     async def answering(self) -> AsyncIterator[None]:
-        """Run the block with a timeout.
-
-        Raises Unavailable if Prefect responds to no request within `outage_seconds`.
-        """
-        latest = asyncio.get_running_loop().time() + MAX_WAIT_SECONDS
+        """Run the block. Raises Unavailable if Prefect stops responding or answers with an error."""
         try:
-            async with asyncio.timeout(self._outage_seconds) as limit:
-                self._waiting[limit] = latest
-                try:
-                    yield
-                finally:
-                    del self._waiting[limit]
+            async with self._limit.limited():
+                yield
         except ObjectNotFound as error:
             self._deployment = None
             raise Unavailable(f"The deployment {self._name}") from error
         except (TimeoutError, httpx.HTTPError) as error:
             raise Unavailable("The job server") from error
+
+
+def _open_transport(client: Callable[..., PrefectClient]) -> httpx.AsyncBaseTransport:
+    """Open a transport with Prefect's own TLS, proxy and retry settings."""
+    unused = client(httpx_settings={"timeout": CALL_TIMEOUT_SECONDS})
+    return unused._client._transport_for_url(unused.api_url)

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 from api.exports.job import Job
+from api.exports.queue_positions import QueuePositions
 from api.exports.run_reader import RunReader
 from api.web.problems import Unavailable
 
@@ -21,6 +22,7 @@ MIN_SECONDS_BETWEEN_READS = 0.02
 DROPPED_AFTER_SECONDS = 60.0
 # Finished jobs are read again after this time, because another process may delete them or their files.
 FINAL_CACHED_SECONDS = 60.0
+STALE_AFTER_SECONDS = 5.0
 MAX_WATCHED = 20_000
 RECONNECT_SECONDS = 2.0
 
@@ -53,6 +55,7 @@ class PollWatcher:
         self._reading: dict[tuple[str, str], asyncio.Future[Job | None]] = {}
         self._wake = asyncio.Event()
         self._stale = False
+        self._positions = QueuePositions(runs, clock)
 
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
@@ -66,6 +69,8 @@ class PollWatcher:
 
     def watch(self, job: Job, caller: str) -> None:
         now = self._clock()
+        if job.run.id not in self._watched:
+            self._positions.forget(caller)
         self._watched.setdefault(job.run.id, Watched(job, caller, polled_at=now, read_at=now))
         while len(self._watched) > MAX_WATCHED:
             self._watched.popitem(last=False)
@@ -88,7 +93,25 @@ class PollWatcher:
             return None
         watched_job.polled_at = self._clock()
         self._watched.move_to_end(job_id)
-        return CachedJob(watched_job.job, self._stale and not watched_job.job.finished)
+        return CachedJob(watched_job.job, self.is_stale(watched_job.job))
+
+    def is_stale(self, job: Job) -> bool:
+        """Return whether the state of an unfinished job may be out of date."""
+        watched_job = self._watched.get(job.run.id)
+        if job.finished or watched_job is None:
+            return False
+        return self._stale or self._clock() - watched_job.read_at > STALE_AFTER_SECONDS
+
+    async def position(self, job: Job, caller: str) -> int:
+        """Return the number of the caller's exports that start before the job, or the last known number."""
+        if job.status != "queued":
+            return 0
+        if not self._stale:
+            try:
+                return await self._positions.read(job, caller)
+            except Unavailable:
+                self._stale = True
+        return self._positions.last_known(job, caller)
 
     def _is_old(self, watched_job: Watched) -> bool:
         return watched_job.job.finished and self._clock() - watched_job.read_at > FINAL_CACHED_SECONDS
@@ -129,7 +152,8 @@ class PollWatcher:
 
     async def read_once(self) -> None:
         """Read the states of all unfinished jobs in one batch."""
-        self._drop_unpolled()
+        if not self._stale:  # during an outage, a dropped job could not be read again
+            self._drop_unpolled()
         ids = [job_id for job_id, watched in self._watched.items() if not watched.job.finished]
         if not ids:
             return

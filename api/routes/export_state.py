@@ -1,30 +1,24 @@
 """Build the full state of exports, including the download link and the position in the queue."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from api.access.caller import Caller
 from api.context import Context
 from api.exports.answers import Export, ExportFile, export_answer
 from api.exports.job import Job
+from api.exports.queue_positions import position_in
 
 
 async def full_state(job: Job, context: Context, caller: Caller) -> Export:
-    position = await context.run_reader.waiting_before(job, caller.name) if job.status == "queued" else 0
-    return await _state(job, context, position)
+    return await _state(job, context, await context.watcher.position(job, caller.name))
 
 
 async def full_states(jobs: Sequence[Job], context: Context, caller: Caller) -> list[Export]:
     """Return the states of several exports, reading the queue only once."""
     is_queued = any(job.status == "queued" for job in jobs)
     waiting = await context.run_reader.waiting(caller.name) if is_queued else {}
-    return [await _state(job, context, _position(job, waiting)) for job in jobs]
-
-
-def _position(job: Job, waiting: Mapping[str, datetime]) -> int:
-    if job.status != "queued":
-        return 0
-    return sum(due < job.run.created_at for run_id, due in waiting.items() if run_id != job.run.id)
+    return [await _state(job, context, position_in(waiting, job)) for job in jobs]
 
 
 async def _state(job: Job, context: Context, position: int) -> Export:

@@ -173,7 +173,8 @@ async def read_export(
         export = await get_export(export_id, caller, context)
     state = await full_state(export.job, context, caller)
     body = state.model_dump_json().encode()
-    headers = poll_headers(export.job, datetime.now(UTC), export.stale)
+    stale = export.stale or context.watcher.is_stale(export.job)
+    headers = poll_headers(export.job, datetime.now(UTC), stale)
     headers |= {"ETag": _etag(body), "Cache-Control": "no-cache"}
     if headers["ETag"] in if_none_match:
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
-import anyio
 from anyio import CapacityLimiter, to_thread
-from sqlalchemy import CursorResult, Engine, Row, Select, select
+from sqlalchemy import CursorResult, Engine, Row, Select, event, select
 from sqlalchemy.exc import DBAPIError
 
+from api.outage import OutageLimit
 from api.settings import ApiSettings
 from api.tables import cursor as cursors
 from api.tables import report_checks
@@ -52,6 +52,9 @@ class Source:
         self._settings, self._clock = settings, clock
         url = settings.database_url.get_secret_value()
         self._engine: Engine = open_engine(url, CONNECT_SECONDS, pool_pre_ping=True, pool_size=READERS)
+        self._outage = OutageLimit(settings.outage_seconds)
+        for happened in ("connect", "after_cursor_execute"):
+            event.listen(self._engine, happened, lambda *_: self._outage.note_response())
         self._limiter = CapacityLimiter(READERS)
 
     async def check(self) -> None:
@@ -88,7 +91,7 @@ class Source:
 
     async def _in_time(self, work: Callable[[], T]) -> T:
         try:
-            with anyio.fail_after(self._settings.outage_seconds):
+            async with self._outage.limited():
                 return await self._in_thread(work)
         except TimeoutError as error:
             raise Unavailable("The database that holds the report") from error

@@ -5,7 +5,8 @@ All other routes must keep working.
 
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import httpx
@@ -18,6 +19,7 @@ from tests.support.running_stack import Stack
 
 PROMISED_SECONDS, ALLOWED_SECONDS = 2.0, 3.0
 RECOVERY_TIMEOUT_SECONDS = 20
+REQUESTS_IN_FLIGHT = 60
 TABLE = f"/reports?surveyId={SURVEY}&from=2024-7-19&to=2024-7-26"
 READINESS = ["database", "prefect", "storage"]
 NAMES = {"prefect": "The job server", "database": "The database that holds the report"}
@@ -31,6 +33,7 @@ class Api:
 
     client: httpx.Client
     proxies: dict[str, BlockableProxy]
+    read_log: Callable[[], str] = str
 
     def request(self, target: str) -> httpx.Response:
         """Request a path, or start an export for the target `start`, and check the response time."""
@@ -68,7 +71,7 @@ def proxied(stack: Stack) -> Iterator[Api]:
         extra_processes(stack) as processes,
         httpx.Client(base_url=processes.start_api(**settings), timeout=30, trust_env=False) as client,
     ):
-        yield Api(client, proxies)
+        yield Api(client, proxies, lambda: processes.output(processes.api_process))
     for proxy in proxies.values():
         proxy.close()
 
@@ -110,6 +113,23 @@ def test_without_prefect_starts_and_unknown_jobs_are_503(proxied: Api, mode: str
         assert proxied.request(TABLE).status_code == 200
         assert proxied.request("/report-types").status_code == 200
     proxied.wait_until_ready()
+
+
+def test_the_api_recovers_from_a_silence_of_prefect_under_load(proxied: Api) -> None:
+    """Cancelled requests once filled the connection pool for good."""
+    proxied.wait_until_ready()
+    limits = httpx.Limits(max_connections=REQUESTS_IN_FLIGHT)
+    with (
+        httpx.Client(base_url=proxied.client.base_url, timeout=30, trust_env=False, limits=limits) as client,
+        ThreadPoolExecutor(REQUESTS_IN_FLIGHT) as pool,
+    ):
+        with proxied.proxies["prefect"].blocked("silent"):
+            for _ in range(3):
+                paths = [f"/exports/{unknown_job()}" for _ in range(REQUESTS_IN_FLIGHT)]
+                assert {answer.status_code for answer in pool.map(client.get, paths)} == {503}
+        proxied.wait_until_ready()
+        paths = [f"/exports/{unknown_job()}" for _ in range(REQUESTS_IN_FLIGHT)]
+        assert {answer.status_code for answer in pool.map(client.get, paths)} == {404}, proxied.read_log()
 
 
 @pytest.mark.parametrize("mode", MODES)

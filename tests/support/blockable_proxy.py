@@ -38,7 +38,7 @@ class BlockableProxy:
             yield
         finally:
             if mode == "silent":
-                self._shut_down_connections()
+                self.close_connections()
                 self._forwarding.set()
             else:
                 self._listener = self._listen(self._port)
@@ -47,7 +47,7 @@ class BlockableProxy:
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        self._shut_down_connections()
+        self.close_connections()
 
     def _listen(self, port: int) -> socket.socket:
         listener = socket.create_server((HOST, port))
@@ -76,7 +76,7 @@ class BlockableProxy:
                 connection.shutdown(socket.SHUT_RDWR)
             connection.close()
 
-    def _shut_down_connections(self) -> None:
+    def close_connections(self) -> None:
         for connection in list(self._connections):
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,74 @@
+"""Positions of queued exports: Prefect is read once per caller and second, for any number of polls."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from api.exports.job import Job
+from api.exports.run_reader import MAX_PER_READ, RunReader
+
+CACHED_SECONDS = 1.0
+MAX_CALLERS = 10_000
+
+
+@dataclass(frozen=True)
+class _Queue:
+    """The due times of a caller's waiting exports by id, and when they were read."""
+
+    waiting: Mapping[str, datetime]
+    read_at: float
+
+
+class QueuePositions:
+    def __init__(self, runs: RunReader, clock: Callable[[], float]) -> None:
+        self._runs, self._clock = runs, clock
+        self._queues: dict[str, _Queue] = {}
+        self._reading: dict[str, asyncio.Future[_Queue]] = {}
+
+    async def read(self, job: Job, caller: str) -> int:
+        """Return the number of the caller's exports that start before the job. Raises Unavailable."""
+        queue = self._queues.get(caller)
+        if queue is None or self._clock() - queue.read_at > CACHED_SECONDS:
+            queue = await self._read_once(caller)
+        position = position_in(queue.waiting, job)
+        return position if position < MAX_PER_READ else await self._runs.waiting_before(job, caller)
+
+    def last_known(self, job: Job, caller: str) -> int:
+        queue = self._queues.get(caller)
+        return position_in(queue.waiting, job) if queue is not None else 0
+
+    def forget(self, caller: str) -> None:
+        """Read the queue again for the next poll, because the caller has changed it."""
+        self._queues.pop(caller, None)
+        self._reading.pop(caller, None)
+
+    async def _read_once(self, caller: str) -> _Queue:
+        reading = self._reading.get(caller)
+        if reading is None:
+            reading = self._reading[caller] = asyncio.ensure_future(self._read(caller))
+        return await asyncio.shield(reading)
+
+    async def _read(self, caller: str) -> _Queue:
+        reading, read_at = asyncio.current_task(), self._clock()
+        try:
+            queue = _Queue(await self._runs.waiting(caller), read_at)
+        finally:
+            is_latest = self._reading.get(caller) is reading
+            if is_latest:
+                del self._reading[caller]
+        if is_latest:
+            self._store(caller, queue)
+        return queue
+
+    def _store(self, caller: str, queue: _Queue) -> None:
+        self._queues.pop(caller, None)
+        self._queues[caller] = queue
+        while len(self._queues) > MAX_CALLERS:
+            del self._queues[next(iter(self._queues))]
+
+
+def position_in(waiting: Mapping[str, datetime], job: Job) -> int:
+    if job.status != "queued":
+        return 0
+    return sum(due < job.run.created_at for run_id, due in waiting.items() if run_id != job.run.id)

@@ -1,0 +1,59 @@
+"""End calls to a server that has stopped responding, but not calls to a server that is only slow."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+TICK_SECONDS = 0.1
+MAX_WAIT_SECONDS = 30.0  # while the server responds to other calls
+
+
+class _Call:
+    def __init__(self, limit: asyncio.Timeout) -> None:
+        self._limit = limit
+        self._silent_seconds = self._seconds = 0.0
+
+    def tick(self, server_responded: bool, outage_seconds: float) -> None:
+        self._seconds += TICK_SECONDS
+        self._silent_seconds = 0.0 if server_responded else self._silent_seconds + TICK_SECONDS
+        if self._silent_seconds >= outage_seconds or self._seconds >= MAX_WAIT_SECONDS:
+            self._limit.reschedule(asyncio.get_running_loop().time())
+
+
+class OutageLimit:
+    """Ends all calls that have waited for `outage_seconds` since the server's last response to any call.
+
+    Time is counted in ticks of the event loop. A process that gets too little CPU would otherwise mistake
+    its own delay for silence of the server.
+    """
+
+    def __init__(self, outage_seconds: float) -> None:
+        self._outage_seconds = outage_seconds
+        self._calls: set[_Call] = set()
+        self._ticking: asyncio.Task[None] | None = None
+        self._responded = False
+
+    def note_response(self) -> None:
+        """Extend all calls. Any thread may call this."""
+        self._responded = True
+
+    @asynccontextmanager
+    async def limited(self) -> AsyncIterator[None]:
+        """Raise TimeoutError if the server stops responding."""
+        async with asyncio.timeout(None) as limit:
+            call = _Call(limit)
+            self._calls.add(call)
+            if self._ticking is None:
+                self._ticking = asyncio.create_task(self._tick())
+            try:
+                yield
+            finally:
+                self._calls.discard(call)
+
+    async def _tick(self) -> None:
+        while self._calls:
+            await asyncio.sleep(TICK_SECONDS)
+            responded, self._responded = self._responded, False
+            for call in self._calls:
+                call.tick(responded, self._outage_seconds)
+        self._ticking = None

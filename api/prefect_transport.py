@@ -1,0 +1,156 @@
+"""The transport to Prefect, whose connection pool survives cancelled calls and silent connections.
+
+httpcore 1.0.9 never frees the connection of a call that is cancelled while it connects. A few cancelled
+calls during a short outage of Prefect would fill the pool for good. Here, a call whose caller has stopped
+waiting continues until one of httpx's timeouts ends it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+import httpx
+
+MAX_CALLS = 16  # the size of Prefect's own connection pool
+PROBE_TIMEOUT_SECONDS = 5.0
+# Successful probes without a response in the pool, after which it is replaced.
+MAX_SILENT_PROBES = 3
+# Errors of a connection that was closed while it was idle or in use. Prefect's client would repeat the call
+# as well, but after a delay that is longer than the outage time.
+CLOSED = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
+
+logger = logging.getLogger(__name__)
+
+
+class Pool:
+    """A connection pool with at most `MAX_CALLS` calls in progress. More calls wait for a slot."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self._transport = transport
+        self._calls: set[asyncio.Task[httpx.Response]] = set()
+        self.slots = asyncio.Semaphore(MAX_CALLS)
+        self.silent_probes = 0
+
+    def start(self, request: httpx.Request) -> asyncio.Task[httpx.Response]:
+        """Send the request in a separate task. The caller has acquired a slot, which the task releases."""
+        call = asyncio.create_task(self.send(request))
+        self._calls.add(call)
+        call.add_done_callback(self._end)
+        return call
+
+    def _end(self, call: asyncio.Task[httpx.Response]) -> None:
+        self._calls.discard(call)
+        self.slots.release()
+        if not call.cancelled():
+            call.exception()  # marks it as retrieved, because the caller may have stopped waiting
+
+    async def send(self, request: httpx.Request) -> httpx.Response:
+        response = await self._transport.handle_async_request(request)
+        self.silent_probes = 0
+        try:
+            body = b"".join([part async for part in response.aiter_raw()])
+        finally:
+            await response.aclose()
+        return httpx.Response(response.status_code, headers=response.headers, stream=httpx.ByteStream(body))
+
+    async def close(self) -> None:
+        """Close the connections after the last call has ended."""
+        if self._calls:
+            await asyncio.wait(self._calls)
+        await self._transport.aclose()
+
+    async def abort(self) -> None:
+        for call in list(self._calls):
+            call.cancel()
+        await self.close()
+
+
+class PrefectTransport(httpx.AsyncBaseTransport):
+    """Shields calls from cancellation, and replaces a silent pool if a new connection gets a response.
+
+    While a call waits, Prefect's health is checked every `probe_seconds` on a new connection. Each response
+    is reported to `note_response`.
+    """
+
+    def __init__(
+        self,
+        open_transport: Callable[[], httpx.AsyncBaseTransport],
+        health_url: Callable[[], str],
+        probe_seconds: float,
+        note_response: Callable[[], None],
+    ) -> None:
+        self._open, self._health_url = open_transport, health_url
+        self._probe_seconds, self._note_response = probe_seconds, note_response
+        self._pool: Pool | None = None
+        self._new_pool: Pool | None = None
+        self._probing: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        try:
+            response = await self._send(request)
+        except CLOSED as error:
+            logger.debug("repeating a call whose connection was closed: %r", error)
+            response = await self._send(request)
+        if not response.is_server_error:  # a proxy in front of Prefect may answer for it
+            self._note_response()
+        return response
+
+    async def _send(self, request: httpx.Request) -> httpx.Response:
+        pool = await self._pool_with_slot()
+        call = pool.start(request)
+        while not (await asyncio.wait([call], timeout=self._probe_seconds))[0]:
+            self._probe(pool)
+        return call.result()
+
+    async def _pool_with_slot(self) -> Pool:
+        while True:
+            if self._pool is None:
+                self._pool = Pool(self._open())
+            pool = self._pool
+            await pool.slots.acquire()
+            if pool is self._pool:
+                return pool
+            pool.slots.release()  # the pool was replaced; also wakes the next caller that waits for it
+
+    def _probe(self, pool: Pool) -> None:
+        if self._probing is None:
+            self._probing = asyncio.create_task(self._replace_if_silent(pool))
+
+    async def _replace_if_silent(self, pool: Pool) -> None:
+        try:
+            fresh = self._new_pool = self._new_pool or Pool(self._open())
+            if (await fresh.send(self._health_request())).is_server_error:
+                return
+        except httpx.HTTPError as error:
+            logger.debug("Prefect does not respond on a new connection either: %r", error)
+            return
+        finally:
+            self._probing = None
+        self._note_response()
+        pool.silent_probes += 1
+        if pool is self._pool and pool.silent_probes >= MAX_SILENT_PROBES and self._closing is None:
+            logger.warning("Prefect responds on new connections only; replacing the connection pool")
+            self._pool, self._new_pool = fresh, None
+            pool.slots.release()  # wakes the callers that wait for this pool
+            self._closing = asyncio.create_task(self._close(pool))
+
+    def _health_request(self) -> httpx.Request:
+        timeout = httpx.Timeout(PROBE_TIMEOUT_SECONDS).as_dict()
+        headers = {"Connection": "close"}
+        return httpx.Request("GET", self._health_url(), headers=headers, extensions={"timeout": timeout})
+
+    async def _close(self, pool: Pool) -> None:
+        try:
+            await pool.close()
+        finally:
+            self._closing = None
+
+    async def aclose(self) -> None:
+        tasks = [task for task in (self._probing, self._closing) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for pool in (self._pool, self._new_pool):
+            if pool is not None:
+                await pool.abort()

@@ -1,0 +1,72 @@
+"""Test that a call ends when the server stops responding, and not because of delays of this process."""
+
+import asyncio
+import time
+
+import pytest
+
+from api import outage
+from api.outage import OutageLimit
+
+OUTAGE_SECONDS = 0.4
+
+
+async def seconds_until_timeout(limit: OutageLimit) -> float:
+    started = time.monotonic()
+    with pytest.raises(TimeoutError):
+        async with limit.limited():
+            await asyncio.sleep(60)
+    return time.monotonic() - started
+
+
+def test_a_call_without_a_response_ends_after_the_outage_time() -> None:
+    seconds = asyncio.run(seconds_until_timeout(OutageLimit(OUTAGE_SECONDS)))
+    assert OUTAGE_SECONDS * 0.9 <= seconds < 3 * OUTAGE_SECONDS
+
+
+def test_responses_to_other_calls_extend_a_call() -> None:
+    async def call() -> float:
+        limit = OutageLimit(OUTAGE_SECONDS)
+
+        async def respond() -> None:
+            for _ in range(8):
+                await asyncio.sleep(OUTAGE_SECONDS / 2)
+                limit.note_response()
+
+        _, seconds = await asyncio.gather(respond(), seconds_until_timeout(limit))
+        return seconds
+
+    assert asyncio.run(call()) > 4 * OUTAGE_SECONDS
+
+
+def test_a_call_ends_in_the_end_although_the_server_responds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outage, "MAX_WAIT_SECONDS", 2 * OUTAGE_SECONDS)
+
+    async def call() -> float:
+        limit = OutageLimit(OUTAGE_SECONDS)
+
+        async def respond() -> None:
+            while True:
+                await asyncio.sleep(OUTAGE_SECONDS / 4)
+                limit.note_response()
+
+        responding = asyncio.create_task(respond())
+        seconds = await seconds_until_timeout(limit)
+        responding.cancel()
+        return seconds
+
+    assert asyncio.run(call()) >= 1.8 * OUTAGE_SECONDS
+
+
+def test_a_delay_of_this_process_does_not_count_as_silence() -> None:
+    async def call() -> str:
+        limit = OutageLimit(OUTAGE_SECONDS)
+        async with limit.limited():
+            response = asyncio.get_running_loop().create_future()
+            asyncio.get_running_loop().call_later(OUTAGE_SECONDS / 2, response.set_result, "response")
+            await asyncio.sleep(0)
+            time.sleep(3 * OUTAGE_SECONDS)  # noqa: ASYNC251 - the process gets no CPU
+            await asyncio.sleep(0)
+            return str(await response)
+
+    assert asyncio.run(call()) == "response"
