@@ -72,6 +72,9 @@ def _up(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
 
 def _worker(arguments: argparse.Namespace) -> int:
     """Run a worker and return 0 after a clean stop, or 2 if it cannot serve the work pool."""
+    # Prefect answers 500 while its database restarts. Prefect's client, which reads this setting when it is
+    # imported, would otherwise fail the run.
+    os.environ.setdefault("PREFECT_CLIENT_RETRY_EXTRA_CODES", "500")
     from deployments.stack.terminal import Terminal
     from deployments.warm_worker.serve import WorkerRefused, serve  # takes 2 s
 

@@ -42,7 +42,7 @@ def deliver_webhook(message: Message, address: dict[str, str], caller: str) -> S
     except DeliveryError as error:
         if error.retryable and attempt < settings.webhook_attempts:
             delay = timedelta(seconds=settings.webhook_retry_seconds * RETRY_DELAY_FACTOR ** (attempt - 1))
-            retry_later(run_id, f"{error.code}: {error}", delay, datetime.now(UTC))
+            retry_later(run_id, attempt, f"{error.code}: {error}", delay, datetime.now(UTC))
         return Failed(name=error.code, message=str(error))
     return Completed(name="Delivered", message=ANSWERED.format(status))
 

@@ -143,7 +143,7 @@ def export_report(
         attempt_result.record(AttemptResult(report, failure.code))
         if failure.retryable and attempt < settings.attempts:
             delay = timedelta(seconds=settings.retry_seconds * 2 ** (attempt - 1))
-            retry_later(job_id, f"{failure.code}: {failure}", delay, datetime.now(UTC))
+            retry_later(job_id, attempt, f"{failure.code}: {failure}", delay, datetime.now(UTC))
         return Failed(name=failure.code, message=str(failure))
     receipt = stored_file.receipt
     attempt_result.record(AttemptResult(report, "done", receipt.rows, receipt.bytes))

@@ -15,13 +15,13 @@ from datetime import datetime
 from types import TracebackType
 from uuid import UUID
 
-import httpx
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
-from prefect.exceptions import PrefectException
 
 from flows.errors import Superseded
+from flows.runs import prefect_calls
 from flows.runs.artifacts import PROGRESS, progress_filter
+from flows.runs.prefect_calls import call_patiently
 from flows.runs.receipt import Receipt, RunProgress, parse_metadata, percent_written
 
 SECONDS_BETWEEN_WRITES = 1.0
@@ -77,9 +77,10 @@ class ProgressReporter:
         written = before.written + rows
         percent = max(before.percent, percent_written(written, before.expected))
         self._progress = replace(before, written=written, percent=percent)
-        self.check_current()
+        if self._superseded:
+            raise Superseded
         if self._clock() - self._written_at >= SECONDS_BETWEEN_WRITES:
-            self._write()
+            self._write_unless_superseded()
 
     def reach(self, rows: int) -> None:
         """Increase the number of rows written to `rows`. A lower number has no effect."""
@@ -88,8 +89,16 @@ class ProgressReporter:
     def check_current(self) -> None:
         """Raise Superseded if another attempt has taken over.
 
-        Prefect is asked only if the lease has expired.
+        Prefect is asked only if the lease has expired. During an outage, this waits for Prefect.
         """
+        call_patiently(self._check_lease)
+
+    def finish(self, receipt: Receipt) -> None:
+        self.check_current()
+        self._progress = replace(self._progress, percent=100, receipt=receipt)
+        call_patiently(self._write)
+
+    def _check_lease(self) -> None:
         if self._superseded:
             raise Superseded
         if self._clock() - self._alive_at < LEASE_SECONDS:
@@ -100,25 +109,26 @@ class ProgressReporter:
             raise Superseded
         self._alive_at = self._clock()
 
-    def finish(self, receipt: Receipt) -> None:
-        self.check_current()
-        self._progress = replace(self._progress, percent=100, receipt=receipt)
-        self._write()
-
     def _beat(self) -> None:
         while not self._ended.wait(HEARTBEAT_SECONDS / 4):
             if self._clock() - self._written_at < HEARTBEAT_SECONDS * 3 / 4:
                 continue
             try:
-                self.check_current()
-                self._write()
+                self._write_unless_superseded()
             except Superseded:
                 return
-            except (httpx.HTTPError, PrefectException):
-                logger.warning("could not write the heartbeat; retrying", exc_info=True)
+
+    def _write_unless_superseded(self) -> None:
+        try:
+            self._check_lease()
+            self._write()
+        except prefect_calls.ERRORS:  # the export goes on; a later write catches up
+            self._written_at = self._clock()
+            logger.warning("could not write the progress; retrying", exc_info=True)
 
     def _resume(self) -> None:
-        for artifact in self._client.read_artifacts(artifact_filter=progress_filter([self._run_id])):
+        selected = progress_filter([self._run_id])
+        for artifact in call_patiently(lambda: self._client.read_artifacts(artifact_filter=selected)):
             self._artifact_id = artifact.id
             previous = parse_metadata(artifact.metadata_)
             self._progress = RunProgress(percent=min(99, previous.percent) if previous else 0)

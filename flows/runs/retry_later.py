@@ -8,21 +8,32 @@ from datetime import datetime, timedelta
 from typing import Any, NoReturn
 from uuid import UUID
 
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import State
 from prefect.client.schemas.responses import SetStateStatus
 from prefect.exceptions import Abort, Pause
 from prefect.states import AwaitingRetry
 
+from flows.runs.prefect_calls import call_patiently
 
-def retry_later(run_id: UUID, message: str, delay: timedelta, now: datetime) -> NoReturn:
+
+def retry_later(run_id: UUID, attempt: int, message: str, delay: timedelta, now: datetime) -> NoReturn:
     """End this attempt and schedule the next one after `delay`.
 
-    Raises Pause, or Abort if the run has been cancelled.
+    Raises Pause, or Abort if the run has been cancelled or handed to another attempt.
     """
     state: State[Any] = AwaitingRetry(scheduled_time=now + delay, message=message)
     with get_client(sync_client=True) as client:
-        response = client.set_flow_run_state(run_id, state)
-    if response.status != SetStateStatus.ACCEPT:  # The run has been cancelled.
+        accepted = call_patiently(lambda: _set_state(client, run_id, attempt, state))
+    raise Pause(state=accepted)
+
+
+def _set_state(client: SyncPrefectClient, run_id: UUID, attempt: int, state: State[Any]) -> State[Any] | None:
+    run = client.read_flow_run(run_id)
+    # The response to an earlier call may have been lost, or a worker has taken the run for lost.
+    if run.run_count != attempt or run.state is None or not run.state.is_running():
         raise Abort
-    raise Pause(state=response.state)
+    response = client.set_flow_run_state(run_id, state)
+    if response.status != SetStateStatus.ACCEPT:
+        raise Abort
+    return response.state

@@ -19,8 +19,9 @@ from prefect.client.schemas.sorting import FlowRunSort
 
 from flows.query import date_range
 from flows.runs.artifacts import read_progress
+from flows.runs.prefect_calls import call_patiently
 from flows.runs.retry_later import retry_later
-from flows.schedules.parameters import parse_schedule_parameters, request_for_run
+from flows.schedules.parameters import ScheduleParameters, parse_schedule_parameters, request_for_run
 
 
 def resolve_request(
@@ -35,14 +36,24 @@ def resolve_request(
     if "from" in request:
         return dict(request)
     with get_client(sync_client=True) as client:
-        run = client.read_flow_run(job_id)
-        scheduled_at = _scheduled_at(run)
-        starts_at = schedule.starts_at(scheduled_at)
-        if now < starts_at and scheduled_at < starts_at:
-            retry_later(job_id, "The clocks skip the time of this run.", starts_at - now, now)
-        last = _last_success(client, run, scheduled_at) if schedule.needs_last_success else None
-        resolved = request_for_run(request, schedule, scheduled_at, last)
-        client.update_flow_run(job_id, parameters={**run.parameters, "request": resolved})
+        return call_patiently(lambda: _resolve(client, job_id, request, schedule, now))
+
+
+def _resolve(
+    client: SyncPrefectClient,
+    job_id: UUID,
+    request: Mapping[str, Any],
+    schedule: ScheduleParameters,
+    now: datetime,
+) -> dict[str, Any]:
+    run = client.read_flow_run(job_id)
+    scheduled_at = _scheduled_at(run)
+    starts_at = schedule.starts_at(scheduled_at)
+    if now < starts_at and scheduled_at < starts_at:
+        retry_later(job_id, run.run_count, "The clocks skip the time of this run.", starts_at - now, now)
+    last = _last_success(client, run, scheduled_at) if schedule.needs_last_success else None
+    resolved = request_for_run(request, schedule, scheduled_at, last)
+    client.update_flow_run(job_id, parameters={**run.parameters, "request": resolved})
     return resolved
 
 

@@ -1,5 +1,6 @@
 """Test that the API keeps responding while Prefect is down, and that scheduled runs are caught up."""
 
+import secrets
 import signal
 import time
 from collections import Counter
@@ -8,16 +9,24 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import httpx
 import psutil
 import pytest
 
 from tests.support.export_client import ARTICLES_REQUEST, EMPTY_SURVEY, follow, start
+from tests.support.extra_processes import ROOT
 from tests.support.running_stack import Stack, running_stack
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 RESPONSE_TIMEOUT_SECONDS = 2.5
+SETTINGS = {
+    "REPORTS_OUTAGE_SECONDS": "1.5",  # the default
+    "REPORTS_CATALOG": "tests.faults.slow_reports",
+    "PYTHONPATH": ROOT,
+}
+RECOVERY_SECONDS = 60
 SLOT = timedelta(seconds=2)
 MISSED_SLOTS = 3
 STALE = '110 - "Response is Stale"'
@@ -27,7 +36,7 @@ STALE = '110 - "Response is Stale"'
 def separate_stack() -> Iterator[Stack]:
     with (
         TemporaryDirectory(prefix="reports-", ignore_cleanup_errors=True) as folder,
-        running_stack(Path(folder) / "data", {"REPORTS_OUTAGE_SECONDS": "1.5"}) as stack,  # the default
+        running_stack(Path(folder) / "data", SETTINGS) as stack,
     ):
         yield stack
 
@@ -81,6 +90,38 @@ def test_exports_continue_when_prefect_is_back(separate_stack: Stack, separate_a
     assert running.data["status"] == "done"
     assert running.file().count(b"\n") > 900
     assert "warning" not in poll(separate_api, running.id).headers
+
+
+def test_exports_survive_the_end_of_the_database_that_prefect_shares(
+    separate_stack: Stack, separate_api: httpx.Client
+) -> None:
+    """Prefect answers 500 when the runs want to hand themselves back."""
+    ids = [start_slow_export(separate_api) for _ in range(2)]
+    for job_id in ids:
+        wait_for(separate_api, job_id, "running")
+    time.sleep(2)
+    psutil.Process(separate_stack.pids["postgres"]).kill()
+    killed_at = time.monotonic()
+    jobs = [wait_for(separate_api, job_id, "done", "error", "cancelled") for job_id in ids]
+    seconds = time.monotonic() - killed_at
+    print(f"{len(jobs)} exports recovered within {seconds:.1f} s (allowed: {RECOVERY_SECONDS} s)")  # noqa: T201
+    assert [(job["status"], job["error"]) for job in jobs] == [("done", None)] * len(jobs)
+    assert seconds < RECOVERY_SECONDS
+
+
+def start_slow_export(api: httpx.Client) -> str:
+    key = {"Idempotency-Key": secrets.token_hex(8)}
+    answer = api.post("/exports", json={"report": "slow-orders"}, headers=key)
+    return str(answer.raise_for_status().json()["id"])
+
+
+def wait_for(api: httpx.Client, job_id: str, *statuses: str) -> dict[str, Any]:
+    """Poll until the export has one of these statuses. Polls never fail, because the API knows the job."""
+    deadline = time.monotonic() + 3 * RECOVERY_SECONDS
+    while (job := api.get(f"/exports/{job_id}").raise_for_status().json())["status"] not in statuses:
+        assert time.monotonic() < deadline, job
+        time.sleep(0.1)
+    return dict(job)
 
 
 @contextmanager

@@ -6,10 +6,11 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
+import httpx
 import pytest
 
 from flows.errors import Superseded
-from flows.runs import progress
+from flows.runs import prefect_calls, progress
 from flows.runs.progress import HEARTBEAT_SECONDS, LEASE_SECONDS, ProgressReporter
 from tests.support.clock import NOON
 from tests.support.prefect_job import HALF, RECEIPT
@@ -35,6 +36,7 @@ class FakeClient:
     written: list[Any] = field(default_factory=list)
     reads: int = 0
     wrote: threading.Event = field(default_factory=threading.Event)
+    failures: int = 0
 
     def create_artifact(self, artifact: Any) -> Any:
         return self._record(artifact)
@@ -47,11 +49,18 @@ class FakeClient:
 
     def read_flow_run(self, run_id: UUID) -> Any:
         assert run_id == RUN_ID
+        self._fail()
         self.reads += 1
         state = SimpleNamespace(is_running=lambda: self.running)
         return SimpleNamespace(run_count=self.attempt, state=state)
 
+    def _fail(self) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise httpx.ConnectError("refused")
+
     def _record(self, artifact: Any) -> Any:
+        self._fail()
         self.written.append(artifact)
         self.wrote.set()
         return SimpleNamespace(id=uuid4())
@@ -154,6 +163,22 @@ def test_a_replaced_attempt_stops_after_a_silence(
     with pytest.raises(Superseded):
         reporter.finish(RECEIPT)
     assert (client.written, client.reads) == ([], 1)
+
+
+def test_an_export_continues_while_its_progress_cannot_be_written(
+    client: FakeClient, clock: Seconds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prefect_calls, "RETRY_SECONDS", 0.01)
+    reporter = started(client, clock)
+    client.failures = 1
+    clock.now += 2
+    reporter.advance(1)
+    assert client.written == []
+    client.failures = 3
+    clock.now += LEASE_SECONDS + 1
+    reporter.advance(1)
+    reporter.finish(RECEIPT)
+    assert client.percents == [100]
 
 
 def test_the_heartbeat_continues_without_new_rows(

@@ -1,0 +1,48 @@
+"""Calls to Prefect that a run cannot do without, such as its hand-back for another attempt."""
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from typing import NoReturn, TypeVar
+
+import httpx
+from prefect.exceptions import PrefectException, PrefectHTTPStatusError
+
+# Prefect may share a server with the source database, so both can fail at the same time.
+PATIENCE_SECONDS = 60.0
+RETRY_SECONDS = 1.0
+ERRORS = (httpx.HTTPError, PrefectException)
+
+T = TypeVar("T")
+logger = logging.getLogger(__name__)
+
+
+def call_patiently(call: Callable[[], T], clock: Callable[[], float] = time.monotonic) -> T:
+    """Repeat the call until Prefect responds. After a minute, end this process.
+
+    A worker reschedules the run of a process that has ended. If the flow raised an error instead, Prefect
+    would mark the run as failed as soon as it is back.
+    """
+    deadline = clock() + PATIENCE_SECONDS
+    while True:
+        try:
+            return call()
+        except ERRORS as error:
+            if not _is_outage(error):
+                raise
+            if clock() >= deadline:
+                _end_process(error)
+            logger.warning("Prefect cannot be reached; retrying: %s", error)
+        time.sleep(RETRY_SECONDS)
+
+
+def _is_outage(error: Exception) -> bool:
+    if isinstance(error, PrefectHTTPStatusError):
+        return error.response.is_server_error or error.response.status_code in (408, 429)
+    return isinstance(error, httpx.HTTPError)
+
+
+def _end_process(error: Exception) -> NoReturn:
+    logger.error("Prefect cannot be reached; this process ends, and a worker reschedules its run: %s", error)
+    os._exit(os.EX_TEMPFAIL)
