@@ -172,7 +172,8 @@ class RunReader:
         return await self._count(waiting)
 
     async def running(self, caller: str) -> int:
-        return await self._count(_filter_by_state(caller, RUNNING))
+        """Count the caller's running exports, without those that are being cancelled."""
+        return await self._count(_filter_by_state(caller, (StateType.RUNNING,)))
 
     async def run_with_key(self, key: str) -> FlowRun | None:
         """Return the run that Prefect stores under this idempotency key, or None."""

@@ -35,7 +35,8 @@ PAGE_SIZE = 200  # Prefect's maximum
 MAX_PAGES_PER_SCAN = 10
 MAX_OWNERS_PER_QUERY = 10
 SCAN_INTERVAL_SECONDS = 5.0
-CLAIMED_STATES = (StateType.PENDING, StateType.RUNNING, StateType.CANCELLING)
+# A run that is being cancelled frees its owner's slot at once, even if its worker has stopped.
+CLAIMED_STATES = (StateType.PENDING, StateType.RUNNING)
 
 logger = logging.getLogger(__name__)
 

@@ -26,7 +26,7 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.exceptions import PrefectException
-from prefect.states import AwaitingRetry, Failed
+from prefect.states import AwaitingRetry, Cancelled, Failed
 
 from deployments.warm_worker import metrics
 from flows.errors import DeliveryLost, WorkerLost
@@ -38,10 +38,12 @@ from flows.settings import Settings
 # Only these flows may run again. SILENT_SECONDS works for both, because exports update their progress
 # artifact and webhooks take at most 5 s.
 RESCUED_FLOWS = [flow_names.EXPORT, flow_names.DELIVER]
-LOSABLE_STATES = (StateType.PENDING, StateType.RUNNING, StateType.CRASHED)
+WITH_HEARTBEAT = (StateType.RUNNING, StateType.CANCELLING)
+LOSABLE_STATES = (StateType.PENDING, *WITH_HEARTBEAT, StateType.CRASHED)
 SWEEP_INTERVAL_SECONDS = 5.0
 PENDING_SECONDS = 20.0
 SILENT_SECONDS = 4 * HEARTBEAT_SECONDS
+CANCELLED_MESSAGE = "The run was cancelled, and its worker has stopped."
 MAX_CRASH_AGE = timedelta(hours=24)
 
 logger = logging.getLogger(__name__)
@@ -77,9 +79,7 @@ class Rescuer:
     async def sweep(self, now: datetime) -> list[UUID]:
         """Reschedule all lost runs and return their ids."""
         runs = await self._read_losable_runs()
-        heartbeats = await self._read_heartbeats(
-            [run.id for run in runs if run.state_type == StateType.RUNNING]
-        )
+        heartbeats = await self._read_heartbeats([run.id for run in runs if run.state_type in WITH_HEARTBEAT])
         lost = [run for run in runs if is_lost(run, heartbeats.get(run.id), now)]
         for run in lost:
             if (process := self._own.get(run.id)) is not None:
@@ -99,8 +99,11 @@ class Rescuer:
         attempts = self._attempts
         if tags.WEBHOOK in run.tags:
             error, attempts = DeliveryLost, self._webhook_attempts
-        if run.run_count < attempts:
-            state: State[Any] = AwaitingRetry(scheduled_time=datetime.now(UTC), message=reason)
+        state: State[Any]
+        if current.state_type == StateType.CANCELLING:
+            state = Cancelled(message=CANCELLED_MESSAGE)
+        elif run.run_count < attempts:
+            state = AwaitingRetry(scheduled_time=datetime.now(UTC), message=reason)
         else:
             state = Failed(name=error.code, message=error.message)
         # Without `force`, Prefect does not let a run leave the final state Crashed.
@@ -140,4 +143,6 @@ def is_lost(run: FlowRun, heartbeat: datetime | None, now: datetime) -> bool:
     if state.is_pending():
         return age.total_seconds() > PENDING_SECONDS
     last_sign = max(heartbeat, state.timestamp) if heartbeat is not None else state.timestamp
-    return state.is_running() and (now - last_sign).total_seconds() > SILENT_SECONDS
+    return (state.is_running() or state.is_cancelling()) and (
+        now - last_sign
+    ).total_seconds() > SILENT_SECONDS

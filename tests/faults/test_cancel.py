@@ -11,6 +11,7 @@ from tests.support.running_stack import Stack
 from tests.support.worker_faults import BUSY, Cluster, cluster_on
 
 TIMEOUT_SECONDS = 15.0
+CANCEL_SECONDS = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -69,3 +70,22 @@ def test_deleting_a_running_export_stops_and_removes_it_immediately(cluster: Clu
     assert cluster.api.get(f"/exports/{job_id}").status_code == 404
     wait_until(lambda: count_queries(cluster) == 0)
     assert cluster.objects(job_id) == []
+
+
+def test_a_cancelled_export_ends_although_its_worker_dies(stack: Stack, prefect: httpx.Client) -> None:
+    with cluster_on(stack, prefect) as cluster:
+        (victim,) = cluster.start_workers(1)
+        job_id = cluster.start("stalled-orders")
+        child = cluster.wait_for_reader(victim)
+        child.suspend()  # so that it cannot end before the worker
+        cluster.api.post(f"/exports/{job_id}/cancel").raise_for_status()
+        victim.kill()
+        child.kill()
+        killed_at = time.monotonic()
+        assert cluster.api.get("/limits").raise_for_status().json()["running"]["used"] == 0
+        cluster.start_workers(1)
+        job = cluster.wait_until_finished(job_id, CANCEL_SECONDS)
+        seconds = time.monotonic() - killed_at
+        print(f"cancelled {seconds:.0f} s after its worker died (allowed: {CANCEL_SECONDS} s)")  # noqa: T201
+        assert (job["status"], job["error"]["code"]) == ("cancelled", "cancelled")
+        assert cluster.objects(job_id) == []

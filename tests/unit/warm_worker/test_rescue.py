@@ -1,10 +1,13 @@
+import asyncio
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from uuid import uuid4
+from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 from prefect.client.schemas.objects import FlowRun, State, StateType
 
-from deployments.warm_worker.rescue import PENDING_SECONDS, SILENT_SECONDS, is_lost
+from deployments.warm_worker.rescue import PENDING_SECONDS, SILENT_SECONDS, Rescuer, is_lost
 from tests.support.clock import NOON
 
 DAY = 86_400
@@ -39,6 +42,50 @@ def test_a_run_with_an_old_heartbeat_is_lost_regardless_of_its_duration(silent: 
     assert is_lost(run(StateType.RUNNING), after(DAY - silent), after(DAY)) is lost
 
 
+@pytest.mark.parametrize(
+    ("seconds", "lost"), [(0, False), (SILENT_SECONDS, False), (SILENT_SECONDS + 1, True)]
+)
+def test_a_run_that_is_being_cancelled_without_a_heartbeat_is_lost(seconds: float, lost: bool) -> None:
+    assert is_lost(run(StateType.CANCELLING), None, after(seconds)) is lost
+
+
+@dataclass
+class FakeClient:
+    """The methods of Prefect's client that reschedule one run."""
+
+    run: FlowRun
+    states: list[StateType] = field(default_factory=list)
+
+    async def read_flow_run(self, _: UUID) -> FlowRun:
+        return self.run
+
+    async def set_flow_run_state(self, _: UUID, state: State[Any], force: bool) -> None:
+        self.states.append(state.type)
+
+
+@pytest.mark.parametrize(
+    ("state_type", "run_count", "expected"),
+    [
+        (StateType.RUNNING, 1, StateType.SCHEDULED),
+        (StateType.CRASHED, 1, StateType.SCHEDULED),
+        (StateType.RUNNING, 3, StateType.FAILED),
+        (StateType.CANCELLING, 1, StateType.CANCELLED),
+        (StateType.CANCELLING, 3, StateType.CANCELLED),
+        (StateType.CANCELLED, 1, None),
+    ],
+)
+def test_the_state_after_a_rescue(
+    state_type: StateType, run_count: int, expected: StateType | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REPORTS_DATABASE_URL", "postgresql://any")
+    monkeypatch.setenv("REPORTS_STORAGE_URL", "s3://any")
+    lost = run(state_type)
+    lost.state_type, lost.run_count = state_type, run_count
+    client: Any = FakeClient(lost)
+    asyncio.run(Rescuer(client, "any", {}, set()).reschedule(lost.id, "Its worker was lost."))
+    assert client.states == ([expected] if expected else [])
+
+
 def test_the_heartbeat_of_an_earlier_attempt_is_ignored() -> None:
     assert not is_lost(run(StateType.RUNNING), after(-DAY), after(1))
 
@@ -53,7 +100,6 @@ def test_a_crashed_run_is_lost_only_for_a_day() -> None:
     [
         StateType.SCHEDULED,
         StateType.PAUSED,
-        StateType.CANCELLING,
         StateType.COMPLETED,
         StateType.FAILED,
         StateType.CANCELLED,
