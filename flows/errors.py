@@ -8,11 +8,13 @@
     ├── RetryableError       the same request may succeed later
     │   ├── SourceUnavailable
     │   ├── StorageUnavailable
+    │   ├── StorageTimeout
     │   └── Incomplete
     └── FinalError           the same request will fail again
         ├── SourceTimeout
         ├── SourceCancelled
         ├── StorageDenied
+        ├── StorageFull
         ├── RowsLimit
         ├── UnreadableRow
         ├── TransformFailed
@@ -106,6 +108,11 @@ class StorageUnavailable(RetryableError):
     message = "The file storage could not be reached."
 
 
+class StorageTimeout(RetryableError):
+    code = "storage.timeout"
+    message = "The file storage stopped responding."
+
+
 class Incomplete(RetryableError):
     code = "source.incomplete"
     message = "The database returned a different number of rows than it had counted, so no file was stored."
@@ -128,6 +135,11 @@ class SourceCancelled(FinalError):
 class StorageDenied(FinalError):
     code = "storage.denied"
     message = "The file storage denied access."
+
+
+class StorageFull(FinalError):
+    code = "storage.full"
+    message = "The file storage is full."
 
 
 class RowsLimit(FinalError):

@@ -80,7 +80,8 @@ class Export:
 
     @cached_property
     def storage(self) -> Storage:
-        return open_storage(self.settings.storage_url, self.settings.public_url)
+        settings = self.settings
+        return open_storage(settings.storage_url, settings.public_url, settings.silence_seconds)
 
 
 @dataclass(frozen=True, slots=True)

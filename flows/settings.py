@@ -32,7 +32,8 @@ class Settings(BaseSettings):
     silence_seconds: float = Field(
         60.0,
         ge=1,
-        description="Seconds without data before the service checks whether the database still works.",
+        description="Seconds without data before the service checks whether the database still works, and"
+        " without progress before a call to the S3 server fails.",
     )
     attempts: int = Field(3, ge=1, le=10, description="Maximum attempts per export.")
     retry_seconds: float = Field(

@@ -63,7 +63,7 @@ class SweepCounts:
 @flow(name=flow_names.SWEEP, persist_result=False)
 def sweep_files() -> State[Any]:
     settings = Settings()
-    storage = open_storage(settings.storage_url, settings.public_url)
+    storage = open_storage(settings.storage_url, settings.public_url, settings.silence_seconds)
     with get_client(sync_client=True) as client:
         follow_up_ended_runs(client, settings)
         counts = sweep(client, storage, oldest=datetime.now(UTC) - settings.retention)

@@ -1,18 +1,23 @@
 """The Storage protocol. An object is either complete under its key or absent."""
 
+import errno
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
 from typing import Protocol
 from urllib.parse import quote
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from flows.errors import ExportError, Internal, StorageDenied, StorageUnavailable
+from flows.errors import ExportError, StorageDenied, StorageFull, StorageTimeout, StorageUnavailable
 from flows.formats.registry import extension_of
 from flows.storage.orphans import StoredObject
+
+# MinIO, Ceph
+_FULL = ("XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "QuotaExceeded", "InsufficientStorage")
 
 logger = logging.getLogger(__name__)
 
@@ -109,6 +114,16 @@ def storage_errors() -> Iterator[None]:
 def _classify(error: BaseException) -> ExportError:
     if isinstance(error, PermissionError):
         return StorageDenied()
-    if isinstance(error, FileExistsError):
-        return Internal()
-    return StorageUnavailable()
+    if isinstance(error, TimeoutError):
+        return StorageTimeout()
+    return StorageFull() if _is_full(error) else StorageUnavailable()
+
+
+def _is_full(error: BaseException) -> bool:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    cause = error if isinstance(error, ClientError) else error.__cause__
+    if not isinstance(cause, ClientError):
+        return False
+    status = cause.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    return status == HTTPStatus.INSUFFICIENT_STORAGE or cause.response["Error"].get("Code") in _FULL

@@ -7,11 +7,11 @@ from threading import Lock
 from typing import Any
 
 import httpx
-import s3fs
 
 from flows.formats.registry import media_type_of
 from flows.storage.orphans import StoredObject
 from flows.storage.protocol import Link
+from flows.storage.s3_calls import SILENCE_SECONDS, S3Calls
 
 # Parts start at 8 MiB and double in size every 1,000 parts. This reaches S3's limit of 5 TiB within its limit
 # of 10,000 parts.
@@ -21,31 +21,28 @@ PARTS_IN_FLIGHT = 2
 # The maximum lifetime of a link with signature version 4.
 LONGEST_LINK_SECONDS = 604_800
 LINK_TIMEOUT_SECONDS = 10
+CLEAN_UP_SECONDS = 5.0  # without progress; the sweep removes what is left
 
 
 class S3Storage:
-    def __init__(self, bucket: str, prefix: str) -> None:
+    def __init__(self, bucket: str, prefix: str, silence_seconds: float = SILENCE_SECONDS) -> None:
         self._bucket, self._prefix = bucket, prefix
-        # By default, s3fs signs links with version 2. Its listing cache is not needed.
-        self._s3 = s3fs.S3FileSystem(
-            config_kwargs={"signature_version": "s3v4", "request_checksum_calculation": "when_required"},
-            use_listings_cache=False,
-            skip_instance_cache=True,  # A cached instance would keep old endpoints and credentials.
-        )
+        self._calls = S3Calls(silence_seconds)
+        self._s3 = self._calls.files
         self._http: httpx.Client | None = None
 
     def begin_upload(self, key: str) -> "S3Upload":
         _trust_tls(self._s3.s3)
-        return S3Upload(self._s3, self._bucket, self._key(key))
+        return S3Upload(self._calls, self._bucket, self._key(key))
 
     def remove(self, key: str) -> None:
-        self._s3.call_s3("delete_object", Bucket=self._bucket, Key=self._key(key))
+        self._calls.call("delete_object", Bucket=self._bucket, Key=self._key(key))
 
     def list_objects(self) -> Iterator[StoredObject]:
         prefix = f"{self._prefix}/" if self._prefix else ""
         continuation: dict[str, str] = {}
         while True:
-            page = self._s3.call_s3("list_objects_v2", Bucket=self._bucket, Prefix=prefix, **continuation)
+            page = self._calls.call("list_objects_v2", Bucket=self._bucket, Prefix=prefix, **continuation)
             for item in page.get("Contents", []):
                 yield StoredObject(item["Key"].removeprefix(prefix), item["LastModified"])
             if not page.get("IsTruncated"):
@@ -56,7 +53,7 @@ class S3Storage:
         prefix = f"{self._prefix}/" if self._prefix else ""
         continuation: dict[str, str] = {}
         while True:
-            page = self._s3.call_s3(
+            page = self._calls.call(
                 "list_multipart_uploads", Bucket=self._bucket, Prefix=prefix, **continuation
             )
             for item in page.get("Uploads", []):
@@ -66,7 +63,7 @@ class S3Storage:
             continuation = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
 
     def abort_upload(self, upload: StoredObject) -> None:
-        self._s3.call_s3(
+        self._calls.call(
             "abort_multipart_upload",
             Bucket=self._bucket,
             Key=self._key(upload.key),
@@ -101,7 +98,7 @@ class S3Storage:
         return self._http
 
     def check(self) -> None:
-        self._s3.call_s3("head_bucket", Bucket=self._bucket)
+        self._calls.call("head_bucket", Bucket=self._bucket)
 
     def _key(self, key: str) -> str:
         return f"{self._prefix}/{key}" if self._prefix else key
@@ -133,12 +130,14 @@ class S3Upload:
     in flight. `stored` is the number of bytes that S3 has acknowledged.
     """
 
-    def __init__(self, s3: Any, bucket: str, key: str) -> None:
-        self._s3 = s3
+    def __init__(self, calls: S3Calls, bucket: str, key: str) -> None:
+        self._calls = calls
         self._target = {"Bucket": bucket, "Key": key}
         self._buffer: list[bytes] = []
         self._buffered_bytes = 0
-        self._upload_id: str | None = None
+        # All calls are made in the pool: a signal may end the wait for a call but not the call.
+        self._creating: Future[str] | None = None
+        self._committing: Future[None] | None = None
         self._parts: list[Future[dict[str, Any]]] = []
         self._pool = ThreadPoolExecutor(PARTS_IN_FLIGHT, thread_name_prefix="upload")
         self._counting = Lock()
@@ -153,50 +152,86 @@ class S3Upload:
     def commit(self) -> None:
         """Publish the object.
 
-        This fails if the key exists, so that attempts cannot overwrite each other.
+        Raises FileExistsError if the key exists, so attempts cannot overwrite each other's objects.
         """
-        if self._upload_id is None:
-            kind, body = media_type_of(self._target["Key"]), self._next_body()
-            self._s3.call_s3("put_object", **self._target, Body=body, ContentType=kind, IfNoneMatch="*")
-            self._count(body)
+        body = self._next_body()
+        if self._creating is None:
+            self._committing = self._pool.submit(self._put, body)
         else:
-            if self._buffer:
-                self._send_part()
-            self._s3.call_s3(
-                "complete_multipart_upload",
-                **self._target,
-                UploadId=self._upload_id,
-                MultipartUpload={"Parts": [part.result() for part in self._parts]},
-                IfNoneMatch="*",
-            )
+            if body:
+                self._submit_part(body)
+            parts = [part.result() for part in self._parts]
+            self._committing = self._pool.submit(self._complete, self._creating.result(), parts)
+        self._committing.result()
         self._pool.shutdown()
 
     def abort(self) -> None:
+        """Remove what the calls have stored, including calls whose responses were lost."""
         self._pool.shutdown(cancel_futures=True)
-        if self._upload_id is not None:
-            self._s3.call_s3("abort_multipart_upload", **self._target, UploadId=self._upload_id)
+        if self._committing is not None and not _key_was_taken(self._committing):
+            self._clean_up("delete_object")
+        if self._creating is not None and not self._creating.cancelled():
+            for upload_id in self._unfinished():
+                self._clean_up("abort_multipart_upload", UploadId=upload_id)
+
+    def _unfinished(self) -> list[str]:
+        assert self._creating is not None  # noqa: S101 - the caller has checked it
+        if self._creating.exception() is None:
+            return [self._creating.result()]
+        bucket, key = self._target["Bucket"], self._target["Key"]
+        listed = self._calls.call("list_multipart_uploads", CLEAN_UP_SECONDS, Bucket=bucket, Prefix=key)
+        return [upload["UploadId"] for upload in listed.get("Uploads", []) if upload["Key"] == key]
+
+    def _clean_up(self, method: str, **arguments: Any) -> None:
+        self._calls.call(method, CLEAN_UP_SECONDS, **self._target, **arguments)
 
     def _send_part(self) -> None:
-        if self._upload_id is None:
-            kind = media_type_of(self._target["Key"])
-            created = self._s3.call_s3("create_multipart_upload", **self._target, ContentType=kind)
-            self._upload_id = created["UploadId"]
-        self._parts.append(self._pool.submit(self._put_part, len(self._parts) + 1, self._next_body()))
-        if len(self._parts) > PARTS_IN_FLIGHT:  # This limits memory to a few parts.
+        if self._creating is None:
+            self._creating = self._pool.submit(self._create)
+            self._creating.result()
+        self._submit_part(self._next_body())
+        if len(self._parts) > PARTS_IN_FLIGHT:  # Memory holds only a few parts.
             self._parts[-1 - PARTS_IN_FLIGHT].result()
+
+    def _submit_part(self, body: bytes) -> None:
+        self._parts.append(self._pool.submit(self._put_part, len(self._parts) + 1, body))
 
     def _next_body(self) -> bytes:
         body = b"".join(self._buffer)
         self._buffer, self._buffered_bytes = [], 0
         return body
 
+    def _create(self) -> str:
+        kind = media_type_of(self._target["Key"])
+        return str(self._calls.call("create_multipart_upload", **self._target, ContentType=kind)["UploadId"])
+
+    def _put(self, body: bytes) -> None:
+        kind = media_type_of(self._target["Key"])
+        self._calls.call("put_object", **self._target, Body=body, ContentType=kind, IfNoneMatch="*")
+        self._count(body)
+
     def _put_part(self, number: int, body: bytes) -> dict[str, Any]:
-        response = self._s3.call_s3(
-            "upload_part", **self._target, UploadId=self._upload_id, PartNumber=number, Body=body
+        assert self._creating is not None  # noqa: S101 - parts follow the creation of the upload
+        upload_id = self._creating.result()
+        response = self._calls.call(
+            "upload_part", **self._target, UploadId=upload_id, PartNumber=number, Body=body
         )
         self._count(body)
         return {"PartNumber": number, "ETag": response["ETag"]}
 
+    def _complete(self, upload_id: str, parts: list[dict[str, Any]]) -> None:
+        self._calls.call(
+            "complete_multipart_upload",
+            **self._target,
+            UploadId=upload_id,
+            MultipartUpload={"Parts": parts},
+            IfNoneMatch="*",
+        )
+
     def _count(self, body: bytes) -> None:
         with self._counting:
             self.stored += len(body)
+
+
+def _key_was_taken(committing: Future[None]) -> bool:
+    return committing.cancelled() or isinstance(committing.exception(), FileExistsError)

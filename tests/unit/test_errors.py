@@ -19,10 +19,12 @@ def test_codes_and_retryability_are_stable() -> None:
     assert {code: kind.retryable for code, kind in errors_by_code().items()} == {
         "source.unavailable": True,
         "storage.unavailable": True,
+        "storage.timeout": True,
         "source.incomplete": True,
         "source.timeout": False,
         "source.cancelled": False,
         "storage.denied": False,
+        "storage.full": False,
         "rows.limit": False,
         "source.unreadable": False,
         "transform.failed": False,

@@ -165,7 +165,7 @@ def _warm_up() -> "Iterator[Settings]":
     setup_logging()
     logs.configure(settings.log_format)
     catalog(settings.catalog_modules, settings.default_report)
-    open_storage(settings.storage_url, settings.public_url).warm_up()
+    open_storage(settings.storage_url, settings.public_url, settings.silence_seconds).warm_up()
     # The flow engine reuses this connected client. Creating its TLS context takes 40 ms.
     with SyncClientContext.get_or_create():
         keep_result_storage()

@@ -1,3 +1,4 @@
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +8,14 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from flows.errors import ExportError, Incomplete, Internal, StorageDenied, StorageUnavailable
+from flows.errors import (
+    ExportError,
+    Incomplete,
+    StorageDenied,
+    StorageFull,
+    StorageTimeout,
+    StorageUnavailable,
+)
 from flows.storage.folder import FolderStorage
 from flows.storage.from_url import open_storage
 from flows.storage.protocol import Upload, content_disposition, object_key, storage_errors, upload
@@ -68,7 +76,7 @@ def _disk_full() -> None:
 
 @pytest.mark.parametrize(
     ("fail", "error"),
-    [(_stop, KeyboardInterrupt), (_incomplete, Incomplete), (_disk_full, StorageUnavailable)],
+    [(_stop, KeyboardInterrupt), (_incomplete, Incomplete), (_disk_full, StorageFull)],
 )
 def test_an_interrupted_upload_leaves_nothing(
     storage: FolderStorage, tmp_path: Path, fail: Callable[[], None], error: type[BaseException]
@@ -97,7 +105,7 @@ def test_a_second_upload_of_the_same_key_fails(storage: FolderStorage, tmp_path:
             started.commit()
 
     write(b"first")
-    with pytest.raises(Internal):
+    with pytest.raises(StorageUnavailable):
         write(b"second")
     assert files(tmp_path) == {KEY: b"first"}
 
@@ -122,12 +130,16 @@ def client_error(code: str, status: int) -> ClientError:
     ("raised", "error"),
     [
         (PermissionError("/srv/exports"), StorageDenied),
-        (FileExistsError("/srv/exports"), Internal),
+        # The response to an earlier try may have been lost. Another attempt has another key.
+        (FileExistsError("/srv/exports"), StorageUnavailable),
         (ConnectionResetError("10.0.0.5"), StorageUnavailable),
-        (TimeoutError(), StorageUnavailable),
+        (TimeoutError(), StorageTimeout),
         (OSError(5, "Input/output error"), StorageUnavailable),
         (EndpointConnectionError(endpoint_url="https://s3.internal"), StorageUnavailable),
         (client_error("SlowDown", 503), StorageUnavailable),
+        (client_error("XMinioStorageFull", 507), StorageFull),
+        (client_error("QuotaExceeded", 403), StorageFull),
+        (OSError(errno.ENOSPC, "No space left on device"), StorageFull),
     ],
 )
 def test_storage_errors_become_export_errors_without_their_text(

@@ -1,0 +1,83 @@
+"""Call an S3 server, and give up when it makes no progress.
+
+A frozen server or a firewall can accept data and never respond. Timeouts of single reads do not bound such a
+call: they do not apply while a body is sent, and each of them would be retried. So the sockets are watched:
+a call fails if the kernel reports no acknowledged and no received byte for some time. A slow transfer goes
+on. Errors are retried by botocore alone, within the limits of its standard mode.
+"""
+
+import asyncio
+import socket
+import struct
+from time import monotonic
+from typing import Any
+from weakref import WeakSet
+
+import s3fs
+from fsspec.asyn import sync
+
+SILENCE_SECONDS = 60.0
+CONNECT_SECONDS = 10
+CHECKS_PER_SILENCE = 20
+TRIES_PER_CALL = 4
+# Offset of tcpi_bytes_acked and tcpi_bytes_received in Linux's struct tcp_info.
+_BYTES_OFFSET, _BYTES = 120, struct.Struct("=QQ")
+
+
+class S3Calls:
+    """An s3fs file system whose calls are watched. `silence_seconds` is the time without progress."""
+
+    def __init__(self, silence_seconds: float = SILENCE_SECONDS) -> None:
+        self._silence_seconds = silence_seconds
+        self._sockets: WeakSet[socket.socket] = WeakSet()
+        # By default, s3fs signs links with version 2. Its listing cache is not needed.
+        self.files = s3fs.S3FileSystem(
+            config_kwargs={
+                "signature_version": "s3v4",
+                "request_checksum_calculation": "when_required",
+                "retries": {"mode": "standard", "total_max_attempts": TRIES_PER_CALL},
+                "connect_timeout": CONNECT_SECONDS,
+                "read_timeout": 2 * silence_seconds,  # the watch ends a silent call earlier
+                "connector_args": {"socket_factory": self._open_socket},
+            },
+            use_listings_cache=False,
+            skip_instance_cache=True,  # A cached instance would keep old endpoints and credentials.
+        )
+        self.files.retries = 1  # in addition to botocore's
+
+    def call(self, method: str, silence_seconds: float | None = None, /, **arguments: Any) -> dict[str, Any]:
+        """Call the method of botocore's client. Raises TimeoutError if the server makes no progress."""
+        limit = min(silence_seconds or self._silence_seconds, self._silence_seconds)
+        result: dict[str, Any] = sync(self.files.loop, self._watched, method, limit, arguments)
+        return result
+
+    async def _watched(self, method: str, silence_seconds: float, arguments: dict[str, Any]) -> Any:
+        call = asyncio.ensure_future(self.files._call_s3(method, **arguments))
+        bytes_before, progressed_at = self._transferred(), monotonic()
+        while not (await asyncio.wait([call], timeout=silence_seconds / CHECKS_PER_SILENCE))[0]:
+            transferred = self._transferred()
+            if transferred != bytes_before:
+                bytes_before, progressed_at = transferred, monotonic()
+            elif monotonic() - progressed_at > silence_seconds:
+                call.cancel()
+                await asyncio.wait([call])
+                raise TimeoutError(f"the storage has made no progress for {silence_seconds:g} s")
+        return call.result()
+
+    def _open_socket(self, address: tuple[Any, ...]) -> socket.socket:
+        opened = socket.socket(*address[:3])
+        self._sockets.add(opened)
+        return opened
+
+    def _transferred(self) -> float:
+        """Return the number of bytes sent and received by the open sockets."""
+        if not hasattr(socket, "TCP_INFO"):  # cannot be watched on this system
+            return monotonic()
+        return sum(map(_bytes_of, list(self._sockets)))
+
+
+def _bytes_of(opened: socket.socket) -> int:
+    if opened.fileno() == -1:
+        return 0
+    info = opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_OFFSET + _BYTES.size)
+    return sum(_BYTES.unpack_from(info, _BYTES_OFFSET)) if len(info) >= _BYTES_OFFSET + _BYTES.size else 0
