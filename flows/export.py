@@ -16,7 +16,6 @@ from uuid import UUID
 
 from prefect import Flow, flow, task
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.actions import ArtifactCreate
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.exceptions import Abort
 from prefect.runtime import flow_run
@@ -99,8 +98,7 @@ def leave_page(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> No
     if state.name == NoRows.state_name:
         return
     with get_client(sync_client=True) as client:
-        for kind, data in record.result:
-            client.create_artifact(ArtifactCreate(type=kind, flow_run_id=flow_run.id, data=data))
+        artifacts.create_artifacts(client, flow_run.id, record.result)
 
 
 @flow(
@@ -157,7 +155,7 @@ def _artifacts(file: StoredFile, export: Export) -> list[tuple[str, object]]:
     download_url = f"{export.settings.public_url}/exports/{export.job_id}/download"
     columns = [{"key": column.key, "label": column.label, "type": column.type} for column in file.columns]
     page = summary_page.markdown(export.request, file.receipt, file.first_rows, download_url)
-    return [(artifacts.COLUMNS, columns), ("markdown", page)]
+    return [(artifacts.COLUMNS, columns), (artifacts.PAGE, page)]
 
 
 def _make_file(export: Export) -> StoredFile:

@@ -31,7 +31,7 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import Completed
 
 from flows.runs import flow_names
-from flows.runs.artifacts import read_progress
+from flows.runs.artifacts import all_filter, delete_artifacts, page_filter, read_progress
 from flows.runs.tags import DELETED_TAG, EXPIRED_TAG
 from flows.schedules.after_run import follow_up_ended_runs
 from flows.settings import Settings
@@ -74,6 +74,7 @@ def sweep(client: SyncPrefectClient, storage: Storage, oldest: datetime) -> Swee
     counts = SweepCounts()
     stored, unfinished = list(storage.list_objects()), list(storage.list_unfinished())
     for run in _expired(client, oldest):
+        delete_artifacts(client, page_filter(run.id))
         # Tag the run first, so that the API never links to a file that no longer exists.
         client.update_flow_run(run.id, tags=[*run.tags, EXPIRED_TAG])
         counts.expired += 1
@@ -82,6 +83,7 @@ def sweep(client: SyncPrefectClient, storage: Storage, oldest: datetime) -> Swee
         storage.abort_upload(upload)
         counts.uploads += 1
     for run in _deleted(client):
+        delete_artifacts(client, all_filter(run.id))
         client.delete_flow_run(run.id)
         counts.deleted += 1
     return counts

@@ -2,12 +2,16 @@
 
 import asyncio
 import hashlib
+import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
+import httpx
 from prefect.client.schemas.filters import (
     FlowRunFilter,
     FlowRunFilterState,
@@ -33,10 +37,14 @@ from api.exports.flow_run_job import (
 from api.exports.job import Job
 from api.exports.run_reader import RunReader
 from api.prefect_server import JobServer
+from api.web.problems import Unavailable
 from flows import tracing
 from flows.query.request import ExportRequest
+from flows.runs.artifacts import all_filter
 
 KEY_LIFE = timedelta(hours=24)
+
+logger = logging.getLogger(__name__)
 
 
 class KeyReused(Exception):
@@ -79,20 +87,31 @@ class RunWriter:
         return answer.state is not None and answer.state.type in (StateType.CANCELLING, StateType.CANCELLED)
 
     async def delete(self, job: Job) -> None:
-        """Delete the record of the job.
+        """Delete the record of the job and its artifacts, which contain the first rows.
 
-        A running job is cancelled and hidden from its owner. The sweep flow deletes its record later.
+        The job is hidden from its owner and its request is removed first. A running job is cancelled, and its
+        record is deleted by the sweep, like everything that cannot be deleted now.
         """
-        run_id = UUID(job.run.id)
+        run_id, tags = UUID(job.run.id), tags_once_deleted(sorted(job.run.tags))
         async with self._server.answering():
-            try:
-                if job.finished:
-                    await self._client.delete_flow_run(run_id)
-                else:
-                    await self._client.update_flow_run(run_id, tags=tags_once_deleted(sorted(job.run.tags)))
-                    await self._client.set_flow_run_state(run_id, Cancelling())
-            except ObjectNotFound:
-                return  # deleted by another request
+            with _unless_deleted():
+                await self._client.update_flow_run(run_id, tags=tags, parameters={"request": {}})
+        try:
+            async with self._server.answering():
+                with _unless_deleted():
+                    await (self._delete_record(run_id) if job.finished else self._stop(run_id))
+        except Unavailable:
+            logger.warning("could not delete everything of run %s; the sweep will delete the rest", run_id)
+
+    async def _stop(self, run_id: UUID) -> None:
+        await self._client.set_flow_run_state(run_id, Cancelling())
+
+    async def _delete_record(self, run_id: UUID) -> None:
+        """Delete the run last, because the sweep finds the artifacts through it."""
+        for artifact in await self._client.read_artifacts(artifact_filter=all_filter(run_id)):
+            with _unless_deleted():
+                await self._client.delete_artifact(artifact.id)
+        await self._client.delete_flow_run(run_id)
 
     async def _start(
         self,
@@ -169,6 +188,18 @@ class RunWriter:
             limit=1,
         )
         return str(runs[0].id) if runs else ""
+
+
+@contextmanager
+def _unless_deleted() -> Iterator[None]:
+    """Ignore that the run or artifact does not exist, because another request has deleted it."""
+    try:
+        yield
+    except ObjectNotFound:
+        pass
+    except httpx.HTTPStatusError as error:
+        if error.response.status_code != HTTPStatus.NOT_FOUND:
+            raise
 
 
 def _answers_for_key(flow_run: FlowRun, oldest: datetime | None) -> bool:

@@ -1,20 +1,24 @@
 """Read the Prefect artifacts of a run, which contain its progress and the columns of its file."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
-from typing import cast
+from typing import Any, cast
 from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.actions import ArtifactCreate
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, ArtifactFilterType
 from prefect.client.schemas.objects import Artifact
+from prefect.exceptions import ObjectNotFound
 
 from flows.runs.receipt import RunProgress, parse_metadata
+from flows.runs.tags import DELETED_TAG
 
 # Types of artifacts. The columns have their own artifact because Prefect truncates metadata at 500
 # characters.
-PROGRESS, COLUMNS = "progress", "columns"
+PROGRESS, COLUMNS, PAGE = "progress", "columns", "markdown"
 
 
 def progress_filter(run_ids: Iterable[UUID]) -> ArtifactFilter:
@@ -23,6 +27,37 @@ def progress_filter(run_ids: Iterable[UUID]) -> ArtifactFilter:
 
 def columns_filter(run_id: UUID) -> ArtifactFilter:
     return _filter(COLUMNS, [run_id])
+
+
+def page_filter(run_id: UUID) -> ArtifactFilter:
+    """Select the page of a run, which contains its request and the first rows of its file."""
+    return _filter(PAGE, [run_id])
+
+
+def all_filter(run_id: UUID) -> ArtifactFilter:
+    return ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run_id]))
+
+
+def create_artifacts(client: SyncPrefectClient, run_id: UUID, contents: Iterable[tuple[str, Any]]) -> None:
+    """Create artifacts from their types and data, unless the owner of the run has deleted it meanwhile."""
+    for artifact_type, data in contents:
+        client.create_artifact(ArtifactCreate(type=artifact_type, flow_run_id=run_id, data=data))
+    # The check comes last: a deletion that starts later finds the artifacts.
+    if _is_deleted(client, run_id):
+        delete_artifacts(client, all_filter(run_id))
+
+
+def _is_deleted(client: SyncPrefectClient, run_id: UUID) -> bool:
+    try:
+        return DELETED_TAG in client.read_flow_run(run_id).tags
+    except ObjectNotFound:
+        return True
+
+
+def delete_artifacts(client: SyncPrefectClient, selected: ArtifactFilter) -> None:
+    for artifact in client.read_artifacts(artifact_filter=selected):
+        with suppress(ObjectNotFound):  # deleted by another request
+            client.delete_artifact(artifact.id)
 
 
 def _filter(artifact_type: str, run_ids: Iterable[UUID]) -> ArtifactFilter:

@@ -3,6 +3,9 @@
 import csv
 import io
 import secrets
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -155,6 +158,42 @@ def test_a_deleted_export_is_unknown_and_its_file_is_gone(api: httpx.Client) -> 
     assert api.get(f"/exports/{job['id']}").status_code == 404
     assert api.get("/reports/csv", params={"jobId": job["id"]}).status_code == 404
     assert api.delete(f"/exports/{job['id']}").status_code == 404
+
+
+def read_by_run(prefect: httpx.Client, kind: str, run_id: str) -> list[dict[str, Any]]:
+    runs = {"flow_run_id": {"any_": [run_id]}}
+    return list(prefect.post(f"/{kind}/filter", json={kind: runs}).raise_for_status().json())
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_a_deleted_export_leaves_neither_rows_nor_request_in_prefect(
+    api: httpx.Client, prefect: httpx.Client
+) -> None:
+    job = finish(api, start_small(api, name=secrets.token_hex(8)))
+    wait_until(lambda: len(read_by_run(prefect, "artifacts", job["id"])) == 3)
+    with ThreadPoolExecutor(4) as pool:
+        statuses = set(pool.map(lambda _: api.delete(f"/exports/{job['id']}").status_code, range(4)))
+    assert {204} <= statuses <= {204, 404}
+    assert prefect.get(f"/flow_runs/{job['id']}").status_code == 404
+    assert read_by_run(prefect, "artifacts", job["id"]) == []
+    wait_until(lambda: not read_by_run(prefect, "logs", job["id"]))
+
+
+def test_an_export_deleted_while_it_waits_leaves_no_request_in_prefect(
+    api: httpx.Client, prefect: httpx.Client
+) -> None:
+    name = secrets.token_hex(8)
+    job = start_small(api, name=name)
+    assert api.delete(f"/exports/{job['id']}").status_code == 204
+    run = prefect.get(f"/flow_runs/{job['id']}")
+    assert run.status_code in (200, 404)
+    assert name not in run.text
 
 
 def test_the_request_of_a_deleted_export_can_be_started_again(api: httpx.Client) -> None:

@@ -14,6 +14,7 @@ import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
+from flows.runs.artifacts import all_filter
 from flows.storage.s3 import S3Storage
 from flows.sweep import SweepCounts, sweep
 from tests.support.export_client import ARTICLES_REQUEST, EMPTY_SURVEY, Session, follow, start
@@ -47,6 +48,16 @@ class SweepStack:
 
     def uploads(self) -> set[str]:
         return {item.key for item in self.storage.list_unfinished()}
+
+    def artifact_types(self, job_id: str) -> list[str | None]:
+        selected = all_filter(UUID(job_id))
+        return [artifact.type for artifact in self.client.read_artifacts(artifact_filter=selected)]
+
+    def wait_for_page(self, job_id: str) -> None:
+        deadline = time.monotonic() + SWEEP_TIMEOUT_SECONDS
+        while "markdown" not in self.artifact_types(job_id):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
 
     def sweep(self, retention: timedelta = LONG_AGO) -> SweepCounts:
         return sweep(self.client, self.storage, datetime.now(UTC) - retention)
@@ -103,11 +114,13 @@ def test_files_of_unknown_runs_are_kept_for_the_retention_period(sweep_stack: Sw
 
 def test_an_expired_file_is_deleted_and_the_export_is_marked(sweep_stack: SweepStack) -> None:
     job_id = sweep_stack.export(surveyId=EMPTY_SURVEY)
+    sweep_stack.wait_for_page(job_id)
     swept = sweep_stack.sweep(retention=-SOON)
     assert swept.expired >= 1
     assert not [key for key in sweep_stack.objects() if key.startswith(job_id)]
     job = sweep_stack.client.read_flow_run(UUID(job_id))
     assert "expired" in job.tags
+    assert "markdown" not in sweep_stack.artifact_types(job_id)
     with httpx.Client(base_url=sweep_stack.stack.api_url, trust_env=False, timeout=30) as api:
         listed = api.get("/exports", params={"status": "expired"}).raise_for_status().json()["items"]
     assert job_id in [item["id"] for item in listed]
@@ -122,6 +135,16 @@ def test_an_export_deleted_while_running_leaves_no_record(sweep_stack: SweepStac
         sweep_stack.sweep()
         time.sleep(0.5)
     assert not [key for key in sweep_stack.objects() if key.startswith(job_id)]
+    assert sweep_stack.artifact_types(job_id) == []
+
+
+def test_a_deletion_that_prefect_interrupted_is_finished(sweep_stack: SweepStack) -> None:
+    job_id = sweep_stack.export(name="half deleted")
+    sweep_stack.wait_for_page(job_id)
+    sweep_stack.client.update_flow_run(UUID(job_id), tags=["forgotten"])
+    assert sweep_stack.sweep().deleted == 1
+    assert sweep_stack.artifact_types(job_id) == []
+    assert job_id not in [str(run.id) for run in sweep_stack.client.read_flow_runs(limit=200)]
 
 
 def test_the_sweep_is_a_scheduled_deployment(sweep_stack: SweepStack) -> None:
