@@ -85,8 +85,11 @@ class S3Storage:
             with self._http_client().stream("GET", link.url) as response:
                 response.raise_for_status()
                 return int(response.headers["Content-Length"])
+        # Without the original errors, whose messages contain the signed link.
+        except httpx.HTTPStatusError as error:
+            raise OSError(f"the signed link returned {error.response.status_code}") from None
         except httpx.HTTPError as error:
-            raise OSError("the signed link cannot be read") from error
+            raise OSError(f"the signed link cannot be read: {type(error).__name__}") from None
 
     def warm_up(self) -> None:
         self._s3.connect()

@@ -1,11 +1,17 @@
+import traceback
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import Any
 
 import pytest
 import s3fs
 from botocore.awsrequest import AWSPreparedRequest
 
+from flows.errors import StorageUnavailable
+from flows.storage.protocol import Link, storage_errors
 from flows.storage.s3 import S3Storage, part_bytes
+from tests.support.clock import NOON
 
 GIB, TIB = 1 << 30, 1 << 40
 MAX_PARTS, MAX_PART, MAX_OBJECT = 10_000, 5 * GIB, 5 * TIB
@@ -57,3 +63,33 @@ def test_payload_signing_is_off_only_over_tls(
     with pytest.raises(NotSent):
         upload.commit()
     assert (sent[0] == "UNSIGNED-PAYLOAD") is not is_hashed
+
+
+class BrokenStorage(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_error(500)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def broken_storage() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), BrokenStorage) as server:
+        Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("is_running", [True, False], ids=["answers 500", "does not answer"])
+def test_a_link_that_cannot_be_read_does_not_reach_the_log(
+    broken_storage: str, is_running: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = broken_storage if is_running else "http://127.0.0.1:1"
+    link = Link(f"{url}/exports/1.csv?X-Amz-Signature=9f86d081884c7d65", NOON)
+    with pytest.raises(StorageUnavailable) as failed, storage_errors():
+        S3Storage("exports", "").link_size(link)
+    logged = caplog.text + "".join(traceback.format_exception(failed.value))
+    assert "the signed link" in logged
+    assert "Signature" not in logged
+    assert "1.csv" not in logged
