@@ -17,10 +17,8 @@ export class ExportProblem extends Error {
 export function exportClient({ base = "", headers = () => ({}), parse = JSON.parse, fetch = (...args) => globalThis.fetch(...args) } = {}) {
   async function ask(method, path, { body, headers: extra, signal } = {}) {
     const init = { method, signal, headers: { ...headers(), ...extra } };
-    if (body !== undefined) {
-      init.headers["Content-Type"] = "application/json";
-      init.body = JSON.stringify(body);
-    }
+    if (method === "POST" || body !== undefined) init.headers["Content-Type"] = "application/json";
+    if (body !== undefined) init.body = JSON.stringify(body);
     const response = await fetch(base + path, init).catch((error) => {
       throw signal?.aborted ? error : new ExportProblem(0, {});
     });

@@ -188,7 +188,7 @@ async def read_export(
     status_code=HTTPStatus.ACCEPTED,
     response_model=Export,
     response_description="The export is being cancelled.",
-    responses={**with_headers(202, responses.LOCATION), **refusals(404, 409)},
+    responses={**with_headers(202, responses.LOCATION), **refusals(404, 409, 415)},
 )
 async def cancel_export(
     export_id: ExportId, export: ExportDep, caller: CallerDep, context: ContextDep, response: Response
@@ -213,7 +213,7 @@ async def cancel_export(
     responses={
         **with_headers(202, responses.STARTED),
         **with_headers(200, responses.STARTED, model=Export, description="The existing export."),
-        **refusals(404, 409, 422, 429),
+        **refusals(404, 409, 415, 422, 429),
     },
 )
 async def retry_export(

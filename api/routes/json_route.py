@@ -3,6 +3,7 @@
 from collections.abc import Callable, Coroutine
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlsplit
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
@@ -10,6 +11,8 @@ from fastapi.routing import APIRoute
 from api.dependencies import authenticate
 from api.web import strict_json
 from api.web.problems import Refusal
+
+JSON = "application/json"
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -20,7 +23,7 @@ class JsonRoute(APIRoute):
     def get_route_handler(self) -> Handler:
         handle = super().get_route_handler()
         if self.body_field is None:
-            return handle
+            return _checked(handle) if "POST" in (self.methods or ()) else handle
 
         async def handle_decoded(request: Request) -> Response:
             authenticate(request)  # before reading the body, which may be large or slow
@@ -28,6 +31,33 @@ class JsonRoute(APIRoute):
             return await handle(_DecodedRequest(request, body, strict_json.decode(body)))
 
         return handle_decoded
+
+
+def _checked(handle: Handler) -> Handler:
+    """Reject what a page of another site can send to a POST route without a body."""
+
+    async def handle_checked(request: Request) -> Response:
+        media_type = _media_type(request)
+        if media_type != JSON and (media_type or _is_from_another_origin(request)):
+            raise _wrong_media_type()
+        return await handle(request)
+
+    return handle_checked
+
+
+def _media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _is_from_another_origin(request: Request) -> bool:
+    """Compare the origin, which browsers send with every POST, with the host that was called."""
+    origin = request.headers.get("origin")
+    return origin is not None and urlsplit(origin).netloc.lower() != request.headers.get("host", "").lower()
+
+
+def _wrong_media_type() -> Refusal:
+    # Other websites cannot send this content type without our consent, so they cannot start exports.
+    return Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send the request with Content-Type: application/json.")
 
 
 class _DecodedRequest(Request):
@@ -41,10 +71,8 @@ async def read_body(request: Request) -> bytes:
 
     Raises Refusal for another content type or more than 64 KiB, regardless of the declared length.
     """
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/json":
-        # Other websites cannot send this content type without our consent, so they cannot start exports.
-        raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send the body with Content-Type: application/json.")
+    if _media_type(request) != JSON:
+        raise _wrong_media_type()
     body = b""
     async for chunk in request.stream():
         body += chunk

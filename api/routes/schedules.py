@@ -233,7 +233,7 @@ async def delete_schedule(schedule: ScheduleDep, context: ContextDep) -> None:
     responses={
         **with_headers(202, responses.STARTED),
         **with_headers(200, responses.STARTED, model=Export, description="The existing export."),
-        **refusals(404, 422, 429),
+        **refusals(404, 415, 422, 429),
     },
 )
 async def run_schedule(
