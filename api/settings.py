@@ -28,6 +28,9 @@ class ApiSettings(Settings):
     )
     jwt_issuer: str = Field("", description="The required issuer of JWTs.")
     jwt_audience: str = Field("", description="The required audience of JWTs.")
+    jwt_pii: bool = Field(
+        True, description="Whether JWTs without the claim `pii` give access to personal data."
+    )
     allowed_hosts: str = Field(
         "", description="Additional host names that the API accepts, without ports and separated by commas."
     )

@@ -20,7 +20,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Literal
 
-from api.access.caller import NAME, Caller
+from api.access.caller import LOCAL_CALLER, NAME, Caller
 
 KEY = re.compile(r"rex_(?P<id>[0-9a-f]{8})_(?P<secret>[A-Za-z0-9_-]{43})")
 
@@ -108,6 +108,8 @@ class KeyFile:
         """
         if not NAME.fullmatch(caller):
             raise ValueError("a caller's name is 1 to 200 visible ASCII characters")
+        if caller == LOCAL_CALLER:
+            raise ValueError("this name is reserved for callers without authentication")
         token = f"rex_{secrets.token_hex(4)}_{secrets.token_urlsafe(32)}"
         digest = hashlib.sha256(token.encode()).hexdigest()
         allowed = tuple(reports) if reports is not None else None

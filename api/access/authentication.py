@@ -8,7 +8,7 @@ from typing import Literal
 import jwt
 
 from api.access.api_keys import KeyFile
-from api.access.caller import LOCAL, NAME, Caller
+from api.access.caller import LOCAL, LOCAL_CALLER, NAME, Caller
 from api.settings import ApiSettings
 from api.web.problems import Refusal
 
@@ -49,7 +49,7 @@ class Authentication:
             caller = self._keys.caller_of(token)
         if token is not None and caller is None and self._jwt is not None:
             caller = self._jwt.caller_of(token)
-        if caller is None:
+        if caller is None or caller.name == LOCAL_CALLER:
             raise _refused(missing=not authorization)
         return caller
 
@@ -63,6 +63,7 @@ class JwtCheck:
     def __init__(self, settings: ApiSettings) -> None:
         self._algorithm = settings.jwt_algorithm
         self._issuer, self._audience = settings.jwt_issuer, settings.jwt_audience
+        self._pii_default = settings.jwt_pii
         self._key = Path(settings.jwt_key_file or "").read_text(encoding="utf-8")
 
     def caller_of(self, token: str) -> Caller | None:
@@ -78,7 +79,7 @@ class JwtCheck:
             )
         except (jwt.PyJWTError, ValueError, RecursionError):
             return None
-        name, sees_pii = claims["sub"], claims.get(PII_CLAIM, True)
+        name, sees_pii = claims["sub"], claims.get(PII_CLAIM, self._pii_default)
         is_valid = isinstance(name, str) and NAME.fullmatch(name) and isinstance(sees_pii, bool)
         return Caller(name, sees_pii=sees_pii) if is_valid else None
 

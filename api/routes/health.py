@@ -3,12 +3,13 @@
 from http import HTTPStatus
 from typing import Literal
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import Field
 
-from api.dependencies import ContextDep
+from api.dependencies import ContextDep, authenticate
 from api.web.answer import Answer
+from api.web.problems import Refusal
 
 router = APIRouter(tags=["health"])
 
@@ -54,9 +55,14 @@ async def healthz() -> Health:
     response_description="Prometheus text format.",
     openapi_extra={"security": []},
 )
-async def metrics(context: ContextDep) -> Response:
+async def metrics(request: Request, context: ContextDep) -> Response:
+    """Show the names of the reports that the caller may use. Without a key, hide all names."""
     await context.job_counts.refresh()
-    return context.metrics.response()
+    try:
+        reports = context.catalog.permitted(authenticate(request))
+    except Refusal:
+        return context.metrics.response(visible_reports=())
+    return context.metrics.response(visible_reports=reports)
 
 
 @router.get(

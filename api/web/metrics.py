@@ -1,14 +1,16 @@
 """Prometheus metrics for requests, starts and jobs."""
 
 import time
+from collections.abc import Collection, Iterator
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.samples import Sample
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-OTHER = "(other)"
+OTHER, HIDDEN = "(other)", "(hidden)"
 
 
 class Metrics:
@@ -47,8 +49,34 @@ class Metrics:
             registry=self.registry,
         )
 
-    def response(self) -> Response:
-        return Response(generate_latest(self.registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+    def response(self, visible_reports: Collection[str]) -> Response:
+        """Return all metrics. The names of other reports are hidden."""
+        shown = _HiddenReports(self.registry, visible_reports)
+        return Response(generate_latest(shown), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+
+class _HiddenReports(CollectorRegistry):
+    """The metrics of a registry, in which hidden reports share one label."""
+
+    def __init__(self, registry: CollectorRegistry, visible: Collection[str]) -> None:
+        super().__init__()
+        self._registry, self._visible = registry, visible
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in self._registry.collect():
+            if any("report" in sample.labels for sample in metric.samples):
+                metric.samples = self._hide(metric.samples)
+            yield metric
+
+    def _hide(self, samples: list[Sample]) -> list[Sample]:
+        sums: dict[tuple[str, tuple[tuple[str, str], ...]], float] = {}
+        for sample in samples:
+            report = sample.labels["report"]
+            labels = sample.labels | {"report": report if report in self._visible else HIDDEN}
+            series = sample.name, tuple(labels.items())
+            value = max if sample.name.endswith("_created") else sum
+            sums[series] = value([sums.get(series, 0.0), sample.value])
+        return [Sample(name, dict(labels), value) for (name, labels), value in sums.items()]
 
 
 class Measured:

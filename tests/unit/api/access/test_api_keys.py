@@ -76,6 +76,11 @@ def test_other_text_has_no_caller(path: Path, token: str) -> None:
 INVALID = ["", "[]", '{"keys": 7}', '{"keys": [{}]}', json.dumps({"keys": [7]}), WRONG_PII]
 
 
+def test_no_key_can_be_created_for_the_local_caller(path: Path) -> None:
+    with pytest.raises(ValueError, match="reserved"):
+        KeyFile(path).create("local", None, NOON)
+
+
 @pytest.mark.parametrize("content", INVALID)
 def test_an_invalid_key_file_is_an_error(path: Path, content: str) -> None:
     path.write_text(content)

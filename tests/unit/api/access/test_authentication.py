@@ -122,6 +122,28 @@ def test_an_invalid_token_is_rejected(by_jwt: Authentication, token: str) -> Non
     assert raised.value.status == 401
 
 
+def test_no_token_gives_access_as_the_local_caller(tmp_path: Path) -> None:
+    """An operator's runs in the Prefect UI and exports from before authentication belong to `local`."""
+    path, keys = tmp_path / "key.pem", tmp_path / "keys.json"
+    path.write_bytes(public_key())
+    token = KeyFile(keys).create("other", None, NOON)
+    keys.write_text(keys.read_text().replace('"other"', '"local"'))
+    values = settings(jwt_key_file=path, jwt_issuer=ISSUER, jwt_audience=AUDIENCE, keys_file=keys)
+    for credential in (token, signed(sub="local")):
+        with pytest.raises(Refusal) as raised:
+            Authentication(values).caller([f"Bearer {credential}"])
+        assert raised.value.status == 401
+
+
+def test_the_setting_decides_for_tokens_without_the_claim(tmp_path: Path) -> None:
+    path = tmp_path / "key.pem"
+    path.write_bytes(public_key())
+    values = settings(jwt_key_file=path, jwt_issuer=ISSUER, jwt_audience=AUDIENCE, jwt_pii=False)
+    authentication = Authentication(values)
+    assert authentication.caller([f"Bearer {signed()}"]) == Caller("ada", sees_pii=False)
+    assert authentication.caller([f"Bearer {signed(pii=True)}"]) == Caller("ada", sees_pii=True)
+
+
 def test_a_jwt_key_needs_an_issuer_and_an_audience(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="jwt_issuer"):
         settings(jwt_key_file=tmp_path / "key.pem")
