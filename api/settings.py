@@ -49,7 +49,7 @@ class ApiSettings(Settings):
     @model_validator(mode="after")
     def _pin_the_issuer(self) -> "ApiSettings":
         if self.jwt_key_file is not None and not (self.jwt_issuer and self.jwt_audience):
-            raise ValueError("jwt_key_file needs jwt_issuer and jwt_audience")
+            raise ValueError("REPORTS_JWT_KEY_FILE needs REPORTS_JWT_ISSUER and REPORTS_JWT_AUDIENCE")
         return self
 
     @field_validator("allowed_hosts")

@@ -1,11 +1,14 @@
 """Register the deployments in prefect.yaml with the Prefect server.
 
 The local stack runs this module in a separate process, so its slow imports overlap with the server's start.
+`report-exports register` calls `apply`.
 """
 
 import os
+import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -16,7 +19,7 @@ import yaml  # type: ignore[import-untyped]  # types-PyYAML is not installed
 from prefect.cli import app
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
-from prefect.exceptions import ObjectAlreadyExists
+from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 
 from deployments.warm_worker import WarmWorker
 
@@ -64,6 +67,89 @@ def create_pools(deployments: list[dict[str, Any]]) -> None:
 def _list_queues(deployments: list[dict[str, Any]]) -> set[tuple[str, str]]:
     pools = [deployment["work_pool"] for deployment in deployments]
     return {(pool["name"], pool["work_queue_name"]) for pool in pools if "work_queue_name" in pool}
+
+
+class RegistrationFailed(Exception):
+    """The Prefect server cannot be reached or has rejected a deployment."""
+
+
+def apply(wait_seconds: float) -> list[str]:
+    """Register the deployments and return a line for each pool, queue and deployment that has changed.
+
+    Raises RegistrationFailed.
+    """
+    _check_server(os.environ["PREFECT_API_URL"], wait_seconds)
+    before = _read_registered()
+    command = [sys.executable, "-P", "-m", "deployments.register"]
+    # `prefect deploy` prints far more than the changes.
+    finished = subprocess.run(command, capture_output=True, text=True)  # noqa: S603 - our own module
+    if finished.returncode:
+        raise RegistrationFailed(f"prefect deploy failed:\n{finished.stdout}{finished.stderr}")
+    return describe_changes(before, _read_registered())
+
+
+def describe_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Compare the attributes of all items by title, such as `Work pool exports`."""
+    created = [f"{title}: created" for title in after if title not in before]
+    changed = [f"{title}: updated" for title in after if title in before and after[title] != before[title]]
+    return created + changed
+
+
+def _check_server(url: str, wait_seconds: float) -> None:
+    deadline = time.monotonic() + wait_seconds
+    while (error := _server_error(url)) is not None:
+        if time.monotonic() > deadline:
+            raise RegistrationFailed(f"The Prefect server at {url} cannot be used: {error}")
+        time.sleep(0.5)
+
+
+def _server_error(url: str) -> str | None:
+    """Return why the server rejects requests, or None. Unlike its health check, this needs the password."""
+    login = os.environ.get("PREFECT_API_AUTH_STRING", "")
+    key = os.environ.get("PREFECT_API_KEY")
+    auth = httpx.BasicAuth(*login.split(":", 1)) if ":" in login else None
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    try:
+        response = httpx.post(f"{url}/work_pools/filter", json={}, auth=auth, headers=headers, timeout=5)
+    except httpx.HTTPError as error:
+        return str(error) or type(error).__name__
+    if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+        return "the login was rejected. Set PREFECT_API_AUTH_STRING or PREFECT_API_KEY."
+    return None if response.is_success else f"it answered {response.status_code}"
+
+
+def _read_registered() -> dict[str, Any]:
+    """Return the attributes of every pool, queue and deployment in prefect.yaml that exists, by title."""
+    deployments = yaml.safe_load(PREFECT_YAML.read_text())["deployments"]
+    registered: dict[str, Any] = {}
+    with get_client(sync_client=True) as client:
+        for name in sorted({deployment["work_pool"]["name"] for deployment in deployments}):
+            with suppress(ObjectNotFound):
+                registered[f"Work pool {name}"] = client.read_work_pool(name).type
+        for pool, queue in sorted(_list_queues(deployments)):
+            with suppress(ObjectNotFound):
+                limit = client.read_work_queue_by_name(queue, pool).concurrency_limit
+                registered[f"Work queue {pool}/{queue}"] = limit
+        for deployment in deployments:
+            name = f"{_flow_name(deployment['entrypoint'])}/{deployment['name']}"
+            with suppress(ObjectNotFound):
+                registered[f"Deployment {name}"] = _attributes(client.read_deployment_by_name(name))
+    return registered
+
+
+def _flow_name(entrypoint: str) -> str:
+    module, _, name = entrypoint.rpartition(".")
+    return str(getattr(import_module(module), name).name)
+
+
+def _attributes(deployment: Any) -> dict[str, Any]:
+    attributes = deployment.model_dump(
+        mode="json", include={"description", "entrypoint", "work_pool_name", "work_queue_name", "version"}
+    )
+    schedules = [
+        item.schedule.model_dump(mode="json", exclude={"anchor_date"}) for item in deployment.schedules
+    ]
+    return {**attributes, "parameters": deployment.parameter_openapi_schema, "schedules": schedules}
 
 
 def main() -> None:

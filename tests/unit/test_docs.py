@@ -52,7 +52,7 @@ def help_text(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 @pytest.fixture
 def commands(capsys: pytest.CaptureFixture[str]) -> list[str]:
-    return re.findall(r"^    ([a-z]+)(?: |$)", help_text(capsys), re.MULTILINE)
+    return re.findall(r"^    ([a-z-]+)(?: |$)", help_text(capsys), re.MULTILINE)
 
 
 def test_every_command_is_documented(commands: list[str]) -> None:

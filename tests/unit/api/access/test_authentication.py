@@ -145,7 +145,7 @@ def test_the_setting_decides_for_tokens_without_the_claim(tmp_path: Path) -> Non
 
 
 def test_a_jwt_key_needs_an_issuer_and_an_audience(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="jwt_issuer"):
+    with pytest.raises(ValueError, match="REPORTS_JWT_ISSUER"):
         settings(jwt_key_file=tmp_path / "key.pem")
 
 

@@ -1,0 +1,54 @@
+"""Implement `report-exports api`, which serves the HTTP API and the page in one or several processes."""
+
+import argparse
+import os
+import sys
+
+from deployments.command_line.exit_codes import DONE, OperationFailed, RequestRejected
+from deployments.roles.settings import (
+    REQUIRED,
+    check_host,
+    check_settings,
+    load_settings,
+    missing_settings,
+)
+from deployments.stack.ports import is_free
+from flows.errors import DeclarationError
+from flows.reports import catalog
+
+# Requests that are under way when the process is asked to stop may take this long.
+GRACEFUL_SECONDS = 5
+
+
+def run(arguments: argparse.Namespace) -> int:
+    _check(arguments.host, arguments.port)
+    import uvicorn
+
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+    uvicorn.run(
+        "api.app:create_app",
+        factory=True,
+        host=arguments.host,
+        port=arguments.port,
+        workers=arguments.processes,
+        root_path=arguments.root_path,
+        access_log=False,
+        timeout_graceful_shutdown=GRACEFUL_SECONDS,
+    )
+    return DONE
+
+
+def _check(host: str, port: int) -> None:
+    """Raise RequestRejected for a setting or option with which no process could start."""
+    environment = os.environ
+    if error := missing_settings(environment, *REQUIRED) or check_settings(environment):
+        raise RequestRejected(error)
+    settings = load_settings(environment)
+    if error := check_host(host, settings.authenticates):
+        raise RequestRejected(f"argument --host: {error}")
+    try:
+        catalog(settings.catalog_modules, settings.default_report)
+    except DeclarationError as error:
+        raise RequestRejected(str(error)) from None
+    if port and not is_free(port, host):
+        raise OperationFailed(f"Port {port} is in use. Choose another one with --port.")

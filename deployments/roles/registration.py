@@ -1,0 +1,21 @@
+"""Implement `report-exports register`, which applies prefect.yaml and prints what it has changed."""
+
+import argparse
+import os
+import sys
+
+from deployments.command_line.exit_codes import DONE, OperationFailed, RequestRejected
+from deployments.roles.settings import PREFECT_URL, check_settings, missing_settings
+
+
+def run(arguments: argparse.Namespace) -> int:
+    if error := missing_settings(os.environ, PREFECT_URL) or check_settings(os.environ):
+        raise RequestRejected(error)
+    from deployments import register  # takes 2 s, because it imports Prefect
+
+    try:
+        changes = register.apply(arguments.wait)
+    except register.RegistrationFailed as error:
+        raise OperationFailed(str(error)) from None
+    sys.stdout.write("".join(f"{change}\n" for change in changes) or "No changes.\n")
+    return DONE

@@ -1,0 +1,75 @@
+"""Check the settings of a role before anything slow is imported or started."""
+
+import ipaddress
+from collections.abc import Mapping
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from api.settings import ApiSettings
+from deployments.stack.ports import is_free
+
+PREFECT_URL = "PREFECT_API_URL"
+REQUIRED = {
+    "REPORTS_DATABASE_URL": "an SQLAlchemy URL, such as postgresql://user@host/database",
+    "REPORTS_STORAGE_URL": "s3://bucket/prefix or file:///folder",
+    PREFECT_URL: "an http or https URL, such as http://127.0.0.1:4200/api",
+}
+
+
+def missing_settings(environment: Mapping[str, str], *names: str) -> str | None:
+    """Return an error message that lists the required settings that are not set, or None."""
+    missing = [name for name in names if not environment.get(name)]
+    if not missing:
+        return None
+    return " ".join(f"{name} is not set. Set it to {REQUIRED[name]}." for name in missing)
+
+
+def check_settings(environment: Mapping[str, str]) -> str | None:
+    """Return an error message for the first invalid setting, or None."""
+    storage_url = environment.get("REPORTS_STORAGE_URL")
+    if storage_url and not storage_url.startswith(("s3://", "file:///")):
+        return _must_be("REPORTS_STORAGE_URL")
+    prefect_url = environment.get(PREFECT_URL)
+    if prefect_url and not prefect_url.startswith(("http://", "https://")):
+        return _must_be(PREFECT_URL)
+    if database_url := environment.get("REPORTS_DATABASE_URL"):
+        try:
+            make_url(database_url)
+        except ArgumentError:
+            return _must_be("REPORTS_DATABASE_URL")
+    try:
+        load_settings(environment)
+    except ValidationError as error:
+        return _describe(error.errors()[0])
+    return None
+
+
+def _describe(error: ErrorDetails) -> str:
+    message = error["msg"].removeprefix("Value error, ")
+    # An error that concerns several settings has no location.
+    return f"REPORTS_{str(error['loc'][0]).upper()}: {message}." if error["loc"] else f"{message}."
+
+
+def load_settings(environment: Mapping[str, str]) -> ApiSettings:
+    """Return the settings, with placeholders for the required ones that are not set."""
+    values = {name.removeprefix("REPORTS_").lower(): value for name, value in environment.items()}
+    fields = {"database_url": "sqlite://", "storage_url": "s3://bucket"}
+    fields |= {name: value for name, value in values.items() if name in ApiSettings.model_fields}
+    return ApiSettings.model_validate(fields)
+
+
+def check_host(host: str, authenticated: bool) -> str | None:
+    """Return an error message if the API cannot listen on this address, or None."""
+    if not authenticated and not ipaddress.ip_address(host).is_loopback:
+        return (
+            f"{host} is reachable from other machines, and authentication is not configured. Set"
+            " REPORTS_KEYS_FILE or REPORTS_JWT_KEY_FILE, or use a loopback address such as 127.0.0.1."
+        )
+    return None if is_free(0, host) else f"this machine has no address {host}."
+
+
+def _must_be(name: str) -> str:
+    return f"{name} must be {REQUIRED[name]}."

@@ -1,0 +1,30 @@
+"""Implement `report-exports worker`, which runs a warm worker until a signal stops it."""
+
+import argparse
+import asyncio
+import os
+
+from deployments.command_line.exit_codes import DONE, RequestRejected
+from deployments.roles.settings import REQUIRED, check_settings, missing_settings
+
+
+def run(arguments: argparse.Namespace) -> int:
+    if error := missing_settings(os.environ, *REQUIRED) or check_settings(os.environ):
+        raise RequestRejected(error)
+    # Prefect answers 500 while its database restarts. Prefect's client, which reads this setting when it is
+    # imported, would otherwise fail the run.
+    os.environ.setdefault("PREFECT_CLIENT_RETRY_EXTRA_CODES", "500")
+    from deployments.warm_worker.serve import WorkerRefused, serve  # takes 2 s, because it imports Prefect
+
+    values = (
+        arguments.pool,
+        arguments.name,
+        arguments.limit,
+        arguments.grace,
+        arguments.jobs_per_process,
+    )
+    try:
+        asyncio.run(serve(*values))
+    except WorkerRefused as refusal:
+        raise RequestRejected(str(refusal)) from None
+    return DONE
