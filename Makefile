@@ -5,7 +5,7 @@ TEST_PROCESSES := 2
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 ADVISORIES := https://api.osv.dev
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	--custom-compile-command "make lock" --extra build pyproject.toml
+	--custom-compile-command "make lock" pyproject.toml
 LOCK_OLDEST := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command "make lock" --no-deps
 
@@ -35,8 +35,11 @@ coverage: $(VENV)/.dev  ## measure branch coverage of the unit tests; child proc
 	@$(BIN)/python -m pytest -q tests/unit --cov --cov-report=term:skip-covered $(ARGS)
 
 lock:  ## update the lock files from pyproject.toml and tests/requirements-oldest.in (needs uv)
-	$(LOCK) --output-file requirements.txt $(ARGS)
-	$(LOCK) --extra dev --extra otel --constraint requirements.txt --output-file requirements-dev.txt $(ARGS)
+	$(LOCK) --extra build --extra local --output-file requirements.txt $(ARGS)
+	$(LOCK) --extra build --extra local --extra dev --extra otel --constraint requirements.txt \
+		--output-file requirements-dev.txt $(ARGS)
+	$(LOCK) --extra build --extra otel --constraint requirements-dev.txt \
+		--output-file deployments/requirements.txt $(ARGS)
 	$(LOCK_OLDEST) tests/requirements-oldest.in --output-file tests/requirements-oldest.txt
 
 clean:  ## remove the environment and the local data

@@ -11,7 +11,7 @@ import botocore.session
 from botocore.config import Config
 
 from benchmarks.turn import Parameters, run_turn
-from deployments.stack.parts.postgres import BINARIES
+from deployments.stack.parts.postgres import binary
 
 PART_BYTES = 8 << 20
 PARTS_IN_FLIGHT = 2
@@ -27,7 +27,7 @@ def prepare(parameters: Parameters) -> Callable[[], None]:
 
     def work() -> None:
         command = [
-            str(BINARIES / "psql"),
+            binary("psql"),
             "--no-psqlrc",
             "--quiet",
             "--command",

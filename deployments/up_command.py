@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from deployments.roles.settings import check_host, check_settings, load_settings
 from deployments.stack.data_dir import DataDirUnusable
 from deployments.stack.environment import is_of_postgres, report_modules
+from deployments.stack.installed import ServerNotInstalled
 from deployments.stack.local import up
 from deployments.stack.parts.postgres import NoAccount
 from deployments.stack.plan import Options
@@ -37,7 +38,7 @@ def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     )
     try:
         return up(options, environment, terminal)
-    except (DataDirUnusable, PortTaken, NoAccount) as refusal:
+    except (DataDirUnusable, PortTaken, NoAccount, ServerNotInstalled) as refusal:
         terminal.fail(str(refusal))
         return 2
     except KeyboardInterrupt:

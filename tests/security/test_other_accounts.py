@@ -17,7 +17,7 @@ import psutil
 import psycopg
 import pytest
 
-from deployments.stack.parts.object_storage import WEED
+from deployments.stack.parts.object_storage import weed
 from tests.support.running_stack import Stack
 
 ROOT, NOBODY = 0, 65534
@@ -49,7 +49,7 @@ def weed_shell(stack: Stack, commands: str, environment: dict[str, str], **optio
     command = [
         "timeout",
         str(SHELL_SECONDS),
-        str(WEED),
+        str(weed()),
         "shell",
         f"-master=127.0.0.1:{_port(stack, 'master')}",
     ]

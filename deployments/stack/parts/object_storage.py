@@ -11,7 +11,6 @@ signatures. The others are protected as follows:
 """
 
 import signal
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +19,12 @@ import httpx
 
 from deployments.stack.child_process import Program
 from deployments.stack.environment import without_settings
+from deployments.stack.installed import ServerNotInstalled, program
 from deployments.stack.parts.certificates import Certificates
 from deployments.stack.ports import GRPC_OFFSET, Ports
 from deployments.stack.secret_file import secret
 
 BUCKET = "report-exports"
-WEED = Path(sys.executable).with_name("weed")
 LISTENERS = ("master", "volume", "filer", "s3", "admin")
 TOKEN_KEYS = (
     "WEED_JWT_SIGNING_KEY",
@@ -58,7 +57,16 @@ class Storage:
         return Certificates(self.home / "tls")
 
 
+def weed() -> Path:
+    """Return the path of the server. Raises ServerNotInstalled."""
+    if (path := program("weed")) is None:
+        raise ServerNotInstalled("S3 server", "REPORTS_STORAGE_URL")
+    return path
+
+
 def lay_out(home: Path, ports: Ports) -> Storage:
+    """Create the folder of the server and choose its ports. Raises ServerNotInstalled."""
+    weed()
     home.mkdir(mode=0o700, exist_ok=True)
     (home / "data").mkdir(exist_ok=True)
     return Storage(home, {name: ports.any_free(f"storage {name}", grpc=True) for name in LISTENERS})
@@ -81,7 +89,7 @@ def server(storage: Storage, environment: Mapping[str, str]) -> Program:
     return Program(
         role="storage",
         title="Object storage",
-        command=[str(WEED), "mini", f"-dir={storage.home / 'data'}", *options],
+        command=[str(weed()), "mini", f"-dir={storage.home / 'data'}", *options],
         environment={**without_settings(environment), **_keys(storage), **_tls(storage.certificates)},
         is_ready=is_ready,
         before_start=prepare,

