@@ -22,6 +22,7 @@ from api.exports.poll_watcher import PollWatcher
 from api.exports.run_reader import RunReader
 from api.exports.run_writer import RunWriter
 from api.exports.signed_links import SignedLinks
+from api.exports.stored_files import StoredFiles
 from api.prefect_server import JobServer
 from api.readiness import Check, ReadinessChecks
 from api.routes import article, exports, files, health, limits, page, schedules, tables, webhooks
@@ -108,7 +109,8 @@ def _context(
     permitted = Catalog.of(reports)
     reader = RunReader(server, permitted, settings.attempts)
     authentication = Authentication(settings)
-    checks = _checks(settings, source, server, storage, reader, authentication)
+    files = StoredFiles(storage, _now, settings.outage_seconds)
+    checks = _checks(settings, source, server, storage, files, reader, authentication)
     return Context(
         settings=settings,
         catalog=permitted,
@@ -116,6 +118,7 @@ def _context(
         readers=Readers(PAGE_READERS, PAGE_READERS_PER_CALLER),
         storage=storage,
         links=SignedLinks(storage, settings.link_seconds, _now),
+        files=files,
         authentication=authentication,
         server=server,
         limits=limits,
@@ -134,12 +137,18 @@ def _checks(
     source: Source,
     server: JobServer,
     storage: Storage,
+    files: StoredFiles,
     reader: RunReader,
     authentication: Authentication,
 ) -> dict[str, Check]:
     async def check_worker() -> None:
         if await reader.live_workers(settings.work_pool, _now()) == 0:
             raise LookupError("no worker is online")
+
+    async def check_files() -> str | None:
+        """Check the file of the last export as a sample of all files."""
+        job = await reader.latest_done()
+        return "missing" if job is not None and (await files.check(job)).file_lost else None
 
     async def check_keys() -> str:
         return authentication.check_keys()
@@ -148,6 +157,7 @@ def _checks(
         "database": source.check,
         "prefect": server.check,
         "storage": lambda: asyncio.to_thread(storage.check),
+        "files": check_files,
         "worker": check_worker,
         "keys": check_keys,
     }

@@ -10,6 +10,7 @@ from api.exports.poll_watcher import PollWatcher
 from api.exports.run_reader import RunReader
 from api.exports.run_writer import RunWriter
 from api.exports.signed_links import SignedLinks
+from api.exports.stored_files import StoredFiles
 from api.prefect_server import JobServer
 from api.readiness import ReadinessChecks
 from api.schedules.store import ScheduleStore
@@ -28,6 +29,7 @@ class Context:
     readers: Readers
     storage: Storage
     links: SignedLinks
+    files: StoredFiles
     authentication: Authentication
     server: JobServer
     limits: Limits

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from flows.errors import NoRows
-from flows.runs.outcome import CANCELLED, NO_ROWS, JobError, job_error
+from flows.runs.outcome import CANCELLED, FILE_LOST, NO_ROWS, JobError, job_error
 from flows.runs.receipt import RunProgress
 from flows.runs.tags import EXPIRED_TAG
 
@@ -62,6 +62,7 @@ class Run:
 class Job:
     run: Run
     progress: RunProgress
+    file_lost: bool = False  # the file has disappeared from the storage, see StoredFiles
 
     @property
     def status(self) -> Status:
@@ -73,6 +74,8 @@ class Job:
         if status == "done" and self.had_no_rows:
             return "cancelled"
         if status == "done" and self.progress.receipt is None:
+            return "error"
+        if status == "done" and self.file_lost and EXPIRED_TAG not in self.run.tags:
             return "error"
         return "expired" if status == "done" and EXPIRED_TAG in self.run.tags else status
 
@@ -117,6 +120,8 @@ class Job:
             return JobError("expired", True, "The file has expired and was removed.")
         if self.status != "error":
             return None
+        if self.file_lost:
+            return FILE_LOST
         run = self.run
         return job_error(run.id, run.state_type, run.state_name, run.state_message)
 

@@ -39,10 +39,11 @@ from api.exports.list_query import ExportFilter, Position
 from api.prefect_server import JobServer
 from flows.runs.artifacts import columns_filter, progress_by_run, progress_filter
 from flows.runs.receipt import RunProgress
-from flows.runs.tags import EXPIRED_TAG, owner_from_tags
+from flows.runs.tags import DELETED_TAG, EXPIRED_TAG, owner_from_tags
 
 MAX_PER_READ = 200  # Prefect returns at most 200 items per request
 READS_PER_PAGE = 5
+LATEST_RUNS = 10  # some of them may have no file
 WORKER_SILENCE = timedelta(seconds=90)  # workers send a heartbeat every 30 s
 # Prefect's clock may run ahead of ours.
 SOON = timedelta(minutes=1)
@@ -132,6 +133,21 @@ class RunReader:
         """Return whether the job passes the filters that Prefect does not have."""
         is_visible = owner == selected.caller.name and self._catalog.covers(selected.caller, job.run)
         return is_visible and selected.status in (None, job.status)
+
+    async def latest_done(self) -> Job | None:
+        """Return the export of any caller that was finished last and has a file, or None."""
+        async with self._server.answering():
+            runs = await self._client.read_flow_runs(
+                flow_filter=await self._flow(),
+                flow_run_filter=FlowRunFilter(
+                    state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.COMPLETED]))
+                ),
+                sort=FlowRunSort.END_TIME_DESC,
+                limit=LATEST_RUNS,
+            )
+            progress_by_run = await self._read_progress([run.id for run in runs])
+        jobs = (as_job(run, progress_by_run, self._attempts) for run in runs if DELETED_TAG not in run.tags)
+        return next((job for job in jobs if job.status == "done"), None)
 
     async def columns(self, job: Job) -> list[dict[str, Any]] | None:
         """Return the columns of the file, or None if the run has not recorded them."""

@@ -55,7 +55,7 @@ async def poll_csv(query: Annotated[PollQuery, Query()], caller: CallerDep, cont
     export = await find_export(str(query.job_id), caller, context)
     if export is None:
         raise _unknown_job()
-    job = export.job
+    job = await context.files.check(export.job)
     url = (await context.links.link_to(job)).url if job.status == "done" else None
     return JSONResponse(frozen_body(job, url), headers=poll_headers(job, datetime.now(UTC), export.stale))
 

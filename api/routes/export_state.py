@@ -11,11 +11,14 @@ from api.exports.queue_positions import position_in
 
 
 async def full_state(job: Job, context: Context, caller: Caller) -> Export:
+    """Return the state of an export, after a check that its file still exists."""
+    job = await context.files.check(job)
     return await _state(job, context, await context.watcher.position(job, caller.name))
 
 
 async def full_states(jobs: Sequence[Job], context: Context, caller: Caller) -> list[Export]:
-    """Return the states of several exports, reading the queue only once."""
+    """Return the states of several exports, reading the queue only once and without checks of the files."""
+    jobs = [context.files.as_last_checked(job) for job in jobs]
     is_queued = any(job.status == "queued" for job in jobs)
     waiting = await context.run_reader.waiting(caller.name) if is_queued else {}
     return [await _state(job, context, position_in(waiting, job)) for job in jobs]

@@ -37,6 +37,7 @@ from api.web.queries import QueryModel, each_parameter_once
 from api.web.responses import refusals, with_headers
 from api.web.validation import validated
 from flows.query.request import parse_stored_request
+from flows.runs.outcome import FILE_LOST
 
 router = APIRouter(
     tags=["exports"], route_class=JsonRoute, dependencies=[Depends(get_caller), Depends(each_parameter_once)]
@@ -258,7 +259,7 @@ async def delete_export(export: ExportDep, caller: CallerDep, context: ContextDe
 )
 async def download_export(export: ExportDep, caller: CallerDep, context: ContextDep) -> Response:
     """Redirect to the file through a signed URL that is created for this request."""
-    job = _with_file(export.job)
+    job = _with_file(await context.files.check(export.job))
     link = await context.links.fresh_link_to(job)
     audit.info("download job=%s caller=%s", job.run.id, caller.name)
     return RedirectResponse(link.url, HTTPStatus.SEE_OTHER, {"Cache-Control": "no-store"})
@@ -274,7 +275,7 @@ async def download_export(export: ExportDep, caller: CallerDep, context: Context
 )
 async def read_manifest(export: ExportDep, context: ContextDep, response: Response) -> Manifest:
     """Return the request, snapshot time, number of rows, size, SHA-256 digest and columns of the file."""
-    job = _with_file(export.job)
+    job = _with_file(await context.files.check(export.job))
     manifest = manifest_answer(job, await context.run_reader.columns(job))
     response.headers["Content-Disposition"] = f'attachment; filename="{manifest.name}.manifest.json"'
     response.headers["Cache-Control"] = "no-store"
@@ -286,6 +287,8 @@ def _with_file(job: Job) -> Job:
 
     Raises Refusal 410 if the file has expired and Refusal 409 if the export did not produce one.
     """
+    if job.file_lost:
+        raise Refusal(HTTPStatus.GONE, FILE_LOST.message)
     if job.status == "expired":
         raise Refusal(HTTPStatus.GONE, "The file has expired and was removed.")
     if job.status != "done":

@@ -24,6 +24,9 @@ class Checks(Answer):
     database: Check
     prefect: Check
     storage: Check
+    files: Literal["ok", "missing", "failed"] = Field(
+        description="`missing` if the file of the last export has disappeared from the storage."
+    )
     worker: Check
     keys: Literal["ok", "stale", "failed"] = Field(
         description="`stale` if the key file is not valid and the last valid keys are in use."
@@ -75,7 +78,7 @@ async def metrics(request: Request, context: ContextDep) -> Response:
     openapi_extra={"security": []},
 )
 async def readyz(context: ContextDep, response: Response) -> Readiness:
-    """Run the checks. `stale` keys do not stop exports: the API uses the last valid keys."""
+    """Run the checks. `stale` keys and `missing` files do not stop new exports."""
     results = await context.readiness.results()
     response.headers["Cache-Control"] = "no-store"
     ready = "failed" not in results.values()

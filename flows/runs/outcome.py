@@ -18,6 +18,7 @@ class JobError:
 
 NO_ROWS = JobError("rows.none", False, str(NoRows()))
 CANCELLED = JobError("cancelled", True, "The export was cancelled.")
+FILE_LOST = JobError("storage.lost", True, "The file is no longer in the storage. Start the export again.")
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from tests.support.export_client import ARTICLES_REQUEST, EMPTY_SURVEY, SURVEY, Session, follow
+from tests.support.running_stack import Stack
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
@@ -245,3 +246,17 @@ def test_an_invalid_query_of_the_list_is_refused(api: httpx.Client, query: str, 
 def test_an_invalid_query_of_a_start_is_refused(api: httpx.Client, query: str) -> None:
     request = {"surveyId": SURVEY, "from": "2025-1-1", "to": "2025-1-2"}
     assert api.post(f"/exports?{query}", json=request).status_code in (400, 422)
+
+
+def test_an_export_whose_file_disappeared_from_the_storage_is_an_error(
+    api: httpx.Client, stack: Stack, s3: Any
+) -> None:
+    job = finish(api, start_small(api))
+    s3.delete_object(Bucket=stack.bucket, Key=f"{job['id']}/{job['attempt']}.csv")
+    wait_until(lambda: api.get(f"/exports/{job['id']}").json()["status"] == "error")
+    assert api.get(f"/exports/{job['id']}").json()["error"]["code"] == "storage.lost"
+    assert api.get("/reports/csv", params={"jobId": job["id"]}).json()["data"]["status"] == "error"
+    assert api.get(f"/exports/{job['id']}/download", follow_redirects=False).status_code == 410
+    wait_until(lambda: api.get("/readyz").json()["checks"]["files"] == "missing")
+    assert api.get("/readyz").status_code == 200
+    assert finish(api, api.post(f"/exports/{job['id']}/retry").json())["status"] == "done"

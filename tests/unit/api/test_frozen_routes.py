@@ -65,6 +65,9 @@ class Fakes:
     async def read(self, job_id: str, caller: str) -> CachedJob | None:
         return CachedJob(self.job, stale=False) if job_id == self.job.run.id else None
 
+    async def check(self, job: Job) -> Job:
+        return job
+
     async def link_to(self, export_job: Job) -> Link:
         return Link(f"https://files.example.com/{export_job.run.id}/1.csv?X-Amz-Signature=9f86d0", NOON)
 

@@ -1,0 +1,81 @@
+"""Check that the files of finished exports are still in the storage.
+
+Files can disappear behind the service's back, for example when an operator restores or deletes a bucket.
+"""
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from api.exports.job import Job
+from flows.storage.protocol import Storage, content_disposition, object_key
+
+CHECKED_FOR = timedelta(seconds=10)
+MAX_CHECKED = 10_000
+LINK_SECONDS = 60
+RETRY_SECONDS = 0.2
+
+logger = logging.getLogger(__name__)
+
+
+class StoredFiles:
+    """Remembers for 10 seconds whether the file of a job could be read."""
+
+    def __init__(self, storage: Storage, clock: Callable[[], datetime], limit_seconds: float) -> None:
+        self._storage, self._clock, self._limit_seconds = storage, clock, limit_seconds
+        # The time of the last check and whether the file was lost, by job id.
+        self._checked: OrderedDict[str, tuple[datetime, bool]] = OrderedDict()
+
+    async def check(self, job: Job) -> Job:
+        """Return the job, marked as lost if its file cannot be read although the storage responds."""
+        if job.status != "done":
+            return job
+        checked_at, lost = self._checked.get(job.run.id, (None, False))
+        if checked_at is None or self._clock() - checked_at >= CHECKED_FOR:
+            lost = await self._is_lost_in_time(job)
+            self._remember(job.run.id, lost)
+        return replace(job, file_lost=lost)
+
+    def as_last_checked(self, job: Job) -> Job:
+        """Return the job with the result of its last check, without a new one."""
+        return replace(job, file_lost=self._checked.get(job.run.id, (None, False))[1])
+
+    async def _is_lost_in_time(self, job: Job) -> bool:
+        try:
+            async with asyncio.timeout(self._limit_seconds):
+                return await asyncio.to_thread(self._is_lost, job)
+        except TimeoutError:
+            return False
+
+    def _is_lost(self, job: Job) -> bool:
+        if self._is_readable(job):
+            return False
+        time.sleep(RETRY_SECONDS)  # the failure may have been temporary
+        try:
+            self._storage.check()
+        except Exception:  # noqa: BLE001 - the storage is down, so the file may still be there
+            return False
+        if self._is_readable(job):
+            return False
+        logger.error("the file of export %s is missing from the storage", job.run.id)
+        return True
+
+    def _is_readable(self, job: Job) -> bool:
+        receipt = job.progress.receipt
+        assert receipt is not None  # noqa: S101 - a job is done only with a receipt
+        key = object_key(job.run.id, receipt.attempt, receipt.name)
+        link = self._storage.sign(key, content_disposition(receipt.name), LINK_SECONDS, self._clock())
+        try:
+            return self._storage.link_size(link) == receipt.bytes
+        except OSError:
+            return False
+
+    def _remember(self, job_id: str, lost: bool) -> None:
+        self._checked[job_id] = self._clock(), lost
+        self._checked.move_to_end(job_id)
+        while len(self._checked) > MAX_CHECKED:
+            self._checked.popitem(last=False)
