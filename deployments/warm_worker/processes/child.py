@@ -43,6 +43,7 @@ PRELOAD = [
     "deployments.warm_worker.processes.prefect_internals",
     "deployments.warm_worker.processes.child",
     "deployments.warm_worker.processes.isolation",
+    "deployments.warm_worker.processes.task_run_events",
     "deployments.warm_worker.processes.gc_freeze",
 ]
 

@@ -15,6 +15,7 @@ We replace these functions in the child process:
 * report_engine_outcome sends the outcome of a run to the worker. Under load, the worker may not receive it in
   time, so the child also keeps it.
 * observe_flow_run_suspension blocks each run for 140 ms to open a WebSocket that short runs never use.
+* emit_task_run_state_change_event sends three events for each task run (see task_run_events.py).
 * related_resources_from_run_context reads five objects per run to show names next to ids in events.
 * _send_heartbeats can delay the end of a run by a second. Our progress artifact serves as the heartbeat.
 * load_flow_run reads the run that the worker has just received. The engine reads it again anyway.
@@ -32,7 +33,7 @@ from uuid import UUID
 
 import prefect
 from prefect import context as prefect_context
-from prefect import flow_engine, results
+from prefect import flow_engine, results, task_engine
 from prefect._flow_run_suspension import FlowRunSuspensionRequest, observe_flow_run_suspension
 from prefect._internal.attempt_control import EngineOutcomeReceipt
 from prefect._internal.control_listener import report_engine_outcome
@@ -47,6 +48,9 @@ from prefect.logging import handlers
 from prefect.runner._flow_run_executor import FlowRunExecutorContext
 from prefect.runner._process_manager import ProcessHandle
 from prefect.settings import PREFECT_API_URL
+from prefect.utilities.engine import emit_task_run_state_change_event
+
+from deployments.warm_worker.processes.task_run_events import held_briefly
 
 __all__ = [
     "FlowRunExecutorContext",
@@ -97,7 +101,9 @@ def run_flow(flow_run: FlowRun, entrypoint: str, environment: dict[str, str]) ->
         _send_heartbeats=_no_heartbeats,
     )
     vars(prefect_context).update(start_client_metrics_server=lambda: None)
-    _run_flow_from_runtime_entrypoint(flow_run.id, entrypoint)
+    with held_briefly(emit_task_run_state_change_event) as emit:
+        vars(task_engine).update(emit_task_run_state_change_event=emit)
+        _run_flow_from_runtime_entrypoint(flow_run.id, entrypoint)
     return bool(outcomes) and outcomes[-1].state_type == StateType.COMPLETED.value
 
 

@@ -1,0 +1,75 @@
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.events.schemas.events import Event, Resource
+from prefect.states import Completed, Failed, Pending, Running
+
+from deployments.warm_worker.processes import task_run_events
+from deployments.warm_worker.processes.task_run_events import TaskRunEvents, held_briefly
+
+STATES = [Pending(), Running(), Completed()]
+
+
+class Sent:
+    """Takes the place of Prefect's function and records its calls."""
+
+    def __init__(self) -> None:
+        self.states: list[tuple[str, str]] = []
+        self.follows: list[Event | None] = []
+        self.events: list[Event] = []
+
+    def __call__(
+        self, task_run: TaskRun, initial: State[Any] | None, validated: State[Any], follows: Event | None
+    ) -> Event:
+        self.states.append((task_run.name, validated.name or ""))
+        self.follows.append(follows)
+        resource = Resource({"prefect.resource.id": str(task_run.id)})
+        self.events.append(Event(event="state", resource=resource))
+        return self.events[-1]
+
+
+def task_run(name: str = "fetch") -> TaskRun:
+    return TaskRun(name=name, task_key=name, dynamic_key="0", flow_run_id=uuid4())
+
+
+def test_short_task_run_sends_only_its_final_state() -> None:
+    sent, run = Sent(), task_run()
+    events = TaskRunEvents(sent)
+    for state in STATES:
+        events.emit(run, None, state)
+    events.release()
+    assert sent.states == [("fetch", "Completed")]
+
+
+def test_long_task_run_sends_all_states_in_order() -> None:
+    sent, run = Sent(), task_run()
+    events = TaskRunEvents(sent)
+    assert events.emit(run, None, STATES[0]) is None
+    events.emit(run, STATES[0], STATES[1])
+    events.release()
+    events.emit(run, STATES[1], Failed())
+    assert [name for _, name in sent.states] == ["Pending", "Running", "Failed"]
+    assert sent.follows == [None, sent.events[0], sent.events[1]]
+
+
+def test_held_states_of_several_tasks_are_sent_when_the_flow_ends() -> None:
+    sent = Sent()
+    with held_briefly(sent) as emit:
+        emit(task_run("fetch"), None, Pending())
+        emit(task_run("upload"), None, Pending())
+        assert sent.states == []
+    assert sent.states == [("fetch", "Pending"), ("upload", "Pending")]
+
+
+def test_states_are_sent_while_a_task_is_running(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(task_run_events, "HOLD_SECONDS", 0.01)
+    sent, run = Sent(), task_run()
+    with held_briefly(sent) as emit:
+        emit(run, None, Running())
+        while not sent.states:
+            pass
+        run.name = "renamed"
+        emit(run, None, Completed())
+    assert sent.states == [("fetch", "Running"), ("renamed", "Completed")]
