@@ -1,4 +1,4 @@
-"""Compare two commits: time to link, exports per second, and CPU time per export.
+"""Compare two commits: time to link, exports per second, and CPU time and stored bytes per export.
 
 Each commit is checked out into a temporary folder and runs a separate stack. The two stacks take turns, so
 that other load on the machine affects both. The numbers are medians over the turns.
@@ -17,6 +17,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 import psutil
+import psycopg
 
 from benchmarks.exporting import open_client, start_export, time_to_link, wait_for_link
 from benchmarks.measured_process import cpu_seconds, process_tree
@@ -78,6 +79,14 @@ async def run_batch(stack: Stack, jobs: int) -> Batch:
     return Batch(seconds, jobs / seconds, *cpu)
 
 
+def database_bytes(stack: Stack) -> int:
+    """Return the size of Prefect's database with its indexes."""
+    url = stack.libpq_url.rpartition("/")[0] + "/prefect"
+    with psycopg.connect(url) as database:
+        row = database.execute("SELECT pg_database_size(current_database())").fetchone()
+    return int(row[0]) if row else 0
+
+
 def cpu_of_parts(stack: Stack) -> list[float]:
     return [cpu_seconds(process_tree(stack.pids[part])) for part in PARTS]
 
@@ -106,7 +115,12 @@ def main() -> None:
     sides = ((arguments.base, arguments.base_python), (arguments.commit, sys.executable))
     with ExitStack() as exit_stack:
         stacks = [exit_stack.enter_context(stack_of(commit, python)) for commit, python in sides]
+        before = [database_bytes(stack) for stack in stacks]
         batches = asyncio.run(measure(stacks, arguments.turns))
+        exports = WARM_UP_EXPORTS + arguments.turns * sum(CONCURRENT_JOBS)
+        stored = [
+            (database_bytes(stack) - size) / exports for stack, size in zip(stacks, before, strict=True)
+        ]
     medians = {
         key: [median(values) for values in zip(*map(astuple, group), strict=True)]
         for key, group in batches.items()
@@ -123,6 +137,7 @@ def main() -> None:
     print_result(
         benchmark="commits",
         load_average=round(psutil.getloadavg()[1], 1),
+        stored_bytes_per_export=[round(size) for size in stored],
         **{
             f"{name}_ratio_at_{jobs}": round(
                 medians[1, jobs][column] / max(medians[0, jobs][column], 1e-9), 2
