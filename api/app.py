@@ -108,7 +108,7 @@ def _context(
     limits = Limits.of(settings, clock)
     permitted = Catalog.of(reports)
     reader = RunReader(server, permitted, settings.attempts)
-    authentication = Authentication(settings)
+    authentication = Authentication(settings, permitted.claim_names)
     files = StoredFiles(storage, _now, settings.outage_seconds)
     checks = _checks(settings, source, server, storage, files, reader, authentication)
     return Context(

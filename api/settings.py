@@ -19,7 +19,6 @@ class ApiSettings(Settings):
         1.5, gt=0, description="Seconds to wait for the database, storage or Prefect before answering 503."
     )
     table_seconds: int = Field(20, ge=1, description="Seconds that reading one page of the table may take.")
-    keys_file: Path | None = Field(None, description="File of API keys. If set, every caller needs a key.")
     jwt_key_file: Path | None = Field(
         None, description="File of the public key (PEM) that verifies callers' JWTs."
     )

@@ -12,7 +12,8 @@ from deployments.command_line.options.export_options import Commands
 from deployments.command_line.text.display import print_to_stderr
 
 if TYPE_CHECKING:
-    from api.access.api_keys import Key, KeyFile
+    from api.access.api_keys import KeyFile
+    from flows.access.stored_key import Key
 
 SETTING = "REPORTS_KEYS_FILE"
 
@@ -39,19 +40,28 @@ def add_parser(commands: Commands) -> None:
     create.add_argument(
         "--no-pii", dest="pii", action="store_false", help="mask personal data for this caller"
     )
+    create.add_argument(
+        "--allow",
+        action="append",
+        type=_parse_claim,
+        metavar="CLAIM=VALUE",
+        help="limit the rows to this value of a claim of the reports, or * for every value; repeat to allow"
+        " several. Claims that are not named then allow nothing (default: all rows)",
+    )
     actions.add_parser("list", help="list the keys", allow_abbrev=False)
     revoke = actions.add_parser("revoke", help="revoke a key", allow_abbrev=False)
     revoke.add_argument("id", metavar="ID", help="id of the key, from `keys list`")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from api.access.api_keys import KeyFile, KeyFileUnusable  # other commands start faster without it
+    from api.access.api_keys import KeyFile  # other commands start faster without it
+    from flows.access.stored_key import KeyFileUnusable
 
     keys = KeyFile(_choose_file(arguments.file))
     try:
         match arguments.action:
             case "create":
-                _create(keys, arguments.caller, arguments.report, arguments.pii)
+                _create(keys, arguments)
             case "list":
                 sys.stdout.writelines(f"{_format_key(key)}\n" for key in keys.keys().values())
             case _:
@@ -68,13 +78,28 @@ def _choose_file(option: Path | None) -> Path:
     return path
 
 
-def _create(keys: "KeyFile", caller: str, reports: list[str] | None, pii: bool) -> None:
+def _parse_claim(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not (name and separator and value):
+        raise argparse.ArgumentTypeError(f"{text!r} must have the form CLAIM=VALUE, such as region=north")
+    return name, value
+
+
+def _create(keys: "KeyFile", arguments: argparse.Namespace) -> None:
+    caller, allow = arguments.caller, _group_values(arguments.allow)
     try:
-        token = keys.create(caller, reports, datetime.now(UTC), pii)
+        token = keys.create(caller, arguments.report, datetime.now(UTC), arguments.pii, allow)
     except ValueError as error:
         raise RequestRejected(f"--caller {caller!r}: {error}.") from None
     print_to_stderr("Save this key now. Only its hash is stored, so it cannot be shown again.")
     sys.stdout.write(f"{token}\n")
+
+
+def _group_values(pairs: list[tuple[str, str]] | None) -> dict[str, list[str]] | None:
+    """Return the values by claim, or None without `--allow`."""
+    if pairs is None:
+        return None
+    return {name: [value for key, value in pairs if key == name] for name, _ in pairs}
 
 
 def _revoke(keys: "KeyFile", key_id: str) -> None:
@@ -86,4 +111,6 @@ def _revoke(keys: "KeyFile", key_id: str) -> None:
 def _format_key(key: "Key") -> str:
     reports = "all reports" if key.reports is None else ", ".join(key.reports) or "no report"
     masking = "" if key.pii else "  pii masked"
-    return f"{key.id}  {key.caller}  {key.createdAt}  {reports}{masking}"
+    claims = "".join(f"  {name}={','.join(values)}" for name, values in (key.allow or {}).items())
+    rows = "  no rows of restricted reports" if key.allow == {} else claims
+    return f"{key.id}  {key.caller}  {key.createdAt}  {reports}{masking}{rows}"

@@ -9,6 +9,7 @@
     │   ├── SourceUnavailable
     │   ├── StorageUnavailable
     │   ├── StorageTimeout
+    │   ├── RightsUnknown
     │   └── Incomplete
     └── FinalError           the same request will fail again
         ├── SourceTimeout
@@ -16,6 +17,7 @@
         ├── StorageDenied
         ├── StorageFull
         ├── RowsLimit
+        ├── RightsGone
         ├── UnreadableRow
         ├── TransformFailed
         ├── WorkerLost
@@ -113,6 +115,11 @@ class StorageTimeout(RetryableError):
     message = "The file storage stopped responding."
 
 
+class RightsUnknown(RetryableError):
+    code = "rights.unknown"
+    message = "The API keys could not be read, so the right to the rows could not be checked."
+
+
 class Incomplete(RetryableError):
     code = "source.incomplete"
     message = "The database returned a different number of rows than it had counted, so no file was stored."
@@ -145,6 +152,11 @@ class StorageFull(FinalError):
 class RowsLimit(FinalError):
     code = "rows.limit"
     message = "The export would contain more rows than the limit. Narrow the filters or dates."
+
+
+class RightsGone(FinalError):
+    code = "rights.gone"
+    message = "The right to these rows has been withdrawn."
 
 
 class UnreadableRow(FinalError):

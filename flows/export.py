@@ -23,6 +23,7 @@ from prefect.states import Completed, Failed
 from sqlalchemy.pool import NullPool
 
 from flows import logs
+from flows.access.withdrawal import readable_reports
 from flows.errors import (
     ExportError,
     Incomplete,
@@ -38,6 +39,7 @@ from flows.formats.output_file import OutputFile
 from flows.formats.protocol import Output
 from flows.query.masking import mask_reports
 from flows.query.request import ExportRequest, parse_stored_request
+from flows.query.row_rights import parse_rights, session_settings
 from flows.reports import catalog
 from flows.rows.columns import OutputColumn
 from flows.rows.pandas_frames import transform_chunk
@@ -47,6 +49,7 @@ from flows.runs.attempt_result import AttemptResult
 from flows.runs.progress import ProgressReporter
 from flows.runs.receipt import Receipt
 from flows.runs.retry_later import retry_later
+from flows.runs.tags import owner_from_tags
 from flows.schedules.after_run import follow_up_hook
 from flows.schedules.parameters import parse_schedule_parameters
 from flows.schedules.planned_range import resolve_request
@@ -109,12 +112,15 @@ def leave_page(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> No
     on_failure=[follow_up_hook],
 )
 def export_report(
-    request: dict[str, Any], recurring: dict[str, Any] | None = None, mask_pii: bool = False
+    request: dict[str, Any],
+    recurring: dict[str, Any] | None = None,
+    mask_pii: bool = False,
+    rights: dict[str, Any] | None = None,
 ) -> State[Any]:
     """Export the file of a request, which is a body of `POST /exports`.
 
     `recurring` is set for a run of a schedule, whose dates are computed from the scheduled time. `mask_pii`
-    masks the columns with personal data.
+    masks the columns with personal data, and `rights` restrict the rows.
     """
     settings = Settings()
     job_id, attempt, report = UUID(flow_run.id), flow_run.run_count, ""
@@ -125,7 +131,10 @@ def export_report(
             request = resolve_request(job_id, request, recurring, datetime.now(UTC))
             only_if_rows = parse_schedule_parameters(recurring).only_if_rows
         reports = catalog(settings.catalog_modules, settings.default_report)
-        parsed = parse_stored_request(request, mask_reports(reports) if mask_pii else reports)
+        visible = mask_reports(reports) if mask_pii else reports
+        caller = owner_from_tags(flow_run.tags)
+        readable = readable_reports(visible, request, parse_rights(rights), caller, settings.keys_file)
+        parsed = parse_stored_request(request, readable)
         report = parsed.report.name
         export = Export(job_id, attempt, parsed, settings, only_if_rows)
         stored_file = _make_file(export)
@@ -203,7 +212,8 @@ def fetch(export: Export) -> Generator[Opening | Records | Chunk, None, None]:
     engine = open_engine(settings.database_url.get_secret_value(), CONNECT_SECONDS, poolclass=NullPool)
     zone, seconds, silence = request.zone.key, settings.statement_seconds, settings.silence_seconds
     clock = partial(datetime.now, UTC)
-    with snapshot(engine, zone, seconds, clock, silence) as source_snapshot:
+    row_security = session_settings(request.report)
+    with snapshot(engine, zone, seconds, clock, silence, row_security) as source_snapshot:
         yield from choose.rows(Reading(source_snapshot, request, clock, settings.rows_per_export))
 
 

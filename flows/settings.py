@@ -54,6 +54,11 @@ class Settings(BaseSettings):
         5.0, ge=0, description="Seconds before the first retry of a webhook; quadruples with each retry."
     )
 
+    keys_file: Path | None = Field(
+        None,
+        description="File of API keys. If set, every caller needs a key, and runs of schedules check that it"
+        " still has its rights.",
+    )
     worker_entrypoints: str = Field(
         "",
         description="Additional entrypoints that the worker runs, next to those in prefect.yaml, separated by"

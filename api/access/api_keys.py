@@ -1,7 +1,7 @@
 """Create, revoke and verify API keys.
 
-The keys are stored as SHA-256 digests in a JSON file, which is read again whenever it changes. The file has
-the form {"keys": [{"id", "caller", "sha256", "createdAt", "reports": [...] or null, "pii": true}]}.
+The keys are stored as SHA-256 digests in a JSON file, which is read again whenever it changes. Its form is
+described in flows/access/stored_key.py.
 """
 
 import fcntl
@@ -12,38 +12,22 @@ import logging
 import os
 import re
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Literal
 
 from api.access.caller import LOCAL_CALLER, NAME, Caller
+from flows.access.stored_key import Key, KeyFileUnusable, read_keys
+
+__all__ = ["Key", "KeyFile", "KeyFileUnusable"]
 
 KEY = re.compile(r"rex_(?P<id>[0-9a-f]{8})_(?P<secret>[A-Za-z0-9_-]{43})")
 
 logger = logging.getLogger(__name__)
-
-
-class KeyFileUnusable(Exception):
-    """Raised if the key file exists but is not valid."""
-
-
-@dataclass(frozen=True)
-class Key:
-    id: str
-    caller: str
-    sha256: str
-    createdAt: str
-    reports: tuple[str, ...] | None = None
-    pii: bool = True
-
-    @property
-    def holder(self) -> Caller:
-        reports = frozenset(self.reports) if self.reports is not None else None
-        return Caller(self.caller, reports, self.pii)
 
 
 class KeyFile:
@@ -65,7 +49,7 @@ class KeyFile:
             return None
         key = self._valid_keys().get(match["id"])
         digest = hashlib.sha256(token.encode()).hexdigest()
-        return key.holder if key is not None and hmac.compare_digest(key.sha256, digest) else None
+        return _holder(key) if key is not None and hmac.compare_digest(key.sha256, digest) else None
 
     def keys(self) -> dict[str, Key]:
         """Return all keys by id.
@@ -95,16 +79,24 @@ class KeyFile:
         if version != self._version:
             self._version = version
             try:
-                self._keys, self._error = {key.id: key for key in _parse(self._path)}, None
+                self._keys, self._error = {key.id: key for key in read_keys(self._path)}, None
             except KeyFileUnusable as error:
                 self._error = error
                 logger.error("%s; the last valid keys stay in use", error)
         return self._keys or {}
 
-    def create(self, caller: str, reports: Sequence[str] | None, now: datetime, pii: bool = True) -> str:
+    def create(
+        self,
+        caller: str,
+        reports: Sequence[str] | None,
+        now: datetime,
+        pii: bool = True,
+        allow: Mapping[str, Sequence[str]] | None = None,
+    ) -> str:
         """Create a key and return it. It cannot be read again, because only its digest is stored.
 
-        `pii` decides whether the key gives access to personal data.
+        `pii` decides whether the key gives access to personal data. `allow` holds the values of claims that
+        limit the rows.
         """
         if not NAME.fullmatch(caller):
             raise ValueError("a caller's name is 1 to 200 visible ASCII characters")
@@ -112,8 +104,9 @@ class KeyFile:
             raise ValueError("this name is reserved for callers without authentication")
         token = f"rex_{secrets.token_hex(4)}_{secrets.token_urlsafe(32)}"
         digest = hashlib.sha256(token.encode()).hexdigest()
-        allowed = tuple(reports) if reports is not None else None
-        key = Key(token[4:12], caller, digest, now.isoformat(), allowed, pii)
+        permitted = tuple(reports) if reports is not None else None
+        claims = {name: tuple(values) for name, values in allow.items()} if allow is not None else None
+        key = Key(token[4:12], caller, digest, now.isoformat(), permitted, pii, claims)
         with self._locked():
             self._write([*self.keys().values(), key])
         return token
@@ -147,20 +140,6 @@ class KeyFile:
         Path(file.name).replace(self._path)
 
 
-def _parse(path: Path) -> list[Key]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return [_key(fields) for fields in content["keys"]]
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        raise KeyFileUnusable(f"{path} is not a valid API key file: {error}") from None
-
-
-def _key(fields: dict[str, object]) -> Key:
-    texts = {name: str(fields[name]) for name in ("id", "caller", "sha256", "createdAt")}
-    reports = fields.get("reports")
-    if reports is not None and not isinstance(reports, list):
-        raise ValueError("`reports` must be a list or null")
-    pii = fields.get("pii", True)
-    if not isinstance(pii, bool):
-        raise ValueError("`pii` must be true or false")
-    return Key(**texts, reports=tuple(map(str, reports)) if reports is not None else None, pii=pii)
+def _holder(key: Key) -> Caller:
+    reports = frozenset(key.reports) if key.reports is not None else None
+    return Caller(key.caller, reports, key.pii, key.claims, has_key=True)

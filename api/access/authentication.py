@@ -1,9 +1,9 @@
 """Identify the caller of a request by an API key or a JWT."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import jwt
 
@@ -11,6 +11,7 @@ from api.access.api_keys import KeyFile
 from api.access.caller import LOCAL, LOCAL_CALLER, NAME, Caller
 from api.settings import ApiSettings
 from api.web.problems import Refusal
+from flows.query.row_rights import Claims
 
 MAX_TOKEN_LENGTH = 8192
 CLOCK_SKEW_SECONDS = 30
@@ -24,9 +25,9 @@ class Authentication:
     If neither is configured, all requests belong to the local caller.
     """
 
-    def __init__(self, settings: ApiSettings) -> None:
+    def __init__(self, settings: ApiSettings, claim_names: Collection[str] = ()) -> None:
         self._keys = KeyFile(settings.keys_file) if settings.keys_file is not None else None
-        self._jwt = JwtCheck(settings) if settings.jwt_key_file is not None else None
+        self._jwt = JwtCheck(settings, claim_names) if settings.jwt_key_file is not None else None
 
     @property
     def required(self) -> bool:
@@ -60,11 +61,12 @@ class JwtCheck:
     The issuer, audience and algorithm come from the settings. The algorithm in the token's header is ignored.
     """
 
-    def __init__(self, settings: ApiSettings) -> None:
+    def __init__(self, settings: ApiSettings, claim_names: Collection[str]) -> None:
         self._algorithm = settings.jwt_algorithm
         self._issuer, self._audience = settings.jwt_issuer, settings.jwt_audience
         self._pii_default = settings.jwt_pii
         self._key = Path(settings.jwt_key_file or "").read_text(encoding="utf-8")
+        self._claim_names = claim_names
 
     def caller_of(self, token: str) -> Caller | None:
         try:
@@ -81,7 +83,19 @@ class JwtCheck:
             return None
         name, sees_pii = claims["sub"], claims.get(PII_CLAIM, self._pii_default)
         is_valid = isinstance(name, str) and NAME.fullmatch(name) and isinstance(sees_pii, bool)
-        return Caller(name, sees_pii=sees_pii) if is_valid else None
+        return Caller(name, sees_pii=sees_pii, claims=self._values(claims)) if is_valid else None
+
+    def _values(self, claims: Mapping[str, Any]) -> Claims | None:
+        """Return the values of the claims that restrict rows. A missing claim allows no row."""
+        if not self._claim_names:
+            return None
+        return {name: _values(claims[name]) for name in self._claim_names if name in claims}
+
+
+def _values(claim: object) -> frozenset[str]:
+    """Return the values of a claim, which is a string, a whole number or a list of them."""
+    items = claim if isinstance(claim, list) else [claim]
+    return frozenset(str(item) for item in items if type(item) in (str, int))
 
 
 def _bearer(authorization: Sequence[str]) -> str | None:

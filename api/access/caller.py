@@ -2,8 +2,9 @@
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from flows.query.row_rights import Claims, Rights
 from flows.runs.tags import LOCAL_CALLER as LOCAL_CALLER
 
 # The name becomes part of a Prefect tag, so spaces and line breaks are not allowed.
@@ -15,11 +16,18 @@ class Caller:
     name: str
     reports: frozenset[str] | None = None  # names of the permitted reports; None permits all
     sees_pii: bool = True  # False masks personal data
+    claims: Claims | None = None  # allowed values by claim; None permits all rows
+    has_key: bool = field(default=False, compare=False)  # identified by an API key, which can be revoked
+
+    @property
+    def rights(self) -> Rights | None:
+        """Return the rights that are stored with exports and schedules, or None for all rows forever."""
+        return Rights(self.claims, self.has_key) if self.has_key or self.claims is not None else None
 
     @property
     def is_limited(self) -> bool:
         """Return whether another key of the caller may have more rights."""
-        return self.reports is not None or not self.sees_pii
+        return self.reports is not None or not self.sees_pii or self.claims is not None
 
     @property
     def idempotency_space(self) -> str:
@@ -31,7 +39,9 @@ class Caller:
         if not self.is_limited:
             return self.name
         reports = sorted(self.reports) if self.reports is not None else None
-        return "\0".join((self.name, json.dumps([reports, self.sees_pii])))
+        claims = {name: sorted(values) for name, values in (self.claims or {}).items()}
+        rights = [reports, self.sees_pii, *([claims] if self.claims is not None else [])]
+        return "\0".join((self.name, json.dumps(rights, sort_keys=True)))
 
 
 LOCAL = Caller(LOCAL_CALLER)

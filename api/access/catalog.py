@@ -1,18 +1,22 @@
 """Select the reports that a caller may use and mask personal data in them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from functools import cached_property, lru_cache
+from typing import Any, Protocol
 
 from api.access.caller import Caller
 from flows.query.masking import mask_reports
 from flows.query.report import Report
+from flows.query.row_rights import Claims, Rights, allowed_values, covers, restrict_report
+
+MAX_RESTRICTED = 256
 
 
 class Resource(Protocol):
     """An export or a schedule.
 
-    `masked` is true if its creator could not see personal data.
+    `masked` is true if its creator could not see personal data. `rights` are the rows that they may see.
     """
 
     @property
@@ -20,6 +24,12 @@ class Resource(Protocol):
 
     @property
     def masked(self) -> bool: ...
+
+    @property
+    def request(self) -> Mapping[str, Any]: ...
+
+    @property
+    def rights(self) -> Rights | None: ...
 
 
 @dataclass(frozen=True)
@@ -33,20 +43,54 @@ class Catalog:
     def of(cls, reports: Mapping[str, Report]) -> "Catalog":
         return cls(reports, mask_reports(reports))
 
+    @cached_property
+    def claim_names(self) -> frozenset[str]:
+        """All claims that restrict the rows of a report."""
+        return frozenset().union(*(report.claim_names for report in self.reports.values()))
+
     def permitted(self, caller: Caller) -> Mapping[str, Report]:
-        """Return the reports that the caller may use, masked if they may not see personal data."""
+        """Return the reports that the caller may use.
+
+        They are restricted to the rows that the caller may see, and masked if they may not see personal data.
+        """
         reports = self.reports if caller.sees_pii else self.masked
+        if caller.claims is not None:
+            reports = self._restricted(caller.sees_pii, frozenset(caller.claims.items()))
         if caller.reports is None:
             return reports
         return {name: report for name, report in reports.items() if name in caller.reports}
+
+    @cached_property
+    def _restricted(self) -> Callable[[bool, frozenset[tuple[str, frozenset[str]]]], Mapping[str, Report]]:
+        """Restrict all reports by claims. The last results are kept, because it takes milliseconds."""
+
+        @lru_cache(MAX_RESTRICTED)
+        def restrict(sees_pii: bool, items: frozenset[tuple[str, frozenset[str]]]) -> Mapping[str, Report]:
+            reports, claims = self.reports if sees_pii else self.masked, dict(items)
+            readable = {name: report for name, report in reports.items() if _has_rows(report, claims)}
+            return {name: restrict_report(report, claims) for name, report in readable.items()}
+
+        return restrict
 
     def covers(self, caller: Caller, resource: Resource) -> bool:
         """Return whether the key or token that was sent covers an export or a schedule of its caller.
 
         Several keys of one caller may have different rights. What a key does not cover does not exist for it.
         """
-        return (resource.masked or caller.sees_pii) and _permits(caller, resource.report)
+        if not (resource.masked or caller.sees_pii):
+            return False
+        is_permitted = caller.reports is None or resource.report in caller.reports
+        return is_permitted and self._covers_rows(caller.claims, resource)
+
+    def _covers_rows(self, claims: Claims | None, resource: Resource) -> bool:
+        """Return whether the claims allow all rows. Those of a report that is gone are unknown."""
+        if claims is None:
+            return True
+        report = self.reports.get(resource.report)
+        made_with = resource.rights.claims if resource.rights is not None else None
+        return report is not None and covers(report, claims, resource.request, made_with)
 
 
-def _permits(caller: Caller, report: str) -> bool:
-    return caller.reports is None or report in caller.reports
+def _has_rows(report: Report, claims: Claims) -> bool:
+    """Return whether every claim allows a value. Otherwise the report does not exist for the caller."""
+    return all(allowed_values(claims, name) for name in report.claim_names)

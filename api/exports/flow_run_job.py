@@ -6,10 +6,12 @@ from typing import Any, cast
 
 from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun
 
+from api.access.caller import Caller
 from api.exports.job import Job, Run
 from flows.errors import InvalidRequest
 from flows.query.report import DEFAULT_REPORT
 from flows.query.request import ExportRequest
+from flows.query.row_rights import Rights, parse_rights
 from flows.runs.receipt import RunProgress
 from flows.runs.tags import DELETED_TAG, OWNER, REPORT, SCHEDULE, owner_from_tags
 from flows.schedules.parameters import parse_schedule_parameters, request_for_run
@@ -35,13 +37,25 @@ def retry_tag(job_id: str) -> str:
     return f"retry-of:{job_id}"
 
 
-def run_parameters(request: ExportRequest) -> dict[str, Any]:
+def run_parameters(request: ExportRequest, caller: Caller) -> dict[str, Any]:
     """Return the parameters of the flow.
 
-    `mask_pii` is not part of the request, so that callers cannot set it.
+    `mask_pii` and `rights` are separate from the request, so that callers cannot set them.
     """
     masked = {"mask_pii": True} if request.report.masked is not None else {}
-    return {"request": dict(request.body), **masked}
+    return {"request": dict(request.body), **masked, **rights_parameter(caller.rights)}
+
+
+def rights_parameter(rights: Rights | None) -> dict[str, Any]:
+    return {"rights": rights.as_parameter()} if rights is not None else {}
+
+
+def stored_rights(parameters: Mapping[str, Any]) -> Rights | None:
+    """Return the rights of the creator. If an operator has made them invalid, they count as all rows."""
+    try:
+        return parse_rights(parameters.get("rights"))
+    except InvalidRequest:
+        return None
 
 
 def caller_of(flow_run: FlowRun) -> str | None:
@@ -83,6 +97,7 @@ def _as_run(flow_run: FlowRun, attempts: int) -> Run:
         request=request,
         report=str(request.get("report") or DEFAULT_REPORT),
         masked=bool(flow_run.parameters.get("mask_pii")),
+        rights=stored_rights(flow_run.parameters),
         tags=frozenset(flow_run.tags),
         attempt=flow_run.run_count,
         attempts_left=flow_run.run_count < attempts,

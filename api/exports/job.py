@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from flows.errors import NoRows
+from flows.query.row_rights import Rights
 from flows.runs.outcome import CANCELLED, FILE_LOST, NO_ROWS, JobError, job_error
 from flows.runs.receipt import RunProgress
 from flows.runs.tags import EXPIRED_TAG
@@ -50,6 +51,7 @@ class Run:
     request: Mapping[str, Any]
     report: str
     masked: bool
+    rights: Rights | None
     tags: frozenset[str]
     attempt: int
     attempts_left: bool

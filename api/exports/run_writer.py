@@ -130,7 +130,7 @@ class RunWriter:
                 refusal = self._admission.refusal(entry, caller.name, queued)
                 if refusal is not None and not await self._is_replay(prefect_key, oldest):
                     raise refusal
-                flow_run, replayed = await self._create(request, caller.name, prefect_key, oldest, tags)
+                flow_run, replayed = await self._create(request, caller, prefect_key, oldest, tags)
                 entry.started = not replayed
             if key is not None and replayed and request_tag(request) not in flow_run.tags:
                 raise KeyReused
@@ -143,7 +143,7 @@ class RunWriter:
         return _hash(caller.name, "request", request.fingerprint, last_id)
 
     async def _create(
-        self, request: ExportRequest, caller: str, key: str, oldest: datetime | None, tags: Sequence[str]
+        self, request: ExportRequest, caller: Caller, key: str, oldest: datetime | None, tags: Sequence[str]
     ) -> tuple[FlowRun, bool]:
         """Create a run, or return the existing run with this key, and whether it existed.
 
@@ -164,15 +164,15 @@ class RunWriter:
         return False
 
     async def _create_with_key(
-        self, request: ExportRequest, caller: str, key: str, tags: Sequence[str]
+        self, request: ExportRequest, caller: Caller, key: str, tags: Sequence[str]
     ) -> tuple[FlowRun, bool]:
         # Every start uses a unique name. If Prefect returns a run with another name, it already existed.
         name = f"{request.report.name}-{secrets.token_hex(6)}"
         flow_run = await self._client.create_flow_run_from_deployment(
             (await self._server.deployment()).id,
-            parameters=run_parameters(request),
+            parameters=run_parameters(request, caller),
             name=name,
-            tags=[owner_tag(caller), report_tag(request.report.name), request_tag(request), *tags],
+            tags=[owner_tag(caller.name), report_tag(request.report.name), request_tag(request), *tags],
             idempotency_key=key,
             labels=tracing.trace_labels(),
         )

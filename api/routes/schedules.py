@@ -58,6 +58,7 @@ from flows import logs
 from flows.errors import InvalidRequest
 from flows.query.report import Report
 from flows.query.request import ExportRequest
+from flows.query.row_rights import intersect
 
 
 async def no_store(response: Response) -> None:
@@ -312,7 +313,12 @@ async def _changed(schedule: StoredSchedule, body: Any, caller: Caller, context:
 
 def _reports_of(schedule: StoredSchedule, caller: Caller, context: Context) -> Mapping[str, Report]:
     """Return the reports that the schedule may use, masked if the schedule or the caller is restricted."""
-    reader = replace(caller, sees_pii=caller.sees_pii and not schedule.masked)
+    claims = schedule.rights.claims if schedule.rights is not None else None
+    reader = replace(
+        caller,
+        sees_pii=caller.sees_pii and not schedule.masked,
+        claims=intersect(caller.claims, claims),
+    )
     return context.catalog.permitted(reader)
 
 

@@ -23,7 +23,7 @@ from api.web.problems import Refusal
 from api.web.queries import DEFAULT_LIMIT, Limit, QueryModel, each_parameter_once
 from api.web.responses import refusals
 from flows.errors import InvalidRequest
-from flows.query.report import Scope
+from flows.query.report import Report, Scope
 from flows.query.request_fields import NO_NUL
 
 router = APIRouter(tags=["reports"], dependencies=[Depends(get_caller)])
@@ -138,20 +138,20 @@ async def list_choices(
     response: Response,
 ) -> ChoiceList:
     """List the values of a scope, such as all surveys. `more` is true if not all matches are returned."""
-    report = reports.get(name)
-    searched = _listable(report.scope.get(scope) if report is not None else None)
+    report, searched = _listable(reports.get(name), scope)
     async with context.readers.reading(caller.name):
-        pairs = await context.source.choices(searched, query.search, query.limit + 1)
+        pairs = await context.source.choices(report, searched, query.search, query.limit + 1)
     items = [Choice(value=value, title=title) for value, title in pairs[: query.limit]]
     response.headers["Cache-Control"] = "no-store"
     return ChoiceList(items=items, more=len(pairs) > query.limit)
 
 
-def _listable(scope: Scope | None) -> Scope:
-    """Return the scope.
+def _listable(report: Report | None, name: str) -> tuple[Report, Scope]:
+    """Return the report and its scope.
 
-    Raises Refusal 404 if it does not exist or has no titles to list.
+    Raises Refusal 404 if either does not exist or the scope has no titles to list.
     """
-    if scope is None or scope.title is None:
+    scope = report.scope.get(name) if report is not None else None
+    if report is None or scope is None or scope.title is None:
         raise Refusal(HTTPStatus.NOT_FOUND, "The values of this scope cannot be listed.")
-    return scope
+    return report, scope

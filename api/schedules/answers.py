@@ -69,7 +69,7 @@ class RunFailure(Answer):
 
 
 class PausedReason(Answer):
-    code: Literal["failures"]
+    code: Literal["failures", "rights"]
     detail: str = Field(description="A message to show to users.")
     at: TimestampText
     failures: Count

@@ -9,9 +9,11 @@ from uuid import UUID
 from prefect.client.schemas.objects import DeploymentSchedule
 from prefect.client.schemas.responses import DeploymentResponse
 
+from api.exports.flow_run_job import stored_rights
 from api.schedules import timetable
 from api.schedules.spec import ScheduleSpec
 from flows.errors import InvalidRequest
+from flows.query.row_rights import Rights
 from flows.runs.tags import SCHEDULE, owner_from_tags, tag_value
 from flows.schedules.parameters import ScheduleParameters, parse_schedule_parameters
 
@@ -31,12 +33,17 @@ class StoredSchedule:
     slug: str | None
     version: str | None  # hash of the request body that created the schedule
     masked: bool  # created by a caller who may not see personal data
+    rights: Rights | None  # rows that its creator may see
     created_at: datetime
     updated_at: datetime
 
     @property
     def report(self) -> str:
         return self.spec.report
+
+    @property
+    def request(self) -> Mapping[str, Any]:
+        return self.spec.export
 
     @property
     def since(self) -> datetime:
@@ -73,6 +80,7 @@ def as_stored_schedule(deployment: DeploymentResponse) -> StoredSchedule | None:
         slug=first.slug,
         version=deployment.version,
         masked=bool(parameters.get("mask_pii")),
+        rights=stored_rights(parameters),
         created_at=created,
         updated_at=cast("datetime | None", deployment.updated) or created,
     )

@@ -37,7 +37,7 @@ from prefect.states import Cancelled
 from api.access.caller import LOCAL_CALLER, Caller
 from api.access.catalog import Catalog
 from api.access.rate_limits import Limits
-from api.exports.flow_run_job import as_job, owner_tag, report_tag, schedule_tag
+from api.exports.flow_run_job import as_job, owner_tag, report_tag, rights_parameter, schedule_tag
 from api.exports.job import Job
 from api.exports.run_reader import RunReader
 from api.exports.run_writer import KeyReused, caller_key
@@ -47,6 +47,7 @@ from api.schedules.deployment import NAME_PREFIX, StoredSchedule, as_stored_sche
 from api.schedules.spec import ScheduleSpec
 from api.web.problems import Unavailable
 from flows import tracing
+from flows.query.row_rights import Rights
 from flows.runs.tags import FOLLOW_UP
 from flows.schedules.failure_streak import AutoPause
 
@@ -108,7 +109,7 @@ class ScheduleStore:
                 description=spec.name,
                 version=version,
                 tags=_tags(spec, caller.name, schedule_id),
-                parameters=_parameters(spec, now, masked=not caller.sees_pii),
+                parameters=_parameters(spec, now, not caller.sees_pii, caller.rights),
                 schedules=[
                     DeploymentScheduleCreate(
                         schedule=timetable.as_schedule(spec.recurrence),
@@ -182,7 +183,7 @@ class ScheduleStore:
         update = DeploymentUpdate(
             description=spec.name,
             tags=_tags(spec, caller, stored.id),
-            parameters=_parameters(spec, stored.since, stored.masked, paused),
+            parameters=_parameters(spec, stored.since, stored.masked, stored.rights, paused),
             paused=False,
             schedules=[
                 DeploymentScheduleUpdate(
@@ -320,8 +321,12 @@ def _tags(spec: ScheduleSpec, caller: str, schedule_id: str) -> list[str]:
 
 
 def _parameters(
-    spec: ScheduleSpec, since: datetime, masked: bool, paused: AutoPause | None = None
+    spec: ScheduleSpec,
+    since: datetime,
+    masked: bool,
+    rights: Rights | None,
+    paused: AutoPause | None = None,
 ) -> dict[str, Any]:
     recurring = replace(spec.recurring(since), paused=paused)
     parameters = {"request": dict(spec.export), "recurring": recurring.as_parameter()}
-    return parameters | ({"mask_pii": True} if masked else {})
+    return parameters | ({"mask_pii": True} if masked else {}) | rights_parameter(rights)

@@ -27,6 +27,7 @@ def checked(report: Report, connection: Connection) -> Report:
     """
     _run(report, connection, report.select, "select")
     _check_filters(report, connection)
+    _run(report, connection, _compared(report, *report.claims.values()), "claims")
     _run(report, connection, _compared(report, report.key).order_by(report.key), "key")
     columns = {key: report.table_columns[key].expression for key in report.sortable}
     if _error(connection, report.select.order_by(*columns.values())) is None:

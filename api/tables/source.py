@@ -1,6 +1,7 @@
 """Read table pages and choices from the source database, and check that ids in requests exist."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -21,6 +22,7 @@ from flows.query import statement
 from flows.query.question_keys import names_question
 from flows.query.report import Report, Scope
 from flows.query.request import ExportRequest
+from flows.query.row_rights import session_settings
 from flows.rows.columns import OutputColumn
 from flows.sources.driver_errors import classify
 from flows.sources.snapshot import Snapshot, open_engine, snapshot, source_errors
@@ -72,10 +74,11 @@ class Source:
         await self._in_time(self._ping)
         return await self._in_thread(lambda: self._page(request, size, number, cursor, cells))
 
-    async def choices(self, scope: Scope, search: str, limit: int) -> list[tuple[str, str]]:
+    async def choices(self, report: Report, scope: Scope, search: str, limit: int) -> list[tuple[str, str]]:
         """Return the values that match the search as (value, title) pairs."""
         await self._in_time(self._ping)
-        return await self._in_thread(lambda: self._choices(statement.scope_choices(scope, search, limit)))
+        query = statement.scope_choices(scope, search, limit)
+        return await self._in_thread(lambda: self._choices(query, report))
 
     def check_report(self, report: Report) -> tuple[Report, list[str]]:
         """Return the report as its database supports it, and the tables that do not exist.
@@ -103,12 +106,16 @@ class Source:
         with source_errors(), self._engine.connect() as connection:
             connection.execute(select(1))
 
-    def _choices(self, query: Select[Any]) -> list[tuple[str, str]]:
-        with snapshot(self._engine, "UTC", LOOKUP_SECONDS, self._clock) as opened:
+    def _choices(self, query: Select[Any], report: Report) -> list[tuple[str, str]]:
+        with self._snapshot(report, "UTC", LOOKUP_SECONDS) as opened:
             return [(str(value), title) for value, title in opened.connection.execute(query)]
 
+    def _snapshot(self, report: Report, zone: str, seconds: int) -> AbstractContextManager[Snapshot]:
+        settings = session_settings(report)
+        return snapshot(self._engine, zone, seconds, self._clock, settings=settings)
+
     def _check_request(self, request: ExportRequest) -> None:
-        with snapshot(self._engine, request.zone.key, LOOKUP_SECONDS, self._clock) as opened:
+        with self._snapshot(request.report, request.zone.key, LOOKUP_SECONDS) as opened:
             self._check_known(request, opened)
 
     def _check_known(self, request: ExportRequest, opened: Snapshot) -> None:
@@ -141,7 +148,7 @@ class Source:
     def _page(self, request: ExportRequest, size: int, number: int, cursor: str | None, cells: str) -> Page:
         terms = statement.order(request)
         after = cursors.decode(cursor, request, terms) if cursor is not None else None
-        with snapshot(self._engine, request.zone.key, self._settings.table_seconds, self._clock) as opened:
+        with self._snapshot(request.report, request.zone.key, self._settings.table_seconds) as opened:
             self._check_known(request, opened)
             columns = self._columns(request, opened)
             read = self._read(request, columns, opened)

@@ -18,8 +18,11 @@ Transform = Callable[[pd.DataFrame], pd.DataFrame]
 
 # The default report if it exists. Stored requests for any other report contain its name.
 DEFAULT_REPORT = "survey-responses"
+# As a value of a claim, it allows all rows.
+ALL_VALUES = "*"
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_SETTING = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)+")
 # Names of request fields and parameters. Scopes and filters must not use them.
 RESERVED = frozenset(
     [
@@ -56,7 +59,8 @@ class Scope:
 
     `pattern` is a regular expression that values must match, and `known` is the column that lists the
     existing values. `title` is an optional column of the same table with a display name for each value. If it
-    is set, callers can list and search the values.
+    is set, callers can list and search the values. `claim` names the claim of callers that limits the values.
+    `allowed` are conditions on the table of `known` and is set only by restrict_report().
     """
 
     column: ColumnElement[Any]
@@ -64,6 +68,8 @@ class Scope:
     known: ColumnElement[Any]
     label: str | None = None
     title: ColumnElement[Any] | None = None
+    claim: str | None = None
+    allowed: tuple[ColumnElement[bool], ...] = ()
 
     def matches(self, value: str) -> bool:
         return re.fullmatch(self.pattern, value, re.ASCII) is not None
@@ -113,9 +119,10 @@ class Report:
 
     `select` contains the columns, joins and conditions. `key` is a unique column that is never null. `period`
     is the column that `from` and `to` restrict, to at most `max_days` days. `sort` is the default order:
-    column keys separated by commas, with `-` for descending. `masked` holds the keys of the masked columns
-    and is set only by mask_reports(). `unsortable` holds the keys of columns that the database
-    cannot sort by, and is set only by the API's check at start.
+    column keys separated by commas, with `-` for descending. `claims` maps claims of callers to the columns
+    that they restrict, and `session_claims` maps settings of PostgreSQL to claims. Only mask_reports() sets
+    `masked`, the keys of masked columns. Only restrict_report() sets `rights`, the allowed values by claim.
+    Only the API's check at start sets `unsortable`, the keys of columns that the database cannot sort by.
     """
 
     name: str
@@ -131,7 +138,10 @@ class Report:
     headings: Mapping[str, Heading] = field(default_factory=dict)
     questions: Questions | None = None
     transform: Transform | None = None
+    claims: Mapping[str, ColumnElement[Any]] = field(default_factory=dict)
+    session_claims: Mapping[str, str] = field(default_factory=dict)
     masked: frozenset[str] | None = None
+    rights: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     unsortable: frozenset[str] = frozenset()
     file: str = ""  # Path of the declaring file, set by the catalog.
     is_default: bool = False  # Whether requests without a report use this one, set by the catalog.
@@ -159,6 +169,12 @@ class Report:
             name: declared if isinstance(declared, Filter) else Filter(declared)
             for name, declared in self.filters.items()
         }
+
+    @cached_property
+    def claim_names(self) -> frozenset[str]:
+        """All claims that restrict the rows."""
+        scopes = {scope.claim for scope in self.scope.values() if scope.claim is not None}
+        return frozenset(scopes | set(self.claims) | set(self.session_claims.values()))
 
     @cached_property
     def sortable(self) -> list[str]:
@@ -230,6 +246,7 @@ def _check(report: Report) -> None:
         raise DeclarationError("select has no columns")
     _check_names(report)
     _check_columns(report)
+    _check_claims(report)
     if report.period is not None and type_name(report.period.type) not in ("date", "date-time"):
         raise DeclarationError(
             f"period: column {report.period} has type {type_name(report.period.type)}, not date or date-time"
@@ -249,6 +266,7 @@ def _check_kinds(report: Report) -> None:
             f"filters: {name!r}": getattr(column, "column", column) for name, column in report.filters.items()
         },
         **{f"scope: {name!r}": scope.column for name, scope in report.scope.items()},
+        **{f"claims: {name!r}": column for name, column in report.claims.items()},
     }
     if report.period is not None:
         columns["period"] = report.period
@@ -280,6 +298,19 @@ def _check_names(report: Report) -> None:
         kind = type_name(report.filter_columns[name].column.type)
         if kind not in FILTERABLE:
             raise DeclarationError(f"filters: {name!r}: columns of type {kind} cannot be filtered")
+
+
+def _check_claims(report: Report) -> None:
+    tables = len(report.select.get_final_froms())
+    for name, column in report.claims.items():
+        if type_name(column.type) not in FILTERABLE:
+            kind = type_name(column.type)
+            raise DeclarationError(f"claims: {name!r}: columns of type {kind} cannot be compared")
+        if len(report.select.where(column.is_(None)).get_final_froms()) != tables:
+            raise DeclarationError(f"claims: {name!r}: the select does not contain the table of {column}")
+    for setting in report.session_claims:
+        if not _SETTING.fullmatch(setting):
+            raise DeclarationError(f"session_claims: {setting!r} must be a name such as app.survey_ids")
 
 
 def _check_title(name: str, scope: Scope) -> None:

@@ -19,7 +19,7 @@ from flows.formats.protocol import Format
 from flows.query import date_range
 from flows.query.date_range import DateRange
 from flows.query.field_errors import Location, field_errors
-from flows.query.report import DEFAULT_REPORT, Report, SortKey
+from flows.query.report import ALL_VALUES, DEFAULT_REPORT, Report, SortKey
 from flows.query.request_model import ReportRequest, any_report_model, request_model
 
 MAX_FILE_NAME_LENGTH = 200
@@ -61,6 +61,8 @@ class ExportRequest:
         }
         if self.report.masked is not None:
             content["masked"] = sorted(self.report.masked)
+        if restrictions := _row_restrictions(self.report):
+            content["rights"] = restrictions
         text = json.dumps(content, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -82,6 +84,13 @@ class ExportRequest:
         days = [_day_text(self.body[key]) for key in ("from", "to") if key in self.body]
         stem = "_".join([self.report.name, *self.scope.values(), *days])
         return re.sub(r"[^A-Za-z0-9._-]", "-", stem)[:MAX_FILE_NAME_LENGTH]
+
+
+def _row_restrictions(report: Report) -> dict[str, tuple[str, ...]]:
+    """Return the restrictions by claim, without those of scopes: the request names their value itself."""
+    names = {*report.claims, *report.session_claims.values()}
+    restricted = {name: values for name, values in report.rights.items() if ALL_VALUES not in values}
+    return {name: values for name, values in restricted.items() if name in names}
 
 
 def _normalized(values: tuple[Any, ...]) -> list[str]:
@@ -130,8 +139,16 @@ def default_report(reports: Mapping[str, Report]) -> Report | None:
 
 def parse_stored_request(body: Mapping[str, Any], reports: Mapping[str, Report]) -> ExportRequest:
     """Parse a body that `stored_body` returned, with the default report of that time."""
-    named = {"report": DEFAULT_REPORT, **body} if DEFAULT_REPORT in reports else body
-    return replace(parse_request(named, reports), body=body)
+    return replace(parse_request(_with_name(body, reports), reports), body=body)
+
+
+def stored_report(body: Mapping[str, Any], reports: Mapping[str, Report]) -> Report | None:
+    """Return the report of a body that `stored_body` returned, or None if it no longer exists."""
+    return requested_report(_with_name(body, reports), reports)
+
+
+def _with_name(body: Mapping[str, Any], reports: Mapping[str, Report]) -> Mapping[str, Any]:
+    return {"report": DEFAULT_REPORT, **body} if DEFAULT_REPORT in reports else body
 
 
 def stored_body(report: Report, body: Mapping[str, Any]) -> dict[str, Any]:

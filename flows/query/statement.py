@@ -133,7 +133,8 @@ def without_rows(request: ExportRequest, filters: Sequence[str]) -> Select[Any]:
 
 def scope_exists(request: ExportRequest, name: str) -> Select[Any]:
     column = request.report.scope[name].known
-    return select(literal(1)).where(column == request.scope[name]).limit(1)
+    allowed = request.report.scope[name].allowed
+    return select(literal(1)).where(column == request.scope[name], *allowed).limit(1)
 
 
 def scope_choices(scope: Scope, search: str, limit: int) -> Select[Any]:
@@ -144,7 +145,7 @@ def scope_choices(scope: Scope, search: str, limit: int) -> Select[Any]:
     title = scope.title
     if title is None:
         raise ValueError("this scope has no titles")
-    choices = select(scope.known, title).order_by(title, scope.known).limit(limit)
+    choices = select(scope.known, title).where(*scope.allowed).order_by(title, scope.known).limit(limit)
     in_title = title.icontains(search, autoescape=True)
     return choices.where(
         in_title | (operand(scope.known) == bound(scope.known, search)) if scope.matches(search) else in_title
@@ -183,14 +184,18 @@ def _filter_clauses(request: ExportRequest) -> list[ColumnElement[bool]]:
 
 
 def _any_of(filter_: Filter, values: tuple[Any, ...]) -> ColumnElement[bool]:
-    column = filter_.column
-    wanted = [bound(column, value) for value in values if value is not None]
-    value = shown(column)
-    equal = [value == wanted[0]] if len(wanted) == 1 else [value.in_(wanted)] if wanted else []
-    clauses = [matching(condition, column) for condition in equal]
+    column, wanted = filter_.column, tuple(value for value in values if value is not None)
+    clauses = [matching(has_value(column, wanted), column)] if wanted else []
     if None in values:
         clauses.append(operand(column).is_(None))
     return or_(false(), *clauses) if len(clauses) != 1 else clauses[0]
+
+
+def has_value(column: ColumnElement[Any], values: tuple[Any, ...]) -> ColumnElement[bool]:
+    """Return the condition that the column has one of the values, which is false without any."""
+    wanted = [bound(column, value) for value in values]
+    value = shown(column)
+    return (value == wanted[0] if len(wanted) == 1 else value.in_(wanted)) if wanted else false()
 
 
 def _term(expression: ColumnElement[Any], descending: bool) -> OrderTerm:

@@ -64,6 +64,7 @@ REPORT = Report(
             known=surveys.c.id,
             label="Survey",
             title=surveys.c.title,
+            claim="surveyId",
         )
     },
     period=responses.c.submitted_at,

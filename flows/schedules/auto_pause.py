@@ -21,7 +21,7 @@ from prefect.client.schemas.sorting import FlowRunSort
 
 from flows.errors import InvalidRequest
 from flows.runs.outcome import Outcome
-from flows.schedules.failure_streak import FAILURES_UNTIL_PAUSE, AutoPause, RunResult, count_failures
+from flows.schedules.failure_streak import AutoPause, RunResult, count_failures, failures_until_pause
 from flows.schedules.parameters import parse_schedule_parameters
 
 COUNTED = [StateType.COMPLETED, StateType.FAILED, StateType.CRASHED]
@@ -44,7 +44,7 @@ def pause_if_failing(
         return paused if paused is not None and paused.export_id == outcome.job_id else None
     since = _counted_from(active)
     failures = count_failures(_results(_runs(client, deployment, since), attempts))
-    if failures < FAILURES_UNTIL_PAUSE:
+    if failures < failures_until_pause(outcome.error):
         return None
     # The schedule may have been changed or resumed in the meantime.
     deployment = client.read_deployment(deployment.id)

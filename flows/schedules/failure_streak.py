@@ -4,7 +4,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from flows.errors import RightsGone
+from flows.runs.outcome import JobError
+
 FAILURES_UNTIL_PAUSE = 3
+_FAILURES = "The last {} scheduled runs failed. Enable the schedule to resume it."
+_RIGHTS = (
+    "The right that the schedule was created with has been withdrawn. Restore it and enable the schedule, or"
+    " create the schedule again."
+)
 
 RunResult = Literal["done", "failed", "other"]
 
@@ -34,9 +42,11 @@ class AutoPause:
         }
 
     def as_body(self) -> dict[str, Any]:
-        detail = f"The last {self.failures} scheduled runs failed. Enable the schedule to resume it."
+        code, detail = "failures", _FAILURES.format(self.failures)
+        if self.code == RightsGone.code:
+            code, detail = "rights", _RIGHTS
         fields = {name: value for name, value in self.as_parameter().items() if name != "since"}
-        return {"code": "failures", "detail": detail, **fields}
+        return {"code": code, "detail": detail, **fields}
 
 
 def parse_auto_pause(value: object) -> AutoPause:
@@ -50,6 +60,11 @@ def parse_auto_pause(value: object) -> AutoPause:
         }:
             return AutoPause(at, since, failures, export_id, code, message)
     raise ValueError("must have the format in which the API stores a pause")
+
+
+def failures_until_pause(error: JobError | None) -> int:
+    """Return how many failures in a row pause a schedule. Without the right to its rows, every run fails."""
+    return 1 if error is not None and error.code == RightsGone.code else FAILURES_UNTIL_PAUSE
 
 
 def count_failures(results: Iterable[RunResult]) -> int:

@@ -3,9 +3,9 @@
 import json
 import logging
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
@@ -52,6 +52,7 @@ class Session:
     zone: str = "UTC"
     statement_seconds: int = 3600
     silence_seconds: float = math.inf
+    settings: Mapping[str, str] = field(default_factory=dict)  # for row level security
 
 
 @dataclass(frozen=True)
@@ -113,9 +114,10 @@ def snapshot(
     statement_seconds: int,
     clock: Callable[[], datetime],
     silence_seconds: float = math.inf,
+    settings: Mapping[str, str] | None = None,
 ) -> Iterator[Snapshot]:
     """Open the read-only transaction of an export and roll it back at the end."""
-    session = Session(zone, statement_seconds, silence_seconds)
+    session = Session(zone, statement_seconds, silence_seconds, settings or {})
     with source_errors(), engine.connect() as connection, _cancel_on_error(connection):
         if engine.dialect.name == "postgresql":
             connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
@@ -131,7 +133,7 @@ def _set_up(connection: Connection, session: Session) -> datetime:
     The snapshot is taken by the first statement, which also reads the time.
     """
     limit = f"{session.statement_seconds}s"
-    settings = {**_SESSION, "TimeZone": session.zone, "statement_timeout": limit}
+    settings = {**_SESSION, "TimeZone": session.zone, "statement_timeout": limit, **session.settings}
     set_all = [func.set_config(name, value, literal(True)) for name, value in settings.items()]
     metadata = func.clock_timestamp(), func.pg_backend_pid(), func.pg_postmaster_start_time()
     taken_at, pid, server_started_at, *_ = connection.execute(select(*metadata, *set_all)).one()

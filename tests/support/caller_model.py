@@ -59,7 +59,7 @@ class Key:
 
     @property
     def schedules(self) -> dict[str, Resource]:
-        return {id_: each for id_, each in self.caller.schedules.items() if self.covers(each)}
+        return {id_: schedule for id_, schedule in self.caller.schedules.items() if self.covers(schedule)}
 
 
 def report_of(body: Mapping[str, Any]) -> str:
@@ -89,12 +89,12 @@ class World:
 
     def _hidden_ids(self, key: Key) -> list[str]:
         """Return the ids of other callers, and those of the caller that the key does not cover."""
-        shown = {**key.jobs, **key.schedules}
+        covered = {**key.jobs, **key.schedules}
         # An export names its schedule even when that now needs a report that the key does not cover.
         named = {job.schedule_id for job in key.jobs.values()}
         own = {**key.caller.jobs, **key.caller.schedules}
         foreign = [id_ for id_, owner in self.owners.items() if owner is not key.caller]
-        return foreign + [id_ for id_ in own if id_ not in shown and id_ not in named]
+        return foreign + [id_ for id_ in own if id_ not in covered and id_ not in named]
 
     def assert_unknown(self, key: Key, method: str, path: str, id_: str, **content: Any) -> None:
         """Assert that the response is the same 404 as for an id that does not exist."""

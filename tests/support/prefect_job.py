@@ -29,6 +29,7 @@ def job(state_type: str = "RUNNING", progress: RunProgress = HALF, **fields: Any
         "request": {"surveyId": "668b6fa3b8d693cd865b44bb", "from": "2024-7-19", "to": "2024-7-26"},
         "report": "survey-responses",
         "masked": False,
+        "rights": None,
         "tags": frozenset({"owner:local"}),
         "attempt": 1,
         "attempts_left": True,

@@ -26,6 +26,8 @@ def test_codes_and_retryability_are_stable() -> None:
         "storage.denied": False,
         "storage.full": False,
         "rows.limit": False,
+        "rights.gone": False,
+        "rights.unknown": True,
         "source.unreadable": False,
         "transform.failed": False,
         "worker.lost": False,

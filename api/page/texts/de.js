@@ -197,6 +197,8 @@ export const de = {
     "storage.denied": { cause: "Der Dateispeicher hat die Datei abgelehnt.", action: "Wenden Sie sich mit der ID an den Support: Dem Dienst fehlt Schreibzugriff." },
     "storage.full": { cause: "Der Dateispeicher ist voll.", action: "Wenden Sie sich mit der ID an den Support oder löschen Sie alte Exporte." },
     "rows.limit": { cause: "Der Export hätte zu viele Zeilen.", action: "Wählen Sie einen kürzeren Zeitraum oder setzen Sie einen Filter." },
+    "rights.gone": { cause: "Sie haben keinen Zugriff mehr auf diese Zeilen.", action: "Bitten Sie die Administration um Zugriff." },
+    "rights.unknown": { cause: "Ihr Zugriff auf diese Zeilen konnte nicht geprüft werden.", action: "Versuchen Sie es gleich noch einmal." },
     "transform.failed": { cause: "Der Bericht hat einen Fehler in seinem eigenen Code.", action: "Wenden Sie sich mit der ID an den Support." },
     "report.invalid": { cause: "Der Bericht passt nicht zur Datenbank.", action: "Wenden Sie sich mit der ID an den Support." },
     "request.invalid": { cause: "Die Anfrage ist für diesen Bericht nicht mehr gültig.", action: "Passen Sie die Filter an und exportieren Sie erneut." },

@@ -199,6 +199,8 @@ export const en = {
     "storage.denied": { cause: "The file storage denied access.", action: "Contact support with the ID. The service needs write access." },
     "storage.full": { cause: "The file storage is full.", action: "Contact support with the ID, or delete exports you no longer need." },
     "rows.limit": { cause: "The export would have too many rows.", action: "Choose a shorter date range or add a filter." },
+    "rights.gone": { cause: "You no longer have access to these rows.", action: "Ask your administrator for access." },
+    "rights.unknown": { cause: "Your access to these rows couldn't be checked.", action: "Try again in a moment." },
     "transform.failed": { cause: "The report's own code failed.", action: "Contact support with the ID." },
     "report.invalid": { cause: "The report doesn't match the database.", action: "Contact support with the ID." },
     "request.invalid": { cause: "The request is no longer valid for this report.", action: "Adjust the filters and export again." },

@@ -62,3 +62,19 @@ def test_a_file_that_is_not_a_key_file_is_left_unchanged(
     path.write_text("something else")
     assert main(["keys", "create", "--caller", "ada"]) == 1
     assert path.read_text() == "something else"
+
+
+def test_allow_limits_the_rows_of_a_key(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ("--allow", "region=north", "--allow", "region=south=west", "--allow", "shop=*")
+    caller = KeyFile(path).caller_of(create(capsys, *options))
+    assert caller is not None
+    assert caller.claims == {"region": {"north", "south=west"}, "shop": {"*"}}
+    assert main(["keys", "list"]) == 0
+    assert "region=north,south=west  shop=*" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("claim", ["region", "=north", "region="])
+def test_a_claim_without_name_or_value_is_rejected(claim: str, path: Path) -> None:
+    with pytest.raises(SystemExit):
+        main(["keys", "create", "--caller", "ada", "--allow", claim])
+    assert not path.exists()

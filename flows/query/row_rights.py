@@ -1,0 +1,186 @@
+"""Restrict a report to the rows that its caller may see.
+
+A report declares which claim restricts a scope or a column. A caller has the allowed values of each claim.
+The restriction becomes part of the report's SELECT, as a mask does (see masking.py), so the table, count,
+preview, choices and file all obey it. A value of a scope that is not allowed does not exist for the caller.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select
+
+from flows.errors import InvalidRequest
+from flows.query import statement
+from flows.query.filter_values import parse_filter_value, value_from_text
+from flows.query.report import ALL_VALUES, Filter, Report, Scope
+from flows.query.request_model import request_model
+
+# Allowed values by the name of the claim. A missing claim allows no value, ALL_VALUES allows every value.
+Claims = Mapping[str, frozenset[str]]
+
+_EVERY = frozenset({ALL_VALUES})
+
+
+@dataclass(frozen=True)
+class Rights:
+    """The rows that the creator of an export or a schedule may see; `claims` of None allow all rows.
+
+    `from_key` is true if the rights come from an API key, which can be revoked or limited later.
+    """
+
+    claims: Claims | None = None
+    from_key: bool = False
+
+    def as_parameter(self) -> dict[str, Any]:
+        """Return the rights as a flow parameter."""
+        claims = None if self.claims is None else {n: sorted(values) for n, values in self.claims.items()}
+        return {"claims": claims, "fromKey": self.from_key}
+
+
+def parse_rights(value: object) -> Rights | None:
+    """Parse the flow parameter. Raises InvalidRequest if an operator has made it invalid."""
+    match value:
+        case None:
+            return None
+        case {"claims": dict() | None as claims, "fromKey": bool(from_key)}:
+            if claims is None or all(isinstance(values, list) for values in claims.values()):
+                return Rights(claims and _parse_claims(claims), from_key)
+    raise InvalidRequest.at("/rights", "invalid", "Must have the form in which the API stores rights.")
+
+
+def _parse_claims(claims: dict[str, list[object]]) -> Claims:
+    return {name: frozenset(map(str, values)) for name, values in claims.items()}
+
+
+def allowed_values(claims: Claims | None, name: str) -> frozenset[str]:
+    return _EVERY if claims is None else claims.get(name, frozenset())
+
+
+def intersect(one: Claims | None, other: Claims | None) -> Claims | None:
+    """Return the values that both allow."""
+    if one is None or other is None:
+        return other if one is None else one
+    return {name: _both(one[name], other[name]) for name in one.keys() & other.keys()}
+
+
+def _both(one: frozenset[str], other: frozenset[str]) -> frozenset[str]:
+    if ALL_VALUES in one:
+        return other
+    return one if ALL_VALUES in other else one & other
+
+
+def covers(report: Report, claims: Claims | None, body: Mapping[str, Any], made_with: Claims | None) -> bool:
+    """Return whether the claims allow all rows of an export with the request `body`.
+
+    `made_with` are the claims that the export was restricted by.
+    """
+    for name in report.claim_names if claims is not None else ():
+        allowed = allowed_values(claims, name)
+        scopes = [key for key, scope in report.scope.items() if scope.claim == name]
+        rows = {_text(body.get(key)) for key in scopes}
+        if not rows or name in report.claims or name in report.session_claims.values():
+            rows |= allowed_values(made_with, name)
+        if not allowed or not (ALL_VALUES in allowed or (rows <= allowed and ALL_VALUES not in rows)):
+            return False
+    return True
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ALL_VALUES
+
+
+def restrict_report(report: Report, claims: Claims | None) -> Report:
+    """Return the report with only the rows that the claims allow."""
+    if claims is None or not report.claim_names:
+        return report
+    for dates in (True, False):
+        request_model(report, dates)  # made once for the report as declared
+    rights = {name: tuple(sorted(allowed_values(claims, name))) for name in report.claim_names}
+    restricted = replace(
+        report,
+        select=report.select.where(*_row_clauses(report, rights)),
+        scope={name: _restrict_scope(report, name, rights) for name in report.scope},
+        questions=_restrict_questions(report, rights),
+        rights=rights,
+    )
+    computed = {name: value for name, value in vars(report).items() if name not in vars(restricted)}
+    vars(restricted).update(computed)  # columns, filters and models are those of the report
+    return restricted
+
+
+def session_settings(report: Report) -> dict[str, str]:
+    """Return PostgreSQL settings for row level security: the values that a claim allows, as a JSON array."""
+    every = (ALL_VALUES,)
+    return {
+        setting: json.dumps(report.rights.get(claim, every))
+        for setting, claim in report.session_claims.items()
+    }
+
+
+def _row_clauses(report: Report, rights: Mapping[str, tuple[str, ...]]) -> Iterator[ColumnElement[bool]]:
+    for name, column in report.claims.items():
+        yield from _clause(column, rights[name])
+    for scope in report.scope.values():
+        yield from _own_clause(scope, scope.column, rights)
+
+
+def _restrict_scope(report: Report, name: str, rights: Mapping[str, tuple[str, ...]]) -> Scope:
+    scope = report.scope[name]
+    return replace(scope, allowed=tuple(_value_clauses(report, name, scope.known, rights)))
+
+
+def _restrict_questions(report: Report, rights: Mapping[str, tuple[str, ...]]) -> Any:
+    declared = report.questions
+    if declared is None:
+        return None
+    clauses = [
+        clause
+        for name, column in declared.scope.items()
+        for clause in _value_clauses(report, name, column, rights)
+    ]
+    return replace(declared, select=declared.select.where(*clauses))
+
+
+def _value_clauses(
+    report: Report, name: str, column: ColumnElement[Any], rights: Mapping[str, tuple[str, ...]]
+) -> Iterator[ColumnElement[bool]]:
+    """Yield the conditions on a column with values of the scope `name`.
+
+    A claim of the scope itself names them. Other claims leave the values that occur in the caller's rows.
+    """
+    scope = report.scope[name]
+    yield from _own_clause(scope, column, rights)
+    others = [clause for key, other in report.claims.items() for clause in _clause(other, rights[key])]
+    for other_name, other in report.scope.items():
+        others += _own_clause(other, other.column, rights) if other_name != name else ()
+    if others:
+        yield column.in_(_values_in_rows(report.select.where(*others), scope.column))
+
+
+def _values_in_rows(rows: Select[Any], column: ColumnElement[Any]) -> Select[Any]:
+    values = rows.with_only_columns(column, maintain_column_froms=True).order_by(None).correlate(None)
+    return values.group_by(column) if rows._group_by_clauses else values
+
+
+def _own_clause(
+    scope: Scope, column: ColumnElement[Any], rights: Mapping[str, tuple[str, ...]]
+) -> Iterator[ColumnElement[bool]]:
+    if scope.claim is not None:
+        yield from _clause(column, rights[scope.claim])
+
+
+def _clause(column: ColumnElement[Any], texts: tuple[str, ...]) -> Iterator[ColumnElement[bool]]:
+    """Yield the condition that the column has one of the values, or nothing if every value is allowed."""
+    if ALL_VALUES not in texts:
+        yield statement.has_value(column, tuple(_parsed(texts, Filter(column))))
+
+
+def _parsed(texts: tuple[str, ...], filter_: Filter) -> Iterator[Any]:
+    """Yield the values in the column's type. A text that is not of this type is the value of no row."""
+    for text in texts:
+        with suppress(ValueError):
+            yield parse_filter_value(value_from_text(text, filter_), filter_)
