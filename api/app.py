@@ -13,6 +13,7 @@ from fastapi_offline import FastAPIOffline
 
 from api import openapi
 from api.access import limit_problem
+from api.access.audit import AuditLog
 from api.access.authentication import Authentication
 from api.access.catalog import Catalog
 from api.access.rate_limits import Limits
@@ -78,6 +79,7 @@ def create_app() -> RequestLog:
     problems.install(app)
     limit_problem.install(app)
     methods.install(app, ROUTERS)
+    app.add_middleware(AuditLog)
     app.add_middleware(Measured, metrics=app.state.metrics)
     known_hosts = AllowedHosts(app, settings.answered_hosts)
     return RequestLog(ForwardedPrefix(SecurityHeaders(known_hosts, DOCS_PATH)))

@@ -10,6 +10,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from api.access import audit
 from api.access.caller import Caller
 from api.context import Context
 from api.exports.poll_watcher import CachedJob
@@ -28,6 +29,7 @@ def authenticate(request: Request) -> Caller:
     context: Context = request.app.state.context
     caller = context.authentication.caller(request.headers.getlist("authorization"))
     logs.bind(caller=caller.name)
+    audit.note(caller=caller.name, key=caller.key_id, claims=caller.claims)
     return caller
 
 
@@ -72,6 +74,7 @@ async def find_export(export_id: str, caller: Caller, context: Context) -> Cache
     if export is None or not context.catalog.covers(caller, export.job.run):
         return None
     logs.bind(job=export.job.run.id)
+    audit.note(job=export.job.run.id, export=export.job.run.request)
     return export
 
 
@@ -85,6 +88,7 @@ async def get_schedule(schedule_id: ScheduleId, caller: CallerDep, context: Cont
     schedule = await store.read(schedule_id.lower(), caller.name) if is_id(schedule_id) else None
     if schedule is None or not context.catalog.covers(caller, schedule):
         raise Refusal(HTTPStatus.NOT_FOUND, "No schedule has this id.")
+    audit.note(schedule=schedule.id, export=schedule.spec.export)
     return schedule
 
 

@@ -1,7 +1,10 @@
 """Implement `report-exports keys`, which creates, lists and revokes API keys in the API's key file."""
 
 import argparse
+import getpass
+import logging
 import os
+import socket
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -57,6 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     from api.access.api_keys import KeyFile  # other commands start faster without it
     from flows.access.stored_key import KeyFileUnusable
 
+    _log_to_stderr()
     keys = KeyFile(_choose_file(arguments.file))
     try:
         match arguments.action:
@@ -91,6 +95,8 @@ def _create(keys: "KeyFile", arguments: argparse.Namespace) -> None:
         token = keys.create(caller, arguments.report, datetime.now(UTC), arguments.pii, allow)
     except ValueError as error:
         raise RequestRejected(f"--caller {caller!r}: {error}.") from None
+    rights = {"reports": arguments.report, "pii": arguments.pii, "allow": allow}
+    _audit("key.create", key=token[4:12], caller=caller, **rights)
     print_to_stderr("Save this key now. Only its hash is stored, so it cannot be shown again.")
     sys.stdout.write(f"{token}\n")
 
@@ -105,7 +111,22 @@ def _group_values(pairs: list[tuple[str, str]] | None) -> dict[str, list[str]] |
 def _revoke(keys: "KeyFile", key_id: str) -> None:
     if not keys.revoke(key_id):
         raise RequestRejected(f"No key has the id {key_id!r}. Run `keys list` to see the ids.")
+    _audit("key.revoke", key=key_id)
     print_to_stderr(f"Key {key_id} is revoked.")
+
+
+def _log_to_stderr() -> None:
+    from flows import logs
+
+    logs.configure("json" if os.environ.get("REPORTS_LOG_FORMAT") == "json" else "text")
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+
+def _audit(action: str, **fields: object) -> None:
+    """Log who has changed the key file on which machine."""
+    from flows import audit
+
+    audit.record(action, "done", by=getpass.getuser(), **{"from": socket.gethostname()}, **fields)
 
 
 def _format_key(key: "Key") -> str:

@@ -22,7 +22,7 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 from sqlalchemy.pool import NullPool
 
-from flows import logs
+from flows import audit, logs
 from flows.access.withdrawal import readable_reports
 from flows.errors import (
     ExportError,
@@ -49,7 +49,7 @@ from flows.runs.attempt_result import AttemptResult
 from flows.runs.progress import ProgressReporter
 from flows.runs.receipt import Receipt
 from flows.runs.retry_later import retry_later
-from flows.runs.tags import owner_from_tags
+from flows.runs.tags import SCHEDULE, owner_from_tags, tag_value
 from flows.schedules.after_run import follow_up_hook
 from flows.schedules.parameters import parse_schedule_parameters
 from flows.schedules.planned_range import resolve_request
@@ -135,6 +135,9 @@ def export_report(
         caller = owner_from_tags(flow_run.tags)
         readable = readable_reports(visible, request, parse_rights(rights), caller, settings.keys_file)
         parsed = parse_stored_request(request, readable)
+        if recurring is not None and attempt == 1:
+            run = {"job": str(job_id), "schedule": tag_value(flow_run.tags, SCHEDULE), "export": request}
+            audit.record("export.start", "done", caller=caller, **run)
         report = parsed.report.name
         export = Export(job_id, attempt, parsed, settings, only_if_rows)
         stored_file = _make_file(export)

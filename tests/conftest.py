@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from flows.storage.s3 import S3Storage
-from tests.support.extra_processes import extra_processes
+from tests.support.extra_processes import ExtraProcesses, extra_processes
 from tests.support.openapi_conformance import response_hook
 from tests.support.running_stack import Stack, running_stack
 from tests.support.webhook_receiver import Receiver, running_receiver
@@ -102,8 +102,13 @@ def guarded_keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def guarded_url(stack: Stack, guarded_keys: Path, receiver: Receiver) -> Iterator[str]:
-    """An API on the stack that requires a key."""
+def guarded_api(stack: Stack, guarded_keys: Path, receiver: Receiver) -> Iterator[tuple[str, ExtraProcesses]]:
+    """Start another API on the stack that requires a key and logs JSON. Yield its URL and its process."""
     settings = receiver.settings | {"REPORTS_KEYS_FILE": str(guarded_keys), "REPORTS_OUTAGE_SECONDS": "60"}
     with extra_processes(stack) as processes:
-        yield processes.start_api(**settings)
+        yield processes.start_api(REPORTS_LOG_FORMAT="json", **settings), processes
+
+
+@pytest.fixture(scope="session")
+def guarded_url(guarded_api: tuple[str, ExtraProcesses]) -> str:
+    return guarded_api[0]

@@ -21,6 +21,7 @@ from tempfile import NamedTemporaryFile
 from typing import Literal
 
 from api.access.caller import LOCAL_CALLER, NAME, Caller
+from flows import audit
 from flows.access.stored_key import Key, KeyFileUnusable, read_keys
 
 __all__ = ["Key", "KeyFile", "KeyFileUnusable"]
@@ -73,17 +74,23 @@ class KeyFile:
         try:
             status = self._path.stat()
         except FileNotFoundError:
-            self._version, self._keys, self._error = None, {}, None
+            self._version = None
+            self._use({})
             return {}
         version = (status.st_mtime_ns, status.st_size, status.st_ino)
         if version != self._version:
             self._version = version
             try:
-                self._keys, self._error = {key.id: key for key in read_keys(self._path)}, None
+                self._use({key.id: key for key in read_keys(self._path)})
             except KeyFileUnusable as error:
                 self._error = error
                 logger.error("%s; the last valid keys stay in use", error)
         return self._keys or {}
+
+    def _use(self, keys: dict[str, Key]) -> None:
+        if self._keys is not None:
+            _audit_changes(self._keys, keys)
+        self._keys, self._error = keys, None
 
     def create(
         self,
@@ -140,6 +147,14 @@ class KeyFile:
         Path(file.name).replace(self._path)
 
 
+def _audit_changes(before: Mapping[str, Key], after: Mapping[str, Key]) -> None:
+    """Log the keys that another program has added to the file or removed from it."""
+    for action, keys, others in (("key.added", after, before), ("key.removed", before, after)):
+        for key in (key for key_id, key in keys.items() if others.get(key_id) != key):
+            rights = {"reports": key.reports, "pii": key.pii, "allow": key.allow}
+            audit.record(action, "done", key=key.id, caller=key.caller, **rights)
+
+
 def _holder(key: Key) -> Caller:
     reports = frozenset(key.reports) if key.reports is not None else None
-    return Caller(key.caller, reports, key.pii, key.claims, has_key=True)
+    return Caller(key.caller, reports, key.pii, key.claims, key_id=key.id)

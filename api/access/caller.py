@@ -17,12 +17,13 @@ class Caller:
     reports: frozenset[str] | None = None  # names of the permitted reports; None permits all
     sees_pii: bool = True  # False masks personal data
     claims: Claims | None = None  # allowed values by claim; None permits all rows
-    has_key: bool = field(default=False, compare=False)  # identified by an API key, which can be revoked
+    key_id: str | None = field(default=None, compare=False)  # of the API key, which can be revoked
 
     @property
     def rights(self) -> Rights | None:
         """Return the rights that are stored with exports and schedules, or None for all rows forever."""
-        return Rights(self.claims, self.has_key) if self.has_key or self.claims is not None else None
+        has_key = self.key_id is not None
+        return Rights(self.claims, has_key) if has_key or self.claims is not None else None
 
     @property
     def is_limited(self) -> bool:

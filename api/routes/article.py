@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 from pydantic import Field, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from api.access import audit
 from api.dependencies import CallerDep, ContextDep, find_export
 from api.exports.article import Poll, Started
 from api.exports.job import frozen_body, poll_headers
@@ -57,6 +58,8 @@ async def poll_csv(query: Annotated[PollQuery, Query()], caller: CallerDep, cont
         raise _unknown_job()
     job = await context.files.check(export.job)
     url = (await context.links.link_to(job)).url if job.status == "done" else None
+    if url is not None:
+        audit.note_link(job.run.id)
     return JSONResponse(frozen_body(job, url), headers=poll_headers(job, datetime.now(UTC), export.stale))
 
 

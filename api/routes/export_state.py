@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from api.access import audit
 from api.access.caller import Caller
 from api.context import Context
 from api.exports.answers import Export, ExportFile, export_answer
@@ -34,6 +35,7 @@ async def _file(job: Job, context: Context) -> ExportFile:
     assert receipt is not None  # noqa: S101 - a job is done only with a receipt
     assert finished_at is not None  # noqa: S101 - Prefect sets it when a run ends
     link = await context.links.link_to(job)
+    audit.note_link(job.run.id)
     return ExportFile(
         name=receipt.name,
         rows=receipt.rows,

@@ -1,7 +1,6 @@
 """Endpoints that start, list, read, cancel, retry, delete and download exports."""
 
 import hashlib
-import logging
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Literal
@@ -10,6 +9,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 from pydantic import SkipValidation
 
+from api.access import audit
 from api.access.caller import Caller
 from api.context import Context
 from api.dependencies import (
@@ -49,7 +49,6 @@ IfNoneMatch = Annotated[
     str,
     Header(alias="If-None-Match", description="A previous `ETag`. The status is 304 if it still matches."),
 ]
-audit = logging.getLogger("report_exports.audit")
 
 
 class StartQuery(QueryModel):
@@ -94,6 +93,7 @@ async def start_export(
     still running.
     """
     if dry_run_only:
+        audit.note_preview()
         sample = await _preview(order, caller, context)
         return JSONResponse(sample.model_dump(mode="json"))
     return await answer_start(await start(order, context, caller), context, caller, response)
@@ -238,14 +238,13 @@ async def retry_export(
     response_description="Deleted.",
     responses=refusals(404),
 )
-async def delete_export(export: ExportDep, caller: CallerDep, context: ContextDep) -> None:
+async def delete_export(export: ExportDep, context: ContextDep) -> None:
     """Delete the export and its file. A running export is cancelled first."""
     job = export.job
     if job.progress.receipt is not None:
         await context.links.remove_file(job)
     await context.run_writer.delete(job)
     context.watcher.forget(job.run.id)
-    audit.info("deleted job=%s caller=%s", job.run.id, caller.name)
 
 
 @router.get(
@@ -257,11 +256,10 @@ async def delete_export(export: ExportDep, caller: CallerDep, context: ContextDe
     response_description="Redirect to the signed URL of the file.",
     responses={**with_headers(303, responses.LOCATION), **refusals(404, 409, 410)},
 )
-async def download_export(export: ExportDep, caller: CallerDep, context: ContextDep) -> Response:
+async def download_export(export: ExportDep, context: ContextDep) -> Response:
     """Redirect to the file through a signed URL that is created for this request."""
     job = _with_file(await context.files.check(export.job))
     link = await context.links.fresh_link_to(job)
-    audit.info("download job=%s caller=%s", job.run.id, caller.name)
     return RedirectResponse(link.url, HTTPStatus.SEE_OTHER, {"Cache-Control": "no-store"})
 
 

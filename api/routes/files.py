@@ -6,6 +6,7 @@ from http import HTTPStatus
 from fastapi import APIRouter, Response
 from fastapi.responses import FileResponse
 
+from api.access import audit
 from api.dependencies import ContextDep
 from api.web.problems import Refusal
 from flows.formats.registry import media_type_of
@@ -14,7 +15,7 @@ from flows.storage.folder import FolderStorage
 router = APIRouter()
 
 
-@router.get("/files/{job_id}/{name}", include_in_schema=False)
+@router.get("/files/{job_id}/{name}", operation_id="downloadFile", include_in_schema=False)
 async def read_file(
     job_id: str,
     name: str,
@@ -26,6 +27,7 @@ async def read_file(
     if not isinstance(context.storage, FolderStorage):
         raise Refusal(HTTPStatus.NOT_FOUND, "The file does not exist.")
     key = f"{job_id}/{name}"
+    audit.note(file=key)
     try:
         path = context.storage.verify_link(key, expires, disposition, signature, datetime.now(UTC))
     except PermissionError as error:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Depends, Query, Request, Response
 from pydantic import Field, PlainValidator, WithJsonSchema
 
+from api.access import audit
 from api.access.caller import Caller
 from api.context import Context
 from api.dependencies import CallerDep, ContextDep, ReportsDep, ScheduleDep, get_caller, limit_previews
@@ -134,6 +135,7 @@ async def create_schedule(
         )
     except KeyReused:
         raise key_reused() from None
+    audit.note(schedule=stored.id, replayed=replayed or None, **_audited(stored.spec))
     response.headers["Location"] = f"/schedules/{stored.id}"
     if replayed:
         response.status_code = HTTPStatus.OK
@@ -205,8 +207,10 @@ async def change_schedule(
 ) -> Schedule:
     """Change the fields that the body contains. `{"enabled": false}` pauses the schedule."""
     _check_changeable(schedule)
+    audit.note(changed=sorted(body) if isinstance(body, dict) else None)
     spec = await _changed(schedule, body, caller, context)
     changed = await context.schedules.change(schedule, spec, caller.name, datetime.now(UTC))
+    audit.note(**_audited(changed.spec))
     return await _answer(changed, context)
 
 
@@ -243,6 +247,7 @@ async def run_schedule(
     """Start an export over the dates of a run scheduled for now, even if the schedule is paused."""
     job, replayed = await context.schedules.run_now(schedule, caller, key, datetime.now(UTC))
     logs.bind(job=job.run.id)
+    audit.note(job=job.run.id, export=job.run.request, replayed=replayed or None)
     if not replayed:
         context.watcher.watch(job, caller.name)
     return await answer_start(Started(job, replayed), context, caller, response)
@@ -320,6 +325,12 @@ def _reports_of(schedule: StoredSchedule, caller: Caller, context: Context) -> M
         claims=intersect(caller.claims, claims),
     )
     return context.catalog.permitted(reader)
+
+
+def _audited(spec: ScheduleSpec) -> dict[str, Any]:
+    """Return the definition of a schedule for the audit log, without the URLs of webhooks."""
+    definition = spec.as_body()
+    return {**definition, "notify": [webhook.host for webhook in spec.notify]}
 
 
 def _check_changeable(schedule: StoredSchedule) -> None:

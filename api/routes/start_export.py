@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from fastapi import Body, Depends, Header, Request, Response
 from pydantic import SkipValidation, WithJsonSchema
 
+from api.access import audit
 from api.access.caller import Caller
 from api.context import Context
 from api.dependencies import ContextDep, ReportsDep
@@ -92,6 +93,7 @@ async def start(order: ExportOrder, context: Context, caller: Caller, tags: Sequ
     except KeyReused:
         raise key_reused() from None
     logs.bind(job=job.run.id)
+    audit.note(job=job.run.id, export=order.request.body, replayed=replayed or None)
     context.metrics.starts.labels(order.request.report.name, str(replayed).lower()).inc()
     if not replayed:
         context.watcher.watch(job, caller.name)

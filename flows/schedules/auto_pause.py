@@ -19,8 +19,10 @@ from prefect.client.schemas.objects import DeploymentSchedule, FlowRun, StateTyp
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.sorting import FlowRunSort
 
+from flows import audit
 from flows.errors import InvalidRequest
 from flows.runs.outcome import Outcome
+from flows.runs.tags import SCHEDULE, owner_from_tags, tag_value
 from flows.schedules.failure_streak import AutoPause, RunResult, count_failures, failures_until_pause
 from flows.schedules.parameters import parse_schedule_parameters
 
@@ -79,6 +81,14 @@ def _pause(
     client.update_deployment(deployment.id, DeploymentUpdate(parameters=parameters))
     for schedule in active:
         client.update_deployment_schedule(deployment.id, schedule.id, active=False)
+    audit.record(
+        "schedule.pause",
+        "done",
+        caller=owner_from_tags(deployment.tags),
+        schedule=tag_value(deployment.tags, SCHEDULE) or str(deployment.id),
+        job=paused.export_id,
+        code=paused.code,
+    )
     logger.info("paused deployment %s: its last %d scheduled runs failed", deployment.id, paused.failures)
 
 

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -5,6 +6,7 @@ import pytest
 from api.access.api_keys import KeyFile
 from api.access.caller import Caller
 from deployments.cli import main
+from flows import audit
 
 
 @pytest.fixture
@@ -78,3 +80,17 @@ def test_a_claim_without_name_or_value_is_rejected(claim: str, path: Path) -> No
     with pytest.raises(SystemExit):
         main(["keys", "create", "--caller", "ada", "--allow", claim])
     assert not path.exists()
+
+
+def test_changes_of_keys_are_audited_without_the_key(
+    path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    token = create(capsys, "--report", "orders", "--no-pii")
+    assert main(["keys", "revoke", token[4:12]]) == 0
+    created, revoked = [record.getMessage() for record in caplog.records if record.name == audit.LOGGER]
+    fields = json.loads(created.partition(" ")[2])
+    expected = {"action": "key.create", "caller": "ada", "key": token[4:12], "reports": ["orders"]}
+    assert {**fields, **expected, "pii": False} == fields
+    assert {"by", "from"} <= set(fields)
+    assert json.loads(revoked.partition(" ")[2])["key"] == token[4:12]
+    assert token[13:] not in created + revoked
