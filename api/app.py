@@ -39,6 +39,7 @@ from api.web.request_log import RequestLog
 from api.web.security_headers import SecurityHeaders
 from flows import logs, tracing
 from flows.errors import ExportError
+from flows.query.masking import unmarked_columns
 from flows.query.report import Report
 from flows.reports import catalog
 from flows.storage.from_url import open_storage
@@ -64,6 +65,7 @@ def create_app() -> RequestLog:
     logs.configure(settings.log_format)
     logging.basicConfig(format=TEXT_LINE)  # without a handler, Python drops messages below WARNING
     reports = catalog(settings.catalog_modules, settings.default_report)
+    _warn_about_unmarked_columns(reports)
     if not os.environ.get("PREFECT_API_URL"):
         raise RuntimeError("PREFECT_API_URL is not set. Set it to the URL of the Prefect server.")
     app: FastAPI = FastAPIOffline(
@@ -163,6 +165,18 @@ def _checks(
         "worker": check_worker,
         "keys": check_keys,
     }
+
+
+def _warn_about_unmarked_columns(reports: Mapping[str, Report]) -> None:
+    for report in reports.values():
+        for column, marked in unmarked_columns(report).items():
+            logger.warning(
+                "report %s: the column %s is computed from the same data as %s, but is not masked;"
+                " mark it with pii=True, too, if it shows personal data",
+                report.name,
+                column,
+                marked,
+            )
 
 
 def _check_reports(source: Source, reports: Mapping[str, Report]) -> Mapping[str, Report]:

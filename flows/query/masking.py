@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnClause, ColumnElement, Text, case, literal
-from sqlalchemy.sql import visitors
+from sqlalchemy import ColumnElement, Text, case, literal
 
+from flows.query.column_sources import Source, overlap, sources_of
 from flows.query.report import Report, Scope, TableColumn
 
 MASK = "***"
@@ -38,10 +38,10 @@ def _mask(report: Report) -> Report:
         filters={
             name: column
             for name, column in report.filters.items()
-            if not _sources(report.filter_columns[name].column) & secret
+            if not overlap(sources_of(report.filter_columns[name].column), secret)
         },
         scope={name: _without_secret_title(scope, secret) for name, scope in report.scope.items()},
-        questions=questions if questions is None or not _sources(questions.answers) & secret else None,
+        questions=None if questions and overlap(sources_of(questions.answers), secret) else questions,
         masked=hidden,
     )
 
@@ -50,12 +50,13 @@ def _can_be_masked(report: Report) -> bool:
     scopes = report.scope.values()
     searched = [report.key, *(scope.column for scope in scopes), *(scope.known for scope in scopes)]
     searched += [report.period] if report.period is not None else []
-    return not any(_sources(column) & _secret(report) for column in searched)
+    secret = _secret(report)
+    return not any(overlap(sources_of(column), secret) for column in searched)
 
 
-def _without_secret_title(scope: Scope, secret: frozenset[Any]) -> Scope:
+def _without_secret_title(scope: Scope, secret: frozenset[Source]) -> Scope:
     """Remove the title if it is masked, so that its values can be neither listed nor searched."""
-    hidden = scope.title is not None and _sources(scope.title) & secret
+    hidden = scope.title is not None and overlap(sources_of(scope.title), secret)
     return replace(scope, title=None) if hidden else scope
 
 
@@ -70,15 +71,25 @@ def _masked_expression(column: TableColumn) -> ColumnElement[Any]:
     return masked.label(expression.key)
 
 
-def _secret(report: Report) -> frozenset[Any]:
+def unmarked_columns(report: Report) -> dict[str, str]:
+    """Return columns without `pii` that use the same table column as a column with `pii`, by key.
+
+    They may show the same value, such as `lower(email)` next to `email`. The values are the keys of the
+    columns with `pii`.
+    """
+    columns = report.table_columns.values()
+    marked = {column.key: sources_of(column.expression) for column in columns if column.pii}
+    return {
+        column.key: key
+        for column in columns
+        for key, secret in marked.items()
+        if not column.pii and overlap(sources_of(column.expression), secret)
+    }
+
+
+def _secret(report: Report) -> frozenset[Source]:
     """Return the table columns from which the masked columns are computed."""
     masked = [column.expression for column in report.table_columns.values() if column.pii]
     if report.questions is not None and report.questions.pii:
         masked.append(report.questions.answers)
-    return frozenset().union(*map(_sources, masked))
-
-
-def _sources(expression: ColumnElement[Any]) -> frozenset[Any]:
-    """Return the table columns used by an expression, even through aliases, labels and subqueries."""
-    columns = [part for part in visitors.iterate(expression) if isinstance(part, ColumnClause)]
-    return frozenset(base for column in columns for base in column.base_columns)
+    return frozenset().union(*map(sources_of, masked))

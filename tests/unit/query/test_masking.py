@@ -7,11 +7,26 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import (
+    Column,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    cast,
+    column,
+    func,
+    literal_column,
+    select,
+    text,
+    type_coerce,
+    union_all,
+)
 
 from api.tables.table_query import parse_table_query
 from flows.errors import InvalidRequest
-from flows.query.masking import mask_reports
+from flows.query.masking import mask_reports, unmarked_columns
 from flows.query.report import Filter, Heading, Questions, Report, Scope
 from flows.query.request import parse_request
 from flows.reports import catalog
@@ -101,6 +116,61 @@ def test_filters_computed_from_a_masked_column_are_removed() -> None:
         },
     )
     assert set(mask_reports(with_pii(report, "words"))["things"].filters) == {"whole"}
+
+
+LOWERED = select(things.c.id, func.lower(things.c.words).label("low")).subquery()
+LETTERS = func.unnest(func.string_to_array(things.c.words, None)).table_valued("letter")
+SAME_TABLE = Table(
+    things.name, MetaData(), Column("words", String), Column("whole", Integer), schema="public"
+)
+WAYS_TO_READ_WORDS = {
+    "subquery": LOWERED.c.low,
+    "subquery of a subquery": select(LOWERED.c.low).subquery().c.low,
+    "scalar subquery in a function": func.coalesce(select(func.max(things.c.words)).scalar_subquery(), ""),
+    "lateral": select(func.lower(things.c.words).label("low")).lateral().c.low,
+    "cte": select((things.c.words + "!").label("loud")).cte().c.loud,
+    "table-valued function": LETTERS.c.letter,
+    "alias of a table-valued function": LETTERS.alias().c.letter,
+    "literal column": literal_column("lower(things.WORDS)", String),
+    "column without a table": column("words", String),
+    "text": text("SELECT words AS w FROM things").columns(column("w", String)).subquery().c.w,
+    "another type": type_coerce(things.c.words, Text),
+    "cast": cast(things.c.words, Text),
+    "second Table object": SAME_TABLE.c.words,
+    "union": union_all(select(things.c.mark), select(things.c.words)).subquery().c[0],
+}
+
+
+@pytest.mark.parametrize("way", WAYS_TO_READ_WORDS)
+def test_no_way_of_declaring_a_filter_reads_a_masked_column(way: str) -> None:
+    filters = {"words": Filter(cast(WAYS_TO_READ_WORDS[way], Text)), "whole": SAME_TABLE.c.whole}
+    report = replace(THINGS, filters=filters)
+    assert set(mask_reports(with_pii(report, "words"))["things"].filters) == {"whole"}
+    assert set(mask_reports(with_pii(report, "day"))["things"].filters) == {"words", "whole"}
+
+
+@pytest.mark.parametrize("way", WAYS_TO_READ_WORDS)
+def test_a_masked_column_is_recognized_in_every_form(way: str) -> None:
+    masked = WAYS_TO_READ_WORDS[way].label("secret")
+    report = replace(
+        THINGS,
+        select=select(things.c.id, masked),
+        sort="",
+        filters={"words": things.c.words, "whole": things.c.whole},
+    )
+    assert set(mask_reports(with_pii(report, "secret"))["things"].filters) == {"whole"}
+
+
+def test_unmarked_columns_with_the_same_data_are_found() -> None:
+    columns = [things.c.id, things.c.words, func.lower(things.c.words).label("lower_words"), things.c.whole]
+    report = replace(THINGS, select=select(*columns), sort="", filters={})
+    assert unmarked_columns(with_pii(report, "words")["things"]) == {"lowerWords": "words"}
+    assert unmarked_columns(with_pii(report, "words", "lowerWords")["things"]) == {}
+    assert unmarked_columns(with_pii(report, "id")["things"]) == {}
+
+
+def test_the_samples_have_no_unmarked_columns() -> None:
+    assert [unmarked_columns(report) for report in catalog(("flows.samples",)).values()] == [{}, {}]
 
 
 @pytest.mark.parametrize(
