@@ -33,6 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
         workers=arguments.processes,
         root_path=arguments.root_path,
         access_log=False,
+        http="api.web.http_protocol:LimitedHttp",
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
     )
     return DONE

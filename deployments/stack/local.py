@@ -110,6 +110,7 @@ def api(plan: Plan, terminal: Terminal) -> Program:
     installed = Path(__file__).resolve().parents[2]
     options = ["--host", plan.options.host, "--port", str(plan.api_port), "--workers", "1"]
     options += ["--no-access-log", "--timeout-graceful-shutdown", "1"]
+    options += ["--http", "api.web.http_protocol:LimitedHttp"]
     options += ["--app-dir", str(installed)]  # the current folder may contain another `api`
     return Program(
         role="api",
