@@ -12,11 +12,11 @@ from uuid import UUID
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
-from prefect.states import Completed, Failed
+from prefect.states import Completed
 
 from flows import logs
 from flows.errors import AddressForbidden, DeliveryError, ReceiverGone, ReceiverRefused, SecretMissing
-from flows.runs import flow_names
+from flows.runs import final_states, flow_names
 from flows.runs.retry_later import retry_later
 from flows.settings import Settings
 from flows.webhooks.address import InvalidAddress, parse_address
@@ -43,8 +43,8 @@ def deliver_webhook(message: Message, address: dict[str, str], caller: str) -> S
         if error.retryable and attempt < settings.webhook_attempts:
             delay = timedelta(seconds=settings.webhook_retry_seconds * RETRY_DELAY_FACTOR ** (attempt - 1))
             retry_later(run_id, attempt, f"{error.code}: {error}", delay, datetime.now(UTC))
-        return Failed(name=error.code, message=str(error))
-    return Completed(name="Delivered", message=ANSWERED.format(status))
+        return final_states.failed(error.code, str(error))
+    return Completed(message=ANSWERED.format(status))
 
 
 def send_webhook(

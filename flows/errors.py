@@ -81,7 +81,8 @@ class Superseded(Exception):
 class NoRows(Exception):
     """The run succeeded without a file, because there were no rows."""
 
-    state_name: ClassVar[str] = "NoRows"
+    code: ClassVar[str] = "rows.none"
+    earlier_state_name: ClassVar[str] = "NoRows"
 
     def __init__(self) -> None:
         super().__init__("There were no rows, so no file was created.")

@@ -19,7 +19,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.exceptions import Abort
 from prefect.runtime import flow_run
-from prefect.states import Completed, Failed
+from prefect.states import Completed
 from sqlalchemy.pool import NullPool
 
 from flows import audit, logs
@@ -44,8 +44,9 @@ from flows.reports import catalog
 from flows.rows.columns import OutputColumn
 from flows.rows.pandas_frames import transform_chunk
 from flows.rows.pipeline import Block, Chunk, FirstRows, Opening, Records, Stream, ended
-from flows.runs import artifacts, attempt_result, flow_names, summary_page
+from flows.runs import artifacts, attempt_result, final_states, flow_names, summary_page
 from flows.runs.attempt_result import AttemptResult
+from flows.runs.outcome import code_and_message
 from flows.runs.progress import ProgressReporter
 from flows.runs.receipt import Receipt
 from flows.runs.retry_later import retry_later
@@ -98,7 +99,7 @@ class StoredFile:
 def leave_page(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
     """Create the run's page after the run has completed, so that it does not delay the file."""
     record: Any = state.data
-    if state.name == NoRows.state_name:
+    if code_and_message(state.name or "", state.message or "")[0] == NoRows.code:
         return
     with get_client(sync_client=True) as client:
         artifacts.create_artifacts(client, flow_run.id, record.result)
@@ -144,18 +145,18 @@ def export_report(
     except Superseded as error:
         raise Abort from error
     except NoRows as reason:
-        attempt_result.record(AttemptResult(report, reason.state_name))
-        return Completed(name=reason.state_name, message=str(reason))
+        attempt_result.record(AttemptResult(report, reason.code))
+        return final_states.no_rows(reason)
     except InvalidRequest as error:
         attempt_result.record(AttemptResult(report, "request.invalid"))
-        return Failed(name="request.invalid", message=str(error))
+        return final_states.failed("request.invalid", str(error))
     except Exception as error:  # noqa: BLE001 - every failure gets a stable code
         failure = _classified(error)
         attempt_result.record(AttemptResult(report, failure.code))
         if failure.retryable and attempt < settings.attempts:
             delay = timedelta(seconds=settings.retry_seconds * 2 ** (attempt - 1))
             retry_later(job_id, attempt, f"{failure.code}: {failure}", delay, datetime.now(UTC))
-        return Failed(name=failure.code, message=str(failure))
+        return final_states.failed(failure.code, str(failure))
     receipt = stored_file.receipt
     attempt_result.record(AttemptResult(report, "done", receipt.rows, receipt.bytes))
     message = f"{receipt.rows:,} rows, {receipt.bytes:,} bytes"

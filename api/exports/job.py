@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from flows.errors import NoRows
 from flows.query.row_rights import Rights
-from flows.runs.outcome import CANCELLED, FILE_LOST, NO_ROWS, JobError, job_error
+from flows.runs.outcome import CANCELLED, FILE_LOST, NO_ROWS, JobError, code_and_message, job_error
 from flows.runs.receipt import RunProgress
 from flows.runs.tags import EXPIRED_TAG
 
@@ -91,7 +91,8 @@ class Job:
     @property
     def had_no_rows(self) -> bool:
         """True if the run had no rows and created no file because its schedule sets `onlyIfRows`."""
-        return self.run.state_name == NoRows.state_name
+        code, _ = code_and_message(self.run.state_name, self.run.state_message)
+        return code == NoRows.code
 
     @property
     def schedule_id(self) -> str | None:

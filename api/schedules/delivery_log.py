@@ -14,6 +14,7 @@ from api.exports.run_reader import MAX_PER_READ, RunReader
 from api.prefect_server import JobServer
 from api.schedules.answers import Delivery, RunFailure
 from flows.runs import flow_names
+from flows.runs.outcome import code_and_message
 from flows.runs.tags import WEBHOOK
 from flows.webhooks.message import ANSWERED, message_id
 
@@ -98,8 +99,9 @@ def _status(state_type: StateType | None) -> Literal["waiting", "sending", "deli
 
 
 def _error(state: State[Any] | None, message: str) -> RunFailure | None:
-    if state is not None and state.is_failed() and state.name is not None:
-        return RunFailure(code=state.name, message=message)
+    if state is not None and state.is_failed():
+        code, text = code_and_message(state.name or "", message)
+        return RunFailure(code=code or "internal", message=text)
     if state is not None and state.is_cancelled():
         return RunFailure(code="cancelled", message="It was cancelled in Prefect.")
     reason = _REASON.fullmatch(message)

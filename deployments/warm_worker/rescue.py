@@ -26,11 +26,11 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.exceptions import PrefectException
-from prefect.states import AwaitingRetry, Cancelled, Failed
+from prefect.states import AwaitingRetry, Cancelled
 
 from deployments.warm_worker import metrics
 from flows.errors import DeliveryLost, WorkerLost
-from flows.runs import flow_names, tags
+from flows.runs import final_states, flow_names, tags
 from flows.runs.artifacts import progress_filter
 from flows.runs.progress import HEARTBEAT_SECONDS
 from flows.settings import Settings
@@ -105,7 +105,7 @@ class Rescuer:
         elif run.run_count < attempts:
             state = AwaitingRetry(scheduled_time=datetime.now(UTC), message=reason)
         else:
-            state = Failed(name=error.code, message=error.message)
+            state = final_states.failed(error.code, error.message)
         # Without `force`, Prefect does not let a run leave the final state Crashed.
         await self._client.set_flow_run_state(run.id, state, force=True)
         metrics.put_back.inc()

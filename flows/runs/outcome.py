@@ -1,5 +1,6 @@
 """Describe how a run ended, as reported by the API and webhooks."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +17,9 @@ class JobError:
     message: str
 
 
-NO_ROWS = JobError("rows.none", False, str(NoRows()))
+_PREFECT_NAMES = frozenset({"Completed", "Failed", "Crashed", "Cancelled", "Cancelling"})
+_CODED = re.compile(r"(?P<code>[a-z]+(\.[a-z]+)?): (?P<message>.*)", re.DOTALL)
+NO_ROWS = JobError(NoRows.code, False, str(NoRows()))
 CANCELLED = JobError("cancelled", True, "The export was cancelled.")
 FILE_LOST = JobError("storage.lost", True, "The file is no longer in the storage. Start the export again.")
 
@@ -39,11 +42,23 @@ def job_error(job_id: str, state_type: str, state_name: str, state_message: str)
 
     For an unknown error, the message contains only the job's id.
     """
-    error_class = errors_by_code().get(state_name)
+    code, message = code_and_message(state_name, state_message)
+    error_class = errors_by_code().get(code)
     if error_class is not None and error_class.code != "internal":
-        return JobError(error_class.code, error_class.retryable, state_message)
-    if state_name == "request.invalid":
-        return JobError("request.invalid", False, state_message)
+        return JobError(error_class.code, error_class.retryable, message)
+    if code == "request.invalid":
+        return JobError(code, False, message)
     if state_type == "CRASHED":
         return JobError(WorkerLost.code, WorkerLost.retryable, WorkerLost.message)
     return JobError("internal", False, f"The export failed. Quote {job_id}.")
+
+
+def code_and_message(name: str, message: str) -> tuple[str, str]:
+    """Return the code and the message of a final state. The code is empty if the state has none.
+
+    Earlier versions stored the code as the name of the state.
+    """
+    if name and name not in _PREFECT_NAMES:
+        return NoRows.code if name == NoRows.earlier_state_name else name, message
+    coded = _CODED.fullmatch(message)
+    return (coded["code"], coded["message"]) if coded is not None else ("", message)

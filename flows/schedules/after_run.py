@@ -35,7 +35,7 @@ from prefect.exceptions import ObjectNotFound
 from flows.errors import InvalidRequest, NoRows
 from flows.runs import flow_names, tags
 from flows.runs.artifacts import read_progress
-from flows.runs.outcome import CANCELLED, NO_ROWS, Outcome, job_error
+from flows.runs.outcome import CANCELLED, NO_ROWS, Outcome, code_and_message, job_error
 from flows.runs.receipt import Receipt
 from flows.runs.tags import DELETED_TAG
 from flows.schedules.auto_pause import pause_if_failing
@@ -105,7 +105,7 @@ def _outcome(client: SyncPrefectClient, run: FlowRun, attempts: int) -> Outcome 
     )
     if state.is_cancelled():
         return replace(outcome, status="cancelled", error=CANCELLED)
-    if state.name == NoRows.state_name:
+    if code_and_message(state.name or "", state.message or "")[0] == NoRows.code:
         return replace(outcome, status="cancelled", error=NO_ROWS)
     receipt = _receipt(client, run.id) if state.is_completed() else None
     if receipt is not None:

@@ -131,6 +131,20 @@ def test_the_poll_has_the_articles_error_body(failed: dict[str, Session], name: 
     assert last.headers["x-export-status"] == "500"
 
 
+def test_prefects_filter_for_failed_runs_finds_every_failure(
+    prefect: httpx.Client, failed: dict[str, Session]
+) -> None:
+    ids = [session.id for session in failed.values()]
+    runs = prefect.post(
+        "/flow_runs/filter",
+        json={"flow_runs": {"id": {"any_": ids}, "state": {"name": {"any_": ["Failed"]}}}},
+    ).json()
+    messages = {run["id"]: run["state"]["message"] for run in runs}
+    assert {name: messages[session.id] for name, session in failed.items()} == {
+        name: f"{failure.code}: {failure.message}" for name, failure in FAILURES.items()
+    }
+
+
 @pytest.mark.parametrize("name", FAILURES)
 def test_the_state_contains_a_stable_code(api: httpx.Client, failed: dict[str, Session], name: str) -> None:
     state, failure = api.get(f"/exports/{failed[name].id}").json(), FAILURES[name]

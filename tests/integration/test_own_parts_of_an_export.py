@@ -66,13 +66,15 @@ def test_an_export_runs_through_a_new_source_and_format(
 
 def test_the_options_of_a_new_format_are_validated(export: Any) -> None:
     result, _ = export(REQUEST | {"lines": {"colour": "red"}})
-    assert result["name"] == "request.invalid"
+    assert result["name"] == "Failed"
+    assert result["message"].startswith("request.invalid: ")
     assert "/lines: Must be an object with a separator." in result["message"]
 
 
 def test_options_of_another_format_are_rejected(export: Any) -> None:
     result, _ = export(REQUEST | {"csv": "excel"})
-    assert result["name"] == "request.invalid"
+    assert result["name"] == "Failed"
+    assert result["message"].startswith("request.invalid: ")
     assert "/csv" in result["message"]
 
 

@@ -40,5 +40,5 @@ def job(state_type: str = "RUNNING", progress: RunProgress = HALF, **fields: Any
     return Job(Run(**run | fields), progress)
 
 
-def failed(state_name: str, message: str = "", **fields: Any) -> Job:
-    return job("FAILED", state_name=state_name, state_message=message, **fields)
+def failed(code: str, message: str = "", **fields: Any) -> Job:
+    return job("FAILED", state_message=f"{code}: {message}", **fields)

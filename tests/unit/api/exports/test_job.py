@@ -7,7 +7,7 @@ from prefect.client.schemas.objects import StateType
 
 from api.exports.answers import ExportFile, export_answer
 from api.exports.job import MEANINGS, Job, JobError, Status, poll_headers
-from flows.errors import errors_by_code
+from flows.errors import NoRows, errors_by_code
 from flows.runs.receipt import RunProgress
 from tests.support.clock import NOON
 from tests.support.prefect_job import HALF, JOB_ID, RECEIPT, WHOLE, failed, job
@@ -31,7 +31,8 @@ UNKNOWN = f"The export failed. Quote {JOB_ID}."
         (job("COMPLETED", WHOLE, tags=frozenset({"expired"})), "expired"),
         (job("COMPLETED", HALF), "error"),
         (job("COMPLETED", RunProgress()), "error"),
-        (job("COMPLETED", RunProgress(), state_name="NoRows"), "cancelled"),
+        (job("COMPLETED", RunProgress(), state_message=f"rows.none: {NoRows()}"), "cancelled"),
+        (job("COMPLETED", RunProgress(), state_name="NoRows"), "cancelled"),  # of an earlier version
         (job("COMPLETED", RunProgress(), state_name="NoRows", tags=frozenset({"expired"})), "cancelled"),
         (job("FAILED"), "error"),
         (job("CRASHED", attempts_left=True), "queued"),
@@ -97,6 +98,8 @@ def test_an_error_has_a_stable_code_and_our_own_message(export_job: Job, error: 
 def test_each_code_says_whether_a_retry_can_help(code: str) -> None:
     kind = errors_by_code()[code]
     assert failed(code, kind.message).error == JobError(code, kind.retryable, kind.message)
+    of_an_earlier_version = job("FAILED", state_name=code, state_message=kind.message)
+    assert of_an_earlier_version.error == JobError(code, kind.retryable, kind.message)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from prefect.states import AwaitingRetry, Cancelled, Completed, Crashed, Failed,
 
 from api.schedules.delivery_log import as_delivery
 from flows.errors import ReceiverRefused
+from flows.runs.final_states import failed
 from flows.webhooks.message import ANSWERED
 from tests.support.clock import NOON
 
@@ -44,9 +45,11 @@ def run(state: State[Any], event: str = "export.done", **data: Any) -> FlowRun:
         (AwaitingRetry(message=f"webhook.refused: {REFUSED}"), "waiting", 503, "webhook.refused"),
         (AwaitingRetry(message="webhook.timeout: No answer."), "waiting", None, "webhook.timeout"),
         (AwaitingRetry(message="Its worker was lost."), "waiting", None, None),
-        (Completed(name="Delivered", message=ANSWERED.format(204)), "delivered", 204, None),
-        (Failed(name="webhook.refused", message=REFUSED), "failed", 503, "webhook.refused"),
-        (Failed(name="worker.lost", message="Lost."), "failed", None, "worker.lost"),
+        (Completed(message=ANSWERED.format(204)), "delivered", 204, None),
+        (failed("webhook.refused", REFUSED), "failed", 503, "webhook.refused"),
+        (failed("worker.lost", "Lost."), "failed", None, "worker.lost"),
+        (Failed(message="The flow raised an exception."), "failed", None, "internal"),
+        (Failed(name="worker.lost", message="Lost."), "failed", None, "worker.lost"),  # of an earlier version
         (Cancelled(), "failed", None, "cancelled"),
     ],
     ids=lambda value: getattr(value, "name", None),
