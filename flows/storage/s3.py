@@ -7,6 +7,7 @@ from threading import Lock
 from typing import Any
 
 import httpx
+from botocore.exceptions import ClientError
 
 from flows.formats.registry import media_type_of
 from flows.storage.orphans import StoredObject
@@ -171,7 +172,7 @@ class S3Upload:
     def abort(self) -> None:
         """Remove what the calls have stored, including calls whose responses were lost."""
         self._pool.shutdown(cancel_futures=True)
-        if self._committing is not None and not _key_was_taken(self._committing):
+        if self._committing is not None and not _was_rejected(self._committing):
             self._clean_up("delete_object")
         if self._creating is not None and not self._creating.cancelled():
             for upload_id in self._unfinished():
@@ -236,5 +237,13 @@ class S3Upload:
             self.stored += len(body)
 
 
-def _key_was_taken(committing: Future[None]) -> bool:
-    return committing.cancelled() or isinstance(committing.exception(), FileExistsError)
+def _was_rejected(committing: Future[None]) -> bool:
+    """Return whether the storage rejected the commit, so that an object under the key belongs to another."""
+    error = None if committing.cancelled() else committing.exception()
+    if committing.cancelled() or isinstance(error, FileExistsError):
+        return True
+    cause = error if isinstance(error, ClientError) or error is None else error.__cause__
+    if not isinstance(cause, ClientError):
+        return False
+    status = cause.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return bool(400 <= status < 500)

@@ -22,6 +22,7 @@ SILENCE_SECONDS = 1.0
 SMALL, MANY_PARTS = 1000, 2 * PART_BYTES + 1000
 CREATED = b"<InitiateMultipartUploadResult><UploadId>1</UploadId></InitiateMultipartUploadResult>"
 LISTED = b"<ListMultipartUploadsResult><Upload><Key>a/1.csv</Key><UploadId>1</UploadId></Upload>"
+TAKEN = b"<Error><Code>PreconditionFailed</Code><Message>The key exists.</Message></Error>"
 SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Slow down.</Message></Error>"
 
 
@@ -36,6 +37,7 @@ class Server(socketserver.ThreadingTCPServer):
     request_queue_size = 64
     silent: tuple[str, ...] = ()
     slow_down = False
+    taken = False
     lost: tuple[str, ...] = ()
     reads_seconds_per_mib = 0.0
 
@@ -83,6 +85,8 @@ class Handler(socketserver.StreamRequestHandler):
         status, body = "200 OK", b""
         if self.server.slow_down:
             status, body = "503 Slow Down", SLOW_DOWN
+        elif self.server.taken and call in ("PUT", "POST uploadId"):
+            status, body = "412 Precondition Failed", TAKEN
         elif call == "POST uploads":
             body = CREATED
         elif call == "GET uploads":
@@ -162,6 +166,14 @@ def test_the_effect_of_a_call_without_a_response_is_removed(
     with pytest.raises(ExportError):
         store(size, 60)
     assert cleaned_up in server.calls
+
+
+@pytest.mark.parametrize("size", [SMALL, MANY_PARTS])
+def test_an_object_of_another_writer_is_not_removed(server: Server, size: int) -> None:
+    server.taken = True
+    with pytest.raises(StorageUnavailable):
+        store(size, 60)
+    assert "DELETE" not in server.calls
 
 
 def test_a_cancellation_during_a_call_removes_its_effect(
