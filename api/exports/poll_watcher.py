@@ -177,6 +177,8 @@ class PollWatcher:
             before, watched.job = watched.job, job
             if job == before:  # heartbeats are not compared, so they do not wake waiting clients
                 return
+            if job.status != before.status:  # the caller's other exports may have moved up
+                self._positions.forget(watched.caller)
         watched.changed.set()
         watched.changed = asyncio.Event()
 

@@ -120,6 +120,21 @@ def test_a_known_job_keeps_its_position_during_an_outage(runs: Any, clock: Secon
     assert runs.reads == 2
 
 
+def test_positions_are_read_again_when_an_export_of_the_caller_starts(runs: Any, clock: Seconds) -> None:
+    watcher = PollWatcher(runs, clock)
+    first, last = runs.jobs[0], runs.jobs[-1]
+
+    async def poll() -> list[int]:
+        for each in (first, last):
+            watcher.watch(each, OWNER)
+        before = await watcher.position(last, OWNER)
+        runs.jobs.remove(first)
+        watcher._update(first.run.id, job("RUNNING", id=first.run.id))
+        return [before, await watcher.position(last, OWNER)]
+
+    assert asyncio.run(poll()) == [2, 1]
+
+
 def test_a_position_that_was_never_read_does_not_fail_the_poll(runs: Any, clock: Seconds) -> None:
     watcher = PollWatcher(runs, clock)
     runs.down = True
