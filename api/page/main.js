@@ -10,7 +10,7 @@ import { language, t } from "./texts.js";
 
 const client = exportClient({ base: BASE, headers: authorization, parse: parseExactly, fetch: watchedFetch });
 const prefectUi = document.querySelector('meta[name="prefect-ui"]')?.content ?? "";
-const EMPTY = { types: null, csv: null, problem: null };
+const EMPTY = { types: null, formats: null, csv: null, problem: null };
 
 function App() {
   const [catalog, setCatalog] = useState(EMPTY);
@@ -19,7 +19,7 @@ function App() {
     setCatalog(EMPTY);
     setNeedsKey(false);
     client.ask("GET", "/report-types").then(
-      ({ state }) => setCatalog({ types: state.items, csv: state.csv, problem: null }),
+      ({ state }) => setCatalog({ types: state.items, formats: state.formats, csv: state.csv, problem: null }),
       (problem) => problem.status === 401 || setCatalog({ ...EMPTY, problem }),
     );
   }, []);
@@ -45,11 +45,11 @@ function Header({ onSignOut }) {
 }
 
 function Content({ catalog, onRetry }) {
-  const { types, csv, problem } = catalog;
+  const { types, formats, csv, problem } = catalog;
   if (problem) return html`<${LoadError} problem=${problem} onRetry=${onRetry} />`;
   if (types === null) return html`<p class="empty" role="status">${t.loading}</p>`;
   if (types.length === 0) return html`<p class="empty">${t.noReports}</p>`;
-  return html`<${Reports} ...${{ types, csv }} />`;
+  return html`<${Reports} ...${{ types, formats, csv }} />`;
 }
 
 const LoadError = ({ problem, onRetry }) => html`<div class="panel failed" role="alert">
@@ -57,7 +57,7 @@ const LoadError = ({ problem, onRetry }) => html`<div class="panel failed" role=
   <button type="button" onClick=${onRetry}>${t.tryAgain}</button>
 </div>`;
 
-function Reports({ types, csv }) {
+function Reports({ types, formats, csv }) {
   const [query, go] = useQuery();
   const name = query.get("report") ?? types.find((item) => item.default)?.name;
   const type = types.find((item) => item.name === name) ?? (query.has("report") ? null : types[0]);
@@ -76,7 +76,7 @@ function Reports({ types, csv }) {
     ${unknown && html`<p id="report-note" class="mistake">${unknown}</p>`}
   </div>`;
   if (type === null) return html`<h1>${t.reports}</h1>${picker}`;
-  return html`<${Report} key=${type.name} ...${{ client, prefectUi, types, type, csv, query, go, picker, LoadError }} />`;
+  return html`<${Report} key=${type.name} ...${{ client, prefectUi, types, type, formats, csv, query, go, picker, LoadError }} />`;
 }
 
 document.documentElement.lang = language;

@@ -5,14 +5,14 @@ import { Dialog } from "./dialog.js";
 import { Field, Select, ZoneField } from "./field.js";
 import { cell, rows, size } from "./format.js";
 import { html, useEffect, useState } from "./html.js";
-import { DEFAULTS, withOptions } from "./options.js";
+import { DEFAULTS, isCsv, otherFormats, withOptions } from "./options.js";
 import { t } from "./texts.js";
 
 const PREVIEW_AFTER = 300; // milliseconds after the last change
 const SHOWN_ROWS = 5;
 
 /** `chosen` is {options, columns, name, zone}. `request` does not contain these options yet. */
-export function OptionsDialog({ client, columns, csv, request, chosen: before, onExport, onSchedule, onClose }) {
+export function OptionsDialog({ client, columns, formats, csv, request, chosen: before, onExport, onSchedule, onClose }) {
   const [chosen, setChosen] = useState({ ...before, name: "" });
   const change = (part) => setChosen((now) => ({ ...now, ...part }));
   const { timeZone: _, ...rest } = request;
@@ -25,7 +25,7 @@ export function OptionsDialog({ client, columns, csv, request, chosen: before, o
       const leave = (act) => () => isEmpty || (close(), act());
       return html`<div class="two">
           <${ColumnPicker} columns=${columns} picked=${chosen.columns} onChange=${(keys) => change({ columns: keys })} key=${chosen.columns === null ? "all" : "some"} />
-          <${FileOptions} ...${{ csv, chosen, change }} />
+          <${FileOptions} ...${{ formats, csv, chosen, change }} />
         </div>
         ${isEmpty ? html`<p class="mistake" role="status">${t.oneColumn}</p>` : html`<${Preview} ...${{ client, body }} />`}
         <div class="actions">
@@ -38,7 +38,7 @@ export function OptionsDialog({ client, columns, csv, request, chosen: before, o
   <//>`;
 }
 
-function FileOptions({ csv, chosen, change }) {
+function FileOptions({ formats, csv, chosen, change }) {
   const { options, name, zone } = chosen;
   const set = (part) => change({ options: { ...options, ...part } });
   const choices = (values, texts) => values.map((value) => [value, texts[value] ?? value]);
@@ -49,15 +49,16 @@ function FileOptions({ csv, chosen, change }) {
     <${Field} id="option-name" label=${t.exportName} hint=${t.exportNameHint}>
       ${(attributes) => html`<input ...${attributes} type="text" class="wide" maxlength="200" autocomplete="off" value=${name} onInput=${(event) => change({ name: event.target.value })} />`}
     <//>
-    <${Select} id="option-preset" label=${t.format} value=${options.preset} onChange=${(preset) => set({ preset })} choices=${choices(csv.presets, t.presets)} hint=${t.presetHints[options.preset]} />
+    <${Select} id="option-preset" label=${t.format} value=${options.preset} onChange=${(preset) => set({ preset })} choices=${[...choices(csv.presets, t.presets), ...otherFormats(formats)]} hint=${t.presetHints[options.preset] ?? t.formatHints[options.preset]} />
     <${ZoneField} id="option-zone" value=${zone} onChange=${(timeZone) => change({ zone: timeZone })} hint=${t.zoneHint} />
-    <details open=${isUnusual}>
+    ${isCsv(options) && html`<details open=${isUnusual}>
       <summary>${t.moreOptions}</summary>
       <${Select} id="option-header" label=${t.headerRow} value=${options.header} onChange=${(header) => set({ header })} choices=${choices(csv.headers, t.headers)} />
       <${Select} id="option-delimiter" label=${t.delimiter} value=${options.delimiter} onChange=${setDelimiter} choices=${Object.entries(t.delimiters)} />
       <${Select} id="option-decimal" label=${t.decimalMark} value=${options.decimalMark} onChange=${setDecimal} choices=${Object.entries(t.decimals)} />
       <${Select} id="option-compression" label=${t.compression} value=${options.compression} onChange=${(compression) => set({ compression })} choices=${Object.entries(t.compressions)} />
-    </details>
+    </details>`}
+    ${options.preset === "jsonl" && html`<${Select} id="option-compression" label=${t.compression} value=${options.compression} onChange=${(compression) => set({ compression })} choices=${Object.entries(t.compressions).filter(([name]) => name !== "zip")} />`}
   </div>`;
 }
 

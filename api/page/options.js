@@ -16,20 +16,32 @@ export const DEFAULTS = {
 const API_DEFAULTS = { preset: "plain", header: "labels", delimiter: ",", decimalMark: ".", compression: "none" };
 const NAMES = Object.keys(DEFAULTS);
 
-/** Return the request with columns, name and CSV options. `columns` is null for all columns. */
+/** `preset` is a CSV preset or another format. */
+export const isCsv = ({ preset }) => !(preset in t.formats);
+
+/** Return the formats next to CSV as [name, text] pairs. */
+export const otherFormats = (formats) => formats.filter(({ name }) => name in t.formats).map(({ name }) => [name, t.formats[name]]);
+
+const isCompressed = ({ preset, compression }) => preset === "jsonl" && compression === "gzip";
+
+/** Return the request with columns, name and format. `columns` is null for all columns. */
 export function withOptions(request, options, columns = null, name = "") {
-  const csv = Object.fromEntries(NAMES.filter((option) => options[option] !== API_DEFAULTS[option]).map((option) => [option, options[option]]));
-  if (csv.preset === "excel" && csv.compression === "gzip") csv.splitRows = null; // a gzip file cannot hold several parts
   return {
     ...request,
     ...(columns ? { columns } : {}),
     ...(name.trim() ? { name: name.trim() } : {}),
-    ...(Object.keys(csv).length ? { csv } : {}),
+    ...(isCsv(options) ? csvFields(options) : { format: options.preset, ...(isCompressed(options) ? { jsonl: { compression: "gzip" } } : {}) }),
   };
 }
 
+function csvFields(options) {
+  const csv = Object.fromEntries(NAMES.filter((option) => options[option] !== API_DEFAULTS[option]).map((option) => [option, options[option]]));
+  if (csv.preset === "excel" && csv.compression === "gzip") csv.splitRows = null; // a gzip file cannot hold several parts
+  return Object.keys(csv).length ? { csv } : {};
+}
+
 const TEXTS = {
-  preset: (value) => t.presets[value] ?? value,
+  preset: (value) => t.presets[value] ?? t.formats[value] ?? value,
   header: (value) => t.headers[value],
   delimiter: (value) => t.delimiters[value],
   decimalMark: (value) => t.decimals[value],
@@ -38,12 +50,17 @@ const TEXTS = {
 
 /** Return the options that differ from the page's defaults as text, such as ["1 column", "Plain CSV"]. */
 export function differences(options, columns) {
-  const different = NAMES.filter((name) => options[name] !== DEFAULTS[name]).map((name) => TEXTS[name](options[name]));
+  const names = isCsv(options) ? NAMES : isCompressed(options) ? ["preset", "compression"] : ["preset"];
+  const different = names.filter((name) => options[name] !== DEFAULTS[name]).map((name) => TEXTS[name](options[name]));
   return columns ? [t.columnCount(columns.length), ...different] : different;
 }
 
 /** Return the format and columns of any request as text. */
-export function optionsInWords({ csv, columns }) {
+export function optionsInWords({ format, csv, jsonl, columns }) {
+  if (format && format !== "csv") {
+    const texts = [TEXTS.preset(format), ...(jsonl?.compression === "gzip" ? ["gzip"] : [])];
+    return columns ? [...texts, t.columnCount(columns.length)] : texts;
+  }
   const options = { ...API_DEFAULTS, ...(typeof csv === "string" ? { preset: csv } : csv) };
   const different = NAMES.filter((name) => name !== "preset" && options[name] !== API_DEFAULTS[name]);
   const format = [TEXTS.preset(options.preset), ...different.map((name) => TEXTS[name](options[name]) ?? options[name])];

@@ -68,7 +68,7 @@ function layoutOf(columns, { columns: picked, widths, change }) {
   return { columns: visible, widths, place, move, resize: (key, width) => change({ widths: { ...widths, [key]: width } }) };
 }
 
-export function Report({ client, prefectUi, types, type, csv, query: address, go: change, picker, LoadError }) {
+export function Report({ client, prefectUi, types, type, formats, csv, query: address, go: change, picker, LoadError }) {
   const query = useMemo(() => knownPart(address, type), [address, type]);
   const go = useCallback((act, replace) => change((next) => (prune(next, type), act(next)), replace), [type]);
   useEffect(() => void (query.size < address.size && change((next) => prune(next, type), true)), [query]);
@@ -176,7 +176,7 @@ export function Report({ client, prefectUi, types, type, csv, query: address, go
       </aside>
     </div>
     ${open?.options &&
-    html`<${OptionsDialog} ...${{ client, csv, request, columns }} chosen=${{ options: choices.options, columns: choices.columns, zone }} onExport=${exportChosen}
+    html`<${OptionsDialog} ...${{ client, formats, csv, request, columns }} chosen=${{ options: choices.options, columns: choices.columns, zone }} onExport=${exportChosen}
       onSchedule=${(body) => setScheduling({ make: body })} onClose=${closeDialog} />`}
     ${open?.columns && html`<${ColumnsDialog} columns=${columns} picked=${choices.columns} onChange=${(keys) => choices.change({ columns: keys })} onClose=${closeDialog} />`}
     ${open?.row && html`<${RowDialog} columns=${columns} item=${open.row} onClose=${closeDialog} />`}

@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 from api.dependencies import CallerDep, ContextDep, ReportsDep, get_caller
 from api.tables.answers import (
     CSV_CHOICES,
+    FORMAT_CHOICES,
     Choice,
     ChoiceList,
     ReportType,
@@ -83,7 +84,8 @@ async def read_table(
     responses=refusals(),
 )
 async def list_report_types(reports: ReportsDep) -> ReportTypes:
-    return ReportTypes(items=[report_type_answer(report) for report in reports.values()], csv=CSV_CHOICES)
+    items = [report_type_answer(report) for report in reports.values()]
+    return ReportTypes(items=items, formats=FORMAT_CHOICES, csv=CSV_CHOICES)
 
 
 @router.get(

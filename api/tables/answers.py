@@ -9,6 +9,7 @@ from typing_extensions import TypeAliasType
 from api.tables.table_query import MAX_PAGE_SIZE
 from api.web.answer import Answer, Count, NextCursor
 from flows.formats.csv.options import CHOICES, PRESETS
+from flows.formats.registry import FORMATS
 from flows.query.report import Filter, Report, TableColumn, type_name
 from flows.rows.columns import OutputColumn
 
@@ -92,8 +93,14 @@ class CsvChoices(Answer):
     headers: list[str]
 
 
+class FormatChoice(Answer):
+    name: str = Field(examples=["jsonl"])
+    label: str = Field(examples=["JSON Lines"])
+
+
 class ReportTypes(Answer):
     items: list[ReportType]
+    formats: list[FormatChoice] = Field(description="Formats of a file. The first one is the default.")
     csv: CsvChoices
 
 
@@ -107,6 +114,7 @@ class ChoiceList(Answer):
     more: bool = Field(description="True if there are more matches than `limit`. Narrow the search.")
 
 
+FORMAT_CHOICES = [FormatChoice(name=format_.name, label=format_.label) for format_ in FORMATS.values()]
 CSV_CHOICES = CsvChoices(presets=list(PRESETS), headers=list(CHOICES["header"]))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from deployments.command_line.exit_codes import RequestRejected
 from deployments.command_line.options import scope_options
+from deployments.command_line.options.export_options import FORMATS
 from deployments.command_line.options.scope_options import Pair
 from deployments.command_line.text.plain_text import strip_controls
 
@@ -18,6 +19,7 @@ _OPTIONS = {
     "columns": "--columns",
     "sort": "--sort",
     "timeZone": "--time-zone",
+    "format": "--format",
     "csv": "--csv",
     "name": "--name",
     "report": "REPORT",
@@ -53,7 +55,7 @@ def build_selection(
         "filters": build_filters(arguments.filter, report) or None,
         "columns": arguments.columns.split(",") if arguments.columns is not None else None,
         "sort": arguments.sort,
-        "csv": build_csv(arguments.csv, arguments.csv_option),
+        **build_format(arguments),
     }
     scope = scope_options.build_scope(report, scope_pairs, arguments.scope, declared_options)
     if reserved := set(scope) & set(_OPTIONS):
@@ -93,6 +95,16 @@ def _reject_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
+def build_format(arguments: Namespace) -> dict[str, Any]:
+    """Return the fields for the format and its options. The default format is CSV."""
+    is_csv = arguments.format in (None, "csv")
+    csv_options = [*arguments.csv_option, *(arguments.format_option if is_csv else [])]
+    fields = {"format": arguments.format, "csv": build_csv(arguments.csv, csv_options)}
+    if arguments.format_option and not is_csv:
+        fields[arguments.format] = {name: parse_value(text) for name, text in arguments.format_option}
+    return fields
+
+
 def build_csv(preset: str | None, options: Sequence[Pair]) -> str | dict[str, Any] | None:
     if not options:
         return preset
@@ -124,5 +136,7 @@ def option_for_pointer(pointer: str, scope_names: Mapping[str, str]) -> str:
         return f"--csv-option {strip_controls(parts[1])}"
     if parts[0] == "csv":
         return "--csv"
+    if parts[0] in FORMATS:
+        return " ".join(["--format-option", *map(strip_controls, parts[1:])])
     option = scope_names.get(parts[0]) or _OPTIONS.get(parts[0]) or f"--{parts[0]}"
     return " ".join(strip_controls(part) for part in [option, *parts[1:]])

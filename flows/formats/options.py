@@ -1,7 +1,11 @@
 """Helpers for the options of output formats."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, create_model
+
+Choices = Mapping[str, Sequence[str]]
 
 
 class InvalidOptions(ValueError):
@@ -14,6 +18,34 @@ class InvalidOptions(ValueError):
     def __init__(self, reasons: Mapping[str | None, str]) -> None:
         super().__init__("; ".join(reasons.values()))
         self.reasons = reasons
+
+
+def parse_choices(value: object, choices: Choices) -> dict[str, Any]:
+    """Return the options in the object, each of which must have one of its choices. None means no options.
+
+    Raises InvalidOptions, which lists every invalid option.
+    """
+    options = {} if value is None else value
+    if not isinstance(options, dict):
+        raise InvalidOptions({None: "must be an object of options"})
+    reasons: dict[str | None, str] = {}
+    for name, option in options.items():
+        if name not in choices:
+            reasons[name] = f"unknown option {name!r}; choose from {', '.join(choices)}"
+        elif option not in choices[name]:
+            reasons[name] = f"{name} must be one of {' '.join(choices[name])}"
+    if reasons:
+        raise InvalidOptions(reasons)
+    return options
+
+
+def choices_model(name: str, choices: Choices) -> type[BaseModel]:
+    """Return a model that describes the options in the OpenAPI document. parse_choices() validates them."""
+    fields: dict[str, Any] = {
+        option: (Literal.__getitem__(tuple(choices[option])), None) for option in choices
+    }
+    config = ConfigDict(extra="forbid", json_schema_extra=without_defaults)
+    return create_model(name, __config__=config, **fields)
 
 
 def without_defaults(schema: dict[str, Any]) -> None:

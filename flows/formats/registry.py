@@ -3,11 +3,12 @@
 from pathlib import PurePath
 
 from flows.formats.csv.format import CsvFormat
+from flows.formats.jsonl.format import JsonlFormat
 from flows.formats.protocol import Format
 
 DEFAULT_FORMAT = CsvFormat.name
 
-FORMATS: dict[str, Format] = {format_.name: format_ for format_ in (CsvFormat(),)}
+FORMATS: dict[str, Format] = {format_.name: format_ for format_ in (CsvFormat(), JsonlFormat())}
 
 
 def extension_of(file_name: str) -> str:

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, insert
 from flows.sources.snapshot import open_engine
 from tests.support.engines import file_by_copy, file_by_copy_chunks, file_by_sqlalchemy, with_transform
 from tests.support.golden import golden
-from tests.support.golden_rows import FILES, ROWS, request
+from tests.support.golden_rows import FILES, OTHER_FORMATS, ROWS, request, request_with
 from tests.support.sample_report import metadata, things
 
 
@@ -43,3 +43,10 @@ def test_the_general_source_writes_the_golden_file(filled: Engine, name: str, cs
 @pytest.mark.parametrize(("name", "csv"), FILES.items(), ids=FILES.keys())
 def test_a_transform_writes_the_golden_file(filled: Engine, name: str, csv: Any) -> None:
     assert file_by_copy_chunks(filled, with_transform(request(csv))) == golden(name)
+
+
+@pytest.mark.parametrize(("name", "fields"), OTHER_FORMATS.items(), ids=OTHER_FORMATS.keys())
+def test_another_format_has_the_same_golden_file(filled: Engine, name: str, fields: dict[str, Any]) -> None:
+    wanted = request_with(**fields)
+    for file in (file_by_copy_chunks(filled, wanted), file_by_sqlalchemy(filled, wanted)):
+        assert file == golden(name)

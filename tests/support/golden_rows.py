@@ -60,7 +60,13 @@ FILES: dict[str, Any] = {
     "excel_comma.csv": {"preset": "excel", "delimiter": ";", "decimalMark": ","},
     "keys_tab.csv": {"header": "keys", "delimiter": "\t"},
 }
+# Requests for other formats by name of the golden file.
+OTHER_FORMATS: dict[str, dict[str, Any]] = {"things.jsonl": {"format": "jsonl"}}
+
+
+def request_with(**fields: Any) -> ExportRequest:
+    return things_request(**fields, timeZone="Europe/Berlin", to="2024-10-31")
 
 
 def request(csv: Any) -> ExportRequest:
-    return things_request(csv=csv, timeZone="Europe/Berlin", to="2024-10-31")
+    return request_with(csv=csv)

@@ -139,6 +139,12 @@ export const de = {
     plain: "UTF-8 für Programme und Datenbanken.",
     rfc4180: "Einfaches CSV mit CRLF-Zeilenenden (RFC 4180).",
   },
+  formats: { xlsx: "Excel-Arbeitsmappe (XLSX)", parquet: "Parquet", jsonl: "JSON Lines" },
+  formatHints: {
+    xlsx: "Zahlen, Datumswerte und Text als typisierte Zellen. Keine Einstellung in Excel ist nötig.",
+    parquet: "Typisierte Spalten für pandas, DuckDB und Data-Warehouses.",
+    jsonl: "Ein JSON-Objekt pro Zeile, für Programme.",
+  },
   headers: { labels: "Spaltennamen", keys: "Feldschlüssel", none: "Keine" },
   headerRow: "Kopfzeile",
   moreOptions: "Weitere Optionen",

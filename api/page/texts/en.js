@@ -141,6 +141,12 @@ export const en = {
     plain: "UTF-8 for programs and databases.",
     rfc4180: "Plain CSV with CRLF line endings (RFC 4180).",
   },
+  formats: { xlsx: "Excel workbook (XLSX)", parquet: "Parquet", jsonl: "JSON Lines" },
+  formatHints: {
+    xlsx: "Numbers, dates and text as typed cells. No settings in Excel are needed.",
+    parquet: "Typed columns for pandas, DuckDB and data warehouses.",
+    jsonl: "One JSON object per row, for programs.",
+  },
   headers: { labels: "Column names", keys: "Field keys", none: "None" },
   headerRow: "Header row",
   moreOptions: "More options",

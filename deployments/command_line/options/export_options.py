@@ -17,6 +17,8 @@ example:
     --filter utm=wa --filter isAttended=true -o week.csv
 """
 
+FORMATS = ("csv", "jsonl")
+
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 AddOption: TypeAlias = Callable[..., Any]
 
@@ -58,7 +60,7 @@ def add_report(add: AddOption) -> None:
 
 
 def add_selection(add: AddOption) -> None:
-    """Add the options that select rows, columns and the CSV format."""
+    """Add the options that select rows, columns and the format."""
     _add_pairs(add, "--scope", "set a scope by its name, such as surveyId=…")
     _add_pairs(
         add,
@@ -72,7 +74,9 @@ def add_selection(add: AddOption) -> None:
         metavar="KEYS",
         help="sort keys, separated by commas; use - for descending: --sort=-score",
     )
-    add("--csv", metavar="PRESET", help="CSV format: plain, rfc4180 or excel")
+    add("--format", metavar="FORMAT", help=f"format of the file: {', '.join(FORMATS)} (default: csv)")
+    _add_pairs(add, "--format-option", "set one option of the format, such as compression=gzip")
+    add("--csv", metavar="PRESET", help="preset of the CSV format: plain, rfc4180 or excel")
     _add_pairs(add, "--csv-option", "set one option of the CSV format, such as header=keys")
 
 

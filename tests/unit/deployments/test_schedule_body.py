@@ -3,7 +3,9 @@ from typing import Any
 
 import pytest
 
+from deployments.command_line.options.export_options import FORMATS
 from deployments.command_line.schedule_body import build_schedule_body, describe_schedule_errors, parse_range
+from flows.formats.registry import FORMATS as REGISTERED
 
 REPORT = {
     "parameters": [{"name": "surveyId"}, {"name": "from"}, {"name": "to"}],
@@ -12,11 +14,12 @@ REPORT = {
 UNSET: dict[str, Any] = {
     "report": "survey-responses",
     **dict.fromkeys(("name", "cron", "every", "rrule", "anchor", "time_zone", "range", "file_name")),
-    **dict.fromkeys(("columns", "sort", "csv")),
+    **dict.fromkeys(("columns", "sort", "format", "csv")),
     "only_if_rows": False,
     "filter": [],
     "scope": [],
     "csv_option": [],
+    "format_option": [],
 }
 
 
@@ -66,6 +69,30 @@ def test_every_option_has_a_field() -> None:
 
 
 @pytest.mark.parametrize(
+    ("arguments", "fields"),
+    [
+        ({"format": "jsonl"}, {"format": "jsonl"}),
+        (
+            {"format": "jsonl", "format_option": [("compression", "gzip")]},
+            {"format": "jsonl", "jsonl": {"compression": "gzip"}},
+        ),
+        (
+            {"format": "csv", "csv": "excel", "format_option": [("header", "keys")]},
+            {"format": "csv", "csv": {"preset": "excel", "header": "keys"}},
+        ),
+        ({"format_option": [("header", "keys")]}, {"csv": {"header": "keys"}}),
+    ],
+)
+def test_a_format_has_its_own_options(arguments: dict[str, Any], fields: dict[str, Any]) -> None:
+    selection = {"report": "survey-responses", "surveyId": "668b"}
+    assert body(cron="0 9 * * MON", **arguments)["export"] == selection | fields
+
+
+def test_the_command_line_offers_every_format() -> None:
+    assert tuple(REGISTERED) == FORMATS
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("previous-week", {"kind": "relative", "preset": "previous-week"}),
@@ -94,6 +121,8 @@ def test_a_range_is_a_preset_or_since_last_or_two_dates(text: str, expected: dic
         ("/export/surveyId", "--survey"),
         ("/export/filters/utm", "--filter utm"),
         ("/export/csv/header", "--csv-option header"),
+        ("/export/format", "--format"),
+        ("/export/jsonl/compression", "--format-option compression"),
         ("/export/columns", "--columns"),
         ("/export/report", "REPORT"),
         ("/export/name", "--file-name"),

@@ -1,0 +1,41 @@
+"""Write a file from a chunk, without a database."""
+
+from collections.abc import Sequence
+from contextlib import closing
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flows.formats.output_file import OutputFile
+from flows.formats.protocol import Output
+from flows.formats.registry import FORMATS
+from flows.rows.columns import OutputColumn
+from flows.rows.pipeline import Block, Chunk
+from tests.support.clock import NOON
+
+
+def file_of_chunk(
+    format_name: str,
+    columns: Sequence[OutputColumn],
+    chunk: Chunk | None,
+    options: object = None,
+    zone: str = "UTC",
+    request: dict[str, Any] | None = None,
+) -> bytes:
+    format_ = FORMATS[format_name]
+    output = Output(
+        columns=columns,
+        rows=chunk.rows if chunk else 0,
+        zone=ZoneInfo(zone),
+        name="file",
+        title="Things",
+        snapshot_at=NOON,
+        request=request or {},
+    )
+    parsed = format_.parse_options(options)
+    blocks: list[Block] = []
+    with closing(format_.writer(parsed, output)) as writer:
+        blocks += writer.write(chunk) if chunk else ()
+        blocks += writer.finish()
+    with OutputFile(format_.container(parsed, output)) as file:
+        stored = [data for block in blocks for data in file.add(block)]
+        return b"".join([*stored, *file.finish()])
