@@ -42,6 +42,12 @@ class Settings(BaseSettings):
     running_per_caller: int = Field(5, ge=1, description="Exports per caller that run at the same time.")
     rows_per_export: int = Field(0, ge=0, description="Maximum rows per export; 0 means no limit.")
     retention_days: int = Field(7, ge=1, le=3650, description="Days for which a finished file is kept.")
+    history_days: int = Field(
+        90,
+        ge=1,
+        le=36500,
+        description="Days for which the record of an ended export is kept, at least as long as its file.",
+    )
     webhook_secret_file: Path | None = Field(
         None, description="File with one secret per line, used to sign webhooks. Unset disables webhooks."
     )
@@ -106,6 +112,11 @@ class Settings(BaseSettings):
     @property
     def retention(self) -> timedelta:
         return timedelta(days=self.retention_days)
+
+    @property
+    def history(self) -> timedelta:
+        """How long records are kept. A record never ends before its file."""
+        return timedelta(days=max(self.history_days, self.retention_days))
 
     @property
     def catalog_modules(self) -> tuple[str, ...]:

@@ -16,47 +16,52 @@ from uuid import UUID
 
 from prefect import flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.filters import (
-    FlowFilter,
-    FlowFilterName,
-    FlowRunFilter,
-    FlowRunFilterEndTime,
-    FlowRunFilterId,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
-    FlowRunFilterTags,
-)
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun, State, StateType
-from prefect.client.schemas.sorting import FlowRunSort
+from prefect.runtime import flow_run
 from prefect.states import Completed
 
-from flows.runs import flow_names
+from flows.runs import flow_names, history
 from flows.runs.artifacts import all_filter, delete_artifacts, page_filter, read_progress
-from flows.runs.tags import DELETED_TAG, EXPIRED_TAG
+from flows.runs.tags import DELETED_NAME, DELETED_TAG, EXPIRED_TAG, SWEPT, tag_value
 from flows.schedules.after_run import follow_up_ended_runs
 from flows.settings import Settings
 from flows.storage.from_url import open_storage
 from flows.storage.orphans import OwnerRun, StoredObject, is_orphan
 from flows.storage.protocol import Storage
 
-EXPORTS = FlowFilter(name=FlowFilterName(any_=[flow_names.EXPORT]))
 PAGE_SIZE = 200  # This is Prefect's own limit.
+# The first sweep looks this far back, and so does a sweep after an outage.
 LOOKBACK = timedelta(days=30)
+# Consecutive sweeps overlap by this, because runs and sweeps may use clocks that differ.
+OVERLAP = timedelta(hours=1)
+# Limits the duration of a sweep. The next sweep continues.
+MAX_DELETED_RUNS = 20_000
+FLOWS = (flow_names.EXPORT, flow_names.DELIVER, flow_names.SWEEP)
+
+
+@dataclass(frozen=True)
+class LastSweep:
+    """The last completed sweep. Files of exports that ended before `oldest` have been removed."""
+
+    started_at: datetime
+    oldest: datetime
 
 
 @dataclass
 class SweepCounts:
-    """The numbers of removed files, exports, objects and uploads."""
+    """The numbers of removed files, exports, objects, uploads and old runs."""
 
     expired: int = 0
     deleted: int = 0
     objects: int = 0
     uploads: int = 0
+    runs: int = 0
 
     def __str__(self) -> str:
         return (
             f"{self.expired} expired, {self.deleted} deleted exports,"
-            f" {self.objects} objects, {self.uploads} unfinished uploads"
+            f" {self.objects} objects, {self.uploads} unfinished uploads, {self.runs} old runs"
         )
 
 
@@ -64,16 +69,41 @@ class SweepCounts:
 def sweep_files() -> State[Any]:
     settings = Settings()
     storage = open_storage(settings.storage_url, settings.public_url, settings.silence_seconds)
+    now = datetime.now(UTC)
+    oldest = now - settings.retention
     with get_client(sync_client=True) as client:
-        follow_up_ended_runs(client, settings)
-        counts = sweep(client, storage, oldest=datetime.now(UTC) - settings.retention)
+        last = read_last_sweep(client, now)
+        follow_up_ended_runs(client, settings, ended_after=(last.started_at if last else now) - LOOKBACK)
+        counts = sweep(client, storage, oldest, last)
+        counts.runs = history.delete_runs(client, FLOWS, now - settings.history, MAX_DELETED_RUNS)
+        client.update_flow_run(UUID(flow_run.id), tags=[*flow_run.tags, f"{SWEPT}{oldest.isoformat()}"])
     return Completed(message=f"Removed {counts}.")
 
 
-def sweep(client: SyncPrefectClient, storage: Storage, oldest: datetime) -> SweepCounts:
+def read_last_sweep(client: SyncPrefectClient, now: datetime) -> LastSweep | None:
+    completed = history.read_ended_runs(
+        client, flow_names.SWEEP, now - LOOKBACK, now, states=[StateType.COMPLETED]
+    )
+    return next((last for run in completed if (last := _parse_sweep(run)) is not None), None)
+
+
+def _parse_sweep(run: FlowRun) -> LastSweep | None:
+    oldest = tag_value(run.tags, SWEPT)
+    if oldest is None or run.start_time is None:
+        return None
+    return LastSweep(run.start_time, datetime.fromisoformat(oldest))
+
+
+def sweep(
+    client: SyncPrefectClient, storage: Storage, oldest: datetime, last: LastSweep | None = None
+) -> SweepCounts:
+    """Remove the files of exports that ended before `oldest`, and everything that belongs to no export.
+
+    This reads only the runs that have changed since the last sweep, and the runs of stored files.
+    """
     counts = SweepCounts()
     stored, unfinished = list(storage.list_objects()), list(storage.list_unfinished())
-    for run in _expired(client, oldest):
+    for run in _expired(client, oldest, last):
         delete_artifacts(client, page_filter(run.id))
         # Tag the run first, so that the API never links to a file that no longer exists.
         client.update_flow_run(run.id, tags=[*run.tags, EXPIRED_TAG])
@@ -136,37 +166,16 @@ def _attempts_with_receipt(client: SyncPrefectClient, run_ids: list[UUID]) -> di
     }
 
 
-def _expired(client: SyncPrefectClient, oldest: datetime) -> Iterator[FlowRun]:
-    """Yield the runs whose file has expired.
-
-    This looks back 30 days, so that no file remains if the sweep did not run for some time.
-    """
-    ended = FlowRunFilterEndTime(after_=oldest - LOOKBACK, before_=oldest)
-    state = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.COMPLETED]))
-    yield from (
-        run
-        for run in _pages(client, FlowRunFilter(end_time=ended, state=state))
-        if EXPIRED_TAG not in run.tags
-    )
+def _expired(client: SyncPrefectClient, oldest: datetime, last: LastSweep | None) -> Iterator[FlowRun]:
+    """Yield the runs whose file has expired since the last sweep."""
+    after = last.oldest - OVERLAP if last is not None else oldest - LOOKBACK
+    runs = history.read_ended_runs(client, flow_names.EXPORT, after, oldest, states=[StateType.COMPLETED])
+    return (run for run in runs if EXPIRED_TAG not in run.tags)
 
 
 def _deleted(client: SyncPrefectClient) -> list[FlowRun]:
-    tags = FlowRunFilterTags(all_=[DELETED_TAG])
-    state = FlowRunFilterState(type=FlowRunFilterStateType(any_=list(TERMINAL_STATES)))
-    return list(_pages(client, FlowRunFilter(tags=tags, state=state)))
-
-
-def _pages(client: SyncPrefectClient, run_filter: FlowRunFilter) -> Iterator[FlowRun]:
-    offset = 0
-    while True:
-        page = client.read_flow_runs(
-            flow_filter=EXPORTS,
-            flow_run_filter=run_filter,
-            sort=FlowRunSort.END_TIME_DESC,
-            limit=PAGE_SIZE,
-            offset=offset,
-        )
-        yield from page
-        if len(page) < PAGE_SIZE:
-            return
-        offset += PAGE_SIZE
+    """Return the ended runs that their owner has deleted."""
+    runs = history.read_ended_runs(
+        client, flow_names.EXPORT, None, datetime.now(UTC) + OVERLAP, tag=DELETED_TAG, name=DELETED_NAME
+    )
+    return list(runs)

@@ -191,15 +191,15 @@ class RunReader:
         """Count the caller's running exports, without those that are being cancelled."""
         return await self._count(_filter_by_state(caller, (StateType.RUNNING,)))
 
-    async def run_with_key(self, key: str) -> FlowRun | None:
-        """Return the run that Prefect stores under this idempotency key, or None."""
+    async def runs_with_keys(self, keys: Sequence[str]) -> dict[str, FlowRun]:
+        """Return the runs that Prefect stores under these idempotency keys, by key."""
         async with self._server.answering():
             runs = await self._client.read_flow_runs(
                 flow_filter=await self._flow(),
-                flow_run_filter=FlowRunFilter(idempotency_key=FlowRunFilterIdempotencyKey(any_=[key])),
-                limit=1,
+                flow_run_filter=FlowRunFilter(idempotency_key=FlowRunFilterIdempotencyKey(any_=list(keys))),
+                limit=len(keys),
             )
-        return runs[0] if runs else None
+        return {run.idempotency_key: run for run in runs if run.idempotency_key is not None}
 
     async def _count(self, selected: FlowRunFilter) -> int:
         async with self._server.answering():

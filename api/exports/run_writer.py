@@ -12,14 +12,7 @@ from typing import Any
 from uuid import UUID
 
 import httpx
-from prefect.client.schemas.filters import (
-    FlowRunFilter,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
-    FlowRunFilterTags,
-)
-from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun, State, StateType
-from prefect.client.schemas.sorting import FlowRunSort
+from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelling
 
@@ -35,12 +28,14 @@ from api.exports.flow_run_job import (
     tags_once_deleted,
 )
 from api.exports.job import Job
+from api.exports.request_keys import next_number
 from api.exports.run_reader import RunReader
 from api.prefect_server import JobServer
 from api.web.problems import Unavailable
 from flows import tracing
 from flows.query.request import ExportRequest
 from flows.runs.artifacts import all_filter
+from flows.runs.tags import DELETED_NAME
 
 KEY_LIFE = timedelta(hours=24)
 
@@ -95,7 +90,9 @@ class RunWriter:
         run_id, tags = UUID(job.run.id), tags_once_deleted(sorted(job.run.tags))
         async with self._server.answering():
             with _unless_deleted():
-                await self._client.update_flow_run(run_id, tags=tags, parameters={"request": {}})
+                await self._client.update_flow_run(
+                    run_id, name=f"{DELETED_NAME}{run_id}", tags=tags, parameters={"request": {}}
+                )
         try:
             async with self._server.answering():
                 with _unless_deleted():
@@ -139,8 +136,15 @@ class RunWriter:
     async def _prefect_key(self, request: ExportRequest, caller: Caller, key: str | None) -> str:
         if key is not None:
             return _hash(caller.idempotency_space, "key", key)
-        last_id = await self._last_finished_id(request, caller.name)
-        return _hash(caller.name, "request", request.fingerprint, last_id)
+
+        def numbered(number: int) -> str:
+            return _hash(caller.name, "request", request.fingerprint, str(number))
+
+        async def read_runs(numbers: Sequence[int]) -> dict[int, FlowRun]:
+            by_key = await self._reader.runs_with_keys([numbered(number) for number in numbers])
+            return {number: by_key[numbered(number)] for number in numbers if numbered(number) in by_key}
+
+        return numbered(await next_number(read_runs))
 
     async def _create(
         self, request: ExportRequest, caller: Caller, key: str, oldest: datetime | None, tags: Sequence[str]
@@ -157,7 +161,7 @@ class RunWriter:
 
     async def _is_replay(self, key: str, oldest: datetime | None) -> bool:
         """Return whether `_create` would return an existing run."""
-        while (flow_run := await self._reader.run_with_key(key)) is not None:
+        while (flow_run := (await self._reader.runs_with_keys([key])).get(key)) is not None:
             if _answers_for_key(flow_run, oldest):
                 return True
             key = _next_key(key, flow_run)
@@ -177,17 +181,6 @@ class RunWriter:
             labels=tracing.trace_labels(),
         )
         return flow_run, flow_run.name != name
-
-    async def _last_finished_id(self, request: ExportRequest, caller: str) -> str:
-        runs = await self._client.read_flow_runs(
-            flow_run_filter=FlowRunFilter(
-                tags=FlowRunFilterTags(all_=[owner_tag(caller), request_tag(request)]),
-                state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(TERMINAL_STATES))),
-            ),
-            sort=FlowRunSort.END_TIME_DESC,
-            limit=1,
-        )
-        return str(runs[0].id) if runs else ""
 
 
 @contextmanager

@@ -241,7 +241,7 @@ class ScheduleStore:
         return as_job(flow_run, {}, self._attempts), not entry.started
 
     async def _is_replay(self, own_key: str | None) -> bool:
-        return own_key is not None and await self._reader.run_with_key(own_key) is not None
+        return own_key is not None and bool(await self._reader.runs_with_keys([own_key]))
 
     async def _drop_others(self, deployment_id: UUID, spec: ScheduleSpec, now: datetime) -> None:
         """Delete runs that Prefect's scheduler planned from the old schedule while it was being changed."""

@@ -2,6 +2,7 @@
 
 import logging
 import random
+from datetime import UTC, datetime, timedelta
 
 import anyio
 import anyio.to_thread
@@ -11,6 +12,8 @@ from flows.schedules.after_run import follow_up_ended_runs
 from flows.settings import Settings
 
 INTERVAL_SECONDS = 5.0
+# The sweep looks further back. This query runs often, so it must not read the whole history.
+LOOKBACK = timedelta(days=1)
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +25,12 @@ async def follow_up_forever() -> None:
             # Jitter spreads the queries of workers that started at the same time.
             await anyio.sleep(INTERVAL_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311 - not a secret
             try:
-                await anyio.to_thread.run_sync(follow_up_ended_runs, client, settings, abandon_on_cancel=True)
+                await anyio.to_thread.run_sync(
+                    follow_up_ended_runs,
+                    client,
+                    settings,
+                    datetime.now(UTC) - LOOKBACK,
+                    abandon_on_cancel=True,
+                )
             except Exception:  # an error must not stop the worker
                 logger.warning("follow-up of ended runs failed; retrying soon", exc_info=True)

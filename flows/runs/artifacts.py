@@ -34,8 +34,8 @@ def page_filter(run_id: UUID) -> ArtifactFilter:
     return _filter(PAGE, [run_id])
 
 
-def all_filter(run_id: UUID) -> ArtifactFilter:
-    return ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run_id]))
+def all_filter(*run_ids: UUID) -> ArtifactFilter:
+    return ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=list(run_ids)))
 
 
 def create_artifacts(client: SyncPrefectClient, run_id: UUID, contents: Iterable[tuple[str, Any]]) -> None:
@@ -55,9 +55,10 @@ def _is_deleted(client: SyncPrefectClient, run_id: UUID) -> bool:
 
 
 def delete_artifacts(client: SyncPrefectClient, selected: ArtifactFilter) -> None:
-    for artifact in client.read_artifacts(artifact_filter=selected):
-        with suppress(ObjectNotFound):  # deleted by another request
-            client.delete_artifact(artifact.id)
+    while artifacts := client.read_artifacts(artifact_filter=selected):  # at most 200 at a time
+        for artifact in artifacts:
+            with suppress(ObjectNotFound):  # deleted by another request
+                client.delete_artifact(artifact.id)
 
 
 def _filter(artifact_type: str, run_ids: Iterable[UUID]) -> ArtifactFilter:

@@ -10,6 +10,10 @@ FOLLOW_UP = "follow-up"
 WEBHOOK = "webhook"
 # Mark a run whose file was removed after the retention period, and a run that its owner has deleted.
 EXPIRED_TAG, DELETED_TAG = "expired", "forgotten"
+# A deleted run is renamed, because Prefect has an index of names but none of tags.
+DELETED_NAME = "forgotten-"
+# Precedes the time until which a sweep has removed expired files.
+SWEPT = "swept:"
 
 
 def tag_value(tags: Iterable[str], prefix: str) -> str | None:

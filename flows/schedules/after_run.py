@@ -21,20 +21,13 @@ from uuid import UUID
 
 from prefect import Flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.filters import (
-    FlowFilter,
-    FlowFilterName,
-    FlowRunFilter,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
-    FlowRunFilterTags,
-)
-from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun, State
+from prefect.client.schemas.objects import FlowRun, State
 from prefect.exceptions import ObjectNotFound
 
 from flows.errors import InvalidRequest, NoRows
 from flows.runs import flow_names, tags
 from flows.runs.artifacts import read_progress
+from flows.runs.history import read_ended_runs
 from flows.runs.outcome import CANCELLED, NO_ROWS, Outcome, code_and_message, job_error
 from flows.runs.receipt import Receipt
 from flows.runs.tags import DELETED_TAG
@@ -45,7 +38,6 @@ from flows.webhooks.message import Message, export_message, pause_message
 from flows.webhooks.subscriptions import Event
 
 DELIVERY = f"{flow_names.DELIVER}/webhook"
-EXPORTS = FlowFilter(name=FlowFilterName(any_=[flow_names.EXPORT]))
 
 logger = logging.getLogger(__name__)
 
@@ -58,13 +50,10 @@ def follow_up_hook(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -
         follow_up_run(client, client.read_flow_run(flow_run.id), Settings())
 
 
-def follow_up_ended_runs(client: SyncPrefectClient, settings: Settings) -> None:
-    """Follow up every ended run that still has the follow-up tag."""
-    run_filter = FlowRunFilter(
-        tags=FlowRunFilterTags(all_=[tags.FOLLOW_UP]),
-        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(TERMINAL_STATES))),
-    )
-    for run in client.read_flow_runs(flow_filter=EXPORTS, flow_run_filter=run_filter):
+def follow_up_ended_runs(client: SyncPrefectClient, settings: Settings, ended_after: datetime) -> None:
+    """Follow up every run that ended after this time and still has the follow-up tag."""
+    runs = read_ended_runs(client, flow_names.EXPORT, ended_after, datetime.now(UTC), tag=tags.FOLLOW_UP)
+    for run in list(runs):
         try:
             follow_up_run(client, run, settings)
         except Exception:  # A run that an operator has edited must not block the others.

@@ -14,9 +14,10 @@ import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
+from flows.runs import history
 from flows.runs.artifacts import all_filter
 from flows.storage.s3 import S3Storage
-from flows.sweep import SweepCounts, sweep
+from flows.sweep import LastSweep, SweepCounts, read_last_sweep, sweep
 from tests.support.export_client import ARTICLES_REQUEST, EMPTY_SURVEY, Session, follow, start
 from tests.support.running_stack import Stack, running_stack
 
@@ -36,6 +37,24 @@ class SweepStack:
         session = Session(start(self.api, ARTICLES_REQUEST | request).id)
         follow(self.api, session)
         return session.id
+
+    def export_unseen(self) -> str:
+        """Export without the API, which would answer for a finished job from its cache for a minute."""
+        deployment = self.client.read_deployment_by_name("export-report/export")
+        run = self.client.create_flow_run_from_deployment(
+            deployment.id, parameters={"request": ARTICLES_REQUEST | {"surveyId": EMPTY_SURVEY}}
+        )
+        self.wait_until_completed(run.id)
+        return str(run.id)
+
+    def wait_until_completed(self, run_id: UUID) -> str:
+        """Wait for the end of the run and return the message of its state."""
+        deadline = time.monotonic() + SWEEP_TIMEOUT_SECONDS
+        while (state := self.client.read_flow_run(run_id).state) is None or not state.is_final():
+            assert time.monotonic() < deadline, state
+            time.sleep(0.2)
+        assert state.is_completed(), state
+        return state.message or ""
 
     def put(self, key: str) -> None:
         self.s3.put_object(Bucket=self.stack.bucket, Key=key, Body=b"left behind")
@@ -58,6 +77,17 @@ class SweepStack:
         while "markdown" not in self.artifact_types(job_id):
             assert time.monotonic() < deadline
             time.sleep(0.1)
+
+    def count_records(self, job_id: str) -> int:
+        """Return the number of task runs, log lines and artifacts of an export in Prefect."""
+        of_run = {"flow_run_id": {"any_": [job_id]}}
+        bodies = {
+            "/task_runs/filter": {"flow_runs": {"id": {"any_": [job_id]}}},
+            "/logs/filter": {"logs": of_run},
+            "/artifacts/filter": {"artifacts": of_run},
+        }
+        with self.stack.prefect_client() as prefect:
+            return sum(len(prefect.post(path, json=body).json()) for path, body in bodies.items())
 
     def sweep(self, retention: timedelta = LONG_AGO) -> SweepCounts:
         return sweep(self.client, self.storage, datetime.now(UTC) - retention)
@@ -141,7 +171,7 @@ def test_an_export_deleted_while_running_leaves_no_record(sweep_stack: SweepStac
 def test_a_deletion_that_prefect_interrupted_is_finished(sweep_stack: SweepStack) -> None:
     job_id = sweep_stack.export(name="half deleted")
     sweep_stack.wait_for_page(job_id)
-    sweep_stack.client.update_flow_run(UUID(job_id), tags=["forgotten"])
+    sweep_stack.client.update_flow_run(UUID(job_id), name=f"forgotten-{job_id}", tags=["forgotten"])
     assert sweep_stack.sweep().deleted == 1
     assert sweep_stack.artifact_types(job_id) == []
     assert job_id not in [str(run.id) for run in sweep_stack.client.read_flow_runs(limit=200)]
@@ -151,9 +181,36 @@ def test_the_sweep_is_a_scheduled_deployment(sweep_stack: SweepStack) -> None:
     deployment = sweep_stack.client.read_deployment_by_name("sweep-files/sweep")
     assert [schedule.active for schedule in deployment.schedules] == [True]
     run = sweep_stack.client.create_flow_run_from_deployment(deployment.id)
+    assert sweep_stack.wait_until_completed(run.id).startswith("Removed ")
+    last = read_last_sweep(sweep_stack.client, datetime.now(UTC))
+    assert last is not None
+    assert last.started_at - last.oldest == pytest.approx(LONG_AGO, abs=SOON)
+
+
+def test_a_sweep_finds_files_that_expired_since_the_last_sweep(sweep_stack: SweepStack) -> None:
+    job_id = sweep_stack.export(surveyId=EMPTY_SURVEY, name="expires soon")
+    now = datetime.now(UTC)
+    last = LastSweep(now, now - LONG_AGO)
+    swept = sweep(sweep_stack.client, sweep_stack.storage, now + SOON, last)
+    assert swept.expired >= 1
+    assert not [key for key in sweep_stack.objects() if key.startswith(job_id)]
+
+
+def test_old_records_are_deleted_with_their_logs_task_runs_and_artifacts(
+    sweep_stack: SweepStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "PAGE_SIZE", 2)
+    monkeypatch.setattr(history, "RUNS_PER_DELETION", 2)
+    job_ids = [sweep_stack.export_unseen() for _ in range(3)]
+    soon = datetime.now(UTC) + SOON
+    ended = [str(run.id) for run in history.read_ended_runs(sweep_stack.client, "export-report", None, soon)]
+    assert set(job_ids) <= set(ended)
+    assert len(set(ended)) == len(ended)
+    assert sweep_stack.count_records(job_ids[0]) > 0
+    deleted = history.delete_runs(sweep_stack.client, ["export-report"], soon, at_most=1000)
+    assert deleted == len(ended)
+    assert {sweep_stack.api.get(f"/exports/{job_id}").status_code for job_id in job_ids} == {404}
     deadline = time.monotonic() + SWEEP_TIMEOUT_SECONDS
-    while (state := sweep_stack.client.read_flow_run(run.id).state) is None or not state.is_final():
-        assert time.monotonic() < deadline, state
+    while sweep_stack.count_records(job_ids[0]):  # Prefect deletes the log in the background
+        assert time.monotonic() < deadline
         time.sleep(0.2)
-    assert state.is_completed()
-    assert (state.message or "").startswith("Removed ")

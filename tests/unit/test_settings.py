@@ -71,3 +71,8 @@ def test_settings_never_show_a_password() -> None:
 def test_the_public_url_has_no_trailing_slash() -> None:
     settings = Settings(**REQUIRED | {"public_url": "https://reports.example.com/"})
     assert settings.public_url == "https://reports.example.com"
+
+
+def test_record_is_kept_at_least_as_long_as_its_file() -> None:
+    settings = Settings(retention_days=100, history_days=10, **REQUIRED)
+    assert settings.history == settings.retention

@@ -1,0 +1,46 @@
+"""Number the exports of identical requests. The number becomes part of a run's idempotency key in Prefect.
+
+Two simultaneous starts find the same free number, so Prefect creates one run for both. Prefect has an index
+of the keys. A search for earlier runs by tag would read the whole history.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun
+
+from api.exports.flow_run_job import caller_of
+
+# One query finds the next number if there are at most 15 exports, or else its order of magnitude.
+FIRST_NUMBERS = [*range(1, 17), *(1 << power for power in range(5, 31))]
+NUMBERS_PER_QUERY = 32
+
+ReadRuns = Callable[[Sequence[int]], Awaitable[Mapping[int, FlowRun]]]
+
+
+async def next_number(read_runs: ReadRuns) -> int:
+    """Return the number of an unfinished export, or the first free number.
+
+    `read_runs` returns the existing runs by number. There may be gaps, because records can be deleted. An
+    unfinished export behind a gap is found among the first 16 numbers only.
+    """
+    taken, numbers = 0, FIRST_NUMBERS
+    while numbers:
+        runs = await read_runs(numbers)
+        if unfinished := [number for number, run in runs.items() if _is_unfinished(run)]:
+            return max(unfinished)
+        free = next(number for number in numbers if number not in runs)
+        taken = max((number for number in numbers if number < free), default=taken)
+        numbers = _between(taken, free)
+    return taken + 1
+
+
+def _between(taken: int, free: int) -> list[int]:
+    """Return evenly spaced numbers to look up next, ending with `free`, or nothing if there are none."""
+    step = -(-(free - taken) // NUMBERS_PER_QUERY)
+    numbers = list(range(taken + step, free, step))
+    return [*numbers, free] if numbers else []
+
+
+def _is_unfinished(run: FlowRun) -> bool:
+    """Return whether the run may still make the file. A run that its owner has deleted is not one."""
+    return run.state_type not in TERMINAL_STATES and caller_of(run) is not None
