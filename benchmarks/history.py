@@ -1,0 +1,181 @@
+"""Compare the service on an empty Prefect database with the same service after many exports.
+
+The finished exports are inserted with SQL. Each is a copy of a real one, with its own times over 90 days, its
+state and its progress artifact. Exports that are older than the retention period are expired.
+"""
+
+import argparse
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from statistics import median
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import psycopg
+
+from benchmarks.exporting import SMALL_EXPORT, open_client, separate_stack, time_to_link, wait_for_link
+from benchmarks.outcome import print_line, print_result, print_table
+from tests.support.running_stack import Stack
+
+TIMES = 15
+POLL_SECONDS = 0.02
+STATUSES = ("queued", "running", "done", "error", "cancelled", "expired")
+ALLOWED_RATIO = 1.25
+
+INSERT_RUNS = """
+INSERT INTO flow_run
+SELECT (jsonb_populate_record(original, jsonb_build_object(
+    'id', md5('run' || number)::uuid,
+    'state_id', md5('state' || number)::uuid,
+    'name', 'copy-' || number,
+    'idempotency_key', 'copy-' || number,
+    'state_type', state_type, 'state_name', initcap(state_type),
+    'tags', CASE WHEN ended_at < now() - interval '7 days' AND state_type = 'COMPLETED'
+                 THEN original.tags || '["expired"]' ELSE original.tags END,
+    'expected_start_time', ended_at, 'start_time', ended_at, 'end_time', ended_at,
+    'state_timestamp', ended_at, 'created', ended_at, 'updated', ended_at
+))).*
+FROM (SELECT * FROM flow_run WHERE id = %(run)s) AS original,
+    (SELECT number, now() - interval '1 hour' - number * interval '90 days' / %(rows)s AS ended_at,
+        CASE number %% 50 WHEN 0 THEN 'FAILED' WHEN 1 THEN 'CANCELLED' ELSE 'COMPLETED' END AS state_type
+     FROM generate_series(1, %(rows)s) AS number) AS copies
+"""
+INSERT_STATES = """
+INSERT INTO flow_run_state
+SELECT (jsonb_populate_record(original, jsonb_build_object(
+    'id', run.state_id, 'flow_run_id', run.id, 'timestamp', run.end_time,
+    'type', run.state_type, 'name', run.state_name
+))).*
+FROM (SELECT state.* FROM flow_run_state AS state JOIN flow_run ON flow_run.state_id = state.id
+      WHERE flow_run.id = %(run)s) AS original,
+    (SELECT * FROM flow_run WHERE idempotency_key LIKE 'copy-%%') AS run
+"""
+INSERT_ARTIFACTS = """
+INSERT INTO artifact
+SELECT (jsonb_populate_record(original, jsonb_build_object(
+    'id', md5('artifact' || run.id)::uuid, 'flow_run_id', run.id,
+    'created', run.end_time, 'updated', run.end_time
+))).*
+FROM (SELECT * FROM artifact WHERE flow_run_id = %(run)s AND type = 'progress') AS original,
+    (SELECT * FROM flow_run WHERE idempotency_key LIKE 'copy-%%') AS run
+"""
+
+
+def insert_history(stack: Stack, run_id: str, rows: int) -> None:
+    url = stack.libpq_url.rpartition("/")[0] + "/prefect"
+    with psycopg.connect(url, autocommit=True) as database:
+        database.execute("SET session_replication_role = replica")  # skip the checks of foreign keys
+        for statement in (INSERT_RUNS, INSERT_STATES, INSERT_ARTIFACTS):
+            database.execute(statement, {"run": run_id, "rows": rows})
+        for table in ("flow_run", "flow_run_state", "artifact"):
+            database.execute(f"VACUUM ANALYZE {table}")
+
+
+class Operations:
+    """The measured operations. Each is a coroutine function without parameters."""
+
+    def __init__(self, stack: Stack, api: httpx.AsyncClient, prefect: httpx.AsyncClient, run_id: str) -> None:
+        self._stack, self._api, self._prefect, self._run_id = stack, api, prefect, run_id
+
+    def all(self) -> dict[str, Callable[[], Awaitable[Any]]]:
+        lists = {f"GET /exports?status={status}": self._list(status=status) for status in STATUSES}
+        return {
+            "POST to link": lambda: time_to_link(self._api, POLL_SECONDS),
+            "POST to link, without a key": self._export_without_key,
+            "GET /exports": self._list(),
+            **lists,
+            "GET /exports?report=": self._list(report="survey-responses"),
+            "GET /exports?scheduleId=": self._list(scheduleId=str(uuid4())),
+            "GET /exports/{id}": lambda: self._get(f"/exports/{self._run_id}"),
+            "GET /reports/csv": lambda: self._get("/reports/csv", jobId=self._run_id),
+            "GET /metrics": lambda: self._get("/metrics"),
+            "Prefect UI: run": self._show_run,
+            "sweep": self._sweep,
+        }
+
+    async def _get(self, path: str, **query: str) -> None:
+        (await self._api.get(path, params=query)).raise_for_status()
+
+    def _list(self, **query: str) -> Callable[[], Awaitable[None]]:
+        return lambda: self._get("/exports", **query)
+
+    async def _export_without_key(self) -> None:
+        response = await self._api.post("/reports/csv", json=SMALL_EXPORT)
+        await wait_for_link(self._api, response.raise_for_status().json()["data"], POLL_SECONDS)
+
+    async def _show_run(self) -> None:
+        """Send the main requests of the run page."""
+        of_run = {"flow_run_id": {"any_": [self._run_id]}}
+        await asyncio.gather(
+            self._prefect.get(f"/flow_runs/{self._run_id}"),
+            self._prefect.get(f"/flow_runs/{self._run_id}/graph-v2"),
+            self._prefect.post("/logs/filter", json={"logs": of_run}),
+            self._prefect.post("/artifacts/filter", json={"artifacts": of_run}),
+            self._prefect.post("/task_runs/filter", json={"flow_runs": {"id": {"any_": [self._run_id]}}}),
+        )
+
+    async def _sweep(self) -> None:
+        deployment = (await self._prefect.get("/deployments/name/sweep-files/sweep")).json()
+        created = await self._prefect.post(f"/deployments/{deployment['id']}/create_flow_run", json={})
+        path = f"/flow_runs/{created.json()['id']}"
+        while (run := (await self._prefect.get(path)).json())["state_type"] != "COMPLETED":
+            assert run["state_type"] not in ("FAILED", "CRASHED"), run["state"]  # noqa: S101 - a broken sweep
+            await asyncio.sleep(POLL_SECONDS)
+
+
+async def measure(operations: Operations) -> dict[str, float]:
+    """Return the median seconds of each operation."""
+    medians = {}
+    for name, operation in operations.all().items():
+        await operation()  # warm-up
+        seconds = []
+        for _ in range(TIMES if name != "sweep" else 3):
+            started_at = time.perf_counter()
+            await operation()
+            seconds.append(time.perf_counter() - started_at)
+        medians[name] = median(seconds)
+    return medians
+
+
+async def compare(stack: Stack, rows: int) -> tuple[dict[str, float], dict[str, float]]:
+    login = httpx.BasicAuth(*stack.prefect_api_auth_string.split(":", 1))
+    async with (
+        open_client(stack.api_url) as api,
+        httpx.AsyncClient(
+            base_url=stack.prefect_api_url, auth=login, timeout=600, trust_env=False
+        ) as prefect,
+    ):
+        response = await api.post("/reports/csv", json=SMALL_EXPORT)
+        run_id = response.raise_for_status().json()["data"]
+        await wait_for_link(api, run_id, POLL_SECONDS)
+        operations = Operations(stack, api, prefect, run_id)
+        empty = await measure(operations)
+        started_at = time.monotonic()
+        await asyncio.to_thread(insert_history, stack, run_id, rows)
+        print_line(f"Inserted {rows:,} exports in {time.monotonic() - started_at:.0f} s.")
+        return empty, await measure(operations)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.history", description=__doc__)
+    parser.add_argument("--rows", type=int, default=1_000_000, help="finished exports (default: %(default)s)")
+    rows = parser.parse_args().rows
+    with separate_stack() as stack:
+        empty, full = asyncio.run(compare(stack, rows))
+    ratios = {name: full[name] / empty[name] for name in empty}
+    print_table(
+        ("operation", "empty ms", f"{rows:,} exports ms", "ratio"),
+        [(name, 1000 * empty[name], 1000 * full[name], ratio) for name, ratio in ratios.items()],
+    )
+    print_result(
+        benchmark="history",
+        rows=rows,
+        worst_ratio=round(max(ratios.values()), 2),
+        above_limit=[name for name, ratio in ratios.items() if ratio > ALLOWED_RATIO],
+    )
+
+
+if __name__ == "__main__":
+    main()
