@@ -1,20 +1,24 @@
 """Prometheus metrics for requests, starts and jobs."""
 
+import os
 import time
 from collections.abc import Collection, Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.samples import Sample
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 OTHER, HIDDEN = "(other)", "(hidden)"
+# If this variable names a folder, prometheus_client shares the metrics of several processes there.
+SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
 class Metrics:
-    """The metrics of one application. Processes do not share them."""
+    """The metrics of one application."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -42,16 +46,22 @@ class Metrics:
             "Number of waiting and running jobs of all callers.",
             ["status"],
             registry=self.registry,
+            multiprocess_mode="mostrecent",
         )
         self.watched = Gauge(
             "report_exports_watched_jobs",
             "Number of recently polled jobs.",
             registry=self.registry,
+            multiprocess_mode="livesum",
         )
 
     def response(self, visible_reports: Collection[str]) -> Response:
         """Return all metrics. The names of other reports are hidden."""
-        shown = _HiddenReports(self.registry, visible_reports)
+        registry = self.registry
+        if SHARED_FOLDER in os.environ:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        shown = _HiddenReports(registry, visible_reports)
         return Response(generate_latest(shown), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 

@@ -3,7 +3,11 @@
 import argparse
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
 
+from api.web.metrics import SHARED_FOLDER
 from deployments.command_line.exit_codes import DONE, OperationFailed, RequestRejected
 from deployments.roles.settings import (
     REQUIRED,
@@ -25,18 +29,30 @@ def run(arguments: argparse.Namespace) -> int:
     import uvicorn
 
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
-    uvicorn.run(
-        "api.app:create_app",
-        factory=True,
-        host=arguments.host,
-        port=arguments.port,
-        workers=arguments.processes,
-        root_path=arguments.root_path,
-        access_log=False,
-        http="api.web.http_protocol:LimitedHttp",
-        timeout_graceful_shutdown=GRACEFUL_SECONDS,
-    )
+    with _shared_metrics(arguments.processes):
+        uvicorn.run(
+            "api.app:create_app",
+            factory=True,
+            host=arguments.host,
+            port=arguments.port,
+            workers=arguments.processes,
+            root_path=arguments.root_path,
+            access_log=False,
+            http="api.web.http_protocol:LimitedHttp",
+            timeout_graceful_shutdown=GRACEFUL_SECONDS,
+        )
     return DONE
+
+
+@contextmanager
+def _shared_metrics(processes: int) -> Iterator[None]:
+    """Let several processes share their metrics, because a scrape reaches only one of them."""
+    if processes == 1:
+        yield
+        return
+    with TemporaryDirectory(prefix="report-exports-metrics-") as folder:
+        os.environ[SHARED_FOLDER] = folder
+        yield
 
 
 def _check(host: str, port: int) -> None:
