@@ -7,11 +7,21 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 from deployments import keys_command
 from deployments.command_line.api_client import Problem
-from deployments.command_line.commands import cancel, export, list_exports, schedules
+from deployments.command_line.commands import (
+    cancel,
+    download_file,
+    export,
+    list_exports,
+    reports,
+    schedules,
+    show,
+    wait,
+)
 from deployments.command_line.exit_codes import CommandError, Interrupted, OperationFailed, RequestRejected
 from deployments.command_line.options import export_options, schedule_options
 from deployments.command_line.options.export_options import Commands
@@ -54,11 +64,19 @@ def _run(argv: list[str]) -> int:
             return export.run(arguments, scope_pairs, declared_options["export"])
         case "schedules":
             return schedules.run(arguments, scope_pairs, declared_options["schedules"])
-        case "list":
-            return list_exports.run(arguments)
         case "keys":
             return keys_command.run(arguments)
-    return cancel.run(arguments)
+    return int(_CLIENT_COMMANDS[arguments.command].run(arguments))
+
+
+_CLIENT_COMMANDS = {
+    "list": list_exports,
+    "show": show,
+    "wait": wait,
+    "download": download_file,
+    "cancel": cancel,
+    "reports": reports,
+}
 
 
 def _up(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
@@ -97,12 +115,13 @@ _ROLES = {"api": _api, "worker": _worker, "register": _register, "sweep-once": _
 def _build_parser() -> tuple[argparse.ArgumentParser, dict[str, set[str]]]:
     """Return the parser, and the declared options of the commands that also accept a report's scopes."""
     parser = argparse.ArgumentParser(prog="report-exports", allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"report-exports {version('report-exports')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_up(commands)
     role_options.add_parsers(commands)
     declared_options = {"export": export_options.add_parser(commands)}
-    list_exports.add_parser(commands)
-    cancel.add_parser(commands)
+    for command in _CLIENT_COMMANDS.values():
+        command.add_parser(commands)
     declared_options["schedules"] = schedule_options.add_parser(commands)
     keys_command.add_parser(commands)
     return parser, declared_options

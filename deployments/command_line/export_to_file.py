@@ -67,9 +67,7 @@ def follow_and_download(
             return progress_text.format_failure(job)
         if job["status"] != "done":
             raise OperationFailed(progress_text.format_failure(job))
-        with output_file.open_output(destination.path, destination.force, str(job["file"]["name"])) as output:
-            _download(client, job, output, display)
-            return progress_text.format_summary(job, output.label)
+        return download_to(client, job, destination, display)
     except Interrupted:
         cancel_after_signal(client, job, display.print)
         raise
@@ -77,6 +75,13 @@ def follow_and_download(
         raise ServiceUnreachable(f"{error} The export is not affected. Quote {job['id']}.") from None
     except Problem as problem:  # the export was deleted or expired during the download
         raise OperationFailed(f"{problem.detail} Quote {job['id']}.") from None
+
+
+def download_to(client: ApiClient, job: Job, destination: Destination, display: Display) -> str:
+    """Download and verify the file of a finished export, and return a summary."""
+    with output_file.open_output(destination.path, destination.force, str(job["file"]["name"])) as output:
+        _download(client, job, output, display)
+        return progress_text.format_summary(job, output.label)
 
 
 def _download(client: ApiClient, job: Job, output: output_file.Output, display: Display) -> None:

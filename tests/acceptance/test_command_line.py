@@ -416,3 +416,57 @@ def test_client_commands_do_not_import_the_service(command: str) -> None:
     )
     assert "does not respond" in ran.stderr
     assert ran.stdout == "[]\n"
+
+
+def test_an_export_can_be_started_awaited_shown_and_downloaded_separately(
+    stack: Stack, tmp_path: Path
+) -> None:
+    name = f"Märchen {secrets.token_hex(8)}"
+    started = export(stack, tmp_path, *ORDERS, "--name", name, "--detach")
+    job_id = started.stdout.decode().strip()
+    assert run(stack.api_url, tmp_path, "wait", job_id, "--quiet").code == 0
+    shown = run(stack.api_url, tmp_path, "show", job_id).stdout.decode()
+    assert f"Name      {name}\n" in shown
+    assert "Status    done\n" in shown
+    state = json.loads(run(stack.api_url, tmp_path, "show", job_id, "--json").stdout)
+    assert state["id"] == job_id
+    assert "url" not in state["file"]
+    downloaded = run(stack.api_url, tmp_path, "download", job_id, "-o", "orders.csv")
+    assert "SHA-256 verified" in downloaded.stderr
+    assert hashlib.sha256((tmp_path / "orders.csv").read_bytes()).hexdigest() == state["file"]["sha256"]
+    found = run(stack.api_url, tmp_path, "list", "--search", name.upper(), "--json")
+    assert [job["id"] for job in json.loads(found.stdout)] == [job_id]
+
+
+@pytest.mark.parametrize("command", ["show", "wait", "download"])
+def test_an_unknown_export_is_rejected(stack: Stack, tmp_path: Path, command: str) -> None:
+    ran = run(stack.api_url, tmp_path, command, UNKNOWN)
+    assert ran.code == 2
+    assert list_files(tmp_path) == []
+
+
+def test_wait_and_download_report_why_there_is_no_file(
+    stack: Stack, api: httpx.Client, tmp_path: Path
+) -> None:
+    started = export(stack, tmp_path, *ORDERS, "--name", secrets.token_hex(8), "--detach")
+    job_id = started.stdout.decode().strip()
+    run(stack.api_url, tmp_path, "wait", job_id)
+    api.delete(f"/exports/{job_id}").raise_for_status()
+    assert run(stack.api_url, tmp_path, "download", job_id).code == 2
+    cancelled = export(stack, tmp_path, "orders", "--from", "2023-01-01", "--to", "2024-12-31", "--detach")
+    other_id = cancelled.stdout.decode().strip()
+    api.post(f"/exports/{other_id}/cancel")
+    ran = run(stack.api_url, tmp_path, "wait", other_id)
+    state = api.get(f"/exports/{other_id}").json()
+    assert ran.code == (0 if state["status"] == "done" else 1)
+
+
+def test_reports_are_listed_and_described(stack: Stack, tmp_path: Path) -> None:
+    assert "survey-responses" in run(stack.api_url, tmp_path, "reports").stdout.decode()
+    described = run(stack.api_url, tmp_path, "reports", "orders").stdout.decode()
+    assert described.startswith("orders: Orders\n")
+    assert "pending, paid, shipped, refunded, cancelled" in described
+    assert json.loads(run(stack.api_url, tmp_path, "reports", "orders", "--json").stdout)["name"] == "orders"
+    unknown = run(stack.api_url, tmp_path, "reports", "nothing")
+    assert unknown.code == 2
+    assert "Choose one of orders, survey-responses." in unknown.stderr

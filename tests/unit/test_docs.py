@@ -70,7 +70,19 @@ def test_every_documented_option_exists(capsys: pytest.CaptureFixture[str], comm
     assert documented <= options
 
 
-@pytest.mark.parametrize("command", ["export", "list", "cancel", *(f"schedules {name}" for name in ACTIONS)])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "export",
+        "list",
+        "show",
+        "wait",
+        "download",
+        "cancel",
+        "reports",
+        *(f"schedules {name}" for name in ACTIONS),
+    ],
+)
 def test_every_option_of_a_client_command_is_documented(
     capsys: pytest.CaptureFixture[str], command: str
 ) -> None:

@@ -1,6 +1,7 @@
 """Options of `report-exports export`. `schedules` shares some of them."""
 
 import argparse
+from argparse import ArgumentParser
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -55,6 +56,23 @@ def add_parser(commands: Commands) -> set[str]:
     return declared_options
 
 
+def add_export_command(commands: Commands, name: str, summary: str, description: str) -> ArgumentParser:
+    """Add a command whose argument is the id of an export."""
+    parser = commands.add_parser(
+        name,
+        help=summary,
+        description=description,
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "id", metavar="ID", type=_parse_id, help="id of the export, from `export --detach` or `list`"
+    )
+    add_service_options(parser)
+    return parser
+
+
 def add_report(add: AddOption) -> None:
     add("report", metavar="REPORT", type=parse_non_empty, help="name of the report, such as survey-responses")
 
@@ -106,4 +124,10 @@ def parse_pair(text: str) -> Pair:
 def parse_non_empty(text: str) -> str:
     if not text:
         raise argparse.ArgumentTypeError("must not be empty.")
+    return text
+
+
+def _parse_id(text: str) -> str:
+    if not text or text in (".", ".."):  # dots would change the URL path
+        raise argparse.ArgumentTypeError(f"{text!r} is not a valid export id.")
     return text

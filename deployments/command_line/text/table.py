@@ -15,7 +15,7 @@ ID_WIDTH = 36
 NUMERIC_HEADINGS = ("ROWS", "SIZE")
 
 
-def print_json(items: Sequence[Any]) -> None:
+def print_json(items: Any) -> None:
     sys.stdout.write(f"{json.dumps(items, indent=2, ensure_ascii=False)}\n")
 
 
