@@ -38,6 +38,8 @@ _EVERY = re.compile(
     r"P(?:(\d{1,4})W|(\d{1,4})D|T(?=\d)(?:(\d{1,5})H)?(?:(\d{1,6})M)?(?:(\d{1,8})S)?)", re.ASCII
 )
 _RRULE = re.compile(r"(?:DTSTART:(\d{8}T\d{6})\n)?(?:RRULE:)?([A-Z0-9=;,+-]+)", re.ASCII)
+_UNTIL_UTC = re.compile(r"(?:^|;)UNTIL=(\d{8}T\d{6}Z)(?:;|$)", re.ASCII)
+_LOCAL = "%Y%m%dT%H%M%S"
 _NOT_A_DURATION = "must be a duration of weeks, days, or hours and minutes, such as P1W, P1D or PT6H"
 _PARTS = frozenset(
     {"FREQ", "INTERVAL", "UNTIL", "WKST", "BYSETPOS", "BYWEEKNO", "BYYEARDAY", "BYMONTH", "BYMONTHDAY"}
@@ -104,15 +106,17 @@ def _interval(text: str) -> timedelta:
     return timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
 
 
-def parse_rrule(text: object, now: datetime) -> str:
+def parse_rrule(text: object, now: datetime, zone: ZoneInfo) -> str:
     """Validate an RFC 5545 rule and return it in normalized form.
 
-    The rule must be daily or rarer, without seconds or COUNT. DTSTART is local time.
+    The rule must be daily or rarer, without seconds or COUNT. DTSTART is local time. An UNTIL in UTC, which
+    calendars write, becomes local time.
     """
     match = _RRULE.fullmatch(_checked_length(text).replace("\r\n", "\n"))
     if match is None:
         raise ValueError("must be one RRULE, optionally after a local DTSTART")
     start, rule = match.groups()
+    rule = _with_local_end(rule, zone)
     _check_parts(rule)
     text_with_start = (f"DTSTART:{start}\n" if start else "") + f"RRULE:{rule}"
     try:
@@ -123,6 +127,17 @@ def parse_rrule(text: object, now: datetime) -> str:
     _check_slots(parsed, now)
     _check_number_of_slots(parsed, now)
     return text_with_start
+
+
+def _with_local_end(rule: str, zone: ZoneInfo) -> str:
+    match = _UNTIL_UTC.search(rule)
+    if match is None:
+        return rule
+    try:
+        until = datetime.strptime(match[1], f"{_LOCAL}%z").astimezone(zone)
+    except (ValueError, OverflowError):
+        raise ValueError("must have an UNTIL such as 20241231T225959Z") from None
+    return rule.replace(match[1], until.strftime(_LOCAL))
 
 
 def _check_parts(rule: str) -> None:

@@ -26,7 +26,7 @@ _EVERY_PATTERN = r"^P(\d{1,4}W|\d{1,4}D|T(\d{1,5}H)?(\d{1,6}M)?)$"
 
 
 def _read_rrule(text: object, info: ValidationInfo) -> str:
-    return parse_rrule(text, _now(info))
+    return parse_rrule(text, _now(info), info.data.get("time_zone") or ZoneInfo("UTC"))
 
 
 def _read_every(text: object) -> str:

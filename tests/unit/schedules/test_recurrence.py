@@ -1,7 +1,7 @@
 """Test which recurrences are accepted, and that each slot runs exactly once."""
 
 from collections.abc import Iterable
-from datetime import MAXYEAR, UTC, date, datetime, timedelta
+from datetime import MAXYEAR, UTC, date, datetime, time, timedelta
 from itertools import islice, pairwise, takewhile
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,8 +12,10 @@ from prefect.client.schemas.schedules import IntervalSchedule
 from api.schedules import timetable
 from deployments.stack.parts.prefect_server import PLANNED_RUNS
 from flows.errors import InvalidRequest
+from flows.schedules.parameters import ScheduleParameters, request_for_run
 from flows.schedules.recurrence import EARLIEST, LATEST, Recurrence, _calendar_repeats_after
 from flows.schedules.recurrence_model import parse_recurrence
+from flows.schedules.relative_range import Relative
 from tests.support.clock import NOON
 
 BERLIN, NEW_YORK = ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York")
@@ -52,6 +54,7 @@ def next_slots(value: Any, after: datetime, count: int) -> list[datetime]:
         ),
         ({"rrule": "FREQ=MONTHLY;BYDAY=MO,TU,WE,TH,FR;BYSETPOS=-1"}, datetime(2024, 7, 31, tzinfo=UTC)),
         ({"rrule": "FREQ=DAILY;UNTIL=20240801T000000"}, datetime(2024, 7, 20, tzinfo=UTC)),
+        ({"rrule": "FREQ=DAILY;UNTIL=20240801T000000Z"}, datetime(2024, 7, 20, tzinfo=UTC)),
         ({"rrule": "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=29"}, datetime(2028, 2, 29, tzinfo=UTC)),
         ({"every": "PT15M"}, datetime(2024, 7, 19, 12, 15, tzinfo=UTC)),
         ({"every": "PT36H"}, datetime(2024, 7, 21, 0, tzinfo=UTC)),
@@ -127,6 +130,8 @@ def test_the_first_slot_after_a_friday_noon(value: dict[str, Any], first: dateti
                 "DTSTART:20910101T000000\nRRULE:FREQ=DAILY",
                 "FREQ=DAILY;UNTIL=20230101T000000",
                 "FREQ=DAILY;UNTIL=never",
+                "FREQ=DAILY;UNTIL=20241301T000000Z",
+                "FREQ=DAILY;UNTIL=99991231T235959Z,5",
                 "FREQ=DAILY;BYDAY=XX",
                 "FREQ=DAILY;FREQ",
                 "INTERVAL=2",
@@ -371,3 +376,41 @@ def test_the_shifted_calendar_equals_the_original(year: int) -> None:
 def test_an_interval_edited_in_prefect_is_kept(seconds: int) -> None:
     edited = IntervalSchedule(interval=timedelta(seconds=seconds), anchor_date=NOON, timezone="UTC")
     assert timetable.as_schedule(timetable.as_recurrence(edited, None)) == edited
+
+
+@pytest.mark.parametrize(("until", "runs"), [("20240721T065959Z", 1), ("20240721T070000Z", 2)])
+def test_an_end_in_utc_is_the_same_instant_in_the_schedules_zone(until: str, runs: int) -> None:
+    rule = {"rrule": f"FREQ=DAILY;BYHOUR=9;BYMINUTE=0;UNTIL={until}", "timeZone": "Europe/Madrid"}
+    slots = [datetime(2024, 7, 20, 7, tzinfo=UTC), datetime(2024, 7, 21, 7, tzinfo=UTC)]
+    assert next_slots(rule, NOON, 5) == slots[:runs]
+    recurrence = read(rule)
+    assert read(recurrence.as_body()) == recurrence
+
+
+@pytest.mark.parametrize("zone", ["Africa/Cairo", "America/Santiago"])
+@pytest.mark.parametrize(
+    "recurrence",
+    [
+        {"cron": "0 0 * * *"},
+        {"cron": "30 0 * * *"},
+        {"rrule": "FREQ=DAILY;BYHOUR=0;BYMINUTE=0"},
+        {"rrule": "FREQ=DAILY;BYHOUR=0;BYMINUTE=30"},
+        {"every": "P1D", "anchor": "2024-01-01T00:00:00Z"},
+    ],
+)
+def test_no_run_of_yesterday_starts_before_yesterday_is_over(zone: str, recurrence: dict[str, str]) -> None:
+    day = date(2027, 4, 30) if zone == "Africa/Cairo" else date(2027, 9, 5)
+    recurrence = {**recurrence, "timeZone": zone}
+    if "anchor" in recurrence:
+        recurrence["anchor"] = datetime(2024, 1, 1, tzinfo=ZoneInfo(zone)).isoformat()
+    parsed = read(recurrence)
+    parameters = ScheduleParameters(
+        Relative("yesterday"), zone=parsed.zone, at_midnight=timetable.at_midnight(parsed)
+    )
+    covered = []
+    before = datetime.combine(day - timedelta(days=2), time(12), UTC)
+    for slot in timetable.next_slots(timetable.as_schedule(parsed), before, 4):
+        starts_at = parameters.starts_at(slot)
+        covered.append(date.fromisoformat(request_for_run({}, parameters, slot, None)["from"]))
+        assert starts_at.astimezone(parsed.zone).date() > covered[-1]
+    assert covered == [day + timedelta(days=offset) for offset in (-2, -1, 0, 1)]
