@@ -31,6 +31,9 @@ class ObstoreUpload:
             attributes={"Content-Type": media_type_of(key)},
         )
 
+    def expect(self, estimated_bytes: int) -> None:
+        """Do nothing, because obstore chooses the sizes of parts."""
+
     def write(self, data: bytes) -> None:
         self._writer.write(data)
         self.stored += len(data)  # obstore does not report the acknowledged bytes

@@ -4,7 +4,7 @@ import argparse
 import os
 from collections.abc import Mapping
 
-from deployments.roles.settings import check_host, check_settings, load_settings
+from deployments.roles.settings import check_credentials, check_host, check_settings, load_settings
 from deployments.stack.data_dir import DataDirUnusable
 from deployments.stack.environment import is_of_postgres, report_modules
 from deployments.stack.installed import ServerNotInstalled
@@ -22,6 +22,8 @@ def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     if error := check_settings(environment) or _check_reports(environment):
         parser.error(error)
     authenticated = load_settings(environment).authenticates
+    if error := check_credentials(environment):
+        parser.error(error)
     if error := check_host(arguments.host, authenticated):
         parser.error(f"argument --host: {error}")
     for name in filter(is_of_postgres, environment):

@@ -16,6 +16,7 @@
         ├── SourceCancelled
         ├── StorageDenied
         ├── StorageFull
+        ├── StorageRejected
         ├── RowsLimit
         ├── RightsGone
         ├── UnreadableRow
@@ -148,6 +149,16 @@ class StorageDenied(FinalError):
 class StorageFull(FinalError):
     code = "storage.full"
     message = "The file storage is full."
+
+
+class StorageRejected(FinalError):
+    code = "storage.rejected"
+    message = "The file storage rejected the request."
+
+    @classmethod
+    def with_code(cls, code: str) -> "StorageRejected":
+        """Return the error with the code that the storage returned, such as `InvalidPart`."""
+        return cls(f"The file storage rejected the request: {code}.")
 
 
 class RowsLimit(FinalError):

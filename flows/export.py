@@ -294,6 +294,8 @@ def upload(
                 first_rows = block.rows
                 continue
             assert isinstance(block, Block)  # noqa: S101 - there is only one opening
+            if rows == 0 and block.rows:  # The rows are about as long as the first ones.
+                target.expect(len(block.data) * opening.expected // block.rows)
             for stored in file.add(block):
                 target.write(stored)
             rows += block.rows

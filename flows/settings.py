@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from flows.storage.from_url import check_storage_url
 from flows.webhooks.address import parse_private_hosts
 from flows.webhooks.signing_keys import WebhookSecrets, parse_secrets
 
@@ -81,6 +82,11 @@ class Settings(BaseSettings):
         scheme, separator, rest = url.get_secret_value().partition("://")
         dialect = "postgresql+psycopg" if scheme in ("postgres", "postgresql") else scheme
         return SecretStr(dialect + separator + rest)
+
+    @field_validator("storage_url")
+    @classmethod
+    def _check_storage_url(cls, url: str) -> str:
+        return check_storage_url(url)
 
     @field_validator("public_url")
     @classmethod

@@ -3,6 +3,7 @@
 import ipaddress
 from collections.abc import Mapping
 
+from botocore.session import Session
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from sqlalchemy.engine import make_url
@@ -29,9 +30,6 @@ def missing_settings(environment: Mapping[str, str], *names: str) -> str | None:
 
 def check_settings(environment: Mapping[str, str]) -> str | None:
     """Return an error message for the first invalid setting, or None."""
-    storage_url = environment.get("REPORTS_STORAGE_URL")
-    if storage_url and not storage_url.startswith(("s3://", "file:///")):
-        return _must_be("REPORTS_STORAGE_URL")
     prefect_url = environment.get(PREFECT_URL)
     if prefect_url and not prefect_url.startswith(("http://", "https://")):
         return _must_be(PREFECT_URL)
@@ -47,10 +45,22 @@ def check_settings(environment: Mapping[str, str]) -> str | None:
     return None
 
 
+def check_credentials(environment: Mapping[str, str]) -> str | None:
+    """Return an error message if the storage is S3 and botocore finds no credentials for it, or None."""
+    if not environment.get("REPORTS_STORAGE_URL", "").startswith("s3://") or Session().get_credentials():
+        return None
+    return (
+        "REPORTS_STORAGE_URL is an S3 bucket, and there are no AWS credentials for it. Set AWS_ACCESS_KEY_ID"
+        " and AWS_SECRET_ACCESS_KEY, or configure a profile."
+    )
+
+
 def _describe(error: ErrorDetails) -> str:
     message = error["msg"].removeprefix("Value error, ")
-    # An error that concerns several settings has no location.
-    return f"REPORTS_{str(error['loc'][0]).upper()}: {message}." if error["loc"] else f"{message}."
+    if not error["loc"]:  # The error concerns several settings.
+        return f"{message}."
+    separator = " " if message.startswith("must") else ": "
+    return f"REPORTS_{str(error['loc'][0]).upper()}{separator}{message}."
 
 
 def load_settings(environment: Mapping[str, str]) -> ApiSettings:

@@ -126,6 +126,9 @@ class FolderUpload:
         self._file = os.fdopen(_create_private_file(self._unfinished), "wb")
         self.stored = 0
 
+    def expect(self, estimated_bytes: int) -> None:
+        """Do nothing, because a file has no parts."""
+
     def write(self, data: bytes) -> None:
         self.stored += self._file.write(data)
 

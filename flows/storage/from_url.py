@@ -1,5 +1,6 @@
 """Open the storage configured by REPORTS_STORAGE_URL."""
 
+import re
 from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -9,6 +10,11 @@ from flows.storage.protocol import Storage
 from flows.storage.s3 import S3Storage
 from flows.storage.s3_calls import SILENCE_SECONDS
 
+_FORM = "must be s3://bucket/prefix or file:///folder"
+_SPECIAL = "#?%\\"  # They begin another part of a URL, or escape a character.
+_EMPTY_PARTS = {"", ".", ".."}
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
+
 
 @cache
 def open_storage(url: str, public_url: str, silence_seconds: float = SILENCE_SECONDS) -> Storage:
@@ -17,9 +23,28 @@ def open_storage(url: str, public_url: str, silence_seconds: float = SILENCE_SEC
     S3 is configured by AWS_* variables. The files of a folder are served by the API. Raises ValueError for
     any other URL.
     """
-    parts = urlsplit(url)
-    if parts.scheme == "s3" and parts.netloc:
+    parts = urlsplit(check_storage_url(url))
+    if parts.scheme == "s3":
         return S3Storage(parts.netloc, parts.path.strip("/"), silence_seconds)
-    if parts.scheme == "file" and parts.path:
-        return FolderStorage(Path(parts.path), public_url)
-    raise ValueError("REPORTS_STORAGE_URL must be s3://bucket/prefix or file:///folder")
+    return FolderStorage(Path(parts.path), public_url)
+
+
+def check_storage_url(url: str) -> str:
+    """Return the URL, or raise ValueError if it would name another place than it seems to."""
+    scheme, separator, place = url.partition("://")
+    if not separator or scheme not in ("s3", "file") or not place:
+        raise ValueError(_FORM)
+    if any(character in _SPECIAL or not character.isprintable() for character in place):
+        raise ValueError("must not contain any of # ? % \\ or a control character")
+    if scheme == "s3":
+        _check_bucket(*place.partition("/")[::2])
+    elif not place.startswith("/"):
+        raise ValueError(_FORM)
+    return url
+
+
+def _check_bucket(bucket: str, prefix: str) -> None:
+    if not _BUCKET.fullmatch(bucket):
+        raise ValueError("must name a bucket of letters, digits, dots, hyphens and underscores")
+    if prefix.strip("/") and not _EMPTY_PARTS.isdisjoint(prefix.strip("/").split("/")):
+        raise ValueError("must have a prefix without empty parts, . and ..")

@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,14 +11,25 @@ from http import HTTPStatus
 from typing import Protocol
 from urllib.parse import quote
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
-from flows.errors import ExportError, StorageDenied, StorageFull, StorageTimeout, StorageUnavailable
+from flows.errors import (
+    ExportError,
+    StorageDenied,
+    StorageFull,
+    StorageRejected,
+    StorageTimeout,
+    StorageUnavailable,
+)
 from flows.formats.registry import extension_of
 from flows.storage.orphans import StoredObject
 
 # MinIO, Ceph
 _FULL = ("XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "QuotaExceeded", "InsufficientStorage")
+
+# https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+_TEMPORARY = ("OperationAborted", "RequestTimeout", "SlowDown", "TooManyRequests", "408", "409", "429")
+_CODE = re.compile(r"[A-Za-z0-9.]{1,60}")
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +46,9 @@ class Upload(Protocol):
     @property
     def stored(self) -> int:
         """The number of bytes that the storage has acknowledged."""
+
+    def expect(self, estimated_bytes: int) -> None:
+        """Prepare for a file of about this size, before the first write."""
 
     def write(self, data: bytes) -> None: ...
     def commit(self) -> None: ...
@@ -116,7 +131,23 @@ def _classify(error: BaseException) -> ExportError:
         return StorageDenied()
     if isinstance(error, TimeoutError):
         return StorageTimeout()
-    return StorageFull() if _is_full(error) else StorageUnavailable()
+    if isinstance(error, NoCredentialsError):
+        return StorageDenied("There are no credentials for the file storage.")
+    if _is_full(error):
+        return StorageFull()
+    code = _rejection(error)
+    return StorageUnavailable() if code is None else StorageRejected.with_code(code)
+
+
+def _rejection(error: BaseException) -> str | None:
+    """Return the code of a response that says that the same request will fail again, else None."""
+    cause = error if isinstance(error, ClientError) else error.__cause__
+    if not isinstance(cause, ClientError) or isinstance(error, FileExistsError):
+        return None
+    code = str(cause.response["Error"].get("Code", ""))
+    status = cause.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    is_final = 400 <= status < 500 or status == HTTPStatus.NOT_IMPLEMENTED
+    return code if is_final and code not in _TEMPORARY and _CODE.fullmatch(code) else None
 
 
 def _is_full(error: BaseException) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
+from math import ceil
 from threading import Lock
 from typing import Any
 
@@ -14,10 +15,12 @@ from flows.storage.orphans import StoredObject
 from flows.storage.protocol import Link
 from flows.storage.s3_calls import SILENCE_SECONDS, S3Calls
 
-# Parts start at 8 MiB and double in size every 1,000 parts. This reaches S3's limit of 5 TiB within its limit
-# of 10,000 parts.
+# All parts but the last have the same size, because some providers, such as Cloudflare R2, require it.
 PART_BYTES = 8 << 20
-PARTS_BEFORE_GROWTH = 1000
+MAX_PARTS = 10_000
+# The estimate of the file's size may be too low by this factor.
+MARGIN = 1.25
+_MIB = 1 << 20
 PARTS_IN_FLIGHT = 2
 # The maximum lifetime of a link with signature version 4.
 LONGEST_LINK_SECONDS = 604_800
@@ -123,8 +126,10 @@ def _trust_tls(client: Any) -> None:
         client.meta.config.s3 = {**(client.meta.config.s3 or {}), "payload_signing_enabled": False}
 
 
-def part_bytes(parts_before: int) -> int:
-    return PART_BYTES << parts_before // PARTS_BEFORE_GROWTH
+def part_bytes(estimated_bytes: int) -> int:
+    """Return the part size for a file of about this size, in whole MiB."""
+    needed = ceil(estimated_bytes * MARGIN / MAX_PARTS)
+    return max(PART_BYTES, ceil(needed / _MIB) * _MIB)
 
 
 class S3Upload:
@@ -136,6 +141,7 @@ class S3Upload:
 
     def __init__(self, calls: S3Calls, bucket: str, key: str) -> None:
         self._calls = calls
+        self._part_bytes = PART_BYTES
         self._target = {"Bucket": bucket, "Key": key}
         self._buffer: list[bytes] = []
         self._buffered_bytes = 0
@@ -147,10 +153,13 @@ class S3Upload:
         self._counting = Lock()
         self.stored = 0
 
+    def expect(self, estimated_bytes: int) -> None:
+        self._part_bytes = part_bytes(estimated_bytes)
+
     def write(self, data: bytes) -> None:
         self._buffer.append(data)
         self._buffered_bytes += len(data)
-        if self._buffered_bytes >= part_bytes(len(self._parts)):
+        while self._buffered_bytes >= self._part_bytes:
             self._send_part()
 
     def commit(self) -> None:
@@ -201,8 +210,10 @@ class S3Upload:
         self._parts.append(self._pool.submit(self._put_part, len(self._parts) + 1, body))
 
     def _next_body(self) -> bytes:
-        body = b"".join(self._buffer)
-        self._buffer, self._buffered_bytes = [], 0
+        """Take at most one part from the buffer."""
+        buffered = b"".join(self._buffer)
+        body, rest = buffered[: self._part_bytes], buffered[self._part_bytes :]
+        self._buffer, self._buffered_bytes = [rest] if rest else [], len(rest)
         return body
 
     def _create(self) -> str:
@@ -211,7 +222,7 @@ class S3Upload:
 
     def _put(self, body: bytes) -> None:
         kind = media_type_of(self._target["Key"])
-        self._calls.call("put_object", **self._target, Body=body, ContentType=kind, IfNoneMatch="*")
+        self._calls.create("put_object", **self._target, Body=body, ContentType=kind)
         self._count(body)
 
     def _put_part(self, number: int, body: bytes) -> dict[str, Any]:
@@ -224,12 +235,11 @@ class S3Upload:
         return {"PartNumber": number, "ETag": response["ETag"]}
 
     def _complete(self, upload_id: str, parts: list[dict[str, Any]]) -> None:
-        self._calls.call(
+        self._calls.create(
             "complete_multipart_upload",
             **self._target,
             UploadId=upload_id,
             MultipartUpload={"Parts": parts},
-            IfNoneMatch="*",
         )
 
     def _count(self, body: bytes) -> None:

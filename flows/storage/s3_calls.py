@@ -7,8 +7,11 @@ on. Errors are retried by botocore alone, within the limits of its standard mode
 """
 
 import asyncio
+import errno
+import logging
 import socket
 import struct
+from contextlib import suppress
 from time import monotonic
 from typing import Any
 from weakref import WeakSet
@@ -24,12 +27,16 @@ TRIES_PER_CALL = 4
 _BYTES_OFFSET, _BYTES = 120, struct.Struct("=QQ")
 
 
+logger = logging.getLogger(__name__)
+
+
 class S3Calls:
     """An s3fs file system whose calls are watched. `silence_seconds` is the time without progress."""
 
     def __init__(self, silence_seconds: float = SILENCE_SECONDS) -> None:
         self._silence_seconds = silence_seconds
         self._sockets: WeakSet[socket.socket] = WeakSet()
+        self._has_conditions = True
         # By default, s3fs signs links with version 2. Its listing cache is not needed.
         self.files = s3fs.S3FileSystem(
             config_kwargs={
@@ -50,6 +57,24 @@ class S3Calls:
         limit = min(silence_seconds or self._silence_seconds, self._silence_seconds)
         result: dict[str, Any] = sync(self.files.loop, self._watched, method, limit, arguments)
         return result
+
+    def create(self, method: str, /, **arguments: Any) -> None:
+        """Call a method that publishes an object. Raises FileExistsError if the object exists."""
+        if self._has_conditions:
+            try:
+                self.call(method, **arguments, IfNoneMatch="*")
+                return
+            except OSError as error:
+                if _is_precondition(error):
+                    raise FileExistsError(arguments["Key"]) from error
+                if error.errno != errno.ENOSYS:
+                    raise
+            logger.warning("the storage lacks If-None-Match; each file is looked up before it is created")
+            self._has_conditions = False
+        with suppress(FileNotFoundError):
+            self.call("head_object", Bucket=arguments["Bucket"], Key=arguments["Key"])
+            raise FileExistsError(arguments["Key"])
+        self.call(method, **arguments)
 
     async def _watched(self, method: str, silence_seconds: float, arguments: dict[str, Any]) -> Any:
         call = asyncio.ensure_future(self.files._call_s3(method, **arguments))
@@ -74,6 +99,11 @@ class S3Calls:
         if not hasattr(socket, "TCP_INFO"):  # cannot be watched on this system
             return monotonic()
         return sum(map(_bytes_of, list(self._sockets)))
+
+
+def _is_precondition(error: OSError) -> bool:
+    response = getattr(error.__cause__, "response", {})
+    return response.get("Error", {}).get("Code") in ("PreconditionFailed", "412")
 
 
 def _bytes_of(opened: socket.socket) -> int:

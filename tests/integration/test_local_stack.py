@@ -356,6 +356,19 @@ def test_invalid_setting_is_rejected(setting: str, tmp_path: Path) -> None:
     assert f"{name} must be" in result.stderr
 
 
+def test_a_storage_url_that_names_another_place_is_rejected(tmp_path: Path) -> None:
+    result = _run("--data-dir", str(tmp_path / "data"), REPORTS_STORAGE_URL="s3://bucket/Año #1/x")
+    assert result.returncode == 2
+    assert "REPORTS_STORAGE_URL must not contain any of #" in result.stderr
+
+
+def test_s3_without_credentials_is_rejected(tmp_path: Path) -> None:
+    nothing = {"AWS_EC2_METADATA_DISABLED": "true", "HOME": str(tmp_path)}
+    result = _run("--data-dir", str(tmp_path / "data"), REPORTS_STORAGE_URL="s3://bucket", **nothing)
+    assert result.returncode == 2
+    assert "there are no AWS credentials" in result.stderr
+
+
 def _run(*options: str, **settings: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(  # noqa: S603 - our own command
         [*COMMAND, *options], env={**_without_settings(), **settings}, capture_output=True, text=True

@@ -25,6 +25,7 @@ def test_codes_and_retryability_are_stable() -> None:
         "source.cancelled": False,
         "storage.denied": False,
         "storage.full": False,
+        "storage.rejected": False,
         "rows.limit": False,
         "rights.gone": False,
         "rights.unknown": True,

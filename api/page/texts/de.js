@@ -201,6 +201,7 @@ export const de = {
     "storage.unavailable": { cause: "Der Dateispeicher hat nicht geantwortet.", action: "Versuchen Sie es gleich noch einmal." },
     "storage.timeout": { cause: "Der Dateispeicher hat zu lange gebraucht.", action: "Versuchen Sie es gleich noch einmal." },
     "storage.denied": { cause: "Der Dateispeicher hat die Datei abgelehnt.", action: "Wenden Sie sich mit der ID an den Support: Dem Dienst fehlt Schreibzugriff." },
+    "storage.rejected": { cause: "Der Dateispeicher hat die Anfrage abgelehnt.", action: "Wenden Sie sich mit der ID an den Support." },
     "storage.full": { cause: "Der Dateispeicher ist voll.", action: "Wenden Sie sich mit der ID an den Support oder löschen Sie alte Exporte." },
     "rows.limit": { cause: "Der Export hätte zu viele Zeilen.", action: "Wählen Sie einen kürzeren Zeitraum oder setzen Sie einen Filter." },
     "rights.gone": { cause: "Sie haben keinen Zugriff mehr auf diese Zeilen.", action: "Bitten Sie die Administration um Zugriff." },

@@ -203,6 +203,7 @@ export const en = {
     "storage.unavailable": { cause: "The file storage didn't respond.", action: "Try again in a moment." },
     "storage.timeout": { cause: "The file storage took too long.", action: "Try again in a moment." },
     "storage.denied": { cause: "The file storage denied access.", action: "Contact support with the ID. The service needs write access." },
+    "storage.rejected": { cause: "The file storage rejected the file.", action: "Contact support with the ID." },
     "storage.full": { cause: "The file storage is full.", action: "Contact support with the ID, or delete exports you no longer need." },
     "rows.limit": { cause: "The export would have too many rows.", action: "Choose a shorter date range or add a filter." },
     "rights.gone": { cause: "You no longer have access to these rows.", action: "Ask your administrator for access." },

@@ -10,7 +10,7 @@ from botocore.awsrequest import AWSPreparedRequest
 
 from flows.errors import StorageUnavailable
 from flows.storage.protocol import Link, storage_errors
-from flows.storage.s3 import S3Storage, part_bytes
+from flows.storage.s3 import PART_BYTES, S3Storage, part_bytes
 from tests.support.clock import NOON
 
 GIB, TIB = 1 << 30, 1 << 40
@@ -21,11 +21,11 @@ class NotSent(Exception):
     """Raised instead of sending the request."""
 
 
-def test_part_sizes_reach_the_largest_object() -> None:
-    sizes = [part_bytes(number) for number in range(MAX_PARTS)]
-    assert sum(sizes) >= MAX_OBJECT
-    assert max(sizes) <= MAX_PART
-    assert sum(sizes[:1000]) == 1000 * 8 * (1 << 20)
+@pytest.mark.parametrize("size", [0, 1, GIB, 80 * GIB, TIB, MAX_OBJECT])
+def test_a_file_of_any_size_has_few_enough_parts(size: int) -> None:
+    assert part_bytes(size) * MAX_PARTS >= size * 1.25
+    assert PART_BYTES <= part_bytes(size) <= MAX_PART
+    assert part_bytes(min(size, 60 * GIB)) == PART_BYTES
 
 
 @pytest.fixture(autouse=True)

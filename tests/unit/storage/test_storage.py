@@ -17,7 +17,7 @@ from flows.errors import (
     StorageUnavailable,
 )
 from flows.storage.folder import FolderStorage
-from flows.storage.from_url import open_storage
+from flows.storage.from_url import check_storage_url, open_storage
 from flows.storage.protocol import Upload, content_disposition, object_key, storage_errors, upload
 from tests.support.clock import NOON, Clock
 
@@ -242,11 +242,34 @@ def test_a_title_is_percent_encoded(title: str | None, header: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "exports", "s3://", "s3:///prefix", "file://", "ftp://host/x", "gs://b/p"]
+    "url",
+    [
+        "",
+        "exports",
+        "s3://",
+        "s3:///prefix",
+        "file://",
+        "ftp://host/x",
+        "gs://b/p",
+        "file://relative",
+        "s3://key:secret@bucket",
+        "s3://bucket/Año #1/x",
+        "s3://bucket/a?b",
+        "s3://bucket/a%20b",
+        "s3://bucket/a//b",
+        "s3://bucket/../b",
+        "s3://bücket",
+        "file:///a#b",
+    ],
 )
-def test_the_error_for_an_invalid_storage_url_names_the_setting(url: str) -> None:
-    with pytest.raises(ValueError, match="REPORTS_STORAGE_URL"):
+def test_an_invalid_storage_url_is_rejected(url: str) -> None:
+    with pytest.raises(ValueError, match=r"^must "):
         open_storage(url, "")
+
+
+@pytest.mark.parametrize("url", ["s3://bucket", "s3://my_bucket.x/Año 1/x/", "file:///srv/Año 1"])
+def test_a_storage_url_may_contain_spaces_and_letters_of_any_script(url: str) -> None:
+    assert check_storage_url(url) == url
 
 
 def test_a_file_url_opens_a_folder(tmp_path: Path) -> None:

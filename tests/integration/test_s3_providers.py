@@ -1,0 +1,92 @@
+"""Test uploads to S3 servers with the rules of providers other than Amazon."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from flows.errors import StorageDenied, StorageRejected, StorageUnavailable
+from flows.storage.protocol import upload
+from flows.storage.s3 import PART_BYTES, S3Storage
+from tests.support.s3_provider import BUCKET, Provider, running
+
+KEY = "exports/1.csv"
+
+
+@pytest.fixture
+def providers(monkeypatch: pytest.MonkeyPatch) -> Iterator[ExitStack]:
+    credentials = {"ACCESS_KEY_ID": "a", "SECRET_ACCESS_KEY": "b", "DEFAULT_REGION": "auto"}
+    for name, value in credentials.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    with ExitStack() as stack:
+        yield stack
+
+
+def storage_on(
+    stack: ExitStack, monkeypatch: pytest.MonkeyPatch, provider: Provider, bucket: str = BUCKET
+) -> S3Storage:
+    stack.enter_context(running(provider))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", provider.url)
+    return S3Storage(bucket, "")
+
+
+def store(storage: S3Storage, content: bytes, key: str = KEY, step: int = 700_001) -> None:
+    with upload(storage, key) as started:
+        for start in range(0, len(content), step):
+            started.write(content[start : start + step])
+        started.commit()
+
+
+@pytest.mark.parametrize("size", [3 * PART_BYTES + 12_345, 2 * PART_BYTES, PART_BYTES, 5])
+def test_all_parts_but_the_last_have_one_size(
+    providers: ExitStack, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    provider = Provider(equal_parts=True)
+    content = bytes(range(251)) * (size // 251 + 1)
+    store(storage_on(providers, monkeypatch, provider), content[:size])
+    assert provider.objects[KEY] == content[:size]
+
+
+@pytest.mark.parametrize("size", [5, 2 * PART_BYTES + 5])
+def test_without_if_none_match_a_key_is_looked_up_first(
+    providers: ExitStack, monkeypatch: pytest.MonkeyPatch, size: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    provider = Provider(conditions=False)
+    storage = storage_on(providers, monkeypatch, provider)
+    store(storage, b"x" * size)
+    store(storage, b"y", "exports/2.csv")
+    assert provider.objects == {KEY: b"x" * size, "exports/2.csv": b"y"}
+    assert provider.conditional_requests == 1
+    assert "lacks If-None-Match" in caplog.text
+    with pytest.raises(StorageUnavailable):
+        store(storage, b"other")
+    assert provider.objects[KEY] == b"x" * size
+
+
+def test_with_if_none_match_an_existing_file_is_never_replaced(
+    providers: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = Provider()
+    storage = storage_on(providers, monkeypatch, provider)
+    store(storage, b"first")
+    with pytest.raises(StorageUnavailable):
+        store(storage, b"second")
+    assert provider.objects[KEY] == b"first"
+
+
+def test_a_rejection_is_final_and_has_the_code_of_the_storage(
+    providers: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = storage_on(providers, monkeypatch, Provider(), bucket="other")
+    with pytest.raises(StorageRejected, match=r"^The file storage rejected the request: NoSuchBucket\.$"):
+        store(storage, b"x")
+
+
+def test_missing_credentials_are_reported(providers: ExitStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage = storage_on(providers, monkeypatch, Provider())
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
+    with pytest.raises(StorageDenied, match="no credentials"):
+        store(storage, b"x")

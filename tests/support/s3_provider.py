@@ -1,0 +1,103 @@
+"""A small S3 server with the rules of one provider, which the embedded storage does not have."""
+
+import hashlib
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+BUCKET = "bucket"
+
+
+@dataclass
+class Provider:
+    """`equal_parts` are required by Cloudflare R2. Alibaba OSS does not implement If-None-Match."""
+
+    equal_parts: bool = False
+    conditions: bool = True
+    url: str = ""
+    objects: dict[str, bytes] = field(default_factory=dict)
+    uploads: dict[str, dict[int, bytes]] = field(default_factory=dict)
+    conditional_requests: int = 0
+
+    def answer(self, method: str, target: str, headers: Any, body: bytes) -> tuple[int, str, bytes]:
+        """Return the status, the ETag and the body of the response."""
+        parts = urlsplit(target)
+        query = {name: values[0] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
+        bucket, _, key = unquote(parts.path).lstrip("/").partition("/")
+        if bucket != BUCKET:
+            return _error(404, "NoSuchBucket")
+        if "If-None-Match" in headers:
+            self.conditional_requests += 1
+            if not self.conditions:
+                return _error(501, "NotImplemented")
+        if "uploadId" in query:
+            return self._multipart(method, key, query, body)
+        if method == "POST":
+            upload_id = uuid.uuid4().hex
+            self.uploads[upload_id] = {}
+            return 200, "", _xml("InitiateMultipartUploadResult", f"<UploadId>{upload_id}</UploadId>")
+        if method == "PUT":
+            return self._put(key, headers, body)
+        return (200, "", self.objects[key]) if key in self.objects else _error(404, "NoSuchKey")
+
+    def _put(self, key: str, headers: Any, body: bytes) -> tuple[int, str, bytes]:
+        if "If-None-Match" in headers and key in self.objects:
+            return _error(412, "PreconditionFailed")
+        self.objects[key] = body
+        return 200, hashlib.md5(body, usedforsecurity=False).hexdigest(), b""
+
+    def _multipart(self, method: str, key: str, query: dict[str, str], body: bytes) -> tuple[int, str, bytes]:
+        parts = self.uploads[query["uploadId"]]
+        if method == "PUT":
+            parts[int(query["partNumber"])] = body
+            return 200, hashlib.md5(body, usedforsecurity=False).hexdigest(), b""
+        if method == "DELETE":
+            del self.uploads[query["uploadId"]]
+            return 204, "", b""
+        sizes = [len(parts[number]) for number in sorted(parts)]
+        if self.equal_parts and (len(set(sizes[:-1])) > 1 or sizes[-1] > sizes[0]):
+            return _error(400, "InvalidPart")
+        self.objects[key] = b"".join(parts[number] for number in sorted(parts))
+        return 200, "", _xml("CompleteMultipartUploadResult", "<ETag>x</ETag>")
+
+
+def _xml(name: str, content: str) -> bytes:
+    return f'<?xml version="1.0"?><{name}>{content}</{name}>'.encode()
+
+
+def _error(status: int, code: str) -> tuple[int, str, bytes]:
+    return status, "", _xml("Error", f"<Code>{code}</Code><Message>Not like this</Message>")
+
+
+@contextmanager
+def running(provider: Provider) -> Iterator[Provider]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def _handle(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            status, etag, content = provider.answer(self.command, self.path, self.headers, body)
+            self.send_response(status)
+            if etag:
+                self.send_header("ETag", f'"{etag}"')
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(content)
+
+        do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _handle
+
+        def log_message(self, *arguments: Any) -> None:
+            """Write no log."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    provider.url = f"http://127.0.0.1:{server.server_port}"
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield provider
+    server.shutdown()
+    server.server_close()
