@@ -10,8 +10,8 @@ from api.tables.table_query import MAX_PAGE_SIZE
 from api.web.answer import Answer, Count, NextCursor
 from flows.formats.csv.options import CHOICES, PRESETS
 from flows.formats.registry import FORMATS
-from flows.query.report import Filter, Report, TableColumn, type_name
-from flows.rows.columns import OutputColumn
+from flows.query.report import Filter, Report, TableColumn
+from flows.rows.columns import OutputColumn, type_name
 
 ColumnType = TypeAliasType(
     "ColumnType",

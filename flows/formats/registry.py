@@ -4,11 +4,14 @@ from pathlib import PurePath
 
 from flows.formats.csv.format import CsvFormat
 from flows.formats.jsonl.format import JsonlFormat
+from flows.formats.parquet.format import ParquetFormat
 from flows.formats.protocol import Format
 
 DEFAULT_FORMAT = CsvFormat.name
 
-FORMATS: dict[str, Format] = {format_.name: format_ for format_ in (CsvFormat(), JsonlFormat())}
+FORMATS: dict[str, Format] = {
+    format_.name: format_ for format_ in (CsvFormat(), ParquetFormat(), JsonlFormat())
+}
 
 
 def extension_of(file_name: str) -> str:

@@ -11,7 +11,8 @@ from sqlalchemy import types as sql
 from sqlalchemy.dialects import mysql
 
 from flows.query.date_range import parse_date_or_timestamp
-from flows.query.report import Filter, type_name
+from flows.query.report import Filter
+from flows.rows.columns import type_name
 
 MAX_TEXT_LENGTH = 1000
 MOST_DIGITS = 300  # Maximum digits before the decimal point. A double has at most 308.

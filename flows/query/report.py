@@ -9,10 +9,10 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy import types as sql
-from sqlalchemy.dialects import mysql
 
 from flows.errors import DeclarationError
 from flows.formats.registry import FORMATS
+from flows.rows.columns import type_name
 
 Transform = Callable[[pd.DataFrame], pd.DataFrame]
 
@@ -217,25 +217,6 @@ def camel_case(name: str) -> str:
 
 
 FILTERABLE = ("string", "boolean", "integer", "number", "date", "date-time", "uuid")
-
-_TYPE_NAMES: tuple[tuple[type[sql.TypeEngine[Any]], str], ...] = (
-    (sql.Boolean, "boolean"),
-    (sql.Integer, "integer"),
-    (mysql.BIT, "integer"),
-    (mysql.YEAR, "integer"),
-    (sql.Numeric, "number"),
-    (sql.Float, "number"),  # Float is not a subclass of Numeric since SQLAlchemy 2.1.
-    (sql.DateTime, "date-time"),
-    (sql.Date, "date"),
-    (sql.Time, "time"),
-    (sql.JSON, "json"),
-    (sql.Uuid, "uuid"),
-)
-
-
-def type_name(kind: sql.TypeEngine[Any]) -> str:
-    """Return the API's name for a column type. It is the same for every database."""
-    return next((name for base, name in _TYPE_NAMES if isinstance(kind, base)), "string")
 
 
 def _check(report: Report) -> None:

@@ -15,7 +15,8 @@ from flows.formats.registry import DEFAULT_FORMAT, FORMATS
 from flows.query import date_range
 from flows.query.filter_values import MAX_TEXT_LENGTH, integer_range, parse_filter_value
 from flows.query.question_keys import QUESTION_SEPARATOR, names_question, questions_key
-from flows.query.report import Filter, Report, Scope, parse_sort, type_name
+from flows.query.report import Filter, Report, Scope, parse_sort
+from flows.rows.columns import type_name
 
 Schema = dict[str, Any]
 

@@ -22,9 +22,9 @@ from sqlalchemy import (
 from flows.query.bound_values import bound, bound_cursor_value, bound_days
 from flows.query.comparison import comparable, cursor_value, matching, operand, shown, sortable
 from flows.query.question_keys import QUESTION_SEPARATOR, questions_key
-from flows.query.report import Filter, Report, Scope, TableColumn, type_name
+from flows.query.report import Filter, Report, Scope, TableColumn
 from flows.query.request import ExportRequest
-from flows.rows.columns import OutputColumn, Question
+from flows.rows.columns import OutputColumn, Question, type_name
 
 
 @dataclass(frozen=True)

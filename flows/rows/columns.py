@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement
+from sqlalchemy import types as sql
+from sqlalchemy.dialects import mysql
 
 
 @dataclass(frozen=True)
@@ -33,3 +35,23 @@ class OutputColumn:
         Its values are then written in the time zone of the request.
         """
         return self.type == "date-time" and bool(getattr(self.expression.type, "timezone", False))
+
+
+_TYPE_NAMES: tuple[tuple[type[sql.TypeEngine[Any]], str], ...] = (
+    (sql.Boolean, "boolean"),
+    (sql.Integer, "integer"),
+    (mysql.BIT, "integer"),
+    (mysql.YEAR, "integer"),
+    (sql.Numeric, "number"),
+    (sql.Float, "number"),  # Float is not a subclass of Numeric since SQLAlchemy 2.1.
+    (sql.DateTime, "date-time"),
+    (sql.Date, "date"),
+    (sql.Time, "time"),
+    (sql.JSON, "json"),
+    (sql.Uuid, "uuid"),
+)
+
+
+def type_name(kind: sql.TypeEngine[Any]) -> str:
+    """Return the API's name for a column type. It is the same for every database."""
+    return next((name for base, name in _TYPE_NAMES if isinstance(kind, base)), "string")

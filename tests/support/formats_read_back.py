@@ -6,9 +6,12 @@ The CSV file is the reference, because other tests compare it with the table.
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from decimal import Decimal
+from datetime import UTC, date, datetime, time
+from decimal import Context, Decimal
 from typing import Any
 
+import pyarrow as pa
+from pyarrow import parquet
 from sqlalchemy import Table
 
 from flows.formats.csv.format import CsvFormat
@@ -69,6 +72,57 @@ def _same(value: Any, cell: str | None, kind: str) -> bool:
 
 def _parse_document(text: str) -> Any:
     return json.loads(text, parse_int=_Number, parse_float=_Number)
+
+
+def compare_parquet(
+    content: bytes, keys: list[str], expected: Cells, lists: dict[str, list[Any]] | None = None
+) -> None:
+    """Fail unless the file contains the cells. `lists` contains the values of the list columns."""
+    table = parquet.read_table(pa.BufferReader(content))
+    assert table.column_names == keys
+    assert table.num_rows == len(expected)
+    for number, field in enumerate(table.schema):
+        values = table.column(number)
+        cells = [row[number] for row in expected]
+        if pa.types.is_list(field.type):
+            assert _as_utc(values).to_pylist() == (lists or {})[field.name], field.name
+        else:
+            parse = _parser(field.type)
+            wanted = [None if cell is None else parse(cell) for cell in cells]
+            # The text of a float distinguishes NaN and negative zero.
+            assert list(map(str, _as_utc(values).to_pylist())) == list(map(str, wanted)), field.name
+
+
+def _as_utc(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    kind = values.type
+    if pa.types.is_timestamp(kind) and kind.tz:
+        return values.cast(pa.timestamp("us", "UTC"))
+    if pa.types.is_list(kind) and pa.types.is_timestamp(kind.value_type):
+        return values.cast(pa.list_(pa.timestamp("us", "UTC")))
+    return values
+
+
+def _parser(kind: pa.DataType) -> Callable[[str], Any]:
+    if pa.types.is_decimal(kind):
+        return lambda text: Decimal(text).quantize(Decimal(1).scaleb(-kind.scale), context=_MANY_DIGITS)
+    if pa.types.is_timestamp(kind):
+        return _utc_timestamp if kind.tz else datetime.fromisoformat
+    return _PARSERS.get(kind, str)
+
+
+def _utc_timestamp(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+_MANY_DIGITS = Context(prec=76)
+_PARSERS: dict[pa.DataType, Callable[[str], Any]] = {
+    pa.int64(): int,
+    pa.float64(): float,
+    pa.bool_(): {"true": True, "false": False}.__getitem__,
+    pa.date32(): date.fromisoformat,
+    pa.time64("us"): time.fromisoformat,
+    pa.large_binary(): lambda text: bytes.fromhex(text.removeprefix("\\x")),
+}
 
 
 def column_types(table: Table) -> dict[str, str]:

@@ -14,9 +14,15 @@ from tests.support.clock import NOON
 
 
 def file_of_chunk(
+    format_name: str, columns: Sequence[OutputColumn], chunk: Chunk | None, **settings: Any
+) -> bytes:
+    return file_of_chunks(format_name, columns, [chunk] if chunk else [], **settings)
+
+
+def file_of_chunks(
     format_name: str,
     columns: Sequence[OutputColumn],
-    chunk: Chunk | None,
+    chunks: Sequence[Chunk],
     options: object = None,
     zone: str = "UTC",
     request: dict[str, Any] | None = None,
@@ -24,7 +30,7 @@ def file_of_chunk(
     format_ = FORMATS[format_name]
     output = Output(
         columns=columns,
-        rows=chunk.rows if chunk else 0,
+        rows=sum(chunk.rows for chunk in chunks),
         zone=ZoneInfo(zone),
         name="file",
         title="Things",
@@ -34,7 +40,7 @@ def file_of_chunk(
     parsed = format_.parse_options(options)
     blocks: list[Block] = []
     with closing(format_.writer(parsed, output)) as writer:
-        blocks += writer.write(chunk) if chunk else ()
+        blocks += [block for chunk in chunks for block in writer.write(chunk)]
         blocks += writer.finish()
     with OutputFile(format_.container(parsed, output)) as file:
         stored = [data for block in blocks for data in file.add(block)]

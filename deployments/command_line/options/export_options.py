@@ -18,7 +18,7 @@ example:
     --filter utm=wa --filter isAttended=true -o week.csv
 """
 
-FORMATS = ("csv", "jsonl")
+FORMATS = ("csv", "parquet", "jsonl")
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 AddOption: TypeAlias = Callable[..., Any]

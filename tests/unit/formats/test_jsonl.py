@@ -15,8 +15,7 @@ from sqlalchemy.pool import NullPool
 from flows.errors import UnreadableRow
 from flows.formats.options import InvalidOptions
 from flows.formats.registry import FORMATS
-from flows.query.report import type_name
-from flows.rows.columns import OutputColumn
+from flows.rows.columns import OutputColumn, type_name
 from flows.rows.pipeline import Block, Chunk
 from flows.sources.snapshot import open_engine
 from tests.support.column_strategies import PROOF, common, kinds_request, load, rows_of, table_in

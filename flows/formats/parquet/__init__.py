@@ -1,0 +1,4 @@
+"""Write Parquet files with exact types.
+
+`schema` chooses the type of each column, `arrays` converts the values to it, and `format` writes the file.
+"""

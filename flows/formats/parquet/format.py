@@ -1,0 +1,109 @@
+"""Define the format Parquet and write its row groups."""
+
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import parquet
+
+from flows.formats.containers import Bare, Container
+from flows.formats.options import choices_model, parse_choices
+from flows.formats.parquet.arrays import array
+from flows.formats.parquet.schema import schema
+from flows.formats.protocol import Output
+from flows.rows.pipeline import Block, Chunk, Records
+from flows.rows.row_errors import apply_to_column
+
+CHOICES = {"compression": ("zstd", "snappy", "none")}
+# A row group ends at one of these. Readers such as DuckDB work on one row group per thread.
+ROWS_PER_GROUP = 122_880
+BYTES_PER_GROUP = 32 << 20
+
+
+@dataclass(frozen=True)
+class ParquetOptions:
+    compression: str = "zstd"
+
+
+class ParquetFormat:
+    name = "parquet"
+    label = "Parquet"
+    media_types: Mapping[str, str] = {"parquet": "application/vnd.apache.parquet"}
+    options_type: Any = choices_model("ParquetOptions", CHOICES)
+    options_description = "Options of Parquet."
+
+    def parse_options(self, value: object) -> ParquetOptions:
+        return ParquetOptions(**parse_choices(value, CHOICES))
+
+    def extension(self, options: ParquetOptions, rows: int) -> str:
+        return "parquet"
+
+    def copy_options(self, options: ParquetOptions) -> None:
+        return None
+
+    def writer(self, options: ParquetOptions, output: Output) -> "ParquetRows":
+        return ParquetRows(options, output)
+
+    def container(self, options: ParquetOptions, output: Output) -> Container:
+        return Bare()
+
+
+class _Sink(io.RawIOBase):
+    """Collects the bytes of the file until they are taken."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._parts.append(bytes(data))
+        return len(data)
+
+    def take(self) -> bytes:
+        parts, self._parts = self._parts, []
+        return b"".join(parts)
+
+
+class ParquetRows:
+    """Collects batches and writes them as row groups of limited size."""
+
+    def __init__(self, options: ParquetOptions, output: Output) -> None:
+        self._output, self._schema, self._sink = output, schema(output), _Sink()
+        self._writer = parquet.ParquetWriter(self._sink, self._schema, compression=options.compression)
+        self._batches: list[pa.RecordBatch] = []
+
+    def write(self, batch: Records | Chunk) -> Iterator[Block]:
+        assert isinstance(batch, Chunk)  # noqa: S101 - copy_options() returns None
+        self._batches.append(pa.record_batch(self._arrays(batch), schema=self._schema))
+        rows, size = (sum(getattr(batch, name) for batch in self._batches) for name in ("num_rows", "nbytes"))
+        if rows >= ROWS_PER_GROUP or size >= BYTES_PER_GROUP:
+            self._write_group()
+        yield Block(batch.rows, self._sink.take())
+
+    def finish(self) -> Iterator[Block]:
+        if self._batches:
+            self._write_group()
+        self._writer.close()
+        yield Block(0, self._sink.take())
+
+    def close(self) -> None:
+        """Do nothing, because the writer holds only memory."""
+
+    def _arrays(self, chunk: Chunk) -> list[pa.Array]:
+        columns = zip(self._output.columns, self._schema.types, chunk.values, strict=True)
+        return [
+            apply_to_column(
+                partial(array, column=column, kind=kind, zone=self._output.zone), values, column, chunk.keys
+            )
+            for column, kind, values in columns
+        ]
+
+    def _write_group(self) -> None:
+        table = pa.Table.from_batches(self._batches, self._schema)
+        self._batches = []
+        self._writer.write_table(table, row_group_size=max(1, table.num_rows))
