@@ -108,7 +108,7 @@ def _context(
     settings: ApiSettings, metrics: Metrics, reports: Mapping[str, Report], source: Source, server: JobServer
 ) -> Context:
     clock = asyncio.get_running_loop().time
-    storage = open_storage(settings.storage_url, settings.public_url)
+    storage = open_storage(settings.storage_url, settings.public_url, settings.outage_seconds)
     limits = Limits.of(settings, clock)
     permitted = Catalog.of(reports)
     reader = RunReader(server, permitted, settings.attempts)

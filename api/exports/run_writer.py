@@ -81,11 +81,10 @@ class RunWriter:
         # Prefect sets runs that no worker has claimed yet directly to Cancelled.
         return answer.state is not None and answer.state.type in (StateType.CANCELLING, StateType.CANCELLED)
 
-    async def delete(self, job: Job) -> None:
-        """Delete the record of the job and its artifacts, which contain the first rows.
+    async def mark_deleted(self, job: Job) -> None:
+        """Hide the job from its owner, remove its request, and cancel it if it is running.
 
-        The job is hidden from its owner and its request is removed first. A running job is cancelled, and its
-        record is deleted by the sweep, like everything that cannot be deleted now.
+        The sweep deletes everything of a marked job that could not be deleted at once.
         """
         run_id, tags = UUID(job.run.id), tags_once_deleted(sorted(job.run.tags))
         async with self._server.answering():
@@ -93,22 +92,31 @@ class RunWriter:
                 await self._client.update_flow_run(
                     run_id, name=f"{DELETED_NAME}{run_id}", tags=tags, parameters={"request": {}}
                 )
+        if not job.finished:
+            await self._stop(run_id)
+
+    async def _stop(self, run_id: UUID) -> None:
         try:
             async with self._server.answering():
                 with _unless_deleted():
-                    await (self._delete_record(run_id) if job.finished else self._stop(run_id))
+                    await self._client.set_flow_run_state(run_id, Cancelling())
         except Unavailable:
-            logger.warning("could not delete everything of run %s; the sweep will delete the rest", run_id)
+            logger.warning(
+                "could not cancel the deleted run %s; the sweep will delete it when it has ended", run_id
+            )
 
-    async def _stop(self, run_id: UUID) -> None:
-        await self._client.set_flow_run_state(run_id, Cancelling())
+    async def delete_record(self, job: Job) -> None:
+        """Delete the record of a finished job and its artifacts, which contain the first rows.
 
-    async def _delete_record(self, run_id: UUID) -> None:
-        """Delete the run last, because the sweep finds the artifacts through it."""
-        for artifact in await self._client.read_artifacts(artifact_filter=all_filter(run_id)):
+        The run is deleted last, because the sweep finds the artifacts through it.
+        """
+        run_id = UUID(job.run.id)
+        async with self._server.answering():
+            for artifact in await self._client.read_artifacts(artifact_filter=all_filter(run_id)):
+                with _unless_deleted():
+                    await self._client.delete_artifact(artifact.id)
             with _unless_deleted():
-                await self._client.delete_artifact(artifact.id)
-        await self._client.delete_flow_run(run_id)
+                await self._client.delete_flow_run(run_id)
 
     async def _start(
         self,

@@ -36,6 +36,7 @@ from api.web.problems import Refusal
 from api.web.queries import QueryModel, each_parameter_once
 from api.web.responses import refusals, with_headers
 from api.web.validation import validated
+from flows.errors import ExportError
 from flows.query.request import parse_stored_request
 from flows.runs.outcome import FILE_LOST
 
@@ -49,6 +50,7 @@ IfNoneMatch = Annotated[
     str,
     Header(alias="If-None-Match", description="A previous `ETag`. The status is 304 if it still matches."),
 ]
+logger = logging.getLogger(__name__)
 
 
 class StartQuery(QueryModel):
@@ -241,10 +243,20 @@ async def retry_export(
 async def delete_export(export: ExportDep, context: ContextDep) -> None:
     """Delete the export and its file. A running export is cancelled first."""
     job = export.job
-    if job.progress.receipt is not None:
-        await context.links.remove_file(job)
-    await context.run_writer.delete(job)
+    await context.run_writer.mark_deleted(job)
     context.watcher.forget(job.run.id)
+    if job.finished:
+        await _remove(job, context)
+
+
+async def _remove(job: Job, context: Context) -> None:
+    """Remove the file and the record of a job that is marked as deleted."""
+    try:
+        if job.progress.receipt is not None:
+            await context.links.remove_file(job)
+        await context.run_writer.delete_record(job)
+    except (Refusal, ExportError) as error:
+        logger.warning("export %s is deleted, but the sweep has to remove its file: %s", job.run.id, error)
 
 
 @router.get(

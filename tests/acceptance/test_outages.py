@@ -151,6 +151,37 @@ def test_without_the_storage_jobs_and_tables_still_work(proxied: Api, mode: str)
     proxied.wait_until_ready()
 
 
+@pytest.fixture
+def done(proxied: Api) -> str:
+    """A finished export that no other test deletes."""
+    proxied.wait_until_ready()
+    body = {"report": "orders", "from": "2024-03-01", "to": "2024-03-02"}
+    key = {"Idempotency-Key": uuid.uuid4().hex}
+    job_id = str(proxied.client.post("/exports", json=body, headers=key).raise_for_status().json()["id"])
+    deadline = time.monotonic() + 60
+    while (job := proxied.client.get(f"/exports/{job_id}").json())["status"] != "done":
+        assert time.monotonic() < deadline, job
+        time.sleep(0.1)
+    return job_id
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_deleting_without_prefect_changes_nothing(proxied: Api, done: str, mode: str) -> None:
+    with proxied.proxies["prefect"].blocked(mode):
+        assert_unavailable(proxied.client.delete(f"/exports/{done}"), NAMES["prefect"])
+    proxied.wait_until_ready()
+    link = proxied.client.get(f"/exports/{done}").raise_for_status().json()["file"]["url"]
+    assert httpx.get(link, trust_env=False).status_code == 200
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_deleting_without_the_storage_hides_the_export(proxied: Api, done: str, mode: str) -> None:
+    with proxied.proxies["storage"].blocked(mode):
+        assert proxied.client.delete(f"/exports/{done}").status_code == 204
+        assert proxied.client.get(f"/exports/{done}").status_code == 404
+    proxied.wait_until_ready()
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_an_api_that_starts_during_a_total_outage_reports_it(stack: Stack, mode: str) -> None:
     urls = {"PREFECT_API_URL": stack.prefect_api_url, "REPORTS_DATABASE_URL": stack.database_url}
