@@ -14,6 +14,7 @@
     └── FinalError           the same request will fail again
         ├── SourceTimeout
         ├── SourceCancelled
+        ├── ReportInvalid
         ├── StorageDenied
         ├── StorageFull
         ├── StorageRejected
@@ -139,6 +140,15 @@ class SourceTimeout(FinalError):
 class SourceCancelled(FinalError):
     code = "source.cancelled"
     message = "The report's query was cancelled by the database."
+
+
+class ReportInvalid(FinalError):
+    code = "report.invalid"
+    message = "The report does not match the tables of the database."
+
+    @classmethod
+    def naming(cls, missing: str) -> "ReportInvalid":
+        return cls(f"The report uses {missing}, which the database does not have.")
 
 
 class StorageDenied(FinalError):

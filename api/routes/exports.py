@@ -1,6 +1,7 @@
 """Endpoints that start, list, read, cancel, retry, delete and download exports."""
 
 import hashlib
+import logging
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Literal

@@ -15,7 +15,15 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from flows.errors import ExportError, FieldError, Internal, InvalidRequest, SourceCancelled, SourceTimeout
+from flows.errors import (
+    ExportError,
+    FieldError,
+    Internal,
+    InvalidRequest,
+    ReportInvalid,
+    SourceCancelled,
+    SourceTimeout,
+)
 from flows.query.field_errors import Location, field_errors
 
 MEDIA_TYPE = "application/problem+json"
@@ -110,13 +118,17 @@ def _unknown_parameter(location: Location) -> str:
 async def _source_failed(request: Request, error: Exception) -> JSONResponse:
     """Respond when the source database fails while the API reads a table or checks a request.
 
-    The status is 503 if the same request may succeed later, else 500.
+    The status is 503 if the same request may succeed later, 409 if the report does not match the database,
+    else 500.
     """
     assert isinstance(error, ExportError)  # noqa: S101 - registered for this type
     if error.retryable:
         return as_response(Unavailable("The database that holds the report"))
     if isinstance(error, SourceTimeout | SourceCancelled):
         return as_response(Refusal(HTTPStatus.SERVICE_UNAVAILABLE, str(error), headers={"Retry-After": "60"}))
+    if isinstance(error, ReportInvalid):
+        errors = [FieldError("/report", error.code, str(error))]
+        return as_response(Refusal(HTTPStatus.CONFLICT, str(error), errors))
     detail = "The report cannot be read." if isinstance(error, Internal) else str(error)
     return as_response(Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, detail))
 

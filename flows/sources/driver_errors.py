@@ -4,6 +4,7 @@ Errors are classified by the exception classes of PEP 249, which all drivers sha
 SQLSTATE for PostgreSQL, the result code for SQLite, and the server's error number for MariaDB and MySQL.
 """
 
+import re
 import sqlite3
 
 import psycopg
@@ -12,6 +13,7 @@ from sqlalchemy import exc
 from flows.errors import (
     ExportError,
     Internal,
+    ReportInvalid,
     SourceCancelled,
     SourceTimeout,
     SourceUnavailable,
@@ -24,6 +26,14 @@ _TRANSACTION_TIMEOUT = "25P04"
 _DATA = "22"
 # SQLSTATE prefixes of lost connections, conflicts, exhausted resources, locks, shutdowns and I/O errors.
 _TRANSIENT = ("08", "25P03", "40001", "40P01", "53", "55P03", "57P", "58000", "58030")
+# Columns, tables and schemas that do not exist.
+_MISSING = ("42703", "42P01", "3F000")
+_MYSQL_MISSING = (1054, 1146)
+# A name in a message of PostgreSQL (in English or quoted, as in other languages), SQLite, MariaDB or MySQL.
+_NAME = re.compile(
+    r"""(?:column|relation|schema)\ "?([^"\s]+)"?\ does | no\ such\ \w+:\ (\S+) | ["'«„]([^"'»“]+)["'»“]""",
+    re.X,
+)
 _SQLITE_PRIMARY = 0xFF  # The low byte of an extended result code.
 # Error numbers of MariaDB and MySQL. The client library uses 2000 to 2999.
 # https://mariadb.com/kb/en/mariadb-error-code-reference/
@@ -81,7 +91,15 @@ def _postgresql(error: psycopg.Error) -> ExportError:
         return SourceTimeout()
     if state.startswith(_DATA):
         return UnreadableRow()
+    if state in _MISSING:
+        return _report_invalid(error)
     return SourceUnavailable() if state.startswith(_TRANSIENT) else Internal()
+
+
+def _report_invalid(error: BaseException) -> ReportInvalid:
+    """Name the missing column or table. The rest of the message stays in the log."""
+    name = _NAME.search(str(error.args[-1]) if error.args else "")
+    return ReportInvalid.naming(next(filter(None, name.groups()))) if name else ReportInvalid()
 
 
 def is_invalid_text(error: BaseException | None) -> bool:
@@ -98,7 +116,9 @@ def _sqlite(error: sqlite3.Error) -> ExportError:
         return SourceTimeout()
     if is_invalid_text(error):
         return UnreadableRow()
-    # SQLite also raises OperationalError for a missing table.
+    if code == sqlite3.SQLITE_ERROR and str(error).startswith("no such "):
+        return _report_invalid(error)
+    # SQLite also raises OperationalError for invalid SQL.
     is_outage = isinstance(error, sqlite3.OperationalError) and code != sqlite3.SQLITE_ERROR
     return SourceUnavailable() if is_outage else Internal()
 
@@ -111,6 +131,8 @@ def _mysql(error: BaseException | None) -> ExportError:
     number = error.args[0] if error is not None and error.args else None
     if not isinstance(number, int):
         return SourceUnavailable() if "OperationalError" in _names(error) else Internal()
+    if error is not None and number in _MYSQL_MISSING:
+        return _report_invalid(error)
     return next((kind() for kind, numbers in _MYSQL_NUMBERS.items() if number in numbers), Internal())
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.exc import TimeoutError as SQLAlchemyTimeoutError
 from flows.errors import (
     ExportError,
     Internal,
+    ReportInvalid,
     SourceCancelled,
     SourceTimeout,
     SourceUnavailable,
@@ -31,7 +32,7 @@ from flows.sources.snapshot import open_engine, source_errors
         (psycopg.errors.DeadlockDetected("deadlock detected"), SourceUnavailable),
         (psycopg.errors.TooManyConnections("too many clients"), SourceUnavailable),
         (psycopg.OperationalError("connection refused"), SourceUnavailable),
-        (psycopg.errors.UndefinedColumn("no such column"), Internal),
+        (psycopg.errors.UndefinedColumn("no such column"), ReportInvalid),
         (psycopg.errors.InsufficientPrivilege("permission denied"), Internal),
         (ValueError("anything else"), Internal),
     ],
@@ -47,8 +48,12 @@ def test_an_sqlite_file_that_cannot_be_opened_is_retried() -> None:
 
 
 def test_a_missing_table_is_not_retried() -> None:
-    with pytest.raises(Internal), source_errors(), create_engine("sqlite://").connect() as connection:
-        connection.execute(text("SELECT * FROM nothing"))
+    with (
+        pytest.raises(ReportInvalid, match="uses absent,"),
+        source_errors(),
+        create_engine("sqlite://").connect() as connection,
+    ):
+        connection.execute(text("SELECT * FROM absent"))
 
 
 def test_errors_do_not_contain_the_drivers_text() -> None:
@@ -119,6 +124,8 @@ def expected(kind: type[Exception]) -> type[ExportError]:
     special = {"57014": SourceCancelled, "25P04": SourceTimeout}
     if state in special or state.startswith("22"):
         return special.get(state, UnreadableRow)
+    if state in ("42703", "42P01", "3F000"):
+        return ReportInvalid
     return SourceUnavailable if state.startswith(TRANSIENT) else Internal
 
 
@@ -143,7 +150,7 @@ def test_the_table_lists_only_existing_classes() -> None:
         (pymysql.err.OperationalError(2003, "Can't connect"), SourceUnavailable),
         (pymysql.err.OperationalError(1969, "max_statement_time exceeded"), SourceTimeout),
         (pymysql.err.InterfaceError(0, ""), SourceUnavailable),
-        (pymysql.err.ProgrammingError(1146, "no such table"), Internal),
+        (pymysql.err.ProgrammingError(1146, "no such table"), ReportInvalid),
         (TimeoutError("not a driver's"), Internal),
         (SQLAlchemyTimeoutError("QueuePool limit reached"), SourceUnavailable),
     ],
@@ -164,3 +171,31 @@ def test_a_server_that_never_accepts_the_connection_is_retryable() -> None:
         engine = open_engine(url, connect_seconds=2)
         with pytest.raises(SourceUnavailable), source_errors(), engine.connect():
             pass
+
+
+@pytest.mark.parametrize(
+    ("error", "missing"),
+    [
+        (
+            psycopg.errors.UndefinedColumn("column orders.note does not exist\nLINE 1: SELECT ..."),
+            "orders.note",
+        ),
+        (psycopg.errors.UndefinedColumn('column "note" does not exist'), "note"),
+        (psycopg.errors.UndefinedTable('relation "orders" does not exist'), "orders"),
+        (psycopg.errors.UndefinedTable("Relation „orders“ existiert nicht"), "orders"),
+        (pymysql.err.OperationalError(1054, "Unknown column 'orders.note' in 'field list'"), "orders.note"),
+        (pymysql.err.ProgrammingError(1146, "Table 'shop.orders' doesn't exist"), "shop.orders"),
+    ],
+)
+def test_a_missing_column_or_table_is_named(error: Exception, missing: str) -> None:
+    assert str(classify(error)) == f"The report uses {missing}, which the database does not have."
+
+
+def test_a_missing_column_of_sqlite_is_named() -> None:
+    with (
+        create_engine("sqlite://").connect() as connection,
+        pytest.raises(ReportInvalid, match=r"uses t\.b,"),
+    ):
+        connection.execute(text("CREATE TABLE t (a)"))
+        with source_errors():
+            connection.execute(text("SELECT t.b FROM t"))
