@@ -26,6 +26,7 @@ from api.exports.signed_links import SignedLinks
 from api.exports.stored_files import StoredFiles
 from api.prefect_server import JobServer
 from api.readiness import Check, ReadinessChecks
+from api.report_watch import ReportWatch
 from api.routes import article, exports, files, health, limits, page, schedules, tables, webhooks
 from api.schedules.store import ScheduleStore
 from api.settings import ApiSettings
@@ -115,6 +116,9 @@ def _context(
     authentication = Authentication(settings, permitted.claim_names)
     files = StoredFiles(storage, _now, settings.outage_seconds)
     checks = _checks(settings, source, server, storage, files, reader, authentication)
+    checks["reports"] = ReportWatch(
+        reports.values(), lambda report: source.check_report(report)[1], clock
+    ).check
     return Context(
         settings=settings,
         catalog=permitted,

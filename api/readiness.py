@@ -1,19 +1,25 @@
 """Check whether exports can run. Requests that come shortly after each other share one result."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 
 # Without it, requests to /readyz, which needs no key, could keep the database and Prefect busy.
 CACHED_SECONDS = 2.0
+MAX_REASON = 300
 
 # Raises an error if the check failed. A returned text replaces the result "ok".
 Check = Callable[[], Awaitable[str | None]]
+
+
+logger = logging.getLogger(__name__)
 
 
 class ReadinessChecks:
     def __init__(self, checks: Mapping[str, Check], limit_seconds: float, clock: Callable[[], float]) -> None:
         self._checks, self._limit_seconds, self._clock = checks, limit_seconds, clock
         self._results: dict[str, str] = {}
+        self._reasons: dict[str, str] = {}
         self._checked_at = -CACHED_SECONDS
         self._running = asyncio.Lock()
 
@@ -21,14 +27,33 @@ class ReadinessChecks:
         """Return `ok`, `failed` or another result by the name of the check."""
         async with self._running:
             if self._clock() - self._checked_at >= CACHED_SECONDS:
-                results = await asyncio.gather(*map(self._result, self._checks.values()))
+                results = await asyncio.gather(*map(self._result, self._checks))
                 self._results = dict(zip(self._checks, results, strict=True))
                 self._checked_at = self._clock()
         return self._results
 
-    async def _result(self, check: Check) -> str:
+    @property
+    def reasons(self) -> dict[str, str]:
+        """Why checks failed, by name. The texts may contain addresses, so they are for operators only."""
+        return {name: self._reasons[name] for name, result in self._results.items() if result == "failed"}
+
+    async def _result(self, name: str) -> str:
         try:
             async with asyncio.timeout(self._limit_seconds):
-                return await check() or "ok"
-        except Exception:  # noqa: BLE001 - any error means that the check failed
+                return await self._checks[name]() or "ok"
+        except Exception as error:  # noqa: BLE001 - any error means that the check failed
+            reason = reason_of(error)
+            if self._results.get(name) != "failed" or self._reasons.get(name) != reason:
+                logger.warning("not ready: %s: %s", name, reason)
+            self._reasons[name] = reason
             return "failed"
+
+
+def reason_of(error: BaseException) -> str:
+    """Return the message of the first cause in one line, from PostgreSQL without the connection's address."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    if isinstance(error, TimeoutError):
+        return "no response"
+    text = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
+    return text.rpartition("FATAL:")[2].strip()[:MAX_REASON]

@@ -31,11 +31,17 @@ class Checks(Answer):
     keys: Literal["ok", "stale", "failed"] = Field(
         description="`stale` if the key file is not valid and the last valid keys are in use."
     )
+    reports: Literal["ok", "degraded"] = Field(
+        description="`degraded` if a report uses a table or column that the database does not have."
+    )
 
 
 class Readiness(Answer):
     status: Literal["ready", "not ready"]
     checks: Checks
+    reasons: dict[str, str] | None = Field(
+        None, description="Why checks failed. Only for requests from the same machine."
+    )
 
 
 @router.get(
@@ -77,11 +83,22 @@ async def metrics(request: Request, context: ContextDep) -> Response:
     responses={503: {"model": Readiness, "description": "Exports cannot run, because a check failed."}},
     openapi_extra={"security": []},
 )
-async def readyz(context: ContextDep, response: Response) -> Readiness:
+async def readyz(context: ContextDep, request: Request, response: Response) -> Readiness:
     """Run the checks. `stale` keys and `missing` files do not stop new exports."""
     results = await context.readiness.results()
     response.headers["Cache-Control"] = "no-store"
     ready = "failed" not in results.values()
     if not ready:
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
-    return Readiness(status="ready" if ready else "not ready", checks=Checks.model_validate(results))
+    return Readiness(
+        status="ready" if ready else "not ready",
+        checks=Checks.model_validate(results),
+        reasons=context.readiness.reasons if _is_local(request) else None,
+    )
+
+
+def _is_local(request: Request) -> bool:
+    """Return whether the request comes from this machine and not through a proxy."""
+    is_forwarded = any(name in request.headers for name in ("forwarded", "x-forwarded-for", "via"))
+    host = request.client.host if request.client is not None else ""
+    return host in ("127.0.0.1", "::1") and not is_forwarded

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from typing import Any
 
 import httpx
 
@@ -26,8 +27,15 @@ class Readiness:
             return False
         if response.status_code == httpx.codes.OK:
             return True
-        failed = [name for name, result in response.json()["checks"].items() if result != "ok"]
+        failed = _describe_failures(response.json())
         if failed != self._reported and time.monotonic() - self._started_at > REPORT_AFTER_SECONDS:
             self._reported = failed
             self._terminal.warn(f"The API is still waiting for: {', '.join(failed)}.")
         return False
+
+
+def _describe_failures(answer: dict[str, Any]) -> list[str]:
+    """Return the failed checks, with the reason where it is known."""
+    reasons = answer.get("reasons") or {}
+    failed = [name for name, result in answer["checks"].items() if result == "failed"]
+    return [f"{name} ({reasons[name]})" if name in reasons else name for name in failed]

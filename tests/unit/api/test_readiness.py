@@ -3,7 +3,11 @@
 import asyncio
 from dataclasses import dataclass
 
+import psycopg
+import pytest
+
 from api.readiness import CACHED_SECONDS, ReadinessChecks
+from flows.errors import SourceUnavailable
 
 
 @dataclass
@@ -48,3 +52,35 @@ def test_a_slow_check_fails_and_does_not_hide_other_results() -> None:
     database = Database(seconds=5)
     readiness = ReadinessChecks({"database": database.check, "keys": stale}, 0.01, Seconds())
     assert asyncio.run(readiness.results()) == {"database": "failed", "keys": "stale"}
+
+
+def wrong_password() -> SourceUnavailable:
+    driver = psycopg.OperationalError(
+        'connection failed: connection to server at "10.0.0.5", port 5432 failed: FATAL:  password'
+        ' authentication failed for user "reports"\nconnection to server failed'
+    )
+    error = SourceUnavailable()
+    error.__cause__ = driver
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (wrong_password(), 'password authentication failed for user "reports"'),
+        (TimeoutError(), "no response"),
+        (LookupError("no worker is online"), "no worker is online"),
+        (ValueError(), "ValueError"),
+    ],
+)
+def test_a_failed_check_has_a_reason(error: Exception, reason: str) -> None:
+    async def fail() -> None:
+        raise error
+
+    readiness = ReadinessChecks({"database": fail, "keys": stale}, 5.0, Seconds())
+    assert asyncio.run(readiness.results()) == {"database": "failed", "keys": "stale"}
+    assert readiness.reasons == {"database": reason}
+
+
+def test_a_passed_check_has_no_reason() -> None:
+    assert ReadinessChecks({"keys": stale}, 5.0, Seconds()).reasons == {}

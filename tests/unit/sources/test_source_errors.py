@@ -192,10 +192,7 @@ def test_a_missing_column_or_table_is_named(error: Exception, missing: str) -> N
 
 
 def test_a_missing_column_of_sqlite_is_named() -> None:
-    with (
-        create_engine("sqlite://").connect() as connection,
-        pytest.raises(ReportInvalid, match=r"uses t\.b,"),
-    ):
+    with create_engine("sqlite://").connect() as connection:
         connection.execute(text("CREATE TABLE t (a)"))
-        with source_errors():
+        with pytest.raises(ReportInvalid, match=r"uses t\.b,"), source_errors():
             connection.execute(text("SELECT t.b FROM t"))
