@@ -11,9 +11,6 @@ from deployments.roles.settings import REQUIRED, check_settings, missing_setting
 def run(arguments: argparse.Namespace) -> int:
     if error := missing_settings(os.environ, *REQUIRED) or check_settings(os.environ):
         raise RequestRejected(error)
-    # Prefect answers 500 while its database restarts. Prefect's client, which reads this setting when it is
-    # imported, would otherwise fail the run.
-    os.environ.setdefault("PREFECT_CLIENT_RETRY_EXTRA_CODES", "500")
     from deployments.warm_worker.serve import WorkerRefused, serve  # takes 2 s, because it imports Prefect
 
     values = (

@@ -2,6 +2,7 @@
 
 import asyncio
 import multiprocessing
+import os
 import sys
 from collections import deque
 from collections.abc import Coroutine, Iterator
@@ -34,6 +35,9 @@ class WarmProcessPool:
         self._waiting = self._preparing = self._busy = 0
 
     async def __aenter__(self) -> "WarmProcessPool":
+        # Prefect answers 500 while its database restarts, which would fail a run. The processes read this
+        # setting when they import Prefect. The worker itself repeats its calls anyway.
+        os.environ.setdefault("PREFECT_CLIENT_RETRY_EXTRA_CODES", "500")
         for _ in range(self._size):
             self._add_process(0)
         return self
