@@ -77,6 +77,7 @@ class S3Calls:
         self.call(method, **arguments)
 
     async def _watched(self, method: str, silence_seconds: float, arguments: dict[str, Any]) -> Any:
+        await self.files.set_session()  # the first time, this takes a second of CPU and sends nothing
         call = asyncio.ensure_future(self.files._call_s3(method, **arguments))
         bytes_before, progressed_at = self._transferred(), monotonic()
         while not (await asyncio.wait([call], timeout=silence_seconds / CHECKS_PER_SILENCE))[0]:
