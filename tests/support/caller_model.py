@@ -22,10 +22,11 @@ class Resource:
     body: Mapping[str, Any]
     masked: bool
     schedule_id: str | None = None
+    surveys: frozenset[str] | None = None  # allowed by the key that created it; None allows all
 
     @property
-    def report(self) -> str:
-        return report_of(self.body.get("export", self.body))
+    def request(self) -> Mapping[str, Any]:
+        return dict(self.body.get("export", self.body))
 
 
 @dataclass
@@ -45,13 +46,14 @@ class Key:
     http: httpx.Client
     reports: frozenset[str]
     sees_pii: bool
+    surveys: frozenset[str] | None = None
     created: dict[tuple[str, str], Resource] = field(default_factory=dict)
 
-    def may(self, body: Mapping[str, Any]) -> bool:
-        return report_of(body) in self.reports
+    def may(self, request: Mapping[str, Any]) -> bool:
+        return report_of(request) in self.reports and is_allowed(request, self.surveys)
 
     def covers(self, resource: Resource) -> bool:
-        return resource.report in self.reports and (resource.masked or self.sees_pii)
+        return self.may(resource.request) and (resource.masked or self.sees_pii)
 
     @property
     def jobs(self) -> dict[str, Resource]:
@@ -64,6 +66,10 @@ class Key:
 
 def report_of(body: Mapping[str, Any]) -> str:
     return str(body.get("report", "survey-responses"))
+
+
+def is_allowed(request: Mapping[str, Any], surveys: frozenset[str] | None) -> bool:
+    return surveys is None or "surveyId" not in request or request["surveyId"] in surveys
 
 
 @dataclass
