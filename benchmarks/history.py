@@ -26,40 +26,45 @@ ALLOWED_RATIO = 1.25
 
 INSERT_RUNS = """
 INSERT INTO flow_run
-SELECT (jsonb_populate_record(original, jsonb_build_object(
-    'id', md5('run' || number)::uuid,
-    'state_id', md5('state' || number)::uuid,
-    'name', 'copy-' || number,
-    'idempotency_key', 'copy-' || number,
-    'state_type', state_type, 'state_name', initcap(state_type),
-    'tags', CASE WHEN ended_at < now() - interval '7 days' AND state_type = 'COMPLETED'
-                 THEN original.tags || '["expired"]' ELSE original.tags END,
-    'expected_start_time', ended_at, 'start_time', ended_at, 'end_time', ended_at,
-    'state_timestamp', ended_at, 'created', ended_at, 'updated', ended_at
-))).*
-FROM (SELECT * FROM flow_run WHERE id = %(run)s) AS original,
-    (SELECT number, now() - interval '1 hour' - number * interval '90 days' / %(rows)s AS ended_at,
-        CASE number %% 50 WHEN 0 THEN 'FAILED' WHEN 1 THEN 'CANCELLED' ELSE 'COMPLETED' END AS state_type
-     FROM generate_series(1, %(rows)s) AS number) AS copies
+SELECT inserted.*
+FROM flow_run AS original,
+    (SELECT number, now() - interval '1 hour' - number * interval '90 days' / %(rows)s::int AS ended_at,
+        CASE number %% 50 WHEN 0 THEN 'FAILED' WHEN 1 THEN 'CANCELLED' ELSE 'COMPLETED' END AS type
+     FROM generate_series(1, %(rows)s::int) AS number) AS copy,
+    LATERAL jsonb_populate_record(original, jsonb_build_object(
+        'id', md5('run' || copy.number)::uuid,
+        'state_id', md5('state' || copy.number)::uuid,
+        'name', 'copy-' || copy.number,
+        'idempotency_key', 'copy-' || copy.number,
+        'state_type', copy.type, 'state_name', initcap(copy.type),
+        'tags', CASE WHEN copy.ended_at < now() - interval '7 days' AND copy.type = 'COMPLETED'
+                     THEN original.tags || '["expired"]' ELSE original.tags END,
+        'expected_start_time', copy.ended_at, 'start_time', copy.ended_at, 'end_time', copy.ended_at,
+        'state_timestamp', copy.ended_at, 'created', copy.ended_at, 'updated', copy.ended_at
+    )) AS inserted
+WHERE original.id = %(run)s
 """
 INSERT_STATES = """
 INSERT INTO flow_run_state
-SELECT (jsonb_populate_record(original, jsonb_build_object(
-    'id', run.state_id, 'flow_run_id', run.id, 'timestamp', run.end_time,
-    'type', run.state_type, 'name', run.state_name
-))).*
-FROM (SELECT state.* FROM flow_run_state AS state JOIN flow_run ON flow_run.state_id = state.id
-      WHERE flow_run.id = %(run)s) AS original,
-    (SELECT * FROM flow_run WHERE idempotency_key LIKE 'copy-%%') AS run
+SELECT inserted.*
+FROM flow_run AS first JOIN flow_run_state AS original ON original.id = first.state_id,
+    flow_run AS copy,
+    LATERAL jsonb_populate_record(original, jsonb_build_object(
+        'id', copy.state_id, 'flow_run_id', copy.id, 'timestamp', copy.end_time,
+        'type', copy.state_type, 'name', copy.state_name
+    )) AS inserted
+WHERE first.id = %(run)s AND copy.idempotency_key LIKE 'copy-%%'
 """
 INSERT_ARTIFACTS = """
 INSERT INTO artifact
-SELECT (jsonb_populate_record(original, jsonb_build_object(
-    'id', md5('artifact' || run.id)::uuid, 'flow_run_id', run.id,
-    'created', run.end_time, 'updated', run.end_time
-))).*
-FROM (SELECT * FROM artifact WHERE flow_run_id = %(run)s AND type = 'progress') AS original,
-    (SELECT * FROM flow_run WHERE idempotency_key LIKE 'copy-%%') AS run
+SELECT inserted.*
+FROM artifact AS original,
+    flow_run AS copy,
+    LATERAL jsonb_populate_record(original, jsonb_build_object(
+        'id', md5('artifact' || copy.id)::uuid, 'flow_run_id', copy.id,
+        'created', copy.end_time, 'updated', copy.end_time
+    )) AS inserted
+WHERE original.flow_run_id = %(run)s AND original.type = 'progress' AND copy.idempotency_key LIKE 'copy-%%'
 """
 
 
