@@ -82,7 +82,7 @@ def sweep_files() -> State[Any]:
 
 def read_last_sweep(client: SyncPrefectClient, now: datetime) -> LastSweep | None:
     completed = history.read_ended_runs(
-        client, flow_names.SWEEP, now - LOOKBACK, now, states=[StateType.COMPLETED]
+        client, flow_names.SWEEP, now - LOOKBACK, now, states=[StateType.COMPLETED], page_size=1
     )
     return next((last for run in completed if (last := _parse_sweep(run)) is not None), None)
 

@@ -13,7 +13,14 @@ from tempfile import TemporaryDirectory
 from deployments.stack import data_dir
 from deployments.stack.child_process import ChildFailed, Program
 from deployments.stack.messages import banner, greeting
-from deployments.stack.parts import database_roles, object_storage, postgres, prefect_server, sample_data
+from deployments.stack.parts import (
+    database_roles,
+    object_storage,
+    postgres,
+    prefect_index,
+    prefect_server,
+    sample_data,
+)
 from deployments.stack.plan import Options, Plan, make_plan
 from deployments.stack.readiness import Readiness
 from deployments.stack.supervisor import Supervisor
@@ -78,6 +85,8 @@ class Stack:
                 self._plan.cluster, self._plan.prefect_port, self._plan.prefect_home, self._plan.environment
             )
             await self._supervisor.start(server, parts)
+            url = self._plan.cluster.url(database_roles.PREFECT_DATABASE)
+            await asyncio.to_thread(prefect_index.create, url)
 
     async def _register_and_start_worker(self, parts: asyncio.TaskGroup) -> None:
         await self._supervisor.run(prefect_server.registration(self._plan.environment))

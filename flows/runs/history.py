@@ -34,12 +34,14 @@ def read_ended_runs(
     states: Sequence[StateType] = tuple(TERMINAL_STATES),
     tag: str | None = None,
     name: str | None = None,
+    page_size: int | None = None,
 ) -> Iterator[FlowRun]:
     """Yield the runs that ended in this period, newest first. `name` is a part of the runs' names.
 
     Pages continue after the last end time. An offset would read all earlier pages again.
     """
     seen: list[UUID] = []
+    size = page_size or PAGE_SIZE
     while True:
         page = client.read_flow_runs(
             flow_filter=FlowFilter(name=FlowFilterName(any_=[flow_name])),
@@ -51,10 +53,10 @@ def read_ended_runs(
                 name=FlowRunFilterName(like_=name) if name is not None else None,
             ),
             sort=FlowRunSort.END_TIME_DESC,
-            limit=PAGE_SIZE,
+            limit=size,
         )
         yield from page
-        if len(page) < PAGE_SIZE:
+        if len(page) < size:
             return
         last = cast(datetime, page[-1].end_time)
         seen = [run.id for run in page if run.end_time == last] + (seen if last == before else [])

@@ -186,6 +186,15 @@ def test_prefect_ui_and_deployment_exist(stack: Up) -> None:
     assert deployment["path"] is None
 
 
+def test_database_of_prefect_has_an_index_of_tags(stack: Up) -> None:
+    url = stack.info["admin_database_url"].replace("+psycopg", "").rpartition("/")[0] + "/prefect"
+    with psycopg.connect(url) as connection:
+        indexes = connection.execute(
+            "SELECT indexdef FROM pg_indexes WHERE tablename = 'flow_run'"
+        ).fetchall()
+    assert [index for (index,) in indexes if "gin (tags)" in index]
+
+
 def test_files_need_credentials(stack: Up) -> None:
     info = stack.info
     with bucket(info) as s3:
