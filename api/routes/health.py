@@ -10,6 +10,7 @@ from pydantic import Field
 from api.dependencies import ContextDep, authenticate
 from api.web.answer import Answer
 from api.web.problems import Refusal
+from api.web.responses import only_refusals
 
 router = APIRouter(tags=["health"])
 
@@ -62,6 +63,7 @@ async def healthz() -> Health:
     summary="Read metrics in the Prometheus format",
     response_class=PlainTextResponse,
     response_description="Prometheus text format.",
+    responses=only_refusals(421),
     openapi_extra={"security": []},
 )
 async def metrics(request: Request, context: ContextDep) -> Response:
@@ -80,7 +82,10 @@ async def metrics(request: Request, context: ContextDep) -> Response:
     summary="Check the database, Prefect, storage and workers",
     response_model=Readiness,
     response_description="Exports can run.",
-    responses={503: {"model": Readiness, "description": "Exports cannot run, because a check failed."}},
+    responses={
+        503: {"model": Readiness, "description": "Exports cannot run, because a check failed."},
+        **only_refusals(421),
+    },
     openapi_extra={"security": []},
 )
 async def readyz(context: ContextDep, request: Request, response: Response) -> Readiness:

@@ -52,6 +52,7 @@ _REFUSALS: Mapping[int, tuple[str, dict[str, Any]]] = {
     410: ("The file has expired and was removed.", {}),
     413: ("The body is too large.", {}),
     415: ("The content type is not application/json.", {}),
+    421: ("The API does not respond under this host name.", {}),
     422: ("The request contains invalid values, listed in `errors`.", {}),
     429: ("The caller has reached a limit. The request had no effect.", _RETRY_AFTER),
     503: ("The database, storage or job server cannot be reached. The request had no effect.", _RETRY_AFTER),
@@ -59,8 +60,12 @@ _REFUSALS: Mapping[int, tuple[str, dict[str, Any]]] = {
 
 
 def refusals(*statuses: int) -> Responses:
-    """Return the error responses for these statuses and for 401 and 503, which all operations share."""
-    return {status: _refusal(status) for status in sorted({401, 503, *statuses})}
+    """Return the error responses for these statuses and for 401, 421 and 503, which most operations share."""
+    return only_refusals(401, 421, 503, *statuses)
+
+
+def only_refusals(*statuses: int) -> Responses:
+    return {status: _refusal(status) for status in sorted(set(statuses))}
 
 
 def with_headers(status: int, headers: Mapping[str, Any], **more: Any) -> Responses:

@@ -156,3 +156,8 @@ def test_the_schema_accepts_exactly_the_valid_csv_options(preset: str, name: str
             else:
                 accepted = True
             assert (refusals(schema, options, OPEN) == []) is accepted, options
+
+
+def test_every_operation_that_checks_the_host_name_describes_421() -> None:
+    described = {name for name, operation in operations(OPEN) if "421" in operation["responses"]}
+    assert {name for name, _ in operations(OPEN)} - described == {"get /healthz"}
