@@ -1,7 +1,14 @@
-import pytest
+from argparse import Namespace
+from typing import Any
 
+import pytest
+import uvicorn
+from uvicorn.importer import import_from_string
+
+from api.web.http_protocol import LimitedHttp
 from deployments import cli
 from deployments.register import describe_changes
+from deployments.roles import api
 from deployments.roles.settings import REQUIRED, check_settings
 
 VALID = {
@@ -71,3 +78,11 @@ def test_changes_of_a_registration_are_named() -> None:
     after = {"Work pool exports": "warm", "Deployment sweep": {"version": 2}, "Deployment webhook": {}}
     assert describe_changes(before, after) == ["Deployment webhook: created", "Deployment sweep: updated"]
     assert describe_changes(after, after) == []
+
+
+def test_the_api_limits_heads_and_bodies(monkeypatch: pytest.MonkeyPatch) -> None:
+    options: dict[str, Any] = {}
+    monkeypatch.setattr(uvicorn, "run", lambda _, **given: options.update(given))
+    monkeypatch.setattr(api, "_check", lambda *_: None)
+    assert api.run(Namespace(host="127.0.0.1", port=0, processes=2, root_path="")) == 0
+    assert import_from_string(options["http"]) is LimitedHttp
