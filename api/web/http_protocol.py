@@ -23,7 +23,7 @@ class LimitedHttp(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._deadline: asyncio.TimerHandle | None = None
-        self._in_head = True
+        self._in_head, self._is_complete = True, False
         self._received_bytes = 0  # since the head began
         self._head_bytes = 0  # of complete headers
 
@@ -36,18 +36,30 @@ class LimitedHttp(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._deadline is None:
-            self._expect_within(self.head_seconds)
         super().data_received(data)
+        if self.transport.is_closing():
+            return
         if self._in_head:
             self._received_bytes += len(data)
-            if self._received_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+            if self._received_bytes > MAX_HEAD_BYTES:
                 self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+                return
+        # Most requests arrive in one piece and need no timer.
+        if self._deadline is None and (not self._is_complete or self._is_idle()):
+            self._expect_within(
+                self.head_seconds if self._in_head or self._is_complete else self.body_seconds
+            )
+
+    def _is_idle(self) -> bool:
+        """Return whether only empty lines have arrived, which have stopped the timer of uvicorn."""
+        return (
+            self.timeout_keep_alive_task is None and self.cycle is not None and self.cycle.response_complete
+        )
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._in_head, self._received_bytes, self._head_bytes = True, 0, 0
-        self._expect_within(self.head_seconds)
+        self._in_head, self._is_complete, self._received_bytes, self._head_bytes = True, False, 0, 0
+        self._stop_waiting()
 
     def on_url(self, url: bytes) -> None:
         self._count(len(url))
@@ -59,10 +71,11 @@ class LimitedHttp(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
-        self._expect_within(self.body_seconds)
+        self._stop_waiting()
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
+        self._is_complete = True
         self._stop_waiting()
         super().on_message_complete()
 
