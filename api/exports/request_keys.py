@@ -1,7 +1,8 @@
-"""Number the exports of identical requests. The number becomes part of a run's idempotency key in Prefect.
+"""Number the exports of identical requests, or of one Idempotency-Key.
 
-Two simultaneous starts find the same free number, so Prefect creates one run for both. Prefect has an index
-of the keys. A search for earlier runs by tag would read the whole history.
+The number becomes part of a run's idempotency key in Prefect. Two simultaneous starts find the same free
+number, so Prefect creates one run for both. Prefect has an index of the keys. A search for earlier runs by
+tag would read the whole history.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -17,17 +18,22 @@ NUMBERS_PER_QUERY = 32
 ReadRuns = Callable[[Sequence[int]], Awaitable[Mapping[int, FlowRun]]]
 
 
-async def next_number(read_runs: ReadRuns) -> int:
-    """Return the number of an unfinished export, or the first free number.
+def is_unfinished(run: FlowRun) -> bool:
+    """Return whether the run may still make the file. A run that its owner has deleted is not one."""
+    return run.state_type not in TERMINAL_STATES and caller_of(run) is not None
+
+
+async def next_number(read_runs: ReadRuns, answers: Callable[[FlowRun], bool] = is_unfinished) -> int:
+    """Return the number of an export that answers for the request, or the first free number.
 
     `read_runs` returns the existing runs by number. There may be gaps, because records can be deleted. An
-    unfinished export behind a gap is found among the first 16 numbers only.
+    export behind a gap is found among the first 16 numbers only.
     """
     taken, numbers = 0, FIRST_NUMBERS
     while numbers:
         runs = await read_runs(numbers)
-        if unfinished := [number for number, run in runs.items() if _is_unfinished(run)]:
-            return max(unfinished)
+        if answering := [number for number, run in runs.items() if answers(run)]:
+            return max(answering)
         free = next(number for number in numbers if number not in runs)
         taken = max((number for number in numbers if number < free), default=taken)
         numbers = _between(taken, free)
@@ -39,8 +45,3 @@ def _between(taken: int, free: int) -> list[int]:
     step = -(-(free - taken) // NUMBERS_PER_QUERY)
     numbers = list(range(taken + step, free, step))
     return [*numbers, free] if numbers else []
-
-
-def _is_unfinished(run: FlowRun) -> bool:
-    """Return whether the run may still make the file. A run that its owner has deleted is not one."""
-    return run.state_type not in TERMINAL_STATES and caller_of(run) is not None

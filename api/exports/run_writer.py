@@ -28,7 +28,7 @@ from api.exports.flow_run_job import (
     tags_once_deleted,
 )
 from api.exports.job import Job
-from api.exports.request_keys import next_number
+from api.exports.request_keys import is_unfinished, next_number
 from api.exports.run_reader import RunReader
 from api.prefect_server import JobServer
 from api.web.problems import Unavailable
@@ -38,6 +38,7 @@ from flows.runs.artifacts import all_filter
 from flows.runs.tags import DELETED_NAME
 
 KEY_LIFE = timedelta(hours=24)
+LOGS_SENT_AFTER = timedelta(seconds=60)  # a worker sends logs every 2 s, but keeps them during an outage
 
 logger = logging.getLogger(__name__)
 
@@ -105,18 +106,20 @@ class RunWriter:
                 "could not cancel the deleted run %s; the sweep will delete it when it has ended", run_id
             )
 
-    async def delete_record(self, job: Job) -> None:
+    async def delete_record(self, job: Job, now: datetime) -> None:
         """Delete the record of a finished job and its artifacts, which contain the first rows.
 
-        The run is deleted last, because the sweep finds the artifacts through it.
+        The run is deleted last, because the sweep finds the artifacts through it. The sweep deletes the run
+        of a job that has just ended. Prefect deletes the logs together with the run; later logs would stay.
         """
         run_id = UUID(job.run.id)
         async with self._server.answering():
             for artifact in await self._client.read_artifacts(artifact_filter=all_filter(run_id)):
                 with _unless_deleted():
                     await self._client.delete_artifact(artifact.id)
-            with _unless_deleted():
-                await self._client.delete_flow_run(run_id)
+            if job.run.finished_at is not None and now - job.run.finished_at >= LOGS_SENT_AFTER:
+                with _unless_deleted():
+                    await self._client.delete_flow_run(run_id)
 
     async def _start(
         self,
@@ -130,50 +133,63 @@ class RunWriter:
             oldest = now - KEY_LIFE if key is not None else None
             with self._admission.entry(caller.name) as entry:
                 prefect_key, queued = await asyncio.gather(
-                    self._prefect_key(request, caller, key), self._reader.queued(caller.name, now)
+                    self._prefect_key(request, caller, key, oldest), self._reader.queued(caller.name, now)
                 )
                 refusal = self._admission.refusal(entry, caller.name, queued)
                 if refusal is not None and not await self._is_replay(prefect_key, oldest):
                     raise refusal
-                flow_run, replayed = await self._create(request, caller, prefect_key, oldest, tags)
+                flow_run, replayed = await self._create(request, caller, key, prefect_key, oldest, tags)
                 entry.started = not replayed
             if key is not None and replayed and request_tag(request) not in flow_run.tags:
                 raise KeyReused
             return as_job(flow_run, {}, self._attempts), replayed
 
-    async def _prefect_key(self, request: ExportRequest, caller: Caller, key: str | None) -> str:
-        if key is not None:
-            return _hash(caller.idempotency_space, "key", key)
+    async def _prefect_key(
+        self, request: ExportRequest, caller: Caller, key: str | None, oldest: datetime | None
+    ) -> str:
+        """Return Prefect's key of the run that answers, or a new one.
+
+        Prefect never releases a key, so the keys of deleted and too old runs are skipped by their numbers.
+        """
 
         def numbered(number: int) -> str:
-            return _hash(caller.name, "request", request.fingerprint, str(number))
+            if key is None:
+                return _hash(caller.name, "request", request.fingerprint, str(number))
+            parts = (str(number),) if number > 1 else ()
+            return _hash(caller.idempotency_space, "key", key, *parts)
 
         async def read_runs(numbers: Sequence[int]) -> dict[int, FlowRun]:
             by_key = await self._reader.runs_with_keys([numbered(number) for number in numbers])
             return {number: by_key[numbered(number)] for number in numbers if numbered(number) in by_key}
 
-        return numbered(await next_number(read_runs))
+        def answers(run: FlowRun) -> bool:
+            return is_unfinished(run) if key is None else _answers_for_key(run, oldest)
+
+        return numbered(await next_number(read_runs, answers))
 
     async def _create(
-        self, request: ExportRequest, caller: Caller, key: str, oldest: datetime | None, tags: Sequence[str]
+        self,
+        request: ExportRequest,
+        caller: Caller,
+        key: str | None,
+        prefect_key: str,
+        oldest: datetime | None,
+        tags: Sequence[str],
     ) -> tuple[FlowRun, bool]:
         """Create a run, or return the existing run with this key, and whether it existed.
 
-        Prefect never releases a key. If the run of a key has expired or was deleted, the next key is tried.
+        If the run of the key was deleted meanwhile, the next key is tried.
         """
         while True:
-            flow_run, replayed = await self._create_with_key(request, caller, key, tags)
+            flow_run, replayed = await self._create_with_key(request, caller, prefect_key, tags)
             if not replayed or _answers_for_key(flow_run, oldest):
                 return flow_run, replayed
-            key = _next_key(key, flow_run)
+            prefect_key = await self._prefect_key(request, caller, key, oldest)
 
-    async def _is_replay(self, key: str, oldest: datetime | None) -> bool:
+    async def _is_replay(self, prefect_key: str, oldest: datetime | None) -> bool:
         """Return whether `_create` would return an existing run."""
-        while (flow_run := (await self._reader.runs_with_keys([key])).get(key)) is not None:
-            if _answers_for_key(flow_run, oldest):
-                return True
-            key = _next_key(key, flow_run)
-        return False
+        run = (await self._reader.runs_with_keys([prefect_key])).get(prefect_key)
+        return run is not None and _answers_for_key(run, oldest)
 
     async def _create_with_key(
         self, request: ExportRequest, caller: Caller, key: str, tags: Sequence[str]
@@ -210,10 +226,6 @@ def _answers_for_key(flow_run: FlowRun, oldest: datetime | None) -> bool:
     """
     too_old = oldest is not None and flow_run.created is not None and flow_run.created < oldest
     return not too_old and caller_of(flow_run) is not None
-
-
-def _next_key(key: str, flow_run: FlowRun) -> str:
-    return _hash(key, str(flow_run.id))
 
 
 def caller_key(*parts: str) -> str:

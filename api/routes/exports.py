@@ -255,7 +255,7 @@ async def _remove(job: Job, context: Context) -> None:
     try:
         if job.progress.receipt is not None:
             await context.links.remove_file(job)
-        await context.run_writer.delete_record(job)
+        await context.run_writer.delete_record(job, datetime.now(UTC))
     except (Refusal, ExportError) as error:
         logger.warning("export %s is deleted, but the sweep has to remove its file: %s", job.run.id, error)
 

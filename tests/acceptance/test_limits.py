@@ -54,7 +54,7 @@ def url(processes: ExtraProcesses, keys: Path) -> str:
         "REPORTS_RUNNING_PER_CALLER": "3",
         "REPORTS_QUEUED_PER_CALLER": str(QUEUED),
         "REPORTS_STARTS_BURST": str(BURST),
-        "REPORTS_STARTS_PER_SECOND": "1",
+        "REPORTS_STARTS_PER_SECOND": "0.5",
         "REPORTS_SCHEDULES_PER_CALLER": str(SCHEDULES),
         "REPORTS_PREVIEWS_PER_SECOND": "1",
         "REPORTS_PREVIEWS_BURST": str(BURST),
@@ -216,7 +216,7 @@ def test_limits_report_what_is_left(caller: httpx.Client) -> None:
     assert body == {
         "running": {"limit": 3, "used": 0, "left": 3},
         "queued": {"limit": QUEUED, "used": 1, "left": QUEUED - 1},
-        "starts": {"perSecond": 1.0, "burst": BURST},
+        "starts": {"perSecond": 0.5, "burst": BURST},
         "schedules": {"limit": SCHEDULES, "used": 0, "left": SCHEDULES},
         "previews": {"perSecond": 1.0, "burst": BURST},
         "rows": None,

@@ -1,7 +1,7 @@
 """Test that a sweep deletes all stored files that do not belong to an export."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,6 +12,7 @@ import botocore.session
 import httpx
 import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
 from flows.runs import history
@@ -24,6 +25,7 @@ from tests.support.running_stack import Stack, running_stack
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 LONG_AGO, SOON = timedelta(days=7), timedelta(minutes=1)
 SWEEP_TIMEOUT_SECONDS = 60
+LOG_SECONDS = 3  # a worker sends its logs every 2 s
 
 
 class SweepStack:
@@ -72,9 +74,16 @@ class SweepStack:
         selected = all_filter(UUID(job_id))
         return [artifact.type for artifact in self.client.read_artifacts(artifact_filter=selected)]
 
+    def logs(self, job_id: str) -> int:
+        run = LogFilterFlowRunId(any_=[UUID(job_id)])
+        return len(self.client.read_logs(LogFilter(flow_run_id=run)))
+
     def wait_for_page(self, job_id: str) -> None:
+        self.wait_for(lambda: "markdown" in self.artifact_types(job_id))
+
+    def wait_for(self, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + SWEEP_TIMEOUT_SECONDS
-        while "markdown" not in self.artifact_types(job_id):
+        while not condition():
             assert time.monotonic() < deadline
             time.sleep(0.1)
 
@@ -171,8 +180,11 @@ def test_an_export_deleted_while_running_leaves_no_record(sweep_stack: SweepStac
 def test_a_deletion_that_prefect_interrupted_is_finished(sweep_stack: SweepStack) -> None:
     job_id = sweep_stack.export(name="half deleted")
     sweep_stack.wait_for_page(job_id)
+    sweep_stack.wait_for(lambda: sweep_stack.logs(job_id) > 0)
     sweep_stack.client.update_flow_run(UUID(job_id), name=f"forgotten-{job_id}", tags=["forgotten"])
+    time.sleep(LOG_SECONDS)
     assert sweep_stack.sweep().deleted == 1
+    sweep_stack.wait_for(lambda: sweep_stack.logs(job_id) == 0)
     assert sweep_stack.artifact_types(job_id) == []
     assert job_id not in [str(run.id) for run in sweep_stack.client.read_flow_runs(limit=200)]
 
