@@ -97,7 +97,7 @@ def test_two_concurrent_writers_leave_one_complete_object(
     first.write(content)
     second.write(content[::-1])
     first.commit()
-    with pytest.raises(OSError, match="pre-conditions"):
+    with pytest.raises(FileExistsError):
         second.commit()
     second.abort()
     assert s3.get_object(Bucket=stack.bucket, Key=f"tests/{key}")["Body"].read() == content
@@ -112,5 +112,5 @@ def test_a_link_works_until_it_expires(storage: S3Storage, s3: Any, stack: Stack
     assert storage.link_size(link) == 4
     time.sleep(3.1)  # S3 checks the expiry of a link to the second.
     assert httpx.get(link.url).status_code == httpx.codes.FORBIDDEN
-    with pytest.raises(OSError, match="cannot be read"):
+    with pytest.raises(OSError, match="returned 403"):
         storage.link_size(link)
