@@ -26,11 +26,11 @@ from api.exports.signed_links import SignedLinks
 from api.exports.stored_files import StoredFiles
 from api.prefect_server import JobServer
 from api.readiness import Check, ReadinessChecks
-from api.report_watch import ReportWatch
 from api.routes import article, exports, files, health, limits, page, schedules, tables, webhooks
 from api.schedules.store import ScheduleStore
 from api.settings import ApiSettings
 from api.tables.readers import Readers
+from api.tables.report_monitor import ReportMonitor
 from api.tables.source import PAGE_READERS, PAGE_READERS_PER_CALLER, Source
 from api.web import methods, problems
 from api.web.allowed_hosts import AllowedHosts
@@ -39,10 +39,9 @@ from api.web.metrics import Measured, Metrics
 from api.web.request_log import RequestLog
 from api.web.security_headers import SecurityHeaders
 from flows import logs, tracing
-from flows.errors import ExportError
 from flows.query.masking import unmarked_columns
 from flows.query.report import Report
-from flows.reports import catalog
+from flows.reports import LoadedReports, catalog, load_reports
 from flows.storage.from_url import open_storage
 from flows.storage.protocol import Storage
 
@@ -60,7 +59,7 @@ logger = logging.getLogger(__name__)
 def create_app() -> RequestLog:
     """Build the application from environment variables.
 
-    Raises DeclarationError if a report is declared incorrectly.
+    Raises DeclarationError if no report has the name in REPORTS_DEFAULT_REPORT. Broken reports are disabled.
     """
     settings = ApiSettings()
     logs.configure(settings.log_format)
@@ -94,31 +93,29 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     source = Source(settings, _now)
     try:
         async with JobServer(settings.deployment, settings.outage_seconds).connected() as server:
-            reports = catalog(settings.catalog_modules, settings.default_report)
-            checked = await asyncio.to_thread(_check_reports, source, reports)
-            context = _context(settings, app.state.metrics, checked, source, server)
+            loaded = load_reports(settings.catalog_modules, settings.default_report)
+            context = _context(settings, app.state.metrics, loaded, source, server)
             app.state.context = context
             context.metrics.watched.set_function(lambda: context.watcher.watched)
-            async with context.watcher.watching():
+            async with context.reports.running(), context.watcher.watching():
                 yield
     finally:
         source.close()
 
 
 def _context(
-    settings: ApiSettings, metrics: Metrics, reports: Mapping[str, Report], source: Source, server: JobServer
+    settings: ApiSettings, metrics: Metrics, loaded: LoadedReports, source: Source, server: JobServer
 ) -> Context:
     clock = asyncio.get_running_loop().time
     storage = open_storage(settings.storage_url, settings.public_url, settings.outage_seconds)
     limits = Limits.of(settings, clock)
-    permitted = Catalog.of(reports)
+    permitted = Catalog.of(loaded.reports)
     reader = RunReader(server, permitted, settings.attempts)
     authentication = Authentication(settings, permitted.claim_names)
     files = StoredFiles(storage, _now, settings.outage_seconds)
     checks = _checks(settings, source, server, storage, files, reader, authentication)
-    checks["reports"] = ReportWatch(
-        reports.values(), lambda report: source.check_report(report)[1], clock
-    ).check
+    monitor = ReportMonitor(loaded, source, permitted)
+    checks["reports"] = monitor.status
     return Context(
         settings=settings,
         catalog=permitted,
@@ -137,6 +134,7 @@ def _context(
         metrics=metrics,
         job_counts=JobCounts(reader, metrics.jobs, clock),
         readiness=ReadinessChecks(checks, settings.outage_seconds, clock),
+        reports=monitor,
     )
 
 
@@ -181,23 +179,6 @@ def _warn_about_unmarked_columns(reports: Mapping[str, Report]) -> None:
                 column,
                 marked,
             )
-
-
-def _check_reports(source: Source, reports: Mapping[str, Report]) -> Mapping[str, Report]:
-    """Return the reports as the source database supports them.
-
-    Raises DeclarationError if a report cannot work on its tables. Missing tables are only logged, because
-    they may be created later.
-    """
-    checked = dict(reports)
-    try:
-        for name, report in reports.items():
-            checked[name], missing = source.check_report(report)
-            if missing:
-                logger.warning("report %s cannot be read: the database has no %s", name, ", ".join(missing))
-    except ExportError:
-        logger.warning("cannot reach the source database; the reports were not checked against it")
-    return checked
 
 
 def _now() -> datetime:

@@ -16,6 +16,7 @@ from api.readiness import ReadinessChecks
 from api.schedules.store import ScheduleStore
 from api.settings import ApiSettings
 from api.tables.readers import Readers
+from api.tables.report_monitor import ReportMonitor
 from api.tables.source import Source
 from api.web.metrics import Metrics
 from flows.storage.protocol import Storage
@@ -40,3 +41,4 @@ class Context:
     metrics: Metrics
     job_counts: JobCounts
     readiness: ReadinessChecks
+    reports: ReportMonitor

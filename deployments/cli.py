@@ -153,6 +153,7 @@ def _add_up(commands: Commands) -> None:
         metavar="N",
         help="survey responses to generate at the first start (default: %(default)s)",
     )
+    command.add_argument("--strict", action="store_true", help="stop if a report is broken")
 
 
 if __name__ == "__main__":

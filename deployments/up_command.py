@@ -14,12 +14,12 @@ from deployments.stack.plan import Options
 from deployments.stack.ports import PortTaken
 from deployments.stack.terminal import Terminal
 from flows.errors import DeclarationError
-from flows.reports import catalog
+from flows.reports import load_reports
 
 
 def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     terminal, environment = Terminal(), dict(os.environ)
-    if error := check_settings(environment) or _check_reports(environment):
+    if error := check_settings(environment) or _check_reports(environment, arguments.strict):
         parser.error(error)
     authenticated = load_settings(environment).authenticates
     if error := check_credentials(environment):
@@ -37,6 +37,7 @@ def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
         port=arguments.port,
         prefect_port=arguments.prefect_port,
         sample_responses=arguments.sample_responses,
+        strict=arguments.strict,
     )
     try:
         return up(options, environment, terminal)
@@ -47,10 +48,12 @@ def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
         return 130
 
 
-def _check_reports(environment: Mapping[str, str]) -> str | None:
+def _check_reports(environment: Mapping[str, str], strict: bool) -> str | None:
     modules = report_modules(environment)
     try:
-        catalog(tuple(modules.split(",")) if modules else (), environment.get("REPORTS_DEFAULT_REPORT", ""))
+        loaded = load_reports(
+            tuple(modules.split(",")) if modules else (), environment.get("REPORTS_DEFAULT_REPORT", "")
+        )
     except DeclarationError as error:
         return str(error)
-    return None
+    return "\n".join(map(str, loaded.broken)) if strict and loaded.broken else None

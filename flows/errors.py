@@ -1,7 +1,7 @@
 """Define the errors of exports and webhooks, grouped by how to handle them.
 
     InvalidRequest           the caller must change the request; nothing was started
-    DeclarationError         the author must fix the report; the service does not start
+    DeclarationError         the author must fix the report, which is disabled until then
     Superseded               another attempt has taken over this run
     NoRows                   the export has no rows, and the schedule skips empty exports
     ExportError              the run ended without a file; `code` is stable, `message` is for users

@@ -1,7 +1,7 @@
 """Select the reports that a caller may use and mask personal data in them."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any, Protocol
 
@@ -9,6 +9,7 @@ from api.access.caller import Caller
 from flows.query.masking import mask_reports
 from flows.query.report import Report
 from flows.query.row_rights import Claims, Rights, allowed_values, covers, restrict_report
+from flows.reports import BrokenReport
 
 MAX_RESTRICTED = 256
 
@@ -34,14 +35,25 @@ class Resource(Protocol):
 
 @dataclass(frozen=True)
 class Catalog:
-    """All reports by name, both as declared and with personal data masked."""
+    """All reports by name, both as declared and with personal data masked.
 
-    reports: Mapping[str, Report]
-    masked: Mapping[str, Report]
+    `disabled` contains the reports that do not match the database. All three change while the API runs.
+    """
+
+    reports: dict[str, Report]
+    masked: dict[str, Report]
+    disabled: dict[str, BrokenReport] = field(default_factory=dict)
 
     @classmethod
     def of(cls, reports: Mapping[str, Report]) -> "Catalog":
-        return cls(reports, mask_reports(reports))
+        return cls(dict(reports), mask_reports(reports))
+
+    def update(self, report: Report) -> None:
+        """Replace a report by a copy that says more about what its database supports."""
+        if report.unsortable != self.reports[report.name].unsortable:
+            self.reports[report.name] = report
+            self.masked.update(mask_reports({report.name: report}))
+            self.__dict__.pop("_restricted", None)  # computed from the earlier report
 
     @cached_property
     def claim_names(self) -> frozenset[str]:
@@ -53,12 +65,14 @@ class Catalog:
 
         They are restricted to the rows that the caller may see, and masked if they may not see personal data.
         """
-        reports = self.reports if caller.sees_pii else self.masked
+        reports: Mapping[str, Report] = self.reports if caller.sees_pii else self.masked
         if caller.claims is not None:
             reports = self._restricted(caller.sees_pii, frozenset(caller.claims.items()))
-        if caller.reports is None:
-            return reports
-        return {name: report for name, report in reports.items() if name in caller.reports}
+        return {
+            name: report
+            for name, report in reports.items()
+            if name not in self.disabled and (caller.reports is None or name in caller.reports)
+        }
 
     @cached_property
     def _restricted(self) -> Callable[[bool, frozenset[tuple[str, frozenset[str]]]], Mapping[str, Report]]:

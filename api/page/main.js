@@ -10,7 +10,7 @@ import { language, t } from "./texts.js";
 
 const client = exportClient({ base: BASE, headers: authorization, parse: parseExactly, fetch: watchedFetch });
 const prefectUi = document.querySelector('meta[name="prefect-ui"]')?.content ?? "";
-const EMPTY = { types: null, formats: null, csv: null, problem: null };
+const EMPTY = { types: null, disabled: [], formats: null, csv: null, problem: null };
 
 function App() {
   const [catalog, setCatalog] = useState(EMPTY);
@@ -19,7 +19,7 @@ function App() {
     setCatalog(EMPTY);
     setNeedsKey(false);
     client.ask("GET", "/report-types").then(
-      ({ state }) => setCatalog({ types: state.items, formats: state.formats, csv: state.csv, problem: null }),
+      ({ state }) => setCatalog({ types: state.items, disabled: state.disabled, formats: state.formats, csv: state.csv, problem: null }),
       (problem) => problem.status === 401 || setCatalog({ ...EMPTY, problem }),
     );
   }, []);
@@ -29,6 +29,7 @@ function App() {
   return html`<${Header} onSignOut=${!needsKey && currentKey() && signOut} />
     <main>
       ${needsKey && html`<${SignIn} onKey=${load} />`}
+      ${!needsKey && catalog.disabled.length > 0 && html`<${DisabledReports} reports=${catalog.disabled} />`}
       ${!needsKey && html`<${Content} ...${{ catalog }} onRetry=${load} />`}
     </main>`;
 }
@@ -43,6 +44,14 @@ function Header({ onSignOut }) {
     </nav>
   </header>`;
 }
+
+/** Show operators which reports are broken. The API lists none for other callers. */
+const DisabledReports = ({ reports }) => html`<div class="panel failed" role="status">
+  <div>
+    <p><strong>${t.disabledReports}</strong></p>
+    ${reports.map(({ name, reason }) => html`<p key=${reason}>${name}: ${reason}</p>`)}
+  </div>
+</div>`;
 
 function Content({ catalog, onRetry }) {
   const { types, formats, csv, problem } = catalog;

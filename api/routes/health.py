@@ -8,6 +8,7 @@ from fastapi.responses import PlainTextResponse
 from pydantic import Field
 
 from api.dependencies import ContextDep, authenticate
+from api.tables.answers import DisabledReport
 from api.web.answer import Answer
 from api.web.problems import Refusal
 from api.web.responses import only_refusals
@@ -33,15 +34,21 @@ class Checks(Answer):
         description="`stale` if the key file is not valid and the last valid keys are in use."
     )
     reports: Literal["ok", "degraded"] = Field(
-        description="`degraded` if a report uses a table or column that the database does not have."
+        description="`degraded` if a report is disabled because it is broken."
     )
 
 
 class Readiness(Answer):
-    status: Literal["ready", "not ready"]
+    status: Literal["ready", "degraded", "not ready"] = Field(
+        description="`degraded` if exports can run, but a report is disabled because it is broken."
+    )
     checks: Checks
     reasons: dict[str, str] | None = Field(
         None, description="Why checks failed. Only for requests from the same machine."
+    )
+    disabled_reports: list[DisabledReport] = Field(
+        description="Broken reports and the reasons. If the API requires a key, the list is empty unless the"
+        " request has a key with all rights."
     )
 
 
@@ -92,13 +99,14 @@ async def readyz(context: ContextDep, request: Request, response: Response) -> R
     """Run the checks. `stale` keys and `missing` files do not stop new exports."""
     results = await context.readiness.results()
     response.headers["Cache-Control"] = "no-store"
-    ready = "failed" not in results.values()
+    ready, broken = "failed" not in results.values(), context.reports.broken
     if not ready:
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
     return Readiness(
-        status="ready" if ready else "not ready",
+        status="not ready" if not ready else "degraded" if broken else "ready",
         checks=Checks.model_validate(results),
         reasons=context.readiness.reasons if _is_local(request) else None,
+        disabled_reports=[DisabledReport.of(report) for report in broken if _has_all_rights(request)],
     )
 
 
@@ -107,3 +115,11 @@ def _is_local(request: Request) -> bool:
     is_forwarded = any(name in request.headers for name in ("forwarded", "x-forwarded-for", "via"))
     host = request.client.host if request.client is not None else ""
     return host in ("127.0.0.1", "::1") and not is_forwarded
+
+
+def _has_all_rights(request: Request) -> bool:
+    """Return whether the caller may read file and table names. The route itself requires no key."""
+    try:
+        return not authenticate(request).is_limited
+    except Refusal:
+        return False

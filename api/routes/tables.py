@@ -13,6 +13,7 @@ from api.tables.answers import (
     FORMAT_CHOICES,
     Choice,
     ChoiceList,
+    DisabledReport,
     ReportType,
     ReportTypes,
     TablePage,
@@ -83,9 +84,14 @@ async def read_table(
     response_description="The reports that the caller may use.",
     responses=refusals(),
 )
-async def list_report_types(reports: ReportsDep) -> ReportTypes:
-    items = [report_type_answer(report) for report in reports.values()]
-    return ReportTypes(items=items, formats=FORMAT_CHOICES, csv=CSV_CHOICES)
+async def list_report_types(reports: ReportsDep, caller: CallerDep, context: ContextDep) -> ReportTypes:
+    broken = [] if caller.is_limited else context.reports.broken
+    return ReportTypes(
+        items=[report_type_answer(report) for report in reports.values()],
+        disabled=[DisabledReport.of(report) for report in broken],
+        formats=FORMAT_CHOICES,
+        csv=CSV_CHOICES,
+    )
 
 
 @router.get(

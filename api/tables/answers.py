@@ -11,6 +11,7 @@ from api.web.answer import Answer, Count, NextCursor
 from flows.formats.csv.options import CHOICES, PRESETS
 from flows.formats.registry import FORMATS
 from flows.query.report import Filter, Report, TableColumn
+from flows.reports import BrokenReport
 from flows.rows.columns import OutputColumn, type_name
 
 ColumnType = TypeAliasType(
@@ -98,8 +99,22 @@ class FormatChoice(Answer):
     label: str = Field(examples=["JSON Lines"])
 
 
+class DisabledReport(Answer):
+    name: str = Field(examples=["flights"])
+    reason: str = Field(
+        description="File and reason.", examples=["flights.py: The database has no table flights."]
+    )
+
+    @classmethod
+    def of(cls, report: BrokenReport) -> "DisabledReport":
+        return cls(name=report.name, reason=str(report))
+
+
 class ReportTypes(Answer):
     items: list[ReportType]
+    disabled: list[DisabledReport] = Field(
+        description="Broken reports and the reasons. Empty for callers with limited rights."
+    )
     formats: list[FormatChoice] = Field(description="Formats of a file. The first one is the default.")
     csv: CsvChoices
 

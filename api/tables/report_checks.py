@@ -1,23 +1,17 @@
-"""Check at start what a report asks of its database: its select, its filters and its sort keys."""
+"""Check what a report asks of its database: its select, its filters and its sort keys."""
 
 from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Interval, Select, inspect
+from sqlalchemy import ColumnElement, Connection, Interval, Select
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.sql.util import find_tables
 
 from flows.errors import DeclarationError
 from flows.query.report import Report
 from flows.sources.driver_errors import classify
-
-
-def missing_tables(report: Report, connection: Connection) -> list[str]:
-    inspector = inspect(connection)
-    tables = [table for part in report.select.get_final_froms() for table in find_tables(part)]
-    return [t.fullname for t in tables if not inspector.has_table(t.name, schema=t.schema)]
+from flows.sources.report_check import message
 
 
 def checked(report: Report, connection: Connection) -> Report:
@@ -40,7 +34,7 @@ def checked(report: Report, connection: Connection) -> Report:
     try:
         return replace(report, unsortable=frozenset(unsortable))
     except DeclarationError as error:
-        raise DeclarationError(f"{report.file}: {error}") from None
+        raise DeclarationError(str(error)) from None
 
 
 def _check_filters(report: Report, connection: Connection) -> None:
@@ -55,9 +49,7 @@ def _check_filters(report: Report, connection: Connection) -> None:
 def _refuse_intervals(report: Report, filters: Iterable[tuple[str, ColumnElement[Any]]]) -> None:
     for name, column in filters:
         if isinstance(column.type, Interval):
-            raise DeclarationError(
-                f"{report.file}: filters: {name!r}: intervals can only be filtered on PostgreSQL"
-            )
+            raise DeclarationError(f"filters: {name!r}: intervals can only be filtered on PostgreSQL")
 
 
 def _compared(report: Report, *columns: ColumnElement[Any]) -> Select[Any]:
@@ -67,7 +59,7 @@ def _compared(report: Report, *columns: ColumnElement[Any]) -> Select[Any]:
 def _run(report: Report, connection: Connection, query: Select[Any], part: str) -> None:
     error = _error(connection, query)
     if error is not None:
-        raise DeclarationError(f"{report.file}: {part}: {error.orig}") from error
+        raise DeclarationError(f"{part}: {message(error)}") from error
 
 
 def _error(connection: Connection, query: Select[Any]) -> DBAPIError | None:

@@ -17,13 +17,14 @@ from api.tables import report_checks
 from api.tables.page_rows import PageRows
 from api.tables.value_checks import accepted, check_filters
 from api.web.problems import Unavailable
-from flows.errors import FieldError, InvalidRequest, UnreadableRow
+from flows.errors import DeclarationError, FieldError, InvalidRequest, UnreadableRow
 from flows.query import statement
 from flows.query.question_keys import names_question
 from flows.query.report import Report, Scope
 from flows.query.request import ExportRequest
 from flows.query.row_rights import session_settings
 from flows.rows.columns import OutputColumn
+from flows.sources import report_check
 from flows.sources.driver_errors import classify
 from flows.sources.snapshot import Snapshot, open_engine, snapshot, source_errors
 
@@ -80,14 +81,15 @@ class Source:
         query = statement.scope_choices(scope, search, limit)
         return await self._in_thread(lambda: self._choices(query, report))
 
-    def check_report(self, report: Report) -> tuple[Report, list[str]]:
-        """Return the report as its database supports it, and the tables that do not exist.
+    def check_report(self, report: Report) -> Report:
+        """Return the report as its database supports it.
 
-        Raises DeclarationError if all tables exist and the report cannot work.
+        Raises DeclarationError if the report cannot be read, for example because a column is missing.
         """
-        with source_errors(), self._engine.connect() as connection:
-            missing = report_checks.missing_tables(report, connection)
-            return (report, missing) if missing else (report_checks.checked(report, connection), [])
+        with snapshot(self._engine, "UTC", LOOKUP_SECONDS, self._clock) as opened:
+            if problem := report_check.find_problem(report, opened.connection):
+                raise DeclarationError(problem)
+            return report_checks.checked(report, opened.connection)
 
     def close(self) -> None:
         self._engine.dispose()

@@ -126,7 +126,7 @@ def api(plan: Plan, terminal: Terminal) -> Program:
         title="API",
         command=[sys.executable, "-P", "-m", "uvicorn", "--factory", "api.app:create_app", *options],
         environment=plan.environment,
-        is_ready=Readiness(plan.connections.api_url, terminal),
+        is_ready=Readiness(plan.connections.api_url, terminal, plan.options.strict),
     )
 
 

@@ -27,6 +27,7 @@ class Options:
     port: int | None = None
     prefect_port: int | None = None
     sample_responses: int = 50_000
+    strict: bool = False
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 
+from deployments.stack.child_process import ChildFailed
 from deployments.stack.terminal import Terminal
 
 REPORT_AFTER_SECONDS = 15.0
@@ -13,9 +14,10 @@ POLL_SECONDS = 0.2
 
 
 class Readiness:
-    def __init__(self, api_url: str, terminal: Terminal) -> None:
+    def __init__(self, api_url: str, terminal: Terminal, strict: bool) -> None:
         self._url, self._terminal = f"{api_url}/readyz", terminal
         self._started_at = time.monotonic()
+        self._strict = strict
         self._reported: list[str] = []
 
     async def __call__(self) -> bool:
@@ -26,12 +28,23 @@ class Readiness:
         except httpx.TransportError:
             return False
         if response.status_code == httpx.codes.OK:
+            self._report_broken(response.json())
             return True
         failed = _describe_failures(response.json())
         if failed != self._reported and time.monotonic() - self._started_at > REPORT_AFTER_SECONDS:
             self._reported = failed
             self._terminal.warn(f"The API is still waiting for: {', '.join(failed)}.")
         return False
+
+    def _report_broken(self, answer: dict[str, Any]) -> None:
+        """Print the broken reports. Raises ChildFailed in strict mode."""
+        if answer["status"] != "degraded":
+            return
+        lines = [f"Report {item['name']} is disabled: {item['reason']}" for item in answer["disabledReports"]]
+        text = "\n".join(lines or ["A report is disabled. The log of the API contains the reason."])
+        if self._strict:
+            raise ChildFailed(text)
+        self._terminal.warn(text)
 
 
 def _describe_failures(answer: dict[str, Any]) -> list[str]:

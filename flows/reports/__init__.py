@@ -9,52 +9,93 @@ entry point group `report_exports.reports`  installed distributions
 
 import importlib.util
 import pkgutil
+import traceback
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import entry_points
+from pathlib import Path
 from types import MappingProxyType, ModuleType
+from typing import Any
 
 from flows.errors import DeclarationError
+from flows.query.masking import mask_reports
 from flows.query.report import DEFAULT_REPORT, Filter, Heading, Questions, Report, Scope
 
-__all__ = ["Filter", "Heading", "Questions", "Report", "Scope", "catalog"]
+__all__ = [
+    "BrokenReport",
+    "Filter",
+    "Heading",
+    "LoadedReports",
+    "Questions",
+    "Report",
+    "Scope",
+    "catalog",
+    "load_reports",
+]
 
 ENTRY_POINT_GROUP = "report_exports.reports"
 
 
+@dataclass(frozen=True)
+class BrokenReport:
+    """A report that is disabled, with the file and the reason for its operator.
+
+    `name` is derived from the file's name if the report could not be declared.
+    """
+
+    name: str
+    file: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class LoadedReports:
+    reports: Mapping[str, Report]
+    broken: tuple[BrokenReport, ...]
+
+
+def catalog(extra_modules: tuple[str, ...] = (), default: str = "") -> Mapping[str, Report]:
+    """Return all valid reports, by name."""
+    return load_reports(extra_modules, default).reports
+
+
 @cache
-def catalog(extra_modules: tuple[str, ...] = (), default: str = "") -> MappingProxyType[str, Report]:
-    """Load all reports, by name.
+def load_reports(extra_modules: tuple[str, ...] = (), default: str = "") -> LoadedReports:
+    """Load all reports. An invalid one is returned as a BrokenReport and does not affect the others.
 
     The default report is the one named `default`. Without a name, it is `survey-responses` or
     the only report.
-    Raises DeclarationError if a report is invalid. The message names the file.
+    Raises DeclarationError if no report is named `default`.
     """
     reports: dict[str, Report] = {}
-    for module_name in dict.fromkeys((*_own_modules(), *_installed_modules(), *extra_modules)):
-        for module in _import_all(module_name):
-            report = _report_of(module)
-            if report.name in reports:
-                other = reports[report.name].file
-                raise DeclarationError(
-                    f"two reports have the name {report.name!r}: {other} and {report.file}"
-                )
-            reports[report.name] = report
-    if (name := _default_name(reports, default)) is not None:
-        reports[name] = replace(reports[name], is_default=True)
-    return MappingProxyType(reports)
+    broken: list[BrokenReport] = []
+    for name in dict.fromkeys((*_own_modules(), *_installed_modules(), *extra_modules)):
+        for module_name, error in _import_all(name):
+            loaded = error or _load(module_name, reports)
+            if isinstance(loaded, BrokenReport):
+                broken.append(loaded)
+            else:
+                reports[loaded.name] = loaded
+    if (default_name := _default_name(reports, broken, default)) is not None:
+        reports[default_name] = replace(reports[default_name], is_default=True)
+    return LoadedReports(MappingProxyType(reports), tuple(broken))
 
 
-def _default_name(reports: Mapping[str, Report], default: str) -> str | None:
-    if default and default not in reports:
+def _default_name(reports: Mapping[str, Report], broken: list[BrokenReport], default: str) -> str | None:
+    if default in reports:
+        return default
+    if default:
+        if default in {report.name for report in broken}:
+            return None
         names = ", ".join(sorted(reports)) or "none"
         raise DeclarationError(f"REPORTS_DEFAULT_REPORT: no report is named {default!r}; reports: {names}")
-    if default:
-        return default
     if DEFAULT_REPORT in reports:
         return DEFAULT_REPORT
-    return next(iter(reports)) if len(reports) == 1 else None
+    return next(iter(reports)) if len(reports) == 1 and not broken else None
 
 
 def _own_modules() -> list[str]:
@@ -65,14 +106,18 @@ def _installed_modules() -> list[str]:
     return [point.value for point in entry_points(group=ENTRY_POINT_GROUP)]
 
 
-def _import_all(name: str) -> Iterator[ModuleType]:
-    """Yield the module itself, or all modules of a package."""
+def _import_all(name: str) -> Iterator[tuple[str, BrokenReport | None]]:
+    """Import a module, or all modules of a package. Yield the name of each, and its error."""
     module = _import(name)
+    if isinstance(module, BrokenReport):
+        yield name, module
+        return
     folders = getattr(module, "__path__", None)
     if folders is None or hasattr(module, "REPORT"):
-        yield module
+        yield name, None
     for child in _public(folders or ()):
-        yield _import(f"{name}.{child}")
+        imported = _import(f"{name}.{child}")
+        yield f"{name}.{child}", imported if isinstance(imported, BrokenReport) else None
 
 
 def _public(folders: Iterable[str]) -> list[str]:
@@ -80,26 +125,61 @@ def _public(folders: Iterable[str]) -> list[str]:
     return [info.name for info in pkgutil.iter_modules(folders) if not info.name.startswith("_")]
 
 
-def _import(name: str) -> ModuleType:
+def _import(name: str) -> ModuleType | BrokenReport:
     try:
         return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        hint = "install it in the same environment, or add its folder to PYTHONPATH"
-        raise DeclarationError(f"{_file_of(name)}: {type(error).__name__}: {error}; {hint}") from error
-    except Exception as error:
-        raise DeclarationError(f"{_file_of(name)}: {type(error).__name__}: {error}") from error
+    except Exception as error:  # noqa: BLE001 - the code belongs to the user
+        file = _file_of(name)
+        return BrokenReport(_report_name(name), _location(file, error), _reason(name, error))
+
+
+def _reason(name: str, error: Exception) -> str:
+    if isinstance(error, DeclarationError):
+        return str(error)
+    text = f"{type(error).__name__}: {error}"
+    if isinstance(error, ModuleNotFoundError):
+        own = error.name is not None and f"{name}.".startswith(f"{error.name}.")
+        hint = "add its folder to PYTHONPATH" if own else "install it in the same environment"
+        return f"{text}; {hint}"
+    return text
+
+
+def _location(file: str, error: Exception) -> str:
+    """Return the path and line of the user's code that raised the error."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno}"
+    if not Path(file).is_file():
+        return file
+    folder = str(Path(file).parent)
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if frame.filename == file or Path(frame.filename).parent == Path(folder)]
+    return f"{own[-1].filename}:{own[-1].lineno}" if own else file
+
+
+def _report_name(module_name: str) -> str:
+    return module_name.rpartition(".")[2].replace("_", "-")
 
 
 def _file_of(module_name: str) -> str:
     try:
         spec = importlib.util.find_spec(module_name)
-    except ImportError:
+    except Exception:  # noqa: BLE001 - a package above the module may fail to import
         spec = None
     return spec.origin if spec is not None and spec.origin else f"report module {module_name!r}"
 
 
-def _report_of(module: ModuleType) -> Report:
+def _load(module_name: str, others: Mapping[str, Report]) -> Report | BrokenReport:
+    module: Any = importlib.import_module(module_name)
     report = getattr(module, "REPORT", None)
+    file = str(module.__file__)
     if not isinstance(report, Report):
-        raise DeclarationError(f"{module.__file__}: must define REPORT = Report(…)")
-    return replace(report, file=str(module.__file__))
+        return BrokenReport(_report_name(module_name), file, "must define REPORT = Report(…)")
+    if report.name in others:
+        reason = f"two reports have the name {report.name!r}; the other is in {others[report.name].file}"
+        return BrokenReport(report.name, file, reason)
+    report = replace(report, file=file)
+    try:
+        mask_reports({report.name: report})
+    except Exception as error:  # noqa: BLE001 - a valid declaration must not fail for masked callers only
+        return BrokenReport(report.name, file, f"personal data cannot be masked: {error}")
+    return report

@@ -313,17 +313,25 @@ def test_stack_can_be_stopped_while_it_starts(tmp_path: Path, number: int, code:
         assert not survivors(processes, 0)
 
 
-def test_failing_part_ends_the_start(tmp_path: Path) -> None:
+def test_a_broken_report_ends_a_strict_start(tmp_path: Path) -> None:
     (tmp_path / "without_column.py").write_text(REPORT_WITHOUT_COLUMN)
     settings = {"PYTHONPATH": str(tmp_path), "REPORTS_CATALOG": "without_column"}
-    with up(tmp_path / "data", **settings) as stack:
+    with up(tmp_path / "data", "--strict", **settings) as stack:
         stack.wait_for_output("PostgreSQL  ")
         processes = stack.processes()
         assert stack.process.wait(READY_TIMEOUT_SECONDS) == 1
-        assert "API ended with exit code 3" in stack.output
-        assert "without_column.py" in stack.output
-        assert "no_such_column" in stack.output
+        assert "without_column.py: Table surveys has no column no_such_column." in stack.output
+        assert "Traceback" not in stack.output
         assert not survivors(processes, 0)
+
+
+def test_an_invalid_declaration_ends_a_strict_start_before_any_process(tmp_path: Path) -> None:
+    (tmp_path / "nonsense.py").write_text("REPORT = 1")
+    settings = {"PYTHONPATH": str(tmp_path), "REPORTS_CATALOG": "nonsense"}
+    result = _run("--strict", "--data-dir", str(tmp_path / "data"), **settings)
+    assert result.returncode == 2
+    assert "nonsense.py: must define REPORT = Report(…)" in result.stderr
+    assert not (tmp_path / "data").exists()
 
 
 @pytest.mark.parametrize(

@@ -287,7 +287,7 @@ class Check:
         """Return the report as the API has checked it at start."""
         select_ = select(self.table.c.id, self.column)
         report = Report(name="matrix", title="Matrix", select=select_, key=self.table.c.id, **fields)
-        return self.source.check_report(report)[0]
+        return self.source.check_report(report)
 
     def all(self) -> Iterator[str]:
         report = self.report()

@@ -29,6 +29,7 @@ export const de = {
   reports: "Berichte",
   report: "Bericht",
   noReports: "Es sind noch keine Berichte eingerichtet. Die Anleitung docs/tutorial.md erklärt, wie der erste entsteht.",
+  disabledReports: "Einige Berichte sind fehlerhaft und deshalb abgeschaltet:",
   noSuchReport: (name) => `Einen Bericht „${name}“ gibt es nicht. Wählen Sie einen anderen.`,
   chooseReport: "Bericht wählen",
   reportFailed: "Der Bericht konnte nicht geladen werden.",

@@ -14,7 +14,7 @@ from flows.query import statement
 from flows.query.question_keys import questions_key
 from flows.query.report import DEFAULT_REPORT, FILTERABLE, Report, camel_case, type_name
 from flows.query.request import ExportRequest, default_report, parse_request, parse_stored_request
-from flows.reports import catalog
+from flows.reports import catalog, load_reports
 from flows.rows.columns import Question
 from flows.settings import Settings
 from flows.sources import sqlalchemy_rows
@@ -159,27 +159,50 @@ def test_the_catalog_setting_lists_modules_separated_by_commas() -> None:
         ({}, "nowhere.to.be_found", "nowhere.to.be_found", "ModuleNotFoundError"),
     ],
 )
-def test_the_error_for_an_invalid_report_names_its_file(
+def test_an_invalid_report_is_disabled_with_its_file_and_the_reason(
     folder: Path, files: dict[str, str], module: str, named: str, reason: str
 ) -> None:
     write(folder, files)
-    with pytest.raises(DeclarationError) as raised:
-        catalog((module,))
-    assert named in str(raised.value)
-    assert reason in str(raised.value)
+    broken = load_reports((module,)).broken
+    assert len(broken) == 1
+    assert named in broken[0].file
+    assert reason in broken[0].reason
 
 
-def test_a_module_without_a_report_is_rejected(folder: Path) -> None:
-    write(folder, {"declares_nothing.py": "X = 1"})
-    with pytest.raises(DeclarationError, match=r"declares_nothing\.py: must define REPORT"):
-        catalog(("declares_nothing",))
+def test_a_broken_report_does_not_affect_the_others(folder: Path) -> None:
+    files = {"__init__.py": "", "good.py": report_file("good"), "bad.py": "1 / 0", "_shared.py": "1 / 0"}
+    write(folder, {f"mixed/{name}": content for name, content in files.items()})
+    loaded = load_reports(("mixed",))
+    assert list(loaded.reports) == ["good"]
+    assert [str(broken) for broken in loaded.broken] == [
+        f"{folder}/mixed/bad.py:1: ZeroDivisionError: division by zero"
+    ]
+
+
+def test_the_location_of_an_error_is_the_line_of_the_declaration(folder: Path) -> None:
+    text = report_file(more=', sort="seenAt"').replace("REPORT = Report(", "REPORT = Report(\n    ")
+    write(folder, {"two_lines.py": text})
+    assert load_reports(("two_lines",)).broken[0].file == f"{folder}/two_lines.py:5"
+
+
+def test_an_error_in_a_shared_module_is_located_there(folder: Path) -> None:
+    files = {"__init__.py": "", "_tables.py": "x = 1\ny = z", "one.py": "from shared._tables import y"}
+    write(folder, {f"shared/{name}": content for name, content in files.items()})
+    assert load_reports(("shared",)).broken[0].file == f"{folder}/shared/_tables.py:2"
+
+
+def test_a_broken_report_named_as_the_default_leaves_no_default(folder: Path) -> None:
+    write(folder, {"bad_default.py": "1 / 0", "fine.py": report_file("fine")})
+    assert default_of(("bad_default", "fine"), "bad-default") is None
 
 
 def test_two_reports_cannot_share_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(reports, ModuleType)
     monkeypatch.setattr(reports, "_installed_modules", lambda: ["flows.samples"])
-    with pytest.raises(DeclarationError, match="two reports have the name 'orders'"):
-        reports.catalog.__wrapped__(("flows.samples.orders",))
+    loaded = reports.load_reports.__wrapped__(("flows.samples.orders",))
+    assert sorted(loaded.reports) == ["orders", "survey-responses"]
+    loaded = reports.load_reports.__wrapped__(("flows.samples", "flows.samples.orders"))
+    assert "two reports have the name 'orders'; the other is in" in loaded.broken[0].reason
 
 
 # The following tests run for every report in the catalog, including reports that users add.
