@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from flows.sources import database_url
 from flows.storage.from_url import check_storage_url
 from flows.webhooks.address import parse_private_hosts
 from flows.webhooks.signing_keys import WebhookSecrets, parse_secrets
@@ -78,10 +79,7 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _select_driver(cls, url: SecretStr) -> SecretStr:
-        """Select psycopg for PostgreSQL, because the default driver of `postgresql://` is not installed."""
-        scheme, separator, rest = url.get_secret_value().partition("://")
-        dialect = "postgresql+psycopg" if scheme in ("postgres", "postgresql") else scheme
-        return SecretStr(dialect + separator + rest)
+        return SecretStr(database_url.with_driver(url.get_secret_value()))
 
     @field_validator("storage_url")
     @classmethod

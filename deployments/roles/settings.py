@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from botocore.session import Session
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from api.settings import ApiSettings
 from deployments.stack.ports import is_free
+from flows.sources import database_url
 
 PREFECT_URL = "PREFECT_API_URL"
 REQUIRED = {
@@ -33,11 +32,8 @@ def check_settings(environment: Mapping[str, str]) -> str | None:
     prefect_url = environment.get(PREFECT_URL)
     if prefect_url and not prefect_url.startswith(("http://", "https://")):
         return _must_be(PREFECT_URL)
-    if database_url := environment.get("REPORTS_DATABASE_URL"):
-        try:
-            make_url(database_url)
-        except ArgumentError:
-            return _must_be("REPORTS_DATABASE_URL")
+    if (url := environment.get("REPORTS_DATABASE_URL")) and (problem := database_url.find_problem(url)):
+        return f"REPORTS_DATABASE_URL {problem}"
     try:
         load_settings(environment)
     except ValidationError as error:

@@ -8,10 +8,24 @@ from typing import Any
 
 import pandas as pd
 from sqlalchemy import ColumnElement, Select, select
-from sqlalchemy import types as sql
 
 from flows.errors import DeclarationError
 from flows.formats.registry import FORMATS
+from flows.query.report_parts import FILTERABLE as FILTERABLE
+from flows.query.report_parts import Filter as Filter
+from flows.query.report_parts import Heading as Heading
+from flows.query.report_parts import Questions as Questions
+from flows.query.report_parts import Scope as Scope
+from flows.query.report_parts import (
+    as_column,
+    as_filter,
+    as_heading,
+    as_mapping,
+    as_questions,
+    as_scope,
+    as_select,
+)
+from flows.query.report_parts import camel_case as camel_case
 from flows.rows.columns import type_name
 
 Transform = Callable[[pd.DataFrame], pd.DataFrame]
@@ -43,65 +57,6 @@ RESERVED = frozenset(
         "export",  # The page uses this query parameter to show an export.
     ]
 )
-
-
-@dataclass(frozen=True)
-class Heading:
-    """The label of a column. Its type and position come from the select. `pii` marks personal data."""
-
-    label: str | None = None
-    pii: bool = False
-
-
-@dataclass(frozen=True)
-class Scope:
-    """A value that every request must contain, such as the id of a survey.
-
-    `pattern` is a regular expression that values must match, and `known` is the column that lists the
-    existing values. `title` is an optional column of the same table with a display name for each value. If it
-    is set, callers can list and search the values. `claim` names the claim of callers that limits the values.
-    `allowed` are conditions on the table of `known` and is set only by restrict_report().
-    """
-
-    column: ColumnElement[Any]
-    pattern: str
-    known: ColumnElement[Any]
-    label: str | None = None
-    title: ColumnElement[Any] | None = None
-    claim: str | None = None
-    allowed: tuple[ColumnElement[bool], ...] = ()
-
-    def matches(self, value: str) -> bool:
-        return re.fullmatch(self.pattern, value, re.ASCII) is not None
-
-
-@dataclass(frozen=True)
-class Filter:
-    column: ColumnElement[Any]
-    label: str | None = None
-    choices: tuple[Any, ...] | None = None
-
-    @property
-    def known_choices(self) -> tuple[Any, ...] | None:
-        if self.choices is None and isinstance(self.column.type, sql.Enum):
-            return tuple(self.column.type.enums)
-        return self.choices
-
-
-@dataclass(frozen=True)
-class Questions:
-    """Expand a JSON column into one column per question.
-
-    `select` returns (key, label, multiple) in the order of the questions. If `multiple` is true, the answer
-    is a list, and its items are joined with `; `. `scope` restricts the questions to those of the request,
-    like `Report.scope`. `pii` marks the answers as personal data; callers who may not see personal data get
-    no question columns.
-    """
-
-    answers: ColumnElement[Any]
-    select: Select[Any]
-    scope: Mapping[str, ColumnElement[Any]]
-    pii: bool = False
 
 
 @dataclass(frozen=True)
@@ -147,6 +102,9 @@ class Report:
     is_default: bool = False  # Whether requests without a report use this one, set by the catalog.
 
     def __post_init__(self) -> None:
+        _check_kinds(self)
+        for name, value in _converted(self).items():
+            object.__setattr__(self, name, value)
         _check(self)
 
     @cached_property
@@ -211,16 +169,44 @@ def parse_sort(text: str, report: Report) -> tuple[SortKey, ...]:
     return keys
 
 
-def camel_case(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(part.capitalize() for part in rest)
+def _check_kinds(report: Any) -> None:
+    """Reject values of the wrong type when the report is declared instead of on the first request."""
+    for part, example in (("name", "flights"), ("title", "Flights"), ("sort", "-scheduledAt,carrier")):
+        if not isinstance(getattr(report, part), str):
+            raise DeclarationError(f'{part}: must be text, such as {part}="{example}"')
+    for part in ("max_days", "max_rows"):
+        value = getattr(report, part)
+        if value is not None and (type(value) is not int or value < 1):
+            raise DeclarationError(f"{part}: {value!r} is not a number from 1, or None for no limit")
+    if report.transform is not None and not callable(report.transform):
+        raise DeclarationError("transform: must be a function that takes a data frame and returns one")
+    if report.questions is not None and not isinstance(report.questions, Questions):
+        raise DeclarationError("questions: must be Questions(answers=…, select=…, scope=…)")
 
 
-FILTERABLE = ("string", "boolean", "integer", "number", "date", "date-time", "uuid")
+def _converted(report: Report) -> dict[str, Any]:
+    """Return the parts of a declaration with columns in place of ORM attributes and names."""
+    source = as_select(report.select)
+    scope = as_mapping(report.scope, "scope", '{"origin": flights.c.origin}')
+    filters = as_mapping(report.filters, "filters", '{"carrier": flights.c.carrier}')
+    headings = as_mapping(report.headings, "headings", '{"carrier": Heading(label="Airline")}')
+    questions = report.questions
+    return {
+        "select": source,
+        "key": as_column(report.key, "key", source),
+        "scope": {name: as_scope(value, f"scope: {name!r}", source) for name, value in scope.items()},
+        "period": as_column(report.period, "period", source) if report.period is not None else None,
+        "filters": {name: as_filter(value, f"filters: {name!r}", source) for name, value in filters.items()},
+        "headings": {name: as_heading(value, f"headings: {name!r}") for name, value in headings.items()},
+        "claims": {
+            name: as_column(value, f"claims: {name!r}", source)
+            for name, value in as_mapping(report.claims, "claims", '{"tenant": flights.c.tenant}').items()
+        },
+        "questions": as_questions(questions, source) if questions is not None else None,
+    }
 
 
 def _check(report: Report) -> None:
-    _check_kinds(report)
     if not _NAME.fullmatch(report.name):
         raise DeclarationError(f"name: {report.name!r} must be lower-case words joined by hyphens")
     if not report.select.exported_columns:
@@ -233,29 +219,10 @@ def _check(report: Report) -> None:
             f"period: column {report.period} has type {type_name(report.period.type)}, not date or date-time"
         )
     if getattr(report.key, "nullable", False) and not getattr(report.key, "primary_key", False):
-        raise DeclarationError(f"key: column {report.key} can be null, so it cannot identify rows")
-
-
-def _check_kinds(report: Report) -> None:
-    """Reject values of the wrong type when the report is declared instead of on the first request."""
-    for name, scope in report.scope.items():
-        if not isinstance(scope, Scope):
-            raise DeclarationError(f"scope: {name!r} must be a Scope(column, pattern=…, known=…)")
-    columns = {
-        "key": report.key,
-        **{
-            f"filters: {name!r}": getattr(column, "column", column) for name, column in report.filters.items()
-        },
-        **{f"scope: {name!r}": scope.column for name, scope in report.scope.items()},
-        **{f"claims: {name!r}": column for name, column in report.claims.items()},
-    }
-    if report.period is not None:
-        columns["period"] = report.period
-    titles = {f"scope: {name!r}: title": scope.title for name, scope in report.scope.items()}
-    columns |= {part: title for part, title in titles.items() if title is not None}
-    for part, column in columns.items():
-        if not isinstance(column, ColumnElement):
-            raise DeclarationError(f"{part}: {column!r} is not a column such as table.c.name")
+        raise DeclarationError(
+            f"key: column {report.key} can be null, so it cannot identify rows. If it is never null, declare"
+            " it with nullable=False or primary_key=True; otherwise, choose another column"
+        )
 
 
 def _check_names(report: Report) -> None:

@@ -3,9 +3,11 @@
 Table, count and export all use this module, so they always agree.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
@@ -25,6 +27,9 @@ from flows.query.question_keys import QUESTION_SEPARATOR, questions_key
 from flows.query.report import Filter, Report, Scope, TableColumn
 from flows.query.request import ExportRequest
 from flows.rows.columns import OutputColumn, Question, type_name
+
+# Functions that convert the value of a scope to the type of its column.
+_SCOPE_VALUES: dict[str, Callable[[str], Any]] = {"integer": int, "uuid": UUID, "date": date.fromisoformat}
 
 
 @dataclass(frozen=True)
@@ -134,7 +139,7 @@ def without_rows(request: ExportRequest, filters: Sequence[str]) -> Select[Any]:
 def scope_exists(request: ExportRequest, name: str) -> Select[Any]:
     column = request.report.scope[name].known
     allowed = request.report.scope[name].allowed
-    return select(literal(1)).where(column == request.scope[name], *allowed).limit(1)
+    return select(literal(1)).where(_equals(column, request.scope[name]), *allowed).limit(1)
 
 
 def scope_choices(scope: Scope, search: str, limit: int) -> Select[Any]:
@@ -147,9 +152,8 @@ def scope_choices(scope: Scope, search: str, limit: int) -> Select[Any]:
         raise ValueError("this scope has no titles")
     choices = select(scope.known, title).where(*scope.allowed).order_by(title, scope.known).limit(limit)
     in_title = title.icontains(search, autoescape=True)
-    return choices.where(
-        in_title | (operand(scope.known) == bound(scope.known, search)) if scope.matches(search) else in_title
-    )
+    equal = _equals(scope.known, search) if scope.matches(search) else false()
+    return choices.where(in_title | equal)
 
 
 def _matching(request: ExportRequest, expressions: Sequence[ColumnElement[Any]]) -> Select[Any]:
@@ -163,7 +167,16 @@ def _matching(request: ExportRequest, expressions: Sequence[ColumnElement[Any]])
 def _scope_clauses(
     request: ExportRequest, columns: Mapping[str, ColumnElement[Any]]
 ) -> list[ColumnElement[bool]]:
-    return [operand(column) == bound(column, request.scope[name]) for name, column in columns.items()]
+    return [_equals(column, request.scope[name]) for name, column in columns.items()]
+
+
+def _equals(column: ColumnElement[Any], text: str) -> ColumnElement[bool]:
+    """Compare a column with the value of a scope, which is always text in a request."""
+    try:
+        value: Any = _SCOPE_VALUES.get(type_name(column.type), str)(text)
+    except ValueError:
+        return false()  # no value of the column is written like this
+    return operand(column) == bound(column, value)
 
 
 def _period_clauses(request: ExportRequest) -> list[ColumnElement[bool]]:

@@ -9,6 +9,7 @@ entry point group `report_exports.reports`  installed distributions
 
 import importlib.util
 import pkgutil
+import re
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -35,6 +36,10 @@ __all__ = [
 ]
 
 ENTRY_POINT_GROUP = "report_exports.reports"
+SET_BY_THE_CATALOG = ("masked", "file", "is_default")
+_KINDS: dict[str, Any] = {kind.__name__: kind for kind in (Report, Scope, Filter, Heading, Questions)}
+_UNKNOWN_PART = re.compile(rf"({'|'.join(_KINDS)})\.__init__\(\) got an unexpected keyword argument '(\w+)'")
+_MISSING_PART = re.compile(rf"({'|'.join(_KINDS)})\.__init__\(\) missing \d+ required .*arguments?: (.+)")
 
 
 @dataclass(frozen=True)
@@ -137,11 +142,22 @@ def _reason(name: str, error: Exception) -> str:
     if isinstance(error, DeclarationError):
         return str(error)
     text = f"{type(error).__name__}: {error}"
+    if isinstance(error, TypeError) and (wrong := _UNKNOWN_PART.search(str(error))):
+        return f"{wrong[1]} has no part {wrong[2]!r}; its parts: {', '.join(_parts(wrong[1]))}"
+    if isinstance(error, TypeError) and (wrong := _MISSING_PART.search(str(error))):
+        return f"{wrong[1]} has no {wrong[2]}, which is required"
+    if isinstance(error, AttributeError) and str(error).isidentifier():  # from table.c
+        return f"the table declares no column {str(error)!r}"
     if isinstance(error, ModuleNotFoundError):
         own = error.name is not None and f"{name}.".startswith(f"{error.name}.")
         hint = "add its folder to PYTHONPATH" if own else "install it in the same environment"
         return f"{text}; {hint}"
     return text
+
+
+def _parts(kind: str) -> list[str]:
+    """Return the parts that authors can declare. The catalog sets the others."""
+    return [name for name in _KINDS[kind].__dataclass_fields__ if name not in SET_BY_THE_CATALOG]
 
 
 def _location(file: str, error: Exception) -> str:

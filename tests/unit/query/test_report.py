@@ -1,8 +1,25 @@
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import JSON, Column, DateTime, Enum, Integer, MetaData, String, Table, Text, func, select
+from sqlalchemy import (
+    JSON,
+    Column,
+    DateTime,
+    Enum,
+    ForeignKey,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    func,
+    select,
+    text,
+    true,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from flows.errors import DeclarationError
 from flows.query.report import (
@@ -34,6 +51,11 @@ GOOD: dict[str, Any] = {
     "select": select(visits.c.id, visits.c.seen_at, visits.c.referrer, visits.c.details),
     "key": visits.c.id,
 }
+TEXT = (
+    "select: text() is not supported, because the service adds conditions and an order."
+    " Use select(table.c.column, …), or select(text(…).columns(…).subquery())"
+)
+PATTERN = "scope: 'pageId': pattern must be a regular expression as text"
 THREE = select(visits.c.id, visits.c.referrer, visits.c.page_id)
 
 
@@ -72,7 +94,8 @@ def scope(pattern: str = ".+") -> Scope:
         ),
         (
             {"key": visits.c.referrer},
-            "key: column visits.referrer can be null, so it cannot identify rows",
+            "key: column visits.referrer can be null, so it cannot identify rows. If it is never null,"
+            " declare it with nullable=False or primary_key=True; otherwise, choose another column",
         ),
         (
             {"period": visits.c.referrer},
@@ -89,10 +112,6 @@ def scope(pattern: str = ".+") -> Scope:
             {"headings": {"refferer": Heading("From")}},
             "headings: 'refferer' is not in the select; choose from id, seenAt, referrer, details",
         ),
-        (
-            {"scope": {"pageId": visits.c.page_id}},
-            "scope: 'pageId' must be a Scope(column, pattern=…, known=…)",
-        ),
         ({"scope": {"page id": scope()}}, "scope: 'page id' must be letters, digits and underscores"),
         ({"scope": {"from": scope()}}, "scope: 'from' is a reserved name"),
         ({"scope": {"page": scope()}}, "scope: 'page' is a reserved name"),
@@ -103,7 +122,8 @@ def scope(pattern: str = ".+") -> Scope:
         ),
         (
             {"scope": {"pageId": replace(scope(), title="path")}},
-            "scope: 'pageId': title: 'path' is not a column such as table.c.name",
+            "scope: 'pageId': title: no column is named 'path'; choose from"
+            " id, page_id, seen_at, referrer, browser, details",
         ),
         (
             {"scope": {"pageId": replace(scope(), title=visits.c.id)}},
@@ -135,6 +155,57 @@ def scope(pattern: str = ".+") -> Scope:
             {"questions": Questions(visits.c.details, THREE, {"pageId": visits.c.page_id})},
             "questions: scope 'pageId' is not a scope of the report",
         ),
+        ({"select": text("SELECT 1")}, TEXT),
+        ({"select": text("SELECT id FROM visits").columns(visits.c.id)}, TEXT),
+        ({"select": "SELECT 1"}, TEXT),
+        (
+            {"select": select(visits.c.id).union(select(visits.c.id))},
+            "select: a union cannot be filtered; use select(union(…).subquery())",
+        ),
+        ({"select": 5}, "select: 5 is not a select(…), a table or an ORM class"),
+        (
+            {"key": (visits.c.id, visits.c.page_id)},
+            "key: must be one column, not 2. Combine the columns,"
+            " for example as func.concat(table.c.a, '-', table.c.b)",
+        ),
+        (
+            {"key": None},
+            "key: None is not a column such as table.c.name, an ORM attribute or a column's name",
+        ),
+        (
+            {"key": "ident"},
+            "key: no column is named 'ident'; choose from id, page_id, seen_at, referrer, browser, details",
+        ),
+        (
+            {"select": select(visits.c.seen_at).join_from(visits, things, true()), "key": "id"},
+            "key: 'id' could be visits.id and things.id; use the column instead of its name",
+        ),
+        (
+            {"filters": [visits.c.page_id]},
+            'filters: must map names to values, such as filters={"carrier": flights.c.carrier}',
+        ),
+        (
+            {"scope": visits.c.page_id},
+            'scope: must map names to values, such as scope={"origin": flights.c.origin}',
+        ),
+        (
+            {"headings": ["id"]},
+            'headings: must map names to values, such as headings={"carrier": Heading(label="Airline")}',
+        ),
+        ({"headings": {"id": 5}}, "headings: 'id': must be a label or Heading(label=…, pii=…)"),
+        (
+            {"filters": {"page": Filter(visits.c.page_id, choices="a")}},
+            'filters: \'page\': choices must be a tuple, such as choices=("AA", "DL")',
+        ),
+        ({"scope": {"pageId": Scope(visits.c.page_id, pattern=5)}}, PATTERN),  # type: ignore[arg-type]
+        ({"name": None}, 'name: must be text, such as name="flights"'),
+        ({"title": 5}, 'title: must be text, such as title="Flights"'),
+        ({"sort": ["id"]}, 'sort: must be text, such as sort="-scheduledAt,carrier"'),
+        ({"max_days": 0}, "max_days: 0 is not a number from 1, or None for no limit"),
+        ({"max_days": True}, "max_days: True is not a number from 1, or None for no limit"),
+        ({"max_rows": "5"}, "max_rows: '5' is not a number from 1, or None for no limit"),
+        ({"transform": "x"}, "transform: must be a function that takes a data frame and returns one"),
+        ({"questions": visits.c.details}, "questions: must be Questions(answers=…, select=…, scope=…)"),
     ],
 )
 def test_an_invalid_declaration_is_rejected(change: dict[str, Any], message: str) -> None:
@@ -203,3 +274,98 @@ def test_column_types_have_one_name_for_all_databases(column: str, kind: str) ->
 
 def test_setting_the_file_does_not_change_the_report() -> None:
     assert replace(THINGS, file="things.py").table_columns == THINGS.table_columns
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Owner(Base):
+    __tablename__ = "owners"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+
+
+class Plane(Base):
+    __tablename__ = "planes"
+    tail: Mapped[str] = mapped_column("tailnum", primary_key=True)
+    carrier: Mapped[str]
+    built_at: Mapped[datetime]
+    owner_id: Mapped[int] = mapped_column(ForeignKey(Owner.id))
+    owner: Mapped[Owner] = relationship()
+
+
+def planes(**parts: Any) -> Report:
+    declared: dict[str, Any] = {
+        "name": "planes",
+        "title": "Planes",
+        "select": select(Plane),
+        "key": Plane.tail,
+    }
+    return Report(**declared | parts)
+
+
+COLUMNS = Plane.__table__.c
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        planes(
+            period=Plane.built_at,
+            filters={"carrier": Plane.carrier},
+            scope={"owner": Plane.owner_id},
+            headings={"carrier": "Airline"},
+        ),
+        planes(
+            select=Plane,
+            period="built_at",
+            filters={"carrier": Filter("carrier")},  # type: ignore[arg-type]
+            scope={"owner": Scope("owner_id", known=Plane.owner_id)},  # type: ignore[arg-type]
+            headings={"carrier": Heading("Airline")},
+        ),
+        planes(
+            select=Plane.__table__,
+            key="tailnum",
+            period="builtAt",
+            filters={"carrier": Filter(COLUMNS.carrier)},
+            scope={"owner": "owner_id"},
+            headings={"carrier": Heading("Airline")},
+        ),
+    ],
+    ids=["attributes", "class and names", "table and names"],
+)
+def test_classes_attributes_and_names_declare_the_same_report(report: Report) -> None:
+    assert list(report.table_columns) == ["tailnum", "carrier", "builtAt", "ownerId"]
+    assert report.table_columns["carrier"].label == "Airline"
+    scope = report.scope["owner"]
+    columns = [report.key, report.period, report.filter_columns["carrier"].column, scope.column, scope.known]
+    declared = [COLUMNS.tailnum, COLUMNS.built_at, COLUMNS.carrier, COLUMNS.owner_id, COLUMNS.owner_id]
+    assert [hash(column) for column in columns] == [hash(column) for column in declared]
+    assert scope.pattern == "-?[0-9]{1,18}"
+    assert replace(report, file="planes.py").table_columns.keys() == report.table_columns.keys()
+
+
+def test_a_name_refers_to_a_column_of_a_joined_table() -> None:
+    report = planes(select=select(Plane.carrier, Owner.name.label("owner")).join(Plane.owner), sort="owner")
+    report = replace(report, key="tailnum", filters={"owner": "name", "also": "owner"})
+    assert report.filter_columns["owner"].column is Owner.__table__.c.name
+    assert str(report.filter_columns["also"].column) == "owners.name"
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "matches"),
+    [
+        (visits.c.id, "12", True),
+        (visits.c.id, "1234567890123456789", False),
+        (visits.c.id, "x", False),
+        (visits.c.page_id, "any text, even with spaces", True),
+        (visits.c.page_id, "", False),
+        (visits.c.page_id, "a\x00", False),
+        (things.c.mark, "899e1228-d7b8-40fc-8490-70e6f1efb338", True),
+        (things.c.mark, "899e1228", False),
+    ],
+)
+def test_the_default_pattern_of_a_scope_depends_on_its_type(column: Any, value: str, matches: bool) -> None:
+    report = Report(**GOOD | {"select": select(things), "key": things.c.id}, scope={"id": column})
+    assert report.scope["id"].matches(value) is matches

@@ -1,0 +1,199 @@
+"""The parts of a report, and their conversion from ORM classes, attributes and names."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    FromClause,
+    Join,
+    Select,
+    TextClause,
+    TextualSelect,
+    inspect,
+    select,
+)
+from sqlalchemy import types as sql
+
+from flows.errors import DeclarationError
+from flows.rows.columns import type_name
+
+FILTERABLE = ("string", "boolean", "integer", "number", "date", "date-time", "uuid")
+
+_TEXT = (
+    "select: text() is not supported, because the service adds conditions and an order."
+    " Use select(table.c.column, …), or select(text(…).columns(…).subquery())"
+)
+# Values of a scope that declares no pattern. The quantifiers exclude values that no column can contain.
+_PATTERNS = {
+    "integer": "-?[0-9]{1,18}",
+    "uuid": "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}",
+    "date": "[0-9]{4}-[0-9]{2}-[0-9]{2}",
+}
+_ANY_TEXT = r"[^\x00-\x1f\x7f]{1,200}"
+
+
+@dataclass(frozen=True)
+class Heading:
+    """The label of a column. Its type and position come from the select. `pii` marks personal data."""
+
+    label: str | None = None
+    pii: bool = False
+
+
+@dataclass(frozen=True)
+class Scope:
+    """A value that every request must contain, such as the id of a survey.
+
+    `pattern` is a regular expression that values must match; the default depends on the column's type.
+    `known` is the column that lists the existing values; by default, it is the column itself. `title` is an
+    optional column of the same table with a display name for each value. If it is set, callers can list and
+    search the values. `claim` names the claim of callers that limits the values. `allowed` are conditions on
+    the table of `known` and is set only by restrict_report().
+    """
+
+    column: ColumnElement[Any]
+    pattern: str = ""
+    known: ColumnElement[Any] = None  # type: ignore[assignment]  # set by the report
+    label: str | None = None
+    title: ColumnElement[Any] | None = None
+    claim: str | None = None
+    allowed: tuple[ColumnElement[bool], ...] = ()
+
+    def matches(self, value: str) -> bool:
+        return re.fullmatch(self.pattern, value, re.ASCII) is not None
+
+
+@dataclass(frozen=True)
+class Filter:
+    column: ColumnElement[Any]
+    label: str | None = None
+    choices: tuple[Any, ...] | None = None
+
+    @property
+    def known_choices(self) -> tuple[Any, ...] | None:
+        if self.choices is None and isinstance(self.column.type, sql.Enum):
+            return tuple(self.column.type.enums)
+        return self.choices
+
+
+@dataclass(frozen=True)
+class Questions:
+    """Expand a JSON column into one column per question.
+
+    `select` returns (key, label, multiple) in the order of the questions. If `multiple` is true, the answer
+    is a list, and its items are joined with `; `. `scope` restricts the questions to those of the request,
+    like `Report.scope`. `pii` marks the answers as personal data; callers who may not see personal data get
+    no question columns.
+    """
+
+    answers: ColumnElement[Any]
+    select: Select[Any]
+    scope: Mapping[str, ColumnElement[Any]]
+    pii: bool = False
+
+
+def as_scope(value: Any, part: str, source: Select[Any]) -> Scope:
+    scope = value if isinstance(value, Scope) else Scope(value)
+    column = as_column(scope.column, part, source)
+    known = as_column(scope.known, f"{part}: known", source) if scope.known is not None else column
+    title = as_column(scope.title, f"{part}: title", source) if scope.title is not None else None
+    pattern = scope.pattern or _PATTERNS.get(type_name(column.type), _ANY_TEXT)
+    if not isinstance(pattern, str):
+        raise DeclarationError(f"{part}: pattern must be a regular expression as text")
+    return replace(scope, column=column, known=known, title=title, pattern=pattern)
+
+
+def as_filter(value: Any, part: str, source: Select[Any]) -> ColumnElement[Any] | Filter:
+    if not isinstance(value, Filter):
+        return as_column(value, part, source)
+    if isinstance(value.choices, str) or not isinstance(value.choices, Iterable | None):
+        raise DeclarationError(f'{part}: choices must be a tuple, such as choices=("AA", "DL")')
+    choices = tuple(value.choices) if value.choices is not None else None
+    return replace(value, column=as_column(value.column, part, source), choices=choices)
+
+
+def as_heading(value: Any, part: str) -> Heading:
+    if isinstance(value, str):
+        return Heading(label=value)
+    if not isinstance(value, Heading):
+        raise DeclarationError(f"{part}: must be a label or Heading(label=…, pii=…)")
+    return value
+
+
+def as_questions(questions: Questions, source: Select[Any]) -> Questions:
+    scope = as_mapping(questions.scope, "questions: scope", '{"surveyId": survey_questions.c.survey_id}')
+    selected = as_select(questions.select)
+    return replace(
+        questions,
+        answers=as_column(questions.answers, "questions: answers", source),
+        select=selected,
+        scope={name: as_column(value, "questions: scope", selected) for name, value in scope.items()},
+    )
+
+
+def as_select(value: Any) -> Select[Any]:
+    """Return a select of a table, a view or an ORM class, or the select itself."""
+    if isinstance(value, Select):
+        return value
+    if isinstance(value, str | TextClause | TextualSelect):
+        raise DeclarationError(_TEXT)
+    if isinstance(value, CompoundSelect):
+        raise DeclarationError("select: a union cannot be filtered; use select(union(…).subquery())")
+    if inspect(value, raiseerr=False) is None:
+        raise DeclarationError(f"select: {value!r} is not a select(…), a table or an ORM class")
+    return select(value)
+
+
+def as_column(value: Any, part: str, source: Select[Any]) -> ColumnElement[Any]:
+    """Return a column, the column of an ORM attribute, or the column of `source` with this name."""
+    if isinstance(value, str):
+        return _named(value, part, source)
+    if isinstance(value, tuple | list):
+        raise DeclarationError(
+            f"{part}: must be one column, not {len(value)}. Combine the columns,"
+            " for example as func.concat(table.c.a, '-', table.c.b)"
+        )
+    column = value.__clause_element__() if hasattr(value, "__clause_element__") else value
+    if not isinstance(column, ColumnElement):
+        raise DeclarationError(
+            f"{part}: {value!r} is not a column such as table.c.name, an ORM attribute or a column's name"
+        )
+    return column
+
+
+def as_mapping(value: Any, part: str, example: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+        raise DeclarationError(f"{part}: must map names to values, such as {part}={example}")
+    return value
+
+
+def _named(name: str, part: str, source: Select[Any]) -> ColumnElement[Any]:
+    keys = {str(column.key): column for column in source.exported_columns}
+    selected = [column for key, column in keys.items() if name in (key, camel_case(key))]
+    tables = list(_tables(source.get_final_froms()))
+    columns = selected or [table.c[name] for table in tables if name in table.c]
+    if not columns:
+        names = [str(column.key) for table in tables for column in table.c]
+        choices = ", ".join(dict.fromkeys(names))
+        raise DeclarationError(f"{part}: no column is named {name!r}; choose from {choices}")
+    if len(columns) > 1:
+        found = " and ".join(map(str, columns))
+        raise DeclarationError(f"{part}: {name!r} could be {found}; use the column instead of its name")
+    return columns[0]
+
+
+def _tables(sources: Iterable[FromClause]) -> Iterable[FromClause]:
+    for source in sources:
+        if isinstance(source, Join):
+            yield from _tables([source.left, source.right])
+        else:
+            yield source
+
+
+def camel_case(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(part.capitalize() for part in rest)

@@ -1,0 +1,49 @@
+"""Choose the driver of a database URL, and explain what is wrong with the URL."""
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+# Drivers that are used if the URL names none, because SQLAlchemy's own choice is not the one we test.
+_DRIVERS = {
+    "postgres": "postgresql+psycopg",
+    "postgresql": "postgresql+psycopg",
+    "mysql": "mysql+pymysql",
+    "mariadb": "mariadb+pymysql",
+    "oracle": "oracle+oracledb",
+}
+# Extras of this package that install a driver, by dialect.
+_EXTRAS = {
+    "mysql": "mysql",
+    "mariadb": "mysql",
+    "mssql": "mssql",
+    "oracle": "oracle",
+    "snowflake": "snowflake",
+}
+_DIALECTS = {
+    "snowflake": "snowflake-sqlalchemy",
+    "duckdb": "duckdb-engine",
+    "redshift": "sqlalchemy-redshift",
+}
+
+
+def with_driver(url: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    return _DRIVERS.get(scheme, scheme) + separator + rest
+
+
+def find_problem(url: str) -> str | None:
+    """Return why SQLAlchemy cannot use the URL, as the end of a sentence, or None. Does not connect."""
+    try:
+        parsed = make_url(with_driver(url))
+    except (ArgumentError, ValueError):
+        return "must be an SQLAlchemy URL, such as postgresql://user@host/database."
+    name = parsed.get_backend_name()
+    try:
+        parsed.get_dialect().import_dbapi()
+    except NoSuchModuleError:
+        package = _DIALECTS.get(name, f"sqlalchemy-{name}")
+        return f"names {name}://, which needs a dialect of SQLAlchemy. Run: pip install {package}"
+    except ModuleNotFoundError as error:
+        extra = f", or the extra report-exports[{_EXTRAS[name]}]" if name in _EXTRAS else ""
+        return f"names {name}://, which needs a driver. Run: pip install {error.name}{extra}"
+    return None

@@ -1,0 +1,60 @@
+"""Test the sentence for each invalid setting of `report-exports up`."""
+
+import pytest
+
+from deployments.roles.settings import check_settings
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        (
+            "REPORTS_DATABASE_URL",
+            "nonsense",
+            "REPORTS_DATABASE_URL must be an SQLAlchemy URL, such as postgresql://user@host/database.",
+        ),
+        (
+            "REPORTS_DATABASE_URL",
+            "postgresql://host:port/database",
+            "REPORTS_DATABASE_URL must be an SQLAlchemy URL, such as postgresql://user@host/database.",
+        ),
+        (
+            "REPORTS_DATABASE_URL",
+            "snowflake://user@account/database",
+            "REPORTS_DATABASE_URL names snowflake://, which needs a dialect of SQLAlchemy."
+            " Run: pip install snowflake-sqlalchemy",
+        ),
+        (
+            "REPORTS_DATABASE_URL",
+            "mssql://user@host/database",
+            "REPORTS_DATABASE_URL names mssql://, which needs a driver. Run: pip install pyodbc,"
+            " or the extra report-exports[mssql]",
+        ),
+        (
+            "REPORTS_DATABASE_URL",
+            "mysql+asyncmy://user@host/database",
+            "REPORTS_DATABASE_URL names mysql://, which needs a driver. Run: pip install asyncmy,"
+            " or the extra report-exports[mysql]",
+        ),
+        (
+            "REPORTS_STORAGE_URL",
+            "bucket",
+            "REPORTS_STORAGE_URL must be s3://bucket/prefix or file:///folder.",
+        ),
+        (
+            "PREFECT_API_URL",
+            "localhost:4200",
+            "PREFECT_API_URL must be an http or https URL, such as http://127.0.0.1:4200/api.",
+        ),
+    ],
+)
+def test_an_invalid_setting_is_explained(name: str, value: str, sentence: str) -> None:
+    settings = {"REPORTS_DATABASE_URL": "sqlite://", name: value}
+    assert check_settings(settings) == sentence
+
+
+@pytest.mark.parametrize(
+    "url", ["mysql://root@host/database", "mariadb://root@host/db", "postgres://host/db"]
+)
+def test_a_url_without_a_driver_selects_an_installed_one(url: str) -> None:
+    assert check_settings({"REPORTS_DATABASE_URL": url}) is None
