@@ -27,6 +27,7 @@ from deployments.command_line.options import export_options, schedule_options
 from deployments.command_line.options.export_options import Commands
 from deployments.command_line.options.scope_options import Pair, split_scope_options
 from deployments.command_line.text.display import print_to_stderr
+from deployments.project import options as project_options
 from deployments.roles import options as role_options
 from deployments.stack.ports import API_PORT, PREFECT_PORT
 
@@ -66,6 +67,8 @@ def _run(argv: list[str]) -> int:
             return schedules.run(arguments, scope_pairs, declared_options["schedules"])
         case "keys":
             return keys_command.run(arguments)
+        case "check" | "new" as command:
+            return _PROJECT[command](arguments)
     return int(_CLIENT_COMMANDS[arguments.command].run(arguments))
 
 
@@ -112,6 +115,21 @@ def _sweep_once(arguments: argparse.Namespace) -> int:
 _ROLES = {"api": _api, "worker": _worker, "register": _register, "sweep-once": _sweep_once}
 
 
+def _check(arguments: argparse.Namespace) -> int:
+    from deployments.project import check_command
+
+    return check_command.run(arguments)
+
+
+def _new(arguments: argparse.Namespace) -> int:
+    from deployments.project import new_command
+
+    return new_command.run(arguments)
+
+
+_PROJECT = {"check": _check, "new": _new}
+
+
 def _build_parser() -> tuple[argparse.ArgumentParser, dict[str, set[str]]]:
     """Return the parser, and the declared options of the commands that also accept a report's scopes."""
     parser = argparse.ArgumentParser(prog="report-exports", allow_abbrev=False)
@@ -124,6 +142,7 @@ def _build_parser() -> tuple[argparse.ArgumentParser, dict[str, set[str]]]:
         command.add_parser(commands)
     declared_options["schedules"] = schedule_options.add_parser(commands)
     keys_command.add_parser(commands)
+    project_options.add_parsers(commands)
     return parser, declared_options
 
 

@@ -1,0 +1,1 @@
+"""Commands that write reports for the user's own database, and check them."""

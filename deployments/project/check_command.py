@@ -1,0 +1,83 @@
+"""Implement `report-exports check`, which runs the reports against the database."""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+
+from sqlalchemy import Engine
+from sqlalchemy.pool import NullPool
+
+from deployments.command_line.exit_codes import DONE, OperationFailed, RequestRejected
+from deployments.project.report_findings import Finding, examine
+from deployments.roles.settings import check_settings, load_settings, missing_settings
+from flows.errors import DeclarationError, ExportError
+from flows.query.report import Report
+from flows.reports import BrokenReport, LoadedReports, load_reports
+from flows.sources.snapshot import open_engine
+
+CONNECT_SECONDS = 5
+
+
+def run(arguments: argparse.Namespace) -> int:
+    loaded = _load()
+    reports, broken = _select(loaded, arguments.report)
+    engine = connect()
+    failed = warned = 0
+    try:
+        for name, file, findings in _all_findings(reports, broken, engine, arguments.seconds):
+            sys.stdout.write(f"{name}  {file}\n")
+            for finding in findings:
+                sys.stdout.write(f"  {finding.level:<8} {finding.text}\n")
+                failed += finding.level == "error"
+                warned += finding.level == "warning"
+    except ExportError as error:
+        raise OperationFailed(str(error)) from None
+    finally:
+        engine.dispose()
+    if failed or (arguments.strict and warned):
+        raise OperationFailed(f"{failed} errors and {warned} warnings.")
+    sys.stdout.write(f"No errors, {warned} warnings.\n")
+    return DONE
+
+
+def connect() -> Engine:
+    """Return an engine for the database of the reports. Raises RequestRejected if the setting is invalid."""
+    if error := missing_settings(os.environ, "REPORTS_DATABASE_URL") or check_settings(os.environ):
+        raise RequestRejected(error)
+    url = load_settings(os.environ).database_url.get_secret_value()
+    return open_engine(url, CONNECT_SECONDS, poolclass=NullPool)
+
+
+def _load() -> LoadedReports:
+    if error := check_settings(os.environ):
+        raise RequestRejected(error)
+    settings = load_settings(os.environ)
+    try:
+        return load_reports(settings.catalog_modules, settings.default_report)
+    except DeclarationError as error:
+        raise RequestRejected(str(error)) from None
+
+
+def _select(loaded: LoadedReports, name: str | None) -> tuple[list[Report], list[BrokenReport]]:
+    if not loaded.reports and not loaded.broken:
+        raise RequestRejected(
+            "No report has been declared. Write one with `report-exports new TABLE`, or set REPORTS_CATALOG."
+        )
+    if name is None:
+        return list(loaded.reports.values()), list(loaded.broken)
+    reports = [report for report in loaded.reports.values() if report.name == name]
+    broken = [report for report in loaded.broken if report.name == name]
+    if not reports and not broken:
+        names = ", ".join(sorted({*loaded.reports, *(report.name for report in loaded.broken)}))
+        raise RequestRejected(f"No report is named {name!r}. Reports: {names}.")
+    return reports, broken
+
+
+def _all_findings(
+    reports: list[Report], broken: list[BrokenReport], engine: Engine, seconds: int
+) -> Iterator[tuple[str, str, Iterator[Finding]]]:
+    for report in broken:
+        yield report.name, report.file, iter([Finding("error", report.reason)])
+    for valid in reports:
+        yield valid.name, valid.file, examine(valid, engine, seconds)
