@@ -138,6 +138,14 @@ def test_a_period_of_dates(engine: Engine, source: Source) -> None:
         file_by_sqlalchemy(engine, visits_request(v.day))
 
 
+def test_a_day_that_the_zone_skipped_has_dates_but_no_instants(engine: Engine, source: Source) -> None:
+    skipped = {"from": "2011-12-30", "to": "2011-12-30", "timeZone": "Pacific/Apia"}
+    load(engine, "day", ["2011-12-29", "2011-12-30", "2011-12-31"])
+    assert ids(engine, source, visits_request(v.day, **skipped)) == [2]
+    load(engine, "at", ["2011-12-30 09:59:59", "2011-12-30 10:00:00"])
+    assert ids(engine, source, visits_request(**skipped)) == []
+
+
 offsets = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 instants = st.datetimes(datetime(2024, 7, 17), datetime(2024, 7, 22), timezones=st.just(UTC))  # noqa: DTZ001
 instants |= st.datetimes(datetime(1, 1, 3), datetime(9999, 12, 29), timezones=st.just(UTC))  # noqa: DTZ001

@@ -79,6 +79,9 @@ def stored(column: str, value: Any) -> Callable[[Connection], None]:
         ("answers", '{"q1": "\\ud800"}', "answers.q1"),
         ("mark", "no uuid", "mark"),
         ("price", "a lot", "price"),
+        ("yes", "f", "yes"),
+        ("yes", "no", "yes"),
+        ("yes", 0.5, "yes"),
     ],
 )
 def test_the_error_names_row_and_column_of_an_unreadable_value(
