@@ -1,59 +1,74 @@
 """Check what a report asks of its database: its select, its filters and its sort keys."""
 
-from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Interval, Select
+from sqlalchemy import ColumnElement, Connection, Interval, Select, literal
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.types import NullType
 
-from flows.errors import DeclarationError
+from flows.errors import DeclarationError, UnreadableRow
+from flows.query.bound_values import Bound
+from flows.query.comparison import operand
 from flows.query.report import Report
 from flows.sources.driver_errors import classify
 from flows.sources.report_check import message
+
+# PostgreSQL parses it as the type of the column, or says that it is invalid.
+_ANY_TEXT = literal("", Bound(NullType()))
+_GEOMETRY = 255  # https://mariadb.com/kb/en/result-set-packets/#field-types
 
 
 def checked(report: Report, connection: Connection) -> Report:
     """Return the report without the sort keys that its database cannot sort by.
 
-    Raises DeclarationError if the select fails, or if a filter or the key cannot be compared.
+    Raises DeclarationError if the select fails, or if a filter, a claim or the key cannot be compared.
     """
     _run(report, connection, report.select, "select")
-    _check_filters(report, connection)
-    _run(report, connection, _compared(report, *report.claims.values()), "claims")
-    _run(report, connection, _compared(report, report.key).order_by(report.key), "key")
-    columns = {key: report.table_columns[key].expression for key in report.sortable}
-    if _error(connection, report.select.order_by(*columns.values())) is None:
-        return report
+    for name, column in _searched(report).items():
+        _check_searched(report, connection, name, column)
+    _run(report, connection, _continued(report, connection, report.key), "key")
     unsortable = [
         key
-        for key, column in columns.items()
-        if _error(connection, report.select.order_by(column)) is not None
+        for key in report.sortable
+        if _error(connection, _continued(report, connection, report.table_columns[key].expression))
+        is not None
     ]
     try:
-        return replace(report, unsortable=frozenset(unsortable))
+        return replace(report, unsortable=frozenset(unsortable)) if unsortable else report
     except DeclarationError as error:
         raise DeclarationError(str(error)) from None
 
 
-def _check_filters(report: Report, connection: Connection) -> None:
-    columns = {name: filter_.column for name, filter_ in report.filter_columns.items()}
+def _searched(report: Report) -> dict[str, ColumnElement[Any]]:
+    filters = {f"filters: {name!r}": filter_.column for name, filter_ in report.filter_columns.items()}
+    return filters | {f"claims: {name!r}": column for name, column in report.claims.items()}
+
+
+def _check_searched(report: Report, connection: Connection, part: str, column: ColumnElement[Any]) -> None:
+    if connection.dialect.name != "postgresql" and isinstance(column.type, Interval):
+        raise DeclarationError(f"{part}: intervals can only be filtered on PostgreSQL")
+    if _is_geometry(connection, report.select.with_only_columns(column)):
+        raise DeclarationError(f"{part}: geometries cannot be filtered")
+    if connection.dialect.name == "postgresql":
+        _run(report, connection, report.select.where(operand(column) == _ANY_TEXT), part)
+
+
+def _is_geometry(connection: Connection, query: Select[Any]) -> bool:
+    if connection.dialect.name not in ("mysql", "mariadb"):
+        return False
+    with connection.execute(query.limit(0)) as nothing:
+        cursor: Any = nothing.cursor
+        return bool(cursor.description[0][1] == _GEOMETRY)
+
+
+def _continued(report: Report, connection: Connection, column: ColumnElement[Any]) -> Select[Any]:
+    """Return a page of the table after a cursor. Only PostgreSQL has types that it cannot compare."""
+    after, query = operand(column) > _ANY_TEXT, report.select.order_by(column)
     if connection.dialect.name != "postgresql":
-        _refuse_intervals(report, columns.items())
-    elif _error(connection, _compared(report, *columns.values())) is not None:
-        for name, column in columns.items():
-            _run(report, connection, _compared(report, column), f"filters: {name!r}")
-
-
-def _refuse_intervals(report: Report, filters: Iterable[tuple[str, ColumnElement[Any]]]) -> None:
-    for name, column in filters:
-        if isinstance(column.type, Interval):
-            raise DeclarationError(f"filters: {name!r}: intervals can only be filtered on PostgreSQL")
-
-
-def _compared(report: Report, *columns: ColumnElement[Any]) -> Select[Any]:
-    return report.select.where(*(column == column for column in columns))
+        return query
+    return query.having(after) if query._group_by_clauses else query.where(after)
 
 
 def _run(report: Report, connection: Connection, query: Select[Any], part: str) -> None:
@@ -63,13 +78,18 @@ def _run(report: Report, connection: Connection, query: Select[Any], part: str) 
 
 
 def _error(connection: Connection, query: Select[Any]) -> DBAPIError | None:
-    """Return the error of the query, which reads no rows. Raises it if the database cannot be reached."""
+    """Return the error of the query, which reads no rows.
+
+    An invalid value is no error, because the database has compared it. Raises the error if the database
+    cannot be reached.
+    """
     is_postgresql = connection.dialect.name == "postgresql"
     try:
         with connection.begin_nested() if is_postgresql else nullcontext():
             connection.execute(query.limit(0))
     except DBAPIError as error:
-        if classify(error).retryable:
+        meaning = classify(error)
+        if meaning.retryable:
             raise
-        return error
+        return None if isinstance(meaning, UnreadableRow) else error
     return None

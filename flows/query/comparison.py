@@ -36,6 +36,7 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.sql.operators import OperatorClass
 from sqlalchemy.types import NullType, TypeEngine
 
 _DIGIT = "[0-9]"
@@ -64,8 +65,8 @@ def stores_text(kind: TypeEngine[Any]) -> bool:
 
 def operand(column: ColumnElement[Any]) -> ColumnElement[Any]:
     """Return the column for an operator, which SQLAlchemy declares for few of a database's own types."""
-    is_specific = type(column.type).__module__.startswith("sqlalchemy.dialects.")
-    return type_coerce(column, NullType()) if is_specific else column
+    is_undeclared = column.type.operator_classes is OperatorClass.UNSPECIFIED
+    return type_coerce(column, NullType()) if is_undeclared else column
 
 
 def printed(value: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -125,6 +126,10 @@ class Shown(Comparable):
 class Position(Comparable):
     name = "position"
     inherit_cache = True
+
+    def __init__(self, column: ColumnElement[Any]) -> None:
+        super().__init__(column)
+        self.type = column.type if isinstance(column.type, Boolean) else Integer()
 
 
 class CursorValue(FunctionElement[Any]):
@@ -221,7 +226,7 @@ def _boolean(column: ColumnElement[Any]) -> ColumnElement[Any]:
 
 
 def _hexadecimal(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    return func.lower(func.replace(column, _quoted("-"), _quoted("")))
+    return func.lower(func.replace(cast(column, mysql.CHAR), _quoted("-"), _quoted("")))
 
 
 def _is_like(column: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:

@@ -14,6 +14,7 @@ from flows.query.date_range import parse_date_or_timestamp
 from flows.query.report import Filter
 from flows.rows.columns import type_name
 
+BINARY = (sql.LargeBinary, sql.BINARY, sql.VARBINARY)
 MAX_TEXT_LENGTH = 1000
 MOST_DIGITS = 300  # Maximum digits before the decimal point. A double has at most 308.
 
@@ -31,7 +32,7 @@ def parse_filter_value(value: object, filter_: Filter) -> Any:
     kind = type_name(filter_.column.type)
     if kind == "integer":
         parsed: Any = _integer(value, filter_)
-    elif isinstance(filter_.column.type, sql.LargeBinary):
+    elif isinstance(filter_.column.type, BINARY):
         parsed = _bytes(value)
     else:
         parsed = _PARSERS[kind](value)

@@ -6,14 +6,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import PlainValidator, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
-from sqlalchemy import LargeBinary
 
 from flows.errors import FieldError, InvalidRequest, escape_pointer, sentence
 from flows.formats.options import InvalidOptions
 from flows.formats.protocol import Format
 from flows.formats.registry import DEFAULT_FORMAT, FORMATS
 from flows.query import date_range
-from flows.query.filter_values import MAX_TEXT_LENGTH, integer_range, parse_filter_value
+from flows.query.filter_values import BINARY, MAX_TEXT_LENGTH, integer_range, parse_filter_value
 from flows.query.question_keys import QUESTION_SEPARATOR, names_question, questions_key
 from flows.query.report import Filter, Report, Scope, parse_sort
 from flows.rows.columns import type_name
@@ -103,7 +102,7 @@ def filter_schema(filter_: Filter) -> Schema:
     if kind == "integer":
         lowest, highest = integer_range(filter_.column.type)
         return {**schema, "minimum": lowest, "maximum": highest}
-    if isinstance(filter_.column.type, LargeBinary):
+    if isinstance(filter_.column.type, BINARY):
         return {**schema, "pattern": HEXADECIMAL}
     return dict(schema)
 
