@@ -7,6 +7,7 @@ the same to a `real`, a `numeric` and a `money` column. Other databases receive 
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
@@ -19,6 +20,7 @@ from sqlalchemy import (
     String,
     Text,
     TypeDecorator,
+    Uuid,
     case,
     cast,
     func,
@@ -49,12 +51,20 @@ class Bound(TypeDecorator[Any]):
         self.kind = kind
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        return Verbatim() if dialect.name == "postgresql" else _driver_type(self.kind)
+        if dialect.name == "postgresql":
+            return Verbatim()
+        return String() if self._is_hexadecimal(dialect) else _driver_type(self.kind)
+
+    def _is_hexadecimal(self, dialect: Dialect) -> bool:
+        """Return whether `comparison.Shown` compares this type by its hexadecimal digits."""
+        return isinstance(self.kind, Uuid) and dialect.name in ("sqlite", "mysql", "mariadb")
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
         is_zoned = bool(getattr(self.kind, "timezone", False))
         if isinstance(value, datetime) and not (is_zoned and dialect.name == "postgresql"):
             value = value.astimezone(UTC).replace(tzinfo=None)
+        if isinstance(value, UUID) and self._is_hexadecimal(dialect):
+            return value.hex
         return _text(value) if dialect.name == "postgresql" else value
 
 
