@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Select
 from sqlalchemy.exc import DBAPIError
 
-from flows.errors import FieldError, InvalidRequest, SourceTimeout
+from flows.errors import FieldError, InvalidRequest, ReportInvalid, SourceTimeout
 from flows.query import statement
 from flows.query.request import ExportRequest
 from flows.sources.driver_errors import classify
@@ -33,7 +33,7 @@ def accepted(opened: Snapshot, query: Select[Any], has_row: bool = False) -> boo
             row = opened.connection.execute(query).first()
     except DBAPIError as error:
         meaning = classify(error)
-        if meaning.retryable or isinstance(meaning, SourceTimeout):
+        if meaning.retryable or isinstance(meaning, SourceTimeout | ReportInvalid):
             raise
         return False
     return row is not None or not has_row
