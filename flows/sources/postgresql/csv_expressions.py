@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import (
+    Boolean,
     ColumnElement,
     Integer,
     String,
@@ -141,11 +142,13 @@ def _guarded(text: ColumnElement[Any]) -> ColumnElement[Any]:
     as without the guard, rather than 1.5 times.
     """
     starts = func.ascii(text, type_=Integer).in_([literal(ord(start), Integer) for start in FORMULA_STARTS])
-    is_number = text.op("~")(literal(f"^{PLAIN_NUMBER}$", String))
+    is_number = text.op("~", return_type=Boolean())(literal(f"^{PLAIN_NUMBER}$", String))
     at_start = case((and_(starts, ~is_number), func.concat(GUARD, text, type_=Text)), else_=text)
     inner, guard = literal(INNER_FORMULA, String), literal(INNER_GUARD, String)
     replaced = func.regexp_replace(at_start, inner, guard, "g", type_=Text)
-    return case((text.op("~")(literal(INNER_FORMULA_START, String)), replaced), else_=at_start)
+    return case(
+        (text.op("~", return_type=Boolean())(literal(INNER_FORMULA_START, String)), replaced), else_=at_start
+    )
 
 
 def _answer(answers: ColumnElement[Any], question: Question) -> ColumnElement[Any]:
