@@ -15,9 +15,19 @@ from api.web.answer import Answer
 from flows.query.report import Report
 from flows.query.request_fields import NO_NUL, filter_schema
 from flows.query.request_model import request_model
+from flows.rows.operators import OPERATORS
 
 BEARER = "bearer"
 _EXAMPLES = {"surveyId": "668b6fa3b8d693cd865b44bb"}
+_OPERATORS = {
+    "gte": "At least this value.",
+    "gt": "Greater than this value.",
+    "lte": "At most this value.",
+    "lt": "Less than this value.",
+    "contains": "Contains this text, in any case.",
+    "not": "None of these values.",
+    "null": "Whether the value is null.",
+}
 _REF = "#/components/schemas/{model}"
 _TAGS = {
     "exports": "Start, follow, cancel, retry, delete and download exports.",
@@ -125,6 +135,20 @@ def _table_parameters(reports: Mapping[str, Report]) -> Iterator[dict[str, Any]]
         array: dict[str, Any] = {"type": "array", "items": items, "minItems": 1}
         description = f"Filter of {_titles(owners)}. Repeat the parameter to select several values."
         yield _parameter(name, array, description)
+        yield from _operator_parameters(name, owners, items)
+
+
+def _operator_parameters(name: str, owners: list[Report], value: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield parameters such as `score[gte]`."""
+    special: dict[str, Any] = {
+        "not": {"type": "array", "items": value, "minItems": 1},
+        "null": {"type": "boolean"},
+    }
+    for operator in OPERATORS:
+        users = [report for report in owners if operator in report.filter_columns[name].allowed_operators]
+        if users:
+            description = f"{_OPERATORS[operator]} Filter of {_titles(users)}."
+            yield _parameter(f"{name}[{operator}]", special.get(operator, value), description)
 
 
 def _tidy_parameter(parameter: dict[str, Any], reports: Mapping[str, Report]) -> None:

@@ -103,10 +103,13 @@ function typed(text, kind) {
 export function shownValues(query, type, name) {
   const value = filtersOf(query, type)[name];
   if (value === undefined) return [];
-  return (Array.isArray(value) ? value : [value]).map((item) => (item === null ? EMPTY : String(item)));
+  return (Array.isArray(value) ? value : [value]).map((item) => (item === null ? EMPTY : asText(item)));
 }
 
-/** Set the values of a filter. If any filter contains null, all are written to `filters` as JSON. */
+const asText = (value) => (typeof value === "object" ? JSON.stringify(value) : String(value));
+const needsJson = (value) => value === null || typeof value === "object";
+
+/** Set the values of a filter. If any filter contains null or operators, all are written to `filters` as JSON. */
 export function setFilter(next, type, name, texts) {
   const all = filtersOf(next, type);
   const kind = type.filters.find((filter) => filter.name === name).type;
@@ -116,7 +119,7 @@ export function setFilter(next, type, name, texts) {
   for (const filter of type.filters) next.delete(filter.name);
   next.delete("filters");
   const lists = Object.entries(all).map(([key, value]) => [key, Array.isArray(value) ? value : [value]]);
-  if (lists.some(([, list]) => list.includes(null))) next.set("filters", JSON.stringify(all));
+  if (lists.some(([, list]) => list.some(needsJson))) next.set("filters", JSON.stringify(all));
   else for (const [key, list] of lists) for (const value of list) next.append(key, String(value));
   firstPage(next);
 }

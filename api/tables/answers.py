@@ -63,6 +63,7 @@ class ReportFilter(Answer):
     label: str
     type: ColumnType
     choices: list[Any] | None
+    operators: list[str] = Field(description="Operators that requests may use.", examples=[["not", "null"]])
 
 
 class ReportColumn(Column):
@@ -172,6 +173,7 @@ def _filter(name: str, filter_: Filter) -> ReportFilter:
         label=filter_.label or _label(name),
         type=type_name(filter_.column.type),
         choices=list(choices) if choices is not None else None,
+        operators=list(filter_.allowed_operators),
     )
 
 

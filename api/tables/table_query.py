@@ -20,6 +20,7 @@ from flows.query.request_fields import Day, Name, TimeZone
 
 DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE = 25, 200
 MAX_PAGE = 1_000_000
+_FLAGS = {"true": True, "false": False}
 _NO_EFFECT = "Accepted, but has no effect on the table."
 
 
@@ -82,12 +83,12 @@ class TableQuery:
 def parse_table_query(items: Sequence[tuple[str, str]], reports: Mapping[str, Report]) -> TableQuery:
     """Parse the query string.
 
-    Filters are parameters such as `utm=wa`, which may repeat, or one JSON object such as
+    Filters are parameters such as `utm=wa`, which may repeat, or `score[gte]=5`, or one JSON object such as
     `filters={"utm":null}`.
     """
     report = requested_report(dict(items), reports)
     filters = report.filter_columns if report is not None else {}
-    check_parameters(items, may_repeat=frozenset(filters))
+    check_parameters(items, may_repeat=frozenset([*filters, *(f"{name}[not]" for name in filters)]))
     paging, request = read_all(
         lambda: validated(Paging, {name: text for name, text in items if name in _PAGING}),
         lambda: _request(items, filters, reports),
@@ -98,7 +99,11 @@ def parse_table_query(items: Sequence[tuple[str, str]], reports: Mapping[str, Re
 def _request(
     items: Sequence[tuple[str, str]], filters: Mapping[str, Filter], reports: Mapping[str, Report]
 ) -> ExportRequest:
-    body: dict[str, Any] = {name: text for name, text in items if name not in filters and name not in _PAGING}
+    body: dict[str, Any] = {
+        name: text
+        for name, text in items
+        if name not in _PAGING and name not in filters and _operator(name)[0] not in filters
+    }
     values = _filter_values(items, filters, body.pop("filters", None))
     if values:
         body["filters"] = values
@@ -121,11 +126,33 @@ def _filter_values(
     values = _decoded(as_json) if as_json is not None else {}
     for name, filter_ in filters.items():
         texts = [value_from_text(text, filter_) for key, text in items if key == name]
-        if texts and name in values:
+        conditions = _conditions(items, name, filter_)
+        if sum([bool(texts), bool(conditions), name in values]) > 1:
             raise InvalidRequest([FieldError(f"/{name}", "duplicate", "The filter is given twice.")])
-        if texts:
-            values[name] = texts if len(texts) > 1 else texts[0]
+        if texts or conditions:
+            values[name] = conditions or _one_or_list(texts)
     return values
+
+
+def _conditions(items: Sequence[tuple[str, str]], name: str, filter_: Filter) -> dict[str, Any]:
+    """Return the values of parameters such as `score[gte]`, by operator."""
+    conditions: dict[str, list[Any]] = {}
+    for key, text in items:
+        filter_name, operator = _operator(key)
+        if filter_name == name and operator is not None:
+            value = _FLAGS.get(text, text) if operator == "null" else value_from_text(text, filter_)
+            conditions.setdefault(operator, []).append(value)
+    return {operator: _one_or_list(texts) for operator, texts in conditions.items()}
+
+
+def _operator(parameter: str) -> tuple[str, str | None]:
+    """Split `score[gte]` into the name of the filter and the operator, which is None for `score`."""
+    name, bracket, operator = parameter.partition("[")
+    return (name, operator.removesuffix("]")) if bracket and operator.endswith("]") else (parameter, None)
+
+
+def _one_or_list(values: list[Any]) -> Any:
+    return values if len(values) > 1 else values[0]
 
 
 def _decoded(as_json: str) -> dict[str, Any]:

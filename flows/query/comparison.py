@@ -22,6 +22,7 @@ from sqlalchemy import (
     Enum,
     Float,
     Integer,
+    Numeric,
     Text,
     Time,
     Uuid,
@@ -88,6 +89,12 @@ def shown(column: ColumnElement[Any]) -> ColumnElement[Any]:
     return Shown(column) if has_forms else comparable(column)
 
 
+def ordered(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return an expression for `<` and `>` that orders the values as the file shows them."""
+    is_decimal = isinstance(column.type, Numeric) and not isinstance(column.type, Float)
+    return Ordered(column) if is_decimal and is_standard(column.type) else shown(column)
+
+
 def sortable(column: ColumnElement[Any]) -> ColumnElement[Any]:
     """Return an expression for ORDER BY whose comparisons have the same order."""
     has_positions = isinstance(column.type, Boolean | Enum | mysql.SET | mysql.BIT) and is_standard(
@@ -120,6 +127,11 @@ class Comparable(FunctionElement[Any]):
 
 class Shown(Comparable):
     name = "shown"
+    inherit_cache = True
+
+
+class Ordered(Comparable):
+    name = "ordered"
     inherit_cache = True
 
 
@@ -168,6 +180,17 @@ def _as_driver_reads(element: Shown, compiler: SQLCompiler, **options: Any) -> s
     elif isinstance(element.type, Uuid):
         value = _hexadecimal(column)
     return compiler.process(value, **options)
+
+
+@compiles(Ordered, "sqlite")
+def _by_number(element: Ordered, compiler: SQLCompiler, **options: Any) -> str:
+    """SQLite orders every text after every number, and some applications store decimals as text."""
+    (column,) = element.clauses
+    number = cast(column, Numeric)
+    return compiler.process(
+        case((func.typeof(column) == _quoted("text"), number), else_=type_coerce(column, NullType())),
+        **options,
+    )
 
 
 @compiles(Position, *_MYSQL)

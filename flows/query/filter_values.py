@@ -15,6 +15,7 @@ from flows.query.report import Filter
 from flows.rows.columns import type_name
 
 BINARY = (sql.LargeBinary, sql.BINARY, sql.VARBINARY)
+MAX_ANY_OF = 1000
 MAX_TEXT_LENGTH = 1000
 MOST_DIGITS = 300  # Maximum digits before the decimal point. A double has at most 308.
 

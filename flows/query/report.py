@@ -11,7 +11,6 @@ from sqlalchemy import ColumnElement, Select, select
 
 from flows.errors import DeclarationError
 from flows.formats.registry import FORMATS
-from flows.query.report_parts import FILTERABLE as FILTERABLE
 from flows.query.report_parts import Filter as Filter
 from flows.query.report_parts import Heading as Heading
 from flows.query.report_parts import Questions as Questions
@@ -27,6 +26,7 @@ from flows.query.report_parts import (
 )
 from flows.query.report_parts import camel_case as camel_case
 from flows.rows.columns import type_name
+from flows.rows.operators import FILTERABLE
 
 Transform = Callable[[pd.DataFrame], pd.DataFrame]
 
@@ -246,6 +246,14 @@ def _check_names(report: Report) -> None:
         kind = type_name(report.filter_columns[name].column.type)
         if kind not in FILTERABLE:
             raise DeclarationError(f"filters: {name!r}: columns of type {kind} cannot be filtered")
+        _check_operators(name, report.filter_columns[name])
+
+
+def _check_operators(name: str, filter_: Filter) -> None:
+    for operator in filter_.allowed_operators:
+        if operator not in filter_.suitable_operators:
+            names = ", ".join(filter_.suitable_operators)
+            raise DeclarationError(f"filters: {name!r}: unknown operator {operator!r}; choose from {names}")
 
 
 def _check_claims(report: Report) -> None:

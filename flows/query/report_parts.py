@@ -20,8 +20,7 @@ from sqlalchemy import types as sql
 
 from flows.errors import DeclarationError
 from flows.rows.columns import type_name
-
-FILTERABLE = ("string", "boolean", "integer", "number", "date", "date-time", "uuid")
+from flows.rows.operators import EXCLUSIONS, operators_of
 
 _TEXT = (
     "select: text() is not supported, because the service adds conditions and an order."
@@ -69,15 +68,26 @@ class Scope:
 
 @dataclass(frozen=True)
 class Filter:
+    """An optional condition. `choices` are the valid values, and `operators` limits what requests may use."""
+
     column: ColumnElement[Any]
     label: str | None = None
     choices: tuple[Any, ...] | None = None
+    operators: tuple[str, ...] | None = None
 
     @property
     def known_choices(self) -> tuple[Any, ...] | None:
         if self.choices is None and isinstance(self.column.type, sql.Enum):
             return tuple(self.column.type.enums)
         return self.choices
+
+    @property
+    def suitable_operators(self) -> tuple[str, ...]:
+        return operators_of(self.column.type) if self.known_choices is None else EXCLUSIONS
+
+    @property
+    def allowed_operators(self) -> tuple[str, ...]:
+        return self.suitable_operators if self.operators is None else self.operators
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from flows.formats.protocol import Format
 from flows.query import date_range
 from flows.query.date_range import DateRange
 from flows.query.field_errors import Location, field_errors
+from flows.query.filter_operators import Conditions
 from flows.query.report import ALL_VALUES, DEFAULT_REPORT, Report, SortKey
 from flows.query.request_model import ReportRequest, any_report_model, request_model
 
@@ -29,13 +30,13 @@ MAX_FILE_NAME_LENGTH = 200
 class ExportRequest:
     """A validated request.
 
-    `filters` maps filter names to the values to match; None matches null.
+    `filters` maps filter names to the values to match, where None matches null, or to conditions.
     """
 
     report: Report
     scope: Mapping[str, str]
     period: DateRange | None
-    filters: Mapping[str, tuple[Any, ...]]
+    filters: Mapping[str, tuple[Any, ...] | Conditions]
     columns: tuple[str, ...] | None
     sort: tuple[SortKey, ...]
     zone: ZoneInfo
@@ -93,7 +94,14 @@ def _row_restrictions(report: Report) -> dict[str, tuple[str, ...]]:
     return {name: values for name, values in restricted.items() if name in names}
 
 
-def _normalized(values: tuple[Any, ...]) -> list[str]:
+def _normalized(values: tuple[Any, ...] | Conditions) -> list[str] | dict[str, list[str]]:
+    if isinstance(values, Conditions):
+        conditions = values.by_operator.items()
+        return {name: _unordered(value if name == "not" else (value,)) for name, value in conditions}
+    return _unordered(values)
+
+
+def _unordered(values: tuple[Any, ...]) -> list[str]:
     """Sort the values and drop duplicates, because a filter matches any of its values in any order."""
     return sorted({json.dumps(value, default=_plain_text) for value in values})
 

@@ -12,14 +12,14 @@ from flows.formats.options import InvalidOptions
 from flows.formats.protocol import Format
 from flows.formats.registry import DEFAULT_FORMAT, FORMATS
 from flows.query import date_range
-from flows.query.filter_values import BINARY, MAX_TEXT_LENGTH, integer_range, parse_filter_value
+from flows.query.filter_operators import Conditions, parse_conditions
+from flows.query.filter_values import BINARY, MAX_ANY_OF, MAX_TEXT_LENGTH, integer_range, parse_filter_value
 from flows.query.question_keys import QUESTION_SEPARATOR, names_question, questions_key
 from flows.query.report import Filter, Report, Scope, parse_sort
 from flows.rows.columns import type_name
 
 Schema = dict[str, Any]
 
-MAX_ANY_OF = 1000
 MAX_NAME_LENGTH = 200
 # Python does not consider these characters printable, but names contain them: the no-break and ideographic
 # spaces, and the joiners U+200C (in Persian) and U+200D (in emoji).
@@ -88,9 +88,22 @@ def sort_field(report: Report) -> Any:
 
 
 def filter_field(filter_: Filter) -> Any:
+    operators = _operators_schema(filter_)
+    schemas = [*_values_schema(filter_)["anyOf"], *([operators] if operators["properties"] else [])]
+    return read_by(partial(_read_filter, filter_), {"anyOf": schemas})
+
+
+def _values_schema(filter_: Filter) -> Schema:
+    """Return the schema of a single value, null, or a list of them."""
     value: Schema = {"anyOf": [filter_schema(filter_), {"type": "null"}]}
     several = {"type": "array", "items": value, "minItems": 1, "maxItems": MAX_ANY_OF}
-    return read_by(partial(_read_filter, filter_), {"anyOf": [*value["anyOf"], several]})
+    return {"anyOf": [*value["anyOf"], several]}
+
+
+def _operators_schema(filter_: Filter) -> Schema:
+    special: dict[str, Schema] = {"not": _values_schema(filter_), "null": {"type": "boolean"}}
+    properties = {name: special.get(name, filter_schema(filter_)) for name in filter_.allowed_operators}
+    return {"type": "object", "properties": properties, "additionalProperties": False, "minProperties": 1}
 
 
 def filter_schema(filter_: Filter) -> Schema:
@@ -131,7 +144,9 @@ def _read_sort(report: Report, value: object) -> Any:
     return parse_sort(value, report)
 
 
-def _read_filter(filter_: Filter, value: object) -> tuple[Any, ...]:
+def _read_filter(filter_: Filter, value: object) -> tuple[Any, ...] | Conditions:
+    if isinstance(value, dict):
+        return parse_conditions(value, filter_)
     values = value if isinstance(value, list) else [value]
     if not 0 < len(values) <= MAX_ANY_OF:
         raise PydanticCustomError("length", f"A list must have 1 to {MAX_ANY_OF} values.")

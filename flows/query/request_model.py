@@ -28,6 +28,7 @@ from flows.formats.options import without_defaults
 from flows.formats.protocol import Format
 from flows.formats.registry import FORMATS
 from flows.query import date_range
+from flows.query.filter_operators import Conditions
 from flows.query.report import Report, SortKey
 from flows.query.request_fields import (
     Day,
@@ -51,7 +52,8 @@ _TIME_ZONE = "IANA time zone of the days and of the timestamps in the file. Defa
 _FROM = "First day, such as 2024-7-19, or a timestamp with an offset."
 _TO = "Last day (inclusive), or a timestamp with an offset (exclusive)."
 _FILTERS = (
-    "Filters by name. A value matches equal rows, a list matches any of its values, and null matches null."
+    "Filters by name. A value matches equal rows, a list matches any of its values, and null matches null. "
+    "An object of operators matches rows that meet all of its conditions."
 )
 _COLUMNS = "Column keys, in the order of the file. Defaults to all columns."
 _SORT = "Column keys, separated by commas. Put `-` before a key to sort in descending order."
@@ -83,8 +85,8 @@ class FilterModel(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra=without_defaults)
 
-    def values(self) -> dict[str, tuple[Any, ...]]:
-        """Return the values of the filters that are set, by filter name."""
+    def values(self) -> dict[str, tuple[Any, ...] | Conditions]:
+        """Return the values or conditions of the filters that are set, by filter name."""
         fields = type(self).model_fields
         return {
             str(fields[name].alias): getattr(self, name) for name in fields if name in self.model_fields_set

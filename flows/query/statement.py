@@ -6,6 +6,7 @@ Table, count and export all use this module, so they always agree.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from operator import ge, gt, le, lt
 from typing import Any
 from uuid import UUID
 
@@ -13,23 +14,29 @@ from sqlalchemy import (
     ColumnElement,
     Label,
     Select,
+    Text,
     and_,
+    cast,
     false,
     func,
     literal,
+    not_,
+    null,
     or_,
     select,
 )
 
 from flows.query.bound_values import bound, bound_cursor_value, bound_days
-from flows.query.comparison import comparable, cursor_value, matching, operand, shown, sortable
+from flows.query.comparison import comparable, cursor_value, matching, operand, ordered, shown, sortable
+from flows.query.filter_operators import Conditions
 from flows.query.question_keys import QUESTION_SEPARATOR, questions_key
-from flows.query.report import Filter, Report, Scope, TableColumn
+from flows.query.report import Report, Scope, TableColumn
 from flows.query.request import ExportRequest
 from flows.rows.columns import OutputColumn, Question, type_name
 
 # Functions that convert the value of a scope to the type of its column.
 _SCOPE_VALUES: dict[str, Callable[[str], Any]] = {"integer": int, "uuid": UUID, "date": date.fromisoformat}
+_RANGES: Mapping[str, Callable[[Any, Any], ColumnElement[bool]]] = {"gte": ge, "gt": gt, "lte": le, "lt": lt}
 
 
 @dataclass(frozen=True)
@@ -128,7 +135,7 @@ def questions(request: ExportRequest) -> Select[Any] | None:
 def without_rows(request: ExportRequest, filters: Sequence[str]) -> Select[Any]:
     """Select nothing where these filters match, which makes the database check their values."""
     columns = request.report.filter_columns
-    clauses = [_any_of(columns[name], request.filters[name]) for name in filters]
+    clauses = [_condition(columns[name].column, request.filters[name]) for name in filters]
     return (
         request.report.select.with_only_columns(literal(1), maintain_column_froms=True)
         .where(*clauses)
@@ -193,11 +200,37 @@ def _period_clauses(request: ExportRequest) -> list[ColumnElement[bool]]:
 
 def _filter_clauses(request: ExportRequest) -> list[ColumnElement[bool]]:
     filters = request.report.filter_columns
-    return [_any_of(filters[name], values) for name, values in request.filters.items()]
+    return [_condition(filters[name].column, values) for name, values in request.filters.items()]
 
 
-def _any_of(filter_: Filter, values: tuple[Any, ...]) -> ColumnElement[bool]:
-    column, wanted = filter_.column, tuple(value for value in values if value is not None)
+def _condition(column: ColumnElement[Any], values: tuple[Any, ...] | Conditions) -> ColumnElement[bool]:
+    if isinstance(values, Conditions):
+        return and_(*(_holds(column, name, value) for name, value in values.by_operator.items()))
+    return _any_of(column, values)
+
+
+def _holds(column: ColumnElement[Any], operator: str, value: Any) -> ColumnElement[bool]:
+    match operator:
+        case "null":
+            return operand(column).is_(None) if value else operand(column).is_distinct_from(null())
+        case "not":
+            return _none_of(column, value)
+        case "contains":
+            return cast(column, Text).icontains(value, autoescape=True)
+    return matching(_RANGES[operator](ordered(column), bound(column, value)), column)
+
+
+def _none_of(column: ColumnElement[Any], values: tuple[Any, ...]) -> ColumnElement[bool]:
+    """Match all rows that `_any_of` does not match."""
+    wanted = tuple(value for value in values if value is not None)
+    if not wanted:
+        return _holds(column, "null", value=False)
+    differs = matching(not_(has_value(column, wanted)), column)
+    return differs if None in values else or_(differs, operand(column).is_(None))
+
+
+def _any_of(column: ColumnElement[Any], values: tuple[Any, ...]) -> ColumnElement[bool]:
+    wanted = tuple(value for value in values if value is not None)
     clauses = [matching(has_value(column, wanted), column)] if wanted else []
     if None in values:
         clauses.append(operand(column).is_(None))

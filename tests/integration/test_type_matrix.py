@@ -51,8 +51,9 @@ from api.exports.dry_run import preview
 from api.tables import cursor as cursors
 from api.tables.source import Source
 from flows.errors import DeclarationError, InvalidRequest
-from flows.query.report import Filter, Report, type_name
+from flows.query.report import Filter, Report
 from flows.query.request import ExportRequest, parse_request
+from flows.rows.columns import type_name
 from flows.sources.snapshot import open_engine
 from tests.support import mariadb
 from tests.support.csv_reader import read
@@ -374,7 +375,30 @@ class Check:
                 is_always = False
         with suppress(InvalidRequest):
             assert self.found(report, value_of("5", self.column)) is not None
+        self.operated(report, written)
         return "filter" if is_always else "filter, some values refused"
+
+    def operated(self, report: Report, written: dict[int, str | None]) -> None:
+        """Check that each pair of opposite operators splits the rows, or that the value is rejected."""
+        existing = {key for key, cell in written.items() if cell is not None}
+        assert self.paged(report, {"null": False}) == existing
+        operators = report.filter_columns["value"].allowed_operators
+        for cell in filter(None, written.values()):
+            value = value_of(cell, self.column)
+            with suppress(InvalidRequest):
+                equal = self.paged(report, value)
+                assert self.paged(report, {"not": value}) == set(written) - equal
+                if "contains" in operators:
+                    assert equal <= self.paged(report, {"contains": value})
+                for low, high in (("lt", "gte"), ("lte", "gt")) if "gte" in operators else ():
+                    below, above = self.paged(report, {low: value}), self.paged(report, {high: value})
+                    assert below | above == existing
+                    assert not below & above
+                    assert equal <= (below if low == "lte" else above), (low, cell)
+                break
+
+    def paged(self, report: Report, value: Any) -> set[int]:
+        return set(self.page(request_of(report, filters={"value": value}), "text"))
 
     def found(self, report: Report, value: Any) -> list[int]:
         request = request_of(report, filters={"value": value})

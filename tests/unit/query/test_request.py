@@ -49,6 +49,38 @@ def test_the_request_body_of_the_article_is_accepted() -> None:
     assert request.file_name(0) == "survey-responses_668b6fa3b8d693cd865b44bb_2024-07-19_2024-07-26.csv"
 
 
+def test_operators_are_parsed_to_the_type_of_the_column() -> None:
+    operators = {
+        "price": {"gte": 100, "lt": 9.5},
+        "whole": {"not": [1, None], "null": False},
+        "words": {"not": "x"},
+    }
+    parsed = things_request(filters=operators)
+    assert {name: getattr(value, "by_operator", value) for name, value in parsed.filters.items()} == {
+        "price": {"gte": Decimal(100), "lt": Decimal("9.5")},
+        "whole": {"not": (1, None), "null": False},
+        "words": {"not": ("x",)},
+    }
+    assert parsed.body == BODY | {"filters": operators}
+
+
+def test_every_wrong_operator_is_named() -> None:
+    body = BODY | {"filters": {"whole": {"gte": "a", "like": 1, "lt": 5}, "day": {"gt": 1}}}
+    pointers = [error.pointer for error in request_errors(body)]
+    assert pointers == ["/filters/whole/gte", "/filters/whole/like", "/filters/day/gt"]
+
+
+def test_equal_conditions_have_the_same_fingerprint() -> None:
+    one = things_request(filters={"whole": {"not": [1, 2], "lt": 5}})
+    other = things_request(filters={"whole": {"lt": 5, "not": [2, 1, 2]}})
+    assert one.fingerprint == other.fingerprint
+
+
+def test_the_fingerprint_of_plain_filters_is_unchanged() -> None:
+    request = things_request(filters={"whole": [1, None], "price": 9.5, "words": None})
+    assert request.fingerprint == "1f6bc6abdcdef05d03c230be003b7980f5abfb7cb3d9a4db6b63ec552aa95288"
+
+
 def test_every_unknown_column_is_named() -> None:
     (error,) = request_errors(BODY | {"columns": ["id", "colour", "size"]})
     assert error.detail.startswith("Unknown columns 'colour', 'size'; choose from ")
@@ -106,7 +138,20 @@ def test_all_options_are_parsed() -> None:
         ({"filters": {"a/b~c": 1}}, "/filters/a~1b~0c", "unknown"),
         ({"filters": {"shop": "there"}}, "/filters/shop", "unknown"),
         ({"filters": {"yes": "true"}}, "/filters/yes", "invalid"),
-        ({"filters": {"yes": {"eq": True}}}, "/filters/yes", "invalid"),
+        ({"filters": {"yes": {"eq": True}}}, "/filters/yes/eq", "unknown"),
+        ({"filters": {"yes": {}}}, "/filters/yes", "length"),
+        ({"filters": {"yes": {"gte": True}}}, "/filters/yes/gte", "unknown"),
+        ({"filters": {"words": {"a/b": "x"}}}, "/filters/words/a~1b", "unknown"),
+        ({"filters": {"words": {"contains": None}}}, "/filters/words/contains", "invalid"),
+        ({"filters": {"words": {"contains": ["a"]}}}, "/filters/words/contains", "invalid"),
+        ({"filters": {"size": {"contains": "a"}}}, "/filters/size/contains", "unknown"),
+        ({"filters": {"size": {"not": "middling"}}}, "/filters/size/not", "invalid"),
+        ({"filters": {"whole": {"gte": "5"}}}, "/filters/whole/gte", "invalid"),
+        ({"filters": {"whole": {"lt": None}}}, "/filters/whole/lt", "invalid"),
+        ({"filters": {"whole": {"not": []}}}, "/filters/whole/not", "length"),
+        ({"filters": {"whole": {"not": {"gte": 5}}}}, "/filters/whole/not", "invalid"),
+        ({"filters": {"whole": {"null": "true"}}}, "/filters/whole/null", "invalid"),
+        ({"filters": {"whole": [{"gte": 5}]}}, "/filters/whole", "invalid"),
         ({"filters": {"whole": [1, "2"]}}, "/filters/whole", "invalid"),
         ({"filters": {"whole": [[1]]}}, "/filters/whole", "invalid"),
         ({"filters": {"whole": []}}, "/filters/whole", "length"),
@@ -252,6 +297,13 @@ OTHER_FILES = [
     {"filters": {"words": "null"}},
     {"filters": {"words": "1"}},
     {"filters": {"words": ""}},
+    {"filters": {"words": {"contains": ""}}},
+    {"filters": {"words": {"not": ""}}},
+    {"filters": {"whole": {"gte": 1}}},
+    {"filters": {"whole": {"gt": 1}}},
+    {"filters": {"whole": {"gte": 1, "lt": 5}}},
+    {"filters": {"whole": {"null": True}}},
+    {"filters": {"whole": {"null": False}}},
     {"columns": ["id"]},
     {"columns": ["id", "words"]},
     {"columns": ["words", "id"]},

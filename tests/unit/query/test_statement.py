@@ -51,6 +51,17 @@ def ids(snapshot: Snapshot, request: ExportRequest) -> list[int]:
         ({"madeAt": None}, []),
         ({"whole": 5, "yes": True}, [1]),
         ({"whole": 5, "words": None}, []),
+        ({"whole": {"gte": 6}}, [3]),
+        ({"whole": {"gt": 5, "lte": 7}}, [3]),
+        ({"whole": {"not": 5}}, [3, 4]),
+        ({"whole": {"not": [5, None]}}, [3]),
+        ({"whole": {"null": False}}, [1, 2, 3]),
+        ({"words": {"contains": "A"}}, [1]),
+        ({"words": {"contains": "%"}}, []),
+        ({"price": {"lt": 10}, "yes": {"not": True}}, [2]),
+        ({"day": {"lt": "2024-7-2"}}, [4]),
+        ({"madeAt": {"gte": "2024-07-19T14:00:00+02:00"}}, [1, 2, 3, 4]),
+        ({"madeAt": {"gt": "2024-07-19T14:00:00+02:00"}}, []),
     ],
 )
 def test_filters_match_one_value_any_of_several_or_null(filters: dict[str, Any], expected: list[int]) -> None:

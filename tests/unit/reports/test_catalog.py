@@ -12,10 +12,11 @@ from flows import reports
 from flows.errors import DeclarationError, FieldError, InvalidRequest
 from flows.query import statement
 from flows.query.question_keys import questions_key
-from flows.query.report import DEFAULT_REPORT, FILTERABLE, Report, camel_case, type_name
+from flows.query.report import DEFAULT_REPORT, Report, camel_case
 from flows.query.request import ExportRequest, default_report, parse_request, parse_stored_request
 from flows.reports import catalog, load_reports
-from flows.rows.columns import Question
+from flows.rows.columns import Question, type_name
+from flows.rows.operators import FILTERABLE
 from flows.settings import Settings
 from flows.sources import sqlalchemy_rows
 from flows.sources.postgresql import csv_expressions

@@ -5,6 +5,7 @@ import pytest
 
 from api.tables.table_query import TableQuery, parse_table_query
 from flows.errors import InvalidRequest
+from flows.query.filter_operators import Conditions
 from tests.support.sample_report import REPORTS, things_request
 
 BASE = [("report", "things"), ("shop", "here"), ("from", "2024-07-01"), ("to", "2024-07-31")]
@@ -27,6 +28,22 @@ BASE = [("report", "things"), ("shop", "here"), ("from", "2024-07-01"), ("to", "
 )
 def test_filters_can_be_parameters_or_json(query: list[tuple[str, str]], filters: dict[str, Any]) -> None:
     assert parse_table_query(BASE + query, REPORTS).request.filters == filters
+
+
+@pytest.mark.parametrize(
+    ("query", "conditions"),
+    [
+        ([("whole[gte]", "5"), ("whole[lt]", "7")], {"gte": 5, "lt": 7}),
+        ([("whole[not]", "5")], {"not": (5,)}),
+        ([("whole[not]", "5"), ("whole[not]", "6")], {"not": (5, 6)}),
+        ([("whole[null]", "false")], {"null": False}),
+        ([("filters", '{"whole":{"not":[5,null]}}')], {"not": (5, None)}),
+    ],
+)
+def test_operators_follow_the_name_of_a_filter(query: list[tuple[str, str]], conditions: Any) -> None:
+    parsed = parse_table_query(BASE + query, REPORTS).request.filters["whole"]
+    assert isinstance(parsed, Conditions)
+    assert parsed.by_operator == conditions
 
 
 def test_a_query_and_a_body_give_the_same_request() -> None:
@@ -65,6 +82,15 @@ def test_a_page_is_numbered_or_follows_a_cursor(
         ([("filters", "{}"), ("filters", "{}")], "/filters", "duplicate"),
         ([("filters", '{"whole":5}'), ("whole", "5")], "/whole", "duplicate"),
         ([("nothing", "1")], "/nothing", "unknown"),
+        ([("nothing[gte]", "1")], "/nothing[gte]", "unknown"),
+        ([("whole[gte", "1")], "/whole[gte", "unknown"),
+        ([("whole[]", "1")], "/whole/", "unknown"),
+        ([("whole[like]", "1")], "/whole/like", "unknown"),
+        ([("whole[gte]", "five")], "/whole/gte", "invalid"),
+        ([("whole[null]", "no")], "/whole/null", "invalid"),
+        ([("whole[gte]", "1"), ("whole[gte]", "2")], "/whole[gte]", "duplicate"),
+        ([("whole", "1"), ("whole[gte]", "2")], "/whole", "duplicate"),
+        ([("filters", '{"whole":5}'), ("whole[gte]", "5")], "/whole", "duplicate"),
         ([("a/b", "1")], "/a~1b", "unknown"),
         ([("Page", "1")], "/Page", "unknown"),
         ([("filters", '{"nothing":5}')], "/nothing", "unknown"),

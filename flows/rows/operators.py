@@ -1,0 +1,21 @@
+"""Operators that filters allow, by the type of their column."""
+
+from typing import Any
+
+from sqlalchemy import types as sql
+from sqlalchemy.dialects import mysql
+
+from flows.rows.columns import type_name
+
+FILTERABLE = ("string", "boolean", "integer", "number", "date", "date-time", "uuid")
+RANGES = ("gte", "gt", "lte", "lt")
+EXCLUSIONS = ("not", "null")
+OPERATORS = (*RANGES, "contains", *EXCLUSIONS)
+
+
+def operators_of(kind: sql.TypeEngine[Any]) -> tuple[str, ...]:
+    """Return the operators of filters on columns of this type, besides plain values."""
+    if type_name(kind) in ("integer", "number", "date", "date-time"):
+        return RANGES + EXCLUSIONS
+    is_text = isinstance(kind, sql.String) and not isinstance(kind, sql.Enum | mysql.SET)
+    return ("contains", *EXCLUSIONS) if is_text else EXCLUSIONS
