@@ -69,13 +69,26 @@ def drop_nones(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def build_filters(pairs: Sequence[Pair], report: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the filters by name. A repeated name becomes a list that matches any of its values."""
+    """Return the filters by name. A repeated name becomes a list that matches any of its values.
+
+    Names such as `score[gte]` become an object of operators.
+    """
     types = {filter_["name"]: filter_["type"] for filter_ in report.get("filters", [])}
-    filters: dict[str, list[Any]] = {}
-    for name, text in pairs:
-        value = parse_value(text, types.get(name))
-        filters.setdefault(name, []).extend(value if isinstance(value, list) else [value])
-    return {name: values[0] if len(values) == 1 else values for name, values in filters.items()}
+    filters: dict[str, dict[str, list[Any]]] = {}
+    for key, text in pairs:
+        name, _, operator = key.removesuffix("]").partition("[")
+        value = parse_value(text, types.get(name) if operator != "null" else None)
+        values = filters.setdefault(name, {}).setdefault(operator, [])
+        values += value if isinstance(value, list) else [value]
+    return {name: _filter_value(name, operators) for name, operators in filters.items()}
+
+
+def _filter_value(name: str, operators: Mapping[str, list[Any]]) -> Any:
+    """Return the JSON value of a filter. Plain values have the operator ''."""
+    if len(operators) > 1 and "" in operators:
+        raise RequestRejected(f"--filter {name}: use either values or operators, not both.")
+    conditions = {name: values[0] if len(values) == 1 else values for name, values in operators.items()}
+    return conditions.get("", conditions)
 
 
 def parse_value(text: str, type_name: str | None = None) -> Any:
@@ -138,5 +151,7 @@ def option_for_pointer(pointer: str, scope_names: Mapping[str, str]) -> str:
         return "--csv"
     if parts[0] in FORMATS:
         return " ".join(["--format-option", *map(strip_controls, parts[1:])])
+    if parts[0] == "filters" and len(parts) == 3:
+        parts = [parts[0], f"{parts[1]}[{parts[2]}]"]
     option = scope_names.get(parts[0]) or _OPTIONS.get(parts[0]) or f"--{parts[0]}"
     return " ".join(strip_controls(part) for part in [option, *parts[1:]])

@@ -1,6 +1,7 @@
 """Options of `report-exports export`. `schedules` shares some of them."""
 
 import argparse
+import re
 from argparse import ArgumentParser
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -18,6 +19,8 @@ example:
     --filter utm=wa --filter isAttended=true -o week.csv
 """
 
+_OPERATORS = {">=": "gte", ">": "gt", "<=": "lte", "<": "lt", "!=": "not"}
+_FILTER = re.compile(r"([^=<>!\[\]]+(?:\[\w+\](?==))?)(>=|<=|!=|=|>|<)(.*)", re.DOTALL)
 FORMATS = ("csv", "parquet", "jsonl")
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -80,11 +83,15 @@ def add_report(add: AddOption) -> None:
 def add_selection(add: AddOption) -> None:
     """Add the options that select rows, columns and the format."""
     _add_pairs(add, "--scope", "set a scope by its name, such as surveyId=…")
-    _add_pairs(
-        add,
+    add(
         "--filter",
-        "export only matching rows; values such as true, 5 and null are parsed as JSON;"
-        " repeat a name to match any of several values",
+        type=parse_filter,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="export only matching rows; values such as true, 5 and null are parsed as JSON;"
+        " repeat a name to match any of several values; other operators are NAME>=VALUE, NAME>VALUE,"
+        " NAME<=VALUE, NAME<VALUE, NAME!=VALUE, NAME[contains]=TEXT and NAME[null]=false",
     )
     add("--columns", metavar="KEYS", help="columns in the order of the file, separated by commas")
     add(
@@ -119,6 +126,15 @@ def parse_pair(text: str) -> Pair:
     if not (name and equals):
         raise argparse.ArgumentTypeError(f"{text!r} does not have the form NAME=VALUE.")
     return name, value
+
+
+def parse_filter(text: str) -> Pair:
+    """Parse `total=5`, `total[gte]=5` or `total>=5`, which has the same meaning."""
+    match = _FILTER.fullmatch(text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} does not have the form NAME=VALUE.")
+    name, symbol, value = match.groups()
+    return (name if symbol == "=" else f"{name}[{_OPERATORS[symbol]}]"), value
 
 
 def parse_non_empty(text: str) -> str:

@@ -1,7 +1,10 @@
+from argparse import ArgumentTypeError
 from typing import Any
 
 import pytest
 
+from deployments.command_line.exit_codes import RequestRejected
+from deployments.command_line.options.export_options import parse_filter
 from deployments.command_line.request_body import (
     build_csv,
     build_filters,
@@ -51,6 +54,37 @@ def test_a_repeated_filter_matches_any_of_its_values() -> None:
     assert build_filters(pairs, REPORT) == {"score": [1, None, 2, 3], "utm": "wa"}
 
 
+@pytest.mark.parametrize(
+    ("arguments", "filters"),
+    [
+        (["score>=5"], {"score": {"gte": 5}}),
+        (["score>5", "score<=7"], {"score": {"gt": 5, "lte": 7}}),
+        (["score<-5"], {"score": {"lt": -5}}),
+        (["score!=5", "score!=null"], {"score": {"not": [5, None]}}),
+        (["score[gte]=5"], {"score": {"gte": 5}}),
+        (["utm[contains]=5"], {"utm": {"contains": "5"}}),
+        (["utm[contains]=a>=b"], {"utm": {"contains": "a>=b"}}),
+        (["utm[null]=false"], {"utm": {"null": False}}),
+        (["utm=a>=b"], {"utm": "a>=b"}),
+        (["utm=!=[x]="], {"utm": "!=[x]="}),
+        (["utm="], {"utm": ""}),
+    ],
+)
+def test_a_filter_may_have_an_operator(arguments: list[str], filters: dict[str, Any]) -> None:
+    assert build_filters([parse_filter(argument) for argument in arguments], REPORT) == filters
+
+
+@pytest.mark.parametrize("argument", ["score", "=5", ">=5", "score!5", "score[gte]>=5", "score[gte=5", ""])
+def test_a_filter_without_a_name_or_operator_is_rejected(argument: str) -> None:
+    with pytest.raises(ArgumentTypeError, match="NAME=VALUE"):
+        parse_filter(argument)
+
+
+def test_a_filter_has_either_values_or_operators() -> None:
+    with pytest.raises(RequestRejected, match="--filter score: use either values or operators"):
+        build_filters([("score", "5"), ("score[gte]", "5")], REPORT)
+
+
 def test_an_empty_list_is_sent_for_the_service_to_reject() -> None:
     assert build_filters([("score", "[]")], REPORT) == {"score": []}
 
@@ -76,6 +110,7 @@ def test_csv_options_extend_the_preset(
         ("/surveyId", "--survey"),
         ("/from", "--from"),
         ("/filters/utm", "--filter utm"),
+        ("/filters/score/gte", "--filter score[gte]"),
         ("/filters/a~1b~0c", "--filter a/b~c"),
         ("/timeZone", "--time-zone"),
         ("/report", "REPORT"),
