@@ -13,7 +13,7 @@ from api.web.validation import read_all, validated
 from flows.errors import FieldError, InvalidRequest
 from flows.formats.csv.options import PRESETS
 from flows.formats.registry import FORMATS
-from flows.query.filter_values import value_from_text
+from flows.query.filters.values import value_from_text
 from flows.query.report import Filter, Report
 from flows.query.request import ExportRequest, parse_request, requested_report
 from flows.query.request_fields import Day, Name, TimeZone

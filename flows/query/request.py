@@ -19,7 +19,7 @@ from flows.formats.protocol import Format
 from flows.query import date_range
 from flows.query.date_range import DateRange
 from flows.query.field_errors import Location, field_errors
-from flows.query.filter_operators import Conditions
+from flows.query.filters.operators import Conditions
 from flows.query.report import ALL_VALUES, DEFAULT_REPORT, Report, SortKey
 from flows.query.request_model import ReportRequest, any_report_model, request_model
 

@@ -12,8 +12,8 @@ from flows.formats.options import InvalidOptions
 from flows.formats.protocol import Format
 from flows.formats.registry import DEFAULT_FORMAT, FORMATS
 from flows.query import date_range
-from flows.query.filter_operators import Conditions, parse_conditions
-from flows.query.filter_values import BINARY, MAX_ANY_OF, MAX_TEXT_LENGTH, integer_range, parse_filter_value
+from flows.query.filters.operators import Conditions, parse_conditions
+from flows.query.filters.values import BINARY, MAX_ANY_OF, MAX_TEXT_LENGTH, integer_range, parse_filter_value
 from flows.query.question_keys import QUESTION_SEPARATOR, names_question, questions_key
 from flows.query.report import Filter, Report, Scope, parse_sort
 from flows.rows.columns import type_name

@@ -28,7 +28,7 @@ from flows.formats.options import without_defaults
 from flows.formats.protocol import Format
 from flows.formats.registry import FORMATS
 from flows.query import date_range
-from flows.query.filter_operators import Conditions
+from flows.query.filters.operators import Conditions
 from flows.query.report import Report, SortKey
 from flows.query.request_fields import (
     Day,

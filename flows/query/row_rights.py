@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Select
 
 from flows.errors import InvalidRequest
 from flows.query import statement
-from flows.query.filter_values import parse_filter_value, value_from_text
+from flows.query.filters.values import parse_filter_value, value_from_text
 from flows.query.report import ALL_VALUES, Filter, Report, Scope
 from flows.query.request_model import request_model
 

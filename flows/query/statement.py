@@ -28,7 +28,7 @@ from sqlalchemy import (
 
 from flows.query.bound_values import bound, bound_cursor_value, bound_days
 from flows.query.comparison import comparable, cursor_value, matching, operand, ordered, shown, sortable
-from flows.query.filter_operators import Conditions
+from flows.query.filters.operators import Conditions
 from flows.query.question_keys import QUESTION_SEPARATOR, questions_key
 from flows.query.report import Report, Scope, TableColumn
 from flows.query.request import ExportRequest

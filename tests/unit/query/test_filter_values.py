@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Column, Enum
 
-from flows.query.filter_values import parse_filter_value, value_from_text
+from flows.query.filters.values import parse_filter_value, value_from_text
 from flows.query.report import Filter
 from tests.support.sample_report import THINGS
 

@@ -5,7 +5,7 @@ import pytest
 
 from api.tables.table_query import TableQuery, parse_table_query
 from flows.errors import InvalidRequest
-from flows.query.filter_operators import Conditions
+from flows.query.filters.operators import Conditions
 from tests.support.sample_report import REPORTS, things_request
 
 BASE = [("report", "things"), ("shop", "here"), ("from", "2024-07-01"), ("to", "2024-07-31")]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flows.errors import FieldError, InvalidRequest, escape_pointer, sentence
-from flows.query.filter_values import MAX_ANY_OF, parse_filter_value
+from flows.query.filters.values import MAX_ANY_OF, parse_filter_value
 from flows.query.report import Filter
 
 

@@ -1,0 +1,4 @@
+"""Parse the filters of a request: values, and operators such as `gte` and `contains`.
+
+Code that turns a filter into a condition of the statement belongs in the parent package.
+"""
