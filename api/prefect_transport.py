@@ -66,7 +66,8 @@ class Pool:
 
 
 class PrefectTransport(httpx.AsyncBaseTransport):
-    """Shields calls from cancellation, and replaces a silent pool if a new connection gets a response.
+    """Shields calls from cancellation, and replaces an unresponsive connection pool if Prefect responds on a
+    new connection.
 
     While a call waits, Prefect's health is checked every `probe_seconds` on a new connection. Each response
     is reported to `note_response`.
@@ -92,7 +93,7 @@ class PrefectTransport(httpx.AsyncBaseTransport):
         except CLOSED as error:
             logger.debug("repeating a call whose connection was closed: %r", error)
             response = await self._send(request)
-        if not response.is_server_error:  # a proxy in front of Prefect may answer for it
+        if not response.is_server_error:  # a proxy in front of Prefect may respond in its place
             self._note_response()
         return response
 

@@ -61,7 +61,7 @@ class ApiSettings(Settings):
 
     @property
     def answered_hosts(self) -> frozenset[str] | None:
-        """Host names that the API accepts in addition to loopback, in lower case. None accepts all."""
+        """Lowercase host names that the API accepts in addition to loopback, or None to accept every host."""
         names = frozenset(host.lower().strip("[]") for host in _split(self.allowed_hosts))
         if self.authenticates and not names:
             return None

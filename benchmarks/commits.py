@@ -1,7 +1,8 @@
-"""Compare two commits: time to link, exports per second, and CPU time and stored bytes per export.
+"""Compare two commits by the time until the link is ready, exports per second, and CPU time and stored bytes
+per export.
 
 Each commit is checked out into a temporary folder and runs a separate stack. The two stacks take turns, so
-that other load on the machine affects both. The numbers are medians over the turns.
+that other load on the machine affects both. The reported numbers are the medians of all turns.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Define the errors of exports and webhooks, grouped by how to handle them.
+"""Exceptions raised by exports and webhooks, grouped by how to handle them.
 
     InvalidRequest           the caller must change the request; nothing was started
     DeclarationError         the author must fix the report, which is disabled until then

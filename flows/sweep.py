@@ -50,7 +50,7 @@ class LastSweep:
 
 @dataclass
 class SweepCounts:
-    """The numbers of removed files, exports, objects, uploads and old runs."""
+    """Counts of the files, exports, objects, uploads and old runs that were removed."""
 
     expired: int = 0
     deleted: int = 0

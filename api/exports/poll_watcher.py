@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class Watched:
-    """A job in the cache, which belongs to `caller`. Times are in seconds of the event loop's clock."""
+    """A cached job that belongs to `caller`. Times are in seconds on the event loop's clock."""
 
     job: Job
     caller: str

@@ -47,7 +47,7 @@ LATEST_RUNS = 10  # some of them may have no file
 WORKER_SILENCE = timedelta(seconds=90)  # workers send a heartbeat every 30 s
 # Prefect's clock may run ahead of ours.
 SOON = timedelta(minutes=1)
-# These events do not change the status of a job, which is queued before and after them.
+# The job's status is `queued` both before and after these events.
 IGNORED_EVENTS = ("prefect.flow-run.Scheduled", "prefect.flow-run.Pending")
 WAITING = (StateType.SCHEDULED, StateType.PENDING)
 RUNNING = (StateType.RUNNING, StateType.CANCELLING)
@@ -171,7 +171,7 @@ class RunReader:
         return await self._count(before)
 
     async def waiting(self, caller: str) -> dict[str, datetime]:
-        """Return the scheduled times of the caller's next 200 waiting runs by run id."""
+        """Return the scheduled times of the caller's next 200 waiting runs, keyed by run id."""
         async with self._server.answering():
             runs = await self._client.read_flow_runs(
                 flow_filter=await self._flow(),

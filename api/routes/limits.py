@@ -66,8 +66,8 @@ async def read_limits(
 ) -> Limits:
     """Return the caller's limits.
 
-    Starts that exceed a limit are rejected with status 429 and `Retry-After`. While the maximum number of
-    exports is running, other exports wait.
+    Requests that would exceed a limit are rejected with status 429 and a `Retry-After` header. While the
+    maximum number of exports is running, other exports wait.
     """
     settings, reader = context.settings, context.run_reader
     running, queued, schedules = await asyncio.gather(

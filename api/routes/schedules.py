@@ -80,7 +80,7 @@ _CREATED = responses.LOCATION | responses.REPLAYED
 
 
 class OffsetQuery(QueryModel):
-    """Parameters that select a page of a list that Prefect reads by offset."""
+    """Query parameters for offset pagination, used for lists that come from Prefect."""
 
     limit: Limit = DEFAULT_LIMIT
     cursor: Annotated[int, PlainValidator(from_offset_cursor), WithJsonSchema({"type": "string"})] = Field(

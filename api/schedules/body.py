@@ -125,9 +125,10 @@ def parse_schedule(
     webhooks: Webhooks,
     needs_name: bool = True,
 ) -> tuple[ScheduleSpec, ExportRequest]:
-    """Validate the body and return the schedule and the request of a run scheduled for now.
+    """Validate the body. Return the schedule and the export request that a run would use if it were scheduled
+    now.
 
-    Raises InvalidRequest with all errors.
+    Raises InvalidRequest with every error found.
     """
     model = NewSchedule if needs_name else SchedulePreview
     report = requested_report(body.get("export"), reports) if isinstance(body, dict) else None

@@ -43,7 +43,7 @@ def as_schedule(recurrence: Recurrence) -> Schedule:
 def as_recurrence(schedule: Schedule, slug: str | None, zone_name: str | None = None) -> Recurrence:
     """Return the recurrence as the caller defined it.
 
-    The slug is the kind of the recurrence. It may be missing in schedules that were created in Prefect.
+    `slug` identifies the kind of recurrence. It may be None for schedules created directly in Prefect.
     """
     zone = parse_time_zone(zone_name or schedule.timezone or "UTC")
     if isinstance(schedule, CronSchedule):

@@ -12,7 +12,7 @@ WAIT_SECONDS = 5.0
 
 
 class Readers:
-    """Admits `per_caller` reads of one caller and `total` of all callers at a time. Further reads wait."""
+    """Limits concurrent reads to `per_caller` for each caller and `total` overall. Additional reads wait."""
 
     def __init__(self, total: int, per_caller: int, wait_seconds: float = WAIT_SECONDS) -> None:
         self._all, self._per_caller, self._wait_seconds = asyncio.Semaphore(total), per_caller, wait_seconds

@@ -32,9 +32,9 @@ def validated(model: type[M], value: Any, unknown_field: str = "Unknown field.",
 
 
 def read_all(*reads: Callable[[], Any]) -> list[Any]:
-    """Call all functions and return their results.
+    """Call each function and return the results.
 
-    If any raises InvalidRequest, raises one InvalidRequest with the errors of all.
+    If any of them raise InvalidRequest, raise a single InvalidRequest that combines their errors.
     """
     values: list[Any] = []
     errors: list[FieldError] = []

@@ -1,4 +1,4 @@
-"""Fetch the description of a report. Its scopes and filters define some of the options."""
+"""Fetch a report's description. Its scopes and filters determine some of the command-line options."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -90,7 +90,7 @@ class Child:
             )
 
     async def wait_until_ready(self, timeout_seconds: float) -> None:
-        """Wait until the program is ready. Raises ChildFailed if it ends first or the timeout has passed."""
+        """Wait until the program is ready. Raises ChildFailed if it exits first or the timeout expires."""
         while not (self.program.ready_output in self._output() and await self.program.is_ready()):
             if self.exit_code is not None:
                 raise ChildFailed(self.describe_end())

@@ -38,7 +38,7 @@ class Stack:
         return self._supervisor.is_ready
 
     async def run(self) -> None:
-        """Run until cancelled. Raises an ExceptionGroup of ChildFailed if a part fails during the start."""
+        """Run until cancelled. Raises an ExceptionGroup of ChildFailed if a part fails during startup."""
         async with asyncio.TaskGroup() as parts:
             await self._start(parts)
             self._supervisor.is_ready = True

@@ -43,7 +43,7 @@ class Supervisor:
             await child.wait_until_ready(READY_TIMEOUT_SECONDS)
 
     async def run(self, program: Program) -> None:
-        """Run a program to its end. Raises ChildFailed if its exit code is not 0."""
+        """Run a program to completion. Raises ChildFailed if its exit code is not 0."""
         child = self._add(program)
         with self._terminal.part(program.title):
             await child.start()

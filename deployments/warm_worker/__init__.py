@@ -1,7 +1,7 @@
 """Prefect worker of type `warm`. It runs flows in processes that have already imported everything.
 
 This package contains the process pool, fair scheduling between callers, the recovery of crashed runs, and
-metrics. What a run does is in `flows`. Prefect finds the worker type by the entry point
+metrics. The code that a run executes is in `flows`. Prefect discovers the worker type through the entry point
 `prefect.collections`.
 """
 

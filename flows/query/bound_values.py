@@ -1,7 +1,8 @@
 """Bind the values of filters, periods and cursors so that each database compares them exactly.
 
-PostgreSQL receives text and parses it as the type of the column, whatever the report declares: `0.1` means
-the same to a `real`, a `numeric` and a `money` column. Other databases receive the driver's own values.
+PostgreSQL receives text and parses it as the column's type, regardless of what the report declares: `0.1`
+works for `real`, `numeric` and `money` columns alike. Other databases receive values in the driver's native
+types.
 """
 
 from datetime import UTC, date, datetime, time, timedelta

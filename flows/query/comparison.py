@@ -109,7 +109,7 @@ def cursor_value(expression: ColumnElement[Any]) -> ColumnElement[Any]:
 
 
 def matching(condition: ColumnElement[bool], column: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Extend the condition to values that are invalid for the column that it compares."""
+    """Make the condition also handle stored values that are invalid for the column's type."""
     may_be_invalid = stores_text(column.type) or (
         isinstance(column.type, Boolean) and is_standard(column.type)
     )

@@ -146,7 +146,7 @@ def default_report(reports: Mapping[str, Report]) -> Report | None:
 
 
 def parse_stored_request(body: Mapping[str, Any], reports: Mapping[str, Report]) -> ExportRequest:
-    """Parse a body that `stored_body` returned, with the default report of that time."""
+    """Parse a body returned by `stored_body`, using the report that was the default when it was stored."""
     return replace(parse_request(_with_name(body, reports), reports), body=body)
 
 

@@ -1,7 +1,7 @@
-"""JSON documents as text, and as the Python values that a report's `transform` receives.
+"""Convert JSON documents between text and the Python values that a report's `transform` receives.
 
-A document that the transform does not change is written as it is stored: decoding it loses repeated keys, the
-spelling of numbers and the spaces.
+A document that the transform does not change is written exactly as stored, because decoding would lose
+duplicate keys, number formatting and whitespace.
 """
 
 import json
@@ -21,7 +21,10 @@ def decode(texts: Sequence[str | None]) -> list[Any]:
 
 
 def encode(documents: Sequence[Any], stored: Sequence[str | None]) -> list[str | None]:
-    """Return the text of each document, which is the stored text if it is the same document."""
+    """Return each document as JSON text.
+
+    Documents that the transform did not change keep their stored text.
+    """
     return [_encode(document, text) for document, text in zip(documents, stored, strict=True)]
 
 

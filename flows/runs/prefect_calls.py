@@ -1,4 +1,4 @@
-"""Calls to Prefect that a run cannot do without, such as its hand-back for another attempt."""
+"""Prefect API calls that are essential to a run, such as scheduling another attempt."""
 
 import logging
 import os

@@ -68,7 +68,7 @@ class WatchedConnection(psycopg.Connection[Any]):
         return super().wait(self._watched(gen), *how, **more)
 
     def _watched(self, gen: PQGen[T]) -> PQGen[T]:
-        """Wrap a psycopg generator and check the backend during silence.
+        """Wrap a psycopg generator and check the backend while no data arrives.
 
         psycopg resumes the generator when the socket is ready, or every 0.1 s without data.
         """

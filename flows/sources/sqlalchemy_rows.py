@@ -167,7 +167,7 @@ def _answer_texts(documents: Sequence[dict[str, Any]], question: Question) -> Se
 def _documents(values: Sequence[Any]) -> list[dict[str, Any]]:
     """Decode the answers of each row. Anything other than a JSON object becomes an empty dict.
 
-    The texts are decoded together, which is faster than one by one.
+    All answers are decoded in one call, which is faster than decoding them one by one.
     """
     if len(values) > 1 and set(map(type, values)) == {str}:
         with suppress(ValueError):

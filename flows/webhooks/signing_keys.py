@@ -18,7 +18,7 @@ MIN_LENGTH = 24
 
 
 class UnsealError(Exception):
-    """The URL was encrypted with a secret that is no longer in the operator's file."""
+    """The webhook URL was encrypted with a secret that is no longer in the secret file."""
 
 
 class WebhookSecrets:

@@ -1,4 +1,4 @@
-"""Test downloaded exports with other CSV dialects, compression and several parts."""
+"""Test exports that use non-default CSV dialects, compression or multiple parts."""
 
 import csv
 import gzip

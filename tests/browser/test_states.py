@@ -98,7 +98,7 @@ def until_running(page: Page) -> None:
 
 @contextmanager
 def polls_held(page: Page) -> Iterator[None]:
-    """Hold the polls of the page, so that it keeps its state while a test examines it."""
+    """Hold the page's polling requests so that its state does not change during a test."""
     held: list[Route] = []
     is_held = True
     page.route(POLL, lambda route: held.append(route) if is_held else route.continue_())

@@ -76,7 +76,7 @@ _leaked: ContextVar[str] = ContextVar("leaked", default="")
 
 @flow
 def leaks(folder: str) -> None:
-    """Change all state that a run can change in its process, and complete."""
+    """Change all the process state that a run can change, then finish normally."""
     os.environ[LEAK] = "leaked"
     os.environ.pop("PREFECT__FLOW_ENTRYPOINT", None)
     _leaked.set("leaked")

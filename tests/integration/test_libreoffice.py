@@ -100,7 +100,7 @@ def attribute(element: XML.Element, space: str, name: str) -> str | None:
 
 
 def in_german(cell: Any) -> Any:
-    """Return the value that the German locale reads.
+    """Return the value as LibreOffice reads it in the German locale.
 
     `true` is read as text, and numbers in JSON keep their decimal point.
     """

@@ -1,4 +1,4 @@
-"""Test that the child process and the general source agree on any content of an SQLite file."""
+"""Test that the child process and the generic source return the same rows for any SQLite file."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace

@@ -153,7 +153,7 @@ instants |= st.datetimes(datetime(1, 1, 3), datetime(9999, 12, 29), timezones=st
 
 @st.composite
 def formatted_instants(draw: st.DrawFn) -> tuple[datetime, str]:
-    """Draw an instant together with one of the texts that represent it."""
+    """Draw an instant and one of its string representations."""
     instant = draw(instants)
     precision, digits = draw(st.sampled_from([("microseconds", 6), ("milliseconds", 3), ("seconds", 0)]))
     microseconds = instant.microsecond // 10 ** (6 - digits) * 10 ** (6 - digits)

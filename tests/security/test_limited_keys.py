@@ -58,7 +58,7 @@ def clients(guarded_url: str, guarded_keys: Path) -> Iterator[Clients]:
 
 @pytest.fixture(scope="module")
 def hidden(clients: Clients) -> Iterator[dict[str, str]]:
-    """An export and a schedule of orders, which the limited key does not cover."""
+    """An export and a schedule for the orders report, which the limited key cannot access."""
     unlimited, _ = clients
     export_id = start(unlimited, "/exports", ORDERS)
     follow(unlimited, Session(export_id))

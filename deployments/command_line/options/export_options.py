@@ -28,7 +28,7 @@ AddOption: TypeAlias = Callable[..., Any]
 
 
 def add_parser(commands: Commands) -> set[str]:
-    """Add the command and return the names of its options. A report defines further options."""
+    """Add the command and return the names of its options. Each report adds its own options."""
     parser = commands.add_parser(
         "export",
         help="export a report and download the file",

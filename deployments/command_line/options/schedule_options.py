@@ -37,7 +37,7 @@ ACTIONS_WITH_BODY = ("create", "preview")
 
 
 def add_parser(commands: Commands) -> set[str]:
-    """Add the command and return the options of its actions. A report defines further options."""
+    """Add the command and return the options for its actions. Each report adds its own options."""
     parser = _add(
         commands, "schedules", "create and manage schedules", DESCRIPTION, f"{EXAMPLE}\n{EXIT_CODES}"
     )

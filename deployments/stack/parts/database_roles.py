@@ -30,7 +30,8 @@ CLOSED: tuple[LiteralString, ...] = (
     "REVOKE ALL ON DATABASE template1 FROM PUBLIC",
 )
 SCHEMAS = "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'"
-# Sequences of a column change owner together with its table. Objects of extensions keep their owner.
+# A sequence owned by a column changes owner along with its table. Objects that belong to extensions keep
+# their owner.
 SUPERUSERS_OBJECTS = """
     WITH owned AS (
         SELECT 'pg_class'::regclass AS catalog, oid,

@@ -58,7 +58,7 @@ class Storage:
 
 
 def weed() -> Path:
-    """Return the path of the server. Raises ServerNotInstalled."""
+    """Return the path to the server executable. Raises ServerNotInstalled if it cannot be found."""
     if (path := program("weed")) is None:
         raise ServerNotInstalled("S3 server", "REPORTS_STORAGE_URL")
     return path

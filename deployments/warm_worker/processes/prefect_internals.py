@@ -62,7 +62,7 @@ __all__ = [
     "run_flow",
 ]
 
-# Shorter runs are not observed for suspension.
+# Runs shorter than this are not monitored for suspension.
 OBSERVE_AFTER_SECONDS = 2.0
 DRAIN_SECONDS = 5.0
 

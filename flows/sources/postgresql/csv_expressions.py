@@ -116,9 +116,9 @@ def _timestamp(expression: ColumnElement[Any], zoned: bool, options: CsvOptions)
 
 
 def _within(expression: ColumnElement[Any], first_year: str, next_year: str) -> ColumnElement[bool]:
-    """Return a condition for values between two years.
+    """Return a condition that matches values between two years.
 
-    PostgreSQL parses the bounds as the type of the expression, so the years are those of the session's time
+    PostgreSQL parses the bounds as the expression's type, so the years begin and end in the session's time
     zone.
     """
     start: ColumnElement[Any] = literal_column(f"'{first_year}-01-01'")
@@ -136,10 +136,10 @@ def _offset_seconds(expression: ColumnElement[Any]) -> ColumnElement[Any]:
 
 
 def _guarded(text: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Put the guard before texts that a spreadsheet would read as a formula.
+    """Prefix values that a spreadsheet would interpret as a formula with the guard.
 
-    The regular expression runs only on texts with a suspicious start. The export then takes 1.2 times as long
-    as without the guard, rather than 1.5 times.
+    The regular expression runs only on values whose first character is suspicious. This reduces the overhead
+    of the guard from 50 % to 20 % of the export time.
     """
     starts = func.ascii(text, type_=Integer).in_([literal(ord(start), Integer) for start in FORMULA_STARTS])
     is_number = text.op("~", return_type=Boolean())(literal(f"^{PLAIN_NUMBER}$", String))

@@ -24,8 +24,8 @@ _MAX_DIGITS = sys.int_info.str_digits_check_threshold  # Python can be configure
 def texts(answers: pa.Array, question: Question) -> pa.Array:
     """Convert answers to cell text.
 
-    `answers` are large strings that contain JSON without spaces between tokens. An empty string means that
-    the question was not answered.
+    `answers` is a `large_string` array of JSON without spaces between tokens. An empty string means that the
+    question was not answered.
     """
     joined = data(answers)
     first = _first_codes(joined, offsets(answers))

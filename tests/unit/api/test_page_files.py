@@ -111,7 +111,7 @@ def test_server_values_are_escaped_in_the_page() -> None:
 
 
 def _keys(path: Path) -> list[tuple[int, str]]:
-    """Return the depth and name of each key. Texts have depth 2, or 4 inside a group."""
+    """Return the indentation and name of each key. Messages are indented by 2 spaces, or 4 inside a group."""
     return [
         (len(indent), name or quoted)
         for indent, name, quoted, _ in KEY.findall(path.read_text(encoding="utf-8"))
