@@ -1,4 +1,4 @@
-"""S3 targets for measurements. Each turn uses a new bucket."""
+"""S3 targets for benchmarks. Each turn uses a new bucket."""
 
 import csv
 import gzip

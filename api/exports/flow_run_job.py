@@ -122,6 +122,6 @@ def _request(flow_run: FlowRun) -> dict[str, Any]:
 
 
 def _created_at(flow_run: FlowRun) -> datetime:
-    """Return the scheduled time of a run that a schedule planned, and the creation time of other runs."""
+    """Return the scheduled time if a schedule created the run, otherwise its creation time."""
     slot = flow_run.expected_start_time if flow_run.auto_scheduled else None
     return slot or cast("datetime | None", flow_run.created) or datetime.now(UTC)

@@ -103,7 +103,10 @@ class PollWatcher:
         return self._stale or self._clock() - watched_job.read_at > STALE_AFTER_SECONDS
 
     async def position(self, job: Job, caller: str) -> int:
-        """Return the number of the caller's exports that start before the job, or the last known number."""
+        """Return how many of the caller's exports are ahead of the job in the queue.
+
+        During an outage, this is the last known number.
+        """
         if job.status != "queued":
             return 0
         if not self._stale:

@@ -1,8 +1,8 @@
-"""Number the exports of identical requests, or of one Idempotency-Key.
+"""Number the exports that come from identical requests or share an Idempotency-Key.
 
-The number becomes part of a run's idempotency key in Prefect. Two simultaneous starts find the same free
-number, so Prefect creates one run for both. Prefect has an index of the keys. A search for earlier runs by
-tag would read the whole history.
+The number becomes part of a run's idempotency key in Prefect. Two simultaneous requests find the same free
+number, so Prefect creates one run for both. Looking up the keys is fast because Prefect indexes them, while a
+search for earlier runs by tag would read the whole history.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence

@@ -244,7 +244,7 @@ async def delete_schedule(schedule: ScheduleDep, context: ContextDep) -> None:
 async def run_schedule(
     schedule: ScheduleDep, key: KeyDep, caller: CallerDep, context: ContextDep, response: Response
 ) -> Export:
-    """Start an export over the dates of a run scheduled for now, even if the schedule is paused."""
+    """Start an export of the dates that a run scheduled now would cover, even if the schedule is paused."""
     job, replayed = await context.schedules.run_now(schedule, caller, key, datetime.now(UTC))
     logs.bind(job=job.run.id)
     audit.note(job=job.run.id, export=job.run.request, replayed=replayed or None)

@@ -27,8 +27,8 @@ Items = list[dict[str, Any]]
 class PageRows:
     """Selects and converts the rows of one page.
 
-    PostgreSQL prints the cells as COPY prints those of the file, unless Python has to transform them.
-    `columns` are those of the page, and `read` those that the transform needs.
+    PostgreSQL formats the cells the same way as COPY does for the file, unless Python has to transform them.
+    `columns` are the columns of the page, and `read` the columns that the transform needs.
     """
 
     def __init__(

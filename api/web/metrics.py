@@ -66,7 +66,7 @@ class Metrics:
 
 
 class _HiddenReports(CollectorRegistry):
-    """The metrics of a registry, in which hidden reports share one label."""
+    """A view of a registry in which all hidden reports share one label."""
 
     def __init__(self, registry: CollectorRegistry, visible: Collection[str]) -> None:
         super().__init__()

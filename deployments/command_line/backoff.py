@@ -35,7 +35,11 @@ class Backoff:
         return pause if now + pause <= self._deadline else None
 
     def pause_after_rate_limit(self, retry_after: float | None) -> float | None:
-        """Return the seconds to wait after a 429. The service is up, so this does not use up the timeout."""
+        """Return the seconds to wait after a 429, or None if the wait would exceed the timeout.
+
+        A 429 with Retry-After shows that the service is up, so it does not count against the timeout unless
+        `limit_rate_waits` is set.
+        """
         if retry_after is None or self._limit_rate_waits:
             return self.pause_after_failure(retry_after)
         self.reset()

@@ -41,8 +41,8 @@ def start_export(
             signals.raise_deferred()
         return response
 
-    # With a random key, the request can be resent if no response arrives. An identical export of another
-    # client stays a separate job, so Ctrl-C does not cancel it.
+    # With a random key, the request can be resent if no response arrives. An identical export from another
+    # client remains a separate job, so Ctrl-C does not cancel it.
     headers = {"Idempotency-Key": key if key is not None else secrets.token_hex(16)}
     response = client.request("POST", path, headers, wrap_attempt=send_uninterrupted, **content)
     job = parse_job(response)

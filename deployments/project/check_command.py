@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def connect() -> Engine:
-    """Return an engine for the database of the reports. Raises RequestRejected if the setting is invalid."""
+    """Return the reports database engine. Raises RequestRejected if a setting is missing or invalid."""
     if error := missing_settings(os.environ, "REPORTS_DATABASE_URL") or check_settings(os.environ):
         raise RequestRejected(error)
     url = load_settings(os.environ).database_url.get_secret_value()

@@ -30,7 +30,7 @@ class Reflected:
     schema: str | None
     columns: list[ReflectedColumn]
     keys: list[str]
-    indexed: frozenset[str]  # columns with which an index starts
+    indexed: frozenset[str]  # columns that come first in an index
     references: frozenset[str]  # columns of foreign keys
     choices: dict[str, list[str]]  # values of text columns with few values
 

@@ -19,7 +19,7 @@ from flows.sources import report_check, sqlalchemy_rows
 from flows.sources.snapshot import Snapshot, snapshot
 
 PAGE_ROWS = 25
-MAX_EXAMPLE_DAYS = 31  # of the request that is run
+MAX_EXAMPLE_DAYS = 31  # longest period of the example request
 
 
 @dataclass(frozen=True)

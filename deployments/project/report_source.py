@@ -190,7 +190,7 @@ _USED = {"select", "cast", "report", "table"}
 
 
 def _aliases(names: list[str]) -> dict[str, str]:
-    """Return a unique identifier for each column, which is its name if possible."""
+    """Map each column to a unique identifier: its own name, if possible."""
     aliases: dict[str, str] = {}
     for name in names:
         is_plain = name.isidentifier() and name.isascii() and name[0] != "_"

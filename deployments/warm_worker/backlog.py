@@ -178,5 +178,5 @@ def _state_filter(owner: str | None, *states: StateType) -> FlowRunFilter:
 
 
 def _claim_order(run: FlowRun) -> tuple[bool, datetime | None, UUID]:
-    """Return a sort key that puts running runs first, because they were within the limit at their start."""
+    """Return a sort key that puts running runs first. They were within the limit when they started."""
     return run.state_type == StateType.PENDING, run.state.timestamp if run.state else None, run.id

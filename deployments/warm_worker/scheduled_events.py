@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 async def watch_scheduled_runs(work_pool_id: UUID) -> AsyncIterator[list[str]]:
-    """Yield the owners of each run that is scheduled.
+    """Yield the owners of each run as it is scheduled.
 
     Also yields an empty list after each connection, because earlier events may have been missed.
     """

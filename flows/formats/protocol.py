@@ -14,7 +14,7 @@ from flows.rows.pipeline import Block, Chunk, Records
 
 @dataclass(frozen=True, kw_only=True)
 class Output:
-    """The metadata of a file, known before the first row.
+    """Metadata of a file that is known before the first row is read.
 
     `rows` is the exact number of rows. `name` is the file name without its extension. `request` is the body
     of `POST /exports`. Timestamps are written in `zone`.

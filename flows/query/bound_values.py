@@ -70,7 +70,7 @@ class Bound(TypeDecorator[Any]):
 
 
 def bound(column: ColumnElement[Any], value: Any) -> ColumnElement[Any]:
-    """Return the value for a comparison with the column."""
+    """Return the value as a bind parameter to compare with the column."""
     kind = column.type
     is_custom = not type(kind).__module__.startswith("sqlalchemy.")
     return literal(value, kind if is_custom else Bound(kind))
@@ -84,10 +84,10 @@ def bound_cursor_value(value: Any) -> ColumnElement[Any]:
 def bound_days(
     column: ColumnElement[Any], period: DateRange, by_database: bool
 ) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
-    """Return the first instant of the period and the first one after it.
+    """Return the start of the period and its exclusive end.
 
-    The texts of a file and the bounds of its days must come from the same time zone data. So PostgreSQL
-    computes both, unless Python writes the file.
+    The period's bounds and the timestamps in the file must use the same time zone data, so PostgreSQL
+    computes both unless Python writes the file.
     """
 
     def instant(day: date | datetime, utc: datetime) -> ColumnElement[Any]:

@@ -67,7 +67,7 @@ def _origins(column: ColumnClause[Any]) -> Iterator[ClauseElement]:
     while isinstance(table, AliasedReturnsRows) and isinstance(table.element, AliasedReturnsRows):
         table = table.element
     if isinstance(table, AliasedReturnsRows) and isinstance(table.element, FunctionElement | TextualSelect):
-        yield table.element  # its columns are only names
+        yield table.element  # its columns have names but no expressions
     else:
         yield from (base for base in column.base_columns if base is not column)
 

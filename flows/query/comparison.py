@@ -84,7 +84,7 @@ def comparable(column: ColumnElement[Any]) -> ColumnElement[Any]:
 
 
 def shown(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Return an expression that equals the values as the file shows them."""
+    """Return an expression for `=` that matches the values as the file shows them."""
     has_forms = isinstance(column.type, Boolean | Float | Uuid) and is_standard(column.type)
     return Shown(column) if has_forms else comparable(column)
 

@@ -94,9 +94,10 @@ def parse_time_zone(name: object) -> ZoneInfo:
 
 
 def resolve(start: date | datetime, end: date | datetime, zone: ZoneInfo) -> DateRange:
-    """Resolve a range of days of `zone` or of timestamps; the last day is included.
+    """Resolve a range of timestamps, or of days in `zone` including the last day.
 
-    Raises ValueError if the range is empty. A day that the zone skipped is not empty: it has a date.
+    Raises ValueError if the range is empty. A day that the time zone skipped is allowed, because a date
+    column can still contain it.
     """
     resolved = DateRange(start, _exclusive_end(end), zone)
     if resolved.start >= resolved.end and not _has_days(start, end):

@@ -32,7 +32,7 @@ Transform = Callable[[pd.DataFrame], pd.DataFrame]
 
 # The default report if it exists. Stored requests for any other report contain its name.
 DEFAULT_REPORT = "survey-responses"
-# As a value of a claim, it allows all rows.
+# A claim with this value allows all rows.
 ALL_VALUES = "*"
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]*")

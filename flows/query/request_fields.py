@@ -94,7 +94,7 @@ def filter_field(filter_: Filter) -> Any:
 
 
 def _values_schema(filter_: Filter) -> Schema:
-    """Return the schema of a single value, null, or a list of them."""
+    """Return the schema of a value or null, or a list of values and nulls."""
     value: Schema = {"anyOf": [filter_schema(filter_), {"type": "null"}]}
     several = {"type": "array", "items": value, "minItems": 1, "maxItems": MAX_ANY_OF}
     return {"anyOf": [*value["anyOf"], several]}

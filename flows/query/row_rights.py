@@ -1,8 +1,8 @@
 """Restrict a report to the rows that its caller may see.
 
-A report declares which claim restricts a scope or a column. A caller has the allowed values of each claim.
-The restriction becomes part of the report's SELECT, as a mask does (see masking.py), so the table, count,
-preview, choices and file all obey it. A value of a scope that is not allowed does not exist for the caller.
+A report declares which claim restricts a scope or a column. Each caller has allowed values for each claim.
+The restriction becomes part of the report's SELECT, as a mask does (see masking.py), so it applies to the
+table, count, preview, choices and file. To the caller, a scope value that is not allowed does not exist.
 """
 
 import json

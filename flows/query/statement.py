@@ -133,7 +133,7 @@ def questions(request: ExportRequest) -> Select[Any] | None:
 
 
 def without_rows(request: ExportRequest, filters: Sequence[str]) -> Select[Any]:
-    """Select nothing where these filters match, which makes the database check their values."""
+    """Build a query that returns no rows, so that the database only checks the values of these filters."""
     columns = request.report.filter_columns
     clauses = [_condition(columns[name].column, request.filters[name]) for name in filters]
     return (
@@ -182,7 +182,7 @@ def _equals(column: ColumnElement[Any], text: str) -> ColumnElement[bool]:
     try:
         value: Any = _SCOPE_VALUES.get(type_name(column.type), str)(text)
     except ValueError:
-        return false()  # no value of the column is written like this
+        return false()  # not a valid value of the column's type, so no row matches
     return operand(column) == bound(column, value)
 
 

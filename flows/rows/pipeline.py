@@ -1,4 +1,4 @@
-"""Items that the tasks of an export pull from each other."""
+"""Items passed between the tasks of an export."""
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress

@@ -28,7 +28,7 @@ from sqlalchemy import (
 from flows.formats.cell_text import interval_text
 from flows.rows.json_documents import json_text
 
-# The spellings of timestamps that SQLite can compare as well.
+# Matches only the timestamp formats that SQLite can compare, too.
 _TIMESTAMP = re.compile(
     r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-](0\d|1[0-4]):[0-5]\d)?)?", re.ASCII
 )
@@ -157,7 +157,7 @@ def _date(text: str) -> date:
 
 
 def _boolean(value: Any) -> bool:
-    if isinstance(value, bytes):  # a BIT of MariaDB
+    if isinstance(value, bytes):  # MariaDB returns BIT values as bytes
         return any(value)
     if not isinstance(value, int):
         raise TypeError("not a boolean")
@@ -182,7 +182,7 @@ def _checked_json(value: Any) -> str | None:
 
 def _json(value: Any) -> str | None:
     text = value.decode() if isinstance(value, bytes) else value
-    if not isinstance(text, str | None):  # SQLite stores a document that is a number as a number.
+    if not isinstance(text, str | None):  # SQLite stores a top-level JSON number as a number, not as text.
         return json_text(text)
     return None if text == "null" else text
 

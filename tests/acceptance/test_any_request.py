@@ -1,8 +1,8 @@
 """Test with schemathesis that the API conforms to its OpenAPI document.
 
-All checks of schemathesis are enabled. They report undocumented statuses, content types, headers and bodies,
-accepted invalid data, rejected valid data, unsupported methods and server errors. CI sends a limited number
-of requests that are the same every time. To send 500 other requests to each route, run:
+All schemathesis checks are enabled. They report undocumented statuses, content types, headers and bodies,
+accepted invalid data, rejected valid data, unsupported methods and server errors. CI sends a small, fixed set
+of requests. To send 500 random requests to each route, run:
 
     make test ARGS="tests/acceptance/test_any_request.py --requests 500 --timeout 0"
 """

@@ -1,4 +1,4 @@
-"""Test the responses of the session shown in the article."""
+"""Test the API's responses in the example session from the article."""
 
 import hashlib
 import re

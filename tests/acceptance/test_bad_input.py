@@ -20,7 +20,7 @@ def filters(**values: Any) -> dict[str, Any]:
     return {"filters": values}
 
 
-# Changes to a valid body with the expected status and pointer.
+# Changes that make a valid body invalid, each with the expected status and JSON pointer.
 FIELDS: list[tuple[dict[str, Any], int, str]] = [
     ({"surveyId": NO_SUCH_SURVEY}, 422, "/surveyId"),
     ({"surveyId": "668b6fa3b8d693cd865b44bB"}, 422, "/surveyId"),
@@ -69,12 +69,12 @@ FIELDS: list[tuple[dict[str, Any], int, str]] = [
     (filters(**{"a/b~c": 1}), 422, "/filters/a~1b~0c"),
     (filters(isAttended="true"), 422, "/filters/isAttended"),
     (filters(isAttended=1), 422, "/filters/isAttended"),
-    (filters(isAttended={"$ne": False}), 422, "/filters/isAttended"),
+    (filters(isAttended={"$ne": False}), 422, "/filters/isAttended/$ne"),
     (filters(utm=5), 422, "/filters/utm"),
     (filters(utm=[]), 422, "/filters/utm"),
     (filters(utm=["wa", 5]), 422, "/filters/utm"),
     (filters(utm=[["wa"]]), 422, "/filters/utm"),
-    (filters(utm={"gt": ""}), 422, "/filters/utm"),
+    (filters(utm={"gt": ""}), 422, "/filters/utm/gt"),
     (filters(utm="x" * 1001), 422, "/filters/utm"),
     (filters(utm=["wa"] * 1001), 422, "/filters/utm"),
     ({"filters": []}, 422, "/filters"),

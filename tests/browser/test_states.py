@@ -77,7 +77,7 @@ def slow_api(others: ExtraProcesses, slow_settings: dict[str, str], database_way
 def worker(
     others: ExtraProcesses, slow_settings: dict[str, str], storage_way: BlockableProxy
 ) -> subprocess.Popen[bytes]:
-    """Start a worker that runs one export at a time. Tests of queued exports must come before it starts."""
+    """Start a worker that runs one export at a time. Tests of queued exports must run before it starts."""
     settings = {**slow_settings, "AWS_ENDPOINT_URL": storage_way.url}
     process = others.start_warm_worker("browser", "--limit", "1", "--grace", "0", **settings)
     others.wait_for_output(process, "started!")
@@ -85,7 +85,7 @@ def worker(
 
 
 def begin(page: Page) -> None:
-    """Start an export with the button."""
+    """Click the export button and wait until the page shows the export."""
     page.get_by_role("button", name=f"Export {ROWS} rows").click()
     page.get_by_label("Running export").wait_for()
 

@@ -1,4 +1,4 @@
-"""Test that a warm process executes many runs, and that no run sees anything of an earlier one."""
+"""Test that a warm process executes many runs, and that no state leaks from one run to the next."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Test that an export waits while a silent database still works, and fails if a result will never arrive."""
+"""Test that an export waits while a silent database is still working, and fails if no result can arrive."""
 
 import time
 from collections.abc import Callable, Iterator

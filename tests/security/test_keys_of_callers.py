@@ -1,6 +1,7 @@
-"""Random actions of callers with several keys: no key shows, changes or reveals what it does not cover.
+"""Test with random actions that no key reveals or changes anything that it does not cover.
 
-A key does not cover what another caller owns, nor what needs another report, personal data or other rows.
+A key does not cover other callers' exports and schedules, or those that need a report, personal data or rows
+that the key has no access to.
 
 LEAK_EXAMPLES=300 runs more examples than CI, different ones each time.
 """

@@ -109,7 +109,7 @@ def examples(draw: st.DrawFn) -> Example:
 
 @dataclass(frozen=True)
 class Service:
-    """The parts of the API and the worker that read rows; without `restricts`, they ignore the claims."""
+    """The row-reading parts of the API and the worker. If `restricts` is false, they ignore the claims."""
 
     engine: Engine
     source: Source

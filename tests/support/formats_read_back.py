@@ -43,7 +43,7 @@ def compare_jsonl(content: bytes, keys: list[str], expected: Cells, types: dict[
 
 
 class _Number(str):
-    """A JSON number with the digits of the file."""
+    """A JSON number exactly as written in the file."""
 
     __slots__ = ()
 

@@ -1,4 +1,4 @@
-"""Define how to run the Prefect server, the registration of prefect.yaml, and the worker."""
+"""Define the programs that run the Prefect server, register prefect.yaml, and run the worker."""
 
 import sys
 from collections.abc import Mapping

@@ -1,9 +1,9 @@
-"""Restore the state of a process after a run, so that the next run does not see changes of this one.
+"""Restore the state of a process after a run, so that changes do not leak into the next run.
 
-Context variables, environment variables, the working directory, umask, signal handlers, logging, warning
-filters, sys.path, the standard streams, the locale, the default socket timeout and the random generator are
-restored. The state of modules is not, for example the options of pandas; `--jobs-per-process 1` isolates runs
-from that, too.
+This covers context variables, environment variables, the working directory, umask, signal handlers, logging,
+warning filters, sys.path, the standard streams, the locale, the default socket timeout and the random
+generator. Module state, such as pandas options, is not restored. To isolate that as well, use
+`--jobs-per-process 1`.
 """
 
 import contextvars

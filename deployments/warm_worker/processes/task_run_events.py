@@ -65,7 +65,7 @@ class TaskRunEvents:
 
 @contextmanager
 def held_briefly(emit: Emit) -> Iterator[Emit]:
-    """Return a function that replaces Prefect's function during one flow run."""
+    """Yield a replacement for Prefect's `emit` for one flow run. Events still held are emitted on exit."""
     events = TaskRunEvents(emit)
     timer = threading.Timer(HOLD_SECONDS, events.release)
     timer.daemon = True

@@ -28,7 +28,7 @@ class Seconds:
 
 @dataclass
 class FakeClient:
-    """Fake of Prefect's client that records what ProgressReporter writes."""
+    """Fake Prefect client that records what ProgressReporter writes."""
 
     attempt: int = 1
     running: bool = True

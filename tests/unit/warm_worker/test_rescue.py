@@ -51,7 +51,7 @@ def test_a_run_that_is_being_cancelled_without_a_heartbeat_is_lost(seconds: floa
 
 @dataclass
 class FakeClient:
-    """The methods of Prefect's client that reschedule one run."""
+    """Fake Prefect client with only the methods needed to reschedule one run."""
 
     run: FlowRun
     states: list[StateType] = field(default_factory=list)

@@ -24,7 +24,7 @@ def numbered(number: int) -> Job:
 
 @dataclass
 class FakeRuns:
-    """Fake of Prefect that returns fixed jobs and counts the reads."""
+    """Fake run reader that returns preset jobs and counts the reads."""
 
     jobs: dict[str, Job] = field(default_factory=dict)
     single_reads: int = 0

@@ -1,4 +1,4 @@
-"""Test that positions in the queue cost one read per caller and second, and survive an outage."""
+"""Test that queue positions need one read per caller per second, and remain available during an outage."""
 
 import asyncio
 from collections.abc import Mapping

@@ -29,7 +29,7 @@ BODY = {"surveyId": "668b6fa3b8d693cd865b44bb", "from": "2024-7-19", "to": "2024
 
 @dataclass
 class Prefect:
-    """The client, the server and the reader of the API, all of which count requests."""
+    """Fake Prefect client, server and run reader. Counts the requests."""
 
     now: datetime = NOON
     runs: dict[UUID, FlowRun] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Test the validation of `notify` in the body of a schedule, and how it is shown to readers."""
+"""Test the validation of a schedule's `notify` field, and its form in responses."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Test that only an error that may pass responds with 503."""
+"""Test that only transient errors return a 503."""
 
 import anyio
 import pytest
