@@ -63,8 +63,8 @@ export function optionsInWords({ format, csv, jsonl, columns }) {
   }
   const options = { ...API_DEFAULTS, ...(typeof csv === "string" ? { preset: csv } : csv) };
   const different = NAMES.filter((name) => name !== "preset" && options[name] !== API_DEFAULTS[name]);
-  const format = [TEXTS.preset(options.preset), ...different.map((name) => TEXTS[name](options[name]) ?? options[name])];
-  return columns ? [...format, t.columnCount(columns.length)] : format;
+  const texts = [TEXTS.preset(options.preset), ...different.map((name) => TEXTS[name](options[name]) ?? options[name])];
+  return columns ? [...texts, t.columnCount(columns.length)] : texts;
 }
 
 const keyOf = (report) => `report-exports ${BASE} ${report}`;
