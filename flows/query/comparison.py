@@ -150,6 +150,14 @@ class CursorValue(FunctionElement[Any]):
     type = NullType()
 
 
+class PrintedText(FunctionElement[str]):
+    """The text of a value. A cast would strip the trailing spaces of PostgreSQL's CHAR."""
+
+    name = "printed_text"
+    inherit_cache = True
+    type = Text()
+
+
 class Matching(FunctionElement[bool]):
     name = "matching"
     type = Boolean()
@@ -199,8 +207,15 @@ def _by_position(element: Position, compiler: SQLCompiler, **options: Any) -> st
     return compiler.process(type_coerce(column, Integer) + _number(0), **options)
 
 
+@compiles(PrintedText)
+def _cast(element: PrintedText, compiler: SQLCompiler, **options: Any) -> str:
+    (value,) = element.clauses
+    return compiler.process(cast(value, Text), **options)
+
+
+@compiles(PrintedText, "postgresql")
 @compiles(CursorValue, "postgresql")
-def _as_text(element: CursorValue, compiler: SQLCompiler, **options: Any) -> str:
+def _as_text(element: FunctionElement[Any], compiler: SQLCompiler, **options: Any) -> str:
     (value,) = element.clauses
     return compiler.process(printed(value), **options)
 

@@ -14,9 +14,7 @@ from sqlalchemy import (
     ColumnElement,
     Label,
     Select,
-    Text,
     and_,
-    cast,
     false,
     func,
     literal,
@@ -27,7 +25,16 @@ from sqlalchemy import (
 )
 
 from flows.query.bound_values import bound, bound_cursor_value, bound_days
-from flows.query.comparison import comparable, cursor_value, matching, operand, ordered, shown, sortable
+from flows.query.comparison import (
+    PrintedText,
+    comparable,
+    cursor_value,
+    matching,
+    operand,
+    ordered,
+    shown,
+    sortable,
+)
 from flows.query.filters.operators import Conditions
 from flows.query.question_keys import QUESTION_SEPARATOR, questions_key
 from flows.query.report import Report, Scope, TableColumn
@@ -216,7 +223,7 @@ def _holds(column: ColumnElement[Any], operator: str, value: Any) -> ColumnEleme
         case "not":
             return _none_of(column, value)
         case "contains":
-            return cast(column, Text).icontains(value, autoescape=True)
+            return PrintedText(column).icontains(value, autoescape=True)
     return matching(_RANGES[operator](ordered(column), bound(column, value)), column)
 
 

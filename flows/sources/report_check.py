@@ -6,6 +6,7 @@ from sqlalchemy import Column, Connection, Select, Table, exc, inspect, or_, sel
 from sqlalchemy.sql import visitors
 
 from flows.errors import Internal, ReportInvalid
+from flows.query.comparison import operand
 from flows.query.report import Report
 from flows.sources.driver_errors import classify
 
@@ -38,7 +39,7 @@ def _queries(report: Report) -> Iterator[Select[object]]:
     searched += [report.period] if report.period is not None else []
     query = report.select.with_only_columns(*columns, maintain_column_froms=True).order_by(None)
     if searched:
-        query = query.where(or_(*(column.is_(None) for column in searched)))
+        query = query.where(or_(*(operand(column).is_(None) for column in searched)))
     yield query.order_by(report.key).limit(0)
     for scope in report.scope.values():
         yield select(scope.known, *([scope.title] if scope.title is not None else [])).limit(0)
