@@ -23,8 +23,8 @@ class _Call:
 class OutageLimit:
     """Ends all calls that have waited for `outage_seconds` since the server's last response to any call.
 
-    Time is counted in ticks of the event loop. A process that gets too little CPU would otherwise mistake
-    its own delay for silence of the server.
+    Time is counted in ticks of the event loop. Otherwise, a process with too little CPU time would mistake
+    its own delays for an unresponsive server.
     """
 
     def __init__(self, outage_seconds: float) -> None:

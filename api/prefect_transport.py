@@ -1,4 +1,4 @@
-"""The transport to Prefect, whose connection pool survives cancelled calls and silent connections.
+"""HTTP transport to Prefect whose connection pool survives cancelled calls and unresponsive connections.
 
 httpcore 1.0.9 never frees the connection of a call that is cancelled while it connects. A few cancelled
 calls during a short outage of Prefect would fill the pool for good. Here, a call whose caller has stopped
@@ -13,10 +13,10 @@ import httpx
 
 MAX_CALLS = 16  # the size of Prefect's own connection pool
 PROBE_TIMEOUT_SECONDS = 5.0
-# Successful probes without a response in the pool, after which it is replaced.
+# Replace the pool after this many successful probes if none of its calls has received a response.
 MAX_SILENT_PROBES = 3
-# Errors of a connection that was closed while it was idle or in use. Prefect's client would repeat the call
-# as well, but after a delay that is longer than the outage time.
+# Errors raised when a connection was closed while it was idle or in use. Prefect's client would also retry
+# the call, but only after a delay that exceeds the outage limit.
 CLOSED = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
 
 logger = logging.getLogger(__name__)

@@ -1,10 +1,10 @@
-"""Check whether exports can run. Requests that come shortly after each other share one result."""
+"""Check whether exports can run, and cache the results for two seconds."""
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 
-# Without it, requests to /readyz, which needs no key, could keep the database and Prefect busy.
+# /readyz requires no key. Without a cache, requests to it could overload the database and Prefect.
 CACHED_SECONDS = 2.0
 MAX_REASON = 300
 
@@ -24,7 +24,7 @@ class ReadinessChecks:
         self._running = asyncio.Lock()
 
     async def results(self) -> dict[str, str]:
-        """Return `ok`, `failed` or another result by the name of the check."""
+        """Return the result of each check by name, such as `ok` or `failed`."""
         async with self._running:
             if self._clock() - self._checked_at >= CACHED_SECONDS:
                 results = await asyncio.gather(*map(self._result, self._checks))
@@ -34,7 +34,7 @@ class ReadinessChecks:
 
     @property
     def reasons(self) -> dict[str, str]:
-        """Why checks failed, by name. The texts may contain addresses, so they are for operators only."""
+        """The reason for each failed check. It may contain addresses, so only operators may see it."""
         return {name: self._reasons[name] for name, result in self._results.items() if result == "failed"}
 
     async def _result(self, name: str) -> str:

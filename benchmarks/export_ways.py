@@ -35,7 +35,7 @@ class Way:
     command: Sequence[str]
     # Called with the survey and the database URL. The program also receives its database URL, bucket and key.
     parameters: Callable[[Survey, str], Mapping[str, Any]]
-    slow: bool = False  # takes part in every third round only
+    slow: bool = False  # runs only in every third round
     max_rows: int = ALL  # lower for ways that load all rows into memory
     sqlite: bool = False  # reads the same rows from an SQLite file
     missing: Callable[[], str] = field(default=lambda: "")  # returns why the program cannot run, or ""

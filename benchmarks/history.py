@@ -1,7 +1,7 @@
 """Compare the service on an empty Prefect database with the same service after many exports.
 
-The finished exports are inserted with SQL. Each is a copy of a real one, with its own times over 90 days, its
-state and its progress artifact. Exports that are older than the retention period are expired.
+The finished exports are inserted with SQL. Each is a copy of a real export, including its state and
+progress artifact, with times spread over 90 days. Exports older than the retention period are expired.
 """
 
 import argparse

@@ -16,7 +16,7 @@ PROCESS = "stock"
 FAST_POLLING = {"PREFECT_WORKER_QUERY_SECONDS": "1"}
 POLL_SECONDS = 0.02
 WARM_PER_PROCESS = 4
-# Without pauses, a run would slow down the next one. The processes of the process worker linger for seconds.
+# Without a delay, a run would slow down the next one. Processes of the process worker take seconds to exit.
 PAUSE_SECONDS, PAUSE_AFTER_PROCESS_SECONDS = 1.0, 5.0
 
 

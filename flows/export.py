@@ -294,7 +294,7 @@ def upload(
                 first_rows = block.rows
                 continue
             assert isinstance(block, Block)  # noqa: S101 - there is only one opening
-            if rows == 0 and block.rows:  # The rows are about as long as the first ones.
+            if rows == 0 and block.rows:  # Assume that all rows are about as long.
                 target.expect(len(block.data) * opening.expected // block.rows)
             for stored in file.add(block):
                 target.write(stored)
@@ -321,8 +321,8 @@ def upload(
 def _stored_rows(rows: int, target: Upload, file: OutputFile) -> int:
     """Estimate how many rows have been stored.
 
-    A small file is stored only at the end. So bytes that have been packed count as stored, up to the size of
-    the first part.
+    A small file is stored only at the end. Packed bytes therefore count as stored, up to the size of the
+    first part.
     """
     stored = max(target.stored, min(file.bytes, FIRST_PART_BYTES))
     return rows * stored // file.bytes if file.bytes else 0

@@ -119,7 +119,7 @@ class Settings(BaseSettings):
 
     @property
     def history(self) -> timedelta:
-        """How long records are kept. A record never ends before its file."""
+        """Retention time of run records. A record is kept at least as long as its file."""
         return timedelta(days=max(self.history_days, self.retention_days))
 
     @property

@@ -1,6 +1,6 @@
 """Delete expired files, deleted exports and orphaned objects.
 
-This flow also follows up ended runs, in case no warm worker is running.
+This flow also follows up on ended runs, in case no warm worker is running.
 
 An object is valid if its attempt is the one in its run's receipt. Every other object under the run's id is an
 orphan. It belongs to an attempt that was replaced, an upload whose response was lost, or a process that was
@@ -33,7 +33,7 @@ from flows.storage.protocol import Storage
 PAGE_SIZE = 200  # This is Prefect's own limit.
 # The first sweep looks this far back, and so does a sweep after an outage.
 LOOKBACK = timedelta(days=30)
-# Consecutive sweeps overlap by this, because runs and sweeps may use clocks that differ.
+# Overlap between consecutive sweeps, because the clocks of runs and sweeps may differ.
 OVERLAP = timedelta(hours=1)
 # Limits the duration of a sweep. The next sweep continues.
 MAX_DELETED_RUNS = 20_000
@@ -97,7 +97,7 @@ def _parse_sweep(run: FlowRun) -> LastSweep | None:
 def sweep(
     client: SyncPrefectClient, storage: Storage, oldest: datetime, last: LastSweep | None = None
 ) -> SweepCounts:
-    """Remove the files of exports that ended before `oldest`, and everything that belongs to no export.
+    """Remove the files of exports that ended before `oldest`, deleted exports, and orphaned objects.
 
     This reads only the runs that have changed since the last sweep, and the runs of stored files.
     """

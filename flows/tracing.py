@@ -1,7 +1,7 @@
 """Send OpenTelemetry traces if the extra `otel` is installed and OTEL_TRACES_EXPORTER is set.
 
-Prefect creates a span for every run and task. Its parent is named in a label, so the request that starts an
-export and the run itself form one trace.
+Prefect creates a span for every run and task. A label passes the parent span, so the request that starts an
+export and its run form one trace.
 """
 
 import logging
@@ -13,7 +13,7 @@ from opentelemetry import propagate, trace
 # Equals prefect.telemetry.run_telemetry.LABELS_TRACEPARENT_KEY, which is not public.
 PARENT_LABEL = "__OTEL_TRACEPARENT"
 FLUSH_MILLISECONDS = 2000
-# Signed links of a folder are not traced. A span contains the whole URL, which is a credential here.
+# Downloads from a storage folder are not traced, because their signed URL is a credential.
 UNTRACED = "/files/"
 # By default, OpenTelemetry would also send metrics and logs.
 _DEFAULTS = {
@@ -54,9 +54,9 @@ def instrument_app(app: Any) -> None:
 
 
 def trace_labels() -> dict[str, bool | int | float | str]:
-    """Return the labels with which a run continues the current trace.
+    """Return the labels that make a run part of the current trace.
 
-    They are empty if there is no trace.
+    There are none without a trace.
     """
     carrier: dict[str, str] = {}
     propagate.inject(carrier)

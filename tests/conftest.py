@@ -72,7 +72,7 @@ def scratch_url(stack: Stack) -> str:
 
 @pytest.fixture(scope="session")
 def storage(stack: Stack) -> S3Storage:
-    """Return the service's storage class, connected to the stack's S3 server."""
+    """Return the service's storage client for the stack's S3 server."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in stack.aws.items():
             patch.setenv(name, value)
@@ -97,7 +97,7 @@ def s3(stack: Stack) -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def guarded_keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The key file of the guarded API; each test module creates keys for its own callers."""
+    """Return the path of the guarded API's key file. Each test module adds keys for its own callers."""
     return tmp_path_factory.mktemp("keys") / "keys.json"
 
 

@@ -32,9 +32,9 @@ logger = logging.getLogger(__name__)
 
 
 class KeyFile:
-    """The keys in a file that other processes may change.
+    """API keys in a file that other processes may change.
 
-    While the file is not valid, such as when it was written only in part, the last valid keys stay in use.
+    While the file is invalid, for example because it is only partly written, the last valid keys stay in use.
     """
 
     def __init__(self, path: Path) -> None:
@@ -63,7 +63,7 @@ class KeyFile:
         return keys
 
     def check(self) -> Literal["ok", "stale", "failed"]:
-        """Return `stale` if the file is not valid and earlier keys are in use, or `failed` without any."""
+        """Return `ok`, `stale` if earlier keys replace those of an invalid file, or `failed` without any."""
         self._valid_keys()
         if self._error is None:
             return "ok"

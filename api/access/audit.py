@@ -1,7 +1,7 @@
-"""Audit requests: who did what, for which rows, from where, and with which outcome.
+"""Write an audit log that records who did what, for which rows, from where and with what outcome.
 
-Routes and dependencies add what they know with `note`. The middleware writes one line when the response ends,
-also for rejected requests.
+Routes and dependencies add fields with `note`. The middleware writes one line when the response ends, even if
+the request was rejected.
 """
 
 from contextvars import ContextVar
@@ -44,12 +44,12 @@ def note_link(job_id: str) -> None:
 
 
 def note_preview() -> None:
-    """Leave the request out of the audit log, because it starts nothing."""
+    """Exclude the request from the audit log, because a preview does not start an export."""
     note(is_preview=True)
 
 
 class AuditLog:
-    """ASGI middleware around the routes."""
+    """ASGI middleware that writes the audit log."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -34,7 +34,7 @@ class Authentication:
         return self._keys is not None or self._jwt is not None
 
     def check_keys(self) -> Literal["ok", "stale", "failed"]:
-        """Return `stale` or `failed` if the key file is configured but not valid. See `KeyFile.check`."""
+        """Return the result of `KeyFile.check`, or `ok` if no key file is configured."""
         return self._keys.check() if self._keys is not None else "ok"
 
     def caller(self, authorization: Sequence[str]) -> Caller:

@@ -17,11 +17,11 @@ class Caller:
     reports: frozenset[str] | None = None  # names of the permitted reports; None permits all
     sees_pii: bool = True  # False masks personal data
     claims: Claims | None = None  # allowed values by claim; None permits all rows
-    key_id: str | None = field(default=None, compare=False)  # of the API key, which can be revoked
+    key_id: str | None = field(default=None, compare=False)  # id of the API key, if one was used
 
     @property
     def rights(self) -> Rights | None:
-        """Return the rights that are stored with exports and schedules, or None for all rows forever."""
+        """Return the rights to store with an export or a schedule, or None if they are unlimited."""
         has_key = self.key_id is not None
         return Rights(self.claims, has_key) if has_key or self.claims is not None else None
 
@@ -32,10 +32,10 @@ class Caller:
 
     @property
     def idempotency_space(self) -> str:
-        """Return a text that keys with the same rights share.
+        """Return the namespace of the caller's idempotency keys.
 
-        An Idempotency-Key names an export or a schedule only among these. Otherwise a key would find what
-        another key of the caller has started, and what it does not cover.
+        API keys with the same rights share a namespace. With a single namespace, an Idempotency-Key could
+        refer to an export or a schedule that the caller may not access with the current API key.
         """
         if not self.is_limited:
             return self.name

@@ -17,7 +17,7 @@ MAX_RESTRICTED = 256
 class Resource(Protocol):
     """An export or a schedule.
 
-    `masked` is true if its creator could not see personal data. `rights` are the rows that they may see.
+    `masked` is true if the creator may not see personal data. `rights` limit the rows that they may see.
     """
 
     @property
@@ -49,11 +49,11 @@ class Catalog:
         return cls(dict(reports), mask_reports(reports))
 
     def update(self, report: Report) -> None:
-        """Replace a report by a copy that says more about what its database supports."""
+        """Replace the report if a check of its database has changed its unsupported sort keys."""
         if report.unsortable != self.reports[report.name].unsortable:
             self.reports[report.name] = report
             self.masked.update(mask_reports({report.name: report}))
-            self.__dict__.pop("_restricted", None)  # computed from the earlier report
+            self.__dict__.pop("_restricted", None)  # its cached results contain the previous report
 
     @cached_property
     def claim_names(self) -> frozenset[str]:
@@ -76,7 +76,10 @@ class Catalog:
 
     @cached_property
     def _restricted(self) -> Callable[[bool, frozenset[tuple[str, frozenset[str]]]], Mapping[str, Report]]:
-        """Restrict all reports by claims. The last results are kept, because it takes milliseconds."""
+        """Return a function that restricts all reports by claims.
+
+        Its results are cached, because restricting the reports takes milliseconds.
+        """
 
         @lru_cache(MAX_RESTRICTED)
         def restrict(sees_pii: bool, items: frozenset[tuple[str, frozenset[str]]]) -> Mapping[str, Report]:
@@ -87,9 +90,10 @@ class Catalog:
         return restrict
 
     def covers(self, caller: Caller, resource: Resource) -> bool:
-        """Return whether the key or token that was sent covers an export or a schedule of its caller.
+        """Return whether the caller may access the export or schedule with the current key or token.
 
-        Several keys of one caller may have different rights. What a key does not cover does not exist for it.
+        The keys of a caller may have different rights, so one key may not access everything that another has
+        created.
         """
         if not (resource.masked or caller.sees_pii):
             return False
@@ -97,7 +101,10 @@ class Catalog:
         return is_permitted and self._covers_rows(caller.claims, resource)
 
     def _covers_rows(self, claims: Claims | None, resource: Resource) -> bool:
-        """Return whether the claims allow all rows. Those of a report that is gone are unknown."""
+        """Return whether the claims allow all rows of the resource.
+
+        Returns False if its report no longer exists, because the claims cannot be checked then.
+        """
         if claims is None:
             return True
         report = self.reports.get(resource.report)
@@ -106,5 +113,5 @@ class Catalog:
 
 
 def _has_rows(report: Report, claims: Claims) -> bool:
-    """Return whether every claim allows a value. Otherwise the report does not exist for the caller."""
+    """Return whether each claim of the report has an allowed value. Otherwise the report is hidden."""
     return all(allowed_values(claims, name) for name in report.claim_names)

@@ -1,7 +1,7 @@
-"""Limit what a caller may start, schedule and preview.
+"""Limit how many exports, schedules and previews a caller may request.
 
-Prefect counts the waiting exports and the schedules. The rates are counted in each API process separately, so
-the effective rate limits grow with the number of processes.
+Waiting exports and schedules are counted in Prefect. Rates are counted separately in each API process, so the
+effective rate limits grow with the number of processes.
 """
 
 import math
@@ -74,7 +74,7 @@ class Throttle:
 
 @dataclass(frozen=True)
 class Quota:
-    """The number of exports or schedules that a caller may have, and the error beyond it."""
+    """The maximum number of waiting exports or schedules per caller, and the error for exceeding it."""
 
     limit: int
     code: str
@@ -102,7 +102,7 @@ class Entry:
 
 
 class Admission:
-    """Admits starts of exports, or new schedules, within a quota and a rate."""
+    """Limits how many exports or schedules a caller can create, using a quota and a rate."""
 
     def __init__(self, quota: Quota, throttle: Throttle) -> None:
         self._quota, self.throttle = quota, throttle
@@ -112,8 +112,8 @@ class Admission:
     def entry(self, caller: str) -> Iterator[Entry]:
         """Register a start in progress. If it fails, its token is returned to the bucket.
 
-        Enter before counting what the caller has. Every earlier start is then either still in progress or
-        already in the count, and no start escapes the limit.
+        Enter this context before counting the caller's exports or schedules. Earlier starts are then either
+        in progress or included in the count, so concurrent starts cannot exceed the limit.
         """
         entry = Entry(self._in_progress[caller])
         self._in_progress[caller] += 1
@@ -125,7 +125,7 @@ class Admission:
                 self.throttle.give_back(caller)
 
     def refusal(self, entry: Entry, caller: str, count: int) -> LimitReached | None:
-        """Take a token and return None, or return the limit that the start would exceed.
+        """Take a token and return None, or return an error for the limit that the start would exceed.
 
         `count` is the number of the caller's waiting exports or of their schedules.
         """
@@ -142,7 +142,7 @@ class Admission:
 
 @dataclass(frozen=True)
 class Limits:
-    """The limits of all callers: starts of exports, schedules, and previews of both."""
+    """The limits for each caller on starting exports, creating schedules and previewing either of them."""
 
     starts: Admission
     schedules: Admission

@@ -51,7 +51,7 @@ def rights_parameter(rights: Rights | None) -> dict[str, Any]:
 
 
 def stored_rights(parameters: Mapping[str, Any]) -> Rights | None:
-    """Return the rights of the creator. If an operator has made them invalid, they count as all rows."""
+    """Return the creator's rights, or None for all rows. Rights that an operator made invalid are ignored."""
     try:
         return parse_rights(parameters.get("rights"))
     except InvalidRequest:

@@ -41,7 +41,7 @@ _MAX_POLL_DELAY = 10
 
 @dataclass(frozen=True)
 class Run:
-    """The parts of a Prefect flow run that the API uses. `report` is the one that its request names."""
+    """The parts of a Prefect flow run that the API uses. `report` is the name of the requested report."""
 
     id: str
     name: str

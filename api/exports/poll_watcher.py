@@ -1,7 +1,7 @@
 """Answer polls from a cache, so that the load on Prefect does not grow with the number of polls.
 
-A job is watched after its first poll, until it finishes or is no longer polled. Once per tick, one batch
-reads all watched jobs. Events from Prefect trigger this read earlier. Finished jobs stay cached for a minute.
+A job is watched from its first poll until it finishes or is no longer polled. Each tick reads all watched
+jobs in one batch. Events from Prefect trigger this read earlier. Finished jobs stay cached for a minute.
 """
 
 import asyncio
@@ -145,7 +145,7 @@ class PollWatcher:
         return await asyncio.shield(reading)
 
     async def wait_for_change(self, job_id: str, seconds: float) -> None:
-        """Wait until the job changes or the time is over."""
+        """Wait until the job changes or `seconds` have passed."""
         watched_job = self._watched.get(job_id)
         if watched_job is None or watched_job.job.finished:
             return

@@ -1,4 +1,4 @@
-"""Positions of queued exports: Prefect is read once per caller and second, for any number of polls."""
+"""Compute the positions of queued exports, and cache each caller's queue for one second."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -39,7 +39,7 @@ class QueuePositions:
         return position_in(queue.waiting, job) if queue is not None else 0
 
     def forget(self, caller: str) -> None:
-        """Read the queue again for the next poll, because the caller has changed it."""
+        """Drop the cached queue, because it has changed. The next poll reads it from Prefect again."""
         self._queues.pop(caller, None)
         self._reading.pop(caller, None)
 

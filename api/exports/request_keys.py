@@ -11,7 +11,7 @@ from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun
 
 from api.exports.flow_run_job import caller_of
 
-# One query finds the next number if there are at most 15 exports, or else its order of magnitude.
+# With at most 15 exports, one query finds the next number. Otherwise, it finds the order of magnitude.
 FIRST_NUMBERS = [*range(1, 17), *(1 << power for power in range(5, 31))]
 NUMBERS_PER_QUERY = 32
 
@@ -19,15 +19,15 @@ ReadRuns = Callable[[Sequence[int]], Awaitable[Mapping[int, FlowRun]]]
 
 
 def is_unfinished(run: FlowRun) -> bool:
-    """Return whether the run may still make the file. A run that its owner has deleted is not one."""
+    """Return whether the run may still produce its file. This excludes runs that their owner has deleted."""
     return run.state_type not in TERMINAL_STATES and caller_of(run) is not None
 
 
 async def next_number(read_runs: ReadRuns, answers: Callable[[FlowRun], bool] = is_unfinished) -> int:
-    """Return the number of an export that answers for the request, or the first free number.
+    """Return the number of an existing export to reuse for the request, or the first free number.
 
-    `read_runs` returns the existing runs by number. There may be gaps, because records can be deleted. An
-    export behind a gap is found among the first 16 numbers only.
+    `read_runs` returns the existing runs by number. There may be gaps, because records can be deleted. After
+    a gap, exports are found only among the first 16 numbers.
     """
     taken, numbers = 0, FIRST_NUMBERS
     while numbers:
@@ -41,7 +41,7 @@ async def next_number(read_runs: ReadRuns, answers: Callable[[FlowRun], bool] = 
 
 
 def _between(taken: int, free: int) -> list[int]:
-    """Return evenly spaced numbers to look up next, ending with `free`, or nothing if there are none."""
+    """Return evenly spaced numbers to look up next, ending with `free`, or an empty list."""
     step = -(-(free - taken) // NUMBERS_PER_QUERY)
     numbers = list(range(taken + step, free, step))
     return [*numbers, free] if numbers else []

@@ -130,12 +130,12 @@ class RunReader:
         return {job_id for job_id, job in own.items() if self._catalog.covers(caller, job.run)}
 
     def _is_selected(self, job: Job, owner: str | None, selected: ExportFilter) -> bool:
-        """Return whether the job passes the filters that Prefect does not have."""
+        """Return whether the job matches the filters that Prefect does not support."""
         is_visible = owner == selected.caller.name and self._catalog.covers(selected.caller, job.run)
         return is_visible and selected.status in (None, job.status)
 
     async def latest_done(self) -> Job | None:
-        """Return the export of any caller that was finished last and has a file, or None."""
+        """Return the most recently finished export that has a file, from any caller, or None."""
         async with self._server.answering():
             runs = await self._client.read_flow_runs(
                 flow_filter=await self._flow(),

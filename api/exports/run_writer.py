@@ -75,7 +75,7 @@ class RunWriter:
         return await asyncio.shield(task)
 
     async def cancel(self, job: Job) -> bool:
-        """Cancel the job and return whether it had not ended yet."""
+        """Cancel the job. Return False if it had already ended."""
         async with self._server.answering():
             state: State[Any] = Cancelling()
             answer = await self._client.set_flow_run_state(UUID(job.run.id), state)
@@ -85,7 +85,7 @@ class RunWriter:
     async def mark_deleted(self, job: Job) -> None:
         """Hide the job from its owner, remove its request, and cancel it if it is running.
 
-        The sweep deletes everything of a marked job that could not be deleted at once.
+        The sweep later deletes all data of the job that could not be deleted immediately.
         """
         run_id, tags = UUID(job.run.id), tags_once_deleted(sorted(job.run.tags))
         async with self._server.answering():
@@ -109,8 +109,8 @@ class RunWriter:
     async def delete_record(self, job: Job, now: datetime) -> None:
         """Delete the record of a finished job and its artifacts, which contain the first rows.
 
-        The run is deleted last, because the sweep finds the artifacts through it. The sweep deletes the run
-        of a job that has just ended. Prefect deletes the logs together with the run; later logs would stay.
+        The run is deleted last, because the sweep finds the artifacts through it. If the job has just ended,
+        the run is left to the sweep, because log lines that arrive after its deletion would never be deleted.
         """
         run_id = UUID(job.run.id)
         async with self._server.answering():
@@ -147,9 +147,10 @@ class RunWriter:
     async def _prefect_key(
         self, request: ExportRequest, caller: Caller, key: str | None, oldest: datetime | None
     ) -> str:
-        """Return Prefect's key of the run that answers, or a new one.
+        """Return the Prefect idempotency key of the existing run to reuse, or an unused key.
 
-        Prefect never releases a key, so the keys of deleted and too old runs are skipped by their numbers.
+        Prefect never releases a key. The keys are therefore numbered, and those of deleted or outdated runs
+        are skipped.
         """
 
         def numbered(number: int) -> str:
@@ -176,9 +177,9 @@ class RunWriter:
         oldest: datetime | None,
         tags: Sequence[str],
     ) -> tuple[FlowRun, bool]:
-        """Create a run, or return the existing run with this key, and whether it existed.
+        """Create a run or find the existing run with this key. Return it and whether it already existed.
 
-        If the run of the key was deleted meanwhile, the next key is tried.
+        If the existing run has since been deleted, try the next key.
         """
         while True:
             flow_run, replayed = await self._create_with_key(request, caller, prefect_key, tags)
@@ -209,7 +210,7 @@ class RunWriter:
 
 @contextmanager
 def _unless_deleted() -> Iterator[None]:
-    """Ignore that the run or artifact does not exist, because another request has deleted it."""
+    """Ignore 404 errors from Prefect, because another request may have deleted the run or artifact."""
     try:
         yield
     except ObjectNotFound:
@@ -220,9 +221,9 @@ def _unless_deleted() -> Iterator[None]:
 
 
 def _answers_for_key(flow_run: FlowRun, oldest: datetime | None) -> bool:
-    """Return whether the run may be returned for its key.
+    """Return whether the run may be reused for its idempotency key.
 
-    This is not the case if it was deleted or created before `oldest`.
+    Returns False if its owner has deleted it or if it was created before `oldest`.
     """
     too_old = oldest is not None and flow_run.created is not None and flow_run.created < oldest
     return not too_old and caller_of(flow_run) is not None

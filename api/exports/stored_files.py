@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 class StoredFiles:
-    """Remembers for 10 seconds whether the file of a job could be read."""
+    """Checks whether the files of jobs can be read, and caches each result for 10 seconds."""
 
     def __init__(self, storage: Storage, clock: Callable[[], datetime], limit_seconds: float) -> None:
         self._storage, self._clock, self._limit_seconds = storage, clock, limit_seconds
@@ -31,7 +31,7 @@ class StoredFiles:
         self._checked: OrderedDict[str, tuple[datetime, bool]] = OrderedDict()
 
     async def check(self, job: Job) -> Job:
-        """Return the job, marked as lost if its file cannot be read although the storage responds."""
+        """Return the job with `file_lost` set if its file cannot be read although the storage responds."""
         if job.status != "done":
             return job
         checked_at, lost = self._checked.get(job.run.id, (None, False))
@@ -41,7 +41,7 @@ class StoredFiles:
         return replace(job, file_lost=lost)
 
     def as_last_checked(self, job: Job) -> Job:
-        """Return the job with the result of its last check, without a new one."""
+        """Return the job with the result of its last check. Do not check it again."""
         return replace(job, file_lost=self._checked.get(job.run.id, (None, False))[1])
 
     async def _is_lost_in_time(self, job: Job) -> bool:

@@ -74,7 +74,7 @@ async def healthz() -> Health:
     openapi_extra={"security": []},
 )
 async def metrics(request: Request, context: ContextDep) -> Response:
-    """Show the names of the reports that the caller may use. Without a key, hide all names."""
+    """Return the metrics. Report names are visible only to callers who may use the report."""
     await context.job_counts.refresh()
     try:
         reports = context.catalog.permitted(authenticate(request))
@@ -118,7 +118,7 @@ def _is_local(request: Request) -> bool:
 
 
 def _has_all_rights(request: Request) -> bool:
-    """Return whether the caller may read file and table names. The route itself requires no key."""
+    """Return whether the caller is unlimited and may see file and table names. The route requires no key."""
     try:
         return not authenticate(request).is_limited
     except Refusal:

@@ -34,7 +34,7 @@ class JsonRoute(APIRoute):
 
 
 def _checked(handle: Handler) -> Handler:
-    """Reject what a page of another site can send to a POST route without a body."""
+    """Reject requests that another website could send to a POST route without a body."""
 
     async def handle_checked(request: Request) -> Response:
         media_type = _media_type(request)
@@ -50,7 +50,7 @@ def _media_type(request: Request) -> str:
 
 
 def _is_from_another_origin(request: Request) -> bool:
-    """Compare the origin, which browsers send with every POST, with the host that was called."""
+    """Return whether the Origin header, which browsers send with every POST, differs from the Host header."""
     origin = request.headers.get("origin")
     return origin is not None and urlsplit(origin).netloc.lower() != request.headers.get("host", "").lower()
 

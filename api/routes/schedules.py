@@ -90,7 +90,7 @@ class OffsetQuery(QueryModel):
 
 @dataclass(frozen=True)
 class ScheduleOrder:
-    """A valid schedule with the request body and Idempotency-Key that it was sent with."""
+    """A validated schedule with its request body and Idempotency-Key."""
 
     spec: ScheduleSpec
     body: Any
@@ -317,7 +317,7 @@ async def _changed(schedule: StoredSchedule, body: Any, caller: Caller, context:
 
 
 def _reports_of(schedule: StoredSchedule, caller: Caller, context: Context) -> Mapping[str, Report]:
-    """Return the reports that the schedule may use, masked if the schedule or the caller is restricted."""
+    """Return the caller's reports with the restrictions of both the caller and the schedule."""
     claims = schedule.rights.claims if schedule.rights is not None else None
     reader = replace(
         caller,

@@ -45,9 +45,9 @@ class DeliveryLog:
                 return deliveries, None
 
     async def _covered_exports(self, block: list[Delivery], caller: Caller) -> set[str] | None:
-        """Return the exports that the caller's key covers; None for all.
+        """Return the ids of the exports that the caller may access, or None if the caller may access all.
 
-        The schedule may have been changed, so a key that covers it now may not cover its earlier exports.
+        The schedule may have been changed, so access to it does not imply access to its earlier exports.
         """
         if not caller.is_limited:
             return None

@@ -271,7 +271,7 @@ class ScheduleStore:
     async def _plan_now(self, deployment_id: UUID) -> None:
         """Let Prefect plan the next runs immediately.
 
-        Its scheduler would take up to a minute, which may be too late for the first run.
+        Prefect's scheduler may take up to a minute, which could be too late for the first run.
         """
         try:
             async with self._server.answering():
@@ -311,7 +311,7 @@ class ScheduleStore:
 
 
 def _is_planned(run: FlowRun, now: datetime) -> bool:
-    """Return whether a schedule has planned the run for a later time and it has not been attempted yet."""
+    """Return whether the run was planned by a schedule, is due later and has not been attempted yet."""
     due = run.expected_start_time
     return run.auto_scheduled and run.run_count == 0 and due is not None and due > now
 

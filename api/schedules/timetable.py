@@ -19,7 +19,7 @@ ORDINARY_DAY = EARLIEST.replace(tzinfo=UTC)
 MAX_SLOTS = 1000
 _RULE_OF_DAYS = "RRULE:FREQ=DAILY;INTERVAL="
 _LOCAL = "%Y%m%dT%H%M%S"
-# Prefect adds this start to rules that have none.
+# Prefect adds this DTSTART to rules without one.
 _IMPLIED_START = f"DTSTART:{EARLIEST:{_LOCAL}}\n"
 
 
@@ -31,8 +31,8 @@ def as_schedule(recurrence: Recurrence) -> Schedule:
         return RRuleSchedule(rrule=text, timezone=zone.key)
     assert recurrence.anchor is not None  # noqa: S101 - set by parse_recurrence
     if recurrence.whole_days:
-        # The slots of an IntervalSchedule depend on when they are computed if the clocks change, so that
-        # runs may be skipped or repeated. A daily RRULE always keeps the hour.
+        # When clocks change, the slots of an IntervalSchedule depend on when they are computed, so runs may
+        # be skipped or repeated. A daily RRULE always keeps its local time.
         start = recurrence.anchor.astimezone(zone).strftime(_LOCAL)
         rule = f"DTSTART:{start}\n{_RULE_OF_DAYS}{recurrence.interval.days}"
         return RRuleSchedule(rrule=rule, timezone=zone.key)

@@ -1,4 +1,4 @@
-"""Rows of a page: the values that the file shows, as JSON or as the file's text."""
+"""Convert the rows of a page to JSON values or to the text that the file would contain."""
 
 import json
 import math
@@ -51,7 +51,10 @@ class PageRows:
         return sqlalchemy_rows.expressions(self._read)
 
     def items(self, rows: Rows, cells: str) -> Items:
-        """Return the rows by column key. `cells` is `text` for the text of the file, else `json`."""
+        """Return each row as a dictionary by column key.
+
+        If `cells` is `text`, values are formatted as in the file. If it is `json`, they are JSON values.
+        """
         if not rows:
             return []
         values = rows if self._as_text else self._python_values(rows)
@@ -81,7 +84,7 @@ class PageRows:
 
 
 def json_of_text(text: str, column: OutputColumn) -> Any:
-    """Return the value of a cell if JSON has its type and can represent it, else the text itself."""
+    """Return the cell as a JSON value, or as text if JSON cannot represent it."""
     parse = _PARSERS.get(column.type)
     if parse is None or not exact_types.is_standard(column.expression.type):
         return text

@@ -22,7 +22,8 @@ class Readers:
     async def reading(self, caller: str) -> AsyncIterator[None]:
         """Hold a reader while the block runs.
 
-        Raises LimitReached if the caller's other reads take too long, and Unavailable if those of all do.
+        Raises LimitReached if the caller's own reads take too long to finish, or Unavailable if all readers
+        stay busy.
         """
         own = self._by_caller.setdefault(caller, asyncio.Semaphore(self._per_caller))
         if not await self._acquired(own):

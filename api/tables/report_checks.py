@@ -1,4 +1,4 @@
-"""Check what a report asks of its database: its select, its filters and its sort keys."""
+"""Check that the database supports a report's select, filters, claims and sort keys."""
 
 from contextlib import nullcontext
 from dataclasses import replace
@@ -15,7 +15,7 @@ from flows.query.report import Report
 from flows.sources.driver_errors import classify
 from flows.sources.report_check import message
 
-# PostgreSQL parses it as the type of the column, or says that it is invalid.
+# PostgreSQL parses this value as the type of the column, or reports that it is invalid.
 _ANY_TEXT = literal("", Bound(NullType()))
 _GEOMETRY = 255  # https://mariadb.com/kb/en/result-set-packets/#field-types
 
@@ -64,7 +64,10 @@ def _is_geometry(connection: Connection, query: Select[Any]) -> bool:
 
 
 def _continued(report: Report, connection: Connection, column: ColumnElement[Any]) -> Select[Any]:
-    """Return a page of the table after a cursor. Only PostgreSQL has types that it cannot compare."""
+    """Return the query for a page after a cursor.
+
+    Other databases can compare all types, so only PostgreSQL queries contain the comparison.
+    """
     after, query = operand(column) > _ANY_TEXT, report.select.order_by(column)
     if connection.dialect.name != "postgresql":
         return query
@@ -78,10 +81,10 @@ def _run(report: Report, connection: Connection, query: Select[Any], part: str) 
 
 
 def _error(connection: Connection, query: Select[Any]) -> DBAPIError | None:
-    """Return the error of the query, which reads no rows.
+    """Run the query without reading rows and return its error, or None.
 
-    An invalid value is no error, because the database has compared it. Raises the error if the database
-    cannot be reached.
+    Errors about invalid values are ignored, because they show that the database compares the column. Errors
+    that a retry may resolve, such as a lost connection, are raised.
     """
     is_postgresql = connection.dialect.name == "postgresql"
     try:

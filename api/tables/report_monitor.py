@@ -63,7 +63,7 @@ class ReportMonitor:
             raise
         except DeclarationError as error:
             self._disable(report, str(error))
-        except Exception as error:  # noqa: BLE001 - types and functions of the report belong to the user
+        except Exception as error:  # noqa: BLE001 - reports may use types and functions written by the user
             self._disable(report, f"{type(error).__name__}: {error}")
 
     def _enable(self, report: Report) -> None:

@@ -30,7 +30,7 @@ from flows.sources.snapshot import Snapshot, open_engine, snapshot, source_error
 
 CONNECT_SECONDS = 2  # libpq does not support shorter timeouts
 READERS = 20
-PAGE_READERS = 14  # the others are reserved for checks of starts and of readiness
+PAGE_READERS = 14  # the others are reserved for starting exports and readiness checks
 PAGE_READERS_PER_CALLER = 8
 LOOKUP_SECONDS = 5
 
@@ -82,7 +82,7 @@ class Source:
         return await self._in_thread(lambda: self._choices(query, report))
 
     def check_report(self, report: Report) -> Report:
-        """Return the report as its database supports it.
+        """Return the report without the sort keys that its database does not support.
 
         Raises DeclarationError if the report cannot be read, for example because a column is missing.
         """
@@ -173,7 +173,7 @@ class Source:
 
 
 def _after_cursor(opened: Snapshot, query: Select[Any], is_first: bool) -> Sequence[Row[Any]]:
-    """Return the rows. The values of a cursor come from the client, so the database may refuse them."""
+    """Return the rows. Raises InvalidRequest if the database rejects the values of the client's cursor."""
     try:
         return _fetch_all(opened.connection.execute(query))
     except (DBAPIError, OverflowError) as error:

@@ -116,7 +116,7 @@ def _request(
 
 
 def at_parameters(error: InvalidRequest) -> InvalidRequest:
-    """Return the error of a request body with pointers to query parameters."""
+    """Convert the error's pointers from body fields to query parameters."""
     return InvalidRequest([_without_filters(item) for item in error.errors])
 
 

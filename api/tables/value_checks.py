@@ -1,4 +1,4 @@
-"""Check values of a request that only the database can check, such as `abc` for a column of addresses."""
+"""Validate request values that only the database can check, such as `abc` for a column of IP addresses."""
 
 from contextlib import nullcontext
 from typing import Any
@@ -26,9 +26,9 @@ def check_filters(request: ExportRequest, opened: Snapshot) -> None:
 
 
 def accepted(opened: Snapshot, query: Select[Any], has_row: bool = False) -> bool:
-    """Return whether the database accepts the query's values, and with `has_row` whether there is a row."""
+    """Return whether the database accepts the query's values. `has_row` also requires that a row exists."""
     try:
-        # After an error, PostgreSQL refuses all statements up to the savepoint.
+        # After an error, PostgreSQL rejects all statements until a rollback to the savepoint.
         with opened.connection.begin_nested() if opened.is_postgresql else nullcontext():
             row = opened.connection.execute(query).first()
     except DBAPIError as error:

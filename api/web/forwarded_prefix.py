@@ -9,7 +9,7 @@ _PREFIX = re.compile(rb"(/[A-Za-z0-9._~-]+)+")
 
 
 def _under(prefix: str, scope: Scope) -> Scope:
-    path = scope["path"]  # ASGI expects `root_path` at its start, but the proxy has removed it
+    path = scope["path"]  # ASGI paths include `root_path`, but the proxy has removed it
     if not path.startswith(f"{prefix}/"):
         path = prefix + path
     return {**scope, "root_path": prefix, "path": path, "raw_path": path.encode()}

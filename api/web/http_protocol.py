@@ -51,7 +51,7 @@ class LimitedHttp(HttpToolsProtocol):
             )
 
     def _is_idle(self) -> bool:
-        """Return whether only empty lines have arrived, which have stopped the timer of uvicorn."""
+        """Return whether only empty lines have arrived. They have stopped uvicorn's keep-alive timer."""
         return (
             self.timeout_keep_alive_task is None and self.cycle is not None and self.cycle.response_complete
         )

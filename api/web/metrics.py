@@ -56,7 +56,7 @@ class Metrics:
         )
 
     def response(self, visible_reports: Collection[str]) -> Response:
-        """Return all metrics. The names of other reports are hidden."""
+        """Return all metrics. Only the names of `visible_reports` are shown."""
         registry = self.registry
         if SHARED_FOLDER in os.environ:
             registry = CollectorRegistry()

@@ -1,4 +1,4 @@
-"""Read the state of an export, and wait for its end with long polls."""
+"""Read the state of an export, and use long polls to wait until it ends."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -1,1 +1,1 @@
-"""Commands that write reports for the user's own database, and check them."""
+"""Commands that generate and check reports for the user's own database."""

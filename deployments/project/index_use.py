@@ -13,7 +13,7 @@ _PREFER_INDEX = ("enable_seqscan", "enable_sort")
 
 
 def finds_by_index(connection: Connection, query: Select[Any], column: ColumnElement[Any]) -> bool:
-    """Return whether the database finds the rows of the query by an index on the column."""
+    """Return whether the database can use an index on the column to find the rows of the query."""
     name = str(getattr(column, "name", ""))
     match connection.dialect.name:
         case "postgresql":
@@ -44,7 +44,7 @@ def sorts_by_index(connection: Connection, query: Select[Any], column: ColumnEle
 
 
 def has_index(connection: Connection, column: ColumnElement[Any]) -> bool:
-    """Return whether an index or a key of the table starts with the column."""
+    """Return whether the column is the first column of an index or key of its table."""
     if not isinstance(column, Column) or not isinstance(column.table, Table):
         return False
     inspector, place = inspect(connection), {"schema": column.table.schema}

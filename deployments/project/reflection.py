@@ -1,4 +1,4 @@
-"""Read a table or view from the database, and guess which parts a report needs."""
+"""Inspect a table or view, and suggest the key, period and filters of a report for it."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -68,7 +68,10 @@ def is_boolean(kind: Any) -> bool:
 
 
 def reflect(connection: Connection, text: str) -> Reflected:
-    """Raises RequestRejected if the database has no such table or view."""
+    """Return the columns, keys and indexes of a table or view.
+
+    Raises RequestRejected if it does not exist.
+    """
     inspector = inspect(connection)
     name, schema = _find(inspector, text)
     columns = inspector.get_columns(name, schema=schema)
@@ -110,7 +113,7 @@ def _relations(inspector: Inspector, schema: str | None) -> Iterator[str]:
 
 
 def _unique(inspector: Inspector, name: str, schema: str | None) -> list[str]:
-    """Return the only column of a unique constraint or index that is never null, in a list."""
+    """Return a list with one non-nullable column that is unique by itself, or an empty list."""
     nullable = {one["name"]: one["nullable"] for one in inspector.get_columns(name, schema=schema)}
     unique: list[Sequence[str | None]] = [
         one["column_names"] for one in inspector.get_unique_constraints(name, schema=schema)

@@ -36,7 +36,7 @@ def examine(report: Report, engine: Engine, seconds: int) -> Iterator[Finding]:
         yield Finding("error", problem)
         return
     for part in (_check_key, _check_queries):
-        try:  # A query that fails ends its transaction, so each part has its own.
+        try:  # A failed query aborts its transaction, so each check opens a new one.
             with snapshot(engine, "UTC", seconds, _now) as opened:
                 yield from part(report, opened)
         except SourceTimeout:
@@ -151,7 +151,7 @@ def _example_body(report: Report, opened: Snapshot) -> dict[str, Any] | None:
 
 
 def _days(report: Report, value: Any) -> dict[str, str]:
-    """Return the longest period that the report allows, up to a month, around a value of the period."""
+    """Return the longest period that the report allows, up to a month, starting on the day of `value`."""
     day = date.fromisoformat(str(value)[:10])
     days = min(report.max_days or MAX_EXAMPLE_DAYS, MAX_EXAMPLE_DAYS)
     return {"from": day.isoformat(), "to": (day + timedelta(days=days - 1)).isoformat()}

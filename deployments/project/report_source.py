@@ -207,7 +207,7 @@ def _access(table: str, alias: str) -> str:
     return f"{table}.c.{alias}" if is_attribute and alias not in _METHODS else f"{table}.c[{_quote(alias)}]"
 
 
-# Attributes of SQLAlchemy's collection of columns, which hide columns with these names.
+# Attributes of SQLAlchemy's column collection. Columns with these names are only accessible with `[]`.
 _METHODS = frozenset(name for name in dir(ReadOnlyColumnCollection) if not name.startswith("__"))
 
 

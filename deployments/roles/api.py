@@ -20,7 +20,7 @@ from deployments.stack.ports import is_free
 from flows.errors import DeclarationError
 from flows.reports import catalog
 
-# Requests that are under way when the process is asked to stop may take this long.
+# After a stop signal, requests in progress may take this long to finish.
 GRACEFUL_SECONDS = 5
 
 
@@ -56,7 +56,7 @@ def _shared_metrics(processes: int) -> Iterator[None]:
 
 
 def _check(host: str, port: int) -> None:
-    """Raise RequestRejected for a setting or option with which no process could start."""
+    """Raise RequestRejected if a setting or an option would prevent every process from starting."""
     environment = os.environ
     if error := missing_settings(environment, *REQUIRED) or check_settings(environment):
         raise RequestRejected(error)

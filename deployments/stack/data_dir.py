@@ -36,7 +36,7 @@ def claim(directory: Path) -> IO[str]:
 
 
 def clean_up(directory: Path) -> None:
-    """End the processes of a killed supervisor and rotate its logs. The caller must hold the lock."""
+    """Kill processes left by a killed supervisor and rotate its logs. The caller must hold the lock."""
     orphan_processes.end_all(mark(directory, ""))
     for name in PRIVATE_FILES:
         if (directory / name).exists():

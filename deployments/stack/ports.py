@@ -45,7 +45,7 @@ class Ports:
         """Return a port for the role.
 
         0 means any free port. None means the default, or any free port if the default is in use. Raises
-        PortTaken if any other `port` is in use.
+        PortTaken for any other port that is in use.
         """
         if port == 0:
             return self.any_free(role, host)

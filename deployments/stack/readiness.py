@@ -1,4 +1,4 @@
-"""Check whether the API is ready, and report what it is waiting for if that takes long."""
+"""Check whether the API is ready. If this takes long, print what the API is waiting for."""
 
 import asyncio
 import time

@@ -35,7 +35,7 @@ class Supervisor:
         return {role: child.pid for role, child in children if child.pid and _keeps_running(role)}
 
     async def start(self, program: Program, group: asyncio.TaskGroup) -> None:
-        """Start a program and wait until it is ready. A task in `group` restarts it whenever it ends."""
+        """Start a program and wait until it is ready. A task in `group` restarts it whenever it exits."""
         child = self._add(program)
         with self._terminal.part(program.title):
             await child.start()

@@ -1,4 +1,4 @@
-"""Periodically follow up on ended runs whose process did not (see flows/schedules/after_run.py)."""
+"""Periodically do the follow-up that a run's process has missed (see flows/schedules/after_run.py)."""
 
 import logging
 import random

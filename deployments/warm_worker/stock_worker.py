@@ -42,7 +42,7 @@ class StockWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
     _description = "Runs flows in processes with all imports done: 0.3 s instead of 10 s."
 
     def __init__(self, work_pool_name: str, *, runs_per_process: int = 1, **options: Any) -> None:
-        """`runs_per_process` is for the warm worker only."""
+        """Accept the warm worker's options. `runs_per_process` has no effect here."""
         if options.get("limit") is None:
             options["limit"] = DEFAULT_LIMIT
         super().__init__(work_pool_name, **options)

@@ -1,4 +1,4 @@
-"""Access of runs: API keys as stored, and whether one still covers what a run reads.
+"""Read the stored API keys, and check that a run may still read its rows.
 
 Code that identifies the caller of a request belongs in `api.access`, and row restrictions belong in
 `flows.query`.

@@ -1,6 +1,6 @@
-"""Read the file of API keys, which the API verifies and runs of schedules look up.
+"""Read the API key file. The API uses it to authenticate callers, and runs use it to recheck rights.
 
-It has the form {"keys": [{"id", "caller", "sha256", "createdAt", "reports": [...] or null, "pii": true,
+The file has the form {"keys": [{"id", "caller", "sha256", "createdAt", "reports": [...] or null, "pii": true,
 "allow": {claim: [...]} or null}]}.
 """
 
@@ -19,7 +19,7 @@ class KeyFileUnusable(Exception):
 
 @dataclass(frozen=True)
 class Key:
-    """A stored key. `allow` of None allows all rows, otherwise a claim that is missing allows none."""
+    """A stored key. If `allow` is None, all rows are allowed. Otherwise a missing claim allows no rows."""
 
     id: str
     caller: str

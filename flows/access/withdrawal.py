@@ -1,4 +1,4 @@
-"""Stop runs whose right has been withdrawn since their export or schedule was created."""
+"""Stop runs whose rights were revoked after their export or schedule was created."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +20,7 @@ def readable_reports(
 ) -> Mapping[str, Report]:
     """Return the reports with only the rows that the creator of the export may see.
 
-    Raises RightsGone if they may no longer see the rows of the request.
+    Raises RightsGone if the creator may no longer see the requested rows.
     """
     report = stored_report(body, reports)
     if rights is None or report is None:
@@ -32,10 +32,10 @@ def readable_reports(
 def check_rights(
     report: Report, body: Mapping[str, Any], rights: Rights, caller: str, keys_file: Path | None
 ) -> None:
-    """Raise RightsGone if the creator may no longer see the rows of the request `body`.
+    """Raise RightsGone if the creator may no longer see the rows that `body` requests.
 
-    Rights from an API key last while some key of the caller has them, so a key can be replaced. Workers that
-    do not know the key file check only the rights that are stored with the run.
+    Rights from an API key remain valid while any of the caller's keys grants them, so a key can be replaced.
+    A worker without the key file checks only the rights stored with the run.
     """
     if not covers(report, rights.claims, body, rights.claims):
         raise RightsGone

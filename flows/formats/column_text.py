@@ -1,6 +1,6 @@
 """Convert the cells of a column to text.
 
-Arrow converts the whole column if its text is the same as that of `cell_text`. Otherwise the cells are
+Arrow converts the whole column if it produces the same text as `cell_text`. Otherwise the cells are
 converted one by one.
 """
 

@@ -1,6 +1,6 @@
 """Convert arrays of timestamps to text.
 
-The result equals that of `cell_text`, but takes a tenth of the time.
+The result is the same as with `cell_text`, but takes a tenth of the time.
 """
 
 from datetime import UTC, datetime, timedelta

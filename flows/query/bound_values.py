@@ -36,7 +36,7 @@ from flows.query.date_range import DateRange
 
 
 class Verbatim(UserDefinedType[str]):
-    """Text without a type, which PostgreSQL parses as the type it is compared with."""
+    """Untyped text that PostgreSQL parses as the type of the other operand."""
 
     cache_ok = True
 
@@ -77,7 +77,7 @@ def bound(column: ColumnElement[Any], value: Any) -> ColumnElement[Any]:
 
 
 def bound_cursor_value(value: Any) -> ColumnElement[Any]:
-    """Return a value of the driver, or PostgreSQL's text, as `statement.cursor_values` selected it."""
+    """Bind a value selected by `statement.cursor_values`. On PostgreSQL, the value is text."""
     return literal(value, Bound(NullType()))
 
 
@@ -119,7 +119,7 @@ def _by_python(element: DayStart, compiler: SQLCompiler, **options: Any) -> str:
 
 @compiles(DayStart, "postgresql")
 def _by_postgresql(element: DayStart, compiler: SQLCompiler, **options: Any) -> str:
-    """Midnight may come twice; PostgreSQL takes the second one, and the day begins with the first."""
+    """Start the day at the first midnight if it occurs twice. PostgreSQL itself would use the second."""
     day, zone, _ = element.clauses
     midnight = cast(day, DateTime)
     second = func.timezone(zone, midnight)

@@ -15,10 +15,10 @@ _WORD = re.compile(r"\w+")
 
 @dataclass(frozen=True)
 class Source:
-    """A column of a table, both in lower case.
+    """A table column. Both names are in lower case.
 
-    `table` is None for a word in SQL text, such as that of literal_column(), which may be any column.
-    Schemas are left out, because two Table objects of one table may name its schema differently.
+    `table` is None for a word in raw SQL, such as literal_column(), because it could name any column.
+    The schema is omitted, because two Table objects for the same table may name it differently.
     """
 
     table: str | None
@@ -26,7 +26,7 @@ class Source:
 
 
 def overlap(sources: Iterable[Source], others: Iterable[Source]) -> bool:
-    """Return whether the same column may be in both."""
+    """Return whether both may contain the same column."""
     return any(
         source.column == other.column and (None in (source.table, other.table) or source.table == other.table)
         for source in sources

@@ -1,9 +1,9 @@
 """Compare column values by what they mean instead of by how they are stored.
 
-SQLite stores timestamps as text, in the format of the application that wrote them. For example,
-`2024-07-19 00:00:00`, `2024-07-19T00:00:00Z` and `2024-07-19T02:00:00.000+02:00` are different texts for the
-same instant. A value that is invalid for its column matches every condition, so that reading the row raises
-an error.
+SQLite stores timestamps as text, in the format of the application that wrote them. For example, `2024-07-19
+00:00:00`, `2024-07-19T00:00:00Z` and `2024-07-19T02:00:00.000+02:00` are different strings for the same
+instant. A value that is invalid for its column matches every condition, so that reading the row raises an
+error.
 
 MariaDB sorts an enum by its position but compares it by its name. It also compares a FLOAT with more digits
 than it prints.
@@ -65,15 +65,15 @@ def stores_text(kind: TypeEngine[Any]) -> bool:
 
 
 def operand(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Return the column for an operator, which SQLAlchemy declares for few of a database's own types."""
+    """Return the column so that operators work even if SQLAlchemy declares none for its type."""
     is_undeclared = column.type.operator_classes is OperatorClass.UNSPECIFIED
     return type_coerce(column, NullType()) if is_undeclared else column
 
 
 def printed(value: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Return the text that PostgreSQL prints for any type. concat() prints null as an empty text.
+    """Return the text that PostgreSQL prints for a value. Null stays null, unlike in a plain concat().
 
-    A composite value IS NOT NULL only if none of its fields is null, but it is always distinct from null.
+    The check is IS DISTINCT FROM, because IS NOT NULL is false for a composite value with a null field.
     """
     return case((operand(value).is_distinct_from(null()), func.concat(value, type_=Text)))
 
@@ -96,7 +96,7 @@ def ordered(column: ColumnElement[Any]) -> ColumnElement[Any]:
 
 
 def sortable(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Return an expression for ORDER BY whose comparisons have the same order."""
+    """Return an expression for ORDER BY that also compares in the same order."""
     has_positions = isinstance(column.type, Boolean | Enum | mysql.SET | mysql.BIT) and is_standard(
         column.type
     )
@@ -104,12 +104,12 @@ def sortable(column: ColumnElement[Any]) -> ColumnElement[Any]:
 
 
 def cursor_value(expression: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Return a row's exact value for a cursor, which is text on PostgreSQL."""
+    """Return an expression for the exact value in a cursor, as text on PostgreSQL."""
     return CursorValue(expression)
 
 
 def matching(condition: ColumnElement[bool], column: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Make the condition also handle stored values that are invalid for the column's type."""
+    """Extend the condition to match stored values that are invalid for the column's type."""
     may_be_invalid = stores_text(column.type) or (
         isinstance(column.type, Boolean) and is_standard(column.type)
     )
@@ -180,7 +180,7 @@ def _comparable_on_sqlite(element: Comparable, compiler: SQLCompiler, **options:
 
 @compiles(Shown, *_MYSQL)
 def _as_driver_reads(element: Shown, compiler: SQLCompiler, **options: Any) -> str:
-    """Compare floats by their text: the server prints a FLOAT of 0.1 as 0.1 but compares 0.10000000149."""
+    """Compare floats as printed. The server prints a FLOAT of 0.1 as 0.1 but compares 0.10000000149."""
     (column,) = element.clauses
     value: ColumnElement[Any] = case((column != _number(0), _number(1)), (column.is_not(None), _number(0)))
     if isinstance(element.type, Float):
@@ -192,7 +192,7 @@ def _as_driver_reads(element: Shown, compiler: SQLCompiler, **options: Any) -> s
 
 @compiles(Ordered, "sqlite")
 def _by_number(element: Ordered, compiler: SQLCompiler, **options: Any) -> str:
-    """SQLite orders every text after every number, and some applications store decimals as text."""
+    """Convert decimals that are stored as text to numbers. SQLite sorts text after every number."""
     (column,) = element.clauses
     number = cast(column, Numeric)
     return compiler.process(
@@ -222,7 +222,7 @@ def _as_text(element: FunctionElement[Any], compiler: SQLCompiler, **options: An
 
 @compiles(CursorValue, *_MYSQL)
 def _exactly(element: CursorValue, compiler: SQLCompiler, **options: Any) -> str:
-    """Select what the driver would lose: digits of floats, durations, and dates that Python does not have."""
+    """Preserve float digits, durations and dates outside Python's range, which the driver would lose."""
     (value,) = element.clauses
     if isinstance(value.type, Float):
         value = cast(value, Double)

@@ -15,7 +15,7 @@ _DATE_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,6})?([Zz
 
 @dataclass(frozen=True)
 class DateRange:
-    """A half-open range: `first` is part of it, `after` is not.
+    """A half-open range that includes `first` and excludes `after`.
 
     Each end is a day in `zone` or an aware timestamp.
     """
@@ -83,7 +83,7 @@ def _check_range(day: date) -> date:
 
 @cache
 def time_zone_names() -> frozenset[str]:
-    """Return the names of all IANA time zones, without aliases for the local setting of the machine."""
+    """Return the names of all IANA time zones, except aliases of the machine's local time zone."""
     return frozenset(available_timezones()) - {"localtime", "posixrules", "Factory"}
 
 

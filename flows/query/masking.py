@@ -72,10 +72,9 @@ def _masked_expression(column: TableColumn) -> ColumnElement[Any]:
 
 
 def unmarked_columns(report: Report) -> dict[str, str]:
-    """Return columns without `pii` that use the same table column as a column with `pii`, by key.
+    """Map columns without `pii` to columns with `pii` that use the same table column, by key.
 
-    They may show the same value, such as `lower(email)` next to `email`. The values are the keys of the
-    columns with `pii`.
+    Such a column may reveal the same value, for example `lower(email)` next to `email`.
     """
     columns = report.table_columns.values()
     marked = {column.key: sources_of(column.expression) for column in columns if column.pii}

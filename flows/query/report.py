@@ -30,7 +30,7 @@ from flows.rows.operators import FILTERABLE
 
 Transform = Callable[[pd.DataFrame], pd.DataFrame]
 
-# The default report if it exists. Stored requests for any other report contain its name.
+# Name of the default report, if it exists. Stored requests omit this name but contain any other.
 DEFAULT_REPORT = "survey-responses"
 # A claim with this value allows all rows.
 ALL_VALUES = "*"
@@ -74,10 +74,11 @@ class Report:
 
     `select` contains the columns, joins and conditions. `key` is a unique column that is never null. `period`
     is the column that `from` and `to` restrict, to at most `max_days` days. `sort` is the default order:
-    column keys separated by commas, with `-` for descending. `claims` maps claims of callers to the columns
-    that they restrict, and `session_claims` maps settings of PostgreSQL to claims. Only mask_reports() sets
-    `masked`, the keys of masked columns. Only restrict_report() sets `rights`, the allowed values by claim.
-    Only the API's check at start sets `unsortable`, the keys of columns that the database cannot sort by.
+    column keys separated by commas, with `-` for descending. `claims` maps caller claims to the columns that
+    they restrict, and `session_claims` maps PostgreSQL settings to claims. `masked` contains the keys of
+    masked columns and is set only by mask_reports(). `rights` contains the allowed values by claim and is set
+    only by restrict_report(). `unsortable` contains the keys of columns that the database cannot sort by and
+    is set only by the API's startup check.
     """
 
     name: str
@@ -185,7 +186,7 @@ def _check_kinds(report: Any) -> None:
 
 
 def _converted(report: Report) -> dict[str, Any]:
-    """Return the parts of a declaration with columns in place of ORM attributes and names."""
+    """Return the declaration's parts, with ORM attributes and names replaced by columns."""
     source = as_select(report.select)
     scope = as_mapping(report.scope, "scope", '{"origin": flights.c.origin}')
     filters = as_mapping(report.filters, "filters", '{"carrier": flights.c.carrier}')

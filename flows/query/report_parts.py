@@ -1,4 +1,4 @@
-"""The parts of a report, and their conversion from ORM classes, attributes and names."""
+"""Define the parts of a report, and resolve ORM classes, attributes and names to columns."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -26,7 +26,7 @@ _TEXT = (
     "select: text() is not supported, because the service adds conditions and an order."
     " Use select(table.c.column, …), or select(text(…).columns(…).subquery())"
 )
-# Values of a scope that declares no pattern. The quantifiers exclude values that no column can contain.
+# Default patterns for scope values, by type. The quantifiers exclude values that no column can contain.
 _PATTERNS = {
     "integer": "-?[0-9]{1,18}",
     "uuid": "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}",
@@ -50,7 +50,7 @@ class Scope:
     `pattern` is a regular expression that values must match; the default depends on the column's type.
     `known` is the column that lists the existing values; by default, it is the column itself. `title` is an
     optional column of the same table with a display name for each value. If it is set, callers can list and
-    search the values. `claim` names the claim of callers that limits the values. `allowed` are conditions on
+    search the values. `claim` names the caller claim that limits the values. `allowed` contains conditions on
     the table of `known` and is set only by restrict_report().
     """
 
@@ -68,7 +68,7 @@ class Scope:
 
 @dataclass(frozen=True)
 class Filter:
-    """An optional condition. `choices` are the valid values, and `operators` limits what requests may use."""
+    """An optional condition. `choices` lists the valid values. `operators` limits the operators."""
 
     column: ColumnElement[Any]
     label: str | None = None
@@ -146,7 +146,7 @@ def as_questions(questions: Questions, source: Select[Any]) -> Questions:
 
 
 def as_select(value: Any) -> Select[Any]:
-    """Return a select of a table, a view or an ORM class, or the select itself."""
+    """Return the select unchanged, or build one from a table, view or ORM class."""
     if isinstance(value, Select):
         return value
     if isinstance(value, str | TextClause | TextualSelect):
@@ -159,7 +159,7 @@ def as_select(value: Any) -> Select[Any]:
 
 
 def as_column(value: Any, part: str, source: Select[Any]) -> ColumnElement[Any]:
-    """Return a column, the column of an ORM attribute, or the column of `source` with this name."""
+    """Resolve a column, an ORM attribute or the name of a column in `source` to a column."""
     if isinstance(value, str):
         return _named(value, part, source)
     if isinstance(value, tuple | list):

@@ -47,7 +47,7 @@ class ExportRequest:
 
     @property
     def fingerprint(self) -> str:
-        """A hash of the request. It is equal for two requests that produce the same file."""
+        """A hash that is equal for requests that produce the same file."""
         content = {
             "report": self.report.name,
             "scope": dict(self.scope),
@@ -88,7 +88,7 @@ class ExportRequest:
 
 
 def _row_restrictions(report: Report) -> dict[str, tuple[str, ...]]:
-    """Return the restrictions by claim, without those of scopes: the request names their value itself."""
+    """Return the restrictions by claim. Scopes are omitted, because the request contains their values."""
     names = {*report.claims, *report.session_claims.values()}
     restricted = {name: values for name, values in report.rights.items() if ALL_VALUES not in values}
     return {name: values for name, values in restricted.items() if name in names}
@@ -151,7 +151,7 @@ def parse_stored_request(body: Mapping[str, Any], reports: Mapping[str, Report])
 
 
 def stored_report(body: Mapping[str, Any], reports: Mapping[str, Report]) -> Report | None:
-    """Return the report of a body that `stored_body` returned, or None if it no longer exists."""
+    """Return the report of a body returned by `stored_body`, or None if the report no longer exists."""
     return requested_report(_with_name(body, reports), reports)
 
 
@@ -160,9 +160,9 @@ def _with_name(body: Mapping[str, Any], reports: Mapping[str, Report]) -> Mappin
 
 
 def stored_body(report: Report, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the body without its nulls, and with the report's name unless that is DEFAULT_REPORT.
+    """Return the body without nulls, and with the report's name unless it is DEFAULT_REPORT.
 
-    So it means the same report if the default report changes.
+    The body then still refers to the same report if the default report changes.
     """
     values = {key: value for key, value in body.items() if value is not None}
     return values if report.name == DEFAULT_REPORT else {"report": report.name, **values}

@@ -135,7 +135,7 @@ def request_model(report: Report, dates: bool = True) -> type[ReportRequest]:
 def any_report_model(dates: bool = True) -> type[ReportRequest]:
     """Return the model of requests for an unknown report.
 
-    It rejects the report, and checks the fields that all reports share so that their errors are reported too.
+    It rejects the `report` field and validates the fields that all reports share, to report their errors too.
     """
     fields = _fields({}, _optional_dates() if dates else _no_dates())
     fields |= {

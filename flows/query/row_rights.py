@@ -19,7 +19,7 @@ from flows.query.filters.values import parse_filter_value, value_from_text
 from flows.query.report import ALL_VALUES, Filter, Report, Scope
 from flows.query.request_model import request_model
 
-# Allowed values by the name of the claim. A missing claim allows no value, ALL_VALUES allows every value.
+# Allowed values by claim name. A missing claim allows no values; ALL_VALUES allows every value.
 Claims = Mapping[str, frozenset[str]]
 
 _EVERY = frozenset({ALL_VALUES})
@@ -27,7 +27,7 @@ _EVERY = frozenset({ALL_VALUES})
 
 @dataclass(frozen=True)
 class Rights:
-    """The rows that the creator of an export or a schedule may see; `claims` of None allow all rows.
+    """The rows that the creator of an export or schedule may see. If `claims` is None, these are all rows.
 
     `from_key` is true if the rights come from an API key, which can be revoked or limited later.
     """
@@ -42,7 +42,7 @@ class Rights:
 
 
 def parse_rights(value: object) -> Rights | None:
-    """Parse the flow parameter. Raises InvalidRequest if an operator has made it invalid."""
+    """Parse the flow parameter. Raises InvalidRequest if it is invalid, such as after an operator's edit."""
     match value:
         case None:
             return None
@@ -61,7 +61,7 @@ def allowed_values(claims: Claims | None, name: str) -> frozenset[str]:
 
 
 def intersect(one: Claims | None, other: Claims | None) -> Claims | None:
-    """Return the values that both allow."""
+    """Return the claims that both allow. None allows every value."""
     if one is None or other is None:
         return other if one is None else one
     return {name: _both(one[name], other[name]) for name in one.keys() & other.keys()}
@@ -76,7 +76,7 @@ def _both(one: frozenset[str], other: frozenset[str]) -> frozenset[str]:
 def covers(report: Report, claims: Claims | None, body: Mapping[str, Any], made_with: Claims | None) -> bool:
     """Return whether the claims allow all rows of an export with the request `body`.
 
-    `made_with` are the claims that the export was restricted by.
+    `made_with` contains the claims that the export was created with.
     """
     for name in report.claim_names if claims is not None else ():
         allowed = allowed_values(claims, name)
@@ -98,7 +98,7 @@ def restrict_report(report: Report, claims: Claims | None) -> Report:
     if claims is None or not report.claim_names:
         return report
     for dates in (True, False):
-        request_model(report, dates)  # made once for the report as declared
+        request_model(report, dates)  # cached on the declared report
     rights = {name: tuple(sorted(allowed_values(claims, name))) for name in report.claim_names}
     restricted = replace(
         report,
@@ -108,12 +108,12 @@ def restrict_report(report: Report, claims: Claims | None) -> Report:
         rights=rights,
     )
     computed = {name: value for name, value in vars(report).items() if name not in vars(restricted)}
-    vars(restricted).update(computed)  # columns, filters and models are those of the report
+    vars(restricted).update(computed)  # reuse the report's columns, filters and models
     return restricted
 
 
 def session_settings(report: Report) -> dict[str, str]:
-    """Return PostgreSQL settings for row level security: the values that a claim allows, as a JSON array."""
+    """Return PostgreSQL settings for row-level security. Each is a JSON array of allowed claim values."""
     every = (ALL_VALUES,)
     return {
         setting: json.dumps(report.rights.get(claim, every))
@@ -150,7 +150,7 @@ def _value_clauses(
 ) -> Iterator[ColumnElement[bool]]:
     """Yield the conditions on a column with values of the scope `name`.
 
-    A claim of the scope itself names them. Other claims leave the values that occur in the caller's rows.
+    The scope's own claim lists the allowed values. Other claims allow values that occur in the caller's rows.
     """
     scope = report.scope[name]
     yield from _own_clause(scope, column, rights)
@@ -180,7 +180,7 @@ def _clause(column: ColumnElement[Any], texts: tuple[str, ...]) -> Iterator[Colu
 
 
 def _parsed(texts: tuple[str, ...], filter_: Filter) -> Iterator[Any]:
-    """Yield the values in the column's type. A text that is not of this type is the value of no row."""
+    """Yield the values in the column's type. Invalid strings are skipped, because no row has such a value."""
     for text in texts:
         with suppress(ValueError):
             yield parse_filter_value(value_from_text(text, filter_), filter_)

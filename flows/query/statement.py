@@ -107,7 +107,7 @@ def count(request: ExportRequest) -> Select[Any]:
 
 
 def cursor_values(terms: Sequence[OrderTerm]) -> list[ColumnElement[Any]]:
-    """Return the expressions whose values `rows_after` takes, labelled by position."""
+    """Return the expressions whose values are passed to `rows_after`, labelled by position."""
     return [cursor_value(term.expression).label(f"s{number}") for number, term in enumerate(terms)]
 
 
@@ -245,7 +245,7 @@ def _any_of(column: ColumnElement[Any], values: tuple[Any, ...]) -> ColumnElemen
 
 
 def has_value(column: ColumnElement[Any], values: tuple[Any, ...]) -> ColumnElement[bool]:
-    """Return the condition that the column has one of the values, which is false without any."""
+    """Return the condition that the column has one of the values. It is false if there are none."""
     wanted = [bound(column, value) for value in values]
     value = shown(column)
     return (value == wanted[0] if len(wanted) == 1 else value.in_(wanted)) if wanted else false()

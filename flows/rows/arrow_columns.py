@@ -22,7 +22,7 @@ _ARROW_TYPES = {str: TEXT, int: pa.int64(), bool: pa.bool_(), float: pa.float64(
 def packed(values: Values) -> Values:
     """Return the values as an Arrow array if possible, and unchanged otherwise.
 
-    They must all have the same type, and Arrow must represent them exactly. None becomes null.
+    The values must all have the same type, and Arrow must represent them exactly. None becomes null.
     """
     if isinstance(values, pa.Array):
         return values
@@ -59,12 +59,12 @@ def unpacked(values: Values) -> Sequence[Any]:
 
 
 def offsets(texts: pa.Array) -> Offsets:
-    """Return the offset of each text in the array's buffer, followed by the end of the last text."""
+    """Return the offset of each string in the array's buffer, followed by the end of the last string."""
     return np.frombuffer(texts.buffers()[1], np.int64)[texts.offset : texts.offset + len(texts) + 1]
 
 
 def data(texts: pa.Array) -> bytes:
-    """Return the joined bytes of all texts. Nulls may contribute bytes, too."""
+    """Return the concatenated bytes of all strings. Nulls may contribute bytes, too."""
     begins, buffer = offsets(texts), texts.buffers()[2]
     if buffer is None or not len(texts):
         return b""

@@ -16,7 +16,7 @@ READ_JSON = json.JSONDecoder(parse_float=Decimal).decode  # Decimals keep every 
 
 
 def decode(texts: Sequence[str | None]) -> list[Any]:
-    """Decode each document. One that Python cannot decode, such as a very deep one, stays text."""
+    """Decode each document. A document that Python cannot decode, such as a deeply nested one, stays text."""
     return [None if text is None else _decode(text) for text in texts]
 
 
@@ -29,7 +29,7 @@ def encode(documents: Sequence[Any], stored: Sequence[str | None]) -> list[str |
 
 
 def checked_depth(document: Any, left: int = MAX_DEPTH) -> Any:
-    """Return the document, or raise ValueError if it is too deep."""
+    """Return the document, or raise ValueError if it is nested too deeply."""
     if not left:
         raise ValueError("the document is too deep")
     if isinstance(document, dict | list):

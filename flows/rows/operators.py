@@ -14,7 +14,7 @@ OPERATORS = (*RANGES, "contains", *EXCLUSIONS)
 
 
 def operators_of(kind: sql.TypeEngine[Any]) -> tuple[str, ...]:
-    """Return the operators of filters on columns of this type, besides plain values."""
+    """Return the filter operators for columns of this type, in addition to plain values."""
     if type_name(kind) in ("integer", "number", "date", "date-time"):
         return RANGES + EXCLUSIONS
     is_text = isinstance(kind, sql.String) and not isinstance(kind, sql.Enum | mysql.SET)

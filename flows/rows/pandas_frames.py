@@ -116,7 +116,7 @@ def frame_of(values: Sequence[Values], columns: Sequence[OutputColumn], zone: Zo
 
 
 def values_of(series: "pd.Series[Any]", column: OutputColumn) -> Values:
-    """Return the values of a column of any dtype. Missing values become None."""
+    """Convert a series of any dtype to column values. Missing values become null."""
     kind = series.dtype
     if isinstance(kind, pd.DatetimeTZDtype) or kind.kind == "M":
         return _timestamps(series, column)
@@ -220,7 +220,7 @@ def _days(values: Sequence[Any], column: OutputColumn, zone: ZoneInfo) -> Any:
 def _datetimes(values: Sequence[Any], column: OutputColumn, zone: ZoneInfo) -> Any:
     """Convert datetimes to an array. Naive values are UTC.
 
-    Converting to integers first takes a sixth of the time of NumPy's own conversion.
+    Converting to integers first is six times as fast as NumPy's own conversion.
     """
     counts = [_NOT_A_TIME if value is None else _microseconds(value) for value in values]
     return _zoned(np.array(counts, np.int64).view(_MICROSECONDS), column, zone)

@@ -39,10 +39,10 @@ def all_filter(*run_ids: UUID) -> ArtifactFilter:
 
 
 def create_artifacts(client: SyncPrefectClient, run_id: UUID, contents: Iterable[tuple[str, Any]]) -> None:
-    """Create artifacts from their types and data, unless the owner of the run has deleted it meanwhile."""
+    """Create artifacts from (type, data) pairs, and delete them again if the run has been deleted."""
     for artifact_type, data in contents:
         client.create_artifact(ArtifactCreate(type=artifact_type, flow_run_id=run_id, data=data))
-    # The check comes last: a deletion that starts later finds the artifacts.
+    # Check last, because a deletion that starts later finds the artifacts itself.
     if _is_deleted(client, run_id):
         delete_artifacts(client, all_filter(run_id))
 

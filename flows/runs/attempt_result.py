@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class AttemptResult:
-    """The result of an attempt. `code` is `done`, or says why there is no file."""
+    """The result of an attempt. `code` is `done`, or the reason why there is no file."""
 
     report: str
     code: str

@@ -36,9 +36,9 @@ def read_ended_runs(
     name: str | None = None,
     page_size: int | None = None,
 ) -> Iterator[FlowRun]:
-    """Yield the runs that ended in this period, newest first. `name` is a part of the runs' names.
+    """Yield the runs that ended in this period, newest first. `name` selects runs whose name contains it.
 
-    Pages continue after the last end time. An offset would read all earlier pages again.
+    Pages continue from the last end time, because an offset would read all earlier pages again.
     """
     seen: list[UUID] = []
     size = page_size or PAGE_SIZE
@@ -98,5 +98,5 @@ def _delete_flow_runs(client: SyncPrefectClient, run_ids: list[UUID], ended_befo
     run_filter = _ended_before(ended_before)
     run_filter.id = FlowRunFilterId(any_=run_ids)
     body = {"flow_runs": run_filter.model_dump(mode="json", exclude_none=True), "limit": RUNS_PER_DELETION}
-    path: Any = "/flow_runs/bulk_delete"  # Prefect's list of paths lacks it.
+    path: Any = "/flow_runs/bulk_delete"  # This path is missing from Prefect's list.
     client.request("POST", path, json=body)

@@ -1,4 +1,4 @@
-"""Prefect API calls that are essential to a run, such as scheduling another attempt."""
+"""Retry Prefect API calls that are essential to a run, such as scheduling another attempt."""
 
 import logging
 import os
@@ -19,10 +19,10 @@ logger = logging.getLogger(__name__)
 
 
 def call_patiently(call: Callable[[], T], clock: Callable[[], float] = time.monotonic) -> T:
-    """Repeat the call until Prefect responds. After a minute, end this process.
+    """Retry the call while Prefect is unavailable. After a minute, exit the process.
 
-    A worker reschedules the run of a process that has ended. If the flow raised an error instead, Prefect
-    would mark the run as failed as soon as it is back.
+    A worker then reschedules the run. If the flow raised an error instead, Prefect would mark the run as
+    failed once it is available again.
     """
     deadline = clock() + PATIENCE_SECONDS
     while True:

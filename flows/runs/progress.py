@@ -26,7 +26,7 @@ from flows.runs.receipt import Receipt, RunProgress, parse_metadata, percent_wri
 
 SECONDS_BETWEEN_WRITES = 1.0
 HEARTBEAT_SECONDS = 5.0
-# Must be shorter than the silence after which a worker replaces a run.
+# Must be shorter than the time without a heartbeat after which a worker replaces a run.
 LEASE_SECONDS = 2 * HEARTBEAT_SECONDS
 
 logger = logging.getLogger(__name__)
@@ -89,7 +89,7 @@ class ProgressReporter:
     def check_current(self) -> None:
         """Raise Superseded if another attempt has taken over.
 
-        Prefect is asked only if the lease has expired. During an outage, this waits for Prefect.
+        This queries Prefect only if the lease has expired, and waits while Prefect is unavailable.
         """
         call_patiently(self._check_lease)
 

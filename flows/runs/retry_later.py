@@ -30,7 +30,7 @@ def retry_later(run_id: UUID, attempt: int, message: str, delay: timedelta, now:
 
 def _set_state(client: SyncPrefectClient, run_id: UUID, attempt: int, state: State[Any]) -> State[Any] | None:
     run = client.read_flow_run(run_id)
-    # The response to an earlier call may have been lost, or a worker has taken the run for lost.
+    # An earlier call may have succeeded without a response, or a worker may have rescheduled the run.
     if run.run_count != attempt or run.state is None or not run.state.is_running():
         raise Abort
     response = client.set_flow_run_state(run_id, state)

@@ -1,4 +1,4 @@
-"""Tags of runs and deployments in Prefect. They are stored there, so they must not be renamed."""
+"""Tags of runs and deployments. Prefect stores them, so they must not be renamed."""
 
 from collections.abc import Iterable
 
@@ -10,9 +10,9 @@ FOLLOW_UP = "follow-up"
 WEBHOOK = "webhook"
 # Mark a run whose file was removed after the retention period, and a run that its owner has deleted.
 EXPIRED_TAG, DELETED_TAG = "expired", "forgotten"
-# A deleted run is renamed, because Prefect has an index of names but none of tags.
+# Prefix for the name of a deleted run. Prefect has an index on names but not on tags.
 DELETED_NAME = "forgotten-"
-# Precedes the time until which a sweep has removed expired files.
+# Prefix of the time up to which a sweep has removed expired files.
 SWEPT = "swept:"
 
 

@@ -1,10 +1,10 @@
-"""Follow up the ended runs of schedules: send webhooks, and pause schedules that keep failing.
+"""Send webhooks for the ended runs of schedules, and pause schedules that keep failing.
 
 Every scheduled run inherits a tag from its deployment. The tag is removed when the follow-up is complete, so
-no run is missed. Normally the run's own process follows up, in a hook of the flow. Warm workers (every few
-seconds) and the sweep (every hour) find the other runs, for example those cancelled before they started or
-whose process was killed. Following up twice is harmless. The idempotency key of a delivery consists of the
-export, the URL and the event, and a paused schedule stays paused.
+no run is missed. Normally the run's own process does this follow-up in a hook of the flow. Warm workers
+(every few seconds) and the sweep (every hour) find the remaining runs, such as runs that were cancelled
+before they started or whose process was killed. A second follow-up is harmless. The idempotency key of a
+delivery consists of the export, the URL and the event, and a paused schedule stays paused.
 
 A Prefect automation would need less code, but it would be less reliable, because it acts on events and the
 server loses events when it restarts. It would also be slower. The server would match every event of every run
@@ -43,7 +43,7 @@ logger = logging.getLogger(__name__)
 
 
 def follow_up_hook(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
-    """Follow up a run at the end of its own process. This is a hook of the flow."""
+    """Follow up on a run at the end of its own process. Prefect calls this hook of the flow."""
     if flow_run.parameters.get("recurring") is None:
         return
     with get_client(sync_client=True) as client:
@@ -51,7 +51,7 @@ def follow_up_hook(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -
 
 
 def follow_up_ended_runs(client: SyncPrefectClient, settings: Settings, ended_after: datetime) -> None:
-    """Follow up every run that ended after this time and still has the follow-up tag."""
+    """Follow up on every run that ended after this time and still has the follow-up tag."""
     runs = read_ended_runs(client, flow_names.EXPORT, ended_after, datetime.now(UTC), tag=tags.FOLLOW_UP)
     for run in list(runs):
         try:

@@ -63,7 +63,7 @@ def parse_auto_pause(value: object) -> AutoPause:
 
 
 def failures_until_pause(error: JobError | None) -> int:
-    """Return how many failures in a row pause a schedule. Without the right to its rows, every run fails."""
+    """Return how many consecutive failures pause a schedule. Without rights, one is enough."""
     return 1 if error is not None and error.code == RightsGone.code else FAILURES_UNTIL_PAUSE
 
 

@@ -42,10 +42,10 @@ class ScheduleParameters:
         return isinstance(self.range, SinceLast)
 
     def starts_at(self, scheduled_at: datetime, zone: ZoneInfo | None = None) -> datetime:
-        """Return when the run of a slot starts.
+        """Return the time at which the run of a slot starts.
 
-        A slot at a midnight that the clocks skip starts right after the skipped time, when the day before
-        is over.
+        A slot at a midnight that DST skips starts right after the skipped hour, once the previous day is
+        over.
         """
         if not self.at_midnight or self.needs_last_success:
             return scheduled_at

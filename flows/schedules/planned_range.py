@@ -29,8 +29,8 @@ def resolve_request(
 ) -> dict[str, Any]:
     """Add the dates to the request and store it in the run's parameters.
 
-    Stored dates are visible to every reader of the run, and a retry covers the same dates. A run that Prefect
-    started too early, because the clocks skip its slot, is postponed.
+    Stored dates are visible to every reader of the run, and a retry covers the same dates. If Prefect starts
+    a run too early because DST skips its slot, the run is postponed.
     """
     schedule = parse_schedule_parameters(recurring)
     if "from" in request:

@@ -1,4 +1,4 @@
-"""Pydantic models of a schedule's range. The API and the flow parameter are validated with them."""
+"""Define Pydantic models that validate a schedule's range in the API and in the flow parameter."""
 
 from typing import Annotated, Any, Literal
 

@@ -28,7 +28,7 @@ EARLIEST, LATEST = datetime(2020, 1, 1), datetime(2090, 1, 1)  # noqa: DTZ001 - 
 # Covers all slots of one day (96) and the first slots of the next day.
 SLOTS_CHECKED = 100
 MAX_LENGTH = 500
-# Prefect walks over all slots since DTSTART whenever it plans runs, which takes 20 to 30 µs per slot.
+# Prefect visits all slots since DTSTART whenever it schedules runs. This takes 20 to 30 µs per slot.
 MAX_SLOTS = 20_000
 GROWTH = timedelta(days=366)
 
@@ -109,8 +109,8 @@ def _interval(text: str) -> timedelta:
 def parse_rrule(text: object, now: datetime, zone: ZoneInfo) -> str:
     """Validate an RFC 5545 rule and return it in normalized form.
 
-    The rule must be daily or rarer, without seconds or COUNT. DTSTART is local time. An UNTIL in UTC, which
-    calendars write, becomes local time.
+    FREQ must be DAILY or longer, and seconds and COUNT are not allowed. DTSTART is local time. An UNTIL in
+    UTC, as calendar applications write it, is converted to local time.
     """
     match = _RRULE.fullmatch(_checked_length(text).replace("\r\n", "\n"))
     if match is None:

@@ -1,9 +1,9 @@
-"""Choose the driver of a database URL, and explain what is wrong with the URL."""
+"""Choose the driver for a database URL, and report problems with the URL."""
 
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-# Drivers that are used if the URL names none, because SQLAlchemy's own choice is not the one we test.
+# Drivers for URLs that do not name one. SQLAlchemy's defaults are not the drivers that we test.
 _DRIVERS = {
     "postgres": "postgresql+psycopg",
     "postgresql": "postgresql+psycopg",
@@ -32,7 +32,7 @@ def with_driver(url: str) -> str:
 
 
 def find_problem(url: str) -> str | None:
-    """Return why SQLAlchemy cannot use the URL, as the end of a sentence, or None. Does not connect."""
+    """Return the problem with the URL as the end of a sentence, or None. This does not connect."""
     try:
         parsed = make_url(with_driver(url))
     except (ArgumentError, ValueError):

@@ -29,7 +29,7 @@ _TRANSIENT = ("08", "25P03", "40001", "40P01", "53", "55P03", "57P", "58000", "5
 # Columns, tables and schemas that do not exist.
 _MISSING = ("42703", "42P01", "3F000")
 _MYSQL_MISSING = (1054, 1146)
-# A name in a message of PostgreSQL (in English or quoted, as in other languages), SQLite, MariaDB or MySQL.
+# The missing name in an error message. PostgreSQL quotes names in its translated messages.
 _NAME = re.compile(
     r"""(?:column|relation|schema)\ "?([^"\s]+)"?\ does | no\ such\ \w+:\ (\S+) | ["'«„]([^"'»“]+)["'»“]""",
     re.X,

@@ -6,7 +6,7 @@ asks the server whether the backend is still working on the query. Without this 
 forever: the server's own limit, REPORTS_STATEMENT_SECONDS (3600), does not help if its error message never
 arrives.
 
-The check costs nothing while data arrives, and one short connection per silent interval otherwise.
+The check costs nothing while data arrives. Otherwise it opens one short-lived connection per interval.
 """
 
 import logging
@@ -53,10 +53,10 @@ class WatchedConnection(psycopg.Connection[Any]):
     _is_lost: Callable[[float], bool]
 
     def watch(self, backend: Backend, silence_seconds: float, longest_seconds: float) -> None:
-        """Check the backend from now on whenever the connection is silent for `silence_seconds`.
+        """Check the backend whenever no data arrives for `silence_seconds`.
 
-        `longest_seconds` is the server's own statement timeout. A connection that is silent for longer is
-        lost.
+        `longest_seconds` is the server's own statement timeout. A connection that receives no data for even
+        longer is considered lost.
         """
 
         def is_lost(silent: float) -> bool:

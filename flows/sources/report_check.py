@@ -1,4 +1,4 @@
-"""Find out why a report cannot be read from its database."""
+"""Check that a report can be read from its database."""
 
 from collections.abc import Iterator
 
@@ -15,9 +15,9 @@ _COMMAND_DENIED = (1142, 1143)  # MariaDB and MySQL, for a table and a column
 
 
 def find_problem(report: Report, connection: Connection) -> str | None:
-    """Return why the report cannot be read, such as a missing column, or None.
+    """Return the reason why the report cannot be read, such as a missing column, or None.
 
-    The report's queries run with LIMIT 0. Raises ExportError if the database cannot answer now.
+    This runs the report's queries with LIMIT 0. Raises ExportError if the database is currently unavailable.
     """
     try:
         for query in _queries(report):

@@ -56,7 +56,7 @@ def _kill_query(connection: Connection) -> None:
 
 
 def _mysql_session(connection: Connection, statement_seconds: int) -> list[str]:
-    """Return session settings: UTC for TIMESTAMP columns, and the time limit of a statement.
+    """Return the session settings that select UTC for TIMESTAMP columns and limit statement time.
 
     MariaDB and MySQL have different settings for the time limit.
     """

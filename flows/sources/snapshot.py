@@ -22,7 +22,7 @@ from flows.sources import postgresql_dates, postgresql_watchdog, sessions
 from flows.sources.driver_errors import classify
 from flows.sources.postgresql_watchdog import Backend, WatchedConnection
 
-# These settings override those of the server and the role, so that values always print the same.
+# These settings override those of the server and role, so that values are always printed the same way.
 _SESSION = {
     "DateStyle": "ISO, YMD",
     "IntervalStyle": "postgres",
@@ -30,8 +30,8 @@ _SESSION = {
     "extra_float_digits": "1",
     "client_encoding": "UTF8",
 }
-# This setting makes the server check for a lost client while it runs a query, so that a run killed during a
-# sort does not leave the query running. It exists since PostgreSQL 14, except on Windows.
+# Makes the server check for a disconnected client while a query runs. Otherwise a run that is killed during a
+# sort would leave its query running. The setting exists since PostgreSQL 14, except on Windows.
 _CHECK_CLIENT = text("""
     SELECT set_config(name, '1s', true) FROM pg_settings
     WHERE name = 'client_connection_check_interval' AND version() !~* 'windows|mingw|visual c'
@@ -44,9 +44,9 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Session:
-    """Session settings: the time zone of printed timestamps, and the time limits.
+    """Session settings with the time zone of printed timestamps and the time limits.
 
-    `silence_seconds` is how long the server may be silent before it is checked.
+    `silence_seconds` is the time without data after which the server is checked.
     """
 
     zone: str = "UTC"

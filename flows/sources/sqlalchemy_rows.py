@@ -134,7 +134,7 @@ def _converters(snapshot: Snapshot, query: Select[Any], result: CursorResult[Any
 def converter(kind: TypeEngine[Any], dialect: Dialect, driver_type: object = None) -> Converter:
     """Return the converter of a column.
 
-    `driver_type` is the type code in the description of the driver's cursor.
+    `driver_type` is the type code from the driver's cursor description.
     """
     implementation = kind.dialect_impl(dialect)
     convert_one = implementation.result_processor(dialect, driver_type)

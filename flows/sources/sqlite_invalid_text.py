@@ -1,6 +1,6 @@
-"""Find the row of an SQLite database whose text is not UTF-8.
+"""Find the row that contains invalid UTF-8 in an SQLite database.
 
-Python's driver raises an error without naming the row.
+The error of Python's driver does not name the row.
 """
 
 from collections.abc import Iterator, Sequence

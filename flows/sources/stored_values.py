@@ -1,6 +1,6 @@
-"""Column types that read each stored value exactly, or raise an error that names its row.
+"""Define column types that read each stored value exactly or raise an error.
 
-SQLite stores any value in any column, and drivers convert values to Python types that cannot hold all of
+SQLite stores any value in any column, and drivers convert values to Python types that cannot represent all of
 them.
 """
 
@@ -32,7 +32,7 @@ from flows.rows.json_documents import json_text
 _TIMESTAMP = re.compile(
     r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-](0\d|1[0-4]):[0-5]\d)?)?", re.ASCII
 )
-# Numbers stay text, because Python limits their digits.
+# Keeps numbers as strings, because Python limits the digits of integers.
 _CHECK_JSON = json.JSONDecoder(parse_int=str, parse_float=str).decode
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
@@ -54,7 +54,7 @@ class ExactDecimal(TypeDecorator[Decimal]):
 
 
 class ExactTimestamp(TypeDecorator[datetime]):
-    """Timestamps of SQLite in any spelling, as naive UTC."""
+    """SQLite timestamps in any supported format, read as naive UTC."""
 
     impl = DateTime
     cache_ok = True
@@ -78,7 +78,7 @@ class ExactDate(TypeDecorator[date]):
 
 
 class ExactBoolean(TypeDecorator[bool]):
-    """Booleans of databases that store numbers. Python would read every text as true."""
+    """Booleans of databases that store numbers. Text raises an error, because bool() would make it true."""
 
     impl = Boolean
     cache_ok = True
@@ -88,7 +88,7 @@ class ExactBoolean(TypeDecorator[bool]):
 
 
 class ExactBytes(TypeDecorator[bytes]):
-    """Bytes, or what else SQLite stores: `bytes(5)` would be five zeros."""
+    """Bytes. Other values in SQLite are returned unchanged, because `bytes(5)` would be five zero bytes."""
 
     impl = LargeBinary
     cache_ok = True
@@ -98,7 +98,7 @@ class ExactBytes(TypeDecorator[bytes]):
 
 
 class TimeOrText(TypeDecorator[Any]):
-    """A time of day. `24:00:00` of PostgreSQL and a duration of MariaDB stay text."""
+    """A time of day. PostgreSQL's `24:00:00` and MariaDB's durations stay text."""
 
     impl = Time
     cache_ok = True
@@ -172,7 +172,7 @@ def _time_or_text(text: str) -> time | str:
 
 
 def _checked_json(value: Any) -> str | None:
-    """Raise ValueError for a text that is not JSON, which only PostgreSQL never stores."""
+    """Return the JSON text. Raises ValueError if it is malformed, which only PostgreSQL rules out."""
     text = _json(value)
     with suppress(RecursionError):
         if text is not None:

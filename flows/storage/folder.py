@@ -86,7 +86,7 @@ def _modified_at(path: Path) -> datetime:
 def _signing_key(root: Path) -> bytes:
     """Read or create the signing key.
 
-    It is stored next to the files, because access to the folder gives access to both.
+    The key is stored next to the files. It needs no more protection than the files that it protects.
     """
     _make_private_folder(root)
     path = root / _SIGNING_KEY_FILE

@@ -30,7 +30,7 @@ def open_storage(url: str, public_url: str, silence_seconds: float = SILENCE_SEC
 
 
 def check_storage_url(url: str) -> str:
-    """Return the URL, or raise ValueError if it would name another place than it seems to."""
+    """Return the URL, or raise ValueError if it is malformed or ambiguous."""
     scheme, separator, place = url.partition("://")
     if not separator or scheme not in ("s3", "file") or not place:
         raise ValueError(_FORM)

@@ -1,4 +1,4 @@
-"""Find stored objects that are not named by the receipt of a run, so that they can be deleted."""
+"""Find stored objects that no run's receipt refers to, so that they can be deleted."""
 
 import re
 from dataclasses import dataclass

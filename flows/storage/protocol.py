@@ -74,7 +74,7 @@ class Storage(Protocol):
         """Open connections, so that the first call is not delayed."""
 
     def check(self) -> None:
-        """Raise an error if files cannot be stored at present."""
+        """Raise an error if files cannot currently be stored."""
 
 
 def object_key(job_id: str, attempt: int, file_name: str) -> str:
@@ -140,7 +140,7 @@ def _classify(error: BaseException) -> ExportError:
 
 
 def _rejection(error: BaseException) -> str | None:
-    """Return the code of a response that says that the same request will fail again, else None."""
+    """Return the error code if the storage would reject the same request again, else None."""
     cause = error if isinstance(error, ClientError) else error.__cause__
     if not isinstance(cause, ClientError) or isinstance(error, FileExistsError):
         return None

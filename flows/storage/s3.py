@@ -89,7 +89,7 @@ class S3Storage:
             with self._http_client().stream("GET", link.url) as response:
                 response.raise_for_status()
                 return int(response.headers["Content-Length"])
-        # Without the original errors, whose messages contain the signed link.
+        # Suppress the original errors, because their messages contain the signed link.
         except httpx.HTTPStatusError as error:
             raise OSError(f"the signed link returned {error.response.status_code}") from None
         except httpx.HTTPError as error:
@@ -145,7 +145,7 @@ class S3Upload:
         self._target = {"Bucket": bucket, "Key": key}
         self._buffer: list[bytes] = []
         self._buffered_bytes = 0
-        # All calls are made in the pool: a signal may end the wait for a call but not the call.
+        # All calls run in the pool, because a signal may interrupt the wait for a call but not the call.
         self._creating: Future[str] | None = None
         self._committing: Future[None] | None = None
         self._parts: list[Future[dict[str, Any]]] = []
@@ -203,7 +203,7 @@ class S3Upload:
             self._creating = self._pool.submit(self._create)
             self._creating.result()
         self._submit_part(self._next_body())
-        if len(self._parts) > PARTS_IN_FLIGHT:  # Memory holds only a few parts.
+        if len(self._parts) > PARTS_IN_FLIGHT:  # Limit the number of parts in memory.
             self._parts[-1 - PARTS_IN_FLIGHT].result()
 
     def _submit_part(self, body: bytes) -> None:
@@ -248,7 +248,7 @@ class S3Upload:
 
 
 def _was_rejected(committing: Future[None]) -> bool:
-    """Return whether the storage rejected the commit, so that an object under the key belongs to another."""
+    """Return whether the storage rejected the commit. An existing object is then from another attempt."""
     error = None if committing.cancelled() else committing.exception()
     if committing.cancelled() or isinstance(error, FileExistsError):
         return True

@@ -1,9 +1,9 @@
 """Call an S3 server, and give up when it makes no progress.
 
-A frozen server or a firewall can accept data and never respond. Timeouts of single reads do not bound such a
-call: they do not apply while a body is sent, and each of them would be retried. So the sockets are watched:
-a call fails if the kernel reports no acknowledged and no received byte for some time. A slow transfer goes
-on. Errors are retried by botocore alone, within the limits of its standard mode.
+A frozen server or a firewall can accept data and never respond. Read timeouts do not limit such a call,
+because they do not apply while a body is sent, and each timeout would be retried. The sockets are therefore
+watched. A call fails if the kernel reports no acknowledged or received bytes for some time. A slow transfer
+continues. Errors are retried by botocore alone, within the limits of its standard mode.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 
 class S3Calls:
-    """An s3fs file system whose calls are watched. `silence_seconds` is the time without progress."""
+    """An s3fs file system that aborts calls after `silence_seconds` without progress."""
 
     def __init__(self, silence_seconds: float = SILENCE_SECONDS) -> None:
         self._silence_seconds = silence_seconds
@@ -44,7 +44,7 @@ class S3Calls:
                 "request_checksum_calculation": "when_required",
                 "retries": {"mode": "standard", "total_max_attempts": TRIES_PER_CALL},
                 "connect_timeout": CONNECT_SECONDS,
-                "read_timeout": 2 * silence_seconds,  # the watch ends a silent call earlier
+                "read_timeout": 2 * silence_seconds,  # a stalled call is aborted earlier
                 "connector_args": {"socket_factory": self._open_socket},
             },
             use_listings_cache=False,

@@ -1,4 +1,4 @@
-"""schemathesis hooks that make generated data valid where the schema cannot describe it.
+"""schemathesis hooks for constraints that the schema cannot express.
 
 They replace dates, ids and recurrence rules with valid values. Deliberately invalid data is sent unchanged.
 schemathesis loads this module through SCHEMATHESIS_HOOKS.
@@ -13,14 +13,14 @@ import schemathesis
 
 SURVEY_REPORT = "survey-responses"
 SURVEY = "668b6fa3b8d693cd865b44bb"
-# Each generated value is replaced by one of these. Null is kept.
+# Valid values by field name. Every generated string is replaced by one of them.
 CHOICES: dict[str, Sequence[str]] = {
     "surveyId": (SURVEY, "678460aa4e2f1b00c7d3095e", "66f0b9e27a5d3c0019f4b6d8"),
     "from": ("2024-7-19", "2024-07-19", "2024-07-19T10:00:00.5+02:00", "2024-02-29"),
     "to": ("2024-7-26", "2025-01-31", "2024-07-26T23:00:00Z", "2024-08-01t00:00:00z"),
     "timeZone": ("UTC", "Europe/Madrid", "America/New_York", "Pacific/Kiritimati", "Asia/Kathmandu"),
     "sort": ("country", "-country"),  # both reports have this column
-    # Prefect plans the next hundred runs of each schedule. Rare slots keep it from starting any of them.
+    # Prefect creates up to a hundred runs of each schedule. With rare slots, none starts during the tests.
     "cron": ("0 9 * * MON", "15 6 1 * *", "30 23 29 2 *"),
     "rrule": (
         "FREQ=YEARLY;BYMONTH=2;BYDAY=1MO",

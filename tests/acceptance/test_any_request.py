@@ -22,8 +22,8 @@ from tests.support.running_stack import Stack
 
 HERE = Path(__file__).parent
 DEPLOYMENT, HOOKS = "unworked", "schemathesis_hooks"
-# These operations take the same body as startExport or one that is slow to generate. They are only tested
-# with random values.
+# # Test these operations only with random values. Their bodies match startExport's or are slow to
+# generate.
 SIMILAR = ["startCsv", "createSchedule", "changeSchedule", "previewSchedule"]
 IN_CI = {
     "boundary values": [

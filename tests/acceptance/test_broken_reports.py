@@ -33,7 +33,7 @@ def report(name: str, columns: str = "orders.c.number", more: str = "") -> str:
     return HEAD + REPORT.format(name=name, columns=columns, more=more)
 
 
-# Source code of each broken report, and a part of the sentence that its operator reads.
+# The source code of each broken report and part of the message that the operator sees.
 BROKEN = {
     "no-import": ("import not_installed_here", "no_import.py:1: ModuleNotFoundError"),
     "wrong-heading": (
@@ -51,7 +51,7 @@ BROKEN = {
 
 @pytest.fixture(scope="module")
 def urls(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """Start an API with all broken reports, without and with authentication."""
+    """Start two APIs with all broken reports, one without and one with authentication."""
     folder = tmp_path_factory.mktemp("broken")
     (folder / "broken_reports").mkdir()
     for name, (text, _) in BROKEN.items():

@@ -1,4 +1,4 @@
-"""Test that faulty downloads either produce a complete, verified file or none at all."""
+"""Test that a faulty download leaves either a complete, verified file or no file."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -40,7 +40,7 @@ KINDS = {
 }
 
 
-# An apostrophe in front of a cell, or part of a cell, that a spreadsheet would evaluate as a formula.
+# The apostrophe that keeps spreadsheets from evaluating a cell, or part of a cell, as a formula.
 GUARD = re.compile(r"(^|[;,\t|\r\n])'(?=[=+@\t\r\n-])")
 
 

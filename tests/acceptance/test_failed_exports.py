@@ -199,7 +199,7 @@ def test_a_source_that_dies_once_is_read_again_from_the_beginning(
 def one_backend_terminated(libpq_url: str, query: str) -> Iterator[list[bool]]:
     """Terminate the first backend that runs a matching query.
 
-    A background thread looks for it. The yielded list stays empty until a backend has been terminated.
+    A background thread looks for the backend. The yielded list stays empty until the backend is terminated.
     """
     terminated: list[bool] = []
     stop = threading.Event()

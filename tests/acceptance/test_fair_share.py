@@ -29,8 +29,8 @@ def callers(
 ) -> Iterator[dict[str, httpx.Client]]:
     """Yield API clients by caller.
 
-    The concurrency limit of the pool equals the number of slots. Without turns, Prefect would assign all of
-    them to the backlog.
+    The pool's concurrency limit equals the number of slots. Without fair scheduling, the
+    backlog would occupy every slot.
     """
     keys = tmp_path_factory.mktemp("keys") / "keys.json"
     create_pool(prefect, POOL, "warm", concurrency_limit=SLOTS)
@@ -52,7 +52,7 @@ def start(caller: httpx.Client) -> str:
 
 @pytest.fixture(scope="module")
 def runs(prefect: httpx.Client, callers: dict[str, httpx.Client]) -> dict[str, list[dict[str, Any]]]:
-    """Return the runs of each caller, in their state at the time when Bob's only run ended."""
+    """Wait until Bob's only run has finished, then return the current runs of each caller."""
     owners = [callers[name] for name, number in BACKLOGS.items() for _ in range(number)]
     with ThreadPoolExecutor(2) as pool:
         ids = list(pool.map(start, owners))

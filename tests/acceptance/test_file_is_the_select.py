@@ -1,4 +1,4 @@
-"""Test that the file contains the result of hand-written SQL, using independent libraries to read both."""
+"""Test that exported files match the results of hand-written SQL. Independent libraries read both."""
 
 import json
 from collections.abc import Callable
@@ -66,7 +66,7 @@ def parse(cells: csv_reader.Row, kinds: list[Callable[[str], Any]]) -> list[Any]
 
 
 def answer(answers: dict[str, Any], key: str) -> str | None:
-    """Return the expected text of a cell. Choices are joined. Numbers and booleans have their JSON form."""
+    """Return the expected cell text. Choices are joined. Numbers and booleans are formatted as JSON."""
     value = answers.get(key)
     if isinstance(value, list):
         return "; ".join(value) or None

@@ -71,7 +71,7 @@ def test_all_pages_together_equal_the_file(
 
 
 def to_cell(value: Any) -> Any:
-    """Convert a JSON value to the text of a cell. Floats are kept, because JSON formats them differently."""
+    """Convert a JSON value to cell text. Return floats unchanged, because JSON formats them differently."""
     if isinstance(value, bool):
         return str(value).lower()
     return value if value is None or isinstance(value, float | str) else str(value)

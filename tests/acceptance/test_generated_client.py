@@ -20,7 +20,7 @@ POST_HOOKS = "post_hooks: []  # skip formatting\n"
 
 
 class Generated:
-    """The generated client with its operations as methods. They return the parsed response."""
+    """The generated client. Each operation is a method that returns the parsed response."""
 
     def __init__(self, url: str) -> None:
         package = importlib.import_module(PACKAGE)

@@ -27,7 +27,7 @@ def runs_named(prefect: httpx.Client, name: str) -> int:
 
 @pytest.fixture
 def unneeded(prefect: httpx.Client) -> Iterator[list[Session]]:
-    """Yield a list. Jobs that a test appends to it are cancelled after the test."""
+    """Yield a list and, after the test, cancel the jobs that the test has added to it."""
     sessions: list[Session] = []
     yield sessions
     for session in sessions:

@@ -1,4 +1,4 @@
-"""Test that routes respond with 503 quickly if a component that they need is unreachable.
+"""Test that a route quickly responds with 503 while a component that it needs is unreachable.
 
 All other routes must keep working.
 """
@@ -37,7 +37,7 @@ class Api:
     read_log: Callable[[], str] = str
 
     def request(self, target: str) -> httpx.Response:
-        """Request a path, or start an export for the target `start`, and check the response time."""
+        """Request the target and check the response time. The target `start` starts an export."""
         started = time.perf_counter()
         if target == "start":
             answer = self.client.post("/reports/csv", json=ARTICLES_REQUEST)
@@ -118,7 +118,7 @@ def test_without_prefect_starts_and_unknown_jobs_are_503(proxied: Api, mode: str
 
 
 def test_the_api_recovers_from_a_silence_of_prefect_under_load(proxied: Api) -> None:
-    """Cancelled requests once filled the connection pool for good."""
+    """Regression test: cancelled requests used to exhaust the connection pool permanently."""
     proxied.wait_until_ready()
     limits = httpx.Limits(max_connections=REQUESTS_IN_FLIGHT)
     with (

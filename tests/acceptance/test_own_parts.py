@@ -93,7 +93,7 @@ class Custom:
 
 @pytest.fixture(scope="module")
 def custom(stack: Stack, prefect: httpx.Client, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Custom]:
-    """Start an API and run exports that use only Prefect from the stack."""
+    """Start an API and run exports with custom parts. Only Prefect is shared with the stack."""
     home = tmp_path_factory.mktemp("custom")
     fill(home / "custom.db")
     create_pool(prefect, POOL, "process")

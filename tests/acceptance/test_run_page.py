@@ -19,7 +19,7 @@ def artifacts(prefect: httpx.Client, article: Session) -> list[dict[str, Any]]:
 
 
 def artifacts_of(prefect: httpx.Client, run_id: str) -> list[dict[str, Any]]:
-    """Return the artifacts of the run. Wait for the summary page, which is written after the link."""
+    """Wait for the summary page, which is written after the link, and return all artifacts of the run."""
     query = {"artifacts": {"flow_run_id": {"any_": [run_id]}}}
     deadline = time.monotonic() + PAGE_SECONDS
     while True:

@@ -42,7 +42,7 @@ DAILY = {
 
 @pytest.fixture(scope="module", autouse=True)
 def downloaded(api: httpx.Client) -> Session:
-    """Finish an export and request its state and download."""
+    """Run an export to completion, then request its state and its download."""
     session = start(api, ARTICLES_REQUEST | {"name": "canary export"})
     follow(api, session)
     api.get(f"/exports/{session.id}").raise_for_status()
@@ -98,7 +98,7 @@ def test_prefects_database_contains_no_secret(
 
 
 def test_the_search_finds_known_words(prefects_database: psycopg.Connection, downloaded: Session) -> None:
-    """Verify that the search of the previous test can succeed."""
+    """Control for the test above: the search finds a value that Prefect's database does contain."""
     assert {"flow_run", "artifact"} <= set(tables_with(prefects_database, downloaded.id))
 
 

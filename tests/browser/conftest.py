@@ -61,7 +61,7 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def open_page(chromium: Browser, stack: Stack) -> Iterator[Open]:
-    """Return a function that opens pages. Errors that these pages report fail the test when it ends."""
+    """Return a function that opens pages. The test fails if any of these pages reports an error."""
     with ExitStack() as pages:
 
         def open_at(address: str, base_url: str = stack.api_url, **options: Any) -> Watched:

@@ -78,7 +78,7 @@ def test_the_list_refreshes_when_a_hidden_tab_is_shown_again(open_page: Open, ap
     page.evaluate(RETURN)
     expect(page.locator(f"#export-{job_id}")).to_contain_text("while hidden")
     api.delete(f"/exports/{job_id}")
-    page.clock.fast_forward(31_000)  # the refresh timer runs again, too
+    page.clock.fast_forward(31_000)  # the periodic refresh has resumed
     expect(page.locator(f"#export-{job_id}")).to_have_count(0)
 
 

@@ -24,7 +24,7 @@ from tests.support.running_stack import Stack
 SLOW = "/?report=wide-orders&pageSize=1"
 NARROW = "/?report=million&pageSize=1"
 POLL = re.compile(r"/exports/[0-9a-f-]{36}$")
-SOON, LATER = 15_000, 40_000  # timeouts in milliseconds, although the expected changes take about a second
+SOON, LATER = 15_000, 40_000  # generous timeouts in ms; the changes usually take about a second
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +167,7 @@ def test_an_expired_export_can_be_run_again(
     session = start(api, ARTICLES_REQUEST | {"name": "long ago"})
     follow(api, session)
     tags = prefect.get(f"/flow_runs/{session.id}").raise_for_status().json()["tags"]
-    # Set the tag as the sweep does. Running the sweep itself would expire all files of the stack.
+    # Set the tag that a sweep would set. A real sweep would expire every file on the stack.
     prefect.patch(f"/flow_runs/{session.id}", json={"tags": [*tags, EXPIRED_TAG]}).raise_for_status()
     opened = open_page(f"{SAMPLE}&pageSize=5&export={session.id}", slow_api.url)
     page = opened.page

@@ -1,4 +1,4 @@
-"""Test the accessibility of the page in all themes and widths, and the shared checks of browser tests."""
+"""Test the page's accessibility in all themes and widths, and the checks that all browser tests share."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Test the path from the table to the file as a user follows it."""
+"""Test every step that a user takes from the table to the downloaded file."""
 
 import csv
 import hashlib

@@ -95,7 +95,7 @@ def test_exports_continue_when_prefect_is_back(separate_stack: Stack, separate_a
 def test_exports_survive_the_end_of_the_database_that_prefect_shares(
     separate_stack: Stack, separate_api: httpx.Client
 ) -> None:
-    """Prefect answers 500 when the runs want to hand themselves back."""
+    """Prefect responds with 500 when the interrupted runs try to reschedule themselves."""
     ids = [start_slow_export(separate_api) for _ in range(2)]
     for job_id in ids:
         wait_for(separate_api, job_id, "running")
@@ -116,7 +116,7 @@ def start_slow_export(api: httpx.Client) -> str:
 
 
 def wait_for(api: httpx.Client, job_id: str, *statuses: str) -> dict[str, Any]:
-    """Poll until the export has one of these statuses. Polls never fail, because the API knows the job."""
+    """Poll until the export has one of these statuses. Polls must not fail, because the API knows the job."""
     deadline = time.monotonic() + 2 * ALLOWED_SECONDS
     while (job := api.get(f"/exports/{job_id}").raise_for_status().json())["status"] not in statuses:
         assert time.monotonic() < deadline, job
@@ -126,7 +126,7 @@ def wait_for(api: httpx.Client, job_id: str, *statuses: str) -> dict[str, Any]:
 
 @contextmanager
 def stopped(separate_stack: Stack, prefect: httpx.Client) -> Iterator[None]:
-    """Kill the Prefect server during the block. The supervisor is frozen, so it cannot restart the server."""
+    """Kill the Prefect server and freeze its supervisor, so that the server stays down during the block."""
     server = psutil.Process(separate_stack.pids["prefect"])
     supervisor = server.parent()
     assert supervisor is not None

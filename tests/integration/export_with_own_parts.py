@@ -27,7 +27,7 @@ class LinesOptions:
 
 
 class LinesFormat:
-    """Format with one row per line, between a line of column keys and a line with the number of rows."""
+    """Format with a line of column keys, one line per row, and a final line with the number of rows."""
 
     name = "lines"
     label = "Lines"

@@ -124,7 +124,7 @@ _kept: list[bytearray] = []
 
 @flow
 def grows() -> None:
-    """Keep more memory than a process may have gained."""
+    """Allocate and keep more memory than a process is allowed to gain."""
     _kept.append(bytearray(os.urandom(1) * (200 << 20)))
 
 

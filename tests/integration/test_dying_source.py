@@ -83,7 +83,7 @@ def test_a_stopped_backend_leaves_nothing_stored(
 def test_a_copy_without_a_fault_is_stored_completely(
     engine: Engine, storage: S3Storage, s3: Any, stack: Stack
 ) -> None:
-    """This is the control: without the fault, the same code stores the file."""
+    """Control for the tests above: without a fault, the same code stores the file."""
     key = f"{secrets.token_hex(8)}/1.csv"
     store_with_fault(engine, storage, key, 1, lambda _: None)
     content = s3.get_object(Bucket=stack.bucket, Key=f"tests/{key}")["Body"].read()

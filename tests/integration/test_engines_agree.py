@@ -32,7 +32,7 @@ from tests.support.engines import file_by_copy, file_by_copy_chunks, file_by_sql
 # float holds exactly.
 pytestmark = pytest.mark.filterwarnings("ignore:Dialect sqlite.pysqlite does .not. support Decimal")
 
-# Settings of the server that must not change the file.
+# Server settings that must not affect the file.
 SETTINGS = {
     "TimeZone": "Asia/Kolkata",
     "DateStyle": "SQL, DMY",

@@ -1,4 +1,4 @@
-"""Test that filter operators select the same rows in the table, the file and Python on each database."""
+"""Test on each database that the table and the file contain the rows that a filter selects in Python."""
 
 import operator
 import random
@@ -126,7 +126,7 @@ def loaded(url: str) -> Iterator[Engine]:
 
 
 def _stored(row: dict[str, Any], engine: Engine) -> dict[str, Any]:
-    """Return the row without time zones where the database has none."""
+    """Return the row as the database returns it. Only PostgreSQL returns a time zone."""
     at = row["at"]
     return row if at is None or engine.dialect.name == "postgresql" else row | {"at": at.replace(tzinfo=None)}
 

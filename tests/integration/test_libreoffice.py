@@ -11,8 +11,8 @@ from tests.support.golden import FOLDER
 from tests.support.system_programs import require_program
 
 NAMES = {name: f"urn:oasis:names:tc:opendocument:xmlns:{name}:1.0" for name in ("table", "office", "text")}
-# The tokens are delimiter, quote, UTF-8, first line, column types, language, quoted as text, and detect
-# dates.
+# # LibreOffice's CSV filter takes the delimiter, quote, encoding (UTF-8), first line, column types, language,
+# quoted as text, and detect dates.
 IMPORT = "CSV:{delimiter},34,76,1,,{language},false,true"
 ENGLISH, GERMAN = 1033, 1031
 CONVERT_SECONDS = 120
@@ -108,7 +108,7 @@ def in_german(cell: Any) -> Any:
 
 
 def typed(rows: list[Row]) -> list[list[str]]:
-    """Return the cells as texts that distinguish True from 1."""
+    """Return the cells as strings, because True and 1 are equal in Python."""
     return [[repr(float(cell) if type(cell) is int else cell) for cell in row] for row in rows]
 
 

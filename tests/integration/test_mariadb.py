@@ -1,4 +1,4 @@
-"""Test exports from a real MariaDB: a single snapshot, exact types, and the collations of the server."""
+"""Test that exports from a real MariaDB use one snapshot, exact types and the server's collations."""
 
 import gc
 import threading
@@ -227,7 +227,7 @@ def test_a_filter_follows_the_columns_collation(engine: Engine, load: Callable[.
 
 
 def count_and_fetch(snap: Snapshot, engine: Engine) -> tuple[int, int]:
-    """Count the rows, delete most of them in another connection, and fetch. Return both numbers."""
+    """Count the rows, delete most of them in another connection, then fetch. Return both row counts."""
     request = things_request(columns=["id"])
     counted = snap.scalar(statement.count(request))
     with engine.begin() as connection:
@@ -243,7 +243,7 @@ def test_count_and_rows_come_from_one_snapshot(engine: Engine, load: Callable[..
 
 
 def test_without_a_snapshot_count_and_rows_differ(engine: Engine, load: Callable[..., None]) -> None:
-    """This is the control: if READ COMMITTED showed no difference, the test above would prove nothing."""
+    """Control for the test above: under READ COMMITTED, the count and the rows do differ."""
     load(*[{}] * 50)
     with engine.connect().execution_options(isolation_level="READ COMMITTED") as connection:
         assert count_and_fetch(Snapshot(connection, datetime.now(UTC)), engine) == (50, 10)

@@ -114,7 +114,7 @@ def test_the_total_number_of_rows_never_changes(engine: Engine, mover: Mover) ->
 def test_without_a_snapshot_count_and_rows_differ(
     engine: Engine, mover: Mover, request_here: ExportRequest
 ) -> None:
-    """This is the control: if READ COMMITTED showed no difference, the tests above would prove nothing."""
+    """Control for the tests above: under READ COMMITTED, the count and the rows do differ."""
     for _ in range(CONTROL_EXPORTS):
         with engine.connect() as connection:
             counted, fetched = count_and_fetch(Snapshot(connection, datetime.now(UTC)), request_here, "copy")

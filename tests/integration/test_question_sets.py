@@ -71,7 +71,7 @@ def key(position: int) -> str:
 
 
 def label(position: int) -> str:
-    """Return the label of a question. Two questions share each label."""
+    """Return the label of a question. Each label is shared by two questions."""
     return f'Question {position // 2}: "why", or why not?\nSay it'
 
 
@@ -80,7 +80,7 @@ def is_multiple(position: int) -> bool:
 
 
 def answers(size: int) -> list[Any]:
-    """Return the answers of several replies to a survey with this many questions."""
+    """Return the answers of several responses to a survey with `size` questions."""
     positions = range(1, size + 1)
     varied = itertools.cycle(
         [None, True, 17, 2.50, "", 'a "b",\nc', ["x", None, "y; z"], [], {"b": 1, "a": [2]}]

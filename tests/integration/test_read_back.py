@@ -1,4 +1,4 @@
-"""Test that other programs read the stored values from our files."""
+"""Test that other programs read the stored values back from exported CSV files."""
 
 import csv
 import io
@@ -201,7 +201,7 @@ def test_every_program_reads_the_stored_values(
     assert_read(by_duckdb(content, request.options, file), expected, request, nulls=True)
 
 
-# This view shows the table as it appears in the file: answers are text and JSON nulls are SQL NULLs.
+# This view has the values that the file contains. Answers are text, and JSON nulls are SQL NULLs.
 AS_IN_THE_FILE = """
     CREATE TEMPORARY VIEW as_in_the_file AS SELECT id, {plain},
         answers ->> 'one' AS one,

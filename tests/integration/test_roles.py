@@ -1,4 +1,4 @@
-"""Test the commands that start one part of the service, with the settings of the shared stack."""
+"""Test the commands that start a single part of the service. They use the shared stack's settings."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Test uploads to S3 servers with the rules of providers other than Amazon."""
+"""Test uploads to S3 servers that differ from Amazon S3, as Cloudflare R2 and Alibaba OSS do."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack

@@ -52,7 +52,7 @@ def probes(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 def read(
     url: str, query: Select[tuple[object, ...]], fault: Callable[[Snapshot], None], seconds: int = 60
 ) -> int:
-    """Cause the fault after the first block and return the number of rows."""
+    """Run the query, cause the fault after the first block, and return the number of rows."""
     engine = open_engine(url, connect_seconds=5, poolclass=NullPool)
     with snapshot(engine, "UTC", seconds, lambda: datetime.now(UTC), SILENCE_SECONDS) as snap:
         blocks = copy_out.copy(snap, query, PRESETS["plain"])
@@ -78,7 +78,7 @@ def test_a_working_server_is_waited_for(
 def test_a_lost_answer_is_not_waited_for(
     proxy: BlockableProxy, stack: Stack, database: psycopg.Connection, probes: list[bool], backend: str
 ) -> None:
-    """Only existing connections become silent. Probes still reach the server."""
+    """Existing connections stop transferring data, but new connections for probes still reach the server."""
     silence = ExitStack()
 
     def lose(snap: Snapshot) -> None:

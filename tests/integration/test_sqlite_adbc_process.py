@@ -222,7 +222,7 @@ def test_killing_the_parent_process_ends_the_child(engine: Engine) -> None:
 def wait_until_gone(process: psutil.Process) -> bool:
     """Return whether the process ends within 10 s.
 
-    It is not our child, so it may remain as a zombie.
+    The process is not a child of the test, so it may remain as a zombie.
     """
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:

@@ -1,4 +1,4 @@
-"""Test that SQLite's timestamps are compared as instants, in any format that an application may store."""
+"""Test that timestamps in SQLite are compared as instants, regardless of their stored format."""
 
 import sqlite3
 from collections.abc import Iterator

@@ -41,7 +41,7 @@ class SweepStack:
         return session.id
 
     def export_unseen(self) -> str:
-        """Export without the API, which would answer for a finished job from its cache for a minute."""
+        """Run an export without the API, because the API caches finished jobs for a minute."""
         deployment = self.client.read_deployment_by_name("export-report/export")
         run = self.client.create_flow_run_from_deployment(
             deployment.id, parameters={"request": ARTICLES_REQUEST | {"surveyId": EMPTY_SURVEY}}

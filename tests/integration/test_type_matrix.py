@@ -1,7 +1,7 @@
-"""Test each type of each database in the export, the table, the dry run, sorting, filters and cursors.
+"""Test every column type of every database in exports, tables, dry runs, sorting, filters and cursors.
 
-Each operation either works and agrees with the file, or is rejected: at start in the declaration, or with
-InvalidRequest for the value.
+Each operation must agree with the file or be rejected. Declarations are rejected at start, and
+values with InvalidRequest.
 """
 
 import json
@@ -68,7 +68,7 @@ from tests.support.table_pages import rows_by_pages, table_source
 
 pytestmark = pytest.mark.filterwarnings("ignore:Dialect sqlite.pysqlite does .not. support Decimal")
 
-# By type of the database: the declared type, and values as SQL.
+# The declared type and SQL values for each database type.
 Types = dict[str, tuple[TypeEngine[Any], list[str]]]
 POSTGRESQL: Types = {
     "smallint": (SmallInteger(), ["-32768", "5", "32767"]),
@@ -176,7 +176,7 @@ SQLITE: Types = {
     "VARCHAR(5)": (Enum("small", "big"), ["'big'", "'small'", "'new'"]),
     "INTERVAL": (Interval(), ["'1970-01-02 02:03:04.500000'", "'1970-01-01 00:00:00.000000'", "NULL"]),
 }
-# What the file contains, where drivers or PostgreSQL's own casts would write something else.
+# Expected file contents for types that drivers or PostgreSQL's casts would format differently.
 WRITTEN = {
     "real": ["0.1", "1.6777216e+07", "NaN"],
     "time": ["24:00:00", "17:00:00", "00:00:00.5"],
@@ -254,7 +254,7 @@ def declared(engine: Engine) -> Table:
 
 def reflected(engine: Engine) -> Table:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # It does not know every type.
+        warnings.simplefilter("ignore")  # SQLAlchemy warns about types that it does not know.
         return Table("matrix", MetaData(), autoload_with=engine)
 
 
@@ -263,7 +263,7 @@ def request_of(report: Report, **fields: Any) -> ExportRequest:
 
 
 def file_of(engine: Engine, request: ExportRequest) -> bytes:
-    """Return the file, which must be the same from every source of the database."""
+    """Return the file after checking that every source of the database produces the same bytes."""
     content = file_by_sqlalchemy(engine, request)
     if engine.dialect.name == "postgresql":
         assert file_by_copy(engine, request) == content
@@ -379,7 +379,7 @@ class Check:
         return "filter" if is_always else "filter, some values refused"
 
     def operated(self, report: Report, written: dict[int, str | None]) -> None:
-        """Check that each pair of opposite operators splits the rows, or that the value is rejected."""
+        """Check that opposite operators select complementary rows, unless the value is rejected."""
         existing = {key for key, cell in written.items() if cell is not None}
         assert self.paged(report, {"null": False}) == existing
         operators = report.filter_columns["value"].allowed_operators

@@ -72,7 +72,7 @@ def test_an_exception_during_the_upload_leaves_nothing(
 def test_an_unfinished_upload_is_visible_to_these_tests(
     storage: S3Storage, s3: Any, stack: Stack, key: str
 ) -> None:
-    """This is the control: the test above proves something only if unfinished uploads are visible."""
+    """Control for the tests above: `stored` does report an unfinished upload."""
     unfinished = storage.begin_upload(key)
     unfinished.write(bytes(MANY_PARTS))
     assert stored(s3, stack, key) == [f"upload of tests/{key}"]

@@ -1,4 +1,4 @@
-"""Fixtures for attacks on a stack as `make up` starts it."""
+"""Fixtures for attacks on the running stack."""
 
 import secrets
 from collections.abc import Iterator

@@ -2,7 +2,7 @@
 
 Tests run this script as root in a separate process. It switches to the other account after it has started,
 because that account may not be able to execute the interpreter. The script reads a JSON list of attempts from
-standard input and prints what each obtained as JSON. An empty string means that the attempt was rejected.
+standard input and prints a JSON list of their results. An empty string means that the attempt was rejected.
 """
 
 import encodings.idna  # noqa: F401 - imports may fail after the switch to the other account
@@ -29,7 +29,7 @@ def request(port: int, method: str, path: str, body: str = "") -> str:
 
 
 def grpc(port: int) -> str:
-    """Return the HTTP/2 settings that a server sends first to every client that it accepts."""
+    """Return the server's initial HTTP/2 settings, which it sends only to clients that it accepts."""
     with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_SECONDS) as connection:
         connection.sendall(HTTP2_PREFACE)
         return connection.recv(100).hex()

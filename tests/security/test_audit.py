@@ -31,7 +31,7 @@ TIMEOUT_SECONDS = 20
 
 @dataclass(frozen=True)
 class AuditedCaller:
-    """A new caller with one key, and what the audit log says about them."""
+    """A new caller with one key, and the audit log with the caller's actions."""
 
     name: str
     token: str
@@ -39,7 +39,7 @@ class AuditedCaller:
     log: ExtraProcesses
 
     def lines(self, count: int, of: str = "") -> list[dict[str, Any]]:
-        """Return the lines about the caller's exports and schedules, or keys, once there are this many."""
+        """Wait for `count` lines about the caller's exports and schedules, or keys, and return them."""
         deadline = time.monotonic() + TIMEOUT_SECONDS
         while len(lines := self._lines(of)) < count:
             assert time.monotonic() < deadline, lines
@@ -62,7 +62,7 @@ def audit_lines(log: ExtraProcesses) -> list[dict[str, Any]]:
 def caller(guarded_api: tuple[str, ExtraProcesses], guarded_keys: Path) -> Iterator[AuditedCaller]:
     url, processes = guarded_api
     unknown = {"Authorization": f"Bearer rex_{'0' * 8}_{'0' * 43}"}
-    httpx.get(f"{url}/limits", headers=unknown, trust_env=False)  # the API has read the key file
+    httpx.get(f"{url}/limits", headers=unknown, trust_env=False)  # makes the API read the key file
     name = f"caller-{secrets.token_hex(6)}"
     token = KeyFile(guarded_keys).create(name, None, datetime.now(UTC), allow={"surveyId": [EMPTY_SURVEY]})
     headers = {"Authorization": f"Bearer {token}"}

@@ -1,4 +1,4 @@
-"""Attack the table with cursors whose values no database can store."""
+"""Test that the table rejects cursors with numbers that the database cannot store."""
 
 import base64
 import json
@@ -11,7 +11,7 @@ ORDERS = {"report": "orders", "from": "2024-03-01", "to": "2024-04-30", "sort": 
 
 @pytest.fixture(scope="module")
 def cursor(api: httpx.Client) -> list[object]:
-    """The content of a valid cursor: the request, the total of an order, and its id."""
+    """Return the content of a valid cursor: the request, an order's total and the order's id."""
     text = api.get("/reports", params=ORDERS).raise_for_status().json()["nextCursor"]
     content = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     return list(content)

@@ -3,7 +3,7 @@
 A key does not cover other callers' exports and schedules, or those that need a report, personal data or rows
 that the key has no access to.
 
-LEAK_EXAMPLES=300 runs more examples than CI, different ones each time.
+Set LEAK_EXAMPLES=300 to run more examples than CI does. They are different each time.
 """
 
 import os
@@ -93,7 +93,7 @@ class Callers(RuleBasedStateMachine):
         self.world = world
         self.first_bodies: dict[str, Any] = {}
 
-    # The bundles mix the ids of all callers; the key is drawn independently of the owner.
+    # The bundles contain the ids of all callers, so a rule may use the key of a caller who is not the owner.
 
     @rule(
         target=jobs,
@@ -270,7 +270,7 @@ class Callers(RuleBasedStateMachine):
 
 @pytest.fixture
 def new_world(guarded_url: str, guarded_keys: Path) -> Callable[[], World]:
-    """A factory for new callers of an API that requires keys."""
+    """Return a function that creates new callers and their keys."""
     file = KeyFile(guarded_keys)
 
     def world() -> World:

@@ -1,4 +1,4 @@
-"""Test that a key limited to one report reaches nothing of the caller's other reports, on any route."""
+"""Test on every route that a key limited to one report cannot access the caller's other reports."""
 
 import secrets
 from collections.abc import Iterator
@@ -45,7 +45,7 @@ Clients = tuple[httpx.Client, httpx.Client]
 
 @pytest.fixture(scope="module")
 def clients(guarded_url: str, guarded_keys: Path) -> Iterator[Clients]:
-    """Clients with two keys of one caller: one for all reports, one for survey-responses only."""
+    """Yield clients with two keys of one caller. The second key is limited to survey-responses."""
     file, caller = KeyFile(guarded_keys), f"caller-{secrets.token_hex(6)}"
 
     def client(reports: list[str] | None) -> httpx.Client:
@@ -58,7 +58,7 @@ def clients(guarded_url: str, guarded_keys: Path) -> Iterator[Clients]:
 
 @pytest.fixture(scope="module")
 def hidden(clients: Clients) -> Iterator[dict[str, str]]:
-    """An export and a schedule for the orders report, which the limited key cannot access."""
+    """Create an export and a schedule for the orders report, which the limited key cannot access."""
     unlimited, _ = clients
     export_id = start(unlimited, "/exports", ORDERS)
     follow(unlimited, Session(export_id))
@@ -113,7 +113,7 @@ def test_a_changed_schedule_hides_the_runs_and_deliveries_of_its_earlier_report(
         assert wait_for_delivery(unlimited, schedule_id) == run_id
         deliveries = limited.get(f"/schedules/{schedule_id}/deliveries").raise_for_status().json()
         assert deliveries == {"items": [], "nextCursor": None}
-        # The limited key covers the schedule now; the same Idempotency-Key must not lead to the earlier run.
+        # The limited key now covers the schedule, but its Idempotency-Key must not return the earlier run.
         own_id = start(limited, f"/schedules/{schedule_id}/run", **{"Idempotency-Key": "run"})
         assert own_id != run_id
         assert [ids(limited, path) for path in paths] == [{own_id}, {own_id}]

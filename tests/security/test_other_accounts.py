@@ -61,7 +61,7 @@ def weed_shell(stack: Stack, commands: str, environment: dict[str, str], **optio
 
 
 def file_id(stack: Stack, key: str) -> str:
-    """Return the id of the object on the volume server, which an attacker could guess."""
+    """Return the object's id on the volume server. An attacker could guess such an id."""
     output = weed_shell(stack, f"fs.meta.cat /buckets/{stack.bucket}/{key}\n", credentials(stack))
     (line,) = [line for line in output.splitlines() if '"fileId"' in line]
     return line.split('"')[3]

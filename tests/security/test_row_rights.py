@@ -1,6 +1,6 @@
-"""Test that callers, claims, routes and reports never combine to a row that the claims do not allow.
+"""Test that no combination of claims, route and report returns a row that the claims do not allow.
 
-The routes read through the functions that the API and the flow use, from the database of the stack.
+The tests read from the stack's database with the same functions as the API and the flow.
 """
 
 import asyncio
@@ -74,7 +74,7 @@ SCOPES = {"surveys": ("surveyId", (SURVEY, ONE_ROW_SURVEY)), "by-scope": ("count
 CLAIMS = st.fixed_dictionaries(
     {}, optional={name: st.frozensets(st.sampled_from(values), max_size=2) for name, values in VALUES.items()}
 )
-# By report: the columns that identify a row, and the claims that restrict the rows.
+# The columns that identify a row and the claims that restrict the rows, by report.
 IDENTITY: Mapping[str, tuple[str, ...]] = {
     "surveys": ("id",),
     "by-country": ("number",),

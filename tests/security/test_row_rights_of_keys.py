@@ -1,4 +1,4 @@
-"""Test that a key limited to one survey reaches no other survey over HTTP."""
+"""Test over HTTP that a key limited to one survey cannot access other surveys."""
 
 import secrets
 import time
@@ -54,7 +54,7 @@ def start(client: httpx.Client, path: str, survey: str) -> str:
 
 @pytest.fixture(scope="module")
 def exports(clients: Clients) -> dict[str, str]:
-    """Return the ids of an export of each survey, both by the unlimited key."""
+    """Export each survey with the unlimited key and return the ids of the exports."""
     unlimited, _ = clients
     ids = {survey: start(unlimited, "/exports", survey) for survey in (OWN, FOREIGN)}
     follow(unlimited, *map(Session, ids.values()))
@@ -156,7 +156,7 @@ def test_a_right_that_is_gone_pauses_the_schedule_at_once(clients: Clients, pref
 
 
 def _take_right_away(prefect: httpx.Client, schedule_id: str) -> None:
-    """Remove the survey from the stored right, and let Prefect run the schedule in two seconds."""
+    """Remove the survey from the schedule's stored rights and let Prefect run it within two seconds."""
     deployment = prefect.get(f"/deployments/name/export-report/recurring-{schedule_id}").json()
     rights = {"claims": {"surveyId": [FOREIGN]}, "fromKey": True}
     url = f"/deployments/{deployment['id']}"

@@ -1,4 +1,4 @@
-"""Attack the API without a key: with heads that are too large, and with requests that never end."""
+"""Test that the API withstands oversized and unfinished requests from clients without a key."""
 
 import socket
 from contextlib import ExitStack
@@ -15,7 +15,7 @@ HEAD = b"GET /exports HTTP/1.1\r\nHost: localhost\r\n"
 
 
 def is_closed(client: socket.socket) -> bool:
-    """Wait until the server closes the connection."""
+    """Return whether the server closes the connection before the timeout."""
     client.settimeout(HEAD_SECONDS + 10)
     try:
         while client.recv(1024):

@@ -63,7 +63,7 @@ def attackers_server() -> Iterator[int]:
 
 @dataclass(frozen=True)
 class Attack:
-    """An attack on the stack. Everything that it would create has `marker` in its name."""
+    """An attack on the stack. The names of all objects that it tries to create contain `marker`."""
 
     stack: Stack
     storage_ports: list[int]
@@ -138,7 +138,7 @@ def test_a_page_on_another_origin_obtains_and_changes_nothing(
 def test_a_page_on_a_rebound_name_obtains_and_changes_nothing(
     chromium: Browser, attack: Attack, prefect: httpx.Client, stored_object: str, target: str
 ) -> None:
-    """The browser considers the service part of the page's origin, so the page can read all responses."""
+    """To the browser, the page and the service have the same origin, so the page can read all responses."""
     ports = json.loads((attack.stack.data_dir / "ports.json").read_text())
     for port in [port for role, port in ports.items() if role.startswith(target)]:
         with page_on(chromium, f"http://{REBOUND}:{port}") as page:
@@ -149,7 +149,7 @@ def test_a_page_on_a_rebound_name_obtains_and_changes_nothing(
 def test_the_same_page_succeeds_with_the_password_but_the_worker_refuses_its_command(
     chromium: Browser, attack: Attack, prefect: httpx.Client
 ) -> None:
-    """Show that the attempts above fail because they are rejected and not because they are malformed."""
+    """Control for the tests above: the attempts are well-formed and succeed with the password."""
     origin = attack.stack.prefect_api_url.removesuffix("/api")
     with page_on(chromium, origin) as page:
         evidence = attack.run(page, token=attack.stack.prefect_api_auth_string)

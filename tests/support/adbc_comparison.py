@@ -16,7 +16,7 @@ from tests.support.engines import file_by_second_process, file_by_sqlalchemy
 
 @dataclass(frozen=True)
 class Comparison:
-    """Result on which both sources agree: the file, or the code and message of the error."""
+    """The result of both sources. It is the file, or the code and message of the error."""
 
     result: bytes | tuple[str, str]
     rows_by_process: int  # rows read by the second process

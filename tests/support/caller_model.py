@@ -1,4 +1,4 @@
-"""Model of callers with several keys that use one service, and of what each key is allowed to see."""
+"""Model of callers with several API keys and of the resources that each key may access."""
 
 import re
 import time
@@ -31,7 +31,7 @@ class Resource:
 
 @dataclass
 class Caller:
-    """A caller. `jobs` and `schedules` contain by id what its keys have created and not deleted."""
+    """A caller with the jobs and schedules, by id, that its keys have created and not deleted."""
 
     name: str
     jobs: dict[str, Resource] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class Caller:
 
 @dataclass
 class Key:
-    """A key of a caller with its rights, and what its Idempotency-Keys have created."""
+    """A caller's API key with its rights and the resources created with its Idempotency-Keys."""
 
     caller: Caller
     http: httpx.Client
@@ -80,8 +80,8 @@ class World:
     def request(self, key: Key, method: str, path: str, **content: Any) -> httpx.Response:
         """Send a request and return the response.
 
-        Fails on a 5xx, and if the response contains the name of another caller or an id that the key does not
-        cover.
+        Fails if the status is 5xx, or if the response contains another caller's name or an id that the
+        key does not cover.
         """
         hidden = self._hidden_ids(key)
         response = send(key.http, method, path, **content)
@@ -94,9 +94,9 @@ class World:
         return response
 
     def _hidden_ids(self, key: Key) -> list[str]:
-        """Return the ids of other callers, and those of the caller that the key does not cover."""
+        """Return all ids of other callers, and the caller's own ids that the key does not cover."""
         covered = {**key.jobs, **key.schedules}
-        # An export names its schedule even when that now needs a report that the key does not cover.
+        # An export shows its schedule's id, even if the key does not cover the schedule's current report.
         named = {job.schedule_id for job in key.jobs.values()}
         own = {**key.caller.jobs, **key.caller.schedules}
         foreign = [id_ for id_, owner in self.owners.items() if owner is not key.caller]
@@ -125,7 +125,7 @@ class World:
 
 
 def send(http: httpx.Client, method: str, path: str, **content: Any) -> httpx.Response:
-    """Send a request, and repeat it while a limit or a busy Prefect rejects it."""
+    """Send a request and retry it while it exceeds a limit or Prefect is busy."""
     for _ in range(MAX_ATTEMPTS):
         response = http.request(method, path, **content)
         if response.status_code not in (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE):

@@ -28,12 +28,12 @@ def file_by_copy(engine: Engine, request: ExportRequest) -> bytes:
 
 
 def file_by_copy_chunks(engine: Engine, request: ExportRequest) -> bytes:
-    """Return the file as read by the PostgreSQL source for reports with a `transform`."""
+    """Export with the PostgreSQL source for reports with a `transform`, and return the file."""
     return read_by(copy_chunks, engine, request)
 
 
 def file_by_concat(engine: Engine, request: ExportRequest) -> bytes:
-    """Return the file as read by the MariaDB source for columns with built-in SQLAlchemy types."""
+    """Export with the MariaDB source for columns with built-in SQLAlchemy types, and return the file."""
     return read_by(concat_chunks, engine, request)
 
 
@@ -47,7 +47,7 @@ def file_from_snapshot(opened: Snapshot, request: ExportRequest) -> bytes:
 
 
 def file_by_second_process(engine: Engine, request: ExportRequest) -> bytes:
-    """Return the file as read by the SQLite source for large tables, regardless of the table's size."""
+    """Export with the SQLite source for large tables, regardless of the table's size, and return the file."""
     with reading(engine, request) as opened, adbc_chunks.shared(opened.snapshot, now) as shared:
         assert shared.process is not None
         opening = replace(opened, snapshot=shared.snapshot).opening

@@ -1,4 +1,4 @@
-"""Compare the files of other formats with the CSV file of the same rows.
+"""Compare JSON Lines and Parquet files with the CSV file of the same rows.
 
 The CSV file is the reference, because other tests compare it with the table.
 """
@@ -89,7 +89,7 @@ def compare_parquet(
         else:
             parse = _parser(field.type)
             wanted = [None if cell is None else parse(cell) for cell in cells]
-            # The text of a float distinguishes NaN and negative zero.
+            # Compare strings, because NaN is not equal to itself and -0.0 equals 0.0.
             assert list(map(str, _as_utc(values).to_pylist())) == list(map(str, wanted)), field.name
 
 

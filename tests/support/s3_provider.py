@@ -1,4 +1,4 @@
-"""A small S3 server with the rules of one provider, which the embedded storage does not have."""
+"""A small S3 server that can enforce rules of other providers, unlike the embedded storage."""
 
 import hashlib
 import threading
@@ -15,7 +15,7 @@ BUCKET = "bucket"
 
 @dataclass
 class Provider:
-    """`equal_parts` are required by Cloudflare R2. Alibaba OSS does not implement If-None-Match."""
+    """An S3 server. Cloudflare R2 requires `equal_parts`. Alibaba OSS has no `conditions` (If-None-Match)."""
 
     equal_parts: bool = False
     conditions: bool = True

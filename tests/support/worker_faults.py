@@ -168,7 +168,7 @@ def inject_faults(cluster: Cluster) -> Outcome:
     """Inject each fault into a different worker with one job, then start a worker that rescues the jobs."""
     victims = dict(zip(FAULTS, cluster.start_workers(len(FAULTS)), strict=True))
     for child in _wait_for_children(victims[NEVER_STARTED]):
-        child.suspend()  # it receives the run but never starts it
+        child.suspend()  # the process receives the run but never starts it
     job_ids = [cluster.start() for _ in FAULTS]
     for job_id in job_ids:
         flow_runs.wait_for_state(cluster.prefect, job_id, "PENDING", "RUNNING")

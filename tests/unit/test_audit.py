@@ -1,4 +1,4 @@
-"""Test the form of audit lines."""
+"""Test the format of audit log lines."""
 
 import json
 import logging

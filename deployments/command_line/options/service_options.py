@@ -35,7 +35,7 @@ def _parse_url(text: str) -> httpx.URL:
     except httpx.InvalidURL:
         url = httpx.URL()
     if url.scheme not in ("http", "https") or not url.host or url.query or url.fragment:
-        # The message does not repeat the text, because it may contain a password.
+        # The message does not include the value, because it may contain a password.
         raise argparse.ArgumentTypeError(f"not an http or https URL, such as {API_URL}.")
     return url
 

@@ -24,8 +24,8 @@ BATCHED_WRITES = {
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
 }
-# If a run becomes due while the server is down, it starts once the server is back, provided that it was
-# already planned. The server plans up to a minute late, and it counts a past run as a future one when clocks
+# A run that becomes due while the server is down starts once the server is back, but only if it was already
+# planned. The server plans up to a minute late, and it counts a past run as a future one when clocks
 # are set forward. With a minimum of five, at least three runs are always planned.
 PLANNED_RUNS = {"PREFECT_SERVER_SERVICES_SCHEDULER_MIN_RUNS": "5"}
 

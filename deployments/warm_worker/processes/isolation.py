@@ -44,9 +44,9 @@ def run_isolated(function: Callable[[], T]) -> T:
 
 
 def leftover_threads(within_seconds: float = 1.0) -> list[threading.Thread]:
-    """Return the threads that a run has left, after they had some time to end.
+    """Wait for the threads of a run to end, and return those that are still alive.
 
-    Daemon threads are not included: clients, drivers and Prefect keep theirs for the next run.
+    Daemon threads are excluded, because clients, drivers and Prefect reuse them in the next run.
     """
     deadline = time.monotonic() + within_seconds
     threads = [thread for thread in threading.enumerate() if not _belongs_to_process(thread)]

@@ -13,7 +13,7 @@ from typing import Any
 from deployments.warm_worker.processes import child
 from deployments.warm_worker.processes.process import WarmProcess
 
-# Delay before a replacement process starts, because its start slows down other runs. The delay ends early if
+# Delay before starting a replacement process, because startup slows down other runs. The delay ends early if
 # a run is waiting for a process.
 REFILL_DELAY_SECONDS = 1.0
 
@@ -35,8 +35,8 @@ class WarmProcessPool:
         self._waiting = self._preparing = self._busy = 0
 
     async def __aenter__(self) -> "WarmProcessPool":
-        # Prefect answers 500 while its database restarts, which would fail a run. The processes read this
-        # setting when they import Prefect. The worker itself repeats its calls anyway.
+        # Prefect responds with 500 while its database restarts, and a run would then fail. The processes read
+        # this setting when they import Prefect. The worker retries its own calls anyway.
         os.environ.setdefault("PREFECT_CLIENT_RETRY_EXTRA_CODES", "500")
         for _ in range(self._size):
             self._add_process(0)

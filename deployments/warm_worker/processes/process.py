@@ -1,4 +1,4 @@
-"""A warm process from the point of view of the worker, and its lease to one run."""
+"""Control a warm process from the worker, and lease it to one run at a time."""
 
 import asyncio
 import logging
@@ -41,7 +41,7 @@ class WarmProcess:
         return self._process.is_alive()
 
     async def wait_until_ready(self) -> bool:
-        """Return False if the process ended, is unusable, or does not become ready in time."""
+        """Return whether the process became ready. It may exit, be unusable or take too long."""
         try:
             async with asyncio.timeout(WARM_UP_SECONDS):
                 await _wait_until_readable(self._connection.fileno())

@@ -1,6 +1,6 @@
 """Send one event for a task run that ends within a second, instead of one for each of its states.
 
-The events of task runs are more than half of the work and the rows that a small export causes in Prefect. The
+Task-run events account for more than half of the load and the rows that a small export causes in Prefect. The
 final event contains the start time and everything else that the UI shows about a task run. The events of task
 runs that take longer are sent unchanged.
 """
@@ -50,7 +50,7 @@ class TaskRunEvents:
             return self._last.get(task_run.id)
 
     def release(self) -> None:
-        """Emit all events that are held back, and hold back no more."""
+        """Emit all events that are held back, and emit later events immediately."""
         with self._lock:
             self._holds = False
             for sends in self._held.values():

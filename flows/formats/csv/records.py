@@ -49,9 +49,9 @@ def _marks(joined: bytes, options: CsvOptions) -> list[str]:
 
 
 def _have_marks(joined: bytes, begins: Offsets, marks: Sequence[str]) -> Flags:
-    """Return for each text whether it contains one of the marks.
+    """Flag each string that contains one of the marks.
 
-    The texts are joined, and `begins` holds their offsets.
+    `joined` contains the concatenated strings, and `begins` contains their offsets.
     """
     codes = np.frombuffer(joined, np.uint8)
     places = np.flatnonzero(reduce(np.logical_or, (codes == ord(mark) for mark in marks)))

@@ -35,8 +35,8 @@ GUARD = "'"
 # Uses only syntax that the regular expressions of Python and PostgreSQL share.
 PLAIN_NUMBER = r"[+-]?[0-9]+([.,][0-9]+)?([eE][+-]?[0-9]+)?"
 _PLAIN_NUMBER = re.compile(PLAIN_NUMBER)
-# A spreadsheet with a different list separator may start a new cell after these characters. This pattern,
-# too, uses only syntax that both share.
+# A spreadsheet with a different list separator may start a new cell after these characters. This pattern also
+# uses only syntax that Python and PostgreSQL share.
 INNER_FORMULA_START = "[;,\t|\r\n][=+@-]"
 INNER_FORMULA = f"([;,\t|\r\n])(?=[=+@-])(?!{PLAIN_NUMBER}([;,\t|\r\n]|$))"
 INNER_GUARD = rf"\1{GUARD}"

@@ -1,4 +1,4 @@
-"""Define the format JSON Lines and write its lines."""
+"""Define the JSON Lines format and write its lines."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -49,7 +49,7 @@ class JsonlFormat:
 
 
 class JsonlWriter:
-    """Joins the columns of a chunk to one JSON object per row."""
+    """Joins the columns of a chunk into one JSON object per row."""
 
     def __init__(self, output: Output) -> None:
         self._output = output

@@ -16,15 +16,14 @@ from flows.rows.columns import OutputColumn
 _NEEDS_ESCAPE = r'["\\\x00-\x1f]'
 _NUMBER = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$"
 _LITERALS = {"integer": _NUMBER, "number": _NUMBER, "boolean": "^(true|false)$"}
-# Python's JSON decoder accepts these, so the documents of SQLite may contain them.
+# Python's JSON decoder accepts these constants, so documents in SQLite may contain them.
 _NOT_IN_JSON = "NaN|Infinity"
 
 
 def tokens(values: Values, column: OutputColumn, zone: ZoneInfo) -> pa.Array:
     """Return each cell as the text of a JSON value. Nulls stay null.
 
-    Numbers have the digits of the CSV file. A value that JSON has no type for is a string, such as a date or
-    NaN.
+    Numbers have the same digits as in CSV. Values without a JSON type, such as dates and NaN, become strings.
     """
     texts = column_text.texts(values, column, zone, PRESETS["plain"])
     if column.type == "json":
@@ -75,5 +74,5 @@ def _reject(constant: str) -> None:
     raise ValueError(f"{constant} is not JSON")
 
 
-# Numbers stay text, because Python limits their digits.
+# Keeps numbers as strings, because Python limits the digits of integers.
 _CHECK_JSON = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=_reject).decode

@@ -1,4 +1,4 @@
-"""Define the format Parquet and write its row groups."""
+"""Define the Parquet format and write its row groups."""
 
 import io
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ from flows.rows.pipeline import Block, Chunk, Records
 from flows.rows.row_errors import apply_to_column
 
 CHOICES = {"compression": ("zstd", "snappy", "none")}
-# A row group ends at one of these. Readers such as DuckDB work on one row group per thread.
+# A row group ends at either limit. Readers such as DuckDB process one row group per thread.
 ROWS_PER_GROUP = 122_880
 BYTES_PER_GROUP = 32 << 20
 

@@ -8,7 +8,7 @@ _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 
 
 def parse_list(text: Any) -> list[Any]:
-    """Return the texts of the elements, nested like the array. NULL becomes None.
+    """Return the elements as strings, nested like the array. NULL becomes None.
 
     Raises ValueError for any other text, such as an array whose first index is not 1.
     """

@@ -65,9 +65,9 @@ def _list_type(kind: ARRAY[Any], zone: str) -> pa.DataType:
 
 
 def _number_type(kind: Any, expression: ColumnElement[Any] | None) -> pa.DataType:
-    """Return a decimal type if the database limits the digits, or else string.
+    """Return float64 for floats, a decimal type if the database limits the digits, and string otherwise.
 
-    The result of an expression may have more digits than its columns, for example that of a sum.
+    The result of an expression, such as a sum, may have more digits than its columns.
     """
     if isinstance(kind, Float) or not isinstance(kind, Numeric) or not kind.asdecimal:
         return pa.float64()

@@ -23,7 +23,7 @@ class Conditions:
 def parse_conditions(value: Mapping[str, object], filter_: Filter) -> Conditions:
     """Parse a JSON object of operators.
 
-    Raises InvalidRequest with an error for each wrong operator. Pointers are relative to the object.
+    Raises InvalidRequest with one error per invalid operator. Pointers are relative to the object.
     """
     if not value:
         raise InvalidRequest.at("", "length", "Must contain at least one operator.")

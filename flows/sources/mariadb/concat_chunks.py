@@ -42,7 +42,7 @@ from flows.sources.protocol import Reading
 from flows.sources.snapshot import Snapshot
 from flows.sources.sqlalchemy_rows import Converter, DriverRows
 
-# If a text contains the separator, the number of cells no longer matches and the general source is used.
+# If a value contains the separator, the number of cells no longer matches and the general source is used.
 _SEPARATOR = "\x1f"
 _MARK = "+"
 # The end of an unbounded slice. Without an end, Arrow tries to allocate a negative amount of memory.
@@ -59,7 +59,7 @@ class Irregular(Exception):
 
 
 def can_read(reading: Reading) -> bool:
-    """Return whether this is MariaDB and every column can be part of a concatenation."""
+    """Return whether the database is MariaDB and every column can be concatenated."""
     if not getattr(reading.snapshot.connection.dialect, "is_mariadb", False):
         return False
     report = reading.request.report

@@ -1,7 +1,7 @@
 """Read PostgreSQL's rows as Arrow columns, for transforms and typed formats.
 
 Arrow parses and types the records of COPY, so no Python object is created per cell. A million rows through a
-DataFrame reach 84 % of the speed of `psql COPY`, which is 4.1 times as fast as pandas in chunks
+DataFrame are 4.1 times as fast as pandas in chunks and reach 84 % of the speed of `psql COPY`
 (docs/speed.md).
 """
 
@@ -41,7 +41,7 @@ def can_read(reading: Reading) -> bool:
 
 
 def can_parse(kind: TypeEngine[Any]) -> bool:
-    """Return whether the report's value can be parsed from COPY's text.
+    """Return whether values of this type can be parsed from COPY's text.
 
     Custom types are excluded because they may change the value. So are types that convert decimals to floats
     or floats to decimals.
@@ -72,7 +72,7 @@ def chunk_of(block: Records, columns: Sequence[OutputColumn], zone: ZoneInfo) ->
 
 def _parse(data: bytes, count: int) -> list[pa.Array]:
     """Parse CSV records into text columns. An unquoted empty cell is null."""
-    # These bytes belong to the first value, but Arrow's reader would drop them as a byte order mark.
+    # Here U+FEFF is part of the first value, but Arrow's reader would drop it as a byte order mark.
     if data.startswith(BYTE_ORDER_MARK):
         data = BYTE_ORDER_MARK + data
     names = [str(number) for number in range(count)]
@@ -109,7 +109,7 @@ def _typed(texts: pa.Array, column: OutputColumn, zone: ZoneInfo) -> Values:
 
 
 def _cast(texts: pa.Array, arrow_type: pa.DataType, parse: Callable[[str], Any]) -> Values:
-    """Cast to the Arrow type, or parse the texts one by one if a value does not fit it."""
+    """Cast to the Arrow type, or parse each value separately if one of them does not fit."""
     try:
         array = texts.cast(arrow_type)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Run a COPY of a select and read its CSV records."""
+"""Run COPY on a select and read the CSV records."""
 
 from collections.abc import Generator, Sequence
 from typing import Any

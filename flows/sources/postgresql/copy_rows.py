@@ -1,4 +1,4 @@
-"""Let PostgreSQL render the CSV file, with a COPY of the report's select."""
+"""Let PostgreSQL render the CSV file by running COPY on the report's select."""
 
 from collections.abc import Iterator
 

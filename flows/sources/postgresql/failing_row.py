@@ -86,7 +86,7 @@ class _Search:
     def find(self, columns: Sequence[OutputColumn]) -> UnreadableRow | None:
         """Return the error for the first failing row, or None if no single row fails.
 
-        A window function, for example, may fail only over all rows together.
+        For example, a window function may fail only when it runs over all rows.
         """
         rows, last = self._count_and_split(_KeyRange(), 1.0)
         if not rows or self._fails(columns, _KeyRange(above=last)):

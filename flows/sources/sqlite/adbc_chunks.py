@@ -101,7 +101,7 @@ def _file(snapshot: Snapshot) -> str | None:
 
 @contextmanager
 def shared(snapshot: Snapshot, clock: Callable[[], datetime]) -> Iterator[Shared]:
-    """Retake the snapshot together with the child process.
+    """Take a new snapshot that the child process shares, if possible.
 
     Two transactions see the same data if no other connection commits between their starts.
     """

@@ -38,7 +38,7 @@ NULL_BEGINS = 0xFF  # This byte does not occur in UTF-8.
 # pa.nulls() avoids converting Python values, for which pyarrow would import pandas. That takes a second.
 _NULL_TEXT, _NULL_FLOAT = (pa.nulls(1, kind)[0] for kind in (pa.binary(), pa.float64()))
 
-# Lower than in the parent, whose stack is deeper, so that both fail on the same documents.
+# Lower than the parent's limit, because the parent's stack is deeper. Both fail on the same documents.
 _RECURSION_LIMIT = 500
 _LARGE_TEXT = pa.large_string()
 _Order = dict[str, Any]

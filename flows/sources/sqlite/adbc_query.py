@@ -1,7 +1,7 @@
-"""Build the select with which `adbc_process` reads exactly the values that SQLite stores.
+"""Build the select that lets `adbc_process` read the values that SQLite stores exactly.
 
-SQLite has a type per value, but ADBC has one per column. So the select ends with a column that is not null in
-rows with a value of another type.
+SQLite has a type per value, but ADBC has one per column. The select therefore ends with a column that is not
+null in rows where a value has an unexpected type.
 """
 
 from base64 import b64encode
@@ -82,7 +82,7 @@ def can_read(request: ExportRequest, columns: Sequence[OutputColumn]) -> bool:
 def order(
     request: ExportRequest, columns: Sequence[OutputColumn], dialect: Dialect, mark: bytes
 ) -> dict[str, Any]:
-    """Return the order for `adbc_process`: the columns without a question, the key, then the answers.
+    """Build the order for `adbc_process`. It selects the plain columns, the key and then the answers.
 
     `mark` replaces null in text columns. It starts with NULL_BEGINS and is random.
     """
@@ -161,7 +161,7 @@ def _is_stable(part: Visitable) -> bool:
 def _select(
     expression: ColumnElement[Any], kind: TypeEngine[Any], null_text: ColumnElement[Any]
 ) -> list[ColumnElement[Any]]:
-    """Return the columns to select so that the process can read this column."""
+    """Return the expressions from which the process reads this column."""
     if _kind(kind) == TEXT:
         return [func.coalesce(expression, null_text)]
     if _kind(kind) == FLOAT:

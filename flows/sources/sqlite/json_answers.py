@@ -59,7 +59,7 @@ def _one_by_one(answers: Sequence[str], question: Question) -> pa.Array:
 
 
 def _first_codes(joined: bytes, begins: Offsets) -> _Codes:
-    """Return the first byte of each text, or 0 for an empty text."""
+    """Return the first byte of each string, or 0 for an empty string."""
     codes = np.frombuffer(joined or b"\0", np.uint8)
     places = np.minimum(begins[:-1] - begins[0], len(codes) - 1)
     first: _Codes = codes[places] * (np.diff(begins) > 0)
@@ -72,7 +72,7 @@ def _are_null(first: _Codes) -> Flags:
 
 
 def _are_plain(answers: pa.Array, joined: bytes, first: _Codes) -> Flags:
-    """Return which answers are printed unchanged: booleans, and positive numbers without an exponent."""
+    """Flag answers that are printed unchanged, namely booleans and unsigned numbers without an exponent."""
     is_short = np.diff(offsets(answers)) <= _MAX_DIGITS
     is_digit: Flags = (first >= ord("0")) & (first <= ord("9")) & is_short
     if is_digit.any() and (b"e" in joined or b"E" in joined):
@@ -82,7 +82,7 @@ def _are_plain(answers: pa.Array, joined: bytes, first: _Codes) -> Flags:
 
 
 def _are_choices(answers: pa.Array) -> Flags:
-    """Return which answers are non-empty lists of strings.
+    """Flag answers that are non-empty lists of strings.
 
     Answers with backslashes are excluded by the caller, so every quote starts or ends a string.
     """

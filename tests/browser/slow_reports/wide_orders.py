@@ -1,6 +1,6 @@
 """Test report that takes 9 seconds for 60 wide rows.
 
-Five rows fill a block of the file, so that its progress changes often.
+Each block of the file holds five rows, so the progress changes often.
 """
 
 from sqlalchemy import func, literal, select

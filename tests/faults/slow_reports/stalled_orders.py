@@ -1,4 +1,4 @@
-"""Report with one row, for which the database sends nothing for 26 seconds."""
+"""Report with a single row that the database sends only after 26 seconds."""
 
 from sqlalchemy import func, select
 

@@ -1,4 +1,4 @@
-"""Test that a run ends when no key of its caller has the right that it was created with."""
+"""Test that a run ends when none of its caller's keys has the rights that the run was created with."""
 
 from dataclasses import replace
 from datetime import UTC, datetime

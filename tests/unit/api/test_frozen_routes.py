@@ -1,4 +1,4 @@
-"""Test the two routes of the article with fake dependencies and compare their bodies byte for byte."""
+"""Test that the two routes from the article return exactly the expected bytes. All dependencies are fakes."""
 
 import asyncio
 from dataclasses import dataclass

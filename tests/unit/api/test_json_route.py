@@ -1,4 +1,4 @@
-"""Test that pages of other sites cannot send a POST without a body."""
+"""Test that pages on other sites cannot send a POST request without a body."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Test that the files of the page are small, complete, licensed and self-contained."""
+"""Test that the page's static files are small, complete, licensed and self-contained."""
 
 import re
 from pathlib import Path

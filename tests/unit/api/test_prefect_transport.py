@@ -1,4 +1,4 @@
-"""Test that calls to Prefect recover from an outage and from silent connections."""
+"""Test that calls to Prefect recover from outages and from unresponsive connections."""
 
 import asyncio
 import threading
@@ -107,7 +107,7 @@ def test_calls_are_answered_again_after_a_silence(proxy: BlockableProxy) -> None
 
 
 async def replace_pool(proxy: BlockableProxy, stuck: BlockableProxy) -> None:
-    """The first pool's connections lead to a silent server, those of the next to one that answers."""
+    """Make calls while the first pool connects to an unresponsive server and later pools to a working one."""
     opened: list[httpx.AsyncBaseTransport] = []
 
     class Redirecting(httpx.AsyncHTTPTransport):

@@ -1,4 +1,4 @@
-"""Test the sentence for each invalid setting of `report-exports up`."""
+"""Test the error message for each invalid setting of `report-exports up`."""
 
 import pytest
 

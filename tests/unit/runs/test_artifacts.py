@@ -1,4 +1,4 @@
-"""Test that a run that its owner deletes while its artifacts are written keeps none of them."""
+"""Test that no artifacts remain if a run is deleted while its artifacts are being written."""
 
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -18,7 +18,7 @@ CONTENTS = [(COLUMNS, []), (PAGE, "# Orders")]
 
 @dataclass
 class Prefect:
-    """The calls of Prefect's client that write artifacts. `tags` is None if the run does not exist."""
+    """Fake of Prefect's client for writing artifacts. `tags` is None if the run does not exist."""
 
     tags: list[str] | None
     artifacts: dict[UUID, ArtifactCreate] = field(default_factory=dict)

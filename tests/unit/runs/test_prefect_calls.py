@@ -21,7 +21,7 @@ STATE = {"type": "RUNNING", "name": "Running", "id": str(uuid4()), "timestamp": 
 
 
 class Ended(BaseException):
-    """Replaces the end of the process."""
+    """Raised instead of ending the process."""
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +34,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Prefect(ThreadingHTTPServer):
-    """Answers the first `failures` requests with 500, as Prefect does without its database."""
+    """Responds with 500 to the first `failures` requests, as Prefect does without its database."""
 
     failures = 0
     run_count = 1

@@ -203,7 +203,7 @@ def test_an_invalid_recurrence_is_rejected_with_its_pointer(value: Any, pointer:
 def test_slots_around_a_clock_change_do_not_depend_on_when_they_are_computed(
     recurrence: dict[str, str], zone: str, day: datetime
 ) -> None:
-    """A slot that depends on the time of the computation would be missed or run twice."""
+    """Otherwise, a slot could be missed or run twice."""
     schedule = timetable.as_schedule(read({**recurrence, "timeZone": zone}))
 
     def planned(start: datetime) -> list[datetime]:

@@ -1,4 +1,4 @@
-"""Test the reason for which a report cannot be read from its database."""
+"""Test that `find_problem` explains why a report cannot be read from its database."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Test that a call to a silent S3 server ends, that a slow call does not, and that retries are bounded."""
+"""Test that calls to an unresponsive S3 server end, slow calls continue, and retries are bounded."""
 
 import os
 import signal
@@ -31,7 +31,7 @@ class Cancelled(BaseException):
 
 
 class Server(socketserver.ThreadingTCPServer):
-    """An S3 server. `silent` methods get no response, and `slow_down` makes all calls fail."""
+    """Fake S3 server. Methods in `silent` receive no response, and `slow_down` makes all calls fail."""
 
     daemon_threads = True
     request_queue_size = 64
@@ -179,7 +179,7 @@ def test_an_object_of_another_writer_is_not_removed(server: Server, size: int) -
 def test_a_cancellation_during_a_call_removes_its_effect(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A signal ends the wait for the response, while the call goes on."""
+    """A signal interrupts the wait for the response, but the server still completes the call."""
     release = threading.Event()
     respond = Handler.respond
 

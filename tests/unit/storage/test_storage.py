@@ -130,7 +130,7 @@ def client_error(code: str, status: int) -> ClientError:
     ("raised", "error"),
     [
         (PermissionError("/srv/exports"), StorageDenied),
-        # The response to an earlier try may have been lost. Another attempt has another key.
+        # An earlier try may have succeeded without a response. The next attempt uses another key.
         (FileExistsError("/srv/exports"), StorageUnavailable),
         (ConnectionResetError("10.0.0.5"), StorageUnavailable),
         (TimeoutError(), StorageTimeout),

@@ -130,7 +130,7 @@ def test_a_deleted_file_revokes_all_keys(path: Path) -> None:
 
 
 class SlowKeyFile(KeyFile):
-    """Waits before writing, so that without a lock a second writer would overtake it."""
+    """A key file that waits before writing. Without a lock, a second writer would overtake it."""
 
     def __init__(self, path: Path, overtaken: Event) -> None:
         super().__init__(path)

@@ -109,7 +109,7 @@ def test_a_start_that_ends_during_the_count_of_another_still_counts(clock: Secon
     with admission.entry("ada") as first:
         second = admission.entry("ada")
         entry = second.__enter__()
-        counted = 0  # This count was taken before the first start ended.
+        counted = 0  # counted before the first start ended
         assert admission.refusal(first, "ada", 0) is None
         first.started = True
     assert admission.refusal(entry, "ada", counted) is not None

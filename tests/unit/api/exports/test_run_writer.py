@@ -1,4 +1,4 @@
-"""Test how idempotency keys find their run, on a Prefect in memory that counts requests."""
+"""Test which run an idempotency key returns, with an in-memory fake of Prefect that counts requests."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

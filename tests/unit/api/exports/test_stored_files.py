@@ -1,4 +1,4 @@
-"""Test that an export whose file has disappeared from the storage is an error."""
+"""Test that an export is reported as an error if its file has disappeared from the storage."""
 
 import asyncio
 import time

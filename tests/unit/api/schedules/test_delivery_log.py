@@ -1,4 +1,4 @@
-"""Test how the owner of a schedule sees the runs that deliver its webhooks."""
+"""Test how webhook deliveries appear in the delivery log of a schedule."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""Test that no caller can take all readers of the source database."""
+"""Test that a single caller cannot occupy all readers of the source database."""
 
 import asyncio
 

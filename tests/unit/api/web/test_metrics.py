@@ -1,4 +1,4 @@
-"""Test that metrics hide the names of reports."""
+"""Test that metrics hide the names of reports that the caller may not see."""
 
 from collections.abc import Collection
 

@@ -1,4 +1,4 @@
-"""Test that the text of an array of answers is the same as that of `cell_text`."""
+"""Test that `json_answers` converts arrays of answers to the same text as `cell_text`."""
 
 import json
 from decimal import Decimal
