@@ -12,7 +12,7 @@ from flows.errors import errors_by_code
 from flows.query.report import DEFAULT_REPORT
 
 # Error codes of exports that no exception class defines.
-_OTHER_CODES = ("request.invalid", "rows.none", "cancelled", "expired")
+_OTHER_CODES = ("request.invalid", "rows.none", "storage.lost", "cancelled", "expired")
 _ID = "899e1228-d7b8-40fc-8490-70e6f1efb338"
 _SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 _FILE_NAME = "survey-responses_668b6fa3b8d693cd865b44bb_2024-07-19_2024-07-26.csv"

@@ -45,7 +45,7 @@ from api.settings import ApiSettings
 from api.tables.source import Source
 from flows.errors import (
     ExportError,
-    Internal,
+    ReportInvalid,
     SourceCancelled,
     SourceTimeout,
     SourceUnavailable,
@@ -318,12 +318,12 @@ def test_an_abandoned_export_leaves_no_query(engine: Engine, load: Callable[...,
 def test_a_missing_table_is_not_retried(engine: Engine) -> None:
     nothing = Table("nothing", MetaData(), Column("id", Integer, primary_key=True))
     report = Report(name="nothing", title="Nothing", select=select(nothing), key=nothing.c.id)
-    assert error_type(engine, things_request(report)) is Internal
+    assert error_type(engine, things_request(report)) is ReportInvalid
 
 
 def test_a_missing_column_is_not_retried(engine: Engine) -> None:
     report = Report(name="gap", title="Gap", select=select(things.c.id, column("gap")), key=things.c.id)
-    assert error_type(engine, things_request(report)) is Internal
+    assert error_type(engine, things_request(report)) is ReportInvalid
 
 
 # pymysql leaves the socket of a refused connection to the garbage collector.

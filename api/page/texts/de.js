@@ -204,6 +204,7 @@ export const de = {
     "storage.denied": { cause: "Der Dateispeicher hat die Datei abgelehnt.", action: "Wenden Sie sich mit der ID an den Support: Dem Dienst fehlt Schreibzugriff." },
     "storage.rejected": { cause: "Der Dateispeicher hat die Anfrage abgelehnt.", action: "Wenden Sie sich mit der ID an den Support." },
     "storage.full": { cause: "Der Dateispeicher ist voll.", action: "Wenden Sie sich mit der ID an den Support oder löschen Sie alte Exporte." },
+    "storage.lost": { cause: "Die Datei ist nicht mehr im Speicher.", action: "Exportieren Sie noch einmal." },
     "rows.limit": { cause: "Der Export hätte zu viele Zeilen.", action: "Wählen Sie einen kürzeren Zeitraum oder setzen Sie einen Filter." },
     "rights.gone": { cause: "Sie haben keinen Zugriff mehr auf diese Zeilen.", action: "Bitten Sie die Administration um Zugriff." },
     "rights.unknown": { cause: "Ihr Zugriff auf diese Zeilen konnte nicht geprüft werden.", action: "Versuchen Sie es gleich noch einmal." },

@@ -206,6 +206,7 @@ export const en = {
     "storage.denied": { cause: "The file storage denied access.", action: "Contact support with the ID. The service needs write access." },
     "storage.rejected": { cause: "The file storage rejected the file.", action: "Contact support with the ID." },
     "storage.full": { cause: "The file storage is full.", action: "Contact support with the ID, or delete exports you no longer need." },
+    "storage.lost": { cause: "The file is no longer in the storage.", action: "Export again." },
     "rows.limit": { cause: "The export would have too many rows.", action: "Choose a shorter date range or add a filter." },
     "rights.gone": { cause: "You no longer have access to these rows.", action: "Ask your administrator for access." },
     "rights.unknown": { cause: "Your access to these rows couldn't be checked.", action: "Try again in a moment." },
