@@ -257,6 +257,7 @@ def test_replaced_parts_are_not_started_and_keys_open_the_api_to_other_machines(
     headers = {"Authorization": f"Bearer {keys.create('ada', None, datetime.now(UTC))}"}
     settings = {
         "REPORTS_DATABASE_URL": stack.info["database_url"],
+        "REPORTS_CATALOG": "flows.samples",
         "REPORTS_STORAGE_URL": f"file://{tmp_path}/files",
         "REPORTS_KEYS_FILE": str(tmp_path / "keys.json"),
         "REPORTS_PUBLIC_URL": "https://reports.example.com/",
