@@ -37,7 +37,6 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
-from sqlalchemy.sql.operators import OperatorClass
 from sqlalchemy.types import NullType, TypeEngine
 
 _DIGIT = "[0-9]"
@@ -66,7 +65,8 @@ def stores_text(kind: TypeEngine[Any]) -> bool:
 
 def operand(column: ColumnElement[Any]) -> ColumnElement[Any]:
     """Return the column so that operators work even if SQLAlchemy declares none for its type."""
-    is_undeclared = column.type.operator_classes is OperatorClass.UNSPECIFIED
+    classes = getattr(column.type, "operator_classes", None)  # missing before SQLAlchemy 2.1
+    is_undeclared = classes is not None and classes.name == "UNSPECIFIED"
     return type_coerce(column, NullType()) if is_undeclared else column
 
 

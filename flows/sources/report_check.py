@@ -45,7 +45,9 @@ def _queries(report: Report) -> Iterator[Select[object]]:
         yield select(scope.known, *([scope.title] if scope.title is not None else [])).limit(0)
     if report.questions is not None:
         yield report.questions.select.limit(0)
-        yield select(report.questions.answers, *report.questions.scope.values()).limit(0)
+        yield select(report.questions.answers).limit(0)
+        for column in report.questions.scope.values():
+            yield select(column).limit(0)
 
 
 def _explain(report: Report, error: exc.DBAPIError, connection: Connection) -> str:

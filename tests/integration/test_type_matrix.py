@@ -120,7 +120,7 @@ POSTGRESQL: Types = {
     "pg_lsn": (NullType(), ["'0/1'", "'FF/0'", "'0/0'"]),
     "oid": (pg.OID(), ["1", "4294967295", "7"]),
     "xid": (NullType(), ["'1'", "'2'", "'3'"]),
-    "mood": (Enum("sad", "happy", name="mood"), ["'happy'", "'sad'", "'new'"]),
+    "matrix_mood": (Enum("sad", "happy", name="matrix_mood"), ["'happy'", "'sad'", "'new'"]),
     "positive": (Integer(), ["1", "2", "3"]),
     "pair": (NullType(), ["ROW(1, 'a,b')", "ROW(2, NULL)", "ROW(NULL, '')"]),
 }
@@ -198,7 +198,7 @@ WRITTEN = {
 NO_ORDER = {"point", "polygon", "jsonpath", "circle", "xid", "json"}
 TYPES = {"postgresql": POSTGRESQL, "mysql": MARIADB, "sqlite": SQLITE}
 PREPARE = """
-    CREATE TYPE mood AS ENUM ('sad', 'happy', 'new');
+    CREATE TYPE matrix_mood AS ENUM ('sad', 'happy', 'new');
     CREATE DOMAIN positive AS integer CHECK (VALUE > 0);
     CREATE TYPE pair AS (a integer, b text);
 """
@@ -233,7 +233,7 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     if request.param == "postgresql":
         with engine.begin() as connection:
             connection.execute(text("DROP TABLE IF EXISTS matrix"))
-            connection.execute(text("DROP TYPE IF EXISTS mood, pair, positive"))
+            connection.execute(text("DROP TYPE IF EXISTS matrix_mood, pair, positive"))
             connection.execute(text(PREPARE))
     create(engine, TYPES[request.param])
     yield engine
@@ -421,7 +421,7 @@ def value_of(cell: str, column: Column[Any]) -> Any:
 
 
 REJECTED = {
-    "postgresql": {"inet": "abc", "bit(3)": "102", "integer[]": "1", "mood": "angry", "int4range": "x"},
+    "postgresql": {"inet": "abc", "bit(3)": "102", "integer[]": "1", "matrix_mood": "angry", "int4range": "x"},
     "mysql": {"VARCHAR(9) CHARACTER SET latin1": "🌳"},
     "sqlite": {},
 }
