@@ -95,7 +95,13 @@ def open_engine(url: str, connect_seconds: int, **options: Any) -> Engine:
     """Create an engine that decodes JSON numbers exactly and watches psycopg connections."""
     if url.startswith("postgresql"):
         options["connect_args"] = {"connect_timeout": connect_seconds}
-    engine = create_engine(url, json_deserializer=partial(json.loads, parse_float=Decimal), **options)
+    engine = create_engine(
+        url,
+        json_deserializer=partial(json.loads, parse_float=Decimal),
+        # The warning about cartesian products is wrong for lateral subqueries.
+        enable_from_linting=False,
+        **options,
+    )
     if engine.driver == "psycopg":
         event.listen(engine, "do_connect", _connect)
     return engine

@@ -421,7 +421,13 @@ def value_of(cell: str, column: Column[Any]) -> Any:
 
 
 REJECTED = {
-    "postgresql": {"inet": "abc", "bit(3)": "102", "integer[]": "1", "matrix_mood": "angry", "int4range": "x"},
+    "postgresql": {
+        "inet": "abc",
+        "bit(3)": "102",
+        "integer[]": "1",
+        "matrix_mood": "angry",
+        "int4range": "x",
+    },
     "mysql": {"VARCHAR(9) CHARACTER SET latin1": "🌳"},
     "sqlite": {},
 }
