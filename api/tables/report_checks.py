@@ -35,10 +35,7 @@ def checked(report: Report, connection: Connection) -> Report:
         if _error(connection, _continued(report, connection, report.table_columns[key].expression))
         is not None
     ]
-    try:
-        return replace(report, unsortable=frozenset(unsortable)) if unsortable else report
-    except DeclarationError as error:
-        raise DeclarationError(str(error)) from None
+    return replace(report, unsortable=frozenset(unsortable)) if unsortable else report
 
 
 def _searched(report: Report) -> dict[str, ColumnElement[Any]]:

@@ -57,7 +57,7 @@ def _keys(reflected: Reflected, option: str | None) -> list[str]:
         return reflected.keys or [_ask(reflected)]
     keys = [name.strip() for name in option.split(",")]
     if unknown := [name for name in keys if name not in names_of(reflected)]:
-        raise RequestRejected(f"--key: there is no column {unknown[0]!r}. {_choices(reflected)}")
+        raise RequestRejected(f"--key: no column is named {unknown[0]!r}. {_choices(reflected)}")
     return keys
 
 
@@ -67,7 +67,7 @@ def _ask(reflected: Reflected) -> str:
         raise RequestRejected(f"{question} Name it with --key COLUMN. {_choices(reflected)}")
     sys.stderr.write(f"{question} {_choices(reflected)}\n")
     while (answer := input("key: ").strip()) not in names_of(reflected):
-        sys.stderr.write(f"There is no column {answer!r}.\n")
+        sys.stderr.write(f"No column is named {answer!r}.\n")
     return answer
 
 

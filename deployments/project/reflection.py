@@ -145,6 +145,6 @@ def _few_values(connection: Connection, name: str, schema: str | None, of: str) 
     value: Any = column(of)
     rows = select(value).select_from(table(name, value, schema=schema)).limit(SAMPLE_ROWS).subquery()
     counted = select(rows.c[of], func.count()).group_by(rows.c[of]).limit(MAX_CHOICES + 1)
-    values = {str(found): count for found, count in connection.execute(counted) if found is not None}
+    values = {str(choice): count for choice, count in connection.execute(counted) if choice is not None}
     repeat = sum(values.values()) >= 2 * len(values)
     return sorted(values) if values and len(values) <= MAX_CHOICES and repeat else []

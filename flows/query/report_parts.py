@@ -191,8 +191,8 @@ def _named(name: str, part: str, source: Select[Any]) -> ColumnElement[Any]:
         choices = ", ".join(dict.fromkeys(names))
         raise DeclarationError(f"{part}: no column is named {name!r}; choose from {choices}")
     if len(columns) > 1:
-        found = " and ".join(map(str, columns))
-        raise DeclarationError(f"{part}: {name!r} could be {found}; use the column instead of its name")
+        candidates = " and ".join(map(str, columns))
+        raise DeclarationError(f"{part}: {name!r} could be {candidates}; use the column instead of its name")
     return columns[0]
 
 

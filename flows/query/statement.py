@@ -229,16 +229,16 @@ def _holds(column: ColumnElement[Any], operator: str, value: Any) -> ColumnEleme
 
 def _none_of(column: ColumnElement[Any], values: tuple[Any, ...]) -> ColumnElement[bool]:
     """Match all rows that `_any_of` does not match."""
-    wanted = tuple(value for value in values if value is not None)
-    if not wanted:
+    present = tuple(value for value in values if value is not None)
+    if not present:
         return _holds(column, "null", value=False)
-    differs = matching(not_(has_value(column, wanted)), column)
+    differs = matching(not_(has_value(column, present)), column)
     return differs if None in values else or_(differs, operand(column).is_(None))
 
 
 def _any_of(column: ColumnElement[Any], values: tuple[Any, ...]) -> ColumnElement[bool]:
-    wanted = tuple(value for value in values if value is not None)
-    clauses = [matching(has_value(column, wanted), column)] if wanted else []
+    present = tuple(value for value in values if value is not None)
+    clauses = [matching(has_value(column, present), column)] if present else []
     if None in values:
         clauses.append(operand(column).is_(None))
     return or_(false(), *clauses) if len(clauses) != 1 else clauses[0]
@@ -246,9 +246,11 @@ def _any_of(column: ColumnElement[Any], values: tuple[Any, ...]) -> ColumnElemen
 
 def has_value(column: ColumnElement[Any], values: tuple[Any, ...]) -> ColumnElement[bool]:
     """Return the condition that the column has one of the values. It is false if there are none."""
-    wanted = [bound(column, value) for value in values]
+    parameters = [bound(column, value) for value in values]
     value = shown(column)
-    return (value == wanted[0] if len(wanted) == 1 else value.in_(wanted)) if wanted else false()
+    if not parameters:
+        return false()
+    return value == parameters[0] if len(parameters) == 1 else value.in_(parameters)
 
 
 def _term(expression: ColumnElement[Any], descending: bool) -> OrderTerm:

@@ -43,7 +43,7 @@ logger = logging.getLogger(__name__)
 
 
 def follow_up_hook(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
-    """Follow up on a run at the end of its own process. Prefect calls this hook of the flow."""
+    """Follow up on a run before its process ends. Prefect calls this hook."""
     if flow_run.parameters.get("recurring") is None:
         return
     with get_client(sync_client=True) as client:

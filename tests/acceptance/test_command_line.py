@@ -425,17 +425,17 @@ def test_an_export_can_be_started_awaited_shown_and_downloaded_separately(
     started = export(stack, tmp_path, *ORDERS, "--name", name, "--detach")
     job_id = started.stdout.decode().strip()
     assert run(stack.api_url, tmp_path, "wait", job_id, "--quiet").code == 0
-    shown = run(stack.api_url, tmp_path, "show", job_id).stdout.decode()
-    assert f"Name      {name}\n" in shown
-    assert "Status    done\n" in shown
+    summary = run(stack.api_url, tmp_path, "show", job_id).stdout.decode()
+    assert f"Name      {name}\n" in summary
+    assert "Status    done\n" in summary
     state = json.loads(run(stack.api_url, tmp_path, "show", job_id, "--json").stdout)
     assert state["id"] == job_id
     assert "url" not in state["file"]
     downloaded = run(stack.api_url, tmp_path, "download", job_id, "-o", "orders.csv")
     assert "SHA-256 verified" in downloaded.stderr
     assert hashlib.sha256((tmp_path / "orders.csv").read_bytes()).hexdigest() == state["file"]["sha256"]
-    found = run(stack.api_url, tmp_path, "list", "--search", name.upper(), "--json")
-    assert [job["id"] for job in json.loads(found.stdout)] == [job_id]
+    listed = run(stack.api_url, tmp_path, "list", "--search", name.upper(), "--json")
+    assert [job["id"] for job in json.loads(listed.stdout)] == [job_id]
 
 
 @pytest.mark.parametrize("command", ["show", "wait", "download"])

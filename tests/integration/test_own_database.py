@@ -200,7 +200,7 @@ def test_a_missing_right_is_an_error(filled: dict[str, str], run: Run) -> None:
     ("arguments", "sentence"),
     [
         (["check"], "No report has been declared. Write one with `report-exports new TABLE`"),
-        (["new", "orders", "--key", "nothing"], "--key: there is no column 'nothing'. Columns: number,"),
+        (["new", "orders", "--key", "nothing"], "--key: no column is named 'nothing'. Columns: number,"),
         (["new", "orders", "--name", "My Orders"], "--name: 'My Orders' must be lower-case words"),
     ],
 )

@@ -56,7 +56,7 @@ def texts(request: ExportRequest, columns: Sequence[OutputColumn]) -> list[Colum
         printed(cell(column, PRESETS["plain"])) if is_standard(column.expression.type) else column.expression
         for column in decode_answers_once(request, columns)
     ]
-    return [each.label(f"c{number}") for number, each in enumerate(cells)]
+    return [text.label(f"c{number}") for number, text in enumerate(cells)]
 
 
 def decode_answers_once(request: ExportRequest, columns: Sequence[OutputColumn]) -> list[OutputColumn]:
