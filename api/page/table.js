@@ -141,7 +141,7 @@ function Pager({ page, go, zone, onColumns }) {
     </label>
     <button type="button" aria-disabled=${page.page <= 1} onClick=${() => turn(page.page - 1)}>${t.previous}</button>
     <form noValidate onSubmit=${jump}><label>${t.page}
-      <input name="page" type="number" min="1" max=${last} key=${page.page} value=${page.page} /></label>
+      <input name="page" type="number" min="1" max=${last} key=${page.page} defaultValue=${page.page} /></label>
       <span>${t.ofPages(count(last))}</span></form>
     <button type="button" aria-disabled=${page.page >= last} onClick=${() => turn(page.page + 1)}>${t.next}</button>
   </nav>`;
