@@ -105,7 +105,7 @@ def test_a_key_is_valid_while_the_file_is_torn(
     records = [record for record in caplog.records if record.name != audit.LOGGER]
     assert [record.levelname for record in records] == ["ERROR"]
     assert token[4:12] not in records[0].getMessage()
-    path.write_text(valid.replace("ada", "bob"))
+    path.write_text(valid.replace('"ada"', '"bob"'))
     assert serving.caller_of(token) == Caller("bob")
     assert serving.check() == "ok"
 
