@@ -25,7 +25,9 @@ from deployments.warm_worker import WarmWorker
 
 # Slow webhook receivers must not occupy all worker slots, so separate queues have a low limit.
 QUEUE_CONCURRENCY_LIMIT = 2
-PREFECT_YAML = Path(__file__).resolve().parent.parent / "prefect.yaml"
+_HERE = Path(__file__).resolve().parent
+# The wheel contains the file in this package. A checkout has it in its root.
+PREFECT_YAML = next(path for path in (_HERE / "prefect.yaml", _HERE.parent / "prefect.yaml") if path.exists())
 
 
 def import_flows(deployments: list[dict[str, Any]]) -> None:

@@ -2,7 +2,7 @@
 
 import argparse
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from deployments.roles.settings import check_credentials, check_host, check_settings, load_settings
 from deployments.stack.data_dir import DataDirUnusable
@@ -14,13 +14,19 @@ from deployments.stack.plan import Options
 from deployments.stack.ports import PortTaken
 from deployments.stack.terminal import Terminal
 from flows.errors import DeclarationError
-from flows.reports import load_reports
+from flows.reports import LoadedReports, hidden_packages, load_reports
 
 
 def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     terminal, environment = Terminal(), dict(os.environ)
-    if error := check_settings(environment) or _check_reports(environment, arguments.strict):
+    if error := check_settings(environment):
         parser.error(error)
+    try:
+        loaded = _load_reports(environment)
+    except DeclarationError as invalid:
+        parser.error(str(invalid))
+    if arguments.strict and loaded.broken:
+        parser.error("\n".join(map(str, loaded.broken)))
     authenticated = load_settings(environment).authenticates
     if error := check_credentials(environment):
         parser.error(error)
@@ -40,7 +46,7 @@ def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
         strict=arguments.strict,
     )
     try:
-        return up(options, environment, terminal)
+        return up(options, environment, terminal, tuple(_notes(loaded)))
     except (DataDirUnusable, PortTaken, NoAccount, ServerNotInstalled) as refusal:
         terminal.fail(str(refusal))
         return 2
@@ -48,12 +54,20 @@ def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
         return 130
 
 
-def _check_reports(environment: Mapping[str, str], strict: bool) -> str | None:
+def _load_reports(environment: Mapping[str, str]) -> LoadedReports:
     modules = report_modules(environment)
-    try:
-        loaded = load_reports(
-            tuple(modules.split(",")) if modules else (), environment.get("REPORTS_DEFAULT_REPORT", "")
+    default = environment.get("REPORTS_DEFAULT_REPORT", "")
+    return load_reports(tuple(modules.split(",")) if modules else (), default)
+
+
+def _notes(loaded: LoadedReports) -> Iterator[str]:
+    for path in hidden_packages():
+        yield (
+            f"{path} is not imported, because report-exports has a package `{path.stem}`. Rename yours if"
+            " your reports need it."
         )
-    except DeclarationError as error:
-        return str(error)
-    return "\n".join(map(str, loaded.broken)) if strict and loaded.broken else None
+    if not loaded.reports and not loaded.broken:
+        yield (
+            "No report is declared yet. Write one with `report-exports new TABLE`, and name its package in"
+            " REPORTS_CATALOG."
+        )

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
@@ -28,7 +27,6 @@ def run(arguments: argparse.Namespace) -> int:
     _check(arguments.host, arguments.port)
     import uvicorn
 
-    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
     with _shared_metrics(arguments.processes):
         uvicorn.run(
             "api.app:create_app",

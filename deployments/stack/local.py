@@ -130,8 +130,10 @@ def api(plan: Plan, terminal: Terminal) -> Program:
     )
 
 
-def up(options: Options, inherited: Mapping[str, str], terminal: Terminal) -> int:
-    """Run the stack until a signal stops it, and return the exit code.
+def up(
+    options: Options, inherited: Mapping[str, str], terminal: Terminal, notes: tuple[str, ...] = ()
+) -> int:
+    """Print the notes, run the stack until a signal stops it, and return the exit code.
 
     The code is 0 after a clean stop, 1 if a part failed, and 128 + n if signal n arrived during the start.
     """
@@ -140,6 +142,8 @@ def up(options: Options, inherited: Mapping[str, str], terminal: Terminal) -> in
         data_dir.clean_up(options.data_dir)
         plan = make_plan(options, inherited, Path(temporary))
         terminal.say(greeting(plan))
+        for note in notes:
+            terminal.warn(note)
         try:
             return asyncio.run(_run_until_stopped(plan, terminal))
         finally:

@@ -14,6 +14,7 @@ from deployments.stack.ports import API_PORT, PREFECT_PORT
 def greeting(plan: Plan) -> str:
     lines = [f"Report Exports (data directory: {plan.options.data_dir})"]
     lines += _access(plan)
+    lines += _database_server(plan)
     for name, requested, default, port in (
         ("API", plan.options.port, API_PORT, plan.api_port),
         ("Prefect server", plan.options.prefect_port, PREFECT_PORT, plan.prefect_port),
@@ -21,6 +22,20 @@ def greeting(plan: Plan) -> str:
         if requested is None and port not in (default, None):
             lines.append(f"Port {default} is in use, so the {name} uses port {port}.")
     return "\n".join(lines)
+
+
+def _database_server(plan: Plan) -> Iterator[str]:
+    """Yield why PostgreSQL is started, unless it is not."""
+    users = [
+        user
+        for user, is_embedded in (
+            ("the sample data (set REPORTS_DATABASE_URL to use your own database)", plan.embeds_database),
+            ("Prefect (set PREFECT_API_URL to use your own server)", plan.prefect_port is not None),
+        )
+        if is_embedded
+    ]
+    if users:
+        yield f"PostgreSQL is started for {' and '.join(users)}."
 
 
 def _access(plan: Plan) -> Iterator[str]:

@@ -3,7 +3,8 @@
 Reports are loaded from three places:
 
 flows/reports/<name>.py                     a module with REPORT = Report(…)
-REPORTS_CATALOG=module[,module]             modules or packages of the operator
+REPORTS_CATALOG=module[,module]             modules or packages of the operator, found in the current folder,
+                                            in PYTHONPATH or among the installed packages
 entry point group `report_exports.reports`  installed distributions
 """
 
@@ -22,6 +23,7 @@ from typing import Any
 from flows.errors import DeclarationError
 from flows.query.masking import mask_reports
 from flows.query.report import DEFAULT_REPORT, Filter, Heading, Questions, Report, Scope
+from flows.reports._user_code import OWN_PACKAGES, append_current_folder, hidden_packages
 
 __all__ = [
     "BrokenReport",
@@ -32,6 +34,7 @@ __all__ = [
     "Report",
     "Scope",
     "catalog",
+    "hidden_packages",
     "load_reports",
 ]
 
@@ -76,6 +79,7 @@ def load_reports(extra_modules: tuple[str, ...] = (), default: str = "") -> Load
     the only report.
     Raises DeclarationError if no report is named `default`.
     """
+    append_current_folder()
     reports: dict[str, Report] = {}
     broken: list[BrokenReport] = []
     for name in dict.fromkeys((*_own_modules(), *_installed_modules(), *extra_modules)):
@@ -148,11 +152,20 @@ def _reason(name: str, error: Exception) -> str:
         return f"{wrong[1]} has no {wrong[2]}, which is required"
     if isinstance(error, AttributeError) and str(error).isidentifier():  # from table.c
         return f"the table declares no column {str(error)!r}"
-    if isinstance(error, ModuleNotFoundError):
-        own = error.name is not None and f"{name}.".startswith(f"{error.name}.")
-        hint = "add its folder to PYTHONPATH" if own else "install it in the same environment"
-        return f"{text}; {hint}"
+    if isinstance(error, ImportError):
+        return f"{text}{_import_hint(name, error)}"
     return text
+
+
+def _import_hint(name: str, error: ImportError) -> str:
+    package = (error.name or "").partition(".")[0]
+    if package in OWN_PACKAGES and (hidden := next(hidden_packages((package,)), None)) is not None:
+        return f"; report-exports has its own package `{package}`, so {hidden} cannot be imported. Rename it"
+    if not isinstance(error, ModuleNotFoundError):
+        return ""
+    if f"{name}.".startswith(f"{error.name}."):
+        return "; start the command in the folder that contains it, or add the folder to PYTHONPATH"
+    return "; install it in the same environment"
 
 
 def _parts(kind: str) -> list[str]:

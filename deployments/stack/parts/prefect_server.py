@@ -15,7 +15,7 @@ PREFECT = [sys.executable, "-P", "-m", "prefect"]
 POOL = "exports"
 # The grace period is short because the whole stack must stop in time. Unfinished runs are rescheduled.
 WORKER = [
-    *(sys.executable, "-P", "-m", "deployments.cli", "worker"),
+    *(sys.executable, "-P", "-m", "report_exports", "worker"),
     *("--pool", POOL, "--name", "local", "--grace", "0.3"),
 ]
 

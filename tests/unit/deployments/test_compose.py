@@ -79,7 +79,7 @@ def test_the_image_contains_every_package_and_no_embedded_server() -> None:
     copied = set(re.findall(r"^COPY (?!--)(.+) \S+$", DOCKERFILE, re.MULTILINE))
     sources = {source for line in copied for source in line.split()}
     assert {source for source in sources if not (ROOT / source).exists()} == set()
-    assert {"flows", "api", "deployments", "prefect.yaml"} <= sources
+    assert {"report_exports", "flows", "api", "deployments", "prefect.yaml"} <= sources
     ignored = (ROOT / ".dockerignore").read_text()
     assert {source.partition("/")[0] for source in sources} <= set(
         re.findall(r"^!(.+)$", ignored, re.MULTILINE)
