@@ -90,6 +90,7 @@ def _parse_claim(text: str) -> tuple[str, str]:
 
 
 def _create(keys: "KeyFile", arguments: argparse.Namespace) -> None:
+    _check_reports(arguments.report or [])
     caller, allow = arguments.caller, _group_values(arguments.allow)
     try:
         token = keys.create(caller, arguments.report, datetime.now(UTC), arguments.pii, allow)
@@ -99,6 +100,25 @@ def _create(keys: "KeyFile", arguments: argparse.Namespace) -> None:
     _audit("key.create", key=token[4:12], caller=caller, **rights)
     print_to_stderr("Save this key now. Only its hash is stored, so it cannot be shown again.")
     sys.stdout.write(f"{token}\n")
+
+
+def _check_reports(names: list[str]) -> None:
+    """Raise RequestRejected for a name of no report. A key for it would not give access to anything."""
+    if not names:
+        return
+    from deployments.stack.environment import report_modules
+    from flows.errors import DeclarationError
+    from flows.reports import load_reports  # takes 1 s, because it imports pandas
+
+    try:
+        loaded = load_reports(report_modules(os.environ))
+    except DeclarationError as error:
+        raise RequestRejected(str(error)) from None
+    known = sorted({*loaded.reports, *(report.name for report in loaded.broken)})
+    for name in names:
+        if name not in known:
+            declared = f"Reports: {', '.join(known)}." if known else "Name your reports in REPORTS_CATALOG."
+            raise RequestRejected(f"--report: no report is named {name!r}. {declared}")
 
 
 def _group_values(pairs: list[tuple[str, str]] | None) -> dict[str, list[str]] | None:

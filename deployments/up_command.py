@@ -55,9 +55,7 @@ def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
 
 
 def _load_reports(environment: Mapping[str, str]) -> LoadedReports:
-    modules = report_modules(environment)
-    default = environment.get("REPORTS_DEFAULT_REPORT", "")
-    return load_reports(tuple(modules.split(",")) if modules else (), default)
+    return load_reports(report_modules(environment), environment.get("REPORTS_DEFAULT_REPORT", ""))
 
 
 def _notes(loaded: LoadedReports) -> Iterator[str]:

@@ -1,4 +1,7 @@
-"""Write a download to stdout, or to a file that appears only after it is complete and verified."""
+"""Write a download to stdout, to a device or pipe, or to a file.
+
+A file appears only after it is complete and verified.
+"""
 
 import os
 import secrets
@@ -28,6 +31,24 @@ class StdoutOutput:
 
     def commit(self) -> None:
         sys.stdout.buffer.flush()
+
+
+class StreamOutput:
+    """A device such as /dev/null, or a named pipe. It receives the data immediately."""
+
+    def __init__(self, path: Path) -> None:
+        self.label = str(path)
+        self._file = path.open("wb")
+
+    def write(self, data: bytes) -> None:
+        self._file.write(data)
+
+    def commit(self) -> None:
+        self._file.flush()
+
+    def abort(self) -> None:
+        with suppress(OSError):  # the reader of a pipe may be gone
+            self._file.close()
 
 
 class AtomicFile:
@@ -71,7 +92,7 @@ def open_output(output: str | None, force: bool, service_name: str) -> Iterator[
     path = resolve_path(output, service_name)
     check_path(path, force)
     try:
-        file = AtomicFile(path, force)
+        file = StreamOutput(path) if _is_stream(path) else AtomicFile(path, force)
     except OSError as error:
         raise OperationFailed(f"{path}: {error.strerror}.") from None
     try:
@@ -104,10 +125,16 @@ def check_output(output: str | None, force: bool) -> None:
 
 
 def check_path(path: Path, force: bool) -> None:
+    if _is_stream(path):
+        return
     if path.is_dir() or (path.exists() and not path.is_file()):
-        raise RequestRejected(f"{path} is not a regular file.")
+        raise RequestRejected(f"{path} is not a file, a device or a pipe.")
     if not force and (path.exists() or path.is_symlink()):
         raise _already_exists(path)
+
+
+def _is_stream(path: Path) -> bool:
+    return path.is_char_device() or path.is_fifo()
 
 
 def _already_exists(path: Path) -> RequestRejected:

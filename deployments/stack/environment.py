@@ -77,16 +77,16 @@ def for_children(
         "REPORTS_DATABASE_URL": connections.database_url,
         "REPORTS_STORAGE_URL": connections.storage_url,
         "REPORTS_PUBLIC_URL": inherited.get("REPORTS_PUBLIC_URL") or connections.api_url,
-        "REPORTS_CATALOG": report_modules(inherited),
+        "REPORTS_CATALOG": ",".join(report_modules(inherited)),
         "PYTHONUNBUFFERED": "1",
     }
 
 
-def report_modules(inherited: Mapping[str, str]) -> str:
-    """Return the value of REPORTS_CATALOG, with the sample reports if the sample database is started."""
+def report_modules(inherited: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the modules in REPORTS_CATALOG, after the sample reports if the sample database is started."""
     names = [name.strip() for name in inherited.get("REPORTS_CATALOG", "").split(",") if name.strip()]
     samples = [] if inherited.get("REPORTS_DATABASE_URL") else [SAMPLE_REPORTS]
-    return ",".join([*samples, *names])
+    return (*samples, *names)
 
 
 def without_settings(environment: Mapping[str, str]) -> dict[str, str]:

@@ -12,6 +12,8 @@ from flows import audit
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     file = tmp_path / "keys.json"
+    for name in ("REPORTS_DATABASE_URL", "REPORTS_CATALOG"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("REPORTS_KEYS_FILE", str(file))
     return file
 
@@ -73,6 +75,28 @@ def test_allow_limits_the_rows_of_a_key(path: Path, capsys: pytest.CaptureFixtur
     assert caller.claims == {"region": {"north", "south=west"}, "shop": {"*"}}
     assert main(["keys", "list"]) == 0
     assert "region=north,south=west  shop=*" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("settings", "reports"),
+    [
+        ({}, "Reports: orders, survey-responses."),
+        ({"REPORTS_DATABASE_URL": "sqlite://"}, "Name your reports in REPORTS_CATALOG."),
+    ],
+)
+def test_a_key_for_an_unknown_report_is_rejected(
+    path: Path,
+    settings: dict[str, str],
+    reports: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    assert main(["keys", "create", "--caller", "ada", "--report", "nonsense"]) == 2
+    message = f"report-exports: --report: no report is named 'nonsense'. {reports}\n"
+    assert capsys.readouterr().err == message
+    assert not path.exists()
 
 
 @pytest.mark.parametrize("claim", ["region", "=north", "region="])

@@ -1,3 +1,5 @@
+import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -47,9 +49,31 @@ def test_a_dangling_symlink_counts_as_an_existing_file(tmp_path: Path) -> None:
         output_file.check_output(str(tmp_path / "a.csv"), force=False)
 
 
-def test_a_device_is_rejected_even_with_force() -> None:
-    with pytest.raises(RequestRejected, match="is not a regular file"):
-        output_file.check_output("/dev/null", force=True)
+def test_a_device_needs_no_force() -> None:
+    output_file.check_output("/dev/null", force=False)
+    with output_file.open_output("/dev/null", False, "b.csv") as output:
+        output.write(b"1\n")
+        output.commit()
+    assert output.label == "/dev/null"
+    assert Path("/dev/null").is_char_device()
+
+
+def test_a_pipe_receives_the_data(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    with output_file.open_output(str(tmp_path / "pipe"), False, "b.csv") as output:
+        output.write(b"1\n")
+        output.commit()
+    assert os.read(reader, 9) == b"1\n"
+    os.close(reader)
+    assert names(tmp_path) == ["pipe"]
+
+
+def test_a_socket_is_rejected_even_with_force(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "s"))
+        with pytest.raises(RequestRejected, match="is not a file, a device or a pipe"):
+            output_file.check_output(str(tmp_path / "s"), force=True)
 
 
 def test_an_unwritable_folder_fails_with_the_reason(tmp_path: Path) -> None:
