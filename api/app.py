@@ -148,6 +148,11 @@ def _checks(
     authentication: Authentication,
 ) -> dict[str, Check]:
     async def check_worker() -> None:
+        if (pool := (await server.deployment()).work_pool_name) != settings.work_pool:
+            raise LookupError(
+                f"the deployment {settings.deployment} uses the work pool {pool!r}, but REPORTS_WORK_POOL is"
+                f" {settings.work_pool!r}; set the same pool and run `report-exports register`"
+            )
         if await reader.live_workers(settings.work_pool, _now()) == 0:
             raise LookupError("no worker is online")
 

@@ -51,7 +51,7 @@ class ReadinessChecks:
 
 def reason_of(error: BaseException) -> str:
     """Return the message of the first cause in one line, from PostgreSQL without the connection's address."""
-    while error.__cause__ is not None:
+    while error.__cause__ is not None and not isinstance(error, TimeoutError):
         error = error.__cause__
     if isinstance(error, TimeoutError):
         return "no response"

@@ -1,4 +1,4 @@
-"""Register the deployments in prefect.yaml with the Prefect server.
+"""Register deployments with the Prefect server: those of the service, and those in the user's prefect.yaml.
 
 The local stack runs this module in a separate process, so its slow imports overlap with the server's start.
 `report-exports register` calls `apply`.
@@ -12,22 +12,20 @@ from collections.abc import Mapping
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
-import yaml  # type: ignore[import-untyped]  # types-PyYAML is not installed
 from prefect.cli import app
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 
+from deployments.deployment_list import DeploymentsInvalid, read_deployments, write_file
 from deployments.warm_worker import WarmWorker
 
 # Slow webhook receivers must not occupy all worker slots, so separate queues have a low limit.
 QUEUE_CONCURRENCY_LIMIT = 2
-_HERE = Path(__file__).resolve().parent
-# The wheel contains the file in this package. A checkout has it in its root.
-PREFECT_YAML = next(path for path in (_HERE / "prefect.yaml", _HERE.parent / "prefect.yaml") if path.exists())
 
 
 def import_flows(deployments: list[dict[str, Any]]) -> None:
@@ -72,7 +70,7 @@ def _list_queues(deployments: list[dict[str, Any]]) -> set[tuple[str, str]]:
 
 
 class RegistrationFailed(Exception):
-    """The Prefect server cannot be reached or has rejected a deployment."""
+    """The Prefect server cannot be reached or has rejected a deployment, or prefect.yaml is invalid."""
 
 
 def apply(wait_seconds: float) -> list[str]:
@@ -80,6 +78,10 @@ def apply(wait_seconds: float) -> list[str]:
 
     Raises RegistrationFailed.
     """
+    try:
+        read_deployments(os.environ)
+    except DeploymentsInvalid as error:
+        raise RegistrationFailed(str(error)) from None
     _check_server(os.environ["PREFECT_API_URL"], wait_seconds)
     before = _read_registered()
     command = [sys.executable, "-P", "-m", "deployments.register"]
@@ -121,8 +123,8 @@ def _server_error(url: str) -> str | None:
 
 
 def _read_registered() -> dict[str, Any]:
-    """Return the attributes of every pool, queue and deployment in prefect.yaml that exists, by title."""
-    deployments = yaml.safe_load(PREFECT_YAML.read_text())["deployments"]
+    """Return the attributes of every pool, queue and deployment to register that exists, by title."""
+    deployments = read_deployments(os.environ)
     registered: dict[str, Any] = {}
     with get_client(sync_client=True) as client:
         for name in sorted({deployment["work_pool"]["name"] for deployment in deployments}):
@@ -155,12 +157,17 @@ def _attributes(deployment: Any) -> dict[str, Any]:
 
 
 def main() -> None:
-    deployments = yaml.safe_load(PREFECT_YAML.read_text())["deployments"]
+    try:
+        deployments = read_deployments(os.environ)
+    except DeploymentsInvalid as error:
+        sys.exit(str(error))
     import_flows(deployments)
     wait_for_server(f"{os.environ['PREFECT_API_URL']}/health")
     create_pools(deployments)
-    sys.argv[1:] = ["--no-prompt", "deploy", "--all", "--prefect-file", str(PREFECT_YAML)]
-    app()
+    with TemporaryDirectory() as folder:
+        file = write_file(deployments, Path(folder))
+        sys.argv[1:] = ["--no-prompt", "deploy", "--all", "--prefect-file", str(file)]
+        app()
 
 
 if __name__ == "__main__":

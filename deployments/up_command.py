@@ -4,6 +4,7 @@ import argparse
 import os
 from collections.abc import Iterator, Mapping
 
+from deployments.deployment_list import DeploymentsInvalid, read_deployments
 from deployments.roles.settings import check_credentials, check_host, check_settings, load_settings
 from deployments.stack.data_dir import DataDirUnusable
 from deployments.stack.environment import is_of_postgres, report_modules
@@ -24,6 +25,10 @@ def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     try:
         loaded = _load_reports(environment)
     except DeclarationError as invalid:
+        parser.error(str(invalid))
+    try:
+        read_deployments(environment)
+    except DeploymentsInvalid as invalid:
         parser.error(str(invalid))
     if arguments.strict and loaded.broken:
         parser.error("\n".join(map(str, loaded.broken)))

@@ -63,7 +63,7 @@ def _add_register(commands: Commands) -> None:
 
 def _add_worker(commands: Commands) -> None:
     command = commands.add_parser("worker", help="start a warm worker", allow_abbrev=False)
-    command.add_argument("--pool", default="exports", help="work pool to serve (default: %(default)s)")
+    command.add_argument("--pool", help="work pool to serve (default: REPORTS_WORK_POOL, or exports)")
     command.add_argument("--name", help="name of the worker in the Prefect UI")
     command.add_argument(
         "--limit", type=_parse_limit, help="maximum number of concurrent runs (default: twice the CPU cores)"

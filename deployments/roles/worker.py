@@ -5,7 +5,7 @@ import asyncio
 import os
 
 from deployments.command_line.exit_codes import DONE, RequestRejected
-from deployments.roles.settings import REQUIRED, check_settings, missing_settings
+from deployments.roles.settings import REQUIRED, check_settings, load_settings, missing_settings
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -14,7 +14,7 @@ def run(arguments: argparse.Namespace) -> int:
     from deployments.warm_worker.serve import WorkerRefused, serve  # takes 2 s, because it imports Prefect
 
     values = (
-        arguments.pool,
+        arguments.pool or load_settings(os.environ).work_pool,
         arguments.name,
         arguments.limit,
         arguments.grace,

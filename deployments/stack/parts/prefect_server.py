@@ -12,11 +12,10 @@ from deployments.stack.parts.database_roles import PREFECT_DATABASE, PREFECT_OWN
 from deployments.stack.parts.postgres import Cluster
 
 PREFECT = [sys.executable, "-P", "-m", "prefect"]
-POOL = "exports"
 # The grace period is short because the whole stack must stop in time. Unfinished runs are rescheduled.
 WORKER = [
     *(sys.executable, "-P", "-m", "report_exports", "worker"),
-    *("--pool", POOL, "--name", "local", "--grace", "0.3"),
+    *("--name", "local", "--grace", "0.3"),
 ]
 
 # By default, the server commits each of a run's twelve task-run events separately and blocks its event loop.

@@ -64,11 +64,18 @@ def wrong_password() -> SourceUnavailable:
     return error
 
 
+def outage() -> TimeoutError:
+    error = TimeoutError()
+    error.__cause__ = asyncio.CancelledError()
+    return error
+
+
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
         (wrong_password(), 'password authentication failed for user "reports"'),
         (TimeoutError(), "no response"),
+        (outage(), "no response"),
         (LookupError("no worker is online"), "no worker is online"),
         (ValueError(), "ValueError"),
     ],

@@ -1,17 +1,13 @@
-from pathlib import Path
-
 import pytest
-import yaml  # type: ignore[import-untyped]
 
+from deployments.deployment_list import read_deployments
 from deployments.warm_worker.entrypoints import OWN, check_entrypoint
 
-PREFECT_YAML = Path(__file__).parents[3] / "prefect.yaml"
 SHELL = "subprocess.getoutput"
 
 
 def test_the_default_entrypoints_match_prefect_yaml() -> None:
-    deployments = yaml.safe_load(PREFECT_YAML.read_text())["deployments"]
-    assert {deployment["entrypoint"] for deployment in deployments} == OWN
+    assert {deployment["entrypoint"] for deployment in read_deployments({})} == OWN
 
 
 @pytest.mark.parametrize("entrypoint", sorted(OWN))

@@ -1,0 +1,86 @@
+"""Read the Prefect deployments to register: those of the service, and the schedules of the user's project.
+
+Both are declared in files named `prefect.yaml`. The file of the user is the one in the current folder.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml  # type: ignore[import-untyped]  # types-PyYAML is not installed
+
+_HERE = Path(__file__).resolve().parent
+# The wheel contains the file in this package. A checkout has it in its root.
+SHIPPED = next(path for path in (_HERE / "prefect.yaml", _HERE.parent / "prefect.yaml") if path.exists())
+USERS = Path("prefect.yaml")
+EXPORT = "flows.export.export_report"
+DEFAULT_POOL = "exports"
+POOL_SETTING = "REPORTS_WORK_POOL"
+
+Deployment = dict[str, Any]
+
+
+class DeploymentsInvalid(Exception):
+    """The user's prefect.yaml cannot be applied. The message names the file and the reason."""
+
+
+def read_deployments(environment: Mapping[str, str]) -> list[Deployment]:
+    """Return all deployments to register, in the work pool of REPORTS_WORK_POOL.
+
+    Deployments of other flows in the user's file are not returned. Raises DeploymentsInvalid.
+    """
+    pool = environment.get(POOL_SETTING) or DEFAULT_POOL
+    shipped = yaml.safe_load(SHIPPED.read_text())["deployments"]
+    for deployment in shipped:
+        deployment["work_pool"]["name"] = pool
+    names = {deployment["name"] for deployment in shipped}
+    return [*shipped, *_read_users(names, pool)]
+
+
+def write_file(deployments: list[Deployment], folder: Path) -> Path:
+    """Write a prefect.yaml with these deployments for `prefect deploy`, and return its path."""
+    path = folder / "prefect.yaml"
+    # Without `pull`, Prefect would add a step that changes the folder. The worker executes no such steps.
+    path.write_text(yaml.safe_dump({"name": "report-exports", "pull": [], "deployments": deployments}))
+    return path
+
+
+def _read_users(taken: set[str], pool: str) -> Iterator[Deployment]:
+    if not USERS.is_file() or os.path.samefile(USERS, SHIPPED):
+        return
+    for deployment in _parse(USERS):
+        if deployment.get("entrypoint") != EXPORT:
+            continue
+        name = deployment.get("name")
+        if not isinstance(name, str) or name in taken:
+            raise DeploymentsInvalid(
+                f"{USERS}: the name {name!r} of a deployment is missing or already used."
+            )
+        taken.add(name)
+        _check_pool(deployment, pool)
+        yield deployment
+
+
+def _parse(path: Path) -> list[Deployment]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise DeploymentsInvalid(f"{path} cannot be read: {' '.join(str(error).split())}") from None
+    deployments = content.get("deployments") if isinstance(content, dict) else content
+    if not isinstance(deployments or [], list) or not all(
+        isinstance(item, dict) for item in deployments or []
+    ):
+        raise DeploymentsInvalid(f"{path} must contain a list of `deployments`.")
+    return deployments or []
+
+
+def _check_pool(deployment: Deployment, pool: str) -> None:
+    """Set the work pool, or raise DeploymentsInvalid if the file names another pool than the setting."""
+    work_pool = deployment.setdefault("work_pool", {})
+    name = work_pool.setdefault("name", pool) if isinstance(work_pool, dict) else work_pool
+    if name != pool:
+        raise DeploymentsInvalid(
+            f"{USERS}: the deployment {deployment['name']!r} uses the work pool {name!r}, but {POOL_SETTING}"
+            f" is {pool!r}, so no worker would run its exports. Use the same work pool in both places."
+        )
