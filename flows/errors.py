@@ -20,6 +20,7 @@
         ├── StorageRejected
         ├── RowsLimit
         ├── RightsGone
+        ├── ColumnsLimit
         ├── UnreadableRow
         ├── TransformFailed
         ├── WorkerLost
@@ -181,16 +182,25 @@ class RightsGone(FinalError):
     message = "The right to these rows has been withdrawn."
 
 
+class ColumnsLimit(FinalError):
+    code = "columns.limit"
+    message = "The export would contain more columns than the format allows. Choose fewer columns."
+
+
 class UnreadableRow(FinalError):
     code = "source.unreadable"
     message = "A row contains a value that cannot be written to the file."
 
     @classmethod
-    def at(cls, column_key: str, row_key: object) -> "UnreadableRow":
-        return cls(
-            f"Column {column_key} of the row with key {row_key} contains a value that cannot be written"
-            " to the file."
-        )
+    def at(cls, column_key: str, row_key: object, reason: str = "") -> "UnreadableRow":
+        place = f"Column {column_key} of the row with key {row_key}"
+        if reason:
+            return cls(f"{place} cannot be written to the file: {reason}.")
+        return cls(f"{place} contains a value that cannot be written to the file.")
+
+
+class UnwritableValue(ValueError):
+    """A format cannot contain a value. The message gives the reason and is shown to users."""
 
 
 class TransformFailed(FinalError):

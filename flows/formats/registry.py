@@ -6,11 +6,12 @@ from flows.formats.csv.format import CsvFormat
 from flows.formats.jsonl.format import JsonlFormat
 from flows.formats.parquet.format import ParquetFormat
 from flows.formats.protocol import Format
+from flows.formats.xlsx.format import XlsxFormat
 
 DEFAULT_FORMAT = CsvFormat.name
 
 FORMATS: dict[str, Format] = {
-    format_.name: format_ for format_ in (CsvFormat(), ParquetFormat(), JsonlFormat())
+    format_.name: format_ for format_ in (CsvFormat(), XlsxFormat(), ParquetFormat(), JsonlFormat())
 }
 
 

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from flows.errors import UnreadableRow
+from flows.errors import UnreadableRow, UnwritableValue
 from flows.rows.arrow_columns import Values, unpacked
 from flows.rows.columns import OutputColumn
 
@@ -32,4 +32,5 @@ def _try_one(function: Callable[[Any], Any], value: Any, column: OutputColumn, k
         function(value)
     except Exception as error:
         logger.exception("a row contains a value that cannot be read or written")
-        raise UnreadableRow.at(column.key, key) from error
+        reason = str(error) if isinstance(error, UnwritableValue) else ""
+        raise UnreadableRow.at(column.key, key, reason) from error

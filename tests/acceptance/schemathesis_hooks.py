@@ -35,7 +35,7 @@ OF_REPORT = {
     "orders": ("status", "currency", "country", "gift"),
 }
 NESTED = ("export", "range", "recurrence")
-FORMATS = ("csv", "jsonl", "parquet")
+FORMATS = ("csv", "jsonl", "parquet", "xlsx")
 
 
 @schemathesis.hook

@@ -3,13 +3,16 @@
 The CSV file is the reference, because other tests compare it with the table.
 """
 
+import io
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Context, Decimal
 from typing import Any
 
+import openpyxl
 import pyarrow as pa
 from pyarrow import parquet
 from sqlalchemy import Table
@@ -91,6 +94,43 @@ def compare_parquet(
             wanted = [None if cell is None else parse(cell) for cell in cells]
             # Compare strings, because NaN is not equal to itself and -0.0 equals 0.0.
             assert list(map(str, _as_utc(values).to_pylist())) == list(map(str, wanted)), field.name
+
+
+def compare_xlsx(content: bytes, keys: list[str], expected: Cells, types: dict[str, str]) -> None:
+    """Fail unless the first sheet contains the cells. Its header must consist of keys."""
+    sheet = openpyxl.load_workbook(io.BytesIO(content)).worksheets[0]
+    header, *rows = sheet.iter_rows(max_col=len(keys), values_only=True)
+    assert [name.partition(" (")[0] for name in header] == keys
+    assert len(rows) == len(expected)
+    for row, cells in zip(rows, expected, strict=True):
+        for key, value, cell in zip(keys, row, cells, strict=True):
+            assert _same_in_sheet(value, cell, types[key]), (key, value, cell)
+
+
+def _same_in_sheet(value: Any, cell: str | None, kind: str) -> bool:
+    if cell is None or value is None:
+        return value is cell
+    if isinstance(value, str):
+        return _decoded(value) == cell and not _fits_a_sheet(cell, kind)
+    if isinstance(value, bool):
+        return kind == "boolean" and cell == str(value).lower()
+    if isinstance(value, datetime):
+        # openpyxl rounds to milliseconds.
+        return abs(value - datetime.fromisoformat(cell).replace(tzinfo=None)) <= timedelta(milliseconds=1)
+    if isinstance(value, float):  # Two texts may mean the same float.
+        return kind == "number" and value == float(cell)
+    return kind in ("integer", "number") and Decimal(value) == Decimal(cell)
+
+
+def _fits_a_sheet(cell: str, kind: str) -> bool:
+    """Return whether the cell must have another type than text."""
+    if kind in ("integer", "number"):
+        return Decimal(cell).is_finite() and len(re.sub(r"^-?0?\.?0*|\.", "", cell)) <= 15
+    return kind == "boolean" or (kind in ("date", "date-time") and "1900-03-03" < cell < "9999-12-28")
+
+
+def _decoded(text: str) -> str:
+    return re.sub("_x([0-9A-F]{4})_", lambda match: chr(int(match.group(1), 16)), text)
 
 
 def _as_utc(values: pa.ChunkedArray) -> pa.ChunkedArray:

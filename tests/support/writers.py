@@ -26,6 +26,7 @@ def file_of_chunks(
     options: object = None,
     zone: str = "UTC",
     request: dict[str, Any] | None = None,
+    title: str = "Things",
 ) -> bytes:
     format_ = FORMATS[format_name]
     output = Output(
@@ -33,7 +34,7 @@ def file_of_chunks(
         rows=sum(chunk.rows for chunk in chunks),
         zone=ZoneInfo(zone),
         name="file",
-        title="Things",
+        title=title,
         snapshot_at=NOON,
         request=request or {},
     )

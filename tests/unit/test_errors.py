@@ -30,6 +30,7 @@ def test_codes_and_retryability_are_stable() -> None:
         "rights.gone": False,
         "rights.unknown": True,
         "report.invalid": False,
+        "columns.limit": False,
         "source.unreadable": False,
         "transform.failed": False,
         "worker.lost": False,

@@ -206,6 +206,7 @@ export const de = {
     "storage.full": { cause: "Der Dateispeicher ist voll.", action: "Wenden Sie sich mit der ID an den Support oder löschen Sie alte Exporte." },
     "storage.lost": { cause: "Die Datei ist nicht mehr im Speicher.", action: "Exportieren Sie noch einmal." },
     "rows.limit": { cause: "Der Export hätte zu viele Zeilen.", action: "Wählen Sie einen kürzeren Zeitraum oder setzen Sie einen Filter." },
+    "columns.limit": { cause: "Der Export hätte zu viele Spalten für sein Format.", action: "Wählen Sie weniger Spalten oder ein anderes Format." },
     "rights.gone": { cause: "Sie haben keinen Zugriff mehr auf diese Zeilen.", action: "Bitten Sie die Administration um Zugriff." },
     "rights.unknown": { cause: "Ihr Zugriff auf diese Zeilen konnte nicht geprüft werden.", action: "Versuchen Sie es gleich noch einmal." },
     "transform.failed": { cause: "Der Bericht hat einen Fehler in seinem eigenen Code.", action: "Wenden Sie sich mit der ID an den Support." },

@@ -208,6 +208,7 @@ export const en = {
     "storage.full": { cause: "The file storage is full.", action: "Contact support with the ID, or delete exports you no longer need." },
     "storage.lost": { cause: "The file is no longer in the storage.", action: "Export again." },
     "rows.limit": { cause: "The export would have too many rows.", action: "Choose a shorter date range or add a filter." },
+    "columns.limit": { cause: "The export would have too many columns for its format.", action: "Choose fewer columns, or another format." },
     "rights.gone": { cause: "You no longer have access to these rows.", action: "Ask your administrator for access." },
     "rights.unknown": { cause: "Your access to these rows couldn't be checked.", action: "Try again in a moment." },
     "transform.failed": { cause: "The report's own code failed.", action: "Contact support with the ID." },

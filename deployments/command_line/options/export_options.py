@@ -21,7 +21,7 @@ example:
 
 _OPERATORS = {">=": "gte", ">": "gt", "<=": "lte", "<": "lt", "!=": "not"}
 _FILTER = re.compile(r"([^=<>!\[\]]+(?:\[\w+\](?==))?)(>=|<=|!=|=|>|<)(.*)", re.DOTALL)
-FORMATS = ("csv", "parquet", "jsonl")
+FORMATS = ("csv", "xlsx", "parquet", "jsonl")
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 AddOption: TypeAlias = Callable[..., Any]

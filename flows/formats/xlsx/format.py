@@ -1,0 +1,131 @@
+"""Define the format XLSX and write the rows of a workbook."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from flows.errors import ColumnsLimit
+from flows.formats.containers import Container, Zip
+from flows.formats.csv import header
+from flows.formats.csv.format import split
+from flows.formats.csv.options import EXCEL_ROWS, CsvOptions
+from flows.formats.options import choices_model, parse_choices
+from flows.formats.protocol import Output
+from flows.formats.xlsx import parts
+from flows.formats.xlsx.cells import EMPTY, cells
+from flows.formats.xlsx.xml_text import MAX_CHARACTERS, excel_length
+from flows.rows.arrow_columns import TEXT, data
+from flows.rows.columns import OutputColumn
+from flows.rows.pipeline import Block, Chunk, Records
+from flows.rows.row_errors import apply_to_column
+
+CHOICES = {"header": ("labels", "keys")}
+MAX_COLUMNS = 16_384
+_FIXED_PARTS = 6
+
+
+@dataclass(frozen=True)
+class XlsxOptions:
+    header: str = "labels"
+
+
+class XlsxFormat:
+    name = "xlsx"
+    label = "Excel workbook"
+    media_types: Mapping[str, str] = {
+        "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+    }
+    options_type: Any = choices_model("XlsxOptions", CHOICES)
+    options_description = "Options of XLSX."
+
+    def parse_options(self, value: object) -> XlsxOptions:
+        return XlsxOptions(**parse_choices(value, CHOICES))
+
+    def extension(self, options: XlsxOptions, rows: int) -> str:
+        return "xlsx"
+
+    def copy_options(self, options: XlsxOptions) -> None:
+        return None
+
+    def writer(self, options: XlsxOptions, output: Output) -> "XlsxWriter":
+        if len(output.columns) > MAX_COLUMNS:
+            raise ColumnsLimit(
+                f"The export would contain {len(output.columns):,} columns; the limit of a workbook is"
+                f" {MAX_COLUMNS:,}. Choose fewer columns."
+            )
+        return XlsxWriter(options, output)
+
+    def container(self, options: XlsxOptions, output: Output) -> Container:
+        names = [name for name, _ in parts.fixed_parts(output, [])]
+        return Zip(lambda file: names[file] if file < _FIXED_PARTS else parts.sheet_part(file - _FIXED_PARTS))
+
+
+def _header(column: OutputColumn, output: Output, options: CsvOptions) -> str:
+    text = header.name(column, output.zone, options)
+    if (characters := excel_length(text)) > MAX_CHARACTERS:
+        raise ColumnsLimit(
+            f"The label of column {column.key} has {characters:,} characters; the limit of a cell is"
+            f" {MAX_CHARACTERS:,}. Choose other columns, or another format."
+        )
+    return text
+
+
+class XlsxWriter:
+    """Writes the parts of a workbook as files of a zip, and starts a new sheet when one is full.
+
+    `Block.file` is the number of the part. The sheets with the rows come last.
+    """
+
+    def __init__(self, options: XlsxOptions, output: Output) -> None:
+        self._output = output
+        names = CsvOptions(header="keys" if options.header == "keys" else "labels", date_times="local")
+        self._headers = [_header(column, output, names) for column in output.columns]
+        self._rows, self._sheet = 0, -1
+
+    def write(self, batch: Records | Chunk) -> Iterator[Block]:
+        for part in split(batch, self._rows, EXCEL_ROWS):
+            assert isinstance(part, Chunk)  # noqa: S101 - copy_options() returns None
+            if self._rows % EXCEL_ROWS == 0:
+                yield from self._next_sheet()
+            self._rows += part.rows
+            yield self._block(self._row_xml(part), part.rows)
+
+    def finish(self) -> Iterator[Block]:
+        if self._sheet < 0:
+            yield from self._next_sheet()
+        yield self._end_of_sheet()
+
+    def close(self) -> None:
+        """Do nothing, because there are no resources to release."""
+
+    def _next_sheet(self) -> Iterator[Block]:
+        if self._sheet < 0:
+            for file, (_, content) in enumerate(parts.fixed_parts(self._output, self._headers)):
+                yield Block(0, content.encode(), file)
+        else:
+            yield self._end_of_sheet()
+        self._sheet += 1
+        yield self._block(parts.sheet_begin(self._output, self._headers, self._sheet == 0).encode())
+
+    def _end_of_sheet(self) -> Block:
+        rows = parts.rows_of_sheet(self._output, self._sheet)
+        return self._block(parts.sheet_end(len(self._headers), rows).encode())
+
+    def _block(self, content: bytes, rows: int = 0) -> Block:
+        return Block(rows, content, _FIXED_PARTS + self._sheet)
+
+    def _row_xml(self, chunk: Chunk) -> bytes:
+        zone = self._output.zone
+        columns = [
+            apply_to_column(partial(cells, column=column, zone=zone), values, column, chunk.keys)
+            for column, values in zip(self._output.columns, chunk.values, strict=True)
+        ]
+        begin, end, nothing = (pa.scalar(text, TEXT) for text in ("<row>", "</row>\n", ""))
+        rows = pc.binary_join_element_wise(
+            begin, *columns, end, nothing, null_handling="replace", null_replacement=EMPTY
+        )
+        return data(rows)
