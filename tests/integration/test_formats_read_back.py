@@ -1,25 +1,37 @@
-"""Test that the files of every format contain the values that PostgreSQL stores."""
+"""Test that the files of every format contain the values that each database stores."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine
+from sqlalchemy import Engine, Table
+from sqlalchemy.pool import NullPool
 
+from flows.query.request import ExportRequest
 from flows.sources.snapshot import open_engine
+from tests.support import mariadb
 from tests.support.column_strategies import (
     PROOF,
     ZONES,
+    common,
     kinds_request,
     load,
+    of_mariadb,
     of_postgresql,
     rows_of,
     table_in,
 )
-from tests.support.engines import file_by_copy, file_by_copy_chunks, file_by_sqlalchemy
+from tests.support.engines import (
+    file_by_concat,
+    file_by_copy,
+    file_by_copy_chunks,
+    file_by_second_process,
+    file_by_sqlalchemy,
+)
 from tests.support.formats_read_back import (
     column_types,
     compare_jsonl,
@@ -28,46 +40,74 @@ from tests.support.formats_read_back import (
     csv_cells,
 )
 
-examples = settings(PROOF, max_examples=25)
+pytestmark = pytest.mark.filterwarnings("ignore:Dialect sqlite.pysqlite does .not. support Decimal")
+
+WriteFile = Callable[[Engine, ExportRequest], bytes]
+
+LISTS = ("tags", "counts", "moments")
+examples = settings(PROOF, max_examples=10)
 
 
 @pytest.fixture(scope="module")
-def own_rows(scratch_url: str) -> Iterator[Engine]:
+def postgresql(scratch_url: str) -> Iterator[Engine]:
     yield from table_in(open_engine(scratch_url, connect_seconds=5), of_postgresql)
 
 
-@pytest.mark.parametrize("write_file", [file_by_copy_chunks, file_by_sqlalchemy])
+@pytest.fixture(scope="module")
+def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    file: Path = tmp_path_factory.mktemp("sqlite") / "kinds.db"
+    yield from table_in(open_engine(f"sqlite:///{file}", connect_seconds=5, poolclass=NullPool), common)
+
+
+@pytest.fixture(scope="module")
+def maria() -> Iterator[Engine]:
+    with mariadb.running() as url:
+        yield from table_in(open_engine(url, connect_seconds=5, poolclass=NullPool), of_mariadb)
+
+
+def check_every_format(
+    engine: Engine,
+    table: Table,
+    rows: list[dict[str, Any]],
+    zone: str,
+    write_csv: WriteFile,
+    write_files: Sequence[WriteFile],
+) -> None:
+    """Fail unless every format contains the cells of the CSV file, whichever source reads the rows."""
+    load(engine, table, rows)
+    request = partial(kinds_request, table, timeZone=zone, sort="id")
+    keys, cells = csv_cells(partial(write_csv, engine), request())
+    lists = {name: [row[name] for row in rows] for name in LISTS if name in table.c}
+    types = column_types(table)
+    for write_file in write_files:
+        write = partial(write_file, engine)
+        compare_jsonl(write(request(format="jsonl")), keys, cells, types)
+        compare_parquet(write(request(format="parquet")), keys, cells, lists)
+        compare_xlsx(write(request(format="xlsx", xlsx={"header": "keys"})), keys, cells, types)
+
+
 @examples
 @given(rows=rows_of(of_postgresql), zone=st.sampled_from(ZONES))
-def test_json_lines_contain_the_values_of_postgresql(
-    own_rows: Engine, write_file: Any, rows: list[dict[str, Any]], zone: str
+def test_every_format_contains_the_values_of_postgresql(
+    postgresql: Engine, rows: list[dict[str, Any]], zone: str
 ) -> None:
-    load(own_rows, of_postgresql, rows)
-    request = kinds_request(of_postgresql, format="jsonl", timeZone=zone, sort="id")
-    expected = csv_cells(partial(file_by_copy, own_rows), request)
-    compare_jsonl(write_file(own_rows, request), *expected, column_types(of_postgresql))
+    sources = [file_by_copy_chunks, file_by_sqlalchemy]
+    check_every_format(postgresql, of_postgresql, rows, zone, file_by_copy, sources)
 
 
-@pytest.mark.parametrize("write_file", [file_by_copy_chunks, file_by_sqlalchemy])
 @examples
-@given(rows=rows_of(of_postgresql), zone=st.sampled_from(ZONES))
-def test_parquet_contains_the_values_of_postgresql(
-    own_rows: Engine, write_file: Any, rows: list[dict[str, Any]], zone: str
+@given(rows=rows_of(common), zone=st.sampled_from(ZONES))
+def test_every_format_contains_the_values_of_sqlite(
+    sqlite: Engine, rows: list[dict[str, Any]], zone: str
 ) -> None:
-    load(own_rows, of_postgresql, rows)
-    request = kinds_request(of_postgresql, format="parquet", timeZone=zone, sort="id")
-    expected = csv_cells(partial(file_by_copy, own_rows), request)
-    lists = {name: [row[name] for row in rows] for name in ("tags", "counts", "moments")}
-    compare_parquet(write_file(own_rows, request), *expected, lists)
+    sources = [file_by_sqlalchemy, file_by_second_process]
+    check_every_format(sqlite, common, rows, zone, file_by_sqlalchemy, sources)
 
 
-@pytest.mark.parametrize("write_file", [file_by_copy_chunks, file_by_sqlalchemy])
 @examples
-@given(rows=rows_of(of_postgresql), zone=st.sampled_from(ZONES))
-def test_workbooks_contain_the_values_of_postgresql(
-    own_rows: Engine, write_file: Any, rows: list[dict[str, Any]], zone: str
+@given(rows=rows_of(of_mariadb), zone=st.sampled_from(ZONES))
+def test_every_format_contains_the_values_of_mariadb(
+    maria: Engine, rows: list[dict[str, Any]], zone: str
 ) -> None:
-    load(own_rows, of_postgresql, rows)
-    request = kinds_request(of_postgresql, format="xlsx", xlsx={"header": "keys"}, timeZone=zone, sort="id")
-    expected = csv_cells(partial(file_by_copy, own_rows), request)
-    compare_xlsx(write_file(own_rows, request), *expected, column_types(of_postgresql))
+    sources = [file_by_sqlalchemy, file_by_concat]
+    check_every_format(maria, of_mariadb, rows, zone, file_by_sqlalchemy, sources)

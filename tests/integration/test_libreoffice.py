@@ -1,4 +1,4 @@
-"""Test that LibreOffice reads the intended value from every cell of the `excel` preset's golden files."""
+"""Test that LibreOffice reads the intended value from every cell of CSV files for Excel and of workbooks."""
 
 import subprocess
 from collections.abc import Iterator
@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as XML
 
+from tests.support import golden_rows
+from tests.support.engines import file_from_snapshot
 from tests.support.golden import FOLDER
+from tests.support.sample_report import things_snapshot
 from tests.support.system_programs import require_program
 
 NAMES = {name: f"urn:oasis:names:tc:opendocument:xmlns:{name}:1.0" for name in ("table", "office", "text")}
@@ -15,6 +18,7 @@ NAMES = {name: f"urn:oasis:names:tc:opendocument:xmlns:{name}:1.0" for name in (
 # quoted as text, and detect dates.
 IMPORT = "CSV:{delimiter},34,76,1,,{language},false,true"
 ENGLISH, GERMAN = 1033, 1031
+WORKBOOK = "Calc MS Excel 2007 XML"
 CONVERT_SECONDS = 120
 
 Row = list[Any]
@@ -53,8 +57,10 @@ def open_in_libreoffice(file: Path, import_filter: str, folder: Path) -> list[Ro
     ]
     convert = ["--infilter=" + import_filter, "--convert-to", "fods", "--outdir", str(folder), str(file)]
     subprocess.run([*office, *convert], check=True, capture_output=True, timeout=CONVERT_SECONDS)  # noqa: S603
-    table = XML.parse(folder / f"{file.stem}.fods")  # noqa: S314 - written by LibreOffice
-    return [[*cells(row)] for row in table.iterfind(".//table:table-row", NAMES)]
+    document = XML.parse(folder / f"{file.stem}.fods")  # noqa: S314 - written by LibreOffice
+    first_sheet = document.find(".//table:table", NAMES)
+    assert first_sheet is not None
+    return [[*cells(row)] for row in first_sheet.iterfind(".//table:table-row", NAMES)]
 
 
 def cells(row: XML.Element) -> Iterator[Any]:
@@ -123,3 +129,22 @@ def test_every_cell_with_a_decimal_comma_has_the_intended_value(tmp_path: Path) 
     import_filter = IMPORT.format(delimiter=ord(";"), language=GERMAN)
     rows = open_in_libreoffice(FOLDER / "excel_comma.csv", import_filter, tmp_path)
     assert typed(rows) == typed([HEADER, *([in_german(cell) for cell in row] for row in ROWS)])
+
+
+def in_workbook(row: Row) -> Row:
+    """Return the cells of a workbook. They have all digits and no guard, and answers are text."""
+    cells = [*row, *[EMPTY] * (len(HEADER) - len(row))]
+    cells = [cell.removeprefix("'") if type(cell) is str else cell for cell in cells]
+    cells[4] = cells[4] and "9223372036854775807"
+    cells[9] = cells[9] and "09:05:00"
+    cells[12] = str(cells[12]) if type(cells[12]) in (int, float) else cells[12]
+    return cells
+
+
+def test_every_cell_of_a_workbook_has_the_stored_value(tmp_path: Path) -> None:
+    file = tmp_path / "things.xlsx"
+    with things_snapshot(golden_rows.ROWS) as snap:
+        file.write_bytes(file_from_snapshot(snap, golden_rows.request_with(format="xlsx")))
+    rows = open_in_libreoffice(file, WORKBOOK, tmp_path)
+    padded = [[*row, *[EMPTY] * (len(HEADER) - len(row))] for row in rows]
+    assert typed(padded) == typed([HEADER, *map(in_workbook, ROWS)])

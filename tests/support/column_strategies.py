@@ -36,6 +36,7 @@ from sqlalchemy import (
     select,
     union_all,
 )
+from sqlalchemy.dialects import mysql
 from sqlalchemy.dialects.postgresql import ARRAY, INET, INT4RANGE, JSONB, Range
 
 from flows.query.report import Questions, Report
@@ -97,6 +98,27 @@ of_postgresql = Table(
     Column("numbers", INT4RANGE),
 )
 
+of_mariadb = Table(
+    "of_mariadb",
+    MetaData(),
+    Column("id", Integer, primary_key=True),
+    Column("words", Text),
+    Column("code", String(200)),
+    Column("whole", Integer),
+    Column("large", BigInteger),
+    Column("price", Numeric(38, 2)),
+    Column("rate", Double),
+    Column("yes", Boolean),
+    Column("day", Date),
+    Column("hour", mysql.TIME(fsp=6)),
+    Column("at", DateTime(timezone=True).with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")),
+    Column("local_at", mysql.DATETIME(fsp=6)),
+    Column("uid", Uuid),
+    Column("mood", Enum(*MOODS)),
+    Column("extra", JSON),
+    Column("answers", JSON, nullable=False),
+)
+
 
 def _question(key: str, label: str, multiple: bool) -> Any:
     return select(
@@ -122,7 +144,7 @@ def report_of(table: Table) -> Report:
     )
 
 
-REPORTS = {table: report_of(table) for table in (common, of_postgresql)}
+REPORTS = {table: report_of(table) for table in (common, of_mariadb, of_postgresql)}
 
 
 def kinds_request(table: Table, **fields: Any) -> ExportRequest:
@@ -224,7 +246,7 @@ _ANSWERS = st.fixed_dictionaries(
 
 def rows_of(table: Table) -> st.SearchStrategy[list[dict[str, Any]]]:
     kinds = _EVERYWHERE | (_OF_POSTGRESQL if table is of_postgresql else {})
-    cells = {name: st.none() | kind for name, kind in kinds.items()}
+    cells = {name: st.none() | kind for name, kind in kinds.items() if name in table.c}
     return st.lists(st.fixed_dictionaries({**cells, "answers": _ANSWERS}), max_size=5)
 
 
