@@ -28,12 +28,14 @@ from deployments.command_line.options.export_options import Commands
 from deployments.command_line.options.scope_options import Pair, split_scope_options
 from deployments.command_line.text.display import print_to_stderr
 from deployments.project import options as project_options
+from deployments.project.env_file import load_env_file
 from deployments.roles import options as role_options
 from deployments.stack.ports import API_PORT, PREFECT_PORT
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
+    load_env_file()
     try:
         return _run(list(sys.argv[1:] if argv is None else argv))
     except Interrupted as interrupted:
@@ -67,7 +69,7 @@ def _run(argv: list[str]) -> int:
             return schedules.run(arguments, scope_pairs, declared_options["schedules"])
         case "keys":
             return keys_command.run(arguments)
-        case "check" | "new" as command:
+        case "check" | "init" | "new" as command:
             return _PROJECT[command](arguments)
     return int(_CLIENT_COMMANDS[arguments.command].run(arguments))
 
@@ -127,7 +129,13 @@ def _new(arguments: argparse.Namespace) -> int:
     return new_command.run(arguments)
 
 
-_PROJECT = {"check": _check, "new": _new}
+def _init(arguments: argparse.Namespace) -> int:
+    from deployments.project import init_command
+
+    return init_command.run(arguments)
+
+
+_PROJECT = {"check": _check, "init": _init, "new": _new}
 
 
 def _build_parser() -> tuple[argparse.ArgumentParser, dict[str, set[str]]]:

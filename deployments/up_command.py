@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator, Mapping
 
 from deployments.deployment_list import DeploymentsInvalid, read_deployments
+from deployments.project.env_file import ENV_FILE
 from deployments.roles.settings import check_credentials, check_host, check_settings, load_settings
 from deployments.stack.data_dir import DataDirUnusable
 from deployments.stack.environment import is_of_postgres, report_modules
@@ -64,6 +65,8 @@ def _load_reports(environment: Mapping[str, str]) -> LoadedReports:
 
 
 def _notes(loaded: LoadedReports) -> Iterator[str]:
+    if ENV_FILE.is_file():
+        yield f"Settings are read from {ENV_FILE.resolve()}. Environment variables take precedence."
     for path in hidden_packages():
         yield (
             f"{path} is not imported, because report-exports has a package `{path.stem}`. Rename yours if"

@@ -1,1 +1,1 @@
-"""Commands that generate and check reports for the user's own database."""
+"""The user's project: create it, generate and check its reports, and load its settings."""

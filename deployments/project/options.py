@@ -1,4 +1,4 @@
-"""Options of the commands `check` and `new`."""
+"""Options of the commands `init`, `new` and `check`."""
 
 import argparse
 from pathlib import Path
@@ -7,8 +7,21 @@ from deployments.command_line.options.export_options import Commands
 
 
 def add_parsers(commands: Commands) -> None:
+    _add_init(commands)
     _add_new(commands)
     _add_check(commands)
+
+
+def _add_init(commands: Commands) -> None:
+    command = commands.add_parser(
+        "init",
+        help="create a project for your own reports",
+        description="Create a folder with a package for reports, settings, schedules and a test.",
+        allow_abbrev=False,
+    )
+    command.add_argument(
+        "folder", nargs="?", type=Path, default=Path(), metavar="FOLDER", help="default: the current folder"
+    )
 
 
 def _add_new(commands: Commands) -> None:
