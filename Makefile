@@ -23,7 +23,7 @@ check: $(VENV)/.dev  ## check lint, format, types and import layers
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-audit: $(VENV)/.dev  ## check the locked packages for known vulnerabilities, if the database is reachable
+audit: $(VENV)/.dev  ## check the locked packages for known vulnerabilities, if the advisory database is reachable
 	@if $(BIN)/python -c 'import httpx; httpx.get("$(ADVISORIES)", timeout=10)' 2>/dev/null; then \
 		$(BIN)/pip-audit --vulnerability-service osv --disable-pip --progress-spinner off \
 			--requirement requirements-dev.txt $(ARGS); \

@@ -24,23 +24,23 @@ _OPERATORS = {
     "gt": "Greater than this value.",
     "lte": "At most this value.",
     "lt": "Less than this value.",
-    "contains": "Contains this text, in any case.",
+    "contains": "Contains this text, ignoring case.",
     "not": "None of these values.",
     "null": "Whether the value is null.",
 }
 _REF = "#/components/schemas/{model}"
 _TAGS = {
     "exports": "Start, follow, cancel, retry, delete and download exports.",
-    "schedules": "Run exports at regular times, over dates computed for each run.",
+    "schedules": "Run exports on a schedule, with dates computed for each run.",
     "reports": "List the available reports and read their rows.",
-    "the article's routes": "Start and poll exports from existing front ends. The bodies never change.",
+    "simple routes": "Start and poll exports from existing front ends. The bodies never change.",
     "health": "Health checks and metrics for operators.",
 }
 _INFO: dict[str, Any] = {
     "summary": "Start an export, poll it and download a complete, verified CSV file.",
     "description": (
-        "Errors are `application/problem+json` (RFC 9457) and name each invalid field by a JSON pointer. "
-        "JSON is parsed strictly: unknown and duplicate keys are rejected. "
+        "Errors are `application/problem+json` (RFC 9457) and identify each invalid field with a JSON"
+        " pointer. JSON is parsed strictly: unknown and duplicate keys are rejected. "
         "Callers see only their own exports and schedules."
     ),
     "license_info": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
@@ -133,7 +133,7 @@ def _table_parameters(reports: Mapping[str, Report]) -> Iterator[dict[str, Any]]
         same = all(kind == kinds[0] for kind in kinds)
         items = kinds[0] if same else {"type": "string", "pattern": NO_NUL}
         array: dict[str, Any] = {"type": "array", "items": items, "minItems": 1}
-        description = f"Filter of {_titles(owners)}. Repeat the parameter to select several values."
+        description = f"Filter for {_titles(owners)}. Repeat the parameter to select several values."
         yield _parameter(name, array, description)
         yield from _operator_parameters(name, owners, items)
 
@@ -147,7 +147,7 @@ def _operator_parameters(name: str, owners: list[Report], value: dict[str, Any])
     for operator in OPERATORS:
         users = [report for report in owners if operator in report.filter_columns[name].allowed_operators]
         if users:
-            description = f"{_OPERATORS[operator]} Filter of {_titles(users)}."
+            description = f"{_OPERATORS[operator]} Filter for {_titles(users)}."
             yield _parameter(f"{name}[{operator}]", special.get(operator, value), description)
 
 

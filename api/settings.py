@@ -18,7 +18,9 @@ class ApiSettings(Settings):
     outage_seconds: float = Field(
         1.5, gt=0, description="Seconds to wait for the database, storage or Prefect before answering 503."
     )
-    table_seconds: int = Field(20, ge=1, description="Seconds that reading one page of the table may take.")
+    table_seconds: int = Field(
+        20, ge=1, description="Maximum time for reading one page of the table, in seconds."
+    )
     jwt_key_file: Path | None = Field(
         None, description="File of the public key (PEM) that verifies callers' JWTs."
     )
@@ -56,7 +58,7 @@ class ApiSettings(Settings):
     def _check_hosts(cls, hosts: str) -> str:
         for host in _split(hosts):
             if not _HOST.fullmatch(host):
-                raise ValueError(f"{host!r} is not a host name; write it without scheme, port and path")
+                raise ValueError(f"{host!r} is not a host name; write it without a scheme, port or path")
         return hosts
 
     @property

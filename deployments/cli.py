@@ -178,7 +178,7 @@ def _add_up(commands: Commands) -> None:
         type=role_options.parse_sample_size,
         default=50_000,
         metavar="N",
-        help="survey responses to generate at the first start (default: %(default)s)",
+        help="survey responses to generate on the first start (default: %(default)s)",
     )
     command.add_argument("--strict", action="store_true", help="stop if a report is broken")
 

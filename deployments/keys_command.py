@@ -48,8 +48,9 @@ def add_parser(commands: Commands) -> None:
         action="append",
         type=_parse_claim,
         metavar="CLAIM=VALUE",
-        help="limit the rows to this value of a claim of the reports, or * for every value; repeat to allow"
-        " several. Claims that are not named then allow nothing (default: all rows)",
+        help="allow only rows that have this value for one of the claims of a report, or * for every value;"
+        " repeat to allow several. If you use this option, claims that you do not name allow nothing"
+        " (default: all rows)",
     )
     actions.add_parser("list", help="list the keys", allow_abbrev=False)
     revoke = actions.add_parser("revoke", help="revoke a key", allow_abbrev=False)

@@ -121,7 +121,7 @@ class StorageTimeout(RetryableError):
 
 class RightsUnknown(RetryableError):
     code = "rights.unknown"
-    message = "The API keys could not be read, so the right to the rows could not be checked."
+    message = "The API keys could not be read, so access to the rows could not be checked."
 
 
 class Incomplete(RetryableError):
@@ -179,7 +179,7 @@ class RowsLimit(FinalError):
 
 class RightsGone(FinalError):
     code = "rights.gone"
-    message = "The right to these rows has been withdrawn."
+    message = "Access to these rows has been revoked."
 
 
 class ColumnsLimit(FinalError):
@@ -259,11 +259,11 @@ class DeliveryLost(DeliveryError):
 
 class ReceiverGone(DeliveryError):
     code = "webhook.gone"
-    message = "The receiver answered 410 Gone, so the webhook is not sent again."
+    message = "The receiver answered 410 Gone, so the webhook will not be sent again."
     retryable = False
 
 
 class AddressForbidden(DeliveryError):
     code = "webhook.forbidden"
-    message = "The URL does not lead to a public address."
+    message = "The host in the URL does not resolve to a public address."
     retryable = False

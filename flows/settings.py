@@ -27,7 +27,9 @@ class Settings(BaseSettings):
     public_url: str = Field("http://127.0.0.1:8000", description="Public URL of the API.")
     catalog: str = Field("", description="Modules or packages with more reports, separated by commas.")
     default_report: str = Field(
-        "", description="Report of requests that name none. Unset: `survey-responses`, or the only report."
+        "",
+        description="Report used by requests that do not name one."
+        " Defaults to `survey-responses`, or to the only report.",
     )
     link_seconds: int = Field(3600, ge=900, le=604800, description="Lifetime of a signed link, in seconds.")
     statement_seconds: int = Field(3600, ge=1, description="Time limit of an export's query, in seconds.")
@@ -64,8 +66,8 @@ class Settings(BaseSettings):
 
     keys_file: Path | None = Field(
         None,
-        description="File of API keys. If set, every caller needs a key, and runs of schedules check that it"
-        " still has its rights.",
+        description="File of API keys. If set, every caller needs a key, and scheduled runs check"
+        " that their caller still has access to the rows.",
     )
     worker_entrypoints: str = Field(
         "",

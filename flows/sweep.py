@@ -60,7 +60,7 @@ class SweepCounts:
 
     def __str__(self) -> str:
         return (
-            f"{self.expired} expired, {self.deleted} deleted exports,"
+            f"the files of {self.expired} expired exports, {self.deleted} deleted exports,"
             f" {self.objects} objects, {self.uploads} unfinished uploads, {self.runs} old runs"
         )
 

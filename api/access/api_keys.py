@@ -106,7 +106,7 @@ class KeyFile:
         limit the rows.
         """
         if not NAME.fullmatch(caller):
-            raise ValueError("a caller's name is 1 to 200 visible ASCII characters")
+            raise ValueError("a caller's name must consist of 1 to 200 visible ASCII characters")
         if caller == LOCAL_CALLER:
             raise ValueError("this name is reserved for callers without authentication")
         token = f"rex_{secrets.token_hex(4)}_{secrets.token_urlsafe(32)}"

@@ -23,7 +23,7 @@ from api.web.responses import refusals, with_headers
 from flows.errors import FieldError
 
 # Most requests are polls. Their route is the first to be matched and has no router-wide dependencies.
-router = APIRouter(tags=["the article's routes"], route_class=JsonRoute)
+router = APIRouter(tags=["simple routes"], route_class=JsonRoute)
 
 Prefer = Annotated[
     str, Header(alias="Prefer", description="`respond-async` changes the status from 200 to 202.")

@@ -45,7 +45,11 @@ router = APIRouter(
     tags=["exports"], route_class=JsonRoute, dependencies=[Depends(get_caller), Depends(each_parameter_once)]
 )
 Prefer = Annotated[
-    str, Header(alias="Prefer", description="`wait=20` delays the response until a change or for 20 seconds.")
+    str,
+    Header(
+        alias="Prefer",
+        description="`wait=20` delays the response until the state changes, for at most 20 seconds.",
+    ),
 ]
 IfNoneMatch = Annotated[
     str,
@@ -105,7 +109,7 @@ async def start_export(
 @router.post(
     "/exports/dry-run",
     operation_id="previewExport",
-    summary="Count, estimate and sample an export",
+    summary="Preview an export: row count, estimated size and first rows",
     response_model=DryRun,
     response_description="The preview.",
     responses=refusals(*responses.START),

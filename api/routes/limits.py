@@ -43,9 +43,9 @@ class BodyLimits(Answer):
 
 
 class Limits(Answer):
-    running: Quota = Field(description="Exports that run at the same time. Others wait.")
-    queued: Quota = Field(description="Exports that wait.")
-    starts: RateQuota = Field(description="Starts of exports, and schedules created or changed.")
+    running: Quota = Field(description="Concurrent exports. Further exports wait in the queue.")
+    queued: Quota = Field(description="Exports waiting in the queue.")
+    starts: RateQuota = Field(description="Exports started, and schedules created or changed.")
     schedules: Quota = Field(description="Schedules.")
     previews: RateQuota = Field(description="Dry runs and previews of schedules.")
     rows: Count | None = Field(description="Maximum number of rows in an export, or null if unlimited.")
@@ -56,7 +56,7 @@ class Limits(Answer):
 @router.get(
     "/limits",
     operation_id="getLimits",
-    summary="Get my limits and how much of them is left",
+    summary="Get my limits and how much of each is left",
     response_model=Limits,
     response_description="The limits.",
     responses=refusals(),

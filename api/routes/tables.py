@@ -122,7 +122,7 @@ class ChoicesQuery(QueryModel):
         AfterValidator(_read_search),
         WithJsonSchema({"type": "string", "maxLength": MAX_SEARCH_LENGTH, "pattern": NO_NUL}),
     ] = Field(
-        "", description="Part of the title, in any case, or the whole value. Omit it to list all values."
+        "", description="Part of the title (case is ignored), or the whole value. Omit it to list all values."
     )
     limit: Limit = DEFAULT_LIMIT
 

@@ -103,6 +103,6 @@ def _error(state: State[Any] | None, message: str) -> RunFailure | None:
         code, text = code_and_message(state.name or "", message)
         return RunFailure(code=code or "internal", message=text)
     if state is not None and state.is_cancelled():
-        return RunFailure(code="cancelled", message="It was cancelled in Prefect.")
+        return RunFailure(code="cancelled", message="The delivery was cancelled in Prefect.")
     reason = _REASON.fullmatch(message)
     return RunFailure(code=reason["code"], message=reason["message"]) if reason is not None else None

@@ -209,7 +209,7 @@ class ScheduleStore:
         """
         async with self._server.answering():
             for run_id in await self._requested_runs(stored.deployment_id):
-                state: State[Any] = Cancelled(message="Its schedule was removed.")
+                state: State[Any] = Cancelled(message="The schedule of this run was deleted.")
                 await self._client.set_flow_run_state(run_id, state)
             with suppress(ObjectNotFound):  # removed by another request
                 await self._client.delete_deployment(stored.deployment_id)

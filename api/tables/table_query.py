@@ -42,7 +42,9 @@ class Paging(QueryModel):
         None, description=f"{NEXT_PAGE} Replaces `page`."
     )
     cells: Cells = Field(
-        "json", description="`json` returns JSON values where JSON has the type, `text` the text of the file."
+        "json",
+        description="`json` returns native JSON values where possible;"
+        " `text` returns each cell as it is written in the file.",
     )
 
 
@@ -62,7 +64,9 @@ class TableParameters(Paging):
         description="Comma-separated column keys. Prefix a key with `-` to sort descending.",
     )
     columns: str | None = Field(None, min_length=1, description="Comma-separated column keys.")
-    time_zone: TimeZone | None = Field(None, description="IANA time zone of the days. Defaults to UTC.")
+    time_zone: TimeZone | None = Field(
+        None, description="IANA time zone that defines where days begin and end. Defaults to UTC."
+    )
     format: str | None = Field(None, description=_NO_EFFECT, json_schema_extra={"enum": list(FORMATS)})
     csv: str | None = Field(None, description=_NO_EFFECT, json_schema_extra={"enum": list(PRESETS)})
     name: Name | None = Field(None, description=_NO_EFFECT)

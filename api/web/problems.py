@@ -143,7 +143,7 @@ async def _disconnected(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    logger.error("unexpected error at %s %s", request.method, request.url.path, exc_info=error)
+    logger.error("unexpected error in %s %s", request.method, request.url.path, exc_info=error)
     return as_response(
         Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "An unexpected error occurred. Try again later.")
     )

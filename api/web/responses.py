@@ -52,7 +52,7 @@ _REFUSALS: Mapping[int, tuple[str, dict[str, Any]]] = {
     410: ("The file has expired and was removed.", {}),
     413: ("The body is too large.", {}),
     415: ("The content type is not application/json.", {}),
-    421: ("The API does not respond under this host name.", {}),
+    421: ("The API does not accept requests for this host name.", {}),
     422: ("The request contains invalid values, listed in `errors`.", {}),
     429: ("The caller has reached a limit. The request had no effect.", _RETRY_AFTER),
     503: ("The database, storage or job server cannot be reached. The request had no effect.", _RETRY_AFTER),

@@ -100,7 +100,7 @@ class ApiClient:
 
     def _describe_failure(self, response: httpx.Response | None) -> str:
         if response is None:
-            return f"The service at {self.address} does not respond."
+            return f"The service at {self.address} is not responding."
         detail = parse_problem(response).detail
         return f"The service at {self.address} is unavailable: {detail}"
 

@@ -36,6 +36,6 @@ def cancel_after_signal(client: ApiClient, job: Job, report: Callable[[str], Non
     except Problem as problem:
         print_to_stderr(f"Export {job['id']} was not cancelled: {problem.detail}")
     except CommandError:
-        print_to_stderr(f"Export {job['id']} could not be cancelled: the service does not respond.")
+        print_to_stderr(f"Export {job['id']} could not be cancelled: the service is not responding.")
     else:
         report(f"Export {job['id']} was cancelled.")

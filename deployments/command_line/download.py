@@ -44,7 +44,7 @@ class PartialDownload:
             raise self.verification_error("its SHA-256 differs from its receipt")
 
     def verification_error(self, reason: str) -> VerificationFailed:
-        return VerificationFailed(f"The file failed verification: {reason}. Quote {self.job_id}.")
+        return VerificationFailed(f"The file failed verification: {reason}. Export id: {self.job_id}.")
 
 
 def download(
@@ -78,7 +78,7 @@ def _final_error(response: httpx.Response, partial: PartialDownload) -> CommandE
         counts = f"{partial.count:,} of {partial.expected_bytes:,} bytes"
         return partial.verification_error(f"it ends after {counts}")
     return OperationFailed(
-        f"The file storage rejected the download ({response.status_code}). Quote {partial.job_id}."
+        f"The file storage rejected the download ({response.status_code}). Export id: {partial.job_id}."
     )
 
 

@@ -46,7 +46,7 @@ EXIT_CODES = """\
 exit codes:
   0    done
   1    the export failed, or its file could not be written
-  2    wrong usage, or the service rejected the request
+  2    usage error, or the service rejected the request
   3    the service could not be reached within --timeout
   4    the downloaded file failed verification
   130  stopped by Ctrl-C (143 by SIGTERM, 129 by a closed terminal)

@@ -72,9 +72,9 @@ def follow_and_download(
         cancel_after_signal(client, job, display.print)
         raise
     except ServiceUnreachable as error:
-        raise ServiceUnreachable(f"{error} The export is not affected. Quote {job['id']}.") from None
+        raise ServiceUnreachable(f"{error} The export is not affected. Its id is {job['id']}.") from None
     except Problem as problem:  # the export was deleted or expired during the download
-        raise OperationFailed(f"{problem.detail} Quote {job['id']}.") from None
+        raise OperationFailed(f"{problem.detail} Export id: {job['id']}.") from None
 
 
 def download_to(client: ApiClient, job: Job, destination: Destination, display: Display) -> str:
@@ -90,4 +90,6 @@ def _download(client: ApiClient, job: Job, output: output_file.Output, display: 
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise OperationFailed(f"{output.label}: {error.strerror}. Quote {job['id']}.") from None
+        raise OperationFailed(
+            f"{output.label}: {error.strerror}. The export has finished; its id is {job['id']}."
+        ) from None

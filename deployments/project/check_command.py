@@ -36,9 +36,13 @@ def run(arguments: argparse.Namespace) -> int:
     finally:
         engine.dispose()
     if failed or (arguments.strict and warned):
-        raise OperationFailed(f"{failed} errors and {warned} warnings.")
-    sys.stdout.write(f"No errors, {warned} warnings.\n")
+        raise OperationFailed(f"{_counted(failed, 'error')} and {_counted(warned, 'warning')}.")
+    sys.stdout.write(f"No errors, {_counted(warned, 'warning')}.\n")
     return DONE
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def connect() -> Engine:

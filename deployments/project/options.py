@@ -41,7 +41,7 @@ def _add_new(commands: Commands) -> None:
         "--output",
         type=Path,
         metavar="FILE",
-        help="file to write (default: in reports/ or here)",
+        help="file to write (default: in reports/ if it exists, otherwise in the current folder)",
     )
 
 

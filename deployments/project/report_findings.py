@@ -64,7 +64,9 @@ def _check_key(report: Report, opened: Snapshot) -> Iterator[Finding]:
     repeated = select(column).group_by(column).having(func.count() > 1).limit(1)
     if (row := opened.connection.execute(repeated).first()) is not None:
         yield Finding(
-            "error", f"The key {_name(report.key)} repeats: several rows have {row[0]!r}. Choose another key."
+            "error",
+            f"The key {_name(report.key)} is not unique: several rows have the value {row[0]!r}."
+            " Choose another key.",
         )
 
 
@@ -76,7 +78,7 @@ def _check_queries(report: Report, opened: Snapshot) -> Iterator[Finding]:
     try:
         request = parse_request(body, {report.name: report})
     except InvalidRequest as error:
-        yield Finding("error", f"A row of the report cannot be requested: {error}")
+        yield Finding("error", f"A request built from an existing row was rejected: {error}")
         return
     yield _run(request, opened)
     yield from _check_indexes(request, opened)

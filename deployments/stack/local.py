@@ -70,8 +70,8 @@ class Stack:
             return
         if folders := postgres.grant_access(cluster):
             self._terminal.say(
-                f"PostgreSQL cannot run as root, so it runs as {cluster.account}. To let this user in, these"
-                f" folders were made accessible (o+x): {', '.join(map(str, folders))}"
+                f"PostgreSQL cannot run as root, so it runs as {cluster.account}. To give that account"
+                f" access, these folders were made accessible (o+x): {', '.join(map(str, folders))}"
             )
         if initdb := postgres.initdb(cluster, self._plan.environment):
             await self._supervisor.run(initdb)

@@ -47,7 +47,7 @@ def _access(plan: Plan) -> Iterator[str]:
         return
     public_url = plan.environment["REPORTS_PUBLIC_URL"]
     if public_url == plan.connections.api_url and plan.options.host != local_address(plan.options.host):
-        yield f"Links point to {public_url}. Set REPORTS_PUBLIC_URL to the address for other machines."
+        yield f"Links point to {public_url}. Set REPORTS_PUBLIC_URL to the address that other machines use."
     if plan.storage:
         yield "Links to files in the embedded storage work only on this machine. Set REPORTS_STORAGE_URL."
 

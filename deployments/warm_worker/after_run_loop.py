@@ -33,4 +33,4 @@ async def follow_up_forever() -> None:
                     abandon_on_cancel=True,
                 )
             except Exception:  # an error must not stop the worker
-                logger.warning("follow-up of ended runs failed; retrying soon", exc_info=True)
+                logger.warning("following up on ended runs failed; retrying soon", exc_info=True)

@@ -23,4 +23,4 @@ def check_pull_steps(steps: Sequence[dict[str, Any]] | None, others: frozenset[s
     """Return an error message if the deployment has pull steps, which could run any command, or None."""
     if not steps or ANY in others:
         return None
-    return "The worker executes no pull steps. Remove them from the deployment."
+    return "The worker does not run pull steps. Remove them from the deployment."

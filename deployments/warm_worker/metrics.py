@@ -11,7 +11,7 @@ from flows.runs.attempt_result import AttemptResult
 PREFIX = "report_exports_worker"
 
 limit = Gauge(f"{PREFIX}_limit", "Maximum number of concurrent runs.")
-running = Gauge(f"{PREFIX}_running", "Running runs.")
+running = Gauge(f"{PREFIX}_running", "Runs in progress.")
 warm = Gauge(f"{PREFIX}_warm_processes", "Processes that are ready for a run.")
 put_back = Counter(f"{PREFIX}_put_back", "Runs of crashed or stopped workers that were queued again.")
 wait_seconds = Histogram(
@@ -21,7 +21,7 @@ wait_seconds = Histogram(
 )
 attempts = Counter(
     f"{PREFIX}_attempts",
-    "Ended attempts of exports, by code: done, rows.none, an error code, or crashed.",
+    "Finished export attempts, by code: done, rows.none, an error code, or crashed.",
     ["report", "code"],
 )
 attempt_seconds = Histogram(

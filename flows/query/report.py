@@ -178,7 +178,9 @@ def _check_kinds(report: Any) -> None:
     for part in ("max_days", "max_rows"):
         value = getattr(report, part)
         if value is not None and (type(value) is not int or value < 1):
-            raise DeclarationError(f"{part}: {value!r} is not a number from 1, or None for no limit")
+            raise DeclarationError(
+                f"{part}: must be a whole number of at least 1, or None for no limit; {value!r} is neither"
+            )
     if report.transform is not None and not callable(report.transform):
         raise DeclarationError("transform: must be a function that takes a data frame and returns one")
     if report.questions is not None and not isinstance(report.questions, Questions):
@@ -230,7 +232,7 @@ def _check_names(report: Report) -> None:
     for kind, names in (("scope", report.scope), ("filters", report.filters)):
         for name in names:
             if not _KEY.fullmatch(name):
-                raise DeclarationError(f"{kind}: {name!r} must be letters, digits and underscores")
+                raise DeclarationError(f"{kind}: {name!r} must consist of letters, digits and underscores")
     for name, scope in report.scope.items():
         if name in RESERVED:
             raise DeclarationError(f"scope: {name!r} is a reserved name")

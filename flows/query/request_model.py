@@ -48,14 +48,14 @@ from flows.query.request_fields import (
 # Internal field names have a prefix, because a declared name might clash with an attribute of Pydantic
 # models.
 _SCOPE, _FILTER, _OPTIONS = "scope_", "filter_", "options_"
-_TIME_ZONE = "IANA time zone of the days and of the timestamps in the file. Defaults to UTC."
+_TIME_ZONE = "IANA time zone for day boundaries and for timestamps in the file. Defaults to UTC."
 _FROM = "First day, such as 2024-7-19, or a timestamp with an offset."
 _TO = "Last day (inclusive), or a timestamp with an offset (exclusive)."
 _FILTERS = (
     "Filters by name. A value matches equal rows, a list matches any of its values, and null matches null. "
     "An object of operators matches rows that meet all of its conditions."
 )
-_COLUMNS = "Column keys, in the order of the file. Defaults to all columns."
+_COLUMNS = "Keys of the columns to export, in the order they appear in the file. Defaults to all columns."
 _SORT = "Column keys, separated by commas. Put `-` before a key to sort in descending order."
 _FORMAT = "Output format. Defaults to CSV."
 _NAME = "Display name of the export. Browsers save the file under this name."

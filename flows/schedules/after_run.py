@@ -57,7 +57,7 @@ def follow_up_ended_runs(client: SyncPrefectClient, settings: Settings, ended_af
         try:
             follow_up_run(client, run, settings)
         except Exception:  # A run that an operator has edited must not block the others.
-            logger.warning("could not follow up flow run %s; retrying soon", run.id, exc_info=True)
+            logger.warning("could not follow up on flow run %s; retrying soon", run.id, exc_info=True)
 
 
 def follow_up_run(client: SyncPrefectClient, run: FlowRun, settings: Settings) -> None:

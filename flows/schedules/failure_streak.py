@@ -10,8 +10,8 @@ from flows.runs.outcome import JobError
 FAILURES_UNTIL_PAUSE = 3
 _FAILURES = "The last {} scheduled runs failed. Enable the schedule to resume it."
 _RIGHTS = (
-    "The right that the schedule was created with has been withdrawn. Restore it and enable the schedule, or"
-    " create the schedule again."
+    "The access with which the schedule was created has been revoked. Restore the access and enable the"
+    " schedule, or create the schedule again."
 )
 
 RunResult = Literal["done", "failed", "other"]

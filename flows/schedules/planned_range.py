@@ -50,7 +50,8 @@ def _resolve(
     scheduled_at = _scheduled_at(run)
     starts_at = schedule.starts_at(scheduled_at)
     if now < starts_at and scheduled_at < starts_at:
-        retry_later(job_id, run.run_count, "The clocks skip the time of this run.", starts_at - now, now)
+        reason = "The clocks go forward past the time of this run, so it starts later."
+        retry_later(job_id, run.run_count, reason, starts_at - now, now)
     last = _last_success(client, run, scheduled_at) if schedule.needs_last_success else None
     resolved = request_for_run(request, schedule, scheduled_at, last)
     client.update_flow_run(job_id, parameters={**run.parameters, "request": resolved})

@@ -65,7 +65,7 @@ class CronRecurrence(_Recurrence):
 
 class RruleRecurrence(_Recurrence):
     rrule: Annotated[str, PlainValidator(_read_rrule), _schema("rrule", **_LENGTH)] = Field(
-        description="One RFC 5545 rule, daily or rarer, optionally after a DTSTART in local time."
+        description="One RFC 5545 rule that recurs at most daily, optionally after a DTSTART in local time."
     )
 
     def as_recurrence(self, now: datetime) -> Recurrence:

@@ -42,7 +42,7 @@ def find_problem(url: str) -> str | None:
         parsed.get_dialect().import_dbapi()
     except NoSuchModuleError:
         package = _DIALECTS.get(name, f"sqlalchemy-{name}")
-        return f"names {name}://, which needs a dialect of SQLAlchemy. Run: pip install {package}"
+        return f"names {name}://, which needs an SQLAlchemy dialect. Run: pip install {package}"
     except ModuleNotFoundError as error:
         extra = f", or the extra report-exports[{_EXTRAS[name]}]" if name in _EXTRAS else ""
         return f"names {name}://, which needs a driver. Run: pip install {error.name}{extra}"

@@ -35,7 +35,7 @@ def check_storage_url(url: str) -> str:
     if not separator or scheme not in ("s3", "file") or not place:
         raise ValueError(_FORM)
     if any(character in _SPECIAL or not character.isprintable() for character in place):
-        raise ValueError("must not contain any of # ? % \\ or a control character")
+        raise ValueError("must not contain #, ?, %, \\ or control characters")
     if scheme == "s3":
         _check_bucket(*place.partition("/")[::2])
     elif not place.startswith("/"):
@@ -47,4 +47,4 @@ def _check_bucket(bucket: str, prefix: str) -> None:
     if not _BUCKET.fullmatch(bucket):
         raise ValueError("must name a bucket of letters, digits, dots, hyphens and underscores")
     if prefix.strip("/") and not _EMPTY_PARTS.isdisjoint(prefix.strip("/").split("/")):
-        raise ValueError("must have a prefix without empty parts, . and ..")
+        raise ValueError("must have a prefix without empty segments, . and ..")

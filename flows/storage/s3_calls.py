@@ -69,7 +69,9 @@ class S3Calls:
                     raise FileExistsError(arguments["Key"]) from error
                 if error.errno != errno.ENOSYS:
                     raise
-            logger.warning("the storage lacks If-None-Match; each file is looked up before it is created")
+            logger.warning(
+                "the storage does not support If-None-Match; each file is looked up before it is created"
+            )
             self._has_conditions = False
         with suppress(FileNotFoundError):
             self.call("head_object", Bucket=arguments["Bucket"], Key=arguments["Key"])

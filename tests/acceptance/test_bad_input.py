@@ -260,14 +260,15 @@ def test_an_invalid_field_is_refused(
 @pytest.mark.parametrize(
     ("csv", "reason"),
     [
-        ({"delimiter": '"'}, 'Delimiter must not be ", which is the quote character.'),
+        ({"delimiter": '"'}, 'Delimiter must not be the quote character (").'),
         (
             {"decimalMark": ","},
-            "decimalMark , needs another delimiter, such as ; because numbers would span two columns.",
+            "decimalMark requires a delimiter other than the comma, for example a semicolon,"
+            " because numbers would otherwise span two columns.",
         ),
         (
             {"splitRows": 9},
-            "splitRows needs compression zip, because it produces several files.",
+            "splitRows requires zip compression, because it produces several files.",
         ),
     ],
 )

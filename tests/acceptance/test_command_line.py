@@ -173,7 +173,7 @@ def test_an_existing_file_with_the_services_name_is_kept(stack: Stack, tmp_path:
     ("options", "sentence"),
     [
         (("nothing",), "REPORT: unknown report 'nothing'. Choose one of orders, survey-responses."),
-        ((*ORDERS, "--survey", SURVEY), "--survey: unknown option. This report has the options: none."),
+        ((*ORDERS, "--survey", SURVEY), "--survey: unknown option. This report has these options: none."),
         (("survey-responses", "--to", "2024-7-26"), "--survey: This field is required.\n--from: This field"),
         ((*EMPTY[:1], "--survey", "7", *EMPTY[3:]), "--survey: Not a valid id."),
         ((*EMPTY, "--filter", "colour=red"), "--filter colour: Unknown filter"),
@@ -223,7 +223,7 @@ def test_an_unreachable_service_exits_with_3_and_shows_no_password(tmp_path: Pat
     url = "http://user:canary@127.0.0.1:9"
     ran = run(url, tmp_path, "export", *ORDERS, "--timeout", "0.6", REPORTS_API_KEY="canary")
     assert ran.code == 3
-    assert "The service at http://127.0.0.1:9 does not respond." in ran.stderr
+    assert "The service at http://127.0.0.1:9 is not responding." in ran.stderr
     assert "canary" not in ran.stderr
 
 
@@ -414,7 +414,7 @@ def test_client_commands_do_not_import_the_service(command: str) -> None:
     ran = subprocess.run(  # noqa: S603 - a module of this project
         [sys.executable, "-c", script, *arguments], capture_output=True, text=True, timeout=60, check=True
     )
-    assert "does not respond" in ran.stderr
+    assert "is not responding" in ran.stderr
     assert ran.stdout == "[]\n"
 
 

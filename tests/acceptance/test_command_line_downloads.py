@@ -71,7 +71,7 @@ def test_a_file_that_differs_from_its_receipt_exits_with_4(
     ran = export(front, tmp_path, "-o", "week.csv", "--force")
     assert ran.code == 4
     assert f"report-exports: The file failed verification: {reason}" in ran.stderr
-    assert "Quote " in ran.stderr
+    assert "Export id: " in ran.stderr
     assert list_files(tmp_path) == (["week.csv"] if existing else [])
     if existing:
         assert (tmp_path / "week.csv").read_text() == "mine"
@@ -134,7 +134,7 @@ def test_a_storage_that_keeps_refusing_exits_with_1(front: FlakyProxy, tmp_path:
     front.tamper_download = spoil
     ran = export(front, tmp_path, "-o", "week.csv")
     assert ran.code == 1
-    assert "The file storage rejected the download (403). Quote " in ran.stderr
+    assert "The file storage rejected the download (403). Export id: " in ran.stderr
     assert list_files(tmp_path) == []
 
 
@@ -162,7 +162,7 @@ def test_retried_requests_start_one_export(front: FlakyProxy, tmp_path: Path) ->
     starts = [request.headers["idempotency-key"] for request in front.requests if request.path == "/exports"]
     assert len(starts) == 3
     assert len(set(starts)) == 1
-    assert "does not respond. Trying again in" in ran.stderr
+    assert "is not responding. Trying again in" in ran.stderr
 
 
 def test_a_rate_limit_may_take_longer_than_the_timeout(front: FlakyProxy, tmp_path: Path) -> None:
@@ -200,5 +200,5 @@ def test_an_export_deleted_before_its_download_exits_with_1(front: FlakyProxy, t
     front.tamper_call = spoil
     ran = export(front, tmp_path, "-o", "week.csv")
     assert ran.code == 1
-    assert "No export has this id. Quote " in ran.stderr
+    assert "No export has this id. Export id: " in ran.stderr
     assert list_files(tmp_path) == []

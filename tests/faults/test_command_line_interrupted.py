@@ -68,7 +68,9 @@ def test_an_export_cancelled_elsewhere_exits_with_1_and_names_its_id(
     assert (repeated.code, repeated.stdout) == (0, cancelled.stdout)
     result = wait_for_exit(process)
     assert result.code == 1
-    assert result.stderr.endswith(f"report-exports: The export was cancelled (cancelled). Quote {job_id}.\n")
+    assert result.stderr.endswith(
+        f"report-exports: The export was cancelled (cancelled). Export id: {job_id}.\n"
+    )
     assert list_files(tmp_path) == []
 
 
@@ -85,7 +87,7 @@ def test_a_short_outage_does_not_fail_the_export(cluster: Cluster, tmp_path: Pat
     finally:
         proxy.close()
     assert result.code == 0
-    assert "does not respond. Trying again in" in result.stderr
+    assert "is not responding. Trying again in" in result.stderr
     with httpx.Client(trust_env=False) as client:
         link = cluster.job(job_id)["file"]["url"]
         assert (tmp_path / "slow.csv").read_bytes() == client.get(link).content
@@ -98,7 +100,7 @@ def test_a_long_outage_exits_with_3_and_the_export_continues(cluster: Cluster, t
     proxy.close()
     result = wait_for_exit(process)
     assert result.code == 3
-    assert f"Quote {job_id}" in result.stderr
+    assert f"Export id: {job_id}" in result.stderr
     assert list_files(tmp_path) == []
     assert cluster.wait_until_finished(job_id)["status"] == "done"
 

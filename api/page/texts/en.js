@@ -84,7 +84,7 @@ export const en = {
   noneFound: (label) => `No ${label.toLowerCase()} found`,
   notAnId: "Not a valid ID",
   endBeforeStart: "End date is before start date",
-  theAddress: "The address",
+  theAddress: "Page URL",
   matchesOf: (label) => `${label} matches`,
   noMatches: "No matches",
   keepTyping: "Keep typing to narrow the list",
@@ -144,7 +144,7 @@ export const en = {
   },
   formats: { xlsx: "Excel workbook (XLSX)", parquet: "Parquet", jsonl: "JSON Lines" },
   formatHints: {
-    xlsx: "Numbers, dates and text as typed cells. No settings in Excel are needed.",
+    xlsx: "Numbers, dates and text as typed cells. Opens in Excel without any import settings.",
     parquet: "Typed columns for pandas, DuckDB and data warehouses.",
     jsonl: "One JSON object per row, for programs.",
   },
@@ -185,7 +185,7 @@ export const en = {
   ready: (name, rows, all, size) => `${name} is ready: ${rows} of ${all} · ${size}.`,
   ended: {
     cancelled: "The export was cancelled.",
-    expired: "The file has been deleted after its retention period.",
+    expired: "The file was deleted when its retention period ended.",
     "rows.none": "There were no rows, so no file was created.",
   },
 
@@ -298,9 +298,9 @@ export const en = {
     "month-to-date": "this month so far",
     "year-to-date": "this year so far",
   },
-  sinceLast: "new since last run",
+  sinceLast: "rows since the last run",
   everyRow: "all rows",
-  always: (dates) => `always ${dates}`,
+  always: (dates) => `the fixed dates ${dates}`,
   recurrence: (slot, time, zone) => `${slot} at ${time}, ${zone}`,
   every: (interval) => `Every ${interval}`,
   everyWeekday: (weekday) => `Every ${weekday}`,

@@ -34,7 +34,9 @@ def add_parser(commands: Commands) -> None:
         help="only exports with this status: queued, running, finalizing, done, expired, error or cancelled",
     )
     parser.add_argument(
-        "--search", metavar="TEXT", help="only exports whose name or report contains this text, in any case"
+        "--search",
+        metavar="TEXT",
+        help="only exports whose name or report contains this text (case is ignored)",
     )
     add_list_options(parser)
     add_service_options(parser)

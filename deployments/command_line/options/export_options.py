@@ -46,7 +46,11 @@ def add_parser(commands: Commands) -> set[str]:
     add("--from", dest="start", metavar="DAY", help="first day, or a timestamp with a UTC offset")
     add("--to", dest="end", metavar="DAY", help="last day (inclusive), or a timestamp (exclusive)")
     add_selection(add)
-    add("--time-zone", metavar="ZONE", help="time zone of days and of times in the file (default: UTC)")
+    add(
+        "--time-zone",
+        metavar="ZONE",
+        help="time zone for day boundaries and for times in the file (default: UTC)",
+    )
     add("--name", help="name of the export and its file")
     add_file(add)
     add("--detach", action="store_true", help="start the export, print its id and exit")
@@ -93,7 +97,11 @@ def add_selection(add: AddOption) -> None:
         " repeat a name to match any of several values; other operators are NAME>=VALUE, NAME>VALUE,"
         " NAME<=VALUE, NAME<VALUE, NAME!=VALUE, NAME[contains]=TEXT and NAME[null]=false",
     )
-    add("--columns", metavar="KEYS", help="columns in the order of the file, separated by commas")
+    add(
+        "--columns",
+        metavar="KEYS",
+        help="columns to export, in the order they appear in the file, separated by commas",
+    )
     add(
         "--sort",
         metavar="KEYS",

@@ -91,7 +91,7 @@ def _add_body_options(parser: argparse.ArgumentParser, action: str) -> set[str]:
     add(
         "--time-zone",
         metavar="ZONE",
-        help="time zone of the schedule, of days, and of times in the file (default: UTC)",
+        help="time zone for the schedule, for day boundaries and for times in the file (default: UTC)",
     )
     add(
         "--range",

@@ -70,7 +70,7 @@ def build_scope(
     for option, _ in scope_pairs:
         if option not in scopes:
             options = ", ".join(preferred_options(report, declared_options).values()) or "none"
-            raise RequestRejected(f"{option}: unknown option. This report has the options: {options}.")
+            raise RequestRejected(f"{option}: unknown option. This report has these options: {options}.")
     values: dict[str, str] = {}
     for name, value in [*((scopes[option], value) for option, value in scope_pairs), *named_pairs]:
         if name in values:

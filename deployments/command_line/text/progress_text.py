@@ -77,5 +77,5 @@ def format_failure(job: Mapping[str, Any]) -> str:
     error = job.get("error") or {}
     reason = strip_controls(str(error.get("message") or "The export ended without a file."))
     code = f" ({error['code']})" if error.get("code") else ""
-    quote = "" if str(job["id"]) in reason else f" Quote {job['id']}."
+    quote = "" if str(job["id"]) in reason else f" Export id: {job['id']}."
     return f"{reason.removesuffix('.')}{code}.{quote}"

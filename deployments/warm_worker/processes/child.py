@@ -110,7 +110,7 @@ def _find_leftovers() -> str | None:
     if not flush_background_services():
         return "its last events or log lines could not be sent in time"
     if threads := leftover_threads():
-        return f"the run left threads: {', '.join(thread.name for thread in threads)}"
+        return f"the run left threads running: {', '.join(thread.name for thread in threads)}"
     return None
 
 

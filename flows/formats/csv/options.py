@@ -121,7 +121,7 @@ def _reason(name: str, value: object) -> str | None:
         is_valid = value is None or (type(value) is int and 1 <= value <= EXCEL_ROWS)
         return None if is_valid else f"splitRows must be a whole number from 1 to {EXCEL_ROWS}, or null"
     if name == "delimiter" and value == '"':
-        return 'delimiter must not be ", which is the quote character'
+        return 'delimiter must not be the quote character (")'
     return _choice_reason(name, value)
 
 
@@ -139,17 +139,20 @@ def _contradictions(options: CsvOptions, overrides: Mapping[str, Any]) -> dict[s
     reasons: dict[str | None, str] = {}
     if options.decimal_mark == options.delimiter:
         reasons["decimalMark"] = (
-            "decimalMark , needs another delimiter, such as ; because numbers would span two columns"
+            "decimalMark requires a delimiter other than the comma, for example a semicolon,"
+            " because numbers would otherwise span two columns"
         )
     if options.split_rows is not None and options.compression == "gzip":
         if "splitRows" in overrides:
-            reasons["splitRows"] = "splitRows needs compression zip; gzip contains a single file"
+            reasons["splitRows"] = (
+                "splitRows requires zip compression, because a gzip file contains a single file"
+            )
         else:
             reasons["compression"] = (
-                "compression gzip contains a single file; set splitRows to null or use compression zip"
+                "a gzip file contains a single file; set splitRows to null or use zip compression"
             )
     elif overrides.get("splitRows") is not None and options.compression != "zip":
-        reasons["splitRows"] = "splitRows needs compression zip, because it produces several files"
+        reasons["splitRows"] = "splitRows requires zip compression, because it produces several files"
     return reasons
 
 
@@ -180,7 +183,10 @@ _MODEL_FIELDS: dict[str, Any] = {
         name: (bool if choices[0] is True else Literal.__getitem__(choices), None)
         for name, choices in CHOICES.items()
     },
-    "splitRows": (_SPLIT_ROWS, Field(None, description="Maximum rows per file. Needs `compression` zip.")),
+    "splitRows": (
+        _SPLIT_ROWS,
+        Field(None, description="Maximum number of rows per file. Requires zip compression."),
+    ),
 }
 CsvOptionsModel: type[BaseModel] = create_model(
     "CsvOptions",

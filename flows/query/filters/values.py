@@ -68,7 +68,7 @@ def _text(value: object) -> str:
 def _bytes(value: object) -> bytes:
     text = _text(value)
     if not _HEXADECIMAL.fullmatch(text):
-        raise ValueError(r"must be \x and hexadecimal digits, as in the file")
+        raise ValueError(r"must be \x followed by hexadecimal digits, as in the file")
     return bytes.fromhex(text[2:])
 
 

@@ -125,13 +125,13 @@ def test_lines_are_printed_for_each_phase_and_rarely_within_one() -> None:
     [
         (
             {"code": "source.timeout", "message": "It took too long."},
-            f"It took too long (source.timeout). Quote {JOB['id']}.",
+            f"It took too long (source.timeout). Export id: {JOB['id']}.",
         ),
         (
             {"code": "internal", "message": f"The export failed. Quote {JOB['id']}."},
             f"The export failed. Quote {JOB['id']} (internal).",
         ),
-        (None, f"The export ended without a file. Quote {JOB['id']}."),
+        (None, f"The export ended without a file. Export id: {JOB['id']}."),
     ],
 )
 def test_a_failure_names_the_id_to_quote(error: Any, text: str) -> None:

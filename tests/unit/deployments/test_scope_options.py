@@ -55,7 +55,7 @@ def test_an_exact_match_wins_if_two_scopes_share_a_spelling() -> None:
 
 
 def test_an_ambiguous_spelling_is_rejected() -> None:
-    with pytest.raises(RequestRejected, match="This report has the options: --shop-Id, --shopId"):
+    with pytest.raises(RequestRejected, match="This report has these options: --shop-Id, --shopId"):
         scope_options.build_scope(report("shop-Id", "shopId"), [("--shop", "7")], [], DECLARED)
 
 

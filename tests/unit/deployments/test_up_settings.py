@@ -21,7 +21,7 @@ from deployments.roles.settings import check_settings
         (
             "REPORTS_DATABASE_URL",
             "snowflake://user@account/database",
-            "REPORTS_DATABASE_URL names snowflake://, which needs a dialect of SQLAlchemy."
+            "REPORTS_DATABASE_URL names snowflake://, which needs an SQLAlchemy dialect."
             " Run: pip install snowflake-sqlalchemy",
         ),
         (

@@ -112,7 +112,7 @@ def scope(pattern: str = ".+") -> Scope:
             {"headings": {"refferer": Heading("From")}},
             "headings: 'refferer' is not in the select; choose from id, seenAt, referrer, details",
         ),
-        ({"scope": {"page id": scope()}}, "scope: 'page id' must be letters, digits and underscores"),
+        ({"scope": {"page id": scope()}}, "scope: 'page id' must consist of letters, digits and underscores"),
         ({"scope": {"from": scope()}}, "scope: 'from' is a reserved name"),
         ({"scope": {"page": scope()}}, "scope: 'page' is a reserved name"),
         (
@@ -133,7 +133,7 @@ def scope(pattern: str = ".+") -> Scope:
             {"scope": {"pageId": replace(scope(), title=things.c.words)}},
             "scope: 'pageId': title must be a column of the same table as known",
         ),
-        ({"filters": {"a-b": visits.c.id}}, "filters: 'a-b' must be letters, digits and underscores"),
+        ({"filters": {"a-b": visits.c.id}}, "filters: 'a-b' must consist of letters, digits and underscores"),
         ({"filters": {"sort": visits.c.id}}, "filters: 'sort' is a reserved name or a scope"),
         (
             {"scope": {"pageId": scope()}, "filters": {"pageId": visits.c.page_id}},
@@ -201,9 +201,18 @@ def scope(pattern: str = ".+") -> Scope:
         ({"name": None}, 'name: must be text, such as name="flights"'),
         ({"title": 5}, 'title: must be text, such as title="Flights"'),
         ({"sort": ["id"]}, 'sort: must be text, such as sort="-scheduledAt,carrier"'),
-        ({"max_days": 0}, "max_days: 0 is not a number from 1, or None for no limit"),
-        ({"max_days": True}, "max_days: True is not a number from 1, or None for no limit"),
-        ({"max_rows": "5"}, "max_rows: '5' is not a number from 1, or None for no limit"),
+        (
+            {"max_days": 0},
+            "max_days: must be a whole number of at least 1, or None for no limit; 0 is neither",
+        ),
+        (
+            {"max_days": True},
+            "max_days: must be a whole number of at least 1, or None for no limit; True is neither",
+        ),
+        (
+            {"max_rows": "5"},
+            "max_rows: must be a whole number of at least 1, or None for no limit; '5' is neither",
+        ),
         ({"transform": "x"}, "transform: must be a function that takes a data frame and returns one"),
         ({"questions": visits.c.details}, "questions: must be Questions(answers=…, select=…, scope=…)"),
     ],
