@@ -95,11 +95,11 @@ def test_pause_resume_run_edit_and_delete(sample: Page, api: httpx.Client) -> No
     dialog.get_by_label("How often").select_option("Every month")
     dialog.get_by_label("On day").select_option("2")
     dialog.get_by_label("At").fill("07:30")
-    dialog.get_by_label("Each run covers").select_option("new since last run")
+    dialog.get_by_label("Each run covers").select_option("rows since the last run")
     dialog.get_by_label("Skip runs with no rows").check()
     dialog.get_by_role("button", name="Save").click()
     item = entry(sample, "Attendees, monthly")
-    expect(item).to_contain_text("On day 2 of every month at 07:30, UTC · new since last run")
+    expect(item).to_contain_text("On day 2 of every month at 07:30, UTC · rows since the last run")
     changed = listed(api)[0]
     assert (changed["recurrence"]["cron"], changed["range"]["kind"]) == ("30 7 2 * *", "since-last")
     assert changed["onlyIfRows"] is True
@@ -150,7 +150,7 @@ def test_schedule_an_earlier_export_in_another_time_zone(open_page: Open) -> Non
     dialog = page.get_by_role("dialog", name="Create schedule")
     expect(dialog.get_by_text("Orders, Status: paid · CSV for Excel")).to_be_visible()
     expect(dialog.get_by_label("Each run covers").locator("option").last).to_have_text(
-        re.compile("always Jan 1 . 2, 2024")
+        re.compile("the fixed dates Jan 1 . 2, 2024")
     )
     dialog.get_by_label("How often").select_option("Every day")
     dialog.get_by_label("Time zone").fill("Asia/Tokyo")
