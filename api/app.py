@@ -157,7 +157,7 @@ def _checks(
             raise LookupError("no worker is online")
 
     async def check_files() -> str | None:
-        """Check the file of the last export as a sample of all files."""
+        """Check the file of the most recently finished export, as a spot check of the stored files."""
         job = await reader.latest_done()
         return "missing" if job is not None and (await files.check(job)).file_lost else None
 

@@ -1,4 +1,4 @@
-"""Objects that all routes share, built once when the application starts."""
+"""Define the objects that all routes share. They are built once, when the application starts."""
 
 from dataclasses import dataclass
 

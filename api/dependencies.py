@@ -47,20 +47,23 @@ CallerDep = Annotated[Caller, Depends(get_caller)]
 
 
 async def get_reports(caller: CallerDep, context: ContextDep) -> Mapping[str, Report]:
-    """Return the reports that the caller may use, masked if they may not see personal data."""
+    """Return the reports that the caller may use. Personal data is masked if the caller may not see it."""
     return context.catalog.permitted(caller)
 
 
 async def limit_previews(caller: CallerDep, context: ContextDep) -> None:
-    """Count a dry run or a preview of a schedule. Raises LimitReached if the caller requests too many."""
+    """Count a dry run or a schedule preview against the caller's limit.
+
+    Raises LimitReached if the caller has requested too many.
+    """
     context.limits.previews.spend(caller.name)
 
 
 async def get_export(export_id: ExportId, caller: CallerDep, context: ContextDep) -> CachedJob:
     """Return the export with the id in the path.
 
-    Raises Refusal 404 if it does not exist, belongs to another caller, or is not covered by the key. The
-    responses are identical.
+    Raises Refusal 404 if the export does not exist, belongs to another caller, or is not covered by the
+    caller's key or token. The response is the same in all three cases.
     """
     export = await find_export(export_id, caller, context)
     if export is None:
@@ -81,8 +84,8 @@ async def find_export(export_id: str, caller: Caller, context: Context) -> Cache
 async def get_schedule(schedule_id: ScheduleId, caller: CallerDep, context: ContextDep) -> StoredSchedule:
     """Return the schedule with the id in the path.
 
-    Raises Refusal 404 if it does not exist, belongs to another caller, or is not covered by the key. The
-    responses are identical.
+    Raises Refusal 404 if the schedule does not exist, belongs to another caller, or is not covered by the
+    caller's key or token. The response is the same in all three cases.
     """
     store = context.schedules
     schedule = await store.read(schedule_id.lower(), caller.name) if is_id(schedule_id) else None

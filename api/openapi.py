@@ -1,4 +1,4 @@
-"""Generate the OpenAPI document and narrow its request schemas to the reports of the catalog."""
+"""Generate the OpenAPI document and narrow its request schemas to the reports in the catalog."""
 
 import json
 import re
@@ -119,7 +119,7 @@ def _narrow_requests(schemas: dict[str, Any], reports: Mapping[str, Report]) -> 
 
 
 def _table_parameters(reports: Mapping[str, Report]) -> Iterator[dict[str, Any]]:
-    """Yield the query parameters of the table for the scopes and filters of all reports."""
+    """Yield the query parameters of `GET /reports` for the scopes and filters of all reports."""
     for name in _names(report.scope for report in reports.values()):
         owners = [report for report in reports.values() if name in report.scope]
         patterns = "|".join(dict.fromkeys(report.scope[name].pattern for report in owners))
@@ -152,7 +152,7 @@ def _operator_parameters(name: str, owners: list[Report], value: dict[str, Any])
 
 
 def _tidy_parameter(parameter: dict[str, Any], reports: Mapping[str, Report]) -> None:
-    """Remove null, which a query parameter cannot express, and list the names of the reports."""
+    """Remove null from the schema, because query parameters cannot be null, and list the report names."""
     schema = parameter["schema"]
     if {"type": "null"} in schema.get("anyOf", ()):
         schema |= schema.pop("anyOf")[0]

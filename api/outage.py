@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 TICK_SECONDS = 0.1
-MAX_WAIT_SECONDS = 30.0  # while the server responds to other calls
+MAX_WAIT_SECONDS = 30.0  # the longest wait while the server responds to other calls
 
 
 class _Call:
@@ -34,12 +34,12 @@ class OutageLimit:
         self._responded = False
 
     def note_response(self) -> None:
-        """Extend all calls. Any thread may call this."""
+        """Give all calls more time, because the server has responded. Any thread may call this."""
         self._responded = True
 
     @asynccontextmanager
     async def limited(self) -> AsyncIterator[None]:
-        """Raise TimeoutError if the server stops responding."""
+        """Run the block. Raises TimeoutError if the server stops responding."""
         async with asyncio.timeout(None) as limit:
             call = _Call(limit)
             self._calls.add(call)

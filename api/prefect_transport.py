@@ -32,7 +32,10 @@ class Pool:
         self.silent_probes = 0
 
     def start(self, request: httpx.Request) -> asyncio.Task[httpx.Response]:
-        """Send the request in a separate task. The caller has acquired a slot, which the task releases."""
+        """Send the request in a separate task.
+
+        The caller must have acquired a slot. The slot is released when the task ends.
+        """
         call = asyncio.create_task(self.send(request))
         self._calls.add(call)
         call.add_done_callback(self._end)
@@ -66,11 +69,10 @@ class Pool:
 
 
 class PrefectTransport(httpx.AsyncBaseTransport):
-    """Shields calls from cancellation, and replaces an unresponsive connection pool if Prefect responds on a
-    new connection.
+    """Shields calls from cancellation and replaces a connection pool that has become unresponsive.
 
-    While a call waits, Prefect's health is checked every `probe_seconds` on a new connection. Each response
-    is reported to `note_response`.
+    While a call waits, Prefect's health is checked every `probe_seconds` on a new connection. If Prefect
+    responds only on new connections, the pool is replaced. Each response is reported to `note_response`.
     """
 
     def __init__(
@@ -112,7 +114,7 @@ class PrefectTransport(httpx.AsyncBaseTransport):
             await pool.slots.acquire()
             if pool is self._pool:
                 return pool
-            pool.slots.release()  # the pool was replaced; also wakes the next caller that waits for it
+            pool.slots.release()  # the pool was replaced, so wake the next caller that waits for it
 
     def _probe(self, pool: Pool) -> None:
         if self._probing is None:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 CACHED_SECONDS = 2.0
 MAX_REASON = 300
 
-# Raises an error if the check failed. A returned text replaces the result "ok".
+# A check raises an error if it fails. Any text that it returns is reported instead of "ok".
 Check = Callable[[], Awaitable[str | None]]
 
 
@@ -24,7 +24,7 @@ class ReadinessChecks:
         self._running = asyncio.Lock()
 
     async def results(self) -> dict[str, str]:
-        """Return the result of each check by name, such as `ok` or `failed`."""
+        """Return the results of the checks, such as `ok` or `failed`, keyed by check name."""
         async with self._running:
             if self._clock() - self._checked_at >= CACHED_SECONDS:
                 results = await asyncio.gather(*map(self._result, self._checks))
@@ -34,7 +34,10 @@ class ReadinessChecks:
 
     @property
     def reasons(self) -> dict[str, str]:
-        """The reason for each failed check. It may contain addresses, so only operators may see it."""
+        """The reasons for failed checks, keyed by check name.
+
+        Reasons may contain addresses, so only operators may see them.
+        """
         return {name: self._reasons[name] for name, result in self._results.items() if result == "failed"}
 
     async def _result(self, name: str) -> str:
@@ -50,7 +53,10 @@ class ReadinessChecks:
 
 
 def reason_of(error: BaseException) -> str:
-    """Return the message of the first cause in one line, from PostgreSQL without the connection's address."""
+    """Return the first line of the root cause's message.
+
+    The connection's address is removed from PostgreSQL's messages.
+    """
     while error.__cause__ is not None and not isinstance(error, TimeoutError):
         error = error.__cause__
     if isinstance(error, TimeoutError):

@@ -1,4 +1,4 @@
-"""Settings of the API, in addition to those in flows/settings.py, which export runs use too."""
+"""Settings that only the API uses. The settings in flows/settings.py are shared with export runs."""
 
 import re
 from pathlib import Path

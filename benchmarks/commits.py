@@ -1,8 +1,9 @@
-"""Compare two commits by the time until the link is ready, exports per second, and CPU time and stored bytes
-per export.
+"""Compare the speed and resource use of two commits.
 
-Each commit is checked out into a temporary folder and runs a separate stack. The two stacks take turns, so
-that other load on the machine affects both. The reported numbers are the medians of all turns.
+This benchmark measures the time until the download link is ready, exports per second, and the CPU time and
+stored bytes per export. Each commit is checked out into a temporary folder and runs a separate stack. The two
+stacks take turns, so that other load on the machine affects both. The reported numbers are the medians of all
+turns.
 """
 
 import argparse
@@ -28,14 +29,18 @@ from tests.support.running_stack import Stack, running_stack
 CONCURRENT_JOBS = (1, 5, 20, 100)
 POLL_SECONDS = 0.05
 WARM_UP_EXPORTS = 8
-QUIET_SECONDS = 3.0  # for the last events and log lines of a batch, and for replaced processes
+QUIET_SECONDS = 3.0  # time for the last events and log lines of a batch, and for replacing processes
 PARTS = ("worker", "prefect", "postgres", "api")
 ROOT = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Seconds until the last link, exports per second, and CPU seconds per export of each part."""
+    """The results of a batch of concurrent exports.
+
+    `seconds` is the time until the last link is ready. `worker`, `prefect`, `postgres` and `api` are the CPU
+    seconds that each part used per export.
+    """
 
     seconds: float
     jobs_per_second: float
@@ -81,7 +86,7 @@ async def run_batch(stack: Stack, jobs: int) -> Batch:
 
 
 def database_bytes(stack: Stack) -> int:
-    """Return the size of Prefect's database with its indexes."""
+    """Return the size of Prefect's database, including its indexes."""
     url = stack.libpq_url.rpartition("/")[0] + "/prefect"
     with psycopg.connect(url) as database:
         row = database.execute("SELECT pg_database_size(current_database())").fetchone()
@@ -93,7 +98,7 @@ def cpu_of_parts(stack: Stack) -> list[float]:
 
 
 async def measure(stacks: list[Stack], turns: int) -> dict[tuple[int, int], list[Batch]]:
-    """Return the batches by stack index and number of concurrent exports."""
+    """Run all batches. Return them keyed by stack index and number of concurrent exports."""
     for stack in stacks:
         async with open_client(stack.api_url) as api:
             for _ in range(WARM_UP_EXPORTS):

@@ -18,7 +18,7 @@ NAME = re.compile(r"(?<=/work_pools/)[^/]+|(?<=/name/).+")
 
 
 class Counts(Counter[str]):
-    """Number of calls for each route, such as `POST /api/artifacts/`.
+    """The number of calls to each route, such as `POST /api/artifacts/`.
 
     Keys that start with `→`, such as `→ /api/events/in`, count the messages sent on a WebSocket.
     """

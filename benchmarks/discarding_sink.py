@@ -1,4 +1,4 @@
-"""S3 server that discards object contents, for measuring exports without the cost of storage.
+"""S3 server that discards object contents. It is used to measure exports without the cost of storage.
 
 `python -m benchmarks.discarding_sink` prints its URL and serves until stdin is closed. It implements the
 requests that an export sends: PUT, multipart uploads, HEAD, DELETE, and GET without a body.
@@ -42,7 +42,7 @@ class Connection(asyncio.Protocol):
         name = name.lower()
         if name == b"expect":
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        elif name == b"x-amz-decoded-content-length":  # the body adds chunk headers and a checksum
+        elif name == b"x-amz-decoded-content-length":  # the body also contains chunk headers and a checksum
             self._content_bytes = int(value)
 
     def on_body(self, body: bytes) -> None:

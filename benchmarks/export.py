@@ -1,6 +1,7 @@
-"""Compare this service with psql, pandas and Node.js at exporting database rows to a CSV file in S3.
+"""Measure how fast this service, psql, pandas and Node.js export database rows to a CSV file in S3.
 
-The ways take turns. Each turn runs in new processes and is timed from the start signal to the stored object.
+These ways of exporting take turns. Each turn runs in new processes and is timed from the start signal until
+the object is stored.
 """
 
 import argparse
@@ -28,7 +29,7 @@ NONE = "-"
 
 
 class Bench:
-    """A stack with test data and S3 targets, and the results measured on them."""
+    """A stack with test data and S3 targets. `findings` contains the results of all turns."""
 
     def __init__(self, stack: Stack, database_url: str, sqlite_url: str, targets: Sequence[Target]) -> None:
         self.stack, self.targets = stack, targets
@@ -177,7 +178,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    # Exit through the context managers, which end all child processes.
+    # Exit through the context managers, because they end all child processes.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     options = parse_arguments()
     ways = [way for way in WAYS if way.name in {LIMIT, *options.ways}]

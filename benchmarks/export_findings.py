@@ -1,4 +1,4 @@
-"""Results of benchmarks/export.py and their ratios to the limit."""
+"""Store the results of benchmarks/export.py and compute speeds relative to the limit."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,9 +18,9 @@ class Scenario:
 
 @dataclass
 class Result:
-    """Measurements of one way in one scenario. `failure` says why it could not be measured."""
+    """Measurements of one way in one scenario. `failure` says why the way could not be measured."""
 
-    turns: dict[int, Measurement] = field(default_factory=dict)  # by round
+    turns: dict[int, Measurement] = field(default_factory=dict)  # keyed by round
     stored_bytes: int = 0
     failure: str = ""
 

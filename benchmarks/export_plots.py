@@ -1,4 +1,4 @@
-"""Plot the results of benchmarks/export.py: speed relative to the limit, and peak memory by row count."""
+"""Plot the speed and peak memory that benchmarks/export.py has measured."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from benchmarks.export_ways import LIMIT, Way
 SPEED_FILE, MEMORY_FILE = "export-speed.png", "export-memory.png"
 INK, QUIET, FAINT = "#24292f", "#6e7781", "#d8dee4"
 OURS, OTHERS = "#0969da", "#afb8c1"
-NAME_HEIGHT = 0.045  # as a share of the height of the plot
+NAME_HEIGHT = 0.045  # as a fraction of the plot's height
 MB_TICKS = (50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000)
 # The plots show only these ways. The table lists all of them.
 SPEED_WAYS = ("copy", "frame", "copy-gzip", "pandas-chunks", "pandas", "sqlite", "sqlite-pandas", "article")
@@ -43,7 +43,8 @@ def draw(findings: Findings, ways: Sequence[Way], folder: Path) -> None:
 def _speed(findings: Findings, ways: Sequence[Way]) -> Figure:
     """Draw the speed of each way, with one panel per target.
 
-    The plot uses the largest number of rows among those with results for the most ways.
+    Only one number of rows is plotted. It is the one with results for the most ways, or the largest if there
+    are several.
     """
     most = max(len(results) for results in findings.values())
     rows = max(scenario.rows for scenario, results in findings.items() if len(results) == most)
@@ -89,7 +90,7 @@ def _bars(axes: Axes, ways: Sequence[Way], ratios: Sequence[float]) -> None:
 
 
 def _memory(findings: Findings, ways: Sequence[Way]) -> Figure:
-    """Draw the peak memory of each way by number of rows, on logarithmic scales."""
+    """Plot the peak memory of each way against the number of rows, on logarithmic scales."""
     figure = Figure(figsize=(9.5, 4.6), layout="constrained")
     axes = figure.subplots()
     sizes = sorted({scenario.rows for scenario in findings})
@@ -118,7 +119,7 @@ def _memory(findings: Findings, ways: Sequence[Way]) -> Figure:
 
 
 def _peaks(findings: Findings, way: str) -> dict[int, float]:
-    """Return the peak memory in MB by number of rows, as the maximum over all targets."""
+    """Return the peak memory in MB, keyed by number of rows. Each value is the maximum over all targets."""
     peaks: dict[int, float] = {}
     for scenario in sorted(findings, key=lambda scenario: scenario.rows):
         result = findings[scenario].get(way)
@@ -137,7 +138,7 @@ def _line(axes: Axes, way: Way, peaks: dict[int, float]) -> None:
 def _heights(lines: Sequence[tuple[Way, dict[int, float]]], span: float) -> list[float]:
     """Return the height of each label on the memory axis, in MB.
 
-    A label is at the end of its line, unless it has to move up so as not to cover another label.
+    Each label is at the end of its line. It is moved up if it would cover another label.
     """
     ends = [(list(peaks)[-1], list(peaks.values())[-1]) for _, peaks in lines]
     heights: dict[int, float] = {}

@@ -1,4 +1,4 @@
-"""Define the ways that benchmarks/export.py compares, with the command and parameters of each."""
+"""Define the ways of exporting that benchmarks/export.py compares."""
 
 import shutil
 import subprocess
@@ -28,17 +28,18 @@ FEW, MILLION, ALL = 100_000, 1_000_000, 10_000_000
 
 @dataclass(frozen=True)
 class Way:
-    """A way to export the rows, run as a separate program."""
+    """One way to export the rows. It runs as a separate program."""
 
     name: str
     title: str
     command: Sequence[str]
-    # Called with the survey and the database URL. The program also receives its database URL, bucket and key.
+    # Called with the survey and the PostgreSQL URL. The returned parameters are passed to the program,
+    # together with its database URL, bucket and key.
     parameters: Callable[[Survey, str], Mapping[str, Any]]
     slow: bool = False  # runs only in every third round
-    max_rows: int = ALL  # lower for ways that load all rows into memory
+    max_rows: int = ALL  # not measured with more rows than this
     sqlite: bool = False  # reads the same rows from an SQLite file
-    missing: Callable[[], str] = field(default=lambda: "")  # returns why the program cannot run, or ""
+    missing: Callable[[], str] = field(default=lambda: "")  # returns the reason why it cannot run, or ""
 
 
 def _python(module: str) -> list[str]:
@@ -63,7 +64,7 @@ def _hand_written_for_sqlite(survey: Survey, _: str) -> Mapping[str, Any]:
 
 
 def _same_select(survey: Survey, database_url: str) -> Mapping[str, Any]:
-    """Return the query that the service runs, with its parameters inlined."""
+    """Return the query that the service runs, with the parameter values inlined."""
     request = parse_request(survey.request, catalog(("flows.samples",)))
     engine = open_engine(database_url.replace("://", "+psycopg://", 1), 5, poolclass=NullPool)
     with snapshot(engine, "UTC", 60, lambda: datetime.now(UTC)) as opened:
@@ -83,7 +84,10 @@ def _no_obstore() -> str:
 
 
 def _no_node() -> str:
-    """Return why Node.js cannot be used, or "". Installs the npm packages on first use."""
+    """Return the reason why Node.js cannot be used, or "" if it can.
+
+    Installs the npm packages if they are missing.
+    """
     npm = shutil.which("npm")
     if npm is None or shutil.which("node") is None:
         return "Node.js is not installed"
@@ -98,8 +102,8 @@ LIMIT_PROGRAM, OUR_PROGRAM, PANDAS_PROGRAM = map(_python, ("way_limit", "way_our
 ARTICLE_PROGRAM = ["node", str(ARTICLE / "way.js")]
 
 WAYS = (
-    # The limit runs the query of the service and produces the same records. In the hand-written queries,
-    # PostgreSQL chooses the format of dates and lists.
+    # The limit runs the same query as the service and produces the same records. With the hand-written
+    # queries, PostgreSQL determines how dates and lists are formatted.
     Way(LIMIT, "the limit: psql COPY | multipart", LIMIT_PROGRAM, _same_select),
     Way("by-hand", "the same with a select by hand", LIMIT_PROGRAM, _hand_written()),
     Way("copy", "ours, copy", OUR_PROGRAM, _ours()),

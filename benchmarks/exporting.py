@@ -13,7 +13,7 @@ import httpx
 
 from tests.support.running_stack import Stack, running_stack
 
-# Selects 986 rows of the sample data.
+# Selects 986 rows from the sample data.
 SMALL_EXPORT = {"surveyId": "668b6fa3b8d693cd865b44bb", "from": "2024-7-19", "to": "2024-7-26"}
 TIMEOUT_SECONDS = 240.0
 
@@ -36,7 +36,10 @@ def open_client(url: str) -> httpx.AsyncClient:
 
 
 async def start_export(api: httpx.AsyncClient, request: Any = SMALL_EXPORT) -> str:
-    """Start an export and return its job id. A random key keeps identical requests separate."""
+    """Start an export and return its job id.
+
+    A random idempotency key ensures that each request creates a new job.
+    """
     key = {"Idempotency-Key": secrets.token_hex(8)}
     response = await api.post("/reports/csv", json=request, headers=key)
     return str(response.raise_for_status().json()["data"])

@@ -1,4 +1,7 @@
-"""Survey report with a `transform` that changes nothing, so that the service exports it through pandas."""
+"""Define a survey report with a `transform` that changes nothing.
+
+The `transform` makes the service export the report through pandas.
+"""
 
 from dataclasses import replace
 

@@ -1,7 +1,7 @@
-"""Compare the service on an empty Prefect database with the same service after many exports.
+"""Compare the speed of the service with an empty Prefect database and with a long history of exports.
 
-The finished exports are inserted with SQL. Each is a copy of a real export, including its state and
-progress artifact, with times spread over 90 days. Exports older than the retention period are expired.
+The finished exports are inserted with SQL. Each is a copy of a real export, including its state and progress
+artifact. Their times are spread over 90 days. Exports older than the retention period are marked as expired.
 """
 
 import argparse
@@ -71,7 +71,7 @@ WHERE original.flow_run_id = %(run)s AND original.type = 'progress' AND copy.ide
 def insert_history(stack: Stack, run_id: str, rows: int) -> None:
     url = stack.libpq_url.rpartition("/")[0] + "/prefect"
     with psycopg.connect(url, autocommit=True) as database:
-        database.execute("SET session_replication_role = replica")  # skip the checks of foreign keys
+        database.execute("SET session_replication_role = replica")  # skip foreign key checks
         for statement in (INSERT_RUNS, INSERT_STATES, INSERT_ARTIFACTS):
             database.execute(statement, {"run": run_id, "rows": rows})
         for table in ("flow_run", "flow_run_state", "artifact"):
@@ -79,7 +79,7 @@ def insert_history(stack: Stack, run_id: str, rows: int) -> None:
 
 
 class Operations:
-    """The measured operations. Each is a coroutine function without parameters."""
+    """The operations to measure. `all` maps the name of each operation to a function that runs it."""
 
     def __init__(self, stack: Stack, api: httpx.AsyncClient, prefect: httpx.AsyncClient, run_id: str) -> None:
         self._stack, self._api, self._prefect, self._run_id = stack, api, prefect, run_id
@@ -111,7 +111,7 @@ class Operations:
         await wait_for_link(self._api, response.raise_for_status().json()["data"], POLL_SECONDS)
 
     async def _show_run(self) -> None:
-        """Send the main requests of the run page."""
+        """Send the main requests that the Prefect UI sends to show a run."""
         of_run = {"flow_run_id": {"any_": [self._run_id]}}
         await asyncio.gather(
             self._prefect.get(f"/flow_runs/{self._run_id}"),
@@ -131,7 +131,7 @@ class Operations:
 
 
 async def measure(operations: Operations) -> dict[str, float]:
-    """Return the median seconds of each operation."""
+    """Return the median duration of each operation in seconds."""
     medians = {}
     for name, operation in operations.all().items():
         await operation()  # warm-up

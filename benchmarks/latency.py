@@ -1,7 +1,7 @@
 """Compare how long a small export takes with the warm worker and with Prefect's process worker.
 
-The time is measured from the POST to the download link. Both workers use the same Prefect server, database
-and storage, and take turns. The process worker polls every second.
+The time is measured from the POST request until the download link is available. Both workers use the same
+Prefect server, database and storage, and they take turns. The process worker polls every second.
 """
 
 import argparse
@@ -16,7 +16,7 @@ PROCESS = "stock"
 FAST_POLLING = {"PREFECT_WORKER_QUERY_SECONDS": "1"}
 POLL_SECONDS = 0.02
 WARM_PER_PROCESS = 4
-# Without a delay, a run would slow down the next one. Processes of the process worker take seconds to exit.
+# Without a delay, each run would slow down the next. The process worker's processes take seconds to exit.
 PAUSE_SECONDS, PAUSE_AFTER_PROCESS_SECONDS = 1.0, 5.0
 
 

@@ -22,12 +22,12 @@ PR_SET_PDEATHSIG = 1
 
 
 class MeasurementFailed(Exception):
-    """The process failed or timed out. The message is its last error, if it wrote one."""
+    """The process failed or timed out. The message is the last error that the process wrote, if any."""
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """Result of one turn. CPU time and memory do not include the database and the storage."""
+    """The result of one turn. CPU time and memory do not include the database or the storage."""
 
     seconds: float
     peak_bytes: int
@@ -48,7 +48,7 @@ def measure_process(
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
-            start_new_session=True,  # so that end_group() also ends its children
+            start_new_session=True,  # so that end_group() also kills the children of the process
             preexec_fn=_die_with_parent,
         )
     try:
@@ -106,7 +106,7 @@ class _Monitor:
         raise MeasurementFailed(f"not done within {timeout_seconds:.0f} s")
 
     def _update_peaks(self) -> None:
-        """Record the peak memory of all running processes. An ended process keeps its last value."""
+        """Record the peak memory of all running processes. The last values of ended processes are kept."""
         for pid in process_tree(self._pid):
             if peak := peak_bytes(pid):
                 self._peaks[pid] = peak
@@ -117,7 +117,10 @@ class _Monitor:
 
 
 def peak_bytes(pid: int) -> int:
-    """Return the peak resident memory, or 0 if the process has ended. Reads /proc, so Linux only."""
+    """Return the peak resident memory in bytes, or 0 if the process has ended.
+
+    This function reads /proc, so it works only on Linux.
+    """
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except (FileNotFoundError, ProcessLookupError):
@@ -126,7 +129,10 @@ def peak_bytes(pid: int) -> int:
 
 
 def cpu_seconds(pids: Sequence[int]) -> float:
-    """Return the CPU time of the processes and of their reaped children. Reads /proc, so Linux only."""
+    """Return the CPU time used by the processes and their reaped children, in seconds.
+
+    This function reads /proc, so it works only on Linux.
+    """
     ticks = 0
     for pid in pids:
         with suppress(FileNotFoundError, ProcessLookupError):

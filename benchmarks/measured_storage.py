@@ -1,4 +1,4 @@
-"""S3 targets for benchmarks. Each turn uses a new bucket."""
+"""Provide S3 targets for benchmarks. Each turn uses a new bucket."""
 
 import csv
 import gzip
@@ -28,7 +28,7 @@ class Target:
     def bucket(self, name: str) -> Iterator[str]:
         self.s3.create_bucket(Bucket=name)
         try:
-            # The first object in a bucket is slow, because SeaweedFS creates the volumes of the bucket.
+            # The first upload to a bucket is slow, because SeaweedFS then creates volumes for the bucket.
             self.s3.put_object(Bucket=name, Key="first", Body=b"first")
             self.s3.delete_object(Bucket=name, Key="first")
             yield name

@@ -19,7 +19,10 @@ class ObstoreStorage(S3Storage):
 
 
 class ObstoreUpload:
-    """Upload without protection against concurrent writers, because obstore cannot send If-None-Match."""
+    """An upload that is not protected against concurrent writers.
+
+    Protection would require the If-None-Match header, which obstore cannot send.
+    """
 
     def __init__(self, store: S3Store, key: str) -> None:
         self.stored = 0
@@ -32,11 +35,11 @@ class ObstoreUpload:
         )
 
     def expect(self, estimated_bytes: int) -> None:
-        """Do nothing, because obstore chooses the sizes of parts."""
+        """Do nothing, because obstore chooses the part sizes."""
 
     def write(self, data: bytes) -> None:
         self._writer.write(data)
-        self.stored += len(data)  # obstore does not report the acknowledged bytes
+        self.stored += len(data)  # obstore does not report how many bytes were acknowledged
 
     def commit(self) -> None:
         self._writer.close()

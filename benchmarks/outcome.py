@@ -1,4 +1,4 @@
-"""Print benchmark results as tables, and as one JSON object on the last line."""
+"""Print benchmark results as tables, followed by one JSON object on the last line."""
 
 import json
 import sys

@@ -1,7 +1,8 @@
-"""Load generator for benchmarks/polling.py, run in a separate process.
+"""Generate the load for benchmarks/polling.py in a separate process.
 
-`python -m benchmarks.pollers` reads parameters as JSON from stdin and writes results as JSON to stdout.
-It writes HTTP/1.1 requests directly to sockets, because a client library would dominate the result.
+`python -m benchmarks.pollers` reads parameters as JSON from stdin and writes results as JSON to stdout. It
+writes HTTP/1.1 requests directly to sockets, because the overhead of a client library would dominate the
+result.
 """
 
 import asyncio

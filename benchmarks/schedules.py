@@ -1,7 +1,8 @@
 """Measure how much 500 schedules slow down the start of an export.
 
-Each schedule is a Prefect deployment with planned runs. Two separate stacks, one with the schedules and one
-without, take turns. The time is measured from the POST to the response with the job id.
+Each schedule is a Prefect deployment with planned runs. The benchmark alternates between two separate stacks,
+one with the schedules and one without them. The time is measured from the POST request to the response with
+the job id.
 """
 
 import argparse
@@ -23,7 +24,10 @@ WARM_UP_STARTS = 3
 
 
 def schedule_body(number: int) -> dict[str, object]:
-    """Return a weekly schedule. The times are spread over the week, so few schedules run while measuring."""
+    """Return the request body for a weekly schedule.
+
+    The times are spread over the week, so that few schedules run during the measurement.
+    """
     cron = f"{number % 60} {number % 24} * * {number % 7}"
     return {
         "name": f"number {number}",

@@ -1,8 +1,8 @@
 """Generate surveys with a given number of responses in a separate database on the stack's server.
 
-The responses are copies of the rows in deployments/stack/parts/sample_rows.sql with other timestamps. Each
-has 11 columns, one of which is a JSON document with up to 10 answers. As in a live table, ids increase with
-time.
+The responses are copies of the rows that deployments/stack/parts/sample_rows.sql generates, but with
+different timestamps. Each row has 11 columns. One of them is a JSON document with up to 10 answers. As in a
+production table, ids increase with time.
 """
 
 import sqlite3
@@ -49,17 +49,17 @@ class Survey:
 
     @property
     def request(self) -> dict[str, str]:
-        """Body of an export request for all responses of the survey."""
+        """The body of a request that exports all responses to the survey."""
         return {"report": "survey-responses", "surveyId": self.id, "from": FIRST_DAY, "to": LAST_DAY}
 
     @property
     def select(self) -> str:
-        """Hand-written SQL that selects the columns of the report from PostgreSQL."""
+        """Hand-written SQL that selects the report's columns from PostgreSQL."""
         return f"SELECT {COLUMNS}, {ANSWERS} {self._from}"
 
     @property
     def select_of_sqlite(self) -> str:
-        """Hand-written SQL for the SQLite file, which stores timestamps as text."""
+        """Hand-written SQL for the SQLite file. SQLite stores timestamps as text."""
         return self.select.replace(
             f"timestamptz '{LAST_DAY}' + interval '1 day'", f"date('{LAST_DAY}', '+1 day')"
         )
@@ -97,7 +97,7 @@ def create_database(server_url: str, surveys: Iterable[Survey]) -> str:
         for survey in surveys:
             _fill(connection, survey, first_id)
             first_id += survey.rows
-        # Otherwise the first query to read a row would set its hint bits and rewrite its page.
+        # Without VACUUM, the first query that reads a row would have to set hint bits and rewrite the page.
         connection.execute("VACUUM (FREEZE, ANALYZE) survey_responses")
         connection.execute("CHECKPOINT")
     return url
@@ -121,7 +121,7 @@ def _fill(connection: psycopg.Connection, survey: Survey, first_id: int) -> None
 
 
 def copy_to_sqlite(url: str, surveys: Iterable[Survey], file: Path) -> str:
-    """Copy the surveys to an SQLite file in the format that SQLAlchemy writes, and return the file's URL."""
+    """Copy the surveys to an SQLite file in SQLAlchemy's format, and return the file's URL."""
     target = create_engine(f"sqlite:///{file}")
     metadata.create_all(target)
     target.dispose()

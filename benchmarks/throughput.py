@@ -1,6 +1,6 @@
-"""Compare the warm worker with Prefect's process worker: throughput, and load on the Prefect server.
+"""Compare the warm worker and Prefect's process worker by throughput and load on the Prefect server.
 
-Each worker has a separate API. Both reach the same Prefect server through proxies that count requests.
+Each worker has a separate API. All of them reach the same Prefect server through proxies that count requests.
 """
 
 import argparse
@@ -33,15 +33,18 @@ from tests.support.extra_processes import (
 from tests.support.running_stack import Stack
 
 CONCURRENT_JOBS = (5, 20)
-# The default of the warm worker. The process worker has no limit by default.
+# The warm worker's default. The process worker has no limit by default.
 LIMIT = 2 * (psutil.cpu_count() or 1)
 POLL_SECONDS = 0.2
-QUIET_SECONDS = 4.0  # time for the last events and logs of a batch to be written
+QUIET_SECONDS = 4.0  # gives the server time to write the last events and logs of a batch
 
 
 @dataclass
 class Contender:
-    """A measured worker with its API. `counts` are the calls of both to the Prefect server."""
+    """A measured worker with its API.
+
+    `counts` contains the calls that the worker and the API send to the Prefect server.
+    """
 
     name: str
     api: httpx.AsyncClient
@@ -123,9 +126,9 @@ async def measure(
 
 
 async def count_calls_per_run(contender: Contender, jobs: int = 5) -> Counts:
-    """Return ten times the calls per run for each route, without the calls of an idle system.
+    """Return ten times the number of calls per run for each route, excluding the calls of an idle system.
 
-    The calls are counted over `jobs` exports that run one after the other.
+    The calls are counted during `jobs` exports that run one after another.
     """
     await asyncio.sleep(QUIET_SECONDS)
     contender.counts.clear()
@@ -146,7 +149,10 @@ async def count_calls_per_run(contender: Contender, jobs: int = 5) -> Counts:
 
 
 def events_per_run(stack: Stack) -> float:
-    """Return the number of stored events per run, including the server's internal events."""
+    """Return the average number of stored events per run, excluding heartbeats.
+
+    The server's internal events are included.
+    """
     url = stack.libpq_url.rpartition("/")[0] + "/prefect"
     with psycopg.connect(url) as database:
         events = database.execute("SELECT count(*) FROM events WHERE event NOT LIKE '%heartbeat%'").fetchone()

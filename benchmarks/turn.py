@@ -1,4 +1,4 @@
-"""Run the work of a measured process between the start signal and the end of the measurement.
+"""Run one turn of a benchmark in a measured process.
 
 The preparation is not timed. After the work, the process keeps running until its peak memory has been read.
 """
@@ -27,12 +27,12 @@ def run_turn(prepare: Callable[[Parameters], Callable[[], None]]) -> NoReturn:
         traceback.print_exc()
     finally:
         sys.stderr.flush()
-        os._exit(code)  # threads of the clients would delay a normal exit
+        os._exit(code)  # client threads would delay a normal exit
 
 
 def _run(prepare: Callable[[Parameters], Callable[[], None]]) -> None:
     output = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # send the output of libraries to stderr, because stdout carries the protocol
+    os.dup2(2, 1)  # send library output to stderr, because stdout carries the protocol
     work = prepare(json.loads(sys.stdin.readline()))
     output.write(f"{READY}\n")
     if sys.stdin.readline():

@@ -1,4 +1,4 @@
-"""Export with `psql` COPY piped into a multipart upload, as the upper limit of the comparison."""
+"""Export with `psql` COPY piped into a multipart upload. This is the upper limit in the comparison."""
 
 import fcntl
 import subprocess
@@ -15,7 +15,7 @@ from deployments.stack.parts.postgres import binary
 
 PART_BYTES = 8 << 20
 PARTS_IN_FLIGHT = 2
-PIPE_BYTES = 1 << 20  # the default maximum of Linux for unprivileged users
+PIPE_BYTES = 1 << 20  # Linux's default maximum for unprivileged users
 
 
 def prepare(parameters: Parameters) -> Callable[[], None]:

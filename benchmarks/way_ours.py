@@ -1,6 +1,6 @@
 """Run the export flow in a warm process with a Prefect server, as the worker does in production.
 
-The time is measured from the point at which the warm process receives the flow run.
+The measurement starts when the warm process receives the flow run.
 """
 
 import os
@@ -36,7 +36,7 @@ def prepare(parameters: Parameters) -> Callable[[], None]:
 
 
 def pending_run(prefect: httpx.Client, request: dict[str, Any]) -> FlowRun:
-    """Create a flow run in the state Pending, as the worker does before it starts the run in a process."""
+    """Create a flow run in the Pending state. The worker sets this state before it starts a run."""
     flow_id = prefect.post("/flows/", json={"name": flow_names.EXPORT}).raise_for_status().json()["id"]
     body = {"flow_id": flow_id, "parameters": {"request": request}, "state": {"type": "PENDING"}}
     response = prefect.post("/flow_runs/", json=body).raise_for_status()

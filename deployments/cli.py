@@ -1,6 +1,7 @@
 """Entry point of the `report-exports` command.
 
-`up`, `worker` and `keys` import the service only when they run, so the client commands start quickly.
+Commands such as `up` and `worker` import the service only when they run, so that client commands start
+quickly.
 """
 
 import argparse
@@ -139,7 +140,7 @@ _PROJECT = {"check": _check, "init": _init, "new": _new}
 
 
 def _build_parser() -> tuple[argparse.ArgumentParser, dict[str, set[str]]]:
-    """Return the parser, and the declared options of the commands that also accept a report's scopes."""
+    """Return the parser and the declared options of each command that also accepts a report's scopes."""
     parser = argparse.ArgumentParser(prog="report-exports", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"report-exports {version('report-exports')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")

@@ -58,7 +58,7 @@ def add_parser(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from api.access.api_keys import KeyFile  # other commands start faster without it
+    from api.access.api_keys import KeyFile  # imported here so that other commands start faster
     from flows.access.stored_key import KeyFileUnusable
 
     _log_to_stderr()
@@ -123,7 +123,7 @@ def _check_reports(names: list[str]) -> None:
 
 
 def _group_values(pairs: list[tuple[str, str]] | None) -> dict[str, list[str]] | None:
-    """Return the values by claim, or None without `--allow`."""
+    """Map each claim to its values. Return None if `--allow` was not used."""
     if pairs is None:
         return None
     return {name: [value for key, value in pairs if key == name] for name, _ in pairs}
@@ -144,7 +144,7 @@ def _log_to_stderr() -> None:
 
 
 def _audit(action: str, **fields: object) -> None:
-    """Log who has changed the key file on which machine."""
+    """Write to the audit log who changed the key file, and on which machine."""
     from flows import audit
 
     audit.record(action, "done", by=getpass.getuser(), **{"from": socket.gethostname()}, **fields)

@@ -24,12 +24,15 @@ from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from deployments.deployment_list import DeploymentsInvalid, read_deployments, write_file
 from deployments.warm_worker import WarmWorker
 
-# Slow webhook receivers must not occupy all worker slots, so separate queues have a low limit.
+# Slow webhook receivers must not occupy all worker slots, so webhooks have a queue with a low limit.
 QUEUE_CONCURRENCY_LIMIT = 2
 
 
 def import_flows(deployments: list[dict[str, Any]]) -> None:
-    """Import each flow's module, because Prefect registers a placeholder if the import fails."""
+    """Import each flow's module, so that import errors are raised.
+
+    Otherwise, Prefect would register a placeholder for a flow that cannot be imported.
+    """
     for deployment in deployments:
         import_module(deployment["entrypoint"].rpartition(".")[0])
 
@@ -74,9 +77,9 @@ class RegistrationFailed(Exception):
 
 
 def apply(wait_seconds: float) -> list[str]:
-    """Register the deployments and return a line for each pool, queue and deployment that has changed.
+    """Register the deployments. Return a line for each pool, queue and deployment that has changed.
 
-    Raises RegistrationFailed.
+    Raises RegistrationFailed if the server cannot be reached or rejects a deployment.
     """
     try:
         read_deployments(os.environ)
@@ -85,7 +88,7 @@ def apply(wait_seconds: float) -> list[str]:
     _check_server(os.environ["PREFECT_API_URL"], wait_seconds)
     before = _read_registered()
     command = [sys.executable, "-P", "-m", "deployments.register"]
-    # `prefect deploy` prints far more than the changes.
+    # The output is captured, because `prefect deploy` prints far more than the changes.
     finished = subprocess.run(command, capture_output=True, text=True)  # noqa: S603 - our own module
     if finished.returncode:
         raise RegistrationFailed(f"prefect deploy failed:\n{finished.stdout}{finished.stderr}")
@@ -93,7 +96,10 @@ def apply(wait_seconds: float) -> list[str]:
 
 
 def describe_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """Compare the attributes of all items by title, such as `Work pool exports`."""
+    """Return a line for each item that was created or updated.
+
+    The keys of both mappings are titles, such as `Work pool exports`. The values are attributes.
+    """
     created = [f"{title}: created" for title in after if title not in before]
     changed = [f"{title}: updated" for title in after if title in before and after[title] != before[title]]
     return created + changed
@@ -108,7 +114,10 @@ def _check_server(url: str, wait_seconds: float) -> None:
 
 
 def _server_error(url: str) -> str | None:
-    """Return why the server rejects requests, or None. Unlike its health check, this needs the password."""
+    """Return the reason why the server rejects requests, or None.
+
+    Unlike the health check, this request requires the password.
+    """
     login = os.environ.get("PREFECT_API_AUTH_STRING", "")
     key = os.environ.get("PREFECT_API_KEY")
     auth = httpx.BasicAuth(*login.split(":", 1)) if ":" in login else None

@@ -1,6 +1,6 @@
-"""Draw docs/session.svg for the README from a real session.
+"""Record a real session and draw it as docs/session.svg for the README.
 
-Usage: `python docs/draw_session.py [API URL]`. This needs a running stack (`make up`).
+Usage: `python docs/draw_session.py [API URL]`. The script needs a running stack (`make up`).
 """
 
 import io

@@ -1,7 +1,7 @@
 """Take the screenshots in docs/.
 
-Usage: `python docs/screenshots.py [API URL]`. This needs Chromium and a stack with enough sample data for an
-export to take a while: `make up ARGS="--sample-responses 1000000"`.
+Usage: `python docs/screenshots.py [API URL]`. The script needs Chromium and a running stack. The stack needs
+enough sample data to keep an export running for a while: `make up ARGS="--sample-responses 1000000"`.
 """
 
 import re
@@ -26,9 +26,9 @@ DESK, PHONE = {"width": 1440, "height": 810}, {"width": 390, "height": 844}
 
 
 def exporting(page: Page) -> None:
-    """Start an export and keep its progress bar in the middle.
+    """Start an export and wait until its progress bar is partly full.
 
-    Responses with a final status are withheld from the page.
+    Responses with a final status are withheld from the page, so that the export stays in progress.
     """
     page.route(re.compile(r"/exports/[0-9a-f-]{36}$"), until_final)
     page.locator("#export").click()
@@ -85,7 +85,7 @@ def shoot(browser: Browser, base_url: str, name: str) -> None:
     page.goto(SAMPLE)
     nothing(page)
     act(page)
-    page.wait_for_timeout(400)  # Wait for CSS transitions.
+    page.wait_for_timeout(400)  # Wait until CSS transitions have finished.
     page.screenshot(path=HERE / f"{name}.png")
     page.unroute_all(behavior="ignoreErrors")
     context.close()

@@ -1,7 +1,8 @@
-"""Write the audit log, with one line for each start, download, deletion, and change of a schedule or key.
+"""Write the audit log.
 
-The message is the action and a JSON object. With JSON logs, the fields of the object become fields of the log
-line. The log never contains keys, signed links or whole webhook URLs.
+Each line records the start, download or deletion of an export, or a change to a schedule or key. The message
+consists of the action and a JSON object. If logs are written as JSON, the fields of this object become fields
+of the log line. The log never contains keys, signed links or complete webhook URLs.
 """
 
 import json
@@ -9,7 +10,7 @@ import logging
 from typing import Literal
 
 LOGGER = "report_exports.audit"
-# A request was carried out, was rejected, or failed because of an internal error.
+# The request was carried out (done), was rejected (refused), or caused an internal error (failed).
 Outcome = Literal["done", "refused", "failed"]
 
 logger = logging.getLogger(LOGGER)

@@ -1,6 +1,6 @@
 """Deliver one webhook to one URL.
 
-The runs of this flow serve as the delivery log. The state of a run contains the receiver's response, and its
+The runs of this flow serve as the delivery log. The state of a run contains the receiver's response, and the
 run count is the number of attempts.
 """
 
@@ -30,7 +30,7 @@ GONE = 410
 
 @flow(name=flow_names.DELIVER, persist_result=False, validate_parameters=False)
 def deliver_webhook(message: Message, address: dict[str, str], caller: str) -> State[Any]:
-    """Deliver `message` and schedule retries.
+    """Deliver `message`, and schedule a retry if the delivery fails.
 
     `address` contains the host and the encrypted URL. The message is signed with the key of `caller`.
     """
@@ -65,7 +65,7 @@ def send_webhook(
         raise AddressForbidden from None
     body = encode_message(message)
     headers = signed_headers(message_id(run_id), body, secrets.signing_keys(caller), now)
-    # asyncio.run() would wait for a resolver thread that hangs.
+    # asyncio.run() would wait for a hanging resolver thread.
     loop = asyncio.new_event_loop()
     try:
         status = loop.run_until_complete(post(address, body, headers, settings.webhook_ca_file))

@@ -49,14 +49,14 @@ class FieldError:
 
 
 def escape_pointer(name: str) -> str:
-    """Escape an object key for use in a JSON pointer."""
+    """Escape the key of a JSON object for use in a JSON pointer."""
     return name.replace("~", "~0").replace("/", "~1")
 
 
 def sentence(error: ValueError | str) -> str:
-    """Return a parser's message as a sentence.
+    """Capitalize a parser's message and add a period.
 
-    The first letter stays lower-case in names such as splitRows.
+    If the first word is a name such as splitRows, it is not capitalized.
     """
     text = str(error)
     first = text.partition(" ")[0]
@@ -82,7 +82,7 @@ class Superseded(Exception):
 
 
 class NoRows(Exception):
-    """The run succeeded without a file, because there were no rows."""
+    """The run succeeded but created no file, because there were no rows."""
 
     code: ClassVar[str] = "rows.none"
     earlier_state_name: ClassVar[str] = "NoRows"
@@ -168,7 +168,7 @@ class StorageRejected(FinalError):
 
     @classmethod
     def with_code(cls, code: str) -> "StorageRejected":
-        """Return the error with the code that the storage returned, such as `InvalidPart`."""
+        """Return an error whose message contains the storage's error code, such as `InvalidPart`."""
         return cls(f"The file storage rejected the request: {code}.")
 
 
@@ -215,7 +215,7 @@ class WorkerLost(FinalError):
 
 class Internal(FinalError):
     code = "internal"
-    message = "The export failed."  # The API adds the id of the job.
+    message = "The export failed."  # The API adds the job's id.
 
 
 def errors_by_code() -> dict[str, type[ExportError]]:

@@ -1,7 +1,7 @@
-"""Export a report in one flow: fetch, transform to CSV, upload, presign.
+"""Export a report in one flow with the tasks fetch, transform to CSV, upload and presign.
 
 The tasks pull blocks from each other, so memory holds only a few blocks, regardless of the number of rows.
-`Stream` hides the generators from Prefect, which would exhaust them.
+`Stream` hides the generators from Prefect, because Prefect would exhaust them.
 """
 
 import logging
@@ -70,7 +70,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Export:
-    """An attempt of a job, with its request and settings."""
+    """One attempt at a job, together with its request and settings."""
 
     job_id: UUID
     attempt: int
@@ -89,7 +89,7 @@ class Export:
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A stored file, with the data that Prefect shows on the run's page."""
+    """A stored file and the data for the run's page in Prefect."""
 
     receipt: Receipt
     columns: list[OutputColumn]
@@ -97,7 +97,7 @@ class StoredFile:
 
 
 def leave_page(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
-    """Create the run's page after the run has completed, so that it does not delay the file."""
+    """Create the run's page after the run has completed, so that the page does not delay the file."""
     record: Any = state.data
     if code_and_message(state.name or "", state.message or "")[0] == NoRows.code:
         return
@@ -118,10 +118,11 @@ def export_report(
     mask_pii: bool = False,
     rights: dict[str, Any] | None = None,
 ) -> State[Any]:
-    """Export the file of a request, which is a body of `POST /exports`.
+    """Export the report that the request describes.
 
-    `recurring` is set for a run of a schedule, whose dates are computed from the scheduled time. `mask_pii`
-    masks the columns with personal data, and `rights` restrict the rows.
+    `request` is a body of `POST /exports`. `recurring` is set if the run belongs to a schedule. The dates are
+    then computed from the scheduled time. If `mask_pii` is true, columns with personal data are masked.
+    `rights` restricts the rows.
     """
     settings = Settings()
     job_id, attempt, report = UUID(flow_run.id), flow_run.run_count, ""
@@ -164,7 +165,7 @@ def export_report(
 
 
 def _artifacts(file: StoredFile, export: Export) -> list[tuple[str, object]]:
-    """Return the type and content of each of the run's artifacts."""
+    """Return (type, content) pairs for the run's artifacts."""
     download_url = f"{export.settings.public_url}/exports/{export.job_id}/download"
     columns = [{"key": column.key, "label": column.label, "type": column.type} for column in file.columns]
     page = summary_page.markdown(export.request, file.receipt, file.first_rows, download_url)
@@ -197,7 +198,7 @@ def _unless_empty(batches: Iterator[Opening | Records | Chunk]) -> Iterator[Open
 
 @contextmanager
 def _removed_on_failure(export: Export, receipt: Receipt) -> Iterator[None]:
-    """Remove the file if the block fails, because it has no receipt."""
+    """Remove the file if the `with` block fails, because the file then has no receipt."""
     try:
         yield
     except BaseException:
@@ -227,7 +228,7 @@ def transform_to_csv(
 ) -> Generator[Opening | FirstRows | Block, None, None]:
     """Convert the rows to the bytes of the file.
 
-    The format is CSV unless the request specifies another format.
+    The format is CSV unless the request specifies a different one.
     """
     incoming, request = iter(batches), export.request
     opening = next(incoming)
@@ -277,9 +278,9 @@ def _first_rows(batch: Records | Chunk, columns: list[OutputColumn], request: Ex
 def upload(
     blocks: Stream[Opening | FirstRows | Block], export: Export, progress: ProgressReporter
 ) -> StoredFile:
-    """Store the file as a whole or not at all.
+    """Store the complete file, or nothing if an error occurs.
 
-    Raises Incomplete if the number of rows differs from the number counted.
+    Raises Incomplete if the number of rows differs from the initial count.
     """
     incoming, request = iter(blocks), export.request
     opening = next(incoming)
@@ -294,7 +295,7 @@ def upload(
                 first_rows = block.rows
                 continue
             assert isinstance(block, Block)  # noqa: S101 - there is only one opening
-            if rows == 0 and block.rows:  # Assume that all rows are about as long.
+            if rows == 0 and block.rows:  # Assume that all rows have about the same length.
                 target.expect(len(block.data) * opening.expected // block.rows)
             for stored in file.add(block):
                 target.write(stored)
@@ -321,8 +322,8 @@ def upload(
 def _stored_rows(rows: int, target: Upload, file: OutputFile) -> int:
     """Estimate how many rows have been stored.
 
-    A small file is stored only at the end. Packed bytes therefore count as stored, up to the size of the
-    first part.
+    A file that is smaller than the first part is stored only at the end. Packed bytes up to the size of that
+    part therefore already count as stored.
     """
     stored = max(target.stored, min(file.bytes, FIRST_PART_BYTES))
     return rows * stored // file.bytes if file.bytes else 0
@@ -330,7 +331,7 @@ def _stored_rows(rows: int, target: Upload, file: OutputFile) -> int:
 
 @task(persist_result=False)
 def presign(export: Export, receipt: Receipt) -> None:
-    """Check that a signed link returns the whole file, and discard the link."""
+    """Create a signed link and check that it returns the whole file. The link is then discarded."""
     with storage_errors():
         disposition = content_disposition(receipt.name)
         link = export.storage.sign(

@@ -1,7 +1,7 @@
-"""Write logs as JSON, one object per line, with the job, caller and request of each line.
+"""Write each log line as a JSON object that includes the job, the caller and the request.
 
-The fields are "time" (RFC 3339, UTC), "level", "logger" and "message", plus "job", "caller", "request" and
-"error" (a traceback) where they apply. Prefect's log lines have the same format.
+Every object has the fields "time" (RFC 3339, UTC), "level", "logger" and "message". It also has "job",
+"caller", "request" and "error" (a traceback) where they apply. Prefect's log lines have the same format.
 """
 
 import json
@@ -20,8 +20,8 @@ ACCESS = "report_exports.access"
 
 _task_fields: ContextVar[dict[str, str] | None] = ContextVar("task_fields", default=None)
 _process_fields: dict[str, str] = {}
-# Prefect reconfigures logging repeatedly. It reuses a handler by name while a reference to it exists, so
-# these references prevent it from adding new console handlers.
+# Prefect reconfigures logging repeatedly. It reuses an existing handler with the same name as long as the
+# handler is referenced. These references therefore prevent Prefect from adding new console handlers.
 _replaced: list[logging.Handler] = []
 
 
@@ -46,7 +46,7 @@ class JsonLines(logging.Formatter):
 def configure(log_format: Format) -> None:
     """Configure logging. Repeated calls have no effect.
 
-    "text" leaves the log in Prefect's format.
+    If `log_format` is "text", the log keeps Prefect's format.
     """
     for name in LOGGERS:
         logging.getLogger(name).setLevel(logging.INFO)
@@ -58,7 +58,7 @@ def configure(log_format: Format) -> None:
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(JsonLines())
         logging.root.addHandler(handler)
-        # uvicorn's access log contains query strings. This service's own access log does not.
+        # uvicorn's access log contains query strings. The access log of this service does not.
         logging.getLogger("uvicorn.access").setLevel(logging.CRITICAL)
 
 
@@ -75,7 +75,7 @@ def unbind_run() -> None:
 
 @contextmanager
 def context(**fields: str) -> Iterator[None]:
-    """Add fields to all log lines within the block. `bind` can add more."""
+    """Add fields to all log lines within the block. `bind` can add more fields."""
     token = _task_fields.set(dict(fields))
     try:
         yield

@@ -1,7 +1,7 @@
 """Create, revoke and verify API keys.
 
-The keys are stored as SHA-256 digests in a JSON file, which is read again whenever it changes. Its form is
-described in flows/access/stored_key.py.
+The keys are stored as SHA-256 digests in a JSON file. The file is read again whenever it changes. Its format
+is described in flows/access/stored_key.py.
 """
 
 import fcntl
@@ -53,7 +53,7 @@ class KeyFile:
         return _holder(key) if key is not None and hmac.compare_digest(key.sha256, digest) else None
 
     def keys(self) -> dict[str, Key]:
-        """Return all keys by id.
+        """Return a dictionary that maps each id to its key.
 
         Raises KeyFileUnusable if the file is not valid.
         """
@@ -63,14 +63,18 @@ class KeyFile:
         return keys
 
     def check(self) -> Literal["ok", "stale", "failed"]:
-        """Return `ok`, `stale` if earlier keys replace those of an invalid file, or `failed` without any."""
+        """Return `ok` unless the file is invalid.
+
+        For an invalid file, return `stale` if the last valid keys are still in use, or `failed` if there are
+        none.
+        """
         self._valid_keys()
         if self._error is None:
             return "ok"
         return "failed" if self._keys is None else "stale"
 
     def _valid_keys(self) -> dict[str, Key]:
-        """Return the last valid keys by id. Read the file again if it has changed."""
+        """Read the file again if it has changed. Return the last valid keys, keyed by id."""
         try:
             status = self._path.stat()
         except FileNotFoundError:
@@ -102,8 +106,8 @@ class KeyFile:
     ) -> str:
         """Create a key and return it. It cannot be read again, because only its digest is stored.
 
-        `pii` decides whether the key gives access to personal data. `allow` holds the values of claims that
-        limit the rows.
+        `pii` decides whether the key gives access to personal data. `allow` restricts the rows. It maps each
+        claim to its allowed values.
         """
         if not NAME.fullmatch(caller):
             raise ValueError("a caller's name must consist of 1 to 200 visible ASCII characters")
@@ -129,7 +133,7 @@ class KeyFile:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Lock the folder, so that no other process writes the file between reading and replacing it."""
+        """Lock the folder, so that no other process writes the file while this one changes it."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -139,7 +143,7 @@ class KeyFile:
             os.close(folder)  # also releases the lock
 
     def _write(self, keys: Sequence[Key]) -> None:
-        """Replace the file atomically. NamedTemporaryFile makes it readable only by its owner."""
+        """Replace the file atomically. NamedTemporaryFile creates files that only their owner can read."""
         with NamedTemporaryFile("w", dir=self._path.parent, delete=False, encoding="utf-8") as file:
             json.dump({"keys": [asdict(key) for key in keys]}, file, indent=2)
             file.flush()

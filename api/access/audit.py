@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from flows import audit
 
-# Audited operations by the operation id of their route.
+# Maps the operation id of each audited route to its action in the audit log.
 ACTIONS = {
     "startExport": "export.start",
     "startCsv": "export.start",
@@ -25,7 +25,7 @@ ACTIONS = {
     "deleteSchedule": "schedule.delete",
     "runSchedule": "schedule.run",
 }
-# Any other response that contains signed links.
+# The action for any other response that contains signed links.
 LINK = "export.link"
 
 _notes: ContextVar[dict[str, Any] | None] = ContextVar("audit_notes", default=None)
@@ -38,7 +38,7 @@ def note(**fields: object) -> None:
 
 
 def note_link(job_id: str) -> None:
-    """Note that the response contains a signed link to the file of the export."""
+    """Note that the response contains a signed link to the export's file."""
     if (notes := _notes.get()) is not None:
         notes.setdefault("links", []).append(job_id)
 

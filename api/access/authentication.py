@@ -15,7 +15,7 @@ from flows.query.row_rights import Claims
 
 MAX_TOKEN_LENGTH = 8192
 CLOCK_SKEW_SECONDS = 30
-# The value false masks personal data. Tokens without this claim give access to it.
+# If this claim is false, personal data is masked. Tokens without the claim use REPORTS_JWT_PII.
 PII_CLAIM = "pii"
 
 
@@ -38,9 +38,10 @@ class Authentication:
         return self._keys.check() if self._keys is not None else "ok"
 
     def caller(self, authorization: Sequence[str]) -> Caller:
-        """Return the caller identified by the values of the Authorization header.
+        """Return the caller that the Authorization header identifies.
 
-        Raises Refusal 401 if the credentials are missing or not valid. The response does not say why.
+        Raises Refusal 401 if the credentials are missing or invalid. The response does not say why they are
+        invalid.
         """
         if not self.required:
             return LOCAL
@@ -56,7 +57,7 @@ class Authentication:
 
 
 class JwtCheck:
-    """Verification of JWTs.
+    """Verifies JWTs.
 
     The issuer, audience and algorithm come from the settings. The algorithm in the token's header is ignored.
     """
@@ -86,14 +87,17 @@ class JwtCheck:
         return Caller(name, sees_pii=sees_pii, claims=self._values(claims)) if is_valid else None
 
     def _values(self, claims: Mapping[str, Any]) -> Claims | None:
-        """Return the values of the claims that restrict rows. A missing claim allows no row."""
+        """Return the values of the claims that restrict rows. A missing claim allows no rows."""
         if not self._claim_names:
             return None
         return {name: _values(claims[name]) for name in self._claim_names if name in claims}
 
 
 def _values(claim: object) -> frozenset[str]:
-    """Return the values of a claim, which is a string, a whole number or a list of them."""
+    """Return the values of a claim as strings.
+
+    A claim is a string, a whole number, or a list of strings and whole numbers.
+    """
     items = claim if isinstance(claim, list) else [claim]
     return frozenset(str(item) for item in items if type(item) in (str, int))
 

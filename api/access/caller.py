@@ -16,26 +16,30 @@ class Caller:
     name: str
     reports: frozenset[str] | None = None  # names of the permitted reports; None permits all
     sees_pii: bool = True  # False masks personal data
-    claims: Claims | None = None  # allowed values by claim; None permits all rows
+    claims: Claims | None = None  # maps each claim to its allowed values; None permits all rows
     key_id: str | None = field(default=None, compare=False)  # id of the API key, if one was used
 
     @property
     def rights(self) -> Rights | None:
-        """Return the rights to store with an export or a schedule, or None if they are unlimited."""
+        """Return the rights that are stored with the caller's exports and schedules.
+
+        Returns None if the rows are not restricted and no API key was used.
+        """
         has_key = self.key_id is not None
         return Rights(self.claims, has_key) if has_key or self.claims is not None else None
 
     @property
     def is_limited(self) -> bool:
-        """Return whether another key of the caller may have more rights."""
+        """Return whether the current key or token limits the caller's reports, personal data or rows."""
         return self.reports is not None or not self.sees_pii or self.claims is not None
 
     @property
     def idempotency_space(self) -> str:
         """Return the namespace of the caller's idempotency keys.
 
-        API keys with the same rights share a namespace. With a single namespace, an Idempotency-Key could
-        refer to an export or a schedule that the caller may not access with the current API key.
+        API keys with the same rights share a namespace. If all API keys of a caller shared a single
+        namespace, an Idempotency-Key could refer to an export or a schedule that the current API key may not
+        access.
         """
         if not self.is_limited:
             return self.name

@@ -1,4 +1,4 @@
-"""Select the reports that a caller may use and mask personal data in them."""
+"""Determine which reports, rows and personal data each caller may see."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +17,8 @@ MAX_RESTRICTED = 256
 class Resource(Protocol):
     """An export or a schedule.
 
-    `masked` is true if the creator may not see personal data. `rights` limit the rows that they may see.
+    `masked` is true if the creator may not see personal data. `rights` limits the rows that the creator may
+    see.
     """
 
     @property
@@ -35,9 +36,10 @@ class Resource(Protocol):
 
 @dataclass(frozen=True)
 class Catalog:
-    """All reports by name, both as declared and with personal data masked.
+    """All reports, both as declared and with personal data masked.
 
-    `disabled` contains the reports that do not match the database. All three change while the API runs.
+    Each dictionary is keyed by report name and changes while the API runs. `disabled` contains the reports
+    that do not match the database.
     """
 
     reports: dict[str, Report]
@@ -49,7 +51,7 @@ class Catalog:
         return cls(dict(reports), mask_reports(reports))
 
     def update(self, report: Report) -> None:
-        """Replace the report if a check of its database has changed its unsupported sort keys."""
+        """Replace the report if a database check has found different unsupported sort keys."""
         if report.unsortable != self.reports[report.name].unsortable:
             self.reports[report.name] = report
             self.masked.update(mask_reports({report.name: report}))
@@ -57,13 +59,14 @@ class Catalog:
 
     @cached_property
     def claim_names(self) -> frozenset[str]:
-        """All claims that restrict the rows of a report."""
+        """The names of all claims that restrict the rows of any report."""
         return frozenset().union(*(report.claim_names for report in self.reports.values()))
 
     def permitted(self, caller: Caller) -> Mapping[str, Report]:
         """Return the reports that the caller may use.
 
-        They are restricted to the rows that the caller may see, and masked if they may not see personal data.
+        The reports contain only the rows that the caller may see. Personal data is masked if the caller may
+        not see it.
         """
         reports: Mapping[str, Report] = self.reports if caller.sees_pii else self.masked
         if caller.claims is not None:
@@ -76,9 +79,9 @@ class Catalog:
 
     @cached_property
     def _restricted(self) -> Callable[[bool, frozenset[tuple[str, frozenset[str]]]], Mapping[str, Report]]:
-        """Return a function that restricts all reports by claims.
+        """Return a function that restricts all reports to the rows that a caller's claims allow.
 
-        Its results are cached, because restricting the reports takes milliseconds.
+        The results are cached, because restricting the reports takes milliseconds.
         """
 
         @lru_cache(MAX_RESTRICTED)
@@ -92,8 +95,7 @@ class Catalog:
     def covers(self, caller: Caller, resource: Resource) -> bool:
         """Return whether the caller may access the export or schedule with the current key or token.
 
-        The keys of a caller may have different rights, so one key may not access everything that another has
-        created.
+        A caller's keys can have different rights, so one key cannot always access what another has created.
         """
         if not (resource.masked or caller.sees_pii):
             return False
@@ -103,7 +105,7 @@ class Catalog:
     def _covers_rows(self, claims: Claims | None, resource: Resource) -> bool:
         """Return whether the claims allow all rows of the resource.
 
-        Returns False if its report no longer exists, because the claims cannot be checked then.
+        Returns False if the report no longer exists, because the claims can no longer be checked.
         """
         if claims is None:
             return True
@@ -113,5 +115,5 @@ class Catalog:
 
 
 def _has_rows(report: Report, claims: Claims) -> bool:
-    """Return whether each claim of the report has an allowed value. Otherwise the report is hidden."""
+    """Return whether every claim of the report has an allowed value. If not, the report is hidden."""
     return all(allowed_values(claims, name) for name in report.claim_names)

@@ -1,6 +1,6 @@
 """Limit how many exports, schedules and previews a caller may request.
 
-Waiting exports and schedules are counted in Prefect. Rates are counted separately in each API process, so the
+Schedules and waiting exports are counted in Prefect. Rates are counted separately in each API process, so the
 effective rate limits grow with the number of processes.
 """
 
@@ -14,7 +14,7 @@ from api.settings import ApiSettings
 
 
 class LimitReached(Exception):
-    """Raised when a request exceeds a limit. It may succeed after `retry_seconds`."""
+    """Raised when a request exceeds a limit. A retry may succeed after `retry_seconds`."""
 
     def __init__(self, code: str, detail: str, retry_seconds: int) -> None:
         super().__init__(detail)
@@ -22,11 +22,15 @@ class LimitReached(Exception):
 
 
 class Rate:
-    """A token bucket for each caller, which holds `burst` tokens and gains `per_second` tokens per second."""
+    """Token buckets, one for each caller.
+
+    Each bucket holds at most `burst` tokens and gains `per_second` tokens per second.
+    """
 
     def __init__(self, per_second: float, burst: int) -> None:
         self._per_second, self._burst = per_second, burst
-        # Tokens and the time they were counted, least recently used first. Full buckets are dropped.
+        # Maps each caller to a number of tokens and the time at which they were counted. The least recently
+        # used bucket comes first. Full buckets are dropped.
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def left(self, caller: str, now: float) -> float:
@@ -74,7 +78,7 @@ class Throttle:
 
 @dataclass(frozen=True)
 class Quota:
-    """The maximum number of waiting exports or schedules per caller, and the error for exceeding it."""
+    """The maximum number of schedules or waiting exports per caller, and the error for exceeding it."""
 
     limit: int
     code: str
@@ -127,7 +131,7 @@ class Admission:
     def refusal(self, entry: Entry, caller: str, count: int) -> LimitReached | None:
         """Take a token and return None, or return an error for the limit that the start would exceed.
 
-        `count` is the number of the caller's waiting exports or of their schedules.
+        `count` is the number of schedules or waiting exports that the caller already has.
         """
         quota = self._quota
         if count + entry.earlier >= quota.limit:
@@ -142,7 +146,7 @@ class Admission:
 
 @dataclass(frozen=True)
 class Limits:
-    """The limits for each caller on starting exports, creating schedules and previewing either of them."""
+    """The limits on how many exports, schedules and previews each caller may request."""
 
     starts: Admission
     schedules: Admission

@@ -1,5 +1,5 @@
-"""Start, list, read, cancel and watch exports, which are flow runs in Prefect.
+"""Start, list, read, cancel and watch exports. Each export is a flow run in Prefect.
 
-Code that presents flow runs as jobs belongs here. HTTP endpoints belong in `routes`, and the work of a run
-belongs in `flows`.
+Code that presents flow runs as jobs belongs here. HTTP endpoints belong in `routes`, and the code that a run
+executes belongs in `flows`.
 """

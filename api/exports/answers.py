@@ -11,7 +11,7 @@ from api.web.answer import Answer, Count, NextCursor, Timestamp, TimestampText, 
 from flows.errors import errors_by_code
 from flows.query.report import DEFAULT_REPORT
 
-# Error codes of exports that no exception class defines.
+# Error codes that an export can have in addition to the codes of the exception classes.
 _OTHER_CODES = ("request.invalid", "rows.none", "storage.lost", "cancelled", "expired")
 _ID = "899e1228-d7b8-40fc-8490-70e6f1efb338"
 _SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
@@ -44,7 +44,7 @@ class ExportError(Answer):
 
 
 class ExportLinks(Answer):
-    """URLs of the actions on an export. A URL is null while its action is not possible."""
+    """Links to an export and its actions. A link is null while its action is not possible."""
 
     self_: Uri = Field(alias="self")
     cancel: Uri | None
@@ -104,7 +104,10 @@ class Manifest(Answer):
 
 
 def export_answer(job: Job, base_url: str, file: ExportFile | None, position: int, now: datetime) -> Export:
-    """Build the response of `GET /exports/{id}`. `position` is the number of exports that start earlier."""
+    """Build the response of `GET /exports/{id}`.
+
+    `position` is the number of the caller's exports that start before this one.
+    """
     run, progress, error = job.run, job.progress, job.error
     return Export(
         id=run.id,

@@ -13,7 +13,7 @@ Percent = Annotated[int, Field(ge=0, le=100)]
 
 
 class ArticleAnswer(BaseModel):
-    """Base of the frozen bodies. No fields may be added to them."""
+    """Base class of the frozen response bodies. No fields may be added."""
 
     model_config = ConfigDict(extra="forbid")
 

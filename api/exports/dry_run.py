@@ -22,7 +22,7 @@ async def preview(request: ExportRequest, source: Source) -> DryRun:
 
 
 def estimated_bytes(page: Page) -> int:
-    """Estimate the uncompressed size of the file from the average row size of the page."""
+    """Estimate the uncompressed size of the file from the average size of the page's rows."""
     header = sum(len(column.label.encode()) + 1 for column in page.columns)
     sizes = [sum(len(_text(value).encode()) + 1 for value in row.values()) for row in page.rows]
     return header + round(page.total * sum(sizes) / len(sizes)) if sizes else header

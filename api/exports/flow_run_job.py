@@ -38,7 +38,7 @@ def retry_tag(job_id: str) -> str:
 
 
 def run_parameters(request: ExportRequest, caller: Caller) -> dict[str, Any]:
-    """Return the parameters of the flow.
+    """Return the parameters for the flow run of an export.
 
     `mask_pii` and `rights` are separate from the request, so that callers cannot set them.
     """
@@ -51,7 +51,10 @@ def rights_parameter(rights: Rights | None) -> dict[str, Any]:
 
 
 def stored_rights(parameters: Mapping[str, Any]) -> Rights | None:
-    """Return the creator's rights, or None for all rows. Rights that an operator made invalid are ignored."""
+    """Return the creator's rights, or None if all rows are allowed.
+
+    Rights that became invalid through an operator's edit are ignored.
+    """
     try:
         return parse_rights(parameters.get("rights"))
     except InvalidRequest:
@@ -69,14 +72,17 @@ def caller_of(flow_run: FlowRun) -> str | None:
 
 
 def tags_once_deleted(tags: Sequence[str]) -> list[str]:
-    """Return the tags that hide a run from its owner until it has stopped and can be deleted."""
+    """Return the tags for a run that its owner has deleted.
+
+    They hide the run until it has ended and can be removed from Prefect.
+    """
     return [*(tag for tag in tags if not tag.startswith((OWNER, "request:"))), DELETED_TAG]
 
 
 def ended_without_receipt(flow_run: FlowRun, progress_by_run: Mapping[str, RunProgress]) -> bool:
     """Return whether the run has ended but its progress contains no receipt.
 
-    The progress is then read again, because it may have been read before the run ended.
+    In that case, the progress must be read again, because it may have been read before the run ended.
     """
     progress = progress_by_run.get(str(flow_run.id))
     return flow_run.state_type in TERMINAL_STATES and (progress is None or progress.receipt is None)

@@ -90,7 +90,10 @@ class Job:
 
     @property
     def had_no_rows(self) -> bool:
-        """True if the run had no rows and created no file because its schedule sets `onlyIfRows`."""
+        """True if the run found no rows and therefore created no file.
+
+        This happens only if the run's schedule sets `onlyIfRows`.
+        """
         code, _ = code_and_message(self.run.state_name, self.run.state_message)
         return code == NoRows.code
 
@@ -130,7 +133,7 @@ class Job:
 
 
 def frozen_body(job: Job, url: str | None) -> dict[str, Any]:
-    """Return the body of a poll on the frozen route. Its format never changes."""
+    """Return the response body for a poll of the frozen route. Its format never changes."""
     data: dict[str, Any] = {"status": "in-progress", "progress": job.percent}
     if job.status == "done":
         data = {"status": "done", "progress": 100, "url": url}
@@ -153,9 +156,10 @@ def poll_headers(job: Job, now: datetime, stale: bool) -> dict[str, str]:
 
 
 def export_status(job: Job) -> str:
-    """Return the HTTP status that FHIR Bulk Data defines for the job.
+    """Return the HTTP status that FHIR Bulk Data defines for the state of the job.
 
-    This is 202 while it runs, 200 when it is done, 500 if it failed, and 410 if its file has expired.
+    The status is 202 until the job ends, 200 when it is done, 500 if it failed or was cancelled, and 410 if
+    its file has expired.
     """
     statuses = {"done": "200", "expired": "410", "error": "500", "cancelled": "500"}
     return statuses.get(job.status, "202")

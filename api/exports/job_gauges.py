@@ -1,4 +1,4 @@
-"""Update the gauges of waiting and running jobs from Prefect when metrics are scraped."""
+"""Read the numbers of waiting and running jobs from Prefect when metrics are scraped."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -8,7 +8,7 @@ from prometheus_client import Gauge
 from api.exports.run_reader import RunReader
 from api.web.problems import Unavailable
 
-CACHED_SECONDS = 5.0  # requests by several scrapers share one read
+CACHED_SECONDS = 5.0  # so that several scrapers share one read
 UNKNOWN = float("nan")
 
 

@@ -31,8 +31,8 @@ class ExportFilter:
 class Position:
     """A position in a list that is sorted from newest to oldest.
 
-    The next page starts at the time `before` and skips the runs in `seen`, which have exactly that time and
-    were already returned.
+    The next page starts at the time `before`. It skips the runs in `seen`, because they have exactly that
+    time and were already returned.
     """
 
     before: datetime

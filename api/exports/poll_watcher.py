@@ -1,7 +1,8 @@
 """Answer polls from a cache, so that the load on Prefect does not grow with the number of polls.
 
-A job is watched from its first poll until it finishes or is no longer polled. Each tick reads all watched
-jobs in one batch. Events from Prefect trigger this read earlier. Finished jobs stay cached for a minute.
+A job is watched from its first poll until it finishes or is no longer polled. All watched jobs are read
+together in one batch, once a second or earlier if Prefect sends an event about one of them. Finished jobs
+stay cached for a minute.
 """
 
 import asyncio
@@ -136,7 +137,7 @@ class PollWatcher:
         return CachedJob(job, stale=False)
 
     async def _read_first(self, job_id: str, caller: str) -> Job | None:
-        """Read a job that is not watched yet. Concurrent polls of the same job share one read."""
+        """Read a job from Prefect. Concurrent polls of the same job share one read."""
         poll = (job_id, caller)
         reading = self._reading.get(poll)
         if reading is None:

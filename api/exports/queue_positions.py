@@ -14,7 +14,10 @@ MAX_CALLERS = 10_000
 
 @dataclass(frozen=True)
 class _Queue:
-    """The due times of a caller's waiting exports by id, and when they were read."""
+    """A caller's waiting exports.
+
+    `waiting` maps the id of each export to its due time. `read_at` is the time at which the queue was read.
+    """
 
     waiting: Mapping[str, datetime]
     read_at: float
@@ -27,7 +30,10 @@ class QueuePositions:
         self._reading: dict[str, asyncio.Future[_Queue]] = {}
 
     async def read(self, job: Job, caller: str) -> int:
-        """Return the number of the caller's exports that start before the job. Raises Unavailable."""
+        """Return the number of the caller's exports that start before the job.
+
+        Raises Unavailable if Prefect does not respond.
+        """
         queue = self._queues.get(caller)
         if queue is None or self._clock() - queue.read_at > CACHED_SECONDS:
             queue = await self._read_once(caller)

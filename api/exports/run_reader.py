@@ -82,7 +82,7 @@ class RunReader:
         return as_job(flow_run, progress_by_run, self._attempts)
 
     async def read_many(self, job_ids: Sequence[str]) -> dict[str, Job]:
-        """Return the jobs by id. Jobs that do not exist are left out.
+        """Return the jobs, keyed by id. Jobs that do not exist are left out.
 
         Each batch of 200 jobs takes two or three requests.
         """
@@ -105,9 +105,10 @@ class RunReader:
     async def page(
         self, selected: ExportFilter, limit: int, position: Position
     ) -> tuple[list[Job], Position | None]:
-        """Return jobs from newest to oldest and the position of the next page.
+        """Return a page of jobs, newest first, and the position of the next page.
 
-        A page may contain fewer than `limit` jobs, because Prefect does not support all filters.
+        The position is None on the last page. A page may contain fewer than `limit` jobs, because Prefect
+        does not support all filters.
         """
         jobs: list[Job] = []
         for _ in range(READS_PER_PAGE):
@@ -135,7 +136,7 @@ class RunReader:
         return is_visible and selected.status in (None, job.status)
 
     async def latest_done(self) -> Job | None:
-        """Return the most recently finished export that has a file, from any caller, or None."""
+        """Return the most recently finished export with a file, or None. It may belong to any caller."""
         async with self._server.answering():
             runs = await self._client.read_flow_runs(
                 flow_filter=await self._flow(),
@@ -188,11 +189,11 @@ class RunReader:
         return await self._count(waiting)
 
     async def running(self, caller: str) -> int:
-        """Count the caller's running exports, without those that are being cancelled."""
+        """Count the caller's running exports, excluding those that are being cancelled."""
         return await self._count(_filter_by_state(caller, (StateType.RUNNING,)))
 
     async def runs_with_keys(self, keys: Sequence[str]) -> dict[str, FlowRun]:
-        """Return the runs that Prefect stores under these idempotency keys, by key."""
+        """Return the runs that have these idempotency keys in Prefect, keyed by idempotency key."""
         async with self._server.answering():
             runs = await self._client.read_flow_runs(
                 flow_filter=await self._flow(),
@@ -208,7 +209,7 @@ class RunReader:
             )
 
     async def counts(self, now: datetime) -> dict[str, int]:
-        """Count the queued and running exports of all callers by status."""
+        """Return the numbers of queued and running exports across all callers."""
         due = FlowRunFilterExpectedStartTime(before_=now)
         counts: dict[str, int] = {}
         for status, states in (("queued", WAITING), ("running", STATE_TYPES["running"])):
@@ -222,7 +223,7 @@ class RunReader:
         return counts
 
     async def changes(self) -> AsyncIterator[str]:
-        """Yield the id of a run whenever Prefect sends an event that its state has changed."""
+        """Yield the id of each run for which Prefect reports a change of state."""
         async with self._server.answering():
             flow_id = (await self._server.deployment()).flow_id
         changed = EventFilter(

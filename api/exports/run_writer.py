@@ -61,10 +61,11 @@ class RunWriter:
         now: datetime,
         tags: Sequence[str] = (),
     ) -> tuple[Job, bool]:
-        """Start an export and return its job and whether the job already existed.
+        """Start an export. Return its job and whether the job already existed.
 
-        An existing job is returned for the same idempotency key, or without a key for the same request while
-        it is still running. Raises LimitReached if the caller has reached a limit.
+        If the request has an idempotency key, an earlier job with this key is reused. Otherwise, an
+        unfinished job with the same request is reused. Raises KeyReused if the key was used with a different
+        request, and LimitReached if the caller has reached a limit.
         """
         start_id = _hash(caller.idempotency_space, key or "", request.fingerprint)
         if (task := self._starting.get(start_id)) is not None:  # join an identical start in progress
@@ -79,13 +80,13 @@ class RunWriter:
         async with self._server.answering():
             state: State[Any] = Cancelling()
             answer = await self._client.set_flow_run_state(UUID(job.run.id), state)
-        # Prefect sets runs that no worker has claimed yet directly to Cancelled.
+        # If no worker has claimed the run yet, Prefect sets it directly to Cancelled.
         return answer.state is not None and answer.state.type in (StateType.CANCELLING, StateType.CANCELLED)
 
     async def mark_deleted(self, job: Job) -> None:
-        """Hide the job from its owner, remove its request, and cancel it if it is running.
+        """Hide the job from its owner, remove its request, and cancel it unless it has finished.
 
-        The sweep later deletes all data of the job that could not be deleted immediately.
+        The sweep later deletes any data of the job that could not be deleted immediately.
         """
         run_id, tags = UUID(job.run.id), tags_once_deleted(sorted(job.run.tags))
         async with self._server.answering():
@@ -107,10 +108,11 @@ class RunWriter:
             )
 
     async def delete_record(self, job: Job, now: datetime) -> None:
-        """Delete the record of a finished job and its artifacts, which contain the first rows.
+        """Delete a finished job's artifacts and then its run.
 
-        The run is deleted last, because the sweep finds the artifacts through it. If the job has just ended,
-        the run is left to the sweep, because log lines that arrive after its deletion would never be deleted.
+        The artifacts contain the first rows of the file. The run is deleted last, because the sweep needs it
+        to find the artifacts. A run that has just ended is left to the sweep, because more of its log lines
+        may arrive. They would never be deleted if the run were deleted before them.
         """
         run_id = UUID(job.run.id)
         async with self._server.answering():
@@ -177,7 +179,7 @@ class RunWriter:
         oldest: datetime | None,
         tags: Sequence[str],
     ) -> tuple[FlowRun, bool]:
-        """Create a run or find the existing run with this key. Return it and whether it already existed.
+        """Create a run or find the existing run with this key. Return the run and whether it already existed.
 
         If the existing run has since been deleted, try the next key.
         """
@@ -195,7 +197,8 @@ class RunWriter:
     async def _create_with_key(
         self, request: ExportRequest, caller: Caller, key: str, tags: Sequence[str]
     ) -> tuple[FlowRun, bool]:
-        # Every start uses a unique name. If Prefect returns a run with another name, it already existed.
+        # Each call generates a unique name. If Prefect returns a run with a different name, that run already
+        # existed.
         name = f"{request.report.name}-{secrets.token_hex(6)}"
         flow_run = await self._client.create_flow_run_from_deployment(
             (await self._server.deployment()).id,
@@ -230,7 +233,10 @@ def _answers_for_key(flow_run: FlowRun, oldest: datetime | None) -> bool:
 
 
 def caller_key(*parts: str) -> str:
-    """Return the idempotency key for Prefect, which is unique across callers."""
+    """Return a hash of the parts.
+
+    The first part identifies the caller, so that different callers never get the same hash.
+    """
     return _hash(*parts)
 
 

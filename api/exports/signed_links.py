@@ -1,4 +1,4 @@
-"""Sign download links, and reuse them while they remain valid long enough."""
+"""Sign download links. Reuse each link as long as it stays valid for at least 15 minutes."""
 
 import asyncio
 from collections import OrderedDict

@@ -27,11 +27,14 @@ class StoredFiles:
 
     def __init__(self, storage: Storage, clock: Callable[[], datetime], limit_seconds: float) -> None:
         self._storage, self._clock, self._limit_seconds = storage, clock, limit_seconds
-        # The time of the last check and whether the file was lost, by job id.
+        # Maps each job id to the time of the last check and whether the file was lost.
         self._checked: OrderedDict[str, tuple[datetime, bool]] = OrderedDict()
 
     async def check(self, job: Job) -> Job:
-        """Return the job with `file_lost` set if its file cannot be read although the storage responds."""
+        """Check the job's file and return the job with an up-to-date `file_lost`.
+
+        A file is lost if it cannot be read although the storage responds.
+        """
         if job.status != "done":
             return job
         checked_at, lost = self._checked.get(job.run.id, (None, False))
@@ -41,7 +44,7 @@ class StoredFiles:
         return replace(job, file_lost=lost)
 
     def as_last_checked(self, job: Job) -> Job:
-        """Return the job with the result of its last check. Do not check it again."""
+        """Return the job with the result of the last check, without checking its file again."""
         return replace(job, file_lost=self._checked.get(job.run.id, (None, False))[1])
 
     async def _is_lost_in_time(self, job: Job) -> bool:

@@ -1,4 +1,4 @@
-"""The frozen routes `POST /reports/csv` and `GET /reports/csv` of the original article."""
+"""The frozen routes `POST /reports/csv` and `GET /reports/csv` from the original article."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -22,7 +22,7 @@ from api.web.queries import QueryModel
 from api.web.responses import refusals, with_headers
 from flows.errors import FieldError
 
-# Most requests are polls. Their route is the first to be matched and has no router-wide dependencies.
+# Most requests are polls, so this router is matched first and has no router-wide dependencies.
 router = APIRouter(tags=["simple routes"], route_class=JsonRoute)
 
 Prefer = Annotated[
@@ -52,7 +52,10 @@ class PollQuery(QueryModel):
     responses={**with_headers(200, responses.POLLED), **refusals(404, 422)},
 )
 async def poll_csv(query: Annotated[PollQuery, Query()], caller: CallerDep, context: ContextDep) -> Response:
-    """Return the status and progress of the export, and its download link or error once it has ended."""
+    """Return the status and progress of an export.
+
+    Once the export has ended, the response also contains its download link or error.
+    """
     export = await find_export(str(query.job_id), caller, context)
     if export is None:
         raise _unknown_job()

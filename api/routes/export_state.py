@@ -12,13 +12,13 @@ from api.exports.queue_positions import position_in
 
 
 async def full_state(job: Job, context: Context, caller: Caller) -> Export:
-    """Check that the file of an export still exists, and return the state of the export."""
+    """Check whether the export's file still exists, and return the full state of the export."""
     job = await context.files.check(job)
     return await _state(job, context, await context.watcher.position(job, caller.name))
 
 
 async def full_states(jobs: Sequence[Job], context: Context, caller: Caller) -> list[Export]:
-    """Return the states of several exports. Reads the queue once and does not check the files."""
+    """Return the states of several exports. The queue is read only once, and files are not checked."""
     jobs = [context.files.as_last_checked(job) for job in jobs]
     is_queued = any(job.status == "queued" for job in jobs)
     waiting = await context.run_reader.waiting(caller.name) if is_queued else {}

@@ -59,9 +59,9 @@ logger = logging.getLogger(__name__)
 
 
 class StartQuery(QueryModel):
-    """Query of `POST /exports`.
+    """Query parameters of `POST /exports`.
 
-    `?dryRun=true` is an older form of `POST /exports/dry-run` that the OpenAPI document does not describe.
+    `?dryRun=true` is the older form of `POST /exports/dry-run`. It is not in the OpenAPI document.
     """
 
     dry_run: Literal["true", "false"] = "false"
@@ -96,8 +96,8 @@ async def start_export(
 ) -> Export | Response:
     """Start an export and return it with status 202.
 
-    Returns an existing export with status 200 if it has the same idempotency key, or the same request and is
-    still running.
+    If an export with the same idempotency key exists, it is returned with status 200 instead. Without a key,
+    an unfinished export with the same request is reused.
     """
     if dry_run_only:
         audit.note_preview()
@@ -175,7 +175,10 @@ async def read_export(
     prefer: Prefer = "",
     if_none_match: IfNoneMatch = "",
 ) -> Response:
-    """Return the state immediately, or when it next changes if `Prefer: wait=20` is sent."""
+    """Return the state of the export.
+
+    With `Prefer: wait=20`, the response is delayed until the state changes or 20 seconds have passed.
+    """
     if seconds := wait_seconds(prefer):
         await context.watcher.wait_for_change(export.job.run.id, seconds)
         export = await get_export(export_id, caller, context)
@@ -300,7 +303,7 @@ async def read_manifest(export: ExportDep, context: ContextDep, response: Respon
 def _with_file(job: Job) -> Job:
     """Return the job if its file exists.
 
-    Raises Refusal 410 if the file has expired and Refusal 409 if the export did not produce one.
+    Raises Refusal 410 if the file no longer exists, and Refusal 409 if the export has not produced a file.
     """
     if job.file_lost:
         raise Refusal(HTTPStatus.GONE, FILE_LOST.message)

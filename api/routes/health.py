@@ -74,7 +74,7 @@ async def healthz() -> Health:
     openapi_extra={"security": []},
 )
 async def metrics(request: Request, context: ContextDep) -> Response:
-    """Return the metrics. Report names are visible only to callers who may use the report."""
+    """Return the metrics. The name of a report is visible only to callers who may use the report."""
     await context.job_counts.refresh()
     try:
         reports = context.catalog.permitted(authenticate(request))
@@ -96,7 +96,7 @@ async def metrics(request: Request, context: ContextDep) -> Response:
     openapi_extra={"security": []},
 )
 async def readyz(context: ContextDep, request: Request, response: Response) -> Readiness:
-    """Run the checks. `stale` keys and `missing` files do not stop new exports."""
+    """Run the checks. `stale` keys and `missing` files do not prevent new exports."""
     results = await context.readiness.results()
     response.headers["Cache-Control"] = "no-store"
     ready, broken = "failed" not in results.values(), context.reports.broken
@@ -118,7 +118,10 @@ def _is_local(request: Request) -> bool:
 
 
 def _has_all_rights(request: Request) -> bool:
-    """Return whether the caller is unlimited and may see file and table names. The route requires no key."""
+    """Return whether the caller has all rights and may see the names of files and tables.
+
+    Returns False if the request has no valid key, because the route does not require one.
+    """
     try:
         return not authenticate(request).is_limited
     except Refusal:

@@ -18,7 +18,10 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class JsonRoute(APIRoute):
-    """Route that decodes its body. FastAPI would accept duplicate keys, NaN and bodies of any size."""
+    """A route that decodes the request body itself.
+
+    FastAPI would accept duplicate keys, NaN and bodies of any size.
+    """
 
     def get_route_handler(self) -> Handler:
         handle = super().get_route_handler()
@@ -34,7 +37,7 @@ class JsonRoute(APIRoute):
 
 
 def _checked(handle: Handler) -> Handler:
-    """Reject requests that another website could send to a POST route without a body."""
+    """Protect a POST route that takes no body from requests that other websites can send."""
 
     async def handle_checked(request: Request) -> Response:
         media_type = _media_type(request)
@@ -50,13 +53,16 @@ def _media_type(request: Request) -> str:
 
 
 def _is_from_another_origin(request: Request) -> bool:
-    """Return whether the Origin header, which browsers send with every POST, differs from the Host header."""
+    """Return whether the Origin header differs from the Host header.
+
+    Browsers send the Origin header with every POST.
+    """
     origin = request.headers.get("origin")
     return origin is not None and urlsplit(origin).netloc.lower() != request.headers.get("host", "").lower()
 
 
 def _wrong_media_type() -> Refusal:
-    # Other websites cannot send this content type without our consent, so they cannot start exports.
+    # Without our consent, other websites cannot make a browser send JSON, so they cannot start exports.
     return Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send the request with Content-Type: application/json.")
 
 
@@ -69,7 +75,8 @@ class _DecodedRequest(Request):
 async def read_body(request: Request) -> bytes:
     """Read a JSON body.
 
-    Raises Refusal for another content type or more than 64 KiB, regardless of the declared length.
+    Raises Refusal if the content type is not JSON or the body is larger than 64 KiB, even if its declared
+    length is smaller.
     """
     if _media_type(request) != JSON:
         raise _wrong_media_type()

@@ -1,4 +1,4 @@
-"""Endpoint that returns the caller's limits and their current use."""
+"""Endpoint that returns the caller's limits and their current usage."""
 
 import asyncio
 from datetime import UTC, datetime

@@ -14,7 +14,7 @@ from fastapi.staticfiles import StaticFiles
 from api.web.page_bundle import Bundle, bundle_script, bundle_text, newest_change
 
 FILES = Path(__file__).parents[1] / "page"
-# Browsers must check for changes on every load, so that modules of different versions are never mixed.
+# Browsers must check for changes on every load, so that modules from different versions are never mixed.
 REVALIDATED = {"Cache-Control": "no-cache"}
 IMMUTABLE = {"Cache-Control": "public, max-age=31536000, immutable"}
 
@@ -45,7 +45,8 @@ async def page() -> HTMLResponse:
 async def bundle(digest: str, kind: str, request: Request) -> Response:
     """Return the bundled script or style sheet.
 
-    A page that was loaded before an update requests an old digest. It gets the current bundle, uncached.
+    A page that was loaded before an update requests an old digest. In that case, the current bundle is
+    returned, and browsers must revalidate it before they reuse it.
     """
     content = _bundles().get(kind)
     if content is None:
@@ -58,7 +59,7 @@ async def bundle(digest: str, kind: str, request: Request) -> Response:
 
 
 def filled(template: str, prefect_ui: str) -> str:
-    """Insert the URL of the Prefect UI, which no endpoint returns."""
+    """Insert the URL of the Prefect UI into the page, because no endpoint returns it."""
     empty = '<meta name="prefect-ui" content="">'
     if empty not in template:
         raise ValueError(f"index.html has no {empty}")

@@ -128,7 +128,7 @@ async def create_schedule(
     context: ContextDep,
     response: Response,
 ) -> Schedule:
-    """Create a schedule and plan its first run. Its runs are ordinary exports with this `scheduleId`."""
+    """Create a schedule and plan its first runs. Each run is an export with this `scheduleId`."""
     try:
         stored, replayed = await context.schedules.create(
             order.spec, caller, order.key, order.body, datetime.now(UTC)
@@ -264,7 +264,7 @@ async def run_schedule(
 async def list_deliveries(
     query: Annotated[OffsetQuery, Query()], schedule: ScheduleDep, caller: CallerDep, context: ContextDep
 ) -> DeliveryList:
-    """List the deliveries with the receiver, the attempts and the last response of each."""
+    """List the webhook deliveries of a schedule, with their receivers, attempts and last responses."""
     log = DeliveryLog(context.server, context.run_reader)
     items, next_offset = await log.page(schedule.id, caller, query.limit, query.cursor)
     return DeliveryList(items=items, next_cursor=to_offset_cursor(next_offset))
@@ -281,7 +281,7 @@ async def list_deliveries(
 async def list_runs(
     query: Annotated[PageQuery, Query()], schedule: ScheduleDep, caller: CallerDep, context: ContextDep
 ) -> ExportList:
-    """List the schedule's exports in the format of `GET /exports`, without planned runs."""
+    """List the schedule's exports in the format of `GET /exports`, excluding planned runs."""
     selected = list_query.ExportFilter(caller, deployment_id=schedule.deployment_id)
     position = query.cursor or Position(datetime.now(UTC))
     jobs, next_position = await context.run_reader.page(selected, query.limit, position)
@@ -328,7 +328,7 @@ def _reports_of(schedule: StoredSchedule, caller: Caller, context: Context) -> M
 
 
 def _audited(spec: ScheduleSpec) -> dict[str, Any]:
-    """Return the definition of a schedule for the audit log, without the URLs of webhooks."""
+    """Return the schedule's definition for the audit log, with only the hosts of its webhooks."""
     definition = spec.as_body()
     return {**definition, "notify": [webhook.host for webhook in spec.notify]}
 
@@ -340,7 +340,7 @@ def _check_changeable(schedule: StoredSchedule) -> None:
 
 
 async def _answer(schedule: StoredSchedule, context: Context, whole_urls: bool = True) -> Schedule:
-    """Return the schedule with its next runs, which take up to 0.2 s to compute for a dense RRULE."""
+    """Return the schedule with its next runs. Computing them takes up to 0.2 s for a dense RRULE."""
     secrets = context.settings.webhook_secrets if whole_urls and schedule.spec.notify else None
     notify = webhook_answers(schedule.spec.notify, secrets)
     return await asyncio.to_thread(

@@ -145,7 +145,7 @@ async def list_choices(
     context: ContextDep,
     response: Response,
 ) -> ChoiceList:
-    """List the values of a scope, such as all surveys. `more` is true if not all matches are returned."""
+    """List the values of a scope, such as all surveys. `more` is true if there are further matches."""
     report, searched = _listable(reports.get(name), scope)
     async with context.readers.reading(caller.name):
         pairs = await context.source.choices(report, searched, query.search, query.limit + 1)

@@ -134,7 +134,7 @@ class WebhookSecret(Answer):
 
 
 def schedule_answer(stored: StoredSchedule, notify: list[Webhook], now: datetime, base_url: str) -> Schedule:
-    """Build the response of `GET /schedules/{id}` with the webhooks in `notify`."""
+    """Build the response of `GET /schedules/{id}`. `notify` contains the webhooks to show."""
     spec, url = stored.spec, f"{base_url}/schedules/{stored.id}"
     paused = stored.recurring.paused if not spec.enabled else None
     return Schedule(
@@ -156,14 +156,14 @@ def schedule_answer(stored: StoredSchedule, notify: list[Webhook], now: datetime
 
 
 def runs_of_new_schedule(spec: ScheduleSpec, now: datetime) -> list[PlannedRun]:
-    """Return the next runs of a schedule that would be created now."""
+    """Return the next runs that the schedule would have if it were created now."""
     return _planned_runs(spec, spec.recurring(now), timetable.as_schedule(spec.recurrence), now)
 
 
 def _planned_runs(
     spec: ScheduleSpec, recurring: ScheduleParameters, schedule: timetable.Schedule, now: datetime
 ) -> list[PlannedRun]:
-    """Return the next runs and the dates that each covers, provided that the runs before it succeed."""
+    """Return the next runs with their dates. The dates assume that all earlier runs succeed."""
     runs: list[PlannedRun] = []
     previous: datetime | None = None
     for slot in timetable.next_slots(schedule, now, SHOWN_SLOTS):

@@ -1,7 +1,7 @@
 """Validate the request bodies that create, preview or change a schedule.
 
-The models require a validation context with the caller's `reports`, the `report` to export, the current time
-`now` and the operator's settings for `webhooks`.
+The models need a validation context. It contains the caller's `reports`, the `report` to export, the current
+time `now`, and the operator's settings for `webhooks`.
 """
 
 from collections.abc import Mapping
@@ -51,7 +51,7 @@ def _read_recurrence(value: object, info: ValidationInfo) -> Recurrence:
 
 
 def _read_export(value: object, info: ValidationInfo) -> dict[str, Any]:
-    """Validate a request without dates and return it without its null fields."""
+    """Validate a request that has no dates, and return it without its null fields."""
     if not isinstance(value, dict):
         raise PydanticCustomError(
             "type", "Must be a JSON object that contains the request without `from` and `to`."
@@ -125,10 +125,9 @@ def parse_schedule(
     webhooks: Webhooks,
     needs_name: bool = True,
 ) -> tuple[ScheduleSpec, ExportRequest]:
-    """Validate the body. Return the schedule and the export request that a run would use if it were scheduled
-    now.
+    """Validate the body. Return the schedule and the request of a run scheduled for now.
 
-    Raises InvalidRequest with every error found.
+    Raises InvalidRequest with all errors.
     """
     model = NewSchedule if needs_name else SchedulePreview
     report = requested_report(body.get("export"), reports) if isinstance(body, dict) else None

@@ -1,4 +1,4 @@
-"""List the webhook deliveries of a schedule from the runs of the flow that sends them."""
+"""List a schedule's webhook deliveries. Each delivery is a run of the flow that sends webhooks."""
 
 import re
 from datetime import datetime
@@ -30,7 +30,10 @@ class DeliveryLog:
     async def page(
         self, schedule_id: str, caller: Caller, limit: int, offset: int
     ) -> tuple[list[Delivery], int | None]:
-        """Return deliveries from newest to oldest and the offset of the next page."""
+        """Return a page of deliveries, newest first, and the offset of the next page.
+
+        The offset is None on the last page.
+        """
         deliveries: list[Delivery] = []
         while True:
             block = await self._read(schedule_id, caller, offset)
@@ -45,7 +48,7 @@ class DeliveryLog:
                 return deliveries, None
 
     async def _covered_exports(self, block: list[Delivery], caller: Caller) -> set[str] | None:
-        """Return the ids of the exports that the caller may access, or None if the caller may access all.
+        """Return the ids of the exports that the caller may access, or None if access is not limited.
 
         The schedule may have been changed, so access to it does not imply access to its earlier exports.
         """

@@ -1,4 +1,7 @@
-"""Validate and return the `notify` field of a schedule, which lists its webhooks."""
+"""Validate the `notify` field of schedules and build its form in responses.
+
+The field lists the webhooks of a schedule.
+"""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -123,7 +126,10 @@ NotifyField = Annotated[
 
 
 def webhook_answers(subscriptions: Sequence[Subscription], secrets: WebhookSecrets | None) -> list[Webhook]:
-    """Return the webhooks with their full URLs, or only with their hosts if `secrets` cannot decrypt them."""
+    """Return the webhooks for a response.
+
+    Only the host of a URL is shown if `secrets` is None or cannot decrypt the URL.
+    """
     return [Webhook(kind=KIND, url=_url(item, secrets), on=list(item.on)) for item in subscriptions]
 
 

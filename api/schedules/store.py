@@ -75,10 +75,11 @@ class ScheduleStore:
     async def create(
         self, spec: ScheduleSpec, caller: Caller, key: str | None, body: object, now: datetime
     ) -> tuple[StoredSchedule, bool]:
-        """Create a schedule and return it and whether it already existed.
+        """Create a schedule. Return it and whether it already existed.
 
-        An existing schedule is returned for the same idempotency key and body. Raises KeyReused if the key
-        was used with a different body, and LimitReached if the caller has reached a limit.
+        If a schedule was created with the same idempotency key and body, that schedule is returned. Raises
+        KeyReused if the key was used with a different body, and LimitReached if the caller has reached a
+        limit.
         """
         version = caller_key(caller.name, json.dumps(body, sort_keys=True))
         space = caller.idempotency_space
@@ -86,7 +87,7 @@ class ScheduleStore:
         # Without the lock, the second of two concurrent requests would overwrite the first one's deployment.
         async with self._creating.setdefault(schedule_id, asyncio.Lock()):
             if key is not None and (earlier := await self.read(schedule_id, caller.name)) is not None:
-                # A key with more rights may have changed it.
+                # A key with more rights may have changed the schedule.
                 if earlier.version != version or not self._catalog.covers(caller, earlier):
                     raise KeyReused
                 return earlier, True
@@ -140,7 +141,10 @@ class ScheduleStore:
         return stored if stored is not None and stored.id == schedule_id else None
 
     async def page(self, caller: Caller, limit: int, start: int) -> tuple[list[StoredSchedule], int | None]:
-        """Return schedules from newest to oldest and the deployment offset of the next page."""
+        """Return a page of schedules, newest first, and the offset of the next page.
+
+        The offset is None on the last page. It counts deployments, including those that are not returned.
+        """
         schedules: list[StoredSchedule] = []
         while True:
             read = await self._read_page(caller.name, start)
@@ -170,9 +174,10 @@ class ScheduleStore:
     async def change(
         self, stored: StoredSchedule, spec: ScheduleSpec, caller: str, now: datetime
     ) -> StoredSchedule:
-        """Update the deployment in one request and delete the runs that the old schedule had planned.
+        """Update the deployment in one request and delete the runs that were planned from the old schedule.
 
-        Raises LimitReached if the caller exceeds the rate limit, which does not apply to a pause.
+        Raises LimitReached if the caller exceeds the rate limit. The limit does not apply to changes that
+        pause the schedule.
         """
         if spec.enabled:
             self._limits.schedules.throttle.spend(caller)
@@ -202,10 +207,10 @@ class ScheduleStore:
         return await self._read_again(stored.deployment_id)
 
     async def remove(self, stored: StoredSchedule) -> None:
-        """Delete the schedule and its planned runs. Runs that have started and their files are kept.
+        """Delete the schedule and its planned runs. Keep the runs that have started, and their files.
 
-        Prefect would also delete runs that a caller has requested and no worker has claimed yet. These are
-        cancelled instead, so that they stay visible.
+        Prefect would also delete runs that a caller has requested and no worker has claimed yet. Such runs
+        are cancelled instead, so that they stay visible.
         """
         async with self._server.answering():
             for run_id in await self._requested_runs(stored.deployment_id):
@@ -217,9 +222,9 @@ class ScheduleStore:
     async def run_now(
         self, stored: StoredSchedule, caller: Caller, key: str | None, now: datetime
     ) -> tuple[Job, bool]:
-        """Start a run now and return its job and whether it already existed for the same idempotency key.
+        """Start a run now. Return its job and whether the job already existed.
 
-        Raises LimitReached if the caller has reached a limit.
+        A job with the same idempotency key is reused. Raises LimitReached if the caller has reached a limit.
         """
         name = f"{stored.spec.report}-{token_hex(6)}"
         space = caller.idempotency_space
@@ -244,7 +249,10 @@ class ScheduleStore:
         return own_key is not None and bool(await self._reader.runs_with_keys([own_key]))
 
     async def _drop_others(self, deployment_id: UUID, spec: ScheduleSpec, now: datetime) -> None:
-        """Delete runs that Prefect's scheduler planned from the old schedule while it was being changed."""
+        """Delete planned runs that do not belong to the new schedule.
+
+        Prefect's scheduler may have planned them from the old schedule while it was being changed.
+        """
         async with self._server.answering():
             planned = [run for run in await self._waiting(deployment_id) if _is_planned(run, now)]
             last = max((cast(datetime, run.expected_start_time) for run in planned), default=now)
@@ -271,7 +279,7 @@ class ScheduleStore:
     async def _plan_now(self, deployment_id: UUID) -> None:
         """Let Prefect plan the next runs immediately.
 
-        Prefect's scheduler may take up to a minute, which could be too late for the first run.
+        Prefect's scheduler may take up to a minute, and the first run may be due earlier.
         """
         try:
             async with self._server.answering():

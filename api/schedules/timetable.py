@@ -14,7 +14,7 @@ from flows.schedules.relative_range import undo_dst_shift
 
 Schedule = CronSchedule | IntervalSchedule | RRuleSchedule
 
-# A day without a clock change in any time zone. RRULEs have no earlier slots that would need to be skipped.
+# No time zone changes its clocks on this day. No RRULE has earlier slots, so none need to be skipped.
 ORDINARY_DAY = EARLIEST.replace(tzinfo=UTC)
 MAX_SLOTS = 1000
 _RULE_OF_DAYS = "RRULE:FREQ=DAILY;INTERVAL="
@@ -65,7 +65,8 @@ def next_slots(schedule: Schedule, after: datetime, count: int) -> list[datetime
 def planned_from(schedule: Schedule, start: datetime) -> Iterator[datetime]:
     """Yield the slots from `start` onwards as Prefect's scheduler computes them.
 
-    If the clocks change in this hour, the first slot may be in the past. Prefect has already planned its run.
+    If the clocks change in the hour of `start`, the first slot may be earlier than `start`. Prefect has
+    already planned the run for that slot.
     """
     for slot in _server_schedule(schedule)._get_dates_generator(n=MAX_SLOTS, start=start):
         yield datetime.fromtimestamp(slot.timestamp(), UTC)
@@ -90,7 +91,7 @@ def check_cron(recurrence: Recurrence, pointer: str = "/recurrence") -> None:
 
 
 def _server_schedule(schedule: Schedule) -> server.SCHEDULE_TYPES:
-    """Convert the schedule to the class of the Prefect server, which can compute slots."""
+    """Convert the schedule to the Prefect server's class, because only that class can compute slots."""
     fields = schedule.model_dump()
     if isinstance(schedule, CronSchedule):
         return server.CronSchedule.model_validate(fields)

@@ -1,7 +1,7 @@
 """Encode and decode cursors of the table.
 
-A cursor contains the sort values of the last row on a page, as the database returned them, and identifies the
-request that it belongs to.
+A cursor contains the sort values of the last row on a page, as the database returned them. It also identifies
+the request that it belongs to.
 """
 
 import json

@@ -27,8 +27,9 @@ Items = list[dict[str, Any]]
 class PageRows:
     """Selects and converts the rows of one page.
 
-    PostgreSQL formats the cells the same way as COPY does for the file, unless Python has to transform them.
-    `columns` are the columns of the page, and `read` the columns that the transform needs.
+    PostgreSQL formats the cells in the same way as COPY does for the file, unless Python has to transform
+    them. `columns` contains the columns of the page, and `read` contains the columns that the transform
+    needs.
     """
 
     def __init__(
@@ -51,9 +52,9 @@ class PageRows:
         return sqlalchemy_rows.expressions(self._read)
 
     def items(self, rows: Rows, cells: str) -> Items:
-        """Return each row as a dictionary by column key.
+        """Convert each row to a dictionary that maps column keys to values.
 
-        If `cells` is `text`, values are formatted as in the file. If it is `json`, they are JSON values.
+        If `cells` is `text`, the values are formatted as in the file. If it is `json`, they are JSON values.
         """
         if not rows:
             return []

@@ -1,4 +1,4 @@
-"""Limit how many pages of tables are read at a time, so that starts of exports always find a free reader."""
+"""Limit concurrent reads of table pages, so that a reader is always free for starting an export."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -21,7 +21,7 @@ _GEOMETRY = 255  # https://mariadb.com/kb/en/result-set-packets/#field-types
 
 
 def checked(report: Report, connection: Connection) -> Report:
-    """Return the report without the sort keys that its database cannot sort by.
+    """Return the report without the sort keys that its database does not support.
 
     Raises DeclarationError if the select fails, or if a filter, a claim or the key cannot be compared.
     """
@@ -61,9 +61,10 @@ def _is_geometry(connection: Connection, query: Select[Any]) -> bool:
 
 
 def _continued(report: Report, connection: Connection, column: ColumnElement[Any]) -> Select[Any]:
-    """Return the query for a page after a cursor.
+    """Return the query for a page that follows a cursor.
 
-    Other databases can compare all types, so only PostgreSQL queries contain the comparison.
+    On PostgreSQL, the query compares the column. This is not necessary for other databases, because they can
+    compare all types.
     """
     after, query = operand(column) > _ANY_TEXT, report.select.order_by(column)
     if connection.dialect.name != "postgresql":
@@ -78,10 +79,10 @@ def _run(report: Report, connection: Connection, query: Select[Any], part: str) 
 
 
 def _error(connection: Connection, query: Select[Any]) -> DBAPIError | None:
-    """Run the query without reading rows and return its error, or None.
+    """Run the query without reading rows. Return its error, or None.
 
-    Errors about invalid values are ignored, because they show that the database compares the column. Errors
-    that a retry may resolve, such as a lost connection, are raised.
+    Errors about invalid values are ignored, because they show that the database can compare the column.
+    Errors that a retry may resolve, such as a lost connection, are raised.
     """
     is_postgresql = connection.dialect.name == "postgresql"
     try:

@@ -11,7 +11,7 @@ from flows.errors import DeclarationError, ExportError
 from flows.query.report import Report
 from flows.reports import BrokenReport, LoadedReports
 
-CHECK_SECONDS = 60.0  # a missing table or right may be created at any time
+CHECK_SECONDS = 60.0  # a missing table or permission may be added at any time
 
 logger = logging.getLogger(__name__)
 
@@ -28,12 +28,12 @@ class ReportMonitor:
         return [*self._loaded.broken, *self._catalog.disabled.values()]
 
     async def status(self) -> str:
-        """Return the result of the check `reports` of /readyz."""
+        """Return the result of the `reports` check in /readyz."""
         return "degraded" if self.broken else "ok"
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Check the reports at once, and then once a minute until the block ends."""
+        """Check the reports immediately, and then once a minute until the block ends."""
         await asyncio.to_thread(self.check)
         task = asyncio.create_task(self._repeat())
         try:

@@ -30,7 +30,7 @@ from flows.sources.snapshot import Snapshot, open_engine, snapshot, source_error
 
 CONNECT_SECONDS = 2  # libpq does not support shorter timeouts
 READERS = 20
-PAGE_READERS = 14  # the others are reserved for starting exports and readiness checks
+PAGE_READERS = 14  # the rest are reserved for readiness checks and for starting exports
 PAGE_READERS_PER_CALLER = 8
 LOOKUP_SECONDS = 5
 
@@ -41,7 +41,7 @@ T = TypeVar("T")
 class Page:
     """A page of the table.
 
-    `rows` contain JSON values by column key. `next_cursor` is None on the last page.
+    Each item of `rows` maps column keys to values. `next_cursor` is None on the last page.
     """
 
     rows: list[dict[str, Any]]
@@ -71,12 +71,15 @@ class Source:
     async def page(
         self, request: ExportRequest, size: int, number: int, cursor: str | None, cells: str = "json"
     ) -> Page:
-        """Return a page of the table. `cells` is `text` for the text of the file, else `json`."""
+        """Return a page of the table.
+
+        If `cells` is `text`, the values are formatted as in the file. If it is `json`, they are JSON values.
+        """
         await self._in_time(self._ping)
         return await self._in_thread(lambda: self._page(request, size, number, cursor, cells))
 
     async def choices(self, report: Report, scope: Scope, search: str, limit: int) -> list[tuple[str, str]]:
-        """Return the values that match the search as (value, title) pairs."""
+        """Return (value, title) pairs that match the search."""
         await self._in_time(self._ping)
         query = statement.scope_choices(scope, search, limit)
         return await self._in_thread(lambda: self._choices(query, report))
@@ -173,7 +176,7 @@ class Source:
 
 
 def _after_cursor(opened: Snapshot, query: Select[Any], is_first: bool) -> Sequence[Row[Any]]:
-    """Return the rows. Raises InvalidRequest if the database rejects the values of the client's cursor."""
+    """Fetch the rows. Raises InvalidRequest if the database rejects the values in the client's cursor."""
     try:
         return _fetch_all(opened.connection.execute(query))
     except (DBAPIError, OverflowError) as error:

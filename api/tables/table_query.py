@@ -1,4 +1,4 @@
-"""Parse the query string of the table, which contains an export request and the page to read."""
+"""Parse the query string of `GET /reports`. It contains an export request and the page to read."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -51,7 +51,7 @@ class Paging(QueryModel):
 class TableParameters(Paging):
     """Query parameters that all reports share.
 
-    Only the OpenAPI document uses this model, and adds the parameters for scopes and filters.
+    This model is used only for the OpenAPI document, which adds the parameters for scopes and filters.
     """
 
     report: str | None = Field(None, description="Name of the report. Defaults to the default report.")
@@ -87,8 +87,8 @@ class TableQuery:
 def parse_table_query(items: Sequence[tuple[str, str]], reports: Mapping[str, Report]) -> TableQuery:
     """Parse the query string.
 
-    Filters are parameters such as `utm=wa`, which may repeat, or `score[gte]=5`, or one JSON object such as
-    `filters={"utm":null}`.
+    A filter is a parameter such as `score[gte]=5` or `utm=wa`. The latter may repeat. Filters can also be
+    sent as one JSON object, such as `filters={"utm":null}`.
     """
     report = requested_report(dict(items), reports)
     filters = report.filter_columns if report is not None else {}
@@ -139,7 +139,7 @@ def _filter_values(
 
 
 def _conditions(items: Sequence[tuple[str, str]], name: str, filter_: Filter) -> dict[str, Any]:
-    """Return the values of parameters such as `score[gte]`, by operator."""
+    """Return the values of parameters such as `score[gte]`, keyed by operator."""
     conditions: dict[str, list[Any]] = {}
     for key, text in items:
         filter_name, operator = _operator(key)
@@ -150,7 +150,10 @@ def _conditions(items: Sequence[tuple[str, str]], name: str, filter_: Filter) ->
 
 
 def _operator(parameter: str) -> tuple[str, str | None]:
-    """Split `score[gte]` into the name of the filter and the operator, which is None for `score`."""
+    """Split a parameter such as `score[gte]` into the filter name and the operator.
+
+    The operator is None for a parameter such as `score`.
+    """
     name, bracket, operator = parameter.partition("[")
     return (name, operator.removesuffix("]")) if bracket and operator.endswith("]") else (parameter, None)
 
@@ -171,6 +174,6 @@ def _decoded(as_json: str) -> dict[str, Any]:
 
 
 def _without_filters(error: FieldError) -> FieldError:
-    """Remove `/filters` from the pointer, because query parameters of filters are not nested."""
+    """Remove `/filters` from the pointer, because each filter is a separate query parameter."""
     pointer = error.pointer.removeprefix("/filters") if error.pointer != "/filters" else error.pointer
     return replace(error, pointer=pointer)

@@ -14,7 +14,10 @@ from flows.sources.snapshot import Snapshot
 
 
 def check_filters(request: ExportRequest, opened: Snapshot) -> None:
-    """Raise InvalidRequest for each filter whose value its column does not accept."""
+    """Check that each filter's column accepts the filter's values.
+
+    Raises InvalidRequest with an error for each filter whose values are rejected.
+    """
     if not request.filters or accepted(opened, statement.without_rows(request, list(request.filters))):
         return
     refused = [
@@ -26,7 +29,10 @@ def check_filters(request: ExportRequest, opened: Snapshot) -> None:
 
 
 def accepted(opened: Snapshot, query: Select[Any], has_row: bool = False) -> bool:
-    """Return whether the database accepts the query's values. `has_row` also requires that a row exists."""
+    """Return whether the database accepts the query's values.
+
+    If `has_row` is true, the query must also return a row.
+    """
     try:
         # After an error, PostgreSQL rejects all statements until a rollback to the savepoint.
         with opened.connection.begin_nested() if opened.is_postgresql else nullcontext():

@@ -24,7 +24,7 @@ _DETAIL = (
 
 
 def host_of(header: str) -> str | None:
-    """Return the host in lower case without port and brackets, or None if the header is not valid."""
+    """Return the host in lower case, without the port or brackets, or None if the header is invalid."""
     match = _HOST.fullmatch(header)
     return (match["ipv6"] or match["name"]).lower() if match is not None else None
 
@@ -41,8 +41,8 @@ def is_loopback(host: str) -> bool:
 class AllowedHosts:
     """ASGI middleware that responds with 421 unless the host is loopback or listed in `hosts`.
 
-    `hosts` are in lower case and without ports. None allows all. X-Forwarded-Host is ignored, because a web
-    page can set it.
+    `hosts` contains lowercase names without ports. If it is None, all hosts are allowed. X-Forwarded-Host is
+    ignored, because a web page can set it.
     """
 
     def __init__(self, app: ASGIApp, hosts: Iterable[str] | None) -> None:

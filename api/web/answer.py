@@ -8,7 +8,10 @@ from pydantic.alias_generators import to_camel
 
 
 class Answer(BaseModel):
-    """Base of the objects in responses. All fields are always present, and later versions may add more."""
+    """Base class of the objects in responses.
+
+    All fields are always present. Later versions may add fields.
+    """
 
     model_config = ConfigDict(
         alias_generator=to_camel, validate_by_name=True, validate_by_alias=True, serialize_by_alias=True

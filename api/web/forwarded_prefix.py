@@ -18,8 +18,8 @@ def _under(prefix: str, scope: Scope) -> Scope:
 class ForwardedPrefix:
     """ASGI middleware that sets `root_path` from the proxy's `X-Forwarded-Prefix` header.
 
-    The API docs need it for the URLs of their files. The page uses only relative URLs. A prefix set with
-    `--root-path` is kept if the header is missing.
+    The API docs need `root_path` for the URLs of their files. The page uses only relative URLs. A prefix set
+    with `--root-path` is kept if the header is missing.
     """
 
     def __init__(self, app: ASGIApp) -> None:

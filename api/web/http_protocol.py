@@ -25,7 +25,7 @@ class LimitedHttp(HttpToolsProtocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._in_head, self._is_complete = True, False
         self._received_bytes = 0  # since the head began
-        self._head_bytes = 0  # of complete headers
+        self._head_bytes = 0  # size of the URL and the complete headers
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -51,7 +51,10 @@ class LimitedHttp(HttpToolsProtocol):
             )
 
     def _is_idle(self) -> bool:
-        """Return whether only empty lines have arrived. They have stopped uvicorn's keep-alive timer."""
+        """Return whether only empty lines have arrived since the last response.
+
+        Empty lines stop uvicorn's keep-alive timer.
+        """
         return (
             self.timeout_keep_alive_task is None and self.cycle is not None and self.cycle.response_complete
         )

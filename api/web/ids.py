@@ -21,7 +21,10 @@ def is_id(text: str) -> bool:
 
 
 class IdConvertor(Convertor[str]):
-    """Path convertor for `{id:id}`. It does not match `preview` and `dry-run`, which are separate routes."""
+    """Path convertor for `{id:id}`.
+
+    It does not match `preview` or `dry-run`, because these are separate routes.
+    """
 
     regex = "(?!(?:preview|dry-run)(?:/|$))[^/]+"
 

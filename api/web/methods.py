@@ -16,7 +16,7 @@ from api.web.problems import Refusal, as_response
 
 
 class HeadAsGet:
-    """ASGI middleware that passes HEAD requests on as GET. The server still omits the body."""
+    """ASGI middleware that passes on HEAD requests as GET requests. The server still omits the body."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

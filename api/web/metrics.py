@@ -90,7 +90,10 @@ class _HiddenReports(CollectorRegistry):
 
 
 class Measured:
-    """ASGI middleware that counts and times requests by route template, which contains no ids."""
+    """ASGI middleware that counts and times requests.
+
+    Requests are grouped by route template, because paths contain ids.
+    """
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app, self._metrics = app, metrics

@@ -116,10 +116,10 @@ def _unknown_parameter(location: Location) -> str:
 
 
 async def _source_failed(request: Request, error: Exception) -> JSONResponse:
-    """Respond when the source database fails while the API reads a table or checks a request.
+    """Build the error response for a failure of the source database.
 
     The status is 503 if the same request may succeed later, 409 if the report does not match the database,
-    else 500.
+    and 500 otherwise.
     """
     assert isinstance(error, ExportError)  # noqa: S101 - registered for this type
     if error.retryable:

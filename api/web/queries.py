@@ -20,7 +20,7 @@ DEFAULT_LIMIT, MAX_LIMIT = 20, 100
 
 
 class QueryModel(BaseModel):
-    """Base of query parameter models. Unknown parameters are rejected."""
+    """Base class of query parameter models. Unknown parameters are rejected."""
 
     model_config = ConfigDict(extra="forbid", alias_generator=to_camel)
 

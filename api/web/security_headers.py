@@ -33,7 +33,7 @@ def policy(directives: Mapping[str, str]) -> str:
 
 
 def docs_policy(html: bytes) -> str:
-    """Return a policy that allows the inline script of Swagger UI by its hash, and inline styles."""
+    """Return a policy that allows inline styles and, by its hash, the inline script of Swagger UI."""
     hashes = [
         f"'sha256-{base64.b64encode(hashlib.sha256(script).digest()).decode()}'"
         for script in _INLINE_SCRIPT.findall(html)
@@ -69,7 +69,7 @@ def _with_headers(send: Send) -> Send:
 class _SendDocs:
     """An ASGI `send` that delays the headers until the body has arrived.
 
-    The policy contains a hash of the script in the body. The API docs are sent as a single message.
+    The headers contain a hash of the script in the body. The API docs are sent as a single message.
     """
 
     def __init__(self, send: Send) -> None:

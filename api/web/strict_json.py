@@ -13,9 +13,9 @@ MAX_DEPTH = 16
 
 
 def decode(body: bytes, name: str = "The body") -> Any:
-    """Decode the body. Error messages call it `name`.
+    """Decode a JSON body. Error messages refer to it as `name`.
 
-    Raises InvalidRequest for anything but strict JSON.
+    Raises InvalidRequest if the body is not strict JSON.
     """
     try:
         value = json.loads(

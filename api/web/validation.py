@@ -1,8 +1,9 @@
 """Validate requests with a Pydantic context, such as the caller's reports.
 
-FastAPI cannot pass a context. A body annotated with `described_by(Model)` therefore only takes its schema
-from the model. FastAPI passes its value on unchanged, and the dependency validates it with
-`validated(Model, ...)`. Query models use Pydantic's SkipValidation for the same purpose.
+FastAPI cannot pass a context to Pydantic, so it must not validate such requests itself. For a body annotated
+with `described_by(Model)`, FastAPI uses the model only for the schema and passes the value on unchanged. A
+dependency then calls `validated(Model, ...)` with the context. For query models, Pydantic's SkipValidation
+has the same effect.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""HTTP client for the export service, with retries. Error responses are raised as exceptions."""
+"""HTTP client for the export service. It retries requests and raises error responses as exceptions."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -14,15 +14,15 @@ from deployments.command_line.exit_codes import RequestRejected, ServiceUnreacha
 from deployments.command_line.text.plain_text import strip_controls
 
 MIN_TIMEOUT_SECONDS, CONNECT_SECONDS, RESPONSE_SECONDS = 1.0, 10.0, 30.0
-# Connect to this machine directly, even if the environment names a proxy.
+# Connect directly to this machine, even if the environment configures a proxy.
 NO_PROXY: dict[str, None] = {"all://127.0.0.1": None, "all://localhost": None, "all://[::1]": None}
 _RETRYABLE_CLIENT_ERRORS = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.REQUEST_TIMEOUT)
 
 
 class Problem(Exception):
-    """An error response of the service.
+    """An error response from the service.
 
-    `detail` and `errors` are the members of its RFC 9457 document. Each error has a JSON pointer.
+    `detail` and `errors` are members of the RFC 9457 document in the response. Each error has a JSON pointer.
     """
 
     def __init__(self, status: int, detail: str, errors: list[dict[str, str]]) -> None:
@@ -47,7 +47,7 @@ class ApiClient:
 
     @property
     def address(self) -> str:
-        """URL of the service without credentials, safe to print."""
+        """The URL of the service. It does not include credentials, so it is safe to print."""
         return str(self._url.copy_with(username=None, password=None))
 
     def request_timeout(self, wait_seconds: int = 0) -> httpx.Timeout:
@@ -66,10 +66,10 @@ class ApiClient:
         wrap_attempt: Callable[[Callable[[], httpx.Response]], httpx.Response] = lambda send: send(),
         **content: Any,
     ) -> httpx.Response:
-        """Send a request, with retries, and return the successful response or the redirect.
+        """Send a request and return the successful response or the redirect. Retry the request if it fails.
 
-        Each attempt calls `wrap_attempt` with the function that sends the request. Raises Problem for an
-        error response and ServiceUnreachable after the timeout.
+        Each attempt calls `wrap_attempt` with the function that sends the request. Raises Problem if the
+        service rejects the request, and ServiceUnreachable if it is still unavailable after the timeout.
         """
         backoff = backoff or Backoff(self.timeout_seconds, self.clock)
         prefer = {"Prefer": f"wait={wait_seconds}"} if wait_seconds else {}
@@ -123,7 +123,7 @@ def _raise_for_problem(response: httpx.Response) -> httpx.Response:
 
 
 def parse_problem(response: httpx.Response) -> Problem:
-    """Parse an error response. If its body is not a problem document, the detail is the status line."""
+    """Parse an error response. If the body is not a problem document, the detail is the status line."""
     status_line = f"{response.status_code} {response.reason_phrase}".strip()
     try:
         body = response.json()
@@ -137,7 +137,8 @@ def parse_problem(response: httpx.Response) -> Problem:
 def parse_json(response: httpx.Response, *members: str) -> dict[str, Any]:
     """Return the JSON object in the response.
 
-    Raises RequestRejected if the object lacks one of `members`. Then the server is not an export service.
+    Raises RequestRejected if the body is not an object or lacks one of `members`. This means that the server
+    is not an export service.
     """
     try:
         body = response.json()

@@ -8,7 +8,7 @@ INITIAL_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.5, 10.0
 class Backoff:
     """Computes the delays between retries until `timeout_seconds` have passed since the first failure.
 
-    Rate limits do not count against the timeout unless `limit_rate_waits` is set.
+    Time spent waiting for rate limits does not count against the timeout unless `limit_rate_waits` is set.
     """
 
     def __init__(
@@ -19,7 +19,7 @@ class Backoff:
         self.reset()
 
     def reset(self) -> None:
-        """Reset after a success, so the next failure gets the full timeout."""
+        """Reset after a success, so that the next failure gets the full timeout."""
         self._deadline: float | None = None
         self._next_pause = INITIAL_PAUSE_SECONDS
 
@@ -35,10 +35,10 @@ class Backoff:
         return pause if now + pause <= self._deadline else None
 
     def pause_after_rate_limit(self, retry_after: float | None) -> float | None:
-        """Return the seconds to wait after a 429, or None if the wait would exceed the timeout.
+        """Return the seconds to wait after a 429 response, or None if the wait would exceed the timeout.
 
-        A 429 with Retry-After shows that the service is up, so it does not count against the timeout unless
-        `limit_rate_waits` is set.
+        A 429 response with Retry-After shows that the service is up. The wait does not count against the
+        timeout unless `limit_rate_waits` is set.
         """
         if retry_after is None or self._limit_rate_waits:
             return self.pause_after_failure(retry_after)
@@ -47,6 +47,9 @@ class Backoff:
 
 
 def parse_retry_after(header: str | None) -> float | None:
-    """Return the seconds in a Retry-After header, or None. Dates are ignored, because clocks may differ."""
+    """Return the number of seconds in a Retry-After header, or None.
+
+    Dates are ignored, because the clocks of the client and the server may differ.
+    """
     text = (header or "").strip()
     return float(text) if text.isascii() and text.isdigit() and len(text) < 7 else None

@@ -15,7 +15,7 @@ INTERRUPTED_TIMEOUT_SECONDS = 5.0
 
 
 def cancel(client: ApiClient, job_id: str, show: Callable[[Job], None]) -> Job:
-    """Cancel an export and return its final state. It may have ended before the cancellation."""
+    """Cancel an export and return its final state. The export may have ended before the cancellation."""
     path = f"{job_path(job_id)}/cancel"
     try:
         job = parse_job(client.request("POST", path))
@@ -27,7 +27,7 @@ def cancel(client: ApiClient, job_id: str, show: Callable[[Job], None]) -> Job:
 
 
 def cancel_after_signal(client: ApiClient, job: Job, report: Callable[[str], None]) -> None:
-    """Request a cancellation without waiting for it. Failures are printed, not raised."""
+    """Request cancellation of the export, but do not wait for it. Failures are printed, not raised."""
     if job["status"] in FINAL:
         return
     backoff = Backoff(INTERRUPTED_TIMEOUT_SECONDS, client.clock, limit_rate_waits=True)

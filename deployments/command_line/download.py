@@ -1,4 +1,4 @@
-"""Download the file of an export from a signed link, resume after interruptions, and verify it."""
+"""Download an export's file from a signed link, resume after interruptions, and verify the file."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -13,13 +13,13 @@ from deployments.command_line.backoff import Backoff
 from deployments.command_line.exit_codes import CommandError, OperationFailed, VerificationFailed
 from deployments.command_line.output_file import Output
 
-# After this many error responses to freshly signed links, assume that the storage is misconfigured.
+# If this many freshly signed links are rejected, assume that the storage is misconfigured.
 MAX_REJECTIONS = 3
 
 
 @dataclass
 class PartialDownload:
-    """The bytes written so far. They are compared with the size and SHA-256 of the job's receipt."""
+    """A download in progress. Its bytes are compared with the size and SHA-256 in the job's receipt."""
 
     output: Output
     job_id: str
@@ -50,7 +50,7 @@ class PartialDownload:
 def download(
     client: ApiClient, job: Mapping[str, Any], output: Output, show: Callable[[int, int], None]
 ) -> None:
-    """Download the file to `output` and commit it. Interrupted transfers resume where they stopped.
+    """Download and verify the file, then commit `output`. Interrupted transfers resume where they stopped.
 
     Raises VerificationFailed if the size or SHA-256 differs from the job's receipt.
     """
@@ -85,9 +85,10 @@ def _final_error(response: httpx.Response, partial: PartialDownload) -> CommandE
 def _receive(
     client: ApiClient, partial: PartialDownload, show: Callable[[int, int], None]
 ) -> httpx.Response | None:
-    """Request a new link and download from it. Return the response, or None if the connection broke.
+    """Request a new link and start or resume the download from it.
 
-    Each attempt needs a new link, because links expire.
+    Returns the response, or None if the connection broke. Each attempt needs a new link, because links
+    expire.
     """
     path = f"/exports/{partial.job_id}/download"
     link = client.request("GET", path).headers["location"]

@@ -1,11 +1,11 @@
-"""Exit codes, and the exceptions that end a command with one of them.
+"""Define exit codes, and the exceptions that end a command with one of them.
 
 CommandError
 ├── OperationFailed       1: the export failed, or its file could not be written
 ├── RequestRejected       2: wrong usage, or the service rejected the request
 ├── ServiceUnreachable    3: no usable response within --timeout
 └── VerificationFailed    4: the downloaded file differs from its receipt
-Interrupted               128 + the number of the signal
+Interrupted               128 + the signal number
 
 Interrupted is a BaseException, so `except Exception` does not catch it.
 """

@@ -20,7 +20,10 @@ from deployments.command_line.text.display import Display
 
 @dataclass(frozen=True)
 class Destination:
-    """Destination of the file. `path` is a file, a folder, `-` for stdout, or None for the current folder."""
+    """The destination of a download.
+
+    `path` is a file, a folder, `-` for stdout, or None for the current folder.
+    """
 
     path: str | None
     force: bool
@@ -29,24 +32,24 @@ class Destination:
 def start_export(
     client: ApiClient, path: str, key: str | None, signals: SignalHandler, **content: Any
 ) -> tuple[Job, float]:
-    """Start an export and return its job and the seconds to wait before the first poll.
+    """Start an export. Return its job and the number of seconds to wait before the first poll.
 
     Raises Problem if the service rejects the request.
     """
 
     def send_uninterrupted(send: Any) -> httpx.Response:
-        # A signal must wait for the response, because cancelling needs the job id in it.
+        # Defer signals until the response arrives, because cancelling needs the job id that it contains.
         response: httpx.Response = signals.defer_during(send)
         if not response.is_success:
             signals.raise_deferred()
         return response
 
-    # With a random key, the request can be resent if no response arrives. An identical export from another
-    # client remains a separate job, so Ctrl-C does not cancel it.
+    # With a random key, the request can safely be resent if no response arrives. If another client starts an
+    # identical export, it becomes a separate job. Ctrl-C does not cancel that job.
     headers = {"Idempotency-Key": key if key is not None else secrets.token_hex(16)}
     response = client.request("POST", path, headers, wrap_attempt=send_uninterrupted, **content)
     job = parse_job(response)
-    if response.status_code == httpx.codes.OK:  # a job with this key exists: fetch its current state
+    if response.status_code == httpx.codes.OK:  # a job with this key already exists, so fetch its state
         return fetch_job(client, str(job["id"])), 0.0
     return job, parse_retry_after(response.headers.get("retry-after")) or 0.0
 

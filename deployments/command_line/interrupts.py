@@ -1,4 +1,4 @@
-"""Turn Ctrl-C, SIGTERM and SIGHUP into an exception, so commands can clean up."""
+"""Turn Ctrl-C, SIGTERM and SIGHUP into an exception, so that commands can clean up."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -13,15 +13,16 @@ T = TypeVar("T")
 
 
 class SignalHandler:
-    """Raises Interrupted when a signal arrives, or after a section that must not be interrupted."""
+    """Raises Interrupted when a signal arrives, or later if signals are deferred at that time."""
 
     def __init__(self) -> None:
         self._deferring, self._deferred = False, 0
 
     def defer_during(self, act: Callable[[], T]) -> T:
-        """Run `act` and return its result. `raise_deferred` raises a signal that arrives in the meantime.
+        """Call `act` and return its result. A signal that arrives during the call is deferred.
 
-        If `act` fails, the signal is raised instead of the failure.
+        Call `raise_deferred` afterwards to raise Interrupted for such a signal. If `act` raises an exception
+        after a signal has arrived, Interrupted is raised instead of that exception.
         """
         self._deferring = True
         try:
@@ -46,7 +47,10 @@ class SignalHandler:
 
 @contextmanager
 def handle_signals() -> Iterator[SignalHandler]:
-    """Install a signal handler and yield it. Ignored signals, as under `nohup`, stay ignored."""
+    """Install a signal handler and yield it.
+
+    Signals that are already ignored, for example under `nohup`, stay ignored.
+    """
     handler = SignalHandler()
     handled = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
     previous = {number: signal.signal(number, handler.handle) for number in handled}

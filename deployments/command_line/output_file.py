@@ -52,7 +52,7 @@ class StreamOutput:
 
 
 class AtomicFile:
-    """Temporary file in the target folder. `commit` moves it to its final path atomically."""
+    """A temporary file in the target folder. `commit` moves the file to its final path atomically."""
 
     def __init__(self, path: Path, force: bool) -> None:
         self.path, self._force = path, force
@@ -78,14 +78,14 @@ class AtomicFile:
 
     def abort(self) -> None:
         """Remove the temporary file. Does nothing after a commit."""
-        with suppress(OSError):  # close() flushes and fails if the disk is full
+        with suppress(OSError):  # close() also flushes, which fails if the disk is full
             self._file.close()
         self._temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def open_output(output: str | None, force: bool, service_name: str) -> Iterator[Output]:
-    """Open the output and yield it. No file remains unless the block commits the output."""
+    """Open the output and yield it. If the block does not commit the output, no file remains."""
     if output == STDOUT:
         yield StdoutOutput()
         return
@@ -108,14 +108,14 @@ def resolve_path(output: str | None, service_name: str) -> Path:
 
 
 def safe_name(service_name: str) -> str:
-    """Return a file name without folders that is not hidden and does not look like an option."""
+    """Return a safe file name. It contains no folder, is not hidden and does not look like an option."""
     last_part = PureWindowsPath(PurePosixPath(service_name).name).name
     name = "".join(char if char.isprintable() else "_" for char in last_part).lstrip(".-")
     return name or "export.csv"
 
 
 def check_output(output: str | None, force: bool) -> None:
-    """Check --output before the export starts. Raises RequestRejected if it cannot be used."""
+    """Check --output before the export starts. Raises RequestRejected if the path cannot be used."""
     if output is None or output == STDOUT or Path(output).is_dir():
         return
     path = Path(output)
@@ -143,7 +143,7 @@ def _already_exists(path: Path) -> RequestRejected:
 
 def _move_without_overwriting(temporary: Path, path: Path) -> None:
     try:
-        os.link(temporary, path)  # fails if the path exists by now, unlike a rename
+        os.link(temporary, path)  # unlike a rename, this fails if the path exists by now
     except FileExistsError:
         raise _already_exists(path) from None
     except OSError:  # the file system does not support hard links

@@ -1,4 +1,4 @@
-"""Fetch a report's description. Its scopes and filters determine some of the command-line options."""
+"""Fetch a report's description. The report's scopes and filters determine some of the options."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,10 @@ from deployments.command_line.exit_codes import RequestRejected
 
 
 def fetch_report_type(client: ApiClient, name: str) -> Mapping[str, Any]:
-    """Return the description of a report. If it is unknown, raise RequestRejected with the known names."""
+    """Return the description of a report.
+
+    Raises RequestRejected if no report has this name. The message lists the existing names.
+    """
     try:
         path = f"/report-types/{quote(name, safe='')}"
         return parse_json(client.request("GET", path), "parameters", "filters")

@@ -50,7 +50,7 @@ def build_selection(
     report: Mapping[str, Any],
     declared_options: Collection[str],
 ) -> dict[str, Any]:
-    """Return the fields that exports and schedules have in common: all except dates, time zone and name."""
+    """Return the fields that exports and schedules share. Dates, time zone and name are not included."""
     fields: dict[str, Any] = {
         "filters": build_filters(arguments.filter, report) or None,
         "columns": arguments.columns.split(",") if arguments.columns is not None else None,
@@ -69,9 +69,10 @@ def drop_nones(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def build_filters(pairs: Sequence[Pair], report: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the filters by name. A repeated name becomes a list that matches any of its values.
+    """Return the filters as a JSON object.
 
-    Names such as `score[gte]` become an object of operators.
+    If a name is repeated, its values become a list, and rows that match any of them are exported. A name such
+    as `score[gte]` becomes an object that maps operators to values.
     """
     types = {filter_["name"]: filter_["type"] for filter_ in report.get("filters", [])}
     filters: dict[str, dict[str, list[Any]]] = {}
@@ -84,7 +85,7 @@ def build_filters(pairs: Sequence[Pair], report: Mapping[str, Any]) -> dict[str,
 
 
 def _filter_value(name: str, operators: Mapping[str, list[Any]]) -> Any:
-    """Return the JSON value of a filter. Plain values have the operator ''."""
+    """Return the JSON value of a filter. In `operators`, plain values have the empty string as the key."""
     if len(operators) > 1 and "" in operators:
         raise RequestRejected(f"--filter {name}: use either values or operators, not both.")
     conditions = {name: values[0] if len(values) == 1 else values for name, values in operators.items()}
@@ -92,7 +93,7 @@ def _filter_value(name: str, operators: Mapping[str, list[Any]]) -> Any:
 
 
 def parse_value(text: str, type_name: str | None = None) -> Any:
-    """Parse JSON such as `true`, `null`, `5` or `["a","b"]`. Return any other text unchanged."""
+    """Parse JSON such as `true`, `null`, `5` or `["a","b"]`. Text that is not JSON is returned unchanged."""
     try:
         value = json.loads(text, parse_constant=_reject_constant)
     except (ValueError, RecursionError):

@@ -54,7 +54,10 @@ def describe_schedule_errors(
 
 
 def _to_export_pointer(pointer: str) -> str:
-    """Return the pointer without its first level: `/filters/utm` for `/export/filters/utm`."""
+    """Convert a pointer into a schedule to a pointer into an export.
+
+    For example, `/export/filters/utm` becomes `/filters/utm`.
+    """
     if pointer == "/export/name":
         return "/file-name"
     if pointer == "/recurrence":

@@ -46,7 +46,10 @@ def _counted(number: int, noun: str) -> str:
 
 
 def connect() -> Engine:
-    """Return the reports database engine. Raises RequestRejected if a setting is missing or invalid."""
+    """Return an engine for the reports database.
+
+    Raises RequestRejected if a setting is missing or invalid.
+    """
     if error := missing_settings(os.environ, "REPORTS_DATABASE_URL") or check_settings(os.environ):
         raise RequestRejected(error)
     url = load_settings(os.environ).database_url.get_secret_value()

@@ -1,4 +1,4 @@
-"""Ask the database with EXPLAIN whether it can use an index for a query."""
+"""Use EXPLAIN to find out whether the database can use an index for a query."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -8,12 +8,12 @@ from sqlalchemy import ClauseElement, Column, ColumnElement, Connection, Executa
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
-# PostgreSQL prefers a sequential scan of a small table. These settings make it use an index if there is one.
+# PostgreSQL prefers sequential scans of small tables. With these settings off, it uses an index if possible.
 _PREFER_INDEX = ("enable_seqscan", "enable_sort")
 
 
 def finds_by_index(connection: Connection, query: Select[Any], column: ColumnElement[Any]) -> bool:
-    """Return whether the database can use an index on the column to find the rows of the query."""
+    """Return whether the database can use an index on the column to find the query's rows."""
     name = str(getattr(column, "name", ""))
     match connection.dialect.name:
         case "postgresql":
@@ -29,7 +29,7 @@ def finds_by_index(connection: Connection, query: Select[Any], column: ColumnEle
 
 
 def sorts_by_index(connection: Connection, query: Select[Any], column: ColumnElement[Any]) -> bool:
-    """Return whether the database reads the rows of the query in order from an index."""
+    """Return whether the database can read the query's rows in order from an index."""
     match connection.dialect.name:
         case "postgresql":
             return all(plan["Node Type"] != "Sort" for plan in _postgresql_plan(connection, query))

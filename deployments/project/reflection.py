@@ -1,4 +1,4 @@
-"""Inspect a table or view, and suggest the key, period and filters of a report for it."""
+"""Inspect a table or view, and suggest a key, a period and filters for a report."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ _PERIOD = re.compile(r"(_at|_on|date|time|timestamp|created|placed|submitted|ord
 
 @dataclass(frozen=True)
 class Reflected:
-    """A table or view. `keys` are the columns of its primary key or of a unique constraint."""
+    """A table or view. `keys` contains the columns of its primary key, or one unique column."""
 
     name: str
     schema: str | None
@@ -32,11 +32,11 @@ class Reflected:
     keys: list[str]
     indexed: frozenset[str]  # columns that come first in an index
     references: frozenset[str]  # columns of foreign keys
-    choices: dict[str, list[str]]  # values of text columns with few values
+    choices: dict[str, list[str]]  # the values of text columns that have only a few
 
     @property
     def period(self) -> str | None:
-        """Return the most likely column for `from` and `to`, or None."""
+        """Return the column that is most likely meant by `from` and `to`, or None."""
         days = [one for one in self.columns if isinstance(one["type"], sql.DateTime | sql.Date)]
         ranked = sorted(days, key=self._rank)
         return ranked[0]["name"] if ranked else None
@@ -47,7 +47,10 @@ class Reflected:
 
     @property
     def filters(self) -> list[str]:
-        """Return foreign keys, booleans, enumerations and text columns with few values."""
+        """Return the columns that are suitable as filters.
+
+        These are foreign keys, booleans, enumerations, and text columns with few values.
+        """
         return [one["name"] for one in self.columns if self._is_filter(one)]
 
     def _is_filter(self, one: ReflectedColumn) -> bool:
@@ -59,7 +62,7 @@ class Reflected:
 
 
 def is_personal(name: str) -> bool:
-    """Return whether the name of a column suggests personal data."""
+    """Return whether a column's name suggests that the column contains personal data."""
     return _PII.search(name.lower()) is not None
 
 
@@ -70,7 +73,7 @@ def is_boolean(kind: Any) -> bool:
 def reflect(connection: Connection, text: str) -> Reflected:
     """Return the columns, keys and indexes of a table or view.
 
-    Raises RequestRejected if it does not exist.
+    Raises RequestRejected if the table or view does not exist.
     """
     inspector = inspect(connection)
     name, schema = _find(inspector, text)
@@ -141,7 +144,7 @@ def _choices(
 
 
 def _few_values(connection: Connection, name: str, schema: str | None, of: str) -> list[str]:
-    """Return the values of a column if there are few of them and they repeat, or an empty list."""
+    """Return the distinct values of a column, or an empty list if there are many or they rarely repeat."""
     value: Any = column(of)
     rows = select(value).select_from(table(name, value, schema=schema)).limit(SAMPLE_ROWS).subquery()
     counted = select(rows.c[of], func.count()).group_by(rows.c[of]).limit(MAX_CHOICES + 1)

@@ -1,4 +1,4 @@
-"""Run the queries of a report against its database, and collect errors, warnings and times."""
+"""Run a report's queries against its database, and collect errors, warnings and timings."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Finding:
 
 
 def examine(report: Report, engine: Engine, seconds: int) -> Iterator[Finding]:
-    """Yield the findings of a report. Each query may take `seconds`."""
+    """Yield the findings for a report. Each query may take up to `seconds` seconds."""
     with snapshot(engine, "UTC", seconds, _now) as opened:
         problem = _find_problem(report, opened)
     if problem is not None:
@@ -123,7 +123,10 @@ def _typed(column: ColumnElement[Any], text: str) -> Any:
 
 
 def _ignores_indexes(report: Report, opened: Snapshot) -> bool:
-    """Return whether the database cannot use an index for the period. See docs/reports.md on SQLite."""
+    """Return whether the database is unable to use an index for the period.
+
+    This is the case for timestamps in SQLite, as docs/reports.md explains.
+    """
     is_sqlite = opened.connection.dialect.name == "sqlite"
     return is_sqlite and report.period is not None and type_name(report.period.type) == "date-time"
 
@@ -138,7 +141,7 @@ def _no_index(part: str, column: ColumnElement[Any]) -> Finding:
 
 
 def _example_body(report: Report, opened: Snapshot) -> dict[str, Any] | None:
-    """Return a request for rows that exist, or None if there are none."""
+    """Return the body of a request for existing rows, or None if the report has no rows."""
     scopes = list(report.scope.values())
     parts = [scope.column for scope in scopes] + ([report.period] if report.period is not None else [])
     query: Select[Any] = report.select.with_only_columns(
@@ -153,7 +156,10 @@ def _example_body(report: Report, opened: Snapshot) -> dict[str, Any] | None:
 
 
 def _days(report: Report, value: Any) -> dict[str, str]:
-    """Return the longest period that the report allows, up to a month, starting on the day of `value`."""
+    """Return a period that starts on the day of `value`.
+
+    The period is as long as the report allows, but not longer than MAX_EXAMPLE_DAYS.
+    """
     day = date.fromisoformat(str(value)[:10])
     days = min(report.max_days or MAX_EXAMPLE_DAYS, MAX_EXAMPLE_DAYS)
     return {"from": day.isoformat(), "to": (day + timedelta(days=days - 1)).isoformat()}

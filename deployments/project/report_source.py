@@ -1,4 +1,4 @@
-"""Write the source code of a report for a reflected table."""
+"""Generate the source code of a report for a reflected table or view."""
 
 import json
 import keyword
@@ -37,7 +37,7 @@ REPORT = Report(
 
 
 def report_source(reflected: Reflected, name: str, keys: list[str]) -> str:
-    """Return the source code of the report. `keys` are the columns that identify a row."""
+    """Return the source code of the report. `keys` contains the columns that identify a row."""
     return _Writer(reflected, name, keys).text()
 
 
@@ -159,7 +159,7 @@ _TYPES: tuple[tuple[type[Any], str], ...] = (
 
 
 def _type_code(kind: Any) -> tuple[str, ...]:
-    """Return the code of a type, followed by the names to import."""
+    """Return the source code for a column type, followed by the names to import for it."""
     if is_boolean(kind):
         return "Boolean", "Boolean"
     if isinstance(kind, sql.Enum):
@@ -180,7 +180,7 @@ def _is_known(kind: Any) -> bool:
 
 
 def identifier(name: str) -> str:
-    """Return the name as a Python identifier in lower case."""
+    """Convert the name to a Python identifier in lower case."""
     text = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_").lower() or "table"
     text = f"_{text}" if text[0].isdigit() else text
     return f"{text}_" if keyword.iskeyword(text) or text in _USED else text
@@ -190,7 +190,7 @@ _USED = {"select", "cast", "report", "table"}
 
 
 def _aliases(names: list[str]) -> dict[str, str]:
-    """Map each column to a unique identifier: its own name, if possible."""
+    """Map each column name to a unique identifier. If possible, this is the name itself."""
     aliases: dict[str, str] = {}
     for name in names:
         is_plain = name.isidentifier() and name.isascii() and name[0] != "_"
@@ -207,7 +207,7 @@ def _access(table: str, alias: str) -> str:
     return f"{table}.c.{alias}" if is_attribute and alias not in _METHODS else f"{table}.c[{_quote(alias)}]"
 
 
-# Attributes of SQLAlchemy's column collection. Columns with these names are only accessible with `[]`.
+# Attributes of SQLAlchemy's column collection. Columns with these names can only be accessed with `[]`.
 _METHODS = frozenset(name for name in dir(ReadOnlyColumnCollection) if not name.startswith("__"))
 
 

@@ -1,4 +1,5 @@
-"""Commands that each start one part of the service from its settings: API, worker, registration and sweep.
+"""Commands that each start one part of the service, such as the API or the worker.
 
-Code that starts several parts together belongs in `stack`. This package does not start third-party servers.
+The settings come from the environment. Code that starts several parts together belongs in `stack`. This
+package does not start third-party servers.
 """

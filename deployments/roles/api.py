@@ -1,4 +1,4 @@
-"""Implement `report-exports api`, which serves the HTTP API and the page in one or several processes."""
+"""Implement `report-exports api`, which serves the HTTP API and the page in one or more processes."""
 
 import argparse
 import os
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 @contextmanager
 def _shared_metrics(processes: int) -> Iterator[None]:
-    """Let several processes share their metrics, because a scrape reaches only one of them."""
+    """Let several processes share their metrics, because each scrape reaches only one of them."""
     if processes == 1:
         yield
         return
@@ -57,7 +57,10 @@ def _shared_metrics(processes: int) -> Iterator[None]:
 
 
 def _check(host: str, port: int) -> None:
-    """Raise RequestRejected if a setting or an option would prevent every process from starting."""
+    """Check the settings and options before any process starts.
+
+    Raises RequestRejected if one of them is invalid, and OperationFailed if the port is in use.
+    """
     environment = os.environ
     if error := missing_settings(environment, *REQUIRED) or check_settings(environment):
         raise RequestRejected(error)

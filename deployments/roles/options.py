@@ -1,4 +1,4 @@
-"""Options of the commands that each start one part of the service."""
+"""Define the options of the commands that each start one part of the service."""
 
 import argparse
 import ipaddress

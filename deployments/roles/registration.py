@@ -1,4 +1,4 @@
-"""Implement `report-exports register`, which applies prefect.yaml and prints what it has changed."""
+"""Implement `report-exports register`, which applies prefect.yaml and prints the changes."""
 
 import argparse
 import os

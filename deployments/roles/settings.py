@@ -20,7 +20,7 @@ REQUIRED = {
 
 
 def missing_settings(environment: Mapping[str, str], *names: str) -> str | None:
-    """Return an error message that lists the required settings that are not set, or None."""
+    """Return an error message that lists the missing settings, or None if all are set."""
     missing = [name for name in names if not environment.get(name)]
     if not missing:
         return None
@@ -60,7 +60,7 @@ def _describe(error: ErrorDetails) -> str:
 
 
 def load_settings(environment: Mapping[str, str]) -> ApiSettings:
-    """Return the settings, with placeholders for the required ones that are not set."""
+    """Return the settings, with placeholders for required settings that are missing."""
     values = {name.removeprefix("REPORTS_").lower(): value for name, value in environment.items()}
     fields = {"database_url": "sqlite://", "storage_url": "s3://bucket"}
     fields |= {name: value for name, value in values.items() if name in ApiSettings.model_fields}

@@ -1,6 +1,6 @@
 """Implement `report-exports sweep-once`, which removes expired and leftover files and then exits.
 
-Use it where no worker runs the hourly sweep, for example from cron or a Kubernetes CronJob.
+If no worker runs the hourly sweep, run this command regularly, for example from cron or a Kubernetes CronJob.
 """
 
 import argparse

@@ -27,7 +27,7 @@ async def _do_nothing() -> None:
 
 @dataclass(frozen=True)
 class Program:
-    """Command of a part of the stack.
+    """A program that runs one part of the stack.
 
     The part is ready when its log contains `ready_output` and `is_ready` returns True.
     """
@@ -65,7 +65,7 @@ class Child:
 
     @property
     def age_seconds(self) -> float:
-        """Seconds since the latest start."""
+        """The number of seconds since the program was last started."""
         return time.monotonic() - self._started_at
 
     async def start(self) -> None:
@@ -106,7 +106,10 @@ class Child:
         return code
 
     async def stop(self, grace_seconds: float) -> None:
-        """Send the stop signals one after the other, then SIGKILL. The signals share the grace period."""
+        """Send the stop signals one after another, and finally SIGKILL, until the program ends.
+
+        The grace period is divided equally among the stop signals.
+        """
         for number in self.program.stop_signals:
             if await self._ends_after(number, grace_seconds / len(self.program.stop_signals)):
                 return
@@ -130,7 +133,7 @@ class Child:
         return "\n".join([f"Last lines of {self.log}:", *(f"  | {line}" for line in last)])
 
     def _output(self) -> str:
-        """Return the last LOG_TAIL_BYTES of the output since the latest start."""
+        """Return the output since the last start, but at most the last LOG_TAIL_BYTES."""
         with self.log.open("rb") as log:
             log.seek(max(self._log_start, self.log.stat().st_size - LOG_TAIL_BYTES))
             return log.read().decode(errors="replace")
@@ -143,6 +146,6 @@ def _describe(code: int | None) -> str:
 
 
 def _end_with_supervisor() -> None:
-    # The signal is sent when the forking thread ends, so children are started only in the main thread.
+    # The kernel sends the signal when the forking thread ends, so only the main thread may start children.
     if _libc is not None:
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -8,12 +8,12 @@ from typing import IO
 from deployments.stack import orphan_processes
 
 STACK_FILE = "stack.json"
-# Earlier versions created these files readable by every user.
+# Earlier versions made these files readable by every user.
 PRIVATE_FILES = ("lock", "ports.json")
 
 
 class DataDirUnusable(Exception):
-    """The data directory is in use or cannot be written."""
+    """The data directory is in use or is not writable."""
 
 
 def claim(directory: Path) -> IO[str]:
@@ -36,7 +36,10 @@ def claim(directory: Path) -> IO[str]:
 
 
 def clean_up(directory: Path) -> None:
-    """Kill processes left by a killed supervisor and rotate its logs. The caller must hold the lock."""
+    """Kill the processes that a killed supervisor has left behind, and rotate its logs.
+
+    The caller must hold the lock.
+    """
     orphan_processes.end_all(mark(directory, ""))
     for name in PRIVATE_FILES:
         if (directory / name).exists():

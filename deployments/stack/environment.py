@@ -1,4 +1,4 @@
-"""Build the environment variables of the stack's processes.
+"""Build the environment variables for the processes of the stack.
 
 Variables that configure an external part are passed on. Other variables that could misconfigure an embedded
 part, such as PREFECT_PROFILE or AWS_SESSION_TOKEN, are dropped.
@@ -17,13 +17,13 @@ LOOPBACK_NAMES = "127.0.0.1,localhost,::1"
 
 @dataclass(frozen=True)
 class Connections:
-    """Address and credentials of each part. stack.json contains the same fields."""
+    """The address and credentials of each part. stack.json contains the same fields."""
 
     api_url: str
     prefect_api_url: str
     prefect_api_auth_string: str | None
     database_url: str
-    admin_database_url: str | None  # superuser of the embedded database, not used by the service
+    admin_database_url: str | None  # for the embedded database's superuser; not used by the service
     storage_url: str
     s3_endpoint_url: str | None
     aws_access_key_id: str | None
@@ -90,7 +90,7 @@ def report_modules(inherited: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def without_settings(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment without our settings. The servers do not need them, and some are secrets."""
+    """Return the environment without our settings. Servers do not need them, and some are secrets."""
     return {name: value for name, value in environment.items() if name == MARK or not _is_setting(name)}
 
 
@@ -140,7 +140,7 @@ def _embedded_storage(connections: Connections) -> dict[str, str]:
 
 
 def _absolute(path: str) -> str:
-    """Make the entries of PYTHONPATH absolute, because runs start in other folders."""
+    """Make the entries of PYTHONPATH absolute, because runs start in different folders."""
     return os.pathsep.join(str(Path(entry).absolute()) for entry in path.split(os.pathsep) if entry)
 
 

@@ -38,7 +38,10 @@ class Stack:
         return self._supervisor.is_ready
 
     async def run(self) -> None:
-        """Run until cancelled. Raises an ExceptionGroup of ChildFailed if a part fails during startup."""
+        """Run the stack until cancelled.
+
+        Raises an ExceptionGroup of ChildFailed if a part fails during startup.
+        """
         async with asyncio.TaskGroup() as parts:
             await self._start(parts)
             self._supervisor.is_ready = True
@@ -120,7 +123,7 @@ def api(plan: Plan, terminal: Terminal) -> Program:
     options = ["--host", plan.options.host, "--port", str(plan.api_port), "--workers", "1"]
     options += ["--no-access-log", "--timeout-graceful-shutdown", "1"]
     options += ["--http", "api.web.http_protocol:LimitedHttp"]
-    options += ["--app-dir", str(installed)]  # the current folder may contain another `api`
+    options += ["--app-dir", str(installed)]  # the current folder may contain a different `api`
     return Program(
         role="api",
         title="API",
@@ -137,7 +140,7 @@ def up(
 
     The code is 0 after a clean stop, 1 if a part failed, and 128 + n if signal n arrived during the start.
     """
-    os.umask(0o077)  # only this user may read the files of the stack
+    os.umask(0o077)  # only this user may read the stack's files
     with data_dir.claim(options.data_dir), _temporary_folder() as temporary:
         data_dir.clean_up(options.data_dir)
         plan = make_plan(options, inherited, Path(temporary))
@@ -153,8 +156,8 @@ def up(
 def _temporary_folder() -> TemporaryDirectory[str]:
     """Create a folder for temporary files.
 
-    The path of the data directory may be too long for sockets. In the system's folder, Prefect would use a
-    subfolder that belongs to the first user who ran it on the machine.
+    In the data directory, the paths of sockets could be too long. In the system's temporary folder, Prefect
+    would use a subfolder that belongs to the first user who ran Prefect on the machine.
     """
     return TemporaryDirectory(prefix="report-exports-", ignore_cleanup_errors=True)
 
@@ -178,7 +181,7 @@ async def _run_until_stopped(plan: Plan, terminal: Terminal) -> int:
 
 
 def _failed_parts(failures: ExceptionGroup[Exception]) -> Iterator[ChildFailed]:
-    """Flatten the failures of nested task groups. Raises the first one that is not a ChildFailed."""
+    """Yield the ChildFailed exceptions in nested groups. Raises the first exception of any other type."""
     for failure in failures.exceptions:
         if isinstance(failure, ExceptionGroup):
             yield from _failed_parts(failure)

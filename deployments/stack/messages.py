@@ -1,4 +1,4 @@
-"""Format the messages that `report-exports up` prints before and after the start."""
+"""Format the messages that `report-exports up` prints before and after startup."""
 
 import ipaddress
 import json
@@ -76,5 +76,5 @@ def _example(api: str) -> list[str]:
 
 
 def sample_query() -> str:
-    """Return the query string that opens the page with the sample survey and a week that has responses."""
+    """Return a query string that opens the page with the sample survey and a week that has responses."""
     return "?" + urlencode({name: ARTICLE[name] for name in ("surveyId", "from", "to")})

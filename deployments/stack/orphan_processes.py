@@ -1,10 +1,10 @@
 """End processes that outlive their stack.
 
-The processes in which a worker executes runs are in other sessions, so they can outlive the worker. They are
-identified by an environment variable that all processes of a stack inherit.
+A worker executes runs in processes that belong to other sessions. These processes can outlive the worker.
+They are identified by an environment variable that all processes of a stack inherit.
 
-Run as a program, this module is the watchdog of a stack. It waits until its standard input is closed, which
-happens even if the supervisor is killed. Then it ends the remaining processes and cleans up.
+When run as a program, this module is the watchdog of a stack. It waits until its standard input is closed.
+This happens even if the supervisor is killed. Then the watchdog ends the remaining processes and cleans up.
 """
 
 import os
@@ -20,7 +20,10 @@ MARK = "REPORTS_STACK"
 
 
 def end_all(mark: str, timeout_seconds: float = 0.8) -> None:
-    """Kill all processes whose mark starts with `mark`. Repeats, because a process may just start another."""
+    """Kill all processes whose mark starts with `mark`.
+
+    The search is repeated, because a process may start another one before it is killed.
+    """
     deadline = time.monotonic() + timeout_seconds
     while (processes := _marked(mark)) and time.monotonic() < deadline:
         for process in processes:

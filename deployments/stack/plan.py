@@ -32,7 +32,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Plan:
-    """The parts to start. `cluster`, `storage` and `prefect_port` are None if an external one is used."""
+    """The parts to start. `cluster`, `storage` and `prefect_port` are None if an external server is used."""
 
     options: Options
     cluster: Cluster | None
@@ -55,7 +55,7 @@ class Plan:
 
     @property
     def prefect_login(self) -> Path | None:
-        """File with the user and password of the embedded Prefect server, or None for an external one."""
+        """The file with the login for the embedded Prefect server, or None for an external server."""
         return self.options.data_dir / PREFECT_LOGIN if self.prefect_port else None
 
 
@@ -109,7 +109,7 @@ def make_plan(options: Options, inherited: Mapping[str, str], temporary: Path) -
 def _prefect_auth_string(data: Path, replaced: Replaced, inherited: Mapping[str, str]) -> str | None:
     if replaced.prefect_api_url:
         return inherited.get("PREFECT_API_AUTH_STRING")
-    # In the form `user:password`, as HTTP basic authentication requires.
+    # HTTP basic authentication requires the form `user:password`.
     return secret(data / PREFECT_LOGIN, prefix="admin:")
 
 

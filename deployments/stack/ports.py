@@ -1,4 +1,4 @@
-"""Choose free ports, and store them in the data directory so that a restart uses the same ones."""
+"""Choose free ports, and store them in the data directory so that a restart reuses them."""
 
 import json
 import random
@@ -6,7 +6,7 @@ import socket
 from pathlib import Path
 
 # Linux uses ports from 32768 for outgoing connections. The storage server adds 10,000 to each port for gRPC,
-# so HIGHEST plus 10,000 must be below that.
+# so HIGHEST plus 10,000 must be less than 32768.
 LOWEST, HIGHEST = 12_000, 22_000
 GRPC_OFFSET = 10_000
 API_PORT, PREFECT_PORT = 8000, 4200
@@ -28,7 +28,7 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
 
 
 class Ports:
-    """Ports of a stack by role. The ports of the last start are reused if they are still free."""
+    """Chooses the ports of a stack by role. Ports from the last start are reused if they are still free."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -44,8 +44,8 @@ class Ports:
     def choose(self, role: str, port: int | None, default: int, host: str) -> int:
         """Return a port for the role.
 
-        0 means any free port. None means the default, or any free port if the default is in use. Raises
-        PortTaken for any other port that is in use.
+        If `port` is 0, the result is any free port. If it is None, the result is the default, or any free
+        port if the default is in use. Raises PortTaken for any other port that is in use.
         """
         if port == 0:
             return self.any_free(role, host)

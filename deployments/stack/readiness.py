@@ -1,4 +1,4 @@
-"""Check whether the API is ready. If this takes long, print what the API is waiting for."""
+"""Check whether the API is ready. If this takes a long time, print what the API is waiting for."""
 
 import asyncio
 import time
@@ -48,7 +48,7 @@ class Readiness:
 
 
 def _describe_failures(answer: dict[str, Any]) -> list[str]:
-    """Return the failed checks, with the reason where it is known."""
+    """Return the names of the failed checks, with the reasons that are known."""
     reasons = answer.get("reasons") or {}
     failed = [name for name, result in answer["checks"].items() if result == "failed"]
     return [f"{name} ({reasons[name]})" if name in reasons else name for name in failed]

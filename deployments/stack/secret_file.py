@@ -3,7 +3,7 @@ from pathlib import Path
 
 
 def secret(path: Path, prefix: str = "") -> str:
-    """Return the secret in the file. A missing file is created with a random secret and mode 600."""
+    """Return the secret in the file. If the file is missing, create it with a random secret and mode 600."""
     if not path.exists():
         new = path.with_name(path.name + ".new")
         new.unlink(missing_ok=True)

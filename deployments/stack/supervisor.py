@@ -13,8 +13,8 @@ from deployments.stack.terminal import Terminal
 READY_TIMEOUT_SECONDS = 120.0
 HEALTHY_AFTER_SECONDS = 10.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 30.0
-# Roles with their grace period in seconds. A part stops before the parts that it uses. The sum is below the
-# five seconds that the documentation promises.
+# Groups of roles with their grace period in seconds. A part stops before the parts that it uses. The sum is
+# less than the five seconds that the documentation promises.
 STOP_ORDER = ((("api", "worker"), 1.2), (("prefect", "storage"), 1.9), (("postgres",), 1.0))
 
 
@@ -30,7 +30,7 @@ class Supervisor:
 
     @property
     def pids(self) -> dict[str, int]:
-        """Process ids by role. Programs that run only once, such as initdb, are not included."""
+        """The process id for each role. Programs that run only once, such as initdb, are not included."""
         children = self._children.items()
         return {role: child.pid for role, child in children if child.pid and _keeps_running(role)}
 
@@ -79,7 +79,7 @@ class Supervisor:
         try:
             await child.wait_until_ready(READY_TIMEOUT_SECONDS)
         except ChildFailed as error:
-            if child.exit_code is None:  # otherwise `_watch` reports the end
+            if child.exit_code is None:  # if it has exited, `_watch` reports that
                 self._terminal.warn(str(error))
             return
         self._terminal.say(f"{child.program.title} restarted (process {child.pid}).")

@@ -29,7 +29,7 @@ class Terminal:
 
     @contextmanager
     def part(self, title: str) -> Iterator[None]:
-        """Show that a part is starting. Print how long that took unless the block raises."""
+        """Show that a part is starting. If the block succeeds, print how long the start took."""
         started_at = time.monotonic()
         self._starting.append(title)
         self._update_status()

@@ -1,4 +1,7 @@
-"""Periodically do the follow-up that a run's process has missed (see flows/schedules/after_run.py)."""
+"""Periodically follow up on ended runs whose own process did not do so.
+
+See flows/schedules/after_run.py.
+"""
 
 import logging
 import random

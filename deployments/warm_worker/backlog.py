@@ -1,4 +1,4 @@
-"""Read the due and running runs of the work pool, and choose the next ones fairly.
+"""Read the due and running runs of the work pool, and choose the next runs fairly.
 
 Prefect returns at most 200 due runs, oldest first. If one caller has a long backlog, the runs of other
 callers are missing from that list. The worker learns about these callers from events. It also scans the
@@ -35,7 +35,7 @@ PAGE_SIZE = 200  # Prefect's maximum
 MAX_PAGES_PER_SCAN = 10
 MAX_OWNERS_PER_QUERY = 10
 SCAN_INTERVAL_SECONDS = 5.0
-# A run that is being cancelled frees its owner's slot at once, even if its worker has stopped.
+# A run that is being cancelled frees its owner's slot immediately, even if its worker has stopped.
 CLAIMED_STATES = (StateType.PENDING, StateType.RUNNING)
 
 logger = logging.getLogger(__name__)
@@ -60,11 +60,11 @@ class Backlog:
         self._pool_name = work_pool
         self._pool_filter = WorkPoolFilter(name=WorkPoolFilterName(any_=[work_pool]))
         self._is_only_worker = False
-        self._waiting_owners: dict[str, None] = {}  # an ordered set
+        self._waiting_owners: dict[str, None] = {}  # used as an ordered set
         self._has_due_runs = False
 
     def add_waiting_owners(self, owners: Iterable[str]) -> None:
-        """Remember owners that have due runs, because Prefect may not return these runs."""
+        """Remember owners that have due runs, because Prefect's response may omit these runs."""
         self._waiting_owners |= dict.fromkeys(owners)
 
     async def next_runs(
@@ -124,7 +124,8 @@ class Backlog:
     async def _read_hidden(self, polled_runs: Sequence[WorkerFlowRunResponse]) -> list[WorkerFlowRunResponse]:
         """Return the first due runs of each waiting owner, in case Prefect's response does not contain them.
 
-        If the response contains no run of a queue, the queue is at its limit, so its runs are omitted.
+        If the response contains no runs from a queue, the queue has reached its limit. The runs in this queue
+        are then omitted.
         """
         for run in polled_runs:
             self._waiting_owners.pop(find_owner(run.flow_run.tags) or "", None)
@@ -146,7 +147,7 @@ class Backlog:
         ]
 
     async def _read_claimed_elsewhere(self) -> dict[UUID, str | None]:
-        """Return the owner of each claimed run in the pool, or nothing if this is the only worker."""
+        """Map each claimed run in the pool to its owner. The result is empty if this is the only worker."""
         if self._is_only_worker:
             return {}
         return {run.id: find_owner(run.tags) for run in await self._read_claimed()}

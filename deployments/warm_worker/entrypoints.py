@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-# Everyone who can create a deployment can choose its entrypoint, which may be any function that Python can
+# Anyone who can create a deployment can choose its entrypoint. This can be any function that Python can
 # import, such as `subprocess.getoutput`. Prefect has no roles, so the worker restricts entrypoints itself.
 OWN = frozenset({"flows.export.export_report", "flows.delivery.deliver_webhook", "flows.sweep.sweep_files"})
 ANY = "*"

@@ -1,7 +1,7 @@
-"""Prometheus metrics of the worker and its runs.
+"""Define Prometheus metrics for the worker and its runs.
 
-If PREFECT_CLIENT_METRICS_ENABLED is true, Prefect's client serves them on port PREFECT_CLIENT_METRICS_PORT
-(4201 by default).
+If PREFECT_CLIENT_METRICS_ENABLED is true, Prefect's client serves the metrics on the port in
+PREFECT_CLIENT_METRICS_PORT (4201 by default).
 """
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -38,7 +38,7 @@ CRASHED = "crashed"
 
 
 def count_attempt(result: AttemptResult | None, seconds: float) -> None:
-    """Count the attempt of an export. Runs of other flows have no `result` and are not counted."""
+    """Record the metrics of an export attempt. Runs of other flows have no `result` and are ignored."""
     if result is None:
         return
     attempts.labels(result.report, result.code).inc()

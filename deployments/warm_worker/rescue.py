@@ -1,8 +1,8 @@
-"""Reschedule lost runs for another attempt with the same id.
+"""Reschedule lost runs for another attempt with the same run id.
 
-A run is lost if its worker or process has crashed. There are three signs: the run was claimed but not
-started, Prefect marked it as crashed, or its progress artifact is too old. A healthy run updates the artifact
-at least every 5 s, even if its export is slow.
+A run is lost if its worker or process has crashed. There are three signs of this. The run was claimed but not
+started, Prefect has marked it as crashed, or its progress artifact is too old. A healthy run updates the
+artifact at least every 5 s, even if its export is slow.
 """
 
 import logging
@@ -56,8 +56,8 @@ class Killable(Protocol):
 class Rescuer:
     """Reschedules lost runs.
 
-    `own` maps the ids of this worker's runs to their processes. `claimed` also contains runs that are waiting
-    for a process.
+    `own` maps the ids of this worker's runs to their processes. `claimed` also contains the ids of runs that
+    are waiting for a process.
     """
 
     def __init__(
@@ -133,7 +133,7 @@ class Rescuer:
 
 
 def is_lost(run: FlowRun, heartbeat: datetime | None, now: datetime) -> bool:
-    """Return whether the run is lost. `heartbeat` is the time of the last update of its progress artifact."""
+    """Return whether the run is lost. `heartbeat` is the last time that its progress artifact was updated."""
     state = run.state
     if state is None:
         return False

@@ -1,4 +1,4 @@
-"""Listen for events of scheduled runs, so the worker does not have to wait for its next poll."""
+"""Listen for events about scheduled runs, so that the worker does not have to wait for its next poll."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -18,9 +18,9 @@ logger = logging.getLogger(__name__)
 
 
 async def watch_scheduled_runs(work_pool_id: UUID) -> AsyncIterator[list[str]]:
-    """Yield the owners of each run as it is scheduled.
+    """Yield the owners of each run that is scheduled.
 
-    Also yields an empty list after each connection, because earlier events may have been missed.
+    Also yields an empty list after each new connection, because earlier events may have been missed.
     """
     scheduled = EventFilter(
         event=EventNameFilter(name=["prefect.flow-run.Scheduled", "prefect.flow-run.AwaitingRetry"]),

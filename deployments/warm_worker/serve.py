@@ -20,7 +20,7 @@ async def serve(
 ) -> None:
     """Serve the work pool until a signal arrives.
 
-    Raises WorkerRefused if the worker cannot start.
+    Raises WorkerRefused if the worker cannot serve the pool.
     """
     logs.configure(Settings().log_format)
     if not is_tested(installed := installed_version()):

@@ -1,8 +1,9 @@
-"""Serve a warm work pool with versions of Prefect that the warm worker is not tested with.
+"""Serve a `warm` work pool with versions of Prefect that the warm worker is not tested with.
 
 This worker is slower, but it uses only the public API of Prefect. It starts `prefect flow-run execute` for
-each run. Prefect handles states, cancellation and crashes in that process. Like the warm worker, it
-reschedules lost runs and follows up on scheduled runs, but callers do not take turns.
+each run. Prefect handles states, cancellation and crashes in that process. Like the warm worker, this worker
+reschedules lost runs and follows up on scheduled runs. Unlike the warm worker, it does not let callers take
+turns.
 """
 
 import asyncio
@@ -90,7 +91,7 @@ class StockWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
     ) -> None:
         """End the process of a run that was cancelled before its flow started.
 
-        A flow that is running ends itself.
+        If the flow is already running, it ends by itself.
         """
         for process in self._processes.values():
             if str(process.pid) == infrastructure_pid:

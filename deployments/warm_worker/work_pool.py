@@ -15,7 +15,7 @@ class WorkerRefused(RuntimeError):
 
 
 class WarmVariables(BaseVariables):
-    """Job variables of the work pool. There are none, because a process starts before its run is known."""
+    """The job variables of the work pool. There are none, because processes start before runs are known."""
 
 
 class WarmConfiguration(BaseJobConfiguration):
@@ -27,10 +27,7 @@ class WarmResult(BaseWorkerResult):
 
 
 def check_pool(pool: WorkPool | None, name: str) -> None:
-    """Check that the pool exists and has the right type.
-
-    Raises WorkerRefused if it does not.
-    """
+    """Raise WorkerRefused unless the pool exists and has the right type."""
     if pool is None:
         raise WorkerRefused(
             f"Work pool {name!r} does not exist. Create it with"

@@ -1,7 +1,7 @@
 """Prefect worker that claims a run as soon as it is scheduled and executes it in a warm process.
 
-It is a regular Prefect worker with a regular work pool. A claim takes one request. The four requests that
-Prefect's base class sends between a claim and `run()` are skipped. Prefect's executor handles execution,
+It is a regular Prefect worker with a regular work pool. Claiming a run takes one request. The four requests
+that Prefect's base class sends between a claim and `run()` are skipped. Prefect's executor handles execution,
 cancellation and crash detection.
 """
 
@@ -52,7 +52,7 @@ READS_PER_EVENT, SECONDS_BETWEEN_READS = 3, 0.02
 
 
 class WarmStarter:
-    """Starter for Prefect's executor that uses a warm process instead of starting a new one.
+    """A starter for Prefect's executor. It uses a warm process instead of starting a new one.
 
     A process is reused only if its run completed. A failed or cancelled run ends its process.
     """
@@ -163,18 +163,21 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         return [] if self._draining else await super().get_and_submit_flow_runs()
 
     async def _get_scheduled_flow_runs(self) -> list[WorkerFlowRunResponse]:
-        """Return the runs to claim now, at most one per free slot. Callers take turns."""
+        """Return the runs to claim now, at most one per free slot.
+
+        The slots are shared fairly among callers.
+        """
         if self.limiter.available_tokens < 1:
             return []
         scheduled = await super()._get_scheduled_flow_runs()
         due = [run for run in scheduled if run.flow_run.id not in self._submitting_flow_run_ids]
         selected = await self._backlog.next_runs(due, lambda: int(self.limiter.available_tokens))
-        # Without an await between here and the claim, concurrent reads cannot select the same run.
+        # There is no await between here and the claim, so concurrent reads cannot select the same run.
         self._owners |= {run.flow_run.id: find_owner(run.flow_run.tags) for run in selected}
         return selected
 
     async def _submit_run(self, flow_run: FlowRun) -> None:
-        """Claim the run and execute it. Returns when its process has ended."""
+        """Claim the run, execute it, and wait until its process has ended."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - anyio runs on asyncio here
         self._in_flight[flow_run.id] = task
@@ -202,7 +205,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
             self._submitting_flow_run_ids.discard(flow_run.id)
             if self._cancelling_observer is not None:
                 self._cancelling_observer.remove_in_flight_flow_run_id(flow_run.id)
-            self._wake.set()  # a slot is free
+            self._wake.set()  # This run's slot is free again.
 
     async def _execute(self, flow_run: FlowRun, entrypoint: str) -> None:
         starter = WarmStarter(self._pool, entrypoint, self._executors.control_channel, self._own)
@@ -215,7 +218,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         await executor.submit()
 
     async def _reschedule(self, flow_run: FlowRun) -> None:
-        """Reschedule the run for its original time, so it keeps its place in the backlog."""
+        """Reschedule the run for its original time, so that it keeps its place in the backlog."""
         message = "The caller has reached their limit of concurrent runs."
         state: State[Any] = Scheduled(scheduled_time=flow_run.expected_start_time, message=message)
         await self.client.set_flow_run_state(flow_run.id, state)

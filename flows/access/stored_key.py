@@ -1,7 +1,9 @@
 """Read the API key file. The API uses it to authenticate callers, and runs use it to recheck rights.
 
-The file has the form {"keys": [{"id", "caller", "sha256", "createdAt", "reports": [...] or null, "pii": true,
-"allow": {claim: [...]} or null}]}.
+The file contains a JSON object in this format:
+
+    {"keys": [{"id", "caller", "sha256", "createdAt", "reports": [...] or null, "pii": true,
+               "allow": {claim: [...]} or null}]}
 """
 
 import json
@@ -19,7 +21,10 @@ class KeyFileUnusable(Exception):
 
 @dataclass(frozen=True)
 class Key:
-    """A stored key. If `allow` is None, all rows are allowed. Otherwise a missing claim allows no rows."""
+    """A stored key.
+
+    If `allow` is None, the key allows all rows. Otherwise, it allows no rows for a claim that `allow` omits.
+    """
 
     id: str
     caller: str
@@ -37,7 +42,10 @@ class Key:
 
 
 def read_keys(path: Path) -> list[Key]:
-    """Return the keys in the file. Raises KeyFileUnusable if it is not valid."""
+    """Return the keys in the file.
+
+    Raises KeyFileUnusable if the file is not valid.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         return [_key(fields) for fields in content["keys"]]

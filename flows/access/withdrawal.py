@@ -1,4 +1,4 @@
-"""Stop runs whose rights were revoked after their export or schedule was created."""
+"""Stop a run if its rights were revoked after the export or schedule was created."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +18,7 @@ def readable_reports(
     caller: str,
     keys_file: Path | None,
 ) -> Mapping[str, Report]:
-    """Return the reports with only the rows that the creator of the export may see.
+    """Return the reports, restricted to the rows that the creator of the export may see.
 
     Raises RightsGone if the creator may no longer see the requested rows.
     """

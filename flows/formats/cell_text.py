@@ -1,4 +1,4 @@
-"""Convert Python values to the text that PostgreSQL prints, so that every source produces the same bytes."""
+"""Convert Python values to text in PostgreSQL's format, so that every source produces the same bytes."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -39,17 +39,17 @@ def cell_text(
 
 
 def answer_texts(answers: Sequence[Any], question: Question) -> Sequence[str | None]:
-    """Return decoded JSON values as `->>` prints them.
+    """Convert decoded JSON values to the text that PostgreSQL's `->>` operator returns.
 
-    Strings have no quotes, and null is None.
+    Strings have no quotes, and null becomes None. A list of choices is joined with `; `.
     """
     return _written(answers, _choices_writer if question.multiple else _json_writer)
 
 
 def _written(values: Sequence[Any], writer: Callable[[type], _WriteOrNull]) -> Sequence[str | None]:
-    """Convert each value to text; None stays None.
+    """Convert each value to text. None stays None.
 
-    The writer is chosen once per type, because most columns contain a single type.
+    `writer` is called once per type, because most columns contain values of a single type.
     """
     kinds = set(map(type, values))
     value_types = kinds - {NoneType}
@@ -73,7 +73,7 @@ def _choices_writer(kind: type) -> _WriteOrNull:
 
 
 def interval_text(value: timedelta) -> str:
-    """Return an interval as PostgreSQL prints it, such as `1 day 02:03:04.5` or `-1 days +01:00:00`."""
+    """Format an interval as PostgreSQL does, for example `1 day 02:03:04.5` or `-1 days +01:00:00`."""
     days, clock = value.days, datetime.fromordinal(1) + value % _DAY
     parts = [f"{days} day{'' if days == 1 else 's'}"] if days else []
     if value % _DAY or not days:
@@ -82,7 +82,7 @@ def interval_text(value: timedelta) -> str:
 
 
 def _choices_text(answer: list[Any]) -> str | None:
-    """Join the choices, or return None if there are none."""
+    """Return the choices joined with `; `, or None if there are none."""
     texts = [choice if type(choice) is str else json_text(choice) for choice in answer if choice is not None]
     return "; ".join(texts) if texts else None
 
@@ -139,8 +139,8 @@ def _zoned_text(value: datetime, offsets: "_Offsets", local: bool) -> str:
 class _Offsets(dict[tuple[int, int, int], tuple[timedelta, str] | None]):
     """The UTC offsets of a time zone, cached by quarter hour.
 
-    Computing each offset from the zone would take three times as long. Keys are the ordinal of the day, the
-    hour and the quarter, in UTC. The value is None if the offset changes within the quarter.
+    Computing each offset from the zone would take three times as long. A key consists of the ordinal of the
+    day, the hour and the quarter, all in UTC. The value is None if the offset changes within the quarter.
     """
 
     def __init__(self, zone: ZoneInfo) -> None:
@@ -160,9 +160,9 @@ class _Offsets(dict[tuple[int, int, int], tuple[timedelta, str] | None]):
 
 
 def _iso_text(value: datetime) -> str:
-    """Return ISO text with microseconds.
+    """Return the timestamp in ISO format with microseconds.
 
-    isoformat() is a third faster with its default precision, so the precision is passed only when needed.
+    isoformat() is a third faster without an explicit precision, so the precision is passed only when needed.
     """
     return value.isoformat() if value.microsecond else value.isoformat("T", "microseconds")
 
@@ -176,7 +176,7 @@ def _local_text(value: datetime) -> str:
 
 
 def _out_of_range_text(value: datetime, zone: ZoneInfo) -> str:
-    """Return the text of a timestamp that falls into the year 10000 or 1 BC in this zone."""
+    """Return the text of a timestamp that falls in the year 10000 or in 1 BC in this zone."""
     into_range = _DAY if value.year == 1 else -_DAY
     offset = (value + into_range).astimezone(zone).utcoffset() or timedelta()
     clock = (value + into_range + offset).time()
@@ -187,7 +187,7 @@ def _out_of_range_text(value: datetime, zone: ZoneInfo) -> str:
 
 
 def _time_text(value: time) -> str:
-    """Return the time without trailing zeros in the fraction, as PostgreSQL prints it."""
+    """Return the time as PostgreSQL prints it, without trailing zeros in the fraction."""
     text = value.isoformat()
     return text.rstrip("0") if value.microsecond else text
 
@@ -201,9 +201,9 @@ def _float_text(value: float) -> str:
 
 
 def _single_text(value: float) -> str:
-    """Return the text of a `real`.
+    """Return the text of a `real` value.
 
-    PostgreSQL prints an exponent for values of 1e+06 and above.
+    PostgreSQL uses an exponent for values of 1e+06 and above.
     """
     return _format_float(value, plain_digits=6)
 
@@ -223,11 +223,11 @@ def _format_float(value: float, plain_digits: int) -> str:
 
 
 def _shortest(value: float) -> Decimal:
-    """Return the shortest decimal that PostgreSQL would print for this float.
+    """Return the shortest decimal for this float, according to PostgreSQL's rules.
 
-    Unlike Python, PostgreSQL never picks a decimal exactly halfway between two floats, such as 1e23.
+    Unlike Python, PostgreSQL never chooses a decimal exactly halfway between two floats, such as 1e23.
     """
-    if abs(value) < 2**53:  # For smaller floats, the halfway values have more than 17 digits.
+    if abs(value) < 2**53:  # Below this limit, halfway values have more than 17 digits.
         return Decimal(repr(value))
     candidates = (Decimal(f"{value:.{digits}e}") for digits in range(17))
     return next(number for number in candidates if float(number) == value and not _is_halfway(number, value))

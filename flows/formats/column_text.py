@@ -1,6 +1,6 @@
 """Convert the cells of a column to text.
 
-Arrow converts the whole column if it produces the same text as `cell_text`. Otherwise the cells are
+If Arrow produces the same text as `cell_text`, it converts the whole column at once. Otherwise, the cells are
 converted one by one.
 """
 
@@ -18,7 +18,7 @@ from flows.rows.columns import OutputColumn
 
 
 def texts(values: Values, column: OutputColumn, zone: ZoneInfo, options: CsvOptions) -> pa.Array:
-    """Return the cells as large strings. Nulls stay null."""
+    """Return the text of the cells as an array of large strings. Nulls stay null."""
     array = values if isinstance(values, pa.Array) else packed(values)
     if isinstance(array, pa.Array):
         written = _written(array, column, zone, options)
@@ -28,7 +28,7 @@ def texts(values: Values, column: OutputColumn, zone: ZoneInfo, options: CsvOpti
 
 
 def _written(array: pa.Array, column: OutputColumn, zone: ZoneInfo, options: CsvOptions) -> pa.Array | None:
-    """Return the text of the column as formatted by Arrow, or None if it would differ from PostgreSQL's."""
+    """Convert the column with Arrow, or return None if the text would differ from PostgreSQL's."""
     if array.type == TEXT:
         return array
     if _has_same_text(array.type):

@@ -1,4 +1,4 @@
-"""Pack the bytes of a file: unchanged, with gzip, or as a zip of one or more files."""
+"""Pack the bytes of an output file with gzip or zip, or leave them unchanged."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -12,7 +12,7 @@ _GZIP_FRAME = 31
 
 
 class Container(Protocol):
-    """Packs blocks. Each method returns the next bytes of the packed file."""
+    """Packs blocks into a file. Each method returns the next bytes of that file."""
 
     def add(self, block: Block) -> bytes: ...
     def finish(self) -> bytes: ...
@@ -29,9 +29,9 @@ class Bare:
 
 
 class Gzip:
-    """Packs a single file.
+    """Packs a single file with gzip.
 
-    The header contains no name or time, so that the same rows always give the same bytes.
+    The header contains no name or time, so the same rows always produce the same bytes.
     """
 
     def __init__(self) -> None:
@@ -45,9 +45,9 @@ class Gzip:
 
 
 class Zip:
-    """Packs files into a zip, one for each value of `Block.file`.
+    """Packs blocks into a zip that contains one file for each value of `Block.file`.
 
-    `name_of` returns the file name for this number.
+    `name_of` converts this value to a file name.
     """
 
     def __init__(self, name_of: Callable[[int], str]) -> None:

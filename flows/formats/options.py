@@ -1,4 +1,4 @@
-"""Helpers for the options of output formats."""
+"""Parse and describe the options of output formats."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -21,9 +21,9 @@ class InvalidOptions(ValueError):
 
 
 def parse_choices(value: object, choices: Choices) -> dict[str, Any]:
-    """Return the options in the object, each of which must have one of its choices. None means no options.
+    """Return the options in an object after checking that each value is one of the option's choices.
 
-    Raises InvalidOptions, which lists every invalid option.
+    If `value` is None, there are no options. Raises InvalidOptions with a reason for every invalid option.
     """
     options = {} if value is None else value
     if not isinstance(options, dict):
@@ -40,7 +40,10 @@ def parse_choices(value: object, choices: Choices) -> dict[str, Any]:
 
 
 def choices_model(name: str, choices: Choices) -> type[BaseModel]:
-    """Return a model that describes the options in the OpenAPI document. parse_choices() validates them."""
+    """Return a model that describes the options in the OpenAPI document.
+
+    The model is not used for validation. parse_choices() validates the options.
+    """
     fields: dict[str, Any] = {
         option: (Literal.__getitem__(tuple(choices[option])), None) for option in choices
     }

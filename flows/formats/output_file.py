@@ -39,7 +39,7 @@ class OutputFile:
     def add(self, block: Block) -> list[bytes]:
         """Submit a block and return the bytes that are ready to be stored.
 
-        They may belong to earlier blocks.
+        The returned bytes may belong to earlier blocks.
         """
         self._pending.append(self._thread.submit(lambda: self._count(self._container.add(block))))
         return self._ready(BLOCKS_IN_FLIGHT)
@@ -54,7 +54,10 @@ class OutputFile:
         return packed
 
     def _ready(self, most_pending: int) -> list[bytes]:
-        """Wait until at most `most_pending` blocks are being packed, to limit memory."""
+        """Wait until at most `most_pending` blocks are being packed, and return the packed bytes.
+
+        This limits memory use.
+        """
         ready = []
         while self._pending and (len(self._pending) > most_pending or self._pending[0].done()):
             ready.append(self._pending.popleft().result())

@@ -1,4 +1,4 @@
-"""Protocols for output formats."""
+"""Define the protocols that output formats implement."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from flows.rows.pipeline import Block, Chunk, Records
 
 @dataclass(frozen=True, kw_only=True)
 class Output:
-    """Metadata of a file that is known before the first row is read.
+    """File metadata that is known before the first row is read.
 
     `rows` is the exact number of rows. `name` is the file name without its extension. `request` is the body
     of `POST /exports`. Timestamps are written in `zone`.
@@ -32,29 +32,29 @@ class Output:
 class Writer(Protocol):
     """Converts rows to the blocks of a file.
 
-    The file consists of the blocks from `write`, followed by the blocks from `finish`. Memory must stay
-    constant. A writer that has no bytes until the end must buffer them on disk. It yields an empty block with
-    the number of rows for each batch, so that the export shows progress.
+    The file consists of the blocks from `write`, followed by the blocks from `finish`. Memory use must stay
+    constant. A writer that produces no bytes until the end must buffer its data on disk. For each batch, such
+    a writer yields an empty block with the number of rows, so that the export shows progress.
     """
 
     def write(self, batch: Records | Chunk) -> Iterator[Block]:
-        """Yield the blocks of a batch.
+        """Convert a batch to blocks.
 
-        The batch is a `Records` only if `Format.copy_options` returns options.
+        The batch is a `Records` object only if `Format.copy_options` returns options.
         """
 
     def finish(self) -> Iterator[Block]:
-        """Yield the blocks after the last row. The file must be valid even if there are no rows."""
+        """Yield the blocks that follow the last row. The file must be valid even if there are no rows."""
 
     def close(self) -> None:
-        """Release resources. This is also called if the export fails."""
+        """Release resources. This method is called even if the export fails."""
 
 
 class Format(Protocol):
     """An output format.
 
-    `name` is the value of `format` in a request, and also the name of the request field that contains its
-    options. `media_types` maps each possible file extension, without the dot, to its media type.
+    `name` is the value of `format` in a request. It is also the name of the request field that contains the
+    format's options. `media_types` maps each possible file extension, without the dot, to a media type.
     `options_type` is the Pydantic type that describes the options in the OpenAPI document.
     """
 
@@ -70,21 +70,22 @@ class Format(Protocol):
     def options_description(self) -> str: ...
 
     def parse_options(self, value: object) -> Any:
-        """Parse the request field into a dataclass. None means the defaults.
+        """Parse the value of the request field into a dataclass. None means the defaults.
 
-        Raises InvalidOptions.
+        Raises InvalidOptions if the value is invalid.
         """
 
     def extension(self, options: Any, rows: int) -> str:
-        """Return the file extension for this number of rows. It is a key of `media_types`."""
+        """Return the file extension for this number of rows. The extension is a key of `media_types`."""
 
     def copy_options(self, options: Any) -> CsvOptions | None:
-        """Return the CSV options for PostgreSQL's COPY, if the writer can use its records unchanged.
+        """Return the CSV options for PostgreSQL's COPY, or None.
 
-        Return None if the writer needs typed chunks from every database.
+        Options are returned only if the writer can use the records from COPY unchanged. If the result is
+        None, the writer receives typed chunks from every database.
         """
 
     def writer(self, options: Any, output: Output) -> Writer: ...
 
     def container(self, options: Any, output: Output) -> Container:
-        """Return the container for the bytes of the file, such as `Bare`, which leaves them unchanged."""
+        """Return the container that packs the bytes of the file. `Bare` leaves them unchanged."""

@@ -1,4 +1,4 @@
-"""Registry of the output formats, by name."""
+"""List the output formats by name, and find the media type of a file name."""
 
 from pathlib import PurePath
 

@@ -1,4 +1,4 @@
-"""Define what an export contains: report declarations, requests, filters, masking and the SQL statement.
+"""Declare reports, validate requests, and build SQL statements with filters and masks.
 
 Nothing in this package connects to a database (see `sources`) or formats a file (see `formats`).
 """

@@ -1,8 +1,8 @@
 """Bind the values of filters, periods and cursors so that each database compares them exactly.
 
-PostgreSQL receives text and parses it as the column's type, regardless of what the report declares: `0.1`
-works for `real`, `numeric` and `money` columns alike. Other databases receive values in the driver's native
-types.
+PostgreSQL receives each value as text and parses it as the column's type, regardless of the type that the
+report declares. For example, `0.1` works for `real`, `numeric` and `money` columns. Other databases receive
+values in the driver's native types.
 """
 
 from datetime import UTC, date, datetime, time, timedelta
@@ -42,7 +42,7 @@ class Verbatim(UserDefinedType[str]):
 
 
 class Bound(TypeDecorator[Any]):
-    """A value that is compared with a column of the type `kind`."""
+    """A value to compare with a column of type `kind`."""
 
     impl = NullType
     cache_ok = True
@@ -57,7 +57,7 @@ class Bound(TypeDecorator[Any]):
         return String() if self._is_hexadecimal(dialect) else _driver_type(self.kind)
 
     def _is_hexadecimal(self, dialect: Dialect) -> bool:
-        """Return whether `comparison.Shown` compares this type by its hexadecimal digits."""
+        """Return whether `comparison.Shown` compares values of this type as hexadecimal digits."""
         return isinstance(self.kind, Uuid) and dialect.name in ("sqlite", "mysql", "mariadb")
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
@@ -70,7 +70,7 @@ class Bound(TypeDecorator[Any]):
 
 
 def bound(column: ColumnElement[Any], value: Any) -> ColumnElement[Any]:
-    """Return the value as a bind parameter to compare with the column."""
+    """Return the value as a bind parameter that can be compared with the column."""
     kind = column.type
     is_custom = not type(kind).__module__.startswith("sqlalchemy.")
     return literal(value, kind if is_custom else Bound(kind))
@@ -84,10 +84,10 @@ def bound_cursor_value(value: Any) -> ColumnElement[Any]:
 def bound_days(
     column: ColumnElement[Any], period: DateRange, by_database: bool
 ) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
-    """Return the start of the period and its exclusive end.
+    """Return the inclusive start and the exclusive end of the period.
 
-    The period's bounds and the timestamps in the file must use the same time zone data, so PostgreSQL
-    computes both unless Python writes the file.
+    These bounds and the timestamps in the file must be computed with the same time zone data. PostgreSQL
+    therefore computes both unless Python writes the file.
     """
 
     def instant(day: date | datetime, utc: datetime) -> ColumnElement[Any]:
@@ -98,7 +98,7 @@ def bound_days(
 
 
 class DayStart(FunctionElement[datetime]):
-    """The first instant of a day, which PostgreSQL computes with its own time zone data."""
+    """The first instant of a day. PostgreSQL computes it with its own time zone data."""
 
     name = "day_start"
     inherit_cache = True
@@ -119,7 +119,10 @@ def _by_python(element: DayStart, compiler: SQLCompiler, **options: Any) -> str:
 
 @compiles(DayStart, "postgresql")
 def _by_postgresql(element: DayStart, compiler: SQLCompiler, **options: Any) -> str:
-    """Start the day at the first midnight if it occurs twice. PostgreSQL itself would use the second."""
+    """Start the day at the first midnight if midnight occurs twice.
+
+    PostgreSQL itself would use the second one.
+    """
     day, zone, _ = element.clauses
     midnight = cast(day, DateTime)
     second = func.timezone(zone, midnight)
@@ -133,7 +136,7 @@ def _by_postgresql(element: DayStart, compiler: SQLCompiler, **options: Any) -> 
 
 def _driver_type(kind: TypeEngine[Any]) -> TypeEngine[Any]:
     """Return the type that converts a value for the driver."""
-    if isinstance(kind, Enum):  # A filter may have choices that the enum does not have.
+    if isinstance(kind, Enum):  # A filter's choices may include values that the enum does not contain.
         return String()
     return BigInteger() if isinstance(kind, Integer) else kind
 

@@ -17,8 +17,9 @@ _WORD = re.compile(r"\w+")
 class Source:
     """A table column. Both names are in lower case.
 
-    `table` is None for a word in raw SQL, such as literal_column(), because it could name any column.
-    The schema is omitted, because two Table objects for the same table may name it differently.
+    `table` is None for a word in raw SQL, for example in literal_column(), because the word may be the name
+    of any column. The schema is omitted, because two Table objects may specify it differently for the same
+    table.
     """
 
     table: str | None
@@ -26,7 +27,7 @@ class Source:
 
 
 def overlap(sources: Iterable[Source], others: Iterable[Source]) -> bool:
-    """Return whether both may contain the same column."""
+    """Return whether the two collections may contain the same column."""
     return any(
         source.column == other.column and (None in (source.table, other.table) or source.table == other.table)
         for source in sources
@@ -62,12 +63,12 @@ def _own_sources(column: ColumnClause[Any]) -> frozenset[Source]:
 
 
 def _origins(column: ColumnClause[Any]) -> Iterator[ClauseElement]:
-    """Yield the expressions that a column of an alias, subquery or function is computed from."""
+    """Yield the expressions from which a column of an alias, subquery or function is computed."""
     table: Any = column.table
     while isinstance(table, AliasedReturnsRows) and isinstance(table.element, AliasedReturnsRows):
         table = table.element
     if isinstance(table, AliasedReturnsRows) and isinstance(table.element, FunctionElement | TextualSelect):
-        yield table.element  # its columns have names but no expressions
+        yield table.element  # The element's columns have names but no expressions.
     else:
         yield from (base for base in column.base_columns if base is not column)
 

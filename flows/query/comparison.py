@@ -1,12 +1,12 @@
-"""Compare column values by what they mean instead of by how they are stored.
+"""Compare column values by their meaning instead of their stored representation.
 
 SQLite stores timestamps as text, in the format of the application that wrote them. For example, `2024-07-19
 00:00:00`, `2024-07-19T00:00:00Z` and `2024-07-19T02:00:00.000+02:00` are different strings for the same
-instant. A value that is invalid for its column matches every condition, so that reading the row raises an
-error.
+instant. A stored value that is invalid for its column matches every condition, so that an error is raised
+when the row is read.
 
-MariaDB sorts an enum by its position but compares it by its name. It also compares a FLOAT with more digits
-than it prints.
+MariaDB sorts enum values by position but compares them by name. When it compares FLOAT values, it uses more
+digits than it prints.
 """
 
 from collections.abc import Callable
@@ -41,9 +41,9 @@ from sqlalchemy.types import NullType, TypeEngine
 
 _DIGIT = "[0-9]"
 _DATE = "-".join([_DIGIT * 4, _DIGIT * 2, _DIGIT * 2])
-# The format in which SQLAlchemy writes timestamps. Only other formats need a conversion. A stricter pattern
-# with a digit class for every digit would take five times as long. Any other text that matches this pattern
-# is rejected when it is read.
+# The pattern of timestamps that SQLAlchemy writes. Only timestamps in other formats need a conversion. A
+# pattern with a digit class for every digit would take five times as long. Text that matches this pattern but
+# is not a timestamp is rejected when it is read.
 _SQLALCHEMY_FORMAT = f"????-??-?? ??:??:??.?????{_DIGIT}"
 _OFFSET = f"*[+-]{_DIGIT * 2}:{_DIGIT * 2}"
 _MYSQL = ("mysql", "mariadb")
@@ -56,7 +56,7 @@ def is_standard(kind: TypeEngine[Any]) -> bool:
 def stores_text(kind: TypeEngine[Any]) -> bool:
     """Return whether SQLite stores this type as ISO text.
 
-    A custom type or storage format may store something else.
+    The result is false for a custom type or storage format, because it may store something else.
     """
     if not isinstance(kind, DateTime | Date) or not is_standard(kind):
         return False
@@ -64,39 +64,40 @@ def stores_text(kind: TypeEngine[Any]) -> bool:
 
 
 def operand(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Return the column so that operators work even if SQLAlchemy declares none for its type."""
-    classes = getattr(column.type, "operator_classes", None)  # missing before SQLAlchemy 2.1
+    """Make operators work on the column even if SQLAlchemy declares none for its type."""
+    classes = getattr(column.type, "operator_classes", None)  # SQLAlchemy 2.1 added this attribute.
     is_undeclared = classes is not None and classes.name == "UNSPECIFIED"
     return type_coerce(column, NullType()) if is_undeclared else column
 
 
 def printed(value: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Return the text that PostgreSQL prints for a value. Null stays null, unlike in a plain concat().
+    """Return an expression for the text that PostgreSQL prints for a value.
 
-    The check is IS DISTINCT FROM, because IS NOT NULL is false for a composite value with a null field.
+    Null stays null, whereas concat() would return an empty string. The check uses IS DISTINCT FROM, because
+    IS NOT NULL is false for a composite value with a null field.
     """
     return case((operand(value).is_distinct_from(null()), func.concat(value, type_=Text)))
 
 
 def comparable(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Return an expression that compares and sorts like the values of the column."""
+    """Return an expression that compares and sorts by the meaning of the column's values."""
     return Comparable(column) if stores_text(column.type) else operand(column)
 
 
 def shown(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Return an expression for `=` that matches the values as the file shows them."""
+    """Return an expression whose `=` operator compares the values as they appear in the file."""
     has_forms = isinstance(column.type, Boolean | Float | Uuid) and is_standard(column.type)
     return Shown(column) if has_forms else comparable(column)
 
 
 def ordered(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Return an expression for `<` and `>` that orders the values as the file shows them."""
+    """Return an expression whose `<` and `>` operators compare the values as they appear in the file."""
     is_decimal = isinstance(column.type, Numeric) and not isinstance(column.type, Float)
     return Ordered(column) if is_decimal and is_standard(column.type) else shown(column)
 
 
 def sortable(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Return an expression for ORDER BY that also compares in the same order."""
+    """Return an expression for ORDER BY. Comparisons with the expression use the same order."""
     has_positions = isinstance(column.type, Boolean | Enum | mysql.SET | mysql.BIT) and is_standard(
         column.type
     )
@@ -104,12 +105,12 @@ def sortable(column: ColumnElement[Any]) -> ColumnElement[Any]:
 
 
 def cursor_value(expression: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Return an expression for the exact value in a cursor, as text on PostgreSQL."""
+    """Return an expression that selects the exact value for a cursor. On PostgreSQL, the value is text."""
     return CursorValue(expression)
 
 
 def matching(condition: ColumnElement[bool], column: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Extend the condition to match stored values that are invalid for the column's type."""
+    """Extend the condition so that it also matches stored values that are invalid for the column's type."""
     may_be_invalid = stores_text(column.type) or (
         isinstance(column.type, Boolean) and is_standard(column.type)
     )
@@ -151,7 +152,7 @@ class CursorValue(FunctionElement[Any]):
 
 
 class PrintedText(FunctionElement[str]):
-    """The text of a value. A cast would strip the trailing spaces of PostgreSQL's CHAR."""
+    """The text of a value. On PostgreSQL, a cast would strip the trailing spaces of a CHAR value."""
 
     name = "printed_text"
     inherit_cache = True
@@ -180,7 +181,10 @@ def _comparable_on_sqlite(element: Comparable, compiler: SQLCompiler, **options:
 
 @compiles(Shown, *_MYSQL)
 def _as_driver_reads(element: Shown, compiler: SQLCompiler, **options: Any) -> str:
-    """Compare floats as printed. The server prints a FLOAT of 0.1 as 0.1 but compares 0.10000000149."""
+    """Compare values as the driver reads them.
+
+    The server prints a FLOAT of 0.1 as 0.1 but compares it as 0.10000000149.
+    """
     (column,) = element.clauses
     value: ColumnElement[Any] = case((column != _number(0), _number(1)), (column.is_not(None), _number(0)))
     if isinstance(element.type, Float):
@@ -192,7 +196,7 @@ def _as_driver_reads(element: Shown, compiler: SQLCompiler, **options: Any) -> s
 
 @compiles(Ordered, "sqlite")
 def _by_number(element: Ordered, compiler: SQLCompiler, **options: Any) -> str:
-    """Convert decimals that are stored as text to numbers. SQLite sorts text after every number."""
+    """Convert decimals to numbers if they are stored as text. SQLite would sort text after all numbers."""
     (column,) = element.clauses
     number = cast(column, Numeric)
     return compiler.process(
@@ -222,7 +226,10 @@ def _as_text(element: FunctionElement[Any], compiler: SQLCompiler, **options: An
 
 @compiles(CursorValue, *_MYSQL)
 def _exactly(element: CursorValue, compiler: SQLCompiler, **options: Any) -> str:
-    """Preserve float digits, durations and dates outside Python's range, which the driver would lose."""
+    """Select floats with all their digits, and dates and times as text.
+
+    The driver would lose digits of floats. It would also lose durations, and dates outside Python's range.
+    """
     (value,) = element.clauses
     if isinstance(value.type, Float):
         value = cast(value, Double)
@@ -238,7 +245,7 @@ def _matching_on_sqlite(element: Matching, compiler: SQLCompiler, **options: Any
 
 
 def _instant(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Convert the timestamp to SQLAlchemy's format, in UTC, or to null if SQLite cannot read it."""
+    """Convert the timestamp to UTC in SQLAlchemy's format, or to null if SQLite cannot parse it."""
     text = cast(column, Text)
     point = func.instr(text, _quoted("."))
     offset = case((_is_like(text, _OFFSET), func.substr(text, _number(-6))), else_=_quoted(""))

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
-# Dates outside this range are typos, and date arithmetic on them can overflow.
+# Dates outside this range are treated as typos. Date arithmetic on them could also overflow.
 EARLIEST, LATEST = date(1900, 1, 1), date(2199, 12, 31)
 
 _DATE = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})", re.ASCII)
@@ -26,7 +26,7 @@ class DateRange:
 
     @property
     def start(self) -> datetime:
-        """Return the first instant in UTC."""
+        """Return the first instant of the range, in UTC."""
         return _to_utc(self.first, self.zone)
 
     @property
@@ -35,7 +35,7 @@ class DateRange:
 
     @property
     def dates(self) -> tuple[date, date]:
-        """Return the first day, and the first day after the range."""
+        """Return the first day of the range and the first day after it."""
         return _day(self.first, self.zone), _day(self.after, self.zone)
 
     @property
@@ -94,10 +94,10 @@ def parse_time_zone(name: object) -> ZoneInfo:
 
 
 def resolve(start: date | datetime, end: date | datetime, zone: ZoneInfo) -> DateRange:
-    """Resolve a range of timestamps, or of days in `zone` including the last day.
+    """Resolve a range of timestamps, or of days in `zone`. The last day is included.
 
-    Raises ValueError if the range is empty. A day that the time zone skipped is allowed, because a date
-    column can still contain it.
+    Raises ValueError if the range is empty. A day that the time zone skipped does not count as empty, because
+    a date column can still contain it.
     """
     resolved = DateRange(start, _exclusive_end(end), zone)
     if resolved.start >= resolved.end and not _has_days(start, end):

@@ -11,8 +11,8 @@ UnknownField = Callable[[Location], str | None]
 
 _PYDANTIC_MISSING = "Field required"
 _NOT_AN_OBJECT = ("model_type", "model_attributes_type", "dict_type")
-# The code and message of each Pydantic error type. Our own validators raise ValueError, which has the code
-# "invalid", or PydanticCustomError, whose type is the code.
+# Maps Pydantic's error types to codes and messages. If one of our own validators raises ValueError, the code
+# is "invalid". If it raises PydanticCustomError, the code is the type of the error.
 _TABLE: Mapping[str, tuple[str, str]] = {
     "missing": ("missing", "This field is required."),
     "extra_forbidden": ("unknown", "Unknown field."),
@@ -37,7 +37,7 @@ def field_errors(
 
 
 def json_pointer(location: Location) -> str:
-    """Return the RFC 6901 pointer of a location, such as `/filters/utm` or `/notify/0/url`."""
+    """Return the RFC 6901 JSON pointer for a location, such as `/filters/utm` or `/notify/0/url`."""
     return "".join(f"/{escape_pointer(str(step))}" for step in location)
 
 
@@ -59,7 +59,7 @@ def _translated(error: Mapping[str, Any], unknown_field: UnknownField, at: str) 
 def _raised(pointer: str, error: ValueError) -> list[FieldError]:
     """Convert an error from one of our own validators.
 
-    A validator of a nested value may report several errors, with pointers relative to its field.
+    The validator of a nested value may report several errors. Their pointers are relative to that value.
     """
     if isinstance(error, InvalidRequest):
         return [replace(nested, pointer=pointer + nested.pointer) for nested in error.errors]

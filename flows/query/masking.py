@@ -1,8 +1,8 @@
 """Mask personal data in a report for callers who may not see it.
 
-The mask is part of the SELECT, so the values never leave the database, and the table, count, preview and file
-always agree. Text becomes `***`, and other types become NULL. Masked columns cannot be used in a filter, sort
-or default order, because a caller could find their values by searching.
+The mask is part of the SELECT. The values therefore never leave the database, and the table, count, preview
+and file always agree. Text becomes `***`, and values of other types become NULL. Masked columns cannot be
+used for filtering or sorting, because a caller could find out their values by searching.
 """
 
 from collections.abc import Mapping
@@ -55,7 +55,7 @@ def _can_be_masked(report: Report) -> bool:
 
 
 def _without_secret_title(scope: Scope, secret: frozenset[Source]) -> Scope:
-    """Remove the title if it is masked, so that its values can be neither listed nor searched."""
+    """Remove a masked title from the scope, so that callers can neither list nor search the titles."""
     hidden = scope.title is not None and overlap(sources_of(scope.title), secret)
     return replace(scope, title=None) if hidden else scope
 
@@ -72,9 +72,10 @@ def _masked_expression(column: TableColumn) -> ColumnElement[Any]:
 
 
 def unmarked_columns(report: Report) -> dict[str, str]:
-    """Map columns without `pii` to columns with `pii` that use the same table column, by key.
+    """Find columns without `pii` that use the same table column as a column with `pii`.
 
-    Such a column may reveal the same value, for example `lower(email)` next to `email`.
+    The result maps the key of the first column to the key of the second. A column such as `lower(email)` may
+    reveal the value of `email`.
     """
     columns = report.table_columns.values()
     marked = {column.key: sources_of(column.expression) for column in columns if column.pii}

@@ -1,4 +1,7 @@
-"""Parse the keys of question columns: `answers` for all questions, and `answers.<question>` for one."""
+"""Parse the keys of question columns.
+
+`answers` selects all questions, and `answers.<question>` selects one of them.
+"""
 
 from flows.query.report import Report, camel_case
 
@@ -16,7 +19,7 @@ def questions_key(report: Report) -> str | None:
 def names_question(key: str, report: Report) -> bool:
     """Return whether `key` is `answers` or `answers.<question>`.
 
-    This does not check that the question exists, because only the database knows the questions.
+    This does not check whether the question exists, because only the database knows the questions.
     """
     group = questions_key(report)
     return group is not None and (key == group or key.startswith(group + QUESTION_SEPARATOR))

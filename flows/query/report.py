@@ -30,7 +30,8 @@ from flows.rows.operators import FILTERABLE
 
 Transform = Callable[[pd.DataFrame], pd.DataFrame]
 
-# Name of the default report, if it exists. Stored requests omit this name but contain any other.
+# The report with this name is the default if it exists. A stored request contains the name of any other
+# report.
 DEFAULT_REPORT = "survey-responses"
 # A claim with this value allows all rows.
 ALL_VALUES = "*"
@@ -72,13 +73,13 @@ class TableColumn:
 class Report:
     """A report that can be exported.
 
-    `select` contains the columns, joins and conditions. `key` is a unique column that is never null. `period`
-    is the column that `from` and `to` restrict, to at most `max_days` days. `sort` is the default order:
-    column keys separated by commas, with `-` for descending. `claims` maps caller claims to the columns that
-    they restrict, and `session_claims` maps PostgreSQL settings to claims. `masked` contains the keys of
-    masked columns and is set only by mask_reports(). `rights` contains the allowed values by claim and is set
-    only by restrict_report(). `unsortable` contains the keys of columns that the database cannot sort by and
-    is set only by the API's startup check.
+    `select` contains the columns, joins and conditions. `key` is a unique column that is never null. `from`
+    and `to` restrict the `period` column to at most `max_days` days. `sort` is the default order. It consists
+    of column keys separated by commas, with `-` before a key for descending order. `claims` maps caller
+    claims to the columns that they restrict, and `session_claims` maps PostgreSQL settings to claims.
+    `masked` contains the keys of masked columns and is set only by mask_reports(). `rights` maps claims to
+    their allowed values and is set only by restrict_report(). `unsortable` contains the keys of columns that
+    the database cannot sort by and is set only by the API's startup check.
     """
 
     name: str
@@ -99,8 +100,8 @@ class Report:
     masked: frozenset[str] | None = None
     rights: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     unsortable: frozenset[str] = frozenset()
-    file: str = ""  # Path of the declaring file, set by the catalog.
-    is_default: bool = False  # Whether requests without a report use this one, set by the catalog.
+    file: str = ""  # The path of the file that declares the report. The catalog sets it.
+    is_default: bool = False  # True if requests without a report use this one. The catalog sets it.
 
     def __post_init__(self) -> None:
         _check_kinds(self)
@@ -112,7 +113,7 @@ class Report:
     def table_columns(self) -> dict[str, TableColumn]:
         """The columns of the select, by key.
 
-        The column `submitted_at` has the key `submittedAt` and the default label `Submitted at`.
+        For example, the column `submitted_at` has the key `submittedAt` and the default label `Submitted at`.
         """
         columns = {}
         for expression in self.select.exported_columns:
@@ -131,7 +132,7 @@ class Report:
 
     @cached_property
     def claim_names(self) -> frozenset[str]:
-        """All claims that restrict the rows."""
+        """The names of all claims that restrict the rows."""
         scopes = {scope.claim for scope in self.scope.values() if scope.claim is not None}
         return frozenset(scopes | set(self.claims) | set(self.session_claims.values()))
 
@@ -171,7 +172,10 @@ def parse_sort(text: str, report: Report) -> tuple[SortKey, ...]:
 
 
 def _check_kinds(report: Any) -> None:
-    """Reject values of the wrong type when the report is declared instead of on the first request."""
+    """Check the types of the report's values.
+
+    Errors therefore appear when the report is declared instead of on the first request.
+    """
     for part, example in (("name", "flights"), ("title", "Flights"), ("sort", "-scheduledAt,carrier")):
         if not isinstance(getattr(report, part), str):
             raise DeclarationError(f'{part}: must be text, such as {part}="{example}"')

@@ -1,4 +1,4 @@
-"""Define the parts of a report, and resolve ORM classes, attributes and names to columns."""
+"""Define the parts of a report's declaration, and convert them to SQLAlchemy selects and columns."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -26,7 +26,7 @@ _TEXT = (
     "select: text() is not supported, because the service adds conditions and an order."
     " Use select(table.c.column, …), or select(text(…).columns(…).subquery())"
 )
-# Default patterns for scope values, by type. The quantifiers exclude values that no column can contain.
+# Default patterns for scope values, by type. The length limits exclude values that no column can contain.
 _PATTERNS = {
     "integer": "-?[0-9]{1,18}",
     "uuid": "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}",
@@ -37,7 +37,10 @@ _ANY_TEXT = r"[^\x00-\x1f\x7f]{1,200}"
 
 @dataclass(frozen=True)
 class Heading:
-    """The label of a column. Its type and position come from the select. `pii` marks personal data."""
+    """The label of a column. `pii` marks the column as personal data.
+
+    The type and position of the column come from the select.
+    """
 
     label: str | None = None
     pii: bool = False
@@ -47,11 +50,11 @@ class Heading:
 class Scope:
     """A value that every request must contain, such as the id of a survey.
 
-    `pattern` is a regular expression that values must match; the default depends on the column's type.
-    `known` is the column that lists the existing values; by default, it is the column itself. `title` is an
-    optional column of the same table with a display name for each value. If it is set, callers can list and
-    search the values. `claim` names the caller claim that limits the values. `allowed` contains conditions on
-    the table of `known` and is set only by restrict_report().
+    `pattern` is a regular expression that values must match. The default depends on the column's type.
+    `known` is the column that lists the existing values. The default is `column`. `title` is an optional
+    column with a display name for each value, from the same table as `known`. If it is set, callers can list
+    and search the values. `claim` is the name of the caller claim that limits the values. `allowed` contains
+    conditions on the table of `known` and is set only by restrict_report().
     """
 
     column: ColumnElement[Any]
@@ -68,7 +71,10 @@ class Scope:
 
 @dataclass(frozen=True)
 class Filter:
-    """An optional condition. `choices` lists the valid values. `operators` limits the operators."""
+    """An optional condition.
+
+    `choices` lists the valid values, and `operators` lists the allowed operators.
+    """
 
     column: ColumnElement[Any]
     label: str | None = None
@@ -92,12 +98,12 @@ class Filter:
 
 @dataclass(frozen=True)
 class Questions:
-    """Expand a JSON column into one column per question.
+    """Expands a JSON column into one column per question.
 
-    `select` returns (key, label, multiple) in the order of the questions. If `multiple` is true, the answer
-    is a list, and its items are joined with `; `. `scope` restricts the questions to those of the request,
-    like `Report.scope`. `pii` marks the answers as personal data; callers who may not see personal data get
-    no question columns.
+    `select` returns a row (key, label, multiple) for each question, in order. If `multiple` is true, the
+    answer is a list, and its items are joined with `; `. Like `Report.scope`, `scope` restricts the questions
+    to those of the request. `pii` marks the answers as personal data. Callers who may not see personal data
+    get no question columns.
     """
 
     answers: ColumnElement[Any]
@@ -159,7 +165,10 @@ def as_select(value: Any) -> Select[Any]:
 
 
 def as_column(value: Any, part: str, source: Select[Any]) -> ColumnElement[Any]:
-    """Resolve a column, an ORM attribute or the name of a column in `source` to a column."""
+    """Return the column that `value` identifies.
+
+    `value` is a column, an ORM attribute, or the name of a column in `source`.
+    """
     if isinstance(value, str):
         return _named(value, part, source)
     if isinstance(value, tuple | list):

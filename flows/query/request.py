@@ -30,7 +30,7 @@ MAX_FILE_NAME_LENGTH = 200
 class ExportRequest:
     """A validated request.
 
-    `filters` maps filter names to the values to match, where None matches null, or to conditions.
+    `filters` maps each filter name to the values to match or to conditions. The value None matches null.
     """
 
     report: Report
@@ -47,7 +47,7 @@ class ExportRequest:
 
     @property
     def fingerprint(self) -> str:
-        """A hash that is equal for requests that produce the same file."""
+        """A hash that is the same for all requests that produce the same file."""
         content = {
             "report": self.report.name,
             "scope": dict(self.scope),
@@ -73,7 +73,7 @@ class ExportRequest:
 
     @property
     def copy_options(self) -> CsvOptions | None:
-        """The options for COPY to render the file's records, or None if the file needs typed chunks."""
+        """The CSV options for PostgreSQL's COPY, or None if the file is written from typed chunks."""
         return None if self.report.transform else self.format.copy_options(self.options)
 
     @property
@@ -88,7 +88,10 @@ class ExportRequest:
 
 
 def _row_restrictions(report: Report) -> dict[str, tuple[str, ...]]:
-    """Return the restrictions by claim. Scopes are omitted, because the request contains their values."""
+    """Return the allowed values of each claim that restricts the rows.
+
+    Claims that restrict only a scope are omitted, because the request contains the value of the scope.
+    """
     names = {*report.claims, *report.session_claims.values()}
     restricted = {name: values for name, values in report.rights.items() if ALL_VALUES not in values}
     return {name: values for name, values in restricted.items() if name in names}
@@ -102,7 +105,7 @@ def _normalized(values: tuple[Any, ...] | Conditions) -> list[str] | dict[str, l
 
 
 def _unordered(values: tuple[Any, ...]) -> list[str]:
-    """Sort the values and drop duplicates, because a filter matches any of its values in any order."""
+    """Sort the values and drop duplicates. Neither order nor repetition changes what a filter matches."""
     return sorted({json.dumps(value, default=_plain_text) for value in values})
 
 
@@ -118,7 +121,7 @@ def _day_text(text: str) -> str:
 def parse_request(body: object, reports: Mapping[str, Report]) -> ExportRequest:
     """Validate a decoded JSON body.
 
-    Raises InvalidRequest, which lists every error in the body.
+    Raises InvalidRequest with all errors in the body.
     """
     report = requested_report(body, reports)
     try:
@@ -146,12 +149,15 @@ def default_report(reports: Mapping[str, Report]) -> Report | None:
 
 
 def parse_stored_request(body: Mapping[str, Any], reports: Mapping[str, Report]) -> ExportRequest:
-    """Parse a body returned by `stored_body`, using the report that was the default when it was stored."""
+    """Parse a body returned by `stored_body`.
+
+    A body without the name of a report uses the report that was the default when the body was stored.
+    """
     return replace(parse_request(_with_name(body, reports), reports), body=body)
 
 
 def stored_report(body: Mapping[str, Any], reports: Mapping[str, Report]) -> Report | None:
-    """Return the report of a body returned by `stored_body`, or None if the report no longer exists."""
+    """Return the report that a stored body refers to, or None if the report no longer exists."""
     return requested_report(_with_name(body, reports), reports)
 
 
@@ -160,9 +166,10 @@ def _with_name(body: Mapping[str, Any], reports: Mapping[str, Report]) -> Mappin
 
 
 def stored_body(report: Report, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the body without nulls, and with the report's name unless it is DEFAULT_REPORT.
+    """Return the body for storage.
 
-    The body then still refers to the same report if the default report changes.
+    Nulls are removed, and the report's name is added unless it is DEFAULT_REPORT. The stored body therefore
+    refers to the same report even if the default report changes.
     """
     values = {key: value for key, value in body.items() if value is not None}
     return values if report.name == DEFAULT_REPORT else {"report": report.name, **values}

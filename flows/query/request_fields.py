@@ -21,8 +21,8 @@ from flows.rows.columns import type_name
 Schema = dict[str, Any]
 
 MAX_NAME_LENGTH = 200
-# Python does not consider these characters printable, but names contain them: the no-break and ideographic
-# spaces, and the joiners U+200C (in Persian) and U+200D (in emoji).
+# Names may contain these characters, although Python does not consider them printable. They are no-break and
+# ideographic spaces, and the joiners U+200C (used in Persian) and U+200D (used in emoji).
 _ALSO_IN_NAMES = str.maketrans("", "", "\u00a0\u202f\u3000\u200c\u200d")
 DATE_PATTERN = (
     r"^(\d{4}-\d{1,2}-\d{1,2}|\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,6})?([Zz]|[+-]\d{2}:\d{2}))$"
@@ -41,14 +41,14 @@ _FILTER_SCHEMAS: Mapping[str, Schema] = {
 
 
 def one_of(values: Iterable[Any]) -> Any:
-    """Return a Literal type of values that are known only at run time."""
+    """Return a Literal type for values that are known only at run time."""
     return Literal.__getitem__(tuple(values))
 
 
 def read_by(parse: Any, schema: Schema) -> Any:
-    """Return a field type that is parsed by `parse` and described by `schema`.
+    """Return a field type whose values are parsed by `parse` and described by `schema`.
 
-    `parse` raises ValueError for an invalid value.
+    `parse` must raise ValueError if a value is invalid.
     """
     return Annotated[Any, PlainValidator(parse), WithJsonSchema(schema)]
 
@@ -94,7 +94,7 @@ def filter_field(filter_: Filter) -> Any:
 
 
 def _values_schema(filter_: Filter) -> Schema:
-    """Return the schema of a value or null, or a list of values and nulls."""
+    """Return the schema for a single value or a list of values. Each value may be null."""
     value: Schema = {"anyOf": [filter_schema(filter_), {"type": "null"}]}
     several = {"type": "array", "items": value, "minItems": 1, "maxItems": MAX_ANY_OF}
     return {"anyOf": [*value["anyOf"], several]}

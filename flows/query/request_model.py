@@ -1,4 +1,4 @@
-"""Build a Pydantic model of export requests for each report.
+"""Build a Pydantic model for the export requests of each report.
 
 The API, the flow and schedules validate requests with these models, and the OpenAPI document is generated
 from them.
@@ -80,13 +80,13 @@ class RequestModel(BaseModel):
 class FilterModel(BaseModel):
     """Base class of a report's filters.
 
-    In a filter, null is a value. It matches rows where the column is null.
+    In a filter, null is treated as a value. It matches rows in which the column is null.
     """
 
     model_config = ConfigDict(extra="forbid", json_schema_extra=without_defaults)
 
     def values(self) -> dict[str, tuple[Any, ...] | Conditions]:
-        """Return the values or conditions of the filters that are set, by filter name."""
+        """Map the name of each filter that is set to its values or conditions."""
         fields = type(self).model_fields
         return {
             str(fields[name].alias): getattr(self, name) for name in fields if name in self.model_fields_set
@@ -121,8 +121,8 @@ class ReportRequest(RequestModel):
 def request_model(report: Report, dates: bool = True) -> type[ReportRequest]:
     """Return the model that validates requests for the report.
 
-    If `dates` is false, requests must not contain dates. This is used for schedules, whose dates are computed
-    for each run.
+    If `dates` is false, requests must not contain dates. This is used for schedules, because their dates are
+    computed for each run.
     """
     cached = "request_model" if dates else "scheduled_request_model"
     if cached not in vars(report):
@@ -133,9 +133,10 @@ def request_model(report: Report, dates: bool = True) -> type[ReportRequest]:
 
 @cache
 def any_report_model(dates: bool = True) -> type[ReportRequest]:
-    """Return the model of requests for an unknown report.
+    """Return the model for requests whose report is unknown.
 
-    It rejects the `report` field and validates the fields that all reports share, to report their errors too.
+    The model rejects the `report` field. It also validates the fields that all reports share, so that their
+    errors are reported, too.
     """
     fields = _fields({}, _optional_dates() if dates else _no_dates())
     fields |= {
@@ -155,7 +156,10 @@ def any_report_model(dates: bool = True) -> type[ReportRequest]:
 
 
 def type_stem(report: Report) -> str:
-    """Return `SurveyResponses` for survey-responses."""
+    """Convert a report's name to a prefix for type names.
+
+    For example, survey-responses becomes `SurveyResponses`.
+    """
     return "".join(word.capitalize() for word in report.name.split("-"))
 
 
@@ -230,7 +234,7 @@ def _filters(report: Report) -> type[FilterModel]:
 
 def _check_period(report: Report, end: date | datetime, info: ValidationInfo) -> date | datetime:
     if not {"from_", "time_zone"} <= info.data.keys():
-        return end  # The missing field is reported separately.
+        return end  # The error in the other field is reported separately.
     try:
         period = date_range.resolve(info.data["from_"], end, info.data["time_zone"] or ZoneInfo("UTC"))
     except ValueError as error:

@@ -1,8 +1,8 @@
-"""Restrict a report to the rows that its caller may see.
+"""Restrict a report to the rows that a caller may see.
 
-A report declares which claim restricts a scope or a column. Each caller has allowed values for each claim.
-The restriction becomes part of the report's SELECT, as a mask does (see masking.py), so it applies to the
-table, count, preview, choices and file. To the caller, a scope value that is not allowed does not exist.
+A report declares which claim restricts a scope or a column. Each caller has a set of allowed values for each
+claim. Like a mask (see masking.py), the restriction is part of the report's SELECT. It therefore applies to
+the table, count, preview, choices and file. If a scope value is not allowed, it appears not to exist.
 """
 
 import json
@@ -27,9 +27,10 @@ _EVERY = frozenset({ALL_VALUES})
 
 @dataclass(frozen=True)
 class Rights:
-    """The rows that the creator of an export or schedule may see. If `claims` is None, these are all rows.
+    """The rows that the creator of an export or schedule may see.
 
-    `from_key` is true if the rights come from an API key, which can be revoked or limited later.
+    If `claims` is None, the creator may see all rows. `from_key` is true if the rights come from an API key.
+    Such a key can be revoked or limited later.
     """
 
     claims: Claims | None = None
@@ -42,7 +43,10 @@ class Rights:
 
 
 def parse_rights(value: object) -> Rights | None:
-    """Parse the flow parameter. Raises InvalidRequest if it is invalid, such as after an operator's edit."""
+    """Parse the `rights` flow parameter.
+
+    Raises InvalidRequest if the parameter is invalid, for example because an operator has edited it.
+    """
     match value:
         case None:
             return None
@@ -61,7 +65,7 @@ def allowed_values(claims: Claims | None, name: str) -> frozenset[str]:
 
 
 def intersect(one: Claims | None, other: Claims | None) -> Claims | None:
-    """Return the claims that both allow. None allows every value."""
+    """Return claims that allow only what both arguments allow. None allows every value."""
     if one is None or other is None:
         return other if one is None else one
     return {name: _both(one[name], other[name]) for name in one.keys() & other.keys()}
@@ -94,11 +98,11 @@ def _text(value: object) -> str:
 
 
 def restrict_report(report: Report, claims: Claims | None) -> Report:
-    """Return the report with only the rows that the claims allow."""
+    """Return the report, restricted to the rows that the claims allow."""
     if claims is None or not report.claim_names:
         return report
     for dates in (True, False):
-        request_model(report, dates)  # cached on the declared report
+        request_model(report, dates)  # This caches the model on the declared report.
     rights = {name: tuple(sorted(allowed_values(claims, name))) for name in report.claim_names}
     restricted = replace(
         report,
@@ -108,12 +112,15 @@ def restrict_report(report: Report, claims: Claims | None) -> Report:
         rights=rights,
     )
     computed = {name: value for name, value in vars(report).items() if name not in vars(restricted)}
-    vars(restricted).update(computed)  # reuse the report's columns, filters and models
+    vars(restricted).update(computed)  # Reuse the report's cached columns, filters and models.
     return restricted
 
 
 def session_settings(report: Report) -> dict[str, str]:
-    """Return PostgreSQL settings for row-level security. Each is a JSON array of allowed claim values."""
+    """Return the PostgreSQL settings for row-level security.
+
+    The value of each setting is a JSON array of the allowed values of a claim.
+    """
     every = (ALL_VALUES,)
     return {
         setting: json.dumps(report.rights.get(claim, every))
@@ -148,7 +155,7 @@ def _restrict_questions(report: Report, rights: Mapping[str, tuple[str, ...]]) -
 def _value_clauses(
     report: Report, name: str, column: ColumnElement[Any], rights: Mapping[str, tuple[str, ...]]
 ) -> Iterator[ColumnElement[bool]]:
-    """Yield the conditions on a column with values of the scope `name`.
+    """Yield the conditions on a column that contains values of the scope `name`.
 
     The scope's own claim lists the allowed values. Other claims allow values that occur in the caller's rows.
     """
@@ -180,7 +187,10 @@ def _clause(column: ColumnElement[Any], texts: tuple[str, ...]) -> Iterator[Colu
 
 
 def _parsed(texts: tuple[str, ...], filter_: Filter) -> Iterator[Any]:
-    """Yield the values in the column's type. Invalid strings are skipped, because no row has such a value."""
+    """Convert the strings to the column's type.
+
+    Invalid strings are skipped, because no row contains such a value.
+    """
     for text in texts:
         with suppress(ValueError):
             yield parse_filter_value(value_from_text(text, filter_), filter_)

@@ -1,6 +1,6 @@
-"""Build the SQL of a request.
+"""Build the SQL statements for a request.
 
-Table, count and export all use this module, so they always agree.
+The table, the count and the export all use this module, so they always agree.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -72,7 +72,7 @@ def output_columns(request: ExportRequest, questions: Sequence[Question]) -> lis
 def columns_to_read(
     request: ExportRequest, columns: Sequence[OutputColumn], questions: Sequence[Question]
 ) -> list[OutputColumn]:
-    """Return the columns of the file, followed by columns that only the report's transform needs."""
+    """Return the columns of the file, followed by the columns that only the report's transform needs."""
     if request.report.transform is None:
         return list(columns)
     chosen = {column.key for column in columns}
@@ -96,7 +96,7 @@ def _question_columns(
 
 
 def rows(request: ExportRequest, expressions: Sequence[ColumnElement[Any]]) -> Select[Any]:
-    """Select expressions for the rows that match the request, in its sort order."""
+    """Build a query that selects these expressions from the matching rows, in the request's sort order."""
     clauses = [clause for term in order(request) for clause in _order_by(term)]
     return _matching(request, expressions).order_by(None).order_by(*clauses)
 
@@ -107,12 +107,15 @@ def count(request: ExportRequest) -> Select[Any]:
 
 
 def cursor_values(terms: Sequence[OrderTerm]) -> list[ColumnElement[Any]]:
-    """Return the expressions whose values are passed to `rows_after`, labelled by position."""
+    """Return the expressions whose values `rows_after` needs. Each is labelled with its position."""
     return [cursor_value(term.expression).label(f"s{number}") for number, term in enumerate(terms)]
 
 
 def rows_after(statement: Select[Any], terms: Sequence[OrderTerm], values: Sequence[Any]) -> Select[Any]:
-    """Restrict a statement to the rows after the row with these values. There is one value per term."""
+    """Restrict a statement to the rows that follow the row with these values.
+
+    `values` contains one value per term.
+    """
     alternatives = []
     equal: list[ColumnElement[bool]] = []
     for term, value in zip(terms, values, strict=True):
@@ -121,12 +124,12 @@ def rows_after(statement: Select[Any], terms: Sequence[OrderTerm], values: Seque
             term.expression.is_(None) if value is None else term.expression == bound_cursor_value(value)
         )
     beyond = or_(*alternatives)
-    # A grouped report may sort by an aggregate, which can only be compared in HAVING.
+    # A grouped report may be sorted by an aggregate. Aggregates can be compared only in HAVING.
     return statement.having(beyond) if statement._group_by_clauses else statement.where(beyond)
 
 
 def order(request: ExportRequest) -> list[OrderTerm]:
-    """Return the sort terms. The report's key comes last, so that the order is total."""
+    """Return the sort terms. The last term is the report's key, so that the order is unambiguous."""
     columns = request.report.table_columns
     terms = [_term(columns[key.key].expression, key.descending) for key in request.sort]
     return [*terms, _term(request.report.key, descending=False)]
@@ -140,7 +143,7 @@ def questions(request: ExportRequest) -> Select[Any] | None:
 
 
 def without_rows(request: ExportRequest, filters: Sequence[str]) -> Select[Any]:
-    """Build a query that returns no rows, so that the database only checks the values of these filters."""
+    """Build a query that returns no rows and only makes the database check the values of these filters."""
     columns = request.report.filter_columns
     clauses = [_condition(columns[name].column, request.filters[name]) for name in filters]
     return (
@@ -157,9 +160,9 @@ def scope_exists(request: ExportRequest, name: str) -> Select[Any]:
 
 
 def scope_choices(scope: Scope, search: str, limit: int) -> Select[Any]:
-    """Select the (value, title) pairs that match a search, ordered by title.
+    """Build a query for the (value, title) pairs that match a search, ordered by title.
 
-    A pair matches if its title contains the search text or its value equals it.
+    A pair matches if its title contains the search text or its value is equal to the search text.
     """
     title = scope.title
     if title is None:
@@ -185,11 +188,11 @@ def _scope_clauses(
 
 
 def _equals(column: ColumnElement[Any], text: str) -> ColumnElement[bool]:
-    """Compare a column with the value of a scope, which is always text in a request."""
+    """Compare a column with the value of a scope. In a request, this value is always a string."""
     try:
         value: Any = _SCOPE_VALUES.get(type_name(column.type), str)(text)
     except ValueError:
-        return false()  # not a valid value of the column's type, so no row matches
+        return false()  # The text is not valid for the column's type, so no row matches.
     return operand(column) == bound(column, value)
 
 
@@ -245,7 +248,7 @@ def _any_of(column: ColumnElement[Any], values: tuple[Any, ...]) -> ColumnElemen
 
 
 def has_value(column: ColumnElement[Any], values: tuple[Any, ...]) -> ColumnElement[bool]:
-    """Return the condition that the column has one of the values. It is false if there are none."""
+    """Return the condition that the column has one of the values. If there are no values, it is false."""
     parameters = [bound(column, value) for value in values]
     value = shown(column)
     if not parameters:

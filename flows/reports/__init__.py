@@ -47,9 +47,10 @@ _MISSING_PART = re.compile(rf"({'|'.join(_KINDS)})\.__init__\(\) missing \d+ req
 
 @dataclass(frozen=True)
 class BrokenReport:
-    """A report that is disabled, with the file and the reason for its operator.
+    """A report that is disabled because it could not be loaded.
 
-    `name` is derived from the file's name if the report could not be declared.
+    `file` and `reason` are shown to the operator. If the report could not be declared, `name` is derived from
+    the name of its module.
     """
 
     name: str
@@ -73,11 +74,11 @@ def catalog(extra_modules: tuple[str, ...] = (), default: str = "") -> Mapping[s
 
 @cache
 def load_reports(extra_modules: tuple[str, ...] = (), default: str = "") -> LoadedReports:
-    """Load all reports. An invalid one is returned as a BrokenReport and does not affect the others.
+    """Load all reports. An invalid report is returned as a BrokenReport and does not affect the others.
 
-    The default report is the one named `default`. Without a name, it is `survey-responses` or
-    the only report.
-    Raises DeclarationError if no report is named `default`.
+    `default` is the name of the default report. Raises DeclarationError if there is no report with that name.
+    If `default` is empty, `survey-responses` is the default. If there is no such report and only one report
+    exists, that report is the default.
     """
     append_current_folder()
     reports: dict[str, Report] = {}
@@ -116,7 +117,7 @@ def _installed_modules() -> list[str]:
 
 
 def _import_all(name: str) -> Iterator[tuple[str, BrokenReport | None]]:
-    """Import a module, or all modules of a package. Yield the name of each, and its error."""
+    """Import a module, or all modules of a package. Yield the name of each module and its error, if any."""
     module = _import(name)
     if isinstance(module, BrokenReport):
         yield name, module
@@ -130,7 +131,7 @@ def _import_all(name: str) -> Iterator[tuple[str, BrokenReport | None]]:
 
 
 def _public(folders: Iterable[str]) -> list[str]:
-    """Return the names of the modules in a package, without private ones such as `_tables.py`."""
+    """Return the names of the public modules in a package. Names such as `_tables` are private."""
     return [info.name for info in pkgutil.iter_modules(folders) if not info.name.startswith("_")]
 
 
@@ -150,7 +151,7 @@ def _reason(name: str, error: Exception) -> str:
         return f"{wrong[1]} has no part {wrong[2]!r}; its parts: {', '.join(_parts(wrong[1]))}"
     if isinstance(error, TypeError) and (wrong := _MISSING_PART.search(str(error))):
         return f"{wrong[1]} has no {wrong[2]}, which is required"
-    if isinstance(error, AttributeError) and str(error).isidentifier():  # from table.c
+    if isinstance(error, AttributeError) and str(error).isidentifier():  # Raised by table.c.
         return f"the table declares no column {str(error)!r}"
     if isinstance(error, ImportError):
         return f"{text}{_import_hint(name, error)}"

@@ -1,6 +1,6 @@
 """Convert columns between Python lists and Arrow arrays.
 
-A column is an array only if Arrow represents each of its values exactly.
+A column becomes an array only if Arrow can represent every value exactly.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ Offsets: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.int64]]"
 Flags: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.bool_]]"
 Values: TypeAlias = Sequence[Any] | pa.Array
 
-TEXT = pa.large_string()  # Unlike string(), it has no limit of 2 GiB per chunk.
+TEXT = pa.large_string()  # Unlike string(), large_string() has no limit of 2 GiB per chunk.
 TIMESTAMP = pa.timestamp("us")
 _ARROW_TYPES = {str: TEXT, int: pa.int64(), bool: pa.bool_(), float: pa.float64()}
 
@@ -22,7 +22,7 @@ _ARROW_TYPES = {str: TEXT, int: pa.int64(), bool: pa.bool_(), float: pa.float64(
 def packed(values: Values) -> Values:
     """Return the values as an Arrow array if possible, and unchanged otherwise.
 
-    The values must all have the same type, and Arrow must represent them exactly. None becomes null.
+    This is possible if all values have the same type and Arrow can represent them exactly. None becomes null.
     """
     if isinstance(values, pa.Array):
         return values
@@ -32,7 +32,7 @@ def packed(values: Values) -> Values:
         return values
     try:
         return pa.array(values, arrow_type)
-    # The value is an integer of more than 64 bits, or text with an unpaired surrogate.
+    # A value is an integer of more than 64 bits, or a string with an unpaired surrogate.
     except (OverflowError, UnicodeEncodeError):
         return values
 
@@ -40,7 +40,7 @@ def packed(values: Values) -> Values:
 def timestamps(values: Values) -> Values:
     """Parse ISO timestamps without an offset.
 
-    Return the values unchanged if any of them has another form.
+    Return the values unchanged if any of them has a different format.
     """
     texts = packed(values)
     if not isinstance(texts, pa.LargeStringArray):
@@ -64,7 +64,7 @@ def offsets(texts: pa.Array) -> Offsets:
 
 
 def data(texts: pa.Array) -> bytes:
-    """Return the concatenated bytes of all strings. Nulls may contribute bytes, too."""
+    """Return the concatenated bytes of all strings. The result may also contain bytes of nulls."""
     begins, buffer = offsets(texts), texts.buffers()[2]
     if buffer is None or not len(texts):
         return b""

@@ -30,9 +30,9 @@ class OutputColumn:
 
     @property
     def zoned(self) -> bool:
-        """Return whether the column has a time zone.
+        """Return whether the values of the column have a time zone.
 
-        Its values are then written in the time zone of the request.
+        Such values are written in the time zone of the request.
         """
         return self.type == "date-time" and bool(getattr(self.expression.type, "timezone", False))
 
@@ -43,7 +43,7 @@ _TYPE_NAMES: tuple[tuple[type[sql.TypeEngine[Any]], str], ...] = (
     (mysql.BIT, "integer"),
     (mysql.YEAR, "integer"),
     (sql.Numeric, "number"),
-    (sql.Float, "number"),  # Float is not a subclass of Numeric since SQLAlchemy 2.1.
+    (sql.Float, "number"),  # Since SQLAlchemy 2.1, Float is no longer a subclass of Numeric.
     (sql.DateTime, "date-time"),
     (sql.Date, "date"),
     (sql.Time, "time"),
@@ -53,5 +53,5 @@ _TYPE_NAMES: tuple[tuple[type[sql.TypeEngine[Any]], str], ...] = (
 
 
 def type_name(kind: sql.TypeEngine[Any]) -> str:
-    """Return the API's name for a column type. It is the same for every database."""
+    """Return the API's name for a column type. The name is the same for every database."""
     return next((name for base, name in _TYPE_NAMES if isinstance(kind, base)), "string")

@@ -39,7 +39,7 @@ def checked_depth(document: Any, left: int = MAX_DEPTH) -> Any:
 
 
 def json_text(value: Any) -> str:
-    """Return JSON in the format of `jsonb`.
+    """Return JSON text in the format that PostgreSQL uses for `jsonb`.
 
     Keys are sorted by length, then by bytes. Commas and colons are followed by a space.
     """
@@ -77,7 +77,7 @@ def _encode(document: Any, stored: str | None) -> str | None:
         return None
     if stored is None:
         return json_text(document)
-    if document == stored:  # It could not be decoded.
+    if document == stored:  # The document could not be decoded.
         return stored
     text = json_text(document)
     return stored if text == json_text(_decode(stored)) else text

@@ -1,4 +1,4 @@
-"""Operators that filters allow, by the type of their column."""
+"""List the filter operators for each column type."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ OPERATORS = (*RANGES, "contains", *EXCLUSIONS)
 
 
 def operators_of(kind: sql.TypeEngine[Any]) -> tuple[str, ...]:
-    """Return the filter operators for columns of this type, in addition to plain values."""
+    """Return the operators that a filter on a column of this type allows in addition to plain values."""
     if type_name(kind) in ("integer", "number", "date", "date-time"):
         return RANGES + EXCLUSIONS
     is_text = isinstance(kind, sql.String) and not isinstance(kind, sql.Enum | mysql.SET)

@@ -55,8 +55,9 @@ def transform_chunk(
 ) -> Chunk:
     """Apply the report's `transform` to a chunk, or return the chunk unchanged if there is none.
 
-    `declared_in` is the path of the report's file, for the error message. Raises TransformFailed if the
-    transform raises, or does not return a frame with the same columns and number of rows.
+    `declared_in` is the path of the report's file and is used in the error message. Raises TransformFailed if
+    the transform raises an exception, or if it does not return a frame with the same columns and the same
+    number of rows.
     """
     if transform is None:
         return chunk
@@ -132,7 +133,7 @@ def values_of(series: "pd.Series[Any]", column: OutputColumn) -> Values:
 def _strings_of(series: "pd.Series[Any]") -> Values:
     try:
         texts = pa.array(series.array).cast(TEXT)
-    except UnicodeEncodeError:  # The text has an unpaired surrogate. The writer reports the row.
+    except UnicodeEncodeError:  # A string has an unpaired surrogate. The writer reports its row.
         return [_plain(value) for value in series.astype(object).tolist()]
     return texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
 
@@ -153,7 +154,7 @@ def _array(values: Values, column: OutputColumn, zone: ZoneInfo) -> Any:
 
 
 def _typed_arrow(kind: pa.DataType, column: OutputColumn) -> _Build | None:
-    """Return the function that builds the column's dtype, or None if the Arrow type does not match it."""
+    """Return the function that builds the column's array, or None if the Arrow type does not match."""
     if isinstance(column.expression.type, LargeBinary):
         return None
     if column.type == "number" and not isinstance(column.expression.type, Float):
@@ -176,7 +177,7 @@ def _days_of_arrow(values: Any, column: OutputColumn, zone: ZoneInfo) -> Any:
 
 
 def _typed(column: OutputColumn) -> tuple[set[type], _Build]:
-    """Return the types of the column's values, and the function that builds an array of them."""
+    """Return the supported value types, and the function that builds an array of such values."""
     if column.type == "string" and isinstance(column.expression.type, LargeBinary):
         return set(), _objects
     if column.type == "number" and isinstance(column.expression.type, Float):
@@ -209,7 +210,7 @@ def _texts(values: Sequence[Any], column: OutputColumn, zone: ZoneInfo) -> Any:
         values = [value and str(value) for value in values]
     try:
         return _of_dtype(_STRING)(pa.array(values, TEXT), column, zone)
-    except UnicodeEncodeError:  # The text has an unpaired surrogate.
+    except UnicodeEncodeError:  # A string has an unpaired surrogate.
         return pd.array(_object_array(values), dtype=pd.StringDtype("python"))
 
 

@@ -1,4 +1,4 @@
-"""Items passed between the tasks of an export."""
+"""Define the items that the tasks of an export pass to each other."""
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -16,7 +16,7 @@ T = TypeVar("T")
 class Stream(Generic[T]):
     """Wraps a generator to hide it from Prefect.
 
-    Prefect looks into the collections that a task receives and would exhaust the generator.
+    Prefect inspects the collections that a task receives. It would iterate over a generator and exhaust it.
     """
 
     __slots__ = ("_items",)
@@ -30,10 +30,11 @@ class Stream(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """The first item of an export: the exact number of rows, the time of the snapshot, and the columns.
+    """The first item of an export.
 
-    `columns` are the columns of the file. `read` are the columns of the chunks: `columns`, followed by the
-    columns that only the report's transform needs.
+    `expected` is the exact number of rows, and `snapshot_at` is the time of the snapshot. `columns` contains
+    the columns of the file. `read` contains the columns of the chunks. These are the columns of the file,
+    followed by the columns that only the report's transform needs.
     """
 
     expected: int
@@ -54,9 +55,9 @@ class Records:
 class Chunk:
     """Rows as typed columns.
 
-    `keys` are the values of the report's key, which identify rows in error messages. Each column is an Arrow
-    array, or a list of Python values if Arrow has no exact type for one of its values. The same column may
-    be an array in one chunk and a list in the next. The types depend on `OutputColumn.type`:
+    `keys` contains the values of the report's key. They identify rows in error messages. Each column is an
+    Arrow array, or a list of Python values if Arrow has no exact type for one of the values. The same column
+    may be an array in one chunk and a list in the next. The types depend on `OutputColumn.type`:
 
                     array               list
     integer         int64               int
@@ -69,8 +70,8 @@ class Chunk:
     json            large_string        str
 
     Arrays of timestamps have no time zone. They are in UTC if the column has a time zone. A list may also
-    contain aware timestamps. A value that Python cannot represent, such as an infinite date, is the text that
-    the database prints for it. Null is null in an array and None in a list.
+    contain aware timestamps. A value that Python cannot represent, such as an infinite date, appears as the
+    text that the database prints. Null is null in an array and None in a list.
     """
 
     values: Sequence[Values]
@@ -91,8 +92,8 @@ class Chunk:
 class Block:
     """Bytes of an output file, before compression.
 
-    `rows` is the number of rows that the writer consumed for this block. `file` is the number of the file,
-    from 0. It stays 0 unless the format splits rows into several files.
+    `rows` is the number of rows that the writer consumed for this block. `file` is the number of the output
+    file, starting from 0. It is always 0 unless the format splits rows into several files.
     """
 
     rows: int
@@ -102,7 +103,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class FirstRows:
-    """The labels and the first few rows as text, for the run's page in Prefect."""
+    """The column labels and the first few rows, as text for the run's page in Prefect."""
 
     rows: list[list[str]]
 

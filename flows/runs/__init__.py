@@ -1,5 +1,5 @@
-"""Track a run of an export in Prefect: its progress, receipt, result, tags, artifacts and page.
+"""Track the run of an export in Prefect, including its progress, receipt, result, tags, artifacts and page.
 
-Code that reads or writes the state of a run in Prefect belongs here. The `schedules` package follows up the
-runs of a schedule, and `formats` and `storage` handle the file itself.
+Code that reads or writes the state of a run in Prefect belongs here. The `schedules` package follows up on
+the runs of a schedule, and the `formats` and `storage` packages handle the file itself.
 """

@@ -1,4 +1,7 @@
-"""Read the Prefect artifacts of a run, which contain its progress and the columns of its file."""
+"""Create, read and delete the Prefect artifacts of a run.
+
+The artifacts contain the progress of the run, the columns of its file, and its page.
+"""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -16,7 +19,7 @@ from prefect.exceptions import ObjectNotFound
 from flows.runs.receipt import RunProgress, parse_metadata
 from flows.runs.tags import DELETED_TAG
 
-# Types of artifacts. The columns have their own artifact because Prefect truncates metadata at 500
+# Types of artifacts. The columns are stored in a separate artifact, because Prefect truncates metadata at 500
 # characters.
 PROGRESS, COLUMNS, PAGE = "progress", "columns", "markdown"
 
@@ -30,7 +33,7 @@ def columns_filter(run_id: UUID) -> ArtifactFilter:
 
 
 def page_filter(run_id: UUID) -> ArtifactFilter:
-    """Select the page of a run, which contains its request and the first rows of its file."""
+    """Return the filter for the page of a run. The page shows the request and the first rows of the file."""
     return _filter(PAGE, [run_id])
 
 
@@ -42,7 +45,7 @@ def create_artifacts(client: SyncPrefectClient, run_id: UUID, contents: Iterable
     """Create artifacts from (type, data) pairs, and delete them again if the run has been deleted."""
     for artifact_type, data in contents:
         client.create_artifact(ArtifactCreate(type=artifact_type, flow_run_id=run_id, data=data))
-    # Check last, because a deletion that starts later finds the artifacts itself.
+    # The check comes last, because a deletion that starts after it finds and deletes the artifacts itself.
     if _is_deleted(client, run_id):
         delete_artifacts(client, all_filter(run_id))
 
@@ -55,9 +58,9 @@ def _is_deleted(client: SyncPrefectClient, run_id: UUID) -> bool:
 
 
 def delete_artifacts(client: SyncPrefectClient, selected: ArtifactFilter) -> None:
-    while artifacts := client.read_artifacts(artifact_filter=selected):  # at most 200 at a time
+    while artifacts := client.read_artifacts(artifact_filter=selected):  # This returns at most 200.
         for artifact in artifacts:
-            with suppress(ObjectNotFound):  # deleted by another request
+            with suppress(ObjectNotFound):  # Another request has deleted it.
                 client.delete_artifact(artifact.id)
 
 

@@ -1,8 +1,8 @@
 """Build the final states of runs.
 
-The states keep Prefect's names, such as `Failed`, because its UI, filters and automations depend on them. The
-message therefore starts with the code, as in `source.unavailable: The database …`. Read it with
-`outcome.code_and_message`.
+The states keep Prefect's names, such as `Failed`, because Prefect's UI, filters and automations depend on
+these names. The code is therefore stored at the start of the message, as in `source.unavailable: …`. Use
+`outcome.code_and_message` to read it.
 """
 
 from typing import Any

@@ -36,9 +36,10 @@ def read_ended_runs(
     name: str | None = None,
     page_size: int | None = None,
 ) -> Iterator[FlowRun]:
-    """Yield the runs that ended in this period, newest first. `name` selects runs whose name contains it.
+    """Yield the runs that ended in this period, newest first.
 
-    Pages continue from the last end time, because an offset would read all earlier pages again.
+    If `name` is set, only runs whose name contains it are returned. Each page continues from the last end
+    time, because Prefect would read all earlier pages again for an offset.
     """
     seen: list[UUID] = []
     size = page_size or PAGE_SIZE
@@ -66,7 +67,10 @@ def read_ended_runs(
 def delete_runs(
     client: SyncPrefectClient, flow_names: Sequence[str], ended_before: datetime, at_most: int
 ) -> int:
-    """Delete old runs with their task runs, logs and artifacts, in small batches. Return their number."""
+    """Delete old runs in small batches, together with their task runs, logs and artifacts.
+
+    Return the number of deleted runs.
+    """
     deleted = 0
     while deleted < at_most:
         runs = client.read_flow_runs(
@@ -78,8 +82,8 @@ def delete_runs(
         if not runs:
             break
         run_ids = [run.id for run in runs]
-        # Prefect does not delete the artifacts of a run. They are deleted first, so that none remains without
-        # its run if the sweep is interrupted.
+        # Prefect does not delete the artifacts of a run. Delete them first, so that no artifact remains
+        # without its run if the sweep is interrupted.
         delete_artifacts(client, all_filter(*run_ids))
         _delete_flow_runs(client, run_ids, ended_before)
         deleted += len(runs)
@@ -94,9 +98,9 @@ def _ended_before(time: datetime) -> FlowRunFilter:
 
 
 def _delete_flow_runs(client: SyncPrefectClient, run_ids: list[UUID], ended_before: datetime) -> None:
-    """Delete the runs unless they have been started again in the meantime."""
+    """Delete the runs, except those that have been started again in the meantime."""
     run_filter = _ended_before(ended_before)
     run_filter.id = FlowRunFilterId(any_=run_ids)
     body = {"flow_runs": run_filter.model_dump(mode="json", exclude_none=True), "limit": RUNS_PER_DELETION}
-    path: Any = "/flow_runs/bulk_delete"  # This path is missing from Prefect's list.
+    path: Any = "/flow_runs/bulk_delete"  # Prefect's list of paths does not include this one.
     client.request("POST", path, json=body)

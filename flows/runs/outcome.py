@@ -40,7 +40,7 @@ class Outcome:
 def job_error(job_id: str, state_type: str, state_name: str, state_message: str) -> JobError:
     """Return the error of a failed run.
 
-    For an unknown error, the message contains only the job's id.
+    If the error is unknown, the message contains no details except the job's id.
     """
     code, message = code_and_message(state_name, state_message)
     error_class = errors_by_code().get(code)
@@ -56,7 +56,7 @@ def job_error(job_id: str, state_type: str, state_name: str, state_message: str)
 def code_and_message(name: str, message: str) -> tuple[str, str]:
     """Return the code and the message of a final state. The code is empty if the state has none.
 
-    Earlier versions stored the code as the name of the state.
+    Earlier versions stored the code as the state's name.
     """
     if name and name not in _PREFECT_NAMES:
         return NoRows.code if name == NoRows.earlier_state_name else name, message

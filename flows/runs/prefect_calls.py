@@ -22,7 +22,7 @@ def call_patiently(call: Callable[[], T], clock: Callable[[], float] = time.mono
     """Retry the call while Prefect is unavailable. After a minute, exit the process.
 
     A worker then reschedules the run. If the flow raised an error instead, Prefect would mark the run as
-    failed once it is available again.
+    failed as soon as the API is available again.
     """
     deadline = clock() + PATIENCE_SECONDS
     while True:

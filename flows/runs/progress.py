@@ -1,9 +1,9 @@
-"""Report a run's progress and heartbeat to Prefect, in one progress artifact per run.
+"""Report a run's progress and heartbeat to Prefect. Each run has one progress artifact.
 
 The artifact is written at most once a second and at least every 5 s. Its `updated` timestamp is the
-heartbeat. A worker may replace an attempt whose heartbeat is late (deployments/warm_worker/rescue.py). So an
-attempt that could not write its heartbeat for a while checks whether it is still the current attempt, and
-stops if it is not.
+heartbeat. A worker may replace an attempt whose heartbeat is late (see deployments/warm_worker/rescue.py).
+Therefore, if an attempt could not write its heartbeat for a while, it checks whether it is still the current
+attempt and stops if it is not.
 """
 
 import logging
@@ -26,7 +26,7 @@ from flows.runs.receipt import Receipt, RunProgress, parse_metadata, percent_wri
 
 SECONDS_BETWEEN_WRITES = 1.0
 HEARTBEAT_SECONDS = 5.0
-# Must be shorter than the time without a heartbeat after which a worker replaces a run.
+# A worker replaces a run after some time without a heartbeat. The lease must be shorter than that time.
 LEASE_SECONDS = 2 * HEARTBEAT_SECONDS
 
 logger = logging.getLogger(__name__)
@@ -83,7 +83,7 @@ class ProgressReporter:
             self._write_unless_superseded()
 
     def reach(self, rows: int) -> None:
-        """Increase the number of rows written to `rows`. A lower number has no effect."""
+        """Set the number of written rows to `rows`, unless the number is already higher."""
         self.advance(max(0, rows - self._progress.written))
 
     def check_current(self) -> None:
@@ -122,7 +122,7 @@ class ProgressReporter:
         try:
             self._check_lease()
             self._write()
-        except prefect_calls.ERRORS:  # the export goes on; a later write catches up
+        except prefect_calls.ERRORS:  # The export continues, and a later write catches up.
             self._written_at = self._clock()
             logger.warning("could not write the progress; retrying", exc_info=True)
 

@@ -9,7 +9,7 @@ from datetime import datetime
 class Receipt:
     """The receipt of a stored file.
 
-    `attempt` and `name` determine its key (see storage.protocol.object_key).
+    `attempt` and `name` determine the storage key of the file (see storage.protocol.object_key).
     """
 
     attempt: int
@@ -24,8 +24,8 @@ class Receipt:
 class RunProgress:
     """Progress of a run.
 
-    `expected` is the exact number of rows, or None while they are being counted. `heartbeat_at` is the time
-    at which the artifact was last written; it is set only on progress read from Prefect.
+    `expected` is the exact number of rows, or None while the rows are being counted. `heartbeat_at` is the
+    time at which the artifact was last written. It is set only if the progress was read from Prefect.
     """
 
     percent: int = 0
@@ -78,6 +78,6 @@ def _receipt(metadata: Mapping[str, str]) -> Receipt:
 def percent_written(written: int, expected: int) -> int:
     """Return the percentage of rows written, at most 99.
 
-    It becomes 100 only when the file has been stored and verified.
+    The progress reaches 100 only when the file has been stored and verified.
     """
     return 99 if expected == 0 else min(99, 99 * written // expected)

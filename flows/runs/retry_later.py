@@ -1,7 +1,7 @@
 """Retry a run later, in a new process with the same run id.
 
 Prefect's own retries would keep the process waiting. If a flow returned a scheduled state instead, its
-process would end with exit code 1, which Prefect reports as a crash.
+process would end with exit code 1, and Prefect would report a crash.
 """
 
 from datetime import datetime, timedelta
@@ -20,7 +20,7 @@ from flows.runs.prefect_calls import call_patiently
 def retry_later(run_id: UUID, attempt: int, message: str, delay: timedelta, now: datetime) -> NoReturn:
     """End this attempt and schedule the next one after `delay`.
 
-    Raises Pause, or Abort if the run has been cancelled or handed to another attempt.
+    Raises Pause to end the flow, or Abort if the run has been cancelled or handed to a different attempt.
     """
     state: State[Any] = AwaitingRetry(scheduled_time=now + delay, message=message)
     with get_client(sync_client=True) as client:
@@ -30,7 +30,8 @@ def retry_later(run_id: UUID, attempt: int, message: str, delay: timedelta, now:
 
 def _set_state(client: SyncPrefectClient, run_id: UUID, attempt: int, state: State[Any]) -> State[Any] | None:
     run = client.read_flow_run(run_id)
-    # An earlier call may have succeeded without a response, or a worker may have rescheduled the run.
+    # An earlier call may have succeeded although its response was lost, or a worker may have rescheduled the
+    # run.
     if run.run_count != attempt or run.state is None or not run.state.is_running():
         raise Abort
     response = client.set_flow_run_state(run_id, state)

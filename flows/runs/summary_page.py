@@ -14,7 +14,7 @@ from flows.runs.receipt import Receipt
 FirstRows = list[list[str]]
 
 ROWS, COLUMNS, CELL_LENGTH = 5, 8, 60
-# The csv module limits cells to 128 KiB by default, but cells of an export have no limit.
+# The csv module limits cells to 128 KiB by default, but the cells of an export can be larger.
 csv.field_size_limit(2**31 - 1)
 
 

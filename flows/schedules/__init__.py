@@ -1,4 +1,4 @@
-"""Compute the recurrence and dates of schedules, and follow up their runs.
+"""Compute the recurrence and dates of schedules, and follow up on their runs.
 
-The API reads and stores schedules in `api.schedules`. The run itself belongs in `runs`.
+The `api.schedules` package reads and stores schedules. Code for the run itself belongs in `runs`.
 """

@@ -1,14 +1,14 @@
 """Send webhooks for the ended runs of schedules, and pause schedules that keep failing.
 
 Every scheduled run inherits a tag from its deployment. The tag is removed when the follow-up is complete, so
-no run is missed. Normally the run's own process does this follow-up in a hook of the flow. Warm workers
-(every few seconds) and the sweep (every hour) find the remaining runs, such as runs that were cancelled
-before they started or whose process was killed. A second follow-up is harmless. The idempotency key of a
+no run is missed. Normally, the run's own process follows up in a hook of the flow. Warm workers (every few
+seconds) and the sweep (every hour) follow up on the remaining runs, such as runs that were cancelled before
+they started or whose process was killed. It is harmless to follow up on a run twice. The idempotency key of a
 delivery consists of the export, the URL and the event, and a paused schedule stays paused.
 
-A Prefect automation would need less code, but it would be less reliable, because it acts on events and the
-server loses events when it restarts. It would also be slower. The server would match every event of every run
-against the automation, in the process that limits the throughput of the whole service. This module makes no
+A Prefect automation would need less code but would be less reliable. Automations act on events, and the
+server loses events when it restarts. An automation would also be slower. The server would match every event
+of every run against it, in the process that limits the throughput of the whole service. This module makes no
 API calls for exports without a schedule.
 """
 
@@ -111,15 +111,15 @@ def _receipt(client: SyncPrefectClient, run_id: UUID) -> Receipt | None:
 def _schedule_parameters(run: FlowRun) -> ScheduleParameters:
     try:
         return parse_schedule_parameters(run.parameters.get("recurring") or {})
-    except InvalidRequest:  # An operator has edited the parameter. The run itself fails with the reason.
+    except InvalidRequest:  # An operator has edited the parameter. The run itself reports the error.
         return ScheduleParameters(None)
 
 
 def _schedule_id(run: FlowRun) -> str:
     """Return the id of the schedule in the API.
 
-    The run's tags contain it, unless an operator created the schedule in Prefect. In that case the id of the
-    deployment is used.
+    The run's tags contain this id unless an operator created the schedule in Prefect. In that case, the
+    deployment's id is used.
     """
     return tags.tag_value(run.tags, tags.SCHEDULE) or str(run.deployment_id)
 

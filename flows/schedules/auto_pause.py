@@ -35,10 +35,10 @@ logger = logging.getLogger(__name__)
 def pause_if_failing(
     client: SyncPrefectClient, deployment: DeploymentResponse, outcome: Outcome, attempts: int, now: datetime
 ) -> AutoPause | None:
-    """Pause the schedule if this run completes a streak of failures.
+    """Pause the schedule if too many consecutive runs have failed, including this one.
 
-    Return the pause caused by this run, or None. The pause is also returned if the run is processed a second
-    time.
+    Return the pause that this run caused, or None. If the run is processed a second time, the same pause is
+    returned again.
     """
     active = [schedule for schedule in deployment.schedules if schedule.active]
     if not active:

@@ -19,10 +19,11 @@ RunResult = Literal["done", "failed", "other"]
 
 @dataclass(frozen=True)
 class AutoPause:
-    """A pause caused by failed runs, as stored in the parameter `recurring`.
+    """A pause caused by failed runs, as stored in the `recurring` parameter.
 
-    `at` is the time of the pause, and failures were counted from `since`; both are in ISO 8601. `code` and
-    `message` are the error of the last failed run, whose id is `export_id`.
+    `at` is the time of the pause, and `since` is the time from which failures were counted. Both are in ISO
+    8601 format. `code` and `message` describe the error of the last failed run. `export_id` is the id of that
+    run.
     """
 
     at: str
@@ -63,14 +64,17 @@ def parse_auto_pause(value: object) -> AutoPause:
 
 
 def failures_until_pause(error: JobError | None) -> int:
-    """Return how many consecutive failures pause a schedule. Without rights, one is enough."""
+    """Return how many consecutive failures pause a schedule.
+
+    One failure is enough if the right to the rows has been withdrawn.
+    """
     return 1 if error is not None and error.code == RightsGone.code else FAILURES_UNTIL_PAUSE
 
 
 def count_failures(results: Iterable[RunResult]) -> int:
     """Count the failures since the last success.
 
-    `results` starts with the most recent run. "other" is neither a failure nor a success.
+    `results` starts with the most recent run. The result "other" counts as neither a failure nor a success.
     """
     failures = 0
     for result in results:

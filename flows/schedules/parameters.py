@@ -1,6 +1,6 @@
-"""Parse the flow parameter `recurring`, which marks a run as belonging to a schedule.
+"""Parse the `recurring` flow parameter. A run with this parameter belongs to a schedule.
 
-Its format is the same for deployments created by the API and those declared in prefect.yaml.
+The format is the same for deployments that the API creates and for those in prefect.yaml.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,7 +22,7 @@ _NAMES = ("range", "onlyIfRows", "timeZone", "since", "atMidnight", "notify", "p
 
 @dataclass(frozen=True)
 class ScheduleParameters:
-    """The parsed parameter.
+    """The parsed `recurring` flow parameter.
 
     `zone` is the time zone of the dates. If it is None, the time zone of the request is used. `since` is the
     time at which the schedule was created. `at_midnight` is true if all slots are in the first hour of a day
@@ -44,8 +44,8 @@ class ScheduleParameters:
     def starts_at(self, scheduled_at: datetime, zone: ZoneInfo | None = None) -> datetime:
         """Return the time at which the run of a slot starts.
 
-        A slot at a midnight that DST skips starts right after the skipped hour, once the previous day is
-        over.
+        If DST skips midnight, the run of a midnight slot starts right after the skipped hour, when the
+        previous day is over.
         """
         if not self.at_midnight or self.needs_last_success:
             return scheduled_at
@@ -64,9 +64,9 @@ class ScheduleParameters:
 
 
 def parse_schedule_parameters(value: object) -> ScheduleParameters:
-    """Parse the parameter.
+    """Parse the flow parameter.
 
-    Raises InvalidRequest if it is invalid, because an operator may have edited it in Prefect.
+    Raises InvalidRequest if the parameter is invalid. An operator may have edited it in Prefect.
     """
     if not isinstance(value, dict):
         raise _invalid("", "type", "Must be an object.")

@@ -27,10 +27,10 @@ from flows.schedules.parameters import ScheduleParameters, parse_schedule_parame
 def resolve_request(
     job_id: UUID, request: Mapping[str, Any], recurring: Mapping[str, Any], now: datetime
 ) -> dict[str, Any]:
-    """Add the dates to the request and store it in the run's parameters.
+    """Add the dates to the request, and store the request in the run's parameters.
 
-    Stored dates are visible to every reader of the run, and a retry covers the same dates. If Prefect starts
-    a run too early because DST skips its slot, the run is postponed.
+    Every reader of the run can then see the dates, and a retry covers the same dates. If Prefect starts a run
+    too early because DST skips its slot, the run is postponed.
     """
     schedule = parse_schedule_parameters(recurring)
     if "from" in request:
@@ -82,7 +82,7 @@ def _last_success(client: SyncPrefectClient, run: FlowRun, scheduled_at: datetim
 def _covered_until(client: SyncPrefectClient, run: FlowRun) -> datetime:
     """Return the end of the period that the run covered.
 
-    This is at most the time of its snapshot, because the file does not contain later rows.
+    This is never later than the time of the snapshot, because the file does not contain later rows.
     """
     ends = [_scheduled_at(run), _end_of_dates(run), _snapshot(client, run)]
     return min(end for end in ends if end is not None)

@@ -70,7 +70,7 @@ _MODELS: dict[str, type[RelativeRange | AbsoluteRange | SinceLastRange]] = {
 def read_range(value: Any) -> Range:
     """Parse a range.
 
-    Raises ValidationError, which lists every error.
+    Raises ValidationError with all errors in the range.
     """
     kind = value.get("kind") if isinstance(value, dict) else None
     model = _MODELS.get(kind) if isinstance(kind, str) else None
@@ -85,7 +85,7 @@ RangeField = Annotated[
 def parse_range(value: object, pointer: str = "/range") -> Range:
     """Parse a range.
 
-    Raises InvalidRequest, which lists every error. `pointer` is the location of the range in the body.
+    Raises InvalidRequest with all errors in the range. `pointer` is the location of the range in the body.
     """
     try:
         return read_range(value)

@@ -1,7 +1,7 @@
-"""Parse the recurrence of a schedule: `cron`, `rrule` or `every`, in a time zone.
+"""Parse the recurrence of a schedule. A recurrence is a `cron`, `rrule` or `every` rule in a time zone.
 
-Rules that would create too many runs, take too long to evaluate or never match are rejected. Prefect computes
-the slots (api/schedules/timetable.py), so the slots shown always match the runs.
+A rule is rejected if it would create too many runs, would take too long to evaluate, or would never match.
+Prefect computes the slots (see api/schedules/timetable.py), so the displayed slots always match the runs.
 """
 
 import re
@@ -21,8 +21,7 @@ KINDS: tuple[Kind, ...] = ("cron", "rrule", "every")
 
 MIN_INTERVAL = timedelta(minutes=15)
 MAX_INTERVAL = timedelta(days=366)
-# Rules without a slot within this time are rejected, because the scheduler would search for one on every
-# pass.
+# A rule without a slot in this period is rejected, because the scheduler would search for one on every pass.
 HORIZON = timedelta(days=5 * 366)
 EARLIEST, LATEST = datetime(2020, 1, 1), datetime(2090, 1, 1)  # noqa: DTZ001 - in the rule's time zone
 # Covers all slots of one day (96) and the first slots of the next day.
@@ -52,7 +51,7 @@ _FREQUENCIES = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
 class Recurrence:
     """A recurrence rule.
 
-    `text` is the cron expression, the RRULE or the duration. An `every` rule counts from the slot `anchor`.
+    `text` is the cron expression, the RRULE or the duration. An `every` rule counts from its `anchor` slot.
     """
 
     kind: Kind
@@ -62,14 +61,14 @@ class Recurrence:
 
     @property
     def interval(self) -> timedelta:
-        """The duration of an `every` rule. It may contain seconds if an operator edited it in Prefect."""
+        """The interval of an `every` rule. It may contain seconds if an operator has edited it in Prefect."""
         return _interval(self.text)
 
     @property
     def whole_days(self) -> bool:
         """Return whether an `every` rule counts calendar days.
 
-        Their length changes with daylight saving time.
+        The length of a calendar day changes with daylight saving time.
         """
         return self.kind == "every" and "T" not in self.text
 
@@ -79,7 +78,10 @@ class Recurrence:
 
 
 def parse_cron(text: object) -> str:
-    """Check that there are five fields and normalize spaces. Prefect's parser checks the values."""
+    """Check that a cron expression has five fields, and normalize its spaces.
+
+    Prefect's parser checks the values.
+    """
     fields = _checked_length(text).split()
     if len(fields) != 5:
         raise ValueError("must have exactly five fields: minute, hour, day, month and weekday")
@@ -109,8 +111,8 @@ def _interval(text: str) -> timedelta:
 def parse_rrule(text: object, now: datetime, zone: ZoneInfo) -> str:
     """Validate an RFC 5545 rule and return it in normalized form.
 
-    FREQ must be DAILY or longer, and seconds and COUNT are not allowed. DTSTART is local time. An UNTIL in
-    UTC, as calendar applications write it, is converted to local time.
+    FREQ must be DAILY or less frequent. Seconds and COUNT are not allowed. DTSTART is in local time. Calendar
+    applications write UNTIL in UTC, so it is converted to local time.
     """
     match = _RRULE.fullmatch(_checked_length(text).replace("\r\n", "\n"))
     if match is None:
@@ -153,7 +155,7 @@ def _check_parts(rule: str) -> None:
 
 
 def _check_slots(rule: rrule, now: datetime) -> None:
-    """Check that the rule has a slot and is not too frequent.
+    """Check that the rule has a slot within the next 5 years and is not too frequent.
 
     The interval is checked first, because the search for a slot visits every slot.
     """
@@ -177,10 +179,10 @@ def _check_number_of_slots(rule: rrule, now: datetime) -> None:
 
 
 def _calendar_repeats_after(year: int, last: datetime) -> timedelta:
-    """Return an offset that moves the years from `year` to `last` to the end of Python's calendar.
+    """Return an offset that shifts the years from `year` to `last` to the end of Python's calendar.
 
-    The target years have the same weekdays and leap years. dateutil searches for a slot until the year 9999,
-    which takes seconds for a rule that never matches. At the end of the calendar the search is short.
+    The shifted years have the same weekdays and leap years. dateutil searches for a slot until the year 9999.
+    For a rule that never matches, this takes seconds unless the search starts near the end of the calendar.
     """
     years = last.year - year
     same = next(
@@ -201,7 +203,7 @@ def check_pace(slots: list[datetime]) -> None:
 
 
 def every_text(interval: timedelta) -> str:
-    """Format a duration in ISO 8601, such as `P7D` or `PT6H30M`."""
+    """Format a duration in ISO 8601 notation, such as `P7D` or `PT6H30M`."""
     if interval % timedelta(days=1) == timedelta():
         return f"P{interval.days}D"
     minutes, seconds = divmod(max(1, round(interval.total_seconds())), 60)

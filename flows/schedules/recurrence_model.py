@@ -1,4 +1,4 @@
-"""Pydantic models of a schedule's recurrence, as sent by callers."""
+"""Define Pydantic models for the recurrence of a schedule in a request."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -93,9 +93,9 @@ RecurrenceBody = CronRecurrence | RruleRecurrence | IntervalRecurrence
 
 
 def read_recurrence(value: Any, now: datetime) -> Recurrence:
-    """Parse a recurrence. An `every` without an anchor counts from `now`.
+    """Parse a recurrence. An `every` rule without an anchor counts from `now`.
 
-    Raises ValidationError or InvalidRequest.
+    Raises ValidationError or InvalidRequest if the recurrence is invalid.
     """
     if not isinstance(value, dict):
         return CronRecurrence.model_validate(value).as_recurrence(now)
@@ -111,7 +111,8 @@ def read_recurrence(value: Any, now: datetime) -> Recurrence:
 def parse_recurrence(value: object, now: datetime, pointer: str = "/recurrence") -> Recurrence:
     """Parse a recurrence.
 
-    Raises InvalidRequest, which lists every error. `pointer` is the location of the recurrence in the body.
+    Raises InvalidRequest with all errors in the recurrence. `pointer` is the location of the recurrence in
+    the body.
     """
     try:
         return read_recurrence(value, now)

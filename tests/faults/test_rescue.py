@@ -1,4 +1,4 @@
-"""Test that jobs of killed and frozen workers are rescued and end with exactly one complete file."""
+"""Test that the jobs of killed and frozen workers are rescued, and that each job stores one complete file."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -61,7 +61,7 @@ def test_a_job_keeps_its_attempt_if_only_its_worker_dies(
 
 @pytest.fixture(scope="module")
 def slow_and_failing(cluster: Cluster, outcome: Outcome) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return two finished jobs: one with a slow query, and one whose process was killed on every attempt."""
+    """Return one finished job with a slow query and one whose process was killed on every attempt."""
     slow = cluster.start("stalled-orders")
     slow_reader = cluster.wait_for_reader(outcome.rescuer)
     failing = cluster.start()

@@ -1,4 +1,4 @@
-"""Run one export with a source and a format defined here, and print its final state as JSON."""
+"""Run an export with the source and format defined in this module, and print its final state as JSON."""
 
 import json
 import sys
@@ -27,7 +27,7 @@ class LinesOptions:
 
 
 class LinesFormat:
-    """Format with a line of column keys, one line per row, and a final line with the number of rows."""
+    """Format that writes a line of column keys, a line for each row, and a final line with the row count."""
 
     name = "lines"
     label = "Lines"
@@ -74,7 +74,7 @@ class LinesWriter:
 
 
 class UpperCaseSource:
-    """Source that converts values to upper case, so that its rows can be recognized."""
+    """Source that converts values to upper case so that the test can recognize its rows."""
 
     def can_read(self, reading: Reading) -> bool:
         return reading.request.format.name == "lines"

@@ -1,4 +1,4 @@
-"""Flows for the tests of the warm worker. Together they cover every final state."""
+"""Flows for the warm worker tests. Together, they end in every final state."""
 
 import json
 import logging
@@ -95,7 +95,7 @@ def leaks(folder: str) -> None:
 
 @flow
 def shows_process_state(state_file: str) -> None:
-    """Write what this run can see of its process to a file."""
+    """Write a file with the process state that is visible to this run."""
     get_run_logger().info("a line of the flow")
     state = {
         "environment": {
@@ -124,7 +124,7 @@ _kept: list[bytearray] = []
 
 @flow
 def grows() -> None:
-    """Allocate and keep more memory than a process is allowed to gain."""
+    """Allocate and keep more memory than a run may add to its process."""
     _kept.append(bytearray(os.urandom(1) * (200 << 20)))
 
 

@@ -41,7 +41,7 @@ def open_snapshot(engine: Engine, seconds: int = 60) -> Iterator[Snapshot]:
 def store_with_fault(
     engine: Engine, storage: S3Storage, key: str, at_bytes: int, fault: Callable[[int], Any]
 ) -> None:
-    """Store the result of a COPY and cause the fault once, after this many bytes."""
+    """Store the result of a COPY. Cause the fault once, after at least `at_bytes` bytes have been written."""
     with open_snapshot(engine) as snap, upload(storage, key) as target:
         backend = snap.scalar(select(func.pg_backend_pid()))
         written, faulted = 0, False

@@ -1,4 +1,4 @@
-"""Test that every source writes the same bytes for the same rows, with any options."""
+"""Test that all sources write the same bytes for the same rows and options."""
 
 import uuid
 from collections.abc import Iterator
@@ -28,8 +28,8 @@ from tests.support.column_strategies import (
 )
 from tests.support.engines import file_by_copy, file_by_copy_chunks, file_by_sqlalchemy, with_transform
 
-# SQLAlchemy warns that SQLite stores decimals as floats. These decimals have at most twelve digits, which a
-# float holds exactly.
+# SQLAlchemy warns that SQLite stores decimals as floats. These decimals have at most twelve digits, so they
+# survive the conversion.
 pytestmark = pytest.mark.filterwarnings("ignore:Dialect sqlite.pysqlite does .not. support Decimal")
 
 # Server settings that must not affect the file.

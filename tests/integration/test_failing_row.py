@@ -1,4 +1,4 @@
-"""Test that an export names the key and column of a value that PostgreSQL cannot render."""
+"""Test that an export error names the row key and column of a value that PostgreSQL cannot render."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -42,7 +42,7 @@ cells = Table(
     Column("document", JSON),
     Column("answers", JSON),
 )
-# The document contains a NUL, which json accepts but jsonb and text reject.
+# Two rows have answers with an escaped NUL. The json type accepts it, but jsonb and text reject it.
 FILL = """
     INSERT INTO cells SELECT 'k' || n, -n, n, '{}',
         CASE WHEN n IN (1234, 4321) THEN '{"one": "\\u0000"}' ELSE '{"one": 1}' END::json

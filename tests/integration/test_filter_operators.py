@@ -1,4 +1,4 @@
-"""Test on each database that the table and the file contain the rows that a filter selects in Python."""
+"""Test that a filter selects the same rows in the table, the file and Python on every database."""
 
 import operator
 import random
@@ -126,7 +126,7 @@ def loaded(url: str) -> Iterator[Engine]:
 
 
 def _stored(row: dict[str, Any], engine: Engine) -> dict[str, Any]:
-    """Return the row as the database returns it. Only PostgreSQL returns a time zone."""
+    """Return the row as the database returns it. Only PostgreSQL returns timestamps with a time zone."""
     at = row["at"]
     return row if at is None or engine.dialect.name == "postgresql" else row | {"at": at.replace(tzinfo=None)}
 

@@ -14,8 +14,8 @@ from tests.support.sample_report import things_snapshot
 from tests.support.system_programs import require_program
 
 NAMES = {name: f"urn:oasis:names:tc:opendocument:xmlns:{name}:1.0" for name in ("table", "office", "text")}
-# # LibreOffice's CSV filter takes the delimiter, quote, encoding (UTF-8), first line, column types, language,
-# quoted as text, and detect dates.
+# LibreOffice's CSV filter takes the delimiter, quote, encoding (UTF-8), first line, column types, language,
+# whether quoted values are text, and whether to detect dates.
 IMPORT = "CSV:{delimiter},34,76,1,,{language},false,true"
 ENGLISH, GERMAN = 1033, 1031
 WORKBOOK = "Calc MS Excel 2007 XML"
@@ -64,7 +64,7 @@ def open_in_libreoffice(file: Path, import_filter: str, folder: Path) -> list[Ro
 
 
 def cells(row: XML.Element) -> Iterator[Any]:
-    """Yield the cells of a row up to the last cell with a value."""
+    """Yield the cell values of a row, omitting empty cells at the end."""
     empty = 0
     for cell in row.iterfind("table:table-cell", NAMES):
         repeated = int(attribute(cell, "table", "number-columns-repeated") or 1)
@@ -108,7 +108,7 @@ def attribute(element: XML.Element, space: str, name: str) -> str | None:
 def in_german(cell: Any) -> Any:
     """Return the value as LibreOffice reads it in the German locale.
 
-    `true` is read as text, and numbers in JSON keep their decimal point.
+    Booleans are read as text. JSON numbers are also read as text, because they keep their decimal point.
     """
     return str(cell).lower() if cell is True or cell is False or cell == -0.5 else cell
 

@@ -39,7 +39,7 @@ UNRELATED = {
 REQUEST = {"surveyId": "668b6fa3b8d693cd865b44bb", "from": "2024-7-19", "to": "2024-7-26"}
 
 
-# This report is valid until its columns are compared with the database.
+# This report looks valid until its columns are compared with the database.
 REPORT_WITHOUT_COLUMN = """
 from sqlalchemy import Column, Integer, MetaData, Table, select
 from flows.reports import Report

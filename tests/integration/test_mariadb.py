@@ -1,4 +1,4 @@
-"""Test that exports from a real MariaDB use one snapshot, exact types and the server's collations."""
+"""Test that exports from MariaDB read one snapshot, keep values exact and follow the server's collations."""
 
 import gc
 import threading
@@ -227,7 +227,7 @@ def test_a_filter_follows_the_columns_collation(engine: Engine, load: Callable[.
 
 
 def count_and_fetch(snap: Snapshot, engine: Engine) -> tuple[int, int]:
-    """Count the rows, delete most of them in another connection, then fetch. Return both row counts."""
+    """Return the row count, and the number of rows fetched after another connection deletes most of them."""
     request = things_request(columns=["id"])
     counted = snap.scalar(statement.count(request))
     with engine.begin() as connection:
@@ -243,7 +243,7 @@ def test_count_and_rows_come_from_one_snapshot(engine: Engine, load: Callable[..
 
 
 def test_without_a_snapshot_count_and_rows_differ(engine: Engine, load: Callable[..., None]) -> None:
-    """Control for the test above: under READ COMMITTED, the count and the rows do differ."""
+    """Control for the test above: under READ COMMITTED, the two numbers do differ."""
     load(*[{}] * 50)
     with engine.connect().execution_options(isolation_level="READ COMMITTED") as connection:
         assert count_and_fetch(Snapshot(connection, datetime.now(UTC)), engine) == (50, 10)

@@ -1,4 +1,4 @@
-"""Test that rows concatenated by MariaDB give the same file as values from the driver."""
+"""Test that rows concatenated by MariaDB produce the same file as rows read through the driver."""
 
 import logging
 import random
@@ -223,7 +223,7 @@ def test_the_driver_reads_rows_larger_than_a_packet(
     assert len(fallback_messages(caplog)) == 1
 
 
-# In these cases the type in the report differs from the type of the database column.
+# In these cases, the type in the report differs from the type of the database column.
 MISDECLARED = {
     "a text for a number": ("words", Integer(), "007"),
     "a text for a timestamp": ("words", DateTime(timezone=True), "2024-07-19 12:00:00"),
@@ -268,7 +268,7 @@ def test_the_error_names_row_and_column_of_an_unreadable_value(
 
 
 class UpperCase(String):
-    """Type that is selected through a function."""
+    """String type that selects its column through a SQL function."""
 
     def column_expression(self, column: Any) -> Any:
         return func.upper(column, type_=self)

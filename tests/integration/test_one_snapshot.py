@@ -78,7 +78,7 @@ def open_snapshot(engine: Engine) -> Iterator[Snapshot]:
 
 
 def count_and_fetch(snap: Snapshot, request: ExportRequest, reader: str) -> tuple[int, int]:
-    """Return the number of rows that were counted and the number that were fetched."""
+    """Return the result of the count query and the number of fetched rows."""
     columns = statement.output_columns(request, [])
     counted = snap.scalar(statement.count(request))
     if reader == "copy":
@@ -114,7 +114,7 @@ def test_the_total_number_of_rows_never_changes(engine: Engine, mover: Mover) ->
 def test_without_a_snapshot_count_and_rows_differ(
     engine: Engine, mover: Mover, request_here: ExportRequest
 ) -> None:
-    """Control for the tests above: under READ COMMITTED, the count and the rows do differ."""
+    """Control for the tests above: under READ COMMITTED, the two numbers do differ."""
     for _ in range(CONTROL_EXPORTS):
         with engine.connect() as connection:
             counted, fetched = count_and_fetch(Snapshot(connection, datetime.now(UTC)), request_here, "copy")

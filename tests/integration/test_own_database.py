@@ -1,4 +1,4 @@
-"""Test that `new` and `check` work on tables and views of PostgreSQL, SQLite and MariaDB."""
+"""Test `new` and `check` with tables and views in PostgreSQL, SQLite and MariaDB."""
 
 import sys
 from collections.abc import Callable, Iterator

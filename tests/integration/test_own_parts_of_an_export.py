@@ -1,4 +1,4 @@
-"""Test an export with a new source and a new format, through the real flow and storage."""
+"""Test exports with a custom source and format through the real flow and storage."""
 
 import json
 import subprocess
@@ -26,7 +26,7 @@ REQUEST = {
 @pytest.fixture
 def export(stack: Stack) -> Any:
     def run(request: dict[str, Any]) -> tuple[dict[str, str], str]:
-        """Return the final state of the run and its standard error output."""
+        """Run the export and return its final state and standard error output."""
         command = [sys.executable, "-m", "tests.integration.export_with_own_parts", json.dumps(request)]
         environment = {**clean_environment(), **stack.settings}
         completed = subprocess.run(  # noqa: S603 - our own module

@@ -1,4 +1,4 @@
-"""Test exports from PostgreSQL with percent signs in names and operators, with and without bound values."""
+"""Test PostgreSQL exports with percent signs in names and operators, with and without bound parameters."""
 
 from collections.abc import Iterator
 

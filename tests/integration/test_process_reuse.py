@@ -19,7 +19,7 @@ FIRST_NUMBER_AFTER_SEED_1 = 0.13436424411240122
 
 
 class Runs:
-    """Runs on a worker that executes one run at a time."""
+    """Starts runs on a worker that executes one run at a time."""
 
     def __init__(self, prefect: httpx.Client, folder: Path) -> None:
         self._prefect, self._file = prefect, folder / "state.json"
@@ -34,7 +34,7 @@ class Runs:
         return run
 
     def read_state(self) -> dict[str, Any]:
-        """Return the process state that a run sees."""
+        """Execute a run and return the process state that it sees."""
         run = self.execute("shows_process_state", state_file=str(self._file))
         assert run["state_type"] == "COMPLETED", run["state"]
         seen: dict[str, Any] = json.loads(self._file.read_text())

@@ -1,4 +1,4 @@
-"""Test that a query ends in the database when its export ends, even before the first row."""
+"""Test that the database query ends when its export ends, even before the first row arrives."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ from tests.support.running_stack import Stack
 
 POOL = "query-ends"
 SLOW_REPORTS = {"REPORTS_CATALOG": "tests.faults.slow_reports"}
-# This row takes longer than any test in this file.
+# Reading this row takes longer than any test in this file.
 SLEEP = select(func.pg_sleep(120).label("slept"))
 READ_FOREVER = """
 import sys

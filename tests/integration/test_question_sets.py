@@ -1,4 +1,4 @@
-"""Test surveys with 0 to 2,000 questions. Each question becomes one column."""
+"""Test exports of surveys with 0 to 2,000 questions. Each question becomes one column."""
 
 import csv
 import io
@@ -21,7 +21,7 @@ from flows.query.request import parse_request
 from flows.settings import Settings
 from flows.sources.snapshot import open_engine
 
-# The sizes include PostgreSQL's limit of 1,664 columns in a SELECT.
+# These sizes include 1,664, which is PostgreSQL's limit on the number of columns in a SELECT.
 SIZES = (0, 1, 300, 1500, 1664, 2000)
 
 metadata = MetaData()

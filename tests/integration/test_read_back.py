@@ -142,12 +142,12 @@ NUMBERS = ("price", "rate")
 
 
 def json_value(value: Any) -> Any:
-    """Return the value after a round trip through JSON, with exact numbers."""
+    """Return the value after a round trip through JSON that keeps numbers exact."""
     return document(json.dumps(value)) if value is not None else None
 
 
 def file_rows(rows_in: Table, request: ExportRequest) -> Table:
-    """Return the rows with the keys of the file, in the order of its columns."""
+    """Return the rows with the file's column keys, in the file's column order."""
     columns = {column.name: key for key, column in zip(request.report.table_columns, common.c, strict=False)}
     return [
         {key: row.get(name) if name != "extra" else json_value(row[name]) for name, key in columns.items()}
@@ -201,7 +201,7 @@ def test_every_program_reads_the_stored_values(
     assert_read(by_duckdb(content, request.options, file), expected, request, nulls=True)
 
 
-# This view has the values that the file contains. Answers are text, and JSON nulls are SQL NULLs.
+# This view contains the same values as the file. Answers are text, and JSON nulls are SQL NULLs.
 AS_IN_THE_FILE = """
     CREATE TEMPORARY VIEW as_in_the_file AS SELECT id, {plain},
         answers ->> 'one' AS one,

@@ -1,4 +1,4 @@
-"""Test the commands that start a single part of the service. They use the shared stack's settings."""
+"""Test the commands that run a single part of the service. The tests use the shared stack's settings."""
 
 from collections.abc import Iterator
 
@@ -31,7 +31,7 @@ def test_several_api_processes_share_a_port(processes: ExtraProcesses) -> None:
             assert [item["name"] for item in api.get("/report-types").json()["items"]]
             request = {"report": "orders", "from": "2024-03-01", "to": "2024-03-02"}
             job = api.post("/exports", json=request).raise_for_status().json()
-            # Each process must find a job that the other process accepted.
+            # Both processes must find the job, although only one of them accepted it.
             for _ in range(4 * PROCESSES):
                 with httpx.Client(base_url=api.base_url, trust_env=False) as other:
                     assert other.get(f"/exports/{job['id']}").status_code == 200
@@ -41,7 +41,7 @@ def test_several_api_processes_share_a_port(processes: ExtraProcesses) -> None:
 
 
 def test_a_second_registration_changes_nothing(processes: ExtraProcesses) -> None:
-    assert output_of(processes, "register")[0] == 0  # other tests may have changed something
+    assert output_of(processes, "register")[0] == 0  # undoes any changes by other tests
     assert output_of(processes, "register") == (0, "No changes.\n")
 
 

@@ -1,4 +1,4 @@
-"""Test uploads to S3 servers that differ from Amazon S3, as Cloudflare R2 and Alibaba OSS do."""
+"""Test uploads to S3 servers with the restrictions of Cloudflare R2 or Alibaba OSS."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack

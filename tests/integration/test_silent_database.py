@@ -1,4 +1,4 @@
-"""Test that an export waits while a silent database is still working, and fails if no result can arrive."""
+"""Test that an export waits for a silent but working database, and fails if no result can arrive."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -70,7 +70,7 @@ def test_a_working_server_is_waited_for(
     proxy: BlockableProxy, probes: list[bool], query: Select[tuple[object, ...]]
 ) -> None:
     assert read(proxy.url, query, nothing) == 1
-    # The result may arrive just before the last probe, so only the first is checked.
+    # The result may arrive just before the last probe, so only the first probe is checked.
     assert probes[0] is False
 
 

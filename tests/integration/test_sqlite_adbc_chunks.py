@@ -1,4 +1,4 @@
-"""Test that the child process and the generic source return the same rows for any SQLite file."""
+"""Test that the child process and the general source return the same rows for any SQLite file."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -48,13 +48,13 @@ def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Use chunks of two rows and two chunks per batch."""
+    """Use chunks of two rows and batches of two chunks."""
     monkeypatch.setattr(sqlalchemy_rows, "CHUNK_ROWS", 2)
     monkeypatch.setattr(adbc_chunks, "BATCH_ROWS", 4)
 
 
 def write(engine: Engine, count: int, *changes: str, values: Sequence[str] = ()) -> None:
-    """Load regular rows and change them with SQL, which bypasses SQLAlchemy's types."""
+    """Load regular rows, then change them with plain SQL to bypass SQLAlchemy's types."""
     load(engine, common, [ROW] * count)
     with engine.begin() as connection:
         for change in changes:
@@ -199,8 +199,8 @@ def test_the_general_source_takes_over_at_the_irregular_batch(
     assert compare_sources(sqlite, kinds_request(common, columns=COLUMNS)).rows_by_process == 7 - remaining
 
 
-# The values are invalid text, timestamps that Arrow or Python rejects, and unpaired surrogates, which fail on
-# writing.
+# The values are invalid text, timestamps that Arrow or Python rejects, and unpaired surrogates. Surrogates
+# cause an error only when they are written.
 BAD_VALUES = [
     "words = x'ff'",
     "at = '2024-01-01 10:00:60'",

@@ -1,4 +1,4 @@
-"""Test that both processes read an SQLite file in one snapshot and that no fault loses rows."""
+"""Test that both processes read one snapshot of an SQLite file, and that no fault loses rows."""
 
 import json
 import sqlite3
@@ -35,7 +35,7 @@ REQUEST = parse_request({"report": "movers", "place": HERE}, {"movers": REPORT})
 
 @pytest.fixture(params=["delete", "wal"])
 def file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """Create a database file in each journal mode. In `delete` mode, readers wait for writers."""
+    """Create a database file for each journal mode. In `delete` mode, readers wait for writers."""
     file = tmp_path / "what's in it, 50% #1.db"
     with closing(sqlite3.connect(file)) as connection:
         connection.execute(f"PRAGMA journal_mode = {request.param}")
@@ -143,7 +143,7 @@ def test_a_waiting_writer_gets_a_turn(engine: Engine, file: Path) -> None:
     with open_snapshot(engine) as snap:
         assert snap.scalar(statement.count(REQUEST)) == ROWS
         with run_in_process(WRITES, file) as writer:
-            time.sleep(0.3)  # By now the writer has either finished or blocks new readers.
+            time.sleep(0.3)  # By now the writer has either finished or is blocking new readers.
             with adbc_chunks.shared(snap, lambda: datetime.now(UTC)) as both:
                 counted = both.snapshot.scalar(statement.count(REQUEST))
                 assert len(list(ids(both, expected=counted))) == counted
@@ -171,7 +171,7 @@ def test_the_general_source_reads_if_the_child_process_cannot_start(
 
 
 def test_the_time_limit_covers_both_processes(engine: Engine) -> None:
-    """This select would take days."""
+    """Without the time limit, the query would run for days."""
     others = [movers.alias() for _ in range(4)]
     endless = select(movers.c.id, *(other.c.note.label(f"n{n}") for n, other in enumerate(others))).where(
         *(other.c.id != movers.c.id for other in others)
@@ -233,7 +233,7 @@ def wait_until_gone(process: psutil.Process) -> bool:
 
 
 def test_the_child_process_does_not_import_pandas(file: Path) -> None:
-    """pyarrow imports pandas if it has to convert a Python value. That takes a second."""
+    """pyarrow imports pandas when it converts a Python value, and the import takes a second."""
     with closing(sqlite3.connect(file)) as connection:
         connection.execute("UPDATE movers SET note = NULL WHERE id % 2 = 0")
         connection.commit()

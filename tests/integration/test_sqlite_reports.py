@@ -1,4 +1,4 @@
-"""Test that the child process and the general source give the same file for any report on SQLite."""
+"""Test that the child process and the general source produce the same file for any SQLite report."""
 
 import json
 import sqlite3

@@ -29,7 +29,7 @@ LOG_SECONDS = 3  # a worker sends its logs every 2 s
 
 
 class SweepStack:
-    """A separate stack for these tests, because a sweep deletes the files of all tests."""
+    """A separate stack for these tests, because a sweep would also delete the files of other tests."""
 
     def __init__(self, stack: Stack, api: httpx.Client, client: SyncPrefectClient, s3: Any) -> None:
         self.stack, self.api, self.client, self.s3 = stack, api, client, s3
@@ -50,7 +50,7 @@ class SweepStack:
         return str(run.id)
 
     def wait_until_completed(self, run_id: UUID) -> str:
-        """Wait for the end of the run and return the message of its state."""
+        """Wait until the run completes and return its state message."""
         deadline = time.monotonic() + SWEEP_TIMEOUT_SECONDS
         while (state := self.client.read_flow_run(run_id).state) is None or not state.is_final():
             assert time.monotonic() < deadline, state

@@ -1,7 +1,7 @@
 """Test that an export selects and formats its timestamps with the same time zone data.
 
-The data of Python and PostgreSQL can differ after the rules of a zone have changed. In these tests, Python
-uses the rules of Phoenix for Vancouver, without daylight saving time.
+Python and PostgreSQL can have different data after a zone's rules have changed. In these tests, Python uses
+Phoenix's rules for Vancouver, so Vancouver has no daylight saving time.
 """
 
 import zoneinfo
@@ -27,7 +27,7 @@ events = Table(
     Column("at", DateTime(timezone=True)),
     Column("local_at", DateTime),
 )
-# Half-hourly timestamps around an ordinary day, a day that skips midnight and one that repeats it.
+# Half-hourly timestamps around an ordinary day, a day that skips midnight and a day that repeats midnight.
 DAYS = [
     datetime(2024, 1, 10, tzinfo=UTC),
     datetime(2027, 4, 30, tzinfo=UTC),
@@ -51,7 +51,7 @@ def engine(scratch_url: str) -> Iterator[Engine]:
 
 @pytest.fixture
 def other_rules(tmp_path: Path) -> Iterator[None]:
-    """Give Python rules for Vancouver that differ from PostgreSQL's rules."""
+    """Make Python use different rules for Vancouver than PostgreSQL does."""
     (source,) = [Path(folder, "America/Phoenix") for folder in zoneinfo.TZPATH if Path(folder).is_dir()][:1]
     (tmp_path / "America").mkdir()
     (tmp_path / "America/Vancouver").write_bytes(source.read_bytes())

@@ -1,7 +1,7 @@
 """Test every column type of every database in exports, tables, dry runs, sorting, filters and cursors.
 
-Each operation must agree with the file or be rejected. Declarations are rejected at start, and
-values with InvalidRequest.
+Each operation must agree with the file or be rejected. Unsupported declarations are rejected at startup, and
+unsupported values are rejected with InvalidRequest.
 """
 
 import json
@@ -263,7 +263,7 @@ def request_of(report: Report, **fields: Any) -> ExportRequest:
 
 
 def file_of(engine: Engine, request: ExportRequest) -> bytes:
-    """Return the file after checking that every source of the database produces the same bytes."""
+    """Return the file after checking that all sources for the database produce the same bytes."""
     content = file_by_sqlalchemy(engine, request)
     if engine.dialect.name == "postgresql":
         assert file_by_copy(engine, request) == content
@@ -278,7 +278,7 @@ def _is_text(column: Any) -> bool:
 
 
 def cells_of(content: bytes) -> dict[int, str | None]:
-    """Return the cell of each row by its id."""
+    """Map each row's id to the row's cell."""
     return {int(row[0] or 0): row[1] for row in read(content)[1]}
 
 
@@ -303,7 +303,7 @@ def test_every_type_in_every_operation(engine: Engine, source: Source, make: Any
 
 @dataclass
 class Check:
-    """All operations on one column."""
+    """Runs and checks all operations on one column."""
 
     engine: Engine
     source: Source
@@ -316,7 +316,7 @@ class Check:
         return str(self.column.key)
 
     def report(self, **fields: Any) -> Report:
-        """Return the report as the API has checked it at start."""
+        """Return the report after the checks that the API runs at startup."""
         select_ = select(self.table.c.id, self.column)
         report = Report(name="matrix", title="Matrix", select=select_, key=self.table.c.id, **fields)
         return self.source.check_report(report)

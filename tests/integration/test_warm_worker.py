@@ -22,7 +22,7 @@ ANY_ENTRYPOINT = {"REPORTS_WORKER_ENTRYPOINTS": "*"}
 SMALL_FLOWS = {
     "REPORTS_WORKER_ENTRYPOINTS": ",".join(f"{FLOWS}.{name}" for name in ("completes", "fails", "sleeps"))
 }
-# Longer than any of these tests, so a run that starts sooner was not found by polling.
+# This is longer than any test in this file, so a run that starts during a test was not found by polling.
 POLLING_SECONDS = 60
 
 
@@ -86,7 +86,7 @@ SCENARIOS: dict[str, tuple[str, Callable[[Workers, str, str], str]]] = {
 
 @dataclass(frozen=True)
 class History:
-    """The names of a finished run's states, its run count, and its last message."""
+    """A finished run's state names, run count and last message."""
 
     states: list[str]
     run_count: int
@@ -161,7 +161,7 @@ def test_killing_a_waiting_process_affects_no_run(workers: Workers) -> None:
 
 
 def test_killing_a_running_process_affects_only_its_run(workers: Workers, tmp_path: Path) -> None:
-    """A flow without heartbeats stays Crashed, as it does under the process worker."""
+    """The flow sends no heartbeats, so its run stays Crashed, as it does under the process worker."""
     pid_file = tmp_path / "pid"
     killed = workers.start("sleeps", seconds=60, pid_file=str(pid_file))
     other = workers.start("sleeps", seconds=2)
@@ -247,13 +247,13 @@ def test_an_unsuitable_pool_is_rejected_with_an_explanation(
 
 @pytest.fixture(scope="module")
 def untested(workers: Workers, tmp_path_factory: pytest.TempPathFactory) -> subprocess.Popen[bytes]:
-    """Start a worker for which Prefect seems to have a different version."""
+    """Start a worker that detects an untested Prefect version."""
     script = tmp_path_factory.mktemp("untested") / "worker.py"
     script.write_text(
         "import sys, importlib.metadata as metadata\n"
         "real = metadata.version\n"
         "metadata.version = lambda name: '3.99.0' if name == 'prefect' else real(name)\n"
-        "sys.modules['deployments.warm_worker.processes'] = None\n"  # its import raises an error
+        "sys.modules['deployments.warm_worker.processes'] = None\n"  # importing this module now fails
         "from deployments import cli\n"
         "sys.exit(cli.main(['worker', '--pool', 'untested', '--grace', '0']))\n"
     )

@@ -1,4 +1,4 @@
-"""Test sending webhooks over real TLS, with address checks, certificates, redirects and timeouts."""
+"""Test webhook requests over real TLS, including address checks, certificates, redirects and timeouts."""
 
 import asyncio
 import ipaddress
@@ -26,7 +26,7 @@ def receiver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
 
 
 def allowed_address(receiver: Receiver, path: str, *statuses: int, host: str = NAME) -> Address:
-    """Return the address of the receiver, allowed as a private host."""
+    """Return the receiver's address. Its host is allowed as a private host."""
     url = receiver.url(path, *statuses).replace(HOST, host)
     return parse_address(url, parse_private_hosts(f"{host}:{receiver.port}"))
 

@@ -1,4 +1,4 @@
-"""Test that the real S3 server stores a complete object or none, no matter how the upload ends."""
+"""Test that a real S3 server stores a complete object or nothing, no matter how the upload ends."""
 
 import hashlib
 import random
@@ -44,7 +44,7 @@ def write(storage: S3Storage, key: str, content: bytes, *, dies: bool = False) -
 
 
 def stored(s3: Any, stack: Stack, key: str) -> list[str]:
-    """Return the objects and unfinished uploads whose key starts with `key`."""
+    """Return the objects and unfinished uploads whose keys start with `key`."""
     prefix = {"Bucket": stack.bucket, "Prefix": f"tests/{key}"}
     objects = s3.list_objects_v2(**prefix).get("Contents", [])
     uploads = s3.list_multipart_uploads(**prefix).get("Uploads", [])
@@ -110,7 +110,7 @@ def test_a_link_works_until_it_expires(storage: S3Storage, s3: Any, stack: Stack
     link = storage.sign(key, content_disposition("a.csv"), 2, now)
     assert link.expires_at == now + timedelta(seconds=2)
     assert storage.link_size(link) == 4
-    time.sleep(3.1)  # S3 checks the expiry of a link to the second.
+    time.sleep(3.1)  # S3 checks link expiry in whole seconds.
     assert httpx.get(link.url).status_code == httpx.codes.FORBIDDEN
     with pytest.raises(OSError, match="returned 403"):
         storage.link_size(link)

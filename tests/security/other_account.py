@@ -1,8 +1,8 @@
 """Attack the stack from another local account.
 
-Tests run this script as root in a separate process. It switches to the other account after it has started,
-because that account may not be able to execute the interpreter. The script reads a JSON list of attempts from
-standard input and prints a JSON list of their results. An empty string means that the attempt was rejected.
+Tests run this script in a separate process. It starts as root, because the other account may not be able to
+execute the interpreter, and then switches to that account. It reads a JSON list of attempts from standard
+input and prints a JSON list of their results. An empty string means that an attempt was rejected.
 """
 
 import encodings.idna  # noqa: F401 - imports may fail after the switch to the other account
@@ -20,7 +20,7 @@ HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00
 
 
 def request(port: int, method: str, path: str, body: str = "") -> str:
-    """Return the response if it was successful, or an empty string."""
+    """Return the response if it is successful, else an empty string."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS)
     connection.request(method, path, body.encode() or None)
     response = connection.getresponse()
@@ -29,7 +29,7 @@ def request(port: int, method: str, path: str, body: str = "") -> str:
 
 
 def grpc(port: int) -> str:
-    """Return the server's initial HTTP/2 settings, which it sends only to clients that it accepts."""
+    """Return the response to the HTTP/2 preface in hex. gRPC servers respond only to accepted clients."""
     with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_SECONDS) as connection:
         connection.sendall(HTTP2_PREFACE)
         return connection.recv(100).hex()

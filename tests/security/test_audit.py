@@ -1,4 +1,4 @@
-"""Test that the audit log says who did what, for which rows, when, from where and with which outcome."""
+"""Test that the audit log records who did what, when, from where, for which rows and with what outcome."""
 
 import json
 import secrets
@@ -39,7 +39,10 @@ class AuditedCaller:
     log: ExtraProcesses
 
     def lines(self, count: int, of: str = "") -> list[dict[str, Any]]:
-        """Wait for `count` lines about the caller's exports and schedules, or keys, and return them."""
+        """Wait for `count` lines about the caller and return them.
+
+        The lines are about keys if `of` is `keys`, else about exports and schedules.
+        """
         deadline = time.monotonic() + TIMEOUT_SECONDS
         while len(lines := self._lines(of)) < count:
             assert time.monotonic() < deadline, lines

@@ -1,6 +1,6 @@
-"""Test the permissions of the roles in the embedded database.
+"""Test the permissions of the embedded database's roles.
 
-At commit 4f602ff, the service and the Prefect server connected as superuser and could run all of these
+At commit 4f602ff, the service and the Prefect server connected as a superuser and could run all of these
 statements.
 """
 

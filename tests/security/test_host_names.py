@@ -1,4 +1,4 @@
-"""Test that all routes of the API reject unknown host names, which prevents DNS rebinding."""
+"""Test that all API routes reject unknown host names to prevent DNS rebinding."""
 
 import socket
 from urllib.parse import urlsplit

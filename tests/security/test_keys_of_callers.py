@@ -1,9 +1,9 @@
-"""Test with random actions that no key reveals or changes anything that it does not cover.
+"""Use random actions to test that no key reveals or changes anything that it does not cover.
 
-A key does not cover other callers' exports and schedules, or those that need a report, personal data or rows
-that the key has no access to.
+A key does not cover other callers' exports and schedules. It also does not cover exports and schedules that
+need a report, personal data or rows to which the key has no access.
 
-Set LEAK_EXAMPLES=300 to run more examples than CI does. They are different each time.
+Set LEAK_EXAMPLES=300 to run more examples than CI does. Those examples are different each time.
 """
 
 import os
@@ -37,7 +37,7 @@ REQUESTS: list[dict[str, Any]] = [
     {"surveyId": ONE_ROW_SURVEY, "from": "2024-09-24", "to": "2024-09-24"},
     {"report": "orders", "from": "2024-03-01", "to": "2024-03-01"},
 ]
-# None of them runs during the test.
+# None of these schedules runs during the test.
 SCHEDULES: list[dict[str, Any]] = [
     {
         "name": name,
@@ -50,7 +50,7 @@ SCHEDULES: list[dict[str, Any]] = [
         ("orders", "since-last", {"report": "orders"}),
     )
 ]
-# Reports, access to personal data and surveys of each key. The first four belong to one caller.
+# Each key's caller, reports, access to personal data and surveys. The first four have the same caller.
 KEYS: list[tuple[str, tuple[str, ...], bool, frozenset[str] | None]] = [
     ("ada", REPORTS, True, None),
     ("ada", REPORTS[:1], True, None),
@@ -60,7 +60,7 @@ KEYS: list[tuple[str, tuple[str, ...], bool, frozenset[str] | None]] = [
     ("eve", REPORTS, True, None),
 ]
 WHO = st.integers(0, len(KEYS) - 1)
-NAMES = st.sampled_from(["one", "two"])  # Idempotency-Keys, which all keys send
+NAMES = st.sampled_from(["one", "two"])  # values for the Idempotency-Key header, used with every API key
 JOB_ROUTES = [
     ("GET", "/exports/{}"),
     ("GET", "/exports/{}/download"),
@@ -93,7 +93,7 @@ class Callers(RuleBasedStateMachine):
         self.world = world
         self.first_bodies: dict[str, Any] = {}
 
-    # The bundles contain the ids of all callers, so a rule may use the key of a caller who is not the owner.
+    # The bundles contain ids from all callers, so a rule may use an id with a different caller's key.
 
     @rule(
         target=jobs,
@@ -235,7 +235,7 @@ class Callers(RuleBasedStateMachine):
         key = self.world.keys[who]
         answer = self.world.request(key, "GET", path.format(name))
         if name in key.reports:
-            assert answer.status_code == (422 if "?" in path else 200)  # scope and dates are missing
+            assert answer.status_code == (422 if "?" in path else 200)  # the scope and dates are missing
             return
         unknown = self.world.request(key, "GET", path.format("nothing"))
         assert without_name(answer, name) == without_name(unknown, "nothing")

@@ -1,4 +1,4 @@
-"""Test on every route that a key limited to one report cannot access the caller's other reports."""
+"""Test that a key limited to one report cannot access its caller's other reports through any route."""
 
 import secrets
 from collections.abc import Iterator
@@ -45,7 +45,7 @@ Clients = tuple[httpx.Client, httpx.Client]
 
 @pytest.fixture(scope="module")
 def clients(guarded_url: str, guarded_keys: Path) -> Iterator[Clients]:
-    """Yield clients with two keys of one caller. The second key is limited to survey-responses."""
+    """Yield two clients with keys of the same caller. The second key is limited to survey-responses."""
     file, caller = KeyFile(guarded_keys), f"caller-{secrets.token_hex(6)}"
 
     def client(reports: list[str] | None) -> httpx.Client:
@@ -113,7 +113,7 @@ def test_a_changed_schedule_hides_the_runs_and_deliveries_of_its_earlier_report(
         assert wait_for_delivery(unlimited, schedule_id) == run_id
         deliveries = limited.get(f"/schedules/{schedule_id}/deliveries").raise_for_status().json()
         assert deliveries == {"items": [], "nextCursor": None}
-        # The limited key now covers the schedule, but its Idempotency-Key must not return the earlier run.
+        # The limited key now covers the schedule, but the same Idempotency-Key must start a new run.
         own_id = start(limited, f"/schedules/{schedule_id}/run", **{"Idempotency-Key": "run"})
         assert own_id != run_id
         assert [ids(limited, path) for path in paths] == [{own_id}, {own_id}]

@@ -1,8 +1,8 @@
 """Test that another account on the same machine cannot access the stack.
 
-At commit 4f602ff, it could list, read, overwrite and delete all exports. The storage master signed read
-tokens in `/dir/lookup`, the gRPC ports did not authenticate clients, and `/col/delete` deleted the whole
-collection.
+At commit 4f602ff, such an account could list, read, overwrite and delete all exports. The storage master
+signed read tokens in `/dir/lookup`, the gRPC ports did not authenticate clients, and `/col/delete` deleted
+the whole collection.
 """
 
 import json
@@ -24,7 +24,7 @@ ROOT, NOBODY = 0, 65534
 GRPC_LISTENERS = 5
 SHELL_SECONDS = 4
 ATTEMPTS = Path(__file__).with_name("other_account.py")
-# The overview of the cluster shows the number of volumes, but no names or contents.
+# These cluster overviews show the number of volumes, but no names or contents.
 HARMLESS = {"/", "/cluster/status"}
 as_root = pytest.mark.skipif(
     os.geteuid() != 0 and os.environ.get("CI") != "true", reason="only root can become another account"
@@ -45,7 +45,7 @@ def successes(attempts: list[tuple[Any, ...]], account: int) -> dict[str, str]:
 
 
 def weed_shell(stack: Stack, commands: str, environment: dict[str, str], **options: Any) -> str:
-    """Run commands in the shell of the storage for a few seconds and return the output."""
+    """Run commands in the storage's shell for a few seconds and return the output."""
     command = [
         "timeout",
         str(SHELL_SECONDS),
@@ -78,7 +78,7 @@ def _port(stack: Stack, name: str) -> int:
 
 @pytest.fixture
 def large_object(stack: Stack, s3: Any) -> Iterator[str]:
-    """Store an object that is large enough for the volume server. The filer keeps small objects inline."""
+    """Store an object that is too large for the filer to keep inline, so it is on the volume server."""
     key = "security/large.csv"
     content = b"1,ada@example.com\r\n" * 10_000
     s3.put_object(Bucket=stack.bucket, Key=key, Body=content)

@@ -1,4 +1,4 @@
-"""Test that PostgreSQL's row level security applies to the claims in the snapshot's transaction."""
+"""Test that PostgreSQL's row-level security enforces the claims set in the snapshot's transaction."""
 
 from collections.abc import Iterator
 
@@ -26,7 +26,7 @@ REPORT = Report(
     key=notes.c.id,
     session_claims={"app.teams": "team"},
 )
-# The policy of docs/security.md.
+# The policy from docs/security.md.
 POLICY = """
     CREATE TABLE row_notes (id int PRIMARY KEY, team text NOT NULL);
     INSERT INTO row_notes VALUES (1, 'north'), (2, 'south'), (3, 'north');
@@ -40,7 +40,7 @@ POLICY = """
 
 @pytest.fixture(scope="module")
 def reader_url(stack: Stack, scratch_url: str) -> Iterator[str]:
-    """Return the URL of the scratch database for a role that does not own the table."""
+    """Return a URL that connects to the scratch database as a role that does not own the table."""
     with psycopg.connect(scratch_url.replace("+psycopg", ""), autocommit=True) as connection:
         connection.execute(f"CREATE ROLE {ROLE} LOGIN PASSWORD '{WORD}' NOSUPERUSER NOBYPASSRLS")
         connection.execute(POLICY)
@@ -56,7 +56,7 @@ def exported_ids(engine: Engine, claims: Claims | None) -> list[str]:
 
 
 def test_the_database_returns_the_rows_of_the_claims(reader_url: str) -> None:
-    engine = open_engine(reader_url, 5)  # with a pool, so that all transactions share one connection
+    engine = open_engine(reader_url, 5)  # the pool makes all transactions share one connection
     try:
         assert exported_ids(engine, {"team": frozenset({"north"})}) == ["1", "3"]
         assert exported_ids(engine, {"team": frozenset({"south", "west"})}) == ["2"]

@@ -74,7 +74,7 @@ SCOPES = {"surveys": ("surveyId", (SURVEY, ONE_ROW_SURVEY)), "by-scope": ("count
 CLAIMS = st.fixed_dictionaries(
     {}, optional={name: st.frozensets(st.sampled_from(values), max_size=2) for name, values in VALUES.items()}
 )
-# The columns that identify a row and the claims that restrict the rows, by report.
+# For each report, the columns that identify a row and the claims that restrict the rows.
 IDENTITY: Mapping[str, tuple[str, ...]] = {
     "surveys": ("id",),
     "by-country": ("number",),
@@ -109,7 +109,7 @@ def examples(draw: st.DrawFn) -> Example:
 
 @dataclass(frozen=True)
 class Service:
-    """The row-reading parts of the API and the worker. If `restricts` is false, they ignore the claims."""
+    """The parts of the API and the worker that read rows. If `restricts` is false, they ignore the claims."""
 
     engine: Engine
     source: Source
@@ -182,7 +182,7 @@ def _identified(example: Example, rows: list[dict[str, Any]]) -> Rows:
 
 
 def _allowed_rows(engine: Engine, example: Example) -> Rows:
-    """Select the rows that the claims allow with a separate query."""
+    """Use a separate query to select the rows that the claims allow."""
     name = example.report.name
     start, end = datetime(2024, 7, 19, tzinfo=UTC), datetime(2024, 7, 21, tzinfo=UTC)
     if name == "surveys":

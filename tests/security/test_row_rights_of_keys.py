@@ -1,4 +1,4 @@
-"""Test over HTTP that a key limited to one survey cannot access other surveys."""
+"""Test that a key limited to one survey cannot access other surveys over HTTP."""
 
 import secrets
 import time
@@ -34,7 +34,7 @@ def body_for(path: str, survey: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def clients(guarded_url: str, guarded_keys: Path) -> Iterator[Clients]:
-    """Return clients with two keys of one caller. The second one is limited to one survey."""
+    """Yield two clients with keys of the same caller. The second key is limited to one survey."""
     file, caller = KeyFile(guarded_keys), f"caller-{secrets.token_hex(6)}"
 
     def client(allow: dict[str, list[str]] | None) -> httpx.Client:
@@ -156,7 +156,7 @@ def test_a_right_that_is_gone_pauses_the_schedule_at_once(clients: Clients, pref
 
 
 def _take_right_away(prefect: httpx.Client, schedule_id: str) -> None:
-    """Remove the survey from the schedule's stored rights and let Prefect run it within two seconds."""
+    """Remove the survey from the schedule's stored rights, and make the schedule run within two seconds."""
     deployment = prefect.get(f"/deployments/name/export-report/recurring-{schedule_id}").json()
     rights = {"claims": {"surveyId": [FOREIGN]}, "fromKey": True}
     url = f"/deployments/{deployment['id']}"

@@ -1,8 +1,8 @@
 """Test that a malicious web page in the operator's browser cannot attack the stack.
 
-The page is opened from another origin and on a host name that is rebound to 127.0.0.1. At commit 4f602ff, it
-could run shell commands. The Prefect server accepted all origins without a password, and workers called any
-function that a deployment named. An image on the page could delete all exports.
+The tests open the page from another origin and from a host name that is rebound to 127.0.0.1. At commit
+4f602ff, such a page could run shell commands. The Prefect server accepted all origins without a password, and
+workers called any function that a deployment named. An image on the page could delete all exports.
 """
 
 import json
@@ -71,7 +71,7 @@ class Attack:
     proof: Path
 
     def run(self, page: Page, host: str = "127.0.0.1", token: str | None = None) -> dict[str, str]:
-        """Run all attempts in the page and return the evidence of those that succeeded."""
+        """Run all attempts from the page and return the evidence of those that succeeded."""
         target = {
             "prefect": self.stack.prefect_api_url.replace("127.0.0.1", host),
             "api": self.stack.api_url.replace("127.0.0.1", host),
@@ -110,7 +110,7 @@ def attack(stack: Stack, storage_ports: list[int], tmp_path: Path) -> Attack:
 
 @contextmanager
 def page_on(chromium: Browser, origin: str) -> Iterator[Page]:
-    """Open the attacker's page, as if the host name of the origin still pointed to the attacker's server."""
+    """Open the attacker's page as if the origin's host name still pointed to the attacker's server."""
     context = chromium.new_context()
     page = context.new_page()
 

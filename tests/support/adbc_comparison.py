@@ -1,4 +1,4 @@
-"""Compare the SQLite source that reads in a second process with the SQLAlchemy source."""
+"""Compare the SQLite source that uses a second process with the SQLAlchemy source."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ from tests.support.engines import file_by_second_process, file_by_sqlalchemy
 
 @dataclass(frozen=True)
 class Comparison:
-    """The result of both sources. It is the file, or the code and message of the error."""
+    """The result that both sources return. It is the file, or the error's code and message."""
 
     result: bytes | tuple[str, str]
     rows_by_process: int  # rows read by the second process
 
 
 def compare_sources(engine: Engine, request: ExportRequest) -> Comparison:
-    """Run the request with both sources. Fails unless they produce the same file or the same error."""
+    """Run the request with both sources, and assert that they produce the same file or the same error."""
     counts: list[int] = []
     with patch.object(adbc_chunks, "_chunks", _counted(adbc_chunks._chunks, counts)):
         result = _result(file_by_second_process, engine, request)

@@ -1,6 +1,6 @@
 """TCP proxy that can simulate an outage.
 
-In the mode `closed` it refuses connections. In the mode `silent` it accepts them but forwards nothing.
+In `closed` mode, it refuses connections. In `silent` mode, it accepts them but forwards nothing.
 """
 
 import socket
@@ -25,7 +25,7 @@ class BlockableProxy:
 
     @property
     def url(self) -> str:
-        """URL of the target with the port of the proxy."""
+        """URL of the target with the proxy's port."""
         return self._target_url.replace(f":{self._target[1]}", f":{self._port}")
 
     @contextmanager

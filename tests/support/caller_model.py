@@ -16,13 +16,13 @@ _VOLATILE_HEADERS = ("date", "retry-after", "x-request-id")
 
 @dataclass
 class Resource:
-    """A job or schedule with the request body that created or changed it last."""
+    """A job or schedule with the request body that last created or changed it."""
 
     id: str
     body: Mapping[str, Any]
     masked: bool
     schedule_id: str | None = None
-    surveys: frozenset[str] | None = None  # allowed by the key that created it; None allows all
+    surveys: frozenset[str] | None = None  # allowed by the key that created the resource; None allows all
 
     @property
     def request(self) -> Mapping[str, Any]:
@@ -31,7 +31,7 @@ class Resource:
 
 @dataclass
 class Caller:
-    """A caller with the jobs and schedules, by id, that its keys have created and not deleted."""
+    """A caller with the existing jobs and schedules that the caller's keys have created, keyed by id."""
 
     name: str
     jobs: dict[str, Resource] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class Caller:
 
 @dataclass
 class Key:
-    """A caller's API key with its rights and the resources created with its Idempotency-Keys."""
+    """A caller's API key with its rights. `created` maps Idempotency-Keys to the resources they created."""
 
     caller: Caller
     http: httpx.Client
@@ -125,7 +125,7 @@ class World:
 
 
 def send(http: httpx.Client, method: str, path: str, **content: Any) -> httpx.Response:
-    """Send a request and retry it while it exceeds a limit or Prefect is busy."""
+    """Send a request. Retry it while a limit is exceeded or Prefect is busy."""
     for _ in range(MAX_ATTEMPTS):
         response = http.request(method, path, **content)
         if response.status_code not in (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE):
@@ -140,5 +140,5 @@ def comparable(response: httpx.Response) -> tuple[int, bytes, dict[str, str]]:
 
 
 def without_name(response: httpx.Response, name: str) -> tuple[int, str]:
-    """Return status and body with the report's name masked, because it was part of the request."""
+    """Return the status and the body. The report's name is masked, because the request contained it."""
     return response.status_code, re.sub(rf"\b{re.escape(name)}\b", "(name)", response.text)

@@ -1,4 +1,4 @@
-"""Clock that only moves when a test moves it."""
+"""Clock that moves only when a test moves it."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta

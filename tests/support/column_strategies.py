@@ -216,7 +216,7 @@ _EVERYWHERE: dict[str, st.SearchStrategy[Any]] = {
     "uid": st.uuids(),
     "raw": st.binary(max_size=9),
     "mood": st.sampled_from(MOODS),
-    # SQLite stores a document that is only a number as a number, so its original text is lost.
+    # If a document is only a number, SQLite stores it as a number, so its original text is lost.
     "extra": extras.filter(
         lambda document: isinstance(document, bool) or not isinstance(document, int | float)
     ),
@@ -252,7 +252,7 @@ def rows_of(table: Table) -> st.SearchStrategy[list[dict[str, Any]]]:
 
 @st.composite
 def csv_options(draw: st.DrawFn) -> dict[str, Any]:
-    """Draw valid combinations of options."""
+    """Draw a valid combination of CSV options."""
     delimiter = draw(st.sampled_from([",", ";", "\t", "|"]))
     compression, split_rows = draw(
         st.sampled_from([("none", None), ("gzip", None), ("zip", None), ("zip", 1), ("zip", 2)])
@@ -291,7 +291,7 @@ def requests_of(table: Table) -> st.SearchStrategy[ExportRequest]:
 
 
 def table_in(engine: Engine, table: Table) -> Iterator[Engine]:
-    """Create the empty table, yield the engine, and drop the table afterwards. Fixtures use this."""
+    """Create the empty table, yield the engine, and drop the table. Fixtures delegate to this function."""
     table.metadata.drop_all(engine)
     table.metadata.create_all(engine)
     yield engine

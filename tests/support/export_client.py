@@ -23,7 +23,7 @@ ARTICLES_REQUEST = {
 
 @dataclass
 class Session:
-    """A job with the responses to its start and to each poll."""
+    """A job with the responses to the start request and to each poll."""
 
     id: str
     start_response: httpx.Response | None = None
@@ -31,7 +31,7 @@ class Session:
 
     @property
     def data(self) -> dict[str, Any]:
-        """The member `data` of the last poll's response."""
+        """The `data` member of the last poll's response."""
         return dict(self.polls[-1].json()["data"])
 
     @property

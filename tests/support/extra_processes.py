@@ -1,4 +1,4 @@
-"""Start additional APIs and workers on the shared stack for a test."""
+"""Start additional API and worker processes on the shared stack for a test."""
 
 import os
 import secrets
@@ -81,7 +81,7 @@ class ExtraProcesses:
         return self.start(*command, *options, **settings)
 
     def start_api(self, **settings: str) -> str:
-        """Start an API, wait until it is healthy and return its URL. Sets `api_process`."""
+        """Start an API, store its process in `api_process`, and return its URL once it is healthy."""
         port = free_port()
         options = ("--host", "127.0.0.1", "--port", str(port), "--no-access-log")
         url = f"http://127.0.0.1:{port}"
@@ -119,7 +119,7 @@ def create_pool(prefect: httpx.Client, name: str, kind: str, **fields: Any) -> N
 
 
 def deploy_export(prefect: httpx.Client, name: str, pool: str) -> str:
-    """Copy the export deployment of prefect.yaml to another pool and return the id of the copy."""
+    """Copy the export deployment from prefect.yaml to another pool and return the id of the copy."""
     shipped = prefect.get("/deployments/name/export-report/export").raise_for_status().json()
     copied = {key: shipped[key] for key in ("flow_id", "entrypoint", "path")}
     response = prefect.post("/deployments/", json={**copied, "name": name, "work_pool_name": pool})
@@ -146,5 +146,5 @@ def _is_healthy(url: str) -> bool:
 
 
 def pool_settings(deployment: str, pool: str) -> Mapping[str, str]:
-    """Return the settings with which an API starts exports in this deployment and work pool."""
+    """Return settings that make an API start exports with this deployment and work pool."""
     return {"REPORTS_DEPLOYMENT": f"export-report/{deployment}", "REPORTS_WORK_POOL": pool}

@@ -38,8 +38,8 @@ Tamper = Callable[[int, Answer], None]
 class FlakyProxy:
     """A proxy in front of `target`.
 
-    `tamper_download(n, answer)` may modify the nth download, and `tamper_call(n, answer)` the nth other
-    response.
+    `tamper_download(n, answer)` may modify the nth download. `tamper_call(n, answer)` may modify the nth
+    response to any other request.
     """
 
     target: str

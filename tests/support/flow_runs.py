@@ -77,7 +77,7 @@ def wait_for_log_line(prefect: httpx.Client, run_id: str, text: str, within_seco
 
 
 def wait_for_task_run(prefect: httpx.Client, run_id: str, within_seconds: float = 10) -> dict[str, Any]:
-    """Return the only task run of a flow run, in its final state."""
+    """Wait until the flow run's only task run is in a final state, and return the task run."""
     run_filter = {"flow_runs": {"id": {"any_": [run_id]}}}
     deadline = time.monotonic() + within_seconds
     while True:

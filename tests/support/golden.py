@@ -1,4 +1,4 @@
-"""Read golden files. They contain complete expected responses and exports."""
+"""Read golden files. Each one contains a complete expected response or export."""
 
 from pathlib import Path
 

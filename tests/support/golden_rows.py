@@ -1,4 +1,4 @@
-"""Rows and CSV options from which the golden files are made."""
+"""Rows and options for generating the golden files."""
 
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -52,7 +52,7 @@ ROWS: list[dict[str, Any]] = [
         "answers": {"q1": -0.5, "q2": "\rline"},
     },
 ]
-# CSV options by name of the golden file.
+# The CSV options for each golden file.
 FILES: dict[str, Any] = {
     "plain.csv": "plain",
     "rfc4180.csv": "rfc4180",
@@ -60,7 +60,7 @@ FILES: dict[str, Any] = {
     "excel_comma.csv": {"preset": "excel", "delimiter": ";", "decimalMark": ","},
     "keys_tab.csv": {"header": "keys", "delimiter": "\t"},
 }
-# Requests for other formats by name of the golden file.
+# The request fields for golden files in other formats.
 OTHER_FORMATS: dict[str, dict[str, Any]] = {"things.jsonl": {"format": "jsonl"}}
 
 

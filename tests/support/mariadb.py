@@ -16,7 +16,7 @@ import pytest
 READY_TIMEOUT_SECONDS = 60
 STOP_TIMEOUT_SECONDS = 20
 DATABASE = "reports"
-# On Debian, servers are in folders that are not in the PATH of an ordinary user.
+# On Debian, server programs are in folders that are not in an ordinary user's PATH.
 PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
 
 
@@ -28,7 +28,7 @@ def running() -> Iterator[str]:
         skip_or_fail(
             "mariadbd and mariadb-install-db are not installed; on Debian: apt-get install mariadb-server"
         )
-    # The path of a socket has at most 107 characters, so pytest's folders are too long.
+    # A socket path is limited to 107 characters, so paths in pytest's folders are too long.
     with TemporaryDirectory(prefix="mariadb-", ignore_cleanup_errors=True) as folder:
         options = ["--no-defaults", f"--datadir={folder}/data", f"--user={getpass.getuser()}"]
         fresh = ["--auth-root-authentication-method=normal", "--skip-test-db"]
@@ -69,7 +69,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 def _create_database(process: subprocess.Popen[bytes], socket: str, log: Path) -> None:
     deadline = time.monotonic() + READY_TIMEOUT_SECONDS
-    while not Path(socket).exists():  # the server creates it when it starts to listen
+    while not Path(socket).exists():  # the server creates the socket when it starts to listen
         assert process.poll() is None, log.read_text()
         assert time.monotonic() < deadline, log.read_text()
         time.sleep(0.05)

@@ -1,4 +1,4 @@
-"""Report with the scope `place`, for tests that move rows between two places while they are exported."""
+"""Report with a `place` scope, for tests that move rows between two places during an export."""
 
 from sqlalchemy import Column, Integer, MetaData, String, Table, Text, select
 

@@ -25,7 +25,7 @@ class ResponseValidator:
         self._validator = cache(self._validator_for)
 
     def check(self, response: httpx.Response) -> None:
-        """Assert that the document allows the response. Ignores paths without an operation, such as `/`."""
+        """Assert that the document allows the response. Ignore paths without an operation, such as `/`."""
         operation = self._operation(response.request)
         if operation is None or response.status_code in UNDOCUMENTED:
             return
@@ -51,7 +51,7 @@ class ResponseValidator:
     def _operation(self, request: httpx.Request) -> dict[str, Any] | None:
         path, _, query = request.url.raw_path.decode().partition("?")
         if path == "/exports" and "dryRun=true" in query:
-            path += "/dry-run"  # the document describes only this form of a dry run
+            path += "/dry-run"  # the document describes dry runs only under this path
         method = "get" if request.method == "HEAD" else request.method.lower()
         # /schedules/preview also matches /schedules/{scheduleId}, so choose the path that has the method.
         matches = [operations for pattern, operations in self._paths if pattern.fullmatch(path)]

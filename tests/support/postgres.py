@@ -1,4 +1,4 @@
-"""Start a PostgreSQL server in a temporary folder, in about two seconds."""
+"""Start a PostgreSQL server in a temporary folder. This takes about two seconds."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ READY_TIMEOUT_SECONDS = 60
 
 @contextmanager
 def running() -> Iterator[str]:
-    """Start a server and yield the URL of its superuser, without a driver."""
+    """Start a server and yield the superuser's URL without a driver name."""
     with TemporaryDirectory(prefix="postgres-", ignore_cleanup_errors=True) as folder:
         cluster = postgres.lay_out(Path(folder) / "cluster", free_port())
         postgres.grant_access(cluster)

@@ -96,7 +96,7 @@ def running_stack(
     python: str = sys.executable,
     checkout: Path | None = None,
 ) -> Iterator[Stack]:
-    """Run `report-exports up`. `checkout` is the root of another version of this repository."""
+    """Run `report-exports up`. `checkout` is the root of a different version of this repository."""
     options = ["up", "--port", "0", "--prefect-port", "0", "--data-dir", str(data_dir)]
     output = data_dir.with_name("output.txt")
     with output.open("w") as file:

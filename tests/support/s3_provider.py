@@ -1,4 +1,4 @@
-"""A small S3 server that can enforce rules of other providers, unlike the embedded storage."""
+"""A small S3 server that enforces other providers' rules. The embedded storage does not enforce them."""
 
 import hashlib
 import threading
@@ -15,7 +15,11 @@ BUCKET = "bucket"
 
 @dataclass
 class Provider:
-    """An S3 server. Cloudflare R2 requires `equal_parts`. Alibaba OSS has no `conditions` (If-None-Match)."""
+    """An S3 server with optional restrictions.
+
+    If `equal_parts` is true, all parts except the last must have the same size, as on Cloudflare R2. If
+    `conditions` is false, the server does not support If-None-Match, like Alibaba OSS.
+    """
 
     equal_parts: bool = False
     conditions: bool = True
@@ -93,7 +97,7 @@ def running(provider: Provider) -> Iterator[Provider]:
         do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _handle
 
         def log_message(self, *arguments: Any) -> None:
-            """Write no log."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     provider.url = f"http://127.0.0.1:{server.server_port}"

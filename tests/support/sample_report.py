@@ -85,7 +85,7 @@ REPORTS = {THINGS.name: THINGS}
 
 
 def things_request(**changes: Any) -> ExportRequest:
-    """Return a request for July 2024. `changes` override or add fields of its body."""
+    """Return a request for July 2024. `changes` override or extend the fields of its body."""
     body = {"report": "things", "shop": "here", "from": "2024-07-01", "to": "2024-07-31"}
     return parse_request(body | changes, REPORTS)
 

@@ -19,7 +19,7 @@ WEEKLY: dict[str, Any] = {
 
 @contextmanager
 def schedule_from_prefect_yaml(prefect: httpx.Client) -> Iterator[tuple[str, str]]:
-    """Create a schedule in Prefect, as `prefect deploy` does from prefect.yaml. Yields its id and name."""
+    """Create a schedule as `prefect deploy` does from prefect.yaml, and yield the schedule's id and name."""
     shipped = prefect.get("/deployments/name/export-report/export").json()
     name = f"from-yaml-{secrets.token_hex(4)}"
     body = {

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
 
-# The package's wrapper reports only counts, so the tests run its script directly to get the elements.
+# The package's Python wrapper reports only counts. The tests need the elements, so they run the script.
 AXE = files("axe_playwright_python") / "axe.min.js"
 Scheme = Literal["light", "dark"]
 WIDTHS: tuple[int, ...] = (1440, 390)
@@ -21,7 +21,7 @@ addEventListener("securitypolicyviolation", (event) =>
 
 
 class Watched:
-    """A page that records complaints. Failed requests are complaints unless `failures_allowed` is set."""
+    """A page that records problems in `complaints`. `failures_allowed` allows failed requests."""
 
     def __init__(self, context: BrowserContext, hosts: set[str]) -> None:
         self.page: Page = context.new_page()
@@ -46,7 +46,7 @@ class Watched:
     def axe_violations(self) -> list[str]:
         """Return the accessibility violations of the page for each window width and color scheme."""
         original_size = self.page.viewport_size
-        # Evaluation bypasses the page's content security policy, unlike a script element.
+        # Unlike a script element, evaluated code is not subject to the page's content security policy.
         self.page.evaluate(AXE.read_text(encoding="utf-8"))
         violations = [
             f"{scheme}, {width} wide: {violation}"
@@ -62,7 +62,7 @@ class Watched:
     def _violations_in(self, width: int, scheme: Scheme) -> list[str]:
         self.page.set_viewport_size({"width": width, "height": 900})
         self.page.emulate_media(color_scheme=scheme)
-        # Wait for transitions to end, because axe would measure the contrast of intermediate colors.
+        # Wait for transitions to end. Otherwise, axe would measure the contrast of intermediate colors.
         self.page.evaluate(
             "Promise.all(document.getAnimations().map((animation) => animation.effect"
             ".getComputedTiming().iterations === Infinity || animation.finished))"

@@ -1,4 +1,4 @@
-"""Run an HTTPS server on loopback that receives webhooks and has a certificate of a test CA."""
+"""Run an HTTPS server on loopback that receives webhooks. Its certificate is signed by a test CA."""
 
 import ssl
 import threading
@@ -15,7 +15,7 @@ from standardwebhooks import Webhook
 
 HOST = "localhost"
 ARRIVAL_TIMEOUT_SECONDS = 60
-HANG = 0  # use this as a status to make the receiver never respond
+HANG = 0  # a status that makes the receiver never respond
 HANG_SECONDS = 30.0
 
 
@@ -36,9 +36,9 @@ class ReceivedRequest:
 
 @dataclass
 class Receiver:
-    """Records requests and responds with the statuses set for their path.
+    """A server that records requests and responds with the statuses set for each path.
 
-    The last status of a path is repeated. Paths without statuses respond with 204.
+    The last status for a path is repeated. Requests to paths without statuses receive a 204.
     """
 
     ca_file: Path
@@ -70,7 +70,7 @@ class Receiver:
         return requests
 
     def wait_for_type(self, path: str, secret: str, message_type: str) -> list[dict[str, Any]]:
-        """Wait for a message of this type, and return all messages to the path."""
+        """Wait for a message of this type, and return all messages sent to the path."""
         deadline = time.monotonic() + ARRIVAL_TIMEOUT_SECONDS
         while True:
             messages = [request.verify(secret) for request in self.requests_to(path)]

@@ -51,7 +51,7 @@ class Victim:
 
 @dataclass
 class Cluster:
-    """An API with a separate work pool and workers on a stack."""
+    """An API on a stack, with a separate work pool and workers."""
 
     pool: str
     stack: Stack
@@ -74,7 +74,7 @@ class Cluster:
         return str(response.raise_for_status().json()["data"])
 
     def claimed_job(self, victim: Victim, job_ids: Iterable[str]) -> str:
-        """Return the job that the worker has claimed. Its id is the last one in the worker's log."""
+        """Return the id of the job that the worker has claimed, which is the last id in the worker's log."""
         log = self.processes.output(victim.worker)
         return max(job_ids, key=log.rfind)
 
@@ -109,7 +109,7 @@ class Cluster:
         return [stored["Key"] for stored in listing.get("Contents", [])]
 
     def is_whole(self, job: dict[str, Any]) -> bool:
-        """Return whether the job's only object matches its download and its receipt."""
+        """Return whether the job's only object matches the job's download and receipt."""
         (key,) = self.objects(job["id"])
         content = self.s3.get_object(Bucket=self.stack.bucket, Key=key)["Body"].read()
         downloaded = httpx.get(job["file"]["url"], trust_env=False).content
@@ -150,7 +150,7 @@ def cluster_on(stack: Stack, prefect: httpx.Client) -> Iterator[Cluster]:
 
 @dataclass(frozen=True)
 class RecoveredJob:
-    """A finished job and the seconds from the fault to its end."""
+    """A finished job and the number of seconds between the fault and the end of the job."""
 
     job: dict[str, Any]
     recovery_seconds: float

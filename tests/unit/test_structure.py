@@ -1,4 +1,4 @@
-"""Test the limits on the size of modules, functions and folders, and that every package has a docstring."""
+"""Test that modules, functions and folders are small enough and that every package has a docstring."""
 
 import ast
 from itertools import chain

@@ -1,5 +1,5 @@
-"""Commands that call the service and print the result, with one module per command.
+"""Commands that call the service and print the result.
 
-Each module has a function `run(arguments)`. Option parsing belongs in `options`, formatting in `text`, and
-code that several commands share in the parent package.
+Each module implements one command and has a `run` function. Option parsing belongs in `options` and
+formatting in `text`. Code that several commands share belongs in the parent package.
 """

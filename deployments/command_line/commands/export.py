@@ -19,7 +19,10 @@ from deployments.command_line.text.display import open_display, print_to_stderr
 
 
 def run(arguments: argparse.Namespace, scope_pairs: Sequence[Pair], declared_options: Collection[str]) -> int:
-    """Run the command and return its exit code. `scope_pairs` are the options defined by the report."""
+    """Run the command and return its exit code.
+
+    `scope_pairs` contains the options that the report defines, with their values.
+    """
     if not arguments.detach:
         check_output(arguments.output, arguments.force)
     with (

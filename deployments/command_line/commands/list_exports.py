@@ -71,14 +71,17 @@ def _matches(job: Mapping[str, Any], text: str) -> bool:
 
 
 def remove_link(job: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the job without its signed link, because output may be logged and the link gives access."""
+    """Return the job without its signed link.
+
+    The link gives access to the file, and the output may be logged.
+    """
     file = job.get("file")
     public = file and {name: value for name, value in file.items() if name not in ("url", "urlExpiresAt")}
     return {**job, "file": public}
 
 
 def format_row(job: Mapping[str, Any], zone: tzinfo | None) -> list[str]:
-    """Return the table cells of an export. Without a `zone`, times are in the time zone of this machine."""
+    """Return the table cells for an export. If `zone` is None, times are in this machine's time zone."""
     file, rows = job.get("file") or {}, job["rows"]
     row_count = file.get("rows", rows["written"] if rows["expected"] is not None else None)
     return [

@@ -28,7 +28,10 @@ FIELDS = ("id", "name", "enabled", "nextRuns")
 
 
 def run(arguments: Arguments, scope_pairs: Sequence[Pair], declared_options: Collection[str]) -> int:
-    """Run the command and return its exit code. `scope_pairs` are the options defined by the report."""
+    """Run the command and return its exit code.
+
+    `scope_pairs` contains the options that the report defines, with their values.
+    """
     if arguments.action == "run":
         return _run_now(arguments)
     with (
@@ -56,7 +59,7 @@ def _create_or_preview(
 
 
 def _create(client: ApiClient, arguments: Arguments, body: Mapping[str, Any]) -> None:
-    # With a random key, it is safe to resend the request if the response is lost.
+    # A random key makes it safe to resend the request if no response arrives.
     key = arguments.idempotency_key if arguments.idempotency_key is not None else secrets.token_hex(16)
     response = client.request("POST", "/schedules", {"Idempotency-Key": key}, json=body)
     schedule = parse_json(response, *FIELDS)
@@ -100,7 +103,7 @@ def _print_history(client: ApiClient, arguments: Arguments) -> None:
 
 
 def _run_now(arguments: Arguments) -> int:
-    """Start an export. Print its id, or with --output wait for it and download its file."""
+    """Start an export. With --output, wait for it and download its file. Otherwise, print its id."""
     wants_file = arguments.output is not None
     if wants_file:
         check_output(arguments.output, arguments.force)

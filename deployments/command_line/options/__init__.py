@@ -1,4 +1,4 @@
-"""Command-line options, including the scope options that are defined by a report.
+"""Command-line options, including the options for the scopes of a report.
 
-This package contains argparse declarations, help texts and validation. It does not send requests or print.
+This package contains argparse declarations, help text and validation. It does not send requests or print.
 """

@@ -1,4 +1,4 @@
-"""Options of `report-exports export`. `schedules` shares some of them."""
+"""Define the options of `report-exports export`. `report-exports schedules` shares some of them."""
 
 import argparse
 import re
@@ -28,7 +28,7 @@ AddOption: TypeAlias = Callable[..., Any]
 
 
 def add_parser(commands: Commands) -> set[str]:
-    """Add the command and return the names of its options. Each report adds its own options."""
+    """Add the command and return the names of its options. The scopes of a report add more options."""
     parser = commands.add_parser(
         "export",
         help="export a report and download the file",
@@ -64,7 +64,7 @@ def add_parser(commands: Commands) -> set[str]:
 
 
 def add_export_command(commands: Commands, name: str, summary: str, description: str) -> ArgumentParser:
-    """Add a command whose argument is the id of an export."""
+    """Add a command that takes the id of an export as its argument."""
     parser = commands.add_parser(
         name,
         help=summary,
@@ -137,7 +137,7 @@ def parse_pair(text: str) -> Pair:
 
 
 def parse_filter(text: str) -> Pair:
-    """Parse `total=5`, `total[gte]=5` or `total>=5`, which has the same meaning."""
+    """Parse a filter such as `total=5`, `total[gte]=5` or `total>=5`. The last two are equivalent."""
     match = _FILTER.fullmatch(text)
     if match is None:
         raise argparse.ArgumentTypeError(f"{text!r} does not have the form NAME=VALUE.")

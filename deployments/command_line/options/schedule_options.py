@@ -1,4 +1,4 @@
-"""Options of `report-exports schedules` and its actions."""
+"""Define the options of `report-exports schedules` and its actions."""
 
 import argparse
 from typing import Any
@@ -37,7 +37,10 @@ ACTIONS_WITH_BODY = ("create", "preview")
 
 
 def add_parser(commands: Commands) -> set[str]:
-    """Add the command and return the options for its actions. Each report adds its own options."""
+    """Add the command and its actions. Return the names of the options of all actions.
+
+    The scopes of a report add more options.
+    """
     parser = _add(
         commands, "schedules", "create and manage schedules", DESCRIPTION, f"{EXAMPLE}\n{EXIT_CODES}"
     )

@@ -1,4 +1,4 @@
-"""Options defined by the scopes of a report, such as `--survey` for the scope `surveyId`."""
+"""Map the scopes of a report to options, such as the scope `surveyId` to `--survey`."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -13,7 +13,7 @@ PERIOD = ("from", "to")
 def split_scope_options(
     arguments: Sequence[str], declared_options: Collection[str]
 ) -> tuple[list[str], list[Pair]]:
-    """Separate the undeclared long options from the other arguments.
+    """Separate undeclared long options from the other arguments.
 
     Returns the arguments for argparse, and an (option, value) pair for each undeclared option.
     """
@@ -37,14 +37,14 @@ def split_scope_options(
 
 
 def spell_options(scope: str, declared_options: Collection[str]) -> list[str]:
-    """Return the options of a scope, such as `--survey`, `--survey-id` and `--surveyId` for `surveyId`."""
+    """Return the options for a scope, such as `--survey`, `--survey-id` and `--surveyId` for `surveyId`."""
     kebab = re.sub(r"(?<=[a-z0-9])([A-Z])", r"-\1", scope).lower()
     spellings = dict.fromkeys([f"--{kebab.removesuffix('-id')}", f"--{kebab}", f"--{scope}"])
     return [option for option in spellings if option not in declared_options]
 
 
 def map_options_to_scopes(report: Mapping[str, Any], declared_options: Collection[str]) -> dict[str, str]:
-    """Return the scope of each option. If several scopes share a short option, it is omitted."""
+    """Map each option to its scope. A short option that several scopes share is omitted."""
     candidates: dict[str, list[str]] = {}
     for scope in list_scopes(report):
         for option in spell_options(scope, declared_options):
@@ -65,7 +65,7 @@ def build_scope(
     named_pairs: Sequence[Pair],
     declared_options: Collection[str],
 ) -> dict[str, str]:
-    """Return the value of each scope, set with either `--survey X` or `--scope surveyId=X`."""
+    """Return the scope values that are set with options such as `--survey X` or `--scope surveyId=X`."""
     scopes = map_options_to_scopes(report, declared_options)
     for option, _ in scope_pairs:
         if option not in scopes:
@@ -81,7 +81,7 @@ def build_scope(
 
 
 def preferred_options(report: Mapping[str, Any], declared_options: Collection[str]) -> dict[str, str]:
-    """Return the shortest option for each scope, or `--scope name=` if it has none."""
+    """Map each scope to its shortest option, or to `--scope name=` if the scope has no option."""
     shortest: dict[str, str] = {}
     for option, scope in map_options_to_scopes(report, declared_options).items():
         shortest.setdefault(scope, option)

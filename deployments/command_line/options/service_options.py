@@ -1,4 +1,7 @@
-"""Options that all client commands have: the address of the service and the retry timeout."""
+"""Define the options that all client commands share.
+
+They set the address of the service and the retry timeout.
+"""
 
 import argparse
 import os
@@ -10,7 +13,7 @@ MAX_TIMEOUT_SECONDS = 86_400
 
 
 def add_service_options(parser: argparse.ArgumentParser) -> list[str]:
-    """Add the options and return their names."""
+    """Add the options to the parser and return their names."""
     api = parser.add_argument(
         "--api",
         type=_parse_url,
@@ -35,7 +38,7 @@ def _parse_url(text: str) -> httpx.URL:
     except httpx.InvalidURL:
         url = httpx.URL()
     if url.scheme not in ("http", "https") or not url.host or url.query or url.fragment:
-        # The message does not include the value, because it may contain a password.
+        # The value may contain a password, so the message does not include it.
         raise argparse.ArgumentTypeError(f"not an http or https URL, such as {API_URL}.")
     return url
 

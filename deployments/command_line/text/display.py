@@ -1,4 +1,4 @@
-"""Show progress on stderr, as a bar on a terminal or as occasional lines elsewhere."""
+"""Show progress on stderr, with a bar on a terminal and with occasional lines elsewhere."""
 
 import sys
 import time
@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from deployments.command_line.text import progress_text
 from deployments.command_line.text.progress_text import RowRate
 
-# Frequent lines would fill cron mails and CI logs.
+# Frequent lines would clutter cron mails and CI logs.
 SECONDS_BETWEEN_LINES = 10.0
 
 

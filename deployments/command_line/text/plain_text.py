@@ -13,7 +13,7 @@ def strip_controls(text: str) -> str:
 
 
 def format_size(byte_count: int) -> str:
-    """Format a number of bytes, such as `52.1 kB`."""
+    """Format a byte count, for example as `52.1 kB`."""
     number, unit = float(byte_count), 0
     while number >= _STEP - 0.05 and unit < len(_UNITS) - 1:
         number, unit = number / _STEP, unit + 1
@@ -21,7 +21,7 @@ def format_size(byte_count: int) -> str:
 
 
 def format_duration(seconds: int) -> str:
-    """Format a duration, such as `1 h 2 min`."""
+    """Format a duration, for example as `1 h 2 min`."""
     if seconds < _MINUTE:
         return f"{seconds} s"
     if seconds < _HOUR:
@@ -30,7 +30,7 @@ def format_duration(seconds: int) -> str:
 
 
 def format_count(number: int, noun: str) -> str:
-    """Format a number with its noun, such as `1 row` or `1,200 rows`."""
+    """Format a number with its noun, for example as `1 row` or `1,200 rows`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 

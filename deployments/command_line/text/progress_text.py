@@ -27,7 +27,7 @@ class RowRate:
         self._start: tuple[float, int] | None = None
 
     def update(self, rows_written: int) -> int | None:
-        """Return the rate, or None while it is unknown."""
+        """Record the number of rows and return the rate, or None if the rate is not known yet."""
         now = self._clock()
         # A lower row count means that a new attempt has started.
         if not rows_written or self._start is None or rows_written < self._start[1]:
@@ -42,7 +42,10 @@ def format_phase(job: Mapping[str, Any]) -> str:
 
 
 def format_progress(job: Mapping[str, Any], rows_per_second: int | None) -> str:
-    """Format the progress as `4,200 of 10,000 rows, 1,200 rows/s, 5 s left`, without unknown parts."""
+    """Format the progress, for example as `4,200 of 10,000 rows, 1,200 rows/s, 5 s left`.
+
+    Unknown parts are omitted.
+    """
     rows = job["rows"]
     if job["status"] == "queued":
         position = int(job["queue"]["position"])
@@ -73,7 +76,7 @@ def has_no_rows(job: Mapping[str, Any]) -> bool:
 
 
 def format_failure(job: Mapping[str, Any]) -> str:
-    """Return why there is no file, with the error code and the job id to quote."""
+    """Return a message that says why there is no file. It contains the error code and the job id."""
     error = job.get("error") or {}
     reason = strip_controls(str(error.get("message") or "The export ended without a file."))
     code = f" ({error['code']})" if error.get("code") else ""

@@ -12,7 +12,7 @@ DEFAULT_REPORT = "survey-responses"
 
 
 def format_row(schedule: Mapping[str, Any]) -> list[str]:
-    """Return the table cells of a schedule. The next run is in the time zone of the schedule."""
+    """Return the table cells for a schedule. The next run is shown in the schedule's time zone."""
     recurrence, runs = schedule["recurrence"], schedule["nextRuns"]
     rule = next((str(recurrence[kind]) for kind in _KINDS if recurrence.get(kind)), "")
     cells = [

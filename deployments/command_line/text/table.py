@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-# Files and pipes have no width, so nothing may be truncated there.
+# Files and pipes have no width, so do not truncate anything there.
 UNLIMITED_WIDTH = 10_000
 ID_WIDTH = 36
 NUMERIC_HEADINGS = ("ROWS", "SIZE")

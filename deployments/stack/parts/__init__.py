@@ -1,5 +1,5 @@
-"""Embedded servers of the stack: PostgreSQL with its roles and sample data, S3 storage, and Prefect.
+"""The embedded servers of the stack. They are PostgreSQL, S3 storage and Prefect.
 
-Each module configures, secures and starts one server. Choosing ports and restarting processes is the same for
-every server and belongs in the parent package.
+The modules configure, secure and start the servers, and load the sample data. Choosing ports and restarting
+processes is the same for every server, so that code belongs in the parent package.
 """

@@ -32,9 +32,9 @@ class Certificates:
         return self.folder / "key.pem"
 
     def create(self) -> None:
-        """Write a CA certificate, and a certificate with its key for 127.0.0.1, with mode 600.
+        """Write a CA certificate, and a certificate and key for 127.0.0.1. The files have mode 600.
 
-        The key of the CA is discarded, so it cannot sign any other certificate.
+        The CA's key is discarded, so the CA cannot sign any other certificates.
         """
         authority_key = ec.generate_private_key(ec.SECP256R1())
         authority = _builder("ca", authority_key).add_extension(x509.BasicConstraints(True, 0), critical=True)

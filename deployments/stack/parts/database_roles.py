@@ -1,8 +1,8 @@
-"""Create the roles of the embedded PostgreSQL, one for the service and one for the Prefect server.
+"""Create roles in the embedded PostgreSQL for the service and for the Prefect server.
 
 Neither role is a superuser, because a superuser can read files and run programs. Neither role can read the
-tables of the other. The statements run at every start. This migrates data directories of earlier versions,
-in which everything belonged to the superuser.
+other's tables. The statements run at every start, so they also migrate data directories from earlier
+versions. In those, everything belonged to the superuser.
 """
 
 from typing import LiteralString
@@ -30,8 +30,8 @@ CLOSED: tuple[LiteralString, ...] = (
     "REVOKE ALL ON DATABASE template1 FROM PUBLIC",
 )
 SCHEMAS = "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'"
-# A sequence owned by a column changes owner along with its table. Objects that belong to extensions keep
-# their owner.
+# If a sequence belongs to a column, its owner changes along with the owner of the table. Objects that belong
+# to extensions keep their owner.
 SUPERUSERS_OBJECTS = """
     WITH owned AS (
         SELECT 'pg_class'::regclass AS catalog, oid,
@@ -82,9 +82,9 @@ async def grant_reading(connection: AsyncConnection) -> None:
 
 
 async def hand_over(connection: AsyncConnection, role: str) -> None:
-    """Make `role` the owner of everything in schema `public` that the superuser owns.
+    """Make `role` the owner of everything that the superuser owns in the `public` schema.
 
-    `REASSIGN OWNED` does not work for the superuser that was created by initdb.
+    `REASSIGN OWNED` does not work here, because initdb created the superuser.
     """
     for kind, name in await _rows(connection, SUPERUSERS_OBJECTS):
         statement = SQL("ALTER {} {} OWNER TO {}").format(SQL(kind), SQL(name), Identifier(role))
@@ -94,7 +94,7 @@ async def hand_over(connection: AsyncConnection, role: str) -> None:
 async def _create_role(connection: AsyncConnection, role: str, password: str) -> None:
     if not await _rows(connection, SQL("SELECT FROM pg_roles WHERE rolname = {}").format(Literal(role))):
         await connection.execute(SQL("CREATE ROLE {} LOGIN").format(Identifier(role)))
-    # If the statement fails, the server logs it, so it must not contain the plain password.
+    # The server logs the statement if it fails, so the statement must not contain the plaintext password.
     encrypted = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256")
     statement = SQL("ALTER ROLE {} PASSWORD {}").format(Identifier(role), Literal(encrypted.decode()))
     await connection.execute(statement)

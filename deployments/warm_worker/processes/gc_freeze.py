@@ -1,4 +1,4 @@
-"""Freeze all imported objects, so the garbage collector of child processes skips them.
+"""Freeze all imported objects, so that the garbage collector in child processes skips them.
 
 This must be the last module that is imported before the first fork.
 """

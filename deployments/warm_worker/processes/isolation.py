@@ -1,8 +1,8 @@
 """Restore the state of a process after a run, so that changes do not leak into the next run.
 
 This covers context variables, environment variables, the working directory, umask, signal handlers, logging,
-warning filters, sys.path, the standard streams, the locale, the default socket timeout and the random
-generator. Module state, such as pandas options, is not restored. To isolate that as well, use
+warning filters, sys.path, the standard streams, the locale, the default socket timeout and the random number
+generator. Module state, such as pandas options, is not restored. To isolate module state, too, use
 `--jobs-per-process 1`.
 """
 
@@ -36,7 +36,7 @@ _STREAMS = ("stdin", "stdout", "stderr")
 
 
 def run_isolated(function: Callable[[], T]) -> T:
-    """Call the function and restore the state that it changed in this process, even if it raises."""
+    """Call the function, then restore the process state, even if the function raises an exception."""
     with ExitStack() as restored:
         for part in (_environment, _folder, _signals, _logging, _warnings, _interpreter, _defaults):
             restored.enter_context(part())
@@ -97,7 +97,10 @@ def _signals() -> Iterator[None]:
 
 @contextmanager
 def _logging() -> Iterator[None]:
-    """Restore all existing loggers. Those that the run creates belong to modules that it imports."""
+    """Restore the loggers that existed before the run.
+
+    New loggers are kept, because they belong to modules that the run has imported.
+    """
     settings = [
         (logger, vars(logger).copy(), list(logger.handlers), list(logger.filters)) for logger in _loggers()
     ]

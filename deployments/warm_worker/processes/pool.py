@@ -13,13 +13,13 @@ from typing import Any
 from deployments.warm_worker.processes import child
 from deployments.warm_worker.processes.process import WarmProcess
 
-# Delay before starting a replacement process, because startup slows down other runs. The delay ends early if
-# a run is waiting for a process.
+# Seconds to wait before starting a replacement process, because startup slows down other runs. The wait ends
+# early if a run needs a process.
 REFILL_DELAY_SECONDS = 1.0
 
 
 class WarmProcessPool:
-    """Keeps `size` processes, and starts more while all are busy.
+    """Keeps `size` processes running, and starts more while all of them are busy.
 
     Each process is replaced after `runs_per_process` runs.
     """
@@ -35,8 +35,9 @@ class WarmProcessPool:
         self._waiting = self._preparing = self._busy = 0
 
     async def __aenter__(self) -> "WarmProcessPool":
-        # Prefect responds with 500 while its database restarts, and a run would then fail. The processes read
-        # this setting when they import Prefect. The worker retries its own calls anyway.
+        # Prefect responds with 500 while its database restarts. Without this setting, runs would then fail.
+        # The child processes read the setting when they import Prefect. The worker retries its own calls
+        # anyway.
         os.environ.setdefault("PREFECT_CLIENT_RETRY_EXTRA_CODES", "500")
         for _ in range(self._size):
             self._add_process(0)

@@ -2,24 +2,24 @@
 
 We use these private functions unchanged:
 
-* FlowRunExecutorContext provides the same cancellation, crash detection and hooks as in Prefect's process
+* FlowRunExecutorContext provides the same cancellation, crash detection and hooks as Prefect's process
   worker.
 * ProcessHandle is the type that an executor's starter has to return.
 * _run_flow_from_runtime_entrypoint runs a flow like `python -m prefect.flow_engine`, but in this process.
-* EventsWorker and APILogWorker are flushed after each run. They are drained before a child calls os._exit(),
-  which skips their exit hooks.
+* EventsWorker and APILogWorker are flushed after each run. They are also drained before a child exits,
+  because os._exit() skips their exit hooks.
 * _cache_api_version_check skips a version check that the worker has already made.
 
-We replace these functions in the child process:
+We replace the following functions in the child process. The list describes the original functions:
 
 * report_engine_outcome sends the outcome of a run to the worker. Under load, the worker may not receive it in
-  time, so the child also keeps it.
+  time, so the replacement also stores the outcome in the child process.
 * observe_flow_run_suspension blocks each run for 140 ms to open a WebSocket that short runs never use.
 * emit_task_run_state_change_event sends three events for each task run (see task_run_events.py).
 * related_resources_from_run_context reads five objects per run to show names next to ids in events.
 * _send_heartbeats can delay the end of a run by a second. Our progress artifact serves as the heartbeat.
-* load_flow_run reads the run that the worker has just received. The engine reads it again anyway.
-* start_client_metrics_server opens the worker's port a second time, which fails the run.
+* load_flow_run reads the run from the server, although the worker has just received it.
+* start_client_metrics_server tries to open the worker's metrics port a second time, so the run fails.
 * _read_server_default_result_storage_block_id sends a request per run for results that are never stored.
 """
 
@@ -68,7 +68,7 @@ DRAIN_SECONDS = 5.0
 
 
 def open_background_services() -> None:
-    """Start the threads that send events and logs, so runs do not have to wait for them."""
+    """Start the threads that send events and logs, so that runs do not have to start them."""
     _cache_api_version_check(_api_version_check_key(str(PREFECT_API_URL.value()), prefect.__version__))
     vars(events_worker).update(related_resources_from_run_context=_related_resources)
     vars(handlers).update(APILogWorker=APILogWorker)
@@ -77,7 +77,7 @@ def open_background_services() -> None:
 
 
 def keep_result_storage() -> None:
-    """Cache the server's default result storage. The request also opens the client's connection."""
+    """Request the server's default result storage and cache it. This also opens the client's connection."""
     block_id = results._read_server_default_result_storage_block_id()
     vars(results).update(_read_server_default_result_storage_block_id=lambda: block_id)
 
@@ -108,7 +108,7 @@ def run_flow(flow_run: FlowRun, entrypoint: str, environment: dict[str, str]) ->
 
 
 def flush_background_services() -> bool:
-    """Send all events and log lines of the last run. Return whether all were sent in time."""
+    """Send all events and log lines from the last run. Return whether all of them were sent in time."""
     flush = _Flush()
     APILogWorker.instance().send(cast(Any, flush))
     queue = EventsWorker.instance()._queue
@@ -123,14 +123,14 @@ def close_background_services() -> None:
 
 
 class _Flush:
-    """Item in the queue of log lines that ends the current batch."""
+    """A queue item that ends the current batch of log lines."""
 
     def __init__(self) -> None:
         self.done = threading.Event()
 
 
 class APILogWorker(handlers.APILogWorker):
-    """Log worker that sends its current batch on request. Prefect's own waits for up to two seconds."""
+    """A log worker that sends its current batch on request. Prefect's log worker waits up to two seconds."""
 
     def _get_size(self, item: Any) -> int:
         return self.max_batch_size if isinstance(item, _Flush) else super()._get_size(item)
@@ -145,7 +145,7 @@ class APILogWorker(handlers.APILogWorker):
 
 
 async def _related_resources(client: Any, exclude: Set[str] | None = None) -> list[RelatedResource]:
-    """Return the related resources without names. The ids come from the run's context."""
+    """Return the related resources with the ids from the run's context. Names are not included."""
     context = FlowRunContext.get()
     run = context.flow_run if context is not None else None
     if run is None:

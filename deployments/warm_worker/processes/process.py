@@ -41,7 +41,7 @@ class WarmProcess:
         return self._process.is_alive()
 
     async def wait_until_ready(self) -> bool:
-        """Return whether the process became ready. It may exit, be unusable or take too long."""
+        """Wait until the process is ready. Return False if it exits, is unusable or takes too long."""
         try:
             async with asyncio.timeout(WARM_UP_SECONDS):
                 await _wait_until_readable(self._connection.fileno())
@@ -62,7 +62,7 @@ class WarmProcess:
         return Lease(self)
 
     async def wait_for_run(self) -> RunEnd:
-        """Wait until the run or the process has ended."""
+        """Wait until the run or the process has ended, and return the outcome."""
         started = time.monotonic()
         await _wait_until_readable(self._connection.fileno(), self._process.sentinel)
         end = self._read_end() or await self._wait_for_crash()
@@ -76,7 +76,7 @@ class WarmProcess:
         return RunEnd(self._process.exitcode or 0, False, AttemptResult("", metrics.CRASHED), 0)
 
     def _read_end(self) -> RunEnd | None:
-        """Return the message about the run's end, or None if the process was killed before it sent one."""
+        """Return the RunEnd message, or None if the process was killed before it sent one."""
         try:
             message = self._connection.recv() if self._connection.poll() else None
         except (EOFError, OSError):
@@ -84,7 +84,7 @@ class WarmProcess:
         return message if isinstance(message, RunEnd) else None
 
     async def retire(self) -> None:
-        """End the process. Before it exits, it sends the last events and log lines of its run."""
+        """End the process. Before the process exits, it sends the last events and log lines of its run."""
         self._connection.close()
         try:
             async with asyncio.timeout(END_SECONDS):
@@ -101,9 +101,10 @@ class WarmProcess:
 
 @dataclass
 class Lease:
-    """A process during one run. Prefect uses it as the process and the termination scope of a ProcessHandle.
+    """A process that is reserved for one run.
 
-    The lease ends with the run, so Prefect cannot send a signal to a process that executes another run.
+    Prefect uses the lease as the process and as the termination scope of a ProcessHandle. The lease ends with
+    the run, so Prefect cannot send a signal to a process that executes another run.
     """
 
     process: WarmProcess

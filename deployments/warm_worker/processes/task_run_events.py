@@ -1,8 +1,8 @@
-"""Send one event for a task run that ends within a second, instead of one for each of its states.
+"""Send only one event for a task run that ends within the first second of its flow run.
 
-Task-run events account for more than half of the load and the rows that a small export causes in Prefect. The
-final event contains the start time and everything else that the UI shows about a task run. The events of task
-runs that take longer are sent unchanged.
+Task-run events account for more than half of the load and of the database rows that a small export causes in
+Prefect. The final event of a task run contains the start time and everything else that the UI shows. The
+events of later task runs are sent unchanged.
 """
 
 import threading
@@ -18,12 +18,12 @@ from prefect.events.schemas.events import Event
 
 HOLD_SECONDS = 1.0
 
-# Prefect's emit_task_run_state_change_event
+# The type of Prefect's emit_task_run_state_change_event.
 Emit = Callable[..., Event | None]
 
 
 class TaskRunEvents:
-    """Emits the events of the task runs of one flow run."""
+    """Emits the task-run events of one flow run."""
 
     def __init__(self, emit: Emit) -> None:
         self._emit = emit
@@ -39,7 +39,7 @@ class TaskRunEvents:
         validated_state: State[Any],
         follows: Event | None = None,
     ) -> Event | None:
-        """Emit an event or hold it back. The arguments are those of Prefect's function."""
+        """Emit an event or hold it back. Takes the same arguments as Prefect's function."""
         send = partial(self._send, task_run.model_copy(), initial_state, validated_state)
         with self._lock:
             if not self._holds or validated_state.is_final():
@@ -65,7 +65,10 @@ class TaskRunEvents:
 
 @contextmanager
 def held_briefly(emit: Emit) -> Iterator[Emit]:
-    """Yield a replacement for Prefect's `emit` for one flow run. Events still held are emitted on exit."""
+    """Yield a replacement for Prefect's `emit` for one flow run.
+
+    On exit, events that are still held back are emitted.
+    """
     events = TaskRunEvents(emit)
     timer = threading.Timer(HOLD_SECONDS, events.release)
     timer.daemon = True

@@ -1,4 +1,4 @@
-"""Write CSV files from PostgreSQL's own records or from typed chunks, with identical bytes."""
+"""Write CSV files from PostgreSQL's own records or from typed chunks. Both produce identical bytes."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -83,7 +83,10 @@ class CsvWriter:
 
 
 def split(batch: Records | Chunk, rows_before: int, at_rows: int | None) -> Iterator[Records | Chunk]:
-    """Split a batch before every row whose number in the export is a multiple of `at_rows`."""
+    """Split a batch so that a new part starts after every `at_rows` rows of the export.
+
+    `rows_before` is the number of rows that precede the batch in the export.
+    """
     while at_rows is not None and rows_before % at_rows + batch.rows > at_rows:
         rows = at_rows - rows_before % at_rows
         first, batch = _cut(batch, rows)
@@ -100,7 +103,7 @@ def _cut(batch: Records | Chunk, rows: int) -> tuple[Records | Chunk, Records | 
 
 
 def _end_of_record(data: bytes, number: int) -> int:
-    """Return the offset at which record `number` ends.
+    """Return the length in bytes of the first `number` records.
 
     A record ends at its first line feed outside quotes.
     """

@@ -17,7 +17,7 @@ def header(columns: Sequence[OutputColumn], zone: ZoneInfo, options: CsvOptions)
 def name(column: OutputColumn, zone: ZoneInfo, options: CsvOptions) -> str:
     """Return the header text of a column.
 
-    Local times have no offset, so their label includes the time zone.
+    Local times are written without an offset, so the label of their column includes the time zone.
     """
     if options.header == "keys":
         text = column.key

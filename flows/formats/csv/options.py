@@ -1,4 +1,4 @@
-"""Parse and validate CSV options, the value of `csv` in a request."""
+"""Parse and validate the CSV options in the `csv` field of a request."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -55,7 +55,7 @@ PRESETS = {
     ),
 }
 
-# Maps the names of options in requests to the fields of CsvOptions.
+# Maps the option names in requests to the fields of CsvOptions.
 _FIELDS = {
     "delimiter": "delimiter",
     "lineEnding": "line_ending",
@@ -84,7 +84,7 @@ _NAMES = {True: "true", False: "false", "\t": "TAB"}
 def parse_options(value: object) -> CsvOptions:
     """Parse the name of a preset, or an object whose options override those of a preset.
 
-    Raises InvalidOptions, which lists every invalid option.
+    Raises InvalidOptions with a reason for every invalid option.
     """
     options = _options(value)
     _raise_any({name: reason for name in options if (reason := _reason(name, options[name])) is not None})
@@ -111,7 +111,7 @@ def _raise_any(reasons: Mapping[str | None, str]) -> None:
 
 
 def _reason(name: str, value: object) -> str | None:
-    """Return the reason why the option cannot have this value, or None if it can."""
+    """Return the reason why this value is invalid for the option, or None if it is valid."""
     if name not in OPTIONS:
         return f"unknown option {name!r}; choose from {', '.join(OPTIONS)}"
     if name == "preset":
@@ -132,9 +132,9 @@ def _choice_reason(name: str, value: object) -> str | None:
 
 
 def _contradictions(options: CsvOptions, overrides: Mapping[str, Any]) -> dict[str | None, str]:
-    """Return the reasons why the options conflict, by option.
+    """Map each conflicting option to the reason for the conflict.
 
-    A conflict is attributed to an option of the caller, not to one that the preset sets.
+    A conflict is reported for an option that the caller has set, not for one that comes from the preset.
     """
     reasons: dict[str | None, str] = {}
     if options.decimal_mark == options.delimiter:
@@ -174,7 +174,7 @@ def _add_exclusions(schema: dict[str, Any]) -> None:
     ]
 
 
-# These types only describe the options in the OpenAPI document. parse_options() validates them.
+# These types are used only in the OpenAPI document. parse_options() validates the options.
 CsvPreset: Any = TypeAliasType("CsvPreset", Literal.__getitem__(tuple(PRESETS)))
 _SPLIT_ROWS = Annotated[int, Field(ge=1, le=EXCEL_ROWS)] | None
 _MODEL_FIELDS: dict[str, Any] = {

@@ -1,7 +1,7 @@
 """Build the CSV records of a chunk, column by column.
 
-The result is the same as calling `text.record` for each row, which takes twenty times as long. Most columns
-of a chunk contain nothing to quote, and checking this takes a single pass over the bytes of the column.
+Calling `text.record` for each row would produce the same result but take twenty times as long. Most columns
+of a chunk contain nothing that needs quotes. Checking a column for this takes a single pass over its bytes.
 """
 
 from collections.abc import Sequence
@@ -17,8 +17,11 @@ from flows.rows.arrow_columns import TEXT, Flags, Offsets, data, flags, offsets
 
 
 def records(columns: Sequence[pa.Array], options: CsvOptions) -> bytes:
-    """Return the records of a chunk. The columns are arrays of large strings with equal lengths."""
-    if len(columns) == 1:  # A null, an empty string or `\\.` needs special quoting in a file with one column.
+    """Return the records of a chunk.
+
+    The columns are arrays of large strings, and all arrays have the same length.
+    """
+    if len(columns) == 1:  # In a file with one column, nulls, empty strings and `\\.` need special quoting.
         return "".join(record([cell], options) for cell in columns[0].to_pylist()).encode()
     *others, last = (_cells(column, options) for column in columns)
     last = _joined(last, options.line_end, "")
@@ -26,7 +29,10 @@ def records(columns: Sequence[pa.Array], options: CsvOptions) -> bytes:
 
 
 def _joined(*arrays_and_separator: pa.Array | str) -> pa.Array:
-    """Join arrays element by element. Null is treated as an empty string."""
+    """Join arrays element by element.
+
+    The last argument is the separator. Nulls are treated as empty strings.
+    """
     *parts, separator = arrays_and_separator
     parts = [pa.scalar(part, TEXT) if isinstance(part, str) else part for part in parts]
     return pc.binary_join_element_wise(
@@ -61,7 +67,7 @@ def _have_marks(joined: bytes, begins: Offsets, marks: Sequence[str]) -> Flags:
 
 
 def _not_null(texts: pa.Array, mask: Flags) -> Flags:
-    """Clear the mask for nulls, whose bytes are undefined."""
+    """Clear the mask for nulls, because their bytes are undefined."""
     return mask & flags(texts.is_valid()) if texts.null_count else mask
 
 

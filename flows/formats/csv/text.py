@@ -1,4 +1,4 @@
-"""Format CSV records like PostgreSQL's COPY, and guard cells against formulas."""
+"""Format CSV records like PostgreSQL's COPY, and prevent spreadsheets from running cells as formulas."""
 
 import re
 from collections.abc import Iterable
@@ -9,9 +9,9 @@ BYTE_ORDER_MARK = "\ufeff".encode()
 
 
 def record(cells: Iterable[str | None], options: CsvOptions) -> str:
-    """Return one line with the same bytes as PostgreSQL's COPY.
+    """Return one CSV record, byte for byte as PostgreSQL's COPY would write it.
 
-    Null is written as nothing, and an empty string as `""`.
+    Null becomes an empty field, and an empty string becomes `""`.
     """
     delimiter = options.delimiter
     texts = ["" if cell is None else _quoted(cell, delimiter) for cell in cells]
@@ -27,16 +27,16 @@ def _quoted(cell: str, delimiter: str) -> str:
     return '"' + cell.replace('"', '""') + '"'
 
 
-# Spreadsheets treat a cell that starts with one of these as a formula, see
-# https://owasp.org/www-community/attacks/CSV_Injection. U+FEFF is included because spreadsheets drop it at
-# the start of a file as a byte order mark.
+# Spreadsheets treat a cell that starts with one of these characters as a formula. U+FEFF is included because
+# spreadsheets drop it as a byte order mark at the start of a file. See
+# https://owasp.org/www-community/attacks/CSV_Injection.
 FORMULA_STARTS = "=+-@\t\r\n\ufeff"
 GUARD = "'"
-# Uses only syntax that the regular expressions of Python and PostgreSQL share.
+# This pattern uses only syntax that Python and PostgreSQL have in common.
 PLAIN_NUMBER = r"[+-]?[0-9]+([.,][0-9]+)?([eE][+-]?[0-9]+)?"
 _PLAIN_NUMBER = re.compile(PLAIN_NUMBER)
-# A spreadsheet with a different list separator may start a new cell after these characters. This pattern also
-# uses only syntax that Python and PostgreSQL share.
+# A spreadsheet may treat one of these characters as a separator and start a new cell after it. These patterns
+# also use only syntax that Python and PostgreSQL have in common.
 INNER_FORMULA_START = "[;,\t|\r\n][=+@-]"
 INNER_FORMULA = f"([;,\t|\r\n])(?=[=+@-])(?!{PLAIN_NUMBER}([;,\t|\r\n]|$))"
 INNER_GUARD = rf"\1{GUARD}"
@@ -44,7 +44,7 @@ _INNER_FORMULA = re.compile(INNER_FORMULA)
 
 
 def guarded(text: str) -> str:
-    """Return text that no spreadsheet runs as a formula.
+    """Return the text, guarded so that no spreadsheet runs it as a formula.
 
     Numbers are unchanged, because a spreadsheet would treat a guarded number as text and sum it as 0.
     """
@@ -54,5 +54,5 @@ def guarded(text: str) -> str:
 
 
 def with_decimal_mark(number: str, options: CsvOptions) -> str:
-    """Replace the decimal point in the text of a number. NaN and Infinity contain none."""
+    """Replace the decimal point in the text of a number. NaN and Infinity do not contain one."""
     return number.replace(".", options.decimal_mark)

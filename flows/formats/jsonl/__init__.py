@@ -1,4 +1,4 @@
-"""Write JSON Lines: one JSON object per row, with the column keys as names.
+"""Write JSON Lines files. Each row is a JSON object whose names are the column keys.
 
-`tokens` converts a column to JSON, and `format` joins the columns and declares the format.
+`tokens` converts a column to JSON values, and `format` joins the columns and defines the format.
 """

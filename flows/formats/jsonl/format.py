@@ -1,4 +1,4 @@
-"""Define the JSON Lines format and write its lines."""
+"""Define the JSON Lines format and write the lines of a file."""
 
 import json
 from collections.abc import Iterator, Mapping

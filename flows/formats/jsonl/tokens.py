@@ -16,7 +16,7 @@ from flows.rows.columns import OutputColumn
 _NEEDS_ESCAPE = r'["\\\x00-\x1f]'
 _NUMBER = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$"
 _LITERALS = {"integer": _NUMBER, "number": _NUMBER, "boolean": "^(true|false)$"}
-# Python's JSON decoder accepts these constants, so documents in SQLite may contain them.
+# Python's json module reads and writes these constants, so documents in SQLite may contain them.
 _NOT_IN_JSON = "NaN|Infinity"
 
 
@@ -43,13 +43,13 @@ def _strings(texts: pa.Array) -> pa.Array:
 
 
 def _documents(texts: pa.Array, column: OutputColumn) -> pa.Array:
-    """Return JSON documents on a single line. Text that is not JSON becomes a string.
+    """Return each JSON document on a single line. Text that is not JSON becomes a JSON string.
 
-    The values of a custom type may be any text. The database has checked all others.
+    A column of a custom type may contain any text. For other types, the database has validated the documents.
     """
     is_custom = not type(column.expression.type).__module__.startswith("sqlalchemy.")
     checked = _replaced(texts, "" if is_custom else _NOT_IN_JSON, _json_or_string)
-    # A line break in valid JSON is always between two values, because strings escape it.
+    # In valid JSON, line breaks occur only between tokens, because they are escaped within strings.
     return pc.replace_substring(pc.replace_substring(checked, "\n", " "), "\r", " ")
 
 
@@ -74,5 +74,5 @@ def _reject(constant: str) -> None:
     raise ValueError(f"{constant} is not JSON")
 
 
-# Keeps numbers as strings, because Python limits the digits of integers.
+# Numbers are kept as strings, because Python limits the number of digits when it parses an integer.
 _CHECK_JSON = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=_reject).decode

@@ -1,4 +1,7 @@
-"""Convert the cells of a column to an Arrow array of the column's Parquet type, without changing a value."""
+"""Convert the cells of a column to an Arrow array of the column's Parquet type.
+
+A value is rejected if the conversion would change it.
+"""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time
@@ -18,7 +21,10 @@ Convert = Callable[[Any], Any]
 
 
 def array(values: Values, column: OutputColumn, kind: pa.DataType, zone: ZoneInfo) -> pa.Array:
-    """Return the values as an array of this type. Raises an exception for a value that does not fit."""
+    """Return the values as an array of this type.
+
+    Raises an exception if a value does not fit the type.
+    """
     if pa.types.is_large_string(kind):
         return column_text.texts(values, column, zone, PRESETS["plain"])
     if isinstance(values, pa.Array):
@@ -38,7 +44,7 @@ def _array_of(values: Any, kind: pa.DataType) -> pa.Array:
 
 
 def _zoned(timestamps: pa.Array, kind: pa.DataType) -> pa.Array:
-    """Add the time zone of the type. The timestamps are in UTC."""
+    """Add the time zone of the type to timestamps that are in UTC."""
     return timestamps.view(pa.int64()).view(kind)
 
 
@@ -58,7 +64,7 @@ def _list_converter(kind: pa.DataType) -> Convert:
 
 
 def _element_converter(kind: pa.DataType) -> Convert:
-    """Return the function that converts the text of each element."""
+    """Return the function that converts the text of an element, or the elements of a nested list."""
     convert = _element_converter(kind.value_type) if pa.types.is_list(kind) else _text_converter(kind)
     if not pa.types.is_list(kind):
         return convert
@@ -103,7 +109,7 @@ def _naive(value: Any) -> datetime:
 
 
 def _utc(value: Any) -> datetime:
-    """Return the timestamp in UTC. Naive timestamps are UTC."""
+    """Return the timestamp in UTC as a naive datetime. Naive timestamps are already in UTC."""
     moment: datetime = _checked(value, datetime)
     return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
 

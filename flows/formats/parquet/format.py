@@ -1,4 +1,4 @@
-"""Define the Parquet format and write its row groups."""
+"""Define the Parquet format and write the row groups of a file."""
 
 import io
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ from flows.rows.pipeline import Block, Chunk, Records
 from flows.rows.row_errors import apply_to_column
 
 CHOICES = {"compression": ("zstd", "snappy", "none")}
-# A row group ends at either limit. Readers such as DuckDB process one row group per thread.
+# A row group ends when it reaches either limit. Readers such as DuckDB process one row group per thread.
 ROWS_PER_GROUP = 122_880
 BYTES_PER_GROUP = 32 << 20
 
@@ -92,7 +92,7 @@ class ParquetRows:
         yield Block(0, self._sink.take())
 
     def close(self) -> None:
-        """Do nothing, because the writer holds only memory."""
+        """Do nothing, because there are no resources to release."""
 
     def _arrays(self, chunk: Chunk) -> list[pa.Array]:
         columns = zip(self._output.columns, self._schema.types, chunk.values, strict=True)

@@ -8,9 +8,9 @@ _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 
 
 def parse_list(text: Any) -> list[Any]:
-    """Return the elements as strings, nested like the array. NULL becomes None.
+    """Parse an array into a list of strings, nested like the array. NULL becomes None.
 
-    Raises ValueError for any other text, such as an array whose first index is not 1.
+    Raises ValueError for text in any other format, including an array whose first index is not 1.
     """
     if not isinstance(text, str) or not text.startswith("{"):
         raise ValueError("not an array")

@@ -13,14 +13,14 @@ from flows.rows.columns import OutputColumn, type_name
 
 _MAX_DIGITS_128, _MAX_DIGITS = 38, 76
 _TYPES = {
-    "integer": pa.int64(),  # SQLite stores 64 bits in any integer column.
+    "integer": pa.int64(),  # SQLite can store a 64-bit value in any integer column.
     "boolean": pa.bool_(),
     "date": pa.date32(),
 }
 
 
 def schema(output: Output) -> pa.Schema:
-    """Return the schema of the file. The label of a column is in the metadata of its field."""
+    """Return the schema of the file. The metadata of each field contains the column's label."""
     fields = [
         pa.field(column.key, column_type(column, output.zone.key), metadata={"label": column.label})
         for column in output.columns
@@ -67,7 +67,7 @@ def _list_type(kind: ARRAY[Any], zone: str) -> pa.DataType:
 def _number_type(kind: Any, expression: ColumnElement[Any] | None) -> pa.DataType:
     """Return float64 for floats, a decimal type if the database limits the digits, and string otherwise.
 
-    The result of an expression, such as a sum, may have more digits than its columns.
+    The result of an expression, such as a sum, may have more digits than the columns it is computed from.
     """
     if isinstance(kind, Float) or not isinstance(kind, Numeric) or not kind.asdecimal:
         return pa.float64()
@@ -82,6 +82,6 @@ def _number_type(kind: Any, expression: ColumnElement[Any] | None) -> pa.DataTyp
 
 
 def _is_declared(expression: ColumnElement[Any]) -> bool:
-    """Return whether the database enforces the type, as for a column of a table."""
+    """Return whether the database enforces the type. It does so for table columns and casts."""
     inner = expression.element if isinstance(expression, Label) else expression
     return isinstance(inner, Column | Cast)

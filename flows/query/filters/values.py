@@ -1,4 +1,4 @@
-"""Parse a filter value from JSON or a query string to the type of its column."""
+"""Convert a filter value from JSON or a query string to the type of its column."""
 
 import re
 import uuid
@@ -17,7 +17,7 @@ from flows.rows.columns import type_name
 BINARY = (sql.LargeBinary, sql.BINARY, sql.VARBINARY)
 MAX_ANY_OF = 1000
 MAX_TEXT_LENGTH = 1000
-MOST_DIGITS = 300  # Maximum digits before the decimal point. A double has at most 308.
+MOST_DIGITS = 300  # The maximum number of digits before the decimal point. A double can have about 308.
 
 _HEXADECIMAL = re.compile(r"\\x([0-9A-Fa-f]{2})*", re.ASCII)
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
@@ -79,7 +79,7 @@ def _boolean(value: object) -> bool:
 
 
 def _integer(value: object, filter_: Filter) -> int:
-    """Parse an integer within the range of the column's type.
+    """Check that an integer is within the range of the column's type.
 
     PostgreSQL cannot compare the column with a value outside this range.
     """
@@ -126,7 +126,7 @@ def _date_time(value: object) -> datetime:
 
 def _uuid(value: object) -> uuid.UUID:
     text = _text(value)
-    if not text.isascii():  # uuid.UUID accepts digits of any script.
+    if not text.isascii():  # uuid.UUID would also accept digits from other scripts.
         raise ValueError("must be a UUID")
     try:
         return uuid.UUID(text)

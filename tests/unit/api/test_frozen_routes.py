@@ -46,7 +46,7 @@ ALLOW_ALL = AllowAll()
 
 
 class Fakes:
-    """Fake dependencies of the frozen routes, with one known job. It records the started requests."""
+    """Fake dependencies of the frozen routes, with one known job and a record of the started requests."""
 
     def __init__(self) -> None:
         self.job, self.replayed = job("SCHEDULED", RunProgress()), False
@@ -79,7 +79,7 @@ def fakes() -> Fakes:
 
 @dataclass
 class Client:
-    """Calls the routes in the same process, without a network."""
+    """Client that calls the routes in the same process, without a network."""
 
     app: FastAPI
 

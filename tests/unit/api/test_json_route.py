@@ -1,4 +1,4 @@
-"""Test that pages on other sites cannot send a POST request without a body."""
+"""Test that a POST request without a body is rejected if a page on another site could have sent it."""
 
 import asyncio
 

@@ -37,7 +37,7 @@ def operations(described: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]
 
 
 def examples(part: Any) -> Iterator[tuple[dict[str, Any], Any]]:
-    """Yield every schema of a body, parameter or field with each of its examples."""
+    """Yield a (schema, example) pair for each example of a body, parameter or field."""
     if isinstance(part, list):
         for item in part:
             yield from examples(item)

@@ -1,4 +1,4 @@
-"""Test that a call ends when the server stops responding, and not because of delays of this process."""
+"""Test that a call ends when the server stops responding, but not because this process is delayed."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Test that previews of schedules are limited and do not block the event loop."""
+"""Test that schedule previews are limited and do not block the event loop."""
 
 import asyncio
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Test that checks of readiness are shared and report stale keys."""
+"""Test that requests share readiness checks, and that the checks report stale keys."""
 
 import asyncio
 from dataclasses import dataclass

@@ -18,7 +18,7 @@ def no_local_servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.delenv(name, raising=False)
     yield
     postgres.package.cache_clear()
-    os.umask(umask)  # `up` changes it for its whole process
+    os.umask(umask)  # `up` changes the umask of the whole process
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from deployments.command_line.interrupts import handle_signals
 
 @pytest.fixture(autouse=True)
 def default_handlers() -> Iterator[None]:
-    """Set the default handlers, because a process in the background ignores some signals."""
+    """Set the default handlers, because background processes ignore some signals."""
     previous = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGTERM, signal.SIGHUP)}
     yield
     for number, handler in previous.items():

@@ -130,20 +130,20 @@ def test_float_text_parses_to_the_same_float(value: float) -> None:
         (JULY.replace(month=1), True, BERLIN, "2024-01-19T13:30:15.000000+01:00"),
         (JULY.replace(microsecond=7), True, UTC_ZONE, "2024-07-19T12:30:15.000007+00:00"),
         (JULY.astimezone(timezone(timedelta(hours=-7))), True, BERLIN, "2024-07-19T14:30:15.000000+02:00"),
-        # SQLite stores UTC without an offset.
+        # SQLite stores UTC timestamps without an offset.
         (JULY.replace(tzinfo=None), True, BERLIN, "2024-07-19T14:30:15.000000+02:00"),
         (JULY.replace(tzinfo=None), False, BERLIN, "2024-07-19T12:30:15.000000"),
         # This hour occurs twice.
         (datetime(2024, 10, 27, 0, 30, tzinfo=UTC), True, BERLIN, "2024-10-27T02:30:00.000000+02:00"),
         (datetime(2024, 10, 27, 1, 30, tzinfo=UTC), True, BERLIN, "2024-10-27T02:30:00.000000+01:00"),
-        # At this time, the offset of the zone had seconds.
+        # At this time, the zone's offset included seconds.
         (
             datetime(1880, 1, 1, tzinfo=UTC),
             True,
             ZoneInfo("Europe/Madrid"),
             "1879-12-31T23:45:16.000000-00:14:44",
         ),
-        # In this zone, the timestamp falls into a year that Python cannot represent.
+        # In these zones, the timestamps fall in years that Python cannot represent.
         (datetime(9999, 12, 31, 23, 30, 0, 500000, UTC), True, BERLIN, "10000-01-01 00:30:00.5+01"),
         (datetime(9999, 12, 31, 23, 30, tzinfo=UTC), True, KOLKATA, "10000-01-01 05:00:00+05:30"),
         (datetime(1, 1, 1, tzinfo=UTC), True, ZoneInfo("Etc/GMT+5"), "0001-12-31 19:00:00-05 BC"),

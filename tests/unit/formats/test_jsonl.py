@@ -1,4 +1,4 @@
-"""Test that JSON Lines files contain the values of the table with their JSON types."""
+"""Test that JSON Lines files contain the table's values with the right JSON types."""
 
 import gzip
 import json

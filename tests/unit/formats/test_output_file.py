@@ -154,7 +154,7 @@ def test_the_thread_ends_with_the_block() -> None:
     assert set(threading.enumerate()) <= before
 
 
-# The zip is read by Python and by the unzip program.
+# The following tests read the zip with Python and with the unzip program.
 
 
 def zipped(files: list[tuple[str, list[bytes]]]) -> bytes:
@@ -184,7 +184,7 @@ def test_python_and_unzip_read_the_zip(tmp_path: Path) -> None:
 
 
 def test_large_sizes_use_zip64_fields(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lower the writer's limit, because a file of 4 GiB would take too long.
+    """Lower the writer's limit, because writing a 4 GiB file would take too long.
 
     Python's reader still uses the real limit.
     """

@@ -1,4 +1,4 @@
-"""Test that Parquet files contain the values of the table with their exact types."""
+"""Test that Parquet files contain the table's values with exact types."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time

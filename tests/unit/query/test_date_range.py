@@ -111,7 +111,7 @@ def test_any_text_is_parsed_in_range_or_raises_value_error(text: str) -> None:
         (date(2024, 10, 27), BERLIN, at(26, 22, month=10), 25),
         (date(2024, 3, 10), NEW_YORK, at(10, 5, month=3), 23),
         (date(2024, 11, 3), NEW_YORK, at(3, 4, month=11), 25),
-        # On this day the clocks skip midnight, so it starts at 01:00.
+        # On this day, the clocks skip midnight, so the day starts at 01:00.
         (date(2018, 11, 4), SAO_PAULO, at(4, 3, month=11, year=2018), 23),
     ],
 )

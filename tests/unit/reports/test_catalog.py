@@ -35,9 +35,9 @@ def report_file(name: str = "visits", more: str = "") -> str:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a folder on the module path.
+    """Return a folder on the module search path.
 
-    Each test needs new module names, because Python caches modules.
+    Each test must use new module names, because Python caches modules.
     """
     monkeypatch.syspath_prepend(str(tmp_path))
     return tmp_path

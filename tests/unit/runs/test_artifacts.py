@@ -18,7 +18,7 @@ CONTENTS = [(COLUMNS, []), (PAGE, "# Orders")]
 
 @dataclass
 class Prefect:
-    """Fake of Prefect's client for writing artifacts. `tags` is None if the run does not exist."""
+    """Fake Prefect client that stores artifacts. `tags` is None if the run does not exist."""
 
     tags: list[str] | None
     artifacts: dict[UUID, ArtifactCreate] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Test that a run waits for Prefect during an outage, and that its process ends if the outage lasts."""
+"""Test that a run waits for Prefect during an outage, and that its process ends if the outage is too long."""
 
 import os
 import threading
@@ -34,7 +34,10 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Prefect(ThreadingHTTPServer):
-    """Responds with 500 to the first `failures` requests, as Prefect does without its database."""
+    """Fake Prefect server that responds with 500 to the first `failures` requests.
+
+    Prefect responds like this when its database is unavailable.
+    """
 
     failures = 0
     run_count = 1

@@ -1,4 +1,4 @@
-"""Test how often ProgressReporter writes, and when it checks that its attempt is the current one."""
+"""Test how often ProgressReporter writes, and when it checks that its attempt is still current."""
 
 import threading
 from dataclasses import dataclass, field

@@ -203,7 +203,7 @@ def test_an_invalid_recurrence_is_rejected_with_its_pointer(value: Any, pointer:
 def test_slots_around_a_clock_change_do_not_depend_on_when_they_are_computed(
     recurrence: dict[str, str], zone: str, day: datetime
 ) -> None:
-    """Otherwise, a slot could be missed or run twice."""
+    """If slots depended on when they are computed, a slot could be missed or run twice."""
     schedule = timetable.as_schedule(read({**recurrence, "timeZone": zone}))
 
     def planned(start: datetime) -> list[datetime]:
@@ -260,10 +260,9 @@ def test_a_daily_schedule_runs_once_on_days_of_clock_changes(
 
 
 def planned_by(schedule: timetable.Schedule, run_times: Iterable[datetime], at_least: int) -> list[datetime]:
-    """Return the slots that Prefect's scheduler creates if it runs at the times `run_times`.
+    """Return the slots that Prefect's scheduler creates if it runs at `run_times`.
 
-    The scheduler keeps at least `at_least` future runs, covering at least an hour, and creates each slot only
-    once.
+    The scheduler plans at least `at_least` runs and at least one hour ahead. It creates each slot only once.
     """
     slots: list[datetime] = []
     for now in run_times:
@@ -289,7 +288,7 @@ def planned_by(schedule: timetable.Schedule, run_times: Iterable[datetime], at_l
 def test_each_slot_is_scheduled_once_after_an_outage_of_three_slots(
     recurrence: dict[str, str], hours_before: int, zone: str, day: datetime
 ) -> None:
-    """The outage starts just after a slot and before the scheduler runs again, which is the worst case."""
+    """Test the worst case, in which the outage starts after a slot but before the scheduler runs again."""
     schedule = timetable.as_schedule(read({**recurrence, "timeZone": zone}))
     begin = day.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC) - timedelta(hours=hours_before)
     all_slots = timetable.next_slots(schedule, begin, 12)

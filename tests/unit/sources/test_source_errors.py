@@ -65,7 +65,7 @@ def test_errors_do_not_contain_the_drivers_text() -> None:
 
 # Prefixes of SQLSTATEs for transient errors. All other SQLSTATEs in psycopg's class tree map to Internal.
 TRANSIENT = ("08", "25P03", "40001", "40P01", "53", "55P03", "57P", "58000", "58030")
-# Every class without an SQLSTATE, by driver. If a new version of a driver adds a class, the test fails.
+# The error for each driver class without an SQLSTATE. The test fails if a new driver version adds a class.
 UNNUMBERED: dict[str, type[ExportError]] = {
     "psycopg.Error": Internal,
     "psycopg.InterfaceError": Internal,
@@ -103,7 +103,7 @@ UNNUMBERED: dict[str, type[ExportError]] = {
 
 
 def tree(kind: type[Exception]) -> Iterator[type[Exception]]:
-    """Yield a class and its subclasses, without subclasses from tests and other packages."""
+    """Yield a class and all its subclasses, except those from tests or other packages."""
     yield kind
     for subclass in kind.__subclasses__():
         if subclass.__module__.partition(".")[0] in {"psycopg", "pymysql", "sqlite3"}:

@@ -31,7 +31,7 @@ def storage(tmp_path: Path) -> FolderStorage:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """Return the content of all files in the folder except the signing key."""
+    """Return the contents of all files in the folder except the signing key."""
     paths = [path for path in folder.rglob("*") if path.is_file() and path.name != ".signing-key"]
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
@@ -130,7 +130,7 @@ def client_error(code: str, status: int) -> ClientError:
     ("raised", "error"),
     [
         (PermissionError("/srv/exports"), StorageDenied),
-        # An earlier try may have succeeded without a response. The next attempt uses another key.
+        # The response to an earlier try may have been lost. The next attempt uses a different key.
         (FileExistsError("/srv/exports"), StorageUnavailable),
         (ConnectionResetError("10.0.0.5"), StorageUnavailable),
         (TimeoutError(), StorageTimeout),

@@ -14,7 +14,7 @@ NAMES = [f"owner {number}" for number in range(MAX_OWNERS_PER_QUERY + 1)]
 
 
 class BusyServer:
-    """Fake of Prefect's client where every owner has a due run."""
+    """Fake Prefect client in which every owner has a due run."""
 
     def __init__(self) -> None:
         self.queried: list[str] = []

@@ -13,7 +13,7 @@ STATES = [Pending(), Running(), Completed()]
 
 
 class Sent:
-    """Takes the place of Prefect's function and records its calls."""
+    """Replacement for Prefect's function that records calls."""
 
     def __init__(self) -> None:
         self.states: list[tuple[str, str]] = []

@@ -1,4 +1,4 @@
-"""Test that public webhook URLs are accepted and all notations of internal hosts are rejected."""
+"""Test that public webhook URLs are accepted and that internal hosts are rejected in every notation."""
 
 import ipaddress
 
@@ -118,7 +118,7 @@ def test_a_url_that_is_not_public_https_is_rejected_with_the_reason(url: object,
         ("https://hooks.example.com.?x", "hooks.example.com", "/?x"),
         ("https://bücher.example.com/", "xn--bcher-kva.example.com", "/"),
         ("https://xn--bcher-kva.example.com/", "xn--bcher-kva.example.com", "/"),
-        # The address of this host is checked before sending.
+        # This host's address is checked only before sending.
         ("https://127.0.0.1.nip.io/", "127.0.0.1.nip.io", "/"),
     ],
 )

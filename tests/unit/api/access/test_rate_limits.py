@@ -1,4 +1,4 @@
-"""Test the limits on how many exports one caller can start."""
+"""Test the limits on the number of exports that one caller can start."""
 
 from dataclasses import dataclass
 

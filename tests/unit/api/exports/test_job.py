@@ -32,7 +32,7 @@ UNKNOWN = f"The export failed. Quote {JOB_ID}."
         (job("COMPLETED", HALF), "error"),
         (job("COMPLETED", RunProgress()), "error"),
         (job("COMPLETED", RunProgress(), state_message=f"rows.none: {NoRows()}"), "cancelled"),
-        (job("COMPLETED", RunProgress(), state_name="NoRows"), "cancelled"),  # of an earlier version
+        (job("COMPLETED", RunProgress(), state_name="NoRows"), "cancelled"),  # from older versions
         (job("COMPLETED", RunProgress(), state_name="NoRows", tags=frozenset({"expired"})), "cancelled"),
         (job("FAILED"), "error"),
         (job("CRASHED", attempts_left=True), "queued"),

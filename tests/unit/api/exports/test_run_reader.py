@@ -19,7 +19,7 @@ FLOW_ID = UUID(int=7)
 
 
 class FinishingPrefect:
-    """Fake of Prefect. The run ends after its progress has been read but before its state is read."""
+    """Fake Prefect client whose run ends after its progress is read but before its state is read."""
 
     def __init__(self, *earlier_reads: RunProgress) -> None:
         self.earlier_reads = list(earlier_reads)

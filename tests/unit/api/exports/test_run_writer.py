@@ -1,4 +1,4 @@
-"""Test which run an idempotency key returns, with an in-memory fake of Prefect that counts requests."""
+"""Test which run an idempotency key returns, using an in-memory fake of Prefect that counts requests."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -29,7 +29,7 @@ BODY = {"surveyId": "668b6fa3b8d693cd865b44bb", "from": "2024-7-19", "to": "2024
 
 @dataclass
 class Prefect:
-    """Fake Prefect client, server and run reader. Counts the requests."""
+    """Fake Prefect client, server and run reader that counts requests."""
 
     now: datetime = NOON
     runs: dict[UUID, FlowRun] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Test the validation of a schedule's body. tests/acceptance/test_schedules.py has more invalid bodies."""
+"""Test the validation of a schedule's body. tests/acceptance/test_schedules.py covers more invalid bodies."""
 
 from dataclasses import replace
 

@@ -49,7 +49,7 @@ def run(state: State[Any], event: str = "export.done", **data: Any) -> FlowRun:
         (failed("webhook.refused", REFUSED), "failed", 503, "webhook.refused"),
         (failed("worker.lost", "Lost."), "failed", None, "worker.lost"),
         (Failed(message="The flow raised an exception."), "failed", None, "internal"),
-        (Failed(name="worker.lost", message="Lost."), "failed", None, "worker.lost"),  # of an earlier version
+        (Failed(name="worker.lost", message="Lost."), "failed", None, "worker.lost"),  # from older versions
         (Cancelled(), "failed", None, "cancelled"),
     ],
     ids=lambda value: getattr(value, "name", None),

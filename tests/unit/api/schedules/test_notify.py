@@ -1,4 +1,4 @@
-"""Test the validation of a schedule's `notify` field, and its form in responses."""
+"""Test the validation of a schedule's `notify` field and its format in responses."""
 
 from typing import Any
 

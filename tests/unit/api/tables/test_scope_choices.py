@@ -1,4 +1,4 @@
-"""Test the search for values of a scope by their titles."""
+"""Test searching for a scope's values by title."""
 
 import pytest
 
@@ -39,6 +39,6 @@ def test_a_search_reads_at_most_its_limit() -> None:
 
 
 def test_an_invalid_value_is_not_compared() -> None:
-    """Comparing it would raise an error for a column of numbers or UUIDs."""
+    """Comparing an invalid value with a column of numbers or UUIDs would raise an error."""
     assert " OR " not in str(scope_choices(SHOPS, "Baker 50", 1))
     assert " OR " in str(scope_choices(SHOPS, "baker", 1))

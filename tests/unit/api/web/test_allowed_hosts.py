@@ -27,7 +27,7 @@ ROUTES = Starlette(routes=[Route("/exports", read), Route("/healthz", read), Rou
 
 
 def call(headers: Headers, path: str = "/exports", **settings: Any) -> dict[str, Any]:
-    """Return the response's start message and body, merged."""
+    """Call the app and return the start and body messages of its response as one dictionary."""
     hosts = ApiSettings.model_validate(REQUIRED | settings).answered_hosts
     app = ForwardedPrefix(AllowedHosts(ROUTES, hosts))
     scope = {"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": headers}

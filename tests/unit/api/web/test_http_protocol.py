@@ -1,4 +1,4 @@
-"""Test the limits of heads and bodies on real connections to a uvicorn server."""
+"""Test the limits on request heads and bodies over real connections to a uvicorn server."""
 
 import asyncio
 import socket
@@ -70,7 +70,7 @@ def answer(client: socket.socket) -> bytes:
         while data := client.recv(65536):
             received += data
     except ConnectionError:
-        pass  # the server has closed the connection while the client was still sending
+        pass  # the server closed the connection while the client was still sending
     return received
 
 
@@ -79,7 +79,7 @@ def status(received: bytes) -> int:
 
 
 def send_until_closed(client: socket.socket, data: bytes, limit: int, pause_seconds: float = 0.0) -> int:
-    """Send the data until the server closes the connection, and return the number of bytes sent."""
+    """Keep sending the data until the server closes the connection, and return the number of bytes sent."""
     sent = 0
     while sent < limit:
         try:
@@ -94,7 +94,7 @@ def test_a_head_of_64_mib_is_refused(address: tuple[str, int]) -> None:
     with connection(address) as client:
         client.sendall(GET + b"X-Padding: ")
         sent = send_until_closed(client, b"a" * 65536, limit=64 << 20)
-    assert sent < 8 << 20  # mostly in operating system buffers; the server has read far less
+    assert sent < 8 << 20  # includes operating system buffers; the server reads far less
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Test that the CSV writer splits rows into several files."""
+"""Test that the CSV writer splits rows across several files."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +13,7 @@ blocks_of_rows = st.lists(st.lists(cells, min_size=1, max_size=6), max_size=5)
 
 
 def split_all(batches: list[Records] | list[Chunk], at_rows: int) -> list[list[Records | Chunk]]:
-    """Return the parts of each file and check that no part crosses the end of a file."""
+    """Split the batches, check that no part crosses a file boundary, and return the parts of each file."""
     files: dict[int, list[Records | Chunk]] = {}
     rows_before = 0
     for batch in batches:

@@ -1,4 +1,4 @@
-"""Test how COPY's records are converted to typed columns."""
+"""Test how COPY records are converted to typed columns."""
 
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
