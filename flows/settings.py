@@ -1,6 +1,6 @@
-"""Settings of a run.
+"""Define the settings of a run.
 
-Each setting is read from the environment variable REPORTS_ followed by the field's name in capitals.
+Each field is read from the environment variable with the same name in upper case and the prefix REPORTS_.
 """
 
 import logging
@@ -121,7 +121,7 @@ class Settings(BaseSettings):
 
     @property
     def history(self) -> timedelta:
-        """Retention time of run records. A record is kept at least as long as its file."""
+        """The retention period for run records. A record is kept for at least as long as its file."""
         return timedelta(days=max(self.history_days, self.retention_days))
 
     @property

@@ -1,11 +1,11 @@
-"""Delete expired files, deleted exports and orphaned objects.
+"""Remove expired files, exports that their owners have deleted, and orphaned objects.
 
-This flow also follows up on ended runs, in case no warm worker is running.
+The flow also follows up on ended runs in case no warm worker is running.
 
-An object is valid if its attempt is the one in its run's receipt. Every other object under the run's id is an
-orphan. It belongs to an attempt that was replaced, an upload whose response was lost, or a process that was
-killed. Orphans are deleted once their run has ended. An object without a known run is deleted when it is
-older than the retention period.
+An object is valid if it comes from the attempt that is recorded in the run's receipt. Every other object
+under the run's id is an orphan. Orphans come from attempts that were replaced, uploads whose responses were
+lost, and processes that were killed. An orphan is deleted once its run has ended. An object whose run is
+unknown is deleted when it is older than the retention period.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,18 +31,18 @@ from flows.storage.orphans import OwnerRun, StoredObject, is_orphan
 from flows.storage.protocol import Storage
 
 PAGE_SIZE = 200  # This is Prefect's own limit.
-# The first sweep looks this far back, and so does a sweep after an outage.
+# The first sweep looks this far back. So does a sweep after a long outage.
 LOOKBACK = timedelta(days=30)
-# Overlap between consecutive sweeps, because the clocks of runs and sweeps may differ.
+# Consecutive sweeps overlap by this time, because the clocks of runs and sweeps may differ.
 OVERLAP = timedelta(hours=1)
-# Limits the duration of a sweep. The next sweep continues.
+# This limits the duration of a sweep. The next sweep deletes the remaining runs.
 MAX_DELETED_RUNS = 20_000
 FLOWS = (flow_names.EXPORT, flow_names.DELIVER, flow_names.SWEEP)
 
 
 @dataclass(frozen=True)
 class LastSweep:
-    """The last completed sweep. Files of exports that ended before `oldest` have been removed."""
+    """The last completed sweep. It removed the files of exports that ended before `oldest`."""
 
     started_at: datetime
     oldest: datetime
@@ -50,7 +50,7 @@ class LastSweep:
 
 @dataclass
 class SweepCounts:
-    """Counts of the files, exports, objects, uploads and old runs that were removed."""
+    """The numbers of files, exports, objects, uploads and old runs that a sweep has removed."""
 
     expired: int = 0
     deleted: int = 0
@@ -97,9 +97,10 @@ def _parse_sweep(run: FlowRun) -> LastSweep | None:
 def sweep(
     client: SyncPrefectClient, storage: Storage, oldest: datetime, last: LastSweep | None = None
 ) -> SweepCounts:
-    """Remove the files of exports that ended before `oldest`, deleted exports, and orphaned objects.
+    """Remove expired files, exports that their owners have deleted, and orphaned objects.
 
-    This reads only the runs that have changed since the last sweep, and the runs of stored files.
+    A file has expired if its export ended before `oldest`. Only runs that have expired since the last sweep,
+    deleted runs, and runs with stored objects are read.
     """
     counts = SweepCounts()
     stored, unfinished = list(storage.list_objects()), list(storage.list_unfinished())
@@ -131,9 +132,10 @@ def _remove_orphans(
 def _orphans(
     client: SyncPrefectClient, stored: Sequence[StoredObject], oldest: datetime
 ) -> Iterator[StoredObject]:
-    """Yield the orphans.
+    """Yield the orphans among the stored objects.
 
-    The runs are read after the listing, so a run that has ended since then already has its receipt.
+    The runs are read after the objects were listed. A run that ends in between therefore already has its
+    receipt.
     """
     job_ids = sorted({item.job_id for item in stored if item.job_id is not None})
     owners: dict[str, OwnerRun] = {}
@@ -152,7 +154,7 @@ def _owners(client: SyncPrefectClient, run_ids: list[UUID]) -> dict[str, OwnerRu
 
 def _owner(run: FlowRun, attempt: int | None) -> OwnerRun:
     has_file = run.state_type == StateType.COMPLETED and not {EXPIRED_TAG, DELETED_TAG} & set(run.tags)
-    # A crashed run may be retried, but its later attempts have their own keys.
+    # A crashed run may be retried, but later attempts store their files under different keys.
     ended = run.state_type in TERMINAL_STATES
     return OwnerRun(ended, attempt if has_file else None)
 
@@ -167,14 +169,14 @@ def _attempts_with_receipt(client: SyncPrefectClient, run_ids: list[UUID]) -> di
 
 
 def _expired(client: SyncPrefectClient, oldest: datetime, last: LastSweep | None) -> Iterator[FlowRun]:
-    """Yield the runs whose file has expired since the last sweep."""
+    """Yield the runs whose files have expired since the last sweep."""
     after = last.oldest - OVERLAP if last is not None else oldest - LOOKBACK
     runs = history.read_ended_runs(client, flow_names.EXPORT, after, oldest, states=[StateType.COMPLETED])
     return (run for run in runs if EXPIRED_TAG not in run.tags)
 
 
 def _deleted(client: SyncPrefectClient) -> list[FlowRun]:
-    """Return the ended runs that their owner has deleted."""
+    """Return the ended runs of exports that their owners have deleted."""
     runs = history.read_ended_runs(
         client, flow_names.EXPORT, None, datetime.now(UTC) + OVERLAP, tag=DELETED_TAG, name=DELETED_NAME
     )

@@ -1,7 +1,7 @@
-"""Send OpenTelemetry traces if the extra `otel` is installed and OTEL_TRACES_EXPORTER is set.
+"""Send OpenTelemetry traces if the `otel` extra is installed and OTEL_TRACES_EXPORTER is set.
 
-Prefect creates a span for every run and task. A label passes the parent span, so the request that starts an
-export and its run form one trace.
+Prefect creates a span for every run and task. A label on the run contains the parent span, so that the run
+and the request that started it belong to the same trace.
 """
 
 import logging
@@ -10,10 +10,10 @@ from typing import Any
 
 from opentelemetry import propagate, trace
 
-# Equals prefect.telemetry.run_telemetry.LABELS_TRACEPARENT_KEY, which is not public.
+# Must equal prefect.telemetry.run_telemetry.LABELS_TRACEPARENT_KEY, which is not a public name.
 PARENT_LABEL = "__OTEL_TRACEPARENT"
 FLUSH_MILLISECONDS = 2000
-# Downloads from a storage folder are not traced, because their signed URL is a credential.
+# Downloads from a storage folder are not traced, because their signed URLs are credentials.
 UNTRACED = "/files/"
 # By default, OpenTelemetry would also send metrics and logs.
 _DEFAULTS = {
@@ -56,7 +56,7 @@ def instrument_app(app: Any) -> None:
 def trace_labels() -> dict[str, bool | int | float | str]:
     """Return the labels that make a run part of the current trace.
 
-    There are none without a trace.
+    The result is empty if there is no current trace.
     """
     carrier: dict[str, str] = {}
     propagate.inject(carrier)

@@ -23,7 +23,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session")
 def receiver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
-    """Run a webhook receiver to which the stack may send webhooks."""
+    """Run a webhook receiver that the stack is allowed to call."""
     with running_receiver(tmp_path_factory.mktemp("receiver")) as receiver:
         yield receiver
 
@@ -32,7 +32,7 @@ def receiver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
 def stack(receiver: Receiver) -> Iterator[Stack]:
     """Run the stack that all tests share. Tests must not change its sample data."""
     webhook_retries = {"REPORTS_WEBHOOK_ATTEMPTS": "3", "REPORTS_WEBHOOK_RETRY_SECONDS": "0.2"}
-    # The user that PostgreSQL runs as may not be able to read pytest's temporary folders.
+    # PostgreSQL's user may not have access to pytest's temporary folders.
     with (
         TemporaryDirectory(prefix="reports-", ignore_cleanup_errors=True) as folder,
         running_stack(Path(folder) / "data", receiver.settings | webhook_retries) as stack,
@@ -77,7 +77,7 @@ def storage(stack: Stack) -> S3Storage:
         for name, value in stack.aws.items():
             patch.setenv(name, value)
         storage = S3Storage(stack.bucket, "tests")
-        storage.check()  # connects while the environment is patched
+        storage.check()  # this connects while the environment is patched
         return storage
 
 
@@ -103,7 +103,7 @@ def guarded_keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def guarded_api(stack: Stack, guarded_keys: Path, receiver: Receiver) -> Iterator[tuple[str, ExtraProcesses]]:
-    """Start another API on the stack that requires a key and logs JSON. Yield its URL and its process."""
+    """Start a second API that requires keys and logs JSON. Yield its URL and its processes."""
     settings = receiver.settings | {"REPORTS_KEYS_FILE": str(guarded_keys), "REPORTS_OUTAGE_SECONDS": "60"}
     with extra_processes(stack) as processes:
         yield processes.start_api(REPORTS_LOG_FORMAT="json", **settings), processes

@@ -1,4 +1,7 @@
-"""Compute the dates that a run covers, from the `range` of its schedule and its scheduled time."""
+"""Compute the dates that a scheduled run covers.
+
+They depend on the schedule's `range` and on the run's scheduled time.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -46,9 +49,9 @@ PRESETS: Mapping[str, Callable[[date], Dates]] = {
 
 
 def undo_dst_shift(scheduled_at: datetime, zone: ZoneInfo) -> datetime:
-    """Move a slot from 23:00 to the next day if that day has no midnight.
+    """Move a slot from 23:00 to 01:00 if daylight saving time skips midnight.
 
-    If daylight saving time skips a slot, Prefect schedules it one hour earlier.
+    Prefect schedules a skipped midnight slot one hour early, which puts it on the previous day.
     """
     later = scheduled_at.astimezone(UTC) + timedelta(hours=1)
     skipped = scheduled_at.astimezone(zone).hour == 23 and later.astimezone(zone).hour == 1
@@ -65,7 +68,7 @@ class Relative:
 
 @dataclass(frozen=True)
 class Absolute:
-    """A range with the same dates in every run, as the caller wrote them."""
+    """A range that is the same for every run. `start` and `end` are kept as the caller wrote them."""
 
     start: str
     end: str
@@ -73,7 +76,7 @@ class Absolute:
 
 @dataclass(frozen=True)
 class SinceLast:
-    """A range from the end of the last successful run to the scheduled time."""
+    """A range that starts at the end of the last successful run's range and ends at the scheduled time."""
 
 
 Range = Relative | Absolute | SinceLast
@@ -90,10 +93,10 @@ def as_body(range_: Range) -> dict[str, str]:
 def resolve(
     range_: Range, scheduled_at: datetime, zone: ZoneInfo, request_zone: ZoneInfo, last: datetime
 ) -> dict[str, str]:
-    """Return `from` and `to` for the request of a run.
+    """Return `from` and `to` for a run's request.
 
-    They are dates in `zone`. If the request has another time zone, they are timestamps instead. `last` is the
-    end of the period that the last successful run covered, or the time at which the schedule was created.
+    A relative range yields dates if the request's time zone is `zone`, and timestamps otherwise. `last` is
+    the end of the period that the last successful run covered, or the creation time of the schedule.
     """
     if isinstance(range_, Absolute):
         return {"from": range_.start, "to": range_.end}

@@ -1,9 +1,9 @@
-"""Choose the driver for a database URL, and report problems with the URL."""
+"""Choose the driver for a database URL and report problems with the URL."""
 
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-# Drivers for URLs that do not name one. SQLAlchemy's defaults are not the drivers that we test.
+# Drivers for URLs that do not name one. We test with these instead of SQLAlchemy's defaults.
 _DRIVERS = {
     "postgres": "postgresql+psycopg",
     "postgresql": "postgresql+psycopg",
@@ -11,7 +11,7 @@ _DRIVERS = {
     "mariadb": "mariadb+pymysql",
     "oracle": "oracle+oracledb",
 }
-# Extras of this package that install a driver, by dialect.
+# Maps each dialect to the extra of this package that installs its driver.
 _EXTRAS = {
     "mysql": "mysql",
     "mariadb": "mysql",
@@ -32,7 +32,10 @@ def with_driver(url: str) -> str:
 
 
 def find_problem(url: str) -> str | None:
-    """Return the problem with the URL as the end of a sentence, or None. This does not connect."""
+    """Return a description of the problem with the URL, or None.
+
+    The description completes a sentence whose subject is the URL. No connection is opened.
+    """
     try:
         parsed = make_url(with_driver(url))
     except (ArgumentError, ValueError):

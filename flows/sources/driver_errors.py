@@ -1,7 +1,8 @@
 """Map database driver errors to export errors.
 
-Errors are classified by the exception classes of PEP 249, which all drivers share, and by error number: the
-SQLSTATE for PostgreSQL, the result code for SQLite, and the server's error number for MariaDB and MySQL.
+Errors are classified by exception class and by error code. All drivers use the exception classes of PEP 249.
+The error code is the SQLSTATE for PostgreSQL, the result code for SQLite, and the server's error number for
+MariaDB and MySQL.
 """
 
 import re
@@ -24,18 +25,18 @@ from flows.errors import (
 _QUERY_CANCELED = "57014"
 _TRANSACTION_TIMEOUT = "25P04"
 _DATA = "22"
-# SQLSTATE prefixes of lost connections, conflicts, exhausted resources, locks, shutdowns and I/O errors.
+# SQLSTATE prefixes for lost connections, conflicts, exhausted resources, locks, shutdowns and I/O errors.
 _TRANSIENT = ("08", "25P03", "40001", "40P01", "53", "55P03", "57P", "58000", "58030")
-# Columns, tables and schemas that do not exist.
+# SQLSTATEs for columns, tables and schemas that do not exist.
 _MISSING = ("42703", "42P01", "3F000")
 _MYSQL_MISSING = (1054, 1146)
-# The missing name in an error message. PostgreSQL quotes names in its translated messages.
+# Matches the missing name in an error message. PostgreSQL's translated messages put it in quotes.
 _NAME = re.compile(
     r"""(?:column|relation|schema)\ "?([^"\s]+)"?\ does | no\ such\ \w+:\ (\S+) | ["'«„]([^"'»“]+)["'»“]""",
     re.X,
 )
-_SQLITE_PRIMARY = 0xFF  # The low byte of an extended result code.
-# Error numbers of MariaDB and MySQL. The client library uses 2000 to 2999.
+_SQLITE_PRIMARY = 0xFF  # Selects the low byte of an extended result code.
+# Error numbers of MariaDB and MySQL. Numbers from 2000 to 2999 come from the client library.
 # https://mariadb.com/kb/en/mariadb-error-code-reference/
 # https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html
 _MYSQL_NUMBERS: dict[type[ExportError], tuple[int, ...]] = {
@@ -62,7 +63,7 @@ _MYSQL_NUMBERS: dict[type[ExportError], tuple[int, ...]] = {
 
 
 def classify(error: BaseException | None, connection_lost: bool = False) -> ExportError:
-    """Return the export error for an error raised by a driver or wrapped by SQLAlchemy."""
+    """Return the export error that corresponds to an error from a driver or from SQLAlchemy."""
     if isinstance(error, exc.DBAPIError):
         return classify(error.orig, connection_lost or error.connection_invalidated)
     export_error = _by_driver(error)
@@ -83,7 +84,7 @@ def _by_driver(error: BaseException | None) -> ExportError:
 
 def _postgresql(error: psycopg.Error) -> ExportError:
     state = error.sqlstate
-    if state is None:  # The client raised this error, so no server has answered.
+    if state is None:  # The error comes from the client, not from the server.
         return SourceUnavailable() if isinstance(error, psycopg.OperationalError) else Internal()
     if state == _QUERY_CANCELED:
         return SourceTimeout() if "timeout" in str(error) else SourceCancelled()
@@ -97,15 +98,15 @@ def _postgresql(error: psycopg.Error) -> ExportError:
 
 
 def _report_invalid(error: BaseException) -> ReportInvalid:
-    """Name the missing column or table. The rest of the message stays in the log."""
+    """Return an error with the missing name but no other part of the driver's message."""
     name = _NAME.search(str(error.args[-1]) if error.args else "")
     return ReportInvalid.naming(next(filter(None, name.groups()))) if name else ReportInvalid()
 
 
 def is_invalid_text(error: BaseException | None) -> bool:
-    """Return whether SQLite returned text that is not UTF-8.
+    """Return whether Python's SQLite driver failed to decode text as UTF-8.
 
-    Python's driver has no error code for this, so the message is checked.
+    The driver has no error code for this, so the message is checked.
     """
     return isinstance(error, sqlite3.OperationalError) and "decode to UTF-8" in str(error)
 
@@ -124,9 +125,9 @@ def _sqlite(error: sqlite3.Error) -> ExportError:
 
 
 def _mysql(error: BaseException | None) -> ExportError:
-    """Classify an error of MariaDB or MySQL.
+    """Classify an error from MariaDB or MySQL.
 
-    Their drivers are optional dependencies, so the exception classes are compared by name.
+    The drivers are optional dependencies, so the exception classes are compared by name.
     """
     number = error.args[0] if error is not None and error.args else None
     if not isinstance(number, int):

@@ -95,7 +95,7 @@ def _exact_type(kind: TypeEngine[Any]) -> TypeEngine[Any] | None:
 def text_of(expression: ColumnElement[Any]) -> ColumnElement[Any]:
     """Return an expression for the text that COPY would print.
 
-    A cast would strip the trailing spaces of a CHAR and append /32 to an inet.
+    A cast would strip trailing spaces from a CHAR and append /32 to an inet.
     """
     if isinstance(expression.type, String) and not isinstance(expression.type, CHAR | Enum):
         return cast(expression, Text)
@@ -103,16 +103,16 @@ def text_of(expression: ColumnElement[Any]) -> ColumnElement[Any]:
 
 
 def _is_postgresql_specific(kind: TypeEngine[Any]) -> bool:
-    """Return whether the type is read as text.
+    """Return whether values of this type are read as text.
 
-    This applies to arrays, ranges and network addresses, for example.
+    Examples are arrays, ranges and network addresses.
     """
     is_specific = type(kind).__module__.startswith(postgresql.__name__)
     return isinstance(kind, ARRAY) or (is_specific and not isinstance(kind, _EXACT_IN_PYTHON))
 
 
 class DatabaseText(FunctionElement[Any]):
-    """An expression that is rendered as text on PostgreSQL and unchanged on other databases."""
+    """An expression that PostgreSQL returns as text. Most other databases return the stored value."""
 
     inherit_cache = True
 
@@ -129,7 +129,7 @@ def _stored_value(element: DatabaseText, compiler: SQLCompiler, **options: Any) 
 
 @compiles(DatabaseText, "mysql", "mariadb")
 def _stored_value_or_duration(element: DatabaseText, compiler: SQLCompiler, **options: Any) -> str:
-    """Read a TIME as text, because it is a duration of up to 838 hours and may be negative."""
+    """Read TIME values as text, because they are durations that can be negative or as long as 838 hours."""
     (expression,) = element.clauses
     value = cast(expression, mysql.CHAR) if isinstance(element.type, TimeOrText) else expression
     return compiler.process(value, **options)

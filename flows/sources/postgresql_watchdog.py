@@ -2,11 +2,11 @@
 
 TCP keepalives detect an unreachable host. They do not detect a proxy, firewall or frozen server that
 acknowledges packets but sends no data. After REPORTS_SILENCE_SECONDS (60) without data, a second connection
-asks the server whether the backend is still working on the query. Without this check an export could wait
-forever: the server's own limit, REPORTS_STATEMENT_SECONDS (3600), does not help if its error message never
-arrives.
+asks the server whether the backend is still working on the query. Without this check, an export could wait
+forever. The server enforces REPORTS_STATEMENT_SECONDS (3600) itself, but this does not help if the error
+message never arrives.
 
-The check costs nothing while data arrives. Otherwise it opens one short-lived connection per interval.
+The check costs nothing while data arrives. Otherwise, it opens one short-lived connection per interval.
 """
 
 import logging
@@ -22,8 +22,8 @@ import psycopg
 from psycopg.abc import PQGen
 
 PROBE_SECONDS = 5
-# The severity of a refused connection, which is not translated in most languages. A server that refuses
-# connections is alive.
+# The error severity of a refused connection. Most translations of PostgreSQL keep this word. A server that
+# refuses connections is alive.
 _REFUSED = "FATAL"
 _BACKEND_STATE = """
     SELECT pg_postmaster_start_time(), pid, wait_event_type
@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 class Backend:
     """The server process behind a connection.
 
-    A pooler or load balancer may have chosen the server, so its start time is recorded as well.
+    A pooler or load balancer may connect to different servers, so the start time identifies the server.
     """
 
     pid: int
@@ -55,8 +55,8 @@ class WatchedConnection(psycopg.Connection[Any]):
     def watch(self, backend: Backend, silence_seconds: float, longest_seconds: float) -> None:
         """Check the backend whenever no data arrives for `silence_seconds`.
 
-        `longest_seconds` is the server's own statement timeout. A connection that receives no data for even
-        longer is considered lost.
+        `longest_seconds` is the server's own statement timeout. If a connection is silent for longer than
+        this timeout plus a margin, it is considered lost.
         """
 
         def is_lost(silent: float) -> bool:
@@ -70,7 +70,7 @@ class WatchedConnection(psycopg.Connection[Any]):
     def _watched(self, gen: PQGen[T]) -> PQGen[T]:
         """Wrap a psycopg generator and check the backend while no data arrives.
 
-        psycopg resumes the generator when the socket is ready, or every 0.1 s without data.
+        psycopg resumes the generator when the socket is ready, and otherwise every 0.1 s.
         """
         try:
             state = next(gen)
@@ -99,15 +99,15 @@ class WatchedConnection(psycopg.Connection[Any]):
         except psycopg.OperationalError as error:
             logger.warning("the server is silent and the probe failed: %s", str(error).partition("\n")[0])
             return _REFUSED not in str(error)
-        if started_at != backend.server_started_at:  # A load balancer has chosen another server.
+        if started_at != backend.server_started_at:  # A load balancer has chosen a different server.
             return False
         return pid is None or waits_for == "Client"
 
 
 def connect(*arguments: Any, **options: Any) -> WatchedConnection:
-    """Connect like psycopg.connect.
+    """Connect with the same arguments as psycopg.connect.
 
-    Probes use the same arguments, with a connection timeout of a few seconds.
+    Probes also use these arguments, but with a connection timeout of a few seconds.
     """
 
     def probe() -> WatchedConnection:

@@ -1,6 +1,6 @@
-"""The protocol of row sources.
+"""Define the protocol for row sources.
 
-To add a source, write a module with these two functions and list it in `choose`.
+To add a source, write a module with the two functions of `RowSource` and add it to the list in `choose`.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,9 +18,9 @@ from flows.sources.snapshot import Snapshot
 
 @dataclass(frozen=True)
 class Reading:
-    """An export request, with the snapshot from which its rows are read.
+    """An export request and the snapshot from which its rows are read.
 
-    `max_rows` is the operator's limit; 0 means no limit.
+    `max_rows` is the limit set by the operator. 0 means no limit.
     """
 
     snapshot: Snapshot
@@ -51,14 +51,14 @@ def check_rows(expected: int, *limits: int | None) -> None:
 
 
 class RowSource(Protocol):
-    """One way to read a request's rows from one kind of database."""
+    """A way to read a request's rows from one kind of database."""
 
     def can_read(self, reading: Reading) -> bool:
-        """Return whether this source reads these rows exactly and is worth its overhead."""
+        """Return whether this source can read the rows exactly and is worth its overhead."""
 
     def rows(self, reading: Reading) -> Iterator[Opening | Records | Chunk]:
         """Yield the opening, followed by all rows in the order of the request.
 
-        Yield `Records` only if `request.copy_options` is set, and render them with these options. A source
-        that takes a new snapshot yields an opening for the new snapshot.
+        A source may yield `Records` only if `request.copy_options` is set, and must render them with these
+        options. A source that takes a new snapshot yields an opening for that snapshot.
         """

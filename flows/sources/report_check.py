@@ -10,14 +10,15 @@ from flows.query.comparison import operand
 from flows.query.report import Report
 from flows.sources.driver_errors import classify
 
-_PERMISSION_DENIED = "42501"  # PostgreSQL
-_COMMAND_DENIED = (1142, 1143)  # MariaDB and MySQL, for a table and a column
+_PERMISSION_DENIED = "42501"  # PostgreSQL's SQLSTATE
+_COMMAND_DENIED = (1142, 1143)  # error numbers of MariaDB and MySQL for a table and for a column
 
 
 def find_problem(report: Report, connection: Connection) -> str | None:
-    """Return the reason why the report cannot be read, such as a missing column, or None.
+    """Return the reason why the report cannot be read, or None if it can be read.
 
-    This runs the report's queries with LIMIT 0. Raises ExportError if the database is currently unavailable.
+    A column may be missing, for example. The report's queries are run with LIMIT 0. Raises ExportError if the
+    database is currently unavailable.
     """
     try:
         for query in _queries(report):

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, CursorResult
 from sqlalchemy.exc import DBAPIError
 
 _MYSQL = ("mysql", "mariadb")
-# Virtual machine steps between two checks of the clock. They take less than a millisecond.
+# The number of virtual machine steps between two checks of the clock. They take less than a millisecond.
 _SQLITE_STEPS = 10_000
 
 
@@ -33,9 +33,10 @@ def begin_snapshot(connection: Connection, statement_seconds: int) -> Iterator[N
 
 @contextmanager
 def query_ended(result: CursorResult[Any]) -> Iterator[None]:
-    """Close the result at the end of the block, and kill its query first if the block raises.
+    """Close the result at the end of the block.
 
-    Otherwise a MySQL driver would read all remaining rows.
+    If the block raises an exception, kill the query first. A MySQL driver would otherwise read all remaining
+    rows.
     """
     try:
         yield
@@ -56,9 +57,9 @@ def _kill_query(connection: Connection) -> None:
 
 
 def _mysql_session(connection: Connection, statement_seconds: int) -> list[str]:
-    """Return the session settings that select UTC for TIMESTAMP columns and limit statement time.
+    """Return the session settings that select UTC for TIMESTAMP columns and limit the time per statement.
 
-    MariaDB and MySQL have different settings for the time limit.
+    MariaDB and MySQL use different settings for the time limit.
     """
     if getattr(connection.dialect, "is_mariadb", False):
         return ["time_zone = '+00:00'", f"max_statement_time = {statement_seconds}"]
@@ -67,7 +68,7 @@ def _mysql_session(connection: Connection, statement_seconds: int) -> list[str]:
 
 @contextmanager
 def _sqlite_limit(connection: Connection, seconds: int) -> Iterator[None]:
-    """Interrupt the statements of the snapshot after this time.
+    """Interrupt the snapshot's statements after `seconds`.
 
     SQLite itself has no setting for a time limit.
     """

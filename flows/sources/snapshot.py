@@ -22,7 +22,7 @@ from flows.sources import postgresql_dates, postgresql_watchdog, sessions
 from flows.sources.driver_errors import classify
 from flows.sources.postgresql_watchdog import Backend, WatchedConnection
 
-# These settings override those of the server and role, so that values are always printed the same way.
+# These override the settings of the server and the role, so values are always printed in the same way.
 _SESSION = {
     "DateStyle": "ISO, YMD",
     "IntervalStyle": "postgres",
@@ -30,8 +30,9 @@ _SESSION = {
     "extra_float_digits": "1",
     "client_encoding": "UTF8",
 }
-# Makes the server check for a disconnected client while a query runs. Otherwise a run that is killed during a
-# sort would leave its query running. The setting exists since PostgreSQL 14, except on Windows.
+# Makes the server check the client's connection while a query runs. Otherwise, if a run is killed during a
+# sort, its query would keep running. The setting requires PostgreSQL 14 or later and does not exist on
+# Windows.
 _CHECK_CLIENT = text("""
     SELECT set_config(name, '1s', true) FROM pg_settings
     WHERE name = 'client_connection_check_interval' AND version() !~* 'windows|mingw|visual c'
@@ -44,20 +45,21 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Session:
-    """Session settings with the time zone of printed timestamps and the time limits.
+    """The settings of a database session.
 
-    `silence_seconds` is the time without data after which the server is checked.
+    Timestamps are printed in the time zone `zone`. The server is checked after `silence_seconds` without
+    data.
     """
 
     zone: str = "UTC"
     statement_seconds: int = 3600
     silence_seconds: float = math.inf
-    settings: Mapping[str, str] = field(default_factory=dict)  # for row level security
+    settings: Mapping[str, str] = field(default_factory=dict)  # used by row-level security policies
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A connection in a repeatable-read transaction, which sees a single state of the database."""
+    """A connection whose transaction sees a single state of the database."""
 
     connection: Connection
     taken_at: datetime
@@ -75,9 +77,9 @@ class Snapshot:
         return self.connection.execute(statement).scalar_one()
 
     def allow_until(self, deadline: float) -> None:
-        """Limit the next statement on PostgreSQL to the time left until `deadline`.
+        """Set PostgreSQL's statement timeout to the time left until `deadline`.
 
-        `deadline` is a value of time.monotonic. Raises SourceTimeout if no time is left.
+        `deadline` is a time.monotonic() value. Raises SourceTimeout if no time is left.
         """
         remaining_ms = int((deadline - monotonic()) * 1000)
         if remaining_ms <= 0:
@@ -98,7 +100,7 @@ def open_engine(url: str, connect_seconds: int, **options: Any) -> Engine:
     engine = create_engine(
         url,
         json_deserializer=partial(json.loads, parse_float=Decimal),
-        # The warning about cartesian products is wrong for lateral subqueries.
+        # For lateral subqueries, SQLAlchemy would wrongly warn about cartesian products.
         enable_from_linting=False,
         **options,
     )
@@ -122,7 +124,7 @@ def snapshot(
     silence_seconds: float = math.inf,
     settings: Mapping[str, str] | None = None,
 ) -> Iterator[Snapshot]:
-    """Open the read-only transaction of an export and roll it back at the end."""
+    """Open a read-only transaction for an export and roll it back at the end of the block."""
     session = Session(zone, statement_seconds, silence_seconds, settings or {})
     with source_errors(), engine.connect() as connection, _cancel_on_error(connection):
         if engine.dialect.name == "postgresql":
@@ -136,7 +138,7 @@ def snapshot(
 def _set_up(connection: Connection, session: Session) -> datetime:
     """Configure the session and return the time of the snapshot.
 
-    The snapshot is taken by the first statement, which also reads the time.
+    The first statement takes the snapshot and also reads the time.
     """
     limit = f"{session.statement_seconds}s"
     settings = {**_SESSION, "TimeZone": session.zone, "statement_timeout": limit, **session.settings}
@@ -186,7 +188,8 @@ def source_errors() -> Iterator[None]:
 def _logged(meaning: ExportError, error: Exception) -> ExportError:
     """Log the error and return it.
 
-    An outage is logged on one line, because every retry repeats it. Other errors are logged with a traceback.
+    An outage is logged as a single line, because it recurs with every retry. Other errors are logged with a
+    traceback.
     """
     if isinstance(meaning, SourceUnavailable):
         logger.warning("the source database cannot be reached: %s", str(error).partition("\n")[0])

@@ -1,4 +1,4 @@
-"""Read rows from any database that SQLAlchemy supports, as typed chunks."""
+"""Read rows as typed chunks from any database that SQLAlchemy supports."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -55,7 +55,7 @@ def fetch_with(
     snapshot: Snapshot,
     query: Select[Any],
 ) -> Iterator[Chunk]:
-    """Yield the driver's rows as chunks. `make_reader` returns the function that converts the rows."""
+    """Execute the query and yield its rows as chunks. `make_reader` returns a function that converts rows."""
     options = {"stream_results": True}  # A server-side cursor keeps only one chunk in memory.
     result = snapshot.connection.execute(query, execution_options=options)
     with sessions.query_ended(result):
@@ -65,7 +65,7 @@ def fetch_with(
 
 
 def _next_rows(result: CursorResult[Any]) -> DriverRows:
-    """Fetch rows straight from the driver, or return an empty list after the last row.
+    """Return the next rows from the driver, or an empty list after the last row.
 
     This bypasses SQLAlchemy, which converts row by row. SQLAlchemy closes the cursor after the last row.
     """
@@ -79,9 +79,9 @@ def _next_rows(result: CursorResult[Any]) -> DriverRows:
 def expressions(
     columns: Sequence[OutputColumn], key: ColumnElement[Any] | None = None
 ) -> list[ColumnElement[Any]]:
-    """Return exact expressions for the columns, followed by the report's key.
+    """Return expressions that read the columns exactly, followed by the report's key.
 
-    All questions share one expression, the JSON of their answers.
+    All questions share one expression for the JSON that contains their answers.
     """
     exact = [exact_types.exact_expression(column) for column in _selected(columns)]
     labelled = exact if key is None else [*exact, key]
@@ -89,7 +89,10 @@ def expressions(
 
 
 def _selected(columns: Sequence[OutputColumn]) -> list[OutputColumn]:
-    """Return the columns without a question, followed by the first question in place of all questions."""
+    """Return the columns that are not questions, followed by the first question if there is one.
+
+    The first question stands for all questions, because they share the same JSON.
+    """
     questions = [column for column in columns if column.question is not None]
     return [*(column for column in columns if column.question is None), *questions[:1]]
 
@@ -103,14 +106,14 @@ def chunk_of(rows: DriverRows, columns: Sequence[OutputColumn]) -> Chunk:
 
 
 def _chunk(rows: DriverRows, columns: Sequence[OutputColumn], converters: Sequence[Converter]) -> Chunk:
-    """Convert at least one row. Without converters, the values are used unchanged."""
+    """Build a chunk from at least one row. If there are no converters, the values are used unchanged."""
     return chunk_of_columns(list(zip(*rows, strict=True)), columns, converters)
 
 
 def chunk_of_columns(
     selected: Sequence[Values], columns: Sequence[OutputColumn], converters: Sequence[Converter]
 ) -> Chunk:
-    """Build a chunk from the values of `expressions`, column by column, with the report's key last."""
+    """Build a chunk from columns that contain the values of `expressions`, with the report's key last."""
     keys = selected[-1]
     plain = [column for column in columns if column.question is None]
     values: dict[str, Values] = {
@@ -132,7 +135,7 @@ def _converters(snapshot: Snapshot, query: Select[Any], result: CursorResult[Any
 
 
 def converter(kind: TypeEngine[Any], dialect: Dialect, driver_type: object = None) -> Converter:
-    """Return the converter of a column.
+    """Return the converter for a column of this type.
 
     `driver_type` is the type code from the driver's cursor description.
     """
@@ -165,9 +168,9 @@ def _answer_texts(documents: Sequence[dict[str, Any]], question: Question) -> Se
 
 
 def _documents(values: Sequence[Any]) -> list[dict[str, Any]]:
-    """Decode the answers of each row. Anything other than a JSON object becomes an empty dict.
+    """Decode the answers of each row. Anything other than a JSON object becomes an empty dictionary.
 
-    All answers are decoded in one call, which is faster than decoding them one by one.
+    If possible, all answers are decoded in a single call, because this is faster than one call per row.
     """
     if len(values) > 1 and set(map(type, values)) == {str}:
         with suppress(ValueError):

@@ -1,6 +1,6 @@
 """Find the row that contains invalid UTF-8 in an SQLite database.
 
-The error of Python's driver does not name the row.
+The error from Python's driver does not name the row.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ _INVALID = object()
 def name_invalid_text(
     snapshot: Snapshot, query: Select[Any], columns: Sequence[OutputColumn]
 ) -> Iterator[None]:
-    """Convert the driver's error for invalid UTF-8 into UnreadableRow.
+    """If the driver reports invalid UTF-8, raise UnreadableRow with the row's key and the column.
 
     The query must select `columns`, followed by the report's key.
     """

@@ -1,7 +1,7 @@
 """Define column types that read each stored value exactly or raise an error.
 
-SQLite stores any value in any column, and drivers convert values to Python types that cannot represent all of
-them.
+SQLite can store any value in any column. Drivers convert values to Python types that cannot represent every
+value.
 """
 
 import json
@@ -28,17 +28,17 @@ from sqlalchemy import (
 from flows.formats.cell_text import interval_text
 from flows.rows.json_documents import json_text
 
-# Matches only the timestamp formats that SQLite can compare, too.
+# Matches only timestamp formats that SQLite can also compare.
 _TIMESTAMP = re.compile(
     r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-](0\d|1[0-4]):[0-5]\d)?)?", re.ASCII
 )
-# Keeps numbers as strings, because Python limits the digits of integers.
+# Numbers stay strings, because Python limits the number of digits in an integer.
 _CHECK_JSON = json.JSONDecoder(parse_int=str, parse_float=str).decode
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
 class ExactDecimal(TypeDecorator[Decimal]):
-    """Exact decimals on SQLite.
+    """A decimal type that is also exact on SQLite.
 
     SQLite stores decimals as integers or floats, and SQLAlchemy would convert both to float.
     """
@@ -54,7 +54,7 @@ class ExactDecimal(TypeDecorator[Decimal]):
 
 
 class ExactTimestamp(TypeDecorator[datetime]):
-    """SQLite timestamps in any supported format, read as naive UTC."""
+    """A timestamp type that reads every supported SQLite format as naive UTC."""
 
     impl = DateTime
     cache_ok = True
@@ -78,7 +78,7 @@ class ExactDate(TypeDecorator[date]):
 
 
 class ExactBoolean(TypeDecorator[bool]):
-    """Booleans of databases that store numbers. Text raises an error, because bool() would make it true."""
+    """A boolean type that reads numbers but rejects text, because bool() would turn any text into True."""
 
     impl = Boolean
     cache_ok = True
@@ -88,7 +88,7 @@ class ExactBoolean(TypeDecorator[bool]):
 
 
 class ExactBytes(TypeDecorator[bytes]):
-    """Bytes. Other values in SQLite are returned unchanged, because `bytes(5)` would be five zero bytes."""
+    """A binary type. SQLite values are returned unchanged, because `bytes(5)` would be five zero bytes."""
 
     impl = LargeBinary
     cache_ok = True
@@ -98,7 +98,7 @@ class ExactBytes(TypeDecorator[bytes]):
 
 
 class TimeOrText(TypeDecorator[Any]):
-    """A time of day. PostgreSQL's `24:00:00` and MariaDB's durations stay text."""
+    """A time type that keeps PostgreSQL's `24:00:00` and MariaDB's durations as text."""
 
     impl = Time
     cache_ok = True
@@ -109,7 +109,7 @@ class TimeOrText(TypeDecorator[Any]):
 
 
 class JsonText(TypeDecorator[str]):
-    """JSON as the database stores it. JSON's null becomes SQL's null."""
+    """A type that reads the stored text of JSON documents. JSON's null becomes SQL's null."""
 
     impl = Text
     cache_ok = True
@@ -172,7 +172,7 @@ def _time_or_text(text: str) -> time | str:
 
 
 def _checked_json(value: Any) -> str | None:
-    """Return the JSON text. Raises ValueError if it is malformed, which only PostgreSQL rules out."""
+    """Return the JSON text, or raise ValueError if it is malformed. Only PostgreSQL always validates JSON."""
     text = _json(value)
     with suppress(RecursionError):
         if text is not None:

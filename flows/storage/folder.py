@@ -1,4 +1,7 @@
-"""Store files in a folder shared by the workers and the API, which serves signed links at /files."""
+"""Store files in a folder that the workers and the API share.
+
+The API serves signed links to the files at /files.
+"""
 
 import hashlib
 import hmac
@@ -84,9 +87,9 @@ def _modified_at(path: Path) -> datetime:
 
 @cache
 def _signing_key(root: Path) -> bytes:
-    """Read or create the signing key.
+    """Return the signing key. Create it if it does not exist.
 
-    The key is stored next to the files. It needs no more protection than the files that it protects.
+    The key is stored next to the files, because it needs no more protection than they do.
     """
     _make_private_folder(root)
     path = root / _SIGNING_KEY_FILE
@@ -105,7 +108,7 @@ def _write_once(path: Path, content: bytes) -> None:
 
 
 def _make_private_folder(path: Path) -> None:
-    """Create a folder and its missing parents with access for the owner only.
+    """Create a folder and its missing parents so that only the owner has access.
 
     Existing folders keep their mode.
     """
@@ -127,7 +130,7 @@ class FolderUpload:
         self.stored = 0
 
     def expect(self, estimated_bytes: int) -> None:
-        """Do nothing, because a file has no parts."""
+        """Do nothing, because a file in a folder is not uploaded in parts."""
 
     def write(self, data: bytes) -> None:
         self.stored += self._file.write(data)

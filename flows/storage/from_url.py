@@ -11,17 +11,17 @@ from flows.storage.s3 import S3Storage
 from flows.storage.s3_calls import SILENCE_SECONDS
 
 _FORM = "must be s3://bucket/prefix or file:///folder"
-_SPECIAL = "#?%\\"  # They begin another part of a URL, or escape a character.
+_SPECIAL = "#?%\\"  # These characters begin a different part of a URL or escape a character.
 _EMPTY_PARTS = {"", ".", ".."}
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 
 
 @cache
 def open_storage(url: str, public_url: str, silence_seconds: float = SILENCE_SECONDS) -> Storage:
-    """Open `s3://bucket/prefix` or `file:///folder`.
+    """Open the storage at `s3://bucket/prefix` or `file:///folder`.
 
-    S3 is configured by AWS_* variables. The files of a folder are served by the API. Raises ValueError for
-    any other URL.
+    S3 is configured by the AWS_* environment variables. Files in a folder are served by the API. Raises
+    ValueError for any other URL.
     """
     parts = urlsplit(check_storage_url(url))
     if parts.scheme == "s3":

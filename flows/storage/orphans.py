@@ -1,4 +1,4 @@
-"""Find stored objects that no run's receipt refers to, so that they can be deleted."""
+"""Find stored objects that can be deleted because no run's receipt refers to them."""
 
 import re
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class StoredObject:
 class OwnerRun:
     """The run to which an object belongs.
 
-    `attempt` is the number in its receipt, or None if the run has no file.
+    `attempt` is the attempt number in the run's receipt, or None if the run has no file.
     """
 
     ended: bool
@@ -44,8 +44,8 @@ class OwnerRun:
 def is_orphan(stored: StoredObject, owner: OwnerRun | None, oldest: datetime) -> bool:
     """Return whether the object can be deleted.
 
-    `oldest` is the start of the retention period. Newer objects without a known run are kept, because their
-    run may be recorded on another Prefect server.
+    `oldest` is the start of the retention period. Newer objects whose run is unknown are kept, because the
+    run may be recorded on a different Prefect server.
     """
     if stored.job_id is None:
         return False

@@ -1,4 +1,4 @@
-"""The Storage protocol. An object is either complete under its key or absent."""
+"""Define the Storage protocol. An object is either stored completely or absent."""
 
 import errno
 import logging
@@ -24,7 +24,7 @@ from flows.errors import (
 from flows.formats.registry import extension_of
 from flows.storage.orphans import StoredObject
 
-# MinIO, Ceph
+# Error codes of MinIO and Ceph for full storage.
 _FULL = ("XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "QuotaExceeded", "InsufficientStorage")
 
 # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
@@ -48,7 +48,7 @@ class Upload(Protocol):
         """The number of bytes that the storage has acknowledged."""
 
     def expect(self, estimated_bytes: int) -> None:
-        """Prepare for a file of about this size, before the first write."""
+        """Prepare for a file of about this size. Call this before the first write."""
 
     def write(self, data: bytes) -> None: ...
     def commit(self) -> None: ...
@@ -71,7 +71,7 @@ class Storage(Protocol):
 
     def abort_upload(self, upload: StoredObject) -> None: ...
     def warm_up(self) -> None:
-        """Open connections, so that the first call is not delayed."""
+        """Prepare the storage so that the first call is not delayed."""
 
     def check(self) -> None:
         """Raise an error if files cannot currently be stored."""
@@ -92,9 +92,9 @@ def content_disposition(file_name: str, title: str | None = None) -> str:
 
 @contextmanager
 def upload(storage: Storage, key: str) -> Iterator[Upload]:
-    """Upload an object.
+    """Yield an upload. The block writes the data and must call `commit`.
 
-    If the block ends without `commit`, the upload is aborted and nothing is stored.
+    If the block raises an exception, the upload is aborted and nothing is stored.
     """
     with storage_errors():
         started = storage.begin_upload(key)
@@ -117,7 +117,7 @@ def _abort(started: Upload) -> None:
 def storage_errors() -> Iterator[None]:
     """Convert storage errors to ExportError.
 
-    Their messages appear only in the log.
+    The original messages appear only in the log.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Store files in an S3 bucket, using the S3 calls of s3fs."""
+"""Store files in an S3 bucket, using s3fs."""
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,17 +15,17 @@ from flows.storage.orphans import StoredObject
 from flows.storage.protocol import Link
 from flows.storage.s3_calls import SILENCE_SECONDS, S3Calls
 
-# All parts but the last have the same size, because some providers, such as Cloudflare R2, require it.
+# All parts except the last have the same size, because some providers, such as Cloudflare R2, require this.
 PART_BYTES = 8 << 20
 MAX_PARTS = 10_000
-# The estimate of the file's size may be too low by this factor.
+# The file may be larger than the estimate by this factor.
 MARGIN = 1.25
 _MIB = 1 << 20
 PARTS_IN_FLIGHT = 2
-# The maximum lifetime of a link with signature version 4.
+# Signature version 4 limits the lifetime of a link to seven days.
 LONGEST_LINK_SECONDS = 604_800
 LINK_TIMEOUT_SECONDS = 10
-CLEAN_UP_SECONDS = 5.0  # without progress; the sweep removes what is left
+CLEAN_UP_SECONDS = 5.0  # The limit for calls without progress. The sweep removes anything that is left.
 
 
 class S3Storage:
@@ -111,23 +111,23 @@ class S3Storage:
         return f"{self._prefix}/{key}" if self._prefix else key
 
     def _credential_seconds(self, now: datetime) -> int:
-        """Return the remaining lifetime of the signing credentials, because a link cannot outlive them."""
+        """Return the remaining lifetime of the signing credentials. A link cannot outlive its credentials."""
         credentials = self._s3.s3._request_signer._credentials
         expiry: datetime | None = getattr(credentials, "_expiry_time", None)
         return int((expiry - now).total_seconds()) if expiry is not None else LONGEST_LINK_SECONDS
 
 
 def _trust_tls(client: Any) -> None:
-    """Turn off payload signing on TLS connections, where TLS already protects the payload.
+    """Turn off payload signing on TLS connections, because TLS already protects the payload.
 
-    Hashing the payload takes 1 s per GB.
+    Signing requires a hash of the payload, which takes 1 s per GB.
     """
     if client.meta.endpoint_url.startswith("https://"):
         client.meta.config.s3 = {**(client.meta.config.s3 or {}), "payload_signing_enabled": False}
 
 
 def part_bytes(estimated_bytes: int) -> int:
-    """Return the part size for a file of about this size, in whole MiB."""
+    """Return the part size for a file of about this size. It is a multiple of 1 MiB."""
     needed = ceil(estimated_bytes * MARGIN / MAX_PARTS)
     return max(PART_BYTES, ceil(needed / _MIB) * _MIB)
 
@@ -135,8 +135,8 @@ def part_bytes(estimated_bytes: int) -> int:
 class S3Upload:
     """An upload to S3.
 
-    A file that fits into one part is sent in a single PUT. Larger files use a multipart upload with two parts
-    in flight. `stored` is the number of bytes that S3 has acknowledged.
+    A file that is smaller than one part is sent in a single PUT request. Larger files are sent as a multipart
+    upload with two parts in flight. `stored` is the number of bytes that S3 has acknowledged.
     """
 
     def __init__(self, calls: S3Calls, bucket: str, key: str) -> None:
@@ -145,7 +145,7 @@ class S3Upload:
         self._target = {"Bucket": bucket, "Key": key}
         self._buffer: list[bytes] = []
         self._buffered_bytes = 0
-        # All calls run in the pool, because a signal may interrupt the wait for a call but not the call.
+        # All calls run in the pool. A signal can then interrupt the wait for a call, but not the call itself.
         self._creating: Future[str] | None = None
         self._committing: Future[None] | None = None
         self._parts: list[Future[dict[str, Any]]] = []
@@ -165,7 +165,8 @@ class S3Upload:
     def commit(self) -> None:
         """Publish the object.
 
-        Raises FileExistsError if the key exists, so attempts cannot overwrite each other's objects.
+        Raises FileExistsError if the key already exists. Attempts therefore cannot overwrite each other's
+        objects.
         """
         body = self._next_body()
         if self._creating is None:
@@ -179,7 +180,7 @@ class S3Upload:
         self._pool.shutdown()
 
     def abort(self) -> None:
-        """Remove what the calls have stored, including calls whose responses were lost."""
+        """Remove everything that was stored, even by calls whose responses were lost."""
         self._pool.shutdown(cancel_futures=True)
         if self._committing is not None and not _was_rejected(self._committing):
             self._clean_up("delete_object")
@@ -210,7 +211,7 @@ class S3Upload:
         self._parts.append(self._pool.submit(self._put_part, len(self._parts) + 1, body))
 
     def _next_body(self) -> bytes:
-        """Take at most one part from the buffer."""
+        """Remove at most one part from the buffer and return it."""
         buffered = b"".join(self._buffer)
         body, rest = buffered[: self._part_bytes], buffered[self._part_bytes :]
         self._buffer, self._buffered_bytes = [rest] if rest else [], len(rest)
@@ -248,7 +249,10 @@ class S3Upload:
 
 
 def _was_rejected(committing: Future[None]) -> bool:
-    """Return whether the storage rejected the commit. An existing object is then from another attempt."""
+    """Return whether the storage rejected the commit.
+
+    An object that exists under the key is then from a different attempt.
+    """
     error = None if committing.cancelled() else committing.exception()
     if committing.cancelled() or isinstance(error, FileExistsError):
         return True

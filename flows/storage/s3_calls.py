@@ -1,9 +1,9 @@
-"""Call an S3 server, and give up when it makes no progress.
+"""Call an S3 server, and abort calls that make no progress.
 
-A frozen server or a firewall can accept data and never respond. Read timeouts do not limit such a call,
-because they do not apply while a body is sent, and each timeout would be retried. The sockets are therefore
-watched. A call fails if the kernel reports no acknowledged or received bytes for some time. A slow transfer
-continues. Errors are retried by botocore alone, within the limits of its standard mode.
+A frozen server or a firewall can accept data without ever responding. Read timeouts do not limit such a call,
+because they do not apply while a body is sent, and each timeout would be retried. This module therefore
+watches the sockets. A call fails if the kernel reports no acknowledged or received bytes for some time. Slow
+transfers continue. Only botocore retries errors, within the limits of its standard mode.
 """
 
 import asyncio
@@ -31,35 +31,35 @@ logger = logging.getLogger(__name__)
 
 
 class S3Calls:
-    """An s3fs file system that aborts calls after `silence_seconds` without progress."""
+    """A client for S3 that aborts a call after `silence_seconds` without progress."""
 
     def __init__(self, silence_seconds: float = SILENCE_SECONDS) -> None:
         self._silence_seconds = silence_seconds
         self._sockets: WeakSet[socket.socket] = WeakSet()
         self._has_conditions = True
-        # By default, s3fs signs links with version 2. Its listing cache is not needed.
+        # By default, s3fs signs links with signature version 2. The listings cache is not needed.
         self.files = s3fs.S3FileSystem(
             config_kwargs={
                 "signature_version": "s3v4",
                 "request_checksum_calculation": "when_required",
                 "retries": {"mode": "standard", "total_max_attempts": TRIES_PER_CALL},
                 "connect_timeout": CONNECT_SECONDS,
-                "read_timeout": 2 * silence_seconds,  # a stalled call is aborted earlier
+                "read_timeout": 2 * silence_seconds,  # stalled calls are aborted before this timeout
                 "connector_args": {"socket_factory": self._open_socket},
             },
             use_listings_cache=False,
             skip_instance_cache=True,  # A cached instance would keep old endpoints and credentials.
         )
-        self.files.retries = 1  # in addition to botocore's
+        self.files.retries = 1  # s3fs must not retry in addition to botocore
 
     def call(self, method: str, silence_seconds: float | None = None, /, **arguments: Any) -> dict[str, Any]:
-        """Call the method of botocore's client. Raises TimeoutError if the server makes no progress."""
+        """Call a method of botocore's client. Raises TimeoutError if the call makes no progress."""
         limit = min(silence_seconds or self._silence_seconds, self._silence_seconds)
         result: dict[str, Any] = sync(self.files.loop, self._watched, method, limit, arguments)
         return result
 
     def create(self, method: str, /, **arguments: Any) -> None:
-        """Call a method that publishes an object. Raises FileExistsError if the object exists."""
+        """Call a method that publishes an object. Raises FileExistsError if the object already exists."""
         if self._has_conditions:
             try:
                 self.call(method, **arguments, IfNoneMatch="*")
@@ -79,7 +79,7 @@ class S3Calls:
         self.call(method, **arguments)
 
     async def _watched(self, method: str, silence_seconds: float, arguments: dict[str, Any]) -> Any:
-        await self.files.set_session()  # the first time, this takes a second of CPU and sends nothing
+        await self.files.set_session()  # The first call takes a second of CPU time and sends no data.
         call = asyncio.ensure_future(self.files._call_s3(method, **arguments))
         bytes_before, progressed_at = self._transferred(), monotonic()
         while not (await asyncio.wait([call], timeout=silence_seconds / CHECKS_PER_SILENCE))[0]:
@@ -99,7 +99,7 @@ class S3Calls:
 
     def _transferred(self) -> float:
         """Return the number of bytes sent and received by the open sockets."""
-        if not hasattr(socket, "TCP_INFO"):  # cannot be watched on this system
+        if not hasattr(socket, "TCP_INFO"):  # This system does not report the transferred bytes.
             return monotonic()
         return sum(map(_bytes_of, list(self._sockets)))
 

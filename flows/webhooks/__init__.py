@@ -1,5 +1,5 @@
-"""Send signed webhooks to the URLs of subscriptions.
+"""Send signed webhooks to subscribed URLs.
 
-The flow that delivers a webhook and retries it is `flows.delivery`. To add another notification channel, add
-a package next to this one.
+The flow in `flows.delivery` delivers webhooks and retries failed deliveries. To add another notification
+channel, add a package next to this one.
 """

@@ -1,8 +1,8 @@
 """Check webhook URLs to prevent server-side request forgery.
 
-A webhook makes this service send a request from inside the operator's network to a URL that a caller has
-chosen. So the text of the URL is checked when the schedule is saved, and the addresses of the host are
-checked before each request. Only public hosts are allowed, unless the operator has allowed the host.
+A webhook makes this service send a request from inside the operator's network to a URL chosen by a caller.
+The URL is therefore checked when the schedule is saved, and the host's addresses are checked before each
+request. Only public hosts and hosts that the operator has listed are allowed.
 """
 
 import ipaddress
@@ -58,7 +58,7 @@ class Address:
 
 
 def parse_private_hosts(setting: str) -> frozenset[str]:
-    """Parse the operator's list of allowed hosts: `host` or `host:port`, separated by commas."""
+    """Parse the operator's comma-separated list of allowed hosts (`host` or `host:port`)."""
     hosts = (host.strip().lower() for host in setting.split(","))
     return frozenset(host.removesuffix(f":{HTTPS_PORT}") for host in hosts if host)
 
@@ -126,7 +126,7 @@ def _host(parts: SplitResult) -> str:
     if not name:
         raise InvalidAddress("Must contain a valid host name.")
     try:
-        # UTS 46 processing, as in browsers, turns digits and dots of other scripts into ASCII before the
+        # As in browsers, UTS 46 processing converts digits and dots from other scripts to ASCII before the
         # checks.
         ascii_name = name if name.isascii() else idna.encode(name, uts46=True).decode()
     except (idna.IDNAError, UnicodeError):

@@ -1,7 +1,7 @@
 """Build and sign webhook messages according to Standard Webhooks (standardwebhooks.com).
 
-The body contains links to the API, which the receiver calls with its own API key. It never contains a signed
-link to the file.
+The body contains links to the API. The receiver follows them with its own API key. The body never contains a
+signed link to the file.
 """
 
 import base64
@@ -80,7 +80,7 @@ def signed_headers(message_id: str, body: bytes, keys: Sequence[bytes], now: dat
 
 
 def message_id(run_id: UUID) -> str:
-    """Return the id of the message that this run delivers. It is the same for every attempt."""
+    """Return the id of the message that the run delivers. All attempts use the same id."""
     return f"msg_{run_id.hex}"
 
 

@@ -1,7 +1,7 @@
 """Send a single webhook.
 
 The host is resolved once. All its addresses must be public, unless the operator has allowed the host. The
-request goes to one of these addresses and verifies the certificate of the host. Proxies and redirects are
+request is sent to one of these addresses, and the host's certificate is verified. Proxies and redirects are
 disabled, and the response body is not read.
 """
 
@@ -21,12 +21,12 @@ TIMEOUT_SECONDS = 5.0
 
 Resolve = Callable[[str, int], Awaitable[Sequence[IpAddress]]]
 
-# At INFO, httpx logs whole URLs, but the URL of a webhook may contain a secret.
+# At the INFO level, httpx logs complete URLs, but a webhook's URL may contain a secret.
 logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 async def resolve_host(host: str, port: int) -> list[IpAddress]:
-    """Return the addresses of the host without duplicates, in the system's order of preference."""
+    """Return the distinct addresses of the host in the system's order of preference."""
     infos = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(ipaddress.ip_address(sockaddr[0]) for *_, sockaddr in infos))
 

@@ -1,10 +1,11 @@
-"""Derive keys from the operator's secrets, to sign messages and to encrypt webhook URLs.
+"""Derive keys from the operator's secrets for signing messages and encrypting webhook URLs.
 
-Every caller has a separate signing key. The path or query of a URL may contain a secret of the receiver, so
-the URL is encrypted ("sealed") before it is stored in Prefect.
+Every caller has a separate signing key. A URL may contain the receiver's secret in its path or query, so URLs
+are encrypted ("sealed") before they are stored in Prefect.
 
-To rotate the secret, add a new one as the first line of the file. New URLs are encrypted with it, and
-existing URLs can still be decrypted. Messages have a signature for each secret until the old line is removed.
+To rotate the secret, add a new one as the first line of the file. New URLs are then encrypted with the new
+secret, and existing URLs can still be decrypted. Messages have one signature per secret until the old line is
+removed.
 """
 
 import base64
@@ -22,7 +23,7 @@ class UnsealError(Exception):
 
 
 class WebhookSecrets:
-    """The operator's secrets, with the current one first.
+    """The operator's webhook secrets. The current secret comes first.
 
     Raises ValueError if a secret is too short.
     """
@@ -35,7 +36,7 @@ class WebhookSecrets:
         self._fernet = MultiFernet([Fernet(key) for key in keys])
 
     def signing_keys(self, caller: str) -> list[bytes]:
-        """Return the caller's signing keys of 32 bytes each, with the current one first."""
+        """Return the caller's 32-byte signing keys, with the current key first."""
         return [_key(secret, "sign", caller) for secret in self._secrets]
 
     def signing_secret(self, caller: str) -> str:

@@ -1,4 +1,4 @@
-"""Parse the webhook subscriptions of a schedule, which are stored in the flow parameter `recurring`."""
+"""Parse the webhook subscriptions that a schedule stores in its `recurring` flow parameter."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,11 +6,11 @@ from typing import Any, Literal, get_args
 
 Event = Literal["done", "error", "cancelled", "paused"]
 
-# The only notification channel so far. To add another one, add a module next to this one.
+# So far, webhooks are the only notification channel.
 Kind = Literal["webhook"]
 KIND: Kind = "webhook"
 EVENTS: tuple[Event, ...] = get_args(Event)
-# `cancelled` is opt-in. The caller knows of a cancelled run, or has chosen to skip exports without rows.
+# `cancelled` is opt-in, because the caller has cancelled the run or has chosen to skip empty exports.
 DEFAULT_EVENTS: tuple[Event, ...] = ("done", "error", "paused")
 EVENT_TYPES: Mapping[Event, str] = {
     "done": "export.done",
@@ -36,9 +36,9 @@ class Subscription:
 
 
 def parse_subscriptions(value: object) -> tuple[Subscription, ...]:
-    """Parse the stored list.
+    """Parse the stored list of subscriptions.
 
-    Raises ValueError if it is invalid, because an operator may have edited it in Prefect.
+    Raises ValueError if the list is invalid. An operator may have edited it in Prefect.
     """
     if not isinstance(value, list):
         raise ValueError("must be a list")

@@ -1,7 +1,7 @@
-"""schemathesis hooks for constraints that the schema cannot express.
+"""Define schemathesis hooks for constraints that the schema cannot express.
 
-They replace dates, ids and recurrence rules with valid values. Deliberately invalid data is sent unchanged.
-schemathesis loads this module through SCHEMATHESIS_HOOKS.
+The hooks replace generated dates, ids and recurrence rules with valid values. Deliberately invalid data is
+sent unchanged. schemathesis loads this module through SCHEMATHESIS_HOOKS.
 """
 
 import secrets
@@ -13,14 +13,14 @@ import schemathesis
 
 SURVEY_REPORT = "survey-responses"
 SURVEY = "668b6fa3b8d693cd865b44bb"
-# Valid values by field name. Every generated string is replaced by one of them.
+# Maps each field name to valid values. Every generated string is replaced by one of them.
 CHOICES: dict[str, Sequence[str]] = {
     "surveyId": (SURVEY, "678460aa4e2f1b00c7d3095e", "66f0b9e27a5d3c0019f4b6d8"),
     "from": ("2024-7-19", "2024-07-19", "2024-07-19T10:00:00.5+02:00", "2024-02-29"),
     "to": ("2024-7-26", "2025-01-31", "2024-07-26T23:00:00Z", "2024-08-01t00:00:00z"),
     "timeZone": ("UTC", "Europe/Madrid", "America/New_York", "Pacific/Kiritimati", "Asia/Kathmandu"),
     "sort": ("country", "-country"),  # both reports have this column
-    # Prefect creates up to a hundred runs of each schedule. With rare slots, none starts during the tests.
+    # Prefect creates up to 100 runs per schedule. These slots are rare, so no run starts during the tests.
     "cron": ("0 9 * * MON", "15 6 1 * *", "30 23 29 2 *"),
     "rrule": (
         "FREQ=YEARLY;BYMONTH=2;BYDAY=1MO",
@@ -48,7 +48,7 @@ def map_case(context: Any, case: Any) -> Any:
     if case.operation.path == "/reports":
         case.query = _query_for_one_report(case.query or {})
     if case.headers and "Idempotency-Key" in case.headers:
-        case.headers["Idempotency-Key"] = secrets.token_hex(16)  # keys cannot be reused with another body
+        case.headers["Idempotency-Key"] = secrets.token_hex(16)  # each body needs a new key
     return case
 
 
@@ -66,7 +66,7 @@ def _make_valid(fields: dict[str, Any]) -> None:
     fields.pop("cursor", None)  # only the service creates cursors
     if fields.get("format") in (*FORMATS, None):
         for name in fields.keys() & set(FORMATS) - {fields.get("format") or "csv"}:
-            del fields[name]  # options of another format
+            del fields[name]  # these options belong to a different format
     for name in NESTED:
         if isinstance(fields.get(name), dict):
             _make_valid(fields[name])
@@ -77,14 +77,14 @@ def _choose(name: str, value: str) -> str:
 
 
 def _limit_to_one_question(fields: dict[str, Any]) -> None:
-    """Replace all answer columns with one that exists in the sample survey."""
+    """Replace all answer columns with a single answer column from the sample survey."""
     columns = [key for key in fields["columns"] if not key.startswith("answers")]
     if len(columns) < len(fields["columns"]):
         fields |= {"columns": [*columns, "answers.overall"], "surveyId": SURVEY}
 
 
 def _query_for_one_report(query: dict[str, Any]) -> dict[str, Any]:
-    """Remove parameters of other reports. OpenAPI cannot express that parameters exclude each other."""
+    """Remove the parameters of other reports, because OpenAPI cannot express mutual exclusion."""
     report = query.get("report", SURVEY_REPORT)
     report_parameters = {name for names in OF_REPORT.values() for name in names} | {
         "items",
@@ -95,7 +95,7 @@ def _query_for_one_report(query: dict[str, Any]) -> dict[str, Any]:
         name: value
         for name, value in query.items()
         if name not in report_parameters - set(OF_REPORT[report])
-        and not ("[" in name and name.partition("[")[0] in query)  # a filter has one value or operators
+        and not ("[" in name and name.partition("[")[0] in query)  # `a` and `a[op]` exclude each other
     }
     period = {"from": _choose("from", str(query.get("from"))), "to": _choose("to", str(query.get("to")))}
     return allowed | period | ({"surveyId": SURVEY} if report == SURVEY_REPORT else {})

@@ -1,8 +1,8 @@
-"""Test with schemathesis that the API conforms to its OpenAPI document.
+"""Use schemathesis to test that the API conforms to its OpenAPI document.
 
-All schemathesis checks are enabled. They report undocumented statuses, content types, headers and bodies,
-accepted invalid data, rejected valid data, unsupported methods and server errors. CI sends a small, fixed set
-of requests. To send 500 random requests to each route, run:
+All schemathesis checks are enabled. They report undocumented responses (statuses, content types, headers and
+bodies), invalid data that is accepted, valid data that is rejected, unsupported methods, and server errors.
+CI sends a small, fixed set of requests. To send 500 random requests to each route, run:
 
     make test ARGS="tests/acceptance/test_any_request.py --requests 500 --timeout 0"
 """
@@ -22,13 +22,13 @@ from tests.support.running_stack import Stack
 
 HERE = Path(__file__).parent
 DEPLOYMENT, HOOKS = "unworked", "schemathesis_hooks"
-# # Test these operations only with random values. Their bodies match startExport's or are slow to
+# These operations are tested only with random values, because their bodies match startExport's or are slow to
 # generate.
 SIMILAR = ["startCsv", "createSchedule", "changeSchedule", "previewSchedule"]
 IN_CI = {
     "boundary values": [
         "--phases=examples,coverage",
-        "--max-time=20",  # seconds; there are about a thousand requests, so some of them are never sent
+        "--max-time=20",  # seconds, which is not enough for all of the roughly 1,000 requests
         *(f"--exclude-operation-id={id_}" for id_ in SIMILAR),
     ],
     "random values": ["--phases=fuzzing", "--max-examples=2"],
@@ -38,10 +38,10 @@ IN_CI = {
 
 @pytest.fixture(scope="module")
 def url(stack: Stack, prefect: httpx.Client, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Start an API whose work pool has no worker, so its hundreds of exports do not delay other tests."""
+    """Start an API whose work pool has no worker, so that hundreds of exports do not delay other tests."""
     create_pool(prefect, DEPLOYMENT, "process")
     deploy_export(prefect, DEPLOYMENT, DEPLOYMENT)
-    # A long timeout, so that a machine that is busy with other tests is not mistaken for an outage.
+    # Use a long timeout, so that a busy machine is not mistaken for an outage.
     settings = {"REPORTS_DEPLOYMENT": f"export-report/{DEPLOYMENT}", "REPORTS_OUTAGE_SECONDS": "30"}
     secret = tmp_path_factory.mktemp("secret") / "webhooks"
     secret.write_text(token_urlsafe(32))
@@ -52,7 +52,7 @@ def url(stack: Stack, prefect: httpx.Client, tmp_path_factory: pytest.TempPathFa
 
 
 def delete_all(prefect: httpx.Client) -> None:
-    """Delete the pool with its runs and deployments, because other tests list exports of the same caller."""
+    """Delete the pool and its runs and deployments, because other tests list the same caller's exports."""
     in_pool = {"work_pools": {"name": {"any_": [DEPLOYMENT]}}}
     for kind in ("deployments", "flow_runs"):
         while items := prefect.post(f"/{kind}/filter", json=in_pool).raise_for_status().json():

@@ -1,4 +1,4 @@
-"""Test that invalid input is rejected with a 4xx that names the field, and starts nothing."""
+"""Test that invalid input starts nothing and is rejected with a 4xx response that names the field."""
 
 import json
 from collections.abc import Iterator
@@ -61,7 +61,7 @@ FIELDS: list[tuple[dict[str, Any], int, str]] = [
     ({"to": "2024-7-18"}, 422, "/to"),
     ({"to": "2023-7-26"}, 422, "/to"),
     ({"to": "9999-12-31"}, 422, "/to"),
-    ({"to": "2025-7-26"}, 422, "/to"),  # more than 366 days
+    ({"to": "2025-7-26"}, 422, "/to"),  # the range exceeds 366 days
     ({"from": "2024-07-26T10:00:00Z", "to": "2024-07-26T10:00:00Z"}, 422, "/to"),
     ({"to": ["2024-7-26"]}, 422, "/to"),
     (filters(nosuch=1), 422, "/filters/nosuch"),
@@ -129,7 +129,7 @@ FIELDS: list[tuple[dict[str, Any], int, str]] = [
     ({"unknown": 1}, 422, "/unknown"),
     ({"": 1}, 422, "/"),
 ]
-# Raw bodies with the expected status and pointer.
+# Raw request bodies, each with a description and the expected status and JSON pointer.
 BODIES: list[tuple[str, bytes, int, str]] = [
     ("empty", b"", 400, ""),
     ("not JSON", b"surveyId=1", 400, ""),

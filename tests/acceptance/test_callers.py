@@ -1,4 +1,4 @@
-"""Test that callers see only their own exports and permitted reports."""
+"""Test that callers see only their own exports and the reports that they may read."""
 
 import json
 from base64 import b64encode

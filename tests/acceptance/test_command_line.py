@@ -303,7 +303,7 @@ def schedules(stack: Stack, folder: Path, *arguments: str) -> Result:
 
 @pytest.fixture
 def schedule_id(stack: Stack, api: httpx.Client, tmp_path: Path) -> Iterator[str]:
-    """Create a schedule with --only-if-rows whose runs have no rows."""
+    """Create a schedule with --only-if-rows. Its runs find no rows."""
     name = ("--name", "Weekly attendees", "--only-if-rows")
     created = schedules(stack, tmp_path, "create", *SCHEDULE, *name, "--filter", "isAttended=true")
     assert created.code == 0, created.stderr

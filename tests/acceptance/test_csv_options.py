@@ -40,7 +40,7 @@ KINDS = {
 }
 
 
-# The apostrophe that keeps spreadsheets from evaluating a cell, or part of a cell, as a formula.
+# Matches the apostrophe that keeps a spreadsheet from evaluating a cell, or part of it, as a formula.
 GUARD = re.compile(r"(^|[;,\t|\r\n])'(?=[=+@\t\r\n-])")
 
 
@@ -56,7 +56,7 @@ def members(content: bytes) -> dict[str, bytes]:
 
 
 def read_excel(content: bytes, delimiter: str = ",") -> list[list[str]]:
-    """Parse a file in the `excel` preset. NULL and the empty string both become ''."""
+    """Parse a file that uses the `excel` preset. NULL and empty strings both become ''."""
     assert content.startswith(b"\xef\xbb\xbf")
     assert content.endswith(b"\r\n")
     text = io.StringIO(content.decode("utf-8-sig"), newline="")

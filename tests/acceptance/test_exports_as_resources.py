@@ -183,7 +183,7 @@ def test_a_deleted_export_leaves_neither_rows_nor_request_in_prefect(
         statuses = set(pool.map(lambda _: api.delete(f"/exports/{job['id']}").status_code, range(4)))
     assert {204} <= statuses <= {204, 404}
     assert read_by_run(prefect, "artifacts", job["id"]) == []
-    run = prefect.get(f"/flow_runs/{job['id']}").raise_for_status()  # kept for its logs until the sweep
+    run = prefect.get(f"/flow_runs/{job['id']}").raise_for_status()  # the run stays until the next sweep
     assert run.json()["parameters"] == {"request": {}}
     assert name not in run.text + str(read_by_run(prefect, "logs", job["id"]))
 

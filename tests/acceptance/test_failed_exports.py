@@ -100,7 +100,7 @@ FAILURES = {
 
 @pytest.fixture(scope="module")
 def failed(api: httpx.Client, stack: Stack, prefect: httpx.Client) -> dict[str, Session]:
-    """Run each export with its own environment variables, without a worker, and return the results."""
+    """Run each export in a separate process and environment, and return the finished exports."""
     create_pool(prefect, POOL, "process")
     create = f"/deployments/{deploy_export(prefect, POOL, POOL)}/create_flow_run"
     sessions: dict[str, Session] = {}

@@ -1,4 +1,4 @@
-"""Test that a backlog of one caller does not delay the exports of another caller."""
+"""Test that one caller's backlog does not delay the exports of other callers."""
 
 import secrets
 from collections.abc import Iterator
@@ -27,10 +27,10 @@ CATALOG = {"REPORTS_CATALOG": "flows.samples,tests.acceptance.custom_reports.bri
 def callers(
     stack: Stack, prefect: httpx.Client, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, httpx.Client]]:
-    """Yield API clients by caller.
+    """Yield a dictionary that maps each caller to an API client.
 
-    The pool's concurrency limit equals the number of slots. Without fair scheduling, the
-    backlog would occupy every slot.
+    The pool's concurrency limit equals the number of slots. Without fair scheduling, the backlog would occupy
+    every slot.
     """
     keys = tmp_path_factory.mktemp("keys") / "keys.json"
     create_pool(prefect, POOL, "warm", concurrency_limit=SLOTS)
@@ -52,7 +52,7 @@ def start(caller: httpx.Client) -> str:
 
 @pytest.fixture(scope="module")
 def runs(prefect: httpx.Client, callers: dict[str, httpx.Client]) -> dict[str, list[dict[str, Any]]]:
-    """Wait until Bob's only run has finished, then return the current runs of each caller."""
+    """Wait until Bob's only run has finished, and return every caller's runs at that time."""
     owners = [callers[name] for name, number in BACKLOGS.items() for _ in range(number)]
     with ThreadPoolExecutor(2) as pool:
         ids = list(pool.map(start, owners))

@@ -1,4 +1,7 @@
-"""Test that exported files match the results of hand-written SQL. Independent libraries read both."""
+"""Test that exported files match the results of hand-written SQL.
+
+The files and the results are read with independent libraries.
+"""
 
 import json
 from collections.abc import Callable
@@ -77,7 +80,7 @@ def answer(answers: dict[str, Any], key: str) -> str | None:
 
 @pytest.fixture(autouse=True)
 def exact_numbers(database: psycopg.Connection) -> None:
-    """Parse JSON numbers as Decimal, so that 12.50 keeps its digits."""
+    """Parse JSON numbers as Decimal, so that 12.50 keeps its trailing zero."""
     set_json_loads(lambda text: json.loads(text, parse_float=Decimal), database)
 
 

@@ -1,4 +1,4 @@
-"""Test that a client generated from the OpenAPI document works without changes."""
+"""Test that a client generated from the OpenAPI document works without modification."""
 
 import importlib
 import secrets

@@ -70,7 +70,7 @@ def caller(url: str, keys: Path) -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="module")
 def full(url: str, keys: Path) -> Iterator[tuple[httpx.Client, list[str]]]:
-    """Yield a caller with a full queue and the ids of the queued exports."""
+    """Yield the client of a caller whose queue is full, and the ids of the queued exports."""
     with fresh_caller(url, keys) as client:
         answers = [start(client).raise_for_status() for _ in range(QUEUED)]
         yield client, [answer.json()["id"] for answer in answers]

@@ -37,7 +37,7 @@ def unmasked_client(guarded_url: str, guarded_keys: Path) -> Iterator[httpx.Clie
 
 @pytest.fixture(scope="module")
 def masked_client(guarded_url: str, guarded_keys: Path) -> Iterator[httpx.Client]:
-    """Yield a client of the same caller whose key does not give access to personal data."""
+    """Yield a client whose key belongs to the same caller but gives no access to personal data."""
     with client_of(guarded_url, guarded_keys, "grace", pii=False) as client:
         yield client
 
@@ -51,7 +51,7 @@ def secrets(stack: Stack) -> set[str]:
 
 @pytest.fixture(scope="module")
 def exports(unmasked_client: httpx.Client, masked_client: httpx.Client) -> dict[str, Session]:
-    """Export the same request with both keys and return the finished exports."""
+    """Run the same export with both clients and return the finished exports."""
     clients = {"unmasked": unmasked_client, "masked": masked_client}
     sessions = {
         name: Session(client.post("/exports", json=DAY).raise_for_status().json()["id"])

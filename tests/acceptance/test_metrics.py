@@ -58,7 +58,7 @@ def test_processes_share_a_port_and_their_metrics(stack: Stack) -> None:
         while processes.output(process).count("Application startup complete") < 2:
             assert time.monotonic() < deadline, processes.output(process)
             time.sleep(0.1)
-        for _ in range(requests):  # each request has a new connection, which either process may accept
+        for _ in range(requests):  # each request uses a new connection, and either process may accept it
             get(port, "/healthz")
         assert {series(get(port, "/metrics"))[name] for _ in range(10)} == {requests}
 

@@ -14,7 +14,7 @@ CLICKS = 30
 
 
 def fresh_request() -> dict[str, Any]:
-    """Return a small request that no other test has started."""
+    """Return a small export request that no other test uses."""
     return {"surveyId": EMPTY_SURVEY, "from": "2025-1-1", "to": "2025-1-2", "name": secrets.token_hex(8)}
 
 
@@ -27,7 +27,7 @@ def runs_named(prefect: httpx.Client, name: str) -> int:
 
 @pytest.fixture
 def unneeded(prefect: httpx.Client) -> Iterator[list[Session]]:
-    """Yield a list and, after the test, cancel the jobs that the test has added to it."""
+    """Yield a list. After the test, cancel all jobs that the test has added to it."""
     sessions: list[Session] = []
     yield sessions
     for session in sessions:

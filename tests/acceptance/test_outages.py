@@ -24,7 +24,7 @@ REQUESTS_IN_FLIGHT = 60
 TABLE = f"/reports?surveyId={SURVEY}&from=2024-7-19&to=2024-7-26"
 READINESS = ["database", "prefect", "storage"]
 NAMES = {"prefect": "The job server", "database": "The database that holds the report"}
-SHORT_TIMEOUT = {"REPORTS_OUTAGE_SECONDS": "1.5"}  # the default
+SHORT_TIMEOUT = {"REPORTS_OUTAGE_SECONDS": "1.5"}  # This is the default value.
 MODES = ["closed", "silent"]
 
 
@@ -37,7 +37,7 @@ class Api:
     read_log: Callable[[], str] = str
 
     def request(self, target: str) -> httpx.Response:
-        """Request the target and check the response time. The target `start` starts an export."""
+        """Request a path and check the response time. The special target `start` starts an export."""
         started = time.perf_counter()
         if target == "start":
             answer = self.client.post("/reports/csv", json=ARTICLES_REQUEST)
@@ -155,7 +155,7 @@ def test_without_the_storage_jobs_and_tables_still_work(proxied: Api, mode: str)
 
 @pytest.fixture
 def done(proxied: Api) -> str:
-    """A finished export that no other test deletes."""
+    """Return the id of a finished export that no other test deletes."""
     proxied.wait_until_ready()
     body = {"report": "orders", "from": "2024-03-01", "to": "2024-03-02"}
     key = {"Idempotency-Key": uuid.uuid4().hex}

@@ -47,7 +47,7 @@ SURVEYS_FILE = (
     '2,2024-01-01T00:00:00.000000+09:00,false,,,,JP,,"",,"so\nit\nis"\n'
     '1,2024-01-31T23:59:59.999999+09:00,true,wa,"Ann ""A"" Lee",ann@example.org,DE,8,"a, b",x; y,3.5\n'
 )
-# Table rows with timestamps in UTC. The last one is on 1 February in Tokyo.
+# Rows for the tables. The timestamps are in UTC. The last one falls on 1 February in Tokyo.
 QUESTIONS = [
     {"position": 2, "key": "why", "label": "Why?", "kind": "text"},
     {"position": 1, "key": "w", "label": "Which?", "kind": "multiple-choice"},
@@ -93,7 +93,10 @@ class Custom:
 
 @pytest.fixture(scope="module")
 def custom(stack: Stack, prefect: httpx.Client, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Custom]:
-    """Start an API and run exports with custom parts. Only Prefect is shared with the stack."""
+    """Start an API and run exports with a custom database, storage and report.
+
+    Only Prefect is shared with the stack.
+    """
     home = tmp_path_factory.mktemp("custom")
     fill(home / "custom.db")
     create_pool(prefect, POOL, "process")
@@ -137,7 +140,10 @@ def fill(file: Path) -> None:
 
 
 def large_survey_response(number: int) -> dict[str, Any]:
-    """Return a table row. In one row, `answers` is a number, which SQLite allows and exports ignore."""
+    """Return a table row.
+
+    In one of the rows, `answers` is a number. SQLite allows this, and exports ignore the number.
+    """
     answers: Any = {"why": number}
     if number % 7:
         answers = {"why": f'no. {number}, "so"', "w": ["x", "y"][: number % 3]}
@@ -209,7 +215,7 @@ def test_two_processes_read_all_rows_of_a_large_sqlite_table(custom: Custom) -> 
 
 
 def large_survey_row(number: int) -> list[str | None]:
-    """Return the expected row of the file, in which None means NULL."""
+    """Return the row that the file should contain. None means NULL."""
     response = large_survey_response(number)
     answers = response["answers"] if isinstance(response["answers"], dict) else {}
     why, which = answers.get("why"), answers.get("w")

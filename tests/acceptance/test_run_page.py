@@ -1,4 +1,4 @@
-"""Test the names, tasks and artifacts of export runs that the Prefect UI shows."""
+"""Test the names, tasks and artifacts that the Prefect UI shows for export runs."""
 
 import time
 from typing import Any
@@ -19,7 +19,7 @@ def artifacts(prefect: httpx.Client, article: Session) -> list[dict[str, Any]]:
 
 
 def artifacts_of(prefect: httpx.Client, run_id: str) -> list[dict[str, Any]]:
-    """Wait for the summary page, which is written after the link, and return all artifacts of the run."""
+    """Wait for the summary page, which is written last, and return all artifacts of the run."""
     query = {"artifacts": {"flow_run_id": {"any_": [run_id]}}}
     deadline = time.monotonic() + PAGE_SECONDS
     while True:

@@ -21,7 +21,7 @@ FINISHED = {"done", "error", "cancelled"}
 
 
 class Creator:
-    """A factory for schedules, which are deleted after the test."""
+    """A factory that creates schedules and deletes them after the test."""
 
     def __init__(self, api: httpx.Client) -> None:
         self._api, self._ids = api, list[str]()
@@ -350,7 +350,7 @@ def test_a_schedule_runs_at_its_slot_and_covers_the_days_before_it(
 def test_a_late_run_covers_the_range_of_its_slot(
     api: httpx.Client, create: Creator, prefect: httpx.Client
 ) -> None:
-    """Start a run three days late, as after an outage. Its dates are computed from its scheduled time."""
+    """Start a run three days late, as after an outage. Its dates must depend on the scheduled time."""
     schedule = create(range={"kind": "relative", "preset": "yesterday"})
     slot = datetime.now(UTC) - timedelta(days=3)
     deployment_id = deployment(prefect, schedule["id"])["id"]

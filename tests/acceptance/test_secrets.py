@@ -98,7 +98,7 @@ def test_prefects_database_contains_no_secret(
 
 
 def test_the_search_finds_known_words(prefects_database: psycopg.Connection, downloaded: Session) -> None:
-    """Control for the test above: the search finds a value that Prefect's database does contain."""
+    """Check that the search in the previous test finds a value that the database does contain."""
     assert {"flow_run", "artifact"} <= set(tables_with(prefects_database, downloaded.id))
 
 
@@ -117,7 +117,7 @@ def test_a_download_is_logged_with_job_and_caller(stack: Stack, downloaded: Sess
 
 @dataclass(frozen=True)
 class Planted:
-    """Logs of an API, a worker and a run whose settings contain secret or wrong credentials."""
+    """The logs of an API, a worker and a run that were started with secret or wrong credentials."""
 
     words: list[str]
     logs: dict[str, str]

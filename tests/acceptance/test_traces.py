@@ -19,7 +19,7 @@ SPAN = re.compile(
 
 
 def trace_ids(output: str) -> dict[str, str]:
-    """Return the trace ids by span name."""
+    """Return a dictionary that maps span names to trace ids."""
     return {span["name"]: span["trace"] for span in SPAN.finditer(output)}
 
 

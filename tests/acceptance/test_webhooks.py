@@ -72,7 +72,7 @@ def run_now(api: httpx.Client, schedule_id: str) -> str:
 
 
 def wait_for_deliveries(api: httpx.Client, schedule_id: str, count: int) -> list[dict[str, Any]]:
-    """Wait until the delivery log contains `count` entries that are delivered or failed, and return them."""
+    """Wait until the delivery log contains `count` finished entries, and return them."""
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while True:
         entries = api.get(f"/schedules/{schedule_id}/deliveries").raise_for_status().json()["items"]
@@ -84,7 +84,7 @@ def wait_for_deliveries(api: httpx.Client, schedule_id: str, count: int) -> list
 
 @pytest.fixture(scope="module")
 def abandoned_delivery(prefect: httpx.Client, create: Create, receiver: Receiver) -> str:
-    """Create a delivery that a worker has claimed but never started, and return its path."""
+    """Create a delivery that a worker has claimed but never started, and return the path of its URL."""
     path = random_path()
     schedule = create(hook(receiver.url(path)))
     sealed = deployment_of(prefect, schedule["id"])["parameters"]["recurring"]["notify"][0]
@@ -230,7 +230,7 @@ def test_changing_other_fields_keeps_the_urls(api: httpx.Client, sent: dict[str,
 def test_a_run_cancelled_before_its_start_sends_a_webhook(
     api: httpx.Client, prefect: httpx.Client, create: Create, receiver: Receiver, secret: str
 ) -> None:
-    """The run never had a process, so a worker must send the webhook."""
+    """No process was ever started for the run, so a worker must send the webhook."""
     path = random_path()
     schedule = create(hook(receiver.url(path), "cancelled"))
     deployment = deployment_of(prefect, schedule["id"])
@@ -243,7 +243,7 @@ def test_a_run_cancelled_before_its_start_sends_a_webhook(
 
 
 def fail_until_paused(api: httpx.Client, prefect: httpx.Client, schedule_id: str) -> dict[str, Any]:
-    """Break the schedule's report and let Prefect run it every two seconds until it is paused."""
+    """Break the schedule's report, and let Prefect run the schedule every two seconds until it is paused."""
     deployment = deployment_of(prefect, schedule_id)
     url, slots = f"/deployments/{deployment['id']}", f"/schedules/{deployment['schedules'][0]['id']}"
     broken = {**deployment["parameters"], "request": {"report": "gone"}}
@@ -294,7 +294,7 @@ def test_the_failures_and_the_pause_send_webhooks(
 
 def test_renaming_a_paused_schedule_leaves_it_paused(api: httpx.Client, paused: dict[str, Any]) -> None:
     path = f"/schedules/{paused['state']['id']}"
-    # Read the schedule again, because a later run may have failed and become the reason.
+    # Read the schedule again, because a later failed run may have changed the reason.
     reason = api.get(path).raise_for_status().json()["pausedReason"]
     renamed = api.patch(path, json={"name": "Still paused"}).raise_for_status().json()
     assert (renamed["enabled"], renamed["pausedReason"]) == (False, reason)

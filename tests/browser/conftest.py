@@ -75,7 +75,7 @@ def open_page(chromium: Browser, stack: Stack) -> Iterator[Open]:
 
 @pytest.fixture
 def sample(open_page: Open) -> Page:
-    """Open the page at the address that `make up` prints, and wait for its table."""
+    """Open the sample page at the address that `make up` prints, and wait until the table has rows."""
     page = open_page(SAMPLE).page
     page.locator("tbody tr").first.wait_for()
     return page
@@ -89,8 +89,11 @@ def others(stack: Stack) -> Iterator[ExtraProcesses]:
 
 @pytest.fixture(scope="module")
 def slow_settings(prefect: httpx.Client) -> dict[str, str]:
-    """Create a work pool and return the settings for an API and workers with slow reports and no retries."""
+    """Create a work pool and return settings for an API and its workers.
+
+    The settings add slow reports and disable retries.
+    """
     create_pool(prefect, "browser", "warm")
     deploy_export(prefect, "browser", "browser")
-    patient = {"REPORTS_OUTAGE_SECONDS": "10"}  # do not mistake a busy machine for an outage
+    patient = {"REPORTS_OUTAGE_SECONDS": "10"}  # a busy machine must not look like an outage
     return {**pool_settings("browser", "browser"), **CATALOG, **patient, "REPORTS_ATTEMPTS": "1"}

@@ -1,4 +1,4 @@
-"""Test that the page asks for an API key if one is required, and sends it with every action."""
+"""Test that the page asks for a required API key and sends it with every action."""
 
 import re
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Test the page, its downloads and the API docs behind nginx with a path prefix."""
+"""Test the page, its downloads and the API docs under a path prefix behind nginx."""
 
 import re
 import subprocess

@@ -46,7 +46,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_the_react_example_exports_a_whole_file(open_page: Open, api: httpx.Client, bundle: str) -> None:
-    """Serve the example with the API's origin and security policy. The API allows no other origin."""
+    """Serve the example from the API's origin with its security policy. Other origins are not allowed."""
     policy = api.get("/").headers["content-security-policy"]
 
     def serve(route: Route) -> None:

@@ -29,7 +29,7 @@ def listed(api: httpx.Client) -> list[dict[str, Any]]:
 
 
 def dialog_of(page: Page) -> Locator:
-    """Open the schedule dialog from the export options."""
+    """Open the schedule dialog from the export options and return it."""
     page.locator("tbody tr").first.wait_for()
     page.get_by_role("button", name="Export options").click()
     page.get_by_role("button", name="Schedule…", exact=True).click()

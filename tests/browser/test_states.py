@@ -77,7 +77,10 @@ def slow_api(others: ExtraProcesses, slow_settings: dict[str, str], database_way
 def worker(
     others: ExtraProcesses, slow_settings: dict[str, str], storage_way: BlockableProxy
 ) -> subprocess.Popen[bytes]:
-    """Start a worker that runs one export at a time. Tests of queued exports must run before it starts."""
+    """Start a worker that runs one export at a time.
+
+    Tests that need queued exports must run before this worker starts.
+    """
     settings = {**slow_settings, "AWS_ENDPOINT_URL": storage_way.url}
     process = others.start_warm_worker("browser", "--limit", "1", "--grace", "0", **settings)
     others.wait_for_output(process, "started!")
@@ -98,7 +101,7 @@ def until_running(page: Page) -> None:
 
 @contextmanager
 def polls_held(page: Page) -> Iterator[None]:
-    """Hold the page's polling requests so that its state does not change during a test."""
+    """Hold back the page's polling requests, so that the page does not change during the block."""
     held: list[Route] = []
     is_held = True
     page.route(POLL, lambda route: held.append(route) if is_held else route.continue_())
@@ -113,7 +116,7 @@ def test_a_queued_export_shows_how_many_are_ahead(open_page: Open, slow_api: Api
         bodies = [{"report": "wide-orders", "name": name} for name in ("the first", "the second")]
         ahead = [client.post("/exports", json=body).raise_for_status().json()["id"] for body in bodies]
         opened = open_page(SLOW, slow_api.url)
-        opened.failures_allowed = True  # /readyz answers 503
+        opened.failures_allowed = True  # /readyz responds with 503
         begin(opened.page)
         panel = opened.page.get_by_label("Running export")
         expect(panel).to_contain_text("In the queue · 2 ahead")

@@ -78,7 +78,7 @@ def test_columns_are_moved_by_dragging_and_resized_by_pointer_and_keyboard(sampl
 
 def test_jump_to_a_page_and_keep_the_header_in_view(sample: Page) -> None:
     sample.get_by_label("Page", exact=True).fill("7")
-    sample.get_by_role("separator", name="Resize Country").press("ArrowRight")  # renders the table again
+    sample.get_by_role("separator", name="Resize Country").press("ArrowRight")  # re-renders the table
     sample.get_by_label("Page", exact=True).press("Enter")
     expect(sample).to_have_url(re.compile("page=7"))
     expect(sample.get_by_text(re.compile("151.175 of 986 rows"))).to_be_visible()

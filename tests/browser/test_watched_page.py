@@ -1,4 +1,4 @@
-"""Test the page's accessibility in all themes and widths, and the checks that all browser tests share."""
+"""Test accessibility in all themes and at all widths, and test the checks that browser tests share."""
 
 import re
 
@@ -9,13 +9,13 @@ from tests.browser.conftest import SAMPLE, Open
 from tests.support.running_stack import Stack
 from tests.support.watched_page import watched
 
-FEW = f"{SAMPLE}&pageSize=5"  # the time that axe takes grows with the number of cells
+FEW = f"{SAMPLE}&pageSize=5"  # axe takes longer if there are more cells
 
 
 def test_axe_finds_no_violations(open_page: Open) -> None:
     opened = open_page("/")
     page = opened.page
-    page.locator("tbody tr").first.wait_for()  # the first visit also shows rows
+    page.locator("tbody tr").first.wait_for()  # rows are shown even on the first visit
     assert opened.axe_violations() == []
     page.goto("/?report=survey-responses&from=2024-07-19&to=2024-07-26")
     expect(page.get_by_text("Choose a survey to see")).to_be_visible()

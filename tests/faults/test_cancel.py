@@ -77,7 +77,7 @@ def test_a_cancelled_export_ends_although_its_worker_dies(stack: Stack, prefect:
         (victim,) = cluster.start_workers(1)
         job_id = cluster.start("stalled-orders")
         child = cluster.wait_for_reader(victim)
-        child.suspend()  # so that it cannot end before the worker
+        child.suspend()  # the process must not end before its worker
         cluster.api.post(f"/exports/{job_id}/cancel").raise_for_status()
         victim.kill()
         child.kill()

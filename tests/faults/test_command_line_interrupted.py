@@ -1,4 +1,4 @@
-"""Test the command line during signals, outages, and cancellations by another client."""
+"""Test how the command line handles signals, outages, and cancellations by another client."""
 
 import signal
 import time

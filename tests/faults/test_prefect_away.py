@@ -1,4 +1,4 @@
-"""Test that the API keeps responding while Prefect is down, and that scheduled runs are caught up."""
+"""Test that the API responds while Prefect is down, and that missed scheduled runs start afterwards."""
 
 import secrets
 import signal
@@ -22,7 +22,7 @@ from tests.support.running_stack import Stack, running_stack
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 RESPONSE_TIMEOUT_SECONDS = 2.5
 SETTINGS = {
-    "REPORTS_OUTAGE_SECONDS": "1.5",  # the default
+    "REPORTS_OUTAGE_SECONDS": "1.5",  # This is the default value.
     "REPORTS_CATALOG": "tests.faults.slow_reports",
     "PYTHONPATH": ROOT,
 }
@@ -116,7 +116,7 @@ def start_slow_export(api: httpx.Client) -> str:
 
 
 def wait_for(api: httpx.Client, job_id: str, *statuses: str) -> dict[str, Any]:
-    """Poll until the export has one of these statuses. Polls must not fail, because the API knows the job."""
+    """Poll until the export has one of these statuses. No poll may fail, because the API knows the job."""
     deadline = time.monotonic() + 2 * ALLOWED_SECONDS
     while (job := api.get(f"/exports/{job_id}").raise_for_status().json())["status"] not in statuses:
         assert time.monotonic() < deadline, job
@@ -155,9 +155,9 @@ def slots_of(prefect: httpx.Client, deployment_id: str, **state: str) -> list[da
 
 
 def create_schedule_every_two_seconds(api: httpx.Client, prefect: httpx.Client) -> str:
-    """Create a schedule and return the id of its deployment.
+    """Create a schedule that runs every two seconds, and return the id of its deployment.
 
-    The interval is set in Prefect, because the API would reject such a short one.
+    The interval is set in Prefect, because the API would reject an interval this short.
     """
     body = {
         "name": "through an outage",

@@ -1,5 +1,6 @@
-"""Read rows from MariaDB as one string per row, which Arrow splits into columns.
+"""Read each row from MariaDB as a single string and let Arrow split the strings into columns.
 
-This package contains only the fast path. It can be deleted once `choose` no longer lists `concat_chunks`.
-MariaDB's snapshots and time limits are in `sources.sessions`, because the general source needs them too.
+This package contains only a fast path. To remove it, delete the package and the `concat_chunks` entry in
+`choose`. The code for MariaDB's snapshots and time limits is in `sources.sessions`, because the general
+source also needs it.
 """

@@ -1,11 +1,11 @@
-"""Read rows from MariaDB as one string per row, which Arrow splits into columns.
+"""Read each row from MariaDB as a single string and let Arrow split the strings into columns.
 
-pymysql needs as much time for a single value as for a row with one column, so each row is selected as
-CONCAT_WS of its columns. On the survey report (200,000 rows, docs/speed.md) a row takes 12.3 µs. That is 1.9
-times as fast as pandas in chunks; the general source is 1.2 times as fast. Without the JSON columns the
-factors are 2.3 and 1.0. A driver written in C made no difference.
+pymysql takes as long to read a single value as to read a row with one column. Each row is therefore selected
+as one value, the CONCAT_WS of its columns. On the survey report with 200,000 rows, a row takes 12.3 µs
+(docs/speed.md). That is 1.9 times as fast as pandas in chunks; the general source is 1.2 times as fast.
+Without JSON columns, the factors are 2.3 and 1.0. Using a driver written in C made no difference.
 
-The general source takes over at the first row that cannot be represented exactly as a string.
+The general source takes over when a row cannot be represented exactly as a string.
 """
 
 import logging
@@ -42,10 +42,10 @@ from flows.sources.protocol import Reading
 from flows.sources.snapshot import Snapshot
 from flows.sources.sqlalchemy_rows import Converter, DriverRows
 
-# If a value contains the separator, the number of cells no longer matches and the general source is used.
+# If a value contains this separator, the row has too many cells and is read by the general source.
 _SEPARATOR = "\x1f"
 _MARK = "+"
-# The end of an unbounded slice. Without an end, Arrow tries to allocate a negative amount of memory.
+# End index for slices up to the end. If it were omitted, Arrow would request a negative amount of memory.
 _NO_END = 1 << 40
 _NULL = pa.scalar(None, TEXT)
 _NO_COMMON_CHARACTER_SET = (1267, 1270, 1271)
@@ -55,7 +55,7 @@ logger = logging.getLogger(__name__)
 
 
 class Irregular(Exception):
-    """The rows contain a value that only the driver reads exactly."""
+    """A value cannot be read exactly from the concatenated string."""
 
 
 def can_read(reading: Reading) -> bool:
@@ -63,16 +63,16 @@ def can_read(reading: Reading) -> bool:
     if not getattr(reading.snapshot.connection.dialect, "is_mariadb", False):
         return False
     report = reading.request.report
-    if report.select._distinct:  # DISTINCT would compare the concatenated texts.
+    if report.select._distinct:  # DISTINCT would compare whole strings.
         return False
     expressions = [*(column.expression for column in reading.opening.read), report.key]
     return all(_can_concatenate(expression.type) for expression in expressions)
 
 
 def _can_concatenate(kind: TypeEngine[Any]) -> bool:
-    """Return whether the type can be concatenated.
+    """Return whether values of the type can be concatenated.
 
-    A custom type is excluded because it may wrap the selected column in a function.
+    Custom types are excluded because they may wrap the selected column in a function.
     """
     return exact_types.is_standard(kind) and not isinstance(kind, LargeBinary)
 
@@ -103,9 +103,9 @@ def fetch(snapshot: Snapshot, request: ExportRequest, columns: Sequence[OutputCo
 
 
 def _driver_types(snapshot: Snapshot, rows: Select[Any]) -> list[int]:
-    """Return the driver's type code of each column.
+    """Return the driver's type code for each column.
 
-    The declared type in the database may differ from the type in the report.
+    A column's type in the database may differ from its type in the report.
     """
     with snapshot.connection.execute(rows.order_by(None).limit(0)) as nothing:
         cursor: Any = nothing.cursor
@@ -124,16 +124,16 @@ def _record(expressions: Sequence[ColumnElement[Any]], driver_types: Sequence[in
 
 
 def _cell(expression: ColumnElement[Any], is_text: bool) -> ColumnElement[Any]:
-    """Return the cell as text.
+    """Return an expression for the cell as text.
 
-    Null becomes an empty string. Values of text columns have a prefix that distinguishes an empty string from
+    Null becomes an empty string. Values in text columns get a prefix, so that an empty string differs from
     null.
     """
     empty: ColumnElement[Any] = literal_column("''")
     if not is_text:
         return func.ifnull(expression, empty, type_=Text)
-    # If the text does not fit into a packet, CONCAT returns null. Then a cell is missing and `_columns`
-    # raises Irregular.
+    # CONCAT returns null for a string that does not fit into a packet. CONCAT_WS skips this null, so a cell
+    # is missing and `_columns` raises Irregular.
     null = case((expression.is_(None), empty))
     return func.ifnull(func.concat(literal_column(f"'{_MARK}'"), expression, type_=Text), null, type_=Text)
 
@@ -158,9 +158,9 @@ def _reader(
 
 
 def _split(rows: DriverRows, driver_types: Sequence[int]) -> list[Values]:
-    """Return the columns as the driver would have returned them."""
+    """Split the rows into columns with the values that the driver would have returned."""
     records = [record for (record,) in rows]
-    # Some records are bytes, or too long for a packet and therefore null.
+    # Some records are bytes, or are null because they do not fit into a packet.
     if set(map(type, records)) != {str}:
         raise Irregular
     try:
@@ -206,13 +206,16 @@ def _parse_dates(cells: pa.Array) -> Values:
 
 
 def _check_years(dates: pa.Array) -> pa.Array:
-    """Raise Irregular for a year before 1, as in MariaDB's zero dates."""
+    """Return the dates, or raise Irregular if a year is before 1.
+
+    MariaDB's zero dates have the year 0.
+    """
     if pc.any(pc.less(dates.cast(TIMESTAMP), _MIN_TIMESTAMP)).as_py():
         raise Irregular
     return dates
 
 
-# Parsers by the type number in MariaDB's protocol: https://mariadb.com/kb/en/result-set-packets/#field-types
+# Maps MariaDB's type numbers to parsers: https://mariadb.com/kb/en/result-set-packets/#field-types
 _PARSERS: dict[int, Callable[[pa.Array], Values]] = {
     **dict.fromkeys((1, 2, 3, 8, 9), _parse_integers),
     5: _parse_floats,

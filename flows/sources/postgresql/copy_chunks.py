@@ -1,8 +1,8 @@
 """Read PostgreSQL's rows as Arrow columns, for transforms and typed formats.
 
-Arrow parses and types the records of COPY, so no Python object is created per cell. A million rows through a
-DataFrame are 4.1 times as fast as pandas in chunks and reach 84 % of the speed of `psql COPY`
-(docs/speed.md).
+Arrow parses COPY's records into typed columns, so no Python object is created per cell. An export of a
+million rows through a DataFrame is 4.1 times as fast as pandas in chunks and reaches 84 % of the speed of
+`psql COPY` (docs/speed.md).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -43,8 +43,8 @@ def can_read(reading: Reading) -> bool:
 def can_parse(kind: TypeEngine[Any]) -> bool:
     """Return whether values of this type can be parsed from COPY's text.
 
-    Custom types are excluded because they may change the value. So are types that convert decimals to floats
-    or floats to decimals.
+    Custom types are excluded because they may change values. Types that convert between decimals and floats
+    are also excluded.
     """
     is_converted = isinstance(kind, Numeric | Float) and kind.asdecimal is isinstance(kind, Float)
     return exact_types.is_standard(kind) and not is_converted
@@ -59,7 +59,7 @@ def rows(reading: Reading) -> Iterator[Opening | Chunk]:
 
 
 def select_rows(request: ExportRequest, columns: Sequence[OutputColumn]) -> Select[Any]:
-    """Select the columns, followed by the report's key, which identifies the row in error messages."""
+    """Select the columns and the report's key. The key identifies the row in error messages."""
     key = OutputColumn("key", "", "string", False, exact_types.text_of(request.report.key))
     return copy_out.select_rows(request, [*columns, key], _OPTIONS)
 
@@ -71,8 +71,8 @@ def chunk_of(block: Records, columns: Sequence[OutputColumn], zone: ZoneInfo) ->
 
 
 def _parse(data: bytes, count: int) -> list[pa.Array]:
-    """Parse CSV records into text columns. An unquoted empty cell is null."""
-    # Here U+FEFF is part of the first value, but Arrow's reader would drop it as a byte order mark.
+    """Parse CSV records into text columns. Unquoted empty cells become null."""
+    # A leading U+FEFF is part of the first value. Arrow's reader would drop it as a byte order mark.
     if data.startswith(BYTE_ORDER_MARK):
         data = BYTE_ORDER_MARK + data
     names = [str(number) for number in range(count)]
@@ -109,7 +109,7 @@ def _typed(texts: pa.Array, column: OutputColumn, zone: ZoneInfo) -> Values:
 
 
 def _cast(texts: pa.Array, arrow_type: pa.DataType, parse: Callable[[str], Any]) -> Values:
-    """Cast to the Arrow type, or parse each value separately if one of them does not fit."""
+    """Cast the column to the Arrow type, or parse each value separately if the cast fails."""
     try:
         array = texts.cast(arrow_type)
     except ValueError:
@@ -122,7 +122,7 @@ def _convert(texts: pa.Array, parse: Callable[[str], _T]) -> list[_T | str | Non
 
 
 def _parse_or_keep(text: str, parse: Callable[[str], _T]) -> _T | str:
-    """Return the parsed value, or the text itself if Python cannot represent it, such as an infinite date."""
+    """Parse the text. Return it unchanged if Python cannot represent the value, as with infinite dates."""
     try:
         return parse(text)
     except (ValueError, ArithmeticError):
@@ -133,8 +133,8 @@ def _zoned_timestamp(text: str, zone: ZoneInfo) -> datetime:
     return datetime.fromisoformat(text).astimezone(zone)
 
 
-# Maps a column type to its Arrow type, if any, and to the parser for a single text. The parser is used if
-# Arrow cannot cast the column.
+# Maps each column type to an Arrow type, or None, and to a parser for a single value. The parser is used if
+# Arrow cannot cast the whole column.
 _TYPES: dict[str, tuple[pa.DataType | None, Callable[[str], Any]]] = {
     "integer": (pa.int64(), int),
     "boolean": (pa.bool_(), str),

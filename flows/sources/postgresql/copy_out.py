@@ -1,4 +1,4 @@
-"""Run COPY on a select and read the CSV records."""
+"""Run COPY for a SELECT and read the CSV records."""
 
 from collections.abc import Generator, Sequence
 from typing import Any
@@ -21,7 +21,7 @@ from flows.sources.postgresql import csv_expressions
 from flows.sources.snapshot import Snapshot
 
 BLOCK_BYTES = 1 << 20
-# After a failed COPY, rolling back to this savepoint keeps the snapshot.
+# Rolling back to this savepoint after a failed COPY keeps the snapshot.
 BEFORE_COPY = "before_copy"
 _LINE_FEED = b"\n"
 _END_OF_COPY = -1
@@ -34,9 +34,9 @@ def select_rows(request: ExportRequest, columns: Sequence[OutputColumn], options
 
 
 def copy(snapshot: Snapshot, query: Select[Any], options: CsvOptions) -> Generator[Records, None, None]:
-    """Yield blocks of about 1 MiB of CSV records.
+    """Yield CSV records in blocks of about 1 MiB.
 
-    Raises Incomplete unless the server reports the same number of rows at the end.
+    Raises Incomplete if the server's final row count differs from the number of rows received.
     """
     sql, parameters = compiled(snapshot, query)
     command = f"COPY ({sql}) TO STDOUT (FORMAT csv, DELIMITER '{options.delimiter}')"
@@ -85,9 +85,9 @@ def _confirmed_rows(connection: PGconn) -> PQGen[int | None]:
 
 
 def compiled(snapshot: Snapshot, query: Select[Any]) -> tuple[str, dict[str, Any]]:
-    """Return the SQL and its parameters, with the bind conversion that SQLAlchemy would apply.
+    """Return the SQL and the parameters, converted as SQLAlchemy would convert them.
 
-    SQLAlchemy doubles every percent sign. psycopg only undoes this in SQL that has parameters.
+    SQLAlchemy doubles every percent sign, but psycopg undoes this only if the SQL has parameters.
     """
     dialect = snapshot.connection.dialect
     compiled_statement = query.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})

@@ -1,4 +1,4 @@
-"""Build SQL expressions that make PostgreSQL print each column like `cell_text`.
+"""Build SQL expressions that make PostgreSQL format each column in the same way as `cell_text`.
 
 Timestamps with a time zone are printed in the session's TimeZone.
 """
@@ -40,7 +40,7 @@ from flows.sources.exact_types import is_standard, text_of
 
 _ISO = 'YYYY-MM-DD"T"HH24:MI:SS.US'
 _LOCAL = "YYYY-MM-DD HH24:MI:SS"
-# Liberia was the last country whose UTC offset had seconds, until January 1972.
+# The last country whose UTC offset included seconds was Liberia. It changed its offset in January 1972.
 _OFFSETS_IN_MINUTES = "1973"
 # PostgreSQL allows at most 1,664 columns: https://www.postgresql.org/docs/current/limits.html
 MAX_COLUMNS = 1600
@@ -51,7 +51,7 @@ def expressions(columns: Sequence[OutputColumn], options: CsvOptions) -> list[Co
 
 
 def texts(request: ExportRequest, columns: Sequence[OutputColumn]) -> list[ColumnElement[Any]]:
-    """Return expressions for the text of each cell. A custom type keeps its own conversion."""
+    """Return one expression per column for its cell text. Columns of custom types are left unchanged."""
     cells = [
         printed(cell(column, PRESETS["plain"])) if is_standard(column.expression.type) else column.expression
         for column in decode_answers_once(request, columns)
@@ -62,7 +62,7 @@ def texts(request: ExportRequest, columns: Sequence[OutputColumn]) -> list[Colum
 def decode_answers_once(request: ExportRequest, columns: Sequence[OutputColumn]) -> list[OutputColumn]:
     """Decode the JSON of the answers once per row, in a lateral subquery.
 
-    Otherwise PostgreSQL decodes it once per question, which is 43 times as slow with 300 questions.
+    Otherwise, PostgreSQL would decode it once per question. With 300 questions, this is 43 times as slow.
     """
     questions = request.report.questions
     if questions is None or request.report.select._group_by_clauses:
@@ -93,14 +93,14 @@ def cell(column: OutputColumn, options: CsvOptions) -> ColumnElement[Any]:
 
 
 def _json(expression: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Print the document as it is stored. JSON's null becomes SQL's null."""
+    """Return an expression for the document's stored text. JSON's null becomes SQL's null."""
     return func.nullif(cast(expression, Text), "null", type_=Text)
 
 
 def _timestamp(expression: ColumnElement[Any], zoned: bool, options: CsvOptions) -> ColumnElement[Any]:
     """Format timestamps with to_char.
 
-    Infinity and years outside 1 to 9999 are cast to text instead, because to_char would lose them.
+    Infinity and years outside 1 to 9999 are cast to text instead, because to_char does not preserve them.
     """
     cases: list[tuple[ColumnElement[bool], ColumnElement[str]]]
     if options.date_times == "local" or not zoned:
@@ -116,10 +116,10 @@ def _timestamp(expression: ColumnElement[Any], zoned: bool, options: CsvOptions)
 
 
 def _within(expression: ColumnElement[Any], first_year: str, next_year: str) -> ColumnElement[bool]:
-    """Return a condition that matches values between two years.
+    """Return a condition that matches values from `first_year` until the start of `next_year`.
 
-    PostgreSQL parses the bounds as the expression's type, so the years begin and end in the session's time
-    zone.
+    PostgreSQL parses the bounds as the expression's type. For a timestamp with a time zone, the years
+    therefore begin in the session's time zone.
     """
     start: ColumnElement[Any] = literal_column(f"'{first_year}-01-01'")
     end: ColumnElement[Any] = literal_column(f"'{next_year}-01-01'")
@@ -127,19 +127,19 @@ def _within(expression: ColumnElement[Any], first_year: str, next_year: str) -> 
 
 
 def _offset_seconds(expression: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Return the seconds of the UTC offset, such as `:44` of `-00:14:44` (Madrid until 1901).
+    """Return the seconds of the UTC offset, such as `:44` in `-00:14:44` (Madrid until 1901).
 
-    to_char has no pattern for them.
+    to_char has no pattern for these seconds.
     """
     seconds = func.mod(func.abs(cast(extract("timezone", expression), Integer)), 60, type_=Integer)
     return case((seconds != 0, func.to_char(seconds, 'FM":"00', type_=Text)), else_="")
 
 
 def _guarded(text: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Prefix values that a spreadsheet would interpret as a formula with the guard.
+    """Add the guard to values that a spreadsheet would interpret as a formula.
 
-    The regular expression runs only on values whose first character is suspicious. This reduces the overhead
-    of the guard from 50 % to 20 % of the export time.
+    The regular expression runs only on values whose first character is suspicious. This reduces the guard's
+    overhead from 50 % to 20 % of the export time.
     """
     starts = func.ascii(text, type_=Integer).in_([literal(ord(start), Integer) for start in FORMULA_STARTS])
     is_number = text.op("~", return_type=Boolean())(literal(f"^{PLAIN_NUMBER}$", String))

@@ -1,8 +1,8 @@
-"""Find the row and column that PostgreSQL's COPY could not render.
+"""Find the row and column that caused PostgreSQL's COPY to fail.
 
-PostgreSQL does not report them, and the number of rows sent so far does not help, because cells may be
-computed before the rows are sorted. So this module bisects the rows by the report's key, in the same
-snapshot, until a single row is left. This reads the rows about twice.
+PostgreSQL's error does not name them. The number of rows sent so far does not identify the row either,
+because PostgreSQL may compute cells before it sorts the rows. This module therefore bisects the rows by the
+report's key, in the same snapshot, until a single row is left. In total, it reads the rows about twice.
 """
 
 import logging
@@ -35,9 +35,9 @@ logger = logging.getLogger(__name__)
 def name_failing_row(
     snapshot: Snapshot, request: ExportRequest, columns: Sequence[OutputColumn], options: CsvOptions
 ) -> Iterator[None]:
-    """Convert a COPY failure caused by a value into UnreadableRow.
+    """If a value makes COPY fail, raise UnreadableRow with the row's key and the column.
 
-    The error names the row's key and column if they can be determined.
+    The original error is raised again if the row cannot be found.
     """
     try:
         yield
@@ -84,9 +84,9 @@ class _Search:
         self._roll_back()
 
     def find(self, columns: Sequence[OutputColumn]) -> UnreadableRow | None:
-        """Return the error for the first failing row, or None if no single row fails.
+        """Return the error for the first failing row, or None if no row fails on its own.
 
-        For example, a window function may fail only when it runs over all rows.
+        A window function, for example, may fail only when it runs over all rows.
         """
         rows, last = self._count_and_split(_KeyRange(), 1.0)
         if not rows or self._fails(columns, _KeyRange(above=last)):
@@ -106,7 +106,7 @@ class _Search:
             keys = lower if self._fails(columns, lower) else replace(keys, above=middle)
 
     def _count_and_split(self, keys: _KeyRange, fraction: float) -> tuple[int, str]:
-        """Return the number of rows in the range and the key at this quantile."""
+        """Return the number of rows in the range and the key at the quantile `fraction`."""
         self._snapshot.allow_until(self._deadline)
         rows = statement.rows(self._request, [self._request.report.key.label("key")]).order_by(None)
         key: ColumnElement[Any] = rows.subquery().c.key

@@ -1,12 +1,13 @@
-"""Read large SQLite tables as Arrow columns, in the child process `adbc_process`.
+"""Read large SQLite tables as Arrow columns in the child process `adbc_process`.
 
-This creates no Python object per value, and SQLite extracts the answers from the JSON. A million rows of the
-survey report take 5.1 s. That is 3.3 times as fast as pandas in chunks (16.8 s) and 75 % of the speed of
-`psql COPY` on PostgreSQL; the general source reaches 28 %. Starting the process takes 0.2 s, so 100,000 rows
-are only 1.5 times as fast as pandas. Both processes together use 450 to 480 MB (docs/speed.md).
+No Python object is created per value, and SQLite extracts the answers from the JSON. An export of a million
+rows from the survey report takes 5.1 s. That is 3.3 times as fast as pandas in chunks (16.8 s) and 75 % of
+the speed of `psql COPY` on PostgreSQL; the general source reaches 28 %. Starting the process takes 0.2 s, so
+an export of 100,000 rows is only 1.5 times as fast as pandas. Both processes together use 450 to 480 MB
+(docs/speed.md).
 
-Both processes read the same snapshot. The general source takes over if the child process fails or reaches a
-value that it cannot read exactly.
+Both processes read the same snapshot. The general source takes over if the child process fails or cannot read
+a value exactly.
 """
 
 import json
@@ -37,10 +38,10 @@ from flows.sources.sqlalchemy_rows import Converter
 from flows.sources.sqlite import adbc_process, adbc_query, json_answers
 from flows.sources.sqlite.adbc_process import BEGIN, END, NULL_BEGINS
 
-FROM_ROWS = 50_000  # For fewer rows, starting the process takes longer than it saves.
+FROM_ROWS = 50_000  # Below this number of rows, starting the process costs more time than it saves.
 BATCH_ROWS = (
     3 * sqlalchemy_rows.CHUNK_ROWS
-)  # A multiple of the chunk size, so that both sources report the same row if several are bad.
+)  # A multiple of the chunk size makes both sources report the same row if several are unreadable.
 MAX_TRIES = 10
 
 logger = logging.getLogger(__name__)
@@ -48,7 +49,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Process:
-    """The pipes of the `adbc_process` child process."""
+    """The pipes to and from the `adbc_process` child process."""
 
     commands: IO[bytes]
     stream: IO[bytes]
@@ -91,7 +92,7 @@ def rows(reading: Reading) -> Iterator[Opening | Chunk]:
 def _file(snapshot: Snapshot) -> str | None:
     """Return the path of the database file.
 
-    Return None if the database is in memory or is not encoded in UTF-8.
+    The result is None if the database is in memory or is not encoded in UTF-8.
     """
     encoding = snapshot.connection.exec_driver_sql("PRAGMA encoding").scalar()
     databases = snapshot.connection.exec_driver_sql("PRAGMA database_list")
@@ -101,7 +102,7 @@ def _file(snapshot: Snapshot) -> str | None:
 
 @contextmanager
 def shared(snapshot: Snapshot, clock: Callable[[], datetime]) -> Iterator[Shared]:
-    """Take a new snapshot that the child process shares, if possible.
+    """Take a new snapshot and, if possible, share it with the child process.
 
     Two transactions see the same data if no other connection commits between their starts.
     """
@@ -117,7 +118,7 @@ def shared(snapshot: Snapshot, clock: Callable[[], datetime]) -> Iterator[Shared
 
 @contextmanager
 def _started(seconds: float) -> Iterator[Process]:
-    """Start the child process. It is killed at the end of the block or after this time."""
+    """Start the child process. It is killed at the end of the block, or after `seconds` at the latest."""
     command = [sys.executable, "-P", str(Path(adbc_process.__file__))]
     pipe = subprocess.PIPE
     process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe)  # noqa: S603 - our own module
@@ -150,12 +151,12 @@ def _share(snapshot: Snapshot, process: Process, clock: Callable[[], datetime]) 
                 connection.exec_driver_sql(statement)
             if process.succeeds(BEGIN) and _data_version(observer) == version:
                 return Shared(snapshot, process)
-            process.succeeds(END)  # The child's lock could block a writer that blocks this process.
+            process.succeeds(END)  # The child's lock could block a writer and, indirectly, this process.
     return Shared(snapshot, None)
 
 
 def _data_version(connection: Connection) -> Any:
-    """Return a number that changes with each commit of another connection.
+    """Return a number that changes whenever another connection commits.
 
     https://www.sqlite.org/pragma.html#pragma_data_version
     """

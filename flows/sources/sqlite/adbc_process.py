@@ -1,15 +1,15 @@
-"""Read one select from an SQLite file through ADBC and write it as an Arrow stream.
+"""Read the rows of one SELECT from an SQLite file through ADBC and write them as an Arrow stream.
 
-This runs as a child process because two copies of the SQLite library in one process (Python's and ADBC's)
-would release each other's file locks (https://www.sqlite.org/howtocorrupt.html, 2.2.1). It imports none of
-our modules, so that it starts quickly.
+This module runs as a child process because two copies of the SQLite library in one process (Python's and
+ADBC's) would release each other's file locks (https://www.sqlite.org/howtocorrupt.html, 2.2.1). It imports
+none of our other modules, so that it starts quickly.
 
-Standard input has one JSON value per line. The first is `{"uri", "batch_rows"}`. Any number of BEGIN and END
-commands follow. They take and release a snapshot, and each is answered with one line. The last value is the
-order built by `adbc_query`.
+Standard input contains one JSON value per line. The first value is an object with `uri` and `batch_rows`. It
+is followed by any number of BEGIN and END commands, which take and release a snapshot. The process responds
+to each command with one line. The last value is the order built by `adbc_query`.
 
-The stream ends early at a value of the wrong type or at any error, and the parent reads the remaining rows
-itself. The process exits when its standard input is closed.
+If a value has the wrong type or an error occurs, the stream ends early and the parent reads the remaining
+rows itself. The process exits when its standard input is closed.
 """
 
 import json
@@ -29,33 +29,33 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from adbc_driver_manager import AdbcConnection, AdbcStatement, Error
 
-# ADBC derives a column's type from the first values, so null is replaced in the select. A null float becomes
-# 0.0, and a second column marks it. A null text becomes a special byte string. Integers may be null.
+# ADBC derives a column's type from its first values, so the SELECT replaces nulls. A null float becomes 0.0
+# and is marked in a second column. A null text becomes a special byte string. Integers may be null.
 INTEGER, FLOAT, TEXT = "integer", "float", "text"
 BEGIN, END = "begin", "end"
 DONE, BUSY = b"done\n", b"busy\n"
-NULL_BEGINS = 0xFF  # This byte does not occur in UTF-8.
-# pa.nulls() avoids converting Python values, for which pyarrow would import pandas. That takes a second.
+NULL_BEGINS = 0xFF  # This byte never occurs in UTF-8.
+# To convert Python values, pyarrow would import pandas, which takes a second. pa.nulls() avoids this.
 _NULL_TEXT, _NULL_FLOAT = (pa.nulls(1, kind)[0] for kind in (pa.binary(), pa.float64()))
 
-# Lower than the parent's limit, because the parent's stack is deeper. Both fail on the same documents.
+# This limit is lower than the parent's because this stack is shallower. Both fail on the same documents.
 _RECURSION_LIMIT = 500
 _LARGE_TEXT = pa.large_string()
 _Order = dict[str, Any]
 
 
 class Irregular(Exception):
-    """The rows contain a value that only the parent process reads exactly."""
+    """A value cannot be read exactly in this process, so the parent must read the rows."""
 
 
 def checked(batches: Iterable[pa.RecordBatch], order: _Order) -> Iterator[pa.RecordBatch]:
     """Check and convert the batches of an order.
 
-    `order` contains the kinds of the columns, the number of answers, and the byte string that replaces null,
-    in hex. A batch contains the columns, the answers as JSON, the whole document if there are answers, and a
-    column that is null in regular rows.
+    `order` contains the kinds of the columns, the number of answers, and the byte string that stands for
+    null, in hex. A batch contains the columns, the answers as JSON, the whole document if there are answers,
+    and a column that is null for regular rows.
 
-    Raises Irregular for rows that only the parent process reads exactly.
+    Raises Irregular if this process cannot read a value exactly.
     """
     null = _scalar(bytes.fromhex(order["null"]))
     for batch in batches:
@@ -118,11 +118,11 @@ _READ: dict[str, Callable[[Iterator[pa.Array], pa.Scalar], pa.Array]] = {
 
 
 def _check_documents(documents: pa.Array, answers: list[pa.Array]) -> None:
-    """Raise Irregular if a document contains a key twice.
+    """Raise Irregular if a document contains the same key twice.
 
-    SQLite would return the first value and Python the last. A document with at most as many keys as it has
-    answers cannot contain a duplicate. Only documents that seem to have more keys are decoded, for example if
-    a text contains a colon or a key belongs to no question.
+    SQLite would return the first value and Python the last. A document cannot contain a duplicate if its
+    number of keys does not exceed its number of answers. Only documents that seem to have more keys are
+    decoded. This happens, for example, if a string contains a colon or a key belongs to no question.
     """
     if _codes(documents).min(initial=1) == 0:  # SQLite ends the text at a null byte.
         raise Irregular
@@ -134,7 +134,7 @@ def _check_documents(documents: pa.Array, answers: list[pa.Array]) -> None:
 def _max_keys(documents: pa.Array) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
     """Return an upper bound for the number of keys in each document.
 
-    It counts the colons that follow a quote or whitespace.
+    The bound is the number of colons that follow a quote or whitespace.
     """
     codes = _codes(documents)
     colons = np.flatnonzero(codes == ord(":"))
@@ -179,7 +179,7 @@ def _read_ahead(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 
 def _can_read(connection: AdbcConnection) -> bool:
-    """Take the snapshot and return True, or return False while another connection is writing."""
+    """Take the snapshot and return True, or return False if another connection is writing."""
     try:
         with _executed(connection, "SELECT count(*) FROM sqlite_master", "", 1) as batches:
             batches.read_all()

@@ -1,7 +1,7 @@
-"""Build the select that lets `adbc_process` read the values that SQLite stores exactly.
+"""Build the SELECT with which `adbc_process` reads SQLite's stored values exactly.
 
-SQLite has a type per value, but ADBC has one per column. The select therefore ends with a column that is not
-null in rows where a value has an unexpected type.
+In SQLite, each value has its own type. In ADBC, all values of a column have the same type. The SELECT
+therefore ends with a column that is not null in rows where a value has an unexpected type.
 """
 
 from base64 import b64encode
@@ -63,16 +63,16 @@ _STABLE_FUNCTIONS = frozenset(
 
 
 def can_read(request: ExportRequest, columns: Sequence[OutputColumn]) -> bool:
-    """Return whether ADBC reads these columns exactly and SQLite extracts the answers quickly.
+    """Return whether ADBC can read these columns exactly and SQLite can extract the answers quickly.
 
-    Every type must have a single stored form. The expressions must give the same result in all versions of
-    SQLite, because Python and ADBC each bundle their own.
+    Every type must be stored in a single format. The expressions must give the same result in all versions of
+    SQLite, because Python and ADBC each bundle their own version.
     """
     plain, key = [column.expression for column in columns if column.question is None], request.report.key
     questions = question_keys(columns)
     return (
         all(_kind(selected.type) and not _is_expensive(selected) for selected in [*plain, key])
-        and _kind(key.type) != FLOAT  # Errors show the stored key, which may be an integer.
+        and _kind(key.type) != FLOAT  # Errors show the stored key, even if it is an integer.
         and all(map(_is_stable, visitors.iterate(statement.rows(request, plain))))
         and len(questions) <= MAX_QUESTIONS
         and not any('"' in question or "\\" in question for question in questions)
@@ -84,7 +84,7 @@ def order(
 ) -> dict[str, Any]:
     """Build the order for `adbc_process`. It selects the plain columns, the key and then the answers.
 
-    `mark` replaces null in text columns. It starts with NULL_BEGINS and is random.
+    `mark` replaces null in text columns. It consists of NULL_BEGINS and random bytes.
     """
     null_text: ColumnElement[Any] = literal_column(f"x'{mark.hex()}'")
     columns_and_key = [
@@ -123,13 +123,13 @@ def _answers(columns: Sequence[OutputColumn]) -> ColumnElement[Any]:
 def question_keys(columns: Sequence[OutputColumn]) -> list[str]:
     """Return the keys of the questions without duplicates.
 
-    A request may name both `answers` and one of its questions.
+    A request may name both `answers` and a single question.
     """
     return list(dict.fromkeys(column.question.key for column in columns if column.question is not None))
 
 
 def _kind(kind: TypeEngine[Any]) -> str | None:
-    """Return the kind of column, or None if SQLite may store the type in more than one form."""
+    """Return the column kind for the type, or None if SQLite may store the type in more than one format."""
     if not exact_types.is_standard(kind) or "sqlite" in kind._variant_mapping:
         return None
     if isinstance(kind, Boolean | Integer):
@@ -142,14 +142,14 @@ def _kind(kind: TypeEngine[Any]) -> str | None:
 
 
 def _is_expensive(expression: ColumnElement[Any]) -> bool:
-    """Return whether the expression contains a subquery, which would run several times per row."""
+    """Return whether the expression contains a subquery. A subquery would run several times per row."""
     return any(isinstance(part, SelectBase) for part in visitors.iterate(expression))
 
 
 def _is_stable(part: Visitable) -> bool:
-    """Return whether every version of SQLite gives the same result for this part.
+    """Return whether every version of SQLite gives the same result for this part of a statement.
 
-    Sums of floats, rounding and the text of a float differ between versions.
+    Sums of floats, rounded values and the text of floats differ between versions.
     """
     if isinstance(part, FunctionElement):
         return getattr(part, "name", None) in _STABLE_FUNCTIONS
@@ -161,7 +161,7 @@ def _is_stable(part: Visitable) -> bool:
 def _select(
     expression: ColumnElement[Any], kind: TypeEngine[Any], null_text: ColumnElement[Any]
 ) -> list[ColumnElement[Any]]:
-    """Return the expressions from which the process reads this column."""
+    """Return the expressions that `adbc_process` needs to read this column."""
     if _kind(kind) == TEXT:
         return [func.coalesce(expression, null_text)]
     if _kind(kind) == FLOAT:
@@ -170,9 +170,9 @@ def _select(
 
 
 def _irregular(expression: ColumnElement[Any], kind: TypeEngine[Any]) -> list[ColumnElement[bool]]:
-    """Return the conditions for stored values whose type differs from the column's.
+    """Return conditions that match stored values whose type differs from the column's type.
 
-    Integers need none, because ADBC rejects other values in an integer column.
+    Integer columns need no condition, because ADBC rejects other values in them.
     """
     if _kind(kind) == TEXT:
         return [_is_other_than(expression, "text")]
@@ -190,7 +190,7 @@ def _has_class(expression: ColumnElement[Any], storage_class: str) -> ColumnElem
 
 
 def _is_other_than(expression: ColumnElement[Any], storage_class: str) -> ColumnElement[bool]:
-    """Return a condition for values that are neither null nor of this storage class."""
+    """Return a condition that matches values that are neither null nor of this storage class."""
     return and_(not_(_has_class(expression, storage_class)), expression.is_not(None))
 
 

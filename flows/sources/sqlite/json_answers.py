@@ -1,6 +1,6 @@
-"""Convert the JSON answers that SQLite's `->` returns into cell text, a whole column at a time.
+"""Convert the JSON answers from SQLite's `->` operator to cell text, one column at a time.
 
-The result is the same as converting one value at a time with `cell_text`.
+The result is the same as if `cell_text` converted each value separately.
 """
 
 import sys
@@ -84,10 +84,10 @@ def _are_plain(answers: pa.Array, joined: bytes, first: _Codes) -> Flags:
 def _are_choices(answers: pa.Array) -> Flags:
     """Flag answers that are non-empty lists of strings.
 
-    Answers with backslashes are excluded by the caller, so every quote starts or ends a string.
+    The caller excludes answers with backslashes, so every quote starts or ends a string.
     """
     candidates = flags(pc.starts_with(answers, '["')) & flags(pc.ends_with(answers, '"]'))
-    # The first quote is stripped too, so a first choice of "," is not counted as a separator.
+    # The first quote is stripped, too. Otherwise, a first choice of "," would be counted as a separator.
     inner = _strip(answers, 2)
     quotes, separators = (pc.count_substring(inner, token).to_numpy() for token in ('"', '","'))
     are_choices: Flags = candidates & (quotes == 2 * separators)
@@ -95,5 +95,5 @@ def _are_choices(answers: pa.Array) -> Flags:
 
 
 def _strip(answers: pa.Array, size: int) -> pa.Array:
-    """Remove `size` bytes from both ends."""
+    """Remove `size` bytes from both ends of each answer."""
     return pc.binary_slice(answers.view(pa.large_binary()), size, -size).view(TEXT)

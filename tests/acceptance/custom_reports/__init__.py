@@ -1,1 +1,1 @@
-"""Reports for acceptance tests, which load them through REPORTS_CATALOG."""
+"""Define reports that acceptance tests load through REPORTS_CATALOG."""

@@ -1,4 +1,4 @@
-"""Test report on a custom table with a transform that masks IP addresses."""
+"""Test report that reads a custom table and masks IP addresses in a transform."""
 
 import pandas as pd
 from sqlalchemy import Boolean, Column, Date, Integer, MetaData, String, Table, select

@@ -1,1 +1,1 @@
-"""Reports for browser tests."""
+"""Define reports for browser tests."""

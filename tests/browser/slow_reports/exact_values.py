@@ -1,6 +1,6 @@
 """Test report with values that are hard to display.
 
-It has integers beyond 53 bits, JSON, Arabic text, 60 columns and a long title.
+It contains integers that need more than 53 bits, JSON, Arabic text, 60 columns and a long title.
 """
 
 from sqlalchemy import BigInteger, Integer, Numeric, Text, cast, column, func, literal, select

@@ -1,4 +1,4 @@
-"""Test report with a million rows, which its query generates without a table."""
+"""Test report whose query generates a million rows without reading a table."""
 
 from sqlalchemy import Integer, column, func, select
 

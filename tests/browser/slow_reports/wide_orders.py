@@ -1,6 +1,6 @@
-"""Test report that takes 9 seconds for 60 wide rows.
+"""Test report with 60 wide rows that takes 9 seconds.
 
-Each block of the file holds five rows, so the progress changes often.
+Each block of the file contains only five rows, so the progress changes often.
 """
 
 from sqlalchemy import func, literal, select

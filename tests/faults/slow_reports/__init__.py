@@ -1,1 +1,1 @@
-"""Slow reports that give a test time to inject a fault."""
+"""Define slow reports that give a test enough time to inject a fault."""

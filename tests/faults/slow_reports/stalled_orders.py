@@ -1,4 +1,4 @@
-"""Report with a single row that the database sends only after 26 seconds."""
+"""Test report whose only row is sent after 26 seconds."""
 
 from sqlalchemy import func, select
 
