@@ -16,7 +16,10 @@ export interface ExportRequest {
   columns?: string[];
   sort?: string;
   timeZone?: string;
+  format?: "csv" | "xlsx" | "parquet" | "jsonl";
   csv?: string | Record<string, unknown>;
+  answers?: { multiple?: "joined" | "columns" | "both"; values?: "labels" | "codes" };
+  codebook?: boolean;
   name?: string;
   [scope: string]: unknown;
 }

@@ -5,14 +5,14 @@ import { Dialog } from "./dialog.js";
 import { Field, Select, ZoneField } from "./field.js";
 import { cell, rows, size } from "./format.js";
 import { html, useEffect, useState } from "./html.js";
-import { DEFAULTS, isCsv, otherFormats, withOptions } from "./options.js";
+import { DEFAULTS, isCsv, otherFormats, takesCodebook, withOptions } from "./options.js";
 import { t } from "./texts.js";
 
 const PREVIEW_AFTER = 300; // milliseconds after the last change
 const SHOWN_ROWS = 5;
 
 /** `chosen` is {options, columns, name, zone}. `request` does not contain these options yet. */
-export function OptionsDialog({ client, columns, formats, csv, request, chosen: before, onExport, onSchedule, onClose }) {
+export function OptionsDialog({ client, columns, formats, csv, hasChoices, request, chosen: before, onExport, onSchedule, onClose }) {
   const [chosen, setChosen] = useState({ ...before, name: "" });
   const change = (part) => setChosen((now) => ({ ...now, ...part }));
   const { timeZone: _, ...rest } = request;
@@ -25,7 +25,7 @@ export function OptionsDialog({ client, columns, formats, csv, request, chosen: 
       const leave = (act) => () => isEmpty || (close(), act());
       return html`<div class="two">
           <${ColumnPicker} columns=${columns} picked=${chosen.columns} onChange=${(keys) => change({ columns: keys })} key=${chosen.columns === null ? "all" : "some"} />
-          <${FileOptions} ...${{ formats, csv, chosen, change }} />
+          <${FileOptions} ...${{ formats, csv, hasChoices, chosen, change }} />
         </div>
         ${isEmpty ? html`<p class="mistake" role="status">${t.oneColumn}</p>` : html`<${Preview} ...${{ client, body }} />`}
         <div class="actions">
@@ -38,12 +38,15 @@ export function OptionsDialog({ client, columns, formats, csv, request, chosen: 
   <//>`;
 }
 
-function FileOptions({ formats, csv, chosen, change }) {
+function FileOptions({ formats, csv, hasChoices, chosen, change }) {
   const { options, name, zone } = chosen;
   const set = (part) => change({ options: { ...options, ...part } });
   const choices = (values, texts) => values.map((value) => [value, texts[value] ?? value]);
   const setDecimal = (decimalMark) => set({ decimalMark, ...(decimalMark === "," && options.delimiter === "," ? { delimiter: ";" } : {}) });
   const setDelimiter = (delimiter) => set({ delimiter, ...(delimiter === "," ? { decimalMark: "." } : {}) });
+  // A gzip file cannot contain a codebook.
+  const setCodebook = (codebook) => set({ codebook, ...(codebook && options.compression === "gzip" ? { compression: "zip" } : {}) });
+  const setCompression = (compression) => set({ compression, ...(compression === "gzip" && isCsv(options) ? { codebook: false } : {}) });
   const isUnusual = ["delimiter", "decimalMark", "compression"].some((option) => options[option] !== DEFAULTS[option]);
   return html`<div>
     <${Field} id="option-name" label=${t.exportName} hint=${t.exportNameHint}>
@@ -56,11 +59,17 @@ function FileOptions({ formats, csv, chosen, change }) {
       <${Select} id="option-header" label=${t.headerRow} value=${options.header} onChange=${(header) => set({ header })} choices=${choices(csv.headers, t.headers)} />
       <${Select} id="option-delimiter" label=${t.delimiter} value=${options.delimiter} onChange=${setDelimiter} choices=${Object.entries(t.delimiters)} />
       <${Select} id="option-decimal" label=${t.decimalMark} value=${options.decimalMark} onChange=${setDecimal} choices=${Object.entries(t.decimals)} />
-      <${Select} id="option-compression" label=${t.compression} value=${options.compression} onChange=${(compression) => set({ compression })} choices=${Object.entries(t.compressions)} />
+      <${Select} id="option-compression" label=${t.compression} value=${options.compression} onChange=${setCompression} choices=${Object.entries(t.compressions)} />
     </details>`}
     ${options.preset === "jsonl" && html`<${Select} id="option-compression" label=${t.compression} value=${options.compression} onChange=${(compression) => set({ compression })} choices=${Object.entries(t.compressions).filter(([name]) => name !== "zip")} />`}
+    ${hasChoices && html`<${AnswerOptions} ...${{ options, set }} />`}
+    ${takesCodebook(options) && html`<label class="check"><input type="checkbox" id="option-codebook" checked=${options.codebook} onChange=${(event) => setCodebook(event.target.checked)} />
+      <span>${t.addCodebook}</span></label>`}
   </div>`;
 }
+
+const AnswerOptions = ({ options, set }) => html`<${Select} id="option-multiple" label=${t.multiple} value=${options.multiple} onChange=${(multiple) => set({ multiple })} choices=${Object.entries(t.multiples)} hint=${t.multipleHints[options.multiple]} />
+  <${Select} id="option-values" label=${t.values} value=${options.values} onChange=${(values) => set({ values })} choices=${Object.entries(t.answerValues)} />`;
 
 function Preview({ client, body }) {
   const text = JSON.stringify(body);

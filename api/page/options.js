@@ -12,15 +12,31 @@ export const DEFAULTS = {
   delimiter: DECIMAL_COMMA ? ";" : ",",
   decimalMark: DECIMAL_COMMA ? "," : ".",
   compression: "none",
+  multiple: "joined",
+  values: "stored",
+  codebook: false,
 };
 const API_DEFAULTS = { preset: "plain", header: "labels", delimiter: ",", decimalMark: ".", compression: "none" };
-const NAMES = Object.keys(DEFAULTS);
+const NAMES = Object.keys(API_DEFAULTS);
 
 /** `preset` is a CSV preset or another format. */
 export const isCsv = ({ preset }) => !(preset in t.formats);
 
+/** Return whether a file of this format can contain a codebook. */
+export const takesCodebook = (options) => isCsv(options) || options.preset === "xlsx";
+
 /** Return the formats next to CSV as [name, text] pairs. */
 export const otherFormats = (formats) => formats.filter(({ name }) => name in t.formats).map(({ name }) => [name, t.formats[name]]);
+
+const ANSWERS = ["multiple", "values"];
+
+function answerFields(options) {
+  const different = ANSWERS.filter((option) => options[option] !== DEFAULTS[option]);
+  return {
+    ...(different.length ? { answers: Object.fromEntries(different.map((option) => [option, options[option]])) } : {}),
+    ...(options.codebook && takesCodebook(options) ? { codebook: true } : {}),
+  };
+}
 
 const isCompressed = ({ preset, compression }) => preset === "jsonl" && compression === "gzip";
 
@@ -30,6 +46,7 @@ export function withOptions(request, options, columns = null, name = "") {
     ...request,
     ...(columns ? { columns } : {}),
     ...(name.trim() ? { name: name.trim() } : {}),
+    ...answerFields(options),
     ...(isCsv(options) ? csvFields(options) : { format: options.preset, ...(isCompressed(options) ? { jsonl: { compression: "gzip" } } : {}) }),
   };
 }
@@ -46,24 +63,30 @@ const TEXTS = {
   delimiter: (value) => t.delimiters[value],
   decimalMark: (value) => t.decimals[value],
   compression: (value) => value,
+  multiple: (value) => t.multiples[value],
+  values: (value) => `${t.values}: ${t.answerValues[value]}`,
+  codebook: () => t.codebook,
 };
 
 /** Return the options that differ from the page's defaults as text, such as ["1 column", "Plain CSV"]. */
 export function differences(options, columns) {
   const names = isCsv(options) ? NAMES : isCompressed(options) ? ["preset", "compression"] : ["preset"];
-  const different = names.filter((name) => options[name] !== DEFAULTS[name]).map((name) => TEXTS[name](options[name]));
+  const all = [...names, ...ANSWERS, ...(takesCodebook(options) ? ["codebook"] : [])];
+  const different = all.filter((name) => options[name] !== DEFAULTS[name]).map((name) => TEXTS[name](options[name]));
   return columns ? [t.columnCount(columns.length), ...different] : different;
 }
 
 /** Return the format and columns of any request as text. */
-export function optionsInWords({ format, csv, jsonl, columns }) {
+export function optionsInWords({ format, csv, jsonl, columns, answers, codebook }) {
+  const chosen = { ...answers, ...(codebook ? { codebook } : {}) };
+  const own = Object.keys(chosen).filter((name) => chosen[name] !== DEFAULTS[name]).map((name) => TEXTS[name](chosen[name]));
   if (format && format !== "csv") {
-    const texts = [TEXTS.preset(format), ...(jsonl?.compression === "gzip" ? ["gzip"] : [])];
+    const texts = [TEXTS.preset(format), ...(jsonl?.compression === "gzip" ? ["gzip"] : []), ...own];
     return columns ? [...texts, t.columnCount(columns.length)] : texts;
   }
   const options = { ...API_DEFAULTS, ...(typeof csv === "string" ? { preset: csv } : csv) };
   const different = NAMES.filter((name) => name !== "preset" && options[name] !== API_DEFAULTS[name]);
-  const texts = [TEXTS.preset(options.preset), ...different.map((name) => TEXTS[name](options[name]) ?? options[name])];
+  const texts = [TEXTS.preset(options.preset), ...different.map((name) => TEXTS[name](options[name]) ?? options[name]), ...own];
   return columns ? [...texts, t.columnCount(columns.length)] : texts;
 }
 

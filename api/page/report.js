@@ -176,7 +176,7 @@ export function Report({ client, prefectUi, types, type, formats, csv, query: ad
       </aside>
     </div>
     ${open?.options &&
-    html`<${OptionsDialog} ...${{ client, formats, csv, request, columns }} chosen=${{ options: choices.options, columns: choices.columns, zone }} onExport=${exportChosen}
+    html`<${OptionsDialog} ...${{ client, formats, csv, request, columns }} hasChoices=${type.choices} chosen=${{ options: choices.options, columns: choices.columns, zone }} onExport=${exportChosen}
       onSchedule=${(body) => setScheduling({ make: body })} onClose=${closeDialog} />`}
     ${open?.columns && html`<${ColumnsDialog} columns=${columns} picked=${choices.columns} onChange=${(keys) => choices.change({ columns: keys })} onClose=${closeDialog} />`}
     ${open?.row && html`<${RowDialog} columns=${columns} item=${open.row} onClose=${closeDialog} />`}

@@ -87,6 +87,7 @@ class ReportType(Answer):
     columns: list[ReportColumn]
     default_sort: str | None
     questions: bool = Field(description="True if the report also has a column for each question.")
+    choices: bool = Field(description="True if requests may contain `answers`.")
     limits: ReportLimits
 
 
@@ -144,6 +145,7 @@ def report_type_answer(report: Report) -> ReportType:
         columns=[_column(column, report) for column in report.table_columns.values()],
         default_sort=report.sort or None,
         questions=report.questions is not None,
+        choices=report.questions is not None and report.questions.choices is not None,
         limits=ReportLimits(max_days=report.max_days, max_rows=report.max_rows, max_page_size=MAX_PAGE_SIZE),
     )
 

@@ -19,11 +19,11 @@ from api.tables.value_checks import accepted, check_filters
 from api.web.problems import Unavailable
 from flows.errors import DeclarationError, FieldError, InvalidRequest, UnreadableRow
 from flows.query import statement
-from flows.query.question_keys import names_question
+from flows.query.questions.keys import names_question
 from flows.query.report import Report, Scope
 from flows.query.request import ExportRequest
 from flows.query.row_rights import session_settings
-from flows.rows.columns import OutputColumn
+from flows.rows.columns import OutputColumn, Question
 from flows.sources import report_check
 from flows.sources.driver_errors import classify
 from flows.sources.snapshot import Snapshot, open_engine, snapshot, source_errors
@@ -138,7 +138,7 @@ class Source:
 
     def _columns(self, request: ExportRequest, opened: Snapshot) -> list[OutputColumn]:
         try:
-            return statement.output_columns(request, opened.questions(statement.questions(request)))
+            return statement.output_columns(request, _questions(opened, request))
         except KeyError as error:
             raise InvalidRequest.at("/columns", "unknown", f"Unknown column {error.args[0]!r}.") from None
 
@@ -147,7 +147,7 @@ class Source:
     ) -> list[OutputColumn]:
         if request.report.transform is None:
             return columns
-        questions = opened.questions(statement.questions(request))
+        questions = _questions(opened, request)
         return statement.columns_to_read(request, columns, questions)
 
     def _page(self, request: ExportRequest, size: int, number: int, cursor: str | None, cells: str) -> Page:
@@ -192,3 +192,7 @@ def _fetch_all(result: CursorResult[Any]) -> Sequence[Row[Any]]:
     # SQLite accepts any value in any column, including values that SQLAlchemy cannot convert.
     except (ValueError, ArithmeticError, TypeError) as error:
         raise UnreadableRow from error
+
+
+def _questions(opened: Snapshot, request: ExportRequest) -> list[Question]:
+    return opened.questions(statement.questions(request), statement.choices(request))

@@ -20,6 +20,8 @@ _OPTIONS = {
     "sort": "--sort",
     "timeZone": "--time-zone",
     "format": "--format",
+    "answers": "--answers",
+    "codebook": "--codebook",
     "csv": "--csv",
     "name": "--name",
     "report": "REPORT",
@@ -56,6 +58,8 @@ def build_selection(
         "columns": arguments.columns.split(",") if arguments.columns is not None else None,
         "sort": arguments.sort,
         **build_format(arguments),
+        "answers": dict(arguments.answers) or None,
+        "codebook": arguments.codebook or None,
     }
     scope = scope_options.build_scope(report, scope_pairs, arguments.scope, declared_options)
     if reserved := set(scope) & set(_OPTIONS):

@@ -19,6 +19,7 @@ Write = Callable[[Any], str]
 _WriteOrNull = Callable[[Any], str | None]
 
 _DAY = timedelta(days=1)
+_CHOICE_SEPARATOR = "; "
 
 
 def column_texts(
@@ -38,11 +39,14 @@ def cell_text(
     return column_texts([value], column, zone, options)[0]
 
 
-def answer_texts(answers: Sequence[Any], question: Question) -> Sequence[str | None]:
+def answer_texts(answers: Sequence[Any], question: Question) -> Sequence[Any]:
     """Convert decoded JSON values to the text that PostgreSQL's `->>` operator returns.
 
-    Strings have no quotes, and null becomes None. A list of choices is joined with `; `.
+    Strings have no quotes, and null becomes None. A list of choices is joined with `; `. A column of a
+    single choice contains integers.
     """
+    if question.is_recoded:
+        return [_recoded(answer, question) for answer in answers]
     return _written(answers, _choices_writer if question.multiple else _json_writer)
 
 
@@ -72,6 +76,16 @@ def _choices_writer(kind: type) -> _WriteOrNull:
     return _choices_text if kind is list else _json_writer(kind)
 
 
+def _recoded(answer: Any, question: Question) -> str | int | None:
+    """Return the part of the answer that the column contains. None means that nothing was answered."""
+    items = answer if question.multiple and type(answer) is list else [answer]
+    texts = [_json_writer(type(item))(item) for item in items if item is not None]
+    if question.selected is not None:
+        return int(question.selected in texts) if texts else None
+    written = [question.texts.get(text, text) for text in texts if text not in question.omitted]
+    return _CHOICE_SEPARATOR.join(written) if written else None
+
+
 def interval_text(value: timedelta) -> str:
     """Format an interval as PostgreSQL does, for example `1 day 02:03:04.5` or `-1 days +01:00:00`."""
     days, clock = value.days, datetime.fromordinal(1) + value % _DAY
@@ -84,7 +98,7 @@ def interval_text(value: timedelta) -> str:
 def _choices_text(answer: list[Any]) -> str | None:
     """Return the choices joined with `; `, or None if there are none."""
     texts = [choice if type(choice) is str else json_text(choice) for choice in answer if choice is not None]
-    return "; ".join(texts) if texts else None
+    return _CHOICE_SEPARATOR.join(texts) if texts else None
 
 
 def _all_guarded(texts: Iterable[str | None]) -> list[str | None]:

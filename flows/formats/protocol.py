@@ -75,6 +75,12 @@ class Format(Protocol):
         Raises InvalidOptions if the value is invalid.
         """
 
+    def with_codebook(self, options: Any) -> Any:
+        """Return the options for a file with a codebook.
+
+        Raises InvalidOptions if the file cannot contain one.
+        """
+
     def extension(self, options: Any, rows: int) -> str:
         """Return the file extension for this number of rows. The extension is a key of `media_types`."""
 

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Select, select
 
 from flows.errors import DeclarationError
 from flows.formats.registry import FORMATS
+from flows.query.report_parts import Choices as Choices
 from flows.query.report_parts import Filter as Filter
 from flows.query.report_parts import Heading as Heading
 from flows.query.report_parts import Questions as Questions
@@ -48,6 +49,8 @@ RESERVED = frozenset(
         "columns",
         "sort",
         "timeZone",
+        "answers",
+        "codebook",
         "format",
         *FORMATS,  # Each format has a field for its options.
         "name",
@@ -308,6 +311,8 @@ def _check_questions(report: Report, questions: Questions) -> None:
         raise DeclarationError(f"questions: column {questions.answers} is not JSON")
     if len(questions.select.exported_columns) != 3:
         raise DeclarationError("questions: select must return key, label and multiple")
-    for name in questions.scope:
+    if questions.choices is not None and len(questions.choices.select.exported_columns) != 3:
+        raise DeclarationError("questions: choices: select must return question key, code and label")
+    for name in [*questions.scope, *(questions.choices.scope if questions.choices else ())]:
         if name not in report.scope:
             raise DeclarationError(f"questions: scope {name!r} is not a scope of the report")

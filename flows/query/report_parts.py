@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import (
     ColumnElement,
@@ -19,7 +19,7 @@ from sqlalchemy import (
 from sqlalchemy import types as sql
 
 from flows.errors import DeclarationError
-from flows.rows.columns import type_name
+from flows.rows.columns import Choice, Question, type_name
 from flows.rows.operators import EXCLUSIONS, operators_of
 
 _TEXT = (
@@ -97,19 +97,44 @@ class Filter:
 
 
 @dataclass(frozen=True)
+class Choices:
+    """The choices of questions.
+
+    `select` returns (question key, code, label) in the order of the choices. `scope` restricts the choices to
+    those of the request, like `Report.scope`. `stored` says what the answers contain.
+    """
+
+    select: Select[Any]
+    scope: Mapping[str, ColumnElement[Any]]
+    stored: Literal["codes", "labels"] = "codes"
+
+    def stored_text(self, choice: Choice) -> str:
+        return choice.code if self.stored == "codes" else choice.label
+
+    def texts(self, question: Question, values: str | None) -> dict[str, str]:
+        """Map the stored choices to their `values`, which are codes or labels. None keeps them as stored."""
+        if values in (None, self.stored):
+            return {}
+        pairs = [(choice.code, choice.label) for choice in question.choices]
+        return dict(pairs) if values == "labels" else {label: code for code, label in pairs}
+
+
+@dataclass(frozen=True)
 class Questions:
     """Expands a JSON column into one column per question.
 
     `select` returns a row (key, label, multiple) for each question, in order. If `multiple` is true, the
     answer is a list, and its items are joined with `; `. Like `Report.scope`, `scope` restricts the questions
     to those of the request. `pii` marks the answers as personal data. Callers who may not see personal data
-    get no question columns.
+    get no question columns. `choices` lists the choices of questions. Exports can then contain
+    their codes or labels, and a column for each choice.
     """
 
     answers: ColumnElement[Any]
     select: Select[Any]
     scope: Mapping[str, ColumnElement[Any]]
     pii: bool = False
+    choices: Choices | None = None
 
 
 def as_scope(value: Any, part: str, source: Select[Any]) -> Scope:
@@ -141,14 +166,27 @@ def as_heading(value: Any, part: str) -> Heading:
 
 
 def as_questions(questions: Questions, source: Select[Any]) -> Questions:
-    scope = as_mapping(questions.scope, "questions: scope", '{"surveyId": survey_questions.c.survey_id}')
     selected = as_select(questions.select)
     return replace(
         questions,
         answers=as_column(questions.answers, "questions: answers", source),
         select=selected,
-        scope={name: as_column(value, "questions: scope", selected) for name, value in scope.items()},
+        scope=_scope_columns(questions.scope, "questions: scope", selected),
+        choices=_as_choices(questions.choices) if questions.choices is not None else None,
     )
+
+
+def _as_choices(choices: Any) -> Choices:
+    part = "questions: choices"
+    if not isinstance(choices, Choices) or choices.stored not in ("codes", "labels"):
+        raise DeclarationError(f'{part}: must be Choices(select=…, scope=…, stored="codes" or "labels")')
+    selected = as_select(choices.select)
+    return replace(choices, select=selected, scope=_scope_columns(choices.scope, f"{part}: scope", selected))
+
+
+def _scope_columns(scope: Any, part: str, source: Select[Any]) -> dict[str, ColumnElement[Any]]:
+    columns = as_mapping(scope, part, '{"surveyId": survey_questions.c.survey_id}')
+    return {name: as_column(value, part, source) for name, value in columns.items()}
 
 
 def as_select(value: Any) -> Select[Any]:

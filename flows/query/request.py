@@ -20,6 +20,7 @@ from flows.query import date_range
 from flows.query.date_range import DateRange
 from flows.query.field_errors import Location, field_errors
 from flows.query.filters.operators import Conditions
+from flows.query.questions.options import AnswerOptions
 from flows.query.report import ALL_VALUES, DEFAULT_REPORT, Report, SortKey
 from flows.query.request_model import ReportRequest, any_report_model, request_model
 
@@ -42,6 +43,8 @@ class ExportRequest:
     zone: ZoneInfo
     format: Format
     options: Any
+    answers: AnswerOptions
+    codebook: bool
     name: str | None
     body: Mapping[str, Any]
 
@@ -57,15 +60,22 @@ class ExportRequest:
             "sort": [str(key) for key in self.sort],
             "zone": self.zone.key,
             "format": self.format.name,
-            "options": asdict(self.options),
+            "options": {name: value for name, value in asdict(self.options).items() if name != "codebook"},
             "name": self.name,
         }
+        if self.needs_choices:
+            content["answers"] = {**asdict(self.answers), "codebook": self.codebook}
         if self.report.masked is not None:
             content["masked"] = sorted(self.report.masked)
         if restrictions := _row_restrictions(self.report):
             content["rights"] = restrictions
         text = json.dumps(content, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def needs_choices(self) -> bool:
+        """Return whether the file contains the choices of questions, or columns that depend on them."""
+        return self.codebook or self.answers != AnswerOptions()
 
     def file_name(self, rows: int) -> str:
         """Return the file name with its extension. The extension may depend on the number of rows."""
@@ -193,12 +203,16 @@ def export_request(report: Report, values: ReportRequest, body: Any) -> ExportRe
         sort=values.sort if values.sort is not None else report.default_sort,
         format=format_,
         options=options,
+        answers=values.answer_options,
+        codebook=bool(values.codebook),
         name=values.name,
         body=stored_body(report, body),
     )
 
 
 def _unknown_field(report: Report | None, location: Location) -> str | None:
+    if report is not None and location[0] == "answers":
+        return "The report does not declare the choices of questions."
     if report is None or location[0] != "filters":
         return None
     return f"Unknown filter. Choose from: {', '.join(report.filter_columns) or 'none'}."

@@ -1,6 +1,7 @@
 """Build the field types of an export request, with their parsers and JSON schemas."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -14,13 +15,15 @@ from flows.formats.registry import DEFAULT_FORMAT, FORMATS
 from flows.query import date_range
 from flows.query.filters.operators import Conditions, parse_conditions
 from flows.query.filters.values import BINARY, MAX_ANY_OF, MAX_TEXT_LENGTH, integer_range, parse_filter_value
-from flows.query.question_keys import QUESTION_SEPARATOR, names_question, questions_key
+from flows.query.questions.keys import QUESTION_SEPARATOR, names_question, questions_key
+from flows.query.questions.options import AnswerOptions, AnswerOptionsModel, parse_answer_options
 from flows.query.report import Filter, Report, Scope, parse_sort
 from flows.rows.columns import type_name
 
 Schema = dict[str, Any]
 
 MAX_NAME_LENGTH = 200
+OPTIONS = "options_"  # Prefix of the fields with the options of a format.
 # Names may contain these characters, although Python does not consider them printable. They are no-break and
 # ideographic spaces, and the joiners U+200C (used in Persian) and U+200D (used in emoji).
 _ALSO_IN_NAMES = str.maketrans("", "", "\u00a0\u202f\u3000\u200c\u200d")
@@ -160,13 +163,45 @@ def options_field(format_: Format) -> Any:
 
 
 def _read_options(format_: Format, value: object, info: ValidationInfo) -> Any:
-    try:
+    with _option_errors():
         options = format_.parse_options(value)
-    except InvalidOptions as error:
-        raise InvalidRequest([_option_error(*reason) for reason in error.reasons.items()]) from None
     if "format" in info.data and chosen_format(info.data["format"]) is not format_:
         raise ValueError(f"options for {format_.name}, which is not the requested format")
     return options
+
+
+def answers_field() -> Any:
+    """Return the type of the field with the options of answers."""
+    return Annotated[Any, PlainValidator(_read_answers, json_schema_input_type=AnswerOptionsModel)]
+
+
+def _read_answers(value: object) -> AnswerOptions:
+    with _option_errors():
+        return parse_answer_options(value)
+
+
+def codebook_field() -> Any:
+    """Return the type of the field that asks for a codebook. The format's options must be validated first."""
+    return Annotated[Any, PlainValidator(_read_codebook, json_schema_input_type=bool)]
+
+
+def _read_codebook(value: object, info: ValidationInfo) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("must be true or false")
+    format_ = chosen_format(info.data.get("format"))
+    options = info.data.get(f"{OPTIONS}{format_.name}")
+    if value:
+        with _option_errors():
+            format_.with_codebook(format_.parse_options(None) if options is None else options)
+    return value
+
+
+@contextmanager
+def _option_errors() -> Iterator[None]:
+    try:
+        yield
+    except InvalidOptions as error:
+        raise InvalidRequest([_option_error(*reason) for reason in error.reasons.items()]) from None
 
 
 def _option_error(option: str | None, reason: str) -> FieldError:

@@ -29,12 +29,16 @@ from flows.formats.protocol import Format
 from flows.formats.registry import FORMATS
 from flows.query import date_range
 from flows.query.filters.operators import Conditions
+from flows.query.questions.options import AnswerOptions
 from flows.query.report import Report, SortKey
 from flows.query.request_fields import (
+    OPTIONS,
     Day,
     Name,
     TimeZone,
+    answers_field,
     chosen_format,
+    codebook_field,
     columns_field,
     filter_field,
     format_field,
@@ -47,7 +51,7 @@ from flows.query.request_fields import (
 
 # Internal field names have a prefix, because a declared name might clash with an attribute of Pydantic
 # models.
-_SCOPE, _FILTER, _OPTIONS = "scope_", "filter_", "options_"
+_SCOPE, _FILTER = "scope_", "filter_"
 _TIME_ZONE = "IANA time zone for day boundaries and for timestamps in the file. Defaults to UTC."
 _FROM = "First day, such as 2024-7-19, or a timestamp with an offset."
 _TO = "Last day (inclusive), or a timestamp with an offset (exclusive)."
@@ -58,6 +62,11 @@ _FILTERS = (
 _COLUMNS = "Keys of the columns to export, in the order they appear in the file. Defaults to all columns."
 _SORT = "Column keys, separated by commas. Put `-` before a key to sort in descending order."
 _FORMAT = "Output format. Defaults to CSV."
+_ANSWERS = "Columns of the answers to questions. Needs a report that declares the choices of its questions."
+_CODEBOOK = (
+    "Add a codebook, which describes the columns and lists the choices of questions. It is the file "
+    "`codebook.csv` in a zip, or a sheet of an Excel workbook."
+)
 _NAME = "Display name of the export. Browsers save the file under this name."
 
 
@@ -104,6 +113,7 @@ class ReportRequest(RequestModel):
         columns: tuple[str, ...] | None
         sort: tuple[SortKey, ...] | None
         format: Format | None
+        codebook: bool | None
         name: str | None
 
     @property
@@ -112,10 +122,15 @@ class ReportRequest(RequestModel):
         return {str(field.alias): getattr(self, name) for name, field in fields if name.startswith(_SCOPE)}
 
     @property
+    def answer_options(self) -> AnswerOptions:
+        return getattr(self, "answers", None) or AnswerOptions()
+
+    @property
     def format_and_options(self) -> tuple[Format, Any]:
         format_ = chosen_format(self.format)
-        options = getattr(self, f"{_OPTIONS}{format_.name}")
-        return format_, format_.parse_options(None) if options is None else options
+        options = getattr(self, f"{OPTIONS}{format_.name}")
+        options = format_.parse_options(None) if options is None else options
+        return format_, format_.with_codebook(options) if self.codebook else options
 
 
 def request_model(report: Report, dates: bool = True) -> type[ReportRequest]:
@@ -147,6 +162,7 @@ def any_report_model(dates: bool = True) -> type[ReportRequest]:
         "filters": (dict[str, Any] | None, Field(None, description=_FILTERS)),
         "columns": (list[str] | None, Field(None, description=_COLUMNS, min_length=1)),
         "sort": (str | None, Field(None, description=_SORT)),
+        "answers": (answers_field() | None, Field(None, description=_ANSWERS)),
     }
     name = "ExportRequest" if dates else "ScheduledRequest"
     description = "In addition to these fields, pass the ids that scope the report, such as `surveyId`."
@@ -178,6 +194,8 @@ def _model(report: Report, dates: bool) -> type[ReportRequest]:
         "columns": (columns_field(report) | None, Field(None, description=_COLUMNS)),
         "sort": (sort_field(report) | None, Field(None, description=_SORT)),
     }
+    if report.questions is not None and report.questions.choices is not None:
+        fields["answers"] = (answers_field() | None, Field(None, description=_ANSWERS))
     type_name = type_stem(report) + ("ExportRequest" if dates else "ScheduledRequest")
     return create_model(type_name, __base__=ReportRequest, __doc__=report.title, **fields)
 
@@ -195,12 +213,13 @@ def _fields(scope: dict[str, Any], dates: dict[str, Any]) -> dict[str, Any]:
         **dict.fromkeys(("filters", "columns", "sort")),
         "format": (format_field() | None, Field(None, description=_FORMAT)),
         **{
-            f"{_OPTIONS}{name}": (
+            f"{OPTIONS}{name}": (
                 options_field(format_) | None,
                 Field(None, alias=name, description=format_.options_description),
             )
             for name, format_ in FORMATS.items()
         },
+        "codebook": (codebook_field() | None, Field(None, description=_CODEBOOK)),
         "name": (Name | None, Field(None, description=_NAME)),
     }
 

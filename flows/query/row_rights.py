@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Select
 from flows.errors import InvalidRequest
 from flows.query import statement
 from flows.query.filters.values import parse_filter_value, value_from_text
-from flows.query.report import ALL_VALUES, Filter, Report, Scope
+from flows.query.report import ALL_VALUES, Choices, Filter, Questions, Report, Scope
 from flows.query.request_model import request_model
 
 # Allowed values by claim name. A missing claim allows no values; ALL_VALUES allows every value.
@@ -144,12 +144,23 @@ def _restrict_questions(report: Report, rights: Mapping[str, tuple[str, ...]]) -
     declared = report.questions
     if declared is None:
         return None
+    return replace(
+        declared,
+        select=_restrict_select(report, declared, rights),
+        choices=declared.choices
+        and replace(declared.choices, select=_restrict_select(report, declared.choices, rights)),
+    )
+
+
+def _restrict_select(
+    report: Report, declared: Questions | Choices, rights: Mapping[str, tuple[str, ...]]
+) -> Select[Any]:
     clauses = [
         clause
         for name, column in declared.scope.items()
         for clause in _value_clauses(report, name, column, rights)
     ]
-    return replace(declared, select=declared.select.where(*clauses))
+    return declared.select.where(*clauses)
 
 
 def _value_clauses(

@@ -3,9 +3,10 @@
 The table, the count and the export all use this module, so they always agree.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from itertools import chain
 from operator import ge, gt, le, lt
 from typing import Any
 from uuid import UUID
@@ -36,8 +37,9 @@ from flows.query.comparison import (
     sortable,
 )
 from flows.query.filters.operators import Conditions
-from flows.query.question_keys import QUESTION_SEPARATOR, questions_key
-from flows.query.report import Report, Scope, TableColumn
+from flows.query.questions.columns import question_columns
+from flows.query.questions.keys import questions_key
+from flows.query.report import Scope, TableColumn
 from flows.query.request import ExportRequest
 from flows.rows.columns import OutputColumn, Question, type_name
 
@@ -60,12 +62,16 @@ def output_columns(request: ExportRequest, questions: Sequence[Question]) -> lis
     """
     plain = {key: _output(column) for key, column in request.report.table_columns.items()}
     group = questions_key(request.report)
-    answers = {column.key: column for column in _question_columns(request.report, group, questions)}
+    answers = question_columns(request.report, questions, request.answers)
     if request.columns is None:
-        return [*plain.values(), *answers.values()]
+        return [*plain.values(), *chain(*answers.values())]
+    by_key = {column.key: [column] for column in chain(*answers.values())} | {**answers}
     chosen: list[OutputColumn] = []
     for key in request.columns:
-        chosen.extend(answers.values() if key == group and key not in plain else [(plain | answers)[key]])
+        if key in plain:
+            chosen.append(plain[key])
+        else:
+            chosen.extend(chain(*answers.values()) if key == group else by_key[key])
     return chosen
 
 
@@ -82,17 +88,6 @@ def columns_to_read(
 
 def _output(column: TableColumn) -> OutputColumn:
     return OutputColumn(column.key, column.label, column.type, column.pii, column.expression)
-
-
-def _question_columns(
-    report: Report, group: str | None, questions: Iterable[Question]
-) -> Iterable[OutputColumn]:
-    if report.questions is None:
-        return
-    pii, answers = report.questions.pii, report.questions.answers
-    for question in questions:
-        key = f"{group}{QUESTION_SEPARATOR}{question.key}"
-        yield OutputColumn(key, question.label, "string", pii, answers, question)
 
 
 def rows(request: ExportRequest, expressions: Sequence[ColumnElement[Any]]) -> Select[Any]:
@@ -140,6 +135,14 @@ def questions(request: ExportRequest) -> Select[Any] | None:
     if declared is None:
         return None
     return declared.select.where(*_scope_clauses(request, declared.scope))
+
+
+def choices(request: ExportRequest) -> Select[Any] | None:
+    """Select the choices of the questions. Return None if the export does not depend on them."""
+    declared = request.report.questions
+    if declared is None or declared.choices is None or not request.needs_choices:
+        return None
+    return declared.choices.select.where(*_scope_clauses(request, declared.choices.scope))
 
 
 def without_rows(request: ExportRequest, filters: Sequence[str]) -> Select[Any]:

@@ -22,11 +22,12 @@ from typing import Any
 
 from flows.errors import DeclarationError
 from flows.query.masking import mask_reports
-from flows.query.report import DEFAULT_REPORT, Filter, Heading, Questions, Report, Scope
+from flows.query.report import DEFAULT_REPORT, Choices, Filter, Heading, Questions, Report, Scope
 from flows.reports._user_code import OWN_PACKAGES, append_current_folder, hidden_packages
 
 __all__ = [
     "BrokenReport",
+    "Choices",
     "Filter",
     "Heading",
     "LoadedReports",
@@ -40,7 +41,9 @@ __all__ = [
 
 ENTRY_POINT_GROUP = "report_exports.reports"
 SET_BY_THE_CATALOG = ("masked", "file", "is_default")
-_KINDS: dict[str, Any] = {kind.__name__: kind for kind in (Report, Scope, Filter, Heading, Questions)}
+_KINDS: dict[str, Any] = {
+    kind.__name__: kind for kind in (Report, Scope, Filter, Heading, Questions, Choices)
+}
 _UNKNOWN_PART = re.compile(rf"({'|'.join(_KINDS)})\.__init__\(\) got an unexpected keyword argument '(\w+)'")
 _MISSING_PART = re.compile(rf"({'|'.join(_KINDS)})\.__init__\(\) missing \d+ required .*arguments?: (.+)")
 

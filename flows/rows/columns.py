@@ -1,6 +1,7 @@
 """Describe the columns of an export."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import ColumnElement
@@ -9,12 +10,34 @@ from sqlalchemy.dialects import mysql
 
 
 @dataclass(frozen=True)
+class Choice:
+    """A choice of a survey question."""
+
+    code: str
+    label: str
+
+
+@dataclass(frozen=True)
 class Question:
-    """A survey question. If `multiple` is true, its answer is a list of choices."""
+    """A survey question, and the part of its answers that a column contains.
+
+    If `multiple` is true, an answer is a list of choices. `texts` maps choices as stored to the texts in the
+    file. If `selected` is set, the column is 1 for answers with this choice and 0 for others. The column
+    leaves out the choices in `omitted`.
+    """
 
     key: str
     label: str
     multiple: bool
+    choices: tuple[Choice, ...] = ()
+    texts: Mapping[str, str] = field(default_factory=dict)
+    selected: str | None = None
+    omitted: frozenset[str] = frozenset()
+
+    @property
+    def is_recoded(self) -> bool:
+        """Return whether the column differs from the stored answers."""
+        return bool(self.texts or self.omitted) or self.selected is not None
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from sqlalchemy import JSON, Boolean, Column, DateTime, Integer, MetaData, String, Table, Text, select
 from sqlalchemy.dialects.postgresql import JSONB
 
-from flows.reports import Filter, Heading, Questions, Report, Scope
+from flows.reports import Choices, Filter, Heading, Questions, Report, Scope
 
 OBJECT_ID = r"[0-9a-f]{24}"
 
@@ -24,6 +24,15 @@ survey_questions = Table(
     Column("key", String, primary_key=True),
     Column("label", Text, nullable=False),
     Column("kind", String, nullable=False),
+)
+survey_choices = Table(
+    "survey_choices",
+    metadata,
+    Column("survey_id", String, primary_key=True),
+    Column("question_key", String, primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("code", String, primary_key=True),
+    Column("label", Text, nullable=False),
 )
 responses = Table(
     "survey_responses",
@@ -87,5 +96,12 @@ REPORT = Report(
             (survey_questions.c.kind == "multiple-choice").label("multiple"),
         ).order_by(survey_questions.c.position),
         scope={"surveyId": survey_questions.c.survey_id},
+        choices=Choices(
+            select=select(
+                survey_choices.c.question_key, survey_choices.c.code, survey_choices.c.label
+            ).order_by(survey_choices.c.question_key, survey_choices.c.position),
+            scope={"surveyId": survey_choices.c.survey_id},
+            stored="labels",
+        ),
     ),
 )

@@ -34,7 +34,9 @@ class Reading:
 
         Raises RowsLimit if there are too many rows.
         """
-        questions = self.snapshot.questions(statement.questions(self.request))
+        questions = self.snapshot.questions(
+            statement.questions(self.request), statement.choices(self.request)
+        )
         columns = statement.output_columns(self.request, questions)
         expected = self.snapshot.scalar(statement.count(self.request))
         check_rows(expected, self.request.report.max_rows, self.max_rows)

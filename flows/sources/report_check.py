@@ -49,6 +49,10 @@ def _queries(report: Report) -> Iterator[Select[object]]:
         yield select(report.questions.answers).limit(0)
         for column in report.questions.scope.values():
             yield select(column).limit(0)
+        if report.questions.choices is not None:
+            yield report.questions.choices.select.limit(0)
+            for column in report.questions.choices.scope.values():
+                yield select(column).limit(0)
 
 
 def _explain(report: Report, error: exc.DBAPIError, connection: Connection) -> str:

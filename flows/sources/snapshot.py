@@ -17,7 +17,7 @@ from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection, Engine, Select, create_engine, event, exc, func, literal, select, text
 
 from flows.errors import ExportError, SourceTimeout, SourceUnavailable
-from flows.rows.columns import Question
+from flows.rows.columns import Choice, Question
 from flows.sources import postgresql_dates, postgresql_watchdog, sessions
 from flows.sources.driver_errors import classify
 from flows.sources.postgresql_watchdog import Backend, WatchedConnection
@@ -86,11 +86,22 @@ class Snapshot:
             raise SourceTimeout
         self.scalar(select(func.set_config("statement_timeout", f"{remaining_ms}ms", literal(True))))
 
-    def questions(self, statement: Select[Any] | None) -> list[Question]:
+    def questions(self, statement: Select[Any] | None, choices: Select[Any] | None = None) -> list[Question]:
         if statement is None:
             return []
+        by_question = self._choices(choices) if choices is not None else {}
         rows = self.connection.execute(statement)
-        return [Question(str(key), str(label), bool(multiple)) for key, label, multiple in rows]
+        return [
+            Question(str(key), str(label), bool(multiple), tuple(by_question.get(str(key), ())))
+            for key, label, multiple in rows
+        ]
+
+    def _choices(self, statement: Select[Any]) -> dict[str, list[Choice]]:
+        choices: dict[str, list[Choice]] = {}
+        for question, code, label in self.connection.execute(statement):
+            choice = Choice(str(code), str(code if label is None else label))
+            choices.setdefault(str(question), []).append(choice)
+        return choices
 
 
 def open_engine(url: str, connect_seconds: int, **options: Any) -> Engine:

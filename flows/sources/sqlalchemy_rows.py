@@ -162,7 +162,7 @@ def _answers(texts: Sequence[Any], columns: Sequence[OutputColumn], keys: Values
     }
 
 
-def _answer_texts(documents: Sequence[dict[str, Any]], question: Question) -> Sequence[str | None]:
+def _answer_texts(documents: Sequence[dict[str, Any]], question: Question) -> Sequence[Any]:
     key = question.key
     return cell_text.answer_texts([document.get(key) for document in documents], question)
 

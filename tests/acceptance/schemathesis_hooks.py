@@ -67,9 +67,20 @@ def _make_valid(fields: dict[str, Any]) -> None:
     if fields.get("format") in (*FORMATS, None):
         for name in fields.keys() & set(FORMATS) - {fields.get("format") or "csv"}:
             del fields[name]  # these options belong to a different format
+    _remove_unsuitable(fields)
     for name in NESTED:
         if isinstance(fields.get(name), dict):
             _make_valid(fields[name])
+
+
+def _remove_unsuitable(fields: dict[str, Any]) -> None:
+    """Remove fields that the schema allows, but not the report or the format."""
+    if fields.get("report") not in (SURVEY_REPORT, None):
+        fields.pop("answers", None)
+    csv = fields.get("csv")
+    is_gzip = isinstance(csv, dict) and csv.get("compression") == "gzip"
+    if is_gzip or fields.get("format") in ("jsonl", "parquet"):
+        fields.pop("codebook", None)
 
 
 def _choose(name: str, value: str) -> str:

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from sqlalchemy import create_engine, insert
 
-from flows.samples.survey_responses import responses, survey_questions, surveys
+from flows.samples.survey_responses import responses, survey_choices, survey_questions, surveys
 from flows.sources.sqlite.adbc_chunks import FROM_ROWS
 from flows.storage.folder import FolderStorage
 from flows.storage.protocol import content_disposition
@@ -125,7 +125,7 @@ def fill(file: Path) -> None:
     """Create and fill the tables. SQLite timestamps have no time zone and are treated as UTC."""
     engine = create_engine(f"sqlite:///{file}")
     with engine.begin() as connection:
-        for table in (visits, surveys, survey_questions, responses):
+        for table in (visits, surveys, survey_questions, survey_choices, responses):
             table.create(connection)
         connection.execute(insert(visits), [visit(number) for number in range(1, 5001)])
         for id_, title in ((SURVEY, "One"), (LARGE_SURVEY, "Many")):

@@ -1,10 +1,12 @@
 """Test that the list of exports can be refreshed, searched, filtered and paged."""
 
+import io
 import re
 import time
 from collections.abc import Iterator
 
 import httpx
+import openpyxl
 import pytest
 from playwright.sync_api import Page, Request, expect
 
@@ -182,3 +184,27 @@ def test_options_that_differ_are_on_the_button_and_reset_restores_them(open_page
         dialog.get_by_role("button", name="Export", exact=True).click()
     assert download.value.suggested_filename.endswith(".csv")
     expect(page.locator("#export")).to_have_text("Export 986 rows")
+
+
+def test_answers_have_a_column_per_choice_and_a_codebook(open_page: Open) -> None:
+    page = open_page(SAMPLE).page
+    page.locator("tbody tr").first.wait_for()
+    page.get_by_role("button", name="Export options").click()
+    dialog = page.get_by_role("dialog", name="Export options")
+    dialog.get_by_label("Format").select_option("Excel workbook (XLSX)")
+    dialog.get_by_label("Answers with several choices").select_option("One column per choice")
+    dialog.get_by_label("Choices", exact=True).select_option("Codes")
+    dialog.get_by_label("Add a codebook").check()
+    expect(dialog.get_by_role("region", name="First rows")).to_contain_text("Food & drink")
+    with page.expect_download() as download:
+        dialog.get_by_role("button", name="Export", exact=True).click()
+    book = openpyxl.load_workbook(io.BytesIO(download.value.path().read_bytes()))
+    rows, codebook, _ = book.worksheets
+    header = [cell.value for cell in rows[1]]
+    column = next(number for number, label in enumerate(header) if label.endswith("Food & drink"))
+    assert {row[column] for row in rows.iter_rows(min_row=2, values_only=True)} == {0, 1, None}
+    assert ("answers.topics/food", "food", "Food & drink") in {
+        (key, code, label) for key, _, _, code, label, _ in codebook.iter_rows(values_only=True)
+    }
+    different = "Excel workbook (XLSX) · One column per choice · Choices: Codes · Codebook"
+    expect(page.locator("#export")).to_have_text(f"Export 986 rows · {different}")

@@ -39,7 +39,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import mysql
 from sqlalchemy.dialects.postgresql import ARRAY, INET, INT4RANGE, JSONB, Range
 
-from flows.query.report import Questions, Report
+from flows.query.report import Choices, Questions, Report
 from flows.query.request import ExportRequest, parse_request
 
 # Use the same examples in every run, and set no time limit per example.
@@ -129,8 +129,21 @@ def _question(key: str, label: str, multiple: bool) -> Any:
 QUESTIONS = {"one": ("=One?", False), "many": ('Many, or "all"?', True), "two words": ("-", False)}
 
 
+# Each choice has the key of its question, its code and its label. Answers contain codes.
+CHOICES = [
+    *(
+        ("many", "", "Nothing"),
+        ("many", "-5", "=minus five"),
+        ("many", "true", "Yes; no"),
+        ("many", "1", "One"),
+    ),
+    *(("one", "null", "Null"), ("one", "false", "-"), ("one", ",", "A comma"), ("one", "0", "")),
+]
+
+
 def report_of(table: Table) -> Report:
     questions = union_all(*(_question(key, *rest) for key, rest in QUESTIONS.items())).subquery()
+    choices = union_all(*(select(*map(literal, choice)) for choice in CHOICES)).subquery()
     return Report(
         name="kinds",
         title="Kinds",
@@ -140,6 +153,7 @@ def report_of(table: Table) -> Report:
             answers=table.c.answers,
             select=select(questions.c.key, questions.c.label, questions.c.multiple),
             scope={},
+            choices=Choices(choices.select(), scope={}),
         ),
     )
 
@@ -213,7 +227,7 @@ _EVERYWHERE: dict[str, st.SearchStrategy[Any]] = {
     "hour": st.times(),
     "at": moments.map(lambda moment: moment.replace(tzinfo=UTC)),
     "local_at": moments,
-    "uid": st.uuids(),
+    "uid": st.uuids(version=4),  # MariaDB rejects UUIDs of unknown versions.
     "raw": st.binary(max_size=9),
     "mood": st.sampled_from(MOODS),
     # If a document is only a number, SQLite stores it as a number, so its original text is lost.
@@ -239,8 +253,21 @@ _OF_POSTGRESQL: dict[str, st.SearchStrategy[Any]] = {
     "host": st.ip_addresses().map(str),
     "numbers": st.builds(Range, st.integers(-9, 0), st.none() | st.integers(1, 9)),
 }
+_codes = st.sampled_from([code for _, code, _ in CHOICES])
 _ANSWERS = st.fixed_dictionaries(
-    {}, optional={"one": answers | extras, "many": st.lists(extras, max_size=3) | answers, "two words": words}
+    {},
+    optional={
+        "one": answers | extras | _codes,
+        "many": st.lists(extras | _codes | st.just(1), max_size=3) | answers,
+        "two words": words,
+    },
+)
+_ANSWER_OPTIONS = st.fixed_dictionaries(
+    {},
+    optional={
+        "multiple": st.sampled_from(["joined", "columns", "both"]),
+        "values": st.sampled_from(["labels", "codes"]),
+    },
 )
 
 
@@ -284,6 +311,7 @@ def requests_of(table: Table) -> st.SearchStrategy[ExportRequest]:
         csv=csv_options(),
         timeZone=st.sampled_from(ZONES),
         columns=st.none() | st.lists(st.sampled_from(keys), min_size=1, unique=True),
+        answers=st.none() | _ANSWER_OPTIONS,
         sort=st.sampled_from(["id", "-id", "words,-id", "-price", "at", "-yes,day"]).filter(
             lambda sort: all(part.removeprefix("-") in sortable for part in sort.split(","))
         ),

@@ -61,7 +61,14 @@ FILES: dict[str, Any] = {
     "keys_tab.csv": {"header": "keys", "delimiter": "\t"},
 }
 # The request fields for golden files in other formats.
-OTHER_FORMATS: dict[str, dict[str, Any]] = {"things.jsonl": {"format": "jsonl"}}
+OTHER_FORMATS: dict[str, dict[str, Any]] = {
+    "things.jsonl": {"format": "jsonl"},
+    "answers.jsonl": {
+        "format": "jsonl",
+        "columns": ["id", "answers"],
+        "answers": {"multiple": "both", "values": "labels"},
+    },
+}
 
 
 def request_with(**fields: Any) -> ExportRequest:

@@ -30,7 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.pool import StaticPool
 
-from flows.query.report import Filter, Questions, Report, Scope
+from flows.query.report import Choices, Filter, Questions, Report, Scope
 from flows.query.request import ExportRequest, parse_request
 from flows.sources.snapshot import Snapshot, open_engine, snapshot
 from tests.support.clock import NOON
@@ -79,6 +79,17 @@ THINGS = Report(
         .subquery()
         .select(),
         scope={},
+        choices=Choices(
+            select=union_all(
+                select(literal("q2"), literal("one"), literal("The first")),
+                select(literal("q2"), literal("two"), literal("=Second; or so")),
+                select(literal("q2"), literal("3"), literal("Third")),
+                select(literal("q1"), literal("=x"), literal("A formula")),
+            )
+            .subquery()
+            .select(),
+            scope={},
+        ),
     ),
 )
 REPORTS = {THINGS.name: THINGS}

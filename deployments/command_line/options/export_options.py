@@ -111,6 +111,8 @@ def add_selection(add: AddOption) -> None:
     _add_pairs(add, "--format-option", "set one option of the format, such as compression=gzip")
     add("--csv", metavar="PRESET", help="preset of the CSV format: plain, rfc4180 or excel")
     _add_pairs(add, "--csv-option", "set one option of the CSV format, such as header=keys")
+    _add_pairs(add, "--answers", "columns of the answers: multiple=columns or both, values=labels or codes")
+    add("--codebook", action="store_true", help="add a codebook to the zip or the workbook")
 
 
 def _add_pairs(add: AddOption, name: str, help_text: str) -> None:

@@ -13,17 +13,24 @@ def load(database_url: str, responses: int) -> bool:
     with psycopg.connect(_without_driver(database_url), autocommit=True) as connection:
         with connection.transaction():
             connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
-            if _is_loaded(connection):
+            if _has_table(connection, "surveys"):
+                _add_choices(connection)  # earlier versions did not create them
                 return False
             connection.execute((HERE / "sample_schema.sql").read_bytes())
             connection.execute("SELECT set_config('demo.responses', %s, true)", [str(responses)])
             connection.execute((HERE / "sample_rows.sql").read_bytes())
+            _add_choices(connection)
         connection.execute("VACUUM (ANALYZE)")
     return True
 
 
-def _is_loaded(connection: psycopg.Connection) -> bool:
-    row = connection.execute("SELECT to_regclass('surveys') IS NOT NULL").fetchone()
+def _add_choices(connection: psycopg.Connection) -> None:
+    if not _has_table(connection, "survey_choices"):
+        connection.execute((HERE / "sample_choices.sql").read_bytes())
+
+
+def _has_table(connection: psycopg.Connection, name: str) -> bool:
+    row = connection.execute("SELECT to_regclass(%s) IS NOT NULL", [name]).fetchone()
     return bool(row and row[0])
 
 

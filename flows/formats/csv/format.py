@@ -1,14 +1,18 @@
 """Write CSV files from PostgreSQL's own records or from typed chunks. Both produce identical bytes."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
+from flows.formats import codebook
 from flows.formats.containers import Bare, Container, Gzip, Zip
 from flows.formats.csv import options as csv_options
 from flows.formats.csv.chunks import to_csv
 from flows.formats.csv.header import header
 from flows.formats.csv.options import CsvOptions
-from flows.formats.csv.text import BYTE_ORDER_MARK
+from flows.formats.csv.text import BYTE_ORDER_MARK, guarded, record
+from flows.formats.options import InvalidOptions
 from flows.formats.protocol import Output
 from flows.rows.pipeline import Block, Chunk, Records
 
@@ -29,10 +33,16 @@ class CsvFormat:
     def parse_options(self, value: object) -> CsvOptions:
         return csv_options.parse_options(value)
 
+    def with_codebook(self, options: CsvOptions) -> CsvOptions:
+        if options.compression == "gzip":
+            raise InvalidOptions({None: "needs compression zip; gzip contains a single file"})
+        return replace(options, codebook=True)
+
     def extension(self, options: CsvOptions, rows: int) -> str:
         if options.compression == "gzip":
             return "csv.gz"
-        return "zip" if options.compression == "zip" or options.splits(rows) else "csv"
+        has_zip = options.compression == "zip" or options.codebook or options.splits(rows)
+        return "zip" if has_zip else "csv"
 
     def copy_options(self, options: CsvOptions) -> CsvOptions:
         return options
@@ -43,21 +53,33 @@ class CsvFormat:
     def container(self, options: CsvOptions, output: Output) -> Container:
         extension = self.extension(options, output.rows)
         if extension == "zip":
-            several = options.splits(output.rows)
-            return Zip(lambda file: f"{output.name}_{file + 1}.csv" if several else f"{output.name}.csv")
+            return Zip(partial(_file_name, options, output))
         return Gzip() if extension == "csv.gz" else Bare()
+
+
+def _file_name(options: CsvOptions, output: Output, file: int) -> str:
+    """Return the name of a file in the zip. The codebook is the last file."""
+    if file == _file_count(options, output):
+        return "codebook.csv"
+    return f"{output.name}_{file + 1}.csv" if options.splits(output.rows) else f"{output.name}.csv"
+
+
+def _file_count(options: CsvOptions, output: Output) -> int:
+    """Return the number of files with rows."""
+    return max(1, -(-output.rows // options.split_rows)) if options.split_rows else 1
 
 
 class CsvWriter:
     """Writes CSV files and starts a new file after every `split_rows` rows.
 
-    Each file starts with a byte order mark and a header, if the options require them.
+    Each file starts with a byte order mark and a header, if the options require them. A codebook is the last
+    file.
     """
 
     def __init__(self, options: CsvOptions, output: Output) -> None:
         self._options, self._output = options, output
-        mark = BYTE_ORDER_MARK if options.byte_order_mark else b""
-        self._top = mark + header(output.columns, output.zone, options)
+        self._mark = BYTE_ORDER_MARK if options.byte_order_mark else b""
+        self._top = self._mark + header(output.columns, output.zone, options)
         self._rows = 0
 
     def write(self, batch: Records | Chunk) -> Iterator[Block]:
@@ -67,9 +89,18 @@ class CsvWriter:
     def finish(self) -> Iterator[Block]:
         if self._rows == 0:
             yield self._block(0, b"")
+        if self._options.codebook:
+            yield Block(0, self._codebook(), _file_count(self._options, self._output))
 
     def close(self) -> None:
         """Do nothing, because there are no resources to release."""
+
+    def _codebook(self) -> bytes:
+        records = (
+            [cell and guarded(cell) for cell in cells] if self._options.formula_guard else cells
+            for cells in codebook.records(self._output.columns)
+        )
+        return self._mark + "".join(record(cells, self._options) for cells in records).encode()
 
     def _records(self, part: Records | Chunk) -> bytes:
         if isinstance(part, Records):

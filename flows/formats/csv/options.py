@@ -20,7 +20,10 @@ EXCEL_ROWS = 1_048_575
 
 @dataclass(frozen=True)
 class CsvOptions:
-    """Options of a CSV export. `split_rows` is the maximum number of rows per file."""
+    """Options of a CSV export. `split_rows` is the maximum number of rows per file.
+
+    `codebook` is set by the field `codebook` of the request.
+    """
 
     preset: str = "plain"
     delimiter: str = ","
@@ -32,6 +35,7 @@ class CsvOptions:
     formula_guard: bool = False
     compression: Compression = "none"
     split_rows: int | None = None
+    codebook: bool = False
 
     @property
     def line_end(self) -> str:

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from flows.formats.containers import Bare, Container, Gzip
 from flows.formats.jsonl.tokens import tokens
-from flows.formats.options import choices_model, parse_choices
+from flows.formats.options import InvalidOptions, choices_model, parse_choices
 from flows.formats.protocol import Output
 from flows.rows.arrow_columns import TEXT, data
 from flows.rows.pipeline import Block, Chunk, Records
@@ -34,6 +34,9 @@ class JsonlFormat:
 
     def parse_options(self, value: object) -> JsonlOptions:
         return JsonlOptions(**parse_choices(value, CHOICES))
+
+    def with_codebook(self, options: JsonlOptions) -> JsonlOptions:
+        raise InvalidOptions({None: "needs the format csv or xlsx"})
 
     def extension(self, options: JsonlOptions, rows: int) -> str:
         return "jsonl.gz" if options.compression == "gzip" else "jsonl"

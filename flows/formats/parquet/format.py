@@ -10,7 +10,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from flows.formats.containers import Bare, Container
-from flows.formats.options import choices_model, parse_choices
+from flows.formats.options import InvalidOptions, choices_model, parse_choices
 from flows.formats.parquet.arrays import array
 from flows.formats.parquet.schema import schema
 from flows.formats.protocol import Output
@@ -37,6 +37,9 @@ class ParquetFormat:
 
     def parse_options(self, value: object) -> ParquetOptions:
         return ParquetOptions(**parse_choices(value, CHOICES))
+
+    def with_codebook(self, options: ParquetOptions) -> ParquetOptions:
+        raise InvalidOptions({None: "needs the format csv or xlsx"})
 
     def extension(self, options: ParquetOptions, rows: int) -> str:
         return "parquet"

@@ -32,7 +32,7 @@ def schema(output: Output) -> pa.Schema:
 
 def column_type(column: OutputColumn, zone: str) -> pa.DataType:
     if column.question is not None:
-        return pa.large_string()
+        return pa.large_string() if column.question.selected is None else pa.int64()
     return _type(column.type, column.expression.type, column.expression, zone)
 
 

@@ -1,7 +1,7 @@
 """Define the format XLSX and write the rows of a workbook."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -25,12 +25,12 @@ from flows.rows.row_errors import apply_to_column
 
 CHOICES = {"header": ("labels", "keys")}
 MAX_COLUMNS = 16_384
-_FIXED_PARTS = 6
 
 
 @dataclass(frozen=True)
 class XlsxOptions:
     header: str = "labels"
+    codebook: bool = False
 
 
 class XlsxFormat:
@@ -44,6 +44,9 @@ class XlsxFormat:
 
     def parse_options(self, value: object) -> XlsxOptions:
         return XlsxOptions(**parse_choices(value, CHOICES))
+
+    def with_codebook(self, options: XlsxOptions) -> XlsxOptions:
+        return replace(options, codebook=True)
 
     def extension(self, options: XlsxOptions, rows: int) -> str:
         return "xlsx"
@@ -60,8 +63,8 @@ class XlsxFormat:
         return XlsxWriter(options, output)
 
     def container(self, options: XlsxOptions, output: Output) -> Container:
-        names = [name for name, _ in parts.fixed_parts(output, [])]
-        return Zip(lambda file: names[file] if file < _FIXED_PARTS else parts.sheet_part(file - _FIXED_PARTS))
+        names = [name for name, _ in parts.fixed_parts(output, [], options.codebook)]
+        return Zip(lambda file: names[file] if file < len(names) else parts.sheet_part(file - len(names)))
 
 
 def _header(column: OutputColumn, output: Output, options: CsvOptions) -> str:
@@ -81,10 +84,10 @@ class XlsxWriter:
     """
 
     def __init__(self, options: XlsxOptions, output: Output) -> None:
-        self._output = output
+        self._options, self._output = options, output
         names = CsvOptions(header="keys" if options.header == "keys" else "labels", date_times="local")
         self._headers = [_header(column, output, names) for column in output.columns]
-        self._rows, self._sheet = 0, -1
+        self._rows, self._sheet, self._parts = 0, -1, 0
 
     def write(self, batch: Records | Chunk) -> Iterator[Block]:
         for part in split(batch, self._rows, EXCEL_ROWS):
@@ -104,8 +107,10 @@ class XlsxWriter:
 
     def _next_sheet(self) -> Iterator[Block]:
         if self._sheet < 0:
-            for file, (_, content) in enumerate(parts.fixed_parts(self._output, self._headers)):
+            fixed = parts.fixed_parts(self._output, self._headers, self._options.codebook)
+            for file, (_, content) in enumerate(fixed):
                 yield Block(0, content.encode(), file)
+                self._parts += 1
         else:
             yield self._end_of_sheet()
         self._sheet += 1
@@ -116,7 +121,7 @@ class XlsxWriter:
         return self._block(parts.sheet_end(len(self._headers), rows).encode())
 
     def _block(self, content: bytes, rows: int = 0) -> Block:
-        return Block(rows, content, _FIXED_PARTS + self._sheet)
+        return Block(rows, content, self._parts + self._sheet)
 
     def _row_xml(self, chunk: Chunk) -> bytes:
         zone = self._output.zone

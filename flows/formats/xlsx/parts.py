@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 
+from flows.formats import codebook
 from flows.formats.csv.options import EXCEL_ROWS
 from flows.formats.protocol import Output
 from flows.formats.xlsx import cells
@@ -26,16 +27,19 @@ def sheet_count(rows: int) -> int:
     return max(1, -(-rows // EXCEL_ROWS))
 
 
-def fixed_parts(output: Output, headers: Sequence[str]) -> Iterator[tuple[str, str]]:
+def fixed_parts(output: Output, headers: Sequence[str], has_codebook: bool) -> Iterator[tuple[str, str]]:
     """Yield the name and the content of each part except the sheets with the rows."""
-    names = [*_sheet_names(output), _ABOUT]
+    others = {codebook.NAME: _codebook} if has_codebook else {}
+    others[_ABOUT] = _about
+    names = [*_sheet_names(output), *others]
     yield "[Content_Types].xml", _content_types(len(names))
     yield "_rels/.rels", _relations([("officeDocument", "xl/workbook.xml")])
     yield "xl/workbook.xml", _workbook(names, output, len(headers))
     sheets = [("worksheet", f"worksheets/sheet{number + 1}.xml") for number in range(len(names))]
     yield "xl/_rels/workbook.xml.rels", _relations([*sheets, ("styles", "styles.xml")])
     yield "xl/styles.xml", _STYLES
-    yield sheet_part(len(names) - 1), _about(output)
+    for number, content in enumerate(others.values(), start=len(names) - len(others)):
+        yield sheet_part(number), content(output)
 
 
 def sheet_part(number: int) -> str:
@@ -82,7 +86,8 @@ def _width(kind: str, header: str) -> int:
 
 def _sheet_names(output: Output) -> list[str]:
     title = _FORBIDDEN_IN_NAME.sub(" ", output.title).strip("' ") or "Rows"
-    if title.casefold() in (_ABOUT.casefold(), "history"):  # Excel reserves History.
+    # Excel reserves History.
+    if title.casefold() in (_ABOUT.casefold(), codebook.NAME.casefold(), "history"):
         title = f"{title} rows"
     suffixes = [f" {number}" if number > 1 else "" for number in range(1, sheet_count(output.rows) + 1)]
     return [f"{_cut(title, _MAX_NAME - len(suffix))}{suffix}" for suffix in suffixes]
@@ -123,7 +128,7 @@ def _workbook(names: Sequence[str], output: Output, columns: int) -> str:
         f'<definedName name="_xlnm._FilterDatabase" localSheetId="{number}" hidden="1">'
         f"{escape(_quoted(name))}!$A$1:${column_name(columns)}${rows_of_sheet(output, number) + 1}"
         "</definedName>"
-        for number, name in enumerate(names[:-1])
+        for number, name in enumerate(names[: sheet_count(output.rows)])
     )
     return (
         f'{_XML}<workbook xmlns="{_MAIN}" xmlns:r="{_RELATIONS}"><bookViews><workbookView/></bookViews>'
@@ -133,6 +138,23 @@ def _workbook(names: Sequence[str], output: Output, columns: int) -> str:
 
 def _quoted(name: str) -> str:
     return "'" + name.replace("'", "''") + "'"
+
+
+def _codebook(output: Output) -> str:
+    """Return the sheet that describes the columns."""
+    _, *records = codebook.records(output.columns)
+    first = "".join(cells.text_cell(name, cells.HEADER_STYLE) for name in codebook.HEADER)
+    body = "".join(f"<row>{''.join(map(_optional_cell, record))}</row>\n" for record in records)
+    pane = '<pane ySplit="1" topLeftCell="A2" activePane="bottomLeft" state="frozen"/>'
+    widths = f'<col min="1" max="{len(codebook.HEADER)}" width="{_TEXT_WIDTH}" customWidth="1"/>'
+    return (
+        f'{_XML}<worksheet xmlns="{_MAIN}"><sheetViews><sheetView workbookViewId="0">{pane}</sheetView>'
+        f"</sheetViews><cols>{widths}</cols><sheetData><row>{first}</row>\n{body}</sheetData>{SHEET_END}"
+    )
+
+
+def _optional_cell(text: str | None) -> str:
+    return cells.EMPTY if text is None else cells.text_cell(text)
 
 
 def _about(output: Output) -> str:

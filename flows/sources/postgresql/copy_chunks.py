@@ -96,7 +96,9 @@ def _typed(texts: pa.Array, column: OutputColumn, zone: ZoneInfo) -> Values:
     A list is returned if Arrow has no type that holds every value exactly.
     """
     kind = column.expression.type
-    if column.question is not None or (isinstance(kind, Time) and kind.timezone):
+    if column.question is not None:
+        return texts if column.question.selected is None else texts.cast(pa.int64())
+    if isinstance(kind, Time) and kind.timezone:
         return texts
     if isinstance(kind, LargeBinary):
         return _convert(texts, lambda text: bytes.fromhex(text[2:]))

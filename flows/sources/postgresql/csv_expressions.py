@@ -155,8 +155,23 @@ def _answer(answers: ColumnElement[Any], question: Question) -> ColumnElement[An
     key = literal(question.key, String)
     as_text = answers.op("->>", return_type=Text())(key)
     if not question.multiple:
-        return as_text
+        return _recoded(as_text, question)
     answer = cast(answers, JSONB).op("->", return_type=JSONB())(key)
     element = func.jsonb_array_elements_text(answer).column_valued("element")
-    joined = select(func.string_agg(element, "; ")).scalar_subquery()
-    return case((func.jsonb_typeof(answer) == "array", joined), else_=as_text)
+    recoded = _recoded(element, question)
+    joined = func.string_agg(recoded, "; ") if question.selected is None else func.max(recoded)
+    subquery = select(joined).scalar_subquery()
+    return case((func.jsonb_typeof(answer) == "array", subquery), else_=_recoded(as_text, question))
+
+
+def _recoded(text: ColumnElement[Any], question: Question) -> ColumnElement[Any]:
+    """Return the part of an answer or of one of its choices that the column contains."""
+    if question.selected is not None:
+        return case((text == literal(question.selected, Text), "1"), (text.is_not(None), "0"))
+    if question.omitted:
+        omitted = [literal(choice, Text) for choice in sorted(question.omitted)]
+        return case((text.not_in(omitted), text))
+    if question.texts:
+        texts = {stored: literal(written, Text) for stored, written in question.texts.items()}
+        return case(texts, value=text, else_=text)
+    return text

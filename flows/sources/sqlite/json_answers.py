@@ -22,11 +22,13 @@ _MAX_DIGITS = sys.int_info.str_digits_check_threshold  # Python can be configure
 
 
 def texts(answers: pa.Array, question: Question) -> pa.Array:
-    """Convert answers to cell text.
+    """Convert answers to cell text, or to integers for a column of a single choice.
 
     `answers` is a `large_string` array of JSON without spaces between tokens. An empty string means that the
     question was not answered.
     """
+    if question.is_recoded:
+        return _one_by_one([answer or "null" for answer in answers.to_pylist()], question)
     joined = data(answers)
     first = _first_codes(joined, offsets(answers))
     is_text, is_plain, is_missing = first == ord('"'), _are_plain(answers, joined, first), _are_null(first)
@@ -55,7 +57,8 @@ def _replace(texts: pa.Array, where: Flags, replacement: Callable[[], pa.Array |
 
 def _one_by_one(answers: Sequence[str], question: Question) -> pa.Array:
     values = READ_JSON(f"[{','.join(answers)}]")
-    return pa.array(cell_text.answer_texts(values, question), TEXT)
+    kind = TEXT if question.selected is None else pa.int64()
+    return pa.array(cell_text.answer_texts(values, question), kind)
 
 
 def _first_codes(joined: bytes, begins: Offsets) -> _Codes:

@@ -20,6 +20,8 @@ UNSET: dict[str, Any] = {
     "scope": [],
     "csv_option": [],
     "format_option": [],
+    "answers": [],
+    "codebook": False,
 }
 
 
@@ -50,6 +52,8 @@ def test_every_option_has_a_field() -> None:
         sort="-id",
         csv="excel",
         csv_option=[("delimiter", ";")],
+        answers=[("multiple", "columns"), ("values", "codes")],
+        codebook=True,
     )
     assert full == {
         "name": "Weekly",
@@ -63,6 +67,8 @@ def test_every_option_has_a_field() -> None:
             "columns": ["id", "utm"],
             "sort": "-id",
             "csv": {"preset": "excel", "delimiter": ";"},
+            "answers": {"multiple": "columns", "values": "codes"},
+            "codebook": True,
         },
         "onlyIfRows": True,
     }

@@ -23,6 +23,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from flows.errors import DeclarationError
 from flows.query.report import (
+    Choices,
     Filter,
     Heading,
     Questions,
@@ -154,6 +155,22 @@ def scope(pattern: str = ".+") -> Scope:
         (
             {"questions": Questions(visits.c.details, THREE, {"pageId": visits.c.page_id})},
             "questions: scope 'pageId' is not a scope of the report",
+        ),
+        (
+            {"questions": Questions(visits.c.details, THREE, {}, choices=Choices(select(visits.c.id), {}))},
+            "questions: choices: select must return question key, code and label",
+        ),
+        (
+            {
+                "questions": Questions(
+                    visits.c.details, THREE, {}, choices=Choices(THREE, {"pageId": visits.c.page_id})
+                )
+            },
+            "questions: scope 'pageId' is not a scope of the report",
+        ),
+        (
+            {"questions": Questions(visits.c.details, THREE, {}, choices=Choices(THREE, {}, stored="keys"))},  # type: ignore[arg-type]
+            'questions: choices: must be Choices(select=…, scope=…, stored="codes" or "labels")',
         ),
         ({"select": text("SELECT 1")}, TEXT),
         ({"select": text("SELECT id FROM visits").columns(visits.c.id)}, TEXT),

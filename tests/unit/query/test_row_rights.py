@@ -13,7 +13,7 @@ from sqlalchemy import Column, Integer, MetaData, String, Table, create_engine, 
 
 from flows.errors import DeclarationError, InvalidRequest
 from flows.query import statement
-from flows.query.report import Report, Scope
+from flows.query.report import Choices, Report, Scope
 from flows.query.request import parse_request
 from flows.query.row_rights import (
     Claims,
@@ -162,6 +162,25 @@ def test_a_foreign_scope_has_no_questions() -> None:
         query = statement.questions(request)
         assert query is not None
         assert connection.execute(query).all() == []
+    engine.dispose()
+
+
+def test_a_foreign_scope_has_no_choices() -> None:
+    known = Table("known_choices", MetaData(), Column("shop", String), Column("code", String))
+    assert THINGS.questions is not None
+    selected = select(known.c.code.label("question"), known.c.code, known.c.code.label("label"))
+    choices = Choices(selected, {"shop": known.c.shop})
+    report = replace(SHOPS, questions=replace(THINGS.questions, choices=choices))
+    restricted = restrict_report(report, claims(shop="a"))
+    engine = create_engine("sqlite://")
+    with engine.begin() as connection:
+        known.create(connection)
+        connection.execute(insert(known), [{"shop": shop, "code": shop} for shop in "ab"])
+        for shop, visible in (("a", ["a"]), ("b", [])):
+            request = parse_request(BODY | {"shop": shop, "codebook": True}, {"things": restricted})
+            query = statement.choices(request)
+            assert query is not None
+            assert list(connection.execute(query).scalars()) == visible
     engine.dispose()
 
 

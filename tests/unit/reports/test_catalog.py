@@ -11,7 +11,7 @@ from sqlalchemy.dialects import mssql, mysql, oracle, postgresql, sqlite
 from flows import reports
 from flows.errors import DeclarationError, FieldError, InvalidRequest
 from flows.query import statement
-from flows.query.question_keys import questions_key
+from flows.query.questions.keys import questions_key
 from flows.query.report import DEFAULT_REPORT, Report, camel_case
 from flows.query.request import ExportRequest, default_report, parse_request, parse_stored_request
 from flows.reports import catalog, load_reports

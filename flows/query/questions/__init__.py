@@ -1,0 +1,1 @@
+"""Turn the answers to survey questions into columns of the file."""
