@@ -25,7 +25,7 @@ from api.exports.run_writer import RunWriter
 from api.exports.signed_links import SignedLinks
 from api.exports.stored_files import StoredFiles
 from api.prefect_server import JobServer
-from api.readiness import Check, ReadinessChecks
+from api.readiness import Check, ReadinessChecks, StorageCheck
 from api.routes import article, exports, files, health, limits, page, schedules, tables, webhooks
 from api.schedules.store import ScheduleStore
 from api.settings import ApiSettings
@@ -167,7 +167,7 @@ def _checks(
     return {
         "database": source.check,
         "prefect": server.check,
-        "storage": lambda: asyncio.to_thread(storage.check),
+        "storage": StorageCheck(storage, asyncio.get_running_loop().time),
         "files": check_files,
         "worker": check_worker,
         "keys": check_keys,

@@ -1,11 +1,14 @@
-"""Check whether exports can run, and cache the results for two seconds."""
+"""Check whether exports can run, and cache the results for a short time."""
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 
+from flows.storage.protocol import Storage
+
 # /readyz requires no key. Without a cache, requests to it could overload the database and Prefect.
 CACHED_SECONDS = 2.0
+SECONDS_BETWEEN_WRITES = 300.0
 MAX_REASON = 300
 
 # A check raises an error if it fails. Any text that it returns is reported instead of "ok".
@@ -13,6 +16,31 @@ Check = Callable[[], Awaitable[str | None]]
 
 
 logger = logging.getLogger(__name__)
+
+
+class StorageCheck:
+    """Checks the storage, at times by writing to it.
+
+    A small write is tried first, every five minutes and after each failure, because only a write finds a
+    read-only key and names the reason of a failure.
+    """
+
+    def __init__(self, storage: Storage, clock: Callable[[], float]) -> None:
+        self._storage, self._clock = storage, clock
+        self._written_at: float | None = None
+
+    async def __call__(self) -> None:
+        await asyncio.to_thread(self._check)
+
+    def _check(self) -> None:
+        now, written_at = self._clock(), self._written_at
+        self._written_at = None
+        if written_at is None or now - written_at >= SECONDS_BETWEEN_WRITES:
+            self._storage.check_writing()
+            written_at = now
+        else:
+            self._storage.check()
+        self._written_at = written_at
 
 
 class ReadinessChecks:

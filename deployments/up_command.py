@@ -8,12 +8,13 @@ from deployments.deployment_list import DeploymentsInvalid, read_deployments
 from deployments.project.env_file import ENV_FILE
 from deployments.roles.settings import check_credentials, check_host, check_settings, load_settings
 from deployments.stack.data_dir import DataDirUnusable
-from deployments.stack.environment import is_of_postgres, report_modules
+from deployments.stack.environment import Replaced, is_of_postgres, report_modules
 from deployments.stack.installed import ServerNotInstalled
 from deployments.stack.local import up
 from deployments.stack.parts.postgres import NoAccount
 from deployments.stack.plan import Options
 from deployments.stack.ports import PortTaken
+from deployments.stack.preflight import find_problems
 from deployments.stack.terminal import Terminal
 from flows.errors import DeclarationError
 from flows.reports import LoadedReports, hidden_packages, load_reports
@@ -33,11 +34,12 @@ def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
         parser.error(str(invalid))
     if arguments.strict and loaded.broken:
         parser.error("\n".join(map(str, loaded.broken)))
-    authenticated = load_settings(environment).authenticates
+    settings = load_settings(environment)
     if error := check_credentials(environment):
         parser.error(error)
-    if error := check_host(arguments.host, authenticated):
+    if error := check_host(arguments.host, settings.authenticates):
         parser.error(f"argument --host: {error}")
+    notes = [*_notes(loaded), *find_problems(settings, Replaced.from_environment(environment))]
     for name in filter(is_of_postgres, environment):
         del os.environ[name]  # libpq must connect only to the embedded server
     if arguments.port is not None and arguments.port == arguments.prefect_port != 0:
@@ -45,14 +47,14 @@ def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     options = Options(
         data_dir=arguments.data_dir.resolve(),
         host=arguments.host,
-        authenticated=authenticated,
+        authenticated=settings.authenticates,
         port=arguments.port,
         prefect_port=arguments.prefect_port,
         sample_responses=arguments.sample_responses,
         strict=arguments.strict,
     )
     try:
-        return up(options, environment, terminal, tuple(_notes(loaded)))
+        return up(options, environment, terminal, tuple(notes))
     except (DataDirUnusable, PortTaken, NoAccount, ServerNotInstalled) as refusal:
         terminal.fail(str(refusal))
         return 2

@@ -58,6 +58,7 @@ def banner(plan: Plan) -> str:
         "",
         "Ready.",
         f"  Page         {api}/{sample_query() if plan.embeds_database else ''}",
+        *_public(plan),
         f"  API docs     {api}/docs",
         f"  Prefect UI   {ui_url(plan.connections.prefect_api_url)}",
     ]
@@ -66,6 +67,12 @@ def banner(plan: Plan) -> str:
     if plan.embeds_database:
         lines += ["", "Try it:", *_example(api)]
     return "\n".join([*lines, "", "Press Ctrl-C to stop. All data is kept."])
+
+
+def _public(plan: Plan) -> Iterator[str]:
+    public_url = plan.environment["REPORTS_PUBLIC_URL"]
+    if public_url != plan.connections.api_url:
+        yield f"  Public URL   {public_url}"
 
 
 def _example(api: str) -> list[str]:

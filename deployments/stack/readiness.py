@@ -9,7 +9,9 @@ import httpx
 from deployments.stack.child_process import ChildFailed
 from deployments.stack.terminal import Terminal
 
-REPORT_AFTER_SECONDS = 15.0
+# While the stack starts, these checks fail for some time: Prefect and the worker start together with the API.
+SLOW_CHECKS = ("prefect", "files", "worker")
+REPORT_SLOW_AFTER_SECONDS = 15.0
 POLL_SECONDS = 0.2
 
 
@@ -30,8 +32,9 @@ class Readiness:
         if response.status_code == httpx.codes.OK:
             self._report_broken(response.json())
             return True
-        failed = _describe_failures(response.json())
-        if failed != self._reported and time.monotonic() - self._started_at > REPORT_AFTER_SECONDS:
+        age_seconds = time.monotonic() - self._started_at
+        failed = _describe_failures(response.json(), age_seconds)
+        if failed and failed != self._reported:
             self._reported = failed
             self._terminal.warn(f"The API is still waiting for: {', '.join(failed)}.")
         return False
@@ -47,8 +50,13 @@ class Readiness:
         self._terminal.warn(text)
 
 
-def _describe_failures(answer: dict[str, Any]) -> list[str]:
-    """Return the names of the failed checks, with the reasons that are known."""
+def _describe_failures(answer: dict[str, Any], age_seconds: float) -> list[str]:
+    """Return the names of the failed checks, with the reasons that are known.
+
+    Shortly after the start, checks that are still expected to fail are left out.
+    """
     reasons = answer.get("reasons") or {}
     failed = [name for name, result in answer["checks"].items() if result == "failed"]
+    if age_seconds < REPORT_SLOW_AFTER_SECONDS:
+        failed = [name for name in failed if name not in SLOW_CHECKS]
     return [f"{name} ({reasons[name]})" if name in reasons else name for name in failed]

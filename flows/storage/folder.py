@@ -73,8 +73,14 @@ class FolderStorage:
 
     def check(self) -> None:
         _make_private_folder(self._root)
+        os.scandir(self._root).close()  # raises NotADirectoryError for a file
         if not os.access(self._root, os.W_OK):
             raise PermissionError(self._root)
+
+    def check_writing(self) -> None:
+        self.check()
+        with NamedTemporaryFile(dir=self._root, prefix=".check-") as file:
+            file.write(b"x")
 
     def _signature(self, key: str, expires: str, disposition: str) -> str:
         message = "\n".join((key, expires, disposition)).encode()

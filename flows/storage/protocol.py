@@ -74,7 +74,10 @@ class Storage(Protocol):
         """Prepare the storage so that the first call is not delayed."""
 
     def check(self) -> None:
-        """Raise an error if files cannot currently be stored."""
+        """Raise an error if the storage does not respond. Finds no missing rights."""
+
+    def check_writing(self) -> None:
+        """Write and remove a small object. Raises an error if files cannot be stored."""
 
 
 def object_key(job_id: str, attempt: int, file_name: str) -> str:

@@ -25,6 +25,7 @@ PARTS_IN_FLIGHT = 2
 # Signature version 4 limits the lifetime of a link to seven days.
 LONGEST_LINK_SECONDS = 604_800
 LINK_TIMEOUT_SECONDS = 10
+CHECK_KEY = "report-exports-write-check"
 CLEAN_UP_SECONDS = 5.0  # The limit for calls without progress. The sweep removes anything that is left.
 
 
@@ -106,6 +107,11 @@ class S3Storage:
 
     def check(self) -> None:
         self._calls.call("head_bucket", Bucket=self._bucket)
+
+    def check_writing(self) -> None:
+        target = {"Bucket": self._bucket, "Key": self._key(CHECK_KEY)}
+        self._calls.call("put_object", **target, Body=b"x")
+        self._calls.call("delete_object", **target)
 
     def _key(self, key: str) -> str:
         return f"{self._prefix}/{key}" if self._prefix else key

@@ -8,6 +8,9 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from deployments.cli import main
+from deployments.roles.settings import load_settings
+from deployments.stack.environment import Replaced
+from deployments.stack.preflight import find_problems
 from flows.reports import load_reports
 from flows.sources.database_url import with_driver
 from tests.support import mariadb, postgres
@@ -217,3 +220,22 @@ def test_an_unreachable_database_is_explained(run: Run) -> None:
     assert code == 1
     assert "The database cannot be read: " in output
     assert "Traceback" not in output
+
+
+@pytest.mark.parametrize(
+    ("user", "database", "reason"),
+    [
+        ("postgres:wrong", "postgres", 'password authentication failed for user "postgres"'),
+        ("nobody:x", "postgres", 'password authentication failed for user "nobody"'),
+        (None, "missing", 'database "missing" does not exist'),
+    ],
+)
+def test_an_unusable_database_is_explained_before_the_start(
+    urls: dict[str, str], user: str | None, database: str, reason: str
+) -> None:
+    login, host = urls["postgresql"].removeprefix("postgresql://").split("@")
+    url = f"postgresql://{user or login}@{host.partition('/')[0]}/{database}"
+    settings = {"REPORTS_DATABASE_URL": url}
+    problems = list(find_problems(load_settings(settings), Replaced.from_environment(settings)))
+    expected = f"The database in REPORTS_DATABASE_URL cannot be used: {reason}."
+    assert problems == [f"{expected} The service starts and waits for it."]

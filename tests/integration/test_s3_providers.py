@@ -5,6 +5,9 @@ from contextlib import ExitStack
 
 import pytest
 
+from deployments.roles.settings import load_settings
+from deployments.stack.environment import Replaced
+from deployments.stack.preflight import find_problems
 from flows.errors import StorageDenied, StorageRejected, StorageUnavailable
 from flows.storage.protocol import upload
 from flows.storage.s3 import PART_BYTES, S3Storage
@@ -90,3 +93,39 @@ def test_missing_credentials_are_reported(providers: ExitStack, monkeypatch: pyt
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
     with pytest.raises(StorageDenied, match="no credentials"):
         store(storage, b"x")
+
+
+def test_a_write_check_leaves_nothing_behind(providers: ExitStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    provider = Provider()
+    storage_on(providers, monkeypatch, provider).check_writing()
+    assert provider.objects == {}
+
+
+def test_a_read_only_key_fails_the_write_check_only(
+    providers: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = storage_on(providers, monkeypatch, Provider(read_only=True))
+    storage.check()
+    with pytest.raises(PermissionError):
+        storage.check_writing()
+
+
+@pytest.mark.parametrize(
+    ("provider", "bucket", "reason"),
+    [
+        (
+            Provider(),
+            "no-such-bucket",
+            "An error occurred (NoSuchBucket) when calling the PutObject operation",
+        ),
+        (Provider(read_only=True), BUCKET, "An error occurred (AccessDenied) when calling the PutObject"),
+    ],
+)
+def test_an_unusable_bucket_is_explained_before_the_start(
+    providers: ExitStack, monkeypatch: pytest.MonkeyPatch, provider: Provider, bucket: str, reason: str
+) -> None:
+    providers.enter_context(running(provider))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", provider.url)
+    settings = {"REPORTS_STORAGE_URL": f"s3://{bucket}/exports"}
+    [problem] = find_problems(load_settings(settings), Replaced.from_environment(settings))
+    assert problem.startswith(f"The storage in REPORTS_STORAGE_URL cannot be used: {reason}")

@@ -18,11 +18,13 @@ class Provider:
     """An S3 server with optional restrictions.
 
     If `equal_parts` is true, all parts except the last must have the same size, as on Cloudflare R2. If
-    `conditions` is false, the server does not support If-None-Match, like Alibaba OSS.
+    `conditions` is false, the server does not support If-None-Match, like Alibaba OSS. If
+    `read_only` is true, every write is rejected, as with a key that has no right to write.
     """
 
     equal_parts: bool = False
     conditions: bool = True
+    read_only: bool = False
     url: str = ""
     objects: dict[str, bytes] = field(default_factory=dict)
     uploads: dict[str, dict[int, bytes]] = field(default_factory=dict)
@@ -39,6 +41,8 @@ class Provider:
             self.conditional_requests += 1
             if not self.conditions:
                 return _error(501, "NotImplemented")
+        if self.read_only and method in ("PUT", "POST", "DELETE"):
+            return _error(403, "AccessDenied")
         if "uploadId" in query:
             return self._multipart(method, key, query, body)
         if method == "POST":
@@ -47,6 +51,11 @@ class Provider:
             return 200, "", _xml("InitiateMultipartUploadResult", f"<UploadId>{upload_id}</UploadId>")
         if method == "PUT":
             return self._put(key, headers, body)
+        if method == "DELETE":
+            self.objects.pop(key, None)
+            return 204, "", b""
+        if method == "HEAD" and not key:
+            return 200, "", b""
         return (200, "", self.objects[key]) if key in self.objects else _error(404, "NoSuchKey")
 
     def _put(self, key: str, headers: Any, body: bytes) -> tuple[int, str, bytes]:

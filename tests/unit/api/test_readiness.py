@@ -1,13 +1,16 @@
 """Test that requests share readiness checks, and that the checks report stale keys."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import psycopg
 import pytest
 
-from api.readiness import CACHED_SECONDS, ReadinessChecks
+from api.readiness import CACHED_SECONDS, SECONDS_BETWEEN_WRITES, ReadinessChecks, StorageCheck
 from flows.errors import SourceUnavailable
+from flows.storage.folder import FolderStorage
 
 
 @dataclass
@@ -91,3 +94,54 @@ def test_a_failed_check_has_a_reason(error: Exception, reason: str) -> None:
 
 def test_a_passed_check_has_no_reason() -> None:
     assert ReadinessChecks({"keys": stale}, 5.0, Seconds()).reasons == {}
+
+
+class CountedFolder(FolderStorage):
+    def __init__(self, root: Path) -> None:
+        super().__init__(root, "")
+        self.calls: list[str] = []
+
+    def check(self) -> None:
+        self.calls.append("check")
+        super().check()
+
+    def check_writing(self) -> None:
+        self.calls.append("write")
+        super().check_writing()
+
+
+@pytest.fixture
+def check_storage(tmp_path: Path) -> Callable[[float], list[str]]:
+    """Return a function that checks a storage at a time, and returns the calls that this needed."""
+    clock, storage = Seconds(), CountedFolder(tmp_path / "files")
+    readiness = StorageCheck(storage, clock)
+
+    def check(now: float) -> list[str]:
+        clock.now, storage.calls = now, []
+        asyncio.run(readiness())
+        return storage.calls
+
+    return check
+
+
+def test_the_storage_is_written_to_at_start_and_every_few_minutes(
+    check_storage: Callable[[float], list[str]], tmp_path: Path
+) -> None:
+    assert check_storage(0)[0] == "write"
+    assert check_storage(SECONDS_BETWEEN_WRITES - 1) == ["check"]
+    assert check_storage(SECONDS_BETWEEN_WRITES)[0] == "write"
+    assert list((tmp_path / "files").iterdir()) == []
+
+
+def test_a_failed_storage_is_written_to_until_it_works(
+    check_storage: Callable[[float], list[str]], tmp_path: Path
+) -> None:
+    check_storage(0)
+    (tmp_path / "files").rmdir()
+    (tmp_path / "files").touch()
+    for now in (2, 4, 6):
+        with pytest.raises(NotADirectoryError):
+            check_storage(now)
+    (tmp_path / "files").unlink()
+    assert check_storage(8)[0] == "write"
+    assert check_storage(10) == ["check"]

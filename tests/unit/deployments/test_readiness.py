@@ -7,5 +7,10 @@ def test_the_stack_says_what_it_waits_for_and_why() -> None:
         "reasons": {"database": 'password authentication failed for user "reports"'},
     }
     expected = ['database (password authentication failed for user "reports")', "prefect"]
-    assert _describe_failures(answer) == expected
-    assert _describe_failures({"checks": {"worker": "failed"}, "reasons": None}) == ["worker"]
+    assert _describe_failures(answer, 16.0) == expected
+    assert _describe_failures({"checks": {"worker": "failed"}, "reasons": None}, 16.0) == ["worker"]
+
+
+def test_a_part_that_is_still_starting_is_not_reported_at_once() -> None:
+    answer = {"checks": {"database": "failed", "worker": "failed", "prefect": "failed"}, "reasons": {}}
+    assert _describe_failures(answer, 1.0) == ["database"]

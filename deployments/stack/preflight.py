@@ -1,0 +1,64 @@
+"""Try the external database and storage before the start, and describe what does not work.
+
+The service starts anyway, because they may become reachable later.
+"""
+
+from collections.abc import Callable, Iterator
+from threading import Thread
+
+from sqlalchemy.pool import NullPool
+
+from api.readiness import reason_of
+from api.settings import ApiSettings
+from deployments.stack.environment import Replaced
+from flows.sources.snapshot import open_engine
+from flows.storage.from_url import open_storage
+
+CONNECT_SECONDS = 3
+STORAGE_SECONDS = 6.0
+
+
+def find_problems(settings: ApiSettings, replaced: Replaced) -> Iterator[str]:
+    """Yield a message for each external part that cannot be used."""
+    parts: list[tuple[str, str | None, Callable[[], None]]] = [
+        ("database in REPORTS_DATABASE_URL", replaced.database_url, lambda: _connect(settings)),
+        ("storage in REPORTS_STORAGE_URL", replaced.storage_url, lambda: _write(settings)),
+    ]
+    for name, url, check in parts:
+        if url is not None and (reason := _failure(check)) is not None:
+            yield f"The {name} cannot be used: {reason}. The service starts and waits for it."
+
+
+def _failure(check: Callable[[], None]) -> str | None:
+    try:
+        check()
+    except Exception as error:  # noqa: BLE001 - each driver has its own errors
+        return reason_of(error).rstrip(".")
+    return None
+
+
+def _connect(settings: ApiSettings) -> None:
+    engine = open_engine(settings.database_url.get_secret_value(), CONNECT_SECONDS, poolclass=NullPool)
+    try:
+        engine.connect().close()
+    finally:
+        engine.dispose()
+
+
+def _write(settings: ApiSettings) -> None:
+    """Write to the storage in a thread, because an unreachable S3 server is retried for a long time."""
+    errors: list[Exception] = []
+
+    def write() -> None:
+        try:
+            open_storage(settings.storage_url, settings.public_url, STORAGE_SECONDS).check_writing()
+        except Exception as error:  # noqa: BLE001 - raised in the main thread
+            errors.append(error)
+
+    thread = Thread(target=write, daemon=True)
+    thread.start()
+    thread.join(STORAGE_SECONDS)
+    if thread.is_alive():
+        raise TimeoutError
+    if errors:
+        raise errors[0]
