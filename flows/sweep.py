@@ -23,6 +23,7 @@ from prefect.states import Completed
 
 from flows.runs import flow_names, history
 from flows.runs.artifacts import all_filter, delete_artifacts, page_filter, read_progress
+from flows.runs.deliveries import delete_deliveries
 from flows.runs.tags import DELETED_NAME, DELETED_TAG, EXPIRED_TAG, SWEPT, tag_value
 from flows.schedules.after_run import follow_up_ended_runs
 from flows.settings import Settings
@@ -115,8 +116,9 @@ def sweep(
         counts.uploads += 1
     for run in _deleted(client):
         delete_artifacts(client, all_filter(run.id))
-        client.delete_flow_run(run.id)
-        counts.deleted += 1
+        if delete_deliveries(client, run.id):
+            client.delete_flow_run(run.id)
+            counts.deleted += 1
     return counts
 
 

@@ -3,20 +3,70 @@
 The number becomes part of a run's idempotency key in Prefect. Two simultaneous requests find the same free
 number, so Prefect creates one run for both. Looking up the keys is fast, because Prefect indexes them. A
 search for earlier runs by tag would read the whole history.
+
+Prefect releases a key only when the record of its run is deleted. An Idempotency-Key therefore has a fixed
+number of slots, which are all read in one query. Deleted records leave gaps, but no later run is overlooked.
 """
 
+import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from http import HTTPStatus
 
 from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun
 
 from api.exports.flow_run_job import caller_of
+from api.web.problems import Refusal
+from flows.errors import FieldError
 
 # One query for these numbers finds the next number if there are at most 15 exports. If there are more, it
 # finds the order of magnitude.
 FIRST_NUMBERS = [*range(1, 17), *(1 << power for power in range(5, 31))]
 NUMBERS_PER_QUERY = 32
+KEY_POINTER = "/headers/Idempotency-Key"
+KEY_LIFE = timedelta(hours=24)
+# Enough for a key that is used once a day, because records are kept for 90 days by default.
+KEY_SLOTS = 100
 
 ReadRuns = Callable[[Sequence[int]], Awaitable[Mapping[int, FlowRun]]]
+ReadRunsByKey = Callable[[Sequence[str]], Awaitable[Mapping[str, FlowRun]]]
+
+
+class KeyReused(Refusal):
+    """Raised if an Idempotency-Key cannot be used for a request."""
+
+    def __init__(self, reason: str = "was already used with a different request") -> None:
+        detail = f"This Idempotency-Key {reason}. Send a new key."
+        super().__init__(HTTPStatus.UNPROCESSABLE_ENTITY, detail, [FieldError(KEY_POINTER, "reused", detail)])
+
+
+def caller_key(*parts: str) -> str:
+    """Return the idempotency key for Prefect, which is unique across callers."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+async def key_in_slot(read_runs: ReadRunsByKey, parts: Sequence[str], oldest: datetime) -> str:
+    """Return the Prefect key of the run that an Idempotency-Key refers to, or else an unused Prefect key.
+
+    `parts` identify the Idempotency-Key. Runs that were created before `oldest` are not reused. Raises
+    KeyReused if no slot is free.
+    """
+    keys = [caller_key(*parts, *([str(slot)] if slot > 1 else [])) for slot in range(1, KEY_SLOTS + 1)]
+    runs = await read_runs(keys)
+    usable = [key for key in keys if key in runs and answers_for_key(runs[key], oldest)]
+    usable += [key for key in keys if key not in runs]
+    if not usable:
+        raise KeyReused(f"was already used for {KEY_SLOTS} exports")
+    return usable[0]
+
+
+def answers_for_key(run: FlowRun, oldest: datetime | None) -> bool:
+    """Return whether the run may be reused for its idempotency key.
+
+    Returns False if its owner has deleted it or if it was created before `oldest`.
+    """
+    too_old = oldest is not None and run.created is not None and run.created < oldest
+    return not too_old and caller_of(run) is not None
 
 
 def is_unfinished(run: FlowRun) -> bool:
@@ -27,8 +77,8 @@ def is_unfinished(run: FlowRun) -> bool:
     return run.state_type not in TERMINAL_STATES and caller_of(run) is not None
 
 
-async def next_number(read_runs: ReadRuns, answers: Callable[[FlowRun], bool] = is_unfinished) -> int:
-    """Return the number of the existing export to reuse, or the first free number.
+async def next_number(read_runs: ReadRuns) -> int:
+    """Return the number of the unfinished export of a request, or else the first free number.
 
     `read_runs` returns the existing runs, keyed by number. Deleted records leave gaps in the numbers. Beyond
     a gap, exports are found reliably only among the first 16 numbers.
@@ -36,7 +86,7 @@ async def next_number(read_runs: ReadRuns, answers: Callable[[FlowRun], bool] = 
     taken, numbers = 0, FIRST_NUMBERS
     while numbers:
         runs = await read_runs(numbers)
-        if answering := [number for number, run in runs.items() if answers(run)]:
+        if answering := [number for number, run in runs.items() if is_unfinished(run)]:
             return max(answering)
         free = next(number for number in numbers if number not in runs)
         taken = max((number for number in numbers if number < free), default=taken)

@@ -1,7 +1,6 @@
 """Start, cancel and delete flow runs for callers."""
 
 import asyncio
-import hashlib
 import logging
 import secrets
 from collections.abc import Iterator, Sequence
@@ -20,7 +19,6 @@ from api.access.caller import Caller
 from api.access.rate_limits import Admission
 from api.exports.flow_run_job import (
     as_job,
-    caller_of,
     owner_tag,
     report_tag,
     request_tag,
@@ -28,23 +26,26 @@ from api.exports.flow_run_job import (
     tags_once_deleted,
 )
 from api.exports.job import Job
-from api.exports.request_keys import is_unfinished, next_number
+from api.exports.request_keys import (
+    KEY_LIFE,
+    KeyReused,
+    answers_for_key,
+    caller_key,
+    key_in_slot,
+    next_number,
+)
 from api.exports.run_reader import RunReader
 from api.prefect_server import JobServer
 from api.web.problems import Unavailable
 from flows import tracing
 from flows.query.request import ExportRequest
 from flows.runs.artifacts import all_filter
+from flows.runs.deliveries import DELIVERIES, deliveries_of, is_in_progress
 from flows.runs.tags import DELETED_NAME
 
-KEY_LIFE = timedelta(hours=24)
 LOGS_SENT_AFTER = timedelta(seconds=60)  # a worker sends logs every 2 s, but keeps them during an outage
 
 logger = logging.getLogger(__name__)
-
-
-class KeyReused(Exception):
-    """Raised if the Idempotency-Key was already used with a different request."""
 
 
 class RunWriter:
@@ -67,7 +68,7 @@ class RunWriter:
         unfinished job with the same request is reused. Raises KeyReused if the key was used with a different
         request, and LimitReached if the caller has reached a limit.
         """
-        start_id = _hash(caller.idempotency_space, key or "", request.fingerprint)
+        start_id = caller_key(caller.idempotency_space, key or "", request.fingerprint)
         if (task := self._starting.get(start_id)) is not None:  # join an identical start in progress
             return (await asyncio.shield(task))[0], True
         task = asyncio.create_task(self._start(request, caller, key, now, tags))
@@ -108,20 +109,34 @@ class RunWriter:
             )
 
     async def delete_record(self, job: Job, now: datetime) -> None:
-        """Delete a finished job's artifacts and then its run.
+        """Delete a finished job's artifacts, the webhooks about it, and then its run.
 
         The artifacts contain the first rows of the file. The run is deleted last, because the sweep needs it
-        to find the artifacts. A run that has just ended is left to the sweep, because more of its log lines
-        may arrive. They would never be deleted if the run were deleted before them.
+        to find the rest. It is left to the sweep while a webhook is being sent, and if it has just ended,
+        because more of its log lines may arrive. They would never be deleted if the run were deleted before
+        them.
         """
         run_id = UUID(job.run.id)
         async with self._server.answering():
             for artifact in await self._client.read_artifacts(artifact_filter=all_filter(run_id)):
                 with _unless_deleted():
                     await self._client.delete_artifact(artifact.id)
-            if job.run.finished_at is not None and now - job.run.finished_at >= LOGS_SENT_AFTER:
+            is_complete = await self._delete_deliveries(run_id)
+            logs_are_sent = job.run.finished_at is not None and now - job.run.finished_at >= LOGS_SENT_AFTER
+            if is_complete and logs_are_sent:
                 with _unless_deleted():
                     await self._client.delete_flow_run(run_id)
+
+    async def _delete_deliveries(self, run_id: UUID) -> bool:
+        """Delete the webhooks about a run. Return False if some of them are kept, as in the sweep."""
+        deliveries = await self._client.read_flow_runs(
+            flow_filter=DELIVERIES, flow_run_filter=deliveries_of(run_id)
+        )
+        for delivery in deliveries:
+            if not is_in_progress(delivery):
+                with _unless_deleted():
+                    await self._client.delete_flow_run(delivery.id)
+        return not any(map(is_in_progress, deliveries))
 
     async def _start(
         self,
@@ -151,24 +166,20 @@ class RunWriter:
     ) -> str:
         """Return the Prefect idempotency key of the existing run to reuse, or an unused key.
 
-        Prefect never releases a key. The keys are therefore numbered, and those of deleted or outdated runs
-        are skipped.
+        Keys are numbered, and the numbers of ended, deleted or outdated runs are skipped.
         """
+        if key is not None and oldest is not None:
+            parts = (caller.idempotency_space, "key", key)
+            return await key_in_slot(self._reader.runs_with_keys, parts, oldest)
 
         def numbered(number: int) -> str:
-            if key is None:
-                return _hash(caller.name, "request", request.fingerprint, str(number))
-            parts = (str(number),) if number > 1 else ()
-            return _hash(caller.idempotency_space, "key", key, *parts)
+            return caller_key(caller.name, "request", request.fingerprint, str(number))
 
         async def read_runs(numbers: Sequence[int]) -> dict[int, FlowRun]:
             by_key = await self._reader.runs_with_keys([numbered(number) for number in numbers])
             return {number: by_key[numbered(number)] for number in numbers if numbered(number) in by_key}
 
-        def answers(run: FlowRun) -> bool:
-            return is_unfinished(run) if key is None else _answers_for_key(run, oldest)
-
-        return numbered(await next_number(read_runs, answers))
+        return numbered(await next_number(read_runs))
 
     async def _create(
         self,
@@ -185,14 +196,14 @@ class RunWriter:
         """
         while True:
             flow_run, replayed = await self._create_with_key(request, caller, prefect_key, tags)
-            if not replayed or _answers_for_key(flow_run, oldest):
+            if not replayed or answers_for_key(flow_run, oldest):
                 return flow_run, replayed
             prefect_key = await self._prefect_key(request, caller, key, oldest)
 
     async def _is_replay(self, prefect_key: str, oldest: datetime | None) -> bool:
         """Return whether `_create` would return an existing run."""
         run = (await self._reader.runs_with_keys([prefect_key])).get(prefect_key)
-        return run is not None and _answers_for_key(run, oldest)
+        return run is not None and answers_for_key(run, oldest)
 
     async def _create_with_key(
         self, request: ExportRequest, caller: Caller, key: str, tags: Sequence[str]
@@ -221,24 +232,3 @@ def _unless_deleted() -> Iterator[None]:
     except httpx.HTTPStatusError as error:
         if error.response.status_code != HTTPStatus.NOT_FOUND:
             raise
-
-
-def _answers_for_key(flow_run: FlowRun, oldest: datetime | None) -> bool:
-    """Return whether the run may be reused for its idempotency key.
-
-    Returns False if its owner has deleted it or if it was created before `oldest`.
-    """
-    too_old = oldest is not None and flow_run.created is not None and flow_run.created < oldest
-    return not too_old and caller_of(flow_run) is not None
-
-
-def caller_key(*parts: str) -> str:
-    """Return a hash of the parts.
-
-    The first part identifies the caller, so that different callers never get the same hash.
-    """
-    return _hash(*parts)
-
-
-def _hash(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()

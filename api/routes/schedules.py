@@ -17,11 +17,10 @@ from api.dependencies import CallerDep, ContextDep, ReportsDep, ScheduleDep, get
 from api.exports import list_query
 from api.exports.answers import Export, ExportList
 from api.exports.list_query import PageQuery, Position
-from api.exports.run_writer import KeyReused
 from api.routes import examples
 from api.routes.export_state import full_states
 from api.routes.json_route import JsonRoute
-from api.routes.start_export import KeyDep, KeyHeader, Started, answer_start, key_reused, read_key
+from api.routes.start_export import KeyDep, KeyHeader, Started, answer_start, read_key
 from api.schedules.answers import (
     DeliveryList,
     PlannedRuns,
@@ -129,12 +128,9 @@ async def create_schedule(
     response: Response,
 ) -> Schedule:
     """Create a schedule and plan its first runs. Each run is an export with this `scheduleId`."""
-    try:
-        stored, replayed = await context.schedules.create(
-            order.spec, caller, order.key, order.body, datetime.now(UTC)
-        )
-    except KeyReused:
-        raise key_reused() from None
+    stored, replayed = await context.schedules.create(
+        order.spec, caller, order.key, order.body, datetime.now(UTC)
+    )
     audit.note(schedule=stored.id, replayed=replayed or None, **_audited(stored.spec))
     response.headers["Location"] = f"/schedules/{stored.id}"
     if replayed:

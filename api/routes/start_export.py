@@ -16,10 +16,9 @@ from api.context import Context
 from api.dependencies import ContextDep, ReportsDep
 from api.exports.answers import Export
 from api.exports.job import Job
-from api.exports.run_writer import KeyReused
+from api.exports.request_keys import KEY_POINTER, KeyReused
 from api.routes import examples
 from api.routes.export_state import full_state
-from api.web.problems import Refusal
 from api.web.validation import described_by, read_all
 from flows import logs
 from flows.errors import FieldError, InvalidRequest
@@ -27,7 +26,6 @@ from flows.query.request import ExportRequest, parse_request
 from flows.query.request_model import any_report_model
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
-_KEY_POINTER = "/headers/Idempotency-Key"
 
 ExportBody = Annotated[Any, described_by(any_report_model()), Body(openapi_examples=examples.EXPORTS)]
 KeyHeader = Annotated[
@@ -81,17 +79,12 @@ def read_key(request: Request) -> str | None:
     keys = request.headers.getlist("idempotency-key")
     if len(keys) > 1 or not all(_KEY.fullmatch(key) for key in keys):
         detail = "Send one value of 1 to 255 visible ASCII characters."
-        raise InvalidRequest([FieldError(_KEY_POINTER, "format", detail)])
+        raise InvalidRequest([FieldError(KEY_POINTER, "format", detail)])
     return keys[0] if keys else None
 
 
 async def start(order: ExportOrder, context: Context, caller: Caller, tags: Sequence[str] = ()) -> Started:
-    try:
-        job, replayed = await context.run_writer.start(
-            order.request, caller, order.key, datetime.now(UTC), tags
-        )
-    except KeyReused:
-        raise key_reused() from None
+    job, replayed = await context.run_writer.start(order.request, caller, order.key, datetime.now(UTC), tags)
     logs.bind(job=job.run.id)
     audit.note(job=job.run.id, export=order.request.body, replayed=replayed or None)
     context.metrics.starts.labels(order.request.report.name, str(replayed).lower()).inc()
@@ -100,16 +93,11 @@ async def start(order: ExportOrder, context: Context, caller: Caller, tags: Sequ
     return Started(job, replayed)
 
 
-def key_reused() -> Refusal:
-    detail = "This Idempotency-Key was already used with a different request. Send a new key."
-    return Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, detail, [FieldError(_KEY_POINTER, "reused", detail)])
-
-
 async def answer_start(started: Started, context: Context, caller: Caller, response: Response) -> Export:
     """Return the new job with status 202, or the current state of an existing job with status 200."""
     job = started.job
     if started.replayed and not context.catalog.covers(caller, job.run):
-        raise key_reused()
+        raise KeyReused
     if started.replayed and (cached := await context.watcher.read(job.run.id, caller.name)) is not None:
         job = cached.job
     response.status_code = HTTPStatus.OK if started.replayed else HTTPStatus.ACCEPTED

@@ -39,8 +39,8 @@ from api.access.catalog import Catalog
 from api.access.rate_limits import Limits
 from api.exports.flow_run_job import as_job, owner_tag, report_tag, rights_parameter, schedule_tag
 from api.exports.job import Job
+from api.exports.request_keys import KEY_LIFE, KeyReused, caller_key, key_in_slot
 from api.exports.run_reader import RunReader
-from api.exports.run_writer import KeyReused, caller_key
 from api.prefect_server import JobServer
 from api.schedules import timetable
 from api.schedules.deployment import NAME_PREFIX, StoredSchedule, as_stored_schedule, owner_of
@@ -224,11 +224,11 @@ class ScheduleStore:
     ) -> tuple[Job, bool]:
         """Start a run now. Return its job and whether the job already existed.
 
-        A job with the same idempotency key is reused. Raises LimitReached if the caller has reached a limit.
+        A job with the same idempotency key is reused. Raises LimitReached if the caller has reached a limit,
+        and KeyReused if the key was used too often.
         """
         name = f"{stored.spec.report}-{token_hex(6)}"
-        space = caller.idempotency_space
-        own_key = caller_key(space, "schedule", stored.id, key) if key is not None else None
+        own_key = await self._run_key(stored, caller, key, now) if key is not None else None
         async with self._server.answering():
             with self._limits.starts.entry(caller.name) as entry:
                 queued = await self._reader.queued(caller.name, now)
@@ -244,6 +244,10 @@ class ScheduleStore:
                 )
                 entry.started = flow_run.name == name
         return as_job(flow_run, {}, self._attempts), not entry.started
+
+    async def _run_key(self, stored: StoredSchedule, caller: Caller, key: str, now: datetime) -> str:
+        parts = (caller.idempotency_space, "schedule", stored.id, key)
+        return await key_in_slot(self._reader.runs_with_keys, parts, now - KEY_LIFE)
 
     async def _is_replay(self, own_key: str | None) -> bool:
         return own_key is not None and bool(await self._reader.runs_with_keys([own_key]))

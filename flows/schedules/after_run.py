@@ -27,6 +27,7 @@ from prefect.exceptions import ObjectNotFound
 from flows.errors import InvalidRequest, NoRows
 from flows.runs import flow_names, tags
 from flows.runs.artifacts import read_progress
+from flows.runs.deliveries import delete_deliveries, delivery_name
 from flows.runs.history import read_ended_runs
 from flows.runs.outcome import CANCELLED, NO_ROWS, Outcome, code_and_message, job_error
 from flows.runs.receipt import Receipt
@@ -70,11 +71,23 @@ def follow_up_run(client: SyncPrefectClient, run: FlowRun, settings: Settings) -
         return
     if DELETED_TAG not in run.tags:
         message = export_message(outcome, settings.public_url)
-        _notify(client, run, outcome.status, message, outcome.job_id)
+        name = delivery_name(message["type"], outcome.job_id)
+        _notify(client, run, outcome.status, message, outcome.job_id, name)
         if outcome.status == "error":
             _pause_if_failing(client, run, outcome, settings)
-    if tags.FOLLOW_UP in run.tags:
-        current = client.read_flow_run(run.id).tags  # The tags may have changed.
+    _end_follow_up(client, run)
+
+
+def _end_follow_up(client: SyncPrefectClient, run: FlowRun) -> None:
+    """Remove the tag. If the run was deleted in the meantime, also delete the webhooks about it."""
+    try:
+        current = client.read_flow_run(run.id).tags
+    except ObjectNotFound:
+        delete_deliveries(client, run.id)
+        return
+    if DELETED_TAG in current:
+        delete_deliveries(client, run.id)
+    if tags.FOLLOW_UP in current:
         client.update_flow_run(run.id, tags=[tag for tag in current if tag != tags.FOLLOW_UP])
 
 
@@ -130,8 +143,9 @@ def _notify(
     event: Event,
     message: Message,
     deduplicate_by: str,
+    name: str,
 ) -> None:
-    """Start a delivery for every subscription to the event.
+    """Start a delivery with this name for every subscription to the event.
 
     Calls with the same `deduplicate_by` start each delivery only once.
     """
@@ -146,7 +160,7 @@ def _notify(
         key = "\0".join((deduplicate_by, subscription.sealed, message["type"]))
         client.create_flow_run_from_deployment(
             deployment_id,
-            name=message["type"],
+            name=name,
             parameters={
                 "message": dict(message),
                 "address": {"host": subscription.host, "sealed": subscription.sealed},
@@ -166,6 +180,6 @@ def _pause_if_failing(client: SyncPrefectClient, run: FlowRun, outcome: Outcome,
         return
     paused = pause_if_failing(client, deployment, outcome, settings.attempts, datetime.now(UTC))
     if paused is not None:
-        name = deployment.description or deployment.name
-        message = pause_message(outcome, name, paused.failures, settings.public_url)
-        _notify(client, run, "paused", message, f"{deployment.id} {paused.since}")
+        title = deployment.description or deployment.name
+        message = pause_message(outcome, title, paused.failures, settings.public_url)
+        _notify(client, run, "paused", message, f"{deployment.id} {paused.since}", message["type"])

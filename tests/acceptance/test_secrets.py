@@ -13,7 +13,6 @@ import psycopg
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from psycopg import sql
 from sqlalchemy.engine import make_url
 
 from api.access.api_keys import KeyFile
@@ -25,6 +24,7 @@ from tests.support.extra_processes import (
     free_port,
     pool_settings,
 )
+from tests.support.prefect_tables import prefects_tables, tables_with
 from tests.support.running_stack import Stack
 from tests.support.webhook_receiver import Receiver
 
@@ -66,8 +66,7 @@ def webhook_sent(api: httpx.Client, receiver: Receiver) -> Iterator[None]:
 
 @pytest.fixture
 def prefects_database(stack: Stack) -> Iterator[psycopg.Connection]:
-    url = stack.libpq_url.rpartition("/")[0] + "/prefect"
-    with psycopg.connect(url, autocommit=True) as connection:
+    with prefects_tables(stack) as connection:
         yield connection
 
 
@@ -78,17 +77,6 @@ def secret_words(stack: Stack, api: httpx.Client) -> list[str]:
     caller_secret = str(api.get("/webhook-secret").json()["secret"]).removeprefix("whsec_")
     webhooks = ["hush-in-the-path", "hush-in-the-query", operator_secret, caller_secret]
     return ["X-Amz-Signature", *map(str, passwords), stack.aws_secret_access_key, *webhooks]
-
-
-def tables_with(connection: psycopg.Connection, word: str) -> list[str]:
-    """Return the names of all tables that contain the word."""
-    tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
-    query = sql.SQL("SELECT EXISTS (SELECT FROM {} AS t WHERE strpos(t::text, %s) > 0)")
-    return [
-        name
-        for (name,) in tables
-        if connection.execute(query.format(sql.Identifier(name)), [word]).fetchone() == (True,)
-    ]
 
 
 def test_prefects_database_contains_no_secret(

@@ -1,5 +1,6 @@
 """Test that a sweep deletes all stored files that do not belong to an export."""
 
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -13,16 +14,26 @@ import httpx
 import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
+from prefect.client.schemas.objects import FlowRun, State
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
+from prefect.states import Scheduled
 
 from flows.runs import history
 from flows.runs.artifacts import all_filter
+from flows.runs.deliveries import deliveries_of
 from flows.storage.s3 import S3Storage
 from flows.sweep import LastSweep, SweepCounts, read_last_sweep, sweep
 from tests.support.export_client import ARTICLES_REQUEST, EMPTY_SURVEY, Session, follow, start
+from tests.support.prefect_tables import prefects_tables, tables_with
 from tests.support.running_stack import Stack, running_stack
+from tests.support.webhook_receiver import Receiver
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
+YEARLY = {
+    "name": "Yearly",
+    "recurrence": {"cron": "0 0 29 2 *"},
+    "range": {"kind": "absolute", "from": "2025-1-1", "to": "2025-1-2"},
+}
 LONG_AGO, SOON = timedelta(days=7), timedelta(minutes=1)
 SWEEP_TIMEOUT_SECONDS = 60
 LOG_SECONDS = 3  # a worker sends its logs every 2 s
@@ -78,6 +89,15 @@ class SweepStack:
         run = LogFilterFlowRunId(any_=[UUID(job_id)])
         return len(self.client.read_logs(LogFilter(flow_run_id=run)))
 
+    def deliveries(self, job_id: str) -> list[FlowRun]:
+        return self.client.read_flow_runs(flow_run_filter=deliveries_of(UUID(job_id)))
+
+    def delivery(self, name: str) -> None:
+        """Create a delivery that waits for its next attempt."""
+        deployment = self.client.read_deployment_by_name("deliver-webhook/webhook")
+        state: State[Any] = Scheduled(scheduled_time=datetime.now(UTC) + timedelta(hours=1))
+        self.client.create_flow_run_from_deployment(deployment.id, name=name, state=state)
+
     def wait_for_page(self, job_id: str) -> None:
         self.wait_for(lambda: "markdown" in self.artifact_types(job_id))
 
@@ -103,10 +123,10 @@ class SweepStack:
 
 
 @pytest.fixture(scope="module")
-def sweep_stack() -> Iterator[SweepStack]:
+def sweep_stack(receiver: Receiver) -> Iterator[SweepStack]:
     with (
         TemporaryDirectory(prefix="reports-", ignore_cleanup_errors=True) as folder,
-        running_stack(Path(folder) / "data") as stack,
+        running_stack(Path(folder) / "data", receiver.settings) as stack,
         pytest.MonkeyPatch.context() as patch,
         temporary_settings(
             {
@@ -187,6 +207,31 @@ def test_a_deletion_that_prefect_interrupted_is_finished(sweep_stack: SweepStack
     sweep_stack.wait_for(lambda: sweep_stack.logs(job_id) == 0)
     assert sweep_stack.artifact_types(job_id) == []
     assert job_id not in [str(run.id) for run in sweep_stack.client.read_flow_runs(limit=200)]
+
+
+def test_a_deleted_export_leaves_neither_its_name_nor_webhooks(
+    sweep_stack: SweepStack, receiver: Receiver
+) -> None:
+    name, path = secrets.token_hex(12), f"/{secrets.token_hex(8)}"
+    body = YEARLY | {
+        "export": {"surveyId": EMPTY_SURVEY, "name": name},
+        "notify": [{"kind": "webhook", "url": receiver.url(path)}],
+    }
+    schedule = sweep_stack.api.post("/schedules", json=body).raise_for_status().headers["location"]
+    job_id = sweep_stack.api.post(f"{schedule}/run").raise_for_status().json()["id"]
+    receiver.wait_for(path, 1)
+    sweep_stack.wait_for_page(job_id)
+    sweep_stack.wait_for(lambda: [run.state_name for run in sweep_stack.deliveries(job_id)] == ["Completed"])
+    with prefects_tables(sweep_stack.stack) as connection:
+        assert {"flow_run", "artifact"} <= set(tables_with(connection, name))
+        sweep_stack.api.delete(schedule).raise_for_status()
+        sweep_stack.api.delete(f"/exports/{job_id}").raise_for_status()
+        assert sweep_stack.deliveries(job_id) == []
+        sweep_stack.delivery(f"export.done {job_id}")  # a follow-up that ended after the deletion
+        time.sleep(LOG_SECONDS)
+        sweep_stack.wait_for(lambda: sweep_stack.sweep().deleted >= 1)
+        assert sweep_stack.deliveries(job_id) == []
+        sweep_stack.wait_for(lambda: tables_with(connection, name) == [])
 
 
 def test_the_sweep_is_a_scheduled_deployment(sweep_stack: SweepStack) -> None:

@@ -10,12 +10,14 @@ from typing import Any, cast
 from uuid import UUID, uuid4
 
 import pytest
+from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun, State, StateType
 
 from api.access.caller import Caller
 from api.access.rate_limits import Admission, LimitReached, Quota, Rate, Throttle
 from api.exports.job import Job
-from api.exports.run_writer import KEY_LIFE, KeyReused, RunWriter
+from api.exports.request_keys import KEY_LIFE, KEY_SLOTS, KeyReused
+from api.exports.run_writer import RunWriter
 from flows.query.request import ExportRequest, parse_request
 from flows.reports import catalog
 from flows.runs.tags import DELETED_TAG
@@ -92,6 +94,11 @@ class Prefect:
     async def delete_flow_run(self, run_id: UUID) -> None:
         del self.runs[run_id]
 
+    async def read_flow_runs(self, flow_run_filter: FlowRunFilter, **_: Any) -> list[FlowRun]:
+        assert flow_run_filter.name is not None
+        name = flow_run_filter.name.like_ or ""
+        return [run for run in self.runs.values() if name in run.name and run.name.startswith("export.")]
+
 
 @pytest.fixture
 def prefect() -> Prefect:
@@ -163,6 +170,48 @@ def test_the_sweep_deletes_a_run_that_has_just_ended(
     assert prefect.artifacts == []
     assert (run_id in prefect.runs) == is_kept
     assert all(DELETED_TAG in left.tags for left in prefect.runs.values())
+
+
+@pytest.mark.parametrize(
+    ("state", "is_kept"), [("COMPLETED", False), ("SCHEDULED", False), ("RUNNING", True), ("PENDING", True)]
+)
+def test_webhooks_about_a_deleted_export_are_deleted_unless_they_are_being_sent(
+    prefect: Prefect, writer: RunWriter, state: str, is_kept: bool
+) -> None:
+    run_id = UUID(started(writer, "k")[0].run.id)
+    other = FlowRun(id=uuid4(), name=f"export.done {uuid4()}", flow_id=uuid4())
+    delivery = FlowRun(id=uuid4(), name=f"export.done {run_id}", flow_id=uuid4(), state_type=StateType(state))
+    prefect.runs |= {run.id: run for run in (other, delivery)}
+    ended = finished_job("COMPLETED", WHOLE, id=str(run_id), finished_at=NOON)
+    run(lambda: writer.delete_record(ended, NOON + timedelta(hours=1)))
+    assert other.id in prefect.runs
+    assert (delivery.id in prefect.runs) == is_kept
+    assert (run_id in prefect.runs) == is_kept, "the sweep finds the delivery by the run"
+
+
+@pytest.mark.parametrize("deleted", [1, 16, 17, 40])
+def test_a_key_finds_its_run_after_the_records_of_earlier_runs_are_gone(
+    prefect: Prefect, writer: RunWriter, deleted: int
+) -> None:
+    for _ in range(deleted):
+        job, _ = started(writer, "k")
+        run(lambda job=job: writer.mark_deleted(job))
+    earlier = set(prefect.runs)
+    job, _ = started(writer, "k")
+    for run_id in earlier:  # as the sweep does
+        del prefect.runs[run_id]
+    again, replayed = started(writer, "k")
+    assert (again.run.id, replayed) == (job.run.id, True)
+
+
+def test_a_key_that_was_used_too_often_is_rejected(prefect: Prefect, writer: RunWriter) -> None:
+    for _ in range(KEY_SLOTS):
+        job, _ = started(writer, "k")
+        run(lambda job=job: writer.mark_deleted(job))
+    with pytest.raises(KeyReused, match="already used for 100 exports"):
+        started(writer, "k")
+    del prefect.runs[UUID(job.run.id)]
+    assert not started(writer, "k")[1]
 
 
 def test_a_key_is_bound_to_its_request(writer: RunWriter) -> None:
