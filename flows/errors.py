@@ -7,6 +7,7 @@
     ExportError              the run ended without a file; `code` is stable, `message` is for users
     ├── RetryableError       the same request may succeed later
     │   ├── SourceUnavailable
+    │   ├── SourceConflict
     │   ├── StorageUnavailable
     │   ├── StorageTimeout
     │   ├── RightsUnknown
@@ -107,6 +108,11 @@ class RetryableError(ExportError):
 class SourceUnavailable(RetryableError):
     code = "source.unavailable"
     message = "The database that holds the report could not be reached."
+
+
+class SourceConflict(RetryableError):
+    code = "source.conflict"
+    message = "The database is a replica and ended the query, because newer data arrived."
 
 
 class StorageUnavailable(RetryableError):

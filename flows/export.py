@@ -56,6 +56,7 @@ from flows.schedules.parameters import parse_schedule_parameters
 from flows.schedules.planned_range import resolve_request
 from flows.settings import Settings
 from flows.sources import choose
+from flows.sources.origin import UNKNOWN, Origin
 from flows.sources.protocol import Reading
 from flows.sources.snapshot import open_engine, snapshot
 from flows.storage.from_url import open_storage
@@ -77,6 +78,7 @@ class Export:
     request: ExportRequest
     settings: Settings
     only_if_rows: bool = False
+    origin: Origin = UNKNOWN
 
     def key(self, file_name: str) -> str:
         return object_key(str(self.job_id), self.attempt, file_name)
@@ -141,7 +143,8 @@ def export_report(
             run = {"job": str(job_id), "schedule": tag_value(flow_run.tags, SCHEDULE), "export": request}
             audit.record("export.start", "done", caller=caller, **run)
         report = parsed.report.name
-        export = Export(job_id, attempt, parsed, settings, only_if_rows)
+        origin = Origin(report, str(job_id), caller)
+        export = Export(job_id, attempt, parsed, settings, only_if_rows, origin)
         stored_file = _make_file(export)
     except Superseded as error:
         raise Abort from error
@@ -218,7 +221,7 @@ def fetch(export: Export) -> Generator[Opening | Records | Chunk, None, None]:
     zone, seconds, silence = request.zone.key, settings.statement_seconds, settings.silence_seconds
     clock = partial(datetime.now, UTC)
     row_security = session_settings(request.report)
-    with snapshot(engine, zone, seconds, clock, silence, row_security) as source_snapshot:
+    with snapshot(engine, zone, seconds, clock, silence, row_security, export.origin) as source_snapshot:
         yield from choose.rows(Reading(source_snapshot, request, clock, settings.rows_per_export))
 
 

@@ -89,6 +89,11 @@ def bind(**fields: str) -> None:
         bound.update(fields)
 
 
+def bound(name: str) -> str:
+    """Return a field of the current context, or an empty string."""
+    return (_task_fields.get() or {}).get(name, "")
+
+
 def _is_configured() -> bool:
     return any(isinstance(handler.formatter, JsonLines) for handler in logging.root.handlers)
 

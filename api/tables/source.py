@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeVar
 
 from anyio import CapacityLimiter, to_thread
@@ -17,7 +18,8 @@ from api.tables import report_checks
 from api.tables.page_rows import PageRows
 from api.tables.value_checks import accepted, check_filters
 from api.web.problems import Unavailable
-from flows.errors import DeclarationError, FieldError, InvalidRequest, UnreadableRow
+from flows import logs
+from flows.errors import DeclarationError, FieldError, InvalidRequest, SourceConflict, UnreadableRow
 from flows.query import statement
 from flows.query.questions.keys import names_question
 from flows.query.report import Report, Scope
@@ -26,6 +28,7 @@ from flows.query.row_rights import session_settings
 from flows.rows.columns import OutputColumn, Question
 from flows.sources import report_check
 from flows.sources.driver_errors import classify
+from flows.sources.origin import Origin
 from flows.sources.snapshot import Snapshot, open_engine, snapshot, source_errors
 
 CONNECT_SECONDS = 2  # libpq does not support shorter timeouts
@@ -105,7 +108,9 @@ class Source:
             raise Unavailable("The database that holds the report") from error
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await to_thread.run_sync(work, abandon_on_cancel=True, limiter=self._limiter)
+        return await to_thread.run_sync(
+            partial(_again_after_conflict, work), abandon_on_cancel=True, limiter=self._limiter
+        )
 
     def _ping(self) -> None:
         with source_errors(), self._engine.connect() as connection:
@@ -116,8 +121,8 @@ class Source:
             return [(str(value), title) for value, title in opened.connection.execute(query)]
 
     def _snapshot(self, report: Report, zone: str, seconds: int) -> AbstractContextManager[Snapshot]:
-        settings = session_settings(report)
-        return snapshot(self._engine, zone, seconds, self._clock, settings=settings)
+        settings, origin = session_settings(report), Origin(report.name, caller=logs.bound("caller"))
+        return snapshot(self._engine, zone, seconds, self._clock, settings=settings, origin=origin)
 
     def _check_request(self, request: ExportRequest) -> None:
         with self._snapshot(request.report, request.zone.key, LOOKUP_SECONDS) as opened:
@@ -173,6 +178,14 @@ class Source:
             columns=columns,
             next_cursor=cursors.encode(request, rows[-1][len(expressions) :]) if has_more else None,
         )
+
+
+def _again_after_conflict(work: Callable[[], T]) -> T:
+    """Read a second time, from a new snapshot, if a replica has ended the query."""
+    try:
+        return work()
+    except SourceConflict:
+        return work()
 
 
 def _after_cursor(opened: Snapshot, query: Select[Any], is_first: bool) -> Sequence[Row[Any]]:

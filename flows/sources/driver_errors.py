@@ -16,6 +16,7 @@ from flows.errors import (
     Internal,
     ReportInvalid,
     SourceCancelled,
+    SourceConflict,
     SourceTimeout,
     SourceUnavailable,
     UnreadableRow,
@@ -25,8 +26,10 @@ from flows.errors import (
 _QUERY_CANCELED = "57014"
 _TRANSACTION_TIMEOUT = "25P04"
 _DATA = "22"
-# SQLSTATE prefixes for lost connections, conflicts, exhausted resources, locks, shutdowns and I/O errors.
-_TRANSIENT = ("08", "25P03", "40001", "40P01", "53", "55P03", "57P", "58000", "58030")
+# SQLSTATE of serialization failures. In a read-only snapshot, they mean a recovery conflict on a replica.
+_CONFLICT = "40001"
+# SQLSTATE prefixes for lost connections, deadlocks, exhausted resources, locks, shutdowns and I/O errors.
+_TRANSIENT = ("08", "25P03", "40P01", "53", "55P03", "57P", "58000", "58030")
 # SQLSTATEs for columns, tables and schemas that do not exist.
 _MISSING = ("42703", "42P01", "3F000")
 _MYSQL_MISSING = (1054, 1146)
@@ -90,6 +93,8 @@ def _postgresql(error: psycopg.Error) -> ExportError:
         return SourceTimeout() if "timeout" in str(error) else SourceCancelled()
     if state == _TRANSACTION_TIMEOUT:
         return SourceTimeout()
+    if state == _CONFLICT:
+        return SourceConflict()
     if state.startswith(_DATA):
         return UnreadableRow()
     if state in _MISSING:

@@ -16,10 +16,11 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection, Engine, Select, create_engine, event, exc, func, literal, select, text
 
-from flows.errors import ExportError, SourceTimeout, SourceUnavailable
+from flows.errors import ExportError, SourceConflict, SourceTimeout, SourceUnavailable
 from flows.rows.columns import Choice, Question
 from flows.sources import postgresql_dates, postgresql_watchdog, sessions
 from flows.sources.driver_errors import classify
+from flows.sources.origin import UNKNOWN, Origin
 from flows.sources.postgresql_watchdog import Backend, WatchedConnection
 
 # These override the settings of the server and the role, so values are always printed in the same way.
@@ -55,6 +56,7 @@ class Session:
     statement_seconds: int = 3600
     silence_seconds: float = math.inf
     settings: Mapping[str, str] = field(default_factory=dict)  # used by row-level security policies
+    origin: Origin = UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -134,10 +136,12 @@ def snapshot(
     clock: Callable[[], datetime],
     silence_seconds: float = math.inf,
     settings: Mapping[str, str] | None = None,
+    origin: Origin = UNKNOWN,
 ) -> Iterator[Snapshot]:
     """Open a read-only transaction for an export and roll it back at the end of the block."""
-    session = Session(zone, statement_seconds, silence_seconds, settings or {})
+    session = Session(zone, statement_seconds, silence_seconds, settings or {}, origin)
     with source_errors(), engine.connect() as connection, _cancel_on_error(connection):
+        origin.mark(connection)
         if engine.dialect.name == "postgresql":
             connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             yield Snapshot(connection, _set_up(connection, session), session)
@@ -153,6 +157,7 @@ def _set_up(connection: Connection, session: Session) -> datetime:
     """
     limit = f"{session.statement_seconds}s"
     settings = {**_SESSION, "TimeZone": session.zone, "statement_timeout": limit, **session.settings}
+    settings["application_name"] = session.origin.application_name
     set_all = [func.set_config(name, value, literal(True)) for name, value in settings.items()]
     metadata = func.clock_timestamp(), func.pg_backend_pid(), func.pg_postmaster_start_time()
     taken_at, pid, server_started_at, *_ = connection.execute(select(*metadata, *set_all)).one()
@@ -202,8 +207,8 @@ def _logged(meaning: ExportError, error: Exception) -> ExportError:
     An outage is logged as a single line, because it recurs with every retry. Other errors are logged with a
     traceback.
     """
-    if isinstance(meaning, SourceUnavailable):
-        logger.warning("the source database cannot be reached: %s", str(error).partition("\n")[0])
+    if isinstance(meaning, SourceUnavailable | SourceConflict):
+        logger.warning("the source database cannot be read at the moment: %s", str(error).partition("\n")[0])
     else:
         logger.error("the source database failed", exc_info=error)
     return meaning

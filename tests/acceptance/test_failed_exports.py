@@ -117,6 +117,19 @@ def failed(api: httpx.Client, stack: Stack, prefect: httpx.Client) -> dict[str, 
     return sessions
 
 
+def test_a_database_administrator_sees_job_report_and_caller_of_a_query(
+    s3: Any, stack: Stack, prefect: httpx.Client, failed: dict[str, Session]
+) -> None:
+    deployment = prefect.get(f"/deployments/name/export-report/{POOL}").raise_for_status().json()["id"]
+    body = {"parameters": {"request": {"report": "current-query"}}, "tags": ["owner:ada"]}
+    run = prefect.post(f"/deployments/{deployment}/create_flow_run", json=body).raise_for_status().json()
+    with extra_processes(stack) as processes:
+        processes.start("-m", "prefect.engine", run["id"], **ONE_ATTEMPT).wait(RUN_TIMEOUT_SECONDS)
+    text = stored_text(s3, stack, run["id"])
+    assert f"/* report-exports job={run['id']} report=current-query caller=ada */ COPY (" in text
+    assert f"\nreport-exports {run['id']} current-que," in text
+
+
 @pytest.mark.parametrize("name", FAILURES)
 def test_the_poll_has_the_articles_error_body(failed: dict[str, Session], name: str) -> None:
     last = failed[name].polls[-1]
@@ -181,7 +194,7 @@ def test_no_response_leaks_the_underlying_error(
 def test_a_source_that_dies_once_is_read_again_from_the_beginning(
     api: httpx.Client, s3: Any, stack: Stack
 ) -> None:
-    with one_backend_terminated(stack.libpq_url, "COPY (SELECT%") as terminated:
+    with one_backend_terminated(stack.libpq_url, "/*%COPY (SELECT%") as terminated:
         session = start(api, {"surveyId": SURVEY, "from": "2024-07-08", "to": "2025-07-07"})
         follow(api, session)
     state = api.get(f"/exports/{session.id}").json()
@@ -217,6 +230,11 @@ def one_backend_terminated(libpq_url: str, query: str) -> Iterator[list[bool]]:
     finally:
         stop.set()
         thread.join()
+
+
+def stored_text(s3: Any, stack: Stack, job_id: str) -> str:
+    (key,) = stored(s3, stack, job_id)
+    return str(s3.get_object(Bucket=stack.bucket, Key=key)["Body"].read().decode())
 
 
 def stored(s3: Any, stack: Stack, job_id: str) -> list[str]:

@@ -35,6 +35,7 @@ from sqlalchemy import (
     insert,
     literal,
     select,
+    text,
     union_all,
 )
 from sqlalchemy.dialects import mysql
@@ -55,9 +56,10 @@ from flows.query import statement
 from flows.query.report import Questions, Report, type_name
 from flows.query.request import ExportRequest, parse_request
 from flows.sources import sqlalchemy_rows
+from flows.sources.origin import Origin
 from flows.sources.snapshot import Snapshot, open_engine, snapshot
 from tests.support import mariadb
-from tests.support.engines import file_by_sqlalchemy, file_from_snapshot
+from tests.support.engines import file_by_sqlalchemy, file_from_snapshot, now
 
 ROWS = 3 * sqlalchemy_rows.CHUNK_ROWS
 
@@ -281,7 +283,7 @@ def test_a_killed_query_differs_from_a_killed_connection(
     killed = threading.Event()
 
     def kill_slow_queries() -> None:
-        running = "SELECT id FROM information_schema.processlist WHERE info LIKE 'SELECT things%%sleep%%'"
+        running = "SELECT id FROM information_schema.processlist WHERE info LIKE '/*%%SELECT things%%sleep%%'"
         with engine.connect() as connection:
             while not killed.is_set():
                 for (victim,) in connection.exec_driver_sql(running).all():
@@ -295,6 +297,15 @@ def test_a_killed_query_differs_from_a_killed_connection(
     finally:
         killed.set()
         thread.join()
+
+
+def test_a_query_shows_job_report_and_caller(engine: Engine) -> None:
+    origin = Origin("things", "899e1228", "ada")
+    with snapshot(engine, "UTC", 60, now, origin=origin) as opened:
+        query = opened.connection.execute(
+            text("SELECT info FROM information_schema.processlist WHERE id = connection_id()")
+        ).scalar_one()
+    assert query.startswith("/* report-exports job=899e1228 report=things caller=ada */ SELECT info")
 
 
 def test_an_abandoned_export_leaves_no_query(engine: Engine, load: Callable[..., None]) -> None:
@@ -311,7 +322,7 @@ def test_an_abandoned_export_leaves_no_query(engine: Engine, load: Callable[...,
         chunks.close()  # type: ignore[attr-defined]
         assert snap.scalar(select(literal(1))) == 1
     with engine.connect() as connection:
-        running = "SELECT count(*) FROM information_schema.processlist WHERE info LIKE 'SELECT things%%'"
+        running = "SELECT count(*) FROM information_schema.processlist WHERE info LIKE '/*%%SELECT things%%'"
         assert connection.exec_driver_sql(running).scalar_one() == 0
 
 

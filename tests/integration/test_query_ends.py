@@ -49,7 +49,7 @@ def read(url: str) -> None:
 
 def running_queries(database: psycopg.Connection) -> int:
     rows = database.execute("""
-        SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'COPY%pg_sleep%'
+        SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '/*%COPY%pg_sleep%'
     """)
     return int(rows.fetchall()[0][0])
 

@@ -20,7 +20,7 @@ from prefect.states import Scheduled
 
 from flows.runs import history
 from flows.runs.artifacts import all_filter
-from flows.runs.deliveries import deliveries_of
+from flows.runs.deliveries import DELIVERIES, deliveries_of
 from flows.storage.s3 import S3Storage
 from flows.sweep import LastSweep, SweepCounts, read_last_sweep, sweep
 from tests.support.export_client import ARTICLES_REQUEST, EMPTY_SURVEY, Session, follow, start
@@ -90,7 +90,7 @@ class SweepStack:
         return len(self.client.read_logs(LogFilter(flow_run_id=run)))
 
     def deliveries(self, job_id: str) -> list[FlowRun]:
-        return self.client.read_flow_runs(flow_run_filter=deliveries_of(UUID(job_id)))
+        return self.client.read_flow_runs(flow_filter=DELIVERIES, flow_run_filter=deliveries_of(UUID(job_id)))
 
     def delivery(self, name: str) -> None:
         """Create a delivery that waits for its next attempt."""

@@ -25,7 +25,7 @@ from tests.support.extra_processes import (
 from tests.support.running_stack import Stack
 
 CATALOG = {"REPORTS_CATALOG": "flows.samples,tests.faults.slow_reports"}
-BUSY = "SELECT client_port FROM pg_stat_activity WHERE query LIKE 'COPY%pg_sleep%' AND state = 'active'"
+BUSY = "SELECT client_port FROM pg_stat_activity WHERE query LIKE '/*%COPY%pg_sleep%' AND state = 'active'"
 FINISH_TIMEOUT_SECONDS = 60.0
 FINAL = ("done", "error", "cancelled")
 NEVER_STARTED = "both, right after the claim"

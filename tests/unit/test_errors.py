@@ -6,6 +6,7 @@ from flows.errors import (
     ExportError,
     Internal,
     SourceCancelled,
+    SourceConflict,
     SourceTimeout,
     SourceUnavailable,
     UnreadableRow,
@@ -18,6 +19,7 @@ def test_codes_and_retryability_are_stable() -> None:
     """Clients depend on these codes, so they must never be renamed."""
     assert {code: kind.retryable for code, kind in errors_by_code().items()} == {
         "source.unavailable": True,
+        "source.conflict": True,
         "storage.unavailable": True,
         "storage.timeout": True,
         "source.incomplete": True,
@@ -53,7 +55,7 @@ def test_every_error_has_a_message_and_is_in_the_tree(kind: type[ExportError]) -
         ("57014", "canceling statement due to user request", SourceCancelled),
         ("08006", "", SourceUnavailable),
         ("08P01", "", SourceUnavailable),
-        ("40001", "", SourceUnavailable),
+        ("40001", "", SourceConflict),
         ("40P01", "", SourceUnavailable),
         ("53300", "", SourceUnavailable),
         ("57P01", "", SourceUnavailable),

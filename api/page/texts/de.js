@@ -201,6 +201,7 @@ export const de = {
   contactSupport: "Wenn das wieder geschieht, wenden Sie sich mit der ID an den Support.",
   openRun: "Lauf in Prefect öffnen",
   failures: {
+    "source.conflict": { cause: "Die Datenbank war mit neuen Daten beschäftigt.", action: "Versuchen Sie es gleich noch einmal." },
     "source.unavailable": { cause: "Die Datenbank hat nicht geantwortet.", action: "Versuchen Sie es gleich noch einmal." },
     "source.incomplete": { cause: "Die Datenbank hat eine andere Zahl von Zeilen geliefert als gezählt; die Datei wurde verworfen.", action: "Versuchen Sie es noch einmal." },
     "source.timeout": { cause: "Die Datenbank hat zu lange gebraucht.", action: "Wählen Sie einen kürzeren Zeitraum oder setzen Sie einen Filter." },

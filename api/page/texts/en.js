@@ -203,6 +203,7 @@ export const en = {
   contactSupport: "If this keeps happening, contact support with the ID.",
   openRun: "Open the run in Prefect",
   failures: {
+    "source.conflict": { cause: "The database was busy with new data.", action: "Try again in a moment." },
     "source.unavailable": { cause: "The database didn't respond.", action: "Try again in a moment." },
     "source.incomplete": { cause: "The database sent fewer or more rows than it had counted, so the file was discarded.", action: "Try again." },
     "source.timeout": { cause: "The database took too long.", action: "Choose a shorter date range or add a filter." },

@@ -40,6 +40,7 @@ def copy(snapshot: Snapshot, query: Select[Any], options: CsvOptions) -> Generat
     """
     sql, parameters = compiled(snapshot, query)
     command = f"COPY ({sql}) TO STDOUT (FORMAT csv, DELIMITER '{options.delimiter}')"
+    command = snapshot.session.origin.comment + command
     driver, line_end = snapshot.driver, options.line_end.encode()
     total, is_last = 0, False
     driver.execute(f"SAVEPOINT {BEFORE_COPY}")

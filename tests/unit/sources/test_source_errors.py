@@ -14,6 +14,7 @@ from flows.errors import (
     Internal,
     ReportInvalid,
     SourceCancelled,
+    SourceConflict,
     SourceTimeout,
     SourceUnavailable,
     UnreadableRow,
@@ -28,7 +29,7 @@ from flows.sources.snapshot import open_engine, source_errors
         (psycopg.errors.QueryCanceled("canceling statement due to statement timeout"), SourceTimeout),
         (psycopg.errors.QueryCanceled("canceling statement due to user request"), SourceCancelled),
         (psycopg.errors.AdminShutdown("terminating connection"), SourceUnavailable),
-        (psycopg.errors.SerializationFailure("could not serialize"), SourceUnavailable),
+        (psycopg.errors.SerializationFailure("could not serialize"), SourceConflict),
         (psycopg.errors.DeadlockDetected("deadlock detected"), SourceUnavailable),
         (psycopg.errors.TooManyConnections("too many clients"), SourceUnavailable),
         (psycopg.OperationalError("connection refused"), SourceUnavailable),
@@ -121,7 +122,7 @@ def expected(kind: type[Exception]) -> type[ExportError]:
     state = getattr(kind, "sqlstate", None)
     if state is None:
         return UNNUMBERED[name(kind)]
-    special = {"57014": SourceCancelled, "25P04": SourceTimeout}
+    special = {"57014": SourceCancelled, "25P04": SourceTimeout, "40001": SourceConflict}
     if state in special or state.startswith("22"):
         return special.get(state, UnreadableRow)
     if state in ("42703", "42P01", "3F000"):
