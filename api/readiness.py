@@ -10,12 +10,17 @@ from flows.storage.protocol import Storage
 CACHED_SECONDS = 2.0
 SECONDS_BETWEEN_WRITES = 300.0
 MAX_REASON = 300
+_STATUS = {"failed": "not ready", "degraded": "degraded"}
 
 # A check raises an error if it fails. Any text that it returns is reported instead of "ok".
 Check = Callable[[], Awaitable[str | None]]
 
 
 logger = logging.getLogger(__name__)
+
+
+class Degraded(Exception):
+    """A part of what is checked has failed. The message says which part, and why."""
 
 
 class StorageCheck:
@@ -62,22 +67,24 @@ class ReadinessChecks:
 
     @property
     def reasons(self) -> dict[str, str]:
-        """The reasons for failed checks, keyed by check name.
+        """The reasons for failed and degraded checks, keyed by check name.
 
         Reasons may contain addresses, so only operators may see them.
         """
-        return {name: self._reasons[name] for name, result in self._results.items() if result == "failed"}
+        return {name: reason for name, reason in self._reasons.items() if self._results.get(name) != "ok"}
 
     async def _result(self, name: str) -> str:
         try:
             async with asyncio.timeout(self._limit_seconds):
-                return await self._checks[name]() or "ok"
+                result = await self._checks[name]() or "ok"
         except Exception as error:  # noqa: BLE001 - any error means that the check failed
-            reason = reason_of(error)
-            if self._results.get(name) != "failed" or self._reasons.get(name) != reason:
-                logger.warning("not ready: %s: %s", name, reason)
+            reason, result = reason_of(error), "degraded" if isinstance(error, Degraded) else "failed"
+            if self._results.get(name) != result or self._reasons.get(name) != reason:
+                logger.warning("%s: %s: %s", _STATUS[result], name, reason)
             self._reasons[name] = reason
-            return "failed"
+        else:
+            self._reasons.pop(name, None)
+        return result
 
 
 def reason_of(error: BaseException) -> str:

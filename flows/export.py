@@ -217,7 +217,7 @@ def _removed_on_failure(export: Export, receipt: Receipt) -> Iterator[None]:
 def fetch(export: Export) -> Generator[Opening | Records | Chunk, None, None]:
     """Yield the rows of the report, read from a single snapshot."""
     settings, request = export.settings, export.request
-    engine = open_engine(settings.database_url.get_secret_value(), CONNECT_SECONDS, poolclass=NullPool)
+    engine = open_engine(settings.url_of(request.report.database), CONNECT_SECONDS, poolclass=NullPool)
     zone, seconds, silence = request.zone.key, settings.statement_seconds, settings.silence_seconds
     clock = partial(datetime.now, UTC)
     row_security = session_settings(request.report)

@@ -4,13 +4,15 @@ Each field is read from the environment variable with the same name in upper cas
 """
 
 import logging
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from flows.errors import ReportInvalid
 from flows.sources import database_url
 from flows.storage.from_url import check_storage_url
 from flows.webhooks.address import parse_private_hosts
@@ -23,6 +25,11 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="REPORTS_", extra="ignore")
 
     database_url: SecretStr = Field(description="Database of the reports, as an SQLAlchemy URL.")
+    databases: Annotated[dict[str, SecretStr], NoDecode] = Field(
+        default_factory=dict,
+        description="Further databases, as a JSON object of names and SQLAlchemy URLs. A report chooses one"
+        " with `database`.",
+    )
     storage_url: str = Field(description="Where files are stored: s3://bucket/prefix or file:///folder.")
     public_url: str = Field("http://127.0.0.1:8000", description="Public URL of the API.")
     catalog: str = Field("", description="Modules or packages with more reports, separated by commas.")
@@ -83,6 +90,11 @@ class Settings(BaseSettings):
     def _select_driver(cls, url: SecretStr) -> SecretStr:
         return SecretStr(database_url.with_driver(url.get_secret_value()))
 
+    @field_validator("databases", mode="before")
+    @classmethod
+    def _parse_databases(cls, value: object) -> dict[str, str]:
+        return database_url.parse_databases(value) if isinstance(value, str) else dict(value)  # type: ignore[call-overload]
+
     @field_validator("storage_url")
     @classmethod
     def _check_storage_url(cls, url: str) -> str:
@@ -92,6 +104,18 @@ class Settings(BaseSettings):
     @classmethod
     def _strip_slash(cls, url: str) -> str:
         return url.rstrip("/")
+
+    def url_of(self, database: str) -> str:
+        """Return the URL of a report's database. Raises ReportInvalid if it is not in REPORTS_DATABASES."""
+        if (url := self.database_urls.get(database)) is None:
+            raise ReportInvalid(f"The report's database {database!r} is not in REPORTS_DATABASES.")
+        return url
+
+    @property
+    def database_urls(self) -> Mapping[str, str]:
+        """The URLs of all databases by name. The database of REPORTS_DATABASE_URL has an empty name."""
+        urls = {"": self.database_url, **self.databases}
+        return {name: url.get_secret_value() for name, url in urls.items()}
 
     @property
     def private_webhook_hosts(self) -> frozenset[str]:

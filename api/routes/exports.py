@@ -121,7 +121,7 @@ async def preview_export(order: ExportOrderDep, caller: CallerDep, context: Cont
 
 
 async def _preview(order: ExportOrder, caller: Caller, context: Context) -> DryRun:
-    async with context.readers.reading(caller.name):
+    async with context.readers.reading(caller.name, order.request.report.database):
         return await dry_run.preview(order.request, context.source)
 
 

@@ -23,7 +23,9 @@ class Health(Answer):
 
 
 class Checks(Answer):
-    database: Check
+    database: Literal["ok", "degraded", "failed"] = Field(
+        description="`degraded` if some of several databases do not respond."
+    )
     prefect: Check
     storage: Check
     files: Literal["ok", "missing", "failed"] = Field(
@@ -40,7 +42,8 @@ class Checks(Answer):
 
 class Readiness(Answer):
     status: Literal["ready", "degraded", "not ready"] = Field(
-        description="`degraded` if exports can run, but a report is disabled because it is broken."
+        description="`degraded` if exports can run, but a report is disabled because it is broken, or one of"
+        " several databases does not respond."
     )
     checks: Checks
     reasons: dict[str, str] | None = Field(
@@ -100,10 +103,11 @@ async def readyz(context: ContextDep, request: Request, response: Response) -> R
     results = await context.readiness.results()
     response.headers["Cache-Control"] = "no-store"
     ready, broken = "failed" not in results.values(), context.reports.broken
+    degraded = broken or "degraded" in results.values()
     if not ready:
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
     return Readiness(
-        status="not ready" if not ready else "degraded" if broken else "ready",
+        status="not ready" if not ready else "degraded" if degraded else "ready",
         checks=Checks.model_validate(results),
         reasons=context.readiness.reasons if _is_local(request) else None,
         disabled_reports=[DisabledReport.of(report) for report in broken if _has_all_rights(request)],

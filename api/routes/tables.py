@@ -56,7 +56,7 @@ async def read_table(
     response: Response,
 ) -> TablePage:
     """Return a page of the rows that an export with the same parameters would contain, in the same order."""
-    async with context.readers.reading(caller.name):
+    async with context.readers.reading(caller.name, query.request.report.database):
         try:
             page = await context.source.page(
                 query.request, query.page_size, query.page, query.cursor, query.cells
@@ -147,7 +147,7 @@ async def list_choices(
 ) -> ChoiceList:
     """List the values of a scope, such as all surveys. `more` is true if there are further matches."""
     report, searched = _listable(reports.get(name), scope)
-    async with context.readers.reading(caller.name):
+    async with context.readers.reading(caller.name, report.database):
         pairs = await context.source.choices(report, searched, query.search, query.limit + 1)
     items = [Choice(value=value, title=title) for value, title in pairs[: query.limit]]
     response.headers["Cache-Control"] = "no-store"

@@ -12,31 +12,36 @@ WAIT_SECONDS = 5.0
 
 
 class Readers:
-    """Limits concurrent reads to `per_caller` for each caller and `total` overall. Additional reads wait."""
+    """Limits the concurrent reads of each database. Additional reads wait.
+
+    There are at most `total` reads, and `per_caller` of each caller.
+    """
 
     def __init__(self, total: int, per_caller: int, wait_seconds: float = WAIT_SECONDS) -> None:
-        self._all, self._per_caller, self._wait_seconds = asyncio.Semaphore(total), per_caller, wait_seconds
-        self._by_caller: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        self._total, self._per_caller, self._wait_seconds = total, per_caller, wait_seconds
+        self._by_database: dict[str, asyncio.Semaphore] = {}
+        self._by_caller: WeakValueDictionary[tuple[str, str], asyncio.Semaphore] = WeakValueDictionary()
 
     @asynccontextmanager
-    async def reading(self, caller: str) -> AsyncIterator[None]:
+    async def reading(self, caller: str, database: str) -> AsyncIterator[None]:
         """Hold a reader while the block runs.
 
         Raises LimitReached if the caller's own reads take too long to finish, or Unavailable if all readers
         stay busy.
         """
-        own = self._by_caller.setdefault(caller, asyncio.Semaphore(self._per_caller))
+        everyones = self._by_database.setdefault(database, asyncio.Semaphore(self._total))
+        own = self._by_caller.setdefault((database, caller), asyncio.Semaphore(self._per_caller))
         if not await self._acquired(own):
             seconds = round(self._wait_seconds) or 1
             detail = f"You are reading too many pages at a time. Try again in {seconds} seconds."
             raise LimitReached("limit.reads", detail, seconds)
         try:
-            if not await self._acquired(self._all):
+            if not await self._acquired(everyones):
                 raise Unavailable("The database that holds the report")
             try:
                 yield
             finally:
-                self._all.release()
+                everyones.release()
         finally:
             own.release()
 

@@ -49,12 +49,17 @@ class ReportMonitor:
             await asyncio.to_thread(self.check)
 
     def check(self) -> None:
-        """Compare all reports with the database. If it cannot be reached, nothing changes."""
-        try:
-            for report in self._loaded.reports.values():
+        """Compare all reports with their databases. Nothing changes while a database cannot be reached."""
+        unreachable: set[str] = set()
+        for report in self._loaded.reports.values():
+            if report.database in unreachable:
+                continue
+            try:
                 self._check(report)
-        except ExportError as error:
-            logger.warning("the reports were not compared with the database: %s", error)
+            except ExportError as error:
+                unreachable.add(report.database)
+                name = report.database or "REPORTS_DATABASE_URL"
+                logger.warning("the reports were not compared with the database %s: %s", name, error)
 
     def _check(self, report: Report) -> None:
         try:

@@ -4,22 +4,19 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from typing import Any, TypeVar
 
-from anyio import CapacityLimiter, to_thread
-from sqlalchemy import CursorResult, Engine, Row, Select, event, select
+from sqlalchemy import CursorResult, Row, Select
 from sqlalchemy.exc import DBAPIError
 
-from api.outage import OutageLimit
 from api.settings import ApiSettings
 from api.tables import cursor as cursors
 from api.tables import report_checks
+from api.tables.databases import Databases
 from api.tables.page_rows import PageRows
 from api.tables.value_checks import accepted, check_filters
-from api.web.problems import Unavailable
 from flows import logs
-from flows.errors import DeclarationError, FieldError, InvalidRequest, SourceConflict, UnreadableRow
+from flows.errors import DeclarationError, FieldError, InvalidRequest, UnreadableRow
 from flows.query import statement
 from flows.query.questions.keys import names_question
 from flows.query.report import Report, Scope
@@ -29,10 +26,8 @@ from flows.rows.columns import OutputColumn, Question
 from flows.sources import report_check
 from flows.sources.driver_errors import classify
 from flows.sources.origin import Origin
-from flows.sources.snapshot import Snapshot, open_engine, snapshot, source_errors
+from flows.sources.snapshot import Snapshot, snapshot
 
-CONNECT_SECONDS = 2  # libpq does not support shorter timeouts
-READERS = 20
 PAGE_READERS = 14  # the rest are reserved for readiness checks and for starting exports
 PAGE_READERS_PER_CALLER = 8
 LOOKUP_SECONDS = 5
@@ -56,20 +51,15 @@ class Page:
 class Source:
     def __init__(self, settings: ApiSettings, clock: Callable[[], datetime]) -> None:
         self._settings, self._clock = settings, clock
-        url = settings.database_url.get_secret_value()
-        self._engine: Engine = open_engine(url, CONNECT_SECONDS, pool_pre_ping=True, pool_size=READERS)
-        self._outage = OutageLimit(settings.outage_seconds)
-        for happened in ("connect", "after_cursor_execute"):
-            event.listen(self._engine, happened, lambda *_: self._outage.note_response())
-        self._limiter = CapacityLimiter(READERS)
+        self._databases = Databases(settings)
 
     async def check(self) -> None:
-        """Raise Unavailable if the database does not respond."""
-        await self._in_time(self._ping)
+        """Raise Unavailable if no database responds, and Degraded if some do not respond."""
+        await self._databases.check()
 
     async def check_request(self, request: ExportRequest) -> None:
         """Raise InvalidRequest if ids or questions in the request do not exist in the database."""
-        await self._in_time(lambda: self._check_request(request))
+        await self._databases.of(request.report).in_time(lambda: self._check_request(request))
 
     async def page(
         self, request: ExportRequest, size: int, number: int, cursor: str | None, cells: str = "json"
@@ -78,43 +68,30 @@ class Source:
 
         If `cells` is `text`, the values are formatted as in the file. If it is `json`, they are JSON values.
         """
-        await self._in_time(self._ping)
-        return await self._in_thread(lambda: self._page(request, size, number, cursor, cells))
+        database = self._databases.of(request.report)
+        await database.ping()
+        return await database.in_thread(lambda: self._page(request, size, number, cursor, cells))
 
     async def choices(self, report: Report, scope: Scope, search: str, limit: int) -> list[tuple[str, str]]:
         """Return (value, title) pairs that match the search."""
-        await self._in_time(self._ping)
+        database = self._databases.of(report)
+        await database.ping()
         query = statement.scope_choices(scope, search, limit)
-        return await self._in_thread(lambda: self._choices(query, report))
+        return await database.in_thread(lambda: self._choices(query, report))
 
     def check_report(self, report: Report) -> Report:
         """Return the report without the sort keys that its database does not support.
 
         Raises DeclarationError if the report cannot be read, for example because a column is missing.
         """
-        with snapshot(self._engine, "UTC", LOOKUP_SECONDS, self._clock) as opened:
+        engine = self._databases.of(report).engine
+        with snapshot(engine, "UTC", LOOKUP_SECONDS, self._clock) as opened:
             if problem := report_check.find_problem(report, opened.connection):
                 raise DeclarationError(problem)
             return report_checks.checked(report, opened.connection)
 
     def close(self) -> None:
-        self._engine.dispose()
-
-    async def _in_time(self, work: Callable[[], T]) -> T:
-        try:
-            async with self._outage.limited():
-                return await self._in_thread(work)
-        except TimeoutError as error:
-            raise Unavailable("The database that holds the report") from error
-
-    async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await to_thread.run_sync(
-            partial(_again_after_conflict, work), abandon_on_cancel=True, limiter=self._limiter
-        )
-
-    def _ping(self) -> None:
-        with source_errors(), self._engine.connect() as connection:
-            connection.execute(select(1))
+        self._databases.close()
 
     def _choices(self, query: Select[Any], report: Report) -> list[tuple[str, str]]:
         with self._snapshot(report, "UTC", LOOKUP_SECONDS) as opened:
@@ -122,7 +99,8 @@ class Source:
 
     def _snapshot(self, report: Report, zone: str, seconds: int) -> AbstractContextManager[Snapshot]:
         settings, origin = session_settings(report), Origin(report.name, caller=logs.bound("caller"))
-        return snapshot(self._engine, zone, seconds, self._clock, settings=settings, origin=origin)
+        engine = self._databases.of(report).engine
+        return snapshot(engine, zone, seconds, self._clock, settings=settings, origin=origin)
 
     def _check_request(self, request: ExportRequest) -> None:
         with self._snapshot(request.report, request.zone.key, LOOKUP_SECONDS) as opened:
@@ -178,14 +156,6 @@ class Source:
             columns=columns,
             next_cursor=cursors.encode(request, rows[-1][len(expressions) :]) if has_more else None,
         )
-
-
-def _again_after_conflict(work: Callable[[], T]) -> T:
-    """Read a second time, from a new snapshot, if a replica has ended the query."""
-    try:
-        return work()
-    except SourceConflict:
-        return work()
 
 
 def _after_cursor(opened: Snapshot, query: Select[Any], is_first: bool) -> Sequence[Row[Any]]:

@@ -4,10 +4,12 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from sqlalchemy import Engine
 from sqlalchemy.pool import NullPool
 
+from api.settings import ApiSettings
 from deployments.command_line.exit_codes import DONE, OperationFailed, RequestRejected
 from deployments.project.report_findings import Finding, examine
 from deployments.roles.settings import check_settings, load_settings, missing_settings
@@ -22,10 +24,10 @@ CONNECT_SECONDS = 5
 def run(arguments: argparse.Namespace) -> int:
     loaded = _load()
     reports, broken = _select(loaded, arguments.report)
-    engine = connect()
+    settings = _settings()
     failed = warned = 0
     try:
-        for name, file, findings in _all_findings(reports, broken, engine, arguments.seconds):
+        for name, file, findings in _all_findings(reports, broken, settings, arguments.seconds):
             sys.stdout.write(f"{name}  {file}\n")
             for finding in findings:
                 sys.stdout.write(f"  {finding.level:<8} {finding.text}\n")
@@ -33,8 +35,6 @@ def run(arguments: argparse.Namespace) -> int:
                 warned += finding.level == "warning"
     except ExportError as error:
         raise OperationFailed(str(error)) from None
-    finally:
-        engine.dispose()
     if failed or (arguments.strict and warned):
         raise OperationFailed(f"{_counted(failed, 'error')} and {_counted(warned, 'warning')}.")
     sys.stdout.write(f"No errors, {_counted(warned, 'warning')}.\n")
@@ -45,15 +45,33 @@ def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def connect() -> Engine:
-    """Return an engine for the reports database.
+@contextmanager
+def connection_to(database: str) -> Iterator[Engine]:
+    """Yield an engine for a database of the settings.
 
-    Raises RequestRejected if a setting is missing or invalid.
+    Raises RequestRejected if a setting is missing or invalid, or does not contain the database.
     """
+    settings = _settings()
+    if database not in settings.database_urls:
+        names = ", ".join(settings.databases) or "none"
+        raise RequestRejected(f"REPORTS_DATABASES has no database {database!r}. Databases: {names}.")
+    with _engine(settings, database) as engine:
+        yield engine
+
+
+def _settings() -> ApiSettings:
     if error := missing_settings(os.environ, "REPORTS_DATABASE_URL") or check_settings(os.environ):
         raise RequestRejected(error)
-    url = load_settings(os.environ).database_url.get_secret_value()
-    return open_engine(url, CONNECT_SECONDS, poolclass=NullPool)
+    return load_settings(os.environ)
+
+
+@contextmanager
+def _engine(settings: ApiSettings, database: str) -> Iterator[Engine]:
+    engine = open_engine(settings.url_of(database), CONNECT_SECONDS, poolclass=NullPool)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
 
 
 def _load() -> LoadedReports:
@@ -82,9 +100,17 @@ def _select(loaded: LoadedReports, name: str | None) -> tuple[list[Report], list
 
 
 def _all_findings(
-    reports: list[Report], broken: list[BrokenReport], engine: Engine, seconds: int
+    reports: list[Report], broken: list[BrokenReport], settings: ApiSettings, seconds: int
 ) -> Iterator[tuple[str, str, Iterator[Finding]]]:
     for report in broken:
         yield report.name, report.file, iter([Finding("error", report.reason)])
     for valid in reports:
-        yield valid.name, valid.file, examine(valid, engine, seconds)
+        yield valid.name, valid.file, _examined(valid, settings, seconds)
+
+
+def _examined(report: Report, settings: ApiSettings, seconds: int) -> Iterator[Finding]:
+    if report.database not in settings.database_urls:
+        yield Finding("error", f"The database {report.database!r} is not in REPORTS_DATABASES.")
+        return
+    with _engine(settings, report.database) as engine:
+        yield from examine(report, engine, seconds)

@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlalchemy.exc import DBAPIError
 
 from deployments.command_line.exit_codes import DONE, OperationFailed, RequestRejected
-from deployments.project.check_command import connect
+from deployments.project.check_command import connection_to
 from deployments.project.reflection import Reflected, reflect
 from deployments.project.report_source import identifier, names_of, report_source
 from flows.sources.report_check import message
@@ -17,19 +17,17 @@ REPORTS = Path("reports")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    engine = connect()
+    database = arguments.database or ""
     try:
-        with engine.connect() as connection:
+        with connection_to(database) as engine, engine.connect() as connection:
             reflected = reflect(connection, arguments.table)
     except DBAPIError as error:
         raise OperationFailed(f"The database cannot be read: {message(error)}.") from None
-    finally:
-        engine.dispose()
     name = arguments.name or identifier(reflected.name).strip("_").replace("_", "-")
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
         raise RequestRejected(f"--name: {name!r} must be lower-case words joined by hyphens.")
     file = _choose_file(arguments.output, name)
-    _write(file, report_source(reflected, name, _keys(reflected, arguments.key)))
+    _write(file, report_source(reflected, name, _keys(reflected, arguments.key), database))
     sys.stdout.write(f"{file}\n")
     sys.stderr.write(f"Edit it, then run: report-exports check {name}\n")
     return DONE

@@ -28,7 +28,8 @@ def _add_new(commands: Commands) -> None:
     command = commands.add_parser(
         "new",
         help="write a report for a table or view of your database",
-        description="Read a table or view of the database in REPORTS_DATABASE_URL and write a report file.",
+        description="Read a table or view of a database and write a report file. The database is that of"
+        " REPORTS_DATABASE_URL, unless --database names another one.",
         allow_abbrev=False,
     )
     command.add_argument("table", metavar="TABLE", help="table or view, such as orders or sales.orders")
@@ -36,6 +37,7 @@ def _add_new(commands: Commands) -> None:
     command.add_argument(
         "--key", metavar="COLUMN", help="unique column that is never null (default: the primary key)"
     )
+    command.add_argument("--database", metavar="NAME", help="a database in REPORTS_DATABASES")
     command.add_argument(
         "-o",
         "--output",

@@ -36,14 +36,17 @@ REPORT = Report(
 '''
 
 
-def report_source(reflected: Reflected, name: str, keys: list[str]) -> str:
-    """Return the source code of the report. `keys` contains the columns that identify a row."""
-    return _Writer(reflected, name, keys).text()
+def report_source(reflected: Reflected, name: str, keys: list[str], database: str = "") -> str:
+    """Return the source code of the report.
+
+    `keys` contains the columns that identify a row. `database` is a name in REPORTS_DATABASES.
+    """
+    return _Writer(reflected, name, keys, database).text()
 
 
 class _Writer:
-    def __init__(self, reflected: Reflected, name: str, keys: list[str]) -> None:
-        self._reflected, self._name, self._keys = reflected, name, keys
+    def __init__(self, reflected: Reflected, name: str, keys: list[str], database: str) -> None:
+        self._reflected, self._name, self._keys, self._database = reflected, name, keys, database
         self._table = identifier(reflected.name)
         self._aliases = _aliases([one["name"] for one in reflected.columns])
         self._imports = {"Column", "MetaData", "Table", "select"}
@@ -105,6 +108,8 @@ class _Writer:
         return ' + "-" + '.join(f"cast({self._column(name)}, String)" for name in self._keys)
 
     def _more(self) -> Iterator[str]:
+        if self._database:
+            yield f"database={_quote(self._database)},"
         yield from self._period()
         yield from self._filters()
         yield from self._headings()

@@ -80,6 +80,7 @@ class Report:
     and `to` restrict the `period` column to at most `max_days` days. `sort` is the default order. It consists
     of column keys separated by commas, with `-` before a key for descending order. `claims` maps caller
     claims to the columns that they restrict, and `session_claims` maps PostgreSQL settings to claims.
+    `database` is a name in REPORTS_DATABASES. If it is empty, the report reads from REPORTS_DATABASE_URL.
     `masked` contains the keys of masked columns and is set only by mask_reports(). `rights` maps claims to
     their allowed values and is set only by restrict_report(). `unsortable` contains the keys of columns that
     the database cannot sort by and is set only by the API's startup check.
@@ -100,6 +101,7 @@ class Report:
     transform: Transform | None = None
     claims: Mapping[str, ColumnElement[Any]] = field(default_factory=dict)
     session_claims: Mapping[str, str] = field(default_factory=dict)
+    database: str = ""
     masked: frozenset[str] | None = None
     rights: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     unsortable: frozenset[str] = frozenset()
@@ -182,6 +184,8 @@ def _check_kinds(report: Any) -> None:
     for part, example in (("name", "flights"), ("title", "Flights"), ("sort", "-scheduledAt,carrier")):
         if not isinstance(getattr(report, part), str):
             raise DeclarationError(f'{part}: must be text, such as {part}="{example}"')
+    if not isinstance(report.database, str):
+        raise DeclarationError('database: must be a name in REPORTS_DATABASES, such as database="warehouse"')
     for part in ("max_days", "max_rows"):
         value = getattr(report, part)
         if value is not None and (type(value) is not int or value < 1):

@@ -1,5 +1,8 @@
 """Choose the driver for a database URL and report problems with the URL."""
 
+import json
+import re
+
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
@@ -24,11 +27,32 @@ _DIALECTS = {
     "duckdb": "duckdb-engine",
     "redshift": "sqlalchemy-redshift",
 }
+_NAME = re.compile(r"[a-z][a-z0-9_-]*")
+_FORM = 'must be a JSON object, such as {"warehouse": "postgresql://user@host/database"}'
 
 
 def with_driver(url: str) -> str:
     scheme, separator, rest = url.partition("://")
     return _DRIVERS.get(scheme, scheme) + separator + rest
+
+
+def parse_databases(text: str) -> dict[str, str]:
+    """Parse the value of REPORTS_DATABASES, a JSON object of names and URLs.
+
+    Raises ValueError if it is not valid. The message contains no URL, because URLs may contain passwords.
+    """
+    try:
+        databases = json.loads(text or "{}")
+    except ValueError:
+        raise ValueError(_FORM) from None
+    if not isinstance(databases, dict) or not all(isinstance(url, str) for url in databases.values()):
+        raise ValueError(_FORM)
+    for name, url in databases.items():
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"must not use the name {name!r}. Use lower-case letters, digits, - and _")
+        if problem := find_problem(url):
+            raise ValueError(f"must contain valid URLs: {name} {problem.rstrip('.')}")
+    return {name: with_driver(url) for name, url in databases.items()}
 
 
 def find_problem(url: str) -> str | None:

@@ -58,7 +58,8 @@ def _queries(report: Report) -> Iterator[Select[object]]:
 def _explain(report: Report, error: exc.DBAPIError, connection: Connection) -> str:
     text = message(error)
     if _is_denied(error):
-        return f"{text}. Grant SELECT to the role of REPORTS_DATABASE_URL."
+        role = f"database {report.database}" if report.database else "REPORTS_DATABASE_URL"
+        return f"{text}. Grant SELECT to the role of {role}."
     connection.rollback()
     inspector = inspect(connection)
     for table in _tables(report):

@@ -126,7 +126,7 @@ def test_a_database_administrator_sees_job_report_and_caller_of_a_query(
     with extra_processes(stack) as processes:
         processes.start("-m", "prefect.engine", run["id"], **ONE_ATTEMPT).wait(RUN_TIMEOUT_SECONDS)
     text = stored_text(s3, stack, run["id"])
-    assert f"/* report-exports job={run['id']} report=current-query caller=ada */ COPY (" in text
+    assert f"/* report-exports job={run['id']} report=current-query caller=ada */ " in text
     assert f"\nreport-exports {run['id']} current-que," in text
 
 

@@ -1,5 +1,6 @@
 """Test `new` and `check` with tables and views in PostgreSQL, SQLite and MariaDB."""
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -113,6 +114,24 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     load_reports.cache_clear()
     for name in [name for name in sys.modules if name.startswith(project)]:
         del sys.modules[name]
+
+
+def test_a_report_is_written_for_and_checked_against_another_database(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    main, other = (f"sqlite:///{tmp_path}/{name}.db" for name in ("main", "other"))
+    fill(other, "sqlite")
+    monkeypatch.setenv("REPORTS_DATABASES", json.dumps({"other": other}))
+    assert run(main, "new", "customers")[0] == 1
+    code, output = run(main, "new", "customers", "--database", "another")
+    assert (code, "has no database 'another'. Databases: other." in output) == (2, True)
+    code, output = run(main, "new", "customers", "--database", "other")
+    assert code == 0
+    assert 'database="other",' in Path(output.partition("\n")[0]).read_text()
+    assert run(main, "check")[0] == 0
+    monkeypatch.delenv("REPORTS_DATABASES")
+    code, output = run(main, "check")
+    assert (code, "The database 'other' is not in REPORTS_DATABASES." in output) == (1, True)
 
 
 CASES = [

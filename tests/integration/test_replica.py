@@ -57,7 +57,7 @@ def replica(servers: tuple[str, str], primary: psycopg.Connection) -> Iterator[E
 
 
 def wait_until_replayed(replica_url: str, primary: psycopg.Connection) -> None:
-    row = primary.execute("SELECT pg_current_wal_lsn()").fetchone()
+    row = primary.execute("SELECT pg_current_wal_insert_lsn()").fetchone()
     assert row is not None
     deadline = time.monotonic() + TIMEOUT_SECONDS
     with psycopg.connect(replica_url, autocommit=True) as connection:

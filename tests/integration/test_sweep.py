@@ -96,7 +96,10 @@ class SweepStack:
         """Create a delivery that waits for its next attempt."""
         deployment = self.client.read_deployment_by_name("deliver-webhook/webhook")
         state: State[Any] = Scheduled(scheduled_time=datetime.now(UTC) + timedelta(hours=1))
-        self.client.create_flow_run_from_deployment(deployment.id, name=name, state=state)
+        parameters = {"message": {}, "address": {}, "caller": "local"}
+        self.client.create_flow_run_from_deployment(
+            deployment.id, name=name, state=state, parameters=parameters
+        )
 
     def wait_for_page(self, job_id: str) -> None:
         self.wait_for(lambda: "markdown" in self.artifact_types(job_id))

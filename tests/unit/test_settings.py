@@ -63,8 +63,26 @@ def test_a_postgresql_url_selects_the_installed_driver(url: str, expected: str) 
     assert Settings(**REQUIRED | {"database_url": url}).database_url.get_secret_value() == expected
 
 
+def test_databases_have_names_and_urls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REPORTS_DATABASES", '{"warehouse": "postgres://u:p@h/d", "hr": "mysql://h/hr"}')
+    settings = Settings(**REQUIRED)
+    assert settings.database_urls == {
+        "": "sqlite://",
+        "warehouse": "postgresql+psycopg://u:p@h/d",
+        "hr": "mysql+pymysql://h/hr",
+    }
+
+
+@pytest.mark.parametrize("value", [None, "", "{}"])
+def test_without_other_databases_there_is_one(monkeypatch: pytest.MonkeyPatch, value: str | None) -> None:
+    if value is not None:
+        monkeypatch.setenv("REPORTS_DATABASES", value)
+    assert Settings(**REQUIRED).database_urls == {"": "sqlite://"}
+
+
 def test_settings_never_show_a_password() -> None:
-    settings = Settings(**REQUIRED | {"database_url": "postgresql://u:hunter2@h/d"})
+    databases = '{"other": "postgresql://u:hunter2@h/d"}'
+    settings = Settings(**REQUIRED | {"database_url": "postgresql://u:hunter2@h/d", "databases": databases})
     assert "hunter2" not in f"{settings} {settings!r} {settings.model_dump_json()}"
 
 

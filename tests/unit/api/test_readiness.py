@@ -8,7 +8,14 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from api.readiness import CACHED_SECONDS, SECONDS_BETWEEN_WRITES, ReadinessChecks, StorageCheck
+from api.readiness import (
+    CACHED_SECONDS,
+    SECONDS_BETWEEN_WRITES,
+    Check,
+    Degraded,
+    ReadinessChecks,
+    StorageCheck,
+)
 from flows.errors import SourceUnavailable
 from flows.storage.folder import FolderStorage
 
@@ -55,6 +62,21 @@ def test_a_slow_check_fails_and_does_not_hide_other_results() -> None:
     database = Database(seconds=5)
     readiness = ReadinessChecks({"database": database.check, "keys": stale}, 0.01, Seconds())
     assert asyncio.run(readiness.results()) == {"database": "failed", "keys": "stale"}
+
+
+async def partly_down() -> None:
+    raise Degraded("other: no response")
+
+
+def test_a_degraded_check_has_a_reason_until_it_passes() -> None:
+    clock, database = Seconds(), Database()
+    checks: dict[str, Check] = {"database": partly_down}
+    readiness = ReadinessChecks(checks, 5.0, clock)
+    assert asyncio.run(readiness.results()) == {"database": "degraded"}
+    assert readiness.reasons == {"database": "other: no response"}
+    checks["database"], clock.now = database.check, CACHED_SECONDS
+    assert asyncio.run(readiness.results()) == {"database": "ok"}
+    assert readiness.reasons == {}
 
 
 def wrong_password() -> SourceUnavailable:

@@ -37,6 +37,22 @@ from deployments.roles.settings import check_settings
             " or the extra report-exports[mysql]",
         ),
         (
+            "REPORTS_DATABASES",
+            "postgresql://user:secret@host/database",
+            'REPORTS_DATABASES must be a JSON object, such as {"warehouse": "postgresql://user@host/database"}.',
+        ),
+        (
+            "REPORTS_DATABASES",
+            '{"Main DB": "postgresql://host/database"}',
+            "REPORTS_DATABASES must not use the name 'Main DB'. Use lower-case letters, digits, - and _.",
+        ),
+        (
+            "REPORTS_DATABASES",
+            '{"warehouse": "snowflake://user:secret@account/database"}',
+            "REPORTS_DATABASES must contain valid URLs: warehouse names snowflake://, which needs an"
+            " SQLAlchemy dialect. Run: pip install snowflake-sqlalchemy.",
+        ),
+        (
             "REPORTS_STORAGE_URL",
             "bucket",
             "REPORTS_STORAGE_URL must be s3://bucket/prefix or file:///folder.",

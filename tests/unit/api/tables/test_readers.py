@@ -5,29 +5,30 @@ import asyncio
 import pytest
 
 from api.access.rate_limits import LimitReached
+from api.tables.databases import READERS
 from api.tables.readers import Readers
-from api.tables.source import PAGE_READERS, PAGE_READERS_PER_CALLER, READERS
+from api.tables.source import PAGE_READERS, PAGE_READERS_PER_CALLER
 from api.web.problems import Unavailable
 
 
 async def hold(readers: Readers, caller: str, release: asyncio.Event) -> None:
-    async with readers.reading(caller):
+    async with readers.reading(caller, ""):
         await release.wait()
 
 
-async def read(readers: Readers, caller: str) -> None:
-    async with readers.reading(caller):
+async def read(readers: Readers, caller: str, database: str = "") -> None:
+    async with readers.reading(caller, database):
         pass
 
 
-async def read_while_held(held: dict[str, int], caller: str) -> None:
+async def read_while_held(held: dict[str, int], caller: str, database: str = "") -> None:
     """Read as `caller` while `held` readers are in use, then read again after they are released."""
     readers, release = Readers(total=4, per_caller=3, wait_seconds=0.05), asyncio.Event()
     holders = [hold(readers, name, release) for name, count in held.items() for _ in range(count)]
     tasks = [asyncio.create_task(holder) for holder in holders]
     await asyncio.sleep(0)
     try:
-        await read(readers, caller)
+        await read(readers, caller, database)
     finally:
         release.set()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -48,6 +49,10 @@ def test_a_caller_beyond_their_share_is_limited() -> None:
 def test_reads_beyond_the_total_are_unavailable() -> None:
     with pytest.raises(Unavailable):
         asyncio.run(read_while_held({"ada": 2, "bob": 2}, "eve"))
+
+
+def test_slow_reads_of_one_database_do_not_stop_reads_of_another() -> None:
+    asyncio.run(read_while_held({"ada": 60, "bob": 60}, "ada", "other"))
 
 
 def test_a_read_waits_until_another_has_ended() -> None:
