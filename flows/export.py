@@ -143,8 +143,7 @@ def export_report(
             run = {"job": str(job_id), "schedule": tag_value(flow_run.tags, SCHEDULE), "export": request}
             audit.record("export.start", "done", caller=caller, **run)
         report = parsed.report.name
-        origin = Origin(report, str(job_id), caller)
-        export = Export(job_id, attempt, parsed, settings, only_if_rows, origin)
+        export = Export(job_id, attempt, parsed, settings, only_if_rows, Origin(report, str(job_id), caller))
         stored_file = _make_file(export)
     except Superseded as error:
         raise Abort from error
