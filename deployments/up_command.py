@@ -52,6 +52,7 @@ def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
         prefect_port=arguments.prefect_port,
         sample_responses=arguments.sample_responses,
         strict=arguments.strict,
+        reload=arguments.reload,
     )
     try:
         return up(options, environment, terminal, tuple(notes))

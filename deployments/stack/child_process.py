@@ -47,7 +47,7 @@ class ChildFailed(Exception):
     """A part of the stack ended before it was ready, or did not become ready in time."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Child:
     program: Program
     log: Path

@@ -23,8 +23,11 @@ from deployments.stack.parts import (
 )
 from deployments.stack.plan import Options, Plan, make_plan
 from deployments.stack.readiness import Readiness
+from deployments.stack.report_files import ReportFiles
 from deployments.stack.supervisor import Supervisor
 from deployments.stack.terminal import Terminal
+
+RELOAD_POLL_SECONDS = 0.5
 
 
 class Stack:
@@ -42,11 +45,21 @@ class Stack:
 
         Raises an ExceptionGroup of ChildFailed if a part fails during startup.
         """
+        files = ReportFiles(self._plan.environment["REPORTS_CATALOG"].split(","))
         async with asyncio.TaskGroup() as parts:
             await self._start(parts)
             self._supervisor.is_ready = True
             self._write_stack_file()
             self._terminal.say(banner(self._plan))
+            if self._plan.options.reload:
+                parts.create_task(self._reload_reports(files))
+
+    async def _reload_reports(self, files: ReportFiles) -> None:
+        while True:
+            await asyncio.sleep(RELOAD_POLL_SECONDS)
+            if files.have_changed():
+                self._terminal.say("The reports have changed. Restarting the API and the worker ...")
+                await self._supervisor.restart("api", "worker")
 
     async def stop(self) -> None:
         self._plan.stack_file.unlink(missing_ok=True)

@@ -28,6 +28,7 @@ class Options:
     prefect_port: int | None = None
     sample_responses: int = 50_000
     strict: bool = False
+    reload: bool = False
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ class Supervisor:
         self._terminal = terminal
         self._on_change = on_change
         self._children: dict[str, Child] = {}
+        self._restarting: set[Child] = set()
         self._watchdog = _start_watchdog(plan)
         self.is_ready = False
 
@@ -50,6 +51,13 @@ class Supervisor:
             if await child.wait_for_end() != 0:
                 raise ChildFailed(child.describe_end())
 
+    async def restart(self, *roles: str) -> None:
+        """Stop the programs, so that their watchers start them again."""
+        for role in roles:
+            child = self._children[role]
+            self._restarting.add(child)
+            await child.stop(_grace_seconds(role))
+
     async def stop(self) -> None:
         for roles, grace_seconds in STOP_ORDER:
             stopping = [self._children.pop(role) for role in roles if role in self._children]
@@ -68,6 +76,10 @@ class Supervisor:
             await child.wait_for_end()
             if not self.is_ready:
                 raise ChildFailed(child.describe_end())
+            if child in self._restarting:
+                self._restarting.remove(child)
+                await self._restart(child)
+                continue
             self._terminal.warn(child.describe_end())
             pause = FIRST_PAUSE_SECONDS if child.age_seconds > HEALTHY_AFTER_SECONDS else 2 * pause
             await asyncio.sleep(min(pause, LONGEST_PAUSE_SECONDS))
@@ -87,6 +99,10 @@ class Supervisor:
 
 def _keeps_running(role: str) -> bool:
     return any(role in roles for roles, _ in STOP_ORDER)
+
+
+def _grace_seconds(role: str) -> float:
+    return next(seconds for roles, seconds in STOP_ORDER if role in roles)
 
 
 def _start_watchdog(plan: Plan) -> subprocess.Popen[bytes]:
