@@ -1,0 +1,209 @@
+"""Predict exports per second, pollers and rows per day from the measured CPU time of an export.
+
+Every part of the service is limited by its CPU time. A part with C cores that spends S seconds on an export
+can serve C * EFFICIENCY / S exports per second, and the slowest part limits the service. The model is
+compared with measurements of `benchmarks.commits`, and then taken to a target that no single machine can
+reach.
+
+The model knows neither your source database nor your S3 storage, which the exports load with their rows. It
+also ignores that a very long queue makes Prefect slower. Before processes were reused, 100 exports at once
+ran at 2.3 per second on two cores, where the model predicts 2.9.
+"""
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+
+from benchmarks.outcome import print_line, print_result, print_table
+
+# The share of the cores that the parts get while exports are waiting. The load generator, the S3 server and
+# the kernel take the rest. The value fits the first measurement.
+EFFICIENCY = 0.9
+ALLOWED_ERROR = 0.2
+
+Costs = Mapping[str, float]
+
+# CPU seconds per export of 1,000 rows, measured by benchmarks.commits. Prefect took 0.22 to 0.33.
+COSTS: Costs = {"worker": 0.11, "prefect": 0.275, "postgres": 0.07, "api": 0.06}
+# The same before processes were reused.
+EARLIER_COSTS: Costs = {"worker": 0.35, "prefect": 0.19, "postgres": 0.05, "api": 0.03}
+ROWS = 1_000
+# CPU seconds of a worker per row, from the export of 1,000,000 rows in docs/speed.md.
+ROW_COST = 1.4e-6
+# CPU seconds of an API process per poll: one process answers 5,000 polls per second.
+POLL_COST = 1 / 5_000
+# Connections of a Prefect server process to PostgreSQL: its pool of 5 and an overflow of 10.
+CONNECTIONS_PER_SERVER = 15
+# Parts that run on one core per process.
+SINGLE_CORE = {"prefect": "Prefect server process", "api": "API process"}
+TARGET = 1_000
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A measurement of exports that start at once on a machine that runs all parts."""
+
+    title: str
+    costs: Costs
+    cores: int
+    exports: int
+    seconds: float
+
+
+MEASUREMENTS = (
+    Measured("5 at once, before processes were reused", EARLIER_COSTS, 2, 5, 1.7),
+    Measured("20 at once, before processes were reused", EARLIER_COSTS, 2, 20, 20 / 3.0),
+    Measured("20 at once", COSTS, 2, 20, 20 / 3.2),
+)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Cores of each part. API and Prefect server processes use one core each.
+
+    With `shared`, all parts run on this number of cores, with one API process.
+    """
+
+    title: str
+    worker: float = 0
+    prefect: float = 0
+    postgres: float = 0
+    api: float = 1
+    shared: float = 0
+
+
+CLUSTERS = (
+    Cluster("one machine with 2 cores", shared=2),
+    Cluster("one machine with 8 cores, 4 Prefect servers", shared=8),
+    Cluster("2 workers with 2 cores", worker=4, prefect=4, postgres=2, api=2),
+    Cluster("4 workers with 4 cores", worker=16, prefect=12, postgres=4, api=4),
+    Cluster("8 workers with 8 cores", worker=64, prefect=48, postgres=16, api=12),
+)
+
+
+def shared_rate(costs: Costs, cores: float) -> float:
+    """Return the exports per second of a machine that runs all parts."""
+    return cores * EFFICIENCY / sum(costs.values())
+
+
+def predicted_seconds(measured: Measured) -> float:
+    return measured.exports / shared_rate(measured.costs, measured.cores)
+
+
+def error_of(measured: Measured) -> float:
+    return abs(predicted_seconds(measured) / measured.seconds - 1)
+
+
+def costs_of(rows: int) -> Costs:
+    return {**COSTS, "worker": COSTS["worker"] + ROW_COST * max(0, rows - ROWS)}
+
+
+def rates(cluster: Cluster, rows: int = ROWS) -> dict[str, float]:
+    """Return the exports per second that each part can serve."""
+    costs = costs_of(rows)
+    if cluster.shared:
+        return {"all parts": shared_rate(costs, cluster.shared)}
+    return {part: getattr(cluster, part) * EFFICIENCY / cost for part, cost in costs.items()}
+
+
+def bottleneck(cluster: Cluster, rows: int = ROWS) -> tuple[str, float]:
+    """Return the part that limits the cluster, and the exports per second."""
+    return min(rates(cluster, rows).items(), key=lambda item: item[1])
+
+
+def pollers(cluster: Cluster) -> int:
+    """Return how many clients may poll once a second while half of the possible exports run."""
+    exports = bottleneck(cluster)[1] / 2
+    spare = cluster.api * EFFICIENCY - exports * COSTS["api"]
+    if cluster.shared:
+        spare = min(spare, cluster.shared * EFFICIENCY / 2)
+    return int(spare / POLL_COST)
+
+
+def cores_for(rate: float) -> dict[str, int]:
+    """Return the cores of each part that are needed for this number of exports per second."""
+    return {part: ceil(rate * cost / EFFICIENCY) for part, cost in COSTS.items()}
+
+
+def limits() -> list[tuple[str, float]]:
+    """Return common limits, with the exports per second at which each is reached, lowest first."""
+    reached = [(f"one {name}", EFFICIENCY / COSTS[part]) for part, name in SINGLE_CORE.items()]
+    per_server = EFFICIENCY / COSTS["prefect"]
+    for connections in (100, 500, 2_000):
+        servers = connections // CONNECTIONS_PER_SERVER
+        reached.append(
+            (f"{connections:,} connections to PostgreSQL ({servers} servers)", servers * per_server)
+        )
+    for part, cores in (("worker", 8), ("postgres", 16), ("postgres", 64)):
+        name = "worker host" if part == "worker" else "PostgreSQL for Prefect"
+        reached.append((f"one {name} with {cores} cores", cores * EFFICIENCY / COSTS[part]))
+    return sorted(reached, key=lambda item: item[1])
+
+
+def cluster_rows() -> list[tuple[str, ...]]:
+    return [
+        (
+            cluster.title,
+            f"{bottleneck(cluster)[1]:.1f}",
+            bottleneck(cluster)[0],
+            f"{pollers(cluster):,}",
+            f"{bottleneck(cluster)[1] * ROWS * 86_400 / 1e6:,.0f} million",
+            f"{bottleneck(cluster, 100_000)[1] * 100_000 * 86_400 / 1e9:,.0f} billion",
+        )
+        for cluster in CLUSTERS
+    ]
+
+
+def limit_rows() -> list[tuple[str, str]]:
+    return [(f"{rate:,.1f}", name) for name, rate in limits()]
+
+
+def target_rows(rate: float) -> list[tuple[str, str]]:
+    return [(part, f"{cores:,}") for part, cores in cores_for(rate).items()]
+
+
+CLUSTER_HEADINGS = (
+    "cluster",
+    "exports/s",
+    "limited by",
+    "pollers",
+    "rows/day of 1,000 rows",
+    "rows/day of 100,000 rows",
+)
+
+
+def _print(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    print_table(headings, rows)
+    print_line()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.scale_model", description=__doc__)
+    parser.add_argument(
+        "--target", type=float, default=TARGET, help="exports per second (default: %(default)s)"
+    )
+    target = parser.parse_args().target
+    errors = [error_of(measured) for measured in MEASUREMENTS]
+    _print(
+        ("measurement", "predicted s", "measured s", "error"),
+        [
+            (item.title, f"{predicted_seconds(item):.2f}", f"{item.seconds:.2f}", f"{error:.0%}")
+            for item, error in zip(MEASUREMENTS, errors, strict=True)
+        ],
+    )
+    _print(CLUSTER_HEADINGS, cluster_rows())
+    _print(("exports/s", "limit"), limit_rows())
+    _print((f"part at {target:g} exports/s", "cores"), target_rows(target))
+    print_result(
+        benchmark="scale_model",
+        largest_error=round(max(errors), 3),
+        first_limit=limits()[0][0],
+        cores_at_target=cores_for(target),
+    )
+    sys.exit(max(errors) > ALLOWED_ERROR)
+
+
+if __name__ == "__main__":
+    main()
