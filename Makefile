@@ -2,6 +2,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 TEST_PROCESSES := 2
+MINUTES ?= 30
+# The tests that write figures to docs/guarantees.md.
+GUARANTEES := tests/faults tests/integration/test_one_snapshot.py tests/acceptance/test_fair_share.py \
+	tests/acceptance/test_file_is_the_table.py tests/acceptance/test_one_click_one_export.py
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 ADVISORIES := https://api.osv.dev
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
@@ -9,13 +13,19 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
 LOCK_OLDEST := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command "make lock" --no-deps
 
-.PHONY: up test check audit coverage lock clean
+.PHONY: up test test-faults soak check audit coverage lock clean
 
 up: $(VENV)/.runtime  ## start the whole stack with sample data
 	@$(BIN)/report-exports up $(ARGS)
 
 test: $(VENV)/.dev  ## run all tests against the real services
 	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile $(ARGS)
+
+test-faults: $(VENV)/.dev  ## run the fault tests in their long form (20 minutes), and write docs/guarantees.md
+	@$(BIN)/python -m pytest $(GUARANTEES) --faults all $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+soak: $(VENV)/.dev  ## start an export per second under 500 pollers for MINUTES minutes
+	@$(BIN)/python -m benchmarks.soak --minutes $(MINUTES) $(ARGS)
 
 check: $(VENV)/.dev  ## check lint, format, types and import layers
 	@$(BIN)/ruff check .

@@ -1,4 +1,6 @@
+import random
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -10,15 +12,39 @@ import pytest
 
 from flows.storage.s3 import S3Storage
 from tests.support.extra_processes import ExtraProcesses, extra_processes
+from tests.support.guarantee_table import GuaranteeTable
 from tests.support.openapi_conformance import response_hook
 from tests.support.running_stack import Stack, running_stack
 from tests.support.webhook_receiver import Receiver, running_receiver
 
 SCRATCH = "scratch"
+SHORT_RUN_SEED = 1
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--requests", type=int, help="requests per route, see test_any_request.py")
+    parser.addoption("--faults", choices=("some", "all"), default="some", help="how many faults to inject")
+    parser.addoption("--seed", type=int, help="seed of the random choices of fault tests")
+
+
+@pytest.fixture(scope="session")
+def is_long_run(request: pytest.FixtureRequest) -> bool:
+    return bool(request.config.getoption("--faults") == "all")
+
+
+@pytest.fixture(scope="session")
+def guarantees(request: pytest.FixtureRequest, is_long_run: bool) -> Iterator[GuaranteeTable]:
+    """Collect figures. The long run writes them to docs/guarantees.md.
+
+    Without the option, the seed of the long run is random. The short run always repeats the same one.
+    """
+    seed = request.config.getoption("--seed")
+    if seed is None:
+        seed = random.SystemRandom().randrange(10**6) if is_long_run else SHORT_RUN_SEED
+    table = GuaranteeTable(seed)
+    yield table
+    if is_long_run and table.figures:
+        table.write(datetime.now(UTC).date())
 
 
 @pytest.fixture(scope="session")

@@ -225,7 +225,8 @@ class S3Upload:
 
     def _create(self) -> str:
         kind = media_type_of(self._target["Key"])
-        return str(self._calls.call("create_multipart_upload", **self._target, ContentType=kind)["UploadId"])
+        response = self._calls.call("create_multipart_upload", **self._target, ContentType=kind)
+        return _field(response, "UploadId")
 
     def _put(self, body: bytes) -> None:
         kind = media_type_of(self._target["Key"])
@@ -239,7 +240,7 @@ class S3Upload:
             "upload_part", **self._target, UploadId=upload_id, PartNumber=number, Body=body
         )
         self._count(body)
-        return {"PartNumber": number, "ETag": response["ETag"]}
+        return {"PartNumber": number, "ETag": _field(response, "ETag")}
 
     def _complete(self, upload_id: str, parts: list[dict[str, Any]]) -> None:
         self._calls.create(
@@ -252,6 +253,13 @@ class S3Upload:
     def _count(self, body: bytes) -> None:
         with self._counting:
             self.stored += len(body)
+
+
+def _field(response: dict[str, Any], name: str) -> str:
+    """Return a field that a successful response has. A few servers send errors with status 200."""
+    if name not in response:
+        raise OSError(f"the storage sent a response without {name}")
+    return str(response[name])
 
 
 def _was_rejected(committing: Future[None]) -> bool:

@@ -1,0 +1,186 @@
+"""Test that an object is complete or absent if any storage call fails in any way."""
+
+import random
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, get_args
+
+import pytest
+
+from flows.errors import ExportError
+from flows.storage import s3_calls
+from flows.storage.orphans import StoredObject
+from flows.storage.protocol import content_disposition, storage_errors, upload
+from flows.storage.s3 import PART_BYTES, S3Storage
+from tests.support.guarantee_table import GuaranteeTable
+from tests.support.running_stack import Stack
+from tests.support.s3_proxy import Fault, Operation, Rule, S3Proxy
+
+SMALL, MANY_PARTS = 1000, 2 * PART_BYTES + 1000
+ALWAYS = 10**6
+NOT_INJECTED = "the fault was not injected"
+SILENCE_SECONDS = 4.0
+SAMPLE, RUNS = 10, 3
+FINAL_FAULTS = ("AccessDenied", "silent before", "silent after")
+
+
+class SourceDied(Exception):
+    pass
+
+
+@dataclass(frozen=True)
+class Case:
+    """Upload `size` bytes while `rule` applies. With `dies`, the upload is aborted."""
+
+    size: int
+    rule: Rule
+    dies: bool = False
+
+
+def cases() -> list[Case]:
+    """Return every operation with every fault, once and always, for the first and the last part."""
+    calls: list[tuple[int, Operation, int | None, bool]] = [
+        (SMALL, "Put", None, False),
+        (MANY_PARTS, "Create", None, False),
+        (MANY_PARTS, "Part", 1, False),
+        (MANY_PARTS, "Part", 3, False),
+        (MANY_PARTS, "Complete", None, False),
+        (MANY_PARTS, "Abort", None, True),
+    ]
+    faults: tuple[Fault, ...] = get_args(Fault)
+    return [
+        Case(size, Rule(operation, fault, times, part=part), dies)
+        for size, operation, part, dies in calls
+        for fault in faults
+        for times in (1, ALWAYS)
+    ]
+
+
+@pytest.fixture(scope="module")
+def proxy(stack: Stack) -> Iterator[S3Proxy]:
+    proxy = S3Proxy(stack.s3_endpoint_url)
+    yield proxy
+    proxy.close()
+
+
+@pytest.fixture
+def open_storage(stack: Stack, proxy: S3Proxy, monkeypatch: pytest.MonkeyPatch) -> Callable[[], S3Storage]:
+    """Open a storage for each case. A client that has met many errors would stop repeating calls."""
+    for name, value in {**stack.aws, "AWS_ENDPOINT_URL": proxy.url}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(s3_calls, "TRIES_PER_CALL", 2)
+    return lambda: S3Storage(stack.bucket, "storage-faults", SILENCE_SECONDS)
+
+
+def store(storage: S3Storage, key: str, content: bytes, dies: bool) -> None:
+    with upload(storage, key) as started:
+        for start in range(0, len(content), 1 << 20):
+            started.write(content[start : start + (1 << 20)])
+        if dies:
+            raise SourceDied
+        started.commit()
+
+
+def link_returns(storage: S3Storage, key: str, content: bytes) -> bool:
+    """Check the object as the flow does before an export is done."""
+    with storage_errors():
+        link = storage.sign(key, content_disposition("a.csv"), 900, datetime.now(UTC))
+        return storage.link_size(link) == len(content)
+
+
+def read(s3: Any, stack: Stack, key: str) -> bytes | None:
+    """Return the object, directly from the server, or None if there is none."""
+    path = f"storage-faults/{key}"
+    if not s3.list_objects_v2(Bucket=stack.bucket, Prefix=path).get("Contents"):
+        return None
+    return bytes(s3.get_object(Bucket=stack.bucket, Key=path)["Body"].read())
+
+
+def sweep(storage: S3Storage, key: str) -> list[StoredObject]:
+    """Abort the key's unfinished uploads as the sweep flow does, and return those that remain."""
+    for unfinished in list(storage.list_unfinished()):
+        if unfinished.key == key:
+            storage.abort_upload(unfinished)
+    return [unfinished for unfinished in storage.list_unfinished() if unfinished.key == key]
+
+
+def may_end_the_attempt(rule: Rule) -> bool:
+    """Return whether repeating the call cannot help."""
+    if rule.times > 1 or rule.fault in FINAL_FAULTS:
+        return True
+    if rule.fault.startswith("error with status 200"):  # only expected from Complete
+        return rule.operation != "Complete" or rule.fault.endswith("after")
+    # If the response to a commit is lost, its repetition finds the key taken.
+    return rule.fault.endswith("after") and rule.operation in ("Put", "Complete")
+
+
+def violation(case: Case, storage: S3Storage, proxy: S3Proxy, s3: Any, stack: Stack) -> str | None:
+    """Run the case and describe what is wrong, if anything.
+
+    On a busy machine, an earlier call may time out before the fault is injected. Then the case runs again.
+    """
+    for _ in range(RUNS):
+        result = run(case, storage, proxy, s3, stack)
+        if result != NOT_INJECTED:
+            break
+    return result
+
+
+def run(case: Case, storage: S3Storage, proxy: S3Proxy, s3: Any, stack: Stack) -> str | None:
+    key, content = f"{secrets.token_hex(8)}/1.csv", random.Random(0).randbytes(case.size)  # noqa: S311
+    stored = False
+    with proxy.failing(case.rule):
+        try:
+            store(storage, key, content, case.dies)
+            stored = link_returns(storage, key, content)
+        except (ExportError, SourceDied):
+            pass
+        if proxy.hits == 0:
+            return NOT_INJECTED
+    stored_content = read(s3, stack, key)
+    if is_partial(stored_content, content):
+        return "a partial object is readable"
+    if stored and stored_content is None:
+        return "the upload succeeded, but there is no object"
+    if not stored and not case.dies and not may_end_the_attempt(case.rule):
+        return "one fault ended the attempt"
+    return "an unfinished upload is left" if sweep(storage, key) else None
+
+
+@pytest.mark.timeout(1800)
+def test_an_object_is_complete_or_absent_after_every_storage_fault(
+    open_storage: Callable[[], S3Storage],
+    proxy: S3Proxy,
+    s3: Any,
+    stack: Stack,
+    guarantees: GuaranteeTable,
+    is_long_run: bool,
+) -> None:
+    chosen = cases()
+    if not is_long_run:
+        chosen = random.Random(guarantees.seed).sample(chosen, SAMPLE)  # noqa: S311 - not a secret
+    results = {case: violation(case, open_storage(), proxy, s3, stack) for case in chosen}
+    violations = {case: text for case, text in results.items() if text is not None}
+    half = put(s3, stack, b"half")
+    guarantees.add(
+        "G3: a file is complete or absent",
+        len(results),
+        len(violations),
+        f"{len({case.rule.operation for case in results})} operations,"
+        f" {len({case.rule.fault for case in results})} faults, once and always",
+        "half an object is stored",
+        is_partial(read(s3, stack, half), b"half of it"),
+    )
+    assert violations == {}, f"seed {guarantees.seed}"
+
+
+def is_partial(stored: bytes | None, content: bytes) -> bool:
+    return stored not in (None, content)
+
+
+def put(s3: Any, stack: Stack, content: bytes) -> str:
+    key = f"{secrets.token_hex(8)}/1.csv"
+    s3.put_object(Bucket=stack.bucket, Key=f"storage-faults/{key}", Body=content)
+    return key

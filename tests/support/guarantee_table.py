@@ -1,0 +1,68 @@
+"""Collect the figures of the tests of guarantees, and write them to docs/guarantees.md."""
+
+import re
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "guarantees.md"
+BEGIN, END = "<!-- figures: written by make test-faults -->", "<!-- end of the figures -->"
+FIGURES = ("Guarantee", "Tries", "Violations", "Figure", "Control, noticed")
+RUNS = ("Date", "Seed", "Tries", "Violations")
+_RUN = re.compile(r"^\| \d{4}-\d\d-\d\d \|.*$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """The result of a test. `control` is a violation that the test has noticed."""
+
+    guarantee: str
+    tries: int
+    violations: int
+    figure: str
+    control: str
+
+    @property
+    def number(self) -> int:
+        return int(self.guarantee.partition(":")[0].removeprefix("G"))
+
+
+@dataclass
+class GuaranteeTable:
+    """`seed` repeats the random choices of the run."""
+
+    seed: int
+    figures: list[Figure] = field(default_factory=list)
+
+    def add(
+        self, guarantee: str, tries: int, violations: int, figure: str, control: str, is_noticed: bool
+    ) -> None:
+        """Add a row. `is_noticed` tells whether the test has noticed the violation named by `control`."""
+        self.figures.append(Figure(guarantee, tries, violations, figure, control))
+        print(f"{guarantee}: {tries} tries, {violations} violations; {figure}")  # noqa: T201
+        assert is_noticed, f"{guarantee}: the test does not notice a violation: {control}"
+
+    def write(self, today: date, document: Path = DOCUMENT) -> None:
+        before, _, rest = document.read_text().partition(BEGIN)
+        old, _, after = rest.partition(END)
+        document.write_text(f"{before}{BEGIN}\n{self._text(_RUN.findall(old), today)}\n{END}{after}")
+
+    def _text(self, earlier_runs: list[str], today: date) -> str:
+        figures = [
+            _row(figure.guarantee, figure.tries, figure.violations, figure.figure, figure.control)
+            for figure in sorted(self.figures, key=lambda figure: figure.number)
+        ]
+        tries = sum(figure.tries for figure in self.figures)
+        violations = sum(figure.violations for figure in self.figures)
+        run = _row(today.isoformat(), str(self.seed), tries, violations)
+        tables = [_head(FIGURES), *figures, "", "All runs:", "", _head(RUNS), *earlier_runs, run]
+        return "\n".join([f"The last run had the seed {self.seed}:", "", *tables])
+
+
+def _head(names: tuple[str, ...]) -> str:
+    return f"{_row(*names)}\n|{'---|' * len(names)}"
+
+
+def _row(*cells: str | int) -> str:
+    texts = [f"{cell:,}" if isinstance(cell, int) else cell for cell in cells]
+    return f"| {' | '.join(texts)} |"
