@@ -60,6 +60,12 @@ def states(prefect: httpx.Client, run_id: str) -> list[dict[str, Any]]:
     return sorted(response.json(), key=lambda state: str(state["timestamp"]))
 
 
+def describe_states(prefect: httpx.Client, run_id: str) -> list[str]:
+    return [
+        f"{state['timestamp']} {state['name']} {state['message'] or ''}" for state in states(prefect, run_id)
+    ]
+
+
 def epoch_seconds(timestamp: str) -> float:
     return datetime.fromisoformat(timestamp).timestamp()
 

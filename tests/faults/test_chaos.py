@@ -1,0 +1,152 @@
+"""Test that no export is lost, wrong or duplicated while random faults are injected."""
+
+import hashlib
+import secrets
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support import flow_runs
+from tests.support.chaos import Chaos, chaos_on, difference
+from tests.support.chaos_faults import Faults
+from tests.support.guarantee_table import GuaranteeTable
+from tests.support.running_stack import Stack
+
+SOME_JOBS, SOME_FAULTS = 8, 8
+ALL_JOBS, ALL_FAULTS = 500, 200
+RECOVERY_SECONDS = 60.0
+UNKNOWN = "00000000-0000-4000-8000-000000000000"
+# A job may fail with these codes if each of its attempts met a fault.
+EXPECTED_ERRORS = {
+    "source.unavailable",
+    "source.timeout",
+    "storage.unavailable",
+    "storage.timeout",
+    "worker.lost",
+}
+
+
+@dataclass(frozen=True)
+class Storage:
+    """The objects and unfinished uploads in the bucket of the stack."""
+
+    s3: Any
+    bucket: str
+
+    def keys_of(self, job_ids: Collection[str]) -> set[str]:
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket)
+        objects = [item["Key"] for page in pages for item in page.get("Contents", [])]
+        uploads = self.s3.list_multipart_uploads(Bucket=self.bucket).get("Uploads", [])
+        keys = {*objects, *(upload["Key"] for upload in uploads)}
+        return {key for key in keys if key.partition("/")[0] in job_ids}
+
+
+@pytest.mark.timeout(3600)
+def test_exports_survive_random_faults(
+    stack: Stack, prefect: httpx.Client, s3: Any, guarantees: GuaranteeTable, is_long_run: bool
+) -> None:
+    jobs, faults = (ALL_JOBS, ALL_FAULTS) if is_long_run else (SOME_JOBS, SOME_FAULTS)
+    storage = Storage(s3, stack.bucket)
+    with chaos_on(stack, prefect, guarantees.seed, kills_parts=is_long_run) as (chaos, injected):
+        with chaos.load():
+            while injected.counts.total() < faults or len(chaos.reports) < jobs:
+                injected.inject()
+        seconds = chaos.wait_until_all_ended(2 * RECOVERY_SECONDS)
+        print(f"seed {guarantees.seed}: {dict(injected.counts)}")  # noqa: T201
+        violations = {
+            "lost or failed": add_lost(guarantees, chaos, injected, seconds, prefect),
+            "wrong files": add_wrong_files(guarantees, chaos),
+            "left behind": add_orphans(guarantees, chaos, prefect, storage),
+            "failed polls": add_polls(guarantees, chaos),
+        }
+    assert {name: texts for name, texts in violations.items() if texts} == {}, f"seed {guarantees.seed}"
+    assert seconds <= RECOVERY_SECONDS
+
+
+def add_lost(
+    guarantees: GuaranteeTable, chaos: Chaos, faults: Faults, seconds: float, prefect: httpx.Client
+) -> list[str]:
+    lost = [
+        f"{job_id} has not ended: {flow_runs.describe_states(prefect, job_id)}" for job_id in chaos.unfinished
+    ]
+    failed = chaos.with_status("error")
+    lost += [f"{job['id']}: {job['error']}" for job in failed if job["error"]["code"] not in EXPECTED_ERRORS]
+    jobs = len(chaos.reports)
+    chaos.reports[UNKNOWN] = "brief-orders"
+    is_noticed = UNKNOWN in chaos.poll_unfinished()
+    del chaos.reports[UNKNOWN]
+    guarantees.add(
+        "G1: an accepted export is never lost",
+        jobs,
+        len(lost),
+        f"{faults.counts.total()} faults of {len(faults.counts)} kinds;"
+        f" {len(chaos.with_status('done'))} done, {len(chaos.with_status('cancelled'))} cancelled,"
+        f" {len(failed)} failed on all attempts;"
+        f" the last one ended {seconds:.0f} s after the last fault",
+        "a job that Prefect does not know never ends",
+        is_noticed,
+    )
+    return lost
+
+
+def add_wrong_files(guarantees: GuaranteeTable, chaos: Chaos) -> list[str]:
+    wrong = chaos.wrong_files()
+    half = b"\xef\xbb\xbfnumber\r\nSO-2023-000001\r\n"
+    is_noticed = difference(half, hashlib.sha256(half).hexdigest(), chaos.expected("brief-orders")) != ""
+    guarantees.add(
+        "G2: a file equals the database",
+        len(chaos.with_status("done")),
+        len(wrong),
+        "rows and SHA-256 of each file",
+        "a file with one row is compared",
+        is_noticed,
+    )
+    return [f"{job_id}: {text}" for job_id, text in wrong.items()]
+
+
+def add_orphans(
+    guarantees: GuaranteeTable, chaos: Chaos, prefect: httpx.Client, storage: Storage
+) -> list[str]:
+    """Run the sweep, and return the keys of these jobs that are not the file of a finished export."""
+    job_id = next(iter(chaos.ended))
+    planted = {f"{job_id}/98.csv", f"{job_id}/99.csv"}
+    storage.s3.put_object(Bucket=storage.bucket, Key=f"{job_id}/98.csv", Body=secrets.token_bytes(8))
+    storage.s3.create_multipart_upload(Bucket=storage.bucket, Key=f"{job_id}/99.csv")
+    owned = {f"{job['id']}/{job['attempt']}.csv" for job in chaos.with_status("done")}
+    before = storage.keys_of(chaos.reports) - owned
+    sweep(prefect)
+    orphans = sorted(storage.keys_of(chaos.reports) - owned)
+    guarantees.add(
+        "G4: nothing is left behind",
+        len(chaos.reports),
+        len(orphans),
+        f"{len(before - planted)} objects and uploads before the sweep",
+        "a planted object and a planted upload are found before the sweep",
+        planted <= before,
+    )
+    return orphans
+
+
+def sweep(prefect: httpx.Client) -> None:
+    body = {"flows": {"name": {"any_": ["sweep-files"]}}}
+    (deployment, *_) = prefect.post("/deployments/filter", json=body).raise_for_status().json()
+    run_id = flow_runs.start(prefect, deployment["id"])
+    flow_runs.wait_until_finished(prefect, run_id, within_seconds=120)
+
+
+def add_polls(guarantees: GuaranteeTable, chaos: Chaos) -> list[str]:
+    """Report the polls. The control polls an unknown job as if the API process knew it."""
+    count, failures = chaos.polls.count, dict(chaos.polls.failures)
+    chaos.poll_as_known(UNKNOWN)
+    guarantees.add(
+        "G7: a poll of a known job never fails",
+        count,
+        sum(failures.values()),
+        "polls during all faults",
+        "a poll of an unknown job counts as failed",
+        chaos.polls.failures.total() == sum(failures.values()) + 1,
+    )
+    return [f"{times} with {failure}" for failure, times in failures.items()]

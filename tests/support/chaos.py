@@ -1,0 +1,187 @@
+"""Start, poll and cancel exports while random faults are injected, and check the results."""
+
+import csv
+import hashlib
+import random
+import secrets
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import psycopg
+
+from tests.support.chaos_faults import Faults
+from tests.support.extra_processes import create_pool, deploy_export, extra_processes, pool_settings
+from tests.support.running_stack import Stack
+
+CATALOG = {"REPORTS_CATALOG": "tests.faults.slow_reports", "REPORTS_RETRY_SECONDS": "1"}
+# Each report with its upper limit of order numbers and its share of the exports.
+REPORTS = {"brief-orders": ("SO-2023-000101", 9), "slow-orders": ("SO-2023-000201", 1)}
+FINAL = ("done", "error", "cancelled")
+POLL_SECONDS, START_SECONDS = 0.5, 1.0
+MAX_UNFINISHED = 8
+CANCELLED_SHARE = 0.05
+NUMBERS = "SELECT number FROM orders WHERE number < %s ORDER BY number"
+
+
+@dataclass
+class Polls:
+    """Polls of jobs for which the same API process has already answered."""
+
+    count: int = 0
+    failures: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True)
+class KnownJobs:
+    """The jobs for which the API process at `url` has answered."""
+
+    url: str
+    ids: set[str] = field(default_factory=set)
+
+
+class Chaos:
+    """The load on an API, and the state of each accepted job as the API has last shown it."""
+
+    def __init__(self, stack: Stack, faults: Faults, seed: int) -> None:
+        self.stack, self._faults = stack, faults
+        self._random = random.Random(seed)  # noqa: S311 - not a secret
+        self.reports: dict[str, str] = {}  # of each accepted job
+        self.ended: dict[str, dict[str, Any]] = {}
+        self.polls = Polls()
+        self._known = KnownJobs(faults.api_url)
+        self._http = httpx.Client(timeout=40, trust_env=False)
+
+    def close(self) -> None:
+        self._http.close()
+
+    @property
+    def unfinished(self) -> list[str]:
+        return [job_id for job_id in list(self.reports) if job_id not in self.ended]
+
+    @contextmanager
+    def load(self) -> Iterator[None]:
+        """Start about one export per second during the block, and poll all unfinished exports."""
+        stop = threading.Event()
+        thread = threading.Thread(target=self._work, args=[stop], daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join(300)
+
+    def _work(self, stop: threading.Event) -> None:
+        started_at = 0.0
+        while not stop.wait(POLL_SECONDS):
+            unfinished = self.unfinished
+            if time.monotonic() - started_at >= START_SECONDS and len(unfinished) < MAX_UNFINISHED:
+                started_at = time.monotonic()
+                self._start()
+            if unfinished and self._random.random() < CANCELLED_SHARE:
+                self._cancel(self._random.choice(unfinished))
+            self.poll_unfinished()
+
+    def _start(self) -> None:
+        shares = [share for _, share in REPORTS.values()]
+        (report,) = self._random.choices(list(REPORTS), shares)
+        headers = {"Idempotency-Key": secrets.token_hex(8)}
+        with suppress(httpx.TransportError):
+            url = f"{self._faults.api_url}/exports"
+            response = self._http.post(url, json={"report": report}, headers=headers)
+            if response.is_success:
+                self.reports[response.json()["id"]] = report
+
+    def _cancel(self, job_id: str) -> None:
+        with suppress(httpx.TransportError):
+            self._http.post(f"{self._faults.api_url}/exports/{job_id}/cancel")
+
+    def poll_unfinished(self) -> list[str]:
+        """Poll the unfinished jobs and return those that are still unfinished."""
+        for job_id in self.unfinished:
+            self.poll(job_id)
+        return self.unfinished
+
+    def poll(self, job_id: str) -> None:
+        if self._known.url != self._faults.api_url:
+            self._known = KnownJobs(self._faults.api_url)
+        known = self._known
+        try:
+            response = self._http.get(f"{known.url}/exports/{job_id}")
+        except httpx.ConnectError:
+            return  # the API is restarting
+        except httpx.TransportError as error:
+            if known.url == self._faults.api_url and isinstance(error, httpx.TimeoutException):
+                self._count_poll(job_id, known, type(error).__name__)
+            return
+        self._count_poll(job_id, known, "" if response.is_success else str(response.status_code))
+        if response.is_success:
+            known.ids.add(job_id)
+            if response.json()["status"] in FINAL:
+                self.ended[job_id] = response.json()
+
+    def poll_as_known(self, job_id: str) -> None:
+        """Poll a job as if the API process had answered for it before."""
+        self._known.ids.add(job_id)
+        self.poll(job_id)
+
+    def _count_poll(self, job_id: str, known: KnownJobs, failure: str) -> None:
+        if job_id in known.ids:
+            self.polls.count += 1
+            if failure:
+                self.polls.failures[failure] += 1
+
+    def wait_until_all_ended(self, within_seconds: float) -> float:
+        """Return how long it took. Jobs that have not ended by then are lost."""
+        started_at = time.monotonic()
+        while self.poll_unfinished() and time.monotonic() - started_at < within_seconds:
+            time.sleep(POLL_SECONDS)
+        return time.monotonic() - started_at
+
+    def with_status(self, status: str) -> list[dict[str, Any]]:
+        return [job for job in self.ended.values() if job["status"] == status]
+
+    def wrong_files(self) -> dict[str, str]:
+        """Compare each finished file with its receipt and with the database, and return the differences."""
+        results = {job["id"]: self._compare(job) for job in self.with_status("done")}
+        return {job_id: difference for job_id, difference in results.items() if difference}
+
+    def _compare(self, job: dict[str, Any]) -> str:
+        # The link in the last response may have expired.
+        job = self._http.get(f"{self._faults.api_url}/exports/{job['id']}").raise_for_status().json()
+        content = self._http.get(job["file"]["url"]).raise_for_status().content
+        return difference(content, job["file"]["sha256"], self.expected(self.reports[job["id"]]))
+
+    def expected(self, report: str) -> list[str]:
+        with psycopg.connect(self.stack.libpq_url) as connection:
+            return [row[0] for row in connection.execute(NUMBERS, [REPORTS[report][0]])]
+
+
+def difference(content: bytes, sha256: str, numbers: list[str]) -> str:
+    """Describe how a file differs from its receipt or the database. Return an empty string if it does not."""
+    if hashlib.sha256(content).hexdigest() != sha256:
+        return "the bytes differ from the receipt"
+    rows = list(csv.reader(content.decode("utf-8-sig").splitlines()))[1:]
+    return "" if sorted(row[0] for row in rows) == sorted(numbers) else "the rows differ from the database"
+
+
+@contextmanager
+def chaos_on(
+    stack: Stack, prefect: httpx.Client, seed: int, kills_parts: bool
+) -> Iterator[tuple[Chaos, Faults]]:
+    pool = f"chaos-{secrets.token_hex(4)}"
+    create_pool(prefect, pool, "warm")
+    deploy_export(prefect, pool, pool)
+    with ExitStack() as resources:
+        processes = resources.enter_context(extra_processes(stack))
+        settings = {**CATALOG, **pool_settings(pool, pool)}
+        faults = Faults(stack, processes, pool, settings, seed, kills_parts)
+        resources.callback(faults.close)
+        chaos = Chaos(stack, faults, seed)
+        resources.callback(chaos.close)
+        yield chaos, faults
