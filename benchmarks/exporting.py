@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,10 +23,10 @@ class ExportFailed(Exception):
 
 
 @contextmanager
-def separate_stack() -> Iterator[Stack]:
+def separate_stack(settings: Mapping[str, str] | None = None) -> Iterator[Stack]:
     with (
         TemporaryDirectory(prefix="reports-", ignore_cleanup_errors=True) as folder,
-        running_stack(Path(folder) / "data") as stack,
+        running_stack(Path(folder) / "data", settings) as stack,
     ):
         yield stack
 

@@ -1,0 +1,203 @@
+"""Start an export per second under many pollers. Measure errors, memory and the size of Prefect's database.
+
+`--busy N` also runs N processes that only use CPU time, to show what a loaded machine does to the service.
+"""
+
+import argparse
+import asyncio
+import multiprocessing
+import os
+import secrets
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from statistics import linear_regression
+from urllib.parse import urlsplit
+
+import httpx
+import psutil
+import psycopg
+
+from benchmarks.exporting import SMALL_EXPORT, open_client, separate_stack
+from benchmarks.outcome import percentile, print_line, print_result, print_table
+from benchmarks.pollers import send_request
+from tests.support.running_stack import Stack
+
+SAMPLE_SECONDS = 10.0
+RECENT_JOBS = 50  # polled by the pollers
+OUTAGE = {"REPORTS_OUTAGE_SECONDS": "1.5"}  # the default, which the tests raise
+MIB = 1 << 20
+ROWS = """
+    SELECT sum(n_live_tup)::bigint, pg_database_size(current_database()) FROM pg_stat_user_tables
+"""
+
+
+@dataclass
+class Soak:
+    """Statuses of polls and starts are HTTP statuses or names of exceptions."""
+
+    polls: Counter[str] = field(default_factory=Counter)
+    starts: Counter[str] = field(default_factory=Counter)
+    start_seconds: list[float] = field(default_factory=list)
+    jobs: list[str] = field(default_factory=list)
+    max_load: float = 0.0
+    # Number of jobs and memory in MiB, by role.
+    samples: dict[str, list[tuple[int, float]]] = field(default_factory=lambda: defaultdict(list))
+
+    @property
+    def server_errors(self) -> int:
+        statuses = self.polls + self.starts
+        return sum(count for status, count in statuses.items() if not status.startswith(("2", "3", "4")))
+
+    @property
+    def failed_starts(self) -> int:
+        return self.starts.total() - len(self.jobs)
+
+    def mib_per_1000_jobs(self, role: str) -> float:
+        """Return the slope of the second half, because caches and pools fill in the first."""
+        samples = self.samples[role][len(self.samples[role]) // 2 :]
+        jobs = [count for count, _ in samples]
+        if len(set(jobs)) < 2:
+            return 0.0
+        return 1000 * linear_regression(jobs, [mib for _, mib in samples]).slope
+
+
+async def start_jobs(soak: Soak, url: str, deadline: float) -> None:
+    """Send a start every second, without waiting for the response to the one before."""
+    async with open_client(url) as api, asyncio.TaskGroup() as starts:
+        while time.monotonic() < deadline:
+            starts.create_task(start_job(soak, api))
+            await asyncio.sleep(1)
+
+
+async def start_job(soak: Soak, api: httpx.AsyncClient) -> None:
+    started_at = time.monotonic()
+    key = {"Idempotency-Key": secrets.token_hex(8)}
+    try:
+        response = await api.post("/reports/csv", json=SMALL_EXPORT, headers=key)
+    except httpx.HTTPError as error:
+        soak.starts[type(error).__name__] += 1
+        return
+    soak.starts[str(response.status_code)] += 1
+    soak.start_seconds.append(time.monotonic() - started_at)
+    if response.is_success:
+        soak.jobs.append(response.json()["data"])
+
+
+async def poll(soak: Soak, url: str, number: int, deadline: float) -> None:
+    """Poll one of the latest jobs once a second, on a connection that is opened again after an error."""
+    parts = urlsplit(url)
+    while time.monotonic() < deadline:
+        try:
+            reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+            while time.monotonic() < deadline:
+                started_at = time.monotonic()
+                if recent := soak.jobs[-RECENT_JOBS:]:
+                    target = f"/reports/csv?jobId={recent[number % len(recent)]}"
+                    request = f"GET {target} HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode()
+                    async with asyncio.timeout(60):
+                        soak.polls[await send_request(reader, writer, request)] += 1
+                await asyncio.sleep(max(0.0, started_at + 1.0 - time.monotonic()))
+            writer.close()
+        except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
+            soak.polls[type(error).__name__] += 1
+
+
+async def sample_memory(soak: Soak, pids: Mapping[str, int], deadline: float) -> None:
+    while time.monotonic() < deadline:
+        soak.max_load = max(soak.max_load, os.getloadavg()[0])
+        for role, pid in pids.items():
+            soak.samples[role].append((len(soak.jobs), _memory_mib(pid)))
+        await asyncio.sleep(SAMPLE_SECONDS)
+
+
+def _memory_mib(pid: int) -> float:
+    """Return the memory of a process and its children. A shared page counts proportionally."""
+    total = 0
+    with suppress(psutil.NoSuchProcess):
+        parent = psutil.Process(pid)
+        for process in (parent, *parent.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):
+                total += process.memory_full_info().pss
+    return total / MIB
+
+
+def prefect_size(stack: Stack) -> tuple[int, int]:
+    """Return the number of rows and of bytes in Prefect's database."""
+    url = stack.libpq_url.rpartition("/")[0]
+    with psycopg.connect(f"{url}/prefect") as connection:
+        connection.execute("ANALYZE")
+        rows, size = connection.execute(ROWS).fetchall()[0]
+    return int(rows), int(size)
+
+
+async def run(stack: Stack, seconds: float, pollers: int) -> Soak:
+    soak, deadline = Soak(), time.monotonic() + seconds
+    await asyncio.gather(
+        start_jobs(soak, stack.api_url, deadline),
+        sample_memory(soak, stack.pids, deadline),
+        *(poll(soak, stack.api_url, number, deadline) for number in range(pollers)),
+    )
+    return soak
+
+
+@contextmanager
+def busy_processes(count: int) -> Iterator[None]:
+    processes = [multiprocessing.Process(target=use_cpu, daemon=True) for _ in range(count)]
+    for process in processes:
+        process.start()
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.join()
+
+
+def use_cpu() -> None:
+    parent = os.getppid()
+    while os.getppid() == parent:
+        sum(range(100_000))
+
+
+def print_soak(soak: Soak, before: Sequence[int], after: Sequence[int]) -> None:
+    thousands = max(1, len(soak.jobs)) / 1000
+    rows = [
+        (role, samples[0][1], samples[-1][1], soak.mib_per_1000_jobs(role))
+        for role, samples in soak.samples.items()
+    ]
+    print_table(("role", "MiB at start", "MiB at end", "MiB per 1,000 jobs"), rows)
+    print_line(f"starts: {dict(soak.starts)}; polls: {dict(soak.polls)}; load: {soak.max_load:.1f}")
+    ms = [1000 * seconds for seconds in soak.start_seconds]
+    print_result(
+        benchmark="soak",
+        jobs=len(soak.jobs),
+        failed_starts=soak.failed_starts,
+        start_p50_ms=round(percentile(ms, 50)),
+        start_p99_ms=round(percentile(ms, 99)),
+        polls=soak.polls.total(),
+        server_errors=soak.server_errors,
+        max_load=round(soak.max_load, 1),
+        mib_per_1000_jobs={role: round(slope, 1) for role, _, _, slope in rows},
+        prefect_rows_per_1000_jobs=round((after[0] - before[0]) / thousands),
+        prefect_mib_per_1000_jobs=round((after[1] - before[1]) / MIB / thousands, 1),
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--pollers", type=int, default=500)
+    parser.add_argument("--busy", type=int, default=0, help="number of processes that only use CPU time")
+    options = parser.parse_args()
+    with separate_stack(OUTAGE) as stack:
+        before = prefect_size(stack)
+        with busy_processes(options.busy):
+            soak = asyncio.run(run(stack, 60 * options.minutes, options.pollers))
+        print_soak(soak, before, prefect_size(stack))
+
+
+if __name__ == "__main__":
+    main()
