@@ -9,8 +9,9 @@ import httpx
 import pytest
 
 from tests.support.export_client import EMPTY_SURVEY, Session, follow, start
+from tests.support.guarantee_table import GuaranteeTable
 
-CLICKS = 30
+CLICKS = 50
 
 
 def fresh_request() -> dict[str, Any]:
@@ -47,12 +48,27 @@ def clicks(api: httpx.Client) -> tuple[dict[str, Any], list[httpx.Response]]:
 
 
 def test_concurrent_clicks_start_one_run(
-    prefect: httpx.Client, clicks: tuple[dict[str, Any], list[httpx.Response]]
+    api: httpx.Client,
+    prefect: httpx.Client,
+    unneeded: list[Session],
+    clicks: tuple[dict[str, Any], list[httpx.Response]],
+    guarantees: GuaranteeTable,
 ) -> None:
     request, answers = clicks
+    runs = runs_named(prefect, request["name"])
+    twice = fresh_request()
+    unneeded += [start(api, twice, **{"Idempotency-Key": secrets.token_hex(8)}) for _ in range(2)]
+    guarantees.add(
+        "G9: one click starts one export",
+        CLICKS,
+        runs - 1,
+        "identical requests at the same time",
+        "two requests with different keys start two runs",
+        runs_named(prefect, twice["name"]) == 2,
+    )
     assert {answer.status_code for answer in answers} == {200}
     assert len({answer.json()["data"] for answer in answers}) == 1
-    assert runs_named(prefect, request["name"]) == 1
+    assert runs == 1
 
 
 def test_all_clicks_but_one_are_marked_as_replayed(

@@ -1,5 +1,6 @@
 """Test that cancelling an export ends its database query and leaves no file or upload behind."""
 
+import random
 import time
 from collections.abc import Iterator
 
@@ -7,6 +8,7 @@ import httpx
 import psycopg
 import pytest
 
+from tests.support.guarantee_table import GuaranteeTable
 from tests.support.running_stack import Stack
 from tests.support.worker_faults import BUSY, Cluster, cluster_on
 
@@ -39,18 +41,43 @@ def list_uploads(cluster: Cluster, job_id: str) -> list[str]:
     return [upload["Key"] for upload in listing.get("Uploads", [])]
 
 
-def test_a_cancelled_export_ends_its_query_and_leaves_no_file(cluster: Cluster) -> None:
+def test_a_cancelled_export_ends_its_query_and_leaves_no_file(
+    cluster: Cluster, guarantees: GuaranteeTable, is_long_run: bool
+) -> None:
+    chance = random.Random(guarantees.seed)  # noqa: S311 - not a secret
+    results = [cancel_while_reading(cluster, chance.uniform(0, 3)) for _ in range(10 if is_long_run else 1)]
+    seconds = [duration for _, duration in results]
+    guarantees.add(
+        "G11: cancelling stops the work",
+        len(seconds),
+        sum(duration > TIMEOUT_SECONDS for duration in seconds),
+        f"the query ended within {max(seconds):.1f} s, and nothing was left",
+        "the query is counted until it is cancelled",
+        all(queries == 1 for queries, _ in results),
+    )
+
+
+def cancel_while_reading(cluster: Cluster, delay: float) -> tuple[int, float]:
+    """Cancel an export `delay` seconds after its query has started.
+
+    Return the number of queries before the cancellation, and the seconds until the query has ended.
+    """
     job_id = cluster.start("stalled-orders")
     wait_until(lambda: count_queries(cluster) == 1, 40)
+    time.sleep(delay)
+    queries = count_queries(cluster)
+    cancelled_at = time.monotonic()
     response = cluster.api.post(f"/exports/{job_id}/cancel")
     assert response.status_code == 202
     assert response.json()["phase"] == "cancelling"
     wait_until(lambda: count_queries(cluster) == 0)
+    seconds = time.monotonic() - cancelled_at
     job = cluster.wait_until_finished(job_id)
     assert (job["status"], job["error"]["code"]) == ("cancelled", "cancelled")
     assert cluster.objects(job_id) == []
     assert list_uploads(cluster, job_id) == []
     assert cluster.api.post(f"/exports/{job_id}/cancel").status_code == 409
+    return queries, seconds
 
 
 def test_a_queued_export_is_cancelled_immediately(cluster: Cluster) -> None:

@@ -9,6 +9,7 @@ import pytest
 from deployments.warm_worker.rescue import SILENT_SECONDS
 from flows.errors import WorkerLost
 from tests.support import flow_runs
+from tests.support.guarantee_table import GuaranteeTable
 from tests.support.running_stack import Stack
 from tests.support.worker_faults import (
     FAULTS,
@@ -51,6 +52,30 @@ def test_there_is_one_complete_file(cluster: Cluster, recovered: dict[str, Recov
     assert cluster.objects(job["id"]) == [f"{job['id']}/{job['attempt']}.csv"]
     assert cluster.is_whole(job)
     assert job["file"]["rows"] == 200
+
+
+def test_a_frozen_attempt_cannot_publish(
+    cluster: Cluster, recovered: dict[str, RecoveredJob], guarantees: GuaranteeTable
+) -> None:
+    jobs = [recovery.job for recovery in recovered.values()]
+    violations = [job["id"] for job in jobs if not has_one_file(cluster, job)]
+    cluster.s3.put_object(Bucket=cluster.stack.bucket, Key=f"{jobs[0]['id']}/9.csv", Body=b"second")
+    is_noticed = not has_one_file(cluster, jobs[0])
+    cluster.s3.delete_object(Bucket=cluster.stack.bucket, Key=f"{jobs[0]['id']}/9.csv")
+    longest = max(recovery.recovery_seconds for recovery in recovered.values())
+    guarantees.add(
+        "G10: a frozen attempt cannot publish",
+        len(jobs),
+        len(violations),
+        f"one export per kind of crash; the slowest recovered after {longest:.0f} s",
+        "a second object of a job is counted",
+        is_noticed,
+    )
+    assert violations == []
+
+
+def has_one_file(cluster: Cluster, job: dict[str, Any]) -> bool:
+    return cluster.objects(job["id"]) == [f"{job['id']}/{job['attempt']}.csv"]
 
 
 def test_a_job_keeps_its_attempt_if_only_its_worker_dies(

@@ -24,6 +24,9 @@ CHANGES = [
     pytest.param("Europe/Berlin", datetime(2024, 10, 27, tzinfo=UTC), id="Berlin, back"),
     pytest.param("America/New_York", datetime(2024, 3, 10, tzinfo=UTC), id="New York, forward"),
     pytest.param("America/New_York", datetime(2024, 11, 3, tzinfo=UTC), id="New York, back"),
+    # The clocks change by half an hour, and the southern summer begins in October.
+    pytest.param("Australia/Lord_Howe", datetime(2024, 4, 7, tzinfo=UTC), id="Lord Howe, back"),
+    pytest.param("Australia/Lord_Howe", datetime(2024, 10, 6, tzinfo=UTC), id="Lord Howe, forward"),
 ]
 
 
@@ -233,7 +236,7 @@ def test_slots_around_a_clock_change_do_not_depend_on_when_they_are_computed(
 def test_a_daily_slot_keeps_its_hour_after_a_clock_change(
     recurrence: dict[str, str], zone: str, day: datetime
 ) -> None:
-    offset = {"Europe/Berlin": "+01:00", "America/New_York": "-05:00"}[zone]
+    offset = {"Europe/Berlin": "+01:00", "America/New_York": "-05:00", "Australia/Lord_Howe": "+11:00"}[zone]
     fields = {name: text.format(offset=offset) for name, text in recurrence.items()}
     begin = (day - timedelta(days=2)).replace(tzinfo=ZoneInfo(zone))
     slots = next_slots({**fields, "timeZone": zone}, begin, 5)
