@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 from botocore.exceptions import ClientError
+from fsspec.asyn import sync
 
 from flows.formats.registry import media_type_of
 from flows.storage.orphans import StoredObject
@@ -83,7 +84,8 @@ class S3Storage:
             ResponseContentDisposition=disposition,
             ResponseContentType=media_type_of(key),
         )
-        return Link(url, now + timedelta(seconds=seconds))
+        # The signature contains the time without fractions of a second.
+        return Link(url, now.replace(microsecond=0) + timedelta(seconds=seconds))
 
     def link_size(self, link: Link) -> int:
         try:
@@ -119,6 +121,8 @@ class S3Storage:
     def _credential_seconds(self, now: datetime) -> int:
         """Return the remaining lifetime of the signing credentials. A link cannot outlive its credentials."""
         credentials = self._s3.s3._request_signer._credentials
+        if credentials is not None:  # otherwise, signing would renew them after their expiry has been read
+            sync(self._s3.loop, credentials.get_frozen_credentials)
         expiry: datetime | None = getattr(credentials, "_expiry_time", None)
         return int((expiry - now).total_seconds()) if expiry is not None else LONGEST_LINK_SECONDS
 

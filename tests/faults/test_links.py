@@ -1,0 +1,141 @@
+"""Test that a link works until its last second, and that it never outlives the credentials that sign it."""
+
+import json
+import secrets
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+from flows.storage.protocol import Link, content_disposition, upload
+from flows.storage.s3 import S3Storage
+from tests.support.guarantee_table import GuaranteeTable
+from tests.support.running_stack import Stack
+
+CONTENT = b"id\r\n1\r\n"
+LINK_SECONDS = 900
+LAST_LINK_SECONDS = 4
+STS_SECONDS = 240
+
+
+class Issuer:
+    """Issues temporary credentials, which the AWS SDK reads again before they expire."""
+
+    def __init__(self, stack: Stack, file: Path) -> None:
+        self._stack, self._file = stack, file
+        self.expires_at = self.issue(STS_SECONDS)
+
+    def issue(self, seconds: float) -> datetime:
+        self.expires_at = (datetime.now(UTC) + timedelta(seconds=seconds)).replace(microsecond=0)
+        credentials = {
+            "Version": 1,
+            "AccessKeyId": self._stack.aws_access_key_id,
+            "SecretAccessKey": self._stack.aws_secret_access_key,
+            "Expiration": self.expires_at.isoformat(),
+        }
+        self._file.write_text(json.dumps(credentials))
+        return self.expires_at
+
+
+@pytest.fixture
+def issuer(stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Issuer:
+    config, credentials = tmp_path / "config", tmp_path / "credentials.json"
+    config.write_text(f"[default]\ncredential_process = cat {credentials}\n")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    settings = {
+        "AWS_CONFIG_FILE": str(config),
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "absent"),
+        "AWS_ENDPOINT_URL": stack.s3_endpoint_url,
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    return Issuer(stack, credentials)
+
+
+@pytest.fixture
+def temporary(issuer: Issuer, stack: Stack) -> S3Storage:
+    """Return a storage that signs with temporary credentials."""
+    return S3Storage(stack.bucket, "links")
+
+
+def store(storage: S3Storage) -> str:
+    key = f"{secrets.token_hex(8)}/1.csv"
+    with upload(storage, key) as started:
+        started.write(CONTENT)
+        started.commit()
+    return key
+
+
+def sign(storage: S3Storage, key: str, seconds: int = LINK_SECONDS) -> Link:
+    return storage.sign(key, content_disposition("a.csv"), seconds, datetime.now(UTC))
+
+
+def status(link: Link) -> int:
+    return httpx.get(link.url, trust_env=False).status_code
+
+
+def wait_until(time_: datetime) -> None:
+    time.sleep(max(0.0, (time_ - datetime.now(UTC)).total_seconds()))
+
+
+def last_status(storage: S3Storage, key: str) -> tuple[Link, int]:
+    """Return a link and the status of a response within its last second."""
+    for _ in range(5):
+        link = sign(storage, key, LAST_LINK_SECONDS)
+        wait_until(link.expires_at - timedelta(seconds=1))
+        answered = status(link)
+        if datetime.now(UTC) < link.expires_at:  # otherwise, the machine was too busy
+            break
+    return link, answered
+
+
+def test_a_link_works_until_its_last_second(storage: S3Storage, guarantees: GuaranteeTable) -> None:
+    """Regression test: links expired up to a second before the time that the API announces."""
+    link, last = last_status(storage, store(storage))
+    wait_until(link.expires_at + timedelta(seconds=1))
+    expired = status(link)
+    guarantees.add(
+        "G8: a link works until it expires",
+        1,
+        int(last != httpx.codes.OK),
+        "requested within its last second and within the second after it",
+        f"the expired link is rejected with {expired}",
+        expired == httpx.codes.FORBIDDEN,
+    )
+    assert last == httpx.codes.OK
+
+
+def test_a_link_never_outlives_temporary_credentials(
+    storage: S3Storage, temporary: S3Storage, issuer: Issuer, guarantees: GuaranteeTable
+) -> None:
+    """Regression test: the life of a link was computed from the credentials before their renewal."""
+    key = store(temporary)
+    links = [issue_and_sign(temporary, issuer, key, seconds) for seconds in (STS_SECONDS, 3)]
+    wait_until(issuer.expires_at + timedelta(seconds=1))
+    links.append(issue_and_sign(temporary, issuer, key, STS_SECONDS))
+    lives = [life for life, _ in links]
+    violations = [life for life, is_valid in links if not is_valid]
+    guarantees.add(
+        "G8: a link never outlives the credentials that sign it",
+        len(links),
+        len(violations),
+        f"lives of links with {STS_SECONDS} s, 3 s and again {STS_SECONDS} s left:"
+        f" {', '.join(f'{life:.0f} s' for life in lives)}",
+        "a link signed with other credentials lives longer",
+        sign(storage, key).expires_at > issuer.expires_at,
+    )
+    assert violations == []
+    assert lives[0] > STS_SECONDS - 10
+    assert lives[2] > STS_SECONDS - 10
+
+
+def issue_and_sign(storage: S3Storage, issuer: Issuer, key: str, seconds: float) -> tuple[float, bool]:
+    """Return the life of a link, and whether it works and ends before the credentials do."""
+    issuer.issue(seconds)
+    link = sign(storage, key)
+    life = (link.expires_at - datetime.now(UTC)).total_seconds()
+    return life, link.expires_at <= issuer.expires_at and (life < 1 or status(link) == httpx.codes.OK)
