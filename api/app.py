@@ -16,6 +16,7 @@ from api.access import limit_problem
 from api.access.audit import AuditLog
 from api.access.authentication import Authentication
 from api.access.catalog import Catalog
+from api.access.cors import allow_origins
 from api.access.rate_limits import Limits
 from api.context import Context
 from api.exports.job_gauges import JobCounts
@@ -83,7 +84,8 @@ def create_app() -> RequestLog:
     methods.install(app, ROUTERS)
     app.add_middleware(AuditLog)
     app.add_middleware(Measured, metrics=app.state.metrics)
-    known_hosts = AllowedHosts(app, settings.answered_hosts)
+    with_cors = allow_origins(app, settings.allowed_origins)
+    known_hosts = AllowedHosts(with_cors, settings.answered_hosts)
     return RequestLog(ForwardedPrefix(SecurityHeaders(known_hosts, DOCS_PATH)))
 
 

@@ -10,6 +10,11 @@ from pydantic import Field, field_validator, model_validator
 from flows.settings import Settings
 
 _HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
+# Apps may use other schemes than http and https, such as capacitor://localhost.
+_ORIGIN = re.compile(
+    r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
+)
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 
 class ApiSettings(Settings):
@@ -34,6 +39,11 @@ class ApiSettings(Settings):
     )
     allowed_hosts: str = Field(
         "", description="Additional host names that the API accepts, without ports and separated by commas."
+    )
+    cors_origins: str = Field(
+        "",
+        description="Origins whose web pages may call the API from a browser, such as"
+        " https://app.example.com, separated by commas.",
     )
 
     queued_per_caller: int = Field(50, ge=1, description="Exports of one caller that may wait.")
@@ -60,6 +70,24 @@ class ApiSettings(Settings):
             if not _HOST.fullmatch(host):
                 raise ValueError(f"{host!r} is not a host name; write it without a scheme, port or path")
         return hosts
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _check_origins(cls, origins: str) -> str:
+        for origin in _split(origins):
+            match = _ORIGIN.fullmatch(origin)
+            if match is None:
+                raise ValueError(
+                    f"{origin!r} is not an origin; write it as browsers send it, in lower case and without"
+                    " path, such as https://app.example.com or http://localhost:3000"
+                )
+            if match["port"] == _DEFAULT_PORTS.get(match["scheme"], ""):
+                raise ValueError(f"{origin!r} has the default port, which browsers omit; omit it, too")
+        return origins
+
+    @property
+    def allowed_origins(self) -> frozenset[str]:
+        return frozenset(_split(self.cors_origins))
 
     @property
     def answered_hosts(self) -> frozenset[str] | None:

@@ -15,6 +15,7 @@ from tests.support.extra_processes import ExtraProcesses, extra_processes
 from tests.support.guarantee_table import GuaranteeTable
 from tests.support.openapi_conformance import response_hook
 from tests.support.running_stack import Stack, running_stack
+from tests.support.static_site import static_site
 from tests.support.webhook_receiver import Receiver, running_receiver
 
 SCRATCH = "scratch"
@@ -128,9 +129,23 @@ def guarded_keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def guarded_api(stack: Stack, guarded_keys: Path, receiver: Receiver) -> Iterator[tuple[str, ExtraProcesses]]:
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """Serve a folder on an origin that may call the guarded API. Yield the origin and the folder."""
+    folder = tmp_path_factory.mktemp("shop")
+    with static_site(folder) as port:
+        yield f"http://127.0.0.1:{port}", folder
+
+
+@pytest.fixture(scope="session")
+def guarded_api(
+    stack: Stack, guarded_keys: Path, receiver: Receiver, shop: tuple[str, Path]
+) -> Iterator[tuple[str, ExtraProcesses]]:
     """Start a second API that requires keys and logs JSON. Yield its URL and its processes."""
-    settings = receiver.settings | {"REPORTS_KEYS_FILE": str(guarded_keys), "REPORTS_OUTAGE_SECONDS": "60"}
+    settings = receiver.settings | {
+        "REPORTS_KEYS_FILE": str(guarded_keys),
+        "REPORTS_OUTAGE_SECONDS": "60",
+        "REPORTS_CORS_ORIGINS": shop[0],
+    }
     with extra_processes(stack) as processes:
         yield processes.start_api(REPORTS_LOG_FORMAT="json", **settings), processes
 

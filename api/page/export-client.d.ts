@@ -90,8 +90,10 @@ export interface ExportClient {
   remove(id: string): Promise<void>;
   /** URL that redirects to the file. It can be used as a link if the API does not require a key. */
   downloadUrl(id: string): string;
-  /** Returns a new signed link to the file, or null if there is no file. Use it if the API requires a key. */
+  /** Returns a signed link to the file, or null if there is no file. The link needs no key. */
   signedUrl(id: string): Promise<string | null>;
+  /** Downloads the file through a signed link. Use it if the API requires a key, which a plain link cannot send. */
+  download(id: string): Promise<void>;
   ask(
     method: string,
     path: string,

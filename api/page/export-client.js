@@ -1,9 +1,8 @@
 /** Start, follow, cancel and download exports. This file has no dependencies, so you can copy it into any app. */
 
-const FINAL = new Set(["done", "error", "cancelled", "expired"]);
 const [POLL_DELAY, FIRST_RETRY, MAX_RETRY] = [250, 1000, 15000]; // milliseconds
 
-export const isFinal = (state) => FINAL.has(state.status);
+export const isFinal = (state) => ["done", "error", "cancelled", "expired"].includes(state.status);
 
 /** A failed request. `problem` is the RFC 9457 body of the response. `status` is 0 if there was no response. */
 export class ExportProblem extends Error {
@@ -16,9 +15,8 @@ export class ExportProblem extends Error {
 /** Create a client. `headers()` returns headers for every request, such as Authorization. `parse` parses JSON. */
 export function exportClient({ base = "", headers = () => ({}), parse = JSON.parse, fetch = (...args) => globalThis.fetch(...args) } = {}) {
   async function ask(method, path, { body, headers: extra, signal } = {}) {
-    const init = { method, signal, headers: { ...headers(), ...extra } };
+    const init = { method, signal, body: JSON.stringify(body), headers: { ...headers(), ...extra } };
     if (method === "POST" || body !== undefined) init.headers["Content-Type"] = "application/json";
-    if (body !== undefined) init.body = JSON.stringify(body);
     const response = await fetch(base + path, init).catch((error) => {
       throw signal?.aborted ? error : new ExportProblem(0, {});
     });
@@ -60,6 +58,10 @@ export function exportClient({ base = "", headers = () => ({}), parse = JSON.par
     remove: async (id) => void (await read("DELETE", `/exports/${id}`)),
     downloadUrl: (id) => `${base}/exports/${id}/download`,
     signedUrl: async (id) => (await read("GET", `/exports/${id}`)).file?.url ?? null,
+    download: (id) => read("GET", `/exports/${id}`).then(({ file }) => {
+      if (!file) throw new ExportProblem(409, { detail: "The export has no file." });
+      globalThis.location.assign(file.url); // the browser saves the file and stays on the page
+    }),
   };
 }
 

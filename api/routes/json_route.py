@@ -53,12 +53,14 @@ def _media_type(request: Request) -> str:
 
 
 def _is_from_another_origin(request: Request) -> bool:
-    """Return whether the Origin header differs from the Host header.
+    """Return whether the Origin header differs from the Host header and is not in REPORTS_CORS_ORIGINS.
 
     Browsers send the Origin header with every POST.
     """
     origin = request.headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc.lower() != request.headers.get("host", "").lower()
+    if origin is None or origin in request.app.state.settings.allowed_origins:
+        return False
+    return urlsplit(origin).netloc.lower() != request.headers.get("host", "").lower()
 
 
 def _wrong_media_type() -> Refusal:

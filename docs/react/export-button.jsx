@@ -1,5 +1,6 @@
 import { useState } from "react";
-import { client, useExport } from "./use-export.js";
+import { client } from "./client.js";
+import { useExport } from "./use-export.js";
 
 export function ExportButton({ request }) {
   const [id, setId] = useState(null);
@@ -18,8 +19,10 @@ export function ExportButton({ request }) {
     <div>
       <button onClick={start} disabled={isRunning}>Export CSV</button>
       {isRunning && <progress max="100" value={state?.progress ?? 0} aria-label="Export" />}
-      {isRunning && <button onClick={() => client.cancel(id)}>Cancel</button>}
-      {state?.status === "done" && <a href={client.downloadUrl(id)} download>{state.file.rows} rows: download</a>}
+      {isRunning && <button onClick={() => client.cancel(id).catch(setRefusal)}>Cancel</button>}
+      {state?.status === "done" && (
+        <button onClick={() => client.download(id).catch(setRefusal)}>Download {state.file.rows} rows</button>
+      )}
       {problem && <p role="alert">{problem.message}</p>}
     </div>
   );

@@ -1,7 +1,5 @@
 import useSWRSubscription from "swr/subscription";
-import { exportClient } from "../../api/page/export-client.js"; // your copy of it
-
-export const client = exportClient();
+import { client } from "./client.js";
 
 /** `data` is the export's state, `error` an ExportProblem; no request is sent until there is an id. */
 export function useExport(id) {

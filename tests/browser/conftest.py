@@ -64,8 +64,10 @@ def open_page(chromium: Browser, stack: Stack) -> Iterator[Open]:
     """Return a function that opens pages. The test fails if any of these pages reports an error."""
     with ExitStack() as pages:
 
-        def open_at(address: str, base_url: str = stack.api_url, **options: Any) -> Watched:
-            hosts = {urlsplit(url).netloc for url in (base_url, stack.s3_endpoint_url)}
+        def open_at(
+            address: str, base_url: str = stack.api_url, api_url: str = stack.api_url, **options: Any
+        ) -> Watched:
+            hosts = {urlsplit(url).netloc for url in (base_url, api_url, stack.s3_endpoint_url)}
             opened = pages.enter_context(watched(chromium, base_url, hosts, **options))
             opened.page.goto(address)
             return opened

@@ -7,14 +7,10 @@ workers called any function that a deployment named. An image on the page could 
 
 import json
 import secrets
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -23,6 +19,7 @@ from playwright.sync_api import Browser, Page, Route, sync_playwright
 from tests.support import flow_runs
 from tests.support.export_client import SURVEY
 from tests.support.running_stack import Stack
+from tests.support.static_site import static_site
 from tests.support.system_programs import require_program
 
 PAGE = Path(__file__).with_name("attack.html")
@@ -43,22 +40,6 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=require_program("chromium"), args=FLAGS)
         yield browser
         browser.close()
-
-
-class QuietHandler(SimpleHTTPRequestHandler):
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
-@contextmanager
-def attackers_server() -> Iterator[int]:
-    handler = partial(QuietHandler, directory=str(PAGE.parent))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield server.server_address[1]
-        server.shutdown()
-        thread.join()
 
 
 @dataclass(frozen=True)
@@ -126,7 +107,7 @@ def page_on(chromium: Browser, origin: str) -> Iterator[Page]:
 def test_a_page_on_another_origin_obtains_and_changes_nothing(
     chromium: Browser, attack: Attack, prefect: httpx.Client, stored_object: str
 ) -> None:
-    with attackers_server() as port:
+    with static_site(PAGE.parent) as port:
         page = chromium.new_page()
         page.goto(f"http://{EVIL}:{port}/{PAGE.name}")
         assert attack.run(page) == {}

@@ -190,7 +190,7 @@ def test_every_report_of_the_repository_is_in_the_changelog() -> None:
     assert all(f"`{name}`" in changelog for name in catalog(("flows.samples",)))
 
 
-@pytest.mark.parametrize("name", ["use-export.js", "export-button.jsx"])
+@pytest.mark.parametrize("name", ["client.js", "use-export.js", "export-button.jsx"])
 def test_the_documented_react_example_matches_the_tested_files(name: str) -> None:
     code = (ROOT / "docs/react" / name).read_text(encoding="utf-8")
     assert f"```{Path(name).suffix[1:]}\n{code}```" in PAGES["docs/front-end.md"]

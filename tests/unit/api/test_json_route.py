@@ -7,6 +7,7 @@ from fastapi import APIRouter, FastAPI
 from httpx import ASGITransport, AsyncClient, Response
 
 from api.routes.json_route import JsonRoute
+from api.settings import ApiSettings
 from api.web import problems
 
 router = APIRouter(route_class=JsonRoute)
@@ -24,6 +25,9 @@ async def state() -> str:
 
 async def send(method: str, path: str, headers: dict[str, str]) -> Response:
     app = FastAPI()
+    app.state.settings = ApiSettings(
+        database_url="sqlite://", storage_url="file:///exports", cors_origins="https://shop.example.com"
+    )
     problems.install(app)
     app.include_router(router)
     async with AsyncClient(transport=ASGITransport(app), base_url="https://reports.example.com") as client:
@@ -38,7 +42,9 @@ async def send(method: str, path: str, headers: dict[str, str]) -> Response:
         ({"Content-Type": "Application/JSON; charset=utf-8", "Origin": "https://other.example.com"}, 200),
         ({"Origin": "https://reports.example.com"}, 200),
         ({"Origin": "https://Reports.example.com"}, 200),
+        ({"Origin": "https://shop.example.com"}, 200),
         ({"Origin": "https://other.example.com"}, 415),
+        ({"Origin": "http://shop.example.com"}, 415),
         ({"Origin": "https://reports.example.com:8443"}, 415),
         ({"Origin": "null"}, 415),
         ({"Content-Type": "text/plain"}, 415),

@@ -1,0 +1,1 @@
+../../api/page/export-client.js
