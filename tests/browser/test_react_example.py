@@ -20,7 +20,7 @@ from tests.browser.conftest import Open
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "docs/react"
 BUILT_WITHIN_SECONDS = 240
-HTML = """<!doctype html><html lang="en"><title>Example</title>
+HTML = """<!doctype html><html lang="en"><title>Example</title><link rel="icon" href="data:,">
 <main><h1>Example</h1><div id="root"></div></main><script src="built.js" defer></script></html>
 """
 SEE_A_BAR = """
