@@ -4,6 +4,7 @@ The service starts anyway, because they may become reachable later.
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from threading import Thread
 
 from sqlalchemy.pool import NullPool
@@ -20,13 +21,16 @@ STORAGE_SECONDS = 6.0
 
 def find_problems(settings: ApiSettings, replaced: Replaced) -> Iterator[str]:
     """Yield a message for each external part that cannot be used."""
-    parts: list[tuple[str, str | None, Callable[[], None]]] = [
-        ("database in REPORTS_DATABASE_URL", replaced.database_url, lambda: _connect(settings)),
-        ("storage in REPORTS_STORAGE_URL", replaced.storage_url, lambda: _write(settings)),
-    ]
-    for name, url, check in parts:
-        if url is not None and (reason := _failure(check)) is not None:
-            yield f"The {name} cannot be used: {reason}. The service starts and waits for it."
+    checks: dict[str, Callable[[], None]] = {}
+    if replaced.database_url is not None:
+        checks["database in REPORTS_DATABASE_URL"] = partial(_connect, settings.url_of(""))
+    for name in settings.databases:
+        checks[f"database {name!r} in REPORTS_DATABASES"] = partial(_connect, settings.url_of(name))
+    if replaced.storage_url is not None:
+        checks["storage in REPORTS_STORAGE_URL"] = partial(_write, settings)
+    for part, check in checks.items():
+        if (reason := _failure(check)) is not None:
+            yield f"The {part} cannot be used: {reason}. The service starts and waits for it."
 
 
 def _failure(check: Callable[[], None]) -> str | None:
@@ -37,8 +41,8 @@ def _failure(check: Callable[[], None]) -> str | None:
     return None
 
 
-def _connect(settings: ApiSettings) -> None:
-    engine = open_engine(settings.database_url.get_secret_value(), CONNECT_SECONDS, poolclass=NullPool)
+def _connect(url: str) -> None:
+    engine = open_engine(url, CONNECT_SECONDS, poolclass=NullPool)
     try:
         engine.connect().close()
     finally:

@@ -1,5 +1,6 @@
 """Test the messages about an external database or storage that cannot be used."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,12 @@ def test_an_unusable_part_is_explained(name: str, value: str, message: str) -> N
     assert message in problem
     assert "\n" not in problem
     assert problem.endswith(". The service starts and waits for it.")
+
+
+def test_an_unusable_database_is_named() -> None:
+    databases = {"away": "postgresql://a@127.0.0.1:1/b", "here": "sqlite://"}
+    [problem] = problems({"REPORTS_DATABASES": json.dumps(databases)})
+    assert problem.startswith("The database 'away' in REPORTS_DATABASES cannot be used: connection failed")
 
 
 def test_usable_and_embedded_parts_are_not_mentioned(tmp_path: Path) -> None:
