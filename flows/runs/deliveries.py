@@ -1,7 +1,7 @@
 """Find and delete the runs that deliver webhooks about an export.
 
-Their parameters contain the message, and so the name of the export. The name of such a run contains the id of
-the export, because Prefect has an index on names but not on tags.
+The parameters of such a run contain the message, which includes the name of the export. The name of the run
+contains the id of the export, because Prefect has an index on names but not on tags.
 """
 
 from contextlib import suppress

@@ -1,7 +1,7 @@
 """Show database administrators which job, report and caller a query belongs to.
 
-On PostgreSQL, the name of the application shows it, also between the queries of a snapshot. On PostgreSQL,
-MariaDB and MySQL, each query starts with a comment.
+On PostgreSQL, the application name shows them, even between two queries. On PostgreSQL, MariaDB and MySQL,
+each query starts with a comment.
 """
 
 import re
