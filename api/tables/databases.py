@@ -68,6 +68,9 @@ class Databases:
 
     async def check(self) -> None:
         """Raise an error if no database responds, or Degraded if some of them do not respond."""
+        if len(self._databases) == 1:
+            await self._databases[""].ping()
+            return
         results = await asyncio.gather(*map(self._ping, self._databases.values()), return_exceptions=True)
         failed = {
             name: error
