@@ -10,12 +10,14 @@
     │   ├── SourceConflict
     │   ├── StorageUnavailable
     │   ├── StorageTimeout
+    │   ├── StorageCorrupted
     │   ├── RightsUnknown
     │   └── Incomplete
     └── FinalError           the same request will fail again
         ├── SourceTimeout
         ├── SourceCancelled
         ├── ReportInvalid
+        ├── KeyInvalid
         ├── StorageDenied
         ├── StorageFull
         ├── StorageRejected
@@ -125,6 +127,11 @@ class StorageTimeout(RetryableError):
     message = "The file storage stopped responding."
 
 
+class StorageCorrupted(RetryableError):
+    code = "storage.corrupted"
+    message = "The file storage received other bytes than were sent, so the file was discarded."
+
+
 class RightsUnknown(RetryableError):
     code = "rights.unknown"
     message = "The API keys could not be read, so access to the rows could not be checked."
@@ -156,6 +163,22 @@ class ReportInvalid(FinalError):
     @classmethod
     def naming(cls, missing: str) -> "ReportInvalid":
         return cls(f"The report uses {missing}, which the database does not have.")
+
+
+class KeyInvalid(FinalError):
+    code = "report.key"
+    message = "The key of the report does not identify its rows."
+
+    @classmethod
+    def null(cls, column: str) -> "KeyInvalid":
+        return cls(f"The report's key {column} is null in a row. Declare a key that is never null.")
+
+    @classmethod
+    def repeated(cls, column: str, value: object) -> "KeyInvalid":
+        return cls(
+            f"The report's key {column} is not unique: several rows have the value {value}."
+            " Declare a key that is different in every row."
+        )
 
 
 class StorageDenied(FinalError):

@@ -4,7 +4,7 @@ import { html } from "./html.js";
 import { t } from "./texts.js";
 
 /** Error codes whose message from the server contains details that the general text lacks. */
-const DETAILED = ["rows.limit", "columns.limit", "source.unreadable", "request.invalid", "report.invalid"];
+const DETAILED = ["rows.limit", "columns.limit", "source.unreadable", "request.invalid", "report.invalid", "report.key"];
 
 export const causeOf = (error) => t.failures[error.code]?.cause ?? error.message;
 

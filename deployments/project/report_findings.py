@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from time import monotonic
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Engine, Label, Select, func, select
+from sqlalchemy import ColumnElement, Engine, Select
 
 from api.tables import report_checks
 from deployments.project import index_use
@@ -16,6 +16,7 @@ from flows.query.report import Report
 from flows.query.request import ExportRequest, parse_request
 from flows.rows.columns import type_name
 from flows.sources import report_check, sqlalchemy_rows
+from flows.sources.keys import key_check
 from flows.sources.snapshot import Snapshot, snapshot
 
 PAGE_ROWS = 25
@@ -58,16 +59,9 @@ def _find_problem(report: Report, opened: Snapshot) -> str | None:
 
 def _check_key(report: Report, opened: Snapshot) -> Iterator[Finding]:
     keys = report.select.with_only_columns(report.key.label("key"), maintain_column_froms=True).order_by(None)
-    column = keys.subquery().c.key
-    if opened.connection.execute(select(column).where(column.is_(None)).limit(1)).first() is not None:
-        yield Finding("error", f"The key {_name(report.key)} is null in a row. Choose another column.")
-    repeated = select(column).group_by(column).having(func.count() > 1).limit(1)
-    if (row := opened.connection.execute(repeated).first()) is not None:
-        yield Finding(
-            "error",
-            f"The key {_name(report.key)} is not unique: several rows have the value {row[0]!r}."
-            " Choose another key.",
-        )
+    problem = key_check.find_problem(opened.connection, report, keys.subquery())
+    if problem is not None:
+        yield Finding("error", str(problem))
 
 
 def _check_queries(report: Report, opened: Snapshot) -> Iterator[Finding]:
@@ -163,10 +157,6 @@ def _days(report: Report, value: Any) -> dict[str, str]:
     day = date.fromisoformat(str(value)[:10])
     days = min(report.max_days or MAX_EXAMPLE_DAYS, MAX_EXAMPLE_DAYS)
     return {"from": day.isoformat(), "to": (day + timedelta(days=days - 1)).isoformat()}
-
-
-def _name(column: ColumnElement[Any]) -> str:
-    return str(column.element if isinstance(column, Label) else column)
 
 
 def _now() -> datetime:

@@ -96,9 +96,13 @@ def rows(request: ExportRequest, expressions: Sequence[ColumnElement[Any]]) -> S
     return _matching(request, expressions).order_by(None).order_by(*clauses)
 
 
+def keys(request: ExportRequest) -> Select[Any]:
+    """Select the report's key, labelled `key`, for the rows that match the request."""
+    return _matching(request, [request.report.key.label("key")]).order_by(None)
+
+
 def count(request: ExportRequest) -> Select[Any]:
-    matching = _matching(request, [request.report.key]).order_by(None)
-    return select(func.count()).select_from(matching.subquery())
+    return select(func.count()).select_from(keys(request).subquery())
 
 
 def cursor_values(terms: Sequence[OrderTerm]) -> list[ColumnElement[Any]]:

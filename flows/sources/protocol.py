@@ -13,6 +13,7 @@ from flows.errors import RowsLimit
 from flows.query import statement
 from flows.query.request import ExportRequest
 from flows.rows.pipeline import Chunk, Opening, Records
+from flows.sources.keys import key_check
 from flows.sources.snapshot import Snapshot
 
 
@@ -32,13 +33,13 @@ class Reading:
     def opening(self) -> Opening:
         """Count the rows and resolve the columns.
 
-        Raises RowsLimit if there are too many rows.
+        Raises RowsLimit if there are too many rows, and KeyInvalid if the report's key repeats or is null.
         """
         questions = self.snapshot.questions(
             statement.questions(self.request), statement.choices(self.request)
         )
         columns = statement.output_columns(self.request, questions)
-        expected = self.snapshot.scalar(statement.count(self.request))
+        expected = key_check.count_rows(self.snapshot, self.request)
         check_rows(expected, self.request.report.max_rows, self.max_rows)
         read = statement.columns_to_read(self.request, columns, questions)
         return Opening(expected, self.snapshot.taken_at, columns, read)

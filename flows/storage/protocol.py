@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from flows.errors import (
     ExportError,
+    StorageCorrupted,
     StorageDenied,
     StorageFull,
     StorageRejected,
@@ -22,6 +23,7 @@ from flows.errors import (
     StorageUnavailable,
 )
 from flows.formats.registry import extension_of
+from flows.storage.checksums import CorruptedUpload
 from flows.storage.orphans import StoredObject
 
 # Error codes of MinIO and Ceph for full storage.
@@ -29,6 +31,8 @@ _FULL = ("XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "QuotaExceeded",
 
 # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 _TEMPORARY = ("OperationAborted", "RequestTimeout", "SlowDown", "TooManyRequests", "408", "409", "429")
+# The storage has compared the body with its Content-MD5, or with the hash that is part of the signature.
+_CORRUPTED = ("BadDigest", "XAmzContentSHA256Mismatch")
 _CODE = re.compile(r"[A-Za-z0-9.]{1,60}")
 
 logger = logging.getLogger(__name__)
@@ -134,11 +138,15 @@ def _classify(error: BaseException) -> ExportError:
         return StorageDenied()
     if isinstance(error, TimeoutError):
         return StorageTimeout()
+    if isinstance(error, CorruptedUpload):
+        return StorageCorrupted()
     if isinstance(error, NoCredentialsError):
         return StorageDenied("There are no credentials for the file storage.")
     if _is_full(error):
         return StorageFull()
     code = _rejection(error)
+    if code in _CORRUPTED:
+        return StorageCorrupted()
     return StorageUnavailable() if code is None else StorageRejected.with_code(code)
 
 

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from fsspec.asyn import sync
 
 from flows.formats.registry import media_type_of
+from flows.storage.checksums import check_etag, content_md5, md5
 from flows.storage.orphans import StoredObject
 from flows.storage.protocol import Link
 from flows.storage.s3_calls import SILENCE_SECONDS, S3Calls
@@ -233,16 +234,19 @@ class S3Upload:
         return _field(response, "UploadId")
 
     def _put(self, body: bytes) -> None:
-        kind = media_type_of(self._target["Key"])
-        self._calls.create("put_object", **self._target, Body=body, ContentType=kind)
+        kind, digest = media_type_of(self._target["Key"]), md5(body)
+        response = self._calls.create(
+            "put_object", **self._target, Body=body, ContentType=kind, ContentMD5=content_md5(digest)
+        )
+        check_etag(response, digest)
         self._count(body)
 
     def _put_part(self, number: int, body: bytes) -> dict[str, Any]:
         assert self._creating is not None  # noqa: S101 - parts follow the creation of the upload
-        upload_id = self._creating.result()
-        response = self._calls.call(
-            "upload_part", **self._target, UploadId=upload_id, PartNumber=number, Body=body
-        )
+        upload_id, digest = self._creating.result(), md5(body)
+        part = {"UploadId": upload_id, "PartNumber": number, "ContentMD5": content_md5(digest)}
+        response = self._calls.call("upload_part", **self._target, **part, Body=body)
+        check_etag(response, digest)
         self._count(body)
         return {"PartNumber": number, "ETag": _field(response, "ETag")}
 

@@ -58,12 +58,11 @@ class S3Calls:
         result: dict[str, Any] = sync(self.files.loop, self._watched, method, limit, arguments)
         return result
 
-    def create(self, method: str, /, **arguments: Any) -> None:
+    def create(self, method: str, /, **arguments: Any) -> dict[str, Any]:
         """Call a method that publishes an object. Raises FileExistsError if the object already exists."""
         if self._has_conditions:
             try:
-                self.call(method, **arguments, IfNoneMatch="*")
-                return
+                return self.call(method, **arguments, IfNoneMatch="*")
             except OSError as error:
                 if _is_precondition(error):
                     raise FileExistsError(arguments["Key"]) from error
@@ -76,7 +75,7 @@ class S3Calls:
         with suppress(FileNotFoundError):
             self.call("head_object", Bucket=arguments["Bucket"], Key=arguments["Key"])
             raise FileExistsError(arguments["Key"])
-        self.call(method, **arguments)
+        return self.call(method, **arguments)
 
     async def _watched(self, method: str, silence_seconds: float, arguments: dict[str, Any]) -> Any:
         await self.files.set_session()  # The first call takes a second of CPU time and sends no data.

@@ -79,6 +79,14 @@ FAILURES = {
         False,
         "The report's transform (broken_orders.py) raised ValueError.",
     ),
+    "the key repeats": Failure(
+        {"report": "order-countries"},
+        {},
+        "report.key",
+        False,
+        "The report's key customers.id is not unique: several rows have the value 1. Declare a key that is"
+        " different in every row.",
+    ),
     "a row cannot be written": Failure(
         {"report": "unreadable-orders"},
         {},

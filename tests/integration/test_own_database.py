@@ -186,7 +186,7 @@ def test_a_table_without_a_key_is_explained(filled: dict[str, str], run: Run, ki
     assert run(filled[kind], "new", "events", "--key", "what")[0] == 0
     code, output = run(filled[kind], "check", "events")
     assert code == 1
-    assert "The key events.what is not unique: several rows have 'x'." in output
+    assert "The report's key events.what is not unique: several rows have the value x." in output
 
 
 @pytest.mark.parametrize("kind", WORDS)

@@ -8,7 +8,7 @@ import pytest
 from deployments.roles.settings import load_settings
 from deployments.stack.environment import Replaced
 from deployments.stack.preflight import find_problems
-from flows.errors import StorageDenied, StorageRejected, StorageUnavailable
+from flows.errors import StorageCorrupted, StorageDenied, StorageRejected, StorageUnavailable
 from flows.storage.protocol import upload
 from flows.storage.s3 import PART_BYTES, S3Storage
 from tests.support.s3_provider import BUCKET, Provider, running
@@ -75,6 +75,43 @@ def test_with_if_none_match_an_existing_file_is_never_replaced(
     with pytest.raises(StorageUnavailable):
         store(storage, b"second")
     assert provider.objects[KEY] == b"first"
+
+
+@pytest.mark.parametrize("size", [5, 2 * PART_BYTES + 5])
+@pytest.mark.parametrize("checks_md5", [True, False], ids=["rejected", "stored"])
+def test_a_damaged_file_is_discarded(
+    providers: ExitStack, monkeypatch: pytest.MonkeyPatch, size: int, checks_md5: bool
+) -> None:
+    provider = Provider(damages=True, checks_md5=checks_md5)
+    with pytest.raises(StorageCorrupted):
+        store(storage_on(providers, monkeypatch, provider), b"x" * size)
+    assert provider.objects == provider.uploads == {}
+
+
+@pytest.mark.parametrize(
+    "encryption",
+    [
+        {"x-amz-server-side-encryption": "aws:kms"},
+        {"x-amz-server-side-encryption-customer-algorithm": "AES256"},
+        {"x-goog-encryption-kms-key-name": "projects/p/cryptoKeys/k"},
+    ],
+    ids=["SSE-KMS", "SSE-C", "CMEK"],
+)
+def test_etags_of_encrypted_objects_are_not_compared(
+    providers: ExitStack, monkeypatch: pytest.MonkeyPatch, encryption: dict[str, str]
+) -> None:
+    provider = Provider(encryption=encryption, checks_md5=True)
+    store(storage_on(providers, monkeypatch, provider), b"x" * 100)
+    assert provider.objects[KEY] == b"x" * 100
+
+
+def test_etags_with_a_key_of_the_storage_are_compared(
+    providers: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = Provider(encryption={"x-amz-server-side-encryption": "AES256"})
+    with pytest.raises(StorageCorrupted):  # This server's ETags are not MD5s, unlike those of Amazon S3.
+        store(storage_on(providers, monkeypatch, provider), b"x" * 100)
+    assert provider.objects == {}
 
 
 def test_a_rejection_is_final_and_has_the_code_of_the_storage(

@@ -3,6 +3,7 @@
 import hashlib
 import threading
 import uuid
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,11 +21,16 @@ class Provider:
     If `equal_parts` is true, all parts except the last must have the same size, as on Cloudflare R2. If
     `conditions` is false, the server does not support If-None-Match, like Alibaba OSS. If
     `read_only` is true, every write is rejected, as with a key that has no right to write.
+    If `damages` is true, the server changes a bit of each body. If `checks_md5` is true, it then rejects the
+    body because of its Content-MD5. If `encryption` is set, ETags are not MD5s.
     """
 
     equal_parts: bool = False
     conditions: bool = True
     read_only: bool = False
+    damages: bool = False
+    checks_md5: bool = False
+    encryption: dict[str, str] = field(default_factory=dict)
     url: str = ""
     objects: dict[str, bytes] = field(default_factory=dict)
     uploads: dict[str, dict[int, bytes]] = field(default_factory=dict)
@@ -43,6 +49,10 @@ class Provider:
                 return _error(501, "NotImplemented")
         if self.read_only and method in ("PUT", "POST", "DELETE"):
             return _error(403, "AccessDenied")
+        if method == "PUT" and self.damages:
+            body = bytes([body[0] ^ 1]) + body[1:]
+        if method == "PUT" and self.checks_md5 and headers["Content-MD5"] != b64encode(_md5(body)).decode():
+            return _error(400, "BadDigest")
         if "uploadId" in query:
             return self._multipart(method, key, query, body)
         if method == "POST":
@@ -62,13 +72,16 @@ class Provider:
         if "If-None-Match" in headers and key in self.objects:
             return _error(412, "PreconditionFailed")
         self.objects[key] = body
-        return 200, hashlib.md5(body, usedforsecurity=False).hexdigest(), b""
+        return 200, self._etag(body), b""
+
+    def _etag(self, body: bytes) -> str:
+        return (hashlib.sha256(body).digest()[:16] if self.encryption else _md5(body)).hex()
 
     def _multipart(self, method: str, key: str, query: dict[str, str], body: bytes) -> tuple[int, str, bytes]:
         parts = self.uploads[query["uploadId"]]
         if method == "PUT":
             parts[int(query["partNumber"])] = body
-            return 200, hashlib.md5(body, usedforsecurity=False).hexdigest(), b""
+            return 200, self._etag(body), b""
         if method == "DELETE":
             del self.uploads[query["uploadId"]]
             return 204, "", b""
@@ -77,6 +90,10 @@ class Provider:
             return _error(400, "InvalidPart")
         self.objects[key] = b"".join(parts[number] for number in sorted(parts))
         return 200, "", _xml("CompleteMultipartUploadResult", "<ETag>x</ETag>")
+
+
+def _md5(body: bytes) -> bytes:
+    return hashlib.md5(body, usedforsecurity=False).digest()
 
 
 def _xml(name: str, content: str) -> bytes:
@@ -98,6 +115,8 @@ def running(provider: Provider) -> Iterator[Provider]:
             self.send_response(status)
             if etag:
                 self.send_header("ETag", f'"{etag}"')
+            for name, value in provider.encryption.items():
+                self.send_header(name, value)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             if self.command != "HEAD":

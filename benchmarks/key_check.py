@@ -1,0 +1,128 @@
+"""Measure how much the check of the report's key adds to reading all rows of a survey.
+
+`proved` is the survey report, whose key is the primary key of its only table. `compared` is the same report
+over a subquery, for which the database has to compare all keys.
+"""
+
+import argparse
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from sqlalchemy.pool import NullPool
+
+from benchmarks.outcome import print_result, print_table
+from benchmarks.survey_data import Survey, copy_to_sqlite, create_database
+from flows.query import statement
+from flows.query.report import Report
+from flows.query.request import ExportRequest, parse_request
+from flows.reports import catalog
+from flows.samples.survey_responses import REPORT, responses
+from flows.sources import choose
+from flows.sources.keys import key_check
+from flows.sources.protocol import Reading
+from flows.sources.snapshot import Snapshot, open_engine, snapshot
+from tests.support import postgres
+
+SECONDS = 600
+
+
+def over_subquery() -> Report:
+    """Return the survey report with a select whose structure does not prove that its key is unique."""
+    rows = responses.select().subquery("responses")
+    columns = {str(column.key): column for column in rows.c}
+    declared = REPORT.questions
+    assert declared is not None  # noqa: S101 - the sample report has questions
+    return replace(
+        REPORT,
+        select=rows.select().with_only_columns(
+            *(columns[str(column.key)] for column in REPORT.select.exported_columns)
+        ),
+        key=columns["id"],
+        period=columns["submitted_at"],
+        scope={"surveyId": replace(REPORT.scope["surveyId"], column=columns["survey_id"])},
+        filters={},
+        questions=replace(declared, answers=columns["answers"]),
+    )
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@contextmanager
+def opened(url: str) -> Iterator[Snapshot]:
+    engine = open_engine(url, 5, poolclass=NullPool)
+    with snapshot(engine, "UTC", SECONDS, now) as taken:
+        yield taken
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    started_at = time.perf_counter()
+    work()
+    return time.perf_counter() - started_at
+
+
+def read_all(source: Snapshot, request: ExportRequest) -> None:
+    for _ in choose.rows(Reading(source, request, now)):
+        pass
+
+
+def measure(url: str, survey: Survey, rounds: int) -> dict[str, float]:
+    """Return the median seconds of each operation. The operations take turns."""
+    reports = {"proved": catalog(("flows.samples",))[REPORT.name], "compared": over_subquery()}
+    requests = {
+        name: parse_request(survey.request, {REPORT.name: report}) for name, report in reports.items()
+    }
+    seconds: dict[str, list[float]] = {}
+    for number in range(rounds + 1):
+        for name, request in requests.items():
+            times = measure_once(url, request)
+            for operation, value in times.items() if number else ():  # The first round warms up the caches.
+                seconds.setdefault(f"{operation}, {name}", []).append(value)
+    return {operation: median(values) for operation, values in seconds.items()}
+
+
+def measure_once(url: str, request: ExportRequest) -> dict[str, float]:
+    with opened(url) as source:
+        source.scalar(statement.count(request))  # so that both of the following find the same caches
+        count = seconds_of(lambda: source.scalar(statement.count(request)))
+        check = seconds_of(lambda: key_check.count_rows(source, request))
+    with opened(url) as source:
+        read = seconds_of(lambda: read_all(source, request))
+    return {"count": count, "count and check": check, "read": read}
+
+
+def share(medians: dict[str, float], name: str) -> float:
+    added = medians[f"count and check, {name}"] - medians[f"count, {name}"]
+    return 100 * added / (medians[f"read, {name}"] - added)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.key_check", description=__doc__)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    survey = Survey(options.rows)
+    results: dict[str, Any] = {}
+    with postgres.running() as server, TemporaryDirectory() as folder:
+        url = create_database(server, [survey])
+        urls = {
+            "PostgreSQL": url.replace("://", "+psycopg://", 1),
+            "SQLite": copy_to_sqlite(url, [survey], Path(folder) / "survey.db"),
+        }
+        for database, database_url in urls.items():
+            medians = measure(database_url, survey, options.rounds)
+            results[database] = {name: round(share(medians, name), 2) for name in ("proved", "compared")}
+            print_table((f"{database}, {options.rows:,} rows", "s"), list(medians.items()))
+    print_result(benchmark="key_check", rows=options.rows, percent_of_reading=results)
+
+
+if __name__ == "__main__":
+    main()
