@@ -12,6 +12,20 @@ const sinceQuarter = (day) => (Number(day.slice(5, 7)) - 1) % 3;
 /** Return today's date in a time zone, such as "2026-11-30". */
 export const todayIn = (zone) => new Intl.DateTimeFormat("sv", { timeZone: zone, dateStyle: "short" }).format(new Date());
 
+/** Return an instant as local time in a zone, such as "2024-07-19T09:30:00", or the text itself if it is no instant. */
+export function localIn(instant, zone) {
+  const moment = new Date(instant);
+  if (isNaN(moment)) return String(instant);
+  return new Intl.DateTimeFormat("sv", { timeZone: zone, dateStyle: "short", timeStyle: "medium" }).format(moment).replace(" ", "T");
+}
+
+/** Return the instant of a local time in a zone, such as "2024-07-19T07:30:00Z". */
+export function instantIn(local, zone) {
+  const utc = Date.parse(`${local}Z`);
+  const offset = (moment) => Date.parse(`${localIn(moment, zone)}Z`) - moment;
+  return `${new Date(utc - offset(utc - offset(utc))).toISOString().slice(0, 19)}Z`;
+}
+
 /** First and last day of each preset, both inclusive. */
 export const PRESETS = {
   today: (today) => [today, today],

@@ -1,11 +1,13 @@
 /** Fields for the report's parameters and filters above the table. */
 
 import { Combobox } from "./combobox.js";
+import { FilterField } from "./conditions.js";
 import { PRESETS, presetChoices, presetOf, todayIn } from "./dates.js";
 import { Field, Select } from "./field.js";
+import { Draft } from "./filter-input.js";
 import { day } from "./format.js";
-import { html, useEffect, useState } from "./html.js";
-import { setFilter, setParameter, shownValues, zoneOf } from "./query.js";
+import { html, useState } from "./html.js";
+import { filterParameter, filtersOf, setParameter, zoneOf } from "./query.js";
 import { t } from "./texts.js";
 
 const PHONE = matchMedia("(max-width: 760px)");
@@ -13,7 +15,7 @@ const PHONE = matchMedia("(max-width: 760px)");
 export function Filters({ client, query, type, go, mistakes }) {
   const active = activeFilters(query, type);
   const [isOpen, setOpen] = useState(() => !PHONE.matches);
-  const isWrong = type.filters.some((filter) => mistakes[filter.name]);
+  const isWrong = type.filters.some((filter) => mistakeOf(mistakes, filter.name));
   return html`<form class="filters" aria-label=${t.filters} onSubmit=${(event) => event.preventDefault()}>
     <${Dates} ...${{ query, type, go }} />
     ${type.parameters.map(
@@ -28,10 +30,7 @@ export function Filters({ client, query, type, go, mistakes }) {
       ${active ? t.filtersActive(active) : t.filters} <span aria-hidden="true">▾</span></button>`}
     <div id="more-filters" class="more-filters ${isOpen || isWrong ? "" : "folded"}">
       ${type.filters.map(
-        (filter) => html`<${Field} key=${filter.name} id="field-${filter.name}" label=${filter.label} mistake=${mistakes[filter.name]}>
-          ${(attributes) => html`<${FilterInput} ...${attributes} filter=${filter} values=${shownValues(query, type, filter.name)}
-            onCommit=${(values) => go((next) => setFilter(next, type, filter.name, values))} />`}
-        <//>`,
+        (filter) => html`<${FilterField} key=${filter.name} ...${{ filter, query, type, go }} zone=${zoneOf(query)} mistake=${mistakeOf(mistakes, filter.name)} />`,
       )}
     </div>
     ${active > 0 && html`<button type="button" class="link clear" onClick=${() => go((next) => clear(next, type))}>${t.clearFilters}</button>`}
@@ -59,38 +58,6 @@ function ParameterInput({ client, parameter, value, ...attributes }) {
     isValue=${(text) => fits(text, parameter.pattern)} />`;
 }
 
-/** Text input that keeps its draft until it is committed, even if the page rerenders. */
-function Draft({ value, onCommit, ...attributes }) {
-  const [draft, setDraft] = useState(value);
-  useEffect(() => setDraft(value), [value]);
-  const commit = (event) => {
-    const { value: text, validity } = event.target;
-    if (validity.rangeUnderflow || validity.rangeOverflow || validity.badInput) return;
-    if (text.trim() !== value) onCommit(text.trim());
-  };
-  return html`<input ...${attributes} value=${draft} onInput=${(event) => setDraft(event.target.value)} onChange=${commit} />`;
-}
-
-function FilterInput({ filter, values, onCommit, ...attributes }) {
-  const choices = filter.type === "boolean" ? ["true", "false"] : filter.choices?.map(String);
-  if (!choices) {
-    const split = (text) => onCommit(text.split(",").map((value) => value.trim()).filter(Boolean));
-    return html`<${Draft} ...${attributes} type="text" placeholder=${t.any} autocomplete="off" value=${values.join(", ")} onCommit=${split} />`;
-  }
-  const several = values.length > 1 || (values.length === 1 && !choices.includes(values[0]));
-  const pick = (event) => onCommit(event.target.value ? [event.target.value] : []);
-  return html`<select ...${attributes} value=${several ? values.join("\n") : (values[0] ?? "")} onChange=${pick}>
-    <option value="">${t.any}</option>
-    ${choices.map((choice) => html`<option key=${choice} value=${choice}>${shownChoice(choice, filter.type)}</option>`)}
-    ${several && html`<option value=${values.join("\n")}>${values.join(t.or)}</option>`}
-  </select>`;
-}
-
-function shownChoice(text, kind) {
-  if (kind === "boolean") return text === "true" ? t.Yes : t.No;
-  return text.slice(0, 1).toUpperCase() + text.slice(1);
-}
-
 function kindOf(parameter, value) {
   if (parameter.type === "date" && (!value || isDay(day(value)))) return { type: "date", min: "1900-01-01", max: "2199-12-31" };
   return { type: "text", autocomplete: "off", spellcheck: false, class: parameter.pattern ? "id" : undefined };
@@ -108,10 +75,14 @@ function hintOf(parameter) {
 }
 
 /** Return the number of active filters. */
-const activeFilters = (query, type) => type.filters.filter((filter) => shownValues(query, type, filter.name).length > 0).length || (query.has("filters") ? 1 : 0);
+const activeFilters = (query, type) => Object.keys(filtersOf(query, type)).length || (query.has("filters") ? 1 : 0);
+
+/** Return the error of a filter or of one of its operators. */
+const mistakeOf = (mistakes, name) => Object.entries(mistakes).find(([key]) => key.split("/")[0] === name)?.[1];
 
 export function clear(next, type) {
-  for (const name of [...type.filters.map((filter) => filter.name), "filters", "page", "cursor"]) next.delete(name);
+  for (const name of new Set(next.keys())) if (filterParameter(name, type)) next.delete(name);
+  for (const name of ["filters", "page", "cursor"]) next.delete(name);
 }
 
 /** Return errors that the page can detect without a request, by field name. */
@@ -138,7 +109,7 @@ function fits(text, pattern) {
 /** Errors in URL parameters that have no field. */
 export function StrayMistakes({ mistakes, type, go }) {
   const fields = new Set([...type.parameters, ...type.filters].map((field) => field.name));
-  const stray = Object.entries(mistakes).filter(([name]) => !fields.has(name));
+  const stray = Object.entries(mistakes).filter(([name]) => !fields.has(name.split("/")[0]));
   return stray.map(
     ([name, detail]) => html`<p key=${name} class="mistake stray" role="alert">
       <strong>${name || t.theAddress}</strong>: ${detail}${" "}

@@ -50,7 +50,7 @@ export function requestInWords(request, type, nothing = t.allRows) {
   const parts = request.from && request.to ? [dateRange(request.from, request.to)] : [];
   for (const [name, value] of Object.entries(request.filters ?? {})) {
     const label = type?.filters.find((filter) => filter.name === name)?.label ?? name;
-    parts.push(`${label}: ${(Array.isArray(value) ? value : [value]).map(filterValue).join(t.or)}`);
+    parts.push(`${label}: ${conditionsInWords(value)}`);
   }
   if (request.timeZone && request.timeZone !== "UTC") parts.push(request.timeZone);
   return parts.join(" · ") || nothing;
@@ -64,6 +64,18 @@ export function day(text) {
   const match = /^(\d{4})-(\d{1,2})-(\d{1,2})$/.exec(text);
   return match ? `${match[1]}-${match[2].padStart(2, "0")}-${match[3].padStart(2, "0")}` : text;
 }
+
+/** Format the value of a filter, such as "wa or empty", or its operators, such as "at least 100 and at most 500". */
+export function conditionsInWords(value) {
+  if (value === null || typeof value !== "object" || Array.isArray(value)) return valuesInWords(value);
+  const parts = Object.entries(value).map(([operator, operand]) => {
+    if (operator === "null") return operand ? t.empty : t.notEmpty;
+    return t.operators[operator]?.(valuesInWords(operand)) ?? `${operator} ${valuesInWords(operand)}`;
+  });
+  return parts.join(t.and);
+}
+
+const valuesInWords = (value) => (Array.isArray(value) ? value : [value]).map(filterValue).join(t.or);
 
 function filterValue(value) {
   if (value === null) return t.empty;

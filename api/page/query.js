@@ -27,8 +27,15 @@ export function useQuery() {
 
 /** Return the query without parameters that neither the page nor the report uses, such as `utm_source`. */
 export function knownPart(query, type) {
-  const names = new Set([...COMMON, ...type.parameters.map(({ name }) => name), ...type.filters.map(({ name }) => name)]);
-  return new URLSearchParams([...query].filter(([name]) => names.has(name)));
+  const names = new Set([...COMMON, ...type.parameters.map(({ name }) => name)]);
+  return new URLSearchParams([...query].filter(([name]) => names.has(name) || filterParameter(name, type)));
+}
+
+/** Split a parameter such as "score[gte]" into the filter and the operator, which may be missing. Return null for other parameters. */
+export function filterParameter(parameter, type) {
+  const [, name, operator] = /^([^[]+)(?:\[([^[\]]+)\])?$/.exec(parameter) ?? [];
+  const filter = type.filters.find((item) => item.name === name);
+  return filter ? { filter, operator } : null;
 }
 
 /** Delete parameters that neither the page nor the report uses. */
@@ -63,7 +70,7 @@ export const missing = (query, type) => type.parameters.filter((parameter) => pa
 export function exportRequest(query, type) {
   const body = {};
   for (const [name, text] of query) {
-    const isFilter = name === "filters" || type.filters.some((filter) => filter.name === name);
+    const isFilter = name === "filters" || filterParameter(name, type);
     if (!isFilter && !OWN.includes(name) && !TABLE_ONLY.includes(name)) body[name] = text;
   }
   const filters = filtersOf(query, type);
@@ -78,7 +85,7 @@ export function columnsOf(query, columns) {
   return chosen.length ? chosen : null;
 }
 
-/** Return the filters by name. Each is a JSON value or a list of them. */
+/** Return the filters by name. Each is a JSON value, a list of them, or an object of operators. */
 export function filtersOf(query, type) {
   const filters = {};
   try {
@@ -86,42 +93,57 @@ export function filtersOf(query, type) {
   } catch {
     // The API reports malformed filters.
   }
-  for (const { name, type: kind } of type.filters) {
-    const values = query.getAll(name).map((text) => typed(text, kind));
-    if (values.length) filters[name] = values.length > 1 ? values : values[0];
+  for (const parameter of new Set(query.keys())) {
+    const { filter, operator } = filterParameter(parameter, type) ?? {};
+    if (!filter) continue;
+    const values = query.getAll(parameter).map((text) => typed(text, operator === "null" ? "boolean" : filter.type));
+    const value = values.length > 1 ? values : values[0];
+    const others = isConditions(filters[filter.name]) ? filters[filter.name] : {};
+    filters[filter.name] = operator ? { ...others, [operator]: value } : value;
   }
   return filters;
 }
 
-function typed(text, kind) {
+/** Return whether a filter's value is an object of operators. */
+export const isConditions = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
+
+/** Convert the text of a value to JSON. Text that JavaScript cannot represent as a number of the same value is kept. */
+export function typed(text, kind) {
   if (kind === "boolean") return { true: true, false: false }[text] ?? text;
-  const isNumber = (kind === "integer" || kind === "number") && String(Number(text)) === text;
+  const isNumber = (kind === "integer" || kind === "number") && NUMBER.test(text) && text.replace(/\D/g, "").length <= EXACT_DIGITS;
   return isNumber ? Number(text) : text;
 }
 
+const NUMBER = /^-?\d+(\.\d+)?$/;
+const EXACT_DIGITS = 15; // every number with so many digits survives the conversion
+
+const listOf = (value) => (Array.isArray(value) ? value : [value]);
+
 /** Return the values of a filter as text for the form. */
-export function shownValues(query, type, name) {
-  const value = filtersOf(query, type)[name];
-  if (value === undefined) return [];
-  return (Array.isArray(value) ? value : [value]).map((item) => (item === null ? EMPTY : asText(item)));
-}
+export const textsOf = (value) => (value === undefined ? [] : listOf(value).map((item) => (item === null ? EMPTY : asText(item))));
+
+/** Return the values of a form field as JSON, or undefined if there are none. */
+export const valuesOf = (texts, kind) => (texts.length ? texts.map((text) => (text === EMPTY ? null : typed(text, kind))) : undefined);
 
 const asText = (value) => (typeof value === "object" ? JSON.stringify(value) : String(value));
 const needsJson = (value) => value === null || typeof value === "object";
 
-/** Set the values of a filter. If any filter contains null or operators, all are written to `filters` as JSON. */
-export function setFilter(next, type, name, texts) {
-  const all = filtersOf(next, type);
-  const kind = type.filters.find((filter) => filter.name === name).type;
-  const values = texts.map((text) => (text === EMPTY ? null : typed(text, kind)));
-  if (values.length) all[name] = values;
-  else delete all[name];
-  for (const filter of type.filters) next.delete(filter.name);
+/** Set a filter, or delete it if the value is undefined. If a parameter cannot express a filter, all are written to `filters` as JSON. */
+export function setFilter(next, type, name, value) {
+  const { [name]: _, ...all } = filtersOf(next, type);
+  if (value !== undefined) all[name] = value;
+  for (const parameter of new Set(next.keys())) if (filterParameter(parameter, type)) next.delete(parameter);
   next.delete("filters");
-  const lists = Object.entries(all).map(([key, value]) => [key, Array.isArray(value) ? value : [value]]);
-  if (lists.some(([, list]) => list.some(needsJson))) next.set("filters", JSON.stringify(all));
-  else for (const [key, list] of lists) for (const value of list) next.append(key, String(value));
+  const pairs = Object.entries(all).flatMap(([key, item]) => parametersOf(key, item));
+  if (pairs.some(([, item]) => needsJson(item))) next.set("filters", JSON.stringify(all));
+  else for (const [key, item] of pairs) next.append(key, String(item));
   firstPage(next);
+}
+
+/** Return the parameters of a filter as [name, value] pairs. */
+function parametersOf(name, value) {
+  if (!isConditions(value)) return listOf(value).map((item) => [name, item]);
+  return Object.entries(value).flatMap(([operator, operand]) => listOf(operand).map((item) => [`${name}[${operator}]`, item]));
 }
 
 export function setParameter(next, name, text) {

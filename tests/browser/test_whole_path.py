@@ -117,7 +117,7 @@ def test_another_report_works_without_code_changes(open_page: Open) -> None:
     page.get_by_label("Report", exact=True).select_option("Orders")
     page.get_by_label("From", exact=True).fill("2024-03-01")
     page.get_by_label("To", exact=True).fill("2024-03-31")
-    page.get_by_role("form", name="Filters").get_by_label("Status").select_option("Paid")
+    page.get_by_role("form", name="Filters").get_by_label("Status", exact=True).select_option("Paid")
     expect(page.get_by_role("columnheader", name="Customer")).to_be_visible()
     expect(page.locator("tbody td[data-label=Status]").first).to_have_text("paid")
     _, content = downloaded(page, page.locator("#export").click)
