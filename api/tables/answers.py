@@ -1,6 +1,5 @@
 """Response models of tables and reports."""
 
-import re
 from typing import Any, Literal
 
 from pydantic import Field
@@ -11,6 +10,7 @@ from api.web.answer import Answer, Count, NextCursor
 from flows.formats.csv.options import CHOICES, PRESETS
 from flows.formats.registry import FORMATS
 from flows.query.report import Filter, Report, TableColumn
+from flows.query.report_parts import label_of
 from flows.reports import BrokenReport
 from flows.rows.columns import OutputColumn, type_name
 
@@ -154,7 +154,7 @@ def _parameters(report: Report) -> list[ReportParameter]:
     parameters = [
         ReportParameter(
             name=name,
-            label=scope.label or _label(name),
+            label=scope.label or label_of(name),
             type="string",
             pattern=scope.pattern,
             required=True,
@@ -172,7 +172,7 @@ def _filter(name: str, filter_: Filter) -> ReportFilter:
     choices = filter_.known_choices
     return ReportFilter(
         name=name,
-        label=filter_.label or _label(name),
+        label=filter_.label or label_of(name),
         type=type_name(filter_.column.type),
         choices=list(choices) if choices is not None else None,
         operators=list(filter_.allowed_operators),
@@ -188,8 +188,3 @@ def _column(column: TableColumn, report: Report) -> ReportColumn:
         masked=column.key in (report.masked or ()),
         sortable=column.key in report.sortable,
     )
-
-
-def _label(name: str) -> str:
-    """Turn a camelCase name such as `surveyId` into a label such as `Survey id`."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).replace("_", " ").capitalize()

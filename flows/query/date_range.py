@@ -38,6 +38,13 @@ class DateRange:
         """Return the first day of the range and the first day after it."""
         return _day(self.first, self.zone), _day(self.after, self.zone)
 
+    def local_times(self, zone: ZoneInfo) -> tuple[datetime, datetime]:
+        """Return the range as local times in `zone`. The days are days of that zone.
+
+        The local times are marked as UTC, because they are compared with a column that has no time zone.
+        """
+        return _local_time(self.first, zone), _local_time(self.after, zone)
+
     @property
     def days(self) -> float:
         return (self.end - self.start) / timedelta(days=1)
@@ -117,6 +124,15 @@ def _to_utc(day: date | datetime, zone: ZoneInfo) -> datetime:
     if isinstance(day, datetime):
         return day.astimezone(UTC)
     return datetime.combine(day, time(), zone).astimezone(UTC)
+
+
+def _local_time(day: date | datetime, zone: ZoneInfo) -> datetime:
+    return local_time(day, zone) if isinstance(day, datetime) else datetime.combine(day, time(), UTC)
+
+
+def local_time(instant: datetime, zone: ZoneInfo) -> datetime:
+    """Return the local time of an instant, marked as UTC."""
+    return instant.astimezone(zone).replace(tzinfo=UTC)
 
 
 def _day(day: date | datetime, zone: ZoneInfo) -> date:

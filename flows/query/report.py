@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Select, select
 
 from flows.errors import DeclarationError
 from flows.formats.registry import FORMATS
+from flows.query.date_range import time_zone_names
 from flows.query.report_parts import Choices as Choices
 from flows.query.report_parts import Filter as Filter
 from flows.query.report_parts import Heading as Heading
@@ -24,6 +25,7 @@ from flows.query.report_parts import (
     as_questions,
     as_scope,
     as_select,
+    label_of,
 )
 from flows.query.report_parts import camel_case as camel_case
 from flows.rows.columns import type_name
@@ -77,7 +79,8 @@ class Report:
     """A report that can be exported.
 
     `select` contains the columns, joins and conditions. `key` is a unique column that is never null. `from`
-    and `to` restrict the `period` column to at most `max_days` days. `sort` is the default order. It consists
+    and `to` restrict the `period` column to at most `max_days` days. `zone` is the time zone of columns that
+    store local times. `sort` is the default order. It consists
     of column keys separated by commas, with `-` before a key for descending order. `claims` maps caller
     claims to the columns that they restrict, and `session_claims` maps PostgreSQL settings to claims.
     `database` is a name in REPORTS_DATABASES. If it is empty, the report reads from REPORTS_DATABASE_URL.
@@ -93,6 +96,7 @@ class Report:
     sort: str = ""
     scope: Mapping[str, Scope] = field(default_factory=dict)
     period: ColumnElement[Any] | None = None
+    zone: str | None = None
     max_days: int | None = 366
     max_rows: int | None = None
     filters: Mapping[str, ColumnElement[Any] | Filter] = field(default_factory=dict)
@@ -124,7 +128,7 @@ class Report:
         for expression in self.select.exported_columns:
             key = camel_case(str(expression.key))
             heading = self.headings.get(key, Heading())
-            label = heading.label or str(expression.key).replace("_", " ").capitalize()
+            label = heading.label or label_of(str(expression.key))
             columns[key] = TableColumn(key, label, type_name(expression.type), heading.pii, expression)
         return columns
 
@@ -192,6 +196,8 @@ def _check_kinds(report: Any) -> None:
             raise DeclarationError(
                 f"{part}: must be a whole number of at least 1, or None for no limit; {value!r} is neither"
             )
+    if report.zone is not None and (not isinstance(report.zone, str) or report.zone not in time_zone_names()):
+        raise DeclarationError(f"zone: {report.zone!r} is not an IANA time zone such as Europe/Madrid")
     if report.transform is not None and not callable(report.transform):
         raise DeclarationError("transform: must be a function that takes a data frame and returns one")
     if report.questions is not None and not isinstance(report.questions, Questions):

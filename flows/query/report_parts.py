@@ -32,6 +32,9 @@ _PATTERNS = {
     "uuid": "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}",
     "date": "[0-9]{4}-[0-9]{2}-[0-9]{2}",
 }
+# A capital letter after another letter or digit, or the last capital of several, as in HTTPStatus.
+_WORD_STARTS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_ACRONYM = re.compile(r"[A-Z][A-Z0-9]+")
 _ANY_TEXT = r"[^\x00-\x1f\x7f]{1,200}"
 
 
@@ -254,3 +257,14 @@ def _tables(sources: Iterable[FromClause]) -> Iterable[FromClause]:
 def camel_case(name: str) -> str:
     first, *rest = name.split("_")
     return first + "".join(part.capitalize() for part in rest)
+
+
+def label_of(name: str) -> str:
+    """Return a label for a name: `Submitted at` for `submitted_at`, and `Customer ID` for `customerID`.
+
+    Acronyms keep their capital letters, unless the whole name is in capitals.
+    """
+    spaced = _WORD_STARTS.sub(" ", name.replace("_", " "))
+    words = (spaced.lower() if name.isupper() else spaced).split(" ")
+    lowered = " ".join(word if _ACRONYM.fullmatch(word) else word.lower() for word in words)
+    return lowered[:1].upper() + lowered[1:]

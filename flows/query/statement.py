@@ -5,11 +5,12 @@ The table, the count and the export all use this module, so they always agree.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from itertools import chain
 from operator import ge, gt, le, lt
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import (
     ColumnElement,
@@ -36,10 +37,11 @@ from flows.query.comparison import (
     shown,
     sortable,
 )
+from flows.query.date_range import local_time
 from flows.query.filters.operators import Conditions
 from flows.query.questions.columns import question_columns
 from flows.query.questions.keys import questions_key
-from flows.query.report import Scope, TableColumn
+from flows.query.report import Report, Scope, TableColumn
 from flows.query.request import ExportRequest
 from flows.rows.columns import OutputColumn, Question, type_name
 
@@ -209,6 +211,8 @@ def _period_clauses(request: ExportRequest) -> list[ColumnElement[bool]]:
         return []
     if type_name(column.type) == "date":
         start, end = (bound(column, day) for day in period.dates)
+    elif (zone := _zone_of(request.report, column)) is not None:
+        start, end = (bound(column, local) for local in period.local_times(zone))
     else:
         start, end = bound_days(column, period, by_database=request.copy_options is not None)
     value = comparable(column)
@@ -216,8 +220,26 @@ def _period_clauses(request: ExportRequest) -> list[ColumnElement[bool]]:
 
 
 def _filter_clauses(request: ExportRequest) -> list[ColumnElement[bool]]:
-    filters = request.report.filter_columns
-    return [_condition(filters[name].column, values) for name, values in request.filters.items()]
+    columns = {name: filter_.column for name, filter_ in request.report.filter_columns.items()}
+    return [
+        _condition(columns[name], _in_zone(values, _zone_of(request.report, columns[name])))
+        for name, values in request.filters.items()
+    ]
+
+
+def _zone_of(report: Report, column: ColumnElement[Any]) -> ZoneInfo | None:
+    """Return the declared time zone of a column that stores local times, or None."""
+    is_local = type_name(column.type) == "date-time" and not getattr(column.type, "timezone", False)
+    return ZoneInfo(report.zone) if is_local and report.zone is not None else None
+
+
+def _in_zone(value: Any, zone: ZoneInfo | None) -> Any:
+    """Convert the timestamps of a filter to local times."""
+    if isinstance(value, Conditions):
+        return Conditions({name: _in_zone(item, zone) for name, item in value.by_operator.items()})
+    if isinstance(value, tuple):
+        return tuple(_in_zone(item, zone) for item in value)
+    return local_time(value, zone) if zone is not None and isinstance(value, datetime) else value
 
 
 def _condition(column: ColumnElement[Any], values: tuple[Any, ...] | Conditions) -> ColumnElement[bool]:

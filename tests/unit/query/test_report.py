@@ -395,3 +395,25 @@ def test_a_name_refers_to_a_column_of_a_joined_table() -> None:
 def test_the_default_pattern_of_a_scope_depends_on_its_type(column: Any, value: str, matches: bool) -> None:
     report = Report(**GOOD | {"select": select(things), "key": things.c.id}, scope={"id": column})
     assert report.scope["id"].matches(value) is matches
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("submitted_at", "Submitted at"),
+        ("customerID", "Customer ID"),
+        ("customer_ID", "Customer ID"),
+        ("customerId", "Customer id"),
+        ("HTTPStatus", "HTTP status"),
+        ("isAttended", "Is attended"),
+        ("CUSTOMER_NAME", "Customer name"),
+        ("ID", "Id"),
+        ("Total (%)", "Total (%)"),
+        ("größe", "Größe"),
+    ],
+)
+def test_a_label_keeps_the_acronyms_of_a_name(name: str, label: str) -> None:
+    column = Column(name, Integer, primary_key=True)
+    table = Table("labelled", MetaData(), column)
+    report = Report(**GOOD | {"select": select(table), "key": column})
+    assert [column.label for column in report.table_columns.values()] == [label]
