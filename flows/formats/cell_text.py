@@ -29,7 +29,7 @@ def column_texts(
     if column.type == "json":
         return _written(values, lambda kind: str if kind is str else json_text)
     texts = _written(values, lambda kind: _writer(kind, column, zone, options))
-    return _all_guarded(texts) if options.formula_guard and column.type == "string" else texts
+    return _all_guarded(texts, options) if options.guards_text and column.type == "string" else texts
 
 
 def cell_text(
@@ -101,8 +101,8 @@ def _choices_text(answer: list[Any]) -> str | None:
     return _CHOICE_SEPARATOR.join(texts) if texts else None
 
 
-def _all_guarded(texts: Iterable[str | None]) -> list[str | None]:
-    return [guarded(text) if text else text for text in texts]
+def _all_guarded(texts: Iterable[str | None], options: CsvOptions) -> list[str | None]:
+    return [guarded(text, options) if text else text for text in texts]
 
 
 def _writer(kind: type, column: OutputColumn, zone: ZoneInfo, options: CsvOptions) -> Write:

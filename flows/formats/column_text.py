@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from flows.formats import cell_text, timestamp_text
 from flows.formats.csv.options import CsvOptions
-from flows.formats.csv.text import FORMULA_STARTS, INNER_FORMULA_START, guarded
+from flows.formats.csv.text import FORMULA_STARTS, INNER_FORMULA_START, TEXT_NUMBER, guarded
 from flows.rows.arrow_columns import TEXT, Values, packed, unpacked
 from flows.rows.columns import OutputColumn
 
@@ -23,7 +23,7 @@ def texts(values: Values, column: OutputColumn, zone: ZoneInfo, options: CsvOpti
     if isinstance(array, pa.Array):
         written = _written(array, column, zone, options)
         if written is not None:
-            return _guarded(written) if options.formula_guard and column.type == "string" else written
+            return _guarded(written, options) if options.guards_text and column.type == "string" else written
     return pa.array(cell_text.column_texts(unpacked(values), column, zone, options), TEXT)
 
 
@@ -45,11 +45,18 @@ def _has_same_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_date32(kind))
 
 
-def _guarded(array: pa.Array) -> pa.Array:
-    inside = pc.match_substring_regex(array, INNER_FORMULA_START)
-    starts = reduce(pc.or_, (pc.starts_with(array, start) for start in FORMULA_STARTS), inside)
-    starts = starts.fill_null(False)
-    if starts.true_count == 0:
+def _guarded(array: pa.Array, options: CsvOptions) -> pa.Array:
+    suspicious = _suspicious(array, options).fill_null(False)
+    if suspicious.true_count == 0:
         return array
-    texts = [guarded(text) for text in array.filter(starts).to_pylist()]
-    return pc.replace_with_mask(array, starts, pa.array(texts, TEXT))
+    texts = [guarded(text, options) for text in array.filter(suspicious).to_pylist()]
+    return pc.replace_with_mask(array, suspicious, pa.array(texts, TEXT))
+
+
+def _suspicious(array: pa.Array, options: CsvOptions) -> pa.Array:
+    """Return a mask of the texts that `guarded` may change."""
+    patterns = [f"^({TEXT_NUMBER})$"] if options.text_numbers == "guard" else []
+    patterns += [INNER_FORMULA_START] if options.formula_guard else []
+    masks = [pc.match_substring_regex(array, pattern) for pattern in patterns]
+    masks += [pc.starts_with(array, start) for start in FORMULA_STARTS if options.formula_guard]
+    return reduce(pc.or_, masks)

@@ -60,7 +60,9 @@ class ExportRequest:
             "sort": [str(key) for key in self.sort],
             "zone": self.zone.key,
             "format": self.format.name,
-            "options": {name: value for name, value in asdict(self.options).items() if name != "codebook"},
+            "options": {
+                name: value for name, value in asdict(self.options).items() if not _is_later(name, value)
+            },
             "name": self.name,
         }
         if self.needs_choices:
@@ -95,6 +97,11 @@ class ExportRequest:
         days = [_day_text(self.body[key]) for key in ("from", "to") if key in self.body]
         stem = "_".join([self.report.name, *self.scope.values(), *days])
         return re.sub(r"[^A-Za-z0-9._-]", "-", stem)[:MAX_FILE_NAME_LENGTH]
+
+
+def _is_later(option: str, value: Any) -> bool:
+    """Return whether older requests have no such option, so that their fingerprints stay the same."""
+    return option == "codebook" or (option, value) == ("text_numbers", "keep")
 
 
 def _row_restrictions(report: Report) -> dict[str, tuple[str, ...]]:

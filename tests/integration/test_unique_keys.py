@@ -91,7 +91,9 @@ def test_a_key_that_a_join_multiplies_is_named(engine: Engine) -> None:
         parcels, stops, stops.c.parcel_id == parcels.c.id, isouter=True
     )
     report = Report(name="stops", title="Stops", select=joined, key=parcels.c.id)
-    with pytest.raises(KeyInvalid, match=r"The report's key parcels\.id is not unique: several rows have the value 3\."):
+    with pytest.raises(
+        KeyInvalid, match=r"The report's key parcels\.id is not unique: several rows have the value 3\."
+    ):
         rows_of(engine, report)
 
 

@@ -186,6 +186,7 @@ AWKWARD = [
     "\\.",
 ]
 AWKWARD += ["\\N", "NULL", "null", "=1+1", "-5", "+1,5", "-1.5e3", "@x", "-", "🌳", "שלום", "e\u0301", "\x1a"]
+AWKWARD += ["007", "+34600", "1e5", "1234567890123456", "-0012"]
 words = texts | st.sampled_from(AWKWARD)
 words |= st.builds("".join, st.lists(words, max_size=4))
 EDGES = [date(1900, 1, 1), date(1969, 12, 31), date(1972, 1, 7), date(2000, 2, 29), date(9999, 12, 31)]
@@ -293,6 +294,7 @@ def csv_options(draw: st.DrawFn) -> dict[str, Any]:
         "decimalMark": draw(st.sampled_from([".", ","])) if delimiter != "," else ".",
         "dateTimes": draw(st.sampled_from(["iso", "local"])),
         "formulaGuard": draw(st.booleans()),
+        "textNumbers": draw(st.sampled_from(["keep", "guard"])),
         "compression": compression,
         "splitRows": split_rows,
     }

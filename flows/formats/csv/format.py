@@ -11,7 +11,7 @@ from flows.formats.csv import options as csv_options
 from flows.formats.csv.chunks import to_csv
 from flows.formats.csv.header import header
 from flows.formats.csv.options import CsvOptions
-from flows.formats.csv.text import BYTE_ORDER_MARK, guarded, record
+from flows.formats.csv.text import BYTE_ORDER_MARK, record, without_formulas
 from flows.formats.options import InvalidOptions
 from flows.formats.protocol import Output
 from flows.rows.pipeline import Block, Chunk, Records
@@ -97,7 +97,7 @@ class CsvWriter:
 
     def _codebook(self) -> bytes:
         records = (
-            [cell and guarded(cell) for cell in cells] if self._options.formula_guard else cells
+            [cell and without_formulas(cell) for cell in cells] if self._options.formula_guard else cells
             for cells in codebook.records(self._output.columns)
         )
         return self._mark + "".join(record(cells, self._options) for cells in records).encode()

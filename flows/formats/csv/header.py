@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
 from flows.formats.csv.options import CsvOptions
-from flows.formats.csv.text import guarded, record
+from flows.formats.csv.text import record, without_formulas
 from flows.rows.columns import OutputColumn
 
 
@@ -25,4 +25,4 @@ def name(column: OutputColumn, zone: ZoneInfo, options: CsvOptions) -> str:
         text = f"{column.label} ({zone.key})"
     else:
         text = column.label
-    return guarded(text) if options.formula_guard else text
+    return without_formulas(text) if options.formula_guard else text

@@ -12,6 +12,7 @@ from flows.formats.options import InvalidOptions, without_defaults
 LineEnding = Literal["lf", "crlf"]
 Header = Literal["labels", "keys", "none"]
 DateTimes = Literal["iso", "local"]
+TextNumbers = Literal["keep", "guard"]
 Compression = Literal["none", "gzip", "zip"]
 
 # Excel's limit is 1,048,576 rows, including the header.
@@ -33,6 +34,7 @@ class CsvOptions:
     decimal_mark: str = "."
     date_times: DateTimes = "iso"
     formula_guard: bool = False
+    text_numbers: TextNumbers = "keep"
     compression: Compression = "none"
     split_rows: int | None = None
     codebook: bool = False
@@ -40,6 +42,11 @@ class CsvOptions:
     @property
     def line_end(self) -> str:
         return "\r\n" if self.line_ending == "crlf" else "\n"
+
+    @property
+    def guards_text(self) -> bool:
+        """Return whether some texts are prefixed for spreadsheets."""
+        return self.formula_guard or self.text_numbers == "guard"
 
     def splits(self, rows: int) -> bool:
         """Return whether this many rows need more than one file."""
@@ -68,6 +75,7 @@ _FIELDS = {
     "decimalMark": "decimal_mark",
     "dateTimes": "date_times",
     "formulaGuard": "formula_guard",
+    "textNumbers": "text_numbers",
     "compression": "compression",
     "splitRows": "split_rows",
 }
@@ -79,6 +87,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "decimalMark": (".", ","),
     "dateTimes": ("iso", "local"),
     "formulaGuard": (True, False),
+    "textNumbers": ("keep", "guard"),
     "compression": ("none", "gzip", "zip"),
 }
 OPTIONS = ("preset", *_FIELDS)

@@ -32,6 +32,7 @@ from flows.formats.csv.text import (
     INNER_FORMULA_START,
     INNER_GUARD,
     PLAIN_NUMBER,
+    TEXT_NUMBER,
 )
 from flows.query.comparison import printed
 from flows.query.request import ExportRequest
@@ -78,7 +79,7 @@ def cell(column: OutputColumn, options: CsvOptions) -> ColumnElement[Any]:
     expression = column.expression
     if column.question is not None:
         answer = _answer(expression, column.question)
-        return _guarded(answer) if options.formula_guard else answer
+        return _guarded(answer, options)
     if column.type == "boolean":
         return cast(expression, Text)
     if column.type == "json":
@@ -87,8 +88,8 @@ def cell(column: OutputColumn, options: CsvOptions) -> ColumnElement[Any]:
         return _timestamp(expression, column.zoned, options)
     if column.type == "number" and options.decimal_mark != ".":
         return func.replace(cast(expression, Text), ".", options.decimal_mark, type_=Text)
-    if column.type == "string" and options.formula_guard:
-        return _guarded(text_of(expression))
+    if column.type == "string" and options.guards_text:
+        return _guarded(text_of(expression), options)
     return expression
 
 
@@ -135,7 +136,15 @@ def _offset_seconds(expression: ColumnElement[Any]) -> ColumnElement[Any]:
     return case((seconds != 0, func.to_char(seconds, 'FM":"00', type_=Text)), else_="")
 
 
-def _guarded(text: ColumnElement[Any]) -> ColumnElement[Any]:
+def _guarded(text: ColumnElement[Any], options: CsvOptions) -> ColumnElement[Any]:
+    safe = _without_formulas(text) if options.formula_guard else text
+    if options.text_numbers == "keep":
+        return safe
+    is_number = text.op("~", return_type=Boolean())(literal(f"^({TEXT_NUMBER})$", String))
+    return case((is_number, func.concat(GUARD, text, type_=Text)), else_=safe)
+
+
+def _without_formulas(text: ColumnElement[Any]) -> ColumnElement[Any]:
     """Add the guard to values that a spreadsheet would interpret as a formula.
 
     The regular expression runs only on values whose first character is suspicious. This reduces the guard's

@@ -26,7 +26,7 @@ from sqlalchemy import Uuid as UuidType
 from sqlalchemy.types import TypeEngine
 
 from flows.formats.cell_text import answer_texts, cell_text, column_texts
-from flows.formats.csv.options import CsvOptions
+from flows.formats.csv.options import PRESETS, CsvOptions
 from flows.query.report import type_name
 from flows.rows.columns import OutputColumn, Question
 
@@ -264,6 +264,44 @@ GUARDED = CsvOptions(formula_guard=True)
 )
 def test_the_formula_guard_applies_to_text_only(value: Any, kind: TypeEngine[Any], text: str | None) -> None:
     assert cell_text(value, column(kind), UTC_ZONE, GUARDED) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("007", "'007"),
+        ("-007", "'-007"),
+        ("+34600111222", "'+34600111222"),
+        ("1e5", "'1e5"),
+        ("1234567890123456", "'1234567890123456"),
+        ("123456789012345", "123456789012345"),
+        ("0", "0"),
+        ("0.5", "0.5"),
+        ("7 007", "7 007"),
+        ("007\n", "007\n"),
+        ("", ""),
+    ],
+)
+@pytest.mark.parametrize("formula_guard", [True, False])
+def test_a_number_stored_as_text_is_guarded_on_request(text: str, written: str, formula_guard: bool) -> None:
+    options = CsvOptions(formula_guard=formula_guard, text_numbers="guard")
+    assert cell_text(text, column(Text()), UTC_ZONE, options) == written
+    assert cell_text(text, column(Text()), UTC_ZONE, PRESETS["excel"]) == text
+    assert cell_text(1234567890123456, column(Integer()), UTC_ZONE, options) == "1234567890123456"
+
+
+def test_a_cell_longer_than_excel_allows_is_written_whole() -> None:
+    text = "x" * 40_000
+    assert cell_text(text, column(Text()), UTC_ZONE, PRESETS["excel"]) == text
+
+
+def test_local_times_of_a_repeated_hour_are_equal_and_iso_times_differ() -> None:
+    zone, kind = ZoneInfo("Europe/Madrid"), column(DateTime(timezone=True))
+    instants = [datetime(2024, 10, 27, hour, 30) for hour in (0, 1)]  # noqa: DTZ001 - sources return naive UTC
+    local = column_texts(instants, kind, zone, PRESETS["excel"])
+    assert list(local) == ["2024-10-27 02:30:00"] * 2
+    iso = column_texts(instants, kind, zone, PRESETS["plain"])
+    assert [text[-6:] for text in iso if text] == ["+02:00", "+01:00"]
 
 
 @given(

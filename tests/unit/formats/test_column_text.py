@@ -23,6 +23,8 @@ ZONES = ["UTC", "Europe/Dublin", "Australia/Lord_Howe", "Africa/Monrovia", "Asia
 OPTIONS = [
     CsvOptions(),
     CsvOptions(date_times="local", formula_guard=True),
+    CsvOptions(formula_guard=True, text_numbers="guard"),
+    CsvOptions(text_numbers="guard"),
     CsvOptions(delimiter=";", decimal_mark=","),
 ]
 

@@ -61,7 +61,9 @@ def test_a_unique_key_is_accepted_with_and_without_a_proof(engine: Engine) -> No
 
 
 def test_the_error_names_a_key_that_a_join_multiplies(engine: Engine) -> None:
-    with pytest.raises(KeyInvalid, match=r"The report's key orders\.id is not unique: several rows have the value 2\."):
+    with pytest.raises(
+        KeyInvalid, match=r"The report's key orders\.id is not unique: several rows have the value 2\."
+    ):
         read(engine, replace(REPORT, select=WITH_ITEMS))
 
 
