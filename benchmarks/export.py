@@ -85,7 +85,7 @@ class Bench:
             "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "false",
             "REPORTS_DATABASE_URL": url.replace("postgresql://", "postgresql+psycopg://", 1),
             "REPORTS_STORAGE_URL": f"s3://{bucket}",
-            "REPORTS_CATALOG": "benchmarks.frame_report",
+            "REPORTS_CATALOG": "flows.samples,benchmarks.frame_report",
             "NO_PROXY": "127.0.0.1",
             "PYTHONPATH": str(ROOT),
         }
@@ -102,11 +102,13 @@ def _check(records: int, rows: int) -> None:
 
 
 @contextmanager
-def open_bench(surveys: Sequence[Survey], names: Sequence[str]) -> Iterator[Bench]:
+def open_bench(surveys: Sequence[Survey], names: Sequence[str], ways: Sequence[Way]) -> Iterator[Bench]:
     with separate_stack() as stack, discarding_sink() as sink_url:
         print_line("creating the rows ...")
         database_url = create_database(stack.libpq_url, surveys)
-        few = [survey for survey in surveys if survey.rows <= MILLION]
+        few = [
+            survey for survey in surveys if any(way.sqlite and survey.rows <= way.max_rows for way in ways)
+        ]
         sqlite_url = copy_to_sqlite(database_url, few, stack.data_dir / "measured.db")
         urls = {WEED: stack.s3_endpoint_url, SINK: sink_url}
         yield Bench(
@@ -119,7 +121,9 @@ def print_findings(findings: Findings, ways: Sequence[Way]) -> None:
         print_line()
         print_line(f"{scenario.rows:,} rows to {scenario.target}")
         rows = [table_row(findings, scenario, way, results[way.name]) for way in ways if way.name in results]
-        print_table(("way", "of the limit", "s", "min", "max", "CPU s", "MB/s", "peak MB", "turns"), rows)
+        print_table(
+            ("way", "of the limit", "s", "min", "max", "CPU s", "MB/s", "file MB", "peak MB", "turns"), rows
+        )
         for way in ways:
             if way.name in results and results[way.name].failure:
                 print_line(f"{NONE} {way.title}: {results[way.name].failure}")
@@ -129,7 +133,7 @@ def print_findings(findings: Findings, ways: Sequence[Way]) -> None:
 
 def table_row(findings: Findings, scenario: Scenario, way: Way, result: Result) -> Sequence[object]:
     if not result.turns:
-        return (way.title, *[NONE] * 7, 0)
+        return (way.title, *[NONE] * 8, 0)
     seconds = [turn.seconds for turn in result.turns.values()]
     of_limit = ratio(findings, scenario, way.name)
     return (
@@ -140,6 +144,7 @@ def table_row(findings: Findings, scenario: Scenario, way: Way, result: Result) 
         max(seconds),
         result.cpu_seconds,
         result.stored_bytes / 1e6 / result.seconds,
+        result.stored_bytes / 1e6,
         f"{result.peak_mb:,.0f}",
         len(seconds),
     )
@@ -155,6 +160,7 @@ def json_results(findings: Findings) -> list[dict[str, object]]:
             "seconds": round(result.seconds, 3),
             "cpu_seconds": round(result.cpu_seconds, 2),
             "peak_mb": round(result.peak_mb),
+            "stored_mb": round(result.stored_bytes / 1e6, 2),
         }
         for scenario, results in findings.items()
         for name, result in results.items()
@@ -184,7 +190,7 @@ def main() -> None:
     ways = [way for way in WAYS if way.name in {LIMIT, *options.ways}]
     surveys = [Survey(rows) for rows in sorted({*options.rows, *([ALL] if options.big else [])})]
     interrupted = False
-    with open_bench(surveys, options.targets) as bench:
+    with open_bench(surveys, options.targets, ways) as bench:
         try:
             for number in range(options.rounds):
                 bench.round(number, surveys, ways)

@@ -55,6 +55,22 @@ def _ours(
     return parameters
 
 
+def _ours_as(name: str) -> Callable[[Survey, str], Mapping[str, Any]]:
+    return lambda survey, _: {"request": {**survey.request, "format": name}, "obstore": False}
+
+
+def _workbook_by(library: str, package: str, needs: str = "") -> Way:
+    def missing() -> str:
+        return "" if all(map(find_spec, (package, needs or package))) else f"{library} is not installed"
+
+    def parameters(survey: Survey, _: str) -> Mapping[str, Any]:
+        return {"sql": survey.select, "library": package}
+
+    return Way(
+        package, f"XLSX by {library}", XLSX_PROGRAM, parameters, slow=True, max_rows=MILLION, missing=missing
+    )
+
+
 def _hand_written(**options: Any) -> Callable[[Survey, str], Mapping[str, Any]]:
     return lambda survey, _: {"sql": survey.select, **options}
 
@@ -99,6 +115,7 @@ def _no_node() -> str:
 
 
 LIMIT_PROGRAM, OUR_PROGRAM, PANDAS_PROGRAM = map(_python, ("way_limit", "way_ours", "way_pandas"))
+XLSX_PROGRAM = _python("way_xlsx")
 ARTICLE_PROGRAM = ["node", str(ARTICLE / "way.js")]
 
 WAYS = (
@@ -118,6 +135,13 @@ WAYS = (
     ),
     Way("copy-gzip", "ours, copy, gzip", OUR_PROGRAM, _ours(compression="gzip"), max_rows=MILLION),
     Way("copy-zip", "ours, copy, zip", OUR_PROGRAM, _ours(compression="zip"), max_rows=MILLION),
+    Way("xlsx", "ours, XLSX", OUR_PROGRAM, _ours_as("xlsx")),
+    Way("parquet", "ours, Parquet", OUR_PROGRAM, _ours_as("parquet")),
+    Way("jsonl", "ours, JSON Lines", OUR_PROGRAM, _ours_as("jsonl")),
+    _workbook_by("XlsxWriter, constant_memory", "xlsxwriter"),
+    _workbook_by("PyExcelerate", "pyexcelerate"),
+    _workbook_by("Polars", "polars", needs="xlsxwriter"),
+    _workbook_by("DuckDB", "duckdb"),
     Way("pandas-chunks", "pandas, in chunks", PANDAS_PROGRAM, _hand_written(chunks=True), slow=True),
     Way(
         "pandas",

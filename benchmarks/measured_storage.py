@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import botocore.session
+import openpyxl
+from pyarrow import parquet
 
 from benchmarks.measured_process import end_group
 
@@ -44,8 +46,20 @@ class Target:
         """Return the number of records in the bucket's only object, not counting the header."""
         (stored,) = self.objects(bucket)
         data = self.s3.get_object(Bucket=bucket, Key=stored["Key"])["Body"].read()
-        text = io.TextIOWrapper(io.BytesIO(_unpack(data)), encoding="utf-8", newline="")
-        return sum(1 for _ in csv.reader(text)) - 1
+        return _count_records(data)
+
+
+def _count_records(data: bytes) -> int:
+    if data.startswith(b"PAR1"):
+        return int(parquet.read_metadata(io.BytesIO(data)).num_rows)
+    unpacked = _unpack(data)
+    if data.startswith(b"PK") and b"<worksheet" in unpacked:
+        sheets = [sheet.iter_rows() for sheet in openpyxl.load_workbook(io.BytesIO(data), read_only=True)]
+        return sum(1 for _ in sheets[0]) - 1
+    if unpacked.startswith(b"{"):
+        return unpacked.count(b"\n")
+    text = io.TextIOWrapper(io.BytesIO(unpacked), encoding="utf-8", newline="")
+    return sum(1 for _ in csv.reader(text)) - 1
 
 
 def _unpack(data: bytes) -> bytes:
