@@ -129,8 +129,8 @@ class Questions:
     `select` returns a row (key, label, multiple) for each question, in order. If `multiple` is true, the
     answer is a list, and its items are joined with `; `. Like `Report.scope`, `scope` restricts the questions
     to those of the request. `pii` marks the answers as personal data. Callers who may not see personal data
-    get no question columns. `choices` lists the choices of questions. Exports can then contain
-    their codes or labels, and a column for each choice.
+    get no question columns. `choices` lists the choices of questions. Exports can then contain their codes or
+    labels, and a column for each choice.
     """
 
     answers: ColumnElement[Any]

@@ -3,10 +3,12 @@
 import gzip
 import json
 from collections.abc import Iterator
+from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from hypothesis import given, settings
 from sqlalchemy import JSON, Column, Engine, Integer, LargeBinary, Numeric, Text
@@ -21,7 +23,7 @@ from flows.sources.snapshot import open_engine
 from tests.support.column_strategies import PROOF, common, kinds_request, load, rows_of, table_in
 from tests.support.engines import file_by_sqlalchemy
 from tests.support.formats_read_back import column_types, compare_jsonl, csv_cells
-from tests.support.golden import golden
+from tests.support.golden import FOLDER, golden
 from tests.support.golden_rows import request_with
 from tests.support.writers import file_of_chunk
 
@@ -105,3 +107,9 @@ def test_invalid_options_are_named(value: Any, option: str | None) -> None:
     with pytest.raises(InvalidOptions) as invalid:
         FORMATS["jsonl"].parse_options(value)
     assert list(invalid.value.reasons) == [option]
+
+
+def test_duckdb_infers_the_types() -> None:
+    query = "SELECT large, price, yes, day, extra.bb FROM read_json(?) WHERE id = 1"
+    rows = duckdb.execute(query, [str(FOLDER / "things.jsonl")]).fetchall()
+    assert rows == [(2**63 - 1, 9.9, True, date(2024, 7, 9), 1.5)]

@@ -182,5 +182,18 @@ def test_the_workbook_matches_the_golden_file() -> None:
         assert book.testzip() is None
         xml = "\n".join(f"{name}\n{book.read(name).decode()}" for name in book.namelist())
     assert f"{xml}\n" == golden("things.xlsx.txt").decode()
-    frame = pd.read_excel(io.BytesIO(content), sheet_name="Things")
-    assert frame["Price"].tolist()[::2][:2] == [9.9, -1234.5]
+
+
+def test_pandas_reads_every_cell() -> None:
+    with things_snapshot(ROWS) as snap:
+        content = file_from_snapshot(snap, request_with(format="xlsx", xlsx={"header": "keys"}))
+    frame = pd.read_excel(io.BytesIO(content), sheet_name="Things", dtype=object, na_filter=False)
+    first = frame.iloc[0].to_dict()
+    assert [first[key] for key in ("id", "whole", "large", "price", "rate", "yes", "day", "hour")] == [
+        *(1, 3, str(2**63 - 1), 9.9, 1e15, True, datetime.fromisoformat("2024-07-09"), "09:05:00")
+    ]
+    assert [str(timestamp) for timestamp in frame["madeAt"][2:5]] == [
+        *("2024-10-27 02:30:00", "2024-10-27 02:30:00", "2024-10-28 01:00:00")
+    ]
+    assert frame["words"].tolist()[2:] == ["", '=HYPERLINK("x")', "-5+3", "\ttab"]
+    assert frame["answers.q1"].tolist()[3:] == ["-5", "+34 600", "-0.5"]
