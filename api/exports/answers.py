@@ -85,7 +85,7 @@ class ExportList(Answer):
 
 class DryRun(Answer):
     rows: Count
-    estimated_bytes: Count = Field(description="Estimated uncompressed size of the file.")
+    estimated_bytes: Count = Field(description="Estimated size of the file.")
     file_name: str = Field(examples=[_FILE_NAME])
     columns: list[Column]
     sample: list[dict[str, Any]] = Field(description="The first rows, keyed by column.")

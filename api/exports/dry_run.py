@@ -5,6 +5,7 @@ from typing import Any
 from api.exports.answers import DryRun
 from api.tables.answers import Column
 from api.tables.source import Page, Source
+from flows.formats.protocol import TextSize
 from flows.query.request import ExportRequest
 
 SAMPLE_ROWS = 20
@@ -14,18 +15,21 @@ async def preview(request: ExportRequest, source: Source) -> DryRun:
     page = await source.page(request, SAMPLE_ROWS, 1, None)
     return DryRun(
         rows=page.total,
-        estimated_bytes=estimated_bytes(page),
+        estimated_bytes=request.format.estimated_bytes(request.options, text_size(page)),
         file_name=request.file_name(page.total),
         columns=[Column.of(column) for column in page.columns],
         sample=page.rows,
     )
 
 
-def estimated_bytes(page: Page) -> int:
-    """Estimate the uncompressed size of the file from the average size of the page's rows."""
+def text_size(page: Page) -> TextSize:
+    """Estimate the size of the file as plain CSV from the average size of the page's rows."""
     header = sum(len(column.label.encode()) + 1 for column in page.columns)
     sizes = [sum(len(_text(value).encode()) + 1 for value in row.values()) for row in page.rows]
-    return header + round(page.total * sum(sizes) / len(sizes)) if sizes else header
+    average = sum(sizes) / len(sizes) if sizes else 0
+    # JSON puts a key into quotes, and a colon after it.
+    keys = sum(len(column.key.encode()) + len('"":') for column in page.columns)
+    return TextSize(page.total, header + round(page.total * average), keys)
 
 
 def _text(value: Any) -> str:

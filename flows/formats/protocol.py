@@ -29,6 +29,15 @@ class Output:
     request: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class TextSize:
+    """The estimated size of a file as plain CSV. `keys` is the size of the column keys."""
+
+    rows: int
+    bytes: int
+    keys: int
+
+
 class Writer(Protocol):
     """Converts rows to the blocks of a file.
 
@@ -83,6 +92,9 @@ class Format(Protocol):
 
     def extension(self, options: Any, rows: int) -> str:
         """Return the file extension for this number of rows. The extension is a key of `media_types`."""
+
+    def estimated_bytes(self, options: Any, text: TextSize) -> int:
+        """Estimate the size of the file from the size of the same rows as plain CSV."""
 
     def copy_options(self, options: Any) -> CsvOptions | None:
         """Return the CSV options for PostgreSQL's COPY, or None.

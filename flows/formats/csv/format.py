@@ -6,14 +6,14 @@ from functools import partial
 from typing import Any
 
 from flows.formats import codebook
-from flows.formats.containers import Bare, Container, Gzip, Zip
+from flows.formats.containers import PACKING, Bare, Container, Gzip, Zip
 from flows.formats.csv import options as csv_options
 from flows.formats.csv.chunks import to_csv
 from flows.formats.csv.header import header
 from flows.formats.csv.options import CsvOptions
 from flows.formats.csv.text import BYTE_ORDER_MARK, record, without_formulas
 from flows.formats.options import InvalidOptions
-from flows.formats.protocol import Output
+from flows.formats.protocol import Output, TextSize
 from flows.rows.pipeline import Block, Chunk, Records
 
 _LINE_FEED = b"\n"
@@ -43,6 +43,10 @@ class CsvFormat:
             return "csv.gz"
         has_zip = options.compression == "zip" or options.codebook or options.splits(rows)
         return "zip" if has_zip else "csv"
+
+    def estimated_bytes(self, options: CsvOptions, text: TextSize) -> int:
+        is_packed = self.extension(options, text.rows) != "csv"
+        return round(text.bytes / PACKING) if is_packed else text.bytes
 
     def copy_options(self, options: CsvOptions) -> CsvOptions:
         return options

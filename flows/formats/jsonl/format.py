@@ -9,10 +9,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flows.formats.containers import Bare, Container, Gzip
+from flows.formats.containers import PACKING, Bare, Container, Gzip
 from flows.formats.jsonl.tokens import tokens
 from flows.formats.options import InvalidOptions, choices_model, parse_choices
-from flows.formats.protocol import Output
+from flows.formats.protocol import Output, TextSize
 from flows.rows.arrow_columns import TEXT, data
 from flows.rows.pipeline import Block, Chunk, Records
 from flows.rows.row_errors import apply_to_column
@@ -40,6 +40,11 @@ class JsonlFormat:
 
     def extension(self, options: JsonlOptions, rows: int) -> str:
         return "jsonl.gz" if options.compression == "gzip" else "jsonl"
+
+    def estimated_bytes(self, options: JsonlOptions, text: TextSize) -> int:
+        if options.compression == "gzip":  # The repeated keys take almost no space.
+            return round(text.bytes / PACKING)
+        return text.bytes + text.rows * text.keys
 
     def copy_options(self, options: JsonlOptions) -> None:
         return None

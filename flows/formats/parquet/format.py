@@ -13,11 +13,13 @@ from flows.formats.containers import Bare, Container
 from flows.formats.options import InvalidOptions, choices_model, parse_choices
 from flows.formats.parquet.arrays import array
 from flows.formats.parquet.schema import schema
-from flows.formats.protocol import Output
+from flows.formats.protocol import Output, TextSize
 from flows.rows.pipeline import Block, Chunk, Records
 from flows.rows.row_errors import apply_to_column
 
 CHOICES = {"compression": ("zstd", "snappy", "none")}
+# Bytes per byte of plain CSV, measured on survey responses (docs/speed.md).
+FILE_SIZES = {"zstd": 0.25, "snappy": 0.35, "none": 0.5}
 # A row group ends when it reaches either limit. Readers such as DuckDB process one row group per thread.
 ROWS_PER_GROUP = 122_880
 BYTES_PER_GROUP = 32 << 20
@@ -43,6 +45,9 @@ class ParquetFormat:
 
     def extension(self, options: ParquetOptions, rows: int) -> str:
         return "parquet"
+
+    def estimated_bytes(self, options: ParquetOptions, text: TextSize) -> int:
+        return round(text.bytes * FILE_SIZES[options.compression])
 
     def copy_options(self, options: ParquetOptions) -> None:
         return None
