@@ -86,7 +86,7 @@ def create_app() -> RequestLog:
     app.add_middleware(Measured, metrics=app.state.metrics)
     with_cors = allow_origins(app, settings.allowed_origins)
     known_hosts = AllowedHosts(with_cors, settings.answered_hosts)
-    return RequestLog(ForwardedPrefix(SecurityHeaders(known_hosts, DOCS_PATH)))
+    return RequestLog(ForwardedPrefix(SecurityHeaders(known_hosts, DOCS_PATH, settings.frame_ancestors)))
 
 
 @asynccontextmanager
@@ -131,7 +131,7 @@ def _context(
         limits=limits,
         run_reader=reader,
         run_writer=RunWriter(server, reader, limits.starts, settings.attempts),
-        schedules=ScheduleStore(server, reader, permitted, limits, settings.deployment, settings.attempts),
+        schedules=ScheduleStore(server, reader, permitted, limits, settings.attempts),
         watcher=PollWatcher(reader, clock),
         metrics=metrics,
         job_counts=JobCounts(reader, metrics.jobs, clock),

@@ -15,6 +15,7 @@ _ORIGIN = re.compile(
     r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
 )
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
+_SITE = re.compile(r"'self'|https?://(\*\.)?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*(:(\d{1,5}|\*))?")
 
 
 class ApiSettings(Settings):
@@ -44,6 +45,10 @@ class ApiSettings(Settings):
         "",
         description="Origins whose web pages may call the API from a browser, such as"
         " https://app.example.com, separated by commas.",
+    )
+
+    frame_ancestors: str = Field(
+        "", description="Sites that may embed the page in a frame, separated by spaces. Unset: none."
     )
 
     queued_per_caller: int = Field(50, ge=1, description="Exports of one caller that may wait.")
@@ -88,6 +93,17 @@ class ApiSettings(Settings):
     @property
     def allowed_origins(self) -> frozenset[str]:
         return frozenset(_split(self.cors_origins))
+
+    @field_validator("frame_ancestors")
+    @classmethod
+    def _check_sites(cls, sites: str) -> str:
+        for site in sites.split():
+            if not _SITE.fullmatch(site):
+                raise ValueError(
+                    f"{site!r} is not a site; write 'self', or a scheme and a host such as"
+                    " https://intranet.example.com or https://*.example.com"
+                )
+        return " ".join(sites.split())
 
     @property
     def answered_hosts(self) -> frozenset[str] | None:

@@ -14,9 +14,9 @@ from itertools import chain
 from typing import Any
 from uuid import UUID
 
-from prefect import Flow, flow, task
+from prefect import flow, task
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.objects import FlowRun, State
+from prefect.client.schemas.objects import State
 from prefect.exceptions import Abort
 from prefect.runtime import flow_run
 from prefect.states import Completed
@@ -44,12 +44,13 @@ from flows.reports import catalog
 from flows.rows.columns import OutputColumn
 from flows.rows.pandas_frames import transform_chunk
 from flows.rows.pipeline import Block, Chunk, FirstRows, Opening, Records, Stream, ended
-from flows.runs import artifacts, attempt_result, final_states, flow_names, summary_page
+from flows.run_pages import artifact_contents, export_urls, leave_failure_page, leave_page
+from flows.runs import attempt_result, final_states, flow_names, summary_page
 from flows.runs.attempt_result import AttemptResult
-from flows.runs.outcome import code_and_message
 from flows.runs.progress import ProgressReporter
 from flows.runs.receipt import Receipt
 from flows.runs.retry_later import retry_later
+from flows.runs.run_name import ensure_named
 from flows.runs.tags import SCHEDULE, owner_from_tags, tag_value
 from flows.schedules.after_run import follow_up_hook
 from flows.schedules.parameters import parse_schedule_parameters
@@ -98,21 +99,12 @@ class StoredFile:
     first_rows: summary_page.FirstRows
 
 
-def leave_page(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
-    """Create the run's page after the run has completed, so that the page does not delay the file."""
-    record: Any = state.data
-    if code_and_message(state.name or "", state.message or "")[0] == NoRows.code:
-        return
-    with get_client(sync_client=True) as client:
-        artifacts.create_artifacts(client, flow_run.id, record.result)
-
-
 @flow(
     name=flow_names.EXPORT,
     persist_result=False,
     validate_parameters=False,
     on_completion=[leave_page, follow_up_hook],
-    on_failure=[follow_up_hook],
+    on_failure=[leave_failure_page, follow_up_hook],
 )
 def export_report(
     request: dict[str, Any],
@@ -129,6 +121,7 @@ def export_report(
     settings = Settings()
     job_id, attempt, report = UUID(flow_run.id), flow_run.run_count, ""
     logs.bind_run(settings.log_format, job=str(job_id))
+    ensure_named(job_id, flow_run.name, request)
     try:
         only_if_rows = False
         if recurring is not None:
@@ -168,10 +161,9 @@ def export_report(
 
 def _artifacts(file: StoredFile, export: Export) -> list[tuple[str, object]]:
     """Return (type, content) pairs for the run's artifacts."""
-    download_url = f"{export.settings.public_url}/exports/{export.job_id}/download"
-    columns = [{"key": column.key, "label": column.label, "type": column.type} for column in file.columns]
-    page = summary_page.markdown(export.request, file.receipt, file.first_rows, download_url)
-    return [(artifacts.COLUMNS, columns), (artifacts.PAGE, page)]
+    request, url = export.request, export.settings.public_url
+    urls = export_urls(url, str(export.job_id), request.report.name, flow_run.tags, has_file=True)
+    return artifact_contents(request, file.receipt, file.columns, file.first_rows, urls)
 
 
 def _make_file(export: Export) -> StoredFile:
@@ -254,7 +246,7 @@ def output_of(request: ExportRequest, opening: Opening) -> Output:
         rows=opening.expected,
         zone=request.zone,
         name=request.file_stem,
-        title=request.report.title,
+        title=request.title,
         snapshot_at=opening.snapshot_at,
         request=request.body,
     )

@@ -32,6 +32,9 @@ class Settings(BaseSettings):
     )
     storage_url: str = Field(description="Where files are stored: s3://bucket/prefix or file:///folder.")
     public_url: str = Field("http://127.0.0.1:8000", description="Public URL of the API.")
+    docs_url: str = Field(
+        "", description="URL of the folder docs/ as operators can read it. Pages of failed runs link to it."
+    )
     catalog: str = Field("", description="Modules or packages with more reports, separated by commas.")
     default_report: str = Field(
         "",
@@ -100,7 +103,7 @@ class Settings(BaseSettings):
     def _check_storage_url(cls, url: str) -> str:
         return check_storage_url(url)
 
-    @field_validator("public_url")
+    @field_validator("public_url", "docs_url")
     @classmethod
     def _strip_slash(cls, url: str) -> str:
         return url.rstrip("/")

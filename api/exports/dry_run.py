@@ -4,6 +4,7 @@ from typing import Any
 
 from api.exports.answers import DryRun
 from api.tables.answers import Column
+from api.tables.languages import Languages
 from api.tables.source import Page, Source
 from flows.formats.protocol import TextSize
 from flows.query.request import ExportRequest
@@ -11,13 +12,13 @@ from flows.query.request import ExportRequest
 SAMPLE_ROWS = 20
 
 
-async def preview(request: ExportRequest, source: Source) -> DryRun:
+async def preview(request: ExportRequest, source: Source, languages: Languages) -> DryRun:
     page = await source.page(request, SAMPLE_ROWS, 1, None)
     return DryRun(
         rows=page.total,
         estimated_bytes=request.format.estimated_bytes(request.options, text_size(page)),
         file_name=request.file_name(page.total),
-        columns=[Column.of(column) for column in page.columns],
+        columns=[Column.of(column, languages) for column in page.columns],
         sample=page.rows,
     )
 

@@ -10,9 +10,9 @@ from pydantic import AfterValidator, Field, PlainValidator, ValidationInfo, With
 from pydantic_core import PydanticCustomError
 
 from api.access.caller import Caller
-from api.exports.job import Status
+from api.exports.job import Job, Status
 from api.web.ids import UUID_SCHEMA, is_id
-from api.web.queries import DEFAULT_LIMIT, NEXT_PAGE, Limit, QueryModel, from_cursor, to_cursor
+from api.web.queries import DEFAULT_LIMIT, NEXT_PAGE, Limit, QueryModel, SearchText, from_cursor, to_cursor
 from flows.query.date_range import EARLIEST, LATEST
 
 
@@ -25,6 +25,28 @@ class ExportFilter:
     report: str | None = None
     schedule_id: str | None = None
     deployment_id: UUID | None = None
+    search: "Search | None" = None
+
+
+@dataclass(frozen=True)
+class Search:
+    """A text to search for, and the reports and schedules whose titles contain it."""
+
+    text: str
+    reports: frozenset[str] = frozenset()
+    schedule_ids: frozenset[str] = frozenset()
+
+    def matches(self, job: Job) -> bool:
+        if job.run.report in self.reports or job.schedule_id in self.schedule_ids:
+            return True
+        file = job.progress.receipt
+        texts = (job.run.request.get("name"), job.run.report, job.run.id, file and file.name)
+        return any(contains(str(text), self.text) for text in texts if text)
+
+
+def contains(text: str, part: str) -> bool:
+    """Return whether the text contains the part. The case is ignored."""
+    return part.casefold() in text.casefold()
 
 
 @dataclass(frozen=True)
@@ -94,6 +116,11 @@ class ExportListQuery(PageQuery):
     )
     schedule_id: Annotated[str, PlainValidator(_read_id), WithJsonSchema(UUID_SCHEMA)] | None = Field(
         None, description="Only runs of this schedule."
+    )
+    search: SearchText = Field(
+        "",
+        description="Only exports whose name, report, schedule, file name or id contains this text (case is"
+        " ignored). A page may then have fewer items than `limit`. Continue while `nextCursor` is set.",
     )
 
     def filter(self, caller: Caller) -> ExportFilter:

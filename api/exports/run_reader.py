@@ -37,7 +37,7 @@ from api.exports.flow_run_job import (
 from api.exports.job import Job, Status
 from api.exports.list_query import ExportFilter, Position
 from api.prefect_server import JobServer
-from flows.runs.artifacts import columns_filter, progress_by_run, progress_filter
+from flows.runs.artifacts import columns_filter, parse_columns, progress_by_run, progress_filter
 from flows.runs.receipt import RunProgress
 from flows.runs.tags import DELETED_TAG, EXPIRED_TAG, owner_from_tags
 
@@ -133,7 +133,8 @@ class RunReader:
     def _is_selected(self, job: Job, owner: str | None, selected: ExportFilter) -> bool:
         """Return whether the job matches the filters that Prefect does not support."""
         is_visible = owner == selected.caller.name and self._catalog.covers(selected.caller, job.run)
-        return is_visible and selected.status in (None, job.status)
+        is_found = selected.search is None or selected.search.matches(job)
+        return is_visible and is_found and selected.status in (None, job.status)
 
     async def latest_done(self) -> Job | None:
         """Return the most recently finished export with a file, or None. It may belong to any caller."""
@@ -158,7 +159,7 @@ class RunReader:
             async with self._server.answering():
                 artifacts = await self._client.read_artifacts(artifact_filter=columns)
             if artifacts:
-                return cast("list[dict[str, Any]]", artifacts[0].data)
+                return parse_columns(artifacts[0].data)
         return None
 
     async def waiting_before(self, job: Job, caller: str) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelling
@@ -41,6 +42,7 @@ from flows import tracing
 from flows.query.request import ExportRequest
 from flows.runs.artifacts import all_filter
 from flows.runs.deliveries import DELIVERIES, deliveries_of, is_in_progress
+from flows.runs.run_name import run_name
 from flows.runs.tags import DELETED_NAME
 
 LOGS_SENT_AFTER = timedelta(seconds=60)  # a worker sends logs every 2 s, but keeps them during an outage
@@ -219,7 +221,18 @@ class RunWriter:
             idempotency_key=key,
             labels=tracing.trace_labels(),
         )
-        return flow_run, flow_run.name != name
+        if flow_run.name != name:
+            return flow_run, True
+        await name_run(self._client, flow_run.id, request.report.name)
+        return flow_run, False
+
+
+async def name_run(client: PrefectClient, run_id: UUID, report: str) -> None:
+    """Name a new run. If this fails, the run renames itself when it starts."""
+    try:
+        await client.update_flow_run(run_id, name=run_name(report, run_id))
+    except (Unavailable, httpx.HTTPError, ObjectNotFound):
+        logger.warning("could not rename run %s; it will rename itself when it starts", run_id)
 
 
 @contextmanager

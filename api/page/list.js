@@ -4,45 +4,44 @@ import { html, useCallback, useEffect, useRef, useState } from "./html.js";
 import { t } from "./texts.js";
 
 const PAGE = 5;
-const [SEARCH_PAGE, MAX_SEARCHED] = [100, 1000];
+const MAX_READS = 20; // requests per page of a filtered list, whose responses may contain fewer items
 const RETRY_AFTER = 5000; // milliseconds
 
-/** Fetch a page. With `matches`, fetch the matching items among the newest MAX_SEARCHED instead. */
-async function fetchPage(client, path, query, cursor, matches) {
-  const get = async (limit, from) => (await client.ask("GET", `${path}?${new URLSearchParams({ ...query, limit, ...(from ? { cursor: from } : {}) })}`)).state;
-  if (!matches) return get(PAGE, cursor);
+/** Fetch a page. Stop when `isCurrent` returns false. */
+async function fetchPage(client, path, query, cursor, isCurrent) {
   const items = [];
-  for (let seen = 0, from = null; seen < MAX_SEARCHED; seen += SEARCH_PAGE) {
-    const state = await get(SEARCH_PAGE, from);
-    items.push(...state.items.filter(matches));
-    from = state.nextCursor;
-    if (!from) break;
+  for (let reads = 0; reads < MAX_READS && isCurrent(); reads += 1) {
+    const limit = PAGE - items.length;
+    const { state } = await client.ask("GET", `${path}?${new URLSearchParams({ ...query, limit, ...(cursor ? { cursor } : {}) })}`);
+    items.push(...state.items);
+    cursor = state.nextCursor;
+    if (!cursor || items.length >= PAGE) break;
   }
-  return { items, nextCursor: null };
+  return { items, nextCursor: cursor };
 }
 
 /**
  * Load a list and reload it when `news`, the query or the page changes. While the tab is visible, the list is also
  * reloaded `pauseAfter(items)` milliseconds after each load. `items` is null until the first load.
  */
-export function useList(client, path, { query = {}, matches = null, search = "", news = "", pauseAfter }) {
+export function useList(client, path, { query = {}, news = "", pauseAfter }) {
   const [now, setNow] = useState({ items: null, nextCursor: null, failed: false });
   const [cursors, setCursors] = useState([null]); // cursors of all pages up to the current one
   const latest = useRef(0);
   const cursor = cursors.at(-1);
-  const requested = JSON.stringify([query, search, cursor]);
+  const requested = JSON.stringify([query, cursor]);
   const load = useCallback(async () => {
     const turn = (latest.current += 1);
     const set = (change) => turn === latest.current && setNow((before) => ({ ...before, ...change }));
-    await fetchPage(client, path, query, cursor, matches).then(
+    await fetchPage(client, path, query, cursor, () => turn === latest.current).then(
       (state) => set({ ...state, failed: false }),
       () => set({ failed: true }),
     );
   }, [path, requested]);
-  const previous = useRef(JSON.stringify([query, search]));
+  const previous = useRef(JSON.stringify(query));
   useEffect(() => {
-    if (previous.current === JSON.stringify([query, search])) return;
-    previous.current = JSON.stringify([query, search]);
+    if (previous.current === JSON.stringify(query)) return;
+    previous.current = JSON.stringify(query);
     setCursors([null]);
   }, [requested]);
   useEffect(() => void load(), [news, requested]);

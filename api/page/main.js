@@ -5,10 +5,10 @@ import { html, render, useCallback, useEffect, useState } from "./html.js";
 import { parseExactly } from "./json.js";
 import { useQuery } from "./query.js";
 import { Report } from "./report.js";
-import { authorization, BASE, currentKey, forgetKey, onRefused, SignIn, watchedFetch } from "./session.js";
+import { BASE, currentKey, forgetKey, onRefused, requestHeaders, SignIn, watchedFetch } from "./session.js";
 import { language, t } from "./texts.js";
 
-const client = exportClient({ base: BASE, headers: authorization, parse: parseExactly, fetch: watchedFetch });
+const client = exportClient({ base: BASE, headers: requestHeaders, parse: parseExactly, fetch: watchedFetch });
 const prefectUi = document.querySelector('meta[name="prefect-ui"]')?.content ?? "";
 const EMPTY = { types: null, disabled: [], formats: null, csv: null, problem: null };
 
@@ -72,7 +72,7 @@ function Reports({ types, formats, csv }) {
   const type = types.find((item) => item.name === name) ?? (query.has("report") ? null : types[0]);
   const choose = (event) =>
     go((next) => {
-      for (const parameter of [...next.keys()]) next.delete(parameter);
+      for (const parameter of [...next.keys()]) if (parameter !== "lang") next.delete(parameter);
       next.set("report", event.target.value);
     });
   const unknown = type === null && t.noSuchReport(name);

@@ -5,7 +5,7 @@ import { DownloadLink, downloadManifest } from "./download.js";
 import { isFinal } from "./export-client.js";
 import { causeOf } from "./failure.js";
 import { count, expiry, formatOf, requestInWords, rows, size, when } from "./format.js";
-import { html, useState } from "./html.js";
+import { html, useEffect, useState } from "./html.js";
 import { ListSection, useList } from "./list.js";
 import { ProgressBar } from "./progress-bar.js";
 import { t } from "./texts.js";
@@ -13,18 +13,29 @@ import { ScopeTitles } from "./titles.js";
 
 // Milliseconds between refreshes. SOON applies while an export runs that the panel does not follow.
 const [SOON, LATER] = [3000, 30_000];
+const TYPING = 250; // milliseconds without a key press before the search starts
 
 /** Return the status text. Runs without rows are `cancelled` in the API but shown as "No rows". */
 export const statusInWords = ({ status, error }) => (error?.code === "rows.none" ? t.statuses.noRows : t.statuses[status]);
 
+/** Return the value once it has not changed for `delay` milliseconds. */
+function useSettled(value, delay) {
+  const [settled, setSettled] = useState(value);
+  useEffect(() => {
+    const timer = setTimeout(() => setSettled(value), delay);
+    return () => clearTimeout(timer);
+  }, [value]);
+  return settled;
+}
+
 /** Load the list with search and status filter. `followed` is the state of the export that the panel follows. */
-export function useMyExports(client, news, followed, titleOf) {
+export function useMyExports(client, news, followed) {
   const [search, setSearch] = useState("");
   const [status, setStatus] = useState("");
-  const words = search.trim().toLowerCase();
-  const matches = words && ((state) => `${titleOf(state)} ${state.file?.name ?? ""} ${state.id}`.toLowerCase().includes(words));
+  const words = useSettled(search.trim(), TYPING);
+  const query = { ...(status && { status }), ...(words && { search: words }) };
   const pauseAfter = (items) => (items.some((item) => !isFinal(item) && item.id !== followed?.id) ? SOON : LATER);
-  const list = useList(client, "/exports", { query: status ? { status } : {}, matches, search: words, news, pauseAfter });
+  const list = useList(client, "/exports", { query, news, pauseAfter });
   const items = list.items?.map((item) => (item.id === followed?.id ? followed : item)) ?? null;
   return { ...list, items, search, setSearch, status, setStatus };
 }

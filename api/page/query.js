@@ -3,7 +3,7 @@
 import { useCallback, useEffect, useState } from "./html.js";
 
 /** Parameters that only the page uses. */
-const OWN = ["export", "columns"];
+const OWN = ["export", "columns", "lang"];
 const TABLE_ONLY = ["page", "pageSize", "cursor"];
 const COMMON = ["report", "sort", "timeZone", "filters", ...OWN, ...TABLE_ONLY];
 export const EMPTY = "(empty)";

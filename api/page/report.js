@@ -107,7 +107,7 @@ export function Report({ client, prefectUi, types, type, formats, csv, query: ad
   const titleOf = (state) =>
     state.name ?? schedules.items?.find((item) => item.id === state.scheduleId)?.name ?? types.find((item) => item.name === state.report)?.title ?? state.report;
   const news = `${running.id} ${running.state && isFinal(running.state)} ${running.problem}`;
-  const mine = useMyExports(client, news, running.state, titleOf);
+  const mine = useMyExports(client, news, running.state);
   useSignals(running, type.title);
   useEffect(() => {
     // Announce exports that were started here but that the panel no longer follows.

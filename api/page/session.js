@@ -1,7 +1,7 @@
 /** Store the API key for this tab and show the form to enter it. */
 
 import { html, useState } from "./html.js";
-import { t } from "./texts.js";
+import { chosen, t } from "./texts.js";
 
 /** Path of the page without a trailing slash, such as "/exports-app" or an empty string. */
 export const BASE = new URL(".", location.href).pathname.replace(/\/$/, "");
@@ -9,7 +9,13 @@ const NAME = `report-exports key ${BASE}`;
 const REFUSED = "report-exports:unauthorized";
 
 export const currentKey = () => sessionStorage.getItem(NAME);
-export const authorization = () => (currentKey() ? { Authorization: `Bearer ${currentKey()}` } : {});
+
+/** Headers of each request: the key, and the language of the report's labels unless the browser's languages apply. */
+export const requestHeaders = () => ({
+  ...(currentKey() && { Authorization: `Bearer ${currentKey()}` }),
+  ...(chosen && { "Accept-Language": chosen }),
+});
+
 export const forgetKey = () => sessionStorage.removeItem(NAME);
 
 /** `fetch` that also dispatches an event for status 401, so that the page can ask for a key. */

@@ -2,6 +2,8 @@
 
 import hashlib
 import logging
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Literal
@@ -26,11 +28,12 @@ from api.exports import dry_run, list_query
 from api.exports.answers import DryRun, Export, ExportList, Manifest, manifest_answer
 from api.exports.flow_run_job import retry_tag
 from api.exports.job import Job, poll_headers
-from api.exports.list_query import ExportListQuery, Position
+from api.exports.list_query import ExportListQuery, Position, Search, contains
 from api.exports.prefer_wait import wait_seconds
 from api.routes.export_state import full_state, full_states
 from api.routes.json_route import JsonRoute
 from api.routes.start_export import ExportOrder, ExportOrderDep, answer_start, start
+from api.tables.languages import Languages, LanguagesDep
 from api.web import responses
 from api.web.ids import ExportId
 from api.web.problems import Refusal
@@ -38,6 +41,7 @@ from api.web.queries import QueryModel, each_parameter_once
 from api.web.responses import refusals, with_headers
 from api.web.validation import validated
 from flows.errors import ExportError
+from flows.query.report import Report
 from flows.query.request import parse_stored_request
 from flows.runs.outcome import FILE_LOST
 
@@ -55,6 +59,7 @@ IfNoneMatch = Annotated[
     str,
     Header(alias="If-None-Match", description="A previous `ETag`. The status is 304 if it still matches."),
 ]
+MAX_SCHEDULES = 1000  # whose names are searched
 logger = logging.getLogger(__name__)
 
 
@@ -92,6 +97,7 @@ async def start_export(
     order: ExportOrderDep,
     caller: CallerDep,
     context: ContextDep,
+    languages: LanguagesDep,
     response: Response,
 ) -> Export | Response:
     """Start an export and return it with status 202.
@@ -101,7 +107,7 @@ async def start_export(
     """
     if dry_run_only:
         audit.note_preview()
-        sample = await _preview(order, caller, context)
+        sample = await _preview(order, caller, context, languages)
         return JSONResponse(sample.model_dump(mode="json"))
     return await answer_start(await start(order, context, caller), context, caller, response)
 
@@ -115,14 +121,16 @@ async def start_export(
     responses=refusals(*responses.START),
     dependencies=[Depends(limit_previews)],
 )
-async def preview_export(order: ExportOrderDep, caller: CallerDep, context: ContextDep) -> DryRun:
+async def preview_export(
+    order: ExportOrderDep, caller: CallerDep, context: ContextDep, languages: LanguagesDep
+) -> DryRun:
     """Return the number of rows, the estimated size and the first rows without starting an export."""
-    return await _preview(order, caller, context)
+    return await _preview(order, caller, context, languages)
 
 
-async def _preview(order: ExportOrder, caller: Caller, context: Context) -> DryRun:
+async def _preview(order: ExportOrder, caller: Caller, context: Context, languages: Languages) -> DryRun:
     async with context.readers.reading(caller.name, order.request.report.database):
-        return await dry_run.preview(order.request, context.source)
+        return await dry_run.preview(order.request, context.source, languages)
 
 
 async def get_list_query(
@@ -141,17 +149,29 @@ async def get_list_query(
 )
 async def list_exports(
     query: Annotated[ExportListQuery, Depends(get_list_query)],
+    reports: ReportsDep,
     caller: CallerDep,
     context: ContextDep,
     response: Response,
 ) -> ExportList:
-    """List the caller's exports. `status`, `report` and `scheduleId` filter the list."""
+    """List the caller's exports. `status`, `report`, `scheduleId` and `search` filter the list."""
     response.headers["Cache-Control"] = "no-store"
     position = query.cursor or Position(datetime.now(UTC))
-    jobs, next_position = await context.run_reader.page(query.filter(caller), query.limit, position)
+    search = await _search(query.search, reports, caller, context) if query.search else None
+    selected = replace(query.filter(caller), search=search)
+    jobs, next_position = await context.run_reader.page(selected, query.limit, position)
     return ExportList(
         items=await full_states(jobs, context, caller),
         next_cursor=list_query.encode(next_position) if next_position is not None else None,
+    )
+
+
+async def _search(text: str, reports: Mapping[str, Report], caller: Caller, context: Context) -> Search:
+    schedules, _ = await context.schedules.page(caller, MAX_SCHEDULES, 0)
+    return Search(
+        text,
+        frozenset(name for name, report in reports.items() if contains(report.title, text)),
+        frozenset(schedule.id for schedule in schedules if contains(schedule.spec.name, text)),
     )
 
 

@@ -4,8 +4,7 @@ from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
-from pydantic import AfterValidator, Field, SkipValidation, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import Field, SkipValidation
 
 from api.dependencies import CallerDep, ContextDep, ReportsDep, get_caller
 from api.tables.answers import (
@@ -20,17 +19,16 @@ from api.tables.answers import (
     TablePageColumn,
     report_type_answer,
 )
+from api.tables.languages import LanguagesDep
 from api.tables.table_query import TableParameters, TableQuery, at_parameters, parse_table_query
 from api.web.problems import Refusal
-from api.web.queries import DEFAULT_LIMIT, Limit, QueryModel, each_parameter_once
+from api.web.queries import DEFAULT_LIMIT, Limit, QueryModel, SearchText, each_parameter_once
 from api.web.responses import refusals
 from flows.errors import InvalidRequest
 from flows.query.report import Report, Scope
-from flows.query.request_fields import NO_NUL
 
 router = APIRouter(tags=["reports"], dependencies=[Depends(get_caller)])
 
-MAX_SEARCH_LENGTH = 200
 ReportName = Annotated[str, Path(description="Name of the report.", min_length=1)]
 
 
@@ -53,6 +51,7 @@ async def read_table(
     query: Annotated[TableQuery, Depends(get_table_query)],
     caller: CallerDep,
     context: ContextDep,
+    languages: LanguagesDep,
     response: Response,
 ) -> TablePage:
     """Return a page of the rows that an export with the same parameters would contain, in the same order."""
@@ -70,7 +69,9 @@ async def read_table(
         page=query.page if query.cursor is None else None,
         page_size=query.page_size,
         total=page.total,
-        columns=[TablePageColumn.of_table(column, column.key in sortable) for column in page.columns],
+        columns=[
+            TablePageColumn.of_table(column, column.key in sortable, languages) for column in page.columns
+        ],
         next_cursor=page.next_cursor,
     )
 
@@ -84,10 +85,14 @@ async def read_table(
     response_description="The reports that the caller may use.",
     responses=refusals(),
 )
-async def list_report_types(reports: ReportsDep, caller: CallerDep, context: ContextDep) -> ReportTypes:
+async def list_report_types(
+    reports: ReportsDep, caller: CallerDep, context: ContextDep, languages: LanguagesDep, response: Response
+) -> ReportTypes:
+    """List the reports. Titles and labels are in the language of the header `Accept-Language`."""
+    response.headers["Vary"] = "Accept-Language"
     broken = [] if caller.is_limited else context.reports.broken
     return ReportTypes(
-        items=[report_type_answer(report) for report in reports.values()],
+        items=[report_type_answer(report, languages) for report in reports.values()],
         disabled=[DisabledReport.of(report) for report in broken],
         formats=FORMAT_CHOICES,
         csv=CSV_CHOICES,
@@ -103,25 +108,18 @@ async def list_report_types(reports: ReportsDep, caller: CallerDep, context: Con
     response_description="The report.",
     responses=refusals(404),
 )
-async def read_report_type(name: ReportName, reports: ReportsDep) -> ReportType:
+async def read_report_type(
+    name: ReportName, reports: ReportsDep, languages: LanguagesDep, response: Response
+) -> ReportType:
+    """Return a report. Its title and labels are in the language of the header `Accept-Language`."""
+    response.headers["Vary"] = "Accept-Language"
     if name not in reports:
         raise Refusal(HTTPStatus.NOT_FOUND, "No report has this name.")
-    return report_type_answer(reports[name])
-
-
-def _read_search(text: str) -> str:
-    if len(text.strip()) > MAX_SEARCH_LENGTH:
-        detail = "Must have at most {length} characters."
-        raise PydanticCustomError("range", detail, {"length": MAX_SEARCH_LENGTH})
-    return text.strip()
+    return report_type_answer(reports[name], languages)
 
 
 class ChoicesQuery(QueryModel):
-    search: Annotated[
-        str,
-        AfterValidator(_read_search),
-        WithJsonSchema({"type": "string", "maxLength": MAX_SEARCH_LENGTH, "pattern": NO_NUL}),
-    ] = Field(
+    search: SearchText = Field(
         "", description="Part of the title (case is ignored), or the whole value. Omit it to list all values."
     )
     limit: Limit = DEFAULT_LIMIT

@@ -1,5 +1,6 @@
 """Convert Prefect deployments to schedules. Each schedule is stored as one deployment."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +18,7 @@ from flows.query.row_rights import Rights
 from flows.runs.tags import SCHEDULE, owner_from_tags, tag_value
 from flows.schedules.parameters import ScheduleParameters, parse_schedule_parameters
 
-NAME_PREFIX = "recurring-"
+_UNNAMEABLE = re.compile(r"[/%&<>\x00-\x1f\x7f]+")  # Prefect rejects some of these characters
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,11 @@ class StoredSchedule:
     @property
     def since(self) -> datetime:
         return self.recurring.since or self.created_at
+
+
+def deployment_name(name: str, schedule_id: str) -> str:
+    """Return the name of a new deployment. Prefect cannot rename it later, but its description is updated."""
+    return " ".join([*_UNNAMEABLE.sub(" ", name).split(), schedule_id])
 
 
 def owner_of(deployment: DeploymentResponse) -> str:

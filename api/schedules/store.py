@@ -41,9 +41,10 @@ from api.exports.flow_run_job import as_job, owner_tag, report_tag, rights_param
 from api.exports.job import Job
 from api.exports.request_keys import KEY_LIFE, KeyReused, caller_key, key_in_slot
 from api.exports.run_reader import RunReader
+from api.exports.run_writer import name_run
 from api.prefect_server import JobServer
 from api.schedules import timetable
-from api.schedules.deployment import NAME_PREFIX, StoredSchedule, as_stored_schedule, owner_of
+from api.schedules.deployment import StoredSchedule, as_stored_schedule, deployment_name, owner_of
 from api.schedules.spec import ScheduleSpec
 from api.web.problems import Unavailable
 from flows import tracing
@@ -64,12 +65,10 @@ class ScheduleStore:
         reader: RunReader,
         catalog: Catalog,
         limits: Limits,
-        deployment: str,
         attempts: int,
     ) -> None:
         self._server, self._client, self._attempts = server, server.client, attempts
         self._reader, self._catalog, self._limits = reader, catalog, limits
-        self._flow_name = deployment.partition("/")[0]
         self._creating: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def create(
@@ -106,7 +105,7 @@ class ScheduleStore:
             shipped = await self._server.deployment()
             deployment_id = await self._client.create_deployment(
                 flow_id=shipped.flow_id,
-                name=NAME_PREFIX + schedule_id,
+                name=deployment_name(spec.name, schedule_id),
                 description=spec.name,
                 version=version,
                 tags=_tags(spec, caller.name, schedule_id),
@@ -243,6 +242,8 @@ class ScheduleStore:
                     labels=tracing.trace_labels(),
                 )
                 entry.started = flow_run.name == name
+                if entry.started:
+                    await name_run(self._client, flow_run.id, stored.spec.report)
         return as_job(flow_run, {}, self._attempts), not entry.started
 
     async def _run_key(self, stored: StoredSchedule, caller: Caller, key: str, now: datetime) -> str:
@@ -302,9 +303,9 @@ class ScheduleStore:
         return stored
 
     async def _find(self, schedule_id: str) -> DeploymentResponse | None:
-        with suppress(ObjectNotFound):
-            name = f"{self._flow_name}/{NAME_PREFIX}{schedule_id}"
-            return await self._client.read_deployment_by_name(name)
+        tagged = DeploymentFilter(tags=DeploymentFilterTags(all_=[schedule_tag(schedule_id)]))
+        for deployment in await self._client.read_deployments(deployment_filter=tagged, limit=1):
+            return deployment
         with suppress(ObjectNotFound):
             return await self._client.read_deployment(UUID(schedule_id))
         return None

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 from typing_extensions import TypeAliasType
 
+from api.tables.languages import Languages
 from api.tables.table_query import MAX_PAGE_SIZE
 from api.web.answer import Answer, Count, NextCursor
 from flows.formats.csv.options import CHOICES, PRESETS
@@ -13,6 +14,7 @@ from flows.query.report import Filter, Report, TableColumn
 from flows.query.report_parts import label_of
 from flows.reports import BrokenReport
 from flows.rows.columns import OutputColumn, type_name
+from flows.rows.local_text import in_languages
 
 ColumnType = TypeAliasType(
     "ColumnType",
@@ -26,16 +28,17 @@ class Column(Answer):
     type: ColumnType
 
     @classmethod
-    def of(cls, column: OutputColumn) -> "Column":
-        return cls(key=column.key, label=column.label, type=column.type)
+    def of(cls, column: OutputColumn, languages: Languages) -> "Column":
+        return cls(key=column.key, label=in_languages(column.label, languages), type=column.type)
 
 
 class TablePageColumn(Column):
     sortable: bool
 
     @classmethod
-    def of_table(cls, column: OutputColumn, sortable: bool) -> "TablePageColumn":
-        return cls(key=column.key, label=column.label, type=column.type, sortable=sortable)
+    def of_table(cls, column: OutputColumn, sortable: bool, languages: Languages) -> "TablePageColumn":
+        label = in_languages(column.label, languages)
+        return cls(key=column.key, label=label, type=column.type, sortable=sortable)
 
 
 class TablePage(Answer):
@@ -135,14 +138,15 @@ FORMAT_CHOICES = [FormatChoice(name=format_.name, label=format_.label) for forma
 CSV_CHOICES = CsvChoices(presets=list(PRESETS), headers=list(CHOICES["header"]))
 
 
-def report_type_answer(report: Report) -> ReportType:
+def report_type_answer(report: Report, languages: Languages) -> ReportType:
+    """Describe the report, with its title and labels in the first of the languages that they have."""
     return ReportType(
         name=report.name,
-        title=report.title,
+        title=in_languages(report.title, languages),
         default=report.is_default,
-        parameters=_parameters(report),
-        filters=[_filter(name, filter_) for name, filter_ in report.filter_columns.items()],
-        columns=[_column(column, report) for column in report.table_columns.values()],
+        parameters=_parameters(report, languages),
+        filters=[_filter(name, filter_, languages) for name, filter_ in report.filter_columns.items()],
+        columns=[_column(column, report, languages) for column in report.table_columns.values()],
         default_sort=report.sort or None,
         questions=report.questions is not None,
         choices=report.questions is not None and report.questions.choices is not None,
@@ -150,11 +154,11 @@ def report_type_answer(report: Report) -> ReportType:
     )
 
 
-def _parameters(report: Report) -> list[ReportParameter]:
+def _parameters(report: Report, languages: Languages) -> list[ReportParameter]:
     parameters = [
         ReportParameter(
             name=name,
-            label=scope.label or label_of(name),
+            label=in_languages(scope.label or label_of(name), languages),
             type="string",
             pattern=scope.pattern,
             required=True,
@@ -168,21 +172,21 @@ def _parameters(report: Report) -> list[ReportParameter]:
     ]
 
 
-def _filter(name: str, filter_: Filter) -> ReportFilter:
+def _filter(name: str, filter_: Filter, languages: Languages) -> ReportFilter:
     choices = filter_.known_choices
     return ReportFilter(
         name=name,
-        label=filter_.label or label_of(name),
+        label=in_languages(filter_.label or label_of(name), languages),
         type=type_name(filter_.column.type),
         choices=list(choices) if choices is not None else None,
         operators=list(filter_.allowed_operators),
     )
 
 
-def _column(column: TableColumn, report: Report) -> ReportColumn:
+def _column(column: TableColumn, report: Report, languages: Languages) -> ReportColumn:
     return ReportColumn(
         key=column.key,
-        label=column.label,
+        label=in_languages(column.label, languages),
         type=column.type,
         pii=column.pii,
         masked=column.key in (report.masked or ()),

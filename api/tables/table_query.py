@@ -16,7 +16,7 @@ from flows.formats.registry import FORMATS
 from flows.query.filters.values import value_from_text
 from flows.query.report import Filter, Report
 from flows.query.request import ExportRequest, parse_request, requested_report
-from flows.query.request_fields import Day, Name, TimeZone
+from flows.query.request_fields import Day, LabelLanguage, Name, TimeZone
 
 DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE = 25, 200
 MAX_PAGE = 1_000_000
@@ -69,6 +69,7 @@ class TableParameters(Paging):
     )
     format: str | None = Field(None, description=_NO_EFFECT, json_schema_extra={"enum": list(FORMATS)})
     csv: str | None = Field(None, description=_NO_EFFECT, json_schema_extra={"enum": list(PRESETS)})
+    label_language: LabelLanguage | None = Field(None, description="Language of the labels, such as `de`.")
     name: Name | None = Field(None, description=_NO_EFFECT)
 
 

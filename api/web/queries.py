@@ -9,14 +9,24 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Request
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    WithJsonSchema,
+)
 from pydantic.alias_generators import to_camel
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from api.web.strict_json import check_text
 from flows.errors import FieldError, InvalidRequest, escape_pointer
+from flows.query.request_fields import NO_NUL
 
 DEFAULT_LIMIT, MAX_LIMIT = 20, 100
+MAX_SEARCH_LENGTH = 200
 
 
 class QueryModel(BaseModel):
@@ -47,6 +57,20 @@ class WholeNumber:
 
 
 Limit = Annotated[int, WholeNumber(MAX_LIMIT, DEFAULT_LIMIT), Field(description="Maximum number of items.")]
+
+
+def _read_search(text: str) -> str:
+    if len(text.strip()) > MAX_SEARCH_LENGTH:
+        detail = "Must have at most {length} characters."
+        raise PydanticCustomError("range", detail, {"length": MAX_SEARCH_LENGTH})
+    return text.strip()
+
+
+SearchText = Annotated[
+    str,
+    AfterValidator(_read_search),
+    WithJsonSchema({"type": "string", "maxLength": MAX_SEARCH_LENGTH, "pattern": NO_NUL}),
+]
 NEXT_PAGE = "`nextCursor` of the previous page."
 
 

@@ -43,10 +43,14 @@ def docs_policy(html: bytes) -> str:
 
 
 class SecurityHeaders:
-    """ASGI middleware that adds security headers to all responses, including errors."""
+    """ASGI middleware that adds security headers to all responses, including errors.
 
-    def __init__(self, app: ASGIApp, docs_path: str) -> None:
+    `frame_ancestors` lists the sites that may embed the page. No site may embed the API docs.
+    """
+
+    def __init__(self, app: ASGIApp, docs_path: str, frame_ancestors: str = "") -> None:
         self._app, self._docs_path = app, docs_path
+        self._policy = policy({**_PAGE, **({"frame-ancestors": frame_ancestors} if frame_ancestors else {})})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -54,13 +58,13 @@ class SecurityHeaders:
         elif scope["path"].removeprefix(scope.get("root_path", "")) == self._docs_path:
             await self._app(scope, receive, _SendDocs(send))
         else:
-            await self._app(scope, receive, _with_headers(send))
+            await self._app(scope, receive, _with_headers(send, self._policy))
 
 
-def _with_headers(send: Send) -> Send:
+def _with_headers(send: Send, content_security_policy: str) -> Send:
     async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
-            _add(message, policy(_PAGE))
+            _add(message, content_security_policy)
         await send(message)
 
     return send_with_headers

@@ -29,7 +29,7 @@ def fetch_items(
         page = parse_json(client.request("GET", path, params=params), "items", "nextCursor")
         yield from page["items"]
         limit -= len(page["items"])
-        if page["nextCursor"] is None or not page["items"]:
+        if page["nextCursor"] is None:  # a page of a filtered list may be empty
             return
         cursor = {"cursor": page["nextCursor"]}
 

@@ -29,6 +29,7 @@ from flows.query.report_parts import (
 )
 from flows.query.report_parts import camel_case as camel_case
 from flows.rows.columns import type_name
+from flows.rows.local_text import as_local_text
 from flows.rows.operators import FILTERABLE
 
 Transform = Callable[[pd.DataFrame], pd.DataFrame]
@@ -55,6 +56,7 @@ RESERVED = frozenset(
         "codebook",
         "format",
         *FORMATS,  # Each format has a field for its options.
+        "labelLanguage",
         "name",
         "page",
         "pageSize",
@@ -113,6 +115,7 @@ class Report:
     is_default: bool = False  # True if requests without a report use this one. The catalog sets it.
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "title", as_local_text(self.title, "title"))
         _check_kinds(self)
         for name, value in _converted(self).items():
             object.__setattr__(self, name, value)

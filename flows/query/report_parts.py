@@ -20,6 +20,7 @@ from sqlalchemy import types as sql
 
 from flows.errors import DeclarationError
 from flows.rows.columns import Choice, Question, type_name
+from flows.rows.local_text import as_local_text
 from flows.rows.operators import EXCLUSIONS, operators_of
 
 _TEXT = (
@@ -148,7 +149,8 @@ def as_scope(value: Any, part: str, source: Select[Any]) -> Scope:
     pattern = scope.pattern or _PATTERNS.get(type_name(column.type), _ANY_TEXT)
     if not isinstance(pattern, str):
         raise DeclarationError(f"{part}: pattern must be a regular expression as text")
-    return replace(scope, column=column, known=known, title=title, pattern=pattern)
+    label = as_local_text(scope.label, f"{part}: label")
+    return replace(scope, column=column, known=known, title=title, pattern=pattern, label=label)
 
 
 def as_filter(value: Any, part: str, source: Select[Any]) -> ColumnElement[Any] | Filter:
@@ -157,15 +159,16 @@ def as_filter(value: Any, part: str, source: Select[Any]) -> ColumnElement[Any] 
     if isinstance(value.choices, str) or not isinstance(value.choices, Iterable | None):
         raise DeclarationError(f'{part}: choices must be a tuple, such as choices=("AA", "DL")')
     choices = tuple(value.choices) if value.choices is not None else None
-    return replace(value, column=as_column(value.column, part, source), choices=choices)
+    label = as_local_text(value.label, f"{part}: label")
+    return replace(value, column=as_column(value.column, part, source), choices=choices, label=label)
 
 
 def as_heading(value: Any, part: str) -> Heading:
-    if isinstance(value, str):
-        return Heading(label=value)
+    if isinstance(value, str | Mapping):
+        value = Heading(label=value)  # type: ignore[arg-type]  # converted below
     if not isinstance(value, Heading):
         raise DeclarationError(f"{part}: must be a label or Heading(label=…, pii=…)")
-    return value
+    return replace(value, label=as_local_text(value.label, f"{part}: label"))
 
 
 def as_questions(questions: Questions, source: Select[Any]) -> Questions:

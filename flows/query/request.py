@@ -23,6 +23,7 @@ from flows.query.filters.operators import Conditions
 from flows.query.questions.options import AnswerOptions
 from flows.query.report import ALL_VALUES, DEFAULT_REPORT, Report, SortKey
 from flows.query.request_model import ReportRequest, any_report_model, request_model
+from flows.rows.local_text import in_languages
 
 MAX_FILE_NAME_LENGTH = 200
 
@@ -47,6 +48,7 @@ class ExportRequest:
     codebook: bool
     name: str | None
     body: Mapping[str, Any]
+    label_language: str | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -67,6 +69,8 @@ class ExportRequest:
         }
         if self.needs_choices:
             content["answers"] = {**asdict(self.answers), "codebook": self.codebook}
+        if self.label_language is not None:
+            content["labelLanguage"] = self.label_language
         if self.report.masked is not None:
             content["masked"] = sorted(self.report.masked)
         if restrictions := _row_restrictions(self.report):
@@ -82,6 +86,11 @@ class ExportRequest:
     def file_name(self, rows: int) -> str:
         """Return the file name with its extension. The extension may depend on the number of rows."""
         return f"{self.file_stem}.{self.format.extension(self.options, rows)}"
+
+    @property
+    def title(self) -> str:
+        """The title of the report in the language of the labels."""
+        return in_languages(self.report.title, [self.label_language] if self.label_language else [])
 
     @property
     def copy_options(self) -> CsvOptions | None:
@@ -214,6 +223,7 @@ def export_request(report: Report, values: ReportRequest, body: Any) -> ExportRe
         codebook=bool(values.codebook),
         name=values.name,
         body=stored_body(report, body),
+        label_language=values.label_language,
     )
 
 

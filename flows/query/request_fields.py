@@ -1,5 +1,6 @@
 """Build the field types of an export request, with their parsers and JSON schemas."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -19,10 +20,12 @@ from flows.query.questions.keys import QUESTION_SEPARATOR, names_question, quest
 from flows.query.questions.options import AnswerOptions, AnswerOptionsModel, parse_answer_options
 from flows.query.report import Filter, Report, Scope, parse_sort
 from flows.rows.columns import type_name
+from flows.rows.local_text import LANGUAGE
 
 Schema = dict[str, Any]
 
 MAX_NAME_LENGTH = 200
+MAX_LANGUAGE_LENGTH = 35
 OPTIONS = "options_"  # Prefix of the fields with the options of a format.
 # Names may contain these characters, although Python does not consider them printable. They are no-break and
 # ideographic spaces, and the joiners U+200C (used in Persian) and U+200D (used in emoji).
@@ -58,6 +61,12 @@ def read_by(parse: Any, schema: Schema) -> Any:
 
 def text(parse: Any, **schema: Any) -> Any:
     return read_by(parse, {"type": "string", **schema})
+
+
+def read_language(value: object) -> str:
+    if not isinstance(value, str) or len(value) > MAX_LANGUAGE_LENGTH or not re.fullmatch(LANGUAGE, value):
+        raise PydanticCustomError("format", "Must be a language tag such as de or pt-BR.")
+    return value.lower()
 
 
 def read_name(value: object) -> str:
@@ -225,4 +234,5 @@ def _read_format(value: object) -> Format:
 
 TimeZone = text(date_range.parse_time_zone, format="iana-time-zone")
 Name = text(read_name, format="line", minLength=1, maxLength=MAX_NAME_LENGTH)
+LabelLanguage = text(read_language, pattern=f"^{LANGUAGE}$", maxLength=MAX_LANGUAGE_LENGTH)
 Day = text(date_range.parse_date_or_timestamp, format="date-or-date-time", pattern=DATE_PATTERN)

@@ -34,6 +34,7 @@ from flows.query.report import Report, SortKey
 from flows.query.request_fields import (
     OPTIONS,
     Day,
+    LabelLanguage,
     Name,
     TimeZone,
     answers_field,
@@ -66,6 +67,10 @@ _ANSWERS = "Columns of the answers to questions. Needs a report that declares th
 _CODEBOOK = (
     "Add a codebook, which describes the columns and lists the choices of questions. It is the file "
     "`codebook.csv` in a zip, or a sheet of an Excel workbook."
+)
+_LABEL_LANGUAGE = (
+    "Language of the labels in the file, such as `de`. Labels without a translation, and labels of a request"
+    " without this field, are in the default language of the report."
 )
 _NAME = "Display name of the export. Browsers save the file under this name."
 
@@ -114,6 +119,7 @@ class ReportRequest(RequestModel):
         sort: tuple[SortKey, ...] | None
         format: Format | None
         codebook: bool | None
+        label_language: str | None
         name: str | None
 
     @property
@@ -220,6 +226,7 @@ def _fields(scope: dict[str, Any], dates: dict[str, Any]) -> dict[str, Any]:
             for name, format_ in FORMATS.items()
         },
         "codebook": (codebook_field() | None, Field(None, description=_CODEBOOK)),
+        "label_language": (LabelLanguage | None, Field(None, description=_LABEL_LANGUAGE)),
         "name": (Name | None, Field(None, description=_NAME)),
     }
 

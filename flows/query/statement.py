@@ -44,6 +44,7 @@ from flows.query.questions.keys import questions_key
 from flows.query.report import Report, Scope, TableColumn
 from flows.query.request import ExportRequest
 from flows.rows.columns import OutputColumn, Question, type_name
+from flows.rows.local_text import in_languages
 
 # Functions that convert the value of a scope to the type of its column.
 _SCOPE_VALUES: dict[str, Callable[[str], Any]] = {"integer": int, "uuid": UUID, "date": date.fromisoformat}
@@ -62,7 +63,8 @@ def output_columns(request: ExportRequest, questions: Sequence[Question]) -> lis
 
     Raises KeyError for a question that does not exist.
     """
-    plain = {key: _output(column) for key, column in request.report.table_columns.items()}
+    languages = [request.label_language] if request.label_language is not None else []
+    plain = {key: _output(column, languages) for key, column in request.report.table_columns.items()}
     group = questions_key(request.report)
     answers = question_columns(request.report, questions, request.answers)
     if request.columns is None:
@@ -88,8 +90,9 @@ def columns_to_read(
     return [*columns, *(column for column in everything if column.key not in chosen)]
 
 
-def _output(column: TableColumn) -> OutputColumn:
-    return OutputColumn(column.key, column.label, column.type, column.pii, column.expression)
+def _output(column: TableColumn, languages: Sequence[str]) -> OutputColumn:
+    label = in_languages(column.label, languages) if languages else column.label
+    return OutputColumn(column.key, label, column.type, column.pii, column.expression)
 
 
 def rows(request: ExportRequest, expressions: Sequence[ColumnElement[Any]]) -> Select[Any]:

@@ -3,6 +3,7 @@
 The artifacts contain the progress of the run, the columns of its file, and its page.
 """
 
+import json
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
@@ -19,22 +20,24 @@ from prefect.exceptions import ObjectNotFound
 from flows.runs.receipt import RunProgress, parse_metadata
 from flows.runs.tags import DELETED_TAG
 
-# Types of artifacts. The columns are stored in a separate artifact, because Prefect truncates metadata at 500
-# characters.
-PROGRESS, COLUMNS, PAGE = "progress", "columns", "markdown"
+# Types of artifacts that the Prefect UI can show. The columns are stored in a separate artifact, because
+# Prefect truncates metadata at 500 characters.
+PROGRESS, COLUMNS, PAGE = "progress", "table", "markdown"
+EARLIER_COLUMNS = "columns"  # Earlier versions stored the columns as a list under this type.
+DESCRIPTIONS = {COLUMNS: "Columns of the file"}
 
 
 def progress_filter(run_ids: Iterable[UUID]) -> ArtifactFilter:
-    return _filter(PROGRESS, run_ids)
+    return _filter([PROGRESS], run_ids)
 
 
 def columns_filter(run_id: UUID) -> ArtifactFilter:
-    return _filter(COLUMNS, [run_id])
+    return _filter([COLUMNS, EARLIER_COLUMNS], [run_id])
 
 
 def page_filter(run_id: UUID) -> ArtifactFilter:
     """Return the filter for the page of a run. The page shows the request and the first rows of the file."""
-    return _filter(PAGE, [run_id])
+    return _filter([PAGE], [run_id])
 
 
 def all_filter(*run_ids: UUID) -> ArtifactFilter:
@@ -44,10 +47,22 @@ def all_filter(*run_ids: UUID) -> ArtifactFilter:
 def create_artifacts(client: SyncPrefectClient, run_id: UUID, contents: Iterable[tuple[str, Any]]) -> None:
     """Create artifacts from (type, data) pairs, and delete them again if the run has been deleted."""
     for artifact_type, data in contents:
-        client.create_artifact(ArtifactCreate(type=artifact_type, flow_run_id=run_id, data=data))
+        description = DESCRIPTIONS.get(artifact_type)
+        client.create_artifact(
+            ArtifactCreate(type=artifact_type, flow_run_id=run_id, data=data, description=description)
+        )
     # The check comes last, because a deletion that starts after it finds and deletes the artifacts itself.
     if _is_deleted(client, run_id):
         delete_artifacts(client, all_filter(run_id))
+
+
+def columns_data(columns: list[dict[str, Any]]) -> str:
+    """Return the data of the artifact of the columns. Prefect stores tables as JSON text."""
+    return json.dumps(columns)
+
+
+def parse_columns(data: Any) -> list[dict[str, Any]]:
+    return cast("list[dict[str, Any]]", json.loads(data) if isinstance(data, str) else data)
 
 
 def _is_deleted(client: SyncPrefectClient, run_id: UUID) -> bool:
@@ -64,10 +79,10 @@ def delete_artifacts(client: SyncPrefectClient, selected: ArtifactFilter) -> Non
                 client.delete_artifact(artifact.id)
 
 
-def _filter(artifact_type: str, run_ids: Iterable[UUID]) -> ArtifactFilter:
+def _filter(types: list[str], run_ids: Iterable[UUID]) -> ArtifactFilter:
     return ArtifactFilter(
         flow_run_id=ArtifactFilterFlowRunId(any_=list(run_ids)),
-        type=ArtifactFilterType(any_=[artifact_type]),
+        type=ArtifactFilterType(any_=types),
     )
 
 

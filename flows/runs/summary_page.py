@@ -4,6 +4,7 @@ import csv
 import html
 import io
 import json
+from collections.abc import Mapping
 from itertools import islice
 
 from flows.formats.csv.options import CsvOptions
@@ -26,7 +27,8 @@ def first_rows(records: bytes, columns: list[OutputColumn], dialect: CsvOptions)
     return [labels, *(_row(cells, columns) for cells in islice(rows, ROWS))]
 
 
-def markdown(request: ExportRequest, receipt: Receipt, rows: FirstRows, download_url: str) -> str:
+def markdown(request: ExportRequest, receipt: Receipt, rows: FirstRows, urls: Mapping[str, str]) -> str:
+    """Return the page of an export with a file. `urls` are links by title, such as `Download`."""
     receipt_rows = {
         "Rows": f"{receipt.rows:,}",
         "Bytes": f"{receipt.bytes:,}",
@@ -38,12 +40,31 @@ def markdown(request: ExportRequest, receipt: Receipt, rows: FirstRows, download
     return "\n\n".join(
         [
             f"# {request.report.title}",
-            f"[{receipt.name}]({download_url})",
+            f"[{receipt.name}]({urls['Download']})",
+            _links(urls),
             _table([["Receipt", ""], *map(list, receipt_rows.items())]),
             f"```json\n{body}\n```",
             _table(rows),
         ]
     )
+
+
+def failure_markdown(report: str, code: str, message: str, urls: Mapping[str, str], docs_url: str) -> str:
+    """Return the page of an export without a file, with a link to the documentation of the code."""
+    section = f"docs/operations.md#{code.replace('.', '')}"
+    help_text = f"[{section}]({docs_url}/{section.removeprefix('docs/')})" if docs_url else f"`{section}`"
+    return "\n\n".join(
+        [
+            f"# {_cell(report)}: {code}",
+            _cell(message),
+            f"What to do: {help_text}",
+            _links(urls),
+        ]
+    )
+
+
+def _links(urls: Mapping[str, str]) -> str:
+    return " · ".join(f"[{title}]({url})" for title, url in urls.items())
 
 
 def _row(cells: list[str], columns: list[OutputColumn]) -> list[str]:

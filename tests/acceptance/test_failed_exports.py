@@ -11,6 +11,7 @@ import httpx
 import psycopg
 import pytest
 
+from tests.acceptance.test_run_page import artifacts_of, pages
 from tests.support.export_client import ARTICLES_REQUEST, SURVEY, Session, follow, start
 from tests.support.extra_processes import create_pool, deploy_export, extra_processes
 from tests.support.running_stack import Stack
@@ -164,6 +165,17 @@ def test_prefects_filter_for_failed_runs_finds_every_failure(
     assert {name: messages[session.id] for name, session in failed.items()} == {
         name: f"{failure.code}: {failure.message}" for name, failure in FAILURES.items()
     }
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_the_page_of_the_run_names_the_section_of_its_code(
+    prefect: httpx.Client, failed: dict[str, Session], name: str
+) -> None:
+    (page,) = pages(artifacts_of(prefect, failed[name].id))
+    code = FAILURES[name].code
+    assert f": {code}\n" in page
+    assert f"`docs/operations.md#{code.replace('.', '')}`" in page
+    assert f"export={failed[name].id})" in page
 
 
 @pytest.mark.parametrize("name", FAILURES)

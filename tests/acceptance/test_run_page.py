@@ -40,6 +40,16 @@ def test_the_run_is_completed_with_its_result_as_message(prefect: httpx.Client, 
     assert {"owner:local", "report:survey-responses"} <= set(run["tags"])
 
 
+def test_the_search_for_an_id_finds_its_run(prefect: httpx.Client, article: Session) -> None:
+    query = {"flow_runs": {"name": {"like_": article.id}}}
+    (run,) = prefect.post("/flow_runs/filter", json=query).raise_for_status().json()
+    assert (run["id"], run["name"]) == (article.id, f"survey-responses-{article.id}")
+
+
+def test_the_artifacts_have_types_that_prefect_shows(artifacts: list[dict[str, Any]]) -> None:
+    assert {artifact["type"] for artifact in artifacts} == {"progress", "table", "markdown"}
+
+
 def test_each_step_is_a_task_run(prefect: httpx.Client, article: Session) -> None:
     query = {"flow_runs": {"id": {"any_": [article.id]}}}
     runs = prefect.post("/task_runs/filter", json=query).raise_for_status().json()
@@ -61,6 +71,11 @@ def test_the_page_links_to_the_download_route_without_a_signature(
     name = "survey-responses_668b6fa3b8d693cd865b44bb_2024-07-19_2024-07-26.csv"
     address = str(api.base_url.join(f"/exports/{article.id}/download"))
     assert f"[{name}]({address})" in page
+    for title, path in [
+        ("Export", f"/?report=survey-responses&export={article.id}"),
+        ("Receipt", f"/exports/{article.id}/manifest"),
+    ]:
+        assert f"[{title}]({api.base_url.join(path)})" in page
     assert "Signature" not in str(artifacts)
 
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.support.export_client import EMPTY_SURVEY, ONE_ROW_SURVEY
-from tests.support.schedules import WEEKLY, schedule_from_prefect_yaml
+from tests.support.schedules import WEEKLY, deployment_of, schedule_from_prefect_yaml
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 MADRID = ZoneInfo("Europe/Madrid")
@@ -42,11 +42,6 @@ def create(api: httpx.Client) -> Iterator[Creator]:
     creator = Creator(api)
     yield creator
     creator.delete_all()
-
-
-def deployment(prefect: httpx.Client, schedule_id: str) -> dict[str, Any]:
-    path = f"/deployments/name/export-report/recurring-{schedule_id}"
-    return dict(prefect.get(path).raise_for_status().json())
 
 
 def scheduled_runs(prefect: httpx.Client, schedule_id: str) -> list[dict[str, Any]]:
@@ -103,13 +98,24 @@ def test_a_schedule_is_a_prefect_deployment_with_its_runs_scheduled_at_once(
         schedule["nextRuns"][0]["plannedAt"]
     )
     assert {"owner:local", "report:survey-responses", f"schedule:{schedule['id']}"} <= set(runs[0]["tags"])
-    stored = deployment(prefect, schedule["id"])
+    stored = deployment_of(prefect, schedule["id"])
     assert stored["description"] == WEEKLY["name"]
     assert stored["schedules"][0]["schedule"] == {
         "cron": "0 9 * * MON",
         "timezone": "Europe/Madrid",
         "day_or": True,
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("Weekly attendees", "Weekly attendees"), ("R&D <50%> a/b", "R D 50 a b"), ("%&", "")]
+)
+def test_the_deployment_of_a_schedule_is_named_after_it(
+    create: Creator, prefect: httpx.Client, name: str, words: str
+) -> None:
+    schedule = create(name=name)
+    stored = deployment_of(prefect, schedule["id"])
+    assert (stored["name"], stored["description"]) == (f"{words} {schedule['id']}".strip(), name)
 
 
 def test_the_interactive_deployment_has_no_schedule(create: Creator, prefect: httpx.Client) -> None:
@@ -260,7 +266,7 @@ def test_a_change_replaces_only_the_given_fields_and_reschedules(
     ]
     assert starts[0] == datetime.fromisoformat(changed["nextRuns"][0]["plannedAt"])
     assert {start.astimezone(UTC).hour for start in starts} == {6}
-    assert len(deployment(prefect, schedule["id"])["schedules"]) == 1
+    assert len(deployment_of(prefect, schedule["id"])["schedules"]) == 1
 
 
 def test_a_deleted_schedule_is_unknown_and_its_exports_remain(
@@ -281,7 +287,7 @@ def test_deleting_a_schedule_cancels_its_queued_exports(
     schedule = create()
     later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
     delayed = {"state": {"type": "SCHEDULED", "state_details": {"scheduled_time": later}}}
-    create = f"/deployments/{deployment(prefect, schedule['id'])['id']}/create_flow_run"
+    create = f"/deployments/{deployment_of(prefect, schedule['id'])['id']}/create_flow_run"
     job_id = prefect.post(create, json=delayed).raise_for_status().json()["id"]
     assert api.delete(f"/schedules/{schedule['id']}").status_code == 204
     assert api.get(f"/exports/{job_id}").json()["status"] == "cancelled"
@@ -345,6 +351,7 @@ def test_a_schedule_runs_at_its_slot_and_covers_the_days_before_it(
     run = prefect.get(f"/flow_runs/{job['id']}").json()
     assert run["created_by"]["type"] == "SCHEDULE"
     assert run["parameters"]["request"] == job["request"]
+    assert run["name"] == f"survey-responses-{job['id']}"
 
 
 def test_a_late_run_covers_the_range_of_its_slot(
@@ -353,7 +360,7 @@ def test_a_late_run_covers_the_range_of_its_slot(
     """Start a run three days late, as after an outage. Its dates must depend on the scheduled time."""
     schedule = create(range={"kind": "relative", "preset": "yesterday"})
     slot = datetime.now(UTC) - timedelta(days=3)
-    deployment_id = deployment(prefect, schedule["id"])["id"]
+    deployment_id = deployment_of(prefect, schedule["id"])["id"]
     late = {"type": "SCHEDULED", "state_details": {"scheduled_time": slot.isoformat()}}
     answer = prefect.post(f"/deployments/{deployment_id}/create_flow_run", json={"state": late})
     job = finish(api, answer.raise_for_status().json()["id"])
@@ -480,7 +487,7 @@ def test_another_callers_schedule_is_unknown_and_not_listed(
     api: httpx.Client, create: Creator, prefect: httpx.Client
 ) -> None:
     schedule = create()
-    deployment_id = deployment(prefect, schedule["id"])["id"]
+    deployment_id = deployment_of(prefect, schedule["id"])["id"]
     tags = ["owner:another-caller", f"schedule:{schedule['id']}"]
     prefect.patch(f"/deployments/{deployment_id}", json={"tags": tags}).raise_for_status()
     try:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.support import flow_runs
 from tests.support.export_client import EMPTY_SURVEY
+from tests.support.schedules import deployment_of
 from tests.support.webhook_receiver import HANG, HOST, Receiver
 
 TIMEOUT_SECONDS = 60
@@ -60,11 +61,6 @@ def hook(url: str, *on: str) -> dict[str, Any]:
 
 def random_path() -> str:
     return f"/{secrets.token_hex(8)}"
-
-
-def deployment_of(prefect: httpx.Client, schedule_id: str) -> dict[str, Any]:
-    response = prefect.get(f"/deployments/name/export-report/recurring-{schedule_id}")
-    return dict(response.raise_for_status().json())
 
 
 def run_now(api: httpx.Client, schedule_id: str) -> str:

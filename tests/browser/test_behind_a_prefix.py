@@ -5,16 +5,19 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
 from tests.browser.conftest import SAMPLE, Open
 from tests.support.extra_processes import ExtraProcesses, free_port
 from tests.support.system_programs import require_program
+from tests.support.watched_page import watched
 
 PREFIX = "/exports-app"
+EMBEDDER = "http://intranet.test"
 CONFIG = """
 daemon off;
 worker_processes 1;
@@ -45,7 +48,7 @@ def nginx_url(others: ExtraProcesses, tmp_path_factory: pytest.TempPathFactory) 
     nginx = require_program("nginx")
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    api_url = others.start_api(REPORTS_PUBLIC_URL=url + PREFIX)
+    api_url = others.start_api(REPORTS_PUBLIC_URL=url + PREFIX, REPORTS_FRAME_ANCESTORS=EMBEDDER)
     folder = tmp_path_factory.mktemp("nginx")
     config = folder / "nginx.conf"
     config.write_text(CONFIG.format(folder=folder, port=port, api_url=api_url), encoding="utf-8")
@@ -85,6 +88,22 @@ def test_the_page_exports_and_downloads_under_a_prefix(open_page: Open, nginx_ur
     expect(page).to_have_url(re.compile(rf"{PREFIX}/"))
     page.locator("tbody tr").first.wait_for()
     assert opened.axe_violations() == []
+
+
+@pytest.mark.parametrize(("site", "is_allowed"), [(EMBEDDER, True), ("http://other.test", False)])
+def test_only_a_named_site_can_embed_the_page(
+    chromium: Browser, nginx_url: str, site: str, is_allowed: bool
+) -> None:
+    hosts = {urlsplit(nginx_url).netloc, urlsplit(site).netloc}
+    frame = f'<iframe src="{nginx_url}{PREFIX}{SAMPLE}"></iframe>'
+    with watched(chromium, nginx_url, hosts) as opened:
+        opened.page.route(f"{site}/", lambda route: route.fulfill(content_type="text/html", body=frame))
+        opened.page.goto(f"{site}/")
+        if is_allowed:
+            opened.page.frame_locator("iframe").locator("tbody tr").first.wait_for()
+        else:
+            assert any("frame-ancestors" in complaint for complaint in opened.complaints)
+            opened.complaints.clear()
 
 
 def test_the_api_docs_work_under_a_prefix(open_page: Open, nginx_url: str) -> None:

@@ -37,6 +37,45 @@ def items(page: Page) -> list[str]:
     return page.locator("section[aria-labelledby=mine] > ul > li strong").all_inner_texts()
 
 
+@pytest.fixture(scope="module")
+def two_hundred(prefect: httpx.Client, api: httpx.Client) -> Iterator[str]:
+    """Create 200 finished exports in Prefect that are older than all others. Yield the id of the oldest."""
+    example = api.post("/exports", json={**ONE_DAY, "name": "example"}).raise_for_status().json()["id"]
+    run = prefect.get(f"/flow_runs/{example}").raise_for_status().json()
+    body = {
+        "flow_id": run["flow_id"],
+        "deployment_id": run["deployment_id"],
+        "tags": ["owner:local", "report:orders"],
+        "state": {"type": "CANCELLED"},
+    }
+    ids: list[str] = []
+    for number in range(200):
+        parameters = {"request": {**ONE_DAY, "name": f"قديم {number:03}"}}
+        created = prefect.post("/flow_runs/", json={**body, "parameters": parameters}).raise_for_status()
+        ids.append(str(created.json()["id"]))
+    yield ids[0]
+    for run_id in [*ids, example]:
+        prefect.delete(f"/flow_runs/{run_id}")
+
+
+def test_search_finds_an_arabic_name_beyond_the_first_hundred(
+    two_hundred: str, many: list[str], open_page: Open
+) -> None:
+    opened = open_page(SAMPLE)
+    page = opened.page
+    section = page.get_by_role("region", name="My exports")
+    section.get_by_label("Search by name").fill("قديم 000")
+    items = section.locator(":scope > ul > li")
+    expect(items).to_have_count(1)
+    expect(items).to_have_id(f"export-{two_hundred}")
+    section.get_by_label("Search by name").fill("قديم")
+    section.get_by_label("Filter by status").select_option("Cancelled")
+    expect(items).to_have_count(5)
+    section.get_by_role("button", name="Older").click()
+    expect(items.first.locator("strong")).to_have_text("قديم 194")
+    assert opened.axe_violations() == []
+
+
 def test_search_by_name_reaches_exports_on_later_pages(open_page: Open, many: list[str]) -> None:
     opened = open_page(SAMPLE)
     page = opened.page

@@ -20,6 +20,7 @@ from tests.support.export_client import ARTICLES_REQUEST, EMPTY_SURVEY, follow, 
 from tests.support.extra_processes import ROOT
 from tests.support.guarantee_table import GuaranteeTable
 from tests.support.running_stack import Stack, running_stack
+from tests.support.schedules import deployment_of
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 RESPONSE_TIMEOUT_SECONDS = 2.5
@@ -172,9 +173,7 @@ def create_schedule_every_two_seconds(api: httpx.Client, prefect: httpx.Client) 
         "onlyIfRows": True,
     }
     schedule_id = api.post("/schedules", json=body).raise_for_status().json()["id"]
-    deployment = (
-        prefect.get(f"/deployments/name/export-report/recurring-{schedule_id}").raise_for_status().json()
-    )
+    deployment = deployment_of(prefect, schedule_id)
     anchor = datetime.now(UTC).replace(microsecond=0).isoformat()
     interval = {"interval": SLOT.total_seconds(), "anchor_date": anchor, "timezone": "UTC"}
     change = {"schedules": [{"schedule": interval, "active": True, "slug": "every"}]}

@@ -13,6 +13,7 @@ import pytest
 from api.access.api_keys import KeyFile
 from tests.support.caller_model import UNKNOWN, comparable, send
 from tests.support.export_client import EMPTY_SURVEY, ONE_ROW_SURVEY, Session, follow
+from tests.support.schedules import deployment_of
 
 OWN, FOREIGN, NONE = EMPTY_SURVEY, ONE_ROW_SURVEY, "0" * 24
 DAYS = {"from": "2024-09-24", "to": "2024-09-24"}
@@ -157,7 +158,7 @@ def test_a_right_that_is_gone_pauses_the_schedule_at_once(clients: Clients, pref
 
 def _take_right_away(prefect: httpx.Client, schedule_id: str) -> None:
     """Remove the survey from the schedule's stored rights, and make the schedule run within two seconds."""
-    deployment = prefect.get(f"/deployments/name/export-report/recurring-{schedule_id}").json()
+    deployment = deployment_of(prefect, schedule_id)
     rights = {"claims": {"surveyId": [FOREIGN]}, "fromKey": True}
     url = f"/deployments/{deployment['id']}"
     prefect.patch(url, json={"parameters": {**deployment["parameters"], "rights": rights}}).raise_for_status()

@@ -17,6 +17,13 @@ WEEKLY: dict[str, Any] = {
 }
 
 
+def deployment_of(prefect: httpx.Client, schedule_id: str) -> dict[str, Any]:
+    """Return the Prefect deployment that stores a schedule."""
+    query = {"deployments": {"tags": {"all_": [f"schedule:{schedule_id}"]}}}
+    (deployment,) = prefect.post("/deployments/filter", json=query).raise_for_status().json()
+    return dict(deployment)
+
+
 @contextmanager
 def schedule_from_prefect_yaml(prefect: httpx.Client) -> Iterator[tuple[str, str]]:
     """Create a schedule as `prefect deploy` does from prefect.yaml, and yield the schedule's id and name."""

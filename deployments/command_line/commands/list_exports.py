@@ -3,15 +3,14 @@
 import argparse
 from collections.abc import Mapping, Sequence
 from datetime import tzinfo
-from itertools import islice
 from typing import Any
 
-from deployments.command_line.api_client import ApiClient, Problem, connect
+from deployments.command_line.api_client import Problem, connect
 from deployments.command_line.exit_codes import DONE, EXIT_CODES, RequestRejected
 from deployments.command_line.interrupts import handle_signals
 from deployments.command_line.options.export_options import Commands
 from deployments.command_line.options.service_options import add_service_options, read_api_key
-from deployments.command_line.pagination import MAX_LIMIT, add_list_options, fetch_items
+from deployments.command_line.pagination import add_list_options, fetch_items
 from deployments.command_line.request_body import describe_errors
 from deployments.command_line.text import table
 from deployments.command_line.text.display import print_to_stderr
@@ -36,7 +35,7 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "--search",
         metavar="TEXT",
-        help="only exports whose name or report contains this text (case is ignored)",
+        help="only exports whose name, report, schedule, file name or id contains this text; case is ignored",
     )
     add_list_options(parser)
     add_service_options(parser)
@@ -48,26 +47,14 @@ def run(arguments: argparse.Namespace) -> int:
         connect(arguments.api, read_api_key(), arguments.timeout, print_to_stderr) as client,
     ):
         try:
-            query = {"status": arguments.status} if arguments.status is not None else {}
-            jobs = _search(client, query, arguments.search, arguments.limit)
+            options = {"status": arguments.status, "search": arguments.search}
+            query = {name: value for name, value in options.items() if value is not None}
+            jobs = list(fetch_items(client, "/exports", query, arguments.limit))
         except Problem as problem:
             lines = describe_errors(problem.errors, {})
             raise RequestRejected("\n".join(lines) or problem.detail) from None
     print_jobs(jobs, arguments.json)
     return DONE
-
-
-def _search(
-    client: ApiClient, query: Mapping[str, str], text: str | None, limit: int
-) -> list[Mapping[str, Any]]:
-    if text is None:
-        return list(fetch_items(client, "/exports", query, limit))
-    jobs = fetch_items(client, "/exports", query, MAX_LIMIT)
-    return list(islice((job for job in jobs if _matches(job, text.casefold())), limit))
-
-
-def _matches(job: Mapping[str, Any], text: str) -> bool:
-    return any(text in str(job.get(field) or "").casefold() for field in ("name", "report"))
 
 
 def remove_link(job: Mapping[str, Any]) -> dict[str, Any]:

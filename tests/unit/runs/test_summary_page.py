@@ -1,7 +1,10 @@
+import pytest
+
 from flows.formats.csv.options import PRESETS, parse_options
 from flows.query.request import parse_request
 from flows.query.statement import output_columns
 from flows.reports import catalog
+from flows.run_pages import export_urls
 from flows.runs import summary_page
 from tests.support.golden import golden
 from tests.support.prefect_job import RECEIPT
@@ -28,14 +31,39 @@ lines | a pipe, <b>bold</b> and *stars*"
 
 def test_the_summary_has_request_receipt_and_masked_first_rows() -> None:
     rows = summary_page.first_rows(RECORDS, output_columns(REQUEST, []), REQUEST.options)
-    page = summary_page.markdown(REQUEST, RECEIPT, rows, "http://127.0.0.1:8000/exports/1/download")
+    urls = export_urls("http://127.0.0.1:8000", "1", "survey-responses", ["schedule:2"], has_file=True)
+    page = summary_page.markdown(REQUEST, RECEIPT, rows, urls)
     assert (page + "\n").encode() == golden("run_page.md")
 
 
 def test_an_export_without_rows_has_a_summary() -> None:
     rows = summary_page.first_rows(b"", output_columns(REQUEST, []), REQUEST.options)
     assert rows == [["Response", "Name", "UTM source", "Comment"]]
-    assert "| Response | Name | UTM source | Comment |" in summary_page.markdown(REQUEST, RECEIPT, rows, "")
+    page = summary_page.markdown(REQUEST, RECEIPT, rows, {"Download": ""})
+    assert "| Response | Name | UTM source | Comment |" in page
+
+
+@pytest.mark.parametrize(
+    ("docs_url", "help_text"),
+    [
+        ("", "`docs/operations.md#sourceunavailable`"),
+        (
+            "https://git.example.com/exports/docs",
+            "[docs/operations.md#sourceunavailable]"
+            "(https://git.example.com/exports/docs/operations.md#sourceunavailable)",
+        ),
+    ],
+)
+def test_the_page_of_a_failed_run_names_its_section_of_the_documentation(
+    docs_url: str, help_text: str
+) -> None:
+    urls = export_urls("https://example.com/app", "1", "orders", [])
+    page = summary_page.failure_markdown("orders", "source.unavailable", "No <answer>.", urls, docs_url)
+    assert page == (
+        "# orders: source.unavailable\n\nNo &lt;answer&gt;.\n\n"
+        f"What to do: {help_text}\n\n"
+        "[Export](https://example.com/app/?report=orders&export=1)"
+    )
 
 
 def test_a_large_cell_is_truncated() -> None:

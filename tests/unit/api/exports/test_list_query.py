@@ -1,5 +1,6 @@
 import base64
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -8,11 +9,13 @@ import pytest
 
 from api.access.caller import Caller
 from api.exports import list_query
-from api.exports.list_query import ExportFilter, ExportListQuery, Position
+from api.exports.list_query import ExportFilter, ExportListQuery, Position, Search
 from api.web.validation import validated
 from flows.errors import InvalidRequest
 from flows.reports import catalog
+from flows.runs.receipt import RunProgress
 from tests.support.clock import NOON
+from tests.support.prefect_job import JOB_ID, RECEIPT, WHOLE, job
 
 REPORTS = catalog(("flows.samples",))
 ADA = Caller("ada")
@@ -35,6 +38,25 @@ def test_without_parameters_the_list_is_not_filtered() -> None:
 def test_each_parameter_filters_the_list() -> None:
     query = read(status="done", report="orders", scheduleId=str(ONE).upper(), limit="100")
     assert (query.limit, query.filter(ADA)) == (100, ExportFilter(ADA, "done", "orders", str(ONE)))
+
+
+@pytest.mark.parametrize(
+    ("text", "is_found"),
+    [("MONDAY", True), ("straße", True), ("orders-monday", True), (JOB_ID[:8], True), ("order", True),
+     ("tuesday", False)],
+)  # fmt: skip
+def test_a_search_compares_name_report_file_and_id_in_any_case(text: str, is_found: bool) -> None:
+    receipt = replace(RECEIPT, name="orders-monday.csv")
+    request = {"report": "orders", "name": "Monday STRASSE"}
+    progress = RunProgress(100, receipt=receipt)
+    assert Search(text).matches(job("COMPLETED", progress, request=request, report="orders")) is is_found
+
+
+def test_a_search_finds_exports_by_the_titles_of_their_report_and_schedule() -> None:
+    export = job("COMPLETED", WHOLE, report="orders", tags=frozenset({"schedule:7"}))
+    assert Search("x", reports=frozenset({"orders"})).matches(export)
+    assert Search("x", schedule_ids=frozenset({"7"})).matches(export)
+    assert not Search("x", frozenset({"customers"}), frozenset({"8"})).matches(export)
 
 
 def test_a_cursor_leads_back_to_its_position() -> None:
@@ -87,6 +109,7 @@ def test_a_position_remembers_the_runs_of_its_timestamp() -> None:
         ("cursor", base64.urlsafe_b64encode(b"[" * 5000).decode()),
         ("\0", "1"),
         ("page", "2"),
+        ("search", "x" * 201),
     ],
 )
 def test_an_invalid_value_is_rejected_by_name(name: str, value: str) -> None:

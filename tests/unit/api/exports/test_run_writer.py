@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID, uuid4
 
+import httpx
 import pytest
 from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun, State, StateType
@@ -38,6 +39,7 @@ class Prefect:
     artifacts: list[UUID] = field(default_factory=list)
     queue: int = 0
     requests: int = 0
+    is_down: bool = False
 
     @property
     def client(self) -> "Prefect":
@@ -79,8 +81,12 @@ class Prefect:
         self.requests += 1
         return {run.idempotency_key: run for run in self.runs.values() if run.idempotency_key in keys}
 
-    async def update_flow_run(self, run_id: UUID, tags: list[str], name: str, **_: Any) -> None:
-        self.runs[run_id] = self.runs[run_id].model_copy(update={"tags": tags, "name": name})
+    async def update_flow_run(self, run_id: UUID, name: str, tags: list[str] | None = None, **_: Any) -> None:
+        self.requests += 1
+        if self.is_down:
+            raise httpx.ConnectError("down")
+        run = self.runs[run_id]
+        self.runs[run_id] = run.model_copy(update={"tags": run.tags if tags is None else tags, "name": name})
 
     async def set_flow_run_state(self, *_: Any) -> None:
         pass
@@ -212,6 +218,15 @@ def test_a_key_that_was_used_too_often_is_rejected(prefect: Prefect, writer: Run
         started(writer, "k")
     del prefect.runs[UUID(job.run.id)]
     assert not started(writer, "k")[1]
+
+
+@pytest.mark.parametrize("is_down", [False, True])
+def test_a_new_run_has_its_report_and_id_as_name(prefect: Prefect, writer: RunWriter, is_down: bool) -> None:
+    prefect.is_down = is_down
+    job, replayed = started(writer, "k")
+    assert not replayed
+    assert (prefect.runs[UUID(job.run.id)].name == f"survey-responses-{job.run.id}") is not is_down
+    assert started(writer, "k")[1]
 
 
 def test_a_key_is_bound_to_its_request(writer: RunWriter) -> None:

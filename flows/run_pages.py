@@ -1,0 +1,68 @@
+"""Create the artifacts that operators see on the page of a run in the Prefect UI.
+
+They are created after the run has ended, so that they do not delay the file.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import urlencode
+
+from prefect import Flow
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import FlowRun, State
+
+from flows.errors import NoRows
+from flows.query.report import DEFAULT_REPORT
+from flows.query.request import ExportRequest
+from flows.rows.columns import OutputColumn
+from flows.runs import artifacts, summary_page
+from flows.runs.outcome import code_and_message
+from flows.runs.receipt import Receipt
+from flows.runs.tags import SCHEDULE, tag_value
+from flows.settings import Settings
+
+
+def leave_page(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+    """Create the artifacts of a completed run. Prefect calls this hook."""
+    if code_and_message(state.name or "", state.message or "")[0] == NoRows.code:
+        leave_failure_page(flow, flow_run, state)
+        return
+    record: Any = state.data
+    with get_client(sync_client=True) as client:
+        artifacts.create_artifacts(client, flow_run.id, record.result)
+
+
+def leave_failure_page(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+    """Create the page of a run that has ended without a file. Prefect calls this hook for failed runs."""
+    settings = Settings()
+    code, message = code_and_message(state.name or "", state.message or "")
+    request: Any = flow_run.parameters.get("request")
+    report = str((request if isinstance(request, dict) else {}).get("report") or DEFAULT_REPORT)
+    urls = export_urls(settings.public_url, str(flow_run.id), report, flow_run.tags)
+    page = summary_page.failure_markdown(report, code or "internal", message, urls, settings.docs_url)
+    with get_client(sync_client=True) as client:
+        artifacts.create_artifacts(client, flow_run.id, [(artifacts.PAGE, page)])
+
+
+def artifact_contents(
+    request: ExportRequest,
+    receipt: Receipt,
+    columns: list[OutputColumn],
+    rows: summary_page.FirstRows,
+    urls: dict[str, str],
+) -> list[tuple[str, object]]:
+    """Return the type and content of each artifact of a run that has created a file."""
+    described = [{"key": column.key, "label": column.label, "type": column.type} for column in columns]
+    page = summary_page.markdown(request, receipt, rows, urls)
+    return [(artifacts.COLUMNS, artifacts.columns_data(described)), (artifacts.PAGE, page)]
+
+
+def export_urls(
+    public_url: str, run_id: str, report: str, tags: Iterable[str], has_file: bool = False
+) -> dict[str, str]:
+    """Return URLs of the export by title."""
+    export, schedule = f"{public_url}/exports/{run_id}", tag_value(tags, SCHEDULE)
+    urls = {"Export": f"{public_url}/?{urlencode({'report': report, 'export': run_id})}"}
+    if has_file:
+        urls |= {"Download": f"{export}/download", "Receipt": f"{export}/manifest"}
+    return urls | ({"Schedule": f"{public_url}/schedules/{schedule}"} if schedule is not None else {})

@@ -1,0 +1,38 @@
+"""Name runs after their report and id, because the search of the Prefect UI compares only names.
+
+Prefect assigns the id of a run when it creates the run, so the name is set afterwards.
+"""
+
+import logging
+from uuid import UUID
+
+from prefect.client.orchestration import SyncPrefectClient, get_client
+
+from flows.query.report import DEFAULT_REPORT
+from flows.runs import prefect_calls
+from flows.runs.tags import DELETED_NAME, DELETED_TAG
+
+logger = logging.getLogger(__name__)
+
+
+def run_name(report: str, run_id: UUID) -> str:
+    return f"{report}-{run_id}"
+
+
+def ensure_named(run_id: UUID, name: str, request: object) -> None:
+    """Rename the run if its name does not contain its id, for example because Prefect has planned it."""
+    report = str((request if isinstance(request, dict) else {}).get("report") or DEFAULT_REPORT)
+    if str(run_id) not in name:
+        with get_client(sync_client=True) as client:
+            name_run(client, run_id, report)
+
+
+def name_run(client: SyncPrefectClient, run_id: UUID, report: str) -> None:
+    """Rename the run. A run with another name still works, so errors are only logged."""
+    try:
+        client.update_flow_run(run_id, name=run_name(report, run_id))
+        # Check last, because a deletion that starts later renames the run again.
+        if DELETED_TAG in client.read_flow_run(run_id).tags:
+            client.update_flow_run(run_id, name=f"{DELETED_NAME}{run_id}")
+    except prefect_calls.ERRORS:
+        logger.warning("could not rename the run", exc_info=True)
