@@ -122,7 +122,7 @@ def test_a_report_is_written_for_and_checked_against_another_database(
     main, other = (f"sqlite:///{tmp_path}/{name}.db" for name in ("main", "other"))
     fill(other, "sqlite")
     monkeypatch.setenv("REPORTS_DATABASES", json.dumps({"other": other}))
-    assert run(main, "new", "customers")[0] == 1
+    assert run(main, "new", "customers")[0] == 2
     code, output = run(main, "new", "customers", "--database", "another")
     assert (code, "has no database 'another'. Databases: other." in output) == (2, True)
     code, output = run(main, "new", "customers", "--database", "other")
