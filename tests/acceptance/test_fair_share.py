@@ -17,6 +17,7 @@ from tests.support.extra_processes import create_pool, deploy_export, extra_proc
 from tests.support.guarantee_table import GuaranteeTable
 from tests.support.running_stack import Stack
 
+pytestmark = pytest.mark.timeout(900)
 POOL = "turns"
 LIMIT, SLOTS = 3, 4  # there are two workers with two slots each
 MAX_JOB_TIMES = 2

@@ -7,9 +7,10 @@ from pathlib import Path
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "guarantees.md"
 BEGIN, END = "<!-- figures: written by make test-faults -->", "<!-- end of the figures -->"
-FIGURES = ("Guarantee", "Tries", "Violations", "Figure", "Control, noticed")
+FIGURES = ("Guarantee", "Seed", "Tries", "Violations", "Figure", "Control, noticed")
 RUNS = ("Date", "Seed", "Tries", "Violations")
 _RUN = re.compile(r"^\| \d{4}-\d\d-\d\d \|.*$", re.MULTILINE)
+_FIGURE = re.compile(r"^\| (G\d+: [^|]+) \|.*$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -22,9 +23,8 @@ class Figure:
     figure: str
     control: str
 
-    @property
-    def number(self) -> int:
-        return int(self.guarantee.partition(":")[0].removeprefix("G"))
+    def row(self, seed: int) -> str:
+        return _row(self.guarantee, str(seed), self.tries, self.violations, self.figure, self.control)
 
 
 @dataclass
@@ -43,20 +43,24 @@ class GuaranteeTable:
         assert is_noticed, f"{guarantee}: the test does not notice a violation: {control}"
 
     def write(self, today: date, document: Path = DOCUMENT) -> None:
+        """Replace the rows of the tests that have run, and add a row for this run."""
         before, _, rest = document.read_text().partition(BEGIN)
         old, _, after = rest.partition(END)
-        document.write_text(f"{before}{BEGIN}\n{self._text(_RUN.findall(old), today)}\n{END}{after}")
+        document.write_text(f"{before}{BEGIN}\n{self._text(old, today)}\n{END}{after}")
 
-    def _text(self, earlier_runs: list[str], today: date) -> str:
-        figures = [
-            _row(figure.guarantee, figure.tries, figure.violations, figure.figure, figure.control)
-            for figure in sorted(self.figures, key=lambda figure: figure.number)
-        ]
+    def _text(self, old: str, today: date) -> str:
+        rows = {match[1]: match[0] for match in _FIGURE.finditer(old)}
+        rows |= {figure.guarantee: figure.row(self.seed) for figure in self.figures}
+        figures = [rows[guarantee] for guarantee in sorted(rows, key=_number)]
         tries = sum(figure.tries for figure in self.figures)
         violations = sum(figure.violations for figure in self.figures)
         run = _row(today.isoformat(), str(self.seed), tries, violations)
-        tables = [_head(FIGURES), *figures, "", "All runs:", "", _head(RUNS), *earlier_runs, run]
-        return "\n".join([f"The last run had the seed {self.seed}:", "", *tables])
+        tables = [_head(FIGURES), *figures, "", "All runs:", "", _head(RUNS), *_RUN.findall(old), run]
+        return "\n".join(tables)
+
+
+def _number(guarantee: str) -> int:
+    return int(guarantee.partition(":")[0].removeprefix("G"))
 
 
 def _head(names: tuple[str, ...]) -> str:

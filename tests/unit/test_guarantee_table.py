@@ -18,19 +18,20 @@ def write(document: Path, seed: int) -> str:
     return document.read_text()
 
 
-def test_a_run_replaces_the_figures_and_keeps_the_earlier_runs(tmp_path: Path) -> None:
+def test_a_run_replaces_its_figures_and_keeps_the_others(tmp_path: Path) -> None:
     document = tmp_path / "guarantees.md"
-    document.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    document.write_text(f"before\n{BEGIN}\n| G3: kept | 1 | 9 | 0 | same | a control |\n{END}\nafter\n")
     write(document, 7)
-    text = write(document, 8)
-    assert text.startswith(f"before\n{BEGIN}\nThe last run had the seed 8:\n")
+    text = write(document, 12345)
+    assert text.startswith(f"before\n{BEGIN}\n| Guarantee |")
     assert text.endswith(f"{END}\nafter\n")
     rows = [line for line in text.splitlines() if line.startswith("| ")]
-    assert rows[1:3] == [
-        "| G2: first | 1,200 | 1 | fast | another control |",
-        "| G10: last | 5 | 0 | slow | a control |",
+    assert rows[1:4] == [
+        "| G2: first | 12345 | 1,200 | 1 | fast | another control |",
+        "| G3: kept | 1 | 9 | 0 | same | a control |",
+        "| G10: last | 12345 | 5 | 0 | slow | a control |",
     ]
-    assert rows[4:] == ["| 2024-07-19 | 7 | 1,205 | 1 |", "| 2024-07-19 | 8 | 1,205 | 1 |"]
+    assert rows[5:] == ["| 2024-07-19 | 7 | 1,205 | 1 |", "| 2024-07-19 | 12345 | 1,205 | 1 |"]
 
 
 def test_a_control_that_is_not_noticed_fails_the_test() -> None:
