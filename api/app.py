@@ -1,15 +1,19 @@
-"""Application factory of the HTTP API. Run it with `uvicorn --factory api.app:create_app`."""
+"""Application factory of the HTTP API. Run it with `uvicorn --factory api.app:create_app`.
+
+It can also be mounted in another FastAPI or Starlette application.
+"""
 
 import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 
 from fastapi import FastAPI
 from fastapi.middleware.gzip import GZipMiddleware
 from fastapi_offline import FastAPIOffline
+from starlette.types import ASGIApp
 
 from api import openapi
 from api.access import limit_problem
@@ -27,7 +31,7 @@ from api.exports.signed_links import SignedLinks
 from api.exports.stored_files import StoredFiles
 from api.prefect_server import JobServer
 from api.readiness import Check, ReadinessChecks, StorageCheck
-from api.routes import article, exports, files, health, limits, page, schedules, tables, webhooks
+from api.routes import article, exports, files, health, limits, page, schedules, tables, tokens, webhooks
 from api.schedules.store import ScheduleStore
 from api.settings import ApiSettings
 from api.tables.readers import Readers
@@ -50,14 +54,30 @@ DOCS_PATH = "/docs"
 # Routes are matched in this order. Polls are the most frequent requests, so their route comes first.
 ROUTERS = [
     resource.router
-    for resource in (article, exports, schedules, webhooks, tables, limits, files, health, page)
+    for resource in (article, exports, schedules, webhooks, tables, limits, tokens, files, health, page)
 ]
 TEXT_LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 logger = logging.getLogger(__name__)
 
 
-def create_app() -> RequestLog:
+class Application(RequestLog):
+    """The ASGI application of the API and the page."""
+
+    def __init__(self, app: ASGIApp, api: FastAPI) -> None:
+        super().__init__(app)
+        self._api = api
+
+    def lifespan(self) -> AbstractAsyncContextManager[None]:
+        """Run the API while the block runs.
+
+        A server does this for its own application. An application that mounts this one has to do it in its
+        own lifespan.
+        """
+        return _lifespan(self._api)
+
+
+def create_app() -> Application:
     """Build the application from environment variables.
 
     Raises DeclarationError if no report has the name in REPORTS_DEFAULT_REPORT. Broken reports are disabled.
@@ -86,7 +106,8 @@ def create_app() -> RequestLog:
     app.add_middleware(Measured, metrics=app.state.metrics)
     with_cors = allow_origins(app, settings.allowed_origins)
     known_hosts = AllowedHosts(with_cors, settings.answered_hosts)
-    return RequestLog(ForwardedPrefix(SecurityHeaders(known_hosts, DOCS_PATH, settings.frame_ancestors)))
+    headers = SecurityHeaders(known_hosts, DOCS_PATH, settings.frame_ancestors)
+    return Application(ForwardedPrefix(headers), app)
 
 
 @asynccontextmanager

@@ -26,7 +26,7 @@ def authenticate(request: Request) -> Caller:
 
     Raises Refusal 401 if the API key or token is missing or not valid.
     """
-    context: Context = request.app.state.context
+    context = _context(request)
     caller = context.authentication.caller(request.headers.getlist("authorization"))
     logs.bind(caller=caller.name)
     audit.note(caller=caller.name, key=caller.key_id, claims=caller.claims)
@@ -34,7 +34,16 @@ def authenticate(request: Request) -> Caller:
 
 
 async def get_context(request: Request) -> Context:
-    context: Context = request.app.state.context
+    return _context(request)
+
+
+def _context(request: Request) -> Context:
+    context: Context | None = getattr(request.app.state, "context", None)
+    if context is None:
+        raise RuntimeError(
+            "Report Exports has not been started. If it is mounted in another application, enter the context"
+            " manager `lifespan()` of the mounted application in the lifespan of the other one."
+        )
     return context
 
 

@@ -34,6 +34,7 @@ _TAGS = {
     "schedules": "Run exports on a schedule, with dates computed for each run.",
     "reports": "List the available reports and read their rows.",
     "simple routes": "Start and poll exports from existing front ends. The bodies never change.",
+    "tokens": "Create tokens for the end users of a product.",
     "health": "Health checks and metrics for operators.",
 }
 _INFO: dict[str, Any] = {
@@ -48,7 +49,7 @@ _INFO: dict[str, Any] = {
 _SECURITY_SCHEME = {
     "type": "http",
     "scheme": "bearer",
-    "description": "An API key or a JWT, if the service requires one.",
+    "description": "An API key, a token from `POST /tokens` or a JWT, if the service requires one.",
 }
 
 

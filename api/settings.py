@@ -38,6 +38,10 @@ class ApiSettings(Settings):
     jwt_pii: bool = Field(
         True, description="Whether JWTs without the claim `pii` give access to personal data."
     )
+    token_secret_file: Path | None = Field(
+        None,
+        description="File with one secret per line, used to sign tokens. Unset disables `POST /tokens`.",
+    )
     allowed_hosts: str = Field(
         "", description="Additional host names that the API accepts, without ports and separated by commas."
     )
@@ -61,6 +65,11 @@ class ApiSettings(Settings):
     previews_burst: int = Field(
         20, ge=1, description="Dry runs and schedule previews that one caller may request at once."
     )
+
+    tokens_per_second: float = Field(
+        10.0, gt=0, description="Tokens per second that the keys of one caller may create."
+    )
+    tokens_burst: int = Field(100, ge=1, description="Tokens that the keys of one caller may create at once.")
 
     @model_validator(mode="after")
     def _pin_the_issuer(self) -> "ApiSettings":

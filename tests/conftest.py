@@ -145,6 +145,7 @@ def guarded_api(
         "REPORTS_KEYS_FILE": str(guarded_keys),
         "REPORTS_OUTAGE_SECONDS": "60",
         "REPORTS_CORS_ORIGINS": shop[0],
+        "REPORTS_TOKEN_SECRET_FILE": str(stack.data_dir / "token-secret"),
     }
     with extra_processes(stack) as processes:
         yield processes.start_api(REPORTS_LOG_FORMAT="json", **settings), processes

@@ -41,6 +41,7 @@ class KeyFile:
         self._path = path
         self._version: tuple[int, int, int] | None = None
         self._keys: dict[str, Key] | None = None
+        self._callers: frozenset[str] = frozenset()
         self._error: KeyFileUnusable | None = None
 
     def caller_of(self, token: str) -> Caller | None:
@@ -51,6 +52,16 @@ class KeyFile:
         key = self._valid_keys().get(match["id"])
         digest = hashlib.sha256(token.encode()).hexdigest()
         return _holder(key) if key is not None and hmac.compare_digest(key.sha256, digest) else None
+
+    def find(self, key_id: str) -> Caller | None:
+        """Return the caller that the key with this id belongs to, or None if it is unknown or revoked."""
+        key = self._valid_keys().get(key_id)
+        return _holder(key) if key is not None else None
+
+    def is_caller(self, name: str) -> bool:
+        """Return whether a key belongs to a caller with this name."""
+        self._valid_keys()
+        return name in self._callers
 
     def keys(self) -> dict[str, Key]:
         """Return a dictionary that maps each id to its key.
@@ -95,6 +106,7 @@ class KeyFile:
         if self._keys is not None:
             _audit_changes(self._keys, keys)
         self._keys, self._error = keys, None
+        self._callers = frozenset(key.caller for key in keys.values())
 
     def create(
         self,

@@ -24,6 +24,7 @@ ACTIONS = {
     "changeSchedule": "schedule.change",
     "deleteSchedule": "schedule.delete",
     "runSchedule": "schedule.run",
+    "createToken": "token.create",
 }
 # The action for any other response that contains signed links.
 LINK = "export.link"

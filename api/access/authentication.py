@@ -1,6 +1,7 @@
-"""Identify the caller of a request by an API key or a JWT."""
+"""Identify the caller of a request by an API key, a token that an API key has created, or a JWT."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Literal
@@ -9,6 +10,7 @@ import jwt
 
 from api.access.api_keys import KeyFile
 from api.access.caller import LOCAL, LOCAL_CALLER, NAME, Caller
+from api.access.tokens import Tokens
 from api.settings import ApiSettings
 from api.web.problems import Refusal
 from flows.query.row_rights import Claims
@@ -19,19 +21,36 @@ CLOCK_SKEW_SECONDS = 30
 PII_CLAIM = "pii"
 
 
-class Authentication:
-    """Authentication by API key or JWT.
+def _now() -> datetime:
+    return datetime.now(UTC)
 
-    If neither is configured, all requests belong to the local caller.
+
+class Authentication:
+    """Authentication by API key, token or JWT.
+
+    If none is configured, all requests belong to the local caller. `tokens` is None without a key file or a
+    secret file for tokens.
     """
 
-    def __init__(self, settings: ApiSettings, claim_names: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        settings: ApiSettings,
+        claim_names: Collection[str] = (),
+        clock: Callable[[], datetime] = _now,
+    ) -> None:
         self._keys = KeyFile(settings.keys_file) if settings.keys_file is not None else None
+        self.tokens: Tokens | None = None
+        if self._keys is not None and settings.token_secret_file is not None:
+            self.tokens = Tokens(self._keys, settings.token_secret_file, clock)
         self._jwt = JwtCheck(settings, claim_names) if settings.jwt_key_file is not None else None
 
     @property
     def required(self) -> bool:
         return self._keys is not None or self._jwt is not None
+
+    def is_key_caller(self, name: str) -> bool:
+        """Return whether an API key belongs to a caller with this name."""
+        return self._keys is not None and self._keys.is_caller(name)
 
     def check_keys(self) -> Literal["ok", "stale", "failed"]:
         """Return the result of `KeyFile.check`, or `ok` if no key file is configured."""
@@ -49,6 +68,8 @@ class Authentication:
         caller = None
         if token is not None and self._keys is not None:
             caller = self._keys.caller_of(token)
+        if token is not None and caller is None and self.tokens is not None:
+            caller = self.tokens.caller_of(token)
         if token is not None and caller is None and self._jwt is not None:
             caller = self._jwt.caller_of(token)
         if caller is None or caller.name == LOCAL_CALLER:

@@ -18,6 +18,7 @@ class Caller:
     sees_pii: bool = True  # False masks personal data
     claims: Claims | None = None  # maps each claim to its allowed values; None permits all rows
     key_id: str | None = field(default=None, compare=False)  # id of the API key, if one was used
+    issuer: str | None = field(default=None, compare=False)  # caller whose API key created the token, if any
 
     @property
     def rights(self) -> Rights | None:
@@ -26,7 +27,14 @@ class Caller:
         Returns None if the rows are not restricted and no API key was used.
         """
         has_key = self.key_id is not None
-        return Rights(self.claims, has_key) if has_key or self.claims is not None else None
+        if not has_key and self.claims is None:
+            return None
+        return Rights(self.claims, has_key, self.issuer)
+
+    @property
+    def can_create_tokens(self) -> bool:
+        """Return whether the caller sent an API key, and not a token that an API key has created."""
+        return self.key_id is not None and self.issuer is None
 
     @property
     def is_limited(self) -> bool:

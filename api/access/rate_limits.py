@@ -1,4 +1,4 @@
-"""Limit how many exports, schedules and previews a caller may request.
+"""Limit how many exports, schedules, previews and tokens a caller may request.
 
 Schedules and waiting exports are counted in Prefect. Rates are counted separately in each API process, so the
 effective rate limits grow with the number of processes.
@@ -146,16 +146,18 @@ class Admission:
 
 @dataclass(frozen=True)
 class Limits:
-    """The limits on how many exports, schedules and previews each caller may request."""
+    """The limits on how many exports, schedules, previews and tokens each caller may request."""
 
     starts: Admission
     schedules: Admission
     previews: Throttle
+    tokens: Throttle
 
     @classmethod
     def of(cls, settings: ApiSettings, clock: Callable[[], float]) -> "Limits":
         starts = Rate(settings.starts_per_second, settings.starts_burst)
         previews = Rate(settings.previews_per_second, settings.previews_burst)
+        tokens = Rate(settings.tokens_per_second, settings.tokens_burst)
         return cls(
             Admission(
                 Quota.of_waiting_exports(settings.queued_per_caller),
@@ -166,4 +168,5 @@ class Limits:
                 Throttle(starts, clock, "Too many schedules created or changed."),
             ),
             Throttle(previews, clock, "Too many previews requested."),
+            Throttle(tokens, clock, "Too many tokens created."),
         )

@@ -57,3 +57,13 @@ CHANGES: dict[str, Any] = {
     "pause": {"value": {"enabled": False}},
     "at eight": {"value": {"recurrence": {"cron": "0 8 * * MON"}}},
 }
+TOKENS: dict[str, Any] = {
+    "one survey": {
+        "value": {
+            "caller": "user-17",
+            "reports": ["survey-responses"],
+            "allow": {"surveyId": ["668b6fa3b8d693cd865b44bb"]},
+            "minutes": 30,
+        }
+    },
+}

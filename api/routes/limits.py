@@ -48,6 +48,7 @@ class Limits(Answer):
     starts: RateQuota = Field(description="Exports started, and schedules created or changed.")
     schedules: Quota = Field(description="Schedules.")
     previews: RateQuota = Field(description="Dry runs and previews of schedules.")
+    tokens: RateQuota = Field(description="Tokens that an API key creates for end users.")
     rows: Count | None = Field(description="Maximum number of rows in an export, or null if unlimited.")
     reports: dict[str, ReportQuota] = Field(description="Limits by the name of the report.")
     body: BodyLimits
@@ -89,6 +90,11 @@ async def read_limits(
             per_second=settings.previews_per_second,
             burst=settings.previews_burst,
             left=context.limits.previews.left(caller.name),
+        ),
+        tokens=RateQuota(
+            per_second=settings.tokens_per_second,
+            burst=settings.tokens_burst,
+            left=context.limits.tokens.left(caller.name),
         ),
         rows=settings.rows_per_export or None,
         reports={

@@ -47,6 +47,7 @@ START = (*BODY, 429)
 _REFUSALS: Mapping[int, tuple[str, dict[str, Any]]] = {
     400: ("The request is malformed: invalid JSON, or a repeated field or parameter.", {}),
     401: ("The API key or token is missing or not valid.", _CHALLENGE),
+    403: ("This credential does not permit the operation.", {}),
     404: ("Not found, or it belongs to another caller.", {}),
     409: ("Not possible in the current state.", {}),
     410: ("The file has expired and was removed.", {}),

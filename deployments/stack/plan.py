@@ -15,8 +15,11 @@ from deployments.stack.ports import API_PORT, PREFECT_PORT, Ports
 from deployments.stack.secret_file import secret
 
 PREFECT_LOGIN = "prefect-login"
-WEBHOOK_SECRET = "webhook-secret"  # noqa: S105 - the name of a file
-WEBHOOK_SECRET_FILE = "REPORTS_WEBHOOK_SECRET_FILE"  # noqa: S105 - the name of a setting
+# Settings that name a secret file, and the file that `up` creates in the data directory unless it is set.
+SECRET_FILES = {
+    "REPORTS_WEBHOOK_SECRET_FILE": "webhook-secret",
+    "REPORTS_TOKEN_SECRET_FILE": "token-secret",
+}
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ def make_plan(options: Options, inherited: Mapping[str, str], temporary: Path) -
         embeds_database=not replaced.database_url,
         connections=connections,
         environment={
-            **_webhook_secret(data, inherited),
+            **_secret_files(data, inherited),
             **environment.for_children(inherited, replaced, connections),
             **environment.prefect_home(data / "prefect"),
             orphan_processes.MARK: mark,
@@ -118,12 +121,11 @@ def _database_url(cluster: Cluster | None, role: str) -> str | None:
     return cluster.url(REPORTS_DATABASE, "psycopg", role) if cluster else None
 
 
-def _webhook_secret(data: Path, inherited: Mapping[str, str]) -> dict[str, str]:
-    file = inherited.get(WEBHOOK_SECRET_FILE)
-    if not file:
-        file = str(data / WEBHOOK_SECRET)
-        secret(Path(file))
-    return {WEBHOOK_SECRET_FILE: file}
+def _secret_files(data: Path, inherited: Mapping[str, str]) -> dict[str, str]:
+    created = {setting: data / name for setting, name in SECRET_FILES.items() if not inherited.get(setting)}
+    for file in created.values():
+        secret(file)
+    return {setting: str(file) for setting, file in created.items()}
 
 
 def local_address(host: str) -> str:

@@ -35,12 +35,14 @@ def check_rights(
     """Raise RightsGone if the creator may no longer see the rows that `body` requests.
 
     Rights from an API key remain valid while any of the caller's keys grants them, so a key can be replaced.
-    A worker without the key file checks only the rights stored with the run.
+    For rights from a token, these are the keys of the caller whose key has created the token. A worker
+    without the key file checks only the rights stored with the run.
     """
     if not covers(report, rights.claims, body, rights.claims):
         raise RightsGone
     if rights.from_key and keys_file is not None:
-        keys = [key for key in _read(keys_file) if key.caller == caller]
+        holder = rights.issuer or caller
+        keys = [key for key in _read(keys_file) if key.caller == holder]
         if not any(_has_right(key, report, body, rights) for key in keys):
             raise RightsGone
 

@@ -30,16 +30,19 @@ class Rights:
     """The rows that the creator of an export or schedule may see.
 
     If `claims` is None, the creator may see all rows. `from_key` is true if the rights come from an API key.
-    Such a key can be revoked or limited later.
+    Such a key can be revoked or limited later. If the creator used a token, `issuer` is the caller of the key
+    that created the token.
     """
 
     claims: Claims | None = None
     from_key: bool = False
+    issuer: str | None = None
 
     def as_parameter(self) -> dict[str, Any]:
         """Return the rights as a flow parameter."""
         claims = None if self.claims is None else {n: sorted(values) for n, values in self.claims.items()}
-        return {"claims": claims, "fromKey": self.from_key}
+        issuer = {"issuer": self.issuer} if self.issuer is not None else {}
+        return {"claims": claims, "fromKey": self.from_key, **issuer}
 
 
 def parse_rights(value: object) -> Rights | None:
@@ -50,10 +53,15 @@ def parse_rights(value: object) -> Rights | None:
     match value:
         case None:
             return None
-        case {"claims": dict() | None as claims, "fromKey": bool(from_key)}:
-            if claims is None or all(isinstance(values, list) for values in claims.values()):
-                return Rights(claims and _parse_claims(claims), from_key)
+        case {"claims": dict() | None as claims, "fromKey": bool(from_key), **others}:
+            issuer = others.get("issuer")
+            if _are_lists(claims) and isinstance(issuer, str | None):
+                return Rights(claims and _parse_claims(claims), from_key, issuer)
     raise InvalidRequest.at("/rights", "invalid", "Must have the form in which the API stores rights.")
+
+
+def _are_lists(claims: dict[str, object] | None) -> bool:
+    return claims is None or all(isinstance(values, list) for values in claims.values())
 
 
 def _parse_claims(claims: dict[str, list[object]]) -> Claims:

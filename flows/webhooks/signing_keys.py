@@ -29,8 +29,7 @@ class WebhookSecrets:
     """
 
     def __init__(self, secrets: Sequence[str]) -> None:
-        if not secrets or any(len(secret) < MIN_LENGTH for secret in secrets):
-            raise ValueError(f"a webhook secret needs at least {MIN_LENGTH} characters")
+        check_secrets(secrets, "webhook")
         self._secrets = tuple(secrets)
         keys = (base64.urlsafe_b64encode(_key(secret, "seal")) for secret in secrets)
         self._fernet = MultiFernet([Fernet(key) for key in keys])
@@ -55,7 +54,17 @@ class WebhookSecrets:
 
 def parse_secrets(text: str) -> WebhookSecrets:
     """Parse a file that contains one secret per line."""
-    return WebhookSecrets([line.strip() for line in text.splitlines() if line.strip()])
+    return WebhookSecrets(secret_lines(text))
+
+
+def secret_lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def check_secrets(secrets: Sequence[str], kind: str) -> None:
+    """Raise ValueError if there is no secret, or if one of them is too short."""
+    if not secrets or any(len(secret) < MIN_LENGTH for secret in secrets):
+        raise ValueError(f"a {kind} secret needs at least {MIN_LENGTH} characters")
 
 
 def _key(secret: str, *purpose: str) -> bytes:

@@ -146,7 +146,9 @@ def test_the_storages_own_shell_is_refused(stack: Stack, stored_object: str) -> 
 @as_root
 def test_no_file_of_the_stack_can_be_read_or_written(stack: Stack) -> None:
     paths = [stack.data_dir, *stack.data_dir.rglob("*")]
-    assert {"stack.json", "prefect-login", "webhook-secret", "ports.json"} <= {path.name for path in paths}
+    assert {"stack.json", "prefect-login", "webhook-secret", "token-secret", "ports.json"} <= {
+        path.name for path in paths
+    }
     attempts: list[tuple[Any, ...]] = []
     for path in paths:
         names = ["list_folder"] if path.is_dir() else ["read_file", "write_file"]

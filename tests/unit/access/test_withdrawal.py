@@ -79,10 +79,21 @@ def test_a_replaced_key_keeps_the_right_and_a_revoked_one_does_not(keys: Path) -
         check_rights(SHOPS, BODY, FROM_KEY, "ada", keys)
 
 
-def test_rights_of_a_token_and_of_unknown_keys_last(keys: Path, tmp_path: Path) -> None:
+def test_rights_of_a_jwt_and_of_unknown_keys_last(keys: Path, tmp_path: Path) -> None:
     create(keys, "bob")
     check_rights(SHOPS, BODY, Rights(CLAIMS), "ada", keys)
     check_rights(SHOPS, BODY, FROM_KEY, "ada", None)
+
+
+def test_rights_of_a_token_end_with_the_keys_of_its_issuer(keys: Path) -> None:
+    rights = Rights(CLAIMS, from_key=True, issuer="ada")
+    old, new = create(keys), create(keys)
+    create(keys, "ada/user")
+    KeyFile(keys).revoke(old)
+    check_rights(SHOPS, BODY, rights, "ada/user", keys)
+    KeyFile(keys).revoke(new)
+    with pytest.raises(RightsGone):
+        check_rights(SHOPS, BODY, rights, "ada/user", keys)
 
 
 def test_a_claim_that_was_added_to_the_report_ends_the_run() -> None:

@@ -12,12 +12,22 @@ from starlette.routing import Mount, Route
 from api.web.forwarded_prefix import ForwardedPrefix
 
 
+async def created(request: Request) -> JSONResponse:
+    return JSONResponse({}, 201, {"Location": "/things/1"})
+
+
 async def echo(request: Request) -> JSONResponse:
     return JSONResponse({"root": request.scope["root_path"], "url": str(request.url_for("echo"))})
 
 
 app = ForwardedPrefix(
-    Starlette(routes=[Route("/echo", echo, name="echo"), Mount("/under", routes=[Route("/x", echo)])])
+    Starlette(
+        routes=[
+            Route("/echo", echo, name="echo"),
+            Route("/things", created),
+            Mount("/under", routes=[Route("/x", echo)]),
+        ]
+    )
 )
 
 
@@ -38,6 +48,11 @@ def test_the_prefix_is_part_of_generated_urls() -> None:
 def test_mounted_routes_work_with_and_without_a_stripped_prefix() -> None:
     for path in ("/under/x", "/exports-app/under/x"):
         assert get(path, "/exports-app").status_code == 200
+
+
+def test_the_prefix_is_part_of_locations() -> None:
+    assert get("/things", "/exports-app").headers["location"] == "/exports-app/things/1"
+    assert get("/things", "").headers["location"] == "/things/1"
 
 
 @pytest.mark.parametrize(

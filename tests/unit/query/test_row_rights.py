@@ -222,13 +222,22 @@ def _allows(values: Claims | None, name: str, value: str) -> bool:
     return value in allowed or "*" in allowed
 
 
-@given(CLAIMS, st.booleans())
-def test_rights_survive_the_flow_parameter(values: Claims | None, from_key: bool) -> None:
-    rights = Rights(values, from_key)
+@given(CLAIMS, st.booleans(), st.none() | st.text())
+def test_rights_survive_the_flow_parameter(values: Claims | None, from_key: bool, issuer: str | None) -> None:
+    rights = Rights(values, from_key, issuer)
     assert parse_rights(rights.as_parameter()) == rights
 
 
-@pytest.mark.parametrize("value", [{}, [], {"claims": {"a": "b"}, "fromKey": True}, {"claims": {}}])
+@pytest.mark.parametrize(
+    "value",
+    [
+        {},
+        [],
+        {"claims": {"a": "b"}, "fromKey": True},
+        {"claims": {}},
+        {"claims": None, "fromKey": True, "issuer": 1},
+    ],
+)
 def test_edited_rights_are_rejected(value: Any) -> None:
     with pytest.raises(InvalidRequest):
         parse_rights(value)

@@ -1,0 +1,142 @@
+"""Create and verify short-lived tokens that a product's back end gives to the browsers of its users.
+
+A token is a JWT signed with a secret of this service. It names the API key that created it. The rights of
+this key are looked up for each request, so a token never has more rights than its key and ends with it.
+"""
+
+import hashlib
+import hmac
+import logging
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import jwt
+
+from api.access.api_keys import KeyFile
+from api.access.caller import Caller
+from flows.query.row_rights import Claims, intersect
+from flows.webhooks.signing_keys import check_secrets, secret_lines
+
+ISSUER = "report-exports"
+# The algorithm is fixed, regardless of the header of a token.
+ALGORITHM = "HS256"
+# Some proxies accept header lines of at most 8 KiB.
+MAX_LENGTH = 8000
+# Separates the caller of the key from the user in the name of the token's caller.
+SEPARATOR = "/"
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Token:
+    """A new token. `text` is the token itself, which must not be logged."""
+
+    id: str
+    caller: Caller
+    expires_at: datetime
+    text: str
+
+
+class Tokens:
+    """Tokens of the keys in a key file.
+
+    The secret file has one secret per line. The first one signs, and all of them verify, so that a secret can
+    be replaced while its tokens are in use. The file is read for each token, so changes take effect
+    immediately.
+    """
+
+    def __init__(self, keys: KeyFile, secret_file: Path, clock: Callable[[], datetime]) -> None:
+        self._keys, self._secret_file, self._clock = keys, secret_file, clock
+
+    def create(self, caller: Caller, expires_at: datetime) -> Token:
+        """Create a token for a caller whose name comes from `user_name`.
+
+        Raises LookupError if the secret file cannot be used.
+        """
+        signing_keys = self._signing_keys()
+        if not signing_keys:
+            raise LookupError("the secret file of the tokens cannot be used")
+        token_id = secrets.token_hex(8)
+        expires_at = expires_at.replace(microsecond=0)
+        payload = {
+            "iss": ISSUER,
+            "sub": caller.name,
+            "exp": int(expires_at.timestamp()),
+            "jti": token_id,
+            "key": caller.key_id,
+            "reports": sorted(caller.reports) if caller.reports is not None else None,
+            "pii": caller.sees_pii,
+            "allow": _as_lists(caller.claims),
+        }
+        return Token(token_id, caller, expires_at, jwt.encode(payload, signing_keys[0], ALGORITHM))
+
+    def caller_of(self, text: str) -> Caller | None:
+        """Return the caller of the token, or None if it is not a valid token or its key has been revoked."""
+        payload = self._payload(text)
+        key = self._keys.find(payload["key"]) if payload is not None else None
+        if payload is None or key is None or payload["exp"] <= self._clock().timestamp():
+            return None
+        name = payload["sub"]
+        if not name.startswith(key.name + SEPARATOR) or self._keys.is_caller(name):
+            return None
+        return limited(key, name, payload["reports"], payload["pii"], payload["allow"])
+
+    def _payload(self, text: str) -> dict[str, Any] | None:
+        """Return the payload if one of our secrets has signed it. The payload may have expired."""
+        for signing_key in self._signing_keys():
+            try:
+                return jwt.decode(
+                    text,
+                    signing_key,
+                    algorithms=[ALGORITHM],
+                    issuer=ISSUER,
+                    options={"require": ["sub", "exp", "key"], "verify_exp": False},
+                )
+            except (jwt.PyJWTError, ValueError, RecursionError):
+                continue
+        return None
+
+    def _signing_keys(self) -> list[bytes]:
+        try:
+            lines = secret_lines(self._secret_file.read_text(encoding="utf-8"))
+            check_secrets(lines, "token")
+        except (OSError, ValueError) as error:
+            logger.error("tokens are not accepted because the secret file cannot be used: %s", error)
+            return []
+        return [hmac.digest(line.encode(), b"token", hashlib.sha256) for line in lines]
+
+
+def user_name(key: Caller, user: str) -> str:
+    """Return the caller's name of a user. The prefix prevents access to the exports of other callers."""
+    return f"{key.name}{SEPARATOR}{user}"
+
+
+def limited(
+    key: Caller,
+    name: str,
+    reports: Sequence[str] | None,
+    pii: bool,
+    allow: Mapping[str, Sequence[str]] | None,
+) -> Caller:
+    """Return a caller with those of the requested rights that the key has, too."""
+    claims = {claim: frozenset(values) for claim, values in allow.items()} if allow is not None else None
+    permitted = key.reports
+    if reports is not None:
+        permitted = frozenset(reports) & (key.reports if key.reports is not None else frozenset(reports))
+    return Caller(
+        name,
+        permitted,
+        sees_pii=pii and key.sees_pii,
+        claims=intersect(key.claims, claims),
+        key_id=key.key_id,
+        issuer=key.name,
+    )
+
+
+def _as_lists(claims: Claims | None) -> dict[str, list[str]] | None:
+    return {name: sorted(values) for name, values in claims.items()} if claims is not None else None
