@@ -68,6 +68,12 @@ class Application(RequestLog):
         super().__init__(app)
         self._api = api
 
+    @property
+    def context(self) -> Context:
+        """The objects that all routes share. They exist while the API runs."""
+        context: Context = self._api.state.context
+        return context
+
     def lifespan(self) -> AbstractAsyncContextManager[None]:
         """Run the API while the block runs.
 
@@ -145,7 +151,7 @@ def _context(
         source=source,
         readers=Readers(PAGE_READERS, PAGE_READERS_PER_CALLER),
         storage=storage,
-        links=SignedLinks(storage, settings.link_seconds, _now),
+        links=SignedLinks(storage, settings.link_seconds, _now, _public_storage(settings)),
         files=files,
         authentication=authentication,
         server=server,
@@ -158,6 +164,15 @@ def _context(
         job_counts=JobCounts(reader, metrics.jobs, clock),
         readiness=ReadinessChecks(checks, settings.outage_seconds, clock),
         reports=monitor,
+    )
+
+
+def _public_storage(settings: ApiSettings) -> Storage | None:
+    """Return the storage at the address that browsers use. It only signs links, which needs no connection."""
+    if not settings.s3_public_url:
+        return None
+    return open_storage(
+        settings.storage_url, settings.public_url, settings.outage_seconds, settings.s3_public_url
     )
 
 

@@ -14,6 +14,7 @@ _HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
 _ORIGIN = re.compile(
     r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
 )
+_S3_URL = re.compile(r"https?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?/?")
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 _SITE = re.compile(r"'self'|https?://(\*\.)?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*(:(\d{1,5}|\*))?")
 
@@ -45,6 +46,11 @@ class ApiSettings(Settings):
     allowed_hosts: str = Field(
         "", description="Additional host names that the API accepts, without ports and separated by commas."
     )
+    s3_public_url: str = Field(
+        "",
+        description="Address of the S3 server in links, such as https://files.example.com. Defaults to the"
+        " address that the service itself uses.",
+    )
     cors_origins: str = Field(
         "",
         description="Origins whose web pages may call the API from a browser, such as"
@@ -75,6 +81,25 @@ class ApiSettings(Settings):
     def _pin_the_issuer(self) -> "ApiSettings":
         if self.jwt_key_file is not None and not (self.jwt_issuer and self.jwt_audience):
             raise ValueError("REPORTS_JWT_KEY_FILE needs REPORTS_JWT_ISSUER and REPORTS_JWT_AUDIENCE")
+        return self
+
+    @field_validator("s3_public_url")
+    @classmethod
+    def _check_s3_public_url(cls, url: str) -> str:
+        if url and not _S3_URL.fullmatch(url):
+            raise ValueError(
+                f"{url!r} is not the address of an S3 server; write http:// or https:// and the host without"
+                " a path, such as https://files.example.com"
+            )
+        return url.rstrip("/")
+
+    @model_validator(mode="after")
+    def _check_that_files_are_in_s3(self) -> "ApiSettings":
+        if self.s3_public_url and not self.storage_url.startswith("s3://"):
+            raise ValueError(
+                "REPORTS_S3_PUBLIC_URL needs a bucket in REPORTS_STORAGE_URL; links to a folder start with"
+                " REPORTS_PUBLIC_URL"
+            )
         return self
 
     @field_validator("allowed_hosts")

@@ -112,11 +112,13 @@ def export_report(
     mask_pii: bool = False,
     rights: dict[str, Any] | None = None,
 ) -> State[Any]:
-    """Export the report that the request describes.
+    """Export the report that the request describes. The Prefect UI shows the descriptions of the parameters.
 
-    `request` is a body of `POST /exports`. `recurring` is set if the run belongs to a schedule. The dates are
-    then computed from the scheduled time. If `mask_pii` is true, columns with personal data are masked.
-    `rights` restricts the rows.
+    Args:
+        request: A body of `POST /exports`: {"report": "orders", "from": "2024-07-01", "to": "2024-07-31"}.
+        recurring: Leave empty. A schedule uses it to compute the dates of the request.
+        mask_pii: Whether to mask columns with personal data.
+        rights: Leave empty for all rows. The API restricts the rows to those that the caller may see.
     """
     settings = Settings()
     job_id, attempt, report = UUID(flow_run.id), flow_run.run_count, ""
@@ -327,10 +329,8 @@ def _stored_rows(rows: int, target: Upload, file: OutputFile) -> int:
 def presign(export: Export, receipt: Receipt) -> None:
     """Create a signed link and check that it returns the whole file. The link is then discarded."""
     with storage_errors():
-        disposition = content_disposition(receipt.name)
-        link = export.storage.sign(
-            export.key(receipt.name), disposition, export.settings.link_seconds, datetime.now(UTC)
-        )
+        seconds, key = export.settings.link_seconds, export.key(receipt.name)
+        link = export.storage.sign(key, content_disposition(receipt.name), seconds, datetime.now(UTC))
         if export.storage.link_size(link) != receipt.bytes:
             raise StorageUnavailable
 

@@ -15,8 +15,20 @@ MAX_CACHED = 10_000
 
 
 class SignedLinks:
-    def __init__(self, storage: Storage, life_seconds: int, clock: Callable[[], datetime]) -> None:
+    """Links to the files in `storage`, and the removal of these files.
+
+    `signer` signs the links. It is the same storage at the address that browsers use, if this is another one.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        life_seconds: int,
+        clock: Callable[[], datetime],
+        signer: Storage | None = None,
+    ) -> None:
         self._storage, self._life_seconds, self._clock = storage, life_seconds, clock
+        self._signer = signer or storage
         self._links: OrderedDict[str, Link] = OrderedDict()
 
     async def link_to(self, job: Job) -> Link:
@@ -54,4 +66,4 @@ class SignedLinks:
         assert receipt is not None  # noqa: S101 - a job is done only with a receipt
         key = object_key(job.run.id, receipt.attempt, receipt.name)
         disposition = content_disposition(receipt.name, job.run.request.get("name"))
-        return self._storage.sign(key, disposition, self._life_seconds, self._clock())
+        return self._signer.sign(key, disposition, self._life_seconds, self._clock())

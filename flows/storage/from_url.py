@@ -17,15 +17,20 @@ _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 
 
 @cache
-def open_storage(url: str, public_url: str, silence_seconds: float = SILENCE_SECONDS) -> Storage:
+def open_storage(
+    url: str,
+    public_url: str,
+    silence_seconds: float = SILENCE_SECONDS,
+    s3_endpoint_url: str | None = None,
+) -> Storage:
     """Open the storage at `s3://bucket/prefix` or `file:///folder`.
 
-    S3 is configured by the AWS_* environment variables. Files in a folder are served by the API. Raises
-    ValueError for any other URL.
+    S3 is configured by the AWS_* environment variables, except for its address if `s3_endpoint_url` is set.
+    Files in a folder are served by the API. Raises ValueError for any other URL.
     """
     parts = urlsplit(check_storage_url(url))
     if parts.scheme == "s3":
-        return S3Storage(parts.netloc, parts.path.strip("/"), silence_seconds)
+        return S3Storage(parts.netloc, parts.path.strip("/"), silence_seconds, s3_endpoint_url)
     return FolderStorage(Path(parts.path), public_url)
 
 

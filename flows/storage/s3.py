@@ -32,9 +32,15 @@ CLEAN_UP_SECONDS = 5.0  # The limit for calls without progress. The sweep remove
 
 
 class S3Storage:
-    def __init__(self, bucket: str, prefix: str, silence_seconds: float = SILENCE_SECONDS) -> None:
+    def __init__(
+        self,
+        bucket: str,
+        prefix: str,
+        silence_seconds: float = SILENCE_SECONDS,
+        endpoint_url: str | None = None,
+    ) -> None:
         self._bucket, self._prefix = bucket, prefix
-        self._calls = S3Calls(silence_seconds)
+        self._calls = S3Calls(silence_seconds, endpoint_url)
         self._s3 = self._calls.files
         self._http: httpx.Client | None = None
 

@@ -31,14 +31,18 @@ logger = logging.getLogger(__name__)
 
 
 class S3Calls:
-    """A client for S3 that aborts a call after `silence_seconds` without progress."""
+    """A client for S3 that aborts a call after `silence_seconds` without progress.
 
-    def __init__(self, silence_seconds: float = SILENCE_SECONDS) -> None:
+    Without an `endpoint_url`, it connects to the server in AWS_ENDPOINT_URL, or to Amazon S3.
+    """
+
+    def __init__(self, silence_seconds: float = SILENCE_SECONDS, endpoint_url: str | None = None) -> None:
         self._silence_seconds = silence_seconds
         self._sockets: WeakSet[socket.socket] = WeakSet()
         self._has_conditions = True
         # By default, s3fs signs links with signature version 2. The listings cache is not needed.
         self.files = s3fs.S3FileSystem(
+            endpoint_url=endpoint_url,
             config_kwargs={
                 "signature_version": "s3v4",
                 "request_checksum_calculation": "when_required",

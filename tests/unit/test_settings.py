@@ -91,6 +91,25 @@ def test_the_public_url_has_no_trailing_slash() -> None:
     assert settings.public_url == "https://reports.example.com"
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "files.example.com",
+        "ftp://files.example.com",
+        "https://files.example.com/s3",
+        "https://u:p@files.example.com",
+    ],
+)
+def test_an_invalid_public_address_of_the_storage_is_rejected(url: str) -> None:
+    with pytest.raises(ValidationError, match="is not the address of an S3 server"):
+        ApiSettings(**REQUIRED | {"storage_url": "s3://exports", "s3_public_url": url})
+
+
+def test_a_public_address_needs_a_bucket() -> None:
+    with pytest.raises(ValidationError, match="needs a bucket"):
+        ApiSettings(**REQUIRED | {"s3_public_url": "https://files.example.com"})
+
+
 def test_record_is_kept_at_least_as_long_as_its_file() -> None:
     settings = Settings(retention_days=100, history_days=10, **REQUIRED)
     assert settings.history == settings.retention

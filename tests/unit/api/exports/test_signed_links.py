@@ -8,9 +8,9 @@ import pytest
 from api.exports import signed_links
 from api.exports.signed_links import SignedLinks
 from flows.storage.folder import FolderStorage
-from flows.storage.protocol import Link
+from flows.storage.protocol import Link, object_key
 from tests.support.clock import Clock
-from tests.support.prefect_job import JOB_ID, WHOLE, job
+from tests.support.prefect_job import JOB_ID, RECEIPT, WHOLE, job
 
 HOUR = 3600
 DONE = job("COMPLETED", WHOLE)
@@ -59,6 +59,20 @@ def test_a_link_always_has_15_minutes_left(storage: FolderStorage, clock: Clock)
         remaining.append(current_link(links).expires_at - clock.now)
         clock.move(seconds=97)
     assert min(remaining) >= timedelta(minutes=15)
+
+
+def test_links_are_signed_for_the_public_address_and_files_removed_at_the_internal_one(
+    tmp_path: Path, clock: Clock
+) -> None:
+    storage = FolderStorage(tmp_path, "http://storage.internal")
+    links = SignedLinks(storage, HOUR, clock, FolderStorage(tmp_path / "other", "https://files.example.com"))
+    file = tmp_path / object_key(JOB_ID, RECEIPT.attempt, RECEIPT.name)
+    file.parent.mkdir()
+    file.touch()
+    assert current_link(links).url.startswith("https://files.example.com/")
+    assert asyncio.run(links.fresh_link_to(DONE)).url.startswith("https://files.example.com/")
+    asyncio.run(links.remove_file(DONE))
+    assert not file.exists()
 
 
 def test_a_link_expires_no_later_than_its_credential(tmp_path: Path, clock: Clock) -> None:
