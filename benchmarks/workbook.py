@@ -1,6 +1,7 @@
-"""Write a workbook of many rows, without a database, and count its rows sheet by sheet.
+"""Write a workbook of many rows without a database, and count its rows sheet by sheet.
 
-Shows that the memory stays constant and that rows continue on further sheets.
+This shows that the memory stays constant, and that rows continue on further sheets. With `--by`, a library
+writes the same rows for comparison.
 """
 
 import argparse
@@ -17,9 +18,10 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import JSON, Boolean, Column, ColumnElement, DateTime, Integer, Text
 
 from benchmarks.outcome import print_line, print_result
+from benchmarks.way_xlsx import LIBRARIES
 from flows.formats.protocol import Output
 from flows.formats.xlsx.format import XlsxFormat
-from flows.rows.arrow_columns import packed, timestamps
+from flows.rows.arrow_columns import packed, timestamps, unpacked
 from flows.rows.columns import OutputColumn, Question, type_name
 from flows.rows.pipeline import Chunk
 from flows.sources.sqlalchemy_rows import CHUNK_ROWS
@@ -96,6 +98,14 @@ def write(rows: int, file: Path) -> float:
     return time.process_time() - started_at
 
 
+def write_by(library: str, rows: int, file: Path) -> float:
+    """Write the workbook with a library and return the CPU seconds."""
+    started_at = time.process_time()
+    lists = (row for chunk in chunks(rows) for row in zip(*map(unpacked, chunk.values), strict=True))
+    LIBRARIES[library]([column.key for column in columns()], map(list, lists), file)
+    return time.process_time() - started_at
+
+
 def rows_by_sheet(file: Path) -> dict[str, int]:
     """Count the rows of each sheet, including its header."""
     with zipfile.ZipFile(file) as book:
@@ -115,16 +125,20 @@ def _count_rows(book: zipfile.ZipFile, sheet: str) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.workbook", description=__doc__)
     parser.add_argument("--rows", type=int, default=10_000_000)
-    rows = parser.parse_args().rows
+    parser.add_argument("--by", choices=LIBRARIES, help="a library that must be installed")
+    options = parser.parse_args()
+    rows = options.rows
     with TemporaryDirectory() as folder:
         file = Path(folder, "rows.xlsx")
-        seconds = write(rows, file)
+        seconds = write_by(options.by, rows, file) if options.by else write(rows, file)
         peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         counts, size = rows_by_sheet(file), file.stat().st_size / 1e6
     for sheet, count in counts.items():
         print_line(f"{sheet}: {count:,} rows with the header")
     print_line(f"{rows:,} rows in {seconds:.1f} CPU seconds, {size:,.0f} MB, peak memory {peak_mb:,.0f} MB")
-    print_result(benchmark="workbook", rows=rows, cpu_seconds=round(seconds, 1), peak_mb=round(peak_mb))
+    print_result(
+        benchmark="workbook", by=options.by, rows=rows, cpu_seconds=round(seconds, 1), peak_mb=round(peak_mb)
+    )
 
 
 if __name__ == "__main__":
