@@ -59,8 +59,8 @@ def now() -> datetime:
 @contextmanager
 def opened(url: str) -> Iterator[Snapshot]:
     engine = open_engine(url, 5, poolclass=NullPool)
-    with snapshot(engine, "UTC", SECONDS, now) as taken:
-        yield taken
+    with snapshot(engine, "UTC", SECONDS, now) as source:
+        yield source
 
 
 def seconds_of(work: Callable[[], object]) -> float:

@@ -129,7 +129,7 @@ class StorageTimeout(RetryableError):
 
 class StorageCorrupted(RetryableError):
     code = "storage.corrupted"
-    message = "The file storage received other bytes than were sent, so the file was discarded."
+    message = "The file was damaged on its way to the file storage, so it was discarded."
 
 
 class RightsUnknown(RetryableError):

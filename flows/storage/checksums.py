@@ -1,7 +1,7 @@
 """Check that the storage has received the bytes that were sent.
 
-Each request carries the MD5 of its body, so that the storage rejects other bytes before it stores them. Not
-every storage does, so the ETag in the response is compared, too.
+Each request contains the MD5 of its body, so that the storage can reject a damaged body. Not every storage
+does, so the ETag in the response is compared, too.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ _OWN_KEY = "AES256"
 
 
 class CorruptedUpload(OSError):
-    """The storage has received other bytes than were sent."""
+    """The body was damaged on its way to the storage."""
 
 
 def md5(body: bytes) -> bytes:

@@ -16,8 +16,8 @@ from flows.sources.snapshot import Snapshot
 def count_rows(snapshot: Snapshot, request: ExportRequest) -> int:
     """Count the rows of a request.
 
-    Raises KeyInvalid if the key of the report is null in a row or repeats. Two rows with the same key could
-    not be told apart.
+    Raises KeyInvalid if the key of the report is null in a row or repeats, because cursors and error messages
+    identify rows by their key.
     """
     keys, connection = statement.keys(request), snapshot.connection
     is_unique = has_unique_rows(keys, request.report.key, lambda table: unique_columns(connection, table))

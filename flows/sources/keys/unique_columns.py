@@ -1,6 +1,7 @@
 """Read the unique indexes of a table from the database."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 from sqlalchemy import Connection, Table, exc, inspect, text
 
@@ -17,18 +18,39 @@ _POSTGRESQL_INDEXES = text("""
         AND NOT (class.relkind = 'r' AND class.relhassubclass)
     GROUP BY index.indexrelid
 """)
+_MYSQL_INDEXES = text("""
+    SELECT index_name, column_name FROM information_schema.statistics
+    WHERE table_schema = :schema AND table_name = :name AND non_unique = 0
+""")
 
 
 def unique_columns(connection: Connection, table: Table) -> list[frozenset[str]]:
-    """Return the sets of columns whose values the database keeps unique, unless one of them is null."""
-    if connection.dialect.name == "postgresql":
-        name = connection.dialect.identifier_preparer.format_table(table)
-        indexes = connection.execute(_POSTGRESQL_INDEXES, {"name": name})
-        return [frozenset(columns) for (columns,) in indexes]
-    try:
-        return [frozenset(columns) for columns in _inspected(connection, table) if columns]
-    except (exc.NoSuchTableError, NotImplementedError):
-        return []
+    """Return the sets of columns whose values the database keeps unique, unless one of them is null.
+
+    The list is empty for databases other than PostgreSQL, SQLite, MariaDB and MySQL.
+    """
+    read = _READERS.get(connection.dialect.name)
+    return [frozenset(columns) for columns in read(connection, table) if columns] if read is not None else []
+
+
+def _postgresql(connection: Connection, table: Table) -> Iterator[list[str]]:
+    name = connection.dialect.identifier_preparer.format_table(table)
+    for (columns,) in connection.execute(_POSTGRESQL_INDEXES, {"name": name}):
+        yield columns
+
+
+def _mysql(connection: Connection, table: Table) -> Iterator[list[str]]:
+    """Yield the columns of each index. The column of an expression is null."""
+    schema = table.schema or connection.dialect.default_schema_name
+    indexes: dict[str, list[str]] = {}
+    for index, column in connection.execute(_MYSQL_INDEXES, {"schema": schema, "name": table.name}):
+        indexes.setdefault(index, []).append(column)
+    return (columns for columns in indexes.values() if None not in columns)
+
+
+def _sqlite(connection: Connection, table: Table) -> Iterator[list[str]]:
+    with suppress(exc.NoSuchTableError):
+        yield from _inspected(connection, table)
 
 
 def _inspected(connection: Connection, table: Table) -> Iterator[list[str]]:
@@ -41,3 +63,11 @@ def _inspected(connection: Connection, table: Table) -> Iterator[list[str]]:
         has_condition = any(option.endswith("_where") for option in index.get("dialect_options", {}))
         if index["unique"] and len(columns) == len(index["column_names"]) and not has_condition:
             yield columns
+
+
+_READERS: dict[str, Callable[[Connection, Table], Iterator[list[str]]]] = {
+    "postgresql": _postgresql,
+    "mysql": _mysql,
+    "mariadb": _mysql,
+    "sqlite": _sqlite,
+}

@@ -2,7 +2,7 @@
 
 The key must be a unique column of its table, and each row of that table must join at most one row of every
 other table. The proof follows equalities from the key's table to columns that are unique in the other tables.
-It never proves too much: a select that it does not understand remains unproved.
+Selects that this module does not understand are treated as not proved.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
