@@ -34,8 +34,8 @@ class Origin:
     @property
     def comment(self) -> str:
         fields = {"job": self.job, "report": self.report, "caller": self.caller}
-        shown = [f"{name}={_safe(value)}" for name, value in fields.items() if value]
-        return f"/* {' '.join([APPLICATION, *shown])} */ "
+        pairs = [f"{name}={_safe(value)}" for name, value in fields.items() if value]
+        return f"/* {' '.join([APPLICATION, *pairs])} */ "
 
     def mark(self, connection: Connection) -> None:
         """Add the comment to all further queries of the connection."""

@@ -1,5 +1,6 @@
 """Fixtures for attacks on the running stack."""
 
+import os
 import secrets
 from collections.abc import Iterator
 from typing import Any
@@ -8,8 +9,20 @@ import psutil
 import pytest
 
 from tests.support.running_stack import Stack
+from tests.support.security_table import Tally
 
 SECRET_ROW = b"id,email\r\n1,ada@example.com\r\n"
+
+
+@pytest.fixture(scope="module")
+def tally(request: pytest.FixtureRequest) -> Iterator[Tally]:
+    """Count the attempts of a test module. Compare them with docs/security.md after the whole module."""
+    tally = Tally()
+    yield tally
+    config = request.config
+    selects = config.option.keyword or any("::" in argument for argument in config.args)
+    if not selects and not request.session.testsfailed and os.geteuid() == 0:
+        tally.check(request.path.name)
 
 
 @pytest.fixture(scope="session")

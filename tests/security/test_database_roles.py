@@ -14,6 +14,7 @@ from psycopg.sql import SQL, Identifier
 
 from deployments.stack.parts.database_roles import hand_over
 from tests.support.running_stack import Stack
+from tests.support.security_table import Tally
 
 NEW_OWNER = "new_owner"
 OWNERS = """
@@ -82,16 +83,18 @@ def test_service_reads_but_does_not_write(reader: psycopg.Connection) -> None:
         "CREATE EXTENSION adminpack",
     ],
 )
-def test_statement_is_not_allowed(reader: psycopg.Connection, statement: str) -> None:
+def test_statement_is_not_allowed(reader: psycopg.Connection, statement: str, tally: Tally) -> None:
     reader.execute("SET default_transaction_read_only = off")  # the role itself must prevent writes
     with pytest.raises((InsufficientPrivilege, psycopg.errors.FeatureNotSupported)):
         reader.execute(statement.encode())
+    tally.add(1)
 
 
 @pytest.mark.parametrize("database", ["prefect", "postgres", "template1"])
-def test_service_cannot_open_other_databases(stack: Stack, database: str) -> None:
+def test_service_cannot_open_other_databases(stack: Stack, database: str, tally: Tally) -> None:
     with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
         psycopg.connect(libpq(stack.database_url, database))
+    tally.add(1)
 
 
 def test_prefect_reads_no_row_of_the_reports(stack: Stack, database: psycopg.Connection) -> None:

@@ -7,7 +7,9 @@ Set LEAK_EXAMPLES=300 to run more examples than CI does. Those examples are diff
 """
 
 import os
+import re
 import secrets
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +30,8 @@ from hypothesis.stateful import (
 from api.access.api_keys import KeyFile
 from tests.support.caller_model import UNKNOWN, Caller, Key, Resource, World, is_allowed, without_name
 from tests.support.export_client import EMPTY_SURVEY, ONE_ROW_SURVEY
+from tests.support.security_table import Tally
+from tests.support.webhook_receiver import Receiver
 
 EXAMPLES = int(os.environ.get("LEAK_EXAMPLES", "5"))
 STEPS = 35
@@ -37,11 +41,13 @@ REQUESTS: list[dict[str, Any]] = [
     {"surveyId": ONE_ROW_SURVEY, "from": "2024-09-24", "to": "2024-09-24"},
     {"report": "orders", "from": "2024-03-01", "to": "2024-03-01"},
 ]
-# None of these schedules runs during the test.
+# No schedule runs at this time during the test.
+YEARLY: dict[str, Any] = {"recurrence": {"cron": "0 0 29 2 *"}}
+EVENTS = ["done", "error", "cancelled"]
 SCHEDULES: list[dict[str, Any]] = [
     {
         "name": name,
-        "recurrence": {"cron": "0 0 29 2 *"},
+        **YEARLY,
         "range": {"kind": kind} if kind == "since-last" else {"kind": "relative", "preset": kind},
         "export": export,
     }
@@ -61,6 +67,8 @@ KEYS: list[tuple[str, tuple[str, ...], bool, frozenset[str] | None]] = [
 ]
 WHO = st.integers(0, len(KEYS) - 1)
 NAMES = st.sampled_from(["one", "two"])  # values for the Idempotency-Key header, used with every API key
+PREVIEWS = [("GET", "/reports"), ("POST", "/exports/dry-run"), ("POST", "/schedules/preview")]
+CHOICES = "/report-types/survey-responses/choices/surveyId"
 JOB_ROUTES = [
     ("GET", "/exports/{}"),
     ("GET", "/exports/{}/download"),
@@ -81,6 +89,12 @@ SCHEDULE_ROUTES: list[tuple[str, str, Any]] = [
     ("PATCH", "/schedules/{}", {"export": {"surveyId": ONE_ROW_SURVEY}}),
     ("DELETE", "/schedules/{}", None),
 ]
+# Routes with a rule each, and routes without data of exports, schedules or reports.
+OTHER_ROUTES = [("POST", path) for path in ("/exports", "/reports/csv", "/schedules")]
+OTHER_ROUTES += [("GET", path) for path in ("/exports", "/schedules", "/report-types", "/report-types/{}")]
+OTHER_ROUTES += [("GET", "/report-types/{}/choices/{}")]
+OPEN_ROUTES = [("GET", f"/{name}") for name in ("healthz", "readyz", "metrics", "limits", "webhook-secret")]
+TIMEOUT_SECONDS = 60
 
 
 class Callers(RuleBasedStateMachine):
@@ -92,6 +106,7 @@ class Callers(RuleBasedStateMachine):
         super().__init__()
         self.world = world
         self.first_bodies: dict[str, Any] = {}
+        self.deleted: set[str] = set()
 
     # The bundles contain ids from all callers, so a rule may use an id with a different caller's key.
 
@@ -108,8 +123,7 @@ class Callers(RuleBasedStateMachine):
         path = "/reports/csv" if frozen else "/exports"
         answer = self.world.request(key, "POST", path, json=request, headers=headers)
         if not key.may(request):
-            assert answer.status_code == 422
-            assert answer.json()["errors"][0]["pointer"] in ("/report", "/surveyId")
+            self._assert_not_permitted(answer)
             return multiple()
         earlier = key.created.get(("job", name)) if name is not None else None
         if earlier is not None and earlier.id in key.jobs and earlier.body != request:
@@ -137,9 +151,31 @@ class Callers(RuleBasedStateMachine):
         elif method == "DELETE":
             assert answer.status_code == 204, answer.text
             del key.caller.jobs[id_]
+            self.deleted.add(id_)
             self.world.assert_unknown(key, "GET", "/exports/{}", id_)
         else:
             assert answer.status_code in (200, 202, 303, 409), answer.text
+
+    @rule(who=WHO, request=st.sampled_from(REQUESTS), route=st.sampled_from(PREVIEWS))
+    def preview(self, who: int, request: dict[str, Any], route: tuple[str, str]) -> None:
+        key, (method, path) = self.world.keys[who], route
+        content: dict[str, Any] = {"params": request} if method == "GET" else {"json": request}
+        if path.startswith("/schedules"):
+            days = {name: request[name] for name in ("from", "to")}
+            export = {name: value for name, value in request.items() if name not in days}
+            content = {"json": YEARLY | {"range": {"kind": "absolute", **days}, "export": export}}
+        answer = self.world.request(key, method, path, **content)
+        if key.may(request):
+            answer.raise_for_status()
+        else:
+            self._assert_not_permitted(answer)
+
+    @rule(who=WHO)
+    def list_choices(self, who: int) -> None:
+        key = self.world.keys[who]
+        items = self.world.request(key, "GET", CHOICES).raise_for_status().json()["items"]
+        surveys = {item["value"] for item in items}
+        assert surveys >= {EMPTY_SURVEY, ONE_ROW_SURVEY} if key.surveys is None else surveys == key.surveys
 
     @rule(who=WHO)
     def list_jobs(self, who: int) -> None:
@@ -168,10 +204,11 @@ class Callers(RuleBasedStateMachine):
     @rule(target=schedules, who=WHO, body=st.sampled_from(SCHEDULES), name=st.none() | NAMES)
     def create_schedule(self, who: int, body: dict[str, Any], name: str | None) -> Any:
         key = self.world.keys[who]
+        body = body | {"notify": [{"kind": "webhook", "url": self.world.hook, "on": EVENTS}]}
         headers = {"Idempotency-Key": name} if name is not None else {}
         answer = self.world.request(key, "POST", "/schedules", json=body, headers=headers)
         if not key.may(body["export"]):
-            assert answer.status_code == 422
+            self._assert_not_permitted(answer)
             return multiple()
         earlier = key.created.get(("schedule", name)) if name is not None else None
         exists = earlier is not None and earlier.id in key.caller.schedules
@@ -245,11 +282,31 @@ class Callers(RuleBasedStateMachine):
             for who in range(len(KEYS)):
                 self.list_jobs(who)
                 self.list_schedules(who)
+                self.list_deliveries(who)
         finally:
             for key in self.world.keys:
                 for schedule_id in list(key.schedules):
                     key.http.delete(f"/schedules/{schedule_id}")
                 key.http.close()
+
+    def list_deliveries(self, who: int) -> None:
+        """Wait until the webhooks of all runs that the key covers are listed. There must be no others."""
+        key, deadline = self.world.keys[who], time.monotonic() + TIMEOUT_SECONDS
+        for id_ in key.schedules:
+            covered = {job.id for job in key.jobs.values() if job.schedule_id == id_}
+            while not covered <= (listed := self._delivered_exports(key, id_)):
+                assert time.monotonic() < deadline, (covered, listed)
+                time.sleep(0.2)
+            assert listed <= covered | self.deleted  # a webhook that is being sent is deleted later
+
+    def _delivered_exports(self, key: Key, schedule_id: str) -> set[str]:
+        page = self.world.request(key, "GET", f"/schedules/{schedule_id}/deliveries").raise_for_status()
+        return {item["exportId"] for item in page.json()["items"]}
+
+    def _assert_not_permitted(self, answer: httpx.Response) -> None:
+        pointer = answer.json()["errors"][0]["pointer"]
+        assert (answer.status_code, pointer.rpartition("/")[2]) in [(422, "report"), (422, "surveyId")]
+        self.world.refused += 1
 
     def _job(
         self,
@@ -269,13 +326,13 @@ class Callers(RuleBasedStateMachine):
 
 
 @pytest.fixture
-def new_world(guarded_url: str, guarded_keys: Path) -> Callable[[], World]:
+def new_world(guarded_url: str, guarded_keys: Path, receiver: Receiver) -> Callable[[], World]:
     """Return a function that creates new callers and their keys."""
-    file = KeyFile(guarded_keys)
+    file, hook = KeyFile(guarded_keys), receiver.url(f"/{secrets.token_hex(8)}")
 
     def world() -> World:
         callers = {name: Caller(f"{name}-{secrets.token_hex(6)}") for name, *_ in KEYS}
-        return World([key(callers[name], *rights) for name, *rights in KEYS])
+        return World([key(callers[name], *rights) for name, *rights in KEYS], hook)
 
     def key(caller: Caller, reports: tuple[str, ...], sees_pii: bool, surveys: frozenset[str] | None) -> Key:
         allow = {"surveyId": list(surveys)} if surveys is not None else None
@@ -288,9 +345,17 @@ def new_world(guarded_url: str, guarded_keys: Path) -> Callable[[], World]:
 
 
 @pytest.mark.timeout(0 if EXAMPLES > 8 else 450)
-def test_no_key_reveals_or_changes_what_it_does_not_cover(new_world: Callable[[], World]) -> None:
+def test_no_key_reveals_or_changes_what_it_does_not_cover(
+    new_world: Callable[[], World], tally: Tally
+) -> None:
+    worlds: list[World] = []
+
+    def callers() -> Callers:
+        worlds.append(new_world())
+        return Callers(worlds[-1])
+
     run_state_machine_as_test(
-        lambda: Callers(new_world()),
+        callers,
         settings=settings(
             max_examples=EXAMPLES,
             stateful_step_count=STEPS,
@@ -301,3 +366,15 @@ def test_no_key_reveals_or_changes_what_it_does_not_cover(new_world: Callable[[]
             suppress_health_check=list(HealthCheck),
         ),
     )
+    tally.add(sum(world.refused for world in worlds))
+
+
+def test_the_actions_include_every_documented_route(guarded_url: str) -> None:
+    document = httpx.get(f"{guarded_url}/openapi.json", trust_env=False).raise_for_status().json()
+    documented = {
+        (method.upper(), re.sub(r"{[^}]+}", "{}", path))
+        for path, item in document["paths"].items()
+        for method in item
+    }
+    routes = [*JOB_ROUTES, *(route[:2] for route in SCHEDULE_ROUTES), *PREVIEWS, *OTHER_ROUTES, *OPEN_ROUTES]
+    assert {(method, path.partition("?")[0]) for method, path in routes} == documented

@@ -12,6 +12,7 @@ import pytest
 from api.access.api_keys import KeyFile
 from tests.support.caller_model import UNKNOWN, comparable, send
 from tests.support.export_client import EMPTY_SURVEY, Session, follow
+from tests.support.security_table import Tally
 from tests.support.webhook_receiver import Receiver
 
 SURVEY: dict[str, Any] = {"surveyId": EMPTY_SURVEY, "from": "2025-1-1", "to": "2025-1-2"}
@@ -79,21 +80,25 @@ def ids(client: httpx.Client, path: str) -> set[str]:
 
 @pytest.mark.parametrize(("method", "path", "body"), ROUTES)
 def test_what_a_key_does_not_cover_answers_as_unknown(
-    clients: Clients, hidden: dict[str, str], method: str, path: str, body: Any
+    clients: Clients, hidden: dict[str, str], method: str, path: str, body: Any, tally: Tally
 ) -> None:
     _, limited = clients
     response = limited.request(method, path.format(**hidden), json=body)
     unknown = limited.request(method, path.format(export=UNKNOWN, schedule=UNKNOWN), json=body)
     assert response.status_code == 404
     assert comparable(response) == comparable(unknown)
+    tally.add(1)
 
 
-def test_lists_leave_out_what_a_key_does_not_cover(clients: Clients, hidden: dict[str, str]) -> None:
+def test_lists_leave_out_what_a_key_does_not_cover(
+    clients: Clients, hidden: dict[str, str], tally: Tally
+) -> None:
     unlimited, limited = clients
     assert hidden["export"] in ids(unlimited, "/exports")
     assert hidden["export"] not in ids(limited, "/exports")
     assert hidden["schedule"] in ids(unlimited, "/schedules")
     assert hidden["schedule"] not in ids(limited, "/schedules")
+    tally.add(2)
 
 
 def test_a_changed_schedule_hides_the_runs_and_deliveries_of_its_earlier_report(

@@ -19,6 +19,7 @@ import pytest
 
 from deployments.stack.parts.object_storage import weed
 from tests.support.running_stack import Stack
+from tests.support.security_table import Tally
 
 ROOT, NOBODY = 0, 65534
 GRPC_LISTENERS = 5
@@ -89,7 +90,7 @@ def large_object(stack: Stack, s3: Any) -> Iterator[str]:
 
 @as_root
 def test_no_object_is_listed_read_overwritten_or_deleted_over_http(
-    stack: Stack, storage_ports: list[int], stored_object: str, large_object: str
+    stack: Stack, storage_ports: list[int], stored_object: str, large_object: str, tally: Tally
 ) -> None:
     volume_file = file_id(stack, large_object)
     bucket, small = stack.bucket, stored_object
@@ -117,16 +118,20 @@ def test_no_object_is_listed_read_overwritten_or_deleted_over_http(
         attempts += [("request", port, "DELETE", path) for path in [*writes, *destructive]]
     overview = {repr(("request", _port(stack, "master"), "GET", path)) for path in HARMLESS}
     assert leaks(attempts).keys() == overview
+    tally.add(len(attempts), harmless=len(overview))
 
 
 @as_root
-def test_no_grpc_port_answers_without_a_certificate(stack: Stack, storage_ports: list[int]) -> None:
+def test_no_grpc_port_answers_without_a_certificate(
+    stack: Stack, storage_ports: list[int], tally: Tally
+) -> None:
     certificate = [str(stack.data_dir / "storage" / "tls" / name) for name in ("cert.pem", "key.pem")]
     with_certificate = [("grpc_over_tls", port, *certificate) for port in storage_ports]
     assert len(successes(with_certificate, ROOT)) == GRPC_LISTENERS
     without = [(kind, port) for kind in ("grpc", "grpc_over_tls") for port in storage_ports]
     answers = leaks(without).values()
     assert [answer for answer in answers if not _is_http1(answer)] == []
+    tally.add(len(without))
 
 
 def _is_http1(answer: str) -> bool:
@@ -135,16 +140,17 @@ def _is_http1(answer: str) -> bool:
 
 
 @as_root
-def test_the_storages_own_shell_is_refused(stack: Stack, stored_object: str) -> None:
+def test_the_storages_own_shell_is_refused(stack: Stack, stored_object: str, tally: Tally) -> None:
     read = f"fs.ls /buckets/{stack.bucket}\nfs.cat /buckets/{stack.bucket}/{stored_object}\n"
     delete = f"lock\ncollection.delete -collection={stack.bucket} -apply\nfs.rm -rf /buckets/{stack.bucket}\n"
     assert "security" in weed_shell(stack, read, credentials(stack))
     as_nobody = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
     assert "security" not in weed_shell(stack, read + delete, {}, **as_nobody)
+    tally.add(len((read + delete).splitlines()))
 
 
 @as_root
-def test_no_file_of_the_stack_can_be_read_or_written(stack: Stack) -> None:
+def test_no_file_of_the_stack_can_be_read_or_written(stack: Stack, tally: Tally) -> None:
     paths = [stack.data_dir, *stack.data_dir.rglob("*")]
     assert {"stack.json", "prefect-login", "webhook-secret", "token-secret", "ports.json"} <= {
         path.name for path in paths
@@ -158,6 +164,7 @@ def test_no_file_of_the_stack_can_be_read_or_written(stack: Stack) -> None:
     attempts += [("read_file", f"/proc/{process.pid}/environ") for process in processes]
     own = ("read_file", "/etc/hostname")
     assert leaks([*attempts, own]).keys() == {repr(own)}
+    tally.add(len(attempts))
 
 
 def _family(pid: int) -> list[psutil.Process]:
@@ -177,8 +184,9 @@ def test_no_secret_is_on_a_command_line(stack: Stack) -> None:
 
 @pytest.mark.parametrize("user", ["postgres", "reports", "prefect"])
 @pytest.mark.parametrize("password", ["", "postgres"])
-def test_no_database_opens_without_its_password(stack: Stack, user: str, password: str) -> None:
+def test_no_database_opens_without_its_password(stack: Stack, user: str, password: str, tally: Tally) -> None:
     port = psycopg.conninfo.conninfo_to_dict(stack.libpq_url)["port"]
     for database in ("reports", "prefect", "postgres"):
         with pytest.raises(psycopg.OperationalError):
             psycopg.connect(host="127.0.0.1", port=port, user=user, password=password, dbname=database)
+        tally.add(1)

@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from tests.support.running_stack import Stack
+from tests.support.security_table import Tally
 
 PUBLIC = {("GET", "/health"), ("GET", "/ready")}
 SOME_ID = "00000000-0000-4000-8000-000000000000"
@@ -34,7 +35,7 @@ def anonymous(stack: Stack) -> Any:
         yield client
 
 
-def test_every_operation_needs_the_password(anonymous: httpx.Client) -> None:
+def test_every_operation_needs_the_password(anonymous: httpx.Client, tally: Tally) -> None:
     document = anonymous.get("/openapi.json").json()
     operations = [(m.upper(), path) for path, methods in document["paths"].items() for m in methods]
     assert len(operations) > 150
@@ -45,6 +46,7 @@ def test_every_operation_needs_the_password(anonymous: httpx.Client) -> None:
         if anonymous.request(method, f"/api{url}", json=body).status_code != httpx.codes.UNAUTHORIZED:
             answered.add((method, path))
     assert answered == PUBLIC
+    tally.add(len(operations), harmless=len(PUBLIC))
 
 
 @pytest.mark.parametrize(
@@ -65,8 +67,11 @@ def test_every_operation_needs_the_password(anonymous: httpx.Client) -> None:
     ],
 )
 @pytest.mark.parametrize("path", ["/api/flows/filter", "/api//flows/filter", "/api/health/../flows/filter"])
-def test_no_header_replaces_the_password(anonymous: httpx.Client, path: str, headers: dict[str, str]) -> None:
+def test_no_header_replaces_the_password(
+    anonymous: httpx.Client, path: str, headers: dict[str, str], tally: Tally
+) -> None:
     assert anonymous.post(path, json={}, headers=headers).status_code == httpx.codes.UNAUTHORIZED
+    tally.add(1)
 
 
 def test_the_password_is_accepted(anonymous: httpx.Client, stack: Stack) -> None:
@@ -94,7 +99,7 @@ def socket_answer(stack: Stack, path: str, protocols: list[Any] | None, token: s
 
 
 @pytest.mark.parametrize("path", SOCKETS)
-def test_every_websocket_needs_the_password(stack: Stack, path: str) -> None:
+def test_every_websocket_needs_the_password(stack: Stack, path: str, tally: Tally) -> None:
     assert urlsplit(stack.prefect_api_url).scheme == "http"
     refused = [
         socket_answer(stack, path, None, None),
@@ -102,6 +107,7 @@ def test_every_websocket_needs_the_password(stack: Stack, path: str) -> None:
         socket_answer(stack, path, ["prefect"], "admin:"),
     ]
     assert refused == ["", "", ""]
+    tally.add(len(refused))
     assert "auth_success" in socket_answer(stack, path, ["prefect"], stack.prefect_api_auth_string)
 
 

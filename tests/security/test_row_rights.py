@@ -32,6 +32,7 @@ from tests.support import csv_reader
 from tests.support.engines import file_by_copy, file_by_copy_chunks, file_by_sqlalchemy
 from tests.support.export_client import EMPTY_SURVEY, ONE_ROW_SURVEY, SURVEY
 from tests.support.running_stack import Stack
+from tests.support.security_table import Tally
 
 orders, customers = order_tables.orders, order_tables.customers
 responses = survey_tables.responses
@@ -216,8 +217,9 @@ def _is_hidden(example: Example) -> bool:
 @settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(example=examples(), route=st.sampled_from(ROUTES))
 def test_no_route_returns_a_foreign_row(
-    service: Service, example: Example, route: Callable[[Service, Example], Rows]
+    service: Service, example: Example, route: Callable[[Service, Example], Rows], tally: Tally
 ) -> None:
+    tally.add(1)
     allowed = _allowed_rows(service.engine, example)
     try:
         rows = route(service, example)
@@ -243,7 +245,10 @@ def test_without_the_restriction_the_routes_return_foreign_rows(service: Service
 
 @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(claims=CLAIMS, name=st.sampled_from(list(SCOPES)))
-def test_choices_are_values_that_the_claims_allow(service: Service, claims: Claims, name: str) -> None:
+def test_choices_are_values_that_the_claims_allow(
+    service: Service, claims: Claims, name: str, tally: Tally
+) -> None:
+    tally.add(1)
     reports = service.api_reports(claims)
     if name not in reports:
         assert any(not claims.get(claim) for claim in REPORTS[name].claim_names)

@@ -14,6 +14,7 @@ from api.access.api_keys import KeyFile
 from tests.support.caller_model import UNKNOWN, comparable, send
 from tests.support.export_client import EMPTY_SURVEY, ONE_ROW_SURVEY, Session, follow
 from tests.support.schedules import deployment_of
+from tests.support.security_table import Tally
 
 OWN, FOREIGN, NONE = EMPTY_SURVEY, ONE_ROW_SURVEY, "0" * 24
 DAYS = {"from": "2024-09-24", "to": "2024-09-24"}
@@ -63,16 +64,17 @@ def exports(clients: Clients) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("path", REQUESTS)
-def test_a_foreign_survey_answers_as_an_unknown_one(clients: Clients, path: str) -> None:
+def test_a_foreign_survey_answers_as_an_unknown_one(clients: Clients, path: str, tally: Tally) -> None:
     _, limited = clients
     foreign, unknown = (
         send(limited, "POST", path, json=body_for(path, survey)) for survey in (FOREIGN, NONE)
     )
     assert foreign.status_code == 422
     assert comparable(foreign) == comparable(unknown)
+    tally.add(1)
 
 
-def test_the_table_and_the_choices_show_the_own_survey_only(clients: Clients) -> None:
+def test_the_table_and_the_choices_show_the_own_survey_only(clients: Clients, tally: Tally) -> None:
     _, limited = clients
     foreign, unknown, own = (
         limited.get("/reports", params={"surveyId": survey, **DAYS}) for survey in (FOREIGN, NONE, OWN)
@@ -82,26 +84,31 @@ def test_the_table_and_the_choices_show_the_own_survey_only(clients: Clients) ->
     choices = "/report-types/survey-responses/choices/surveyId"
     assert [item["value"] for item in limited.get(choices).json()["items"]] == [OWN]
     assert limited.get(choices, params={"search": FOREIGN}).json()["items"] == []
+    tally.add(3)
 
 
 @pytest.mark.parametrize("path", ["", "/download", "/manifest"])
 def test_an_export_of_a_foreign_survey_is_unknown(
-    clients: Clients, exports: dict[str, str], path: str
+    clients: Clients, exports: dict[str, str], path: str, tally: Tally
 ) -> None:
     _, limited = clients
     foreign, unknown = (limited.get(f"/exports/{id_}{path}") for id_ in (exports[FOREIGN], UNKNOWN))
     assert foreign.status_code == 404
     assert comparable(foreign) == comparable(unknown)
+    tally.add(1)
     assert limited.get(f"/exports/{exports[OWN]}{path}").status_code in (200, 303)
 
 
-def test_lists_and_polls_hide_exports_of_a_foreign_survey(clients: Clients, exports: dict[str, str]) -> None:
+def test_lists_and_polls_hide_exports_of_a_foreign_survey(
+    clients: Clients, exports: dict[str, str], tally: Tally
+) -> None:
     _, limited = clients
     listed = {item["id"] for item in limited.get("/exports").raise_for_status().json()["items"]}
     assert exports[OWN] in listed
     assert exports[FOREIGN] not in listed
     polls = {survey: limited.get("/reports/csv", params={"jobId": id_}) for survey, id_ in exports.items()}
     assert (polls[OWN].status_code, polls[FOREIGN].status_code) == (200, 404)
+    tally.add(2)
 
 
 def test_a_retry_by_the_limited_key_reads_the_own_survey(clients: Clients, exports: dict[str, str]) -> None:
@@ -129,13 +136,14 @@ def test_a_schedule_keeps_the_rows_of_the_key_that_created_it(clients: Clients) 
         unlimited.delete(path)
 
 
-def test_a_schedule_of_a_foreign_survey_is_unknown(clients: Clients) -> None:
+def test_a_schedule_of_a_foreign_survey_is_unknown(clients: Clients, tally: Tally) -> None:
     unlimited, limited = clients
     schedule_id = start(unlimited, "/schedules", FOREIGN)
     try:
         assert limited.get(f"/schedules/{schedule_id}").status_code == 404
         listed = {item["id"] for item in limited.get("/schedules").raise_for_status().json()["items"]}
         assert schedule_id not in listed
+        tally.add(2)
     finally:
         unlimited.delete(f"/schedules/{schedule_id}")
 

@@ -74,8 +74,12 @@ def is_allowed(request: Mapping[str, Any], surveys: frozenset[str] | None) -> bo
 
 @dataclass
 class World:
+    """All keys. `hook` is the URL of a webhook receiver, and `refused` counts refused requests."""
+
     keys: list[Key]
+    hook: str
     owners: dict[str, Caller] = field(default_factory=dict)
+    refused: int = 0
 
     def request(self, key: Key, method: str, path: str, **content: Any) -> httpx.Response:
         """Send a request and return the response.
@@ -108,6 +112,7 @@ class World:
         expected = self.request(key, method, path.format(UNKNOWN), **content)
         assert comparable(response) == comparable(expected), (method, path)
         assert response.status_code == httpx.codes.NOT_FOUND
+        self.refused += 1
 
     def assert_new(self, key: Key, id_: str) -> None:
         assert self.owners.get(id_, key.caller) is key.caller, "the id belongs to another caller"

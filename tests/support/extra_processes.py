@@ -18,6 +18,7 @@ from deployments.stack import orphan_processes
 from tests.support.running_stack import Stack, clean_environment
 
 READY_TIMEOUT_SECONDS = 90
+HTTP_PROTOCOL = "api.web.http_protocol:LimitedHttp"
 ROOT = str(Path(__file__).resolve().parents[2])
 
 
@@ -83,7 +84,7 @@ class ExtraProcesses:
     def start_api(self, **settings: str) -> str:
         """Start an API, store its process in `api_process`, and return its URL once it is healthy."""
         port = free_port()
-        options = ("--host", "127.0.0.1", "--port", str(port), "--no-access-log")
+        options = ("--host", "127.0.0.1", "--port", str(port), "--no-access-log", "--http", HTTP_PROTOCOL)
         url = f"http://127.0.0.1:{port}"
         settings = {"REPORTS_PUBLIC_URL": url, **settings}
         process = self.start("-m", "uvicorn", "--factory", "api.app:create_app", *options, **settings)
