@@ -213,12 +213,14 @@ def test_limits_report_what_is_left(caller: httpx.Client) -> None:
     body = answer.json()
     assert body["starts"].pop("left") in (BURST - 1, BURST)
     assert body["previews"].pop("left") == BURST
+    assert body["tokens"].pop("left") == 100
     assert body == {
         "running": {"limit": 3, "used": 0, "left": 3},
         "queued": {"limit": QUEUED, "used": 1, "left": QUEUED - 1},
         "starts": {"perSecond": 0.5, "burst": BURST},
         "schedules": {"limit": SCHEDULES, "used": 0, "left": SCHEDULES},
         "previews": {"perSecond": 1.0, "burst": BURST},
+        "tokens": {"perSecond": 10.0, "burst": 100},
         "rows": None,
         "reports": {
             "survey-responses": {"maxDays": 366, "maxRows": None},

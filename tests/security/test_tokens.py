@@ -2,7 +2,8 @@
 
 import hashlib
 import secrets
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,6 @@ SCHEDULE: dict[str, Any] = {
     "export": {"surveyId": ONE_ROW_SURVEY},
 }
 READ = ["/exports", "/schedules", "/limits", "/report-types", "/webhook-secret"]
-Client = Callable[[str], httpx.Client]
 
 
 class Product:
@@ -32,23 +32,27 @@ class Product:
     def __init__(self, url: str, keys: Path) -> None:
         self.url, self.file, self.caller = url, KeyFile(keys), f"shop-{secrets.token_hex(6)}"
         self.keys = [self.file.create(self.caller, None, datetime.now(UTC)) for _ in range(2)]
+        self.clients = ExitStack()
 
     def client(self, credential: str) -> httpx.Client:
         headers = {"Authorization": f"Bearer {credential}"}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=30, trust_env=False)
+        client = httpx.Client(base_url=self.url, headers=headers, timeout=30, trust_env=False)
+        return self.clients.enter_context(client)
 
     def user(self, name: str, key: int = 0, **rights: Any) -> httpx.Client:
         body = {"caller": name, "minutes": 5, **rights}
-        with self.client(self.keys[key]) as back_end:
-            answer = back_end.post("/tokens", json=body)
+        answer = self.client(self.keys[key]).post("/tokens", json=body)
         assert answer.status_code == 201, answer.text
         assert answer.json()["caller"] == f"{self.caller}/{name}"
         return self.client(answer.json()["token"])
 
 
 @pytest.fixture
-def product(guarded_url: str, guarded_keys: Path) -> Product:
-    return Product(guarded_url, guarded_keys)
+def product(guarded_url: str, guarded_keys: Path) -> Iterator[Product]:
+    """Yield a product, and close its connections after the test."""
+    product = Product(guarded_url, guarded_keys)
+    with product.clients:
+        yield product
 
 
 def started(client: httpx.Client, path: str, body: Any = None) -> str:
