@@ -89,6 +89,11 @@ class DryRun(Answer):
     file_name: str = Field(examples=[_FILE_NAME])
     columns: list[Column]
     sample: list[dict[str, Any]] = Field(description="The first rows, keyed by column.")
+    lines: list[str] | None = Field(
+        description="The header and the first five rows as lines of the uncompressed file, without a byte"
+        " order mark. A line break within a cell starts a new line. Null if the file is not a text file.",
+        examples=[["Response,Submitted at", "1,2024-07-19T08:00:00Z"]],
+    )
 
 
 class Manifest(Answer):

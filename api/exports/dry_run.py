@@ -13,13 +13,14 @@ SAMPLE_ROWS = 20
 
 
 async def preview(request: ExportRequest, source: Source, languages: Languages) -> DryRun:
-    page = await source.page(request, SAMPLE_ROWS, 1, None)
+    page = await source.preview(request, SAMPLE_ROWS)
     return DryRun(
         rows=page.total,
         estimated_bytes=request.format.estimated_bytes(request.options, text_size(page)),
         file_name=request.file_name(page.total),
         columns=[Column.of(column, languages) for column in page.columns],
         sample=page.rows,
+        lines=page.lines,
     )
 
 

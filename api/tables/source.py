@@ -13,6 +13,7 @@ from api.settings import ApiSettings
 from api.tables import cursor as cursors
 from api.tables import report_checks
 from api.tables.databases import Databases
+from api.tables.first_lines import first_lines
 from api.tables.page_rows import PageRows
 from api.tables.value_checks import accepted, check_filters
 from flows import logs
@@ -31,6 +32,7 @@ from flows.sources.snapshot import Snapshot, snapshot
 PAGE_READERS = 14  # the rest are reserved for readiness checks and for starting exports
 PAGE_READERS_PER_CALLER = 4  # with 8 on two cores, the requests of others took twice as long
 LOOKUP_SECONDS = 5
+LINE_ROWS = 5  # rows of a preview of the file
 
 T = TypeVar("T")
 
@@ -39,13 +41,15 @@ T = TypeVar("T")
 class Page:
     """A page of the table.
 
-    Each item of `rows` maps column keys to values. `next_cursor` is None on the last page.
+    Each item of `rows` maps column keys to values. `next_cursor` is None on the last page. `lines` is set for
+    a preview of a text file.
     """
 
     rows: list[dict[str, Any]]
     total: int
     columns: list[OutputColumn]
     next_cursor: str | None
+    lines: list[str] | None = None
 
 
 class Source:
@@ -71,6 +75,12 @@ class Source:
         database = self._databases.of(request.report)
         await database.ping()
         return await database.in_thread(lambda: self._page(request, size, number, cursor, cells))
+
+    async def preview(self, request: ExportRequest, size: int) -> Page:
+        """Return the first page of the table, and the first lines of the file."""
+        database = self._databases.of(request.report)
+        await database.ping()
+        return await database.in_thread(lambda: self._page(request, size, 1, None, "json", LINE_ROWS))
 
     async def choices(self, report: Report, scope: Scope, search: str, limit: int) -> list[tuple[str, str]]:
         """Return (value, title) pairs that match the search."""
@@ -133,7 +143,15 @@ class Source:
         questions = _questions(opened, request)
         return statement.columns_to_read(request, columns, questions)
 
-    def _page(self, request: ExportRequest, size: int, number: int, cursor: str | None, cells: str) -> Page:
+    def _page(
+        self,
+        request: ExportRequest,
+        size: int,
+        number: int,
+        cursor: str | None,
+        cells: str,
+        line_rows: int = 0,
+    ) -> Page:
         terms = statement.order(request)
         after = cursors.decode(cursor, request, terms) if cursor is not None else None
         with self._snapshot(request.report, request.zone.key, self._settings.table_seconds) as opened:
@@ -149,12 +167,14 @@ class Source:
                 query = query.offset((number - 1) * size)
             rows = _after_cursor(opened, query.limit(size + 1), is_first=after is None)
             total = opened.scalar(statement.count(request))
+            lines = first_lines(opened, request, columns, read, total, line_rows) if line_rows else None
         has_more, rows = len(rows) > size, rows[:size]
         return Page(
             rows=page_rows.items(rows, cells),
             total=total,
             columns=columns,
             next_cursor=cursors.encode(request, rows[-1][len(expressions) :]) if has_more else None,
+            lines=lines,
         )
 
 

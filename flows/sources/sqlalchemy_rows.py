@@ -37,10 +37,14 @@ def rows(reading: Reading) -> Iterator[Opening | Chunk]:
 
 
 def fetch(
-    snapshot: Snapshot, request: ExportRequest, columns: Sequence[OutputColumn], offset: int = 0
+    snapshot: Snapshot,
+    request: ExportRequest,
+    columns: Sequence[OutputColumn],
+    offset: int = 0,
+    limit: int | None = None,
 ) -> Iterator[Chunk]:
-    """Yield the rows of the request, skipping the first `offset` rows."""
-    query = statement.rows(request, expressions(columns, request.report.key))
+    """Yield at most `limit` rows of the request, skipping the first `offset` rows."""
+    query = statement.rows(request, expressions(columns, request.report.key)).limit(limit)
     query = query.offset(offset) if offset else query
 
     def make_reader(result: CursorResult[Any]) -> Callable[[DriverRows], Chunk]:
