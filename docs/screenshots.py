@@ -50,7 +50,7 @@ def done(page: Page) -> None:
 
 def options(page: Page) -> None:
     page.get_by_role("button", name="Export options").click()
-    page.locator(".sample tbody tr").first.wait_for()
+    page.locator(".preview pre").wait_for()
 
 
 def schedule(page: Page) -> None:

@@ -92,9 +92,12 @@ def test_the_dialog_sets_columns_order_time_zone_and_header(sample: Page) -> Non
     dialog.get_by_label("Time zone").fill("Europe/Madrid")
     dialog.get_by_text("More options").click()
     dialog.get_by_label("Header row").select_option("Field keys")
-    expect(dialog.locator(".sample th")).to_have_text(["Country", "Response"])
+    lines = dialog.get_by_role("region", name="First lines of the file")
+    expect(lines).to_contain_text("country,id\n")
+    preview = lines.inner_text()
     _, content = downloaded(sample, dialog.get_by_role("button", name="Export", exact=True).click)
     assert content.decode("utf-8-sig").startswith("country,id\r\n")
+    assert content.decode("utf-8-sig").splitlines()[:6] == preview.splitlines()
     expect(dialog).to_be_hidden()
     expect(sample).to_have_url(re.compile("timeZone=Europe%2FMadrid"))
 
