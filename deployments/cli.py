@@ -15,6 +15,7 @@ from deployments import keys_command
 from deployments.command_line.api_client import Problem
 from deployments.command_line.commands import (
     cancel,
+    completion,
     download_file,
     export,
     list_exports,
@@ -68,6 +69,8 @@ def _run(argv: list[str]) -> int:
             return export.run(arguments, scope_pairs, declared_options["export"])
         case "schedules":
             return schedules.run(arguments, scope_pairs, declared_options["schedules"])
+        case "completion":
+            return completion.run(arguments, parser)
         case "keys":
             return keys_command.run(arguments)
         case "check" | "init" | "new" as command:
@@ -151,6 +154,7 @@ def _build_parser() -> tuple[argparse.ArgumentParser, dict[str, set[str]]]:
         command.add_parser(commands)
     declared_options["schedules"] = schedule_options.add_parser(commands)
     keys_command.add_parser(commands)
+    completion.add_parser(commands)
     project_options.add_parsers(commands)
     return parser, declared_options
 
