@@ -84,7 +84,7 @@ def test_conditions_apply_to_table_file_link_and_schedule(
     expect(page.get_by_role("region", name="My exports").locator("li").first).to_contain_text(words)
 
     page.get_by_role("button", name="Export options").click()
-    page.get_by_role("button", name="Schedule…").click()
+    page.get_by_role("button", name="Schedule…", exact=True).click()
     dialog = page.get_by_role("dialog", name="Create schedule")
     expect(dialog.get_by_text(words)).to_be_visible()
     dialog.get_by_role("button", name="Create schedule", exact=True).click()
