@@ -54,8 +54,8 @@ def terminals(programs: tuple[Path, Path]) -> Iterator[Terminals]:
         }
         replacements = {
             "127.0.0.1:5432": f"127.0.0.1:{server.port}",
-            "'report-exports[local]'": f"'{wheel}[local]'",
-            # The environment is created in advance, with the same locked packages that `make up` installs.
+            "pip install 'report-exports[local]'": f"python -m pip install --no-deps -I {wheel}",
+            # The environment is created in advance, because it shares the dependencies of this one.
             "python3 -m venv .venv\n. .venv/bin/activate\n": "",
         }
         started = Terminals(Path(folder), environment, replacements)
