@@ -39,7 +39,10 @@ def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
         parser.error(error)
     if error := check_host(arguments.host, settings.authenticates):
         parser.error(f"argument --host: {error}")
-    notes = [*_notes(loaded), *find_problems(settings, Replaced.from_environment(environment))]
+    notes = [
+        *_notes(loaded, settings.catalog),
+        *find_problems(settings, Replaced.from_environment(environment)),
+    ]
     for name in filter(is_of_postgres, environment):
         del os.environ[name]  # libpq must connect only to the embedded server
     if arguments.port is not None and arguments.port == arguments.prefect_port != 0:
@@ -67,7 +70,7 @@ def _load_reports(environment: Mapping[str, str]) -> LoadedReports:
     return load_reports(report_modules(environment), environment.get("REPORTS_DEFAULT_REPORT", ""))
 
 
-def _notes(loaded: LoadedReports) -> Iterator[str]:
+def _notes(loaded: LoadedReports, catalog: str) -> Iterator[str]:
     if ENV_FILE.is_file():
         yield f"Settings are read from {ENV_FILE.resolve()}. Environment variables take precedence."
     for path in hidden_packages():
@@ -76,7 +79,6 @@ def _notes(loaded: LoadedReports) -> Iterator[str]:
             " your reports need it."
         )
     if not loaded.reports and not loaded.broken:
-        yield (
-            "No report is declared yet. Write one with `report-exports new TABLE`, and name its package in"
-            " REPORTS_CATALOG."
-        )
+        yield "No report is declared yet. Write one with `report-exports new TABLE`."
+        if not catalog:
+            yield "Name the package of your reports in REPORTS_CATALOG, such as REPORTS_CATALOG=reports."

@@ -26,6 +26,7 @@ class Supervisor:
         self._on_change = on_change
         self._children: dict[str, Child] = {}
         self._restarting: set[Child] = set()
+        self._stopping = asyncio.Lock()  # a program starts again only after it has been stopped
         self._watchdog = _start_watchdog(plan)
         self.is_ready = False
 
@@ -53,10 +54,10 @@ class Supervisor:
 
     async def restart(self, *roles: str) -> None:
         """Stop the programs, so that their watchers start them again."""
-        for role in roles:
-            child = self._children[role]
-            self._restarting.add(child)
-            await child.stop(_grace_seconds(role))
+        async with self._stopping:
+            children = {role: self._children[role] for role in roles}
+            self._restarting.update(children.values())
+            await asyncio.gather(*(child.stop(_grace_seconds(role)) for role, child in children.items()))
 
     async def stop(self) -> None:
         for roles, grace_seconds in STOP_ORDER:
@@ -77,7 +78,8 @@ class Supervisor:
             if not self.is_ready:
                 raise ChildFailed(child.describe_end())
             if child in self._restarting:
-                self._restarting.remove(child)
+                async with self._stopping:
+                    self._restarting.remove(child)
                 await self._restart(child)
                 continue
             self._terminal.warn(child.describe_end())

@@ -68,6 +68,7 @@ class Terminals:
             self._run_commands(block.text)
         if is_report and self._up is not None:
             self._wait_until(lambda: self._count_restarts() > restarts)
+            assert "ended with" not in self.output, self.output
         self.seconds[block.section] += time.monotonic() - started
 
     @property
