@@ -117,7 +117,7 @@ def test_an_exported_file_contains_the_rows_of_the_table(
 ) -> None:
     query = (
         f"SELECT id::text, amount::text FROM orders WHERE {condition}"  # noqa: S608 - our own condition
-        " AND placed_at >= '2024-07-01 00:00Z' AND placed_at < '2024-08-01 00:00Z' ORDER BY id"
+        " AND placed_at >= '2024-07-01 00:00Z' AND placed_at < '2024-08-01 00:00Z' ORDER BY orders.id"
     )
     rows = read_file(finished, file)
     amount = "Amount (EUR)" if "Amount (EUR)" in rows[0] else "Amount"
