@@ -22,6 +22,7 @@ from tests.support.tutorial import Block, Terminals, read_blocks
 TUTORIAL = ROOT / "docs" / "tutorial.md"
 BLOCKS = list(read_blocks(TUTORIAL))
 MAX_SECONDS = 600
+pytestmark = pytest.mark.timeout(MAX_SECONDS)
 # A table of the user with the name of a sample table, but with other columns.
 OTHER_TABLE = "CREATE TABLE survey_responses (response uuid PRIMARY KEY, mood int)"
 
