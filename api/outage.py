@@ -6,6 +6,10 @@ from contextlib import asynccontextmanager
 
 TICK_SECONDS = 0.1
 MAX_WAIT_SECONDS = 30.0  # the longest wait while the server responds to other calls
+# A server that is short of CPU time responds slowly. The longest recent silence that was followed by a
+# response extends the limit by this factor, up to `MAX_EXTENSION` times the configured seconds.
+SILENCE_FACTOR, MAX_EXTENSION = 2.0, 4.0
+DECAY = 0.9  # per response
 
 
 class _Call:
@@ -23,12 +27,16 @@ class _Call:
 class OutageLimit:
     """Ends all calls that have waited for `outage_seconds` since the server's last response to any call.
 
+    The limit is longer for a server that has recently responded slowly, so calls to a busy server are slow
+    but do not fail.
+
     Time is counted in ticks of the event loop. Otherwise, a process with too little CPU time would mistake
     its own delays for an unresponsive server.
     """
 
     def __init__(self, outage_seconds: float) -> None:
         self._outage_seconds = outage_seconds
+        self._silent_seconds = self._longest_silence = 0.0
         self._calls: set[_Call] = set()
         self._ticking: asyncio.Task[None] | None = None
         self._responded = False
@@ -36,6 +44,11 @@ class OutageLimit:
     def note_response(self) -> None:
         """Give all calls more time, because the server has responded. Any thread may call this."""
         self._responded = True
+
+    @property
+    def _limit_seconds(self) -> float:
+        extended = min(SILENCE_FACTOR * self._longest_silence, MAX_EXTENSION * self._outage_seconds)
+        return max(self._outage_seconds, extended)
 
     @asynccontextmanager
     async def limited(self) -> AsyncIterator[None]:
@@ -51,9 +64,18 @@ class OutageLimit:
                 self._calls.discard(call)
 
     async def _tick(self) -> None:
+        self._silent_seconds = 0.0
         while self._calls:
             await asyncio.sleep(TICK_SECONDS)
             responded, self._responded = self._responded, False
+            self._learn(responded)
             for call in self._calls:
-                call.tick(responded, self._outage_seconds)
+                call.tick(responded, self._limit_seconds)
         self._ticking = None
+
+    def _learn(self, responded: bool) -> None:
+        self._silent_seconds += TICK_SECONDS
+        if responded:
+            silence = self._silent_seconds if self._silent_seconds < self._limit_seconds else 0.0  # an outage
+            self._longest_silence = max(silence, DECAY * self._longest_silence)
+            self._silent_seconds = 0.0

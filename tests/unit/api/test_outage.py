@@ -39,6 +39,49 @@ def test_responses_to_other_calls_extend_a_call() -> None:
     assert asyncio.run(call()) > 4 * OUTAGE_SECONDS
 
 
+async def silence(limit: OutageLimit, responses: list[float]) -> float:
+    """Respond after each of these delays, then never again. Return the seconds until a call ends."""
+
+    async def respond() -> None:
+        for delay in responses:
+            await asyncio.sleep(delay)
+            limit.note_response()
+
+    responding = asyncio.create_task(respond())
+    seconds = await seconds_until_timeout(limit)
+    await responding
+    return seconds - sum(responses)
+
+
+def test_a_slow_server_gets_more_time_until_it_is_fast_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Regression test: on a busy machine, Prefect responded too late for most starts."""
+    monkeypatch.setattr(outage, "TICK_SECONDS", 0.02)
+    assert asyncio.run(silence(OutageLimit(OUTAGE_SECONDS), [0.75 * OUTAGE_SECONDS])) > 1.25 * OUTAGE_SECONDS
+    fast_again = [0.75 * OUTAGE_SECONDS, *([0.05] * 15)]
+    assert asyncio.run(silence(OutageLimit(OUTAGE_SECONDS), fast_again)) < 1.25 * OUTAGE_SECONDS
+
+
+def test_a_server_with_growing_delays_is_never_given_more_than_the_maximum(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(outage, "TICK_SECONDS", 0.02)
+    growing = [factor * OUTAGE_SECONDS for factor in (0.8, 1.4, 2.2, 3.4)]
+    seconds = asyncio.run(silence(OutageLimit(OUTAGE_SECONDS), growing))
+    assert seconds < 1.2 * outage.MAX_EXTENSION * OUTAGE_SECONDS
+
+
+def test_an_outage_does_not_extend_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outage, "TICK_SECONDS", 0.02)
+
+    async def outlast_and_call() -> float:
+        limit = OutageLimit(OUTAGE_SECONDS)
+        await seconds_until_timeout(limit)
+        limit.note_response()
+        return await silence(limit, [0.05])
+
+    assert asyncio.run(outlast_and_call()) < 1.25 * OUTAGE_SECONDS
+
+
 def test_a_call_ends_in_the_end_although_the_server_responds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outage, "MAX_WAIT_SECONDS", 2 * OUTAGE_SECONDS)
 
