@@ -143,7 +143,7 @@ def run(case: Case, storage: S3Storage, proxy: S3Proxy, s3: Any, stack: Stack) -
     if is_partial(stored_content, content):
         return "a partial object is readable"
     if stored and stored_content is None:
-        return "the upload succeeded, but there is no object"
+        return "the upload succeeded, but the object is missing"
     if not stored and not case.dies and not may_end_the_attempt(case.rule):
         return "one fault ended the attempt"
     return "an unfinished upload is left" if sweep(storage, key) else None

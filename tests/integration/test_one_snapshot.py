@@ -107,7 +107,7 @@ def test_count_and_rows_come_from_one_committed_state(
         f"G5: a file comes from one snapshot ({reader})",
         exports,
         len(wrong),
-        f"{moves} commits meanwhile, each of which moves {MOVED} of {ROWS:,} rows",
+        f"{moves} concurrent commits, each of which moves {MOVED} of {ROWS:,} rows",
         "exports with READ COMMITTED have wrong counts",
         some_count_differs(engine, request_here),
     )

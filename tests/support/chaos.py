@@ -110,18 +110,18 @@ class Chaos:
     def poll(self, job_id: str) -> None:
         if self._known.url != self._faults.api_url:
             self._known = KnownJobs(self._faults.api_url)
-        known = self._known
+        api = self._known
         try:
-            response = self._http.get(f"{known.url}/exports/{job_id}")
+            response = self._http.get(f"{api.url}/exports/{job_id}")
         except httpx.ConnectError:
             return  # the API is restarting
         except httpx.TransportError as error:
-            if known.url == self._faults.api_url and isinstance(error, httpx.TimeoutException):
-                self._count_poll(job_id, known, type(error).__name__)
+            if api.url == self._faults.api_url and isinstance(error, httpx.TimeoutException):
+                self._count_poll(job_id, api, type(error).__name__)
             return
-        self._count_poll(job_id, known, "" if response.is_success else str(response.status_code))
+        self._count_poll(job_id, api, "" if response.is_success else str(response.status_code))
         if response.is_success:
-            known.ids.add(job_id)
+            api.ids.add(job_id)
             if response.json()["status"] in FINAL:
                 self.ended[job_id] = response.json()
 
@@ -130,8 +130,8 @@ class Chaos:
         self._known.ids.add(job_id)
         self.poll(job_id)
 
-    def _count_poll(self, job_id: str, known: KnownJobs, failure: str) -> None:
-        if job_id in known.ids:
+    def _count_poll(self, job_id: str, api: KnownJobs, failure: str) -> None:
+        if job_id in api.ids:
             self.polls.count += 1
             if failure:
                 self.polls.failures[failure] += 1

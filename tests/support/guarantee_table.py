@@ -37,7 +37,7 @@ class GuaranteeTable:
     def add(
         self, guarantee: str, tries: int, violations: int, figure: str, control: str, is_noticed: bool
     ) -> None:
-        """Add a row. `is_noticed` tells whether the test has noticed the violation named by `control`."""
+        """Add a row. `is_noticed` is true if the test has noticed the violation that `control` names."""
         self.figures.append(Figure(guarantee, tries, violations, figure, control))
         print(f"{guarantee}: {tries} tries, {violations} violations; {figure}")  # noqa: T201
         assert is_noticed, f"{guarantee}: the test does not notice a violation: {control}"

@@ -15,7 +15,7 @@ _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close sends RST
 
 @dataclass(frozen=True)
 class Weather:
-    """What the proxy does to each connection.
+    """The conditions of all connections.
 
     `latency` is in seconds per packet and `bytes_per_second` limits each direction. `swallows` drops
     everything without closing the connection. `ends_after` is the number of bytes from the server after which
@@ -82,10 +82,10 @@ class TcpProxy:
                 time.sleep(weather.latency)
                 if weather.bytes_per_second:
                     time.sleep(len(data) / weather.bytes_per_second)
-                left = BUFFER if weather.ends_after is None else max(0, weather.ends_after - passed)
-                sink.sendall(data[:left] if from_server else data)
+                budget = BUFFER if weather.ends_after is None else max(0, weather.ends_after - passed)
+                sink.sendall(data[:budget] if from_server else data)
                 passed += len(data) if from_server else 0
-                if from_server and left < len(data):
+                if from_server and budget < len(data):
                     resets = weather.resets
                     break
         for connection in (source, sink):
