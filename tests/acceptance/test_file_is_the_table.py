@@ -112,8 +112,7 @@ FILTERS: dict[str, dict[str, list[Any]]] = {
     },
     "survey-responses": {
         "isAttended": [True, False],
-        "utm": ["wa", None, ["fb", None]],
-        "country": ["DE", ["GB", "US"], {"not": "DE"}],
+        "utm": ["wa", None, ["fb", None], {"not": "wa"}],
     },
 }
 
