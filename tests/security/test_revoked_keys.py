@@ -94,7 +94,7 @@ def test_a_revoked_key_pauses_its_schedule_and_the_reason_is_visible(
         client.delete(f"/schedules/{schedule_id}").raise_for_status()
     reason = schedule["pausedReason"]
     assert (schedule["enabled"], reason["code"], reason["exportId"]) == (False, "rights", second)
-    assert "has been withdrawn" in reason["detail"]
+    assert "has been revoked" in reason["detail"]
     assert (failed["status"], failed["file"], failed["error"]["code"]) == ("error", None, "rights.gone")
     assert [message["type"] for message in messages].count("schedule.paused") == 1
     assert '"schedule.pause' in output

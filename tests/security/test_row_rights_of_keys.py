@@ -158,7 +158,7 @@ def test_a_right_that_is_gone_pauses_the_schedule_at_once(clients: Clients, pref
         time.sleep(0.2)
     reason = state["pausedReason"]
     assert (reason["code"], reason["failures"], reason["error"]["code"]) == ("rights", 1, "rights.gone")
-    assert "has been withdrawn" in reason["detail"]
+    assert "has been revoked" in reason["detail"]
     failed = unlimited.get(f"/exports/{reason['exportId']}").raise_for_status().json()
     assert (failed["status"], failed["file"], failed["error"]["code"]) == ("error", None, "rights.gone")
     unlimited.delete(f"/schedules/{schedule_id}")
