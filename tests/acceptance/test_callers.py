@@ -140,9 +140,9 @@ def unsigned_jwt() -> str:
         b"Bearer \xff\xfe",
         b"Bearer " + unsigned_jwt().encode(),
         b"Bearer " + b"x" * 9_000,
-        b"Bearer " + b"x" * 100_000,
+        b"Bearer " + b"x" * 60_000,
     ],
-    ids=["empty", "scheme", "word", "basic", "not ASCII", "alg none", "9 kB", "100 kB"],
+    ids=["empty", "scheme", "word", "basic", "not ASCII", "alg none", "9 kB", "60 kB"],
 )
 def test_an_invalid_key_is_401_without_details(guarded_url: str, authorization: bytes) -> None:
     headers = {b"authorization": authorization}
