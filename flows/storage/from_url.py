@@ -52,4 +52,4 @@ def _check_bucket(bucket: str, prefix: str) -> None:
     if not _BUCKET.fullmatch(bucket):
         raise ValueError("must name a bucket of letters, digits, dots, hyphens and underscores")
     if prefix.strip("/") and not _EMPTY_PARTS.isdisjoint(prefix.strip("/").split("/")):
-        raise ValueError("must have a prefix without empty segments, . and ..")
+        raise ValueError("must have a prefix without the segments . and .. and without empty ones")
