@@ -286,7 +286,7 @@ def test_untested_prefect_cancels_running_flows(workers: Workers, untested: subp
     [
         ("subprocess.getoutput", [], "The worker does not run the entrypoint"),
         (f"{FLOWS}.completes", [{"prefect.deployments.steps.set_working_directory": {"directory": "/"}}],
-         "The worker executes no pull steps"),
+         "The worker does not run pull steps"),
     ],
 )  # fmt: skip
 def test_untested_prefect_runs_only_allowed_code(
