@@ -60,7 +60,7 @@ def test_without_if_none_match_a_key_is_looked_up_first(
     store(storage, b"y", "exports/2.csv")
     assert provider.objects == {KEY: b"x" * size, "exports/2.csv": b"y"}
     assert provider.conditional_requests == 1
-    assert "lacks If-None-Match" in caplog.text
+    assert "does not support If-None-Match" in caplog.text
     with pytest.raises(StorageUnavailable):
         store(storage, b"other")
     assert provider.objects[KEY] == b"x" * size
