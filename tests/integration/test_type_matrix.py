@@ -335,7 +335,7 @@ class Check:
             key for key in written if written[key] is None
         }
         yield "table"
-        sample = anyio.run(preview, request, self.source).sample
+        sample = anyio.run(preview, request, self.source, ()).sample
         assert [row[self.key] for row in sample] == list(typed.values())
         yield "dry run"
         yield from self.sorted(report)
