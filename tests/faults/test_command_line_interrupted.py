@@ -100,7 +100,7 @@ def test_a_long_outage_exits_with_3_and_the_export_continues(cluster: Cluster, t
     proxy.close()
     result = wait_for_exit(process)
     assert result.code == 3
-    assert f"Export id: {job_id}" in result.stderr
+    assert f"Its id is {job_id}" in result.stderr
     assert list_files(tmp_path) == []
     assert cluster.wait_until_finished(job_id)["status"] == "done"
 
