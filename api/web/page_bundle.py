@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _COMMENT = re.compile(r"^[ \t]*/\*\*(?:(?!\*/).)*\*/\n", re.DOTALL | re.MULTILINE)
+_LINE_COMMENT = re.compile(r"(?:^[ \t]*|(?<=[;,{})])[ \t]+)// .*$", re.MULTILINE)
+_EMPTY_LINES = re.compile(r"\n{2,}")
 _INDENT = re.compile(r"^[ \t]+", re.MULTILINE)
 _IMPORT = re.compile(r"""^import\s*(\{[^}]*\}|\w+)\s*from\s*["'](\./[^"']+|\.\./[^"']+)["'];""", re.MULTILINE)
 _RE_EXPORT = re.compile(r"""^export (\{[^}]*\}) from ["'](\./[^"']+)["'];""", re.MULTILINE)
@@ -84,7 +86,7 @@ def _resolved(name: str, path: str) -> str:
 
 
 def _as_function(folder: Path, name: str) -> str:
-    text = _COMMENT.sub("", (folder / name).read_text(encoding="utf-8"))
+    text = _LINE_COMMENT.sub("", _COMMENT.sub("", (folder / name).read_text(encoding="utf-8")))
     exported: list[str] = []
 
     def imported(match: re.Match[str]) -> str:
@@ -113,7 +115,7 @@ def _as_function(folder: Path, name: str) -> str:
     if unsupported := _LEFT_OVER.search(text):
         start = unsupported.start()
         raise ValueError(f"{name}: unsupported import or export: {text[start : start + 60]!r}")
-    text = _INDENT.sub("", text)
+    text = _EMPTY_LINES.sub("\n", _INDENT.sub("", text))
     return f"{text}\nreturn {{ {', '.join(exported)} }};"
 
 

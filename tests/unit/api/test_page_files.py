@@ -41,6 +41,15 @@ def test_the_bundle_rejects_unsupported_syntax(tmp_path: Path) -> None:
         bundle_script(tmp_path, "main.js")
 
 
+def test_the_bundle_contains_no_comments_and_whole_strings(tmp_path: Path) -> None:
+    (tmp_path / "main.js").write_text(
+        '/** Doc. */\n// line\nexport const url = "https://a.example//b"; // tail\n  // indented\nurl;\n'
+    )
+    text = bundle_script(tmp_path, "main.js").text.decode()
+    assert "https://a.example//b" in text
+    assert not {"Doc", "line", "tail", "indented"} & set(re.findall(r"\w+", text))
+
+
 def test_the_digest_of_a_bundle_changes_with_its_text() -> None:
     assert bundle_text("a").digest != bundle_text("b").digest
 
