@@ -1,6 +1,7 @@
 /** File options and their defaults, as part of a request, as text and in the browser's storage. */
 
 import { BASE } from "./session.js";
+import { localItems } from "./storage.js";
 import { locale, t } from "./texts.js";
 
 const DECIMAL_COMMA = new Intl.NumberFormat(locale).format(1.5).includes(",");
@@ -95,7 +96,7 @@ const keyOf = (report) => `report-exports ${BASE} ${report}`;
 /** Return the remembered choices for a report as {options, columns, widths}. */
 export function remembered(report) {
   try {
-    const { options, columns = null, widths = {} } = JSON.parse(localStorage.getItem(keyOf(report)) ?? "{}");
+    const { options, columns = null, widths = {} } = JSON.parse(localItems.getItem(keyOf(report)) ?? "{}");
     return { options: { ...DEFAULTS, ...options }, columns, widths };
   } catch {
     return { options: DEFAULTS, columns: null, widths: {} };
@@ -104,7 +105,7 @@ export function remembered(report) {
 
 export function remember(report, choices) {
   try {
-    localStorage.setItem(keyOf(report), JSON.stringify(choices));
+    localItems.setItem(keyOf(report), JSON.stringify(choices));
   } catch {
     // Storage is full or blocked. The choices are lost when the user leaves the page.
   }

@@ -1,6 +1,7 @@
 /** Store the API key for this tab and show the form to enter it. */
 
 import { html, useState } from "./html.js";
+import { sessionItems } from "./storage.js";
 import { chosen, t } from "./texts.js";
 
 /** Path of the page without a trailing slash, such as "/exports-app" or an empty string. */
@@ -8,7 +9,7 @@ export const BASE = new URL(".", location.href).pathname.replace(/\/$/, "");
 const NAME = `report-exports key ${BASE}`;
 const REFUSED = "report-exports:unauthorized";
 
-export const currentKey = () => sessionStorage.getItem(NAME);
+export const currentKey = () => sessionItems.getItem(NAME);
 
 /** Headers of each request: the key, and the language of the report's labels unless the browser's languages apply. */
 export const requestHeaders = () => ({
@@ -16,7 +17,7 @@ export const requestHeaders = () => ({
   ...(chosen && { "Accept-Language": chosen }),
 });
 
-export const forgetKey = () => sessionStorage.removeItem(NAME);
+export const forgetKey = () => sessionItems.removeItem(NAME);
 
 /** `fetch` that also dispatches an event for status 401, so that the page can ask for a key. */
 export async function watchedFetch(...args) {
@@ -36,7 +37,7 @@ export function SignIn({ onKey }) {
   const submit = (event) => {
     event.preventDefault();
     if (!key.trim()) return;
-    sessionStorage.setItem(NAME, key.trim());
+    sessionItems.setItem(NAME, key.trim());
     onKey();
   };
   return html`<form class="panel sign-in" onSubmit=${submit}>

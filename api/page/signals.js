@@ -3,6 +3,7 @@
 import { isFinal } from "./export-client.js";
 import { readyInWords } from "./format.js";
 import { html, useEffect, useState } from "./html.js";
+import { localItems } from "./storage.js";
 import { t } from "./texts.js";
 
 const icon = () => document.querySelector('link[rel="icon"]');
@@ -38,10 +39,10 @@ const STORAGE_KEY = "report-exports notify";
 export const mayNotify = () => "Notification" in window && Notification.permission !== "denied";
 
 export function NotifyChoice() {
-  const [isOn, setOn] = useState(() => localStorage.getItem(STORAGE_KEY) === "yes" && Notification.permission === "granted");
+  const [isOn, setOn] = useState(() => localItems.getItem(STORAGE_KEY) === "yes" && Notification.permission === "granted");
   const change = async (event) => {
     const isEnabled = event.target.checked && (await Notification.requestPermission()) === "granted";
-    localStorage.setItem(STORAGE_KEY, isEnabled ? "yes" : "no");
+    localItems.setItem(STORAGE_KEY, isEnabled ? "yes" : "no");
     setOn(isEnabled);
   };
   return html`<label class="check"><input type="checkbox" checked=${isOn} onChange=${change} /><span>${t.notifyMe}</span></label>`;
@@ -49,7 +50,7 @@ export function NotifyChoice() {
 
 /** Send a notification about a finished export if the user has enabled it and the tab is hidden. */
 export function notify(state) {
-  if (!document.hidden || !mayNotify() || Notification.permission !== "granted" || localStorage.getItem(STORAGE_KEY) !== "yes") return;
+  if (!document.hidden || !mayNotify() || Notification.permission !== "granted" || localItems.getItem(STORAGE_KEY) !== "yes") return;
   const text = state.status === "done" ? readyInWords(state) : t.exportFailed;
   new Notification("Report Exports", { body: text, tag: state.id }).onclick = () => window.focus();
 }

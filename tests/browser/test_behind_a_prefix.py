@@ -13,11 +13,11 @@ from playwright.sync_api import Browser, expect
 
 from tests.browser.conftest import SAMPLE, Open
 from tests.support.extra_processes import ExtraProcesses, free_port
+from tests.support.static_site import static_site
 from tests.support.system_programs import require_program
 from tests.support.watched_page import watched
 
 PREFIX = "/exports-app"
-EMBEDDER = "http://intranet.test"
 CONFIG = """
 daemon off;
 worker_processes 1;
@@ -44,11 +44,27 @@ http {{
 
 
 @pytest.fixture(scope="module")
-def nginx_url(others: ExtraProcesses, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def site_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("site")
+
+
+@pytest.fixture(scope="module")
+def site_port(site_folder: Path) -> Iterator[int]:
+    """Serve another site. Its origins are `localhost`, which may embed the page, and `127.0.0.1`."""
+    with static_site(site_folder) as port:
+        yield port
+
+
+@pytest.fixture(scope="module")
+def nginx_url(
+    others: ExtraProcesses, site_port: int, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
     nginx = require_program("nginx")
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    api_url = others.start_api(REPORTS_PUBLIC_URL=url + PREFIX, REPORTS_FRAME_ANCESTORS=EMBEDDER)
+    api_url = others.start_api(
+        REPORTS_PUBLIC_URL=url + PREFIX, REPORTS_FRAME_ANCESTORS=f"http://localhost:{site_port}"
+    )
     folder = tmp_path_factory.mktemp("nginx")
     config = folder / "nginx.conf"
     config.write_text(CONFIG.format(folder=folder, port=port, api_url=api_url), encoding="utf-8")
@@ -90,19 +106,20 @@ def test_the_page_exports_and_downloads_under_a_prefix(open_page: Open, nginx_ur
     assert opened.axe_violations() == []
 
 
-@pytest.mark.parametrize(("site", "is_allowed"), [(EMBEDDER, True), ("http://other.test", False)])
+@pytest.mark.parametrize(("host", "is_allowed"), [("localhost", True), ("127.0.0.1", False)])
 def test_only_a_named_site_can_embed_the_page(
-    chromium: Browser, nginx_url: str, site: str, is_allowed: bool
+    chromium: Browser, nginx_url: str, site_folder: Path, site_port: int, host: str, is_allowed: bool
 ) -> None:
-    hosts = {urlsplit(nginx_url).netloc, urlsplit(site).netloc}
-    frame = f'<iframe src="{nginx_url}{PREFIX}{SAMPLE}"></iframe>'
-    with watched(chromium, nginx_url, hosts) as opened:
-        opened.page.route(f"{site}/", lambda route: route.fulfill(content_type="text/html", body=frame))
-        opened.page.goto(f"{site}/")
+    site = f"{host}:{site_port}"
+    frame = f'<link rel="icon" href="data:,"><iframe src="{nginx_url}{PREFIX}{SAMPLE}"></iframe>'
+    (site_folder / "index.html").write_text(frame)
+    with watched(chromium, nginx_url, {urlsplit(nginx_url).netloc, site}) as opened:
+        opened.page.goto(f"http://{site}/")
         if is_allowed:
             opened.page.frame_locator("iframe").locator("tbody tr").first.wait_for()
         else:
-            assert any("frame-ancestors" in complaint for complaint in opened.complaints)
+            opened.page.wait_for_timeout(500)
+            assert any("frame-ancestors" in complaint for complaint in opened.complaints), opened.complaints
             opened.complaints.clear()
 
 
