@@ -42,7 +42,11 @@ def url(stack: Stack, prefect: httpx.Client, tmp_path_factory: pytest.TempPathFa
     create_pool(prefect, DEPLOYMENT, "process")
     deploy_export(prefect, DEPLOYMENT, DEPLOYMENT)
     # Use a long timeout, so that a busy machine is not mistaken for an outage.
-    settings = {"REPORTS_DEPLOYMENT": f"export-report/{DEPLOYMENT}", "REPORTS_OUTAGE_SECONDS": "30"}
+    settings = {
+        "REPORTS_DEPLOYMENT": f"export-report/{DEPLOYMENT}",
+        "REPORTS_WORK_POOL": DEPLOYMENT,
+        "REPORTS_OUTAGE_SECONDS": "30",
+    }
     secret = tmp_path_factory.mktemp("secret") / "webhooks"
     secret.write_text(token_urlsafe(32))
     settings["REPORTS_WEBHOOK_SECRET_FILE"] = str(secret)
