@@ -16,7 +16,7 @@ from tests.support.chaos_faults import Faults
 from tests.support.guarantee_table import GuaranteeTable
 from tests.support.running_stack import Stack
 
-SOME_JOBS, SOME_FAULTS = 8, 8
+SOME_JOBS, SOME_FAULTS = 6, 6
 ALL_JOBS, ALL_FAULTS = 500, 200
 MAX_SECONDS = 600.0  # on a busy machine, there are fewer exports
 RECOVERY_SECONDS = 60.0

@@ -40,7 +40,7 @@ SETTINGS = {
     "bytea_output": "escape",
     "extra_float_digits": "-3",
 }
-examples = settings(PROOF, max_examples=120)
+examples = settings(PROOF, max_examples=80)
 
 
 @pytest.fixture(scope="module")

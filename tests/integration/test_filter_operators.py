@@ -162,7 +162,7 @@ FILTERS = st.lists(st.sampled_from([*VALUES]), min_size=1, max_size=2, unique=Tr
 )
 
 
-@settings(PROOF, max_examples=60)
+@settings(PROOF, max_examples=40)
 @given(filters=FILTERS)
 def test_table_and_file_contain_the_rows_that_python_selects(
     engine: Engine, source: Source, filters: dict[str, dict[str, Any]]

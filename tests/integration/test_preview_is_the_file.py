@@ -21,7 +21,7 @@ from tests.support.column_strategies import PROOF, common, kinds_request, load, 
 from tests.support.engines import file_by_copy, file_by_sqlalchemy, reading, with_transform
 
 pytestmark = pytest.mark.filterwarnings("ignore:Dialect sqlite.pysqlite does .not. support Decimal")
-examples = settings(PROOF, max_examples=60)
+examples = settings(PROOF, max_examples=30)
 
 
 @pytest.fixture(scope="module")

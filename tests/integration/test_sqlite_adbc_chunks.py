@@ -71,7 +71,7 @@ def without_raw(request: ExportRequest) -> ExportRequest:
     return replace(request, report=report)
 
 
-@settings(PROOF, max_examples=60)
+@settings(PROOF, max_examples=40)
 @given(rows=rows_of(common), request=requests_of(common), has_transform=st.booleans())
 def test_the_child_process_reads_all_regular_rows(
     sqlite: Engine, rows: list[dict[str, Any]], request: ExportRequest, has_transform: bool
