@@ -109,14 +109,14 @@ class Settings(BaseSettings):
         return url.rstrip("/")
 
     def url_of(self, database: str) -> str:
-        """Return the URL of a report's database. Raises ReportInvalid if it is not in REPORTS_DATABASES."""
+        """Return the URL of a report's database. Raises ReportInvalid if no database has this name."""
         if (url := self.database_urls.get(database)) is None:
             raise ReportInvalid(f"The report's database {database!r} is not in REPORTS_DATABASES.")
         return url
 
     @property
     def database_urls(self) -> Mapping[str, str]:
-        """The URLs of all databases by name. The database of REPORTS_DATABASE_URL has an empty name."""
+        """The URLs of all databases by name. The URL in REPORTS_DATABASE_URL has an empty name."""
         urls = {"": self.database_url, **self.databases}
         return {name: url.get_secret_value() for name, url in urls.items()}
 

@@ -1,8 +1,8 @@
 """Entry point of the `report-exports` command.
 
-`flows`, `api` and `deployments` are common names. A folder in PYTHONPATH may contain other packages with
-these names, and Python would find them first. This package has a unique name. It corrects the
-search path before it imports any of them.
+`flows`, `api` and `deployments` are common names. If a folder in PYTHONPATH contains packages with these
+names, Python finds those packages first. This package has a unique name, so it can correct the search path
+before it imports the others.
 """
 
 import os
@@ -21,7 +21,7 @@ def main() -> int:
 
 
 def search_our_packages_first() -> None:
-    """Search this installation before the folders in PYTHONPATH, in this process and in its children."""
+    """Make this process and its children search this installation before the folders in PYTHONPATH."""
     sys.path.insert(0, ROOT)
     os.environ["PYTHONSAFEPATH"] = "1"  # `python -c` must not search the current folder first
     if path := os.environ.get("PYTHONPATH"):

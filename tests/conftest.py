@@ -35,9 +35,9 @@ def is_long_run(request: pytest.FixtureRequest) -> bool:
 
 @pytest.fixture(scope="session")
 def guarantees(request: pytest.FixtureRequest, is_long_run: bool) -> Iterator[GuaranteeTable]:
-    """Collect figures. The long run writes them to docs/guarantees.md.
+    """Collect the figures of the guarantee tests. The long run writes them to docs/guarantees.md.
 
-    Without the option, the seed of the long run is random. The short run always repeats the same one.
+    Unless --seed is set, the long run uses a random seed, and the short run always uses the same seed.
     """
     seed = request.config.getoption("--seed")
     if seed is None:

@@ -20,7 +20,7 @@ def run_name(report: str, run_id: UUID) -> str:
 
 
 def ensure_named(run_id: UUID, name: str, request: object) -> None:
-    """Rename the run if its name does not contain its id, for example because Prefect has planned it."""
+    """Rename the run unless its name contains its id. Prefect gives scheduled runs random names."""
     report = str((request if isinstance(request, dict) else {}).get("report") or DEFAULT_REPORT)
     if str(run_id) not in name:
         with get_client(sync_client=True) as client:
@@ -28,10 +28,10 @@ def ensure_named(run_id: UUID, name: str, request: object) -> None:
 
 
 def name_run(client: SyncPrefectClient, run_id: UUID, report: str) -> None:
-    """Rename the run. A run with another name still works, so errors are only logged."""
+    """Rename the run. Errors are only logged, because a run works under any name."""
     try:
         client.update_flow_run(run_id, name=run_name(report, run_id))
-        # Check last, because a deletion that starts later renames the run again.
+        # Check this last. A deletion that starts after the check renames the run itself.
         if DELETED_TAG in client.read_flow_run(run_id).tags:
             client.update_flow_run(run_id, name=f"{DELETED_NAME}{run_id}")
     except prefect_calls.ERRORS:

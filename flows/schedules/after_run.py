@@ -79,7 +79,7 @@ def follow_up_run(client: SyncPrefectClient, run: FlowRun, settings: Settings) -
 
 
 def _end_follow_up(client: SyncPrefectClient, run: FlowRun) -> None:
-    """Remove the tag. If the run was deleted in the meantime, also delete the webhooks about it."""
+    """Remove the follow-up tag. If the run was deleted in the meantime, also delete its webhooks."""
     try:
         current = client.read_flow_run(run.id).tags
     except ObjectNotFound:
@@ -147,7 +147,7 @@ def _notify(
 ) -> None:
     """Start a delivery with this name for every subscription to the event.
 
-    Calls with the same `deduplicate_by` start each delivery only once.
+    Repeated calls with the same `deduplicate_by` do not start the deliveries again.
     """
     subscriptions = [
         subscription for subscription in _schedule_parameters(run).notify if event in subscription.on

@@ -37,9 +37,9 @@ def with_driver(url: str) -> str:
 
 
 def parse_databases(text: str) -> dict[str, str]:
-    """Parse the value of REPORTS_DATABASES, a JSON object of names and URLs.
+    """Parse REPORTS_DATABASES, a JSON object that maps names to URLs.
 
-    Raises ValueError if it is not valid. The message contains no URL, because URLs may contain passwords.
+    Raises ValueError for an invalid value. The message contains no URL, because URLs may contain passwords.
     """
     try:
         databases = json.loads(text or "{}")

@@ -26,7 +26,7 @@ from flows.errors import (
 _QUERY_CANCELED = "57014"
 _TRANSACTION_TIMEOUT = "25P04"
 _DATA = "22"
-# SQLSTATE of serialization failures. In a read-only snapshot, they mean a recovery conflict on a replica.
+# Serialization failure. A read-only snapshot gets this only if it conflicts with a replica's recovery.
 _CONFLICT = "40001"
 # SQLSTATE prefixes for lost connections, deadlocks, exhausted resources, locks, shutdowns and I/O errors.
 _TRANSIENT = ("08", "25P03", "40P01", "53", "55P03", "57P", "58000", "58030")

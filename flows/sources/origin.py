@@ -1,7 +1,7 @@
 """Show database administrators which job, report and caller a query belongs to.
 
-On PostgreSQL, the application name shows them, even between two queries. On PostgreSQL, MariaDB and MySQL,
-each query starts with a comment.
+On PostgreSQL, the application name contains them, even between queries. On PostgreSQL, MariaDB and MySQL,
+every query starts with a comment that contains them.
 """
 
 import re
@@ -13,13 +13,13 @@ from sqlalchemy import Connection, event
 APPLICATION = "report-exports"
 MAX_NAME_BYTES = 63  # PostgreSQL truncates longer names
 _COMMENTED = ("postgresql", "mysql", "mariadb")
-# The name of a caller could end the comment, or contain a placeholder of the driver.
+# A caller's name could otherwise end the comment or contain a placeholder for query parameters.
 _UNSAFE = re.compile(r"[^A-Za-z0-9.@:+_-]")
 
 
 @dataclass(frozen=True)
 class Origin:
-    """The report, job and caller of a query. A page of the table has no job."""
+    """The report, job and caller of a query. Queries for pages of the table have no job."""
 
     report: str = ""
     job: str = ""
@@ -27,7 +27,7 @@ class Origin:
 
     @property
     def application_name(self) -> str:
-        """The job, report and caller, as far as they fit. The job comes first because it is unique."""
+        """The application name for PostgreSQL. It may be truncated, so the unique job comes first."""
         parts = filter(None, (self.job, self.report, self.caller))
         return " ".join([APPLICATION, *map(_safe, parts)])[:MAX_NAME_BYTES]
 
@@ -38,7 +38,7 @@ class Origin:
         return f"/* {' '.join([APPLICATION, *pairs])} */ "
 
     def mark(self, connection: Connection) -> None:
-        """Add the comment to all further queries of the connection."""
+        """Add the comment to all later queries on the connection."""
         if connection.dialect.name in _COMMENTED:
             event.listen(connection, "before_cursor_execute", self._with_comment, retval=True)
 

@@ -33,7 +33,7 @@ class Reading:
     def opening(self) -> Opening:
         """Count the rows and resolve the columns.
 
-        Raises RowsLimit if there are too many rows, and KeyInvalid if the report's key repeats or is null.
+        Raises RowsLimit if there are too many rows, and KeyInvalid if a key is null or repeated.
         """
         questions = self.snapshot.questions(
             statement.questions(self.request), statement.choices(self.request)

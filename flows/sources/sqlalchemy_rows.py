@@ -43,7 +43,7 @@ def fetch(
     offset: int = 0,
     limit: int | None = None,
 ) -> Iterator[Chunk]:
-    """Yield at most `limit` rows of the request, skipping the first `offset` rows."""
+    """Yield at most `limit` rows of the request in chunks, after skipping the first `offset` rows."""
     query = statement.rows(request, expressions(columns, request.report.key)).limit(limit)
     query = query.offset(offset) if offset else query
 

@@ -1,7 +1,7 @@
 """Check that the storage has received the bytes that were sent.
 
-Each request contains the MD5 of its body, so that the storage can reject a damaged body. Not every storage
-does, so the ETag in the response is compared, too.
+Each request contains the MD5 of its body, so that the storage can reject a damaged body. Some servers do not
+check the MD5, so the ETag in the response is also compared.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
-# The storage encrypts with its own key, which does not change the ETag.
+# With this value, the storage encrypts objects with its own key. Their ETags are still MD5s.
 _OWN_KEY = "AES256"
 
 
@@ -31,7 +31,7 @@ def content_md5(digest: bytes) -> str:
 def check_etag(response: Mapping[str, Any], digest: bytes) -> None:
     """Raise CorruptedUpload if the ETag is an MD5 other than `digest`.
 
-    The ETag of an object with SSE-KMS or a customer's key is not an MD5 and cannot be compared.
+    Objects encrypted with SSE-KMS or a customer's key have ETags that are not MD5s. These are not compared.
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
     """
     etag = str(response.get("ETag", "")).strip('"').lower()

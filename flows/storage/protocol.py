@@ -31,7 +31,7 @@ _FULL = ("XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "QuotaExceeded",
 
 # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 _TEMPORARY = ("OperationAborted", "RequestTimeout", "SlowDown", "TooManyRequests", "408", "409", "429")
-# The storage has compared the body with its Content-MD5, or with the hash that is part of the signature.
+# These codes mean that the body does not match the Content-MD5 header or the hash in the signature.
 _CORRUPTED = ("BadDigest", "XAmzContentSHA256Mismatch")
 _CODE = re.compile(r"[A-Za-z0-9.]{1,60}")
 
@@ -78,7 +78,7 @@ class Storage(Protocol):
         """Prepare the storage so that the first call is not delayed."""
 
     def check(self) -> None:
-        """Raise an error if the storage does not respond. Finds no missing rights."""
+        """Raise an error if the storage does not respond. Missing permissions may go unnoticed."""
 
     def check_writing(self) -> None:
         """Write and remove a small object. Raises an error if files cannot be stored."""

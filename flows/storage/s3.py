@@ -128,7 +128,7 @@ class S3Storage:
     def _credential_seconds(self, now: datetime) -> int:
         """Return the remaining lifetime of the signing credentials. A link cannot outlive its credentials."""
         credentials = self._s3.s3._request_signer._credentials
-        if credentials is not None:  # otherwise, signing would renew them after their expiry has been read
+        if credentials is not None:  # Renew them before reading their expiry, because signing may renew them.
             sync(self._s3.loop, credentials.get_frozen_credentials)
         expiry: datetime | None = getattr(credentials, "_expiry_time", None)
         return int((expiry - now).total_seconds()) if expiry is not None else LONGEST_LINK_SECONDS
@@ -270,7 +270,7 @@ class S3Upload:
 
 
 def _field(response: dict[str, Any], name: str) -> str:
-    """Return a field that a successful response has. A few servers send errors with status 200."""
+    """Return a field, or raise OSError if it is missing. A few servers send errors with status 200."""
     if name not in response:
         raise OSError(f"the storage sent a response without {name}")
     return str(response[name])

@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 class S3Calls:
     """A client for S3 that aborts a call after `silence_seconds` without progress.
 
-    Without an `endpoint_url`, it connects to the server in AWS_ENDPOINT_URL, or to Amazon S3.
+    If `endpoint_url` is None, the client connects to AWS_ENDPOINT_URL or, by default, to Amazon S3.
     """
 
     def __init__(self, silence_seconds: float = SILENCE_SECONDS, endpoint_url: str | None = None) -> None:

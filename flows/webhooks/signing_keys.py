@@ -62,7 +62,7 @@ def secret_lines(text: str) -> list[str]:
 
 
 def check_secrets(secrets: Sequence[str], kind: str) -> None:
-    """Raise ValueError if there is no secret, or if one of them is too short."""
+    """Raise ValueError if there are no secrets or if one of them is too short."""
     if not secrets or any(len(secret) < MIN_LENGTH for secret in secrets):
         raise ValueError(f"a {kind} secret needs at least {MIN_LENGTH} characters")
 

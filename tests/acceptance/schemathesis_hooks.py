@@ -74,7 +74,7 @@ def _make_valid(fields: dict[str, Any]) -> None:
 
 
 def _remove_unsuitable(fields: dict[str, Any]) -> None:
-    """Remove fields that the schema allows, but not the report or the format."""
+    """Remove fields that the schema allows but the report or the format does not."""
     if fields.get("report") not in (SURVEY_REPORT, None):
         fields.pop("answers", None)
     csv = fields.get("csv")

@@ -65,7 +65,7 @@ def test_all_pages_together_equal_the_file(
 
 
 def differences(table: list[dict[str, Any]], names: list[str], rows: list[Any]) -> list[str]:
-    """Compare all pages of a table with the rows of the file. Describe the first difference of each kind."""
+    """Return a message for each way in which the pages of the table differ from the file."""
     columns = table[0]["columns"]
     items = [[item[column["key"]] for column in columns] for page in table for item in page["items"]]
     cells = [[to_cell(value) for value in item] for item in items]
@@ -80,7 +80,7 @@ def differences(table: list[dict[str, Any]], names: list[str], rows: list[Any]) 
 
 
 def convert_floats(item: list[Any], row: list[Any]) -> list[Any]:
-    """Convert the cells of a row to floats where the item of the table has floats."""
+    """Convert each cell of a row to a float if the matching value in the table's item is a float."""
     pairs = zip(item, row, strict=True)
     return [float(cell) if isinstance(value, float) and cell is not None else cell for value, cell in pairs]
 

@@ -23,20 +23,20 @@ TUTORIAL = ROOT / "docs" / "tutorial.md"
 BLOCKS = list(read_blocks(TUTORIAL))
 MAX_SECONDS = 600
 pytestmark = pytest.mark.timeout(MAX_SECONDS)
-# A table of the user with the name of a sample table, but with other columns.
+# The user's own table. It has the name of a sample table but different columns.
 OTHER_TABLE = "CREATE TABLE survey_responses (response uuid PRIMARY KEY, mood int)"
 
 
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Return the folder of a new environment's programs, and the wheel, which is not installed yet."""
+    """Return the bin folder of a new virtual environment and the path of a wheel to install in it."""
     folder = tmp_path_factory.mktemp("installed")
     return installed_wheel.create_environment(folder / "environment"), installed_wheel.build(folder)
 
 
 @pytest.fixture(scope="module")
 def terminals(programs: tuple[Path, Path]) -> Iterator[Terminals]:
-    """Return terminals in an empty folder."""
+    """Yield terminals that start in an empty folder."""
     bin_folder, wheel = programs
     with (
         postgres.running() as url,
@@ -56,7 +56,7 @@ def terminals(programs: tuple[Path, Path]) -> Iterator[Terminals]:
         replacements = {
             "127.0.0.1:5432": f"127.0.0.1:{server.port}",
             "pip install 'report-exports[local]'": f"python -m pip install --no-deps -I {wheel}",
-            # The environment is created in advance, because it shares the dependencies of this one.
+            # The environment already exists and shares the dependencies of the test environment.
             "python3 -m venv .venv\n. .venv/bin/activate\n": "",
         }
         started = Terminals(Path(folder), environment, replacements)
@@ -66,7 +66,7 @@ def terminals(programs: tuple[Path, Path]) -> Iterator[Terminals]:
 
 @pytest.fixture(scope="module")
 def finished(terminals: Terminals) -> Terminals:
-    """Run the tutorial. The service of its last section keeps running."""
+    """Run the tutorial. The service that its last section starts keeps running."""
     for block in BLOCKS:
         terminals.run(block)
         if "CREATE ROLE" in block.text:

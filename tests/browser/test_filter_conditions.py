@@ -1,4 +1,4 @@
-"""Test that the conditions of filters apply to the table, the file, shared links and schedules."""
+"""Test that filter conditions apply to the table, the file, shared links and schedules."""
 
 import csv
 import io

@@ -50,7 +50,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_the_react_example_exports_a_whole_file(open_page: Open, api: httpx.Client, bundle: str) -> None:
-    """Serve the example from the API's origin with its security policy."""
+    """The example is served from the API's origin with the API's security policy."""
     policy = api.get("/").headers["content-security-policy"]
 
     def serve(route: Route) -> None:

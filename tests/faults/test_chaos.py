@@ -18,10 +18,10 @@ from tests.support.running_stack import Stack
 
 SOME_JOBS, SOME_FAULTS = 6, 6
 ALL_JOBS, ALL_FAULTS = 500, 200
-MAX_SECONDS = 600.0  # on a busy machine, there are fewer exports
+MAX_SECONDS = 600.0  # a busy machine reaches this limit with fewer exports
 RECOVERY_SECONDS = 60.0
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
-# A job may fail with these codes if each of its attempts met a fault.
+# A job may fail with these codes if a fault hit each of its attempts.
 EXPECTED_ERRORS = {
     "source.unavailable",
     "source.timeout",
@@ -33,7 +33,7 @@ EXPECTED_ERRORS = {
 
 @dataclass(frozen=True)
 class Storage:
-    """The objects and unfinished uploads in the bucket of the stack."""
+    """The objects and unfinished uploads in the stack's bucket."""
 
     s3: Any
     bucket: str
@@ -115,7 +115,7 @@ def add_wrong_files(guarantees: GuaranteeTable, chaos: Chaos) -> list[str]:
 def add_orphans(
     guarantees: GuaranteeTable, chaos: Chaos, prefect: httpx.Client, storage: Storage
 ) -> list[str]:
-    """Run the sweep, and return the keys of these jobs that are not the file of a finished export."""
+    """Run the sweep. Return the keys of these jobs that remain, except for the files of finished exports."""
     job_id = next(iter(chaos.ended))
     planted = {f"{job_id}/98.csv", f"{job_id}/99.csv"}
     storage.s3.put_object(Bucket=storage.bucket, Key=f"{job_id}/98.csv", Body=secrets.token_bytes(8))
@@ -143,7 +143,7 @@ def sweep(prefect: httpx.Client) -> None:
 
 
 def add_polls(guarantees: GuaranteeTable, chaos: Chaos) -> list[str]:
-    """Report the polls. The control polls an unknown job as if the API process knew it."""
+    """Report the polls and return the failures. The control polls an unknown job as if the API knew it."""
     count, failures = chaos.polls.count, dict(chaos.polls.failures)
     chaos.poll_as_known(UNKNOWN)
     guarantees.add(

@@ -21,7 +21,7 @@ STS_SECONDS = 240
 
 
 class Issuer:
-    """Issues temporary credentials, which the AWS SDK reads again before they expire."""
+    """An issuer of temporary credentials. The AWS SDK reads them again before they expire."""
 
     def __init__(self, stack: Stack, file: Path) -> None:
         self._stack, self._file = stack, file
@@ -58,7 +58,7 @@ def issuer(stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iss
 
 @pytest.fixture
 def temporary(issuer: Issuer, stack: Stack) -> S3Storage:
-    """Return a storage that signs with temporary credentials."""
+    """Return a storage that signs links with temporary credentials."""
     return S3Storage(stack.bucket, "links")
 
 
@@ -83,18 +83,18 @@ def wait_until(time_: datetime) -> None:
 
 
 def last_status(storage: S3Storage, key: str) -> tuple[Link, int]:
-    """Return a link and the status of a response within its last second."""
+    """Request a link in its last second. Return the link and the status of the response."""
     for _ in range(5):
         link = sign(storage, key, LAST_LINK_SECONDS)
         wait_until(link.expires_at - timedelta(seconds=1))
         answered = status(link)
-        if datetime.now(UTC) < link.expires_at:  # otherwise, the machine was too busy
+        if datetime.now(UTC) < link.expires_at:  # on a busy machine, the response may be too late
             break
     return link, answered
 
 
 def test_a_link_works_until_its_last_second(storage: S3Storage, guarantees: GuaranteeTable) -> None:
-    """Regression test: links expired up to a second before the time that the API announces."""
+    """Regression test. Links used to expire up to a second before the time that the API returns."""
     link, last = last_status(storage, store(storage))
     wait_until(link.expires_at + timedelta(seconds=1))
     expired = status(link)
@@ -112,7 +112,7 @@ def test_a_link_works_until_its_last_second(storage: S3Storage, guarantees: Guar
 def test_a_link_never_outlives_temporary_credentials(
     storage: S3Storage, temporary: S3Storage, issuer: Issuer, guarantees: GuaranteeTable
 ) -> None:
-    """Regression test: the life of a link was computed from the credentials before their renewal."""
+    """Regression test. A link's lifetime used to be computed before its credentials were renewed."""
     key = store(temporary)
     links = [issue_and_sign(temporary, issuer, key, seconds) for seconds in (STS_SECONDS, 3)]
     wait_until(issuer.expires_at + timedelta(seconds=1))
@@ -134,7 +134,10 @@ def test_a_link_never_outlives_temporary_credentials(
 
 
 def issue_and_sign(storage: S3Storage, issuer: Issuer, key: str, seconds: float) -> tuple[float, bool]:
-    """Return the life of a link, and whether it works and ends before the credentials do."""
+    """Sign a link with new credentials. Return its lifetime and whether it is valid.
+
+    A valid link works and does not outlive the credentials.
+    """
     issuer.issue(seconds)
     link = sign(storage, key)
     life = (link.expires_at - datetime.now(UTC)).total_seconds()

@@ -1,4 +1,4 @@
-"""Test that an object is complete or absent if any storage call fails in any way."""
+"""Test that every fault in every storage call leaves an object either complete or absent."""
 
 import random
 import secrets
@@ -32,7 +32,7 @@ class SourceDied(Exception):
 
 @dataclass(frozen=True)
 class Case:
-    """Upload `size` bytes while `rule` applies. With `dies`, the upload is aborted."""
+    """An upload of `size` bytes while `rule` applies. If `dies` is true, the upload is aborted."""
 
     size: int
     rule: Rule
@@ -40,7 +40,10 @@ class Case:
 
 
 def cases() -> list[Case]:
-    """Return every operation with every fault, once and always, for the first and the last part."""
+    """Return cases in which every fault occurs in every operation, either once or always.
+
+    Part uploads fail at the first or the last part.
+    """
     calls: list[tuple[int, Operation, int | None, bool]] = [
         (SMALL, "Put", None, False),
         (MANY_PARTS, "Create", None, False),
@@ -67,7 +70,7 @@ def proxy(stack: Stack) -> Iterator[S3Proxy]:
 
 @pytest.fixture
 def open_storage(stack: Stack, proxy: S3Proxy, monkeypatch: pytest.MonkeyPatch) -> Callable[[], S3Storage]:
-    """Open a storage for each case. A client that has met many errors would stop repeating calls."""
+    """Return a function that opens a new storage. After many errors, a shared client would stop retrying."""
     for name, value in {**stack.aws, "AWS_ENDPOINT_URL": proxy.url}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(s3_calls, "TRIES_PER_CALL", 2)
@@ -84,14 +87,14 @@ def store(storage: S3Storage, key: str, content: bytes, dies: bool) -> None:
 
 
 def link_returns(storage: S3Storage, key: str, content: bytes) -> bool:
-    """Check the object as the flow does before an export is done."""
+    """Check the object through a signed link, as the flow does before it completes an export."""
     with storage_errors():
         link = storage.sign(key, content_disposition("a.csv"), 900, datetime.now(UTC))
         return storage.link_size(link) == len(content)
 
 
 def read(s3: Any, stack: Stack, key: str) -> bytes | None:
-    """Return the object, directly from the server, or None if there is none."""
+    """Read the object directly from the server. Return None if it does not exist."""
     path = f"storage-faults/{key}"
     if not s3.list_objects_v2(Bucket=stack.bucket, Prefix=path).get("Contents"):
         return None
@@ -99,7 +102,7 @@ def read(s3: Any, stack: Stack, key: str) -> bytes | None:
 
 
 def sweep(storage: S3Storage, key: str) -> list[StoredObject]:
-    """Abort the key's unfinished uploads as the sweep flow does, and return those that remain."""
+    """Abort the key's unfinished uploads as the sweep flow does, and return any that remain."""
     for unfinished in list(storage.list_unfinished()):
         if unfinished.key == key:
             storage.abort_upload(unfinished)
@@ -107,19 +110,19 @@ def sweep(storage: S3Storage, key: str) -> list[StoredObject]:
 
 
 def may_end_the_attempt(rule: Rule) -> bool:
-    """Return whether repeating the call cannot help."""
+    """Return whether retries may be unable to recover from the fault."""
     if rule.times > 1 or rule.fault in FINAL_FAULTS:
         return True
-    if rule.fault.startswith("error with status 200"):  # only expected from Complete
+    if rule.fault.startswith("error with status 200"):  # the client expects this only from Complete
         return rule.operation != "Complete" or rule.fault.endswith("after")
-    # If the response to a commit is lost, its repetition finds the key taken.
+    # If the response to a commit is lost, the retry fails because the key already exists.
     return rule.fault.endswith("after") and rule.operation in ("Put", "Complete")
 
 
 def violation(case: Case, storage: S3Storage, proxy: S3Proxy, s3: Any, stack: Stack) -> str | None:
-    """Run the case and describe what is wrong, if anything.
+    """Run the case. Return a description of what went wrong, or None.
 
-    On a busy machine, an earlier call may time out before the fault is injected. Then the case runs again.
+    On a busy machine, an earlier call may time out before the fault is injected. The case is then repeated.
     """
     for _ in range(RUNS):
         result = run(case, storage, proxy, s3, stack)

@@ -1,4 +1,4 @@
-"""Test the Helm chart and the job template for Prefect's Kubernetes work pool, without a cluster."""
+"""Test the Helm chart and the job template for Prefect's Kubernetes work pool. No cluster is needed."""
 
 import json
 import shlex
@@ -214,7 +214,7 @@ def render_job(**variables: Any) -> dict[str, Any]:
 def test_the_job_of_a_kubernetes_work_pool_follows_the_schema() -> None:
     job = render_job(name="lively-otter", image="exports:2", labels={"team": "reports"}, max_seconds=7200)
     spec = job["spec"]["template"]["spec"]
-    # Prefect's worker requires these two in the wrong place, where Kubernetes ignores them.
+    # Prefect's worker requires these two fields in a place where Kubernetes ignores them.
     assert {name: spec.pop(name) for name in ("parallelism", "completions")}
     validate(job)
     assert spec["containers"][0]["name"] == "prefect-job"  # Prefect's worker requires this name, too.

@@ -1,4 +1,4 @@
-"""Test that the files of every format contain the values that each database stores."""
+"""Test that files in every format contain the values stored in each database."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -73,7 +73,7 @@ def check_every_format(
     write_csv: WriteFile,
     write_files: Sequence[WriteFile],
 ) -> None:
-    """Fail unless every format contains the cells of the CSV file, whichever source reads the rows."""
+    """Check for every row source that all formats contain the cells of the CSV file."""
     load(engine, table, rows)
     request = partial(kinds_request, table, timeZone=zone, sort="id")
     keys, cells = csv_cells(partial(write_csv, engine), request())

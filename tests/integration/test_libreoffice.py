@@ -1,4 +1,4 @@
-"""Test that LibreOffice reads the intended value from every cell of CSV files for Excel and of workbooks."""
+"""Test that LibreOffice reads every cell of workbooks and of CSV files for Excel as intended."""
 
 import subprocess
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ CONVERT_SECONDS = 120
 Row = list[Any]
 
 EMPTY = None
-# LibreOffice saves the booleans of a workbook as formulas.
+# LibreOffice saves booleans from a workbook as formulas.
 BOOLEANS = {"of:=TRUE()": True, "of:=FALSE()": False}
 HEADER = [
     *("Id", "Made at (Europe/Berlin)", "Words", "Whole", "Large", "Price", "Rate", "Yes", "Day", "Hour"),
@@ -135,9 +135,9 @@ def test_every_cell_with_a_decimal_comma_has_the_intended_value(tmp_path: Path) 
 
 
 def in_workbook(row: Row) -> Row:
-    """Return the cells of a workbook.
+    """Return the row as LibreOffice reads it from a workbook.
 
-    They have all digits and carriage returns and no guard, and answers are text.
+    Workbooks keep all digits and carriage returns, have no formula guards, and store answers as text.
     """
     cells = [*row, *[EMPTY] * (len(HEADER) - len(row))]
     cells = [cell.removeprefix("'") if type(cell) is str else cell for cell in cells]

@@ -129,7 +129,7 @@ def test_the_total_number_of_rows_never_changes(engine: Engine, mover: Mover) ->
 
 
 def some_count_differs(engine: Engine, request: ExportRequest) -> bool:
-    """Return whether the count and the rows of an export differ under READ COMMITTED, as a control."""
+    """Return whether any export's count and rows differ under READ COMMITTED. This is the control."""
     for _ in range(CONTROL_EXPORTS):
         with engine.connect() as connection:
             counted, fetched = count_and_fetch(Snapshot(connection, datetime.now(UTC)), request, "copy")

@@ -1,4 +1,4 @@
-"""Test that the lines of a preview are the first lines of the file, for all options and both databases."""
+"""Test that a preview shows the first lines of the file, for all options and both databases."""
 
 import gzip
 import io
@@ -42,7 +42,7 @@ def preview(engine: Engine, request: ExportRequest, rows: int) -> list[str] | No
 
 
 def first_file(content: bytes) -> list[str]:
-    """Return the lines of the file, or of the first file in the zip, without a byte order mark."""
+    """Return the lines of a file, or of the first file in a zip archive. A byte order mark is removed."""
     if content.startswith(b"PK"):
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             content = archive.read(archive.namelist()[0])

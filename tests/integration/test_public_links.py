@@ -1,4 +1,4 @@
-"""Test links to an S3 server that browsers reach under another address than the service."""
+"""Test links to an S3 server whose public address differs from the address that the service uses."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ CONTENT = b"id\r\n1\r\n"
 
 @pytest.fixture
 def public_url(stack: Stack) -> Iterator[str]:
-    """Forward a second port to the stack's S3 server, and yield its URL."""
+    """Forward a second port to the stack's S3 server. Yield the URL of this port."""
     way = BlockableProxy(stack.s3_endpoint_url)
     yield way.url
     way.close()
@@ -51,7 +51,7 @@ def test_the_api_signs_links_for_the_public_address(
         answer = httpx.get(url, trust_env=False)
         assert (answer.status_code, answer.content) == (200, CONTENT)
         assert answer.headers["content-disposition"].startswith(f'attachment; filename="{RECEIPT.name}"')
-        # The signature contains the host, so a link for the internal address does not work at the public one.
+        # The signature contains the host, so a link for the internal address fails at the public address.
         signed = internal.sign(KEY, content_disposition("a.csv"), 60, datetime.now(UTC))
         assert internal.link_size(signed) == len(CONTENT)
         moved = signed.url.replace(stack.s3_endpoint_url, public_url)

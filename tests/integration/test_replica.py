@@ -1,4 +1,4 @@
-"""Test reading from a replica that ends queries when newer data arrives."""
+"""Test reading from a replica that cancels queries when newer data arrives."""
 
 import asyncio
 import threading
@@ -23,7 +23,7 @@ from tests.support.engines import now
 
 TIMEOUT_SECONDS = 30
 notes = Table("notes", MetaData(), Column("id", Integer, primary_key=True), Column("text", String))
-# Each row takes a moment, so that a query is still running when the replica has to end it.
+# Each row takes 20 ms, so a query is still running when the replica has to cancel it.
 SLOW = Report(
     name="notes",
     title="Notes",

@@ -109,7 +109,7 @@ def test_etags_with_a_key_of_the_storage_are_compared(
     providers: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     provider = Provider(encryption={"x-amz-server-side-encryption": "AES256"})
-    with pytest.raises(StorageCorrupted):  # This server's ETags are not MD5s, unlike those of Amazon S3.
+    with pytest.raises(StorageCorrupted):  # Unlike Amazon S3, this server does not use MD5s as ETags.
         store(storage_on(providers, monkeypatch, provider), b"x" * 100)
     assert provider.objects == {}
 

@@ -1,4 +1,4 @@
-"""Test on PostgreSQL, SQLite and MariaDB that an export finds a key that repeats or is null."""
+"""Test that exports detect null and repeated keys on PostgreSQL, SQLite and MariaDB."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime

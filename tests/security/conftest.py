@@ -16,7 +16,7 @@ SECRET_ROW = b"id,email\r\n1,ada@example.com\r\n"
 
 @pytest.fixture(scope="module")
 def tally(request: pytest.FixtureRequest) -> Iterator[Tally]:
-    """Count the attempts of a test module. Compare them with docs/security.md after the whole module."""
+    """Count a module's attempts. After the whole module has run, compare the count with docs/security.md."""
     tally = Tally()
     yield tally
     config = request.config

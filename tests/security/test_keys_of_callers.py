@@ -41,7 +41,7 @@ REQUESTS: list[dict[str, Any]] = [
     {"surveyId": ONE_ROW_SURVEY, "from": "2024-09-24", "to": "2024-09-24"},
     {"report": "orders", "from": "2024-03-01", "to": "2024-03-01"},
 ]
-# No schedule runs at this time during the test.
+# This date is so rare that no schedule runs during the test.
 YEARLY: dict[str, Any] = {"recurrence": {"cron": "0 0 29 2 *"}}
 EVENTS = ["done", "error", "cancelled"]
 SCHEDULES: list[dict[str, Any]] = [
@@ -89,7 +89,7 @@ SCHEDULE_ROUTES: list[tuple[str, str, Any]] = [
     ("PATCH", "/schedules/{}", {"export": {"surveyId": ONE_ROW_SURVEY}}),
     ("DELETE", "/schedules/{}", None),
 ]
-# Routes with a rule each, and routes without data of exports, schedules or reports.
+# Each of the OTHER_ROUTES has its own rule. OPEN_ROUTES return no data from exports, schedules or reports.
 OTHER_ROUTES = [("POST", path) for path in ("/exports", "/reports/csv", "/schedules")]
 OTHER_ROUTES += [("GET", path) for path in ("/exports", "/schedules", "/report-types", "/report-types/{}")]
 OTHER_ROUTES += [("GET", "/report-types/{}/choices/{}")]
@@ -291,14 +291,14 @@ class Callers(RuleBasedStateMachine):
                 key.http.close()
 
     def list_deliveries(self, who: int) -> None:
-        """Wait until the webhooks of all runs that the key covers are listed. There must be no others."""
+        """Wait until the webhooks of all runs that the key covers are listed. Fail if others are listed."""
         key, deadline = self.world.keys[who], time.monotonic() + TIMEOUT_SECONDS
         for id_ in key.schedules:
             covered = {job.id for job in key.jobs.values() if job.schedule_id == id_}
             while not covered <= (listed := self._delivered_exports(key, id_)):
                 assert time.monotonic() < deadline, (covered, listed)
                 time.sleep(0.2)
-            assert listed <= covered | self.deleted  # a webhook that is being sent is deleted later
+            assert listed <= covered | self.deleted  # a webhook is not deleted while it is being sent
 
     def _delivered_exports(self, key: Key, schedule_id: str) -> set[str]:
         page = self.world.request(key, "GET", f"/schedules/{schedule_id}/deliveries").raise_for_status()

@@ -1,4 +1,4 @@
-"""Test that the accounts described in deployments/policies suffice for the service and allow no more."""
+"""Test that the accounts in deployments/policies have exactly the permissions that the service needs."""
 
 import json
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ REPORT = Report(name="items", title="Items", select=select(items.c.id, items.c.n
 
 @pytest.fixture(scope="module")
 def reader_url() -> Iterator[str]:
-    """Create a database with a table, run the SQL file, and yield the URL of its role."""
+    """Create a database with a table, run database-reader.sql, and yield a URL for the new role."""
     with postgres.running() as url, psycopg.connect(url, autocommit=True) as owner:
         owner.execute("CREATE TABLE items (id int PRIMARY KEY, name text); INSERT INTO items VALUES (1, 'a')")
         owner.execute((POLICIES / "database-reader.sql").read_bytes())
@@ -96,7 +96,7 @@ def administrator() -> Iterator[s3_server.S3Server]:
 
 @pytest.fixture(scope="module")
 def account(administrator: s3_server.S3Server) -> s3_server.S3Server:
-    """Create an account that has only the policy."""
+    """Create an account that has only the permissions in bucket-access.json."""
     iam = administrator.client("iam")
     iam.create_user(UserName="exports")
     policy = (POLICIES / "bucket-access.json").read_text()

@@ -1,6 +1,6 @@
-"""Test that one caller with many slow reads does not make the requests of others fail.
+"""Test that one caller's many slow reads do not make the requests of other callers fail.
 
-Without a limit per caller, starts and `/readyz` returned 503 to everybody.
+Before there was a limit per caller, export starts and `/readyz` returned 503 to all callers.
 """
 
 import logging
@@ -45,7 +45,7 @@ def last_page(client: httpx.Client) -> int:
 
 @contextmanager
 def reading_all_the_time(url: str, token: str, page: int) -> Iterator[Counter[int]]:
-    """Read the page through many connections while the block runs. Yield the responses by status."""
+    """Read the page over many connections while the block runs. Yield the number of responses by status."""
     statuses, is_over = Counter[int](), threading.Event()
     threads = [
         threading.Thread(target=read_until, args=(is_over, url, token, page, statuses))

@@ -1,4 +1,4 @@
-"""Check that the key of a report identifies its rows.
+"""Check that the key of a report identifies each row.
 
-The check is skipped if the unique indexes of the database already rule out that the key repeats.
+The keys are not compared if the database's unique indexes already ensure that none of them repeats.
 """

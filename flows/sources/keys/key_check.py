@@ -1,4 +1,4 @@
-"""Count the rows of a request, and find a key that is null or repeats."""
+"""Count the rows of a request and check that no key is null or repeated."""
 
 from typing import Any
 
@@ -16,13 +16,13 @@ from flows.sources.snapshot import Snapshot
 def count_rows(snapshot: Snapshot, request: ExportRequest) -> int:
     """Count the rows of a request.
 
-    Raises KeyInvalid if the key of the report is null in a row or repeats, because cursors and error messages
-    identify rows by their key.
+    Raises KeyInvalid if a key is null or repeated, because cursors and error messages identify rows by their
+    keys.
     """
     keys, connection = statement.keys(request), snapshot.connection
     is_unique = has_unique_rows(keys, request.report.key, lambda table: unique_columns(connection, table))
     key: ColumnElement[Any] = keys.subquery().c.key
-    # Comparing the keys takes longer than counting them.
+    # Counting distinct keys takes longer, so it is avoided if the keys are known to be unique.
     counted = func.count(key if is_unique else distinct(key))
     rows, different = connection.execute(select(func.count(), counted)).one()
     if different < rows:
@@ -31,7 +31,7 @@ def count_rows(snapshot: Snapshot, request: ExportRequest) -> int:
 
 
 def find_problem(connection: Connection, report: Report, keys: Subquery) -> KeyInvalid | None:
-    """Return an error that names a null or repeating key, or None. The only column of `keys` is the key."""
+    """Return an error that names a null or repeated key, or None. The key is the only column of `keys`."""
     key, name = keys.c.key, _name(report.key)
     if connection.execute(select(key).where(key.is_(None)).limit(1)).first() is not None:
         return KeyInvalid.null(name)

@@ -5,8 +5,8 @@ from contextlib import suppress
 
 from sqlalchemy import Connection, Table, exc, inspect, text
 
-# An index with a condition or an expression does not make its columns unique. Neither does the index of a
-# table whose rows include those of inheriting tables.
+# An index with a condition or an expression does not make its columns unique. Neither does an index on a
+# parent table, because a select from the parent also returns the rows of the tables that inherit from it.
 _POSTGRESQL_INDEXES = text("""
     SELECT array_agg(attribute.attname::text)
     FROM pg_index AS index
@@ -25,7 +25,7 @@ _MYSQL_INDEXES = text("""
 
 
 def unique_columns(connection: Connection, table: Table) -> list[frozenset[str]]:
-    """Return the sets of columns whose values the database keeps unique, unless one of them is null.
+    """Return each set of columns whose combined values are unique. Rows with nulls may still repeat.
 
     The list is empty for databases other than PostgreSQL, SQLite, MariaDB and MySQL.
     """
@@ -40,7 +40,10 @@ def _postgresql(connection: Connection, table: Table) -> Iterator[list[str]]:
 
 
 def _mysql(connection: Connection, table: Table) -> Iterator[list[str]]:
-    """Yield the columns of each index. The column of an expression is null."""
+    """Yield the columns of each unique index.
+
+    An index that contains an expression has a null column name and is skipped.
+    """
     schema = table.schema or connection.dialect.default_schema_name
     indexes: dict[str, list[str]] = {}
     for index, column in connection.execute(_MYSQL_INDEXES, {"schema": schema, "name": table.name}):

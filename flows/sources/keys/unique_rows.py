@@ -1,8 +1,8 @@
 """Prove from the structure of a select that no two of its rows have the same key.
 
 The key must be a unique column of its table, and each row of that table must join at most one row of every
-other table. The proof follows equalities from the key's table to columns that are unique in the other tables.
-Selects that this module does not understand are treated as not proved.
+other table. Starting at the key's table, the proof follows equalities to unique columns of the other tables.
+If this module does not understand a select, it assumes that keys may repeat.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -32,7 +32,7 @@ UniqueColumns = Callable[[Table], list[frozenset[str]]]
 
 @dataclass(frozen=True)
 class Equality:
-    """A condition that allows a single value for a column, once the row of the table `other` is known.
+    """A condition that determines the value of a column once the row of the table `other` is known.
 
     `other` is None if the column is compared with a constant.
     """
@@ -43,9 +43,9 @@ class Equality:
 
 
 def has_unique_rows(rows: Select[Any], key: ColumnElement[Any], unique_columns: UniqueColumns) -> bool:
-    """Return whether it is certain that a key that is not null occurs in one row only.
+    """Return whether keys other than null are certain to be unique.
 
-    `unique_columns` returns the sets of unique columns of a table.
+    `unique_columns` returns a table's sets of unique columns.
     """
     column = _column(key)
     if column is None or column.table is None:
@@ -68,7 +68,7 @@ def has_unique_rows(rows: Select[Any], key: ColumnElement[Any], unique_columns: 
 def _is_group_key(
     key: Column[Any], grouped: Sequence[Column[Any] | None], unique_columns: UniqueColumns
 ) -> bool:
-    """Return whether the groups have different keys. Other grouped columns must depend on the key."""
+    """Return whether every group has a different key. The key must determine all other grouped columns."""
     names = {column.name for column in grouped if column is not None and column.table == key.table}
     if key.name not in names or len(names) < len(grouped) or key.table is None:
         return False
@@ -81,7 +81,7 @@ def _is_fixed(
     equalities: Iterable[Equality],
     unique_columns: UniqueColumns,
 ) -> bool:
-    """Return whether at most one row of the table belongs to each combination of rows of `reached`."""
+    """Return whether a combination of rows from the `reached` tables matches at most one row of `table`."""
     columns = {
         equality.column
         for equality in equalities
@@ -111,7 +111,7 @@ def _sources(source: FromClause) -> Iterator[FromClause]:
 
 
 def _join_equalities(sources: Iterable[FromClause]) -> Iterator[Equality]:
-    """Yield the equalities of ON clauses. That of an outer join restricts only the rows of its right side."""
+    """Yield the equalities in ON clauses. In an outer join, they restrict only the rows of the right side."""
     for source in sources:
         if isinstance(source, FromGrouping):
             yield from _join_equalities([source.element])
@@ -145,7 +145,10 @@ def _equality(one: ColumnElement[Any], other: ColumnElement[Any]) -> Iterator[Eq
 
 
 def _compares_exactly(one: TypeEngine[Any], other: TypeEngine[Any]) -> bool:
-    """Return whether only equal values compare as equal. A number, for example, equals the texts 1 and 01."""
+    """Return whether values of these types are equal only if they are identical.
+
+    In MySQL, for example, the number 1 and the string '01' are equal.
+    """
     if isinstance(one, String):
         return type(one) is type(other)
     return one._type_affinity is other._type_affinity

@@ -174,7 +174,7 @@ def _answer(answers: ColumnElement[Any], question: Question) -> ColumnElement[An
 
 
 def _recoded(text: ColumnElement[Any], question: Question) -> ColumnElement[Any]:
-    """Return the part of an answer or of one of its choices that the column contains."""
+    """Return an expression for the cell text of an answer or of one of its choices."""
     if question.selected is not None:
         return case((text == literal(question.selected, Text), "1"), (text.is_not(None), "0"))
     if question.omitted:

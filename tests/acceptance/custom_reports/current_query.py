@@ -1,4 +1,4 @@
-"""Test report that shows its own query, as a database administrator sees it."""
+"""Test report that shows its own query as database administrators see it."""
 
 from sqlalchemy import Column, Integer, MetaData, String, Table, func, select
 

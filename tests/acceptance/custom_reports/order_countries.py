@@ -1,4 +1,4 @@
-"""Test report whose key repeats, because its rows are orders and not customers."""
+"""Test report with repeated keys. Each row is an order, but the key is the customer's id."""
 
 from sqlalchemy import select
 

@@ -1,4 +1,4 @@
-"""Report that takes one second, with 100 rows that take 10 ms each."""
+"""Test report that takes one second, because each of its 100 rows takes 10 ms."""
 
 from sqlalchemy import func, select
 
