@@ -23,7 +23,7 @@ from api.access.api_keys import KeyFile
 from tests.support.export_client import EMPTY_SURVEY, SURVEY
 from tests.support.security_table import Tally
 
-CONNECTIONS, ROUNDS, PAUSE_SECONDS = 60, 8, 0.3
+CONNECTIONS, ROUNDS, PAUSE_SECONDS = 60, 4, 0.3
 DAYS = {"from": "2024-07-08", "to": "2025-07-07"}
 LATE_PAGE: dict[str, str | int] = {"surveyId": SURVEY, **DAYS, "sort": "-respondentEmail,id", "pageSize": 100}
 
