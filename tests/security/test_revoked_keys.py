@@ -1,4 +1,4 @@
-"""Test that revoking an API key ends and pauses the schedules that were created with it."""
+"""Test that a schedule is paused after the API key that created it has been revoked."""
 
 import secrets
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ def client_with_new_key(url: str, keys: Path, caller: str) -> Iterator[tuple[str
 
 
 def planned_runs(prefect: httpx.Client, schedule_id: str) -> list[str]:
-    """Let Prefect plan two runs of the schedule in the pool without a worker, and return their ids."""
+    """Plan two runs of the schedule in the pool that has no worker, and return their ids."""
     deployment = deployment_of(prefect, schedule_id)
     path = f"/deployments/{deployment['id']}"
     prefect.patch(path, json={"work_pool_name": POOL}).raise_for_status()
@@ -58,7 +58,7 @@ def make_due(prefect: httpx.Client, run_id: str) -> None:
 
 
 def run(processes: ExtraProcesses, run_id: str, keys: Path, receiver: Receiver) -> str:
-    """Execute a planned run in a process that knows the key file, and return its output."""
+    """Execute a planned run in a child process that knows the key file, and return the process's output."""
     settings = receiver.settings | {"REPORTS_KEYS_FILE": str(keys), "REPORTS_LOG_FORMAT": "json"}
     process = processes.start("-m", "prefect.engine", run_id, **settings)
     process.wait(RUN_TIMEOUT_SECONDS)

@@ -1,4 +1,4 @@
-"""Test on the running stack that a token gives access only to the rows and exports of its user."""
+"""Test that a token gives access only to its user's rows and exports on the running stack."""
 
 import hashlib
 import secrets
@@ -27,7 +27,7 @@ READ = ["/exports", "/schedules", "/limits", "/report-types", "/webhook-secret"]
 
 
 class Product:
-    """A product with two keys of one caller, and tokens for its users."""
+    """A product that has two API keys of the same caller and creates tokens for its users."""
 
     def __init__(self, url: str, keys: Path) -> None:
         self.url, self.file, self.caller = url, KeyFile(keys), f"shop-{secrets.token_hex(6)}"

@@ -35,7 +35,7 @@ def is_closed(client: socket.socket) -> bool:
 
 
 def is_answered(client: socket.socket) -> bool:
-    """Return whether the server rejects the request for its missing key before the body is complete."""
+    """Return whether the server responds with 401 before the body is complete."""
     client.settimeout(10)
     return client.recv(1024).startswith(b"HTTP/1.1 401 ")
 
@@ -54,7 +54,10 @@ def connections(url: str, content: bytes) -> Iterator[list[socket.socket]]:
 
 
 def sent_bytes(url: str, start: bytes) -> int:
-    """Send the start of a request and then bytes until the server closes the connection, at most 64 MiB."""
+    """Send `start` and then padding until the server closes the connection. Return the size of the padding.
+
+    At most 64 MiB of padding are sent.
+    """
     address, sent = urlsplit(url), 0
     with socket.create_connection((address.hostname, address.port), 10) as client:
         client.sendall(start)

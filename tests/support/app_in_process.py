@@ -21,7 +21,7 @@ NOTHING = "http://127.0.0.1:9/api"  # no server listens there
 
 
 def application(monkeypatch: pytest.MonkeyPatch, folder: Path, **settings: str) -> Application:
-    """Create the API with the sample reports, their empty tables and these settings."""
+    """Create the API for the sample reports with empty tables. `settings` are environment variables."""
     url = f"sqlite:///{folder / 'samples.db'}"
     engine = create_engine(url)
     for tables in (orders.metadata, surveys.metadata):
@@ -50,7 +50,10 @@ async def client_of(
 
 @contextmanager
 def without_prefect() -> Iterator[None]:
-    """Prevent Prefect, which reads its settings when it is imported, from starting a server."""
+    """Prevent Prefect from starting a server.
+
+    The environment variable is not enough, because Prefect reads its settings when it is imported.
+    """
     with temporary_settings({PREFECT_API_URL: NOTHING}):
         yield
 

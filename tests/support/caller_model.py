@@ -74,7 +74,7 @@ def is_allowed(request: Mapping[str, Any], surveys: frozenset[str] | None) -> bo
 
 @dataclass
 class World:
-    """All keys. `hook` is the URL of a webhook receiver, and `refused` counts refused requests."""
+    """The keys of all callers. `hook` is a webhook receiver's URL. `refused` counts rejected requests."""
 
     keys: list[Key]
     hook: str

@@ -20,7 +20,7 @@ from tests.support.extra_processes import create_pool, deploy_export, extra_proc
 from tests.support.running_stack import Stack
 
 CATALOG = {"REPORTS_CATALOG": "tests.faults.slow_reports", "REPORTS_RETRY_SECONDS": "1"}
-# Each report with its upper limit of order numbers and its share of the exports.
+# Maps each report to the exclusive upper limit of its order numbers and to its share of the exports.
 REPORTS = {"brief-orders": ("SO-2023-000101", 9), "slow-orders": ("SO-2023-000201", 1)}
 FINAL = ("done", "error", "cancelled")
 POLL_SECONDS, START_SECONDS = 0.5, 1.0
@@ -31,7 +31,7 @@ NUMBERS = "SELECT number FROM orders WHERE number < %s ORDER BY number"
 
 @dataclass
 class Polls:
-    """Polls of jobs for which the same API process has already answered."""
+    """Polls and their failures. Only jobs that the same API process has already returned are counted."""
 
     count: int = 0
     failures: Counter[str] = field(default_factory=Counter)
@@ -39,19 +39,19 @@ class Polls:
 
 @dataclass(frozen=True)
 class KnownJobs:
-    """The jobs for which the API process at `url` has answered."""
+    """The jobs that the API process at `url` has already returned."""
 
     url: str
     ids: set[str] = field(default_factory=set)
 
 
 class Chaos:
-    """The load on an API, and the state of each accepted job as the API has last shown it."""
+    """The load on an API, with the report of each accepted job and the final state of each ended job."""
 
     def __init__(self, stack: Stack, faults: Faults, seed: int) -> None:
         self.stack, self._faults = stack, faults
         self._random = random.Random(seed)  # noqa: S311 - not a secret
-        self.reports: dict[str, str] = {}  # of each accepted job
+        self.reports: dict[str, str] = {}  # maps the id of each accepted job to its report
         self.ended: dict[str, dict[str, Any]] = {}
         self.polls = Polls()
         self._known = KnownJobs(faults.api_url)
@@ -126,7 +126,7 @@ class Chaos:
                 self.ended[job_id] = response.json()
 
     def poll_as_known(self, job_id: str) -> None:
-        """Poll a job as if the API process had answered for it before."""
+        """Poll a job as if the API process had already returned it."""
         self._known.ids.add(job_id)
         self.poll(job_id)
 
@@ -137,7 +137,7 @@ class Chaos:
                 self.polls.failures[failure] += 1
 
     def wait_until_all_ended(self, within_seconds: float) -> float:
-        """Return how long it took. Jobs that have not ended by then are lost."""
+        """Wait until all jobs have ended, but at most `within_seconds`. Return the seconds waited."""
         started_at = time.monotonic()
         while self.poll_unfinished() and time.monotonic() - started_at < within_seconds:
             time.sleep(POLL_SECONDS)
@@ -147,7 +147,7 @@ class Chaos:
         return [job for job in self.ended.values() if job["status"] == status]
 
     def wrong_files(self) -> dict[str, str]:
-        """Compare each finished file with its receipt and with the database, and return the differences."""
+        """Compare each finished file with its receipt and the database. Return the differences by job id."""
         results = {job["id"]: self._compare(job) for job in self.with_status("done")}
         return {job_id: difference for job_id, difference in results.items() if difference}
 
@@ -163,7 +163,7 @@ class Chaos:
 
 
 def difference(content: bytes, sha256: str, numbers: list[str]) -> str:
-    """Describe how a file differs from its receipt or the database. Return an empty string if it does not."""
+    """Describe how a file differs from its receipt or the database, or return an empty string."""
     if hashlib.sha256(content).hexdigest() != sha256:
         return "the bytes differ from the receipt"
     rows = list(csv.reader(content.decode("utf-8-sig").splitlines()))[1:]

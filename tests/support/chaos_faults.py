@@ -1,4 +1,4 @@
-"""Inject random faults into an API, its workers, their connections and the parts of a stack."""
+"""Inject random faults into an API, its workers, their connections and the other parts of the stack."""
 
 import json
 import os
@@ -34,9 +34,9 @@ TERMINATE = """
 
 
 class Faults:
-    """One API and some workers, whose connections all pass through proxies.
+    """Random faults in an API and its workers. All their connections pass through proxies.
 
-    `kills_parts` also kills PostgreSQL, the S3 server and Prefect, which the stack then restarts.
+    If `kills_parts` is true, PostgreSQL, the S3 server and Prefect are also killed. The stack restarts them.
     """
 
     def __init__(

@@ -129,7 +129,7 @@ def _question(key: str, label: str, multiple: bool) -> Any:
 QUESTIONS = {"one": ("=One?", False), "many": ('Many, or "all"?', True), "two words": ("-", False)}
 
 
-# Each choice has the key of its question, its code and its label. Answers contain codes.
+# Each choice consists of a question key, a code and a label. Answers contain the codes.
 CHOICES = [
     *(
         ("many", "", "Nothing"),
@@ -228,7 +228,7 @@ _EVERYWHERE: dict[str, st.SearchStrategy[Any]] = {
     "hour": st.times(),
     "at": moments.map(lambda moment: moment.replace(tzinfo=UTC)),
     "local_at": moments,
-    "uid": st.uuids(version=4),  # MariaDB rejects UUIDs of unknown versions.
+    "uid": st.uuids(version=4),  # MariaDB rejects UUIDs with an unknown version.
     "raw": st.binary(max_size=9),
     "mood": st.sampled_from(MOODS),
     # If a document is only a number, SQLite stores it as a number, so its original text is lost.

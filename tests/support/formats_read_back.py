@@ -97,7 +97,7 @@ def compare_parquet(
 
 
 def compare_xlsx(content: bytes, keys: list[str], expected: Cells, types: dict[str, str]) -> None:
-    """Fail unless the first sheet contains the cells. Its header must consist of keys."""
+    """Fail unless the first sheet contains the cells. Its header must show column keys."""
     sheet = openpyxl.load_workbook(io.BytesIO(content)).worksheets[0]
     header, *rows = sheet.iter_rows(max_col=len(keys), values_only=True)
     assert [name.partition(" (")[0] for name in header] == keys
@@ -117,13 +117,13 @@ def _same_in_sheet(value: Any, cell: str | None, kind: str) -> bool:
     if isinstance(value, datetime):
         # openpyxl rounds to milliseconds.
         return abs(value - datetime.fromisoformat(cell).replace(tzinfo=None)) <= timedelta(milliseconds=1)
-    if isinstance(value, float):  # Two texts may mean the same float.
+    if isinstance(value, float):  # Different strings may represent the same float.
         return kind == "number" and value == float(cell)
     return kind in ("integer", "number") and Decimal(value) == Decimal(cell)
 
 
 def _fits_a_sheet(cell: str, kind: str) -> bool:
-    """Return whether the cell must have another type than text."""
+    """Return whether the cell must have a type other than text."""
     if kind in ("integer", "number"):
         return Decimal(cell).is_finite() and len(re.sub(r"^-?0?\.?0*|\.", "", cell)) <= 15
     return kind == "boolean" or (kind in ("date", "date-time") and "1900-03-03" < cell < "9999-12-28")

@@ -1,4 +1,4 @@
-"""Collect the figures of the tests of guarantees, and write them to docs/guarantees.md."""
+"""Collect the results of the guarantee tests, and write them to docs/guarantees.md."""
 
 import re
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ _FIGURE = re.compile(r"^\| (G\d+: [^|]+) \|.*$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Figure:
-    """The result of a test. `control` is a violation that the test has noticed."""
+    """The result of a test. `control` describes a deliberate violation that the test must notice."""
 
     guarantee: str
     tries: int
@@ -29,7 +29,7 @@ class Figure:
 
 @dataclass
 class GuaranteeTable:
-    """`seed` repeats the random choices of the run."""
+    """The results of one run. The same `seed` repeats the run's random choices."""
 
     seed: int
     figures: list[Figure] = field(default_factory=list)
@@ -37,7 +37,7 @@ class GuaranteeTable:
     def add(
         self, guarantee: str, tries: int, violations: int, figure: str, control: str, is_noticed: bool
     ) -> None:
-        """Add a row. `is_noticed` is true if the test has noticed the violation that `control` names."""
+        """Add a row, and fail unless the test has noticed the violation that `control` describes."""
         self.figures.append(Figure(guarantee, tries, violations, figure, control))
         print(f"{guarantee}: {tries} tries, {violations} violations; {figure}")  # noqa: T201
         assert is_noticed, f"{guarantee}: the test does not notice a violation: {control}"

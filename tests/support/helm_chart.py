@@ -1,4 +1,4 @@
-"""Render the Helm chart in a child process, because Helm's library starts a Go runtime in its process."""
+"""Render the Helm chart in a child process, because Helm's library starts a Go runtime."""
 
 import json
 import subprocess
@@ -13,11 +13,11 @@ NAMESPACE = "exports"
 
 
 class RenderError(Exception):
-    """Helm has rejected the values. The message is Helm's."""
+    """Helm rejected the values. The message comes from Helm."""
 
 
 def render(values: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the manifests of the chart itself, without those of Prefect's chart.
+    """Return the manifests of our chart, excluding those of Prefect's chart.
 
     Raises RenderError if Helm rejects the values.
     """

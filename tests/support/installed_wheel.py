@@ -8,11 +8,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PIP = ("-m", "pip", "--disable-pip-version-check", "--quiet")
-PROGRAMS = ("weed",)  # programs of our dependencies that `up` starts
+PROGRAMS = ("weed",)  # `up` starts these programs, which our dependencies install
 
 
 def build(folder: Path) -> Path:
-    """Build the wheel with the locked build tools of this environment, and return its path."""
+    """Build the wheel with this environment's locked build tools, and return its path."""
     command = [
         sys.executable,
         *PIP,
@@ -29,10 +29,10 @@ def build(folder: Path) -> Path:
 
 
 def create_environment(folder: Path) -> Path:
-    """Create a virtual environment without report-exports, and return the folder of its programs.
+    """Create a virtual environment without report-exports, and return its `bin` folder.
 
-    It shares the dependencies of this environment, because installing a gigabyte again would take minutes.
-    Python does not read the .pth files of a shared folder, so our editable installation is not found.
+    It shares the dependencies of this environment, because reinstalling a gigabyte would take minutes. Python
+    does not read .pth files in the shared folder, so our editable installation is not found.
     """
     venv.create(folder, symlinks=True)
     site_packages = next(folder.glob("lib/python*/site-packages"))

@@ -1,4 +1,4 @@
-"""Start PostgreSQL servers in temporary folders. Each takes about two seconds."""
+"""Start PostgreSQL servers in temporary folders. A server takes about two seconds to start."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ from deployments.stack.parts.postgres import Cluster
 from tests.support.extra_processes import free_port
 
 READY_TIMEOUT_SECONDS = 60
-# The replica ends a query at once if it prevents the replay of newer data.
+# The replica immediately cancels any query that blocks the replay of newer data.
 IMPATIENT = ("-c", "max_standby_streaming_delay=0")
 
 
@@ -30,7 +30,7 @@ def running() -> Iterator[str]:
 
 @contextmanager
 def running_with_replica() -> Iterator[tuple[str, str]]:
-    """Start a server and a streaming replica of it. Yield the URLs of both."""
+    """Start a primary server with a streaming replica, and yield both URLs."""
     with TemporaryDirectory(prefix="postgres-", ignore_cleanup_errors=True) as folder:
         primary = _created(Path(folder) / "primary")
         with _serving(primary):

@@ -11,7 +11,7 @@ from tests.support.running_stack import Stack
 
 @contextmanager
 def prefects_tables(stack: Stack) -> Iterator[psycopg.Connection]:
-    """Connect to the stack's Prefect database as superuser."""
+    """Connect to the stack's Prefect database as the superuser."""
     url = stack.libpq_url.rpartition("/")[0] + "/prefect"
     with psycopg.connect(url, autocommit=True) as connection:
         yield connection

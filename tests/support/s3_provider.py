@@ -16,13 +16,13 @@ BUCKET = "bucket"
 
 @dataclass
 class Provider:
-    """An S3 server with optional restrictions.
+    """An S3 server with optional restrictions and faults.
 
     If `equal_parts` is true, all parts except the last must have the same size, as on Cloudflare R2. If
-    `conditions` is false, the server does not support If-None-Match, like Alibaba OSS. If
-    `read_only` is true, every write is rejected, as with a key that has no right to write.
-    If `damages` is true, the server changes a bit of each body. If `checks_md5` is true, it then rejects the
-    body because of its Content-MD5. If `encryption` is set, ETags are not MD5s.
+    `conditions` is false, the server does not support If-None-Match, like Alibaba OSS. If `read_only` is
+    true, every write is rejected, as it is for a key without write access. If `damages` is true, the server
+    flips a bit in each uploaded body. If `checks_md5` is true, it rejects bodies that do not match their
+    Content-MD5. If `encryption` is set, ETags are not MD5 hashes.
     """
 
     equal_parts: bool = False

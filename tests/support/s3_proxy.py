@@ -1,4 +1,4 @@
-"""Proxy in front of an S3 server that makes chosen calls fail, before or after they have taken effect."""
+"""Forward calls to an S3 server, and make selected calls fail before or after they take effect."""
 
 import re
 import socket
@@ -37,14 +37,15 @@ _STATUSES = {
 
 
 class _Cut(Exception):
-    """Ends the exchange by cutting the connection."""
+    """Raised to end an exchange by resetting the connection."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """The calls of an operation that fail: `times` of them after the first `skip`.
+    """A fault that is injected into calls of one operation.
 
-    `part` limits the rule to one part of an upload.
+    The first `skip` calls succeed, and the next `times` calls fail. `part` limits the rule to one part of an
+    upload.
     """
 
     operation: Operation

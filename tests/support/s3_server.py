@@ -1,4 +1,4 @@
-"""Start an S3 server that manages users and policies, unlike the one of the shared stack."""
+"""Start an S3 server that allows changes to users and policies, unlike the shared stack's server."""
 
 import asyncio
 import os
@@ -38,7 +38,7 @@ class S3Server:
 
 @contextmanager
 def running() -> Iterator[S3Server]:
-    """Start the server and yield the account of its administrator. It has an empty bucket."""
+    """Start a server with an empty bucket. Yield its endpoint and the administrator's access key."""
     with TemporaryDirectory(prefix="s3-", ignore_cleanup_errors=True) as folder:
         storage = object_storage.lay_out(Path(folder) / "storage", Ports(Path(folder) / "ports.json"))
         program = object_storage.server(storage, os.environ)

@@ -1,4 +1,4 @@
-"""Compare the attempts of the security tests with the table in docs/security.md."""
+"""Compare the number of attempts in each security test with the table in docs/security.md."""
 
 import re
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ _ROW = re.compile(r"\| (?P<attack>.+) \| `(?P<file>test_\w+\.py)` \| (?P<rest>.+
 
 @dataclass
 class Tally:
-    """The attempts of a test module. None of them has leaked data, because its test would have failed.
+    """The number of attempts in a test module. None has leaked data, because a leak would fail the test.
 
-    `harmless` attempts succeed, but return no data.
+    `harmless` counts attempts that succeed but return no data.
     """
 
     attempts: int = 0
@@ -23,7 +23,7 @@ class Tally:
         self.harmless += harmless
 
     def check(self, file: str) -> None:
-        """Assert that the numbers of the file's row in the table are right. `400+` means at least 400."""
+        """Assert that the file's row in the table has the right numbers. `400+` means at least 400."""
         attempts, refused, leaks = documented_rows()[file]
         assert leaks == "0"
         _assert_number(attempts, self.attempts)
@@ -31,7 +31,7 @@ class Tally:
 
 
 def documented_rows() -> dict[str, list[str]]:
-    """Return the numbers of attempts, refusals and leaks by test file."""
+    """Map each test file to its documented numbers of attempts, refusals and leaks."""
     rows = [match for line in DOCS.read_text().splitlines() if (match := _ROW.fullmatch(line))]
     return {row["file"]: row["rest"].split(" | ") for row in rows}
 

@@ -1,4 +1,4 @@
-"""Serve a folder over HTTP, such as the web page of another product."""
+"""Serve a folder over HTTP, for example with another product's web page."""
 
 import threading
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ class _QuietHandler(SimpleHTTPRequestHandler):
 
 @contextmanager
 def static_site(folder: Path) -> Iterator[int]:
-    """Serve the folder at 127.0.0.1 and yield the port."""
+    """Serve the folder on 127.0.0.1 and yield the port."""
     handler = partial(_QuietHandler, directory=str(folder))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)

@@ -1,4 +1,4 @@
-"""TCP proxy that delays, slows, swallows or cuts what passes through it."""
+"""Forward TCP connections, and delay, slow, drop or cut off their traffic."""
 
 import socket
 import struct
@@ -10,16 +10,16 @@ from urllib.parse import urlsplit
 
 HOST = "127.0.0.1"
 BUFFER = 65_536
-_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close sends RST
+_RESET = struct.pack("ii", 1, 0)  # as SO_LINGER, makes close() send an RST
 
 
 @dataclass(frozen=True)
 class Weather:
-    """The conditions of all connections.
+    """The network conditions of all connections.
 
-    `latency` is in seconds per packet and `bytes_per_second` limits each direction. `swallows` drops
-    everything without closing the connection. `ends_after` is the number of bytes from the server after which
-    the connection is closed, with RST if `resets`.
+    `latency` delays each packet by this many seconds, and `bytes_per_second` limits each direction. If
+    `swallows` is true, all data is dropped, but the connection stays open. The connection is closed after
+    `ends_after` bytes from the server, with an RST if `resets` is true.
     """
 
     latency: float = 0.0
@@ -97,7 +97,7 @@ def _close(connection: socket.socket, resets: bool) -> None:
     with suppress(OSError):
         if resets:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-            connection.shutdown(socket.SHUT_RD)  # wakes a thread that receives, and sends nothing
+            connection.shutdown(socket.SHUT_RD)  # wakes a receiving thread without sending anything
         else:
             connection.shutdown(socket.SHUT_RDWR)
     with suppress(OSError):

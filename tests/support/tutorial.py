@@ -1,4 +1,4 @@
-"""Run a document step by step: its commands in a shell, and its files as the reader saves them."""
+"""Follow a document step by step. Run its commands in a shell, and save its files."""
 
 import re
 import subprocess
@@ -42,10 +42,10 @@ def read_blocks(document: Path) -> Iterator[Block]:
 
 @dataclass
 class Terminals:
-    """Two terminals of a reader: one in which `up` runs, and one for all other commands.
+    """A reader's two terminals. `up` runs in one of them, and all other commands run in the other.
 
-    Each command is changed by `replacements`, for example because the port of the database differs.
-    `seconds` contains the duration of each section.
+    `replacements` change each command and file, for example because the database has a different port.
+    `seconds` contains the time spent on each section.
     """
 
     folder: Path
@@ -88,7 +88,7 @@ class Terminals:
         return text
 
     def _run_commands(self, text: str) -> None:
-        """Run the commands. The next block continues in their last folder, with their exported variables."""
+        """Run the commands. The next block starts in their last folder with their exported variables."""
         state = self.folder / ".terminal"
         script = f"set -e\n{self._replaced(text)}\npwd > {state}\nenv -0 >> {state}\n"
         finished = subprocess.run(  # noqa: S603 - commands of our own document
@@ -125,7 +125,7 @@ class Terminals:
         self.replacements[API] = self.environment["REPORTS_API_URL"] = url[1]
 
     def _count_restarts(self) -> int:
-        """Return how often both the API and the worker have been restarted."""
+        """Return how many times both the API and the worker have been restarted."""
         return min(self.output.count(f"{part} restarted") for part in ("API", "Worker"))
 
     def _wait_until(self, condition: Callable[[], bool]) -> None:

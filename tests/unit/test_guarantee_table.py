@@ -1,4 +1,4 @@
-"""Test that figures are written between the marks of a document, and that every control must be noticed."""
+"""Test that figures are written between a document's markers, and that an unnoticed control fails."""
 
 from datetime import date
 from pathlib import Path

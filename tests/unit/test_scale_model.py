@@ -1,4 +1,4 @@
-"""Test the scale model: its accuracy, and that the operations guide shows its figures."""
+"""Test that the scale model is accurate and that the operations guide shows its figures."""
 
 import sys
 from pathlib import Path

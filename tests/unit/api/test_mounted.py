@@ -1,4 +1,4 @@
-"""Test the API and the page under a prefix of another FastAPI or Starlette application."""
+"""Test the API and the page mounted under a prefix in a FastAPI or Starlette application."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -57,7 +57,7 @@ def host(request: pytest.FixtureRequest) -> Host:
 
 @pytest.fixture
 def get(host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., list[Response]]:
-    """Return a function that starts the other application and requests some paths."""
+    """Return a function that starts the host application and requests some paths."""
     exports = application(monkeypatch, tmp_path)
 
     async def requests(paths: tuple[str, ...], headers: dict[str, str]) -> list[Response]:

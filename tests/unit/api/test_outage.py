@@ -40,7 +40,7 @@ def test_responses_to_other_calls_extend_a_call() -> None:
 
 
 async def silence(limit: OutageLimit, responses: list[float]) -> float:
-    """Respond after each of these delays, then never again. Return the seconds until a call ends."""
+    """Respond after each delay, then stop. Return the seconds from the last response until the call ends."""
 
     async def respond() -> None:
         for delay in responses:

@@ -134,7 +134,7 @@ class CountedFolder(FolderStorage):
 
 @pytest.fixture
 def check_storage(tmp_path: Path) -> Callable[[float], list[str]]:
-    """Return a function that checks a storage at a time, and returns the calls that this needed."""
+    """Return a function that runs the storage check at a given time and returns the storage calls."""
     clock, storage = Seconds(), CountedFolder(tmp_path / "files")
     readiness = StorageCheck(storage, clock)
 

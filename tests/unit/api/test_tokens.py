@@ -1,4 +1,4 @@
-"""Test `POST /tokens`, and the use of its tokens, with the real API in this process."""
+"""Test `POST /tokens` and the tokens that it creates. The real API runs in this process."""
 
 import json
 from pathlib import Path
@@ -69,7 +69,7 @@ def test_the_rights_of_the_key_are_the_default(api: Api) -> None:
     assert [item["name"] for item in types.json()["items"]] == ["orders"]
 
 
-# Each change of BODY with the pointer and the message of its error.
+# Each entry changes BODY and names the expected error's pointer and part of its message.
 MISTAKES: list[tuple[dict[str, Any], str, str]] = [
     ({"caller": None}, "/caller", "This field is required."),
     ({"caller": ""}, "/caller", "Must be 1 to 195 visible ASCII"),
@@ -102,7 +102,7 @@ MISTAKES: list[tuple[dict[str, Any], str, str]] = [
 def test_more_rights_than_the_key_and_malformed_requests_are_rejected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The key may read one survey without personal data."""
+    """The key allows only one survey and no personal data."""
     api = Api(tmp_path, monkeypatch, REPORTS_TOKENS_BURST="1000")
     api.key("shop/taken")
     key = api.key(reports=["survey-responses"], pii=False, allow={"surveyId": [SURVEY]})

@@ -1,4 +1,4 @@
-"""Test the completion script in bash itself."""
+"""Test the shell completion script by running it in bash."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""Test that the schedules in a user's prefect.yaml are registered, in the work pool of the setting."""
+"""Test that the schedules in a user's prefect.yaml are registered in the configured work pool."""
 
 from pathlib import Path
 

@@ -94,7 +94,7 @@ def test_the_example_schedule_in_prefect_yaml_can_be_registered(project: Path) -
 
 def test_the_env_file_does_not_replace_variables(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REPORTS_DATABASE_URL", "sqlite://")
-    monkeypatch.setenv("REPORTS_CATALOG", "")  # restores the variable after the test
+    monkeypatch.setenv("REPORTS_CATALOG", "")  # makes monkeypatch restore the variable after the test
     monkeypatch.delenv("REPORTS_CATALOG")
     (project / ".env").write_text("REPORTS_CATALOG='reports'\nREPORTS_DATABASE_URL=other\n")
     load_env_file()

@@ -1,4 +1,4 @@
-"""Test which message and exit code each mistake in a command, a setting or a file gets."""
+"""Test the message and exit code for each kind of mistake in a command, a setting or a file."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -122,7 +122,7 @@ def test_a_mistake_in_a_file_is_explained(
 ) -> None:
     (folder / file).write_text(content)
     monkeypatch.setenv("REPORTS_CATALOG", "mistaken_report")
-    if file == ".env":  # the command sets the variable, so it must be restored
+    if file == ".env":  # the command sets the variable, so monkeypatch must restore it
         monkeypatch.setenv("REPORTS_DATABASE_URL", "")
         monkeypatch.delenv("REPORTS_DATABASE_URL")
     code, output = run(command, capsys)

@@ -1,4 +1,4 @@
-"""Test that `up --reload` notices changes to the files of reports."""
+"""Test that `up --reload` notices changes to report files."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Test that the estimated size of a file is close to its size."""
+"""Test that the estimated size of a file is close to its actual size."""
 
 import random
 from datetime import timedelta
@@ -35,7 +35,7 @@ WORDS = [
 
 
 def rows() -> list[dict[str, Any]]:
-    """Return rows that resemble the responses to a survey."""
+    """Return rows that resemble survey responses."""
     randomness = random.Random(20)  # noqa: S311 - the same rows in every run
     return [
         {

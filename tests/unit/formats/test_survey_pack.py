@@ -1,4 +1,4 @@
-"""Test the columns of choices and the codebook of reports with questions."""
+"""Test the choice columns and the codebook of reports that have questions."""
 
 import io
 import zipfile
@@ -29,7 +29,7 @@ def file(request: ExportRequest, rows: list[dict[str, Any]] = ROWS) -> bytes:
 
 
 def cells(options: dict[str, str], answers: list[Any]) -> list[dict[str, str | None]]:
-    """Export the answers to the question q2, and return the cells of each row by column key."""
+    """Export the answers to question q2, and return each row as a dict of cells by column key."""
     request = things_request(columns=["id", "answers.q2"], answers=options, csv={"header": "keys"}, sort="id")
     keys, rows = csv_reader.read(file(request, [{"answers": {"q2": answer}} for answer in answers]))
     return [dict(zip(keys[1:], row[1:], strict=True)) for row in rows]

@@ -1,4 +1,4 @@
-"""Test periods and filters on a column with local times of the report's time zone."""
+"""Test periods and filters on a column with local times in the report's time zone."""
 
 from collections.abc import Iterator
 from datetime import datetime

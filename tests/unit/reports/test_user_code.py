@@ -15,7 +15,10 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the current folder, with a package `api`. Tests need new module names, because Python caches."""
+    """Change to a folder that contains a package `api`, and return it.
+
+    The tests import modules with different names, because Python caches modules.
+    """
     others = [entry for entry in sys.path if Path(entry) != ROOT and (Path(entry) / "flows").is_dir()]
     monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry not in others])
     monkeypatch.chdir(tmp_path)

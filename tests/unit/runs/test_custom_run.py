@@ -1,4 +1,4 @@
-"""Test the form of a custom run, which Prefect generates from the parameters of the flow."""
+"""Test the form for a custom run. Prefect generates it from the flow's parameters."""
 
 import json
 import re

@@ -17,7 +17,7 @@ RUN_ID = UUID(int=7)
 
 @dataclass
 class Prefect:
-    """Fake of Prefect's client with one run."""
+    """A fake of Prefect's client that knows one run."""
 
     tags: list[str]
     is_down: bool = False

@@ -1,4 +1,4 @@
-"""Test which origins may call the API from a browser, and which headers their scripts may read."""
+"""Test which origins may call the API from a browser, and which response headers they may read."""
 
 import asyncio
 from collections.abc import Callable
@@ -24,7 +24,7 @@ Call = Callable[..., Response]
 
 @pytest.fixture(params=["open", "with keys"])
 def call(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Call:
-    """Return a function that calls an API with two allowed origins."""
+    """Return a function that sends a request to an API with two allowed CORS origins."""
     settings = {
         "PREFECT_API_URL": "http://127.0.0.1:9/api",
         "REPORTS_DATABASE_URL": "sqlite://",

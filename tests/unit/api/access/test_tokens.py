@@ -1,4 +1,4 @@
-"""Test that a token has the requested rights of its key, and only until the key, secret or time ends."""
+"""Test the rights of tokens, and when tokens expire or become invalid."""
 
 import base64
 import json
@@ -27,7 +27,7 @@ HOUR = timedelta(hours=1)
 
 
 class Service:
-    """A service with a key file and a secret file. `now` can be changed."""
+    """A service's authentication with a key file and a secret file. Tests set `now` to move the clock."""
 
     def __init__(self, folder: Path) -> None:
         self.now = NOON
@@ -167,7 +167,7 @@ def forgeries(token: str) -> Iterable[str]:
     yield ".".join((header, payload, signature[:-2] + ("AA" if signature[-2:] != "AA" else "BB")))
     yield f"{header}.{payload}"
     yield f"{token}.{signature}"
-    # The signing key is derived from the secret, so the secret alone does not sign.
+    # The signing key is derived from the secret, so a token signed with the secret itself is invalid.
     yield jwt.encode(claims, SECRET.ljust(32, "x"), "HS256")
 
 

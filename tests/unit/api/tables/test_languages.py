@@ -1,4 +1,4 @@
-"""Test the order of languages in Accept-Language, and the language of the answers."""
+"""Test the parsing of Accept-Language and the language of API responses."""
 
 from typing import Any
 

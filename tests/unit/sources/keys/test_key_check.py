@@ -1,4 +1,4 @@
-"""Test that an export fails if its report's key is null or repeats."""
+"""Test that an export fails if a report's key is null or repeated."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Test that a key is proved to be unique only if it is."""
+"""Test which keys are proved to be unique, and that no such key repeats."""
 
 from typing import Any
 
