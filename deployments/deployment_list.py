@@ -11,7 +11,7 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]  # types-PyYAML is not installed
 
 _HERE = Path(__file__).resolve().parent
-# The wheel contains the file in this package. A checkout has it in its root.
+# The wheel contains prefect.yaml in this package. In a checkout, the file is in the root folder.
 SHIPPED = next(path for path in (_HERE / "prefect.yaml", _HERE.parent / "prefect.yaml") if path.exists())
 USERS = Path("prefect.yaml")
 EXPORT = "flows.export.export_report"
@@ -26,9 +26,10 @@ class DeploymentsInvalid(Exception):
 
 
 def read_deployments(environment: Mapping[str, str]) -> list[Deployment]:
-    """Return all deployments to register, in the work pool of REPORTS_WORK_POOL.
+    """Return all deployments to register. They use the work pool in REPORTS_WORK_POOL.
 
-    Deployments of other flows in the user's file are not returned. Raises DeploymentsInvalid.
+    Deployments of other flows in the user's file are omitted. Raises DeploymentsInvalid if the file is
+    invalid or names a different work pool.
     """
     pool = environment.get(POOL_SETTING) or DEFAULT_POOL
     shipped = yaml.safe_load(SHIPPED.read_text())["deployments"]
@@ -39,9 +40,10 @@ def read_deployments(environment: Mapping[str, str]) -> list[Deployment]:
 
 
 def write_file(deployments: list[Deployment], folder: Path) -> Path:
-    """Write a prefect.yaml with these deployments for `prefect deploy`, and return its path."""
+    """Write a prefect.yaml that contains these deployments for `prefect deploy`, and return its path."""
     path = folder / "prefect.yaml"
-    # Without `pull`, Prefect would add a step that changes the folder. The worker executes no such steps.
+    # If `pull` were missing, Prefect would add a step that changes the working directory. The worker does not
+    # run pull steps.
     path.write_text(yaml.safe_dump({"name": "report-exports", "pull": [], "deployments": deployments}))
     return path
 
@@ -76,7 +78,10 @@ def _parse(path: Path) -> list[Deployment]:
 
 
 def _check_pool(deployment: Deployment, pool: str) -> None:
-    """Set the work pool, or raise DeploymentsInvalid if the file names another pool than the setting."""
+    """Set the work pool if the file names none.
+
+    Raises DeploymentsInvalid if the file names a different work pool than REPORTS_WORK_POOL.
+    """
     work_pool = deployment.setdefault("work_pool", {})
     name = work_pool.setdefault("name", pool) if isinstance(work_pool, dict) else work_pool
     if name != pool:

@@ -104,7 +104,10 @@ def _create(keys: "KeyFile", arguments: argparse.Namespace) -> None:
 
 
 def _check_reports(names: list[str]) -> None:
-    """Raise RequestRejected for a name of no report. A key for it would not give access to anything."""
+    """Check that every name belongs to a report.
+
+    Raises RequestRejected otherwise, because a key for an unknown report would not give access to anything.
+    """
     if not names:
         return
     from deployments.stack.environment import report_modules

@@ -1,6 +1,6 @@
-"""Register deployments with the Prefect server: those of the service, and those in the user's prefect.yaml.
+"""Register the service's deployments and those in the user's prefect.yaml with the Prefect server.
 
-The local stack runs this module in a separate process, so its slow imports overlap with the server's start.
+The local stack runs this module in a separate process, so that the slow imports run while the server starts.
 `report-exports register` calls `apply`.
 """
 
@@ -132,7 +132,10 @@ def _server_error(url: str) -> str | None:
 
 
 def _read_registered() -> dict[str, Any]:
-    """Return the attributes of every pool, queue and deployment to register that exists, by title."""
+    """Map the title of each pool, queue and deployment to its attributes on the server.
+
+    Items that do not exist on the server yet are omitted.
+    """
     deployments = read_deployments(os.environ)
     registered: dict[str, Any] = {}
     with get_client(sync_client=True) as client:

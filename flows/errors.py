@@ -229,7 +229,7 @@ class UnreadableRow(FinalError):
 
 
 class UnwritableValue(ValueError):
-    """A format cannot contain a value. The message gives the reason and is shown to users."""
+    """A value cannot be written in the chosen format. The message gives the reason and is shown to users."""
 
 
 class TransformFailed(FinalError):

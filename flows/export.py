@@ -112,13 +112,13 @@ def export_report(
     mask_pii: bool = False,
     rights: dict[str, Any] | None = None,
 ) -> State[Any]:
-    """Export the report that the request describes. The Prefect UI shows the descriptions of the parameters.
+    """Export the report that the request describes. The Prefect UI shows these parameter descriptions.
 
     Args:
-        request: A body of `POST /exports`: {"report": "orders", "from": "2024-07-01", "to": "2024-07-31"}.
-        recurring: Leave empty. A schedule uses it to compute the dates of the request.
+        request: The body of `POST /exports`: {"report": "orders", "from": "2024-07-01", "to": "2024-07-31"}.
+        recurring: Leave empty. Schedules use this parameter to compute the dates of the request.
         mask_pii: Whether to mask columns with personal data.
-        rights: Leave empty for all rows. The API restricts the rows to those that the caller may see.
+        rights: Leave empty to export all rows. The API sets this to the rows that the caller may see.
     """
     settings = Settings()
     job_id, attempt, report = UUID(flow_run.id), flow_run.run_count, ""

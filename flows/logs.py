@@ -90,7 +90,7 @@ def bind(**fields: str) -> None:
 
 
 def bound(name: str) -> str:
-    """Return a field of the current context, or an empty string."""
+    """Return the value of a field in the current context, or an empty string if the field is not set."""
     return (_task_fields.get() or {}).get(name, "")
 
 

@@ -1,6 +1,6 @@
-"""Create the artifacts that operators see on the page of a run in the Prefect UI.
+"""Create the artifacts that operators see on a run's page in the Prefect UI.
 
-They are created after the run has ended, so that they do not delay the file.
+The artifacts are created after the run has ended, so that they do not delay the file.
 """
 
 from collections.abc import Iterable
@@ -23,7 +23,7 @@ from flows.settings import Settings
 
 
 def leave_page(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
-    """Create the artifacts of a completed run. Prefect calls this hook."""
+    """Create the artifacts of a completed run. Prefect calls this function as a hook."""
     if code_and_message(state.name or "", state.message or "")[0] == NoRows.code:
         leave_failure_page(flow, flow_run, state)
         return
@@ -33,7 +33,10 @@ def leave_page(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> No
 
 
 def leave_failure_page(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
-    """Create the page of a run that has ended without a file. Prefect calls this hook for failed runs."""
+    """Create the page of a run that ended without a file.
+
+    Prefect calls this function as a hook for failed runs.
+    """
     settings = Settings()
     code, message = code_and_message(state.name or "", state.message or "")
     request: Any = flow_run.parameters.get("request")
@@ -51,7 +54,7 @@ def artifact_contents(
     rows: summary_page.FirstRows,
     urls: dict[str, str],
 ) -> list[tuple[str, object]]:
-    """Return the type and content of each artifact of a run that has created a file."""
+    """Return the type and content of each artifact for a run that has created a file."""
     described = [{"key": column.key, "label": column.label, "type": column.type} for column in columns]
     page = summary_page.markdown(request, receipt, rows, urls)
     return [(artifacts.COLUMNS, artifacts.columns_data(described)), (artifacts.PAGE, page)]
@@ -60,7 +63,7 @@ def artifact_contents(
 def export_urls(
     public_url: str, run_id: str, report: str, tags: Iterable[str], has_file: bool = False
 ) -> dict[str, str]:
-    """Return URLs of the export by title."""
+    """Return the URLs for an export, keyed by titles such as `Download`."""
     export, schedule = f"{public_url}/exports/{run_id}", tag_value(tags, SCHEDULE)
     urls = {"Export": f"{public_url}/?{urlencode({'report': report, 'export': run_id})}"}
     if has_file:

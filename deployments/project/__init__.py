@@ -1,1 +1,1 @@
-"""The user's project: create it, generate and check its reports, and load its settings."""
+"""Create the user's project, generate and check its reports, and load its settings."""

@@ -47,9 +47,9 @@ def _counted(number: int, noun: str) -> str:
 
 @contextmanager
 def connection_to(database: str) -> Iterator[Engine]:
-    """Yield an engine for a database of the settings.
+    """Yield an engine for one of the configured databases.
 
-    Raises RequestRejected if a setting is missing or invalid, or does not contain the database.
+    Raises RequestRejected if the database is not configured, or if a setting is missing or invalid.
     """
     settings = _settings()
     if database not in settings.database_urls:

@@ -1,4 +1,4 @@
-"""Load settings from the file `.env` in the current folder."""
+"""Load settings from the `.env` file in the current folder."""
 
 import os
 from pathlib import Path
@@ -9,10 +9,10 @@ ENV_FILE = Path(".env")
 
 
 def load_env_file() -> None:
-    """Set the environment variables in `.env` that are not set yet.
+    """Set each environment variable in `.env` that is not already set.
 
-    Child processes of `up` receive complete settings. They do not read the file, because it may contain
-    variables that `up` has removed.
+    Child processes of `up` do not read the file, because it may contain variables that `up` has removed. They
+    inherit all their settings from `up`.
     """
     if MARK in os.environ or not ENV_FILE.is_file():
         return

@@ -9,7 +9,7 @@ from pathlib import Path
 from deployments.command_line.exit_codes import DONE, OperationFailed, RequestRejected
 
 TEMPLATE = Path(__file__).parent / "template"
-# The files of a project, with the names of their templates.
+# Maps each file of a project to the name of its template.
 FILES = {
     "reports/__init__.py": "reports_init.py.txt",
     "tests/test_reports.py": "test_reports.py.txt",

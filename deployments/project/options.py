@@ -1,4 +1,4 @@
-"""Options of the commands `init`, `new` and `check`."""
+"""Define the command-line options of `init`, `new` and `check`."""
 
 import argparse
 from pathlib import Path

@@ -37,9 +37,9 @@ REPORT = Report(
 
 
 def report_source(reflected: Reflected, name: str, keys: list[str], database: str = "") -> str:
-    """Return the source code of the report.
+    """Return the source code of a report for the table or view.
 
-    `keys` contains the columns that identify a row. `database` is a name in REPORTS_DATABASES.
+    `keys` contains the names of the columns that identify a row. `database` is a name in REPORTS_DATABASES.
     """
     return _Writer(reflected, name, keys, database).text()
 

@@ -151,7 +151,7 @@ def up(
 ) -> int:
     """Print the notes, run the stack until a signal stops it, and return the exit code.
 
-    The code is 0 after a clean stop, 1 if a part failed, and 128 + n if signal n arrived during the start.
+    The exit code is 0 after a clean stop, 1 if a part failed, and 128 + n if signal n arrived during startup.
     """
     os.umask(0o077)  # only this user may read the stack's files
     with data_dir.claim(options.data_dir), _temporary_folder() as temporary:

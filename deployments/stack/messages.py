@@ -25,7 +25,7 @@ def greeting(plan: Plan) -> str:
 
 
 def _database_server(plan: Plan) -> Iterator[str]:
-    """Yield why PostgreSQL is started, unless it is not."""
+    """Yield a line that explains why PostgreSQL is started. Yield nothing if it is not started."""
     users = [
         user
         for user, is_embedded in (

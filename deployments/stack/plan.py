@@ -15,7 +15,7 @@ from deployments.stack.ports import API_PORT, PREFECT_PORT, Ports
 from deployments.stack.secret_file import secret
 
 PREFECT_LOGIN = "prefect-login"
-# Settings that name a secret file, and the file that `up` creates in the data directory unless it is set.
+# Maps each setting for a secret file to the file that `up` creates in the data directory by default.
 SECRET_FILES = {
     "REPORTS_WEBHOOK_SECRET_FILE": "webhook-secret",
     "REPORTS_TOKEN_SECRET_FILE": "token-secret",

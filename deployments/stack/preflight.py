@@ -1,6 +1,6 @@
-"""Try the external database and storage before the start, and describe what does not work.
+"""Check the external databases and storage before startup, and describe any problems.
 
-The service starts anyway, because they may become reachable later.
+The service starts despite these problems, because the databases and storage may become reachable later.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ STORAGE_SECONDS = 6.0
 
 
 def find_problems(settings: ApiSettings, replaced: Replaced) -> Iterator[str]:
-    """Yield a message for each external part that cannot be used."""
+    """Yield a message for each external database or storage that cannot be used."""
     checks: dict[str, Callable[[], None]] = {}
     if replaced.database_url is not None:
         checks["database in REPORTS_DATABASE_URL"] = partial(_connect, settings.url_of(""))
@@ -50,7 +50,11 @@ def _connect(url: str) -> None:
 
 
 def _write(settings: ApiSettings) -> None:
-    """Write to the storage in a thread, because an unreachable S3 server is retried for a long time."""
+    """Check that the storage accepts writes.
+
+    The check runs in a thread with a time limit, because the S3 client retries for a long time if the server
+    is unreachable.
+    """
     errors: list[Exception] = []
 
     def write() -> None:

@@ -9,7 +9,7 @@ import httpx
 from deployments.stack.child_process import ChildFailed
 from deployments.stack.terminal import Terminal
 
-# While the stack starts, these checks fail for some time: Prefect and the worker start together with the API.
+# These checks fail for some time during startup, because Prefect and the worker start together with the API.
 SLOW_CHECKS = ("prefect", "files", "worker")
 REPORT_SLOW_AFTER_SECONDS = 15.0
 POLL_SECONDS = 0.2
@@ -51,9 +51,9 @@ class Readiness:
 
 
 def _describe_failures(answer: dict[str, Any], age_seconds: float) -> list[str]:
-    """Return the names of the failed checks, with the reasons that are known.
+    """Return the name of each failed check, with the reason if it is known.
 
-    Shortly after the start, checks that are still expected to fail are left out.
+    Shortly after startup, checks that are expected to fail for some time are omitted.
     """
     reasons = answer.get("reasons") or {}
     failed = [name for name, result in answer["checks"].items() if result == "failed"]

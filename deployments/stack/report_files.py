@@ -1,4 +1,4 @@
-"""Notice changes to the files of the user's reports."""
+"""Detect changes to the Python files of the user's reports."""
 
 import importlib
 from collections.abc import Iterator, Sequence
@@ -8,14 +8,14 @@ from pathlib import Path
 
 
 class ReportFiles:
-    """The Python files of the modules and packages in the catalog, with the times of their last changes."""
+    """The Python files of the modules and packages in the catalog, with their modification times."""
 
     def __init__(self, modules: Sequence[str]) -> None:
         self._modules = modules
         self._times = self._read_times()
 
     def have_changed(self) -> bool:
-        """Return whether a file was added, changed or removed since the last call."""
+        """Return whether a file has been added, changed or removed since the last call."""
         before, self._times = self._times, self._read_times()
         return self._times != before
 
@@ -23,7 +23,7 @@ class ReportFiles:
         importlib.invalidate_caches()
         times: dict[Path, int] = {}
         for path in (path for module in self._modules for path in _files_of(module)):
-            with suppress(FileNotFoundError):  # an editor may just replace it
+            with suppress(FileNotFoundError):  # an editor may be replacing the file
                 times[path] = path.stat().st_mtime_ns
         return times
 

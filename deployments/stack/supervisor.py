@@ -26,7 +26,7 @@ class Supervisor:
         self._on_change = on_change
         self._children: dict[str, Child] = {}
         self._restarting: set[Child] = set()
-        self._stopping = asyncio.Lock()  # a program starts again only after it has been stopped
+        self._stopping = asyncio.Lock()  # held while programs stop, so that they do not restart too early
         self._watchdog = _start_watchdog(plan)
         self.is_ready = False
 
@@ -53,7 +53,7 @@ class Supervisor:
                 raise ChildFailed(child.describe_end())
 
     async def restart(self, *roles: str) -> None:
-        """Stop the programs, so that their watchers start them again."""
+        """Stop these programs. The tasks that watch them then start them again."""
         async with self._stopping:
             children = {role: self._children[role] for role in roles}
             self._restarting.update(children.values())

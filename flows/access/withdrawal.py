@@ -32,11 +32,12 @@ def readable_reports(
 def check_rights(
     report: Report, body: Mapping[str, Any], rights: Rights, caller: str, keys_file: Path | None
 ) -> None:
-    """Raise RightsGone if the creator may no longer see the rows that `body` requests.
+    """Check that the creator may still see the rows that `body` requests.
 
-    Rights from an API key remain valid while any of the caller's keys grants them, so a key can be replaced.
-    For rights from a token, these are the keys of the caller whose key has created the token. A worker
-    without the key file checks only the rights stored with the run.
+    Raises RightsGone if access has been revoked, or RightsUnknown if the key file cannot be read. Rights from
+    an API key remain valid as long as any of the caller's keys grants them, so a key can be replaced. If the
+    rights come from a token, the keys of the caller who created the token are checked instead. A worker that
+    has no key file checks only the rights that are stored with the run.
     """
     if not covers(report, rights.claims, body, rights.claims):
         raise RightsGone

@@ -40,10 +40,10 @@ def cell_text(
 
 
 def answer_texts(answers: Sequence[Any], question: Question) -> Sequence[Any]:
-    """Convert decoded JSON values to the text that PostgreSQL's `->>` operator returns.
+    """Convert decoded JSON answers to text, as PostgreSQL's `->>` operator does.
 
-    Strings have no quotes, and null becomes None. A list of choices is joined with `; `. A column of a
-    single choice contains integers.
+    Strings are not quoted, and null becomes None. The items of a list of choices are joined with `; `. If the
+    column represents a single choice, the result contains integers instead of text.
     """
     if question.is_recoded:
         return [_recoded(answer, question) for answer in answers]
@@ -77,7 +77,10 @@ def _choices_writer(kind: type) -> _WriteOrNull:
 
 
 def _recoded(answer: Any, question: Question) -> str | int | None:
-    """Return the part of the answer that the column contains. None means that nothing was answered."""
+    """Return the answer as it appears in the column, or None for an empty cell.
+
+    The result is 1 or 0 if the column represents a single choice, and text otherwise.
+    """
     items = answer if question.multiple and type(answer) is list else [answer]
     texts = [_json_writer(type(item))(item) for item in items if item is not None]
     if question.selected is not None:

@@ -1,6 +1,6 @@
-"""Describe the columns of a file, with the choices of questions.
+"""Describe the columns of a file and the choices of its questions.
 
-The codebook has a record for each column, or one for each choice of a column with choices.
+The codebook has one record per column. For a column with choices, it has one record per choice instead.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ Record = tuple[str | None, ...]
 
 
 def records(columns: Sequence[OutputColumn]) -> Iterator[Record]:
-    """Yield the header and the records of the codebook."""
+    """Yield the header of the codebook, followed by its records."""
     yield HEADER
     for column in columns:
         kind, missing = _kind(column), _missing(column)

@@ -9,7 +9,7 @@ from flows.formats.zip_stream import LEVEL, ZipFile
 from flows.rows.pipeline import Block
 
 _GZIP_FRAME = 31
-# Bytes of text per byte of the packed file, measured on survey responses (docs/speed.md).
+# Ratio of unpacked to packed bytes, measured on survey responses (docs/speed.md).
 PACKING = 3.4
 
 

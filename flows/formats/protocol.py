@@ -31,7 +31,10 @@ class Output:
 
 @dataclass(frozen=True)
 class TextSize:
-    """The estimated size of a file as plain CSV. `keys` is the size of the column keys."""
+    """The estimated size of a file as plain CSV.
+
+    `keys` is the number of bytes that the column keys would add to each row in JSON Lines.
+    """
 
     rows: int
     bytes: int
@@ -94,7 +97,7 @@ class Format(Protocol):
         """Return the file extension for this number of rows. The extension is a key of `media_types`."""
 
     def estimated_bytes(self, options: Any, text: TextSize) -> int:
-        """Estimate the size of the file from the size of the same rows as plain CSV."""
+        """Estimate the size of the file from its estimated size as plain CSV."""
 
     def copy_options(self, options: Any) -> CsvOptions | None:
         """Return the CSV options for PostgreSQL's COPY, or None.

@@ -39,9 +39,9 @@ class DateRange:
         return _day(self.first, self.zone), _day(self.after, self.zone)
 
     def local_times(self, zone: ZoneInfo) -> tuple[datetime, datetime]:
-        """Return the range as local times in `zone`. The days are days of that zone.
+        """Return the start and end of the range as local times in `zone`. A day starts at midnight in `zone`.
 
-        The local times are marked as UTC, because they are compared with a column that has no time zone.
+        The results have UTC as their `tzinfo`, because they are compared with a column that has no time zone.
         """
         return _local_time(self.first, zone), _local_time(self.after, zone)
 
@@ -131,7 +131,7 @@ def _local_time(day: date | datetime, zone: ZoneInfo) -> datetime:
 
 
 def local_time(instant: datetime, zone: ZoneInfo) -> datetime:
-    """Return the local time of an instant, marked as UTC."""
+    """Return the local time of an instant in `zone`, with `tzinfo` set to UTC."""
     return instant.astimezone(zone).replace(tzinfo=UTC)
 
 

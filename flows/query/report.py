@@ -80,15 +80,16 @@ class TableColumn:
 class Report:
     """A report that can be exported.
 
-    `select` contains the columns, joins and conditions. `key` is a unique column that is never null. `from`
-    and `to` restrict the `period` column to at most `max_days` days. `zone` is the time zone of columns that
-    store local times. `sort` is the default order. It consists
-    of column keys separated by commas, with `-` before a key for descending order. `claims` maps caller
-    claims to the columns that they restrict, and `session_claims` maps PostgreSQL settings to claims.
-    `database` is a name in REPORTS_DATABASES. If it is empty, the report reads from REPORTS_DATABASE_URL.
+    `select` contains the columns, joins and conditions. `key` is a unique column that is never null. A
+    request's `from` and `to` restrict the `period` column and may span at most `max_days` days. `zone` is the
+    time zone of columns that store local times. `sort` is the default order. It consists of column keys
+    separated by commas, with `-` before a key for descending order. `claims` maps caller claims to the
+    columns that they restrict, and `session_claims` maps PostgreSQL settings to claims. `database` is a name
+    in REPORTS_DATABASES. If it is empty, the report reads from REPORTS_DATABASE_URL.
+
     `masked` contains the keys of masked columns and is set only by mask_reports(). `rights` maps claims to
     their allowed values and is set only by restrict_report(). `unsortable` contains the keys of columns that
-    the database cannot sort by and is set only by the API's startup check.
+    the database cannot sort by. It is set only by the API's startup check.
     """
 
     name: str

@@ -33,7 +33,8 @@ _PATTERNS = {
     "uuid": "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}",
     "date": "[0-9]{4}-[0-9]{2}-[0-9]{2}",
 }
-# A capital letter after another letter or digit, or the last capital of several, as in HTTPStatus.
+# A word starts at a capital letter that follows a lower-case letter or digit. In a series of capitals such as
+# HTTPStatus, the last capital starts a word if a lower-case letter follows it.
 _WORD_STARTS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _ACRONYM = re.compile(r"[A-Z][A-Z0-9]+")
 _ANY_TEXT = r"[^\x00-\x1f\x7f]{1,200}"
@@ -102,10 +103,11 @@ class Filter:
 
 @dataclass(frozen=True)
 class Choices:
-    """The choices of questions.
+    """The choices that a report's questions offer.
 
-    `select` returns (question key, code, label) in the order of the choices. `scope` restricts the choices to
-    those of the request, like `Report.scope`. `stored` says what the answers contain.
+    `select` returns a row (question key, code, label) for each choice, in order. Like `Report.scope`, `scope`
+    restricts the choices to the scope values in the request. `stored` states whether the answers contain
+    codes or labels.
     """
 
     select: Select[Any]
@@ -116,7 +118,10 @@ class Choices:
         return choice.code if self.stored == "codes" else choice.label
 
     def texts(self, question: Question, values: str | None) -> dict[str, str]:
-        """Map the stored choices to their `values`, which are codes or labels. None keeps them as stored."""
+        """Map each stored choice to its code or label, as selected by `values`.
+
+        The mapping is empty if choices are written as they are stored.
+        """
         if values in (None, self.stored):
             return {}
         pairs = [(choice.code, choice.label) for choice in question.choices]
@@ -129,9 +134,9 @@ class Questions:
 
     `select` returns a row (key, label, multiple) for each question, in order. If `multiple` is true, the
     answer is a list, and its items are joined with `; `. Like `Report.scope`, `scope` restricts the questions
-    to those of the request. `pii` marks the answers as personal data. Callers who may not see personal data
-    get no question columns. `choices` lists the choices of questions. Exports can then contain their codes or
-    labels, and a column for each choice.
+    to the scope values in the request. `pii` marks the answers as personal data. Callers who may not see
+    personal data get no question columns. `choices` declares the choices of the questions. If it is set,
+    exports can contain codes or labels, and a separate column for each choice.
     """
 
     answers: ColumnElement[Any]
@@ -263,7 +268,7 @@ def camel_case(name: str) -> str:
 
 
 def label_of(name: str) -> str:
-    """Return a label for a name: `Submitted at` for `submitted_at`, and `Customer ID` for `customerID`.
+    """Return a label for a name, such as `Submitted at` for `submitted_at` or `Customer ID` for `customerID`.
 
     Acronyms keep their capital letters, unless the whole name is in capitals.
     """

@@ -89,7 +89,7 @@ class ExportRequest:
 
     @property
     def title(self) -> str:
-        """The title of the report in the language of the labels."""
+        """The title of the report, in the language of the labels."""
         return in_languages(self.report.title, [self.label_language] if self.label_language else [])
 
     @property
@@ -109,7 +109,10 @@ class ExportRequest:
 
 
 def _is_later(option: str, value: Any) -> bool:
-    """Return whether older requests have no such option, so that their fingerprints stay the same."""
+    """Return whether to omit an option from the fingerprint.
+
+    Options that earlier versions did not have must not change the fingerprints of older requests.
+    """
     return option == "codebook" or (option, value) == ("text_numbers", "keep")
 
 

@@ -26,7 +26,7 @@ Schema = dict[str, Any]
 
 MAX_NAME_LENGTH = 200
 MAX_LANGUAGE_LENGTH = 35
-OPTIONS = "options_"  # Prefix of the fields with the options of a format.
+OPTIONS = "options_"  # Prefix of the fields that contain the options of a format.
 # Names may contain these characters, although Python does not consider them printable. They are no-break and
 # ideographic spaces, and the joiners U+200C (used in Persian) and U+200D (used in emoji).
 _ALSO_IN_NAMES = str.maketrans("", "", "\u00a0\u202f\u3000\u200c\u200d")
@@ -180,7 +180,7 @@ def _read_options(format_: Format, value: object, info: ValidationInfo) -> Any:
 
 
 def answers_field() -> Any:
-    """Return the type of the field with the options of answers."""
+    """Return the type of the field that contains answer options."""
     return Annotated[Any, PlainValidator(_read_answers, json_schema_input_type=AnswerOptionsModel)]
 
 
@@ -190,7 +190,7 @@ def _read_answers(value: object) -> AnswerOptions:
 
 
 def codebook_field() -> Any:
-    """Return the type of the field that asks for a codebook. The format's options must be validated first."""
+    """Return the type of the `codebook` field. The format's options must be validated before this field."""
     return Annotated[Any, PlainValidator(_read_codebook, json_schema_input_type=bool)]
 
 

@@ -29,9 +29,9 @@ _EVERY = frozenset({ALL_VALUES})
 class Rights:
     """The rows that the creator of an export or schedule may see.
 
-    If `claims` is None, the creator may see all rows. `from_key` is true if the rights come from an API key.
-    Such a key can be revoked or limited later. If the creator used a token, `issuer` is the caller of the key
-    that created the token.
+    If `claims` is None, the creator may see all rows. `from_key` is true if the rights depend on an API key.
+    The key can be revoked or restricted later. If the creator used a token that was created with an API key,
+    `issuer` is the caller of that key.
     """
 
     claims: Claims | None = None

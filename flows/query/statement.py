@@ -102,7 +102,7 @@ def rows(request: ExportRequest, expressions: Sequence[ColumnElement[Any]]) -> S
 
 
 def keys(request: ExportRequest) -> Select[Any]:
-    """Select the report's key, labelled `key`, for the rows that match the request."""
+    """Build a query that selects the report's key from the matching rows. The key is labelled `key`."""
     return _matching(request, [request.report.key.label("key")]).order_by(None)
 
 
@@ -147,7 +147,7 @@ def questions(request: ExportRequest) -> Select[Any] | None:
 
 
 def choices(request: ExportRequest) -> Select[Any] | None:
-    """Select the choices of the questions. Return None if the export does not depend on them."""
+    """Build a query for the choices of the questions, or return None if the export does not need them."""
     declared = request.report.questions
     if declared is None or declared.choices is None or not request.needs_choices:
         return None
@@ -231,13 +231,13 @@ def _filter_clauses(request: ExportRequest) -> list[ColumnElement[bool]]:
 
 
 def _zone_of(report: Report, column: ColumnElement[Any]) -> ZoneInfo | None:
-    """Return the declared time zone of a column that stores local times, or None."""
+    """Return the report's declared time zone if the column stores local times, or None."""
     is_local = type_name(column.type) == "date-time" and not getattr(column.type, "timezone", False)
     return ZoneInfo(report.zone) if is_local and report.zone is not None else None
 
 
 def _in_zone(value: Any, zone: ZoneInfo | None) -> Any:
-    """Convert the timestamps of a filter to local times."""
+    """Convert the timestamps in a filter's values to local times in `zone`. Other values stay unchanged."""
     if isinstance(value, Conditions):
         return Conditions({name: _in_zone(item, zone) for name, item in value.by_operator.items()})
     if isinstance(value, tuple):

@@ -3,8 +3,8 @@
 Reports are loaded from three places:
 
 flows/reports/<name>.py                     a module with REPORT = Report(…)
-REPORTS_CATALOG=module[,module]             modules or packages of the operator, found in the current folder,
-                                            in PYTHONPATH or among the installed packages
+REPORTS_CATALOG=module[,module]             the operator's modules or packages, which can be in the current
+                                            folder, on PYTHONPATH or among the installed packages
 entry point group `report_exports.reports`  installed distributions
 """
 

@@ -1,4 +1,4 @@
-"""Import the operator's modules from the current folder, and find packages that ours hide."""
+"""Make the operator's modules in the current folder importable, and find modules that our packages hide."""
 
 import os
 import sys
@@ -12,7 +12,7 @@ OWN_PACKAGES = ("flows", "api", "deployments")
 def append_current_folder() -> None:
     """Make modules in the current folder importable.
 
-    The folder is searched last, so its files cannot hide our packages or an installed one.
+    The folder is searched last, so its files cannot hide our packages or installed packages.
     """
     with suppress(FileNotFoundError):  # the folder may have been deleted
         if (folder := os.getcwd()) not in sys.path:
@@ -20,9 +20,9 @@ def append_current_folder() -> None:
 
 
 def hidden_packages(names: tuple[str, ...] = OWN_PACKAGES) -> Iterator[Path]:
-    """Yield the user's modules and packages that cannot be imported, because ours have the same names."""
+    """Yield the paths of user modules that cannot be imported because our packages have the same names."""
     for folder in dict.fromkeys(Path(entry).resolve() for entry in sys.path):
-        if (folder / "report_exports").is_dir():  # an installation or a checkout of report-exports
+        if (folder / "report_exports").is_dir():  # skip installations and checkouts of report-exports
             continue
         for name in names:
             paths = (folder / name, folder / f"{name}.py")

@@ -11,7 +11,7 @@ from sqlalchemy.dialects import mysql
 
 @dataclass(frozen=True)
 class Choice:
-    """A choice of a survey question."""
+    """One of the answers that a survey question offers."""
 
     code: str
     label: str
@@ -19,11 +19,11 @@ class Choice:
 
 @dataclass(frozen=True)
 class Question:
-    """A survey question, and the part of its answers that a column contains.
+    """A survey question and the part of its answers that a column contains.
 
-    If `multiple` is true, an answer is a list of choices. `texts` maps choices as stored to the texts in the
-    file. If `selected` is set, the column is 1 for answers with this choice and 0 for others. The column
-    leaves out the choices in `omitted`.
+    If `multiple` is true, an answer is a list of choices. `texts` maps stored choices to the text in the
+    file. If `selected` is set, the column contains 1 for answers that include this choice and 0 for other
+    answers. Choices in `omitted` do not appear in the column.
     """
 
     key: str
@@ -36,7 +36,7 @@ class Question:
 
     @property
     def is_recoded(self) -> bool:
-        """Return whether the column differs from the stored answers."""
+        """Return whether the values in the column differ from the stored answers."""
         return bool(self.texts or self.omitted) or self.selected is not None
 
 

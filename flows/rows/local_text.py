@@ -1,4 +1,4 @@
-"""Texts that a report declares in several languages, such as labels."""
+"""Handle text that a report declares in several languages, such as labels."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ LANGUAGE = r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*"
 
 
 class LocalText(str):
-    """A text with its translations by language tag. As a string, it is the text of the first language."""
+    """A string with translations by language tag. The string itself is the text in the first language."""
 
     texts: Mapping[str, str]
 
@@ -24,9 +24,10 @@ class LocalText(str):
 
 
 def in_languages(text: str, languages: Sequence[str]) -> str:
-    """Return the text in the first of the languages that it has, or in its default language.
+    """Return the translation for the first language that has one, or the text in its default language.
 
-    The language `de-AT` also matches a text in `de`, and `de` matches a text in `de-AT`.
+    A translation for a related language also matches. For example, `de-AT` matches `de`, and `de` matches
+    `de-AT`.
     """
     texts = getattr(text, "texts", {})
     for language in map(str.lower, languages):
@@ -39,7 +40,7 @@ def in_languages(text: str, languages: Sequence[str]) -> str:
 
 
 def as_local_text(value: Any, part: str) -> Any:
-    """Convert a mapping from language to text. Return any other value unchanged."""
+    """Return a LocalText if the value maps languages to translations. Return any other value unchanged."""
     if not isinstance(value, Mapping):
         return value
     if not value or not all(_is_language(language) and _is_text(text) for language, text in value.items()):

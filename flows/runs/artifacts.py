@@ -20,7 +20,7 @@ from prefect.exceptions import ObjectNotFound
 from flows.runs.receipt import RunProgress, parse_metadata
 from flows.runs.tags import DELETED_TAG
 
-# Types of artifacts that the Prefect UI can show. The columns are stored in a separate artifact, because
+# Artifact types that the Prefect UI can display. The columns are stored in a separate artifact, because
 # Prefect truncates metadata at 500 characters.
 PROGRESS, COLUMNS, PAGE = "progress", "table", "markdown"
 EARLIER_COLUMNS = "columns"  # Earlier versions stored the columns as a list under this type.
@@ -57,7 +57,7 @@ def create_artifacts(client: SyncPrefectClient, run_id: UUID, contents: Iterable
 
 
 def columns_data(columns: list[dict[str, Any]]) -> str:
-    """Return the data of the artifact of the columns. Prefect stores tables as JSON text."""
+    """Convert the columns to the data of an artifact. Prefect stores tables as JSON text."""
     return json.dumps(columns)
 
 

@@ -1,7 +1,7 @@
 """Find and delete the runs that deliver webhooks about an export.
 
-The parameters of such a run contain the message, which includes the name of the export. The name of the run
-contains the id of the export, because Prefect has an index on names but not on tags.
+The parameters of each run contain the message, which includes the export's name. The name of each run
+contains the export's id, because Prefect has an index on names but not on tags.
 """
 
 from contextlib import suppress
@@ -27,14 +27,14 @@ def deliveries_of(job_id: UUID) -> FlowRunFilter:
 
 
 def is_in_progress(delivery: FlowRun) -> bool:
-    """Return whether a worker is sending the message, so that the run must not be deleted."""
+    """Return whether a worker is sending the message. If so, the run must not be deleted."""
     return delivery.state_type in _IN_PROGRESS
 
 
 def delete_deliveries(client: SyncPrefectClient, job_id: UUID) -> bool:
-    """Delete the deliveries about an export, including those that wait for another attempt.
+    """Delete the deliveries for an export, including those that are waiting for a retry.
 
-    Returns False if some of them are in progress. These are kept.
+    Deliveries that are in progress are kept. Returns True if there are none in progress.
     """
     deliveries = client.read_flow_runs(flow_filter=DELIVERIES, flow_run_filter=deliveries_of(job_id))
     for delivery in deliveries:

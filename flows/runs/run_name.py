@@ -1,6 +1,6 @@
-"""Name runs after their report and id, because the search of the Prefect UI compares only names.
+"""Name runs after their report and id, because the search in the Prefect UI matches only names.
 
-Prefect assigns the id of a run when it creates the run, so the name is set afterwards.
+Prefect assigns a run's id when it creates the run, so the run can be named only afterwards.
 """
 
 import logging

@@ -14,7 +14,7 @@ def load(database_url: str, responses: int) -> bool:
         with connection.transaction():
             connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
             if _has_table(connection, "surveys"):
-                _add_choices(connection)  # earlier versions did not create them
+                _add_choices(connection)  # earlier versions did not create the choices
                 return False
             connection.execute((HERE / "sample_schema.sql").read_bytes())
             connection.execute("SELECT set_config('demo.responses', %s, true)", [str(responses)])

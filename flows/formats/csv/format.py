@@ -69,15 +69,15 @@ def _file_name(options: CsvOptions, output: Output, file: int) -> str:
 
 
 def _file_count(options: CsvOptions, output: Output) -> int:
-    """Return the number of files with rows."""
+    """Return the number of CSV files, not counting the codebook."""
     return max(1, -(-output.rows // options.split_rows)) if options.split_rows else 1
 
 
 class CsvWriter:
     """Writes CSV files and starts a new file after every `split_rows` rows.
 
-    Each file starts with a byte order mark and a header, if the options require them. A codebook is the last
-    file.
+    The options determine whether each file starts with a byte order mark and a header. If the options include
+    a codebook, it is the last file.
     """
 
     def __init__(self, options: CsvOptions, output: Output) -> None:

@@ -21,9 +21,9 @@ EXCEL_ROWS = 1_048_575
 
 @dataclass(frozen=True)
 class CsvOptions:
-    """Options of a CSV export. `split_rows` is the maximum number of rows per file.
+    """Options of a CSV export.
 
-    `codebook` is set by the field `codebook` of the request.
+    `split_rows` is the maximum number of rows per file. `codebook` comes from the request's `codebook` field.
     """
 
     preset: str = "plain"
@@ -45,7 +45,7 @@ class CsvOptions:
 
     @property
     def guards_text(self) -> bool:
-        """Return whether some texts are prefixed for spreadsheets."""
+        """Return whether the options protect text from misinterpretation by spreadsheets."""
         return self.formula_guard or self.text_numbers == "guard"
 
     def splits(self, rows: int) -> bool:

@@ -41,14 +41,15 @@ INNER_FORMULA_START = "[;,\t|\r\n][=+@-]"
 INNER_FORMULA = f"([;,\t|\r\n])(?=[=+@-])(?!{PLAIN_NUMBER}([;,\t|\r\n]|$))"
 INNER_GUARD = rf"\1{GUARD}"
 _INNER_FORMULA = re.compile(INNER_FORMULA)
-# Text that a spreadsheet reads as a number and shows differently, such as 007, +34600, 1e5 or a number with
-# more than 15 digits. This pattern, too, uses only syntax that Python, Arrow and PostgreSQL share.
+# A spreadsheet reads matching text as a number and shows it differently. Examples are 007, +34600, 1e5 and
+# numbers with more than 15 digits. This pattern also uses only syntax that Python, Arrow and PostgreSQL
+# share.
 TEXT_NUMBER = r"[+][0-9]+|-?(0[0-9]+|[0-9]{16,}|[0-9]+[eE][+-]?[0-9]+)"
 _TEXT_NUMBER = re.compile(TEXT_NUMBER)
 
 
 def guarded(text: str, options: CsvOptions) -> str:
-    """Return text that a spreadsheet shows unchanged, as far as the options require it."""
+    """Guard the text if the options require it and a spreadsheet would misinterpret it."""
     if options.text_numbers == "guard" and _TEXT_NUMBER.fullmatch(text):
         return GUARD + text
     return without_formulas(text) if options.formula_guard else text

@@ -18,7 +18,7 @@ from flows.rows.pipeline import Block, Chunk, Records
 from flows.rows.row_errors import apply_to_column
 
 CHOICES = {"compression": ("zstd", "snappy", "none")}
-# Bytes per byte of plain CSV, measured on survey responses (docs/speed.md).
+# File sizes relative to plain CSV, measured on survey responses (docs/speed.md).
 FILE_SIZES = {"zstd": 0.15, "snappy": 0.25, "none": 0.5}
 # A row group ends when it reaches either limit. Readers such as DuckDB process one row group per thread.
 ROWS_PER_GROUP = 122_880

@@ -1,6 +1,6 @@
 """Write Excel workbooks as a stream.
 
-`cells` converts a column to the XML of its cells, `parts` builds the other XML of the workbook, and `format`
-joins everything and declares the format. Arrow builds the rows of a whole chunk, because the Python libraries
-for workbooks need a call per cell.
+`cells` converts columns to the XML of their cells, and `parts` builds the rest of the XML. `format` defines
+the output format and combines the XML into a workbook. Arrow builds the XML of a whole chunk at once, because
+Python's workbook libraries would need a call for each cell.
 """

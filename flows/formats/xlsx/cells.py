@@ -1,7 +1,7 @@
-"""Convert the values of a column to the XML of its cells.
+"""Convert the values of a column to XML cells.
 
-Cells have no references, because their order determines their place. Text is an inline string, which no
-program evaluates as a formula.
+Cells need no references such as A1, because their order determines their position. Text is written as inline
+strings, because programs never evaluate those as formulas.
 """
 
 from zoneinfo import ZoneInfo
@@ -19,7 +19,7 @@ from flows.rows.columns import OutputColumn
 HEADER_STYLE, DATE_STYLE, TIMESTAMP_STYLE = 1, 2, 3
 EMPTY = "<c/>"
 _TEXT_BEGIN, _TEXT_END = '<c t="inlineStr"><is><t xml:space="preserve">', "</t></is></c>"
-# Excel has no more significant digits.
+# Excel keeps at most this many significant digits.
 _MAX_DIGITS = 15
 _MAX_INTEGER = 10**_MAX_DIGITS - 1
 _NUMBER = r"^-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?$"
@@ -39,7 +39,7 @@ def number_cell(number: int) -> str:
 def cells(values: Values, column: OutputColumn, zone: ZoneInfo) -> pa.Array:
     """Return the XML of each cell. Nulls stay null.
 
-    A value without an exact counterpart in a workbook is text, such as an integer of 19 digits.
+    Values that a workbook cannot represent exactly, such as integers with 19 digits, are written as text.
     """
     values = packed(values)
     if column.type == "boolean" and isinstance(values, pa.Array) and values.type == pa.bool_():
@@ -67,12 +67,12 @@ def _chosen(are_exact: pa.Array, numbers: pa.Array, texts: pa.Array) -> pa.Array
 
 
 def _are_exact(values: Values, texts: pa.Array) -> pa.Array:
-    """Return for each number whether Excel keeps all its digits."""
+    """Return a mask that is true for each number that Excel stores without losing digits."""
     if isinstance(values, pa.Array) and values.type == pa.int64():
         return pc.and_(pc.less_equal(values, _MAX_INTEGER), pc.greater_equal(values, -_MAX_INTEGER))
     are_numbers = pc.match_substring_regex(texts, _NUMBER)
     if isinstance(values, pa.Array) and values.type == pa.float64():
-        return are_numbers  # A float is what a workbook stores.
+        return are_numbers  # Workbooks store numbers as floats.
     digits = pc.utf8_length(pc.replace_substring_regex(texts, _NOT_SIGNIFICANT, ""))
     are_exact = pc.and_(are_numbers, pc.less_equal(digits, _MAX_DIGITS))
     return pc.and_not(are_exact, pc.match_substring_regex(texts, _LEADING_ZERO))

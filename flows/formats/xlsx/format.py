@@ -1,4 +1,4 @@
-"""Define the format XLSX and write the rows of a workbook."""
+"""Define the XLSX format and write the rows of a workbook."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -25,9 +25,9 @@ from flows.rows.row_errors import apply_to_column
 
 CHOICES = {"header": ("labels", "keys")}
 MAX_COLUMNS = 16_384
-# Bytes per byte of plain CSV, measured on survey responses (docs/speed.md).
+# File size relative to plain CSV, measured on survey responses (docs/speed.md).
 FILE_SIZE = 0.36
-# A row takes more than a kilobyte of XML, and several blocks are in memory.
+# Blocks are small, because a row takes more than a kilobyte of XML and several blocks are in memory at once.
 ROWS_PER_BLOCK = 4096
 
 
@@ -85,9 +85,9 @@ def _header(column: OutputColumn, output: Output, options: CsvOptions) -> str:
 
 
 class XlsxWriter:
-    """Writes the parts of a workbook as files of a zip, and starts a new sheet when one is full.
+    """Writes the parts of a workbook as files in a zip, and starts a new sheet when the current one is full.
 
-    `Block.file` is the number of the part. The sheets with the rows come last.
+    `Block.file` is the index of the part. The sheets that contain the rows come last.
     """
 
     def __init__(self, options: XlsxOptions, output: Output) -> None:

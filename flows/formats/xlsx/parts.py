@@ -1,4 +1,4 @@
-"""Build the parts of a workbook around its rows."""
+"""Build the XML of a workbook, except for its rows."""
 
 import json
 import re
@@ -28,7 +28,7 @@ def sheet_count(rows: int) -> int:
 
 
 def fixed_parts(output: Output, headers: Sequence[str], has_codebook: bool) -> Iterator[tuple[str, str]]:
-    """Yield the name and the content of each part except the sheets with the rows."""
+    """Yield the name and content of each part, except for the sheets that contain the rows."""
     others = {codebook.NAME: _codebook} if has_codebook else {}
     others[_ABOUT] = _about
     names = [*_sheet_names(output), *others]
@@ -47,7 +47,7 @@ def sheet_part(number: int) -> str:
 
 
 def sheet_begin(output: Output, headers: Sequence[str], is_first: bool) -> str:
-    """Return the XML of a sheet before its first row: the column widths and the frozen header."""
+    """Return the XML that precedes the rows of a sheet, including the column widths and the frozen header."""
     widths = "".join(
         f'<col min="{number}" max="{number}" width="{_width(column.type, header)}" customWidth="1"/>'
         for number, (column, header) in enumerate(zip(output.columns, headers, strict=True), start=1)
@@ -62,7 +62,7 @@ def sheet_begin(output: Output, headers: Sequence[str], is_first: bool) -> str:
 
 
 def sheet_end(columns: int, rows: int) -> str:
-    """Return the XML of a sheet after its last row: the filter."""
+    """Return the XML that follows the rows of a sheet, including the filter."""
     return f'</sheetData><autoFilter ref="A1:{column_name(columns)}{rows + 1}"/>{SHEET_END}'
 
 
@@ -71,7 +71,7 @@ def rows_of_sheet(output: Output, number: int) -> int:
 
 
 def column_name(number: int) -> str:
-    """Return the letters of a column: A for 1, AA for 27."""
+    """Return the letters for a column number, such as A for 1 or AA for 27."""
     name = ""
     while number:
         number, letter = divmod(number - 1, 26)
@@ -80,13 +80,13 @@ def column_name(number: int) -> str:
 
 
 def _width(kind: str, header: str) -> int:
-    # The header needs space for the button of the filter.
+    # The header needs space for the filter button.
     return min(_MAX_WIDTH, max(_WIDTHS.get(kind, _TEXT_WIDTH), len(header) + 4))
 
 
 def _sheet_names(output: Output) -> list[str]:
     title = _FORBIDDEN_IN_NAME.sub(" ", output.title).strip("' ") or "Rows"
-    # Excel reserves History.
+    # Excel reserves the sheet name History.
     if title.casefold() in (_ABOUT.casefold(), codebook.NAME.casefold(), "history"):
         title = f"{title} rows"
     suffixes = [f" {number}" if number > 1 else "" for number in range(1, sheet_count(output.rows) + 1)]
@@ -94,7 +94,7 @@ def _sheet_names(output: Output) -> list[str]:
 
 
 def _cut(title: str, characters: int) -> str:
-    """Return the title with at most this number of UTF-16 code units, as Excel counts them."""
+    """Shorten the title to this number of characters, counted in UTF-16 code units as in Excel."""
     return title.encode("utf-16-le")[: 2 * characters].decode("utf-16-le", "ignore").strip("' ")
 
 
@@ -141,7 +141,7 @@ def _quoted(name: str) -> str:
 
 
 def _codebook(output: Output) -> str:
-    """Return the sheet that describes the columns."""
+    """Return the XML of the sheet that describes the columns."""
     _, *records = codebook.records(output.columns)
     first = "".join(cells.text_cell(name, cells.HEADER_STYLE) for name in codebook.HEADER)
     body = "".join(f"<row>{''.join(map(_optional_cell, record))}</row>\n" for record in records)
@@ -158,7 +158,7 @@ def _optional_cell(text: str | None) -> str:
 
 
 def _about(output: Output) -> str:
-    """Return the sheet that says what the workbook contains."""
+    """Return the XML of the sheet that describes the export."""
     rows = [
         ("Title", output.title),
         ("Snapshot", output.snapshot_at.isoformat()),
@@ -184,8 +184,8 @@ def _request_text(value: object) -> str:
 
 
 def _parts(text: str) -> list[str]:
-    """Split a text that is too long for a cell."""
-    size = MAX_CHARACTERS // 2  # A character may count twice.
+    """Split text that is too long for a single cell."""
+    size = MAX_CHARACTERS // 2  # Excel may count a character as two.
     return [text[start : start + size] for start in range(0, len(text), size)] or [""]
 
 

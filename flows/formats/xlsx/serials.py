@@ -1,4 +1,7 @@
-"""Convert dates and timestamps to the serial numbers of Excel, which count days since 1899-12-30."""
+"""Convert dates and timestamps to Excel's serial numbers.
+
+A serial number is the number of days since 1899-12-30.
+"""
 
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -17,14 +20,14 @@ _NAIVE_EPOCH = _EPOCH.replace(tzinfo=None)
 _EPOCH_SERIAL = 25_569
 _DAY = 86_400_000_000
 _QUARTER = 900_000_000
-# Excel has no dates before 1900, and programs disagree about January and February 1900.
+# Excel does not support dates before 1900, and programs disagree about January and February 1900.
 _FIRST_DAY = date(1900, 3, 1).toordinal() - _EPOCH.toordinal()
-# On the last two days, the local time might be in the year 10000.
+# The last days of 9999 are excluded, because their local time might be in the year 10000.
 _LAST_DAY = date(9999, 12, 29).toordinal() - _EPOCH.toordinal()
 
 
 def date_serials(values: Values) -> pa.Array:
-    """Return the serial numbers of dates. Null means that a value is no date or is out of range."""
+    """Return the serial number of each date, or null if the value is not a date or is out of range."""
     if isinstance(values, pa.Array) and pa.types.is_date32(values.type):
         days = values.cast(pa.int32()).cast(pa.int64())
     else:
@@ -35,9 +38,9 @@ def date_serials(values: Values) -> pa.Array:
 
 
 def timestamp_serials(values: Values, column: OutputColumn, zone: ZoneInfo) -> pa.Array:
-    """Return the serial numbers of timestamps, in the time zone if the column has one.
+    """Return the serial number of each timestamp, or null if the value is not a timestamp or is out of range.
 
-    Null means that a value is no timestamp or is out of range.
+    If the column has a time zone, the serial numbers represent local times in `zone`.
     """
     if isinstance(values, pa.Array) and values.type == TIMESTAMP:
         counts = values.view(pa.int64())
@@ -71,7 +74,7 @@ def _microseconds(value: Any, zoned: bool) -> int | None:
 
 
 def _offsets(counts: Any, zone: ZoneInfo) -> Any:
-    """Return the UTC offset of each timestamp in microseconds."""
+    """Return the UTC offset at each timestamp, in microseconds."""
     quarters, places = np.unique(counts // _QUARTER, return_inverse=True)
     offsets = [_quarter_offset(zone, int(quarter)) for quarter in quarters]
     if None in offsets:
@@ -81,7 +84,7 @@ def _offsets(counts: Any, zone: ZoneInfo) -> Any:
 
 @lru_cache(maxsize=100_000)
 def _quarter_offset(zone: ZoneInfo, quarter: int) -> int | None:
-    """Return the offset during a quarter of an hour, or None if it changes."""
+    """Return the UTC offset during a quarter of an hour, or None if it changes within the quarter."""
     first, last = (_offset(zone, quarter * _QUARTER + part) for part in (0, _QUARTER - 1))
     return first if first == last else None
 

@@ -9,8 +9,8 @@ from flows.errors import UnwritableValue
 from flows.rows.arrow_columns import TEXT
 
 MAX_CHARACTERS = 32_767
-# XML cannot contain these control characters, so workbooks write them as _x0001_. Text that already has this
-# form is escaped, too.
+# XML cannot contain these control characters, so workbooks write them in the format _x0001_. Text that
+# already looks like this is escaped, too.
 _CONTROLS = r"\x00-\x08\x0b\x0c\x0e-\x1f"
 _NEEDS_ESCAPE = rf"[&<>\r{_CONTROLS}\x{{fffe}}\x{{ffff}}]|_x[0-9A-Fa-f]{{4}}_"
 _CODED = re.compile(rf"[{_CONTROLS}\ufffe\uffff]|_(?=x[0-9A-Fa-f]{{4}}_)")
@@ -18,7 +18,7 @@ _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"
 
 
 def excel_length(text: str) -> int:
-    """Return the number of characters as Excel counts them, in UTF-16 code units."""
+    """Return the length of the text in UTF-16 code units, as Excel counts it."""
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
@@ -28,7 +28,7 @@ def escape(text: str) -> str:
 
 
 def escape_all(texts: pa.Array) -> pa.Array:
-    """Escape each text. Raises UnwritableValue for a text that is too long for a cell."""
+    """Escape each string. Raises UnwritableValue if a string is too long for a cell."""
     _check_lengths(texts)
     matching = pc.match_substring_regex(texts, _NEEDS_ESCAPE).fill_null(False)
     if matching.true_count == 0:

@@ -1,4 +1,4 @@
-"""Build the columns with the answers to each question."""
+"""Build the columns that contain the answers to each question."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -9,14 +9,17 @@ from flows.query.report import Choices, Report
 from flows.rows.columns import OutputColumn, Question
 
 CHOICE_SEPARATOR = "/"
-# Ends the key of the column with the answers that are not declared as choices.
+# Suffix in the key of the column for answers that are not declared as choices.
 OTHER = "*"
 
 
 def question_columns(
     report: Report, questions: Iterable[Question], options: AnswerOptions
 ) -> Mapping[str, Sequence[OutputColumn]]:
-    """Return the columns of each question, by the key that selects them in a request."""
+    """Map the key of each question, such as `answers.channel`, to its columns.
+
+    Requests use these keys to select the columns.
+    """
     declared, group = report.questions, questions_key(report)
     if declared is None:
         return {}

@@ -1,4 +1,4 @@
-"""Parse the options of answers, the value of `answers` in a request."""
+"""Parse the answer options in the `answers` field of a request."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,10 +15,11 @@ AnswerOptionsModel: Any = choices_model("AnswerOptions", CHOICES)
 
 @dataclass(frozen=True)
 class AnswerOptions:
-    """Options of the columns with answers.
+    """Options of the columns that contain answers.
 
-    `multiple` is the form of answers with several choices. If `values` is None, choices are written as they
-    are stored.
+    `multiple` determines how answers with several choices are written: joined in one column, in a column for
+    each choice, or both. `values` selects labels or codes. If it is None, choices are written as they are
+    stored.
     """
 
     multiple: str = "joined"
@@ -26,5 +27,8 @@ class AnswerOptions:
 
 
 def parse_answer_options(value: object) -> AnswerOptions:
-    """Parse an object of options. Raises InvalidOptions, which lists every invalid option."""
+    """Parse a JSON object that contains answer options.
+
+    Raises InvalidOptions with a reason for every invalid option.
+    """
     return AnswerOptions(**parse_choices(value, CHOICES))
