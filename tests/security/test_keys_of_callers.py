@@ -33,7 +33,7 @@ from tests.support.export_client import EMPTY_SURVEY, ONE_ROW_SURVEY
 from tests.support.security_table import Tally
 from tests.support.webhook_receiver import Receiver
 
-EXAMPLES = int(os.environ.get("LEAK_EXAMPLES", "12"))
+EXAMPLES = int(os.environ.get("LEAK_EXAMPLES", "8"))
 STEPS = 35
 REPORTS = ("survey-responses", "orders")
 REQUESTS: list[dict[str, Any]] = [
@@ -345,7 +345,7 @@ def new_world(guarded_url: str, guarded_keys: Path, receiver: Receiver) -> Calla
     return world
 
 
-@pytest.mark.timeout(0 if EXAMPLES > 12 else 450)
+@pytest.mark.timeout(0 if EXAMPLES > 8 else 450)
 def test_no_key_reveals_or_changes_what_it_does_not_cover(
     new_world: Callable[[], World], tally: Tally
 ) -> None:
@@ -360,7 +360,7 @@ def test_no_key_reveals_or_changes_what_it_does_not_cover(
         settings=settings(
             max_examples=EXAMPLES,
             stateful_step_count=STEPS,
-            derandomize=EXAMPLES <= 12,
+            derandomize=EXAMPLES <= 8,
             database=None,
             phases=[Phase.generate],  # shrinking would take minutes
             deadline=None,
