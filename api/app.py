@@ -1,6 +1,6 @@
-"""Application factory of the HTTP API. Run it with `uvicorn --factory api.app:create_app`.
+"""Create the ASGI application of the HTTP API.
 
-It can also be mounted in another FastAPI or Starlette application.
+Run it with `uvicorn --factory api.app:create_app`, or mount it in another FastAPI or Starlette application.
 """
 
 import asyncio
@@ -62,7 +62,7 @@ logger = logging.getLogger(__name__)
 
 
 class Application(RequestLog):
-    """The ASGI application of the API and the page."""
+    """The ASGI application that serves the API and the web page."""
 
     def __init__(self, app: ASGIApp, api: FastAPI) -> None:
         super().__init__(app)
@@ -70,15 +70,15 @@ class Application(RequestLog):
 
     @property
     def context(self) -> Context:
-        """The objects that all routes share. They exist while the API runs."""
+        """The objects that all routes share. They are available only while the API is running."""
         context: Context = self._api.state.context
         return context
 
     def lifespan(self) -> AbstractAsyncContextManager[None]:
-        """Run the API while the block runs.
+        """Return a context manager that runs the API.
 
-        A server does this for its own application. An application that mounts this one has to do it in its
-        own lifespan.
+        A server starts and stops the API by itself. An application that mounts this one must enter the
+        context manager in its own lifespan.
         """
         return _lifespan(self._api)
 
@@ -168,7 +168,10 @@ def _context(
 
 
 def _public_storage(settings: ApiSettings) -> Storage | None:
-    """Return the storage at the address that browsers use. It only signs links, which needs no connection."""
+    """Return a storage that signs links for the public address, or None if no such address is configured.
+
+    Signing needs no connection, so the API does not have to reach this address.
+    """
     if not settings.s3_public_url:
         return None
     return open_storage(

@@ -9,7 +9,7 @@ MAX_WAIT_SECONDS = 30.0  # the longest wait while the server responds to other c
 # A server that is short of CPU time responds slowly. The longest recent silence that was followed by a
 # response extends the limit by this factor, up to `MAX_EXTENSION` times the configured seconds.
 SILENCE_FACTOR, MAX_EXTENSION = 2.0, 4.0
-DECAY = 0.9  # per response
+DECAY = 0.9  # each response multiplies the longest silence by this factor; outages are not counted
 
 
 class _Call:
@@ -25,13 +25,12 @@ class _Call:
 
 
 class OutageLimit:
-    """Ends all calls that have waited for `outage_seconds` since the server's last response to any call.
+    """Ends calls to a server that has not responded to any of them for `outage_seconds`.
 
-    The limit is longer for a server that has recently responded slowly, so calls to a busy server are slow
-    but do not fail.
+    The limit is longer if the server has recently responded slowly, so calls to a busy server do not fail.
 
-    Time is counted in ticks of the event loop. Otherwise, a process with too little CPU time would mistake
-    its own delays for an unresponsive server.
+    Time is counted in ticks of the event loop. Otherwise, a process that gets too little CPU time would
+    mistake its own delays for an unresponsive server.
     """
 
     def __init__(self, outage_seconds: float) -> None:
@@ -76,6 +75,6 @@ class OutageLimit:
     def _learn(self, responded: bool) -> None:
         self._silent_seconds += TICK_SECONDS
         if responded:
-            silence = self._silent_seconds if self._silent_seconds < self._limit_seconds else 0.0  # an outage
+            silence = self._silent_seconds if self._silent_seconds < self._limit_seconds else 0.0
             self._longest_silence = max(silence, DECAY * self._longest_silence)
             self._silent_seconds = 0.0

@@ -1,4 +1,4 @@
-"""Check whether exports can run, and cache the results for a short time."""
+"""Check whether exports can run. The results are cached for two seconds."""
 
 import asyncio
 import logging
@@ -20,14 +20,17 @@ logger = logging.getLogger(__name__)
 
 
 class Degraded(Exception):
-    """A part of what is checked has failed. The message says which part, and why."""
+    """Raised when some, but not all, of the checked parts have failed.
+
+    The message names the failed parts and the reasons.
+    """
 
 
 class StorageCheck:
-    """Checks the storage, at times by writing to it.
+    """Checks that the storage responds and that files can be written to it.
 
-    A small write is tried first, every five minutes and after each failure, because only a write finds a
-    read-only key and names the reason of a failure.
+    The first check writes a small object. So does a check every five minutes, and each check that follows a
+    failure. Only a write detects read-only credentials and reveals the reason for a failure.
     """
 
     def __init__(self, storage: Storage, clock: Callable[[], float]) -> None:
@@ -67,9 +70,9 @@ class ReadinessChecks:
 
     @property
     def reasons(self) -> dict[str, str]:
-        """The reasons for failed and degraded checks, keyed by check name.
+        """Return the reason for each check that failed or is degraded, keyed by check name.
 
-        Reasons may contain addresses, so only operators may see them.
+        Reasons may contain network addresses, so only operators may see them.
         """
         return {name: reason for name, reason in self._reasons.items() if self._results.get(name) != "ok"}
 

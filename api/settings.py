@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from flows.settings import Settings
 
 _HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
-# Apps may use other schemes than http and https, such as capacitor://localhost.
+# The origin of an app may use a custom scheme, as in capacitor://localhost.
 _ORIGIN = re.compile(
     r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
 )

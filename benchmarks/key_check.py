@@ -1,7 +1,8 @@
-"""Measure how much the check of the report's key adds to reading all rows of a survey.
+"""Measure the cost of checking a report's key, relative to reading all rows of a survey.
 
-`proved` is the survey report, whose key is the primary key of its only table. `compared` is the same report
-over a subquery, for which the database has to compare all keys.
+`proved` is the survey report. Its key is the primary key of its only table, so it is known to be unique.
+`compared` is the same report over a subquery. Its key is not known to be unique, so the database has to
+compare all keys.
 """
 
 import argparse
@@ -34,7 +35,7 @@ SECONDS = 600
 
 
 def over_subquery() -> Report:
-    """Return the survey report with a select whose structure does not prove that its key is unique."""
+    """Return the survey report over a subquery, so that its key is not known to be unique."""
     rows = responses.select().subquery("responses")
     columns = {str(column.key): column for column in rows.c}
     declared = REPORT.questions
@@ -75,7 +76,7 @@ def read_all(source: Snapshot, request: ExportRequest) -> None:
 
 
 def measure(url: str, survey: Survey, rounds: int) -> dict[str, float]:
-    """Return the median seconds of each operation. The operations take turns."""
+    """Return the median duration of each operation in seconds. Each round measures both reports."""
     reports = {"proved": catalog(("flows.samples",))[REPORT.name], "compared": over_subquery()}
     requests = {
         name: parse_request(survey.request, {REPORT.name: report}) for name, report in reports.items()
@@ -84,14 +85,14 @@ def measure(url: str, survey: Survey, rounds: int) -> dict[str, float]:
     for number in range(rounds + 1):
         for name, request in requests.items():
             times = measure_once(url, request)
-            for operation, value in times.items() if number else ():  # The first round warms up the caches.
+            for operation, value in times.items() if number else ():  # round 0 only warms up the caches
                 seconds.setdefault(f"{operation}, {name}", []).append(value)
     return {operation: median(values) for operation, values in seconds.items()}
 
 
 def measure_once(url: str, request: ExportRequest) -> dict[str, float]:
     with opened(url) as source:
-        source.scalar(statement.count(request))  # so that both of the following find the same caches
+        source.scalar(statement.count(request))  # warms up the caches before both timed calls
         count = seconds_of(lambda: source.scalar(statement.count(request)))
         check = seconds_of(lambda: key_check.count_rows(source, request))
     with opened(url) as source:

@@ -1,8 +1,8 @@
-"""Run Lighthouse on the page of a running stack, and print its scores for a phone.
+"""Run Lighthouse on the page of a running stack and print the scores for a phone.
 
-Usage: `python -m benchmarks.lighthouse [API URL]`. It needs npm, Chromium and a running stack. The exit code
-is 1 if a score is below 95 or the layout shifts by more than 0.05. Lighthouse measures the CPU time of the
-page, so the machine must be idle.
+Usage: `python -m benchmarks.lighthouse [API URL]`. This requires npm and Chromium. The exit code is 1 if a
+score is below 95 or the layout shift exceeds 0.05. Lighthouse measures the CPU time of the page, so the
+machine must be otherwise idle.
 """
 
 import json
@@ -20,7 +20,7 @@ CHROME_FLAGS = "--headless=new --no-sandbox --disable-gpu"
 
 
 def run_lighthouse(url: str) -> dict[str, Any]:
-    """Return the report of Lighthouse. By default, it emulates a slow phone."""
+    """Run Lighthouse and return its report. By default, Lighthouse emulates a slow phone."""
     npx, chromium = shutil.which("npx"), shutil.which("chromium")
     if npx is None or chromium is None:
         sys.exit("Lighthouse needs npm and Chromium.")
@@ -39,7 +39,7 @@ def summary(report: dict[str, Any]) -> dict[str, float]:
 
 
 def failures(report: dict[str, Any]) -> list[str]:
-    """Return the audits that Lighthouse does not rate as good, with their scores from 0 to 1."""
+    """Return a line for each audit that Lighthouse does not rate as good."""
     audits = report["audits"].values()
     return [
         f"{audit['score']:.2f}  {audit['title']}  {audit.get('displayValue', '')}".rstrip()

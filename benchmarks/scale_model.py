@@ -1,13 +1,13 @@
-"""Predict exports per second, pollers and rows per day from the measured CPU time of an export.
+"""Predict exports per second, pollers and rows per day from the measured CPU time per export.
 
-Every part of the service is limited by its CPU time. A part with C cores that spends S seconds on an export
-can serve C * EFFICIENCY / S exports per second, and the slowest part limits the service. The model is
-compared with measurements of `benchmarks.commits`, and then taken to a target that no single machine can
-reach.
+The model assumes that each part of the service is limited by its CPU time. If a part with C cores needs S CPU
+seconds for an export, it can handle C * EFFICIENCY / S exports per second. The slowest part limits the
+service. The predictions are compared with measurements from `benchmarks.commits`. The model then computes the
+cores for a target that no single machine can reach.
 
-The model knows neither your source database nor your S3 storage, which the exports load with their rows. It
-also ignores that a very long queue makes Prefect slower. Before processes were reused, 100 exports at once
-ran at 2.3 per second on two cores, where the model predicts 2.9.
+The model does not cover your source database or your S3 storage, although every exported row puts load on
+both. It also ignores that Prefect becomes slower when its queue is very long. Before processes were reused,
+100 simultaneous exports ran at 2.3 per second on two cores, but the model predicts 2.9.
 """
 
 import argparse
@@ -18,32 +18,36 @@ from math import ceil
 
 from benchmarks.outcome import print_line, print_result, print_table
 
-# The share of the cores that the parts get while exports are waiting. The load generator, the S3 server and
-# the kernel take the rest. The value fits the first measurement.
+# The share of the cores that the parts can use while exports are waiting. The load generator, the S3 server
+# and the kernel use the rest. The value was fitted to the first measurement.
 EFFICIENCY = 0.9
 ALLOWED_ERROR = 0.2
 
 Costs = Mapping[str, float]
 
-# CPU seconds per export of 1,000 rows, measured by benchmarks.commits. Prefect took 0.22 to 0.33.
+# CPU seconds per export of 1,000 rows, measured by benchmarks.commits. The values for Prefect ranged from
+# 0.22 to 0.33.
 COSTS: Costs = {"worker": 0.11, "prefect": 0.275, "postgres": 0.07, "api": 0.06}
-# The same before processes were reused.
+# The same costs, measured before processes were reused.
 EARLIER_COSTS: Costs = {"worker": 0.35, "prefect": 0.19, "postgres": 0.05, "api": 0.03}
 ROWS = 1_000
-# CPU seconds of a worker per row, from the export of 1,000,000 rows in docs/speed.md.
+# CPU seconds that a worker needs per row, derived from the export of 1,000,000 rows in docs/speed.md.
 ROW_COST = 1.4e-6
-# CPU seconds of an API process per poll: one process answers 5,000 polls per second.
+# CPU seconds that an API process needs per poll. One process handles 5,000 polls per second.
 POLL_COST = 1 / 5_000
-# Connections of a Prefect server process to PostgreSQL: its pool of 5 and an overflow of 10.
+# A Prefect server process opens up to 15 connections to PostgreSQL: 5 in its pool and 10 as overflow.
 CONNECTIONS_PER_SERVER = 15
-# Parts that run on one core per process.
+# Each process of these parts can use only one core.
 SINGLE_CORE = {"prefect": "Prefect server process", "api": "API process"}
 TARGET = 1_000
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A measurement of exports that start at once on a machine that runs all parts."""
+    """The measured duration of exports that were started at the same time.
+
+    All parts ran on the same machine.
+    """
 
     title: str
     costs: Costs
@@ -61,9 +65,9 @@ MEASUREMENTS = (
 
 @dataclass(frozen=True)
 class Cluster:
-    """Cores of each part. API and Prefect server processes use one core each.
+    """The number of cores for each part. API and Prefect server processes use one core each.
 
-    With `shared`, all parts run on this number of cores, with one API process.
+    If `shared` is set, all parts share this number of cores, and there is one API process.
     """
 
     title: str
@@ -84,7 +88,7 @@ CLUSTERS = (
 
 
 def shared_rate(costs: Costs, cores: float) -> float:
-    """Return the exports per second of a machine that runs all parts."""
+    """Return how many exports per second a machine that runs all parts can handle."""
     return cores * EFFICIENCY / sum(costs.values())
 
 
@@ -101,7 +105,7 @@ def costs_of(rows: int) -> Costs:
 
 
 def rates(cluster: Cluster, rows: int = ROWS) -> dict[str, float]:
-    """Return the exports per second that each part can serve."""
+    """Return how many exports per second each part can handle, keyed by part."""
     costs = costs_of(rows)
     if cluster.shared:
         return {"all parts": shared_rate(costs, cluster.shared)}
@@ -109,12 +113,12 @@ def rates(cluster: Cluster, rows: int = ROWS) -> dict[str, float]:
 
 
 def bottleneck(cluster: Cluster, rows: int = ROWS) -> tuple[str, float]:
-    """Return the part that limits the cluster, and the exports per second."""
+    """Return the slowest part and the number of exports per second that it can handle."""
     return min(rates(cluster, rows).items(), key=lambda item: item[1])
 
 
 def pollers(cluster: Cluster) -> int:
-    """Return how many clients may poll once a second while half of the possible exports run."""
+    """Return how many clients can poll once per second while exports run at half the maximum rate."""
     exports = bottleneck(cluster)[1] / 2
     spare = cluster.api * EFFICIENCY - exports * COSTS["api"]
     if cluster.shared:
@@ -123,12 +127,12 @@ def pollers(cluster: Cluster) -> int:
 
 
 def cores_for(rate: float) -> dict[str, int]:
-    """Return the cores of each part that are needed for this number of exports per second."""
+    """Return the number of cores that each part needs for this many exports per second."""
     return {part: ceil(rate * cost / EFFICIENCY) for part, cost in COSTS.items()}
 
 
 def limits() -> list[tuple[str, float]]:
-    """Return common limits, with the exports per second at which each is reached, lowest first."""
+    """Return common limits and the exports per second at which each is reached, in ascending order."""
     reached = [(f"one {name}", EFFICIENCY / COSTS[part]) for part, name in SINGLE_CORE.items()]
     per_server = EFFICIENCY / COSTS["prefect"]
     for connections in (100, 500, 2_000):

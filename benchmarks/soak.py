@@ -1,6 +1,7 @@
-"""Start an export per second under many pollers. Measure errors, memory and the size of Prefect's database.
+"""Run a soak test that starts an export every second while many clients poll.
 
-`--busy N` also runs N processes that only use CPU time, to show what a loaded machine does to the service.
+It measures errors, memory and the size of Prefect's database. `--busy N` also runs N processes that only use
+CPU time, to show how the service behaves on a loaded machine.
 """
 
 import argparse
@@ -26,8 +27,8 @@ from benchmarks.pollers import send_request
 from tests.support.running_stack import Stack
 
 SAMPLE_SECONDS = 10.0
-RECENT_JOBS = 50  # polled by the pollers
-OUTAGE = {"REPORTS_OUTAGE_SECONDS": "1.5"}  # the default, which the tests raise
+RECENT_JOBS = 50  # number of latest jobs that the clients poll
+OUTAGE = {"REPORTS_OUTAGE_SECONDS": "1.5"}  # the default value; the tests set a higher one
 MIB = 1 << 20
 ROWS = """
     SELECT sum(n_live_tup)::bigint, pg_database_size(current_database()) FROM pg_stat_user_tables
@@ -36,14 +37,17 @@ ROWS = """
 
 @dataclass
 class Soak:
-    """Statuses of polls and starts are HTTP statuses or names of exceptions."""
+    """The measurements from a soak test.
+
+    `polls` and `starts` count requests by HTTP status or by the name of the exception.
+    """
 
     polls: Counter[str] = field(default_factory=Counter)
     starts: Counter[str] = field(default_factory=Counter)
     start_seconds: list[float] = field(default_factory=list)
     jobs: list[str] = field(default_factory=list)
     max_load: float = 0.0
-    # Number of jobs and memory in MiB, by role.
+    # Maps each role to pairs of the number of jobs and the memory in MiB.
     samples: dict[str, list[tuple[int, float]]] = field(default_factory=lambda: defaultdict(list))
 
     @property
@@ -56,7 +60,10 @@ class Soak:
         return self.starts.total() - len(self.jobs)
 
     def mib_per_1000_jobs(self, role: str) -> float:
-        """Return the slope of the second half, because caches and pools fill in the first."""
+        """Return how many MiB the memory of a role grows per 1,000 jobs.
+
+        Only the second half of the samples is used, because caches and pools fill up during the first half.
+        """
         samples = self.samples[role][len(self.samples[role]) // 2 :]
         jobs = [count for count, _ in samples]
         if len(set(jobs)) < 2:
@@ -65,7 +72,7 @@ class Soak:
 
 
 async def start_jobs(soak: Soak, url: str, deadline: float) -> None:
-    """Send a start every second, without waiting for the response to the one before."""
+    """Start a job every second without waiting for earlier responses."""
     async with open_client(url) as api, asyncio.TaskGroup() as starts:
         while time.monotonic() < deadline:
             starts.create_task(start_job(soak, api))
@@ -87,7 +94,7 @@ async def start_job(soak: Soak, api: httpx.AsyncClient) -> None:
 
 
 async def poll(soak: Soak, url: str, number: int, deadline: float) -> None:
-    """Poll one of the latest jobs once a second, on a connection that is opened again after an error."""
+    """Poll one of the latest jobs once a second. Open a new connection after an error."""
     parts = urlsplit(url)
     while time.monotonic() < deadline:
         try:
@@ -114,7 +121,7 @@ async def sample_memory(soak: Soak, pids: Mapping[str, int], deadline: float) ->
 
 
 def _memory_mib(pid: int) -> float:
-    """Return the memory of a process and its children. A shared page counts proportionally."""
+    """Return the proportional set size of a process and its children in MiB."""
     total = 0
     with suppress(psutil.NoSuchProcess):
         parent = psutil.Process(pid)
@@ -125,7 +132,7 @@ def _memory_mib(pid: int) -> float:
 
 
 def prefect_size(stack: Stack) -> tuple[int, int]:
-    """Return the number of rows and of bytes in Prefect's database."""
+    """Return the number of rows in Prefect's database and its size in bytes."""
     url = stack.libpq_url.rpartition("/")[0]
     with psycopg.connect(f"{url}/prefect") as connection:
         connection.execute("ANALYZE")

@@ -1,7 +1,7 @@
-"""Measure what mutual TLS between the parts of the embedded storage costs an upload.
+"""Measure how much mutual TLS between the parts of the embedded storage slows down uploads.
 
-Two storage servers run at the same time, one with client certificates and one without. The turns alternate
-between them, so that other load on the machine affects both in the same way.
+Two storage servers run at the same time. Only one of them uses client certificates. The uploads alternate
+between the servers, so other load on the machine affects both equally.
 """
 
 import argparse
@@ -37,7 +37,7 @@ WITH_TLS, WITHOUT_TLS = "with TLS", "without TLS"
 
 @contextmanager
 def running_server(home: Path, tls: bool) -> Iterator[Mapping[str, str]]:
-    """Run a storage server and yield the environment variables of its clients."""
+    """Run a storage server and yield the environment variables that its clients need."""
     home.mkdir()
     storage = object_storage.lay_out(home / "storage", Ports(home / "ports.json"))
     program = object_storage.server(storage, clean_environment())
@@ -78,18 +78,18 @@ async def _is_ready(program: Program) -> bool:
 
 
 class Client:
-    """A process with the service's storage client for one server."""
+    """A process that runs the service's storage client for one server."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.pool = ProcessPoolExecutor(1, get_context("spawn"), use, (dict(environment),))
 
     def seconds(self, size: int) -> float:
-        """Store an object of this size and return the duration."""
+        """Store an object of this size and return the duration in seconds."""
         return self.pool.submit(store, size).result()
 
 
 def use(environment: Mapping[str, str]) -> None:
-    """Use the server of the environment in this process."""
+    """Configure this process for the storage server that `environment` describes."""
     os.environ.update(environment)
 
 
@@ -124,7 +124,7 @@ def main() -> None:
             for name in sorted(clients, reverse=number % 2 == 1):
                 for size, count in SIZES.items():
                     seconds[name, size].append(clients[name].seconds(count))
-    medians = {key: median(values[1:]) for key, values in seconds.items()}  # the first turn creates volumes
+    medians = {key: median(values[1:]) for key, values in seconds.items()}  # round 0 also creates volumes
     rows = []
     for size in SIZES:
         tls, plain = medians[WITH_TLS, size], medians[WITHOUT_TLS, size]

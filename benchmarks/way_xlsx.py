@@ -1,4 +1,4 @@
-"""Write the rows to an Excel workbook with a library, and upload the workbook."""
+"""Write the rows to an Excel workbook with one of several libraries, and upload the workbook."""
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -38,7 +38,7 @@ def export(sql: str, url: str, write: Callable[..., None], storage: Any, path: s
 
 
 def without_zones(*parts: Rows) -> Iterator[list[Any]]:
-    """Yield the rows with naive timestamps, because the libraries reject time zones."""
+    """Yield the rows with naive timestamps, because the libraries reject timestamps with time zones."""
     for rows in parts:
         for row in rows:
             yield [value.replace(tzinfo=None) if isinstance(value, datetime) else value for value in row]

@@ -1,7 +1,7 @@
-"""Write a workbook of many rows without a database, and count its rows sheet by sheet.
+"""Write a large workbook without a database, and count the rows on each sheet.
 
-This shows that the memory stays constant, and that rows continue on further sheets. With `--by`, a library
-writes the same rows for comparison.
+This shows that memory usage stays constant and that large exports continue on additional sheets. Use `--by`
+to write the same rows with a library for comparison.
 """
 
 import argparse
@@ -79,7 +79,7 @@ def chunks(rows: int) -> Iterator[Chunk]:
 
 
 def write(rows: int, file: Path) -> float:
-    """Write the workbook and return the CPU seconds."""
+    """Write the workbook and return the CPU time in seconds."""
     format_ = XlsxFormat()
     options = format_.parse_options(None)
     zone = ZoneInfo("Europe/Madrid")
@@ -99,7 +99,7 @@ def write(rows: int, file: Path) -> float:
 
 
 def write_by(library: str, rows: int, file: Path) -> float:
-    """Write the workbook with a library and return the CPU seconds."""
+    """Write the workbook with the library and return the CPU time in seconds."""
     started_at = time.process_time()
     lists = (row for chunk in chunks(rows) for row in zip(*map(unpacked, chunk.values), strict=True))
     LIBRARIES[library]([column.key for column in columns()], map(list, lists), file)
@@ -107,7 +107,7 @@ def write_by(library: str, rows: int, file: Path) -> float:
 
 
 def rows_by_sheet(file: Path) -> dict[str, int]:
-    """Count the rows of each sheet, including its header."""
+    """Return the number of rows on each sheet, including the header row."""
     with zipfile.ZipFile(file) as book:
         sheets = [name for name in book.namelist() if name.startswith("xl/worksheets/")]
         return {sheet: _count_rows(book, sheet) for sheet in sheets}

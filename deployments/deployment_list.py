@@ -1,6 +1,7 @@
-"""Read the Prefect deployments to register: those of the service, and the schedules of the user's project.
+"""Read the Prefect deployments to register.
 
-Both are declared in files named `prefect.yaml`. The file of the user is the one in the current folder.
+These are the deployments of the service and the schedules of the user's project. Both are declared in files
+named `prefect.yaml`. The user's file is the one in the current folder.
 """
 
 import os

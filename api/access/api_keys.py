@@ -54,12 +54,12 @@ class KeyFile:
         return _holder(key) if key is not None and hmac.compare_digest(key.sha256, digest) else None
 
     def find(self, key_id: str) -> Caller | None:
-        """Return the caller that the key with this id belongs to, or None if it is unknown or revoked."""
+        """Return the caller of the key with this id, or None if the key is unknown or revoked."""
         key = self._valid_keys().get(key_id)
         return _holder(key) if key is not None else None
 
     def is_caller(self, name: str) -> bool:
-        """Return whether a key belongs to a caller with this name."""
+        """Return whether there is a key for a caller with this name."""
         self._valid_keys()
         return name in self._callers
 

@@ -1,4 +1,4 @@
-"""Identify the caller of a request by an API key, a token that an API key has created, or a JWT."""
+"""Identify the caller of a request by an API key, a token created with an API key, or a JWT."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
@@ -26,10 +26,10 @@ def _now() -> datetime:
 
 
 class Authentication:
-    """Authentication by API key, token or JWT.
+    """Identifies callers by API key, token or JWT.
 
-    If none is configured, all requests belong to the local caller. `tokens` is None without a key file or a
-    secret file for tokens.
+    If no method is configured, every request comes from the local caller. `tokens` is None unless both a key
+    file and a secret file for tokens are configured.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Authentication:
         return self._keys is not None or self._jwt is not None
 
     def is_key_caller(self, name: str) -> bool:
-        """Return whether an API key belongs to a caller with this name."""
+        """Return whether there is an API key for a caller with this name."""
         return self._keys is not None and self._keys.is_caller(name)
 
     def check_keys(self) -> Literal["ok", "stale", "failed"]:

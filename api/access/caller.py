@@ -18,7 +18,7 @@ class Caller:
     sees_pii: bool = True  # False masks personal data
     claims: Claims | None = None  # maps each claim to its allowed values; None permits all rows
     key_id: str | None = field(default=None, compare=False)  # id of the API key, if one was used
-    issuer: str | None = field(default=None, compare=False)  # caller whose API key created the token, if any
+    issuer: str | None = field(default=None, compare=False)  # caller of the API key that created the token
 
     @property
     def rights(self) -> Rights | None:
@@ -33,7 +33,7 @@ class Caller:
 
     @property
     def can_create_tokens(self) -> bool:
-        """Return whether the caller sent an API key, and not a token that an API key has created."""
+        """Return whether the caller sent an API key rather than a token created with one."""
         return self.key_id is not None and self.issuer is None
 
     @property

@@ -1,6 +1,6 @@
-"""Allow web pages on the origins in REPORTS_CORS_ORIGINS to call the API from a browser.
+"""Allow web pages from the origins in REPORTS_CORS_ORIGINS to call the API.
 
-Callers identify themselves by the Authorization header. Cookies are not used, so credentials stay off.
+Callers authenticate with the Authorization header instead of cookies, so `allow_credentials` stays off.
 """
 
 from collections.abc import Collection
@@ -19,7 +19,7 @@ REQUEST_HEADERS = (
     "traceparent",
     "tracestate",
 )
-# Browsers hide all other headers from scripts on another origin.
+# Browsers hide most other response headers from scripts on other origins.
 RESPONSE_HEADERS = (
     "Allow",
     "Content-Disposition",
@@ -33,12 +33,15 @@ RESPONSE_HEADERS = (
     "X-Progress",
     "X-Request-Id",
 )
-# Chromium remembers a preflight for at most two hours.
+# Chromium caches preflight responses for at most two hours.
 MAX_AGE_SECONDS = 7200
 
 
 def allow_origins(app: ASGIApp, origins: Collection[str]) -> ASGIApp:
-    """Return the application with CORS headers for these origins, or unchanged without origins."""
+    """Wrap the application so that it sends CORS headers for these origins.
+
+    Returns the application unchanged if `origins` is empty.
+    """
     if not origins:
         return app
     return CORSMiddleware(

@@ -1,7 +1,7 @@
-"""Limit how many exports, schedules, previews and tokens a caller may request.
+"""Enforce each caller's limits on exports, schedules, previews and tokens.
 
-Schedules and waiting exports are counted in Prefect. Rates are counted separately in each API process, so the
-effective rate limits grow with the number of processes.
+Schedules and waiting exports are counted in Prefect. Each API process enforces the rate limits separately, so
+the effective rate limits grow with the number of processes.
 """
 
 import math
@@ -146,7 +146,7 @@ class Admission:
 
 @dataclass(frozen=True)
 class Limits:
-    """The limits on how many exports, schedules, previews and tokens each caller may request."""
+    """Limits on exports, schedules, previews and tokens. They apply to each caller separately."""
 
     starts: Admission
     schedules: Admission

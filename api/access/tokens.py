@@ -1,7 +1,8 @@
-"""Create and verify short-lived tokens that a product's back end gives to the browsers of its users.
+"""Create and verify short-lived tokens for the end users of a product.
 
-A token is a JWT signed with a secret of this service. It names the API key that created it. The rights of
-this key are looked up for each request, so a token never has more rights than its key and ends with it.
+The product's back end requests a token with its API key and passes the token to the user's browser. A token
+is a JWT that this service signs. It names the API key that created it. The service looks up the key's rights
+for each request, so a token never has more rights than its key. It becomes invalid when the key is revoked.
 """
 
 import hashlib
@@ -22,11 +23,11 @@ from flows.query.row_rights import Claims, intersect
 from flows.webhooks.signing_keys import check_secrets, secret_lines
 
 ISSUER = "report-exports"
-# The algorithm is fixed, regardless of the header of a token.
+# Tokens that name a different algorithm in their header are rejected.
 ALGORITHM = "HS256"
-# Some proxies accept header lines of at most 8 KiB.
+# Some proxies reject header lines longer than 8 KiB.
 MAX_LENGTH = 8000
-# Separates the caller of the key from the user in the name of the token's caller.
+# A token's caller is named after the key's caller and the user, such as `shop/user-17`.
 SEPARATOR = "/"
 
 logger = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Token:
-    """A new token. `text` is the token itself, which must not be logged."""
+    """A new token. `text` is the JWT and must not be logged."""
 
     id: str
     caller: Caller
@@ -43,18 +44,18 @@ class Token:
 
 
 class Tokens:
-    """Tokens of the keys in a key file.
+    """Creates and verifies tokens for the API keys in a key file.
 
-    The secret file has one secret per line. The first one signs, and all of them verify, so that a secret can
-    be replaced while its tokens are in use. The file is read for each token, so changes take effect
-    immediately.
+    The secret file has one secret per line. New tokens are signed with the first secret. Tokens signed with
+    any of the secrets are accepted, so a secret can be replaced while its tokens are still in use. The file
+    is read for each token, so changes take effect immediately.
     """
 
     def __init__(self, keys: KeyFile, secret_file: Path, clock: Callable[[], datetime]) -> None:
         self._keys, self._secret_file, self._clock = keys, secret_file, clock
 
     def create(self, caller: Caller, expires_at: datetime) -> Token:
-        """Create a token for a caller whose name comes from `user_name`.
+        """Create a token for a caller. The caller's name must come from `user_name`.
 
         Raises LookupError if the secret file cannot be used.
         """
@@ -76,7 +77,10 @@ class Tokens:
         return Token(token_id, caller, expires_at, jwt.encode(payload, signing_keys[0], ALGORITHM))
 
     def caller_of(self, text: str) -> Caller | None:
-        """Return the caller of the token, or None if it is not a valid token or its key has been revoked."""
+        """Return the caller of the token.
+
+        Returns None if the token is invalid or expired, or if its key has been revoked.
+        """
         payload = self._payload(text)
         key = self._keys.find(payload["key"]) if payload is not None else None
         if payload is None or key is None or payload["exp"] <= self._clock().timestamp():
@@ -87,7 +91,10 @@ class Tokens:
         return limited(key, name, payload["reports"], payload["pii"], payload["allow"])
 
     def _payload(self, text: str) -> dict[str, Any] | None:
-        """Return the payload if one of our secrets has signed it. The payload may have expired."""
+        """Return the payload of a token that was signed with one of the secrets, or None.
+
+        The expiry date is not checked.
+        """
         for signing_key in self._signing_keys():
             try:
                 return jwt.decode(
@@ -112,7 +119,10 @@ class Tokens:
 
 
 def user_name(key: Caller, user: str) -> str:
-    """Return the caller's name of a user. The prefix prevents access to the exports of other callers."""
+    """Return the caller name for an end user, which starts with the name of the key's caller.
+
+    This prefix prevents access to the exports of other callers.
+    """
     return f"{key.name}{SEPARATOR}{user}"
 
 
@@ -123,7 +133,7 @@ def limited(
     pii: bool,
     allow: Mapping[str, Sequence[str]] | None,
 ) -> Caller:
-    """Return a caller with those of the requested rights that the key has, too."""
+    """Return a caller with the requested rights, limited to the rights of the key."""
     claims = {claim: frozenset(values) for claim, values in allow.items()} if allow is not None else None
     permitted = key.reports
     if reports is not None:

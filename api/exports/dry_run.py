@@ -25,11 +25,11 @@ async def preview(request: ExportRequest, source: Source, languages: Languages) 
 
 
 def text_size(page: Page) -> TextSize:
-    """Estimate the size of the file as plain CSV from the average size of the page's rows."""
+    """Estimate the size of the file as plain CSV from the average row size on the page."""
     header = sum(len(column.label.encode()) + 1 for column in page.columns)
     sizes = [sum(len(_text(value).encode()) + 1 for value in row.values()) for row in page.rows]
     average = sum(sizes) / len(sizes) if sizes else 0
-    # JSON puts a key into quotes, and a colon after it.
+    # In JSON, each key is enclosed in quotes and followed by a colon.
     keys = sum(len(column.key.encode()) + len('"":') for column in page.columns)
     return TextSize(page.total, header + round(page.total * average), keys)
 

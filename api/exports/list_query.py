@@ -30,7 +30,7 @@ class ExportFilter:
 
 @dataclass(frozen=True)
 class Search:
-    """A text to search for, and the reports and schedules whose titles contain it."""
+    """A search term, with the reports and schedules whose titles contain it."""
 
     text: str
     reports: frozenset[str] = frozenset()
@@ -45,7 +45,7 @@ class Search:
 
 
 def contains(text: str, part: str) -> bool:
-    """Return whether the text contains the part. The case is ignored."""
+    """Return whether the text contains the part, ignoring case."""
     return part.casefold() in text.casefold()
 
 

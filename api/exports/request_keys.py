@@ -1,11 +1,11 @@
-"""Number the exports that come from identical requests or share an Idempotency-Key.
+"""Number exports that come from identical requests or share an Idempotency-Key.
 
-The number becomes part of a run's idempotency key in Prefect. Two simultaneous requests find the same free
-number, so Prefect creates one run for both. Looking up the keys is fast, because Prefect indexes them. A
-search for earlier runs by tag would read the whole history.
+The number becomes part of the run's idempotency key in Prefect. If two simultaneous requests find the same
+free number, Prefect creates only one run for both. Looking up these keys is fast because Prefect indexes
+them, whereas a search for earlier runs by tag would read the whole history.
 
-Prefect releases a key only when the record of its run is deleted. An Idempotency-Key therefore has a fixed
-number of slots, which are all read in one query. Deleted records leave gaps, but no later run is overlooked.
+Prefect releases a key only when its run is deleted. An Idempotency-Key therefore has a fixed number of slots,
+which are all read in one query. Deleted runs leave gaps, but later runs are still found.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ FIRST_NUMBERS = [*range(1, 17), *(1 << power for power in range(5, 31))]
 NUMBERS_PER_QUERY = 32
 KEY_POINTER = "/headers/Idempotency-Key"
 KEY_LIFE = timedelta(hours=24)
-# Enough for a key that is used once a day, because records are kept for 90 days by default.
+# Runs are kept for 90 days by default, so this is enough for a key that is used once a day.
 KEY_SLOTS = 100
 
 ReadRuns = Callable[[Sequence[int]], Awaitable[Mapping[int, FlowRun]]]
@@ -33,7 +33,7 @@ ReadRunsByKey = Callable[[Sequence[str]], Awaitable[Mapping[str, FlowRun]]]
 
 
 class KeyReused(Refusal):
-    """Raised if an Idempotency-Key cannot be used for a request."""
+    """Raised when an Idempotency-Key has already been used and cannot be used for this request."""
 
     def __init__(self, reason: str = "was already used with a different request") -> None:
         detail = f"This Idempotency-Key {reason}. Send a new key."
@@ -46,10 +46,10 @@ def caller_key(*parts: str) -> str:
 
 
 async def key_in_slot(read_runs: ReadRunsByKey, parts: Sequence[str], oldest: datetime) -> str:
-    """Return the Prefect key of the run that an Idempotency-Key refers to, or else an unused Prefect key.
+    """Return the Prefect key of the run that an Idempotency-Key refers to.
 
-    `parts` identify the Idempotency-Key. Runs that were created before `oldest` are not reused. Raises
-    KeyReused if no slot is free.
+    If there is no such run, an unused Prefect key is returned. `parts` identify the Idempotency-Key. Runs
+    created before `oldest` are not reused. Raises KeyReused if no slot is free.
     """
     keys = [caller_key(*parts, *([str(slot)] if slot > 1 else [])) for slot in range(1, KEY_SLOTS + 1)]
     runs = await read_runs(keys)
@@ -78,10 +78,10 @@ def is_unfinished(run: FlowRun) -> bool:
 
 
 async def next_number(read_runs: ReadRuns) -> int:
-    """Return the number of the unfinished export of a request, or else the first free number.
+    """Return the number of a request's unfinished export, or a free number if there is none.
 
-    `read_runs` returns the existing runs, keyed by number. Deleted records leave gaps in the numbers. Beyond
-    a gap, exports are found reliably only among the first 16 numbers.
+    `read_runs` returns the existing runs, keyed by number. Deleted runs leave gaps in the numbers. An export
+    after a gap is found reliably only if its number is at most 16.
     """
     taken, numbers = 0, FIRST_NUMBERS
     while numbers:

@@ -111,12 +111,12 @@ class RunWriter:
             )
 
     async def delete_record(self, job: Job, now: datetime) -> None:
-        """Delete a finished job's artifacts, the webhooks about it, and then its run.
+        """Delete a finished job's artifacts and webhooks, and then its run.
 
-        The artifacts contain the first rows of the file. The run is deleted last, because the sweep needs it
-        to find the rest. It is left to the sweep while a webhook is being sent, and if it has just ended,
-        because more of its log lines may arrive. They would never be deleted if the run were deleted before
-        them.
+        The artifacts must be deleted because they contain the first rows of the file. The run is deleted
+        last, because the sweep uses it to find the remaining data. While a webhook is being sent, the run is
+        left to the sweep. The same applies if the job has just ended, because log lines may still arrive.
+        Lines that arrive after the run has been deleted would never be removed.
         """
         run_id = UUID(job.run.id)
         async with self._server.answering():
@@ -130,7 +130,10 @@ class RunWriter:
                     await self._client.delete_flow_run(run_id)
 
     async def _delete_deliveries(self, run_id: UUID) -> bool:
-        """Delete the webhooks about a run. Return False if some of them are kept, as in the sweep."""
+        """Delete the webhooks about a run, except those that are being sent.
+
+        Returns False if any webhook is being sent.
+        """
         deliveries = await self._client.read_flow_runs(
             flow_filter=DELIVERIES, flow_run_filter=deliveries_of(run_id)
         )
@@ -166,9 +169,10 @@ class RunWriter:
     async def _prefect_key(
         self, request: ExportRequest, caller: Caller, key: str | None, oldest: datetime | None
     ) -> str:
-        """Return the Prefect idempotency key of the existing run to reuse, or an unused key.
+        """Return the Prefect idempotency key of an existing run to reuse, or an unused key.
 
-        Keys are numbered, and the numbers of ended, deleted or outdated runs are skipped.
+        With an Idempotency-Key, a run can be reused for 24 hours. Without one, only an unfinished run is
+        reused. Deleted runs are never reused.
         """
         if key is not None and oldest is not None:
             parts = (caller.idempotency_space, "key", key)
@@ -228,7 +232,7 @@ class RunWriter:
 
 
 async def name_run(client: PrefectClient, run_id: UUID, report: str) -> None:
-    """Name a new run. If this fails, the run renames itself when it starts."""
+    """Set the name of a new run. If this fails, the run renames itself when it starts."""
     try:
         await client.update_flow_run(run_id, name=run_name(report, run_id))
     except (Unavailable, httpx.HTTPError, ObjectNotFound):

@@ -15,9 +15,10 @@ MAX_CACHED = 10_000
 
 
 class SignedLinks:
-    """Links to the files in `storage`, and the removal of these files.
+    """Signs links to the files in `storage`, and removes these files.
 
-    `signer` signs the links. It is the same storage at the address that browsers use, if this is another one.
+    `signer` signs the links. It is the same storage at the address that browsers use, and defaults to
+    `storage`.
     """
 
     def __init__(

@@ -59,7 +59,7 @@ IfNoneMatch = Annotated[
     str,
     Header(alias="If-None-Match", description="A previous `ETag`. The status is 304 if it still matches."),
 ]
-MAX_SCHEDULES = 1000  # whose names are searched
+MAX_SCHEDULES = 1000  # maximum number of schedules whose names are searched
 logger = logging.getLogger(__name__)
 
 
@@ -154,7 +154,10 @@ async def list_exports(
     context: ContextDep,
     response: Response,
 ) -> ExportList:
-    """List the caller's exports. `status`, `report`, `scheduleId` and `search` filter the list."""
+    """List the caller's exports, newest first.
+
+    Use `status`, `report`, `scheduleId` and `search` to filter the list.
+    """
     response.headers["Cache-Control"] = "no-store"
     position = query.cursor or Position(datetime.now(UTC))
     search = await _search(query.search, reports, caller, context) if query.search else None

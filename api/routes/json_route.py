@@ -53,9 +53,10 @@ def _media_type(request: Request) -> str:
 
 
 def _is_from_another_origin(request: Request) -> bool:
-    """Return whether the Origin header differs from the Host header and is not in REPORTS_CORS_ORIGINS.
+    """Return whether the request comes from a web page on an origin that may not call the API.
 
-    Browsers send the Origin header with every POST.
+    Browsers send the Origin header with every POST. A web page may call the API if it is on the API's own
+    host or on an origin in REPORTS_CORS_ORIGINS.
     """
     origin = request.headers.get("origin")
     if origin is None or origin in request.app.state.settings.allowed_origins:

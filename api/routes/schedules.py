@@ -127,7 +127,10 @@ async def create_schedule(
     context: ContextDep,
     response: Response,
 ) -> Schedule:
-    """Create a schedule and plan its first runs. Each run is an export with this `scheduleId`."""
+    """Create a schedule and plan its first runs.
+
+    Each run is an export whose `scheduleId` is the id of this schedule.
+    """
     stored, replayed = await context.schedules.create(
         order.spec, caller, order.key, order.body, datetime.now(UTC)
     )
@@ -336,7 +339,10 @@ def _check_changeable(schedule: StoredSchedule) -> None:
 
 
 async def _answer(schedule: StoredSchedule, context: Context, whole_urls: bool = True) -> Schedule:
-    """Return the schedule with its next runs. Computing them takes up to 0.2 s for a dense RRULE."""
+    """Build the response for a schedule, including its next runs.
+
+    Computing the next runs takes up to 0.2 s for a dense RRULE, so it is done in a thread.
+    """
     secrets = context.settings.webhook_secrets if whole_urls and schedule.spec.notify else None
     notify = webhook_answers(schedule.spec.notify, secrets)
     return await asyncio.to_thread(

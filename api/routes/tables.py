@@ -88,7 +88,10 @@ async def read_table(
 async def list_report_types(
     reports: ReportsDep, caller: CallerDep, context: ContextDep, languages: LanguagesDep, response: Response
 ) -> ReportTypes:
-    """List the reports. Titles and labels are in the language of the header `Accept-Language`."""
+    """List the reports that the caller may use.
+
+    The `Accept-Language` header selects the language of titles and labels.
+    """
     response.headers["Vary"] = "Accept-Language"
     broken = [] if caller.is_limited else context.reports.broken
     return ReportTypes(
@@ -111,7 +114,10 @@ async def list_report_types(
 async def read_report_type(
     name: ReportName, reports: ReportsDep, languages: LanguagesDep, response: Response
 ) -> ReportType:
-    """Return a report. Its title and labels are in the language of the header `Accept-Language`."""
+    """Return a report.
+
+    The `Accept-Language` header selects the language of its title and labels.
+    """
     response.headers["Vary"] = "Accept-Language"
     if name not in reports:
         raise Refusal(HTTPStatus.NOT_FOUND, "No report has this name.")

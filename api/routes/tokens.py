@@ -1,4 +1,4 @@
-"""Endpoint that creates a token for an end user of the product that holds the API key."""
+"""Endpoint that lets the holder of an API key create tokens for end users."""
 
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -30,7 +30,10 @@ router = APIRouter(tags=["tokens"], route_class=JsonRoute)
 
 
 def _read_caller(value: object, info: ValidationInfo) -> str:
-    """Return the name of the token's caller, which starts with the name of the key's caller."""
+    """Validate the name of an end user and return the name of the token's caller.
+
+    The returned name starts with the name of the key's caller.
+    """
     key, authentication = _key(info), _context(info)["authentication"]
     longest = 200 - len(user_name(key, ""))
     name = user_name(key, value) if isinstance(value, str) else ""
@@ -138,9 +141,9 @@ class TokenAnswer(Answer):
 
 
 async def get_tokens(caller: CallerDep, context: ContextDep) -> Tokens:
-    """Count the request and return the tokens of the service.
+    """Count the request against the caller's rate limit and return the object that creates tokens.
 
-    Raises Refusal if tokens are disabled, or if the caller has not sent an API key.
+    Raises Refusal if tokens are disabled or the caller has not sent an API key.
     """
     tokens = context.authentication.tokens
     if tokens is None:
@@ -167,10 +170,10 @@ async def create_token(
     context: ContextDep,
     response: Response,
 ) -> TokenAnswer:
-    """Create a short-lived token, which a back end can give to the browser of one of its users.
+    """Create a short-lived token that a back end can pass to the browser of an end user.
 
-    The token works like an API key on every route but this one. It never has more rights than the key that
-    created it, and ends with this key.
+    The token works like an API key, except that it cannot create tokens. It never has more rights than the
+    key that created it, and it becomes invalid when that key is revoked.
     """
     authentication = context.authentication
     order = validated(NewToken, body, key=key, catalog=context.catalog, authentication=authentication)

@@ -18,7 +18,7 @@ from flows.query.row_rights import Rights
 from flows.runs.tags import SCHEDULE, owner_from_tags, tag_value
 from flows.schedules.parameters import ScheduleParameters, parse_schedule_parameters
 
-_UNNAMEABLE = re.compile(r"[/%&<>\x00-\x1f\x7f]+")  # Prefect rejects some of these characters
+_UNNAMEABLE = re.compile(r"[/%&<>\x00-\x1f\x7f]+")  # Prefect rejects /, %, &, < and > in names
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,10 @@ class StoredSchedule:
 
 
 def deployment_name(name: str, schedule_id: str) -> str:
-    """Return the name of a new deployment. Prefect cannot rename it later, but its description is updated."""
+    """Return the name for a new deployment.
+
+    Prefect cannot rename a deployment. If its schedule is renamed, only the description is updated.
+    """
     return " ".join([*_UNNAMEABLE.sub(" ", name).split(), schedule_id])
 
 

@@ -221,10 +221,10 @@ class ScheduleStore:
     async def run_now(
         self, stored: StoredSchedule, caller: Caller, key: str | None, now: datetime
     ) -> tuple[Job, bool]:
-        """Start a run now. Return its job and whether the job already existed.
+        """Start a run of the schedule immediately. Return its job and whether the job already existed.
 
         A job with the same idempotency key is reused. Raises LimitReached if the caller has reached a limit,
-        and KeyReused if the key was used too often.
+        and KeyReused if the key has been used for too many runs.
         """
         name = f"{stored.spec.report}-{token_hex(6)}"
         own_key = await self._run_key(stored, caller, key, now) if key is not None else None

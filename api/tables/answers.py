@@ -139,7 +139,11 @@ CSV_CHOICES = CsvChoices(presets=list(PRESETS), headers=list(CHOICES["header"]))
 
 
 def report_type_answer(report: Report, languages: Languages) -> ReportType:
-    """Describe the report, with its title and labels in the first of the languages that they have."""
+    """Describe the report in the client's preferred languages.
+
+    The title and each label use the first of these languages that they are available in, or else their
+    default language.
+    """
     return ReportType(
         name=report.name,
         title=in_languages(report.title, languages),

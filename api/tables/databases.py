@@ -1,4 +1,7 @@
-"""Connect to the source databases. Each has its own readers, so that a slow one does not block the others."""
+"""Connect to the source databases.
+
+Each database has its own reader threads, so a slow database does not block the others.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -18,7 +21,8 @@ from flows.sources.snapshot import open_engine, source_errors
 
 CONNECT_SECONDS = 2  # libpq does not support shorter timeouts
 READERS = 20
-# A check must end before the readiness check does. Otherwise, one database would make all of them fail.
+# The check of each database must end before the readiness check times out. Otherwise, a single slow database
+# would make the check fail for all of them.
 CHECK_SHARE = 0.8
 
 T = TypeVar("T")
@@ -53,7 +57,10 @@ class Database:
 
 
 class Databases:
-    """The database of REPORTS_DATABASE_URL, whose name is empty, and those of REPORTS_DATABASES."""
+    """The databases from REPORTS_DATABASE_URL and REPORTS_DATABASES.
+
+    The database from REPORTS_DATABASE_URL has an empty name.
+    """
 
     def __init__(self, settings: ApiSettings) -> None:
         seconds = settings.outage_seconds
@@ -61,13 +68,19 @@ class Databases:
         self._check_seconds = seconds * CHECK_SHARE
 
     def of(self, report: Report) -> Database:
-        """Return the database of the report. Raises DeclarationError if the settings do not contain it."""
+        """Return the report's database.
+
+        Raises DeclarationError if the database is not configured.
+        """
         if (database := self._databases.get(report.database)) is None:
             raise DeclarationError(f"database: {report.database!r} is not in REPORTS_DATABASES")
         return database
 
     async def check(self) -> None:
-        """Raise an error if no database responds, or Degraded if some of them do not respond."""
+        """Check that all databases respond.
+
+        Raises Degraded if only some of them respond, and another error if none of them does.
+        """
         if len(self._databases) == 1:
             await self._databases[""].ping()
             return
@@ -97,7 +110,10 @@ def _shown(name: str) -> str:
 
 
 def _again_after_conflict(work: Callable[[], T]) -> T:
-    """Read a second time, from a new snapshot, if a replica has ended the query."""
+    """Call `work` and return its result. Retry once if a replica has cancelled the query.
+
+    The retry reads from a new snapshot.
+    """
     try:
         return work()
     except SourceConflict:

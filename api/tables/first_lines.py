@@ -1,4 +1,4 @@
-"""Write the first lines of a file for a preview, with the code that writes the file."""
+"""Preview the first lines of a file. They are produced by the code that writes the file itself."""
 
 from collections.abc import Sequence
 from contextlib import closing
@@ -23,10 +23,11 @@ def first_lines(
     total: int,
     rows: int,
 ) -> list[str] | None:
-    """Return the header and the first rows of the uncompressed file, or None if it is not a text file.
+    """Return the header and the first rows of the file as lines of text.
 
-    `read` contains the columns that the report's transform needs. If the export is split into several files,
-    the lines are those of the first one. A byte order mark is left out.
+    Returns None if the file is not a text file. `read` contains all columns to read, including those that
+    only the report's transform needs. The lines are not compressed. If the export is split into several
+    files, they come from the first one. A byte order mark is removed.
     """
     if not any(kind.startswith(TEXT_TYPES) for kind in request.format.media_types.values()):
         return None

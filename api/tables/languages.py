@@ -1,4 +1,4 @@
-"""Read the languages that a client prefers from the header `Accept-Language`."""
+"""Parse the client's preferred languages from the `Accept-Language` header."""
 
 import re
 from typing import Annotated
@@ -13,7 +13,7 @@ Languages = tuple[str, ...]
 
 
 def parse_accept_language(header: str) -> Languages:
-    """Return the language tags, most preferred first. Malformed items and `*` are ignored."""
+    """Return the language tags in order of preference. Malformed items and `*` are ignored."""
     items = [_ITEM.fullmatch(item) for item in header.split(",")[:MAX_LANGUAGES]]
     weighted = [(float(item[3] or 1), item[1]) for item in items if item is not None]
     ordered = sorted(weighted, key=lambda pair: -pair[0])

@@ -12,9 +12,9 @@ WAIT_SECONDS = 5.0
 
 
 class Readers:
-    """Limits the concurrent reads of each database. Additional reads wait.
+    """Limits the number of concurrent reads per database. Additional reads wait.
 
-    There are at most `total` reads, and `per_caller` of each caller.
+    Each database has at most `total` reads at a time, and at most `per_caller` from the same caller.
     """
 
     def __init__(self, total: int, per_caller: int, wait_seconds: float = WAIT_SECONDS) -> None:

@@ -49,7 +49,10 @@ class ReportMonitor:
             await asyncio.to_thread(self.check)
 
     def check(self) -> None:
-        """Compare all reports with their databases. Nothing changes while a database cannot be reached."""
+        """Compare each report with its database, and enable or disable the report accordingly.
+
+        Reports are left unchanged while their database cannot be reached.
+        """
         unreachable: set[str] = set()
         for report in self._loaded.reports.values():
             if report.database in unreachable:

@@ -30,9 +30,9 @@ from flows.sources.origin import Origin
 from flows.sources.snapshot import Snapshot, snapshot
 
 PAGE_READERS = 14  # the rest are reserved for readiness checks and for starting exports
-PAGE_READERS_PER_CALLER = 4  # with 8 on two cores, the requests of others took twice as long
+PAGE_READERS_PER_CALLER = 4  # with 8, other callers' requests took twice as long on two cores
 LOOKUP_SECONDS = 5
-LINE_ROWS = 5  # rows of a preview of the file
+LINE_ROWS = 5  # number of rows in a preview of the file
 
 T = TypeVar("T")
 
@@ -41,8 +41,8 @@ T = TypeVar("T")
 class Page:
     """A page of the table.
 
-    Each item of `rows` maps column keys to values. `next_cursor` is None on the last page. `lines` is set for
-    a preview of a text file.
+    Each item of `rows` maps column keys to values. `next_cursor` is None on the last page. `lines` contains
+    the first lines of the file and is set only for previews of text files.
     """
 
     rows: list[dict[str, Any]]
@@ -58,7 +58,10 @@ class Source:
         self._databases = Databases(settings)
 
     async def check(self) -> None:
-        """Raise Unavailable if no database responds, and Degraded if some do not respond."""
+        """Check that all databases respond.
+
+        Raises Degraded if only some of them respond, and another error if none of them does.
+        """
         await self._databases.check()
 
     async def check_request(self, request: ExportRequest) -> None:
@@ -77,7 +80,10 @@ class Source:
         return await database.in_thread(lambda: self._page(request, size, number, cursor, cells))
 
     async def preview(self, request: ExportRequest, size: int) -> Page:
-        """Return the first page of the table, and the first lines of the file."""
+        """Return the first page of the table.
+
+        For a text file, `lines` contains the first lines of the file.
+        """
         database = self._databases.of(request.report)
         await database.ping()
         return await database.in_thread(lambda: self._page(request, size, 1, None, "json", LINE_ROWS))

@@ -1,4 +1,7 @@
-"""Support path prefixes that a reverse proxy removes, or under which another application mounts the API."""
+"""Support serving the API under a path prefix.
+
+Either a reverse proxy removes the prefix, or another application mounts the API under it.
+"""
 
 import re
 
@@ -10,9 +13,10 @@ _PREFIX = re.compile(rb"(/[A-Za-z0-9._~-]+)+")
 
 
 def _under(prefix: str, scope: Scope) -> Scope:
-    """Return the scope with a prefix that the proxy has removed. ASGI paths include `root_path`.
+    """Add the prefix that the proxy has removed, and return the new scope.
 
-    `app_root_path` is the `root_path` of the application that mounts the API. The header replaces it.
+    ASGI paths include `root_path`. `app_root_path` is the `root_path` of the application that mounts the API.
+    The prefix from the header replaces it.
     """
     root_path, path = scope.get("root_path", ""), scope["path"]
     mounted_at = root_path.removeprefix(scope["app_root_path"]) if "app_root_path" in scope else ""
@@ -24,9 +28,9 @@ def _under(prefix: str, scope: Scope) -> Scope:
 class ForwardedPrefix:
     """ASGI middleware that sets `root_path` from the proxy's `X-Forwarded-Prefix` header.
 
-    The API docs need `root_path` for the URLs of their files. The page uses only relative URLs. A prefix set
-    with `--root-path` is kept if the header is missing. The middleware also adds the prefix to `Location`
-    headers, because the routes do not know it.
+    The API docs need `root_path` for the URLs of their files. The page does not need it, because its URLs are
+    relative. If the header is missing, a prefix set with `--root-path` is kept. The middleware also adds the
+    prefix to `Location` headers, because the routes do not know the prefix.
     """
 
     def __init__(self, app: ASGIApp) -> None:

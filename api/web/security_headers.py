@@ -43,7 +43,7 @@ def docs_policy(html: bytes) -> str:
 
 
 class SecurityHeaders:
-    """ASGI middleware that adds security headers to all responses, including errors.
+    """ASGI middleware that adds security headers to all responses, including error responses.
 
     `frame_ancestors` lists the sites that may embed the page. No site may embed the API docs.
     """

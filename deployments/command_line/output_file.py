@@ -1,6 +1,6 @@
-"""Write a download to stdout, to a device or pipe, or to a file.
+"""Write a download to stdout, a device, a pipe or a file.
 
-A file appears only after it is complete and verified.
+A file appears at its final path only after it is complete and verified.
 """
 
 import os
@@ -34,7 +34,10 @@ class StdoutOutput:
 
 
 class StreamOutput:
-    """A device such as /dev/null, or a named pipe. It receives the data immediately."""
+    """A named pipe, or a device such as /dev/null.
+
+    Data is written to it directly instead of to a temporary file.
+    """
 
     def __init__(self, path: Path) -> None:
         self.label = str(path)
@@ -47,7 +50,7 @@ class StreamOutput:
         self._file.flush()
 
     def abort(self) -> None:
-        with suppress(OSError):  # the reader of a pipe may be gone
+        with suppress(OSError):  # fails if the reader has already closed the pipe
             self._file.close()
 
 

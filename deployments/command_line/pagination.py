@@ -29,7 +29,7 @@ def fetch_items(
         page = parse_json(client.request("GET", path, params=params), "items", "nextCursor")
         yield from page["items"]
         limit -= len(page["items"])
-        if page["nextCursor"] is None:  # a page of a filtered list may be empty
+        if page["nextCursor"] is None:  # an empty page of a filtered list may not be the last
             return
         cursor = {"cursor": page["nextCursor"]}
 

@@ -1,7 +1,7 @@
-"""Implement `report-exports completion`, which prints a completion script for a shell.
+"""Implement `report-exports completion`, which prints a completion script for bash or zsh.
 
-The script is generated from the parser and contains all commands and options, so a completion does not start
-Python. zsh runs the script for bash.
+The script contains all commands and options of the parser, so completing a command does not start Python. zsh
+loads the bash script through bashcompinit.
 """
 
 import argparse
@@ -54,7 +54,10 @@ def script(parser: argparse.ArgumentParser, shell: str) -> str:
 
 
 def _parsers(parser: argparse.ArgumentParser, path: str) -> Iterator[tuple[str, argparse.ArgumentParser]]:
-    """Yield the parser of each command by its path, such as `schedules list`. The first path is empty."""
+    """Yield the path and the parser of each command.
+
+    A path looks like `schedules list`. The path of the main parser is empty.
+    """
     yield path, parser
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
@@ -63,7 +66,7 @@ def _parsers(parser: argparse.ArgumentParser, path: str) -> Iterator[tuple[str, 
 
 
 def _words(parser: argparse.ArgumentParser) -> list[str]:
-    """Return the subcommands, the choices of arguments, and the long options."""
+    """Return the subcommands, argument choices and long options of a command."""
     names = [str(word) for action in parser._actions for word in action.choices or ()]
     options = [option for action in parser._actions for option in action.option_strings]
     return [*names, *(option for option in options if option.startswith("--"))]
