@@ -1,9 +1,9 @@
 """Compare the speed and resource use of two commits.
 
-This benchmark measures the time until the download link is ready, exports per second, and the CPU time and
-stored bytes per export. Each commit is checked out into a temporary folder and runs a separate stack. The two
-stacks take turns, so that other load on the machine affects both. The reported numbers are the medians of all
-turns.
+This benchmark measures the time until the download link is ready, exports per second, and what an export
+costs: CPU time, and kilobytes in each table of Prefect's database. Each commit is checked out into a
+temporary folder and runs a separate stack. The two stacks take turns, so that other load on the machine
+affects both. The reported numbers are the medians of all turns.
 """
 
 import argparse
@@ -11,6 +11,7 @@ import asyncio
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import astuple, dataclass
@@ -30,6 +31,7 @@ CONCURRENT_JOBS = (1, 5, 20, 100)
 POLL_SECONDS = 0.05
 WARM_UP_EXPORTS = 8
 QUIET_SECONDS = 3.0  # time for the last events and log lines of a batch, and for replacing processes
+SMALLEST_GROWTH_KB = 0.1
 PARTS = ("worker", "prefect", "postgres", "api")
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -85,12 +87,21 @@ async def run_batch(stack: Stack, jobs: int) -> Batch:
     return Batch(seconds, jobs / seconds, *cpu)
 
 
-def database_bytes(stack: Stack) -> int:
-    """Return the size of Prefect's database, including its indexes."""
+def table_bytes(stack: Stack) -> Counter[str]:
+    """Return the size of each table in Prefect's database, including its indexes."""
     url = stack.libpq_url.rpartition("/")[0] + "/prefect"
     with psycopg.connect(url) as database:
-        row = database.execute("SELECT pg_database_size(current_database())").fetchone()
-    return int(row[0]) if row else 0
+        sizes = database.execute(
+            "SELECT relname, pg_total_relation_size(oid) FROM pg_class"
+            " WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+        )
+        return Counter({str(name): int(size) for name, size in sizes})
+
+
+def stored_by_table(sizes: Counter[str], before: Counter[str], exports: int) -> dict[str, float]:
+    """Return the kilobytes that each export has added to each table. Tables that hardly grew are omitted."""
+    added = {name: (size - before[name]) / exports / 1000 for name, size in sizes.most_common()}
+    return {name: size for name, size in added.items() if size >= SMALLEST_GROWTH_KB}
 
 
 def cpu_of_parts(stack: Stack) -> list[float]:
@@ -121,11 +132,12 @@ def main() -> None:
     sides = ((arguments.base, arguments.base_python), (arguments.commit, sys.executable))
     with ExitStack() as exit_stack:
         stacks = [exit_stack.enter_context(stack_of(commit, python)) for commit, python in sides]
-        before = [database_bytes(stack) for stack in stacks]
+        before = [table_bytes(stack) for stack in stacks]
         batches = asyncio.run(measure(stacks, arguments.turns))
         exports = WARM_UP_EXPORTS + arguments.turns * sum(CONCURRENT_JOBS)
         stored = [
-            (database_bytes(stack) - size) / exports for stack, size in zip(stacks, before, strict=True)
+            stored_by_table(table_bytes(stack), sizes, exports)
+            for stack, sizes in zip(stacks, before, strict=True)
         ]
     medians = {
         key: [median(values) for values in zip(*map(astuple, group), strict=True)]
@@ -140,10 +152,14 @@ def main() -> None:
             for index in range(len(sides))
         ],
     )
+    print_table(
+        ("table of Prefect", *(f"kB per export, {commit}" for commit, _ in sides)),
+        [(name, stored[0].get(name, 0.0), stored[1].get(name, 0.0)) for name in stored[0] | stored[1]],
+    )
     print_result(
         benchmark="commits",
         load_average=round(psutil.getloadavg()[1], 1),
-        stored_bytes_per_export=[round(size) for size in stored],
+        stored_kb_per_export=[round(sum(tables.values()), 1) for tables in stored],
         **{
             f"{name}_ratio_at_{jobs}": round(
                 medians[1, jobs][column] / max(medians[0, jobs][column], 1e-9), 2
