@@ -7,6 +7,7 @@ backlog every few seconds in case an event was lost.
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
@@ -29,12 +30,14 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import PrefectException
 
 from deployments.warm_worker.fair_share import find_owner, select_fairly
+from deployments.warm_worker.scheduled_events import Scheduled
 from flows.runs.tags import OWNER
 
 PAGE_SIZE = 200  # Prefect's maximum
 MAX_PAGES_PER_SCAN = 10
 MAX_OWNERS_PER_QUERY = 10
 SCAN_INTERVAL_SECONDS = 5.0
+REMAINING_SECONDS = 2.0
 # A run that is being cancelled frees its owner's slot immediately, even if its worker has stopped.
 CLAIMED_STATES = (StateType.PENDING, StateType.RUNNING)
 
@@ -61,17 +64,55 @@ class Backlog:
         self._pool_filter = WorkPoolFilter(name=WorkPoolFilterName(any_=[work_pool]))
         self._is_only_worker = False
         self._waiting_owners: dict[str, None] = {}  # used as an ordered set
-        self._has_due_runs = False
+        self._is_page_full = False
+        self._announced: set[UUID | None] = set()
+        self._remaining: list[WorkerFlowRunResponse] = []
+        self._queried_at = 0.0
 
     def add_waiting_owners(self, owners: Iterable[str]) -> None:
         """Remember owners that have due runs, because Prefect's response may omit these runs."""
         self._waiting_owners |= dict.fromkeys(owners)
 
+    def on_scheduled(self, scheduled: Scheduled) -> None:
+        """Note that a run was scheduled, or that such events may have been missed.
+
+        The remaining runs of the last query are dropped if the new run may have to go first.
+        """
+        self._announced.add(scheduled.run_id)
+        self.add_waiting_owners(scheduled.owners)
+        known_owners = {find_owner(run.flow_run.tags) for run in self._remaining}
+        if not scheduled.owners or not known_owners.issuperset(scheduled.owners):
+            self._remaining = []
+
+    def on_query(self, due_runs: int) -> None:
+        self._is_page_full = due_runs >= PAGE_SIZE
+        self._queried_at = time.monotonic()
+
+    def remaining_runs(self) -> list[WorkerFlowRunResponse]:
+        """Return the runs of the last query that were not claimed, unless the query is too old."""
+        is_recent = time.monotonic() - self._queried_at < REMAINING_SECONDS
+        return self._remaining if is_recent and self._is_only_worker else []
+
+    async def has_due_runs(self) -> bool:
+        """Return whether runs may be due.
+
+        Prefect is asked only if it has announced runs that were not claimed.
+        """
+        if self._remaining or self._is_page_full:
+            return True
+        if not self._announced:
+            return False
+        count = self._client.count_flow_runs
+        if await count(flow_run_filter=_due_filter(), work_pool_filter=self._pool_filter) > 0:
+            return True
+        self._announced.clear()
+        return False
+
     async def next_runs(
         self, polled_runs: Sequence[WorkerFlowRunResponse], free_slots: Callable[[], int]
     ) -> list[WorkerFlowRunResponse]:
         """Return the runs to claim, chosen from `polled_runs` and from the due runs of waiting owners."""
-        self._has_due_runs = bool(polled_runs)
+        self._remaining = []
         if not polled_runs:
             return []
         hidden, claimed_elsewhere = await asyncio.gather(
@@ -80,7 +121,7 @@ class Backlog:
         due = [run for run in [*polled_runs, *hidden] if run.flow_run.id not in self._claimed]
         queue_order = {run.work_queue_id: index for index, run in reversed(list(enumerate(polled_runs)))}
         due.sort(key=lambda run: queue_order[run.work_queue_id])
-        return select_fairly(
+        selected = select_fairly(
             due,
             get_owner=lambda run: find_owner(run.flow_run.tags),
             get_queue=lambda run: run.work_queue_id,
@@ -88,6 +129,11 @@ class Backlog:
             limit=self._limit,
             slots=min(free_slots(), len(polled_runs)),
         )
+        selected_ids = {run.flow_run.id for run in selected}
+        self._announced -= selected_ids
+        unavailable = {*self._claimed, *selected_ids}
+        self._remaining = [run for run in polled_runs if run.flow_run.id not in unavailable]
+        return selected
 
     async def is_within_limit(self, run: FlowRun) -> bool:
         """Return whether a run that was just claimed is within its owner's limit.
@@ -115,7 +161,7 @@ class Backlog:
         self._is_only_worker = all(
             worker.name == self._worker for worker in workers if worker.status == "ONLINE"
         )
-        for page in range(MAX_PAGES_PER_SCAN if self._has_due_runs else 0):
+        for page in range(MAX_PAGES_PER_SCAN if self._is_page_full else 0):
             runs = await self._read(_due_filter(), page * PAGE_SIZE, PAGE_SIZE)
             self.add_waiting_owners(owner for run in runs if (owner := find_owner(run.tags)) is not None)
             if len(runs) < PAGE_SIZE:

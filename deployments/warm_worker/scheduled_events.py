@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from uuid import UUID
 
 import anyio
@@ -9,19 +10,27 @@ from prefect.events.clients import get_events_subscriber
 from prefect.events.filters import EventAnyResourceFilter, EventFilter, EventNameFilter
 from prefect.events.schemas.events import Event
 
-from flows.runs.tags import OWNER
+from flows.runs.tags import OWNER, WEBHOOK
 
 RECONNECT_SECONDS = 2.0
-_OWNER_TAG = f"prefect.tag.{OWNER}"
+_OWNER_TAG, _WEBHOOK_TAG = f"prefect.tag.{OWNER}", f"prefect.tag.{WEBHOOK}"
 
 logger = logging.getLogger(__name__)
 
 
-async def watch_scheduled_runs(work_pool_id: UUID) -> AsyncIterator[list[str]]:
-    """Yield the owners of each run that is scheduled.
+@dataclass(frozen=True)
+class Scheduled:
+    """A run that was scheduled, and its owners.
 
-    Also yields an empty list after each new connection, because earlier events may have been missed.
+    The owners of a webhook's delivery are omitted, because it belongs to another queue. `run_id` is None
+    after each new connection, because earlier events may have been missed.
     """
+
+    run_id: UUID | None
+    owners: tuple[str, ...]
+
+
+async def watch_scheduled_runs(work_pool_id: UUID) -> AsyncIterator[Scheduled]:
     scheduled = EventFilter(
         event=EventNameFilter(name=["prefect.flow-run.Scheduled", "prefect.flow-run.AwaitingRetry"]),
         any_resource=EventAnyResourceFilter(id=[f"prefect.work-pool.{work_pool_id}"]),
@@ -29,14 +38,16 @@ async def watch_scheduled_runs(work_pool_id: UUID) -> AsyncIterator[list[str]]:
     while True:
         try:
             async with get_events_subscriber(filter=scheduled) as events:
-                yield []
+                yield Scheduled(None, ())
                 async for event in events:
-                    yield _list_owners(event)
+                    yield Scheduled(event.resource.prefect_object_id("prefect.flow-run"), _owners(event))
         except Exception:
             logger.debug("the event stream was interrupted; reconnecting", exc_info=True)
         await anyio.sleep(RECONNECT_SECONDS)
 
 
-def _list_owners(event: Event) -> list[str]:
-    tags = (resource.id for resource in event.related if resource.role == "tag")
-    return [tag.removeprefix(_OWNER_TAG) for tag in tags if tag.startswith(_OWNER_TAG)]
+def _owners(event: Event) -> tuple[str, ...]:
+    tags = [resource.id for resource in event.related if resource.role == "tag"]
+    if _WEBHOOK_TAG in tags:
+        return ()
+    return tuple(tag.removeprefix(_OWNER_TAG) for tag in tags if tag.startswith(_OWNER_TAG))

@@ -47,8 +47,8 @@ from flows.settings import Settings
 
 ENTRYPOINT_CACHE_SECONDS = 10.0
 CRASH_DETECTION_SECONDS = 2.0
-# An event can arrive before its run is committed, so the worker reads scheduled runs several times.
-READS_PER_EVENT, SECONDS_BETWEEN_READS = 3, 0.02
+# An event can arrive before its run is committed, so the worker queries the due runs several times.
+QUERIES_PER_EVENT, SECONDS_BETWEEN_QUERIES = 3, 0.02
 
 
 class WarmStarter:
@@ -108,7 +108,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         self._own: dict[UUID, Lease] = {}
         self._runs_per_process = runs_per_process
         self._wake = asyncio.Event()
-        self._reads = 1
+        self._queries = 0
         self._draining = False
         self._other_entrypoints = Settings().other_entrypoints
         self._entrypoints: dict[UUID, tuple[float, str]] = {}
@@ -169,12 +169,17 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         """
         if self.limiter.available_tokens < 1:
             return []
-        scheduled = await super()._get_scheduled_flow_runs()
+        scheduled = self._backlog.remaining_runs() or await self._query_scheduled_runs()
         due = [run for run in scheduled if run.flow_run.id not in self._submitting_flow_run_ids]
         selected = await self._backlog.next_runs(due, lambda: int(self.limiter.available_tokens))
         # There is no await between here and the claim, so concurrent reads cannot select the same run.
         self._owners |= {run.flow_run.id: find_owner(run.flow_run.tags) for run in selected}
         return selected
+
+    async def _query_scheduled_runs(self) -> list[WorkerFlowRunResponse]:
+        runs = await super()._get_scheduled_flow_runs()
+        self._backlog.on_query(len(runs))
+        return runs
 
     async def _submit_run(self, flow_run: FlowRun) -> None:
         """Claim the run, execute it, and wait until its process has ended."""
@@ -260,9 +265,9 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
 
     async def _listen(self) -> None:
         assert self._work_pool is not None  # noqa: S101 - checked in setup()
-        async for owners in watch_scheduled_runs(self._work_pool.id):
-            self._backlog.add_waiting_owners(owners)
-            self._reads = READS_PER_EVENT
+        async for scheduled in watch_scheduled_runs(self._work_pool.id):
+            self._backlog.on_scheduled(scheduled)
+            self._queries = QUERIES_PER_EVENT
             self._wake.set()
 
     async def _claim_when_woken(self) -> None:
@@ -273,11 +278,13 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         while True:
             await self._wake.wait()
             self._wake.clear()
-            reads, self._reads = self._reads, 1
+            queries, self._queries = self._queries, 0
             try:
-                for _ in range(reads):
+                if not queries and await self._backlog.has_due_runs():
+                    queries = 1
+                for _ in range(queries):
                     if await self.get_and_submit_flow_runs():
                         break
-                    await anyio.sleep(SECONDS_BETWEEN_READS)
+                    await anyio.sleep(SECONDS_BETWEEN_QUERIES)
             except Exception:
                 self._logger.debug("Reading scheduled runs failed; the next poll retries", exc_info=True)
