@@ -45,6 +45,7 @@ PRELOAD = [
     "deployments.warm_worker.processes.child",
     "deployments.warm_worker.processes.isolation",
     "deployments.warm_worker.processes.task_run_events",
+    "deployments.warm_worker.processes.engine_calls",
     "deployments.warm_worker.processes.gc_freeze",
 ]
 
@@ -164,6 +165,7 @@ def _warm_up() -> "Iterator[Settings]":
 
     from deployments.warm_worker.processes.prefect_internals import (
         keep_result_storage,
+        omit_hook_lines,
         open_background_services,
     )
     from flows.reports import catalog
@@ -174,6 +176,7 @@ def _warm_up() -> "Iterator[Settings]":
     open_background_services()
     settings = Settings()
     setup_logging()
+    omit_hook_lines()
     logs.configure(settings.log_format)
     catalog(settings.catalog_modules, settings.default_report)
     open_storage(settings.storage_url, settings.public_url, settings.silence_seconds).warm_up()

@@ -17,6 +17,7 @@ We replace the following functions in the child process. The list describes the 
 * observe_flow_run_suspension blocks each run for 140 ms to open a WebSocket that short runs never use.
 * emit_task_run_state_change_event sends three events for each task run (see task_run_events.py).
 * related_resources_from_run_context reads five objects per run to show names next to ids in events.
+* update_flow_run and read_flow_run of the engine's client send two requests per run (see engine_calls.py).
 * _send_heartbeats can delay the end of a run by a second. Our progress artifact serves as the heartbeat.
 * load_flow_run reads the run from the server, although the worker has just received it.
 * start_client_metrics_server tries to open the worker's metrics port a second time, so the run fails.
@@ -24,6 +25,7 @@ We replace the following functions in the child process. The list describes the 
 """
 
 import contextvars
+import logging
 import os
 import threading
 from collections.abc import Iterator, Set
@@ -38,6 +40,7 @@ from prefect._flow_run_suspension import FlowRunSuspensionRequest, observe_flow_
 from prefect._internal.attempt_control import EngineOutcomeReceipt
 from prefect._internal.control_listener import report_engine_outcome
 from prefect._internal.version_checking import _api_version_check_key, _cache_api_version_check
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.context import FlowRunContext
 from prefect.events import worker as events_worker
@@ -50,7 +53,8 @@ from prefect.runner._process_manager import ProcessHandle
 from prefect.settings import PREFECT_API_URL
 from prefect.utilities.engine import emit_task_run_state_change_event
 
-from deployments.warm_worker.processes.task_run_events import held_briefly
+from deployments.warm_worker.processes.engine_calls import answered_locally
+from deployments.warm_worker.processes.task_run_events import held_briefly, is_brief
 
 __all__ = [
     "FlowRunExecutorContext",
@@ -58,6 +62,7 @@ __all__ = [
     "close_background_services",
     "flush_background_services",
     "keep_result_storage",
+    "omit_hook_lines",
     "open_background_services",
     "run_flow",
 ]
@@ -74,6 +79,17 @@ def open_background_services() -> None:
     vars(handlers).update(APILogWorker=APILogWorker)
     EventsWorker.instance()
     APILogWorker.instance()
+
+
+def omit_hook_lines() -> None:
+    """Do not store the log lines in which the engine reports that it calls a hook."""
+    for handler in logging.getLogger("prefect.flow_runs").handlers:
+        if isinstance(handler, handlers.APILogHandler):
+            handler.addFilter(_is_informative)
+
+
+def _is_informative(record: logging.LogRecord) -> bool:
+    return record.funcName != "call_hooks" or record.levelno > logging.INFO
 
 
 def keep_result_storage() -> None:
@@ -101,7 +117,8 @@ def run_flow(flow_run: FlowRun, entrypoint: str, environment: dict[str, str]) ->
         _send_heartbeats=_no_heartbeats,
     )
     vars(prefect_context).update(start_client_metrics_server=lambda: None)
-    with held_briefly(emit_task_run_state_change_event) as emit:
+    client = get_client(sync_client=True)
+    with answered_locally(client, flow_run), held_briefly(emit_task_run_state_change_event) as emit:
         vars(task_engine).update(emit_task_run_state_change_event=emit)
         _run_flow_from_runtime_entrypoint(flow_run.id, entrypoint)
     return bool(outcomes) and outcomes[-1].state_type == StateType.COMPLETED.value
@@ -150,6 +167,8 @@ async def _related_resources(client: Any, exclude: Set[str] | None = None) -> li
     run = context.flow_run if context is not None else None
     if run is None:
         return []
+    if is_brief():
+        return [_related("flow-run", f"prefect.flow-run.{run.id}")]
     ids_by_role = {
         "flow-run": run.id,
         "flow": run.flow_id,
@@ -159,10 +178,12 @@ async def _related_resources(client: Any, exclude: Set[str] | None = None) -> li
     resources = {role: f"prefect.{role}.{id_}" for role, id_ in ids_by_role.items() if id_ is not None}
     related = [*resources.items(), *(("tag", f"prefect.tag.{tag}") for tag in sorted(run.tags))]
     return [
-        RelatedResource({"prefect.resource.id": resource_id, "prefect.resource.role": role})
-        for role, resource_id in related
-        if resource_id not in (exclude or ())
+        _related(role, resource_id) for role, resource_id in related if resource_id not in (exclude or ())
     ]
+
+
+def _related(role: str, resource_id: str) -> RelatedResource:
+    return RelatedResource({"prefect.resource.id": resource_id, "prefect.resource.role": role})
 
 
 @contextmanager

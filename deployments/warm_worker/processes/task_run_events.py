@@ -1,14 +1,15 @@
 """Send only one event for a task run that ends within the first second of its flow run.
 
 Task-run events account for more than half of the load and of the database rows that a small export causes in
-Prefect. The final event of a task run contains the start time and everything else that the UI shows. The
-events of later task runs are sent unchanged.
+Prefect. The final event of a task run contains the start time and everything else that the UI shows. If the
+task run has completed, this event names only the flow run, because Prefect stores each related resource in a
+separate row. The events of later task runs are sent unchanged.
 """
 
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import copy_context
+from contextvars import ContextVar, copy_context
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -17,9 +18,15 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.events.schemas.events import Event
 
 HOLD_SECONDS = 1.0
+_brief: ContextVar[bool] = ContextVar("brief", default=False)
 
 # The type of Prefect's emit_task_run_state_change_event.
 Emit = Callable[..., Event | None]
+
+
+def is_brief() -> bool:
+    """Return whether the event of the current context names only its flow run."""
+    return _brief.get()
 
 
 class TaskRunEvents:
@@ -42,7 +49,10 @@ class TaskRunEvents:
         """Emit an event or hold it back. Takes the same arguments as Prefect's function."""
         send = partial(self._send, task_run.model_copy(), initial_state, validated_state)
         with self._lock:
-            if not self._holds or validated_state.is_final():
+            if self._holds and validated_state.is_completed():
+                self._held.pop(task_run.id, None)
+                copy_context().run(_send_briefly, send)
+            elif not self._holds or validated_state.is_final():
                 self._held.pop(task_run.id, None)
                 send()
             else:
@@ -61,6 +71,11 @@ class TaskRunEvents:
     def _send(self, task_run: TaskRun, initial_state: State[Any] | None, validated_state: State[Any]) -> None:
         last = self._last.get(task_run.id)
         self._last[task_run.id] = self._emit(task_run, initial_state, validated_state, last)
+
+
+def _send_briefly(send: Callable[[], None]) -> None:
+    _brief.set(True)
+    send()
 
 
 @contextmanager

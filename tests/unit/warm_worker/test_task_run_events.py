@@ -19,12 +19,14 @@ class Sent:
         self.states: list[tuple[str, str]] = []
         self.follows: list[Event | None] = []
         self.events: list[Event] = []
+        self.brief: list[bool] = []
 
     def __call__(
         self, task_run: TaskRun, initial: State[Any] | None, validated: State[Any], follows: Event | None
     ) -> Event:
         self.states.append((task_run.name, validated.name or ""))
         self.follows.append(follows)
+        self.brief.append(task_run_events.is_brief())
         resource = Resource({"prefect.resource.id": str(task_run.id)})
         self.events.append(Event(event="state", resource=resource))
         return self.events[-1]
@@ -41,6 +43,16 @@ def test_short_task_run_sends_only_its_final_state() -> None:
         events.emit(run, None, state)
     events.release()
     assert sent.states == [("fetch", "Completed")]
+    assert sent.brief == [True]
+
+
+def test_failed_task_run_names_all_related_resources() -> None:
+    sent, run = Sent(), task_run()
+    events = TaskRunEvents(sent)
+    for state in (Pending(), Running(), Failed()):
+        events.emit(run, None, state)
+    assert sent.states == [("fetch", "Failed")]
+    assert sent.brief == [False]
 
 
 def test_long_task_run_sends_all_states_in_order() -> None:
@@ -52,6 +64,7 @@ def test_long_task_run_sends_all_states_in_order() -> None:
     events.emit(run, STATES[1], Failed())
     assert [name for _, name in sent.states] == ["Pending", "Running", "Failed"]
     assert sent.follows == [None, sent.events[0], sent.events[1]]
+    assert sent.brief == [False] * 3
 
 
 def test_held_states_of_several_tasks_are_sent_when_the_flow_ends() -> None:
