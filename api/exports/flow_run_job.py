@@ -16,6 +16,8 @@ from flows.runs.receipt import RunProgress
 from flows.runs.tags import DELETED_TAG, OWNER, REPORT, SCHEDULE, owner_from_tags
 from flows.schedules.parameters import parse_schedule_parameters, request_for_run
 
+REQUEST_LABEL, EARLIER_REQUEST_TAG = "report-exports.request", "request:"
+
 
 def owner_tag(caller: str) -> str:
     return OWNER + caller
@@ -25,8 +27,21 @@ def report_tag(name: str) -> str:
     return REPORT + name
 
 
-def request_tag(request: ExportRequest) -> str:
-    return f"request:{request.fingerprint[:32]}"
+def request_label(request: ExportRequest) -> dict[str, str]:
+    """Return the label that identifies the request of a run.
+
+    A label needs less space than a tag, because Prefect copies the tags of a run into each of its events.
+    """
+    return {REQUEST_LABEL: request.fingerprint[:32]}
+
+
+def is_run_of(request: ExportRequest, flow_run: FlowRun) -> bool:
+    fingerprint = request.fingerprint[:32]
+    # Earlier versions stored a tag instead of a label.
+    return (
+        flow_run.labels.get(REQUEST_LABEL) == fingerprint
+        or f"{EARLIER_REQUEST_TAG}{fingerprint}" in flow_run.tags
+    )
 
 
 def schedule_tag(schedule_id: str) -> str:
@@ -76,7 +91,7 @@ def tags_once_deleted(tags: Sequence[str]) -> list[str]:
 
     They hide the run until it has ended and can be removed from Prefect.
     """
-    return [*(tag for tag in tags if not tag.startswith((OWNER, "request:"))), DELETED_TAG]
+    return [*(tag for tag in tags if not tag.startswith((OWNER, EARLIER_REQUEST_TAG))), DELETED_TAG]
 
 
 def ended_without_receipt(flow_run: FlowRun, progress_by_run: Mapping[str, RunProgress]) -> bool:

@@ -20,9 +20,10 @@ from api.access.caller import Caller
 from api.access.rate_limits import Admission
 from api.exports.flow_run_job import (
     as_job,
+    is_run_of,
     owner_tag,
     report_tag,
-    request_tag,
+    request_label,
     run_parameters,
     tags_once_deleted,
 )
@@ -162,7 +163,7 @@ class RunWriter:
                     raise refusal
                 flow_run, replayed = await self._create(request, caller, key, prefect_key, oldest, tags)
                 entry.started = not replayed
-            if key is not None and replayed and request_tag(request) not in flow_run.tags:
+            if key is not None and replayed and not is_run_of(request, flow_run):
                 raise KeyReused
             return as_job(flow_run, {}, self._attempts), replayed
 
@@ -221,9 +222,9 @@ class RunWriter:
             (await self._server.deployment()).id,
             parameters=run_parameters(request, caller),
             name=name,
-            tags=[owner_tag(caller.name), report_tag(request.report.name), request_tag(request), *tags],
+            tags=[owner_tag(caller.name), report_tag(request.report.name), *tags],
             idempotency_key=key,
-            labels=tracing.trace_labels(),
+            labels={**tracing.trace_labels(), **request_label(request)},
         )
         if flow_run.name != name:
             return flow_run, True

@@ -69,6 +69,7 @@ class Prefect:
             created=self.now,
             expected_start_time=self.now,
             tags=tags,
+            labels=fields["labels"],
             idempotency_key=idempotency_key,
             parameters=fields["parameters"],
             state=State(type=StateType.SCHEDULED),
@@ -233,6 +234,14 @@ def test_a_key_is_bound_to_its_request(writer: RunWriter) -> None:
     started(writer, "k")
     with pytest.raises(KeyReused):
         started(writer, "k", name="other")
+
+
+def test_a_key_returns_a_run_of_an_earlier_version(prefect: Prefect, writer: RunWriter) -> None:
+    first, _ = started(writer, "k")
+    tag = f"request:{request().fingerprint[:32]}"
+    run_id = UUID(first.run.id)
+    prefect.runs[run_id] = prefect.runs[run_id].model_copy(update={"labels": {}, "tags": [tag, "owner:ada"]})
+    assert started(writer, "k")[0].run.id == first.run.id
 
 
 def test_a_key_is_free_after_its_life(prefect: Prefect, writer: RunWriter) -> None:
