@@ -1,8 +1,9 @@
 """Answer polls from a cache, so that the load on Prefect does not grow with the number of polls.
 
-A job is watched from its first poll until it finishes or is no longer polled. All watched jobs are read
-together in one batch, once a second or earlier if Prefect sends an event about one of them. Finished jobs
-stay cached for a minute.
+A job is watched from its first poll until it finishes or is no longer polled. Watched jobs are read together
+in one batch. Running jobs are read once a second, and a job that has ended according to an event from Prefect
+is read at once. Queued jobs are read less often, because there may be many of them and events report when
+they start. Finished jobs stay cached for a minute.
 """
 
 import asyncio
@@ -14,12 +15,16 @@ from dataclasses import dataclass, field
 
 from api.exports.job import Job
 from api.exports.queue_positions import QueuePositions
-from api.exports.run_reader import RunReader
+from api.exports.run_reader import RunReader, StateChange
 from api.web.problems import Unavailable
 
 TICK_SECONDS = 1.0
+# The time between two reads of all jobs, in case an event was lost. Must be shorter than STALE_AFTER_SECONDS.
+FULL_READ_SECONDS = 3.0
 # Events arrive in bursts, and one read covers a whole burst.
-MIN_SECONDS_BETWEEN_READS = 0.02
+MIN_SECONDS_BETWEEN_READS = 0.05
+# An event can arrive before its run is committed, so an ended run is read again if it still appears to run.
+READS_PER_CHANGE = 2
 DROPPED_AFTER_SECONDS = 60.0
 # Finished jobs are read again after this time, because another process may delete them or their files.
 FINAL_CACHED_SECONDS = 60.0
@@ -55,6 +60,8 @@ class PollWatcher:
         self._watched: OrderedDict[str, Watched] = OrderedDict()
         self._reading: dict[tuple[str, str], asyncio.Future[Job | None]] = {}
         self._wake = asyncio.Event()
+        self._changed: dict[str, int] = {}  # number of reads left, keyed by job id
+        self._tick_at = self._full_read_at = -FULL_READ_SECONDS
         self._stale = False
         self._positions = QueuePositions(runs, clock)
 
@@ -71,7 +78,8 @@ class PollWatcher:
     def watch(self, job: Job, caller: str) -> None:
         now = self._clock()
         if job.run.id not in self._watched:
-            self._positions.forget(caller)
+            self._positions.add(job, caller)
+            self._changed[job.run.id] = 1  # events may have arrived before the job was watched
         self._watched.setdefault(job.run.id, Watched(job, caller, polled_at=now, read_at=now))
         while len(self._watched) > MAX_WATCHED:
             self._watched.popitem(last=False)
@@ -158,7 +166,31 @@ class PollWatcher:
         """Read the states of all unfinished jobs in one batch."""
         if not self._stale:  # during an outage, a dropped job could not be read again
             self._drop_unpolled()
-        ids = [job_id for job_id, watched in self._watched.items() if not watched.job.finished]
+        self._tick_at = self._full_read_at = self._clock()
+        await self._read_jobs(
+            [job_id for job_id, watched in self._watched.items() if not watched.job.finished]
+        )
+
+    async def _read_due(self) -> None:
+        """Read the changed jobs, and once a second the running jobs. Read all jobs every few seconds."""
+        now = self._clock()
+        if self._stale or now - self._full_read_at >= FULL_READ_SECONDS:
+            await self.read_once()
+            return
+        is_tick = now - self._tick_at >= TICK_SECONDS
+        await self._read_jobs(
+            [
+                job_id
+                for job_id, watched in self._watched.items()
+                if not watched.job.finished
+                and (job_id in self._changed or (is_tick and watched.job.status != "queued"))
+            ]
+        )
+        if is_tick:
+            self._tick_at = now
+
+    async def _read_jobs(self, ids: list[str]) -> None:
+        changed, self._changed = self._changed, {}
         if not ids:
             return
         try:
@@ -169,6 +201,13 @@ class PollWatcher:
         self._stale = False
         for job_id in ids:
             self._update(job_id, jobs.get(job_id))
+            self._read_again_later(job_id, changed.get(job_id, 1) - 1)
+
+    def _read_again_later(self, job_id: str, reads: int) -> None:
+        watched = self._watched.get(job_id)
+        if reads and watched is not None and not watched.job.finished:
+            self._changed.setdefault(job_id, reads)
+            self._wake.set()
 
     def _update(self, job_id: str, job: Job | None) -> None:
         watched = self._watched.get(job_id)
@@ -182,7 +221,8 @@ class PollWatcher:
             if job == before:  # heartbeats are not compared, so they do not wake waiting clients
                 return
             if job.status != before.status:  # the caller's other exports may have moved up
-                self._positions.forget(watched.caller)
+                self._positions.remove(job_id, watched.caller)
+                self._positions.add(job, watched.caller)
         watched.changed.set()
         watched.changed = asyncio.Event()
 
@@ -201,17 +241,23 @@ class PollWatcher:
                     await self._wake.wait()
             self._wake.clear()
             try:
-                await self.read_once()
+                await self._read_due()
             except Exception:
                 logger.exception("could not read the watched jobs; will retry")
             await asyncio.sleep(MIN_SECONDS_BETWEEN_READS)
 
+    def _note(self, change: StateChange) -> None:
+        if change.run_id not in self._watched:
+            return
+        self._changed[change.run_id] = READS_PER_CHANGE if change.ended else 1
+        if change.ended:  # other changes are read at the next tick
+            self._wake.set()
+
     async def _keep_listening(self) -> None:
         while True:
             try:
-                async for run_id in self._runs.changes():
-                    if run_id in self._watched:
-                        self._wake.set()
+                async for change in self._runs.changes():
+                    self._note(change)
             except Exception:
                 logger.debug("lost the event stream; will reconnect", exc_info=True)
             await asyncio.sleep(RECONNECT_SECONDS)

@@ -1,4 +1,8 @@
-"""Compute the positions of queued exports, and cache each caller's queue for one second."""
+"""Compute the positions of queued exports, and cache each caller's queue for a few seconds.
+
+Prefect returns whole runs, so reading a long queue is expensive. Changes that this process learns about are
+applied to the cached queue.
+"""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -8,7 +12,7 @@ from datetime import datetime
 from api.exports.job import Job
 from api.exports.run_reader import MAX_PER_READ, RunReader
 
-CACHED_SECONDS = 1.0
+CACHED_SECONDS = 3.0
 MAX_CALLERS = 10_000
 
 
@@ -19,7 +23,7 @@ class _Queue:
     `waiting` maps the id of each export to its due time. `read_at` is the time at which the queue was read.
     """
 
-    waiting: Mapping[str, datetime]
+    waiting: dict[str, datetime]
     read_at: float
 
 
@@ -44,6 +48,14 @@ class QueuePositions:
         queue = self._queues.get(caller)
         return position_in(queue.waiting, job) if queue is not None else 0
 
+    def add(self, job: Job, caller: str) -> None:
+        if job.status == "queued" and (queue := self._queues.get(caller)) is not None:
+            queue.waiting[job.run.id] = job.run.created_at
+
+    def remove(self, job_id: str, caller: str) -> None:
+        if (queue := self._queues.get(caller)) is not None:
+            queue.waiting.pop(job_id, None)
+
     def forget(self, caller: str) -> None:
         """Drop the cached queue, because it has changed. The next poll reads it from Prefect again."""
         self._queues.pop(caller, None)
@@ -58,7 +70,7 @@ class QueuePositions:
     async def _read(self, caller: str) -> _Queue:
         reading, read_at = asyncio.current_task(), self._clock()
         try:
-            queue = _Queue(await self._runs.waiting(caller), read_at)
+            queue = _Queue(dict(await self._runs.waiting(caller)), read_at)
         finally:
             is_latest = self._reading.get(caller) is reading
             if is_latest:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
@@ -18,7 +19,7 @@ from prefect.client.schemas.filters import (
     FlowRunFilterStateType,
     FlowRunFilterTags,
 )
-from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.events.clients import get_events_subscriber
 from prefect.events.filters import EventAnyResourceFilter, EventFilter, EventNameFilter
@@ -60,6 +61,14 @@ STATE_TYPES: dict[Status, tuple[StateType, ...]] = {
     "error": (StateType.FAILED, StateType.CRASHED, StateType.COMPLETED),
     "cancelled": (StateType.CANCELLED, StateType.COMPLETED),
 }
+
+
+@dataclass(frozen=True)
+class StateChange:
+    """A change of a run's state that Prefect has reported. `ended` is true if the new state is final."""
+
+    run_id: str
+    ended: bool
 
 
 class RunReader:
@@ -223,8 +232,7 @@ class RunReader:
                 counts[status] = await self._client.count_flow_runs(flow_filter=flow, flow_run_filter=runs)
         return counts
 
-    async def changes(self) -> AsyncIterator[str]:
-        """Yield the id of each run for which Prefect reports a change of state."""
+    async def changes(self) -> AsyncIterator[StateChange]:
         async with self._server.answering():
             flow_id = (await self._server.deployment()).flow_id
         changed = EventFilter(
@@ -235,7 +243,8 @@ class RunReader:
             async for event in events:
                 if event.event in IGNORED_EVENTS:
                     continue
-                yield event.resource.id.removeprefix("prefect.flow-run.")
+                run_id = event.resource.id.removeprefix("prefect.flow-run.")
+                yield StateChange(run_id, event.resource.get("prefect.state-type") in TERMINAL_STATES)
 
     async def live_workers(self, work_pool: str, now: datetime) -> int:
         async with self._server.answering():

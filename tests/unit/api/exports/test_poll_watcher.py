@@ -10,6 +10,7 @@ import pytest
 from api.exports import poll_watcher
 from api.exports.job import Job
 from api.exports.poll_watcher import DROPPED_AFTER_SECONDS, CachedJob, PollWatcher
+from api.exports.run_reader import StateChange
 from api.web.problems import Unavailable
 from flows.runs.receipt import RunProgress
 from tests.support.prefect_job import HALF, JOB_ID, WHOLE, job
@@ -30,7 +31,7 @@ class FakeRuns:
     single_reads: int = 0
     batches: list[list[str]] = field(default_factory=list)
     down: bool = False
-    changed: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+    changed: asyncio.Queue[StateChange] = field(default_factory=asyncio.Queue)
 
     async def read(self, job_id: str, caller: str) -> Job | None:
         self.single_reads += 1
@@ -43,7 +44,7 @@ class FakeRuns:
         self._raise_if_down()
         return {job_id: self.jobs[job_id] for job_id in job_ids if job_id in self.jobs}
 
-    async def changes(self) -> AsyncIterator[str]:
+    async def changes(self) -> AsyncIterator[StateChange]:
         while True:
             yield await self.changed.get()
 
@@ -222,7 +223,7 @@ def test_an_event_triggers_a_read(
         await watched.read(JOB_ID, OWNER)
         async with watched.watching(), asyncio.timeout(5):
             runs.put(job("COMPLETED", WHOLE))
-            runs.changed.put_nowait(JOB_ID)
+            runs.changed.put_nowait(StateChange(JOB_ID, ended=True))
             await watched.wait_for_change(JOB_ID, 60)
         return await watched.read(JOB_ID, OWNER)
 
@@ -243,3 +244,40 @@ def test_without_events_the_tick_reads(
             await watched.wait_for_change(JOB_ID, 60)
 
     asyncio.run(scenario())
+
+
+def queued(number: int) -> Job:
+    waiting = job("SCHEDULED", RunProgress())
+    return replace(waiting, run=replace(waiting.run, id=f"{number:08x}{JOB_ID[8:]}"))
+
+
+def test_a_tick_reads_running_and_changed_jobs(runs: FakeRuns, watched: PollWatcher, clock: Seconds) -> None:
+    runs.put(waiting := queued(1), starting := queued(2))
+
+    async def scenario() -> None:
+        for job_id in (JOB_ID, waiting.run.id, starting.run.id):
+            await watched.read(job_id, OWNER)
+        await watched._read_due()
+        clock.now += poll_watcher.TICK_SECONDS
+        watched._note(StateChange(starting.run.id, ended=False))
+        await watched._read_due()
+        clock.now += poll_watcher.FULL_READ_SECONDS
+        await watched._read_due()
+
+    asyncio.run(scenario())
+    everything = [JOB_ID, waiting.run.id, starting.run.id]
+    assert runs.batches == [everything, [JOB_ID, starting.run.id], everything]
+
+
+def test_a_job_that_still_seems_to_run_after_its_end_is_read_again(
+    runs: FakeRuns, watched: PollWatcher
+) -> None:
+    async def scenario() -> None:
+        await watched.read(JOB_ID, OWNER)
+        await watched._read_due()
+        watched._note(StateChange(JOB_ID, ended=True))
+        for _ in range(4):
+            await watched._read_due()
+
+    asyncio.run(scenario())
+    assert runs.batches == [[JOB_ID]] * 3
