@@ -1,6 +1,7 @@
 """Create, read and delete the Prefect artifacts of a run.
 
-The artifacts contain the progress of the run, the columns of its file, and its page.
+The artifacts contain the progress of the run, the columns of its file, and its page. The methods of Prefect's
+client would also send an event for each artifact that is created or updated. Nothing uses these events.
 """
 
 import json
@@ -12,7 +13,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.actions import ArtifactCreate
+from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, ArtifactFilterType
 from prefect.client.schemas.objects import Artifact
 from prefect.exceptions import ObjectNotFound
@@ -44,12 +45,23 @@ def all_filter(*run_ids: UUID) -> ArtifactFilter:
     return ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=list(run_ids)))
 
 
+def create_artifact(client: SyncPrefectClient, artifact: ArtifactCreate) -> UUID:
+    body = artifact.model_dump(mode="json", exclude_unset=True)
+    return UUID(client.request("POST", "/artifacts/", json=body).json()["id"])
+
+
+def update_artifact(client: SyncPrefectClient, artifact_id: UUID, artifact: ArtifactUpdate) -> None:
+    body = artifact.model_dump(mode="json", exclude_unset=True)
+    client.request("PATCH", "/artifacts/{id}", json=body, path_params={"id": artifact_id})
+
+
 def create_artifacts(client: SyncPrefectClient, run_id: UUID, contents: Iterable[tuple[str, Any]]) -> None:
     """Create artifacts from (type, data) pairs, and delete them again if the run has been deleted."""
     for artifact_type, data in contents:
         description = DESCRIPTIONS.get(artifact_type)
-        client.create_artifact(
-            ArtifactCreate(type=artifact_type, flow_run_id=run_id, data=data, description=description)
+        create_artifact(
+            client,
+            ArtifactCreate(type=artifact_type, flow_run_id=run_id, data=data, description=description),
         )
     # The check comes last, because a deletion that starts after it finds and deletes the artifacts itself.
     if _is_deleted(client, run_id):

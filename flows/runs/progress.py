@@ -20,7 +20,7 @@ from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
 
 from flows.errors import Superseded
 from flows.runs import prefect_calls
-from flows.runs.artifacts import PROGRESS, progress_filter
+from flows.runs.artifacts import PROGRESS, create_artifact, progress_filter, update_artifact
 from flows.runs.prefect_calls import call_patiently
 from flows.runs.receipt import Receipt, RunProgress, parse_metadata, percent_written
 
@@ -143,18 +143,19 @@ class ProgressReporter:
 
     def _put(self, progress: RunProgress) -> None:
         if self._artifact_id is None:
-            artifact = self._client.create_artifact(
+            self._artifact_id = create_artifact(
+                self._client,
                 ArtifactCreate(
                     type=PROGRESS,
                     flow_run_id=self._run_id,
                     data=progress.percent,
                     description=progress.rows_text,
                     metadata_=progress.as_metadata(),
-                )
+                ),
             )
-            self._artifact_id = artifact.id
         else:
-            self._client.update_artifact(
+            update_artifact(
+                self._client,
                 self._artifact_id,
                 ArtifactUpdate(
                     data=progress.percent,

@@ -7,7 +7,6 @@ from uuid import UUID, uuid4
 
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.actions import ArtifactCreate
 from prefect.exceptions import ObjectNotFound
 
 from flows.runs.artifacts import COLUMNS, PAGE, create_artifacts
@@ -21,10 +20,13 @@ class Prefect:
     """Fake Prefect client that stores artifacts. `tags` is None if the run does not exist."""
 
     tags: list[str] | None
-    artifacts: dict[UUID, ArtifactCreate] = field(default_factory=dict)
+    artifacts: dict[UUID, dict[str, Any]] = field(default_factory=dict)
 
-    def create_artifact(self, artifact: ArtifactCreate) -> None:
-        self.artifacts[uuid4()] = artifact
+    def request(self, method: str, path: str, json: dict[str, Any]) -> SimpleNamespace:
+        assert (method, path) == ("POST", "/artifacts/")
+        artifact_id = uuid4()
+        self.artifacts[artifact_id] = json
+        return SimpleNamespace(json=lambda: {"id": str(artifact_id)})
 
     def read_artifacts(self, **_: Any) -> list[SimpleNamespace]:
         return [SimpleNamespace(id=artifact_id) for artifact_id in self.artifacts]
@@ -44,4 +46,4 @@ class Prefect:
 def test_a_deleted_run_keeps_no_artifacts(tags: list[str] | None, types: list[str]) -> None:
     prefect = Prefect(tags)
     create_artifacts(cast(SyncPrefectClient, prefect), uuid4(), CONTENTS)
-    assert [artifact.type for artifact in prefect.artifacts.values()] == types
+    assert [artifact["type"] for artifact in prefect.artifacts.values()] == types

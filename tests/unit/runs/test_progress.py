@@ -38,11 +38,9 @@ class FakeClient:
     wrote: threading.Event = field(default_factory=threading.Event)
     failures: int = 0
 
-    def create_artifact(self, artifact: Any) -> Any:
-        return self._record(artifact)
-
-    def update_artifact(self, artifact_id: UUID, artifact: Any) -> Any:
-        return self._record(artifact)
+    def request(self, method: str, path: str, json: Any, **_: Any) -> Any:
+        assert (method, path) in (("POST", "/artifacts/"), ("PATCH", "/artifacts/{id}"))
+        return self._record(SimpleNamespace(**json))
 
     def read_artifacts(self, **_: Any) -> list[Any]:
         return self.earlier
@@ -63,7 +61,7 @@ class FakeClient:
         self._fail()
         self.written.append(artifact)
         self.wrote.set()
-        return SimpleNamespace(id=uuid4())
+        return SimpleNamespace(json=lambda: {"id": str(uuid4())})
 
     @property
     def percents(self) -> list[int]:
