@@ -8,9 +8,28 @@ import psycopg
 import pytest
 
 from tests.support.export_client import Session
+from tests.support.prefect_tables import prefects_tables
+from tests.support.running_stack import Stack
 
 PAGE_SECONDS = 10.0
+EVENTS_SECONDS = 15.0
 TASKS = {"fetch", "transform_to_csv", "upload", "presign"}
+# The event of a flow run names the run, its flow, deployment, work queue and work pool, and two tags. Events
+# of task runs are not counted, because there are more of them if a busy machine makes the tasks slow.
+RESOURCES = {
+    "prefect.flow-run.Scheduled": 7,
+    "prefect.flow-run.Pending": 7,
+    "prefect.flow-run.Running": 7,
+    "prefect.flow-run.Completed": 7,
+}
+MAX_LOG_LINES = 6
+RESOURCES_OF_EVENTS = """
+    SELECT event, sum(1 + jsonb_array_length(related))
+    FROM events
+    WHERE resource_id = 'prefect.flow-run.' || %(run)s
+        OR related_resource_ids @> jsonb_build_array('prefect.flow-run.' || %(run)s)
+    GROUP BY event
+"""
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +74,20 @@ def test_each_step_is_a_task_run(prefect: httpx.Client, article: Session) -> Non
     runs = prefect.post("/task_runs/filter", json=query).raise_for_status().json()
     assert {run["task_key"].partition("-")[0] for run in runs} == TASKS
     assert {run["state"]["type"] for run in runs} == {"COMPLETED"}
+
+
+def test_an_export_causes_few_rows_in_prefect(stack: Stack, article: Session) -> None:
+    deadline = time.monotonic() + EVENTS_SECONDS
+    with prefects_tables(stack) as database:
+        while True:  # the server writes events every few seconds
+            resources = dict(database.execute(RESOURCES_OF_EVENTS, {"run": article.id}).fetchall())
+            if resources.keys() >= RESOURCES.keys() or time.monotonic() > deadline:
+                break
+            time.sleep(0.2)
+        lines = database.execute("SELECT message FROM log WHERE flow_run_id = %s", [article.id]).fetchall()
+    assert {event: resources[event] for event in RESOURCES} == RESOURCES
+    assert not [event for event in resources if "artifact" in event]
+    assert len(lines) <= MAX_LOG_LINES, lines
 
 
 def test_one_progress_artifact_ends_at_100(artifacts: list[dict[str, Any]]) -> None:
