@@ -26,6 +26,7 @@ from deployments.warm_worker.entrypoints import check_entrypoint, check_pull_ste
 from deployments.warm_worker.rescue import Rescuer
 from deployments.warm_worker.work_pool import (
     DEFAULT_LIMIT,
+    JOB_TEMPLATE,
     TYPE,
     WarmConfiguration,
     WarmResult,
@@ -50,6 +51,10 @@ class StockWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         self._processes: dict[UUID, asyncio.subprocess.Process] = {}
         self._draining = False
         self._other_entrypoints = Settings().other_entrypoints
+
+    @classmethod
+    def get_default_base_job_template(cls) -> dict[str, Any]:
+        return JOB_TEMPLATE
 
     async def setup(self) -> None:
         await super().setup()

@@ -36,6 +36,7 @@ from deployments.warm_worker.rescue import Rescuer
 from deployments.warm_worker.scheduled_events import watch_scheduled_runs
 from deployments.warm_worker.work_pool import (
     DEFAULT_LIMIT,
+    JOB_TEMPLATE,
     RUNS_PER_PROCESS,
     TYPE,
     WarmConfiguration,
@@ -122,6 +123,10 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         task_status: anyio.abc.TaskStatus[int] | None = None,
     ) -> WarmResult:
         raise NotImplementedError("the warm worker executes only flow runs that belong to a deployment")
+
+    @classmethod
+    def get_default_base_job_template(cls) -> dict[str, Any]:
+        return JOB_TEMPLATE
 
     async def setup(self) -> None:
         await super().setup()
