@@ -108,7 +108,9 @@ def cpu_of_parts(stack: Stack) -> list[float]:
     return [cpu_seconds(process_tree(stack.pids[part])) for part in PARTS]
 
 
-async def measure(stacks: list[Stack], turns: int) -> dict[tuple[int, int], list[Batch]]:
+async def measure(
+    stacks: list[Stack], turns: int, concurrent_jobs: list[int]
+) -> dict[tuple[int, int], list[Batch]]:
     """Run all batches. Return them keyed by stack index and number of concurrent exports."""
     for stack in stacks:
         async with open_client(stack.api_url) as api:
@@ -116,7 +118,7 @@ async def measure(stacks: list[Stack], turns: int) -> dict[tuple[int, int], list
                 await time_to_link(api, POLL_SECONDS)
     batches: dict[tuple[int, int], list[Batch]] = {}
     for _ in range(turns):
-        for jobs in CONCURRENT_JOBS:
+        for jobs in concurrent_jobs:
             for index, stack in enumerate(stacks):
                 batches.setdefault((index, jobs), []).append(await run_batch(stack, jobs))
     return batches
@@ -127,14 +129,15 @@ def main() -> None:
     parser.add_argument("base", help="commit to compare with")
     parser.add_argument("commit", nargs="?", default="HEAD", help="default: %(default)s")
     parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--jobs", type=int, nargs="+", default=CONCURRENT_JOBS, help="exports at once")
     parser.add_argument("--base-python", default=sys.executable, help="Python with the base's packages")
     arguments = parser.parse_args()
     sides = ((arguments.base, arguments.base_python), (arguments.commit, sys.executable))
     with ExitStack() as exit_stack:
         stacks = [exit_stack.enter_context(stack_of(commit, python)) for commit, python in sides]
         before = [table_bytes(stack) for stack in stacks]
-        batches = asyncio.run(measure(stacks, arguments.turns))
-        exports = WARM_UP_EXPORTS + arguments.turns * sum(CONCURRENT_JOBS)
+        batches = asyncio.run(measure(stacks, arguments.turns, arguments.jobs))
+        exports = WARM_UP_EXPORTS + arguments.turns * sum(arguments.jobs)
         stored = [
             stored_by_table(table_bytes(stack), sizes, exports)
             for stack, sizes in zip(stacks, before, strict=True)
@@ -148,7 +151,7 @@ def main() -> None:
         headings,
         [
             (str(jobs), sides[index][0], *medians[index, jobs])
-            for jobs in CONCURRENT_JOBS
+            for jobs in arguments.jobs
             for index in range(len(sides))
         ],
     )
@@ -164,7 +167,7 @@ def main() -> None:
             f"{name}_ratio_at_{jobs}": round(
                 medians[1, jobs][column] / max(medians[0, jobs][column], 1e-9), 2
             )
-            for jobs in CONCURRENT_JOBS
+            for jobs in arguments.jobs
             for name, column in (("speed", 1), ("worker_cpu", 2), ("prefect_cpu", 3))
         },
     )

@@ -38,6 +38,7 @@ MAX_PAGES_PER_SCAN = 10
 MAX_OWNERS_PER_QUERY = 10
 SCAN_INTERVAL_SECONDS = 5.0
 REMAINING_SECONDS = 2.0
+MAX_SECONDS_BETWEEN_QUERIES = 20.0
 # A run that is being cancelled frees its owner's slot immediately, even if its worker has stopped.
 CLAIMED_STATES = (StateType.PENDING, StateType.RUNNING)
 
@@ -67,7 +68,7 @@ class Backlog:
         self._is_page_full = False
         self._announced: set[UUID | None] = set()
         self._remaining: list[WorkerFlowRunResponse] = []
-        self._queried_at = 0.0
+        self._queried_at = float("-inf")
 
     def add_waiting_owners(self, owners: Iterable[str]) -> None:
         """Remember owners that have due runs, because Prefect's response may omit these runs."""
@@ -102,11 +103,23 @@ class Backlog:
             return True
         if not self._announced:
             return False
-        count = self._client.count_flow_runs
-        if await count(flow_run_filter=_due_filter(), work_pool_filter=self._pool_filter) > 0:
+        if await self._count_due() > 0:
             return True
         self._announced.clear()
         return False
+
+    async def needs_query(self) -> bool:
+        """Return whether a poll has to query the due runs, because there are some or the last query is old.
+
+        Prefect shows a queue as not ready if it was not queried for a minute.
+        """
+        is_old = time.monotonic() - self._queried_at > MAX_SECONDS_BETWEEN_QUERIES
+        return is_old or bool(self._remaining) or await self._count_due() > 0
+
+    async def _count_due(self) -> int:
+        return await self._client.count_flow_runs(
+            flow_run_filter=_due_filter(), work_pool_filter=self._pool_filter
+        )
 
     async def next_runs(
         self, polled_runs: Sequence[WorkerFlowRunResponse], free_slots: Callable[[], int]

@@ -109,7 +109,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         self._own: dict[UUID, Lease] = {}
         self._runs_per_process = runs_per_process
         self._wake = asyncio.Event()
-        self._queries = 0
+        self._queries, self._is_woken = 0, False
         self._draining = False
         self._other_entrypoints = Settings().other_entrypoints
         self._entrypoints: dict[UUID, tuple[float, str]] = {}
@@ -182,6 +182,8 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         return selected
 
     async def _query_scheduled_runs(self) -> list[WorkerFlowRunResponse]:
+        if not self._is_woken and not await self._backlog.needs_query():
+            return []
         runs = await super()._get_scheduled_flow_runs()
         self._backlog.on_query(len(runs))
         return runs
@@ -284,6 +286,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
             await self._wake.wait()
             self._wake.clear()
             queries, self._queries = self._queries, 0
+            self._is_woken = True
             try:
                 if not queries and await self._backlog.has_due_runs():
                     queries = 1
@@ -293,3 +296,5 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
                     await anyio.sleep(SECONDS_BETWEEN_QUERIES)
             except Exception:
                 self._logger.debug("Reading scheduled runs failed; the next poll retries", exc_info=True)
+            finally:
+                self._is_woken = False

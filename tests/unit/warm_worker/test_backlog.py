@@ -143,3 +143,18 @@ def test_an_old_query_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backlog_module, "REMAINING_SECONDS", 0.0)
     assert claims.backlog.remaining_runs() == []
     assert claims.has_due_runs()
+
+
+def test_a_poll_queries_only_if_runs_are_due_or_the_last_query_is_old(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server = QuietServer(workers=1)
+    claims = Claims(server)
+    assert asyncio.run(claims.backlog.needs_query())
+    claims.query(runs=0)
+    assert not asyncio.run(claims.backlog.needs_query())
+    server.due = 1
+    assert asyncio.run(claims.backlog.needs_query())
+    server.due = 0
+    monkeypatch.setattr(backlog_module, "MAX_SECONDS_BETWEEN_QUERIES", 0.0)
+    assert asyncio.run(claims.backlog.needs_query())
