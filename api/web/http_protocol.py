@@ -1,4 +1,4 @@
-"""Limit the size of request heads, and the time in which heads and bodies must arrive.
+"""Limit the size of request heads and trailers, and the time in which heads and bodies must arrive.
 
 uvicorn has neither limit. A client without a key could otherwise send a head of any size, or keep connections
 open with requests that it never finishes. Run the API with `--http api.web.http_protocol:LimitedHttp`.
@@ -16,7 +16,10 @@ BODY_SECONDS = 30.0
 
 
 class LimitedHttp(HttpToolsProtocol):
-    """A connection that is closed if a request does not arrive in time, or if its head is too large."""
+    """A connection that is closed if a request does not arrive in time, or if its head is too large.
+
+    The trailers after a chunked body, and the extensions of its chunks, have the same limit as the head.
+    """
 
     head_seconds, body_seconds = HEAD_SECONDS, BODY_SECONDS
 
@@ -26,6 +29,7 @@ class LimitedHttp(HttpToolsProtocol):
         self._in_head, self._is_complete = True, False
         self._received_bytes = 0  # since the head began
         self._head_bytes = 0  # size of the URL and the complete headers
+        self._bytes_without_body = 0  # since the head or the last part of the body
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -36,6 +40,7 @@ class LimitedHttp(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        self._bytes_without_body += len(data)
         super().data_received(data)
         if self.transport.is_closing():
             return
@@ -44,6 +49,10 @@ class LimitedHttp(HttpToolsProtocol):
             if self._received_bytes > MAX_HEAD_BYTES:
                 self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
                 return
+        elif not self._is_complete and self._bytes_without_body > MAX_HEAD_BYTES:
+            # The parser keeps an unfinished trailer in memory and reports it only when it is complete.
+            self._refuse_body(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+            return
         # Most requests arrive in one piece and need no timer.
         if self._deadline is None and (not self._is_complete or self._is_idle()):
             self._expect_within(
@@ -73,9 +82,13 @@ class LimitedHttp(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        self._in_head = False
+        self._in_head, self._bytes_without_body = False, 0
         self._stop_waiting()
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._bytes_without_body = 0
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._is_complete = True
@@ -103,15 +116,19 @@ class LimitedHttp(HttpToolsProtocol):
             self._deadline = None
 
     def _time_out(self) -> None:
-        idle = self.cycle is None or self.cycle.response_complete
-        expects_answer = (idle and self._received_bytes > 0) if self._in_head else not self._has_answer()
-        if expects_answer:
+        if not self._in_head:
+            self._refuse_body(HTTPStatus.REQUEST_TIMEOUT)
+        elif self._received_bytes > 0 and (self.cycle is None or self.cycle.response_complete):
             self._refuse(HTTPStatus.REQUEST_TIMEOUT)
         else:
             self.transport.close()
 
-    def _has_answer(self) -> bool:
-        return self.cycle.response_started or self.cycle.response_complete
+    def _refuse_body(self, status: HTTPStatus) -> None:
+        """Close the connection. Send the status unless the response has already started."""
+        if self.cycle is None or self.cycle.response_started or self.cycle.response_complete:
+            self.transport.close()
+        else:
+            self._refuse(status)
 
     def _refuse(self, status: HTTPStatus) -> None:
         head = f"HTTP/1.1 {status.value} {status.phrase}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"

@@ -19,6 +19,7 @@ BODY = (
     b"POST /exports HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     b"Content-Length: %d\r\n\r\n" % MAX_SENT
 )
+TRAILER = HEAD.replace(b"GET", b"POST") + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nX-Padding: "
 
 
 def is_closed(client: socket.socket) -> bool:
@@ -97,12 +98,13 @@ def test_a_head_of_64_mib_needs_no_memory(stack: Stack, tally: Tally) -> None:
     tally.add(1)
 
 
-def test_a_body_of_64_mib_without_a_key_needs_no_memory(
+def test_a_body_or_trailer_of_64_mib_without_a_key_needs_no_memory(
     guarded_api: tuple[str, ExtraProcesses], tally: Tally
 ) -> None:
     url, processes = guarded_api
     process = psutil.Process(processes.api_process.pid)
     before = process.memory_info().rss
     sent_bytes(url, BODY)
+    assert sent_bytes(url, TRAILER) < 8 << 20
     assert process.memory_info().rss - before < 16 << 20
-    tally.add(1)
+    tally.add(2)

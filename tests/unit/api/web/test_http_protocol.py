@@ -19,6 +19,8 @@ from api.web.http_protocol import MAX_HEAD_BYTES, LimitedHttp
 HEAD_SECONDS, BODY_SECONDS = 0.3, 0.6
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n"
+CHUNKED = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"
+NO_KEY = CHUNKED.replace(b"/ ", b"/refuse ")
 
 
 class Impatient(LimitedHttp):
@@ -111,6 +113,36 @@ def test_a_large_head_is_431(address: tuple[str, int], head: bytes) -> None:
     with connection(address) as client:
         client.sendall(head)
         assert status(answer(client)) == 431
+
+
+@pytest.mark.parametrize(
+    "start",
+    [CHUNKED + b"0\r\nX: ", CHUNKED + b"0\r\n", CHUNKED + b"3;", NO_KEY + b"0\r\nX: "],
+    ids=["trailer", "name of a trailer", "extension of a chunk", "trailer without a key"],
+)
+def test_a_trailer_or_chunk_extension_of_64_mib_is_refused(address: tuple[str, int], start: bytes) -> None:
+    with connection(address) as client:
+        client.sendall(start)
+        sent = send_until_closed(client, b"a" * 65536, limit=64 << 20)
+    assert sent < 8 << 20
+
+
+def test_a_large_trailer_is_431(address: tuple[str, int]) -> None:
+    with connection(address) as client:
+        client.sendall(CHUNKED + b"0\r\nX: ")
+        time.sleep(0.1)
+        client.sendall(b"a" * (MAX_HEAD_BYTES + 1))
+        assert status(answer(client)) == 431
+
+
+def test_a_large_chunked_body_with_a_trailer_is_accepted(address: tuple[str, int]) -> None:
+    part = b"a" * 100_000
+    with connection(address) as client:
+        client.sendall(CHUNKED.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1))
+        for _ in range(4):
+            client.sendall(b"%x\r\n%b\r\n" % (len(part), part))
+        client.sendall(b"0\r\nX: a\r\n\r\n")
+        assert answer(client).endswith(b"abc" + 4 * part)
 
 
 def test_a_head_below_the_limit_is_accepted(address: tuple[str, int]) -> None:
