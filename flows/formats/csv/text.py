@@ -35,10 +35,11 @@ GUARD = "'"
 # This pattern uses only syntax that Python and PostgreSQL have in common.
 PLAIN_NUMBER = r"[+-]?[0-9]+([.,][0-9]+)?([eE][+-]?[0-9]+)?"
 _PLAIN_NUMBER = re.compile(PLAIN_NUMBER)
-# A spreadsheet may treat one of these characters as a separator and start a new cell after it. These patterns
-# also use only syntax that Python and PostgreSQL have in common.
-INNER_FORMULA_START = "[;,\t|\r\n][=+@-]"
-INNER_FORMULA = f"([;,\t|\r\n])(?=[=+@-])(?!{PLAIN_NUMBER}([;,\t|\r\n]|$))"
+# A spreadsheet may treat one of these characters as a separator and start a new cell after it. Quotation
+# marks before the formula do not help, because CSV doubles them and a spreadsheet reads two of them as an
+# empty string. These patterns also use only syntax that Python and PostgreSQL have in common.
+INNER_FORMULA_START = '[;,\t|\r\n]"*[=+@-]'
+INNER_FORMULA = f'([;,\t|\r\n]"*)(?=[=+@-])(?!{PLAIN_NUMBER}([;,\t|\r\n]|$))'
 INNER_GUARD = rf"\1{GUARD}"
 _INNER_FORMULA = re.compile(INNER_FORMULA)
 # A spreadsheet reads matching text as a number and shows it differently. Examples are 007, +34600, 1e5 and

@@ -34,7 +34,7 @@ def column(kind: TypeEngine[Any]) -> OutputColumn:
 
 
 formulas = st.sampled_from(
-    ["=1+1", "-5", "+1,5", "@x", "\tx", "\n", "\ufeffa", "x;=1", "x;-1", "a|@", "-", "a=1", "", "é"]
+    ["=1+1", "-5", "+1,5", "@x", "\tx", "\n", "\ufeffa", "x;=1", 'x;"=1', "x;-1", "a|@", "-", "a=1", "", "é"]
 )
 # SQLite allows values of any type in any column.
 values = st.one_of(
