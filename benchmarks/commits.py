@@ -30,7 +30,8 @@ from tests.support.running_stack import Stack, running_stack
 CONCURRENT_JOBS = (1, 5, 20, 100)
 POLL_SECONDS = 0.05
 WARM_UP_EXPORTS = 8
-QUIET_SECONDS = 3.0  # time for the last events and log lines of a batch, and for replacing processes
+# time for the last events and log lines of a batch to arrive, and for processes to be replaced
+QUIET_SECONDS = 3.0
 SMALLEST_GROWTH_KB = 0.1
 PARTS = ("worker", "prefect", "postgres", "api")
 ROOT = Path(__file__).resolve().parents[1]

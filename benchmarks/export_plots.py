@@ -16,7 +16,7 @@ INK, QUIET, FAINT = "#24292f", "#6e7781", "#d8dee4"
 OURS, OTHERS = "#0969da", "#afb8c1"
 NAME_HEIGHT = 0.045  # as a fraction of the plot's height
 MB_TICKS = (50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000)
-# The plots show only these ways. The table lists all of them.
+# The plots show only these ways to export. The table lists every way.
 SPEED_WAYS = ("copy", "frame", "copy-gzip", "pandas-chunks", "pandas", "sqlite", "sqlite-pandas", "article")
 MEMORY_WAYS = (LIMIT, "copy", "frame", "pandas-chunks", "pandas", "article")
 STYLE = {

@@ -34,7 +34,7 @@ from flows.storage.protocol import Storage
 PAGE_SIZE = 200  # This is Prefect's own limit.
 # The first sweep looks this far back. So does a sweep after a long outage.
 LOOKBACK = timedelta(days=30)
-# Consecutive sweeps overlap by this time, because the clocks of runs and sweeps may differ.
+# Consecutive sweeps overlap by this much, because the clocks of runs and sweeps may differ.
 OVERLAP = timedelta(hours=1)
 # This limits the duration of a sweep. The next sweep deletes the remaining runs.
 MAX_DELETED_RUNS = 20_000

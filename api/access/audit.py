@@ -39,7 +39,7 @@ def note(**fields: object) -> None:
 
 
 def note_link(job_id: str) -> None:
-    """Note that the response contains a signed link to the export's file."""
+    """Record that the response contains a signed link to the export's file."""
     if (notes := _notes.get()) is not None:
         notes.setdefault("links", []).append(job_id)
 

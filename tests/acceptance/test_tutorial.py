@@ -66,7 +66,7 @@ def terminals(programs: tuple[Path, Path]) -> Iterator[Terminals]:
 
 @pytest.fixture(scope="module")
 def finished(terminals: Terminals) -> Terminals:
-    """Run the tutorial. The service that its last section starts keeps running."""
+    """Run the tutorial, and leave the service from its last section running."""
     for block in BLOCKS:
         terminals.run(block)
         if "CREATE ROLE" in block.text:

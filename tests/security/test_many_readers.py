@@ -89,7 +89,7 @@ def test_starts_and_readiness_succeed_while_a_caller_reads_late_pages(
 
 
 def median_seconds(client: httpx.Client) -> dict[str, float]:
-    """Return the median seconds that an export start and a readiness check take."""
+    """Return the median times of an export start and a readiness check, in seconds."""
     seconds: dict[str, list[float]] = {"start": [], "check": []}
     for _ in range(ROUNDS):
         time.sleep(PAUSE_SECONDS)

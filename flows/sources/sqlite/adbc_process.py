@@ -49,11 +49,11 @@ class Irregular(Exception):
 
 
 def checked(batches: Iterable[pa.RecordBatch], order: _Order) -> Iterator[pa.RecordBatch]:
-    """Check and convert the batches of an order.
+    """Check and convert the batches that the query in `order` returns.
 
-    `order` contains the kinds of the columns, the number of answers, and the byte string that stands for
-    null, in hex. A batch contains the columns, the answers as JSON, the whole document if there are answers,
-    and a column that is null for regular rows.
+    `order` contains the kind of each column, the number of answers, and the byte string that stands for null,
+    in hex. A batch contains the values of the columns, then the answers as JSON, then the whole document if
+    there are any answers, and finally a column that is null for regular rows.
 
     Raises Irregular if this process cannot read a value exactly.
     """

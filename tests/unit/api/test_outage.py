@@ -1,4 +1,4 @@
-"""Test that a call ends when the server stops responding, but not because this process is delayed."""
+"""Test that a call times out if the server stops responding, but not if this process is merely delayed."""
 
 import asyncio
 import time
