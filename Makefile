@@ -13,7 +13,7 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
 LOCK_OLDEST := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command "make lock" --no-deps
 
-.PHONY: up test test-faults soak check audit coverage lock clean
+.PHONY: up test test-faults test-scale soak check audit coverage lock clean
 
 up: $(VENV)/.runtime  ## start the whole stack with sample data
 	@$(BIN)/report-exports up $(ARGS)
@@ -26,6 +26,9 @@ test-faults: $(VENV)/.dev  ## run the fault tests in their long form (20 minutes
 
 soak: $(VENV)/.dev  ## start an export per second under 500 pollers for MINUTES minutes
 	@$(BIN)/python -m benchmarks.soak --minutes $(MINUTES) $(ARGS)
+
+test-scale: $(VENV)/.dev  ## measure and lose hosts of a cluster (needs root, redis-server, nginx, socat and iproute2)
+	@$(BIN)/python -m benchmarks.hosts $(ARGS)
 
 check: $(VENV)/.dev  ## check lint, format, types and import layers
 	@$(BIN)/ruff check .

@@ -1,0 +1,163 @@
+"""Measure the throughput of one and two hosts, and check that exports survive the loss of hosts.
+
+Each worker, API and Prefect server runs on its own host. All hosts share the cores of this machine. While a
+role is measured, each of its hosts may use only a fraction of a core, so that this role is the limit.
+"""
+
+import argparse
+import asyncio
+import sys
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+
+from benchmarks.hosts import faults
+from benchmarks.hosts.cluster import Cluster, open_cluster
+from benchmarks.hosts.load import ORDERS, SLOW, Client, Export, FileCheck
+from benchmarks.hosts.network import Host, missing_requirements
+from benchmarks.outcome import print_line, print_result, print_table
+
+WORKER_CORES, PREFECT_CORES = 0.1, 0.2
+QUIET_SECONDS = 2.0
+
+Fault = Callable[[Cluster], Coroutine[Any, Any, None]]
+
+
+@dataclass(frozen=True)
+class Result:
+    """The outcome of a batch. `cpu` has the CPU time of each role in seconds per export."""
+
+    title: str
+    exports: Sequence[Export]
+    seconds: float
+    problems: Sequence[str]
+    cpu: dict[str, float]
+
+    @property
+    def per_second(self) -> float:
+        return len(self.exports) / self.seconds
+
+
+class ScaleTest:
+    def __init__(self, cluster: Cluster, exports: int) -> None:
+        self._cluster, self._exports = cluster, exports
+        self._check = FileCheck(cluster)
+        self.results: list[Result] = []
+
+    async def run(self) -> None:
+        await self._batch("warm-up")
+        self.results.clear()
+        await self._measure_hosts()
+        for title, fault in (
+            ("a Prefect server is killed", faults.kill_a_prefect_server),
+            ("workers and APIs are replaced", faults.replace_workers_and_apis),
+            ("a worker host is cut off", faults.cut_off_a_worker_host),
+            ("PostgreSQL fails over", faults.fail_over_the_database),
+        ):
+            await self._batch(title, fault)
+        await self._batch("after all faults")
+
+    async def _measure_hosts(self) -> None:
+        workers, prefect_servers = self._cluster.workers, self._cluster.prefect_servers
+        _limit(workers, WORKER_CORES)
+        await self._batch("one worker host")
+        _limit(workers, None)
+        self._cluster.start_worker(workers[1])
+        _limit(workers, WORKER_CORES)
+        await self._batch("two worker hosts")
+        _limit(workers, None)
+        _limit(prefect_servers, PREFECT_CORES)
+        await self._batch("one Prefect server")
+        _limit(prefect_servers, None)
+        self._cluster.start_prefect_server(prefect_servers[1])
+        _limit(prefect_servers, PREFECT_CORES)
+        await self._batch("two Prefect servers")
+        _limit(prefect_servers, None)
+
+    async def _batch(self, title: str, fault: Fault | None = None) -> None:
+        """Start exports, inject the fault meanwhile, wait for all exports and check each of them."""
+        client, before = Client(self._cluster.url, self._cluster.key), self._cluster.cpu_seconds()
+        injection = asyncio.create_task(fault(self._cluster)) if fault else None
+        started_at = time.monotonic()
+        exports = await self._load(client, injection)
+        seconds = time.monotonic() - started_at
+        if injection:
+            await injection
+        await asyncio.sleep(QUIET_SECONDS)
+        after = self._cluster.cpu_seconds()
+        await client.close()
+        checks = [self._check.problem(export.job) for export in exports]
+        problems = [problem for problem in checks if problem]
+        cpu = {} if fault else {role: (after[role] - before[role]) / len(exports) for role in after}
+        self.results.append(Result(title, exports, seconds, problems, cpu))
+        print_line(f"{title}: {len(exports)} exports in {seconds:.1f} s")
+        for problem in problems:
+            print_line(f"  {problem}")
+
+    async def _load(self, client: Client, injection: asyncio.Task[None] | None) -> list[Export]:
+        """Start all exports at once, or with a fault one every second until it is over."""
+        waiting = []
+        if injection is None:
+            waiting = [asyncio.create_task(client.export(ORDERS)) for _ in range(self._exports)]
+        while injection and (not injection.done() or len(waiting) < self._exports):
+            request = SLOW if len(waiting) % 3 == 0 else ORDERS
+            waiting.append(asyncio.create_task(client.export(request)))
+            await asyncio.sleep(1)
+        return await asyncio.gather(*waiting)
+
+
+def _limit(hosts: Sequence[Host], cores: float | None) -> None:
+    for host in hosts:
+        host.cpu.limit(cores)
+
+
+def _print(results: Sequence[Result]) -> None:
+    roles = list(results[0].cpu)
+    headings = (
+        "batch",
+        "exports",
+        "exports/s",
+        "slowest s",
+        "problems",
+        *(f"{role} CPU s" for role in roles),
+    )
+    rows = [
+        (
+            *(item.title, len(item.exports), item.per_second),
+            *(max(export.seconds for export in item.exports), len(item.problems)),
+            *(item.cpu.get(role, "") for role in roles),
+        )
+        for item in results
+    ]
+    print_table(headings, rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.hosts", description=__doc__)
+    parser.add_argument("--exports", type=int, default=20, help="exports per batch (default: %(default)s)")
+    arguments = parser.parse_args()
+    if missing := missing_requirements():
+        parser.error(missing)
+    started_at = time.monotonic()
+    with open_cluster() as cluster:
+        test = ScaleTest(cluster, arguments.exports)
+        asyncio.run(test.run())
+    results = test.results
+    _print(results)
+    problems = sum(len(result.problems) for result in results)
+    print_result(
+        benchmark="hosts",
+        load_average=round(psutil.getloadavg()[1], 1),
+        minutes=round((time.monotonic() - started_at) / 60, 1),
+        problems=problems,
+        second_worker_host=round(results[1].per_second / results[0].per_second, 2),
+        second_prefect_server=round(results[3].per_second / results[2].per_second, 2),
+    )
+    sys.exit(problems > 0)
+
+
+if __name__ == "__main__":
+    main()

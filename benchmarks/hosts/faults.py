@@ -1,0 +1,44 @@
+"""Faults that are injected while exports run."""
+
+import asyncio
+
+from benchmarks.hosts.cluster import Cluster
+
+# The exports of the load run after this delay.
+DELAY_SECONDS = 4
+# Another host takes over the exports within this time.
+RESCUE_SECONDS = 45
+
+
+async def cut_off_a_worker_host(cluster: Cluster) -> None:
+    """Cut off a host in mid-export, and reconnect it after another host has done its exports."""
+    host = cluster.workers[0]
+    await asyncio.sleep(DELAY_SECONDS)
+    host.cut_off()
+    await asyncio.sleep(RESCUE_SECONDS)
+    host.reconnect()
+    await asyncio.sleep(10)  # give the host time to do damage
+
+
+async def replace_workers_and_apis(cluster: Cluster) -> None:
+    """Replace workers and APIs one after another, as for a new version."""
+    for host in cluster.workers:
+        await asyncio.to_thread(cluster.stop, host)
+        await asyncio.to_thread(cluster.start_worker, host)
+    for host in cluster.apis:
+        await asyncio.to_thread(cluster.stop, host)
+        await asyncio.to_thread(cluster.start_api, host)
+
+
+async def kill_a_prefect_server(cluster: Cluster) -> None:
+    host = cluster.prefect_servers[0]
+    await asyncio.sleep(DELAY_SECONDS)
+    cluster.kill(host)
+    await asyncio.sleep(10)
+    await asyncio.to_thread(cluster.start_prefect_server, host)
+
+
+async def fail_over_the_database(cluster: Cluster) -> None:
+    """Kill the PostgreSQL server of the exports and of Prefect, and replace it by its replica."""
+    await asyncio.sleep(DELAY_SECONDS)
+    await asyncio.to_thread(cluster.database.fail_over)
