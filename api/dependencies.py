@@ -68,6 +68,14 @@ async def limit_previews(caller: CallerDep, context: ContextDep) -> None:
     context.limits.previews.spend(caller.name)
 
 
+async def limit_schedule_rules(caller: CallerDep, context: ContextDep) -> None:
+    """Count the validation of a schedule against the caller's limit, even if the schedule is invalid.
+
+    Raises LimitReached if the caller has sent too many.
+    """
+    context.limits.rules.spend(caller.name)
+
+
 async def get_export(export_id: ExportId, caller: CallerDep, context: ContextDep) -> CachedJob:
     """Return the export with the id in the path.
 

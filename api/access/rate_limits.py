@@ -146,10 +146,15 @@ class Admission:
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits on exports, schedules, previews and tokens. They apply to each caller separately."""
+    """Limits on exports, schedules, previews and tokens. They apply to each caller separately.
+
+    `rules` limits how often a caller may create or change a schedule, even an invalid one, because evaluating
+    an RRULE takes up to half a second.
+    """
 
     starts: Admission
     schedules: Admission
+    rules: Throttle
     previews: Throttle
     tokens: Throttle
 
@@ -157,6 +162,7 @@ class Limits:
     def of(cls, settings: ApiSettings, clock: Callable[[], float]) -> "Limits":
         starts = Rate(settings.starts_per_second, settings.starts_burst)
         previews = Rate(settings.previews_per_second, settings.previews_burst)
+        rules = Rate(settings.previews_per_second, settings.previews_burst)
         tokens = Rate(settings.tokens_per_second, settings.tokens_burst)
         return cls(
             Admission(
@@ -167,6 +173,7 @@ class Limits:
                 Quota.of_schedules(settings.schedules_per_caller),
                 Throttle(starts, clock, "Too many schedules created or changed."),
             ),
+            Throttle(rules, clock, "Too many schedules created or changed."),
             Throttle(previews, clock, "Too many previews requested."),
             Throttle(tokens, clock, "Too many tokens created."),
         )

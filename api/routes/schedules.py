@@ -8,12 +8,19 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Query, Request, Response
-from pydantic import Field, PlainValidator, WithJsonSchema
 
 from api.access import audit
 from api.access.caller import Caller
 from api.context import Context
-from api.dependencies import CallerDep, ContextDep, ReportsDep, ScheduleDep, get_caller, limit_previews
+from api.dependencies import (
+    CallerDep,
+    ContextDep,
+    ReportsDep,
+    ScheduleDep,
+    get_caller,
+    limit_previews,
+    limit_schedule_rules,
+)
 from api.exports import list_query
 from api.exports.answers import Export, ExportList
 from api.exports.list_query import PageQuery, Position
@@ -43,15 +50,7 @@ from api.schedules.notify import Webhooks, webhook_answers
 from api.schedules.spec import ScheduleSpec
 from api.web import responses
 from api.web.problems import Refusal
-from api.web.queries import (
-    DEFAULT_LIMIT,
-    NEXT_PAGE,
-    Limit,
-    QueryModel,
-    each_parameter_once,
-    from_offset_cursor,
-    to_offset_cursor,
-)
+from api.web.queries import OffsetQuery, each_parameter_once, to_offset_cursor
 from api.web.responses import refusals, with_headers
 from api.web.validation import described_by, read_all
 from flows import logs
@@ -76,15 +75,6 @@ NewBody = Annotated[Any, described_by(NewSchedule), Body(openapi_examples=exampl
 PreviewBody = Annotated[Any, described_by(SchedulePreview), Body(openapi_examples=examples.SCHEDULES)]
 ChangeBody = Annotated[Any, described_by(ScheduleChange), Body(openapi_examples=examples.CHANGES)]
 _CREATED = responses.LOCATION | responses.REPLAYED
-
-
-class OffsetQuery(QueryModel):
-    """Query parameters for offset pagination, used for lists that come from Prefect."""
-
-    limit: Limit = DEFAULT_LIMIT
-    cursor: Annotated[int, PlainValidator(from_offset_cursor), WithJsonSchema({"type": "string"})] = Field(
-        0, description=NEXT_PAGE
-    )
 
 
 @dataclass(frozen=True)
@@ -120,6 +110,7 @@ async def get_schedule_order(
         **with_headers(200, _CREATED, model=Schedule, description="The existing schedule with the same key."),
         **refusals(*responses.START),
     },
+    dependencies=[Depends(limit_schedule_rules)],
 )
 async def create_schedule(
     order: Annotated[ScheduleOrder, Depends(get_schedule_order)],
@@ -306,6 +297,7 @@ async def _changed(schedule: StoredSchedule, body: Any, caller: Caller, context:
     spec = schedule.spec
     if not isinstance(body, dict) or (set(body) <= ALWAYS_CHANGEABLE and body.get("name", "") is not None):
         return rename_or_pause(spec, body)
+    await limit_schedule_rules(caller, context)
     reports = _reports_of(schedule, caller, context)
     whole = {**spec.as_body(), **body}
     changed, export = await asyncio.to_thread(

@@ -16,6 +16,7 @@ from pydantic import (
     Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
+    PlainValidator,
     WithJsonSchema,
 )
 from pydantic.alias_generators import to_camel
@@ -120,3 +121,12 @@ def from_cursor(text: str) -> bytes:
         return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):  # ValueError if the text is not ASCII
         raise ValueError("the cursor is malformed") from None
+
+
+class OffsetQuery(QueryModel):
+    """Query parameters for offset pagination, used for lists that come from Prefect."""
+
+    limit: Limit = DEFAULT_LIMIT
+    cursor: Annotated[int, PlainValidator(from_offset_cursor), WithJsonSchema({"type": "string"})] = Field(
+        0, description=NEXT_PAGE
+    )

@@ -1,4 +1,4 @@
-"""Test that schedule previews are limited and do not block the event loop."""
+"""Test that validating schedules is limited and does not block the event loop."""
 
 import asyncio
 from dataclasses import dataclass
@@ -80,6 +80,11 @@ async def preview(app: FastAPI) -> Response:
         return await client.post("/schedules/preview", json=BODY)
 
 
+async def create(app: FastAPI, **changes: Any) -> Response:
+    async with AsyncClient(transport=ASGITransport(app), base_url="http://localhost") as client:
+        return await client.post("/schedules", json=BODY | changes)
+
+
 async def preview_beside_a_ticker(app: FastAPI) -> tuple[Response, int]:
     ticker = Ticker()
     task = asyncio.create_task(ticker.run())
@@ -101,3 +106,12 @@ def test_previews_are_limited_for_each_caller(app: FastAPI) -> None:
     refusal = responses[-1]
     assert refusal.json()["errors"][0]["code"] == "limit.rate"
     assert int(refusal.headers["retry-after"]) > 0
+
+
+def test_invalid_schedules_are_limited_separately_from_previews(app: FastAPI) -> None:
+    """Without this limit, a caller can occupy a core by sending rules that are slow to evaluate."""
+    rule = f"DTSTART:20200101T000000\nRRULE:FREQ=DAILY;BYHOUR={HOURS};BYMINUTE=0,15,30,45"
+    responses = [asyncio.run(create(app, recurrence={"rrule": rule})) for _ in range(BURST + 1)]
+    assert [response.status_code for response in responses] == [422] * BURST + [429]
+    assert responses[-1].json()["errors"][0]["code"] == "limit.rate"
+    assert asyncio.run(preview(app)).status_code == 200
