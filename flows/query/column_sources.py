@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnClause, TableClause, TextClause
+from sqlalchemy import ColumnClause, TableClause, TableValuedColumn, TextClause
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.expression import ClauseElement, FunctionElement, TextualSelect
 from sqlalchemy.sql.selectable import AliasedReturnsRows
@@ -48,6 +48,8 @@ def sources_of(expression: ClauseElement) -> frozenset[Source]:
         for part in visitors.iterate(element):
             if isinstance(part, TextClause):
                 sources |= _words(part.text)
+            elif isinstance(part, TableValuedColumn):  # a whole row, such as in row_to_json(orders)
+                waiting += part.scalar_alias.columns
             elif isinstance(part, ColumnClause):
                 waiting += _origins(part)
                 sources |= _own_sources(part)

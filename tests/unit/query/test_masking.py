@@ -149,6 +149,13 @@ def test_no_way_of_declaring_a_filter_reads_a_masked_column(way: str) -> None:
     assert set(mask_reports(with_pii(report, "day"))["things"].filters) == {"words", "whole"}
 
 
+@pytest.mark.parametrize("rows", [things, things.alias()])
+def test_a_filter_on_whole_rows_is_removed(rows: Any) -> None:
+    filters = {"row": Filter(cast(func.row_to_json(rows.table_valued()), Text)), "whole": things.c.whole}
+    report = replace(THINGS, filters=filters)
+    assert set(mask_reports(with_pii(report, "words"))["things"].filters) == {"whole"}
+
+
 @pytest.mark.parametrize("way", WAYS_TO_READ_WORDS)
 def test_a_masked_column_is_recognized_in_every_form(way: str) -> None:
     masked = WAYS_TO_READ_WORDS[way].label("secret")
