@@ -1,9 +1,11 @@
-"""Send only one event for a task run that ends within the first second of its flow run.
+"""Send only one event for a task run that ends within the first seconds of its flow run.
 
 Task-run events account for more than half of the load and of the database rows that a small export causes in
-Prefect. The final event of a task run contains the start time and everything else that the UI shows. If the
-task run has completed, this event names only the flow run, because Prefect stores each related resource in a
-separate row. The events of later task runs are sent unchanged.
+Prefect. The final event of a task run contains the start time and everything else that the UI shows. A longer
+task run sends an event with its latest state after these seconds, and an event for each later state.
+
+The event of a completed task run names only the flow run, because Prefect stores each related resource in a
+separate row. Other events name all related resources, so that automations can filter them.
 """
 
 import threading
@@ -17,7 +19,7 @@ from uuid import UUID
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.events.schemas.events import Event
 
-HOLD_SECONDS = 1.0
+HOLD_SECONDS = 3.0
 _brief: ContextVar[bool] = ContextVar("brief", default=False)
 
 # The type of Prefect's emit_task_run_state_change_event.
@@ -35,7 +37,7 @@ class TaskRunEvents:
     def __init__(self, emit: Emit) -> None:
         self._emit = emit
         self._lock = threading.Lock()
-        self._held: dict[UUID, list[Callable[[], None]]] = {}
+        self._held: dict[UUID, Callable[[], None]] = {}
         self._last: dict[UUID, Event | None] = {}
         self._holds = True
 
@@ -49,23 +51,22 @@ class TaskRunEvents:
         """Emit an event or hold it back. Takes the same arguments as Prefect's function."""
         send = partial(self._send, task_run.model_copy(), initial_state, validated_state)
         with self._lock:
-            if self._holds and validated_state.is_completed():
+            if validated_state.is_completed():
                 self._held.pop(task_run.id, None)
                 copy_context().run(_send_briefly, send)
             elif not self._holds or validated_state.is_final():
                 self._held.pop(task_run.id, None)
                 send()
             else:
-                self._held.setdefault(task_run.id, []).append(partial(copy_context().run, send))
+                self._held[task_run.id] = partial(copy_context().run, send)
             return self._last.get(task_run.id)
 
     def release(self) -> None:
-        """Emit all events that are held back, and emit later events immediately."""
+        """Emit the latest event of each unfinished task run, and emit later events immediately."""
         with self._lock:
             self._holds = False
-            for sends in self._held.values():
-                for send in sends:
-                    send()
+            for send in self._held.values():
+                send()
             self._held.clear()
 
     def _send(self, task_run: TaskRun, initial_state: State[Any] | None, validated_state: State[Any]) -> None:

@@ -55,14 +55,15 @@ def test_failed_task_run_names_all_related_resources() -> None:
     assert sent.brief == [False]
 
 
-def test_long_task_run_sends_all_states_in_order() -> None:
+def test_long_task_run_sends_its_latest_state_and_all_later_states() -> None:
     sent, run = Sent(), task_run()
     events = TaskRunEvents(sent)
     assert events.emit(run, None, STATES[0]) is None
     events.emit(run, STATES[0], STATES[1])
     events.release()
+    events.emit(run, STATES[1], Pending())
     events.emit(run, STATES[1], Failed())
-    assert [name for _, name in sent.states] == ["Pending", "Running", "Failed"]
+    assert [name for _, name in sent.states] == ["Running", "Pending", "Failed"]
     assert sent.follows == [None, sent.events[0], sent.events[1]]
     assert sent.brief == [False] * 3
 
