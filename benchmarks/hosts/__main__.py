@@ -20,7 +20,7 @@ from benchmarks.hosts.load import ORDERS, SLOW, Client, Export, FileCheck
 from benchmarks.hosts.network import Host, missing_requirements
 from benchmarks.outcome import print_line, print_result, print_table
 
-WORKER_CORES, PREFECT_CORES = 0.1, 0.2
+WORKER_CORES, PREFECT_CORES = 0.2, 0.2
 QUIET_SECONDS = 2.0
 
 Fault = Callable[[Cluster], Coroutine[Any, Any, None]]
@@ -93,7 +93,7 @@ class ScaleTest:
         problems = [problem for problem in checks if problem]
         cpu = {} if fault else {role: (after[role] - before[role]) / len(exports) for role in after}
         self.results.append(Result(title, exports, seconds, problems, cpu))
-        print_line(f"{title}: {len(exports)} exports in {seconds:.1f} s")
+        _print(self.results[-1:])
         for problem in problems:
             print_line(f"  {problem}")
 
