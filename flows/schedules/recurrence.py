@@ -66,7 +66,7 @@ class Recurrence:
 
     @property
     def whole_days(self) -> bool:
-        """Return whether an `every` rule counts calendar days.
+        """Whether this is an `every` rule that counts calendar days rather than a fixed number of hours.
 
         The length of a calendar day changes with daylight saving time.
         """

@@ -128,7 +128,7 @@ class S3Storage:
     def _credential_seconds(self, now: datetime) -> int:
         """Return the remaining lifetime of the signing credentials. A link cannot outlive its credentials."""
         credentials = self._s3.s3._request_signer._credentials
-        if credentials is not None:  # Renew them before reading their expiry, because signing may renew them.
+        if credentials is not None:  # Signing may renew them, so renew them now to read the right expiry.
             sync(self._s3.loop, credentials.get_frozen_credentials)
         expiry: datetime | None = getattr(credentials, "_expiry_time", None)
         return int((expiry - now).total_seconds()) if expiry is not None else LONGEST_LINK_SECONDS

@@ -143,7 +143,10 @@ def sweep(prefect: httpx.Client) -> None:
 
 
 def add_polls(guarantees: GuaranteeTable, chaos: Chaos) -> list[str]:
-    """Report the polls and return the failures. The control polls an unknown job as if the API knew it."""
+    """Add the polls to the guarantee table and return the failures.
+
+    The control polls an unknown job as if the API had already returned it.
+    """
     count, failures = chaos.polls.count, dict(chaos.polls.failures)
     chaos.poll_as_known(UNKNOWN)
     guarantees.add(

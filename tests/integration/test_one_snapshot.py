@@ -129,7 +129,10 @@ def test_the_total_number_of_rows_never_changes(engine: Engine, mover: Mover) ->
 
 
 def some_count_differs(engine: Engine, request: ExportRequest) -> bool:
-    """Return whether any export's count and rows differ under READ COMMITTED. This is the control."""
+    """Return whether any export under READ COMMITTED fetches a different number of rows than it counted.
+
+    This is the control for the snapshot test.
+    """
     for _ in range(CONTROL_EXPORTS):
         with engine.connect() as connection:
             counted, fetched = count_and_fetch(Snapshot(connection, datetime.now(UTC)), request, "copy")

@@ -403,7 +403,8 @@ class Check:
     def found(self, report: Report, value: Any) -> list[int]:
         request = request_of(report, filters={"value": value})
         anyio.run(self.source.check_request, request)
-        # `export` and `sort` compare the sources. One of them is enough to see which rows a filter selects.
+        # The `export` and `sort` checks already compare all sources, so a single source is enough to see
+        # which rows the filter selects.
         ids = list(cells_of(file_by_sqlalchemy(self.engine, request)))
         assert [row["id"] for row in rows_by_pages(self.source, request)] == ids
         return ids

@@ -33,7 +33,7 @@ def file_by_copy_chunks(engine: Engine, request: ExportRequest) -> bytes:
 
 
 def file_by_concat(engine: Engine, request: ExportRequest) -> bytes:
-    """Export with the MariaDB source for columns with built-in SQLAlchemy types, and return the file."""
+    """Export using the MariaDB source that handles built-in SQLAlchemy column types, and return the file."""
     return read_by(concat_chunks, engine, request)
 
 

@@ -123,7 +123,7 @@ def _same_in_sheet(value: Any, cell: str | None, kind: str) -> bool:
 
 
 def _fits_a_sheet(cell: str, kind: str) -> bool:
-    """Return whether the cell must have a type other than text."""
+    """Return whether a worksheet must store this value as a number, boolean or date instead of text."""
     if kind in ("integer", "number"):
         return Decimal(cell).is_finite() and len(re.sub(r"^-?0?\.?0*|\.", "", cell)) <= 15
     return kind == "boolean" or (kind in ("date", "date-time") and "1900-03-03" < cell < "9999-12-28")

@@ -1,4 +1,4 @@
-"""A small S3 server that enforces other providers' rules. The embedded storage does not enforce them."""
+"""A small S3 server that enforces provider-specific rules that the embedded storage does not enforce."""
 
 import hashlib
 import threading

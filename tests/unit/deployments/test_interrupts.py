@@ -10,7 +10,10 @@ from deployments.command_line.interrupts import handle_signals
 
 @pytest.fixture(autouse=True)
 def default_handlers() -> Iterator[None]:
-    """Set the default handlers, because background processes ignore some signals."""
+    """Reset the signal handlers to their defaults.
+
+    Tests that run in the background may inherit ignored signals.
+    """
     previous = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGTERM, signal.SIGHUP)}
     yield
     for number, handler in previous.items():
