@@ -28,7 +28,7 @@ DESK, PHONE = {"width": 1440, "height": 810}, {"width": 390, "height": 844}
 def exporting(page: Page) -> None:
     """Start an export and wait until its progress bar is partly full.
 
-    Responses with a final status are withheld from the page, so that the export stays in progress.
+    Responses with a final status are withheld from the page, so that it shows the export as still running.
     """
     page.route(re.compile(r"/exports/[0-9a-f-]{36}$"), until_final)
     page.locator("#export").click()

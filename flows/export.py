@@ -1,7 +1,7 @@
 """Export a report in one flow with the tasks fetch, transform to CSV, upload and presign.
 
 The tasks pull blocks from each other, so memory holds only a few blocks, regardless of the number of rows.
-`Stream` hides the generators from Prefect, because Prefect would exhaust them.
+Prefect would exhaust the generators, so `Stream` hides them from Prefect.
 """
 
 import logging
@@ -318,8 +318,8 @@ def upload(
 def _stored_rows(rows: int, target: Upload, file: OutputFile) -> int:
     """Estimate how many rows have been stored.
 
-    A file that is smaller than the first part is stored only at the end. Packed bytes up to the size of that
-    part therefore already count as stored.
+    Packed bytes up to the size of the first part count as stored, because a file that is smaller than this
+    part is stored only at the end.
     """
     stored = max(target.stored, min(file.bytes, FIRST_PART_BYTES))
     return rows * stored // file.bytes if file.bytes else 0

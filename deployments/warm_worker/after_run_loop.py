@@ -1,4 +1,4 @@
-"""Periodically follow up on ended runs whose own process did not do so.
+"""Periodically follow up on runs that ended without a follow-up by their own process.
 
 See flows/schedules/after_run.py.
 """
@@ -15,7 +15,7 @@ from flows.schedules.after_run import follow_up_ended_runs
 from flows.settings import Settings
 
 INTERVAL_SECONDS = 5.0
-# The sweep looks further back. This query runs often, so it must not read the whole history.
+# This query runs often, so it must not read the whole history. The hourly sweep looks further back.
 LOOKBACK = timedelta(days=1)
 
 logger = logging.getLogger(__name__)

@@ -1,7 +1,7 @@
 """Read the due and running runs of the work pool, and choose the next runs fairly.
 
 Prefect returns at most 200 due runs, oldest first. If one caller has a long backlog, the runs of other
-callers are missing from that list. The worker learns about these callers from events. It also scans the
+callers may be missing from that list. The worker learns about these callers from events. It also scans the
 backlog every few seconds in case an event was lost.
 """
 
@@ -75,9 +75,9 @@ class Backlog:
         self._waiting_owners |= dict.fromkeys(owners)
 
     def on_scheduled(self, scheduled: Scheduled) -> None:
-        """Note that a run was scheduled, or that such events may have been missed.
+        """Record that a run was scheduled, or that events about scheduled runs may have been missed.
 
-        The remaining runs of the last query are dropped if the new run may have to go first.
+        If the new run may have to go first, the remaining runs from the last query are dropped.
         """
         self._announced.add(scheduled.run_id)
         self.add_waiting_owners(scheduled.owners)
@@ -90,14 +90,17 @@ class Backlog:
         self._queried_at = time.monotonic()
 
     def remaining_runs(self) -> list[WorkerFlowRunResponse]:
-        """Return the runs of the last query that were not claimed, unless the query is too old."""
+        """Return the runs from the last query that have not been claimed.
+
+        The result is empty if that query is too old or if other workers serve the pool.
+        """
         is_recent = time.monotonic() - self._queried_at < REMAINING_SECONDS
         return self._remaining if is_recent and self._is_only_worker else []
 
     async def has_due_runs(self) -> bool:
         """Return whether runs may be due.
 
-        Prefect is asked only if it has announced runs that were not claimed.
+        Prefect is asked only if it has announced runs that have not been claimed.
         """
         if self._remaining or self._is_page_full:
             return True
@@ -109,9 +112,10 @@ class Backlog:
         return False
 
     async def needs_query(self) -> bool:
-        """Return whether a poll has to query the due runs, because there are some or the last query is old.
+        """Return whether a poll has to query the due runs.
 
-        Prefect shows a queue as not ready if it was not queried for a minute.
+        This is the case if runs are due or if the last query is old. Prefect shows a queue as not ready if
+        the queue has not been queried for a minute.
         """
         is_old = time.monotonic() - self._queried_at > MAX_SECONDS_BETWEEN_QUERIES
         return is_old or bool(self._remaining) or await self._count_due() > 0
@@ -183,8 +187,8 @@ class Backlog:
     async def _read_hidden(self, polled_runs: Sequence[WorkerFlowRunResponse]) -> list[WorkerFlowRunResponse]:
         """Return the first due runs of each waiting owner, in case Prefect's response does not contain them.
 
-        If the response contains no runs from a queue, the queue has reached its limit. The runs in this queue
-        are then omitted.
+        If the response contains no runs from a queue, the queue has reached its limit. This method therefore
+        returns no runs from such a queue.
         """
         for run in polled_runs:
             self._waiting_owners.pop(find_owner(run.flow_run.tags) or "", None)

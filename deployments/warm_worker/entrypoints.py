@@ -20,7 +20,7 @@ def check_entrypoint(entrypoint: str, others: frozenset[str]) -> str | None:
 
 
 def check_pull_steps(steps: Sequence[dict[str, Any]] | None, others: frozenset[str]) -> str | None:
-    """Return an error message if the deployment has pull steps, which could run any command, or None."""
+    """Return an error message if the deployment has pull steps, or None. Pull steps could run any command."""
     if not steps or ANY in others:
         return None
     return "The worker does not run pull steps. Remove them from the deployment."

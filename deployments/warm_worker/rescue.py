@@ -56,8 +56,8 @@ class Killable(Protocol):
 class Rescuer:
     """Reschedules lost runs.
 
-    `own` maps the ids of this worker's runs to their processes. `claimed` also contains the ids of runs that
-    are waiting for a process.
+    `own` maps the ids of this worker's runs to their processes. `claimed` contains the same ids and those of
+    runs that are waiting for a process.
     """
 
     def __init__(
@@ -133,7 +133,10 @@ class Rescuer:
 
 
 def is_lost(run: FlowRun, heartbeat: datetime | None, now: datetime) -> bool:
-    """Return whether the run is lost. `heartbeat` is the last time that its progress artifact was updated."""
+    """Return whether the run is lost.
+
+    `heartbeat` is the time of the last update of the run's progress artifact.
+    """
     state = run.state
     if state is None:
         return False

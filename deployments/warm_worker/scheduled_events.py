@@ -20,10 +20,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Scheduled:
-    """A run that was scheduled, and its owners.
+    """A scheduled run and its owners.
 
-    The owners of a webhook's delivery are omitted, because it belongs to another queue. `run_id` is None
-    after each new connection, because earlier events may have been missed.
+    `owners` is empty for a webhook delivery, because deliveries belong to a different queue. `run_id` is None
+    after each new connection, to indicate that earlier events may have been missed.
     """
 
     run_id: UUID | None

@@ -1,4 +1,4 @@
-"""Serve a `warm` work pool with versions of Prefect that the warm worker is not tested with.
+"""Serve a `warm` work pool on versions of Prefect that the warm worker has not been tested with.
 
 This worker is slower, but it uses only the public API of Prefect. It starts `prefect flow-run execute` for
 each run. Prefect handles states, cancellation and crashes in that process. Like the warm worker, this worker
@@ -59,8 +59,7 @@ class StockWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
     async def setup(self) -> None:
         await super().setup()
         check_pool(self._work_pool, self._work_pool_name)
-        # The processes are not passed as `own`, because the rescuer would kill processes that are still
-        # starting.
+        # If the processes were passed as `own`, the rescuer would kill processes that are still starting.
         self._rescuer = Rescuer(self.client, self._work_pool_name, {}, self._processes.keys())
         await self._exit_stack.enter_async_context(self._services())
 

@@ -23,7 +23,8 @@ class KeyFileUnusable(Exception):
 class Key:
     """A stored key.
 
-    If `allow` is None, the key allows all rows. Otherwise, it allows no rows for a claim that `allow` omits.
+    If `allow` is None, the key allows all rows. Otherwise, a claim that is missing from `allow` allows no
+    values.
     """
 
     id: str

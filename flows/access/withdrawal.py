@@ -1,4 +1,4 @@
-"""Stop a run if its rights were revoked after the export or schedule was created."""
+"""Stop a run if its creator's rights have been revoked since the export or schedule was created."""
 
 from collections.abc import Mapping
 from pathlib import Path

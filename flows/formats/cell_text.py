@@ -156,8 +156,8 @@ def _zoned_text(value: datetime, offsets: "_Offsets", local: bool) -> str:
 class _Offsets(dict[tuple[int, int, int], tuple[timedelta, str] | None]):
     """The UTC offsets of a time zone, cached by quarter hour.
 
-    Computing each offset from the zone would take three times as long. A key consists of the ordinal of the
-    day, the hour and the quarter, all in UTC. The value is None if the offset changes within the quarter.
+    Computing each offset from the zone would take three times as long. A key consists of the day's ordinal,
+    the hour and the quarter, all in UTC. The value is None if the offset changes within the quarter.
     """
 
     def __init__(self, zone: ZoneInfo) -> None:
@@ -242,7 +242,8 @@ def _format_float(value: float, plain_digits: int) -> str:
 def _shortest(value: float) -> Decimal:
     """Return the shortest decimal for this float, according to PostgreSQL's rules.
 
-    Unlike Python, PostgreSQL never chooses a decimal exactly halfway between two floats, such as 1e23.
+    Unlike Python, PostgreSQL never chooses a decimal, such as 1e23, that lies exactly halfway between two
+    floats.
     """
     if abs(value) < 2**53:  # Below this limit, halfway values have more than 17 digits.
         return Decimal(repr(value))

@@ -46,7 +46,7 @@ class Writer(Protocol):
 
     The file consists of the blocks from `write`, followed by the blocks from `finish`. Memory use must stay
     constant. A writer that produces no bytes until the end must buffer its data on disk. For each batch, such
-    a writer yields an empty block with the number of rows, so that the export shows progress.
+    a writer yields a block that has no data but states the number of rows, so that the export shows progress.
     """
 
     def write(self, batch: Records | Chunk) -> Iterator[Block]:

@@ -73,8 +73,8 @@ def operand(column: ColumnElement[Any]) -> ColumnElement[Any]:
 def printed(value: ColumnElement[Any]) -> ColumnElement[Any]:
     """Return an expression for the text that PostgreSQL prints for a value.
 
-    Null stays null, whereas concat() would return an empty string. The check uses IS DISTINCT FROM, because
-    IS NOT NULL is false for a composite value with a null field.
+    concat() alone would return an empty string for null, so the expression checks for null first. The check
+    uses IS DISTINCT FROM, because IS NOT NULL is false for a composite value with a null field.
     """
     return case((operand(value).is_distinct_from(null()), func.concat(value, type_=Text)))
 
@@ -196,7 +196,7 @@ def _as_driver_reads(element: Shown, compiler: SQLCompiler, **options: Any) -> s
 
 @compiles(Ordered, "sqlite")
 def _by_number(element: Ordered, compiler: SQLCompiler, **options: Any) -> str:
-    """Convert decimals to numbers if they are stored as text. SQLite would sort text after all numbers."""
+    """Convert decimals to numbers if they are stored as text, because SQLite sorts text after all numbers."""
     (column,) = element.clauses
     number = cast(column, Numeric)
     return compiler.process(
@@ -228,7 +228,8 @@ def _as_text(element: FunctionElement[Any], compiler: SQLCompiler, **options: An
 def _exactly(element: CursorValue, compiler: SQLCompiler, **options: Any) -> str:
     """Select floats with all their digits, and dates and times as text.
 
-    The driver would lose digits of floats. It would also lose durations, and dates outside Python's range.
+    The driver would lose digits of floats. Durations in TIME columns and dates outside Python's range would
+    also be lost.
     """
     (value,) = element.clauses
     if isinstance(value.type, Float):

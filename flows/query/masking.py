@@ -2,7 +2,7 @@
 
 The mask is part of the SELECT. The values therefore never leave the database, and the table, count, preview
 and file always agree. Text becomes `***`, and values of other types become NULL. Masked columns cannot be
-used for filtering or sorting, because a caller could find out their values by searching.
+used for filtering or sorting, because callers could otherwise work out the masked values.
 """
 
 from collections.abc import Mapping
@@ -74,8 +74,8 @@ def _masked_expression(column: TableColumn) -> ColumnElement[Any]:
 def unmarked_columns(report: Report) -> dict[str, str]:
     """Find columns without `pii` that use the same table column as a column with `pii`.
 
-    The result maps the key of the first column to the key of the second. A column such as `lower(email)` may
-    reveal the value of `email`.
+    The result maps the key of each unmarked column to the key of the marked column. For example, an unmarked
+    column `lower(email)` would reveal the value of `email`.
     """
     columns = report.table_columns.values()
     marked = {column.key: sources_of(column.expression) for column in columns if column.pii}

@@ -34,8 +34,8 @@ from flows.rows.operators import FILTERABLE
 
 Transform = Callable[[pd.DataFrame], pd.DataFrame]
 
-# The report with this name is the default if it exists. A stored request contains the name of any other
-# report.
+# A report with this name is the default unless the settings specify a different one. A stored request that
+# names no report refers to the report with this name.
 DEFAULT_REPORT = "survey-responses"
 # A claim with this value allows all rows.
 ALL_VALUES = "*"

@@ -32,7 +32,8 @@ MAX_FILE_NAME_LENGTH = 200
 class ExportRequest:
     """A validated request.
 
-    `filters` maps each filter name to the values to match or to conditions. The value None matches null.
+    `filters` maps each filter name either to conditions or to a tuple of values to match. A None in the tuple
+    matches null.
     """
 
     report: Report
@@ -180,7 +181,7 @@ def default_report(reports: Mapping[str, Report]) -> Report | None:
 def parse_stored_request(body: Mapping[str, Any], reports: Mapping[str, Report]) -> ExportRequest:
     """Parse a body returned by `stored_body`.
 
-    A body without the name of a report uses the report that was the default when the body was stored.
+    A body that names no report refers to DEFAULT_REPORT if that report exists.
     """
     return replace(parse_request(_with_name(body, reports), reports), body=body)
 

@@ -59,7 +59,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Ready:
-    """A message that the process sends when it is ready for a run. `bytes` is its resident memory."""
+    """A message that the process sends when it is ready for a run.
+
+    `bytes` is the resident memory of the process.
+    """
 
     bytes: int
 
@@ -159,7 +162,7 @@ def _run(job: Job, log_format: logs.Format) -> tuple[int, bool]:
 
 @contextmanager
 def _warm_up() -> "Iterator[Settings]":
-    """Open clients and an event loop, because a forked process cannot inherit them. Yields the settings."""
+    """Set up the clients and threads that a forked process cannot inherit. Yields the settings."""
     from prefect.context import SyncClientContext
     from prefect.logging.configuration import setup_logging
 

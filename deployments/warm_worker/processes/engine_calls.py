@@ -1,7 +1,7 @@
-"""Answer two requests of the flow engine in the child process, because Prefect's server would add nothing.
+"""Answer two requests from the flow engine in the child process, because Prefect's server would add nothing.
 
-Before it starts a run, the engine stores the retries and the source code version of the flow, even if the
-flow has no retries. After the start, it reads the run that the worker has just claimed.
+Before the engine starts a run, it stores the flow's version and its retry policy, even if the flow has no
+retries. After the start, the engine reads the run that the worker has just claimed.
 """
 
 from collections.abc import Iterator
@@ -16,12 +16,13 @@ ENGINE_UPDATE = {"flow_version", "empirical_policy"}
 
 
 class EngineCalls:
-    """Replaces `update_flow_run` and `read_flow_run` of a client until the engine has called them once."""
+    """Replaces a client's `update_flow_run` and `read_flow_run` methods, each until its first call."""
 
     def __init__(self, client: SyncPrefectClient, flow_run: FlowRun) -> None:
         self._client, self._flow_run, self._run_count = client, flow_run, flow_run.run_count
         vars(client).update(update_flow_run=self._update_flow_run)
-        # The API renames a new run. If the worker has read the old name, the engine must read the run again.
+        # The API renames a new run. If the worker read the run before it was renamed, the engine must read it
+        # again.
         if str(flow_run.id) in flow_run.name:
             vars(client).update(read_flow_run=self._read_flow_run)
 

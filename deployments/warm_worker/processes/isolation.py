@@ -2,7 +2,7 @@
 
 This covers context variables, environment variables, the working directory, umask, signal handlers, logging,
 warning filters, sys.path, the standard streams, the locale, the default socket timeout and the random number
-generator. Module state, such as pandas options, is not restored. To isolate module state, too, use
+generator. Module state, such as pandas options, is not restored. To isolate module state as well, use
 `--jobs-per-process 1`.
 """
 

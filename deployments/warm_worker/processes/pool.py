@@ -13,13 +13,13 @@ from typing import Any
 from deployments.warm_worker.processes import child
 from deployments.warm_worker.processes.process import WarmProcess
 
-# Seconds to wait before starting a replacement process, because startup slows down other runs. The wait ends
-# early if a run needs a process.
+# A replacement process starts after this many seconds, because its startup slows down other runs. The wait
+# ends early if a run needs a process.
 REFILL_DELAY_SECONDS = 1.0
 
 
 class WarmProcessPool:
-    """Keeps `size` processes running, and starts more while all of them are busy.
+    """Keeps `size` processes running, and starts another one if a run finds all processes busy.
 
     Each process is replaced after `runs_per_process` runs.
     """
@@ -144,7 +144,7 @@ class WarmProcessPool:
 
 @contextmanager
 def _hidden_main_module() -> Iterator[None]:
-    """Hide `__main__` from multiprocessing, because child processes would import it again."""
+    """Hide `__main__` from multiprocessing, because child processes would otherwise import it again."""
     main = sys.modules["__main__"]
     spec, file = main.__spec__, getattr(main, "__file__", None)
     main.__spec__ = None

@@ -8,7 +8,7 @@ We use these private functions unchanged:
 * _run_flow_from_runtime_entrypoint runs a flow like `python -m prefect.flow_engine`, but in this process.
 * EventsWorker and APILogWorker are flushed after each run. They are also drained before a child exits,
   because os._exit() skips their exit hooks.
-* _cache_api_version_check skips a version check that the worker has already made.
+* _cache_api_version_check skips a version check that the worker has already performed.
 
 We replace the following functions in the child process. The list describes the original functions:
 
@@ -17,10 +17,10 @@ We replace the following functions in the child process. The list describes the 
 * observe_flow_run_suspension blocks each run for 140 ms to open a WebSocket that short runs never use.
 * emit_task_run_state_change_event sends three events for each task run (see task_run_events.py).
 * related_resources_from_run_context reads five objects per run to show names next to ids in events.
-* update_flow_run and read_flow_run of the engine's client send two requests per run (see engine_calls.py).
+* update_flow_run and read_flow_run on the engine's client send two requests per run (see engine_calls.py).
 * _send_heartbeats can delay the end of a run by a second. Our progress artifact serves as the heartbeat.
-* load_flow_run reads the run from the server, although the worker has just received it.
-* start_client_metrics_server tries to open the worker's metrics port a second time, so the run fails.
+* load_flow_run reads the run from the server, even though the worker has just received it.
+* start_client_metrics_server tries to open the worker's metrics port a second time and makes the run fail.
 * _read_server_default_result_storage_block_id sends a request per run for results that are never stored.
 """
 
@@ -82,7 +82,7 @@ def open_background_services() -> None:
 
 
 def omit_hook_lines() -> None:
-    """Do not store the log lines in which the engine reports that it calls a hook."""
+    """Do not send the engine's routine log lines about hook calls to the server."""
     for handler in logging.getLogger("prefect.flow_runs").handlers:
         if isinstance(handler, handlers.APILogHandler):
             handler.addFilter(_is_informative)
@@ -162,7 +162,7 @@ class APILogWorker(handlers.APILogWorker):
 
 
 async def _related_resources(client: Any, exclude: Set[str] | None = None) -> list[RelatedResource]:
-    """Return the related resources with the ids from the run's context. Names are not included."""
+    """Return the related resources. Their ids come from the run's context, and names are not included."""
     context = FlowRunContext.get()
     run = context.flow_run if context is not None else None
     if run is None:

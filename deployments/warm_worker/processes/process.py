@@ -103,7 +103,7 @@ class WarmProcess:
 class Lease:
     """A process that is reserved for one run.
 
-    Prefect uses the lease as the process and as the termination scope of a ProcessHandle. The lease ends with
+    A ProcessHandle contains the lease twice, as its process and as its termination scope. The lease ends with
     the run, so Prefect cannot send a signal to a process that executes another run.
     """
 

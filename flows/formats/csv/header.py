@@ -17,7 +17,8 @@ def header(columns: Sequence[OutputColumn], zone: ZoneInfo, options: CsvOptions)
 def name(column: OutputColumn, zone: ZoneInfo, options: CsvOptions) -> str:
     """Return the header text of a column.
 
-    Local times are written without an offset, so the label of their column includes the time zone.
+    Local times are written without an offset. The label of a column with local times therefore includes the
+    time zone.
     """
     if options.header == "keys":
         text = column.key
