@@ -47,6 +47,7 @@ _DATE = "-".join([_DIGIT * 4, _DIGIT * 2, _DIGIT * 2])
 _SQLALCHEMY_FORMAT = f"????-??-?? ??:??:??.?????{_DIGIT}"
 _OFFSET = f"*[+-]{_DIGIT * 2}:{_DIGIT * 2}"
 _MYSQL = ("mysql", "mariadb")
+_MAX_LETTERS = 20  # SQLite limits the nesting of function calls.
 
 
 def is_standard(kind: TypeEngine[Any]) -> bool:
@@ -92,8 +93,7 @@ def shown(column: ColumnElement[Any]) -> ColumnElement[Any]:
 
 def ordered(column: ColumnElement[Any]) -> ColumnElement[Any]:
     """Return an expression whose `<` and `>` operators compare the values as they appear in the file."""
-    is_decimal = isinstance(column.type, Numeric) and not isinstance(column.type, Float)
-    return Ordered(column) if is_decimal and is_standard(column.type) else shown(column)
+    return Ordered(column) if _is_decimal(column.type) else shown(column)
 
 
 def sortable(column: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -101,7 +101,13 @@ def sortable(column: ColumnElement[Any]) -> ColumnElement[Any]:
     has_positions = isinstance(column.type, Boolean | Enum | mysql.SET | mysql.BIT) and is_standard(
         column.type
     )
-    return Position(column) if has_positions else comparable(column)
+    if has_positions:
+        return Position(column)
+    return Ordered(column) if _is_decimal(column.type) else comparable(column)
+
+
+def _is_decimal(kind: TypeEngine[Any]) -> bool:
+    return isinstance(kind, Numeric) and not isinstance(kind, Float) and is_standard(kind)
 
 
 def cursor_value(expression: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -115,6 +121,26 @@ def matching(condition: ColumnElement[bool], column: ColumnElement[Any]) -> Colu
         isinstance(column.type, Boolean) and is_standard(column.type)
     )
     return Matching(condition, column) if may_be_invalid else condition
+
+
+def contains(column: ColumnElement[Any], text: str) -> ColumnElement[bool]:
+    """Return the condition that the column contains the text in upper or lower case.
+
+    On SQLite, lower() converts only ASCII letters, so other letters are replaced.
+    """
+    value: ColumnElement[str] = PrintedText(column)
+    condition = value.icontains(text, autoescape=True)
+    letters = sorted({char.lower() for char in text if _needs_replacement(char)})[:_MAX_LETTERS]
+    for letter in letters:
+        value = func.replace(value, letter.upper(), letter)
+        text = text.replace(letter.upper(), letter)
+    return OnSqlite(condition, value.icontains(text, autoescape=True)) if letters else condition
+
+
+def _needs_replacement(char: str) -> bool:
+    """Return whether the character has an upper and a lower case outside ASCII."""
+    cases = {char.lower(), char.upper()}
+    return len(cases) == 2 and all(len(form) == 1 and not form.isascii() for form in cases)
 
 
 class Comparable(FunctionElement[Any]):
@@ -159,6 +185,14 @@ class PrintedText(FunctionElement[str]):
     type = Text()
 
 
+class OnSqlite(FunctionElement[bool]):
+    """A condition and its equivalent for SQLite."""
+
+    name = "on_sqlite"
+    inherit_cache = True
+    type = Boolean()
+
+
 class Matching(FunctionElement[bool]):
     name = "matching"
     type = Boolean()
@@ -167,6 +201,7 @@ class Matching(FunctionElement[bool]):
 
 @compiles(Comparable)
 @compiles(CursorValue)
+@compiles(OnSqlite)
 @compiles(Matching)
 def _unchanged(element: FunctionElement[Any], compiler: SQLCompiler, **options: Any) -> str:
     return compiler.process(next(iter(element.clauses)), **options)
@@ -177,6 +212,12 @@ def _comparable_on_sqlite(element: Comparable, compiler: SQLCompiler, **options:
     (column,) = element.clauses
     convert = next((convert for kind, convert in _MEANINGS if isinstance(element.type, kind)), None)
     return compiler.process(column if convert is None else convert(column), **options)
+
+
+@compiles(OnSqlite, "sqlite")
+def _second(element: OnSqlite, compiler: SQLCompiler, **options: Any) -> str:
+    _, condition = element.clauses
+    return compiler.process(condition, **options)
 
 
 @compiles(Shown, *_MYSQL)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Annotated, Any, Literal
+from unicodedata import category
 
 from pydantic import PlainValidator, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -27,9 +28,11 @@ Schema = dict[str, Any]
 MAX_NAME_LENGTH = 200
 MAX_LANGUAGE_LENGTH = 35
 OPTIONS = "options_"  # Prefix of the fields that contain the options of a format.
-# Names may contain these characters, although Python does not consider them printable. They are no-break and
-# ideographic spaces, and the joiners U+200C (used in Persian) and U+200D (used in emoji).
-_ALSO_IN_NAMES = str.maketrans("", "", "\u00a0\u202f\u3000\u200c\u200d")
+# Unicode categories that a name must not contain: control characters, surrogates, private use and line
+# separators. Unassigned code points are allowed, because Python's Unicode data lacks the newest emoji.
+_NOT_IN_NAMES = {"Cc", "Cs", "Co", "Zl", "Zp"}
+_BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # hide the real order
+_BYTE_ORDER_MARK = "\ufeff"
 DATE_PATTERN = (
     r"^(\d{4}-\d{1,2}-\d{1,2}|\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,6})?([Zz]|[+-]\d{2}:\d{2}))$"
 )
@@ -76,8 +79,15 @@ def read_name(value: object) -> str:
 
 
 def _is_printable(name: str) -> bool:
-    visible = name.translate(_ALSO_IN_NAMES)
-    return bool(visible) and visible.isprintable()
+    """Return whether a name has a visible character and none that breaks a line or hides other characters."""
+    is_visible = any(char == " " or category(char) not in ("Cf", "Zs") for char in name)
+    return is_visible and all(map(_is_allowed, name))
+
+
+def _is_allowed(char: str) -> bool:
+    is_noncharacter = ord(char) & 0xFFFE == 0xFFFE or "\ufdd0" <= char <= "\ufdef"
+    is_hidden = char in _BIDI_CONTROLS or char == _BYTE_ORDER_MARK
+    return category(char) not in _NOT_IN_NAMES and not is_noncharacter and not is_hidden
 
 
 def scope_field(scope: Scope) -> Any:

@@ -28,8 +28,8 @@ from sqlalchemy import (
 
 from flows.query.bound_values import bound, bound_cursor_value, bound_days
 from flows.query.comparison import (
-    PrintedText,
     comparable,
+    contains,
     cursor_value,
     matching,
     operand,
@@ -180,7 +180,7 @@ def scope_choices(scope: Scope, search: str, limit: int) -> Select[Any]:
     if title is None:
         raise ValueError("this scope has no titles")
     choices = select(scope.known, title).where(*scope.allowed).order_by(title, scope.known).limit(limit)
-    in_title = title.icontains(search, autoescape=True)
+    in_title = contains(title, search)
     equal = _equals(scope.known, search) if scope.matches(search) else false()
     return choices.where(in_title | equal)
 
@@ -258,7 +258,7 @@ def _holds(column: ColumnElement[Any], operator: str, value: Any) -> ColumnEleme
         case "not":
             return _none_of(column, value)
         case "contains":
-            return PrintedText(column).icontains(value, autoescape=True)
+            return contains(column, value)
     return matching(_RANGES[operator](ordered(column), bound(column, value)), column)
 
 

@@ -54,7 +54,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Dialect sqlite.pysqlite does .no
 
 NOON = datetime(2024, 7, 19, 12, tzinfo=UTC)
 VALUES: dict[str, list[Any]] = {
-    "words": ["", "Refund 100%", "re_fund", "a/b", "x\\y", "it's %(refund)s", "REFUND"],
+    "words": ["", "Refund 100%", "re_fund", "a/b", "x\\y", "it's %(refund)s", "REFUND", "Привет"],
     "code": ["ES", "DE", "a_b", "A%B"],
     "whole": [-5, 0, 7, 2147483647],
     "price": [Decimal("-1.50"), Decimal(0), Decimal("9.99"), Decimal("100.00")],
@@ -66,7 +66,7 @@ VALUES: dict[str, list[Any]] = {
     "uid": [uuid.UUID(int=number) for number in (1, 2**127)],
     "size": ["small", "big"],
 }
-PARTS = ["refund", "FUND", "%", "_", "/", "\\", "'", "100%", "(refund)s", "es", "b", ""]
+PARTS = ["refund", "FUND", "%", "_", "/", "\\", "'", "100%", "(refund)s", "es", "b", "", "ПРИ"]
 operators = Table(
     "operators",
     MetaData(),
@@ -226,7 +226,7 @@ def files_of(engine: Engine, request: ExportRequest) -> Iterator[bytes]:
         yield file_by_concat(engine, request)
 
 
-def test_sqlite_compares_decimals_that_are_stored_as_text(tmp_path: Any) -> None:
+def test_sqlite_compares_and_sorts_decimals_that_are_stored_as_text(tmp_path: Any) -> None:
     engine = open_engine(f"sqlite:///{tmp_path}/prices.db", connect_seconds=5, poolclass=NullPool)
     prices = Table(
         "prices", MetaData(), Column("id", Integer, primary_key=True), Column("price", Numeric(9, 2))
@@ -239,9 +239,13 @@ def test_sqlite_compares_decimals_that_are_stored_as_text(tmp_path: Any) -> None
     report = Report(
         name="prices",
         title="Prices",
-        select=select(prices.c.id),
+        select=select(prices.c.id, prices.c.price),
         key=prices.c.id,
         filters={"price": prices.c.price},
     )
-    body = {"report": "prices", "filters": {"price": {"gte": 9.5}}, "csv": {"header": "none"}}
-    assert file_by_sqlalchemy(engine, parse_request(body, {"prices": report})) == b"1\n2\n"
+    body = {"report": "prices", "filters": {"price": {"gte": 9.5}}, "columns": ["id"]}
+    assert file_by_sqlalchemy(engine, parse_request(body, {"prices": report})) == b"Id\n1\n2\n"
+    with table_source(engine) as source:
+        for sort, order in (("price", [3, 1, 2, 4]), ("-price", [2, 1, 3, 4])):
+            request = parse_request({"report": "prices", "sort": sort}, {"prices": report})
+            assert [row["id"] for row in rows_by_pages(source, request, 1)] == order

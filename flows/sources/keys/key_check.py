@@ -20,7 +20,12 @@ def count_rows(snapshot: Snapshot, request: ExportRequest) -> int:
     keys.
     """
     keys, connection = statement.keys(request), snapshot.connection
-    is_unique = has_unique_rows(keys, request.report.key, lambda table: unique_columns(connection, table))
+    is_unique = has_unique_rows(
+        keys,
+        request.report.key,
+        lambda table: unique_columns(connection, table),
+        compares_text=connection.dialect.name != "sqlite",
+    )
     key: ColumnElement[Any] = keys.subquery().c.key
     # Counting distinct keys takes longer, so it is avoided if the keys are known to be unique.
     counted = func.count(key if is_unique else distinct(key))

@@ -40,12 +40,17 @@ class Equality:
     table: FromClause
     column: str
     other: FromClause | None
+    compares_two_texts: bool = False
 
 
-def has_unique_rows(rows: Select[Any], key: ColumnElement[Any], unique_columns: UniqueColumns) -> bool:
+def has_unique_rows(
+    rows: Select[Any], key: ColumnElement[Any], unique_columns: UniqueColumns, compares_text: bool = True
+) -> bool:
     """Return whether keys other than null are certain to be unique.
 
-    `unique_columns` returns a table's sets of unique columns.
+    `unique_columns` returns a table's sets of unique columns. If `compares_text` is false, equal texts of two
+    columns prove nothing. SQLite compares them with the collation of the first column, such as NOCASE, and
+    the other column may contain several texts that are equal in that collation.
     """
     column = _column(key)
     if column is None or column.table is None:
@@ -59,6 +64,7 @@ def has_unique_rows(rows: Select[Any], key: ColumnElement[Any], unique_columns: 
     reached: set[FromClause] = {column.table}
     pending = set(sources) - reached
     equalities = [*_equalities(rows._where_criteria), *_join_equalities(rows.get_final_froms())]
+    equalities = [equality for equality in equalities if compares_text or not equality.compares_two_texts]
     while fixed := {table for table in pending if _is_fixed(table, reached, equalities, unique_columns)}:
         reached |= fixed
         pending -= fixed
@@ -141,7 +147,7 @@ def _equality(one: ColumnElement[Any], other: ColumnElement[Any]) -> Iterator[Eq
     if isinstance(other, BindParameter):
         yield Equality(column.table, column.name, None)
     elif value is not None and value.table is not None and value.table != column.table:
-        yield Equality(column.table, column.name, value.table)
+        yield Equality(column.table, column.name, value.table, isinstance(one.type, String))
 
 
 def _compares_exactly(one: TypeEngine[Any], other: TypeEngine[Any]) -> bool:

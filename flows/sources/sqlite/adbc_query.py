@@ -57,7 +57,7 @@ _MAX_EXACT_FLOAT = 2**53
 _STABLE_FUNCTIONS = frozenset(
     [
         *("coalesce", "count", "instr", "length", "max", "min", "nullif", "replace", "substr", "trim"),
-        *("comparable", "day_start", "matching", "position", "shown"),
+        *("comparable", "day_start", "matching", "ordered", "position", "shown"),
     ]
 )
 

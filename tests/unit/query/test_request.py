@@ -182,6 +182,9 @@ def test_all_options_are_parsed() -> None:
         ({"name": "two\nlines"}, "/name", "invalid"),
         ({"name": "\u200d\u3000"}, "/name", "invalid"),
         ({"name": "\u202egpj.exe"}, "/name", "invalid"),
+        ({"name": "a\u2028b"}, "/name", "invalid"),
+        ({"name": "\ufffeb"}, "/name", "invalid"),
+        ({"name": "\u200f"}, "/name", "invalid"),
         ({"name": 5}, "/name", "invalid"),
         ({"email": "a@b"}, "/email", "unknown"),
         ({"filters/whole": 1}, "/filters~1whole", "unknown"),
@@ -313,6 +316,8 @@ OTHER_FILES = [
     {"csv": {"header": "none"}},
     {"name": "mine"},
     {"name": "売上\u3000報告\u00a0می\u200cخواهم 👨\u200d👩\u200d👧"},  # noqa: RUF001 - Persian
+    {"name": "\U0001fae9 \U0001faea"},  # emoji that Python's Unicode data does not contain yet
+    {"name": "שלום\u200f! Ver\u00adtrag \U0001f3f4\U000e0067\U000e0062\U000e007f"},
 ]
 
 

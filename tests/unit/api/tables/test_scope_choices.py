@@ -12,13 +12,15 @@ ROWS = [
     {"shop": "a", "words": "Butcher_s"},
     {"shop": "c", "words": "Baker 505"},
     {"shop": "z", "words": "Cobbler"},
+    {"shop": "e", "words": "Épicerie"},
 ]
 
 
 @pytest.mark.parametrize(
     ("search", "values"),
     [
-        ("", ["b", "c", "a", "z"]),
+        ("", ["b", "c", "a", "z", "e"]),
+        ("éPI", ["e"]),
         ("bAkER", ["b", "c"]),
         ("50%", ["b"]),
         ("r_s", ["a"]),

@@ -97,6 +97,13 @@ def test_an_outer_join_does_not_restrict_the_rows_of_its_left_side() -> None:
     assert not has_unique_rows(rows, orders.c.id, declared)
 
 
+def test_equal_texts_prove_nothing_if_their_collation_is_unknown() -> None:
+    customers_of_number = Table("numbered", MetaData(), Column("number", String, primary_key=True))
+    rows = rows_of(orders.join(customers_of_number, customers_of_number.c.number == orders.c.number))
+    assert has_unique_rows(rows, orders.c.id, declared)
+    assert not has_unique_rows(rows, orders.c.id, declared, compares_text=False)
+
+
 def test_a_number_that_equals_several_texts_proves_nothing() -> None:
     codes = Table("codes", MetaData(), Column("code", String, primary_key=True))
     rows = rows_of(orders.join(codes, codes.c.code == orders.c.customer_id))
