@@ -64,6 +64,7 @@ def _run(argv: list[str]) -> int:
         case "up":
             return _up(parser, arguments)
         case "api" | "worker" | "register" | "sweep-once" as role:
+            _warn_of_misspelled_settings()
             return _ROLES[role](arguments)
         case "export":
             return export.run(arguments, scope_pairs, declared_options["export"])
@@ -92,6 +93,13 @@ def _up(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     from deployments import up_command  # takes 1 s, because it imports pandas
 
     return up_command.run(parser, arguments)
+
+
+def _warn_of_misspelled_settings() -> None:
+    from deployments.roles.settings import find_misspelled  # takes 1 s, because it imports pandas
+
+    for warning in find_misspelled(os.environ):
+        print_to_stderr(f"report-exports: {warning}")
 
 
 def _api(arguments: argparse.Namespace) -> int:

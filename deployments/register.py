@@ -128,6 +128,8 @@ def _server_error(url: str) -> str | None:
         return str(error) or type(error).__name__
     if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
         return "the login was rejected. Set PREFECT_API_AUTH_STRING or PREFECT_API_KEY."
+    if response.status_code == httpx.codes.NOT_FOUND:
+        return "it has no Prefect API at this path. PREFECT_API_URL usually ends with /api."
     return None if response.is_success else f"it answered {response.status_code}"
 
 

@@ -6,7 +6,13 @@ from collections.abc import Iterator, Mapping
 
 from deployments.deployment_list import DeploymentsInvalid, read_deployments
 from deployments.project.env_file import ENV_FILE
-from deployments.roles.settings import check_credentials, check_host, check_settings, load_settings
+from deployments.roles.settings import (
+    check_credentials,
+    check_host,
+    check_settings,
+    find_misspelled,
+    load_settings,
+)
 from deployments.stack.data_dir import DataDirUnusable
 from deployments.stack.environment import Replaced, is_of_postgres, report_modules
 from deployments.stack.installed import ServerNotInstalled
@@ -41,6 +47,7 @@ def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
         parser.error(f"argument --host: {error}")
     notes = [
         *_notes(loaded, settings.catalog),
+        *find_misspelled(environment),
         *find_problems(settings, Replaced.from_environment(environment)),
     ]
     for name in filter(is_of_postgres, environment):

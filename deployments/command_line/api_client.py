@@ -19,6 +19,9 @@ NO_PROXY: dict[str, None] = {"all://127.0.0.1": None, "all://localhost": None, "
 _RETRYABLE_CLIENT_ERRORS = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.REQUEST_TIMEOUT)
 
 
+NO_KEY = "The service requires an API key. Set REPORTS_API_KEY to your key."
+
+
 class Problem(Exception):
     """An error response from the service.
 
@@ -84,6 +87,8 @@ class ApiClient:
         while True:
             response = _send_or_none(partial(wrap_attempt, send))
             if response is not None and not is_retryable(response):
+                if response.status_code == HTTPStatus.UNAUTHORIZED and not self._authorization:
+                    raise Problem(response.status_code, NO_KEY, [])
                 return _raise_for_problem(response)
             self.pause(backoff, response, self._describe_failure(response))
 

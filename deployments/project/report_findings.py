@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from time import monotonic
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Engine, Select
+from sqlalchemy import Column, ColumnElement, Connection, Engine, Select, Table
 
 from api.tables import report_checks
 from deployments.project import index_use
@@ -99,17 +99,17 @@ def _check_indexes(request: ExportRequest, opened: Snapshot) -> Iterator[Finding
     for name, scope in report.scope.items():
         query = rows.where(scope.column == _typed(scope.column, values[name]))
         if not index_use.finds_by_index(connection, query, scope.column):
-            yield _no_index(f"scope {name!r}", scope.column)
+            yield _no_index(connection, f"scope {name!r}", scope.column)
     if report.period is not None and request.period is not None and not _ignores_indexes(report, opened):
         day = request.period.start.replace(tzinfo=None)
         start: Any = day.date() if type_name(report.period.type) == "date" else day
         query = rows.where(report.period >= start, report.period < start + timedelta(days=1))
         if not index_use.finds_by_index(connection, query, report.period):
-            yield _no_index("period", report.period)
+            yield _no_index(connection, "period", report.period)
     first = statement.order(request)[0].expression
     query = rows.order_by(first.desc() if request.sort and request.sort[0].descending else first).limit(1)
     if not report.scope and not index_use.sorts_by_index(connection, query, first):
-        yield _no_index("sort", first)
+        yield _no_index(connection, "sort", first)
 
 
 def _typed(column: ColumnElement[Any], text: str) -> Any:
@@ -125,13 +125,14 @@ def _ignores_indexes(report: Report, opened: Snapshot) -> bool:
     return is_sqlite and report.period is not None and type_name(report.period.type) == "date-time"
 
 
-def _no_index(part: str, column: ColumnElement[Any]) -> Finding:
-    table = getattr(getattr(column, "table", None), "fullname", "…")
-    name = getattr(column, "name", "…")
-    return Finding(
-        "warning",
-        f"No index for the {part}. Create one, for example: CREATE INDEX ON {table} ({name})",
-    )
+def _no_index(connection: Connection, part: str, expression: ColumnElement[Any]) -> Finding:
+    column = next(iter(expression.base_columns))  # the column of the table if the report uses an alias
+    if not isinstance(column, Column) or not isinstance(column.table, Table):
+        advice = "which is an expression. Create an index on the expression, or use an indexed column."
+        return Finding("warning", f"No index for the {part}, {advice}")
+    quote = connection.dialect.identifier_preparer
+    example = f"CREATE INDEX ON {quote.format_table(column.table)} ({quote.format_column(column)})"
+    return Finding("warning", f"No index for the {part}. Create one, for example: {example}")
 
 
 def _example_body(report: Report, opened: Snapshot) -> dict[str, Any] | None:

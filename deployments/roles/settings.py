@@ -1,7 +1,8 @@
 """Check the settings of a role before anything slow is imported or started."""
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 
 from botocore.session import Session
 from pydantic import ValidationError
@@ -12,6 +13,9 @@ from deployments.stack.ports import is_free
 from flows.sources import database_url
 
 PREFECT_URL = "PREFECT_API_URL"
+# Kubernetes sets variables such as REPORTS_SERVICE_HOST for a service named `reports`. They match no setting.
+MISSPELLING_RATIO = 0.85
+CLIENT_SETTINGS = ("REPORTS_API_URL", "REPORTS_API_KEY")
 REQUIRED = {
     "REPORTS_DATABASE_URL": "an SQLAlchemy URL, such as postgresql://user@host/database",
     "REPORTS_STORAGE_URL": "s3://bucket/prefix or file:///folder",
@@ -39,6 +43,17 @@ def check_settings(environment: Mapping[str, str]) -> str | None:
     except ValidationError as error:
         return _describe(error.errors()[0])
     return None
+
+
+def find_misspelled(environment: Mapping[str, str]) -> Iterator[str]:
+    """Yield a warning for each variable whose name is almost that of a setting.
+
+    Such a variable has no effect. With a misspelled REPORTS_KEYS_FILE, for example, the API requires no keys.
+    """
+    settings = {*CLIENT_SETTINGS, *(f"REPORTS_{field.upper()}" for field in ApiSettings.model_fields)}
+    for name in sorted(name for name in environment if name.startswith("REPORT") and name not in settings):
+        for setting in get_close_matches(name, sorted(settings), n=1, cutoff=MISSPELLING_RATIO):
+            yield f"{name} is not a setting and has no effect. Did you mean {setting}?"
 
 
 def check_credentials(environment: Mapping[str, str]) -> str | None:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from deployments.roles.settings import check_settings
+from deployments import cli
+from deployments.roles.settings import check_settings, find_misspelled
 
 
 @pytest.mark.parametrize(
@@ -74,3 +75,33 @@ def test_an_invalid_setting_is_explained(name: str, value: str, sentence: str) -
 )
 def test_a_url_without_a_driver_selects_an_installed_one(url: str) -> None:
     assert check_settings({"REPORTS_DATABASE_URL": url}) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "setting"),
+    [
+        ("REPORTS_KEY_FILE", "REPORTS_KEYS_FILE"),
+        ("REPORT_KEYS_FILE", "REPORTS_KEYS_FILE"),
+        ("REPORTS_RETENTION_DAY", "REPORTS_RETENTION_DAYS"),
+        ("REPORTS_API_KEYS", "REPORTS_API_KEY"),
+    ],
+)
+def test_a_misspelled_setting_is_reported(name: str, setting: str) -> None:
+    expected = f"{name} is not a setting and has no effect. Did you mean {setting}?"
+    assert list(find_misspelled({name: "value"})) == [expected]
+
+
+@pytest.mark.parametrize(
+    "name", ["REPORTS_KEYS_FILE", "REPORTS_API_URL", "REPORTS_SERVICE_HOST", "REPORTS_PORT_8000_TCP", "PATH"]
+)
+def test_settings_and_unrelated_variables_are_not_reported(name: str) -> None:
+    assert list(find_misspelled({name: "value"})) == []
+
+
+def test_a_role_reports_a_misspelled_setting(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.setenv("REPORTS_KEY_FILE", "keys.json")
+    assert cli.main(["register"]) == 2
+    assert "report-exports: REPORTS_KEY_FILE is not a setting" in capsys.readouterr().err
