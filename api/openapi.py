@@ -153,7 +153,10 @@ def _operator_parameters(name: str, owners: list[Report], value: dict[str, Any])
 
 
 def _tidy_parameter(parameter: dict[str, Any], reports: Mapping[str, Report]) -> None:
-    """Remove null from the schema, because query parameters cannot be null, and list the report names."""
+    """Remove null from the schema and list the report names.
+
+    Null is removed because query parameters cannot be null.
+    """
     schema = parameter["schema"]
     if {"type": "null"} in schema.get("anyOf", ()):
         schema |= schema.pop("anyOf")[0]

@@ -12,7 +12,7 @@ from api.outage import MAX_WAIT_SECONDS, OutageLimit
 from api.prefect_transport import PrefectTransport
 from api.web.problems import Unavailable
 
-# The httpx timeouts of a call. They end the call if its caller has stopped waiting.
+# The httpx timeouts for each call. They end calls whose callers have stopped waiting.
 CALL_TIMEOUT_SECONDS = MAX_WAIT_SECONDS
 PROBES_PER_OUTAGE = 3
 

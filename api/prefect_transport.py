@@ -1,8 +1,8 @@
 """HTTP transport to Prefect whose connection pool survives cancelled calls and unresponsive connections.
 
-httpcore 1.0.9 never frees the connection of a call that is cancelled while it connects. A few cancelled
-calls during a short outage of Prefect would fill the pool for good. Here, a call whose caller has stopped
-waiting continues until one of httpx's timeouts ends it.
+If a call is cancelled while it is connecting, httpcore 1.0.9 never frees its connection. A few cancelled
+calls during a short Prefect outage would therefore fill the pool permanently. Here, a call whose caller has
+stopped waiting continues until one of httpx's timeouts ends it.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 class Pool:
-    """A connection pool with at most `MAX_CALLS` calls in progress. More calls wait for a slot."""
+    """A connection pool with at most `MAX_CALLS` calls in progress. Additional calls wait for a slot."""
 
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
         self._transport = transport

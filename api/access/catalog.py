@@ -51,7 +51,7 @@ class Catalog:
         return cls(dict(reports), mask_reports(reports))
 
     def update(self, report: Report) -> None:
-        """Replace the report if a database check has found different unsupported sort keys."""
+        """Replace the report if its unsupported sort keys have changed since the previous database check."""
         if report.unsortable != self.reports[report.name].unsortable:
             self.reports[report.name] = report
             self.masked.update(mask_reports({report.name: report}))
@@ -81,7 +81,7 @@ class Catalog:
     def _restricted(self) -> Callable[[bool, frozenset[tuple[str, frozenset[str]]]], Mapping[str, Report]]:
         """Return a function that restricts all reports to the rows that a caller's claims allow.
 
-        The results are cached, because restricting the reports takes milliseconds.
+        The results are cached, because each restriction takes a few milliseconds.
         """
 
         @lru_cache(MAX_RESTRICTED)

@@ -97,7 +97,10 @@ class Quota:
 
 
 class Entry:
-    """A start in progress. `earlier` is the number of the caller's starts that were already in progress."""
+    """An attempt to start an export or create a schedule.
+
+    `earlier` is the number of the caller's attempts that were already in progress.
+    """
 
     def __init__(self, earlier: int) -> None:
         self.earlier = earlier
@@ -114,10 +117,10 @@ class Admission:
 
     @contextmanager
     def entry(self, caller: str) -> Iterator[Entry]:
-        """Register a start in progress. If it fails, its token is returned to the bucket.
+        """Register an attempt while the block runs. Return its token to the bucket if it fails.
 
-        Enter this context before counting the caller's exports or schedules. Earlier starts are then either
-        in progress or included in the count, so concurrent starts cannot exceed the limit.
+        Enter this context before counting the caller's exports or schedules. Earlier attempts are then either
+        in progress or included in the count, so concurrent attempts cannot exceed the limit.
         """
         entry = Entry(self._in_progress[caller])
         self._in_progress[caller] += 1
@@ -129,7 +132,7 @@ class Admission:
                 self.throttle.give_back(caller)
 
     def refusal(self, entry: Entry, caller: str, count: int) -> LimitReached | None:
-        """Take a token and return None, or return an error for the limit that the start would exceed.
+        """Take a token and return None, or return an error for the limit that the attempt would exceed.
 
         `count` is the number of schedules or waiting exports that the caller already has.
         """

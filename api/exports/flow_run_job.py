@@ -28,9 +28,9 @@ def report_tag(name: str) -> str:
 
 
 def request_label(request: ExportRequest) -> dict[str, str]:
-    """Return the label that identifies the request of a run.
+    """Return the label that identifies a run's request.
 
-    A label needs less space than a tag, because Prefect copies the tags of a run into each of its events.
+    A label needs less space than a tag, because Prefect copies a run's tags into each of the run's events.
     """
     return {REQUEST_LABEL: request.fingerprint[:32]}
 
@@ -129,7 +129,10 @@ def _as_run(flow_run: FlowRun, attempts: int) -> Run:
 
 
 def _request(flow_run: FlowRun) -> dict[str, Any]:
-    """Return the request, including its dates unless they depend on the last successful run."""
+    """Return the run's request.
+
+    The dates are filled in unless they depend on the last successful run.
+    """
     request: Any = flow_run.parameters.get("request")
     if not isinstance(request, dict):
         return {}

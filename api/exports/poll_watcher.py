@@ -1,9 +1,9 @@
 """Answer polls from a cache, so that the load on Prefect does not grow with the number of polls.
 
 A job is watched from its first poll until it finishes or is no longer polled. Watched jobs are read together
-in one batch. Running jobs are read once a second, and a job that has ended according to an event from Prefect
-is read at once. Queued jobs are read less often, because there may be many of them and events report when
-they start. Finished jobs stay cached for a minute.
+in one batch. Running jobs are read once a second. If a Prefect event reports that a job has ended, the job is
+read at once. Queued jobs are read less often, because there may be many of them and events report when they
+start. Finished jobs stay cached for a minute.
 """
 
 import asyncio
@@ -19,11 +19,13 @@ from api.exports.run_reader import RunReader, StateChange
 from api.web.problems import Unavailable
 
 TICK_SECONDS = 1.0
-# The time between two reads of all jobs, in case an event was lost. Must be shorter than STALE_AFTER_SECONDS.
+# All unfinished jobs are read at this interval, in case an event was lost. It must be shorter than
+# STALE_AFTER_SECONDS.
 FULL_READ_SECONDS = 3.0
 # Events arrive in bursts, and one read covers a whole burst.
 MIN_SECONDS_BETWEEN_READS = 0.05
-# An event can arrive before its run is committed, so an ended run is read again if it still appears to run.
+# The event that reports a run's end can arrive before the new state is committed. If the job still appears to
+# be unfinished, it is read again.
 READS_PER_CHANGE = 2
 DROPPED_AFTER_SECONDS = 60.0
 # Finished jobs are read again after this time, because another process may delete them or their files.
@@ -172,7 +174,10 @@ class PollWatcher:
         )
 
     async def _read_due(self) -> None:
-        """Read the changed jobs, and once a second the running jobs. Read all jobs every few seconds."""
+        """Read the changed jobs and, once a second, all running jobs.
+
+        Every few seconds, read all unfinished jobs instead.
+        """
         now = self._clock()
         if self._stale or now - self._full_read_at >= FULL_READ_SECONDS:
             await self.read_once()

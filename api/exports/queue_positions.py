@@ -57,7 +57,10 @@ class QueuePositions:
             queue.waiting.pop(job_id, None)
 
     def forget(self, caller: str) -> None:
-        """Drop the cached queue, because it has changed. The next poll reads it from Prefect again."""
+        """Drop the caller's cached queue, because the queue in Prefect has changed.
+
+        The next poll reads it again.
+        """
         self._queues.pop(caller, None)
         self._reading.pop(caller, None)
 

@@ -19,8 +19,8 @@ from api.exports.flow_run_job import caller_of
 from api.web.problems import Refusal
 from flows.errors import FieldError
 
-# One query for these numbers finds the next number if there are at most 15 exports. If there are more, it
-# finds the order of magnitude.
+# If there are at most 15 exports, one query for these numbers finds the next number. If there are more, the
+# query finds only its order of magnitude.
 FIRST_NUMBERS = [*range(1, 17), *(1 << power for power in range(5, 31))]
 NUMBERS_PER_QUERY = 32
 KEY_POINTER = "/headers/Idempotency-Key"

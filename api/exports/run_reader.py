@@ -65,7 +65,7 @@ STATE_TYPES: dict[Status, tuple[StateType, ...]] = {
 
 @dataclass(frozen=True)
 class StateChange:
-    """A change of a run's state that Prefect has reported. `ended` is true if the new state is final."""
+    """A change in a run's state that Prefect has reported. `ended` is true if the new state is final."""
 
     run_id: str
     ended: bool
@@ -146,7 +146,7 @@ class RunReader:
         return is_visible and is_found and selected.status in (None, job.status)
 
     async def latest_done(self) -> Job | None:
-        """Return the most recently finished export with a file, or None. It may belong to any caller."""
+        """Return the most recently finished export that has a file, or None. It may belong to any caller."""
         async with self._server.answering():
             runs = await self._client.read_flow_runs(
                 flow_filter=await self._flow(),

@@ -90,7 +90,7 @@ class RunWriter:
     async def mark_deleted(self, job: Job) -> None:
         """Hide the job from its owner, remove its request, and cancel it unless it has finished.
 
-        The sweep later deletes any data of the job that could not be deleted immediately.
+        The sweep later deletes any of the job's data that could not be deleted immediately.
         """
         run_id, tags = UUID(job.run.id), tags_once_deleted(sorted(job.run.tags))
         async with self._server.answering():

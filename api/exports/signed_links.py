@@ -1,4 +1,4 @@
-"""Sign download links. Reuse each link as long as it stays valid for at least 15 minutes."""
+"""Sign download links. Reuse each link as long as it remains valid for at least another 15 minutes."""
 
 import asyncio
 from collections import OrderedDict

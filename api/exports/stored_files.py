@@ -33,7 +33,7 @@ class StoredFiles:
     async def check(self, job: Job) -> Job:
         """Check the job's file and return the job with an up-to-date `file_lost`.
 
-        A file is lost if it cannot be read although the storage responds.
+        A file counts as lost if it cannot be read even though the storage responds.
         """
         if job.status != "done":
             return job

@@ -99,7 +99,7 @@ async def metrics(request: Request, context: ContextDep) -> Response:
     openapi_extra={"security": []},
 )
 async def readyz(context: ContextDep, request: Request, response: Response) -> Readiness:
-    """Run the checks. `stale` keys and `missing` files do not prevent new exports."""
+    """Run the checks. `stale` keys and `missing` files do not make the service unready."""
     results = await context.readiness.results()
     response.headers["Cache-Control"] = "no-store"
     ready, broken = "failed" not in results.values(), context.reports.broken
@@ -122,7 +122,7 @@ def _is_local(request: Request) -> bool:
 
 
 def _has_all_rights(request: Request) -> bool:
-    """Return whether the caller has all rights and may see the names of files and tables.
+    """Return whether the caller has all rights and may therefore see the names of files and tables.
 
     Returns False if the request has no valid key, because the route does not require one.
     """

@@ -37,7 +37,7 @@ class JsonRoute(APIRoute):
 
 
 def _checked(handle: Handler) -> Handler:
-    """Protect a POST route that takes no body from requests that other websites can send."""
+    """Protect a POST route without a body against requests from other websites."""
 
     async def handle_checked(request: Request) -> Response:
         media_type = _media_type(request)
@@ -65,7 +65,8 @@ def _is_from_another_origin(request: Request) -> bool:
 
 
 def _wrong_media_type() -> Refusal:
-    # Without our consent, other websites cannot make a browser send JSON, so they cannot start exports.
+    # Browsers send JSON from other websites only if our CORS headers allow it, so unknown websites cannot
+    # start exports.
     return Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send the request with Content-Type: application/json.")
 
 
@@ -78,8 +79,8 @@ class _DecodedRequest(Request):
 async def read_body(request: Request) -> bytes:
     """Read a JSON body.
 
-    Raises Refusal if the content type is not JSON or the body is larger than 64 KiB, even if its declared
-    length is smaller.
+    Raises Refusal if the content type is not JSON or the body is larger than 64 KiB. The declared length is
+    ignored.
     """
     if _media_type(request) != JSON:
         raise _wrong_media_type()

@@ -67,8 +67,8 @@ async def read_limits(
 ) -> Limits:
     """Return the caller's limits.
 
-    Requests that would exceed a limit are rejected with status 429 and a `Retry-After` header. While the
-    maximum number of exports is running, other exports wait.
+    Requests that would exceed a limit are rejected with status 429 and a `Retry-After` header. Once the
+    maximum number of exports is running, further exports wait.
     """
     settings, reader = context.settings, context.run_reader
     running, queued, schedules = await asyncio.gather(

@@ -45,7 +45,7 @@ async def page() -> HTMLResponse:
 async def bundle(digest: str, kind: str, request: Request) -> Response:
     """Return the bundled script or style sheet.
 
-    A page that was loaded before an update requests an old digest. In that case, the current bundle is
+    A page loaded before an update still requests the old digest. In that case, the current bundle is
     returned, and browsers must revalidate it before they reuse it.
     """
     content = _bundles().get(kind)

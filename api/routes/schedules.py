@@ -234,7 +234,10 @@ async def delete_schedule(schedule: ScheduleDep, context: ContextDep) -> None:
 async def run_schedule(
     schedule: ScheduleDep, key: KeyDep, caller: CallerDep, context: ContextDep, response: Response
 ) -> Export:
-    """Start an export of the dates that a run scheduled now would cover, even if the schedule is paused."""
+    """Start an export of the dates that a scheduled run would cover now.
+
+    This also works while the schedule is paused.
+    """
     job, replayed = await context.schedules.run_now(schedule, caller, key, datetime.now(UTC))
     logs.bind(job=job.run.id)
     audit.note(job=job.run.id, export=job.run.request, replayed=replayed or None)
@@ -308,7 +311,7 @@ async def _changed(schedule: StoredSchedule, body: Any, caller: Caller, context:
 
 
 def _reports_of(schedule: StoredSchedule, caller: Caller, context: Context) -> Mapping[str, Report]:
-    """Return the caller's reports with the restrictions of both the caller and the schedule."""
+    """Return the caller's reports, restricted by the rights of both the caller and the schedule."""
     claims = schedule.rights.claims if schedule.rights is not None else None
     reader = replace(
         caller,
@@ -319,7 +322,7 @@ def _reports_of(schedule: StoredSchedule, caller: Caller, context: Context) -> M
 
 
 def _audited(spec: ScheduleSpec) -> dict[str, Any]:
-    """Return the schedule's definition for the audit log, with only the hosts of its webhooks."""
+    """Return the schedule's definition for the audit log. Webhooks are reduced to their hosts."""
     definition = spec.as_body()
     return {**definition, "notify": [webhook.host for webhook in spec.notify]}
 

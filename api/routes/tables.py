@@ -35,7 +35,10 @@ ReportName = Annotated[str, Path(description="Name of the report.", min_length=1
 async def get_table_query(
     request: Request, described: Annotated[TableParameters, SkipValidation, Query()], reports: ReportsDep
 ) -> TableQuery:
-    """Parse the raw query string, because its parameters depend on the report and filters may repeat."""
+    """Parse the raw query string.
+
+    FastAPI's parser is not used, because the parameters depend on the report and filters may be repeated.
+    """
     return parse_table_query(request.query_params.multi_items(), reports)
 
 

@@ -125,7 +125,7 @@ def parse_schedule(
     webhooks: Webhooks,
     needs_name: bool = True,
 ) -> tuple[ScheduleSpec, ExportRequest]:
-    """Validate the body. Return the schedule and the request of a run scheduled for now.
+    """Validate the body. Return the schedule and the request for a run that would start now.
 
     Raises InvalidRequest with all errors.
     """
@@ -152,7 +152,7 @@ def rename_or_pause(spec: ScheduleSpec, change: Any) -> ScheduleSpec:
 
 
 def _request_at(spec: ScheduleSpec, reports: Mapping[str, Report], now: datetime) -> ExportRequest:
-    """Return the request of a run scheduled for now.
+    """Return the request for a run that would start now.
 
     Raises InvalidRequest with pointers into the body of the schedule.
     """

@@ -1,4 +1,4 @@
-"""Validate the `notify` field of schedules and build its form in responses.
+"""Validate the `notify` field of schedules and build its value for responses.
 
 The field lists the webhooks of a schedule.
 """

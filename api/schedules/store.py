@@ -83,7 +83,8 @@ class ScheduleStore:
         version = caller_key(caller.name, json.dumps(body, sort_keys=True))
         space = caller.idempotency_space
         schedule_id = str(uuid5(_KEY_NAMESPACE, caller_key(space, key)) if key is not None else uuid4())
-        # Without the lock, the second of two concurrent requests would overwrite the first one's deployment.
+        # Without the lock, the second of two concurrent requests would overwrite the first request's
+        # deployment.
         async with self._creating.setdefault(schedule_id, asyncio.Lock()):
             if key is not None and (earlier := await self.read(schedule_id, caller.name)) is not None:
                 # A key with more rights may have changed the schedule.
@@ -208,7 +209,7 @@ class ScheduleStore:
     async def remove(self, stored: StoredSchedule) -> None:
         """Delete the schedule and its planned runs. Keep the runs that have started, and their files.
 
-        Prefect would also delete runs that a caller has requested and no worker has claimed yet. Such runs
+        Prefect would also delete runs that a caller has requested but no worker has claimed yet. Such runs
         are cancelled instead, so that they stay visible.
         """
         async with self._server.answering():
@@ -256,7 +257,7 @@ class ScheduleStore:
     async def _drop_others(self, deployment_id: UUID, spec: ScheduleSpec, now: datetime) -> None:
         """Delete planned runs that do not belong to the new schedule.
 
-        Prefect's scheduler may have planned them from the old schedule while it was being changed.
+        Prefect's scheduler may have planned them from the old schedule during the change.
         """
         async with self._server.answering():
             planned = [run for run in await self._waiting(deployment_id) if _is_planned(run, now)]
@@ -284,7 +285,7 @@ class ScheduleStore:
     async def _plan_now(self, deployment_id: UUID) -> None:
         """Let Prefect plan the next runs immediately.
 
-        Prefect's scheduler may take up to a minute, and the first run may be due earlier.
+        Otherwise, Prefect's scheduler may take up to a minute, and the first run may be due before that.
         """
         try:
             async with self._server.answering():
@@ -324,7 +325,7 @@ class ScheduleStore:
 
 
 def _is_planned(run: FlowRun, now: datetime) -> bool:
-    """Return whether the run was planned by a schedule, is due later and has not been attempted yet."""
+    """Return whether the run was planned by a schedule, is not due yet and has not been attempted."""
     due = run.expected_start_time
     return run.auto_scheduled and run.run_count == 0 and due is not None and due > now
 

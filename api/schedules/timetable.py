@@ -14,7 +14,7 @@ from flows.schedules.relative_range import undo_dst_shift
 
 Schedule = CronSchedule | IntervalSchedule | RRuleSchedule
 
-# No time zone changes its clocks on this day. No RRULE has earlier slots, so none need to be skipped.
+# No time zone changes its clocks on this day, and no RRULE has slots before it that would have to be skipped.
 ORDINARY_DAY = EARLIEST.replace(tzinfo=UTC)
 MAX_SLOTS = 1000
 _RULE_OF_DAYS = "RRULE:FREQ=DAILY;INTERVAL="
@@ -65,8 +65,8 @@ def next_slots(schedule: Schedule, after: datetime, count: int) -> list[datetime
 def planned_from(schedule: Schedule, start: datetime) -> Iterator[datetime]:
     """Yield the slots from `start` onwards as Prefect's scheduler computes them.
 
-    If the clocks change in the hour of `start`, the first slot may be earlier than `start`. Prefect has
-    already planned the run for that slot.
+    If the clocks change during the hour of `start`, the first slot may be earlier than `start`. In that case,
+    Prefect has already planned the run for that slot.
     """
     for slot in _server_schedule(schedule)._get_dates_generator(n=MAX_SLOTS, start=start):
         yield datetime.fromtimestamp(slot.timestamp(), UTC)

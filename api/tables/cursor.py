@@ -1,4 +1,4 @@
-"""Encode and decode cursors of the table.
+"""Encode and decode cursors for the pages of a table.
 
 A cursor contains the sort values of the last row on a page, as the database returned them. It also identifies
 the request that it belongs to.

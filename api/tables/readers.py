@@ -1,4 +1,4 @@
-"""Limit concurrent reads of table pages, so that a reader is always free for starting an export."""
+"""Limit concurrent reads of table pages, so that some readers remain available for starting exports."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -63,8 +63,8 @@ def _is_geometry(connection: Connection, query: Select[Any]) -> bool:
 def _continued(report: Report, connection: Connection, column: ColumnElement[Any]) -> Select[Any]:
     """Return the query for a page that follows a cursor.
 
-    On PostgreSQL, the query compares the column. This is not necessary for other databases, because they can
-    compare all types.
+    On PostgreSQL, the query also compares the column with a value, because some PostgreSQL types cannot be
+    compared. The other databases can compare all types.
     """
     after, query = operand(column) > _ANY_TEXT, report.select.order_by(column)
     if connection.dialect.name != "postgresql":

@@ -88,8 +88,8 @@ class TableQuery:
 def parse_table_query(items: Sequence[tuple[str, str]], reports: Mapping[str, Report]) -> TableQuery:
     """Parse the query string.
 
-    A filter is a parameter such as `score[gte]=5` or `utm=wa`. The latter may repeat. Filters can also be
-    sent as one JSON object, such as `filters={"utm":null}`.
+    A filter is a parameter such as `score[gte]=5` or `utm=wa`. A parameter without an operator, or with
+    `[not]`, may be repeated. Filters can also be sent as one JSON object, such as `filters={"utm":null}`.
     """
     report = requested_report(dict(items), reports)
     filters = report.filter_columns if report is not None else {}
