@@ -116,7 +116,10 @@ class Settings(BaseSettings):
 
     @property
     def database_urls(self) -> Mapping[str, str]:
-        """The URLs of all databases by name. The URL in REPORTS_DATABASE_URL has an empty name."""
+        """The URLs of all databases, keyed by name.
+
+        The name of the database in REPORTS_DATABASE_URL is the empty string.
+        """
         urls = {"": self.database_url, **self.databases}
         return {name: url.get_secret_value() for name, url in urls.items()}
 

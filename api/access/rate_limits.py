@@ -152,7 +152,7 @@ class Limits:
     """Limits on exports, schedules, previews and tokens. They apply to each caller separately.
 
     `rules` limits how often a caller may create or change a schedule, even an invalid one, because evaluating
-    an RRULE takes up to half a second.
+    an RRULE takes up to 0.2 seconds.
     """
 
     starts: Admission

@@ -76,7 +76,7 @@ _NAME = "Display name of the export. Browsers save the file under this name."
 
 
 class RequestModel(BaseModel):
-    """Base class of request models. Unknown fields are rejected, and null is treated as omitted."""
+    """Base class of request models. Unknown fields are rejected, and null fields are treated as omitted."""
 
     model_config = ConfigDict(
         extra="forbid", strict=True, alias_generator=to_camel, json_schema_extra=without_defaults
@@ -154,10 +154,10 @@ def request_model(report: Report, dates: bool = True) -> type[ReportRequest]:
 
 @cache
 def any_report_model(dates: bool = True) -> type[ReportRequest]:
-    """Return the model for requests whose report is unknown.
+    """Return the model that validates requests whose report is unknown.
 
-    The model rejects the `report` field. It also validates the fields that all reports share, so that their
-    errors are reported, too.
+    The model rejects the `report` field. It also validates the fields that all reports have in common, so
+    that errors in these fields are reported at the same time.
     """
     fields = _fields({}, _optional_dates() if dates else _no_dates())
     fields |= {

@@ -73,7 +73,7 @@ def allowed_values(claims: Claims | None, name: str) -> frozenset[str]:
 
 
 def intersect(one: Claims | None, other: Claims | None) -> Claims | None:
-    """Return claims that allow only what both arguments allow. None allows every value."""
+    """Return the claims that both arguments allow. An argument of None allows every value."""
     if one is None or other is None:
         return other if one is None else one
     return {name: _both(one[name], other[name]) for name in one.keys() & other.keys()}
@@ -86,9 +86,9 @@ def _both(one: frozenset[str], other: frozenset[str]) -> frozenset[str]:
 
 
 def covers(report: Report, claims: Claims | None, body: Mapping[str, Any], made_with: Claims | None) -> bool:
-    """Return whether the claims allow all rows of an export with the request `body`.
+    """Return whether the claims allow all rows of an export whose request is `body`.
 
-    `made_with` contains the claims that the export was created with.
+    `made_with` contains the claims with which the export was created.
     """
     for name in report.claim_names if claims is not None else ():
         allowed = allowed_values(claims, name)
@@ -176,7 +176,8 @@ def _value_clauses(
 ) -> Iterator[ColumnElement[bool]]:
     """Yield the conditions on a column that contains values of the scope `name`.
 
-    The scope's own claim lists the allowed values. Other claims allow values that occur in the caller's rows.
+    The scope's own claim lists the allowed values. If other claims restrict the report, the column must also
+    contain a value that occurs in the caller's rows.
     """
     scope = report.scope[name]
     yield from _own_clause(scope, column, rights)

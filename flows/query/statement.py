@@ -118,7 +118,7 @@ def cursor_values(terms: Sequence[OrderTerm]) -> list[ColumnElement[Any]]:
 def rows_after(statement: Select[Any], terms: Sequence[OrderTerm], values: Sequence[Any]) -> Select[Any]:
     """Restrict a statement to the rows that follow the row with these values.
 
-    `values` contains one value per term.
+    `values` contains one value for each sort term.
     """
     alternatives = []
     equal: list[ColumnElement[bool]] = []
@@ -155,7 +155,7 @@ def choices(request: ExportRequest) -> Select[Any] | None:
 
 
 def without_rows(request: ExportRequest, filters: Sequence[str]) -> Select[Any]:
-    """Build a query that returns no rows and only makes the database check the values of these filters."""
+    """Build a query that makes the database check the values of these filters but returns no rows."""
     columns = request.report.filter_columns
     clauses = [_condition(columns[name].column, request.filters[name]) for name in filters]
     return (
@@ -280,7 +280,10 @@ def _any_of(column: ColumnElement[Any], values: tuple[Any, ...]) -> ColumnElemen
 
 
 def has_value(column: ColumnElement[Any], values: tuple[Any, ...]) -> ColumnElement[bool]:
-    """Return the condition that the column has one of the values. If there are no values, it is false."""
+    """Return the condition that the column has one of the values.
+
+    The condition is false if there are no values.
+    """
     parameters = [bound(column, value) for value in values]
     value = shown(column)
     if not parameters:

@@ -52,8 +52,8 @@ _MISSING_PART = re.compile(rf"({'|'.join(_KINDS)})\.__init__\(\) missing \d+ req
 class BrokenReport:
     """A report that is disabled because it could not be loaded.
 
-    `file` and `reason` are shown to the operator. If the report could not be declared, `name` is derived from
-    the name of its module.
+    `file` and `reason` are shown to the operator. If the module does not provide a report, `name` is derived
+    from the name of the module.
     """
 
     name: str
@@ -79,9 +79,9 @@ def catalog(extra_modules: tuple[str, ...] = (), default: str = "") -> Mapping[s
 def load_reports(extra_modules: tuple[str, ...] = (), default: str = "") -> LoadedReports:
     """Load all reports. An invalid report is returned as a BrokenReport and does not affect the others.
 
-    `default` is the name of the default report. Raises DeclarationError if there is no report with that name.
-    If `default` is empty, `survey-responses` is the default. If there is no such report and only one report
-    exists, that report is the default.
+    `default` is the name of the default report. Raises DeclarationError if no report has this name. If
+    `default` is empty, the default is `survey-responses`. If that report does not exist, the default is the
+    only report in the catalog, if there is just one.
     """
     append_current_folder()
     reports: dict[str, Report] = {}

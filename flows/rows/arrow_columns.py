@@ -22,7 +22,8 @@ _ARROW_TYPES = {str: TEXT, int: pa.int64(), bool: pa.bool_(), float: pa.float64(
 def packed(values: Values) -> Values:
     """Return the values as an Arrow array if possible, and unchanged otherwise.
 
-    This is possible if all values have the same type and Arrow can represent them exactly. None becomes null.
+    An array is possible if all values have the same type and Arrow can represent them exactly. None becomes
+    null.
     """
     if isinstance(values, pa.Array):
         return values
@@ -32,7 +33,7 @@ def packed(values: Values) -> Values:
         return values
     try:
         return pa.array(values, arrow_type)
-    # A value is an integer of more than 64 bits, or a string with an unpaired surrogate.
+    # One of the values is an integer that needs more than 64 bits, or a string with an unpaired surrogate.
     except (OverflowError, UnicodeEncodeError):
         return values
 
@@ -64,7 +65,10 @@ def offsets(texts: pa.Array) -> Offsets:
 
 
 def data(texts: pa.Array) -> bytes:
-    """Return the concatenated bytes of all strings. The result may also contain bytes of nulls."""
+    """Return the concatenated bytes of all strings.
+
+    If the array stores bytes for null strings, the result contains them, too.
+    """
     begins, buffer = offsets(texts), texts.buffers()[2]
     if buffer is None or not len(texts):
         return b""

@@ -154,7 +154,10 @@ def _array(values: Values, column: OutputColumn, zone: ZoneInfo) -> Any:
 
 
 def _typed_arrow(kind: pa.DataType, column: OutputColumn) -> _Build | None:
-    """Return the function that builds the column's array, or None if the Arrow type does not match."""
+    """Return the function that builds the column's array.
+
+    Return None if it cannot be built from this Arrow type.
+    """
     if isinstance(column.expression.type, LargeBinary):
         return None
     if column.type == "number" and not isinstance(column.expression.type, Float):
@@ -177,7 +180,7 @@ def _days_of_arrow(values: Any, column: OutputColumn, zone: ZoneInfo) -> Any:
 
 
 def _typed(column: OutputColumn) -> tuple[set[type], _Build]:
-    """Return the supported value types, and the function that builds an array of such values."""
+    """Return the value types that the column's array supports, and the function that builds the array."""
     if column.type == "string" and isinstance(column.expression.type, LargeBinary):
         return set(), _objects
     if column.type == "number" and isinstance(column.expression.type, Float):

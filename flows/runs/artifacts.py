@@ -37,7 +37,10 @@ def columns_filter(run_id: UUID) -> ArtifactFilter:
 
 
 def page_filter(run_id: UUID) -> ArtifactFilter:
-    """Return the filter for the page of a run. The page shows the request and the first rows of the file."""
+    """Return the filter that selects the page artifact of a run.
+
+    The page shows the request and the first rows of the file.
+    """
     return _filter([PAGE], [run_id])
 
 
@@ -63,7 +66,7 @@ def create_artifacts(client: SyncPrefectClient, run_id: UUID, contents: Iterable
             client,
             ArtifactCreate(type=artifact_type, flow_run_id=run_id, data=data, description=description),
         )
-    # The check comes last, because a deletion that starts after it finds and deletes the artifacts itself.
+    # This check comes last. If a deletion starts later, it finds the artifacts and deletes them itself.
     if _is_deleted(client, run_id):
         delete_artifacts(client, all_filter(run_id))
 

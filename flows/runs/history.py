@@ -38,8 +38,8 @@ def read_ended_runs(
 ) -> Iterator[FlowRun]:
     """Yield the runs that ended in this period, newest first.
 
-    If `name` is set, only runs whose name contains it are returned. Each page continues from the last end
-    time, because Prefect would read all earlier pages again for an offset.
+    If `name` is set, only runs whose name contains it are returned. Each page starts at the end time of the
+    last run on the previous page. With an offset, Prefect would read all earlier pages again.
     """
     seen: list[UUID] = []
     size = page_size or PAGE_SIZE

@@ -1,9 +1,9 @@
 """Report a run's progress and heartbeat to Prefect. Each run has one progress artifact.
 
 The artifact is written at most once a second and at least every 5 s. Its `updated` timestamp is the
-heartbeat. A worker may replace an attempt whose heartbeat is late (see deployments/warm_worker/rescue.py).
-Therefore, if an attempt could not write its heartbeat for a while, it checks whether it is still the current
-attempt and stops if it is not.
+heartbeat. A worker may replace an attempt whose heartbeat is late (see deployments/warm_worker/rescue.py). An
+attempt that has been unable to write its heartbeat for a while therefore checks whether it is still the
+current attempt. If it is not, it stops.
 """
 
 import logging
@@ -89,7 +89,7 @@ class ProgressReporter:
     def check_current(self) -> None:
         """Raise Superseded if another attempt has taken over.
 
-        This queries Prefect only if the lease has expired, and waits while Prefect is unavailable.
+        Prefect is queried only if the lease has expired. The query is retried while Prefect is unavailable.
         """
         call_patiently(self._check_lease)
 

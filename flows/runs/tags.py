@@ -13,7 +13,7 @@ WEBHOOK = "webhook"
 EXPIRED_TAG, DELETED_TAG = "expired", "forgotten"
 # Prefix for the name of a deleted run. Prefect has an index on names but not on tags.
 DELETED_NAME = "forgotten-"
-# Prefix of a tag with the time up to which a sweep has removed expired files.
+# Prefix of the tag that records the time up to which a sweep has removed expired files.
 SWEPT = "swept:"
 
 

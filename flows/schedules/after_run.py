@@ -1,15 +1,15 @@
 """Send webhooks for the ended runs of schedules, and pause schedules that keep failing.
 
 Every scheduled run inherits a tag from its deployment. The tag is removed when the follow-up is complete, so
-no run is missed. Normally, the run's own process follows up in a hook of the flow. Warm workers (every few
+no run is missed. Normally, the run's own process does the follow-up in a flow hook. Warm workers (every few
 seconds) and the sweep (every hour) follow up on the remaining runs, such as runs that were cancelled before
 they started or whose process was killed. It is harmless to follow up on a run twice. The idempotency key of a
 delivery consists of the export, the URL and the event, and a paused schedule stays paused.
 
 A Prefect automation would need less code but would be less reliable. Automations act on events, and the
-server loses events when it restarts. An automation would also be slower. The server would match every event
-of every run against it, in the process that limits the throughput of the whole service. This module makes no
-API calls for exports without a schedule.
+server loses events when it restarts. An automation would also be slower, because the server would match it
+against every event of every run. It would do so in the process that limits the throughput of the whole
+service. This module makes no API calls for exports without a schedule.
 """
 
 import hashlib
@@ -145,7 +145,7 @@ def _notify(
     deduplicate_by: str,
     name: str,
 ) -> None:
-    """Start a delivery with this name for every subscription to the event.
+    """Start a delivery run called `name` for every subscription to the event.
 
     Repeated calls with the same `deduplicate_by` do not start the deliveries again.
     """

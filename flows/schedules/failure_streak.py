@@ -66,7 +66,7 @@ def parse_auto_pause(value: object) -> AutoPause:
 def failures_until_pause(error: JobError | None) -> int:
     """Return how many consecutive failures pause a schedule.
 
-    One failure is enough if the right to the rows has been withdrawn.
+    One failure is enough if the caller no longer has access to the rows.
     """
     return 1 if error is not None and error.code == RightsGone.code else FAILURES_UNTIL_PAUSE
 

@@ -42,9 +42,9 @@ class ScheduleParameters:
         return isinstance(self.range, SinceLast)
 
     def starts_at(self, scheduled_at: datetime, zone: ZoneInfo | None = None) -> datetime:
-        """Return the time at which the run of a slot starts.
+        """Return the time at which the run for a slot starts.
 
-        If DST skips midnight, the run of a midnight slot starts right after the skipped hour, when the
+        If DST skips midnight, the run for a midnight slot starts right after the skipped hour, when the
         previous day is over.
         """
         if not self.at_midnight or self.needs_last_success:

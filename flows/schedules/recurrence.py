@@ -61,7 +61,10 @@ class Recurrence:
 
     @property
     def interval(self) -> timedelta:
-        """The interval of an `every` rule. It may contain seconds if an operator has edited it in Prefect."""
+        """The interval of an `every` rule.
+
+        It may include seconds if an operator has edited the rule in Prefect.
+        """
         return _interval(self.text)
 
     @property
@@ -179,10 +182,11 @@ def _check_number_of_slots(rule: rrule, now: datetime) -> None:
 
 
 def _calendar_repeats_after(year: int, last: datetime) -> timedelta:
-    """Return an offset that shifts the years from `year` to `last` to the end of Python's calendar.
+    """Return the offset that moves a rule close to the end of Python's calendar.
 
-    The shifted years have the same weekdays and leap years. dateutil searches for a slot until the year 9999.
-    For a rule that never matches, this takes seconds unless the search starts near the end of the calendar.
+    The years from `year` to the year of `last` keep their weekdays and leap years when they are moved.
+    dateutil searches for a slot until the year 9999. For a rule that never matches, this takes seconds unless
+    the search starts near the end of the calendar.
     """
     years = last.year - year
     same = next(

@@ -26,9 +26,11 @@ from flows.errors import (
 _QUERY_CANCELED = "57014"
 _TRANSACTION_TIMEOUT = "25P04"
 _DATA = "22"
-# Serialization failure. A read-only snapshot gets this only if it conflicts with a replica's recovery.
+# Serialization failure. A read-only snapshot fails with this error only if it conflicts with recovery on a
+# replica.
 _CONFLICT = "40001"
-# SQLSTATE prefixes for lost connections, deadlocks, exhausted resources, locks, shutdowns and I/O errors.
+# SQLSTATE prefixes for lost connections, deadlocks, exhausted resources, unavailable locks, shutdowns and I/O
+# errors.
 _TRANSIENT = ("08", "25P03", "40P01", "53", "55P03", "57P", "58000", "58030")
 # SQLSTATEs for columns, tables and schemas that do not exist.
 _MISSING = ("42703", "42P01", "3F000")
@@ -103,7 +105,7 @@ def _postgresql(error: psycopg.Error) -> ExportError:
 
 
 def _report_invalid(error: BaseException) -> ReportInvalid:
-    """Return an error with the missing name but no other part of the driver's message."""
+    """Return an error that contains the missing name but no other part of the driver's message."""
     name = _NAME.search(str(error.args[-1]) if error.args else "")
     return ReportInvalid.naming(next(filter(None, name.groups()))) if name else ReportInvalid()
 

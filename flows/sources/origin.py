@@ -1,7 +1,7 @@
 """Show database administrators which job, report and caller a query belongs to.
 
-On PostgreSQL, the application name contains them, even between queries. On PostgreSQL, MariaDB and MySQL,
-every query starts with a comment that contains them.
+On PostgreSQL, this information is in the application name, even between queries. On PostgreSQL, MariaDB and
+MySQL, it is also in a comment at the start of every query.
 """
 
 import re
@@ -13,7 +13,8 @@ from sqlalchemy import Connection, event
 APPLICATION = "report-exports"
 MAX_NAME_BYTES = 63  # PostgreSQL truncates longer names
 _COMMENTED = ("postgresql", "mysql", "mariadb")
-# A caller's name could otherwise end the comment or contain a placeholder for query parameters.
+# These characters are replaced. Otherwise, a caller's name could end the comment or contain a placeholder for
+# query parameters.
 _UNSAFE = re.compile(r"[^A-Za-z0-9.@:+_-]")
 
 

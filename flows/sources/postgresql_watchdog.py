@@ -38,7 +38,8 @@ logger = logging.getLogger(__name__)
 class Backend:
     """The server process behind a connection.
 
-    A pooler or load balancer may connect to different servers, so the start time identifies the server.
+    A pooler or load balancer may route a second connection to a different server. A different start time
+    reveals this.
     """
 
     pid: int

@@ -15,10 +15,9 @@ _COMMAND_DENIED = (1142, 1143)  # error numbers of MariaDB and MySQL for a table
 
 
 def find_problem(report: Report, connection: Connection) -> str | None:
-    """Return the reason why the report cannot be read, or None if it can be read.
+    """Return the reason why the report cannot be read, such as a missing column, or None if it can be read.
 
-    A column may be missing, for example. The report's queries are run with LIMIT 0. Raises ExportError if the
-    database is currently unavailable.
+    The report's queries are run with LIMIT 0. Raises ExportError if the database is currently unavailable.
     """
     try:
         for query in _queries(report):

@@ -10,7 +10,8 @@ from sqlalchemy import Connection, CursorResult
 from sqlalchemy.exc import DBAPIError
 
 _MYSQL = ("mysql", "mariadb")
-# The number of virtual machine steps between two checks of the clock. They take less than a millisecond.
+# The number of virtual machine steps between two checks of the clock. SQLite executes this many steps in less
+# than a millisecond.
 _SQLITE_STEPS = 10_000
 
 

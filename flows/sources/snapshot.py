@@ -172,7 +172,7 @@ def _set_up(connection: Connection, session: Session) -> datetime:
 
 @contextmanager
 def _cancel_on_error(connection: Connection) -> Iterator[None]:
-    """If the block raises, cancel the running query before the connection is closed."""
+    """If the block raises an exception, cancel the running query before the connection is closed."""
     try:
         yield
     except BaseException:

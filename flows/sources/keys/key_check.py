@@ -36,7 +36,10 @@ def count_rows(snapshot: Snapshot, request: ExportRequest) -> int:
 
 
 def find_problem(connection: Connection, report: Report, keys: Subquery) -> KeyInvalid | None:
-    """Return an error that names a null or repeated key, or None. The key is the only column of `keys`."""
+    """Return an error that names a null or repeated key, or None if there is no such key.
+
+    The key is the only column of `keys`.
+    """
     key, name = keys.c.key, _name(report.key)
     if connection.execute(select(key).where(key.is_(None)).limit(1)).first() is not None:
         return KeyInvalid.null(name)

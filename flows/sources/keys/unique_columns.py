@@ -25,9 +25,10 @@ _MYSQL_INDEXES = text("""
 
 
 def unique_columns(connection: Connection, table: Table) -> list[frozenset[str]]:
-    """Return each set of columns whose combined values are unique. Rows with nulls may still repeat.
+    """Return each set of columns whose combined values are unique.
 
-    The list is empty for databases other than PostgreSQL, SQLite, MariaDB and MySQL.
+    Combinations that contain a null may still repeat. The list is empty for databases other than PostgreSQL,
+    SQLite, MariaDB and MySQL.
     """
     read = _READERS.get(connection.dialect.name)
     return [frozenset(columns) for columns in read(connection, table) if columns] if read is not None else []

@@ -1,9 +1,9 @@
 """Read each row from MariaDB as a single string and let Arrow split the strings into columns.
 
-pymysql takes as long to read a single value as to read a row with one column. Each row is therefore selected
-as one value, the CONCAT_WS of its columns. On the survey report with 200,000 rows, a row takes 12.3 µs
-(docs/speed.md). That is 1.9 times as fast as pandas in chunks; the general source is 1.2 times as fast.
-Without JSON columns, the factors are 2.3 and 1.0. Using a driver written in C made no difference.
+pymysql is slow because it reads each value separately. Each row is therefore selected as one value, the
+CONCAT_WS of its columns. On the survey report with 200,000 rows, a row takes 12.3 µs (docs/speed.md). That is
+1.9 times as fast as pandas in chunks; the general source is 1.2 times as fast. Without JSON columns, the
+factors are 2.3 and 1.0. Using a driver written in C made no difference.
 
 The general source takes over when a row cannot be represented exactly as a string.
 """
@@ -45,7 +45,8 @@ from flows.sources.sqlalchemy_rows import Converter, DriverRows
 # If a value contains this separator, the row has too many cells and is read by the general source.
 _SEPARATOR = "\x1f"
 _MARK = "+"
-# End index for slices up to the end. If it were omitted, Arrow would request a negative amount of memory.
+# End index for slices that extend to the end of the string. If it were omitted, Arrow would request a
+# negative amount of memory.
 _NO_END = 1 << 40
 _NULL = pa.scalar(None, TEXT)
 _NO_COMMON_CHARACTER_SET = (1267, 1270, 1271)
@@ -160,7 +161,7 @@ def _reader(
 def _split(rows: DriverRows, driver_types: Sequence[int]) -> list[Values]:
     """Split the rows into columns with the values that the driver would have returned."""
     records = [record for (record,) in rows]
-    # Some records are bytes, or are null because they do not fit into a packet.
+    # A record may be bytes instead of a string. It is null if a value does not fit into a packet.
     if set(map(type, records)) != {str}:
         raise Irregular
     try:
@@ -206,7 +207,7 @@ def _parse_dates(cells: pa.Array) -> Values:
 
 
 def _check_years(dates: pa.Array) -> pa.Array:
-    """Return the dates, or raise Irregular if a year is before 1.
+    """Return the dates, or raise Irregular if one of them is before the year 1.
 
     MariaDB's zero dates have the year 0.
     """

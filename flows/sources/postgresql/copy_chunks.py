@@ -124,7 +124,10 @@ def _convert(texts: pa.Array, parse: Callable[[str], _T]) -> list[_T | str | Non
 
 
 def _parse_or_keep(text: str, parse: Callable[[str], _T]) -> _T | str:
-    """Parse the text. Return it unchanged if Python cannot represent the value, as with infinite dates."""
+    """Return the parsed value.
+
+    If Python cannot represent the value, such as an infinite date, return the text unchanged.
+    """
     try:
         return parse(text)
     except (ValueError, ArithmeticError):

@@ -1,4 +1,4 @@
-"""Build SQL expressions that make PostgreSQL format each column in the same way as `cell_text`.
+"""Build SQL expressions that make PostgreSQL format each column in the same way as `cell_text` does.
 
 Timestamps with a time zone are printed in the session's TimeZone.
 """
@@ -52,7 +52,10 @@ def expressions(columns: Sequence[OutputColumn], options: CsvOptions) -> list[Co
 
 
 def texts(request: ExportRequest, columns: Sequence[OutputColumn]) -> list[ColumnElement[Any]]:
-    """Return one expression per column for its cell text. Columns of custom types are left unchanged."""
+    """Return an expression for the cell text of each column.
+
+    Columns of custom types are left unchanged.
+    """
     cells = [
         printed(cell(column, PRESETS["plain"])) if is_standard(column.expression.type) else column.expression
         for column in decode_answers_once(request, columns)
@@ -101,7 +104,8 @@ def _json(expression: ColumnElement[Any]) -> ColumnElement[Any]:
 def _timestamp(expression: ColumnElement[Any], zoned: bool, options: CsvOptions) -> ColumnElement[Any]:
     """Format timestamps with to_char.
 
-    Infinity and years outside 1 to 9999 are cast to text instead, because to_char does not preserve them.
+    Infinite timestamps and those outside the years 1 to 9999 are cast to text instead, because to_char does
+    not preserve them.
     """
     cases: list[tuple[ColumnElement[bool], ColumnElement[str]]]
     if options.date_times == "local" or not zoned:
@@ -145,7 +149,7 @@ def _guarded(text: ColumnElement[Any], options: CsvOptions) -> ColumnElement[Any
 
 
 def _without_formulas(text: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Add the guard to values that a spreadsheet would interpret as a formula.
+    """Add the formula guard to values that a spreadsheet would interpret as a formula.
 
     The regular expression runs only on values whose first character is suspicious. This reduces the guard's
     overhead from 50 % to 20 % of the export time.
