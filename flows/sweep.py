@@ -1,6 +1,6 @@
 """Remove expired files, exports that their owners have deleted, and orphaned objects.
 
-The flow also follows up on ended runs in case no warm worker is running.
+The flow also follows up on ended runs in case no warm worker is running to do so.
 
 An object is valid if it comes from the attempt that is recorded in the run's receipt. Every other object
 under the run's id is an orphan. Orphans come from attempts that were replaced, uploads whose responses were
@@ -100,8 +100,8 @@ def sweep(
 ) -> SweepCounts:
     """Remove expired files, exports that their owners have deleted, and orphaned objects.
 
-    A file has expired if its export ended before `oldest`. Only runs that have expired since the last sweep,
-    deleted runs, and runs with stored objects are read.
+    A file has expired if its export ended before `oldest`. The sweep reads only the runs that have expired
+    since the last sweep, the deleted runs, and the runs with stored objects.
     """
     counts = SweepCounts()
     stored, unfinished = list(storage.list_objects()), list(storage.list_unfinished())
@@ -136,8 +136,8 @@ def _orphans(
 ) -> Iterator[StoredObject]:
     """Yield the orphans among the stored objects.
 
-    The runs are read after the objects were listed. A run that ends in between therefore already has its
-    receipt.
+    The objects were listed before this function reads the runs. If a run ends in between, its receipt is
+    therefore found.
     """
     job_ids = sorted({item.job_id for item in stored if item.job_id is not None})
     owners: dict[str, OwnerRun] = {}

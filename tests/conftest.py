@@ -35,9 +35,9 @@ def is_long_run(request: pytest.FixtureRequest) -> bool:
 
 @pytest.fixture(scope="session")
 def guarantees(request: pytest.FixtureRequest, is_long_run: bool) -> Iterator[GuaranteeTable]:
-    """Collect the figures of the guarantee tests. The long run writes them to docs/guarantees.md.
+    """Collect the results of the guarantee tests. The long run writes them to docs/guarantees.md.
 
-    Unless --seed is set, the long run uses a random seed, and the short run always uses the same seed.
+    If --seed is not set, the long run uses a random seed and the short run uses a fixed one.
     """
     seed = request.config.getoption("--seed")
     if seed is None:

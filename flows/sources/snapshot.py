@@ -113,7 +113,7 @@ def open_engine(url: str, connect_seconds: int, **options: Any) -> Engine:
     engine = create_engine(
         url,
         json_deserializer=partial(json.loads, parse_float=Decimal),
-        # For lateral subqueries, SQLAlchemy would wrongly warn about cartesian products.
+        # SQLAlchemy would wrongly warn about cartesian products in queries with lateral subqueries.
         enable_from_linting=False,
         **options,
     )

@@ -71,7 +71,8 @@ def fetch_with(
 def _next_rows(result: CursorResult[Any]) -> DriverRows:
     """Return the next rows from the driver, or an empty list after the last row.
 
-    This bypasses SQLAlchemy, which converts row by row. SQLAlchemy closes the cursor after the last row.
+    This bypasses SQLAlchemy's conversions, which work row by row. SQLAlchemy still closes the cursor after
+    the last row.
     """
     if result.cursor is None:
         return []
@@ -83,7 +84,7 @@ def _next_rows(result: CursorResult[Any]) -> DriverRows:
 def expressions(
     columns: Sequence[OutputColumn], key: ColumnElement[Any] | None = None
 ) -> list[ColumnElement[Any]]:
-    """Return expressions that read the columns exactly, followed by the report's key.
+    """Return expressions that read the exact values of the columns. If `key` is given, it comes last.
 
     All questions share one expression for the JSON that contains their answers.
     """

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
-# With this value, the storage encrypts objects with its own key. Their ETags are still MD5s.
+# If the encryption header has this value, the storage uses its own key, and the ETags are still MD5s.
 _OWN_KEY = "AES256"
 
 

@@ -114,7 +114,7 @@ def _write_once(path: Path, content: bytes) -> None:
 
 
 def _make_private_folder(path: Path) -> None:
-    """Create a folder and its missing parents so that only the owner has access.
+    """Create a folder and its missing parents. Only the owner has access to them.
 
     Existing folders keep their mode.
     """

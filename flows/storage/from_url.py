@@ -25,8 +25,8 @@ def open_storage(
 ) -> Storage:
     """Open the storage at `s3://bucket/prefix` or `file:///folder`.
 
-    The AWS_* environment variables configure S3. If `s3_endpoint_url` is set, it replaces AWS_ENDPOINT_URL.
-    The API serves the files in a folder. Raises ValueError for any other URL.
+    Raises ValueError for any other URL. The AWS_* environment variables configure S3. If `s3_endpoint_url` is
+    set, it replaces AWS_ENDPOINT_URL. Files in a folder are served by the API.
     """
     parts = urlsplit(check_storage_url(url))
     if parts.scheme == "s3":

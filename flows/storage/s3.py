@@ -28,7 +28,7 @@ PARTS_IN_FLIGHT = 2
 LONGEST_LINK_SECONDS = 604_800
 LINK_TIMEOUT_SECONDS = 10
 CHECK_KEY = "report-exports-write-check"
-CLEAN_UP_SECONDS = 5.0  # The limit for calls without progress. The sweep removes anything that is left.
+CLEAN_UP_SECONDS = 5.0  # Limit for clean-up calls without progress. The sweep removes whatever they leave.
 
 
 class S3Storage:
@@ -144,7 +144,7 @@ def _trust_tls(client: Any) -> None:
 
 
 def part_bytes(estimated_bytes: int) -> int:
-    """Return the part size for a file of about this size. It is a multiple of 1 MiB."""
+    """Return the part size for a file of this estimated size. The result is a multiple of 1 MiB."""
     needed = ceil(estimated_bytes * MARGIN / MAX_PARTS)
     return max(PART_BYTES, ceil(needed / _MIB) * _MIB)
 
@@ -279,7 +279,7 @@ def _field(response: dict[str, Any], name: str) -> str:
 def _was_rejected(committing: Future[None]) -> bool:
     """Return whether the storage rejected the commit.
 
-    An object that exists under the key is then from a different attempt.
+    If it did, any object that exists under the key is from a different attempt.
     """
     error = None if committing.cancelled() else committing.exception()
     if committing.cancelled() or isinstance(error, FileExistsError):

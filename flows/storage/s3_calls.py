@@ -1,9 +1,10 @@
 """Call an S3 server, and abort calls that make no progress.
 
 A frozen server or a firewall can accept data without ever responding. Read timeouts do not limit such a call,
-because they do not apply while a body is sent, and each timeout would be retried. This module therefore
-watches the sockets. A call fails if the kernel reports no acknowledged or received bytes for some time. Slow
-transfers continue. Only botocore retries errors, within the limits of its standard mode.
+because they do not apply while a body is being sent. In addition, botocore would retry each call that times
+out. This module therefore watches the sockets. A call fails if the kernel reports no acknowledged or received
+bytes for some time. Slow transfers continue. Only botocore retries errors, within the limits of its standard
+mode.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ SILENCE_SECONDS = 60.0
 CONNECT_SECONDS = 10
 CHECKS_PER_SILENCE = 20
 TRIES_PER_CALL = 4
-# Offset of tcpi_bytes_acked and tcpi_bytes_received in Linux's struct tcp_info.
+# In Linux's struct tcp_info, tcpi_bytes_acked and tcpi_bytes_received start at this offset.
 _BYTES_OFFSET, _BYTES = 120, struct.Struct("=QQ")
 
 
@@ -40,7 +41,7 @@ class S3Calls:
         self._silence_seconds = silence_seconds
         self._sockets: WeakSet[socket.socket] = WeakSet()
         self._has_conditions = True
-        # By default, s3fs signs links with signature version 2. The listings cache is not needed.
+        # Without `s3v4`, s3fs would sign links with signature version 2. The listings cache is not needed.
         self.files = s3fs.S3FileSystem(
             endpoint_url=endpoint_url,
             config_kwargs={
@@ -57,7 +58,7 @@ class S3Calls:
         self.files.retries = 1  # s3fs must not retry in addition to botocore
 
     def call(self, method: str, silence_seconds: float | None = None, /, **arguments: Any) -> dict[str, Any]:
-        """Call a method of botocore's client. Raises TimeoutError if the call makes no progress."""
+        """Call a botocore client method. Raises TimeoutError if the call makes no progress."""
         limit = min(silence_seconds or self._silence_seconds, self._silence_seconds)
         result: dict[str, Any] = sync(self.files.loop, self._watched, method, limit, arguments)
         return result

@@ -1,4 +1,4 @@
-"""Derive keys from the operator's secrets for signing messages and encrypting webhook URLs.
+"""Derive signing and encryption keys for webhooks from the operator's secrets.
 
 Every caller has a separate signing key. A URL may contain the receiver's secret in its path or query, so URLs
 are encrypted ("sealed") before they are stored in Prefect.

@@ -148,7 +148,7 @@ def test_an_unavailable_storage_exits_with_3(front: FlakyProxy, tmp_path: Path) 
 
 
 def test_retried_requests_start_one_export(front: FlakyProxy, tmp_path: Path) -> None:
-    """Drop the response to each first attempt, and respond to each second attempt with 503."""
+    """The first attempt at each request gets no response, and the second gets a 503 response."""
 
     def spoil(number: int, answer: Answer) -> None:
         if number % 3 == 1:

@@ -109,7 +109,7 @@ FAILURES = {
 
 @pytest.fixture(scope="module")
 def failed(api: httpx.Client, stack: Stack, prefect: httpx.Client) -> dict[str, Session]:
-    """Run each export in a separate process and environment, and return the finished exports."""
+    """Run each export in a separate process with its own settings, and return the finished exports."""
     create_pool(prefect, POOL, "process")
     create = f"/deployments/{deploy_export(prefect, POOL, POOL)}/create_flow_run"
     sessions: dict[str, Session] = {}

@@ -37,7 +37,7 @@ class Api:
     read_log: Callable[[], str] = str
 
     def request(self, target: str) -> httpx.Response:
-        """Request a path and check the response time. The special target `start` starts an export."""
+        """Request a path, or start an export if `target` is `start`. Check the response time."""
         started = time.perf_counter()
         if target == "start":
             answer = self.client.post("/reports/csv", json=ARTICLES_REQUEST)

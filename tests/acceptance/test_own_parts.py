@@ -47,7 +47,7 @@ SURVEYS_FILE = (
     '2,2024-01-01T00:00:00.000000+09:00,false,,,,JP,,"",,"so\nit\nis"\n'
     '1,2024-01-31T23:59:59.999999+09:00,true,wa,"Ann ""A"" Lee",ann@example.org,DE,8,"a, b",x; y,3.5\n'
 )
-# Rows for the tables. The timestamps are in UTC. The last one falls on 1 February in Tokyo.
+# Rows for the tables. The timestamps are in UTC. The last response falls on 1 February in Tokyo.
 QUESTIONS = [
     {"position": 2, "key": "why", "label": "Why?", "kind": "text"},
     {"position": 1, "key": "w", "label": "Which?", "kind": "multiple-choice"},

@@ -14,8 +14,9 @@ from tests.support.running_stack import Stack
 PAGE_SECONDS = 10.0
 EVENTS_SECONDS = 15.0
 TASKS = {"fetch", "transform_to_csv", "upload", "presign"}
-# The event of a flow run names the run, its flow, deployment, work queue and work pool, and two tags. Events
-# of task runs are not counted, because there are more of them if a busy machine makes the tasks slow.
+# Each event of a flow run names seven resources: the run, its flow, deployment, work queue and work pool, and
+# two tags. Events of task runs are not counted, because a busy machine slows the tasks down and then causes
+# more events.
 RESOURCES = {
     "prefect.flow-run.Scheduled": 7,
     "prefect.flow-run.Pending": 7,

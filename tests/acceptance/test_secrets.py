@@ -105,7 +105,7 @@ def test_a_download_is_logged_with_job_and_caller(stack: Stack, downloaded: Sess
 
 @dataclass(frozen=True)
 class Planted:
-    """The logs of an API, a worker and a run that were started with secret or wrong credentials."""
+    """Secret words used with an API, a worker and a run, and the output that must not contain them."""
 
     words: list[str]
     logs: dict[str, str]

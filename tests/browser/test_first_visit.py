@@ -46,7 +46,7 @@ def test_a_date_preset_sets_both_dates(open_page: Open) -> None:
 
 
 def test_the_page_arrives_in_few_small_requests(open_page: Open) -> None:
-    """The count includes the HTML page, script, style sheet and icon, but not the data requests."""
+    """Count the requests for the HTML page, script, style sheet and icon, but not those for data."""
     opened = open_page("/docs")
     page = opened.page
     static: list[str] = []

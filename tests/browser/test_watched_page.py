@@ -1,4 +1,7 @@
-"""Test accessibility in all themes and at all widths, and test the checks that browser tests share."""
+"""Test accessibility in all themes and at all widths.
+
+This module also tests the checks that the browser tests share.
+"""
 
 import csv
 import re

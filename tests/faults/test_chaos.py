@@ -115,7 +115,7 @@ def add_wrong_files(guarantees: GuaranteeTable, chaos: Chaos) -> list[str]:
 def add_orphans(
     guarantees: GuaranteeTable, chaos: Chaos, prefect: httpx.Client, storage: Storage
 ) -> list[str]:
-    """Run the sweep. Return the keys of these jobs that remain, except for the files of finished exports."""
+    """Run the sweep. Return the keys that it leaves behind, except for the files of finished exports."""
     job_id = next(iter(chaos.ended))
     planted = {f"{job_id}/98.csv", f"{job_id}/99.csv"}
     storage.s3.put_object(Bucket=storage.bucket, Key=f"{job_id}/98.csv", Body=secrets.token_bytes(8))

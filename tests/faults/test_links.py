@@ -21,7 +21,7 @@ STS_SECONDS = 240
 
 
 class Issuer:
-    """An issuer of temporary credentials. The AWS SDK reads them again before they expire."""
+    """An issuer of temporary credentials. The AWS SDK reloads the credentials before they expire."""
 
     def __init__(self, stack: Stack, file: Path) -> None:
         self._stack, self._file = stack, file

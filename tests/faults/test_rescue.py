@@ -86,7 +86,10 @@ def test_a_job_keeps_its_attempt_if_only_its_worker_dies(
 
 @pytest.fixture(scope="module")
 def slow_and_failing(cluster: Cluster, outcome: Outcome) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return one finished job with a slow query and one whose process was killed on every attempt."""
+    """Run a job with a slow query and a job whose process is killed on every attempt.
+
+    Return both jobs after they have finished.
+    """
     slow = cluster.start("stalled-orders")
     slow_reader = cluster.wait_for_reader(outcome.rescuer)
     failing = cluster.start()

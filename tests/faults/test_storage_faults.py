@@ -70,7 +70,10 @@ def proxy(stack: Stack) -> Iterator[S3Proxy]:
 
 @pytest.fixture
 def open_storage(stack: Stack, proxy: S3Proxy, monkeypatch: pytest.MonkeyPatch) -> Callable[[], S3Storage]:
-    """Return a function that opens a new storage. After many errors, a shared client would stop retrying."""
+    """Return a function that creates a separate storage client for each case.
+
+    A shared client would stop retrying after many errors.
+    """
     for name, value in {**stack.aws, "AWS_ENDPOINT_URL": proxy.url}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(s3_calls, "TRIES_PER_CALL", 2)

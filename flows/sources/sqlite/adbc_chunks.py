@@ -1,10 +1,10 @@
 """Read large SQLite tables as Arrow columns in the child process `adbc_process`.
 
 No Python object is created per value, and SQLite extracts the answers from the JSON. An export of a million
-rows from the survey report takes 5.1 s. That is 3.3 times as fast as pandas in chunks (16.8 s) and 75 % of
-the speed of `psql COPY` on PostgreSQL; the general source reaches 28 %. Starting the process takes 0.2 s, so
-an export of 100,000 rows is only 1.5 times as fast as pandas. Both processes together use 450 to 480 MB
-(docs/speed.md).
+rows from the survey report takes 5.1 s. Reading the rows in chunks with pandas takes 16.8 s, which is 3.3
+times as long. This source reaches 75 % of the speed of `psql COPY` on PostgreSQL, and the general source
+reaches 28 %. Starting the process takes 0.2 s, so an export of 100,000 rows is only 1.5 times as fast as with
+pandas. Both processes together use 450 to 480 MB (docs/speed.md).
 
 Both processes read the same snapshot. The general source takes over if the child process fails or cannot read
 a value exactly.
@@ -41,7 +41,7 @@ from flows.sources.sqlite.adbc_process import BEGIN, END, NULL_BEGINS
 FROM_ROWS = 50_000  # Below this number of rows, starting the process costs more time than it saves.
 BATCH_ROWS = (
     3 * sqlalchemy_rows.CHUNK_ROWS
-)  # A multiple of the chunk size makes both sources report the same row if several are unreadable.
+)  # Must be a multiple of the chunk size. Both sources then report the same row if several are unreadable.
 MAX_TRIES = 10
 
 logger = logging.getLogger(__name__)

@@ -6,7 +6,8 @@ none of our other modules, so that it starts quickly.
 
 Standard input contains one JSON value per line. The first value is an object with `uri` and `batch_rows`. It
 is followed by any number of BEGIN and END commands, which take and release a snapshot. The process responds
-to each command with one line. The last value is the order built by `adbc_query`.
+to each command with one line. The last value is the object that `adbc_query.order` returns. It contains the
+SELECT.
 
 If a value has the wrong type or an error occurs, the stream ends early and the parent reads the remaining
 rows itself. The process exits when its standard input is closed.
@@ -29,8 +30,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from adbc_driver_manager import AdbcConnection, AdbcStatement, Error
 
-# ADBC derives a column's type from its first values, so the SELECT replaces nulls. A null float becomes 0.0
-# and is marked in a second column. A null text becomes a special byte string. Integers may be null.
+# ADBC derives a column's type from its first values, so the SELECT replaces nulls. In a float column, a null
+# becomes 0.0 and is marked in a second column. In a text column, a null becomes a special byte string.
+# Integer columns may contain nulls.
 INTEGER, FLOAT, TEXT = "integer", "float", "text"
 BEGIN, END = "begin", "end"
 DONE, BUSY = b"done\n", b"busy\n"
@@ -38,7 +40,7 @@ NULL_BEGINS = 0xFF  # This byte never occurs in UTF-8.
 # To convert Python values, pyarrow would import pandas, which takes a second. pa.nulls() avoids this.
 _NULL_TEXT, _NULL_FLOAT = (pa.nulls(1, kind)[0] for kind in (pa.binary(), pa.float64()))
 
-# This limit is lower than the parent's because this stack is shallower. Both fail on the same documents.
+# This stack is shallower than the parent's. The lower limit makes both processes fail on the same documents.
 _RECURSION_LIMIT = 500
 _LARGE_TEXT = pa.large_string()
 _Order = dict[str, Any]

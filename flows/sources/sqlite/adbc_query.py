@@ -82,9 +82,10 @@ def can_read(request: ExportRequest, columns: Sequence[OutputColumn]) -> bool:
 def order(
     request: ExportRequest, columns: Sequence[OutputColumn], dialect: Dialect, mark: bytes
 ) -> dict[str, Any]:
-    """Build the order for `adbc_process`. It selects the plain columns, the key and then the answers.
+    """Build the message that tells `adbc_process` what to read.
 
-    `mark` replaces null in text columns. It consists of NULL_BEGINS and random bytes.
+    Its SELECT returns the plain columns, the key and then the answers. `mark` replaces null in text columns.
+    It consists of NULL_BEGINS and random bytes.
     """
     null_text: ColumnElement[Any] = literal_column(f"x'{mark.hex()}'")
     columns_and_key = [
@@ -190,7 +191,7 @@ def _has_class(expression: ColumnElement[Any], storage_class: str) -> ColumnElem
 
 
 def _is_other_than(expression: ColumnElement[Any], storage_class: str) -> ColumnElement[bool]:
-    """Return a condition that matches values that are neither null nor of this storage class."""
+    """Return a condition that matches non-null values of any other storage class."""
     return and_(not_(_has_class(expression, storage_class)), expression.is_not(None))
 
 

@@ -1,4 +1,4 @@
-"""Test report with 60 wide rows that takes 9 seconds.
+"""Test report that takes 9 seconds to return 60 wide rows.
 
 Each block of the file contains only five rows, so the progress changes often.
 """
