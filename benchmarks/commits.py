@@ -1,9 +1,9 @@
 """Compare the speed and resource use of two commits.
 
-This benchmark measures the time until the download link is ready, exports per second, and what an export
-costs: CPU time, and kilobytes in each table of Prefect's database. Each commit is checked out into a
-temporary folder and runs a separate stack. The two stacks take turns, so that other load on the machine
-affects both. The reported numbers are the medians of all turns.
+This benchmark measures the time until the download link is ready, the number of exports per second, and the
+cost of an export in CPU time and in kilobytes per table of Prefect's database. Each commit is checked out
+into a temporary folder and runs a separate stack. The two stacks take turns, so that other load on the
+machine affects both. The reported numbers are the medians of all turns.
 """
 
 import argparse
@@ -100,7 +100,10 @@ def table_bytes(stack: Stack) -> Counter[str]:
 
 
 def stored_by_table(sizes: Counter[str], before: Counter[str], exports: int) -> dict[str, float]:
-    """Return the kilobytes that each export has added to each table. Tables that hardly grew are omitted."""
+    """Return the average number of kilobytes that an export adds to each table.
+
+    Tables that hardly grew are omitted.
+    """
     added = {name: (size - before[name]) / exports / 1000 for name, size in sizes.most_common()}
     return {name: size for name, size in added.items() if size >= SMALLEST_GROWTH_KB}
 
@@ -112,7 +115,7 @@ def cpu_of_parts(stack: Stack) -> list[float]:
 async def measure(
     stacks: list[Stack], turns: int, concurrent_jobs: list[int]
 ) -> dict[tuple[int, int], list[Batch]]:
-    """Run all batches. Return them keyed by stack index and number of concurrent exports."""
+    """Run all batches and return them, keyed by stack index and number of concurrent exports."""
     for stack in stacks:
         async with open_client(stack.api_url) as api:
             for _ in range(WARM_UP_EXPORTS):

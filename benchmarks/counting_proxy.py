@@ -1,6 +1,6 @@
-"""Proxy for the Prefect server that counts requests by route and messages on its WebSocket streams.
+"""Proxy for the Prefect server that counts HTTP requests and WebSocket messages.
 
-It forwards every byte unchanged.
+It counts requests by route and messages by stream, and forwards every byte unchanged.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Store the results of benchmarks/export.py and compute speeds relative to the limit."""
+"""Hold the results of benchmarks/export.py and compute speeds relative to the limit."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,7 +18,10 @@ class Scenario:
 
 @dataclass
 class Result:
-    """Measurements of one way in one scenario. `failure` says why the way could not be measured."""
+    """The measurements of one way of exporting in one scenario.
+
+    `failure` says why this way could not be measured.
+    """
 
     turns: dict[int, Measurement] = field(default_factory=dict)  # keyed by round
     stored_bytes: int = 0
@@ -41,7 +44,7 @@ Findings = Mapping[Scenario, Mapping[str, Result]]  # the inner keys are the nam
 
 
 def ratio(findings: Findings, scenario: Scenario, way: str) -> float | None:
-    """Return the speed of a way relative to the limit, or None if either was not measured."""
+    """Return the speed of one way of exporting relative to the limit, or None if either was not measured."""
     result, limit = findings[scenario].get(way), findings[scenario].get(LIMIT)
     if not result or not limit or not result.turns or not limit.turns:
         return None

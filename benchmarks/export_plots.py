@@ -41,10 +41,10 @@ def draw(findings: Findings, ways: Sequence[Way], folder: Path) -> None:
 
 
 def _speed(findings: Findings, ways: Sequence[Way]) -> Figure:
-    """Draw the speed of each way, with one panel per target.
+    """Draw the speed of each way of exporting, with one panel per target.
 
-    Only one number of rows is plotted. It is the one with results for the most ways, or the largest if there
-    are several.
+    Only results for one number of rows are plotted. It is the number with results for the most ways. If
+    several numbers qualify, it is the largest.
     """
     most = max(len(results) for results in findings.values())
     rows = max(scenario.rows for scenario, results in findings.items() if len(results) == most)
@@ -136,9 +136,9 @@ def _line(axes: Axes, way: Way, peaks: dict[int, float]) -> None:
 
 
 def _heights(lines: Sequence[tuple[Way, dict[int, float]]], span: float) -> list[float]:
-    """Return the height of each label on the memory axis, in MB.
+    """Return the position of each label on the memory axis, in MB.
 
-    Each label is at the end of its line. It is moved up if it would cover another label.
+    Each label is placed at the end of its line, or higher up if it would cover another label.
     """
     ends = [(list(peaks)[-1], list(peaks.values())[-1]) for _, peaks in lines]
     heights: dict[int, float] = {}

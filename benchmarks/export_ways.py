@@ -33,8 +33,8 @@ class Way:
     name: str
     title: str
     command: Sequence[str]
-    # Called with the survey and the PostgreSQL URL. The returned parameters are passed to the program,
-    # together with its database URL, bucket and key.
+    # Receives the survey and the PostgreSQL URL, and returns parameters for the program. The program also
+    # receives the URL of its database, a bucket and a key.
     parameters: Callable[[Survey, str], Mapping[str, Any]]
     slow: bool = False  # runs only in every third round
     max_rows: int = ALL  # not measured with more rows than this

@@ -1,7 +1,8 @@
 """Compare the speed of the service with an empty Prefect database and with a long history of exports.
 
 The finished exports are inserted with SQL. Each is a copy of a real export, including its state and progress
-artifact. Their times are spread over 90 days. Exports older than the retention period are marked as expired.
+artifact. The times of the exports are spread over 90 days. Exports older than the retention period are marked
+as expired.
 """
 
 import argparse
@@ -79,7 +80,7 @@ def insert_history(stack: Stack, run_id: str, rows: int) -> None:
 
 
 class Operations:
-    """The operations to measure. `all` maps the name of each operation to a function that runs it."""
+    """The operations to measure. `all` returns the functions that run them, keyed by name."""
 
     def __init__(self, stack: Stack, api: httpx.AsyncClient, prefect: httpx.AsyncClient, run_id: str) -> None:
         self._stack, self._api, self._prefect, self._run_id = stack, api, prefect, run_id

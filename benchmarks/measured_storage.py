@@ -30,7 +30,7 @@ class Target:
     def bucket(self, name: str) -> Iterator[str]:
         self.s3.create_bucket(Bucket=name)
         try:
-            # The first upload to a bucket is slow, because SeaweedFS then creates volumes for the bucket.
+            # The first upload to a bucket is slow, because it makes SeaweedFS create volumes for the bucket.
             self.s3.put_object(Bucket=name, Key="first", Body=b"first")
             self.s3.delete_object(Bucket=name, Key="first")
             yield name

@@ -1,4 +1,7 @@
-"""Measure poll latency and calls to Prefect while 2,000 clients poll 20 running exports once a second."""
+"""Measure poll latency and the number of calls to Prefect while 2,000 clients poll 20 running exports.
+
+Each client polls once a second.
+"""
 
 import argparse
 import asyncio

@@ -26,7 +26,7 @@ WARM_UP_STARTS = 3
 def schedule_body(number: int) -> dict[str, object]:
     """Return the request body for a weekly schedule.
 
-    The times are spread over the week, so that few schedules run during the measurement.
+    The times are spread over the week, so that only a few schedules run during the measurement.
     """
     cron = f"{number % 60} {number % 24} * * {number % 7}"
     return {

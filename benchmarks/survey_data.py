@@ -121,7 +121,7 @@ def _fill(connection: psycopg.Connection, survey: Survey, first_id: int) -> None
 
 
 def copy_to_sqlite(url: str, surveys: Iterable[Survey], file: Path) -> str:
-    """Copy the surveys to an SQLite file in SQLAlchemy's format, and return the file's URL."""
+    """Copy the surveys to an SQLite file, in the format that SQLAlchemy uses, and return the file's URL."""
     target = create_engine(f"sqlite:///{file}")
     metadata.create_all(target)
     target.dispose()

@@ -1,6 +1,7 @@
-"""Compare the warm worker and Prefect's process worker by throughput and load on the Prefect server.
+"""Compare the throughput of the warm worker and Prefect's process worker, and their load on the server.
 
-Each worker has a separate API. All of them reach the same Prefect server through proxies that count requests.
+Each worker has its own API. The workers and APIs reach the same Prefect server through proxies that count
+requests.
 """
 
 import argparse
@@ -41,7 +42,7 @@ QUIET_SECONDS = 4.0  # gives the server time to write the last events and logs o
 
 @dataclass
 class Contender:
-    """A measured worker with its API.
+    """A worker to measure, with its API.
 
     `counts` contains the calls that the worker and the API send to the Prefect server.
     """
@@ -126,9 +127,10 @@ async def measure(
 
 
 async def count_calls_per_run(contender: Contender, jobs: int = 5) -> Counts:
-    """Return ten times the number of calls per run for each route, excluding the calls of an idle system.
+    """Return the number of calls per run for each route, multiplied by ten and rounded.
 
-    The calls are counted during `jobs` exports that run one after another.
+    The calls are counted during `jobs` exports that run one after another. The calls that an idle system
+    would send in the same time are subtracted.
     """
     await asyncio.sleep(QUIET_SECONDS)
     contender.counts.clear()

@@ -151,7 +151,10 @@ _PROJECT = {"check": _check, "init": _init, "new": _new}
 
 
 def _build_parser() -> tuple[argparse.ArgumentParser, dict[str, set[str]]]:
-    """Return the parser and the declared options of each command that also accepts a report's scopes."""
+    """Return the parser, and the declared options of some commands, keyed by command.
+
+    Only the commands that also accept a report's scopes are included.
+    """
     parser = argparse.ArgumentParser(prog="report-exports", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"report-exports {version('report-exports')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")

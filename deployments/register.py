@@ -116,7 +116,7 @@ def _check_server(url: str, wait_seconds: float) -> None:
 def _server_error(url: str) -> str | None:
     """Return the reason why the server rejects requests, or None.
 
-    Unlike the health check, this request requires the password.
+    This function sends a request that requires the password, unlike the health check.
     """
     login = os.environ.get("PREFECT_API_AUTH_STRING", "")
     key = os.environ.get("PREFECT_API_KEY")

@@ -1,6 +1,6 @@
 """Write the access log and give every request an id.
 
-The id is sent in a response header and appears in all log lines of the request.
+The id is sent in a response header and appears in every log line for the request.
 """
 
 import logging

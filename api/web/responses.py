@@ -61,7 +61,7 @@ _REFUSALS: Mapping[int, tuple[str, dict[str, Any]]] = {
 
 
 def refusals(*statuses: int) -> Responses:
-    """Return the error responses for these statuses and for 401, 421 and 503, which most operations share."""
+    """Return the error responses for `statuses`, and for 401, 421 and 503, which most operations share."""
     return only_refusals(401, 421, 503, *statuses)
 
 

@@ -33,7 +33,7 @@ def policy(directives: Mapping[str, str]) -> str:
 
 
 def docs_policy(html: bytes) -> str:
-    """Return a policy that allows inline styles and, by its hash, the inline script of Swagger UI."""
+    """Return a policy that allows inline styles, and allows Swagger UI's inline script by its hash."""
     hashes = [
         f"'sha256-{base64.b64encode(hashlib.sha256(script).digest()).decode()}'"
         for script in _INLINE_SCRIPT.findall(html)
@@ -71,9 +71,9 @@ def _with_headers(send: Send, content_security_policy: str) -> Send:
 
 
 class _SendDocs:
-    """An ASGI `send` that delays the headers until the body has arrived.
+    """An ASGI `send` that holds back the headers until the body arrives.
 
-    The headers contain a hash of the script in the body. The API docs are sent as a single message.
+    The headers contain a hash of the script in the body. For the API docs, the body is a single message.
     """
 
     def __init__(self, send: Send) -> None:

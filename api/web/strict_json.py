@@ -13,7 +13,7 @@ MAX_DEPTH = 16
 
 
 def decode(body: bytes, name: str = "The body") -> Any:
-    """Decode a JSON body. Error messages refer to it as `name`.
+    """Decode a JSON body. Error messages use `name` to refer to the body.
 
     Raises InvalidRequest if the body is not strict JSON.
     """

@@ -37,8 +37,8 @@ class Backoff:
     def pause_after_rate_limit(self, retry_after: float | None) -> float | None:
         """Return the seconds to wait after a 429 response, or None if the wait would exceed the timeout.
 
-        A 429 response with Retry-After shows that the service is up. The wait does not count against the
-        timeout unless `limit_rate_waits` is set.
+        A Retry-After header shows that the service is up, so the wait does not count against the timeout
+        unless `limit_rate_waits` is set. Without the header, the response is treated like any other failure.
         """
         if retry_after is None or self._limit_rate_waits:
             return self.pause_after_failure(retry_after)

@@ -38,14 +38,14 @@ def start_export(
     """
 
     def send_uninterrupted(send: Any) -> httpx.Response:
-        # Defer signals until the response arrives, because cancelling needs the job id that it contains.
+        # Defer signals until the response arrives, because it contains the job id needed for cancelling.
         response: httpx.Response = signals.defer_during(send)
         if not response.is_success:
             signals.raise_deferred()
         return response
 
-    # With a random key, the request can safely be resent if no response arrives. If another client starts an
-    # identical export, it becomes a separate job. Ctrl-C does not cancel that job.
+    # A random key makes it safe to resend the request if no response arrives. If another client starts an
+    # identical export, that export becomes a separate job, and Ctrl-C does not cancel it.
     headers = {"Idempotency-Key": key if key is not None else secrets.token_hex(16)}
     response = client.request("POST", path, headers, wrap_attempt=send_uninterrupted, **content)
     job = parse_job(response)

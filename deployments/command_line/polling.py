@@ -36,7 +36,7 @@ def wait_until_ended(client: ApiClient, job: Job, show: Callable[[Job], None], p
         response = client.request("GET", job_path(job["id"]), wait_seconds=LONG_POLL_SECONDS)
         job = parse_job(response)
         show(job)
-        # Retry-After is counted from the request, so a long poll may already have waited long enough.
+        # The Retry-After period starts with the request, so a long poll may already have waited long enough.
         retry_after = parse_retry_after(response.headers.get("retry-after")) or 0.0
         pause = max(0.0, requested_at + retry_after - client.clock())
     return job

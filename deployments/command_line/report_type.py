@@ -1,4 +1,4 @@
-"""Fetch a report's description. The report's scopes and filters determine some of the options."""
+"""Fetch a report's description. Its scopes and filters determine some of the command's options."""
 
 from collections.abc import Mapping
 from typing import Any

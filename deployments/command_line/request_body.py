@@ -52,7 +52,10 @@ def build_selection(
     report: Mapping[str, Any],
     declared_options: Collection[str],
 ) -> dict[str, Any]:
-    """Return the fields that exports and schedules share. Dates, time zone and name are not included."""
+    """Return the fields that exports and schedules share.
+
+    The dates, the time zone and the name are not included.
+    """
     fields: dict[str, Any] = {
         "filters": build_filters(arguments.filter, report) or None,
         "columns": arguments.columns.split(",") if arguments.columns is not None else None,
@@ -89,7 +92,10 @@ def build_filters(pairs: Sequence[Pair], report: Mapping[str, Any]) -> dict[str,
 
 
 def _filter_value(name: str, operators: Mapping[str, list[Any]]) -> Any:
-    """Return the JSON value of a filter. In `operators`, plain values have the empty string as the key."""
+    """Return the JSON value of a filter.
+
+    `operators` maps operators to values. The key for values without an operator is the empty string.
+    """
     if len(operators) > 1 and "" in operators:
         raise RequestRejected(f"--filter {name}: use either values or operators, not both.")
     conditions = {name: values[0] if len(values) == 1 else values for name, values in operators.items()}

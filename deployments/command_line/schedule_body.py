@@ -54,7 +54,7 @@ def describe_schedule_errors(
 
 
 def _to_export_pointer(pointer: str) -> str:
-    """Convert a pointer into a schedule to a pointer into an export.
+    """Convert a JSON pointer for a schedule to the corresponding pointer for an export.
 
     For example, `/export/filters/utm` becomes `/filters/utm`.
     """

@@ -57,7 +57,7 @@ def find_misspelled(environment: Mapping[str, str]) -> Iterator[str]:
 
 
 def check_credentials(environment: Mapping[str, str]) -> str | None:
-    """Return an error message if the storage is S3 and botocore finds no credentials for it, or None."""
+    """Return an error message if the storage is S3 and botocore finds no credentials, otherwise None."""
     if not environment.get("REPORTS_STORAGE_URL", "").startswith("s3://") or Session().get_credentials():
         return None
     return (

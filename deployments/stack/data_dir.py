@@ -1,4 +1,4 @@
-"""Lock the data directory for one stack, and clean up after a stack that was killed."""
+"""Lock the data directory against other stacks, and clean up after a stack that was killed."""
 
 import fcntl
 import os
@@ -17,7 +17,7 @@ class DataDirUnusable(Exception):
 
 
 def claim(directory: Path) -> IO[str]:
-    """Lock the data directory for one stack. Closing the returned file releases the lock."""
+    """Lock the data directory against other stacks. Closing the returned file releases the lock."""
     lock = _open_lock(directory)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

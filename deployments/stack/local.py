@@ -169,8 +169,9 @@ def up(
 def _temporary_folder() -> TemporaryDirectory[str]:
     """Create a folder for temporary files.
 
-    In the data directory, the paths of sockets could be too long. In the system's temporary folder, Prefect
-    would use a subfolder that belongs to the first user who ran Prefect on the machine.
+    It is not in the data directory, because the paths of sockets could then be too long. The system's folder
+    for temporary files is not used directly, because Prefect's subfolder there belongs to the first user who
+    ran Prefect on the machine.
     """
     return TemporaryDirectory(prefix="report-exports-", ignore_cleanup_errors=True)
 
@@ -194,7 +195,7 @@ async def _run_until_stopped(plan: Plan, terminal: Terminal) -> int:
 
 
 def _failed_parts(failures: ExceptionGroup[Exception]) -> Iterator[ChildFailed]:
-    """Yield the ChildFailed exceptions in nested groups. Raises the first exception of any other type."""
+    """Yield the ChildFailed exceptions in nested groups. An exception of any other type is raised."""
     for failure in failures.exceptions:
         if isinstance(failure, ExceptionGroup):
             yield from _failed_parts(failure)

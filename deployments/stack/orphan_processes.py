@@ -3,8 +3,8 @@
 A worker executes runs in processes that belong to other sessions. These processes can outlive the worker.
 They are identified by an environment variable that all processes of a stack inherit.
 
-When run as a program, this module is the watchdog of a stack. It waits until its standard input is closed.
-This happens even if the supervisor is killed. Then the watchdog ends the remaining processes and cleans up.
+When run as a program, this module is the watchdog of a stack. It waits until its standard input is closed,
+which happens even if the supervisor is killed. It then ends the remaining processes and cleans up.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Check whether the API is ready. If this takes a long time, print what the API is waiting for."""
+"""Check whether the API is ready. If it is slow to become ready, print what it is waiting for."""
 
 import asyncio
 import time

@@ -13,8 +13,8 @@ from deployments.stack.terminal import Terminal
 READY_TIMEOUT_SECONDS = 120.0
 HEALTHY_AFTER_SECONDS = 10.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 30.0
-# Groups of roles with their grace period in seconds. A part stops before the parts that it uses. The sum is
-# less than the five seconds that the documentation promises.
+# Groups of roles that stop together, with their grace periods in seconds. A part stops before the parts that
+# it uses. The sum of the periods is less than the five seconds that the documentation promises.
 STOP_ORDER = ((("api", "worker"), 1.2), (("prefect", "storage"), 1.9), (("postgres",), 1.0))
 
 

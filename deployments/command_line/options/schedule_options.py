@@ -37,7 +37,7 @@ ACTIONS_WITH_BODY = ("create", "preview")
 
 
 def add_parser(commands: Commands) -> set[str]:
-    """Add the command and its actions. Return the names of the options of all actions.
+    """Add the command and its actions. Return the option names of all actions.
 
     The scopes of a report add more options.
     """

@@ -1,4 +1,4 @@
-"""Map the scopes of a report to options, such as the scope `surveyId` to `--survey`."""
+"""Map the scopes of a report to options. For example, `--survey` sets the scope `surveyId`."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Show progress on stderr, with a bar on a terminal and with occasional lines elsewhere."""
+"""Show progress on stderr, as a bar on a terminal and as occasional lines elsewhere."""
 
 import sys
 import time

@@ -30,8 +30,8 @@ CLOSED: tuple[LiteralString, ...] = (
     "REVOKE ALL ON DATABASE template1 FROM PUBLIC",
 )
 SCHEMAS = "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'"
-# If a sequence belongs to a column, its owner changes along with the owner of the table. Objects that belong
-# to extensions keep their owner.
+# A sequence that belongs to a column changes owner along with its table. Objects that belong to extensions
+# keep their owner.
 SUPERUSERS_OBJECTS = """
     WITH owned AS (
         SELECT 'pg_class'::regclass AS catalog, oid,

@@ -109,7 +109,7 @@ def lay_out(home: Path, port: int) -> Cluster:
 def grant_access(cluster: Cluster) -> list[Path]:
     """Give the server's user access to the PostgreSQL programs and the data folder.
 
-    Returns the folders that were made accessible for this.
+    Returns the parent folders that had to be made accessible.
     """
     if cluster.account is None:
         return []
@@ -144,7 +144,7 @@ def initdb(cluster: Cluster, environment: Mapping[str, str]) -> Program | None:
 
 
 def publish(cluster: Cluster) -> None:
-    """Move the new cluster from the temporary folder of initdb to its final folder."""
+    """Move the new cluster from initdb's temporary folder to its final folder."""
     cluster.data.with_name("data.new").rename(cluster.data)
 
 

@@ -18,15 +18,15 @@ WORKER = [
     *("--name", "local", "--grace", "0.3"),
 ]
 
-# By default, the server commits each task-run event separately and blocks its event loop. Each run causes
+# By default, the server commits each task-run event separately, which blocks its event loop. Each run causes
 # twelve of these events.
 BATCHED_WRITES = {
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
 }
-# If a run becomes due while the server is down, it starts once the server is back, but only if it was already
-# planned. The server may plan a run up to a minute late. When clocks are set forward, the server also counts
-# a past run as a future one. With a minimum of five, at least three runs are always planned.
+# A run that becomes due while the server is down starts once the server is back, but only if it was already
+# planned. The server may plan a run up to a minute late. When clocks are set forward, it also counts a past
+# run as a future run. With a minimum of five, at least three runs are always planned.
 PLANNED_RUNS = {"PREFECT_SERVER_SERVICES_SCHEDULER_MIN_RUNS": "5"}
 
 
@@ -58,7 +58,7 @@ def _only_for_us(port: int, auth_string: str) -> dict[str, str]:
 
     Without a password, any web page that the operator visits could run code through the server. A list of
     allowed origins is not sufficient, because some POST requests need no preflight and the WebSockets ignore
-    `Origin`. The server also accepts any host name, so DNS rebinding makes a page same-origin.
+    `Origin`. The server also accepts any host name, so DNS rebinding could make a malicious page same-origin.
     """
     return {
         "PREFECT_SERVER_API_AUTH_STRING": auth_string,
