@@ -1,4 +1,4 @@
-"""Test that LibreOffice reads every cell of workbooks and of CSV files for Excel as intended."""
+"""Test that LibreOffice reads every cell as intended, from workbooks and from CSV files for Excel."""
 
 import subprocess
 from collections.abc import Iterator
@@ -14,8 +14,8 @@ from tests.support.sample_report import things_snapshot
 from tests.support.system_programs import require_program
 
 NAMES = {name: f"urn:oasis:names:tc:opendocument:xmlns:{name}:1.0" for name in ("table", "office", "text")}
-# LibreOffice's CSV filter takes the delimiter, quote, encoding (UTF-8), first line, column types, language,
-# whether quoted values are text, and whether to detect dates.
+# LibreOffice's CSV filter takes these options in order: delimiter, quote, encoding (UTF-8), first line,
+# column types, language, whether quoted values are text, and whether to detect dates.
 IMPORT = "CSV:{delimiter},34,76,1,,{language},false,true"
 ENGLISH, GERMAN = 1033, 1031
 WORKBOOK = "Calc MS Excel 2007 XML"

@@ -229,7 +229,10 @@ def test_a_filter_follows_the_columns_collation(engine: Engine, load: Callable[.
 
 
 def count_and_fetch(snap: Snapshot, engine: Engine) -> tuple[int, int]:
-    """Return the row count, and the number of rows fetched after another connection deletes most of them."""
+    """Count the rows, delete most of them over another connection, then fetch the rows.
+
+    Return the count and the number of rows fetched.
+    """
     request = things_request(columns=["id"])
     counted = snap.scalar(statement.count(request))
     with engine.begin() as connection:
@@ -245,7 +248,7 @@ def test_count_and_rows_come_from_one_snapshot(engine: Engine, load: Callable[..
 
 
 def test_without_a_snapshot_count_and_rows_differ(engine: Engine, load: Callable[..., None]) -> None:
-    """Control for the test above: under READ COMMITTED, the two numbers do differ."""
+    """Control for the test above: under READ COMMITTED, the count and the fetched rows differ."""
     load(*[{}] * 50)
     with engine.connect().execution_options(isolation_level="READ COMMITTED") as connection:
         assert count_and_fetch(Snapshot(connection, datetime.now(UTC)), engine) == (50, 10)

@@ -1,4 +1,4 @@
-"""Test that a warm worker on the oldest supported Prefect works with the installed Prefect server."""
+"""Test that a warm worker running the oldest supported Prefect works with the installed Prefect server."""
 
 import subprocess
 import sys

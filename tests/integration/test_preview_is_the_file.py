@@ -42,7 +42,10 @@ def preview(engine: Engine, request: ExportRequest, rows: int) -> list[str] | No
 
 
 def first_file(content: bytes) -> list[str]:
-    """Return the lines of a file, or of the first file in a zip archive. A byte order mark is removed."""
+    """Return the lines of the file, or of the first file if it is a zip archive.
+
+    The byte order mark and the line endings are removed.
+    """
     if content.startswith(b"PK"):
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             content = archive.read(archive.namelist()[0])

@@ -52,7 +52,7 @@ def probes(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 def read(
     url: str, query: Select[tuple[object, ...]], fault: Callable[[Snapshot], None], seconds: int = 60
 ) -> int:
-    """Run the query, cause the fault after the first block, and return the number of rows."""
+    """Run the query, cause the fault after the first block, and return the number of rows read."""
     engine = open_engine(url, connect_seconds=5, poolclass=NullPool)
     with snapshot(engine, "UTC", seconds, lambda: datetime.now(UTC), SILENCE_SECONDS) as snap:
         blocks = copy_out.copy(snap, query, PRESETS["plain"])

@@ -161,7 +161,7 @@ def test_killing_a_waiting_process_affects_no_run(workers: Workers) -> None:
 
 
 def test_killing_a_running_process_affects_only_its_run(workers: Workers, tmp_path: Path) -> None:
-    """The flow sends no heartbeats, so its run stays Crashed, as it does under the process worker."""
+    """The flow sends no heartbeats, so the run stays Crashed, just as under the process worker."""
     pid_file = tmp_path / "pid"
     killed = workers.start("sleeps", seconds=60, pid_file=str(pid_file))
     other = workers.start("sleeps", seconds=2)
@@ -265,7 +265,7 @@ def untested(workers: Workers, tmp_path_factory: pytest.TempPathFactory) -> subp
 
 @pytest.fixture(scope="module")
 def untested_runs(workers: Workers, untested: subprocess.Popen[bytes]) -> dict[str, dict[str, Any]]:
-    """Run three flows at once, because each takes long to start. Cancel the one that would not end."""
+    """Run three flows at once, because each takes a long time to start. Cancel the one that sleeps."""
     ids = {flow: workers.start(flow, "untested") for flow in ("completes", "fails")}
     ids["sleeps"] = workers.start("sleeps", "untested", seconds=300)
     flow_runs.wait_for_state(workers.prefect, ids["sleeps"], "RUNNING")

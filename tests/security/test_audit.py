@@ -41,7 +41,7 @@ class AuditedCaller:
     def lines(self, count: int, of: str = "") -> list[dict[str, Any]]:
         """Wait for `count` lines about the caller and return them.
 
-        The lines are about keys if `of` is `keys`, else about exports and schedules.
+        The lines are about keys if `of` is `keys`. Otherwise, they are about exports and schedules.
         """
         deadline = time.monotonic() + TIMEOUT_SECONDS
         while len(lines := self._lines(of)) < count:

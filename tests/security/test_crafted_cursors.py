@@ -13,7 +13,7 @@ ORDERS = {"report": "orders", "from": "2024-03-01", "to": "2024-04-30", "sort": 
 
 @pytest.fixture(scope="module")
 def cursor(api: httpx.Client) -> list[object]:
-    """Return the content of a valid cursor: the request, an order's total and the order's id."""
+    """Return the content of a valid cursor: the request, then an order's total and id."""
     text = api.get("/reports", params=ORDERS).raise_for_status().json()["nextCursor"]
     content = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     return list(content)

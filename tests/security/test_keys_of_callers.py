@@ -56,7 +56,7 @@ SCHEDULES: list[dict[str, Any]] = [
         ("orders", "since-last", {"report": "orders"}),
     )
 ]
-# Each key's caller, reports, access to personal data and surveys. The first four have the same caller.
+# For each key: its caller, reports, access to personal data, and surveys. The first four share a caller.
 KEYS: list[tuple[str, tuple[str, ...], bool, frozenset[str] | None]] = [
     ("ada", REPORTS, True, None),
     ("ada", REPORTS[:1], True, None),
@@ -109,7 +109,7 @@ class Callers(RuleBasedStateMachine):
         self.first_bodies: dict[str, Any] = {}
         self.deleted: set[str] = set()
 
-    # The bundles contain ids from all callers, so a rule may use an id with a different caller's key.
+    # The bundles contain ids from all callers, so a rule may use one caller's id with another caller's key.
 
     @rule(
         target=jobs,
@@ -291,7 +291,10 @@ class Callers(RuleBasedStateMachine):
                 key.http.close()
 
     def list_deliveries(self, who: int) -> None:
-        """Wait until the webhooks of all runs that the key covers are listed. Fail if others are listed."""
+        """Wait until the webhooks of all runs that the key covers are listed.
+
+        Fail if any other webhook is listed.
+        """
         key, deadline = self.world.keys[who], time.monotonic() + TIMEOUT_SECONDS
         for id_ in key.schedules:
             covered = {job.id for job in key.jobs.values() if job.schedule_id == id_}

@@ -118,7 +118,7 @@ def test_a_changed_schedule_hides_the_runs_and_deliveries_of_its_earlier_report(
         assert wait_for_delivery(unlimited, schedule_id) == run_id
         deliveries = limited.get(f"/schedules/{schedule_id}/deliveries").raise_for_status().json()
         assert deliveries == {"items": [], "nextCursor": None}
-        # The limited key now covers the schedule, but the same Idempotency-Key must start a new run.
+        # The limited key now covers the schedule. Even so, reusing the Idempotency-Key must start a new run.
         own_id = start(limited, f"/schedules/{schedule_id}/run", **{"Idempotency-Key": "run"})
         assert own_id != run_id
         assert [ids(limited, path) for path in paths] == [{own_id}, {own_id}]

@@ -1,4 +1,4 @@
-"""Test that one caller's many slow reads do not make the requests of other callers fail.
+"""Test that many slow reads by one caller do not make other callers' requests fail.
 
 Before there was a limit per caller, export starts and `/readyz` returned 503 to all callers.
 """
@@ -45,7 +45,10 @@ def last_page(client: httpx.Client) -> int:
 
 @contextmanager
 def reading_all_the_time(url: str, token: str, page: int) -> Iterator[Counter[int]]:
-    """Read the page over many connections while the block runs. Yield the number of responses by status."""
+    """Keep reading the page over many connections during the block.
+
+    Yield the number of responses by status.
+    """
     statuses, is_over = Counter[int](), threading.Event()
     threads = [
         threading.Thread(target=read_until, args=(is_over, url, token, page, statuses))

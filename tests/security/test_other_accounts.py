@@ -25,7 +25,7 @@ ROOT, NOBODY = 0, 65534
 GRPC_LISTENERS = 5
 SHELL_SECONDS = 4
 ATTEMPTS = Path(__file__).with_name("other_account.py")
-# These cluster overviews show the number of volumes, but no names or contents.
+# These overviews of the cluster show the number of volumes, but no names or contents.
 HARMLESS = {"/", "/cluster/status"}
 as_root = pytest.mark.skipif(
     os.geteuid() != 0 and os.environ.get("CI") != "true", reason="only root can become another account"
@@ -46,7 +46,7 @@ def successes(attempts: list[tuple[Any, ...]], account: int) -> dict[str, str]:
 
 
 def weed_shell(stack: Stack, commands: str, environment: dict[str, str], **options: Any) -> str:
-    """Run commands in the storage's shell for a few seconds and return the output."""
+    """Run the commands in the storage's shell, stop it after a few seconds, and return the output."""
     command = [
         "timeout",
         str(SHELL_SECONDS),

@@ -45,7 +45,7 @@ def chromium() -> Iterator[Browser]:
 
 @dataclass
 class Attack:
-    """An attack on the stack. The names of all objects that it tries to create contain `marker`."""
+    """An attack on the stack. Every object that it tries to create has `marker` in its name."""
 
     stack: Stack
     storage_ports: list[int]
@@ -54,7 +54,7 @@ class Attack:
     attempts: int = 0  # in the last run
 
     def run(self, page: Page, host: str = "127.0.0.1", token: str | None = None) -> dict[str, str]:
-        """Run all attempts from the page and return the evidence of those that succeeded."""
+        """Run all attempts from the page and return the evidence from those that succeeded."""
         target = {
             "prefect": self.stack.prefect_api_url.replace("127.0.0.1", host),
             "api": self.stack.api_url.replace("127.0.0.1", host),

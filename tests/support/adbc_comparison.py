@@ -16,7 +16,7 @@ from tests.support.engines import file_by_second_process, file_by_sqlalchemy
 
 @dataclass(frozen=True)
 class Comparison:
-    """The result that both sources return. It is the file, or the error's code and message."""
+    """The result that both sources return: the file, or the error's code and message."""
 
     result: bytes | tuple[str, str]
     rows_by_process: int  # rows read by the second process

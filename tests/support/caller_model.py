@@ -31,7 +31,7 @@ class Resource:
 
 @dataclass
 class Caller:
-    """A caller with the existing jobs and schedules that the caller's keys have created, keyed by id."""
+    """A caller, and the existing jobs and schedules created with the caller's keys. Both are keyed by id."""
 
     name: str
     jobs: dict[str, Resource] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class Caller:
 
 @dataclass
 class Key:
-    """A caller's API key with its rights. `created` maps Idempotency-Keys to the resources they created."""
+    """A caller's API key with its rights. `created` maps each Idempotency-Key to the resource it created."""
 
     caller: Caller
     http: httpx.Client
@@ -98,7 +98,7 @@ class World:
         return response
 
     def _hidden_ids(self, key: Key) -> list[str]:
-        """Return all ids of other callers, and the caller's own ids that the key does not cover."""
+        """Return the ids that no response to this key may contain."""
         covered = {**key.jobs, **key.schedules}
         # An export shows its schedule's id, even if the key does not cover the schedule's current report.
         named = {job.schedule_id for job in key.jobs.values()}
@@ -145,5 +145,5 @@ def comparable(response: httpx.Response) -> tuple[int, bytes, dict[str, str]]:
 
 
 def without_name(response: httpx.Response, name: str) -> tuple[int, str]:
-    """Return the status and the body. The report's name is masked, because the request contained it."""
+    """Return the status and the body, with the report's name masked because the request contained it."""
     return response.status_code, re.sub(rf"\b{re.escape(name)}\b", "(name)", response.text)

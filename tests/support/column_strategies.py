@@ -56,7 +56,7 @@ MOODS = ("fine", "so, so", '"bad"', "=1")
 
 
 def common_columns(mood: str) -> list[Column[Any]]:
-    """Return a column of each type that all databases support. `mood` is the name of the enum type."""
+    """Return one column for each type that all databases support. `mood` is the name of the enum type."""
     return [
         Column("id", Integer, primary_key=True),
         Column("words", Text),
@@ -231,7 +231,7 @@ _EVERYWHERE: dict[str, st.SearchStrategy[Any]] = {
     "uid": st.uuids(version=4),  # MariaDB rejects UUIDs with an unknown version.
     "raw": st.binary(max_size=9),
     "mood": st.sampled_from(MOODS),
-    # If a document is only a number, SQLite stores it as a number, so its original text is lost.
+    # If a JSON document is only a number, SQLite stores it as a numeric value, so the original text is lost.
     "extra": extras.filter(
         lambda document: isinstance(document, bool) or not isinstance(document, int | float)
     ),

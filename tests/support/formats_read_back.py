@@ -34,7 +34,7 @@ def csv_cells(write_file: WriteFile, request: ExportRequest) -> tuple[list[str],
 
 
 def compare_jsonl(content: bytes, keys: list[str], expected: Cells, types: dict[str, str]) -> None:
-    """Fail unless the file contains the cells and each value has the JSON type of its column."""
+    """Fail unless the file contains the expected cells and each value has the JSON type of its column."""
     lines = content.decode().split("\n")
     assert lines.pop() == ""
     rows = [_parse(line) for line in lines]
@@ -80,7 +80,10 @@ def _parse_document(text: str) -> Any:
 def compare_parquet(
     content: bytes, keys: list[str], expected: Cells, lists: dict[str, list[Any]] | None = None
 ) -> None:
-    """Fail unless the file contains the cells. `lists` contains the expected values of the list columns."""
+    """Fail unless the file contains the expected cells.
+
+    `lists` contains the expected values of the list columns.
+    """
     table = parquet.read_table(pa.BufferReader(content))
     assert table.column_names == keys
     assert table.num_rows == len(expected)

@@ -1,4 +1,4 @@
-"""Report with a `place` scope, for tests that move rows between two places during an export."""
+"""Define a report with a `place` scope for tests that move rows between two places during an export."""
 
 from sqlalchemy import Column, Integer, MetaData, String, Table, Text, select
 

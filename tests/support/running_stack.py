@@ -85,7 +85,7 @@ class Stack:
 
 
 def clean_environment() -> dict[str, str]:
-    """Return the environment without variables that would replace a part of the stack."""
+    """Return the environment, except for variables that would replace a part of the stack."""
     return {name: value for name, value in os.environ.items() if not name.startswith(STACK_VARIABLES)}
 
 

@@ -202,7 +202,7 @@ def _skip(reader: BinaryIO, length: int) -> None:
 
 
 def _fail(client: socket.socket, fault: Fault) -> None:
-    """Send the error, or keep the connection open and silent until the client closes it."""
+    """Send an error response, or keep the connection open without responding until the client closes it."""
     if fault.startswith("silent"):
         while client.recv(CHUNK):
             pass

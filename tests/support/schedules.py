@@ -26,7 +26,7 @@ def deployment_of(prefect: httpx.Client, schedule_id: str) -> dict[str, Any]:
 
 @contextmanager
 def schedule_from_prefect_yaml(prefect: httpx.Client) -> Iterator[tuple[str, str]]:
-    """Create a schedule as `prefect deploy` does from prefect.yaml, and yield the schedule's id and name."""
+    """Create a schedule as `prefect deploy` would from prefect.yaml, and yield its id and name."""
     shipped = prefect.get("/deployments/name/export-report/export").json()
     name = f"from-yaml-{secrets.token_hex(4)}"
     body = {

@@ -21,7 +21,10 @@ addEventListener("securitypolicyviolation", (event) =>
 
 
 class Watched:
-    """A page that records problems in `complaints`. `failures_allowed` allows failed requests."""
+    """A page that records problems in `complaints`.
+
+    If `failures_allowed` is true, failed requests are not recorded.
+    """
 
     def __init__(self, context: BrowserContext, hosts: set[str]) -> None:
         self.page: Page = context.new_page()
@@ -44,7 +47,7 @@ class Watched:
             self.complaints.append(f"off-host: {request.url}")
 
     def axe_violations(self) -> list[str]:
-        """Return the accessibility violations of the page for each window width and color scheme."""
+        """Return the page's accessibility violations at every window width and in every color scheme."""
         original_size = self.page.viewport_size
         # Unlike a script element, evaluated code is not subject to the page's content security policy.
         self.page.evaluate(AXE.read_text(encoding="utf-8"))

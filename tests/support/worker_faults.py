@@ -74,14 +74,14 @@ class Cluster:
         return str(response.raise_for_status().json()["data"])
 
     def claimed_job(self, victim: Victim, job_ids: Iterable[str]) -> str:
-        """Return the id of the job that the worker has claimed, which is the last id in the worker's log."""
+        """Return the id of the job that the worker has claimed. It is the last job id in the worker's log."""
         log = self.processes.output(victim.worker)
         return max(job_ids, key=log.rfind)
 
     def wait_for_reader(
         self, victim: Victim, other_than: psutil.Process | None = None, within_seconds: float = 40
     ) -> psutil.Process:
-        """Wait for a child process of the worker to read a slow report, and return the process."""
+        """Wait until a child process of the worker is reading a slow report, and return that process."""
         deadline = time.monotonic() + within_seconds
         with psycopg.connect(self.stack.libpq_url, autocommit=True) as database:
             while time.monotonic() < deadline:
@@ -128,7 +128,10 @@ def _local_ports(process: psutil.Process) -> set[int]:
 
 @contextmanager
 def cluster_on(stack: Stack, prefect: httpx.Client) -> Iterator[Cluster]:
-    """Start an API with a separate work pool on the stack. The stack's worker does not serve this pool."""
+    """Create a separate work pool on the stack and start an API that uses it.
+
+    The stack's own worker does not serve this pool.
+    """
     pool = f"faults-{secrets.token_hex(4)}"
     create_pool(prefect, pool, "warm")
     deploy_export(prefect, pool, pool)
@@ -150,7 +153,7 @@ def cluster_on(stack: Stack, prefect: httpx.Client) -> Iterator[Cluster]:
 
 @dataclass(frozen=True)
 class RecoveredJob:
-    """A finished job and the number of seconds between the fault and the end of the job."""
+    """A finished job, and how many seconds after the fault it finished."""
 
     job: dict[str, Any]
     recovery_seconds: float
@@ -165,7 +168,7 @@ class Outcome:
 
 
 def inject_faults(cluster: Cluster) -> Outcome:
-    """Inject each fault into a different worker with one job, then start a worker that rescues the jobs."""
+    """Give each worker one job and a different fault, then start a worker that rescues the jobs."""
     victims = dict(zip(FAULTS, cluster.start_workers(len(FAULTS)), strict=True))
     for child in _wait_for_children(victims[NEVER_STARTED]):
         child.suspend()  # the process receives the run but never starts it

@@ -46,7 +46,7 @@ ALLOW_ALL = AllowAll()
 
 
 class Fakes:
-    """Fake dependencies of the frozen routes, with one known job and a record of the started requests."""
+    """Fake dependencies of the frozen routes. There is one known job, and `started` records the requests."""
 
     def __init__(self) -> None:
         self.job, self.replayed = job("SCHEDULED", RunProgress()), False

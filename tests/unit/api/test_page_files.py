@@ -121,7 +121,10 @@ def test_server_values_are_escaped_in_the_page() -> None:
 
 
 def _keys(path: Path) -> list[tuple[int, str]]:
-    """Return the indentation and name of each key. Messages are indented by 2 spaces, or by 4 in a group."""
+    """Return the indentation and name of each key.
+
+    Messages are indented by 2 spaces, or by 4 if they are in a group.
+    """
     return [
         (len(indent), name or quoted)
         for indent, name, quoted, _ in KEY.findall(path.read_text(encoding="utf-8"))

@@ -107,7 +107,7 @@ def test_calls_are_answered_again_after_a_silence(proxy: BlockableProxy) -> None
 
 
 async def replace_pool(proxy: BlockableProxy, stuck: BlockableProxy) -> None:
-    """Make calls while the first pool's server is unresponsive. The servers of later pools respond."""
+    """Make calls through a pool whose server is unresponsive. The servers of later pools respond."""
     opened: list[httpx.AsyncBaseTransport] = []
 
     class Redirecting(httpx.AsyncHTTPTransport):

@@ -20,7 +20,7 @@ COMPOSE: dict[str, Any] = yaml.safe_load((FOLDER / "compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 DOCKERFILE = (FOLDER / "Dockerfile").read_text()
 ROLES = sorted(name for name, service in SERVICES.items() if service["image"] == "report-exports")
-# Settings for the prefect-redis package, the entry point of Prefect's image, and the AWS client.
+# Settings for the prefect-redis package, for the entry point of Prefect's image, and for the AWS client.
 OTHER_SETTINGS = re.compile(r"PREFECT_REDIS_MESSAGING_\w+|EXTRA_PIP_PACKAGES|AWS_\w+")
 
 

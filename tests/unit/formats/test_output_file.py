@@ -184,7 +184,7 @@ def test_python_and_unzip_read_the_zip(tmp_path: Path) -> None:
 
 
 def test_large_sizes_use_zip64_fields(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lower the writer's limit, because writing a 4 GiB file would take too long.
+    """Lower the writer's 4 GiB limit, because writing that much data would take too long.
 
     Python's reader still uses the real limit.
     """

@@ -209,7 +209,7 @@ def test_values_without_a_dtype_keep_their_text(
     if file is None:
         assert list(ready.values[0]) == cells
         return
-    # A second column is needed, because a null that is the only value on its line would be quoted.
+    # A second column is needed because a null would be quoted if it were the only value on its line.
     end = OutputColumn("e", "E", "string", False, Column("e", Text()))
     both = Chunk([ready.values[0], ["."] * len(cells)], chunk.keys)
     written = csv_chunks.to_csv(both, [column, end], request.zone, request.options)

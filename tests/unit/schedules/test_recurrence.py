@@ -24,7 +24,7 @@ CHANGES = [
     pytest.param("Europe/Berlin", datetime(2024, 10, 27, tzinfo=UTC), id="Berlin, back"),
     pytest.param("America/New_York", datetime(2024, 3, 10, tzinfo=UTC), id="New York, forward"),
     pytest.param("America/New_York", datetime(2024, 11, 3, tzinfo=UTC), id="New York, back"),
-    # The clocks change by half an hour, and the southern summer begins in October.
+    # In this zone, the clocks change by half an hour, and daylight saving time begins in October.
     pytest.param("Australia/Lord_Howe", datetime(2024, 4, 7, tzinfo=UTC), id="Lord Howe, back"),
     pytest.param("Australia/Lord_Howe", datetime(2024, 10, 6, tzinfo=UTC), id="Lord Howe, forward"),
 ]

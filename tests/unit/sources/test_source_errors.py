@@ -66,7 +66,8 @@ def test_errors_do_not_contain_the_drivers_text() -> None:
 
 # Prefixes of SQLSTATEs for transient errors. All other SQLSTATEs in psycopg's class tree map to Internal.
 TRANSIENT = ("08", "25P03", "40001", "40P01", "53", "55P03", "57P", "58000", "58030")
-# The error for each driver class without an SQLSTATE. The test fails if a new driver version adds a class.
+# The expected error for each driver exception class without an SQLSTATE. The test fails if a new driver
+# version adds such a class.
 UNNUMBERED: dict[str, type[ExportError]] = {
     "psycopg.Error": Internal,
     "psycopg.InterfaceError": Internal,

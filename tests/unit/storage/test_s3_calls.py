@@ -179,7 +179,7 @@ def test_an_object_of_another_writer_is_not_removed(server: Server, size: int) -
 def test_a_cancellation_during_a_call_removes_its_effect(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A signal interrupts the wait for the response, but the server still completes the call."""
+    """A signal interrupts the wait for the response, but the server still completes the request."""
     release = threading.Event()
     respond = Handler.respond
 

@@ -130,7 +130,7 @@ def client_error(code: str, status: int) -> ClientError:
     ("raised", "error"),
     [
         (PermissionError("/srv/exports"), StorageDenied),
-        # The response to an earlier try may have been lost. The next attempt uses a different key.
+        # An earlier try may have created the file. The next attempt uses a different key.
         (FileExistsError("/srv/exports"), StorageUnavailable),
         (ConnectionResetError("10.0.0.5"), StorageUnavailable),
         (TimeoutError(), StorageTimeout),

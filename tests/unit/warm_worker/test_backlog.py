@@ -1,4 +1,4 @@
-"""Test that the backlog queries every waiting owner, and that it reuses the last query for due runs."""
+"""Test that the backlog queries every waiting owner and reuses the results of its last query."""
 
 import asyncio
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ def test_every_owner_is_queried_once_before_any_is_queried_again() -> None:
 
 @dataclass
 class QuietServer:
-    """Fake Prefect client of a pool with a number of online workers and of due runs."""
+    """Fake Prefect client for a pool with `workers` online workers and `due` due runs."""
 
     workers: int
     due: int = 0

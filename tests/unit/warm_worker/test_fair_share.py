@@ -16,7 +16,7 @@ class Due:
 
 
 def due(owners: str, queue: str = "default", start: int = 0) -> list[Due]:
-    """Return one run per character of `owners`. The character is the run's owner, and `-` means no owner."""
+    """Return one run per character of `owners`. The character is the run's owner, or `-` for no owner."""
     names = [None if name == "-" else name for name in owners]
     return [Due(number, name, queue) for number, name in enumerate(names, start)]
 

@@ -101,7 +101,7 @@ def test_a_key_is_valid_while_the_file_is_torn(
     for _ in range(3):
         assert serving.caller_of(token) == Caller("ada")
     assert serving.check() == "stale"
-    # Earlier tests may have changed the level of the audit log, so its records are ignored.
+    # Ignore the audit log's records, because earlier tests may have changed its level.
     records = [record for record in caplog.records if record.name != audit.LOGGER]
     assert [record.levelname for record in records] == ["ERROR"]
     assert token[4:12] not in records[0].getMessage()

@@ -123,7 +123,7 @@ def test_an_invalid_token_is_rejected(by_jwt: Authentication, token: str) -> Non
 
 
 def test_no_token_gives_access_as_the_local_caller(tmp_path: Path) -> None:
-    """`local` owns runs started in the Prefect UI and exports from before authentication was enabled."""
+    """`local` owns runs started in the Prefect UI, and exports created before authentication was enabled."""
     path, keys = tmp_path / "key.pem", tmp_path / "keys.json"
     path.write_bytes(public_key())
     token = KeyFile(keys).create("other", None, NOON)

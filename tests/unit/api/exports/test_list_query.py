@@ -101,7 +101,7 @@ def test_a_position_remembers_the_runs_of_its_timestamp() -> None:
         ("cursor", cursor([7])),
         ("cursor", cursor([["2024-07-19T12:00:00+00:00"]])),
         ("cursor", cursor(["2024-07-19T12:00:00"])),  # The timestamp has no offset.
-        # The timestamp is outside the range of datetime in UTC.
+        # In UTC, these timestamps are outside the range of datetime.
         ("cursor", cursor(["0001-01-01T00:00:00+23:59"])),
         ("cursor", cursor(["9999-12-31T23:59:59-23:59"])),
         ("cursor", cursor(["2024-07-19T12:00:00+00:00", "7"])),

@@ -1,4 +1,4 @@
-"""Test that polls of a caller share one read of the queue, and that positions survive an outage."""
+"""Test that polls by the same caller share one read of the queue, and that positions survive an outage."""
 
 import asyncio
 from collections.abc import Mapping

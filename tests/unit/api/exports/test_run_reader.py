@@ -1,4 +1,4 @@
-"""Test that the state and progress of a run are consistent, although they are read in two calls."""
+"""Test that a run's state and progress are consistent even though they are read in two calls."""
 
 import asyncio
 from typing import Any

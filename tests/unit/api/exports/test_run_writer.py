@@ -1,4 +1,4 @@
-"""Test which run an idempotency key returns, using an in-memory fake of Prefect that counts requests."""
+"""Test which run an idempotency key returns. The fake Prefect client works in memory and counts requests."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""Test the validation of a schedule's `notify` field and its format in responses."""
+"""Test how a schedule's `notify` field is validated and how it is formatted in responses."""
 
 from typing import Any
 
