@@ -45,7 +45,7 @@ class Pool:
         self._calls.discard(call)
         self.slots.release()
         if not call.cancelled():
-            call.exception()  # marks it as retrieved, because the caller may have stopped waiting
+            call.exception()  # marks the exception as retrieved, because the caller may have stopped waiting
 
     async def send(self, request: httpx.Request) -> httpx.Response:
         response = await self._transport.handle_async_request(request)
@@ -95,7 +95,7 @@ class PrefectTransport(httpx.AsyncBaseTransport):
         except CLOSED as error:
             logger.debug("repeating a call whose connection was closed: %r", error)
             response = await self._send(request)
-        if not response.is_server_error:  # a proxy in front of Prefect may respond in its place
+        if not response.is_server_error:  # a server error may come from a proxy in front of Prefect
             self._note_response()
         return response
 
@@ -114,7 +114,7 @@ class PrefectTransport(httpx.AsyncBaseTransport):
             await pool.slots.acquire()
             if pool is self._pool:
                 return pool
-            pool.slots.release()  # the pool was replaced, so wake the next caller that waits for it
+            pool.slots.release()  # the pool was replaced, so wake the next caller waiting for it
 
     def _probe(self, pool: Pool) -> None:
         if self._probing is None:
@@ -135,7 +135,7 @@ class PrefectTransport(httpx.AsyncBaseTransport):
         if pool is self._pool and pool.silent_probes >= MAX_SILENT_PROBES and self._closing is None:
             logger.warning("Prefect responds on new connections only; replacing the connection pool")
             self._pool, self._new_pool = fresh, None
-            pool.slots.release()  # wakes the callers that wait for this pool
+            pool.slots.release()  # wakes the callers waiting for this pool
             self._closing = asyncio.create_task(self._close(pool))
 
     def _health_request(self) -> httpx.Request:

@@ -30,7 +30,7 @@ class Counts(Counter[str]):
 
 @asynccontextmanager
 async def counting_proxy(api_url: str, counts: Counts) -> AsyncIterator[str]:
-    """Start a proxy for `api_url` and yield its URL."""
+    """Start a proxy for `api_url` and yield the proxy's URL."""
     upstream = urlsplit(api_url)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

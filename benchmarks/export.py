@@ -64,7 +64,7 @@ class Bench:
             url = self.sqlite_url if way.sqlite else self.database_url
             location = {"database_url": url, "bucket": bucket, "key": "file.csv"}
             parameters = {**location, **way.parameters(survey, self.database_url)}
-            os.sync()  # do not charge this turn for writes left by the previous one
+            os.sync()  # flush writes left over from the previous turn, so that they do not slow down this one
             environment = self._environment(target, bucket, url)
             timeout = 60 + survey.rows / 2000
             measurement = measure_process(way.command, parameters, environment, timeout, self._log(way))

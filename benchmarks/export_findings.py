@@ -40,7 +40,7 @@ class Result:
         return max(turn.peak_bytes for turn in self.turns.values()) / 1e6
 
 
-Findings = Mapping[Scenario, Mapping[str, Result]]  # the inner keys are the names of ways
+Findings = Mapping[Scenario, Mapping[str, Result]]  # each inner key is the name of a Way
 
 
 def ratio(findings: Findings, scenario: Scenario, way: str) -> float | None:

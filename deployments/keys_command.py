@@ -147,7 +147,7 @@ def _log_to_stderr() -> None:
 
 
 def _audit(action: str, **fields: object) -> None:
-    """Write to the audit log who changed the key file, and on which machine."""
+    """Record in the audit log who changed the key file and on which machine."""
     from flows import audit
 
     audit.record(action, "done", by=getpass.getuser(), **{"from": socket.gethostname()}, **fields)

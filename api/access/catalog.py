@@ -55,7 +55,7 @@ class Catalog:
         if report.unsortable != self.reports[report.name].unsortable:
             self.reports[report.name] = report
             self.masked.update(mask_reports({report.name: report}))
-            self.__dict__.pop("_restricted", None)  # its cached results contain the previous report
+            self.__dict__.pop("_restricted", None)  # the cached results contain the previous report
 
     @cached_property
     def claim_names(self) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""Convert Prefect flow runs to jobs, and define the tags that identify them."""
+"""Convert Prefect flow runs to jobs, and define the tags and labels of these runs."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -141,7 +141,7 @@ def _request(flow_run: FlowRun) -> dict[str, Any]:
         if schedule.needs_last_success or flow_run.expected_start_time is None:
             return request
         return request_for_run(request, schedule, flow_run.expected_start_time, None)
-    except InvalidRequest:  # edited by an operator; the run will fail and report the error
+    except InvalidRequest:  # an operator edited the parameters; the run will fail and report the error
         return request
 
 

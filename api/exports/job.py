@@ -64,7 +64,7 @@ class Run:
 class Job:
     run: Run
     progress: RunProgress
-    file_lost: bool = False  # the file has disappeared from the storage, see StoredFiles
+    file_lost: bool = False  # the file has disappeared from the storage (see StoredFiles)
 
     @property
     def status(self) -> Status:

@@ -41,7 +41,7 @@ class KeyReused(Refusal):
 
 
 def caller_key(*parts: str) -> str:
-    """Return the idempotency key for Prefect, which is unique across callers."""
+    """Hash the parts into an idempotency key for Prefect. The first part identifies the caller."""
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 

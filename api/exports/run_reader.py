@@ -134,7 +134,7 @@ class RunReader:
         return jobs, position
 
     async def covered(self, job_ids: Sequence[str], caller: Caller) -> set[str]:
-        """Return the ids of the jobs that exist and that the caller's key covers."""
+        """Return the ids of the existing jobs that the caller may access with the current key or token."""
         jobs = await self.read_many(job_ids)
         own = {job_id: job for job_id, job in jobs.items() if owner_from_tags(job.run.tags) == caller.name}
         return {job_id for job_id, job in own.items() if self._catalog.covers(caller, job.run)}

@@ -1,4 +1,4 @@
-"""Serve files through signed links if they are stored in a local folder."""
+"""Serve files from a local folder through signed links."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus

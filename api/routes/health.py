@@ -115,7 +115,7 @@ async def readyz(context: ContextDep, request: Request, response: Response) -> R
 
 
 def _is_local(request: Request) -> bool:
-    """Return whether the request comes from this machine and not through a proxy."""
+    """Return whether the request comes directly from this machine, not through a proxy."""
     is_forwarded = any(name in request.headers for name in ("forwarded", "x-forwarded-for", "via"))
     host = request.client.host if request.client is not None else ""
     return host in ("127.0.0.1", "::1") and not is_forwarded

@@ -38,7 +38,7 @@ class ScheduleSpec:
         )
 
     def as_body(self) -> dict[str, Any]:
-        """Return the request body that creates this schedule, without `notify`."""
+        """Return the request body that creates this schedule, omitting `notify`."""
         return {
             "name": self.name,
             "enabled": self.enabled,

@@ -121,7 +121,7 @@ def _request(
 
 
 def at_parameters(error: InvalidRequest) -> InvalidRequest:
-    """Convert the error's pointers from body fields to query parameters."""
+    """Make the error's pointers refer to query parameters instead of body fields."""
     return InvalidRequest([_without_filters(item) for item in error.errors])
 
 

@@ -56,7 +56,7 @@ class Metrics:
         )
 
     def response(self, visible_reports: Collection[str]) -> Response:
-        """Return all metrics. Only the names of `visible_reports` are shown."""
+        """Return all metrics. Report names are shown only if they are in `visible_reports`."""
         registry = self.registry
         if SHARED_FOLDER in os.environ:
             registry = CollectorRegistry()

@@ -25,7 +25,7 @@ _LEFT_OVER = re.compile(r"^(?:import|export)\b", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Bundle:
-    """A script or style sheet with its gzipped form and the digest for its URL."""
+    """A script or style sheet, its gzipped content and the digest for its URL."""
 
     text: bytes
     zipped: bytes

@@ -28,7 +28,7 @@ CATALOG = "flows.samples,tests.faults.slow_reports"
 
 @dataclass
 class Cluster:
-    """The hosts by role, and the process that runs on each host."""
+    """The hosts of each role and the processes that run on them."""
 
     network: Network
     processes: Processes
@@ -67,7 +67,7 @@ class Cluster:
         self._start(self.services, *arguments, settings=self.prefect_settings)
 
     def stop(self, host: Host) -> None:
-        """Stop the process on a host as an upgrade does, and wait until it has ended."""
+        """Terminate the process on a host, as an upgrade would, and wait until the process has ended."""
         process = self._running.pop(host.name)
         process.terminate()
         process.wait(90)

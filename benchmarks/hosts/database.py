@@ -29,7 +29,7 @@ class Database:
     replica: str
 
     def url(self, database: str, driver: str) -> str:
-        """Return the URL at which the hosts always reach the primary server."""
+        """Return the URL that the hosts use. It always leads to the current primary server."""
         login = urlsplit(self.primary).netloc.rpartition("@")[0]
         return f"postgresql+{driver}://{login}@{self.network.gateway}:{PORT}/{database}"
 
@@ -51,7 +51,7 @@ def open_database(network: Network) -> Iterator[Database]:
     try:
         with postgres.running_with_replica() as (primary, replica):
             with psycopg.connect(primary, autocommit=True) as connection:
-                # A commit waits for the replica, so that a failover loses nothing.
+                # Commits wait for the replica, so a failover loses no data.
                 connection.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
                 connection.execute("SELECT pg_reload_conf()")
                 connection.execute(f"CREATE DATABASE {PREFECT_DATABASE}".encode())
@@ -66,7 +66,7 @@ def open_database(network: Network) -> Iterator[Database]:
 
 
 def _measure(cpu: CpuGroup, backend_pid: int) -> None:
-    """Add the server of a connection to the group of processes."""
+    """Add all processes of the server that owns this backend process to the group."""
     server = psutil.Process(backend_pid).parent()
     assert server is not None  # noqa: S101 - the parent of a backend
     for pid in process_tree(server.pid):

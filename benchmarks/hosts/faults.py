@@ -4,7 +4,7 @@ import asyncio
 
 from benchmarks.hosts.cluster import Cluster
 
-# The exports of the load run after this delay.
+# After this delay, the load's exports are running.
 DELAY_SECONDS = 4
 # Another host takes over the exports within this time.
 RESCUE_SECONDS = 45
@@ -21,7 +21,7 @@ async def cut_off_a_worker_host(cluster: Cluster) -> None:
 
 
 async def replace_workers_and_apis(cluster: Cluster) -> None:
-    """Replace workers and APIs one after another, as for a new version."""
+    """Restart the workers and then the APIs one after another, as an upgrade would."""
     for host in cluster.workers:
         await asyncio.to_thread(cluster.stop, host)
         await asyncio.to_thread(cluster.start_worker, host)

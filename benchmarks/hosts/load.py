@@ -22,7 +22,7 @@ POLL_SECONDS = 0.5
 TIMEOUT_SECONDS = 180.0
 FINAL = ("done", "error", "cancelled")
 ORDERS: dict[str, Any] = {"report": "orders", "from": "2024-07-01", "to": "2024-07-31"}
-# Each row takes 40 ms, so that a fault happens during the export.
+# Each row takes 40 ms, so the export is still running when a fault happens.
 SLOW: dict[str, Any] = {"report": "slow-orders"}
 ROWS = {
     "orders": """
@@ -30,7 +30,7 @@ ROWS = {
     """,
     "slow-orders": "SELECT number FROM orders WHERE number < 'SO-2023-000201'",
 }
-# Positions of the same columns in the file.
+# The positions in the exported file of the columns that ROWS selects.
 COLUMNS = {"orders": (0, 6), "slow-orders": (0,)}
 
 
@@ -87,7 +87,7 @@ class FileCheck:
     _rows: dict[str, Counter[tuple[str, ...]]] = field(default_factory=dict)
 
     def problem(self, job: Mapping[str, Any]) -> str | None:
-        """Return what is wrong with an export, or None."""
+        """Return a description of what is wrong with the export, or None if nothing is wrong."""
         if job["status"] != "done":
             return f"{job['id']} is {job['status']}: {job.get('error')}"
         s3 = self.cluster.storage.client("s3")

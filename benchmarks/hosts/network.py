@@ -21,7 +21,7 @@ PROGRAMS = ("ip", "socat", "redis-server", "nginx")
 
 @dataclass(frozen=True)
 class Host:
-    """A network namespace. `cable` is the machine's end of its cable."""
+    """A network namespace. `cable` is the network interface that connects it to the bridge."""
 
     name: str
     address: str
@@ -35,13 +35,13 @@ class Host:
         _ip("link", "set", self.cable, "up")
 
     def command(self, *arguments: str) -> tuple[str, ...]:
-        """Return a command that runs Python with the arguments on this host."""
+        """Return a command that runs Python on this host with these arguments."""
         return ("ip", "netns", "exec", self.name, sys.executable, "-P", *arguments)
 
 
 @dataclass
 class Network:
-    """A bridge with hosts. `gateway` is the machine's address on it."""
+    """A bridge and the hosts connected to it. `gateway` is the machine's address on the bridge."""
 
     name: str
     subnet: str
@@ -76,7 +76,7 @@ class Network:
         )
 
     def forward_url(self, url: str) -> str:
-        """Return the URL under which the hosts reach a server on loopback."""
+        """Forward the port of a server on loopback, and return the URL that the hosts use to reach it."""
         port = urlsplit(url).port
         assert port is not None  # noqa: S101 - servers of tests have a port
         self.forward(port, port)
@@ -105,7 +105,7 @@ def open_network() -> Iterator[Network]:
 
 
 def missing_requirements() -> str | None:
-    """Return what this machine lacks for a network of hosts, or None."""
+    """Return a message if this machine cannot create a network of hosts, otherwise None."""
     if missing := [program for program in PROGRAMS if shutil.which(program) is None]:
         return f"Install {', '.join(missing)}."
     return None if os.geteuid() == 0 else "Network namespaces need root. Run this as root."

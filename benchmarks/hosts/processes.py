@@ -1,4 +1,4 @@
-"""Start processes of a cluster, and end them with their children."""
+"""Start the processes of a cluster, and end them together with their children."""
 
 import os
 import secrets
@@ -38,7 +38,7 @@ class Processes:
         return process
 
     def start_on(self, host: Host, *arguments: str, settings: Mapping[str, str]) -> subprocess.Popen[bytes]:
-        """Start Python with the arguments on a host."""
+        """Start Python on a host with these arguments."""
         process = self.run(*host.command(*arguments), settings=settings)
         host.cpu.add(process.pid)
         return process

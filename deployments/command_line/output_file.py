@@ -146,7 +146,7 @@ def _already_exists(path: Path) -> RequestRejected:
 
 def _move_without_overwriting(temporary: Path, path: Path) -> None:
     try:
-        os.link(temporary, path)  # unlike a rename, this fails if the path exists by now
+        os.link(temporary, path)  # unlike a rename, this fails if the path already exists
     except FileExistsError:
         raise _already_exists(path) from None
     except OSError:  # the file system does not support hard links

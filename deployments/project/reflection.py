@@ -32,11 +32,11 @@ class Reflected:
     keys: list[str]
     indexed: frozenset[str]  # columns that come first in an index
     references: frozenset[str]  # columns of foreign keys
-    choices: dict[str, list[str]]  # the values of text columns that have only a few
+    choices: dict[str, list[str]]  # the values of text columns that have few distinct values
 
     @property
     def period(self) -> str | None:
-        """Return the column that is most likely meant by `from` and `to`, or None."""
+        """Return the name of the column that `from` and `to` should most likely restrict, or None."""
         days = [one for one in self.columns if isinstance(one["type"], sql.DateTime | sql.Date)]
         ranked = sorted(days, key=self._rank)
         return ranked[0]["name"] if ranked else None

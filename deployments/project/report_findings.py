@@ -126,7 +126,7 @@ def _ignores_indexes(report: Report, opened: Snapshot) -> bool:
 
 
 def _no_index(connection: Connection, part: str, expression: ColumnElement[Any]) -> Finding:
-    column = next(iter(expression.base_columns))  # the column of the table if the report uses an alias
+    column = next(iter(expression.base_columns))  # the table's own column, even if the report uses an alias
     if not isinstance(column, Column) or not isinstance(column.table, Table):
         advice = "which is an expression. Create an index on the expression, or use an indexed column."
         return Finding("warning", f"No index for the {part}, {advice}")

@@ -185,7 +185,7 @@ def _is_known(kind: Any) -> bool:
 
 
 def identifier(name: str) -> str:
-    """Convert the name to a Python identifier in lower case."""
+    """Convert the name to a lower-case Python identifier."""
     text = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_").lower() or "table"
     text = f"_{text}" if text[0].isdigit() else text
     return f"{text}_" if keyword.iskeyword(text) or text in _USED else text

@@ -1,4 +1,4 @@
-"""Define the options of the commands that each start one part of the service."""
+"""Define the options of the commands that start individual parts of the service."""
 
 import argparse
 import ipaddress

@@ -65,7 +65,7 @@ def is_of_postgres(name: str) -> bool:
 def for_children(
     inherited: Mapping[str, str], replaced: Replaced, connections: Connections
 ) -> dict[str, str]:
-    """Return the environment of the API and the worker."""
+    """Return the environment variables for the API and the worker."""
     environment = {name: value for name, value in inherited.items() if replaced.passes_on(name)}
     environment |= _offline(inherited)
     environment |= _prefect(connections)

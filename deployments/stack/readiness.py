@@ -40,7 +40,7 @@ class Readiness:
         return False
 
     def _report_broken(self, answer: dict[str, Any]) -> None:
-        """Print the broken reports. Raises ChildFailed in strict mode."""
+        """Print the broken reports. In strict mode, raises ChildFailed instead."""
         if answer["status"] != "degraded":
             return
         lines = [f"Report {item['name']} is disabled: {item['reason']}" for item in answer["disabledReports"]]

@@ -25,7 +25,7 @@ async def follow_up_forever() -> None:
     settings = Settings()
     with get_client(sync_client=True) as client:
         while True:
-            # Jitter spreads the queries of workers that started at the same time.
+            # Jitter spreads out the queries of workers that started at the same time.
             await anyio.sleep(INTERVAL_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311 - not a secret
             try:
                 await anyio.to_thread.run_sync(

@@ -69,7 +69,7 @@ class Rescuer:
 
     async def sweep_forever(self) -> None:
         while True:
-            # Jitter spreads the sweeps of workers that started at the same time.
+            # Jitter spreads out the sweeps of workers that started at the same time.
             await anyio.sleep(SWEEP_INTERVAL_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311 - not a secret
             try:
                 await self.sweep(datetime.now(UTC))

@@ -245,7 +245,7 @@ def _shortest(value: float) -> Decimal:
     Unlike Python, PostgreSQL never chooses a decimal, such as 1e23, that lies exactly halfway between two
     floats.
     """
-    if abs(value) < 2**53:  # Below this limit, halfway values have more than 17 digits.
+    if abs(value) < 2**53:  # Below this limit, the shortest decimal never lies halfway between two floats.
         return Decimal(repr(value))
     candidates = (Decimal(f"{value:.{digits}e}") for digits in range(17))
     return next(number for number in candidates if float(number) == value and not _is_halfway(number, value))

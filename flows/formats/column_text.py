@@ -18,7 +18,7 @@ from flows.rows.columns import OutputColumn
 
 
 def texts(values: Values, column: OutputColumn, zone: ZoneInfo, options: CsvOptions) -> pa.Array:
-    """Return the text of the cells as an array of large strings. Nulls stay null."""
+    """Return the text of the cells as a `large_string` array. Nulls stay null."""
     array = values if isinstance(values, pa.Array) else packed(values)
     if isinstance(array, pa.Array):
         written = _written(array, column, zone, options)

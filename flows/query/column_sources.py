@@ -48,7 +48,7 @@ def sources_of(expression: ClauseElement) -> frozenset[Source]:
         for part in visitors.iterate(element):
             if isinstance(part, TextClause):
                 sources |= _words(part.text)
-            elif isinstance(part, TableValuedColumn):  # a whole row, such as in row_to_json(orders)
+            elif isinstance(part, TableValuedColumn):  # a whole row, as in row_to_json(orders)
                 waiting += part.scalar_alias.columns
             elif isinstance(part, ColumnClause):
                 waiting += _origins(part)

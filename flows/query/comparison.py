@@ -138,7 +138,7 @@ def contains(column: ColumnElement[Any], text: str) -> ColumnElement[bool]:
 
 
 def _needs_replacement(char: str) -> bool:
-    """Return whether the character has an upper and a lower case outside ASCII."""
+    """Return whether the character has distinct upper- and lower-case forms, neither of them in ASCII."""
     cases = {char.lower(), char.upper()}
     return len(cases) == 2 and all(len(form) == 1 and not form.isascii() for form in cases)
 

@@ -31,7 +31,7 @@ OPTIONS = "options_"  # Prefix of the fields that contain the options of a forma
 # Unicode categories that a name must not contain: control characters, surrogates, private use and line
 # separators. Unassigned code points are allowed, because Python's Unicode data lacks the newest emoji.
 _NOT_IN_NAMES = {"Cc", "Cs", "Co", "Zl", "Zp"}
-_BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # hide the real order
+_BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # can disguise a name
 _BYTE_ORDER_MARK = "\ufeff"
 DATE_PATTERN = (
     r"^(\d{4}-\d{1,2}-\d{1,2}|\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,6})?([Zz]|[+-]\d{2}:\d{2}))$"

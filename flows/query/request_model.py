@@ -100,7 +100,7 @@ class FilterModel(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra=without_defaults)
 
     def values(self) -> dict[str, tuple[Any, ...] | Conditions]:
-        """Map the name of each filter that is set to its values or conditions."""
+        """Return the values or conditions of each filter that is set, keyed by filter name."""
         fields = type(self).model_fields
         return {
             str(fields[name].alias): getattr(self, name) for name in fields if name in self.model_fields_set

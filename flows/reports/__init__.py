@@ -154,7 +154,7 @@ def _reason(name: str, error: Exception) -> str:
         return f"{wrong[1]} has no part {wrong[2]!r}; its parts: {', '.join(_parts(wrong[1]))}"
     if isinstance(error, TypeError) and (wrong := _MISSING_PART.search(str(error))):
         return f"{wrong[1]} has no {wrong[2]}, which is required"
-    if isinstance(error, AttributeError) and str(error).isidentifier():  # Raised by table.c.
+    if isinstance(error, AttributeError) and str(error).isidentifier():  # table.c raises this error.
         return f"the table declares no column {str(error)!r}"
     if isinstance(error, ImportError):
         return f"{text}{_import_hint(name, error)}"

@@ -88,7 +88,7 @@ def _is_deleted(client: SyncPrefectClient, run_id: UUID) -> bool:
 
 
 def delete_artifacts(client: SyncPrefectClient, selected: ArtifactFilter) -> None:
-    while artifacts := client.read_artifacts(artifact_filter=selected):  # This returns at most 200.
+    while artifacts := client.read_artifacts(artifact_filter=selected):  # Each call returns at most 200.
         for artifact in artifacts:
             with suppress(ObjectNotFound):  # Another request has deleted it.
                 client.delete_artifact(artifact.id)

@@ -1,4 +1,4 @@
-"""Define Pydantic models for the recurrence of a schedule in a request."""
+"""Define Pydantic models that validate the recurrence in a schedule request."""
 
 from dataclasses import replace
 from datetime import datetime

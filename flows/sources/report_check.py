@@ -11,7 +11,7 @@ from flows.query.report import Report
 from flows.sources.driver_errors import classify
 
 _PERMISSION_DENIED = "42501"  # PostgreSQL's SQLSTATE
-_COMMAND_DENIED = (1142, 1143)  # error numbers of MariaDB and MySQL for a table and for a column
+_COMMAND_DENIED = (1142, 1143)  # MariaDB and MySQL error numbers for denied access to a table or a column
 
 
 def find_problem(report: Report, connection: Connection) -> str | None:

@@ -54,7 +54,7 @@ class ExactDecimal(TypeDecorator[Decimal]):
 
 
 class ExactTimestamp(TypeDecorator[datetime]):
-    """A timestamp type that reads every supported SQLite format as naive UTC."""
+    """A timestamp type that converts every supported SQLite format to a naive UTC datetime."""
 
     impl = DateTime
     cache_ok = True

@@ -16,7 +16,7 @@ _OWN_KEY = "AES256"
 
 
 class CorruptedUpload(OSError):
-    """The body was damaged on its way to the storage."""
+    """The body was damaged on the way to the storage server."""
 
 
 def md5(body: bytes) -> bytes:

@@ -73,7 +73,7 @@ class FolderStorage:
 
     def check(self) -> None:
         _make_private_folder(self._root)
-        os.scandir(self._root).close()  # raises NotADirectoryError for a file
+        os.scandir(self._root).close()  # raises NotADirectoryError if the root is a file
         if not os.access(self._root, os.W_OK):
             raise PermissionError(self._root)
 

@@ -26,7 +26,7 @@ from flows.formats.registry import extension_of
 from flows.storage.checksums import CorruptedUpload
 from flows.storage.orphans import StoredObject
 
-# Error codes of MinIO and Ceph for full storage.
+# Error codes that MinIO and Ceph return when the storage is full.
 _FULL = ("XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "QuotaExceeded", "InsufficientStorage")
 
 # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html

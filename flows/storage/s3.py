@@ -20,7 +20,7 @@ from flows.storage.s3_calls import SILENCE_SECONDS, S3Calls
 # All parts except the last have the same size, because some providers, such as Cloudflare R2, require this.
 PART_BYTES = 8 << 20
 MAX_PARTS = 10_000
-# The file may be larger than the estimate by this factor.
+# The file may be up to this many times the estimated size.
 MARGIN = 1.25
 _MIB = 1 << 20
 PARTS_IN_FLIGHT = 2
@@ -197,7 +197,7 @@ class S3Upload:
         self._pool.shutdown()
 
     def abort(self) -> None:
-        """Remove everything that was stored, even by calls whose responses were lost."""
+        """Remove everything that this upload stored, including data from calls whose responses were lost."""
         self._pool.shutdown(cancel_futures=True)
         if self._committing is not None and not _was_rejected(self._committing):
             self._clean_up("delete_object")

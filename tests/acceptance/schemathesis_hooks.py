@@ -106,7 +106,7 @@ def _query_for_one_report(query: dict[str, Any]) -> dict[str, Any]:
         name: value
         for name, value in query.items()
         if name not in report_parameters - set(OF_REPORT[report])
-        and not ("[" in name and name.partition("[")[0] in query)  # `a` and `a[op]` exclude each other
+        and not ("[" in name and name.partition("[")[0] in query)  # `a` and `a[op]` are mutually exclusive
     }
     period = {"from": _choose("from", str(query.get("from"))), "to": _choose("to", str(query.get("to")))}
     return allowed | period | ({"surveyId": SURVEY} if report == SURVEY_REPORT else {})

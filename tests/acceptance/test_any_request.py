@@ -28,7 +28,7 @@ SIMILAR = ["startCsv", "createSchedule", "changeSchedule", "previewSchedule"]
 IN_CI = {
     "boundary values": [
         "--phases=examples,coverage",
-        "--max-time=20",  # seconds, which is not enough for all of the roughly 1,000 requests
+        "--max-time=20",  # in seconds; this is too short for all of the roughly 1,000 requests
         *(f"--exclude-operation-id={id_}" for id_ in SIMILAR),
     ],
     "random values": ["--phases=fuzzing", "--max-examples=2"],

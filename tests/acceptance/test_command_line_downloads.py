@@ -31,7 +31,7 @@ def longer(number: int, answer: Answer) -> None:
 
 
 def shorter(number: int, answer: Answer) -> None:
-    """Truncate the file without changing its headers, and reject range requests."""
+    """Truncate the response body, keep the response headers and reject range requests."""
     if answer.status == 206:
         answer.status, answer.body = 416, b""
     answer.body = answer.body[:10_000]

@@ -23,7 +23,7 @@ RESOURCES = {
     "prefect.flow-run.Running": 7,
     "prefect.flow-run.Completed": 7,
 }
-MAX_LOG_LINES = 7  # the claim, the start, the ends of four tasks, and the end
+MAX_LOG_LINES = 7  # one line each for the claim, the start, four finished tasks and the end
 RESOURCES_OF_EVENTS = """
     SELECT event, sum(1 + jsonb_array_length(related))
     FROM events

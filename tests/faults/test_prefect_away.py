@@ -153,7 +153,7 @@ def _is_up(prefect: httpx.Client) -> bool:
 
 
 def slots_of(prefect: httpx.Client, deployment_id: str, **state: str) -> list[datetime]:
-    """Return the scheduled times of the deployment's runs, oldest first."""
+    """Return the scheduled times of the deployment's runs, earliest first."""
     state_filter = {"state": {"type": {"any_": [state["type"]]}}} if state else {}
     body = {"flow_runs": {"deployment_id": {"any_": [deployment_id]}, **state_filter}}
     response = prefect.post("/flow_runs/filter", json={**body, "sort": "EXPECTED_START_TIME_ASC"})

@@ -268,7 +268,7 @@ def test_the_error_names_row_and_column_of_an_unreadable_value(
 
 
 class UpperCase(String):
-    """String type that selects its column through a SQL function."""
+    """A string type that wraps its column in a SQL function when the column is selected."""
 
     def column_expression(self, column: Any) -> Any:
         return func.upper(column, type_=self)

@@ -80,7 +80,7 @@ def is_multiple(position: int) -> bool:
 
 
 def answers(size: int) -> list[Any]:
-    """Return the answers of several responses to a survey with `size` questions."""
+    """Return the answers from several responses to a survey with `size` questions."""
     positions = range(1, size + 1)
     varied = itertools.cycle(
         [None, True, 17, 2.50, "", 'a "b",\nc', ["x", None, "y; z"], [], {"b": 1, "a": [2]}]

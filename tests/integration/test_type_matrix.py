@@ -316,7 +316,7 @@ class Check:
         return str(self.column.key)
 
     def report(self, **fields: Any) -> Report:
-        """Return the report after the checks that the API runs at startup."""
+        """Create a report and return it after the API's startup checks."""
         select_ = select(self.table.c.id, self.column)
         report = Report(name="matrix", title="Matrix", select=select_, key=self.table.c.id, **fields)
         return self.source.check_report(report)

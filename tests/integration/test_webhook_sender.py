@@ -26,7 +26,7 @@ def receiver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
 
 
 def allowed_address(receiver: Receiver, path: str, *statuses: int, host: str = NAME) -> Address:
-    """Return the receiver's address. Its host is allowed as a private host."""
+    """Allow the receiver's host as a private host, and return the receiver's address."""
     url = receiver.url(path, *statuses).replace(HOST, host)
     return parse_address(url, parse_private_hosts(f"{host}:{receiver.port}"))
 

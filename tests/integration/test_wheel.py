@@ -1,4 +1,4 @@
-"""Test that the wheel contains every file of the packages."""
+"""Test that the wheel contains every file in the packages."""
 
 import subprocess
 from pathlib import Path

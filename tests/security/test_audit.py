@@ -31,7 +31,7 @@ TIMEOUT_SECONDS = 20
 
 @dataclass(frozen=True)
 class AuditedCaller:
-    """A new caller with one key, and the audit log with the caller's actions."""
+    """A new caller with one key, and the audit log that records the caller's actions."""
 
     name: str
     token: str

@@ -17,7 +17,7 @@ from tests.support.schedules import deployment_of
 from tests.support.security_table import Tally
 from tests.support.webhook_receiver import Receiver
 
-POOL = "revoked-keys"  # it has no worker, so the test decides when a run starts
+POOL = "revoked-keys"  # this pool has no worker, so the test decides when a run starts
 ALLOW = {"surveyId": [EMPTY_SURVEY]}
 RUN_TIMEOUT_SECONDS = 90
 BODY: dict[str, Any] = {

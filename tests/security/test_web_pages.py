@@ -51,7 +51,7 @@ class Attack:
     storage_ports: list[int]
     marker: str
     proof: Path
-    attempts: int = 0  # in the last run
+    attempts: int = 0  # number of attempts in the last call to `run`
 
     def run(self, page: Page, host: str = "127.0.0.1", token: str | None = None) -> dict[str, str]:
         """Run all attempts from the page and return the evidence from those that succeeded."""

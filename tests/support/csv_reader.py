@@ -1,4 +1,4 @@
-"""Read CSV with pyarrow, because it distinguishes nulls from empty strings."""
+"""Read CSV with pyarrow, which distinguishes nulls from empty strings."""
 
 import pyarrow as pa
 from pyarrow import csv

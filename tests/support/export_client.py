@@ -63,7 +63,7 @@ def follow(api: httpx.Client, *sessions: Session) -> None:
 
 
 def export_all(api: httpx.Client, requests: Mapping[str, Any]) -> dict[str, Session]:
-    """Run the exports concurrently and return their sessions by name."""
+    """Run the exports concurrently and return a session for each name."""
     sessions: dict[str, Session] = {}
     for name, request in requests.items():
         sessions[name] = start(api, request)

@@ -112,7 +112,7 @@ def extra_processes(stack: Stack) -> Iterator[ExtraProcesses]:
 
 def create_pool(prefect: httpx.Client, name: str, kind: str, **fields: Any) -> None:
     """Create a work pool. A pool of type `warm` gets the worker's default job template."""
-    from deployments.warm_worker import WarmWorker  # takes 2 s, because it imports Prefect
+    from deployments.warm_worker import WarmWorker  # this import takes 2 s, because it loads Prefect
 
     template = WarmWorker.get_default_base_job_template() if kind == "warm" else {}
     body = {"name": name, "type": kind, "base_job_template": template, **fields}

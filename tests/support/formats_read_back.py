@@ -28,7 +28,7 @@ WriteFile = Callable[[ExportRequest], bytes]
 
 
 def csv_cells(write_file: WriteFile, request: ExportRequest) -> tuple[list[str], Cells]:
-    """Return the column keys and the cells of the CSV file for the same request."""
+    """Export the request as CSV, and return the column keys and the cells."""
     csv = replace(request, format=CsvFormat(), options=CsvOptions(header="keys"))
     return csv_reader.read(write_file(csv))
 
@@ -169,6 +169,6 @@ _PARSERS: dict[pa.DataType, Callable[[str], Any]] = {
 
 
 def column_types(table: Table) -> dict[str, str]:
-    """Return the type of each column and question, by key."""
+    """Map the keys of all columns and questions to their types."""
     questions = {f"answers.{key}": "string" for key in QUESTIONS}
     return {key: column.type for key, column in REPORTS[table].table_columns.items()} | questions

@@ -43,7 +43,7 @@ class GuaranteeTable:
         assert is_noticed, f"{guarantee}: the test does not notice a violation: {control}"
 
     def write(self, today: date, document: Path = DOCUMENT) -> None:
-        """Replace the rows of the tests that have run, and add a row for this run."""
+        """Update the row for each guarantee that was tested, and add a row for this run."""
         before, _, rest = document.read_text().partition(BEGIN)
         old, _, after = rest.partition(END)
         document.write_text(f"{before}{BEGIN}\n{self._text(old, today)}\n{END}{after}")

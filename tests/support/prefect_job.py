@@ -1,4 +1,4 @@
-"""Build jobs as the API reads them from Prefect."""
+"""Build jobs like those that the API reads from Prefect."""
 
 from typing import Any
 

@@ -51,7 +51,7 @@ class Stack:
 
     @property
     def libpq_url(self) -> str:
-        """URL that connects to the reports database as its superuser."""
+        """URL for connecting to the reports database as its superuser."""
         return self.admin_database_url.replace("+psycopg", "")
 
     def prefect_client(self) -> httpx.Client:
@@ -112,7 +112,7 @@ def running_stack(
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C must stop the tests first
+            start_new_session=True,  # so that Ctrl-C stops the tests before the stack
         )
     try:
         yield Stack(data_dir, **_read_stack_file(process, data_dir / "stack.json", output))

@@ -15,7 +15,7 @@ from standardwebhooks import Webhook
 
 HOST = "localhost"
 ARRIVAL_TIMEOUT_SECONDS = 60
-HANG = 0  # a status that makes the receiver never respond
+HANG = 0  # with this status, the receiver never responds
 HANG_SECONDS = 30.0
 
 

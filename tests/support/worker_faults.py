@@ -51,7 +51,7 @@ class Victim:
 
 @dataclass
 class Cluster:
-    """An API on a stack, with a separate work pool and workers."""
+    """An additional API on a stack, with its own work pool and workers."""
 
     pool: str
     stack: Stack
@@ -161,7 +161,7 @@ class RecoveredJob:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The job affected by each fault, and the worker that rescued these jobs."""
+    """The jobs affected by the faults, and the worker that rescued them."""
 
     jobs: dict[str, RecoveredJob]
     rescuer: Victim

@@ -1,4 +1,4 @@
-"""Write a chunk to a file without a database."""
+"""Write a chunk to a file without using a database."""
 
 from collections.abc import Sequence
 from contextlib import closing

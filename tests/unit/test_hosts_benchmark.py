@@ -16,7 +16,7 @@ TABLE = Counter({("SO-1", "5.00"): 1, ("SO-2", "7.50"): 1})
 
 
 def problem(content: bytes, files: int = 1, **changes: Any) -> str | None:
-    """Return the problem of an export with this content in its file."""
+    """Return the problem found in an export whose file has this content, or None."""
     keys = [{"Key": str(number)} for number in range(files)]
     s3 = SimpleNamespace(
         list_objects_v2=lambda **_: {"Contents": keys} if keys else {},

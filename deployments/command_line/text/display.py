@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from deployments.command_line.text import progress_text
 from deployments.command_line.text.progress_text import RowRate
 
-# Frequent lines would clutter cron mails and CI logs.
+# More frequent lines would clutter cron emails and CI logs.
 SECONDS_BETWEEN_LINES = 10.0
 
 

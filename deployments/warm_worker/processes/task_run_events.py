@@ -27,7 +27,7 @@ Emit = Callable[..., Event | None]
 
 
 def is_brief() -> bool:
-    """Return whether the event of the current context names only its flow run."""
+    """Return whether events in the current context should name only the flow run."""
     return _brief.get()
 
 

@@ -44,7 +44,7 @@ def _array_of(values: Any, kind: pa.DataType) -> pa.Array:
 
 
 def _zoned(timestamps: pa.Array, kind: pa.DataType) -> pa.Array:
-    """Add the time zone of the type to timestamps that are in UTC."""
+    """Attach the type's time zone to timestamps that are in UTC."""
     return timestamps.view(pa.int64()).view(kind)
 
 

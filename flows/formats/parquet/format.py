@@ -60,7 +60,7 @@ class ParquetFormat:
 
 
 class _Sink(io.RawIOBase):
-    """Collects the bytes of the file until they are taken."""
+    """Collects the bytes of the file until `take` returns them."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []

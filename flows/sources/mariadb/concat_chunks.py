@@ -64,7 +64,7 @@ def can_read(reading: Reading) -> bool:
     if not getattr(reading.snapshot.connection.dialect, "is_mariadb", False):
         return False
     report = reading.request.report
-    if report.select._distinct:  # DISTINCT would compare whole strings.
+    if report.select._distinct:  # DISTINCT would apply to the concatenated strings.
         return False
     expressions = [*(column.expression for column in reading.opening.read), report.key]
     return all(_can_concatenate(expression.type) for expression in expressions)

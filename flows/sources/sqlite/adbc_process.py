@@ -126,7 +126,7 @@ def _check_documents(documents: pa.Array, answers: list[pa.Array]) -> None:
     number of keys does not exceed its number of answers. Only documents that seem to have more keys are
     decoded. This happens, for example, if a string contains a colon or a key belongs to no question.
     """
-    if _codes(documents).min(initial=1) == 0:  # SQLite ends the text at a null byte.
+    if _codes(documents).min(initial=1) == 0:  # SQLite treats a null byte as the end of the text.
         raise Irregular
     answered = np.sum([np.diff(_offsets(texts)) > 0 for texts in answers], axis=0)
     suspects = [documents[row].as_py() for row in np.flatnonzero(_max_keys(documents) > answered).tolist()]

@@ -36,7 +36,7 @@ SAMPLES = Catalog.of(catalog(("flows.samples",)))
 
 
 class AllowAll:
-    """Authentication that accepts every request as the local caller."""
+    """Authentication that attributes every request to the local caller."""
 
     def caller(self, _: Any) -> Caller:
         return LOCAL

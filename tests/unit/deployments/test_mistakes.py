@@ -34,7 +34,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def run(command: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
     try:
         code = cli.main(command.split())
-    except SystemExit as error:  # from argparse
+    except SystemExit as error:  # raised by argparse
         code = int(error.code or 0)
     output = capsys.readouterr()
     assert "Traceback" not in output.err

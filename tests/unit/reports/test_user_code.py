@@ -41,7 +41,7 @@ def test_an_installed_package_wins_over_a_file_in_the_current_folder(folder: Pat
 
 def test_a_hidden_package_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "flows.py").touch()
-    (folder / "deployments").mkdir()  # without Python files
+    (folder / "deployments").mkdir()  # not listed, because it contains no Python files
     monkeypatch.setattr(sys, "path", [str(ROOT), str(folder)])
     assert list(hidden_packages()) == [folder / "flows.py", folder / "api"]
 

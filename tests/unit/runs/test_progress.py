@@ -79,7 +79,7 @@ def clock() -> Seconds:
 
 
 def started(client: Any, clock: Seconds, attempt: int = 1, expected: int = 100) -> ProgressReporter:
-    """Start a reporter without the heartbeat thread that `__enter__` starts."""
+    """Start a reporter without the heartbeat thread that `__enter__` would start."""
     reporter = ProgressReporter(client, RUN_ID, attempt, clock)
     if attempt > 1:
         reporter._resume()

@@ -13,7 +13,7 @@ STATES = [Pending(), Running(), Completed()]
 
 
 class Sent:
-    """Replacement for Prefect's function that records calls."""
+    """Records calls in place of the Prefect function that emits events."""
 
     def __init__(self) -> None:
         self.states: list[tuple[str, str]] = []

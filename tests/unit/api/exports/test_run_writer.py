@@ -32,7 +32,7 @@ BODY = {"surveyId": "668b6fa3b8d693cd865b44bb", "from": "2024-7-19", "to": "2024
 
 @dataclass
 class Prefect:
-    """Fake Prefect client, server and run reader that counts requests."""
+    """Fake that replaces the Prefect client, server and run reader, and counts requests."""
 
     now: datetime = NOON
     runs: dict[UUID, FlowRun] = field(default_factory=dict)

@@ -96,7 +96,7 @@ def test_a_head_of_64_mib_is_refused(address: tuple[str, int]) -> None:
     with connection(address) as client:
         client.sendall(GET + b"X-Padding: ")
         sent = send_until_closed(client, b"a" * 65536, limit=64 << 20)
-    assert sent < 8 << 20  # includes operating system buffers; the server reads far less
+    assert sent < 8 << 20  # this includes data in operating system buffers; the server reads far less
 
 
 @pytest.mark.parametrize(
