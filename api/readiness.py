@@ -29,7 +29,7 @@ class Degraded(Exception):
 class StorageCheck:
     """Checks that the storage responds and that files can be written to it.
 
-    The first check writes a small object. So does a check every five minutes, and each check that follows a
+    A small object is written by the first check, then every five minutes, and by each check that follows a
     failure. Only a write detects read-only credentials and reveals the reason for a failure.
     """
 

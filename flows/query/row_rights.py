@@ -174,10 +174,10 @@ def _restrict_select(
 def _value_clauses(
     report: Report, name: str, column: ColumnElement[Any], rights: Mapping[str, tuple[str, ...]]
 ) -> Iterator[ColumnElement[bool]]:
-    """Yield the conditions on a column that contains values of the scope `name`.
+    """Yield the conditions that restrict `column`, which contains values of the scope called `name`.
 
-    The scope's own claim lists the allowed values. If other claims restrict the report, the column must also
-    contain a value that occurs in the caller's rows.
+    The scope's own claim lists the allowed values. If other claims restrict the report, a value must also
+    occur in the rows that those claims allow.
     """
     scope = report.scope[name]
     yield from _own_clause(scope, column, rights)

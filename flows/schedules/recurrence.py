@@ -182,11 +182,11 @@ def _check_number_of_slots(rule: rrule, now: datetime) -> None:
 
 
 def _calendar_repeats_after(year: int, last: datetime) -> timedelta:
-    """Return the offset that moves a rule close to the end of Python's calendar.
+    """Return an offset that moves a rule close to the end of Python's calendar.
 
-    The years from `year` to the year of `last` keep their weekdays and leap years when they are moved.
-    dateutil searches for a slot until the year 9999. For a rule that never matches, this takes seconds unless
-    the search starts near the end of the calendar.
+    For a rule that never matches, dateutil searches up to the year 9999, which takes seconds. Moving the rule
+    keeps that search short. The offset is chosen so that weekdays and leap years stay the same for every year
+    from `year` to the year of `last`.
     """
     years = last.year - year
     same = next(

@@ -18,7 +18,7 @@ from tests.support.running_stack import Stack
 
 SOME_JOBS, SOME_FAULTS = 6, 6
 ALL_JOBS, ALL_FAULTS = 500, 200
-MAX_SECONDS = 600.0  # on a busy machine, this limit is reached after fewer exports
+MAX_SECONDS = 600.0  # a busy machine may reach this limit before it has started all exports
 RECOVERY_SECONDS = 60.0
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 # A job may fail with one of these codes if faults interrupted all of its attempts.

@@ -58,7 +58,7 @@ def make_due(prefect: httpx.Client, run_id: str) -> None:
 
 
 def run(processes: ExtraProcesses, run_id: str, keys: Path, receiver: Receiver) -> str:
-    """Execute a planned run in a child process that knows the key file, and return the process's output."""
+    """Execute a planned run in a child process that uses the key file, and return the process's output."""
     settings = receiver.settings | {"REPORTS_KEYS_FILE": str(keys), "REPORTS_LOG_FORMAT": "json"}
     process = processes.start("-m", "prefect.engine", run_id, **settings)
     process.wait(RUN_TIMEOUT_SECONDS)

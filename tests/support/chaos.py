@@ -31,7 +31,7 @@ NUMBERS = "SELECT number FROM orders WHERE number < %s ORDER BY number"
 
 @dataclass
 class Polls:
-    """Polls and their failures. Only jobs that the same API process has already returned are counted."""
+    """Counts polls and failures. A poll counts only if that API process has already returned the job."""
 
     count: int = 0
     failures: Counter[str] = field(default_factory=Counter)

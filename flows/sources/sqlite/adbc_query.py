@@ -1,4 +1,4 @@
-"""Build the SELECT with which `adbc_process` reads SQLite's stored values exactly.
+"""Build the SELECT that `adbc_process` uses to read SQLite's stored values exactly.
 
 In SQLite, each value has its own type. In ADBC, all values of a column have the same type. The SELECT
 therefore ends with a column that is not null in rows where a value has an unexpected type.
