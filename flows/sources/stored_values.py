@@ -88,7 +88,10 @@ class ExactBoolean(TypeDecorator[bool]):
 
 
 class ExactBytes(TypeDecorator[bytes]):
-    """A binary type. SQLite values are returned unchanged, because `bytes(5)` would be five zero bytes."""
+    """A binary type that returns SQLite values unchanged.
+
+    SQLAlchemy would pass each value to `bytes`, which turns a stored integer 5 into five zero bytes.
+    """
 
     impl = LargeBinary
     cache_ok = True

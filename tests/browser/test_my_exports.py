@@ -39,9 +39,9 @@ def items(page: Page) -> list[str]:
 
 @pytest.fixture(scope="module")
 def two_hundred(prefect: httpx.Client, api: httpx.Client) -> Iterator[str]:
-    """Create 200 ended exports in Prefect. Yield the id of the oldest.
+    """Create 200 cancelled exports in Prefect and yield the id of the oldest one.
 
-    These exports must be older than those from `many`.
+    They must be older than the exports from `many`.
     """
     example = api.post("/exports", json={**ONE_DAY, "name": "example"}).raise_for_status().json()["id"]
     run = prefect.get(f"/flow_runs/{example}").raise_for_status().json()

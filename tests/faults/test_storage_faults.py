@@ -113,7 +113,7 @@ def sweep(storage: S3Storage, key: str) -> list[StoredObject]:
 
 
 def may_end_the_attempt(rule: Rule) -> bool:
-    """Return whether retries may be unable to recover from the fault."""
+    """Return whether the fault may end the attempt despite retries."""
     if rule.times > 1 or rule.fault in FINAL_FAULTS:
         return True
     if rule.fault.startswith("error with status 200"):  # the client expects this only from Complete

@@ -35,9 +35,10 @@ GUARD = "'"
 # This pattern uses only syntax that Python and PostgreSQL have in common.
 PLAIN_NUMBER = r"[+-]?[0-9]+([.,][0-9]+)?([eE][+-]?[0-9]+)?"
 _PLAIN_NUMBER = re.compile(PLAIN_NUMBER)
-# A spreadsheet may treat one of these characters as a separator and start a new cell after it. Quotation
-# marks before the formula do not help, because CSV doubles them and a spreadsheet reads two of them as an
-# empty string. These patterns also use only syntax that Python and PostgreSQL have in common.
+# A spreadsheet may treat a semicolon, comma, tab, pipe or line break as a separator and start a new cell
+# after it. A quotation mark between the separator and the formula offers no protection: CSV doubles it, and
+# the spreadsheet reads the pair as an empty string. These patterns also use only syntax that Python and
+# PostgreSQL have in common.
 INNER_FORMULA_START = '[;,\t|\r\n]"*[=+@-]'
 INNER_FORMULA = f'([;,\t|\r\n]"*)(?=[=+@-])(?!{PLAIN_NUMBER}([;,\t|\r\n]|$))'
 INNER_GUARD = rf"\1{GUARD}"

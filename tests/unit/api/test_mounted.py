@@ -57,7 +57,7 @@ def host(request: pytest.FixtureRequest) -> Host:
 
 @pytest.fixture
 def get(host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., list[Response]]:
-    """Return a function that starts the host application and requests some paths."""
+    """Return a function that starts the host application and requests the given paths."""
     exports = application(monkeypatch, tmp_path)
 
     async def requests(paths: tuple[str, ...], headers: dict[str, str]) -> list[Response]:
