@@ -77,8 +77,8 @@ class Application(RequestLog):
     def lifespan(self) -> AbstractAsyncContextManager[None]:
         """Return a context manager that runs the API.
 
-        A server starts and stops the API by itself. An application that mounts this one must enter the
-        context manager in its own lifespan.
+        A server that runs this application starts and stops the API automatically. An application that mounts
+        this one must enter the context manager in its own lifespan.
         """
         return _lifespan(self._api)
 
@@ -198,7 +198,7 @@ def _checks(
             raise LookupError("no worker is online")
 
     async def check_files() -> str | None:
-        """Check the file of the most recently finished export, as a spot check of the stored files."""
+        """Spot-check the stored files by checking the file of the most recently finished export."""
         job = await reader.latest_done()
         return "missing" if job is not None and (await files.check(job)).file_lost else None
 

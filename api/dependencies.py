@@ -63,7 +63,7 @@ async def get_reports(caller: CallerDep, context: ContextDep) -> Mapping[str, Re
 async def limit_previews(caller: CallerDep, context: ContextDep) -> None:
     """Count a dry run or a schedule preview against the caller's limit.
 
-    Raises LimitReached if the caller has requested too many.
+    Raises LimitReached if the caller has already reached the limit.
     """
     context.limits.previews.spend(caller.name)
 
@@ -71,7 +71,7 @@ async def limit_previews(caller: CallerDep, context: ContextDep) -> None:
 async def limit_schedule_rules(caller: CallerDep, context: ContextDep) -> None:
     """Count the validation of a schedule against the caller's limit, even if the schedule is invalid.
 
-    Raises LimitReached if the caller has sent too many.
+    Raises LimitReached if the caller has already reached the limit.
     """
     context.limits.rules.spend(caller.name)
 

@@ -153,7 +153,7 @@ def _operator_parameters(name: str, owners: list[Report], value: dict[str, Any])
 
 
 def _tidy_parameter(parameter: dict[str, Any], reports: Mapping[str, Report]) -> None:
-    """Remove null from the schema and list the report names.
+    """Remove null and the description from the schema, and add the report names to the `report` parameter.
 
     Null is removed because query parameters cannot be null.
     """

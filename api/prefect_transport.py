@@ -114,7 +114,7 @@ class PrefectTransport(httpx.AsyncBaseTransport):
             await pool.slots.acquire()
             if pool is self._pool:
                 return pool
-            pool.slots.release()  # the pool was replaced, so wake the next caller waiting for it
+            pool.slots.release()  # the pool was replaced, so wake the next caller waiting for the old one
 
     def _probe(self, pool: Pool) -> None:
         if self._probing is None:

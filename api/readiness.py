@@ -29,8 +29,8 @@ class Degraded(Exception):
 class StorageCheck:
     """Checks that the storage responds and that files can be written to it.
 
-    A small object is written by the first check, then every five minutes, and by each check that follows a
-    failure. Only a write detects read-only credentials and reveals the reason for a failure.
+    The first check writes a small object. Later checks do so every five minutes and after each failed check.
+    Only a write detects read-only credentials and reveals the reason for a failure.
     """
 
     def __init__(self, storage: Storage, clock: Callable[[], float]) -> None:

@@ -43,8 +43,8 @@ def draw(findings: Findings, ways: Sequence[Way], folder: Path) -> None:
 def _speed(findings: Findings, ways: Sequence[Way]) -> Figure:
     """Draw the speed of each way of exporting, with one panel per target.
 
-    Only results for one number of rows are plotted. It is the number with results for the most ways. If
-    several numbers qualify, it is the largest.
+    All panels show exports of the same number of rows. This is the largest number for which a scenario has
+    results from the most ways.
     """
     most = max(len(results) for results in findings.values())
     rows = max(scenario.rows for scenario, results in findings.items() if len(results) == most)

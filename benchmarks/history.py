@@ -1,4 +1,4 @@
-"""Compare the speed of the service with an empty Prefect database and with a long history of exports.
+"""Compare the service's speed when Prefect's database is empty and when it holds a long history of exports.
 
 The finished exports are inserted with SQL. Each is a copy of a real export, including its state and progress
 artifact. The times of the exports are spread over 90 days. Exports older than the retention period are marked

@@ -1,4 +1,4 @@
-"""Compare how long a small export takes with the warm worker and with Prefect's process worker.
+"""Compare the time that a small export takes on the warm worker and on Prefect's process worker.
 
 The time is measured from the POST request until the download link is available. Both workers use the same
 Prefect server, database and storage, and they take turns. The process worker polls every second.

@@ -106,7 +106,7 @@ class _Monitor:
         raise MeasurementFailed(f"not done within {timeout_seconds:.0f} s")
 
     def _update_peaks(self) -> None:
-        """Record the peak memory of all running processes. Keep the last values of processes that ended."""
+        """Record the peak memory of running processes. Keep the last value of each one that has ended."""
         for pid in process_tree(self._pid):
             if peak := peak_bytes(pid):
                 self._peaks[pid] = peak

@@ -67,7 +67,7 @@ MEASUREMENTS = (
 class Cluster:
     """The number of cores for each part. API and Prefect server processes use one core each.
 
-    If `shared` is set, all parts share this number of cores, and there is one API process.
+    If `shared` is set, all parts share that many cores, and there is one API process.
     """
 
     title: str

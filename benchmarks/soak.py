@@ -47,7 +47,7 @@ class Soak:
     start_seconds: list[float] = field(default_factory=list)
     jobs: list[str] = field(default_factory=list)
     max_load: float = 0.0
-    # Maps each role to pairs of the number of jobs and the memory in MiB.
+    # Maps each role to its samples. Each sample contains the number of jobs so far and the memory in MiB.
     samples: dict[str, list[tuple[int, float]]] = field(default_factory=lambda: defaultdict(list))
 
     @property
@@ -60,7 +60,7 @@ class Soak:
         return self.starts.total() - len(self.jobs)
 
     def mib_per_1000_jobs(self, role: str) -> float:
-        """Return how many MiB the memory of a role grows per 1,000 jobs.
+        """Return the memory growth of a role in MiB per 1,000 jobs.
 
         Only the second half of the samples is used, because caches and pools fill up during the first half.
         """

@@ -151,9 +151,9 @@ _PROJECT = {"check": _check, "init": _init, "new": _new}
 
 
 def _build_parser() -> tuple[argparse.ArgumentParser, dict[str, set[str]]]:
-    """Return the parser, and the declared options of some commands, keyed by command.
+    """Return the parser, and a mapping from commands to the options that they declare.
 
-    Only the commands that also accept a report's scopes are included.
+    The mapping contains only the commands that also accept a report's scopes as options.
     """
     parser = argparse.ArgumentParser(prog="report-exports", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"report-exports {version('report-exports')}")

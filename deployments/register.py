@@ -114,9 +114,9 @@ def _check_server(url: str, wait_seconds: float) -> None:
 
 
 def _server_error(url: str) -> str | None:
-    """Return the reason why the server rejects requests, or None.
+    """Return the reason why the server cannot be used, or None if it can.
 
-    This function sends a request that requires the password, unlike the health check.
+    Unlike the health check, this function sends a request that requires the password.
     """
     login = os.environ.get("PREFECT_API_AUTH_STRING", "")
     key = os.environ.get("PREFECT_API_KEY")

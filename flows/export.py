@@ -1,4 +1,4 @@
-"""Export a report in one flow with the tasks fetch, transform to CSV, upload and presign.
+"""Export a report in a flow with four tasks: fetch, transform to CSV, upload and presign.
 
 The tasks pull blocks from each other, so memory holds only a few blocks, regardless of the number of rows.
 Prefect would exhaust the generators, so `Stream` hides them from Prefect.
@@ -318,8 +318,8 @@ def upload(
 def _stored_rows(rows: int, target: Upload, file: OutputFile) -> int:
     """Estimate how many rows have been stored.
 
-    Packed bytes up to the size of the first part count as stored, because a file that is smaller than this
-    part is stored only at the end.
+    A file that is smaller than the first part is stored only at the end. Packed bytes up to the size of the
+    first part therefore count as stored.
     """
     stored = max(target.stored, min(file.bytes, FIRST_PART_BYTES))
     return rows * stored // file.bytes if file.bytes else 0

@@ -136,8 +136,8 @@ def _orphans(
 ) -> Iterator[StoredObject]:
     """Yield the orphans among the stored objects.
 
-    The objects were listed before this function reads the runs. If a run ends in between, its receipt is
-    therefore found.
+    The caller lists the objects before this function reads the runs. The receipt of a run that ends in
+    between is therefore found.
     """
     job_ids = sorted({item.job_id for item in stored if item.job_id is not None})
     owners: dict[str, OwnerRun] = {}

@@ -17,7 +17,7 @@ from flows.query.row_rights import Claims
 
 MAX_TOKEN_LENGTH = 8192
 CLOCK_SKEW_SECONDS = 30
-# If this claim is false, personal data is masked. Tokens without the claim use REPORTS_JWT_PII.
+# If this claim is false, personal data is masked. REPORTS_JWT_PII applies to tokens without the claim.
 PII_CLAIM = "pii"
 
 

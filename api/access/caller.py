@@ -38,7 +38,7 @@ class Caller:
 
     @property
     def is_limited(self) -> bool:
-        """Return whether the current key or token limits the caller's reports, personal data or rows."""
+        """Return whether the current key or token restricts access to reports, personal data or rows."""
         return self.reports is not None or not self.sees_pii or self.claims is not None
 
     @property

@@ -115,5 +115,8 @@ class Catalog:
 
 
 def _has_rows(report: Report, claims: Claims) -> bool:
-    """Return whether every claim of the report has an allowed value. If not, the report is hidden."""
+    """Return whether `claims` allows at least one value for each of the report's claims.
+
+    If it does not, the report is hidden.
+    """
     return all(allowed_values(claims, name) for name in report.claim_names)

@@ -38,7 +38,7 @@ class Rate:
         return min(float(self._burst), tokens + (now - at) * self._per_second)
 
     def take(self, caller: str, now: float) -> float:
-        """Take a token and return 0, or return the seconds until a token is available."""
+        """Take a token and return 0, or return the number of seconds until one is available."""
         tokens = self.left(caller, now)
         if tokens < 1:
             return (1 - tokens) / self._per_second
@@ -117,7 +117,7 @@ class Admission:
 
     @contextmanager
     def entry(self, caller: str) -> Iterator[Entry]:
-        """Register an attempt while the block runs. Return its token to the bucket if it fails.
+        """Register an attempt while the block runs. If the attempt fails, put its token back in the bucket.
 
         Enter this context before counting the caller's exports or schedules. Earlier attempts are then either
         in progress or included in the count, so concurrent attempts cannot exceed the limit.
@@ -132,7 +132,7 @@ class Admission:
                 self.throttle.give_back(caller)
 
     def refusal(self, entry: Entry, caller: str, count: int) -> LimitReached | None:
-        """Take a token and return None, or return an error for the limit that the attempt would exceed.
+        """Take a token and return None. If the attempt would exceed a limit, return an error instead.
 
         `count` is the number of schedules or waiting exports that the caller already has.
         """

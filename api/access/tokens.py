@@ -119,9 +119,9 @@ class Tokens:
 
 
 def user_name(key: Caller, user: str) -> str:
-    """Return the caller name for an end user, which starts with the name of the key's caller.
+    """Return the caller name for an end user.
 
-    This prefix prevents access to the exports of other callers.
+    It starts with the name of the key's caller. This prefix prevents access to the exports of other callers.
     """
     return f"{key.name}{SEPARATOR}{user}"
 

@@ -68,7 +68,7 @@ def rights_parameter(rights: Rights | None) -> dict[str, Any]:
 def stored_rights(parameters: Mapping[str, Any]) -> Rights | None:
     """Return the creator's rights, or None if all rows are allowed.
 
-    Rights that became invalid through an operator's edit are ignored.
+    Also returns None if an operator's edit has made the rights invalid.
     """
     try:
         return parse_rights(parameters.get("rights"))

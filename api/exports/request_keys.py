@@ -1,4 +1,4 @@
-"""Number exports that come from identical requests or share an Idempotency-Key.
+"""Assign numbers to exports that come from identical requests or share an Idempotency-Key.
 
 The number becomes part of the run's idempotency key in Prefect. If two simultaneous requests find the same
 free number, Prefect creates only one run for both. Looking up these keys is fast because Prefect indexes
@@ -48,7 +48,7 @@ def caller_key(*parts: str) -> str:
 async def key_in_slot(read_runs: ReadRunsByKey, parts: Sequence[str], oldest: datetime) -> str:
     """Return the Prefect key of the run that an Idempotency-Key refers to.
 
-    If there is no such run, an unused Prefect key is returned. `parts` identify the Idempotency-Key. Runs
+    If there is no such run, an unused Prefect key is returned. `parts` identifies the Idempotency-Key. Runs
     created before `oldest` are not reused. Raises KeyReused if no slot is free.
     """
     keys = [caller_key(*parts, *([str(slot)] if slot > 1 else [])) for slot in range(1, KEY_SLOTS + 1)]

@@ -163,7 +163,7 @@ class RunReader:
     async def columns(self, job: Job) -> list[dict[str, Any]] | None:
         """Return the columns of the file, or None if the run has not recorded them."""
         columns = columns_filter(UUID(job.run.id))
-        for delay_seconds in (0.0, 0.2, 0.5, 1.0):  # they are recorded shortly after the run has ended
+        for delay_seconds in (0.0, 0.2, 0.5, 1.0):  # the columns are recorded shortly after the run has ended
             await asyncio.sleep(delay_seconds)
             async with self._server.answering():
                 artifacts = await self._client.read_artifacts(artifact_filter=columns)

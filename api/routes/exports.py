@@ -315,7 +315,7 @@ async def download_export(export: ExportDep, context: ContextDep) -> Response:
     responses={**with_headers(200, responses.ATTACHMENT), **refusals(404, 409, 410)},
 )
 async def read_manifest(export: ExportDep, context: ContextDep, response: Response) -> Manifest:
-    """Return the request, snapshot time, number of rows, size, SHA-256 digest and columns of the file."""
+    """Return the export's request and snapshot time, and the file's row count, size, digest and columns."""
     job = _with_file(await context.files.check(export.job))
     manifest = manifest_answer(job, await context.run_reader.columns(job))
     response.headers["Content-Disposition"] = f'attachment; filename="{manifest.name}.manifest.json"'

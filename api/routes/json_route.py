@@ -29,7 +29,7 @@ class JsonRoute(APIRoute):
             return _checked(handle) if "POST" in (self.methods or ()) else handle
 
         async def handle_decoded(request: Request) -> Response:
-            authenticate(request)  # before reading the body, which may be large or slow
+            authenticate(request)  # before reading the body, which may be large or arrive slowly
             body = await read_body(request)
             return await handle(_DecodedRequest(request, body, strict_json.decode(body)))
 

@@ -54,7 +54,7 @@ class StoredSchedule:
 def deployment_name(name: str, schedule_id: str) -> str:
     """Return the name for a new deployment.
 
-    Prefect cannot rename a deployment. If its schedule is renamed, only the description is updated.
+    Prefect cannot rename a deployment. If the schedule is renamed, only the description is updated.
     """
     return " ".join([*_UNNAMEABLE.sub(" ", name).split(), schedule_id])
 

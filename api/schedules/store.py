@@ -283,9 +283,9 @@ class ScheduleStore:
         )
 
     async def _plan_now(self, deployment_id: UUID) -> None:
-        """Let Prefect plan the next runs immediately.
+        """Make Prefect plan the next runs immediately.
 
-        Otherwise, Prefect's scheduler may take up to a minute, and the first run may be due before that.
+        Prefect's scheduler may take up to a minute to plan them, and the first run may be due sooner.
         """
         try:
             async with self._server.answering():

@@ -14,7 +14,8 @@ from flows.schedules.relative_range import undo_dst_shift
 
 Schedule = CronSchedule | IntervalSchedule | RRuleSchedule
 
-# No time zone changes its clocks on this day, and no RRULE has slots before it that would have to be skipped.
+# No RRULE starts before this day, so there are no earlier slots to skip. No time zone changes its clocks on
+# this day.
 ORDINARY_DAY = EARLIEST.replace(tzinfo=UTC)
 MAX_SLOTS = 1000
 _RULE_OF_DAYS = "RRULE:FREQ=DAILY;INTERVAL="
@@ -73,7 +74,7 @@ def planned_from(schedule: Schedule, start: datetime) -> Iterator[datetime]:
 
 
 def at_midnight(recurrence: Recurrence) -> bool:
-    """Return whether there are slots in the first hour of a day and none in the last hour."""
+    """Return whether some slots are in the first hour of a day and none are in the last hour."""
     zone, slots = recurrence.zone, islice(planned_from(as_schedule(recurrence), ORDINARY_DAY), SLOTS_CHECKED)
     hours = {undo_dst_shift(slot, zone).astimezone(zone).hour for slot in slots}
     return 0 in hours and 23 not in hours

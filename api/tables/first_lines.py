@@ -1,4 +1,4 @@
-"""Preview the first lines of a file. They are produced by the code that writes the file itself."""
+"""Preview the first lines of a file, using the same code that writes the file."""
 
 from collections.abc import Sequence
 from contextlib import closing

@@ -27,7 +27,7 @@ Items = list[dict[str, Any]]
 class PageRows:
     """Selects and converts the rows of one page.
 
-    PostgreSQL formats the cells in the same way as COPY does for the file, unless Python has to transform
+    PostgreSQL formats the cells exactly as COPY formats them in the file, unless Python has to transform
     them. `columns` contains the columns of the page, and `read` contains the columns that the transform
     needs.
     """

@@ -1,7 +1,8 @@
 """Reject requests for unknown host names to prevent DNS rebinding.
 
 In this attack, a malicious page points its own host name at this machine. The browser then treats our
-responses as part of that page and lets it read them, but the Host header still contains the page's name.
+responses as part of that page and lets it read them. However, the Host header still contains the page's host
+name.
 """
 
 import re

@@ -16,7 +16,7 @@ def _under(prefix: str, scope: Scope) -> Scope:
     """Add the prefix that the proxy has removed, and return the new scope.
 
     ASGI paths include `root_path`. `app_root_path` is the `root_path` of the application that mounts the API.
-    The prefix from the header replaces it.
+    The prefix from the header replaces `app_root_path`.
     """
     root_path, path = scope.get("root_path", ""), scope["path"]
     mounted_at = root_path.removeprefix(scope["app_root_path"]) if "app_root_path" in scope else ""

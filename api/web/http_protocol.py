@@ -29,7 +29,7 @@ class LimitedHttp(HttpToolsProtocol):
         self._in_head, self._is_complete = True, False
         self._received_bytes = 0  # since the head began
         self._head_bytes = 0  # total size of the URL and of all headers received so far
-        self._bytes_without_body = 0  # received since the end of the head or the last part of the body
+        self._bytes_without_body = 0  # received since the head or, if later, the last part of the body
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)

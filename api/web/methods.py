@@ -1,4 +1,4 @@
-"""Handle HEAD requests like GET, and list the supported methods in 405 responses.
+"""Handle HEAD requests like GET requests, and list the supported methods in 405 responses.
 
 See RFC 9110, sections 9.3.2 and 10.2.1.
 """

@@ -30,7 +30,7 @@ MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 5
 # Error codes that mean a malformed request (400). All others mean an invalid value (422).
 _MALFORMED = ("json", "encoding", "depth", "duplicate")
-# Maps the first element of an error location in FastAPI to the first part of our JSON pointer.
+# Maps the first element of a FastAPI error location to the first part of our JSON pointer.
 _PARTS = {"body": (), "query": (), "path": (), "header": ("headers",)}
 
 logger = logging.getLogger(__name__)

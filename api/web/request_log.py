@@ -52,6 +52,6 @@ class RequestLog:
 
 
 def _id_of(headers: Headers) -> str:
-    """Return the id sent by the client, or a new one if it is missing or not valid."""
+    """Return the request id sent by the client, or a new id if the client sent none or an invalid one."""
     request_id = headers.get(HEADER, "")
     return request_id if _ID.fullmatch(request_id) else secrets.token_hex(8)

@@ -33,7 +33,10 @@ def policy(directives: Mapping[str, str]) -> str:
 
 
 def docs_policy(html: bytes) -> str:
-    """Return a policy that allows inline styles, and allows Swagger UI's inline script by its hash."""
+    """Return a content security policy for the API docs.
+
+    It allows inline styles. It also allows the inline scripts in `html`, each identified by its hash.
+    """
     hashes = [
         f"'sha256-{base64.b64encode(hashlib.sha256(script).digest()).decode()}'"
         for script in _INLINE_SCRIPT.findall(html)

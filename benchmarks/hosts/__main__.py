@@ -28,7 +28,7 @@ Fault = Callable[[Cluster], Coroutine[Any, Any, None]]
 
 @dataclass(frozen=True)
 class Result:
-    """The outcome of a batch. `cpu` has the CPU time of each role in seconds per export."""
+    """The outcome of a batch. `cpu` maps each role to its CPU seconds per export."""
 
     title: str
     exports: Sequence[Export]
@@ -78,7 +78,7 @@ class ScaleTest:
         _limit(prefect_servers, None)
 
     async def _batch(self, title: str, fault: Fault | None = None) -> None:
-        """Start exports, inject the fault meanwhile, wait for all exports and check each of them."""
+        """Start exports, inject the fault while they run, wait until all have ended, and check each one."""
         client, before = Client(self._cluster.url, self._cluster.key), self._cluster.cpu_seconds()
         injection = asyncio.create_task(fault(self._cluster)) if fault else None
         started_at = time.monotonic()
@@ -98,7 +98,11 @@ class ScaleTest:
             print_line(f"  {problem}")
 
     async def _load(self, client: Client, injection: asyncio.Task[None] | None) -> list[Export]:
-        """Start all exports at once, or with a fault one every second until it is over."""
+        """Start exports and wait for them.
+
+        Without a fault, all exports start at once. With a fault, one starts every second until the fault is
+        over and at least the usual number of exports has started.
+        """
         waiting = []
         if injection is None:
             waiting = [asyncio.create_task(client.export(ORDERS)) for _ in range(self._exports)]

@@ -1,4 +1,4 @@
-"""Measure and limit the CPU time of a group of processes with a cgroup of version 1 or 2. This needs root."""
+"""Measure and limit the CPU time of a group of processes with cgroup v1 or v2. This needs root."""
 
 import time
 from contextlib import suppress
@@ -41,7 +41,7 @@ class CpuGroup:
         return int((self._folders[1] / "cpuacct.usage").read_text()) / 1e9
 
     def remove(self) -> None:
-        """Remove the group. The kernel needs a short time after the end of the last process."""
+        """Remove the group. Retry if it fails, because processes that were killed may still be ending."""
         for folder in self._folders:
             for _ in range(50):
                 with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Run PostgreSQL with a synchronous replica behind one address, and fail over from one to the other."""
+"""Run PostgreSQL with a synchronous replica behind a single address, and fail over to the replica."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,12 +29,12 @@ class Database:
     replica: str
 
     def url(self, database: str, driver: str) -> str:
-        """Return the URL that the hosts use. It always leads to the current primary server."""
+        """Return the URL that the hosts use. This URL always points to the current primary server."""
         login = urlsplit(self.primary).netloc.rpartition("@")[0]
         return f"postgresql+{driver}://{login}@{self.network.gateway}:{PORT}/{database}"
 
     def fail_over(self) -> None:
-        """Kill the primary server, promote the replica, and let the address lead to it."""
+        """Kill the primary server, promote the replica, and redirect the address to the replica."""
         with psycopg.connect(self.primary) as connection:
             server = psutil.Process(connection.info.backend_pid).parent()
         assert server is not None  # noqa: S101 - the parent of a backend
@@ -66,7 +66,7 @@ def open_database(network: Network) -> Iterator[Database]:
 
 
 def _measure(cpu: CpuGroup, backend_pid: int) -> None:
-    """Add all processes of the server that owns this backend process to the group."""
+    """Find the server that started this backend process, and add all its processes to the group."""
     server = psutil.Process(backend_pid).parent()
     assert server is not None  # noqa: S101 - the parent of a backend
     for pid in process_tree(server.pid):

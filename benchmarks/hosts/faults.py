@@ -4,14 +4,14 @@ import asyncio
 
 from benchmarks.hosts.cluster import Cluster
 
-# After this delay, the load's exports are running.
+# Wait this long before a fault, so that exports are already running.
 DELAY_SECONDS = 4
 # Another host takes over the exports within this time.
 RESCUE_SECONDS = 45
 
 
 async def cut_off_a_worker_host(cluster: Cluster) -> None:
-    """Cut off a host in mid-export, and reconnect it after another host has done its exports."""
+    """Cut off a host while it exports, and reconnect it after others have had time to take over."""
     host = cluster.workers[0]
     await asyncio.sleep(DELAY_SECONDS)
     host.cut_off()
@@ -39,6 +39,6 @@ async def kill_a_prefect_server(cluster: Cluster) -> None:
 
 
 async def fail_over_the_database(cluster: Cluster) -> None:
-    """Kill the PostgreSQL server of the exports and of Prefect, and replace it by its replica."""
+    """Kill the PostgreSQL server that exports and Prefect use, and promote its replica."""
     await asyncio.sleep(DELAY_SECONDS)
     await asyncio.to_thread(cluster.database.fail_over)

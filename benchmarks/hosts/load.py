@@ -1,4 +1,4 @@
-"""Start exports as a client does that follows the documentation, and check the file of each export."""
+"""Start exports the way a client that follows the documentation would, and check the file of each export."""
 
 import asyncio
 import csv
@@ -30,20 +30,20 @@ ROWS = {
     """,
     "slow-orders": "SELECT number FROM orders WHERE number < 'SO-2023-000201'",
 }
-# The positions in the exported file of the columns that ROWS selects.
+# The columns that ROWS selects, given as zero-based positions in the exported file.
 COLUMNS = {"orders": (0, 6), "slow-orders": (0,)}
 
 
 @dataclass(frozen=True)
 class Export:
-    """The last known state of an export. `seconds` is the time from the request until its end was seen."""
+    """The last known state of an export. `seconds` is the time from the request until polling stopped."""
 
     job: dict[str, Any]
     seconds: float
 
 
 class Client:
-    """A client that starts exports and polls them. It repeats a request without a usable response."""
+    """A client that starts exports and polls them. It retries requests that get no usable response."""
 
     def __init__(self, url: str, key: str) -> None:
         headers = {"Authorization": f"Bearer {key}"}
@@ -115,7 +115,7 @@ class FileCheck:
 
 
 def rows_of(content: bytes, columns: tuple[int, ...]) -> Counter[tuple[str, ...]]:
-    """Return the values of some columns of a CSV file, with the number of rows that have them."""
+    """Return how often each combination of values occurs in these columns of a CSV file."""
     reader = csv.reader(io.StringIO(content.decode("utf-8-sig")))
     next(reader)  # the header
     return Counter(tuple(cell for column in columns for cell in row[column : column + 1]) for row in reader)

@@ -1,7 +1,7 @@
 """Create hosts with their own network, so that they can be cut off. This needs root.
 
-Each host is a network namespace that is connected to a bridge by a cable. Ports of the bridge's address are
-forwarded to servers that listen on loopback of the machine.
+Each host is a network namespace that is connected to a bridge by a virtual cable. Ports on the bridge's
+address are forwarded to servers that listen on the machine's loopback address.
 """
 
 import os
@@ -66,7 +66,7 @@ class Network:
         return host
 
     def forward(self, port: int, to_port: int) -> None:
-        """Forward a port of the gateway to a server on loopback, and close existing connections."""
+        """Forward a gateway port to a server on loopback. Existing connections to the port are closed."""
         if previous := self._forwarders.pop(port, None):
             _end_with_children(previous)
         listen = f"TCP-LISTEN:{port},bind={self.gateway},reuseaddr,fork,backlog=1024"
@@ -93,7 +93,10 @@ class Network:
 
 @contextmanager
 def open_network() -> Iterator[Network]:
-    """Create a bridge, and remove it with its hosts afterwards. Processes on the hosts must have ended."""
+    """Create a bridge and yield its network. Afterwards, remove the bridge and its hosts.
+
+    The caller must end all processes on the hosts before that.
+    """
     number = random.randint(1, 254)  # noqa: S311 - not a secret
     network = Network(f"rex{os.getpid() % 10_000}", f"10.77.{number}")
     with ExitStack() as undo:

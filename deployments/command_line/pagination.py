@@ -29,7 +29,7 @@ def fetch_items(
         page = parse_json(client.request("GET", path, params=params), "items", "nextCursor")
         yield from page["items"]
         limit -= len(page["items"])
-        if page["nextCursor"] is None:  # an empty page of a filtered list may not be the last
+        if page["nextCursor"] is None:  # if a list is filtered, more pages may follow an empty one
             return
         cursor = {"cursor": page["nextCursor"]}
 

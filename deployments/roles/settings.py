@@ -46,7 +46,7 @@ def check_settings(environment: Mapping[str, str]) -> str | None:
 
 
 def find_misspelled(environment: Mapping[str, str]) -> Iterator[str]:
-    """Yield a warning for each variable whose name is almost that of a setting.
+    """Yield a warning for each variable whose name closely resembles the name of a setting.
 
     Such a variable has no effect. With a misspelled REPORTS_KEYS_FILE, for example, the API requires no keys.
     """

@@ -195,7 +195,7 @@ async def _run_until_stopped(plan: Plan, terminal: Terminal) -> int:
 
 
 def _failed_parts(failures: ExceptionGroup[Exception]) -> Iterator[ChildFailed]:
-    """Yield the ChildFailed exceptions in nested groups. An exception of any other type is raised."""
+    """Yield all ChildFailed exceptions, including those in nested groups. Raise any other exception."""
     for failure in failures.exceptions:
         if isinstance(failure, ExceptionGroup):
             yield from _failed_parts(failure)

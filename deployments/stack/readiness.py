@@ -53,7 +53,7 @@ class Readiness:
 def _describe_failures(answer: dict[str, Any], age_seconds: float) -> list[str]:
     """Return the name of each failed check, with the reason if it is known.
 
-    Shortly after startup, checks that are expected to fail for some time are omitted.
+    Shortly after startup, the result omits checks that usually fail at first.
     """
     reasons = answer.get("reasons") or {}
     failed = [name for name, result in answer["checks"].items() if result == "failed"]

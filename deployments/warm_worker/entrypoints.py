@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from typing import Any
 
-# Anyone who can create a deployment can choose its entrypoint. This can be any function that Python can
-# import, such as `subprocess.getoutput`. Prefect has no roles, so the worker restricts entrypoints itself.
+# Anyone who can create a deployment can choose its entrypoint. The entrypoint can be any function that Python
+# can import, such as `subprocess.getoutput`. Prefect has no roles, so the worker itself must restrict
+# entrypoints.
 OWN = frozenset({"flows.export.export_report", "flows.delivery.deliver_webhook", "flows.sweep.sweep_files"})
 ANY = "*"
 
 
 def check_entrypoint(entrypoint: str, others: frozenset[str]) -> str | None:
-    """Return an error message if the worker must not run this entrypoint, or None."""
+    """Return an error message, or None if the worker may run this entrypoint."""
     if entrypoint in OWN or entrypoint in others or ANY in others:
         return None
     return (
@@ -20,7 +21,7 @@ def check_entrypoint(entrypoint: str, others: frozenset[str]) -> str | None:
 
 
 def check_pull_steps(steps: Sequence[dict[str, Any]] | None, others: frozenset[str]) -> str | None:
-    """Return an error message if the deployment has pull steps, or None. Pull steps could run any command."""
+    """Return an error message, or None if no pull steps prevent the run. Pull steps could run any command."""
     if not steps or ANY in others:
         return None
     return "The worker does not run pull steps. Remove them from the deployment."

@@ -1,8 +1,8 @@
 """Select the next runs so that callers take turns, regardless of the order of their requests.
 
-Prefect's work queues cannot do this. A queue per caller with a `concurrency_limit` would limit each caller,
-but queues have fixed priorities instead of turns. In addition, every poll reads and writes all queues, and
-queues are never deleted.
+Prefect's work queues cannot do this. If each caller had a queue with a `concurrency_limit`, each caller would
+be limited, but the queues would have fixed priorities instead of taking turns. In addition, every poll reads
+and writes all queues, and queues are never deleted.
 """
 
 from collections import Counter

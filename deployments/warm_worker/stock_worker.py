@@ -1,7 +1,7 @@
 """Serve a `warm` work pool on versions of Prefect that the warm worker has not been tested with.
 
 This worker is slower, but it uses only the public API of Prefect. It starts `prefect flow-run execute` for
-each run. Prefect handles states, cancellation and crashes in that process. Like the warm worker, this worker
+each run. In that process, Prefect handles states, cancellation and crashes. Like the warm worker, this worker
 reschedules lost runs and follows up on scheduled runs. Unlike the warm worker, it does not let callers take
 turns.
 """
@@ -116,7 +116,7 @@ class StockWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
             await self._rescuer.reschedule(run_id, "The worker was stopped.")
 
     async def _check(self, flow_run: FlowRun) -> str | None:
-        """Return an error message if this run must not start, or None."""
+        """Return an error message, or None if this run may start."""
         if flow_run.deployment_id is None:
             return "The worker executes only flow runs that belong to a deployment."
         deployment = await self.client.read_deployment(flow_run.deployment_id)

@@ -54,7 +54,7 @@ def _guarded(array: pa.Array, options: CsvOptions) -> pa.Array:
 
 
 def _suspicious(array: pa.Array, options: CsvOptions) -> pa.Array:
-    """Return a mask that is true for each text that `guarded` may change."""
+    """Return a mask that is true for each string that `guarded` may change."""
     patterns = [f"^({TEXT_NUMBER})$"] if options.text_numbers == "guard" else []
     patterns += [INNER_FORMULA_START] if options.formula_guard else []
     masks = [pc.match_substring_regex(array, pattern) for pattern in patterns]

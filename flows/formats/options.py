@@ -23,7 +23,7 @@ class InvalidOptions(ValueError):
 def parse_choices(value: object, choices: Choices) -> dict[str, Any]:
     """Return the options in `value` after checking each of them against its choices.
 
-    None means that there are no options. Raises InvalidOptions with a reason for every invalid option.
+    If `value` is None, there are no options. Raises InvalidOptions with a reason for every invalid option.
     """
     options = {} if value is None else value
     if not isinstance(options, dict):

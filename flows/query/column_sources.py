@@ -36,7 +36,10 @@ def overlap(sources: Iterable[Source], others: Iterable[Source]) -> bool:
 
 
 def sources_of(expression: ClauseElement) -> frozenset[Source]:
-    """Return the columns that an expression uses, even through aliases, labels, functions and subqueries."""
+    """Return the table columns that an expression uses.
+
+    This includes columns behind aliases, labels, functions and subqueries.
+    """
     sources: set[Source] = set()
     seen: set[int] = set()
     waiting: list[ClauseElement] = [expression]

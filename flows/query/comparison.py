@@ -124,9 +124,9 @@ def matching(condition: ColumnElement[bool], column: ColumnElement[Any]) -> Colu
 
 
 def contains(column: ColumnElement[Any], text: str) -> ColumnElement[bool]:
-    """Return the condition that the column contains the text in upper or lower case.
+    """Return the condition that the column contains the text, ignoring case.
 
-    On SQLite, lower() converts only ASCII letters, so other letters are replaced.
+    On SQLite, lower() converts only ASCII letters, so replace() converts the other letters.
     """
     value: ColumnElement[str] = PrintedText(column)
     condition = value.icontains(text, autoescape=True)

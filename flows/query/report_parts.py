@@ -55,11 +55,12 @@ class Heading:
 class Scope:
     """A value that every request must contain, such as the id of a survey.
 
-    `pattern` is a regular expression that values must match. The default depends on the column's type.
-    `known` is the column that lists the existing values. The default is `column`. `title` is an optional
-    column with a display name for each value, from the same table as `known`. If it is set, callers can list
-    and search the values. `claim` is the name of the caller claim that limits the values. `allowed` contains
-    conditions on the table of `known` and is set only by restrict_report().
+    `pattern` is a regular expression that values must match. The default pattern depends on the column's
+    type. `known` is the column that lists the existing values. The default is `column`. `title` is an
+    optional column that contains a display name for each value. It must be in the same table as `known`. If
+    `title` is set, callers can list and search the values. `claim` is the name of the claim that limits which
+    values a caller may use. `allowed` contains conditions on the table of `known` and is set only by
+    restrict_report().
     """
 
     column: ColumnElement[Any]

@@ -112,7 +112,7 @@ class ExportRequest:
 def _is_later(option: str, value: Any) -> bool:
     """Return whether to omit an option from the fingerprint.
 
-    Options that earlier versions did not have must not change the fingerprints of older requests.
+    Options that were added later must not change the fingerprints of older requests.
     """
     return option == "codebook" or (option, value) == ("text_numbers", "keep")
 

@@ -157,7 +157,7 @@ def any_report_model(dates: bool = True) -> type[ReportRequest]:
     """Return the model that validates requests whose report is unknown.
 
     The model rejects the `report` field. It also validates the fields that all reports have in common, so
-    that errors in these fields are reported at the same time.
+    that errors in these fields are reported together with the unknown report.
     """
     fields = _fields({}, _optional_dates() if dates else _no_dates())
     fields |= {

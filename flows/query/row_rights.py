@@ -31,7 +31,7 @@ class Rights:
 
     If `claims` is None, the creator may see all rows. `from_key` is true if the rights depend on an API key.
     The key can be revoked or restricted later. If the creator used a token that was created with an API key,
-    `issuer` is the caller of that key.
+    `issuer` is the caller that the key belongs to.
     """
 
     claims: Claims | None = None
@@ -73,7 +73,7 @@ def allowed_values(claims: Claims | None, name: str) -> frozenset[str]:
 
 
 def intersect(one: Claims | None, other: Claims | None) -> Claims | None:
-    """Return the claims that both arguments allow. An argument of None allows every value."""
+    """Return the claims with the values that both arguments allow. An argument of None allows every value."""
     if one is None or other is None:
         return other if one is None else one
     return {name: _both(one[name], other[name]) for name in one.keys() & other.keys()}

@@ -80,8 +80,8 @@ def load_reports(extra_modules: tuple[str, ...] = (), default: str = "") -> Load
     """Load all reports. An invalid report is returned as a BrokenReport and does not affect the others.
 
     `default` is the name of the default report. Raises DeclarationError if no report has this name. If
-    `default` is empty, the default is `survey-responses`. If that report does not exist, the default is the
-    only report in the catalog, if there is just one.
+    `default` is empty, the default is `survey-responses`. If that report does not exist, there is a default
+    only if the catalog contains a single report and no broken reports. The single report is then the default.
     """
     append_current_folder()
     reports: dict[str, Report] = {}
@@ -173,7 +173,7 @@ def _import_hint(name: str, error: ImportError) -> str:
 
 
 def _parts(kind: str) -> list[str]:
-    """Return the parts that authors can declare. The catalog sets the others."""
+    """Return the names of the parts that authors can declare. The catalog sets the other parts."""
     return [name for name in _KINDS[kind].__dataclass_fields__ if name not in SET_BY_THE_CATALOG]
 
 

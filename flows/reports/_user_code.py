@@ -22,7 +22,7 @@ def append_current_folder() -> None:
 def hidden_packages(names: tuple[str, ...] = OWN_PACKAGES) -> Iterator[Path]:
     """Yield the paths of user modules that cannot be imported because our packages have the same names."""
     for folder in dict.fromkeys(Path(entry).resolve() for entry in sys.path):
-        if (folder / "report_exports").is_dir():  # skip installations and checkouts of report-exports
+        if (folder / "report_exports").is_dir():  # Skip installations and checkouts of report-exports.
             continue
         for name in names:
             paths = (folder / name, folder / f"{name}.py")

@@ -154,9 +154,9 @@ def _array(values: Values, column: OutputColumn, zone: ZoneInfo) -> Any:
 
 
 def _typed_arrow(kind: pa.DataType, column: OutputColumn) -> _Build | None:
-    """Return the function that builds the column's array.
+    """Return the function that builds the column's array from this Arrow type.
 
-    Return None if it cannot be built from this Arrow type.
+    Return None if there is no such function.
     """
     if isinstance(column.expression.type, LargeBinary):
         return None

@@ -16,8 +16,8 @@ T = TypeVar("T")
 def apply_to_column(function: Callable[[Any], T], values: Any, column: OutputColumn, keys: Values) -> T:
     """Return `function(values)`.
 
-    Raises UnreadableRow for the first value on which the function fails. `keys` contains the row's key for
-    each value.
+    Raises UnreadableRow for the first value on which the function fails. `keys` contains the key of each
+    value's row.
     """
     try:
         return function(values)

@@ -1,7 +1,8 @@
 """Create, read and delete the Prefect artifacts of a run.
 
-The artifacts contain the progress of the run, the columns of its file, and its page. The methods of Prefect's
-client would also send an event for each artifact that is created or updated. Nothing uses these events.
+The artifacts contain the progress of the run, the columns of its file, and its page. They are created and
+updated by direct requests to the API. The methods of Prefect's client would also send an event each time, and
+nothing uses these events.
 """
 
 import json
@@ -102,7 +103,7 @@ def _filter(types: list[str], run_ids: Iterable[UUID]) -> ArtifactFilter:
 
 
 def read_progress(client: SyncPrefectClient, run_ids: Iterable[UUID]) -> dict[str, RunProgress]:
-    """Return the progress of up to 200 runs, by run id. Runs without progress are omitted."""
+    """Return the progress of up to 200 runs, keyed by run id. Runs without progress are omitted."""
     return progress_by_run(client.read_artifacts(artifact_filter=progress_filter(run_ids)))
 
 

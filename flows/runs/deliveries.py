@@ -34,7 +34,7 @@ def is_in_progress(delivery: FlowRun) -> bool:
 def delete_deliveries(client: SyncPrefectClient, job_id: UUID) -> bool:
     """Delete the deliveries for an export, including those that are waiting for a retry.
 
-    Deliveries that are in progress are kept. Returns True if there are none in progress.
+    Deliveries that are in progress are kept. Returns True if no delivery is in progress.
     """
     deliveries = client.read_flow_runs(flow_filter=DELIVERIES, flow_run_filter=deliveries_of(job_id))
     for delivery in deliveries:

@@ -102,5 +102,5 @@ def _delete_flow_runs(client: SyncPrefectClient, run_ids: list[UUID], ended_befo
     run_filter = _ended_before(ended_before)
     run_filter.id = FlowRunFilterId(any_=run_ids)
     body = {"flow_runs": run_filter.model_dump(mode="json", exclude_none=True), "limit": RUNS_PER_DELETION}
-    path: Any = "/flow_runs/bulk_delete"  # Prefect's list of paths does not include this one.
+    path: Any = "/flow_runs/bulk_delete"  # Prefect's type for API paths does not include this path.
     client.request("POST", path, json=body)

@@ -26,7 +26,7 @@ from flows.runs.receipt import Receipt, RunProgress, parse_metadata, percent_wri
 
 SECONDS_BETWEEN_WRITES = 1.0
 HEARTBEAT_SECONDS = 5.0
-# A worker replaces a run after some time without a heartbeat. The lease must be shorter than that time.
+# A worker reschedules a run that has had no heartbeat for some time. The lease must be shorter than that.
 LEASE_SECONDS = 2 * HEARTBEAT_SECONDS
 
 logger = logging.getLogger(__name__)

@@ -20,7 +20,7 @@ from flows.runs.prefect_calls import call_patiently
 def retry_later(run_id: UUID, attempt: int, message: str, delay: timedelta, now: datetime) -> NoReturn:
     """End this attempt and schedule the next one after `delay`.
 
-    Raises Pause to end the flow, or Abort if the run has been cancelled or handed to a different attempt.
+    Raises Pause to end the flow, or Abort if the run has been cancelled or another attempt has taken over.
     """
     state: State[Any] = AwaitingRetry(scheduled_time=now + delay, message=message)
     with get_client(sync_client=True) as client:
@@ -30,8 +30,8 @@ def retry_later(run_id: UUID, attempt: int, message: str, delay: timedelta, now:
 
 def _set_state(client: SyncPrefectClient, run_id: UUID, attempt: int, state: State[Any]) -> State[Any] | None:
     run = client.read_flow_run(run_id)
-    # An earlier call may have succeeded although its response was lost, or a worker may have rescheduled the
-    # run.
+    # An earlier call may have succeeded even though its response was lost, or a worker may have rescheduled
+    # the run.
     if run.run_count != attempt or run.state is None or not run.state.is_running():
         raise Abort
     response = client.set_flow_run_state(run_id, state)

@@ -79,7 +79,10 @@ def follow_up_run(client: SyncPrefectClient, run: FlowRun, settings: Settings) -
 
 
 def _end_follow_up(client: SyncPrefectClient, run: FlowRun) -> None:
-    """Remove the follow-up tag. If the run was deleted in the meantime, also delete its webhooks."""
+    """Remove the follow-up tag.
+
+    If the run was deleted in the meantime, also delete its webhook deliveries.
+    """
     try:
         current = client.read_flow_run(run.id).tags
     except ObjectNotFound:

@@ -28,7 +28,7 @@ class Origin:
 
     @property
     def application_name(self) -> str:
-        """The application name for PostgreSQL. It may be truncated, so the unique job comes first."""
+        """The application name for PostgreSQL. It may be truncated, so the job's id comes first."""
         parts = filter(None, (self.job, self.report, self.caller))
         return " ".join([APPLICATION, *map(_safe, parts)])[:MAX_NAME_BYTES]
 

@@ -11,7 +11,7 @@ from flows.storage.s3 import S3Storage
 from flows.storage.s3_calls import SILENCE_SECONDS
 
 _FORM = "must be s3://bucket/prefix or file:///folder"
-_SPECIAL = "#?%\\"  # These characters begin a different part of a URL or escape a character.
+_SPECIAL = "#?%\\"  # `#` and `?` begin other parts of a URL. `%` and `\` escape characters.
 _EMPTY_PARTS = {"", ".", ".."}
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 

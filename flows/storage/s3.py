@@ -20,7 +20,7 @@ from flows.storage.s3_calls import SILENCE_SECONDS, S3Calls
 # All parts except the last have the same size, because some providers, such as Cloudflare R2, require this.
 PART_BYTES = 8 << 20
 MAX_PARTS = 10_000
-# The file may be up to this many times the estimated size.
+# The part size leaves room for a file this many times as large as estimated.
 MARGIN = 1.25
 _MIB = 1 << 20
 PARTS_IN_FLIGHT = 2
@@ -28,7 +28,7 @@ PARTS_IN_FLIGHT = 2
 LONGEST_LINK_SECONDS = 604_800
 LINK_TIMEOUT_SECONDS = 10
 CHECK_KEY = "report-exports-write-check"
-CLEAN_UP_SECONDS = 5.0  # Limit for clean-up calls without progress. The sweep removes whatever they leave.
+CLEAN_UP_SECONDS = 5.0  # Clean-up calls fail after this time without progress. The sweep removes the rest.
 
 
 class S3Storage:
@@ -128,7 +128,7 @@ class S3Storage:
     def _credential_seconds(self, now: datetime) -> int:
         """Return the remaining lifetime of the signing credentials. A link cannot outlive its credentials."""
         credentials = self._s3.s3._request_signer._credentials
-        if credentials is not None:  # Signing may renew them, so renew them now to read the right expiry.
+        if credentials is not None:  # Signing may renew credentials, so renew them before reading the expiry.
             sync(self._s3.loop, credentials.get_frozen_credentials)
         expiry: datetime | None = getattr(credentials, "_expiry_time", None)
         return int((expiry - now).total_seconds()) if expiry is not None else LONGEST_LINK_SECONDS

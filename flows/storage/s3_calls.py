@@ -83,7 +83,7 @@ class S3Calls:
         return self.call(method, **arguments)
 
     async def _watched(self, method: str, silence_seconds: float, arguments: dict[str, Any]) -> Any:
-        await self.files.set_session()  # The first call takes a second of CPU time and sends no data.
+        await self.files.set_session()  # The first call takes about a second of CPU time and sends no data.
         call = asyncio.ensure_future(self.files._call_s3(method, **arguments))
         bytes_before, progressed_at = self._transferred(), monotonic()
         while not (await asyncio.wait([call], timeout=silence_seconds / CHECKS_PER_SILENCE))[0]:

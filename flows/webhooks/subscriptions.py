@@ -10,7 +10,8 @@ Event = Literal["done", "error", "cancelled", "paused"]
 Kind = Literal["webhook"]
 KIND: Kind = "webhook"
 EVENTS: tuple[Event, ...] = get_args(Event)
-# `cancelled` is opt-in, because the caller has cancelled the run or has chosen to skip empty exports.
+# `cancelled` is opt-in, because callers usually cause it themselves. They cancel the run or choose to skip
+# empty exports.
 DEFAULT_EVENTS: tuple[Event, ...] = ("done", "error", "paused")
 EVENT_TYPES: Mapping[Event, str] = {
     "done": "export.done",

@@ -65,7 +65,7 @@ def test_all_pages_together_equal_the_file(
 
 
 def differences(table: list[dict[str, Any]], names: list[str], rows: list[Any]) -> list[str]:
-    """Return a message for each way in which the pages of the table differ from the file."""
+    """Return a message for each kind of difference between the table's pages and the file."""
     columns = table[0]["columns"]
     items = [[item[column["key"]] for column in columns] for page in table for item in page["items"]]
     cells = [[to_cell(value) for value in item] for item in items]

@@ -14,9 +14,8 @@ from tests.support.running_stack import Stack
 PAGE_SECONDS = 10.0
 EVENTS_SECONDS = 15.0
 TASKS = {"fetch", "transform_to_csv", "upload", "presign"}
-# Each event of a flow run names seven resources: the run, its flow, deployment, work queue and work pool, and
-# two tags. Events of task runs are not counted, because a busy machine slows the tasks down and then causes
-# more events.
+# Each flow run event names seven resources: the run, its flow, deployment, work queue and work pool, and two
+# tags. Task run events are not counted, because slow tasks on a busy machine cause more of them.
 RESOURCES = {
     "prefect.flow-run.Scheduled": 7,
     "prefect.flow-run.Pending": 7,

@@ -105,7 +105,10 @@ def test_a_download_is_logged_with_job_and_caller(stack: Stack, downloaded: Sess
 
 @dataclass(frozen=True)
 class Planted:
-    """Secret words used with an API, a worker and a run, and the output that must not contain them."""
+    """Secret words, and the logs and metrics that must not contain them.
+
+    The words were used with an API, a worker and a run.
+    """
 
     words: list[str]
     logs: dict[str, str]

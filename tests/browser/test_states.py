@@ -170,7 +170,7 @@ def test_an_expired_export_can_be_run_again(
     session = start(api, ARTICLES_REQUEST | {"name": "long ago"})
     follow(api, session)
     tags = prefect.get(f"/flow_runs/{session.id}").raise_for_status().json()["tags"]
-    # Set the tag that a sweep would set. A real sweep would expire every file on the stack.
+    # Set the tag by hand, because a real sweep would expire every file on the stack.
     prefect.patch(f"/flow_runs/{session.id}", json={"tags": [*tags, EXPIRED_TAG]}).raise_for_status()
     opened = open_page(f"{SAMPLE}&pageSize=5&export={session.id}", slow_api.url)
     page = opened.page

@@ -60,8 +60,8 @@ def test_a_cancelled_export_ends_its_query_and_leaves_no_file(
 def cancel_while_reading(cluster: Cluster, delay: float) -> tuple[int, float]:
     """Cancel an export `delay` seconds after its query has started.
 
-    Return the number of running queries just before the cancellation and the time in seconds until none was
-    left.
+    Return how many queries were running just before the cancellation, and how many seconds passed until none
+    was running.
     """
     job_id = cluster.start("stalled-orders")
     wait_until(lambda: count_queries(cluster) == 1, 40)

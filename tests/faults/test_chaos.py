@@ -115,7 +115,7 @@ def add_wrong_files(guarantees: GuaranteeTable, chaos: Chaos) -> list[str]:
 def add_orphans(
     guarantees: GuaranteeTable, chaos: Chaos, prefect: httpx.Client, storage: Storage
 ) -> list[str]:
-    """Run the sweep. Return the keys that it leaves behind, except for the files of finished exports."""
+    """Run the sweep, add the result to the guarantee table and return the keys of any remaining orphans."""
     job_id = next(iter(chaos.ended))
     planted = {f"{job_id}/98.csv", f"{job_id}/99.csv"}
     storage.s3.put_object(Bucket=storage.bucket, Key=f"{job_id}/98.csv", Body=secrets.token_bytes(8))
@@ -145,7 +145,7 @@ def sweep(prefect: httpx.Client) -> None:
 def add_polls(guarantees: GuaranteeTable, chaos: Chaos) -> list[str]:
     """Add the polls to the guarantee table and return the failures.
 
-    The control polls an unknown job as if the API had already returned it.
+    As a control, an unknown job is polled as if the API had already returned its id.
     """
     count, failures = chaos.polls.count, dict(chaos.polls.failures)
     chaos.poll_as_known(UNKNOWN)

@@ -58,7 +58,7 @@ def issuer(stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iss
 
 @pytest.fixture
 def temporary(issuer: Issuer, stack: Stack) -> S3Storage:
-    """Return a storage that signs links with temporary credentials."""
+    """Return a storage client that signs links with temporary credentials."""
     return S3Storage(stack.bucket, "links")
 
 
@@ -94,7 +94,7 @@ def last_status(storage: S3Storage, key: str) -> tuple[Link, int]:
 
 
 def test_a_link_works_until_its_last_second(storage: S3Storage, guarantees: GuaranteeTable) -> None:
-    """Regression test. Links used to expire up to a second before the time that the API returns."""
+    """Regression test. Links used to expire up to a second before the expiry time that the API returned."""
     link, last = last_status(storage, store(storage))
     wait_until(link.expires_at + timedelta(seconds=1))
     expired = status(link)

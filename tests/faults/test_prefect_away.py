@@ -122,7 +122,7 @@ def start_slow_export(api: httpx.Client) -> str:
 
 
 def wait_for(api: httpx.Client, job_id: str, *statuses: str) -> dict[str, Any]:
-    """Poll until the export has one of these statuses. No poll may fail, because the API knows the job."""
+    """Poll until the export has one of these statuses. No poll may fail, because the job exists."""
     deadline = time.monotonic() + 2 * ALLOWED_SECONDS
     while (job := api.get(f"/exports/{job_id}").raise_for_status().json())["status"] not in statuses:
         assert time.monotonic() < deadline, job

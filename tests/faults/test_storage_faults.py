@@ -40,9 +40,9 @@ class Case:
 
 
 def cases() -> list[Case]:
-    """Return cases in which every fault occurs in every operation, either once or always.
+    """Return cases for every combination of a fault and an operation.
 
-    Part uploads fail at the first or the last part.
+    The fault occurs either once or every time. Part uploads fail at the first or the last part.
     """
     calls: list[tuple[int, Operation, int | None, bool]] = [
         (SMALL, "Put", None, False),

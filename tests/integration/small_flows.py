@@ -1,4 +1,4 @@
-"""Flows for the warm worker tests. Together, they end in every final state."""
+"""Flows for the warm worker tests. Between them, these flows reach every final state."""
 
 import json
 import logging

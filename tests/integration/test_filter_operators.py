@@ -1,4 +1,4 @@
-"""Test that a filter selects the same rows in the table, the file and Python on every database."""
+"""Test filters on every database. The table, the file and the Python operators must select the same rows."""
 
 import operator
 import random

@@ -111,7 +111,8 @@ def attribute(element: XML.Element, space: str, name: str) -> str | None:
 def in_german(cell: Any) -> Any:
     """Return the value as LibreOffice reads it in the German locale.
 
-    Booleans are read as text. JSON numbers are also read as text, because they keep their decimal point.
+    Booleans are read as text. JSON numbers are also read as text if they contain a decimal point, because
+    German uses a comma.
     """
     return str(cell).lower() if cell is True or cell is False or cell == -0.5 else cell
 

@@ -42,7 +42,7 @@ def preview(engine: Engine, request: ExportRequest, rows: int) -> list[str] | No
 
 
 def first_file(content: bytes) -> list[str]:
-    """Return the lines of the file, or of the first file if it is a zip archive.
+    """Return the lines of the file. For a zip archive, return the lines of the first file in it.
 
     The byte order mark and the line endings are removed.
     """

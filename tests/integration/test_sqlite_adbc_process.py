@@ -233,7 +233,7 @@ def wait_until_gone(process: psutil.Process) -> bool:
 
 
 def test_the_child_process_does_not_import_pandas(file: Path) -> None:
-    """pyarrow imports pandas when it converts a Python value. That import takes a second."""
+    """pyarrow imports pandas when it converts a Python value. That import takes about a second."""
     with closing(sqlite3.connect(file)) as connection:
         connection.execute("UPDATE movers SET note = NULL WHERE id % 2 = 0")
         connection.commit()

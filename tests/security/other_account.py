@@ -29,7 +29,10 @@ def request(port: int, method: str, path: str, body: str = "") -> str:
 
 
 def grpc(port: int) -> str:
-    """Return the response to the HTTP/2 preface in hex. gRPC servers respond only to accepted clients."""
+    """Send the HTTP/2 preface and return the response in hex.
+
+    gRPC servers respond only to clients that they accept.
+    """
     with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_SECONDS) as connection:
         connection.sendall(HTTP2_PREFACE)
         return connection.recv(100).hex()

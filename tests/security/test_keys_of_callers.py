@@ -56,7 +56,8 @@ SCHEDULES: list[dict[str, Any]] = [
         ("orders", "since-last", {"report": "orders"}),
     )
 ]
-# For each key: its caller, reports, access to personal data, and surveys. The first four share a caller.
+# Each entry describes one key: its caller, reports, access to personal data, and surveys. The first four keys
+# belong to the same caller.
 KEYS: list[tuple[str, tuple[str, ...], bool, frozenset[str] | None]] = [
     ("ada", REPORTS, True, None),
     ("ada", REPORTS[:1], True, None),

@@ -46,7 +46,7 @@ Clients = tuple[httpx.Client, httpx.Client]
 
 @pytest.fixture(scope="module")
 def clients(guarded_url: str, guarded_keys: Path) -> Iterator[Clients]:
-    """Yield two clients with keys of the same caller. The second key is limited to survey-responses."""
+    """Yield two clients whose keys belong to one caller. The second key is limited to survey-responses."""
     file, caller = KeyFile(guarded_keys), f"caller-{secrets.token_hex(6)}"
 
     def client(reports: list[str] | None) -> httpx.Client:

@@ -46,7 +46,7 @@ def successes(attempts: list[tuple[Any, ...]], account: int) -> dict[str, str]:
 
 
 def weed_shell(stack: Stack, commands: str, environment: dict[str, str], **options: Any) -> str:
-    """Run the commands in the storage's shell, stop it after a few seconds, and return the output."""
+    """Run the commands in the storage's shell, stop the shell after a few seconds, and return the output."""
     command = [
         "timeout",
         str(SHELL_SECONDS),
@@ -79,7 +79,7 @@ def _port(stack: Stack, name: str) -> int:
 
 @pytest.fixture
 def large_object(stack: Stack, s3: Any) -> Iterator[str]:
-    """Store an object that is too large for the filer to keep inline, so it is on the volume server."""
+    """Store an object on the volume server. The object is too large for the filer to keep inline."""
     key = "security/large.csv"
     content = b"1,ada@example.com\r\n" * 10_000
     s3.put_object(Bucket=stack.bucket, Key=key, Body=content)

@@ -36,7 +36,7 @@ def body_for(path: str, survey: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def clients(guarded_url: str, guarded_keys: Path) -> Iterator[Clients]:
-    """Yield two clients with keys of the same caller. The second key is limited to one survey."""
+    """Yield two clients whose keys belong to one caller. The second key is limited to one survey."""
     file, caller = KeyFile(guarded_keys), f"caller-{secrets.token_hex(6)}"
 
     def client(allow: dict[str, list[str]] | None) -> httpx.Client:

@@ -27,7 +27,7 @@ READ = ["/exports", "/schedules", "/limits", "/report-types", "/webhook-secret"]
 
 
 class Product:
-    """A product that has two API keys of the same caller and creates tokens for its users."""
+    """A product that creates tokens for its users. Its two API keys belong to the same caller."""
 
     def __init__(self, url: str, keys: Path) -> None:
         self.url, self.file, self.caller = url, KeyFile(keys), f"shop-{secrets.token_hex(6)}"

@@ -57,7 +57,7 @@ def connections(url: str, content: bytes) -> Iterator[list[socket.socket]]:
 def sent_bytes(url: str, start: bytes) -> int:
     """Send `start` and then padding until the server closes the connection. Return the size of the padding.
 
-    At most 64 MiB of padding are sent.
+    The padding is limited to 64 MiB.
     """
     address, sent = urlsplit(url), 0
     with socket.create_connection((address.hostname, address.port), 10) as client:

@@ -16,13 +16,13 @@ _VOLATILE_HEADERS = ("date", "retry-after", "x-request-id")
 
 @dataclass
 class Resource:
-    """A job or schedule with the request body that last created or changed it."""
+    """A job or schedule. `body` is the body of the request that created it, including later changes."""
 
     id: str
     body: Mapping[str, Any]
     masked: bool
     schedule_id: str | None = None
-    surveys: frozenset[str] | None = None  # allowed by the key that created the resource; None allows all
+    surveys: frozenset[str] | None = None  # surveys that the creating key allows; None means all surveys
 
     @property
     def request(self) -> Mapping[str, Any]:
@@ -31,7 +31,11 @@ class Resource:
 
 @dataclass
 class Caller:
-    """A caller, and the existing jobs and schedules created with the caller's keys. Both are keyed by id."""
+    """A caller of the API.
+
+    `jobs` and `schedules` contain the existing resources created with the caller's keys. Both map ids to
+    resources.
+    """
 
     name: str
     jobs: dict[str, Resource] = field(default_factory=dict)
@@ -145,5 +149,8 @@ def comparable(response: httpx.Response) -> tuple[int, bytes, dict[str, str]]:
 
 
 def without_name(response: httpx.Response, name: str) -> tuple[int, str]:
-    """Return the status and the body, with the report's name masked because the request contained it."""
+    """Return the status and the body, in which the report's name is masked.
+
+    The name is masked because the request contained it.
+    """
     return response.status_code, re.sub(rf"\b{re.escape(name)}\b", "(name)", response.text)

@@ -31,7 +31,10 @@ NUMBERS = "SELECT number FROM orders WHERE number < %s ORDER BY number"
 
 @dataclass
 class Polls:
-    """Counts polls and failures. A poll counts only if that API process has already returned the job."""
+    """Counts polls and failures.
+
+    A poll counts only if the polled API process has already returned the job.
+    """
 
     count: int = 0
     failures: Counter[str] = field(default_factory=Counter)
@@ -137,7 +140,7 @@ class Chaos:
                 self.polls.failures[failure] += 1
 
     def wait_until_all_ended(self, within_seconds: float) -> float:
-        """Wait until all jobs have ended, but at most `within_seconds`. Return the seconds waited."""
+        """Wait at most `within_seconds` until all jobs have ended. Return the number of seconds waited."""
         started_at = time.monotonic()
         while self.poll_unfinished() and time.monotonic() - started_at < within_seconds:
             time.sleep(POLL_SECONDS)

@@ -42,7 +42,7 @@ def running() -> Iterator[str]:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # so that Ctrl-C ends the tests before the server
+                start_new_session=True,  # so that Ctrl-C does not end the server while the tests still run
             )
         try:
             _create_database(process, socket, Path(folder, "log"))

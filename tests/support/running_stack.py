@@ -112,7 +112,7 @@ def running_stack(
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # so that Ctrl-C stops the tests before the stack
+            start_new_session=True,  # so that Ctrl-C does not stop the stack while the tests still run
         )
     try:
         yield Stack(data_dir, **_read_stack_file(process, data_dir / "stack.json", output))

@@ -1,4 +1,4 @@
-"""Serve a folder over HTTP, for example with another product's web page."""
+"""Serve a folder over HTTP. The folder may contain another product's web page, for example."""
 
 import threading
 from collections.abc import Iterator

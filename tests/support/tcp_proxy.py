@@ -17,7 +17,7 @@ _RESET = struct.pack("ii", 1, 0)  # as SO_LINGER, makes close() send an RST
 class Weather:
     """The network conditions of all connections.
 
-    `latency` delays each packet by this many seconds, and `bytes_per_second` limits each direction. If
+    Each packet is delayed by `latency` seconds, and each direction is limited to `bytes_per_second`. If
     `swallows` is true, all data is dropped, but the connection stays open. The connection is closed after
     `ends_after` bytes from the server, with an RST if `resets` is true.
     """

@@ -88,7 +88,7 @@ class Terminals:
         return text
 
     def _run_commands(self, text: str) -> None:
-        """Run the commands. The next block starts in their last folder with their exported variables."""
+        """Run the commands. The next block inherits the folder and the exported variables."""
         state = self.folder / ".terminal"
         script = f"set -e\n{self._replaced(text)}\npwd > {state}\nenv -0 >> {state}\n"
         finished = subprocess.run(  # noqa: S603 - commands of our own document
@@ -125,7 +125,7 @@ class Terminals:
         self.replacements[API] = self.environment["REPORTS_API_URL"] = url[1]
 
     def _count_restarts(self) -> int:
-        """Return how many times both the API and the worker have been restarted."""
+        """Count the restarts of the API and of the worker, and return the smaller number."""
         return min(self.output.count(f"{part} restarted") for part in ("API", "Worker"))
 
     def _wait_until(self, condition: Callable[[], bool]) -> None:

@@ -1,4 +1,4 @@
-"""Run an HTTPS server on loopback that receives webhooks. Its certificate is signed by a test CA."""
+"""Run an HTTPS server that receives webhooks on loopback. Its certificate is signed by a test CA."""
 
 import ssl
 import threading

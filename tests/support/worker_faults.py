@@ -153,7 +153,7 @@ def cluster_on(stack: Stack, prefect: httpx.Client) -> Iterator[Cluster]:
 
 @dataclass(frozen=True)
 class RecoveredJob:
-    """A finished job, and how many seconds after the fault it finished."""
+    """A finished job. `recovery_seconds` is the time from the fault until the job finished."""
 
     job: dict[str, Any]
     recovery_seconds: float

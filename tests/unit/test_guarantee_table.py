@@ -1,4 +1,4 @@
-"""Test that figures are written between a document's markers, and that an unnoticed control fails."""
+"""Test that figures are written between a document's markers, and that an unnoticed violation is an error."""
 
 from datetime import date
 from pathlib import Path

@@ -1,7 +1,7 @@
 """Add an index to Prefect's database.
 
-Prefect has no index on run tags. With 200,000 runs, listing a caller's exports takes a second without an
-index and 10 ms with one.
+Prefect has no index on run tags. With 200,000 runs, listing a caller's exports takes about a second without
+an index and 10 ms with one.
 """
 
 import psycopg

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from flows.settings import Settings
 
-# Modules to import before the first fork. The first two are the flows. If the others were not in this list,
-# each run would spend another 100 ms importing them.
+# Modules to import before the first fork. The first two contain the flows. If the others were not in this
+# list, each run would spend another 100 ms importing them.
 PRELOAD = [
     "flows.export",
     "flows.delivery",
@@ -116,7 +116,7 @@ def _run_next(connection: Connection, settings: "Settings") -> None:
 def _find_leftovers() -> str | None:
     """Send the run's remaining events, log lines and spans.
 
-    Returns the reason why the process must not execute another run, or None.
+    Returns the reason why the process must not execute another run, or None if it may.
     """
     from deployments.warm_worker.processes.prefect_internals import flush_background_services
 

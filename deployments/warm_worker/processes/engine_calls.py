@@ -1,7 +1,8 @@
-"""Answer two requests from the flow engine in the child process, because Prefect's server would add nothing.
+"""Answer two of the flow engine's requests within the child process.
 
-Before the engine starts a run, it stores the flow's version and its retry policy, even if the flow has no
-retries. After the start, the engine reads the run that the worker has just claimed.
+These requests do not need Prefect's server. Before the engine starts a run, it stores the flow's version and
+retry policy, even if the flow has no retries. After the start, the engine reads the run that the worker has
+just claimed.
 """
 
 from collections.abc import Iterator
@@ -16,7 +17,10 @@ ENGINE_UPDATE = {"flow_version", "empirical_policy"}
 
 
 class EngineCalls:
-    """Replaces a client's `update_flow_run` and `read_flow_run` methods, each until its first call."""
+    """Replaces a client's `update_flow_run` and `read_flow_run` methods.
+
+    Each method is restored when it is first called.
+    """
 
     def __init__(self, client: SyncPrefectClient, flow_run: FlowRun) -> None:
         self._client, self._flow_run, self._run_count = client, flow_run, flow_run.run_count

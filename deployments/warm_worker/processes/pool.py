@@ -13,8 +13,8 @@ from typing import Any
 from deployments.warm_worker.processes import child
 from deployments.warm_worker.processes.process import WarmProcess
 
-# A replacement process starts after this many seconds, because its startup slows down other runs. The wait
-# ends early if a run needs a process.
+# The startup of a process slows down other runs, so a replacement process starts only after this many
+# seconds. The wait ends early if a run needs a process.
 REFILL_DELAY_SECONDS = 1.0
 
 

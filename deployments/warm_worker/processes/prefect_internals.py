@@ -93,7 +93,7 @@ def _is_informative(record: logging.LogRecord) -> bool:
 
 
 def keep_result_storage() -> None:
-    """Request the server's default result storage and cache it. This also opens the client's connection."""
+    """Cache the id of the server's default result storage. The request also opens the client's connection."""
     block_id = results._read_server_default_result_storage_block_id()
     vars(results).update(_read_server_default_result_storage_block_id=lambda: block_id)
 

@@ -1,8 +1,9 @@
-"""Send only one event for a task run that ends within the first seconds of its flow run.
+"""Send only one event for a task run that ends within the first few seconds of its flow run.
 
 Task-run events account for more than half of the load and of the database rows that a small export causes in
-Prefect. The final event of a task run contains the start time and everything else that the UI shows. A longer
-task run sends an event with its latest state after these seconds, and an event for each later state.
+Prefect. The final event of a task run contains the start time and everything else that the UI shows. If a
+task run is still unfinished after the first few seconds, an event with its latest state is sent then. Each
+later state is sent immediately.
 
 The event of a completed task run names only the flow run, because Prefect stores each related resource in a
 separate row. Other events name all related resources, so that automations can filter them.
@@ -62,7 +63,7 @@ class TaskRunEvents:
             return self._last.get(task_run.id)
 
     def release(self) -> None:
-        """Emit the latest event of each unfinished task run, and emit later events immediately."""
+        """Emit the latest event of each unfinished task run. Later events are emitted immediately."""
         with self._lock:
             self._holds = False
             for send in self._held.values():

@@ -21,7 +21,7 @@ def records(columns: Sequence[pa.Array], options: CsvOptions) -> bytes:
 
     The columns are arrays of large strings, and all arrays have the same length.
     """
-    if len(columns) == 1:  # In a file with one column, nulls, empty strings and `\\.` need special quoting.
+    if len(columns) == 1:  # In a file with one column, nulls, empty strings and `\.` need special quoting.
         return "".join(record([cell], options) for cell in columns[0].to_pylist()).encode()
     *others, last = (_cells(column, options) for column in columns)
     last = _joined(last, options.line_end, "")

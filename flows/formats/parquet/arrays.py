@@ -64,7 +64,10 @@ def _list_converter(kind: pa.DataType) -> Convert:
 
 
 def _element_converter(kind: pa.DataType) -> Convert:
-    """Return the function that converts the text of an element, or the elements of a nested list."""
+    """Return the function that converts one element of an array.
+
+    The element is text, or a list if the array is nested.
+    """
     convert = _element_converter(kind.value_type) if pa.types.is_list(kind) else _text_converter(kind)
     if not pa.types.is_list(kind):
         return convert

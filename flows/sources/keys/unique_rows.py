@@ -48,9 +48,10 @@ def has_unique_rows(
 ) -> bool:
     """Return whether keys other than null are certain to be unique.
 
-    `unique_columns` returns a table's sets of unique columns. If `compares_text` is false, equal texts of two
-    columns prove nothing. SQLite compares them with the collation of the first column, such as NOCASE, and
-    the other column may contain several texts that are equal in that collation.
+    `unique_columns` returns a table's sets of unique columns. If `compares_text` is false, equalities between
+    two text columns are ignored. This is needed for SQLite, which compares the columns with the collation of
+    the first one, such as NOCASE. The second column may contain several strings that are equal in that
+    collation.
     """
     column = _column(key)
     if column is None or column.table is None:
@@ -87,7 +88,7 @@ def _is_fixed(
     equalities: Iterable[Equality],
     unique_columns: UniqueColumns,
 ) -> bool:
-    """Return whether a combination of rows from the `reached` tables matches at most one row of `table`."""
+    """Return whether each combination of rows from `reached` matches at most one row of `table`."""
     columns = {
         equality.column
         for equality in equalities
@@ -117,7 +118,10 @@ def _sources(source: FromClause) -> Iterator[FromClause]:
 
 
 def _join_equalities(sources: Iterable[FromClause]) -> Iterator[Equality]:
-    """Yield the equalities in ON clauses. In an outer join, they restrict only the rows of the right side."""
+    """Yield the equalities in ON clauses.
+
+    In a left outer join, these equalities restrict only the rows from the right side.
+    """
     for source in sources:
         if isinstance(source, FromGrouping):
             yield from _join_equalities([source.element])

@@ -1,9 +1,9 @@
 """Read each row from MariaDB as a single string and let Arrow split the strings into columns.
 
 pymysql is slow because it reads each value separately. Each row is therefore selected as one value, the
-CONCAT_WS of its columns. On the survey report with 200,000 rows, a row takes 12.3 µs (docs/speed.md). That is
-1.9 times as fast as pandas in chunks; the general source is 1.2 times as fast. Without JSON columns, the
-factors are 2.3 and 1.0. Using a driver written in C made no difference.
+CONCAT_WS of its columns. Exporting 200,000 rows from the survey report takes 12.3 µs per row (docs/speed.md).
+This is 1.9 times as fast as reading the rows in chunks with pandas. The general source is 1.2 times as fast
+as pandas. Without JSON columns, the factors are 2.3 and 1.0. Using a driver written in C made no difference.
 
 The general source takes over when a row cannot be represented exactly as a string.
 """
@@ -159,7 +159,7 @@ def _reader(
 
 
 def _split(rows: DriverRows, driver_types: Sequence[int]) -> list[Values]:
-    """Split the rows into columns with the values that the driver would have returned."""
+    """Split the rows into columns that contain the values that the driver would have returned."""
     records = [record for (record,) in rows]
     # A record may be bytes instead of a string. It is null if a value does not fit into a packet.
     if set(map(type, records)) != {str}:

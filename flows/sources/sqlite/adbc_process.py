@@ -40,7 +40,7 @@ NULL_BEGINS = 0xFF  # This byte never occurs in UTF-8.
 # To convert Python values, pyarrow would import pandas, which takes a second. pa.nulls() avoids this.
 _NULL_TEXT, _NULL_FLOAT = (pa.nulls(1, kind)[0] for kind in (pa.binary(), pa.float64()))
 
-# This stack is shallower than the parent's. The lower limit makes both processes fail on the same documents.
+# The parent's call stack is deeper. With this lower limit, both processes fail on the same documents.
 _RECURSION_LIMIT = 500
 _LARGE_TEXT = pa.large_string()
 _Order = dict[str, Any]
@@ -53,9 +53,9 @@ class Irregular(Exception):
 def checked(batches: Iterable[pa.RecordBatch], order: _Order) -> Iterator[pa.RecordBatch]:
     """Check and convert the batches that the query in `order` returns.
 
-    `order` contains the kind of each column, the number of answers, and the byte string that stands for null,
-    in hex. A batch contains the values of the columns, then the answers as JSON, then the whole document if
-    there are any answers, and finally a column that is null for regular rows.
+    `order` contains the kind of each column, the number of answers, and the hex digits of the byte string
+    that stands for null. A batch contains the values of the columns, then the answers as JSON, then the whole
+    document if there are any answers, and finally a column that is null for regular rows.
 
     Raises Irregular if this process cannot read a value exactly.
     """
@@ -122,9 +122,9 @@ _READ: dict[str, Callable[[Iterator[pa.Array], pa.Scalar], pa.Array]] = {
 def _check_documents(documents: pa.Array, answers: list[pa.Array]) -> None:
     """Raise Irregular if a document contains the same key twice.
 
-    SQLite would return the first value and Python the last. A document cannot contain a duplicate if its
-    number of keys does not exceed its number of answers. Only documents that seem to have more keys are
-    decoded. This happens, for example, if a string contains a colon or a key belongs to no question.
+    SQLite would return the first value and Python the last. A document with no more keys than answers cannot
+    contain a duplicate. Only documents that seem to have more keys are decoded. A document can seem to have
+    more keys, for example, because a string contains a colon, or because a key belongs to no question.
     """
     if _codes(documents).min(initial=1) == 0:  # SQLite treats a null byte as the end of the text.
         raise Irregular

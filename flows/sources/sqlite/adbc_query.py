@@ -72,7 +72,7 @@ def can_read(request: ExportRequest, columns: Sequence[OutputColumn]) -> bool:
     questions = question_keys(columns)
     return (
         all(_kind(selected.type) and not _is_expensive(selected) for selected in [*plain, key])
-        and _kind(key.type) != FLOAT  # Errors show the stored key unchanged, and it may be an integer.
+        and _kind(key.type) != FLOAT  # The stored key may be an integer, and errors must show it unchanged.
         and all(map(_is_stable, visitors.iterate(statement.rows(request, plain))))
         and len(questions) <= MAX_QUESTIONS
         and not any('"' in question or "\\" in question for question in questions)

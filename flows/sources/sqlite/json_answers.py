@@ -22,7 +22,7 @@ _MAX_DIGITS = sys.int_info.str_digits_check_threshold  # Python can be configure
 
 
 def texts(answers: pa.Array, question: Question) -> pa.Array:
-    """Convert answers to cell text, or to integers if the column is for a single choice.
+    """Convert answers to cell text, or to 1 and 0 if the column shows whether one choice was selected.
 
     `answers` is a `large_string` array of JSON without spaces between tokens. An empty string means that the
     question was not answered.

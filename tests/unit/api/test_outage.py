@@ -40,7 +40,10 @@ def test_responses_to_other_calls_extend_a_call() -> None:
 
 
 async def silence(limit: OutageLimit, responses: list[float]) -> float:
-    """Respond after each delay, then stop. Return the seconds from the last response until the call ends."""
+    """Respond after each delay, then stop responding.
+
+    Return the number of seconds from the last response to the timeout.
+    """
 
     async def respond() -> None:
         for delay in responses:

@@ -1,4 +1,4 @@
-"""Test that the general source writes the golden file of each preset from SQLite."""
+"""Test that the general source reproduces the golden file of each preset when it reads from SQLite."""
 
 from typing import Any
 

@@ -17,7 +17,7 @@ RUN_ID = UUID(int=7)
 
 @dataclass
 class Prefect:
-    """A fake of Prefect's client that knows one run."""
+    """A fake Prefect client that knows one run."""
 
     tags: list[str]
     is_down: bool = False

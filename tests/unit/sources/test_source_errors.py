@@ -105,7 +105,7 @@ UNNUMBERED: dict[str, type[ExportError]] = {
 
 
 def tree(kind: type[Exception]) -> Iterator[type[Exception]]:
-    """Yield a class and all its subclasses, except those from tests or other packages."""
+    """Yield a class and all its subclasses that are defined by a database driver."""
     yield kind
     for subclass in kind.__subclasses__():
         if subclass.__module__.partition(".")[0] in {"psycopg", "pymysql", "sqlite3"}:

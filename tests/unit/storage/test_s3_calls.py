@@ -31,7 +31,7 @@ class Cancelled(BaseException):
 
 
 class Server(socketserver.ThreadingTCPServer):
-    """Fake S3 server. Methods in `silent` receive no response, and `slow_down` makes all calls fail."""
+    """Fake S3 server. Calls in `silent` receive no response. If `slow_down` is true, all calls fail."""
 
     daemon_threads = True
     request_queue_size = 64

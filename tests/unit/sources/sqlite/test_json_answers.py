@@ -83,7 +83,7 @@ def test_a_choice_that_is_a_comma_is_not_a_separator(answer: str, expected: str)
 
 
 def test_a_number_with_more_digits_than_python_parses_is_rejected() -> None:
-    """Integers over Python's digit limit are rejected, as in any JSON document that Python parses."""
+    """Integers that exceed Python's digit limit are rejected, as in any JSON document that Python parses."""
     with pytest.raises(ValueError, match="digits"):
         texts(pa.array(["1" * 5000], TEXT), ONE)
     assert texts(pa.array(["0." + "1" * 5000], TEXT), ONE) == ["0." + "1" * 5000]
