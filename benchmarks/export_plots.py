@@ -90,7 +90,7 @@ def _bars(axes: Axes, ways: Sequence[Way], ratios: Sequence[float]) -> None:
 
 
 def _memory(findings: Findings, ways: Sequence[Way]) -> Figure:
-    """Plot the peak memory of each way against the number of rows, on logarithmic scales."""
+    """Plot the peak memory of each export method against the number of rows, on logarithmic scales."""
     figure = Figure(figsize=(9.5, 4.6), layout="constrained")
     axes = figure.subplots()
     sizes = sorted({scenario.rows for scenario in findings})

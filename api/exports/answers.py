@@ -1,4 +1,4 @@
-"""Response models of exports."""
+"""Response models for exports."""
 
 from datetime import datetime
 from typing import Any

@@ -156,7 +156,7 @@ def _request_at(spec: ScheduleSpec, reports: Mapping[str, Report], now: datetime
 
     Raises InvalidRequest with pointers into the body of the schedule.
     """
-    since = now - recurrence.MIN_INTERVAL  # the range `since-last` must not be empty
+    since = now - recurrence.MIN_INTERVAL  # go back one interval so that the `since-last` range is not empty
     try:
         return parse_stored_request(request_for_run(spec.export, spec.recurring(since), now, None), reports)
     except InvalidRequest as error:

@@ -22,9 +22,9 @@ def described_by(model: type[BaseModel]) -> PlainValidator:
 
 
 def validated(model: type[M], value: Any, unknown_field: str = "Unknown field.", **context: Any) -> M:
-    """Validate the value with the context.
+    """Validate the value against the model and return the result. `context` is passed to the validators.
 
-    Raises InvalidRequest with all errors.
+    Raises InvalidRequest with all of the errors.
     """
     try:
         return model.model_validate(value, context=context)

@@ -83,7 +83,9 @@ class S3Calls:
         return self.call(method, **arguments)
 
     async def _watched(self, method: str, silence_seconds: float, arguments: dict[str, Any]) -> Any:
-        await self.files.set_session()  # The first call takes about a second of CPU time and sends no data.
+        # Creating the session takes about a second of CPU time without sending any data, so do it before
+        # watching for progress.
+        await self.files.set_session()
         call = asyncio.ensure_future(self.files._call_s3(method, **arguments))
         bytes_before, progressed_at = self._transferred(), monotonic()
         while not (await asyncio.wait([call], timeout=silence_seconds / CHECKS_PER_SILENCE))[0]:

@@ -33,7 +33,7 @@ NUMBERS = "SELECT number FROM orders WHERE number < %s ORDER BY number"
 class Polls:
     """Counts polls and failures.
 
-    A poll counts only if the polled API process has already returned the job.
+    A poll of a job counts only if an earlier response from the same API process included that job.
     """
 
     count: int = 0
@@ -140,7 +140,7 @@ class Chaos:
                 self.polls.failures[failure] += 1
 
     def wait_until_all_ended(self, within_seconds: float) -> float:
-        """Wait at most `within_seconds` until all jobs have ended. Return the number of seconds waited."""
+        """Wait up to `within_seconds` for all jobs to end. Return the number of seconds waited."""
         started_at = time.monotonic()
         while self.poll_unfinished() and time.monotonic() - started_at < within_seconds:
             time.sleep(POLL_SECONDS)
