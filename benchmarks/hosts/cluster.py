@@ -88,7 +88,9 @@ class Cluster:
 
 @contextmanager
 def open_cluster() -> Iterator[Cluster]:
-    """Start both APIs, one worker and one Prefect server. The caller starts the others."""
+    """Start both APIs, one worker and one Prefect server. The caller starts the processes on the remaining
+    hosts.
+    """
     with (
         TemporaryDirectory(prefix="hosts-", ignore_cleanup_errors=True) as folder,
         open_network() as network,

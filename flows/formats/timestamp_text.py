@@ -30,9 +30,10 @@ def naive(timestamps: pa.Array, local: bool) -> pa.Array:
 
 
 def zoned(timestamps: pa.Array, zone: ZoneInfo, local: bool) -> pa.Array | None:
-    """Return the text of UTC timestamps, converted to this time zone.
+    """Convert UTC timestamps to this time zone, and return them as text.
 
-    Return None if a day is out of range, or if the zone's offset has seconds or changes on one of the days.
+    Return None if a day is out of range, or if the zone's offset on any of the days includes seconds or
+    changes during the day.
     """
     counts = timestamps.cast(pa.int64())
     present = counts.drop_null().to_numpy()

@@ -33,8 +33,8 @@ _PATTERNS = {
     "uuid": "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}",
     "date": "[0-9]{4}-[0-9]{2}-[0-9]{2}",
 }
-# A word starts at a capital letter that follows a lower-case letter or digit. In a series of capitals such as
-# HTTPStatus, the last capital starts a word if a lower-case letter follows it.
+# A word starts at a capital letter that follows a lower-case letter or digit. In a run of capitals, the last
+# capital starts a new word if a lower-case letter follows it, as in HTTPStatus.
 _WORD_STARTS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _ACRONYM = re.compile(r"[A-Z][A-Z0-9]+")
 _ANY_TEXT = r"[^\x00-\x1f\x7f]{1,200}"

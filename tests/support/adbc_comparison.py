@@ -1,4 +1,4 @@
-"""Compare the SQLite source that uses a second process with the SQLAlchemy source."""
+"""Compare the SQLite source, which uses a second process, to the SQLAlchemy source."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Write CSV files from PostgreSQL's own records or from typed chunks. Both produce identical bytes."""
+"""Write CSV files from records formatted by PostgreSQL or from typed chunks. Both produce identical bytes."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace

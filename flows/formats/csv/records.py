@@ -67,7 +67,7 @@ def _have_marks(joined: bytes, begins: Offsets, marks: Sequence[str]) -> Flags:
 
 
 def _not_null(texts: pa.Array, mask: Flags) -> Flags:
-    """Clear the mask for nulls, because their bytes are undefined."""
+    """Set the mask to False wherever the text is null, because the bytes of a null are undefined."""
     return mask & flags(texts.is_valid()) if texts.null_count else mask
 
 

@@ -1,4 +1,4 @@
-"""Test that validating schedules is limited and does not block the event loop."""
+"""Test that schedule validation is rate-limited and does not block the event loop."""
 
 import asyncio
 from dataclasses import dataclass
