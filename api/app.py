@@ -198,7 +198,7 @@ def _checks(
             raise LookupError("no worker is online")
 
     async def check_files() -> str | None:
-        """Spot-check the stored files by checking the file of the most recently finished export."""
+        """Spot-check the storage by looking for the file of the most recently finished export."""
         job = await reader.latest_done()
         return "missing" if job is not None and (await files.check(job)).file_lost else None
 

@@ -12,7 +12,7 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]  # types-PyYAML is not installed
 
 _HERE = Path(__file__).resolve().parent
-# The wheel contains prefect.yaml in this package. In a checkout, the file is in the root folder.
+# In the wheel, prefect.yaml is part of this package. In a checkout, it is in the root folder.
 SHIPPED = next(path for path in (_HERE / "prefect.yaml", _HERE.parent / "prefect.yaml") if path.exists())
 USERS = Path("prefect.yaml")
 EXPORT = "flows.export.export_report"
@@ -29,8 +29,8 @@ class DeploymentsInvalid(Exception):
 def read_deployments(environment: Mapping[str, str]) -> list[Deployment]:
     """Return all deployments to register. They use the work pool in REPORTS_WORK_POOL.
 
-    Deployments of other flows in the user's file are omitted. Raises DeploymentsInvalid if the file is
-    invalid or names a different work pool.
+    Deployments in the user's file are omitted unless they run the export flow. Raises DeploymentsInvalid if
+    the file is invalid or names a different work pool.
     """
     pool = environment.get(POOL_SETTING) or DEFAULT_POOL
     shipped = yaml.safe_load(SHIPPED.read_text())["deployments"]
@@ -41,7 +41,7 @@ def read_deployments(environment: Mapping[str, str]) -> list[Deployment]:
 
 
 def write_file(deployments: list[Deployment], folder: Path) -> Path:
-    """Write a prefect.yaml that contains these deployments for `prefect deploy`, and return its path."""
+    """Write these deployments to a prefect.yaml file for `prefect deploy`, and return its path."""
     path = folder / "prefect.yaml"
     # If `pull` were missing, Prefect would add a step that changes the working directory. The worker does not
     # run pull steps.
@@ -79,9 +79,9 @@ def _parse(path: Path) -> list[Deployment]:
 
 
 def _check_pool(deployment: Deployment, pool: str) -> None:
-    """Set the work pool if the file names none.
+    """Set the work pool of a deployment that names none.
 
-    Raises DeploymentsInvalid if the file names a different work pool than REPORTS_WORK_POOL.
+    Raises DeploymentsInvalid if the deployment names a work pool other than the one in REPORTS_WORK_POOL.
     """
     work_pool = deployment.setdefault("work_pool", {})
     name = work_pool.setdefault("name", pool) if isinstance(work_pool, dict) else work_pool

@@ -1,6 +1,7 @@
 """Define the settings of a run.
 
-Each field is read from the environment variable with the same name in upper case and the prefix REPORTS_.
+Each field is read from an environment variable. The variable's name is REPORTS_ followed by the field's name
+in upper case.
 """
 
 import logging

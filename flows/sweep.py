@@ -1,6 +1,6 @@
 """Remove expired files, exports that their owners have deleted, and orphaned objects.
 
-The flow also follows up on ended runs in case no warm worker is running to do so.
+The flow also follows up on runs that have ended, in case no warm worker is running to do so.
 
 An object is valid if it comes from the attempt that is recorded in the run's receipt. Every other object
 under the run's id is an orphan. Orphans come from attempts that were replaced, uploads whose responses were
@@ -136,8 +136,8 @@ def _orphans(
 ) -> Iterator[StoredObject]:
     """Yield the orphans among the stored objects.
 
-    The caller lists the objects before this function reads the runs. The receipt of a run that ends in
-    between is therefore found.
+    The caller lists the objects before this function reads the runs. If a run ends in between, its receipt is
+    therefore found.
     """
     job_ids = sorted({item.job_id for item in stored if item.job_id is not None})
     owners: dict[str, OwnerRun] = {}
@@ -178,7 +178,7 @@ def _expired(client: SyncPrefectClient, oldest: datetime, last: LastSweep | None
 
 
 def _deleted(client: SyncPrefectClient) -> list[FlowRun]:
-    """Return the ended runs of exports that their owners have deleted."""
+    """Return the runs that have ended and whose exports were deleted by their owners."""
     runs = history.read_ended_runs(
         client, flow_names.EXPORT, None, datetime.now(UTC) + OVERLAP, tag=DELETED_TAG, name=DELETED_NAME
     )

@@ -104,7 +104,7 @@ def storage(stack: Stack) -> S3Storage:
         for name, value in stack.aws.items():
             patch.setenv(name, value)
         storage = S3Storage(stack.bucket, "tests")
-        storage.check()  # this connects while the environment is patched
+        storage.check()  # connect now, while the environment contains the credentials
         return storage
 
 

@@ -18,7 +18,7 @@ class Caller:
     sees_pii: bool = True  # False masks personal data
     claims: Claims | None = None  # maps each claim to its allowed values; None permits all rows
     key_id: str | None = field(default=None, compare=False)  # id of the API key, if one was used
-    issuer: str | None = field(default=None, compare=False)  # caller of the API key that created the token
+    issuer: str | None = field(default=None, compare=False)  # caller whose API key created the token
 
     @property
     def rights(self) -> Rights | None:

@@ -99,7 +99,7 @@ class Quota:
 class Entry:
     """An attempt to start an export or create a schedule.
 
-    `earlier` is the number of the caller's attempts that were already in progress.
+    `earlier` is the number of the caller's attempts that were already in progress when this one began.
     """
 
     def __init__(self, earlier: int) -> None:
@@ -151,8 +151,8 @@ class Admission:
 class Limits:
     """Limits on exports, schedules, previews and tokens. They apply to each caller separately.
 
-    `rules` limits how often a caller may create or change a schedule, even an invalid one, because evaluating
-    an RRULE takes up to 0.2 seconds.
+    `rules` limits how often a caller may try to create or change a schedule, because evaluating an RRULE
+    takes up to 0.2 seconds. Attempts with invalid schedules count too.
     """
 
     starts: Admission

@@ -25,7 +25,7 @@ async def preview(request: ExportRequest, source: Source, languages: Languages) 
 
 
 def text_size(page: Page) -> TextSize:
-    """Estimate how large the file would be as plain CSV, based on the average row size on the page."""
+    """Estimate how large the file would be as plain CSV, based on the average size of the rows in `page`."""
     header = sum(len(column.label.encode()) + 1 for column in page.columns)
     sizes = [sum(len(_text(value).encode()) + 1 for value in row.values()) for row in page.rows]
     average = sum(sizes) / len(sizes) if sizes else 0

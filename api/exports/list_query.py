@@ -45,7 +45,7 @@ class Search:
 
 
 def contains(text: str, part: str) -> bool:
-    """Return whether the text contains the part, ignoring case."""
+    """Return whether `text` contains `part`, ignoring case."""
     return part.casefold() in text.casefold()
 
 

@@ -22,7 +22,7 @@ TICK_SECONDS = 1.0
 # All unfinished jobs are read at this interval, in case an event was lost. It must be shorter than
 # STALE_AFTER_SECONDS.
 FULL_READ_SECONDS = 3.0
-# Events arrive in bursts, and one read covers a whole burst.
+# Events arrive in bursts. This pause lets a single read cover a whole burst.
 MIN_SECONDS_BETWEEN_READS = 0.05
 # The event that reports a run's end can arrive before the new state is committed. If the job still appears to
 # be unfinished, it is read again.

@@ -19,8 +19,8 @@ from api.exports.flow_run_job import caller_of
 from api.web.problems import Refusal
 from flows.errors import FieldError
 
-# If there are at most 15 exports, one query for these numbers finds the next number. If there are more, the
-# query finds only its order of magnitude.
+# If a request has at most 15 exports, one query for these numbers finds the next number. If it has more, the
+# query finds only the order of magnitude of the next number.
 FIRST_NUMBERS = [*range(1, 17), *(1 << power for power in range(5, 31))]
 NUMBERS_PER_QUERY = 32
 KEY_POINTER = "/headers/Idempotency-Key"

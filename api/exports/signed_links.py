@@ -17,8 +17,8 @@ MAX_CACHED = 10_000
 class SignedLinks:
     """Signs links to the files in `storage`, and removes these files.
 
-    `signer` signs the links. It is the same storage at the address that browsers use, and defaults to
-    `storage`.
+    The links are signed by `signer`, which accesses the same storage at the address that browsers use. It
+    defaults to `storage`.
     """
 
     def __init__(

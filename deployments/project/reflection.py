@@ -111,7 +111,7 @@ def _relations(inspector: Inspector, schema: str | None) -> Iterator[str]:
         yield from inspector.get_table_names(schema=schema)
         yield from inspector.get_view_names(schema=schema)
         yield from inspector.get_materialized_view_names(schema=schema)
-    except NotImplementedError:  # only PostgreSQL and Oracle have materialised views
+    except NotImplementedError:  # only PostgreSQL and Oracle have materialized views
         return
 
 

@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 @contextmanager
 def _shared_metrics(processes: int) -> Iterator[None]:
-    """Let several processes share their metrics, because each scrape reaches only one of them."""
+    """Let several processes share their metrics, because each scrape reaches only one process."""
     if processes == 1:
         yield
         return

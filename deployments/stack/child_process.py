@@ -146,7 +146,7 @@ def _describe(code: int | None) -> str:
 
 
 def _end_with_supervisor() -> None:
-    # The kernel kills this process when the thread that forked it ends, so only the main thread may start
-    # children.
+    # The kernel kills the child process when the thread that forked it ends, so only the main thread may
+    # start children.
     if _libc is not None:
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -83,5 +83,5 @@ def _example(api: str) -> list[str]:
 
 
 def sample_query() -> str:
-    """Return a query string that opens the page with the sample survey and a week that has responses."""
+    """Return the page's query string for the sample survey and a week that has responses."""
     return "?" + urlencode({name: ARTICLE[name] for name in ("surveyId", "from", "to")})

@@ -22,7 +22,7 @@ MARK = "REPORTS_STACK"
 def end_all(mark: str, timeout_seconds: float = 0.8) -> None:
     """Kill all processes whose mark starts with `mark`.
 
-    The search is repeated, because a process may start another one before it is killed.
+    The search is repeated, because a process may start another one just before it is killed itself.
     """
     deadline = time.monotonic() + timeout_seconds
     while (processes := _marked(mark)) and time.monotonic() < deadline:

@@ -15,8 +15,8 @@ from deployments.stack.ports import API_PORT, PREFECT_PORT, Ports
 from deployments.stack.secret_file import secret
 
 PREFECT_LOGIN = "prefect-login"
-# Maps each setting that contains the path of a secret file to the name of the default file. `up` creates this
-# file in the data directory.
+# Maps each setting that contains the path of a secret file to a default file name. If the setting is missing,
+# `up` creates a file with this name in the data directory.
 SECRET_FILES = {
     "REPORTS_WEBHOOK_SECRET_FILE": "webhook-secret",
     "REPORTS_TOKEN_SECRET_FILE": "token-secret",

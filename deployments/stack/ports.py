@@ -5,8 +5,8 @@ import random
 import socket
 from pathlib import Path
 
-# Linux uses ports from 32768 for outgoing connections. The storage server adds 10,000 to each port for gRPC,
-# so HIGHEST plus 10,000 must be less than 32768.
+# Linux uses ports 32768 and above for outgoing connections. The storage server adds 10,000 to each of its
+# ports to get the gRPC port, so HIGHEST plus 10,000 must be less than 32768.
 LOWEST, HIGHEST = 12_000, 22_000
 GRPC_OFFSET = 10_000
 API_PORT, PREFECT_PORT = 8000, 4200
@@ -28,7 +28,7 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
 
 
 class Ports:
-    """Chooses the ports of a stack by role. Ports from the last start are reused if they are still free."""
+    """Chooses a port for each role. Ports from the last start are reused if they are still free."""
 
     def __init__(self, file: Path) -> None:
         self._file = file

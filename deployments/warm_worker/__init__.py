@@ -11,7 +11,7 @@ from deployments.warm_worker.versions import installed_version, is_tested
 
 if TYPE_CHECKING or is_tested(installed_version()):
     from deployments.warm_worker.worker import WarmWorker
-else:  # StockWorker does not import Prefect internals
+else:  # unlike WarmWorker, StockWorker does not import Prefect internals
     from deployments.warm_worker.stock_worker import StockWorker as WarmWorker
 
 __all__ = ["WarmWorker"]

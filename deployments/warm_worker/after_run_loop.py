@@ -1,4 +1,4 @@
-"""Periodically follow up on runs that ended without a follow-up by their own process.
+"""Periodically follow up on ended runs whose own process did not do so.
 
 See flows/schedules/after_run.py.
 """

@@ -21,7 +21,10 @@ def check_entrypoint(entrypoint: str, others: frozenset[str]) -> str | None:
 
 
 def check_pull_steps(steps: Sequence[dict[str, Any]] | None, others: frozenset[str]) -> str | None:
-    """Return an error message, or None if no pull steps prevent the run. Pull steps could run any command."""
+    """Return an error message if pull steps prevent the run, otherwise None.
+
+    Pull steps could run any command.
+    """
     if not steps or ANY in others:
         return None
     return "The worker does not run pull steps. Remove them from the deployment."

@@ -33,7 +33,7 @@ attempt_seconds = Histogram(
 rows = Counter(f"{PREFIX}_rows", "Rows in finished files.", ["report"])
 file_bytes = Counter(f"{PREFIX}_bytes", "Bytes in finished files.", ["report"])
 
-# Code for an attempt whose process ended without reporting a result.
+# The `code` label of an attempt whose process ended without reporting a result.
 CRASHED = "crashed"
 
 

@@ -1,8 +1,8 @@
 """Reschedule lost runs for another attempt with the same run id.
 
-A run is lost if its worker or process has crashed. There are three signs of this. The run was claimed but not
-started, Prefect has marked it as crashed, or its progress artifact is too old. A healthy run updates the
-artifact at least every 5 s, even if its export is slow.
+A run is lost if its worker or process has crashed. There are three possible signs of this: the run was
+claimed but not started, Prefect has marked it as crashed, or its progress artifact is too old. A healthy run
+updates the artifact at least every 5 s, even if its export is slow.
 """
 
 import logging
@@ -83,7 +83,7 @@ class Rescuer:
         lost = [run for run in runs if is_lost(run, heartbeats.get(run.id), now)]
         for run in lost:
             if (process := self._own.get(run.id)) is not None:
-                process.kill()  # the process hangs; the next sweep reschedules the crashed run
+                process.kill()  # the process hangs; the next sweep reschedules its run
             elif run.id not in self._claimed:
                 await self._reschedule(run, "Its worker crashed.")
         return [run.id for run in lost]

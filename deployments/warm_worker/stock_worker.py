@@ -95,7 +95,7 @@ class StockWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
     ) -> None:
         """End the process of a run that was cancelled before its flow started.
 
-        If the flow is already running, it ends by itself.
+        If the flow is already running, the process ends by itself.
         """
         for process in self._processes.values():
             if str(process.pid) == infrastructure_pid:

@@ -154,7 +154,7 @@ def _zoned_text(value: datetime, offsets: "_Offsets", local: bool) -> str:
 
 
 class _Offsets(dict[tuple[int, int, int], tuple[timedelta, str] | None]):
-    """The UTC offsets of a time zone, cached by quarter hour.
+    """The UTC offsets of a time zone, cached for each quarter of an hour.
 
     Computing each offset from the zone would take three times as long. A key consists of the day's ordinal,
     the hour and the quarter, all in UTC. The value is None if the offset changes within the quarter.
@@ -179,7 +179,8 @@ class _Offsets(dict[tuple[int, int, int], tuple[timedelta, str] | None]):
 def _iso_text(value: datetime) -> str:
     """Return the timestamp in ISO format with microseconds.
 
-    isoformat() is a third faster without an explicit precision, so the precision is passed only when needed.
+    isoformat() is a third faster without an explicit precision. The precision is therefore passed only if the
+    microseconds are 0, because isoformat() would otherwise omit them.
     """
     return value.isoformat() if value.microsecond else value.isoformat("T", "microseconds")
 

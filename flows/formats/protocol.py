@@ -103,7 +103,7 @@ class Format(Protocol):
         """Return the CSV options for PostgreSQL's COPY, or None.
 
         Options are returned only if the writer can use the records from COPY unchanged. If the result is
-        None, the writer receives typed chunks from every database.
+        None, the writer receives typed chunks, even from PostgreSQL.
         """
 
     def writer(self, options: Any, output: Output) -> Writer: ...

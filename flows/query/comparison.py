@@ -57,7 +57,7 @@ def is_standard(kind: TypeEngine[Any]) -> bool:
 def stores_text(kind: TypeEngine[Any]) -> bool:
     """Return whether SQLite stores this type as ISO text.
 
-    The result is false for a custom type or storage format, because it may store something else.
+    The result is false for a custom type or storage format, because such a column may contain something else.
     """
     if not isinstance(kind, DateTime | Date) or not is_standard(kind):
         return False
@@ -138,7 +138,7 @@ def contains(column: ColumnElement[Any], text: str) -> ColumnElement[bool]:
 
 
 def _needs_replacement(char: str) -> bool:
-    """Return whether the character has distinct upper- and lower-case forms, neither of them in ASCII."""
+    """Return whether the character's upper- and lower-case forms differ and both are outside ASCII."""
     cases = {char.lower(), char.upper()}
     return len(cases) == 2 and all(len(form) == 1 and not form.isascii() for form in cases)
 
@@ -178,7 +178,10 @@ class CursorValue(FunctionElement[Any]):
 
 
 class PrintedText(FunctionElement[str]):
-    """The text of a value. On PostgreSQL, a cast would strip the trailing spaces of a CHAR value."""
+    """The text of a value.
+
+    On PostgreSQL, `printed` produces the text, because a cast would strip a CHAR value's trailing spaces.
+    """
 
     name = "printed_text"
     inherit_cache = True

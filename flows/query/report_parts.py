@@ -136,8 +136,8 @@ class Questions:
     `select` returns a row (key, label, multiple) for each question, in order. If `multiple` is true, the
     answer is a list, and its items are joined with `; `. Like `Report.scope`, `scope` restricts the questions
     to the scope values in the request. `pii` marks the answers as personal data. Callers who may not see
-    personal data get no question columns. `choices` declares the choices of the questions. If it is set,
-    exports can contain codes or labels, and a separate column for each choice.
+    personal data get no question columns. `choices` declares the choices of the questions. If it is set, an
+    export can contain either codes or labels, and it can have a separate column for each choice.
     """
 
     answers: ColumnElement[Any]

@@ -120,7 +120,7 @@ def _is_later(option: str, value: Any) -> bool:
 def _row_restrictions(report: Report) -> dict[str, tuple[str, ...]]:
     """Return the allowed values of each claim that restricts the rows.
 
-    Claims that restrict only a scope are omitted, because the request contains the value of the scope.
+    Claims that restrict only a scope are omitted, because the request already contains the scope's value.
     """
     names = {*report.claims, *report.session_claims.values()}
     restricted = {name: values for name, values in report.rights.items() if ALL_VALUES not in values}

@@ -81,7 +81,8 @@ def read_name(value: object) -> str:
 def _is_printable(name: str) -> bool:
     """Return whether the name is printable.
 
-    It must contain a visible character, and no characters that break a line or hide other characters.
+    A printable name contains at least one visible character. It contains no characters that break a line or
+    hide other characters.
     """
     is_visible = any(char == " " or category(char) not in ("Cf", "Zs") for char in name)
     return is_visible and all(map(_is_allowed, name))

@@ -157,7 +157,7 @@ def any_report_model(dates: bool = True) -> type[ReportRequest]:
     """Return the model that validates requests whose report is unknown.
 
     The model rejects the `report` field. It also validates the fields that all reports have in common, so
-    that errors in these fields are reported together with the unknown report.
+    that errors in these fields are reported together with the error about the unknown report.
     """
     fields = _fields({}, _optional_dates() if dates else _no_dates())
     fields |= {
@@ -260,7 +260,7 @@ def _filters(report: Report) -> type[FilterModel]:
 
 def _check_period(report: Report, end: date | datetime, info: ValidationInfo) -> date | datetime:
     if not {"from_", "time_zone"} <= info.data.keys():
-        return end  # The error in the other field is reported separately.
+        return end  # An error in `from` or `timeZone` is reported separately.
     try:
         period = date_range.resolve(info.data["from_"], end, info.data["time_zone"] or ZoneInfo("UTC"))
     except ValueError as error:

@@ -88,7 +88,7 @@ def _both(one: frozenset[str], other: frozenset[str]) -> frozenset[str]:
 def covers(report: Report, claims: Claims | None, body: Mapping[str, Any], made_with: Claims | None) -> bool:
     """Return whether the claims allow all rows of an export whose request is `body`.
 
-    `made_with` contains the claims with which the export was created.
+    `made_with` contains the claims that applied when the export was created.
     """
     for name in report.claim_names if claims is not None else ():
         allowed = allowed_values(claims, name)
@@ -127,7 +127,7 @@ def restrict_report(report: Report, claims: Claims | None) -> Report:
 def session_settings(report: Report) -> dict[str, str]:
     """Return the PostgreSQL settings for row-level security.
 
-    The value of each setting is a JSON array of the allowed values of a claim.
+    Each setting contains the allowed values of one claim, as a JSON array.
     """
     every = (ALL_VALUES,)
     return {

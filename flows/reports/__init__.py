@@ -80,8 +80,8 @@ def load_reports(extra_modules: tuple[str, ...] = (), default: str = "") -> Load
     """Load all reports. An invalid report is returned as a BrokenReport and does not affect the others.
 
     `default` is the name of the default report. Raises DeclarationError if no report has this name. If
-    `default` is empty, the default is `survey-responses`. If that report does not exist, there is a default
-    only if the catalog contains a single report and no broken reports. The single report is then the default.
+    `default` is empty, the default is `survey-responses`. If that report does not exist, the default is the
+    only report in the catalog. If the catalog contains several reports or a broken one, there is no default.
     """
     append_current_folder()
     reports: dict[str, Report] = {}

@@ -14,7 +14,7 @@ Offsets: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.int64]]"
 Flags: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.bool_]]"
 Values: TypeAlias = Sequence[Any] | pa.Array
 
-TEXT = pa.large_string()  # Unlike string(), large_string() has no limit of 2 GiB per chunk.
+TEXT = pa.large_string()  # Unlike string(), large_string() is not limited to 2 GiB per chunk.
 TIMESTAMP = pa.timestamp("us")
 _ARROW_TYPES = {str: TEXT, int: pa.int64(), bool: pa.bool_(), float: pa.float64()}
 

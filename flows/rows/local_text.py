@@ -10,7 +10,10 @@ LANGUAGE = r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*"
 
 
 class LocalText(str):
-    """A string with translations by language tag. The string itself is the text in the first language."""
+    """A string and its translations, keyed by language tag.
+
+    The string itself is the text in the first of these languages.
+    """
 
     texts: Mapping[str, str]
 
@@ -24,7 +27,7 @@ class LocalText(str):
 
 
 def in_languages(text: str, languages: Sequence[str]) -> str:
-    """Return the translation for the first language that has one, or the text in its default language.
+    """Return the translation for the first language that has one, or the text itself.
 
     A translation for a related language also matches. For example, `de-AT` matches `de`, and `de` matches
     `de-AT`.

@@ -1,13 +1,10 @@
-"""Convert chunks to the DataFrame that a report's `transform` receives, and back, without losing precision.
+"""Convert chunks to DataFrames for a report's `transform`, and back to chunks, without losing precision.
 
 The dtype depends on the type of the column:
 
-integer            Int64
-boolean            boolean
-string, uuid       string; null is distinct from ''
-number             Float64, or object with Decimals
-date, date-time    datetime64[us], in the time zone of the request if the column has a time zone
-time, json         object
+integer            Int64 boolean            boolean string, uuid       string; null is distinct from '' number
+Float64, or object with Decimals date, date-time    datetime64[us], in the time zone of the request if the
+column has a time zone time, json         object
 
 If a chunk contains a value that the dtype cannot represent, such as an integer above 2**63 or PostgreSQL's
 infinite date, the column has dtype object in this chunk.
@@ -154,7 +151,7 @@ def _array(values: Values, column: OutputColumn, zone: ZoneInfo) -> Any:
 
 
 def _typed_arrow(kind: pa.DataType, column: OutputColumn) -> _Build | None:
-    """Return the function that builds the column's array from this Arrow type.
+    """Return the function that builds the column's array from an Arrow array of this type.
 
     Return None if there is no such function.
     """

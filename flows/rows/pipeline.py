@@ -118,5 +118,5 @@ def ended(items: Generator[T, None, None]) -> Iterator[Generator[T, None, None]]
     try:
         yield items
     finally:
-        with suppress(ExportError):  # The error in the other task is the actual cause.
+        with suppress(ExportError):  # If closing fails, an error in another task is the actual cause.
             items.close()

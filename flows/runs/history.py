@@ -1,4 +1,4 @@
-"""Read recently ended runs from Prefect without reading the whole history, and delete old runs."""
+"""Read recently finished runs from Prefect without reading the whole history, and delete old runs."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime

@@ -9,7 +9,8 @@ from typing import NoReturn, TypeVar
 import httpx
 from prefect.exceptions import PrefectException, PrefectHTTPStatusError
 
-# Prefect may share a server with the source database, so both can fail at the same time.
+# Prefect may share a server with the source database. If that server fails, a retry of the run can be
+# scheduled only when Prefect is available again.
 PATIENCE_SECONDS = 60.0
 RETRY_SECONDS = 1.0
 ERRORS = (httpx.HTTPError, PrefectException)

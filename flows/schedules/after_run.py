@@ -1,4 +1,4 @@
-"""Send webhooks for the ended runs of schedules, and pause schedules that keep failing.
+"""Send webhooks when scheduled runs end, and pause schedules that keep failing.
 
 Every scheduled run inherits a tag from its deployment. The tag is removed when the follow-up is complete, so
 no run is missed. Normally, the run's own process does the follow-up in a flow hook. Warm workers (every few
@@ -62,7 +62,7 @@ def follow_up_ended_runs(client: SyncPrefectClient, settings: Settings, ended_af
 
 
 def follow_up_run(client: SyncPrefectClient, run: FlowRun, settings: Settings) -> None:
-    """Send the webhooks of an ended run and pause its schedule if it keeps failing.
+    """Send the webhooks for a finished run, and pause its schedule if the schedule keeps failing.
 
     A run that a worker may still retry is skipped.
     """

@@ -64,7 +64,7 @@ def parse_auto_pause(value: object) -> AutoPause:
 
 
 def failures_until_pause(error: JobError | None) -> int:
-    """Return how many consecutive failures pause a schedule.
+    """Return the number of consecutive failures after which a schedule is paused.
 
     One failure is enough if the caller no longer has access to the rows.
     """

@@ -1,4 +1,4 @@
-"""Compute the dates that a scheduled run covers, from its scheduled time and the last success."""
+"""Use a run's scheduled time and the last successful run to compute the dates that the run covers."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime

@@ -160,7 +160,8 @@ def _check_parts(rule: str) -> None:
 def _check_slots(rule: rrule, now: datetime) -> None:
     """Check that the rule has a slot within the next 5 years and is not too frequent.
 
-    The interval is checked first, because the search for a slot visits every slot.
+    The frequency is checked first. Otherwise, searching for a slot could take a long time, because the search
+    visits every slot of the rule.
     """
     if not EARLIEST <= rule._dtstart <= LATEST:
         raise ValueError(f"must have a DTSTART from {EARLIEST:%Y} to {LATEST:%Y}")
@@ -184,9 +185,9 @@ def _check_number_of_slots(rule: rrule, now: datetime) -> None:
 def _calendar_repeats_after(year: int, last: datetime) -> timedelta:
     """Return an offset that moves a rule close to the end of Python's calendar.
 
-    For a rule that never matches, dateutil searches up to the year 9999, which takes seconds. Moving the rule
-    keeps that search short. The offset is chosen so that weekdays and leap years stay the same for every year
-    from `year` to the year of `last`.
+    For a rule that never matches, dateutil searches up to the year 9999, which takes several seconds. Moving
+    the rule keeps that search short. The offset is chosen so that weekdays and leap years stay the same for
+    every year from `year` to the year of `last`.
     """
     years = last.year - year
     same = next(

@@ -103,10 +103,7 @@ def text_of(expression: ColumnElement[Any]) -> ColumnElement[Any]:
 
 
 def _is_postgresql_specific(kind: TypeEngine[Any]) -> bool:
-    """Return whether values of this type are read as text.
-
-    Examples are arrays, ranges and network addresses.
-    """
+    """Return whether values of this type, such as arrays, ranges and network addresses, are read as text."""
     is_specific = type(kind).__module__.startswith(postgresql.__name__)
     return isinstance(kind, ARRAY) or (is_specific and not isinstance(kind, _EXACT_IN_PYTHON))
 

@@ -20,7 +20,7 @@ from flows.storage.s3_calls import SILENCE_SECONDS, S3Calls
 # All parts except the last have the same size, because some providers, such as Cloudflare R2, require this.
 PART_BYTES = 8 << 20
 MAX_PARTS = 10_000
-# The part size leaves room for a file this many times as large as estimated.
+# Parts are made large enough for a file this many times its estimated size.
 MARGIN = 1.25
 _MIB = 1 << 20
 PARTS_IN_FLIGHT = 2
@@ -92,7 +92,7 @@ class S3Storage:
             ResponseContentDisposition=disposition,
             ResponseContentType=media_type_of(key),
         )
-        # The signature contains the time without fractions of a second.
+        # The time in the signature is truncated to whole seconds.
         return Link(url, now.replace(microsecond=0) + timedelta(seconds=seconds))
 
     def link_size(self, link: Link) -> int:
@@ -138,14 +138,14 @@ class S3Storage:
 def _trust_tls(client: Any) -> None:
     """Turn off payload signing on TLS connections, because TLS already protects the payload.
 
-    Signing requires a hash of the payload, which takes 1 s per GB.
+    Signing requires a hash of the payload. Computing this hash takes 1 s per GB.
     """
     if client.meta.endpoint_url.startswith("https://"):
         client.meta.config.s3 = {**(client.meta.config.s3 or {}), "payload_signing_enabled": False}
 
 
 def part_bytes(estimated_bytes: int) -> int:
-    """Return the part size for a file of this estimated size. The result is a multiple of 1 MiB."""
+    """Return the part size for a file of about `estimated_bytes` bytes. The result is a multiple of 1 MiB."""
     needed = ceil(estimated_bytes * MARGIN / MAX_PARTS)
     return max(PART_BYTES, ceil(needed / _MIB) * _MIB)
 

@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 
 class S3Calls:
-    """A client for S3 that aborts a call after `silence_seconds` without progress.
+    """An S3 client that aborts a call after `silence_seconds` without progress.
 
     If `endpoint_url` is None, the client connects to AWS_ENDPOINT_URL or, by default, to Amazon S3.
     """

@@ -95,7 +95,10 @@ def _limit_to_one_question(fields: dict[str, Any]) -> None:
 
 
 def _query_for_one_report(query: dict[str, Any]) -> dict[str, Any]:
-    """Remove the parameters of other reports, because OpenAPI cannot express mutual exclusion."""
+    """Remove the parameters of other reports.
+
+    OpenAPI cannot express that parameters are mutually exclusive.
+    """
     report = query.get("report", SURVEY_REPORT)
     report_parameters = {name for names in OF_REPORT.values() for name in names} | {
         "items",

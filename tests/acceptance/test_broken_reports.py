@@ -51,7 +51,7 @@ BROKEN = {
 
 @pytest.fixture(scope="module")
 def urls(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """Start two APIs with all broken reports. Only one of them requires authentication."""
+    """Start two APIs that load all of the broken reports. Only one of the APIs requires authentication."""
     folder = tmp_path_factory.mktemp("broken")
     (folder / "broken_reports").mkdir()
     for name, (text, _) in BROKEN.items():

@@ -58,7 +58,7 @@ def start(caller: httpx.Client) -> str:
 def runs(
     prefect: httpx.Client, callers: dict[str, httpx.Client], is_long_run: bool
 ) -> dict[str, list[dict[str, Any]]]:
-    """Wait until Bob's only run has finished, and return every caller's runs at that time."""
+    """Wait for Bob's only run to finish, and then return the current state of all callers' runs."""
     backlogs = LONG_RUN_BACKLOGS if is_long_run else BACKLOGS
     owners = [callers[name] for name, number in backlogs.items() for _ in range(number)]
     with ThreadPoolExecutor(2) as pool:

@@ -23,7 +23,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "orders by a nullable date": ORDERS | {"sort": "-shippedOn,total"},
     "orders by a float": ORDERS | {"sort": "discountRate", "filters": {"gift": False, "items": [1, 2, 3]}},
 }
-PAGE_SIZE = 37  # This does not divide the number of rows, so the last page is shorter.
+PAGE_SIZE = 37  # The number of rows is not a multiple of this, so the last page is shorter.
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Test the limits on starts and waiting exports, and the errors for callers that exceed them."""
+"""Test the limits on exports and schedules, and the errors for callers that exceed them."""
 
 import secrets
 import time

@@ -42,7 +42,7 @@ DAILY = {
 
 @pytest.fixture(scope="module", autouse=True)
 def downloaded(api: httpx.Client) -> Session:
-    """Run an export to completion, then request its state and its download."""
+    """Run an export to completion, then request its state and its download link."""
     session = start(api, ARTICLES_REQUEST | {"name": "canary export"})
     follow(api, session)
     api.get(f"/exports/{session.id}").raise_for_status()

@@ -90,7 +90,10 @@ def store(storage: S3Storage, key: str, content: bytes, dies: bool) -> None:
 
 
 def link_returns(storage: S3Storage, key: str, content: bytes) -> bool:
-    """Check the object through a signed link, as the flow does before it completes an export."""
+    """Return whether a signed link reports the object's full size.
+
+    The flow makes the same check before it completes an export.
+    """
     with storage_errors():
         link = storage.sign(key, content_disposition("a.csv"), 900, datetime.now(UTC))
         return storage.link_size(link) == len(content)

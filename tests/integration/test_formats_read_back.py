@@ -73,7 +73,7 @@ def check_every_format(
     write_csv: WriteFile,
     write_files: Sequence[WriteFile],
 ) -> None:
-    """Check that the JSON Lines and Parquet files from every row source contain the cells of the CSV file."""
+    """Check that the cells of JSON Lines, Parquet and XLSX files from every row source match the CSV file."""
     load(engine, table, rows)
     request = partial(kinds_request, table, timeZone=zone, sort="id")
     keys, cells = csv_cells(partial(write_csv, engine), request())

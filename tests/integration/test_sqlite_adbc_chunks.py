@@ -1,4 +1,4 @@
-"""Test that the child process and the general source return the same rows for any SQLite file."""
+"""Test that the SQLite source's child process returns the same rows as the general source for any file."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -200,7 +200,7 @@ def test_the_general_source_takes_over_at_the_irregular_batch(
 
 
 # The values are invalid text, timestamps that Arrow or Python rejects, and unpaired surrogates. Surrogates
-# cause an error only when they are written.
+# can be read, but they cause an error when they are written to the file.
 BAD_VALUES = [
     "words = x'ff'",
     "at = '2024-01-01 10:00:60'",

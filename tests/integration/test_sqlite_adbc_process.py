@@ -1,4 +1,7 @@
-"""Test that both processes read one snapshot of an SQLite file, and that no fault loses rows."""
+"""Test that the parent and child processes read the same snapshot of an SQLite file.
+
+These tests also check that no fault loses rows.
+"""
 
 import json
 import sqlite3

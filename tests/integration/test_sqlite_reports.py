@@ -1,4 +1,4 @@
-"""Test that the child process and the general source produce the same file for any SQLite report."""
+"""Test that the SQLite source's child process and the general source produce the same file for any report."""
 
 import json
 import sqlite3

@@ -230,7 +230,7 @@ def test_a_deleted_export_leaves_neither_its_name_nor_webhooks(
         sweep_stack.api.delete(schedule).raise_for_status()
         sweep_stack.api.delete(f"/exports/{job_id}").raise_for_status()
         assert sweep_stack.deliveries(job_id) == []
-        sweep_stack.delivery(f"export.done {job_id}")  # as if a follow-up had ended after the deletion
+        sweep_stack.delivery(f"export.done {job_id}")  # as if a follow-up had created it after the deletion
         time.sleep(LOG_SECONDS)
         sweep_stack.wait_for(lambda: sweep_stack.sweep().deleted >= 1)
         assert sweep_stack.deliveries(job_id) == []

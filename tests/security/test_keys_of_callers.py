@@ -292,7 +292,7 @@ class Callers(RuleBasedStateMachine):
                 key.http.close()
 
     def list_deliveries(self, who: int) -> None:
-        """Wait until the webhooks of all runs that the key covers are listed.
+        """Wait until a webhook is listed for every run that the key covers.
 
         Fail if any other webhook is listed.
         """

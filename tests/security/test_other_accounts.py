@@ -135,7 +135,7 @@ def test_no_grpc_port_answers_without_a_certificate(
 
 
 def _is_http1(answer: str) -> bool:
-    """Return whether the server speaks HTTP/1.1 and has rejected the HTTP/2 preface."""
+    """Return whether the server rejected the HTTP/2 preface with an HTTP/1.1 response."""
     return bytes.fromhex(answer).startswith(b"HTTP/1.1 ")
 
 

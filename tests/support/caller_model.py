@@ -16,7 +16,7 @@ _VOLATILE_HEADERS = ("date", "retry-after", "x-request-id")
 
 @dataclass
 class Resource:
-    """A job or schedule. `body` is the body of the request that created it, including later changes."""
+    """A job or schedule. `body` is the body of the request that created it, updated with later changes."""
 
     id: str
     body: Mapping[str, Any]
@@ -149,8 +149,8 @@ def comparable(response: httpx.Response) -> tuple[int, bytes, dict[str, str]]:
 
 
 def without_name(response: httpx.Response, name: str) -> tuple[int, str]:
-    """Return the status and the body, in which the report's name is masked.
+    """Return the status, and the body with the report's name masked.
 
-    The name is masked because the request contained it.
+    The name comes from the request, so it must not count as a difference between two responses.
     """
     return response.status_code, re.sub(rf"\b{re.escape(name)}\b", "(name)", response.text)

@@ -49,7 +49,7 @@ class KnownJobs:
 
 
 class Chaos:
-    """The load on an API, with the report of each accepted job and the final state of each ended job."""
+    """Generates load on an API. Keeps each accepted job's report and each finished job's final state."""
 
     def __init__(self, stack: Stack, faults: Faults, seed: int) -> None:
         self.stack, self._faults = stack, faults

@@ -40,7 +40,7 @@ def launch(api_url: str, folder: Path, *arguments: str, **settings: str) -> subp
 
 
 def _reset_signals() -> None:
-    """Restore the default handlers, because a test run in the background may ignore these signals."""
+    """Restore the default handlers. These signals may be ignored if the tests run in the background."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
 

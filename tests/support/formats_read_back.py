@@ -1,4 +1,4 @@
-"""Compare JSON Lines and Parquet files with the CSV file of the same rows.
+"""Compare JSON Lines, Parquet and XLSX files with a CSV file that contains the same rows.
 
 The CSV file is the reference, because other tests compare it with the table.
 """

@@ -60,7 +60,7 @@ FILES: dict[str, Any] = {
     "excel_comma.csv": {"preset": "excel", "delimiter": ";", "decimalMark": ","},
     "keys_tab.csv": {"header": "keys", "delimiter": "\t"},
 }
-# The request fields for golden files in other formats.
+# The request fields for each golden file in a format other than CSV.
 OTHER_FORMATS: dict[str, dict[str, Any]] = {
     "things.jsonl": {"format": "jsonl"},
     "answers.jsonl": {

@@ -29,7 +29,7 @@ class Figure:
 
 @dataclass
 class GuaranteeTable:
-    """The results of one run. The same `seed` repeats the run's random choices."""
+    """The results of one run. A run with the same `seed` makes the same random choices."""
 
     seed: int
     figures: list[Figure] = field(default_factory=list)

@@ -31,8 +31,8 @@ def build(folder: Path) -> Path:
 def create_environment(folder: Path) -> Path:
     """Create a virtual environment without report-exports, and return its `bin` folder.
 
-    It shares the dependencies of this environment, because reinstalling a gigabyte would take minutes. Python
-    does not read .pth files in the shared folder, so our editable installation is not found.
+    The new environment shares the dependencies of the current one, because reinstalling a gigabyte would take
+    minutes. Python does not read .pth files in the shared folder, so our editable installation is not found.
     """
     venv.create(folder, symlinks=True)
     site_packages = next(folder.glob("lib/python*/site-packages"))

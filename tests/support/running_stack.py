@@ -24,7 +24,7 @@ GENEROUS_LIMITS = {
     "REPORTS_SCHEDULES_PER_CALLER": "10000",
     "REPORTS_PREVIEWS_PER_SECOND": "1000",
     "REPORTS_PREVIEWS_BURST": "10000",
-    "REPORTS_OUTAGE_SECONDS": "10",  # slow responses on a busy machine are not an outage
+    "REPORTS_OUTAGE_SECONDS": "10",  # so that slow responses on a busy machine do not count as an outage
 }
 STACK_VARIABLES = ("REPORTS_", "PREFECT_", "AWS_", "PG")
 

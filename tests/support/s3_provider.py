@@ -1,4 +1,4 @@
-"""A small S3 server that enforces provider-specific rules that the embedded storage does not enforce."""
+"""A small S3 server that enforces provider-specific rules, unlike the embedded storage."""
 
 import hashlib
 import threading

@@ -42,7 +42,7 @@ class _Cut(Exception):
 
 @dataclass(frozen=True)
 class Rule:
-    """A fault that is injected into calls of one operation.
+    """A fault that is injected into calls to one operation.
 
     The first `skip` calls succeed, and the next `times` calls fail. `part` limits the rule to one part of an
     upload.

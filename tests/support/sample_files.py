@@ -34,6 +34,6 @@ def file_of(rows: list[dict[str, Any]], request: ExportRequest, transform: Trans
 
 
 def with_transform(request: ExportRequest, transform: Transform | None) -> ExportRequest:
-    """Return a copy of the request. Its report has this transform and comes from a different file."""
+    """Return a copy of the request. The copy's report has this transform and a different file path."""
     report = replace(request.report, transform=transform, file="/srv/house/recoded_things.py")
     return replace(request, report=report)

@@ -18,7 +18,7 @@ class Weather:
     """The network conditions of all connections.
 
     Each packet is delayed by `latency` seconds, and each direction is limited to `bytes_per_second`. If
-    `swallows` is true, all data is dropped, but the connection stays open. The connection is closed after
+    `swallows` is true, all data is dropped, but connections stay open. Each connection is closed after
     `ends_after` bytes from the server, with an RST if `resets` is true.
     """
 

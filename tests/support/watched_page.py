@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
 
-# The package's Python wrapper reports only counts. The tests need the elements, so they run the script.
+# The package's Python wrapper reports only the number of violations. The tests also report the elements, so
+# they run the package's script directly.
 AXE = files("axe_playwright_python") / "axe.min.js"
 Scheme = Literal["light", "dark"]
 WIDTHS: tuple[int, ...] = (1440, 390)
@@ -47,7 +48,7 @@ class Watched:
             self.complaints.append(f"off-host: {request.url}")
 
     def axe_violations(self) -> list[str]:
-        """Return the page's accessibility violations at every window width and in every color scheme."""
+        """Return the page's accessibility violations for each combination of WIDTHS and SCHEMES."""
         original_size = self.page.viewport_size
         # Unlike a script element, evaluated code is not subject to the page's content security policy.
         self.page.evaluate(AXE.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Test that figures are written between a document's markers, and that an unnoticed violation is an error."""
+"""Test how figures are written to a document, and that `add` fails if a violation was not noticed."""
 
 from datetime import date
 from pathlib import Path

@@ -28,7 +28,10 @@ AddOption: TypeAlias = Callable[..., Any]
 
 
 def add_parser(commands: Commands) -> set[str]:
-    """Add the command and return the names of its options. The scopes of a report add more options."""
+    """Add the command and return the names of its options.
+
+    Options for the scopes of a report are not included.
+    """
     parser = commands.add_parser(
         "export",
         help="export a report and download the file",

@@ -39,7 +39,7 @@ ACTIONS_WITH_BODY = ("create", "preview")
 def add_parser(commands: Commands) -> set[str]:
     """Add the command and its actions. Return the option names of all actions.
 
-    The scopes of a report add more options.
+    Options for the scopes of a report are not included.
     """
     parser = _add(
         commands, "schedules", "create and manage schedules", DESCRIPTION, f"{EXAMPLE}\n{EXIT_CODES}"

@@ -1,8 +1,8 @@
 """Create roles in the embedded PostgreSQL for the service and for the Prefect server.
 
 Neither role is a superuser, because a superuser can read files and run programs. Neither role can read the
-other's tables. The statements run at every start, so they also migrate data directories from earlier
-versions. In those, everything belonged to the superuser.
+other's tables. In data directories from earlier versions, the superuser owns everything. The statements run
+at every start, so they also migrate these directories.
 """
 
 from typing import LiteralString
@@ -30,8 +30,8 @@ CLOSED: tuple[LiteralString, ...] = (
     "REVOKE ALL ON DATABASE template1 FROM PUBLIC",
 )
 SCHEMAS = "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'"
-# A sequence that belongs to a column changes owner along with its table. Objects that belong to extensions
-# keep their owner.
+# A sequence that belongs to a column changes owner along with the column's table. Objects that belong to
+# extensions keep their owner.
 SUPERUSERS_OBJECTS = """
     WITH owned AS (
         SELECT 'pg_class'::regclass AS catalog, oid,

@@ -24,7 +24,7 @@ BATCHED_WRITES = {
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
 }
-# A run that becomes due while the server is down starts once the server is back, but only if it was already
+# If a run becomes due while the server is down, it starts once the server is back, but only if it was already
 # planned. The server may plan a run up to a minute late. When clocks are set forward, the server also counts
 # a past run as a future run. With a minimum of five, at least three runs are always planned.
 PLANNED_RUNS = {"PREFECT_SERVER_SERVICES_SCHEDULER_MIN_RUNS": "5"}

@@ -1,4 +1,4 @@
-"""Load the sample surveys and orders. SQL statements generate them in the database."""
+"""Create the sample surveys and orders. SQL statements generate the rows in the database."""
 
 from pathlib import Path
 

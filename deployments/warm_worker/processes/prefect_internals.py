@@ -93,7 +93,10 @@ def _is_informative(record: logging.LogRecord) -> bool:
 
 
 def keep_result_storage() -> None:
-    """Cache the id of the server's default result storage. The request also opens the client's connection."""
+    """Fetch and cache the id of the server's default result storage.
+
+    The request for the id also opens the client's connection.
+    """
     block_id = results._read_server_default_result_storage_block_id()
     vars(results).update(_read_server_default_result_storage_block_id=lambda: block_id)
 
@@ -147,7 +150,10 @@ class _Flush:
 
 
 class APILogWorker(handlers.APILogWorker):
-    """A log worker that sends its current batch on request. Prefect's log worker waits up to two seconds."""
+    """A log worker that sends its current batch on request.
+
+    Prefect's own log worker waits up to two seconds before it sends a batch.
+    """
 
     def _get_size(self, item: Any) -> int:
         return self.max_batch_size if isinstance(item, _Flush) else super()._get_size(item)

@@ -1,9 +1,9 @@
 """Send only one event for a task run that ends within the first few seconds of its flow run.
 
-Task-run events account for more than half of the load and of the database rows that a small export causes in
-Prefect. The final event of a task run contains the start time and everything else that the UI shows. If a
-task run is still unfinished after the first few seconds, an event with its latest state is sent then. Each
-later state is sent immediately.
+For a small export, task-run events account for more than half of the load on Prefect and more than half of
+the rows that are added to its database. The final event of a task run contains the start time and everything
+else that the UI shows. If a task run is still unfinished after the first few seconds, an event with its
+latest state is sent then. Each later state is sent immediately.
 
 The event of a completed task run names only the flow run, because Prefect stores each related resource in a
 separate row. Other events name all related resources, so that automations can filter them.
@@ -82,7 +82,7 @@ def _send_briefly(send: Callable[[], None]) -> None:
 
 @contextmanager
 def held_briefly(emit: Emit) -> Iterator[Emit]:
-    """Yield a replacement for Prefect's `emit` for one flow run.
+    """Yield a function that replaces Prefect's `emit` during one flow run.
 
     On exit, events that are still held back are emitted.
     """

@@ -42,7 +42,7 @@ class JsonlFormat:
         return "jsonl.gz" if options.compression == "gzip" else "jsonl"
 
     def estimated_bytes(self, options: JsonlOptions, text: TextSize) -> int:
-        if options.compression == "gzip":  # The repeated keys compress to almost nothing.
+        if options.compression == "gzip":  # When compressed, the repeated keys take up almost no space.
             return round(text.bytes / PACKING)
         return text.bytes + text.rows * text.keys
 

@@ -9,8 +9,8 @@ from flows.errors import UnwritableValue
 from flows.rows.arrow_columns import TEXT
 
 MAX_CHARACTERS = 32_767
-# XML cannot contain these control characters, so workbooks write them in the format _x0001_. Text that
-# already looks like this is escaped, too.
+# XML cannot contain these control characters. In a workbook, they are written in the format _x0001_. Text
+# that already looks like this is escaped, too.
 _CONTROLS = r"\x00-\x08\x0b\x0c\x0e-\x1f"
 _NEEDS_ESCAPE = rf"[&<>\r{_CONTROLS}\x{{fffe}}\x{{ffff}}]|_x[0-9A-Fa-f]{{4}}_"
 _CODED = re.compile(rf"[{_CONTROLS}\ufffe\uffff]|_(?=x[0-9A-Fa-f]{{4}}_)")

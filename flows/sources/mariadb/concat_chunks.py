@@ -159,7 +159,10 @@ def _reader(
 
 
 def _split(rows: DriverRows, driver_types: Sequence[int]) -> list[Values]:
-    """Split the rows into columns that contain the values that the driver would have returned."""
+    """Split the rows into columns.
+
+    The columns contain the same values as if the driver had read each column separately.
+    """
     records = [record for (record,) in rows]
     # A record may be bytes instead of a string. It is null if a value does not fit into a packet.
     if set(map(type, records)) != {str}:

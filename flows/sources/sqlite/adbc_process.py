@@ -40,7 +40,8 @@ NULL_BEGINS = 0xFF  # This byte never occurs in UTF-8.
 # To convert Python values, pyarrow would import pandas, which takes a second. pa.nulls() avoids this.
 _NULL_TEXT, _NULL_FLOAT = (pa.nulls(1, kind)[0] for kind in (pa.binary(), pa.float64()))
 
-# The parent's call stack is deeper. With this lower limit, both processes fail on the same documents.
+# This is lower than Python's default, because the parent's call stack is deeper. Both processes then fail on
+# the same documents.
 _RECURSION_LIMIT = 500
 _LARGE_TEXT = pa.large_string()
 _Order = dict[str, Any]

@@ -84,8 +84,8 @@ def order(
 ) -> dict[str, Any]:
     """Build the message that tells `adbc_process` what to read.
 
-    Its SELECT returns the plain columns, the key and then the answers. `mark` replaces null in text columns.
-    It consists of NULL_BEGINS and random bytes.
+    The SELECT in the message returns the plain columns, the key and then the answers. `mark` replaces null in
+    text columns. It consists of NULL_BEGINS and random bytes.
     """
     null_text: ColumnElement[Any] = literal_column(f"x'{mark.hex()}'")
     columns_and_key = [
@@ -191,7 +191,7 @@ def _has_class(expression: ColumnElement[Any], storage_class: str) -> ColumnElem
 
 
 def _is_other_than(expression: ColumnElement[Any], storage_class: str) -> ColumnElement[bool]:
-    """Return a condition that matches non-null values of any other storage class."""
+    """Return a condition that matches non-null values whose storage class is not `storage_class`."""
     return and_(not_(_has_class(expression, storage_class)), expression.is_not(None))
 
 

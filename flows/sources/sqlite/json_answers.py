@@ -18,14 +18,15 @@ from flows.rows.json_documents import READ_JSON
 
 _Codes: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.uint8]]"
 
-_MAX_DIGITS = sys.int_info.str_digits_check_threshold  # Python can be configured to reject longer numbers.
+_MAX_DIGITS = sys.int_info.str_digits_check_threshold  # Python's digit limit cannot be set lower than this.
 
 
 def texts(answers: pa.Array, question: Question) -> pa.Array:
-    """Convert answers to cell text, or to 1 and 0 if the column shows whether one choice was selected.
+    """Convert answers to cell text.
 
-    `answers` is a `large_string` array of JSON without spaces between tokens. An empty string means that the
-    question was not answered.
+    If the column shows whether a certain choice was selected, convert them to 1 or 0 instead. `answers` is a
+    `large_string` array of JSON without spaces between tokens. An empty string means that the question was
+    not answered.
     """
     if question.is_recoded:
         return _one_by_one([answer or "null" for answer in answers.to_pylist()], question)

@@ -1,4 +1,4 @@
-"""Test report whose query takes one second."""
+"""A test report whose query takes one second."""
 
 from sqlalchemy import func, select
 

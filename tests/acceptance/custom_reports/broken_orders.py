@@ -1,4 +1,4 @@
-"""Test report whose transform raises an exception."""
+"""A test report whose transform raises an exception."""
 
 import pandas as pd
 from sqlalchemy import select

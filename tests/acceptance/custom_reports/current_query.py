@@ -1,4 +1,4 @@
-"""Test report that shows its own query as database administrators see it."""
+"""A test report that shows its own query as database administrators see it."""
 
 from sqlalchemy import Column, Integer, MetaData, String, Table, func, select
 

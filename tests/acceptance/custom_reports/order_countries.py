@@ -1,4 +1,4 @@
-"""Test report with repeated keys. Each row is an order, but the key is the customer's id."""
+"""A test report with repeated keys. Each row is an order, but the key is the customer's id."""
 
 from sqlalchemy import select
 

@@ -1,4 +1,4 @@
-"""Test report whose query takes 10 ms per row."""
+"""A test report whose query takes 10 ms per row."""
 
 from sqlalchemy import func, select
 

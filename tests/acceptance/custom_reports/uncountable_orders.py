@@ -1,4 +1,4 @@
-"""Test report whose query fails because it casts text to an integer."""
+"""A test report whose query fails because it casts text to an integer."""
 
 from sqlalchemy import Integer, cast, select
 

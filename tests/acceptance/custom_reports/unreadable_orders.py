@@ -1,4 +1,4 @@
-"""Test report with a column type that raises an exception for one value."""
+"""A test report with a column type that raises an exception for one value."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Test report that reads a custom table and masks IP addresses in a transform."""
+"""A test report that reads a custom table and masks IP addresses in a transform."""
 
 import pandas as pd
 from sqlalchemy import Boolean, Column, Date, Integer, MetaData, String, Table, select

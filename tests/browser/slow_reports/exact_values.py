@@ -1,4 +1,4 @@
-"""Test report with values that are hard to display.
+"""A test report with values that are hard to display.
 
 It contains integers that need more than 53 bits, JSON, Arabic text, 60 columns and a long title.
 """

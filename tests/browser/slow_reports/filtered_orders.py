@@ -1,4 +1,4 @@
-"""Test report with a filter of each type."""
+"""A test report with a filter of each type."""
 
 from sqlalchemy import select
 

@@ -1,4 +1,4 @@
-"""Test report whose query generates a million rows without reading a table."""
+"""A test report whose query generates a million rows without reading a table."""
 
 from sqlalchemy import Integer, column, func, select
 

@@ -1,4 +1,4 @@
-"""Test report that takes 9 seconds to return 60 wide rows.
+"""A test report that takes 9 seconds to return 60 wide rows.
 
 Each block of the file contains only five rows, so the progress changes often.
 """

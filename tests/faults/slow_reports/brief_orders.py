@@ -1,4 +1,4 @@
-"""Test report that takes one second, because each of its 100 rows takes 10 ms."""
+"""A test report that takes about a second, because each of its 100 rows takes 10 ms."""
 
 from sqlalchemy import func, select
 

@@ -1,4 +1,4 @@
-"""Test report with 200 rows. Each row takes 40 ms, so the query takes 8 seconds."""
+"""A test report with 200 rows. Each row takes 40 ms, so the query takes 8 seconds."""
 
 from sqlalchemy import func, select
 

@@ -1,4 +1,4 @@
-"""Test report whose only row is sent after 26 seconds."""
+"""A test report whose only row is sent after 26 seconds."""
 
 from sqlalchemy import func, select
 

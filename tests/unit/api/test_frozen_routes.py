@@ -46,7 +46,10 @@ ALLOW_ALL = AllowAll()
 
 
 class Fakes:
-    """Fake dependencies of the frozen routes. There is one known job, and `started` records the requests."""
+    """Fake dependencies of the frozen routes, with a single known job.
+
+    `started` contains the bodies of the requests to start an export.
+    """
 
     def __init__(self) -> None:
         self.job, self.replayed = job("SCHEDULED", RunProgress()), False

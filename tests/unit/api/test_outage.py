@@ -57,7 +57,7 @@ async def silence(limit: OutageLimit, responses: list[float]) -> float:
 
 
 def test_a_slow_server_gets_more_time_until_it_is_fast_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Regression test: on a busy machine, Prefect's responses to most starts came too late."""
+    """Regression test: most requests to start an export failed when Prefect was slow on a busy machine."""
     monkeypatch.setattr(outage, "TICK_SECONDS", 0.02)
     assert asyncio.run(silence(OutageLimit(OUTAGE_SECONDS), [0.75 * OUTAGE_SECONDS])) > 1.25 * OUTAGE_SECONDS
     fast_again = [0.75 * OUTAGE_SECONDS, *([0.05] * 15)]

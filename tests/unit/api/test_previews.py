@@ -43,7 +43,7 @@ class EmptySource:
 
 @dataclass
 class Ticker:
-    """Counts how often the event loop runs another task."""
+    """Counts how many times the event loop resumes `run`. A blocked event loop does not resume it."""
 
     ticks: int = 0
     running: bool = True
@@ -109,7 +109,7 @@ def test_previews_are_limited_for_each_caller(app: FastAPI) -> None:
 
 
 def test_invalid_schedules_are_limited_separately_from_previews(app: FastAPI) -> None:
-    """Without this limit, a caller can occupy a core by sending rules that are slow to evaluate."""
+    """Without this limit, a caller could keep a CPU core busy with rules that are slow to evaluate."""
     rule = f"DTSTART:20200101T000000\nRRULE:FREQ=DAILY;BYHOUR={HOURS};BYMINUTE=0,15,30,45"
     responses = [asyncio.run(create(app, recurrence={"rrule": rule})) for _ in range(BURST + 1)]
     assert [response.status_code for response in responses] == [422] * BURST + [429]

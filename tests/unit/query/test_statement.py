@@ -16,7 +16,7 @@ from flows.sources.snapshot import Snapshot
 from tests.support.clock import NOON
 from tests.support.sample_report import THINGS, things, things_request, things_snapshot
 
-# SQLAlchemy warns that SQLite stores decimals as floats. The prices in these tests keep their values.
+# SQLAlchemy warns that SQLite stores decimals as floats. This does not change the prices in these tests.
 pytestmark = pytest.mark.filterwarnings("ignore:Dialect sqlite.pysqlite does .not. support Decimal")
 
 QUESTIONS = [Question("q1", "Which?", False), Question("q2", "Which ones?", True)]

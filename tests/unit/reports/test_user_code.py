@@ -1,4 +1,4 @@
-"""Test that a user's code is found, but cannot hide our packages."""
+"""Test that a user's modules are found but cannot shadow our packages."""
 
 import os
 import subprocess
@@ -15,9 +15,9 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Change to a folder that contains a package `api`, and return it.
+    """Change to a folder that contains a package named `api`, and return the folder.
 
-    The tests import modules with different names, because Python caches modules.
+    Each test imports modules with different names, because Python caches modules.
     """
     others = [entry for entry in sys.path if Path(entry) != ROOT and (Path(entry) / "flows").is_dir()]
     monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry not in others])

@@ -105,7 +105,7 @@ UNNUMBERED: dict[str, type[ExportError]] = {
 
 
 def tree(kind: type[Exception]) -> Iterator[type[Exception]]:
-    """Yield a class and all its subclasses that are defined by a database driver."""
+    """Yield the class, followed by all of its subclasses that a database driver defines."""
     yield kind
     for subclass in kind.__subclasses__():
         if subclass.__module__.partition(".")[0] in {"psycopg", "pymysql", "sqlite3"}:

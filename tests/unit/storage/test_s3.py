@@ -30,7 +30,7 @@ def test_a_file_of_any_size_has_few_enough_parts(size: int) -> None:
 
 @pytest.fixture(autouse=True)
 def own_client() -> Iterator[None]:
-    """Clear the cache of s3fs, which would otherwise share one instance between tests."""
+    """Clear the instance cache of s3fs. Otherwise, tests would share one instance."""
     s3fs.S3FileSystem.clear_instance_cache()
     yield
     s3fs.S3FileSystem.clear_instance_cache()

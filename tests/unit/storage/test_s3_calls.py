@@ -1,4 +1,4 @@
-"""Test that calls to an unresponsive S3 server end, slow calls continue, and retries are bounded."""
+"""Test that calls to an unresponsive S3 server fail but slow calls continue, and that retries are bounded."""
 
 import os
 import signal

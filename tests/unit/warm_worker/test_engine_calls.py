@@ -9,7 +9,7 @@ from deployments.warm_worker.processes.engine_calls import answered_locally
 
 
 class Client:
-    """Fake Prefect client that records the requests it would send."""
+    """Fake Prefect client that records requests instead of sending them."""
 
     def __init__(self) -> None:
         self.sent: list[str] = []

@@ -1,4 +1,7 @@
-"""Test which run an idempotency key returns. The fake Prefect client works in memory and counts requests."""
+"""Test which run is returned for an idempotency key.
+
+The fake Prefect client works in memory and counts requests.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""Test which keys are proved to be unique, and that no such key repeats."""
+"""Test which keys are proved to be unique, and that the values of these keys never repeat."""
 
 from typing import Any
 
