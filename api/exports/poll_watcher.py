@@ -90,8 +90,9 @@ class PollWatcher:
     def watched(self) -> int:
         return len(self._watched)
 
-    def forget(self, job_id: str) -> None:
-        """Remove the job from the cache, so that the next poll reads it from Prefect."""
+    def forget(self, job_id: str, caller: str) -> None:
+        """Remove the job from the cache and the queue, so that the next poll reads it from Prefect."""
+        self._positions.remove(job_id, caller)
         if (watched_job := self._watched.pop(job_id, None)) is not None:
             watched_job.changed.set()
 
@@ -139,10 +140,10 @@ class PollWatcher:
             return CachedJob(before.job, stale=True)
         if job is None:
             if before is not None and before.caller == caller:
-                self.forget(job_id)
+                self.forget(job_id, caller)
             return None
         if before is not None:
-            self.forget(job_id)
+            self.forget(job_id, caller)
         self.watch(job, caller)
         return CachedJob(job, stale=False)
 
@@ -220,6 +221,7 @@ class PollWatcher:
             return
         if job is None:  # deleted
             del self._watched[job_id]
+            self._positions.remove(job_id, watched.caller)
         else:
             watched.read_at = self._clock()
             before, watched.job = watched.job, job

@@ -26,12 +26,20 @@ class _Queue:
     waiting: dict[str, datetime]
     read_at: float
 
+    def change(self, job_id: str, due: datetime | None) -> None:
+        """Add the export, or remove it if `due` is None."""
+        if due is None:
+            self.waiting.pop(job_id, None)
+        else:
+            self.waiting[job_id] = due
+
 
 class QueuePositions:
     def __init__(self, runs: RunReader, clock: Callable[[], float]) -> None:
         self._runs, self._clock = runs, clock
         self._queues: dict[str, _Queue] = {}
         self._reading: dict[str, asyncio.Future[_Queue]] = {}
+        self._changes: dict[str, dict[str, datetime | None]] = {}  # made during a read, keyed by caller
 
     async def read(self, job: Job, caller: str) -> int:
         """Return the number of the caller's exports that start before the job.
@@ -49,20 +57,17 @@ class QueuePositions:
         return position_in(queue.waiting, job) if queue is not None else 0
 
     def add(self, job: Job, caller: str) -> None:
-        if job.status == "queued" and (queue := self._queues.get(caller)) is not None:
-            queue.waiting[job.run.id] = job.run.created_at
+        if job.status == "queued":
+            self._change(caller, job.run.id, job.run.created_at)
 
     def remove(self, job_id: str, caller: str) -> None:
+        self._change(caller, job_id, None)
+
+    def _change(self, caller: str, job_id: str, due: datetime | None) -> None:
         if (queue := self._queues.get(caller)) is not None:
-            queue.waiting.pop(job_id, None)
-
-    def forget(self, caller: str) -> None:
-        """Drop the caller's cached queue, because the queue in Prefect has changed.
-
-        The next poll reads it again.
-        """
-        self._queues.pop(caller, None)
-        self._reading.pop(caller, None)
+            queue.change(job_id, due)
+        if caller in self._reading:  # the response may describe the queue before the change
+            self._changes.setdefault(caller, {})[job_id] = due
 
     async def _read_once(self, caller: str) -> _Queue:
         reading = self._reading.get(caller)
@@ -71,15 +76,15 @@ class QueuePositions:
         return await asyncio.shield(reading)
 
     async def _read(self, caller: str) -> _Queue:
-        reading, read_at = asyncio.current_task(), self._clock()
+        read_at = self._clock()
         try:
             queue = _Queue(dict(await self._runs.waiting(caller)), read_at)
         finally:
-            is_latest = self._reading.get(caller) is reading
-            if is_latest:
-                del self._reading[caller]
-        if is_latest:
-            self._store(caller, queue)
+            del self._reading[caller]
+            changes = self._changes.pop(caller, {})
+        for job_id, due in changes.items():
+            queue.change(job_id, due)
+        self._store(caller, queue)
         return queue
 
     def _store(self, caller: str, queue: _Queue) -> None:

@@ -231,7 +231,7 @@ async def cancel_export(
     job = export.job
     if job.finished or not await context.run_writer.cancel(job):
         raise Refusal(HTTPStatus.CONFLICT, "The export has already ended.")
-    context.watcher.forget(job.run.id)
+    context.watcher.forget(job.run.id, caller.name)
     job = (await get_export(export_id, caller, context)).job
     response.headers.update({"Location": f"/exports/{job.run.id}", "Cache-Control": "no-store"})
     return await full_state(job, context, caller)
@@ -271,11 +271,11 @@ async def retry_export(
     response_description="Deleted.",
     responses=refusals(404),
 )
-async def delete_export(export: ExportDep, context: ContextDep) -> None:
+async def delete_export(export: ExportDep, caller: CallerDep, context: ContextDep) -> None:
     """Delete the export and its file. A running export is cancelled first."""
     job = export.job
     await context.run_writer.mark_deleted(job)
-    context.watcher.forget(job.run.id)
+    context.watcher.forget(job.run.id, caller.name)
     if job.finished:
         await _remove(job, context)
 

@@ -85,16 +85,35 @@ def test_another_callers_exports_do_not_count(runs: Any, clock: Seconds) -> None
     assert asyncio.run(QueuePositions(runs, clock).read(queued(5), "another")) == 0
 
 
-def test_a_changed_queue_is_read_again(runs: Any, clock: Seconds) -> None:
+def test_a_cancelled_export_leaves_the_queue_at_once(runs: Any, clock: Seconds) -> None:
+    watcher = PollWatcher(runs, clock)
+    first, second, last = runs.jobs
+    watcher.watch(second, OWNER)
+
+    async def poll() -> list[int]:
+        before = await watcher.position(last, OWNER)
+        watcher.forget(first.run.id, OWNER)
+        after = await watcher.position(last, OWNER)
+        watcher._update(second.run.id, None)  # its record was deleted
+        return [before, after, await watcher.position(last, OWNER)]
+
+    assert asyncio.run(poll()) == [2, 1, 0]
+    assert runs.reads == 1
+
+
+def test_changes_during_a_read_are_applied_to_its_result(runs: Any, clock: Seconds) -> None:
     positions = QueuePositions(runs, clock)
+    first, _, last = runs.jobs
 
-    async def poll() -> None:
-        await positions.read(queued(3), OWNER)
-        runs.jobs.append(queued(3))
-        positions.forget(OWNER)
-        assert await positions.read(queued(4), OWNER) == 4
+    async def poll() -> list[int]:
+        reading = asyncio.ensure_future(positions.read(last, OWNER))
+        await asyncio.sleep(0)
+        positions.remove(first.run.id, OWNER)
+        positions.add(queued(3), OWNER)
+        return [await reading, await positions.read(queued(4), OWNER)]
 
-    asyncio.run(poll())
+    assert asyncio.run(poll()) == [1, 3]
+    assert runs.reads == 1
 
 
 def test_a_position_behind_the_first_page_is_counted(
