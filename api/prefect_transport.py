@@ -95,7 +95,7 @@ class PrefectTransport(httpx.AsyncBaseTransport):
         except CLOSED as error:
             logger.debug("repeating a call whose connection was closed: %r", error)
             response = await self._send(request)
-        if not response.is_server_error:  # a server error may come from a proxy in front of Prefect
+        if not response.is_server_error:  # a server error may be from a proxy, not from Prefect
             self._note_response()
         return response
 
@@ -114,7 +114,7 @@ class PrefectTransport(httpx.AsyncBaseTransport):
             await pool.slots.acquire()
             if pool is self._pool:
                 return pool
-            pool.slots.release()  # the pool was replaced, so wake the next caller waiting for the old one
+            pool.slots.release()  # this pool was replaced, so wake the next caller waiting for a slot in it
 
     def _probe(self, pool: Pool) -> None:
         if self._probing is None:

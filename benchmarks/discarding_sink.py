@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import httptools
 import uvloop
 
-ETAG = '"discarded"'  # not an MD5 digest, so it is not compared with the digest of the part
+ETAG = '"discarded"'  # not an MD5 digest, so exports do not compare it with the digest of the part
 LOCATION = "<Bucket>bucket</Bucket><Key>key</Key>"
 REASONS = {200: "OK", 204: "No Content", 404: "Not Found"}
 

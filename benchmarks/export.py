@@ -1,7 +1,7 @@
 """Measure how fast this service, psql, pandas and Node.js export database rows to a CSV file in S3.
 
-These ways of exporting take turns. Each turn runs in new processes and is timed from the start signal until
-the object is stored.
+These export methods take turns. Each turn runs in new processes and is timed from the start signal until the
+object is stored.
 """
 
 import argparse

@@ -18,9 +18,9 @@ class Scenario:
 
 @dataclass
 class Result:
-    """The measurements of one way of exporting in one scenario.
+    """The measurements of one export method in one scenario.
 
-    `failure` says why this way could not be measured.
+    `failure` says why the method could not be measured.
     """
 
     turns: dict[int, Measurement] = field(default_factory=dict)  # keyed by round
@@ -44,7 +44,7 @@ Findings = Mapping[Scenario, Mapping[str, Result]]  # each inner key is the name
 
 
 def ratio(findings: Findings, scenario: Scenario, way: str) -> float | None:
-    """Return the speed of one way of exporting relative to the limit, or None if either was not measured."""
+    """Return the speed of an export method relative to the limit, or None if either was not measured."""
     result, limit = findings[scenario].get(way), findings[scenario].get(LIMIT)
     if not result or not limit or not result.turns or not limit.turns:
         return None

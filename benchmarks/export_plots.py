@@ -16,7 +16,7 @@ INK, QUIET, FAINT = "#24292f", "#6e7781", "#d8dee4"
 OURS, OTHERS = "#0969da", "#afb8c1"
 NAME_HEIGHT = 0.045  # as a fraction of the plot's height
 MB_TICKS = (50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000)
-# The plots show only these ways to export. The table lists every way.
+# The plots show only these export methods. The table lists all methods.
 SPEED_WAYS = ("copy", "frame", "copy-gzip", "pandas-chunks", "pandas", "sqlite", "sqlite-pandas", "article")
 MEMORY_WAYS = (LIMIT, "copy", "frame", "pandas-chunks", "pandas", "article")
 STYLE = {
@@ -41,10 +41,10 @@ def draw(findings: Findings, ways: Sequence[Way], folder: Path) -> None:
 
 
 def _speed(findings: Findings, ways: Sequence[Way]) -> Figure:
-    """Draw the speed of each way of exporting, with one panel per target.
+    """Draw the speed of each export method, with one panel per target.
 
-    All panels show exports of the same number of rows. This is the largest number for which a scenario has
-    results from the most ways.
+    All panels show exports of the same number of rows. Of the scenarios with results for the most methods,
+    the one with the most rows determines this number.
     """
     most = max(len(results) for results in findings.values())
     rows = max(scenario.rows for scenario, results in findings.items() if len(results) == most)

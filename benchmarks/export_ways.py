@@ -1,4 +1,4 @@
-"""Define the ways of exporting that benchmarks/export.py compares."""
+"""Define the export methods that benchmarks/export.py compares."""
 
 import shutil
 import subprocess
@@ -28,13 +28,13 @@ FEW, MILLION, ALL = 100_000, 1_000_000, 10_000_000
 
 @dataclass(frozen=True)
 class Way:
-    """One way to export the rows. It runs as a separate program."""
+    """A method of exporting the rows. Each method runs as a separate program."""
 
     name: str
     title: str
     command: Sequence[str]
     # Receives the survey and the PostgreSQL URL, and returns parameters for the program. The program also
-    # receives the URL of its database, a bucket and a key.
+    # receives the URL of the database to read, and the bucket and key of the file to write.
     parameters: Callable[[Survey, str], Mapping[str, Any]]
     slow: bool = False  # runs only in every third round
     max_rows: int = ALL  # not measured with more rows than this

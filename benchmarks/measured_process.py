@@ -106,7 +106,7 @@ class _Monitor:
         raise MeasurementFailed(f"not done within {timeout_seconds:.0f} s")
 
     def _update_peaks(self) -> None:
-        """Record the peak memory of running processes. Keep the last value of each one that has ended."""
+        """Record the peak memory of each running process. Keep the last value after the process ends."""
         for pid in process_tree(self._pid):
             if peak := peak_bytes(pid):
                 self._peaks[pid] = peak

@@ -2,8 +2,8 @@
 
 The model assumes that each part of the service is limited by its CPU time. If a part with C cores needs S CPU
 seconds for an export, it can handle C * EFFICIENCY / S exports per second. The slowest part limits the
-service. The predictions are compared with measurements from `benchmarks.commits`. The model then computes the
-cores for a target that no single machine can reach.
+service. The predictions are compared with measurements from `benchmarks.commits`. The model then computes how
+many cores are needed to reach a target rate that no single machine can reach.
 
 The model does not cover your source database or your S3 storage, although every exported row puts load on
 both. It also ignores that Prefect becomes slower when its queue is very long. Before processes were reused,
@@ -132,7 +132,7 @@ def cores_for(rate: float) -> dict[str, int]:
 
 
 def limits() -> list[tuple[str, float]]:
-    """Return common limits and the exports per second at which each is reached, in ascending order."""
+    """Return common limits and the number of exports per second at which each is reached, lowest first."""
     reached = [(f"one {name}", EFFICIENCY / COSTS[part]) for part, name in SINGLE_CORE.items()]
     per_server = EFFICIENCY / COSTS["prefect"]
     for connections in (100, 500, 2_000):

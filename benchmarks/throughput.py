@@ -1,7 +1,7 @@
-"""Compare the throughput of the warm worker and Prefect's process worker, and their load on the server.
+"""Compare the warm worker with Prefect's process worker.
 
-Each worker has its own API. The workers and APIs reach the same Prefect server through proxies that count
-requests.
+The benchmark measures throughput and the load on the Prefect server. Each worker has its own API. The workers
+and APIs reach the same Prefect server through proxies that count requests.
 """
 
 import argparse
@@ -34,7 +34,8 @@ from tests.support.extra_processes import (
 from tests.support.running_stack import Stack
 
 CONCURRENT_JOBS = (5, 20)
-# The warm worker's default. The process worker has no limit by default.
+# The warm worker's default limit on concurrent runs. The process worker has no default limit, so it gets the
+# same one.
 LIMIT = 2 * (psutil.cpu_count() or 1)
 POLL_SECONDS = 0.2
 QUIET_SECONDS = 4.0  # gives the server time to write the last events and logs of a batch

@@ -1,7 +1,7 @@
 """Write a large workbook without a database, and count the rows on each sheet.
 
 This shows that memory usage stays constant and that large exports continue on additional sheets. Use `--by`
-to write the same rows with a library for comparison.
+to write the same rows with a third-party library for comparison.
 """
 
 import argparse
@@ -99,7 +99,7 @@ def write(rows: int, file: Path) -> float:
 
 
 def write_by(library: str, rows: int, file: Path) -> float:
-    """Write the workbook with the library and return the CPU time in seconds."""
+    """Write the workbook with the given library and return the CPU time in seconds."""
     started_at = time.process_time()
     lists = (row for chunk in chunks(rows) for row in zip(*map(unpacked, chunk.values), strict=True))
     LIBRARIES[library]([column.key for column in columns()], map(list, lists), file)

@@ -1,4 +1,4 @@
-"""Response models of schedules and webhook deliveries."""
+"""Response models for schedules and webhook deliveries."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -134,7 +134,7 @@ class WebhookSecret(Answer):
 
 
 def schedule_answer(stored: StoredSchedule, notify: list[Webhook], now: datetime, base_url: str) -> Schedule:
-    """Build the response of `GET /schedules/{id}`. `notify` contains the webhooks to show."""
+    """Build the response for `GET /schedules/{id}`. `notify` contains the webhooks to show."""
     spec, url = stored.spec, f"{base_url}/schedules/{stored.id}"
     paused = stored.recurring.paused if not spec.enabled else None
     return Schedule(

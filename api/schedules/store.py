@@ -87,7 +87,7 @@ class ScheduleStore:
         # deployment.
         async with self._creating.setdefault(schedule_id, asyncio.Lock()):
             if key is not None and (earlier := await self.read(schedule_id, caller.name)) is not None:
-                # A key with more rights may have changed the schedule.
+                # A key with more rights may have changed the schedule, so check the caller's access.
                 if earlier.version != version or not self._catalog.covers(caller, earlier):
                     raise KeyReused
                 return earlier, True

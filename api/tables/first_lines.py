@@ -26,8 +26,8 @@ def first_lines(
     """Return the header and the first rows of the file as lines of text.
 
     Returns None if the file is not a text file. `read` contains all columns to read, including those that
-    only the report's transform needs. The lines are not compressed. If the export is split into several
-    files, they come from the first one. A byte order mark is removed.
+    only the report's transform needs. If the export is split into several files, the lines come from the
+    first file. They are not compressed and do not contain a byte order mark.
     """
     if not any(kind.startswith(TEXT_TYPES) for kind in request.format.media_types.values()):
         return None

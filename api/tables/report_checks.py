@@ -15,7 +15,7 @@ from flows.query.report import Report
 from flows.sources.driver_errors import classify
 from flows.sources.report_check import message
 
-# PostgreSQL parses this value as the type of the column, or reports that it is invalid.
+# PostgreSQL converts this value to the column's type, or reports that the value is invalid for that type.
 _ANY_TEXT = literal("", Bound(NullType()))
 _GEOMETRY = 255  # https://mariadb.com/kb/en/result-set-packets/#field-types
 
@@ -61,10 +61,10 @@ def _is_geometry(connection: Connection, query: Select[Any]) -> bool:
 
 
 def _continued(report: Report, connection: Connection, column: ColumnElement[Any]) -> Select[Any]:
-    """Return the query for a page that follows a cursor.
+    """Return the query for a page that is sorted by `column` and follows a cursor.
 
-    On PostgreSQL, the query also compares the column with a value, because some PostgreSQL types cannot be
-    compared. The other databases can compare all types.
+    On PostgreSQL, the query also compares the column with a value, because values of some PostgreSQL types
+    cannot be compared. The other databases can compare values of all types.
     """
     after, query = operand(column) > _ANY_TEXT, report.select.order_by(column)
     if connection.dialect.name != "postgresql":

@@ -1,4 +1,4 @@
-"""Base class and field types of response models."""
+"""Base class and field types for response models."""
 
 from datetime import datetime
 from typing import Annotated
@@ -8,7 +8,7 @@ from pydantic.alias_generators import to_camel
 
 
 class Answer(BaseModel):
-    """Base class of the objects in responses.
+    """Base class for the objects in responses.
 
     All fields are always present. Later versions may add fields.
     """

@@ -29,7 +29,7 @@ class LimitedHttp(HttpToolsProtocol):
         self._in_head, self._is_complete = True, False
         self._received_bytes = 0  # since the head began
         self._head_bytes = 0  # total size of the URL and of all headers received so far
-        self._bytes_without_body = 0  # received since the head or, if later, the last part of the body
+        self._bytes_without_body = 0  # since the head or the latest part of the body, whichever came later
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -62,7 +62,7 @@ class LimitedHttp(HttpToolsProtocol):
     def _is_idle(self) -> bool:
         """Return whether only empty lines have arrived since the last response.
 
-        Empty lines stop uvicorn's keep-alive timer.
+        Empty lines stop uvicorn's keep-alive timer, so the connection then needs a timer of its own.
         """
         return (
             self.timeout_keep_alive_task is None and self.cycle is not None and self.cycle.response_complete

@@ -50,7 +50,7 @@ def bundle_text(text: str) -> Bundle:
 
 
 def newest_change(folder: Path) -> int:
-    """Return the latest modification time of the page's scripts and style sheets in nanoseconds."""
+    """Return the latest modification time, in nanoseconds, of the page's scripts and style sheets."""
     return max(path.stat().st_mtime_ns for path in folder.rglob("*") if path.suffix in (".js", ".css"))
 
 

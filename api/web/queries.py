@@ -1,4 +1,4 @@
-"""Base class and field types of query parameters, and the encoding of cursors."""
+"""Base class and field types for query parameters, and the encoding of cursors."""
 
 import base64
 import binascii
@@ -31,7 +31,7 @@ MAX_SEARCH_LENGTH = 200
 
 
 class QueryModel(BaseModel):
-    """Base class of query parameter models. Unknown parameters are rejected."""
+    """Base class for query parameter models. Unknown parameters are rejected."""
 
     model_config = ConfigDict(extra="forbid", alias_generator=to_camel)
 

@@ -23,7 +23,7 @@ class RequestLog:
     """ASGI middleware that writes the access log.
 
     The query string is left out, because it may contain signatures. This must be the outermost middleware, so
-    that the others log the request id too.
+    that log lines from the other middleware contain the request id too.
     """
 
     def __init__(self, app: ASGIApp) -> None:

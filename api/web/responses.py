@@ -41,7 +41,7 @@ ETAG = {"ETag": header("Version of the state, to send in `If-None-Match`.")}
 ATTACHMENT = {"Content-Disposition": header("Contains the name of the file.")}
 _CHALLENGE = {"WWW-Authenticate": header("Challenge as defined by RFC 6750.")}
 
-# Error statuses of operations that read a body (BODY) or start an export (START).
+# Error statuses for operations that read a body (BODY) or start an export (START).
 BODY = (400, 413, 415, 422)
 START = (*BODY, 429)
 _REFUSALS: Mapping[int, tuple[str, dict[str, Any]]] = {

@@ -76,7 +76,8 @@ def _with_headers(send: Send, content_security_policy: str) -> Send:
 class _SendDocs:
     """An ASGI `send` that holds back the headers until the body arrives.
 
-    The headers contain a hash of the script in the body. For the API docs, the body is a single message.
+    The headers contain hashes of the scripts in the body. The body of the API docs always arrives in a single
+    message.
     """
 
     def __init__(self, send: Send) -> None:

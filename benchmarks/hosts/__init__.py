@@ -1,4 +1,4 @@
-"""Run the service on several hosts, and lose some of them under load.
+"""Run the service on several hosts, and make some of them fail under load.
 
 `make test-scale` runs this package.
 """

@@ -1,7 +1,7 @@
 """Measure the throughput of one and two hosts, and check that exports survive the loss of hosts.
 
 Each worker, API and Prefect server runs on its own host. All hosts share the cores of this machine. While a
-role is measured, each of its hosts may use only a fraction of a core, so that this role is the limit.
+role is measured, each of its hosts may use only a fraction of a core, so that this role is the bottleneck.
 """
 
 import argparse

@@ -41,7 +41,7 @@ class CpuGroup:
         return int((self._folders[1] / "cpuacct.usage").read_text()) / 1e9
 
     def remove(self) -> None:
-        """Remove the group. Retry if it fails, because processes that were killed may still be ending."""
+        """Remove the group. Retry on failure, because killed processes may not have ended yet."""
         for folder in self._folders:
             for _ in range(50):
                 with suppress(OSError):

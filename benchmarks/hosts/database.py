@@ -66,7 +66,7 @@ def open_database(network: Network) -> Iterator[Database]:
 
 
 def _measure(cpu: CpuGroup, backend_pid: int) -> None:
-    """Find the server that started this backend process, and add all its processes to the group."""
+    """Find the server that owns this backend process, and add the server and its children to the group."""
     server = psutil.Process(backend_pid).parent()
     assert server is not None  # noqa: S101 - the parent of a backend
     for pid in process_tree(server.pid):

@@ -11,7 +11,7 @@ RESCUE_SECONDS = 45
 
 
 async def cut_off_a_worker_host(cluster: Cluster) -> None:
-    """Cut off a host while it exports, and reconnect it after others have had time to take over."""
+    """Cut off a worker host during exports, and reconnect it once another host has had time to take over."""
     host = cluster.workers[0]
     await asyncio.sleep(DELAY_SECONDS)
     host.cut_off()

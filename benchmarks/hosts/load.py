@@ -81,7 +81,7 @@ def _is_temporary(response: httpx.Response) -> bool:
 
 @dataclass
 class FileCheck:
-    """Compares each file with the table, and the objects in the storage with the exports."""
+    """Checks that each export has exactly one file and that the file contains the expected rows."""
 
     cluster: Cluster
     _rows: dict[str, Counter[tuple[str, ...]]] = field(default_factory=dict)

@@ -95,7 +95,7 @@ class Network:
 def open_network() -> Iterator[Network]:
     """Create a bridge and yield its network. Afterwards, remove the bridge and its hosts.
 
-    The caller must end all processes on the hosts before that.
+    The caller must end all processes on the hosts before leaving the `with` block.
     """
     number = random.randint(1, 254)  # noqa: S311 - not a secret
     network = Network(f"rex{os.getpid() % 10_000}", f"10.77.{number}")

@@ -14,7 +14,7 @@ from deployments.command_line.exit_codes import RequestRejected, ServiceUnreacha
 from deployments.command_line.text.plain_text import strip_controls
 
 MIN_TIMEOUT_SECONDS, CONNECT_SECONDS, RESPONSE_SECONDS = 1.0, 10.0, 30.0
-# Connect directly to this machine, even if the environment configures a proxy.
+# Connect directly to a service on this machine, even if the environment configures a proxy.
 NO_PROXY: dict[str, None] = {"all://127.0.0.1": None, "all://localhost": None, "all://[::1]": None}
 _RETRYABLE_CLIENT_ERRORS = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.REQUEST_TIMEOUT)
 
