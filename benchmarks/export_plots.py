@@ -43,8 +43,8 @@ def draw(findings: Findings, ways: Sequence[Way], folder: Path) -> None:
 def _speed(findings: Findings, ways: Sequence[Way]) -> Figure:
     """Draw the speed of each export method, with one panel per target.
 
-    All panels show exports of the same number of rows. Of the scenarios with results for the most methods,
-    the one with the most rows determines this number.
+    All panels show exports of the same number of rows. The number comes from the scenario with results for
+    the most methods. If several scenarios tie, the one with the most rows is used.
     """
     most = max(len(results) for results in findings.values())
     rows = max(scenario.rows for scenario, results in findings.items() if len(results) == most)

@@ -27,7 +27,7 @@ from benchmarks.pollers import send_request
 from tests.support.running_stack import Stack
 
 SAMPLE_SECONDS = 10.0
-RECENT_JOBS = 50  # number of latest jobs that the clients poll
+RECENT_JOBS = 50  # the clients poll this many of the most recent jobs
 OUTAGE = {"REPORTS_OUTAGE_SECONDS": "1.5"}  # the default value; the tests set a higher one
 MIB = 1 << 20
 ROWS = """

@@ -40,7 +40,9 @@ def launch(api_url: str, folder: Path, *arguments: str, **settings: str) -> subp
 
 
 def _reset_signals() -> None:
-    """Restore the default handlers. These signals may be ignored if the tests run in the background."""
+    """Restore the default signal handlers, because the child inherits ignored signals if the tests run in the
+    background.
+    """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
 

@@ -13,8 +13,8 @@ from typing import Any
 from deployments.warm_worker.processes import child
 from deployments.warm_worker.processes.process import WarmProcess
 
-# The startup of a process slows down other runs, so a replacement process starts only after this many
-# seconds. The wait ends early if a run needs a process.
+# Starting a process slows down other runs, so a replacement is started only after this many seconds, or
+# earlier if a run needs it.
 REFILL_DELAY_SECONDS = 1.0
 
 

@@ -265,7 +265,8 @@ def test_a_daily_schedule_runs_once_on_days_of_clock_changes(
 def planned_by(schedule: timetable.Schedule, run_times: Iterable[datetime], at_least: int) -> list[datetime]:
     """Return the slots that Prefect's scheduler creates if it runs at `run_times`.
 
-    The scheduler plans at least `at_least` runs and at least one hour ahead. It creates each slot only once.
+    The scheduler plans at least `at_least` runs and covers at least the next hour. It creates each slot only
+    once.
     """
     slots: list[datetime] = []
     for now in run_times:
