@@ -46,7 +46,7 @@ TARGET = 1_000
 class Measured:
     """The measured duration of exports that were started at the same time.
 
-    All parts ran on the same machine.
+    All parts of the service ran on the same machine.
     """
 
     title: str

@@ -1,6 +1,6 @@
-"""Read the Prefect deployments to register.
+"""Read the Prefect deployments that need to be registered.
 
-These are the deployments of the service and the schedules of the user's project. Both are declared in files
+These are the service's own deployments and the schedules in the user's project. Both are declared in files
 named `prefect.yaml`. The user's file is the one in the current folder.
 """
 

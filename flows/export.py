@@ -318,8 +318,9 @@ def upload(
 def _stored_rows(rows: int, target: Upload, file: OutputFile) -> int:
     """Estimate how many rows have been stored.
 
-    A file that is smaller than the first part is stored only at the end. Up to the size of the first part,
-    all bytes produced so far therefore count as stored.
+    Nothing is uploaded before the first part is full or the file ends. Bytes up to the size of the first part
+    count as stored as soon as they are produced. Otherwise, a small file would show no progress until the
+    end.
     """
     stored = max(target.stored, min(file.bytes, FIRST_PART_BYTES))
     return rows * stored // file.bytes if file.bytes else 0

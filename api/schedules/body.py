@@ -125,7 +125,7 @@ def parse_schedule(
     webhooks: Webhooks,
     needs_name: bool = True,
 ) -> tuple[ScheduleSpec, ExportRequest]:
-    """Validate the body. Return the schedule and the request for a run that would start now.
+    """Validate the body. Return the schedule and the export request that a run starting now would use.
 
     Raises InvalidRequest with all errors.
     """

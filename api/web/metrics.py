@@ -13,7 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 OTHER, HIDDEN = "(other)", "(hidden)"
-# If this environment variable names a folder, prometheus_client shares metrics between processes there.
+# Environment variable that names the folder through which prometheus_client shares metrics between processes.
+# If it is not set, metrics are not shared.
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 

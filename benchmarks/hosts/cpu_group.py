@@ -9,7 +9,7 @@ PERIOD_MICROSECONDS = 100_000
 
 
 class CpuGroup:
-    """A cgroup. It also counts the CPU time of processes that have ended."""
+    """A cgroup. Its CPU time includes that of processes that have already ended."""
 
     def __init__(self, name: str, root: Path = ROOT) -> None:
         self._is_version_2 = (root / "cgroup.controllers").exists()

@@ -1,4 +1,7 @@
-"""Test filters on every database. The table, the file and the Python operators must select the same rows."""
+"""Test filters on every database.
+
+Paging through the table, exporting a file and applying the Python operators must all select the same rows.
+"""
 
 import operator
 import random
