@@ -20,7 +20,7 @@ class WarmVariables(BaseVariables):
 
 
 # Prefect's default template lists variables that these workers ignore. With that template, the server checks
-# the schema of these variables each time a run is created. This check took 4 % of the server's CPU time.
+# the schema of these variables each time a run is created. This check took 4% of the server's CPU time.
 JOB_TEMPLATE: dict[str, Any] = {
     "job_configuration": {"env": {}},
     "variables": {"type": "object", "properties": {}},

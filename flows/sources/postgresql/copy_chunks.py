@@ -2,7 +2,7 @@
 
 Arrow parses COPY's records into typed columns, so no Python object is created per cell. An export of a
 million rows through a DataFrame is 4.1 times as fast as reading the rows in chunks with pandas, and reaches
-84 % of the speed of `psql COPY` (docs/speed.md).
+84% of the speed of `psql COPY` (docs/speed.md).
 """
 
 from collections.abc import Callable, Iterator, Sequence

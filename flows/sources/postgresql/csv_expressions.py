@@ -152,7 +152,7 @@ def _without_formulas(text: ColumnElement[Any]) -> ColumnElement[Any]:
     """Add the formula guard to values that a spreadsheet would interpret as a formula.
 
     The regular expression runs only on values whose first character is suspicious. This reduces the guard's
-    overhead from 50 % to 20 % of the export time.
+    overhead from 50% to 20% of the export time.
     """
     starts = func.ascii(text, type_=Integer).in_([literal(ord(start), Integer) for start in FORMULA_STARTS])
     is_number = text.op("~", return_type=Boolean())(literal(f"^{PLAIN_NUMBER}$", String))

@@ -2,8 +2,8 @@
 
 No Python object is created per value, and SQLite extracts the answers from the JSON. An export of a million
 rows from the survey report takes 5.1 s. Reading the rows in chunks with pandas takes 16.8 s, which is 3.3
-times as long. This source reaches 75 % of the speed of `psql COPY` on PostgreSQL, and the general source
-reaches 28 %. Starting the process takes 0.2 s, so an export of 100,000 rows is only 1.5 times as fast as with
+times as long. This source reaches 75% of the speed of `psql COPY` on PostgreSQL, and the general source
+reaches 28%. Starting the process takes 0.2 s, so an export of 100,000 rows is only 1.5 times as fast as with
 pandas. Both processes together use 450 to 480 MB (docs/speed.md).
 
 Both processes read the same snapshot. The general source takes over if the child process fails or cannot read
