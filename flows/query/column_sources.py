@@ -5,8 +5,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnClause, TableClause, TableValuedColumn, TextClause
+from sqlalchemy import ColumnClause, TableClause, TextClause
 from sqlalchemy.sql import visitors
+from sqlalchemy.sql.elements import TableValuedColumn
 from sqlalchemy.sql.expression import ClauseElement, FunctionElement, TextualSelect
 from sqlalchemy.sql.selectable import AliasedReturnsRows
 
