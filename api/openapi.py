@@ -96,7 +96,7 @@ def describe(app: FastAPI, reports: Mapping[str, Report]) -> dict[str, Any]:
         for parameter in operation.get("parameters", []):
             _tidy_parameter(parameter, reports)
         if "application/json" in operation["responses"].get("422", {}).get("content", {}):
-            del operation["responses"]["422"]  # FastAPI's default, which our error handlers replace
+            del operation["responses"]["422"]  # our error handlers replace FastAPI's default response
     _remove_titles(document)
     components["schemas"] = _used_schemas(document)
     return document

@@ -29,8 +29,8 @@ class Degraded(Exception):
 class StorageCheck:
     """Checks that the storage responds and that files can be written to it.
 
-    The first check writes a small object. Later checks do so every five minutes and after each failed check.
-    Only a write detects read-only credentials and reveals the reason for a failure.
+    A small object is written by the first check, by the next check after a failure, and otherwise every five
+    minutes. Only a write detects read-only credentials and reveals the reason for a failure.
     """
 
     def __init__(self, storage: Storage, clock: Callable[[], float]) -> None:

@@ -30,7 +30,7 @@ from tests.support.running_stack import Stack, running_stack
 CONCURRENT_JOBS = (1, 5, 20, 100)
 POLL_SECONDS = 0.05
 WARM_UP_EXPORTS = 8
-# pause after a batch, so that the last events and log lines can arrive and processes can be replaced
+# Wait this long after a batch, so that the last events and log lines arrive and processes are replaced.
 QUIET_SECONDS = 3.0
 SMALLEST_GROWTH_KB = 0.1
 PARTS = ("worker", "prefect", "postgres", "api")

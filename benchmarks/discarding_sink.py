@@ -71,7 +71,7 @@ def handle(method: str, path: str, query: dict[str, str], size: int) -> bytes:
         return build_response(204)
     elif path.rstrip("/") not in sizes:
         return build_response(404)
-    # After a GET, exports read only the headers and close the connection.
+    # After sending a GET, the service reads only the response headers and then closes the connection.
     return build_response(200, length=sizes.get(path, 0) if method in ("GET", "HEAD") else 0)
 
 

@@ -1,4 +1,4 @@
-"""Hold the results of benchmarks/export.py and compute speeds relative to the limit."""
+"""Hold the results of benchmarks/export.py and compare each export method's speed with that of LIMIT."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -44,7 +44,10 @@ Findings = Mapping[Scenario, Mapping[str, Result]]  # each inner key is the name
 
 
 def ratio(findings: Findings, scenario: Scenario, way: str) -> float | None:
-    """Return the speed of an export method relative to the limit, or None if either was not measured."""
+    """Return the speed of an export method relative to the method named LIMIT.
+
+    Return None if either method was not measured.
+    """
     result, limit = findings[scenario].get(way), findings[scenario].get(LIMIT)
     if not result or not limit or not result.turns or not limit.turns:
         return None

@@ -1,8 +1,8 @@
 """Measure the cost of checking a report's key, relative to reading all rows of a survey.
 
 `proved` is the survey report. Its key is the primary key of its only table, so it is known to be unique.
-`compared` is the same report over a subquery. Its key is not known to be unique, so the database has to
-compare all keys.
+`compared` is the same report, except that it reads from a subquery. Its key is not known to be unique, so the
+database has to compare all keys.
 """
 
 import argparse
@@ -35,7 +35,7 @@ SECONDS = 600
 
 
 def over_subquery() -> Report:
-    """Return the survey report over a subquery, so that its key is not known to be unique."""
+    """Return a survey report that reads from a subquery, so that its key is not known to be unique."""
     rows = responses.select().subquery("responses")
     columns = {str(column.key): column for column in rows.c}
     declared = REPORT.questions

@@ -16,8 +16,8 @@ PROCESS = "stock"
 FAST_POLLING = {"PREFECT_WORKER_QUERY_SECONDS": "1"}
 POLL_SECONDS = 0.02
 WARM_PER_PROCESS = 4
-# Without a delay, each run would slow down the next one, because the processes that the process worker starts
-# take seconds to exit.
+# Pauses after an export, so that it does not slow down the next one. The pause after an export by the process
+# worker is longer, because the processes that this worker starts take seconds to exit.
 PAUSE_SECONDS, PAUSE_AFTER_PROCESS_SECONDS = 1.0, 5.0
 
 

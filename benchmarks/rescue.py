@@ -1,6 +1,6 @@
 """Measure how long it takes to recover jobs after their worker or process is killed or frozen.
 
-One healthy worker rescues the jobs of five others. With more healthy workers, recovery could only be faster.
+One healthy worker rescues the jobs of five others. Additional healthy workers could only speed up recovery.
 """
 
 import argparse

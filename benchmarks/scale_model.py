@@ -1,13 +1,15 @@
-"""Predict exports per second, pollers and rows per day from the measured CPU time per export.
+"""Predict how many exports per second, polling clients and rows per day the service can handle.
 
-The model assumes that each part of the service is limited by its CPU time. If a part with C cores needs S CPU
-seconds for an export, it can handle C * EFFICIENCY / S exports per second. The slowest part limits the
-service. The predictions are compared with measurements from `benchmarks.commits`. The model then computes how
-many cores are needed to reach a target rate that no single machine can reach.
+The predictions are based on the measured CPU time per export. The model assumes that each part of the service
+is limited by its CPU time. If a part with C cores needs S CPU seconds for an export, it can handle C *
+EFFICIENCY / S exports per second. The slowest part limits the service. The predictions are compared with
+measurements from `benchmarks.commits`. The model then computes how many cores are needed to reach a target
+rate that no single machine can reach.
 
 The model does not cover your source database or your S3 storage, although every exported row puts load on
-both. It also ignores that Prefect becomes slower when its queue is very long. Before processes were reused,
-100 simultaneous exports ran at 2.3 per second on two cores, but the model predicts 2.9.
+both. It also does not account for the fact that Prefect becomes slower when its queue is very long. For
+example, before processes were reused, 100 simultaneous exports on two cores ran at a rate of 2.3 per second,
+but the model predicts 2.9.
 """
 
 import argparse
@@ -28,7 +30,7 @@ Costs = Mapping[str, float]
 # CPU seconds per export of 1,000 rows, measured by benchmarks.commits. The values for Prefect ranged from
 # 0.22 to 0.33.
 COSTS: Costs = {"worker": 0.11, "prefect": 0.275, "postgres": 0.07, "api": 0.06}
-# The same costs, measured before processes were reused.
+# Earlier measurements of the same costs, made before processes were reused.
 EARLIER_COSTS: Costs = {"worker": 0.35, "prefect": 0.19, "postgres": 0.05, "api": 0.03}
 ROWS = 1_000
 # CPU seconds that a worker needs per row, derived from the export of 1,000,000 rows in docs/speed.md.

@@ -47,7 +47,7 @@ class Soak:
     start_seconds: list[float] = field(default_factory=list)
     jobs: list[str] = field(default_factory=list)
     max_load: float = 0.0
-    # Maps each role to its samples. Each sample contains the number of jobs so far and the memory in MiB.
+    # Maps each role to its samples. Each sample contains the number of started jobs and the memory in MiB.
     samples: dict[str, list[tuple[int, float]]] = field(default_factory=lambda: defaultdict(list))
 
     @property
@@ -94,7 +94,7 @@ async def start_job(soak: Soak, api: httpx.AsyncClient) -> None:
 
 
 async def poll(soak: Soak, url: str, number: int, deadline: float) -> None:
-    """Poll one of the latest jobs once a second. Open a new connection after an error."""
+    """Poll one of the most recent jobs once a second. Open a new connection after an error."""
     parts = urlsplit(url)
     while time.monotonic() < deadline:
         try:

@@ -41,10 +41,10 @@ def read_deployments(environment: Mapping[str, str]) -> list[Deployment]:
 
 
 def write_file(deployments: list[Deployment], folder: Path) -> Path:
-    """Write these deployments to a prefect.yaml file for `prefect deploy`, and return its path."""
+    """Write the deployments to a prefect.yaml file for `prefect deploy`, and return the file's path."""
     path = folder / "prefect.yaml"
-    # If `pull` were missing, Prefect would add a step that changes the working directory. The worker does not
-    # run pull steps.
+    # If `pull` were missing, Prefect would add a pull step that changes the working directory. The worker
+    # rejects deployments with pull steps.
     path.write_text(yaml.safe_dump({"name": "report-exports", "pull": [], "deployments": deployments}))
     return path
 
@@ -79,7 +79,7 @@ def _parse(path: Path) -> list[Deployment]:
 
 
 def _check_pool(deployment: Deployment, pool: str) -> None:
-    """Set the work pool of a deployment that names none.
+    """Set the work pool of the deployment if it does not name one.
 
     Raises DeploymentsInvalid if the deployment names a work pool other than the one in REPORTS_WORK_POOL.
     """

@@ -24,7 +24,8 @@ from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from deployments.deployment_list import DeploymentsInvalid, read_deployments, write_file
 from deployments.warm_worker import WarmWorker
 
-# Slow webhook receivers must not occupy all worker slots, so webhooks have a queue with a low limit.
+# Slow webhook receivers must not occupy all worker slots, so webhooks have their own queue with a low
+# concurrency limit.
 QUEUE_CONCURRENCY_LIMIT = 2
 
 
@@ -98,7 +99,7 @@ def apply(wait_seconds: float) -> list[str]:
 def describe_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     """Return a line for each item that was created or updated.
 
-    The keys of both mappings are titles, such as `Work pool exports`. The values are attributes.
+    Both mappings map titles, such as `Work pool exports`, to attributes.
     """
     created = [f"{title}: created" for title in after if title not in before]
     changed = [f"{title}: updated" for title in after if title in before and after[title] != before[title]]

@@ -318,9 +318,9 @@ def upload(
 def _stored_rows(rows: int, target: Upload, file: OutputFile) -> int:
     """Estimate how many rows have been stored.
 
-    Nothing is uploaded before the first part is full or the file ends. Bytes up to the size of the first part
-    count as stored as soon as they are produced. Otherwise, a small file would show no progress until the
-    end.
+    Nothing is uploaded until the first part is full or the file ends. Bytes up to the size of the first part
+    are counted as stored as soon as they are produced. Otherwise, a small file would show no progress until
+    the end.
     """
     stored = max(target.stored, min(file.bytes, FIRST_PART_BYTES))
     return rows * stored // file.bytes if file.bytes else 0

@@ -20,8 +20,8 @@ ACCESS = "report_exports.access"
 
 _task_fields: ContextVar[dict[str, str] | None] = ContextVar("task_fields", default=None)
 _process_fields: dict[str, str] = {}
-# Prefect reconfigures logging repeatedly. It reuses an existing handler with the same name as long as the
-# handler is referenced. These references therefore prevent Prefect from adding new console handlers.
+# Prefect reconfigures logging repeatedly. It reuses an existing handler with the same name if the handler is
+# still referenced. This list keeps such references, so that Prefect adds no new console handlers.
 _replaced: list[logging.Handler] = []
 
 
@@ -63,7 +63,7 @@ def configure(log_format: Format) -> None:
 
 
 def bind_run(log_format: Format, **fields: str) -> None:
-    """Add fields to all subsequent log lines of this process."""
+    """Add fields to all subsequent log lines from this process."""
     configure(log_format)
     _process_fields.update(fields)
 

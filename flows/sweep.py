@@ -107,7 +107,7 @@ def sweep(
     stored, unfinished = list(storage.list_objects()), list(storage.list_unfinished())
     for run in _expired(client, oldest, last):
         delete_artifacts(client, page_filter(run.id))
-        # Tag the run first, so that the API never links to a file that no longer exists.
+        # Tag the run before its file is removed, so that the API never links to a file that no longer exists.
         client.update_flow_run(run.id, tags=[*run.tags, EXPIRED_TAG])
         counts.expired += 1
     counts.objects = _remove_orphans(client, storage, stored, oldest)
@@ -136,8 +136,8 @@ def _orphans(
 ) -> Iterator[StoredObject]:
     """Yield the orphans among the stored objects.
 
-    The caller lists the objects before this function reads the runs. If a run ends in between, its receipt is
-    therefore found.
+    The caller must list the objects before this function reads the runs. In this order, the receipt of a run
+    that ends in between is found.
     """
     job_ids = sorted({item.job_id for item in stored if item.job_id is not None})
     owners: dict[str, OwnerRun] = {}

@@ -26,7 +26,7 @@ ACTIONS = {
     "runSchedule": "schedule.run",
     "createToken": "token.create",
 }
-# The action for any other response that contains signed links.
+# The action that is logged for any other request whose response contains signed links.
 LINK = "export.link"
 
 _notes: ContextVar[dict[str, Any] | None] = ContextVar("audit_notes", default=None)

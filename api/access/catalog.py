@@ -115,8 +115,8 @@ class Catalog:
 
 
 def _has_rows(report: Report, claims: Claims) -> bool:
-    """Return whether `claims` allows at least one value for each of the report's claims.
+    """Return whether the caller's claims allow at least one value for each claim that the report uses.
 
-    If it does not, the report is hidden.
+    A report for which this is false is hidden from the caller.
     """
     return all(allowed_values(claims, name) for name in report.claim_names)

@@ -78,7 +78,10 @@ class Throttle:
 
 @dataclass(frozen=True)
 class Quota:
-    """The maximum number of schedules or waiting exports per caller, and the error for exceeding it."""
+    """The maximum number of schedules or waiting exports per caller.
+
+    The other fields describe the error that callers receive when they have reached the limit.
+    """
 
     limit: int
     code: str

@@ -1,4 +1,4 @@
-"""Query parameters and cursors of `GET /exports`."""
+"""Define the query parameters, filters and cursors for `GET /exports`."""
 
 import json
 from dataclasses import dataclass
@@ -53,8 +53,8 @@ def contains(text: str, part: str) -> bool:
 class Position:
     """A position in a list that is sorted from newest to oldest.
 
-    The next page starts at the time `before`. It skips the runs in `seen`, because they have exactly that
-    time and were already returned.
+    The next page starts at the time `before`. Several runs can have exactly this time. The ones that were
+    already returned are in `seen`, and the next page skips them.
     """
 
     before: datetime
@@ -108,7 +108,7 @@ class PageQuery(QueryModel):
 
 
 class ExportListQuery(PageQuery):
-    """Parameters of `GET /exports`. Validation requires the caller's `reports` as context."""
+    """Parameters of `GET /exports`. The validation context must contain the caller's `reports`."""
 
     status: Status | None = Field(None, description="Only exports with this status.")
     report: Annotated[str, AfterValidator(_known_report)] | None = Field(

@@ -1,4 +1,4 @@
-"""Parse the `Prefer: wait=20` header (RFC 7240) of long polls."""
+"""Parse the `Prefer` header (RFC 7240) of long polls, such as `Prefer: wait=20`."""
 
 import re
 

@@ -25,7 +25,7 @@ FIRST_NUMBERS = [*range(1, 17), *(1 << power for power in range(5, 31))]
 NUMBERS_PER_QUERY = 32
 KEY_POINTER = "/headers/Idempotency-Key"
 KEY_LIFE = timedelta(hours=24)
-# Runs are kept for 90 days by default, so this is enough for a key that is used once a day.
+# Runs are kept for 90 days by default, so 100 slots are enough for a key that is used once a day.
 KEY_SLOTS = 100
 
 ReadRuns = Callable[[Sequence[int]], Awaitable[Mapping[int, FlowRun]]]

@@ -46,7 +46,7 @@ from flows.runs.deliveries import DELIVERIES, deliveries_of, is_in_progress
 from flows.runs.run_name import run_name
 from flows.runs.tags import DELETED_NAME
 
-LOGS_SENT_AFTER = timedelta(seconds=60)  # a worker sends logs every 2 s, but keeps them during an outage
+LOGS_SENT_AFTER = timedelta(seconds=60)  # workers send logs every 2 s, but hold them back during an outage
 
 logger = logging.getLogger(__name__)
 

@@ -99,7 +99,10 @@ async def metrics(request: Request, context: ContextDep) -> Response:
     openapi_extra={"security": []},
 )
 async def readyz(context: ContextDep, request: Request, response: Response) -> Readiness:
-    """Run the checks. `stale` keys and `missing` files do not make the service unready."""
+    """Run the checks.
+
+    The service is still ready if `keys` is `stale` or `files` is `missing`.
+    """
     results = await context.readiness.results()
     response.headers["Cache-Control"] = "no-store"
     ready, broken = "failed" not in results.values(), context.reports.broken

@@ -30,9 +30,9 @@ router = APIRouter(tags=["tokens"], route_class=JsonRoute)
 
 
 def _read_caller(value: object, info: ValidationInfo) -> str:
-    """Validate the name of an end user and return the name of the token's caller.
+    """Validate the name of an end user and return the caller name for the token.
 
-    The returned name starts with the name of the key's caller.
+    The caller name starts with the name of the caller that the API key belongs to.
     """
     key, authentication = _key(info), _context(info)["authentication"]
     longest = 200 - len(user_name(key, ""))

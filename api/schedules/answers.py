@@ -163,7 +163,7 @@ def runs_of_new_schedule(spec: ScheduleSpec, now: datetime) -> list[PlannedRun]:
 def _planned_runs(
     spec: ScheduleSpec, recurring: ScheduleParameters, schedule: timetable.Schedule, now: datetime
 ) -> list[PlannedRun]:
-    """Return the next runs with their dates. The dates assume that all earlier runs succeed."""
+    """Return the next runs and the dates that they will cover if all earlier runs succeed."""
     runs: list[PlannedRun] = []
     previous: datetime | None = None
     for slot in timetable.next_slots(schedule, now, SHOWN_SLOTS):

@@ -152,9 +152,9 @@ def rename_or_pause(spec: ScheduleSpec, change: Any) -> ScheduleSpec:
 
 
 def _request_at(spec: ScheduleSpec, reports: Mapping[str, Report], now: datetime) -> ExportRequest:
-    """Return the request for a run that would start now.
+    """Return the request that a run starting now would use.
 
-    Raises InvalidRequest with pointers into the body of the schedule.
+    Raises InvalidRequest with pointers into the schedule's request body.
     """
     since = now - recurrence.MIN_INTERVAL  # go back one interval so that the `since-last` range is not empty
     try:

@@ -143,7 +143,8 @@ class ScheduleStore:
     async def page(self, caller: Caller, limit: int, start: int) -> tuple[list[StoredSchedule], int | None]:
         """Return a page of schedules, newest first, and the offset of the next page.
 
-        The offset is None on the last page. It counts deployments, including those that are not returned.
+        The offset is a number of deployments, including those that are not returned. It is None on the last
+        page.
         """
         schedules: list[StoredSchedule] = []
         while True:
@@ -176,8 +177,8 @@ class ScheduleStore:
     ) -> StoredSchedule:
         """Update the deployment in one request and delete the runs that were planned from the old schedule.
 
-        Raises LimitReached if the caller exceeds the rate limit. The limit does not apply to changes that
-        pause the schedule.
+        Raises LimitReached if the caller exceeds the rate limit. The limit does not apply if the schedule is
+        paused after the change.
         """
         if spec.enabled:
             self._limits.schedules.throttle.spend(caller)

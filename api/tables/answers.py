@@ -141,8 +141,8 @@ CSV_CHOICES = CsvChoices(presets=list(PRESETS), headers=list(CHOICES["header"]))
 def report_type_answer(report: Report, languages: Languages) -> ReportType:
     """Describe the report in the client's preferred languages.
 
-    The title and each label are in the first preferred language that has a translation. If there is none,
-    they are in their default language.
+    Each text is in the first preferred language for which it has a translation. If it has none, it is in its
+    default language.
     """
     return ReportType(
         name=report.name,

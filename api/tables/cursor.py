@@ -18,7 +18,7 @@ from flows.query.request import ExportRequest
 from flows.query.statement import OrderTerm
 
 _MAX_INTEGER = 1 << 64
-# Encoders and decoders for driver types that JSON lacks, keyed by the name of the type in the cursor.
+# Encoders and decoders for driver types that JSON lacks. The keys are the names of these types in cursors.
 _TYPES: dict[str, tuple[type, Callable[[Any], str], Callable[[str], Any]]] = {
     "number": (Decimal, str, Decimal),
     "bytes": (bytes, bytes.hex, bytes.fromhex),

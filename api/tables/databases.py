@@ -21,8 +21,8 @@ from flows.sources.snapshot import open_engine, source_errors
 
 CONNECT_SECONDS = 2  # libpq does not support shorter timeouts
 READERS = 20
-# The check of each database must end before the readiness check times out. Otherwise, a single slow database
-# would make the check fail for all of them.
+# Each database's check must end before the readiness check times out. Otherwise, a single slow database would
+# make the result `failed` instead of `degraded`.
 CHECK_SHARE = 0.8
 
 T = TypeVar("T")
@@ -79,7 +79,7 @@ class Databases:
     async def check(self) -> None:
         """Check that all databases respond.
 
-        Raises Degraded if only some of them respond, and another error if none of them does.
+        Raises Degraded if only some of them respond, and a different error if none of them responds.
         """
         if len(self._databases) == 1:
             await self._databases[""].ping()

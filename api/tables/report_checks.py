@@ -63,8 +63,8 @@ def _is_geometry(connection: Connection, query: Select[Any]) -> bool:
 def _continued(report: Report, connection: Connection, column: ColumnElement[Any]) -> Select[Any]:
     """Return the query for a page that is sorted by `column` and follows a cursor.
 
-    On PostgreSQL, the query also compares the column with a value, because values of some PostgreSQL types
-    cannot be compared. The other databases can compare values of all types.
+    On PostgreSQL, the query also compares the column with a value, so that it fails if values of the column's
+    type cannot be compared. The other databases can compare values of all types.
     """
     after, query = operand(column) > _ANY_TEXT, report.select.order_by(column)
     if connection.dialect.name != "postgresql":

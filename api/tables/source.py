@@ -60,7 +60,7 @@ class Source:
     async def check(self) -> None:
         """Check that all databases respond.
 
-        Raises Degraded if only some of them respond, and another error if none of them does.
+        Raises Degraded if only some of them respond, and a different error if none of them responds.
         """
         await self._databases.check()
 

@@ -29,7 +29,7 @@ class LimitedHttp(HttpToolsProtocol):
         self._in_head, self._is_complete = True, False
         self._received_bytes = 0  # since the head began
         self._head_bytes = 0  # total size of the URL and of all headers received so far
-        self._bytes_without_body = 0  # since the head or the latest part of the body, whichever came later
+        self._bytes_without_body = 0  # received after the head and the latest part of the body
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)

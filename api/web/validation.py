@@ -24,7 +24,7 @@ def described_by(model: type[BaseModel]) -> PlainValidator:
 def validated(model: type[M], value: Any, unknown_field: str = "Unknown field.", **context: Any) -> M:
     """Validate the value against the model and return the result. `context` is passed to the validators.
 
-    Raises InvalidRequest with all of the errors.
+    Raises InvalidRequest, which lists all validation errors.
     """
     try:
         return model.model_validate(value, context=context)

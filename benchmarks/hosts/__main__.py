@@ -100,8 +100,8 @@ class ScaleTest:
     async def _load(self, client: Client, injection: asyncio.Task[None] | None) -> list[Export]:
         """Start exports and wait for them.
 
-        Without a fault, all exports start at once. With a fault, one starts every second until the fault is
-        over and at least the usual number of exports has started.
+        Without a fault, `self._exports` exports start at once. With a fault, a new export starts every second
+        until the fault is over and at least `self._exports` exports have started.
         """
         waiting = []
         if injection is None:

@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class SignalHandler:
-    """Raises Interrupted when a signal arrives, or later if signals are deferred at that time."""
+    """Raises Interrupted as soon as a signal arrives, or later if signals are being deferred."""
 
     def __init__(self) -> None:
         self._deferring, self._deferred = False, 0

@@ -88,7 +88,7 @@ class AtomicFile:
 
 @contextmanager
 def open_output(output: str | None, force: bool, service_name: str) -> Iterator[Output]:
-    """Open the output and yield it. If the block does not commit the output, no file remains."""
+    """Open the output and yield it. If the block does not commit it, any temporary file is removed."""
     if output == STDOUT:
         yield StdoutOutput()
         return

@@ -29,7 +29,7 @@ def fetch_items(
         page = parse_json(client.request("GET", path, params=params), "items", "nextCursor")
         yield from page["items"]
         limit -= len(page["items"])
-        if page["nextCursor"] is None:  # if a list is filtered, more pages may follow an empty one
+        if page["nextCursor"] is None:  # in a filtered list, an empty page is not always the last one
             return
         cursor = {"cursor": page["nextCursor"]}
 

@@ -13,7 +13,8 @@ from deployments.stack.ports import is_free
 from flows.sources import database_url
 
 PREFECT_URL = "PREFECT_API_URL"
-# Kubernetes sets variables such as REPORTS_SERVICE_HOST for a service named `reports`. They match no setting.
+# At this ratio, variables such as REPORTS_SERVICE_HOST do not count as misspelled. Kubernetes sets them for a
+# service named `reports`.
 MISSPELLING_RATIO = 0.85
 CLIENT_SETTINGS = ("REPORTS_API_URL", "REPORTS_API_KEY")
 REQUIRED = {
@@ -83,7 +84,7 @@ def load_settings(environment: Mapping[str, str]) -> ApiSettings:
 
 
 def check_host(host: str, authenticated: bool) -> str | None:
-    """Return an error message if the API cannot listen on this address, or None."""
+    """Return an error message if the API cannot or must not listen on this address, otherwise None."""
     if not authenticated and not ipaddress.ip_address(host).is_loopback:
         return (
             f"{host} is reachable from other machines, and authentication is not configured. Set"

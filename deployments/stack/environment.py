@@ -83,7 +83,10 @@ def for_children(
 
 
 def report_modules(inherited: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the modules in REPORTS_CATALOG, preceded by the sample reports if their database is used."""
+    """Return the modules in REPORTS_CATALOG.
+
+    If the embedded database is used, the sample reports come first.
+    """
     names = [name.strip() for name in inherited.get("REPORTS_CATALOG", "").split(",") if name.strip()]
     samples = [] if inherited.get("REPORTS_DATABASE_URL") else [SAMPLE_REPORTS]
     return (*samples, *names)

@@ -15,8 +15,8 @@ from deployments.stack.ports import API_PORT, PREFECT_PORT, Ports
 from deployments.stack.secret_file import secret
 
 PREFECT_LOGIN = "prefect-login"
-# Maps each setting that contains the path of a secret file to a default file name. If the setting is missing,
-# `up` creates a file with this name in the data directory.
+# Each key is a setting that contains the path of a secret file. If the setting is missing, `up` creates a
+# file with the given name in the data directory.
 SECRET_FILES = {
     "REPORTS_WEBHOOK_SECRET_FILE": "webhook-secret",
     "REPORTS_TOKEN_SECRET_FILE": "token-secret",
@@ -37,7 +37,10 @@ class Options:
 
 @dataclass(frozen=True)
 class Plan:
-    """The parts to start. `cluster`, `storage` and `prefect_port` are None if an external server is used."""
+    """The parts to start.
+
+    `cluster`, `storage` or `prefect_port` is None if external servers replace that part.
+    """
 
     options: Options
     cluster: Cluster | None

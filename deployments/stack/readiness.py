@@ -40,7 +40,7 @@ class Readiness:
         return False
 
     def _report_broken(self, answer: dict[str, Any]) -> None:
-        """Print the broken reports. In strict mode, raises ChildFailed instead."""
+        """Print the broken reports, or raise ChildFailed in strict mode."""
         if answer["status"] != "degraded":
             return
         lines = [f"Report {item['name']} is disabled: {item['reason']}" for item in answer["disabledReports"]]

@@ -1,4 +1,4 @@
-"""Periodically follow up on ended runs whose own process did not do so.
+"""Periodically follow up on finished runs whose own process failed to do this.
 
 See flows/schedules/after_run.py.
 """

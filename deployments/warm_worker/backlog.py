@@ -114,8 +114,8 @@ class Backlog:
     async def needs_query(self) -> bool:
         """Return whether a poll has to query the due runs.
 
-        This is the case if runs are due or if the last query is old. Prefect shows a queue as not ready if
-        the queue has not been queried for a minute.
+        This is necessary if runs are due. It is also necessary if the last query is old, because Prefect
+        shows a queue as not ready if the queue has not been queried for a minute.
         """
         is_old = time.monotonic() - self._queried_at > MAX_SECONDS_BETWEEN_QUERIES
         return is_old or bool(self._remaining) or await self._count_due() > 0
@@ -242,5 +242,8 @@ def _state_filter(owner: str | None, *states: StateType) -> FlowRunFilter:
 
 
 def _claim_order(run: FlowRun) -> tuple[bool, datetime | None, UUID]:
-    """Return a sort key that puts running runs first. They were within the limit when they started."""
+    """Return a sort key that puts running runs first.
+
+    Running runs have priority because they were within the limit when they started.
+    """
     return run.state_type == StateType.PENDING, run.state.timestamp if run.state else None, run.id

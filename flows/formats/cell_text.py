@@ -137,7 +137,7 @@ def _timestamp_writer(zoned: bool, zone: ZoneInfo, local: bool) -> Write:
 def _zoned_text(value: datetime, offsets: "_Offsets", local: bool) -> str:
     """Return the timestamp in the zone of `offsets`.
 
-    Naive timestamps are UTC, as in databases without time zones.
+    A naive timestamp, such as one from a database without time zones, is assumed to be in UTC.
     """
     try:
         if value.tzinfo is not None:

@@ -49,7 +49,7 @@ class Gzip:
 class Zip:
     """Packs blocks into a zip that contains one file for each value of `Block.file`.
 
-    `name_of` converts this value to a file name.
+    `name_of` converts each of these values to a file name.
     """
 
     def __init__(self, name_of: Callable[[int], str]) -> None:

@@ -1,4 +1,4 @@
-"""List the output formats by name, and find the media type of a file name."""
+"""List the output formats by name, and look up the media type for a file name."""
 
 from pathlib import PurePath
 

@@ -32,8 +32,8 @@ def naive(timestamps: pa.Array, local: bool) -> pa.Array:
 def zoned(timestamps: pa.Array, zone: ZoneInfo, local: bool) -> pa.Array | None:
     """Convert UTC timestamps to this time zone, and return them as text.
 
-    Return None if a day is out of range, or if the zone's offset on any of the days includes seconds or
-    changes during the day.
+    Return None if a timestamp's day is out of range, or if the zone's offset on one of the days includes
+    seconds or changes during that day.
     """
     counts = timestamps.cast(pa.int64())
     present = counts.drop_null().to_numpy()

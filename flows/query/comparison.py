@@ -272,8 +272,8 @@ def _as_text(element: FunctionElement[Any], compiler: SQLCompiler, **options: An
 def _exactly(element: CursorValue, compiler: SQLCompiler, **options: Any) -> str:
     """Select floats with all their digits, and dates and times as text.
 
-    The driver would lose digits of floats. Durations in TIME columns and dates outside Python's range would
-    also be lost.
+    Otherwise, floats would lose digits, and durations in TIME columns and dates outside Python's range would
+    be lost.
     """
     (value,) = element.clauses
     if isinstance(value.type, Float):

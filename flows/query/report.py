@@ -187,7 +187,7 @@ def parse_sort(text: str, report: Report) -> tuple[SortKey, ...]:
 def _check_kinds(report: Any) -> None:
     """Check the types of the report's values.
 
-    A wrong type is therefore reported when the report is declared, and not on the first request.
+    This way, a wrong type is reported when the report is declared instead of on the first request.
     """
     for part, example in (("name", "flights"), ("title", "Flights"), ("sort", "-scheduledAt,carrier")):
         if not isinstance(getattr(report, part), str):

@@ -209,7 +209,7 @@ def _model(report: Report, dates: bool) -> type[ReportRequest]:
 def _fields(scope: dict[str, Any], dates: dict[str, Any]) -> dict[str, Any]:
     """Return the fields in the order in which they are validated.
 
-    The time zone comes first because parsing the dates needs it.
+    The time zone comes first because it is needed to parse the dates.
     """
     return {
         "report": None,

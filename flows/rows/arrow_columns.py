@@ -20,10 +20,10 @@ _ARROW_TYPES = {str: TEXT, int: pa.int64(), bool: pa.bool_(), float: pa.float64(
 
 
 def packed(values: Values) -> Values:
-    """Return the values as an Arrow array if possible, and unchanged otherwise.
+    """Return the values as an Arrow array if possible. Otherwise, return them unchanged.
 
-    An array is possible if all values have the same type and Arrow can represent them exactly. None becomes
-    null.
+    The conversion is possible if all values have the same type and Arrow can represent them exactly. None
+    becomes null.
     """
     if isinstance(values, pa.Array):
         return values

@@ -16,7 +16,10 @@ READ_JSON = json.JSONDecoder(parse_float=Decimal).decode  # Decimals keep every 
 
 
 def decode(texts: Sequence[str | None]) -> list[Any]:
-    """Decode each document. A document that Python cannot decode, such as a deeply nested one, stays text."""
+    """Decode each document.
+
+    A document that Python cannot decode, for example because it is nested too deeply, is returned as text.
+    """
     return [None if text is None else _decode(text) for text in texts]
 
 

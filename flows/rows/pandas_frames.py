@@ -2,9 +2,12 @@
 
 The dtype depends on the type of the column:
 
-integer            Int64 boolean            boolean string, uuid       string; null is distinct from '' number
-Float64, or object with Decimals date, date-time    datetime64[us], in the time zone of the request if the
-column has a time zone time, json         object
+integer            Int64
+boolean            boolean
+string, uuid       string; null is distinct from ''
+number             Float64, or object with Decimals
+date, date-time    datetime64[us], in the time zone of the request if the column has a time zone
+time, json         object
 
 If a chunk contains a value that the dtype cannot represent, such as an integer above 2**63 or PostgreSQL's
 infinite date, the column has dtype object in this chunk.
@@ -130,7 +133,7 @@ def values_of(series: "pd.Series[Any]", column: OutputColumn) -> Values:
 def _strings_of(series: "pd.Series[Any]") -> Values:
     try:
         texts = pa.array(series.array).cast(TEXT)
-    except UnicodeEncodeError:  # A string has an unpaired surrogate. The writer reports the row.
+    except UnicodeEncodeError:  # A string has an unpaired surrogate. The writer will report its row.
         return [_plain(value) for value in series.astype(object).tolist()]
     return texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
 

@@ -71,7 +71,7 @@ class Chunk:
 
     Arrays of timestamps have no time zone. They are in UTC if the column has a time zone. A list may also
     contain aware timestamps. A value that Python cannot represent, such as an infinite date, appears as the
-    text that the database prints. Null is null in an array and None in a list.
+    text that the database prints. A null value is null in an array and None in a list.
     """
 
     values: Sequence[Values]

@@ -67,7 +67,8 @@ def create_artifacts(client: SyncPrefectClient, run_id: UUID, contents: Iterable
             client,
             ArtifactCreate(type=artifact_type, flow_run_id=run_id, data=data, description=description),
         )
-    # This check comes last. If a deletion starts later, it finds the artifacts and deletes them itself.
+    # This check must come last. A deletion that starts after the check finds and deletes the artifacts
+    # itself.
     if _is_deleted(client, run_id):
         delete_artifacts(client, all_filter(run_id))
 

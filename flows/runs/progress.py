@@ -26,7 +26,8 @@ from flows.runs.receipt import Receipt, RunProgress, parse_metadata, percent_wri
 
 SECONDS_BETWEEN_WRITES = 1.0
 HEARTBEAT_SECONDS = 5.0
-# A worker reschedules a run that has had no heartbeat for some time. The lease must be shorter than that.
+# A worker reschedules a run that has had no heartbeat for some time. The lease must be shorter than this
+# time.
 LEASE_SECONDS = 2 * HEARTBEAT_SECONDS
 
 logger = logging.getLogger(__name__)
@@ -122,7 +123,7 @@ class ProgressReporter:
         try:
             self._check_lease()
             self._write()
-        except prefect_calls.ERRORS:  # The export continues, and a later write catches up.
+        except prefect_calls.ERRORS:  # The export continues, and a later write reports the progress.
             self._written_at = self._clock()
             logger.warning("could not write the progress; retrying", exc_info=True)
 

@@ -31,7 +31,8 @@ def name_run(client: SyncPrefectClient, run_id: UUID, report: str) -> None:
     """Rename the run. Errors are only logged, because a run works under any name."""
     try:
         client.update_flow_run(run_id, name=run_name(report, run_id))
-        # This check comes last. If a deletion starts later, it renames the run itself.
+        # This check must come after the renaming. A deletion that starts after the check renames the run
+        # itself.
         if DELETED_TAG in client.read_flow_run(run_id).tags:
             client.update_flow_run(run_id, name=f"{DELETED_NAME}{run_id}")
     except prefect_calls.ERRORS:

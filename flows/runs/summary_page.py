@@ -28,7 +28,7 @@ def first_rows(records: bytes, columns: list[OutputColumn], dialect: CsvOptions)
 
 
 def markdown(request: ExportRequest, receipt: Receipt, rows: FirstRows, urls: Mapping[str, str]) -> str:
-    """Return the page of an export that has a file. `urls` maps titles such as `Download` to URLs."""
+    """Return the page for an export that has a file. `urls` maps titles such as `Download` to URLs."""
     receipt_rows = {
         "Rows": f"{receipt.rows:,}",
         "Bytes": f"{receipt.bytes:,}",
@@ -50,7 +50,7 @@ def markdown(request: ExportRequest, receipt: Receipt, rows: FirstRows, urls: Ma
 
 
 def failure_markdown(report: str, code: str, message: str, urls: Mapping[str, str], docs_url: str) -> str:
-    """Return the page of an export that has no file. It links to the documentation of the error code."""
+    """Return the page for an export that has no file. It links to the documentation of the error code."""
     section = f"docs/operations.md#{code.replace('.', '')}"
     help_text = f"[{section}]({docs_url}/{section.removeprefix('docs/')})" if docs_url else f"`{section}`"
     return "\n\n".join(

@@ -3,8 +3,9 @@
 Every scheduled run inherits a tag from its deployment. The tag is removed when the follow-up is complete, so
 no run is missed. Normally, the run's own process does the follow-up in a flow hook. Warm workers (every few
 seconds) and the sweep (every hour) follow up on the remaining runs, such as runs that were cancelled before
-they started or whose process was killed. It is harmless to follow up on a run twice. The idempotency key of a
-delivery consists of the export, the URL and the event, and a paused schedule stays paused.
+they started or whose process was killed. It is harmless to follow up on a run twice. Webhooks are not sent
+again, because the idempotency key of a delivery consists of the export, the URL and the event. A paused
+schedule stays paused.
 
 A Prefect automation would need less code but would be less reliable. Automations act on events, and the
 server loses events when it restarts. An automation would also be slower, because the server would match it

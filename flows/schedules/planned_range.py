@@ -1,4 +1,7 @@
-"""Use a run's scheduled time and the last successful run to compute the dates that the run covers."""
+"""Compute the dates that a scheduled run covers.
+
+They depend on the run's scheduled time and on the last successful run.
+"""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -27,10 +30,10 @@ from flows.schedules.parameters import ScheduleParameters, parse_schedule_parame
 def resolve_request(
     job_id: UUID, request: Mapping[str, Any], recurring: Mapping[str, Any], now: datetime
 ) -> dict[str, Any]:
-    """Add the dates to the request, and store the request in the run's parameters.
+    """Add the dates that the run covers to the request, and store the request in the run's parameters.
 
-    Every reader of the run can then see the dates, and a retry covers the same dates. If Prefect starts a run
-    too early because DST skips its slot, the run is postponed.
+    All code that reads the run can then see the dates, and a retry covers the same dates. If Prefect starts a
+    run too early because DST skips its slot, the run is postponed.
     """
     schedule = parse_schedule_parameters(recurring)
     if "from" in request:

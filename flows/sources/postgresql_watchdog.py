@@ -22,8 +22,8 @@ import psycopg
 from psycopg.abc import PQGen
 
 PROBE_SECONDS = 5
-# The severity in the error message of a server that refuses connections. Most translations of PostgreSQL keep
-# this word. A server that refuses connections is alive.
+# A server that refuses connections is still alive. Its error message contains this word as the severity. Most
+# translations of PostgreSQL leave the word unchanged.
 _REFUSED = "FATAL"
 _BACKEND_STATE = """
     SELECT pg_postmaster_start_time(), pid, wait_event_type

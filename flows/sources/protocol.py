@@ -46,7 +46,7 @@ class Reading:
 
 
 def check_rows(expected: int, *limits: int | None) -> None:
-    """Raise RowsLimit if `expected` exceeds the lowest limit. None and 0 mean no limit."""
+    """Raise RowsLimit if `expected` exceeds the lowest of the limits. Limits of None or 0 are ignored."""
     limit = min(filter(None, limits), default=expected)
     if expected > limit:
         size = f"The export would contain {expected:,} rows; the limit is {limit:,}."
@@ -54,7 +54,7 @@ def check_rows(expected: int, *limits: int | None) -> None:
 
 
 class RowSource(Protocol):
-    """A way to read a request's rows from one kind of database."""
+    """Reads a request's rows from one kind of database."""
 
     def can_read(self, reading: Reading) -> bool:
         """Return whether this source can read the rows exactly and is worth its overhead."""

@@ -112,7 +112,7 @@ class TimeOrText(TypeDecorator[Any]):
 
 
 class JsonText(TypeDecorator[str]):
-    """A type that reads the stored text of JSON documents. JSON's null becomes SQL's null."""
+    """A type that reads the stored text of JSON documents. A JSON null is read as None."""
 
     impl = Text
     cache_ok = True
@@ -175,7 +175,10 @@ def _time_or_text(text: str) -> time | str:
 
 
 def _checked_json(value: Any) -> str | None:
-    """Return the JSON text, or raise ValueError if it is malformed. Only PostgreSQL always validates JSON."""
+    """Return the JSON text, or raise ValueError if it is malformed.
+
+    This check is needed because only PostgreSQL always validates JSON when storing it.
+    """
     text = _json(value)
     with suppress(RecursionError):
         if text is not None:

@@ -20,7 +20,7 @@ from flows.storage.s3_calls import SILENCE_SECONDS, S3Calls
 # All parts except the last have the same size, because some providers, such as Cloudflare R2, require this.
 PART_BYTES = 8 << 20
 MAX_PARTS = 10_000
-# Parts are made large enough for a file this many times its estimated size.
+# The part size is large enough even if the file exceeds its estimated size by this factor.
 MARGIN = 1.25
 _MIB = 1 << 20
 PARTS_IN_FLIGHT = 2
@@ -163,7 +163,7 @@ class S3Upload:
         self._target = {"Bucket": bucket, "Key": key}
         self._buffer: list[bytes] = []
         self._buffered_bytes = 0
-        # All calls run in the pool. A signal can then interrupt the wait for a call, but not the call itself.
+        # All calls run in the thread pool, so that a signal interrupts only the wait, never the call itself.
         self._creating: Future[str] | None = None
         self._committing: Future[None] | None = None
         self._parts: list[Future[dict[str, Any]]] = []

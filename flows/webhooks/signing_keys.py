@@ -3,9 +3,9 @@
 Every caller has a separate signing key. A URL may contain the receiver's secret in its path or query, so URLs
 are encrypted ("sealed") before they are stored in Prefect.
 
-To rotate the secret, add a new one as the first line of the file. New URLs are then encrypted with the new
-secret, and existing URLs can still be decrypted. Messages have one signature per secret until the old line is
-removed.
+To rotate the operator's secret, add a new one as the first line of the secret file. New URLs are then
+encrypted with the new secret, and existing URLs can still be decrypted. Messages have one signature per
+secret until the old line is removed.
 """
 
 import base64

@@ -10,8 +10,8 @@ Event = Literal["done", "error", "cancelled", "paused"]
 Kind = Literal["webhook"]
 KIND: Kind = "webhook"
 EVENTS: tuple[Event, ...] = get_args(Event)
-# `cancelled` is opt-in, because callers usually cause it themselves. They cancel the run or choose to skip
-# empty exports.
+# `cancelled` is opt-in, because callers usually cause the cancellation themselves, either by cancelling the
+# run or by choosing to skip empty exports.
 DEFAULT_EVENTS: tuple[Event, ...] = ("done", "error", "paused")
 EVENT_TYPES: Mapping[Event, str] = {
     "done": "export.done",

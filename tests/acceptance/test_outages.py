@@ -1,6 +1,6 @@
 """Test that a route quickly responds with 503 while a component that it needs is unreachable.
 
-All other routes must keep working.
+Routes that do not need the component must keep working.
 """
 
 import time
@@ -37,7 +37,7 @@ class Api:
     read_log: Callable[[], str] = str
 
     def request(self, target: str) -> httpx.Response:
-        """Request a path, or start an export if `target` is `start`. Check the response time."""
+        """Request the path `target`, or start an export if `target` is `start`. Check the response time."""
         started = time.perf_counter()
         if target == "start":
             answer = self.client.post("/reports/csv", json=ARTICLES_REQUEST)

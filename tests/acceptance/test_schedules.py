@@ -357,7 +357,10 @@ def test_a_schedule_runs_at_its_slot_and_covers_the_days_before_it(
 def test_a_late_run_covers_the_range_of_its_slot(
     api: httpx.Client, create: Creator, prefect: httpx.Client
 ) -> None:
-    """Start a run three days late, as if after an outage. Its dates must depend on the scheduled time."""
+    """Start a run three days late, as if after an outage.
+
+    The dates that it exports must depend on its scheduled time.
+    """
     schedule = create(range={"kind": "relative", "preset": "yesterday"})
     slot = datetime.now(UTC) - timedelta(days=3)
     deployment_id = deployment_of(prefect, schedule["id"])["id"]

@@ -66,7 +66,7 @@ def terminals(programs: tuple[Path, Path]) -> Iterator[Terminals]:
 
 @pytest.fixture(scope="module")
 def finished(terminals: Terminals) -> Terminals:
-    """Run the tutorial, and leave the service from its last section running."""
+    """Run the tutorial, but do not stop the service that its last section starts."""
     for block in BLOCKS:
         terminals.run(block)
         if "CREATE ROLE" in block.text:

@@ -1,4 +1,4 @@
-"""Test how the page shows exports in every state, including outages of the database, storage and API."""
+"""Test how the page shows exports in every state, and outages of the database, storage and API."""
 
 import re
 import socket

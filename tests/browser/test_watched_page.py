@@ -1,4 +1,4 @@
-"""Test accessibility in all themes and at all widths.
+"""Test the page's accessibility in all themes and at several widths.
 
 This module also tests the checks that the browser tests share.
 """

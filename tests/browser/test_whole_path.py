@@ -19,7 +19,7 @@ IN_THE_WEEK = """
 SELECT count(*) FROM survey_responses
 WHERE survey_id = %s AND submitted_at >= '2024-07-19Z' AND submitted_at < '2024-07-27Z'
 """
-# The list of exports adds several tab stops for each export.
+# This limit is high, because the list of exports adds several tab stops for each export.
 MOST_STOPS = 400
 
 

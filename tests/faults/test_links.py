@@ -1,4 +1,4 @@
-"""Test that a link works until its last second, and that it never outlives the credentials that sign it."""
+"""Test that a link works even in its last second, and never outlives the credentials that signed it."""
 
 import json
 import secrets

@@ -42,7 +42,7 @@ class Case:
 def cases() -> list[Case]:
     """Return cases for every combination of a fault and an operation.
 
-    The fault occurs either once or every time. Part uploads fail at the first or the last part.
+    The fault occurs either once or every time. Faults in part uploads affect the first or the third part.
     """
     calls: list[tuple[int, Operation, int | None, bool]] = [
         (SMALL, "Put", None, False),
@@ -90,7 +90,7 @@ def store(storage: S3Storage, key: str, content: bytes, dies: bool) -> None:
 
 
 def link_returns(storage: S3Storage, key: str, content: bytes) -> bool:
-    """Return whether a signed link reports the object's full size.
+    """Return whether the response to a signed link reports the object's full size.
 
     The flow makes the same check before it completes an export.
     """

@@ -73,7 +73,10 @@ def check_every_format(
     write_csv: WriteFile,
     write_files: Sequence[WriteFile],
 ) -> None:
-    """Check that the cells of JSON Lines, Parquet and XLSX files from every row source match the CSV file."""
+    """Check that the JSON Lines, Parquet and XLSX files match the CSV file, cell by cell.
+
+    Each function in `write_files` reads the rows from a different source.
+    """
     load(engine, table, rows)
     request = partial(kinds_request, table, timeZone=zone, sort="id")
     keys, cells = csv_cells(partial(write_csv, engine), request())

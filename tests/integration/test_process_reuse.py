@@ -82,7 +82,7 @@ def test_each_run_of_a_process_has_its_log_lines_and_events_in_prefect(
     for run_id in ids:
         flow_runs.wait_for_log_line(prefect, run_id, "Finished in state Completed()")
         assert flow_runs.log_lines(prefect, run_id).count("a line of the task") == 1
-        # Prefect learns about task runs only from events.
+        # Prefect learns about task runs only from events, so this also checks that the events arrived.
         assert flow_runs.wait_for_task_run(prefect, run_id)["state_type"] == "COMPLETED"
 
 

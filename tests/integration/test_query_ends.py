@@ -26,7 +26,7 @@ from tests.support.running_stack import Stack
 
 POOL = "query-ends"
 SLOW_REPORTS = {"REPORTS_CATALOG": "tests.faults.slow_reports"}
-# Reading this row takes longer than any test in this file.
+# This query takes longer than any test in this file.
 SLEEP = select(func.pg_sleep(120).label("slept"))
 READ_FOREVER = """
 import sys

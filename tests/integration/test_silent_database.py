@@ -37,7 +37,7 @@ def proxy(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[BlockablePr
 
 @pytest.fixture
 def probes(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Record the result of every probe. True means that the server has stopped working on the query."""
+    """Record the result of every probe. True means that the server is no longer working on the query."""
     results: list[bool] = []
     has_stopped = WatchedConnection._has_stopped
 

@@ -111,7 +111,7 @@ class SweepStack:
             time.sleep(0.1)
 
     def count_records(self, job_id: str) -> int:
-        """Return the number of task runs, log lines and artifacts of an export in Prefect."""
+        """Return the number of task runs, log lines and artifacts that Prefect stores for an export."""
         of_run = {"flow_run_id": {"any_": [job_id]}}
         bodies = {
             "/task_runs/filter": {"flow_runs": {"id": {"any_": [job_id]}}},

@@ -90,7 +90,8 @@ SCHEDULE_ROUTES: list[tuple[str, str, Any]] = [
     ("PATCH", "/schedules/{}", {"export": {"surveyId": ONE_ROW_SURVEY}}),
     ("DELETE", "/schedules/{}", None),
 ]
-# Each of the OTHER_ROUTES has its own rule. OPEN_ROUTES return no data from exports, schedules or reports.
+# Each route in OTHER_ROUTES has its own rule. The routes in OPEN_ROUTES return no data from exports,
+# schedules or reports.
 OTHER_ROUTES = [("POST", path) for path in ("/exports", "/reports/csv", "/schedules")]
 OTHER_ROUTES += [("GET", path) for path in ("/exports", "/schedules", "/report-types", "/report-types/{}")]
 OTHER_ROUTES += [("GET", "/report-types/{}/choices/{}")]
@@ -302,7 +303,7 @@ class Callers(RuleBasedStateMachine):
             while not covered <= (listed := self._delivered_exports(key, id_)):
                 assert time.monotonic() < deadline, (covered, listed)
                 time.sleep(0.2)
-            assert listed <= covered | self.deleted  # a webhook is not deleted while it is being sent
+            assert listed <= covered | self.deleted  # a webhook is kept while it is being sent
 
     def _delivered_exports(self, key: Key, schedule_id: str) -> set[str]:
         page = self.world.request(key, "GET", f"/schedules/{schedule_id}/deliveries").raise_for_status()

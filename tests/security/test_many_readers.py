@@ -45,9 +45,9 @@ def last_page(client: httpx.Client) -> int:
 
 @contextmanager
 def reading_all_the_time(url: str, token: str, page: int) -> Iterator[Counter[int]]:
-    """Keep reading the page over many connections during the block.
+    """Keep requesting the page over many connections during the block.
 
-    Yield the number of responses by status.
+    Yield a counter that maps each status to its number of responses.
     """
     statuses, is_over = Counter[int](), threading.Event()
     threads = [

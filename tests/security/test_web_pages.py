@@ -1,8 +1,9 @@
 """Test that a malicious web page in the operator's browser cannot attack the stack.
 
 The tests open the page from another origin and from a host name that is rebound to 127.0.0.1. At commit
-4f602ff, such a page could run shell commands. The Prefect server accepted all origins without a password, and
-workers called any function that a deployment named. An image on the page could delete all exports.
+4f602ff, such a page could run shell commands. The Prefect server required no password and accepted requests
+from all origins, and workers called any function that a deployment named. An image on the page could delete
+all exports.
 """
 
 import json

@@ -44,7 +44,10 @@ class Caller:
 
 @dataclass
 class Key:
-    """A caller's API key with its rights. `created` maps each Idempotency-Key to the resource it created."""
+    """A caller's API key with its rights.
+
+    `created` maps each Idempotency-Key to the resource that was created with it.
+    """
 
     caller: Caller
     http: httpx.Client

@@ -1,4 +1,4 @@
-"""Create the file for a request with a chosen source, without running the flow."""
+"""Create a request's file from a chosen source, without running the flow."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager

@@ -18,7 +18,7 @@ def prefects_tables(stack: Stack) -> Iterator[psycopg.Connection]:
 
 
 def tables_with(connection: psycopg.Connection, word: str) -> list[str]:
-    """Return the names of all tables that contain the word."""
+    """Return the names of all tables with a row that contains the word."""
     tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
     query = sql.SQL("SELECT EXISTS (SELECT FROM {} AS t WHERE strpos(t::text, %s) > 0)")
     return [

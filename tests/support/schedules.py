@@ -26,7 +26,10 @@ def deployment_of(prefect: httpx.Client, schedule_id: str) -> dict[str, Any]:
 
 @contextmanager
 def schedule_from_prefect_yaml(prefect: httpx.Client) -> Iterator[tuple[str, str]]:
-    """Create a schedule as `prefect deploy` would from prefect.yaml, and yield its id and name."""
+    """Create a schedule like those that `prefect deploy` creates from prefect.yaml.
+
+    Yield its id and name.
+    """
     shipped = prefect.get("/deployments/name/export-report/export").json()
     name = f"from-yaml-{secrets.token_hex(4)}"
     body = {

@@ -10,7 +10,7 @@ _ROW = re.compile(r"\| (?P<attack>.+) \| `(?P<file>test_\w+\.py)` \| (?P<rest>.+
 
 @dataclass
 class Tally:
-    """Counts the attempts in a test module. No attempt leaked data, because a leak would fail the test.
+    """Counts the attempts in a test module. Leaks are not counted, because a leak fails the test.
 
     `harmless` counts attempts that succeed but return no data.
     """

@@ -44,7 +44,7 @@ def read_blocks(document: Path) -> Iterator[Block]:
 class Terminals:
     """A reader's two terminals. `up` runs in one of them, and all other commands run in the other.
 
-    `replacements` change each command and file, for example because the database has a different port.
+    `replacements` are applied to each command and file, for example to use a different database port.
     `seconds` contains the time spent on each section.
     """
 

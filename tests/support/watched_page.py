@@ -22,7 +22,7 @@ addEventListener("securitypolicyviolation", (event) =>
 
 
 class Watched:
-    """A page that records problems in `complaints`.
+    """Watches a page and records its problems in `complaints`.
 
     If `failures_allowed` is true, failed requests are not recorded.
     """

@@ -15,7 +15,7 @@ from standardwebhooks import Webhook
 
 HOST = "localhost"
 ARRIVAL_TIMEOUT_SECONDS = 60
-HANG = 0  # the receiver never responds to a request for which this status is set
+HANG = 0  # with this status, the receiver never responds to the request
 HANG_SECONDS = 30.0
 
 

@@ -1,4 +1,4 @@
-"""Test how figures are written to a document, and that `add` fails if a violation was not noticed."""
+"""Test how figures are written to a document, and that `add` fails if a test does not notice a violation."""
 
 from datetime import date
 from pathlib import Path

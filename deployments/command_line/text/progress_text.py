@@ -20,7 +20,7 @@ _PHASES = {
 
 
 class RowRate:
-    """Measures the rows per second since the first rows of the current attempt."""
+    """Measures the rows per second since the current attempt produced its first rows."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock

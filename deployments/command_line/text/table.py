@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-# Files and pipes have no width, so do not truncate anything there.
+# Output to a file or pipe has no width limit, so nothing is truncated.
 UNLIMITED_WIDTH = 10_000
 ID_WIDTH = 36
 NUMERIC_HEADINGS = ("ROWS", "SIZE")

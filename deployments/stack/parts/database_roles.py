@@ -19,7 +19,7 @@ READ_ONLY: tuple[LiteralString, ...] = (
     "ALTER ROLE reports_reader SET default_transaction_read_only = on",
     "REVOKE TEMPORARY ON DATABASE reports FROM PUBLIC",
     "REVOKE EXECUTE ON FUNCTION lo_creat(integer), lo_create(oid), lo_from_bytea(oid, bytea) FROM PUBLIC",
-    # These apply to schemas and tables that the superuser creates later.
+    # These statements apply to schemas and tables that the superuser creates later.
     "ALTER DEFAULT PRIVILEGES GRANT USAGE ON SCHEMAS TO reports_reader",
     "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO reports_reader",
 )

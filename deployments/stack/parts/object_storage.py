@@ -98,7 +98,7 @@ def server(storage: Storage, environment: Mapping[str, str]) -> Program:
 
 
 def remove_sockets(storage: Storage) -> None:
-    """Remove the sockets that a killed server left in /tmp. SeaweedFS always creates them there."""
+    """Remove the sockets that a killed server left in /tmp, where SeaweedFS always creates them."""
     for name, port in storage.ports.items():
         for socket in (f"{name}-{port}", f"{name}-grpc-{port + GRPC_OFFSET}"):
             Path(f"/tmp/seaweedfs-{socket}.sock").unlink(missing_ok=True)  # noqa: S108 - weed chooses the path

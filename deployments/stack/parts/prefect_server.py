@@ -24,9 +24,9 @@ BATCHED_WRITES = {
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
 }
-# If a run becomes due while the server is down, it starts once the server is back, but only if it was already
-# planned. The server may plan a run up to a minute late. When clocks are set forward, the server also counts
-# a past run as a future run. With a minimum of five, at least three runs are always planned.
+# A run that becomes due while the server is down starts when the server is back, but only if the server had
+# already planned it. The server may plan a run up to a minute late, and after clocks are set forward, it
+# counts a past run as a future run. With a minimum of five, at least three future runs are always planned.
 PLANNED_RUNS = {"PREFECT_SERVER_SERVICES_SCHEDULER_MIN_RUNS": "5"}
 
 

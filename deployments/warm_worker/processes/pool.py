@@ -13,8 +13,8 @@ from typing import Any
 from deployments.warm_worker.processes import child
 from deployments.warm_worker.processes.process import WarmProcess
 
-# Starting a process slows down other runs, so a replacement is started only after this many seconds, or
-# earlier if a run needs it.
+# Starting a process slows down other runs, so a replacement is started after this many seconds, unless a run
+# needs it earlier.
 REFILL_DELAY_SECONDS = 1.0
 
 

@@ -82,7 +82,7 @@ def open_background_services() -> None:
 
 
 def omit_hook_lines() -> None:
-    """Do not send the engine's routine log lines about hook calls to the server."""
+    """Filter out the engine's routine log lines about hooks before logs are sent to the server."""
     for handler in logging.getLogger("prefect.flow_runs").handlers:
         if isinstance(handler, handlers.APILogHandler):
             handler.addFilter(_is_informative)
@@ -168,7 +168,7 @@ class APILogWorker(handlers.APILogWorker):
 
 
 async def _related_resources(client: Any, exclude: Set[str] | None = None) -> list[RelatedResource]:
-    """Return the related resources. Their ids come from the run's context, and names are not included."""
+    """Return the current run's related resources by id, without reading their names from the server."""
     context = FlowRunContext.get()
     run = context.flow_run if context is not None else None
     if run is None:

@@ -28,7 +28,7 @@ def _quoted(cell: str, delimiter: str) -> str:
 
 
 # Spreadsheets treat a cell that starts with one of these characters as a formula. U+FEFF is included because
-# spreadsheets drop it as a byte order mark at the start of a file. See
+# spreadsheets treat it as a byte order mark at the start of a file and ignore it. See
 # https://owasp.org/www-community/attacks/CSV_Injection.
 FORMULA_STARTS = "=+-@\t\r\n\ufeff"
 GUARD = "'"

@@ -9,7 +9,7 @@ from flows.query.report import Choices, Report
 from flows.rows.columns import OutputColumn, Question
 
 CHOICE_SEPARATOR = "/"
-# Ends the key of the column that contains answers other than the declared choices.
+# The key of the column for answers that are not declared choices ends with this character.
 OTHER = "*"
 
 

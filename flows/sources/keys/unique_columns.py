@@ -5,8 +5,8 @@ from contextlib import suppress
 
 from sqlalchemy import Connection, Table, exc, inspect, text
 
-# An index with a condition or an expression does not make its columns unique. Neither does an index on a
-# parent table, because a select from the parent also returns the rows of the tables that inherit from it.
+# An index with a condition or an expression does not make its columns unique. An index on a parent table is
+# not enough either, because a select from the parent also returns the rows of its child tables.
 _POSTGRESQL_INDEXES = text("""
     SELECT array_agg(attribute.attname::text)
     FROM pg_index AS index

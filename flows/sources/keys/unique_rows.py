@@ -46,12 +46,11 @@ class Equality:
 def has_unique_rows(
     rows: Select[Any], key: ColumnElement[Any], unique_columns: UniqueColumns, compares_text: bool = True
 ) -> bool:
-    """Return whether keys other than null are certain to be unique.
+    """Return whether all keys other than nulls are certain to be unique.
 
-    `unique_columns` returns a table's sets of unique columns. If `compares_text` is false, equalities between
-    two text columns are ignored. This is needed for SQLite, which compares the columns with the collation of
-    the first one, such as NOCASE. The second column may contain several strings that are equal in that
-    collation.
+    `unique_columns` returns the sets of columns that are unique in a table. If `compares_text` is false,
+    equalities between two text columns are ignored. SQLite needs this, because it uses the collation of the
+    first column, such as NOCASE. Different strings in the second column may be equal in that collation.
     """
     column = _column(key)
     if column is None or column.table is None:

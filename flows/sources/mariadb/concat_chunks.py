@@ -161,7 +161,7 @@ def _reader(
 def _split(rows: DriverRows, driver_types: Sequence[int]) -> list[Values]:
     """Split the rows into columns.
 
-    The columns contain the same values as if the driver had read each column separately.
+    The values are the same as if the driver had read each column separately.
     """
     records = [record for (record,) in rows]
     # A record may be bytes instead of a string. It is null if a value does not fit into a packet.

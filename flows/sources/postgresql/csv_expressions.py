@@ -66,7 +66,7 @@ def texts(request: ExportRequest, columns: Sequence[OutputColumn]) -> list[Colum
 def decode_answers_once(request: ExportRequest, columns: Sequence[OutputColumn]) -> list[OutputColumn]:
     """Decode the JSON of the answers once per row, in a lateral subquery.
 
-    Otherwise, PostgreSQL would decode it once per question. With 300 questions, this is 43 times as slow.
+    Otherwise, PostgreSQL would decode it once per question. With 300 questions, that takes 43 times as long.
     """
     questions = request.report.questions
     if questions is None or request.report.select._group_by_clauses:
@@ -97,7 +97,7 @@ def cell(column: OutputColumn, options: CsvOptions) -> ColumnElement[Any]:
 
 
 def _json(expression: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Return an expression for the document's stored text. JSON's null becomes SQL's null."""
+    """Return an expression for the document's stored text. A JSON null becomes an SQL null."""
     return func.nullif(cast(expression, Text), "null", type_=Text)
 
 

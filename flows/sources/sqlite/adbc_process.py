@@ -124,8 +124,8 @@ def _check_documents(documents: pa.Array, answers: list[pa.Array]) -> None:
     """Raise Irregular if a document contains the same key twice.
 
     SQLite would return the first value and Python the last. A document with no more keys than answers cannot
-    contain a duplicate. Only documents that seem to have more keys are decoded. A document can seem to have
-    more keys, for example, because a string contains a colon, or because a key belongs to no question.
+    contain a duplicate, so only documents that seem to have more keys are decoded. Some of these contain no
+    duplicate either: a string may contain a colon, or a key may belong to no question.
     """
     if _codes(documents).min(initial=1) == 0:  # SQLite treats a null byte as the end of the text.
         raise Irregular

@@ -1,4 +1,7 @@
-"""Test that the two routes from the article return exactly the expected bytes. All dependencies are fakes."""
+"""Test that the two routes from the original article return exactly the expected bytes.
+
+All dependencies are fakes.
+"""
 
 import asyncio
 from dataclasses import dataclass

@@ -64,7 +64,7 @@ def test_time_zones_do_not_change_dates_and_times() -> None:
 
 
 def stored(column: str, value: Any) -> Callable[[Connection], None]:
-    """Return a function that stores the value in the column. SQLite accepts values of any type."""
+    """Return a function that stores a value in a column. SQLite accepts values of any type."""
     update = f"UPDATE things SET {column} = ? WHERE id = 2"  # noqa: S608 - `column` comes from this file
     return lambda connection: connection.exec_driver_sql(update, (value,))
 

@@ -1,4 +1,4 @@
-"""Test that the backlog queries the runs of every waiting owner and reuses the results of its last query."""
+"""Test that Backlog queries the runs of every waiting owner and reuses the results of its last query."""
 
 import asyncio
 from dataclasses import dataclass

@@ -13,7 +13,7 @@ STATES = [Pending(), Running(), Completed()]
 
 
 class Sent:
-    """Records calls in place of the Prefect function that emits events."""
+    """Stands in for the Prefect function that emits events, and records its calls."""
 
     def __init__(self) -> None:
         self.states: list[tuple[str, str]] = []

@@ -1,4 +1,4 @@
-"""Test that a scheduled run shows its dates both before and after it starts."""
+"""Test that a scheduled run shows its date range, both before and after it starts."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""Test that any number of polls causes only one read from Prefect per tick."""
+"""Test that Prefect is read only once per tick, regardless of the number of polls."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence

@@ -21,7 +21,7 @@ FINISHED = run()
 
 
 def find(runs: dict[int, FlowRun]) -> tuple[int, int]:
-    """Return the next number and the number of queries needed to find it."""
+    """Return the result of `next_number` and the number of queries that it made."""
     queries: list[Sequence[int]] = []
 
     async def read_runs(numbers: Sequence[int]) -> dict[int, FlowRun]:
