@@ -127,7 +127,8 @@ def _is_local(request: Request) -> bool:
 def _has_all_rights(request: Request) -> bool:
     """Return whether the caller has all rights and may therefore see the names of files and tables.
 
-    Returns False if the request has no valid key, because the route does not require one.
+    The route does not require a key, so this returns False instead of raising an error if the request has no
+    valid key.
     """
     try:
         return not authenticate(request).is_limited

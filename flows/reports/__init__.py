@@ -79,10 +79,10 @@ def catalog(extra_modules: tuple[str, ...] = (), default: str = "") -> Mapping[s
 def load_reports(extra_modules: tuple[str, ...] = (), default: str = "") -> LoadedReports:
     """Load all reports. An invalid report is returned as a BrokenReport and does not affect the others.
 
-    `default` is the name of the default report. Raises DeclarationError if no report has this name, not even
-    a broken one. If `default` is empty, the default is `survey-responses`. If that report does not exist, but
-    the catalog contains exactly one report and no broken one, that one report is the default. Otherwise,
-    there is no default.
+    `default` is the name of the default report. Raises DeclarationError if no report, valid or broken, has
+    this name. If `default` is empty, the default is `survey-responses` if that report exists. Otherwise, if
+    the catalog contains a single report and no broken reports, that report is the default. In all other
+    cases, there is no default.
     """
     append_current_folder()
     reports: dict[str, Report] = {}

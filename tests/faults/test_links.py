@@ -83,7 +83,7 @@ def wait_until(time_: datetime) -> None:
 
 
 def last_status(storage: S3Storage, key: str) -> tuple[Link, int]:
-    """Request a link in its last second. Return the link and the status of the response."""
+    """Fetch a link during the last second before it expires. Return the link and the response status."""
     for _ in range(5):
         link = sign(storage, key, LAST_LINK_SECONDS)
         wait_until(link.expires_at - timedelta(seconds=1))
