@@ -43,9 +43,9 @@ QUIET_SECONDS = 4.0  # gives the server time to write the last events and logs o
 
 @dataclass
 class Contender:
-    """A worker to measure and the API that starts its exports.
+    """A worker whose throughput is measured, and the API that starts its exports.
 
-    `counts` contains the calls from the worker and the API to the Prefect server.
+    `counts` tracks the calls that the worker and the API make to the Prefect server.
     """
 
     name: str

@@ -20,8 +20,9 @@ ACCESS = "report_exports.access"
 
 _task_fields: ContextVar[dict[str, str] | None] = ContextVar("task_fields", default=None)
 _process_fields: dict[str, str] = {}
-# Prefect reconfigures logging repeatedly. It reuses an existing handler with the same name if the handler is
-# still referenced. This list keeps such references, so that Prefect adds no new console handlers.
+# Prefect reconfigures logging repeatedly. It reuses an existing handler of the same name, but only while
+# something still references that handler. This list holds the references, so Prefect does not keep adding
+# console handlers.
 _replaced: list[logging.Handler] = []
 
 

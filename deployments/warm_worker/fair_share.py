@@ -30,11 +30,12 @@ def select_fairly(
     limit: int,
     slots: int,
 ) -> list[T]:
-    """Return at most `slots` of the due runs, each from the owner with the fewest running runs.
+    """Return at most `slots` due runs, always choosing the next from the owner with the fewest runs in
+    progress.
 
     `due` must be ordered by queue priority and then by time, as in Prefect's response. Queues with a higher
-    priority go first. `running` contains the owner of each running run. `limit` is the maximum number of
-    running runs per owner.
+    priority go first. `running` contains the owner of each run in progress. `limit` is the maximum number of
+    runs that each owner may have in progress.
     """
     running_counts, selected = Counter(running), list[T]()
     for _, queue_runs in groupby(due, get_queue):

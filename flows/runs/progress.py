@@ -26,8 +26,7 @@ from flows.runs.receipt import Receipt, RunProgress, parse_metadata, percent_wri
 
 SECONDS_BETWEEN_WRITES = 1.0
 HEARTBEAT_SECONDS = 5.0
-# A worker reschedules a run that has had no heartbeat for some time. The lease must be shorter than this
-# time.
+# This must be shorter than the time that a worker waits without a heartbeat before it reschedules a run.
 LEASE_SECONDS = 2 * HEARTBEAT_SECONDS
 
 logger = logging.getLogger(__name__)

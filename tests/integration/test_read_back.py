@@ -148,7 +148,7 @@ def json_value(value: Any) -> Any:
 
 
 def file_rows(rows_in: Table, request: ExportRequest) -> Table:
-    """Return the rows with the file's column keys, in the file's column order."""
+    """Return the rows as dictionaries that use the file's column keys, in the file's column order."""
     columns = {column.name: key for key, column in zip(request.report.table_columns, common.c, strict=False)}
     return [
         {key: row.get(name) if name != "extra" else json_value(row[name]) for name, key in columns.items()}

@@ -1,4 +1,4 @@
-"""Check that the key of a report identifies each row.
+"""Check that a report's key uniquely identifies each row.
 
-The keys are not compared if the database's unique indexes already guarantee that they are unique.
+The check does not compare keys if the database's unique indexes already guarantee that they are unique.
 """
