@@ -9,7 +9,7 @@ MAX_WAIT_SECONDS = 30.0  # the longest wait while the server responds to other c
 # A server that is short of CPU time responds slowly. The longest recent silence that was followed by a
 # response extends the limit by this factor, up to `MAX_EXTENSION` times the configured seconds.
 SILENCE_FACTOR, MAX_EXTENSION = 2.0, 4.0
-DECAY = 0.9  # each response multiplies the longest silence by this factor; outages do not count as silences
+DECAY = 0.9  # with each response, the longest silence shrinks by this factor; outages are not silences
 
 
 class _Call:

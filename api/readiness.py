@@ -29,8 +29,8 @@ class Degraded(Exception):
 class StorageCheck:
     """Checks that the storage responds and that files can be written to it.
 
-    A small object is written by the first check, by the next check after a failure, and otherwise every five
-    minutes. Only a write detects read-only credentials and reveals the reason for a failure.
+    A small object is written on the first check, on the next check after a failure, and otherwise every five
+    minutes. Only a write can reveal read-only credentials and the reason for a failure.
     """
 
     def __init__(self, storage: Storage, clock: Callable[[], float]) -> None:

@@ -30,7 +30,8 @@ from tests.support.running_stack import Stack, running_stack
 CONCURRENT_JOBS = (1, 5, 20, 100)
 POLL_SECONDS = 0.05
 WARM_UP_EXPORTS = 8
-# Wait this long after a batch, so that the last events and log lines arrive and processes are replaced.
+# The pause after a batch. It gives the last events and log lines time to arrive, and lets processes be
+# replaced.
 QUIET_SECONDS = 3.0
 SMALLEST_GROWTH_KB = 0.1
 PARTS = ("worker", "prefect", "postgres", "api")

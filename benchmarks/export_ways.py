@@ -119,7 +119,7 @@ XLSX_PROGRAM = _python("way_xlsx")
 ARTICLE_PROGRAM = ["node", str(ARTICLE / "way.js")]
 
 WAYS = (
-    # The program for LIMIT and the service run the same query and produce the same records. With the
+    # The LIMIT program runs the same query as the service and produces the same records. With the
     # hand-written queries, PostgreSQL determines how dates and lists are formatted.
     Way(LIMIT, "the limit: psql COPY | multipart", LIMIT_PROGRAM, _same_select),
     Way("by-hand", "the same with a select by hand", LIMIT_PROGRAM, _hand_written()),

@@ -16,8 +16,8 @@ PROCESS = "stock"
 FAST_POLLING = {"PREFECT_WORKER_QUERY_SECONDS": "1"}
 POLL_SECONDS = 0.02
 WARM_PER_PROCESS = 4
-# Pauses after an export, so that it does not slow down the next one. The pause after an export by the process
-# worker is longer, because the processes that this worker starts take seconds to exit.
+# The length of the pause after each export, which prevents one export from slowing down the next. The pause
+# is longer for the process worker, because the processes that it starts take several seconds to exit.
 PAUSE_SECONDS, PAUSE_AFTER_PROCESS_SECONDS = 1.0, 5.0
 
 

@@ -1,4 +1,4 @@
-"""Run Lighthouse on the page of a running stack and print the scores for a phone.
+"""Run Lighthouse on the page of a running stack, emulating a phone, and print the scores.
 
 Usage: `python -m benchmarks.lighthouse [API URL]`. This requires npm and Chromium. The exit code is 1 if a
 score is below 95 or the layout shift exceeds 0.05. Lighthouse measures the CPU time of the page, so the

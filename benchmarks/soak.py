@@ -121,7 +121,7 @@ async def sample_memory(soak: Soak, pids: Mapping[str, int], deadline: float) ->
 
 
 def _memory_mib(pid: int) -> float:
-    """Return the proportional set size of a process and its children in MiB."""
+    """Return the proportional set size, in MiB, of a process and its children."""
     total = 0
     with suppress(psutil.NoSuchProcess):
         parent = psutil.Process(pid)

@@ -34,8 +34,8 @@ from tests.support.extra_processes import (
 from tests.support.running_stack import Stack
 
 CONCURRENT_JOBS = (5, 20)
-# The warm worker's default limit on concurrent runs. The process worker has no default limit, so it gets the
-# same one.
+# The warm worker's default limit on concurrent runs. The process worker has no default limit, so it is given
+# the same limit.
 LIMIT = 2 * (psutil.cpu_count() or 1)
 POLL_SECONDS = 0.2
 QUIET_SECONDS = 4.0  # gives the server time to write the last events and logs of a batch
@@ -130,8 +130,8 @@ async def measure(
 async def count_calls_per_run(contender: Contender, jobs: int = 5) -> Counts:
     """Return the number of calls per run for each route, multiplied by ten and rounded.
 
-    The calls are counted during `jobs` exports that run one after another. The calls that an idle system
-    would send in the same time are subtracted.
+    The calls are counted during `jobs` exports that run one after another. The number of calls that an idle
+    system makes in the same time is subtracted.
     """
     await asyncio.sleep(QUIET_SECONDS)
     contender.counts.clear()

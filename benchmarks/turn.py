@@ -1,6 +1,7 @@
 """Run one turn of a benchmark in a measured process.
 
-The preparation is not timed. After the work, the process keeps running until its peak memory has been read.
+Preparation is not timed. After the measured work is done, the process keeps running until its peak memory has
+been read.
 """
 
 import faulthandler

@@ -1,4 +1,4 @@
-"""Export with `psql` COPY piped into a multipart upload. This is the upper limit in the comparison."""
+"""Export with `psql` COPY piped into a multipart upload. The comparison uses its speed as the limit."""
 
 import fcntl
 import subprocess

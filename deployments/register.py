@@ -99,7 +99,7 @@ def apply(wait_seconds: float) -> list[str]:
 def describe_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     """Return a line for each item that was created or updated.
 
-    Both mappings map titles, such as `Work pool exports`, to attributes.
+    Both arguments map titles, such as `Work pool exports`, to attributes.
     """
     created = [f"{title}: created" for title in after if title not in before]
     changed = [f"{title}: updated" for title in after if title in before and after[title] != before[title]]

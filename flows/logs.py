@@ -59,7 +59,7 @@ def configure(log_format: Format) -> None:
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(JsonLines())
         logging.root.addHandler(handler)
-        # uvicorn's access log contains query strings. The access log of this service does not.
+        # Silence uvicorn's access log, because it contains query strings. This service's access log does not.
         logging.getLogger("uvicorn.access").setLevel(logging.CRITICAL)
 
 
@@ -76,7 +76,7 @@ def unbind_run() -> None:
 
 @contextmanager
 def context(**fields: str) -> Iterator[None]:
-    """Add fields to all log lines within the block. `bind` can add more fields."""
+    """Add fields to all log lines that are written in the `with` block. `bind` can add more fields."""
     token = _task_fields.set(dict(fields))
     try:
         yield

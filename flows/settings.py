@@ -110,7 +110,7 @@ class Settings(BaseSettings):
         return url.rstrip("/")
 
     def url_of(self, database: str) -> str:
-        """Return the URL of a report's database. Raises ReportInvalid if no database has this name."""
+        """Return the URL of the database with this name. Raises ReportInvalid if there is none."""
         if (url := self.database_urls.get(database)) is None:
             raise ReportInvalid(f"The report's database {database!r} is not in REPORTS_DATABASES.")
         return url

@@ -32,7 +32,7 @@ from flows.storage.orphans import OwnerRun, StoredObject, is_orphan
 from flows.storage.protocol import Storage
 
 PAGE_SIZE = 200  # This is Prefect's own limit.
-# The first sweep looks this far back. So does a sweep after a long outage.
+# The first sweep, or a sweep after a long outage, looks this far back.
 LOOKBACK = timedelta(days=30)
 # Consecutive sweeps overlap by this much, because the clocks of runs and sweeps may differ.
 OVERLAP = timedelta(hours=1)
@@ -136,8 +136,8 @@ def _orphans(
 ) -> Iterator[StoredObject]:
     """Yield the orphans among the stored objects.
 
-    The caller must list the objects before this function reads the runs. In this order, the receipt of a run
-    that ends in between is found.
+    The caller must list the objects before this function reads the runs. This order ensures that a run's
+    receipt is found even if the run ends in between.
     """
     job_ids = sorted({item.job_id for item in stored if item.job_id is not None})
     owners: dict[str, OwnerRun] = {}

@@ -155,7 +155,10 @@ class KeyFile:
             os.close(folder)  # also releases the lock
 
     def _write(self, keys: Sequence[Key]) -> None:
-        """Replace the file atomically. NamedTemporaryFile creates files that only their owner can read."""
+        """Replace the file atomically.
+
+        Only its owner can read the new file, because it is created by NamedTemporaryFile.
+        """
         with NamedTemporaryFile("w", dir=self._path.parent, delete=False, encoding="utf-8") as file:
             json.dump({"keys": [asdict(key) for key in keys]}, file, indent=2)
             file.flush()

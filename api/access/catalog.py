@@ -115,8 +115,8 @@ class Catalog:
 
 
 def _has_rows(report: Report, claims: Claims) -> bool:
-    """Return whether the caller's claims allow at least one value for each claim that the report uses.
+    """Return whether the caller has at least one allowed value for each claim that restricts the report.
 
-    A report for which this is false is hidden from the caller.
+    If this is false, the report is hidden from the caller.
     """
     return all(allowed_values(claims, name) for name in report.claim_names)

@@ -57,7 +57,7 @@ class Rate:
 
 
 class Throttle:
-    """Limits how often a caller may do something. Several throttles may share a rate."""
+    """Limits how often a caller may perform an action. Several throttles may share a `Rate`."""
 
     def __init__(self, rate: Rate, clock: Callable[[], float], detail: str) -> None:
         self._rate, self._clock, self._detail = rate, clock, detail

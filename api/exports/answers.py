@@ -11,7 +11,7 @@ from api.web.answer import Answer, Count, NextCursor, Timestamp, TimestampText, 
 from flows.errors import errors_by_code
 from flows.query.report import DEFAULT_REPORT
 
-# Error codes that an export can have in addition to the codes of the exception classes.
+# Error codes that an export can have in addition to those that `errors_by_code` returns.
 _OTHER_CODES = ("request.invalid", "rows.none", "storage.lost", "cancelled", "expired")
 _ID = "899e1228-d7b8-40fc-8490-70e6f1efb338"
 _SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"

@@ -89,7 +89,7 @@ def caller_of(flow_run: FlowRun) -> str | None:
 def tags_once_deleted(tags: Sequence[str]) -> list[str]:
     """Return the tags for a run that its owner has deleted.
 
-    They hide the run until it has ended and can be removed from Prefect.
+    They hide the run from its owner. It can be removed from Prefect only after it has ended.
     """
     return [*(tag for tag in tags if not tag.startswith((OWNER, EARLIER_REQUEST_TAG))), DELETED_TAG]
 

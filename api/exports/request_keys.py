@@ -61,9 +61,9 @@ async def key_in_slot(read_runs: ReadRunsByKey, parts: Sequence[str], oldest: da
 
 
 def answers_for_key(run: FlowRun, oldest: datetime | None) -> bool:
-    """Return whether the run may be reused for its idempotency key.
+    """Return whether a request with the run's idempotency key may reuse the run.
 
-    Returns False if its owner has deleted it or if it was created before `oldest`.
+    Returns False if the owner has deleted the run or if it was created before `oldest`.
     """
     too_old = oldest is not None and run.created is not None and run.created < oldest
     return not too_old and caller_of(run) is not None

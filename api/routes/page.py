@@ -59,7 +59,7 @@ async def bundle(digest: str, kind: str, request: Request) -> Response:
 
 
 def filled(template: str, prefect_ui: str) -> str:
-    """Insert the URL of the Prefect UI into the page, because no endpoint returns it."""
+    """Insert the Prefect UI's URL into the page, because the page cannot get it from any endpoint."""
     empty = '<meta name="prefect-ui" content="">'
     if empty not in template:
         raise ValueError(f"index.html has no {empty}")

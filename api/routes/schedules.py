@@ -234,7 +234,7 @@ async def delete_schedule(schedule: ScheduleDep, context: ContextDep) -> None:
 async def run_schedule(
     schedule: ScheduleDep, key: KeyDep, caller: CallerDep, context: ContextDep, response: Response
 ) -> Export:
-    """Start an export for the dates that a run scheduled for now would cover.
+    """Start an export now. It covers the same dates as a run planned for this time.
 
     This also works while the schedule is paused.
     """

@@ -125,7 +125,7 @@ def parse_schedule(
     webhooks: Webhooks,
     needs_name: bool = True,
 ) -> tuple[ScheduleSpec, ExportRequest]:
-    """Validate the body. Return the schedule and the export request that a run starting now would use.
+    """Validate the body. Return the schedule and the export request for a hypothetical run at `now`.
 
     Raises InvalidRequest with all errors.
     """
@@ -152,7 +152,7 @@ def rename_or_pause(spec: ScheduleSpec, change: Any) -> ScheduleSpec:
 
 
 def _request_at(spec: ScheduleSpec, reports: Mapping[str, Report], now: datetime) -> ExportRequest:
-    """Return the request that a run starting now would use.
+    """Return the export request for a hypothetical run at `now`.
 
     Raises InvalidRequest with pointers into the schedule's request body.
     """

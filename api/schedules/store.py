@@ -177,8 +177,8 @@ class ScheduleStore:
     ) -> StoredSchedule:
         """Update the deployment in one request and delete the runs that were planned from the old schedule.
 
-        Raises LimitReached if the caller exceeds the rate limit. The limit does not apply if the schedule is
-        paused after the change.
+        Raises LimitReached if the caller exceeds the rate limit. The limit does not apply to changes that
+        pause the schedule or leave it paused.
         """
         if spec.enabled:
             self._limits.schedules.throttle.spend(caller)

@@ -64,7 +64,7 @@ def next_slots(schedule: Schedule, after: datetime, count: int) -> list[datetime
 
 
 def planned_from(schedule: Schedule, start: datetime) -> Iterator[datetime]:
-    """Yield the slots from `start` onwards as Prefect's scheduler computes them.
+    """Yield the slots that Prefect's scheduler computes from `start` onwards.
 
     If the clocks change during the hour of `start`, the first slot may be earlier than `start`. In that case,
     Prefect has already planned the run for that slot.
@@ -74,7 +74,7 @@ def planned_from(schedule: Schedule, start: datetime) -> Iterator[datetime]:
 
 
 def at_midnight(recurrence: Recurrence) -> bool:
-    """Return whether some slots are in the first hour of a day and none are in the last hour."""
+    """Return whether some slots are in the first hour of the day and none are in its last hour."""
     zone, slots = recurrence.zone, islice(planned_from(as_schedule(recurrence), ORDINARY_DAY), SLOTS_CHECKED)
     hours = {undo_dst_shift(slot, zone).astimezone(zone).hour for slot in slots}
     return 0 in hours and 23 not in hours

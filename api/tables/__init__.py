@@ -1,4 +1,4 @@
 """Read pages of a report's rows and the choices for its scopes.
 
-Queries for the screen belong here. Queries for whole exports belong in `flows.sources`.
+Queries for pages and choices belong here. Queries for whole exports belong in `flows.sources`.
 """

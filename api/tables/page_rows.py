@@ -1,4 +1,4 @@
-"""Convert the rows of a page to JSON values or to the text that the file would contain."""
+"""Convert the rows of a page to JSON values or to the text that an exported file would contain."""
 
 import json
 import math

@@ -29,7 +29,7 @@ from flows.sources.driver_errors import classify
 from flows.sources.origin import Origin
 from flows.sources.snapshot import Snapshot, snapshot
 
-PAGE_READERS = 14  # the other readers are reserved for readiness checks and for starting exports
+PAGE_READERS = 14  # a database's other readers are reserved for readiness checks and starting exports
 PAGE_READERS_PER_CALLER = 4  # with 8, other callers' requests took twice as long on two cores
 LOOKUP_SECONDS = 5
 LINE_ROWS = 5  # number of rows in a preview of the file

@@ -16,9 +16,9 @@ BODY_SECONDS = 30.0
 
 
 class LimitedHttp(HttpToolsProtocol):
-    """A connection that is closed if a request does not arrive in time, or if its head is too large.
+    """A connection that is closed if a request arrives too slowly or has too large a head.
 
-    The trailers after a chunked body, and the extensions of its chunks, have the same limit as the head.
+    The same size limit applies to the trailers after a chunked body and to the extensions of its chunks.
     """
 
     head_seconds, body_seconds = HEAD_SECONDS, BODY_SECONDS
@@ -29,7 +29,7 @@ class LimitedHttp(HttpToolsProtocol):
         self._in_head, self._is_complete = True, False
         self._received_bytes = 0  # since the head began
         self._head_bytes = 0  # total size of the URL and of all headers received so far
-        self._bytes_without_body = 0  # received after the head and the latest part of the body
+        self._bytes_without_body = 0  # received since the end of the head or the latest part of the body
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -124,7 +124,7 @@ class LimitedHttp(HttpToolsProtocol):
             self.transport.close()
 
     def _refuse_body(self, status: HTTPStatus) -> None:
-        """Close the connection. Send the status unless the response has already started."""
+        """Send the status, unless the response has already started, and then close the connection."""
         if self.cycle is None or self.cycle.response_started or self.cycle.response_complete:
             self.transport.close()
         else:

@@ -1,4 +1,4 @@
-"""Measure the throughput of one and two hosts, and check that exports survive the loss of hosts.
+"""Measure the throughput of one host and of two hosts, and check that exports survive the loss of hosts.
 
 Each worker, API and Prefect server runs on its own host. All hosts share the cores of this machine. While a
 role is measured, each of its hosts may use only a fraction of a core, so that this role is the bottleneck.
@@ -78,7 +78,7 @@ class ScaleTest:
         _limit(prefect_servers, None)
 
     async def _batch(self, title: str, fault: Fault | None = None) -> None:
-        """Start exports, inject the fault while they run, wait until all have ended, and check each one."""
+        """Start exports, inject the fault while they run, wait for all of them to end, and check each one."""
         client, before = Client(self._cluster.url, self._cluster.key), self._cluster.cpu_seconds()
         injection = asyncio.create_task(fault(self._cluster)) if fault else None
         started_at = time.monotonic()

@@ -39,6 +39,6 @@ async def kill_a_prefect_server(cluster: Cluster) -> None:
 
 
 async def fail_over_the_database(cluster: Cluster) -> None:
-    """Kill the PostgreSQL server that exports and Prefect use, and promote its replica."""
+    """Kill the PostgreSQL server used by Prefect and the exports, and promote its replica."""
     await asyncio.sleep(DELAY_SECONDS)
     await asyncio.to_thread(cluster.database.fail_over)

@@ -60,7 +60,7 @@ def load_balancer(
 
 
 def prefect_settings(database_url: str, gateway: str, settings: Mapping[str, str]) -> dict[str, str]:
-    """Return the settings of the Prefect servers, as in deployments/compose.yaml."""
+    """Return the settings for the Prefect servers. They match deployments/compose.yaml."""
     return {
         "PREFECT_API_URL": settings["PREFECT_API_URL"],
         "PREFECT_HOME": settings["PREFECT_HOME"],

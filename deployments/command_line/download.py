@@ -19,7 +19,7 @@ MAX_REJECTIONS = 3
 
 @dataclass
 class PartialDownload:
-    """A download in progress. Its bytes are compared with the size and SHA-256 in the job's receipt."""
+    """A download in progress. Its size and SHA-256 are compared with those in the job's receipt."""
 
     output: Output
     job_id: str

@@ -44,8 +44,8 @@ def start_export(
             signals.raise_deferred()
         return response
 
-    # A random key makes it safe to resend the request if no response arrives. If another client starts an
-    # identical export, that export becomes a separate job, and Ctrl-C does not cancel it.
+    # A random key makes it safe to resend the request if no response arrives. It also ensures that an
+    # identical export from another client is a separate job, which Ctrl-C does not cancel.
     headers = {"Idempotency-Key": key if key is not None else secrets.token_hex(16)}
     response = client.request("POST", path, headers, wrap_attempt=send_uninterrupted, **content)
     job = parse_job(response)

@@ -21,8 +21,8 @@ class SignalHandler:
     def defer_during(self, act: Callable[[], T]) -> T:
         """Call `act` and return its result. A signal that arrives during the call is deferred.
 
-        Call `raise_deferred` afterwards to raise Interrupted for such a signal. If `act` raises an exception
-        after a signal has arrived, Interrupted is raised instead of that exception.
+        The caller must then call `raise_deferred`, which raises Interrupted if a signal was deferred. If
+        `act` raises an exception after a signal has arrived, Interrupted is raised instead of that exception.
         """
         self._deferring = True
         try:

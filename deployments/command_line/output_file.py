@@ -88,7 +88,10 @@ class AtomicFile:
 
 @contextmanager
 def open_output(output: str | None, force: bool, service_name: str) -> Iterator[Output]:
-    """Open the output and yield it. If the block does not commit it, any temporary file is removed."""
+    """Open the output and yield it.
+
+    At the end of the `with` block, a temporary file that has not been committed is removed.
+    """
     if output == STDOUT:
         yield StdoutOutput()
         return

@@ -44,7 +44,7 @@ def sorts_by_index(connection: Connection, query: Select[Any], column: ColumnEle
 
 
 def has_index(connection: Connection, column: ColumnElement[Any]) -> bool:
-    """Return whether the column is the first column of an index or key of its table."""
+    """Return whether an index or key of the column's table starts with the column."""
     if not isinstance(column, Column) or not isinstance(column.table, Table):
         return False
     inspector, place = inspect(connection), {"schema": column.table.schema}

@@ -1,4 +1,4 @@
-"""Implement `report-exports api`, which serves the HTTP API and the page in one or more processes."""
+"""Implement `report-exports api`, which serves the HTTP API and the web page in one or more processes."""
 
 import argparse
 import os

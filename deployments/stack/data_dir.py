@@ -36,7 +36,7 @@ def claim(directory: Path) -> IO[str]:
 
 
 def clean_up(directory: Path) -> None:
-    """Kill the processes that a killed supervisor has left behind, and rotate its logs.
+    """Kill the processes that a killed supervisor has left behind, and rotate the log files.
 
     The caller must hold the lock.
     """

@@ -48,7 +48,7 @@ class Replaced:
 
     def passes_on(self, name: str) -> bool:
         if name == "WEB_CONCURRENCY" or name.startswith(("UVICORN_", "WEED_")):
-            return False  # these would change how the embedded servers run
+            return False  # such variables would change how the embedded servers run
         if name.startswith("PREFECT_"):
             return self.prefect_api_url is not None and name.startswith(("PREFECT_API_", "PREFECT_CLIENT_"))
         if name.startswith("AWS_"):

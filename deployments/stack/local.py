@@ -136,7 +136,7 @@ def api(plan: Plan, terminal: Terminal) -> Program:
     options = ["--host", plan.options.host, "--port", str(plan.api_port), "--workers", "1"]
     options += ["--no-access-log", "--timeout-graceful-shutdown", "1"]
     options += ["--http", "api.web.http_protocol:LimitedHttp"]
-    options += ["--app-dir", str(installed)]  # the current folder may contain a different `api`
+    options += ["--app-dir", str(installed)]  # the current folder may contain a different `api` package
     return Program(
         role="api",
         title="API",

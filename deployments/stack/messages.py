@@ -83,5 +83,5 @@ def _example(api: str) -> list[str]:
 
 
 def sample_query() -> str:
-    """Return the page's query string for the sample survey and a week that has responses."""
+    """Return a query string for the page. It selects the sample survey and a week that has responses."""
     return "?" + urlencode({name: ARTICLE[name] for name in ("surveyId", "from", "to")})

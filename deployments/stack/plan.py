@@ -39,7 +39,7 @@ class Options:
 class Plan:
     """The parts to start.
 
-    `cluster`, `storage` or `prefect_port` is None if external servers replace that part.
+    `cluster`, `storage` or `prefect_port` is None if an external server replaces that part.
     """
 
     options: Options
@@ -117,7 +117,7 @@ def make_plan(options: Options, inherited: Mapping[str, str], temporary: Path) -
 def _prefect_auth_string(data: Path, replaced: Replaced, inherited: Mapping[str, str]) -> str | None:
     if replaced.prefect_api_url:
         return inherited.get("PREFECT_API_AUTH_STRING")
-    # HTTP basic authentication requires the form `user:password`.
+    # HTTP basic authentication requires the format `user:password`.
     return secret(data / PREFECT_LOGIN, prefix="admin:")
 
 

@@ -1,4 +1,4 @@
-"""Periodically follow up on finished runs whose own process failed to do this.
+"""Periodically follow up on finished runs whose own process failed to do so.
 
 See flows/schedules/after_run.py.
 """

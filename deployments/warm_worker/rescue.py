@@ -35,8 +35,8 @@ from flows.runs.artifacts import progress_filter
 from flows.runs.progress import HEARTBEAT_SECONDS
 from flows.settings import Settings
 
-# Only these flows may run again. SILENT_SECONDS works for both, because exports update their progress
-# artifact and webhooks take at most 5 s.
+# Only runs of these flows are rescheduled. SILENT_SECONDS is long enough for both flows, because exports
+# update their progress artifact and webhooks take at most 5 s.
 RESCUED_FLOWS = [flow_names.EXPORT, flow_names.DELIVER]
 WITH_HEARTBEAT = (StateType.RUNNING, StateType.CANCELLING)
 LOSABLE_STATES = (StateType.PENDING, *WITH_HEARTBEAT, StateType.CRASHED)

@@ -43,7 +43,7 @@ def answer_texts(answers: Sequence[Any], question: Question) -> Sequence[Any]:
     """Convert decoded JSON answers to text, as PostgreSQL's `->>` operator does.
 
     Strings are not quoted, and null becomes None. The items of a list of choices are joined with `; `. If the
-    column represents a single choice, the result contains integers instead of text.
+    column shows whether a certain choice was selected, the result contains integers instead of text.
     """
     if question.is_recoded:
         return [_recoded(answer, question) for answer in answers]
@@ -79,7 +79,7 @@ def _choices_writer(kind: type) -> _WriteOrNull:
 def _recoded(answer: Any, question: Question) -> str | int | None:
     """Return the answer as it appears in the column, or None for an empty cell.
 
-    The result is 1 or 0 if the column represents a single choice, and text otherwise.
+    The result is 1 or 0 if the column shows whether a certain choice was selected, and text otherwise.
     """
     items = answer if question.multiple and type(answer) is list else [answer]
     texts = [_json_writer(type(item))(item) for item in items if item is not None]
@@ -156,8 +156,8 @@ def _zoned_text(value: datetime, offsets: "_Offsets", local: bool) -> str:
 class _Offsets(dict[tuple[int, int, int], tuple[timedelta, str] | None]):
     """The UTC offsets of a time zone, cached for each quarter of an hour.
 
-    Computing each offset from the zone would take three times as long. A key consists of the day's ordinal,
-    the hour and the quarter, all in UTC. The value is None if the offset changes within the quarter.
+    Computing each offset from the zone would take three times as long. Each key consists of the day's
+    ordinal, the hour and the quarter, all in UTC. Its value is None if the offset changes within the quarter.
     """
 
     def __init__(self, zone: ZoneInfo) -> None:

@@ -21,9 +21,9 @@ class InvalidOptions(ValueError):
 
 
 def parse_choices(value: object, choices: Choices) -> dict[str, Any]:
-    """Return the options in `value` after checking that each of them has an allowed value.
+    """Check that every option in `value` is allowed, and return the options.
 
-    None means that no options are set. Raises InvalidOptions with a reason for every invalid option.
+    If `value` is None, no options are set. Raises InvalidOptions with a reason for every invalid option.
     """
     options = {} if value is None else value
     if not isinstance(options, dict):

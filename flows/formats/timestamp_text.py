@@ -23,7 +23,7 @@ _LAST_DAY = datetime(9999, 12, 29, tzinfo=UTC).toordinal() - _EPOCH_DAY
 def naive(timestamps: pa.Array, local: bool) -> pa.Array:
     """Return the text of naive timestamps.
 
-    The timestamps must have microsecond precision and be between the years 1 and 9999.
+    The timestamps must have microsecond precision, and their years must be between 1 and 9999.
     """
     texts = timestamps.cast(TEXT)
     return pc.utf8_slice_codeunits(texts, 0, 19) if local else pc.utf8_replace_slice(texts, 10, 11, "T")

@@ -41,9 +41,9 @@ from sqlalchemy.types import NullType, TypeEngine
 
 _DIGIT = "[0-9]"
 _DATE = "-".join([_DIGIT * 4, _DIGIT * 2, _DIGIT * 2])
-# The pattern of timestamps that SQLAlchemy writes. Only timestamps in other formats need a conversion. A
-# pattern with a digit class for every digit would take five times as long. Text that matches this pattern but
-# is not a timestamp is rejected when it is read.
+# This pattern matches timestamps in SQLAlchemy's format. Only timestamps in other formats need a conversion.
+# A pattern with a digit class for every digit would take five times as long. Text that matches this pattern
+# but is not a timestamp is rejected when it is read.
 _SQLALCHEMY_FORMAT = f"????-??-?? ??:??:??.?????{_DIGIT}"
 _OFFSET = f"*[+-]{_DIGIT * 2}:{_DIGIT * 2}"
 _MYSQL = ("mysql", "mariadb")
@@ -81,7 +81,7 @@ def printed(value: ColumnElement[Any]) -> ColumnElement[Any]:
 
 
 def comparable(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Return an expression that compares and sorts by the meaning of the column's values."""
+    """Return an expression for comparing and sorting the column's values by their meaning."""
     return Comparable(column) if stores_text(column.type) else operand(column)
 
 
@@ -124,7 +124,7 @@ def matching(condition: ColumnElement[bool], column: ColumnElement[Any]) -> Colu
 
 
 def contains(column: ColumnElement[Any], text: str) -> ColumnElement[bool]:
-    """Return the condition that the column contains the text, ignoring case.
+    """Return a condition that matches each value that contains the text, ignoring case.
 
     On SQLite, lower() converts only ASCII letters, so replace() converts the other letters.
     """

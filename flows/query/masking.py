@@ -72,7 +72,7 @@ def _masked_expression(column: TableColumn) -> ColumnElement[Any]:
 
 
 def unmarked_columns(report: Report) -> dict[str, str]:
-    """Find columns without `pii` that use the same table column as a column with `pii`.
+    """Find columns that are not marked as `pii` but share a table column with one that is marked.
 
     The result maps the key of each unmarked column to the key of the marked column. For example, an unmarked
     column `lower(email)` would reveal the value of `email`.

@@ -113,7 +113,7 @@ class Report:
     rights: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     unsortable: frozenset[str] = frozenset()
     file: str = ""  # The path of the file that declares the report. The catalog sets it.
-    is_default: bool = False  # True if requests without a report use this one. The catalog sets it.
+    is_default: bool = False  # True if requests that name no report use this one. The catalog sets it.
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "title", as_local_text(self.title, "title"))

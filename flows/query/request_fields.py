@@ -194,7 +194,7 @@ def _read_options(format_: Format, value: object, info: ValidationInfo) -> Any:
 
 
 def answers_field() -> Any:
-    """Return the type of the field that contains answer options."""
+    """Return the type of the field that contains the options for answers."""
     return Annotated[Any, PlainValidator(_read_answers, json_schema_input_type=AnswerOptionsModel)]
 
 

@@ -106,7 +106,7 @@ def _text(value: object) -> str:
 
 
 def restrict_report(report: Report, claims: Claims | None) -> Report:
-    """Return the report, restricted to the rows that the claims allow."""
+    """Return the report restricted to the rows that the claims allow."""
     if claims is None or not report.claim_names:
         return report
     for dates in (True, False):

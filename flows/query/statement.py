@@ -111,7 +111,10 @@ def count(request: ExportRequest) -> Select[Any]:
 
 
 def cursor_values(terms: Sequence[OrderTerm]) -> list[ColumnElement[Any]]:
-    """Return the expressions whose values `rows_after` needs. Each is labelled with its position."""
+    """Return the expressions whose values `rows_after` needs.
+
+    Each expression is labelled with its position in the sort order.
+    """
     return [cursor_value(term.expression).label(f"s{number}") for number, term in enumerate(terms)]
 
 

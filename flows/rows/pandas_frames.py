@@ -133,7 +133,7 @@ def values_of(series: "pd.Series[Any]", column: OutputColumn) -> Values:
 def _strings_of(series: "pd.Series[Any]") -> Values:
     try:
         texts = pa.array(series.array).cast(TEXT)
-    except UnicodeEncodeError:  # A string has an unpaired surrogate. The writer will report its row.
+    except UnicodeEncodeError:  # A string has an unpaired surrogate. The writer will report the row.
         return [_plain(value) for value in series.astype(object).tolist()]
     return texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
 

@@ -67,8 +67,8 @@ def create_artifacts(client: SyncPrefectClient, run_id: UUID, contents: Iterable
             client,
             ArtifactCreate(type=artifact_type, flow_run_id=run_id, data=data, description=description),
         )
-    # This check must come last. A deletion that starts after the check finds and deletes the artifacts
-    # itself.
+    # This check must come last. If a deletion starts after the check, the deletion itself removes the
+    # artifacts.
     if _is_deleted(client, run_id):
         delete_artifacts(client, all_filter(run_id))
 

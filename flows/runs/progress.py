@@ -26,7 +26,7 @@ from flows.runs.receipt import Receipt, RunProgress, parse_metadata, percent_wri
 
 SECONDS_BETWEEN_WRITES = 1.0
 HEARTBEAT_SECONDS = 5.0
-# This must be shorter than the time that a worker waits without a heartbeat before it reschedules a run.
+# This must be shorter than the time after which a worker reschedules a run that sends no heartbeat.
 LEASE_SECONDS = 2 * HEARTBEAT_SECONDS
 
 logger = logging.getLogger(__name__)

@@ -28,11 +28,11 @@ def ensure_named(run_id: UUID, name: str, request: object) -> None:
 
 
 def name_run(client: SyncPrefectClient, run_id: UUID, report: str) -> None:
-    """Rename the run. Errors are only logged, because a run works under any name."""
+    """Rename the run. Errors are only logged, because the run can proceed under its old name."""
     try:
         client.update_flow_run(run_id, name=run_name(report, run_id))
-        # This check must come after the renaming. A deletion that starts after the check renames the run
-        # itself.
+        # This check must come after the renaming. If a deletion starts after the check, the deletion itself
+        # renames the run.
         if DELETED_TAG in client.read_flow_run(run_id).tags:
             client.update_flow_run(run_id, name=f"{DELETED_NAME}{run_id}")
     except prefect_calls.ERRORS:

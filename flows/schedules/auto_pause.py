@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 def pause_if_failing(
     client: SyncPrefectClient, deployment: DeploymentResponse, outcome: Outcome, attempts: int, now: datetime
 ) -> AutoPause | None:
-    """Pause the schedule if too many consecutive runs have failed, including this one.
+    """Pause the schedule if too many consecutive runs, including this one, have failed.
 
     Return the pause that this run caused, or None. If the run is processed a second time, the same pause is
     returned again.

@@ -30,7 +30,7 @@ from flows.schedules.parameters import ScheduleParameters, parse_schedule_parame
 def resolve_request(
     job_id: UUID, request: Mapping[str, Any], recurring: Mapping[str, Any], now: datetime
 ) -> dict[str, Any]:
-    """Add the dates that the run covers to the request, and store the request in the run's parameters.
+    """Return the request with the dates that the run covers. Also store the dates in the run's parameters.
 
     All code that reads the run can then see the dates, and a retry covers the same dates. If Prefect starts a
     run too early because DST skips its slot, the run is postponed.

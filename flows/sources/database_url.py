@@ -14,7 +14,7 @@ _DRIVERS = {
     "mariadb": "mariadb+pymysql",
     "oracle": "oracle+oracledb",
 }
-# Maps each dialect to the extra of this package that installs its driver.
+# Maps each dialect to the report-exports extra that installs its driver.
 _EXTRAS = {
     "mysql": "mysql",
     "mariadb": "mysql",

@@ -75,10 +75,10 @@ class Storage(Protocol):
 
     def abort_upload(self, upload: StoredObject) -> None: ...
     def warm_up(self) -> None:
-        """Prepare the storage so that the first call is not delayed."""
+        """Do the one-time setup that would otherwise delay the first call to the storage."""
 
     def check(self) -> None:
-        """Raise an error if the storage does not respond. Missing permissions may go unnoticed."""
+        """Raise an error if the storage does not respond. This check may not detect missing permissions."""
 
     def check_writing(self) -> None:
         """Write and remove a small object. Raises an error if files cannot be stored."""

@@ -2,9 +2,9 @@
 
 A frozen server or a firewall can accept data without ever responding. Read timeouts do not limit such a call,
 because they do not apply while a body is being sent. In addition, botocore would retry each call that times
-out. This module therefore watches the sockets. A call fails if the kernel reports no acknowledged or received
-bytes for some time. Slow transfers continue. Only botocore retries errors, within the limits of its standard
-mode.
+out. This module therefore watches the sockets and aborts a call if, for `silence_seconds`, the kernel reports
+no newly acknowledged or received bytes. A slow transfer is not aborted. Errors are retried only by botocore,
+within the limits of its standard mode.
 """
 
 import asyncio

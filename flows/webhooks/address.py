@@ -19,7 +19,7 @@ _VISIBLE = re.compile(r"[\x21-\x7e]*")
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 # According to the URL standard, a host is an IPv4 address if its last label is a number in any notation.
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
-# Top-level domains that resolve only inside a network, or not at all.
+# Top-level domains that resolve only within private networks or do not resolve at all.
 _NOT_PUBLIC = {
     *("localhost", "localdomain", "local", "internal", "intranet", "private", "corp", "home", "lan"),
     *("arpa", "test", "invalid", "example", "onion", "alt"),

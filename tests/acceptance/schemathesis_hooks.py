@@ -20,7 +20,8 @@ CHOICES: dict[str, Sequence[str]] = {
     "to": ("2024-7-26", "2025-01-31", "2024-07-26T23:00:00Z", "2024-08-01t00:00:00z"),
     "timeZone": ("UTC", "Europe/Madrid", "America/New_York", "Pacific/Kiritimati", "Asia/Kathmandu"),
     "sort": ("country", "-country"),  # both reports have this column
-    # Prefect creates up to 100 runs per schedule. These slots are rare, so no run starts during the tests.
+    # Prefect creates up to 100 runs per schedule in advance. These schedules run so rarely that no run should
+    # start during the tests.
     "cron": ("0 9 * * MON", "15 6 1 * *", "30 23 29 2 *"),
     "rrule": (
         "FREQ=YEARLY;BYMONTH=2;BYDAY=1MO",

@@ -22,8 +22,8 @@ from tests.support.running_stack import Stack
 
 HERE = Path(__file__).parent
 DEPLOYMENT, HOOKS = "unworked", "schemathesis_hooks"
-# These operations are tested only with random values, because their bodies match startExport's or are slow to
-# generate.
+# CI does not test these operations with boundary values, because their request bodies are similar to those of
+# startExport or slow to generate.
 SIMILAR = ["startCsv", "createSchedule", "changeSchedule", "previewSchedule"]
 IN_CI = {
     "boundary values": [

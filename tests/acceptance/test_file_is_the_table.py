@@ -80,9 +80,7 @@ def differences(table: list[dict[str, Any]], names: list[str], rows: list[Any]) 
 
 
 def convert_floats(item: list[Any], row: list[Any]) -> list[Any]:
-    """Convert the cells of a file row to floats wherever the corresponding value in the table item is a
-    float.
-    """
+    """Convert each cell of a file row to a float if the corresponding value in the table is a float."""
     pairs = zip(item, row, strict=True)
     return [float(cell) if isinstance(value, float) and cell is not None else cell for value, cell in pairs]
 

@@ -140,7 +140,7 @@ def fill(file: Path) -> None:
 
 
 def large_survey_response(number: int) -> dict[str, Any]:
-    """Return a table row.
+    """Return a row for the table of responses.
 
     In one of the rows, `answers` is a number. SQLite allows this, and exports ignore the number.
     """

@@ -107,7 +107,7 @@ def test_a_download_is_logged_with_job_and_caller(stack: Stack, downloaded: Sess
 class Planted:
     """Secret words, and the logs and metrics that must not contain them.
 
-    The words were used with an API, a worker and a run.
+    An API, a worker and a run have been given these words.
     """
 
     words: list[str]

@@ -290,7 +290,7 @@ def test_the_failures_and_the_pause_send_webhooks(
 
 def test_renaming_a_paused_schedule_leaves_it_paused(api: httpx.Client, paused: dict[str, Any]) -> None:
     path = f"/schedules/{paused['state']['id']}"
-    # Read the schedule again, because a later failed run may have changed the reason.
+    # Read the schedule again, because a later failed run may have changed its `pausedReason`.
     reason = api.get(path).raise_for_status().json()["pausedReason"]
     renamed = api.patch(path, json={"name": "Still paused"}).raise_for_status().json()
     assert (renamed["enabled"], renamed["pausedReason"]) == (False, reason)

@@ -50,7 +50,7 @@ def site_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def site_port(site_folder: Path) -> Iterator[int]:
-    """Serve another site. Its `localhost` origin may embed the page, but `127.0.0.1` may not."""
+    """Serve another site. It may embed the page when opened at `localhost`, but not at `127.0.0.1`."""
     with static_site(site_folder) as port:
         yield port
 

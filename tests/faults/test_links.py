@@ -1,4 +1,4 @@
-"""Test that a link works even in its last second, and never outlives the credentials that signed it."""
+"""Test that links work until they expire, and never outlive the credentials that signed them."""
 
 import json
 import secrets

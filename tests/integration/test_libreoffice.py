@@ -118,7 +118,7 @@ def in_german(cell: Any) -> Any:
 
 
 def typed(rows: list[Row]) -> list[list[str]]:
-    """Return the cells as strings, because True and 1 are equal in Python."""
+    """Return the cells as strings, so that True does not compare equal to 1."""
     return [[repr(float(cell) if type(cell) is int else cell) for cell in row] for row in rows]
 
 

@@ -1,4 +1,4 @@
-"""Test that a preview shows the first lines of the file, for all options and both databases."""
+"""Test that a preview shows the first lines of the file, with any options, on PostgreSQL and SQLite."""
 
 import gzip
 import io

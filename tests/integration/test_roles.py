@@ -31,7 +31,7 @@ def test_several_api_processes_share_a_port(processes: ExtraProcesses) -> None:
             assert [item["name"] for item in api.get("/report-types").json()["items"]]
             request = {"report": "orders", "from": "2024-03-01", "to": "2024-03-02"}
             job = api.post("/exports", json=request).raise_for_status().json()
-            # Both processes must find the job, although only one of them accepted it.
+            # Both processes must find the job, even though only one of them accepted it.
             for _ in range(4 * PROCESSES):
                 with httpx.Client(base_url=api.base_url, trust_env=False) as other:
                     assert other.get(f"/exports/{job['id']}").status_code == 200

@@ -1,4 +1,4 @@
-"""Test that the SQLite source's child process returns the same rows as the general source for any file."""
+"""Test that the SQLite source's child process and the general source read the same rows from any file."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace

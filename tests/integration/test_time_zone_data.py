@@ -1,4 +1,4 @@
-"""Test that an export uses the same time zone data to select and to format its timestamps.
+"""Test that an export uses the same time zone data to select rows and to format their timestamps.
 
 Python and PostgreSQL can have different data after a zone's rules have changed. In these tests, Python uses
 Phoenix's rules for Vancouver, so Vancouver has no daylight saving time.

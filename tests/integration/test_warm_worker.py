@@ -22,7 +22,7 @@ ANY_ENTRYPOINT = {"REPORTS_WORKER_ENTRYPOINTS": "*"}
 SMALL_FLOWS = {
     "REPORTS_WORKER_ENTRYPOINTS": ",".join(f"{FLOWS}.{name}" for name in ("completes", "fails", "sleeps"))
 }
-# This is longer than any test in this file, so a run that starts during a test was not found by polling.
+# This is longer than any test in this file, so polling cannot have found a run that starts during a test.
 POLLING_SECONDS = 60
 
 
@@ -265,7 +265,7 @@ def untested(workers: Workers, tmp_path_factory: pytest.TempPathFactory) -> subp
 
 @pytest.fixture(scope="module")
 def untested_runs(workers: Workers, untested: subprocess.Popen[bytes]) -> dict[str, dict[str, Any]]:
-    """Run three flows at once, because each takes a long time to start. Cancel the one that sleeps."""
+    """Run three flows concurrently, because each is slow to start. Cancel the one that sleeps."""
     ids = {flow: workers.start(flow, "untested") for flow in ("completes", "fails")}
     ids["sleeps"] = workers.start("sleeps", "untested", seconds=300)
     flow_runs.wait_for_state(workers.prefect, ids["sleeps"], "RUNNING")

@@ -1,4 +1,4 @@
-"""Test that the table rejects cursors with numbers that the database cannot store."""
+"""Test that the API rejects table cursors with numbers that the database cannot store."""
 
 import base64
 import json

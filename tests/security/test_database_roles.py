@@ -1,7 +1,7 @@
 """Test the permissions of the embedded database's roles.
 
-At commit 4f602ff, the service and the Prefect server connected as a superuser and could run all of these
-statements.
+At commit 4f602ff, the service and the Prefect server connected as a superuser and could run all the
+statements that the tests expect to fail.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """Test that the embedded Prefect server rejects requests without the right password.
 
-At commit 4f602ff, it accepted all of these requests.
+At commit 4f602ff, the server required no password.
 """
 
 import base64

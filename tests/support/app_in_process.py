@@ -52,7 +52,8 @@ async def client_of(
 def without_prefect() -> Iterator[None]:
     """Prevent Prefect from starting a server.
 
-    The environment variable is not enough, because Prefect reads its settings when it is imported.
+    Setting PREFECT_API_URL in the environment is not enough, because Prefect reads its settings when it is
+    imported.
     """
     with temporary_settings({PREFECT_API_URL: NOTHING}):
         yield

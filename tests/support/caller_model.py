@@ -10,7 +10,7 @@ import httpx
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 MAX_ATTEMPTS = 20
-# These headers depend on the time of the response, not on its content.
+# These headers may differ between otherwise identical responses.
 _VOLATILE_HEADERS = ("date", "retry-after", "x-request-id")
 
 
@@ -22,7 +22,7 @@ class Resource:
     body: Mapping[str, Any]
     masked: bool
     schedule_id: str | None = None
-    surveys: frozenset[str] | None = None  # surveys that the creating key allows; None means all surveys
+    surveys: frozenset[str] | None = None  # surveys that the key used to create it allows; None means all
 
     @property
     def request(self) -> Mapping[str, Any]:

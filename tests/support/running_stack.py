@@ -96,7 +96,10 @@ def running_stack(
     python: str = sys.executable,
     checkout: Path | None = None,
 ) -> Iterator[Stack]:
-    """Run `report-exports up`. `checkout` is the root of a different version of this repository."""
+    """Run `report-exports up` and yield the stack.
+
+    If `checkout` is given, run the code in that checkout of a different version of this repository.
+    """
     options = ["up", "--port", "0", "--prefect-port", "0", "--data-dir", str(data_dir)]
     output = data_dir.with_name("output.txt")
     with output.open("w") as file:

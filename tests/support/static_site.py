@@ -1,4 +1,4 @@
-"""Serve a folder over HTTP. The folder may contain another product's web page, for example."""
+"""Serve a folder over HTTP, for example one that contains another product's web page."""
 
 import threading
 from collections.abc import Iterator

@@ -88,7 +88,7 @@ class Terminals:
         return text
 
     def _run_commands(self, text: str) -> None:
-        """Run the commands. The next block inherits the folder and the exported variables."""
+        """Run the commands. The current folder and the exported variables carry over to the next block."""
         state = self.folder / ".terminal"
         script = f"set -e\n{self._replaced(text)}\npwd > {state}\nenv -0 >> {state}\n"
         finished = subprocess.run(  # noqa: S603 - commands of our own document

@@ -36,7 +36,7 @@ class ReceivedRequest:
 
 @dataclass
 class Receiver:
-    """A server that records requests and responds to each path with the statuses set for it.
+    """A server that records requests and responds with the statuses configured for each path.
 
     The last status for a path is repeated. Requests to paths without statuses receive a 204.
     """

@@ -109,7 +109,10 @@ class Cluster:
         return [stored["Key"] for stored in listing.get("Contents", [])]
 
     def is_whole(self, job: dict[str, Any]) -> bool:
-        """Return whether the job's single stored object matches the downloaded file and the receipt."""
+        """Return whether the job's stored object matches the downloaded file and the receipt.
+
+        Raises ValueError unless the job has exactly one stored object.
+        """
         (key,) = self.objects(job["id"])
         content = self.s3.get_object(Bucket=self.stack.bucket, Key=key)["Body"].read()
         downloaded = httpx.get(job["file"]["url"], trust_env=False).content

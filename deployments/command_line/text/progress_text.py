@@ -20,7 +20,7 @@ _PHASES = {
 
 
 class RowRate:
-    """Measures the rows per second since the current attempt produced its first rows."""
+    """Measures the average number of rows per second since the current attempt produced its first rows."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock

@@ -83,7 +83,7 @@ def account() -> str | None:
             useradd = ["useradd", "--system", ACCOUNT]
             subprocess.run(useradd, check=True, capture_output=True)  # noqa: S603 - a fixed command
         except (OSError, subprocess.CalledProcessError) as error:
-            if not _exists(ACCOUNT):  # another stack may have created it in the meantime
+            if not _exists(ACCOUNT):  # another stack may have created the user meanwhile
                 raise NoAccount(
                     f"PostgreSQL cannot run as root, and its user could not be created ({error})."
                     f" Create it with `useradd {ACCOUNT}`, or start as another user."
@@ -92,7 +92,7 @@ def account() -> str | None:
 
 
 def lay_out(home: Path, port: int) -> Cluster:
-    """Create the cluster's folder and the password file of its superuser.
+    """Create the cluster's folder and a password file for its superuser.
 
     Raises ServerNotInstalled if PostgreSQL is missing, and NoAccount if it has no user to run as.
     """

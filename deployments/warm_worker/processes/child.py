@@ -61,7 +61,7 @@ class Job:
 class Ready:
     """A message that the process sends when it is ready for a run.
 
-    `bytes` is the resident memory of the process.
+    `bytes` is the size of the process's resident memory.
     """
 
     bytes: int

@@ -5,7 +5,7 @@ We use these private functions unchanged:
 * FlowRunExecutorContext provides the same cancellation, crash detection and hooks as Prefect's process
   worker.
 * ProcessHandle is the type that an executor's starter has to return.
-* _run_flow_from_runtime_entrypoint runs a flow like `python -m prefect.flow_engine`, but in this process.
+* _run_flow_from_runtime_entrypoint runs a flow as `python -m prefect.flow_engine` does, but in this process.
 * EventsWorker and APILogWorker are flushed after each run. They are also drained before a child exits,
   because os._exit() skips their exit hooks.
 * _cache_api_version_check skips a version check that the worker has already performed.
@@ -168,7 +168,10 @@ class APILogWorker(handlers.APILogWorker):
 
 
 async def _related_resources(client: Any, exclude: Set[str] | None = None) -> list[RelatedResource]:
-    """Return the current run's related resources by id, without reading their names from the server."""
+    """Return the current run's related resources, identified only by their ids.
+
+    Unlike Prefect's function, this does not read the names of the resources from the server.
+    """
     context = FlowRunContext.get()
     run = context.flow_run if context is not None else None
     if run is None:

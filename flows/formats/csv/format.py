@@ -1,4 +1,7 @@
-"""Write CSV files from records formatted by PostgreSQL or from typed chunks. Both produce identical bytes."""
+"""Write CSV files from typed chunks or from records formatted by PostgreSQL.
+
+The resulting files are identical in both cases.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace

@@ -1,7 +1,8 @@
 """Build the CSV records of a chunk, column by column.
 
 Calling `text.record` for each row would produce the same result but take twenty times as long. Most columns
-of a chunk contain nothing that needs quotes. Checking a column for this takes a single pass over its bytes.
+of a chunk contain no value that needs quotes, and checking a column for such values takes a single pass over
+its bytes.
 """
 
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ def records(columns: Sequence[pa.Array], options: CsvOptions) -> bytes:
 
     The columns are arrays of large strings, and all arrays have the same length.
     """
-    if len(columns) == 1:  # In a file with one column, nulls, empty strings and `\.` need special quoting.
+    if len(columns) == 1:  # In a file with one column, a `\.` cell must be quoted.
         return "".join(record([cell], options) for cell in columns[0].to_pylist()).encode()
     *others, last = (_cells(column, options) for column in columns)
     last = _joined(last, options.line_end, "")

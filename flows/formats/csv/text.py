@@ -27,8 +27,8 @@ def _quoted(cell: str, delimiter: str) -> str:
     return '"' + cell.replace('"', '""') + '"'
 
 
-# Spreadsheets treat a cell that starts with one of these characters as a formula. U+FEFF is included because
-# spreadsheets treat it as a byte order mark at the start of a file and ignore it. See
+# Spreadsheets treat a cell that starts with one of these characters as a formula. U+FEFF is included because,
+# at the start of a file, spreadsheets treat it as a byte order mark and ignore it. See
 # https://owasp.org/www-community/attacks/CSV_Injection.
 FORMULA_STARTS = "=+-@\t\r\n\ufeff"
 GUARD = "'"

@@ -22,7 +22,8 @@ _DAY = 86_400_000_000
 _QUARTER = 900_000_000
 # Excel does not support dates before 1900, and programs disagree about January and February 1900.
 _FIRST_DAY = date(1900, 3, 1).toordinal() - _EPOCH.toordinal()
-# The last days of 9999 are excluded, because their local time might be in the year 10000.
+# The last days of 9999 are excluded, because a UTC timestamp on one of these days might have a local time in
+# the year 10000.
 _LAST_DAY = date(9999, 12, 29).toordinal() - _EPOCH.toordinal()
 
 

@@ -9,7 +9,7 @@ from flows.query.report import Choices, Report
 from flows.rows.columns import OutputColumn, Question
 
 CHOICE_SEPARATOR = "/"
-# The key of the column for answers that are not declared choices ends with this character.
+# Answers that are not declared choices have a separate column. Its key ends with this character.
 OTHER = "*"
 
 

@@ -74,7 +74,7 @@ def has_unique_rows(
 def _is_group_key(
     key: Column[Any], grouped: Sequence[Column[Any] | None], unique_columns: UniqueColumns
 ) -> bool:
-    """Return whether every group has a different key. The key must determine all other grouped columns."""
+    """Return whether no two groups have the same key. The key must determine all other grouped columns."""
     names = {column.name for column in grouped if column is not None and column.table == key.table}
     if key.name not in names or len(names) < len(grouped) or key.table is None:
         return False

@@ -56,7 +56,7 @@ def copy(snapshot: Snapshot, query: Select[Any], options: CsvOptions) -> Generat
 
 
 def _next_block(connection: PGconn, line_end: bytes) -> PQGen[tuple[int, bytearray, bool]]:
-    """Return the number of rows, their records, and whether this is the last block.
+    """Read a block of records. Return its row count, its bytes, and whether it is the last block.
 
     psycopg's own loop would wait for the socket before each record.
     """

@@ -151,7 +151,7 @@ def _share(snapshot: Snapshot, process: Process, clock: Callable[[], datetime]) 
                 connection.exec_driver_sql(statement)
             if process.succeeds(BEGIN) and _data_version(observer) == version:
                 return Shared(snapshot, process)
-            process.succeeds(END)  # Release the lock. A writer that waits for it could block this process.
+            process.succeeds(END)  # Release the lock, or a writer waiting for it could block this process.
     return Shared(snapshot, None)
 
 

@@ -40,8 +40,8 @@ NULL_BEGINS = 0xFF  # This byte never occurs in UTF-8.
 # To convert Python values, pyarrow would import pandas, which takes a second. pa.nulls() avoids this.
 _NULL_TEXT, _NULL_FLOAT = (pa.nulls(1, kind)[0] for kind in (pa.binary(), pa.float64()))
 
-# This is lower than Python's default, because the parent's call stack is deeper. Both processes then fail on
-# the same documents.
+# This limit is lower than Python's default, to make up for the parent's deeper call stack. Both processes
+# therefore fail on the same documents.
 _RECURSION_LIMIT = 500
 _LARGE_TEXT = pa.large_string()
 _Order = dict[str, Any]
@@ -124,8 +124,8 @@ def _check_documents(documents: pa.Array, answers: list[pa.Array]) -> None:
     """Raise Irregular if a document contains the same key twice.
 
     SQLite would return the first value and Python the last. A document with no more keys than answers cannot
-    contain a duplicate, so only documents that seem to have more keys are decoded. Some of these contain no
-    duplicate either: a string may contain a colon, or a key may belong to no question.
+    contain a duplicate, so only documents that seem to have more keys are decoded. Even these may contain no
+    duplicate: a string may contain a colon, or a key may belong to no question.
     """
     if _codes(documents).min(initial=1) == 0:  # SQLite treats a null byte as the end of the text.
         raise Irregular

@@ -65,8 +65,8 @@ _STABLE_FUNCTIONS = frozenset(
 def can_read(request: ExportRequest, columns: Sequence[OutputColumn]) -> bool:
     """Return whether ADBC can read these columns exactly and SQLite can extract the answers quickly.
 
-    Every type must be stored in a single format. The expressions must give the same result in all versions of
-    SQLite, because Python and ADBC each bundle their own version.
+    Values of each type must be stored in a single format. The expressions must give the same result in all
+    versions of SQLite, because Python and ADBC each bundle their own version.
     """
     plain, key = [column.expression for column in columns if column.question is None], request.report.key
     questions = question_keys(columns)
@@ -122,15 +122,18 @@ def _answers(columns: Sequence[OutputColumn]) -> ColumnElement[Any]:
 
 
 def question_keys(columns: Sequence[OutputColumn]) -> list[str]:
-    """Return the keys of the questions without duplicates.
+    """Return each question's key once, even if several columns contain the question.
 
-    A request may name both `answers` and a single question.
+    This happens if a request names both `answers` and a single question.
     """
     return list(dict.fromkeys(column.question.key for column in columns if column.question is not None))
 
 
 def _kind(kind: TypeEngine[Any]) -> str | None:
-    """Return the column kind for the type, or None if SQLite may store the type in more than one format."""
+    """Return the column kind for the type.
+
+    The result is None if SQLite may store values of this type in more than one format.
+    """
     if not exact_types.is_standard(kind) or "sqlite" in kind._variant_mapping:
         return None
     if isinstance(kind, Boolean | Integer):

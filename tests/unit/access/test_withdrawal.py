@@ -1,4 +1,4 @@
-"""Test that a run ends once none of its caller's keys has the rights that the run was created with."""
+"""Test that a run ends if its caller no longer has a key with the rights that the run was created with."""
 
 from dataclasses import replace
 from datetime import UTC, datetime

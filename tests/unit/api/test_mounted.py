@@ -1,4 +1,4 @@
-"""Test the API and the page mounted under a prefix in a FastAPI or Starlette application."""
+"""Test the API and the page when they are mounted under a prefix in a FastAPI or Starlette application."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator

@@ -107,7 +107,7 @@ def test_calls_are_answered_again_after_a_silence(proxy: BlockableProxy) -> None
 
 
 async def replace_pool(proxy: BlockableProxy, stuck: BlockableProxy) -> None:
-    """Make calls through a pool whose server is unresponsive. The servers of later pools respond."""
+    """Make calls until a pool with an unresponsive server is replaced. Later pools reach a working server."""
     opened: list[httpx.AsyncBaseTransport] = []
 
     class Redirecting(httpx.AsyncHTTPTransport):

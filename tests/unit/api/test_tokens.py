@@ -69,7 +69,7 @@ def test_the_rights_of_the_key_are_the_default(api: Api) -> None:
     assert [item["name"] for item in types.json()["items"]] == ["orders"]
 
 
-# Each entry changes BODY and names the expected error's pointer and part of its message.
+# Each entry contains changes to BODY, the pointer of the expected error, and part of the error's message.
 MISTAKES: list[tuple[dict[str, Any], str, str]] = [
     ({"caller": None}, "/caller", "This field is required."),
     ({"caller": ""}, "/caller", "Must be 1 to 195 visible ASCII"),

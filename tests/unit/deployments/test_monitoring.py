@@ -28,7 +28,7 @@ EXPRESSIONS = {
 
 
 def labels_by_metric() -> dict[str, set[str]]:
-    """Map the name of each of the service's metrics to its label names."""
+    """Map the name of each service metric to the names of its labels."""
     labels: dict[str, set[str]] = {}
     for collector in chain(vars(Metrics()).values(), vars(worker_metrics).values()):
         names, kind = getattr(collector, "_labelnames", None), getattr(collector, "_type", None)

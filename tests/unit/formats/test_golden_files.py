@@ -1,4 +1,4 @@
-"""Test that the general source reproduces the golden file of each preset when it reads from SQLite."""
+"""Test that exports from SQLite with the general source match the golden files."""
 
 from typing import Any
 

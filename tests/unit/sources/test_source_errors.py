@@ -64,7 +64,7 @@ def test_errors_do_not_contain_the_drivers_text() -> None:
     assert "hunter2" not in str(caught.value)
 
 
-# Prefixes of SQLSTATEs for transient errors. All other SQLSTATEs in psycopg's class tree map to Internal.
+# SQLSTATE prefixes of transient errors. All other SQLSTATEs in psycopg's class tree map to Internal.
 TRANSIENT = ("08", "25P03", "40001", "40P01", "53", "55P03", "57P", "58000", "58030")
 # The expected error for each driver exception class without an SQLSTATE. The test fails if a new driver
 # version adds such a class.

@@ -130,8 +130,8 @@ def client_error(code: str, status: int) -> ClientError:
     ("raised", "error"),
     [
         (PermissionError("/srv/exports"), StorageDenied),
-        # An earlier try of the same call may have created the file, so the run can be retried. The run's next
-        # attempt uses a different key.
+        # An earlier attempt at the same call may have created the file. The run can be retried, because its
+        # next attempt uses a different key.
         (FileExistsError("/srv/exports"), StorageUnavailable),
         (ConnectionResetError("10.0.0.5"), StorageUnavailable),
         (TimeoutError(), StorageTimeout),
