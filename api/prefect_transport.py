@@ -13,7 +13,8 @@ import httpx
 
 MAX_CALLS = 16  # the size of Prefect's own connection pool
 PROBE_TIMEOUT_SECONDS = 5.0
-# Replace the pool after this many successful probes if none of its calls has received a response.
+# Replace the pool if this many probes succeed on new connections while none of the pool's own calls gets a
+# response.
 MAX_SILENT_PROBES = 3
 # Errors raised when a connection was closed while it was idle or in use. The call is then repeated at once.
 # Prefect's client would repeat it only after a delay that exceeds the outage limit.

@@ -322,7 +322,7 @@ def _reports_of(schedule: StoredSchedule, caller: Caller, context: Context) -> M
 
 
 def _audited(spec: ScheduleSpec) -> dict[str, Any]:
-    """Return the schedule's definition for the audit log. Only the hosts of webhook URLs are included."""
+    """Return the schedule's definition for the audit log, with each webhook URL reduced to its host."""
     definition = spec.as_body()
     return {**definition, "notify": [webhook.host for webhook in spec.notify]}
 

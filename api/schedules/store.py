@@ -143,8 +143,7 @@ class ScheduleStore:
     async def page(self, caller: Caller, limit: int, start: int) -> tuple[list[StoredSchedule], int | None]:
         """Return a page of schedules, newest first, and the offset of the next page.
 
-        The offset is a number of deployments, including those that are not returned. It is None on the last
-        page.
+        The offset counts all deployments, including those that are not returned. It is None on the last page.
         """
         schedules: list[StoredSchedule] = []
         while True:

@@ -51,7 +51,8 @@ class Paging(QueryModel):
 class TableParameters(Paging):
     """Query parameters that all reports share.
 
-    This model is used only for the OpenAPI document, which adds the parameters for scopes and filters.
+    This model is used only to generate the OpenAPI document. `api.openapi` adds the parameters for scopes and
+    filters.
     """
 
     report: str | None = Field(None, description="Name of the report. Defaults to the default report.")

@@ -22,8 +22,8 @@ logger = logging.getLogger(__name__)
 class Scheduled:
     """A scheduled run and its owners.
 
-    `owners` is empty for a webhook delivery, because deliveries belong to a different queue. After each new
-    connection, `run_id` is None once, to indicate that earlier events may have been missed.
+    `owners` is empty for a webhook delivery, because deliveries belong to a different queue. The first item
+    after each new connection has a `run_id` of None, to indicate that earlier events may have been missed.
     """
 
     run_id: UUID | None

@@ -81,7 +81,9 @@ def printed(value: ColumnElement[Any]) -> ColumnElement[Any]:
 
 
 def comparable(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Return an expression for comparing and sorting the column's values by their meaning."""
+    """Return an expression that compares and sorts the column's values by what they represent, not by how
+    they are stored.
+    """
     return Comparable(column) if stores_text(column.type) else operand(column)
 
 

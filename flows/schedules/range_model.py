@@ -1,4 +1,4 @@
-"""Define Pydantic models that validate a schedule's range in the API and in the flow parameter."""
+"""Define Pydantic models that validate a schedule's range in API requests and the `recurring` parameter."""
 
 from typing import Annotated, Any, Literal
 

@@ -1,7 +1,7 @@
 """Show database administrators which job, report and caller a query belongs to.
 
-On PostgreSQL, this information is in the application name, even between queries. On PostgreSQL, MariaDB and
-MySQL, it is also in a comment at the start of every query.
+On PostgreSQL, MariaDB and MySQL, this information is in a comment at the start of every query. On PostgreSQL,
+it is also in the application name, which remains visible between queries.
 """
 
 import re

@@ -1,6 +1,6 @@
 """Store files in a folder that the workers and the API share.
 
-The API serves signed links to the files at /files.
+The API serves the files at /files, and only through signed links.
 """
 
 import hashlib

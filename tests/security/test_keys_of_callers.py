@@ -111,8 +111,8 @@ class Callers(RuleBasedStateMachine):
         self.first_bodies: dict[str, Any] = {}
         self.deleted: set[str] = set()
 
-    # The bundles contain the ids of all callers' resources, so a rule may use an id with a key of a different
-    # caller.
+    # The bundles contain the ids of all callers' resources, so a rule may use one caller's id with another
+    # caller's key.
 
     @rule(
         target=jobs,

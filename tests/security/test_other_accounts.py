@@ -1,8 +1,8 @@
 """Test that another account on the same machine cannot access the stack.
 
 At commit 4f602ff, such an account could list, read, overwrite and delete all exports. The storage master
-signed read tokens in `/dir/lookup`, the gRPC ports did not authenticate clients, and `/col/delete` deleted
-the whole collection.
+issued signed read tokens at `/dir/lookup`, the gRPC ports did not authenticate clients, and `/col/delete`
+deleted the whole collection.
 """
 
 import json

@@ -91,7 +91,8 @@ def _are_choices(answers: pa.Array) -> Flags:
     The caller excludes answers with backslashes, so every quote starts or ends a string.
     """
     candidates = flags(pc.starts_with(answers, '["')) & flags(pc.ends_with(answers, '"]'))
-    # The first quote is stripped, too. Otherwise, a first choice of "," would be counted as a separator.
+    # Strip the opening quote along with the bracket. Otherwise, if the first choice is a comma, its JSON text
+    # "," would be counted as a separator.
     inner = _strip(answers, 2)
     quotes, separators = (pc.count_substring(inner, token).to_numpy() for token in ('"', '","'))
     are_choices: Flags = candidates & (quotes == 2 * separators)
