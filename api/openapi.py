@@ -182,9 +182,9 @@ def _operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _used_schemas(document: dict[str, Any]) -> dict[str, Any]:
-    """Return the schemas that the operations refer to.
+    """Return the schemas that the operations refer to, directly or through other schemas.
 
-    FastAPI also lists schemas that no operation uses, such as the types behind validators.
+    FastAPI also lists some schemas that no operation uses.
     """
     schemas = document["components"]["schemas"]
     used: set[str] = set()

@@ -9,7 +9,7 @@ MAX_WAIT_SECONDS = 30.0  # the longest wait while the server responds to other c
 # A server that is short of CPU time responds slowly. The longest recent silence that was followed by a
 # response extends the limit by this factor, up to `MAX_EXTENSION` times the configured seconds.
 SILENCE_FACTOR, MAX_EXTENSION = 2.0, 4.0
-DECAY = 0.9  # with each response, the longest silence shrinks by this factor; outages are not silences
+DECAY = 0.9  # each response multiplies the longest silence by this factor; outages do not count as silences
 
 
 class _Call:
@@ -25,9 +25,10 @@ class _Call:
 
 
 class OutageLimit:
-    """Ends calls to a server that has not responded to any of them for `outage_seconds`.
+    """Ends a call when it has waited `outage_seconds` without the server responding to any call.
 
-    The limit is longer if the server has recently responded slowly, so calls to a busy server do not fail.
+    The limit is longer if the server has recently responded slowly, so that calls to a busy server do not
+    fail.
 
     Time is counted in ticks of the event loop. Otherwise, a process that gets too little CPU time would
     mistake its own delays for an unresponsive server.

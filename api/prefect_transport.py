@@ -115,7 +115,7 @@ class PrefectTransport(httpx.AsyncBaseTransport):
             await pool.slots.acquire()
             if pool is self._pool:
                 return pool
-            pool.slots.release()  # this pool was replaced, so wake the next caller waiting for a slot in it
+            pool.slots.release()  # wake the next waiting caller, because this pool has been replaced
 
     def _probe(self, pool: Pool) -> None:
         if self._probing is None:

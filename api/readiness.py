@@ -30,7 +30,7 @@ class StorageCheck:
     """Checks that the storage responds and that files can be written to it.
 
     A small object is written on the first check, on the next check after a failure, and otherwise every five
-    minutes. Only a write can reveal read-only credentials and the reason for a failure.
+    minutes. A write is needed to detect read-only credentials and to find out why a check failed.
     """
 
     def __init__(self, storage: Storage, clock: Callable[[], float]) -> None:
@@ -93,7 +93,8 @@ class ReadinessChecks:
 def reason_of(error: BaseException) -> str:
     """Return the first line of the root cause's message.
 
-    The connection's address is removed from PostgreSQL's messages.
+    If a PostgreSQL message contains `FATAL:`, only the text after it is returned, because the text before it
+    contains the server's address.
     """
     while error.__cause__ is not None and not isinstance(error, TimeoutError):
         error = error.__cause__

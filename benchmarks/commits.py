@@ -30,8 +30,8 @@ from tests.support.running_stack import Stack, running_stack
 CONCURRENT_JOBS = (1, 5, 20, 100)
 POLL_SECONDS = 0.05
 WARM_UP_EXPORTS = 8
-# The pause after a batch. It gives the last events and log lines time to arrive, and lets processes be
-# replaced.
+# The length of the pause after a batch. During the pause, the last events and log lines arrive, and the
+# worker can replace processes.
 QUIET_SECONDS = 3.0
 SMALLEST_GROWTH_KB = 0.1
 PARTS = ("worker", "prefect", "postgres", "api")
@@ -116,7 +116,7 @@ def cpu_of_parts(stack: Stack) -> list[float]:
 async def measure(
     stacks: list[Stack], turns: int, concurrent_jobs: list[int]
 ) -> dict[tuple[int, int], list[Batch]]:
-    """Run all batches and return them, keyed by stack index and number of concurrent exports."""
+    """Run all batches and return their results, keyed by stack index and number of concurrent exports."""
     for stack in stacks:
         async with open_client(stack.api_url) as api:
             for _ in range(WARM_UP_EXPORTS):

@@ -16,8 +16,8 @@ PROCESS = "stock"
 FAST_POLLING = {"PREFECT_WORKER_QUERY_SECONDS": "1"}
 POLL_SECONDS = 0.02
 WARM_PER_PROCESS = 4
-# The length of the pause after each export, which prevents one export from slowing down the next. The pause
-# is longer for the process worker, because the processes that it starts take several seconds to exit.
+# The lengths of the pauses after each export. The pauses prevent one export from slowing down the next. They
+# are longer for the process worker, because the processes that it starts take several seconds to exit.
 PAUSE_SECONDS, PAUSE_AFTER_PROCESS_SECONDS = 1.0, 5.0
 
 

@@ -20,8 +20,8 @@ from math import ceil
 
 from benchmarks.outcome import print_line, print_result, print_table
 
-# The share of the cores that the parts can use while exports are waiting. The load generator, the S3 server
-# and the kernel use the rest. The value was fitted to the first measurement.
+# The share of CPU time that the parts can use while exports are waiting. The load generator, the S3 server
+# and the kernel use the remaining CPU time. The value was fitted to the first measurement.
 EFFICIENCY = 0.9
 ALLOWED_ERROR = 0.2
 
@@ -90,7 +90,7 @@ CLUSTERS = (
 
 
 def shared_rate(costs: Costs, cores: float) -> float:
-    """Return how many exports per second a machine that runs all parts can handle."""
+    """Return how many exports per second one machine can handle if it runs all parts."""
     return cores * EFFICIENCY / sum(costs.values())
 
 
@@ -134,7 +134,7 @@ def cores_for(rate: float) -> dict[str, int]:
 
 
 def limits() -> list[tuple[str, float]]:
-    """Return common limits and the number of exports per second at which each is reached, lowest first."""
+    """Return common limits and the export rate at which each is reached, sorted by this rate."""
     reached = [(f"one {name}", EFFICIENCY / COSTS[part]) for part, name in SINGLE_CORE.items()]
     per_server = EFFICIENCY / COSTS["prefect"]
     for connections in (100, 500, 2_000):

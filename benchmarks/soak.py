@@ -28,7 +28,7 @@ from tests.support.running_stack import Stack
 
 SAMPLE_SECONDS = 10.0
 RECENT_JOBS = 50  # the clients poll this many of the most recent jobs
-OUTAGE = {"REPORTS_OUTAGE_SECONDS": "1.5"}  # the default value; the tests set a higher one
+OUTAGE = {"REPORTS_OUTAGE_SECONDS": "1.5"}  # the service's default; test stacks set a higher value
 MIB = 1 << 20
 ROWS = """
     SELECT sum(n_live_tup)::bigint, pg_database_size(current_database()) FROM pg_stat_user_tables

@@ -25,7 +25,7 @@ def at_once(sql: str, url: str, path: str) -> None:
 
 
 def in_chunks(sql: str, url: str, path: str) -> None:
-    # Without stream_results, the driver would fetch all rows before the first chunk.
+    # Without stream_results, the driver would fetch all rows before it returned the first chunk.
     with (
         create_engine(url).connect().execution_options(stream_results=True) as connection,
         s3fs.S3FileSystem().open(path, "w", encoding="utf-8", newline="") as file,

@@ -100,8 +100,8 @@ def sweep(
 ) -> SweepCounts:
     """Remove expired files, exports that their owners have deleted, and orphaned objects.
 
-    A file has expired if its export ended before `oldest`. The sweep reads only the runs that have expired
-    since the last sweep, the deleted runs, and the runs with stored objects.
+    A file has expired if its export ended before `oldest`. The sweep reads only the runs whose files have
+    expired since the last sweep, the runs that their owners have deleted, and the runs with stored objects.
     """
     counts = SweepCounts()
     stored, unfinished = list(storage.list_objects()), list(storage.list_unfinished())

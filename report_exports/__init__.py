@@ -1,8 +1,8 @@
 """Entry point of the `report-exports` command.
 
 `flows`, `api` and `deployments` are common names. If a folder in PYTHONPATH contains packages with these
-names, Python finds those packages first. This package has a unique name, so it can correct the search path
-before it imports the others.
+names, Python finds those packages first. This package has a unique name, so Python always finds it. It
+corrects the search path before it imports our other packages.
 """
 
 import os

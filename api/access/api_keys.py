@@ -157,7 +157,7 @@ class KeyFile:
     def _write(self, keys: Sequence[Key]) -> None:
         """Replace the file atomically.
 
-        Only its owner can read the new file, because it is created by NamedTemporaryFile.
+        NamedTemporaryFile creates the new file so that only the owner can read it.
         """
         with NamedTemporaryFile("w", dir=self._path.parent, delete=False, encoding="utf-8") as file:
             json.dump({"keys": [asdict(key) for key in keys]}, file, indent=2)

@@ -29,8 +29,8 @@ class Rate:
 
     def __init__(self, per_second: float, burst: int) -> None:
         self._per_second, self._burst = per_second, burst
-        # Maps each caller to a number of tokens and the time at which they were counted. The least recently
-        # used bucket comes first. Full buckets are dropped.
+        # Maps each caller to the number of tokens in the caller's bucket and the time of that count. The
+        # least recently used bucket comes first. Full buckets are dropped.
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def left(self, caller: str, now: float) -> float:
@@ -155,7 +155,7 @@ class Limits:
     """Limits on exports, schedules, previews and tokens. They apply to each caller separately.
 
     `rules` limits how often a caller may try to create or change a schedule, because evaluating an RRULE
-    takes up to 0.2 seconds. Attempts with invalid schedules count too.
+    takes up to 0.2 seconds. An attempt counts even if the schedule is invalid.
     """
 
     starts: Admission

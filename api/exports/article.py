@@ -1,6 +1,7 @@
-"""Response models of the frozen routes, used only for the OpenAPI document.
+"""Response models for the frozen routes. They are used only to generate the OpenAPI document.
 
-The routes build their bodies without these models, because every byte is fixed and polls must be fast.
+The routes build their response bodies without these models, because every byte of a body is fixed and polls
+must be fast.
 """
 
 from typing import Annotated, Literal
@@ -13,7 +14,7 @@ Percent = Annotated[int, Field(ge=0, le=100)]
 
 
 class ArticleAnswer(BaseModel):
-    """Base class of the frozen response bodies. No fields may be added."""
+    """Base class for the response bodies of the frozen routes. No fields may be added to them."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -66,7 +66,7 @@ class QueuePositions:
     def _change(self, caller: str, job_id: str, due: datetime | None) -> None:
         if (queue := self._queues.get(caller)) is not None:
             queue.change(job_id, due)
-        if caller in self._reading:  # the response may not reflect this change yet
+        if caller in self._reading:  # the queue that is being read may not include this change
             self._changes.setdefault(caller, {})[job_id] = due
 
     async def _read_once(self, caller: str) -> _Queue:

@@ -27,7 +27,7 @@ class StoredFiles:
 
     def __init__(self, storage: Storage, clock: Callable[[], datetime], limit_seconds: float) -> None:
         self._storage, self._clock, self._limit_seconds = storage, clock, limit_seconds
-        # Maps each job id to the time of the last check and whether the file was lost.
+        # Maps each job id to the time of the last check and its result, which is True if the file was lost.
         self._checked: OrderedDict[str, tuple[datetime, bool]] = OrderedDict()
 
     async def check(self, job: Job) -> Job:

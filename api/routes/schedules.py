@@ -234,7 +234,7 @@ async def delete_schedule(schedule: ScheduleDep, context: ContextDep) -> None:
 async def run_schedule(
     schedule: ScheduleDep, key: KeyDep, caller: CallerDep, context: ContextDep, response: Response
 ) -> Export:
-    """Start an export now. It covers the same dates as a run planned for this time.
+    """Start an export now, with the dates that a run scheduled for this moment would cover.
 
     This also works while the schedule is paused.
     """

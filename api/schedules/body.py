@@ -34,7 +34,7 @@ from flows.schedules.recurrence import Recurrence
 from flows.schedules.recurrence_model import RecurrenceBody, read_recurrence
 from flows.schedules.relative_range import Range
 
-# These fields can be changed even if others are no longer valid, for example because a report was removed.
+# These fields can be changed even if other fields are now invalid, for example after a report was removed.
 ALWAYS_CHANGEABLE = frozenset({"name", "enabled"})
 
 

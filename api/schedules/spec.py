@@ -16,7 +16,7 @@ from flows.webhooks.subscriptions import Subscription
 
 @dataclass(frozen=True)
 class ScheduleSpec:
-    """A schedule as defined by its caller. `export` is a request without dates."""
+    """A schedule as the caller defined it. `export` is a request without dates."""
 
     name: str
     enabled: bool

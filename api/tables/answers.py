@@ -141,8 +141,8 @@ CSV_CHOICES = CsvChoices(presets=list(PRESETS), headers=list(CHOICES["header"]))
 def report_type_answer(report: Report, languages: Languages) -> ReportType:
     """Describe the report in the client's preferred languages.
 
-    Each text is in the most preferred language for which it has a translation. A text that has no such
-    translation is in its default language.
+    Each title and label is in the most preferred language for which it has a translation. If there is no such
+    translation, it is in its default language.
     """
     return ReportType(
         name=report.name,

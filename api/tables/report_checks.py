@@ -23,8 +23,8 @@ _GEOMETRY = 255  # https://mariadb.com/kb/en/result-set-packets/#field-types
 def checked(report: Report, connection: Connection) -> Report:
     """Return the report without the sort keys that its database does not support.
 
-    Raises DeclarationError if the select fails, or if the database cannot compare the values of a filter's
-    column, a claim's column or the key.
+    Raises DeclarationError if the select fails, or if the database cannot compare the values of the report's
+    key, of a filter's column or of a claim's column.
     """
     _run(report, connection, report.select, "select")
     for name, column in _searched(report).items():

@@ -30,7 +30,7 @@ from flows.sources.origin import Origin
 from flows.sources.snapshot import Snapshot, snapshot
 
 PAGE_READERS = 14  # a database's other readers are reserved for readiness checks and starting exports
-PAGE_READERS_PER_CALLER = 4  # with 8, other callers' requests took twice as long on two cores
+PAGE_READERS_PER_CALLER = 4  # with 8, other callers' requests took twice as long on a two-core machine
 LOOKUP_SECONDS = 5
 LINE_ROWS = 5  # number of rows in a preview of the file
 

@@ -1,4 +1,4 @@
-"""Limit the size of request heads and trailers, and the time in which heads and bodies must arrive.
+"""Limit the size of request heads and trailers, and the time that heads and bodies may take to arrive.
 
 uvicorn has neither limit. A client without a key could otherwise send a head of any size, or keep connections
 open with requests that it never finishes. Run the API with `--http api.web.http_protocol:LimitedHttp`.
@@ -29,7 +29,7 @@ class LimitedHttp(HttpToolsProtocol):
         self._in_head, self._is_complete = True, False
         self._received_bytes = 0  # since the head began
         self._head_bytes = 0  # total size of the URL and of all headers received so far
-        self._bytes_without_body = 0  # received since the end of the head or the latest part of the body
+        self._bytes_without_body = 0  # received since the head ended or the latest part of the body arrived
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)

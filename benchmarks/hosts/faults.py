@@ -6,7 +6,7 @@ from benchmarks.hosts.cluster import Cluster
 
 # Wait this long before a fault, so that exports are already running.
 DELAY_SECONDS = 4
-# Another host takes over the exports within this time.
+# Within this time, another host takes over the exports of a lost host.
 RESCUE_SECONDS = 45
 
 

@@ -54,7 +54,7 @@ class ApiClient:
         return str(self._url.copy_with(username=None, password=None))
 
     def request_timeout(self, wait_seconds: int = 0) -> httpx.Timeout:
-        """Return the timeout of one attempt. A long poll may take `wait_seconds` longer."""
+        """Return the timeout for one attempt. It is extended by `wait_seconds` for a long poll."""
         limit = max(MIN_TIMEOUT_SECONDS, self.timeout_seconds)
         response_seconds = min(RESPONSE_SECONDS, limit) + wait_seconds
         return httpx.Timeout(response_seconds, connect=min(CONNECT_SECONDS, limit))
@@ -142,8 +142,8 @@ def parse_problem(response: httpx.Response) -> Problem:
 def parse_json(response: httpx.Response, *members: str) -> dict[str, Any]:
     """Return the JSON object in the response.
 
-    Raises RequestRejected if the body is not an object or lacks one of `members`. This means that the server
-    is not an export service.
+    Raises RequestRejected if the body is not an object or lacks one of `members`. Such a response does not
+    come from an export service.
     """
     try:
         body = response.json()

@@ -114,7 +114,7 @@ def resolve_path(output: str | None, service_name: str) -> Path:
 
 
 def safe_name(service_name: str) -> str:
-    """Return a safe file name. It contains no folder, is not hidden and does not look like an option."""
+    """Turn the service's file name into a safe one, with no folders, leading dots or leading hyphens."""
     last_part = PureWindowsPath(PurePosixPath(service_name).name).name
     name = "".join(char if char.isprintable() else "_" for char in last_part).lstrip(".-")
     return name or "export.csv"

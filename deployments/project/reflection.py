@@ -36,7 +36,7 @@ class Reflected:
 
     @property
     def period(self) -> str | None:
-        """Return the name of the column that `from` and `to` should most likely restrict, or None."""
+        """Return the name of the date or timestamp column that best suits the report's period, or None."""
         days = [one for one in self.columns if isinstance(one["type"], sql.DateTime | sql.Date)]
         ranked = sorted(days, key=self._rank)
         return ranked[0]["name"] if ranked else None

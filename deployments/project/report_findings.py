@@ -136,7 +136,7 @@ def _no_index(connection: Connection, part: str, expression: ColumnElement[Any])
 
 
 def _example_body(report: Report, opened: Snapshot) -> dict[str, Any] | None:
-    """Return the body of a request for existing rows, or None if the report has no rows."""
+    """Return a request body that selects existing rows, or None if the report has no rows."""
     scopes = list(report.scope.values())
     parts = [scope.column for scope in scopes] + ([report.period] if report.period is not None else [])
     query: Select[Any] = report.select.with_only_columns(

@@ -133,7 +133,7 @@ class Child:
         return "\n".join([f"Last lines of {self.log}:", *(f"  | {line}" for line in last)])
 
     def _output(self) -> str:
-        """Return at most the last LOG_TAIL_BYTES bytes of the output since the last start."""
+        """Return the output since the program was last started, limited to its final LOG_TAIL_BYTES bytes."""
         with self.log.open("rb") as log:
             log.seek(max(self._log_start, self.log.stat().st_size - LOG_TAIL_BYTES))
             return log.read().decode(errors="replace")

@@ -8,7 +8,7 @@ from typing import IO
 from deployments.stack import orphan_processes
 
 STACK_FILE = "stack.json"
-# Earlier versions made these files readable by every user.
+# Access to these files is restricted, because earlier versions made them readable by every user.
 PRIVATE_FILES = ("lock", "ports.json")
 
 

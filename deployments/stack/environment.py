@@ -23,7 +23,7 @@ class Connections:
     prefect_api_url: str
     prefect_api_auth_string: str | None
     database_url: str
-    admin_database_url: str | None  # connects as superuser to the embedded database; unused by the service
+    admin_database_url: str | None  # for superuser access to the embedded database; not used by the service
     storage_url: str
     s3_endpoint_url: str | None
     aws_access_key_id: str | None

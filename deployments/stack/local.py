@@ -109,7 +109,7 @@ class Stack:
         await self._supervisor.start(prefect_server.worker(self._plan.environment), parts)
 
     async def _start_api(self, parts: asyncio.TaskGroup) -> None:
-        await self._load_sample_data()  # the API needs the tables to check the reports
+        await self._load_sample_data()  # the API cannot check the reports until their tables exist
         await self._supervisor.start(api(self._plan, self._terminal), parts)
 
     async def _load_sample_data(self) -> None:

@@ -39,7 +39,7 @@ class Options:
 class Plan:
     """The parts to start.
 
-    `cluster`, `storage` or `prefect_port` is None if an external server replaces that part.
+    Each of `cluster`, `storage` and `prefect_port` is None if an external server replaces that part.
     """
 
     options: Options

@@ -44,8 +44,8 @@ class Ports:
     def choose(self, role: str, port: int | None, default: int, host: str) -> int:
         """Return a port for the role.
 
-        If `port` is 0, the result is any free port. If it is None, the result is the default, or any free
-        port if the default is in use. Raises PortTaken for any other port that is in use.
+        If `port` is 0, the result is any free port. If `port` is None, the result is the default port, or any
+        free port if the default is in use. Raises PortTaken if a requested port is in use.
         """
         if port == 0:
             return self.any_free(role, host)

@@ -9,7 +9,7 @@ import httpx
 from deployments.stack.child_process import ChildFailed
 from deployments.stack.terminal import Terminal
 
-# These checks fail for some time during startup, because Prefect and the worker start together with the API.
+# These checks fail for a while during startup, because Prefect and the worker start together with the API.
 SLOW_CHECKS = ("prefect", "files", "worker")
 REPORT_SLOW_AFTER_SECONDS = 15.0
 POLL_SECONDS = 0.2
@@ -40,7 +40,7 @@ class Readiness:
         return False
 
     def _report_broken(self, answer: dict[str, Any]) -> None:
-        """Print the broken reports, or raise ChildFailed in strict mode."""
+        """Print the reports that are disabled, or raise ChildFailed in strict mode."""
         if answer["status"] != "degraded":
             return
         lines = [f"Report {item['name']} is disabled: {item['reason']}" for item in answer["disabledReports"]]

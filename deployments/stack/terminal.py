@@ -29,7 +29,7 @@ class Terminal:
 
     @contextmanager
     def part(self, title: str) -> Iterator[None]:
-        """Show that a part is starting. If the block succeeds, print how long the start took."""
+        """Show that a part is starting. If the `with` block succeeds, print how long it took."""
         started_at = time.monotonic()
         self._starting.append(title)
         self._update_status()

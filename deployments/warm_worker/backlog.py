@@ -48,8 +48,8 @@ logger = logging.getLogger(__name__)
 class Backlog:
     """Chooses the next runs for a worker.
 
-    `claimed` maps the ids of the worker's current runs to their owners. `limit` is the maximum number of
-    running runs per owner.
+    `claimed` maps the ids of the worker's current runs to their owners. `limit` is the maximum number of runs
+    that each owner may have in progress.
     """
 
     def __init__(
@@ -77,7 +77,8 @@ class Backlog:
     def on_scheduled(self, scheduled: Scheduled) -> None:
         """Record that a run was scheduled, or that events about scheduled runs may have been missed.
 
-        If the new run may have to go first, the remaining runs from the last query are dropped.
+        If the new run may take precedence over the remaining runs from the last query, those runs are
+        dropped.
         """
         self._announced.add(scheduled.run_id)
         self.add_waiting_owners(scheduled.owners)
@@ -100,7 +101,7 @@ class Backlog:
     async def has_due_runs(self) -> bool:
         """Return whether runs may be due.
 
-        Prefect is asked only if it has announced runs that have not been claimed.
+        Prefect is queried only if it has announced runs and no due runs are known yet.
         """
         if self._remaining or self._is_page_full:
             return True

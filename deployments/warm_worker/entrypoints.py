@@ -21,9 +21,9 @@ def check_entrypoint(entrypoint: str, others: frozenset[str]) -> str | None:
 
 
 def check_pull_steps(steps: Sequence[dict[str, Any]] | None, others: frozenset[str]) -> str | None:
-    """Return an error message if pull steps prevent the run, otherwise None.
+    """Return an error message if the deployment has pull steps that the worker must not run, otherwise None.
 
-    Pull steps could run any command.
+    Pull steps are rejected by default, because they could run any command.
     """
     if not steps or ANY in others:
         return None

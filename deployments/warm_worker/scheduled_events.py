@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 class Scheduled:
     """A scheduled run and its owners.
 
-    `owners` is empty for a webhook delivery, because deliveries belong to a different queue. The first item
+    `owners` is empty for a webhook delivery, because deliveries have a queue of their own. The first item
     after each new connection has a `run_id` of None, to indicate that earlier events may have been missed.
     """
 

@@ -32,8 +32,8 @@ def naive(timestamps: pa.Array, local: bool) -> pa.Array:
 def zoned(timestamps: pa.Array, zone: ZoneInfo, local: bool) -> pa.Array | None:
     """Convert UTC timestamps to this time zone, and return them as text.
 
-    Return None if a timestamp's day is out of range, or if the zone's offset on one of the days includes
-    seconds or changes during that day.
+    Return None if any timestamp falls on a day that is out of range, or on a day on which the zone's offset
+    changes or includes seconds.
     """
     counts = timestamps.cast(pa.int64())
     present = counts.drop_null().to_numpy()

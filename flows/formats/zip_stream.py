@@ -25,8 +25,8 @@ _UTF_8_NAME_AND_DESCRIPTOR = 1 << 11 | 1 << 3
 _VERSION, _VERSION_ZIP64 = 20, 45
 _MADE_ON_UNIX = 3 << 8
 _PLAIN_FILE = 0o100644 << 16
-# Every file has the earliest possible time, which is midnight on 1980-01-01. A fixed time ensures that the
-# same rows produce the same bytes.
+# Every file gets the earliest timestamp that a zip can store, midnight on 1980-01-01. A fixed timestamp
+# ensures that the same rows produce the same bytes.
 _TIME, _DATE = 0, 1 << 5 | 1
 
 

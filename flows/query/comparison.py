@@ -1,4 +1,4 @@
-"""Compare column values by their meaning instead of their stored representation.
+"""Compare column values by what they represent, not by how they are stored.
 
 SQLite stores timestamps as text, in the format of the application that wrote them. For example, `2024-07-19
 00:00:00`, `2024-07-19T00:00:00Z` and `2024-07-19T02:00:00.000+02:00` are different strings for the same
@@ -274,8 +274,8 @@ def _as_text(element: FunctionElement[Any], compiler: SQLCompiler, **options: An
 def _exactly(element: CursorValue, compiler: SQLCompiler, **options: Any) -> str:
     """Select floats with all their digits, and dates and times as text.
 
-    Otherwise, floats would lose digits, and durations in TIME columns and dates outside Python's range would
-    be lost.
+    Floats would otherwise lose digits. Dates and times are selected as text because Python's types cannot
+    represent some dates or some durations in TIME columns.
     """
     (value,) = element.clauses
     if isinstance(value.type, Float):

@@ -62,7 +62,7 @@ RESERVED = frozenset(
         "pageSize",
         "cursor",
         "cells",
-        "export",  # The page uses this query parameter to show an export.
+        "export",  # The web page uses this query parameter to show an export.
     ]
 )
 

@@ -222,7 +222,7 @@ def _days(values: Sequence[Any], column: OutputColumn, zone: ZoneInfo) -> Any:
 
 
 def _datetimes(values: Sequence[Any], column: OutputColumn, zone: ZoneInfo) -> Any:
-    """Convert datetimes to an array. Naive values are UTC.
+    """Convert datetimes to an array. Naive values are assumed to be in UTC.
 
     Converting to integers first is six times as fast as NumPy's own conversion.
     """

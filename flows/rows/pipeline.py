@@ -30,7 +30,7 @@ class Stream(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """The first item of an export.
+    """The first item in an export's stream of rows.
 
     `expected` is the exact number of rows, and `snapshot_at` is the time of the snapshot. `columns` contains
     the columns of the file. `read` contains the columns of the chunks. These are the columns of the file,
@@ -110,7 +110,7 @@ class FirstRows:
 
 @contextmanager
 def ended(items: Generator[T, None, None]) -> Iterator[Generator[T, None, None]]:
-    """Close the generator at the end of the block, even if another task failed.
+    """Close the generator at the end of the `with` block, even if another task failed.
 
     Otherwise Python would close it at exit, and Prefect would hang. Prefect reports the end of a task from a
     new thread, and threads cannot be started at exit.

@@ -28,5 +28,5 @@ def clear() -> None:
 
 
 def last() -> AttemptResult | None:
-    """Return the last recorded result of the flow, or None."""
+    """Return the result that was recorded last, or None if there is none."""
     return _last[0] if _last else None

@@ -44,8 +44,8 @@ class ScheduleParameters:
     def starts_at(self, scheduled_at: datetime, zone: ZoneInfo | None = None) -> datetime:
         """Return the time at which the run for a slot starts.
 
-        If DST skips midnight, the run for a midnight slot starts right after the skipped hour, when the
-        previous day is over.
+        If DST skips midnight, the run for a midnight slot starts right after the skipped hour. Starting it
+        before midnight would be too early, because the previous day would not be over.
         """
         if not self.at_midnight or self.needs_last_success:
             return scheduled_at
@@ -88,7 +88,7 @@ def parse_schedule_parameters(value: object) -> ScheduleParameters:
 def request_for_run(
     request: Mapping[str, Any], parameters: ScheduleParameters, scheduled_at: datetime, last: datetime | None
 ) -> dict[str, Any]:
-    """Return the request of the run scheduled for `scheduled_at`, including its dates.
+    """Return the request for the run scheduled for `scheduled_at`, with the dates filled in.
 
     The result does not depend on when the run starts or how often it is retried. Dates that the request
     already contains are kept. `last` is the end of the period that the last successful run covered.

@@ -1,4 +1,7 @@
-"""Define Pydantic models that validate a schedule's range in API requests and the `recurring` parameter."""
+"""Define Pydantic models that validate a schedule's range.
+
+The range comes from an API request or from the `recurring` parameter of a run.
+"""
 
 from typing import Annotated, Any, Literal
 

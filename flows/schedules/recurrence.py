@@ -186,8 +186,8 @@ def _calendar_repeats_after(year: int, last: datetime) -> timedelta:
     """Return an offset that moves a rule close to the end of Python's calendar.
 
     For a rule that never matches, dateutil searches up to the year 9999, which takes several seconds. Moving
-    the rule keeps that search short. The offset is chosen so that weekdays and leap years stay the same for
-    every year from `year` to the year of `last`.
+    the rule keeps that search short. The offset moves each year from `year` to the year of `last` to a year
+    with the same weekdays and the same length.
     """
     years = last.year - year
     same = next(

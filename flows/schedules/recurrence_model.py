@@ -93,7 +93,7 @@ RecurrenceBody = CronRecurrence | RruleRecurrence | IntervalRecurrence
 
 
 def read_recurrence(value: Any, now: datetime) -> Recurrence:
-    """Parse a recurrence. An `every` rule without an anchor counts from `now`.
+    """Parse a recurrence. The anchor of an `every` rule defaults to `now`.
 
     Raises ValidationError or InvalidRequest if the recurrence is invalid.
     """

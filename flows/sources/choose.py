@@ -14,5 +14,5 @@ SOURCES: list[RowSource] = [copy_rows, copy_chunks, adbc_chunks, concat_chunks, 
 
 
 def rows(reading: Reading) -> Iterator[Opening | Records | Chunk]:
-    """Yield the opening and then all rows, using the first source that can read them."""
+    """Yield an `Opening` and then all rows, using the first source that can read the rows."""
     return next(source for source in SOURCES if source.can_read(reading)).rows(reading)

@@ -20,7 +20,10 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9.@:+_-]")
 
 @dataclass(frozen=True)
 class Origin:
-    """The report, job and caller of a query. Queries for pages of the table have no job."""
+    """The report, job and caller that a query belongs to.
+
+    A query for a page of the table has no job.
+    """
 
     report: str = ""
     job: str = ""

@@ -60,7 +60,7 @@ class RowSource(Protocol):
         """Return whether this source can read the rows exactly and is worth its overhead."""
 
     def rows(self, reading: Reading) -> Iterator[Opening | Records | Chunk]:
-        """Yield the opening, followed by all rows in the order of the request.
+        """Yield the opening, followed by all rows in the order that the request specifies.
 
         A source may yield `Records` only if `request.copy_options` is set, and must render them with these
         options. A source that takes a new snapshot yields an opening for that snapshot.

@@ -28,7 +28,7 @@ from sqlalchemy import (
 from flows.formats.cell_text import interval_text
 from flows.rows.json_documents import json_text
 
-# Matches only timestamp formats that SQLite can also compare.
+# Matches only timestamps in formats that SQLite can compare.
 _TIMESTAMP = re.compile(
     r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-](0\d|1[0-4]):[0-5]\d)?)?", re.ASCII
 )

@@ -1,6 +1,6 @@
 """Store files in a folder that the workers and the API share.
 
-The API serves the files at /files, and only through signed links.
+The API serves the files under /files. Each download requires a signed link.
 """
 
 import hashlib

@@ -44,8 +44,8 @@ class OwnerRun:
 def is_orphan(stored: StoredObject, owner: OwnerRun | None, oldest: datetime) -> bool:
     """Return whether the object can be deleted.
 
-    `oldest` is the start of the retention period. Newer objects whose run is unknown are kept, because the
-    run may be recorded on a different Prefect server.
+    `oldest` is the start of the retention period. An object whose run is unknown is kept if it is newer than
+    that, because the run may be recorded on a different Prefect server.
     """
     if stored.job_id is None:
         return False

@@ -1,4 +1,4 @@
-"""Define the Storage protocol. An object is either stored completely or absent."""
+"""Define the Storage protocol. An object is stored either completely or not at all."""
 
 import errno
 import logging

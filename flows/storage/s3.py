@@ -20,7 +20,7 @@ from flows.storage.s3_calls import SILENCE_SECONDS, S3Calls
 # All parts except the last have the same size, because some providers, such as Cloudflare R2, require this.
 PART_BYTES = 8 << 20
 MAX_PARTS = 10_000
-# The parts are large enough for a file of up to this many times its estimated size.
+# The part size allows for a file that is up to this many times as large as estimated.
 MARGIN = 1.25
 _MIB = 1 << 20
 PARTS_IN_FLIGHT = 2

@@ -13,7 +13,7 @@ import schemathesis
 
 SURVEY_REPORT = "survey-responses"
 SURVEY = "668b6fa3b8d693cd865b44bb"
-# Maps each field name to valid values. Every generated string is replaced by one of them.
+# Maps each field name to valid values. One of them replaces any string that is generated for the field.
 CHOICES: dict[str, Sequence[str]] = {
     "surveyId": (SURVEY, "678460aa4e2f1b00c7d3095e", "66f0b9e27a5d3c0019f4b6d8"),
     "from": ("2024-7-19", "2024-07-19", "2024-07-19T10:00:00.5+02:00", "2024-02-29"),
@@ -96,7 +96,7 @@ def _limit_to_one_question(fields: dict[str, Any]) -> None:
 
 
 def _query_for_one_report(query: dict[str, Any]) -> dict[str, Any]:
-    """Remove the parameters of other reports.
+    """Remove the parameters that belong to reports other than the requested one.
 
     OpenAPI cannot express that parameters are mutually exclusive.
     """

@@ -1,4 +1,4 @@
-"""Test that a route quickly responds with 503 while a component that it needs is unreachable.
+"""Test that routes respond quickly with 503 while a component that they need is unreachable.
 
 Routes that do not need the component must keep working.
 """

@@ -359,7 +359,7 @@ def test_a_late_run_covers_the_range_of_its_slot(
 ) -> None:
     """Start a run three days late, as if after an outage.
 
-    The dates that it exports must depend on its scheduled time.
+    Its date range must be relative to its scheduled time, not to the time at which it starts.
     """
     schedule = create(range={"kind": "relative", "preset": "yesterday"})
     slot = datetime.now(UTC) - timedelta(days=3)

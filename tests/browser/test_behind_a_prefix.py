@@ -50,7 +50,10 @@ def site_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def site_port(site_folder: Path) -> Iterator[int]:
-    """Serve another site. It may embed the page when opened at `localhost`, but not at `127.0.0.1`."""
+    """Serve another site.
+
+    At `localhost`, this site may embed the page. At `127.0.0.1`, it may not.
+    """
     with static_site(site_folder) as port:
         yield port
 

@@ -142,7 +142,7 @@ def test_only_the_followed_export_is_polled(sample: Page) -> None:
 
 
 def test_another_export_can_start_while_one_runs(sample: Page) -> None:
-    """The page follows one export at a time but downloads both files."""
+    """The page follows only one of the two exports at a time, but it downloads both files."""
     button = sample.locator("#export")
     files: list[str] = []
     sample.on("download", lambda download: files.append(download.suggested_filename))

@@ -143,7 +143,7 @@ def sweep(prefect: httpx.Client) -> None:
 
 
 def add_polls(guarantees: GuaranteeTable, chaos: Chaos) -> list[str]:
-    """Add the polls to the guarantee table and return the failures.
+    """Add the number of failed polls to the guarantee table, and return a summary of each kind of failure.
 
     As a control, an unknown job is polled as if the API had already returned its id.
     """

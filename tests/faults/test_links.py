@@ -88,7 +88,7 @@ def last_status(storage: S3Storage, key: str) -> tuple[Link, int]:
         link = sign(storage, key, LAST_LINK_SECONDS)
         wait_until(link.expires_at - timedelta(seconds=1))
         answered = status(link)
-        if datetime.now(UTC) < link.expires_at:  # on a busy machine, the response may be too late
+        if datetime.now(UTC) < link.expires_at:  # a busy machine may respond after the link expires
             break
     return link, answered
 

@@ -32,7 +32,10 @@ class SourceDied(Exception):
 
 @dataclass(frozen=True)
 class Case:
-    """An upload of `size` bytes while `rule` applies. If `dies` is true, the upload is aborted."""
+    """An upload of `size` bytes during which `rule` injects faults.
+
+    If `dies` is true, the upload is aborted.
+    """
 
     size: int
     rule: Rule

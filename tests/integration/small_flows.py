@@ -95,7 +95,7 @@ def leaks(folder: str) -> None:
 
 @flow
 def shows_process_state(state_file: str) -> None:
-    """Write a file with the process state that is visible to this run."""
+    """Write a file containing the process state that is visible to this run."""
     get_run_logger().info("a line of the flow")
     state = {
         "environment": {

@@ -1,6 +1,6 @@
 """Test filters on every database.
 
-Paging through the table, exporting a file and applying the Python operators must all select the same rows.
+Each filter must select the same rows in a paged table, in an exported file and in a Python check.
 """
 
 import operator

@@ -1,4 +1,4 @@
-"""Test that rows concatenated by MariaDB produce the same file as rows read through the driver."""
+"""Test that the file is the same whether MariaDB returns each row as one string or as separate values."""
 
 import logging
 import random

@@ -1,4 +1,4 @@
-"""Test exports with a custom source and format through the real flow and storage."""
+"""Test that the real flow and storage work with a custom source and a custom format."""
 
 import json
 import subprocess

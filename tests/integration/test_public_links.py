@@ -20,7 +20,7 @@ CONTENT = b"id\r\n1\r\n"
 
 @pytest.fixture
 def public_url(stack: Stack) -> Iterator[str]:
-    """Forward a second port to the stack's S3 server. Yield the URL of this port."""
+    """Forward a second port to the stack's S3 server, and yield the URL with that port."""
     way = BlockableProxy(stack.s3_endpoint_url)
     yield way.url
     way.close()

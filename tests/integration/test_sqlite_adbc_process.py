@@ -146,7 +146,7 @@ def test_a_waiting_writer_gets_a_turn(engine: Engine, file: Path) -> None:
     with open_snapshot(engine) as snap:
         assert snap.scalar(statement.count(REQUEST)) == ROWS
         with run_in_process(WRITES, file) as writer:
-            time.sleep(0.3)  # By now the writer has either finished or is blocking new readers.
+            time.sleep(0.3)  # By now, the writer has finished or is blocking new readers.
             with adbc_chunks.shared(snap, lambda: datetime.now(UTC)) as both:
                 counted = both.snapshot.scalar(statement.count(REQUEST))
                 assert len(list(ids(both, expected=counted))) == counted

@@ -111,8 +111,8 @@ class Callers(RuleBasedStateMachine):
         self.first_bodies: dict[str, Any] = {}
         self.deleted: set[str] = set()
 
-    # The bundles contain the ids of all callers' resources, so a rule may use one caller's id with another
-    # caller's key.
+    # The bundles contain the ids of all callers' resources, so a rule may combine the id of one caller's
+    # resource with a different caller's key.
 
     @rule(
         target=jobs,

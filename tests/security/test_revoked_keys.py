@@ -37,7 +37,7 @@ def client_with_new_key(url: str, keys: Path, caller: str) -> Iterator[tuple[str
 
 
 def planned_runs(prefect: httpx.Client, schedule_id: str) -> list[str]:
-    """Plan two runs of the schedule in the pool that has no worker, and return their ids."""
+    """Plan two runs of the schedule in a pool that has no worker, and return the ids of the runs."""
     deployment = deployment_of(prefect, schedule_id)
     path = f"/deployments/{deployment['id']}"
     prefect.patch(path, json={"work_pool_name": POOL}).raise_for_status()

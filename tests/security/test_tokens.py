@@ -1,4 +1,4 @@
-"""Test that a token gives access only to its user's rows and exports on the running stack."""
+"""Use the running stack to test that a token gives access only to its user's rows and exports."""
 
 import hashlib
 import secrets

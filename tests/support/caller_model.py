@@ -22,7 +22,7 @@ class Resource:
     body: Mapping[str, Any]
     masked: bool
     schedule_id: str | None = None
-    surveys: frozenset[str] | None = None  # surveys that the key used to create it allows; None means all
+    surveys: frozenset[str] | None = None  # surveys allowed by the creator's key; None means all
 
     @property
     def request(self) -> Mapping[str, Any]:

@@ -150,7 +150,10 @@ class Chaos:
         return [job for job in self.ended.values() if job["status"] == status]
 
     def wrong_files(self) -> dict[str, str]:
-        """Compare each finished file with its receipt and the database. Return the differences by job id."""
+        """Compare each finished job's file with its receipt and the database.
+
+        Return the differences, keyed by job id.
+        """
         results = {job["id"]: self._compare(job) for job in self.with_status("done")}
         return {job_id: difference for job_id, difference in results.items() if difference}
 
@@ -166,7 +169,7 @@ class Chaos:
 
 
 def difference(content: bytes, sha256: str, numbers: list[str]) -> str:
-    """Describe how a file differs from its receipt or the database, or return an empty string."""
+    """Return how a file differs from its receipt or the database, or an empty string if it matches both."""
     if hashlib.sha256(content).hexdigest() != sha256:
         return "the bytes differ from the receipt"
     rows = list(csv.reader(content.decode("utf-8-sig").splitlines()))[1:]

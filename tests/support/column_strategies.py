@@ -321,7 +321,10 @@ def requests_of(table: Table) -> st.SearchStrategy[ExportRequest]:
 
 
 def table_in(engine: Engine, table: Table) -> Iterator[Engine]:
-    """Create the empty table, yield the engine, and drop the table. Fixtures delegate to this function."""
+    """Create the table without rows, yield the engine, and drop the table afterwards.
+
+    Fixtures delegate to this function.
+    """
     table.metadata.drop_all(engine)
     table.metadata.create_all(engine)
     yield engine

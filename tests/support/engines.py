@@ -1,4 +1,4 @@
-"""Create a request's file from a chosen source, without running the flow."""
+"""Read a request's rows from a chosen source and create its file, without running the flow."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager

@@ -100,7 +100,7 @@ def compare_parquet(
 
 
 def compare_xlsx(content: bytes, keys: list[str], expected: Cells, types: dict[str, str]) -> None:
-    """Fail unless the first sheet contains the cells. Its header must show column keys."""
+    """Fail unless the first sheet contains the expected cells and its header shows the column keys."""
     sheet = openpyxl.load_workbook(io.BytesIO(content)).worksheets[0]
     header, *rows = sheet.iter_rows(max_col=len(keys), values_only=True)
     assert [name.partition(" (")[0] for name in header] == keys

@@ -53,7 +53,7 @@ class ResponseValidator:
         if path == "/exports" and "dryRun=true" in query:
             path += "/dry-run"  # the document describes dry runs only under this path
         method = "get" if request.method == "HEAD" else request.method.lower()
-        # /schedules/preview also matches /schedules/{scheduleId}, so choose the path that has the method.
+        # /schedules/preview also matches /schedules/{scheduleId}. Choose the path that supports the method.
         matches = [operations for pattern, operations in self._paths if pattern.fullmatch(path)]
         return next((operations[method] for operations in matches if method in operations), None)
 

@@ -98,7 +98,8 @@ def running_stack(
 ) -> Iterator[Stack]:
     """Run `report-exports up` and yield the stack.
 
-    If `checkout` is given, run the code in that checkout of a different version of this repository.
+    `checkout` is the path to a checkout of a different version of this repository. If it is given, the stack
+    runs that version's code.
     """
     options = ["up", "--port", "0", "--prefect-port", "0", "--data-dir", str(data_dir)]
     output = data_dir.with_name("output.txt")

@@ -1,4 +1,4 @@
-"""Read the table of a report the way the API does, but without running the API."""
+"""Read a report's table in the same way as the API, but without running the API."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

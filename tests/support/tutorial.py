@@ -19,7 +19,7 @@ API = "http://127.0.0.1:8000"
 class Block:
     section: str
     text: str
-    file: str | None  # where the tutorial tells readers to save the text
+    file: str | None  # the file in which readers are told to save `text`
 
 
 def read_blocks(document: Path) -> Iterator[Block]:

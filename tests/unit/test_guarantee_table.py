@@ -1,4 +1,4 @@
-"""Test how figures are written to a document, and that `add` fails if a test does not notice a violation."""
+"""Test that GuaranteeTable writes its figures to a document and rejects a test that misses a violation."""
 
 from datetime import date
 from pathlib import Path

@@ -188,9 +188,9 @@ async def _accepts_connections(cluster: Cluster) -> bool:
 def _end_leftover_server(data: Path) -> None:
     """End the child processes of a killed server and remove its pid file.
 
-    The children outlive the server for a short time and hold its shared memory. They overwrite their
-    environment, so they are identified by their working folder. The pid in the file is not used, because
-    another process may have reused it.
+    The children outlive the server for a short time and hold its shared memory. They are identified by their
+    working folder, because they overwrite the environment variables that mark the stack's processes. The pid
+    in the file is not used, because another process may have reused it.
     """
     processes = [
         process

@@ -25,7 +25,7 @@ BATCHED_WRITES = {
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
 }
 # A run that becomes due while the server is down starts when the server is back, but only if the server had
-# already planned it. The server may plan a run up to a minute late, and after clocks are set forward, it
+# already planned it. The server may plan a run up to a minute late. After the clocks go forward, it also
 # counts a past run as a future run. With a minimum of five, at least three future runs are always planned.
 PLANNED_RUNS = {"PREFECT_SERVER_SERVICES_SCHEDULER_MIN_RUNS": "5"}
 

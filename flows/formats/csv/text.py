@@ -43,9 +43,9 @@ INNER_FORMULA_START = '[;,\t|\r\n]"*[=+@-]'
 INNER_FORMULA = f'([;,\t|\r\n]"*)(?=[=+@-])(?!{PLAIN_NUMBER}([;,\t|\r\n]|$))'
 INNER_GUARD = rf"\1{GUARD}"
 _INNER_FORMULA = re.compile(INNER_FORMULA)
-# A spreadsheet reads matching text as a number and shows it differently. Examples are 007, +34600, 1e5 and
-# numbers with more than 15 digits. This pattern also uses only syntax that Python, Arrow and PostgreSQL
-# share.
+# This pattern matches text that a spreadsheet reads as a number and displays differently. Examples are 007,
+# +34600, 1e5 and numbers with more than 15 digits. The pattern uses only syntax that Python, Arrow and
+# PostgreSQL have in common.
 TEXT_NUMBER = r"[+][0-9]+|-?(0[0-9]+|[0-9]{16,}|[0-9]+[eE][+-]?[0-9]+)"
 _TEXT_NUMBER = re.compile(TEXT_NUMBER)
 
@@ -68,5 +68,5 @@ def without_formulas(text: str) -> str:
 
 
 def with_decimal_mark(number: str, options: CsvOptions) -> str:
-    """Replace the decimal point in the text of a number. NaN and Infinity do not contain one."""
+    """Replace the decimal point in the text of a number with the decimal mark from the options."""
     return number.replace(".", options.decimal_mark)

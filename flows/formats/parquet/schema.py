@@ -65,9 +65,11 @@ def _list_type(kind: ARRAY[Any], zone: str) -> pa.DataType:
 
 
 def _number_type(kind: Any, expression: ColumnElement[Any] | None) -> pa.DataType:
-    """Return float64 for floats, a decimal type if the database limits the digits, and string otherwise.
+    """Return float64 for floats.
 
-    The result of an expression, such as a sum, may have more digits than the columns it is computed from.
+    For other numbers, return a decimal type if their maximum number of digits is known and small enough, and
+    string otherwise. The result of an expression, such as a sum, may have more digits than the columns it is
+    computed from.
     """
     if isinstance(kind, Float) or not isinstance(kind, Numeric) or not kind.asdecimal:
         return pa.float64()

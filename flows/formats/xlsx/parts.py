@@ -94,7 +94,10 @@ def _sheet_names(output: Output) -> list[str]:
 
 
 def _cut(title: str, characters: int) -> str:
-    """Shorten the title to this many UTF-16 code units, because Excel counts each of them as a character."""
+    """Shorten the title to at most this many UTF-16 code units.
+
+    Excel counts each code unit as a character.
+    """
     return title.encode("utf-16-le")[: 2 * characters].decode("utf-16-le", "ignore").strip("' ")
 
 

@@ -27,7 +27,7 @@ def count_rows(snapshot: Snapshot, request: ExportRequest) -> int:
         compares_text=connection.dialect.name != "sqlite",
     )
     key: ColumnElement[Any] = keys.subquery().c.key
-    # Counting distinct keys takes longer, so it is avoided if the keys are known to be unique.
+    # Counting distinct keys is slow, so it is avoided if the keys are known to be unique.
     counted = func.count(key if is_unique else distinct(key))
     rows, different = connection.execute(select(func.count(), counted)).one()
     if different < rows:

@@ -46,11 +46,12 @@ class Equality:
 def has_unique_rows(
     rows: Select[Any], key: ColumnElement[Any], unique_columns: UniqueColumns, compares_text: bool = True
 ) -> bool:
-    """Return whether all keys other than nulls are certain to be unique.
+    """Return whether all non-null keys are certain to be unique.
 
     `unique_columns` returns the sets of columns that are unique in a table. If `compares_text` is false,
-    equalities between two text columns are ignored. SQLite needs this, because it uses the collation of the
-    first column, such as NOCASE. Different strings in the second column may be equal in that collation.
+    equalities between two text columns are ignored. SQLite needs this, because it compares two columns with
+    the collation of the first, such as NOCASE. Different strings in the second column may be equal in that
+    collation.
     """
     column = _column(key)
     if column is None or column.table is None:

@@ -62,7 +62,7 @@ def _find_row(
 class _KeyRange:
     """A range of keys, from `above` (exclusive) to `up_to` (inclusive).
 
-    Keys are in PostgreSQL's text format. None means unbounded.
+    Keys are in PostgreSQL's text format. If a bound is None, the range is open at that end.
     """
 
     above: str | None = None
@@ -106,7 +106,10 @@ class _Search:
             keys = lower if self._fails(columns, lower) else replace(keys, above=middle)
 
     def _count_and_split(self, keys: _KeyRange, fraction: float) -> tuple[int, str]:
-        """Return the number of rows in the range and the key at the quantile `fraction`."""
+        """Return the number of rows in the range and the key that splits the range at `fraction`.
+
+        For example, a fraction of 0.5 returns the median key.
+        """
         self._snapshot.allow_until(self._deadline)
         rows = statement.rows(self._request, [self._request.report.key.label("key")]).order_by(None)
         key: ColumnElement[Any] = rows.subquery().c.key

@@ -122,9 +122,9 @@ def _answers(columns: Sequence[OutputColumn]) -> ColumnElement[Any]:
 
 
 def question_keys(columns: Sequence[OutputColumn]) -> list[str]:
-    """Return each question's key once, even if several columns contain the question.
+    """Return each question's key once, even if several columns contain answers to the same question.
 
-    This happens if a request names both `answers` and a single question.
+    For example, a request may name both `answers` and a single question.
     """
     return list(dict.fromkeys(column.question.key for column in columns if column.question is not None))
 

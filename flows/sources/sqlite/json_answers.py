@@ -24,7 +24,7 @@ _MAX_DIGITS = sys.int_info.str_digits_check_threshold  # Python's digit limit ca
 def texts(answers: pa.Array, question: Question) -> pa.Array:
     """Convert answers to cell text.
 
-    If the column shows whether a certain choice was selected, convert them to 1 or 0 instead. `answers` is a
+    If the column shows whether a certain choice was selected, the text is 1 or 0. `answers` is a
     `large_string` array of JSON without spaces between tokens. An empty string means that the question was
     not answered.
     """

@@ -1,4 +1,4 @@
-"""Test that a run ends if its caller no longer has a key with the rights that the run was created with."""
+"""Test that a run ends if none of its caller's keys still grants the rights stored with the run."""
 
 from dataclasses import replace
 from datetime import UTC, datetime

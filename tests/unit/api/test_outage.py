@@ -40,7 +40,7 @@ def test_responses_to_other_calls_extend_a_call() -> None:
 
 
 async def silence(limit: OutageLimit, responses: list[float]) -> float:
-    """Respond after each delay, then stop responding.
+    """Send a response after each of the given delays, then stop responding.
 
     Return the number of seconds from the last response to the timeout.
     """

@@ -107,7 +107,10 @@ def test_calls_are_answered_again_after_a_silence(proxy: BlockableProxy) -> None
 
 
 async def replace_pool(proxy: BlockableProxy, stuck: BlockableProxy) -> None:
-    """Make calls until a pool with an unresponsive server is replaced. Later pools reach a working server."""
+    """Make calls through a pool with an unresponsive server until that pool is replaced.
+
+    All later pools connect to a working server.
+    """
     opened: list[httpx.AsyncBaseTransport] = []
 
     class Redirecting(httpx.AsyncHTTPTransport):

@@ -1,4 +1,4 @@
-"""Test the project that `report-exports init` creates, without starting it."""
+"""Test the project that `report-exports init` creates, but without starting the service."""
 
 import json
 import os

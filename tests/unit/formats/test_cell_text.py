@@ -75,7 +75,7 @@ def column(kind: TypeEngine[Any]) -> OutputColumn:
         (timedelta(days=1), Text(), "1 day"),
         (timedelta(days=-1, seconds=3600), Text(), "-1 days +01:00:00"),
         (timedelta(days=2, seconds=5, microseconds=500000), Text(), "2 days 00:00:05.5"),
-        # SQLite can store text in a column of another type.
+        # SQLite can store text in a column that has a different type.
         ("about ten", Integer(), "about ten"),
         ("soon", DateTime(timezone=True), "soon"),
     ],

@@ -204,7 +204,7 @@ def test_claims_cover_an_export_whose_rows_they_allow(
     body: dict[str, Any], made_with: Claims | None, allowed: Claims | None, is_covered: bool
 ) -> None:
     report = replace(SHOPS, claims={"team": things.c.words})
-    # If no rights were stored with the export, it contains every team.
+    # An export that has no stored rights contains the rows of every team.
     expected = is_covered if made_with is not None or allowed is None else allowed["team"] == {"*"}
     assert covers(report, allowed, body, made_with) is expected
 

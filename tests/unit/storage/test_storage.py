@@ -130,8 +130,8 @@ def client_error(code: str, status: int) -> ClientError:
     ("raised", "error"),
     [
         (PermissionError("/srv/exports"), StorageDenied),
-        # An earlier attempt at the same call may have created the file. The run can be retried, because its
-        # next attempt uses a different key.
+        # If the call was repeated, its first try may have created the file. The run can be retried, because
+        # each attempt at the run uses a different key.
         (FileExistsError("/srv/exports"), StorageUnavailable),
         (ConnectionResetError("10.0.0.5"), StorageUnavailable),
         (TimeoutError(), StorageTimeout),

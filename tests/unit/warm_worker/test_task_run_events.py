@@ -13,7 +13,7 @@ STATES = [Pending(), Running(), Completed()]
 
 
 class Sent:
-    """Stands in for the Prefect function that emits events, and records its calls."""
+    """Replaces the Prefect function that emits events, and records each call."""
 
     def __init__(self) -> None:
         self.states: list[tuple[str, str]] = []

@@ -118,7 +118,7 @@ def test_a_url_that_is_not_public_https_is_rejected_with_the_reason(url: object,
         ("https://hooks.example.com.?x", "hooks.example.com", "/?x"),
         ("https://bücher.example.com/", "xn--bcher-kva.example.com", "/"),
         ("https://xn--bcher-kva.example.com/", "xn--bcher-kva.example.com", "/"),
-        # This host's address is not checked here, but only when a webhook is sent.
+        # This host's address is checked later, when a webhook is sent.
         ("https://127.0.0.1.nip.io/", "127.0.0.1.nip.io", "/"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Test which exports and schedules an API key covers, and which API keys share a set of Idempotency-Keys."""
+"""Test which exports and schedules an API key covers, and which API keys share Idempotency-Keys."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
