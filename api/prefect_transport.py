@@ -1,8 +1,9 @@
 """HTTP transport to Prefect whose connection pool survives cancelled calls and unresponsive connections.
 
 If a call is cancelled while it is connecting, httpcore 1.0.9 never frees its connection. A few cancelled
-calls during a short Prefect outage would therefore fill the pool permanently. Here, a call whose caller has
-stopped waiting continues until one of httpx's timeouts ends it.
+calls during a short Prefect outage would therefore fill the pool permanently. To prevent this, the transport
+does not cancel a call when its caller stops waiting. The call continues until it finishes or one of httpx's
+timeouts ends it.
 """
 
 import asyncio

@@ -39,7 +39,7 @@ ROW_COST = 1.4e-6
 POLL_COST = 1 / 5_000
 # A Prefect server process opens up to 15 connections to PostgreSQL: 5 in its pool and 10 as overflow.
 CONNECTIONS_PER_SERVER = 15
-# Each process of these parts can use only one core.
+# Parts of the service whose processes can each use only one core.
 SINGLE_CORE = {"prefect": "Prefect server process", "api": "API process"}
 TARGET = 1_000
 

@@ -43,7 +43,7 @@ def start(service: str) -> bool:
 
 
 def instrument_app(app: Any) -> None:
-    """Trace the requests of the app. Call this after `start`.
+    """Trace requests to the app. Call this after `start`.
 
     OTEL_PYTHON_FASTAPI_EXCLUDED_URLS excludes additional URLs.
     """

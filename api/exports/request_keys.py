@@ -19,8 +19,8 @@ from api.exports.flow_run_job import caller_of
 from api.web.problems import Refusal
 from flows.errors import FieldError
 
-# If a request has at most 15 exports, one query for these numbers finds the next number. If it has more, the
-# query finds only the order of magnitude of the next number.
+# The first numbers to look up. If identical requests have started at most 15 exports, this query finds the
+# next free number. Otherwise, it only narrows the search to a range between two powers of two.
 FIRST_NUMBERS = [*range(1, 17), *(1 << power for power in range(5, 31))]
 NUMBERS_PER_QUERY = 32
 KEY_POINTER = "/headers/Idempotency-Key"

@@ -1,4 +1,4 @@
-"""Limit concurrent reads of table pages, so that some readers remain available for starting exports."""
+"""Limit concurrent reads of table pages, so that some database connections stay free for starting exports."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -22,8 +22,9 @@ logger = logging.getLogger(__name__)
 class Scheduled:
     """A scheduled run and its owners.
 
-    `owners` is empty for a webhook delivery, because deliveries have a queue of their own. The first item
-    after each new connection has a `run_id` of None, to indicate that earlier events may have been missed.
+    `owners` is empty for a webhook delivery, because deliveries have a queue of their own. Each time the
+    event stream connects, it first yields an item whose `run_id` is None, to indicate that events may have
+    been missed.
     """
 
     run_id: UUID | None

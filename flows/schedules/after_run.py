@@ -133,10 +133,10 @@ def _schedule_parameters(run: FlowRun) -> ScheduleParameters:
 
 
 def _schedule_id(run: FlowRun) -> str:
-    """Return the id of the schedule in the API.
+    """Return the id that the API uses for the run's schedule.
 
-    The run's tags contain this id unless an operator created the schedule in Prefect. In that case, the
-    deployment's id is used.
+    The id comes from the run's tags. If an operator created the schedule directly in Prefect, the tags do not
+    contain it, and the deployment's id is used instead.
     """
     return tags.tag_value(run.tags, tags.SCHEDULE) or str(run.deployment_id)
 

@@ -1,6 +1,6 @@
 """Test that the parent and child processes read the same snapshot of an SQLite file.
 
-These tests also check that no fault loses rows.
+These tests also check that no rows are lost when something fails.
 """
 
 import json

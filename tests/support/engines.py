@@ -28,7 +28,7 @@ def file_by_copy(engine: Engine, request: ExportRequest) -> bytes:
 
 
 def file_by_copy_chunks(engine: Engine, request: ExportRequest) -> bytes:
-    """Export with the PostgreSQL source for reports with a `transform`, and return the file."""
+    """Export using the PostgreSQL source that handles reports with a `transform`, and return the file."""
     return read_by(copy_chunks, engine, request)
 
 

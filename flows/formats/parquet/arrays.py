@@ -21,7 +21,7 @@ Convert = Callable[[Any], Any]
 
 
 def array(values: Values, column: OutputColumn, kind: pa.DataType, zone: ZoneInfo) -> pa.Array:
-    """Return the values as an array of this type.
+    """Return the values as an array of type `kind`.
 
     Raises an exception if a value does not fit the type.
     """
