@@ -39,6 +39,7 @@ MAX_OWNERS_PER_QUERY = 10
 SCAN_INTERVAL_SECONDS = 5.0
 REMAINING_SECONDS = 2.0
 MAX_SECONDS_BETWEEN_QUERIES = 20.0
+MAX_ANNOUNCED = 1_000
 # A run that is being cancelled frees its owner's slot immediately, even if its worker has stopped.
 CLAIMED_STATES = (StateType.PENDING, StateType.RUNNING)
 
@@ -80,7 +81,8 @@ class Backlog:
         If the new run may take precedence over the remaining runs from the last query, those runs are
         dropped.
         """
-        self._announced.add(scheduled.run_id)
+        # Other workers' claims are not known here, so their runs stay in the set. None is never claimed.
+        self._announced.add(scheduled.run_id if len(self._announced) < MAX_ANNOUNCED else None)
         self.add_waiting_owners(scheduled.owners)
         known_owners = {find_owner(run.flow_run.tags) for run in self._remaining}
         if not scheduled.owners or not known_owners.issuperset(scheduled.owners):

@@ -12,7 +12,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.responses import WorkerFlowRunResponse
 
 from deployments.warm_worker import backlog as backlog_module
-from deployments.warm_worker.backlog import MAX_OWNERS_PER_QUERY, Backlog
+from deployments.warm_worker.backlog import MAX_ANNOUNCED, MAX_OWNERS_PER_QUERY, Backlog
 from deployments.warm_worker.scheduled_events import Scheduled
 
 NAMES = [f"owner {number}" for number in range(MAX_OWNERS_PER_QUERY + 1)]
@@ -120,6 +120,18 @@ def test_a_claimed_run_is_not_counted() -> None:
     claims.claim([run])
     assert not claims.has_due_runs()
     assert server.counted == 0
+
+
+def test_a_long_backlog_that_other_workers_claim_takes_bounded_memory() -> None:
+    server = QuietServer(workers=2, due=1)
+    claims = Claims(server)
+    for _ in range(2 * MAX_ANNOUNCED):
+        claims.backlog.on_scheduled(Scheduled(uuid4(), ("ada",)))
+    assert len(claims.backlog._announced) <= MAX_ANNOUNCED + 1
+    assert asyncio.run(claims.backlog.has_due_runs())
+    server.due = 0
+    assert not asyncio.run(claims.backlog.has_due_runs())
+    assert not claims.backlog._announced
 
 
 def test_one_of_several_workers_queries_again() -> None:
