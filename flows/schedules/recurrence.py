@@ -69,7 +69,7 @@ class Recurrence:
 
     @property
     def whole_days(self) -> bool:
-        """Whether this is an `every` rule that counts calendar days rather than a fixed number of hours.
+        """Return whether this is an `every` rule that counts calendar days, not a fixed number of hours.
 
         The length of a calendar day changes with daylight saving time.
         """

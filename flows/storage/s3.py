@@ -28,7 +28,7 @@ PARTS_IN_FLIGHT = 2
 LONGEST_LINK_SECONDS = 604_800
 LINK_TIMEOUT_SECONDS = 10
 CHECK_KEY = "report-exports-write-check"
-# A clean-up call fails if it makes no progress for this long. The sweep then removes whatever is left.
+# A clean-up call fails if it makes no progress for this long. The sweep then removes what is left.
 CLEAN_UP_SECONDS = 5.0
 
 

@@ -82,7 +82,7 @@ def can_read(request: ExportRequest, columns: Sequence[OutputColumn]) -> bool:
 def order(
     request: ExportRequest, columns: Sequence[OutputColumn], dialect: Dialect, mark: bytes
 ) -> dict[str, Any]:
-    """Build the message that tells `adbc_process` what to read.
+    """Build the message that asks `adbc_process` to read the rows.
 
     The SELECT in the message returns the plain columns, the key and then the answers. `mark` replaces null in
     text columns. It consists of NULL_BEGINS and random bytes.
