@@ -113,15 +113,12 @@ def failed(api: httpx.Client, stack: Stack, prefect: httpx.Client) -> dict[str, 
     create_pool(prefect, POOL, "process")
     create = f"/deployments/{deploy_export(prefect, POOL, POOL)}/create_flow_run"
     sessions: dict[str, Session] = {}
+    for name, failure in FAILURES.items():
+        run = prefect.post(create, json={"parameters": {"request": failure.request}}).raise_for_status()
+        sessions[name] = Session(run.json()["id"])
+    runs = {sessions[name].id: failure.settings for name, failure in FAILURES.items()}
     with extra_processes(stack) as processes:
-        engines = []
-        for name, failure in FAILURES.items():
-            run = prefect.post(create, json={"parameters": {"request": failure.request}}).raise_for_status()
-            sessions[name] = Session(run.json()["id"])
-            settings = {**ONE_ATTEMPT, **failure.settings}
-            engines.append(processes.start("-m", "prefect.engine", sessions[name].id, **settings))
-        for process in engines:
-            process.wait(RUN_TIMEOUT_SECONDS)
+        processes.start_runs(runs, **ONE_ATTEMPT).wait(RUN_TIMEOUT_SECONDS)
     follow(api, *sessions.values())
     return sessions
 

@@ -111,12 +111,9 @@ def custom(stack: Stack, prefect: httpx.Client, tmp_path_factory: pytest.TempPat
         address = processes.start_api(**settings)
         with httpx.Client(base_url=address, timeout=30, trust_env=False) as api:
             sessions = {name: start(api, request) for name, request in REQUESTS.items()}
-            engines = [
-                processes.start("-m", "prefect.engine", session.id, REPORTS_PUBLIC_URL=address, **settings)
-                for session in sessions.values()
-            ]
-            for process in engines:
-                assert process.wait(RUN_TIMEOUT_SECONDS) == 0, processes.output(process)
+            runs: dict[str, dict[str, str]] = {session.id: {} for session in sessions.values()}
+            process = processes.start_runs(runs, REPORTS_PUBLIC_URL=address, **settings)
+            assert process.wait(RUN_TIMEOUT_SECONDS) == 0, processes.output(process)
             follow(api, *sessions.values())
             yield Custom(api, home / "files", home / "custom.db", sessions)
 

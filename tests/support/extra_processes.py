@@ -1,5 +1,6 @@
 """Start additional API and worker processes on the shared stack for a test."""
 
+import json
 import os
 import secrets
 import socket
@@ -57,6 +58,10 @@ class ExtraProcesses:
         self._logs[process.pid] = log
         self._processes.append(process)
         return process
+
+    def start_runs(self, runs: Mapping[str, Mapping[str, str]], **settings: str) -> subprocess.Popen[bytes]:
+        """Execute flow runs in separate processes. `runs` maps each run id to the settings of its process."""
+        return self.start("-m", "tests.support.forked_runs", json.dumps(dict(runs)), **settings)
 
     def reap(self) -> None:
         for process in self._processes:
