@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.guarantee_table import GuaranteeTable
 from tests.support.running_stack import Stack
-from tests.support.worker_faults import BUSY, Cluster, cluster_on
+from tests.support.worker_faults import BUSY, Cluster, Victim, cluster_on
 
 TIMEOUT_SECONDS = 15.0
 CANCEL_SECONDS = 60.0
@@ -19,8 +19,14 @@ CANCEL_SECONDS = 60.0
 @pytest.fixture(scope="module")
 def cluster(stack: Stack, prefect: httpx.Client) -> Iterator[Cluster]:
     with cluster_on(stack, prefect) as cluster:
-        cluster.start_workers(1)
         yield cluster
+
+
+@pytest.fixture(scope="module", autouse=True)
+def worker(cluster: Cluster) -> Victim:
+    """Start the only worker of the cluster. The last test kills it."""
+    (worker,) = cluster.start_workers(1)
+    return worker
 
 
 def count_queries(cluster: Cluster) -> int:
@@ -100,20 +106,18 @@ def test_deleting_a_running_export_stops_and_removes_it_immediately(cluster: Clu
     assert cluster.objects(job_id) == []
 
 
-def test_a_cancelled_export_ends_although_its_worker_dies(stack: Stack, prefect: httpx.Client) -> None:
-    with cluster_on(stack, prefect) as cluster:
-        (victim,) = cluster.start_workers(1)
-        job_id = cluster.start("stalled-orders")
-        child = cluster.wait_for_reader(victim)
-        child.suspend()  # the process must not end before its worker
-        cluster.api.post(f"/exports/{job_id}/cancel").raise_for_status()
-        victim.kill()
-        child.kill()
-        killed_at = time.monotonic()
-        assert cluster.api.get("/limits").raise_for_status().json()["running"]["used"] == 0
-        cluster.start_workers(1)
-        job = cluster.wait_until_finished(job_id, CANCEL_SECONDS)
-        seconds = time.monotonic() - killed_at
-        print(f"cancelled {seconds:.0f} s after its worker died (allowed: {CANCEL_SECONDS} s)")  # noqa: T201
-        assert (job["status"], job["error"]["code"]) == ("cancelled", "cancelled")
-        assert cluster.objects(job_id) == []
+def test_a_cancelled_export_ends_although_its_worker_dies(cluster: Cluster, worker: Victim) -> None:
+    job_id = cluster.start("stalled-orders")
+    child = cluster.wait_for_reader(worker)
+    child.suspend()  # the process must not end before its worker
+    cluster.api.post(f"/exports/{job_id}/cancel").raise_for_status()
+    worker.kill()
+    child.kill()
+    killed_at = time.monotonic()
+    assert cluster.api.get("/limits").raise_for_status().json()["running"]["used"] == 0
+    cluster.start_workers(1)
+    job = cluster.wait_until_finished(job_id, CANCEL_SECONDS)
+    seconds = time.monotonic() - killed_at
+    print(f"cancelled {seconds:.0f} s after its worker died (allowed: {CANCEL_SECONDS} s)")  # noqa: T201
+    assert (job["status"], job["error"]["code"]) == ("cancelled", "cancelled")
+    assert cluster.objects(job_id) == []

@@ -112,6 +112,15 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
         yield started
 
 
+def parts_of(stack: Up) -> dict[str, str]:
+    """Return settings that make another stack use the database and the Prefect server of this stack."""
+    return {
+        "REPORTS_DATABASE_URL": stack.info["database_url"],
+        "PREFECT_API_URL": stack.info["prefect_api_url"],
+        "PREFECT_API_AUTH_STRING": stack.info["prefect_api_auth_string"],
+    }
+
+
 def count_responses(info: dict[str, Any]) -> int:
     with psycopg.connect(info["admin_database_url"].replace("+psycopg", "")) as connection:
         row = connection.execute("SELECT count(*) FROM survey_responses").fetchone()
@@ -255,14 +264,11 @@ def test_replaced_parts_are_not_started_and_keys_open_the_api_to_other_machines(
 ) -> None:
     keys = KeyFile(tmp_path / "keys.json")
     headers = {"Authorization": f"Bearer {keys.create('ada', None, datetime.now(UTC))}"}
-    settings = {
-        "REPORTS_DATABASE_URL": stack.info["database_url"],
+    settings = parts_of(stack) | {
         "REPORTS_CATALOG": "flows.samples",
         "REPORTS_STORAGE_URL": f"file://{tmp_path}/files",
         "REPORTS_KEYS_FILE": str(tmp_path / "keys.json"),
         "REPORTS_PUBLIC_URL": "https://reports.example.com/",
-        "PREFECT_API_URL": stack.info["prefect_api_url"],
-        "PREFECT_API_AUTH_STRING": stack.info["prefect_api_auth_string"],
     }
     with up(tmp_path / "data", "--host", "0.0.0.0", **settings) as second:  # noqa: S104 - API keys are required
         second.wait_for_output("Ready.")
@@ -277,24 +283,38 @@ def test_replaced_parts_are_not_started_and_keys_open_the_api_to_other_machines(
         assert second.end() == 0
 
 
-def test_stop_leaves_no_process_and_restart_keeps_all_data(tmp_path: Path) -> None:
-    data_dir = tmp_path / "data"
-    with up(data_dir, "--sample-responses", "500") as first:
-        first.wait_for_output("Ready.")
-        info, processes = first.info, first.processes()
-        job = httpx.post(f"{info['api_url']}/reports/csv", json=REQUEST).raise_for_status().json()["data"]
-        with bucket(info) as s3:
-            s3.put_object(Bucket="report-exports", Key="test/kept", Body=b"kept")
-        processes += first.processes()
-        first.process.send_signal(signal.SIGINT)
-        assert first.end(signal.SIGINT) == 0, "pressed twice"
+def test_a_broken_report_ends_a_strict_start(stack: Up, tmp_path: Path) -> None:
+    (tmp_path / "without_column.py").write_text(REPORT_WITHOUT_COLUMN)
+    settings = parts_of(stack) | {
+        "PYTHONPATH": str(tmp_path),
+        "REPORTS_CATALOG": "without_column",
+        "REPORTS_STORAGE_URL": f"file://{tmp_path}/files",
+    }
+    with up(tmp_path / "data", "--strict", **settings) as strict:
+        strict.wait_for_output("Deployments of prefect.yaml  ")
+        processes = strict.processes()
+        assert strict.process.wait(READY_TIMEOUT_SECONDS) == 1
+        assert "without_column.py: Table surveys has no column no_such_column." in strict.output
+        assert "Traceback" not in strict.output
         assert not survivors(processes, 0)
-        assert not (data_dir / "stack.json").exists()
-    (data_dir / "ports.json").unlink()
-    with up(data_dir) as second:
+
+
+def test_stop_leaves_no_process_and_restart_keeps_all_data(stack: Up) -> None:
+    """This is the last test of the shared stack, because it stops that stack."""
+    info, processes = stack.info, stack.processes()
+    job = httpx.post(f"{info['api_url']}/reports/csv", json=REQUEST).raise_for_status().json()["data"]
+    with bucket(info) as s3:
+        s3.put_object(Bucket="report-exports", Key="test/kept", Body=b"kept")
+    processes += stack.processes()
+    stack.process.send_signal(signal.SIGINT)
+    assert stack.end(signal.SIGINT) == 0, "pressed twice"
+    assert not survivors(processes, 0)
+    assert not (stack.data_dir / "stack.json").exists()
+    (stack.data_dir / "ports.json").unlink()
+    with up(stack.data_dir) as second:
         second.wait_for_output("Ready.")
-        assert "is kept" in second.output
-        assert count_responses(second.info) == 500
+        assert "Keeping the existing sample data." in second.output
+        assert count_responses(second.info) == 2000
         with bucket(second.info) as s3:
             assert s3.get_object(Bucket="report-exports", Key="test/kept")["Body"].read() == b"kept"
         assert _prefect(second.info, f"/flow_runs/{job}").status_code == 200
@@ -311,18 +331,6 @@ def test_stack_can_be_stopped_while_it_starts(tmp_path: Path, number: int, code:
         time.sleep(1)
         processes = stack.processes()
         assert stack.end(number) == code
-        assert not survivors(processes, 0)
-
-
-def test_a_broken_report_ends_a_strict_start(tmp_path: Path) -> None:
-    (tmp_path / "without_column.py").write_text(REPORT_WITHOUT_COLUMN)
-    settings = {"PYTHONPATH": str(tmp_path), "REPORTS_CATALOG": "without_column"}
-    with up(tmp_path / "data", "--strict", **settings) as stack:
-        stack.wait_for_output("PostgreSQL  ")
-        processes = stack.processes()
-        assert stack.process.wait(READY_TIMEOUT_SECONDS) == 1
-        assert "without_column.py: Table surveys has no column no_such_column." in stack.output
-        assert "Traceback" not in stack.output
         assert not survivors(processes, 0)
 
 

@@ -61,7 +61,7 @@ def worker(
     """Start a worker that imports the oldest supported Prefect instead of the installed version."""
     packages = tmp_path_factory.mktemp("oldest")
     pip = (sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-    options = ("--no-deps", "--require-hashes", "--target", str(packages))
+    options = ("--no-deps", "--no-compile", "--require-hashes", "--target", str(packages))
     subprocess.run([*pip, *options, "--requirement", str(REQUIREMENTS)], check=True)  # noqa: S603
     with extra_processes(stack) as processes:
         yield OldestWorker(processes, prefect, packages)

@@ -44,7 +44,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import mysql
 from sqlalchemy.dialects import postgresql as pg
-from sqlalchemy.pool import NullPool
 from sqlalchemy.types import NullType, TypeEngine
 
 from api.exports.dry_run import preview
@@ -229,7 +228,7 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         url = f"sqlite:///{tmp_path_factory.mktemp('matrix')}/matrix.db"
     else:
         url = request.getfixturevalue("scratch_url" if request.param == "postgresql" else "mariadb_url")
-    engine = open_engine(url, connect_seconds=5, poolclass=NullPool)
+    engine = open_engine(url, connect_seconds=5)
     if request.param == "postgresql":
         with engine.begin() as connection:
             connection.execute(text("DROP TABLE IF EXISTS matrix"))
