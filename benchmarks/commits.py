@@ -8,7 +8,6 @@ other load on the machine affects both. The reported numbers are the medians of 
 
 import argparse
 import asyncio
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -22,6 +21,7 @@ from tempfile import TemporaryDirectory
 import psutil
 import psycopg
 
+from benchmarks.checkout import checked_out
 from benchmarks.exporting import open_client, start_export, time_to_link, wait_for_link
 from benchmarks.measured_process import cpu_seconds, process_tree
 from benchmarks.outcome import print_result, print_table
@@ -35,7 +35,6 @@ WARM_UP_EXPORTS = 8
 QUIET_SECONDS = 3.0
 SMALLEST_GROWTH_KB = 0.1
 PARTS = ("worker", "prefect", "postgres", "api")
-ROOT = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)
@@ -52,19 +51,6 @@ class Batch:
     prefect: float
     postgres: float
     api: float
-
-
-@contextmanager
-def checked_out(commit: str) -> Iterator[Path]:
-    git = ("git", "-C", str(ROOT), "worktree")
-    with TemporaryDirectory(prefix="reports-") as folder:
-        checkout = Path(folder) / "checkout"
-        run = (*git, "add", "--quiet", "--detach", str(checkout), commit)
-        subprocess.run(run, check=True)  # noqa: S603 - a fixed command
-        try:
-            yield checkout
-        finally:
-            subprocess.run((*git, "remove", "--force", str(checkout)), check=True)  # noqa: S603 - a fixed command
 
 
 @contextmanager

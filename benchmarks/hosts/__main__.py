@@ -1,7 +1,8 @@
 """Measure the throughput of one host and of two hosts, and check that exports survive the loss of hosts.
 
-Each worker, API and Prefect server runs on its own host. All hosts share the cores of this machine. While a
-role is measured, each of its hosts may use only a fraction of a core, so that this role is the bottleneck.
+Each worker, API and Prefect server runs on its own host. The hosts start with an earlier version, which is
+upgraded while exports run. All hosts share the cores of this machine. While a role is measured, each of its
+hosts may use only a fraction of a core, so that this role is the bottleneck.
 """
 
 import argparse
@@ -10,17 +11,22 @@ import sys
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import psutil
 
+from benchmarks.checkout import checked_out, name_of, previous_version
 from benchmarks.hosts import faults
 from benchmarks.hosts.cluster import Cluster, open_cluster
 from benchmarks.hosts.load import ORDERS, SLOW, Client, Export, FileCheck
 from benchmarks.hosts.network import Host, missing_requirements
 from benchmarks.outcome import print_line, print_result, print_table
+from tests.support import installed_wheel
 
-WORKER_CORES, PREFECT_CORES = 0.2, 0.2
+LIMITED_CORES = 0.2
 QUIET_SECONDS = 2.0
 
 Fault = Callable[[Cluster], Coroutine[Any, Any, None]]
@@ -42,40 +48,39 @@ class Result:
 
 
 class ScaleTest:
-    def __init__(self, cluster: Cluster, exports: int) -> None:
-        self._cluster, self._exports = cluster, exports
+    def __init__(self, cluster: Cluster, exports: int, new_programs: Path) -> None:
+        self._cluster, self._exports, self._new_programs = cluster, exports, new_programs
         self._check = FileCheck(cluster)
         self.results: list[Result] = []
 
     async def run(self) -> None:
         await self._batch("warm-up")
-        self.results.clear()
-        await self._measure_hosts()
+        await self._batch("upgrade", partial(faults.upgrade, programs=self._new_programs))
+        await self._measure("worker host", self._cluster.workers, self._cluster.start_worker)
+        await self._measure(
+            "Prefect server", self._cluster.prefect_servers, self._cluster.start_prefect_server
+        )
         for title, fault in (
             ("a Prefect server is killed", faults.kill_a_prefect_server),
-            ("workers and APIs are replaced", faults.replace_workers_and_apis),
             ("a worker host is cut off", faults.cut_off_a_worker_host),
             ("PostgreSQL fails over", faults.fail_over_the_database),
         ):
             await self._batch(title, fault)
         await self._batch("after all faults")
 
-    async def _measure_hosts(self) -> None:
-        workers, prefect_servers = self._cluster.workers, self._cluster.prefect_servers
-        _limit(workers, WORKER_CORES)
-        await self._batch("one worker host")
-        _limit(workers, None)
-        self._cluster.start_worker(workers[1])
-        _limit(workers, WORKER_CORES)
-        await self._batch("two worker hosts")
-        _limit(workers, None)
-        _limit(prefect_servers, PREFECT_CORES)
-        await self._batch("one Prefect server")
-        _limit(prefect_servers, None)
-        self._cluster.start_prefect_server(prefect_servers[1])
-        _limit(prefect_servers, PREFECT_CORES)
-        await self._batch("two Prefect servers")
-        _limit(prefect_servers, None)
+    async def _measure(self, role: str, hosts: Sequence[Host], start: Callable[[Host], None]) -> None:
+        """Measure two hosts of a role and then one of them."""
+        _limit(hosts, LIMITED_CORES)
+        await self._batch(f"two {role}s")
+        self._cluster.stop(hosts[1])
+        await self._batch(f"one {role}")
+        _limit(hosts, None)
+        start(hosts[1])
+
+    def ratio(self, role: str) -> float:
+        """Return how many times faster two hosts are than one."""
+        per_second = {result.title: result.per_second for result in self.results}
+        return round(per_second[f"two {role}s"] / per_second[f"one {role}"], 2)
 
     async def _batch(self, title: str, fault: Fault | None = None) -> None:
         """Start exports, inject the fault while they run, wait for all of them to end, and check each one."""
@@ -119,7 +124,7 @@ def _limit(hosts: Sequence[Host], cores: float | None) -> None:
 
 
 def _print(results: Sequence[Result]) -> None:
-    roles = list(results[0].cpu)
+    roles = list(results[-1].cpu)
     headings = (
         "batch",
         "exports",
@@ -141,14 +146,21 @@ def _print(results: Sequence[Result]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.hosts", description=__doc__)
-    parser.add_argument("--exports", type=int, default=20, help="exports per batch (default: %(default)s)")
+    parser.add_argument("--exports", type=int, default=16, help="exports per batch (default: %(default)s)")
+    parser.add_argument(
+        "--previous", metavar="COMMIT", help="version to upgrade from (default: the last tag, or HEAD~100)"
+    )
     arguments = parser.parse_args()
+    previous = arguments.previous or previous_version()
     if missing := missing_requirements():
         parser.error(missing)
     started_at = time.monotonic()
-    with open_cluster() as cluster:
-        test = ScaleTest(cluster, arguments.exports)
-        asyncio.run(test.run())
+    with TemporaryDirectory(prefix="versions-") as folder, checked_out(previous) as checkout:
+        old_programs = installed_wheel.install(Path(folder) / "old", checkout)
+        new_programs = installed_wheel.install(Path(folder) / "new")
+        with open_cluster(old_programs) as cluster:
+            test = ScaleTest(cluster, arguments.exports, new_programs)
+            asyncio.run(test.run())
     results = test.results
     _print(results)
     problems = sum(len(result.problems) for result in results)
@@ -157,8 +169,9 @@ def main() -> None:
         load_average=round(psutil.getloadavg()[1], 1),
         minutes=round((time.monotonic() - started_at) / 60, 1),
         problems=problems,
-        second_worker_host=round(results[1].per_second / results[0].per_second, 2),
-        second_prefect_server=round(results[3].per_second / results[2].per_second, 2),
+        previous=name_of(previous),
+        second_worker_host=test.ratio("worker host"),
+        second_prefect_server=test.ratio("Prefect server"),
     )
     sys.exit(problems > 0)
 

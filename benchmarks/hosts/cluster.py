@@ -3,6 +3,7 @@
 PostgreSQL, the S3 server, Redis and the load balancer run on the machine itself.
 """
 
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,11 +20,15 @@ from benchmarks.hosts.processes import Processes, processes_in
 from benchmarks.hosts.servers import API_PORT, PREFECT_PORT, prefect_settings
 from deployments.stack.parts import prefect_index
 from deployments.stack.parts.object_storage import BUCKET
+from tests.faults import slow_reports
 from tests.support import s3_server
 from tests.support.running_stack import GENEROUS_LIMITS
 from tests.support.s3_server import S3Server
 
-CATALOG = "flows.samples,tests.faults.slow_reports"
+COMMAND, PREFECT = "report-exports", ("python", "-P", "-m", "prefect")
+# The package of reports that an operator copies to each host.
+REPORTS = "host_reports"
+CATALOG = f"flows.samples,{REPORTS}"
 
 
 @dataclass
@@ -49,22 +54,27 @@ class Cluster:
 
     def start_prefect_server(self, host: Host) -> None:
         options = ("--host", host.address, "--port", str(PREFECT_PORT), "--no-services")
-        self._start(host, "-m", "prefect", "server", "start", *options, settings=self.prefect_settings)
+        self._start(host, *PREFECT, "server", "start", *options, settings=self.prefect_settings)
         servers.wait_until_healthy(f"http://{host.address}:{PREFECT_PORT}/api/health")
 
     def start_api(self, host: Host) -> None:
         options = ("--host", host.address, "--port", str(API_PORT))
-        self._start(host, "-m", "deployments.cli", "api", *options, settings=self.settings)
+        self._start(host, COMMAND, "api", *options, settings=self.settings)
         servers.wait_until_healthy(f"http://{host.address}:{API_PORT}/healthz")
 
     def start_worker(self, host: Host) -> None:
-        arguments = ("-m", "deployments.cli", "worker", "--limit", "4", "--grace", "60")
-        self._start(host, *arguments, settings=self.settings)
+        options = ("--limit", "4", "--grace", "60")
+        self._start(host, COMMAND, "worker", *options, settings=self.settings)
         self.processes.wait_for_output(self._running[host.name], "started!")
 
     def start_services(self) -> None:
-        arguments = ("-m", "prefect", "server", "services", "start")
-        self._start(self.services, *arguments, settings=self.prefect_settings)
+        self._start(self.services, *PREFECT, "server", "services", "start", settings=self.prefect_settings)
+
+    def register(self) -> None:
+        """Register the deployments of the installed version."""
+        self.processes.complete_on(
+            self.services, COMMAND, "register", "--wait", "120", settings=self.settings
+        )
 
     def stop(self, host: Host) -> None:
         """Terminate the process on a host, as an upgrade would, and wait until the process has ended."""
@@ -82,27 +92,27 @@ class Cluster:
         seconds["services"] = self.services.cpu.cpu_seconds()
         return seconds | {"PostgreSQL": self.database.cpu.cpu_seconds()}
 
-    def _start(self, host: Host, *arguments: str, settings: dict[str, str]) -> None:
-        self._running[host.name] = self.processes.start_on(host, *arguments, settings=settings)
+    def _start(self, host: Host, program: str, *arguments: str, settings: dict[str, str]) -> None:
+        self._running[host.name] = self.processes.start_on(host, program, *arguments, settings=settings)
 
 
 @contextmanager
-def open_cluster() -> Iterator[Cluster]:
-    """Start both APIs, one worker and one Prefect server. The caller starts the processes on the remaining
-    hosts.
-    """
+def open_cluster(programs: Path) -> Iterator[Cluster]:
+    """Start a process on each host. `programs` is the `bin` folder of the environment that the hosts use."""
     with (
         TemporaryDirectory(prefix="hosts-", ignore_cleanup_errors=True) as folder,
         open_network() as network,
         open_database(network) as database,
         s3_server.running() as storage,
-        processes_in(Path(folder)) as processes,
+        processes_in(Path(folder), programs) as processes,
     ):
+        shutil.copytree(Path(slow_reports.__file__).parent, Path(folder) / REPORTS)
         cluster = _prepare(network, processes, database, storage, Path(folder))
         _start_prefect(cluster, Path(folder))
         for host in cluster.apis:
             cluster.start_api(host)
-        cluster.start_worker(cluster.workers[0])
+        for host in cluster.workers:
+            cluster.start_worker(host)
         yield cluster
 
 
@@ -136,13 +146,13 @@ def _start_prefect(cluster: Cluster, folder: Path) -> None:
     processes.run(*servers.redis(gateway), settings={})
     apis, prefect_servers = _addresses(cluster.apis), _addresses(cluster.prefect_servers)
     processes.run(*servers.load_balancer(folder, gateway, apis, prefect_servers), settings={})
-    upgrade = ("-m", "prefect", "server", "database", "upgrade", "--yes")
-    processes.complete_on(cluster.services, *upgrade, settings=prefect)
+    upgrade = ("server", "database", "upgrade", "--yes")
+    processes.complete_on(cluster.services, *PREFECT, *upgrade, settings=prefect)
     prefect_index.create(cluster.database.primary.rpartition("/")[0] + f"/{PREFECT_DATABASE}")
-    cluster.start_prefect_server(cluster.prefect_servers[0])
+    for host in cluster.prefect_servers:
+        cluster.start_prefect_server(host)
     cluster.start_services()
-    register = ("-m", "deployments.cli", "register", "--wait", "120")
-    processes.complete_on(cluster.services, *register, settings=cluster.settings)
+    cluster.register()
 
 
 def _addresses(hosts: Sequence[Host]) -> list[str]:

@@ -1,6 +1,7 @@
 """Faults that are injected while exports run."""
 
 import asyncio
+from pathlib import Path
 
 from benchmarks.hosts.cluster import Cluster
 
@@ -20,8 +21,14 @@ async def cut_off_a_worker_host(cluster: Cluster) -> None:
     await asyncio.sleep(10)  # give the host time to do damage
 
 
-async def replace_workers_and_apis(cluster: Cluster) -> None:
-    """Restart the workers and then the APIs one after another, as an upgrade would."""
+async def upgrade(cluster: Cluster, programs: Path) -> None:
+    """Upgrade to the version in another environment, one host after another.
+
+    The order is that of docs/operations.md.
+    """
+    await asyncio.sleep(DELAY_SECONDS)
+    cluster.processes.programs = programs
+    await asyncio.to_thread(cluster.register)
     for host in cluster.workers:
         await asyncio.to_thread(cluster.stop, host)
         await asyncio.to_thread(cluster.start_worker, host)

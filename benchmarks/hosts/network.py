@@ -8,7 +8,6 @@ import os
 import random
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -35,8 +34,8 @@ class Host:
         _ip("link", "set", self.cable, "up")
 
     def command(self, *arguments: str) -> tuple[str, ...]:
-        """Return a command that runs Python on this host with these arguments."""
-        return ("ip", "netns", "exec", self.name, sys.executable, "-P", *arguments)
+        """Return a command that runs on this host."""
+        return ("ip", "netns", "exec", self.name, *arguments)
 
 
 @dataclass

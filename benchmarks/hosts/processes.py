@@ -1,6 +1,5 @@
 """Start the processes of a cluster, and end them together with their children."""
 
-import os
 import secrets
 import subprocess
 import time
@@ -12,13 +11,15 @@ from benchmarks.hosts.network import Host
 from deployments.stack import orphan_processes
 from tests.support.running_stack import clean_environment
 
-ROOT = str(Path(__file__).resolve().parents[2])
 READY_TIMEOUT_SECONDS = 180
 
 
 class Processes:
-    def __init__(self, folder: Path) -> None:
+    """Starts processes on hosts. `programs` is the `bin` folder of the virtual environment that they use."""
+
+    def __init__(self, folder: Path, programs: Path) -> None:
         self._folder, self._mark = folder, f"hosts-{secrets.token_hex(8)}"
+        self.programs = programs
         self._logs: dict[int, Path] = {}
         self._processes: list[subprocess.Popen[bytes]] = []
 
@@ -37,14 +38,16 @@ class Processes:
         self._processes.append(process)
         return process
 
-    def start_on(self, host: Host, *arguments: str, settings: Mapping[str, str]) -> subprocess.Popen[bytes]:
-        """Start Python on a host with these arguments."""
-        process = self.run(*host.command(*arguments), settings=settings)
+    def start_on(
+        self, host: Host, program: str, *arguments: str, settings: Mapping[str, str]
+    ) -> subprocess.Popen[bytes]:
+        """Start a program of the virtual environment on a host."""
+        process = self.run(*host.command(str(self.programs / program), *arguments), settings=settings)
         host.cpu.add(process.pid)
         return process
 
-    def complete_on(self, host: Host, *arguments: str, settings: Mapping[str, str]) -> None:
-        process = self.start_on(host, *arguments, settings=settings)
+    def complete_on(self, host: Host, program: str, *arguments: str, settings: Mapping[str, str]) -> None:
+        process = self.start_on(host, program, *arguments, settings=settings)
         if process.wait(READY_TIMEOUT_SECONDS):
             raise RuntimeError(self.output(process))
 
@@ -66,14 +69,13 @@ class Processes:
             process.wait()
 
     def _environment(self, settings: Mapping[str, str]) -> dict[str, str]:
-        path = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), ROOT]))
-        common = {"NO_PROXY": "*", "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+        common = {"NO_PROXY": "*", "PYTHONPATH": str(self._folder), "PYTHONUNBUFFERED": "1"}
         return {**clean_environment(), **common, orphan_processes.MARK: self._mark, **settings}
 
 
 @contextmanager
-def processes_in(folder: Path) -> Iterator[Processes]:
-    processes = Processes(folder)
+def processes_in(folder: Path, programs: Path) -> Iterator[Processes]:
+    processes = Processes(folder, programs)
     try:
         yield processes
     finally:

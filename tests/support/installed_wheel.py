@@ -11,8 +11,8 @@ PIP = ("-m", "pip", "--disable-pip-version-check", "--quiet")
 PROGRAMS = ("weed",)  # `up` starts these programs, which our dependencies install
 
 
-def build(folder: Path) -> Path:
-    """Build the wheel with this environment's locked build tools, and return its path."""
+def build(folder: Path, checkout: Path = ROOT) -> Path:
+    """Build the wheel of a checkout with this environment's locked build tools, and return its path."""
     command = [
         sys.executable,
         *PIP,
@@ -21,7 +21,7 @@ def build(folder: Path) -> Path:
         "--no-build-isolation",
         "-w",
         str(folder),
-        str(ROOT),
+        str(checkout),
     ]
     finished = subprocess.run(command, capture_output=True, text=True)  # noqa: S603 - a fixed command
     assert finished.returncode == 0, finished.stdout + finished.stderr
@@ -40,3 +40,11 @@ def create_environment(folder: Path) -> Path:
     for name in PROGRAMS:
         (folder / "bin" / name).symlink_to(Path(sys.executable).with_name(name))
     return folder / "bin"
+
+
+def install(folder: Path, checkout: Path = ROOT) -> Path:
+    """Install the wheel of a checkout into a new virtual environment, and return its `bin` folder."""
+    programs, wheel = create_environment(folder / "environment"), build(folder, checkout)
+    command = [str(programs / "python"), *PIP, "install", "--no-deps", "--ignore-installed", str(wheel)]
+    subprocess.run(command, check=True)  # noqa: S603 - a fixed command
+    return programs

@@ -7,10 +7,20 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 
 from benchmarks.hosts.cpu_group import CpuGroup
 from benchmarks.hosts.load import FileCheck, rows_of
+from benchmarks.hosts.servers import prefect_settings
 
+ROOT = Path(__file__).parents[2]
+# The cluster has no login for Prefect, because no other machine can reach its network.
+NOT_IN_THE_BENCHMARK = {
+    "EXTRA_PIP_PACKAGES",
+    "PREFECT_API_AUTH_STRING",
+    "PREFECT_SERVER_API_AUTH_STRING",
+    "PREFECT_SERVER_CORS_ALLOWED_ORIGINS",
+}
 FILE = b"a,b,c,d,e,f,total\r\nSO-1,,,,,,5.00\r\nSO-2,,,,,,7.50\r\n"
 TABLE = Counter({("SO-1", "5.00"): 1, ("SO-2", "7.50"): 1})
 
@@ -50,6 +60,15 @@ def test_a_file_that_differs_from_the_receipt_is_a_problem() -> None:
 def test_a_file_that_differs_from_the_table_is_a_problem(content: bytes) -> None:
     receipt = {"sha256": hashlib.sha256(content).hexdigest()}
     assert "table" in str(problem(content, file=receipt))
+
+
+def test_the_prefect_servers_have_the_settings_of_the_compose_file() -> None:
+    compose = yaml.safe_load((ROOT / "deployments/compose.yaml").read_text())
+    expected = compose["x-prefect-server"]["environment"]
+    environment = prefect_settings("", "redis", {"PREFECT_API_URL": "", "PREFECT_HOME": ""})
+    assert {name for name in expected if name not in environment} == NOT_IN_THE_BENCHMARK
+    different = {name for name, value in environment.items() if expected.get(name, value) != value}
+    assert different == {"PREFECT_SERVER_DATABASE_CONNECTION_URL"}
 
 
 def test_rows_are_counted() -> None:
