@@ -19,7 +19,7 @@ up: $(VENV)/.runtime  ## start the whole stack with sample data
 	@$(BIN)/report-exports up $(ARGS)
 
 test: $(VENV)/.dev  ## run all tests against the real services
-	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-faults: $(VENV)/.dev  ## run the fault tests in their long form (20 minutes), and write docs/guarantees.md
 	@$(BIN)/python -m pytest $(GUARANTEES) --faults all $(if $(SEED),--seed $(SEED)) $(ARGS)
