@@ -18,6 +18,8 @@ from sqlalchemy import (
     Enum,
     Integer,
     Interval,
+    Numeric,
+    SmallInteger,
     String,
     Text,
     TypeDecorator,
@@ -72,8 +74,19 @@ class Bound(TypeDecorator[Any]):
 def bound(column: ColumnElement[Any], value: Any) -> ColumnElement[Any]:
     """Return the value as a bind parameter that can be compared with the column."""
     kind = column.type
+    if isinstance(kind, Integer) and isinstance(value, int) and not _fits(kind, value):
+        return literal(value, BigInteger() if _fits(BigInteger(), value) else Numeric(asdecimal=False))
     is_custom = not type(kind).__module__.startswith("sqlalchemy.")
     return literal(value, kind if is_custom else Bound(kind))
+
+
+def _fits(kind: Integer, value: int) -> bool:
+    """Return whether the value is within the range of the declared type.
+
+    PostgreSQL cannot parse other values as this type, so they are compared as values of a larger type.
+    """
+    bits = 16 if isinstance(kind, SmallInteger) else 64 if isinstance(kind, BigInteger) else 32
+    return -(1 << bits - 1) <= value < 1 << bits - 1
 
 
 def bound_cursor_value(value: Any) -> ColumnElement[Any]:

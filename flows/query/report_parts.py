@@ -29,7 +29,7 @@ _TEXT = (
 )
 # Default patterns for scope values, by type. The length limits exclude values that no column can contain.
 _PATTERNS = {
-    "integer": "-?[0-9]{1,18}",
+    "integer": "-?[0-9]{1,20}",
     "uuid": "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}",
     "date": "[0-9]{4}-[0-9]{2}-[0-9]{2}",
 }

@@ -16,7 +16,14 @@ from flows.formats.protocol import Format
 from flows.formats.registry import DEFAULT_FORMAT, FORMATS
 from flows.query import date_range
 from flows.query.filters.operators import Conditions, parse_conditions
-from flows.query.filters.values import BINARY, MAX_ANY_OF, MAX_TEXT_LENGTH, integer_range, parse_filter_value
+from flows.query.filters.values import (
+    BINARY,
+    HIGHEST_INTEGER,
+    LOWEST_INTEGER,
+    MAX_ANY_OF,
+    MAX_TEXT_LENGTH,
+    parse_filter_value,
+)
 from flows.query.questions.keys import QUESTION_SEPARATOR, names_question, questions_key
 from flows.query.questions.options import AnswerOptions, AnswerOptionsModel, parse_answer_options
 from flows.query.report import Filter, Report, Scope, parse_sort
@@ -41,7 +48,7 @@ NO_NUL = r"^[^\u0000]*$"
 _FILTER_SCHEMAS: Mapping[str, Schema] = {
     "string": {"type": "string", "maxLength": MAX_TEXT_LENGTH, "pattern": NO_NUL},
     "boolean": {"type": "boolean"},
-    "integer": {"type": "integer"},
+    "integer": {"type": "integer", "minimum": LOWEST_INTEGER, "maximum": HIGHEST_INTEGER},
     "number": {"type": "number"},
     "date": {"type": "string", "format": "date"},
     "date-time": {"type": "string", "format": "date-time"},
@@ -138,9 +145,6 @@ def filter_schema(filter_: Filter) -> Schema:
     schema = _FILTER_SCHEMAS[kind]
     if filter_.known_choices is not None:
         return {"type": schema["type"], "enum": list(filter_.known_choices)}
-    if kind == "integer":
-        lowest, highest = integer_range(filter_.column.type)
-        return {**schema, "minimum": lowest, "maximum": highest}
     if isinstance(filter_.column.type, BINARY):
         return {**schema, "pattern": HEXADECIMAL}
     return dict(schema)

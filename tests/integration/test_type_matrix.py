@@ -73,6 +73,7 @@ POSTGRESQL: Types = {
     "smallint": (SmallInteger(), ["-32768", "5", "32767"]),
     "integer": (Integer(), ["-5", "0", "2147483647"]),
     "bigint": (BigInteger(), ["-9223372036854775808", "9007199254740993", "352776136104522888"]),
+    "bigint as Integer": (Integer(), ["-9223372036854775808", "9223372036854775807", "5"]),
     "numeric": (Numeric(), ["1.50", "'NaN'", "repeat('9', 5001)::numeric"]),
     "numeric(40,15)": (Numeric(40, 15), ["-0.1", "12345678901234567890.123456789012345", "7"]),
     "real": (REAL(), ["0.1", "16777217", "'NaN'"]),
@@ -127,6 +128,8 @@ MARIADB: Types = {
     "TINYINT": (Boolean(), ["2", "0", "1"]),
     "SMALLINT": (SmallInteger(), ["-32768", "0", "5"]),
     "INT UNSIGNED": (mysql.INTEGER(unsigned=True), ["4294967295", "0", "5"]),
+    "INT UNSIGNED as Integer": (Integer(), ["4294967295", "0", "5"]),
+    "BIGINT UNSIGNED as BigInteger": (BigInteger(), ["18446744073709551615", "9223372036854775808", "5"]),
     "BIGINT UNSIGNED": (mysql.BIGINT(unsigned=True), ["18446744073709551615", "9223372036854775808", "5"]),
     "DECIMAL(38,10)": (Numeric(38, 10), ["1234567890123456789012345678.0000000001", "-0.1", "7"]),
     "FLOAT": (Float(), ["0.1", "16777217", "1e20"]),
@@ -153,6 +156,8 @@ MARIADB: Types = {
 }
 SQLITE: Types = {
     "INTEGER": (Integer(), ["-5", "0", "2147483647"]),
+    "INTEGER as 64 bits": (Integer(), ["-9223372036854775808", "1721347200000", "9223372036854775807"]),
+    "SMALLINT": (SmallInteger(), ["-9223372036854775808", "32768", "9223372036854775807"]),
     "BIGINT": (BigInteger(), ["-9223372036854775808", "9007199254740993", "7"]),
     "REAL": (Double(), ["0.1", "1e300", "9e999"]),
     "NUMERIC": (Numeric(12, 2), ["12.5", "-0.1", "7"]),
@@ -432,6 +437,26 @@ REJECTED = {
     "mysql": {"VARCHAR(9) CHARACTER SET latin1": "🌳"},
     "sqlite": {},
 }
+
+
+def test_a_number_out_of_range_is_not_an_error(engine: Engine, source: Source) -> None:
+    """Every integer column accepts the same numbers, including those that its type cannot store."""
+    table, types = declared(engine), TYPES[engine.dialect.name]
+    integers = [f"c{number}" for number, (kind, _) in enumerate(types.values()) if isinstance(kind, Integer)]
+    assert len(integers) >= 4
+    for key in integers:
+        check = Check(engine, source, table, table.c[key])
+        report = check.report(filters={"value": check.column})
+        cells = cells_of(file_by_sqlalchemy(engine, request_of(report)))
+        existing = {row for row, cell in cells.items() if cell is not None}
+        for number in (-(2**63), 2**40, 2**64 - 1):
+            equal = [row for row, cell in cells.items() if cell == str(number)]
+            assert check.found(report, number) == equal, key
+            assert check.paged(report, {"not": number}) == set(cells) - set(equal), key
+        assert check.paged(report, {"gte": -(2**63), "lte": 2**64 - 1}) == existing
+        scoped = check.report(scope={"number": check.column})
+        with pytest.raises(InvalidRequest, match="Unknown id"):
+            anyio.run(source.check_request, request_of(scoped, number=str(10**19 + 7)))
 
 
 def test_a_value_that_a_column_does_not_accept_is_rejected(engine: Engine, source: Source) -> None:

@@ -8,13 +8,15 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from sqlalchemy import types as sql
-from sqlalchemy.dialects import mysql
 
 from flows.query.date_range import parse_date_or_timestamp
 from flows.query.report import Filter
 from flows.rows.columns import type_name
 
 BINARY = (sql.LargeBinary, sql.BINARY, sql.VARBINARY)
+# An integer column may contain any of these numbers, regardless of its declared type. SQLite stores up to 64
+# bits in every integer column, and an unsigned column of MariaDB may be declared as `Integer`.
+LOWEST_INTEGER, HIGHEST_INTEGER = -(1 << 63), (1 << 64) - 1
 MAX_ANY_OF = 1000
 MAX_TEXT_LENGTH = 1000
 MOST_DIGITS = 300  # The maximum number of digits before the decimal point. A double can have about 308.
@@ -31,12 +33,8 @@ def parse_filter_value(value: object, filter_: Filter) -> Any:
     if value is None:
         return None
     kind = type_name(filter_.column.type)
-    if kind == "integer":
-        parsed: Any = _integer(value, filter_)
-    elif isinstance(filter_.column.type, BINARY):
-        parsed = _bytes(value)
-    else:
-        parsed = _PARSERS[kind](value)
+    parse = _bytes if isinstance(filter_.column.type, BINARY) else _PARSERS[kind]
+    parsed: Any = parse(value)
     choices = filter_.known_choices
     if choices is not None and parsed not in choices:
         raise ValueError(f"must be one of {', '.join(map(str, choices))}")
@@ -78,24 +76,12 @@ def _boolean(value: object) -> bool:
     return value
 
 
-def _integer(value: object, filter_: Filter) -> int:
-    """Check that an integer is within the range of the column's type.
-
-    PostgreSQL cannot compare the column with a value outside this range.
-    """
-    lowest, highest = integer_range(filter_.column.type)
-    if not isinstance(value, int) or isinstance(value, bool) or not lowest <= value <= highest:
-        raise ValueError(f"must be a whole number from {lowest} to {highest}")
+def _integer(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError("must be a whole number")
+    if not LOWEST_INTEGER <= value <= HIGHEST_INTEGER:
+        raise ValueError(f"must be a whole number from {LOWEST_INTEGER} to {HIGHEST_INTEGER}")
     return value
-
-
-def integer_range(kind: sql.TypeEngine[Any]) -> tuple[int, int]:
-    if isinstance(kind, sql.SmallInteger):
-        bits = 16
-    else:
-        bits = 32 if isinstance(kind, sql.Integer) and not isinstance(kind, sql.BigInteger) else 64
-    is_unsigned = getattr(kind, "unsigned", False) or isinstance(kind, mysql.BIT)
-    return (0, (1 << bits) - 1) if is_unsigned else (-(1 << bits - 1), (1 << bits - 1) - 1)
 
 
 def _number(value: object) -> Decimal:
@@ -137,6 +123,7 @@ def _uuid(value: object) -> uuid.UUID:
 _PARSERS: dict[str, Callable[[object], Any]] = {
     "string": _text,
     "boolean": _boolean,
+    "integer": _integer,
     "number": _number,
     "date": _date,
     "date-time": _date_time,

@@ -368,7 +368,7 @@ def test_classes_attributes_and_names_declare_the_same_report(report: Report) ->
     columns = [report.key, report.period, report.filter_columns["carrier"].column, scope.column, scope.known]
     declared = [COLUMNS.tailnum, COLUMNS.built_at, COLUMNS.carrier, COLUMNS.owner_id, COLUMNS.owner_id]
     assert [hash(column) for column in columns] == [hash(column) for column in declared]
-    assert scope.pattern == "-?[0-9]{1,18}"
+    assert scope.pattern == "-?[0-9]{1,20}"
     assert replace(report, file="planes.py").table_columns.keys() == report.table_columns.keys()
 
 
