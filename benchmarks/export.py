@@ -85,7 +85,7 @@ class Bench:
             "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "false",
             "REPORTS_DATABASE_URL": url.replace("postgresql://", "postgresql+psycopg://", 1),
             "REPORTS_STORAGE_URL": f"s3://{bucket}",
-            "REPORTS_CATALOG": "flows.samples,benchmarks.frame_report",
+            "REPORTS_CATALOG": "flows.samples,benchmarks.frame_report,benchmarks.compared_report",
             "NO_PROXY": "127.0.0.1",
             "PYTHONPATH": str(ROOT),
         }

@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 from sqlalchemy.pool import NullPool
 
-from benchmarks import frame_report
+from benchmarks import compared_report, frame_report
 from benchmarks.survey_data import QUESTIONS, Survey
 from flows.query import statement
 from flows.query.request import parse_request
@@ -47,16 +47,16 @@ def _python(module: str) -> list[str]:
 
 
 def _ours(
-    report: str = "survey-responses", obstore: bool = False, **csv: Any
+    report: str = "survey-responses", program: Mapping[str, bool] | None = None, **csv: Any
 ) -> Callable[[Survey, str], Mapping[str, Any]]:
     def parameters(survey: Survey, _: str) -> Mapping[str, Any]:
-        return {"request": {**survey.request, "report": report, "csv": csv}, "obstore": obstore}
+        return {"request": {**survey.request, "report": report, "csv": csv}, **(program or {})}
 
     return parameters
 
 
 def _ours_as(name: str) -> Callable[[Survey, str], Mapping[str, Any]]:
-    return lambda survey, _: {"request": {**survey.request, "format": name}, "obstore": False}
+    return lambda survey, _: {"request": {**survey.request, "format": name}}
 
 
 def _workbook_by(library: str, package: str, needs: str = "") -> Way:
@@ -129,9 +129,23 @@ WAYS = (
         "copy-obstore",
         "ours, copy, upload by obstore",
         OUR_PROGRAM,
-        _ours(obstore=True),
+        _ours(program={"obstore": True}),
         max_rows=MILLION,
         missing=_no_obstore,
+    ),
+    Way(
+        "copy-compared",
+        "ours, copy, all keys compared",
+        OUR_PROGRAM,
+        _ours(compared_report.REPORT.name),
+        max_rows=MILLION,
+    ),
+    Way(  # only for the discarding sink, because other storage rejects the wrong MD5
+        "copy-without-md5",
+        "ours, copy, without MD5",
+        OUR_PROGRAM,
+        _ours(program={"without_md5": True}),
+        max_rows=MILLION,
     ),
     Way("copy-gzip", "ours, copy, gzip", OUR_PROGRAM, _ours(compression="gzip"), max_rows=MILLION),
     Way("copy-zip", "ours, copy, zip", OUR_PROGRAM, _ours(compression="zip"), max_rows=MILLION),

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psycopg
 from psycopg import sql
@@ -79,6 +80,26 @@ class Survey:
 COLUMNS = "id, submitted_at, is_attended, utm, respondent_name, respondent_email, country, score, comment"
 IN_UTC = "to_char(submitted_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')"
 ALL_FOR_SQLITE = COLUMNS.replace("id, submitted_at", f"id, survey_id, {IN_UTC}") + ", answers::text"
+# Maps each table to the columns that PostgreSQL copies and to the definition of the table in MariaDB.
+MARIADB_TABLES = {
+    "surveys": (
+        f"id, title, {IN_UTC.replace('submitted_at', 'created_at')}",
+        "id CHAR(24) PRIMARY KEY, title TEXT NOT NULL, created_at DATETIME(6) NOT NULL",
+    ),
+    "survey_questions": (
+        "survey_id, position, key, label, kind",
+        "survey_id CHAR(24), position INT NOT NULL, `key` VARCHAR(50), label TEXT NOT NULL,"
+        " kind VARCHAR(50) NOT NULL, PRIMARY KEY (survey_id, `key`)",
+    ),
+    "survey_responses": (
+        COLUMNS.replace("id, submitted_at, is_attended", f"id, survey_id, {IN_UTC}, is_attended::int")
+        + ", answers",
+        "id INT PRIMARY KEY, survey_id CHAR(24) NOT NULL, submitted_at DATETIME(6) NOT NULL,"
+        " is_attended BOOLEAN NOT NULL, utm VARCHAR(50), respondent_name TEXT, respondent_email TEXT,"
+        " country VARCHAR(50) NOT NULL, score INT, comment TEXT, answers JSON NOT NULL,"
+        " INDEX by_time (survey_id, submitted_at, id)",
+    ),
+}
 QUESTIONS = (
     *("overall", "recommend", "channel", "topics", "spent", "again", "visit_date", "wish", "code", "remarks"),
 )
@@ -141,3 +162,29 @@ def copy_to_sqlite(url: str, surveys: Iterable[Survey], file: Path) -> str:
         destination.execute("CREATE INDEX by_time ON survey_responses (survey_id, submitted_at, id)")
         destination.commit()
     return f"sqlite:///{file}"
+
+
+def copy_to_mariadb(url: str, survey: Survey, target_url: str) -> str:
+    """Copy a survey to an empty MariaDB database and return the database's URL.
+
+    The server reads the rows from files, so it must run on this machine.
+    """
+    engine = create_engine(target_url)
+    with (
+        engine.begin() as destination,
+        psycopg.connect(url) as source,
+        TemporaryDirectory() as folder,
+    ):
+        Path(folder).chmod(0o755)  # the server may run as another user
+        for table, (columns, definition) in MARIADB_TABLES.items():
+            scope = "id" if table == "surveys" else "survey_id"
+            file = Path(folder) / table
+            query = f"COPY (SELECT {columns} FROM {table} WHERE {scope} = '{survey.id}' ORDER BY 1) TO STDOUT"  # noqa: S608
+            with file.open("wb") as rows, source.cursor().copy(query) as copy:  # type: ignore[call-overload]
+                for block in copy:
+                    rows.write(block)
+            destination.exec_driver_sql(f"CREATE TABLE {table} ({definition})")
+            destination.exec_driver_sql(f"LOAD DATA INFILE '{file}' INTO TABLE {table} CHARACTER SET utf8mb4")
+            destination.exec_driver_sql(f"ANALYZE TABLE {table}")
+    engine.dispose()
+    return target_url

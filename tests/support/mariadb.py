@@ -21,7 +21,7 @@ PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbi
 
 
 @contextmanager
-def running() -> Iterator[str]:
+def running(buffer_pool: str = "64M") -> Iterator[str]:
     """Start a server and yield the URL of an empty database."""
     server, install = (shutil.which(name, path=PATH) for name in ("mariadbd", "mariadb-install-db"))
     if server is None or install is None:
@@ -35,7 +35,8 @@ def running() -> Iterator[str]:
         subprocess.run([str(install), *options, *fresh], check=True, capture_output=True)  # noqa: S603
         socket = f"{folder}/socket"
         listening = [f"--socket={socket}", "--skip-networking", f"--pid-file={folder}/pid"]
-        light = ["--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=64M", "--skip-log-bin"]
+        memory = f"--innodb-buffer-pool-size={buffer_pool}"
+        light = ["--innodb-flush-log-at-trx-commit=0", memory, "--skip-log-bin"]
         with Path(folder, "log").open("wb") as log:
             process = subprocess.Popen(  # noqa: S603
                 [str(server), *options, *listening, *light],
