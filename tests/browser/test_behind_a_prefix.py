@@ -1,10 +1,11 @@
 """Test the page, its downloads and the API docs under a path prefix behind nginx."""
 
 import re
-import subprocess
-import time
+import ssl
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -12,35 +13,12 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser.conftest import SAMPLE, Open
+from tests.support import nginx
 from tests.support.extra_processes import ExtraProcesses, free_port
 from tests.support.static_site import static_site
-from tests.support.system_programs import require_program
 from tests.support.watched_page import watched
 
 PREFIX = "/exports-app"
-CONFIG = """
-daemon off;
-worker_processes 1;
-pid {folder}/nginx.pid;
-error_log stderr;
-events {{ worker_connections 64; }}
-http {{
-  access_log off;
-  client_body_temp_path {folder}/body;
-  proxy_temp_path {folder}/proxy;
-  fastcgi_temp_path {folder}/fastcgi;
-  uwsgi_temp_path {folder}/uwsgi;
-  scgi_temp_path {folder}/scgi;
-  server {{
-    listen 127.0.0.1:{port};
-    location /exports-app/ {{
-      proxy_pass {api_url}/;
-      proxy_set_header Host $http_host;
-      proxy_set_header X-Forwarded-Prefix /exports-app;
-    }}
-  }}
-}}
-"""
 
 
 @pytest.fixture(scope="module")
@@ -58,38 +36,38 @@ def site_port(site_folder: Path) -> Iterator[int]:
         yield port
 
 
+@dataclass
+class Proxy:
+    """nginx with the configurations from the documentation.
+
+    At `url`, the API has the path prefixes of docs/front-end.md. At `tls_url`, it has none.
+    """
+
+    url: str
+    tls_url: str
+    context: ssl.SSLContext
+
+
 @pytest.fixture(scope="module")
-def nginx_url(
+def proxy(
     others: ExtraProcesses, site_port: int, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
-    nginx = require_program("nginx")
-    port = free_port()
+) -> Iterator[Proxy]:
+    port, tls_port, folder = free_port(), free_port(), tmp_path_factory.mktemp("nginx")
     url = f"http://127.0.0.1:{port}"
     api_url = others.start_api(
         REPORTS_PUBLIC_URL=url + PREFIX, REPORTS_FRAME_ANCESTORS=f"http://localhost:{site_port}"
     )
-    folder = tmp_path_factory.mktemp("nginx")
-    config = folder / "nginx.conf"
-    config.write_text(CONFIG.format(folder=folder, port=port, api_url=api_url), encoding="utf-8")
-    command = [nginx, "-p", str(folder), "-c", str(config)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)  # noqa: S603 - a fixed command
-    try:
-        until = time.monotonic() + 20
-        while not _answers(url + PREFIX + "/healthz"):
-            assert process.poll() is None, "nginx ended"
-            assert time.monotonic() < until, "nginx does not answer"
-            time.sleep(0.1)
-        yield url
-    finally:
-        process.terminate()
-        process.wait(10)
+    certificate, context = nginx.create_certificate(folder)
+    locations = [block for block in nginx.read_blocks("front-end.md") if block.startswith("location")][:2]
+    server = nginx.with_certificate(nginx.read_blocks("deploy.md")[0], certificate, tls_port)
+    content = f"server {{ listen 127.0.0.1:{port}; {''.join(locations)} }} {server}"
+    with nginx.running(content.replace("http://127.0.0.1:8000", api_url), folder, port):
+        yield Proxy(url, f"https://localhost:{tls_port}", context)
 
 
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(url, timeout=2, trust_env=False).is_success
-    except httpx.HTTPError:
-        return False
+@pytest.fixture(scope="module")
+def nginx_url(proxy: Proxy) -> str:
+    return proxy.url
 
 
 def test_the_page_exports_and_downloads_under_a_prefix(open_page: Open, nginx_url: str) -> None:
@@ -131,3 +109,24 @@ def test_the_api_docs_work_under_a_prefix(open_page: Open, nginx_url: str) -> No
     page.get_by_role("link", name="API docs").click()
     expect(page).to_have_url(re.compile(rf"{PREFIX}/docs"))
     expect(page.get_by_text("/reports/csv").first).to_be_visible()
+
+
+def export_through(proxy: Proxy, base_url: str) -> dict[str, Any]:
+    """Export a month of orders, check the size of the file, and return the last state of the export."""
+    with httpx.Client(base_url=base_url, verify=proxy.context, timeout=60, trust_env=False) as client:
+        body = {"report": "orders", "from": "2024-03-01", "to": "2024-03-31"}
+        state = client.post("/exports", json=body).raise_for_status().json()
+        while state["status"] not in ("done", "error"):
+            poll = client.get(f"/exports/{state['id']}", headers={"Prefer": "wait=20"})
+            state = poll.raise_for_status().json()
+        download = client.get(f"/exports/{state['id']}/download", follow_redirects=True)
+        assert len(download.raise_for_status().content) == state["file"]["bytes"]
+    return state
+
+
+def test_an_export_through_the_documented_server_is_whole(proxy: Proxy) -> None:
+    assert export_through(proxy, proxy.tls_url)["status"] == "done"
+
+
+def test_an_export_through_the_documented_path_is_whole(proxy: Proxy) -> None:
+    assert export_through(proxy, f"{proxy.url}/exports-api")["status"] == "done"

@@ -1,5 +1,6 @@
 """Test links to an S3 server whose public address differs from the address that the service uses."""
 
+import ssl
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,8 +10,9 @@ import pytest
 
 from flows.storage.from_url import open_storage
 from flows.storage.protocol import content_disposition, upload
+from tests.support import nginx
 from tests.support.app_in_process import application, call
-from tests.support.blockable_proxy import BlockableProxy
+from tests.support.extra_processes import free_port
 from tests.support.prefect_job import JOB_ID, RECEIPT, WHOLE, job
 from tests.support.running_stack import Stack
 
@@ -19,11 +21,20 @@ CONTENT = b"id\r\n1\r\n"
 
 
 @pytest.fixture
-def public_url(stack: Stack) -> Iterator[str]:
-    """Forward a second port to the stack's S3 server, and yield the URL with that port."""
-    way = BlockableProxy(stack.s3_endpoint_url)
-    yield way.url
-    way.close()
+def context(tmp_path: Path) -> ssl.SSLContext:
+    """Create a certificate for localhost, and return a context that trusts it."""
+    return nginx.create_certificate(tmp_path)[1]
+
+
+@pytest.fixture
+def public_url(stack: Stack, tmp_path: Path, context: ssl.SSLContext) -> Iterator[str]:
+    """Run the proxy of docs/deploy.md in front of the stack's S3 server, and yield the URL of the proxy."""
+    port = free_port()
+    [server] = [block for block in nginx.read_blocks("deploy.md") if "storage.internal" in block]
+    server = nginx.with_certificate(server, tmp_path / nginx.CERTIFICATE, port)
+    content = server.replace("http://storage.internal:9000", stack.s3_endpoint_url)
+    with nginx.running(content, tmp_path, port):
+        yield f"https://localhost:{port}"
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +44,11 @@ def credentials(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_api_signs_links_for_the_public_address(
-    stack: Stack, public_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    stack: Stack,
+    public_url: str,
+    context: ssl.SSLContext,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     settings = {"REPORTS_STORAGE_URL": stack.storage_url, "REPORTS_S3_PUBLIC_URL": public_url}
     app = application(monkeypatch, tmp_path, **settings)
@@ -48,13 +63,13 @@ def test_the_api_signs_links_for_the_public_address(
         started.commit()
     try:
         assert url.startswith(f"{public_url}/")
-        answer = httpx.get(url, trust_env=False)
+        answer = httpx.get(url, verify=context, trust_env=False)
         assert (answer.status_code, answer.content) == (200, CONTENT)
         assert answer.headers["content-disposition"].startswith(f'attachment; filename="{RECEIPT.name}"')
         # The signature contains the host, so a link for the internal address fails at the public address.
         signed = internal.sign(KEY, content_disposition("a.csv"), 60, datetime.now(UTC))
         assert internal.link_size(signed) == len(CONTENT)
         moved = signed.url.replace(stack.s3_endpoint_url, public_url)
-        assert httpx.get(moved, trust_env=False).status_code == httpx.codes.FORBIDDEN
+        assert httpx.get(moved, verify=context, trust_env=False).status_code == httpx.codes.FORBIDDEN
     finally:
         internal.remove(KEY)
