@@ -98,7 +98,7 @@ def test_a_query_beyond_its_time_limit_is_a_timeout(engine: Engine) -> None:
 
 def test_a_wrong_password_does_not_appear_in_the_error(stack: Stack) -> None:
     password = "wrong-" + secrets.token_hex(4)
-    url = stack.database_url.replace("://reports_reader:", f"://reports_reader:{password}")
+    url = stack.database_url.replace("://report_reader:", f"://report_reader:{password}")
     engine = open_engine(url, connect_seconds=5, poolclass=NullPool)
     with pytest.raises(ExportError) as raised, open_snapshot(engine):
         pass

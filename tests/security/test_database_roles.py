@@ -76,7 +76,7 @@ def test_service_reads_but_does_not_write(reader: psycopg.Connection) -> None:
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'prefect'",
         "SET ROLE postgres",
         "SET ROLE prefect",
-        "ALTER ROLE reports_reader SUPERUSER",
+        "ALTER ROLE report_reader SUPERUSER",
         "CREATE ROLE x",
         "CREATE DATABASE x",
         "ALTER SYSTEM SET work_mem = '1MB'",

@@ -34,11 +34,11 @@ def reader_url() -> Iterator[str]:
     with postgres.running() as url, psycopg.connect(url, autocommit=True) as owner:
         owner.execute("CREATE TABLE items (id int PRIMARY KEY, name text); INSERT INTO items VALUES (1, 'a')")
         owner.execute((POLICIES / "database-reader.sql").read_bytes())
-        owner.execute("ALTER ROLE exports_reader PASSWORD 'secret'")
+        owner.execute("ALTER ROLE report_reader PASSWORD 'secret'")
         owner.execute("CREATE TABLE later AS SELECT 2 AS n")
         owner.execute("CREATE SCHEMA private; CREATE TABLE private.salaries (n int)")
         address = url.rpartition("@")[2]
-        yield f"postgresql://exports_reader:secret@{address}"
+        yield f"postgresql://report_reader:secret@{address}"
 
 
 @pytest.fixture

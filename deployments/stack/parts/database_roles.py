@@ -12,16 +12,16 @@ from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from deployments.stack.parts.postgres import Cluster
 
-READER, PREFECT_OWNER = "reports_reader", "prefect"
+READER, PREFECT_OWNER = "report_reader", "prefect"
 REPORTS_DATABASE, PREFECT_DATABASE = "reports", "prefect"
 
 READ_ONLY: tuple[LiteralString, ...] = (
-    "ALTER ROLE reports_reader SET default_transaction_read_only = on",
+    "ALTER ROLE report_reader SET default_transaction_read_only = on",
     "REVOKE TEMPORARY ON DATABASE reports FROM PUBLIC",
     "REVOKE EXECUTE ON FUNCTION lo_creat(integer), lo_create(oid), lo_from_bytea(oid, bytea) FROM PUBLIC",
     # These statements apply to schemas and tables that the superuser creates later.
-    "ALTER DEFAULT PRIVILEGES GRANT USAGE ON SCHEMAS TO reports_reader",
-    "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO reports_reader",
+    "ALTER DEFAULT PRIVILEGES GRANT USAGE ON SCHEMAS TO report_reader",
+    "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO report_reader",
 )
 CLOSED: tuple[LiteralString, ...] = (
     "ALTER DATABASE prefect OWNER TO prefect",
