@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from flows.settings import Settings
 
+_DEPLOYMENT = re.compile(r"[^/]+/[^/]+")
 _HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
 # The origin of an app may use a custom scheme, as in capacitor://localhost.
 _ORIGIN = re.compile(
@@ -76,6 +77,13 @@ class ApiSettings(Settings):
         10.0, gt=0, description="Tokens per second that the keys of one caller may create."
     )
     tokens_burst: int = Field(100, ge=1, description="Tokens that the keys of one caller may create at once.")
+
+    @field_validator("deployment")
+    @classmethod
+    def _check_deployment(cls, name: str) -> str:
+        if not _DEPLOYMENT.fullmatch(name):
+            raise ValueError("must be the names of a flow and a deployment, such as export-report/export")
+        return name
 
     @model_validator(mode="after")
     def _pin_the_issuer(self) -> "ApiSettings":

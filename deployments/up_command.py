@@ -9,8 +9,10 @@ from deployments.project.env_file import ENV_FILE
 from deployments.roles.settings import (
     check_credentials,
     check_host,
+    check_jwt_key,
     check_settings,
     find_misspelled,
+    find_unreadable_files,
     load_settings,
 )
 from deployments.stack.data_dir import DataDirUnusable
@@ -41,13 +43,14 @@ def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     if arguments.strict and loaded.broken:
         parser.error("\n".join(map(str, loaded.broken)))
     settings = load_settings(environment)
-    if error := check_credentials(environment):
+    if error := check_credentials(environment) or check_jwt_key(settings):
         parser.error(error)
     if error := check_host(arguments.host, settings.authenticates):
         parser.error(f"argument --host: {error}")
     notes = [
         *_notes(loaded, settings.catalog),
         *find_misspelled(environment),
+        *find_unreadable_files(settings),
         *find_problems(settings, Replaced.from_environment(environment)),
     ]
     for name in filter(is_of_postgres, environment):

@@ -5,6 +5,7 @@ in upper case.
 """
 
 import logging
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +19,9 @@ from flows.sources import database_url
 from flows.storage.from_url import check_storage_url
 from flows.webhooks.address import parse_private_hosts
 from flows.webhooks.signing_keys import WebhookSecrets, parse_secrets
+
+_URL = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
+_HOST_AND_PORT = re.compile(r"([^\s/@:\[\]]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 
 logger = logging.getLogger(__name__)
 
@@ -106,8 +110,18 @@ class Settings(BaseSettings):
 
     @field_validator("public_url", "docs_url")
     @classmethod
-    def _strip_slash(cls, url: str) -> str:
+    def _check_url(cls, url: str) -> str:
+        if url and not _URL.fullmatch(url):
+            raise ValueError("must be an http or https URL, such as https://exports.example.com")
         return url.rstrip("/")
+
+    @field_validator("webhook_private_hosts")
+    @classmethod
+    def _check_private_hosts(cls, hosts: str) -> str:
+        for host in (host.strip() for host in hosts.split(",")):
+            if host and not _HOST_AND_PORT.fullmatch(host):
+                raise ValueError(f"{host!r} is not a host; write host or host:port, without a scheme or path")
+        return hosts
 
     def url_of(self, database: str) -> str:
         """Return the URL of the database with this name. Raises ReportInvalid if there is none."""

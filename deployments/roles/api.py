@@ -8,10 +8,13 @@ from tempfile import TemporaryDirectory
 
 from api.web.metrics import SHARED_FOLDER
 from deployments.command_line.exit_codes import DONE, OperationFailed, RequestRejected
+from deployments.command_line.text.display import print_to_stderr
 from deployments.roles.settings import (
     REQUIRED,
     check_host,
+    check_jwt_key,
     check_settings,
+    find_unreadable_files,
     load_settings,
     missing_settings,
 )
@@ -67,6 +70,10 @@ def _check(host: str, port: int) -> None:
     settings = load_settings(environment)
     if error := check_host(host, settings.authenticates):
         raise RequestRejected(f"argument --host: {error}")
+    if error := check_jwt_key(settings):
+        raise RequestRejected(error)
+    for warning in find_unreadable_files(settings):
+        print_to_stderr(f"report-exports: {warning}")
     try:
         catalog(settings.catalog_modules, settings.default_report)
     except DeclarationError as error:

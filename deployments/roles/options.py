@@ -33,6 +33,7 @@ def _add_api(commands: Commands) -> None:
     )
     command.add_argument(
         "--root-path",
+        type=_parse_path,
         default="",
         metavar="PATH",
         help="path under which a proxy serves the API, such as /exports, if the proxy removes it from URLs",
@@ -109,6 +110,12 @@ def _parse_address(host: str) -> str:
         return str(ipaddress.ip_address(host))
     except ValueError:
         raise argparse.ArgumentTypeError(f"{host!r} is not an IP address.") from None
+
+
+def _parse_path(text: str) -> str:
+    if text and (not text.startswith("/") or text.endswith("/")):
+        raise argparse.ArgumentTypeError(f"{text!r} must start with a slash and not end with one.")
+    return text
 
 
 def parse_folder(text: str) -> Path:

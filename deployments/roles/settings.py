@@ -1,9 +1,11 @@
 """Check the settings of a role before anything slow is imported or started."""
 
 import ipaddress
+import os
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 
+import jwt
 from botocore.session import Session
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -21,6 +23,16 @@ REQUIRED = {
     "REPORTS_DATABASE_URL": "an SQLAlchemy URL, such as postgresql://user@host/database",
     "REPORTS_STORAGE_URL": "s3://bucket/prefix or file:///folder",
     PREFECT_URL: "an http or https URL, such as http://127.0.0.1:4200/api",
+}
+# Maps pydantic's error types to our messages.
+_MESSAGES = {
+    "int_parsing": "must be a whole number",
+    "float_parsing": "must be a number",
+    "bool_parsing": "must be true or false",
+    "greater_than": "must be greater than {gt:g}",
+    "greater_than_equal": "must be at least {ge:,g}",
+    "less_than_equal": "must be at most {le:,g}",
+    "literal_error": "must be {expected}",
 }
 
 
@@ -57,6 +69,30 @@ def find_misspelled(environment: Mapping[str, str]) -> Iterator[str]:
             yield f"{name} is not a setting and has no effect. Did you mean {setting}?"
 
 
+def find_unreadable_files(settings: ApiSettings) -> Iterator[str]:
+    """Yield a warning for each setting that names a file that cannot be read.
+
+    These files may be created later. The key of JWTs is read only once, so `check_jwt_key` checks it.
+    """
+    for name in ("keys_file", "token_secret_file", "webhook_secret_file", "webhook_ca_file"):
+        path = getattr(settings, name)
+        if path is not None and not os.access(path, os.R_OK):
+            yield f"REPORTS_{name.upper()}: {path} does not exist or cannot be read."
+
+
+def check_jwt_key(settings: ApiSettings) -> str | None:
+    """Return an error message if the file in REPORTS_JWT_KEY_FILE contains no usable key, otherwise None."""
+    if (path := settings.jwt_key_file) is None:
+        return None
+    try:
+        jwt.get_algorithm_by_name(settings.jwt_algorithm).prepare_key(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        return f"REPORTS_JWT_KEY_FILE: {path} cannot be read: {error.strerror}."
+    except (jwt.PyJWTError, ValueError, TypeError):
+        return f"REPORTS_JWT_KEY_FILE: {path} contains no public key (PEM) for {settings.jwt_algorithm}."
+    return None
+
+
 def check_credentials(environment: Mapping[str, str]) -> str | None:
     """Return an error message if the storage is S3 and botocore finds no credentials, otherwise None."""
     if not environment.get("REPORTS_STORAGE_URL", "").startswith("s3://") or Session().get_credentials():
@@ -69,6 +105,8 @@ def check_credentials(environment: Mapping[str, str]) -> str | None:
 
 def _describe(error: ErrorDetails) -> str:
     message = error["msg"].removeprefix("Value error, ")
+    if (template := _MESSAGES.get(error["type"])) is not None:
+        message = template.format(**error.get("ctx", {}))
     if not error["loc"]:  # The error concerns several settings.
         return f"{message}."
     separator = " " if message.startswith("must") else ": "

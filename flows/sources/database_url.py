@@ -27,6 +27,9 @@ _DIALECTS = {
     "duckdb": "duckdb-engine",
     "redshift": "sqlalchemy-redshift",
 }
+# Matches a URL that has another @ in the host, the port, the database or the start of the query. The first @
+# is then part of the password.
+_AT_IN_PASSWORD = re.compile(r"[^:/]+://[^:/]*:[^@]*@(?:[^/?]*@|[^/?]*/[^/?]*@[^?]*/|[^?]*\?[^=]*@)")
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 _FORM = 'must be a JSON object, such as {"warehouse": "postgresql://user@host/database"}'
 
@@ -60,6 +63,11 @@ def find_problem(url: str) -> str | None:
 
     The description completes a sentence whose subject is the URL. No connection is opened.
     """
+    if _AT_IN_PASSWORD.match(url):
+        return (
+            "has a password with special characters, which must be percent-encoded. Write @ as %40, / as %2F,"
+            " # as %23, ? as %3F and % as %25."
+        )
     try:
         parsed = make_url(with_driver(url))
     except (ArgumentError, ValueError):

@@ -40,7 +40,7 @@ def test_a_role_names_every_missing_setting(role: str, capsys: pytest.CaptureFix
         ("REPORTS_DATABASE_URL", "nonsense", "REPORTS_DATABASE_URL must be an SQLAlchemy URL"),
         ("REPORTS_STORAGE_URL", "gs://bucket", "REPORTS_STORAGE_URL must be s3://bucket/prefix"),
         ("PREFECT_API_URL", "127.0.0.1:4200", "PREFECT_API_URL must be an http or https URL"),
-        ("REPORTS_ATTEMPTS", "many", "REPORTS_ATTEMPTS: Input should be a valid integer"),
+        ("REPORTS_ATTEMPTS", "many", "REPORTS_ATTEMPTS must be a whole number."),
         ("REPORTS_JWT_KEY_FILE", "key.pem", "REPORTS_JWT_KEY_FILE needs REPORTS_JWT_ISSUER and"),
     ],
 )
