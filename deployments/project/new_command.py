@@ -11,7 +11,7 @@ from deployments.command_line.exit_codes import DONE, OperationFailed, RequestRe
 from deployments.project.check_command import connection_to
 from deployments.project.reflection import Reflected, reflect
 from deployments.project.report_source import identifier, names_of, report_source
-from flows.sources.report_check import message
+from flows.sources.report_check import describe
 
 REPORTS = Path("reports")
 
@@ -22,7 +22,7 @@ def run(arguments: argparse.Namespace) -> int:
         with connection_to(database) as engine, engine.connect() as connection:
             reflected = reflect(connection, arguments.table)
     except DBAPIError as error:
-        raise OperationFailed(f"The database cannot be read: {message(error)}.") from None
+        raise OperationFailed(f"The database cannot be read: {describe(error, database)}") from None
     name = arguments.name or identifier(reflected.name).strip("_").replace("_", "-")
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
         raise RequestRejected(f"--name: {name!r} must be lower-case words joined by hyphens.")

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from time import monotonic
 from typing import Any, Literal
 
-from sqlalchemy import Column, ColumnElement, Connection, Engine, Select, Table
+from sqlalchemy import Column, ColumnElement, Connection, Engine, Select, Table, func, select
 
 from api.tables import report_checks
 from deployments.project import index_use
@@ -36,7 +36,7 @@ def examine(report: Report, engine: Engine, seconds: int) -> Iterator[Finding]:
     if problem is not None:
         yield Finding("error", problem)
         return
-    for part in (_check_key, _check_queries):
+    for part in (_check_key, _check_period, _check_queries):
         try:  # A failed query aborts its transaction, so each check opens a new one.
             with snapshot(engine, "UTC", seconds, _now) as opened:
                 yield from part(report, opened)
@@ -62,6 +62,16 @@ def _check_key(report: Report, opened: Snapshot) -> Iterator[Finding]:
     problem = key_check.find_problem(opened.connection, report, keys.subquery())
     if problem is not None:
         yield Finding("error", str(problem))
+
+
+def _check_period(report: Report, opened: Snapshot) -> Iterator[Finding]:
+    if report.period is None:
+        return
+    keys = report.select.with_only_columns(report.key.label("key"), maintain_column_froms=True)
+    query = keys.where(report.period.is_(None)).order_by(None)
+    if rows := opened.scalar(select(func.count()).select_from(query.subquery())):
+        text = f"The period is null in {rows:,} rows, which no export contains."
+        yield Finding("warning", f"{text} If this is intended, exclude them in the select.")
 
 
 def _check_queries(report: Report, opened: Snapshot) -> Iterator[Finding]:

@@ -119,6 +119,8 @@ class _Writer:
         if name is None:
             return
         yield "# Every request must contain a first and a last day. Remove it to export all rows."
+        if next(one["nullable"] for one in self._reflected.columns if one["name"] == name):
+            yield "# Rows in which it is null are never exported."
         yield f"period={self._column(name)},"
         if name in self._reflected.indexed and [name] != self._keys:
             yield f"sort={_quote('-' + camel_case(self._aliases[name]))},"

@@ -55,10 +55,8 @@ def _queries(report: Report) -> Iterator[Select[object]]:
 
 
 def _explain(report: Report, error: exc.DBAPIError, connection: Connection) -> str:
-    text = message(error)
     if _is_denied(error):
-        role = f"database {report.database}" if report.database else "REPORTS_DATABASE_URL"
-        return f"{text}. Grant SELECT to the role of {role}."
+        return describe(error, report.database)
     connection.rollback()
     inspector = inspect(connection)
     for table in _tables(report):
@@ -67,7 +65,7 @@ def _explain(report: Report, error: exc.DBAPIError, connection: Connection) -> s
         existing = [column["name"] for column in inspector.get_columns(table.name, schema=table.schema)]
         if missing := [column.name for column in table.columns if column.name not in existing]:
             return f"Table {table.fullname} has no column {missing[0]}. Its columns: {', '.join(existing)}."
-    return f"{text}."
+    return describe(error, report.database)
 
 
 def _tables(report: Report) -> list[Table]:
@@ -76,7 +74,17 @@ def _tables(report: Report) -> list[Table]:
     return list(dict.fromkeys(part for part in parts if isinstance(part, Table)))
 
 
-def message(error: exc.DBAPIError) -> str:
+def describe(error: exc.DBAPIError, database: str) -> str:
+    """Return the driver's message, and advice if the role lacks a right.
+
+    `database` is a name in REPORTS_DATABASES, or empty for REPORTS_DATABASE_URL.
+    """
+    role = f"database {database}" if database else "REPORTS_DATABASE_URL"
+    advice = f" Grant SELECT to the role of {role}." if _is_denied(error) else ""
+    return f"{_message(error)}.{advice}"
+
+
+def _message(error: exc.DBAPIError) -> str:
     """Return the first line of the driver's message."""
     details = getattr(getattr(error.orig, "diag", None), "message_primary", None)
     arguments = error.orig.args if error.orig is not None else ()

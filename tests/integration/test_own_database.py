@@ -213,9 +213,21 @@ def test_a_missing_index_is_a_warning(filled: dict[str, str], run: Run, kind: st
 def test_a_missing_right_is_an_error(filled: dict[str, str], run: Run) -> None:
     run(filled["postgresql"], "new", "orders")
     reader = filled["postgresql"].replace(filled["postgresql"].split("@")[0], "postgresql://reader:secret")
-    code, output = run(reader, "check")
-    assert code == 1
-    assert "Permission denied for table orders. Grant SELECT to the role of REPORTS_DATABASE_URL." in output
+    for command in (["check"], ["new", "orders"]):
+        code, output = run(reader, *command)
+        assert code == 1
+        assert (
+            "Permission denied for table orders. Grant SELECT to the role of REPORTS_DATABASE_URL." in output
+        )
+
+
+@pytest.mark.parametrize("kind", WORDS)
+def test_rows_without_a_period_are_a_warning(filled: dict[str, str], run: Run, kind: str) -> None:
+    run(filled[kind], "new", "events", "--key", "what")
+    text = next(Path().glob("*/made_1.py")).read_text()
+    assert "# Rows in which it is null are never exported.\n    period=events.c.at," in text
+    output = run(filled[kind], "check")[1]
+    assert "warning  The period is null in 2 rows, which no export contains." in output
 
 
 @pytest.mark.parametrize(
