@@ -40,7 +40,11 @@ class JobServer:
 
     async def deployment(self) -> DeploymentResponse:
         if self._deployment is None:
-            self._deployment = await self.client.read_deployment_by_name(self._name)
+            try:
+                self._deployment = await self.client.read_deployment_by_name(self._name)
+            except ObjectNotFound as error:
+                message = f"the deployment {self._name} is not registered in Prefect"
+                raise ObjectNotFound(error.http_exc, message) from None
         return self._deployment
 
     async def check(self) -> None:

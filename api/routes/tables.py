@@ -29,6 +29,7 @@ from flows.query.report import Report, Scope
 
 router = APIRouter(tags=["reports"], dependencies=[Depends(get_caller)])
 
+NO_REPORTS = "No report has been declared. Write one with `report-exports new TABLE`."
 ReportName = Annotated[str, Path(description="Name of the report.", min_length=1)]
 
 
@@ -97,11 +98,14 @@ async def list_report_types(
     """
     response.headers["Vary"] = "Accept-Language"
     broken = [] if caller.is_limited else context.reports.broken
+    is_empty = not context.catalog.reports and not context.reports.broken
+    note = {"note": NO_REPORTS} if is_empty else {}
     return ReportTypes(
         items=[report_type_answer(report, languages) for report in reports.values()],
         disabled=[DisabledReport.of(report) for report in broken],
         formats=FORMAT_CHOICES,
         csv=CSV_CHOICES,
+        **note,
     )
 
 

@@ -122,6 +122,7 @@ class ReportTypes(Answer):
     )
     formats: list[FormatChoice] = Field(description="Formats of a file. The first one is the default.")
     csv: CsvChoices
+    note: str | None = Field(None, description="How to write the first report, if none has been declared.")
 
 
 class Choice(Answer):

@@ -51,12 +51,16 @@ class Readiness:
 
 
 def _describe_failures(answer: dict[str, Any], age_seconds: float) -> list[str]:
-    """Return the name of each failed check, with the reason if it is known.
+    """Return the names of the failed checks, with the reasons that are known.
 
-    Shortly after startup, the result omits checks that usually fail at first.
+    Checks that failed for the same reason are combined. Shortly after startup, the result omits checks that
+    usually fail at first.
     """
     reasons = answer.get("reasons") or {}
     failed = [name for name, result in answer["checks"].items() if result == "failed"]
     if age_seconds < REPORT_SLOW_AFTER_SECONDS:
         failed = [name for name in failed if name not in SLOW_CHECKS]
-    return [f"{name} ({reasons[name]})" if name in reasons else name for name in failed]
+    by_reason: dict[str, list[str]] = {}
+    for name in failed:
+        by_reason.setdefault(f" ({reasons[name]})" if name in reasons else "", []).append(name)
+    return [f"{', '.join(names)}{reason}" for reason, names in by_reason.items()]

@@ -275,6 +275,7 @@ def test_replaced_parts_are_not_started_and_keys_open_the_api_to_other_machines(
         assert second.info["pids"].keys() == {"worker", "api"}
         assert second.info["storage_url"] == settings["REPORTS_STORAGE_URL"]
         assert "every caller needs an API key or a token. The API listens on 0.0.0.0." in second.output
+        assert "Public URL   https://reports.example.com/" in second.output
         elsewhere = second.info["api_url"].replace("127.0.0.1", "127.0.0.2")
         assert _status(f"{elsewhere}/exports") == 401
         response = httpx.post(f"{elsewhere}/exports", json=REQUEST, headers=headers).raise_for_status()

@@ -30,7 +30,7 @@ export const de = {
   loading: "Wird geladen …",
   reports: "Berichte",
   report: "Bericht",
-  noReports: "Es sind noch keine Berichte eingerichtet. Die Anleitung docs/tutorial.md erklärt, wie der erste entsteht.",
+  noReports: "Es sind noch keine Berichte eingerichtet. Der Befehl „report-exports new TABELLE“ erstellt den ersten.",
   disabledReports: "Einige Berichte sind fehlerhaft und deshalb abgeschaltet:",
   noSuchReport: (name) => `Einen Bericht „${name}“ gibt es nicht. Wählen Sie einen anderen.`,
   chooseReport: "Bericht wählen",

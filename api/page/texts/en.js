@@ -32,7 +32,7 @@ export const en = {
   loading: "Loading…",
   reports: "Reports",
   report: "Report",
-  noReports: "No reports have been declared yet. The tutorial in docs/tutorial.md explains how to declare the first one.",
+  noReports: "No reports have been declared yet. The command “report-exports new TABLE” writes the first one.",
   disabledReports: "Some reports are disabled because they are broken:",
   noSuchReport: (name) => `No report named “${name}”. Choose another report.`,
   chooseReport: "Choose a report",
