@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 import yaml  # type: ignore[import-untyped]
+from prefect.utilities.callables import parameter_schema
 
 from deployments.deployment_list import DeploymentsInvalid, read_deployments, write_file
+from flows.export import export_report
 
 OURS = ["export", "webhook", "sweep"]
 WEEKLY = """
@@ -83,3 +85,9 @@ def test_an_invalid_file_is_explained(folder: Path, content: str, message: str) 
     with pytest.raises(DeploymentsInvalid) as raised:
         read_deployments({})
     assert message in str(raised.value)
+
+
+def test_the_form_of_a_custom_run_describes_every_parameter() -> None:
+    properties = parameter_schema(export_report.fn).properties
+    assert list(properties) == ["request", "recurring", "mask_pii", "rights"]
+    assert all(str(parameter["description"]).endswith(".") for parameter in properties.values())
