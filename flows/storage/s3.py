@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
+from io import BytesIO
 from math import ceil
 from threading import Lock
 from typing import Any
 
 import httpx
+from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import ClientError
 from fsspec.asyn import sync
 
@@ -47,6 +49,7 @@ class S3Storage:
 
     def begin_upload(self, key: str) -> "S3Upload":
         _trust_tls(self._s3.s3)
+        _send_parts_in_chunks(self._s3.s3)
         return S3Upload(self._calls, self._bucket, self._key(key))
 
     def remove(self, key: str) -> None:
@@ -144,6 +147,16 @@ def _trust_tls(client: Any) -> None:
         client.meta.config.s3 = {**(client.meta.config.s3 or {}), "payload_signing_enabled": False}
 
 
+def _send_parts_in_chunks(client: Any) -> None:
+    """Make aiohttp send parts in small chunks, because asyncio would copy a large body twice."""
+    client.meta.events.register("before-send.s3.UploadPart", _as_file, unique_id="parts-in-chunks")
+
+
+def _as_file(request: AWSPreparedRequest, **_: Any) -> None:
+    if isinstance(request.body, bytes):
+        request.body = BytesIO(request.body)  # shares the memory of the bytes object
+
+
 def part_bytes(estimated_bytes: int) -> int:
     """Return the part size for a file of about `estimated_bytes` bytes. The result is a multiple of 1 MiB."""
     needed = ceil(estimated_bytes * MARGIN / MAX_PARTS)
@@ -161,8 +174,7 @@ class S3Upload:
         self._calls = calls
         self._part_bytes = PART_BYTES
         self._target = {"Bucket": bucket, "Key": key}
-        self._buffer: list[bytes] = []
-        self._buffered_bytes = 0
+        self._part = BytesIO()
         # All calls run in the thread pool, so that a signal interrupts only the wait, never the call itself.
         self._creating: Future[str] | None = None
         self._committing: Future[None] | None = None
@@ -175,10 +187,13 @@ class S3Upload:
         self._part_bytes = part_bytes(estimated_bytes)
 
     def write(self, data: bytes) -> None:
-        self._buffer.append(data)
-        self._buffered_bytes += len(data)
-        while self._buffered_bytes >= self._part_bytes:
-            self._send_part()
+        rest = memoryview(data)
+        while rest:
+            free = self._part_bytes - self._part.tell()
+            self._part.write(rest[:free])
+            rest = rest[free:]
+            if self._part.tell() >= self._part_bytes:
+                self._send_part()
 
     def commit(self) -> None:
         """Publish the object.
@@ -186,12 +201,11 @@ class S3Upload:
         Raises FileExistsError if the key already exists. Attempts therefore cannot overwrite each other's
         objects.
         """
-        body = self._next_body()
         if self._creating is None:
-            self._committing = self._pool.submit(self._put, body)
+            self._committing = self._pool.submit(self._put, self._next_body())
         else:
-            if body:
-                self._submit_part(body)
+            if self._part.tell():
+                self._submit_part()
             parts = [part.result() for part in self._parts]
             self._committing = self._pool.submit(self._complete, self._creating.result(), parts)
         self._committing.result()
@@ -221,19 +235,16 @@ class S3Upload:
         if self._creating is None:
             self._creating = self._pool.submit(self._create)
             self._creating.result()
-        self._submit_part(self._next_body())
+        self._submit_part()
         if len(self._parts) > PARTS_IN_FLIGHT:  # Limit the number of parts in memory.
             self._parts[-1 - PARTS_IN_FLIGHT].result()
 
-    def _submit_part(self, body: bytes) -> None:
-        self._parts.append(self._pool.submit(self._put_part, len(self._parts) + 1, body))
+    def _submit_part(self) -> None:
+        self._parts.append(self._pool.submit(self._put_part, len(self._parts) + 1, self._next_body()))
 
     def _next_body(self) -> bytes:
-        """Remove at most one part from the buffer and return it."""
-        buffered = b"".join(self._buffer)
-        body, rest = buffered[: self._part_bytes], buffered[self._part_bytes :]
-        self._buffer, self._buffered_bytes = [rest] if rest else [], len(rest)
-        return body
+        part, self._part = self._part, BytesIO()
+        return part.getvalue()
 
     def _create(self) -> str:
         kind = media_type_of(self._target["Key"])
