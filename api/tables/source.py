@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import CursorResult, Row, Select
+from sqlalchemy import ColumnElement, CursorResult, Row, Select
 from sqlalchemy.exc import DBAPIError
 
 from api.settings import ApiSettings
@@ -166,13 +166,13 @@ class Source:
             read = self._read(request, columns, opened)
             page_rows = PageRows(opened, request, columns, read)
             expressions = page_rows.expressions()
-            query = statement.rows(request, [*expressions, *statement.cursor_values(terms)])
-            if after is not None:
-                query = statement.rows_after(query, terms, after)
-            else:
-                query = query.offset((number - 1) * size)
-            rows = _after_cursor(opened, query.limit(size + 1), is_first=after is None)
+            selected = [*expressions, *statement.cursor_values(terms)]
             total = opened.scalar(statement.count(request))
+            if after is not None:
+                query = statement.rows_after(statement.rows(request, selected), terms, after)
+                rows = _after_cursor(opened, query.limit(size + 1))
+            else:
+                rows = numbered_page(opened, request, selected, (number - 1) * size, size + 1, total)
             lines = first_lines(opened, request, columns, read, total, line_rows) if line_rows else None
         has_more, rows = len(rows) > size, rows[:size]
         return Page(
@@ -184,13 +184,34 @@ class Source:
         )
 
 
-def _after_cursor(opened: Snapshot, query: Select[Any], is_first: bool) -> Sequence[Row[Any]]:
+def numbered_page(
+    opened: Snapshot,
+    request: ExportRequest,
+    selected: Sequence[ColumnElement[Any]],
+    first: int,
+    limit: int,
+    total: int,
+) -> Sequence[Row[Any]]:
+    """Fetch at most `limit` rows, starting with the row at index `first`.
+
+    The database reads all rows up to the last one on the page. Pages in the second half of the table are
+    therefore read backward from the end.
+    """
+    count = max(0, min(limit, total - first))
+    if count == 0 or first <= total // 2:
+        query = statement.rows(request, selected).offset(min(first, total)).limit(count)
+        return _fetch_all(opened.connection.execute(query))
+    query = statement.rows(request, selected, backward=True).offset(total - first - count).limit(count)
+    return _fetch_all(opened.connection.execute(query))[::-1]
+
+
+def _after_cursor(opened: Snapshot, query: Select[Any]) -> Sequence[Row[Any]]:
     """Fetch the rows. Raises InvalidRequest if the database rejects the values in the client's cursor."""
     try:
         return _fetch_all(opened.connection.execute(query))
     except (DBAPIError, OverflowError) as error:
         is_refused = isinstance(error, OverflowError) or isinstance(classify(error), UnreadableRow)
-        if is_first or not is_refused:
+        if not is_refused:
             raise
         raise cursors.malformed() from error
 

@@ -95,9 +95,14 @@ def _output(column: TableColumn, languages: Sequence[str]) -> OutputColumn:
     return OutputColumn(column.key, label, column.type, column.pii, column.expression)
 
 
-def rows(request: ExportRequest, expressions: Sequence[ColumnElement[Any]]) -> Select[Any]:
-    """Build a query that selects these expressions from the matching rows, in the request's sort order."""
-    clauses = [clause for term in order(request) for clause in _order_by(term)]
+def rows(
+    request: ExportRequest, expressions: Sequence[ColumnElement[Any]], backward: bool = False
+) -> Select[Any]:
+    """Build a query that selects these expressions from the matching rows, in the request's sort order.
+
+    With `backward`, the rows are in reverse order.
+    """
+    clauses = [clause for term in order(request) for clause in _order_by(term, backward)]
     return _matching(request, expressions).order_by(None).order_by(*clauses)
 
 
@@ -299,13 +304,14 @@ def _term(expression: ColumnElement[Any], descending: bool) -> OrderTerm:
     return OrderTerm(sortable(plain), descending, bool(getattr(plain, "nullable", True)))
 
 
-def _order_by(term: OrderTerm) -> list[ColumnElement[Any]]:
-    """Sort nulls last in both directions on every database.
+def _order_by(term: OrderTerm, backward: bool) -> list[ColumnElement[Any]]:
+    """Sort nulls last on every database, whether the term is ascending or descending.
 
     Columns that are never null are sorted directly, so that the database can use an index.
     """
-    by_value = term.expression.desc() if term.descending else term.expression.asc()
-    return [term.expression.is_(None), by_value] if term.nullable else [by_value]
+    value, is_null = term.expression, term.expression.is_(None)
+    by_value = value.desc() if term.descending is not backward else value.asc()
+    return [is_null.desc() if backward else is_null, by_value] if term.nullable else [by_value]
 
 
 def _beyond(term: OrderTerm, value: Any) -> ColumnElement[bool]:

@@ -156,6 +156,8 @@ def test_continuing_after_each_row_returns_every_row_once(
     with things_snapshot(rows) as snapshot:
         all_rows = statement.rows(request, [things.c.id, *statement.cursor_values(terms)])
         in_order = [row[0] for row in snapshot.connection.execute(all_rows)]
+        backward = statement.rows(request, [things.c.id], backward=True)
+        assert [*snapshot.connection.execute(backward).scalars()][::-1] == in_order
         visited: list[int] = []
         next_row = snapshot.connection.execute(all_rows.limit(1)).first()
         while next_row is not None:
