@@ -36,7 +36,9 @@ export const PRESETS = {
   "this-month": (today) => [month(today, 0), today],
   "last-month": (today) => [month(today, -1), plus(month(today, 0), -1)],
   "this-quarter": (today) => [month(today, -sinceQuarter(today)), today],
+  "last-quarter": (today) => [month(today, -sinceQuarter(today) - 3), plus(month(today, -sinceQuarter(today)), -1)],
   "this-year": (today) => [`${today.slice(0, 4)}-01-01`, today],
+  "last-year": (today) => [`${today.slice(0, 4) - 1}-01-01`, `${today.slice(0, 4) - 1}-12-31`],
 };
 
 const daysIn = ([from, to]) => (Date.parse(to) - Date.parse(from)) / DAY + 1;

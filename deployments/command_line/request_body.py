@@ -4,8 +4,10 @@ import json
 import math
 from argparse import Namespace
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
+from deployments.command_line.date_presets import preset_dates
 from deployments.command_line.exit_codes import RequestRejected
 from deployments.command_line.options import scope_options
 from deployments.command_line.options.export_options import FORMATS
@@ -35,15 +37,24 @@ def build_request_body(
     scope_pairs: Sequence[Pair],
     report: Mapping[str, Any],
     declared_options: Collection[str],
+    now: datetime,
 ) -> dict[str, Any]:
     own_fields = {
-        "from": arguments.start,
-        "to": arguments.end,
+        **build_dates(arguments, now),
         "timeZone": arguments.time_zone,
         "name": arguments.name,
     }
     selection = build_selection(arguments, scope_pairs, report, declared_options)
     return {**selection, **drop_nones(own_fields)}
+
+
+def build_dates(arguments: Namespace, now: datetime) -> dict[str, str | None]:
+    if arguments.dates is None:
+        return {"from": arguments.start, "to": arguments.end}
+    if arguments.start is not None or arguments.end is not None:
+        raise RequestRejected("--dates: use either --dates, or --from and --to.")
+    first, last = preset_dates(arguments.dates, now, arguments.time_zone)
+    return {"from": first.isoformat(), "to": last.isoformat()}
 
 
 def build_selection(

@@ -40,6 +40,8 @@ def test_a_date_preset_sets_both_dates(open_page: Open) -> None:
     expect(presets).to_have_value("last-month")
     presets.select_option("This quarter")
     expect(page).to_have_url(re.compile("from=2024-07-01&to=2024-08-20"))
+    presets.select_option("Last quarter")
+    expect(page).to_have_url(re.compile("from=2024-04-01&to=2024-06-30"))
     page.get_by_label("To", exact=True).fill("2024-08-01")
     page.keyboard.press("Tab")
     expect(presets).to_have_value("")

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from deployments.command_line.api_client import ApiClient, Problem, connect
@@ -31,7 +32,7 @@ def run(arguments: argparse.Namespace, scope_pairs: Sequence[Pair], declared_opt
         connect(arguments.api, read_api_key(), arguments.timeout, display.print) as client,
     ):
         report = fetch_report_type(client, arguments.report)
-        body = build_request_body(arguments, scope_pairs, report, declared_options)
+        body = build_request_body(arguments, scope_pairs, report, declared_options, datetime.now(UTC))
         scope_names = preferred_options(report, declared_options)
         job, pause = _start(client, body, arguments.idempotency_key, scope_names, signals)
         if arguments.detach:

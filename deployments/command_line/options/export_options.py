@@ -6,6 +6,7 @@ from argparse import ArgumentParser
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+from deployments.command_line.date_presets import PRESETS
 from deployments.command_line.exit_codes import EXIT_CODES
 from deployments.command_line.options.scope_options import Pair
 from deployments.command_line.options.service_options import add_service_options
@@ -48,6 +49,12 @@ def add_parser(commands: Commands) -> set[str]:
     add_report(add)
     add("--from", dest="start", metavar="DAY", help="first day, or a timestamp with a UTC offset")
     add("--to", dest="end", metavar="DAY", help="last day (inclusive), or a timestamp (exclusive)")
+    add(
+        "--dates",
+        choices=PRESETS,
+        metavar="PRESET",
+        help=f"set both days, relative to the current day: {', '.join(PRESETS)}",
+    )
     add_selection(add)
     add(
         "--time-zone",
