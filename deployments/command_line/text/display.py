@@ -7,13 +7,15 @@ from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
+from rich.text import Text
 
 from deployments.command_line.text import progress_text
 from deployments.command_line.text.progress_text import RowRate
 
 # More frequent lines would clutter cron emails and CI logs.
 SECONDS_BETWEEN_LINES = 10.0
+MIN_WIDTH_FOR_WORDS = 80
 
 
 class Display(Protocol):
@@ -54,6 +56,22 @@ class LineDisplay:
         self.print(f"{prefix}{phase}{': ' if progress else ''}{progress}")
 
 
+class ProgressText(ProgressColumn):
+    """The progress in words, or only a percentage if the terminal is narrow.
+
+    The line is short, because a terminal that becomes narrower wraps a longer line and leaves a part behind.
+    """
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+
+    def render(self, task: Task) -> Text:
+        if self._console.width >= MIN_WIDTH_FOR_WORDS:
+            return Text(task.fields["progress"])
+        return Text("" if task.total is None else f"{task.percentage:.0f}%")
+
+
 class BarDisplay:
     def __init__(self, bar: Progress, clock: Callable[[], float] = time.monotonic) -> None:
         self._bar, self._rate = bar, RowRate(clock)
@@ -81,17 +99,19 @@ def open_display(quiet: bool) -> Iterator[Display]:
     if quiet or not console.is_terminal:
         yield QuietDisplay() if quiet else LineDisplay()
         return
+    with create_bar(console) as bar:
+        yield BarDisplay(bar)
+
+
+def create_bar(console: Console) -> Progress:
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=30),
-        TextColumn("{task.fields[progress]}", markup=False),
+        BarColumn(bar_width=12, complete_style="cyan", finished_style="green", pulse_style="cyan"),
+        ProgressText(console),
     )
     # stdout may be the output file, so rich must not redirect it.
-    with Progress(
-        *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
-    ) as bar:
-        yield BarDisplay(bar)
+    return Progress(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False)
 
 
 def print_to_stderr(text: str) -> None:

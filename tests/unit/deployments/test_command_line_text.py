@@ -1,11 +1,13 @@
 """Test how the command line formats values, progress and failures."""
 
+import io
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from deployments.command_line.commands.list_exports import format_row, remove_link
-from deployments.command_line.text.display import LineDisplay
+from deployments.command_line.text.display import BarDisplay, LineDisplay, create_bar
 from deployments.command_line.text.plain_text import (
     format_count,
     format_duration,
@@ -166,3 +168,16 @@ def test_json_output_contains_no_link() -> None:
     file = {"rows": 1, "url": "https://secret", "urlExpiresAt": "2024-07-26T12:00:00Z"}
     assert remove_link(JOB | {"file": file})["file"] == {"rows": 1}
     assert remove_link(JOB)["file"] is None
+
+
+@pytest.mark.parametrize(("width", "text"), [(120, "4,200 of 10,000 rows"), (80, "4,200 of"), (40, "42%")])
+def test_the_progress_bar_fits_on_one_line_of_the_terminal(width: int, text: str) -> None:
+    console = Console(width=width, force_terminal=True, file=io.StringIO(), color_system=None)
+    bar = create_bar(console)
+    BarDisplay(bar).show_job(JOB)
+    console.print(bar.get_renderable())
+    line = console.file.getvalue().rstrip("\n")  # type: ignore[attr-defined]
+    assert "Exporting ━" in line
+    assert text in line
+    assert "\n" not in line
+    assert len(line) <= width
