@@ -82,7 +82,7 @@ export function optionsInWords({ format, csv, jsonl, columns, answers, codebook 
   const chosen = { ...answers, ...(codebook ? { codebook } : {}) };
   const own = Object.keys(chosen).filter((name) => chosen[name] !== DEFAULTS[name]).map((name) => TEXTS[name](chosen[name]));
   if (format && format !== "csv") {
-    const texts = [TEXTS.preset(format), ...(jsonl?.compression === "gzip" ? ["gzip"] : []), ...own];
+    const texts = [TEXTS.preset(format), ...(["gzip", "zstd"].includes(jsonl?.compression) ? [jsonl.compression] : []), ...own];
     return columns ? [...texts, t.columnCount(columns.length)] : texts;
   }
   const options = { ...API_DEFAULTS, ...(typeof csv === "string" ? { preset: csv } : csv) };

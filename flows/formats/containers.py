@@ -1,8 +1,10 @@
-"""Pack the bytes of an output file with gzip or zip, or leave them unchanged."""
+"""Pack the bytes of an output file with gzip, zstd or zip, or leave them unchanged."""
 
+import io
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
+import pyarrow as pa
 from isal import isal_zlib
 
 from flows.formats.zip_stream import LEVEL, ZipFile
@@ -44,6 +46,43 @@ class Gzip:
 
     def finish(self) -> bytes:
         return self._compressor.flush()
+
+
+class Sink(io.RawIOBase):
+    """A file for Arrow to write to. It collects the bytes until `take` returns them."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._parts.append(bytes(data))
+        return len(data)
+
+    def take(self) -> bytes:
+        parts, self._parts = self._parts, []
+        return b"".join(parts)
+
+
+class Zstd:
+    """Packs a single file with zstd.
+
+    The file is a single frame, because some readers, such as pandas, ignore all frames but the first.
+    """
+
+    def __init__(self) -> None:
+        self._sink = Sink()
+        self._stream = pa.CompressedOutputStream(self._sink, "zstd")
+
+    def add(self, block: Block) -> bytes:
+        self._stream.write(block.data)
+        return self._sink.take()
+
+    def finish(self) -> bytes:
+        self._stream.close()
+        return self._sink.take()
 
 
 class Zip:

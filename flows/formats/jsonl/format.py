@@ -1,7 +1,7 @@
 """Define the JSON Lines format and write the lines of a file."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flows.formats.containers import PACKING, Bare, Container, Gzip
+from flows.formats.containers import PACKING, Bare, Container, Gzip, Zstd
 from flows.formats.jsonl.tokens import tokens
 from flows.formats.options import InvalidOptions, choices_model, parse_choices
 from flows.formats.protocol import Output, TextSize
@@ -17,7 +17,9 @@ from flows.rows.arrow_columns import TEXT, data
 from flows.rows.pipeline import Block, Chunk, Records
 from flows.rows.row_errors import apply_to_column
 
-CHOICES = {"compression": ("none", "gzip")}
+CHOICES = {"compression": ("none", "gzip", "zstd")}
+EXTENSIONS = {"none": "jsonl", "gzip": "jsonl.gz", "zstd": "jsonl.zst"}
+CONTAINERS: dict[str, Callable[[], Container]] = {"none": Bare, "gzip": Gzip, "zstd": Zstd}
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,11 @@ class JsonlOptions:
 class JsonlFormat:
     name = "jsonl"
     label = "JSON Lines"
-    media_types: Mapping[str, str] = {"jsonl": "application/jsonl", "jsonl.gz": "application/gzip"}
+    media_types: Mapping[str, str] = {
+        "jsonl": "application/jsonl",
+        "jsonl.gz": "application/gzip",
+        "jsonl.zst": "application/zstd",
+    }
     options_type: Any = choices_model("JsonlOptions", CHOICES)
     options_description = "Options of JSON Lines."
 
@@ -39,10 +45,10 @@ class JsonlFormat:
         raise InvalidOptions({None: "needs the format csv or xlsx"})
 
     def extension(self, options: JsonlOptions, rows: int) -> str:
-        return "jsonl.gz" if options.compression == "gzip" else "jsonl"
+        return EXTENSIONS[options.compression]
 
     def estimated_bytes(self, options: JsonlOptions, text: TextSize) -> int:
-        if options.compression == "gzip":  # When compressed, the repeated keys take up almost no space.
+        if options.compression != "none":  # When compressed, the repeated keys take up almost no space.
             return round(text.bytes / PACKING)
         return text.bytes + text.rows * text.keys
 
@@ -53,7 +59,7 @@ class JsonlFormat:
         return JsonlWriter(output)
 
     def container(self, options: JsonlOptions, output: Output) -> Container:
-        return Gzip() if options.compression == "gzip" else Bare()
+        return CONTAINERS[options.compression]()
 
 
 class JsonlWriter:

@@ -1,6 +1,5 @@
 """Define the Parquet format and write the row groups of a file."""
 
-import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -9,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import parquet
 
-from flows.formats.containers import Bare, Container
+from flows.formats.containers import Bare, Container, Sink
 from flows.formats.options import InvalidOptions, choices_model, parse_choices
 from flows.formats.parquet.arrays import array
 from flows.formats.parquet.schema import schema
@@ -59,29 +58,11 @@ class ParquetFormat:
         return Bare()
 
 
-class _Sink(io.RawIOBase):
-    """Collects the bytes of the file until `take` returns them."""
-
-    def __init__(self) -> None:
-        self._parts: list[bytes] = []
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        self._parts.append(bytes(data))
-        return len(data)
-
-    def take(self) -> bytes:
-        parts, self._parts = self._parts, []
-        return b"".join(parts)
-
-
 class ParquetRows:
     """Collects batches and writes them as row groups of limited size."""
 
     def __init__(self, options: ParquetOptions, output: Output) -> None:
-        self._output, self._schema, self._sink = output, schema(output), _Sink()
+        self._output, self._schema, self._sink = output, schema(output), Sink()
         self._writer = parquet.ParquetWriter(self._sink, self._schema, compression=options.compression)
         self._batches: list[pa.RecordBatch] = []
 

@@ -62,6 +62,7 @@ def rows() -> list[dict[str, Any]]:
         {"format": "parquet", "parquet": {"compression": "none"}},
         {"format": "jsonl"},
         {"format": "jsonl", "jsonl": {"compression": "gzip"}},
+        {"format": "jsonl", "jsonl": {"compression": "zstd"}},
     ],
     ids=str,
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from sqlalchemy import JSON, Column, Engine, Integer, LargeBinary, Numeric, Text
@@ -92,6 +93,19 @@ def test_gzip_contains_the_same_lines() -> None:
     packed = container.add(Block(1, golden("things.jsonl"))) + container.finish()
     assert gzip.decompress(packed) == golden("things.jsonl")
     assert request.file_name(1).endswith(".jsonl.gz")
+
+
+def test_zstd_is_a_single_frame_with_the_same_lines(tmp_path: Path) -> None:
+    request = request_with(format="jsonl", jsonl={"compression": "zstd"})
+    container = request.format.container(request.options, None)  # type: ignore[arg-type]
+    lines = golden("things.jsonl").splitlines(keepends=True)
+    packed = b"".join(container.add(Block(1, line)) for line in lines) + container.finish()
+    assert packed.count(bytes.fromhex("28b52ffd")) == 1  # the magic number of a frame
+    file = tmp_path / "things.jsonl.zst"
+    file.write_bytes(packed)
+    assert pa.CompressedInputStream(str(file), "zstd").read() == golden("things.jsonl")
+    assert len(duckdb.sql(f"FROM read_json('{file}')").fetchall()) == len(lines)
+    assert request.file_name(1).endswith(".jsonl.zst")
 
 
 @pytest.mark.parametrize(

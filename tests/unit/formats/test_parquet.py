@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pandas as pd
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -219,7 +220,10 @@ def test_the_file_matches_the_golden_file(tmp_path: Path) -> None:
     file = tmp_path / "things.parquet"
     file.write_bytes(content)
     rows = duckdb.read_parquet(str(file)).project("price, day, extra").limit(1).fetchall()
-    assert rows == [(Decimal("9.90"), date(2024, 7, 9), '{"a": [null, "ü"], "bb": 1.5}')]
+    first = (Decimal("9.90"), date(2024, 7, 9), '{"a": [null, "ü"], "bb": 1.5}')
+    assert rows == [first]
+    frame = pd.read_parquet(file, columns=["price", "day", "extra"])
+    assert tuple(frame.iloc[0]) == first
 
 
 @pytest.mark.parametrize("text", ["", "1", "{a", None, '{"a}'])
