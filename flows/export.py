@@ -143,22 +143,27 @@ def export_report(
     except Superseded as error:
         raise Abort from error
     except NoRows as reason:
-        attempt_result.record(AttemptResult(report, reason.code))
-        return final_states.no_rows(reason)
+        return _without_file(job_id, report, reason.code, final_states.no_rows(reason))
     except InvalidRequest as error:
-        attempt_result.record(AttemptResult(report, "request.invalid"))
-        return final_states.failed("request.invalid", str(error))
+        state = final_states.failed("request.invalid", str(error))
+        return _without_file(job_id, report, "request.invalid", state)
     except Exception as error:  # noqa: BLE001 - every failure gets a stable code
         failure = _classified(error)
         attempt_result.record(AttemptResult(report, failure.code))
         if failure.retryable and attempt < settings.attempts:
             delay = timedelta(seconds=settings.retry_seconds * 2 ** (attempt - 1))
             retry_later(job_id, attempt, f"{failure.code}: {failure}", delay, datetime.now(UTC))
-        return final_states.failed(failure.code, str(failure))
+        return _without_file(job_id, report, failure.code, final_states.failed(failure.code, str(failure)))
     receipt = stored_file.receipt
     attempt_result.record(AttemptResult(report, "done", receipt.rows, receipt.bytes))
     message = f"{receipt.rows:,} rows, {receipt.bytes:,} bytes"
     return Completed(message=message, data=_artifacts(stored_file, export))
+
+
+def _without_file(job_id: UUID, report: str, code: str, state: State[Any]) -> State[Any]:
+    attempt_result.record(AttemptResult(report, code))
+    final_states.tag_with_code(job_id, flow_run.tags, code)
+    return state
 
 
 def _artifacts(file: StoredFile, export: Export) -> list[tuple[str, object]]:

@@ -106,6 +106,7 @@ class Rescuer:
             state = AwaitingRetry(scheduled_time=datetime.now(UTC), message=reason)
         else:
             state = final_states.failed(error.code, error.message)
+            await self._client.update_flow_run(run.id, tags=[*current.tags, tags.CODE + error.code])
         # Without `force`, Prefect does not let a run leave the final state Crashed.
         await self._client.set_flow_run_state(run.id, state, force=True)
         metrics.put_back.inc()

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 
 LOCAL_CALLER = "local"
+# Prefix of the tag with the reason why a run has no file, such as `code:source.unavailable`.
+CODE = "code:"
 OWNER, REPORT, SCHEDULE = "owner:", "report:", "schedule:"
 # Marks a run whose follow-up by after_run.py is still pending. The follow-up removes the tag.
 FOLLOW_UP = "follow-up"

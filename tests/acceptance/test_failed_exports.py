@@ -162,6 +162,10 @@ def test_prefects_filter_for_failed_runs_finds_every_failure(
     assert {name: messages[session.id] for name, session in failed.items()} == {
         name: f"{failure.code}: {failure.message}" for name, failure in FAILURES.items()
     }
+    tags = {run["id"]: [tag for tag in run["tags"] if tag.startswith("code:")] for run in runs}
+    assert {name: tags[session.id] for name, session in failed.items()} == {
+        name: [f"code:{failure.code}"] for name, failure in FAILURES.items()
+    }
 
 
 @pytest.mark.parametrize("name", FAILURES)

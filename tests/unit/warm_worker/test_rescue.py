@@ -55,9 +55,13 @@ class FakeClient:
 
     run: FlowRun
     states: list[StateType] = field(default_factory=list)
+    tags: list[str] = field(default_factory=list)
 
     async def read_flow_run(self, _: UUID) -> FlowRun:
         return self.run
+
+    async def update_flow_run(self, _: UUID, tags: list[str]) -> None:
+        self.tags = tags
 
     async def set_flow_run_state(self, _: UUID, state: State[Any], force: bool) -> None:
         self.states.append(state.type)
@@ -84,6 +88,7 @@ def test_the_state_after_a_rescue(
     client: Any = FakeClient(lost)
     asyncio.run(Rescuer(client, "any", {}, set()).reschedule(lost.id, "Its worker was lost."))
     assert client.states == ([expected] if expected else [])
+    assert client.tags == (["code:worker.lost"] if expected is StateType.FAILED else [])
 
 
 def test_the_heartbeat_of_an_earlier_attempt_is_ignored() -> None:
