@@ -8,12 +8,14 @@ from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectNotFound
 
-from api.outage import MAX_WAIT_SECONDS, OutageLimit
+from api.outage import OutageLimit
 from api.prefect_transport import PrefectTransport
 from api.web.problems import Unavailable
 
+# A start makes several calls. While Prefect is busy but alive, it waits this long rather than failing.
+MAX_WAIT_SECONDS = 120.0
 # The httpx timeouts for each call. They end calls whose callers have stopped waiting.
-CALL_TIMEOUT_SECONDS = MAX_WAIT_SECONDS
+CALL_TIMEOUT_SECONDS = 60.0
 PROBES_PER_OUTAGE = 3
 
 
@@ -21,7 +23,7 @@ class JobServer:
     def __init__(
         self, deployment: str, outage_seconds: float, client: Callable[..., PrefectClient] = get_client
     ) -> None:
-        self._limit = OutageLimit(outage_seconds)
+        self._limit = OutageLimit(outage_seconds, MAX_WAIT_SECONDS)
         transport = PrefectTransport(
             open_transport=lambda: _open_transport(client),
             health_url=lambda: f"{self.client.api_url}health",
@@ -49,9 +51,8 @@ class JobServer:
 
     async def check(self) -> None:
         """Raise Unavailable if Prefect does not respond or the deployment does not exist."""
-        async with self.answering():
-            self._deployment = None
-            await self.deployment()
+        async with self.answering():  # starts use the known deployment meanwhile
+            self._deployment = await self.client.read_deployment_by_name(self._name)
 
     @asynccontextmanager
     async def answering(self) -> AsyncIterator[None]:

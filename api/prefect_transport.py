@@ -8,27 +8,33 @@ timeouts ends it.
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 
 import httpx
 
 MAX_CALLS = 16  # the size of Prefect's own connection pool
-PROBE_TIMEOUT_SECONDS = 5.0
+PROBE_TIMEOUT_SECONDS = 30.0
 # Replace the pool if this many probes succeed on new connections while none of the pool's own calls gets a
-# response.
-MAX_SILENT_PROBES = 3
+# response. A busy server answers probes sooner than calls, so a few successful probes prove nothing.
+MAX_SILENT_PROBES = 10
 # Errors raised when a connection was closed while it was idle or in use. The call is then repeated at once.
 # Prefect's client would repeat it only after a delay that exceeds the outage limit.
 CLOSED = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
+
+NoteResponse = Callable[[float], None]
 
 logger = logging.getLogger(__name__)
 
 
 class Pool:
-    """A connection pool with at most `MAX_CALLS` calls in progress. Additional calls wait for a slot."""
+    """A connection pool with at most `MAX_CALLS` calls in progress. Additional calls wait for a slot.
 
-    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
-        self._transport = transport
+    `note_response` receives the delay of each response, even if the caller has stopped waiting for it.
+    """
+
+    def __init__(self, transport: httpx.AsyncBaseTransport, note_response: NoteResponse) -> None:
+        self._transport, self._note_response = transport, note_response
         self._calls: set[asyncio.Task[httpx.Response]] = set()
         self.slots = asyncio.Semaphore(MAX_CALLS)
         self.silent_probes = 0
@@ -50,8 +56,11 @@ class Pool:
             call.exception()  # marks the exception as retrieved, because the caller may have stopped waiting
 
     async def send(self, request: httpx.Request) -> httpx.Response:
+        sent_at = time.monotonic()
         response = await self._transport.handle_async_request(request)
         self.silent_probes = 0
+        if not response.is_server_error:  # a server error may be from a proxy, not from Prefect
+            self._note_response(time.monotonic() - sent_at)
         try:
             body = b"".join([part async for part in response.aiter_raw()])
         finally:
@@ -74,7 +83,8 @@ class PrefectTransport(httpx.AsyncBaseTransport):
     """Shields calls from cancellation and replaces a connection pool that has become unresponsive.
 
     While a call waits, Prefect's health is checked every `probe_seconds` on a new connection. If Prefect
-    responds only on new connections, the pool is replaced. Each response is reported to `note_response`.
+    responds only on new connections, the pool is replaced. Each response and its delay in seconds are
+    reported to `note_response`.
     """
 
     def __init__(
@@ -82,7 +92,7 @@ class PrefectTransport(httpx.AsyncBaseTransport):
         open_transport: Callable[[], httpx.AsyncBaseTransport],
         health_url: Callable[[], str],
         probe_seconds: float,
-        note_response: Callable[[], None],
+        note_response: NoteResponse,
     ) -> None:
         self._open, self._health_url = open_transport, health_url
         self._probe_seconds, self._note_response = probe_seconds, note_response
@@ -93,13 +103,10 @@ class PrefectTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         try:
-            response = await self._send(request)
+            return await self._send(request)
         except CLOSED as error:
             logger.debug("repeating a call whose connection was closed: %r", error)
-            response = await self._send(request)
-        if not response.is_server_error:  # a server error may be from a proxy, not from Prefect
-            self._note_response()
-        return response
+            return await self._send(request)
 
     async def _send(self, request: httpx.Request) -> httpx.Response:
         pool = await self._pool_with_slot()
@@ -111,12 +118,15 @@ class PrefectTransport(httpx.AsyncBaseTransport):
     async def _pool_with_slot(self) -> Pool:
         while True:
             if self._pool is None:
-                self._pool = Pool(self._open())
+                self._pool = self._open_pool()
             pool = self._pool
             await pool.slots.acquire()
             if pool is self._pool:
                 return pool
             pool.slots.release()  # wake the next waiting caller, because this pool has been replaced
+
+    def _open_pool(self) -> Pool:
+        return Pool(self._open(), self._note_response)
 
     def _probe(self, pool: Pool) -> None:
         if self._probing is None:
@@ -124,7 +134,7 @@ class PrefectTransport(httpx.AsyncBaseTransport):
 
     async def _replace_if_silent(self, pool: Pool) -> None:
         try:
-            fresh = self._new_pool = self._new_pool or Pool(self._open())
+            fresh = self._new_pool = self._new_pool or self._open_pool()
             if (await fresh.send(self._health_request())).is_server_error:
                 return
         except httpx.HTTPError as error:
@@ -132,7 +142,6 @@ class PrefectTransport(httpx.AsyncBaseTransport):
             return
         finally:
             self._probing = None
-        self._note_response()
         pool.silent_probes += 1
         if pool is self._pool and pool.silent_probes >= MAX_SILENT_PROBES and self._closing is None:
             logger.warning("Prefect responds on new connections only; replacing the connection pool")

@@ -31,8 +31,8 @@ def separate_stack(settings: Mapping[str, str] | None = None) -> Iterator[Stack]
         yield stack
 
 
-def open_client(url: str) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=url, timeout=30, trust_env=False)
+def open_client(url: str, timeout_seconds: float = 30.0) -> httpx.AsyncClient:
+    return httpx.AsyncClient(base_url=url, timeout=timeout_seconds, trust_env=False)
 
 
 async def start_export(api: httpx.AsyncClient, request: Any = SMALL_EXPORT) -> str:

@@ -15,7 +15,7 @@ from tests.support.worker_faults import FAULTS, Cluster, RecoveredJob, cluster_o
 def run_rounds(cluster: Cluster, times: int) -> dict[str, list[RecoveredJob]]:
     recovered = defaultdict(list)
     for number in range(times):
-        outcome = inject_faults(cluster)
+        outcome = inject_faults(cluster, {})
         outcome.rescuer.kill()
         for fault, job in outcome.jobs.items():
             recovered[fault].append(job)

@@ -1,7 +1,8 @@
 """Run a soak test that starts an export every second while many clients poll.
 
 It measures errors, memory and the size of Prefect's database. `--busy N` also runs N processes that only use
-CPU time, to show how the service behaves on a loaded machine.
+CPU time, to show how the service behaves on a loaded machine. Such a machine may be too slow for an export
+every second, so `--seconds-per-start` sets the interval.
 """
 
 import argparse
@@ -27,6 +28,7 @@ from benchmarks.pollers import send_request
 from tests.support.running_stack import Stack
 
 SAMPLE_SECONDS = 10.0
+TIMEOUT_SECONDS = 60.0  # nginx waits this long for a response by default, and browsers wait longer
 RECENT_JOBS = 50  # the clients poll this many of the most recent jobs
 OUTAGE = {"REPORTS_OUTAGE_SECONDS": "1.5"}  # the service's default; test stacks set a higher value
 MIB = 1 << 20
@@ -71,12 +73,12 @@ class Soak:
         return 1000 * linear_regression(jobs, [mib for _, mib in samples]).slope
 
 
-async def start_jobs(soak: Soak, url: str, deadline: float) -> None:
-    """Start a job every second without waiting for earlier responses."""
-    async with open_client(url) as api, asyncio.TaskGroup() as starts:
+async def start_jobs(soak: Soak, url: str, deadline: float, interval: float) -> None:
+    """Start a job every `interval` seconds without waiting for earlier responses."""
+    async with open_client(url, TIMEOUT_SECONDS) as api, asyncio.TaskGroup() as starts:
         while time.monotonic() < deadline:
             starts.create_task(start_job(soak, api))
-            await asyncio.sleep(1)
+            await asyncio.sleep(interval)
 
 
 async def start_job(soak: Soak, api: httpx.AsyncClient) -> None:
@@ -104,7 +106,7 @@ async def poll(soak: Soak, url: str, number: int, deadline: float) -> None:
                 if recent := soak.jobs[-RECENT_JOBS:]:
                     target = f"/reports/csv?jobId={recent[number % len(recent)]}"
                     request = f"GET {target} HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode()
-                    async with asyncio.timeout(60):
+                    async with asyncio.timeout(TIMEOUT_SECONDS):
                         soak.polls[await send_request(reader, writer, request)] += 1
                 await asyncio.sleep(max(0.0, started_at + 1.0 - time.monotonic()))
             writer.close()
@@ -140,10 +142,10 @@ def prefect_size(stack: Stack) -> tuple[int, int]:
     return int(rows), int(size)
 
 
-async def run(stack: Stack, seconds: float, pollers: int) -> Soak:
+async def run(stack: Stack, seconds: float, pollers: int, interval: float) -> Soak:
     soak, deadline = Soak(), time.monotonic() + seconds
     await asyncio.gather(
-        start_jobs(soak, stack.api_url, deadline),
+        start_jobs(soak, stack.api_url, deadline, interval),
         sample_memory(soak, stack.pids, deadline),
         *(poll(soak, stack.api_url, number, deadline) for number in range(pollers)),
     )
@@ -198,11 +200,12 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--pollers", type=int, default=500)
     parser.add_argument("--busy", type=int, default=0, help="number of processes that only use CPU time")
+    parser.add_argument("--seconds-per-start", type=float, default=1.0)
     options = parser.parse_args()
     with separate_stack(OUTAGE) as stack:
         before = prefect_size(stack)
         with busy_processes(options.busy):
-            soak = asyncio.run(run(stack, 60 * options.minutes, options.pollers))
+            soak = asyncio.run(run(stack, 60 * options.minutes, options.pollers, options.seconds_per_start))
         print_soak(soak, before, prefect_size(stack))
 
 

@@ -21,6 +21,7 @@ from flows.sources.snapshot import open_engine, source_errors
 
 CONNECT_SECONDS = 2  # libpq does not support shorter timeouts
 READERS = 20
+MAX_WAIT_SECONDS = 30.0  # for a lookup while the database responds to others
 # Each database's check must end before the readiness check times out. Otherwise, a single slow database would
 # make the result `failed` instead of `degraded`.
 CHECK_SHARE = 0.8
@@ -31,7 +32,7 @@ T = TypeVar("T")
 class Database:
     def __init__(self, url: str, outage_seconds: float) -> None:
         self.engine: Engine = open_engine(url, CONNECT_SECONDS, pool_pre_ping=True, pool_size=READERS)
-        self._outage = OutageLimit(outage_seconds)
+        self._outage = OutageLimit(outage_seconds, MAX_WAIT_SECONDS)
         for happened in ("connect", "after_cursor_execute"):
             event.listen(self.engine, happened, lambda *_: self._outage.note_response())
         self._limiter = CapacityLimiter(READERS)

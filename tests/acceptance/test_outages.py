@@ -17,6 +17,7 @@ from tests.support.blockable_proxy import BlockableProxy
 from tests.support.export_client import ARTICLES_REQUEST, SURVEY
 from tests.support.extra_processes import extra_processes
 from tests.support.running_stack import Stack
+from tests.support.tcp_proxy import TcpProxy, Weather
 
 PROMISED_SECONDS, ALLOWED_SECONDS = 2.0, 3.0
 RECOVERY_TIMEOUT_SECONDS = 20
@@ -26,6 +27,8 @@ READINESS = ["database", "prefect", "storage"]
 NAMES = {"prefect": "The job server", "database": "The database that holds the report"}
 SHORT_TIMEOUT = {"REPORTS_OUTAGE_SECONDS": "1.5"}  # This is the default value.
 MODES = ["closed", "silent"]
+SLOW = Weather(latency=2.5)  # in each direction, so Prefect appears to need five seconds for a response
+SLOW_STARTS = 3
 
 
 @dataclass(frozen=True)
@@ -132,6 +135,39 @@ def test_the_api_recovers_from_a_silence_of_prefect_under_load(proxied: Api) -> 
         proxied.wait_until_ready()
         paths = [f"/exports/{unknown_job()}" for _ in range(REQUESTS_IN_FLIGHT)]
         assert {answer.status_code for answer in pool.map(client.get, paths)} == {404}, proxied.read_log()
+
+
+@pytest.fixture
+def slow_prefect(stack: Stack) -> Iterator[httpx.Client]:
+    """Start an API to which Prefect responds slowly, and wait until it has received the first response."""
+    proxy = TcpProxy(stack.prefect_api_url)
+    proxy.weather = SLOW
+    with (
+        extra_processes(stack) as processes,
+        httpx.Client(
+            base_url=processes.start_api(PREFECT_API_URL=proxy.url, **SHORT_TIMEOUT),
+            timeout=60,
+            trust_env=False,
+        ) as client,
+    ):
+        deadline = time.monotonic() + RECOVERY_TIMEOUT_SECONDS
+        while (answer := client.get(f"/exports/{unknown_job()}")).status_code != httpx.codes.NOT_FOUND:
+            assert time.monotonic() < deadline, answer.text
+        yield client
+    proxy.close()
+
+
+def test_a_start_is_slow_but_not_rejected_while_prefect_is_slow(slow_prefect: httpx.Client) -> None:
+    """Regression test: starts failed if Prefect needed longer for a response than the outage limit."""
+
+    def start_one(number: int) -> httpx.Response:
+        body = {"report": "orders", "from": "2024-03-01", "to": "2024-03-02", "name": f"slow {number}"}
+        return slow_prefect.post("/exports", json=body)
+
+    with ThreadPoolExecutor(SLOW_STARTS) as pool:
+        answers = list(pool.map(start_one, range(SLOW_STARTS)))
+    assert [answer.status_code for answer in answers] == [202] * SLOW_STARTS, [a.text for a in answers]
+    assert min(answer.elapsed.total_seconds() for answer in answers) > 5
 
 
 @pytest.mark.parametrize("mode", MODES)

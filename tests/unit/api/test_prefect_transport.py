@@ -52,9 +52,12 @@ def proxy() -> Iterator[BlockableProxy]:
 class Responses:
     count: int = 0
     enough: asyncio.Event = field(default_factory=asyncio.Event)
+    late: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def note(self) -> None:
+    def note(self, delay_seconds: float) -> None:
         self.count += 1
+        if delay_seconds >= 2 * WAIT_SECONDS:
+            self.late.set()
         if self.count == 3:
             self.enough.set()
 
@@ -153,6 +156,25 @@ def test_a_slow_call_is_reported_as_responding(proxy: BlockableProxy) -> None:
 
     Answering.is_released.clear()
     assert asyncio.run(call()) == "ok"
+
+
+def test_the_delay_of_a_response_is_reported_after_its_caller_has_stopped_waiting(
+    proxy: BlockableProxy,
+) -> None:
+    async def call() -> None:
+        responses = Responses()
+        async with httpx.AsyncClient(transport=transport_to(proxy, responses), base_url=proxy.url) as client:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(WAIT_SECONDS):
+                    await client.get("/slow")
+            await asyncio.sleep(1.5 * WAIT_SECONDS)
+            assert not responses.late.is_set()
+            Answering.is_released.set()
+            async with asyncio.timeout(60):
+                await responses.late.wait()
+
+    Answering.is_released.clear()
+    asyncio.run(call())
 
 
 def test_a_response_of_a_proxy_in_front_is_not_reported(proxy: BlockableProxy) -> None:
