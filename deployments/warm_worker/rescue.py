@@ -7,8 +7,8 @@ updates the artifact at least every 5 s, even if its export is slow.
 
 import logging
 import random
-from collections.abc import Mapping, Set
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Mapping, Set
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -57,13 +57,19 @@ class Rescuer:
     """Reschedules lost runs.
 
     `own` maps the ids of this worker's runs to their processes. `claimed` contains the same ids and those of
-    runs that are waiting for a process.
+    runs that are waiting for a process. `clock` returns the time of the Prefect server.
     """
 
     def __init__(
-        self, client: PrefectClient, work_pool: str, own: Mapping[UUID, Killable], claimed: Set[UUID]
+        self,
+        client: PrefectClient,
+        work_pool: str,
+        own: Mapping[UUID, Killable],
+        claimed: Set[UUID],
+        clock: Callable[[], datetime],
     ) -> None:
         self._client, self._work_pool, self._own, self._claimed = client, work_pool, own, claimed
+        self._clock = clock
         settings = Settings()
         self._attempts, self._webhook_attempts = settings.attempts, settings.webhook_attempts
 
@@ -72,14 +78,15 @@ class Rescuer:
             # Jitter spreads out the sweeps of workers that started at the same time.
             await anyio.sleep(SWEEP_INTERVAL_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311 - not a secret
             try:
-                await self.sweep(datetime.now(UTC))
+                await self.sweep()
             except (httpx.HTTPError, PrefectException, OSError):
                 logger.warning("searching for lost runs failed; retrying soon", exc_info=True)
 
-    async def sweep(self, now: datetime) -> list[UUID]:
+    async def sweep(self) -> list[UUID]:
         """Reschedule all lost runs and return their ids."""
         runs = await self._read_losable_runs()
         heartbeats = await self._read_heartbeats([run.id for run in runs if run.state_type in WITH_HEARTBEAT])
+        now = self._clock()
         lost = [run for run in runs if is_lost(run, heartbeats.get(run.id), now)]
         for run in lost:
             if (process := self._own.get(run.id)) is not None:
@@ -103,7 +110,7 @@ class Rescuer:
         if current.state_type == StateType.CANCELLING:
             state = Cancelled(message=CANCELLED_MESSAGE)
         elif run.run_count < attempts:
-            state = AwaitingRetry(scheduled_time=datetime.now(UTC), message=reason)
+            state = AwaitingRetry(scheduled_time=self._clock(), message=reason)
         else:
             state = final_states.failed(error.code, error.message)
             await self._client.update_flow_run(run.id, tags=[*current.tags, tags.CODE + error.code])

@@ -24,6 +24,7 @@ from prefect.workers.base import BaseWorker
 from deployments.warm_worker.after_run_loop import follow_up_forever
 from deployments.warm_worker.entrypoints import check_entrypoint, check_pull_steps
 from deployments.warm_worker.rescue import Rescuer
+from deployments.warm_worker.server_clock import ServerClock
 from deployments.warm_worker.work_pool import (
     DEFAULT_LIMIT,
     JOB_TEMPLATE,
@@ -60,7 +61,8 @@ class StockWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         await super().setup()
         check_pool(self._work_pool, self._work_pool_name)
         # If the processes were passed as `own`, the rescuer would kill processes that are still starting.
-        self._rescuer = Rescuer(self.client, self._work_pool_name, {}, self._processes.keys())
+        clock = ServerClock(self.client).now
+        self._rescuer = Rescuer(self.client, self._work_pool_name, {}, self._processes.keys(), clock)
         await self._exit_stack.enter_async_context(self._services())
 
     async def get_and_submit_flow_runs(self) -> list[FlowRun]:

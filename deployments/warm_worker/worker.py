@@ -34,6 +34,7 @@ from deployments.warm_worker.processes.pool import WarmProcessPool
 from deployments.warm_worker.processes.process import Lease
 from deployments.warm_worker.rescue import Rescuer
 from deployments.warm_worker.scheduled_events import watch_scheduled_runs
+from deployments.warm_worker.server_clock import ServerClock
 from deployments.warm_worker.work_pool import (
     DEFAULT_LIMIT,
     JOB_TEMPLATE,
@@ -139,7 +140,9 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         await self._pool.wait_until_ready()
         metrics.limit.set(self.limiter_size)
         metrics.warm.set_function(lambda: self._pool.ready_count)
-        self._rescuer = Rescuer(self.client, self._work_pool_name, self._own, self._submitting_flow_run_ids)
+        claimed = self._submitting_flow_run_ids
+        clock = ServerClock(self.client).now
+        self._rescuer = Rescuer(self.client, self._work_pool_name, self._own, claimed, clock)
         self._backlog = Backlog(
             self.client, self._work_pool_name, self.name, self._owners, Settings().running_per_caller
         )

@@ -1,5 +1,10 @@
-"""Test that the jobs of killed and frozen workers are rescued, and that each job stores one complete file."""
+"""Test that the jobs of killed and frozen workers are rescued, and that each job stores one complete file.
 
+The worker that rescues them has a wrong clock. It must not take its own healthy runs for lost.
+"""
+
+import subprocess
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +16,7 @@ from flows.errors import WorkerLost
 from tests.support import flow_runs
 from tests.support.guarantee_table import GuaranteeTable
 from tests.support.running_stack import Stack
+from tests.support.system_programs import require_program, wrong_clock
 from tests.support.worker_faults import (
     FAULTS,
     FINISH_TIMEOUT_SECONDS,
@@ -22,6 +28,7 @@ from tests.support.worker_faults import (
 )
 
 ATTEMPTS = 3
+SECONDS_FAST = SILENT_SECONDS + 5
 
 
 @pytest.fixture(scope="module")
@@ -32,12 +39,20 @@ def cluster(stack: Stack, prefect: httpx.Client) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="module")
 def outcome(cluster: Cluster) -> Outcome:
-    return inject_faults(cluster)
+    return inject_faults(cluster, wrong_clock(SECONDS_FAST))
 
 
 @pytest.fixture(scope="module")
 def recovered(outcome: Outcome) -> dict[str, RecoveredJob]:
     return outcome.jobs
+
+
+def test_the_rescuer_has_a_wrong_clock() -> None:
+    """Without this program, the other tests pass with the right clock, which shows less."""
+    require_program("faketime")
+    command = [require_program("date"), "+%s"]
+    output = subprocess.check_output(command, env=wrong_clock(SECONDS_FAST))  # noqa: S603 - no untrusted input
+    assert int(output) - time.time() > SILENT_SECONDS
 
 
 @pytest.mark.parametrize("fault", FAULTS)

@@ -4,7 +4,7 @@ import hashlib
 import secrets
 import subprocess
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -60,10 +60,10 @@ class Cluster:
     api: httpx.Client
     s3: Any
 
-    def start_workers(self, count: int, limit: int = 1) -> list[Victim]:
+    def start_workers(self, count: int, limit: int = 1, **settings: str) -> list[Victim]:
         """Start workers concurrently and wait until all of them are ready."""
-        options = ("--limit", str(limit), "--grace", "0")
-        workers = [self.processes.start_warm_worker(self.pool, *options, **CATALOG) for _ in range(count)]
+        options, settings = ("--limit", str(limit), "--grace", "0"), {**CATALOG, **settings}
+        workers = [self.processes.start_warm_worker(self.pool, *options, **settings) for _ in range(count)]
         for worker in workers:
             self.processes.wait_for_output(worker, "started!")
         return [Victim(worker) for worker in workers]
@@ -170,7 +170,7 @@ class Outcome:
     rescuer: Victim
 
 
-def inject_faults(cluster: Cluster) -> Outcome:
+def inject_faults(cluster: Cluster, rescuer_settings: Mapping[str, str]) -> Outcome:
     """Give each worker one job and a different fault, then start a worker that rescues the jobs."""
     victims = dict(zip(FAULTS, cluster.start_workers(len(FAULTS)), strict=True))
     for child in _wait_for_children(victims[NEVER_STARTED]):
@@ -181,7 +181,7 @@ def inject_faults(cluster: Cluster) -> Outcome:
     faults = {cluster.claimed_job(victim, job_ids): fault for fault, victim in victims.items()}
     frozen = _kill_and_freeze(cluster, victims)
     fault_time = time.monotonic()
-    (rescuer,) = cluster.start_workers(1, limit=4)
+    (rescuer,) = cluster.start_workers(1, limit=4, **rescuer_settings)
     recovered = _wait_for_recovery(cluster, faults, fault_time)
     for process in frozen:
         process.resume()

@@ -86,7 +86,7 @@ def test_the_state_after_a_rescue(
     lost = run(state_type)
     lost.state_type, lost.run_count = state_type, run_count
     client: Any = FakeClient(lost)
-    asyncio.run(Rescuer(client, "any", {}, set()).reschedule(lost.id, "Its worker was lost."))
+    asyncio.run(Rescuer(client, "any", {}, set(), lambda: NOON).reschedule(lost.id, "Its worker was lost."))
     assert client.states == ([expected] if expected else [])
     assert client.tags == (["code:worker.lost"] if expected is StateType.FAILED else [])
 
