@@ -149,5 +149,7 @@ class FolderUpload:
         self._unfinished.unlink()
 
     def abort(self) -> None:
-        self._file.close()
-        self._unfinished.unlink(missing_ok=True)
+        try:
+            self._file.close()
+        finally:  # closing writes buffered data, which fails if the disk is full
+            self._unfinished.unlink(missing_ok=True)

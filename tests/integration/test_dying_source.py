@@ -1,9 +1,13 @@
-"""Test that an export stores nothing if its source fails, stalls or is cancelled during COPY."""
+"""Test that an export stores nothing if its source fails, stalls or is cancelled during COPY.
+
+The same applies if the disk is full.
+"""
 
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -11,14 +15,17 @@ import pytest
 from sqlalchemy import Engine, String, func, literal, select
 from sqlalchemy.pool import NullPool
 
-from flows.errors import ExportError, SourceCancelled, SourceTimeout, SourceUnavailable
+from flows.errors import ExportError, SourceCancelled, SourceTimeout, SourceUnavailable, StorageFull
 from flows.formats.csv.options import PRESETS
 from flows.rows.pipeline import Records
 from flows.sources.postgresql import copy_out
 from flows.sources.snapshot import Snapshot, open_engine, snapshot
-from flows.storage.protocol import upload
+from flows.storage.folder import FolderStorage
+from flows.storage.protocol import Storage, upload
 from flows.storage.s3 import PART_BYTES, S3Storage
+from tests.support.chaos_faults import exhausted_connections
 from tests.support.running_stack import Stack
+from tests.support.small_disk import small_disk
 
 PLAIN = PRESETS["plain"]
 WIDE = func.repeat("x", 1000, type_=String)
@@ -39,7 +46,7 @@ def open_snapshot(engine: Engine, seconds: int = 60) -> Iterator[Snapshot]:
 
 
 def store_with_fault(
-    engine: Engine, storage: S3Storage, key: str, at_bytes: int, fault: Callable[[int], Any]
+    engine: Engine, storage: Storage, key: str, at_bytes: int, fault: Callable[[int], Any]
 ) -> None:
     """Store the result of a COPY. Cause the fault once, after at least `at_bytes` bytes have been written."""
     with open_snapshot(engine) as snap, upload(storage, key) as target:
@@ -88,6 +95,24 @@ def test_a_copy_without_a_fault_is_stored_completely(
     store_with_fault(engine, storage, key, 1, lambda _: None)
     content = s3.get_object(Bucket=stack.bucket, Key=f"tests/{key}")["Body"].read()
     assert content.count(b"\n") == 200_000
+
+
+def test_a_full_disk_in_the_middle_of_an_export_is_reported_and_freed(engine: Engine, tmp_path: Path) -> None:
+    storage, written = FolderStorage(tmp_path, ""), []
+    with small_disk(tmp_path, kibibytes=4096):
+        with pytest.raises(StorageFull) as raised:
+            store_with_fault(engine, storage, "job/1.csv", 1, written.append)
+        assert [path.name for path in tmp_path.rglob("*")] == ["job"]
+    assert written, "the disk was full before the first row"
+    assert not raised.value.retryable
+
+
+def test_exhausted_connections_are_reported_until_one_is_free(engine: Engine, stack: Stack) -> None:
+    with exhausted_connections(stack), pytest.raises(SourceUnavailable) as raised, open_snapshot(engine):
+        pass
+    assert raised.value.retryable
+    with open_snapshot(engine) as snap:
+        assert snap.scalar(select(literal(1))) == 1
 
 
 def test_a_query_beyond_its_time_limit_is_a_timeout(engine: Engine) -> None:

@@ -7,8 +7,8 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psutil
@@ -18,7 +18,7 @@ from tests.support.extra_processes import ExtraProcesses
 from tests.support.running_stack import Stack
 from tests.support.tcp_proxy import CLEAR, TcpProxy, Weather
 
-MAX_FAULT_SECONDS = 6.0
+MAX_FAULT_SECONDS = 4.0
 WORKERS, RUNS_PER_WORKER = 2, 4
 CONNECTIONS = {
     "PREFECT_API_URL": "Prefect",
@@ -31,6 +31,20 @@ TERMINATE = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()
 """
+
+
+@contextmanager
+def exhausted_connections(stack: Stack) -> Iterator[None]:
+    """Open connections as the service's role until PostgreSQL accepts no more, and close them at the end."""
+    connections: list[Any] = []
+    try:
+        with suppress(psycopg.OperationalError):
+            while True:
+                connections.append(psycopg.connect(stack.database_url.replace("+psycopg", "")))
+        yield
+    finally:
+        for connection in connections:
+            connection.close()
 
 
 class Faults:
@@ -65,6 +79,9 @@ class Faults:
     def close(self) -> None:
         for proxy in self._proxies.values():
             proxy.close()
+
+    def lines_about(self, job_id: str) -> str:
+        return "\n".join(self._processes.lines_about(job_id))
 
     def inject(self) -> None:
         """Inject one random fault and wait until it is over."""
@@ -153,16 +170,8 @@ class Faults:
             connection.execute(TERMINATE)
 
     def _exhaust_connections(self) -> None:
-        """Open connections as the service's role until PostgreSQL accepts no more."""
-        connections: list[Any] = []
-        try:
-            with suppress(psycopg.OperationalError):
-                while True:
-                    connections.append(psycopg.connect(self.stack.database_url.replace("+psycopg", "")))
+        with exhausted_connections(self.stack):
             self._sleep()
-        finally:
-            for connection in connections:
-                connection.close()
 
     def _part_killer(self, role: str) -> Callable[[], None]:
         def kill() -> None:
