@@ -5,7 +5,8 @@ TEST_PROCESSES := 2
 MINUTES ?= 30
 # The tests that write figures to docs/guarantees.md.
 GUARANTEES := tests/integration/test_one_snapshot.py tests/acceptance/test_one_click_one_export.py \
-	tests/acceptance/test_file_is_the_table.py tests/faults tests/acceptance/test_fair_share.py
+	tests/acceptance/test_file_is_the_table.py tests/faults tests/acceptance/test_fair_share.py \
+	tests/unit/schedules/test_recurrence.py::test_a_daily_schedule_runs_once_on_days_of_clock_changes
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 ADVISORIES := https://api.osv.dev
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.timeout(900)
 POOL = "turns"
 LIMIT, SLOTS = 3, 4  # there are two workers with two slots each
 MAX_JOB_TIMES = 2
+STARTS_AT_ONCE = 8
 BACKLOGS = {"ada": 40, "carol": 8}
 LONG_RUN_BACKLOGS = {"ada": 200, "carol": 8}
 
@@ -61,7 +62,7 @@ def runs(
     """Wait for Bob's only run to finish, and then return the current state of all callers' runs."""
     backlogs = LONG_RUN_BACKLOGS if is_long_run else BACKLOGS
     owners = [callers[name] for name, number in backlogs.items() for _ in range(number)]
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(STARTS_AT_ONCE) as pool:
         ids = list(pool.map(start, owners))
     (bobs_run,) = flow_runs.wait_until_finished(prefect, start(callers["bob"]))
     others = [flow_runs.read(prefect, run_id) for run_id in ids]

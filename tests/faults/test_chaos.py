@@ -18,7 +18,7 @@ from tests.support.running_stack import Stack
 
 SOME_JOBS, SOME_FAULTS = 6, 6
 ALL_JOBS, ALL_FAULTS = 500, 200
-MAX_SECONDS = 600.0  # a busy machine may reach this limit before it has started all exports
+MAX_SECONDS = 540.0  # a busy machine may reach this limit before it has started all exports
 RECOVERY_SECONDS = 60.0
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 # A job may fail with one of these codes if faults interrupted all of its attempts.
@@ -67,7 +67,8 @@ def test_exports_survive_random_faults(
             "left behind": add_orphans(guarantees, chaos, prefect, storage),
             "failed polls": add_polls(guarantees, chaos),
         }
-    assert {name: texts for name, texts in violations.items() if texts} == {}, f"seed {guarantees.seed}"
+    for name, texts in violations.items():
+        assert texts == [], f"{name}, seed {guarantees.seed}:\n" + "\n".join(texts)
     assert seconds <= RECOVERY_SECONDS
 
 
@@ -78,7 +79,8 @@ def add_lost(
         f"{job_id} has not ended: {flow_runs.describe_states(prefect, job_id)}" for job_id in chaos.unfinished
     ]
     failed = chaos.with_status("error")
-    lost += [f"{job['id']}: {job['error']}" for job in failed if job["error"]["code"] not in EXPECTED_ERRORS]
+    unexpected = [job for job in failed if job["error"]["code"] not in EXPECTED_ERRORS]
+    lost += [f"{job['id']}: {job['error']}\n{faults.lines_about(job['id'])}" for job in unexpected]
     jobs = len(chaos.reports)
     chaos.reports[UNKNOWN] = "brief-orders"
     is_noticed = UNKNOWN in chaos.poll_unfinished()
@@ -120,7 +122,7 @@ def add_orphans(
     planted = {f"{job_id}/98.csv", f"{job_id}/99.csv"}
     storage.s3.put_object(Bucket=storage.bucket, Key=f"{job_id}/98.csv", Body=secrets.token_bytes(8))
     storage.s3.create_multipart_upload(Bucket=storage.bucket, Key=f"{job_id}/99.csv")
-    owned = {f"{job['id']}/{job['attempt']}.csv" for job in chaos.with_status("done")}
+    owned = chaos.stored_keys()
     before = storage.keys_of(chaos.reports) - owned
     sweep(prefect)
     orphans = sorted(storage.keys_of(chaos.reports) - owned)

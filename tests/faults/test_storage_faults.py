@@ -21,7 +21,7 @@ from tests.support.s3_proxy import Fault, Operation, Rule, S3Proxy
 SMALL, MANY_PARTS = 1000, 2 * PART_BYTES + 1000
 ALWAYS = 10**6
 NOT_INJECTED = "the fault was not injected"
-SILENCE_SECONDS = 4.0
+SILENCE_SECONDS = 3.0
 SAMPLE, RUNS = 10, 3
 FINAL_FAULTS = ("AccessDenied", "silent before", "silent after")
 

@@ -70,6 +70,11 @@ class ExtraProcesses:
     def output(self, process: subprocess.Popen[bytes]) -> str:
         return self._logs[process.pid].read_text(errors="replace")
 
+    def lines_about(self, text: str) -> list[str]:
+        """Return the lines that contain the text from the output of all processes."""
+        outputs = [log.read_text(errors="replace") for log in self._logs.values()]
+        return [line for output in outputs for line in output.splitlines() if text in line]
+
     def wait_for_output(self, process: subprocess.Popen[bytes], text: str) -> None:
         deadline = time.monotonic() + READY_TIMEOUT_SECONDS
         while text not in self.output(process):

@@ -123,13 +123,13 @@ class S3Proxy:
         fault = self._fault_of(request)
         if fault == "reset before":
             raise _Cut
+        head = re.sub(rb"(?im)^expect:.*\r\n", b"", request.head)
+        if head != request.head:  # otherwise, the client would wait before it sends the body
+            client.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         if fault in ("SlowDown", "InternalError", "AccessDenied", "error with status 200", "silent before"):
             _skip(reader, request.length)
             _fail(client, fault)
             return
-        head = re.sub(rb"(?im)^expect:.*\r\n", b"", request.head)
-        if head != request.head:
-            client.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         server.sendall(head)
         if fault == "reset in the middle":
             _copy(reader, server, request.length // 2)

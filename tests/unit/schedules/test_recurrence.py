@@ -17,6 +17,7 @@ from flows.schedules.recurrence import EARLIEST, LATEST, Recurrence, _calendar_r
 from flows.schedules.recurrence_model import parse_recurrence
 from flows.schedules.relative_range import Relative
 from tests.support.clock import NOON
+from tests.support.guarantee_table import GuaranteeTable
 
 BERLIN, NEW_YORK = ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York")
 CHANGES = [
@@ -251,15 +252,28 @@ DAILY = [
 ]
 
 
-@pytest.mark.parametrize(("zone", "day"), CHANGES)
-@pytest.mark.parametrize("recurrence", DAILY, ids=str)
-def test_a_daily_schedule_runs_once_on_days_of_clock_changes(
-    recurrence: dict[str, str], zone: str, day: datetime
-) -> None:
+def runs_daily(recurrence: dict[str, str], zone: str, day: datetime) -> bool:
+    """Return whether the schedule runs exactly once on each of five days. The clocks change on the third."""
     begin = (day - timedelta(days=2)).replace(tzinfo=ZoneInfo(zone))
     slots = next_slots({**recurrence, "timeZone": zone}, begin - timedelta(seconds=1), 5)
     days = [slot.astimezone(ZoneInfo(zone)).date() for slot in slots]
-    assert days == [(day + timedelta(days=n - 2)).date() for n in range(5)]
+    return days == [(day + timedelta(days=n - 2)).date() for n in range(5)]
+
+
+def test_a_daily_schedule_runs_once_on_days_of_clock_changes(guarantees: GuaranteeTable) -> None:
+    changes = [change.values for change in CHANGES]
+    cases = [(recurrence, *change) for recurrence in DAILY for change in changes]
+    violations = [case for case in cases if not runs_daily(*case)]
+    twice_daily = {"every": "PT12H", "anchor": "2024-01-01T00:00:00Z"}
+    guarantees.add(
+        "G12: a daily schedule runs once on days of clock changes",
+        len(cases),
+        len(violations),
+        f"{len(DAILY)} schedules, both changes in three time zones",
+        "a schedule that runs every twelve hours runs twice",
+        not runs_daily(twice_daily, *changes[0]),
+    )
+    assert violations == []
 
 
 def planned_by(schedule: timetable.Schedule, run_times: Iterable[datetime], at_least: int) -> list[datetime]:
