@@ -180,7 +180,7 @@ def copy_to_mariadb(url: str, survey: Survey, target_url: str) -> str:
             scope = "id" if table == "surveys" else "survey_id"
             file = Path(folder) / table
             query = f"COPY (SELECT {columns} FROM {table} WHERE {scope} = '{survey.id}' ORDER BY 1) TO STDOUT"  # noqa: S608
-            with file.open("wb") as rows, source.cursor().copy(query) as copy:  # type: ignore[call-overload]
+            with file.open("wb") as rows, source.cursor().copy(query) as copy:
                 for block in copy:
                     rows.write(block)
             destination.exec_driver_sql(f"CREATE TABLE {table} ({definition})")

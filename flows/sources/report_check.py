@@ -81,10 +81,10 @@ def describe(error: exc.DBAPIError, database: str) -> str:
     """
     role = f"database {database}" if database else "REPORTS_DATABASE_URL"
     advice = f" Grant SELECT to the role of {role}." if _is_denied(error) else ""
-    return f"{_message(error)}.{advice}"
+    return f"{message(error)}.{advice}"
 
 
-def _message(error: exc.DBAPIError) -> str:
+def message(error: exc.DBAPIError) -> str:
     """Return the first line of the driver's message."""
     details = getattr(getattr(error.orig, "diag", None), "message_primary", None)
     arguments = error.orig.args if error.orig is not None else ()

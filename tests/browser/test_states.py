@@ -14,8 +14,8 @@ from playwright.sync_api import Page, Route, expect
 
 from flows.runs.tags import EXPIRED_TAG
 from tests.browser.conftest import SAMPLE, Open, export_id
-from tests.browser.slow_reports.exact_values import ROWS as EXACT_ROWS
 from tests.browser.slow_reports import two_million
+from tests.browser.slow_reports.exact_values import ROWS as EXACT_ROWS
 from tests.browser.slow_reports.wide_orders import ROWS
 from tests.support.blockable_proxy import BlockableProxy
 from tests.support.export_client import ARTICLES_REQUEST, follow, start
@@ -281,7 +281,7 @@ def test_two_million_rows_can_be_paged_filtered_and_exported(
     page.get_by_label("Page", exact=True).fill("80000")
     page.get_by_label("Page", exact=True).press("Enter")
     expect(page.get_by_text(re.compile("1,999,976.2,000,000 of 2,000,000 rows"))).to_be_visible()
-    expect(page.locator("tbody td[data-label=Number]").last).to_have_text("2,000,000")
+    expect(page.locator("tbody td[data-label=Number]").last).to_have_text("2000000")
     page.get_by_label("Number", exact=True).fill("1999999")
     page.get_by_label("Number", exact=True).press("Enter")
     expect(page.get_by_text(re.compile("^1.1 of 1 row"))).to_be_visible()
