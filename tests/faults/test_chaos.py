@@ -117,13 +117,15 @@ def add_wrong_files(guarantees: GuaranteeTable, chaos: Chaos) -> list[str]:
 def add_orphans(
     guarantees: GuaranteeTable, chaos: Chaos, prefect: httpx.Client, storage: Storage
 ) -> list[str]:
-    """Run the sweep, add the result to the guarantee table and return the keys of any remaining orphans."""
+    """Run the sweep, add the result to the guarantee table and describe any remaining orphans."""
     job_id = next(iter(chaos.ended))
     planted = {f"{job_id}/98.csv", f"{job_id}/99.csv"}
     storage.s3.put_object(Bucket=storage.bucket, Key=f"{job_id}/98.csv", Body=secrets.token_bytes(8))
     storage.s3.create_multipart_upload(Bucket=storage.bucket, Key=f"{job_id}/99.csv")
     owned = chaos.stored_keys()
     before = storage.keys_of(chaos.reports) - owned
+    # A job is reported as cancelled before its run has ended. The sweep skips runs that have not ended.
+    flow_runs.wait_until_finished(prefect, *chaos.reports, within_seconds=RECOVERY_SECONDS)
     sweep(prefect)
     orphans = sorted(storage.keys_of(chaos.reports) - owned)
     guarantees.add(
@@ -134,7 +136,7 @@ def add_orphans(
         "a planted object and a planted upload are found before the sweep",
         planted <= before,
     )
-    return orphans
+    return [f"{key}: {flow_runs.describe_states(prefect, key.partition('/')[0])}" for key in orphans]
 
 
 def sweep(prefect: httpx.Client) -> None:
