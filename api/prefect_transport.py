@@ -14,7 +14,7 @@ from collections.abc import Callable
 import httpx
 
 MAX_CALLS = 16  # the size of Prefect's own connection pool
-PROBE_TIMEOUT_SECONDS = 30.0
+PROBE_TIMEOUT_SECONDS = 5.0
 # Replace the pool if this many probes succeed on new connections while none of the pool's own calls gets a
 # response. A busy server answers probes sooner than calls, so a few successful probes prove nothing.
 MAX_SILENT_PROBES = 10

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -292,12 +292,16 @@ def test_a_broken_report_ends_a_strict_start(stack: Up, tmp_path: Path) -> None:
         "REPORTS_STORAGE_URL": f"file://{tmp_path}/files",
     }
     with up(tmp_path / "data", "--strict", **settings) as strict:
-        strict.wait_for_output("Deployments of prefect.yaml  ")
-        processes = strict.processes()
+        processes: set[psutil.Process] = set()
+        with suppress(psutil.NoSuchProcess):
+            while strict.process.poll() is None:
+                processes.update(strict.processes())
+                time.sleep(0.02)
         assert strict.process.wait(READY_TIMEOUT_SECONDS) == 1
+        assert processes
         assert "without_column.py: Table surveys has no column no_such_column." in strict.output
         assert "Traceback" not in strict.output
-        assert not survivors(processes, 0)
+        assert not survivors([*processes], 0)
 
 
 def test_stop_leaves_no_process_and_restart_keeps_all_data(stack: Up) -> None:

@@ -1,6 +1,7 @@
 """Test that the accounts in deployments/policies have exactly the permissions that the service needs."""
 
 import json
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -105,7 +106,22 @@ def account(administrator: s3_server.S3Server) -> s3_server.S3Server:
     iam.attach_user_policy(UserName="exports", PolicyArn=arn)
     key = iam.create_access_key(UserName="exports")["AccessKey"]
     iam.close()
-    return s3_server.S3Server(administrator.endpoint, key["AccessKeyId"], key["SecretAccessKey"])
+    server = s3_server.S3Server(administrator.endpoint, key["AccessKeyId"], key["SecretAccessKey"])
+    wait_for_account(server)
+    return server
+
+
+def wait_for_account(server: s3_server.S3Server) -> None:
+    """Wait until the S3 server has applied the new account and its policy."""
+    client, deadline = server.client("s3"), time.monotonic() + 20
+    while True:
+        try:
+            client.head_bucket(Bucket=BUCKET)
+            break
+        except ClientError:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+    client.close()
 
 
 @pytest.fixture
