@@ -37,7 +37,7 @@ ROWS = 1_000
 ROW_COST = 1.4e-6
 # CPU seconds that an API process needs per poll. One process handles 5,000 polls per second.
 POLL_COST = 1 / 5_000
-# A Prefect server process opens up to 15 connections to PostgreSQL: 5 in its pool and 10 as overflow.
+# A Prefect server process keeps up to 15 connections to PostgreSQL in its pool.
 CONNECTIONS_PER_SERVER = 15
 # Parts of the service whose processes can each use only one core.
 SINGLE_CORE = {"prefect": "Prefect server process", "api": "API process"}

@@ -20,7 +20,6 @@ from prefect.client.schemas.objects import State
 from prefect.exceptions import Abort
 from prefect.runtime import flow_run
 from prefect.states import Completed
-from sqlalchemy.pool import NullPool
 
 from flows import audit, logs
 from flows.access.withdrawal import readable_reports
@@ -59,7 +58,7 @@ from flows.settings import Settings
 from flows.sources import choose
 from flows.sources.origin import UNKNOWN, Origin
 from flows.sources.protocol import Reading
-from flows.sources.snapshot import open_engine, snapshot
+from flows.sources.snapshot import shared_engine, snapshot
 from flows.storage.from_url import open_storage
 from flows.storage.protocol import Storage, Upload, content_disposition, object_key, storage_errors
 from flows.storage.protocol import upload as whole_or_absent
@@ -215,7 +214,7 @@ def _removed_on_failure(export: Export, receipt: Receipt) -> Iterator[None]:
 def fetch(export: Export) -> Generator[Opening | Records | Chunk, None, None]:
     """Yield the rows of the report, read from a single snapshot."""
     settings, request = export.settings, export.request
-    engine = open_engine(settings.url_of(request.report.database), CONNECT_SECONDS, poolclass=NullPool)
+    engine = shared_engine(settings.url_of(request.report.database), CONNECT_SECONDS)
     zone, seconds, silence = request.zone.key, settings.statement_seconds, settings.silence_seconds
     clock = partial(datetime.now, UTC)
     row_security = session_settings(request.report)
