@@ -15,12 +15,13 @@ from pathlib import Path
 
 from benchmarks import export_plots
 from benchmarks.export_findings import Findings, Result, Scenario, ratio
-from benchmarks.export_ways import ALL, FEW, LIMIT, MILLION, WAYS, Way
+from benchmarks.export_ways import ALL, FEW, LIMIT, MILLION, OUR_PROGRAM, WAYS, Way
 from benchmarks.exporting import separate_stack
 from benchmarks.measured_process import MeasurementFailed, measure_process
 from benchmarks.measured_storage import SINK, WEED, Target, discarding_sink, open_target
 from benchmarks.outcome import print_line, print_result, print_table
 from benchmarks.survey_data import Survey, copy_to_sqlite, create_database
+from deployments.warm_worker.processes.pool import ENVIRONMENT
 from tests.support.running_stack import Stack, clean_environment
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -66,6 +67,8 @@ class Bench:
             parameters = {**location, **way.parameters(survey, self.database_url)}
             os.sync()  # flush writes left over from the previous turn, so that they do not slow down this one
             environment = self._environment(target, bucket, url)
+            if way.command == OUR_PROGRAM:
+                environment |= ENVIRONMENT
             timeout = 60 + survey.rows / 2000
             measurement = measure_process(way.command, parameters, environment, timeout, self._log(way))
             result.stored_bytes = sum(stored["Size"] for stored in target.objects(bucket))

@@ -16,6 +16,16 @@ from deployments.warm_worker.processes.process import WarmProcess
 # Starting a process slows down other runs, so a replacement is started after this many seconds, unless a run
 # needs it earlier.
 REFILL_DELAY_SECONDS = 1.0
+# Environment variables that the processes read when they start.
+ENVIRONMENT = {
+    # Prefect responds with 500 while its database restarts. Without this setting, runs would then fail. The
+    # worker retries its own calls anyway.
+    "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500",
+    # By default, Arrow and malloc keep the memory of freed blocks. With these settings, they return it, which
+    # reduces the peak memory of an export by 20 to 50 MB.
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+    "MALLOC_MMAP_THRESHOLD_": str(256 << 10),
+}
 
 
 class WarmProcessPool:
@@ -35,10 +45,8 @@ class WarmProcessPool:
         self._waiting = self._preparing = self._busy = 0
 
     async def __aenter__(self) -> "WarmProcessPool":
-        # Prefect responds with 500 while its database restarts. Without this setting, runs would then fail.
-        # The child processes read the setting when they import Prefect. The worker retries its own calls
-        # anyway.
-        os.environ.setdefault("PREFECT_CLIENT_RETRY_EXTRA_CODES", "500")
+        for name, value in ENVIRONMENT.items():
+            os.environ.setdefault(name, value)
         for _ in range(self._size):
             self._add_process(0)
         return self
