@@ -7,8 +7,8 @@ database has to compare all keys.
 
 import argparse
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -31,6 +31,7 @@ from flows.sources.snapshot import Snapshot, open_engine, snapshot
 from tests.support import mariadb, postgres
 
 SECONDS = 600
+DATABASES = POSTGRESQL, SQLITE, MARIADB = "PostgreSQL", "SQLite", "MariaDB"
 BUFFER_POOL = "1G"  # a million rows fit into it, as they fit into the caches of the other databases
 
 
@@ -91,25 +92,33 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.key_check", description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--databases", nargs="+", default=DATABASES, choices=DATABASES)
     options = parser.parse_args()
     survey = Survey(options.rows)
     results: dict[str, Any] = {}
-    with (
-        postgres.running() as server,
-        mariadb.running(BUFFER_POOL) as mariadb_url,
-        TemporaryDirectory() as folder,
-    ):
-        url = create_database(server, [survey])
-        urls = {
-            "PostgreSQL": url.replace("://", "+psycopg://", 1),
-            "SQLite": copy_to_sqlite(url, [survey], Path(folder) / "survey.db"),
-            "MariaDB": copy_to_mariadb(url, survey, mariadb_url),
-        }
+    with databases(survey, options.databases) as urls:
         for database, database_url in urls.items():
             medians = measure(database_url, survey, options.rounds)
             results[database] = {name: round(share(medians, name), 2) for name in ("proved", "compared")}
             print_table((f"{database}, {options.rows:,} rows", "s"), list(medians.items()))
     print_result(benchmark="key_check", rows=options.rows, percent_of_reading=results)
+
+
+@contextmanager
+def databases(survey: Survey, names: Sequence[str]) -> Iterator[dict[str, str]]:
+    """Create the survey in each of the databases, and yield the URLs of the databases by name."""
+    urls: dict[str, str] = {}
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory()))
+        url = create_database(stack.enter_context(postgres.running()), [survey])
+        if POSTGRESQL in names:
+            urls[POSTGRESQL] = url.replace("://", "+psycopg://", 1)
+        if SQLITE in names:
+            urls[SQLITE] = copy_to_sqlite(url, [survey], folder / "survey.db")
+        if MARIADB in names:
+            server = stack.enter_context(mariadb.running(BUFFER_POOL))
+            urls[MARIADB] = copy_to_mariadb(url, survey, server)
+        yield urls
 
 
 if __name__ == "__main__":
