@@ -42,17 +42,20 @@ class JobServer:
 
     async def deployment(self) -> DeploymentResponse:
         if self._deployment is None:
-            try:
-                self._deployment = await self.client.read_deployment_by_name(self._name)
-            except ObjectNotFound as error:
-                message = f"the deployment {self._name} is not registered in Prefect"
-                raise ObjectNotFound(error.http_exc, message) from None
+            self._deployment = await self._read_deployment()
         return self._deployment
+
+    async def _read_deployment(self) -> DeploymentResponse:
+        try:
+            return await self.client.read_deployment_by_name(self._name)
+        except ObjectNotFound as error:
+            message = f"the deployment {self._name} is not registered in Prefect"
+            raise ObjectNotFound(error.http_exc, message) from None
 
     async def check(self) -> None:
         """Raise Unavailable if Prefect does not respond or the deployment does not exist."""
         async with self.answering():  # starts use the known deployment meanwhile
-            self._deployment = await self.client.read_deployment_by_name(self._name)
+            self._deployment = await self._read_deployment()
 
     @asynccontextmanager
     async def answering(self) -> AsyncIterator[None]:

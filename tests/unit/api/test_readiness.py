@@ -1,13 +1,17 @@
 """Test that requests share readiness checks, and that the checks report stale keys."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
+from httpx import HTTPStatusError, Request, Response
+from prefect.exceptions import ObjectNotFound
 
+from api.prefect_server import JobServer
 from api.readiness import (
     CACHED_SECONDS,
     SECONDS_BETWEEN_WRITES,
@@ -15,6 +19,7 @@ from api.readiness import (
     Degraded,
     ReadinessChecks,
     StorageCheck,
+    reason_of,
 )
 from flows.errors import SourceUnavailable
 from flows.storage.folder import FolderStorage
@@ -167,3 +172,19 @@ def test_a_failed_storage_is_written_to_until_it_works(
     (tmp_path / "files").unlink()
     assert check_storage(8)[0] == "write"
     assert check_storage(10) == ["check"]
+
+
+@pytest.mark.parametrize("read", [JobServer.check, JobServer.deployment])
+def test_a_missing_deployment_is_named(read: Callable[[JobServer], Awaitable[object]]) -> None:
+    class EmptyPrefect:
+        async def read_deployment_by_name(self, _: str) -> None:
+            response = HTTPStatusError("404", request=Request("GET", "http://t"), response=Response(404))
+            raise ObjectNotFound(response) from response
+
+    def client(**_: object) -> Any:
+        return EmptyPrefect()
+
+    server = JobServer("export-report/export", 5, client)
+    with pytest.raises(Exception, match="export-report/export") as raised:
+        asyncio.run(read(server))
+    assert reason_of(raised.value) == "the deployment export-report/export is not registered in Prefect"
