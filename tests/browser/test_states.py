@@ -278,14 +278,14 @@ def test_two_million_rows_can_be_paged_filtered_and_exported(
     opened = open_page(TALL, slow_api.url)
     page = opened.page
     watch_long_tasks(page)
-    expect(page.get_by_text(re.compile("^1.25 of 2,000,000 rows"))).to_be_visible()
+    expect(page.get_by_text(re.compile("^1.25 of 2,000,000 rows"))).to_be_visible(timeout=SOON)
     page.get_by_label("Page", exact=True).fill("80000")
     page.get_by_label("Page", exact=True).press("Enter")
-    expect(page.get_by_text(re.compile("1,999,976.2,000,000 of 2,000,000 rows"))).to_be_visible()
+    expect(page.get_by_text(re.compile("1,999,976.2,000,000 of 2,000,000 rows"))).to_be_visible(timeout=SOON)
     expect(page.locator("tbody td[data-label=Number]").last).to_have_text("2000000")
     page.get_by_label("Number", exact=True).fill("1999999")
     page.get_by_label("Number", exact=True).press("Enter")
-    expect(page.get_by_text(re.compile("^1.1 of 1 row"))).to_be_visible()
+    expect(page.get_by_text(re.compile("^1.1 of 1 row"))).to_be_visible(timeout=SOON)
     page.goto(TALL)
     watch_long_tasks(page)
     with page.expect_download(timeout=LATER) as download:
