@@ -110,6 +110,39 @@ def test_a_key_without_a_unique_index_is_accepted_if_it_is_unique(engine: Engine
     assert rows_of(engine, report) == 5
 
 
+# With these types, the owner's code equals two different codes of a unique column.
+IGNORING_CASE = {
+    "sqlite": ("TEXT COLLATE NOCASE", "TEXT"),
+    "mysql": ("VARCHAR(9) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci", "VARCHAR(9) COLLATE latin1_bin"),
+}
+
+
+def test_a_join_that_ignores_case_multiplies_rows(engine: Engine) -> None:
+    codes = Table("codes", MetaData(), Column("code", String, primary_key=True), Column("label", String))
+    owners = Table("owners", MetaData(), Column("id", Integer, primary_key=True), Column("code", String))
+    joined = select(owners.c.id, codes.c.label).join_from(owners, codes, owners.c.code == codes.c.code)
+    report = Report(name="owners", title="Owners", select=joined, key=owners.c.id)
+    types = IGNORING_CASE.get(engine.dialect.name.replace("mariadb", "mysql"), ("text", "text"))
+    with engine.begin() as connection:
+        for statement in (
+            f"CREATE TABLE owners (id INTEGER PRIMARY KEY, code {types[0]})",
+            f"CREATE TABLE codes (code {types[1]} PRIMARY KEY, label VARCHAR(9))",
+            "INSERT INTO owners VALUES (7, 'x')",
+            "INSERT INTO codes VALUES ('x', 'lower'), ('X', 'upper')",
+        ):
+            connection.exec_driver_sql(statement)
+    try:
+        if engine.dialect.name == "postgresql":
+            assert rows_of(engine, report) == 1
+            return
+        with pytest.raises(KeyInvalid, match="several rows have the value 7"):
+            rows_of(engine, report)
+    finally:
+        with engine.begin() as connection:
+            connection.exec_driver_sql("DROP TABLE owners")
+            connection.exec_driver_sql("DROP TABLE codes")
+
+
 def test_indexes_that_cover_only_some_rows_prove_nothing(scratch_url: str) -> None:
     engine = open_engine(scratch_url, connect_seconds=5, poolclass=NullPool)
     with engine.begin() as connection:

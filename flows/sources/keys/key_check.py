@@ -24,7 +24,7 @@ def count_rows(snapshot: Snapshot, request: ExportRequest) -> int:
         keys,
         request.report.key,
         lambda table: unique_columns(connection, table),
-        compares_text=connection.dialect.name != "sqlite",
+        compares_text=connection.dialect.name == "postgresql",
     )
     key: ColumnElement[Any] = keys.subquery().c.key
     # Counting distinct keys is slow, so it is avoided if the keys are known to be unique.

@@ -49,9 +49,9 @@ def has_unique_rows(
     """Return whether all non-null keys are certain to be unique.
 
     `unique_columns` returns the sets of columns that are unique in a table. If `compares_text` is false,
-    equalities between two text columns are ignored. SQLite needs this, because it compares two columns with
-    the collation of the first, such as NOCASE. Different strings in the second column may be equal in that
-    collation.
+    equalities between two text columns are ignored. Only PostgreSQL refuses to compare columns whose
+    collations differ. SQLite uses the collation of the first column, such as NOCASE, and MySQL that of the
+    column whose character set is Unicode. Different strings in a unique column may be equal in it.
     """
     column = _column(key)
     if column is None or column.table is None:

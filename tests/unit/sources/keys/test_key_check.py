@@ -95,22 +95,3 @@ def test_find_problem_ignores_unique_indexes(engine: Engine) -> None:
         keys = WITH_ITEMS.with_only_columns(orders.c.id.label("key"), maintain_column_froms=True)
         problem = key_check.find_problem(connection, REPORT, keys.subquery())
         assert "several rows have the value 2" in str(problem)
-
-
-def test_a_join_that_ignores_case_multiplies_rows() -> None:
-    engine = create_engine("sqlite://")
-    codes = Table("codes", MetaData(), Column("code", String, primary_key=True), Column("label", String))
-    owners = Table("owners", MetaData(), Column("id", Integer, primary_key=True), Column("code", String))
-    with engine.begin() as connection:
-        for statement in (
-            "CREATE TABLE owners (id INTEGER PRIMARY KEY, code TEXT COLLATE NOCASE)",
-            "CREATE TABLE codes (code TEXT PRIMARY KEY, label TEXT)",
-            "INSERT INTO owners VALUES (7, 'x')",
-            "INSERT INTO codes VALUES ('x', 'lower'), ('X', 'upper')",
-        ):
-            connection.exec_driver_sql(statement)
-    joined = select(owners.c.id, codes.c.label).join_from(owners, codes, owners.c.code == codes.c.code)
-    report = Report(name="owners", title="Owners", select=joined, key=owners.c.id)
-    with pytest.raises(KeyInvalid, match="several rows have the value 7"):
-        read(engine, report)
-    engine.dispose()
