@@ -12,6 +12,7 @@ from typing import Protocol
 from urllib.parse import quote
 
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.parsers import ResponseParserError
 
 from flows.errors import (
     ExportError,
@@ -34,6 +35,8 @@ _TEMPORARY = ("OperationAborted", "RequestTimeout", "SlowDown", "TooManyRequests
 # These codes mean that the body does not match the Content-MD5 header or the hash in the signature.
 _CORRUPTED = ("BadDigest", "XAmzContentSHA256Mismatch")
 _CODE = re.compile(r"[A-Za-z0-9.]{1,60}")
+# OSError includes time-outs. A truncated response, or one from a proxy, may not be valid XML.
+_ERRORS = (OSError, BotoCoreError, ClientError, ResponseParserError)
 
 logger = logging.getLogger(__name__)
 
@@ -116,7 +119,7 @@ def upload(storage: Storage, key: str) -> Iterator[Upload]:
 def _abort(started: Upload) -> None:
     try:
         started.abort()
-    except (OSError, BotoCoreError, ClientError):
+    except _ERRORS:
         logger.warning("could not abort an upload; the sweep will remove it", exc_info=True)
 
 
@@ -128,7 +131,7 @@ def storage_errors() -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, BotoCoreError, ClientError, TimeoutError) as error:
+    except _ERRORS as error:
         logger.exception("the storage failed")
         raise _classify(error) from error
 

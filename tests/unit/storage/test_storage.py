@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.parsers import ResponseParserError
 
 from flows.errors import (
     ExportError,
@@ -137,6 +138,7 @@ def client_error(code: str, status: int) -> ClientError:
         (TimeoutError(), StorageTimeout),
         (OSError(5, "Input/output error"), StorageUnavailable),
         (EndpointConnectionError(endpoint_url="https://s3.internal"), StorageUnavailable),
+        (ResponseParserError("unable to parse: <html>"), StorageUnavailable),
         (client_error("SlowDown", 503), StorageUnavailable),
         (client_error("XMinioStorageFull", 507), StorageFull),
         (client_error("QuotaExceeded", 403), StorageFull),
