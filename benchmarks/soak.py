@@ -99,15 +99,18 @@ async def poll(soak: Soak, url: str, number: int, deadline: float) -> None:
     """Poll one of the most recent jobs once a second. Open a new connection after an error."""
     parts = urlsplit(url)
     while time.monotonic() < deadline:
+        if not soak.jobs:  # the API closes connections that send no request
+            await asyncio.sleep(0.1)
+            continue
         try:
             reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
             while time.monotonic() < deadline:
                 started_at = time.monotonic()
-                if recent := soak.jobs[-RECENT_JOBS:]:
-                    target = f"/reports/csv?jobId={recent[number % len(recent)]}"
-                    request = f"GET {target} HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode()
-                    async with asyncio.timeout(TIMEOUT_SECONDS):
-                        soak.polls[await send_request(reader, writer, request)] += 1
+                recent = soak.jobs[-RECENT_JOBS:]
+                target = f"/reports/csv?jobId={recent[number % len(recent)]}"
+                request = f"GET {target} HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode()
+                async with asyncio.timeout(TIMEOUT_SECONDS):
+                    soak.polls[await send_request(reader, writer, request)] += 1
                 await asyncio.sleep(max(0.0, started_at + 1.0 - time.monotonic()))
             writer.close()
         except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:

@@ -20,7 +20,11 @@ from tests.support.chaos_faults import Faults
 from tests.support.extra_processes import create_pool, deploy_export, extra_processes, pool_settings
 from tests.support.running_stack import Stack
 
-CATALOG = {"REPORTS_CATALOG": "tests.faults.slow_reports", "REPORTS_RETRY_SECONDS": "1"}
+CATALOG = {
+    "REPORTS_CATALOG": "tests.faults.slow_reports",
+    "REPORTS_RETRY_SECONDS": "1",
+    "REPORTS_LOG_FORMAT": "json",  # so that a job's id and its traceback are on the same line
+}
 # Maps each report to the exclusive upper limit of its order numbers and to its share of the exports.
 REPORTS = {"brief-orders": ("SO-2023-000101", 9), "slow-orders": ("SO-2023-000201", 1)}
 FINAL = ("done", "error", "cancelled")
