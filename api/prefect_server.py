@@ -54,7 +54,7 @@ class JobServer:
 
     async def check(self) -> None:
         """Raise Unavailable if Prefect does not respond or the deployment does not exist."""
-        async with self.answering():  # starts use the known deployment meanwhile
+        async with self.answering():  # until it returns, starts use the deployment that is already known
             self._deployment = await self._read_deployment()
 
     @asynccontextmanager

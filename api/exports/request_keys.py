@@ -83,22 +83,22 @@ async def next_number(read_runs: ReadRuns) -> int:
     `read_runs` returns the existing runs, keyed by number. Deleted runs leave gaps in the numbers. An export
     after a gap is found reliably only if its number is at most 16.
     """
-    taken, numbers = 0, FIRST_NUMBERS
+    last, numbers = 0, FIRST_NUMBERS
     while numbers:
         runs = await read_runs(numbers)
         if answering := [number for number, run in runs.items() if is_unfinished(run)]:
             return max(answering)
         free = next(number for number in numbers if number not in runs)
-        taken = max((number for number in numbers if number < free), default=taken)
-        numbers = _between(taken, free)
-    return taken + 1
+        last = max((number for number in numbers if number < free), default=last)
+        numbers = _between(last, free)
+    return last + 1
 
 
-def _between(taken: int, free: int) -> list[int]:
+def _between(last: int, free: int) -> list[int]:
     """Return evenly spaced numbers to look up next, with `free` as the last one.
 
-    Returns an empty list once `taken` and `free` are adjacent.
+    Returns an empty list once `last` and `free` are adjacent.
     """
-    step = -(-(free - taken) // NUMBERS_PER_QUERY)
-    numbers = list(range(taken + step, free, step))
+    step = -(-(free - last) // NUMBERS_PER_QUERY)
+    numbers = list(range(last + step, free, step))
     return [*numbers, free] if numbers else []
