@@ -3,6 +3,7 @@
 import json
 import random
 import socket
+import sys
 from pathlib import Path
 
 # Linux uses ports 32768 and above for outgoing connections. The storage server adds 10,000 to each of its
@@ -10,6 +11,8 @@ from pathlib import Path
 LOWEST, HIGHEST = 12_000, 22_000
 GRPC_OFFSET = 10_000
 API_PORT, PREFECT_PORT = 8000, 4200
+
+_reservations: dict[int, socket.socket] = {}
 
 
 class PortTaken(Exception):
@@ -24,6 +27,25 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
             probe.bind((host, port))
         except OSError:
             return False
+    return True
+
+
+def reserve(port: int) -> bool:
+    """Reserve a port among the stacks of this machine until this process ends.
+
+    Otherwise, another stack could choose the same port before the server of this one has opened it. Returns
+    False if another process has reserved the port. Systems other than Linux have no abstract socket names, so
+    there every reservation succeeds.
+    """
+    if port in _reservations or sys.platform != "linux":
+        return True
+    reservation = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        reservation.bind(f"\0report-exports-port-{port}")
+    except OSError:
+        reservation.close()
+        return False
+    _reservations[port] = reservation
     return True
 
 
@@ -49,7 +71,7 @@ class Ports:
         """
         if port == 0:
             return self.any_free(role, host)
-        if is_free(port or default, host):
+        if self._is_usable(port or default, host, grpc=False):
             return self._remember(role, port or default)
         if port is None:
             return self.any_free(role, host)
@@ -57,7 +79,8 @@ class Ports:
 
     def _is_usable(self, port: int, host: str, grpc: bool) -> bool:
         needed = [port, port + GRPC_OFFSET] if grpc else [port]
-        return port not in self._chosen.values() and all(is_free(number, host) for number in needed)
+        is_usable = port not in self._chosen.values() and all(is_free(number, host) for number in needed)
+        return is_usable and reserve(port)
 
     def _remember(self, role: str, port: int) -> int:
         self._chosen[role] = port
