@@ -1,5 +1,6 @@
 """Choose free ports, and store them in the data directory so that a restart reuses them."""
 
+import atexit
 import json
 import random
 import socket
@@ -46,6 +47,7 @@ def reserve(port: int) -> bool:
         reservation.close()
         return False
     _reservations[port] = reservation
+    atexit.register(reservation.close)
     return True
 
 
