@@ -1,6 +1,7 @@
 """Test which recurrences are accepted, and that each slot runs exactly once."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import MAXYEAR, UTC, date, datetime, time, timedelta
 from itertools import islice, pairwise, takewhile
 from typing import Any
@@ -293,29 +294,55 @@ def planned_by(schedule: timetable.Schedule, run_times: Iterable[datetime], at_l
     return slots
 
 
-@pytest.mark.parametrize(("zone", "day"), CHANGES)
-@pytest.mark.parametrize(
-    ("recurrence", "hours_before"),
-    [
+@dataclass(frozen=True)
+class Outage:
+    """An outage of three slots near a clock change.
+
+    In the worst case, it starts after a slot but before the scheduler runs again.
+    """
+
+    schedule: timetable.Schedule
+    slots: list[datetime]
+    missed: int
+
+    def runs_each_slot_once(self, at_least: int) -> bool:
+        expected = self.slots[self.missed : self.missed + 6]
+        before, back = expected[0] - timedelta(seconds=1), expected[3] + timedelta(minutes=5)
+        slots = [slot for slot in planned_by(self.schedule, [before, back], at_least) if slot > before]
+        return slots == sorted(set(slots)) and slots[:6] == expected
+
+
+def outages(recurrence: dict[str, str], hours_before: int, zone: str, day: datetime) -> list[Outage]:
+    schedule = timetable.as_schedule(read({**recurrence, "timeZone": zone}))
+    begin = day.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC) - timedelta(hours=hours_before)
+    slots = timetable.next_slots(schedule, begin, 12)
+    return [Outage(schedule, slots, missed) for missed in range(4)]
+
+
+def test_each_slot_is_scheduled_once_after_an_outage_of_three_slots(guarantees: GuaranteeTable) -> None:
+    recurrences = [
         ({"cron": "30 2 * * *"}, 72),
         ({"every": "P1D", "anchor": "2024-01-01T01:30:00Z"}, 72),
         ({"cron": "0 * * * *"}, 2),
-    ],
-    ids=str,
-)
-def test_each_slot_is_scheduled_once_after_an_outage_of_three_slots(
-    recurrence: dict[str, str], hours_before: int, zone: str, day: datetime
-) -> None:
-    """Test the worst case, in which the outage starts after a slot but before the scheduler runs again."""
-    schedule = timetable.as_schedule(read({**recurrence, "timeZone": zone}))
-    begin = day.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC) - timedelta(hours=hours_before)
-    all_slots = timetable.next_slots(schedule, begin, 12)
+    ]
+    changes = [change.values for change in CHANGES]
+    cases = [
+        outage
+        for recurrence, hours_before in recurrences
+        for change in changes
+        for outage in outages(recurrence, hours_before, *change)
+    ]
     ahead = int(PLANNED_RUNS["PREFECT_SERVER_SERVICES_SCHEDULER_MIN_RUNS"])
-    for missed in range(4):
-        before, back = all_slots[missed] - timedelta(seconds=1), all_slots[missed + 3] + timedelta(minutes=5)
-        slots = [slot for slot in planned_by(schedule, [before, back], ahead) if slot > before]
-        assert slots == sorted(set(slots))
-        assert slots[:6] == all_slots[missed : missed + 6], all_slots[missed]
+    violations = [outage for outage in cases if not outage.runs_each_slot_once(ahead)]
+    guarantees.add(
+        "G12: a schedule runs once per slot after an outage",
+        len(cases),
+        len(violations),
+        "outages of three slots near both changes in three time zones, with a fake clock",
+        "a scheduler that plans only one run misses slots",
+        not all(outage.runs_each_slot_once(1) for outage in cases),
+    )
+    assert violations == []
 
 
 @pytest.mark.parametrize(("zone", "day"), CHANGES)
