@@ -5,6 +5,7 @@ import socket
 import struct
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 HOST = "127.0.0.1"
 CHUNK = 65_536
-Operation = Literal["Create", "Part", "Complete", "Abort", "Put", "Delete", "Get", "Other"]
+Operation = Literal["Create", "Part", "Complete", "Abort", "Put", "Delete", "Get", "List", "Other"]
 Fault = Literal[
     "reset before",
     "SlowDown",
@@ -42,16 +43,14 @@ class _Cut(Exception):
 
 @dataclass(frozen=True)
 class Rule:
-    """A fault that is injected into calls to one operation.
+    """A fault that is injected into the first `times` calls to one operation.
 
-    The first `skip` calls succeed, and the next `times` calls fail. `part` limits the rule to one part of an
-    upload.
+    `part` limits the rule to one part of an upload.
     """
 
     operation: Operation
     fault: Fault
     times: int = 1
-    skip: int = 0
     part: int | None = None
 
 
@@ -73,20 +72,20 @@ class S3Proxy:
         self._target = (parts.hostname or HOST, int(parts.port or 80))
         self._listener = socket.create_server((HOST, 0), backlog=128)
         self.url = f"http://{HOST}:{self._listener.getsockname()[1]}"
-        self._rule: Rule | None = None
+        self._rules: tuple[Rule, ...] = ()
         self._counting = threading.Lock()
-        self._seen = 0
-        self.hits = 0
+        self._calls = Counter[Rule]()
+        self.hits = Counter[Rule]()
         threading.Thread(target=self._accept, daemon=True).start()
 
     @contextmanager
-    def failing(self, rule: Rule) -> Iterator["S3Proxy"]:
-        self._seen = self.hits = 0
-        self._rule = rule
+    def failing(self, *rules: Rule) -> Iterator[None]:
+        """Inject faults during the block. `hits` counts the faults of each rule."""
+        self._rules = rules
         try:
-            yield self
+            yield
         finally:
-            self._rule = None
+            self._rules = ()
 
     def close(self) -> None:
         with suppress(OSError):
@@ -152,15 +151,15 @@ class S3Proxy:
 
     def _fault_of(self, request: Message) -> Fault | None:
         operation, part = _operation(request.start)
-        rule = self._rule
-        if rule is None or rule.operation != operation or rule.part not in (None, part):
-            return None
-        with self._counting:
-            self._seen += 1
-            if not rule.skip < self._seen <= rule.skip + rule.times:
-                return None
-            self.hits += 1
-            return rule.fault
+        for rule in self._rules:
+            if rule.operation == operation and rule.part in (None, part):
+                with self._counting:
+                    self._calls[rule] += 1
+                    if self._calls[rule] > rule.times:
+                        return None
+                    self.hits[rule] += 1
+                    return rule.fault
+        return None
 
 
 def _operation(start: str) -> tuple[Operation, int]:
@@ -173,6 +172,8 @@ def _operation(start: str) -> tuple[Operation, int]:
         return "Part", int(query["partNumber"][0])
     if "uploadId" in query:
         return ("Complete" if method == "POST" else "Abort"), 0
+    if "uploads" in query:
+        return "List", 0
     names: dict[str, Operation] = {"PUT": "Put", "DELETE": "Delete", "GET": "Get"}
     return (names.get(method, "Other") if is_object else "Other"), 0
 
