@@ -16,13 +16,12 @@ from pathlib import Path
 from benchmarks import export_plots
 from benchmarks.export_findings import Findings, Result, Scenario, ratio
 from benchmarks.export_ways import ALL, FEW, LIMIT, MILLION, OUR_PROGRAM, WAYS, Way
-from benchmarks.exporting import separate_stack
 from benchmarks.measured_process import MeasurementFailed, measure_process
 from benchmarks.measured_storage import SINK, WEED, Target, discarding_sink, open_target
 from benchmarks.outcome import print_line, print_result, print_table
 from benchmarks.survey_data import Survey, copy_to_sqlite, create_database
 from deployments.warm_worker.processes.pool import ENVIRONMENT
-from tests.support.running_stack import Stack, clean_environment
+from tests.support.running_stack import Stack, clean_environment, temporary_stack
 
 ROOT = Path(__file__).resolve().parent.parent
 ROUNDS_PER_SLOW_TURN = 3
@@ -106,7 +105,7 @@ def _check(records: int, rows: int) -> None:
 
 @contextmanager
 def open_bench(surveys: Sequence[Survey], names: Sequence[str], ways: Sequence[Way]) -> Iterator[Bench]:
-    with separate_stack() as stack, discarding_sink() as sink_url:
+    with temporary_stack() as stack, discarding_sink() as sink_url:
         print_line("creating the rows ...")
         database_url = create_database(stack.libpq_url, surveys)
         few = [

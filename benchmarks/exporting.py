@@ -3,15 +3,9 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
-
-from tests.support.running_stack import Stack, running_stack
 
 # Selects 986 rows from the sample data.
 SMALL_EXPORT = {"surveyId": "668b6fa3b8d693cd865b44bb", "from": "2024-7-19", "to": "2024-7-26"}
@@ -20,15 +14,6 @@ TIMEOUT_SECONDS = 240.0
 
 class ExportFailed(Exception):
     """The export failed or did not finish in time."""
-
-
-@contextmanager
-def separate_stack(settings: Mapping[str, str] | None = None) -> Iterator[Stack]:
-    with (
-        TemporaryDirectory(prefix="reports-", ignore_cleanup_errors=True) as folder,
-        running_stack(Path(folder) / "data", settings) as stack,
-    ):
-        yield stack
 
 
 def open_client(url: str, timeout_seconds: float = 30.0) -> httpx.AsyncClient:

@@ -16,9 +16,9 @@ from uuid import uuid4
 import httpx
 import psycopg
 
-from benchmarks.exporting import SMALL_EXPORT, open_client, separate_stack, time_to_link, wait_for_link
+from benchmarks.exporting import SMALL_EXPORT, open_client, time_to_link, wait_for_link
 from benchmarks.outcome import print_line, print_result, print_table
-from tests.support.running_stack import Stack
+from tests.support.running_stack import Stack, temporary_stack
 
 TIMES = 15
 POLL_SECONDS = 0.02
@@ -168,7 +168,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.history", description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000, help="finished exports (default: %(default)s)")
     rows = parser.parse_args().rows
-    with separate_stack() as stack:
+    with temporary_stack() as stack:
         empty, full = asyncio.run(compare(stack, rows))
     ratios = {name: full[name] / empty[name] for name in empty}
     print_table(

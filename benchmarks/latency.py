@@ -8,9 +8,10 @@ import argparse
 import asyncio
 from statistics import median
 
-from benchmarks.exporting import open_client, separate_stack, time_to_link
+from benchmarks.exporting import open_client, time_to_link
 from benchmarks.outcome import print_line, print_result, print_table
 from tests.support.extra_processes import create_pool, deploy_export, extra_processes, pool_settings
+from tests.support.running_stack import temporary_stack
 
 PROCESS = "stock"
 FAST_POLLING = {"PREFECT_WORKER_QUERY_SECONDS": "1"}
@@ -44,7 +45,7 @@ def main() -> None:
         help="turns of 4 exports by the warm worker and 1 by the process worker (default: %(default)s)",
     )
     turns = parser.parse_args().turns
-    with separate_stack() as stack, extra_processes(stack) as processes:
+    with temporary_stack() as stack, extra_processes(stack) as processes:
         with stack.prefect_client() as prefect:
             create_pool(prefect, PROCESS, "process")
             deploy_export(prefect, PROCESS, PROCESS)

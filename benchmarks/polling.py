@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from benchmarks.counting_proxy import Counts, counting_proxy
-from benchmarks.exporting import open_client, separate_stack, start_export, wait_for_link
+from benchmarks.exporting import open_client, start_export, wait_for_link
 from benchmarks.outcome import percentile, print_line, print_result, print_table
 from tests.support.extra_processes import (
     ExtraProcesses,
@@ -20,7 +20,7 @@ from tests.support.extra_processes import (
     extra_processes,
     pool_settings,
 )
-from tests.support.running_stack import Stack
+from tests.support.running_stack import Stack, temporary_stack
 
 POOL = "polled"
 JOBS = 20
@@ -80,7 +80,7 @@ def main() -> None:
     parser.add_argument("--pollers", type=int, default=2000)
     parser.add_argument("--seconds", type=float, default=30.0)
     options = parser.parse_args()
-    with separate_stack() as stack, extra_processes(stack) as processes:
+    with temporary_stack() as stack, extra_processes(stack) as processes:
         seconds, statuses, calls = asyncio.run(measure(stack, processes, options.pollers, options.seconds))
     ms = [1000 * s for s in seconds]
     p50, p99 = percentile(ms, 50), percentile(ms, 99)

@@ -7,8 +7,8 @@ import argparse
 from collections import defaultdict
 from statistics import median
 
-from benchmarks.exporting import separate_stack
 from benchmarks.outcome import print_line, print_result, print_table
+from tests.support.running_stack import temporary_stack
 from tests.support.worker_faults import FAULTS, Cluster, RecoveredJob, cluster_on, inject_faults
 
 
@@ -31,7 +31,7 @@ def main() -> None:
     )
     times = parser.parse_args().times
     with (
-        separate_stack() as stack,
+        temporary_stack() as stack,
         stack.prefect_client() as prefect,
         cluster_on(stack, prefect) as cluster,
     ):

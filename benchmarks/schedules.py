@@ -12,9 +12,10 @@ from statistics import median
 
 import httpx
 
-from benchmarks.exporting import open_client, separate_stack, start_export, wait_for_link
+from benchmarks.exporting import open_client, start_export, wait_for_link
 from benchmarks.outcome import percentile, print_line, print_result, print_table
 from tests.support.export_client import EMPTY_SURVEY
+from tests.support.running_stack import temporary_stack
 
 POLL_SECONDS = 0.05
 PAUSE_SECONDS = 0.3
@@ -87,7 +88,7 @@ def main() -> None:
         "--turns", type=int, default=40, help="turns of one start with and one without (default: %(default)s)"
     )
     options = parser.parse_args()
-    with separate_stack() as bare, separate_stack() as full:
+    with temporary_stack() as bare, temporary_stack() as full:
         times = asyncio.run(measure_alternately(bare.api_url, full.api_url, options.schedules, options.turns))
     rows = [(name, [1000 * s for s in seconds]) for name, seconds in times.items()]
     columns = ("schedules", "starts", "median ms", "p90 ms", "min ms")

@@ -7,6 +7,7 @@ every second, so `--seconds-per-start` sets the interval.
 
 import argparse
 import asyncio
+import itertools
 import multiprocessing
 import os
 import secrets
@@ -22,10 +23,10 @@ import httpx
 import psutil
 import psycopg
 
-from benchmarks.exporting import SMALL_EXPORT, open_client, separate_stack
+from benchmarks.exporting import SMALL_EXPORT, open_client
 from benchmarks.outcome import percentile, print_line, print_result, print_table
 from benchmarks.pollers import send_request
-from tests.support.running_stack import Stack
+from tests.support.running_stack import Stack, temporary_stack
 
 SAMPLE_SECONDS = 10.0
 TIMEOUT_SECONDS = 60.0  # nginx waits this long for a response by default, and browsers wait longer
@@ -41,12 +42,14 @@ ROWS = """
 class Soak:
     """The measurements from a soak test.
 
-    `polls` and `starts` count requests by HTTP status or by the name of the exception.
+    `polls` and `starts` count requests by HTTP status or by the name of the exception. `rejections` describes
+    the starts that failed.
     """
 
     polls: Counter[str] = field(default_factory=Counter)
     starts: Counter[str] = field(default_factory=Counter)
     start_seconds: list[float] = field(default_factory=list)
+    rejections: list[str] = field(default_factory=list)
     jobs: list[str] = field(default_factory=list)
     max_load: float = 0.0
     # Maps each role to its samples. Each sample contains the number of started jobs and the memory in MiB.
@@ -76,12 +79,14 @@ class Soak:
 async def start_jobs(soak: Soak, url: str, deadline: float, interval: float) -> None:
     """Start a job every `interval` seconds without waiting for earlier responses."""
     async with open_client(url, TIMEOUT_SECONDS) as api, asyncio.TaskGroup() as starts:
-        while time.monotonic() < deadline:
-            starts.create_task(start_job(soak, api))
+        for number in itertools.count(1):
+            if time.monotonic() >= deadline:
+                break
+            starts.create_task(start_job(soak, api, number))
             await asyncio.sleep(interval)
 
 
-async def start_job(soak: Soak, api: httpx.AsyncClient) -> None:
+async def start_job(soak: Soak, api: httpx.AsyncClient, number: int) -> None:
     started_at = time.monotonic()
     key = {"Idempotency-Key": secrets.token_hex(8)}
     try:
@@ -93,6 +98,8 @@ async def start_job(soak: Soak, api: httpx.AsyncClient) -> None:
     soak.start_seconds.append(time.monotonic() - started_at)
     if response.is_success:
         soak.jobs.append(response.json()["data"])
+    else:
+        soak.rejections.append(f"start {number} after {soak.start_seconds[-1]:.1f} s: {response.text}")
 
 
 async def poll(soak: Soak, url: str, number: int, deadline: float) -> None:
@@ -182,6 +189,8 @@ def print_soak(soak: Soak, before: Sequence[int], after: Sequence[int]) -> None:
     ]
     print_table(("role", "MiB at start", "MiB at end", "MiB per 1,000 jobs"), rows)
     print_line(f"starts: {dict(soak.starts)}; polls: {dict(soak.polls)}; load: {soak.max_load:.1f}")
+    for rejection in soak.rejections:
+        print_line(f"rejected {rejection}")
     ms = [1000 * seconds for seconds in soak.start_seconds]
     print_result(
         benchmark="soak",
@@ -205,7 +214,7 @@ def main() -> None:
     parser.add_argument("--busy", type=int, default=0, help="number of processes that only use CPU time")
     parser.add_argument("--seconds-per-start", type=float, default=1.0)
     options = parser.parse_args()
-    with separate_stack(OUTAGE) as stack:
+    with temporary_stack(OUTAGE) as stack:
         before = prefect_size(stack)
         with busy_processes(options.busy):
             soak = asyncio.run(run(stack, 60 * options.minutes, options.pollers, options.seconds_per_start))

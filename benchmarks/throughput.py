@@ -18,7 +18,6 @@ import psycopg
 from benchmarks.counting_proxy import Counts, counting_proxy
 from benchmarks.exporting import (
     open_client,
-    separate_stack,
     start_export,
     time_to_link,
     wait_for_link,
@@ -31,7 +30,7 @@ from tests.support.extra_processes import (
     extra_processes,
     pool_settings,
 )
-from tests.support.running_stack import Stack
+from tests.support.running_stack import Stack, temporary_stack
 
 CONCURRENT_JOBS = (5, 20)
 # The warm worker's default limit on concurrent runs. The process worker has no default limit, so it is given
@@ -167,7 +166,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.throughput", description=__doc__)
     parser.add_argument("--turns", type=int, default=2)
     turns = parser.parse_args().turns
-    with separate_stack() as stack, extra_processes(stack) as processes:
+    with temporary_stack() as stack, extra_processes(stack) as processes:
         batches, routes = asyncio.run(measure(stack, processes, turns))
         events = events_per_run(stack)
     print_table(

@@ -6,9 +6,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
@@ -122,6 +123,22 @@ def running_stack(
         yield Stack(data_dir, **_read_stack_file(process, data_dir / "stack.json", output))
     finally:
         stop(process)
+
+
+@contextmanager
+def temporary_stack(settings: Mapping[str, str] | None = None, tries: int = 1) -> Iterator[Stack]:
+    """Run a stack in a temporary folder. If it does not start, try again, up to `tries` times in total."""
+    # PostgreSQL's user may not have access to pytest's temporary folders.
+    with TemporaryDirectory(prefix="reports-", ignore_cleanup_errors=True) as folder, ExitStack() as stacks:
+        for number in range(1, tries + 1):
+            try:
+                stack = stacks.enter_context(running_stack(Path(folder) / f"data{number}", settings))
+                break
+            except AssertionError as error:
+                if number == tries:
+                    raise
+                print(f"the stack did not start, trying again: {error}")  # noqa: T201
+        yield stack
 
 
 def stop(process: subprocess.Popen[Any]) -> None:
