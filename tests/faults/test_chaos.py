@@ -18,7 +18,7 @@ from tests.support.running_stack import Stack
 
 SOME_JOBS, SOME_FAULTS = 6, 6
 ALL_JOBS, ALL_FAULTS = 500, 200
-MAX_SECONDS = 540.0  # a busy machine may reach this limit before it has started all exports
+MAX_SECONDS = 600.0  # a machine that reaches this limit is too slow for the test
 RECOVERY_SECONDS = 60.0
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 # A job may fail with one of these codes if faults interrupted all of its attempts.
@@ -62,25 +62,25 @@ def test_exports_survive_random_faults(
         seconds = chaos.wait_until_all_ended(2 * RECOVERY_SECONDS)
         print(f"seed {guarantees.seed}: {dict(injected.counts)}")  # noqa: T201
         violations = {
-            "lost or failed": add_lost(guarantees, chaos, injected, seconds, prefect),
-            "wrong files": add_wrong_files(guarantees, chaos),
-            "left behind": add_orphans(guarantees, chaos, prefect, storage),
             "failed polls": add_polls(guarantees, chaos),
+            "lost or failed": add_lost(guarantees, chaos, injected, seconds, prefect),
+            "wrong files": add_wrong_files(guarantees, chaos, injected, prefect),
+            "left behind": add_orphans(guarantees, chaos, injected, prefect, storage),
         }
-    for name, texts in violations.items():
-        assert texts == [], f"{name}, seed {guarantees.seed}:\n" + "\n".join(texts)
-    assert seconds <= RECOVERY_SECONDS
+    texts = [f"{name}: {text}" for name, texts in violations.items() for text in texts]
+    assert texts == [], "\n\n".join([f"seed {guarantees.seed}", *texts])
+    assert (len(chaos.reports) >= jobs, injected.counts.total() >= faults) == (True, True), "too slow"
 
 
 def add_lost(
     guarantees: GuaranteeTable, chaos: Chaos, faults: Faults, seconds: float, prefect: httpx.Client
 ) -> list[str]:
-    lost = [
-        f"{job_id} has not ended: {flow_runs.describe_states(prefect, job_id)}" for job_id in chaos.unfinished
-    ]
     failed = chaos.with_status("error")
-    unexpected = [job for job in failed if job["error"]["code"] not in EXPECTED_ERRORS]
-    lost += [f"{job['id']}: {job['error']}\n{faults.lines_about(job['id'])}" for job in unexpected]
+    unexpected = {job["id"]: job["error"] for job in failed if job["error"]["code"] not in EXPECTED_ERRORS}
+    problems = dict.fromkeys(chaos.unfinished, "has not ended") | unexpected
+    if seconds > RECOVERY_SECONDS and not chaos.unfinished:
+        problems[list(chaos.ended)[-1]] = f"ended {seconds:.0f} s after the last fault"
+    lost = [describe(job_id, problem, faults, prefect) for job_id, problem in problems.items()]
     jobs = len(chaos.reports)
     chaos.reports[UNKNOWN] = "brief-orders"
     is_noticed = UNKNOWN in chaos.poll_unfinished()
@@ -99,7 +99,16 @@ def add_lost(
     return lost
 
 
-def add_wrong_files(guarantees: GuaranteeTable, chaos: Chaos) -> list[str]:
+def describe(job_id: str, problem: object, faults: Faults, prefect: httpx.Client) -> str:
+    """Return the problem with the job's states in Prefect and its lines in the logs of the processes."""
+    return "\n".join(
+        [f"{job_id}: {problem}", *flow_runs.describe_states(prefect, job_id), *faults.lines_about(job_id)]
+    )
+
+
+def add_wrong_files(
+    guarantees: GuaranteeTable, chaos: Chaos, faults: Faults, prefect: httpx.Client
+) -> list[str]:
     wrong = chaos.wrong_files()
     half = b"\xef\xbb\xbfnumber\r\nSO-2023-000001\r\n"
     is_noticed = difference(half, hashlib.sha256(half).hexdigest(), chaos.expected("brief-orders")) != ""
@@ -111,11 +120,11 @@ def add_wrong_files(guarantees: GuaranteeTable, chaos: Chaos) -> list[str]:
         "a file with one row is compared",
         is_noticed,
     )
-    return [f"{job_id}: {text}" for job_id, text in wrong.items()]
+    return [describe(job_id, text, faults, prefect) for job_id, text in wrong.items()]
 
 
 def add_orphans(
-    guarantees: GuaranteeTable, chaos: Chaos, prefect: httpx.Client, storage: Storage
+    guarantees: GuaranteeTable, chaos: Chaos, faults: Faults, prefect: httpx.Client, storage: Storage
 ) -> list[str]:
     """Run the sweep, add the result to the guarantee table and describe any remaining orphans."""
     job_id = next(iter(chaos.ended))
@@ -136,7 +145,7 @@ def add_orphans(
         "a planted object and a planted upload are found before the sweep",
         planted <= before,
     )
-    return [f"{key}: {flow_runs.describe_states(prefect, key.partition('/')[0])}" for key in orphans]
+    return [describe(key.partition("/")[0], f"left {key}", faults, prefect) for key in orphans]
 
 
 def sweep(prefect: httpx.Client) -> None:

@@ -28,7 +28,7 @@ CATALOG = {
 # Maps each report to the exclusive upper limit of its order numbers and to its share of the exports.
 REPORTS = {"brief-orders": ("SO-2023-000101", 9), "slow-orders": ("SO-2023-000201", 1)}
 FINAL = ("done", "error", "cancelled")
-POLL_SECONDS, START_SECONDS = 0.5, 0.5
+POLL_SECONDS, STARTS_PER_SECOND = 0.5, 1.7
 MAX_UNFINISHED = 20
 CANCELLED_SHARE = 0.05
 NUMBERS = "SELECT number FROM orders WHERE number < %s ORDER BY number"
@@ -74,7 +74,11 @@ class Chaos:
 
     @contextmanager
     def load(self) -> Iterator[None]:
-        """Start up to two exports per second during the block, and poll all unfinished exports."""
+        """Start exports during the block, and poll all unfinished exports.
+
+        The rate of starts is lower while many exports are unfinished. After a fault, missed starts are made
+        up for.
+        """
         stop = threading.Event()
         thread = threading.Thread(target=self._work, args=[stop], daemon=True)
         thread.start()
@@ -85,25 +89,32 @@ class Chaos:
             thread.join(300)
 
     def _work(self, stop: threading.Event) -> None:
-        started_at = 0.0
+        started_at = time.monotonic()
         while not stop.wait(POLL_SECONDS):
+            self._start_until(STARTS_PER_SECOND * (time.monotonic() - started_at))
             unfinished = self.unfinished
-            if time.monotonic() - started_at >= START_SECONDS and len(unfinished) < MAX_UNFINISHED:
-                started_at = time.monotonic()
-                self._start()
             if unfinished and self._random.random() < CANCELLED_SHARE:
                 self._cancel(self._random.choice(unfinished))
             self.poll_unfinished()
 
-    def _start(self) -> None:
+    def _start_until(self, count: float) -> None:
+        while len(self.reports) < count and len(self.unfinished) < MAX_UNFINISHED:
+            if not self._start():
+                return
+
+    def _start(self) -> bool:
+        """Start an export. Return whether it was accepted."""
         shares = [share for _, share in REPORTS.values()]
         (report,) = self._random.choices(list(REPORTS), shares)
         headers = {"Idempotency-Key": secrets.token_hex(8)}
-        with suppress(httpx.TransportError):
+        try:
             url = f"{self._faults.api_url}/exports"
             response = self._http.post(url, json={"report": report}, headers=headers)
-            if response.is_success:
-                self.reports[response.json()["id"]] = report
+        except httpx.TransportError:
+            return False
+        if response.is_success:
+            self.reports[response.json()["id"]] = report
+        return response.is_success
 
     def _cancel(self, job_id: str) -> None:
         with suppress(httpx.TransportError):
@@ -127,7 +138,9 @@ class Chaos:
             if api.url == self._faults.api_url and isinstance(error, httpx.TimeoutException):
                 self._count_poll(job_id, api, type(error).__name__)
             return
-        self._count_poll(job_id, api, "" if response.is_success else str(response.status_code))
+        self._count_poll(
+            job_id, api, "" if response.is_success else f"{response.status_code} {response.text}"
+        )
         if response.is_success:
             api.ids.add(job_id)
             if response.json()["status"] in FINAL:
@@ -163,9 +176,11 @@ class Chaos:
         return {job_id: difference for job_id, difference in results.items() if difference}
 
     def _compare(self, job: dict[str, Any]) -> str:
-        # The link in the last response may have expired.
-        job = self._http.get(f"{self._faults.api_url}/exports/{job['id']}").raise_for_status().json()
-        content = self._http.get(job["file"]["url"]).raise_for_status().content
+        try:  # The link in the last response may have expired.
+            job = self._http.get(f"{self._faults.api_url}/exports/{job['id']}").raise_for_status().json()
+            content = self._http.get(job["file"]["url"]).raise_for_status().content
+        except httpx.HTTPError as error:
+            return f"the file cannot be downloaded: {error!r}"
         return difference(content, job["file"]["sha256"], self.expected(self.reports[job["id"]]))
 
     def stored_keys(self) -> set[str]:

@@ -34,7 +34,7 @@ def wait_for_state(
 ) -> dict[str, Any]:
     deadline = time.monotonic() + within_seconds
     while (run := read(prefect, run_id))["state_type"] not in types:
-        assert time.monotonic() < deadline, run["state"]
+        assert time.monotonic() < deadline, (run_id, run["state"])
         time.sleep(0.05)
     return run
 
