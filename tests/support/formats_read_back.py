@@ -10,9 +10,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Context, Decimal
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
+import duckdb
 import openpyxl
+import polars as pl
 import pyarrow as pa
 from pyarrow import parquet
 from sqlalchemy import Table
@@ -80,18 +84,39 @@ def _parse_document(text: str) -> Any:
 def compare_parquet(
     content: bytes, keys: list[str], expected: Cells, lists: dict[str, list[Any]] | None = None
 ) -> None:
-    """Fail unless the file contains the expected cells.
+    """Fail unless Arrow, DuckDB and Polars all read the expected cells.
 
-    `lists` contains the expected values of the list columns.
+    `lists` contains the expected values of the list columns. Decimals of more than 38 digits are read by
+    Arrow only: Polars does not read them, and DuckDB reads them as floats.
     """
     table = parquet.read_table(pa.BufferReader(content))
+    _compare_table(table, keys, expected, lists or {})
+    numbers = [n for n, field in enumerate(table.schema) if not pa.types.is_decimal256(field.type)]
+    readable = [keys[number] for number in numbers]
+    cells = [[row[number] for number in numbers] for row in expected]
+    for read in (_by_polars, _by_duckdb):
+        _compare_table(read(content, readable), readable, cells, lists or {})
+
+
+def _by_polars(content: bytes, keys: list[str]) -> pa.Table:
+    return pl.read_parquet(content, columns=keys).to_arrow()
+
+
+def _by_duckdb(content: bytes, keys: list[str]) -> pa.Table:
+    columns = ", ".join('"' + key.replace('"', '""') + '"' for key in keys)
+    with NamedTemporaryFile(suffix=".parquet") as file, duckdb.connect() as duck:
+        Path(file.name).write_bytes(content)
+        return duck.read_parquet(file.name).project(columns).to_arrow_table()
+
+
+def _compare_table(table: pa.Table, keys: list[str], expected: Cells, lists: dict[str, list[Any]]) -> None:
     assert table.column_names == keys
     assert table.num_rows == len(expected)
     for number, field in enumerate(table.schema):
         values = table.column(number)
         cells = [row[number] for row in expected]
-        if pa.types.is_list(field.type):
-            assert _as_utc(values).to_pylist() == (lists or {})[field.name], field.name
+        if _is_list(field.type):
+            assert _as_utc(values).to_pylist() == lists[field.name], field.name
         else:
             parse = _parser(field.type)
             wanted = [None if cell is None else parse(cell) for cell in cells]
@@ -140,9 +165,13 @@ def _as_utc(values: pa.ChunkedArray) -> pa.ChunkedArray:
     kind = values.type
     if pa.types.is_timestamp(kind) and kind.tz:
         return values.cast(pa.timestamp("us", "UTC"))
-    if pa.types.is_list(kind) and pa.types.is_timestamp(kind.value_type):
+    if _is_list(kind) and pa.types.is_timestamp(kind.value_type):
         return values.cast(pa.list_(pa.timestamp("us", "UTC")))
     return values
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind))
 
 
 def _parser(kind: pa.DataType) -> Callable[[str], Any]:
@@ -164,6 +193,8 @@ _PARSERS: dict[pa.DataType, Callable[[str], Any]] = {
     pa.bool_(): {"true": True, "false": False}.__getitem__,
     pa.date32(): date.fromisoformat,
     pa.time64("us"): time.fromisoformat,
+    pa.time64("ns"): time.fromisoformat,
+    pa.binary(): lambda text: bytes.fromhex(text.removeprefix("\\x")),
     pa.large_binary(): lambda text: bytes.fromhex(text.removeprefix("\\x")),
 }
 
