@@ -8,19 +8,19 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import httpx
 from prefect.cli import app
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 
+from deployments import server_check
 from deployments.deployment_list import DeploymentsInvalid, read_deployments, write_file
 from deployments.warm_worker import WarmWorker
 
@@ -38,15 +38,11 @@ def import_flows(deployments: list[dict[str, Any]]) -> None:
         import_module(deployment["entrypoint"].rpartition(".")[0])
 
 
-def wait_for_server(health_url: str) -> None:
-    """Poll the server every 0.1 s until it is healthy. Prefect's client would poll less often."""
-    while True:
-        try:
-            httpx.get(health_url, timeout=2).raise_for_status()
-        except httpx.HTTPError:
+def wait_for_server() -> None:
+    """Poll the server every 0.1 s until it is healthy."""
+    with server_check.impatient_client() as client:
+        while client.api_healthcheck() is not None:
             time.sleep(0.1)
-        else:
-            return
 
 
 def create_pools(deployments: list[dict[str, Any]]) -> None:
@@ -77,8 +73,10 @@ class RegistrationFailed(Exception):
     """The Prefect server cannot be reached or has rejected a deployment, or prefect.yaml is invalid."""
 
 
-def apply(wait_seconds: float) -> list[str]:
+def apply(wait_seconds: float, report: Callable[[str], object]) -> list[str]:
     """Register the deployments. Return a line for each pool, queue and deployment that has changed.
+
+    While the server cannot be used, the reason is passed to `report`.
 
     Raises RegistrationFailed if the server cannot be reached or rejects a deployment.
     """
@@ -86,7 +84,10 @@ def apply(wait_seconds: float) -> list[str]:
         read_deployments(os.environ)
     except DeploymentsInvalid as error:
         raise RegistrationFailed(str(error)) from None
-    _check_server(os.environ["PREFECT_API_URL"], wait_seconds)
+    try:
+        server_check.wait_until_usable(report, wait_seconds)
+    except server_check.ServerUnusable as error:
+        raise RegistrationFailed(str(error)) from None
     before = _read_registered()
     command = [sys.executable, "-P", "-m", "deployments.register"]
     # The output is captured, because `prefect deploy` prints far more than the changes.
@@ -104,34 +105,6 @@ def describe_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> lis
     created = [f"{title}: created" for title in after if title not in before]
     changed = [f"{title}: updated" for title in after if title in before and after[title] != before[title]]
     return created + changed
-
-
-def _check_server(url: str, wait_seconds: float) -> None:
-    deadline = time.monotonic() + wait_seconds
-    while (error := _server_error(url)) is not None:
-        if time.monotonic() > deadline:
-            raise RegistrationFailed(f"The Prefect server at {url} cannot be used: {error}")
-        time.sleep(0.5)
-
-
-def _server_error(url: str) -> str | None:
-    """Return the reason why the server cannot be used, or None if it can.
-
-    Unlike the health check, this function sends a request that requires the password.
-    """
-    login = os.environ.get("PREFECT_API_AUTH_STRING", "")
-    key = os.environ.get("PREFECT_API_KEY")
-    auth = httpx.BasicAuth(*login.split(":", 1)) if ":" in login else None
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
-    try:
-        response = httpx.post(f"{url}/work_pools/filter", json={}, auth=auth, headers=headers, timeout=5)
-    except httpx.HTTPError as error:
-        return str(error) or type(error).__name__
-    if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-        return "the login was rejected. Set PREFECT_API_AUTH_STRING or PREFECT_API_KEY."
-    if response.status_code == httpx.codes.NOT_FOUND:
-        return "it has no Prefect API at this path. PREFECT_API_URL usually ends with /api."
-    return None if response.is_success else f"it answered {response.status_code}"
 
 
 def _read_registered() -> dict[str, Any]:
@@ -177,7 +150,7 @@ def main() -> None:
     except DeploymentsInvalid as error:
         sys.exit(str(error))
     import_flows(deployments)
-    wait_for_server(f"{os.environ['PREFECT_API_URL']}/health")
+    wait_for_server()
     create_pools(deployments)
     with TemporaryDirectory() as folder:
         file = write_file(deployments, Path(folder))

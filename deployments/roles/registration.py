@@ -5,6 +5,8 @@ import os
 import sys
 
 from deployments.command_line.exit_codes import DONE, OperationFailed, RequestRejected
+from deployments.command_line.interrupts import handle_signals
+from deployments.command_line.text.display import print_to_stderr
 from deployments.roles.settings import PREFECT_URL, check_settings, missing_settings
 
 
@@ -14,7 +16,8 @@ def run(arguments: argparse.Namespace) -> int:
     from deployments import register  # takes 2 s, because it imports Prefect
 
     try:
-        changes = register.apply(arguments.wait)
+        with handle_signals():
+            changes = register.apply(arguments.wait, lambda text: print_to_stderr(f"report-exports: {text}"))
     except register.RegistrationFailed as error:
         raise OperationFailed(str(error)) from None
     sys.stdout.write("".join(f"{change}\n" for change in changes) or "No changes.\n")

@@ -39,8 +39,8 @@ def check_pool(pool: WorkPool | None, name: str) -> None:
     """Raise WorkerRefused unless the pool exists and has the right type."""
     if pool is None:
         raise WorkerRefused(
-            f"Work pool {name!r} does not exist. Create it with"
-            f" `prefect work-pool create {name} --type {TYPE}`."
+            f"Work pool {name!r} does not exist. Run `report-exports register`, which creates the pool in"
+            f" REPORTS_WORK_POOL, or `prefect work-pool create {name} --type {TYPE}`."
         )
     if pool.type != TYPE:
         raise WorkerRefused(

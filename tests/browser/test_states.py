@@ -29,6 +29,23 @@ TALL = "/?report=two-million"
 POLL = re.compile(r"/exports/[0-9a-f-]{36}$")
 SOON, LATER = 15_000, 40_000  # generous timeouts in ms; the changes usually take about a second
 LONGEST_TASK = 1_000  # ms that the page's main thread may be busy at once, on a busy machine
+# In headless Chromium, every tab is visible. This script lets a test hide the page and read notifications.
+CAN_BE_HIDDEN = """
+window.isHidden = false;
+window.hide = (isHidden) => {
+  window.isHidden = isHidden;
+  document.dispatchEvent(new Event("visibilitychange"));
+};
+Object.defineProperty(document, "hidden", { get: () => window.isHidden });
+window.notifications = [];
+window.Notification = class extends Notification {
+  constructor(title, options) {
+    super(title, options);
+    window.notifications.push({ title: this.title, body: this.body, tag: this.tag });
+  }
+};
+"""
+CHECK_MARK = re.compile("^data:image/svg.*M9%2017l5%205%209-11")
 
 
 @pytest.fixture(scope="module")
@@ -224,14 +241,19 @@ def test_slow_and_stalled_exports_are_reported(
     expect(page.locator(".toast")).to_be_visible(timeout=LATER)
 
 
-def test_polling_survives_an_api_restart(
+def test_a_hidden_tab_survives_an_api_restart_and_announces_the_end(
     open_page: Open, slow_api: Api, worker: subprocess.Popen[bytes]
 ) -> None:
-    opened = open_page(SLOW, slow_api.url)
+    opened = open_page("/docs", slow_api.url, permissions=["notifications"])
     opened.failures_allowed = True
     page = opened.page
+    page.add_init_script(CAN_BE_HIDDEN)
+    page.goto(SLOW)
     begin(page)
     until_running(page)
+    job_id = export_id(page)
+    page.get_by_label("Notify me when it's done").check()
+    page.evaluate("window.hide(true)")
     slow_api.stop()
     panel = page.get_by_label("Running export")
     try:
@@ -243,6 +265,15 @@ def test_polling_survives_an_api_restart(
         with page.expect_download(timeout=3 * LATER) as download:
             slow_api.start()
     assert Path(download.value.path()).read_bytes().count(b"\n") == ROWS + 1
+    icon = page.locator("link[rel=icon]")
+    expect(page).to_have_title("✓ Done · Wide orders · Report Exports")
+    expect(icon).to_have_attribute("href", CHECK_MARK)
+    (notification,) = page.evaluate("window.notifications")
+    assert (notification["title"], notification["tag"]) == ("Report Exports", job_id)
+    assert f"is ready: {ROWS} of {ROWS} rows" in notification["body"]
+    page.evaluate("window.hide(false)")
+    expect(page).to_have_title("Wide orders · Report Exports")
+    expect(icon).to_have_attribute("href", re.compile(r"/page/icon\.svg$"))
 
 
 def test_a_storage_outage_shows_reason_id_and_retry(

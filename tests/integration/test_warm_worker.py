@@ -232,7 +232,7 @@ def test_a_run_with_a_foreign_entrypoint_fails_without_running(workers: Workers,
 @pytest.mark.parametrize(
     ("pool", "message"),
     [
-        ("missing-pool", "Work pool 'missing-pool' does not exist. Create it with"),
+        ("missing-pool", "Work pool 'missing-pool' does not exist. Run `report-exports register`"),
         (STOCK, f"Work pool '{STOCK}' is of type 'process', but this worker serves pools of type 'warm'."),
     ],
 )

@@ -1,4 +1,4 @@
-"""Test the advice in the messages about a missing index, a missing API key and a wrong Prefect URL."""
+"""Test the advice in the messages about a missing index and a missing API key."""
 
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -10,20 +10,16 @@ from sqlalchemy import Column, Connection, MetaData, Table, Text, create_engine
 
 from deployments.command_line.api_client import Problem, connect
 from deployments.project.report_findings import _no_index
-from deployments.register import _server_error
 
 FLIGHTS = Table("Flight Log", MetaData(), Column("Flight No", Text, key="flight_no"), Column("seats", Text))
 EXAMPLE = 'Create one, for example: CREATE INDEX ON "Flight Log" ("Flight No")'
 
 
 class OtherServer(BaseHTTPRequestHandler):
-    """Web server that has neither Prefect's API nor our own, and rejects requests without credentials."""
+    """Web server that does not have our API, and rejects requests without credentials."""
 
     def do_GET(self) -> None:
         self._respond(401 if "Authorization" not in self.headers else 404)
-
-    def do_POST(self) -> None:
-        self._respond(404)
 
     def _respond(self, status: int) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -67,7 +63,3 @@ def test_a_request_without_a_key_names_the_variable(url: str) -> None:
     with connect(httpx.URL(url), None, 1, print) as client, pytest.raises(Problem) as problem:
         client.request("GET", "/exports")
     assert problem.value.detail == "The service requires an API key. Set REPORTS_API_KEY to your key."
-
-
-def test_a_prefect_url_without_its_path_is_explained(url: str) -> None:
-    assert _server_error(url) == "it has no Prefect API at this path. PREFECT_API_URL usually ends with /api."
