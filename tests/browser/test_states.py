@@ -266,7 +266,7 @@ def test_a_hidden_tab_survives_an_api_restart_and_announces_the_end(
             slow_api.start()
     assert Path(download.value.path()).read_bytes().count(b"\n") == ROWS + 1
     icon = page.locator("link[rel=icon]")
-    expect(page).to_have_title("✓ Done · Wide orders · Report Exports")
+    expect(page).to_have_title("✓ Ready · Wide orders · Report Exports")
     expect(icon).to_have_attribute("href", CHECK_MARK)
     (notification,) = page.evaluate("window.notifications")
     assert (notification["title"], notification["tag"]) == ("Report Exports", job_id)
