@@ -74,8 +74,10 @@ def by_polars(names: Sequence[str], rows: Rows, file: Path) -> None:
 def by_duckdb(names: Sequence[str], rows: Rows, file: Path) -> None:
     import duckdb
     import pandas as pd
+    from duckdb_extensions import import_extension
 
     connection = duckdb.connect()
+    import_extension("excel", con=connection)  # from the package duckdb-extension-excel
     connection.execute("LOAD excel")
     connection.register("frame", pd.DataFrame(list(rows), columns=list(names)))
     connection.execute(f"COPY frame TO '{file}' (FORMAT xlsx, HEADER true)")
