@@ -1,7 +1,8 @@
 """Compare the speed and resource use of two commits.
 
 This benchmark measures the time until the download link is ready, the number of exports per second, the CPU
-time per export, and the number of kilobytes that an export adds to each table in Prefect's database. Each
+time per export, and the number of kilobytes that an export adds to each table in Prefect's database. The
+kilobytes are measured before and after `VACUUM FULL`, which removes earlier versions of updated rows. Each
 commit is checked out into a temporary folder and runs a separate stack. The two stacks take turns, so that
 other load on the machine affects both. The reported numbers are the medians of all turns.
 """
@@ -75,10 +76,12 @@ async def run_batch(stack: Stack, jobs: int) -> Batch:
     return Batch(seconds, jobs / seconds, *cpu)
 
 
-def table_bytes(stack: Stack) -> Counter[str]:
+def table_bytes(stack: Stack, vacuum: bool = False) -> Counter[str]:
     """Return the size of each table in Prefect's database, including its indexes."""
     url = stack.libpq_url.rpartition("/")[0] + "/prefect"
-    with psycopg.connect(url) as database:
+    with psycopg.connect(url, autocommit=True) as database:
+        if vacuum:
+            database.execute("VACUUM FULL")
         sizes = database.execute(
             "SELECT relname, pg_total_relation_size(oid) FROM pg_class"
             " WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
@@ -126,11 +129,12 @@ def main() -> None:
     sides = ((arguments.base, arguments.base_python), (arguments.commit, sys.executable))
     with ExitStack() as exit_stack:
         stacks = [exit_stack.enter_context(stack_of(commit, python)) for commit, python in sides]
-        before = [table_bytes(stack) for stack in stacks]
+        before = [table_bytes(stack, vacuum=True) for stack in stacks]
         batches = asyncio.run(measure(stacks, arguments.turns, arguments.jobs))
         exports = WARM_UP_EXPORTS + arguments.turns * sum(arguments.jobs)
         stored = [
-            stored_by_table(table_bytes(stack), sizes, exports)
+            stored_by_table(table_bytes(stack, vacuum), sizes, exports)
+            for vacuum in (False, True)
             for stack, sizes in zip(stacks, before, strict=True)
         ]
     medians = {
@@ -146,14 +150,17 @@ def main() -> None:
             for index in range(len(sides))
         ],
     )
+    commits = [commit for commit, _ in sides]
+    names = dict.fromkeys(name for tables in stored for name in tables)
     print_table(
-        ("table of Prefect", *(f"kB per export, {commit}" for commit, _ in sides)),
-        [(name, stored[0].get(name, 0.0), stored[1].get(name, 0.0)) for name in stored[0] | stored[1]],
+        ("table of Prefect, kB per export", *commits, *(f"{commit}, vacuumed" for commit in commits)),
+        [(name, *(tables.get(name, 0.0) for tables in stored)) for name in names],
     )
     print_result(
         benchmark="commits",
         load_average=round(psutil.getloadavg()[1], 1),
-        stored_kb_per_export=[round(sum(tables.values()), 1) for tables in stored],
+        stored_kb_per_export=[round(sum(tables.values()), 1) for tables in stored[: len(sides)]],
+        vacuumed_kb_per_export=[round(sum(tables.values()), 1) for tables in stored[len(sides) :]],
         **{
             f"{name}_ratio_at_{jobs}": round(
                 medians[1, jobs][column] / max(medians[0, jobs][column], 1e-9), 2
