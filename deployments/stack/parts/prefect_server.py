@@ -18,9 +18,10 @@ WORKER = [
     *("--name", "local", "--grace", "0.3"),
 ]
 
-# By default, the server commits each task-run event separately, which blocks its event loop. Each run causes
-# twelve of these events.
+# By default, the server commits each task-run event separately, which blocks its event loop. It stores events
+# in batches of 20. An export causes four events of task runs and four events of its flow run.
 BATCHED_WRITES = {
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "200",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
 }
@@ -29,6 +30,13 @@ BATCHED_WRITES = {
 KEPT_CONNECTIONS = {
     "PREFECT_SERVER_DATABASE_SQLALCHEMY_POOL_SIZE": "15",
     "PREFECT_SERVER_DATABASE_SQLALCHEMY_MAX_OVERFLOW": "0",
+}
+# By default, the server marks each run that has waited for 15 seconds as late. This is another state change
+# with an event, so a long queue would become even slower. The server also looks for expired pauses every five
+# seconds.
+RARE_CHECKS = {
+    "PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS": "300",
+    "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_LOOP_SECONDS": "60",
 }
 # A run that becomes due while the server is down starts when the server is back, but only if the server had
 # already planned it. The server may plan a run up to a minute late. After the clocks go forward, it also
@@ -54,6 +62,7 @@ def server(cluster: Cluster, port: int, home: Path, environment: Mapping[str, st
             **_only_for_us(port, environment["PREFECT_API_AUTH_STRING"]),
             **BATCHED_WRITES,
             **KEPT_CONNECTIONS,
+            **RARE_CHECKS,
             **PLANNED_RUNS,
         },
         is_ready=lambda: is_healthy(f"{url}/health"),

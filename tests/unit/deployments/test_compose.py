@@ -51,6 +51,17 @@ def test_every_setting_in_the_compose_file_exists(name: str) -> None:
         assert [setting for setting in unknown if not OTHER_SETTINGS.fullmatch(setting)] == []
 
 
+def test_the_chart_tunes_prefect_as_the_compose_file_does() -> None:
+    values = yaml.safe_load((FOLDER / "chart/values.yaml").read_text())["prefect-server"]
+    variables = [*values["global"]["prefect"]["env"], *values["backgroundServices"]["env"]]
+    compose = COMPOSE["x-prefect-server"]["environment"]
+    assert {item["name"]: item["value"] for item in variables} == {
+        name: value
+        for name, value in compose.items()
+        if name.startswith(("PREFECT_SERVER_SERVICES_", "PREFECT_SERVER_DATABASE_SQLALCHEMY_"))
+    }
+
+
 @pytest.mark.parametrize("name", ROLES)
 def test_the_command_of_every_role_exists(name: str) -> None:
     parser, _ = cli._build_parser()
