@@ -58,7 +58,8 @@ from flows.settings import Settings
 from flows.sources import choose
 from flows.sources.origin import UNKNOWN, Origin
 from flows.sources.protocol import Reading
-from flows.sources.snapshot import shared_engine, snapshot
+from flows.sources.shared_engines import shared_engine
+from flows.sources.snapshot import snapshot
 from flows.storage.from_url import open_storage
 from flows.storage.protocol import Storage, Upload, content_disposition, object_key, storage_errors
 from flows.storage.protocol import upload as whole_or_absent

@@ -65,6 +65,10 @@ class WatchedConnection(psycopg.Connection[Any]):
 
         self._silence_seconds, self._is_lost = silence_seconds, is_lost
 
+    def expect_quick_results(self) -> None:
+        """Consider the connection lost after a few seconds without data, until `watch` is called again."""
+        self._silence_seconds, self._is_lost = PROBE_SECONDS, lambda _: True
+
     def wait(self, gen: PQGen[T], *how: Any, **more: Any) -> T:
         return super().wait(self._watched(gen), *how, **more)
 
@@ -114,7 +118,7 @@ def connect(*arguments: Any, **options: Any) -> WatchedConnection:
     def probe() -> WatchedConnection:
         short = {**options, "connect_timeout": PROBE_SECONDS, "autocommit": True}
         probe_connection = WatchedConnection.connect(*arguments, **short)
-        probe_connection._silence_seconds, probe_connection._is_lost = PROBE_SECONDS, lambda _: True
+        probe_connection.expect_quick_results()
         return probe_connection
 
     connection = WatchedConnection.connect(*arguments, **options)

@@ -8,14 +8,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import lru_cache, partial
+from functools import partial
 from time import monotonic
 from typing import Any
 
 import psycopg
 from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection, Engine, Select, create_engine, event, exc, func, literal, select, text
-from sqlalchemy.pool import NullPool
 
 from flows.errors import ExportError, SourceConflict, SourceTimeout, SourceUnavailable
 from flows.rows.columns import Choice, Question
@@ -121,16 +120,6 @@ def open_engine(url: str, connect_seconds: int, **options: Any) -> Engine:
     if engine.driver == "psycopg":
         event.listen(engine, "do_connect", _connect)
     return engine
-
-
-@lru_cache(maxsize=16)
-def shared_engine(url: str, connect_seconds: int) -> Engine:
-    """Return this process's engine for a database. Connections are closed after use.
-
-    Runs share the engine, because each new engine queries the server's version and settings, and compiles
-    every statement again.
-    """
-    return open_engine(url, connect_seconds, poolclass=NullPool)
 
 
 def _connect(_dialect: Any, _record: Any, arguments: list[Any], options: dict[str, Any]) -> WatchedConnection:

@@ -48,6 +48,8 @@ PRELOAD = [
     "deployments.warm_worker.processes.engine_calls",
     "deployments.warm_worker.processes.gc_freeze",
 ]
+# A process closes its connections to databases after it has been idle for this long.
+KEPT_CONNECTION_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -105,8 +107,17 @@ def main(connection: Connection) -> None:
     os._exit(0)
 
 
-def _run_next(connection: Connection, settings: "Settings") -> None:
+def _receive(connection: Connection) -> Job:
+    from flows.sources.shared_engines import close_idle_connections
+
+    if not connection.poll(KEPT_CONNECTION_SECONDS):
+        close_idle_connections()
     job: Job = connection.recv()
+    return job
+
+
+def _run_next(connection: Connection, settings: "Settings") -> None:
+    job = _receive(connection)
     attempt_result.clear()
     exit_code, completed = run_isolated(partial(_run, job, settings.log_format))
     logs.unbind_run()
