@@ -22,6 +22,7 @@ from api.access.authentication import Authentication
 from api.access.catalog import Catalog
 from api.access.cors import allow_origins
 from api.access.rate_limits import Limits
+from api.access.recent_counts import RecentCounts
 from api.context import Context
 from api.exports.job_gauges import JobCounts
 from api.exports.poll_watcher import PollWatcher
@@ -140,6 +141,7 @@ def _context(
     limits = Limits.of(settings, clock)
     permitted = Catalog.of(loaded.reports)
     reader = RunReader(server, permitted, settings.attempts)
+    queued = RecentCounts(lambda name: reader.queued(name, _now()), settings.queued_per_caller, clock)
     authentication = Authentication(settings, permitted.claim_names)
     files = StoredFiles(storage, _now, settings.outage_seconds)
     checks = _checks(settings, source, server, storage, files, reader, authentication)
@@ -157,7 +159,7 @@ def _context(
         server=server,
         limits=limits,
         run_reader=reader,
-        run_writer=RunWriter(server, reader, limits.starts, settings.attempts),
+        run_writer=RunWriter(server, reader, limits.starts, queued, settings.attempts),
         schedules=ScheduleStore(server, reader, permitted, limits, settings.attempts),
         watcher=PollWatcher(reader, clock),
         metrics=metrics,

@@ -11,6 +11,7 @@ from prefect.exceptions import ObjectNotFound
 from api.outage import OutageLimit
 from api.prefect_transport import PrefectTransport
 from api.web.problems import Unavailable
+from flows.runs.prefect_calls import HEADERS
 
 # A start makes several calls. While Prefect is busy but alive, it waits this long rather than failing.
 MAX_WAIT_SECONDS = 120.0
@@ -30,7 +31,7 @@ class JobServer:
             probe_seconds=outage_seconds / PROBES_PER_OUTAGE,
             note_response=self._limit.note_response,
         )
-        settings = {"transport": transport, "timeout": CALL_TIMEOUT_SECONDS}
+        settings = {"transport": transport, "timeout": CALL_TIMEOUT_SECONDS, "headers": dict(HEADERS)}
         self.client = client(httpx_settings=settings)
         self._name = deployment
         self._deployment: DeploymentResponse | None = None

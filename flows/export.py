@@ -43,7 +43,7 @@ from flows.reports import catalog
 from flows.rows.columns import OutputColumn
 from flows.rows.pandas_frames import transform_chunk
 from flows.rows.pipeline import Block, Chunk, FirstRows, Opening, Records, Stream, ended
-from flows.run_pages import artifact_contents, export_urls, leave_failure_page, leave_page
+from flows.run_pages import export_urls, leave_failure_page, leave_page
 from flows.runs import attempt_result, final_states, flow_names, summary_page
 from flows.runs.attempt_result import AttemptResult
 from flows.runs.progress import ProgressReporter
@@ -157,7 +157,7 @@ def export_report(
     receipt = stored_file.receipt
     attempt_result.record(AttemptResult(report, "done", receipt.rows, receipt.bytes))
     message = f"{receipt.rows:,} rows, {receipt.bytes:,} bytes"
-    return Completed(message=message, data=_artifacts(stored_file, export))
+    return Completed(message=message, data=_page(stored_file, export))
 
 
 def _without_file(job_id: UUID, report: str, code: str, state: State[Any]) -> State[Any]:
@@ -166,11 +166,10 @@ def _without_file(job_id: UUID, report: str, code: str, state: State[Any]) -> St
     return state
 
 
-def _artifacts(file: StoredFile, export: Export) -> list[tuple[str, object]]:
-    """Return (type, content) pairs for the run's artifacts."""
+def _page(file: StoredFile, export: Export) -> str:
     request, url = export.request, export.settings.public_url
     urls = export_urls(url, str(export.job_id), request.report.name, flow_run.tags, has_file=True)
-    return artifact_contents(request, file.receipt, file.columns, file.first_rows, urls)
+    return summary_page.markdown(request, file.receipt, file.first_rows, file.columns, urls)
 
 
 def _make_file(export: Export) -> StoredFile:

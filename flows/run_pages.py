@@ -1,6 +1,6 @@
-"""Create the artifacts that operators see on a run's page in the Prefect UI.
+"""Create the page that operators see for a run in the Prefect UI.
 
-The artifacts are created after the run has ended, so that they do not delay the file.
+The page is created after the run has ended, so that it does not delay the file.
 """
 
 from collections.abc import Iterable
@@ -13,23 +13,20 @@ from prefect.client.schemas.objects import FlowRun, State
 
 from flows.errors import NoRows
 from flows.query.report import DEFAULT_REPORT
-from flows.query.request import ExportRequest
-from flows.rows.columns import OutputColumn
 from flows.runs import artifacts, summary_page
 from flows.runs.outcome import code_and_message
-from flows.runs.receipt import Receipt
 from flows.runs.tags import SCHEDULE, tag_value
 from flows.settings import Settings
 
 
 def leave_page(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
-    """Create the artifacts of a completed run. Prefect calls this function as a hook."""
+    """Create the page of a completed run. Prefect calls this function as a hook."""
     if code_and_message(state.name or "", state.message or "")[0] == NoRows.code:
         leave_failure_page(flow, flow_run, state)
         return
     record: Any = state.data
     with get_client(sync_client=True) as client:
-        artifacts.create_artifacts(client, flow_run.id, record.result)
+        artifacts.create_page(client, flow_run.id, record.result, state.timestamp)
 
 
 def leave_failure_page(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
@@ -44,20 +41,7 @@ def leave_failure_page(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any
     urls = export_urls(settings.public_url, str(flow_run.id), report, flow_run.tags)
     page = summary_page.failure_markdown(report, code or "internal", message, urls, settings.docs_url)
     with get_client(sync_client=True) as client:
-        artifacts.create_artifacts(client, flow_run.id, [(artifacts.PAGE, page)])
-
-
-def artifact_contents(
-    request: ExportRequest,
-    receipt: Receipt,
-    columns: list[OutputColumn],
-    rows: summary_page.FirstRows,
-    urls: dict[str, str],
-) -> list[tuple[str, object]]:
-    """Return the type and content of each artifact for a run that has created a file."""
-    described = [{"key": column.key, "label": column.label, "type": column.type} for column in columns]
-    page = summary_page.markdown(request, receipt, rows, urls)
-    return [(artifacts.COLUMNS, artifacts.columns_data(described)), (artifacts.PAGE, page)]
+        artifacts.create_page(client, flow_run.id, page, state.timestamp)
 
 
 def export_urls(

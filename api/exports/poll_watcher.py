@@ -23,8 +23,9 @@ TICK_SECONDS = 1.0
 # STALE_AFTER_SECONDS.
 FULL_READ_SECONDS = 3.0
 # Events arrive in bursts. This pause lets a single read cover a whole burst. After a slow read, the pause is
-# as long as the read, so that a busy Prefect server has time for starts.
+# twice as long as the read, so that a busy Prefect server has time for starts.
 MIN_SECONDS_BETWEEN_READS, MAX_SECONDS_BETWEEN_READS = 0.05, 2.0
+PAUSE_PER_READ_SECOND = 2.0
 # The event that reports a run's end can arrive before the new state is committed. If the job still appears to
 # be unfinished, it is read again.
 READS_PER_CHANGE = 2
@@ -253,8 +254,8 @@ class PollWatcher:
                 await self._read_due()
             except Exception:
                 logger.exception("could not read the watched jobs; will retry")
-            read_seconds = self._clock() - started_at
-            await asyncio.sleep(min(max(MIN_SECONDS_BETWEEN_READS, read_seconds), MAX_SECONDS_BETWEEN_READS))
+            pause = PAUSE_PER_READ_SECOND * (self._clock() - started_at)
+            await asyncio.sleep(min(max(MIN_SECONDS_BETWEEN_READS, pause), MAX_SECONDS_BETWEEN_READS))
 
     def _note(self, change: StateChange) -> None:
         if change.run_id not in self._watched:

@@ -38,7 +38,7 @@ from api.exports.flow_run_job import (
 from api.exports.job import Job, Status
 from api.exports.list_query import ExportFilter, Position
 from api.prefect_server import JobServer
-from flows.runs.artifacts import columns_filter, parse_columns, progress_by_run, progress_filter
+from flows.runs.artifacts import columns_filter, find_columns, progress_by_run, progress_filter
 from flows.runs.receipt import RunProgress
 from flows.runs.tags import DELETED_TAG, EXPIRED_TAG, owner_from_tags
 
@@ -162,13 +162,13 @@ class RunReader:
 
     async def columns(self, job: Job) -> list[dict[str, Any]] | None:
         """Return the columns of the file, or None if the run has not recorded them."""
-        columns = columns_filter(UUID(job.run.id))
+        selected = columns_filter(UUID(job.run.id))
         for delay_seconds in (0.0, 0.2, 0.5, 1.0):  # the columns are recorded shortly after the run has ended
             await asyncio.sleep(delay_seconds)
             async with self._server.answering():
-                artifacts = await self._client.read_artifacts(artifact_filter=columns)
-            if artifacts:
-                return parse_columns(artifacts[0].data)
+                artifacts = await self._client.read_artifacts(artifact_filter=selected)
+            if (columns := find_columns(artifacts)) is not None:
+                return columns
         return None
 
     async def waiting_before(self, job: Job, caller: str) -> int:

@@ -18,6 +18,7 @@ from prefect.states import Cancelling
 
 from api.access.caller import Caller
 from api.access.rate_limits import Admission
+from api.access.recent_counts import RecentCounts
 from api.exports.flow_run_job import (
     as_job,
     is_run_of,
@@ -52,9 +53,16 @@ logger = logging.getLogger(__name__)
 
 
 class RunWriter:
-    def __init__(self, server: JobServer, reader: RunReader, admission: Admission, attempts: int) -> None:
+    def __init__(
+        self,
+        server: JobServer,
+        reader: RunReader,
+        admission: Admission,
+        queued: RecentCounts,
+        attempts: int,
+    ) -> None:
         self._server, self._client, self._attempts = server, server.client, attempts
-        self._reader, self._admission = reader, admission
+        self._reader, self._admission, self._queued = reader, admission, queued
         self._starting: dict[str, asyncio.Task[tuple[Job, bool]]] = {}
 
     async def start(
@@ -156,13 +164,15 @@ class RunWriter:
             oldest = now - KEY_LIFE if key is not None else None
             with self._admission.entry(caller.name) as entry:
                 prefect_key, queued = await asyncio.gather(
-                    self._prefect_key(request, caller, key, oldest), self._reader.queued(caller.name, now)
+                    self._prefect_key(request, caller, key, oldest), self._queued.count(caller.name)
                 )
                 refusal = self._admission.refusal(entry, caller.name, queued)
                 if refusal is not None and not await self._is_replay(prefect_key, oldest):
                     raise refusal
                 flow_run, replayed = await self._create(request, caller, key, prefect_key, oldest, tags)
-                entry.started = not replayed
+                if not replayed:
+                    entry.started = True
+                    self._queued.on_start()
             if key is not None and replayed and not is_run_of(request, flow_run):
                 raise KeyReused
             return as_job(flow_run, {}, self._attempts), replayed

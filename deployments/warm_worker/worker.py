@@ -45,6 +45,7 @@ from deployments.warm_worker.work_pool import (
     WarmVariables,
     check_pool,
 )
+from flows.runs.prefect_calls import HEADERS
 from flows.settings import Settings
 
 ENTRYPOINT_CACHE_SECONDS = 10.0
@@ -132,6 +133,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
     async def setup(self) -> None:
         await super().setup()
         check_pool(self._work_pool, self._work_pool_name)
+        self.client._client.headers.update(HEADERS)
         enter = self._exit_stack.enter_async_context
         self._executors = await enter(prefect_internals.FlowRunExecutorContext())
         self._pool = await enter(

@@ -1,15 +1,15 @@
 """Create, read and delete the Prefect artifacts of a run.
 
-The artifacts contain the progress of the run, the columns of its file, and its page. They are created and
-updated by direct requests to the API. The methods of Prefect's client would also send an event each time, and
-nothing uses these events.
+A run has two artifacts: its progress and its page, which includes the columns of its file. They are created
+and updated by direct requests to the API. The methods of Prefect's client would also send an event each time,
+and nothing uses these events.
 """
 
 import json
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
 
@@ -19,14 +19,17 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRun
 from prefect.client.schemas.objects import Artifact
 from prefect.exceptions import ObjectNotFound
 
+from flows.runs import summary_page
 from flows.runs.receipt import RunProgress, parse_metadata
 from flows.runs.tags import DELETED_TAG
 
-# Artifact types that the Prefect UI can display. The columns are stored in a separate artifact, because
-# Prefect truncates metadata at 500 characters.
-PROGRESS, COLUMNS, PAGE = "progress", "table", "markdown"
-EARLIER_COLUMNS = "columns"  # Earlier versions stored the columns as a list under this type.
-DESCRIPTIONS = {COLUMNS: "Columns of the file"}
+# Artifact types that the Prefect UI can display.
+PROGRESS, PAGE = "progress", "markdown"
+# Earlier versions stored the columns in a separate artifact, as a table or as a list.
+EARLIER_COLUMNS = ("table", "columns")
+# The API deletes the run of a deleted export only if the run ended at least a minute ago. Until then, the run
+# is hidden, and the sweep deletes it together with its page.
+PAGE_DELAY = timedelta(seconds=10)
 
 
 def progress_filter(run_ids: Iterable[UUID]) -> ArtifactFilter:
@@ -34,13 +37,13 @@ def progress_filter(run_ids: Iterable[UUID]) -> ArtifactFilter:
 
 
 def columns_filter(run_id: UUID) -> ArtifactFilter:
-    return _filter([COLUMNS, EARLIER_COLUMNS], [run_id])
+    return _filter([PAGE, *EARLIER_COLUMNS], [run_id])
 
 
 def page_filter(run_id: UUID) -> ArtifactFilter:
     """Return the filter that selects the page artifact of a run.
 
-    The page shows the request and the first rows of the file.
+    The page shows the request, the first rows and the columns of the file.
     """
     return _filter([PAGE], [run_id])
 
@@ -59,27 +62,25 @@ def update_artifact(client: SyncPrefectClient, artifact_id: UUID, artifact: Arti
     client.request("PATCH", "/artifacts/{id}", json=body, path_params={"id": artifact_id})
 
 
-def create_artifacts(client: SyncPrefectClient, run_id: UUID, contents: Iterable[tuple[str, Any]]) -> None:
-    """Create artifacts from (type, data) pairs, and delete them again if the run has been deleted."""
-    for artifact_type, data in contents:
-        description = DESCRIPTIONS.get(artifact_type)
-        create_artifact(
-            client,
-            ArtifactCreate(type=artifact_type, flow_run_id=run_id, data=data, description=description),
-        )
-    # This check must come last. If a deletion starts after the check, the deletion itself removes the
-    # artifacts.
-    if _is_deleted(client, run_id):
+def create_page(client: SyncPrefectClient, run_id: UUID, page: str, ended_at: datetime) -> None:
+    """Create the page of a run that ended at `ended_at`.
+
+    If the page is late, its run may have been deleted in the meantime. The page is then deleted again.
+    """
+    create_artifact(client, ArtifactCreate(type=PAGE, flow_run_id=run_id, data=page))
+    # This check must come last. If a deletion starts after the check, the deletion itself removes the page.
+    if datetime.now(UTC) - ended_at > PAGE_DELAY and _is_deleted(client, run_id):
         delete_artifacts(client, all_filter(run_id))
 
 
-def columns_data(columns: list[dict[str, Any]]) -> str:
-    """Convert the columns to the data of an artifact. Prefect stores tables as JSON text."""
-    return json.dumps(columns)
-
-
-def parse_columns(data: Any) -> list[dict[str, Any]]:
-    return cast("list[dict[str, Any]]", json.loads(data) if isinstance(data, str) else data)
+def find_columns(artifacts: Iterable[Artifact]) -> list[dict[str, Any]] | None:
+    """Return the columns that are stored in the artifacts of a run, or None."""
+    data_by_type = {artifact.type: artifact.data for artifact in artifacts}
+    for earlier in EARLIER_COLUMNS:
+        if (data := data_by_type.get(earlier)) is not None:
+            return cast("list[dict[str, Any]]", json.loads(data) if isinstance(data, str) else data)
+    page = data_by_type.get(PAGE)
+    return summary_page.parse_columns(page) if isinstance(page, str) else None
 
 
 def _is_deleted(client: SyncPrefectClient, run_id: UUID) -> bool:

@@ -1,4 +1,7 @@
-"""Retry Prefect API calls that are essential to a run, such as scheduling another attempt."""
+"""Define how the Prefect API is called.
+
+Calls that are essential to a run, such as scheduling another attempt, are retried.
+"""
 
 import logging
 import os
@@ -14,6 +17,9 @@ from prefect.exceptions import PrefectException, PrefectHTTPStatusError
 PATIENCE_SECONDS = 60.0
 RETRY_SECONDS = 1.0
 ERRORS = (httpx.HTTPError, PrefectException)
+# Headers for requests to Prefect. By default, the server compresses each response with the highest level of
+# gzip. It is usually in the same network, and its CPU time limits the throughput.
+HEADERS = {"Accept-Encoding": "identity"}
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)

@@ -4,8 +4,9 @@ import csv
 import html
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import islice
+from typing import Any, cast
 
 from flows.formats.csv.options import CsvOptions
 from flows.query.request import ExportRequest
@@ -15,6 +16,7 @@ from flows.runs.receipt import Receipt
 FirstRows = list[list[str]]
 
 ROWS, COLUMNS, CELL_LENGTH = 5, 8, 60
+_COLUMNS_START, _COLUMNS_END = "\n\n## Columns\n\n```json\n", "\n```"
 # The csv module limits cells to 128 KiB by default, but the cells of an export can be larger.
 csv.field_size_limit(2**31 - 1)
 
@@ -27,8 +29,17 @@ def first_rows(records: bytes, columns: list[OutputColumn], dialect: CsvOptions)
     return [labels, *(_row(cells, columns) for cells in islice(rows, ROWS))]
 
 
-def markdown(request: ExportRequest, receipt: Receipt, rows: FirstRows, urls: Mapping[str, str]) -> str:
-    """Return the page for an export that has a file. `urls` maps titles such as `Download` to URLs."""
+def markdown(
+    request: ExportRequest,
+    receipt: Receipt,
+    rows: FirstRows,
+    columns: Sequence[OutputColumn],
+    urls: Mapping[str, str],
+) -> str:
+    """Return the page for an export that has a file. `urls` maps titles such as `Download` to URLs.
+
+    The page ends with the columns, which `parse_columns` reads.
+    """
     receipt_rows = {
         "Rows": f"{receipt.rows:,}",
         "Bytes": f"{receipt.bytes:,}",
@@ -37,7 +48,7 @@ def markdown(request: ExportRequest, receipt: Receipt, rows: FirstRows, urls: Ma
         "Attempt": str(receipt.attempt),
     }
     body = json.dumps(dict(request.body), indent=2, ensure_ascii=False).replace("`", "'")
-    return "\n\n".join(
+    page = "\n\n".join(
         [
             f"# {request.report.title}",
             f"[{receipt.name}]({urls['Download']})",
@@ -47,6 +58,25 @@ def markdown(request: ExportRequest, receipt: Receipt, rows: FirstRows, urls: Ma
             _table(rows),
         ]
     )
+    return page + _COLUMNS_START + _columns_json(columns) + _COLUMNS_END
+
+
+def parse_columns(page: str) -> list[dict[str, Any]] | None:
+    """Return the columns at the end of a page, or None if the page has none."""
+    _, start, columns = page.rpartition(_COLUMNS_START)
+    return cast("list[dict[str, Any]]", json.loads(columns.removesuffix(_COLUMNS_END))) if start else None
+
+
+def _columns_json(columns: Sequence[OutputColumn]) -> str:
+    """Return the columns as JSON with one line per column.
+
+    No line starts with a backtick or a heading, so labels cannot end the code block.
+    """
+    lines = [
+        json.dumps({"key": column.key, "label": column.label, "type": column.type}, ensure_ascii=False)
+        for column in columns
+    ]
+    return "[" + ",\n ".join(lines) + "]"
 
 
 def failure_markdown(report: str, code: str, message: str, urls: Mapping[str, str], docs_url: str) -> str:

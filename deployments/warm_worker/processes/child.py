@@ -183,6 +183,7 @@ def _warm_up() -> "Iterator[Settings]":
         open_background_services,
     )
     from flows.reports import catalog
+    from flows.runs.prefect_calls import HEADERS
     from flows.settings import Settings
     from flows.storage.from_url import open_storage
 
@@ -195,7 +196,8 @@ def _warm_up() -> "Iterator[Settings]":
     catalog(settings.catalog_modules, settings.default_report)
     open_storage(settings.storage_url, settings.public_url, settings.silence_seconds).warm_up()
     # The flow engine reuses this connected client. Creating another TLS context would take 40 ms.
-    with SyncClientContext.get_or_create():
+    with SyncClientContext.get_or_create() as context:
+        context.client._client.headers.update(HEADERS)
         keep_result_storage()
         gc.freeze()
         yield settings

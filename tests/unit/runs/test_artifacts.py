@@ -1,18 +1,21 @@
-"""Test that no artifacts remain if a run is deleted while its artifacts are being written."""
+"""Test that no page of a deleted run remains, and that columns are found in artifacts of all versions."""
 
+import json
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID, uuid4
 
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.objects import Artifact
 from prefect.exceptions import ObjectNotFound
 
-from flows.runs.artifacts import COLUMNS, PAGE, create_artifacts
+from flows.runs.artifacts import PAGE, create_page, find_columns
 from flows.runs.tags import DELETED_TAG
 
-CONTENTS = [(COLUMNS, []), (PAGE, "# Orders")]
+COLUMNS = [{"key": "id", "label": "Order", "type": "integer"}]
 
 
 @dataclass
@@ -21,6 +24,7 @@ class Prefect:
 
     tags: list[str] | None
     artifacts: dict[UUID, dict[str, Any]] = field(default_factory=dict)
+    reads: int = 0
 
     def request(self, method: str, path: str, json: dict[str, Any]) -> SimpleNamespace:
         assert (method, path) == ("POST", "/artifacts/")
@@ -35,15 +39,43 @@ class Prefect:
         del self.artifacts[artifact_id]
 
     def read_flow_run(self, _: UUID) -> SimpleNamespace:
+        self.reads += 1
         if self.tags is None:
             raise ObjectNotFound(http_exc=Exception())
         return SimpleNamespace(tags=self.tags)
 
 
-@pytest.mark.parametrize(
-    ("tags", "types"), [(["owner:ada"], [COLUMNS, PAGE]), ([DELETED_TAG], []), (None, [])]
-)
-def test_a_deleted_run_keeps_no_artifacts(tags: list[str] | None, types: list[str]) -> None:
+def write_page(prefect: Prefect, delay: timedelta) -> None:
+    create_page(cast(SyncPrefectClient, prefect), uuid4(), "# Orders", datetime.now(UTC) - delay)
+
+
+@pytest.mark.parametrize("tags", [[DELETED_TAG], None])
+def test_a_late_page_of_a_deleted_run_is_deleted(tags: list[str] | None) -> None:
     prefect = Prefect(tags)
-    create_artifacts(cast(SyncPrefectClient, prefect), uuid4(), CONTENTS)
-    assert [artifact["type"] for artifact in prefect.artifacts.values()] == types
+    write_page(prefect, delay=timedelta(minutes=1))
+    assert prefect.artifacts == {}
+
+
+@pytest.mark.parametrize("delay", [timedelta(0), timedelta(minutes=1)])
+def test_a_run_keeps_its_page(delay: timedelta) -> None:
+    prefect = Prefect(["owner:ada"])
+    write_page(prefect, delay)
+    assert [(item["type"], item["data"]) for item in prefect.artifacts.values()] == [(PAGE, "# Orders")]
+    assert prefect.reads == (1 if delay else 0)
+
+
+@pytest.mark.parametrize(
+    "artifacts",
+    [
+        [Artifact(type="table", data=json.dumps(COLUMNS)), Artifact(type=PAGE, data="# Orders")],
+        [Artifact(type="columns", data=COLUMNS)],
+        [Artifact(type=PAGE, data=f"# Orders\n\n## Columns\n\n```json\n{json.dumps(COLUMNS)}\n```")],
+    ],
+)
+def test_columns_of_this_and_earlier_versions_are_found(artifacts: list[Artifact]) -> None:
+    assert find_columns(artifacts) == COLUMNS
+
+
+@pytest.mark.parametrize("artifacts", [[], [Artifact(type=PAGE, data="# Orders")]])
+def test_missing_columns_are_none(artifacts: list[Artifact]) -> None:
+    assert find_columns(artifacts) is None

@@ -1,9 +1,13 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import literal
 
 from flows.formats.csv.options import PRESETS, parse_options
 from flows.query.request import parse_request
 from flows.query.statement import output_columns
 from flows.reports import catalog
+from flows.rows.columns import OutputColumn
 from flows.run_pages import export_urls
 from flows.runs import summary_page
 from tests.support.golden import golden
@@ -30,17 +34,28 @@ lines | a pipe, <b>bold</b> and *stars*"
 
 
 def test_the_summary_has_request_receipt_and_masked_first_rows() -> None:
-    rows = summary_page.first_rows(RECORDS, output_columns(REQUEST, []), REQUEST.options)
+    columns = output_columns(REQUEST, [])
+    rows = summary_page.first_rows(RECORDS, columns, REQUEST.options)
     urls = export_urls("http://127.0.0.1:8000", "1", "survey-responses", ["schedule:2"], has_file=True)
-    page = summary_page.markdown(REQUEST, RECEIPT, rows, urls)
+    page = summary_page.markdown(REQUEST, RECEIPT, rows, columns, urls)
     assert (page + "\n").encode() == golden("run_page.md")
 
 
 def test_an_export_without_rows_has_a_summary() -> None:
     rows = summary_page.first_rows(b"", output_columns(REQUEST, []), REQUEST.options)
     assert rows == [["Response", "Name", "UTM source", "Comment"]]
-    page = summary_page.markdown(REQUEST, RECEIPT, rows, {"Download": ""})
+    page = summary_page.markdown(REQUEST, RECEIPT, rows, [], {"Download": ""})
     assert "| Response | Name | UTM source | Comment |" in page
+
+
+@given(keys=st.lists(st.text(), max_size=3), label=st.text(), cell=st.text())
+def test_the_columns_are_read_from_the_page(keys: list[str], label: str, cell: str) -> None:
+    columns = [OutputColumn(key, label, "string", False, literal("")) for key in keys]
+    block = "\n\n## Columns\n\n```json\n[]\n```"
+    page = summary_page.markdown(REQUEST, RECEIPT, [[cell], [cell + block]], columns, {"Download": ""})
+    assert summary_page.parse_columns(page) == [
+        {"key": key, "label": label, "type": "string"} for key in keys
+    ]
 
 
 @pytest.mark.parametrize(

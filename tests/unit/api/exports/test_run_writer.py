@@ -4,6 +4,7 @@ The fake Prefect client works in memory and counts requests.
 """
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 
 from api.access.caller import Caller
 from api.access.rate_limits import Admission, LimitReached, Quota, Rate, Throttle
+from api.access.recent_counts import RecentCounts
 from api.exports.job import Job
 from api.exports.request_keys import KEY_LIFE, KEY_SLOTS, KeyReused
 from api.exports.run_writer import RunWriter
@@ -120,7 +122,9 @@ def writer(prefect: Prefect) -> RunWriter:
     throttle = Throttle(Rate(per_second=1000, burst=1000), lambda: 0.0, "Too many exports started.")
     admission = Admission(Quota.of_waiting_exports(50), throttle)
     parts: Any = prefect
-    return RunWriter(parts, parts, admission, attempts=3)
+    # The clock moves on by a second with each call, so that each start counts the queue again.
+    queued = RecentCounts(prefect.queued, 50, itertools.count().__next__)
+    return RunWriter(parts, parts, admission, queued, attempts=3)
 
 
 def request(**changes: Any) -> ExportRequest:
