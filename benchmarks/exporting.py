@@ -17,7 +17,9 @@ class ExportFailed(Exception):
 
 
 def open_client(url: str, timeout_seconds: float = 30.0) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=url, timeout=timeout_seconds, trust_env=False)
+    # The API closes connections that have been idle for five seconds.
+    limits = httpx.Limits(keepalive_expiry=2)
+    return httpx.AsyncClient(base_url=url, timeout=timeout_seconds, trust_env=False, limits=limits)
 
 
 async def start_export(api: httpx.AsyncClient, request: Any = SMALL_EXPORT) -> str:
