@@ -4,6 +4,7 @@ import json
 import keyword
 import re
 from collections.abc import Iterable, Iterator
+from textwrap import shorten
 from typing import Any
 
 from sqlalchemy import types as sql
@@ -12,6 +13,8 @@ from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from deployments.project.reflection import Reflected, is_boolean, is_personal
 from flows.query.report import RESERVED, camel_case
+
+MAX_LISTED_LENGTH = 48
 
 HEAD = '''"""Report that lists {title}. Written by `report-exports new`; edit it as you like."""
 
@@ -133,7 +136,7 @@ class _Writer:
         yield "filters={"
         for name in names:
             values = self._reflected.choices.get(name, [])
-            hint = f"  # values: {', '.join(values)}"[:60].replace("\n", " ") if values else ""
+            hint = f"  # values: {_listed(values)}" if values else ""
             yield f"    {_quote(camel_case(self._aliases[name]))}: {self._column(name)},{hint}"
         yield "},"
 
@@ -224,3 +227,8 @@ def _quote(text: str | None) -> str:
 
 def names_of(reflected: Reflected) -> Iterable[str]:
     return (one["name"] for one in reflected.columns)
+
+
+def _listed(values: list[str]) -> str:
+    """Return the values in one line. If the line would be too long, it ends with an ellipsis."""
+    return shorten(", ".join(values), MAX_LISTED_LENGTH, placeholder=" …")

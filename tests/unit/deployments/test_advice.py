@@ -1,4 +1,4 @@
-"""Test the advice in the messages about a missing index and a missing API key."""
+"""Test the advice about a missing index, a missing API key and the values of a filter."""
 
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -10,6 +10,7 @@ from sqlalchemy import Column, Connection, MetaData, Table, Text, create_engine
 
 from deployments.command_line.api_client import Problem, connect
 from deployments.project.report_findings import _no_index
+from deployments.project.report_source import _listed
 
 FLIGHTS = Table("Flight Log", MetaData(), Column("Flight No", Text, key="flight_no"), Column("seats", Text))
 EXAMPLE = 'Create one, for example: CREATE INDEX ON "Flight Log" ("Flight No")'
@@ -63,3 +64,14 @@ def test_a_request_without_a_key_names_the_variable(url: str) -> None:
     with connect(httpx.URL(url), None, 1, print) as client, pytest.raises(Problem) as problem:
         client.request("GET", "/exports")
     assert problem.value.detail == "The service requires an API key. Set REPORTS_API_KEY to your key."
+
+
+def test_a_long_list_of_values_ends_with_an_ellipsis() -> None:
+    assert _listed(["JFK", "EWR", "LGA"]) == "JFK, EWR, LGA"
+    assert _listed([f"N{number}" for number in range(1000, 1020)]) == (
+        "N1000, N1001, N1002, N1003, N1004, N1005, …"
+    )
+
+
+def test_a_value_with_a_line_break_stays_in_the_comment() -> None:
+    assert _listed(["one\rtwo", "three\n"]) == "one two, three"
