@@ -63,12 +63,13 @@ class Client:
         while True:
             try:
                 response = await call()
-            except httpx.TransportError:
-                response = None
-            if response is not None and not _is_temporary(response):
-                return dict(response.raise_for_status().json())
+                if not _is_temporary(response):
+                    return dict(response.raise_for_status().json())
+                problem = f"{response.status_code}: {response.text}"
+            except httpx.TransportError as error:
+                problem = repr(error)
             if time.monotonic() > deadline:
-                raise TimeoutError("no usable response from the API")
+                raise TimeoutError(f"no usable response from the API; the last attempt ended with {problem}")
             await asyncio.sleep(0.5)
 
     async def close(self) -> None:

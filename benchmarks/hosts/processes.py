@@ -28,6 +28,7 @@ class Processes:
         with log.open("wb") as output:
             process = subprocess.Popen(  # noqa: S603 - fixed programs
                 command,
+                cwd=self._folder,  # contains no prefect.yaml, which `register` would apply
                 env=self._environment(settings),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
