@@ -17,7 +17,7 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
 LOCK_OLDEST := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command "make lock" --no-deps
 
-.PHONY: up test test-faults test-scale soak check audit coverage lock clean
+.PHONY: up test test-faults test-scale test-image soak check audit coverage lock clean
 
 up: $(VENV)/.runtime  ## start the whole stack with sample data
 	@$(BIN)/report-exports up $(ARGS)
@@ -34,11 +34,16 @@ soak: $(VENV)/.dev  ## start an export per second under 500 pollers for MINUTES 
 test-scale: $(VENV)/.dev  ## measure and lose hosts of a cluster (needs root, redis-server, nginx, socat and iproute2)
 	@$(BIN)/python -m benchmarks.hosts $(ARGS)
 
-check: $(VENV)/.dev  ## check lint, format, types and import layers
+test-image: $(VENV)/.dev  ## build the image with its locked dependencies, and run its roles (needs root)
+	@$(BIN)/python -m pytest tests/integration/test_image.py --locked-image $(ARGS)
+
+check: $(VENV)/.dev  ## check lint, format, types, import layers, the image and the rendered chart
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/hadolint deployments/Dockerfile
+	@$(BIN)/python -m pytest --quiet tests/integration/test_chart.py
 
 audit: $(VENV)/.dev  ## check the locked packages for known vulnerabilities, if the advisory database is reachable
 	@if $(BIN)/python -c 'import httpx; httpx.get("$(ADVISORIES)", timeout=10)' 2>/dev/null; then \

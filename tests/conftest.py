@@ -25,6 +25,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--requests", type=int, help="requests per route, see test_any_request.py")
     parser.addoption("--faults", choices=("some", "all"), default="some", help="how many faults to inject")
     parser.addoption("--seed", type=int, help="seed of the random choices of fault tests")
+    parser.addoption("--locked-image", action="store_true", help="install the image's locked dependencies")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
