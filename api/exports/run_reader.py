@@ -120,8 +120,9 @@ class RunReader:
         does not support all filters.
         """
         jobs: list[Job] = []
+        size = min(limit + 1, MAX_PER_READ)  # usually, Prefect supports all filters, and one read is enough
         for _ in range(READS_PER_PAGE):
-            runs, progress_by_run = await self._read_page(selected, position)
+            runs, progress_by_run = await self._read_page(selected, position, size)
             for run in runs:
                 job = as_job(run, progress_by_run, self._attempts)
                 if self._is_selected(job, caller_of(run), selected):
@@ -129,8 +130,9 @@ class RunReader:
                         return jobs, position
                     jobs.append(job)
                 position = position.after(cast(datetime, run.expected_start_time), run.id)
-            if len(runs) < MAX_PER_READ:
+            if len(runs) < size:
                 return jobs, None
+            size = MAX_PER_READ
         return jobs, position
 
     async def covered(self, job_ids: Sequence[str], caller: Caller) -> set[str]:
@@ -253,14 +255,14 @@ class RunReader:
         return sum(1 for time in heartbeats if time is not None and now - time < WORKER_SILENCE)
 
     async def _read_page(
-        self, selected: ExportFilter, position: Position
+        self, selected: ExportFilter, position: Position, size: int
     ) -> tuple[list[FlowRun], dict[str, RunProgress]]:
         async with self._server.answering():
             runs = await self._client.read_flow_runs(
                 flow_filter=await self._flow(),
                 flow_run_filter=_filter(selected, position),
                 sort=FlowRunSort.EXPECTED_START_TIME_DESC,
-                limit=MAX_PER_READ,
+                limit=size,
             )
             return runs, await self._read_progress([run.id for run in runs])
 
