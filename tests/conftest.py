@@ -19,6 +19,7 @@ from tests.support.webhook_receiver import Receiver, running_receiver
 
 SCRATCH = "scratch"
 SHORT_RUN_SEED = 1
+LONG_RUN_TIMEOUT_SECONDS = 1800
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -29,11 +30,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """In a long run, deselect the tests that add no row to the table of guarantees."""
+    """In a long run, deselect the tests that add no row to the table of guarantees.
+
+    The remaining tests get more time, which includes the time to start a stack.
+    """
     if config.getoption("--faults") == "all":
         others = [item for item in items if "guarantees" not in getattr(item, "fixturenames", [])]
         config.hook.pytest_deselected(items=others)
         items[:] = [item for item in items if item not in others]
+        for item in items:
+            item.add_marker(pytest.mark.timeout(LONG_RUN_TIMEOUT_SECONDS))
 
 
 @pytest.fixture(scope="session")

@@ -47,7 +47,6 @@ def list_uploads(cluster: Cluster, job_id: str) -> list[str]:
     return [upload["Key"] for upload in listing.get("Uploads", [])]
 
 
-@pytest.mark.timeout(900)
 def test_a_cancelled_export_ends_its_query_and_leaves_no_file(
     cluster: Cluster, guarantees: GuaranteeTable, is_long_run: bool
 ) -> None:
