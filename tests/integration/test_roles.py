@@ -56,7 +56,7 @@ def test_registration_reports_an_unreachable_server(processes: ExtraProcesses) -
     url = f"http://127.0.0.1:{free_port()}/api"
     code, output = output_of(processes, "register", "--wait", "0", PREFECT_API_URL=url)
     assert code == 1
-    assert f"The Prefect server at {url} cannot be used" in output
+    assert f"The Prefect server at {url} (PREFECT_API_URL) cannot be used" in output
 
 
 def test_sweep_once_reports_what_it_removed(processes: ExtraProcesses) -> None:
