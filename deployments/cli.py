@@ -196,7 +196,7 @@ def _add_up(commands: Commands) -> None:
         metavar="N",
         help="survey responses to generate on the first start (default: %(default)s)",
     )
-    command.add_argument("--strict", action="store_true", help="stop if a report is broken")
+    command.add_argument("--strict", action="store_true", help="stop if a report or a schedule is broken")
     command.add_argument(
         "--reload", action="store_true", help="restart the API and the worker when a report's file changes"
     )

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,7 +23,9 @@ from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 
 from deployments import server_check
 from deployments.deployment_list import DeploymentsInvalid, read_deployments, write_file
+from deployments.schedule_check import find_invalid_schedules
 from deployments.warm_worker import WarmWorker
+from flows.reports import LoadedReports
 
 # Slow webhook receivers must not occupy all worker slots, so webhooks have their own queue with a low
 # concurrency limit.
@@ -73,17 +76,22 @@ class RegistrationFailed(Exception):
     """The Prefect server cannot be reached or has rejected a deployment, or prefect.yaml is invalid."""
 
 
-def apply(wait_seconds: float, report: Callable[[str], object]) -> list[str]:
+def apply(loaded: LoadedReports, wait_seconds: float, report: Callable[[str], object]) -> list[str]:
     """Register the deployments. Return a line for each pool, queue and deployment that has changed.
 
     While the server cannot be used, the reason is passed to `report`.
 
-    Raises RegistrationFailed if the server cannot be reached or rejects a deployment.
+    Raises RegistrationFailed if the server cannot be reached or rejects a deployment, or if the runs of a
+    schedule in the user's prefect.yaml would fail because of its parameters. Schedules are not checked if no
+    reports are loaded.
     """
     try:
-        read_deployments(os.environ)
+        deployments = read_deployments(os.environ)
     except DeploymentsInvalid as error:
         raise RegistrationFailed(str(error)) from None
+    invalid = find_invalid_schedules(deployments, loaded, datetime.now(UTC)) if loaded.reports else ()
+    if message := "\n".join(invalid):
+        raise RegistrationFailed(message)
     try:
         server_check.wait_until_usable(report, wait_seconds)
     except server_check.ServerUnusable as error:

@@ -3,6 +3,7 @@
 import argparse
 import os
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 
 from deployments.deployment_list import DeploymentsInvalid, read_deployments
 from deployments.project.env_file import ENV_FILE
@@ -15,6 +16,7 @@ from deployments.roles.settings import (
     find_unreadable_files,
     load_settings,
 )
+from deployments.schedule_check import find_invalid_schedules
 from deployments.stack.data_dir import DataDirUnusable
 from deployments.stack.environment import Replaced, is_of_postgres, report_modules
 from deployments.stack.installed import ServerNotInstalled
@@ -37,11 +39,12 @@ def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     except DeclarationError as invalid:
         parser.error(str(invalid))
     try:
-        read_deployments(environment)
+        deployments = read_deployments(environment)
     except DeploymentsInvalid as invalid:
         parser.error(str(invalid))
-    if arguments.strict and loaded.broken:
-        parser.error("\n".join(map(str, loaded.broken)))
+    invalid_schedules = list(find_invalid_schedules(deployments, loaded, datetime.now(UTC)))
+    if arguments.strict and (loaded.broken or invalid_schedules):
+        parser.error("\n".join([*map(str, loaded.broken), *invalid_schedules]))
     settings = load_settings(environment)
     if error := check_credentials(environment) or check_jwt_key(settings):
         parser.error(error)
@@ -49,6 +52,7 @@ def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
         parser.error(f"argument --host: {error}")
     notes = [
         *_notes(loaded, settings.catalog),
+        *invalid_schedules,
         *find_misspelled(environment),
         *find_unreadable_files(settings),
         *find_problems(settings, Replaced.from_environment(environment)),
