@@ -6,6 +6,7 @@ quickly.
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -42,6 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _run(list(sys.argv[1:] if argv is None else argv))
     except Interrupted as interrupted:
         return interrupted.code
+    except KeyboardInterrupt:  # Ctrl-C before the command handles signals, for example during an import
+        return Interrupted(signal.SIGINT).code
     except CommandError as error:
         print_to_stderr(f"report-exports: {error}")
         return error.code

@@ -4,8 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from deployments import cli
 from deployments.command_line.exit_codes import Interrupted
 from deployments.command_line.interrupts import handle_signals
+
+SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 
 @pytest.fixture(autouse=True)
@@ -14,7 +17,7 @@ def default_handlers() -> Iterator[None]:
 
     Tests that run in the background may inherit ignored signals.
     """
-    previous = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGTERM, signal.SIGHUP)}
+    previous = {number: signal.signal(number, signal.SIG_DFL) for number in SIGNALS}
     yield
     for number, handler in previous.items():
         signal.signal(number, handler)
@@ -48,6 +51,15 @@ def test_a_deferred_signal_is_raised_if_the_section_fails() -> None:
 
     with handle_signals() as signals, pytest.raises(Interrupted):
         signals.defer_during(send_and_fail)
+
+
+def test_ctrl_c_before_signals_are_handled_ends_a_command_quietly(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    monkeypatch.setattr(cli, "_warn_of_misspelled_settings", lambda: send(signal.SIGINT))
+    assert cli.main(["worker"]) == 130
+    assert capsys.readouterr().err == ""
 
 
 def test_a_signal_that_the_parent_ignores_stays_ignored() -> None:
