@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from api.exports.job import Job
-from flows.storage.protocol import Storage, content_disposition, object_key
+from flows.storage.protocol import LinkRejected, Storage, content_disposition, object_key
 
 CHECKED_FOR = timedelta(seconds=10)
 MAX_CHECKED = 10_000
@@ -33,7 +33,8 @@ class StoredFiles:
     async def check(self, job: Job) -> Job:
         """Check the job's file and return the job with an up-to-date `file_lost`.
 
-        A file counts as lost if it cannot be read even though the storage responds.
+        A file counts as lost if the storage responds that it is missing or must not be read, or if its size
+        is wrong. A storage that fails, for example while it restarts, has lost nothing.
         """
         if job.status != "done":
             return job
@@ -55,25 +56,27 @@ class StoredFiles:
             return False
 
     def _is_lost(self, job: Job) -> bool:
-        if self._is_readable(job):
+        if not self._seems_lost(job):
             return False
-        time.sleep(RETRY_SECONDS)  # the failure may have been temporary
+        time.sleep(RETRY_SECONDS)  # the response may have been wrong for a moment
         try:
             self._storage.check()
         except Exception:  # noqa: BLE001 - the storage is down, so the file may still be there
             return False
-        if self._is_readable(job):
+        if not self._seems_lost(job):
             return False
         logger.error("the file of export %s is missing from the storage", job.run.id)
         return True
 
-    def _is_readable(self, job: Job) -> bool:
+    def _seems_lost(self, job: Job) -> bool:
         receipt = job.progress.receipt
         assert receipt is not None  # noqa: S101 - a job is done only with a receipt
         key = object_key(job.run.id, receipt.attempt, receipt.name)
         link = self._storage.sign(key, content_disposition(receipt.name), LINK_SECONDS, self._clock())
         try:
-            return self._storage.link_size(link) == receipt.bytes
+            return self._storage.link_size(link) != receipt.bytes
+        except LinkRejected:
+            return True
         except OSError:
             return False
 

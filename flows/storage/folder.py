@@ -16,7 +16,7 @@ from tempfile import NamedTemporaryFile
 from urllib.parse import urlencode, urlsplit
 
 from flows.storage.orphans import StoredObject
-from flows.storage.protocol import Link
+from flows.storage.protocol import Link, LinkRejected
 
 _SIGNING_KEY_FILE = ".signing-key"
 
@@ -55,7 +55,10 @@ class FolderStorage:
 
     def link_size(self, link: Link) -> int:
         path = urlsplit(link.url).path.partition("/files/")[2]
-        return (self._root / path).stat().st_size
+        try:
+            return (self._root / path).stat().st_size
+        except FileNotFoundError:
+            raise LinkRejected("the file behind the signed link is missing") from None
 
     def verify_link(self, key: str, expires: str, disposition: str, signature: str, now: datetime) -> Path:
         """Return the path of the file behind a signed link.

@@ -47,6 +47,10 @@ class Link:
     expires_at: datetime
 
 
+class LinkRejected(OSError):
+    """The storage has no file behind a signed link, or denies access to it."""
+
+
 class Upload(Protocol):
     """An upload in progress. The object becomes visible on `commit`."""
 
@@ -69,7 +73,8 @@ class Storage(Protocol):
     def link_size(self, link: Link) -> int:
         """Return the size of the file behind the link.
 
-        Raises OSError if the link cannot be read.
+        Raises LinkRejected if the storage responds that it has no such file or denies access to it, and other
+        types of OSError if the storage fails.
         """
 
     def list_objects(self) -> Iterator[StoredObject]: ...

@@ -16,7 +16,7 @@ from fsspec.asyn import sync
 from flows.formats.registry import media_type_of
 from flows.storage.checksums import check_etag, content_md5, md5
 from flows.storage.orphans import StoredObject
-from flows.storage.protocol import Link
+from flows.storage.protocol import Link, LinkRejected
 from flows.storage.s3_calls import SILENCE_SECONDS, S3Calls
 
 # All parts except the last have the same size, because some providers, such as Cloudflare R2, require this.
@@ -105,7 +105,8 @@ class S3Storage:
                 return int(response.headers["Content-Length"])
         # Suppress the original errors, because their messages contain the signed link.
         except httpx.HTTPStatusError as error:
-            raise OSError(f"the signed link returned {error.response.status_code}") from None
+            kind = LinkRejected if error.response.is_client_error else OSError
+            raise kind(f"the signed link returned {error.response.status_code}") from None
         except httpx.HTTPError as error:
             raise OSError(f"the signed link cannot be read: {type(error).__name__}") from None
 

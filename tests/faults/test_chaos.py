@@ -20,6 +20,7 @@ SOME_JOBS, SOME_FAULTS = 6, 6
 ALL_JOBS, ALL_FAULTS = 500, 200
 MAX_SECONDS = 600.0  # a machine that reaches this limit is too slow for the test
 RECOVERY_SECONDS = 60.0
+PAUSE_SECONDS = 0.2
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 # A job may fail with one of these codes if faults interrupted all of its attempts.
 EXPECTED_ERRORS = {
@@ -56,7 +57,11 @@ def test_exports_survive_random_faults(
         with chaos.load():
             deadline = time.monotonic() + MAX_SECONDS
             while injected.counts.total() < faults or len(chaos.reports) < jobs:
-                injected.inject()
+                # Faults slow down the starts, so neither may get ahead of the other.
+                if injected.counts.total() / faults <= len(chaos.reports) / jobs:
+                    injected.inject()
+                else:
+                    time.sleep(PAUSE_SECONDS)
                 if time.monotonic() > deadline:
                     break
         seconds = chaos.wait_until_all_ended(2 * RECOVERY_SECONDS)

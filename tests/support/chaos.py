@@ -178,6 +178,8 @@ class Chaos:
     def _compare(self, job: dict[str, Any]) -> str:
         try:  # The link in the last response may have expired.
             job = self._http.get(f"{self._faults.api_url}/exports/{job['id']}").raise_for_status().json()
+            if job["status"] != "done":
+                return f"the export was done and is now {job['status']}: {job['error']}"
             content = self._http.get(job["file"]["url"]).raise_for_status().content
         except httpx.HTTPError as error:
             return f"the file cannot be downloaded: {error!r}"

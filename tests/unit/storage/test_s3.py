@@ -9,7 +9,7 @@ import s3fs
 from botocore.awsrequest import AWSPreparedRequest
 
 from flows.errors import StorageUnavailable
-from flows.storage.protocol import Link, storage_errors
+from flows.storage.protocol import Link, LinkRejected, storage_errors
 from flows.storage.s3 import PART_BYTES, S3Storage, part_bytes
 from tests.support.clock import NOON
 
@@ -66,8 +66,10 @@ def test_payload_signing_is_off_only_over_tls(
 
 
 class BrokenStorage(BaseHTTPRequestHandler):
+    """Responds with the status that is the last part of the path."""
+
     def do_GET(self) -> None:
-        self.send_error(500)
+        self.send_error(int(self.path.partition("?")[0].rpartition("/")[2]))
 
     def log_message(self, *_: object) -> None:
         pass
@@ -86,10 +88,20 @@ def test_a_link_that_cannot_be_read_does_not_reach_the_log(
     broken_storage: str, is_running: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     url = broken_storage if is_running else "http://127.0.0.1:1"
-    link = Link(f"{url}/exports/1.csv?X-Amz-Signature=9f86d081884c7d65", NOON)
+    link = Link(f"{url}/exports/1.csv/500?X-Amz-Signature=9f86d081884c7d65", NOON)
     with pytest.raises(StorageUnavailable) as failed, storage_errors():
         S3Storage("exports", "").link_size(link)
     logged = caplog.text + "".join(traceback.format_exception(failed.value))
     assert "the signed link" in logged
     assert "Signature" not in logged
     assert "1.csv" not in logged
+
+
+@pytest.mark.parametrize(
+    ("status", "is_rejected"),
+    [(403, True), (404, True), (410, True), (500, False), (502, False), (503, False)],
+)
+def test_only_a_definite_response_rejects_a_link(broken_storage: str, status: int, is_rejected: bool) -> None:
+    with pytest.raises(OSError, match=str(status)) as failed:
+        S3Storage("exports", "").link_size(Link(f"{broken_storage}/{status}", NOON))
+    assert isinstance(failed.value, LinkRejected) == is_rejected

@@ -19,7 +19,14 @@ from flows.errors import (
 )
 from flows.storage.folder import FolderStorage
 from flows.storage.from_url import check_storage_url, open_storage
-from flows.storage.protocol import Upload, content_disposition, object_key, storage_errors, upload
+from flows.storage.protocol import (
+    LinkRejected,
+    Upload,
+    content_disposition,
+    object_key,
+    storage_errors,
+    upload,
+)
 from tests.support.clock import NOON, Clock
 
 KEY = object_key("899e1228-d7b8-40fc-8490-70e6f1efb338", 1, "x.csv")
@@ -220,7 +227,7 @@ def test_the_signing_key_is_private_and_persistent(storage: FolderStorage, tmp_p
 
 def test_link_size_counts_bytes_or_fails(storage: FolderStorage) -> None:
     link = storage.sign(KEY, FILE, 900, NOON)
-    with pytest.raises(OSError, match="No such file"):
+    with pytest.raises(LinkRejected, match="missing"):
         storage.link_size(link)
     with upload(storage, KEY) as started:
         started.write(b"12345")

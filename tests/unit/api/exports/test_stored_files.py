@@ -24,6 +24,11 @@ class SlowStorage(FolderStorage):
         return super().link_size(link)
 
 
+class Restarting(FolderStorage):
+    def link_size(self, link: Link) -> int:
+        raise OSError("the signed link returned 500")
+
+
 class Unreachable(FolderStorage):
     def link_size(self, link: Link) -> int:
         raise OSError("the signed link cannot be read")
@@ -90,8 +95,8 @@ def test_the_result_is_kept_for_ten_seconds(tmp_path: Path, file: Path, clock: C
     assert check(files).status == "done"
 
 
-@pytest.mark.parametrize("storage", [SlowStorage, Unreachable])
-def test_a_storage_that_does_not_respond_has_lost_nothing(
+@pytest.mark.parametrize("storage", [SlowStorage, Restarting, Unreachable])
+def test_a_storage_that_fails_has_lost_nothing(
     tmp_path: Path, clock: Clock, storage: type[FolderStorage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(SlowStorage, "seconds", 1.0)
