@@ -29,6 +29,7 @@ PARTS_IN_FLIGHT = 2
 # Signature version 4 limits the lifetime of a link to seven days.
 LONGEST_LINK_SECONDS = 604_800
 LINK_TIMEOUT_SECONDS = 10
+REJECTIONS = (httpx.codes.FORBIDDEN, httpx.codes.NOT_FOUND, httpx.codes.GONE)
 CHECK_KEY = "report-exports-write-check"
 # A clean-up call fails if it makes no progress for this long. The sweep then removes what is left.
 CLEAN_UP_SECONDS = 5.0
@@ -105,7 +106,7 @@ class S3Storage:
                 return int(response.headers["Content-Length"])
         # Suppress the original errors, because their messages contain the signed link.
         except httpx.HTTPStatusError as error:
-            kind = LinkRejected if error.response.is_client_error else OSError
+            kind = LinkRejected if error.response.status_code in REJECTIONS else OSError
             raise kind(f"the signed link returned {error.response.status_code}") from None
         except httpx.HTTPError as error:
             raise OSError(f"the signed link cannot be read: {type(error).__name__}") from None

@@ -99,7 +99,7 @@ def test_a_link_that_cannot_be_read_does_not_reach_the_log(
 
 @pytest.mark.parametrize(
     ("status", "is_rejected"),
-    [(403, True), (404, True), (410, True), (500, False), (502, False), (503, False)],
+    [(403, True), (404, True), (410, True), (408, False), (429, False), (500, False), (503, False)],
 )
 def test_only_a_definite_response_rejects_a_link(broken_storage: str, status: int, is_rejected: bool) -> None:
     with pytest.raises(OSError, match=str(status)) as failed:
