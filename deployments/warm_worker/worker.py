@@ -182,7 +182,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         scheduled = self._backlog.remaining_runs() or await self._query_scheduled_runs()
         due = [run for run in scheduled if run.flow_run.id not in self._submitting_flow_run_ids]
         selected = await self._backlog.next_runs(due, lambda: int(self.limiter.available_tokens))
-        # There is no await between here and the claim, so concurrent reads cannot select the same run.
+        # Nothing is awaited between here and the claim, so concurrent reads cannot select the same run.
         self._owners |= {run.flow_run.id: find_owner(run.flow_run.tags) for run in selected}
         return selected
 

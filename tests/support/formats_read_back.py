@@ -119,9 +119,9 @@ def _compare_table(table: pa.Table, keys: list[str], expected: Cells, lists: dic
             assert _as_utc(values).to_pylist() == lists[field.name], field.name
         else:
             parse = _parser(field.type)
-            wanted = [None if cell is None else parse(cell) for cell in cells]
+            expected_values = [None if cell is None else parse(cell) for cell in cells]
             # Compare strings, because NaN is not equal to itself and -0.0 equals 0.0.
-            assert list(map(str, _as_utc(values).to_pylist())) == list(map(str, wanted)), field.name
+            assert list(map(str, _as_utc(values).to_pylist())) == list(map(str, expected_values)), field.name
 
 
 def compare_xlsx(content: bytes, keys: list[str], expected: Cells, types: dict[str, str]) -> None:

@@ -183,7 +183,7 @@ def test_the_sweep_deletes_a_run_that_has_just_ended(
     run(lambda: writer.delete_record(ended, NOON + age))
     assert prefect.artifacts == []
     assert (run_id in prefect.runs) == is_kept
-    assert all(DELETED_TAG in left.tags for left in prefect.runs.values())
+    assert all(DELETED_TAG in flow_run.tags for flow_run in prefect.runs.values())
 
 
 @pytest.mark.parametrize(
