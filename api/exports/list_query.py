@@ -6,14 +6,70 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterDeploymentId,
+    FlowRunFilterExpectedStartTime,
+    FlowRunFilterId,
+    FlowRunFilterState,
+    FlowRunFilterStateName,
+    FlowRunFilterStateType,
+    FlowRunFilterTags,
+    Operator,
+)
+from prefect.client.schemas.objects import StateType
 from pydantic import AfterValidator, Field, PlainValidator, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from api.access.caller import Caller
+from api.access.caller import LOCAL_CALLER, Caller
+from api.exports.flow_run_job import owner_tag, report_tag, schedule_tag
 from api.exports.job import Job, Status
 from api.web.ids import UUID_SCHEMA, is_id
 from api.web.queries import DEFAULT_LIMIT, NEXT_PAGE, Limit, QueryModel, SearchText, from_cursor, to_cursor
+from flows.errors import NoRows
 from flows.query.date_range import EARLIEST, LATEST
+from flows.runs.tags import CODE, EXPIRED_TAG
+
+WAITING = (StateType.SCHEDULED, StateType.PENDING)
+RUNNING = (StateType.RUNNING, StateType.CANCELLING)
+
+
+@dataclass(frozen=True)
+class RunSelection:
+    """Runs that Prefect can select with one filter.
+
+    They have one of the state types or state names, and all of the tags.
+    """
+
+    state_types: tuple[StateType, ...]
+    state_names: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+
+    @property
+    def state(self) -> FlowRunFilterState:
+        types = FlowRunFilterStateType(any_=list(self.state_types))
+        names = FlowRunFilterStateName(any_=list(self.state_names)) if self.state_names else None
+        state = FlowRunFilterState(type=types, name=names)
+        state.operator = Operator.or_
+        return state
+
+
+# A selection may contain runs with a different status. They are removed after their progress has been read.
+# Only one kind of run is missing: a completed run without a receipt has the status `error`. This happens only
+# if an operator sets a run to Completed in Prefect. To find such runs, every list of errors would have to
+# read all completed runs.
+SELECTIONS: dict[Status, tuple[RunSelection, ...]] = {
+    "queued": (RunSelection((*WAITING, StateType.PAUSED, StateType.CRASHED)),),
+    "running": (RunSelection(RUNNING),),
+    "finalizing": (RunSelection(RUNNING),),
+    "done": (RunSelection((StateType.COMPLETED,)),),
+    "expired": (RunSelection((StateType.COMPLETED,), tags=(EXPIRED_TAG,)),),
+    "error": (RunSelection((StateType.FAILED, StateType.CRASHED)),),
+    "cancelled": (
+        RunSelection((StateType.CANCELLED,), (NoRows.earlier_state_name,)),
+        RunSelection((StateType.COMPLETED,), tags=(CODE + NoRows.code,)),
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -125,3 +181,31 @@ class ExportListQuery(PageQuery):
 
     def filter(self, caller: Caller) -> ExportFilter:
         return ExportFilter(caller, self.status, self.report, self.schedule_id)
+
+
+def run_filters(selected: ExportFilter, position: Position) -> list[FlowRunFilter]:
+    """Return the filters for the runs from which a page is selected.
+
+    Prefect cannot combine them in one request. A run matches the list if it matches one of the filters.
+    """
+    if selected.status is None:
+        return [_run_filter(selected, position)]
+    return [_run_filter(selected, position, selection) for selection in SELECTIONS[selected.status]]
+
+
+def _run_filter(
+    selected: ExportFilter, position: Position, selection: RunSelection | None = None
+) -> FlowRunFilter:
+    caller = selected.caller.name
+    tags = [owner_tag(caller)] if caller != LOCAL_CALLER else []
+    tags += [report_tag(selected.report)] if selected.report else []
+    tags += [schedule_tag(selected.schedule_id)] if selected.schedule_id else []
+    tags += selection.tags if selection is not None else ()
+    deployment = [selected.deployment_id] if selected.deployment_id is not None else None
+    return FlowRunFilter(
+        expected_start_time=FlowRunFilterExpectedStartTime(before_=position.before),
+        deployment_id=FlowRunFilterDeploymentId(any_=deployment) if deployment else None,
+        id=FlowRunFilterId(not_any_=list(position.seen)) if position.seen else None,
+        tags=FlowRunFilterTags(all_=tags) if tags else None,
+        state=selection.state if selection is not None else None,
+    )

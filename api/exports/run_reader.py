@@ -1,9 +1,10 @@
 """Read and count flow runs in Prefect, and receive events about their changes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Any, cast
 from uuid import UUID
 
@@ -11,7 +12,6 @@ from prefect.client.schemas.filters import (
     FlowFilter,
     FlowFilterId,
     FlowRunFilter,
-    FlowRunFilterDeploymentId,
     FlowRunFilterExpectedStartTime,
     FlowRunFilterId,
     FlowRunFilterIdempotencyKey,
@@ -25,22 +25,20 @@ from prefect.events.clients import get_events_subscriber
 from prefect.events.filters import EventAnyResourceFilter, EventFilter, EventNameFilter
 from prefect.exceptions import ObjectNotFound
 
-from api.access.caller import LOCAL_CALLER, Caller
+from api.access.caller import Caller
 from api.access.catalog import Catalog
 from api.exports.flow_run_job import (
     as_job,
     caller_of,
     ended_without_receipt,
     owner_tag,
-    report_tag,
-    schedule_tag,
 )
-from api.exports.job import Job, Status
-from api.exports.list_query import ExportFilter, Position
+from api.exports.job import Job
+from api.exports.list_query import RUNNING, WAITING, ExportFilter, Position, run_filters
 from api.prefect_server import JobServer
 from flows.runs.artifacts import columns_filter, find_columns, progress_by_run, progress_filter
 from flows.runs.receipt import RunProgress
-from flows.runs.tags import DELETED_TAG, EXPIRED_TAG, owner_from_tags
+from flows.runs.tags import DELETED_TAG, owner_from_tags
 
 MAX_PER_READ = 200  # Prefect returns at most 200 items per request
 READS_PER_PAGE = 5
@@ -50,17 +48,6 @@ WORKER_SILENCE = timedelta(seconds=90)  # workers send a heartbeat every 30 s
 SOON = timedelta(minutes=1)
 # The job's status is `queued` both before and after these events.
 IGNORED_EVENTS = ("prefect.flow-run.Scheduled", "prefect.flow-run.Pending")
-WAITING = (StateType.SCHEDULED, StateType.PENDING)
-RUNNING = (StateType.RUNNING, StateType.CANCELLING)
-STATE_TYPES: dict[Status, tuple[StateType, ...]] = {
-    "queued": (*WAITING, StateType.PAUSED, StateType.CRASHED),
-    "running": RUNNING,
-    "finalizing": RUNNING,
-    "done": (StateType.COMPLETED,),
-    "expired": (StateType.COMPLETED,),
-    "error": (StateType.FAILED, StateType.CRASHED, StateType.COMPLETED),
-    "cancelled": (StateType.CANCELLED, StateType.COMPLETED),
-}
 
 
 @dataclass(frozen=True)
@@ -224,7 +211,7 @@ class RunReader:
         """Return the numbers of queued and running exports across all callers."""
         due = FlowRunFilterExpectedStartTime(before_=now)
         counts: dict[str, int] = {}
-        for status, states in (("queued", WAITING), ("running", STATE_TYPES["running"])):
+        for status, states in (("queued", WAITING), ("running", RUNNING)):
             runs = FlowRunFilter(
                 state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(states))),
                 expected_start_time=due,
@@ -258,12 +245,17 @@ class RunReader:
         self, selected: ExportFilter, position: Position, size: int
     ) -> tuple[list[FlowRun], dict[str, RunProgress]]:
         async with self._server.answering():
-            runs = await self._client.read_flow_runs(
-                flow_filter=await self._flow(),
-                flow_run_filter=_filter(selected, position),
-                sort=FlowRunSort.EXPECTED_START_TIME_DESC,
-                limit=size,
+            flow = await self._flow()
+            reads = (
+                self._client.read_flow_runs(
+                    flow_filter=flow,
+                    flow_run_filter=run_filter,
+                    sort=FlowRunSort.EXPECTED_START_TIME_DESC,
+                    limit=size,
+                )
+                for run_filter in run_filters(selected, position)
             )
+            runs = _newest(chain.from_iterable(await asyncio.gather(*reads)), size)
             return runs, await self._read_progress([run.id for run in runs])
 
     async def _flow(self) -> FlowFilter:
@@ -289,18 +281,7 @@ def _filter_by_state(caller: str, states: Sequence[StateType]) -> FlowRunFilter:
     )
 
 
-def _filter(selected: ExportFilter, position: Position) -> FlowRunFilter:
-    caller = selected.caller.name
-    tags = [owner_tag(caller)] if caller != LOCAL_CALLER else []
-    tags += [report_tag(selected.report)] if selected.report else []
-    tags += [schedule_tag(selected.schedule_id)] if selected.schedule_id else []
-    tags += [EXPIRED_TAG] if selected.status == "expired" else []
-    states = STATE_TYPES[selected.status] if selected.status is not None else None
-    deployment = [selected.deployment_id] if selected.deployment_id is not None else None
-    return FlowRunFilter(
-        expected_start_time=FlowRunFilterExpectedStartTime(before_=position.before),
-        deployment_id=FlowRunFilterDeploymentId(any_=deployment) if deployment else None,
-        id=FlowRunFilterId(not_any_=list(position.seen)) if position.seen else None,
-        tags=FlowRunFilterTags(all_=tags) if tags else None,
-        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(states))) if states else None,
-    )
+def _newest(runs: Iterable[FlowRun], count: int) -> list[FlowRun]:
+    """Merge the runs of several reads. A run can be in two of them if its state changed in between."""
+    unique = {run.id: run for run in runs}.values()
+    return sorted(unique, key=lambda run: cast(datetime, run.expected_start_time), reverse=True)[:count]

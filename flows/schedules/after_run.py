@@ -76,13 +76,15 @@ def follow_up_run(client: SyncPrefectClient, run: FlowRun, settings: Settings) -
         _notify(client, run, outcome.status, message, outcome.job_id, name)
         if outcome.status == "error":
             _pause_if_failing(client, run, outcome, settings)
-    _end_follow_up(client, run)
+    _end_follow_up(client, run, outcome)
 
 
-def _end_follow_up(client: SyncPrefectClient, run: FlowRun) -> None:
+def _end_follow_up(client: SyncPrefectClient, run: FlowRun, outcome: Outcome) -> None:
     """Remove the follow-up tag.
 
-    If the run was deleted in the meantime, also delete its webhook deliveries.
+    If the run found no rows, also make sure that it has the tag with this code. The list of cancelled exports
+    needs the tag, and the run itself may not have been able to set it. If the run was deleted in the
+    meantime, also delete its webhook deliveries.
     """
     try:
         current = client.read_flow_run(run.id).tags
@@ -92,7 +94,9 @@ def _end_follow_up(client: SyncPrefectClient, run: FlowRun) -> None:
     if DELETED_TAG in current:
         delete_deliveries(client, run.id)
     if tags.FOLLOW_UP in current:
-        client.update_flow_run(run.id, tags=[tag for tag in current if tag != tags.FOLLOW_UP])
+        code = [tags.CODE + NoRows.code] if outcome.error == NO_ROWS else []
+        others = [tag for tag in current if tag not in (tags.FOLLOW_UP, *code)]
+        client.update_flow_run(run.id, tags=[*others, *code])
 
 
 def _outcome(client: SyncPrefectClient, run: FlowRun, attempts: int) -> Outcome | None:
