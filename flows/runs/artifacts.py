@@ -110,8 +110,23 @@ def read_progress(client: SyncPrefectClient, run_ids: Iterable[UUID]) -> dict[st
 
 
 def progress_by_run(artifacts: Iterable[Artifact]) -> dict[str, RunProgress]:
-    progress = ((str(artifact.flow_run_id), _progress(artifact)) for artifact in artifacts)
-    return {run_id: progress for run_id, progress in progress if progress is not None}
+    """Return the current progress of each run.
+
+    A run has a second progress artifact if the response to the creation of the first one was lost. Only one
+    of them receives the later updates.
+    """
+    found = ((str(artifact.flow_run_id), _progress(artifact)) for artifact in artifacts)
+    known = [(run_id, progress) for run_id, progress in found if progress is not None]
+    return dict(sorted(known, key=lambda item: _currency(item[1])))
+
+
+def _currency(progress: RunProgress) -> tuple[int, datetime]:
+    """Return a sort key.
+
+    A receipt counts more than the time, because a delayed request may create the other artifact later.
+    """
+    attempt = progress.receipt.attempt if progress.receipt is not None else 0
+    return attempt, progress.heartbeat_at or datetime.min.replace(tzinfo=UTC)
 
 
 def _progress(artifact: Artifact) -> RunProgress | None:

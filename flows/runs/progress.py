@@ -20,9 +20,15 @@ from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
 
 from flows.errors import Superseded
 from flows.runs import prefect_calls
-from flows.runs.artifacts import PROGRESS, create_artifact, progress_filter, update_artifact
+from flows.runs.artifacts import (
+    PROGRESS,
+    create_artifact,
+    progress_by_run,
+    progress_filter,
+    update_artifact,
+)
 from flows.runs.prefect_calls import call_patiently
-from flows.runs.receipt import Receipt, RunProgress, parse_metadata, percent_written
+from flows.runs.receipt import Receipt, RunProgress, percent_written
 
 SECONDS_BETWEEN_WRITES = 1.0
 HEARTBEAT_SECONDS = 5.0
@@ -128,10 +134,11 @@ class ProgressReporter:
 
     def _resume(self) -> None:
         selected = progress_filter([self._run_id])
-        for artifact in call_patiently(lambda: self._client.read_artifacts(artifact_filter=selected)):
+        artifacts = call_patiently(lambda: self._client.read_artifacts(artifact_filter=selected))
+        for artifact in artifacts:
             self._artifact_id = artifact.id
-            previous = parse_metadata(artifact.metadata_)
-            self._progress = RunProgress(percent=min(99, previous.percent) if previous else 0)
+        previous = progress_by_run(artifacts).get(str(self._run_id))
+        self._progress = RunProgress(percent=min(99, previous.percent) if previous else 0)
 
     def _write(self) -> None:
         with self._writing:

@@ -1,7 +1,7 @@
 """Test that no page of a deleted run remains, and that columns are found in artifacts of all versions."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
@@ -12,8 +12,11 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import Artifact
 from prefect.exceptions import ObjectNotFound
 
-from flows.runs.artifacts import PAGE, create_page, find_columns
+from flows.runs.artifacts import PAGE, create_page, find_columns, progress_by_run
+from flows.runs.receipt import RunProgress
 from flows.runs.tags import DELETED_TAG
+from tests.support.clock import NOON
+from tests.support.prefect_job import HALF, RECEIPT, WHOLE
 
 COLUMNS = [{"key": "id", "label": "Order", "type": "integer"}]
 
@@ -79,3 +82,26 @@ def test_columns_of_this_and_earlier_versions_are_found(artifacts: list[Artifact
 @pytest.mark.parametrize("artifacts", [[], [Artifact(type=PAGE, data="# Orders")]])
 def test_missing_columns_are_none(artifacts: list[Artifact]) -> None:
     assert find_columns(artifacts) is None
+
+
+@pytest.mark.parametrize(
+    ("stale", "current", "stale_is_newer"),
+    [
+        (HALF, WHOLE, False),
+        # The request that created the first artifact was delayed until the file was complete.
+        (HALF, WHOLE, True),
+        (WHOLE, replace(WHOLE, receipt=replace(RECEIPT, attempt=RECEIPT.attempt + 1)), True),
+        (RunProgress(), HALF, False),
+    ],
+)
+@pytest.mark.parametrize("is_reversed", [False, True])
+def test_the_receipt_is_found_if_a_run_has_two_progress_artifacts(
+    stale: RunProgress, current: RunProgress, stale_is_newer: bool, is_reversed: bool
+) -> None:
+    """A second artifact is created if the response to the creation of the first one was lost."""
+    run_id, age = uuid4(), timedelta(seconds=-1 if stale_is_newer else 1)
+    found = [
+        Artifact(flow_run_id=run_id, metadata_=stale.as_metadata(), updated=NOON - age),
+        Artifact(flow_run_id=run_id, metadata_=current.as_metadata(), updated=NOON),
+    ]
+    assert progress_by_run(reversed(found) if is_reversed else found) == {str(run_id): current}

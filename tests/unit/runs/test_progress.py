@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from prefect.client.schemas.objects import Artifact
 
 from flows.errors import Superseded
 from flows.runs import prefect_calls, progress
@@ -78,6 +79,10 @@ def clock() -> Seconds:
     return Seconds()
 
 
+def artifact(previous: progress.RunProgress) -> Artifact:
+    return Artifact(id=uuid4(), flow_run_id=RUN_ID, metadata_=previous.as_metadata(), updated=NOON)
+
+
 def started(client: Any, clock: Seconds, attempt: int = 1, expected: int = 100) -> ProgressReporter:
     """Start a reporter without the heartbeat thread that `__enter__` would start."""
     reporter = ProgressReporter(client, RUN_ID, attempt, clock)
@@ -116,7 +121,7 @@ def test_progress_stays_below_100_before_the_receipt(client: FakeClient, clock: 
 
 
 def test_a_retry_never_shows_less_than_the_previous_attempt(client: FakeClient, clock: Seconds) -> None:
-    client.earlier = [SimpleNamespace(id=uuid4(), metadata_=HALF.as_metadata())]
+    client.earlier = [artifact(HALF)]
     reporter = started(client, clock, attempt=2)
     for rows in (1, 48, 1, 20):
         clock.now += 1.5
@@ -126,7 +131,7 @@ def test_a_retry_never_shows_less_than_the_previous_attempt(client: FakeClient, 
 
 def test_the_receipt_of_an_earlier_attempt_is_ignored(client: FakeClient, clock: Seconds) -> None:
     whole = progress.RunProgress(100, 417, 417, RECEIPT.snapshot_at, RECEIPT)
-    client.earlier = [SimpleNamespace(id=uuid4(), metadata_=whole.as_metadata())]
+    client.earlier = [artifact(whole)]
     reporter = started(client, clock, attempt=2)
     clock.now += 1.5
     reporter.advance(1)
