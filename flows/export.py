@@ -19,7 +19,6 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.exceptions import Abort
 from prefect.runtime import flow_run
-from prefect.states import Completed
 
 from flows import audit, logs
 from flows.access.withdrawal import readable_reports
@@ -157,7 +156,7 @@ def export_report(
     receipt = stored_file.receipt
     attempt_result.record(AttemptResult(report, "done", receipt.rows, receipt.bytes))
     message = f"{receipt.rows:,} rows, {receipt.bytes:,} bytes"
-    return Completed(message=message, data=_page(stored_file, export))
+    return final_states.completed(message, _page(stored_file, export), export.key(receipt.name))
 
 
 def _without_file(job_id: UUID, report: str, code: str, state: State[Any]) -> State[Any]:

@@ -25,6 +25,7 @@ from prefect.client.schemas.filters import (
     WorkPoolFilterName,
 )
 from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.client.schemas.responses import SetStateStatus
 from prefect.exceptions import PrefectException
 from prefect.states import AwaitingRetry, Cancelled
 
@@ -113,9 +114,14 @@ class Rescuer:
             state = AwaitingRetry(scheduled_time=self._clock(), message=reason)
         else:
             state = final_states.failed(error.code, error.message)
+        # Without `force`, Prefect does not let a run leave the final state Crashed. With `force`, a run that
+        # has just completed would start again.
+        force = current.state_type == StateType.CRASHED
+        response = await self._client.set_flow_run_state(run.id, state, force)
+        if response.status != SetStateStatus.ACCEPT:
+            return
+        if state.is_failed():
             await self._client.update_flow_run(run.id, tags=[*current.tags, tags.CODE + error.code])
-        # Without `force`, Prefect does not let a run leave the final state Crashed.
-        await self._client.set_flow_run_state(run.id, state, force=True)
         metrics.put_back.inc()
         fields = {"job": str(run.id)}
         logger.info("flow run %s: %s New state: %s.", run.id, reason, state.name, extra={"fields": fields})
@@ -133,11 +139,12 @@ class Rescuer:
         if not run_ids:
             return {}
         artifacts = await self._client.read_artifacts(artifact_filter=progress_filter(run_ids))
-        return {
-            artifact.flow_run_id: artifact.updated
-            for artifact in artifacts
-            if artifact.flow_run_id is not None and artifact.updated is not None
-        }
+        heartbeats: dict[UUID, datetime] = {}
+        for artifact in artifacts:
+            run_id, updated = artifact.flow_run_id, artifact.updated
+            if run_id is not None and updated is not None:  # a run may have two (see progress_by_run)
+                heartbeats[run_id] = max(updated, heartbeats.get(run_id, updated))
+        return heartbeats
 
 
 def is_lost(run: FlowRun, heartbeat: datetime | None, now: datetime) -> bool:

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
+from prefect.results import ResultRecord, ResultRecordMetadata  # type: ignore[attr-defined]
 from prefect.states import Completed, Failed
 
 from flows.errors import NoRows
@@ -19,6 +20,19 @@ from flows.runs import prefect_calls
 from flows.runs.tags import CODE, DELETED_NAME, DELETED_TAG
 
 logger = logging.getLogger(__name__)
+
+
+def completed(message: str, page: str, storage_key: str) -> State[Any]:
+    """Return the state of a run that has stored its file. `page` is passed to the run's hooks.
+
+    The file is declared as the run's stored result, because Prefect does not let a completed run with a
+    stored result start again. Otherwise, a late claim by a second worker could repeat the export.
+    """
+    record: ResultRecord[str] = ResultRecord(
+        result=page, metadata=ResultRecordMetadata(storage_key=storage_key)
+    )
+    record.mark_persisted()
+    return Completed(message=message, data=record)
 
 
 def failed(code: str, message: str) -> State[Any]:

@@ -89,6 +89,15 @@ def test_a_frozen_attempt_cannot_publish(
     assert violations == []
 
 
+def test_a_finished_job_cannot_start_again(cluster: Cluster, recovered: dict[str, RecoveredJob]) -> None:
+    """A claim may reach Prefect after another worker has finished the job."""
+    job = recovered["the worker"].job
+    claim = {"state": {"type": "PENDING"}, "force": False}
+    response = cluster.prefect.post(f"/flow_runs/{job['id']}/set_state", json=claim).raise_for_status()
+    assert response.json()["status"] == "REJECT"
+    assert flow_runs.read(cluster.prefect, job["id"])["state_type"] == "COMPLETED"
+
+
 def has_one_file(cluster: Cluster, job: dict[str, Any]) -> bool:
     return cluster.objects(job["id"]) == [f"{job['id']}/{job['attempt']}.csv"]
 

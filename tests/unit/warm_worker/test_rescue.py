@@ -1,11 +1,13 @@
 import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.client.schemas.objects import Artifact, FlowRun, State, StateType
+from prefect.client.schemas.responses import SetStateStatus
 
 from deployments.warm_worker.rescue import PENDING_SECONDS, SILENT_SECONDS, Rescuer, is_lost
 from tests.support.clock import NOON
@@ -54,6 +56,7 @@ class FakeClient:
     """Fake Prefect client with only the methods needed to reschedule one run."""
 
     run: FlowRun
+    status: SetStateStatus = SetStateStatus.ACCEPT
     states: list[StateType] = field(default_factory=list)
     tags: list[str] = field(default_factory=list)
 
@@ -63,8 +66,17 @@ class FakeClient:
     async def update_flow_run(self, _: UUID, tags: list[str]) -> None:
         self.tags = tags
 
-    async def set_flow_run_state(self, _: UUID, state: State[Any], force: bool) -> None:
-        self.states.append(state.type)
+    async def set_flow_run_state(self, _: UUID, state: State[Any], force: bool) -> SimpleNamespace:
+        assert force is (self.run.state_type == StateType.CRASHED)
+        if self.status == SetStateStatus.ACCEPT:
+            self.states.append(state.type)
+        return SimpleNamespace(status=self.status)
+
+
+def rescuer(client: Any, monkeypatch: pytest.MonkeyPatch) -> Rescuer:
+    monkeypatch.setenv("REPORTS_DATABASE_URL", "postgresql://any")
+    monkeypatch.setenv("REPORTS_STORAGE_URL", "s3://any")
+    return Rescuer(client, "any", {}, set(), lambda: NOON)
 
 
 @pytest.mark.parametrize(
@@ -81,14 +93,32 @@ class FakeClient:
 def test_the_state_after_a_rescue(
     state_type: StateType, run_count: int, expected: StateType | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("REPORTS_DATABASE_URL", "postgresql://any")
-    monkeypatch.setenv("REPORTS_STORAGE_URL", "s3://any")
     lost = run(state_type)
     lost.state_type, lost.run_count = state_type, run_count
-    client: Any = FakeClient(lost)
-    asyncio.run(Rescuer(client, "any", {}, set(), lambda: NOON).reschedule(lost.id, "Its worker was lost."))
+    client = FakeClient(lost)
+    asyncio.run(rescuer(client, monkeypatch).reschedule(lost.id, "Its worker was lost."))
     assert client.states == ([expected] if expected else [])
     assert client.tags == (["code:worker.lost"] if expected is StateType.FAILED else [])
+
+
+def test_a_run_that_has_just_completed_is_not_tagged_as_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    late = run(StateType.RUNNING)
+    late.state_type, late.run_count = StateType.RUNNING, 3
+    client = FakeClient(late, SetStateStatus.REJECT)
+    asyncio.run(rescuer(client, monkeypatch).reschedule(late.id, "Its worker was lost."))
+    assert client.tags == []
+
+
+@pytest.mark.parametrize("updated", [[after(5), NOON], [NOON, after(5)]])
+def test_the_latest_heartbeat_counts(updated: list[datetime], monkeypatch: pytest.MonkeyPatch) -> None:
+    run_id = uuid4()
+
+    class Client:
+        async def read_artifacts(self, **_: Any) -> list[Artifact]:
+            return [Artifact(flow_run_id=run_id, updated=time) for time in updated]
+
+    heartbeats = asyncio.run(rescuer(Client(), monkeypatch)._read_heartbeats([run_id]))
+    assert heartbeats == {run_id: after(5)}
 
 
 def test_the_heartbeat_of_an_earlier_attempt_is_ignored() -> None:
