@@ -69,7 +69,7 @@ class Backlog:
         self._is_page_full = False
         self._announced: set[UUID | None] = set()
         self._remaining: list[WorkerFlowRunResponse] = []
-        self._queried_at = float("-inf")
+        self.queried_at = float("-inf")
 
     def add_waiting_owners(self, owners: Iterable[str]) -> None:
         """Remember owners that have due runs, because Prefect's response may omit these runs."""
@@ -88,16 +88,16 @@ class Backlog:
         if not scheduled.owners or not known_owners.issuperset(scheduled.owners):
             self._remaining = []
 
-    def on_query(self, due_runs: int) -> None:
+    def on_query(self, due_runs: int, queried_at: float) -> None:
         self._is_page_full = due_runs >= PAGE_SIZE
-        self._queried_at = time.monotonic()
+        self.queried_at = queried_at
 
     def remaining_runs(self) -> list[WorkerFlowRunResponse]:
         """Return the runs from the last query that have not been claimed.
 
         The result is empty if that query is too old or if other workers serve the pool.
         """
-        is_recent = time.monotonic() - self._queried_at < REMAINING_SECONDS
+        is_recent = time.monotonic() - self.queried_at < REMAINING_SECONDS
         return self._remaining if is_recent and self._is_only_worker else []
 
     async def has_due_runs(self) -> bool:
@@ -120,7 +120,7 @@ class Backlog:
         This is necessary if runs are due. It is also necessary if the last query is old, because Prefect
         shows a queue as not ready if the queue has not been queried for a minute.
         """
-        is_old = time.monotonic() - self._queried_at > MAX_SECONDS_BETWEEN_QUERIES
+        is_old = time.monotonic() - self.queried_at > MAX_SECONDS_BETWEEN_QUERIES
         return is_old or bool(self._remaining) or await self._count_due() > 0
 
     async def _count_due(self) -> int:

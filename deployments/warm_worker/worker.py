@@ -50,6 +50,7 @@ from flows.settings import Settings
 
 ENTRYPOINT_CACHE_SECONDS = 10.0
 CRASH_DETECTION_SECONDS = 2.0
+MAX_READ_AGE_SECONDS = 1.0
 # An event can arrive before its run is committed, so the worker queries the due runs several times.
 QUERIES_PER_EVENT, SECONDS_BETWEEN_QUERIES = 3, 0.02
 
@@ -117,6 +118,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         self._entrypoints: dict[UUID, tuple[float, str]] = {}
         self._in_flight: dict[UUID, asyncio.Task[Any]] = {}
         self._owners: dict[UUID, str | None] = {}
+        self._read_at: dict[UUID, float] = {}
 
     async def run(
         self,
@@ -179,18 +181,24 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         """
         if self.limiter.available_tokens < 1:
             return []
-        scheduled = self._backlog.remaining_runs() or await self._query_scheduled_runs()
+        read_at = time.monotonic()
+        if scheduled := self._backlog.remaining_runs():
+            read_at = self._backlog.queried_at
+        else:
+            scheduled = await self._query_scheduled_runs()
         due = [run for run in scheduled if run.flow_run.id not in self._submitting_flow_run_ids]
         selected = await self._backlog.next_runs(due, lambda: int(self.limiter.available_tokens))
         # Nothing is awaited between here and the claim, so concurrent reads cannot select the same run.
         self._owners |= {run.flow_run.id: find_owner(run.flow_run.tags) for run in selected}
+        self._read_at |= {run.flow_run.id: read_at for run in selected}
         return selected
 
     async def _query_scheduled_runs(self) -> list[WorkerFlowRunResponse]:
         if not self._is_woken and not await self._backlog.needs_query():
             return []
+        queried_at = time.monotonic()
         runs = await super()._get_scheduled_flow_runs()
-        self._backlog.on_query(len(runs))
+        self._backlog.on_query(len(runs), queried_at)
         return runs
 
     async def _submit_run(self, flow_run: FlowRun) -> None:
@@ -205,10 +213,11 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         try:
             entrypoint = await self._find_entrypoint(flow_run)
             if entrypoint is not None and await self._propose_pending_state(flow_run):
-                if await self._backlog.is_within_limit(flow_run):
-                    await self._execute(flow_run, entrypoint)
+                claimed = await self._reread_if_old(flow_run)
+                if await self._backlog.is_within_limit(claimed):
+                    await self._execute(claimed, entrypoint)
                 else:
-                    await self._reschedule(flow_run)
+                    await self._reschedule(claimed)
         except Exception:
             fields = {"job": str(flow_run.id)}
             self._logger.exception(
@@ -217,12 +226,23 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         finally:
             del self._in_flight[flow_run.id]
             self._owners.pop(flow_run.id, None)
+            self._read_at.pop(flow_run.id, None)
             metrics.running.dec()
             self._release_limit_slot(flow_run.id)
             self._submitting_flow_run_ids.discard(flow_run.id)
             if self._cancelling_observer is not None:
                 self._cancelling_observer.remove_in_flight_flow_run_id(flow_run.id)
             self._wake.set()  # This run's slot is free again.
+
+    async def _reread_if_old(self, flow_run: FlowRun) -> FlowRun:
+        """Return the claimed run as it is in Prefect.
+
+        If the query or the claim took long, another attempt may have run in the meantime. The number of the
+        attempt would then be wrong.
+        """
+        if time.monotonic() - self._read_at[flow_run.id] < MAX_READ_AGE_SECONDS:
+            return flow_run
+        return await self.client.read_flow_run(flow_run.id)
 
     async def _execute(self, flow_run: FlowRun, entrypoint: str) -> None:
         starter = WarmStarter(self._pool, entrypoint, self._executors.control_channel, self._own)

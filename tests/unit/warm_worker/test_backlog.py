@@ -1,6 +1,7 @@
 """Test that Backlog queries the runs of every waiting owner and reuses the results of its last query."""
 
 import asyncio
+import time
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, cast
@@ -77,7 +78,7 @@ class Claims:
         asyncio.run(self.backlog.scan())
 
     def query(self, runs: int) -> list[UUID]:
-        self.backlog.on_query(runs)
+        self.backlog.on_query(runs, time.monotonic())
         queue = uuid4()
         return self.claim([due_run(queue) for _ in range(runs)])
 
