@@ -90,7 +90,9 @@ def _by_driver(error: BaseException | None) -> ExportError:
 def _postgresql(error: psycopg.Error) -> ExportError:
     state = error.sqlstate
     if state is None:  # The error comes from the client, not from the server.
-        return SourceUnavailable() if isinstance(error, psycopg.OperationalError) else Internal()
+        # The base class stands for an error of libpq, which has lost or no longer understands the connection.
+        is_connection = isinstance(error, psycopg.OperationalError) or type(error) is psycopg.DatabaseError
+        return SourceUnavailable() if is_connection else Internal()
     if state == _QUERY_CANCELED:
         return SourceTimeout() if "timeout" in str(error) else SourceCancelled()
     if state == _TRANSACTION_TIMEOUT:

@@ -71,7 +71,7 @@ TRANSIENT = ("08", "25P03", "40001", "40P01", "53", "55P03", "57P", "58000", "58
 UNNUMBERED: dict[str, type[ExportError]] = {
     "psycopg.Error": Internal,
     "psycopg.InterfaceError": Internal,
-    "psycopg.DatabaseError": Internal,
+    "psycopg.DatabaseError": SourceUnavailable,
     "psycopg.DataError": Internal,
     "psycopg.OperationalError": SourceUnavailable,
     "psycopg.errors.ConnectionTimeout": SourceUnavailable,
