@@ -258,7 +258,8 @@ def untested(workers: Workers, tmp_path_factory: pytest.TempPathFactory) -> subp
         "sys.exit(cli.main(['worker', '--pool', 'untested', '--grace', '0']))\n"
     )
     create_pool(workers.prefect, "untested", "warm")
-    worker = workers.processes.start(str(script), PREFECT_WORKER_QUERY_SECONDS="1", **SMALL_FLOWS)
+    settings = {"PREFECT_WORKER_QUERY_SECONDS": "1", **SMALL_FLOWS}
+    worker = workers.processes.start_in_empty_folder(str(script), **settings)
     workers.processes.wait_for_output(worker, "started!")
     return worker
 

@@ -26,6 +26,9 @@ ROOT = str(Path(__file__).resolve().parents[2])
 class ExtraProcesses:
     def __init__(self, stack: Stack, folder: Path, mark: str) -> None:
         self.stack, self._folder, self._mark = stack, folder, mark
+        self._empty_folder, self._temporary = folder / "empty", folder / "temporary"
+        self._empty_folder.mkdir()
+        self._temporary.mkdir()
         self._logs: dict[int, Path] = {}
         self._processes: list[subprocess.Popen[bytes]] = []
 
@@ -39,17 +42,28 @@ class ExtraProcesses:
             "NO_PROXY": "127.0.0.1",
             "PYTHONPATH": path,
             "PYTHONUNBUFFERED": "1",
+            "TMPDIR": str(self._temporary),  # a killed process may leave files
             orphan_processes.MARK: self._mark,
             **settings,
         }
 
     def start(self, *arguments: str, **settings: str) -> subprocess.Popen[bytes]:
         """Start Python with the arguments. Use `output` to read the output of the process."""
+        return self._start(arguments, settings, cwd=None)
+
+    def start_in_empty_folder(self, *arguments: str, **settings: str) -> subprocess.Popen[bytes]:
+        """Start a process that may execute `prefect flow-run execute`, which copies the current folder."""
+        return self._start(arguments, settings, self._empty_folder)
+
+    def _start(
+        self, arguments: tuple[str, ...], settings: Mapping[str, str], cwd: Path | None
+    ) -> subprocess.Popen[bytes]:
         log = self._folder / f"{secrets.token_hex(4)}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(  # noqa: S603 - fixed modules
                 [sys.executable, "-P", *arguments],
                 env=self.environment(**settings),
+                cwd=cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -89,7 +103,7 @@ class ExtraProcesses:
     def start_process_worker(self, pool: str, *options: str, **settings: str) -> subprocess.Popen[bytes]:
         """Start Prefect's own process worker."""
         command = ("-m", "prefect", "worker", "start", "--type", "process", "--pool", pool)
-        return self.start(*command, *options, **settings)
+        return self.start_in_empty_folder(*command, *options, **settings)
 
     def start_api(self, **settings: str) -> str:
         """Start an API, store its process in `api_process`, and return its URL once it is healthy."""
