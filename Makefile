@@ -8,8 +8,8 @@ MINUTES ?= 30
 GUARANTEES := tests/unit/schedules/test_recurrence.py tests/integration/test_one_snapshot.py \
 	tests/acceptance/test_one_click_one_export.py tests/acceptance/test_file_is_the_table.py \
 	tests/acceptance/test_fair_share.py tests/faults/test_cancel.py tests/faults/test_links.py \
-	tests/faults/test_rescue.py tests/faults/test_storage_faults.py tests/faults/test_prefect_away.py \
-	tests/faults/test_chaos.py
+	tests/faults/test_rescue.py tests/faults/test_fault_points.py tests/faults/test_storage_faults.py \
+	tests/faults/test_prefect_away.py tests/faults/test_chaos.py
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 ADVISORIES := https://api.osv.dev
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -140,7 +140,7 @@ def add_orphans(
     before = storage.keys_of(chaos.reports) - owned
     # A job is reported as cancelled before its run has ended. The sweep skips runs that have not ended.
     flow_runs.wait_until_finished(prefect, *chaos.reports, within_seconds=RECOVERY_SECONDS)
-    sweep(prefect)
+    flow_runs.sweep(prefect)
     orphans = sorted(storage.keys_of(chaos.reports) - owned)
     guarantees.add(
         "G4: nothing is left behind",
@@ -151,13 +151,6 @@ def add_orphans(
         planted <= before,
     )
     return [describe(key.partition("/")[0], f"left {key}", faults, prefect) for key in orphans]
-
-
-def sweep(prefect: httpx.Client) -> None:
-    body = {"flows": {"name": {"any_": ["sweep-files"]}}}
-    (deployment, *_) = prefect.post("/deployments/filter", json=body).raise_for_status().json()
-    run_id = flow_runs.start(prefect, deployment["id"])
-    flow_runs.wait_until_finished(prefect, run_id, within_seconds=120)
 
 
 def add_polls(guarantees: GuaranteeTable, chaos: Chaos) -> list[str]:

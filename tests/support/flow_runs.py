@@ -54,6 +54,13 @@ def cancel(prefect: httpx.Client, run_id: str) -> None:
     prefect.post(f"/flow_runs/{run_id}/set_state", json=body).raise_for_status()
 
 
+def sweep(prefect: httpx.Client) -> None:
+    """Run the sweep and wait for its end."""
+    body = {"flows": {"name": {"any_": ["sweep-files"]}}}
+    (deployment, *_) = prefect.post("/deployments/filter", json=body).raise_for_status().json()
+    wait_until_finished(prefect, start(prefect, deployment["id"]), within_seconds=120)
+
+
 def states(prefect: httpx.Client, run_id: str) -> list[dict[str, Any]]:
     """Return the state history of the run, oldest first."""
     response = prefect.get("/flow_run_states/", params={"flow_run_id": run_id}).raise_for_status()

@@ -130,7 +130,9 @@ def _local_ports(process: psutil.Process) -> set[int]:
 
 
 @contextmanager
-def cluster_on(stack: Stack, prefect: httpx.Client) -> Iterator[Cluster]:
+def cluster_on(
+    stack: Stack, prefect: httpx.Client, settings: Mapping[str, str] = CATALOG
+) -> Iterator[Cluster]:
     """Create a separate work pool on the stack and start an API that uses it.
 
     The stack's own worker does not serve this pool.
@@ -147,7 +149,7 @@ def cluster_on(stack: Stack, prefect: httpx.Client) -> Iterator[Cluster]:
     )
     try:
         with extra_processes(stack) as processes:
-            url = processes.start_api(**pool_settings(pool, pool), **CATALOG)
+            url = processes.start_api(**pool_settings(pool, pool), **settings)
             with httpx.Client(base_url=url, timeout=30, trust_env=False) as api:
                 yield Cluster(pool, stack, processes, prefect, api, s3)
     finally:
