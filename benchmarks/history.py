@@ -1,17 +1,19 @@
-"""Compare the service's speed when Prefect's database is empty, and with a short and a long history.
+"""Compare the service's speed with a short and with a long history of exports in Prefect's database.
 
-The finished exports are inserted with SQL. Each is a copy of a real export, including its state and progress
-artifact. The times of the exports are spread over 90 days. Exports older than the retention period are marked
-as expired.
+The two histories are in two stacks. Each operation runs on both in turn, so that the load of other programs
+affects both. The finished exports are inserted with SQL. Each is a copy of a real export, including its state
+and progress artifact. The times of the exports are spread over 89 days. Exports older than the retention
+period are marked as expired. No other exports become due for the sweep during the measurement.
 
-The ratio compares the long history with the short one. In an empty database, the lists would have no items,
-but the short history is long enough to fill a page of each list.
+The short history is just long enough to fill a page of each list. In an empty database, the lists would have
+no items.
 """
 
 import argparse
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from statistics import median
 from typing import Any
 from uuid import uuid4
@@ -23,7 +25,8 @@ from benchmarks.exporting import SMALL_EXPORT, open_client, time_to_link, wait_f
 from benchmarks.outcome import print_line, print_result, print_table
 from tests.support.running_stack import Stack, temporary_stack
 
-TIMES = 15
+TIMES = 25
+SWEEPS = 5
 POLL_SECONDS = 0.02
 STATUSES = ("queued", "running", "done", "error", "cancelled", "expired")
 ALLOWED_RATIO = 1.25
@@ -33,7 +36,7 @@ INSERT_RUNS = """
 INSERT INTO flow_run
 SELECT inserted.*
 FROM flow_run AS original,
-    (SELECT number, now() - interval '1 hour' - number * interval '90 days' / %(rows)s::int AS ended_at,
+    (SELECT number, now() - interval '1 hour' - number * interval '89 days' / %(rows)s::int AS ended_at,
         CASE number %% 50 WHEN 0 THEN 'FAILED' WHEN 1 THEN 'CANCELLED' ELSE 'COMPLETED' END AS type
      FROM generate_series(1, %(rows)s::int) AS number) AS copy,
     LATERAL jsonb_populate_record(original, jsonb_build_object(
@@ -42,7 +45,7 @@ FROM flow_run AS original,
         'name', %(prefix)s::text || copy.number,
         'idempotency_key', %(prefix)s::text || copy.number,
         'state_type', copy.type, 'state_name', initcap(copy.type),
-        'tags', CASE WHEN copy.ended_at < now() - interval '7 days' AND copy.type = 'COMPLETED'
+        'tags', CASE WHEN copy.ended_at < now() - interval '6 days 22 hours' AND copy.type = 'COMPLETED'
                      THEN original.tags || '["expired"]' ELSE original.tags END,
         'expected_start_time', copy.ended_at, 'start_time', copy.ended_at, 'end_time', copy.ended_at,
         'state_timestamp', copy.ended_at, 'created', copy.ended_at, 'updated', copy.ended_at
@@ -104,7 +107,7 @@ class Operations:
             "GET /reports/csv": lambda: self._get("/reports/csv", jobId=self._run_id),
             "GET /metrics": lambda: self._get("/metrics"),
             "Prefect UI: run": self._show_run,
-            "sweep": self._sweep,
+            "sweep": self.sweep,
         }
 
     async def _get(self, path: str, **query: str) -> None:
@@ -128,7 +131,7 @@ class Operations:
             self._prefect.post("/task_runs/filter", json={"flow_runs": {"id": {"any_": [self._run_id]}}}),
         )
 
-    async def _sweep(self) -> None:
+    async def sweep(self) -> None:
         deployment = (await self._prefect.get("/deployments/name/sweep-files/sweep")).json()
         created = await self._prefect.post(f"/deployments/{deployment['id']}/create_flow_run", json={})
         path = f"/flow_runs/{created.json()['id']}"
@@ -137,55 +140,59 @@ class Operations:
             await asyncio.sleep(POLL_SECONDS)
 
 
-async def measure(operations: Operations) -> dict[str, float]:
-    """Return the median duration of each operation in seconds."""
-    medians = {}
-    for name, operation in operations.all().items():
-        await operation()  # warm-up
-        seconds = []
-        for _ in range(TIMES if name != "sweep" else 3):
+async def compare(operations: Sequence[Operations]) -> dict[str, list[float]]:
+    """Return the median durations in seconds for each stack, keyed by the name of the operation."""
+    functions = [stack_operations.all() for stack_operations in operations]
+    return {name: await _measure([by_name[name] for by_name in functions], name) for name in functions[0]}
+
+
+async def _measure(functions: Sequence[Callable[[], Awaitable[Any]]], name: str) -> list[float]:
+    seconds: list[list[float]] = [[] for _ in functions]
+    for function in functions:
+        await function()  # warm-up
+    for _ in range(TIMES if name != "sweep" else SWEEPS):
+        for function, measured in zip(functions, seconds, strict=True):
             started_at = time.perf_counter()
-            await operation()
-            seconds.append(time.perf_counter() - started_at)
-        medians[name] = median(seconds)
-    return medians
+            await function()
+            measured.append(time.perf_counter() - started_at)
+    return [median(measured) for measured in seconds]
 
 
-async def compare(stack: Stack, rows: int) -> list[dict[str, float]]:
-    """Return the durations of the operations without a history, with a short one and with a long one."""
+async def prepare(stack: Stack, rows: int, clients: AsyncExitStack) -> Operations:
+    """Run an export, insert copies of it, and return the operations for this stack."""
     login = httpx.BasicAuth(*stack.prefect_api_auth_string.split(":", 1))
-    async with (
-        open_client(stack.api_url) as api,
-        httpx.AsyncClient(
-            base_url=stack.prefect_api_url, auth=login, timeout=600, trust_env=False
-        ) as prefect,
-    ):
-        response = await api.post("/reports/csv", json=SMALL_EXPORT)
-        run_id = response.raise_for_status().json()["data"]
-        await wait_for_link(api, run_id, POLL_SECONDS)
-        operations = Operations(stack, api, prefect, run_id)
-        medians = [await measure(operations)]
-        for count in (SHORT_HISTORY, rows):
-            started_at = time.monotonic()
-            await asyncio.to_thread(insert_history, stack, run_id, count)
-            print_line(f"Inserted {count:,} exports in {time.monotonic() - started_at:.0f} s.")
-            medians.append(await measure(operations))
-        return medians
+    api = await clients.enter_async_context(open_client(stack.api_url))
+    prefect = await clients.enter_async_context(
+        httpx.AsyncClient(base_url=stack.prefect_api_url, auth=login, timeout=600, trust_env=False)
+    )
+    response = await api.post("/reports/csv", json=SMALL_EXPORT)
+    run_id = response.raise_for_status().json()["data"]
+    await wait_for_link(api, run_id, POLL_SECONDS)
+    operations = Operations(stack, api, prefect, run_id)
+    await operations.sweep()  # the first sweep of a Prefect server reads the last 30 days
+    started_at = time.monotonic()
+    await asyncio.to_thread(insert_history, stack, run_id, rows)
+    print_line(f"Inserted {rows:,} exports in {time.monotonic() - started_at:.0f} s.")
+    return operations
+
+
+async def run(stacks: Sequence[Stack], rows: Sequence[int]) -> dict[str, list[float]]:
+    async with AsyncExitStack() as clients:
+        return await compare(
+            [await prepare(stack, count, clients) for stack, count in zip(stacks, rows, strict=True)]
+        )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.history", description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000, help="finished exports (default: %(default)s)")
     rows = parser.parse_args().rows
-    with temporary_stack() as stack:
-        empty, short, long = asyncio.run(compare(stack, rows))
-    ratios = {name: long[name] / short[name] for name in short}
+    with temporary_stack() as short, temporary_stack() as long:
+        medians = asyncio.run(run((short, long), (SHORT_HISTORY, rows)))
+    ratios = {name: long / short for name, (short, long) in medians.items()}
     print_table(
-        ("operation", "empty ms", f"{SHORT_HISTORY:,} exports ms", f"{rows:,} exports ms", "ratio"),
-        [
-            (name, 1000 * empty[name], 1000 * short[name], 1000 * long[name], ratio)
-            for name, ratio in ratios.items()
-        ],
+        ("operation", f"{SHORT_HISTORY:,} exports ms", f"{rows:,} exports ms", "ratio"),
+        [(name, 1000 * medians[name][0], 1000 * medians[name][1], ratio) for name, ratio in ratios.items()],
     )
     print_result(
         benchmark="history",
