@@ -38,12 +38,12 @@ RUNNING = (StateType.RUNNING, StateType.CANCELLING)
 class RunSelection:
     """Runs that Prefect can select with one filter.
 
-    They have one of the state types or state names, and all of the tags.
+    They have one of the state types or state names, and the tag.
     """
 
     state_types: tuple[StateType, ...]
     state_names: tuple[str, ...] = ()
-    tags: tuple[str, ...] = ()
+    tag: str | None = None
 
     @property
     def state(self) -> FlowRunFilterState:
@@ -63,11 +63,11 @@ SELECTIONS: dict[Status, tuple[RunSelection, ...]] = {
     "running": (RunSelection(RUNNING),),
     "finalizing": (RunSelection(RUNNING),),
     "done": (RunSelection((StateType.COMPLETED,)),),
-    "expired": (RunSelection((StateType.COMPLETED,), tags=(EXPIRED_TAG,)),),
+    "expired": (RunSelection((StateType.COMPLETED,), tag=EXPIRED_TAG),),
     "error": (RunSelection((StateType.FAILED, StateType.CRASHED)),),
     "cancelled": (
         RunSelection((StateType.CANCELLED,), (NoRows.earlier_state_name,)),
-        RunSelection((StateType.COMPLETED,), tags=(CODE + NoRows.code,)),
+        RunSelection((StateType.COMPLETED,), tag=CODE + NoRows.code),
     ),
 }
 
@@ -200,12 +200,23 @@ def _run_filter(
     tags = [owner_tag(caller)] if caller != LOCAL_CALLER else []
     tags += [report_tag(selected.report)] if selected.report else []
     tags += [schedule_tag(selected.schedule_id)] if selected.schedule_id else []
-    tags += selection.tags if selection is not None else ()
+    tag = selection.tag if selection is not None else None
     deployment = [selected.deployment_id] if selected.deployment_id is not None else None
     return FlowRunFilter(
         expected_start_time=FlowRunFilterExpectedStartTime(before_=position.before),
         deployment_id=FlowRunFilterDeploymentId(any_=deployment) if deployment else None,
         id=FlowRunFilterId(not_any_=list(position.seen)) if position.seen else None,
-        tags=FlowRunFilterTags(all_=tags) if tags else None,
+        tags=_tag_filter(tags, tag),
         state=selection.state if selection is not None else None,
     )
+
+
+def _tag_filter(tags: list[str], tag: str | None) -> FlowRunFilterTags | None:
+    """Return a filter for runs that have all these tags.
+
+    `tag` has its own condition, because the condition of a partial index in Prefect's database must be equal
+    to it (see deployments/stack/parts/prefect_index.py).
+    """
+    if not tags and tag is None:
+        return None
+    return FlowRunFilterTags(all_=tags or None, any_=[tag] if tag is not None else None)

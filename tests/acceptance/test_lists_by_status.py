@@ -7,6 +7,14 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from sqlalchemy.dialects import postgresql
+
+from api.access.caller import Caller
+from api.exports.list_query import ExportFilter, Position, run_filters
+from deployments.stack.parts import prefect_index
+from tests.support.clock import NOON
+from tests.support.prefect_tables import prefects_tables
+from tests.support.running_stack import Stack
 
 TAG_SECONDS = 60
 NO_ROWS = "There were no rows, so no file was created."
@@ -67,3 +75,19 @@ def test_the_pages_of_a_status_contain_all_its_exports_newest_first(
     assert len(everything) == ROUNDS * len(ENDINGS)
     assert [item["name"] for item in everything] == [ending[2] for ending in ENDINGS][::-1] * ROUNDS
     assert read_pages(api, scheduleId=schedule, status=status) == expected
+
+
+def test_a_list_of_expired_exports_uses_its_partial_index(stack: Stack) -> None:
+    from prefect.server.schemas.filters import FlowRunFilter  # imported here because it takes seconds
+
+    (selected,) = run_filters(ExportFilter(Caller("ada"), "expired"), Position(NOON))
+    selected.expected_start_time = None  # SQLAlchemy cannot write it as a literal
+    condition = FlowRunFilter.model_validate(selected.model_dump(mode="json")).as_sql_filter()
+    sql = condition.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True})
+    with prefects_tables(stack) as database:
+        database.execute("CREATE TEMPORARY TABLE flow_run (LIKE public.flow_run)")
+        database.execute(f"CREATE INDEX {prefect_index.EXPIRED}")
+        database.execute("SET enable_seqscan = off")
+        query = f"SELECT * FROM flow_run WHERE {sql} ORDER BY expected_start_time DESC LIMIT 21"  # noqa: S608
+        plan = str(database.execute(f"EXPLAIN {query}").fetchall())
+    assert "report_exports_flow_run_expired" in plan

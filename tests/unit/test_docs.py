@@ -13,6 +13,7 @@ from api.web.metrics import Metrics
 from deployments.cli import main
 from deployments.command_line.exit_codes import EXIT_CODES
 from deployments.command_line.options.schedule_options import ACTIONS
+from deployments.stack.parts import prefect_index
 from flows.errors import errors_by_code
 from flows.formats.csv.options import CHOICES, OPTIONS, PRESETS
 from flows.query.report import Report
@@ -42,6 +43,11 @@ def test_no_document_names_an_unknown_setting() -> None:
     client_settings = {"API_URL", "API_KEY"}
     documented = set(re.findall(r"REPORTS_([A-Z0-9_]+)", EVERYTHING))
     assert documented <= {name.upper() for name in ApiSettings.model_fields} | client_settings
+
+
+@pytest.mark.parametrize("index", [prefect_index.TAGS, prefect_index.EXPIRED])
+def test_every_index_in_prefects_database_is_documented(index: str) -> None:
+    assert f"CREATE INDEX CONCURRENTLY {index};" in PAGES["docs/operations.md"]
 
 
 def help_text(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:

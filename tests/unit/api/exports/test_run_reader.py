@@ -87,14 +87,16 @@ class HistoryOfRuns(FinishingPrefect):
 
 def _matches(run: FlowRun, selected: FlowRunFilter) -> bool:
     seen = (selected.id.not_any_ if selected.id else None) or []
-    tags = (selected.tags.all_ if selected.tags else None) or []
+    all_tags = (selected.tags.all_ if selected.tags else None) or []
+    any_tags = (selected.tags.any_ if selected.tags else None) or run.tags
     before = selected.expected_start_time.before_ if selected.expected_start_time else None
     assert run.expected_start_time is not None
     assert before is not None
     return (
         run.id not in seen
         and run.expected_start_time <= before
-        and set(tags) <= set(run.tags)
+        and set(all_tags) <= set(run.tags)
+        and (not any_tags or not set(any_tags).isdisjoint(run.tags))
         and (selected.state is None or _has_state(run, selected.state))
     )
 
