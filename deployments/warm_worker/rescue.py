@@ -44,6 +44,8 @@ LOSABLE_STATES = (StateType.PENDING, *WITH_HEARTBEAT, StateType.CRASHED)
 SWEEP_INTERVAL_SECONDS = 5.0
 PENDING_SECONDS = 20.0
 SILENT_SECONDS = 4 * HEARTBEAT_SECONDS
+# The messages of the states in which runs are rescheduled.
+WORKER_CRASHED, WORKER_STOPPED = "Its worker crashed.", "The worker was stopped."
 CANCELLED_MESSAGE = "The run was cancelled, and its worker has stopped."
 MAX_CRASH_AGE = timedelta(hours=24)
 
@@ -93,7 +95,7 @@ class Rescuer:
             if (process := self._own.get(run.id)) is not None:
                 process.kill()  # the process hangs; the next sweep reschedules its run
             elif run.id not in self._claimed:
-                await self._reschedule(run, "Its worker crashed.")
+                await self._reschedule(run, WORKER_CRASHED)
         return [run.id for run in lost]
 
     async def reschedule(self, run_id: UUID, reason: str) -> None:

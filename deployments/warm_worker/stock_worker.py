@@ -23,7 +23,7 @@ from prefect.workers.base import BaseWorker
 
 from deployments.warm_worker.after_run_loop import follow_up_forever
 from deployments.warm_worker.entrypoints import check_entrypoint, check_pull_steps
-from deployments.warm_worker.rescue import Rescuer
+from deployments.warm_worker.rescue import WORKER_STOPPED, Rescuer
 from deployments.warm_worker.server_clock import ServerClock
 from deployments.warm_worker.work_pool import (
     DEFAULT_LIMIT,
@@ -115,7 +115,7 @@ class StockWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         for run_id, process in unfinished.items():
             process.kill()
             await process.wait()
-            await self._rescuer.reschedule(run_id, "The worker was stopped.")
+            await self._rescuer.reschedule(run_id, WORKER_STOPPED)
 
     async def _check(self, flow_run: FlowRun) -> str | None:
         """Return an error message, or None if this run may start."""

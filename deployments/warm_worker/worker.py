@@ -26,13 +26,14 @@ from prefect.workers.base import BaseWorker
 from deployments.warm_worker import metrics
 from deployments.warm_worker.after_run_loop import follow_up_forever
 from deployments.warm_worker.backlog import Backlog
+from deployments.warm_worker.claims import check_claim
 from deployments.warm_worker.entrypoints import check_entrypoint
 from deployments.warm_worker.fair_share import find_owner
 from deployments.warm_worker.processes import prefect_internals
 from deployments.warm_worker.processes.child import Job
 from deployments.warm_worker.processes.pool import WarmProcessPool
 from deployments.warm_worker.processes.process import Lease
-from deployments.warm_worker.rescue import Rescuer
+from deployments.warm_worker.rescue import WORKER_STOPPED, Rescuer
 from deployments.warm_worker.scheduled_events import watch_scheduled_runs
 from deployments.warm_worker.server_clock import ServerClock
 from deployments.warm_worker.work_pool import (
@@ -50,7 +51,6 @@ from flows.settings import Settings
 
 ENTRYPOINT_CACHE_SECONDS = 10.0
 CRASH_DETECTION_SECONDS = 2.0
-MAX_READ_AGE_SECONDS = 1.0
 # An event can arrive before its run is committed, so the worker queries the due runs several times.
 QUERIES_PER_EVENT, SECONDS_BETWEEN_QUERIES = 3, 0.02
 
@@ -169,7 +169,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
                 process.kill()
         await asyncio.wait(in_flight.values(), timeout=CRASH_DETECTION_SECONDS)
         for run_id in unfinished:
-            await self._rescuer.reschedule(run_id, "The worker was stopped.")
+            await self._rescuer.reschedule(run_id, WORKER_STOPPED)
 
     async def get_and_submit_flow_runs(self) -> list[FlowRun]:
         return [] if self._draining else await super().get_and_submit_flow_runs()
@@ -213,7 +213,9 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         try:
             entrypoint = await self._find_entrypoint(flow_run)
             if entrypoint is not None and await self._propose_pending_state(flow_run):
-                claimed = await self._reread_if_old(flow_run)
+                claimed = await check_claim(self.client, flow_run, self._read_at[flow_run.id])
+                if claimed is None:
+                    return
                 if await self._backlog.is_within_limit(claimed):
                     await self._execute(claimed, entrypoint)
                 else:
@@ -233,16 +235,6 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
             if self._cancelling_observer is not None:
                 self._cancelling_observer.remove_in_flight_flow_run_id(flow_run.id)
             self._wake.set()  # This run's slot is free again.
-
-    async def _reread_if_old(self, flow_run: FlowRun) -> FlowRun:
-        """Return the claimed run as it is in Prefect.
-
-        If the query or the claim took long, another attempt may have run in the meantime. The number of the
-        attempt would then be wrong.
-        """
-        if time.monotonic() - self._read_at[flow_run.id] < MAX_READ_AGE_SECONDS:
-            return flow_run
-        return await self.client.read_flow_run(flow_run.id)
 
     async def _execute(self, flow_run: FlowRun, entrypoint: str) -> None:
         starter = WarmStarter(self._pool, entrypoint, self._executors.control_channel, self._own)

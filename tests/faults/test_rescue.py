@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from deployments.warm_worker.rescue import SILENT_SECONDS
+from deployments.warm_worker.rescue import SILENT_SECONDS, WORKER_CRASHED
 from flows.errors import WorkerLost
 from tests.support import flow_runs
 from tests.support.guarantee_table import GuaranteeTable
@@ -96,6 +96,20 @@ def test_a_finished_job_cannot_start_again(cluster: Cluster, recovered: dict[str
     response = cluster.prefect.post(f"/flow_runs/{job['id']}/set_state", json=claim).raise_for_status()
     assert response.json()["status"] == "REJECT"
     assert flow_runs.read(cluster.prefect, job["id"])["state_type"] == "COMPLETED"
+
+
+def test_a_cancelled_job_does_not_start_again(cluster: Cluster, outcome: Outcome) -> None:
+    """A worker may reschedule a job that it takes for lost at the moment when its owner cancels it."""
+    job_id = cluster.start()
+    cluster.wait_for_reader(outcome.rescuer)
+    cluster.api.post(f"/exports/{job_id}/cancel").raise_for_status()
+    flow_runs.wait_until_finished(cluster.prefect, job_id)
+    late = {"state": {"type": "SCHEDULED", "name": "AwaitingRetry", "message": WORKER_CRASHED}}
+    response = cluster.prefect.post(f"/flow_runs/{job_id}/set_state", json=late).raise_for_status()
+    assert response.json()["status"] == "ACCEPT"
+    (run,) = flow_runs.wait_until_finished(cluster.prefect, job_id)
+    assert run["state_type"] == "CANCELLED"
+    assert cluster.objects(job_id) == []
 
 
 def has_one_file(cluster: Cluster, job: dict[str, Any]) -> bool:
