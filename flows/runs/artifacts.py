@@ -115,12 +115,15 @@ def progress_by_run(artifacts: Iterable[Artifact]) -> dict[str, RunProgress]:
     A run has a second progress artifact if the response to the creation of the first one was lost. Only one
     of them receives the later updates.
     """
-    found = ((str(artifact.flow_run_id), _progress(artifact)) for artifact in artifacts)
-    known = [(run_id, progress) for run_id, progress in found if progress is not None]
-    return dict(sorted(known, key=lambda item: _currency(item[1])))
+    latest: dict[str, RunProgress] = {}
+    for artifact in artifacts:
+        run_id, progress = str(artifact.flow_run_id), _progress(artifact)
+        if progress is not None:
+            latest[run_id] = max(progress, latest.get(run_id, progress), key=_recency)
+    return latest
 
 
-def _currency(progress: RunProgress) -> tuple[int, datetime]:
+def _recency(progress: RunProgress) -> tuple[int, datetime]:
     """Return a sort key.
 
     A receipt counts more than the time, because a delayed request may create the other artifact later.

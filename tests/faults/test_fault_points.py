@@ -43,17 +43,17 @@ def test_a_job_survives_a_crash_at_every_point(cluster: Cluster, guarantees: Gua
     problems = {
         point: problem for point, job in ended.items() if (problem := problem_of(cluster, point, job))
     }
-    left = [point for point, job_id in jobs.items() if len(cluster.objects(job_id)) != 1]
+    with_orphans = [point for point, job_id in jobs.items() if len(cluster.objects(job_id)) != 1]
     guarantees.add(
         "G15: an export survives a crash at every step",
         len(POINTS),
-        len({*problems, *left}),
+        len({*problems, *with_orphans}),
         f"{sum(map(len, before.values())) - len(POINTS)} objects of crashed attempts before the sweep;"
         f" all ended after {seconds:.0f} s",
         "the crashed attempts leave objects",
         len(before["object-published"]) == len(before["receipt-stored"]) == 2,
     )
-    assert (problems, left) == ({}, [])
+    assert (problems, with_orphans) == ({}, [])
     assert seconds < FINISH_TIMEOUT_SECONDS
 
 
