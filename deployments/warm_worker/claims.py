@@ -40,8 +40,8 @@ def _final_state(history: Sequence[State[Any]]) -> State[Any] | None:
     An operator may retry such a run in the Prefect UI. It has then not ended.
     """
     earlier = [state for state in history if not (state.is_pending() or _is_rescheduled(state))]
-    last = earlier[-1]
-    return last if last.is_final() and not last.is_crashed() else None
+    has_ended = earlier and earlier[-1].is_final() and not earlier[-1].is_crashed()
+    return earlier[-1] if has_ended else None
 
 
 def _is_rescheduled(state: State[Any]) -> bool:

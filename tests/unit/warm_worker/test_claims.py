@@ -78,6 +78,7 @@ def test_a_run_that_ended_before_a_late_claim_ends_again() -> None:
 @pytest.mark.parametrize(
     "history",
     [
+        [Pending(), RESCUED],
         [Scheduled(), Pending(), RESCUED],
         [Scheduled(), Pending(), Running(), RETRIED],
         [Scheduled(), Pending(), Running(), Crashed(), RESCUED],
