@@ -1,8 +1,9 @@
 """Create, read and delete the Prefect artifacts of a run.
 
-A run has two artifacts: its progress and its page, which includes the columns of its file. They are created
-and updated by direct requests to the API. The methods of Prefect's client would also send an event each time,
-and nothing uses these events.
+This module writes two artifacts of a run: its progress, and its page with the columns of its file. They are
+created and updated by direct requests to the API. The methods of Prefect's client would also send an event
+each time, and nothing uses these events. Prefect adds an artifact for the run's stored result (see
+final_states.completed).
 """
 
 import json

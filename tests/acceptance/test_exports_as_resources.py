@@ -178,7 +178,8 @@ def test_a_deleted_export_leaves_neither_rows_nor_request_in_prefect(
 ) -> None:
     name = secrets.token_hex(8)
     job = finish(api, start_small(api, name=name))
-    wait_until(lambda: len(read_by_run(prefect, "artifacts", job["id"])) == 2)
+    # The progress, the page and the reference to the stored file.
+    wait_until(lambda: len(read_by_run(prefect, "artifacts", job["id"])) == 3)
     with ThreadPoolExecutor(4) as pool:
         statuses = set(pool.map(lambda _: api.delete(f"/exports/{job['id']}").status_code, range(4)))
     assert {204} <= statuses <= {204, 404}

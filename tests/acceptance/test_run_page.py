@@ -65,8 +65,14 @@ def test_the_search_for_an_id_finds_its_run(prefect: httpx.Client, article: Sess
     assert (run["id"], run["name"]) == (article.id, f"survey-responses-{article.id}")
 
 
-def test_the_artifacts_have_types_that_prefect_shows(artifacts: list[dict[str, Any]]) -> None:
-    assert {artifact["type"] for artifact in artifacts} == {"progress", "markdown"}
+def test_the_prefect_ui_shows_the_progress_and_the_page(
+    prefect: httpx.Client, article: Session, artifacts: list[dict[str, Any]]
+) -> None:
+    """The third artifact refers to the stored file. The query is that of the Prefect UI."""
+    query = {"artifacts": {"flow_run_id": {"any_": [article.id]}, "type": {"not_any_": ["result"]}}}
+    shown = prefect.post("/artifacts/filter", json=query).raise_for_status().json()
+    assert {artifact["type"] for artifact in shown} == {"progress", "markdown"}
+    assert len(shown) == len(artifacts) - 1
 
 
 def test_each_step_is_a_task_run(prefect: httpx.Client, article: Session) -> None:
