@@ -34,8 +34,9 @@ from flows.storage.protocol import Storage
 PAGE_SIZE = 200  # This is Prefect's own limit.
 # The first sweep, or a sweep after a long outage, looks this far back.
 LOOKBACK = timedelta(days=30)
-# Consecutive sweeps overlap by this much, because the clocks of runs and sweeps may differ.
-OVERLAP = timedelta(hours=1)
+# Consecutive sweeps overlap by this much, because the clocks of runs and sweeps may differ. A longer overlap
+# would take more time, because each sweep reads the runs in it again.
+OVERLAP = timedelta(minutes=5)
 # This limits the duration of a sweep. The next sweep deletes the remaining runs.
 MAX_DELETED_RUNS = 20_000
 FLOWS = (flow_names.EXPORT, flow_names.DELIVER, flow_names.SWEEP)
