@@ -1,9 +1,9 @@
 """Compare the service's speed with a short and with a long history of exports in Prefect's database.
 
 The two histories are in two stacks. Each operation runs on both in turn, so that the load of other programs
-affects both. The finished exports are inserted with SQL. Each is a copy of a real export, including its state
-and progress artifact. The times of the exports are spread over 89 days. Exports older than the retention
-period are marked as expired. No other exports become due for the sweep during the measurement.
+affects both. The finished exports are inserted with SQL. Each is a copy of a real export, including its
+state, progress artifact and task runs. The times of the exports are spread over 89 days. Exports older than
+the retention period are marked as expired. No other exports become due for the sweep during the measurement.
 
 The short history is just long enough to fill a page of each list. In an empty database, the lists would have
 no items.
@@ -27,6 +27,7 @@ from tests.support.running_stack import Stack, temporary_stack
 
 TIMES = 25
 SWEEPS = 5
+RECORDING_SECONDS = 5  # Prefect records task runs with a delay
 POLL_SECONDS = 0.02
 STATUSES = ("queued", "running", "done", "error", "cancelled", "expired")
 ALLOWED_RATIO = 1.25
@@ -75,15 +76,27 @@ FROM artifact AS original,
 WHERE original.flow_run_id = %(run)s AND original.type = 'progress'
     AND starts_with(copy.idempotency_key, %(prefix)s)
 """
+INSERT_TASK_RUNS = """
+INSERT INTO task_run
+SELECT inserted.*
+FROM task_run AS original,
+    flow_run AS copy,
+    LATERAL jsonb_populate_record(original, jsonb_build_object(
+        'id', md5('task' || original.id || copy.id)::uuid, 'flow_run_id', copy.id,
+        'expected_start_time', copy.start_time, 'start_time', copy.start_time, 'end_time', copy.end_time,
+        'state_timestamp', copy.end_time, 'created', copy.end_time, 'updated', copy.end_time
+    )) AS inserted
+WHERE original.flow_run_id = %(run)s AND starts_with(copy.idempotency_key, %(prefix)s)
+"""
 
 
 def insert_history(stack: Stack, run_id: str, rows: int) -> None:
     url = stack.libpq_url.rpartition("/")[0] + "/prefect"
     with psycopg.connect(url, autocommit=True) as database:
         database.execute("SET session_replication_role = replica")  # skip foreign key checks
-        for statement in (INSERT_RUNS, INSERT_STATES, INSERT_ARTIFACTS):
+        for statement in (INSERT_RUNS, INSERT_STATES, INSERT_ARTIFACTS, INSERT_TASK_RUNS):
             database.execute(statement, {"run": run_id, "rows": rows, "prefix": f"copy-{rows}-"})
-        for table in ("flow_run", "flow_run_state", "artifact"):
+        for table in ("flow_run", "flow_run_state", "artifact", "task_run"):
             database.execute(f"VACUUM ANALYZE {table}")
 
 
@@ -170,6 +183,7 @@ async def prepare(stack: Stack, rows: int, clients: AsyncExitStack) -> Operation
     await wait_for_link(api, run_id, POLL_SECONDS)
     operations = Operations(stack, api, prefect, run_id)
     await operations.sweep()  # the first sweep of a Prefect server reads the last 30 days
+    await asyncio.sleep(RECORDING_SECONDS)
     started_at = time.monotonic()
     await asyncio.to_thread(insert_history, stack, run_id, rows)
     print_line(f"Inserted {rows:,} exports in {time.monotonic() - started_at:.0f} s.")
