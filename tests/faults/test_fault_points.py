@@ -38,23 +38,33 @@ def test_a_job_survives_a_crash_at_every_point(cluster: Cluster, guarantees: Gua
     ended = {point: cluster.wait_until_finished(job_id) for point, job_id in jobs.items()}
     seconds = time.monotonic() - started
     flow_runs.wait_until_finished(cluster.prefect, *jobs.values())
+    uploads = unfinished_uploads(cluster) & set(jobs.values())
     before = {point: cluster.objects(job_id) for point, job_id in jobs.items()}
     flow_runs.sweep(cluster.prefect)
     problems = {
         point: problem for point, job in ended.items() if (problem := problem_of(cluster, point, job))
     }
     with_orphans = [point for point, job_id in jobs.items() if len(cluster.objects(job_id)) != 1]
+    with_orphans += [point for point, job_id in jobs.items() if job_id in unfinished_uploads(cluster)]
     guarantees.add(
         "G15: an export survives a crash at every step",
         len(POINTS),
         len({*problems, *with_orphans}),
-        f"{sum(map(len, before.values())) - len(POINTS)} objects of crashed attempts before the sweep;"
+        f"{sum(map(len, before.values())) - len(POINTS)} objects and {len(uploads)} uploads"
+        " of crashed attempts before the sweep;"
         f" all ended after {seconds:.0f} s",
-        "the crashed attempts leave objects",
-        len(before["object-published"]) == len(before["receipt-stored"]) == 2,
+        "the crashed attempts leave objects and an upload",
+        len(before["object-published"]) == len(before["receipt-stored"]) == 2
+        and jobs["part-sent"] in uploads,
     )
     assert (problems, with_orphans) == ({}, [])
     assert seconds < FINISH_TIMEOUT_SECONDS
+
+
+def unfinished_uploads(cluster: Cluster) -> set[str]:
+    """Return the ids of the jobs with unfinished uploads."""
+    uploads = cluster.s3.list_multipart_uploads(Bucket=cluster.stack.bucket).get("Uploads", [])
+    return {upload["Key"].partition("/")[0] for upload in uploads}
 
 
 def problem_of(cluster: Cluster, point: str, job: dict[str, Any]) -> str:
