@@ -90,7 +90,7 @@ def _by_driver(error: BaseException | None) -> ExportError:
 def _postgresql(error: psycopg.Error) -> ExportError:
     state = error.sqlstate
     if state is None:  # The error comes from the client, not from the server.
-        # The base class stands for an error of libpq, which has lost or no longer understands the connection.
+        # psycopg raises the base class itself if libpq has lost the connection or cannot parse a message.
         is_connection = isinstance(error, psycopg.OperationalError) or type(error) is psycopg.DatabaseError
         return SourceUnavailable() if is_connection else Internal()
     if state == _QUERY_CANCELED:

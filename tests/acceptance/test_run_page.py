@@ -70,9 +70,9 @@ def test_the_prefect_ui_shows_the_progress_and_the_page(
 ) -> None:
     """The third artifact refers to the stored file. The query is that of the Prefect UI."""
     query = {"artifacts": {"flow_run_id": {"any_": [article.id]}, "type": {"not_any_": ["result"]}}}
-    shown = prefect.post("/artifacts/filter", json=query).raise_for_status().json()
-    assert {artifact["type"] for artifact in shown} == {"progress", "markdown"}
-    assert len(shown) == len(artifacts) - 1
+    listed_artifacts = prefect.post("/artifacts/filter", json=query).raise_for_status().json()
+    assert {artifact["type"] for artifact in listed_artifacts} == {"progress", "markdown"}
+    assert len(listed_artifacts) == len(artifacts) - 1
 
 
 def test_each_step_is_a_task_run(prefect: httpx.Client, article: Session) -> None:

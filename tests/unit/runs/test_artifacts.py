@@ -100,8 +100,8 @@ def test_the_receipt_is_found_if_a_run_has_two_progress_artifacts(
 ) -> None:
     """A second artifact is created if the response to the creation of the first one was lost."""
     run_id, age = uuid4(), timedelta(seconds=-1 if stale_is_newer else 1)
-    found = [
+    artifacts = [
         Artifact(flow_run_id=run_id, metadata_=stale.as_metadata(), updated=NOON - age),
         Artifact(flow_run_id=run_id, metadata_=current.as_metadata(), updated=NOON),
     ]
-    assert progress_by_run(reversed(found) if is_reversed else found) == {str(run_id): current}
+    assert progress_by_run(reversed(artifacts) if is_reversed else artifacts) == {str(run_id): current}
