@@ -40,8 +40,8 @@ from flows.query.request import ExportRequest, parse_stored_request
 from flows.query.row_rights import parse_rights, session_settings
 from flows.reports import catalog
 from flows.rows.columns import OutputColumn
-from flows.rows.pandas_frames import transform_chunk
 from flows.rows.pipeline import Block, Chunk, FirstRows, Opening, Records, Stream, ended
+from flows.rows.transform import transform_chunk
 from flows.run_pages import export_urls, leave_failure_page, leave_page
 from flows.runs import attempt_result, final_states, flow_names, summary_page
 from flows.runs.attempt_result import AttemptResult

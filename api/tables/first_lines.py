@@ -6,8 +6,8 @@ from contextlib import closing
 from flows.formats.protocol import Output
 from flows.query.request import ExportRequest
 from flows.rows.columns import OutputColumn
-from flows.rows.pandas_frames import transform_chunk
 from flows.rows.pipeline import Chunk
+from flows.rows.transform import transform_chunk
 from flows.sources import sqlalchemy_rows
 from flows.sources.snapshot import Snapshot
 

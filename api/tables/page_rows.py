@@ -15,7 +15,7 @@ from flows.query.request import ExportRequest
 from flows.rows.arrow_columns import unpacked
 from flows.rows.columns import OutputColumn
 from flows.rows.json_documents import checked_depth
-from flows.rows.pandas_frames import transform_chunk
+from flows.rows.transform import transform_chunk
 from flows.sources import exact_types, sqlalchemy_rows
 from flows.sources.postgresql import csv_expressions
 from flows.sources.snapshot import Snapshot

@@ -1,12 +1,11 @@
 """Declare reports. A declaration is checked when it is created."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import pandas as pd
 from sqlalchemy import ColumnElement, Select, select
 
 from flows.errors import DeclarationError
@@ -31,8 +30,7 @@ from flows.query.report_parts import camel_case as camel_case
 from flows.rows.columns import type_name
 from flows.rows.local_text import as_local_text
 from flows.rows.operators import FILTERABLE
-
-Transform = Callable[[pd.DataFrame], pd.DataFrame]
+from flows.rows.transform import Transform
 
 # A report with this name is the default unless the settings specify a different one. A stored request that
 # names no report refers to the report with this name.

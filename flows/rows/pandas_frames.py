@@ -32,10 +32,10 @@ from flows.rows import json_documents
 from flows.rows.arrow_columns import TEXT, TIMESTAMP, Values, unpacked
 from flows.rows.columns import OutputColumn
 from flows.rows.pipeline import Chunk
+from flows.rows.transform import Transform
 
 _Build = Callable[[Sequence[Any], OutputColumn, ZoneInfo], Any]
 _T = TypeVar("_T")
-Transform = Callable[[pd.DataFrame], pd.DataFrame]
 
 _STRING = pd.StringDtype("pyarrow")
 _MICROSECONDS = np.dtype("datetime64[us]")
@@ -46,21 +46,9 @@ _NAIVE_EPOCH = _EPOCH.replace(tzinfo=None)
 logger = logging.getLogger(__name__)
 
 
-def transform_chunk(
-    chunk: Chunk,
-    columns: Sequence[OutputColumn],
-    transform: Transform | None,
-    zone: ZoneInfo,
-    declared_in: str,
+def transform_with_pandas(
+    chunk: Chunk, columns: Sequence[OutputColumn], transform: Transform, zone: ZoneInfo, declared_in: str
 ) -> Chunk:
-    """Apply the report's `transform` to a chunk, or return the chunk unchanged if there is none.
-
-    `declared_in` is the path of the report's file and is used in the error message. Raises TransformFailed if
-    the transform raises an exception, or if it does not return a frame with the same columns and the same
-    number of rows.
-    """
-    if transform is None:
-        return chunk
     try:
         frame = _call(transform, frame_of(chunk.values, columns, zone))
         _check_frame(frame, chunk.rows, [column.key for column in columns])

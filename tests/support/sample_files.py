@@ -6,8 +6,8 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from flows.query.report import Transform
 from flows.query.request import ExportRequest
+from flows.rows.transform import Transform
 from tests.support.engines import file_from_snapshot
 from tests.support.sample_report import things_snapshot
 

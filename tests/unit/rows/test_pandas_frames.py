@@ -20,10 +20,11 @@ from flows.errors import TransformFailed
 from flows.formats import column_text
 from flows.formats.csv import chunks as csv_chunks
 from flows.formats.csv.options import PRESETS
-from flows.query.report import Transform, type_name
+from flows.query.report import type_name
 from flows.rows import pandas_frames
 from flows.rows.columns import OutputColumn
 from flows.rows.pipeline import Chunk
+from flows.rows.transform import Transform, transform_chunk
 from tests.support.sample_files import FULL, file_of
 from tests.support.sample_report import things_request
 
@@ -205,7 +206,7 @@ def test_values_without_a_dtype_keep_their_text(
     column = OutputColumn("c", "C", type_name(kind), False, Column("c", kind))
     request = things_request(timeZone="Asia/Kathmandu")
     chunk = Chunk([cells], list(range(len(cells))))
-    ready = pandas_frames.transform_chunk(chunk, [column], transform, request.zone, "")
+    ready = transform_chunk(chunk, [column], transform, request.zone, "")
     if file is None:
         assert list(ready.values[0]) == cells
         return

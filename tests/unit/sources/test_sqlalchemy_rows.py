@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Connection
 
 from flows.errors import UnreadableRow
-from flows.query.report import Transform
+from flows.rows.transform import Transform
 from flows.sources import sqlalchemy_rows
 from tests.support.engines import file_from_snapshot
 from tests.support.golden import golden
