@@ -20,6 +20,8 @@ from weakref import WeakSet
 import s3fs
 from fsspec.asyn import sync
 
+from flows.storage.s3_models import open_session
+
 SILENCE_SECONDS = 60.0
 CONNECT_SECONDS = 10
 CHECKS_PER_SILENCE = 20
@@ -43,6 +45,7 @@ class S3Calls:
         self._has_conditions = True
         # Without `s3v4`, s3fs would sign links with signature version 2. The listings cache is not needed.
         self.files = s3fs.S3FileSystem(
+            session=open_session(),
             endpoint_url=endpoint_url,
             config_kwargs={
                 "signature_version": "s3v4",

@@ -46,7 +46,8 @@ PRELOAD = [
     "deployments.warm_worker.processes.isolation",
     "deployments.warm_worker.processes.task_run_events",
     "deployments.warm_worker.processes.engine_calls",
-    "deployments.warm_worker.processes.gc_freeze",
+    "flows.rows.pandas_frames",
+    "deployments.warm_worker.processes.before_fork",
 ]
 # A process closes its connections to databases after it has been idle for this long.
 KEPT_CONNECTION_SECONDS = 10.0
