@@ -6,6 +6,7 @@ The measurement starts when the warm process receives the flow run.
 import os
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import httpx
 from prefect.client.schemas.objects import FlowRun
@@ -15,6 +16,7 @@ from deployments.warm_worker.processes import child
 from deployments.warm_worker.processes.prefect_internals import run_flow
 from flows import export
 from flows.runs import flow_names
+from flows.runs.run_name import run_name
 from flows.storage import s3
 
 ENTRYPOINT = "flows.export.export_report"
@@ -39,11 +41,16 @@ def prepare(parameters: Parameters) -> Callable[[], None]:
 
 
 def pending_run(prefect: httpx.Client, request: dict[str, Any]) -> FlowRun:
-    """Create a flow run in the Pending state. The worker sets this state before it starts a run."""
+    """Create a flow run in the Pending state, with the name that the API would give it.
+
+    The worker sets this state before it starts a run.
+    """
     flow_id = prefect.post("/flows/", json={"name": flow_names.EXPORT}).raise_for_status().json()["id"]
     body = {"flow_id": flow_id, "parameters": {"request": request}, "state": {"type": "PENDING"}}
-    response = prefect.post("/flow_runs/", json=body).raise_for_status()
-    return FlowRun.model_validate(response.json())
+    run_id = prefect.post("/flow_runs/", json=body).raise_for_status().json()["id"]
+    name = run_name(request["report"], UUID(run_id))
+    prefect.patch(f"/flow_runs/{run_id}", json={"name": name}).raise_for_status()
+    return FlowRun.model_validate(prefect.get(f"/flow_runs/{run_id}").raise_for_status().json())
 
 
 def run(prefect: httpx.Client, flow_run: FlowRun) -> None:
