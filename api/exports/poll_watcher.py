@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from api.exports.job import Job
 from api.exports.queue_positions import QueuePositions
 from api.exports.run_reader import RunReader, StateChange
+from api.exports.shared_calls import SharedCalls
 from api.web.problems import Unavailable
 
 TICK_SECONDS = 1.0
@@ -62,7 +63,7 @@ class PollWatcher:
     def __init__(self, runs: RunReader, clock: Callable[[], float]) -> None:
         self._runs, self._clock = runs, clock
         self._watched: OrderedDict[str, Watched] = OrderedDict()
-        self._reading: dict[tuple[str, str], asyncio.Future[Job | None]] = {}
+        self._reads: SharedCalls[tuple[str, str], Job | None] = SharedCalls()
         self._wake = asyncio.Event()
         self._changed: dict[str, int] = {}  # number of reads left, keyed by job id
         self._tick_at = self._full_read_at = -FULL_READ_SECONDS
@@ -135,7 +136,7 @@ class PollWatcher:
 
     async def _read_again(self, job_id: str, caller: str, before: Watched | None) -> CachedJob | None:
         try:
-            job = await self._read_first(job_id, caller)
+            job = await self._reads.run((job_id, caller), lambda: self._runs.read(job_id, caller))
         except Unavailable:
             if before is None or before.caller != caller:
                 raise
@@ -148,15 +149,6 @@ class PollWatcher:
             self.forget(job_id, caller)
         self.watch(job, caller)
         return CachedJob(job, stale=False)
-
-    async def _read_first(self, job_id: str, caller: str) -> Job | None:
-        """Read a job from Prefect. Concurrent polls of the same job share one read."""
-        poll = (job_id, caller)
-        reading = self._reading.get(poll)
-        if reading is None:
-            reading = self._reading[poll] = asyncio.ensure_future(self._runs.read(job_id, caller))
-            reading.add_done_callback(lambda _: self._reading.pop(poll))
-        return await asyncio.shield(reading)
 
     async def wait_for_change(self, job_id: str, seconds: float) -> None:
         """Wait until the job changes or `seconds` have passed."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from api.exports.job import Job
+from api.exports.shared_calls import SharedCalls
 from api.web.problems import Unavailable
 from flows.errors import StorageUnavailable
 from flows.storage.protocol import Link, Storage, content_disposition, object_key, storage_errors
@@ -31,6 +32,7 @@ class SignedLinks:
         self._storage, self._life_seconds, self._clock = storage, life_seconds, clock
         self._signer = signer or storage
         self._links: OrderedDict[str, Link] = OrderedDict()
+        self._signing: SharedCalls[str, Link] = SharedCalls()
 
     async def link_to(self, job: Job) -> Link:
         """Return a link that is valid for at least 15 minutes.
@@ -39,7 +41,7 @@ class SignedLinks:
         """
         link = self._links.get(job.run.id)
         if link is None or link.expires_at - self._clock() < MIN_LIFE:
-            link = await asyncio.to_thread(self._sign, job)
+            link = await self._signing.run(job.run.id, lambda: self.fresh_link_to(job))
             self._links[job.run.id] = link
         self._links.move_to_end(job.run.id)
         while len(self._links) > MAX_CACHED:

@@ -8,10 +8,12 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from api.exports.job import Job
+from api.exports.shared_calls import SharedCalls
 from flows.storage.protocol import LinkRejected, Storage, content_disposition, object_key
 
 CHECKED_FOR = timedelta(seconds=10)
@@ -29,6 +31,7 @@ class StoredFiles:
         self._storage, self._clock, self._limit_seconds = storage, clock, limit_seconds
         # Maps each job id to the time of the last check and its result, which is True if the file was lost.
         self._checked: OrderedDict[str, tuple[datetime, bool]] = OrderedDict()
+        self._checks: SharedCalls[str, bool] = SharedCalls()
 
     async def check(self, job: Job) -> Job:
         """Check the job's file and return the job with an up-to-date `file_lost`.
@@ -40,20 +43,20 @@ class StoredFiles:
             return job
         checked_at, lost = self._checked.get(job.run.id, (None, False))
         if checked_at is None or self._clock() - checked_at >= CHECKED_FOR:
-            lost = await self._is_lost_in_time(job)
-            self._remember(job.run.id, lost)
+            lost = await self._checks.run(job.run.id, lambda: self._check_now(job))
         return replace(job, file_lost=lost)
 
     def as_last_checked(self, job: Job) -> Job:
         """Return the job with the result of the last check, without checking its file again."""
         return replace(job, file_lost=self._checked.get(job.run.id, (None, False))[1])
 
-    async def _is_lost_in_time(self, job: Job) -> bool:
-        try:
+    async def _check_now(self, job: Job) -> bool:
+        lost = False
+        with suppress(TimeoutError):
             async with asyncio.timeout(self._limit_seconds):
-                return await asyncio.to_thread(self._is_lost, job)
-        except TimeoutError:
-            return False
+                lost = await asyncio.to_thread(self._is_lost, job)
+        self._remember(job.run.id, lost)
+        return lost
 
     def _is_lost(self, job: Job) -> bool:
         if not self._seems_lost(job):

@@ -1,6 +1,7 @@
 import asyncio
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -50,6 +51,26 @@ def test_a_link_is_reused_until_less_than_15_minutes_are_left(storage: FolderSto
     fresh = current_link(links)
     assert fresh.url != first.url
     assert fresh.expires_at == clock.now + timedelta(hours=1)
+
+
+def test_concurrent_polls_share_one_signature(
+    storage: FolderStorage, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signed: list[Link] = []
+    sign = storage.sign
+
+    def count(*arguments: Any) -> Link:
+        signed.append(sign(*arguments))
+        return signed[-1]
+
+    monkeypatch.setattr(storage, "sign", count)
+    links = SignedLinks(storage, HOUR, clock)
+
+    async def poll() -> list[Link]:
+        return await asyncio.gather(*(links.link_to(DONE) for _ in range(500)))
+
+    assert asyncio.run(poll()) == signed * 500
+    assert len(signed) == 1
 
 
 def test_a_link_always_has_15_minutes_left(storage: FolderStorage, clock: Clock) -> None:

@@ -18,8 +18,10 @@ DONE = job("COMPLETED", WHOLE)
 
 class SlowStorage(FolderStorage):
     seconds = 0.0
+    reads = 0
 
     def link_size(self, link: Link) -> int:
+        self.reads += 1
         time.sleep(self.seconds)
         return super().link_size(link)
 
@@ -93,6 +95,22 @@ def test_the_result_is_kept_for_ten_seconds(tmp_path: Path, file: Path, clock: C
     file.write_bytes(content)
     clock.move(seconds=10)
     assert check(files).status == "done"
+
+
+def test_concurrent_polls_share_one_check(
+    tmp_path: Path, file: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SlowStorage, "seconds", 0.05)
+    storage = SlowStorage(tmp_path, "")
+    files = StoredFiles(storage, clock, 5)
+
+    async def poll() -> list[str]:
+        return [polled.status for polled in await asyncio.gather(*(files.check(DONE) for _ in range(500)))]
+
+    for checks in (1, 2):
+        assert asyncio.run(poll()) == ["done"] * 500
+        assert storage.reads == checks
+        clock.move(seconds=10)
 
 
 @pytest.mark.parametrize("storage", [SlowStorage, Restarting, Unreachable])
