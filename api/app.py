@@ -1,6 +1,6 @@
 """Create the ASGI application of the HTTP API.
 
-Run it with `uvicorn --factory api.app:create_app`, or mount it in another FastAPI or Starlette application.
+Mount it in another FastAPI or Starlette application. `api.server` creates it for a process of its own.
 """
 
 import asyncio

@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     with _shared_metrics(arguments.processes):
         uvicorn.run(
-            "api.app:create_app",
+            "api.server:create_app",
             factory=True,
             host=arguments.host,
             port=arguments.port,

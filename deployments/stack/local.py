@@ -140,7 +140,7 @@ def api(plan: Plan, terminal: Terminal) -> Program:
     return Program(
         role="api",
         title="API",
-        command=[sys.executable, "-P", "-m", "uvicorn", "--factory", "api.app:create_app", *options],
+        command=[sys.executable, "-P", "-m", "uvicorn", "--factory", "api.server:create_app", *options],
         environment=plan.environment,
         is_ready=Readiness(plan.connections.api_url, terminal, plan.options.strict),
     )

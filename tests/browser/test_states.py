@@ -77,7 +77,7 @@ class Api:
     def start(self) -> None:
         options = ("--host", "127.0.0.1", "--port", str(self._port), "--timeout-graceful-shutdown", "1")
         self._process = self._others.start(
-            "-m", "uvicorn", "--factory", "api.app:create_app", *options, **self._settings
+            "-m", "uvicorn", "--factory", "api.server:create_app", *options, **self._settings
         )
         self._others.wait_for_output(self._process, "Uvicorn running on")
 

@@ -111,7 +111,18 @@ class ExtraProcesses:
         options = ("--host", "127.0.0.1", "--port", str(port), "--no-access-log", "--http", HTTP_PROTOCOL)
         url = f"http://127.0.0.1:{port}"
         settings = {"REPORTS_PUBLIC_URL": url, **settings}
-        process = self.start("-m", "uvicorn", "--factory", "api.app:create_app", *options, **settings)
+        process = self.start("-m", "uvicorn", "--factory", "api.server:create_app", *options, **settings)
+        return self._wait_for_api(process, url)
+
+    def start_api_processes(self, number: int, **settings: str) -> str:
+        """Start several processes of an API with one address. Otherwise the same as `start_api`."""
+        port = free_port()
+        url = f"http://127.0.0.1:{port}"
+        options = ("--processes", str(number), "--port", str(port))
+        settings = {"REPORTS_PUBLIC_URL": url, **settings}
+        return self._wait_for_api(self.start("-m", "deployments.cli", "api", *options, **settings), url)
+
+    def _wait_for_api(self, process: "subprocess.Popen[bytes]", url: str) -> str:
         self.api_process = process
         deadline = time.monotonic() + READY_TIMEOUT_SECONDS
         while not _is_healthy(f"{url}/healthz"):
