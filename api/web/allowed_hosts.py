@@ -7,6 +7,7 @@ name.
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from http import HTTPStatus
 from ipaddress import ip_address
 
@@ -17,6 +18,7 @@ from api.web.problems import Refusal, as_response
 
 # Load balancers request this path by IP address. Its response contains no data.
 OPEN_PATH = "/healthz"
+MAX_CACHED = 100
 _HOST = re.compile(r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::[0-9]*)?")
 _DETAIL = (
     "This host name is not allowed. Use the host name in REPORTS_PUBLIC_URL, or add this one to"
@@ -30,6 +32,7 @@ def host_of(header: str) -> str | None:
     return (match["ipv6"] or match["name"]).lower() if match is not None else None
 
 
+@lru_cache(MAX_CACHED)
 def is_loopback(host: str) -> bool:
     if host == "localhost":
         return True

@@ -4,8 +4,8 @@ The id is sent in a response header and appears in every log line for the reques
 """
 
 import logging
+import random
 import re
-import secrets
 import time
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -54,4 +54,4 @@ class RequestLog:
 def _id_of(headers: Headers) -> str:
     """Return the request id sent by the client, or a new id if the client sent none or an invalid one."""
     request_id = headers.get(HEADER, "")
-    return request_id if _ID.fullmatch(request_id) else secrets.token_hex(8)
+    return request_id if _ID.fullmatch(request_id) else f"{random.getrandbits(64):016x}"
