@@ -1,68 +1,116 @@
 """Generate the load for benchmarks/polling.py in a separate process.
 
 `python -m benchmarks.pollers` reads parameters as JSON from stdin and writes results as JSON to stdout. It
-writes HTTP/1.1 requests directly to sockets, because the overhead of a client library would dominate the
-result.
+writes HTTP/1.1 requests directly to sockets and waits for all of them with one epoll, because a client
+library, and even asyncio, would use as much CPU time as the API.
 """
 
-import asyncio
+import heapq
 import json
+import select
+import socket
 import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+INTERVAL_SECONDS = 1.0
 RESPONSE_TIMEOUT_SECONDS = 10.0
+MAX_EVENTS = 1_000
+RECEIVED_BYTES = 65_536
 
 
-async def poll(
-    host: str, port: int, job_id: str, delay: float, seconds: float, results: list[tuple[float, str]]
-) -> None:
-    """Poll once a second on one connection and append (seconds, status) pairs to `results`."""
-    await asyncio.sleep(delay)
-    reader, writer = await asyncio.open_connection(host, port)
-    request = f"GET /reports/csv?jobId={job_id} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode()
-    deadline = time.monotonic() + seconds
-    try:
-        while (started_at := time.monotonic()) < deadline:
-            try:
-                async with asyncio.timeout(RESPONSE_TIMEOUT_SECONDS):
-                    status = await send_request(reader, writer, request)
-            except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
-                results.append((time.monotonic() - started_at, type(error).__name__))
+@dataclass
+class Client:
+    """A client that polls once a second on one connection."""
+
+    connection: socket.socket
+    request: bytes
+    sent_at: float = 0.0
+    received: bytes = b""
+
+
+class Pollers:
+    """Polls with many clients. `seconds` contains the time of each response, and `statuses` its status."""
+
+    def __init__(self, host: str, port: int, job_ids: Sequence[str], pollers: int) -> None:
+        self.seconds: list[float] = []
+        self.statuses: Counter[str] = Counter()
+        self._epoll = select.epoll()
+        self._clients: dict[int, Client] = {}
+        for number in range(pollers):
+            connection = socket.create_connection((host, port), RESPONSE_TIMEOUT_SECONDS)
+            connection.setblocking(False)
+            path = f"/reports/csv?jobId={job_ids[number % len(job_ids)]}"
+            request = f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode()
+            self._clients[connection.fileno()] = Client(connection, request)
+            self._epoll.register(connection, select.EPOLLIN)
+
+    def run(self, seconds: float) -> None:
+        begin = time.monotonic()
+        end, step = begin + seconds, INTERVAL_SECONDS / len(self._clients)
+        due = [(begin + step * number, descriptor) for number, descriptor in enumerate(self._clients)]
+        waiting = 0
+        while (now := time.monotonic()) < end or waiting:
+            if now > end + RESPONSE_TIMEOUT_SECONDS:
+                self.statuses["no response"] += waiting
                 return
-            results.append((time.monotonic() - started_at, status))
-            await asyncio.sleep(max(0.0, started_at + 1.0 - time.monotonic()))
-    finally:
-        writer.close()
+            while due and due[0][0] <= now < end:
+                _, descriptor = heapq.heappop(due)
+                waiting += self._send(self._clients[descriptor])
+            next_at = due[0][0] if due and now < end else end + RESPONSE_TIMEOUT_SECONDS
+            for descriptor, _ in self._epoll.poll(max(0.0, next_at - now), MAX_EVENTS):
+                client = self._clients[descriptor]
+                if self._receive(client):
+                    waiting -= 1
+                    heapq.heappush(due, (client.sent_at + INTERVAL_SECONDS, descriptor))
+
+    def _send(self, client: Client) -> int:
+        """Send the next request. Return the number of requests that were sent."""
+        client.sent_at = time.monotonic()
+        try:
+            client.connection.send(client.request)
+        except OSError as error:
+            self.statuses[type(error).__name__] += 1
+            return 0
+        return 1
+
+    def _receive(self, client: Client) -> bool:
+        """Read what has arrived. Return whether the request has ended."""
+        try:
+            data = client.connection.recv(RECEIVED_BYTES)
+        except OSError as error:
+            self._end(client, type(error).__name__)
+            return True
+        if not data:
+            self._epoll.unregister(client.connection)
+            self._end(client, "closed")
+            return True
+        client.received += data
+        head, end, body = client.received.partition(b"\r\n\r\n")
+        if not end or len(body) < _length(head):
+            return False
+        self._end(client, head[9:12].decode())
+        return True
+
+    def _end(self, client: Client, status: str) -> None:
+        self.seconds.append(time.monotonic() - client.sent_at)
+        self.statuses[status] += 1
+        client.received = b""
 
 
-async def send_request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> str:
-    writer.write(request)
-    head = await reader.readuntil(b"\r\n\r\n")
-    length = next(
-        int(line.partition(b":")[2])
-        for line in head.split(b"\r\n")
-        if line.lower().startswith(b"content-length:")
-    )
-    await reader.readexactly(length)
-    return head[9:12].decode()
-
-
-async def poll_all(host: str, port: int, job_ids: Sequence[str], pollers: int, seconds: float) -> str:
-    results: list[tuple[float, str]] = []
-    await asyncio.gather(
-        *(
-            poll(host, port, job_ids[number % len(job_ids)], number / pollers, seconds, results)
-            for number in range(pollers)
-        )
-    )
-    statuses = Counter(status for _, status in results)
-    return json.dumps({"seconds": sorted(seconds for seconds, _ in results), "statuses": statuses})
+def _length(head: bytes) -> int:
+    _, _, rest = head.lower().partition(b"\r\ncontent-length:")
+    return int(rest.partition(b"\r\n")[0])
 
 
 def main() -> None:
-    sys.stdout.write(asyncio.run(poll_all(**json.load(sys.stdin))))
+    parameters = json.load(sys.stdin)
+    seconds = parameters.pop("seconds")
+    pollers = Pollers(**parameters)
+    pollers.run(seconds)
+    json.dump({"seconds": sorted(pollers.seconds), "statuses": pollers.statuses}, sys.stdout)
 
 
 if __name__ == "__main__":

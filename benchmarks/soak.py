@@ -25,7 +25,6 @@ import psycopg
 
 from benchmarks.exporting import SMALL_EXPORT, open_client
 from benchmarks.outcome import percentile, print_line, print_result, print_table
-from benchmarks.pollers import send_request
 from tests.support.running_stack import Stack, temporary_stack
 
 SAMPLE_SECONDS = 10.0
@@ -150,6 +149,18 @@ def prefect_size(stack: Stack) -> tuple[int, int]:
         connection.execute("ANALYZE")
         rows, size = connection.execute(ROWS).fetchall()[0]
     return int(rows), int(size)
+
+
+async def send_request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> str:
+    writer.write(request)
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = next(
+        int(line.partition(b":")[2])
+        for line in head.split(b"\r\n")
+        if line.lower().startswith(b"content-length:")
+    )
+    await reader.readexactly(length)
+    return head[9:12].decode()
 
 
 async def run(stack: Stack, seconds: float, pollers: int, interval: float) -> Soak:
