@@ -33,11 +33,11 @@ def read_deployments(environment: Mapping[str, str]) -> list[Deployment]:
     the file is invalid or names a different work pool.
     """
     pool = environment.get(POOL_SETTING) or DEFAULT_POOL
-    shipped = yaml.safe_load(SHIPPED.read_text())["deployments"]
+    shipped: list[Deployment] = yaml.safe_load(SHIPPED.read_text())["deployments"]
+    users = list(_read_users(shipped, pool))
     for deployment in shipped:
         deployment["work_pool"]["name"] = pool
-    names = {deployment["name"] for deployment in shipped}
-    return [*shipped, *_read_users(names, pool)]
+    return [*shipped, *users]
 
 
 def write_file(deployments: list[Deployment], folder: Path) -> Path:
@@ -49,11 +49,17 @@ def write_file(deployments: list[Deployment], folder: Path) -> Path:
     return path
 
 
-def _read_users(taken: set[str], pool: str) -> Iterator[Deployment]:
+def _read_users(shipped: list[Deployment], pool: str) -> Iterator[Deployment]:
+    """Yield the user's deployments.
+
+    The file may be a copy of the shipped one, for example if the current folder is a checkout of this
+    repository and the service is installed from a wheel. Unchanged deployments of the copy are omitted.
+    """
     if not USERS.is_file() or os.path.samefile(USERS, SHIPPED):
         return
+    taken = {deployment["name"] for deployment in shipped}
     for deployment in _parse(USERS):
-        if deployment.get("entrypoint") != EXPORT:
+        if deployment.get("entrypoint") != EXPORT or deployment in shipped:
             continue
         name = deployment.get("name")
         if not isinstance(name, str) or name in taken:

@@ -6,7 +6,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 from prefect.utilities.callables import parameter_schema
 
-from deployments.deployment_list import DeploymentsInvalid, read_deployments, write_file
+from deployments.deployment_list import SHIPPED, DeploymentsInvalid, read_deployments, write_file
 from flows.export import export_report
 
 OURS = ["export", "webhook", "sweep"]
@@ -47,6 +47,14 @@ def test_without_a_users_file_only_our_deployments_are_registered(folder: Path) 
 def test_the_checkouts_own_file_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(Path(__file__).parents[3])
     assert [deployment["name"] for deployment in read_deployments({})] == OURS
+
+
+def test_unchanged_deployments_of_a_copied_file_are_read_once(folder: Path) -> None:
+    content = yaml.safe_load(SHIPPED.read_text())
+    own = {**content["deployments"][0], "name": "weekly"}
+    (folder / "prefect.yaml").write_text(yaml.safe_dump({"deployments": [*content["deployments"], own]}))
+    deployments = read_deployments({})
+    assert [deployment["name"] for deployment in deployments] == [*OURS, "weekly"]
 
 
 def test_the_written_file_has_no_pull_steps(folder: Path) -> None:
