@@ -7,9 +7,7 @@ measurements from `benchmarks.commits`. The model then computes how many cores a
 rate that no single machine can reach.
 
 The model does not cover your source database or your S3 storage, although every exported row puts load on
-both. It also does not account for the fact that Prefect becomes slower when its queue is very long. For
-example, before processes were reused, 100 simultaneous exports on two cores ran at a rate of 2.3 per second,
-but the model predicts 2.9.
+both. It also does not account for the fact that Prefect becomes slower when its queue is very long.
 """
 
 import argparse
@@ -21,16 +19,15 @@ from math import ceil
 from benchmarks.outcome import print_line, print_result, print_table
 
 # The share of CPU time that the parts can use while exports are waiting. The load generator, the S3 server
-# and the kernel use the remaining CPU time. The value was fitted to the first measurement.
-EFFICIENCY = 0.9
+# and the kernel use the remaining CPU time. The value was fitted to all measurements.
+EFFICIENCY = 0.78
 ALLOWED_ERROR = 0.2
 
 Costs = Mapping[str, float]
 
-# CPU seconds per export of 1,000 rows, measured by benchmarks.commits with 20 exports at once. The value for
-# the API is from 5 exports at once, because it includes polls while exports wait. The load average was 17 on
-# two cores, so an idle machine probably needs less.
-COSTS: Costs = {"worker": 0.1, "prefect": 0.19, "postgres": 0.04, "api": 0.06}
+# CPU seconds per export of 1,000 rows, measured by benchmarks.commits with 20 exports at once on an otherwise
+# idle machine with two cores. The value for the API includes about ten polls.
+COSTS: Costs = {"worker": 0.065, "prefect": 0.09, "postgres": 0.02, "api": 0.02}
 # Earlier measurements of the same costs: before processes kept their connections to PostgreSQL, and before
 # processes were reused.
 PREVIOUS_COSTS: Costs = {"worker": 0.11, "prefect": 0.275, "postgres": 0.07, "api": 0.06}
@@ -38,8 +35,8 @@ EARLIER_COSTS: Costs = {"worker": 0.35, "prefect": 0.19, "postgres": 0.05, "api"
 ROWS = 1_000
 # CPU seconds that a worker needs per row, derived from the export of 1,000,000 rows in docs/speed.md.
 ROW_COST = 1.4e-6
-# CPU seconds that an API process needs per poll. One process handles 5,000 polls per second.
-POLL_COST = 1 / 5_000
+# CPU seconds that an API process needs per poll, measured by benchmarks.polling.
+POLL_COST = 0.26e-3
 # A Prefect server process keeps up to 15 connections to PostgreSQL in its pool.
 CONNECTIONS_PER_SERVER = 15
 # Parts of the service whose processes can each use only one core.
@@ -65,6 +62,8 @@ MEASUREMENTS = (
     Measured("5 at once, before processes were reused", EARLIER_COSTS, 2, 5, 1.7),
     Measured("20 at once, before processes were reused", EARLIER_COSTS, 2, 20, 20 / 3.0),
     Measured("20 at once, before processes kept connections", PREVIOUS_COSTS, 2, 20, 20 / 3.2),
+    Measured("20 at once", COSTS, 2, 20, 20 / 7.3),
+    Measured("100 at once", COSTS, 2, 100, 100 / 6.6),
 )
 
 
