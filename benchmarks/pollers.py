@@ -17,6 +17,8 @@ from dataclasses import dataclass
 
 INTERVAL_SECONDS = 1.0
 RESPONSE_TIMEOUT_SECONDS = 10.0
+# A request without a response at the end is not counted if it was sent less than this before.
+TOLERATED_SECONDS = 5.0
 MAX_EVENTS = 1_000
 RECEIVED_BYTES = 65_536
 
@@ -28,11 +30,15 @@ class Client:
     connection: socket.socket
     request: bytes
     sent_at: float = 0.0
+    waits: bool = False
     received: bytes = b""
 
 
 class Pollers:
-    """Polls with many clients. `seconds` contains the time of each response, and `statuses` its status."""
+    """Polls with many clients. `seconds` contains the time of each response, and `statuses` its status.
+
+    A client whose connection fails is counted once and then stops.
+    """
 
     def __init__(self, host: str, port: int, job_ids: Sequence[str], pollers: int) -> None:
         self.seconds: list[float] = []
@@ -48,56 +54,54 @@ class Pollers:
             self._epoll.register(connection, select.EPOLLIN)
 
     def run(self, seconds: float) -> None:
+        """Poll for `seconds`. Requests that have then waited too long count as `no response`."""
         begin = time.monotonic()
         end, step = begin + seconds, INTERVAL_SECONDS / len(self._clients)
         due = [(begin + step * number, descriptor) for number, descriptor in enumerate(self._clients)]
-        waiting = 0
-        while (now := time.monotonic()) < end or waiting:
-            if now > end + RESPONSE_TIMEOUT_SECONDS:
-                self.statuses["no response"] += waiting
-                return
-            while due and due[0][0] <= now < end:
-                _, descriptor = heapq.heappop(due)
-                waiting += self._send(self._clients[descriptor])
-            next_at = due[0][0] if due and now < end else end + RESPONSE_TIMEOUT_SECONDS
+        while (now := time.monotonic()) < end:
+            while due and due[0][0] <= now:
+                client = self._clients.get(heapq.heappop(due)[1])
+                if client is not None:
+                    self._send(client)
+            next_at = min(due[0][0], end) if due else end
             for descriptor, _ in self._epoll.poll(max(0.0, next_at - now), MAX_EVENTS):
                 client = self._clients[descriptor]
                 if self._receive(client):
-                    waiting -= 1
                     heapq.heappush(due, (client.sent_at + INTERVAL_SECONDS, descriptor))
+        late = [client for client in self._clients.values() if 0 < client.sent_at < end - TOLERATED_SECONDS]
+        self.statuses["no response"] = sum(client.waits for client in late)
 
-    def _send(self, client: Client) -> int:
-        """Send the next request. Return the number of requests that were sent."""
-        client.sent_at = time.monotonic()
+    def _send(self, client: Client) -> None:
+        client.sent_at, client.waits = time.monotonic(), True
         try:
             client.connection.send(client.request)
         except OSError as error:
-            self.statuses[type(error).__name__] += 1
-            return 0
-        return 1
+            self._drop(client, type(error).__name__)
 
     def _receive(self, client: Client) -> bool:
-        """Read what has arrived. Return whether the request has ended."""
+        """Read what has arrived. Return whether the response is complete."""
         try:
             data = client.connection.recv(RECEIVED_BYTES)
         except OSError as error:
-            self._end(client, type(error).__name__)
-            return True
+            self._drop(client, type(error).__name__)
+            return False
         if not data:
-            self._epoll.unregister(client.connection)
-            self._end(client, "closed")
-            return True
+            self._drop(client, "closed")
+            return False
         client.received += data
         head, end, body = client.received.partition(b"\r\n\r\n")
         if not end or len(body) < _length(head):
             return False
-        self._end(client, head[9:12].decode())
+        self.seconds.append(time.monotonic() - client.sent_at)
+        self.statuses[head[9:12].decode()] += 1
+        client.received, client.waits = b"", False
         return True
 
-    def _end(self, client: Client, status: str) -> None:
-        self.seconds.append(time.monotonic() - client.sent_at)
-        self.statuses[status] += 1
-        client.received = b""
+    def _drop(self, client: Client, reason: str) -> None:
+        self.statuses[reason] += 1
+        del self._clients[client.connection.fileno()]
+        self._epoll.unregister(client.connection)
+        client.connection.close()
 
 
 def _length(head: bytes) -> int:
@@ -110,7 +114,8 @@ def main() -> None:
     seconds = parameters.pop("seconds")
     pollers = Pollers(**parameters)
     pollers.run(seconds)
-    json.dump({"seconds": sorted(pollers.seconds), "statuses": pollers.statuses}, sys.stdout)
+    statuses = {status: number for status, number in pollers.statuses.items() if number}
+    json.dump({"seconds": sorted(pollers.seconds), "statuses": statuses}, sys.stdout)
 
 
 if __name__ == "__main__":
