@@ -23,6 +23,7 @@ def test_a_client_parses_no_models_after_they_were_preloaded(monkeypatch: pytest
         async with s3_models.open_session().create_client("s3", region_name="us-east-1") as client:
             assert client.meta.service_model.service_name == "s3"
 
+    monkeypatch.setattr(s3_models, "_loader", botocore.loaders.create_loader())
     s3_models.preload()
     monkeypatch.setattr(botocore.loaders.JSONFileLoader, "load_file", record)
     asyncio.run(open_client())
