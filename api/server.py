@@ -1,20 +1,20 @@
-"""Create the application for a process that serves nothing else.
+"""Create the application for a dedicated process.
 
 Run it with `uvicorn --factory api.server:create_app --http api.web.http_protocol:LimitedHttp`.
 
 By default, Python looks for garbage after 700 new objects, and sometimes examines all objects of the process.
-This took a quarter of the CPU time of polls, and meanwhile other polls waited.
+These full collections took a quarter of the CPU time of polls and blocked all other polls.
 """
 
 import gc
 
 from api import app
 
-GARBAGE_THRESHOLDS = (20_000, 20, 100)
+GARBAGE_THRESHOLDS = (20_000, 20, 10)
 
 
 def create_app() -> app.Application:
-    """Build the application from environment variables, and exclude it from garbage collection.
+    """Build the application from environment variables, and exclude its objects from garbage collection.
 
     Raises DeclarationError if no report has the name in REPORTS_DEFAULT_REPORT.
     """

@@ -123,8 +123,8 @@ def _as_run(flow_run: FlowRun, attempts: int) -> Run:
         attempt=flow_run.run_count,
         attempts_left=flow_run.run_count < attempts,
         created_at=_created_at(flow_run),
-        started_at=_plain(flow_run.start_time),
-        finished_at=_plain(flow_run.end_time),
+        started_at=_to_plain_datetime(flow_run.start_time),
+        finished_at=_to_plain_datetime(flow_run.end_time),
     )
 
 
@@ -148,11 +148,11 @@ def _request(flow_run: FlowRun) -> dict[str, Any]:
 def _created_at(flow_run: FlowRun) -> datetime:
     """Return the scheduled time if a schedule created the run, otherwise its creation time."""
     slot = flow_run.expected_start_time if flow_run.auto_scheduled else None
-    return _plain(slot or cast("datetime | None", flow_run.created)) or datetime.now(UTC)
+    return _to_plain_datetime(slot or cast("datetime | None", flow_run.created)) or datetime.now(UTC)
 
 
-def _plain(time: datetime | None) -> datetime | None:
-    """Return the time without Prefect's subclass of datetime.
+def _to_plain_datetime(time: datetime | None) -> datetime | None:
+    """Convert Prefect's subclass of datetime to a plain datetime in UTC.
 
     Each poll computes the age of its job, and subtracting that subclass takes a fifth of the poll's time.
     """

@@ -19,4 +19,5 @@ def test_the_application_is_excluded_from_garbage_collection(monkeypatch: pytest
     monkeypatch.setattr(app, "create_app", lambda: application)
     assert server.create_app() is application
     assert gc.get_freeze_count() > 0
+    assert gc.get_threshold() == server.GARBAGE_THRESHOLDS
     assert all(item is not application for item in gc.get_objects())

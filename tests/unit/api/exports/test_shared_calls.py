@@ -1,4 +1,6 @@
 import asyncio
+import gc
+from typing import Any
 
 import pytest
 
@@ -59,3 +61,20 @@ def test_a_cancelled_caller_does_not_cancel_the_call() -> None:
         assert first.cancelled()
 
     asyncio.run(run())
+
+
+def test_an_exception_that_no_caller_receives_is_not_logged() -> None:
+    source, shared = Source(OSError("down")), SharedCalls[str, int]()
+    logged: list[dict[str, Any]] = []
+
+    async def run() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: logged.append(context))
+        only_caller = asyncio.create_task(shared.run("a", source.read))
+        await asyncio.sleep(0)
+        only_caller.cancel()
+        await asyncio.sleep(0.05)
+        gc.collect()
+
+    asyncio.run(run())
+    assert source.calls == 1
+    assert logged == []
