@@ -7,7 +7,7 @@ measurements from `benchmarks.commits`. The model then computes how many cores a
 rate that no single machine can reach.
 
 The model does not cover your source database or your S3 storage, although every exported row puts load on
-both. It also does not account for the fact that Prefect becomes slower when its queue is very long.
+both.
 """
 
 import argparse
@@ -19,8 +19,8 @@ from math import ceil
 from benchmarks.outcome import print_line, print_result, print_table
 
 # The share of CPU time that the parts can use while exports are waiting. The load generator, the S3 server
-# and the kernel use the remaining CPU time. The value was fitted to all measurements.
-EFFICIENCY = 0.78
+# and the kernel use the remaining CPU time. The value was fitted to the measurements of the current version.
+EFFICIENCY = 0.7
 ALLOWED_ERROR = 0.2
 
 Costs = Mapping[str, float]
@@ -28,10 +28,8 @@ Costs = Mapping[str, float]
 # CPU seconds per export of 1,000 rows, measured by benchmarks.commits with 20 exports at once on an otherwise
 # idle machine with two cores. The value for the API includes about ten polls.
 COSTS: Costs = {"worker": 0.065, "prefect": 0.09, "postgres": 0.02, "api": 0.02}
-# Earlier measurements of the same costs: before processes kept their connections to PostgreSQL, and before
-# processes were reused.
+# An earlier measurement of the same costs, before processes kept their connections to PostgreSQL.
 PREVIOUS_COSTS: Costs = {"worker": 0.11, "prefect": 0.275, "postgres": 0.07, "api": 0.06}
-EARLIER_COSTS: Costs = {"worker": 0.35, "prefect": 0.19, "postgres": 0.05, "api": 0.03}
 ROWS = 1_000
 # CPU seconds that a worker needs per row, derived from the export of 1,000,000 rows in docs/speed.md.
 ROW_COST = 1.4e-6
@@ -59,8 +57,6 @@ class Measured:
 
 
 MEASUREMENTS = (
-    Measured("5 at once, before processes were reused", EARLIER_COSTS, 2, 5, 1.7),
-    Measured("20 at once, before processes were reused", EARLIER_COSTS, 2, 20, 20 / 3.0),
     Measured("20 at once, before processes kept connections", PREVIOUS_COSTS, 2, 20, 20 / 3.2),
     Measured("20 at once", COSTS, 2, 20, 20 / 7.3),
     Measured("100 at once", COSTS, 2, 100, 100 / 6.6),

@@ -93,20 +93,20 @@ _CLIENT_COMMANDS = {
 
 
 def _up(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
-    from deployments import up_command  # takes 1 s, because it imports pandas
+    from deployments import up_command  # slow, because it imports the whole service
 
     return up_command.run(parser, arguments)
 
 
 def _warn_of_misspelled_settings() -> None:
-    from deployments.roles.settings import find_misspelled  # takes 1 s, because it imports pandas
+    from deployments.roles.settings import find_misspelled  # slow, because it imports the whole service
 
     for warning in find_misspelled(os.environ):
         print_to_stderr(f"report-exports: {warning}")
 
 
 def _api(arguments: argparse.Namespace) -> int:
-    from deployments.roles import api  # takes 1 s, because it imports pandas
+    from deployments.roles import api  # slow, because it imports the whole service
 
     return api.run(arguments)
 

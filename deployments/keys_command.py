@@ -112,7 +112,7 @@ def _check_reports(names: list[str]) -> None:
         return
     from deployments.stack.environment import report_modules
     from flows.errors import DeclarationError
-    from flows.reports import load_reports  # takes 1 s, because it imports pandas
+    from flows.reports import load_reports  # slow, because it imports the whole service
 
     try:
         loaded = load_reports(report_modules(os.environ))

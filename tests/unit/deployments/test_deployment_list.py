@@ -6,7 +6,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 from prefect.utilities.callables import parameter_schema
 
-from deployments.deployment_list import SHIPPED, DeploymentsInvalid, read_deployments, write_file
+from deployments.deployment_list import EXPORT, SHIPPED, DeploymentsInvalid, read_deployments, write_file
 from flows.export import export_report
 
 OURS = ["export", "webhook", "sweep"]
@@ -49,11 +49,12 @@ def test_the_checkouts_own_file_is_read_once(monkeypatch: pytest.MonkeyPatch) ->
     assert [deployment["name"] for deployment in read_deployments({})] == OURS
 
 
-def test_unchanged_deployments_of_a_copied_file_are_read_once(folder: Path) -> None:
+@pytest.mark.parametrize("settings", [{}, {"REPORTS_WORK_POOL": "night"}])
+def test_unchanged_deployments_of_a_copied_file_are_read_once(folder: Path, settings: dict[str, str]) -> None:
     content = yaml.safe_load(SHIPPED.read_text())
-    own = {**content["deployments"][0], "name": "weekly"}
+    own = {"name": "weekly", "entrypoint": EXPORT}
     (folder / "prefect.yaml").write_text(yaml.safe_dump({"deployments": [*content["deployments"], own]}))
-    deployments = read_deployments({})
+    deployments = read_deployments(settings)
     assert [deployment["name"] for deployment in deployments] == [*OURS, "weekly"]
 
 
