@@ -235,9 +235,8 @@ class S3Upload:
 
     def _send_part(self) -> None:
         if self._creating is None:
-            self._creating = self._pool.submit(self._create)  # only the first part waits for this call
-        elif self._creating.done():
-            self._creating.result()  # raises the exception, if there was one
+            self._creating = self._pool.submit(self._create)
+            self._creating.result()
         self._submit_part()
         if len(self._parts) > PARTS_IN_FLIGHT:  # Limit the number of parts in memory.
             self._parts[-1 - PARTS_IN_FLIGHT].result()
