@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -32,6 +32,8 @@ from flows.runs.tags import CODE, EXPIRED_TAG
 
 WAITING = (StateType.SCHEDULED, StateType.PENDING)
 RUNNING = (StateType.RUNNING, StateType.CANCELLING)
+# Prefect starts a planned run up to a second early. A small export may then end before its planned time.
+EARLY_START = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,11 @@ class Position:
 
     def after(self, at: datetime, run_id: UUID) -> "Position":
         return Position(at, (*self.seen, run_id) if at == self.before else (run_id,))
+
+
+def first_position(now: datetime) -> Position:
+    """Return the position of the first page, which excludes runs that are planned for later."""
+    return Position(now + EARLY_START)
 
 
 def encode(position: Position) -> str:

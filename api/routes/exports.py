@@ -28,7 +28,7 @@ from api.exports import dry_run, list_query
 from api.exports.answers import DryRun, Export, ExportList, Manifest, manifest_answer
 from api.exports.flow_run_job import retry_tag
 from api.exports.job import Job, poll_headers
-from api.exports.list_query import ExportListQuery, Position, Search, contains
+from api.exports.list_query import ExportListQuery, Search, contains
 from api.exports.prefer_wait import wait_seconds
 from api.routes.export_state import full_state, full_states
 from api.routes.json_route import JsonRoute
@@ -159,7 +159,7 @@ async def list_exports(
     Use `status`, `report`, `scheduleId` and `search` to filter the list.
     """
     response.headers["Cache-Control"] = "no-store"
-    position = query.cursor or Position(datetime.now(UTC))
+    position = query.cursor or list_query.first_position(datetime.now(UTC))
     search = await _search(query.search, reports, caller, context) if query.search else None
     selected = replace(query.filter(caller), search=search)
     jobs, next_position = await context.run_reader.page(selected, query.limit, position)

@@ -23,7 +23,7 @@ from api.dependencies import (
 )
 from api.exports import list_query
 from api.exports.answers import Export, ExportList
-from api.exports.list_query import PageQuery, Position
+from api.exports.list_query import PageQuery
 from api.routes import examples
 from api.routes.export_state import full_states
 from api.routes.json_route import JsonRoute
@@ -276,7 +276,7 @@ async def list_runs(
 ) -> ExportList:
     """List the schedule's exports in the format of `GET /exports`, excluding planned runs."""
     selected = list_query.ExportFilter(caller, deployment_id=schedule.deployment_id)
-    position = query.cursor or Position(datetime.now(UTC))
+    position = query.cursor or list_query.first_position(datetime.now(UTC))
     jobs, next_position = await context.run_reader.page(selected, query.limit, position)
     return ExportList(
         items=await full_states(jobs, context, caller),

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -75,6 +76,24 @@ def test_the_pages_of_a_status_contain_all_its_exports_newest_first(
     assert len(everything) == ROUNDS * len(ENDINGS)
     assert [item["name"] for item in everything] == [ending[2] for ending in ENDINGS][::-1] * ROUNDS
     assert read_pages(api, scheduleId=schedule, status=status) == expected
+
+
+def test_a_planned_run_is_listed_when_prefect_may_start_it(api: httpx.Client, prefect: httpx.Client) -> None:
+    deployment = prefect.get("/deployments/name/export-report/export").raise_for_status().json()
+    schedule_id, run_ids = str(uuid4()), {}
+    for name, seconds in (("now", 0.9), ("later", 60)):
+        planned_at = (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()
+        body = {
+            "flow_id": deployment["flow_id"],
+            "state": {"type": "SCHEDULED", "state_details": {"scheduled_time": planned_at}},
+            "tags": [f"schedule:{schedule_id}"],
+            "parameters": {"request": {"report": "orders", "name": name}},
+        }
+        run_ids[name] = prefect.post("/flow_runs/", json=body).raise_for_status().json()["id"]
+    listed = read_pages(api, scheduleId=schedule_id)
+    for run_id in run_ids.values():
+        prefect.delete(f"/flow_runs/{run_id}").raise_for_status()
+    assert [item["id"] for item in listed] == [run_ids["now"]]
 
 
 def test_a_list_of_expired_exports_uses_its_partial_index(stack: Stack) -> None:
