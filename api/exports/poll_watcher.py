@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from api.exports.job import Job
 from api.exports.queue_positions import QueuePositions
 from api.exports.run_reader import RunReader, StateChange
-from api.exports.shared_calls import SharedCalls
+from api.shared_calls import SharedCalls
 from api.web.problems import Unavailable
 
 TICK_SECONDS = 1.0

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from api.exports.job import Job
-from api.exports.shared_calls import SharedCalls
+from api.shared_calls import SharedCalls
 from api.web.problems import Unavailable
 from flows.errors import StorageUnavailable
 from flows.storage.protocol import Link, Storage, content_disposition, object_key, storage_errors

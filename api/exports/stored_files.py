@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from api.exports.job import Job
-from api.exports.shared_calls import SharedCalls
+from api.shared_calls import SharedCalls
 from flows.storage.protocol import LinkRejected, Storage, content_disposition, object_key
 
 CHECKED_FOR = timedelta(seconds=10)

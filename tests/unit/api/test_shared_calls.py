@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from api.exports.shared_calls import SharedCalls
+from api.shared_calls import SharedCalls
 
 
 class Source:
