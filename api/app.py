@@ -1,6 +1,6 @@
 """Create the ASGI application of the HTTP API.
 
-Mount it in another FastAPI or Starlette application. `api.server` creates it for a process of its own.
+Mount it in another FastAPI or Starlette application. `api.server` creates it for a dedicated process.
 """
 
 import asyncio

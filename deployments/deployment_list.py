@@ -57,16 +57,16 @@ def _read_users(shipped: list[Deployment], pool: str) -> Iterator[Deployment]:
     """
     if not USERS.is_file() or os.path.samefile(USERS, SHIPPED):
         return
-    taken = {deployment["name"] for deployment in shipped}
+    used_names = {deployment["name"] for deployment in shipped}
     for deployment in _parse(USERS):
         if deployment.get("entrypoint") != EXPORT or deployment in shipped:
             continue
         name = deployment.get("name")
-        if not isinstance(name, str) or name in taken:
+        if not isinstance(name, str) or name in used_names:
             raise DeploymentsInvalid(
                 f"{USERS}: the name {name!r} of a deployment is missing or already used."
             )
-        taken.add(name)
+        used_names.add(name)
         _check_pool(deployment, pool)
         yield deployment
 

@@ -118,10 +118,11 @@ def _check_reports(names: list[str]) -> None:
         loaded = load_reports(report_modules(os.environ))
     except DeclarationError as error:
         raise RequestRejected(str(error)) from None
-    known = sorted({*loaded.reports, *(report.name for report in loaded.broken)})
+    report_names = sorted({*loaded.reports, *(report.name for report in loaded.broken)})
     for name in names:
-        if name not in known:
-            declared = f"Reports: {', '.join(known)}." if known else "Name your reports in REPORTS_CATALOG."
+        if name not in report_names:
+            listed = f"Reports: {', '.join(report_names)}."
+            declared = listed if report_names else "Name your reports in REPORTS_CATALOG."
             raise RequestRejected(f"--report: no report is named {name!r}. {declared}")
 
 

@@ -144,7 +144,7 @@ def _array(values: Values, column: OutputColumn, zone: ZoneInfo) -> Any:
 def _typed_arrow(kind: pa.DataType, column: OutputColumn) -> _Build | None:
     """Return the function that builds the column's array from an Arrow array of this type.
 
-    Return None if there is no such function.
+    Return None if the column then has dtype object.
     """
     if isinstance(column.expression.type, LargeBinary):
         return None
