@@ -7,6 +7,7 @@ import pytest
 
 from api import outage
 from api.outage import OutageLimit
+from tests.support.simulated_time import run_in_simulated_time
 
 OUTAGE_SECONDS, MAX_WAIT_SECONDS = 0.4, 60.0
 
@@ -16,15 +17,16 @@ def new_limit(max_wait_seconds: float = MAX_WAIT_SECONDS) -> OutageLimit:
 
 
 async def seconds_until_timeout(limit: OutageLimit) -> float:
-    started = time.monotonic()
+    loop = asyncio.get_running_loop()
+    started_at = loop.time()
     with pytest.raises(TimeoutError):
         async with limit.limited():
             await asyncio.sleep(60)
-    return time.monotonic() - started
+    return loop.time() - started_at
 
 
 def test_a_call_without_a_response_ends_after_the_outage_time() -> None:
-    seconds = asyncio.run(seconds_until_timeout(new_limit()))
+    seconds = run_in_simulated_time(seconds_until_timeout(new_limit()))
     assert OUTAGE_SECONDS * 0.9 <= seconds < 3 * OUTAGE_SECONDS
 
 
@@ -40,7 +42,7 @@ def test_responses_to_other_calls_extend_a_call() -> None:
         _, seconds = await asyncio.gather(respond(), seconds_until_timeout(limit))
         return seconds
 
-    assert asyncio.run(call()) > 4 * OUTAGE_SECONDS
+    assert run_in_simulated_time(call()) > 4 * OUTAGE_SECONDS
 
 
 async def silence(limit: OutageLimit, responses: list[float]) -> float:
@@ -63,9 +65,9 @@ async def silence(limit: OutageLimit, responses: list[float]) -> float:
 def test_a_slow_server_gets_more_time_until_it_is_fast_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Regression test: most requests to start an export failed when Prefect was slow on a busy machine."""
     monkeypatch.setattr(outage, "TICK_SECONDS", 0.02)
-    assert asyncio.run(silence(new_limit(), [0.75 * OUTAGE_SECONDS])) > 1.25 * OUTAGE_SECONDS
+    assert run_in_simulated_time(silence(new_limit(), [0.75 * OUTAGE_SECONDS])) > 1.25 * OUTAGE_SECONDS
     fast_again = [0.75 * OUTAGE_SECONDS, *([0.05] * 15)]
-    assert asyncio.run(silence(new_limit(), fast_again)) < 1.25 * OUTAGE_SECONDS
+    assert run_in_simulated_time(silence(new_limit(), fast_again)) < 1.25 * OUTAGE_SECONDS
 
 
 def test_a_server_with_growing_delays_is_never_given_more_than_the_maximum(
@@ -74,7 +76,7 @@ def test_a_server_with_growing_delays_is_never_given_more_than_the_maximum(
     monkeypatch.setattr(outage, "TICK_SECONDS", 0.02)
     monkeypatch.setattr(outage, "MAX_SILENCE_SECONDS", 4 * OUTAGE_SECONDS)
     growing = [factor * OUTAGE_SECONDS for factor in (0.8, 1.4, 2.2, 3.4)]
-    seconds = asyncio.run(silence(new_limit(), growing))
+    seconds = run_in_simulated_time(silence(new_limit(), growing))
     assert seconds < 1.2 * 4 * OUTAGE_SECONDS
 
 
@@ -88,7 +90,7 @@ def test_a_late_response_extends_the_next_call(monkeypatch: pytest.MonkeyPatch) 
         limit.note_response(delay_seconds=3 * OUTAGE_SECONDS)
         return await seconds_until_timeout(limit)
 
-    assert asyncio.run(fail_and_call()) > 5 * OUTAGE_SECONDS
+    assert run_in_simulated_time(fail_and_call()) > 5 * OUTAGE_SECONDS
 
 
 def test_an_outage_does_not_extend_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,7 +102,7 @@ def test_an_outage_does_not_extend_the_limit(monkeypatch: pytest.MonkeyPatch) ->
         limit.note_response()
         return await silence(limit, [0.05])
 
-    assert asyncio.run(outlast_and_call()) < 1.25 * OUTAGE_SECONDS
+    assert run_in_simulated_time(outlast_and_call()) < 1.25 * OUTAGE_SECONDS
 
 
 def test_a_call_ends_in_the_end_although_the_server_responds() -> None:
@@ -117,7 +119,7 @@ def test_a_call_ends_in_the_end_although_the_server_responds() -> None:
         responding.cancel()
         return seconds
 
-    assert asyncio.run(call()) >= 1.8 * OUTAGE_SECONDS
+    assert run_in_simulated_time(call()) >= 1.8 * OUTAGE_SECONDS
 
 
 def test_a_delay_of_this_process_does_not_count_as_silence() -> None:

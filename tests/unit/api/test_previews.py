@@ -1,7 +1,7 @@
 """Test that schedule validation is rate-limited and does not block the event loop."""
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -20,6 +20,8 @@ from flows.query.request import ExportRequest
 from flows.reports import catalog
 
 BURST = 3
+BLOCKED_SECONDS = 5.0
+CALCULATIONS = ["parse_schedule", "runs_of_new_schedule"]
 HOURS = ",".join(map(str, range(24)))
 BODY = {
     "recurrence": {
@@ -39,19 +41,6 @@ class NoAuthentication:
 class EmptySource:
     async def check_request(self, request: ExportRequest) -> None:
         pass
-
-
-@dataclass
-class Ticker:
-    """Counts how many times the event loop resumes `run`. A blocked event loop does not resume it."""
-
-    ticks: int = 0
-    running: bool = True
-
-    async def run(self) -> None:
-        while self.running:
-            self.ticks += 1
-            await asyncio.sleep(0.001)
 
 
 @pytest.fixture
@@ -85,19 +74,27 @@ async def create(app: FastAPI, **changes: Any) -> Response:
         return await client.post("/schedules", json=BODY | changes)
 
 
-async def preview_beside_a_ticker(app: FastAPI) -> tuple[Response, int]:
-    ticker = Ticker()
-    task = asyncio.create_task(ticker.run())
-    response = await preview(app)
-    ticker.running = False
-    await task
-    return response, ticker.ticks
+def test_a_preview_leaves_the_event_loop_free(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each calculation waits until the event loop has run a task, which fails if it blocks the loop."""
+    calculations: list[str] = []
 
+    def beside_a_task(calculate: Callable[..., Any], loop: asyncio.AbstractEventLoop) -> Callable[..., Any]:
+        def wait_and_calculate(*args: Any, **options: Any) -> Any:
+            asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop).result(BLOCKED_SECONDS)
+            calculations.append(calculate.__name__)
+            return calculate(*args, **options)
 
-def test_a_preview_leaves_the_event_loop_free(app: FastAPI) -> None:
-    response, ticks = asyncio.run(preview_beside_a_ticker(app))
+        return wait_and_calculate
+
+    async def preview_beside_tasks() -> Response:
+        loop = asyncio.get_running_loop()
+        for name in CALCULATIONS:
+            monkeypatch.setattr(schedules, name, beside_a_task(getattr(schedules, name), loop))
+        return await preview(app)
+
+    response = asyncio.run(preview_beside_tasks())
     assert len(response.raise_for_status().json()["runs"]) == 3
-    assert ticks > 10
+    assert calculations == CALCULATIONS
 
 
 def test_previews_are_limited_for_each_caller(app: FastAPI) -> None:
