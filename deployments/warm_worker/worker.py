@@ -31,7 +31,7 @@ from deployments.warm_worker.entrypoints import check_entrypoint
 from deployments.warm_worker.fair_share import find_owner
 from deployments.warm_worker.processes import prefect_internals
 from deployments.warm_worker.processes.child import Job
-from deployments.warm_worker.processes.pool import WarmProcessPool
+from deployments.warm_worker.processes.pool import KEPT_PROCESSES, WarmProcessPool
 from deployments.warm_worker.processes.process import Lease
 from deployments.warm_worker.rescue import WORKER_STOPPED, Rescuer
 from deployments.warm_worker.scheduled_events import watch_scheduled_runs
@@ -138,9 +138,8 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         self.client._client.headers.update(HEADERS)
         enter = self._exit_stack.enter_async_context
         self._executors = await enter(prefect_internals.FlowRunExecutorContext())
-        self._pool = await enter(
-            WarmProcessPool(min(self.limiter_size, DEFAULT_LIMIT), self._runs_per_process)
-        )
+        kept = min(self.limiter_size, KEPT_PROCESSES)
+        self._pool = await enter(WarmProcessPool(kept, self._runs_per_process))
         await self._pool.wait_until_ready()
         metrics.limit.set(self.limiter_size)
         metrics.warm.set_function(lambda: self._pool.ready_count)
