@@ -4,7 +4,6 @@ import io
 from collections.abc import Callable
 from typing import Any, Protocol
 
-import pyarrow as pa
 from isal import isal_zlib
 
 from flows.formats.zip_stream import LEVEL, ZipFile
@@ -73,6 +72,8 @@ class Zstd:
     """
 
     def __init__(self) -> None:
+        import pyarrow as pa  # takes 39 MB, which processes that only list the formats do not need
+
         self._sink = Sink()
         self._stream = pa.CompressedOutputStream(self._sink, "zstd")
 

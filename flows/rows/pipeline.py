@@ -4,11 +4,13 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from flows.errors import ExportError
-from flows.rows.arrow_columns import Values
 from flows.rows.columns import OutputColumn
+
+if TYPE_CHECKING:
+    from flows.rows.arrow_columns import Values
 
 T = TypeVar("T")
 
@@ -74,8 +76,8 @@ class Chunk:
     text that the database prints. A null value is null in an array and None in a list.
     """
 
-    values: Sequence[Values]
-    keys: Values
+    values: Sequence["Values"]
+    keys: "Values"
 
     @property
     def rows(self) -> int:

@@ -46,6 +46,10 @@ PRELOAD = [
     "deployments.warm_worker.processes.isolation",
     "deployments.warm_worker.processes.task_run_events",
     "deployments.warm_worker.processes.engine_calls",
+    "flows.formats.csv.writer",
+    "flows.formats.jsonl.writer",
+    "flows.formats.parquet.writer",
+    "flows.formats.xlsx.writer",
     "flows.rows.pandas_frames",
     "deployments.warm_worker.processes.before_fork",
 ]

@@ -52,6 +52,10 @@ class CsvOptions:
         """Return whether this many rows need more than one file."""
         return self.split_rows is not None and rows > self.split_rows
 
+    def file_count(self, rows: int) -> int:
+        """Return the number of CSV files for this many rows, not counting the codebook."""
+        return max(1, -(-rows // self.split_rows)) if self.split_rows else 1
+
 
 PRESETS = {
     "plain": CsvOptions(),

@@ -1,21 +1,15 @@
-"""Define the JSON Lines format and write the lines of a file."""
+"""Define the JSON Lines format: its options, file names and containers."""
 
-import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
-
-import pyarrow as pa
-import pyarrow.compute as pc
+from typing import TYPE_CHECKING, Any
 
 from flows.formats.containers import PACKING, Bare, Container, Gzip, Zstd
-from flows.formats.jsonl.tokens import tokens
 from flows.formats.options import InvalidOptions, choices_model, parse_choices
 from flows.formats.protocol import Output, TextSize
-from flows.rows.arrow_columns import TEXT, data
-from flows.rows.pipeline import Block, Chunk, Records
-from flows.rows.row_errors import apply_to_column
+
+if TYPE_CHECKING:
+    from flows.formats.jsonl.writer import JsonlWriter
 
 CHOICES = {"compression": ("none", "gzip", "zstd")}
 EXTENSIONS = {"none": "jsonl", "gzip": "jsonl.gz", "zstd": "jsonl.zst"}
@@ -56,37 +50,9 @@ class JsonlFormat:
         return None
 
     def writer(self, options: JsonlOptions, output: Output) -> "JsonlWriter":
+        from flows.formats.jsonl.writer import JsonlWriter  # imports Arrow
+
         return JsonlWriter(output)
 
     def container(self, options: JsonlOptions, output: Output) -> Container:
         return CONTAINERS[options.compression]()
-
-
-class JsonlWriter:
-    """Joins the columns of a chunk into one JSON object per row."""
-
-    def __init__(self, output: Output) -> None:
-        self._output = output
-        keys = [json.dumps(column.key, ensure_ascii=False) for column in output.columns]
-        self._names = [pa.scalar(f"{',' if number else '{'}{key}:", TEXT) for number, key in enumerate(keys)]
-
-    def write(self, batch: Records | Chunk) -> Iterator[Block]:
-        assert isinstance(batch, Chunk)  # noqa: S101 - copy_options() returns None
-        parts: list[Any] = []
-        for name, column, values in zip(self._names, self._output.columns, batch.values, strict=True):
-            convert = partial(tokens, column=column, zone=self._output.zone)
-            parts += [name, apply_to_column(convert, values, column, batch.keys)]
-        lines = pc.binary_join_element_wise(
-            *parts,
-            pa.scalar("}\n", TEXT),
-            pa.scalar("", TEXT),
-            null_handling="replace",
-            null_replacement="null",
-        )
-        yield Block(batch.rows, data(lines))
-
-    def finish(self) -> Iterator[Block]:
-        yield from ()
-
-    def close(self) -> None:
-        """Do nothing, because there are no resources to release."""

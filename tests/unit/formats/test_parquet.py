@@ -37,7 +37,7 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.pool import NullPool
 
 from flows.errors import UnreadableRow
-from flows.formats.parquet import format as parquet_format
+from flows.formats.parquet import writer as parquet_writer
 from flows.formats.parquet.list_text import parse_list
 from flows.formats.parquet.schema import column_type
 from flows.rows.columns import OutputColumn, type_name
@@ -195,7 +195,7 @@ def test_timestamps_have_the_time_zone_of_the_request() -> None:
 
 
 def test_row_groups_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parquet_format, "ROWS_PER_GROUP", 5)
+    monkeypatch.setattr(parquet_writer, "ROWS_PER_GROUP", 5)
     chunks = [Chunk([[number, None]], [number, -number]) for number in range(6)]
     metadata = parquet.ParquetFile(
         pa.BufferReader(file_of_chunks("parquet", [column(Integer())], chunks))

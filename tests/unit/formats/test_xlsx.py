@@ -17,8 +17,8 @@ from sqlalchemy import Boolean, Column, Date, DateTime, Double, Engine, Integer,
 from sqlalchemy.pool import NullPool
 
 from flows.errors import ColumnsLimit, UnreadableRow
-from flows.formats.xlsx import format as xlsx_format
 from flows.formats.xlsx import parts
+from flows.formats.xlsx import writer as xlsx_writer
 from flows.rows.columns import OutputColumn, type_name
 from flows.rows.pipeline import Chunk
 from flows.sources.snapshot import open_engine
@@ -134,7 +134,7 @@ def test_a_label_that_is_too_long_is_rejected() -> None:
 
 
 def test_rows_continue_on_the_next_sheet(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (xlsx_format, parts):
+    for module in (xlsx_writer, parts):
         monkeypatch.setattr(module, "EXCEL_ROWS", 2)
     chunks = [Chunk([[1, 2, 3]], [1, 2, 3]), Chunk([[4, 5]], [4, 5])]
     book = openpyxl.load_workbook(io.BytesIO(file_of_chunks("xlsx", [column(Integer())], chunks)))

@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.formats.csv.format import split
 from flows.formats.csv.options import CsvOptions
 from flows.formats.csv.text import record
+from flows.formats.csv.writer import split
 from flows.rows.pipeline import Chunk, Records
 
 cells = st.lists(st.none() | st.text(st.sampled_from('a",\n\r ')), min_size=1, max_size=3)
