@@ -3,7 +3,7 @@
 import { instantIn, localIn } from "./dates.js";
 import { Draft, FilterInput } from "./filter-input.js";
 import { conditionsInWords } from "./format.js";
-import { html, useEffect, useState } from "./html.js";
+import { html, useLayoutEffect, useState } from "./html.js";
 import { filtersOf, isConditions, setFilter, typed } from "./query.js";
 import { t } from "./texts.js";
 
@@ -29,7 +29,7 @@ export function FilterField({ filter, query, type, go, zone, mistake }) {
   const value = filtersOf(query, type)[filter.name];
   const actual = value === undefined ? null : entryOf(value);
   const [entry, setEntry] = useState(actual ?? "is");
-  useEffect(() => void (actual && setEntry(actual)), [actual]);
+  useLayoutEffect(() => void (actual && setEntry(actual)), [actual]);
   const commit = (next) => go((address) => setFilter(address, type, filter.name, next));
   const choose = ({ target }) => {
     setEntry(target.value);

@@ -1,13 +1,13 @@
 /** Inputs for the values of a filter. */
 
-import { html, useEffect, useState } from "./html.js";
+import { html, useLayoutEffect, useState } from "./html.js";
 import { textsOf, valuesOf } from "./query.js";
 import { t } from "./texts.js";
 
 /** Text input that keeps its draft until it is committed, even if the page rerenders. */
 export function Draft({ value, onCommit, ...attributes }) {
   const [draft, setDraft] = useState(value);
-  useEffect(() => setDraft(value), [value]);
+  useLayoutEffect(() => setDraft(value), [value]);
   const commit = (event) => {
     const { value: text, validity } = event.target;
     if (validity.rangeUnderflow || validity.rangeOverflow || validity.badInput) return;

@@ -5,4 +5,4 @@ import htm from "./vendor/htm.module.js";
 
 export const html = htm.bind(h);
 export { render } from "./vendor/preact.module.js";
-export { useCallback, useEffect, useMemo, useRef, useState } from "./vendor/hooks.module.js";
+export { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./vendor/hooks.module.js";
