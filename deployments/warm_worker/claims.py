@@ -15,6 +15,7 @@ from prefect.states import AwaitingRetry
 
 from deployments.warm_worker.rescue import WORKER_CRASHED, WORKER_STOPPED
 from flows.errors import errors_by_code
+from flows.runs.prefect_calls import sent_once
 
 MAX_READ_AGE_SECONDS = 1.0
 
@@ -29,7 +30,8 @@ async def check_claim(client: PrefectClient, run: FlowRun, read_at: float) -> Fl
     if is_old or (run.state is not None and _is_rescheduled(run.state)):
         final = _final_state(await client.read_flow_run_states(run.id))
         if final is not None:
-            await client.set_flow_run_state(run.id, final)
+            with sent_once():
+                await client.set_flow_run_state(run.id, final)
             return None
     return await client.read_flow_run(run.id) if is_old else run
 

@@ -33,6 +33,7 @@ from deployments.warm_worker import metrics
 from flows.errors import DeliveryLost, WorkerLost
 from flows.runs import final_states, flow_names, tags
 from flows.runs.artifacts import progress_filter
+from flows.runs.prefect_calls import sent_once
 from flows.runs.progress import HEARTBEAT_SECONDS
 from flows.settings import Settings
 
@@ -48,6 +49,7 @@ SILENT_SECONDS = 4 * HEARTBEAT_SECONDS
 WORKER_CRASHED, WORKER_STOPPED = "Its worker crashed.", "The worker was stopped."
 CANCELLED_MESSAGE = "The run was cancelled, and its worker has stopped."
 MAX_CRASH_AGE = timedelta(hours=24)
+RESCHEDULE_TRIES, RETRY_SECONDS = 5, 1.0
 
 logger = logging.getLogger(__name__)
 
@@ -99,7 +101,18 @@ class Rescuer:
         return [run.id for run in lost]
 
     async def reschedule(self, run_id: UUID, reason: str) -> None:
-        await self._reschedule(await self._client.read_flow_run(run_id), reason)
+        """Reschedule a run of this worker.
+
+        If Prefect cannot be reached, another worker reschedules the run when its heartbeat is late.
+        """
+        for _ in range(RESCHEDULE_TRIES):
+            try:
+                await self._reschedule(await self._client.read_flow_run(run_id), reason)
+            except httpx.HTTPError:
+                logger.warning("could not reschedule flow run %s", run_id, exc_info=True)
+                await anyio.sleep(RETRY_SECONDS)
+            else:
+                return
 
     async def _reschedule(self, run: FlowRun, reason: str) -> None:
         current = await self._client.read_flow_run(run.id)
@@ -119,7 +132,8 @@ class Rescuer:
         # Without `force`, Prefect does not let a run leave the final state Crashed. With `force`, a run that
         # has just completed would start again.
         force = current.state_type == StateType.CRASHED
-        response = await self._client.set_flow_run_state(run.id, state, force)
+        with sent_once():
+            response = await self._client.set_flow_run_state(run.id, state, force)
         if response.status != SetStateStatus.ACCEPT:
             return
         if state.is_failed():

@@ -46,7 +46,7 @@ from deployments.warm_worker.work_pool import (
     WarmVariables,
     check_pool,
 )
-from flows.runs.prefect_calls import HEADERS
+from flows.runs.prefect_calls import HEADERS, sent_once
 from flows.settings import Settings
 
 ENTRYPOINT_CACHE_SECONDS = 10.0
@@ -243,13 +243,15 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
             resolve_flow=partial(_load_flow, entrypoint),
             propose_submitting=False,
         )
-        await executor.submit()
+        with sent_once():  # it sends only the state Crashed or Cancelled
+            await executor.submit()
 
     async def _reschedule(self, flow_run: FlowRun) -> None:
         """Reschedule the run for its original time, so that it keeps its place in the backlog."""
         message = "The caller has reached their limit of concurrent runs."
         state: State[Any] = Scheduled(scheduled_time=flow_run.expected_start_time, message=message)
-        await self.client.set_flow_run_state(flow_run.id, state)
+        with sent_once():
+            await self.client.set_flow_run_state(flow_run.id, state)
 
     async def _find_entrypoint(self, flow_run: FlowRun) -> str | None:
         """Return the entrypoint of the run's deployment. Deployments are cached for a few seconds.

@@ -6,11 +6,14 @@ Calls that are essential to a run, such as scheduling another attempt, are retri
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NoReturn, TypeVar
 
 import httpx
+from prefect.context import SettingsContext, get_settings_context
 from prefect.exceptions import PrefectException, PrefectHTTPStatusError
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, Settings
 
 # Prefect may share a server with the source database. If that server fails, a retry of the run can be
 # scheduled only when Prefect is available again.
@@ -22,6 +25,7 @@ ERRORS = (httpx.HTTPError, PrefectException)
 HEADERS = {"Accept-Encoding": "identity"}
 
 T = TypeVar("T")
+_copied: dict[str, Settings] = {}
 logger = logging.getLogger(__name__)
 
 
@@ -42,6 +46,26 @@ def call_patiently(call: Callable[[], T], clock: Callable[[], float] = time.mono
                 _end_process(error)
             logger.warning("Prefect cannot be reached; retrying: %s", error)
         time.sleep(RETRY_SECONDS)
+
+
+@contextmanager
+def sent_once() -> Iterator[None]:
+    """Send each request in the `with` block only once.
+
+    Prefect's client repeats a request if its response is lost. If the request changes the state of a run, the
+    first one may have had its effect, and the run may have continued in the meantime. Before such a request
+    is repeated, the state of the run must therefore be read again.
+    """
+    context = get_settings_context()
+    with SettingsContext(profile=context.profile, settings=_without_retries(context.settings)):
+        yield
+
+
+def _without_retries(settings: Settings) -> Settings:
+    """Return a copy of the settings without retries. It is kept, because copying takes 20 ms."""
+    if settings is not _copied.get("from"):
+        _copied.update({"from": settings, "to": settings.copy_with_update({PREFECT_CLIENT_MAX_RETRIES: 0})})
+    return _copied["to"]
 
 
 def _is_outage(error: Exception) -> bool:

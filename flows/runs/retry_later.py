@@ -14,7 +14,7 @@ from prefect.client.schemas.responses import SetStateStatus
 from prefect.exceptions import Abort, Pause
 from prefect.states import AwaitingRetry
 
-from flows.runs.prefect_calls import call_patiently
+from flows.runs.prefect_calls import call_patiently, sent_once
 
 
 def retry_later(run_id: UUID, attempt: int, message: str, delay: timedelta, now: datetime) -> NoReturn:
@@ -34,7 +34,8 @@ def _set_state(client: SyncPrefectClient, run_id: UUID, attempt: int, state: Sta
     # the run.
     if run.run_count != attempt or run.state is None or not run.state.is_running():
         raise Abort
-    response = client.set_flow_run_state(run_id, state)
+    with sent_once():
+        response = client.set_flow_run_state(run_id, state)
     if response.status != SetStateStatus.ACCEPT:
         raise Abort
     return response.state

@@ -43,6 +43,8 @@ class Prefect(ThreadingHTTPServer):
     run_count = 1
     state = "RUNNING"
     accepts = True
+    loses_response = False
+    changes = 0
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -71,8 +73,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.changes += 1
         if self.server.accepts:
             self.server.state = "SCHEDULED"
+        if self.server.loses_response:  # in the meantime, the next attempt starts
+            self.server.state, self.server.run_count = "RUNNING", self.server.run_count + 1
+            self.close_connection = True
+            return
         scheduled = {**STATE, "type": "SCHEDULED", "name": "AwaitingRetry"}
         self.respond({"status": "ACCEPT", "state": scheduled, "details": {"type": "accept_details"}})
 
@@ -120,6 +127,14 @@ def test_a_run_that_was_taken_over_or_cancelled_is_left_alone(
     with pytest.raises(Abort):
         hand_back()
     assert prefect.state == state
+
+
+def test_a_run_that_has_continued_is_left_alone_if_the_response_is_lost(prefect: Prefect) -> None:
+    """Regression test: Prefect's client repeated the request, which interrupted the next attempt."""
+    prefect.loses_response = True
+    with pytest.raises(Abort):
+        hand_back()
+    assert (prefect.state, prefect.changes) == ("RUNNING", 1)
 
 
 def error_of(status: int) -> PrefectHTTPStatusError:

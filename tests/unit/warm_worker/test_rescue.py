@@ -5,10 +5,13 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
+import httpx
 import pytest
 from prefect.client.schemas.objects import Artifact, FlowRun, State, StateType
 from prefect.client.schemas.responses import SetStateStatus
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES
 
+from deployments.warm_worker import rescue
 from deployments.warm_worker.rescue import PENDING_SECONDS, SILENT_SECONDS, Rescuer, is_lost
 from tests.support.clock import NOON
 
@@ -68,6 +71,7 @@ class FakeClient:
 
     async def set_flow_run_state(self, _: UUID, state: State[Any], force: bool) -> SimpleNamespace:
         assert force is (self.run.state_type == StateType.CRASHED)
+        assert PREFECT_CLIENT_MAX_RETRIES.value() == 0, "the client must not repeat the request"
         if self.status == SetStateStatus.ACCEPT:
             self.states.append(state.type)
         return SimpleNamespace(status=self.status)
@@ -107,6 +111,31 @@ def test_a_run_that_has_just_completed_is_not_tagged_as_lost(monkeypatch: pytest
     client = FakeClient(late, SetStateStatus.REJECT)
     asyncio.run(rescuer(client, monkeypatch).reschedule(late.id, "Its worker was lost."))
     assert client.tags == []
+
+
+@pytest.mark.parametrize("is_accepted", [True, False])
+def test_a_run_is_rescheduled_once_although_prefect_does_not_respond(
+    is_accepted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped = run(StateType.RUNNING)
+    stopped.state_type = StateType.RUNNING
+
+    class Silent(FakeClient):
+        tries = 0
+
+        async def set_flow_run_state(self, run_id: UUID, state: State[Any], force: bool) -> SimpleNamespace:
+            self.tries += 1
+            if self.tries > 1:
+                return await super().set_flow_run_state(run_id, state, force)
+            if is_accepted:
+                self.states.append(state.type)
+                self.run.state_type = state.type
+            raise httpx.ReadTimeout("no response")
+
+    monkeypatch.setattr(rescue, "RETRY_SECONDS", 0.0)
+    client = Silent(stopped)
+    asyncio.run(rescuer(client, monkeypatch).reschedule(stopped.id, "The worker was stopped."))
+    assert client.states == [StateType.SCHEDULED]
 
 
 @pytest.mark.parametrize("updated", [[after(5), NOON], [NOON, after(5)]])
