@@ -9,8 +9,10 @@ import httpx
 API_PORT, PREFECT_PORT, REDIS_PORT = 8000, 4200, 6379
 READY_TIMEOUT_SECONDS = 180
 
+# nginx clears the environment of worker processes, so they could not be found and ended by their mark.
 NGINX = """
 daemon off;
+master_process off;
 pid {folder}/nginx.pid;
 worker_processes 1;
 events {{ worker_connections 1024; }}
