@@ -138,8 +138,8 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         self.client._client.headers.update(HEADERS)
         enter = self._exit_stack.enter_async_context
         self._executors = await enter(prefect_internals.FlowRunExecutorContext())
-        kept = min(self.limiter_size, KEPT_PROCESSES)
-        self._pool = await enter(WarmProcessPool(kept, self._runs_per_process))
+        kept_processes = min(self.limiter_size, KEPT_PROCESSES)
+        self._pool = await enter(WarmProcessPool(kept_processes, self._runs_per_process))
         await self._pool.wait_until_ready()
         metrics.limit.set(self.limiter_size)
         metrics.warm.set_function(lambda: self._pool.ready_count)
@@ -243,7 +243,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
             resolve_flow=partial(_load_flow, entrypoint),
             propose_submitting=False,
         )
-        with sent_once():  # it sends only the state Crashed or Cancelled
+        with sent_once():  # the executor sends only the state Crashed or Cancelled
             await executor.submit()
 
     async def _reschedule(self, flow_run: FlowRun) -> None:

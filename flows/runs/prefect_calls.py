@@ -25,7 +25,8 @@ ERRORS = (httpx.HTTPError, PrefectException)
 HEADERS = {"Accept-Encoding": "identity"}
 
 T = TypeVar("T")
-_copied: dict[str, Settings] = {}
+# The last settings and their copy without retries.
+_copied: tuple[Settings, Settings] | None = None
 logger = logging.getLogger(__name__)
 
 
@@ -63,9 +64,10 @@ def sent_once() -> Iterator[None]:
 
 def _without_retries(settings: Settings) -> Settings:
     """Return a copy of the settings without retries. It is kept, because copying takes 20 ms."""
-    if settings is not _copied.get("from"):
-        _copied.update({"from": settings, "to": settings.copy_with_update({PREFECT_CLIENT_MAX_RETRIES: 0})})
-    return _copied["to"]
+    global _copied
+    if _copied is None or _copied[0] is not settings:
+        _copied = settings, settings.copy_with_update({PREFECT_CLIENT_MAX_RETRIES: 0})
+    return _copied[1]
 
 
 def _is_outage(error: Exception) -> bool:

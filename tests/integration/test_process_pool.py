@@ -60,10 +60,10 @@ def test_processes_are_started_for_a_burst_reused_and_ended_when_idle(
     assert burst <= pids(worker)
 
     deadline = time.monotonic() + 60
-    while len(left := pids(worker)) > KEPT_PROCESSES:
-        assert time.monotonic() < deadline, f"{len(left)} processes are still running"
+    while len(remaining := pids(worker)) > KEPT_PROCESSES:
+        assert time.monotonic() < deadline, f"{len(remaining)} processes are still running"
         time.sleep(0.2)
     time.sleep(1)
-    assert pids(worker) == left
+    assert pids(worker) == remaining
     run_at_once(prefect)
-    assert left < pids(worker)
+    assert remaining < pids(worker)

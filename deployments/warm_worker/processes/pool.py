@@ -18,7 +18,7 @@ from deployments.warm_worker.processes.process import WarmProcess
 # Starting a process slows down other runs, so a replacement is started after this many seconds, unless a run
 # needs it earlier.
 REFILL_DELAY_SECONDS = 1.0
-# A process takes about 70 MB, so the pool keeps only this many of them if there are no runs.
+# A process takes about 70 MB, so an idle pool keeps only this many of them.
 KEPT_PROCESSES = 2
 # The others end after they have been idle for this long. Starting one again takes 0.2 s of CPU time.
 IDLE_SECONDS = 300.0
@@ -44,8 +44,8 @@ class _Idle:
 class WarmProcessPool:
     """Keeps processes ready, and starts another one if a run finds all of them busy.
 
-    Each process ends after `runs_per_process` runs, or after it has been idle for `IDLE_SECONDS`. At least
-    `kept` processes are running at any time.
+    Each process ends after `runs_per_process` runs. If more than `kept` are ready, those that have been idle
+    for `IDLE_SECONDS` end, too.
     """
 
     def __init__(self, kept: int, runs_per_process: int) -> None:
