@@ -5,6 +5,9 @@ time per export, and the number of kilobytes that an export adds to each table i
 kilobytes are measured before and after `VACUUM FULL`, which removes earlier versions of updated rows. Each
 commit is checked out into a temporary folder and runs a separate stack. The two stacks take turns, so that
 other load on the machine affects both. The reported numbers are the medians of all turns.
+
+If the base needs other packages, install them and the base itself into a virtual environment, and pass its
+Python as `--base-python`.
 """
 
 import argparse
